@@ -1,0 +1,80 @@
+//! The checks: pure functions over a snapshot, one file each, listed by suite.
+
+pub mod alerting;
+pub mod network;
+pub mod page;
+pub mod scrape;
+pub mod storage;
+mod template;
+pub mod workload;
+
+use crate::model::{CheckMeta, Diagnosis, Gap, Suite};
+use crate::snapshot::Snapshot;
+
+/// One diagnostic check.
+pub trait Check: Send + Sync {
+    /// What it is.
+    fn meta(&self) -> &'static CheckMeta;
+
+    /// What it says of a snapshot.
+    ///
+    /// # Errors
+    /// The gap, if something it needs could not be seen.
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap>;
+}
+
+/// Declares a check: its type, its metadata, its embedded page.
+macro_rules! check {
+    (
+        $(#[$doc:meta])*
+        $name:ident {
+            id: $id:literal, suite: $suite:ident, page: $page:literal, severity: $severity:ident,
+            title: $title:literal,
+            requires: [$($need:ident),* $(,)?],
+            uses: [$($use:ident),* $(,)?] $(,)?
+        }
+    ) => {
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl $name {
+            /// What it is.
+            const META: $crate::model::CheckMeta = $crate::model::CheckMeta {
+                id: $crate::model::CheckId($id),
+                suite: $crate::model::Suite::$suite,
+                title: $title,
+                severity: $crate::model::Severity::$severity,
+                requires: &[$($crate::model::Fact::$need),*],
+                uses: &[$($crate::model::Fact::$use),*],
+                page: include_str!(concat!("../../../checks/", $page)),
+            };
+        }
+    };
+}
+pub(crate) use check;
+
+/// Every check in the order in which they are listed.
+pub fn registry() -> Vec<&'static dyn Check> {
+    [storage::CHECKS, workload::CHECKS, scrape::CHECKS, alerting::CHECKS, network::CHECKS].concat()
+}
+
+/// A check by its id.
+pub fn find(id: &str) -> Option<&'static dyn Check> {
+    registry().into_iter().find(|c| c.meta().id.0 == id)
+}
+
+/// Words that `--only` and `--skip` take: check ids and suites.
+pub fn selectors() -> Vec<&'static str> {
+    Suite::ALL.iter().map(|s| s.as_str()).chain(registry().iter().map(|c| c.meta().id.0)).collect()
+}
+
+/// The checks that `only` (all where empty) and `skip` leave. Both hold ids or suites that are known to exist.
+pub fn select(only: &[String], skip: &[String]) -> Vec<&'static dyn Check> {
+    let named = |list: &[String], meta: &CheckMeta| {
+        list.iter().any(|word| word == meta.id.0 || word == meta.suite.as_str())
+    };
+    registry()
+        .into_iter()
+        .filter(|c| (only.is_empty() || named(only, c.meta())) && !named(skip, c.meta()))
+        .collect()
+}

@@ -1,0 +1,162 @@
+//! The command line: types only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use url::Url;
+
+use crate::diagnose::FailOn;
+
+/// Finds the root cause of a broken monitoring stack on Kubernetes and EKS, and prints the commands that fix it.
+#[derive(Debug, Parser)]
+#[command(name = "kdoctor", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Exit code: 0 nothing found at or above --fail-on · 1 findings · 2 kdoctor could not do its job · \
+    3 with --strict, a check could not be evaluated · 130 interrupted")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Plain text, no colours (also: NO_COLOR)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// Subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Diagnose the Prometheus, Alertmanager and Grafana stack
+    #[command(visible_alias = "check")]
+    Monitoring(Box<Monitoring>),
+    /// List the checks by suite, with severity and the facts they need
+    List(List),
+    /// Show what a check looks for, why it fires and how it is fixed
+    Explain(Explain),
+    /// Print the shell completion script
+    Completions {
+        /// Shell
+        shell: Shell,
+    },
+}
+
+/// Options of `kdoctor monitoring`.
+#[derive(Debug, Args)]
+pub struct Monitoring {
+    /// Where to look.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Namespace of the stack [default: found by looking for it, else monitoring]
+    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
+    pub namespace: Option<String>,
+    /// Run only these checks or suites (repeat, or separate by commas)
+    #[arg(long, value_name = "CHECK|SUITE", value_delimiter = ',', help_heading = "What to look at")]
+    pub only: Vec<String>,
+    /// Leave out these checks or suites
+    #[arg(long, value_name = "CHECK|SUITE", value_delimiter = ',', help_heading = "What to look at")]
+    pub skip: Vec<String>,
+    /// Exit with 1 from this severity on
+    #[arg(long, value_enum, default_value = "error", help_heading = "Result")]
+    pub fail_on: FailOn,
+    /// Exit with 3 if a check could not be evaluated
+    #[arg(long, help_heading = "Result")]
+    pub strict: bool,
+    /// Output format
+    #[arg(short, long, value_enum, default_value = "table", help_heading = "Result")]
+    pub output: Output,
+    /// Show every check's outcome, all evidence and every symptom
+    #[arg(short, long, help_heading = "Result")]
+    pub verbose: bool,
+}
+
+/// Where to look.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// Look at a captured bundle instead of a cluster
+    #[arg(long, value_name = "PATH", conflicts_with = "demo", help_heading = "Source")]
+    pub from: Option<PathBuf>,
+    /// Look at an incident that is built in (`list` shows their names)
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", help_heading = "Source")]
+    pub demo: Option<String>,
+    /// kubeconfig context [default: the current one]
+    #[arg(long, value_name = "NAME", help_heading = "Source")]
+    pub context: Option<String>,
+    /// kubeconfig file [default: $KUBECONFIG, ~/.kube/config, the in-cluster service account]
+    #[arg(long, value_name = "FILE", help_heading = "Source")]
+    pub kubeconfig: Option<PathBuf>,
+    /// EKS cluster name [default: from the kubeconfig or the nodes]
+    #[arg(long, value_name = "NAME", help_heading = "Source")]
+    pub cluster_name: Option<String>,
+    /// AWS region [default: from the kubeconfig, the nodes or the AWS configuration]
+    #[arg(long, value_name = "REGION", help_heading = "Source")]
+    pub region: Option<String>,
+    /// AWS profile [default: the kubeconfig's, $AWS_PROFILE]
+    #[arg(long, value_name = "PROFILE", help_heading = "Source")]
+    pub profile: Option<String>,
+    /// Reach Prometheus at this URL instead of through the API server
+    #[arg(long, value_name = "URL", env = "KDOCTOR_PROMETHEUS_URL", hide_env_values = true, help_heading = "Source")]
+    pub prometheus_url: Option<Url>,
+    /// Reach Alertmanager at this URL instead of through the API server
+    #[arg(long, value_name = "URL", env = "KDOCTOR_ALERTMANAGER_URL", hide_env_values = true, help_heading = "Source")]
+    pub alertmanager_url: Option<Url>,
+    /// Longest time for one call, in seconds or with a unit (500ms, 10s, 1m)
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_timeout, help_heading = "Source")]
+    pub timeout: std::time::Duration,
+}
+
+/// Options of `kdoctor list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Output format
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// Options of `kdoctor explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Id of the check (`kdoctor list` shows them)
+    pub check: String,
+}
+
+/// Output formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// For machines: schema_version 1
+    Json,
+}
+
+fn parse_timeout(text: &str) -> Result<std::time::Duration, String> {
+    let (digits, factor) = match text {
+        t if t.ends_with("ms") => (&t[..t.len() - 2], 0.001),
+        t if t.ends_with('s') => (&t[..t.len() - 1], 1.0),
+        t if t.ends_with('m') => (&t[..t.len() - 1], 60.0),
+        t => (t, 1.0),
+    };
+    let number: f64 = digits.trim().parse().map_err(|_| format!("{text:?} is not a time; try 10s"))?;
+    let seconds = number * factor;
+    if !(0.001..=600.0).contains(&seconds) {
+        return Err("must be between 1ms and 10m".into());
+    }
+    Ok(std::time::Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units_and_bounds() {
+        assert_eq!(parse_timeout("500ms").map(|d| d.as_millis()), Ok(500));
+        assert_eq!(parse_timeout("2").map(|d| d.as_secs()), Ok(2));
+        for bad in ["", "x", "0", "-1s", "1h", "11m", "NaN"] {
+            assert!(parse_timeout(bad).is_err(), "{bad}");
+        }
+    }
+}

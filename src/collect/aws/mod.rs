@@ -1,0 +1,449 @@
+//! AWS: the cluster and its add-ons, its VPC, and the IAM roles that the stack uses.
+
+#[cfg(feature = "aws")]
+pub mod live;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Plan;
+use super::client::Client;
+use super::source::{AwsCall, FetchError, Known, Request};
+use crate::model::{Fact, Gap, GapCause};
+use crate::snapshot::aws::{
+    Addon, Cluster, Instance, InternetGateway, NatGateway, NetworkAcl, Nodegroup, OidcProvider, PodIdentityAssociation,
+    Role, RouteTable, SecurityGroup, Subnet, VpcEndpoint,
+};
+use crate::snapshot::{Fetched, Platform, Snapshot, not_collected};
+
+/// Roles that are read at most.
+const MAX_ROLES: usize = 12;
+
+/// Where AWS is to be asked, or why not.
+pub(super) type AwsTarget = Result<Place, Gap>;
+
+/// The cluster in AWS.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    cluster: String,
+    region: Option<String>,
+    account: Option<String>,
+}
+
+impl Snapshot {
+    /// The cluster's name and place in AWS, as far as the kubeconfig, the flags and the nodes tell.
+    pub(super) fn aws_target(&self, known: &Known) -> AwsTarget {
+        if self.platform == Platform::Other {
+            return Err(Gap::new("AWS", GapCause::NotConfigured, "the cluster is not on EKS"));
+        }
+        if let Some(reason) = &known.aws_unavailable {
+            return Err(Gap::new("AWS", GapCause::NotConfigured, reason).hint("use a kdoctor built with AWS support"));
+        }
+        let nodes = self.nodes.items().unwrap_or_default();
+        let label = |key: &str| nodes.iter().find_map(|n| n.metadata.label(key)).map(str::to_owned);
+        let cluster = known.cluster.clone().or_else(|| label("alpha.eksctl.io/cluster-name"));
+        let Some(cluster) = cluster else {
+            return Err(Gap::new("AWS", GapCause::NotConfigured, "the name of the EKS cluster is not known")
+                .hint("give --cluster-name NAME (aws eks list-clusters shows them)"));
+        };
+        let region = known.region.clone().or_else(|| label("topology.kubernetes.io/region"));
+        Ok(Place { cluster, region, account: known.account.clone() })
+    }
+}
+
+/// What AWS said, ready to be put into a snapshot.
+pub(super) struct Facts {
+    place: AwsTarget,
+    account: Option<String>,
+    cluster: Fetched<Cluster>,
+    addons: Fetched<Vec<Addon>>,
+    nodegroups: Fetched<Vec<Nodegroup>>,
+    fargate: Fetched<Vec<String>>,
+    associations: Fetched<Vec<PodIdentityAssociation>>,
+    providers: Fetched<Vec<OidcProvider>>,
+    subnets: Fetched<Vec<Subnet>>,
+    route_tables: Fetched<Vec<RouteTable>>,
+    nat_gateways: Fetched<Vec<NatGateway>>,
+    internet_gateways: Fetched<Vec<InternetGateway>>,
+    network_acls: Fetched<Vec<NetworkAcl>>,
+    security_groups: Fetched<Vec<SecurityGroup>>,
+    instances: Fetched<Vec<Instance>>,
+    vpc_endpoints: Fetched<Vec<VpcEndpoint>>,
+}
+
+impl Facts {
+    fn missing(place: AwsTarget, gap: &Gap, plan: &Plan) -> Self {
+        macro_rules! gap {
+            ($fact:ident) => {
+                Err(if plan.wants(Fact::$fact) { gap.clone() } else { not_collected(Fact::$fact) })
+            };
+        }
+        Self {
+            place,
+            account: None,
+            cluster: gap!(EksCluster),
+            addons: gap!(EksAddons),
+            nodegroups: gap!(EksNodegroups),
+            fargate: gap!(EksFargateProfiles),
+            associations: gap!(PodIdentityAssociations),
+            providers: gap!(IamOidcProviders),
+            subnets: gap!(Subnets),
+            route_tables: gap!(RouteTables),
+            nat_gateways: gap!(NatGateways),
+            internet_gateways: gap!(InternetGateways),
+            network_acls: gap!(NetworkAcls),
+            security_groups: gap!(SecurityGroups),
+            instances: gap!(Instances),
+            vpc_endpoints: gap!(VpcEndpoints),
+        }
+    }
+
+    /// Puts them into the snapshot.
+    pub(super) fn store(self, snap: &mut Snapshot) {
+        if let Ok(place) = &self.place {
+            snap.target.cluster = Some(place.cluster.clone());
+            snap.target.region.clone_from(&place.region);
+            snap.target.account = self.account.or(place.account.clone());
+        }
+        snap.eks_cluster = self.cluster;
+        snap.eks_addons = self.addons;
+        snap.eks_nodegroups = self.nodegroups;
+        snap.eks_fargate_profiles = self.fargate;
+        snap.pod_identity_associations = self.associations;
+        snap.iam_oidc_providers = self.providers;
+        snap.subnets = self.subnets;
+        snap.route_tables = self.route_tables;
+        snap.nat_gateways = self.nat_gateways;
+        snap.internet_gateways = self.internet_gateways;
+        snap.network_acls = self.network_acls;
+        snap.security_groups = self.security_groups;
+        snap.instances = self.instances;
+        snap.vpc_endpoints = self.vpc_endpoints;
+    }
+}
+
+/// Asks AWS for everything but the roles.
+pub(super) async fn gather(client: &Client, plan: &Plan, target: &AwsTarget) -> Facts {
+    let place = match target {
+        Ok(place) => place,
+        Err(gap) => return Facts::missing(Err(gap.clone()), gap, plan),
+    };
+    if !plan.facts.iter().any(|f| f.is_aws()) {
+        let gap = not_collected(Fact::EksCluster);
+        return Facts::missing(target.clone(), &gap, plan);
+    }
+    let name = place.cluster.clone();
+    let (identity, cluster) = futures::join!(
+        call::<Value>(client, AwsCall::GetCallerIdentity),
+        field::<Cluster>(client, AwsCall::DescribeCluster { name: name.clone() }, "cluster")
+    );
+    let account = match own_account(identity, place, cluster.as_ref().ok()) {
+        Ok(account) => account,
+        Err(gap) => return Facts::missing(target.clone(), &gap, plan),
+    };
+    let cluster = cluster.map_err(|e| match e {
+        FetchError::NotFound(message) => Gap::new("eks:DescribeCluster", GapCause::NotConfigured, message)
+            .hint("check --cluster-name, --region and --profile"),
+        other => other.into_gap("eks:DescribeCluster"),
+    });
+    let (eks, vpc) = futures::join!(eks_facts(client, plan, &name), vpc_facts(client, plan, &cluster));
+    let (addons, nodegroups, fargate, associations, providers) = eks;
+    Facts { place: target.clone(), account, cluster, addons, nodegroups, fargate, associations, providers, ..vpc }
+}
+
+/// The credentials' account; a gap if it is not the cluster's: what they see would be another account's.
+fn own_account(
+    identity: Result<Value, FetchError>,
+    place: &Place,
+    cluster: Option<&Cluster>,
+) -> Result<Option<String>, Gap> {
+    let identity = match identity {
+        Ok(identity) => identity,
+        Err(FetchError::Gap(gap)) if matches!(gap.cause, GapCause::Unauthorized | GapCause::NotConfigured) => {
+            return Err(gap);
+        }
+        Err(_) => return Ok(None),
+    };
+    let account = identity.get("Account").and_then(Value::as_str).map(str::to_owned);
+    let of_cluster = cluster.and_then(|c| c.account().map(str::to_owned)).or_else(|| place.account.clone());
+    match (&account, of_cluster) {
+        (Some(own), Some(of_cluster)) if *own != of_cluster => {
+            let message = format!("the credentials are of account {own}, the cluster is in account {of_cluster}");
+            Err(Gap::new("AWS", GapCause::NotConfigured, message).hint("choose the right --profile"))
+        }
+        _ => Ok(account),
+    }
+}
+
+async fn call<T: DeserializeOwned + Send + 'static>(client: &Client, call: AwsCall) -> Result<T, FetchError> {
+    client.json(&Request::Aws(call)).await
+}
+
+/// One field of an answer.
+async fn field<T: DeserializeOwned + Send + 'static>(
+    client: &Client,
+    aws: AwsCall,
+    name: &str,
+) -> Result<T, FetchError> {
+    let what = aws.iam_action();
+    let mut answer: Value = call(client, aws).await?;
+    let value = answer.get_mut(name).map(Value::take).unwrap_or_default();
+    T::deserialize(value).map_err(|error| {
+        let message = format!("field {name} is not in the documented form: {error}");
+        FetchError::Gap(Gap::new(what, GapCause::BadAnswer, message))
+    })
+}
+
+async fn list<T: DeserializeOwned + Send + 'static>(client: &Client, aws: AwsCall, name: &str) -> Fetched<Vec<T>> {
+    let what = aws.iam_action();
+    field(client, aws, name).await.map_err(|e| e.into_gap(&what))
+}
+
+type EksFacts = (
+    Fetched<Vec<Addon>>,
+    Fetched<Vec<Nodegroup>>,
+    Fetched<Vec<String>>,
+    Fetched<Vec<PodIdentityAssociation>>,
+    Fetched<Vec<OidcProvider>>,
+);
+
+async fn eks_facts(client: &Client, plan: &Plan, cluster: &str) -> EksFacts {
+    macro_rules! fact {
+        ($fact:ident, $call:expr) => {
+            async { if plan.wants(Fact::$fact) { $call.await } else { Err(not_collected(Fact::$fact)) } }
+        };
+    }
+    let name = || cluster.to_owned();
+    futures::join!(
+        fact!(EksAddons, addons(client, cluster)),
+        fact!(EksNodegroups, nodegroups(client, cluster)),
+        fact!(EksFargateProfiles, list(client, AwsCall::ListFargateProfiles { cluster: name() }, "fargateProfileNames")),
+        fact!(PodIdentityAssociations, associations(client, cluster)),
+        fact!(IamOidcProviders, providers(client)),
+    )
+}
+
+/// All of a list's details, or the first gap: a list with holes would turn "not read" into "absent".
+async fn details<T, F: Future<Output = Result<T, FetchError>>>(what: &str, calls: Vec<F>) -> Fetched<Vec<T>> {
+    join_all(calls).await.into_iter().collect::<Result<_, _>>().map_err(|e| e.into_gap(what))
+}
+
+async fn addons(client: &Client, cluster: &str) -> Fetched<Vec<Addon>> {
+    let names: Vec<String> = list(client, AwsCall::ListAddons { cluster: cluster.to_owned() }, "addons").await?;
+    let call = |name: String| AwsCall::DescribeAddon { cluster: cluster.to_owned(), name };
+    details("eks:DescribeAddon", names.into_iter().map(|n| field(client, call(n), "addon")).collect()).await
+}
+
+async fn nodegroups(client: &Client, cluster: &str) -> Fetched<Vec<Nodegroup>> {
+    let names: Vec<String> = list(client, AwsCall::ListNodegroups { cluster: cluster.to_owned() }, "nodegroups").await?;
+    let call = |name: String| AwsCall::DescribeNodegroup { cluster: cluster.to_owned(), name };
+    details("eks:DescribeNodegroup", names.into_iter().map(|n| field(client, call(n), "nodegroup")).collect()).await
+}
+
+async fn associations(client: &Client, cluster: &str) -> Fetched<Vec<PodIdentityAssociation>> {
+    let name = cluster.to_owned();
+    let mut found: Vec<PodIdentityAssociation> =
+        list(client, AwsCall::ListPodIdentityAssociations { cluster: name.clone() }, "associations").await?;
+    // The list lacks the role. Only the CSI controller's is read.
+    for association in found.iter_mut().filter(|a| a.namespace == "kube-system") {
+        let call = AwsCall::DescribePodIdentityAssociation { cluster: name.clone(), id: association.association_id.clone() };
+        if let Ok(detail) = field::<PodIdentityAssociation>(client, call, "association").await {
+            association.role_arn = detail.role_arn;
+        }
+    }
+    Ok(found)
+}
+
+async fn providers(client: &Client) -> Fetched<Vec<OidcProvider>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Listed {
+        arn: String,
+    }
+    let listed: Vec<Listed> = list(client, AwsCall::ListOpenIdConnectProviders, "OpenIDConnectProviderList").await?;
+    let details = listed.into_iter().map(|l| async move {
+        let url = l.arn.split_once("oidc-provider/").map(|(_, url)| url.to_owned()).unwrap_or_default();
+        let call_ = AwsCall::GetOpenIdConnectProvider { arn: l.arn.clone() };
+        // The ARN alone says which issuer it is for; the audiences sharpen the verdict where they can be read.
+        let read = call::<OidcProvider>(client, call_).await.unwrap_or_else(|_| OidcProvider { url, ..Default::default() });
+        OidcProvider { arn: l.arn, ..read }
+    });
+    Ok(join_all(details).await)
+}
+
+async fn vpc_facts(client: &Client, plan: &Plan, cluster: &Fetched<Cluster>) -> Facts {
+    let place = || Err(not_collected(Fact::EksCluster));
+    let vpc = match cluster {
+        Ok(cluster) if !cluster.resources_vpc_config.vpc_id.is_empty() => cluster.resources_vpc_config.vpc_id.clone(),
+        Ok(_) => {
+            let gap = Gap::new("eks:DescribeCluster", GapCause::BadAnswer, "the answer names no VPC");
+            return Facts::missing(place(), &gap, plan);
+        }
+        Err(gap) => return Facts::missing(place(), gap, plan),
+    };
+    let id = || vpc.clone();
+    macro_rules! fact {
+        ($fact:ident, $call:ident, $field:expr, $item:ty) => {
+            async {
+                if plan.wants(Fact::$fact) {
+                    // A bundle may hold the lists of a whole account.
+                    let all: Vec<$item> = list(client, AwsCall::$call { vpc: id() }, $field).await?;
+                    Ok(all.into_iter().filter(|i| i.is_in(&vpc)).collect())
+                } else {
+                    Err(not_collected(Fact::$fact))
+                }
+            }
+        };
+    }
+    let (subnets, tables, nats, igws, acls, groups, instances, endpoints) = futures::join!(
+        fact!(Subnets, DescribeSubnets, "Subnets", Subnet),
+        fact!(RouteTables, DescribeRouteTables, "RouteTables", RouteTable),
+        fact!(NatGateways, DescribeNatGateways, "NatGateways", NatGateway),
+        fact!(InternetGateways, DescribeInternetGateways, "InternetGateways", InternetGateway),
+        fact!(NetworkAcls, DescribeNetworkAcls, "NetworkAcls", NetworkAcl),
+        fact!(SecurityGroups, DescribeSecurityGroups, "SecurityGroups", SecurityGroup),
+        instances(client, plan, &vpc),
+        fact!(VpcEndpoints, DescribeVpcEndpoints, "VpcEndpoints", VpcEndpoint),
+    );
+    Facts {
+        subnets,
+        route_tables: tables,
+        nat_gateways: nats,
+        internet_gateways: igws,
+        network_acls: acls,
+        security_groups: groups,
+        instances,
+        vpc_endpoints: endpoints,
+        ..Facts::missing(place(), &not_collected(Fact::EksCluster), plan)
+    }
+}
+
+async fn instances(client: &Client, plan: &Plan, vpc: &str) -> Fetched<Vec<Instance>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Reservation {
+        instances: Vec<Instance>,
+    }
+    if !plan.wants(Fact::Instances) {
+        return Err(not_collected(Fact::Instances));
+    }
+    let call = AwsCall::DescribeInstances { vpc: vpc.to_owned() };
+    let reservations: Vec<Reservation> = list(client, call, "Reservations").await?;
+    Ok(reservations.into_iter().flat_map(|r| r.instances).filter(|i| i.vpc_id.as_deref() == Some(vpc)).collect())
+}
+
+trait InVpc {
+    fn is_in(&self, vpc: &str) -> bool;
+}
+
+macro_rules! in_vpc {
+    ($($kind:ident),*) => { $(impl InVpc for $kind { fn is_in(&self, vpc: &str) -> bool { self.vpc_id == vpc } })* };
+}
+in_vpc!(Subnet, RouteTable, NatGateway, NetworkAcl, SecurityGroup, VpcEndpoint);
+
+impl InVpc for InternetGateway {
+    fn is_in(&self, vpc: &str) -> bool {
+        self.attachments.iter().any(|a| a.vpc_id == vpc)
+    }
+}
+
+/// Reads the roles that the EBS CSI driver may run with.
+pub(super) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    if !plan.wants(Fact::IamRoles) {
+        return;
+    }
+    // Without the cluster nothing of AWS could be asked.
+    if let Err(gap) = &snap.eks_cluster {
+        snap.iam_roles = Err(gap.clone());
+        return;
+    }
+    let own = snap.target.account.clone();
+    let arns: BTreeSet<String> = role_arns(snap).into_iter().take(MAX_ROLES).collect();
+    let reads = arns.into_iter().map(|arn| {
+        let own = own.clone();
+        async move {
+            let role = read_role(client, &arn, own.as_deref()).await;
+            (arn, role)
+        }
+    });
+    snap.iam_roles = Ok(join_all(reads).await.into_iter().collect::<BTreeMap<_, _>>());
+}
+
+fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
+    let accounts = snap.service_accounts.items().unwrap_or_default().iter();
+    let annotated = accounts
+        .filter(|a| a.metadata.namespace == "kube-system" && a.metadata.name.contains("ebs-csi"))
+        .filter_map(|a| a.metadata.annotations.get("eks.amazonaws.com/role-arn").cloned());
+    let addons = snap.eks_addons.iter().flatten();
+    let of_addons =
+        addons.filter(|a| a.addon_name == "aws-ebs-csi-driver").filter_map(|a| a.service_account_role_arn.clone());
+    let associations = snap.pod_identity_associations.iter().flatten();
+    let of_identity = associations.filter_map(|a| a.role_arn.clone());
+    let of_nodes = snap.eks_nodegroups.iter().flatten().map(|n| n.node_role.clone());
+    annotated.chain(of_addons).chain(of_identity).chain(of_nodes).filter(|a| a.contains(":role/")).collect()
+}
+
+async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fetched<Option<Role>> {
+    let account = arn.split(':').nth(4);
+    if let (Some(own), Some(account)) = (own_account, account)
+        && own != account
+    {
+        // Seen from here it would look absent: IAM answers for the caller's account only.
+        let message = format!("role {arn} belongs to another account than the credentials ({own})");
+        return Err(Gap::new("iam:GetRole", GapCause::NotConfigured, message));
+    }
+    let name = arn.rsplit('/').next().unwrap_or(arn).to_owned();
+    let role: Value = match field(client, AwsCall::GetRole { name: name.clone() }, "Role").await {
+        Ok(role) => role,
+        Err(FetchError::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error.into_gap("iam:GetRole")),
+    };
+    let (attached, inline) = futures::join!(attached_policies(client, &name), inline_policies(client, &name));
+    let managed = join_all(attached.iter().flatten().filter(|a| !is_aws_managed(a)).map(|a| managed_document(client, a)));
+    let managed_documents = managed.await.into_iter().flatten().collect();
+    Ok(Some(Role {
+        name,
+        arn: arn.to_owned(),
+        trust_policy: role.get("AssumeRolePolicyDocument").cloned().unwrap_or_default(),
+        attached_policies: attached,
+        inline_policies: inline,
+        managed_documents,
+    }))
+}
+
+fn is_aws_managed(policy_arn: &str) -> bool {
+    policy_arn.split(':').nth(4) == Some("aws")
+}
+
+async fn attached_policies(client: &Client, role: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Attached {
+        policy_arn: String,
+    }
+    let call = AwsCall::ListAttachedRolePolicies { role: role.to_owned() };
+    let found: Vec<Attached> = list(client, call, "AttachedPolicies").await.ok()?;
+    Some(found.into_iter().map(|a| a.policy_arn).collect())
+}
+
+async fn inline_policies(client: &Client, role: &str) -> Option<BTreeMap<String, Value>> {
+    let names: Vec<String> =
+        list(client, AwsCall::ListRolePolicies { role: role.to_owned() }, "PolicyNames").await.ok()?;
+    let reads = names.into_iter().map(|policy| async move {
+        let call = AwsCall::GetRolePolicy { role: role.to_owned(), policy: policy.clone() };
+        Some((policy, field::<Value>(client, call, "PolicyDocument").await.ok()?))
+    });
+    join_all(reads).await.into_iter().collect()
+}
+
+async fn managed_document(client: &Client, arn: &str) -> Option<(String, Value)> {
+    let policy: Value = field(client, AwsCall::GetPolicy { arn: arn.to_owned() }, "Policy").await.ok()?;
+    let version = policy.get("DefaultVersionId")?.as_str()?.to_owned();
+    let call = AwsCall::GetPolicyVersion { arn: arn.to_owned(), version };
+    let version: Value = field(client, call, "PolicyVersion").await.ok()?;
+    Some((arn.to_owned(), version.get("Document")?.clone()))
+}

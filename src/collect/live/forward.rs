@@ -1,0 +1,68 @@
+//! One HTTP `GET` through a port-forward to a pod of a Service.
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::Api;
+use kube::api::ListParams;
+
+use super::{MAX_ANSWER, chain};
+use crate::snapshot::Component;
+
+/// Asks `target` of a ready pod behind `at`: status and body, or what went wrong in one line.
+pub(super) async fn get(client: &kube::Client, at: &Component, target: &str) -> Result<(u16, Vec<u8>), String> {
+    let (pod, port) = pod_of(client, at).await?;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &at.namespace);
+    let mut forwarder = pods.portforward(&pod, &[port]).await.map_err(|e| format!("port-forward: {}", chain(&e)))?;
+    let stream = forwarder.take_stream(port).ok_or("port-forward: no stream")?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| chain(&e))?;
+    let driver = tokio::spawn(connection);
+    let request = http::Request::get(target)
+        .header(http::header::HOST, format!("{}.{}", at.service, at.namespace))
+        .header(http::header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|e| chain(&e))?;
+    let result = async {
+        let response = sender.send_request(request).await.map_err(|e| chain(&e))?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
+        Ok((status, body.to_bytes().to_vec()))
+    }
+    .await;
+    driver.abort();
+    result
+}
+
+/// A ready pod of the Service, and the container port behind the Service's port.
+async fn pod_of(client: &kube::Client, at: &Component) -> Result<(String, u16), String> {
+    let services: Api<Service> = Api::namespaced(client.clone(), &at.namespace);
+    let service = services.get(&at.service).await.map_err(|e| chain(&e))?;
+    let spec = service.spec.ok_or("the Service has no spec")?;
+    let selector = spec.selector.filter(|s| !s.is_empty()).ok_or("the Service has no selector")?;
+    let labels: Vec<String> = selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &at.namespace);
+    let list = pods.list(&ListParams::default().labels(&labels.join(",")).limit(50)).await.map_err(|e| chain(&e))?;
+    let ready = |pod: &&Pod| {
+        let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+        conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+    };
+    let pod = list.items.iter().find(ready).ok_or("no pod of the Service is ready")?;
+    let name = pod.metadata.name.clone().ok_or("a pod without a name")?;
+    let port = spec.ports.iter().flatten().find(|p| p.port == i32::from(at.port)).ok_or("the Service lacks the port")?;
+    let number = match &port.target_port {
+        None => Some(port.port),
+        Some(IntOrString::Int(number)) => Some(*number),
+        Some(IntOrString::String(named)) => pod
+            .spec
+            .iter()
+            .flat_map(|s| &s.containers)
+            .flat_map(|c| c.ports.iter().flatten())
+            .find(|p| p.name.as_deref() == Some(named))
+            .map(|p| p.container_port),
+    };
+    let number = number.and_then(|n| u16::try_from(n).ok()).ok_or("the target port is not known")?;
+    Ok((name, number))
+}

@@ -1,0 +1,309 @@
+//! The live source: Kubernetes through kube, the applications through the API server's proxy, a port-forward or a URL,
+//! AWS through its SDK. Only `GET`s are sent (a port-forward opens a connection, nothing else).
+
+mod connect;
+mod forward;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http_body_util::{BodyExt, Limited};
+use kube::client::Body;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value;
+use url::Url;
+
+use super::source::{App, FetchError, Known, Request, Source, error_from_document, http_error};
+use crate::model::{Gap, GapCause};
+use crate::snapshot::Component;
+pub use connect::{ConnectError, ConnectOptions};
+
+/// Bytes of one answer that are read at most: a page of 500 large objects is below 50 MB.
+const MAX_ANSWER: usize = 256 << 20;
+/// Bytes of a log's end that are read at most.
+pub(crate) const LOG_BYTES: usize = 64 << 10;
+/// Lines of a log's end that are read at most.
+pub(crate) const LOG_LINES: usize = 400;
+/// Bytes of a scrape URL's answer that are read at most: enough to see what it is.
+const PEEK_BYTES: usize = 4 << 10;
+/// Times that a throttled or failed call is sent again.
+const RETRIES: u32 = 3;
+/// What must be escaped in a path that is built from names.
+const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
+
+/// A running cluster.
+pub struct Live {
+    client: kube::Client,
+    http: reqwest::Client,
+    timeout: Duration,
+    known: Known,
+    prometheus_url: Option<Url>,
+    alertmanager_url: Option<Url>,
+    /// The service proxy does not work here; the port-forward does.
+    forward: AtomicBool,
+    #[cfg(feature = "aws")]
+    aws: super::aws::live::AwsClient,
+}
+
+struct Answer {
+    status: u16,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+impl Live {
+    /// Sends a `GET` to the API server; throttled and failed calls again, after the time the server asks for.
+    async fn get(&self, uri: &str, request: &Request) -> Result<Vec<u8>, FetchError> {
+        let mut attempt = 0;
+        loop {
+            let answer = self.send(uri, request).await?;
+            if answer.status < 400 {
+                return Ok(answer.body);
+            }
+            let transient = matches!(answer.status, 429 | 500 | 502 | 503 | 504) && !is_final(&answer);
+            if !transient || attempt == RETRIES {
+                return Err(status_error(request, &answer));
+            }
+            let backoff = Duration::from_millis(200) * 2_u32.pow(attempt);
+            let wait = answer.retry_after.unwrap_or(backoff);
+            // The deadline of the call is the caller's; waiting beyond it would only turn "throttled" into "timeout".
+            if wait >= self.timeout {
+                return Err(status_error(request, &answer));
+            }
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    async fn send(&self, uri: &str, request: &Request) -> Result<Answer, FetchError> {
+        let bad = |error: &dyn std::fmt::Display| {
+            FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, error.to_string()))
+        };
+        let message = http::Request::get(uri)
+            .header(http::header::ACCEPT, accept(request))
+            .body(Body::empty())
+            .map_err(|e| bad(&e))?;
+        let response = self.client.send(message).await.map_err(|e| transport_error(request, &e))?;
+        let status = response.status().as_u16();
+        let retry_after = response
+            .headers()
+            .get(http::header::RETRY_AFTER)
+            .and_then(|v| v.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
+        let limit = if matches!(request, Request::Service { .. }) { PEEK_BYTES } else { MAX_ANSWER };
+        let body = read_body(response.into_body(), limit, matches!(request, Request::Service { .. }))
+            .await
+            .map_err(|e| FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, format!("the answer broke off: {e}"))))?;
+        Ok(Answer { status, retry_after, body })
+    }
+
+    async fn app(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
+        let Request::App { app, at, path, query } = request else { unreachable!("called for applications only") };
+        let url = match app {
+            App::Prometheus => &self.prometheus_url,
+            App::Alertmanager => &self.alertmanager_url,
+        };
+        if let Some(base) = url {
+            return self.by_url(base, path, query, request).await;
+        }
+        let Some(at) = at else {
+            let gap = Gap::new(request.label(), GapCause::NotConfigured, format!("no {} Service was found", app.as_str()));
+            return Err(FetchError::Gap(gap.hint(format!("give --{}-url or -n NAMESPACE", app.as_str()))));
+        };
+        let target = with_query(&format!("{}{path}", at.prefix), query);
+        if self.forward.load(Ordering::Relaxed) {
+            return self.forwarded(at, &target, request).await;
+        }
+        let uri = proxy_uri(at, &target);
+        let error = match self.get(&uri, request).await {
+            Ok(body) => return Ok(body),
+            Err(error) => error,
+        };
+        // The API server may lack the right or the way to the pod; a port-forward goes through the kubelet.
+        let FetchError::Gap(gap) = &error else { return Err(error) };
+        let no_way = matches!(gap.cause, GapCause::Forbidden { .. } | GapCause::Unreachable | GapCause::Timeout)
+            && !gap.message.contains("no endpoints available");
+        if !no_way {
+            return Err(error);
+        }
+        match self.forwarded(at, &target, request).await {
+            Ok(body) => {
+                self.forward.store(true, Ordering::Relaxed);
+                Ok(body)
+            }
+            Err(_) => Err(error),
+        }
+    }
+
+    async fn by_url(&self, base: &Url, path: &str, query: &str, request: &Request) -> Result<Vec<u8>, FetchError> {
+        let mut url = base.clone();
+        url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+        url.set_query((!query.is_empty()).then_some(query));
+        let gap = |cause, error: &reqwest::Error| {
+            let hint = format!("check the URL {}", display_url(base));
+            FetchError::Gap(Gap::new(request.label(), cause, chain(error)).hint(hint))
+        };
+        let response = self.http.get(url).send().await.map_err(|e| {
+            gap(if e.is_timeout() { GapCause::Timeout } else { GapCause::Unreachable }, &e)
+        })?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(|e| gap(GapCause::BadAnswer, &e))?;
+        if status >= 400 {
+            return Err(status_error(request, &Answer { status, retry_after: None, body: body.to_vec() }));
+        }
+        Ok(body.to_vec())
+    }
+
+    async fn forwarded(&self, at: &Component, target: &str, request: &Request) -> Result<Vec<u8>, FetchError> {
+        let fail = |message: String| FetchError::Gap(Gap::new(request.label(), GapCause::Unreachable, message));
+        let (status, body) = forward::get(&self.client, at, target).await.map_err(fail)?;
+        if status >= 400 {
+            return Err(status_error(request, &Answer { status, retry_after: None, body }));
+        }
+        Ok(body)
+    }
+
+    #[cfg(feature = "aws")]
+    async fn aws(&self, call: &super::source::AwsCall) -> Result<Vec<u8>, FetchError> {
+        let document = self.aws.call(call).await?;
+        Ok(document.to_string().into_bytes())
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn aws(&self, call: &super::source::AwsCall) -> Result<Vec<u8>, FetchError> {
+        let gap = Gap::new(call.iam_action(), GapCause::NotConfigured, "this kdoctor was built without AWS support");
+        Err(FetchError::Gap(gap.hint("build it with the default features")))
+    }
+}
+
+/// A 503 that a retry cannot cure: the Service has no ready pod.
+fn is_final(answer: &Answer) -> bool {
+    let text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(2000)]);
+    text.contains("no endpoints available")
+}
+
+/// Reads a body up to `limit` bytes; beyond it, cuts (`peek`) or fails.
+async fn read_body(mut body: Body, limit: usize, peek: bool) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+    if !peek {
+        return Ok(Limited::new(body, limit).collect().await?.to_bytes().to_vec());
+    }
+    let mut out = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            out.extend_from_slice(&data);
+        }
+        if out.len() >= limit {
+            out.truncate(limit);
+            break;
+        }
+    }
+    Ok(out)
+}
+
+/// Metadata-only lists are a tenth of the size.
+fn accept(request: &Request) -> &'static str {
+    match request {
+        Request::Kubernetes { metadata_only: true, .. } => {
+            "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json"
+        }
+        Request::Kubernetes { .. } => "application/json",
+        _ => "application/json, */*",
+    }
+}
+
+fn with_query(path: &str, query: &str) -> String {
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+fn escape(name: &str) -> String {
+    utf8_percent_encode(name, PATH).to_string()
+}
+
+fn proxy_uri(at: &Component, target: &str) -> String {
+    let (ns, service, scheme, port) = (escape(&at.namespace), escape(&at.service), at.scheme, at.port);
+    format!("/api/v1/namespaces/{ns}/services/{scheme}:{service}:{port}/proxy{target}")
+}
+
+/// A URL without the password it may hold.
+fn display_url(url: &Url) -> String {
+    let mut url = url.clone();
+    if url.password().is_some() {
+        // Fails only for URLs that cannot have a password.
+        let _ = url.set_password(Some("***"));
+    }
+    url.to_string()
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn transport_error(request: &Request, error: &kube::Error) -> FetchError {
+    let text = chain(error);
+    let (cause, hint) = match error {
+        kube::Error::Auth(_) => {
+            (GapCause::Unauthorized, "the credential plugin of the kubeconfig failed: log in again, then try kubectl version")
+        }
+        _ if text.contains("timed out") || text.contains("deadline") => {
+            (GapCause::Timeout, "raise --timeout, or check the network path to the API server (VPN, private endpoint)")
+        }
+        _ => (GapCause::Unreachable, "check the network path to the API server (VPN, private endpoint, proxy)"),
+    };
+    FetchError::Gap(Gap::new(request.label(), cause, text).hint(hint))
+}
+
+fn status_error(request: &Request, answer: &Answer) -> FetchError {
+    let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    match document {
+        Some(document) if document.get("kind").and_then(Value::as_str) == Some("Status") => {
+            error_from_document(request, &document)
+        }
+        _ => http_error(request, answer.status, "", &String::from_utf8_lossy(&answer.body)),
+    }
+}
+
+#[async_trait]
+impl Source for Live {
+    async fn fetch(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
+        match request {
+            Request::Kubernetes { path, query, .. } => self.get(&with_query(path, query), request).await,
+            Request::Log { namespace, pod, container, previous } => {
+                let (namespace, pod, container) = (escape(namespace), escape(pod), escape(container));
+                let uri = format!(
+                    "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&previous={previous}\
+                     &tailLines={LOG_LINES}&limitBytes={LOG_BYTES}"
+                );
+                self.get(&uri, request).await
+            }
+            Request::App { .. } => self.app(request).await,
+            Request::Service { namespace, service, scheme, port, path } => {
+                let (namespace, service) = (escape(namespace), escape(service));
+                let uri = format!(
+                    "/api/v1/namespaces/{namespace}/services/{scheme}:{service}:{port}/proxy{}",
+                    utf8_percent_encode(path, CONTROLS)
+                );
+                self.get(&uri, request).await
+            }
+            Request::Aws(call) => self.aws(call).await,
+        }
+    }
+
+    fn deadline(&self) -> Duration {
+        self.timeout
+    }
+
+    fn known(&self) -> Known {
+        self.known.clone()
+    }
+}

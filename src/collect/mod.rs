@@ -1,0 +1,109 @@
+//! Talks to the outside, and is the only part that does besides the bundle: gathers the facts that the selected checks
+//! need into a [`Snapshot`].
+//!
+//! The collectors form a small fixed graph: cluster-scoped lists → the stack's namespaces → Prometheus and
+//! Alertmanager → the scraped namespaces → namespaced lists → logs; beside it AWS: cluster → VPC, add-ons, IAM.
+
+pub mod aws;
+pub mod client;
+pub mod eks_token;
+mod kubernetes;
+pub mod live;
+mod monitoring;
+mod scope;
+pub mod source;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::model::{Fact, Gap, GapCause};
+use crate::snapshot::{Platform, Snapshot};
+use client::Client;
+use source::{FetchError, Request};
+
+/// What to gather.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Facts that the selected checks need or use.
+    pub facts: BTreeSet<Fact>,
+    /// The stack's namespace, if the user named it.
+    pub namespace: Option<String>,
+    /// When; the snapshot's only clock.
+    pub collected_at: Timestamp,
+}
+
+impl Plan {
+    fn wants(&self, fact: Fact) -> bool {
+        self.facts.contains(&fact)
+    }
+}
+
+/// Gathers a snapshot. Whatever fails becomes a gap of it.
+///
+/// # Errors
+/// A gap, if the cluster cannot be asked at all.
+pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
+    let known = client.source().known();
+    let mut snap = Snapshot::empty(plan.collected_at);
+    snap.target.context = known.context.clone();
+    snap.target.kubernetes_version = version(client).await?;
+
+    kubernetes::cluster_scope(client, plan, &mut snap).await;
+    scope::find(client, plan, &mut snap).await;
+    snap.platform = platform(&snap, known.is_eks);
+    snap.target.platform = match snap.platform {
+        Platform::Eks => "eks".into(),
+        Platform::Other => "kubernetes".into(),
+        Platform::Unknown => String::new(),
+    };
+
+    // AWS and the cluster are asked at the same time; only the roles need both.
+    let target = snap.aws_target(&known);
+    let cluster = async {
+        monitoring::gather(client, plan, &mut snap).await;
+        kubernetes::namespaced(client, plan, &mut snap).await;
+        monitoring::ask_targets(client, plan, &mut snap).await;
+        kubernetes::logs(client, plan, &mut snap).await;
+    };
+    let (aws_facts, ()) = futures::join!(aws::gather(client, plan, &target), cluster);
+    aws_facts.store(&mut snap);
+    aws::roles(client, plan, &mut snap).await;
+    Ok(snap)
+}
+
+/// The server's version: also the proof that the cluster can be asked at all.
+async fn version(client: &Client) -> Result<Option<String>, Gap> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Version {
+        git_version: String,
+    }
+    match client.json::<Version>(&Request::kubernetes("/version")).await {
+        Ok(version) => Ok(Some(version.git_version)),
+        Err(FetchError::Gap(gap))
+            if matches!(gap.cause, GapCause::Unreachable | GapCause::Unauthorized | GapCause::Timeout) =>
+        {
+            Err(gap)
+        }
+        // Some clusters close /version to ordinary users; the lists will tell.
+        Err(_) => Ok(None),
+    }
+}
+
+/// EKS or not: by the kubeconfig, the server's version or the nodes' labels.
+fn platform(snap: &Snapshot, known: Option<bool>) -> Platform {
+    if let Some(eks) = known {
+        return if eks { Platform::Eks } else { Platform::Other };
+    }
+    let is_eks = |version: &str| version.contains("-eks-");
+    if snap.target.kubernetes_version.as_deref().is_some_and(is_eks) {
+        return Platform::Eks;
+    }
+    let Ok(nodes) = snap.nodes() else { return Platform::Unknown };
+    let eks_node = nodes.iter().any(|n| {
+        n.metadata.labels.keys().any(|k| k.starts_with("eks.amazonaws.com/") || k.starts_with("alpha.eksctl.io/"))
+            || is_eks(&n.status.node_info.kubelet_version)
+    });
+    if eks_node { Platform::Eks } else { Platform::Other }
+}

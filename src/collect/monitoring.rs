@@ -1,0 +1,279 @@
+//! Prometheus and Alertmanager: their APIs, and what scrape URLs answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::Plan;
+use super::client::Client;
+use super::source::{App, FetchError, Request};
+use crate::model::{Fact, Gap, GapCause};
+use crate::snapshot::monitoring::{
+    AlertmanagerStatus, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer,
+};
+use crate::snapshot::{Component, ScrapeFailure, ServiceHost, Snapshot};
+
+/// Scrape URLs that are asked at most.
+const MAX_ANSWERS: usize = 10;
+/// Namespaces that are read at most because Prometheus fails to scrape something there.
+const MAX_SCRAPED: usize = 25;
+
+/// The envelope of the Prometheus API.
+#[derive(Deserialize)]
+struct Answer<T> {
+    status: String,
+    data: Option<T>,
+    error: Option<String>,
+}
+
+struct Api<'a> {
+    client: &'a Client,
+    app: App,
+    at: Option<Component>,
+}
+
+impl Api<'_> {
+    fn request(&self, path: &str, query: &str) -> Request {
+        Request::App { app: self.app, at: self.at.clone(), path: path.into(), query: query.into() }
+    }
+
+    fn absent(&self, request: &Request, error: FetchError) -> Gap {
+        match error {
+            FetchError::NotFound(message) => {
+                let hint = format!("if it runs under a path prefix, give --{}-url URL with it", self.app.as_str());
+                Gap::new(request.label(), GapCause::BadAnswer, format!("not found: {message}")).hint(hint)
+            }
+            other => other.into_gap(&request.label()),
+        }
+    }
+
+    /// One answer of the Prometheus API.
+    async fn data<T: DeserializeOwned + Send + 'static>(&self, path: &str, query: &str) -> Result<T, Gap> {
+        let request = self.request(path, query);
+        let answer: Answer<T> = self.client.json(&request).await.map_err(|e| self.absent(&request, e))?;
+        match answer {
+            Answer { data: Some(data), status, .. } if status == "success" => Ok(data),
+            Answer { error, status, .. } => {
+                let message = error.unwrap_or_else(|| format!("status {status:?} without data"));
+                Err(Gap::new(request.label(), GapCause::BadAnswer, message))
+            }
+        }
+    }
+
+    /// One plain JSON answer (Alertmanager).
+    async fn plain<T: DeserializeOwned + Send + 'static>(&self, path: &str) -> Result<T, Gap> {
+        let request = self.request(path, "");
+        self.client.json(&request).await.map_err(|e| self.absent(&request, e))
+    }
+
+    async fn text(&self, path: &str) -> Result<String, Gap> {
+        let request = self.request(path, "");
+        self.client.text(&request).await.map_err(|e| self.absent(&request, e))
+    }
+}
+
+/// Asks Prometheus and Alertmanager, and finds the scraped namespaces.
+pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    let prometheus = Api { client, app: App::Prometheus, at: snap.scope.prometheus.clone() };
+    let alertmanager = Api { client, app: App::Alertmanager, at: snap.scope.alertmanager.clone() };
+    macro_rules! fact {
+        ($fact:ident, $call:expr) => {
+            async {
+                if plan.wants(Fact::$fact) { $call.await } else { Err(crate::snapshot::not_collected(Fact::$fact)) }
+            }
+        };
+    }
+    let (targets, config, rules, runtime, names, status, metrics, silences, receivers) = futures::join!(
+        fact!(PrometheusTargets, targets(&prometheus)),
+        fact!(PrometheusConfig, config(&prometheus)),
+        fact!(PrometheusRules, rules(&prometheus)),
+        fact!(PrometheusRuntime, runtime(&prometheus)),
+        fact!(PrometheusMetricNames, prometheus.data::<BTreeSet<String>>("/api/v1/label/__name__/values", "")),
+        fact!(AlertmanagerStatus, alertmanager.plain::<AlertmanagerStatus>("/api/v2/status")),
+        fact!(AlertmanagerMetrics, metrics(&alertmanager)),
+        fact!(AlertmanagerSilences, alertmanager.plain::<Vec<Silence>>("/api/v2/silences")),
+        fact!(AlertmanagerReceivers, receivers(&alertmanager)),
+    );
+    snap.prometheus_targets = targets;
+    snap.prometheus_config = config;
+    snap.prometheus_rules = rules;
+    snap.prometheus_runtime = runtime;
+    snap.prometheus_metric_names = names;
+    snap.alertmanager_status = status;
+    snap.alertmanager_metrics = metrics;
+    snap.alertmanager_silences = silences;
+    snap.alertmanager_receivers = receivers;
+    snap.scope.scraped = scraped_namespaces(snap);
+}
+
+async fn targets(api: &Api<'_>) -> Result<Vec<ScrapeTarget>, Gap> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Targets {
+        active_targets: Vec<ScrapeTarget>,
+    }
+    Ok(api.data::<Targets>("/api/v1/targets", "state=active").await?.active_targets)
+}
+
+async fn config(api: &Api<'_>) -> Result<String, Gap> {
+    #[derive(Deserialize)]
+    struct Config {
+        yaml: String,
+    }
+    Ok(api.data::<Config>("/api/v1/status/config", "").await?.yaml)
+}
+
+async fn rules(api: &Api<'_>) -> Result<Vec<RuleGroup>, Gap> {
+    #[derive(Deserialize)]
+    struct Groups {
+        groups: Vec<RuleGroup>,
+    }
+    Ok(api.data::<Groups>("/api/v1/rules", "").await?.groups)
+}
+
+async fn runtime(api: &Api<'_>) -> Result<PrometheusRuntime, Gap> {
+    let (build, runtime) = futures::join!(
+        api.data::<PrometheusRuntime>("/api/v1/status/buildinfo", ""),
+        api.data::<PrometheusRuntime>("/api/v1/status/runtimeinfo", "")
+    );
+    let build = build?;
+    Ok(PrometheusRuntime { version: build.version, ..runtime? })
+}
+
+async fn receivers(api: &Api<'_>) -> Result<Vec<String>, Gap> {
+    #[derive(Deserialize)]
+    struct Receiver {
+        name: String,
+    }
+    Ok(api.plain::<Vec<Receiver>>("/api/v2/receivers").await?.into_iter().map(|r| r.name).collect())
+}
+
+async fn metrics(api: &Api<'_>) -> Result<Vec<Sample>, Gap> {
+    let text = api.text("/metrics").await?;
+    let samples = parse_exposition(&text);
+    if samples.is_empty() {
+        return Err(Gap::new("alertmanager /metrics", GapCause::BadAnswer, "the answer holds no metric"));
+    }
+    Ok(samples)
+}
+
+/// Reads the samples of a text exposition; lines that are none are skipped.
+fn parse_exposition(text: &str) -> Vec<Sample> {
+    text.lines().filter(|l| !l.starts_with('#')).filter_map(parse_sample).collect()
+}
+
+fn parse_sample(line: &str) -> Option<Sample> {
+    let (name, rest) = match line.find('{') {
+        Some(brace) if !line[..brace].contains(' ') => (&line[..brace], &line[brace..]),
+        _ => {
+            let (name, value) = line.split_once(' ')?;
+            let value = value.split_whitespace().next()?.parse().ok()?;
+            return Some(Sample { name: name.to_owned(), labels: BTreeMap::new(), value });
+        }
+    };
+    let (labels, rest) = parse_labels(rest.strip_prefix('{')?)?;
+    let value = rest.split_whitespace().next()?.parse().ok()?;
+    Some(Sample { name: name.to_owned(), labels, value })
+}
+
+/// Reads `a="x",b="y"} rest` with the format's escapes.
+fn parse_labels(mut text: &str) -> Option<(BTreeMap<String, String>, &str)> {
+    let mut labels = BTreeMap::new();
+    loop {
+        text = text.trim_start_matches([',', ' ']);
+        if let Some(rest) = text.strip_prefix('}') {
+            return Some((labels, rest));
+        }
+        let (name, rest) = text.split_once("=\"")?;
+        let mut value = String::new();
+        let mut letters = rest.char_indices();
+        loop {
+            let (at, letter) = letters.next()?;
+            match letter {
+                '"' => {
+                    text = &rest[at + 1..];
+                    break;
+                }
+                '\\' => match letters.next()?.1 {
+                    'n' => value.push('\n'),
+                    other => value.push(other),
+                },
+                other => value.push(other),
+            }
+        }
+        labels.insert(name.to_owned(), value);
+    }
+}
+
+/// Namespaces where Prometheus fails to scrape; from its configuration in the cluster where it cannot be asked.
+fn scraped_namespaces(snap: &Snapshot) -> BTreeSet<String> {
+    let known: BTreeSet<&str> =
+        snap.services.items().unwrap_or_default().iter().map(|s| s.metadata.namespace.as_str()).collect();
+    let Ok(targets) = snap.prometheus_targets() else { return BTreeSet::new() };
+    let own = snap.scope.prometheus.as_ref().map_or("", |p| p.namespace.as_str());
+    let down = targets.iter().filter(|t| t.health != "up");
+    let by_name = down.clone().filter_map(|t| {
+        let url = Url::parse(&t.scrape_url).ok()?;
+        let host = url.host_str()?.to_owned();
+        match ServiceHost::parse(&host, own) {
+            Some(service) => Some(service.namespace),
+            None => snap.service_by_host(&host).map(|s| s.metadata.namespace.clone()),
+        }
+    });
+    let by_discovery = down.filter_map(|t| t.discovered_labels.get("__meta_kubernetes_namespace").cloned());
+    by_name
+        .chain(by_discovery)
+        .filter(|n| !snap.scope.is_stack(n) && (known.contains(n.as_str()) || known.is_empty()))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .take(MAX_SCRAPED)
+        .collect()
+}
+
+/// Asks the scrape URLs that answered something else than metrics, through the API server: what do they say?
+pub(super) async fn ask_targets(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    if !plan.wants(Fact::TargetAnswers) {
+        return;
+    }
+    let Ok(targets) = snap.prometheus_targets() else { return };
+    let mut wanted: BTreeMap<String, Request> = BTreeMap::new();
+    for target in targets.iter().filter(|t| t.health == "down") {
+        if !matches!(ScrapeFailure::classify(&target.last_error), ScrapeFailure::NotMetrics) {
+            continue;
+        }
+        let Ok(url) = Url::parse(&target.scrape_url) else { continue };
+        let Some(service) = url.host_str().and_then(|h| snap.service_by_host(h)) else { continue };
+        let Some(port) = url.port_or_known_default() else { continue };
+        let request = Request::Service {
+            namespace: service.metadata.namespace.clone(),
+            service: service.metadata.name.clone(),
+            scheme: url.scheme().to_owned(),
+            port,
+            path: url[url::Position::BeforePath..].to_owned(),
+        };
+        wanted.insert(target.scrape_url.clone(), request);
+    }
+    let wanted: Vec<(String, Request)> = wanted.into_iter().take(MAX_ANSWERS).collect();
+    let answers = join_all(wanted.iter().map(|(_, request)| client.text(request))).await;
+    // An answer only sharpens a finding; one that is missing is no gap of the report.
+    let answers = wanted.into_iter().zip(answers);
+    snap.target_answers =
+        Ok(answers.filter_map(|((url, _), body)| Some(TargetAnswer { url, body: body.ok()? })).collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_labels_with_escapes_and_timestamps() {
+        let text = "# HELP a b\na{x=\"1\",y=\"q\\\"}{ \\n\"} 3 1700000000\nplain 2e3\nbroken{\nnot a sample at all\n";
+        let samples = parse_exposition(text);
+        assert_eq!(samples.len(), 2, "{samples:?}");
+        assert_eq!(samples[0].labels["y"], "q\"}{ \n");
+        assert_eq!((samples[0].value, samples[1].value), (3.0, 2000.0));
+    }
+}

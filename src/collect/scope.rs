@@ -1,0 +1,166 @@
+//! Finds the monitoring stack: its namespaces and the Services of Prometheus and Alertmanager.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Plan;
+use super::client::{Client, IfAbsent};
+use crate::snapshot::kubernetes::{Meta, Object, Service};
+use crate::snapshot::{Component, Scope, Snapshot};
+
+/// Where the stack is looked for if it is not found.
+const DEFAULT_NAMESPACE: &str = "monitoring";
+
+/// A part of the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Prometheus,
+    Alertmanager,
+    Grafana,
+}
+
+/// Fills in the snapshot's scope.
+pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    let mut parts: BTreeMap<String, BTreeSet<Part>> = BTreeMap::new();
+    let mut note = |meta: &Meta| {
+        if let Some(part) = part_of(meta) {
+            parts.entry(meta.namespace.clone()).or_default().insert(part);
+        }
+    };
+    snap.services.items().unwrap_or_default().iter().for_each(|s| note(s.meta()));
+    snap.monitoring_resources.items().unwrap_or_default().iter().for_each(|r| note(r.meta()));
+    if plan.namespace.is_none() {
+        // A stack whose Services were never made is known by its workloads.
+        let (deployments, sets) = futures::join!(
+            client.cluster_names("/apis/apps/v1/deployments", IfAbsent::Gap),
+            client.cluster_names("/apis/apps/v1/statefulsets", IfAbsent::Gap)
+        );
+        for listing in [&deployments, &sets] {
+            listing.items().unwrap_or_default().iter().for_each(|w| note(w.meta()));
+        }
+    }
+    let stack = match &plan.namespace {
+        Some(namespace) => vec![namespace.clone()],
+        None => stack_namespaces(parts),
+    };
+    let services = snap.services.items().unwrap_or_default();
+    snap.scope = Scope {
+        prometheus: component(services, &stack, Part::Prometheus, 9090),
+        alertmanager: component(services, &stack, Part::Alertmanager, 9093),
+        stack,
+        scraped: BTreeSet::new(),
+    };
+    snap.target.namespaces = snap.scope.stack.clone();
+}
+
+/// Namespaces with parts of the stack, those with most parts first.
+fn stack_namespaces(mut parts: BTreeMap<String, BTreeSet<Part>>) -> Vec<String> {
+    // Charts put Services for the control plane's metrics there; a stack is not there unless it is nowhere else.
+    let system = parts.remove("kube-system");
+    let mut found: Vec<(String, BTreeSet<Part>)> = parts.into_iter().collect();
+    found.sort_by_key(|(name, parts)| (std::cmp::Reverse(parts.len()), name != DEFAULT_NAMESPACE, name.clone()));
+    if found.is_empty() {
+        let name = if system.is_some() { "kube-system" } else { DEFAULT_NAMESPACE };
+        return vec![name.to_owned()];
+    }
+    found.into_iter().map(|(name, _)| name).collect()
+}
+
+/// Which part of the stack an object is, by the labels and names that charts, the operator and plain manifests use.
+fn part_of(meta: &Meta) -> Option<Part> {
+    let by_word = |word: &str| match word {
+        "prometheus" => Some(Part::Prometheus),
+        "alertmanager" => Some(Part::Alertmanager),
+        "grafana" => Some(Part::Grafana),
+        _ => None,
+    };
+    let component = meta.label("app.kubernetes.io/component").or(meta.label("component"));
+    let is_main = component.is_none_or(|c| matches!(c, "prometheus" | "server" | "alertmanager" | "grafana" | "monitoring"));
+    if !is_main {
+        return None;
+    }
+    for label in ["app.kubernetes.io/name", "app", "k8s-app"] {
+        let Some(value) = meta.label(label) else { continue };
+        let value = value.strip_prefix("kube-prometheus-stack-").unwrap_or(value);
+        let value = value.strip_prefix("prometheus-operator-").unwrap_or(value);
+        if let Some(part) = by_word(value) {
+            return Some(part);
+        }
+    }
+    let name = meta.name.as_str();
+    let name = ["-operated", "-server", "-k8s", "-main", "-service", "-svc"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .unwrap_or(name);
+    by_word(name.rsplit('-').next().unwrap_or(name))
+}
+
+/// The Service through which a part is asked.
+fn component(services: &[Service], stack: &[String], part: Part, usual_port: u16) -> Option<Component> {
+    let rank = |s: &&Service| {
+        let namespace = stack.iter().position(|n| *n == s.metadata.namespace).unwrap_or(usize::MAX);
+        let headless = s.spec.cluster_ip.as_deref() == Some("None");
+        let usual = s.spec.ports.iter().any(|p| p.port == usual_port);
+        (namespace, !usual, headless, s.metadata.name.clone())
+    };
+    let service = services
+        .iter()
+        .filter(|s| stack.contains(&s.metadata.namespace) && part_of(&s.metadata) == Some(part))
+        .filter(|s| s.spec.kind.as_deref() != Some("ExternalName"))
+        .min_by_key(rank)?;
+    let ports = &service.spec.ports;
+    let named = |names: &[&str]| ports.iter().find(|p| p.name.as_deref().is_some_and(|n| names.contains(&n)));
+    let port = ports
+        .iter()
+        .find(|p| p.port == usual_port)
+        .or_else(|| named(&["http-web", "web", "http", "https", "service"]))
+        .or(ports.first())?;
+    let https = port.port == 443 || port.name.as_deref().is_some_and(|n| n.starts_with("https"));
+    Some(Component {
+        namespace: service.metadata.namespace.clone(),
+        service: service.metadata.name.clone(),
+        port: port.port,
+        scheme: if https { "https" } else { "http" },
+        prefix: String::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, labels: &[(&str, &str)]) -> Meta {
+        Meta {
+            name: name.into(),
+            labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            ..Meta::default()
+        }
+    }
+
+    #[test]
+    fn tells_the_stack_from_its_helpers() {
+        for (name, labels, part) in [
+            ("prometheus", &[][..], Some(Part::Prometheus)),
+            ("prom-server", &[("app.kubernetes.io/name", "prometheus"), ("app.kubernetes.io/component", "server")], Some(Part::Prometheus)),
+            ("x-kube-prom-prometheus", &[("app", "kube-prometheus-stack-prometheus")], Some(Part::Prometheus)),
+            ("x-grafana", &[("app.kubernetes.io/name", "grafana")], Some(Part::Grafana)),
+            ("alertmanager-operated", &[("operated-alertmanager", "true")], Some(Part::Alertmanager)),
+            ("x-prometheus-node-exporter", &[("app.kubernetes.io/name", "prometheus-node-exporter")], None),
+            ("prometheus-pushgateway", &[("app", "prometheus"), ("component", "pushgateway")], None),
+            ("kube-prometheus-stack-operator", &[("app", "kube-prometheus-stack-operator")], None),
+            ("prometheus-adapter", &[], None),
+        ] {
+            assert_eq!(part_of(&named(name, labels)), part, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_namespace_with_most_parts_comes_first() {
+        let parts = BTreeMap::from([
+            ("tools".to_owned(), BTreeSet::from([Part::Grafana])),
+            ("obs".to_owned(), BTreeSet::from([Part::Prometheus, Part::Alertmanager])),
+            ("kube-system".to_owned(), BTreeSet::from([Part::Prometheus])),
+        ]);
+        assert_eq!(stack_namespaces(parts), ["obs", "tools"]);
+        assert_eq!(stack_namespaces(BTreeMap::new()), ["monitoring"]);
+    }
+}

@@ -1,0 +1,407 @@
+//! Where facts come from: one interface for the live cluster and for a bundle on disk.
+//!
+//! A source answers requests with documents in the shape the outside uses (Kubernetes API answers, AWS CLI output,
+//! Prometheus API answers). Everything after that is the same code, so a bundle gives the same report as the cluster
+//! that it was captured from.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::model::{Gap, GapCause};
+use crate::snapshot::Component;
+
+/// An application of the stack that has an HTTP API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum App {
+    /// Prometheus.
+    Prometheus,
+    /// Alertmanager.
+    Alertmanager,
+}
+
+impl App {
+    /// Folder in a bundle, and the word in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prometheus => "prometheus",
+            Self::Alertmanager => "alertmanager",
+        }
+    }
+}
+
+/// One read-only AWS call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants are the AWS operations of the same name, fields their parameters")]
+pub enum AwsCall {
+    GetCallerIdentity,
+    DescribeCluster { name: String },
+    ListAddons { cluster: String },
+    DescribeAddon { cluster: String, name: String },
+    ListNodegroups { cluster: String },
+    DescribeNodegroup { cluster: String, name: String },
+    ListFargateProfiles { cluster: String },
+    ListPodIdentityAssociations { cluster: String },
+    DescribePodIdentityAssociation { cluster: String, id: String },
+    ListOpenIdConnectProviders,
+    GetOpenIdConnectProvider { arn: String },
+    GetRole { name: String },
+    ListAttachedRolePolicies { role: String },
+    ListRolePolicies { role: String },
+    GetRolePolicy { role: String, policy: String },
+    GetPolicy { arn: String },
+    GetPolicyVersion { arn: String, version: String },
+    DescribeSubnets { vpc: String },
+    DescribeRouteTables { vpc: String },
+    DescribeNatGateways { vpc: String },
+    DescribeInternetGateways { vpc: String },
+    DescribeNetworkAcls { vpc: String },
+    DescribeSecurityGroups { vpc: String },
+    DescribeInstances { vpc: String },
+    DescribeVpcEndpoints { vpc: String },
+}
+
+impl AwsCall {
+    /// Service and operation as the AWS CLI spells them.
+    pub fn cli_name(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::GetCallerIdentity => ("sts", "get-caller-identity"),
+            Self::DescribeCluster { .. } => ("eks", "describe-cluster"),
+            Self::ListAddons { .. } => ("eks", "list-addons"),
+            Self::DescribeAddon { .. } => ("eks", "describe-addon"),
+            Self::ListNodegroups { .. } => ("eks", "list-nodegroups"),
+            Self::DescribeNodegroup { .. } => ("eks", "describe-nodegroup"),
+            Self::ListFargateProfiles { .. } => ("eks", "list-fargate-profiles"),
+            Self::ListPodIdentityAssociations { .. } => ("eks", "list-pod-identity-associations"),
+            Self::DescribePodIdentityAssociation { .. } => ("eks", "describe-pod-identity-association"),
+            Self::ListOpenIdConnectProviders => ("iam", "list-open-id-connect-providers"),
+            Self::GetOpenIdConnectProvider { .. } => ("iam", "get-open-id-connect-provider"),
+            Self::GetRole { .. } => ("iam", "get-role"),
+            Self::ListAttachedRolePolicies { .. } => ("iam", "list-attached-role-policies"),
+            Self::ListRolePolicies { .. } => ("iam", "list-role-policies"),
+            Self::GetRolePolicy { .. } => ("iam", "get-role-policy"),
+            Self::GetPolicy { .. } => ("iam", "get-policy"),
+            Self::GetPolicyVersion { .. } => ("iam", "get-policy-version"),
+            Self::DescribeSubnets { .. } => ("ec2", "describe-subnets"),
+            Self::DescribeRouteTables { .. } => ("ec2", "describe-route-tables"),
+            Self::DescribeNatGateways { .. } => ("ec2", "describe-nat-gateways"),
+            Self::DescribeInternetGateways { .. } => ("ec2", "describe-internet-gateways"),
+            Self::DescribeNetworkAcls { .. } => ("ec2", "describe-network-acls"),
+            Self::DescribeSecurityGroups { .. } => ("ec2", "describe-security-groups"),
+            Self::DescribeInstances { .. } => ("ec2", "describe-instances"),
+            Self::DescribeVpcEndpoints { .. } => ("ec2", "describe-vpc-endpoints"),
+        }
+    }
+
+    /// IAM action that allows it, e.g. `ec2:DescribeSubnets`.
+    pub fn iam_action(&self) -> String {
+        let (service, operation) = self.cli_name();
+        let operation: String = operation
+            .split('-')
+            .map(|word| match word {
+                // IAM spells this one in capitals.
+                "id" if operation.contains("open-id-connect") => "ID".to_owned(),
+                _ => {
+                    let mut letters = word.chars();
+                    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+                }
+            })
+            .collect();
+        format!("{service}:{operation}")
+    }
+
+    /// What tells two calls of one operation apart in a bundle.
+    fn bundle_key(&self) -> Option<String> {
+        match self {
+            Self::DescribeAddon { name, .. } | Self::DescribeNodegroup { name, .. } | Self::GetRole { name } => {
+                Some(name.clone())
+            }
+            Self::DescribePodIdentityAssociation { id, .. } => Some(id.clone()),
+            Self::GetOpenIdConnectProvider { arn } => {
+                Some(arn.split_once("oidc-provider/").map_or(arn.as_str(), |(_, url)| url).to_owned())
+            }
+            Self::ListAttachedRolePolicies { role } | Self::ListRolePolicies { role } => Some(role.clone()),
+            Self::GetRolePolicy { role, policy } => Some(format!("{role}.{policy}")),
+            Self::GetPolicy { arn } => Some(arn.clone()),
+            Self::GetPolicyVersion { arn, version } => Some(format!("{arn}.{version}")),
+            _ => None,
+        }
+    }
+}
+
+/// One read of something outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// `GET` of a list or object of the Kubernetes API; `query` without the question mark.
+    Kubernetes {
+        /// `/api/v1/nodes`.
+        path: String,
+        /// `limit=500&continue=…`.
+        query: String,
+        /// Only `metadata` of each object is wanted.
+        metadata_only: bool,
+    },
+    /// The end of a container's log.
+    Log {
+        /// Namespace.
+        namespace: String,
+        /// Pod.
+        pod: String,
+        /// Container.
+        container: String,
+        /// Of the container before its last restart.
+        previous: bool,
+    },
+    /// An AWS call.
+    Aws(AwsCall),
+    /// A `GET` of an application of the stack.
+    App {
+        /// Which one.
+        app: App,
+        /// Where it was found; `None` if only a URL given by the user can reach it.
+        at: Option<Component>,
+        /// `/api/v1/targets`.
+        path: String,
+        /// `state=active`.
+        query: String,
+    },
+    /// A `GET` of a Service through the API server, to see what a scrape URL answers.
+    Service {
+        /// Namespace.
+        namespace: String,
+        /// Service.
+        service: String,
+        /// `http` or `https`.
+        scheme: String,
+        /// Port.
+        port: u16,
+        /// Path with its query.
+        path: String,
+    },
+}
+
+impl Request {
+    /// A list or object of the Kubernetes API.
+    pub fn kubernetes(path: impl Into<String>) -> Self {
+        Self::Kubernetes { path: path.into(), query: String::new(), metadata_only: false }
+    }
+
+    /// What it is called in progress lines and gaps.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Kubernetes { path, .. } => format!("GET {path}"),
+            Self::Log { namespace, pod, container, previous } => {
+                let which = if *previous { "previous log" } else { "log" };
+                format!("{which} of {namespace}/{pod} container {container}")
+            }
+            Self::Aws(call) => call.iam_action(),
+            Self::App { app, path, .. } => format!("{} {path}", app.as_str()),
+            Self::Service { namespace, service, path, .. } => format!("GET {path} of service {namespace}/{service}"),
+        }
+    }
+
+    /// Its place in a bundle, without the `.json`.
+    pub fn bundle_path(&self) -> String {
+        match self {
+            Self::Kubernetes { path, .. } => format!("kubernetes{path}"),
+            Self::Log { namespace, pod, container, previous } => {
+                let suffix = if *previous { ".previous" } else { "" };
+                format!("kubernetes/api/v1/namespaces/{namespace}/pods/{pod}/log/{container}{suffix}.log")
+            }
+            Self::Aws(call) => {
+                let (service, operation) = call.cli_name();
+                match call.bundle_key() {
+                    // One key is one file name.
+                    Some(key) => format!("aws/{service}/{operation}.{}", key.replace(['/', '\\'], "_")),
+                    None => format!("aws/{service}/{operation}"),
+                }
+            }
+            Self::App { app, path, .. } => format!("{}{path}", app.as_str()),
+            Self::Service { namespace, service, scheme, port, path } => {
+                format!("kubernetes/api/v1/namespaces/{namespace}/services/{scheme}:{service}:{port}/proxy{path}")
+            }
+        }
+    }
+}
+
+/// Why a request got no document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchError {
+    /// The other side knows the operation and says that the thing does not exist.
+    NotFound(String),
+    /// The continue token of a list is too old (410): start again.
+    Expired(String),
+    /// Nothing could be seen.
+    Gap(Gap),
+}
+
+impl FetchError {
+    /// As a gap: for things that must exist.
+    pub fn into_gap(self, what: &str) -> Gap {
+        match self {
+            Self::Gap(gap) => gap,
+            Self::NotFound(message) => Gap::new(what, GapCause::BadAnswer, format!("not found: {message}")),
+            Self::Expired(message) => Gap::new(what, GapCause::Truncated, message),
+        }
+    }
+}
+
+/// A cluster, or a bundle of one.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Answers one request. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    async fn fetch(&self, request: &Request) -> Result<Vec<u8>, FetchError>;
+
+    /// True if the list at `path` (cluster-wide) is at hand as a whole, so that reading it per namespace only costs.
+    fn has_whole_list(&self, _path: &str) -> bool {
+        false
+    }
+
+    /// Longest time that one call may take.
+    fn deadline(&self) -> Duration;
+
+    /// What is known of the cluster before anything is asked: from the kubeconfig, flags or the bundle's header.
+    fn known(&self) -> Known;
+}
+
+/// What is known of the cluster before anything is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// kubeconfig context.
+    pub context: Option<String>,
+    /// EKS cluster name.
+    pub cluster: Option<String>,
+    /// AWS region.
+    pub region: Option<String>,
+    /// AWS account id.
+    pub account: Option<String>,
+    /// The kubeconfig or the bundle's header says that this is EKS (`Some(true)`) or that it is not.
+    pub is_eks: Option<bool>,
+    /// Prometheus is reached at a URL that the user gave.
+    pub prometheus_url: bool,
+    /// Alertmanager is reached at a URL that the user gave.
+    pub alertmanager_url: bool,
+    /// Why AWS cannot be asked, if that is known at once (built without it, no credentials configured).
+    pub aws_unavailable: Option<String>,
+}
+
+/// Reads an error document: a Kubernetes Status, or `{code, message}` of a bundle's `.error.json`.
+pub(crate) fn error_from_document(request: &Request, document: &Value) -> FetchError {
+    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
+    let message = text("message").to_owned();
+    let number = |key: &str| document.get(key).and_then(Value::as_u64);
+    let reason = [text("reason"), text("code")].into_iter().find(|r| !r.is_empty()).unwrap_or_default();
+    let status = number("code").or_else(|| number("status")).or_else(|| number("statusCode"));
+    match request {
+        Request::Aws(call) => aws_error(call, reason, &message),
+        _ => http_error(request, status.and_then(|s| u16::try_from(s).ok()).unwrap_or(0), reason, &message),
+    }
+}
+
+/// An AWS error by its code, as the services name them.
+pub(crate) fn aws_error(call: &AwsCall, code: &str, message: &str) -> FetchError {
+    let what = call.iam_action();
+    match code {
+        "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" => FetchError::NotFound(message.into()),
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Client.UnauthorizedOperation" => {
+            let hint = format!("allow {what} for the identity that runs kdoctor");
+            FetchError::Gap(Gap::new(&what, GapCause::Forbidden { permission: what.clone() }, message).hint(hint))
+        }
+        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
+        | "AuthFailure" | "RequestExpired" | "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+            FetchError::Gap(
+                Gap::new(&what, GapCause::Unauthorized, format!("{code}: {message}"))
+                    .hint("log in again (aws sso login, or refresh the credentials of the profile)"),
+            )
+        }
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
+            FetchError::Gap(Gap::new(&what, GapCause::Throttled, format!("{code}: {message}")).hint("run it again later"))
+        }
+        _ => FetchError::Gap(Gap::new(&what, GapCause::BadAnswer, format!("{code}: {message}"))),
+    }
+}
+
+/// An HTTP error by its status.
+pub(crate) fn http_error(request: &Request, status: u16, reason: &str, message: &str) -> FetchError {
+    let what = request.label();
+    let one_line = message.lines().next().unwrap_or_default().chars().take(300).collect::<String>();
+    let gap = |cause, hint: &str| FetchError::Gap(Gap::new(&what, cause, one_line.clone()).hint(hint));
+    match (status, reason) {
+        (404, _) | (0, "NotFound") => FetchError::NotFound(one_line),
+        (410, _) | (0, "Expired" | "Gone") => FetchError::Expired(one_line),
+        (403, _) | (0, "Forbidden") => {
+            let permission = permission_of(request);
+            let hint = format!("grant {permission} to the identity that runs kdoctor");
+            gap(GapCause::Forbidden { permission }, &hint)
+        }
+        (401, _) | (0, "Unauthorized") => {
+            gap(GapCause::Unauthorized, "the credentials were refused: log in again, or choose another --context")
+        }
+        (429, _) | (0, "TooManyRequests") => gap(GapCause::Throttled, "the API server is overloaded: run it again later"),
+        (504, _) | (0, "Timeout") => gap(GapCause::Timeout, "raise --timeout"),
+        (502 | 503, _) => gap(GapCause::Unreachable, ""),
+        _ if status > 0 => {
+            let message = format!("HTTP {status}: {one_line}");
+            FetchError::Gap(Gap::new(&what, GapCause::BadAnswer, message))
+        }
+        _ => FetchError::Gap(Gap::new(&what, GapCause::BadAnswer, one_line)),
+    }
+}
+
+/// The RBAC permission that a request takes, in words: `list pods in namespace monitoring`.
+fn permission_of(request: &Request) -> String {
+    let in_namespace = |ns: &str| format!(" in namespace {ns}");
+    match request {
+        Request::Kubernetes { path, .. } => {
+            let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+            let (group, rest) = match parts.as_slice() {
+                ["api", _, rest @ ..] => ("", rest),
+                ["apis", group, _, rest @ ..] => (*group, rest),
+                other => ("", other),
+            };
+            let (place, rest) = match rest {
+                ["namespaces", ns, rest @ ..] if !rest.is_empty() => (in_namespace(ns), rest),
+                rest => (" at cluster scope".to_owned(), rest),
+            };
+            let resource = rest.first().copied().unwrap_or("?");
+            let group = if group.is_empty() { String::new() } else { format!(".{group}") };
+            let verb = if rest.len() > 1 { "get" } else { "list" };
+            format!("{verb} {resource}{group}{place}")
+        }
+        Request::Log { namespace, .. } => format!("get pods/log{}", in_namespace(namespace)),
+        Request::App { at: Some(at), .. } => format!("get services/proxy{}", in_namespace(&at.namespace)),
+        Request::Service { namespace, .. } => format!("get services/proxy{}", in_namespace(namespace)),
+        Request::App { app, .. } => format!("access to {}", app.as_str()),
+        Request::Aws(call) => call.iam_action(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spells_iam_actions_as_policies_do() {
+        assert_eq!(AwsCall::ListOpenIdConnectProviders.iam_action(), "iam:ListOpenIDConnectProviders");
+        assert_eq!(AwsCall::DescribeNatGateways { vpc: String::new() }.iam_action(), "ec2:DescribeNatGateways");
+        assert_eq!(AwsCall::GetCallerIdentity.iam_action(), "sts:GetCallerIdentity");
+    }
+
+    #[test]
+    fn names_the_missing_permission() {
+        let request = Request::kubernetes("/apis/apps/v1/namespaces/shop/deployments");
+        assert_eq!(permission_of(&request), "list deployments.apps in namespace shop");
+        assert_eq!(permission_of(&Request::kubernetes("/api/v1/nodes")), "list nodes at cluster scope");
+    }
+
+    #[test]
+    fn an_unknown_operation_is_a_gap_and_not_absence() {
+        let call = AwsCall::ListAddons { cluster: "c".into() };
+        assert!(matches!(aws_error(&call, "UnknownOperation", "404 html"), FetchError::Gap(_)));
+        assert!(matches!(aws_error(&call, "ResourceNotFoundException", "no"), FetchError::NotFound(_)));
+    }
+}

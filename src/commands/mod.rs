@@ -1,0 +1,42 @@
+//! The subcommands, one file each.
+
+mod explain;
+mod list;
+mod monitoring;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::term::{Printer, sanitize_lines};
+
+/// kdoctor could not do its job: usage, no cluster, an unreadable bundle.
+const UNABLE: u8 = 2;
+/// Interrupted by the user, as shells count it.
+const INTERRUPTED: u8 = 130;
+
+/// Runs a command and turns its result into an exit code.
+pub fn run(cli: Cli) -> ExitCode {
+    let printer = Printer::detect(cli.no_color, false);
+    let result = match cli.command {
+        Command::Monitoring(args) => monitoring::run(&args, &printer),
+        Command::List(args) => list::run(&args, &printer),
+        Command::Explain(args) => explain::run(&args, &printer),
+        Command::Completions { shell } => completions(shell, &printer),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            printer.stderr(&format!("kdoctor: {}", sanitize_lines(&format!("{error:#}"))));
+            ExitCode::from(UNABLE)
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell, printer: &Printer) -> anyhow::Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "kdoctor", &mut script);
+    printer.stdout(&String::from_utf8_lossy(&script))?;
+    Ok(0)
+}

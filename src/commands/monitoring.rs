@@ -1,0 +1,142 @@
+//! `kdoctor monitoring`: collect, diagnose, report.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use include_dir::{Dir, include_dir};
+use jiff::Timestamp;
+
+use super::INTERRUPTED;
+use crate::bundle::Bundle;
+use crate::checks::{self, Check};
+use crate::cli::{Monitoring, Output, SourceArgs};
+use crate::collect::client::Client;
+use crate::collect::live::{ConnectOptions, Live};
+use crate::collect::source::Source;
+use crate::collect::{self, Plan};
+use crate::diagnose;
+use crate::model::Report;
+use crate::render;
+use crate::term::{Printer, Progress, suggest};
+
+/// Incidents that are part of the binary.
+static DEMOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/demo");
+/// The incident that `--demo` shows without a name.
+const DEFAULT_DEMO: &str = "ebs-csi-missing";
+
+/// Runs the command; returns the exit code.
+///
+/// # Errors
+/// What kept kdoctor from doing its job.
+pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
+    if args.source.demo.as_deref() == Some("list") {
+        printer.stdout(&demo_list()?)?;
+        return Ok(0);
+    }
+    let checks = selected(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = diagnose(args, &checks, printer) => report.map(Some),
+            _ = tokio::signal::ctrl_c() => Ok(None),
+        }
+    });
+    // Calls that are still open must not hold up the exit.
+    runtime.shutdown_background();
+    let Some(report) = report? else {
+        printer.stderr("kdoctor: interrupted");
+        return Ok(INTERRUPTED);
+    };
+    let text = match args.output {
+        Output::Table => render::table(&report, &render::TableOptions::new(printer, args.verbose)),
+        Output::Json => render::json(&report)?,
+    };
+    printer.stdout(&text).context("the report could not be written")?;
+    Ok(diagnose::exit_code(&report, args.fail_on, args.strict))
+}
+
+/// The checks that the flags choose.
+fn selected(args: &Monitoring) -> anyhow::Result<Vec<&'static dyn Check>> {
+    let known = checks::selectors();
+    for word in args.only.iter().chain(&args.skip) {
+        if !known.contains(&word.as_str()) {
+            match suggest(word, known.iter().copied()) {
+                Some(near) => bail!("no check or suite is called {word:?}; did you mean {near:?}? (kdoctor list shows all)"),
+                None => bail!("no check or suite is called {word:?}; kdoctor list shows all"),
+            }
+        }
+    }
+    let checks = checks::select(&args.only, &args.skip);
+    if checks.is_empty() {
+        bail!("--only and --skip leave no check to run");
+    }
+    Ok(checks)
+}
+
+async fn diagnose(args: &Monitoring, checks: &[&'static dyn Check], printer: &Printer) -> anyhow::Result<Report> {
+    let facts = diagnose::facts(checks);
+    let (source, collected_at) = open(&args.source, facts.iter().any(|f| f.is_aws())).await?;
+    let start = Instant::now();
+    let live = args.source.from.is_none() && args.source.demo.is_none();
+    let progress = Arc::new(Progress::new(printer.progress && live));
+    let client = Client::new(source, progress.clone());
+    let plan = Plan { facts, namespace: args.namespace.clone(), collected_at };
+    let gathered = collect::gather(&client, &plan).await;
+    progress.finish();
+    let snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;
+    let mut report = diagnose::run(&snap, checks);
+    report.stats.calls = client.calls();
+    report.stats.elapsed_ms = live.then(|| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
+    Ok(report)
+}
+
+async fn open(args: &SourceArgs, aws: bool) -> anyhow::Result<(Arc<dyn Source>, Timestamp)> {
+    if let Some(path) = &args.from {
+        let bundle = Bundle::open(path)?;
+        let at = bundle.collected_at();
+        return Ok((Arc::new(bundle), at));
+    }
+    if let Some(name) = &args.demo {
+        let bundle = Bundle::embedded(demo(name)?)?;
+        let at = bundle.collected_at();
+        return Ok((Arc::new(bundle), at));
+    }
+    let live = Live::connect(ConnectOptions {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+        cluster_name: args.cluster_name.clone(),
+        region: args.region.clone(),
+        profile: args.profile.clone(),
+        prometheus_url: args.prometheus_url.clone(),
+        alertmanager_url: args.alertmanager_url.clone(),
+        timeout: args.timeout,
+        aws,
+    })
+    .await?;
+    Ok((Arc::new(live), Timestamp::now()))
+}
+
+fn demo_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = DEMOS.dirs().filter_map(|d| d.path().file_name()?.to_str()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn demo(name: &str) -> anyhow::Result<&'static Dir<'static>> {
+    let name = if name.is_empty() { DEFAULT_DEMO } else { name };
+    let names = demo_names();
+    DEMOS.get_dir(name).with_context(|| match suggest(name, names.iter().copied()) {
+        Some(near) => format!("there is no demo {name:?}; did you mean {near:?}? (--demo list shows all)"),
+        None => format!("there is no demo {name:?}; there are: {}", names.join(", ")),
+    })
+}
+
+fn demo_list() -> anyhow::Result<String> {
+    let mut out = String::new();
+    for name in demo_names() {
+        let default = if name == DEFAULT_DEMO { "  (default)" } else { "" };
+        out.push_str(&format!("{name}{default}\n"));
+    }
+    Ok(out)
+}

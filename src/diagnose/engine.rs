@@ -1,0 +1,99 @@
+//! Runs checks and finishes their findings: outcome, commands, fingerprint, order.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sha2::{Digest, Sha256};
+
+use super::correlate;
+use crate::checks::Check;
+use crate::checks::page::{self, Page};
+use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Stats};
+use crate::snapshot::Snapshot;
+
+/// The facts that these checks need or use.
+pub fn facts(checks: &[&dyn Check]) -> BTreeSet<Fact> {
+    checks.iter().flat_map(|c| c.meta().requires.iter().chain(c.meta().uses)).copied().collect()
+}
+
+/// Diagnoses a snapshot.
+pub fn run(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
+    let mut findings = Vec::new();
+    let mut runs = Vec::new();
+    for check in checks {
+        let (outcome, found) = run_one(*check, snap);
+        runs.push(CheckRun { check: *check.meta(), outcome });
+        findings.extend(found);
+    }
+    let (findings, links, roots) = correlate::link(findings);
+    Report {
+        target: snap.target.clone(),
+        collected_at: snap.collected_at,
+        findings,
+        links,
+        roots,
+        gaps: gaps(snap, &facts(checks)),
+        runs,
+        stats: Stats::default(),
+    }
+}
+
+fn run_one(check: &dyn Check, snap: &Snapshot) -> (Outcome, Vec<Finding>) {
+    let meta = check.meta();
+    // A bug in one check must not hide what the others found.
+    let result = catch_unwind(AssertUnwindSafe(|| check.diagnose(snap)));
+    let diagnosis = match result {
+        Ok(Ok(diagnosis)) => diagnosis,
+        Ok(Err(gap)) => return (Outcome::NotEvaluated(gap), Vec::new()),
+        Err(_) => return (Outcome::Failed("the check panicked; please report it".into()), Vec::new()),
+    };
+    let mut findings = match diagnosis {
+        Diagnosis::NotApplicable(why) => return (Outcome::NotApplicable(why), Vec::new()),
+        Diagnosis::Findings(findings) => findings,
+    };
+    if let Err(bug) = finish(meta, &mut findings) {
+        return (Outcome::Failed(bug), Vec::new());
+    }
+    match (findings.len(), missing(snap, meta)) {
+        // Nothing found in what was seen says nothing about the rest.
+        (0, Some(gap)) => (Outcome::NotEvaluated(gap), findings),
+        (0, None) => (Outcome::Pass, findings),
+        (n, _) => (Outcome::Findings(n), findings),
+    }
+}
+
+/// The first gap among the facts that the check cannot do without.
+fn missing(snap: &Snapshot, meta: &CheckMeta) -> Option<Gap> {
+    meta.requires.iter().find_map(|fact| snap.gaps_of(*fact).first().map(|g| (*g).clone()))
+}
+
+/// Renders the commands and sets the fingerprint.
+fn finish(meta: &CheckMeta, findings: &mut [Finding]) -> Result<(), String> {
+    let page = Page::parse(meta.page);
+    for finding in findings {
+        finding.remediation = page.remediation(finding.variant, &finding.params)?;
+        for evidence in &mut finding.evidence {
+            evidence.reproduce = page::command(evidence.reproduce_template, &evidence.params)?;
+        }
+        let identity = if finding.key.is_empty() { finding.subject().key() } else { finding.key.clone() };
+        finding.fingerprint = fingerprint(meta.id.0, &identity);
+    }
+    Ok(())
+}
+
+/// 16 hexadecimal digits of SHA-256 over the check and the identity.
+fn fingerprint(check: &str, identity: &str) -> String {
+    let digest = Sha256::digest(format!("{check}\n{identity}"));
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Everything that is missing of these facts, each thing once.
+fn gaps(snap: &Snapshot, facts: &BTreeSet<Fact>) -> Vec<Gap> {
+    let mut all: Vec<Gap> = Vec::new();
+    for gap in facts.iter().flat_map(|f| snap.gaps_of(*f)) {
+        if !all.contains(gap) {
+            all.push(gap.clone());
+        }
+    }
+    all
+}

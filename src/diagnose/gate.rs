@@ -1,0 +1,31 @@
+//! From a report to an exit code; the same for every output.
+
+use crate::model::{Outcome, Report, Severity};
+
+/// From which severity on a finding fails the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FailOn {
+    /// Only errors.
+    Error,
+    /// Warnings and errors.
+    Warning,
+    /// Nothing: findings never fail the run.
+    Never,
+}
+
+/// 0 nothing at or above `fail_on` · 1 findings at or above it · 3 with `strict`, a check could not be evaluated.
+pub fn exit_code(report: &Report, fail_on: FailOn, strict: bool) -> u8 {
+    let threshold = match fail_on {
+        FailOn::Error => Some(Severity::Error),
+        FailOn::Warning => Some(Severity::Warning),
+        FailOn::Never => None,
+    };
+    if threshold.is_some_and(|t| report.worst().is_some_and(|w| w >= t)) {
+        return 1;
+    }
+    let unseen = |outcome: &Outcome| matches!(outcome, Outcome::NotEvaluated(_) | Outcome::Failed(_));
+    if strict && (report.runs.iter().any(|r| unseen(&r.outcome))) {
+        return 3;
+    }
+    0
+}

@@ -1,0 +1,8 @@
+//! Runs the checks over a snapshot, links their findings into root causes, and decides the exit code.
+
+mod correlate;
+mod engine;
+mod gate;
+
+pub use engine::{facts, run};
+pub use gate::{FailOn, exit_code};

@@ -1,0 +1,92 @@
+//! What could not be seen, why, and what to do about it.
+
+use std::fmt;
+
+/// Why a fact is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GapCause {
+    /// The API refused: which permission is missing (`list pods in namespace monitoring`, `iam:GetRole`).
+    Forbidden {
+        /// The missing permission in the API's own words.
+        permission: String,
+    },
+    /// The credentials were refused as a whole (401, expired token).
+    Unauthorized,
+    /// The server could not be reached.
+    Unreachable,
+    /// No answer within the deadline.
+    Timeout,
+    /// The server answered with an error, or with something that is not the documented format.
+    BadAnswer,
+    /// The server kept asking to slow down.
+    Throttled,
+    /// The source was not set up (no AWS credentials, no Prometheus in the cluster, built without AWS).
+    NotConfigured,
+    /// The bundle does not hold it, or no selected check asked for it.
+    NotCollected,
+    /// Only a part was read.
+    Truncated,
+}
+
+impl GapCause {
+    /// The word used in outputs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Forbidden { .. } => "forbidden",
+            Self::Unauthorized => "unauthorized",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::BadAnswer => "bad-answer",
+            Self::Throttled => "throttled",
+            Self::NotConfigured => "not-configured",
+            Self::NotCollected => "not-collected",
+            Self::Truncated => "truncated",
+        }
+    }
+}
+
+/// Something that could not be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// What is missing: the call, e.g. `GET /api/v1/nodes` or `ec2:DescribeRouteTables`.
+    pub what: String,
+    /// Why.
+    pub cause: GapCause,
+    /// What the other side said, in one line.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl Gap {
+    /// A gap with an empty hint.
+    pub fn new(what: impl Into<String>, cause: GapCause, message: impl Into<String>) -> Self {
+        Self { what: what.into(), cause, message: message.into(), hint: String::new() }
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    /// True where the other side said that it does not have the thing: an answer, not a lack of one.
+    pub fn is_not_collected(&self) -> bool {
+        self.cause == GapCause::NotCollected
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.what)?;
+        match &self.cause {
+            GapCause::Forbidden { permission } => write!(f, "forbidden ({permission})")?,
+            other => f.write_str(other.as_str())?,
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}

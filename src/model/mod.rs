@@ -1,0 +1,23 @@
+//! The words every other module speaks: severities, resources, findings, gaps, reports. No I/O.
+
+mod evidence;
+mod fact;
+mod finding;
+mod gap;
+mod meta;
+mod outcome;
+mod remediation;
+mod report;
+mod resource;
+mod severity;
+
+pub use evidence::Evidence;
+pub use fact::{Access, Fact, KubernetesAccess};
+pub use finding::{Finding, Params};
+pub use gap::{Gap, GapCause};
+pub use meta::{CheckId, CheckMeta, Suite};
+pub use outcome::{Diagnosis, Outcome};
+pub use remediation::{Remediation, Risk, Step, StepKind};
+pub use report::{CheckRun, Linked, Report, RootGroup, Stats, Target};
+pub use resource::{AwsResource, ResourceRef};
+pub use severity::Severity;

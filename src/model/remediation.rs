@@ -1,0 +1,82 @@
+//! What to do: steps with their risk, the commands that verify them and the way back.
+
+/// What a step changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Looks only.
+    ReadOnly,
+    /// Changes configuration; nothing stops working meanwhile.
+    Change,
+    /// Interrupts a running component for a moment.
+    Disruptive,
+    /// Deletes data or objects for good.
+    Destructive,
+}
+
+impl Risk {
+    /// The word used in pages and outputs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::Change => "change",
+            Self::Disruptive => "disruptive",
+            Self::Destructive => "destructive",
+        }
+    }
+
+    /// Reads the word of a page.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::ReadOnly, Self::Change, Self::Disruptive, Self::Destructive].into_iter().find(|r| r.as_str() == word)
+    }
+}
+
+/// What kind of work a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// A shell command, complete.
+    Command,
+    /// A manifest, applied by the command that carries it.
+    Manifest,
+    /// A change in a file or values; the text says which.
+    Edit,
+    /// Something to know; no command.
+    Note,
+}
+
+impl StepKind {
+    /// The word used in outputs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Manifest => "manifest",
+            Self::Edit => "edit",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One step of a fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What kind of work it is.
+    pub kind: StepKind,
+    /// What it changes.
+    pub risk: Risk,
+    /// One sentence: what the step does and why.
+    pub text: String,
+    /// The complete command (or the file excerpt of an edit); empty for a note.
+    pub command: String,
+}
+
+/// The fix of one finding, rendered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Remediation {
+    /// What the fix is, in a few words.
+    pub title: String,
+    /// Steps in order.
+    pub steps: Vec<Step>,
+    /// Read-only steps that show that the fix worked.
+    pub verify: Vec<Step>,
+    /// Steps that undo the fix.
+    pub rollback: Vec<Step>,
+}

@@ -1,0 +1,95 @@
+//! The result of a run: findings, how they hang together, and what could not be seen.
+
+use jiff::Timestamp;
+
+use super::{CheckMeta, Finding, Gap, Outcome, Severity};
+
+/// What was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Target {
+    /// `eks`, `kubernetes`; empty where it could not be told.
+    pub platform: String,
+    /// kubeconfig context.
+    pub context: Option<String>,
+    /// EKS cluster name.
+    pub cluster: Option<String>,
+    /// AWS region.
+    pub region: Option<String>,
+    /// AWS account id.
+    pub account: Option<String>,
+    /// Kubernetes version as the API server prints it.
+    pub kubernetes_version: Option<String>,
+    /// Namespaces of the monitoring stack.
+    pub namespaces: Vec<String>,
+}
+
+/// How one check ended.
+#[derive(Debug, Clone)]
+pub struct CheckRun {
+    /// The check.
+    pub check: CheckMeta,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// A finding's place in the cause graph. Numbers are indexes into [`Report::findings`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Linked {
+    /// Findings that explain this one.
+    pub caused_by: Vec<usize>,
+    /// Findings whose fix needs this one fixed first.
+    pub needed_by: Vec<usize>,
+}
+
+/// One root cause with what it explains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootGroup {
+    /// The finding that nothing else explains.
+    pub root: usize,
+    /// Findings that must be fixed before the root's fix can work, in order.
+    pub prerequisites: Vec<usize>,
+    /// Findings that the root explains, near ones first.
+    pub explains: Vec<usize>,
+}
+
+/// Numbers of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Calls made.
+    pub calls: usize,
+    /// Milliseconds from start to report; absent offline, so that reports stay comparable.
+    pub elapsed_ms: Option<u64>,
+}
+
+/// The result of a run.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What was looked at.
+    pub target: Target,
+    /// When it was looked at; the only clock.
+    pub collected_at: Timestamp,
+    /// All findings in a fixed order.
+    pub findings: Vec<Finding>,
+    /// Each finding's place in the cause graph, by the same index.
+    pub links: Vec<Linked>,
+    /// Root causes, worst first.
+    pub roots: Vec<RootGroup>,
+    /// How each check ended, in the order of the registry.
+    pub runs: Vec<CheckRun>,
+    /// What could not be seen.
+    pub gaps: Vec<Gap>,
+    /// Numbers of the run.
+    pub stats: Stats,
+}
+
+impl Report {
+    /// The worst severity found.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|f| f.severity).max()
+    }
+
+    /// How many findings have this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|f| f.severity == severity).count()
+    }
+}

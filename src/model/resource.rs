@@ -1,0 +1,156 @@
+//! One resource, as the field names it: what findings are about and what they depend on.
+
+use std::fmt;
+
+/// An AWS resource. `id` is the name or id that the AWS CLI takes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AwsResource {
+    /// Service prefix as in an ARN: `eks`, `ec2`, `iam`.
+    pub service: String,
+    /// Resource type as in an ARN: `addon`, `route-table`, `oidc-provider`, `role`, `subnet`.
+    pub kind: String,
+    /// Name or id: `aws-ebs-csi-driver`, `rtb-0123`.
+    pub id: String,
+    /// Full ARN where it is known.
+    pub arn: Option<String>,
+}
+
+/// A resource that can be broken: a node of the cause graph.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceRef {
+    /// A Kubernetes object. `namespace` is empty for cluster-scoped kinds.
+    Kubernetes {
+        /// API group, empty for the core group.
+        group: String,
+        /// Kind, e.g. `PersistentVolumeClaim`.
+        kind: String,
+        /// Namespace, empty for cluster-scoped kinds.
+        namespace: String,
+        /// Object name.
+        name: String,
+    },
+    /// An AWS resource.
+    Aws(AwsResource),
+    /// A Prometheus scrape job.
+    ScrapeJob {
+        /// Value of the `job` label.
+        job: String,
+    },
+    /// A URL that Prometheus scrapes: what answers there, not who serves it.
+    ScrapeUrl {
+        /// The full scrape URL.
+        url: String,
+    },
+    /// An Alertmanager integration of a receiver, e.g. `slack`.
+    Receiver {
+        /// Receiver name, or the integration where the name is not known.
+        name: String,
+    },
+}
+
+impl ResourceRef {
+    /// A Kubernetes object of the given API group (empty for core).
+    pub fn kubernetes(
+        group: impl Into<String>,
+        kind: impl Into<String>,
+        namespace: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self::Kubernetes { group: group.into(), kind: kind.into(), namespace: namespace.into(), name: name.into() }
+    }
+
+    /// A Pod.
+    pub fn pod(namespace: &str, name: &str) -> Self {
+        Self::kubernetes("", "Pod", namespace, name)
+    }
+
+    /// A PersistentVolumeClaim.
+    pub fn pvc(namespace: &str, name: &str) -> Self {
+        Self::kubernetes("", "PersistentVolumeClaim", namespace, name)
+    }
+
+    /// A Service.
+    pub fn service(namespace: &str, name: &str) -> Self {
+        Self::kubernetes("", "Service", namespace, name)
+    }
+
+    /// A ConfigMap.
+    pub fn config_map(namespace: &str, name: &str) -> Self {
+        Self::kubernetes("", "ConfigMap", namespace, name)
+    }
+
+    /// A ServiceAccount.
+    pub fn service_account(namespace: &str, name: &str) -> Self {
+        Self::kubernetes("", "ServiceAccount", namespace, name)
+    }
+
+    /// A StorageClass.
+    pub fn storage_class(name: &str) -> Self {
+        Self::kubernetes("storage.k8s.io", "StorageClass", "", name)
+    }
+
+    /// A CSIDriver.
+    pub fn csi_driver(name: &str) -> Self {
+        Self::kubernetes("storage.k8s.io", "CSIDriver", "", name)
+    }
+
+    /// An AWS resource without a known ARN.
+    pub fn aws(service: &str, kind: &str, id: impl Into<String>) -> Self {
+        Self::Aws(AwsResource { service: service.into(), kind: kind.into(), id: id.into(), arn: None })
+    }
+
+    /// An AWS resource with its ARN. Two references to one resource are equal only if both carry the ARN or neither
+    /// does; [`ResourceRef::key`] is what the cause graph compares.
+    pub fn aws_arn(service: &str, kind: &str, id: impl Into<String>, arn: impl Into<String>) -> Self {
+        Self::Aws(AwsResource { service: service.into(), kind: kind.into(), id: id.into(), arn: Some(arn.into()) })
+    }
+
+    /// Identity for the cause graph and for fingerprints: stable, without the ARN.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Kubernetes { group, kind, namespace, name } => format!("k8s/{group}/{kind}/{namespace}/{name}"),
+            Self::Aws(aws) => format!("aws/{}/{}/{}", aws.service, aws.kind, aws.id),
+            Self::ScrapeJob { job } => format!("scrape/{job}"),
+            Self::ScrapeUrl { url } => format!("url/{url}"),
+            Self::Receiver { name } => format!("receiver/{name}"),
+        }
+    }
+
+    /// The kind alone, for counting: `Pod`, `EKS add-on`, `scrape job`.
+    pub fn kind_label(&self) -> String {
+        match self {
+            Self::Kubernetes { kind, .. } => kind.clone(),
+            Self::Aws(aws) => match (aws.service.as_str(), aws.kind.as_str()) {
+                ("eks", "addon") => "EKS add-on".into(),
+                ("iam", "oidc-provider") => "IAM OIDC provider".into(),
+                ("iam", "role") => "IAM role".into(),
+                ("ec2", "route-table") => "route table".into(),
+                ("ec2", "natgateway") => "NAT gateway".into(),
+                ("ec2", "network-acl") => "network ACL".into(),
+                ("ec2", "security-group") => "security group".into(),
+                (service, kind) => format!("{service} {kind}"),
+            },
+            Self::ScrapeJob { .. } => "scrape job".into(),
+            Self::ScrapeUrl { .. } => "scrape URL".into(),
+            Self::Receiver { .. } => "receiver".into(),
+        }
+    }
+
+    /// The name without the kind: `monitoring/prometheus`, `rtb-0123`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Kubernetes { namespace, name, .. } if namespace.is_empty() => name.clone(),
+            Self::Kubernetes { namespace, name, .. } => format!("{namespace}/{name}"),
+            Self::Aws(aws) => aws.id.clone(),
+            Self::ScrapeJob { job } => job.clone(),
+            Self::ScrapeUrl { url } => url.clone(),
+            Self::Receiver { name } => name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for ResourceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind_label(), self.name())
+    }
+}

@@ -1,0 +1,182 @@
+//! Colour, wrapping and indentation of the text report.
+
+use owo_colors::{OwoColorize, Style};
+
+use crate::term::{sanitize, sanitize_lines};
+
+/// Text that is built line by line.
+pub(super) struct Page {
+    text: String,
+    color: bool,
+    /// Columns; `None`: nothing is wrapped.
+    width: Option<usize>,
+}
+
+impl Page {
+    pub(super) fn new(color: bool, width: Option<usize>) -> Self {
+        Self { text: String::new(), color, width }
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+
+    pub(super) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// One line of parts with styles, not wrapped; parts must be escaped already or ours.
+    pub(super) fn line(&mut self, indent: usize, parts: &[(&str, Style)]) {
+        self.text.push_str(&" ".repeat(indent));
+        for (part, style) in parts {
+            let painted = self.paint(part, *style);
+            self.text.push_str(&painted);
+        }
+        self.text.push('\n');
+    }
+
+    /// A paragraph of text from anywhere, escaped and wrapped; `first` stands before its first line.
+    pub(super) fn paragraph(&mut self, indent: usize, first: &str, text: &str, style: Style) {
+        let hang = indent + textwrap::core::display_width(first);
+        let lines = self.wrap(&sanitize(text), hang);
+        for (at, line) in lines.iter().enumerate() {
+            if at == 0 {
+                self.text.push_str(&" ".repeat(indent));
+                self.text.push_str(first);
+            } else {
+                self.text.push_str(&" ".repeat(hang));
+            }
+            let painted = self.paint(line, style);
+            self.text.push_str(&painted);
+            self.text.push('\n');
+        }
+    }
+
+    /// Lines as they are, escaped and indented, cut to `max` lines.
+    pub(super) fn verbatim(&mut self, indent: usize, text: &str, style: Style, max: usize) {
+        let text = sanitize_lines(text);
+        let lines: Vec<&str> = text.lines().collect();
+        for line in lines.iter().take(max) {
+            for part in self.wrap(line, indent) {
+                let painted = self.paint(&part, style);
+                self.text.push_str(&" ".repeat(indent));
+                self.text.push_str(&painted);
+                self.text.push('\n');
+            }
+        }
+        if lines.len() > max {
+            let more = format!("… {} more lines", lines.len() - max);
+            self.line(indent, &[(&more, style)]);
+        }
+    }
+
+    /// A command, ready to be copied: a long one is continued with backslashes, a multi-line one starts at the margin,
+    /// because an indented end of a here-document would not end it.
+    pub(super) fn command(&mut self, indent: usize, command: &str, style: Style) {
+        let command = sanitize_lines(command);
+        let (indent, lines) = if command.contains('\n') {
+            (0, command.lines().map(str::to_owned).collect())
+        } else {
+            (indent, self.continued(&command, indent))
+        };
+        for line in lines {
+            let painted = self.paint(&line, style);
+            self.text.push_str(&" ".repeat(indent));
+            self.text.push_str(&painted);
+            self.text.push('\n');
+        }
+    }
+
+    fn wrap(&self, text: &str, indent: usize) -> Vec<String> {
+        let Some(width) = self.width else { return vec![text.to_owned()] };
+        let width = width.saturating_sub(indent).max(20);
+        // Names are copied from here: they are never broken at their hyphens.
+        let options = textwrap::Options::new(width)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .word_separator(textwrap::WordSeparator::AsciiSpace)
+            .break_words(false);
+        let lines: Vec<String> = textwrap::wrap(text, options).into_iter().map(|l| l.into_owned()).collect();
+        if lines.is_empty() { vec![String::new()] } else { lines }
+    }
+
+    /// Breaks a command before words, with a backslash; a word (quoted text included) is never broken.
+    fn continued(&self, command: &str, indent: usize) -> Vec<String> {
+        let Some(width) = self.width else { return vec![command.to_owned()] };
+        let width = width.saturating_sub(indent).max(20);
+        let mut lines = Vec::new();
+        let mut line = String::new();
+        for word in words(command) {
+            let long = textwrap::core::display_width(&line) + textwrap::core::display_width(word) + 3 > width;
+            // A flag and its value stay together where they fit.
+            if long && !line.trim().is_empty() {
+                lines.push(format!("{line} \\"));
+                line = "  ".to_owned();
+            }
+            if !line.is_empty() && !line.ends_with(' ') {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+        lines
+    }
+
+    fn paint(&self, text: &str, style: Style) -> String {
+        if self.color && !text.is_empty() { text.style(style).to_string() } else { text.to_owned() }
+    }
+}
+
+/// Splits a command at spaces outside quotes, keeping the quotes; a flag is kept with the value that follows it.
+fn words(command: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let mut start = 0;
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, letter) in command.char_indices() {
+        match (quote, letter) {
+            _ if escaped => escaped = false,
+            (Some('"') | None, '\\') => escaped = true,
+            (Some(open), l) if l == open => quote = None,
+            (None, '"' | '\'') => quote = Some(letter),
+            (None, ' ') => {
+                all.push(&command[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    all.push(&command[start..]);
+    all.retain(|w| !w.is_empty());
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_command_is_continued_and_stays_the_same_command() {
+        let command = "aws eks create-addon --cluster-name shop --addon-name aws-ebs-csi-driver --tags 'a b=c d' --region eu-west-1";
+        let mut page = Page::new(false, Some(60));
+        page.command(4, command, Style::new());
+        let text = page.finish();
+        assert!(text.lines().all(|l| l.len() <= 60), "{text}");
+        assert!(text.lines().count() > 1);
+        let joined = text.replace("\\\n", "");
+        assert_eq!(shlex::split(&joined), shlex::split(command));
+    }
+
+    #[test]
+    fn a_here_document_starts_at_the_margin() {
+        let mut page = Page::new(false, Some(60));
+        page.command(4, "kubectl apply -f - <<'EOF'\na: 1\nEOF", Style::new());
+        assert_eq!(page.finish(), "kubectl apply -f - <<'EOF'\na: 1\nEOF\n");
+    }
+
+    #[test]
+    fn text_from_outside_cannot_move_the_cursor() {
+        let mut page = Page::new(false, None);
+        page.paragraph(2, "- ", "evil\u{1b}[2J\nname", Style::new());
+        assert_eq!(page.finish(), "  - evil\\u{1b}[2J\\nname\n");
+    }
+}

@@ -1,0 +1,8 @@
+//! A report as text for people or JSON for machines.
+
+pub mod json;
+mod layout;
+mod table;
+
+pub use json::{json, schema};
+pub use table::{TableOptions, table};

@@ -1,0 +1,372 @@
+//! AWS resources, cut to the fields that some check reads, in the shape the AWS CLI prints.
+
+#![allow(missing_docs, reason = "fields are the AWS API fields of the same name")]
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// `eks describe-cluster`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Cluster {
+    pub name: String,
+    pub arn: String,
+    pub version: String,
+    pub status: String,
+    pub endpoint: String,
+    pub identity: ClusterIdentity,
+    pub resources_vpc_config: VpcConfig,
+    pub kubernetes_network_config: KubernetesNetworkConfig,
+    pub compute_config: Option<ComputeConfig>,
+    pub storage_config: Option<StorageConfig>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClusterIdentity {
+    pub oidc: Oidc,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Oidc {
+    pub issuer: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VpcConfig {
+    pub vpc_id: String,
+    pub subnet_ids: Vec<String>,
+    pub security_group_ids: Vec<String>,
+    pub cluster_security_group_id: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KubernetesNetworkConfig {
+    pub ip_family: String,
+}
+
+/// EKS Auto Mode's compute.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ComputeConfig {
+    pub enabled: Option<bool>,
+}
+
+/// EKS Auto Mode's storage.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StorageConfig {
+    pub block_storage: ComputeConfig,
+}
+
+impl Cluster {
+    /// EKS Auto Mode provides block storage (provisioner `ebs.csi.eks.amazonaws.com`).
+    pub fn auto_mode_storage(&self) -> bool {
+        self.storage_config.as_ref().and_then(|s| s.block_storage.enabled).unwrap_or(false)
+    }
+
+    /// EKS Auto Mode provides compute.
+    pub fn auto_mode(&self) -> bool {
+        self.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false)
+    }
+
+    /// OIDC issuer without the scheme: `oidc.eks.<region>.amazonaws.com/id/<id>`.
+    pub fn issuer_host_path(&self) -> &str {
+        self.identity.oidc.issuer.trim_start_matches("https://")
+    }
+
+    /// AWS partition of the cluster: `aws`, `aws-cn`, `aws-us-gov`.
+    pub fn partition(&self) -> &str {
+        self.arn.split(':').nth(1).filter(|p| !p.is_empty()).unwrap_or("aws")
+    }
+
+    /// Account id, from the ARN.
+    pub fn account(&self) -> Option<&str> {
+        self.arn.split(':').nth(4).filter(|a| !a.is_empty())
+    }
+
+    /// Region, from the ARN.
+    pub fn region(&self) -> Option<&str> {
+        self.arn.split(':').nth(3).filter(|r| !r.is_empty())
+    }
+}
+
+/// `eks describe-addon`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Addon {
+    pub addon_name: String,
+    pub status: String,
+    pub addon_version: String,
+    pub addon_arn: String,
+    pub service_account_role_arn: Option<String>,
+    pub health: AddonHealth,
+    pub pod_identity_associations: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AddonHealth {
+    pub issues: Vec<HealthIssue>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HealthIssue {
+    pub code: String,
+    pub message: String,
+    pub resource_ids: Vec<String>,
+}
+
+/// `eks describe-nodegroup`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Nodegroup {
+    pub nodegroup_name: String,
+    pub status: String,
+    pub subnets: Vec<String>,
+    pub node_role: String,
+    pub health: AddonHealth,
+}
+
+/// `eks list-pod-identity-associations`, with the role where `describe-pod-identity-association` gave it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodIdentityAssociation {
+    pub cluster_name: String,
+    pub namespace: String,
+    pub service_account: String,
+    pub association_arn: String,
+    pub association_id: String,
+    pub role_arn: Option<String>,
+}
+
+/// `iam get-open-id-connect-provider`, with the ARN of the list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct OidcProvider {
+    #[serde(skip)]
+    pub arn: String,
+    pub url: String,
+    #[serde(rename = "ClientIDList")]
+    pub client_id_list: Option<Vec<String>>,
+}
+
+/// One IAM role with its policies.
+#[derive(Debug, Clone, Default)]
+pub struct Role {
+    pub name: String,
+    pub arn: String,
+    /// `AssumeRolePolicyDocument`, decoded.
+    pub trust_policy: Value,
+    /// ARNs of attached managed policies; `None` where they could not be read.
+    pub attached_policies: Option<Vec<String>>,
+    /// Inline policy documents by name; `None` where they could not be read.
+    pub inline_policies: Option<BTreeMap<String, Value>>,
+    /// Documents of attached customer-managed policies by ARN, as far as they could be read.
+    pub managed_documents: BTreeMap<String, Value>,
+}
+
+/// `ec2 describe-subnets`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Subnet {
+    pub subnet_id: String,
+    pub vpc_id: String,
+    pub cidr_block: String,
+    pub availability_zone: String,
+    pub map_public_ip_on_launch: bool,
+    pub available_ip_address_count: Option<u32>,
+    pub tags: Vec<Tag>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Tag {
+    pub key: String,
+    pub value: String,
+}
+
+/// The `Name` tag, empty if there is none.
+pub fn name_tag(tags: &[Tag]) -> &str {
+    tags.iter().find(|t| t.key == "Name").map_or("", |t| t.value.as_str())
+}
+
+/// `ec2 describe-route-tables`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RouteTable {
+    pub route_table_id: String,
+    pub vpc_id: String,
+    pub associations: Vec<RouteTableAssociation>,
+    pub routes: Vec<Route>,
+    pub tags: Vec<Tag>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RouteTableAssociation {
+    pub main: bool,
+    pub subnet_id: Option<String>,
+    pub association_state: Option<AssociationState>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AssociationState {
+    pub state: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Route {
+    pub destination_cidr_block: Option<String>,
+    pub destination_ipv6_cidr_block: Option<String>,
+    pub destination_prefix_list_id: Option<String>,
+    pub gateway_id: Option<String>,
+    pub nat_gateway_id: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub network_interface_id: Option<String>,
+    pub instance_id: Option<String>,
+    pub vpc_peering_connection_id: Option<String>,
+    pub egress_only_internet_gateway_id: Option<String>,
+    pub local_gateway_id: Option<String>,
+    pub carrier_gateway_id: Option<String>,
+    pub core_network_arn: Option<String>,
+    pub state: String,
+}
+
+/// `ec2 describe-nat-gateways`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NatGateway {
+    pub nat_gateway_id: String,
+    pub vpc_id: String,
+    pub subnet_id: String,
+    pub state: String,
+    pub connectivity_type: Option<String>,
+    pub failure_code: Option<String>,
+    pub failure_message: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+/// `ec2 describe-internet-gateways`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct InternetGateway {
+    pub internet_gateway_id: String,
+    pub attachments: Vec<GatewayAttachment>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GatewayAttachment {
+    pub state: String,
+    pub vpc_id: String,
+}
+
+/// `ec2 describe-network-acls`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NetworkAcl {
+    pub network_acl_id: String,
+    pub vpc_id: String,
+    pub is_default: bool,
+    pub associations: Vec<AclAssociation>,
+    pub entries: Vec<AclEntry>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AclAssociation {
+    pub subnet_id: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AclEntry {
+    pub rule_number: u32,
+    pub egress: bool,
+    pub protocol: String,
+    pub rule_action: String,
+    pub cidr_block: Option<String>,
+    pub ipv6_cidr_block: Option<String>,
+    pub port_range: Option<PortRange>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PortRange {
+    pub from: u16,
+    pub to: u16,
+}
+
+/// `ec2 describe-security-groups`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SecurityGroup {
+    pub group_id: String,
+    pub group_name: String,
+    pub vpc_id: String,
+    pub ip_permissions_egress: Vec<IpPermission>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct IpPermission {
+    pub ip_protocol: String,
+    pub from_port: Option<i32>,
+    pub to_port: Option<i32>,
+    pub ip_ranges: Vec<IpRange>,
+    pub user_id_group_pairs: Vec<GroupPair>,
+    pub prefix_list_ids: Vec<Value>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct IpRange {
+    pub cidr_ip: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GroupPair {
+    pub group_id: String,
+}
+
+/// `ec2 describe-instances`, one instance.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Instance {
+    pub instance_id: String,
+    pub subnet_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub private_ip_address: Option<String>,
+    pub private_dns_name: Option<String>,
+    pub public_ip_address: Option<String>,
+    pub security_groups: Vec<GroupPair>,
+    pub source_dest_check: Option<bool>,
+    pub state: Option<InstanceState>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct InstanceState {
+    pub name: String,
+}
+
+/// `ec2 describe-vpc-endpoints`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VpcEndpoint {
+    pub vpc_endpoint_id: String,
+    pub vpc_id: String,
+    pub service_name: String,
+    pub vpc_endpoint_type: String,
+    pub state: String,
+}

@@ -1,0 +1,175 @@
+//! Look-ups that several checks need: pods behind a Service, owners, the Service behind a scrape URL.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::Snapshot;
+use super::kubernetes::{Map, Meta, Pod, Service};
+use crate::model::ResourceRef;
+
+/// A host of a URL that is a cluster DNS name: `<service>[.<namespace>[.svc[.<zone>]]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceHost {
+    /// Service name.
+    pub service: String,
+    /// Namespace.
+    pub namespace: String,
+}
+
+impl ServiceHost {
+    /// Reads a host as a Service's DNS name, as a pod in `own_namespace` resolves it. `None` for addresses and for names
+    /// outside the cluster.
+    pub fn parse(host: &str, own_namespace: &str) -> Option<Self> {
+        let host = host.trim_end_matches('.');
+        if host.is_empty() || host.parse::<std::net::IpAddr>().is_ok() || host == "localhost" {
+            return None;
+        }
+        let parts: Vec<&str> = host.split('.').collect();
+        let (service, namespace) = match parts.as_slice() {
+            [service] => (*service, own_namespace),
+            // Two labels are a Service and its namespace, or a public domain such as example.com; resolved by the
+            // caller, who knows the namespaces.
+            [service, namespace] => (*service, *namespace),
+            [service, namespace, "svc", ..] => (*service, *namespace),
+            // <pod>.<service>.<namespace>.svc…: a pod of a headless Service.
+            [_, service, namespace, "svc", ..] => (*service, *namespace),
+            _ => return None,
+        };
+        (!service.is_empty() && !namespace.is_empty())
+            .then(|| Self { service: service.to_owned(), namespace: namespace.to_owned() })
+    }
+}
+
+/// Plain equality selector (`spec.selector` of a Service): empty selects nothing.
+pub(crate) fn selects(selector: &Map, labels: &Map) -> bool {
+    !selector.is_empty() && selector.iter().all(|(k, v)| labels.get(k) == Some(v))
+}
+
+/// `metav1.LabelSelector`: empty selects everything.
+pub(crate) fn label_selector_matches(selector: &LabelSelector, labels: &Map) -> bool {
+    let equal = selector.match_labels.iter().flatten().all(|(k, v)| labels.get(k) == Some(v));
+    equal
+        && selector.match_expressions.iter().flatten().all(|e| {
+            let value = labels.get(&e.key);
+            let values = e.values.as_deref().unwrap_or_default();
+            match e.operator.as_str() {
+                "In" => value.is_some_and(|v| values.contains(v)),
+                "NotIn" => value.is_none_or(|v| !values.contains(v)),
+                "Exists" => value.is_some(),
+                "DoesNotExist" => value.is_none(),
+                _ => false,
+            }
+        })
+}
+
+/// The workload that owns a pod, by owner references and the ReplicaSet naming of Deployments: kind and name.
+pub(crate) fn owner_of(meta: &Meta) -> Option<(&str, &str)> {
+    let owner = meta.controller()?;
+    if owner.kind == "ReplicaSet"
+        && let Some(hash) = meta.label("pod-template-hash")
+        && let Some(name) = owner.name.strip_suffix(hash).and_then(|n| n.strip_suffix('-'))
+    {
+        return Some(("Deployment", name));
+    }
+    Some((&owner.kind, &owner.name))
+}
+
+/// API group of a workload kind.
+pub(crate) fn group_of(kind: &str) -> &'static str {
+    match kind {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => "apps",
+        "Job" | "CronJob" => "batch",
+        "Prometheus" | "Alertmanager" => "monitoring.coreos.com",
+        _ => "",
+    }
+}
+
+impl Snapshot {
+    /// The owner of a pod as a resource: its Deployment, StatefulSet …, or the pod itself if nothing owns it.
+    pub fn owner_ref(&self, pod: &Pod) -> ResourceRef {
+        match owner_of(&pod.metadata) {
+            Some((kind, name)) => ResourceRef::kubernetes(group_of(kind), kind, &pod.metadata.namespace, name),
+            None => ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name),
+        }
+    }
+
+    /// Pods that a Service selects, among those in scope; finished ones are left out as the endpoints controller does.
+    pub fn pods_of_service<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Pod> {
+        self.pods.items().unwrap_or_default().iter().filter(move |p| {
+            p.metadata.namespace == service.metadata.namespace
+                && !p.is_finished()
+                && selects(&service.spec.selector, &p.metadata.labels)
+        })
+    }
+
+    /// Addresses of a Service by readiness: (ready, not ready). `None` where no EndpointSlice of its namespace was read.
+    pub fn endpoints_of(&self, service: &Service) -> Option<(usize, usize)> {
+        if !self.endpoint_slices.covers(&service.metadata.namespace) {
+            return None;
+        }
+        let slices = self.endpoint_slices.items().ok()?.iter().filter(|s| {
+            s.metadata.namespace == service.metadata.namespace && s.service() == Some(&service.metadata.name)
+        });
+        let mut counts = (0, 0);
+        for endpoint in slices.flat_map(|s| &s.endpoints) {
+            if endpoint.conditions.ready.unwrap_or(true) { counts.0 += 1 } else { counts.1 += 1 }
+        }
+        Some(counts)
+    }
+
+    /// The Service behind a host of a scrape URL, by DNS name as Prometheus' pod resolves it, or by cluster IP.
+    pub fn service_by_host(&self, host: &str) -> Option<&Service> {
+        let services = self.services.items().ok()?;
+        if let Ok(ip) = host.parse::<std::net::IpAddr>() {
+            let ip = ip.to_string();
+            return services.iter().find(|s| s.spec.cluster_ip.as_deref() == Some(&ip));
+        }
+        let own = self.scope.prometheus.as_ref().map_or("", |p| p.namespace.as_str());
+        let host = ServiceHost::parse(host, own)?;
+        services.iter().find(|s| s.metadata.namespace == host.namespace && s.metadata.name == host.service)
+    }
+
+    /// The pod with an address.
+    pub fn pod_by_ip(&self, ip: &str) -> Option<&Pod> {
+        self.pods.items().ok()?.iter().find(|p| p.status.pod_ip.as_deref() == Some(ip) && !p.spec.host_network)
+    }
+
+    /// Events about one object, newest first, none older than `seconds` before the snapshot.
+    pub fn events_about(&self, kind: &str, namespace: &str, name: &str, seconds: i64) -> Vec<&super::kubernetes::Event> {
+        let mut events: Vec<_> = self
+            .events
+            .items()
+            .unwrap_or_default()
+            .iter()
+            .filter(|e| {
+                let object = &e.involved_object;
+                object.kind == kind && object.name == name && object.namespace == namespace
+            })
+            .filter(|e| e.last_seen().is_none_or(|t| self.collected_at.as_second() - t.as_second() <= seconds))
+            .collect();
+        events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
+        events
+    }
+
+    /// Seconds since an object was made; 0 where its age is not known or the clocks disagree.
+    pub fn age_seconds(&self, meta: &Meta) -> i64 {
+        meta.creation_timestamp.map_or(0, |t| (self.collected_at.as_second() - t.as_second()).max(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_service_names_as_a_pod_resolves_them() {
+        let parse = |h| ServiceHost::parse(h, "monitoring").map(|s| format!("{}/{}", s.namespace, s.service));
+        assert_eq!(parse("api.shop.svc.cluster.local").as_deref(), Some("shop/api"));
+        assert_eq!(parse("api.shop.svc").as_deref(), Some("shop/api"));
+        assert_eq!(parse("api.shop").as_deref(), Some("shop/api"));
+        assert_eq!(parse("alertmanager").as_deref(), Some("monitoring/alertmanager"));
+        assert_eq!(parse("web-0.web.shop.svc.cluster.local.").as_deref(), Some("shop/web"));
+        assert_eq!(parse("hooks.slack.com"), None);
+        assert_eq!(parse("10.0.0.1"), None);
+        assert_eq!(parse("localhost"), None);
+    }
+}

@@ -1,0 +1,358 @@
+//! Everything a run knows: facts that were seen and gaps where nothing could be seen. Checks read it and nothing else.
+//!
+//! Every accessor returns `Err(Gap)` for a fact that is missing, so that a check that uses `?` ends as "not evaluated"
+//! and never as "all is well". `collected_at` is the only clock.
+
+pub mod aws;
+mod index;
+pub mod kubernetes;
+pub mod monitoring;
+mod quantity;
+mod scrape_error;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::model::{Fact, Gap, GapCause, Target};
+pub use index::ServiceHost;
+pub(crate) use index::{group_of, owner_of, selects};
+use kubernetes::Object;
+pub use scrape_error::ScrapeFailure;
+pub use quantity::{format_bytes, format_cpu, parse_quantity};
+
+/// A fact that is there, or the reason why it is not.
+pub type Fetched<T> = Result<T, Gap>;
+
+/// Which namespaces a list covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Coverage {
+    /// Every namespace, or a cluster-scoped kind.
+    Cluster,
+    /// These namespaces were read.
+    Namespaces(BTreeSet<String>),
+}
+
+/// A list with what it covers and what of it is missing.
+#[derive(Debug, Clone)]
+pub struct Listing<T> {
+    items: Vec<T>,
+    coverage: Coverage,
+    gaps: Vec<Gap>,
+}
+
+impl<T> Listing<T> {
+    /// A list read as a whole.
+    pub fn cluster(items: Vec<T>) -> Self {
+        Self { items, coverage: Coverage::Cluster, gaps: Vec::new() }
+    }
+
+    /// A list of some namespaces; `gaps` holds those that could not be read.
+    pub fn namespaces(items: Vec<T>, read: BTreeSet<String>, gaps: Vec<Gap>) -> Self {
+        Self { items, coverage: Coverage::Namespaces(read), gaps }
+    }
+
+    /// A list that could not be read at all.
+    pub fn missing(gap: Gap) -> Self {
+        Self { items: Vec::new(), coverage: Coverage::Namespaces(BTreeSet::new()), gaps: vec![gap] }
+    }
+
+    /// Adds a gap: a part that could not be read.
+    #[must_use]
+    pub fn with_gap(mut self, gap: Option<Gap>) -> Self {
+        self.gaps.extend(gap);
+        self
+    }
+
+    /// Changes each item.
+    #[must_use]
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Listing<U> {
+        Listing { items: self.items.into_iter().map(change).collect(), coverage: self.coverage, gaps: self.gaps }
+    }
+
+    /// Two lists as one; it covers what both cover.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.items.extend(other.items);
+        self.gaps.extend(other.gaps);
+        self.coverage = match (self.coverage, other.coverage) {
+            (Coverage::Cluster, both) | (both, Coverage::Cluster) => both,
+            (Coverage::Namespaces(a), Coverage::Namespaces(b)) => Coverage::Namespaces(&a & &b),
+        };
+        self
+    }
+
+    /// What was read; an error only if nothing was.
+    ///
+    /// # Errors
+    /// The first gap, if no namespace could be read.
+    pub fn items(&self) -> Fetched<&[T]> {
+        match (&self.coverage, self.gaps.first()) {
+            (Coverage::Namespaces(read), Some(gap)) if read.is_empty() => Err(gap.clone()),
+            _ => Ok(&self.items),
+        }
+    }
+
+    /// True where `namespace` was read: what is not in the list does not exist there.
+    pub fn covers(&self, namespace: &str) -> bool {
+        match &self.coverage {
+            Coverage::Cluster => true,
+            Coverage::Namespaces(read) => read.contains(namespace),
+        }
+    }
+
+    /// Parts that could not be read.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+}
+
+impl<T: Object> Listing<T> {
+    /// An object by namespace and name. `Ok(None)` means that it does not exist.
+    ///
+    /// # Errors
+    /// A gap, if `namespace` was not read and the object was not seen either.
+    pub fn find(&self, namespace: &str, name: &str) -> Fetched<Option<&T>> {
+        let found = self.items.iter().find(|o| o.meta().namespace == namespace && o.meta().name == name);
+        if found.is_some() || self.covers(namespace) {
+            return Ok(found);
+        }
+        Err(self.gaps.first().cloned().unwrap_or_else(|| {
+            Gap::new(format!("namespace {namespace}"), GapCause::NotCollected, "outside the namespaces of this run")
+                .hint("add it with -n")
+        }))
+    }
+
+    /// A cluster-scoped object by name.
+    ///
+    /// # Errors
+    /// A gap, if the list could not be read.
+    pub fn named(&self, name: &str) -> Fetched<Option<&T>> {
+        self.find("", name)
+    }
+}
+
+/// A fact nobody asked for.
+pub fn not_collected(fact: Fact) -> Gap {
+    Gap::new(fact.as_str(), GapCause::NotCollected, "no selected check asked for it")
+}
+
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self::missing(Gap::new("list", GapCause::NotCollected, "not collected"))
+    }
+}
+
+macro_rules! snapshot {
+    (
+        lists { $($(#[$ld:meta])* $list:ident : $lt:ty = $lf:ident),* $(,)? }
+        facts { $($(#[$fd:meta])* $fact:ident : $ft:ty = $ff:ident),* $(,)? }
+    ) => {
+        /// The facts and gaps of one run.
+        #[derive(Debug, Clone)]
+        pub struct Snapshot {
+            /// When it was taken; nothing downstream reads another clock.
+            pub collected_at: Timestamp,
+            /// What was looked at.
+            pub target: Target,
+            /// Which part is monitoring stack.
+            pub scope: Scope,
+            /// Whether this is an EKS cluster.
+            pub platform: Platform,
+            $($(#[$ld])* pub $list: Listing<$lt>,)*
+            $($(#[$fd])* pub $fact: Fetched<$ft>,)*
+        }
+
+        impl Snapshot {
+            /// A snapshot in which nothing was collected yet.
+            pub fn empty(collected_at: Timestamp) -> Self {
+                Self {
+                    collected_at,
+                    target: Target::default(),
+                    scope: Scope::default(),
+                    platform: Platform::Unknown,
+                    $($list: Listing::missing(not_collected(Fact::$lf)),)*
+                    $($fact: Err(not_collected(Fact::$ff)),)*
+                }
+            }
+
+            $(
+                $(#[$ld])*
+                ///
+                /// # Errors
+                /// The gap, if it could not be read at all.
+                pub fn $list(&self) -> Fetched<&[$lt]> {
+                    self.$list.items()
+                }
+            )*
+            $(
+                $(#[$fd])*
+                ///
+                /// # Errors
+                /// The gap, if it could not be read.
+                pub fn $fact(&self) -> Fetched<&$ft> {
+                    self.$fact.as_ref().map_err(Clone::clone)
+                }
+            )*
+
+            /// What is missing of a fact.
+            pub fn gaps_of(&self, fact: Fact) -> Vec<&Gap> {
+                let mut gaps = Vec::new();
+                $(if fact == Fact::$lf { gaps.extend(self.$list.gaps()); })*
+                $(if fact == Fact::$ff { gaps.extend(self.$fact.as_ref().err()); })*
+                gaps
+            }
+
+            /// Replaces a fact by a gap: what a run would know if it could not be read.
+            pub fn forget(&mut self, fact: Fact, gap: &Gap) {
+                $(if fact == Fact::$lf { self.$list = Listing::missing(gap.clone()); })*
+                $(if fact == Fact::$ff { self.$fact = Err(gap.clone()); })*
+            }
+        }
+    };
+}
+
+snapshot! {
+    lists {
+        /// Nodes.
+        nodes: kubernetes::Node = Nodes,
+        /// StorageClasses.
+        storage_classes: kubernetes::StorageClass = StorageClasses,
+        /// CSIDrivers.
+        csi_drivers: kubernetes::CsiDriver = CsiDrivers,
+        /// PersistentVolumes.
+        persistent_volumes: kubernetes::PersistentVolume = PersistentVolumes,
+        /// Services of the whole cluster, or of the namespaces that may be read.
+        services: kubernetes::Service = Services,
+        /// Deployments, StatefulSets and DaemonSets of the namespaces in scope.
+        workloads: kubernetes::Workload = Workloads,
+        /// Pods of the namespaces in scope.
+        pods: kubernetes::Pod = Pods,
+        /// PersistentVolumeClaims of the namespaces in scope.
+        persistent_volume_claims: kubernetes::PersistentVolumeClaim = PersistentVolumeClaims,
+        /// Events of the namespaces in scope.
+        events: kubernetes::Event = Events,
+        /// EndpointSlices of the namespaces in scope.
+        endpoint_slices: kubernetes::EndpointSlice = EndpointSlices,
+        /// ConfigMaps of the stack's namespaces.
+        config_maps: kubernetes::ConfigMap = ConfigMaps,
+        /// ServiceAccounts of kube-system and the stack's namespaces.
+        service_accounts: kubernetes::ServiceAccount = ServiceAccounts,
+        /// NetworkPolicies of the namespaces in scope.
+        network_policies: kubernetes::NetworkPolicy = NetworkPolicies,
+        /// ResourceQuotas of the namespaces in scope.
+        resource_quotas: kubernetes::ResourceQuota = ResourceQuotas,
+        /// All pods with what they ask of their nodes; empty where every pod in scope found a node.
+        node_requests: kubernetes::PodOnNode = NodeRequests,
+        /// Prometheus and Alertmanager resources of the operator.
+        monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
+    }
+    facts {
+        /// Current logs of the Alertmanager containers, their end.
+        alertmanager_logs: Vec<monitoring::ContainerLog> = AlertmanagerLogs,
+        /// Previous logs of failing containers, their end.
+        crash_logs: Vec<monitoring::ContainerLog> = CrashLogs,
+        /// Active targets of Prometheus.
+        prometheus_targets: Vec<monitoring::ScrapeTarget> = PrometheusTargets,
+        /// Configuration that Prometheus runs with, YAML.
+        prometheus_config: String = PrometheusConfig,
+        /// Rule groups of Prometheus.
+        prometheus_rules: Vec<monitoring::RuleGroup> = PrometheusRules,
+        /// Version and runtime information of Prometheus.
+        prometheus_runtime: monitoring::PrometheusRuntime = PrometheusRuntime,
+        /// Names of the metrics that Prometheus holds.
+        prometheus_metric_names: BTreeSet<String> = PrometheusMetricNames,
+        /// Alertmanager's status with its configuration.
+        alertmanager_status: monitoring::AlertmanagerStatus = AlertmanagerStatus,
+        /// Alertmanager's own metrics.
+        alertmanager_metrics: Vec<monitoring::Sample> = AlertmanagerMetrics,
+        /// Alertmanager's silences.
+        alertmanager_silences: Vec<monitoring::Silence> = AlertmanagerSilences,
+        /// Names of Alertmanager's receivers.
+        alertmanager_receivers: Vec<String> = AlertmanagerReceivers,
+        /// What scrape URLs answered that Prometheus could not read.
+        target_answers: Vec<monitoring::TargetAnswer> = TargetAnswers,
+        /// The EKS cluster.
+        eks_cluster: aws::Cluster = EksCluster,
+        /// Its add-ons.
+        eks_addons: Vec<aws::Addon> = EksAddons,
+        /// Its managed node groups.
+        eks_nodegroups: Vec<aws::Nodegroup> = EksNodegroups,
+        /// Names of its Fargate profiles.
+        eks_fargate_profiles: Vec<String> = EksFargateProfiles,
+        /// Its Pod Identity associations.
+        pod_identity_associations: Vec<aws::PodIdentityAssociation> = PodIdentityAssociations,
+        /// OIDC providers of the account.
+        iam_oidc_providers: Vec<aws::OidcProvider> = IamOidcProviders,
+        /// Roles that service accounts and add-ons name. `Err` of one role: it could not be read; `Ok(None)`: it does not exist.
+        iam_roles: BTreeMap<String, Fetched<Option<aws::Role>>> = IamRoles,
+        /// Subnets of the cluster's VPC.
+        subnets: Vec<aws::Subnet> = Subnets,
+        /// Route tables of the cluster's VPC.
+        route_tables: Vec<aws::RouteTable> = RouteTables,
+        /// NAT gateways of the cluster's VPC.
+        nat_gateways: Vec<aws::NatGateway> = NatGateways,
+        /// Internet gateways of the cluster's VPC.
+        internet_gateways: Vec<aws::InternetGateway> = InternetGateways,
+        /// Network ACLs of the cluster's VPC.
+        network_acls: Vec<aws::NetworkAcl> = NetworkAcls,
+        /// Security groups of the cluster's VPC.
+        security_groups: Vec<aws::SecurityGroup> = SecurityGroups,
+        /// EC2 instances of the cluster's nodes.
+        instances: Vec<aws::Instance> = Instances,
+        /// VPC endpoints of the cluster's VPC.
+        vpc_endpoints: Vec<aws::VpcEndpoint> = VpcEndpoints,
+    }
+}
+
+/// Whether the cluster is EKS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Platform {
+    /// An EKS cluster.
+    Eks,
+    /// Another cluster: AWS checks do not apply.
+    Other,
+    /// Could not be told (no node could be read and the kubeconfig does not say).
+    #[default]
+    Unknown,
+}
+
+/// Which namespaces a run looks at, and where the stack's parts are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Namespaces of the monitoring stack, the main one first.
+    pub stack: Vec<String>,
+    /// Namespaces whose Services Prometheus scrapes.
+    pub scraped: BTreeSet<String>,
+    /// The Service through which Prometheus is asked.
+    pub prometheus: Option<Component>,
+    /// The Service through which Alertmanager is asked.
+    pub alertmanager: Option<Component>,
+}
+
+impl Scope {
+    /// All namespaces that are read in full, kube-system for the CSI, DNS and CNI parts included.
+    pub fn namespaces(&self) -> BTreeSet<String> {
+        self.stack.iter().cloned().chain(self.scraped.iter().cloned()).chain(["kube-system".to_owned()]).collect()
+    }
+
+    /// True for a namespace of the monitoring stack.
+    pub fn is_stack(&self, namespace: &str) -> bool {
+        self.stack.iter().any(|n| n == namespace)
+    }
+}
+
+/// A part of the stack that has an HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// Namespace of its Service.
+    pub namespace: String,
+    /// Name of its Service.
+    pub service: String,
+    /// Port of the Service.
+    pub port: u16,
+    /// `http` or `https`, by the port's name.
+    pub scheme: &'static str,
+    /// Path prefix (`--web.route-prefix`), without trailing slash; empty mostly.
+    pub prefix: String,
+}

@@ -1,0 +1,119 @@
+//! What Prometheus and Alertmanager say of themselves.
+
+#![allow(missing_docs, reason = "fields are the API fields of the same name")]
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// One entry of `activeTargets` of `/api/v1/targets`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScrapeTarget {
+    pub discovered_labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
+    pub scrape_pool: String,
+    pub scrape_url: String,
+    pub last_error: String,
+    pub health: String,
+    pub scrape_interval: String,
+    pub scrape_timeout: String,
+    /// Seconds.
+    pub last_scrape_duration: f64,
+}
+
+impl ScrapeTarget {
+    /// The job that scrapes it: the pool's name, as in `scrape_configs`; the `job` label can be rewritten.
+    pub fn job(&self) -> &str {
+        if self.scrape_pool.is_empty() { self.labels.get("job").map_or("", String::as_str) } else { &self.scrape_pool }
+    }
+}
+
+/// `status/buildinfo` and `status/runtimeinfo`, what checks read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PrometheusRuntime {
+    pub version: String,
+    pub reload_config_success: Option<bool>,
+    pub storage_retention: String,
+}
+
+/// One group of `/api/v1/rules`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct RuleGroup {
+    pub name: String,
+    pub file: String,
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Rule {
+    pub name: String,
+    pub query: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub health: String,
+    pub last_error: Option<String>,
+}
+
+/// `/api/v2/status` of Alertmanager.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AlertmanagerStatus {
+    pub config: AlertmanagerConfig,
+    pub version_info: VersionInfo,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AlertmanagerConfig {
+    /// The configuration as loaded; Alertmanager itself hides secrets (`<secret>`).
+    pub original: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct VersionInfo {
+    pub version: String,
+}
+
+/// One entry of `/api/v2/silences`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Silence {
+    pub id: String,
+    pub comment: String,
+    pub created_by: String,
+    pub ends_at: String,
+}
+
+/// One sample of a text exposition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub value: f64,
+}
+
+/// The end of a container's log.
+#[derive(Debug, Clone, Default)]
+pub struct ContainerLog {
+    pub namespace: String,
+    pub pod: String,
+    pub container: String,
+    /// The log of the container before its last restart.
+    pub previous: bool,
+    pub text: String,
+}
+
+/// What a scrape URL answered when asked through the API server.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct TargetAnswer {
+    pub url: String,
+    /// The first part of the body.
+    pub body: String,
+}

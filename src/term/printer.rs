@@ -1,0 +1,49 @@
+//! Where output goes: the report to stdout, everything else to stderr; colour and width of each.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Widest text: longer lines are hard to read.
+const MAX_WIDTH: usize = 120;
+/// Narrowest width that is honoured.
+const MIN_WIDTH: usize = 40;
+
+/// Writes output.
+#[derive(Debug, Clone)]
+pub struct Printer {
+    /// Colour on stdout.
+    pub color: bool,
+    /// Columns of the terminal on stdout; `None` where stdout is none, so that nothing is wrapped.
+    pub width: Option<usize>,
+    /// stderr is a terminal that can show progress.
+    pub progress: bool,
+}
+
+impl Printer {
+    /// Looks at the streams and at `NO_COLOR`, `CLICOLOR_FORCE`, `TERM`.
+    pub fn detect(no_color: bool, quiet: bool) -> Self {
+        let color = !no_color && supports_color::on(supports_color::Stream::Stdout).is_some_and(|c| c.has_basic);
+        let columns = || terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0));
+        let width = io::stdout().is_terminal().then(|| columns().clamp(MIN_WIDTH, MAX_WIDTH));
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        Self { color, width, progress: !quiet && !dumb && io::stderr().is_terminal() }
+    }
+
+    /// Writes the report. A reader that has gone (a closed pipe) is no error.
+    ///
+    /// # Errors
+    /// Any other failure to write.
+    pub fn stdout(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Writes a line for the person at the terminal.
+    pub fn stderr(&self, text: &str) {
+        // Nobody is left to hear that stderr is closed.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
