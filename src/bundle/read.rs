@@ -129,7 +129,9 @@ fn read_header(files: &Files, path: &Path) -> Result<Header, BundleError> {
     // The format comes first: a newer one may have other fields.
     match value.get("format").and_then(Value::as_u64) {
         Some(FORMAT) => {}
-        Some(other) => return Err(fail(format!("format {other} is not supported (this kdoctor reads {FORMAT}); update kdoctor"))),
+        Some(other) => {
+            return Err(fail(format!("format {other} is not supported (this kdoctor reads {FORMAT}); update kdoctor")));
+        }
         None => return Err(fail("the field `format` is missing or not a number".into())),
     }
     let header: Header = serde_json::from_value(value).map_err(|e| fail(e.to_string()))?;
@@ -280,9 +282,7 @@ fn unwrap_body(request: &Request, bytes: Vec<u8>) -> Result<Vec<u8>, FetchError>
     }
     match serde_json::from_slice::<Wrapped>(&bytes) {
         Ok(Wrapped { status, body }) if status < 400 => Ok(body.into_bytes()),
-        Ok(Wrapped { status, body }) => {
-            Err(crate::collect::source::http_error(request, status, "", &body))
-        }
+        Ok(Wrapped { status, body }) => Err(crate::collect::source::http_error(request, status, "", &body)),
         Err(_) => Ok(bytes),
     }
 }

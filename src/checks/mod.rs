@@ -70,11 +70,7 @@ pub fn selectors() -> Vec<&'static str> {
 
 /// The checks that `only` (all where empty) and `skip` leave. Both hold ids or suites that are known to exist.
 pub fn select(only: &[String], skip: &[String]) -> Vec<&'static dyn Check> {
-    let named = |list: &[String], meta: &CheckMeta| {
-        list.iter().any(|word| word == meta.id.0 || word == meta.suite.as_str())
-    };
-    registry()
-        .into_iter()
-        .filter(|c| (only.is_empty() || named(only, c.meta())) && !named(skip, c.meta()))
-        .collect()
+    let named =
+        |list: &[String], meta: &CheckMeta| list.iter().any(|word| word == meta.id.0 || word == meta.suite.as_str());
+    registry().into_iter().filter(|c| (only.is_empty() || named(only, c.meta())) && !named(skip, c.meta())).collect()
 }

@@ -28,7 +28,9 @@ fn render(name: &str, source: &str, params: &Params) -> Result<String, String> {
     if !source.contains(['{', '}']) {
         return Ok(source.to_owned());
     }
-    environment().render_named_str(name, source, Value::from(Serde(params.values()))).map_err(|e| format!("template: {e:#}"))
+    environment()
+        .render_named_str(name, source, Value::from(Serde(params.values())))
+        .map_err(|e| format!("template: {e:#}"))
 }
 
 fn environment() -> &'static Environment<'static> {

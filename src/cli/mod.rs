@@ -11,8 +11,10 @@ use crate::diagnose::FailOn;
 /// Finds the root cause of a broken monitoring stack on Kubernetes and EKS, and prints the commands that fix it.
 #[derive(Debug, Parser)]
 #[command(name = "kdoctor", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Exit code: 0 nothing found at or above --fail-on · 1 findings · 2 kdoctor could not do its job · \
-    3 with --strict, a check could not be evaluated · 130 interrupted")]
+#[command(
+    after_help = "Exit code: 0 nothing found at or above --fail-on · 1 findings · 2 kdoctor could not do its job · \
+    3 with --strict, a check could not be evaluated · 130 interrupted"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -262,7 +262,8 @@ fn url_encode(text: &str) -> String {
 }
 
 fn bad_answer(request: &Request, bytes: &[u8], error: &serde_json::Error) -> FetchError {
-    let start: String = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).chars().filter(|c| !c.is_control()).collect();
+    let start: String =
+        String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).chars().filter(|c| !c.is_control()).collect();
     let message = format!("the answer is not the documented JSON ({error}); it begins with {start:?}");
     FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, message))
 }
@@ -299,14 +300,18 @@ fn has_null_items(bytes: &[u8]) -> bool {
 
 fn not_a_list(request: &Request, bytes: &[u8]) -> FetchError {
     match serde_json::from_slice::<Value>(bytes) {
-        Ok(value) if value.get("kind").and_then(Value::as_str) == Some("Status") => error_from_document(request, &value),
+        Ok(value) if value.get("kind").and_then(Value::as_str) == Some("Status") => {
+            error_from_document(request, &value)
+        }
         _ => FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, "the answer has no list of items")),
     }
 }
 
 fn error_document(request: &Request, bytes: &[u8], error: &serde_json::Error) -> FetchError {
     match serde_json::from_slice::<Value>(bytes) {
-        Ok(value) if value.get("kind").and_then(Value::as_str) == Some("Status") => error_from_document(request, &value),
+        Ok(value) if value.get("kind").and_then(Value::as_str) == Some("Status") => {
+            error_from_document(request, &value)
+        }
         _ => bad_answer(request, bytes, error),
     }
 }
@@ -319,7 +324,9 @@ fn parse_leniently<T: DeserializeOwned>(
 ) -> Result<PageParts<T>, FetchError> {
     let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else { return Err(bad_answer(request, bytes, error)) };
     let next = value.pointer("/metadata/continue").and_then(Value::as_str).map(str::to_owned);
-    let Some(Value::Array(raw)) = value.get_mut("items").map(Value::take) else { return Err(not_a_list(request, bytes)) };
+    let Some(Value::Array(raw)) = value.get_mut("items").map(Value::take) else {
+        return Err(not_a_list(request, bytes));
+    };
     let mut items = Vec::new();
     let mut gap = None;
     for mut item in raw {

@@ -122,9 +122,8 @@ async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         return;
     }
     let unscheduled = snap.pods.items().unwrap_or_default().iter().any(|p| {
-        p.condition("PodScheduled").is_some_and(|c| {
-            c.status == "False" && c.message.as_deref().is_some_and(|m| m.contains("Insufficient"))
-        })
+        p.condition("PodScheduled")
+            .is_some_and(|c| c.status == "False" && c.message.as_deref().is_some_and(|m| m.contains("Insufficient")))
     });
     snap.node_requests = if unscheduled {
         client.cluster_list("/api/v1/pods", IfAbsent::Gap).await
@@ -162,10 +161,10 @@ pub(super) async fn logs(client: &Client, plan: &Plan, snap: &mut Snapshot) {
 
 async fn alertmanager_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
     let pods = snap.pods()?;
-    let wanted = pods
-        .iter()
-        .filter(|p| snap.scope.is_stack(&p.metadata.namespace) && p.status.phase == "Running")
-        .flat_map(|p| p.spec.containers.iter().filter(|c| is_alertmanager(&c.name, &c.image)).map(move |c| (p, &c.name)));
+    let wanted =
+        pods.iter().filter(|p| snap.scope.is_stack(&p.metadata.namespace) && p.status.phase == "Running").flat_map(
+            |p| p.spec.containers.iter().filter(|c| is_alertmanager(&c.name, &c.image)).map(move |c| (p, &c.name)),
+        );
     read_logs(client, wanted.map(|(p, c)| log_request(p, c, false)).collect()).await
 }
 

@@ -74,7 +74,8 @@ fn part_of(meta: &Meta) -> Option<Part> {
         _ => None,
     };
     let component = meta.label("app.kubernetes.io/component").or(meta.label("component"));
-    let is_main = component.is_none_or(|c| matches!(c, "prometheus" | "server" | "alertmanager" | "grafana" | "monitoring"));
+    let is_main =
+        component.is_none_or(|c| matches!(c, "prometheus" | "server" | "alertmanager" | "grafana" | "monitoring"));
     if !is_main {
         return None;
     }
@@ -140,7 +141,11 @@ mod tests {
     fn tells_the_stack_from_its_helpers() {
         for (name, labels, part) in [
             ("prometheus", &[][..], Some(Part::Prometheus)),
-            ("prom-server", &[("app.kubernetes.io/name", "prometheus"), ("app.kubernetes.io/component", "server")], Some(Part::Prometheus)),
+            (
+                "prom-server",
+                &[("app.kubernetes.io/name", "prometheus"), ("app.kubernetes.io/component", "server")],
+                Some(Part::Prometheus),
+            ),
             ("x-kube-prom-prometheus", &[("app", "kube-prometheus-stack-prometheus")], Some(Part::Prometheus)),
             ("x-grafana", &[("app.kubernetes.io/name", "grafana")], Some(Part::Grafana)),
             ("alertmanager-operated", &[("operated-alertmanager", "true")], Some(Part::Alertmanager)),

@@ -311,16 +311,20 @@ pub(crate) fn aws_error(call: &AwsCall, code: &str, message: &str) -> FetchError
             let hint = format!("allow {what} for the identity that runs kdoctor");
             FetchError::Gap(Gap::new(&what, GapCause::Forbidden { permission: what.clone() }, message).hint(hint))
         }
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
-        | "AuthFailure" | "RequestExpired" | "SignatureDoesNotMatch" | "InvalidSignatureException" => {
-            FetchError::Gap(
-                Gap::new(&what, GapCause::Unauthorized, format!("{code}: {message}"))
-                    .hint("log in again (aws sso login, or refresh the credentials of the profile)"),
-            )
-        }
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
-            FetchError::Gap(Gap::new(&what, GapCause::Throttled, format!("{code}: {message}")).hint("run it again later"))
-        }
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "AuthFailure"
+        | "RequestExpired"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException" => FetchError::Gap(
+            Gap::new(&what, GapCause::Unauthorized, format!("{code}: {message}"))
+                .hint("log in again (aws sso login, or refresh the credentials of the profile)"),
+        ),
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => FetchError::Gap(
+            Gap::new(&what, GapCause::Throttled, format!("{code}: {message}")).hint("run it again later"),
+        ),
         _ => FetchError::Gap(Gap::new(&what, GapCause::BadAnswer, format!("{code}: {message}"))),
     }
 }
@@ -341,7 +345,9 @@ pub(crate) fn http_error(request: &Request, status: u16, reason: &str, message: 
         (401, _) | (0, "Unauthorized") => {
             gap(GapCause::Unauthorized, "the credentials were refused: log in again, or choose another --context")
         }
-        (429, _) | (0, "TooManyRequests") => gap(GapCause::Throttled, "the API server is overloaded: run it again later"),
+        (429, _) | (0, "TooManyRequests") => {
+            gap(GapCause::Throttled, "the API server is overloaded: run it again later")
+        }
         (504, _) | (0, "Timeout") => gap(GapCause::Timeout, "raise --timeout"),
         (502 | 503, _) => gap(GapCause::Unreachable, ""),
         _ if status > 0 => {

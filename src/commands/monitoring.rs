@@ -62,7 +62,9 @@ fn selected(args: &Monitoring) -> anyhow::Result<Vec<&'static dyn Check>> {
     for word in args.only.iter().chain(&args.skip) {
         if !known.contains(&word.as_str()) {
             match suggest(word, known.iter().copied()) {
-                Some(near) => bail!("no check or suite is called {word:?}; did you mean {near:?}? (kdoctor list shows all)"),
+                Some(near) => {
+                    bail!("no check or suite is called {word:?}; did you mean {near:?}? (kdoctor list shows all)")
+                }
                 None => bail!("no check or suite is called {word:?}; kdoctor list shows all"),
             }
         }

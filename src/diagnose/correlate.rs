@@ -102,7 +102,9 @@ impl Graph {
                 RootGroup { root, prerequisites, explains }
             })
             .collect();
-        groups.sort_by_key(|g| (std::cmp::Reverse(findings[g.root].severity), std::cmp::Reverse(g.explains.len()), g.root));
+        groups.sort_by_key(|g| {
+            (std::cmp::Reverse(findings[g.root].severity), std::cmp::Reverse(g.explains.len()), g.root)
+        });
         groups
     }
 }
@@ -194,7 +196,12 @@ mod tests {
         let mut made = Finding::new(CheckId("test"), Severity::Error, ResourceRef::pod("n", name), name);
         made.fingerprint = name.into();
         made.remediation = Remediation {
-            steps: vec![Step { kind: StepKind::Command, risk: Risk::Change, text: String::new(), command: name.into() }],
+            steps: vec![Step {
+                kind: StepKind::Command,
+                risk: Risk::Change,
+                text: String::new(),
+                command: name.into(),
+            }],
             ..Remediation::default()
         };
         depends_on.iter().fold(made, |f, d| f.depends_on(ResourceRef::pod("n", d)))

@@ -97,9 +97,9 @@ impl Out<'_> {
             ([], _) | (_, None) => ("✓", "no problem found".to_owned(), Style::new().green().bold()),
             ([only], Some(severity)) => {
                 let root = &report.findings[only.root];
-                let explained = match only.explains.len() {
+                let explained = match self.symptoms(only) {
                     0 => String::new(),
-                    n => format!(", which explains {}", plural(n, "other finding")),
+                    n => format!(", which explains {}", plural(n, "symptom")),
                 };
                 ("✗", format!("1 root cause: {}{explained}", root.check), of(severity))
             }
@@ -115,9 +115,18 @@ impl Out<'_> {
         place.extend(target.region.clone());
         place.extend(target.account.as_ref().map(|a| format!("account {a}")));
         place.extend(target.kubernetes_version.as_ref().map(|v| format!("Kubernetes {v}")));
-        place.push(format!("{} {}", if target.namespaces.len() == 1 { "namespace" } else { "namespaces" }, target.namespaces.join(", ")));
+        place.push(format!(
+            "{} {}",
+            if target.namespaces.len() == 1 { "namespace" } else { "namespaces" },
+            target.namespaces.join(", ")
+        ));
         place.push(report.collected_at.strftime("%Y-%m-%d %H:%M UTC").to_string());
         self.page.paragraph(2, "", &place.join(" · "), dim());
+    }
+
+    /// Resources that a root explains.
+    fn symptoms(&self, group: &RootGroup) -> usize {
+        group.explains.iter().map(|i| self.report.findings[*i].subjects.len()).sum()
     }
 
     fn root(&mut self, number: usize, group: &RootGroup) {

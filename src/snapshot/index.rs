@@ -134,7 +134,13 @@ impl Snapshot {
     }
 
     /// Events about one object, newest first, none older than `seconds` before the snapshot.
-    pub fn events_about(&self, kind: &str, namespace: &str, name: &str, seconds: i64) -> Vec<&super::kubernetes::Event> {
+    pub fn events_about(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        seconds: i64,
+    ) -> Vec<&super::kubernetes::Event> {
         let mut events: Vec<_> = self
             .events
             .items()

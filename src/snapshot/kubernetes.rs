@@ -85,8 +85,23 @@ macro_rules! object {
     ($($kind:ident),*) => { $(impl Object for $kind { fn meta(&self) -> &Meta { &self.metadata } })* };
 }
 object!(
-    Pod, PersistentVolumeClaim, PersistentVolume, StorageClass, CsiDriver, Node, Service, EndpointSlice, Event, Workload,
-    ConfigMap, ServiceAccount, NetworkPolicy, ResourceQuota, MonitoringResource, ObjectName, PodOnNode
+    Pod,
+    PersistentVolumeClaim,
+    PersistentVolume,
+    StorageClass,
+    CsiDriver,
+    Node,
+    Service,
+    EndpointSlice,
+    Event,
+    Workload,
+    ConfigMap,
+    ServiceAccount,
+    NetworkPolicy,
+    ResourceQuota,
+    MonitoringResource,
+    ObjectName,
+    PodOnNode
 );
 
 /// An object of which only the metadata is read.
@@ -703,11 +718,7 @@ pub struct WorkloadStatus {
 impl Workload {
     /// Replicas it wants: `spec.replicas` (1 where unset), or the nodes a DaemonSet wants to run on.
     pub fn desired(&self) -> u32 {
-        if self.kind == "DaemonSet" {
-            self.status.desired_number_scheduled
-        } else {
-            self.spec.replicas.unwrap_or(1)
-        }
+        if self.kind == "DaemonSet" { self.status.desired_number_scheduled } else { self.spec.replicas.unwrap_or(1) }
     }
 
     /// Replicas that are ready.

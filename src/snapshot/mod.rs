@@ -16,10 +16,10 @@ use jiff::Timestamp;
 
 use crate::model::{Fact, Gap, GapCause, Target};
 pub use index::ServiceHost;
-pub(crate) use index::{group_of, owner_of, selects};
+pub(crate) use index::{group_of, owner_of};
 use kubernetes::Object;
-pub use scrape_error::ScrapeFailure;
 pub use quantity::{format_bytes, format_cpu, parse_quantity};
+pub use scrape_error::ScrapeFailure;
 
 /// A fact that is there, or the reason why it is not.
 pub type Fetched<T> = Result<T, Gap>;

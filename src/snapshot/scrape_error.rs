@@ -46,7 +46,10 @@ impl ScrapeFailure {
         if has("no such host") {
             return Self::NoSuchHost(between(error, "lookup ", &[' ', ':']).unwrap_or_default());
         }
-        if has("server misbehaving") || has("Temporary failure in name resolution") || (has("lookup ") && has("timeout")) {
+        if has("server misbehaving")
+            || has("Temporary failure in name resolution")
+            || (has("lookup ") && has("timeout"))
+        {
             return Self::Dns;
         }
         if let Some(status) = between(error, "HTTP status ", &[' ']).and_then(|s| s.parse().ok()) {
@@ -96,7 +99,8 @@ impl ScrapeFailure {
         if has("connection reset") || has("unexpected EOF") || has("broken pipe") || error.ends_with("EOF") {
             return Some(Self::Reset);
         }
-        let parse = ["strconv.", "invalid UTF-8", "# EOF", "gzip:", "while parsing", "is not a valid start token", "expected "];
+        let parse =
+            ["strconv.", "invalid UTF-8", "# EOF", "gzip:", "while parsing", "is not a valid start token", "expected "];
         parse.iter().any(|p| has(p)).then_some(Self::BadLine)
     }
 
@@ -134,7 +138,8 @@ fn is_not_metrics(error: &str) -> bool {
         let seen = seen.trim_matches('"');
         let json_or_html = ["{", "[", "<"].iter().any(|start| seen.starts_with(start));
         // "OK\n": one word and nothing after it.
-        let lone_word = expectation.contains("expected value after metric") && !seen.trim_end_matches("\\n").contains(' ');
+        let lone_word =
+            expectation.contains("expected value after metric") && !seen.trim_end_matches("\\n").contains(' ');
         return json_or_html || lone_word;
     }
     // 2.x before 2.43 says only that the first token is none of the format's.
@@ -181,13 +186,22 @@ mod tests {
     #[test]
     fn tells_the_transport_failures() {
         let cases = [
-            (r#"Get "http://a:1/m": dial tcp: lookup pay.shop.svc.cluster.local on 10.0.0.2:53: no such host"#, ScrapeFailure::NoSuchHost("pay.shop.svc.cluster.local".into())),
+            (
+                r#"Get "http://a:1/m": dial tcp: lookup pay.shop.svc.cluster.local on 10.0.0.2:53: no such host"#,
+                ScrapeFailure::NoSuchHost("pay.shop.svc.cluster.local".into()),
+            ),
             (r#"Get "http://a:1/m": dial tcp: lookup pay: no such host"#, ScrapeFailure::NoSuchHost("pay".into())),
             ("server returned HTTP status 503 Service Unavailable", ScrapeFailure::Status(503)),
             (r#"Get "http://a": context deadline exceeded"#, ScrapeFailure::Timeout),
             (r#"Get "http://a": dial tcp 10.0.0.1:80: connect: connection refused"#, ScrapeFailure::Refused),
-            (r#"Get "https://a": tls: failed to verify certificate: x509: certificate signed by unknown authority"#, ScrapeFailure::Certificate),
-            (r#"Get "http://a": net/http: HTTP/1.x transport connection broken: malformed HTTP response "\x15\x03\x01\x00\x02\x02""#, ScrapeFailure::TlsMismatch),
+            (
+                r#"Get "https://a": tls: failed to verify certificate: x509: certificate signed by unknown authority"#,
+                ScrapeFailure::Certificate,
+            ),
+            (
+                r#"Get "http://a": net/http: HTTP/1.x transport connection broken: malformed HTTP response "\x15\x03\x01\x00\x02\x02""#,
+                ScrapeFailure::TlsMismatch,
+            ),
             ("body size limit exceeded", ScrapeFailure::Limit),
             ("target_limit exceeded (number of targets: 3, limit: 2)", ScrapeFailure::Limit),
             (r#"Get "http://a": stopped after 10 redirects"#, ScrapeFailure::Redirects),

@@ -5,4 +5,4 @@ mod alertmanager_notify;
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&alertmanager_notify::AlertmanagerNotify, ];
+pub(super) const CHECKS: &[&dyn Check] = &[&alertmanager_notify::AlertmanagerNotify];

@@ -5,4 +5,4 @@ mod nat_egress;
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&nat_egress::NatEgress, ];
+pub(super) const CHECKS: &[&dyn Check] = &[&nat_egress::NatEgress];

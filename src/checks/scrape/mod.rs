@@ -1,11 +1,16 @@
 //! Prometheus targets and what serves them.
 
-mod target_down;
-mod target_service_missing;
-mod target_not_metrics;
 mod service_no_endpoints;
+mod target_down;
+mod target_not_metrics;
+mod target_service_missing;
 
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&target_down::TargetDown, &target_service_missing::TargetServiceMissing, &target_not_metrics::TargetNotMetrics, &service_no_endpoints::ServiceNoEndpoints, ];
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &target_down::TargetDown,
+    &target_service_missing::TargetServiceMissing,
+    &target_not_metrics::TargetNotMetrics,
+    &service_no_endpoints::ServiceNoEndpoints,
+];

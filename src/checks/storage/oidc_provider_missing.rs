@@ -1,8 +1,17 @@
-//! The cluster's OIDC issuer has no IAM OIDC provider.
+//! Something uses IAM roles for service accounts, and IAM does not know the cluster's issuer.
 
+use super::claims::iam_errors;
+use super::ebs::{self, Place};
 use crate::checks::{Check, check};
-use crate::model::{CheckMeta, Diagnosis, Gap};
-use crate::snapshot::Snapshot;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::aws::{Cluster, OidcProvider};
+use crate::snapshot::kubernetes::ServiceAccount;
+use crate::snapshot::{Platform, Snapshot};
+
+/// The audience of tokens for AWS STS.
+const AUDIENCE: &str = "sts.amazonaws.com";
+/// The annotation that asks for a role.
+const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 check! {
     /// See the check's page.
@@ -10,7 +19,7 @@ check! {
         id: "oidc-provider-missing", suite: Storage, page: "storage/oidc_provider_missing.md", severity: Error,
         title: "the cluster's OIDC issuer has no IAM OIDC provider",
         requires: [EksCluster, IamOidcProviders, ServiceAccounts],
-        uses: [EksAddons, PodIdentityAssociations, PersistentVolumeClaims, StorageClasses, CsiDrivers, Workloads],
+        uses: [EksAddons, PodIdentityAssociations, PersistentVolumeClaims, StorageClasses, CsiDrivers, Workloads, Events],
     }
 }
 
@@ -19,7 +28,135 @@ impl Check for OidcProviderMissing {
         &Self::META
     }
 
-    fn diagnose(&self, _snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        Ok(Diagnosis::NotApplicable("not built yet".into()))
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        if snap.platform == Platform::Other {
+            return Ok(Diagnosis::NotApplicable("the cluster is not on EKS".into()));
+        }
+        let cluster = snap.eks_cluster()?;
+        let issuer = cluster.issuer_host_path();
+        if issuer.is_empty() {
+            return Ok(Diagnosis::NotApplicable("the cluster has no OIDC issuer".into()));
+        }
+        let users = users(snap)?;
+        let driver = needs_driver(snap);
+        if users.is_empty() && !driver {
+            return Ok(Diagnosis::NotApplicable("nothing uses IAM roles for service accounts".into()));
+        }
+        let fault = fault(issuer, snap.iam_oidc_providers()?);
+        Ok(Diagnosis::Findings(fault.map(|fault| finding(snap, cluster, &fault, &users)).into_iter().collect()))
     }
+}
+
+enum Fault {
+    Absent,
+    /// Registered under another URL of the same id: STS compares the whole URL.
+    OtherUrl(String),
+    /// Registered without the audience of STS.
+    NoAudience(String),
+}
+
+fn fault(issuer: &str, providers: &[OidcProvider]) -> Option<Fault> {
+    let same = |p: &&OidcProvider| {
+        p.url.trim_start_matches("https://") == issuer || p.arn.ends_with(&format!("oidc-provider/{issuer}"))
+    };
+    if let Some(provider) = providers.iter().find(same) {
+        let lacks = provider.client_id_list.as_ref().is_some_and(|ids| !ids.iter().any(|i| i == AUDIENCE));
+        return lacks.then(|| Fault::NoAudience(provider.arn.clone()));
+    }
+    let id = issuer.rsplit('/').next().filter(|id| id.len() >= 16)?;
+    let other = providers.iter().find(|p| p.url.ends_with(id) || p.arn.ends_with(id));
+    Some(other.map_or(Fault::Absent, |p| Fault::OtherUrl(p.arn.clone())))
+}
+
+/// ServiceAccounts that ask for a role and do not get it from Pod Identity.
+fn users(snap: &Snapshot) -> Result<Vec<&ServiceAccount>, Gap> {
+    let associations = snap.pod_identity_associations.as_deref().unwrap_or_default();
+    let associated = |a: &ServiceAccount| {
+        associations.iter().any(|p| p.namespace == a.metadata.namespace && p.service_account == a.metadata.name)
+    };
+    let annotated = |a: &&ServiceAccount| a.metadata.annotations.get(ROLE_ANNOTATION).is_some_and(|v| !v.is_empty());
+    Ok(snap.service_accounts()?.iter().filter(annotated).filter(|a| !associated(a)).collect())
+}
+
+/// The EBS CSI driver has to be installed, and the way to do it is IRSA.
+fn needs_driver(snap: &Snapshot) -> bool {
+    let agent = snap.eks_addons().is_ok_and(|all| all.iter().any(|a| a.addon_name == "eks-pod-identity-agent"));
+    let auto_mode = snap.eks_cluster().is_ok_and(Cluster::auto_mode_storage);
+    let waiting = ebs::pending_claims(snap).is_ok_and(|claims| !claims.is_empty());
+    !agent && !auto_mode && waiting && ebs::is_missing(snap).unwrap_or(false)
+}
+
+fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceAccount]) -> Finding {
+    let place = Place::of(snap);
+    let issuer = cluster.issuer_host_path();
+    let arn = place.provider_arn(issuer);
+    let subject = ResourceRef::aws_arn("iam", "oidc-provider", issuer, &arn);
+    let who = match users {
+        [] => "the EBS CSI driver's role needs it".to_owned(),
+        [one] => format!("ServiceAccount {}/{} needs it for its role", one.metadata.namespace, one.metadata.name),
+        [first, rest @ ..] => format!(
+            "ServiceAccount {}/{} and {} more need it for their roles",
+            first.metadata.namespace,
+            first.metadata.name,
+            rest.len()
+        ),
+    };
+    let (variant, message, other) = match fault {
+        Fault::Absent => {
+            ("create", format!("the OIDC issuer of cluster {} has no IAM OIDC provider: {who}", cluster.name), "")
+        }
+        Fault::OtherUrl(arn) => {
+            let message =
+                format!("the IAM OIDC provider is registered under another URL than the issuer {issuer}: {who}");
+            ("other-url", message, arn.as_str())
+        }
+        Fault::NoAudience(arn) => {
+            let message =
+                format!("the IAM OIDC provider of cluster {} lacks the audience {AUDIENCE}: {who}", cluster.name);
+            ("audience", message, arn.as_str())
+        }
+    };
+    let mut finding = Finding::new(OidcProviderMissing::META.id, Severity::Error, subject.clone(), message)
+        .breaks(subject)
+        .fix(variant)
+        .param("cluster", &cluster.name)
+        .param("region", &place.region)
+        .param("issuer", issuer)
+        .param("provider_arn", if other.is_empty() { &arn } else { other })
+        .evidence(
+            Evidence::new(
+                "eks:DescribeCluster, identity.oidc.issuer",
+                &cluster.identity.oidc.issuer,
+                "aws eks describe-cluster --name {{ cluster }} --query cluster.identity.oidc.issuer --output text",
+            )
+            .with("cluster", &cluster.name),
+        )
+        .evidence(Evidence::new(
+            "iam:ListOpenIDConnectProviders",
+            providers_text(snap),
+            "aws iam list-open-id-connect-providers",
+        ));
+    if let Some((_, event)) = iam_errors(snap).first() {
+        finding = finding.evidence(super::claims::event_evidence(event));
+    }
+    for user in users {
+        let role = user.metadata.annotations.get(ROLE_ANNOTATION).map_or("", String::as_str);
+        let evidence = Evidence::new(
+            format!("ServiceAccount {}/{}, annotation {ROLE_ANNOTATION}", user.metadata.namespace, user.metadata.name),
+            role,
+            "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml",
+        );
+        finding = finding
+            .breaks(ResourceRef::service_account(&user.metadata.namespace, &user.metadata.name))
+            .evidence(evidence.with("namespace", &user.metadata.namespace).with("name", &user.metadata.name));
+    }
+    finding
+}
+
+fn providers_text(snap: &Snapshot) -> String {
+    let providers = snap.iam_oidc_providers.as_deref().unwrap_or_default();
+    if providers.is_empty() {
+        return "none in this account".into();
+    }
+    providers.iter().map(|p| p.arn.as_str()).collect::<Vec<_>>().join("\n")
 }

@@ -1,8 +1,13 @@
-//! A PersistentVolumeClaim of the stack is Pending.
+//! A claim of the stack is Pending: why, from its spec, its class and what the provisioner said.
 
+use std::collections::BTreeMap;
+
+use super::claims::{self, ProvisioningFault, claim_evidence, event_evidence, provisioning_error};
+use super::ebs;
 use crate::checks::{Check, check};
-use crate::model::{CheckMeta, Diagnosis, Gap};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod, StorageClass};
 
 check! {
     /// See the check's page.
@@ -14,12 +19,195 @@ check! {
     }
 }
 
+/// Why a claim is Pending.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    /// It names a class that does not exist.
+    ClassMissing(String),
+    /// It names no class, and there is no default one.
+    NoDefaultClass,
+    /// It asks for a hand-made volume, and there is none that fits.
+    NoStaticVolume,
+    /// It names a volume that does not exist, or that is taken.
+    VolumeNotAvailable(String),
+    /// Its pod has to be scheduled first, and is not.
+    WaitsForPod,
+    /// No pod uses it, and its class waits for one.
+    NoConsumer,
+    /// The provisioner says why.
+    ProvisioningFailed(&'static str, String),
+    /// The provisioner has not answered.
+    NotProvisioned(String),
+}
+
 impl Check for PvcPending {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
     }
 
-    fn diagnose(&self, _snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        Ok(Diagnosis::NotApplicable("not built yet".into()))
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut groups: BTreeMap<(Cause, Option<String>), Vec<&PersistentVolumeClaim>> = BTreeMap::new();
+        for claim in claims::pending(snap)? {
+            let class = claims::class_of(snap, claim)?;
+            let cause = cause(snap, claim, class)?;
+            groups.entry((cause, class.map(|c| c.metadata.name.clone()))).or_default().push(claim);
+        }
+        Ok(Diagnosis::Findings(
+            groups.into_iter().map(|((cause, class), claims)| finding(snap, &cause, class, &claims)).collect(),
+        ))
     }
+}
+
+fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageClass>) -> Result<Cause, Gap> {
+    if let Some(volume) = claim.spec.volume_name.as_deref().filter(|v| !v.is_empty()) {
+        return Ok(Cause::VolumeNotAvailable(volume.to_owned()));
+    }
+    let Some(class) = class else {
+        return Ok(match claim.class() {
+            Some("") => Cause::NoStaticVolume,
+            Some(name) => Cause::ClassMissing(name.to_owned()),
+            None => Cause::NoDefaultClass,
+        });
+    };
+    if let Some(event) = provisioning_error(snap, claim) {
+        let fault = ProvisioningFault::classify(&event.message);
+        return Ok(Cause::ProvisioningFailed(variant_of(fault), first_line(&event.message)));
+    }
+    if class.provisioner == "kubernetes.io/no-provisioner" {
+        return Ok(Cause::NoStaticVolume);
+    }
+    let provisioning = claims::events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning");
+    if class.waits_for_consumer() && !provisioning {
+        let consumers = consumers(snap, claim)?;
+        if consumers.is_empty() {
+            return Ok(Cause::NoConsumer);
+        }
+        return Ok(Cause::WaitsForPod);
+    }
+    Ok(Cause::NotProvisioned(class.provisioner.clone()))
+}
+
+fn variant_of(fault: ProvisioningFault) -> &'static str {
+    match fault {
+        ProvisioningFault::Credentials | ProvisioningFault::Permission | ProvisioningFault::Kms => "iam",
+        ProvisioningFault::Quota => "quota",
+        ProvisioningFault::Other => "provisioning",
+    }
+}
+
+/// The first line without what differs from claim to claim.
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.split_whitespace().filter(|w| !w.contains("pvc-")).collect::<Vec<_>>().join(" ").chars().take(300).collect()
+}
+
+/// Pods that mount a claim and want to run.
+fn consumers<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Result<Vec<&'a Pod>, Gap> {
+    let namespace = &claim.metadata.namespace;
+    let pods = snap.pods()?.iter().filter(|p| p.metadata.namespace == *namespace && !p.is_finished());
+    Ok(pods.filter(|p| p.claims().any(|c| c == claim.metadata.name)).collect())
+}
+
+fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&PersistentVolumeClaim]) -> Finding {
+    let refs: Vec<ResourceRef> =
+        claims.iter().map(|c| ResourceRef::pvc(&c.metadata.namespace, &c.metadata.name)).collect();
+    let first = claims[0];
+    let (variant, why) = explain(cause);
+    let severity = if *cause == Cause::NoConsumer { Severity::Info } else { Severity::Error };
+    let who = match claims {
+        [one] => format!("PersistentVolumeClaim {}/{} is Pending", one.metadata.namespace, one.metadata.name),
+        many => format!("{} PersistentVolumeClaims are Pending", many.len()),
+    };
+    let names: Vec<&str> = claims
+        .iter()
+        .filter(|c| c.metadata.namespace == first.metadata.namespace)
+        .map(|c| c.metadata.name.as_str())
+        .collect();
+    let owner_key =
+        names.iter().map(|n| n.trim_end_matches(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join(",");
+    let mut finding = Finding::new(PvcPending::META.id, severity, refs[0].clone(), format!("{who}: {why}"))
+        .also_all(refs)
+        .key(format!("{}/{owner_key} {variant}", first.metadata.namespace))
+        .fix(variant)
+        .param("namespace", &first.metadata.namespace)
+        .param("pvc", &first.metadata.name)
+        .param("pvcs", &names)
+        .param("class", class.clone().or_else(|| first.class().map(str::to_owned)).unwrap_or_default())
+        .param("size", first.spec.resources.requests.get("storage").map_or("<size>", String::as_str))
+        .param("modes", first.spec.access_modes.first().map_or("ReadWriteOnce", String::as_str))
+        .param("volume", first.spec.volume_name.as_deref().unwrap_or("<volume>"))
+        .param("candidate", candidate(snap))
+        .evidence(claim_evidence(first));
+    for resource in depends_on(snap, cause, claims) {
+        finding = finding.depends_on(resource);
+    }
+    let telling = |e: &&&crate::snapshot::kubernetes::Event| {
+        matches!(
+            e.reason.as_str(),
+            "ProvisioningFailed"
+                | "ExternalProvisioning"
+                | "FailedBinding"
+                | "WaitForFirstConsumer"
+                | "WaitForPodScheduled"
+        )
+    };
+    let events = claims::events(snap, first);
+    let said = provisioning_error(snap, first).or_else(|| events.iter().find(telling).copied());
+    if let Some(event) = said {
+        finding = finding.evidence(event_evidence(event));
+    }
+    finding
+}
+
+fn explain(cause: &Cause) -> (&'static str, String) {
+    match cause {
+        Cause::ClassMissing(name) => ("class-missing", format!("its StorageClass {name} does not exist")),
+        Cause::NoDefaultClass => {
+            ("no-default-class", "it names no StorageClass and the cluster has no default one".into())
+        }
+        Cause::NoStaticVolume => {
+            ("no-volume", "it takes only a volume made by hand, and none that fits is Available".into())
+        }
+        Cause::VolumeNotAvailable(volume) => {
+            ("no-volume", format!("it asks for PersistentVolume {volume}, which does not exist or is taken"))
+        }
+        Cause::WaitsForPod => ("waits-for-pod", "its class binds when its pod is scheduled, and the pod is not".into()),
+        Cause::NoConsumer => {
+            ("no-consumer", "its class binds when a pod uses it, and none does yet; this is normal".into())
+        }
+        Cause::ProvisioningFailed(variant, message) => (variant, format!("provisioning fails: {message}")),
+        Cause::NotProvisioned(provisioner) => {
+            ("not-provisioned", format!("the provisioner {provisioner} has not made a volume for it"))
+        }
+    }
+}
+
+/// What would explain it.
+fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim]) -> Vec<ResourceRef> {
+    match cause {
+        Cause::ClassMissing(name) => vec![ResourceRef::storage_class(name)],
+        Cause::NotProvisioned(provisioner) if ebs::serves(provisioner) => vec![ResourceRef::csi_driver(ebs::DRIVER)],
+        Cause::NotProvisioned(provisioner) => vec![ResourceRef::csi_driver(provisioner)],
+        Cause::ProvisioningFailed("iam", _) => {
+            let mut all = vec![ebs::credentials_ref(snap)];
+            if let Ok(cluster) = snap.eks_cluster() {
+                all.push(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
+            }
+            all
+        }
+        Cause::WaitsForPod => {
+            let pods = claims.iter().flat_map(|c| consumers(snap, c).unwrap_or_default());
+            pods.map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The class that would make a good default.
+fn candidate(snap: &Snapshot) -> String {
+    let classes = snap.storage_classes.items().unwrap_or_default();
+    let by_name = |name: &str| classes.iter().find(|c| c.metadata.name == name);
+    let chosen =
+        by_name("gp3").or_else(|| classes.iter().find(|c| c.provisioner == ebs::DRIVER)).or_else(|| by_name("gp2"));
+    chosen.or(classes.first()).map_or("<storage-class>", |c| c.metadata.name.as_str()).to_owned()
 }

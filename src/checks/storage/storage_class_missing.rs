@@ -1,8 +1,13 @@
-//! A StorageClass that is asked for does not exist.
+//! A claim, a StatefulSet or an operator resource names a StorageClass that does not exist.
 
+use std::collections::BTreeMap;
+
+use super::claims::{self, claim_evidence, event_evidence};
+use super::ebs;
 use crate::checks::{Check, check};
-use crate::model::{CheckMeta, Diagnosis, Gap};
-use crate::snapshot::Snapshot;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
+use crate::snapshot::{Snapshot, group_of};
 
 check! {
     /// See the check's page.
@@ -10,8 +15,15 @@ check! {
         id: "storage-class-missing", suite: Storage, page: "storage/storage_class_missing.md", severity: Error,
         title: "a StorageClass that is asked for does not exist",
         requires: [StorageClasses, PersistentVolumeClaims],
-        uses: [Workloads, MonitoringResources, PersistentVolumes, CsiDrivers, EksCluster, EksAddons],
+        uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster],
     }
+}
+
+/// Who names a missing class.
+#[derive(Default)]
+struct Users<'a> {
+    claims: Vec<&'a PersistentVolumeClaim>,
+    owners: Vec<ResourceRef>,
 }
 
 impl Check for StorageClassMissing {
@@ -19,7 +31,161 @@ impl Check for StorageClassMissing {
         &Self::META
     }
 
-    fn diagnose(&self, _snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        Ok(Diagnosis::NotApplicable("not built yet".into()))
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let classes = snap.storage_classes()?;
+        let missing = missing(snap, classes)?;
+        Ok(Diagnosis::Findings(missing.into_iter().map(|(name, users)| finding(snap, classes, name, &users)).collect()))
     }
+}
+
+fn missing<'a>(snap: &'a Snapshot, classes: &[StorageClass]) -> Result<BTreeMap<&'a str, Users<'a>>, Gap> {
+    let exists = |name: &str| classes.iter().any(|c| c.metadata.name == name);
+    let mut found: BTreeMap<&str, Users<'_>> = BTreeMap::new();
+    for claim in claims::pending(snap)? {
+        match claim.class() {
+            Some(name) if !name.is_empty() && !exists(name) && !has_static_volume(snap, claim, name) => {
+                found.entry(name).or_default().claims.push(claim);
+            }
+            _ => {}
+        }
+    }
+    for (owner, name) in templates(snap) {
+        if !exists(name) {
+            found.entry(name).or_default().owners.push(owner);
+        }
+    }
+    Ok(found)
+}
+
+/// Classes need not exist where a volume that was made by hand carries their name.
+fn has_static_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, class: &str) -> bool {
+    let volumes = snap.persistent_volumes.items().unwrap_or_default();
+    volumes.iter().any(|v| {
+        let reserved = v
+            .spec
+            .claim_ref
+            .as_ref()
+            .is_some_and(|r| r.namespace == claim.metadata.namespace && r.name == claim.metadata.name);
+        reserved || (v.status.phase == "Available" && v.spec.storage_class_name.as_deref() == Some(class))
+    })
+}
+
+/// Classes that the stack's templates name, where no claim has been made from the template yet that works.
+fn templates(snap: &Snapshot) -> Vec<(ResourceRef, &str)> {
+    let bound = |namespace: &str, prefix: &str| {
+        let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
+        let mut same = claims.filter(|c| c.metadata.namespace == namespace && c.metadata.name.starts_with(prefix));
+        same.any(|c| c.status.phase == "Bound")
+    };
+    let mut found = Vec::new();
+    for set in snap.workloads.items().unwrap_or_default().iter().filter(|w| snap.scope.is_stack(&w.metadata.namespace))
+    {
+        for template in &set.spec.volume_claim_templates {
+            let prefix = format!("{}-{}-", template.metadata.name, set.metadata.name);
+            if let Some(class) = template.class().filter(|c| !c.is_empty() && !bound(&set.metadata.namespace, &prefix))
+            {
+                let owner = ResourceRef::kubernetes("apps", &set.kind, &set.metadata.namespace, &set.metadata.name);
+                found.push((owner, class));
+            }
+        }
+    }
+    for resource in snap.monitoring_resources.items().unwrap_or_default() {
+        let template = resource.spec.storage.as_ref().and_then(|s| s.volume_claim_template.as_ref());
+        let meta = &resource.metadata;
+        // The operator names claims prometheus-<name>-db-prometheus-<name>-0.
+        let prefix = format!("{0}-{1}-db-{0}-{1}-", resource.kind.to_ascii_lowercase(), meta.name);
+        let class = template.and_then(|t| t.class()).filter(|c| !c.is_empty() && !bound(&meta.namespace, &prefix));
+        if let Some(class) = class.filter(|_| snap.scope.is_stack(&meta.namespace)) {
+            let kind = resource.kind.as_str();
+            found.push((ResourceRef::kubernetes(group_of(kind), kind, &meta.namespace, &meta.name), class));
+        }
+    }
+    found
+}
+
+fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<'_>) -> Finding {
+    let have: Vec<&str> = classes.iter().map(|c| c.metadata.name.as_str()).collect();
+    let who = match (users.claims.as_slice(), users.owners.as_slice()) {
+        ([], [owner]) => format!("{owner} asks for it"),
+        ([], owners) => format!("{} ask for it", owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        ([one], _) => format!("PersistentVolumeClaim {}/{} asks for it", one.metadata.namespace, one.metadata.name),
+        (many, _) => format!("{} PersistentVolumeClaims ask for it", many.len()),
+    };
+    let there = if have.is_empty() { "there is none".to_owned() } else { format!("there is {}", have.join(", ")) };
+    let message = format!("StorageClass {name} does not exist ({there}), and {who}");
+    let namespace = users.claims.first().map(|c| c.metadata.namespace.clone());
+    let claims: Vec<&str> = users
+        .claims
+        .iter()
+        .filter(|c| Some(&c.metadata.namespace) == namespace.as_ref())
+        .map(|c| c.metadata.name.as_str())
+        .collect();
+    let owners: Vec<String> = users.owners.iter().map(|o| o.to_string()).collect();
+    let provisioner = provisioner(snap, classes);
+    let variant = match &provisioner {
+        Some(_) if volume_type(name).is_some() || have.is_empty() => "create",
+        _ if have.is_empty() => "create-other",
+        _ => "use-existing",
+    };
+    let mut finding =
+        Finding::new(StorageClassMissing::META.id, Severity::Error, ResourceRef::storage_class(name), message)
+            .fix(variant)
+            .param("class", name)
+            .param("provisioner", provisioner.unwrap_or_else(|| "<provisioner>".into()))
+            .param("volume_type", volume_type(name).unwrap_or("gp3"))
+            .param("existing", best(classes).unwrap_or("<storage-class>"))
+            .param("has_existing", !have.is_empty())
+            .param("namespace", namespace.clone().unwrap_or_default())
+            .param("pvcs", &claims)
+            .param("has_pvcs", !claims.is_empty())
+            .param("owners", owners.join(", "))
+            .param("has_owners", !owners.is_empty())
+            .evidence(Evidence::new(
+                "StorageClasses of the cluster",
+                if have.is_empty() { "none".to_owned() } else { have.join(", ") },
+                "kubectl get storageclass",
+            ));
+    for claim in &users.claims {
+        finding = finding.evidence(claim_evidence(claim));
+        let said = claims::events(snap, claim).into_iter().find(|e| e.message.contains("not found"));
+        if let Some(event) = said {
+            finding = finding.evidence(event_evidence(event));
+        }
+    }
+    for owner in users.owners.iter() {
+        finding = finding.evidence(
+            Evidence::new(owner.to_string(), format!("storageClassName {name} in its volume claim template"), "kubectl get statefulsets,prometheuses.monitoring.coreos.com,alertmanagers.monitoring.coreos.com -n {{ namespace }} -o yaml")
+                .with("namespace", owner_namespace(owner)),
+        );
+    }
+    finding
+}
+
+fn owner_namespace(owner: &ResourceRef) -> String {
+    match owner {
+        ResourceRef::Kubernetes { namespace, .. } => namespace.clone(),
+        _ => String::new(),
+    }
+}
+
+/// EBS volume types that are used as class names.
+fn volume_type(class: &str) -> Option<&'static str> {
+    let parts: Vec<&str> = class.split(['-', '_', '.']).collect();
+    ["gp3", "gp2", "io2", "io1", "st1", "sc1"].into_iter().find(|t| parts.contains(t))
+}
+
+/// The EBS provisioner that works here, if one does.
+fn provisioner(snap: &Snapshot, classes: &[StorageClass]) -> Option<String> {
+    if snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage()) {
+        return Some(ebs::AUTO_MODE.into());
+    }
+    let used = classes.iter().any(|c| ebs::serves(&c.provisioner));
+    (used || snap.platform == crate::snapshot::Platform::Eks).then(|| ebs::DRIVER.to_owned())
+}
+
+/// The class to use instead: the default one, else one of EBS, else the first.
+fn best(classes: &[StorageClass]) -> Option<&str> {
+    let by = |f: fn(&StorageClass) -> bool| classes.iter().find(|c| f(c));
+    let chosen = by(StorageClass::is_default).or_else(|| by(|c| ebs::serves(&c.provisioner))).or(classes.first());
+    chosen.map(|c| c.metadata.name.as_str())
 }

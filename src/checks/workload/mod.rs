@@ -1,8 +1,10 @@
 //! Pods and their controllers.
 
+mod capacity;
 mod pod_pending;
+mod unschedulable;
 
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&pod_pending::PodPending, ];
+pub(super) const CHECKS: &[&dyn Check] = &[&pod_pending::PodPending];

@@ -221,7 +221,10 @@ async fn eks_facts(client: &Client, plan: &Plan, cluster: &str) -> EksFacts {
     futures::join!(
         fact!(EksAddons, addons(client, cluster)),
         fact!(EksNodegroups, nodegroups(client, cluster)),
-        fact!(EksFargateProfiles, list(client, AwsCall::ListFargateProfiles { cluster: name() }, "fargateProfileNames")),
+        fact!(
+            EksFargateProfiles,
+            list(client, AwsCall::ListFargateProfiles { cluster: name() }, "fargateProfileNames")
+        ),
         fact!(PodIdentityAssociations, associations(client, cluster)),
         fact!(IamOidcProviders, providers(client)),
     )
@@ -239,7 +242,8 @@ async fn addons(client: &Client, cluster: &str) -> Fetched<Vec<Addon>> {
 }
 
 async fn nodegroups(client: &Client, cluster: &str) -> Fetched<Vec<Nodegroup>> {
-    let names: Vec<String> = list(client, AwsCall::ListNodegroups { cluster: cluster.to_owned() }, "nodegroups").await?;
+    let names: Vec<String> =
+        list(client, AwsCall::ListNodegroups { cluster: cluster.to_owned() }, "nodegroups").await?;
     let call = |name: String| AwsCall::DescribeNodegroup { cluster: cluster.to_owned(), name };
     details("eks:DescribeNodegroup", names.into_iter().map(|n| field(client, call(n), "nodegroup")).collect()).await
 }
@@ -250,7 +254,8 @@ async fn associations(client: &Client, cluster: &str) -> Fetched<Vec<PodIdentity
         list(client, AwsCall::ListPodIdentityAssociations { cluster: name.clone() }, "associations").await?;
     // The list lacks the role. Only the CSI controller's is read.
     for association in found.iter_mut().filter(|a| a.namespace == "kube-system") {
-        let call = AwsCall::DescribePodIdentityAssociation { cluster: name.clone(), id: association.association_id.clone() };
+        let call =
+            AwsCall::DescribePodIdentityAssociation { cluster: name.clone(), id: association.association_id.clone() };
         if let Ok(detail) = field::<PodIdentityAssociation>(client, call, "association").await {
             association.role_arn = detail.role_arn;
         }
@@ -269,7 +274,8 @@ async fn providers(client: &Client) -> Fetched<Vec<OidcProvider>> {
         let url = l.arn.split_once("oidc-provider/").map(|(_, url)| url.to_owned()).unwrap_or_default();
         let call_ = AwsCall::GetOpenIdConnectProvider { arn: l.arn.clone() };
         // The ARN alone says which issuer it is for; the audiences sharpen the verdict where they can be read.
-        let read = call::<OidcProvider>(client, call_).await.unwrap_or_else(|_| OidcProvider { url, ..Default::default() });
+        let read =
+            call::<OidcProvider>(client, call_).await.unwrap_or_else(|_| OidcProvider { url, ..Default::default() });
         OidcProvider { arn: l.arn, ..read }
     });
     Ok(join_all(details).await)
@@ -403,7 +409,8 @@ async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fet
         Err(error) => return Err(error.into_gap("iam:GetRole")),
     };
     let (attached, inline) = futures::join!(attached_policies(client, &name), inline_policies(client, &name));
-    let managed = join_all(attached.iter().flatten().filter(|a| !is_aws_managed(a)).map(|a| managed_document(client, a)));
+    let managed =
+        join_all(attached.iter().flatten().filter(|a| !is_aws_managed(a)).map(|a| managed_document(client, a)));
     let managed_documents = managed.await.into_iter().flatten().collect();
     Ok(Some(Role {
         name,

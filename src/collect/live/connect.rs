@@ -39,7 +39,9 @@ pub struct ConnectOptions {
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// There is no usable kubeconfig and no in-cluster account.
-    #[error("no cluster to look at: {0}\n  give --kubeconfig FILE or --context NAME; or look offline with --from BUNDLE or --demo")]
+    #[error(
+        "no cluster to look at: {0}\n  give --kubeconfig FILE or --context NAME; or look offline with --from BUNDLE or --demo"
+    )]
     NoCluster(String),
     /// The named context does not exist.
     #[error("the kubeconfig has no context {name:?}{suggestion}")]
@@ -144,12 +146,8 @@ async fn choose(options: &ConnectOptions) -> Result<Chosen, ConnectError> {
 /// The EKS cluster that the user's credential plugin is for.
 fn recognise_exec(auth: &AuthInfo) -> Option<EksExec> {
     let exec = auth.exec.as_ref()?;
-    let env: Vec<(String, String)> = exec
-        .env
-        .iter()
-        .flatten()
-        .filter_map(|e| Some((e.get("name")?.clone(), e.get("value")?.clone())))
-        .collect();
+    let env: Vec<(String, String)> =
+        exec.env.iter().flatten().filter_map(|e| Some((e.get("name")?.clone(), e.get("value")?.clone()))).collect();
     eks_token::parse_exec(exec.command.as_deref()?, exec.args.as_deref().unwrap_or_default(), &env)
 }
 
@@ -170,7 +168,8 @@ fn known(options: &ConnectOptions, chosen: &Chosen) -> Known {
         .or_else(|| exec.and_then(|e| e.region.clone()))
         .or_else(|| arn.as_ref().map(|a| a.region.clone()))
         .or(host_region.clone());
-    let is_eks = (exec.is_some() || arn.is_some() || host_region.is_some() || options.cluster_name.is_some()).then_some(true);
+    let is_eks =
+        (exec.is_some() || arn.is_some() || host_region.is_some() || options.cluster_name.is_some()).then_some(true);
     Known {
         context: chosen.context.clone(),
         cluster,
@@ -192,7 +191,9 @@ struct ClusterArn {
 /// `arn:aws:eks:<region>:<account>:cluster/<name>`, which `aws eks update-kubeconfig` uses as the context's name.
 fn parse_cluster_arn(text: &str) -> Option<ClusterArn> {
     let mut parts = text.split(':');
-    let is_arn = parts.next() == Some("arn") && parts.next().is_some_and(|p| p.starts_with("aws")) && parts.next() == Some("eks");
+    let is_arn = parts.next() == Some("arn")
+        && parts.next().is_some_and(|p| p.starts_with("aws"))
+        && parts.next() == Some("eks");
     if !is_arn {
         return None;
     }
@@ -211,7 +212,8 @@ fn eks_region_of_host(host: &str) -> Option<String> {
 #[cfg(feature = "aws")]
 async fn native_token(options: &ConnectOptions, chosen: &mut Chosen, known: &Known) -> Result<(), ConnectError> {
     let Some(exec) = &chosen.exec else { return Ok(()) };
-    let token = eks_token::token(exec, options.profile.as_deref(), options.region.as_deref().or(known.region.as_deref()));
+    let token =
+        eks_token::token(exec, options.profile.as_deref(), options.region.as_deref().or(known.region.as_deref()));
     let token = tokio::time::timeout(options.timeout, token)
         .await
         .unwrap_or_else(|_| Err("no credentials within --timeout".to_owned()))

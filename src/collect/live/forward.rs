@@ -51,7 +51,8 @@ async fn pod_of(client: &kube::Client, at: &Component) -> Result<(String, u16), 
     };
     let pod = list.items.iter().find(ready).ok_or("no pod of the Service is ready")?;
     let name = pod.metadata.name.clone().ok_or("a pod without a name")?;
-    let port = spec.ports.iter().flatten().find(|p| p.port == i32::from(at.port)).ok_or("the Service lacks the port")?;
+    let port =
+        spec.ports.iter().flatten().find(|p| p.port == i32::from(at.port)).ok_or("the Service lacks the port")?;
     let number = match &port.target_port {
         None => Some(port.port),
         Some(IntOrString::Int(number)) => Some(*number),

@@ -30,7 +30,8 @@ const PEEK_BYTES: usize = 4 << 10;
 /// Times that a throttled or failed call is sent again.
 const RETRIES: u32 = 3;
 /// What must be escaped in a path that is built from names.
-const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
+const PATH: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
 
 /// A running cluster.
 pub struct Live {
@@ -92,9 +93,10 @@ impl Live {
             .and_then(|v| v.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
         let limit = if matches!(request, Request::Service { .. }) { PEEK_BYTES } else { MAX_ANSWER };
-        let body = read_body(response.into_body(), limit, matches!(request, Request::Service { .. }))
-            .await
-            .map_err(|e| FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, format!("the answer broke off: {e}"))))?;
+        let body =
+            read_body(response.into_body(), limit, matches!(request, Request::Service { .. })).await.map_err(|e| {
+                FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, format!("the answer broke off: {e}")))
+            })?;
         Ok(Answer { status, retry_after, body })
     }
 
@@ -108,7 +110,8 @@ impl Live {
             return self.by_url(base, path, query, request).await;
         }
         let Some(at) = at else {
-            let gap = Gap::new(request.label(), GapCause::NotConfigured, format!("no {} Service was found", app.as_str()));
+            let gap =
+                Gap::new(request.label(), GapCause::NotConfigured, format!("no {} Service was found", app.as_str()));
             return Err(FetchError::Gap(gap.hint(format!("give --{}-url or -n NAMESPACE", app.as_str()))));
         };
         let target = with_query(&format!("{}{path}", at.prefix), query);
@@ -144,9 +147,12 @@ impl Live {
             let hint = format!("check the URL {}", display_url(base));
             FetchError::Gap(Gap::new(request.label(), cause, chain(error)).hint(hint))
         };
-        let response = self.http.get(url).send().await.map_err(|e| {
-            gap(if e.is_timeout() { GapCause::Timeout } else { GapCause::Unreachable }, &e)
-        })?;
+        let response = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .map_err(|e| gap(if e.is_timeout() { GapCause::Timeout } else { GapCause::Unreachable }, &e))?;
         let status = response.status().as_u16();
         let body = response.bytes().await.map_err(|e| gap(GapCause::BadAnswer, &e))?;
         if status >= 400 {
@@ -184,7 +190,11 @@ fn is_final(answer: &Answer) -> bool {
 }
 
 /// Reads a body up to `limit` bytes; beyond it, cuts (`peek`) or fails.
-async fn read_body(mut body: Body, limit: usize, peek: bool) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+async fn read_body(
+    mut body: Body,
+    limit: usize,
+    peek: bool,
+) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
     if !peek {
         return Ok(Limited::new(body, limit).collect().await?.to_bytes().to_vec());
     }
@@ -252,9 +262,10 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 fn transport_error(request: &Request, error: &kube::Error) -> FetchError {
     let text = chain(error);
     let (cause, hint) = match error {
-        kube::Error::Auth(_) => {
-            (GapCause::Unauthorized, "the credential plugin of the kubeconfig failed: log in again, then try kubectl version")
-        }
+        kube::Error::Auth(_) => (
+            GapCause::Unauthorized,
+            "the credential plugin of the kubeconfig failed: log in again, then try kubectl version",
+        ),
         _ if text.contains("timed out") || text.contains("deadline") => {
             (GapCause::Timeout, "raise --timeout, or check the network path to the API server (VPN, private endpoint)")
         }

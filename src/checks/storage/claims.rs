@@ -1,0 +1,165 @@
+//! Pending claims: which there are, what they ask for, what the cluster said about them.
+
+use crate::model::{Evidence, Gap, ResourceRef};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, StorageClass};
+
+/// Seconds for which a claim may be Pending: provisioning takes some.
+const GRACE: i64 = 60;
+/// Seconds for which events count: the API server keeps them for an hour.
+pub(super) const RECENT: i64 = 3600;
+
+/// Claims of the stack that have been Pending for longer than provisioning takes.
+pub(super) fn pending(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Gap> {
+    let claims = snap.persistent_volume_claims()?.iter();
+    Ok(claims
+        .filter(|c| snap.scope.is_stack(&c.metadata.namespace) && c.metadata.deletion_timestamp.is_none())
+        .filter(|c| c.status.phase == "Pending" && snap.age_seconds(&c.metadata) >= GRACE)
+        .collect())
+}
+
+/// The class a claim uses: named, or the default one. `Ok(None)` means that there is none.
+pub(super) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Result<Option<&'a StorageClass>, Gap> {
+    let classes = snap.storage_classes()?;
+    Ok(match claim.class() {
+        Some("") => None,
+        Some(name) => classes.iter().find(|c| c.metadata.name == name),
+        None => classes.iter().find(|c| c.is_default()),
+    })
+}
+
+/// Events about a claim, newest first.
+pub(super) fn events<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Vec<&'a Event> {
+    snap.events_about("PersistentVolumeClaim", &claim.metadata.namespace, &claim.metadata.name, RECENT)
+}
+
+/// The newest provisioning error of a claim. A class that was missing and exists now is history.
+pub(super) fn provisioning_error<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Option<&'a Event> {
+    events(snap, claim).into_iter().find(|e| {
+        e.reason == "ProvisioningFailed" && !(e.message.contains("storageclass") && e.message.contains("not found"))
+    })
+}
+
+/// What an error of the provisioner says of the cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProvisioningFault {
+    /// The driver's role could not be assumed, or there are no credentials.
+    Credentials,
+    /// The role lacks a permission.
+    Permission,
+    /// The key cannot be used.
+    Kms,
+    /// A limit or quota is reached.
+    Quota,
+    /// Something else.
+    Other,
+}
+
+impl ProvisioningFault {
+    /// Reads an error message of external-provisioner with the AWS error in it.
+    pub(super) fn classify(message: &str) -> Self {
+        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if has(&["KMS", "kms:", "IdempotentParameterMismatch", "InvalidVolume.NotFound"]) {
+            return Self::Kms;
+        }
+        if has(&[
+            "AssumeRoleWithWebIdentity",
+            "WebIdentityErr",
+            "failed to retrieve credentials",
+            "NoCredentialProviders",
+            "InvalidIdentityToken",
+            "no EC2 IMDS role found",
+            "failed to refresh cached credentials",
+            "ExpiredToken",
+        ]) {
+            return Self::Credentials;
+        }
+        if has(&["UnauthorizedOperation", "AccessDenied", "is not authorized to perform", "You are not authorized"]) {
+            return Self::Permission;
+        }
+        if has(&["exceeded quota", "LimitExceeded", "Quota", "quota"]) {
+            return Self::Quota;
+        }
+        Self::Other
+    }
+
+    /// True for faults that lie in the driver's IAM role.
+    pub(super) fn is_iam(self) -> bool {
+        matches!(self, Self::Credentials | Self::Permission | Self::Kms)
+    }
+}
+
+/// True if some claim's provisioning fails for IAM reasons now.
+pub(super) fn iam_errors(snap: &Snapshot) -> Vec<(ResourceRef, &Event)> {
+    let claims = pending(snap).unwrap_or_default();
+    let errors = claims.iter().filter_map(|c| {
+        let event = provisioning_error(snap, c)?;
+        let fault = ProvisioningFault::classify(&event.message);
+        fault.is_iam().then(|| (ResourceRef::pvc(&c.metadata.namespace, &c.metadata.name), event))
+    });
+    errors.collect()
+}
+
+/// A claim as evidence: what it asks for and its phase.
+pub(super) fn claim_evidence(claim: &PersistentVolumeClaim) -> Evidence {
+    let class = match claim.class() {
+        Some("") => "no class (static)".to_owned(),
+        Some(name) => format!("storageClassName {name}"),
+        None => "no storageClassName".to_owned(),
+    };
+    Evidence::new(
+        format!("PersistentVolumeClaim {}/{}", claim.metadata.namespace, claim.metadata.name),
+        format!("phase {}, {class}", claim.status.phase),
+        "kubectl get pvc -n {{ namespace }} {{ name }} -o yaml",
+    )
+    .with("namespace", &claim.metadata.namespace)
+    .with("name", &claim.metadata.name)
+}
+
+/// An event as evidence.
+pub(super) fn event_evidence(event: &Event) -> Evidence {
+    let object = &event.involved_object;
+    let times = match event.times() {
+        1 => String::new(),
+        n => format!(" (seen {n} times)"),
+    };
+    Evidence::new(
+        format!("event {} of {} {}/{}", event.reason, object.kind, object.namespace, object.name),
+        format!("{}{times}", event.message.trim()),
+        "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
+    )
+    .with("namespace", &object.namespace)
+    .with("name", &object.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_provisioning_faults_apart() {
+        let cases = [
+            (
+                "could not create volume in EC2: UnauthorizedOperation: You are not authorized to perform this operation.",
+                ProvisioningFault::Permission,
+            ),
+            (
+                "rpc error: code = Internal desc = WebIdentityErr: failed to retrieve credentials\ncaused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
+                ProvisioningFault::Credentials,
+            ),
+            (
+                "operation error EC2: CreateVolume, get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found",
+                ProvisioningFault::Credentials,
+            ),
+            (
+                "api error VolumeLimitExceeded: You have exceeded your maximum gp3 storage limit",
+                ProvisioningFault::Quota,
+            ),
+            ("Client.IdempotentParameterMismatch: resource already deleted", ProvisioningFault::Kms),
+            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", ProvisioningFault::Other),
+        ];
+        for (message, fault) in cases {
+            assert_eq!(ProvisioningFault::classify(message), fault, "{message}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! IAM policy documents: does a trust policy admit a service account, does a policy allow an action?
+
+use serde_json::Value;
+
+/// A JSON value that IAM takes as one string or a list of them.
+fn strings(value: Option<&Value>) -> Vec<&str> {
+    match value {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn statements(document: &Value) -> Vec<&Value> {
+    match document.get("Statement") {
+        Some(Value::Array(all)) => all.iter().collect(),
+        Some(one @ Value::Object(_)) => vec![one],
+        _ => Vec::new(),
+    }
+}
+
+fn is_allow(statement: &Value) -> bool {
+    statement.get("Effect").and_then(Value::as_str) == Some("Allow")
+}
+
+/// `*` and `?` as in IAM.
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t, mut star, mut mark) = (0, 0, None, 0);
+    while t < text.len() {
+        if p < pattern.len() && (pattern[p] == '?' || (pattern[p] == text[t] && pattern[p] != '*')) {
+            (p, t) = (p + 1, t + 1);
+        } else if p < pattern.len() && pattern[p] == '*' {
+            star = Some(p);
+            (mark, p) = (t, p + 1);
+        } else if let Some(at) = star {
+            mark += 1;
+            (p, t) = (at + 1, mark);
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+fn action_matches(pattern: &str, action: &str) -> bool {
+    matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
+}
+
+/// True if the document allows the action on some resource. Denies and conditions are left out: they can only be judged
+/// with the request at hand, and a false "not allowed" would be a false alarm.
+pub(super) fn allows(document: &Value, action: &str) -> bool {
+    statements(document).into_iter().filter(|s| is_allow(s)).any(|s| {
+        strings(s.get("Action")).iter().any(|a| action_matches(a, action))
+            || s.get("NotAction").is_some_and(|n| !strings(Some(n)).iter().any(|a| action_matches(a, action)))
+    })
+}
+
+/// What is wrong with a trust policy: what it has and what it must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mismatch {
+    /// Which part: `Principal.Federated`, `sub`, `aud`, `Principal.Service`.
+    pub(super) part: &'static str,
+    /// What is there.
+    pub(super) found: String,
+    /// What must be there.
+    pub(super) expected: String,
+}
+
+/// Does the trust policy let a service account assume the role through the cluster's OIDC issuer (IRSA)?
+///
+/// `issuer` is without scheme, `subject` is `system:serviceaccount:<namespace>:<name>`. The statement that comes nearest
+/// is the one that is reported.
+pub(super) fn irsa(document: &Value, provider_arn: &str, issuer: &str, subject: &str) -> Option<Mismatch> {
+    let action = "sts:AssumeRoleWithWebIdentity";
+    let candidates = statements(document)
+        .into_iter()
+        .filter(|s| is_allow(s) && strings(s.get("Action")).iter().any(|a| action_matches(a, action)));
+    let mut nearest: Option<(usize, Mismatch)> = None;
+    for statement in candidates {
+        let (got, mismatch) = judge(statement, provider_arn, issuer, subject)?;
+        if nearest.as_ref().is_none_or(|(best, _)| got > *best) {
+            nearest = Some((got, mismatch));
+        }
+    }
+    let none = || Mismatch {
+        part: "Action",
+        found: "no statement allows sts:AssumeRoleWithWebIdentity".into(),
+        expected: format!("sts:AssumeRoleWithWebIdentity for {provider_arn}"),
+    };
+    Some(nearest.map_or_else(none, |(_, mismatch)| mismatch))
+}
+
+/// How far a statement gets, and what stops it; `None` if nothing does.
+fn judge(statement: &Value, provider_arn: &str, issuer: &str, subject: &str) -> Option<(usize, Mismatch)> {
+    let federated = strings(statement.pointer("/Principal/Federated"));
+    let issuer_of = |arn: &str| arn.split_once("oidc-provider/").map(|(_, i)| i.to_owned()).unwrap_or_default();
+    // The account may be masked or of another partition in what is known: the issuer is what STS compares.
+    if !federated.iter().any(|f| *f == provider_arn || issuer_of(f) == issuer) {
+        let mismatch =
+            Mismatch { part: "Principal.Federated", found: federated.join(", "), expected: provider_arn.into() };
+        return Some((0, mismatch));
+    }
+    for (at, (claim, wanted)) in [("sub", subject), ("aud", "sts.amazonaws.com")].into_iter().enumerate() {
+        if let Some(mismatch) = condition(statement, issuer, claim, wanted) {
+            return Some((at + 1, mismatch));
+        }
+    }
+    None
+}
+
+/// Conditions on one claim of the token. Keys of another issuer never match, so the statement never applies.
+fn condition(statement: &Value, issuer: &str, claim: &'static str, wanted: &str) -> Option<Mismatch> {
+    let conditions = statement.get("Condition")?.as_object()?;
+    let key = format!("{issuer}:{claim}");
+    for (operator, keys) in conditions {
+        let keys = keys.as_object()?;
+        let bare = operator.rsplit(':').next().unwrap_or(operator).trim_end_matches("IfExists");
+        for (name, value) in keys.iter().filter(|(name, _)| name.ends_with(&format!(":{claim}"))) {
+            if !name.eq_ignore_ascii_case(&key) {
+                return Some(Mismatch { part: claim, found: format!("condition on {name}"), expected: key });
+            }
+            let values = strings(Some(value));
+            let holds = match bare {
+                "StringLike" => values.iter().any(|v| matches(v, wanted)),
+                "StringEquals" => values.contains(&wanted),
+                "StringEqualsIgnoreCase" => values.iter().any(|v| v.eq_ignore_ascii_case(wanted)),
+                // Negated and other operators are too rare to be judged here.
+                _ => true,
+            };
+            if !holds {
+                let found = format!("{bare} {}", values.join(", "));
+                return Some(Mismatch { part: claim, found, expected: wanted.to_owned() });
+            }
+        }
+    }
+    None
+}
+
+/// Does the trust policy admit EKS Pod Identity?
+pub(super) fn pod_identity(document: &Value) -> Option<Mismatch> {
+    let admits = statements(document).into_iter().any(|s| {
+        let actions = strings(s.get("Action"));
+        is_allow(s)
+            && strings(s.pointer("/Principal/Service")).contains(&"pods.eks.amazonaws.com")
+            && ["sts:AssumeRole", "sts:TagSession"].iter().all(|a| actions.iter().any(|p| action_matches(p, a)))
+    });
+    (!admits).then(|| Mismatch {
+        part: "Principal.Service",
+        found: "no statement allows sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com".into(),
+        expected: "pods.eks.amazonaws.com".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ISSUER: &str = "oidc.eks.eu-west-1.amazonaws.com/id/ABC";
+    const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABC";
+    const SUBJECT: &str = "system:serviceaccount:kube-system:ebs-csi-controller-sa";
+
+    fn policy(federated: &str, operator: &str, key_issuer: &str, sub: &str, aud: &str) -> Value {
+        json!({"Statement": [{"Effect": "Allow", "Principal": {"Federated": federated},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {operator: {format!("{key_issuer}:sub"): sub, format!("{key_issuer}:aud"): aud}}}]})
+    }
+
+    fn part(document: &Value) -> Option<&'static str> {
+        irsa(document, PROVIDER, ISSUER, SUBJECT).map(|m| m.part)
+    }
+
+    #[test]
+    fn a_right_trust_policy_is_silent() {
+        assert_eq!(part(&policy(PROVIDER, "StringEquals", ISSUER, SUBJECT, "sts.amazonaws.com")), None);
+        assert_eq!(
+            part(&policy(PROVIDER, "StringLike", ISSUER, "system:serviceaccount:*:ebs-csi-*", "sts.amazonaws.com")),
+            None
+        );
+        assert_eq!(
+            part(
+                &json!({"Statement": {"Effect": "Allow", "Principal": {"Federated": [PROVIDER]}, "Action": ["sts:*"]}})
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn each_mismatch_is_named() {
+        let other = "oidc.eks.us-east-1.amazonaws.com/id/ABC";
+        let other_arn = format!("arn:aws:iam::111122223333:oidc-provider/{other}");
+        assert_eq!(
+            part(&policy(&other_arn, "StringEquals", other, SUBJECT, "sts.amazonaws.com")),
+            Some("Principal.Federated")
+        );
+        assert_eq!(part(&policy(PROVIDER, "StringEquals", other, SUBJECT, "sts.amazonaws.com")), Some("sub"));
+        assert_eq!(
+            part(&policy(PROVIDER, "StringEquals", ISSUER, "system:serviceaccount:default:x", "sts.amazonaws.com")),
+            Some("sub")
+        );
+        assert_eq!(part(&policy(PROVIDER, "StringEquals", ISSUER, SUBJECT, "wrong")), Some("aud"));
+        // A wildcard is literal with StringEquals: a classic.
+        assert_eq!(
+            part(&policy(PROVIDER, "StringEquals", ISSUER, "system:serviceaccount:kube-system:*", "sts.amazonaws.com")),
+            Some("sub")
+        );
+        assert_eq!(part(&json!({"Statement": []})), Some("Action"));
+    }
+
+    #[test]
+    fn one_right_statement_among_wrong_ones_is_enough() {
+        let mut document = policy("arn:x", "StringEquals", "y", SUBJECT, "z");
+        let right = policy(PROVIDER, "StringEquals", ISSUER, SUBJECT, "sts.amazonaws.com")["Statement"][0].clone();
+        document["Statement"].as_array_mut().expect("a list").push(right);
+        assert_eq!(part(&document), None);
+    }
+
+    #[test]
+    fn actions_match_as_in_iam() {
+        let allow = |action: Value| json!({"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]});
+        assert!(allows(&allow(json!("ec2:Create*")), "ec2:CreateVolume"));
+        assert!(allows(&allow(json!(["s3:*", "EC2:createvolume"])), "ec2:CreateVolume"));
+        assert!(!allows(&allow(json!("ec2:Describe*")), "ec2:CreateVolume"));
+        assert!(matches("a*c?e", "abbcde") && !matches("a*c?e", "abbcd"));
+    }
+
+    #[test]
+    fn pod_identity_needs_both_actions() {
+        let with = |actions: Value| json!({"Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": actions}]});
+        assert_eq!(pod_identity(&with(json!(["sts:AssumeRole", "sts:TagSession"]))), None);
+        assert!(pod_identity(&with(json!("sts:AssumeRole"))).is_some());
+    }
+}

@@ -1,0 +1,86 @@
+//! What a pod asks for and what the nodes have left.
+
+use std::collections::BTreeMap;
+
+use crate::snapshot::kubernetes::{Node, Pod, Resources};
+use crate::snapshot::{Snapshot, format_bytes, format_cpu, parse_quantity};
+
+/// Requests of a pod: the sum over its containers, or the largest init container if that is more.
+pub(super) fn requests(pod: &Pod, resource: &str) -> f64 {
+    let of = |r: &Resources| {
+        r.requests.get(resource).or(r.limits.get(resource)).and_then(|q| parse_quantity(q)).unwrap_or(0.0)
+    };
+    let running: f64 = pod.spec.containers.iter().map(|c| of(&c.resources)).sum();
+    // Sidecars (init containers that restart always) run beside the others.
+    let sidecars: f64 = pod
+        .spec
+        .init_containers
+        .iter()
+        .filter(|c| c.restart_policy.as_deref() == Some("Always"))
+        .map(|c| of(&c.resources))
+        .sum();
+    let init = pod.spec.init_containers.iter().map(|c| of(&c.resources)).fold(0.0, f64::max);
+    (running + sidecars).max(init)
+}
+
+/// The node with most of a resource left: name and amount. `None` where the pods of all namespaces could not be read.
+pub(super) fn largest_free(snap: &Snapshot, resource: &str) -> Option<(String, f64)> {
+    let pods = snap.node_requests().ok()?;
+    if !snap.node_requests.gaps().is_empty() || pods.is_empty() {
+        return None;
+    }
+    let mut used: BTreeMap<&str, f64> = BTreeMap::new();
+    for pod in pods.iter().filter(|p| !matches!(p.status.phase.as_str(), "Succeeded" | "Failed")) {
+        let Some(node) = pod.spec.node_name.as_deref() else { continue };
+        let asked = pod.spec.containers.iter().filter_map(|c| parse_quantity(c.resources.requests.get(resource)?));
+        *used.entry(node).or_default() += asked.sum::<f64>();
+    }
+    usable(snap)
+        .filter_map(|node| {
+            let total = parse_quantity(node.status.allocatable.get(resource)?)?;
+            let name = node.metadata.name.as_str();
+            Some((name.to_owned(), (total - used.get(name).copied().unwrap_or(0.0)).max(0.0)))
+        })
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// The node with most of a resource in all: name and amount.
+pub(super) fn largest_node(snap: &Snapshot, resource: &str) -> Option<(String, f64)> {
+    usable(snap)
+        .filter_map(|n| Some((n.metadata.name.clone(), parse_quantity(n.status.allocatable.get(resource)?)?)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+fn usable(snap: &Snapshot) -> impl Iterator<Item = &Node> {
+    snap.nodes.items().unwrap_or_default().iter().filter(|n| !n.spec.unschedulable && !n.is_fargate())
+}
+
+/// An amount as a manifest would say it.
+pub(super) fn amount(resource: &str, value: f64) -> String {
+    if resource == "cpu" { format_cpu(value) } else { format_bytes(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::kubernetes::Container;
+
+    fn container(memory: &str, restart: Option<&str>) -> Container {
+        let requests = [("memory".to_owned(), memory.to_owned())].into();
+        Container {
+            resources: Resources { requests, ..Resources::default() },
+            restart_policy: restart.map(str::to_owned),
+            ..Container::default()
+        }
+    }
+
+    #[test]
+    fn a_pod_asks_for_what_runs_at_once() {
+        let mut pod = Pod::default();
+        pod.spec.containers = vec![container("1Gi", None), container("512Mi", None)];
+        pod.spec.init_containers = vec![container("1Gi", None), container("256Mi", Some("Always"))];
+        assert_eq!(amount("memory", requests(&pod, "memory")), "1.8Gi");
+        pod.spec.init_containers = vec![container("4Gi", None)];
+        assert_eq!(amount("memory", requests(&pod, "memory")), "4Gi");
+    }
+}

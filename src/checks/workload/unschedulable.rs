@@ -1,0 +1,152 @@
+//! Why the scheduler found no node: its message, taken apart. Source: `FitError` of kube-scheduler.
+
+/// What kept a pod from a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reason {
+    /// A claim of the pod is not bound, or does not exist.
+    Volume,
+    /// A bound volume lies in another zone.
+    VolumeZone,
+    /// Not enough CPU, memory or another resource.
+    Resources,
+    /// The node holds as many pods as it may.
+    TooManyPods,
+    /// A taint that the pod does not tolerate.
+    Taint,
+    /// Node selector or node affinity.
+    Selector,
+    /// Pod (anti-)affinity or topology spread.
+    PodAffinity,
+    /// A host port that is taken.
+    Ports,
+    /// The node takes no more EBS volumes.
+    VolumeLimit,
+    /// The cluster has no node at all.
+    NoNodes,
+    /// Something else.
+    Other,
+}
+
+impl Reason {
+    /// Variant of the fix.
+    pub(super) fn variant(self) -> &'static str {
+        match self {
+            Self::Volume => "volume",
+            Self::VolumeZone => "zone",
+            Self::Resources => "resources",
+            Self::TooManyPods => "too-many-pods",
+            Self::Taint => "taint",
+            Self::Selector => "selector",
+            Self::PodAffinity => "pod-affinity",
+            Self::Ports => "ports",
+            Self::VolumeLimit => "volume-limit",
+            Self::NoNodes => "no-nodes",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The reason that keeps most nodes away. What holds for the pod as a whole (its claims) comes without a count and wins.
+pub(super) fn main_reason(message: &str) -> Reason {
+    // What preemption could or could not do is no cause.
+    let message = message.split(" preemption:").next().unwrap_or(message);
+    if message.contains("no nodes available") || message.starts_with("0/0 ") {
+        return Reason::NoNodes;
+    }
+    let reasons = message.split_once(": ").map_or(message, |(_, rest)| rest);
+    if of(reasons) == Reason::Volume {
+        return Reason::Volume;
+    }
+    let mut counts: Vec<(u32, Reason)> = Vec::new();
+    for part in reasons.trim_end_matches('.').split(", ") {
+        let (count, text) = match part.split_once(' ') {
+            Some((count, text)) if count.parse::<u32>().is_ok() => (count.parse().unwrap_or(1), text),
+            _ => (1, part),
+        };
+        let reason = of(text);
+        match counts.iter_mut().find(|(_, r)| *r == reason) {
+            Some((sum, _)) => *sum += count,
+            None => counts.push((count, reason)),
+        }
+    }
+    // Control-plane and Fargate nodes are tainted everywhere: another reason says more.
+    let told: Vec<_> = counts.iter().filter(|(_, r)| !matches!(r, Reason::Taint | Reason::Other)).copied().collect();
+    let pick = if told.is_empty() { counts } else { told };
+    pick.into_iter()
+        .max_by_key(|(count, reason)| (*count, std::cmp::Reverse(*reason)))
+        .map_or(Reason::Other, |(_, r)| r)
+}
+
+fn of(text: &str) -> Reason {
+    let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
+    if has(&["volume node affinity conflict", "no available volume zone"]) {
+        return Reason::VolumeZone;
+    }
+    if has(&["exceed max volume count", "attachable volumes"]) {
+        return Reason::VolumeLimit;
+    }
+    if has(&[
+        "PersistentVolumeClaim",
+        "persistentvolumeclaim",
+        "binding volumes",
+        "available persistent volumes to bind",
+    ]) {
+        return Reason::Volume;
+    }
+    if has(&["Too many pods"]) {
+        return Reason::TooManyPods;
+    }
+    if has(&["Insufficient "]) {
+        return Reason::Resources;
+    }
+    if has(&["taint"]) {
+        return Reason::Taint;
+    }
+    if has(&["topology spread", "pod affinity", "pod anti-affinity", "inter-pod"]) {
+        return Reason::PodAffinity;
+    }
+    if has(&["node selector", "node affinity", "node(s) didn't match Pod's node", "didn't match node"]) {
+        return Reason::Selector;
+    }
+    if has(&["free ports"]) {
+        return Reason::Ports;
+    }
+    Reason::Other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_reason_that_keeps_most_nodes_away() {
+        let cases = [
+            ("0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found", Reason::Volume),
+            ("0/3 nodes are available: 3 pod has unbound immediate PersistentVolumeClaims.", Reason::Volume),
+            (r#"0/3 nodes are available: persistentvolumeclaim "grafana" not found."#, Reason::Volume),
+            (
+                "0/3 nodes are available: 1 Insufficient cpu, 2 Insufficient memory. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.",
+                Reason::Resources,
+            ),
+            (
+                "0/4 nodes are available: 1 Insufficient memory, 3 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }.",
+                Reason::Resources,
+            ),
+            ("0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: gpu}.", Reason::Taint),
+            (
+                "0/2 nodes are available: 1 node(s) had volume node affinity conflict, 1 node(s) were unschedulable.",
+                Reason::VolumeZone,
+            ),
+            ("0/3 nodes are available: 3 Too many pods. preemption: 0/3", Reason::TooManyPods),
+            ("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.", Reason::Selector),
+            ("0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.", Reason::PodAffinity),
+            ("0/3 nodes are available: 3 node(s) didn't have free ports for the requested pod ports.", Reason::Ports),
+            ("no nodes available to schedule pods", Reason::NoNodes),
+            ("0/2 nodes are available: 2 node(s) exceed max volume count.", Reason::VolumeLimit),
+            ("running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded", Reason::Volume),
+        ];
+        for (message, reason) in cases {
+            assert_eq!(main_reason(message), reason, "{message}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! EKS: the cluster, its add-ons, node groups, Fargate profiles and pod identities.
+
+use aws_sdk_eks::Client;
+use aws_sdk_eks::types;
+use serde_json::{Value, json};
+
+use super::{document, explain, required};
+use crate::collect::source::{AwsCall, FetchError};
+use crate::snapshot::aws::{
+    Addon, AddonHealth, Cluster, ClusterIdentity, ComputeConfig, HealthIssue, KubernetesNetworkConfig, Nodegroup, Oidc,
+    PodIdentityAssociation, StorageConfig, VpcConfig,
+};
+
+/// Joins the pages of a list. EKS sends the list even where it is empty, so a page without one is not from EKS.
+macro_rules! json_list {
+    ($call:expr, $request:expr, $field:ident, $name:literal) => {{
+        let mut pages = $request.into_paginator().send();
+        let mut items = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| explain($call, &e))?;
+            items.extend(required($call, $name, page.$field)?);
+        }
+        items
+    }};
+}
+
+pub(super) async fn send(client: &Client, call: &AwsCall) -> Result<Value, FetchError> {
+    match call {
+        AwsCall::ListAddons { cluster } => {
+            let request = client.list_addons().cluster_name(cluster);
+            document(call, json!({"addons": json_list!(call, request, addons, "addons")}))
+        }
+        AwsCall::ListNodegroups { cluster } => {
+            let request = client.list_nodegroups().cluster_name(cluster);
+            document(call, json!({"nodegroups": json_list!(call, request, nodegroups, "nodegroups")}))
+        }
+        AwsCall::ListFargateProfiles { cluster } => {
+            let request = client.list_fargate_profiles().cluster_name(cluster);
+            let names = json_list!(call, request, fargate_profile_names, "fargateProfileNames");
+            document(call, json!({"fargateProfileNames": names}))
+        }
+        AwsCall::ListPodIdentityAssociations { cluster } => {
+            let request = client.list_pod_identity_associations().cluster_name(cluster);
+            let found = json_list!(call, request, associations, "associations");
+            let found: Vec<_> = found.into_iter().map(association_summary).collect();
+            document(call, json!({"associations": found}))
+        }
+        _ => describe(client, call).await,
+    }
+}
+
+async fn describe(client: &Client, call: &AwsCall) -> Result<Value, FetchError> {
+    match call {
+        AwsCall::DescribeCluster { name } => {
+            let answer = client.describe_cluster().name(name).send().await.map_err(|e| explain(call, &e))?;
+            document(call, json!({"cluster": cluster(required(call, "cluster", answer.cluster)?)}))
+        }
+        AwsCall::DescribeAddon { cluster, name } => {
+            let request = client.describe_addon().cluster_name(cluster).addon_name(name);
+            let answer = request.send().await.map_err(|e| explain(call, &e))?;
+            document(call, json!({"addon": addon(required(call, "addon", answer.addon)?)}))
+        }
+        AwsCall::DescribeNodegroup { cluster, name } => {
+            let request = client.describe_nodegroup().cluster_name(cluster).nodegroup_name(name);
+            let answer = request.send().await.map_err(|e| explain(call, &e))?;
+            document(call, json!({"nodegroup": nodegroup(required(call, "nodegroup", answer.nodegroup)?)}))
+        }
+        AwsCall::DescribePodIdentityAssociation { cluster, id } => {
+            let request = client.describe_pod_identity_association().cluster_name(cluster).association_id(id);
+            let answer = request.send().await.map_err(|e| explain(call, &e))?;
+            document(call, json!({"association": association(required(call, "association", answer.association)?)}))
+        }
+        _ => unreachable!("only EKS calls are sent here: {call:?}"),
+    }
+}
+
+fn cluster(c: types::Cluster) -> Cluster {
+    Cluster {
+        name: c.name.unwrap_or_default(),
+        arn: c.arn.unwrap_or_default(),
+        version: c.version.unwrap_or_default(),
+        status: c.status.map_or(String::new(), |s| s.as_str().to_owned()),
+        endpoint: c.endpoint.unwrap_or_default(),
+        identity: ClusterIdentity {
+            oidc: Oidc { issuer: c.identity.and_then(|i| i.oidc).and_then(|o| o.issuer).unwrap_or_default() },
+        },
+        resources_vpc_config: c.resources_vpc_config.map(vpc_config).unwrap_or_default(),
+        kubernetes_network_config: KubernetesNetworkConfig {
+            ip_family: c
+                .kubernetes_network_config
+                .and_then(|n| n.ip_family)
+                .map_or(String::new(), |f| f.as_str().to_owned()),
+        },
+        compute_config: c.compute_config.map(|c| ComputeConfig { enabled: c.enabled }),
+        storage_config: c.storage_config.map(|s| StorageConfig {
+            block_storage: ComputeConfig { enabled: s.block_storage.and_then(|b| b.enabled) },
+        }),
+    }
+}
+
+fn vpc_config(v: types::VpcConfigResponse) -> VpcConfig {
+    VpcConfig {
+        vpc_id: v.vpc_id.unwrap_or_default(),
+        subnet_ids: v.subnet_ids.unwrap_or_default(),
+        security_group_ids: v.security_group_ids.unwrap_or_default(),
+        cluster_security_group_id: v.cluster_security_group_id.unwrap_or_default(),
+    }
+}
+
+fn addon(a: types::Addon) -> Addon {
+    let issue = |i: types::AddonIssue| HealthIssue {
+        code: i.code.map_or(String::new(), |c| c.as_str().to_owned()),
+        message: i.message.unwrap_or_default(),
+        resource_ids: i.resource_ids.unwrap_or_default(),
+    };
+    let issues = a.health.and_then(|h| h.issues).unwrap_or_default();
+    Addon {
+        addon_name: a.addon_name.unwrap_or_default(),
+        status: a.status.map_or(String::new(), |s| s.as_str().to_owned()),
+        addon_version: a.addon_version.unwrap_or_default(),
+        addon_arn: a.addon_arn.unwrap_or_default(),
+        service_account_role_arn: a.service_account_role_arn,
+        health: AddonHealth { issues: issues.into_iter().map(issue).collect() },
+        pod_identity_associations: a.pod_identity_associations.unwrap_or_default(),
+    }
+}
+
+fn nodegroup(n: types::Nodegroup) -> Nodegroup {
+    let issue = |i: types::Issue| HealthIssue {
+        code: i.code.map_or(String::new(), |c| c.as_str().to_owned()),
+        message: i.message.unwrap_or_default(),
+        resource_ids: i.resource_ids.unwrap_or_default(),
+    };
+    let issues = n.health.and_then(|h| h.issues).unwrap_or_default();
+    Nodegroup {
+        nodegroup_name: n.nodegroup_name.unwrap_or_default(),
+        status: n.status.map_or(String::new(), |s| s.as_str().to_owned()),
+        subnets: n.subnets.unwrap_or_default(),
+        node_role: n.node_role.unwrap_or_default(),
+        health: AddonHealth { issues: issues.into_iter().map(issue).collect() },
+    }
+}
+
+fn association_summary(a: types::PodIdentityAssociationSummary) -> PodIdentityAssociation {
+    PodIdentityAssociation {
+        cluster_name: a.cluster_name.unwrap_or_default(),
+        namespace: a.namespace.unwrap_or_default(),
+        service_account: a.service_account.unwrap_or_default(),
+        association_arn: a.association_arn.unwrap_or_default(),
+        association_id: a.association_id.unwrap_or_default(),
+        // The list does not tell; only the description does.
+        role_arn: None,
+    }
+}
+
+fn association(a: types::PodIdentityAssociation) -> PodIdentityAssociation {
+    PodIdentityAssociation {
+        cluster_name: a.cluster_name.unwrap_or_default(),
+        namespace: a.namespace.unwrap_or_default(),
+        service_account: a.service_account.unwrap_or_default(),
+        association_arn: a.association_arn.unwrap_or_default(),
+        association_id: a.association_id.unwrap_or_default(),
+        role_arn: a.role_arn,
+    }
+}
