@@ -77,17 +77,12 @@ fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Res
 /// on a terminal, in a log and in the clipboard.
 fn quote_shell(value: &str) -> String {
     if value.chars().any(|c| c.is_control()) {
+        // Quotes and the shell's own signs too, so that every reader of shell words sees one word.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b" .,:/_@+".contains(&b);
         let escaped: String = value
-            .chars()
-            .map(|c| match c {
-                '\0' => String::new(),
-                c if c.is_ascii_control() => format!("\\{:03o}", u32::from(c)),
-                c if c.is_control() => c.to_string().bytes().map(|b| format!("\\{b:03o}")).collect(),
-                '\\' => "\\\\".into(),
-                '%' => "%%".into(),
-                '\'' => "\\047".into(),
-                c => c.to_string(),
-            })
+            .bytes()
+            .filter(|b| *b != 0)
+            .map(|b| if plain(b) { char::from(b).to_string() } else { format!("\\{b:03o}") })
             .collect();
         return format!("\"$(printf '{escaped}')\"");
     }

@@ -28,6 +28,19 @@ pub(super) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) ->
     })
 }
 
+/// Classes need not exist where a volume that was made by hand carries their name.
+pub(super) fn has_static_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, class: &str) -> bool {
+    let volumes = snap.persistent_volumes.items().unwrap_or_default();
+    volumes.iter().any(|v| {
+        let reserved = v
+            .spec
+            .claim_ref
+            .as_ref()
+            .is_some_and(|r| r.namespace == claim.metadata.namespace && r.name == claim.metadata.name);
+        reserved || (v.status.phase == "Available" && v.spec.storage_class_name.as_deref() == Some(class))
+    })
+}
+
 /// Events about a claim, newest first.
 pub(super) fn events<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Vec<&'a Event> {
     snap.events_about("PersistentVolumeClaim", &claim.metadata.namespace, &claim.metadata.name, RECENT)

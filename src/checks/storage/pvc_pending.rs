@@ -65,6 +65,8 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
     let Some(class) = class else {
         return Ok(match claim.class() {
             Some("") => Cause::NoStaticVolume,
+            // A class that only volumes made by hand carry needs no object.
+            Some(name) if claims::has_static_volume(snap, claim, name) => Cause::NoStaticVolume,
             Some(name) => Cause::ClassMissing(name.to_owned()),
             None => Cause::NoDefaultClass,
         });

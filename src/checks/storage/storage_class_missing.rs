@@ -43,7 +43,7 @@ fn missing<'a>(snap: &'a Snapshot, classes: &[StorageClass]) -> Result<BTreeMap<
     let mut found: BTreeMap<&str, Users<'_>> = BTreeMap::new();
     for claim in claims::pending(snap)? {
         match claim.class() {
-            Some(name) if !name.is_empty() && !exists(name) && !has_static_volume(snap, claim, name) => {
+            Some(name) if !name.is_empty() && !exists(name) && !claims::has_static_volume(snap, claim, name) => {
                 found.entry(name).or_default().claims.push(claim);
             }
             _ => {}
@@ -55,19 +55,6 @@ fn missing<'a>(snap: &'a Snapshot, classes: &[StorageClass]) -> Result<BTreeMap<
         }
     }
     Ok(found)
-}
-
-/// Classes need not exist where a volume that was made by hand carries their name.
-fn has_static_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, class: &str) -> bool {
-    let volumes = snap.persistent_volumes.items().unwrap_or_default();
-    volumes.iter().any(|v| {
-        let reserved = v
-            .spec
-            .claim_ref
-            .as_ref()
-            .is_some_and(|r| r.namespace == claim.metadata.namespace && r.name == claim.metadata.name);
-        reserved || (v.status.phase == "Available" && v.spec.storage_class_name.as_deref() == Some(class))
-    })
 }
 
 /// Classes that the stack's templates name, where no claim has been made from the template yet that works.

@@ -69,8 +69,9 @@ pub(super) fn main_reason(message: &str) -> Reason {
             None => counts.push((count, reason)),
         }
     }
-    // Control-plane and Fargate nodes are tainted everywhere: another reason says more.
-    let told: Vec<_> = counts.iter().filter(|(_, r)| !matches!(r, Reason::Taint | Reason::Other)).copied().collect();
+    // Taints, selectors and affinity rule nodes out by design; what keeps the pod from the rest is the fault.
+    let by_design = |r: &Reason| matches!(r, Reason::Taint | Reason::Selector | Reason::PodAffinity | Reason::Other);
+    let told: Vec<_> = counts.iter().filter(|(_, r)| !by_design(r)).copied().collect();
     let pick = if told.is_empty() { counts } else { told };
     pick.into_iter()
         .max_by_key(|(count, reason)| (*count, std::cmp::Reverse(*reason)))
@@ -138,6 +139,10 @@ mod tests {
                 Reason::VolumeZone,
             ),
             ("0/3 nodes are available: 3 Too many pods. preemption: 0/3", Reason::TooManyPods),
+            (
+                "0/3 nodes are available: 1 Too many pods, 2 node(s) didn't match pod affinity rules.",
+                Reason::TooManyPods,
+            ),
             ("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.", Reason::Selector),
             ("0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.", Reason::PodAffinity),
             ("0/3 nodes are available: 3 node(s) didn't have free ports for the requested pod ports.", Reason::Ports),

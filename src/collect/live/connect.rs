@@ -95,7 +95,7 @@ impl Live {
         let aws = {
             let exec = chosen.exec.as_ref();
             let profile = options.profile.as_deref().or(exec.and_then(|e| e.profile.as_deref()));
-            crate::collect::aws::live::AwsClient::connect(profile, known.region.as_deref(), options.timeout).await
+            crate::collect::aws::live::connect(profile, known.region.as_deref(), options.timeout).await
         };
         Ok(Self {
             client,

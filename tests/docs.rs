@@ -1,0 +1,134 @@
+//! The generated parts of docs/ and README.md: `--check` (the default) fails where they are not current, `--write`
+//! writes them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use kdoctor::checks;
+use kdoctor::cli::Cli;
+use kdoctor::model::{Access, Fact, Suite};
+
+const NOTE: &str = "<!-- Generated: cargo test --test docs -- --write -->\n\n";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn checks_table() -> String {
+    let mut out = String::from("| check | suite | severity | it finds |\n| --- | --- | --- | --- |\n");
+    for suite in Suite::ALL {
+        for meta in checks::registry().iter().map(|c| c.meta()).filter(|m| m.suite == suite) {
+            let page = format!("{}/{}.md", meta.suite, meta.id.0.replace('-', "_"));
+            let _ = writeln!(out, "| [{0}](PREFIXchecks/{page}) | {1} | {2} | {3} |", meta.id, meta.suite, meta.severity, meta.title);
+        }
+    }
+    out
+}
+
+fn checks_page() -> String {
+    let mut out = format!("# Checks\n\n{NOTE}{}", checks_table().replace("PREFIX", "../"));
+    for check in checks::registry() {
+        let meta = check.meta();
+        let list = |facts: &[Fact]| facts.iter().map(|f| f.as_str()).collect::<Vec<_>>().join(", ");
+        let _ = write!(out, "\n## {}\n\nNeeds: {}.\n", meta.id, list(meta.requires));
+        if !meta.uses.is_empty() {
+            let _ = write!(out, "\nSharper with: {}.\n", list(meta.uses));
+        }
+    }
+    out
+}
+
+fn cli_page() -> String {
+    let mut out = format!("# Command line\n\n{NOTE}");
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    let _ = write!(out, "```text\n{}```\n", trimmed(&command.render_long_help().to_string()));
+    for sub in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+        let help = trimmed(&sub.render_long_help().to_string());
+        let _ = write!(out, "\n## kdoctor {}\n\n```text\n{help}```\n", sub.get_name());
+    }
+    out
+}
+
+fn trimmed(text: &str) -> String {
+    text.lines().map(|l| format!("{}\n", l.trim_end())).collect()
+}
+
+fn permissions_page() -> String {
+    let facts: Vec<Fact> = checks::registry().iter().flat_map(|c| c.meta().requires.iter().chain(c.meta().uses)).copied().collect();
+    // Namespaced rights by group and resource; Services, nodes and the monitoring resources are read cluster-wide.
+    let mut rules: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    let mut actions: Vec<&str> = vec!["sts:GetCallerIdentity"];
+    for fact in facts {
+        match fact.access() {
+            Access::Kubernetes(all) => {
+                for access in all {
+                    let verbs = rules.entry((access.group, access.resource)).or_default();
+                    verbs.extend(access.verbs.iter().filter(|v| !verbs.contains(v)).collect::<Vec<_>>());
+                }
+            }
+            Access::Aws(all) => actions.extend(all),
+        }
+    }
+    actions.sort_unstable();
+    actions.dedup();
+    let mut out = format!(
+        "# Permissions\n\n{NOTE}kdoctor works with what it may read and says what it could not see. With the following it sees \
+         everything its checks ask for. It never reads Secrets, and it changes nothing.\n\n## Kubernetes\n\n\
+         `pods/portforward` is used only where the API server's service proxy is refused; leave it out if you give \
+         `--prometheus-url` and `--alertmanager-url`.\n\n```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n\
+         metadata:\n  name: kdoctor\nrules:\n"
+    );
+    for ((group, resource), verbs) in rules {
+        let _ = writeln!(out, "  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [{}]", verbs.join(", "));
+    }
+    let _ = write!(out, "```\n\n## AWS\n\n```json\n");
+    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]});
+    let _ = writeln!(out, "{}\n```", serde_json::to_string_pretty(&policy).expect("plain data"));
+    out
+}
+
+/// The README with its table of checks replaced.
+fn readme() -> String {
+    let text = std::fs::read_to_string(root().join("README.md")).expect("README.md is there");
+    let (start, end) = ("<!-- checks -->\n", "<!-- /checks -->");
+    let (before, rest) = text.split_once(start).expect("README.md has the start mark of the table");
+    let (_, after) = rest.split_once(end).expect("README.md has the end mark of the table");
+    format!("{before}{start}{}{end}{after}", checks_table().replace("PREFIX", ""))
+}
+
+fn documents() -> Vec<(&'static str, String)> {
+    let schema = serde_json::to_string_pretty(&kdoctor::render::schema()).expect("plain data");
+    vec![
+        ("docs/checks.md", checks_page()),
+        ("docs/cli.md", cli_page()),
+        ("docs/permissions.md", permissions_page()),
+        ("docs/report.schema.json", format!("{schema}\n")),
+        ("README.md", readme()),
+    ]
+}
+
+fn main() -> ExitCode {
+    let write = std::env::args().any(|a| a == "--write");
+    let (mut current, mut stale) = (0, Vec::new());
+    for (name, text) in documents() {
+        let path = root().join(name);
+        if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
+            current += 1;
+        } else if write {
+            std::fs::write(&path, text).unwrap_or_else(|e| panic!("{name}: {e}"));
+            println!("wrote {name}");
+            current += 1;
+        } else {
+            stale.push(name);
+        }
+    }
+    for name in &stale {
+        println!("{name} is not current: cargo test --test docs -- --write");
+    }
+    println!("{current} passed, {} failed", stale.len());
+    if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,311 @@
+//! Every check over every fixture: what fires, what stays quiet, what cannot be told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kdoctor::bundle::Bundle;
+use kdoctor::checks::page::Page;
+use kdoctor::checks::{self, Check};
+use kdoctor::collect::client::{Client, Silent};
+use kdoctor::collect::{self, Plan};
+use kdoctor::diagnose;
+use kdoctor::model::{Gap, GapCause, Outcome, Report, Severity};
+use kdoctor::snapshot::Snapshot;
+use serde::Deserialize;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+/// All bundles below fixtures/, by their path in it.
+fn fixtures() -> Vec<String> {
+    let mut all = Vec::new();
+    for group in ["demo", "incidents", "healthy", "cases"] {
+        for entry in std::fs::read_dir(root().join(group)).expect("fixtures are there") {
+            let name = entry.expect("a folder entry").file_name().into_string().expect("UTF-8 names");
+            all.push(format!("{group}/{name}"));
+        }
+    }
+    all.sort();
+    all
+}
+
+fn snapshot(fixture: &str) -> Snapshot {
+    let bundle = Bundle::open(&root().join(fixture)).unwrap_or_else(|e| panic!("{fixture}: {e}"));
+    let plan =
+        Plan { facts: diagnose::facts(&checks::registry()), namespace: None, collected_at: bundle.collected_at() };
+    let client = Client::new(Arc::new(bundle), Arc::new(Silent));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(collect::gather(&client, &plan)).unwrap_or_else(|gap| panic!("{fixture}: {gap}"))
+}
+
+fn outcome_of<'a>(report: &'a Report, check: &str) -> &'a Outcome {
+    let run = report.runs.iter().find(|r| r.check.id.0 == check);
+    &run.unwrap_or_else(|| panic!("no check {check}")).outcome
+}
+
+#[derive(Deserialize)]
+struct Case {
+    fixture: String,
+    check: String,
+    expect: String,
+    contains: Vec<String>,
+}
+
+fn cases() -> Vec<Case> {
+    let text = std::fs::read_to_string(root().join("cases.json")).expect("fixtures/cases.json is there");
+    serde_json::from_str(&text).expect("fixtures/cases.json is valid")
+}
+
+#[test]
+fn each_case_has_the_verdict_it_must_have() {
+    let mut reports: BTreeMap<String, Report> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let report = reports
+            .entry(case.fixture.clone())
+            .or_insert_with(|| diagnose::run(&snapshot(&case.fixture), &checks::registry()));
+        let found: Vec<_> = report.findings.iter().filter(|f| f.check.0 == case.check).collect();
+        let above_info = found.iter().filter(|f| f.severity > Severity::Info).count();
+        let outcome = outcome_of(report, &case.check);
+        let holds = match case.expect.as_str() {
+            "fires" => above_info > 0,
+            "clear" => found.is_empty() && matches!(outcome, Outcome::Pass | Outcome::NotApplicable(_)),
+            "info" => !found.is_empty() && above_info == 0,
+            "not_evaluated" => matches!(outcome, Outcome::NotEvaluated(_)),
+            other => panic!("unknown expectation {other}"),
+        };
+        let all = format!("{found:#?} {outcome:?}");
+        let lacks: Vec<_> = case.contains.iter().filter(|c| !all.contains(c.as_str())).collect();
+        if !holds || !lacks.is_empty() {
+            wrong.push(format!(
+                "{} on {}: expected {}, got {outcome:?}; lacks {lacks:?}",
+                case.check, case.fixture, case.expect
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_check_fires_somewhere_and_is_quiet_somewhere() {
+    let cases = cases();
+    for check in checks::registry() {
+        let id = check.meta().id.0;
+        for expect in ["fires", "clear"] {
+            assert!(cases.iter().any(|c| c.check == id && c.expect == expect), "{id} has no case that {expect}");
+        }
+    }
+    let named: BTreeSet<&str> = cases.iter().map(|c| c.fixture.as_str()).collect();
+    for fixture in fixtures().iter().filter(|f| f.starts_with("cases/")) {
+        assert!(named.contains(fixture.as_str()), "{fixture} is in no case");
+    }
+}
+
+#[test]
+fn the_whole_matrix_is_as_reviewed() {
+    let mut lines = Vec::new();
+    for fixture in fixtures() {
+        let report = diagnose::run(&snapshot(&fixture), &checks::registry());
+        lines.push(fixture);
+        for run in &report.runs {
+            let text = match &run.outcome {
+                Outcome::Pass => continue,
+                Outcome::Findings(_) => {
+                    let of_check = report.findings.iter().enumerate().filter(|(_, f)| f.check == run.check.id);
+                    let shown = of_check.map(|(at, f)| {
+                        let root = if report.roots.iter().any(|g| g.root == at) { "ROOT " } else { "" };
+                        format!(
+                            "{root}{} {}",
+                            f.severity,
+                            f.subjects.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ")
+                        )
+                    });
+                    shown.collect::<Vec<_>>().join("\n      ")
+                }
+                Outcome::NotApplicable(why) => format!("not applicable: {why}"),
+                Outcome::NotEvaluated(gap) => format!("not evaluated: {gap}"),
+                Outcome::Failed(bug) => format!("FAILED: {bug}"),
+            };
+            lines.push(format!("  {}: {text}", run.check.id));
+        }
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn healthy_clusters_are_silent() {
+    for fixture in fixtures().iter().filter(|f| f.starts_with("healthy/")) {
+        let report = diagnose::run(&snapshot(fixture), &checks::registry());
+        assert!(report.findings.is_empty(), "{fixture}: {:#?}", report.findings);
+        assert!(report.roots.is_empty());
+    }
+}
+
+/// Without a fact that it requires, a check says "not evaluated"; it never says that all is well.
+#[test]
+fn a_missing_fact_is_never_a_pass() {
+    let snapshots: Vec<Snapshot> =
+        ["healthy/plain", "demo/ebs-csi-missing", "incidents/targets-down"].map(snapshot).into();
+    for check in checks::registry() {
+        for fact in check.meta().requires {
+            for full in &snapshots {
+                let mut snap = full.clone();
+                let gap = Gap::new(fact.as_str(), GapCause::Timeout, "dropped by the test");
+                snap.forget(*fact, &gap);
+                let report = diagnose::run(&snap, &[check]);
+                let outcome = &report.runs[0].outcome;
+                assert!(
+                    !matches!(outcome, Outcome::Pass | Outcome::Failed(_)),
+                    "{} without {fact}: {outcome:?}",
+                    check.meta().id
+                );
+            }
+        }
+    }
+}
+
+/// With nothing but gaps no check passes, finds anything, or fails.
+#[test]
+fn an_empty_snapshot_gives_no_verdict_at_all() {
+    let snap = Snapshot::empty(snapshot("healthy/plain").collected_at);
+    let report = diagnose::run(&snap, &checks::registry());
+    for run in &report.runs {
+        assert!(matches!(run.outcome, Outcome::NotEvaluated(_)), "{}: {:?}", run.check.id, run.outcome);
+    }
+}
+
+/// Losing optional facts must not make a check fail or invent a finding on a healthy cluster.
+#[test]
+fn losing_any_single_fact_raises_no_alarm_on_a_healthy_cluster() {
+    for fixture in ["healthy/plain", "healthy/kube-prometheus-stack"] {
+        let full = snapshot(fixture);
+        for fact in kdoctor::model::Fact::ALL {
+            let mut snap = full.clone();
+            snap.forget(*fact, &Gap::new(fact.as_str(), GapCause::Timeout, "dropped by the test"));
+            let report = diagnose::run(&snap, &checks::registry());
+            let alarms: Vec<_> = report.findings.iter().filter(|f| f.severity > Severity::Info).collect();
+            assert!(alarms.is_empty(), "{fixture} without {fact}: {alarms:#?}");
+            assert!(!report.runs.iter().any(|r| matches!(r.outcome, Outcome::Failed(_))), "{fixture} without {fact}");
+        }
+    }
+}
+
+/// Commands of every fixture are whole shell commands: they parse, and no template or empty value is left in them.
+#[test]
+fn every_command_is_complete() {
+    let mut seen = 0;
+    for fixture in fixtures() {
+        let report = diagnose::run(&snapshot(&fixture), &checks::registry());
+        for finding in &report.findings {
+            let fix = &finding.remediation;
+            assert!(!fix.steps.is_empty(), "{fixture}: {} has no step", finding.check);
+            let steps = fix.steps.iter().chain(&fix.verify).chain(&fix.rollback);
+            let commands = steps.filter(|s| s.kind.as_str() != "edit" && s.kind.as_str() != "note").map(|s| &s.command);
+            for command in commands.chain(finding.evidence.iter().map(|e| &e.reproduce)) {
+                seen += 1;
+                let words =
+                    shlex::split(command).unwrap_or_else(|| panic!("{fixture}: not a shell command: {command}"));
+                assert!(!words.is_empty(), "{fixture}: {} has an empty command", finding.check);
+                assert!(!command.contains("{{") && !command.contains("{%"), "{fixture}: template left in {command}");
+                assert!(!words.iter().any(String::is_empty), "{fixture}: empty value in {command}");
+                assert!(!words.iter().any(|w| w.ends_with("/") && w.contains("configmap/")), "{fixture}: {command}");
+            }
+        }
+    }
+    assert!(seen > 200, "only {seen} commands were looked at");
+}
+
+/// Names that a cluster can hold, or that a hostile bundle can claim, stay one word of the command.
+#[test]
+fn hostile_names_do_not_break_out_of_commands() {
+    let hostile = "x'; rm -rf $(id) `id` \" \n\u{1b}[31m& | >";
+    let mut snap = snapshot("demo/ebs-csi-missing");
+    rename(&mut snap, hostile);
+    let report = diagnose::run(&snap, &checks::registry());
+    assert!(report.findings.len() >= 3, "the hostile names changed the verdict");
+    for finding in &report.findings {
+        let steps = finding.remediation.steps.iter().chain(&finding.remediation.verify);
+        for command in steps.map(|s| &s.command).chain(finding.evidence.iter().map(|e| &e.reproduce)) {
+            assert!(!command.chars().any(|c| c.is_control() && c != '\n'), "control character in {command:?}");
+            let words = shlex::split(command).unwrap_or_else(|| panic!("not a shell command: {command}"));
+            assert!(!words.iter().any(|w| w == "rm" || w == "-rf"), "{command}");
+        }
+    }
+    let options = kdoctor::render::TableOptions::new(
+        &kdoctor::term::Printer { color: false, width: Some(80), progress: false },
+        true,
+    );
+    let text = kdoctor::render::table(&report, &options);
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "control characters reach the terminal");
+}
+
+/// Puts a hostile name on everything that commands are built from.
+fn rename(snap: &mut Snapshot, name: &str) {
+    let claims: Vec<_> = snap.persistent_volume_claims().expect("claims").to_vec();
+    let claims = claims.into_iter().map(|mut c| {
+        c.metadata.name = format!("{name}{}", c.metadata.name);
+        c
+    });
+    snap.persistent_volume_claims = kdoctor::snapshot::Listing::cluster(claims.collect());
+    let pods: Vec<_> = snap.pods().expect("pods").to_vec();
+    let pods = pods.into_iter().map(|mut p| {
+        p.metadata.name = format!("{name}{}", p.metadata.name);
+        for volume in &mut p.spec.volumes {
+            if let Some(claim) = &mut volume.persistent_volume_claim {
+                claim.claim_name = format!("{name}{}", claim.claim_name);
+            }
+        }
+        p
+    });
+    snap.pods = kdoctor::snapshot::Listing::cluster(pods.collect());
+    snap.target.cluster = Some(name.to_owned());
+    if let Ok(cluster) = &mut snap.eks_cluster {
+        cluster.name = name.to_owned();
+    }
+}
+
+/// Pages, registry and folders match one to one.
+#[test]
+fn every_check_has_its_page_and_every_page_its_check() {
+    let pages_root = Path::new(env!("CARGO_MANIFEST_DIR")).join("checks");
+    let mut pages = BTreeSet::new();
+    for suite in std::fs::read_dir(&pages_root).expect("checks/ is there") {
+        let suite = suite.expect("a folder entry").path();
+        for page in std::fs::read_dir(&suite).expect("a suite folder") {
+            let path = page.expect("a folder entry").path();
+            let stem = path.file_stem().and_then(|s| s.to_str()).expect("UTF-8 names").replace('_', "-");
+            pages.insert((suite.file_name().and_then(|s| s.to_str()).expect("UTF-8 names").to_owned(), stem));
+        }
+    }
+    let registered: BTreeSet<(String, String)> =
+        checks::registry().iter().map(|c| (c.meta().suite.to_string(), c.meta().id.to_string())).collect();
+    assert_eq!(pages, registered);
+    let ids: BTreeSet<&str> = checks::registry().iter().map(|c| c.meta().id.0).collect();
+    assert_eq!(ids.len(), checks::registry().len(), "an id is used twice");
+    for check in checks::registry() {
+        page_is_whole(check);
+    }
+}
+
+fn page_is_whole(check: &dyn Check) {
+    let meta = check.meta();
+    let page = Page::parse(meta.page);
+    assert_eq!(page.get("id"), Some(meta.id.0));
+    assert_eq!(page.get("title"), Some(meta.title), "{}", meta.id);
+    assert_eq!(page.get("severity"), Some(meta.severity.as_str()), "{}", meta.id);
+    assert_eq!(page.get("suite"), Some(meta.suite.as_str()), "{}", meta.id);
+    assert!(page.get("since").is_some(), "{}", meta.id);
+    let headings = page.headings();
+    for wanted in ["Symptom", "Cause", "Fix", "Verify", "References"] {
+        assert!(headings.contains(&wanted), "{} lacks ## {wanted}", meta.id);
+    }
+    assert!(!page.variants().is_empty(), "{} has no fix", meta.id);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(
+        "src/checks/{}/{}.rs",
+        meta.suite,
+        meta.id.0.replace('-', "_")
+    ));
+    assert!(source.is_file(), "{} is not at {}", meta.id, source.display());
+}
