@@ -22,7 +22,11 @@ fn checks_table() -> String {
     for suite in Suite::ALL {
         for meta in checks::registry().iter().map(|c| c.meta()).filter(|m| m.suite == suite) {
             let page = format!("{}/{}.md", meta.suite, meta.id.0.replace('-', "_"));
-            let _ = writeln!(out, "| [{0}](PREFIXchecks/{page}) | {1} | {2} | {3} |", meta.id, meta.suite, meta.severity, meta.title);
+            let _ = writeln!(
+                out,
+                "| [{0}](PREFIXchecks/{page}) | {1} | {2} | {3} |",
+                meta.id, meta.suite, meta.severity, meta.title
+            );
         }
     }
     out
@@ -58,7 +62,8 @@ fn trimmed(text: &str) -> String {
 }
 
 fn permissions_page() -> String {
-    let facts: Vec<Fact> = checks::registry().iter().flat_map(|c| c.meta().requires.iter().chain(c.meta().uses)).copied().collect();
+    let facts: Vec<Fact> =
+        checks::registry().iter().flat_map(|c| c.meta().requires.iter().chain(c.meta().uses)).copied().collect();
     // Namespaced rights by group and resource; Services, nodes and the monitoring resources are read cluster-wide.
     let mut rules: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     let mut actions: Vec<&str> = vec!["sts:GetCallerIdentity"];
@@ -83,7 +88,11 @@ fn permissions_page() -> String {
          metadata:\n  name: kdoctor\nrules:\n"
     );
     for ((group, resource), verbs) in rules {
-        let _ = writeln!(out, "  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [{}]", verbs.join(", "));
+        let _ = writeln!(
+            out,
+            "  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [{}]",
+            verbs.join(", ")
+        );
     }
     let _ = write!(out, "```\n\n## AWS\n\n```json\n");
     let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]});

@@ -116,7 +116,7 @@ async fn open(args: &SourceArgs, aws: bool) -> anyhow::Result<(Arc<dyn Source>, 
         aws,
     })
     .await?;
-    Ok((Arc::new(live), Timestamp::now()))
+    Ok((Arc::new(live), args.now.unwrap_or_else(Timestamp::now)))
 }
 
 fn demo_names() -> Vec<&'static str> {

@@ -196,8 +196,7 @@ struct Run {
     suite: String,
     /// `pass`, `findings`, `not_applicable`, `not_evaluated` or `failed`.
     outcome: String,
-    /// Why, for all but `pass` and `findings`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// Why; empty for `pass` and `findings`.
     reason: String,
 }
 

@@ -33,7 +33,9 @@ fn make_bundle() {
     let to = bundle_path();
     let _ = std::fs::remove_dir_all(&to);
     copy(&demo(), &to);
-    grow(&to, "api/v1/nodes", NODES, |n, item| item["metadata"]["name"] = json!(format!("ip-10-1-{}-{}", n / 250, n % 250)));
+    grow(&to, "api/v1/nodes", NODES, |n, item| {
+        item["metadata"]["name"] = json!(format!("ip-10-1-{}-{}", n / 250, n % 250))
+    });
     grow(&to, "api/v1/pods", PODS, |n, item| {
         item["metadata"]["name"] = json!(format!("load-{n}"));
         // What a real pod carries and no check reads.
@@ -41,7 +43,8 @@ fn make_bundle() {
     });
     grow(&to, "api/v1/events", EVENTS, |n, item| {
         item["metadata"]["name"] = json!(format!("load-{n}.17"));
-        item["involvedObject"] = json!({"kind": "Pod", "namespace": "monitoring", "name": format!("load-{}", n % PODS)});
+        item["involvedObject"] =
+            json!({"kind": "Pod", "namespace": "monitoring", "name": format!("load-{}", n % PODS)});
     });
 }
 
@@ -86,7 +89,8 @@ fn grow(bundle: &Path, list: &str, count: usize, change: impl Fn(usize, &mut Val
 fn snapshot() -> Snapshot {
     make_bundle();
     let bundle = Bundle::open(&bundle_path()).expect("a bundle");
-    let plan = Plan { facts: diagnose::facts(&checks::registry()), namespace: None, collected_at: bundle.collected_at() };
+    let plan =
+        Plan { facts: diagnose::facts(&checks::registry()), namespace: None, collected_at: bundle.collected_at() };
     let client = Client::new(Arc::new(bundle), Arc::new(Silent));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(collect::gather(&client, &plan)).expect("a snapshot")

@@ -69,7 +69,7 @@ fn finding(snap: &Snapshot, pending: &[&PersistentVolumeClaim], bound: &[&Persis
         .param("oidc_unknown", snap.iam_oidc_providers().is_err())
         .param("cluster", place.cluster)
         .param("region", place.region)
-        .evidence(driver_evidence())
+        .evidence(driver_evidence(snap))
         .evidence(controller_evidence());
     if let Ok(cluster) = snap.eks_cluster() {
         if variant == "addon" {
@@ -103,9 +103,15 @@ fn names_in_first_namespace(claims: &[&PersistentVolumeClaim]) -> Vec<String> {
     claims.iter().filter(|c| Some(c.metadata.namespace.as_str()) == first).map(|c| c.metadata.name.clone()).collect()
 }
 
-fn driver_evidence() -> Evidence {
-    let value = format!("no driver {} is registered and served", ebs::DRIVER);
-    Evidence::new("CSIDrivers", value, "kubectl get csidrivers")
+fn driver_evidence(snap: &Snapshot) -> Evidence {
+    let names: Vec<&str> =
+        snap.csi_drivers.items().unwrap_or_default().iter().map(|d| d.metadata.name.as_str()).collect();
+    let value = match names.as_slice() {
+        [] => "none is registered".to_owned(),
+        names if names.contains(&ebs::DRIVER) => format!("{} is registered, but nothing answers for it", ebs::DRIVER),
+        names => format!("{} is not among them: {}", ebs::DRIVER, names.join(", ")),
+    };
+    Evidence::new("CSIDrivers of the cluster", value, "kubectl get csidrivers")
 }
 
 fn controller_evidence() -> Evidence {

@@ -1,0 +1,171 @@
+//! The binary as a person meets it: help, errors, exit codes, streams.
+
+mod support;
+
+use std::path::Path;
+use std::process::Output;
+
+use support::kdoctor;
+
+fn run(args: &[&str]) -> Output {
+    kdoctor().args(args).output().expect("kdoctor runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn fixture(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).display().to_string()
+}
+
+#[test]
+fn the_demo_names_one_root_cause_and_its_three_steps_in_order() {
+    let output = run(&["monitoring", "--demo"]);
+    let report = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stderr), "");
+    assert!(report.lines().next().is_some_and(|l| l.contains("1 root cause: ebs-csi-addon-missing")), "{report}");
+    let steps = ["eksctl utils associate-iam-oidc-provider", "eksctl create iamserviceaccount", "aws eks create-addon"];
+    let places: Vec<_> =
+        steps.iter().map(|s| report.find(s).unwrap_or_else(|| panic!("{s} is not in {report}"))).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn the_report_of_each_incident_is_as_reviewed() {
+    for name in ["gp3-missing", "targets-down", "slack-egress"] {
+        let output = run(&["monitoring", "--from", &fixture(&format!("incidents/{name}"))]);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        insta::assert_snapshot!(name, text(&output.stdout));
+    }
+}
+
+#[test]
+fn a_healthy_cluster_exits_with_0_and_says_so_first() {
+    for name in ["plain", "kube-prometheus-stack"] {
+        let output = run(&["monitoring", "--strict", "--from", &fixture(&format!("healthy/{name}"))]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+        assert!(text(&output.stdout).starts_with("✓ no problem found\n"));
+    }
+}
+
+#[test]
+fn json_is_valid_against_its_schema() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../docs/report.schema.json")).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    for name in ["demo/ebs-csi-missing", "incidents/targets-down", "incidents/slack-egress", "healthy/plain"] {
+        let output = run(&["monitoring", "-o", "json", "--from", &fixture(name)]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let errors: Vec<String> = validator.iter_errors(&report).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+        assert_eq!(report["schema_version"], 1);
+    }
+}
+
+#[test]
+fn exit_codes_are_the_same_in_every_format() {
+    let demo = fixture("demo/ebs-csi-missing");
+    let denied = fixture("cases/ebs-csi-role-denied");
+    for format in ["table", "json"] {
+        for (args, code) in [
+            (vec!["--from", &demo], 1),
+            (vec!["--from", &demo, "--fail-on", "never"], 0),
+            (vec!["--from", &demo, "--fail-on", "warning"], 1),
+            (vec!["--from", &denied, "--only", "ebs-csi-role"], 0),
+            (vec!["--from", &denied, "--only", "ebs-csi-role", "--strict"], 3),
+            (vec!["--from", "/nonexistent"], 2),
+        ] {
+            let output = kdoctor().args(["monitoring", "-o", format]).args(&args).output().expect("kdoctor runs");
+            assert_eq!(output.status.code(), Some(code), "{format} {args:?}: {}", text(&output.stderr));
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_says_what_was_meant() {
+    for (args, said) in [
+        (&["monitoring", "--demo", "--only", "pvc-pendign"][..], "did you mean \"pvc-pending\""),
+        (&["monitoring", "--demo", "--skip", "networking"][..], "did you mean \"network\""),
+        (&["monitoring", "--demo", "ebs"][..], "did you mean \"ebs-csi-missing\""),
+        (&["explain", "oidc-provider"][..], "did you mean \"oidc-provider-missing\""),
+        (&["monitoring", "--demo", "--only", "storage", "--skip", "storage"][..], "leave no check"),
+        (&["monitoring", "--kubeconfig", "/nonexistent"][..], "/nonexistent"),
+        (&["monitoring", "--from", "/nonexistent"][..], "/nonexistent"),
+        (&["monitoring", "--timeout", "0"][..], "between 1ms and 10m"),
+    ] {
+        let output = run(args);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains(said), "{args:?}: {error}");
+        assert_eq!(text(&output.stdout), "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_broken_bundle_is_named_with_file_and_line() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let check = |header: &str, said: &str| {
+        std::fs::write(dir.path().join("kdoctor.json"), header).expect("writable");
+        let output = kdoctor().args(["monitoring", "--from"]).arg(dir.path()).output().expect("kdoctor runs");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains("kdoctor.json") && error.contains(said), "{error}");
+    };
+    check("{\n \"format\": 1,\n oops", "line 3");
+    check("{\"format\": 9}", "format 9 is not supported");
+    check("{\"format\": 1}", "collected_at");
+    check("[]", "`format` is missing");
+}
+
+/// A truncated list is a gap that names the file; the checks that need it are not evaluated.
+#[test]
+fn a_truncated_file_in_a_bundle_is_a_gap() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("makable");
+        std::fs::write(path, text).expect("writable");
+    };
+    write("kdoctor.json", r#"{"format": 1, "collected_at": "2026-01-01T00:00:00Z"}"#);
+    write("kubernetes/api/v1/pods.json", r#"{"items": [{"metadata": {"name": "a", "names"#);
+    write("kubernetes/api/v1/services.json.gz", "this is not gzip");
+    let output =
+        kdoctor().args(["monitoring", "--only", "pod-pending", "--from"]).arg(dir.path()).output().expect("runs");
+    let report = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(report.contains("could not be evaluated") && report.contains("/api/v1/pods"), "{report}");
+}
+
+#[test]
+fn list_explain_and_completions_work_without_a_cluster() {
+    let list = text(&run(&["list"]).stdout);
+    assert!(list.contains("ebs-csi-addon-missing") && list.contains("nat-egress"), "{list}");
+    let rows: serde_json::Value = serde_json::from_slice(&run(&["list", "-o", "json"]).stdout).expect("JSON");
+    let ids: Vec<&str> = rows.as_array().expect("a list").iter().filter_map(|r| r["check"].as_str()).collect();
+    assert_eq!(ids.len(), kdoctor::checks::registry().len());
+    for id in ids {
+        let page = run(&["explain", id]);
+        let shown = text(&page.stdout);
+        assert_eq!(page.status.code(), Some(0));
+        assert!(shown.contains("Symptom") && shown.contains("Fix"), "{id}: {shown}");
+        assert!(!shown.contains("{{") && !shown.contains("{%") && !shown.contains("{#"), "{id}: {shown}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(text(&run(&["completions", shell]).stdout).contains("kdoctor"), "{shell}");
+    }
+}
+
+#[test]
+fn the_report_never_has_colour_where_it_is_not_wanted() {
+    let output = run(&["monitoring", "--demo"]);
+    assert!(!text(&output.stdout).contains('\u{1b}'));
+    let forced =
+        kdoctor().env_remove("NO_COLOR").env("FORCE_COLOR", "1").args(["monitoring", "--demo"]).output().expect("runs");
+    assert!(text(&forced.stdout).contains('\u{1b}'), "FORCE_COLOR is not honoured");
+    let off =
+        kdoctor().env_remove("NO_COLOR").env("FORCE_COLOR", "1").args(["--no-color", "monitoring", "--demo"]).output();
+    assert!(!text(&off.expect("runs").stdout).contains('\u{1b}'));
+}

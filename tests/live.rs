@@ -1,0 +1,245 @@
+//! The real binary against servers: the API over TLS with every kind of failure, AWS, and a real Prometheus.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::api_server::{ApiServer, ServerOptions};
+use support::kdoctor;
+use support::real::{Answer, Prometheus, Target};
+use support::wire::{Action, Fault};
+use tempfile::TempDir;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// When the recorded cluster was recorded: events and ages are judged as of then.
+fn recorded_at(fixture: &Path) -> String {
+    let text = std::fs::read_to_string(fixture.join("kdoctor.json")).expect("a bundle has a header");
+    let header: Value = serde_json::from_str(&text).expect("JSON");
+    header["collected_at"].as_str().expect("a time").to_owned()
+}
+
+/// A cluster that answers from a bundle, and what is needed to ask it.
+struct Cluster {
+    server: ApiServer,
+    dir: TempDir,
+    now: String,
+}
+
+impl Cluster {
+    fn serve(name: &str) -> Self {
+        Self::with(name, |options| options)
+    }
+
+    fn with(name: &str, change: impl FnOnce(ServerOptions) -> ServerOptions) -> Self {
+        let bundle = fixture(name);
+        let now = recorded_at(&bundle);
+        let options =
+            ServerOptions::bundle(&bundle).token("t0ken").eks("ap-northeast-2", "339712948064", "flash-tickets-eks");
+        let server = ApiServer::start(change(options));
+        Self { server, dir: tempfile::tempdir().expect("a temporary folder"), now }
+    }
+
+    fn command(&self) -> assert_cmd::Command {
+        let mut command = kdoctor();
+        command.args(["monitoring", "--now", &self.now, "--kubeconfig"]).arg(self.server.kubeconfig(self.dir.path()));
+        command
+    }
+
+    fn report(&self, args: &[&str]) -> Value {
+        json(self.command().args(args))
+    }
+}
+
+fn json(command: &mut assert_cmd::Command) -> Value {
+    let output = command.args(["-o", "json"]).output().expect("kdoctor runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn root_checks(report: &Value) -> Vec<String> {
+    let findings = report["findings"].as_array().expect("findings");
+    findings.iter().filter(|f| f["root"] == true).map(|f| f["check"].as_str().expect("a check").to_owned()).collect()
+}
+
+fn gap_texts(report: &Value) -> String {
+    report["gaps"].to_string()
+}
+
+/// Checks that need no AWS: these tests also run in a build without it.
+const KUBERNETES_ONLY: &[&str] =
+    &["--only", "pvc-pending,storage-class-missing,ebs-csi-addon-missing,pod-pending,scrape"];
+
+#[test]
+fn a_live_cluster_gives_the_report_of_its_bundle() {
+    for name in ["demo/ebs-csi-missing", "incidents/gp3-missing", "incidents/targets-down", "healthy/plain"] {
+        let cluster = Cluster::serve(name);
+        let live = cluster.report(KUBERNETES_ONLY);
+        let offline = json(kdoctor().args(["monitoring", "--from"]).arg(fixture(name)).args(KUBERNETES_ONLY));
+        for part in ["findings", "runs", "summary", "target"] {
+            let without_aws = |report: &Value| match part {
+                // Without AWS the live cluster's evidence cannot hold what AWS said.
+                "findings" => report["findings"]
+                    .as_array()
+                    .expect("findings")
+                    .iter()
+                    .map(|f| format!("{} {} {} {}", f["id"], f["check"], f["subjects"], f["root"]))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+                "target" => format!("{} {}", report["target"]["context"], report["target"]["namespaces"]),
+                other => report[other].to_string(),
+            };
+            assert_eq!(without_aws(&live), without_aws(&offline), "{name}: {part}");
+        }
+        assert_eq!(cluster.server.trespasses(), [], "{name}");
+    }
+}
+
+#[test]
+fn each_list_is_read_once_and_in_pages() {
+    let cluster = Cluster::serve("incidents/targets-down");
+    cluster.report(KUBERNETES_ONLY);
+    let requests = cluster.server.requests();
+    let mut lists: Vec<&str> = requests.iter().map(|r| r.line.as_str()).filter(|l| l.contains("limit=")).collect();
+    assert!(lists.len() > 10, "{lists:?}");
+    let all = lists.len();
+    lists.sort_unstable();
+    lists.dedup();
+    assert_eq!(lists.len(), all, "a list was read twice: {requests:#?}");
+}
+
+#[test]
+fn a_view_only_user_gets_a_useful_partial_report() {
+    let forbid = |path: &str| {
+        let resource = path.rsplit('/').next().expect("a path has parts");
+        Fault::on(
+            path,
+            Action::status(403, "Forbidden", &format!("{resource} is forbidden: User \"view\" cannot list resource")),
+        )
+    };
+    let cluster = Cluster::with("demo/ebs-csi-missing", |o| {
+        o.fault(forbid("/api/v1/nodes")).fault(forbid("/api/v1/persistentvolumes"))
+    });
+    let report = cluster.report(KUBERNETES_ONLY);
+    assert_eq!(root_checks(&report), ["ebs-csi-addon-missing"]);
+    let gaps = gap_texts(&report);
+    assert!(gaps.contains("list nodes at cluster scope"), "{gaps}");
+    assert!(gaps.contains("list persistentvolumes at cluster scope"), "{gaps}");
+    let output = cluster.command().args(KUBERNETES_ONLY).output().expect("kdoctor runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("could not be seen") && text.contains("list nodes at cluster scope"), "{text}");
+}
+
+#[test]
+fn every_failure_of_one_list_is_a_gap_and_not_the_end() {
+    let claims = "/api/v1/namespaces/monitoring/persistentvolumeclaims";
+    for (action, cause) in [
+        (Action::status(403, "Forbidden", "no"), "forbidden"),
+        (Action::status(500, "InternalError", "etcdserver: leader changed"), "bad-answer"),
+        (Action::status(404, "NotFound", "the server could not find the requested resource"), "bad-answer"),
+        (Action::Garbage(200), "bad-answer"),
+        (Action::Truncate, "bad-answer"),
+        (Action::Hang, "timeout"),
+    ] {
+        let name = format!("{action:?}");
+        let cluster = Cluster::with("demo/ebs-csi-missing", |o| o.fault(Fault::on(claims, action)));
+        let report = cluster.report(&["--only", "pvc-pending,pod-pending", "--timeout", "3s"]);
+        let gap = report["gaps"]
+            .as_array()
+            .expect("gaps")
+            .iter()
+            .find(|g| g["what"].as_str().is_some_and(|w| w.contains(claims)));
+        let gap = gap.unwrap_or_else(|| panic!("{name}: {report:#}"));
+        assert_eq!(gap["cause"], cause, "{name}: {gap}");
+        let run = |check: &str| {
+            let runs = report["runs"].as_array().expect("runs");
+            runs.iter().find(|r| r["check"] == check).expect("the check ran")["outcome"].clone()
+        };
+        assert_eq!(run("pvc-pending"), "not_evaluated", "{name}");
+        assert_eq!(run("pod-pending"), "findings", "{name}");
+    }
+}
+
+#[test]
+fn a_throttled_list_is_asked_again_after_the_time_the_server_asks_for() {
+    let path = "/apis/storage.k8s.io/v1/storageclasses";
+    let slow_down = Action::too_many_requests(1);
+    let cluster = Cluster::with("demo/ebs-csi-missing", |o| o.fault(Fault::first(path, slow_down)));
+    let start = Instant::now();
+    let report = cluster.report(KUBERNETES_ONLY);
+    assert_eq!(root_checks(&report), ["ebs-csi-addon-missing"]);
+    assert_eq!(cluster.server.count(path), 2);
+    assert!(start.elapsed() >= Duration::from_secs(1), "Retry-After was not honoured");
+}
+
+#[test]
+fn a_continue_token_that_expired_starts_the_list_again() {
+    let cluster =
+        Cluster::with("incidents/targets-down", |o| o.fault(Fault::first("/api/v1/services", Action::ExpireContinue)));
+    let report = cluster.report(KUBERNETES_ONLY);
+    assert!(!gap_texts(&report).contains("services"), "{report:#}");
+}
+
+#[test]
+fn a_cluster_that_cannot_be_asked_ends_with_2_and_says_why() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let cluster = Cluster::serve("demo/ebs-csi-missing");
+    let output = kdoctor()
+        .args(["monitoring", "--kubeconfig"])
+        .arg(cluster.server.kubeconfig_as(dir.path(), "wrong"))
+        .output()
+        .expect("kdoctor runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("unauthorized") && output.stdout.is_empty(), "{text}");
+    let kubeconfig = cluster.server.kubeconfig(dir.path());
+    drop(cluster);
+    let output = kdoctor().args(["monitoring", "--kubeconfig"]).arg(kubeconfig).output().expect("kdoctor runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("refused"), "{text}");
+}
+
+#[test]
+fn a_slow_server_never_holds_kdoctor_beyond_its_deadline() {
+    let cluster = Cluster::with("demo/ebs-csi-missing", |o| o.fault(Fault::on("/version", Action::Hang)));
+    let start = Instant::now();
+    let output = cluster.command().args(["--timeout", "1s"]).output().expect("kdoctor runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+}
+
+/// A real Prometheus with a JSON health endpoint and a Service that was never deployed, asked through the API server.
+#[test]
+fn a_real_prometheus_with_broken_targets_is_diagnosed() {
+    let api = Target::start(&[
+        ("/live", Answer::Json(r#"{"status":"ok"}"#)),
+        ("/metrics", Answer::Metrics("# TYPE up_total counter\nup_total 1\n")),
+    ]);
+    let port = api.addr().port();
+    let host = "flash-api.flash-ticket.svc.cluster.local";
+    let config = format!(
+        "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n\
+         - job_name: flash-api-health\n  metrics_path: /live\n  static_configs:\n  - targets: ['{host}:{port}']\n\
+         - job_name: flash-api\n  static_configs:\n  - targets: ['{host}:{port}']\n\
+         - job_name: flash-pay-health\n  metrics_path: /live\n  static_configs:\n  - targets: ['flash-pay.flash-ticket.svc.cluster.local:3100']\n"
+    );
+    let table = support::names::table([(host, api.ip())]);
+    let prometheus = Prometheus::with_names(&config, &[], &table);
+    prometheus.scraped_targets(3);
+    let cluster = Cluster::with("healthy/plain", |o| o.proxy("monitoring", "prometheus", prometheus.url()));
+    let report = cluster.report(&["--only", "scrape"]);
+    let roots = root_checks(&report);
+    assert_eq!(roots.len(), 2, "{report:#}");
+    assert!(roots.contains(&"target-not-metrics".to_owned()) && roots.contains(&"target-service-missing".to_owned()));
+    let text = report["findings"].to_string();
+    assert!(text.contains("flash-pay") && text.contains("/live"), "{text}");
+    // The same by URL, without the API server's proxy.
+    let by_url = cluster.report(&["--only", "scrape", "--prometheus-url", prometheus.url()]);
+    assert_eq!(root_checks(&by_url), roots);
+}
