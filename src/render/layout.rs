@@ -107,7 +107,6 @@ impl Page {
         let mut line = String::new();
         for word in words(command) {
             let long = textwrap::core::display_width(&line) + textwrap::core::display_width(word) + 3 > width;
-            // A flag and its value stay together where they fit.
             if long && !line.trim().is_empty() {
                 lines.push(format!("{line} \\"));
                 line = "  ".to_owned();
@@ -128,7 +127,7 @@ impl Page {
 
 /// Splits a command at spaces outside quotes, keeping the quotes; a flag is kept with the value that follows it.
 fn words(command: &str) -> Vec<&str> {
-    let mut all = Vec::new();
+    let mut spans: Vec<(usize, usize)> = Vec::new();
     let mut start = 0;
     let mut quote = None;
     let mut escaped = false;
@@ -139,15 +138,26 @@ fn words(command: &str) -> Vec<&str> {
             (Some(open), l) if l == open => quote = None,
             (None, '"' | '\'') => quote = Some(letter),
             (None, ' ') => {
-                all.push(&command[start..at]);
+                spans.push((start, at));
                 start = at + 1;
             }
             _ => {}
         }
     }
-    all.push(&command[start..]);
-    all.retain(|w| !w.is_empty());
-    all
+    spans.push((start, command.len()));
+    spans.retain(|(start, end)| start < end);
+    let is_flag =
+        |(start, end): (usize, usize)| command[start..end].starts_with('-') && !command[start..end].contains('=');
+    let mut units: Vec<(usize, usize)> = Vec::new();
+    let mut after_flag = false;
+    for span in spans {
+        match units.last_mut() {
+            Some(last) if after_flag && !command[span.0..span.1].starts_with('-') => last.1 = span.1,
+            _ => units.push(span),
+        }
+        after_flag = is_flag(span);
+    }
+    units.into_iter().map(|(start, end)| &command[start..end]).collect()
 }
 
 #[cfg(test)]
