@@ -78,7 +78,14 @@ fn a_live_cluster_with_aws_gives_the_report_of_its_bundle() {
     for name in ["demo/ebs-csi-missing", "incidents/gp3-missing", "incidents/slack-egress", "healthy/plain"] {
         let live = Setup::recorded(name, |o| o).report(&[]);
         let offline = json(kdoctor().args(["monitoring", "--from"]).arg(fixture(name)));
-        assert_eq!(live, offline, "{name}");
+        // Gaps differ: the server says that there is no such API where the bundle says that it was not recorded.
+        for part in ["target", "summary", "runs", "findings"] {
+            let lines = |report: &Value| serde_json::to_string_pretty(&report[part]).expect("JSON");
+            let (live, offline) = (lines(&live), lines(&offline));
+            let differ = live.lines().zip(offline.lines()).filter(|(a, b)| a != b).take(3).collect::<Vec<_>>();
+            assert_eq!(live.len(), offline.len(), "{name} {part}: {differ:#?}");
+            assert!(differ.is_empty(), "{name} {part}: {differ:#?}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
-use crate::snapshot::kubernetes::{Meta, Object, Service};
+use crate::snapshot::kubernetes::{Meta, MonitoringResource, Object, Service};
 use crate::snapshot::{Component, Scope, Snapshot};
 
 /// Where the stack is looked for if it is not found.
@@ -43,13 +43,23 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         None => stack_namespaces(parts),
     };
     let services = snap.services.items().unwrap_or_default();
+    let with_prefix = |kind: &str, found: Option<Component>| {
+        let resources = snap.monitoring_resources.items().unwrap_or_default();
+        found.map(|c| Component { prefix: route_prefix(resources, kind, &c.namespace), ..c })
+    };
     snap.scope = Scope {
-        prometheus: component(services, &stack, Part::Prometheus, 9090),
-        alertmanager: component(services, &stack, Part::Alertmanager, 9093),
+        prometheus: with_prefix("Prometheus", component(services, &stack, Part::Prometheus, 9090)),
+        alertmanager: with_prefix("Alertmanager", component(services, &stack, Part::Alertmanager, 9093)),
         stack,
         scraped: BTreeSet::new(),
     };
     snap.target.namespaces = snap.scope.stack.clone();
+}
+
+/// `spec.routePrefix` of the operator's resource in a namespace, without the slash at its end.
+fn route_prefix(resources: &[MonitoringResource], kind: &str, namespace: &str) -> String {
+    let mine = resources.iter().find(|r| r.kind == kind && r.metadata.namespace == namespace);
+    mine.and_then(|r| r.spec.route_prefix.as_deref()).unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
 /// Namespaces with parts of the stack, those with most parts first.

@@ -206,6 +206,8 @@ pub struct RouteTable {
     pub associations: Vec<RouteTableAssociation>,
     pub routes: Vec<Route>,
     pub tags: Vec<Tag>,
+    /// Another account than the cluster's where the VPC's subnets are shared.
+    pub owner_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -149,6 +149,17 @@ pub struct Container {
     pub resources: Resources,
     pub readiness_probe: Option<Probe>,
     pub restart_policy: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub volume_mounts: Vec<VolumeMount>,
+}
+
+/// `volumeMounts[]` of a container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeMount {
+    pub name: String,
+    pub mount_path: String,
+    pub sub_path: Option<String>,
 }
 
 /// `env[]` of a container, only proxy and AWS credential-source variables: values of others may be secret.
@@ -780,9 +791,10 @@ pub struct MonitoringResource {
 
 /// `spec` of a Prometheus or Alertmanager resource.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct MonitoringSpec {
     pub replicas: Option<u32>,
+    pub route_prefix: Option<String>,
     pub storage: Option<MonitoringStorage>,
 }
 

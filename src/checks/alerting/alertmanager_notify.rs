@@ -1,7 +1,15 @@
 //! Alertmanager fails to deliver notifications.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::fix;
+use super::log::{Failure, recent_failures};
+use super::reason::Reason;
+use crate::checks::network::placement::{Placement, alertmanager_pods};
 use crate::checks::{Check, check};
-use crate::model::{CheckMeta, Diagnosis, Gap};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
 check! {
@@ -10,8 +18,25 @@ check! {
         id: "alertmanager-notify", suite: Alerting, page: "alerting/alertmanager_notify.md", severity: Error,
         title: "Alertmanager fails to deliver notifications",
         requires: [AlertmanagerLogs],
-        uses: [AlertmanagerMetrics, AlertmanagerStatus, Pods, Nodes, Instances, Subnets],
+        uses: [AlertmanagerMetrics, AlertmanagerStatus, Pods, Nodes, Instances, Subnets, Services],
     }
+}
+
+/// Share of failed notifications above which counters alone are worth a warning, as in Alertmanager's own mixin.
+const FAILED_SHARE: f64 = 0.01;
+
+/// Failures of one integration for one reason.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    pub(super) reason: Reason,
+    /// Notifications given up.
+    pub(super) lost: usize,
+    /// When the last line was written.
+    pub(super) last: Option<Timestamp>,
+    /// The line that says most: it names receiver, integration, pod and cause.
+    pub(super) sample: Failure,
+    /// Pods that said so.
+    pub(super) pods: BTreeSet<(String, String)>,
 }
 
 impl Check for AlertmanagerNotify {
@@ -19,7 +44,153 @@ impl Check for AlertmanagerNotify {
         &Self::META
     }
 
-    fn diagnose(&self, _snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        Ok(Diagnosis::NotApplicable("not built yet".into()))
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let logs = match snap.alertmanager_logs() {
+            Ok(logs) => logs,
+            Err(gap) => return without_logs(snap, gap),
+        };
+        if logs.is_empty() {
+            return no_logs(snap);
+        }
+        // What the logs do not hold, counters since the start cannot add: they do not say that it still fails.
+        let at = Placement::new(snap);
+        let findings: Vec<Finding> =
+            groups(recent_failures(snap)).iter().map(|g| fix::finding(Self::META.id, snap, &at, g)).collect();
+        match unread_log(snap) {
+            Some(gap) if findings.is_empty() => Err(gap),
+            _ => Ok(Diagnosis::Findings(findings)),
+        }
     }
 }
+
+/// Failures by receiver, integration and reason.
+pub(super) fn groups(failures: Vec<Failure>) -> Vec<Group> {
+    let mut by_key: BTreeMap<(String, String, usize, Reason), Group> = BTreeMap::new();
+    for failure in failures {
+        let reason = Reason::classify(&failure.cause, &failure.integration);
+        let key = (failure.receiver.clone(), failure.integration.clone(), failure.index, reason);
+        let group = by_key.entry(key).or_insert_with(|| Group {
+            reason,
+            lost: 0,
+            last: None,
+            sample: failure.clone(),
+            pods: BTreeSet::new(),
+        });
+        group.lost += usize::from(failure.lost);
+        group.last = group.last.max(failure.at);
+        group.pods.insert((failure.namespace.clone(), failure.pod.clone()));
+        // An address or host in the line says more than "deadline exceeded".
+        if failure.cause.len() > group.sample.cause.len() {
+            group.sample = failure;
+        }
+    }
+    fold_deadlines(by_key)
+}
+
+/// A notification that is given up after retries often ends in a bare "context deadline exceeded"; why is in its retries.
+fn fold_deadlines(mut by_key: BTreeMap<(String, String, usize, Reason), Group>) -> Vec<Group> {
+    let bare: Vec<_> = by_key
+        .iter()
+        .filter(|((.., reason), g)| *reason == Reason::Timeout && !g.sample.cause.contains("dial tcp"))
+        .map(|(key, _)| key.clone())
+        .collect();
+    for key in bare {
+        let same = |k: &&(String, String, usize, Reason)| {
+            (&k.0, &k.1, k.2) == (&key.0, &key.1, key.2) && k.3 != Reason::Timeout
+        };
+        let Some(other) = by_key.keys().find(same).cloned() else { continue };
+        if let Some(deadline) = by_key.remove(&key)
+            && let Some(group) = by_key.get_mut(&other)
+        {
+            group.lost += deadline.lost;
+            group.last = group.last.max(deadline.last);
+            group.pods.extend(deadline.pods);
+        }
+    }
+    by_key.into_values().collect()
+}
+
+/// Logs that are there but empty of pods: is there an Alertmanager at all?
+fn no_logs(snap: &Snapshot) -> Result<Diagnosis, Gap> {
+    snap.pods()?;
+    for namespace in &snap.scope.stack {
+        if !snap.pods.covers(namespace) {
+            snap.pods.find(namespace, "")?;
+        }
+    }
+    let pods = alertmanager_pods(snap);
+    match pods.iter().find(|(p, _)| p.status.phase == "Running") {
+        Some((pod, _)) => Err(log_gap(&pod.metadata.namespace, &pod.metadata.name)),
+        None if pods.is_empty() => Ok(Diagnosis::NotApplicable("no Alertmanager pod in the stack".into())),
+        None => Ok(Diagnosis::NotApplicable("no Alertmanager pod is running".into())),
+    }
+}
+
+/// A running Alertmanager whose log is not among those that were read.
+fn unread_log(snap: &Snapshot) -> Option<Gap> {
+    let logs = snap.alertmanager_logs().ok()?;
+    let pods = alertmanager_pods(snap);
+    let pods = pods.into_iter().map(|(pod, _)| pod).filter(|p| p.status.phase == "Running");
+    let unread = |ns: &str, name: &str| !logs.iter().any(|l| l.namespace == ns && l.pod == name);
+    pods.into_iter()
+        .find(|p| unread(&p.metadata.namespace, &p.metadata.name))
+        .map(|p| log_gap(&p.metadata.namespace, &p.metadata.name))
+}
+
+fn log_gap(namespace: &str, pod: &str) -> Gap {
+    Gap::new(format!("log of pod {namespace}/{pod}"), GapCause::NotCollected, "the log was not read")
+}
+
+/// The counters, where no log can be read: a share of failures is worth a warning, nothing is no proof of health.
+fn without_logs(snap: &Snapshot, gap: Gap) -> Result<Diagnosis, Gap> {
+    let mut by_integration: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for sample in snap.alertmanager_metrics.iter().flatten() {
+        let Some(integration) = sample.labels.get("integration") else { continue };
+        let counts = by_integration.entry(integration).or_default();
+        match sample.name.as_str() {
+            "alertmanager_notifications_total" => counts.0 += sample.value,
+            "alertmanager_notifications_failed_total" => counts.1 += sample.value,
+            _ => {}
+        }
+    }
+    let failing =
+        by_integration.into_iter().filter(|(_, (all, failed))| *failed > 0.0 && *failed >= all * FAILED_SHARE);
+    let findings: Vec<Finding> =
+        failing.map(|(integration, (all, failed))| from_counters(snap, integration, all, failed)).collect();
+    if findings.is_empty() { Err(gap) } else { Ok(Diagnosis::Findings(findings)) }
+}
+
+fn from_counters(snap: &Snapshot, integration: &str, all: f64, failed: f64) -> Finding {
+    let message = format!(
+        "{failed} of {all} {integration} notifications failed since Alertmanager started; its log, which says why, could not be read"
+    );
+    let name = snap.scope.alertmanager.as_ref();
+    let namespace = name.map_or("<namespace>", |c| c.namespace.as_str());
+    let seen = Evidence::new(
+        "alertmanager_notifications_failed_total",
+        format!("{integration}: {failed} of {all}"),
+        "kubectl get --raw {{ path }}",
+    );
+    let path = name.map_or_else(
+        || "/api/v1/namespaces/<namespace>/services/<alertmanager-service>:9093/proxy/metrics".to_owned(),
+        |c| format!("/api/v1/namespaces/{}/services/{}:{}/proxy{}/metrics", c.namespace, c.service, c.port, c.prefix),
+    );
+    Finding::new(
+        AlertmanagerNotify::META.id,
+        Severity::Warning,
+        ResourceRef::Receiver { name: integration.to_owned() },
+        message,
+    )
+    .evidence(seen.with("path", &path))
+    .key(format!("counters/{integration}"))
+    .fix("counters")
+    .param("namespace", namespace)
+    .param("path", path)
+    .param("integration", integration)
+    .param("pod", "")
+    .param("container", "")
+}
+
+#[cfg(test)]
+#[path = "alertmanager_notify_tests.rs"]
+mod tests;

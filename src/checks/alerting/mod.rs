@@ -1,6 +1,10 @@
 //! Alertmanager and its receivers.
 
 mod alertmanager_notify;
+pub(crate) mod config;
+mod fix;
+pub(crate) mod log;
+pub(crate) mod reason;
 
 use super::Check;
 

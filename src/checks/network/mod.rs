@@ -1,6 +1,15 @@
 //! VPC routing and NAT.
 
+mod acl;
+mod choose;
+mod demand;
+mod fix;
+pub(crate) mod host;
 mod nat_egress;
+pub(crate) mod placement;
+mod routing;
+mod security_group;
+mod survey;
 
 use super::Check;
 

@@ -92,10 +92,13 @@ impl Live {
             .build()
             .map_err(|e| ConnectError::BadConfig(chain(&e)))?;
         #[cfg(feature = "aws")]
-        let aws = {
+        let aws = if options.aws {
             let exec = chosen.exec.as_ref();
             let profile = options.profile.as_deref().or(exec.and_then(|e| e.profile.as_deref()));
-            crate::collect::aws::live::connect(profile, known.region.as_deref(), options.timeout).await
+            Some(crate::collect::aws::live::connect(profile, known.region.as_deref(), options.timeout).await)
+        } else {
+            // Loading the configuration may ask the instance metadata for the region.
+            None
         };
         Ok(Self {
             client,

@@ -44,7 +44,7 @@ pub struct Live {
     /// The service proxy does not work here; the port-forward does.
     forward: AtomicBool,
     #[cfg(feature = "aws")]
-    aws: super::aws::live::AwsClient,
+    aws: Option<super::aws::live::AwsClient>,
 }
 
 struct Answer {
@@ -172,7 +172,11 @@ impl Live {
 
     #[cfg(feature = "aws")]
     async fn aws(&self, call: &super::source::AwsCall) -> Result<Vec<u8>, FetchError> {
-        let document = self.aws.call(call).await?;
+        let Some(aws) = &self.aws else {
+            let gap = Gap::new(call.iam_action(), GapCause::NotConfigured, "no selected check needs AWS");
+            return Err(FetchError::Gap(gap));
+        };
+        let document = aws.call(call).await?;
         Ok(document.to_string().into_bytes())
     }
 

@@ -94,6 +94,7 @@ fn route_table(t: types::RouteTable) -> RouteTable {
         }),
         routes: each(t.routes.unwrap_or_default(), route),
         tags: tags(t.tags),
+        owner_id: t.owner_id,
     }
 }
 

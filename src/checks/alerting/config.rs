@@ -1,0 +1,230 @@
+//! What Alertmanager's configuration says of a receiver: hosts, channels, files with secrets, and where all that is mounted
+//! from.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::checks::network::host::{Place, place};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+
+/// The hosts of integrations that have one of their own.
+const KNOWN_HOSTS: &[(&str, &str)] = &[
+    ("slack", "hooks.slack.com"),
+    ("pagerduty", "events.pagerduty.com"),
+    ("opsgenie", "api.opsgenie.com"),
+    ("telegram", "api.telegram.org"),
+    ("pushover", "api.pushover.net"),
+    ("victorops", "alert.victorops.com"),
+    ("webex", "webexapis.com"),
+    ("wechat", "qyapi.weixin.qq.com"),
+    ("discord", "discord.com"),
+];
+
+/// Alertmanager's configuration.
+pub(crate) struct Config(Value);
+
+impl Config {
+    /// The configuration that Alertmanager runs with, where its API could be asked.
+    pub(crate) fn of(snap: &Snapshot) -> Option<Self> {
+        let text = &snap.alertmanager_status.as_ref().ok()?.config.original;
+        serde_saphyr::from_str::<Value>(text).ok().filter(Value::is_object).map(Self)
+    }
+
+    /// One integration of a receiver: `slack_configs[0]`.
+    pub(crate) fn integration(&self, receiver: &str, kind: &str, index: usize) -> Option<&Value> {
+        let receivers = self.0.get("receivers")?.as_array()?;
+        let found = receivers.iter().find(|r| r.get("name").and_then(Value::as_str) == Some(receiver))?;
+        found.get(format!("{kind}_configs"))?.get(index)
+    }
+
+    /// A setting of an integration, else the global one of the name that Alertmanager falls back to.
+    pub(crate) fn setting<'a>(&'a self, entry: Option<&'a Value>, name: &str, global: &str) -> Option<&'a str> {
+        let own = entry.and_then(|e| e.get(name)).and_then(Value::as_str);
+        own.or_else(|| self.0.get("global")?.get(global)?.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// Sends through an HTTP proxy that the configuration names.
+    fn has_proxy(&self, entry: &Value) -> bool {
+        let of = |parent: &Value| {
+            let http = parent.get("http_config")?;
+            let named = http.get("proxy_url").and_then(Value::as_str).is_some_and(|p| !p.is_empty());
+            let from_env = http.get("proxy_from_environment").and_then(Value::as_bool).unwrap_or(false);
+            Some(named || from_env)
+        };
+        of(entry).or_else(|| of(self.0.get("global")?)).unwrap_or(false)
+    }
+
+    /// The host that an integration talks to; `None` where the configuration hides it.
+    pub(crate) fn host(&self, entry: Option<&Value>, kind: &str) -> Option<String> {
+        let keys: &[(&str, &str)] = match kind {
+            "slack" => &[("api_url", "slack_api_url")],
+            "pagerduty" => &[("url", "pagerduty_url")],
+            "opsgenie" => &[("api_url", "opsgenie_api_url")],
+            "victorops" => &[("api_url", "victorops_api_url")],
+            "wechat" => &[("api_url", "wechat_api_url")],
+            "telegram" | "webex" => &[("api_url", "")],
+            "email" => &[("smarthost", "smtp_smarthost")],
+            _ => &[("url", ""), ("webhook_url", ""), ("api_url", "")],
+        };
+        let value = keys.iter().find_map(|(own, global)| self.setting(entry, own, global));
+        match value {
+            // Alertmanager hides URLs that hold tokens.
+            Some(v) if v.contains("<secret>") => known_host(kind),
+            Some(v) if kind == "email" => v.rsplit_once(':').map(|(host, _)| host.to_owned()),
+            Some(v) => url::Url::parse(v).ok()?.host_str().map(str::to_owned),
+            None => known_host(kind),
+        }
+    }
+
+    /// Hosts on the internet that receivers in use talk to without a proxy.
+    pub(crate) fn public_hosts(&self, snap: &Snapshot, namespace: &str) -> BTreeSet<String> {
+        let mut used = BTreeSet::new();
+        if let Some(route) = self.0.get("route") {
+            routed(route, &mut used);
+        }
+        let mut hosts = BTreeSet::new();
+        for receiver in self.0.get("receivers").and_then(Value::as_array).into_iter().flatten() {
+            if !receiver.get("name").and_then(Value::as_str).is_some_and(|n| used.contains(n)) {
+                continue;
+            }
+            for (key, list) in receiver.as_object().into_iter().flatten() {
+                let Some(kind) = key.strip_suffix("_configs") else { continue };
+                let entries = list.as_array().into_iter().flatten().filter(|e| !self.has_proxy(e));
+                hosts.extend(entries.filter_map(|e| self.host(Some(e), kind)));
+            }
+        }
+        hosts.retain(|h| place(snap, h, namespace) == Place::Public);
+        hosts
+    }
+}
+
+/// The host that an integration talks to unless told otherwise.
+pub(crate) fn known_host(kind: &str) -> Option<String> {
+    KNOWN_HOSTS.iter().find(|(name, _)| *name == kind).map(|(_, host)| (*host).to_owned())
+}
+
+fn routed(route: &Value, used: &mut BTreeSet<String>) {
+    used.extend(route.get("receiver").and_then(Value::as_str).map(str::to_owned));
+    for child in route.get("routes").and_then(Value::as_array).into_iter().flatten() {
+        routed(child, used);
+    }
+}
+
+/// Where a file in a container comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// `secret` or `configmap`, as kubectl calls it.
+    pub(crate) kind: &'static str,
+    /// Its name.
+    pub(crate) name: String,
+    /// The key in it.
+    pub(crate) key: String,
+    /// Mounted as a single file (`subPath`): kubelet does not refresh it while the pod runs.
+    pub(crate) fixed: bool,
+}
+
+/// The Secret or ConfigMap behind a path in a container, by its mounts.
+pub(crate) fn source_of(pod: &Pod, container: &Container, path: &str) -> Option<Source> {
+    let inside = |mount: &str| {
+        let rest = path.strip_prefix(mount.trim_end_matches('/'))?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/').to_owned())
+    };
+    let mounts = container.volume_mounts.iter().filter_map(|m| Some((m, inside(&m.mount_path)?)));
+    let (mount, rest) = mounts.max_by_key(|(m, _)| m.mount_path.len())?;
+    let volume = pod.spec.volumes.iter().find(|v| v.name == mount.name)?;
+    let (kind, name) = match (&volume.secret, &volume.config_map) {
+        (Some(secret), _) => ("secret", &secret.secret_name),
+        (_, Some(map)) => ("configmap", &map.name),
+        _ => return None,
+    };
+    let fixed = mount.sub_path.is_some();
+    let key = if rest.is_empty() { mount.sub_path.clone().unwrap_or_default() } else { rest };
+    (!name.is_empty()).then(|| Source { kind, name: name.clone(), key, fixed })
+}
+
+/// Where the configuration comes from. The operator builds what it mounts; one edits what it builds it from.
+pub(crate) fn config_source(pod: &Pod, container: &Container) -> Option<Source> {
+    if is_operators(pod) {
+        let name = pod.metadata.label("alertmanager")?;
+        let key = "alertmanager.yaml".to_owned();
+        return Some(Source { kind: "secret", name: format!("alertmanager-{name}"), key, fixed: false });
+    }
+    let flag = container
+        .args
+        .iter()
+        .chain(&container.command)
+        .find_map(|a| a.strip_prefix("--config.file=").or_else(|| a.strip_prefix("-config.file=")));
+    source_of(pod, container, flag.unwrap_or("/etc/alertmanager/alertmanager.yml"))
+}
+
+/// Made by the Prometheus operator.
+pub(crate) fn is_operators(pod: &Pod) -> bool {
+    pod.metadata.label("app.kubernetes.io/managed-by") == Some("prometheus-operator")
+        || pod.metadata.controller().is_some_and(|o| o.kind == "StatefulSet")
+            && pod.metadata.label("alertmanager").is_some()
+}
+
+/// Made by Helm, or by a GitOps controller.
+pub(crate) fn is_managed(pod: &Pod) -> bool {
+    let meta = &pod.metadata;
+    meta.label("helm.sh/chart").is_some()
+        || meta.label("app.kubernetes.io/managed-by") == Some("Helm")
+        || meta.label("argocd.argoproj.io/instance").is_some()
+        || meta.annotations.keys().any(|k| k.starts_with("meta.helm.sh/") || k.starts_with("argocd.argoproj.io/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::snapshot::monitoring::{AlertmanagerConfig, AlertmanagerStatus};
+
+    fn snapshot(config: &str) -> Snapshot {
+        let mut snap = Snapshot::empty(Timestamp::UNIX_EPOCH);
+        let config = AlertmanagerConfig { original: config.into() };
+        snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
+        snap
+    }
+
+    fn hosts(config: &str) -> Vec<String> {
+        let snap = snapshot(config);
+        Config::of(&snap).expect("a configuration").public_hosts(&snap, "monitoring").into_iter().collect()
+    }
+
+    #[test]
+    fn names_the_public_hosts_of_receivers_in_use() {
+        let found = hosts(
+            "global:\n  slack_api_url: <secret>\nroute:\n  receiver: a\n  routes:\n    - receiver: b\nreceivers:\n  - name: a\n    slack_configs:\n      - channel: '#a'\n    webhook_configs:\n      - url: http://hook.ops.svc:80/\n      - url: https://hook.example.org/x\n  - name: b\n    email_configs:\n      - smarthost: smtp.example.org:587\n  - name: unused\n    pagerduty_configs:\n      - routing_key: <secret>\n",
+        );
+        assert_eq!(found, ["hook.example.org", "hooks.slack.com", "smtp.example.org"]);
+    }
+
+    #[test]
+    fn receivers_behind_a_proxy_or_with_hidden_urls_do_not_count() {
+        let proxied = "global:\n  http_config:\n    proxy_url: http://proxy:3128\nroute:\n  receiver: a\nreceivers:\n  - name: a\n    slack_configs:\n      - api_url_file: /x\n";
+        assert!(hosts(proxied).is_empty());
+        let hidden = "route:\n  receiver: a\nreceivers:\n  - name: a\n    webhook_configs:\n      - url: <secret>\n";
+        assert!(hosts(hidden).is_empty());
+    }
+
+    #[test]
+    fn finds_the_secret_behind_a_file() {
+        let pod: Pod = serde_json::from_value(serde_json::json!({"spec": {
+            "volumes": [{"name": "c", "configMap": {"name": "am-config"}}, {"name": "s", "secret": {"secretName": "am-slack"}}],
+            "containers": [{"name": "alertmanager", "volumeMounts": [
+                {"name": "c", "mountPath": "/etc/alertmanager"}, {"name": "s", "mountPath": "/etc/alertmanager/secrets"}]}]}}))
+        .expect("a pod");
+        let container = &pod.spec.containers[0];
+        let slack = source_of(&pod, container, "/etc/alertmanager/secrets/url").expect("a source");
+        assert_eq!((slack.kind, slack.name.as_str(), slack.key.as_str()), ("secret", "am-slack", "url"));
+        let config = config_source(&pod, container).expect("a source");
+        assert_eq!(
+            (config.kind, config.name.as_str(), config.key.as_str()),
+            ("configmap", "am-config", "alertmanager.yml")
+        );
+        assert_eq!(source_of(&pod, container, "/data/x"), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! Who wants to reach the internet, and who was seen to fail: notifications and image pulls, by subnet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::host::{Place, is_public, place};
+use super::placement::{Placement, alertmanager_pods};
+use crate::checks::alerting::config::Config;
+use crate::checks::alerting::log::{RECENT, recent_failures, redact};
+use crate::checks::alerting::reason::{self, Reason};
+use crate::model::{Evidence, Gap};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+
+/// What is known of one subnet's wish for the internet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Demand {
+    /// Hosts on the internet that something there is configured to talk to.
+    pub(super) wanted: BTreeSet<String>,
+    /// What was seen to fail there, the first of each kind.
+    pub(super) symptoms: Vec<Evidence>,
+    /// Addresses that connections failed for.
+    pub(super) addresses: BTreeSet<IpAddr>,
+    /// A host on the internet answered something there, be it a refusal: the way is open.
+    pub(super) answered: bool,
+}
+
+/// The demand of all subnets.
+#[derive(Debug, Default)]
+pub(super) struct Demands {
+    by_subnet: BTreeMap<String, Demand>,
+    /// Alertmanager runs, but neither its log nor its configuration could be read: whether it needs the internet is open.
+    pub(super) unknown: Option<Gap>,
+}
+
+impl Demands {
+    /// Reads demand and symptoms.
+    pub(super) fn read(snap: &Snapshot, at: &Placement<'_>) -> Self {
+        let mut demands = Self::default();
+        demands.notifications(snap, at);
+        demands.image_pulls(snap, at);
+        demands
+    }
+
+    /// The demand of one subnet.
+    pub(super) fn of(&self, subnet: &str) -> Option<&Demand> {
+        self.by_subnet.get(subnet)
+    }
+
+    fn entry(&mut self, subnet: &str) -> &mut Demand {
+        self.by_subnet.entry(subnet.to_owned()).or_default()
+    }
+
+    fn notifications(&mut self, snap: &Snapshot, at: &Placement<'_>) {
+        let pods = alertmanager_pods(snap);
+        // Who sends through a proxy does not need a route of its own.
+        let direct: Vec<&Pod> = pods.iter().map(|(pod, _)| *pod).filter(|p| !has_proxy(p)).collect();
+        if !direct.is_empty()
+            && let (Err(gap), Err(_)) = (&snap.alertmanager_logs, &snap.alertmanager_status)
+        {
+            self.unknown = Some(gap.clone());
+        }
+        let config = Config::of(snap);
+        for pod in &direct {
+            let Some(subnet) = at.of_pod(pod) else { continue };
+            if let Some(config) = &config {
+                let hosts = config.public_hosts(snap, &pod.metadata.namespace);
+                self.entry(subnet).wanted.extend(hosts);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for failure in recent_failures(snap) {
+            let reason = Reason::classify(&failure.cause, &failure.integration);
+            let pod =
+                direct.iter().find(|p| p.metadata.name == failure.pod && p.metadata.namespace == failure.namespace);
+            let Some(subnet) = pod.and_then(|p| at.of_pod(p)) else { continue };
+            let address = reason::address(&failure.cause);
+            let entry =
+                config.as_ref().and_then(|c| c.integration(&failure.receiver, &failure.integration, failure.index));
+            let host = reason::host(&failure.cause)
+                .or_else(|| config.as_ref()?.host(entry, &failure.integration))
+                .or_else(|| crate::checks::alerting::config::known_host(&failure.integration));
+            let public = host.as_deref().is_some_and(|h| place(snap, h, &failure.namespace) == Place::Public);
+            if public && matches!(reason, Reason::Auth | Reason::Channel | Reason::Payload | Reason::RateLimit) {
+                self.entry(subnet).answered = true;
+            }
+            if !reason.may_be_egress() || !public || address.is_some_and(|a| !is_public(a)) {
+                continue;
+            }
+            self.entry(subnet).addresses.extend(address);
+            if seen.insert((failure.receiver.clone(), reason, subnet.to_owned())) {
+                let evidence = Evidence::new(
+                    format!("log of pod {}/{}", failure.namespace, failure.pod),
+                    format!("receiver {}: {}", failure.receiver, redact(&failure.cause)),
+                    "kubectl logs -n {{ namespace }} {{ pod }} --tail=200",
+                );
+                self.entry(subnet)
+                    .symptoms
+                    .push(evidence.with("namespace", &failure.namespace).with("pod", &failure.pod));
+            }
+        }
+    }
+
+    fn image_pulls(&mut self, snap: &Snapshot, at: &Placement<'_>) {
+        let pods = snap.pods().unwrap_or_default();
+        let mut seen = BTreeSet::new();
+        for event in snap.events().unwrap_or_default() {
+            let old = event.last_seen().is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+            if old || event.involved_object.kind != "Pod" || !is_pull_timeout(&event.message) {
+                continue;
+            }
+            let address = reason::address(&event.message);
+            let host = reason::host(&event.message);
+            let object = &event.involved_object;
+            let public = host.as_deref().is_none_or(|h| place(snap, h, &object.namespace) == Place::Public);
+            if !public || address.is_some_and(|a| !is_public(a)) || (host.is_none() && address.is_none()) {
+                continue;
+            }
+            let pod = pods.iter().find(|p| p.metadata.name == object.name && p.metadata.namespace == object.namespace);
+            let Some(subnet) = pod.and_then(|p| at.of_pod(p)) else { continue };
+            self.entry(subnet).addresses.extend(address);
+            if seen.insert((host, subnet.to_owned())) {
+                let evidence = Evidence::new(
+                    format!("event of pod {}/{}", object.namespace, object.name),
+                    redact(&event.message),
+                    "kubectl describe pod -n {{ namespace }} {{ pod }}",
+                );
+                self.entry(subnet)
+                    .symptoms
+                    .push(evidence.with("namespace", &object.namespace).with("pod", &object.name));
+            }
+        }
+    }
+}
+
+/// A pull that got no answer; refused, unauthorised or unknown images had one.
+fn is_pull_timeout(message: &str) -> bool {
+    message.contains("pull")
+        && [
+            "i/o timeout",
+            "context deadline exceeded",
+            "network is unreachable",
+            "no route to host",
+            "TLS handshake timeout",
+        ]
+        .iter()
+        .any(|t| message.contains(t))
+}
+
+/// Sends its HTTPS through a proxy from its environment.
+pub(super) fn has_proxy(pod: &Pod) -> bool {
+    let env = pod.spec.containers.iter().flat_map(|c| &c.env);
+    env.into_iter().any(|e| {
+        matches!(e.name.to_ascii_uppercase().as_str(), "HTTPS_PROXY" | "ALL_PROXY")
+            && e.value.as_deref().is_none_or(|v| !v.is_empty())
+    })
+}
