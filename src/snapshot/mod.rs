@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::model::{Fact, Gap, GapCause, Target};
 pub use index::ServiceHost;
-pub(crate) use index::{group_of, owner_of};
+pub(crate) use index::{group_of, owner_of, selects};
 use kubernetes::Object;
 pub use quantity::{format_bytes, format_cpu, parse_quantity};
 pub use scrape_error::ScrapeFailure;

@@ -25,13 +25,16 @@ pub enum ScrapeFailure {
     Status(u16),
     /// The answer is JSON, HTML or other text that is not an exposition format.
     NotMetrics,
-    /// Metrics, but without a Content-Type (3.x refuses them unless `fallback_scrape_protocol` is set).
+    /// Another fault of the TLS handshake: versions, ciphers, an alert of the other side.
+    Tls,
+    /// No Content-Type, or one that cannot be read (3.x refuses it unless `fallback_scrape_protocol` is set). Says
+    /// nothing of the body.
     BlankContentType,
     /// Metrics with a line that does not parse.
     BadLine,
     /// `sample_limit`, `label_limit`, `body_size_limit`, `target_limit`.
     Limit,
-    /// A file with credentials cannot be read.
+    /// A file with credentials cannot be read, or a token cannot be fetched.
     Credentials,
     /// `stopped after 10 redirects`.
     Redirects,
@@ -42,23 +45,21 @@ pub enum ScrapeFailure {
 impl ScrapeFailure {
     /// Reads a `lastError`.
     pub fn classify(error: &str) -> Self {
-        let has = |part: &str| error.contains(part);
+        if let Some(failure) = Self::content(error) {
+            return failure;
+        }
+        let text = without_url(error);
+        let has = |part: &str| text.contains(part);
         if has("no such host") {
-            return Self::NoSuchHost(between(error, "lookup ", &[' ', ':']).unwrap_or_default());
+            return Self::NoSuchHost(between(text, "lookup ", &[' ', ':']).unwrap_or_default());
         }
         if has("server misbehaving")
             || has("Temporary failure in name resolution")
-            || (has("lookup ") && has("timeout"))
+            || (has("lookup ") && (has("timeout") || has("connection refused")))
         {
             return Self::Dns;
         }
-        if let Some(status) = between(error, "HTTP status ", &[' ']).and_then(|s| s.parse().ok()) {
-            return Self::Status(status);
-        }
-        if has("limit exceeded") || has("_limit exceeded") || has("size limit") {
-            return Self::Limit;
-        }
-        if has("unable to read") && has("file") {
+        if (has("unable to read") && has("file")) || has("unable to load specified") || has("oauth2:") {
             return Self::Credentials;
         }
         if has("x509:") || has("certificate") {
@@ -73,35 +74,49 @@ impl ScrapeFailure {
         if has("malformed HTTP") {
             return Self::NotHttp;
         }
-        if has("blank Content-Type") {
-            return Self::BlankContentType;
-        }
-        if is_not_metrics(error) {
-            return Self::NotMetrics;
-        }
-        Self::transport(error).unwrap_or(Self::Other)
+        Self::transport(text).unwrap_or(Self::Other)
     }
 
-    fn transport(error: &str) -> Option<Self> {
-        let has = |part: &str| error.contains(part);
+    /// Failures after an HTTP answer came. They quote parts of the answer, so they are told by how they begin: a metric
+    /// may be called `certificate_timeout`.
+    fn content(error: &str) -> Option<Self> {
+        let begins = |start: &str| error.starts_with(start);
+        if let Some(rest) = error.strip_prefix("server returned HTTP status ") {
+            return rest.split(' ').next().and_then(|s| s.parse().ok()).map(Self::Status);
+        }
+        let message = error.split(['(', '"']).next().unwrap_or_default();
+        if message.contains("limit exceeded") {
+            return Some(Self::Limit);
+        }
+        if error.contains("sending blank Content-Type") || begins("cannot parse Content-Type") {
+            return Some(Self::BlankContentType);
+        }
+        if is_not_metrics(error) {
+            return Some(Self::NotMetrics);
+        }
+        let parse =
+            ["strconv.", "invalid UTF-8", "data does not end with # EOF", "gzip:", "expected ", "invalid metric"];
+        (error.contains(" while parsing: ") || parse.iter().any(|p| begins(p))).then_some(Self::BadLine)
+    }
+
+    fn transport(text: &str) -> Option<Self> {
+        let has = |part: &str| text.contains(part);
         if has("connection refused") {
             return Some(Self::Refused);
         }
-        if has("no route to host") || has("network is unreachable") {
+        if has("no route to host") || has("network is unreachable") || has("host is down") {
             return Some(Self::NoRoute);
         }
-        if has("context deadline exceeded") || has("i/o timeout") || has("Client.Timeout") {
+        if has("context deadline exceeded") || has("timeout") || has("timed out") || has("Client.Timeout") {
             return Some(Self::Timeout);
         }
         if has("stopped after") && has("redirects") {
             return Some(Self::Redirects);
         }
-        if has("connection reset") || has("unexpected EOF") || has("broken pipe") || error.ends_with("EOF") {
+        if has("connection reset") || has("broken pipe") || has("closed network connection") || text.ends_with("EOF") {
             return Some(Self::Reset);
         }
-        let parse =
-            ["strconv.", "invalid UTF-8", "# EOF", "gzip:", "while parsing", "is not a valid start token", "expected "];
-        parse.iter().any(|p| has(p)).then_some(Self::BadLine)
+        has("tls: ").then_some(Self::Tls)
     }
 
     /// One or two words for messages.
@@ -115,10 +130,11 @@ impl ScrapeFailure {
             Self::Reset => "connection closed early".into(),
             Self::Certificate => "certificate not accepted".into(),
             Self::TlsMismatch => "HTTP against HTTPS".into(),
+            Self::Tls => "the TLS handshake failed".into(),
             Self::NotHttp => "the port does not speak HTTP".into(),
             Self::Status(status) => format!("HTTP {status}"),
             Self::NotMetrics => "the answer is not metrics".into(),
-            Self::BlankContentType => "no Content-Type".into(),
+            Self::BlankContentType => "no usable Content-Type".into(),
             Self::BadLine => "a line does not parse".into(),
             Self::Limit => "a scrape limit is exceeded".into(),
             Self::Credentials => "a credentials file cannot be read".into(),
@@ -130,7 +146,7 @@ impl ScrapeFailure {
 
 /// Answers that begin like JSON, HTML or plain words, or are declared as such.
 fn is_not_metrics(error: &str) -> bool {
-    if error.contains("unsupported Content-Type") {
+    if error.contains("received unsupported Content-Type") {
         return true;
     }
     // 3.x and late 2.x quote what they stumbled over, and what they had read of the line.
@@ -144,6 +160,11 @@ fn is_not_metrics(error: &str) -> bool {
     }
     // 2.x before 2.43 says only that the first token is none of the format's.
     error.contains("is not a valid start token") || error.contains("expected value after metric, got \"INVALID\"")
+}
+
+/// The error without the `Get "<url>": ` that Go puts before it: names in a URL must not be read as causes.
+fn without_url(error: &str) -> &str {
+    error.strip_prefix("Get \"").and_then(|rest| rest.split_once("\": ")).map_or(error, |(_, cause)| cause)
 }
 
 fn between(text: &str, start: &str, ends: &[char]) -> Option<String> {
@@ -206,8 +227,53 @@ mod tests {
             ("target_limit exceeded (number of targets: 3, limit: 2)", ScrapeFailure::Limit),
             (r#"Get "http://a": stopped after 10 redirects"#, ScrapeFailure::Redirects),
             ("unexpected EOF", ScrapeFailure::Reset),
+            (r#"Get "http://a": EOF"#, ScrapeFailure::Reset),
+            (
+                r#"Get "http://a": dial tcp: lookup a.b.svc on 10.0.0.2:53: read udp 10.0.1.5:4242->10.0.0.2:53: i/o timeout"#,
+                ScrapeFailure::Dns,
+            ),
+            (r#"Get "https://a": net/http: TLS handshake timeout"#, ScrapeFailure::Timeout),
+            (r#"Get "http://a": dial tcp 10.0.0.1:80: connect: connection timed out"#, ScrapeFailure::Timeout),
+            (r#"Get "https://a": remote error: tls: handshake failure"#, ScrapeFailure::Tls),
+            (
+                r#"Get "http://a": net/http: HTTP/1.x transport connection broken: malformed HTTP status code "wrong""#,
+                ScrapeFailure::NotHttp,
+            ),
+            (
+                "unable to load specified CA cert /etc/ca.crt: open /etc/ca.crt: no such file or directory",
+                ScrapeFailure::Credentials,
+            ),
+            (
+                r#"Get "http://a": unable to read basic auth password file /p: open /p: no such file or directory"#,
+                ScrapeFailure::Credentials,
+            ),
+            (
+                "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target",
+                ScrapeFailure::BlankContentType,
+            ),
         ];
         for (error, family) in cases {
+            assert_eq!(ScrapeFailure::classify(error), family, "{error}");
+        }
+    }
+
+    #[test]
+    fn names_in_the_url_or_in_the_answer_are_not_causes() {
+        for (error, family) in [
+            (
+                r#"Get "http://timeout-certificate.shop.svc:80/no%20such%20host": dial tcp 10.0.0.1:80: connect: connection refused"#,
+                ScrapeFailure::Refused,
+            ),
+            (
+                r#"strconv.ParseFloat: parsing "x509:": invalid syntax while parsing: "certificate_timeout x509:""#,
+                ScrapeFailure::BadLine,
+            ),
+            (
+                r#"label_limit exceeded (metric: "certificate_reads", number of labels: 9, limit: 4)"#,
+                ScrapeFailure::Limit,
+            ),
+            (r#"invalid UTF-8 label value: "\"limit exceeded\"""#, ScrapeFailure::BadLine),
+        ] {
             assert_eq!(ScrapeFailure::classify(error), family, "{error}");
         }
     }

@@ -1,9 +1,17 @@
 //! Prometheus targets and what serves them.
 
+mod auth;
+mod endpoints;
+mod near;
+mod origin;
+mod ports;
 mod service_no_endpoints;
 mod target_down;
 mod target_not_metrics;
 mod target_service_missing;
+mod targets;
+#[cfg(test)]
+mod testing;
 
 use super::Check;
 

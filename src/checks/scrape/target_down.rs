@@ -1,8 +1,13 @@
 //! Prometheus fails to scrape a job.
 
+use std::collections::BTreeMap;
+
+use super::targets::{self, Address, Down};
+use super::{auth, origin};
 use crate::checks::{Check, check};
-use crate::model::{CheckMeta, Diagnosis, Gap};
-use crate::snapshot::Snapshot;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
+use crate::snapshot::kubernetes::Service;
+use crate::snapshot::{ScrapeFailure, Snapshot};
 
 check! {
     /// See the check's page.
@@ -10,7 +15,7 @@ check! {
         id: "target-down", suite: Scrape, page: "scrape/target_down.md", severity: Error,
         title: "Prometheus fails to scrape a job",
         requires: [PrometheusTargets],
-        uses: [Services, Pods],
+        uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers],
     }
 }
 
@@ -19,7 +24,291 @@ impl Check for TargetDown {
         &Self::META
     }
 
-    fn diagnose(&self, _snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        Ok(Diagnosis::NotApplicable("not built yet".into()))
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let down = targets::down(snap)?;
+        let mut families: BTreeMap<(&str, &str, String), Vec<&Down<'_>>> = BTreeMap::new();
+        for target in &down {
+            let (variant, words) = family(snap, target);
+            families.entry((target.target.job(), variant, words)).or_default().push(target);
+        }
+        let mut findings = Vec::new();
+        for ((job, variant, words), group) in &families {
+            let total = targets::all(snap).iter().filter(|t| t.job() == *job).count();
+            let all_down = down.iter().filter(|d| d.target.job() == *job).count() == total;
+            findings.push(finding(snap, &Family { job, variant, words, group, total, all_down }));
+        }
+        Ok(Diagnosis::Findings(findings))
     }
 }
+
+/// Targets of one job that fail in one way.
+struct Family<'a> {
+    job: &'a str,
+    variant: &'static str,
+    words: &'a str,
+    group: &'a [&'a Down<'a>],
+    /// All targets of the job.
+    total: usize,
+    /// None of the job's targets is up.
+    all_down: bool,
+}
+
+/// The fix that applies, and the failure in words.
+fn family(snap: &Snapshot, down: &Down<'_>) -> (&'static str, String) {
+    let words = down.failure.words();
+    if down.address.as_ref().is_some_and(|a| targets::is_hidden_control_plane(snap, down.target, a)) {
+        return ("control-plane", "EKS runs this part of the control plane out of reach".into());
+    }
+    if down.redirected_to().is_some() {
+        return ("redirect", format!("redirected, and there {words}"));
+    }
+    (variant(&down.failure), words)
+}
+
+fn variant(failure: &ScrapeFailure) -> &'static str {
+    match failure {
+        ScrapeFailure::Timeout => "timeout",
+        ScrapeFailure::Refused => "refused",
+        ScrapeFailure::NoSuchHost(_) => "no-such-host",
+        ScrapeFailure::Dns => "dns",
+        ScrapeFailure::NoRoute => "no-route",
+        ScrapeFailure::Reset => "reset",
+        ScrapeFailure::Certificate => "certificate",
+        ScrapeFailure::TlsMismatch => "scheme",
+        ScrapeFailure::Tls => "tls",
+        ScrapeFailure::NotHttp => "not-http",
+        ScrapeFailure::Status(401 | 407) => "unauthorized",
+        ScrapeFailure::Status(403) => "forbidden",
+        ScrapeFailure::Status(404 | 410) => "not-found",
+        ScrapeFailure::Status(500..=599) => "server-error",
+        ScrapeFailure::Status(_) => "status",
+        ScrapeFailure::NotMetrics | ScrapeFailure::BlankContentType => "not-metrics",
+        ScrapeFailure::BadLine => "bad-line",
+        ScrapeFailure::Limit => "limits",
+        ScrapeFailure::Credentials => "credentials",
+        ScrapeFailure::Redirects => "redirect",
+        ScrapeFailure::Other => "other",
+    }
+}
+
+fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
+    let Family { job, variant, words, group, total, all_down } = family;
+    let (first, count) = (group[0], group.len());
+    let severity = match (*variant, all_down) {
+        ("control-plane", _) => Severity::Info,
+        (_, true) => Severity::Error,
+        (_, false) => Severity::Warning,
+    };
+    let plural = if *total == 1 { "target" } else { "targets" };
+    let is = if count == 1 { "is" } else { "are" };
+    let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+    let message =
+        format!("{count} of {total} {plural} of job {job} {is} down: {words} ({}{more})", first.target.scrape_url);
+    let subject = ResourceRef::ScrapeJob { job: (*job).to_owned() };
+    let mut made = Finding::new(TargetDown::META.id, severity, subject, message)
+        .evidence(targets::evidence(snap, job, group))
+        .fix(variant)
+        .key(format!("{job}/{variant}/{words}"));
+    for down in *group {
+        made = dependencies(snap, down).into_iter().fold(made, Finding::depends_on);
+    }
+    if let Some(ports) = ports_evidence(snap, first) {
+        made = made.evidence(ports);
+    }
+    made.params = params(snap, family);
+    made
+}
+
+/// What would explain that one target is down.
+fn dependencies(snap: &Snapshot, down: &Down<'_>) -> Vec<ResourceRef> {
+    let url = ResourceRef::ScrapeUrl { url: down.target.scrape_url.clone() };
+    // Whoever answers is alive: only what is served at the path can be wrong.
+    if matches!(down.failure, ScrapeFailure::NotMetrics | ScrapeFailure::BlankContentType) {
+        return vec![url];
+    }
+    let Some(address) = &down.address else { return vec![url] };
+    if let ScrapeFailure::NoSuchHost(host) = &down.failure {
+        let host = if host.is_empty() { &address.host } else { host };
+        let service = targets::cluster_host(snap, host);
+        return service.map(|s| ResourceRef::service(&s.namespace, &s.service)).into_iter().chain([url]).collect();
+    }
+    let service = targets::service_of(snap, down.target, address).map(|(ns, name)| ResourceRef::service(&ns, &name));
+    let pod = targets::pod_of(snap, down.target, address).map(|(ns, name)| ResourceRef::pod(&ns, &name));
+    let node = targets::node_of(down.target, address).map(|name| ResourceRef::kubernetes("", "Node", "", name));
+    let mut all: Vec<ResourceRef> = service.into_iter().chain(pod).chain(node).collect();
+    match down.failure {
+        ScrapeFailure::Timeout | ScrapeFailure::Refused | ScrapeFailure::NoRoute | ScrapeFailure::Reset => {
+            all.push(url)
+        }
+        ScrapeFailure::Dns => {
+            all.push(ResourceRef::service("kube-system", "kube-dns"));
+            all.push(ResourceRef::kubernetes("apps", "Deployment", "kube-system", "coredns"));
+        }
+        _ => {}
+    }
+    all
+}
+
+/// The ports on the way to a target whose connection is refused.
+fn ports_evidence(snap: &Snapshot, down: &Down<'_>) -> Option<Evidence> {
+    if down.failure != ScrapeFailure::Refused {
+        return None;
+    }
+    let service = targets::existing_service_of(snap, down.target, down.address.as_ref()?)?;
+    let value = ports_of(snap, service);
+    let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
+    let source = format!("Service {namespace}/{name} spec.ports");
+    Some(
+        Evidence::new(source, value, "kubectl get service -n {{ namespace }} {{ name }} -o yaml")
+            .with("namespace", namespace)
+            .with("name", name),
+    )
+}
+
+fn ports_of(snap: &Snapshot, service: &Service) -> String {
+    let target_port = |value: &serde_json::Value| match value {
+        serde_json::Value::String(name) => name.clone(),
+        serde_json::Value::Number(number) => number.to_string(),
+        _ => "the same".to_owned(),
+    };
+    let ports =
+        service.spec.ports.iter().map(|p| format!("port {} → targetPort {}", p.port, target_port(&p.target_port)));
+    let mut declared: Vec<String> = snap
+        .pods_of_service(service)
+        .flat_map(|p| &p.spec.containers)
+        .flat_map(|c| &c.ports)
+        .map(|p| {
+            p.name.as_ref().map_or_else(|| p.container_port.to_string(), |n| format!("{} ({n})", p.container_port))
+        })
+        .collect();
+    declared.sort();
+    declared.dedup();
+    let declared =
+        if declared.is_empty() { String::new() } else { format!("; containers declare {}", declared.join(", ")) };
+    format!("{}{declared}", ports.collect::<Vec<_>>().join(", "))
+}
+
+/// Values for the page: what is not known is null.
+fn params(snap: &Snapshot, family: &Family<'_>) -> Params {
+    let down = family.group[0];
+    let (target, address) = (down.target, down.address.as_ref());
+    let mut params = targets::targets_params(snap, Some(family.job));
+    origin::set_params(snap, family.job, &mut params);
+    auth::set_params(snap, target, address, &mut params);
+    place_params(snap, down, &mut params);
+    params.set("job", family.job);
+    params.set("url", &target.scrape_url);
+    params.set("error", &target.last_error);
+    params.set("interval", &target.scrape_interval);
+    params.set("timeout", &target.scrape_timeout);
+    params.set("duration", format!("{:.1}s", target.last_scrape_duration));
+    params.set("redirected_to", down.redirected_to());
+    params.set("right_scheme", if address.is_some_and(|a| a.scheme == "https") { "http" } else { "https" });
+    params.set("certificate", certificate_problem(&target.last_error));
+    params.set("limit", limit_name(&target.last_error));
+    params.set("limit_field", camel_case(limit_name(&target.last_error).unwrap_or("<limit>")));
+    params.set("file", between(&target.last_error, "open ", ": "));
+    let renew = family.variant == "certificate" && certificate_problem(&target.last_error) == "expired";
+    params.set("changes_job", changes_job(family.variant) && !renew);
+    release_params(snap, &mut params);
+    params
+}
+
+/// Host, path, Service and Pod of the first target.
+fn place_params(snap: &Snapshot, down: &Down<'_>, params: &mut Params) {
+    let (target, address) = (down.target, down.address.as_ref());
+    let service = address.and_then(|a| targets::service_of(snap, target, a));
+    let pod = address.and_then(|a| targets::pod_of(snap, target, a));
+    let exists = service.as_ref().and_then(|(ns, name)| snap.services.find(ns, name).ok()).map(|s| s.is_some());
+    let namespace = service.as_ref().or(pod.as_ref()).map(|(namespace, _)| namespace.as_str());
+    params.set("namespace", namespace);
+    params.set("service", service.as_ref().map(|(_, name)| name.as_str()));
+    params.set("service_exists", exists);
+    params.set("slice_selector", service.as_ref().map(|(_, name)| format!("kubernetes.io/service-name={name}")));
+    params.set("pod", pod.as_ref().map(|(_, name)| name.as_str()));
+    params.set("node", address.and_then(|a| targets::node_of(target, a)));
+    params.set("host", address.map(|a| a.host.as_str()));
+    params.set("host_port", address.map(Address::host_port));
+    params.set("port", address.map(|a| a.port));
+    params.set("path", address.map(Address::bare_path));
+    params.set("scheme", address.map(|a| a.scheme.as_str()));
+    params.set("answer_path", address.and_then(|a| targets::answer_path(snap, target, a)));
+    let selected = address.and_then(|a| targets::existing_service_of(snap, target, a));
+    let owner = selected.and_then(|s| origin::workload_behind(snap, s));
+    params.set("workload", owner);
+}
+
+/// Fixes that change the scrape job itself. A longer timeout is one of the rarer fixes of a timeout.
+fn changes_job(variant: &str) -> bool {
+    matches!(
+        variant,
+        "redirect" | "certificate" | "scheme" | "unauthorized" | "not-found" | "limits" | "not-http" | "tls"
+    )
+}
+
+fn certificate_problem(error: &str) -> &'static str {
+    let has = |part: &str| error.contains(part);
+    if has("has expired or is not yet valid") {
+        "expired"
+    } else if has("unknown authority") || has("self-signed") || has("self signed") || has("not trusted") {
+        "authority"
+    } else if has("not valid for")
+        || has("is valid for")
+        || has("cannot validate certificate for")
+        || has("Common Name")
+    {
+        "name"
+    } else if has("bad certificate") || has("certificate required") || has("unknown certificate") {
+        "client"
+    } else {
+        ""
+    }
+}
+
+/// The field of the scrape job that an error of exceeded limits is about.
+fn limit_name(error: &str) -> Option<&'static str> {
+    let words = error.split(" exceeded").next()?.replace(' ', "_");
+    let known = [
+        "sample_limit",
+        "body_size_limit",
+        "label_limit",
+        "label_name_length_limit",
+        "label_value_length_limit",
+        "target_limit",
+    ];
+    if words.ends_with("bucket_limit") {
+        return Some("native_histogram_bucket_limit");
+    }
+    known.into_iter().find(|k| words == *k)
+}
+
+/// The operator's spelling of a field.
+fn camel_case(field: &str) -> String {
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let mut letters = word.chars();
+        let upper: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+        name + &upper + letters.as_str()
+    })
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(found, _)| found)
+}
+
+/// The Helm release that Prometheus' Service belongs to.
+fn release_params(snap: &Snapshot, params: &mut Params) {
+    let component = snap.scope.prometheus.as_ref();
+    let service = component.and_then(|c| snap.services.find(&c.namespace, &c.service).ok().flatten());
+    let annotation = |name: &str| service.and_then(|s| s.metadata.annotations.get(name)).map(String::as_str);
+    params.set("release", annotation("meta.helm.sh/release-name").unwrap_or("<release>"));
+    let namespace = annotation("meta.helm.sh/release-namespace").or(component.map(|c| c.namespace.as_str()));
+    params.set("release_namespace", namespace.unwrap_or("<namespace>"));
+    let chart = service.and_then(|s| s.metadata.label("helm.sh/chart"));
+    let version = chart.and_then(|c| c.strip_prefix("kube-prometheus-stack-"));
+    params.set("chart_version", version.unwrap_or("<installed chart version>"));
+}
+
+#[cfg(test)]
+mod tests;

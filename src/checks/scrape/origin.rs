@@ -1,0 +1,263 @@
+//! Where a scrape job is configured: an object of the operator, or a line in a ConfigMap and the workload that mounts it.
+
+use super::targets::prometheus_pod;
+use crate::model::Params;
+use crate::snapshot::kubernetes::{ConfigMap, Meta, Service, Workload};
+use crate::snapshot::{Snapshot, owner_of};
+
+/// Says who keeps an object as it is; empty where nobody does, so that it can be edited in place.
+pub(super) fn managed_by(meta: &Meta) -> String {
+    let annotation = |name: &str| meta.annotations.get(name).map(String::as_str);
+    if let Some(release) = annotation("meta.helm.sh/release-name") {
+        let namespace = annotation("meta.helm.sh/release-namespace").unwrap_or(&meta.namespace);
+        return format!("Helm release {release} in namespace {namespace}");
+    }
+    if let Some(id) = annotation("argocd.argoproj.io/tracking-id") {
+        return format!("Argo CD application {}", id.split(':').next().unwrap_or(id));
+    }
+    for (label, owner) in [
+        ("argocd.argoproj.io/instance", "Argo CD application"),
+        ("kustomize.toolkit.fluxcd.io/name", "Flux Kustomization"),
+        ("helm.toolkit.fluxcd.io/name", "Flux HelmRelease"),
+        ("helm.sh/chart", "Helm chart"),
+    ] {
+        if let Some(name) = meta.label(label) {
+            return format!("{owner} {name}");
+        }
+    }
+    match meta.label("app.kubernetes.io/managed-by") {
+        Some("Helm") => "Helm".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// An object of the Prometheus operator from which a scrape job was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Monitor {
+    /// Resource name for kubectl: `servicemonitor`, `podmonitor`, `probe`, `scrapeconfig`.
+    pub(super) kind: &'static str,
+    /// Namespace.
+    pub(super) namespace: String,
+    /// Name.
+    pub(super) name: String,
+}
+
+impl Monitor {
+    /// The list in its spec that holds the endpoints; `None` where the fields stand in the spec itself.
+    fn list(&self) -> Option<&'static str> {
+        match self.kind {
+            "servicemonitor" => Some("endpoints"),
+            "podmonitor" => Some("podMetricsEndpoints"),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the operator's job names: `serviceMonitor/<namespace>/<name>/<endpoint>`.
+pub(super) fn monitor_of(job: &str) -> Option<Monitor> {
+    let mut parts = job.split('/');
+    let kind = match parts.next()? {
+        "serviceMonitor" => "servicemonitor",
+        "podMonitor" => "podmonitor",
+        "probe" => "probe",
+        "scrapeConfig" => "scrapeconfig",
+        _ => return None,
+    };
+    let (namespace, name) = (parts.next()?, parts.next()?);
+    Some(Monitor { kind, namespace: namespace.to_owned(), name: name.to_owned() })
+}
+
+/// A line of a ConfigMap's data.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// The ConfigMap.
+    pub(super) config_map: &'a ConfigMap,
+    /// Key of its data: the file.
+    pub(super) key: &'a str,
+    /// Line number in the file, from 1.
+    pub(super) number: usize,
+    /// The line.
+    pub(super) text: &'a str,
+}
+
+/// Lines of the stack's scrape configuration that hold `word` by itself, not in a comment. Of several ConfigMaps, one
+/// that a workload mounts is meant.
+pub(super) fn lines_with<'a>(snap: &'a Snapshot, word: &str) -> Vec<Line<'a>> {
+    all_lines_with(snap, word).into_iter().next().unwrap_or_default()
+}
+
+/// The same for each ConfigMap, mounted ones first.
+fn all_lines_with<'a>(snap: &'a Snapshot, word: &str) -> Vec<Vec<Line<'a>>> {
+    let maps = snap.config_maps.items().unwrap_or_default().iter();
+    let mut found: Vec<(bool, &str, Vec<Line<'a>>)> = maps
+        .filter(|m| snap.scope.is_stack(&m.metadata.namespace))
+        .map(|m| (mounted_by(snap, m).is_none(), m.metadata.name.as_str(), lines_of(m, word)))
+        .filter(|(_, _, lines)| !lines.is_empty())
+        .collect();
+    found.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    found.into_iter().map(|(_, _, lines)| lines).collect()
+}
+
+/// Text of prometheus.yml or of a file of file_sd; dashboards have `targets` too.
+fn is_scrape_configuration(text: &str) -> bool {
+    text.contains("scrape_configs")
+        || text.contains("static_configs")
+        || (text.contains("targets") && !text.contains("\"panels\""))
+}
+
+fn lines_of<'a>(config_map: &'a ConfigMap, word: &str) -> Vec<Line<'a>> {
+    let files = config_map.data.iter().filter(|(_, text)| is_scrape_configuration(text));
+    files
+        .flat_map(|(key, text)| text.lines().enumerate().map(move |(at, text)| (key, at + 1, text)))
+        .filter(|(_, _, text)| !text.trim_start().starts_with('#') && holds_word(text, word))
+        .map(|(key, number, text)| Line { config_map, key, number, text })
+        .collect()
+}
+
+/// True if `word` stands in `text` and is not a part of a longer name.
+fn holds_word(text: &str, word: &str) -> bool {
+    let in_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !word.is_empty()
+        && text.match_indices(word).any(|(at, _)| {
+            let (before, after) = (&text[..at], &text[at + word.len()..]);
+            !before.ends_with(in_name) && !after.starts_with(in_name)
+        })
+}
+
+/// The line that names a job.
+fn job_line<'a>(snap: &'a Snapshot, job: &str) -> Option<Line<'a>> {
+    all_lines_with(snap, job).into_iter().flatten().find(|l| {
+        let rest = l.text.trim_start().trim_start_matches("- ").trim_start();
+        let name = rest.strip_prefix("job_name:").map(|n| n.split(" #").next().unwrap_or(n).trim());
+        name.is_some_and(|n| n.trim_matches(['"', '\'']) == job)
+    })
+}
+
+/// A workload as kubectl names it, with what it takes to make it read its configuration again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reader {
+    /// `deployment/prometheus`.
+    pub(super) name: String,
+    /// Namespace.
+    pub(super) namespace: String,
+    /// A side-car reloads the configuration when it changes.
+    pub(super) reloads: bool,
+}
+
+/// The workload that mounts a ConfigMap; Prometheus' own first.
+fn mounted_by<'a>(snap: &'a Snapshot, config_map: &ConfigMap) -> Option<&'a Workload> {
+    let meta = &config_map.metadata;
+    let own = prometheus_pod(snap).and_then(|p| owner_of(&p.metadata));
+    let mounts = |w: &&Workload| {
+        let volumes = &w.spec.template.spec.volumes;
+        w.metadata.namespace == meta.namespace
+            && volumes.iter().any(|v| v.config_map.as_ref().is_some_and(|c| c.name == meta.name))
+    };
+    let workloads = snap.workloads.items().unwrap_or_default().iter().filter(mounts);
+    workloads.min_by_key(|w| (own != Some((&w.kind, &w.metadata.name)), w.metadata.name.clone()))
+}
+
+/// The workload that reads a ConfigMap, or Prometheus' own where none mounts it.
+pub(super) fn reader_of(snap: &Snapshot, config_map: Option<&ConfigMap>) -> Option<Reader> {
+    let workload = config_map.and_then(|m| mounted_by(snap, m));
+    let (kind, name, namespace, containers) = match workload {
+        Some(w) => {
+            let spec = &w.spec.template.spec;
+            (w.kind.as_str(), w.metadata.name.as_str(), &w.metadata.namespace, &spec.containers)
+        }
+        None => {
+            let pod = prometheus_pod(snap)?;
+            let (kind, name) = owner_of(&pod.metadata)?;
+            (kind, name, &pod.metadata.namespace, &pod.spec.containers)
+        }
+    };
+    let reloads = containers.iter().any(|c| c.name.contains("reload") || c.image.contains("reload"));
+    Some(Reader { name: format!("{}/{name}", kind.to_lowercase()), namespace: namespace.clone(), reloads })
+}
+
+/// The workload behind a Service as kubectl names it: the owner of its pods.
+pub(super) fn workload_behind(snap: &Snapshot, service: &Service) -> Option<String> {
+    let pod = snap.pods_of_service(service).next()?;
+    Some(match owner_of(&pod.metadata) {
+        Some((kind, name)) => format!("{}/{name}", kind.to_lowercase()),
+        None => format!("pod/{}", pod.metadata.name),
+    })
+}
+
+/// Values that say where a job is configured and how a change takes effect: `monitor_kind`, `monitor`,
+/// `monitor_namespace`, `monitor_list`; `config_map`, `config_namespace`, `config_key`, `config_line`, `config_jsonpath`,
+/// `managed_by`; `reader`, `reader_namespace`, `reloads`. What is not known is null.
+pub(super) fn set_params(snap: &Snapshot, job: &str, params: &mut Params) {
+    let monitor = monitor_of(job);
+    params.set("monitor_kind", monitor.as_ref().map(|m| m.kind));
+    params.set("monitor", monitor.as_ref().map(|m| m.name.as_str()));
+    params.set("monitor_namespace", monitor.as_ref().map(|m| m.namespace.as_str()));
+    params.set("monitor_list", monitor.as_ref().and_then(Monitor::list));
+    let line = if monitor.is_none() { job_line(snap, job) } else { None };
+    set_line_params(snap, line, params);
+}
+
+/// The values of the ConfigMap and its reader for a line that is known.
+pub(super) fn set_line_params(snap: &Snapshot, line: Option<Line<'_>>, params: &mut Params) {
+    let map = line.map(|l| &l.config_map.metadata);
+    params.set("config_map", map.map(|m| m.name.as_str()));
+    params.set("config_namespace", map.map(|m| m.namespace.as_str()));
+    params.set("config_key", line.map(|l| l.key));
+    params.set("config_line", line.map(|l| l.number));
+    params.set("config_jsonpath", line.map(|l| format!("{{.data.{}}}", l.key.replace('.', "\\."))));
+    params.set("managed_by", map.map(managed_by));
+    let reader = reader_of(snap, line.map(|l| l.config_map));
+    params.set("reader", reader.as_ref().map_or("<deployment or statefulset of Prometheus>", |r| r.name.as_str()));
+    let namespace = reader.as_ref().map(|r| r.namespace.as_str()).or(map.map(|m| m.namespace.as_str()));
+    params.set("reader_namespace", namespace.unwrap_or("<namespace>"));
+    params.set("reloads", reader.as_ref().is_some_and(|r| r.reloads));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::scrape::testing::{config_map, snapshot, workload};
+    use serde_json::json;
+
+    const CONFIG: &str = "scrape_configs:\n  # - job_name: web\n  - job_name: 'web-canary'\n  - job_name: \"web\"  # the shop\n    static_configs:\n      - targets: ['my-web.shop.svc:80', 'web.shop.svc:80']\n";
+
+    #[test]
+    fn finds_the_job_and_the_target_by_whole_words_outside_comments() {
+        let snap = snapshot(json!({
+            "config_maps": [config_map("monitoring", "a-copy", CONFIG), config_map("monitoring", "prom", CONFIG)],
+            "workloads": [workload("monitoring", "prometheus", json!({"app": "prometheus"}), Some("prom"))],
+        }));
+        let line = job_line(&snap, "web").expect("is there");
+        assert_eq!((line.number, line.config_map.metadata.name.as_str()), (4, "prom"), "the mounted one");
+        assert_eq!(lines_with(&snap, "web.shop.svc:80").iter().map(|l| l.number).collect::<Vec<_>>(), [6]);
+        assert!(lines_with(&snap, "eb.shop.svc:80").is_empty());
+        let reader = reader_of(&snap, Some(line.config_map)).expect("mounts it");
+        assert_eq!((reader.name.as_str(), reader.reloads), ("deployment/prometheus", false));
+    }
+
+    #[test]
+    fn reads_the_operators_job_names() {
+        let monitor = monitor_of("serviceMonitor/shop/web/0").expect("is one");
+        assert_eq!(
+            (monitor.kind, monitor.namespace.as_str(), monitor.name.as_str()),
+            ("servicemonitor", "shop", "web")
+        );
+        assert_eq!(monitor_of("web/shop/x"), None);
+        assert_eq!(monitor_of("serviceMonitor/shop"), None);
+    }
+
+    #[test]
+    fn names_who_keeps_an_object() {
+        let meta = |labels: serde_json::Value, annotations: serde_json::Value| -> Meta {
+            serde_json::from_value(json!({"name": "x", "namespace": "n", "labels": labels, "annotations": annotations}))
+                .expect("is metadata")
+        };
+        let helm =
+            meta(json!({}), json!({"meta.helm.sh/release-name": "prom", "meta.helm.sh/release-namespace": "obs"}));
+        assert_eq!(managed_by(&helm), "Helm release prom in namespace obs");
+        assert_eq!(managed_by(&meta(json!({"app.kubernetes.io/managed-by": "Helm"}), json!({}))), "Helm");
+        let argo = meta(json!({}), json!({"argocd.argoproj.io/tracking-id": "stack:apps/Deployment:n/x"}));
+        assert_eq!(managed_by(&argo), "Argo CD application stack");
+        assert_eq!(managed_by(&meta(json!({"app": "x"}), json!({}))), "");
+    }
+}
