@@ -201,7 +201,8 @@ pub fn readable(body: &str) -> String {
         }
         while let Some(start) = line.find("{{") {
             let Some(end) = line[start..].find("}}").map(|e| start + e) else { break };
-            let name = line[start + 2..end].trim().split(['|', ' ', '.']).next().unwrap_or_default().replace('_', "-");
+            let expression = line[start + 2..end].trim().split(['|', ' ']).next().unwrap_or_default();
+            let name = expression.rsplit('.').next().unwrap_or_default().replace('_', "-");
             line.replace_range(start..end + 2, &format!("<{name}>"));
         }
         if let Some(at) = line.starts_with('#').then(|| line.find("{#")).flatten() {

@@ -241,7 +241,8 @@ pub(super) async fn ask_targets(client: &Client, plan: &Plan, snap: &mut Snapsho
     let Ok(targets) = snap.prometheus_targets() else { return };
     let mut wanted: BTreeMap<String, Request> = BTreeMap::new();
     for target in targets.iter().filter(|t| t.health == "down") {
-        if !matches!(ScrapeFailure::classify(&target.last_error), ScrapeFailure::NotMetrics) {
+        let failure = ScrapeFailure::classify(&target.last_error);
+        if !matches!(failure, ScrapeFailure::NotMetrics | ScrapeFailure::BlankContentType) {
             continue;
         }
         let Ok(url) = Url::parse(&target.scrape_url) else { continue };

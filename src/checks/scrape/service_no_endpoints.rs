@@ -118,6 +118,8 @@ fn reason<'a>(snap: &'a Snapshot, service: &'a Service, behind: &[&Down<'_>]) ->
         // Off on purpose, as long as nobody asks for it.
         Reason::ScaledToZero(_) => true,
         Reason::NotReady(pods) | Reason::Pending(pods) => pods.iter().all(starting),
+        // The operator leaves its governing Service behind when the Prometheus or Alertmanager is deleted.
+        Reason::NoWorkload => service.metadata.labels.keys().any(|k| k.starts_with("operated-")),
         _ => false,
     };
     (!is_quiet || !behind.is_empty()).then_some(reason)

@@ -141,7 +141,8 @@ pub(super) fn cluster_host(snap: &Snapshot, host: &str) -> Option<ServiceHost> {
     let service = ServiceHost::parse(host, own.unwrap_or_default())?;
     let lives = |namespace: &str| has_services(snap, namespace);
     let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
-    let is_cluster_name = match labels.iter().position(|l| *l == "svc") {
+    // `svc` follows Service and namespace, which may be called so themselves.
+    let is_cluster_name = match (2..labels.len()).find(|at| labels[*at] == "svc") {
         None if labels.len() == 1 => !is_node(snap, host),
         None => lives(&service.namespace),
         // Behind `svc` comes nothing or the cluster's zone, whose usual name is cluster.local.
@@ -313,6 +314,7 @@ mod tests {
         let is = |host: &str| cluster_host(&snap, host).is_some();
         assert!(is("api.shop") && is("api.shop.svc.cluster.local") && is("api.gone.svc.cluster.local") && is("api"));
         assert!(!is("example.com") && !is("shop.example.com") && !is("api.eu.svc.example.com") && !is("10.0.0.1"));
+        assert!(is("svc.shop.svc.cluster.local") && !is("svc.example.com"));
         assert!(is("api.shop.svc.corp.internal"), "another zone, but a namespace of this cluster");
     }
 

@@ -152,7 +152,9 @@ fn quiet_for_what_is_not_kept_by_selector_or_not_asked_for() {
     external["spec"]["type"] = json!("ExternalName");
     let mut by_hand = service("monitoring", "outside", &[80]);
     by_hand["spec"]["selector"] = json!({});
-    none(json!({"services": [external, by_hand, service("shop", "web", &[80])]}));
+    let mut governing = service("monitoring", "alertmanager-operated", &[9093]);
+    governing["metadata"]["labels"] = json!({"operated-alertmanager": "true"});
+    none(json!({"services": [external, by_hand, governing, service("shop", "web", &[80])]}));
 }
 
 #[test]
