@@ -95,6 +95,8 @@ fn wrong_usage_says_what_was_meant() {
         (&["monitoring", "--kubeconfig", "/nonexistent"][..], "/nonexistent"),
         (&["monitoring", "--from", "/nonexistent"][..], "/nonexistent"),
         (&["monitoring", "--timeout", "0"][..], "between 1ms and 10m"),
+        // A namespace that does not exist lists as empty: that must not look healthy.
+        (&["monitoring", "--demo", "-n", "monitorng"][..], "namespace monitorng"),
     ] {
         let output = run(args);
         let error = text(&output.stderr);

@@ -30,21 +30,14 @@ pub(super) async fn cluster_scope(client: &Client, plan: &Plan, snap: &mut Snaps
             }
         };
     }
-    let resources = async {
-        if plan.wants(Fact::MonitoringResources) {
-            monitoring_resources(client, &fallback).await
-        } else {
-            Listing::missing(crate::snapshot::not_collected(Fact::MonitoringResources))
-        }
-    };
-    // Nodes and Services are always read: they tell the platform and the stack.
+    // Nodes, Services and the operator's resources are always read: they tell the platform and the stack.
     let (nodes, classes, drivers, volumes, services, resources) = futures::join!(
         client.cluster_list("/api/v1/nodes", IfAbsent::Gap),
         list!(StorageClasses, "/apis/storage.k8s.io/v1/storageclasses"),
         list!(CsiDrivers, "/apis/storage.k8s.io/v1/csidrivers"),
         list!(PersistentVolumes, "/api/v1/persistentvolumes"),
         client.wide_list("/api/v1", "services", &fallback, IfAbsent::Gap),
-        resources
+        monitoring_resources(client, &fallback)
     );
     snap.nodes = nodes;
     snap.storage_classes = classes;

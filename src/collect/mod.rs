@@ -69,7 +69,38 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     let (aws_facts, ()) = futures::join!(aws::gather(client, plan, &target), cluster);
     aws_facts.store(&mut snap);
     aws::roles(client, plan, &mut snap).await;
-    Ok(snap)
+    match nothing_there(&snap, plan) {
+        Some(gap) => Err(gap),
+        None => Ok(snap),
+    }
+}
+
+/// A namespace that was named or assumed and holds nothing: looking at it says nothing, and must not look healthy.
+fn nothing_there(snap: &Snapshot, plan: &Plan) -> Option<Gap> {
+    let namespace = snap.scope.stack.first()?;
+    let empty = |list: usize, covered: bool, gaps: bool| list == 0 && covered && !gaps;
+    macro_rules! none_in {
+        ($($list:ident),*) => {
+            [$({
+                let here = snap.$list.items().unwrap_or_default().iter().filter(|o| o.metadata.namespace == *namespace);
+                // What no check asked for says nothing.
+                let asked = !snap.$list.gaps().iter().all(Gap::is_not_collected) || snap.$list.gaps().is_empty();
+                !asked || empty(here.count(), snap.$list.covers(namespace), !snap.$list.gaps().is_empty())
+            }),*].into_iter().all(|none| none)
+        };
+    }
+    if snap.scope.discovered || !none_in!(services, pods, workloads, persistent_volume_claims) {
+        return None;
+    }
+    let (what, hint) = match &plan.namespace {
+        Some(name) => (format!("namespace {name}"), "check the name given with -n (kubectl get namespaces)"),
+        None => ("monitoring stack".into(), "give its namespace with -n NAMESPACE"),
+    };
+    let message = match &plan.namespace {
+        Some(_) => "it does not exist, or holds neither Services nor pods nor claims".to_owned(),
+        None => format!("no Prometheus, Alertmanager or Grafana was found, and namespace {namespace} holds nothing"),
+    };
+    Some(Gap::new(what, GapCause::NotConfigured, message).hint(hint))
 }
 
 /// The server's version: also the proof that the cluster can be asked at all.

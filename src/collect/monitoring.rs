@@ -208,7 +208,7 @@ fn parse_labels(mut text: &str) -> Option<(BTreeMap<String, String>, &str)> {
     }
 }
 
-/// Namespaces where Prometheus fails to scrape; from its configuration in the cluster where it cannot be asked.
+/// Namespaces where Prometheus fails to scrape; none where it cannot be asked.
 fn scraped_namespaces(snap: &Snapshot) -> BTreeSet<String> {
     let known: BTreeSet<&str> =
         snap.services.items().unwrap_or_default().iter().map(|s| s.metadata.namespace.as_str()).collect();

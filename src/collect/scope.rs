@@ -38,6 +38,10 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
             listing.items().unwrap_or_default().iter().for_each(|w| note(w.meta()));
         }
     }
+    let discovered = match &plan.namespace {
+        Some(namespace) => parts.contains_key(namespace),
+        None => !parts.is_empty(),
+    };
     let stack = match &plan.namespace {
         Some(namespace) => vec![namespace.clone()],
         None => stack_namespaces(parts),
@@ -51,6 +55,7 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         prometheus: with_prefix("Prometheus", component(services, &stack, Part::Prometheus, 9090)),
         alertmanager: with_prefix("Alertmanager", component(services, &stack, Part::Alertmanager, 9093)),
         stack,
+        discovered,
         scraped: BTreeSet::new(),
     };
     snap.target.namespaces = snap.scope.stack.clone();
@@ -67,7 +72,11 @@ fn stack_namespaces(mut parts: BTreeMap<String, BTreeSet<Part>>) -> Vec<String> 
     // Charts put Services for the control plane's metrics there; a stack is not there unless it is nowhere else.
     let system = parts.remove("kube-system");
     let mut found: Vec<(String, BTreeSet<Part>)> = parts.into_iter().collect();
-    found.sort_by_key(|(name, parts)| (std::cmp::Reverse(parts.len()), name != DEFAULT_NAMESPACE, name.clone()));
+    // Sample add-ons bring a Prometheus and a Grafana; whoever runs an Alertmanager is on call for it.
+    found.sort_by_key(|(name, parts)| {
+        let alerts = parts.contains(&Part::Alertmanager);
+        (std::cmp::Reverse(parts.len()), !alerts, name != DEFAULT_NAMESPACE, name.clone())
+    });
     if found.is_empty() {
         let name = if system.is_some() { "kube-system" } else { DEFAULT_NAMESPACE };
         return vec![name.to_owned()];

@@ -281,10 +281,6 @@ pub struct Known {
     pub account: Option<String>,
     /// The kubeconfig or the bundle's header says that this is EKS (`Some(true)`) or that it is not.
     pub is_eks: Option<bool>,
-    /// Prometheus is reached at a URL that the user gave.
-    pub prometheus_url: bool,
-    /// Alertmanager is reached at a URL that the user gave.
-    pub alertmanager_url: bool,
     /// Why AWS cannot be asked, if that is known at once (built without it, no credentials configured).
     pub aws_unavailable: Option<String>,
 }
@@ -305,6 +301,7 @@ pub(crate) fn error_from_document(request: &Request, document: &Value) -> FetchE
 /// An AWS error by its code, as the services name them.
 pub(crate) fn aws_error(call: &AwsCall, code: &str, message: &str) -> FetchError {
     let what = call.iam_action();
+    let told = if code.is_empty() { message.to_owned() } else { format!("{code}: {message}") };
     match code {
         "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" => FetchError::NotFound(message.into()),
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Client.UnauthorizedOperation" => {
@@ -319,13 +316,13 @@ pub(crate) fn aws_error(call: &AwsCall, code: &str, message: &str) -> FetchError
         | "RequestExpired"
         | "SignatureDoesNotMatch"
         | "InvalidSignatureException" => FetchError::Gap(
-            Gap::new(&what, GapCause::Unauthorized, format!("{code}: {message}"))
+            Gap::new(&what, GapCause::Unauthorized, told)
                 .hint("log in again (aws sso login, or refresh the credentials of the profile)"),
         ),
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => FetchError::Gap(
-            Gap::new(&what, GapCause::Throttled, format!("{code}: {message}")).hint("run it again later"),
-        ),
-        _ => FetchError::Gap(Gap::new(&what, GapCause::BadAnswer, format!("{code}: {message}"))),
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
+            FetchError::Gap(Gap::new(&what, GapCause::Throttled, told).hint("run it again later"))
+        }
+        _ => FetchError::Gap(Gap::new(&what, GapCause::BadAnswer, told)),
     }
 }
 

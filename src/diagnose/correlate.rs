@@ -10,10 +10,34 @@ use crate::model::{Finding, Linked, ResourceRef, RootGroup, Severity};
 /// Orders the findings (roots first), links them and groups them by root.
 pub(super) fn link(mut findings: Vec<Finding>) -> (Vec<Finding>, Vec<Linked>, Vec<RootGroup>) {
     findings.sort_by_cached_key(|f| (std::cmp::Reverse(f.severity), f.check, f.subject().key(), f.key.clone()));
-    findings.dedup_by(|a, b| a.fingerprint == b.fingerprint);
+    let findings = merged(findings);
     let graph = Graph::of(&findings);
     let groups = graph.groups(&findings);
     reorder(findings, &graph, groups)
+}
+
+/// Findings with one fingerprint are one finding: what one says of subjects and causes, the other keeps.
+fn merged(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        let Some(twin) = kept.iter_mut().find(|k| k.fingerprint == finding.fingerprint) else {
+            kept.push(finding);
+            continue;
+        };
+        let broken: Vec<ResourceRef> = twin.broken().iter().chain(finding.broken()).cloned().collect();
+        if twin.breaks.is_some() || finding.breaks.is_some() {
+            twin.breaks = Some(broken);
+        }
+        for subject in finding.subjects {
+            if !twin.subjects.contains(&subject) {
+                twin.subjects.push(subject);
+            }
+        }
+        twin.depends_on.extend(finding.depends_on);
+        twin.fix_needs.extend(finding.fix_needs);
+        twin.evidence.extend(finding.evidence);
+    }
+    kept
 }
 
 struct Graph {

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::correlate;
 use crate::checks::Check;
 use crate::checks::page::{self, Page};
-use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Stats};
-use crate::snapshot::Snapshot;
+use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
+use crate::snapshot::{Platform, Snapshot};
 
 /// The facts that these checks need or use.
 pub fn facts(checks: &[&dyn Check]) -> BTreeSet<Fact> {
@@ -48,23 +48,29 @@ fn run_one(check: &dyn Check, snap: &Snapshot) -> (Outcome, Vec<Finding>) {
         Err(_) => return (Outcome::Failed("the check panicked; please report it".into()), Vec::new()),
     };
     let mut findings = match diagnosis {
-        Diagnosis::NotApplicable(why) => return (Outcome::NotApplicable(why), Vec::new()),
+        Diagnosis::NotApplicable(why) => {
+            // "Nothing here that I am about" needs a look at everything, too.
+            let unseen = missing(snap, meta, snap.platform == Platform::Other);
+            return (unseen.map_or(Outcome::NotApplicable(why), Outcome::NotEvaluated), Vec::new());
+        }
         Diagnosis::Findings(findings) => findings,
     };
     if let Err(bug) = finish(meta, &mut findings) {
         return (Outcome::Failed(bug), Vec::new());
     }
-    match (findings.len(), missing(snap, meta)) {
-        // Nothing found in what was seen says nothing about the rest.
+    let faults = findings.iter().filter(|f| f.severity > Severity::Info).count();
+    match (faults, missing(snap, meta, false)) {
+        // Nothing wrong in what was seen says nothing about the rest.
         (0, Some(gap)) => (Outcome::NotEvaluated(gap), findings),
-        (0, None) => (Outcome::Pass, findings),
-        (n, _) => (Outcome::Findings(n), findings),
+        (0, None) if findings.is_empty() => (Outcome::Pass, findings),
+        _ => (Outcome::Findings(findings.len()), findings),
     }
 }
 
-/// The first gap among the facts that the check cannot do without.
-fn missing(snap: &Snapshot, meta: &CheckMeta) -> Option<Gap> {
-    meta.requires.iter().find_map(|fact| snap.gaps_of(*fact).first().map(|g| (*g).clone()))
+/// The first gap among the facts that the check cannot do without; those of AWS do not count off EKS.
+fn missing(snap: &Snapshot, meta: &CheckMeta, off_eks: bool) -> Option<Gap> {
+    let required = meta.requires.iter().filter(|f| !off_eks || !f.is_aws());
+    required.into_iter().find_map(|fact| snap.gaps_of(*fact).first().map(|g| (*g).clone()))
 }
 
 /// Renders the commands and sets the fingerprint.

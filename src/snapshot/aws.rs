@@ -70,11 +70,6 @@ impl Cluster {
         self.storage_config.as_ref().and_then(|s| s.block_storage.enabled).unwrap_or(false)
     }
 
-    /// EKS Auto Mode provides compute.
-    pub fn auto_mode(&self) -> bool {
-        self.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false)
-    }
-
     /// OIDC issuer without the scheme: `oidc.eks.<region>.amazonaws.com/id/<id>`.
     pub fn issuer_host_path(&self) -> &str {
         self.identity.oidc.issuer.trim_start_matches("https://")

@@ -1,7 +1,5 @@
 //! Look-ups that several checks need: pods behind a Service, owners, the Service behind a scrape URL.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-
 use super::Snapshot;
 use super::kubernetes::{Map, Meta, Pod, Service};
 use crate::model::ResourceRef;
@@ -42,23 +40,6 @@ impl ServiceHost {
 /// Plain equality selector (`spec.selector` of a Service): empty selects nothing.
 pub(crate) fn selects(selector: &Map, labels: &Map) -> bool {
     !selector.is_empty() && selector.iter().all(|(k, v)| labels.get(k) == Some(v))
-}
-
-/// `metav1.LabelSelector`: empty selects everything.
-pub(crate) fn label_selector_matches(selector: &LabelSelector, labels: &Map) -> bool {
-    let equal = selector.match_labels.iter().flatten().all(|(k, v)| labels.get(k) == Some(v));
-    equal
-        && selector.match_expressions.iter().flatten().all(|e| {
-            let value = labels.get(&e.key);
-            let values = e.values.as_deref().unwrap_or_default();
-            match e.operator.as_str() {
-                "In" => value.is_some_and(|v| values.contains(v)),
-                "NotIn" => value.is_none_or(|v| !values.contains(v)),
-                "Exists" => value.is_some(),
-                "DoesNotExist" => value.is_none(),
-                _ => false,
-            }
-        })
 }
 
 /// The workload that owns a pod, by owner references and the ReplicaSet naming of Deployments: kind and name.
@@ -134,13 +115,7 @@ impl Snapshot {
     }
 
     /// Events about one object, newest first, none older than `seconds` before the snapshot.
-    pub fn events_about(
-        &self,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-        seconds: i64,
-    ) -> Vec<&super::kubernetes::Event> {
+    pub fn events_about(&self, kind: &str, meta: &Meta, seconds: i64) -> Vec<&super::kubernetes::Event> {
         let mut events: Vec<_> = self
             .events
             .items()
@@ -148,7 +123,10 @@ impl Snapshot {
             .iter()
             .filter(|e| {
                 let object = &e.involved_object;
-                object.kind == kind && object.name == name && object.namespace == namespace
+                // An object that was deleted and made again has the name of the old one, not its history.
+                let same =
+                    object.uid.as_deref().is_none_or(|uid| uid.is_empty() || meta.uid.is_empty() || uid == meta.uid);
+                object.kind == kind && object.name == meta.name && object.namespace == meta.namespace && same
             })
             .filter(|e| e.last_seen().is_none_or(|t| self.collected_at.as_second() - t.as_second() <= seconds))
             .collect();

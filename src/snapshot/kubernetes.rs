@@ -543,11 +543,6 @@ impl Node {
         self.status.addresses.iter().find(|a| a.kind == "InternalIP").map(|a| a.address.as_str())
     }
 
-    /// Availability zone.
-    pub fn zone(&self) -> Option<&str> {
-        self.metadata.label("topology.kubernetes.io/zone")
-    }
-
     /// The Ready condition is True.
     pub fn is_ready(&self) -> bool {
         self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True")

@@ -95,10 +95,28 @@ impl<T> Listing<T> {
 
     /// True where `namespace` was read: what is not in the list does not exist there.
     pub fn covers(&self, namespace: &str) -> bool {
+        // Of a list that broke off nobody knows what the rest holds.
+        if self.gaps.iter().any(|g| g.cause == GapCause::Truncated) {
+            return false;
+        }
         match &self.coverage {
             Coverage::Cluster => true,
             Coverage::Namespaces(read) => read.contains(namespace),
         }
+    }
+
+    /// An error unless `namespace` was read.
+    ///
+    /// # Errors
+    /// The gap of that namespace.
+    pub fn covered(&self, namespace: &str) -> Fetched<()> {
+        if self.covers(namespace) {
+            return Ok(());
+        }
+        let of_it = self.gaps.iter().find(|g| g.what.contains(&format!("/namespaces/{namespace}/")));
+        Err(of_it.or(self.gaps.first()).cloned().unwrap_or_else(|| {
+            Gap::new(format!("namespace {namespace}"), GapCause::NotCollected, "outside the namespaces of this run")
+        }))
     }
 
     /// Parts that could not be read.
@@ -114,13 +132,10 @@ impl<T: Object> Listing<T> {
     /// A gap, if `namespace` was not read and the object was not seen either.
     pub fn find(&self, namespace: &str, name: &str) -> Fetched<Option<&T>> {
         let found = self.items.iter().find(|o| o.meta().namespace == namespace && o.meta().name == name);
-        if found.is_some() || self.covers(namespace) {
+        if found.is_some() {
             return Ok(found);
         }
-        Err(self.gaps.first().cloned().unwrap_or_else(|| {
-            Gap::new(format!("namespace {namespace}"), GapCause::NotCollected, "outside the namespaces of this run")
-                .hint("add it with -n")
-        }))
+        self.covered(namespace).map(|()| None)
     }
 
     /// A cluster-scoped object by name.
@@ -322,6 +337,8 @@ pub enum Platform {
 pub struct Scope {
     /// Namespaces of the monitoring stack, the main one first.
     pub stack: Vec<String>,
+    /// A part of the stack was seen; else the namespace is the named or the usual one.
+    pub discovered: bool,
     /// Namespaces whose Services Prometheus scrapes.
     pub scraped: BTreeSet<String>,
     /// The Service through which Prometheus is asked.

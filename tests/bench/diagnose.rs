@@ -28,7 +28,7 @@ fn bundle_path() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("large-bundle")
 }
 
-/// The demo incident in a large cluster, all of it in the stack's namespace: the worst case for the checks.
+/// The demo incident in a large cluster, all of it in namespaces that are read in full.
 fn make_bundle() {
     let to = bundle_path();
     let _ = std::fs::remove_dir_all(&to);

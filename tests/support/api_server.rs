@@ -18,8 +18,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use super::bundle::Files;
 use super::kube::{self, Failure};
 use super::service_proxy::{Call, Proxies};
-pub use super::wire::{Action, Fault, Recorded};
-use super::wire::{Ask, Handler, Reply, Server};
+use super::wire::{Ask, Fault, Handler, Recorded, Reply, Server};
 
 /// How a server behaves.
 #[derive(Debug, Clone)]

@@ -210,7 +210,7 @@ pub(super) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
 
 /// The newest event of a failed readiness probe, of the last hour.
 pub(super) fn unhealthy(snap: &Snapshot, pod: &Pod) -> Option<String> {
-    let events = snap.events_about("Pod", &pod.metadata.namespace, &pod.metadata.name, 3600);
+    let events = snap.events_about("Pod", &pod.metadata, 3600);
     let mut probes = events.iter().filter(|e| e.reason == "Unhealthy" && e.message.starts_with("Readiness"));
     probes.next().map(|e| e.message.lines().next().unwrap_or_default().to_owned())
 }

@@ -21,6 +21,7 @@ pub(super) fn snapshot(objects: Value) -> Snapshot {
     let mut snap = Snapshot::empty("2026-11-21T02:00:00Z".parse().expect("is a time"));
     snap.platform = Platform::Eks;
     snap.scope = Scope {
+        discovered: true,
         stack: vec!["monitoring".into()],
         scraped: BTreeSet::new(),
         prometheus: Some(Component {

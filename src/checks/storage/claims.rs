@@ -37,13 +37,19 @@ pub(super) fn has_static_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, 
             .claim_ref
             .as_ref()
             .is_some_and(|r| r.namespace == claim.metadata.namespace && r.name == claim.metadata.name);
-        reserved || (v.status.phase == "Available" && v.spec.storage_class_name.as_deref() == Some(class))
-    })
+        reserved
+    }) || has_available_volume(snap, class)
+}
+
+/// A volume made by hand that carries this class name is free.
+pub(super) fn has_available_volume(snap: &Snapshot, class: &str) -> bool {
+    let volumes = snap.persistent_volumes.items().unwrap_or_default();
+    volumes.iter().any(|v| v.status.phase == "Available" && v.spec.storage_class_name.as_deref() == Some(class))
 }
 
 /// Events about a claim, newest first.
 pub(super) fn events<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Vec<&'a Event> {
-    snap.events_about("PersistentVolumeClaim", &claim.metadata.namespace, &claim.metadata.name, RECENT)
+    snap.events_about("PersistentVolumeClaim", &claim.metadata, RECENT)
 }
 
 /// The newest provisioning error of a claim. A class that was missing and exists now is history.

@@ -64,9 +64,10 @@ fn finding(snap: &Snapshot, pending: &[&PersistentVolumeClaim], bound: &[&Persis
         .param("policy_arn", place.policy_arn())
         .param("pvc_namespace", shown.first().map_or("", |c| c.metadata.namespace.as_str()))
         .param("pvcs", names_in_first_namespace(shown))
-        .param("has_class", snap.storage_classes.named("gp3").is_ok_and(|c| c.is_some()))
+        .param("has_pending", !pending.is_empty())
         .param("issuer", snap.eks_cluster().map_or("<oidc-issuer>", |c| c.issuer_host_path()))
         .param("oidc_unknown", snap.iam_oidc_providers().is_err())
+        .param("registered", snap.csi_drivers.named(ebs::DRIVER).is_ok_and(|d| d.is_some()))
         .param("cluster", place.cluster)
         .param("region", place.region)
         .evidence(driver_evidence(snap))
@@ -130,5 +131,7 @@ fn addon_evidence(snap: &Snapshot, cluster: &str) -> Evidence {
         }
         Err(gap) => format!("not known: {gap}"),
     };
-    Evidence::new("eks:ListAddons", value, "aws eks list-addons --cluster-name {{ cluster }}").with("cluster", cluster)
+    Evidence::new("eks:ListAddons", value, "aws eks list-addons --cluster-name {{ cluster }} --region {{ region }}")
+        .with("cluster", cluster)
+        .with("region", Place::of(snap).region)
 }

@@ -204,11 +204,14 @@ impl<'a> Controller<'a> {
     /// refused call proves that it does not.
     fn judge_node_role(&self) -> Result<Option<Finding>, Gap> {
         let errors = iam_errors(self.snap);
-        let Some((_, event)) = errors.first() else { return Ok(None) };
+        let fault = |e: &crate::snapshot::kubernetes::Event| ProvisioningFault::classify(&e.message);
+        // A key that cannot be used says nothing about the role.
+        let Some((_, event)) = errors.iter().find(|(_, e)| fault(e) != ProvisioningFault::Kms) else { return Ok(None) };
         let roles = self.snap.iam_roles()?;
         let nodes = self.snap.eks_nodegroups.iter().flatten().filter_map(|n| roles.get(&n.node_role));
         let able = nodes.filter_map(|r| r.as_ref().ok()?.as_ref()).any(|r| may_create_volumes(r) == Some(true));
-        if able {
+        // The node's role would do, but only if the controller gets at it: "no EC2 IMDS role found" says that it does not.
+        if able && fault(event) == ProvisioningFault::Permission {
             return Ok(None);
         }
         let message = format!("{} has no IAM role: its calls to EC2 are refused", self.who());
@@ -241,7 +244,6 @@ impl<'a> Controller<'a> {
             .param("trust_policy", self.trust_policy())
             .param("namespace", &self.namespace)
             .param("account", &self.account)
-            .param("account_key", format!("{}/{}", self.namespace, self.account))
             .param("cluster", &self.cluster.name)
             .param("region", &self.place.region)
             .param("is_addon", ebs::addon(self.snap).is_some())

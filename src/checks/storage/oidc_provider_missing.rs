@@ -19,7 +19,7 @@ check! {
         id: "oidc-provider-missing", suite: Storage, page: "storage/oidc_provider_missing.md", severity: Error,
         title: "the cluster's OIDC issuer has no IAM OIDC provider",
         requires: [EksCluster, IamOidcProviders, ServiceAccounts],
-        uses: [EksAddons, PodIdentityAssociations, PersistentVolumeClaims, StorageClasses, CsiDrivers, Workloads, Events],
+        uses: [Pods, EksAddons, PodIdentityAssociations, PersistentVolumeClaims, StorageClasses, CsiDrivers, Workloads, Events],
     }
 }
 
@@ -43,6 +43,10 @@ impl Check for OidcProviderMissing {
             return Ok(Diagnosis::NotApplicable("nothing uses IAM roles for service accounts".into()));
         }
         let fault = fault(issuer, snap.iam_oidc_providers()?);
+        if fault.is_some() && !driver {
+            // A leftover annotation is no fault where Pod Identity serves the account.
+            snap.pod_identity_associations()?;
+        }
         Ok(Diagnosis::Findings(fault.map(|fault| finding(snap, cluster, &fault, &users)).into_iter().collect()))
     }
 }
@@ -75,7 +79,32 @@ fn users(snap: &Snapshot) -> Result<Vec<&ServiceAccount>, Gap> {
         associations.iter().any(|p| p.namespace == a.metadata.namespace && p.service_account == a.metadata.name)
     };
     let annotated = |a: &&ServiceAccount| a.metadata.annotations.get(ROLE_ANNOTATION).is_some_and(|v| !v.is_empty());
-    Ok(snap.service_accounts()?.iter().filter(annotated).filter(|a| !associated(a)).collect())
+    // A role of another account trusts a provider of that account, which cannot be seen from here.
+    let own = snap.eks_cluster().ok().and_then(|c| c.account().map(str::to_owned));
+    let here = |a: &&ServiceAccount| {
+        let of_role = a.metadata.annotations.get(ROLE_ANNOTATION).and_then(|arn| arn.split(':').nth(4));
+        of_role.is_none() || own.is_none() || of_role == own.as_deref()
+    };
+    let accounts = snap.service_accounts()?.iter().filter(annotated).filter(here).filter(|a| is_used(snap, a));
+    Ok(accounts.filter(|a| !associated(a)).collect())
+}
+
+/// Some pod or workload runs as the account; true where neither could be read.
+fn is_used(snap: &Snapshot, account: &ServiceAccount) -> bool {
+    let (namespace, name) = (&account.metadata.namespace, account.metadata.name.as_str());
+    if !snap.pods.covers(namespace) && !snap.workloads.covers(namespace) {
+        return true;
+    }
+    let by_pod = snap
+        .pods
+        .items()
+        .unwrap_or_default()
+        .iter()
+        .any(|p| p.metadata.namespace == *namespace && p.spec.service_account_name.as_deref() == Some(name));
+    by_pod
+        || snap.workloads.items().unwrap_or_default().iter().any(|w| {
+            w.metadata.namespace == *namespace && w.spec.template.spec.service_account_name.as_deref() == Some(name)
+        })
 }
 
 /// The EBS CSI driver has to be installed, and the way to do it is IRSA.
@@ -127,9 +156,10 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceA
             Evidence::new(
                 "eks:DescribeCluster, identity.oidc.issuer",
                 &cluster.identity.oidc.issuer,
-                "aws eks describe-cluster --name {{ cluster }} --query cluster.identity.oidc.issuer --output text",
+                "aws eks describe-cluster --name {{ cluster }} --region {{ region }} --query cluster.identity.oidc.issuer --output text",
             )
-            .with("cluster", &cluster.name),
+            .with("cluster", &cluster.name)
+            .with("region", &place.region),
         )
         .evidence(Evidence::new(
             "iam:ListOpenIDConnectProviders",

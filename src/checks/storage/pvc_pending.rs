@@ -35,7 +35,7 @@ enum Cause {
     /// No pod uses it, and its class waits for one.
     NoConsumer,
     /// The provisioner says why.
-    ProvisioningFailed(&'static str, String),
+    ProvisioningFailed(&'static str),
     /// The provisioner has not answered.
     NotProvisioned(String),
 }
@@ -72,19 +72,20 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
         });
     };
     if let Some(event) = provisioning_error(snap, claim) {
-        let fault = ProvisioningFault::classify(&event.message);
-        return Ok(Cause::ProvisioningFailed(variant_of(fault), first_line(&event.message)));
+        return Ok(Cause::ProvisioningFailed(variant_of(ProvisioningFault::classify(&event.message))));
     }
-    if class.provisioner == "kubernetes.io/no-provisioner" {
-        return Ok(Cause::NoStaticVolume);
-    }
-    let provisioning = claims::events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning");
+    // The scheduler has chosen a node: the provisioner is next.
+    let provisioning = claim.metadata.annotations.contains_key("volume.kubernetes.io/selected-node")
+        || claims::events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning");
     if class.waits_for_consumer() && !provisioning {
         let consumers = consumers(snap, claim)?;
         if consumers.is_empty() {
             return Ok(Cause::NoConsumer);
         }
         return Ok(Cause::WaitsForPod);
+    }
+    if class.provisioner == "kubernetes.io/no-provisioner" {
+        return Ok(Cause::NoStaticVolume);
     }
     Ok(Cause::NotProvisioned(class.provisioner.clone()))
 }
@@ -97,15 +98,16 @@ fn variant_of(fault: ProvisioningFault) -> &'static str {
     }
 }
 
-/// The first line without what differs from claim to claim.
+/// The first line, cut to what a sentence holds.
 fn first_line(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    line.split_whitespace().filter(|w| !w.contains("pvc-")).collect::<Vec<_>>().join(" ").chars().take(300).collect()
+    message.lines().next().unwrap_or_default().chars().take(300).collect()
 }
 
 /// Pods that mount a claim and want to run.
 fn consumers<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Result<Vec<&'a Pod>, Gap> {
     let namespace = &claim.metadata.namespace;
+    // Pods that were not read may well use it.
+    snap.pods.covered(namespace)?;
     let pods = snap.pods()?.iter().filter(|p| p.metadata.namespace == *namespace && !p.is_finished());
     Ok(pods.filter(|p| p.claims().any(|c| c == claim.metadata.name)).collect())
 }
@@ -114,7 +116,10 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     let refs: Vec<ResourceRef> =
         claims.iter().map(|c| ResourceRef::pvc(&c.metadata.namespace, &c.metadata.name)).collect();
     let first = claims[0];
-    let (variant, why) = explain(cause);
+    let (variant, mut why) = explain(cause);
+    if let (Cause::ProvisioningFailed(_), Some(event)) = (cause, provisioning_error(snap, first)) {
+        why = format!("provisioning fails: {}", first_line(&event.message));
+    }
     let severity = if *cause == Cause::NoConsumer { Severity::Info } else { Severity::Error };
     let who = match claims {
         [one] => format!("PersistentVolumeClaim {}/{} is Pending", one.metadata.namespace, one.metadata.name),
@@ -129,14 +134,23 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         names.iter().map(|n| n.trim_end_matches(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join(",");
     let mut finding = Finding::new(PvcPending::META.id, severity, refs[0].clone(), format!("{who}: {why}"))
         .also_all(refs)
-        .key(format!("{}/{owner_key} {variant}", first.metadata.namespace))
+        .key(format!(
+            "{}/{owner_key} {variant} {}",
+            first.metadata.namespace,
+            class.as_deref().or(first.class()).unwrap_or("")
+        ))
         .fix(variant)
         .param("namespace", &first.metadata.namespace)
         .param("pvc", &first.metadata.name)
         .param("pvcs", &names)
         .param("class", class.clone().or_else(|| first.class().map(str::to_owned)).unwrap_or_default())
         .param("size", first.spec.resources.requests.get("storage").map_or("<size>", String::as_str))
-        .param("modes", first.spec.access_modes.first().map_or("ReadWriteOnce", String::as_str))
+        .param(
+            "is_ebs",
+            class.as_deref().is_some_and(|name| {
+                snap.storage_classes.named(name).is_ok_and(|c| c.is_some_and(|c| ebs::serves(&c.provisioner)))
+            }),
+        )
         .param("volume", first.spec.volume_name.as_deref().unwrap_or("<volume>"))
         .param("candidate", candidate(snap))
         .evidence(claim_evidence(first));
@@ -177,7 +191,7 @@ fn explain(cause: &Cause) -> (&'static str, String) {
         Cause::NoConsumer => {
             ("no-consumer", "its class binds when a pod uses it, and none does yet; this is normal".into())
         }
-        Cause::ProvisioningFailed(variant, message) => (variant, format!("provisioning fails: {message}")),
+        Cause::ProvisioningFailed(variant) => (variant, "provisioning fails".into()),
         Cause::NotProvisioned(provisioner) => {
             ("not-provisioned", format!("the provisioner {provisioner} has not made a volume for it"))
         }
@@ -190,7 +204,7 @@ fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim])
         Cause::ClassMissing(name) => vec![ResourceRef::storage_class(name)],
         Cause::NotProvisioned(provisioner) if ebs::serves(provisioner) => vec![ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::NotProvisioned(provisioner) => vec![ResourceRef::csi_driver(provisioner)],
-        Cause::ProvisioningFailed("iam", _) => {
+        Cause::ProvisioningFailed("iam") => {
             let mut all = vec![ebs::credentials_ref(snap)];
             if let Ok(cluster) = snap.eks_cluster() {
                 all.push(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));

@@ -43,14 +43,20 @@ fn missing<'a>(snap: &'a Snapshot, classes: &[StorageClass]) -> Result<BTreeMap<
     let mut found: BTreeMap<&str, Users<'_>> = BTreeMap::new();
     for claim in claims::pending(snap)? {
         match claim.class() {
-            Some(name) if !name.is_empty() && !exists(name) && !claims::has_static_volume(snap, claim, name) => {
+            // A claim that names its volume needs no class.
+            Some(name)
+                if !name.is_empty()
+                    && !exists(name)
+                    && claim.spec.volume_name.as_deref().unwrap_or_default().is_empty()
+                    && !claims::has_static_volume(snap, claim, name) =>
+            {
                 found.entry(name).or_default().claims.push(claim);
             }
             _ => {}
         }
     }
     for (owner, name) in templates(snap) {
-        if !exists(name) {
+        if !exists(name) && !claims::has_available_volume(snap, name) {
             found.entry(name).or_default().owners.push(owner);
         }
     }
@@ -67,7 +73,9 @@ fn templates(snap: &Snapshot) -> Vec<(ResourceRef, &str)> {
     let mut found = Vec::new();
     for set in snap.workloads.items().unwrap_or_default().iter().filter(|w| snap.scope.is_stack(&w.metadata.namespace))
     {
-        for template in &set.spec.volume_claim_templates {
+        // Scaled to zero on purpose: nothing is asked for.
+        let templates = if set.desired() == 0 { &[][..] } else { &set.spec.volume_claim_templates };
+        for template in templates {
             let prefix = format!("{}-{}-", template.metadata.name, set.metadata.name);
             if let Some(class) = template.class().filter(|c| !c.is_empty() && !bound(&set.metadata.namespace, &prefix))
             {
@@ -80,7 +88,10 @@ fn templates(snap: &Snapshot) -> Vec<(ResourceRef, &str)> {
         let template = resource.spec.storage.as_ref().and_then(|s| s.volume_claim_template.as_ref());
         let meta = &resource.metadata;
         // The operator names claims prometheus-<name>-db-prometheus-<name>-0.
-        let prefix = format!("{0}-{1}-db-{0}-{1}-", resource.kind.to_ascii_lowercase(), meta.name);
+        let kind = resource.kind.to_ascii_lowercase();
+        let named = template.map(|t| t.metadata.name.as_str()).filter(|n| !n.is_empty());
+        let own = format!("{kind}-{}-db", meta.name);
+        let prefix = format!("{}-{kind}-{}-", named.unwrap_or(&own), meta.name);
         let class = template.and_then(|t| t.class()).filter(|c| !c.is_empty() && !bound(&meta.namespace, &prefix));
         if let Some(class) = class.filter(|_| snap.scope.is_stack(&meta.namespace)) {
             let kind = resource.kind.as_str();
@@ -107,7 +118,6 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
         .filter(|c| Some(&c.metadata.namespace) == namespace.as_ref())
         .map(|c| c.metadata.name.as_str())
         .collect();
-    let owners: Vec<String> = users.owners.iter().map(|o| o.to_string()).collect();
     let provisioner = provisioner(snap, classes);
     let variant = match &provisioner {
         Some(_) if volume_type(name).is_some() || have.is_empty() => "create",
@@ -125,8 +135,6 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
             .param("namespace", namespace.clone().unwrap_or_default())
             .param("pvcs", &claims)
             .param("has_pvcs", !claims.is_empty())
-            .param("owners", owners.join(", "))
-            .param("has_owners", !owners.is_empty())
             .evidence(Evidence::new(
                 "StorageClasses of the cluster",
                 if have.is_empty() { "none".to_owned() } else { have.join(", ") },
@@ -158,7 +166,7 @@ fn owner_namespace(owner: &ResourceRef) -> String {
 /// EBS volume types that are used as class names.
 fn volume_type(class: &str) -> Option<&'static str> {
     let parts: Vec<&str> = class.split(['-', '_', '.']).collect();
-    ["gp3", "gp2", "io2", "io1", "st1", "sc1"].into_iter().find(|t| parts.contains(t))
+    ["gp3", "gp2", "st1", "sc1"].into_iter().find(|t| parts.contains(t))
 }
 
 /// The EBS provisioner that works here, if one does.

@@ -95,8 +95,11 @@ pub(super) fn irsa(document: &Value, provider_arn: &str, issuer: &str, subject: 
 fn judge(statement: &Value, provider_arn: &str, issuer: &str, subject: &str) -> Option<(usize, Mismatch)> {
     let federated = strings(statement.pointer("/Principal/Federated"));
     let issuer_of = |arn: &str| arn.split_once("oidc-provider/").map(|(_, i)| i.to_owned()).unwrap_or_default();
-    // The account may be masked or of another partition in what is known: the issuer is what STS compares.
-    if !federated.iter().any(|f| *f == provider_arn || issuer_of(f) == issuer) {
+    // Where the account is not known, only the issuer can be compared.
+    let account_of = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
+    let known = |arn: &str| account_of(arn).len() == 12 && account_of(arn).bytes().all(|b| b.is_ascii_digit());
+    let same_account = |arn: &str| !known(arn) || !known(provider_arn) || account_of(arn) == account_of(provider_arn);
+    if !federated.iter().any(|f| issuer_of(f) == issuer && same_account(f)) {
         let mismatch =
             Mismatch { part: "Principal.Federated", found: federated.join(", "), expected: provider_arn.into() };
         return Some((0, mismatch));
@@ -195,6 +198,11 @@ mod tests {
             Some("Principal.Federated")
         );
         assert_eq!(part(&policy(PROVIDER, "StringEquals", other, SUBJECT, "sts.amazonaws.com")), Some("sub"));
+        let copied = PROVIDER.replace("111122223333", "999988887777");
+        assert_eq!(
+            part(&policy(&copied, "StringEquals", ISSUER, SUBJECT, "sts.amazonaws.com")),
+            Some("Principal.Federated")
+        );
         assert_eq!(
             part(&policy(PROVIDER, "StringEquals", ISSUER, "system:serviceaccount:default:x", "sts.amazonaws.com")),
             Some("sub")

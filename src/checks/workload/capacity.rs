@@ -24,7 +24,7 @@ pub(super) fn requests(pod: &Pod, resource: &str) -> f64 {
 }
 
 /// The node with most of a resource left: name and amount. `None` where the pods of all namespaces could not be read.
-pub(super) fn largest_free(snap: &Snapshot, resource: &str) -> Option<(String, f64)> {
+pub(super) fn largest_free(snap: &Snapshot, pod: &Pod, resource: &str) -> Option<(String, f64)> {
     let pods = snap.node_requests().ok()?;
     if !snap.node_requests.gaps().is_empty() || pods.is_empty() {
         return None;
@@ -35,7 +35,7 @@ pub(super) fn largest_free(snap: &Snapshot, resource: &str) -> Option<(String, f
         let asked = pod.spec.containers.iter().filter_map(|c| parse_quantity(c.resources.requests.get(resource)?));
         *used.entry(node).or_default() += asked.sum::<f64>();
     }
-    usable(snap)
+    usable(snap, pod)
         .filter_map(|node| {
             let total = parse_quantity(node.status.allocatable.get(resource)?)?;
             let name = node.metadata.name.as_str();
@@ -45,14 +45,30 @@ pub(super) fn largest_free(snap: &Snapshot, resource: &str) -> Option<(String, f
 }
 
 /// The node with most of a resource in all: name and amount.
-pub(super) fn largest_node(snap: &Snapshot, resource: &str) -> Option<(String, f64)> {
-    usable(snap)
+pub(super) fn largest_node(snap: &Snapshot, pod: &Pod, resource: &str) -> Option<(String, f64)> {
+    usable(snap, pod)
         .filter_map(|n| Some((n.metadata.name.clone(), parse_quantity(n.status.allocatable.get(resource)?)?)))
         .max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-fn usable(snap: &Snapshot) -> impl Iterator<Item = &Node> {
-    snap.nodes.items().unwrap_or_default().iter().filter(|n| !n.spec.unschedulable && !n.is_fargate())
+/// Nodes that could take the pod if they had room.
+fn usable<'a>(snap: &'a Snapshot, pod: &'a Pod) -> impl Iterator<Item = &'a Node> {
+    let nodes = snap.nodes.items().unwrap_or_default().iter();
+    nodes.filter(|n| !n.spec.unschedulable && !n.is_fargate() && n.is_ready() && tolerates(pod, n))
+}
+
+/// Every taint that keeps pods away is tolerated.
+fn tolerates(pod: &Pod, node: &Node) -> bool {
+    let hard = node.spec.taints.iter().filter(|t| matches!(t.effect.as_str(), "NoSchedule" | "NoExecute"));
+    hard.into_iter().all(|taint| {
+        pod.spec.tolerations.iter().any(|t| {
+            let effect = t.effect.as_deref().is_none_or(|e| e.is_empty() || e == taint.effect);
+            let key = t.key.as_deref().is_none_or(|k| k.is_empty() || k == taint.key);
+            let value = t.operator.as_deref() == Some("Exists")
+                || t.value.as_deref().unwrap_or("") == taint.value.as_deref().unwrap_or("");
+            effect && key && value
+        })
+    })
 }
 
 /// An amount as a manifest would say it.

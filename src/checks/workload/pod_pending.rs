@@ -6,8 +6,8 @@ use super::capacity::{amount, largest_free, largest_node, requests};
 use super::unschedulable::{Reason, main_reason};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod};
-use crate::snapshot::{Snapshot, owner_of};
+use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
+use crate::snapshot::{Platform, Snapshot, owner_of, parse_quantity};
 
 /// Seconds for which a pod may be Pending: a node may just be starting.
 const GRACE: i64 = 60;
@@ -20,7 +20,7 @@ check! {
         id: "pod-pending", suite: Workload, page: "workload/pod_pending.md", severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, StorageClasses, Nodes, Events, NodeRequests],
+        uses: [PersistentVolumeClaims, Nodes, Events, NodeRequests, Workloads],
     }
 }
 
@@ -78,7 +78,7 @@ fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
     if let Some(message) = condition.and_then(|c| c.message.clone()).filter(|m| !m.is_empty()) {
         return Some(message);
     }
-    let events = snap.events_about("Pod", &pod.metadata.namespace, &pod.metadata.name, RECENT);
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
     let said = events.into_iter().find(|e| e.reason == "FailedScheduling").map(|e| e.message.clone());
     said.or_else(|| condition.map(|c| c.reason.clone().unwrap_or_default()))
 }
@@ -135,6 +135,10 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         .param("has_claims", !claims.is_empty())
         .param("claim", missing.clone().unwrap_or_else(|| "<claim>".into()))
         .param("owner", owner_target(&owner))
+        .param("settable", is_settable(snap, &owner) == Settable::Yes)
+        .param("operator", is_settable(snap, &owner) == Settable::ByOperator)
+        .param("container", largest_container(pod))
+        .param("on_eks", snap.platform == Platform::Eks)
         .param("room", room.text())
         .evidence(condition.with("namespace", namespace).with("pod", &pod.metadata.name));
     for resource in &refs {
@@ -150,6 +154,36 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         finding = finding.evidence(evidence);
     }
     finding
+}
+
+/// Whether the resources of an owner can be set in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settable {
+    Yes,
+    /// Its resource of the operator has to be changed instead.
+    ByOperator,
+    /// A bare pod or a Job: the field cannot be changed.
+    No,
+}
+
+fn is_settable(snap: &Snapshot, owner: &ResourceRef) -> Settable {
+    let ResourceRef::Kubernetes { kind, namespace, name, .. } = owner else { return Settable::No };
+    if !matches!(kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") {
+        return Settable::No;
+    }
+    let workloads = snap.workloads.items().unwrap_or_default().iter();
+    let mut same =
+        workloads.filter(|w| w.kind == *kind && w.metadata.namespace == *namespace && w.metadata.name == *name);
+    let by_operator =
+        same.any(|w| owner_of(&w.metadata).is_some_and(|(k, _)| matches!(k, "Prometheus" | "Alertmanager")));
+    if by_operator { Settable::ByOperator } else { Settable::Yes }
+}
+
+/// The container that asks for most memory.
+fn largest_container(pod: &Pod) -> String {
+    let asked = |c: &Container| c.resources.requests.get("memory").and_then(|q| parse_quantity(q)).unwrap_or(0.0);
+    let largest = pod.spec.containers.iter().max_by(|a, b| asked(a).total_cmp(&asked(b)));
+    largest.map_or_else(|| "<container>".to_owned(), |c| c.name.clone())
 }
 
 /// `deployment/prometheus`, as kubectl takes it.
@@ -201,7 +235,9 @@ impl Room {
         let mut lines = Vec::new();
         for resource in ["cpu", "memory"].into_iter().filter(|r| message.contains(&format!("Insufficient {r}"))) {
             let asked = amount(resource, requests(pod, resource));
-            let line = match (largest_free(snap, resource), largest_node(snap, resource)) {
+            let line = match (largest_free(snap, pod, resource), largest_node(snap, pod, resource)) {
+                // A node that seems to have room is kept from the pod by something else.
+                (Some((_, free)), _) if free >= requests(pod, resource) => format!("it requests {asked} {resource}"),
                 (Some((node, free)), _) => {
                     format!(
                         "it requests {asked} {resource}, and the node with most left ({node}) has {}",

@@ -368,7 +368,7 @@ pub(super) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         return;
     }
     let own = snap.target.account.clone();
-    let arns: BTreeSet<String> = role_arns(snap).into_iter().take(MAX_ROLES).collect();
+    let arns = role_arns(snap);
     let reads = arns.into_iter().map(|arn| {
         let own = own.clone();
         async move {
@@ -379,6 +379,7 @@ pub(super) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.iam_roles = Ok(join_all(reads).await.into_iter().collect::<BTreeMap<_, _>>());
 }
 
+/// The driver's own roles, then those of the nodes as far as the limit goes.
 fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let accounts = snap.service_accounts.items().unwrap_or_default().iter();
     let annotated = accounts
@@ -390,7 +391,8 @@ fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let associations = snap.pod_identity_associations.iter().flatten();
     let of_identity = associations.filter_map(|a| a.role_arn.clone());
     let of_nodes = snap.eks_nodegroups.iter().flatten().map(|n| n.node_role.clone());
-    annotated.chain(of_addons).chain(of_identity).chain(of_nodes).filter(|a| a.contains(":role/")).collect()
+    let all = annotated.chain(of_addons).chain(of_identity).chain(of_nodes);
+    all.filter(|a| a.contains(":role/")).take(MAX_ROLES).collect()
 }
 
 async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fetched<Option<Role>> {

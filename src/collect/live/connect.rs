@@ -179,8 +179,6 @@ fn known(options: &ConnectOptions, chosen: &Chosen) -> Known {
         region,
         account: arn.map(|a| a.account),
         is_eks,
-        prometheus_url: options.prometheus_url.is_some(),
-        alertmanager_url: options.alertmanager_url.is_some(),
         aws_unavailable: (!cfg!(feature = "aws")).then(|| "this kdoctor was built without AWS support".to_owned()),
     }
 }

@@ -119,7 +119,12 @@ impl Live {
             return self.forwarded(at, &target, request).await;
         }
         let uri = proxy_uri(at, &target);
-        let error = match self.get(&uri, request).await {
+        // Half of the time is left for the other way: where the API server cannot reach the pod, this call hangs.
+        let by_proxy = tokio::time::timeout(self.timeout / 2, self.get(&uri, request)).await.unwrap_or_else(|_| {
+            let message = "the API server's service proxy did not answer";
+            Err(FetchError::Gap(Gap::new(request.label(), GapCause::Timeout, message).hint("raise --timeout")))
+        });
+        let error = match by_proxy {
             Ok(body) => return Ok(body),
             Err(error) => error,
         };
@@ -187,10 +192,10 @@ impl Live {
     }
 }
 
-/// A 503 that a retry cannot cure: the Service has no ready pod.
+/// An error that a retry cannot cure: the Service has no ready pod, or the API server has no way to it.
 fn is_final(answer: &Answer) -> bool {
     let text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(2000)]);
-    text.contains("no endpoints available")
+    text.contains("no endpoints available") || text.contains("error trying to reach service")
 }
 
 /// Reads a body up to `limit` bytes; beyond it, cuts (`peek`) or fails.
