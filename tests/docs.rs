@@ -1,6 +1,8 @@
 //! The generated parts of docs/ and README.md: `--check` (the default) fails where they are not current, `--write`
 //! writes them.
 
+#![allow(clippy::print_stdout, reason = "a test harness of its own talks to the person who runs it")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

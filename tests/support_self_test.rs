@@ -20,7 +20,7 @@ fn bundle() -> TempDir {
         let (namespace, node) = if n < 5 { ("monitoring", "node-a") } else { ("shop", "node-b") };
         json!({
             "metadata": {"name": format!("pod-{n}"), "namespace": namespace,
-                "labels": {"app": if n % 2 == 0 { "even" } else { "odd" }, "n": n.to_string()}},
+                "labels": {"app": if n.is_multiple_of(2) { "even" } else { "odd" }, "n": n.to_string()}},
             "spec": {"nodeName": node, "containers": [{"name": "main"}]},
             "status": {"phase": if n == 6 { "Pending" } else { "Running" }},
         })

@@ -288,10 +288,8 @@ impl Out<'_> {
         let mut others: Vec<(String, String)> = Vec::new();
         for run in &report.runs {
             match &run.outcome {
-                Outcome::NotEvaluated(gap) => {
-                    if note(gap, Some(run.check.id.to_string())).is_none() {
-                        others.push((run.check.id.to_string(), gap.to_string()));
-                    }
+                Outcome::NotEvaluated(gap) if note(gap, Some(run.check.id.to_string())).is_none() => {
+                    others.push((run.check.id.to_string(), gap.to_string()));
                 }
                 Outcome::Failed(bug) => others.push((run.check.id.to_string(), bug.clone())),
                 _ => {}

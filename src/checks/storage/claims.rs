@@ -31,14 +31,11 @@ pub(super) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) ->
 /// Classes need not exist where a volume that was made by hand carries their name.
 pub(super) fn has_static_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, class: &str) -> bool {
     let volumes = snap.persistent_volumes.items().unwrap_or_default();
-    volumes.iter().any(|v| {
-        let reserved = v
-            .spec
-            .claim_ref
-            .as_ref()
-            .is_some_and(|r| r.namespace == claim.metadata.namespace && r.name == claim.metadata.name);
-        reserved
-    }) || has_available_volume(snap, class)
+    let reserved = |v: &crate::snapshot::kubernetes::PersistentVolume| {
+        let claim_ref = v.spec.claim_ref.as_ref();
+        claim_ref.is_some_and(|r| r.namespace == claim.metadata.namespace && r.name == claim.metadata.name)
+    };
+    volumes.iter().any(reserved) || has_available_volume(snap, class)
 }
 
 /// A volume made by hand that carries this class name is free.
