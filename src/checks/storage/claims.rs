@@ -32,8 +32,14 @@ pub(super) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) ->
 pub(super) fn has_static_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, class: &str) -> bool {
     let volumes = snap.persistent_volumes.items().unwrap_or_default();
     let reserved = |v: &crate::snapshot::kubernetes::PersistentVolume| {
-        let claim_ref = v.spec.claim_ref.as_ref();
-        claim_ref.is_some_and(|r| r.namespace == claim.metadata.namespace && r.name == claim.metadata.name)
+        // A Released volume was a former claim's of this name; it binds to nobody.
+        let free = !matches!(v.status.phase.as_str(), "Released" | "Failed");
+        let own = v.spec.claim_ref.as_ref().is_some_and(|r| {
+            r.namespace == claim.metadata.namespace
+                && r.name == claim.metadata.name
+                && r.uid.as_deref().is_none_or(|uid| uid.is_empty() || uid == claim.metadata.uid)
+        });
+        free && own
     };
     volumes.iter().any(reserved) || has_available_volume(snap, class)
 }
