@@ -74,7 +74,10 @@ impl Names {
                 match what {
                     Name::Address(address) => hosts.push_str(&format!("{address} {name}\n")),
                     Name::Absent => {}
-                    other => panic!("{name}: {other:?} needs a DNS server on port 53: run the tests as root"),
+                    other => panic!(
+                        "{name}: {other:?} needs port 53: run the tests as root, or allow it \
+                                       (sysctl -w net.ipv4.ip_unprivileged_port_start=53)"
+                    ),
                 }
             }
         }
@@ -97,9 +100,12 @@ impl Names {
                       cd / && shift && exec \"$@\"";
         let mut command = Command::new("unshare");
         command.args(unshare_flags()).args(["--propagation", "private", "--", "sh", "-c", script, "sh"]);
+        // Go's own resolver names the DNS server in its errors, and ignores nsswitch.conf; libc does neither.
+        match self.dns {
+            Some(_) => command.env("GODEBUG", "netdns=go"),
+            None => command.env_remove("GODEBUG"),
+        };
         command.arg(&self.files).arg(program);
-        // The pure Go resolver, whatever the binary was linked with.
-        command.env("GODEBUG", "netdns=go");
         command
     }
 }
