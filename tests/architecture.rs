@@ -11,7 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bundle", &["model", "snapshot", "collect", "bundle"]),
     ("diagnose", &["model", "snapshot", "checks", "diagnose"]),
     ("render", &["model", "render", "term"]),
-    ("term", &["term", "collect"]),
+    ("term", &["model", "term"]),
     ("cli", &["cli", "diagnose"]),
 ];
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use kdoctor::bundle::Bundle;
 use kdoctor::checks::page::Page;
 use kdoctor::checks::{self, Check};
-use kdoctor::collect::client::{Client, Silent};
+use kdoctor::collect::client::Client;
 use kdoctor::collect::{self, Plan};
 use kdoctor::diagnose;
-use kdoctor::model::{Gap, GapCause, Outcome, Report, Severity};
+use kdoctor::model::{Gap, GapCause, Outcome, Report, Severity, Silent};
 use kdoctor::snapshot::Snapshot;
 use serde::Deserialize;
 

@@ -11,25 +11,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::source::{FetchError, Request, Source, error_from_document};
-use crate::model::{Gap, GapCause};
+use crate::model::{Gap, GapCause, Observer};
 use crate::snapshot::Listing;
 use crate::snapshot::kubernetes::{Object, ObjectName};
-
-/// Hears of every call, for progress lines.
-pub trait Observer: Send + Sync {
-    /// A call begins.
-    fn started(&self, label: &str);
-    /// A call ended; `error` says how if it failed.
-    fn finished(&self, label: &str, error: Option<&str>);
-}
-
-/// An observer that hears nothing.
-pub struct Silent;
-
-impl Observer for Silent {
-    fn started(&self, _label: &str) {}
-    fn finished(&self, _label: &str, _error: Option<&str>) {}
-}
 
 /// Calls in flight at once: enough to hide latency, few enough for API priority and fairness.
 const CONCURRENCY: usize = 12;

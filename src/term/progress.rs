@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::sanitize;
-use crate::collect::client::Observer;
+use crate::model::Observer;
 
 /// A line that says what is being asked; failures stay above it.
 pub struct Progress {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use kdoctor::bundle::Bundle;
 use kdoctor::checks;
-use kdoctor::collect::client::{Client, Silent};
+use kdoctor::collect::client::Client;
 use kdoctor::collect::{self, Plan};
 use kdoctor::diagnose;
+use kdoctor::model::Silent;
 use kdoctor::snapshot::Snapshot;
 use serde_json::{Value, json};
 
