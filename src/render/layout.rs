@@ -70,6 +70,13 @@ impl Page {
         }
     }
 
+    /// An excerpt of a file, escaped and indented; never wrapped, because a broken line would be another file.
+    pub(super) fn excerpt(&mut self, indent: usize, text: &str, style: Style) {
+        for line in sanitize_lines(text).lines() {
+            self.line(indent, &[(line, style)]);
+        }
+    }
+
     /// A command, ready to be copied: a long one is continued with backslashes, a multi-line one starts at the margin,
     /// because an indented end of a here-document would not end it.
     pub(super) fn command(&mut self, indent: usize, command: &str, style: Style) {

@@ -250,7 +250,7 @@ impl Out<'_> {
         let indent = 5 + textwrap::core::display_width(mark);
         match step.kind {
             StepKind::Note => {}
-            StepKind::Edit => self.page.verbatim(indent, &step.command, Style::new().cyan(), usize::MAX),
+            StepKind::Edit => self.page.excerpt(indent, &step.command, Style::new().cyan()),
             StepKind::Command | StepKind::Manifest => self.page.command(indent, &step.command, Style::new().cyan()),
         }
     }
