@@ -32,7 +32,12 @@ fn fixtures() -> Vec<String> {
 }
 
 fn snapshot(fixture: &str) -> Snapshot {
-    let bundle = Bundle::open(&root().join(fixture)).unwrap_or_else(|e| panic!("{fixture}: {e}"));
+    snapshot_at(&root().join(fixture))
+}
+
+fn snapshot_at(path: &Path) -> Snapshot {
+    let fixture = path.display();
+    let bundle = Bundle::open(path).unwrap_or_else(|e| panic!("{fixture}: {e}"));
     let plan =
         Plan { facts: diagnose::facts(&checks::registry()), namespace: None, collected_at: bundle.collected_at() };
     let client = Client::new(Arc::new(bundle), Arc::new(Silent));
@@ -188,6 +193,51 @@ fn losing_any_single_fact_raises_no_alarm_on_a_healthy_cluster() {
             let alarms: Vec<_> = report.findings.iter().filter(|f| f.severity > Severity::Info).collect();
             assert!(alarms.is_empty(), "{fixture} without {fact}: {alarms:#?}");
             assert!(!report.runs.iter().any(|r| matches!(r.outcome, Outcome::Failed(_))), "{fixture} without {fact}");
+        }
+    }
+}
+
+/// Any one answer lost, refused or replaced by a login page leaves a healthy cluster without an alarm.
+#[test]
+fn losing_any_single_answer_raises_no_alarm_on_a_healthy_cluster() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut files = Vec::new();
+    copy(&root().join("healthy/plain"), dir.path(), &mut files);
+    assert!(files.len() > 50, "{}", files.len());
+    let refused = r#"{"kind":"Status","status":"Failure","reason":"Forbidden","code":403,"message":"no"}"#;
+    let denied = r#"{"code":"AccessDenied","message":"no"}"#;
+    for file in files.iter().filter(|f| !f.ends_with("kdoctor.json")) {
+        let saved = std::fs::read(file).expect("readable");
+        let name = file.to_string_lossy().into_owned();
+        let plain = name.trim_end_matches(".gz").trim_end_matches(".json");
+        let (error, page) = (format!("{plain}.error.json"), format!("{plain}.json"));
+        let error_text = if name.contains("/aws/") { denied } else { refused };
+        for (made, text) in [(None, ""), (Some(&error), error_text), (Some(&page), "<html>log in</html>")] {
+            std::fs::remove_file(file).expect("removable");
+            if let Some(made) = made {
+                std::fs::write(made, text).expect("writable");
+            }
+            let report = diagnose::run(&snapshot_at(dir.path()), &checks::registry());
+            let alarms: Vec<_> = report.findings.iter().filter(|f| f.severity > Severity::Info).collect();
+            assert!(alarms.is_empty(), "{name} replaced by {made:?}: {alarms:#?}");
+            if let Some(made) = made {
+                std::fs::remove_file(made).expect("removable");
+            }
+            std::fs::write(file, &saved).expect("writable");
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path, files: &mut Vec<PathBuf>) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a bundle") {
+        let path = entry.expect("a folder entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &target, files);
+        } else {
+            std::fs::copy(&path, &target).expect("a copy");
+            files.push(target);
         }
     }
 }
