@@ -749,6 +749,16 @@ pub struct ServiceAccount {
     pub metadata: Meta,
 }
 
+/// The annotation with which a ServiceAccount asks for an IAM role (IRSA).
+pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+
+impl ServiceAccount {
+    /// ARN of the IAM role that it asks for.
+    pub fn role_arn(&self) -> Option<&str> {
+        self.metadata.annotations.get(ROLE_ANNOTATION).map(String::as_str).filter(|arn| !arn.is_empty())
+    }
+}
+
 /// NetworkPolicy.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

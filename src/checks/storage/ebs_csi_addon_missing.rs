@@ -65,7 +65,6 @@ fn finding(snap: &Snapshot, pending: &[&PersistentVolumeClaim], bound: &[&Persis
         .param("pvc_namespace", shown.first().map_or("", |c| c.metadata.namespace.as_str()))
         .param("pvcs", names_in_first_namespace(shown))
         .param("has_pending", !pending.is_empty())
-        .param("issuer", snap.eks_cluster().map_or("<oidc-issuer>", |c| c.issuer_host_path()))
         .param("oidc_unknown", snap.iam_oidc_providers().is_err())
         .param("registered", snap.csi_drivers.named(ebs::DRIVER).is_ok_and(|d| d.is_some()))
         .param("cluster", place.cluster)

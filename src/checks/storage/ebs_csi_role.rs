@@ -8,10 +8,8 @@ use super::trust::{self, Mismatch};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{Cluster, Role};
+use crate::snapshot::kubernetes::ROLE_ANNOTATION;
 use crate::snapshot::{Platform, Snapshot};
-
-/// The annotation that asks for a role.
-const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 check! {
     /// See the check's page.
@@ -71,10 +69,10 @@ fn credentials(snap: &Snapshot, controller: &Controller<'_>) -> Result<Credentia
         });
     }
     let account = snap.service_accounts.find(namespace, name)?;
-    let annotated = account.and_then(|a| a.metadata.annotations.get(ROLE_ANNOTATION)).filter(|v| !v.is_empty());
+    let annotated = account.and_then(|a| a.role_arn());
     // While an add-on is being made its ServiceAccount is not there yet, but EKS knows the role.
     let of_addon = ebs::addon(snap).and_then(|a| a.service_account_role_arn.clone());
-    Ok(annotated.cloned().or(of_addon).map_or(Credentials::Node, Credentials::Irsa))
+    Ok(annotated.map(str::to_owned).or(of_addon).map_or(Credentials::Node, Credentials::Irsa))
 }
 
 struct Controller<'a> {

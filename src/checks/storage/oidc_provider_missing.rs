@@ -5,13 +5,11 @@ use super::ebs::{self, Place};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{Cluster, OidcProvider};
-use crate::snapshot::kubernetes::ServiceAccount;
+use crate::snapshot::kubernetes::{ROLE_ANNOTATION, ServiceAccount};
 use crate::snapshot::{Platform, Snapshot};
 
 /// The audience of tokens for AWS STS.
 const AUDIENCE: &str = "sts.amazonaws.com";
-/// The annotation that asks for a role.
-const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 check! {
     /// See the check's page.
@@ -78,11 +76,11 @@ fn users(snap: &Snapshot) -> Result<Vec<&ServiceAccount>, Gap> {
     let associated = |a: &ServiceAccount| {
         associations.iter().any(|p| p.namespace == a.metadata.namespace && p.service_account == a.metadata.name)
     };
-    let annotated = |a: &&ServiceAccount| a.metadata.annotations.get(ROLE_ANNOTATION).is_some_and(|v| !v.is_empty());
+    let annotated = |a: &&ServiceAccount| a.role_arn().is_some();
     // A role of another account trusts a provider of that account, which cannot be seen from here.
     let own = snap.eks_cluster().ok().and_then(|c| c.account().map(str::to_owned));
     let here = |a: &&ServiceAccount| {
-        let of_role = a.metadata.annotations.get(ROLE_ANNOTATION).and_then(|arn| arn.split(':').nth(4));
+        let of_role = a.role_arn().and_then(|arn| arn.split(':').nth(4));
         of_role.is_none() || own.is_none() || of_role == own.as_deref()
     };
     let accounts = snap.service_accounts()?.iter().filter(annotated).filter(here).filter(|a| is_used(snap, a));
@@ -150,7 +148,6 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceA
         .fix(variant)
         .param("cluster", &cluster.name)
         .param("region", &place.region)
-        .param("issuer", issuer)
         .param("provider_arn", if other.is_empty() { &arn } else { other })
         .evidence(
             Evidence::new(
@@ -170,7 +167,7 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceA
         finding = finding.evidence(super::claims::event_evidence(event));
     }
     for user in users {
-        let role = user.metadata.annotations.get(ROLE_ANNOTATION).map_or("", String::as_str);
+        let role = user.role_arn().unwrap_or_default();
         let evidence = Evidence::new(
             format!("ServiceAccount {}/{}, annotation {ROLE_ANNOTATION}", user.metadata.namespace, user.metadata.name),
             role,

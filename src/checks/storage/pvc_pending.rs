@@ -144,14 +144,12 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         .param("pvc", &first.metadata.name)
         .param("pvcs", &names)
         .param("class", class.clone().or_else(|| first.class().map(str::to_owned)).unwrap_or_default())
-        .param("size", first.spec.resources.requests.get("storage").map_or("<size>", String::as_str))
         .param(
             "is_ebs",
             class.as_deref().is_some_and(|name| {
                 snap.storage_classes.named(name).is_ok_and(|c| c.is_some_and(|c| ebs::serves(&c.provisioner)))
             }),
         )
-        .param("volume", first.spec.volume_name.as_deref().unwrap_or("<volume>"))
         .param("candidate", candidate(snap))
         .evidence(claim_evidence(first));
     for resource in depends_on(snap, cause, claims) {

@@ -384,7 +384,7 @@ fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let accounts = snap.service_accounts.items().unwrap_or_default().iter();
     let annotated = accounts
         .filter(|a| a.metadata.namespace == "kube-system" && a.metadata.name.contains("ebs-csi"))
-        .filter_map(|a| a.metadata.annotations.get("eks.amazonaws.com/role-arn").cloned());
+        .filter_map(|a| a.role_arn().map(str::to_owned));
     let addons = snap.eks_addons.iter().flatten();
     let of_addons =
         addons.filter(|a| a.addon_name == "aws-ebs-csi-driver").filter_map(|a| a.service_account_role_arn.clone());

@@ -107,12 +107,17 @@ fn vpc_config(v: types::VpcConfigResponse) -> VpcConfig {
     }
 }
 
+/// Add-ons and node groups report their health alike, in types of their own.
+fn health_issue(code: Option<&str>, message: Option<String>, resource_ids: Option<Vec<String>>) -> HealthIssue {
+    HealthIssue {
+        code: code.unwrap_or_default().to_owned(),
+        message: message.unwrap_or_default(),
+        resource_ids: resource_ids.unwrap_or_default(),
+    }
+}
+
 fn addon(a: types::Addon) -> Addon {
-    let issue = |i: types::AddonIssue| HealthIssue {
-        code: i.code.map_or(String::new(), |c| c.as_str().to_owned()),
-        message: i.message.unwrap_or_default(),
-        resource_ids: i.resource_ids.unwrap_or_default(),
-    };
+    let issue = |i: types::AddonIssue| health_issue(i.code.as_ref().map(|c| c.as_str()), i.message, i.resource_ids);
     let issues = a.health.and_then(|h| h.issues).unwrap_or_default();
     Addon {
         addon_name: a.addon_name.unwrap_or_default(),
@@ -126,11 +131,7 @@ fn addon(a: types::Addon) -> Addon {
 }
 
 fn nodegroup(n: types::Nodegroup) -> Nodegroup {
-    let issue = |i: types::Issue| HealthIssue {
-        code: i.code.map_or(String::new(), |c| c.as_str().to_owned()),
-        message: i.message.unwrap_or_default(),
-        resource_ids: i.resource_ids.unwrap_or_default(),
-    };
+    let issue = |i: types::Issue| health_issue(i.code.as_ref().map(|c| c.as_str()), i.message, i.resource_ids);
     let issues = n.health.and_then(|h| h.issues).unwrap_or_default();
     Nodegroup {
         nodegroup_name: n.nodegroup_name.unwrap_or_default(),
