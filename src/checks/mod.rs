@@ -1,6 +1,8 @@
 //! The checks: pure functions over a snapshot, one file each, listed by suite.
 
 pub mod alerting;
+pub mod grafana;
+mod managed;
 pub mod network;
 pub mod page;
 pub mod scrape;
@@ -55,7 +57,7 @@ pub(crate) use check;
 
 /// Every check in the order in which they are listed.
 pub fn registry() -> Vec<&'static dyn Check> {
-    [storage::CHECKS, workload::CHECKS, scrape::CHECKS, alerting::CHECKS, network::CHECKS].concat()
+    [storage::CHECKS, workload::CHECKS, scrape::CHECKS, grafana::CHECKS, alerting::CHECKS, network::CHECKS].concat()
 }
 
 /// A check by its id.

@@ -23,6 +23,8 @@ pub enum Suite {
     Workload,
     /// Prometheus targets and what serves them.
     Scrape,
+    /// Grafana, its datasources and dashboards.
+    Grafana,
     /// Alertmanager and its receivers.
     Alerting,
     /// VPC routing, NAT, DNS.
@@ -31,7 +33,8 @@ pub enum Suite {
 
 impl Suite {
     /// All suites in the order they are shown.
-    pub const ALL: [Self; 5] = [Self::Storage, Self::Workload, Self::Scrape, Self::Alerting, Self::Network];
+    pub const ALL: [Self; 6] =
+        [Self::Storage, Self::Workload, Self::Scrape, Self::Grafana, Self::Alerting, Self::Network];
 
     /// The word used in flags, folders and outputs.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Suite {
             Self::Storage => "storage",
             Self::Workload => "workload",
             Self::Scrape => "scrape",
+            Self::Grafana => "grafana",
             Self::Alerting => "alerting",
             Self::Network => "network",
         }

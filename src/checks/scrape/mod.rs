@@ -3,7 +3,7 @@
 mod auth;
 mod endpoints;
 mod near;
-mod origin;
+pub(crate) mod origin;
 mod ports;
 mod service_no_endpoints;
 mod target_down;

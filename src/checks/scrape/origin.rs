@@ -1,45 +1,20 @@
 //! Where a scrape job is configured: an object of the operator, or a line in a ConfigMap and the workload that mounts it.
 
 use super::targets::prometheus_pod;
+use crate::checks::managed::managed_by;
 use crate::model::Params;
-use crate::snapshot::kubernetes::{ConfigMap, Meta, Service, Workload};
+use crate::snapshot::kubernetes::{ConfigMap, Service, Workload};
 use crate::snapshot::{Snapshot, owner_of};
-
-/// Says who keeps an object as it is; empty where nobody does, so that it can be edited in place.
-pub(super) fn managed_by(meta: &Meta) -> String {
-    let annotation = |name: &str| meta.annotations.get(name).map(String::as_str);
-    if let Some(release) = annotation("meta.helm.sh/release-name") {
-        let namespace = annotation("meta.helm.sh/release-namespace").unwrap_or(&meta.namespace);
-        return format!("Helm release {release} in namespace {namespace}");
-    }
-    if let Some(id) = annotation("argocd.argoproj.io/tracking-id") {
-        return format!("Argo CD application {}", id.split(':').next().unwrap_or(id));
-    }
-    for (label, owner) in [
-        ("argocd.argoproj.io/instance", "Argo CD application"),
-        ("kustomize.toolkit.fluxcd.io/name", "Flux Kustomization"),
-        ("helm.toolkit.fluxcd.io/name", "Flux HelmRelease"),
-        ("helm.sh/chart", "Helm chart"),
-    ] {
-        if let Some(name) = meta.label(label) {
-            return format!("{owner} {name}");
-        }
-    }
-    match meta.label("app.kubernetes.io/managed-by") {
-        Some("Helm") => "Helm".to_owned(),
-        _ => String::new(),
-    }
-}
 
 /// An object of the Prometheus operator from which a scrape job was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Monitor {
+pub(crate) struct Monitor {
     /// Resource name for kubectl: `servicemonitor`, `podmonitor`, `probe`, `scrapeconfig`.
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
     /// Namespace.
-    pub(super) namespace: String,
+    pub(crate) namespace: String,
     /// Name.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 impl Monitor {
@@ -54,7 +29,7 @@ impl Monitor {
 }
 
 /// Reads the operator's job names: `serviceMonitor/<namespace>/<name>/<endpoint>`.
-pub(super) fn monitor_of(job: &str) -> Option<Monitor> {
+pub(crate) fn monitor_of(job: &str) -> Option<Monitor> {
     let mut parts = job.split('/');
     let kind = match parts.next()? {
         "serviceMonitor" => "servicemonitor",
@@ -69,20 +44,20 @@ pub(super) fn monitor_of(job: &str) -> Option<Monitor> {
 
 /// A line of a ConfigMap's data.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// The ConfigMap.
-    pub(super) config_map: &'a ConfigMap,
+    pub(crate) config_map: &'a ConfigMap,
     /// Key of its data: the file.
-    pub(super) key: &'a str,
+    pub(crate) key: &'a str,
     /// Line number in the file, from 1.
-    pub(super) number: usize,
+    pub(crate) number: usize,
     /// The line.
-    pub(super) text: &'a str,
+    pub(crate) text: &'a str,
 }
 
 /// Lines of the stack's scrape configuration that hold `word` by itself, not in a comment. Of several ConfigMaps, one
 /// that a workload mounts is meant.
-pub(super) fn lines_with<'a>(snap: &'a Snapshot, word: &str) -> Vec<Line<'a>> {
+pub(crate) fn lines_with<'a>(snap: &'a Snapshot, word: &str) -> Vec<Line<'a>> {
     all_lines_with(snap, word).into_iter().next().unwrap_or_default()
 }
 
@@ -135,13 +110,13 @@ fn job_line<'a>(snap: &'a Snapshot, job: &str) -> Option<Line<'a>> {
 
 /// A workload as kubectl names it, with what it takes to make it read its configuration again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     /// `deployment/prometheus`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Namespace.
-    pub(super) namespace: String,
+    pub(crate) namespace: String,
     /// A side-car reloads the configuration when it changes.
-    pub(super) reloads: bool,
+    pub(crate) reloads: bool,
 }
 
 /// The workload that mounts a ConfigMap; Prometheus' own first.
@@ -158,7 +133,7 @@ fn mounted_by<'a>(snap: &'a Snapshot, config_map: &ConfigMap) -> Option<&'a Work
 }
 
 /// The workload that reads a ConfigMap, or Prometheus' own where none mounts it.
-pub(super) fn reader_of(snap: &Snapshot, config_map: Option<&ConfigMap>) -> Option<Reader> {
+pub(crate) fn reader_of(snap: &Snapshot, config_map: Option<&ConfigMap>) -> Option<Reader> {
     let workload = config_map.and_then(|m| mounted_by(snap, m));
     let (kind, name, namespace, containers) = match workload {
         Some(w) => {
@@ -176,7 +151,7 @@ pub(super) fn reader_of(snap: &Snapshot, config_map: Option<&ConfigMap>) -> Opti
 }
 
 /// The workload behind a Service as kubectl names it: the owner of its pods.
-pub(super) fn workload_behind(snap: &Snapshot, service: &Service) -> Option<String> {
+pub(crate) fn workload_behind(snap: &Snapshot, service: &Service) -> Option<String> {
     let pod = snap.pods_of_service(service).next()?;
     Some(match owner_of(&pod.metadata) {
         Some((kind, name)) => format!("{}/{name}", kind.to_lowercase()),
@@ -187,7 +162,7 @@ pub(super) fn workload_behind(snap: &Snapshot, service: &Service) -> Option<Stri
 /// Values that say where a job is configured and how a change takes effect: `monitor_kind`, `monitor`,
 /// `monitor_namespace`, `monitor_list`; `config_map`, `config_namespace`, `config_key`, `config_line`, `config_jsonpath`,
 /// `managed_by`; `reader`, `reader_namespace`, `reloads`. What is not known is null.
-pub(super) fn set_params(snap: &Snapshot, job: &str, params: &mut Params) {
+pub(crate) fn set_params(snap: &Snapshot, job: &str, params: &mut Params) {
     let monitor = monitor_of(job);
     params.set("monitor_kind", monitor.as_ref().map(|m| m.kind));
     params.set("monitor", monitor.as_ref().map(|m| m.name.as_str()));
@@ -198,7 +173,7 @@ pub(super) fn set_params(snap: &Snapshot, job: &str, params: &mut Params) {
 }
 
 /// The values of the ConfigMap and its reader for a line that is known.
-pub(super) fn set_line_params(snap: &Snapshot, line: Option<Line<'_>>, params: &mut Params) {
+pub(crate) fn set_line_params(snap: &Snapshot, line: Option<Line<'_>>, params: &mut Params) {
     let map = line.map(|l| &l.config_map.metadata);
     params.set("config_map", map.map(|m| m.name.as_str()));
     params.set("config_namespace", map.map(|m| m.namespace.as_str()));
@@ -244,20 +219,5 @@ mod tests {
         );
         assert_eq!(monitor_of("web/shop/x"), None);
         assert_eq!(monitor_of("serviceMonitor/shop"), None);
-    }
-
-    #[test]
-    fn names_who_keeps_an_object() {
-        let meta = |labels: serde_json::Value, annotations: serde_json::Value| -> Meta {
-            serde_json::from_value(json!({"name": "x", "namespace": "n", "labels": labels, "annotations": annotations}))
-                .expect("is metadata")
-        };
-        let helm =
-            meta(json!({}), json!({"meta.helm.sh/release-name": "prom", "meta.helm.sh/release-namespace": "obs"}));
-        assert_eq!(managed_by(&helm), "Helm release prom in namespace obs");
-        assert_eq!(managed_by(&meta(json!({"app.kubernetes.io/managed-by": "Helm"}), json!({}))), "Helm");
-        let argo = meta(json!({}), json!({"argocd.argoproj.io/tracking-id": "stack:apps/Deployment:n/x"}));
-        assert_eq!(managed_by(&argo), "Argo CD application stack");
-        assert_eq!(managed_by(&meta(json!({"app": "x"}), json!({}))), "");
     }
 }

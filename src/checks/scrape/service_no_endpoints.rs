@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::endpoints::{self, Difference, Reason};
-use super::origin::{self, managed_by};
+use super::origin;
 use super::ports::PortFault;
 use super::targets::{self, Down};
+use crate::checks::managed::managed_by;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};

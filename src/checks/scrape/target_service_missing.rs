@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::near;
-use super::origin::{self, Line, managed_by};
+use super::origin::{self, Line};
 use super::targets::{self, Address, Down};
+use crate::checks::managed::managed_by;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Service, Workload};

@@ -1,0 +1,50 @@
+//! Who keeps an object as it is: what changes it in place is undone by Helm, Argo CD or Flux.
+
+use crate::snapshot::kubernetes::Meta;
+
+/// Says who keeps an object as it is; empty where nobody does, so that it can be edited in place.
+pub(crate) fn managed_by(meta: &Meta) -> String {
+    let annotation = |name: &str| meta.annotations.get(name).map(String::as_str);
+    if let Some(release) = annotation("meta.helm.sh/release-name") {
+        let namespace = annotation("meta.helm.sh/release-namespace").unwrap_or(&meta.namespace);
+        return format!("Helm release {release} in namespace {namespace}");
+    }
+    if let Some(id) = annotation("argocd.argoproj.io/tracking-id") {
+        return format!("Argo CD application {}", id.split(':').next().unwrap_or(id));
+    }
+    for (label, owner) in [
+        ("argocd.argoproj.io/instance", "Argo CD application"),
+        ("kustomize.toolkit.fluxcd.io/name", "Flux Kustomization"),
+        ("helm.toolkit.fluxcd.io/name", "Flux HelmRelease"),
+        ("helm.sh/chart", "Helm chart"),
+    ] {
+        if let Some(name) = meta.label(label) {
+            return format!("{owner} {name}");
+        }
+    }
+    match meta.label("app.kubernetes.io/managed-by") {
+        Some("Helm") => "Helm".to_owned(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_who_keeps_an_object() {
+        let meta = |labels: serde_json::Value, annotations: serde_json::Value| -> Meta {
+            serde_json::from_value(json!({"name": "x", "namespace": "n", "labels": labels, "annotations": annotations}))
+                .expect("is metadata")
+        };
+        let helm =
+            meta(json!({}), json!({"meta.helm.sh/release-name": "prom", "meta.helm.sh/release-namespace": "obs"}));
+        assert_eq!(managed_by(&helm), "Helm release prom in namespace obs");
+        assert_eq!(managed_by(&meta(json!({"app.kubernetes.io/managed-by": "Helm"}), json!({}))), "Helm");
+        let argo = meta(json!({}), json!({"argocd.argoproj.io/tracking-id": "stack:apps/Deployment:n/x"}));
+        assert_eq!(managed_by(&argo), "Argo CD application stack");
+        assert_eq!(managed_by(&meta(json!({"app": "x"}), json!({}))), "");
+    }
+}
