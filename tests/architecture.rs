@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("snapshot", &["model", "snapshot"]),
-    ("checks", &["model", "snapshot", "checks"]),
+    ("lint", &["lint"]),
+    ("checks", &["model", "snapshot", "lint", "checks"]),
     ("collect", &["model", "snapshot", "collect", "term"]),
     ("bundle", &["model", "snapshot", "collect", "bundle"]),
     ("diagnose", &["model", "snapshot", "checks", "diagnose"]),

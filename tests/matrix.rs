@@ -53,14 +53,25 @@ fn outcome_of<'a>(report: &'a Report, check: &str) -> &'a Outcome {
 #[derive(Deserialize)]
 struct Case {
     fixture: String,
+    /// The check whose file it is in.
+    #[serde(skip)]
     check: String,
     expect: String,
     contains: Vec<String>,
 }
 
+/// What `fixtures/expect/<check-id>.json` say.
 fn cases() -> Vec<Case> {
-    let text = std::fs::read_to_string(root().join("cases.json")).expect("fixtures/cases.json is there");
-    serde_json::from_str(&text).expect("fixtures/cases.json is valid")
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(root().join("expect")).expect("fixtures/expect is there") {
+        let path = entry.expect("a folder entry").path();
+        let check = path.file_stem().and_then(|s| s.to_str()).expect("UTF-8 names").to_owned();
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let cases: Vec<Case> = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        all.extend(cases.into_iter().map(|case| Case { check: check.clone(), ..case }));
+    }
+    all.sort_by(|a, b| (&a.check, &a.fixture).cmp(&(&b.check, &b.fixture)));
+    all
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::Plan;
 use super::client::{Client, IfAbsent};
 use super::source::{FetchError, Request};
 use crate::model::{Fact, Gap, GapCause};
-use crate::snapshot::kubernetes::{MonitoringResource, Pod, Workload};
+use crate::snapshot::kubernetes::{Container, MonitoringResource, Pod, Workload};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Listing, Snapshot};
 
@@ -142,28 +142,23 @@ async fn workloads(client: &Client, scope: &BTreeSet<String>) -> Listing<Workloa
     deployments.map(tag("Deployment")).merge(sets.map(tag("StatefulSet"))).merge(daemons.map(tag("DaemonSet")))
 }
 
-/// The end of Alertmanager's logs, and of the previous logs of failing containers of the stack.
+/// The end of the stack's logs, and of the previous logs of failing containers of the stack.
 pub(super) async fn logs(client: &Client, plan: &Plan, snap: &mut Snapshot) {
-    if plan.wants(Fact::AlertmanagerLogs) {
-        snap.alertmanager_logs = alertmanager_logs(client, snap).await;
+    if plan.wants(Fact::ComponentLogs) {
+        snap.component_logs = component_logs(client, snap).await;
     }
     if plan.wants(Fact::CrashLogs) {
         snap.crash_logs = crash_logs(client, snap).await;
     }
 }
 
-async fn alertmanager_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
-    let pods = snap.pods()?;
-    let wanted =
-        pods.iter().filter(|p| snap.scope.is_stack(&p.metadata.namespace) && p.status.phase == "Running").flat_map(
-            |p| p.spec.containers.iter().filter(|c| is_alertmanager(&c.name, &c.image)).map(move |c| (p, &c.name)),
-        );
-    read_logs(client, wanted.map(|(p, c)| log_request(p, c, false)).collect()).await
-}
-
-fn is_alertmanager(container: &str, image: &str) -> bool {
-    let image = image.split(['@', ':']).next().unwrap_or(image);
-    container == "alertmanager" || image.rsplit('/').next() == Some("alertmanager")
+/// Logs of containers that run: what they complain of.
+async fn component_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
+    let pods = snap.pods()?.iter().filter(|p| snap.scope.is_stack(&p.metadata.namespace));
+    let running = pods.filter(|p| p.status.phase == "Running");
+    let wanted = running.flat_map(|pod| pod.spec.containers.iter().map(move |container| (pod, container)));
+    let wanted = wanted.filter(|(_, container)| container.program().is_some());
+    read_logs(client, wanted.map(|(pod, container)| (pod, container, false)).collect()).await
 }
 
 async fn crash_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
@@ -171,35 +166,29 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog
     for pod in snap.pods()?.iter().filter(|p| p.metadata.namespace != "kube-system") {
         let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
         for status in statuses.filter(|s| s.restart_count > 0 && !s.ready) {
-            wanted.push(log_request(pod, &status.name, true));
+            let mut containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+            wanted.extend(containers.find(|c| c.name == status.name).map(|container| (pod, container, true)));
         }
     }
     read_logs(client, wanted).await
 }
 
-fn log_request(pod: &Pod, container: &str, previous: bool) -> Request {
-    Request::Log {
-        namespace: pod.metadata.namespace.clone(),
-        pod: pod.metadata.name.clone(),
-        container: container.to_owned(),
-        previous,
-    }
-}
-
 /// Reads logs; some of them missing is normal (rotated, container gone), all of them missing is a gap.
-async fn read_logs(client: &Client, mut wanted: Vec<Request>) -> Result<Vec<ContainerLog>, Gap> {
+async fn read_logs(client: &Client, mut wanted: Vec<(&Pod, &Container, bool)>) -> Result<Vec<ContainerLog>, Gap> {
     wanted.truncate(MAX_LOGS);
-    let answers = join_all(wanted.iter().map(|request| client.text(request))).await;
+    let requests: Vec<Request> =
+        wanted.iter().map(|(pod, container, previous)| log_request(pod, container, *previous)).collect();
+    let answers = join_all(requests.iter().map(|request| client.text(request))).await;
     let mut logs = Vec::new();
     let mut first = None;
-    for (request, answer) in wanted.iter().zip(answers) {
-        let Request::Log { namespace, pod, container, previous } = request else { continue };
+    for (((pod, container, previous), request), answer) in wanted.into_iter().zip(&requests).zip(answers) {
         match answer {
             Ok(text) => logs.push(ContainerLog {
-                namespace: namespace.clone(),
-                pod: pod.clone(),
-                container: container.clone(),
-                previous: *previous,
+                namespace: pod.metadata.namespace.clone(),
+                pod: pod.metadata.name.clone(),
+                container: container.name.clone(),
+                program: container.program(),
+                previous,
                 text: tail(&text).to_owned(),
             }),
             // 400: the container has no previous log.
@@ -211,6 +200,15 @@ async fn read_logs(client: &Client, mut wanted: Vec<Request>) -> Result<Vec<Cont
     match first {
         Some(gap) if logs.is_empty() => Err(gap),
         _ => Ok(logs),
+    }
+}
+
+fn log_request(pod: &Pod, container: &Container, previous: bool) -> Request {
+    Request::Log {
+        namespace: pod.metadata.namespace.clone(),
+        pod: pod.metadata.name.clone(),
+        container: container.name.clone(),
+        previous,
     }
 }
 

@@ -86,12 +86,13 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
             }
         };
     }
-    let (targets, config, rules, runtime, names, status, metrics, silences, receivers) = futures::join!(
+    let (targets, config, rules, runtime, names, own_metrics, status, metrics, silences, receivers) = futures::join!(
         fact!(PrometheusTargets, targets(&prometheus)),
         fact!(PrometheusConfig, config(&prometheus)),
         fact!(PrometheusRules, rules(&prometheus)),
         fact!(PrometheusRuntime, runtime(&prometheus)),
         fact!(PrometheusMetricNames, prometheus.data::<BTreeSet<String>>("/api/v1/label/__name__/values", "")),
+        fact!(PrometheusMetrics, metrics(&prometheus)),
         fact!(AlertmanagerStatus, alertmanager.plain::<AlertmanagerStatus>("/api/v2/status")),
         fact!(AlertmanagerMetrics, metrics(&alertmanager)),
         fact!(AlertmanagerSilences, alertmanager.plain::<Vec<Silence>>("/api/v2/silences")),
@@ -102,6 +103,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.prometheus_rules = rules;
     snap.prometheus_runtime = runtime;
     snap.prometheus_metric_names = names;
+    snap.prometheus_metrics = own_metrics;
     snap.alertmanager_status = status;
     snap.alertmanager_metrics = metrics;
     snap.alertmanager_silences = silences;
@@ -155,7 +157,7 @@ async fn metrics(api: &Api<'_>) -> Result<Vec<Sample>, Gap> {
     let text = api.text("/metrics").await?;
     let samples = parse_exposition(&text);
     if samples.is_empty() {
-        return Err(Gap::new("alertmanager /metrics", GapCause::BadAnswer, "the answer holds no metric"));
+        return Err(Gap::new(api.request("/metrics", "").label(), GapCause::BadAnswer, "the answer holds no metric"));
     }
     Ok(samples)
 }

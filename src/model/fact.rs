@@ -5,55 +5,6 @@
 
 use std::fmt;
 
-/// One kind of fact, gathered by one collector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "each variant is the API kind, AWS resource or endpoint of its name")]
-pub enum Fact {
-    Nodes,
-    StorageClasses,
-    CsiDrivers,
-    PersistentVolumes,
-    Services,
-    Workloads,
-    Pods,
-    PersistentVolumeClaims,
-    Events,
-    EndpointSlices,
-    ConfigMaps,
-    ServiceAccounts,
-    NetworkPolicies,
-    ResourceQuotas,
-    NodeRequests,
-    MonitoringResources,
-    AlertmanagerLogs,
-    CrashLogs,
-    PrometheusTargets,
-    PrometheusConfig,
-    PrometheusRules,
-    PrometheusRuntime,
-    PrometheusMetricNames,
-    AlertmanagerStatus,
-    AlertmanagerMetrics,
-    AlertmanagerSilences,
-    AlertmanagerReceivers,
-    TargetAnswers,
-    EksCluster,
-    EksAddons,
-    EksNodegroups,
-    EksFargateProfiles,
-    PodIdentityAssociations,
-    IamOidcProviders,
-    IamRoles,
-    Subnets,
-    RouteTables,
-    NatGateways,
-    InternetGateways,
-    NetworkAcls,
-    SecurityGroups,
-    Instances,
-    VpcEndpoints,
-}
-
 /// A `get`/`list` on one Kubernetes resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KubernetesAccess {
@@ -86,167 +37,89 @@ const PROXY: &[KubernetesAccess] = &[
 const LOGS: &[KubernetesAccess] =
     &[list("", "pods"), KubernetesAccess { group: "", resource: "pods/log", verbs: &["get"] }];
 
-impl Fact {
-    /// Every fact.
-    pub const ALL: &'static [Self] = &[
-        Self::Nodes,
-        Self::StorageClasses,
-        Self::CsiDrivers,
-        Self::PersistentVolumes,
-        Self::Services,
-        Self::Workloads,
-        Self::Pods,
-        Self::PersistentVolumeClaims,
-        Self::Events,
-        Self::EndpointSlices,
-        Self::ConfigMaps,
-        Self::ServiceAccounts,
-        Self::NetworkPolicies,
-        Self::ResourceQuotas,
-        Self::NodeRequests,
-        Self::MonitoringResources,
-        Self::AlertmanagerLogs,
-        Self::CrashLogs,
-        Self::PrometheusTargets,
-        Self::PrometheusConfig,
-        Self::PrometheusRules,
-        Self::PrometheusRuntime,
-        Self::PrometheusMetricNames,
-        Self::AlertmanagerStatus,
-        Self::AlertmanagerMetrics,
-        Self::AlertmanagerSilences,
-        Self::AlertmanagerReceivers,
-        Self::TargetAnswers,
-        Self::EksCluster,
-        Self::EksAddons,
-        Self::EksNodegroups,
-        Self::EksFargateProfiles,
-        Self::PodIdentityAssociations,
-        Self::IamOidcProviders,
-        Self::IamRoles,
-        Self::Subnets,
-        Self::RouteTables,
-        Self::NatGateways,
-        Self::InternetGateways,
-        Self::NetworkAcls,
-        Self::SecurityGroups,
-        Self::Instances,
-        Self::VpcEndpoints,
-    ];
+use Access::{Aws, Kubernetes};
 
-    /// The name shown to people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Nodes => "nodes",
-            Self::StorageClasses => "storageclasses",
-            Self::CsiDrivers => "csidrivers",
-            Self::PersistentVolumes => "persistentvolumes",
-            Self::Services => "services",
-            Self::Workloads => "workloads",
-            Self::Pods => "pods",
-            Self::PersistentVolumeClaims => "persistentvolumeclaims",
-            Self::Events => "events",
-            Self::EndpointSlices => "endpointslices",
-            Self::ConfigMaps => "configmaps",
-            Self::ServiceAccounts => "serviceaccounts",
-            Self::NetworkPolicies => "networkpolicies",
-            Self::ResourceQuotas => "resourcequotas",
-            Self::NodeRequests => "pods of all namespaces",
-            Self::MonitoringResources => "monitoring.coreos.com",
-            Self::AlertmanagerLogs => "alertmanager logs",
-            Self::CrashLogs => "crash logs",
-            Self::PrometheusTargets => "prometheus targets",
-            Self::PrometheusConfig => "prometheus config",
-            Self::PrometheusRules => "prometheus rules",
-            Self::PrometheusRuntime => "prometheus runtimeinfo",
-            Self::PrometheusMetricNames => "prometheus metric names",
-            Self::AlertmanagerStatus => "alertmanager status",
-            Self::AlertmanagerMetrics => "alertmanager metrics",
-            Self::AlertmanagerSilences => "alertmanager silences",
-            Self::AlertmanagerReceivers => "alertmanager receivers",
-            Self::TargetAnswers => "target answers",
-            Self::EksCluster => "eks cluster",
-            Self::EksAddons => "eks add-ons",
-            Self::EksNodegroups => "eks node groups",
-            Self::EksFargateProfiles => "eks fargate profiles",
-            Self::PodIdentityAssociations => "eks pod identity associations",
-            Self::IamOidcProviders => "iam oidc providers",
-            Self::IamRoles => "iam roles",
-            Self::Subnets => "ec2 subnets",
-            Self::RouteTables => "ec2 route tables",
-            Self::NatGateways => "ec2 nat gateways",
-            Self::InternetGateways => "ec2 internet gateways",
-            Self::NetworkAcls => "ec2 network acls",
-            Self::SecurityGroups => "ec2 security groups",
-            Self::Instances => "ec2 instances",
-            Self::VpcEndpoints => "ec2 vpc endpoints",
+macro_rules! facts {
+    ($($name:ident $text:literal $access:expr;)*) => {
+        /// One kind of fact, gathered by one collector.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs, reason = "each variant is the API kind, AWS resource or endpoint of its name")]
+        pub enum Fact {
+            $($name,)*
         }
-    }
 
+        impl Fact {
+            /// Every fact.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The name shown to people.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+
+            /// What reading it takes.
+            pub fn access(self) -> Access {
+                match self {
+                    $(Self::$name => const { $access },)*
+                }
+            }
+        }
+    };
+}
+
+facts! {
+    Nodes "nodes" Kubernetes(&[list("", "nodes")]);
+    StorageClasses "storageclasses" Kubernetes(&[list("storage.k8s.io", "storageclasses")]);
+    CsiDrivers "csidrivers" Kubernetes(&[list("storage.k8s.io", "csidrivers")]);
+    PersistentVolumes "persistentvolumes" Kubernetes(&[list("", "persistentvolumes")]);
+    Services "services" Kubernetes(&[list("", "services")]);
+    Workloads "workloads" Kubernetes( &[list("apps", "deployments"), list("apps", "statefulsets"), list("apps", "daemonsets")], );
+    Pods "pods" Kubernetes(&[list("", "pods")]);
+    PersistentVolumeClaims "persistentvolumeclaims" Kubernetes(&[list("", "persistentvolumeclaims")]);
+    Events "events" Kubernetes(&[list("", "events")]);
+    EndpointSlices "endpointslices" Kubernetes(&[list("discovery.k8s.io", "endpointslices")]);
+    ConfigMaps "configmaps" Kubernetes(&[list("", "configmaps")]);
+    ServiceAccounts "serviceaccounts" Kubernetes(&[list("", "serviceaccounts")]);
+    NetworkPolicies "networkpolicies" Kubernetes(&[list("networking.k8s.io", "networkpolicies")]);
+    ResourceQuotas "resourcequotas" Kubernetes(&[list("", "resourcequotas")]);
+    NodeRequests "pods of all namespaces" Kubernetes(&[list("", "pods")]);
+    MonitoringResources "monitoring.coreos.com" Kubernetes( &[list("monitoring.coreos.com", "prometheuses"), list("monitoring.coreos.com", "alertmanagers")], );
+    ComponentLogs "logs of the stack" Kubernetes(LOGS);
+    CrashLogs "crash logs" Kubernetes(LOGS);
+    PrometheusTargets "prometheus targets" Kubernetes(PROXY);
+    PrometheusConfig "prometheus config" Kubernetes(PROXY);
+    PrometheusRules "prometheus rules" Kubernetes(PROXY);
+    PrometheusRuntime "prometheus runtimeinfo" Kubernetes(PROXY);
+    PrometheusMetricNames "prometheus metric names" Kubernetes(PROXY);
+    PrometheusMetrics "prometheus metrics" Kubernetes(PROXY);
+    AlertmanagerStatus "alertmanager status" Kubernetes(PROXY);
+    AlertmanagerMetrics "alertmanager metrics" Kubernetes(PROXY);
+    AlertmanagerSilences "alertmanager silences" Kubernetes(PROXY);
+    AlertmanagerReceivers "alertmanager receivers" Kubernetes(PROXY);
+    TargetAnswers "target answers" Kubernetes(PROXY);
+    EksCluster "eks cluster" Aws(&["eks:DescribeCluster"]);
+    EksAddons "eks add-ons" Aws(&["eks:ListAddons", "eks:DescribeAddon"]);
+    EksNodegroups "eks node groups" Aws(&["eks:ListNodegroups", "eks:DescribeNodegroup"]);
+    EksFargateProfiles "eks fargate profiles" Aws(&["eks:ListFargateProfiles"]);
+    PodIdentityAssociations "eks pod identity associations" Aws(&["eks:ListPodIdentityAssociations", "eks:DescribePodIdentityAssociation"]);
+    IamOidcProviders "iam oidc providers" Aws(&["iam:ListOpenIDConnectProviders", "iam:GetOpenIDConnectProvider"]);
+    IamRoles "iam roles" Aws(&[ "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:GetPolicy", "iam:GetPolicyVersion", ]);
+    Subnets "ec2 subnets" Aws(&["ec2:DescribeSubnets"]);
+    RouteTables "ec2 route tables" Aws(&["ec2:DescribeRouteTables"]);
+    NatGateways "ec2 nat gateways" Aws(&["ec2:DescribeNatGateways"]);
+    InternetGateways "ec2 internet gateways" Aws(&["ec2:DescribeInternetGateways"]);
+    NetworkAcls "ec2 network acls" Aws(&["ec2:DescribeNetworkAcls"]);
+    SecurityGroups "ec2 security groups" Aws(&["ec2:DescribeSecurityGroups"]);
+    Instances "ec2 instances" Aws(&["ec2:DescribeInstances"]);
+    VpcEndpoints "ec2 vpc endpoints" Aws(&["ec2:DescribeVpcEndpoints"]);
+}
+
+impl Fact {
     /// True for facts that come from AWS.
     pub fn is_aws(self) -> bool {
         matches!(self.access(), Access::Aws(_))
-    }
-
-    /// What reading it takes.
-    pub fn access(self) -> Access {
-        use Access::{Aws, Kubernetes};
-        match self {
-            Self::Nodes => Kubernetes(const { &[list("", "nodes")] }),
-            Self::StorageClasses => Kubernetes(const { &[list("storage.k8s.io", "storageclasses")] }),
-            Self::CsiDrivers => Kubernetes(const { &[list("storage.k8s.io", "csidrivers")] }),
-            Self::PersistentVolumes => Kubernetes(const { &[list("", "persistentvolumes")] }),
-            Self::Services => Kubernetes(const { &[list("", "services")] }),
-            Self::Workloads => Kubernetes(
-                const { &[list("apps", "deployments"), list("apps", "statefulsets"), list("apps", "daemonsets")] },
-            ),
-            Self::Pods | Self::NodeRequests => Kubernetes(const { &[list("", "pods")] }),
-            Self::PersistentVolumeClaims => Kubernetes(const { &[list("", "persistentvolumeclaims")] }),
-            Self::Events => Kubernetes(const { &[list("", "events")] }),
-            Self::EndpointSlices => Kubernetes(const { &[list("discovery.k8s.io", "endpointslices")] }),
-            Self::ConfigMaps => Kubernetes(const { &[list("", "configmaps")] }),
-            Self::ServiceAccounts => Kubernetes(const { &[list("", "serviceaccounts")] }),
-            Self::NetworkPolicies => Kubernetes(const { &[list("networking.k8s.io", "networkpolicies")] }),
-            Self::ResourceQuotas => Kubernetes(const { &[list("", "resourcequotas")] }),
-            Self::MonitoringResources => Kubernetes(
-                const { &[list("monitoring.coreos.com", "prometheuses"), list("monitoring.coreos.com", "alertmanagers")] },
-            ),
-            Self::AlertmanagerLogs | Self::CrashLogs => Kubernetes(LOGS),
-            Self::PrometheusTargets
-            | Self::PrometheusConfig
-            | Self::PrometheusRules
-            | Self::PrometheusRuntime
-            | Self::PrometheusMetricNames
-            | Self::AlertmanagerStatus
-            | Self::AlertmanagerMetrics
-            | Self::AlertmanagerSilences
-            | Self::AlertmanagerReceivers
-            | Self::TargetAnswers => Kubernetes(PROXY),
-            Self::EksCluster => Aws(&["eks:DescribeCluster"]),
-            Self::EksAddons => Aws(&["eks:ListAddons", "eks:DescribeAddon"]),
-            Self::EksNodegroups => Aws(&["eks:ListNodegroups", "eks:DescribeNodegroup"]),
-            Self::EksFargateProfiles => Aws(&["eks:ListFargateProfiles"]),
-            Self::PodIdentityAssociations => {
-                Aws(&["eks:ListPodIdentityAssociations", "eks:DescribePodIdentityAssociation"])
-            }
-            Self::IamOidcProviders => Aws(&["iam:ListOpenIDConnectProviders", "iam:GetOpenIDConnectProvider"]),
-            Self::IamRoles => Aws(&[
-                "iam:GetRole",
-                "iam:ListAttachedRolePolicies",
-                "iam:ListRolePolicies",
-                "iam:GetRolePolicy",
-                "iam:GetPolicy",
-                "iam:GetPolicyVersion",
-            ]),
-            Self::Subnets => Aws(&["ec2:DescribeSubnets"]),
-            Self::RouteTables => Aws(&["ec2:DescribeRouteTables"]),
-            Self::NatGateways => Aws(&["ec2:DescribeNatGateways"]),
-            Self::InternetGateways => Aws(&["ec2:DescribeInternetGateways"]),
-            Self::NetworkAcls => Aws(&["ec2:DescribeNetworkAcls"]),
-            Self::SecurityGroups => Aws(&["ec2:DescribeSecurityGroups"]),
-            Self::Instances => Aws(&["ec2:DescribeInstances"]),
-            Self::VpcEndpoints => Aws(&["ec2:DescribeVpcEndpoints"]),
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Look-ups that several checks need: pods behind a Service, owners, the Service behind a scrape URL.
 
-use super::Snapshot;
-use super::kubernetes::{Map, Meta, Pod, Service};
+use super::kubernetes::{Map, Meta, Pod, Program, Service};
+use super::monitoring::ContainerLog;
+use super::{Fetched, Snapshot};
 use crate::model::ResourceRef;
 
 /// A host of a URL that is a cluster DNS name: `<service>[.<namespace>[.svc[.<zone>]]]`.
@@ -65,6 +66,15 @@ pub(crate) fn group_of(kind: &str) -> &'static str {
 }
 
 impl Snapshot {
+    /// Current logs of one program's containers.
+    ///
+    /// # Errors
+    /// The gap, if no log of the stack could be read.
+    pub fn logs_of(&self, program: Program) -> Fetched<Vec<&ContainerLog>> {
+        let of_it = |l: &&ContainerLog| !l.previous && l.program == Some(program);
+        Ok(self.component_logs()?.iter().filter(of_it).collect())
+    }
+
     /// The owner of a pod as a resource: its Deployment, StatefulSet …, or the pod itself if nothing owns it.
     pub fn owner_ref(&self, pod: &Pod) -> ResourceRef {
         match owner_of(&pod.metadata) {

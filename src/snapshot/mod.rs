@@ -263,8 +263,8 @@ snapshot! {
         monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
     }
     facts {
-        /// Current logs of the Alertmanager containers, their end.
-        alertmanager_logs: Vec<monitoring::ContainerLog> = AlertmanagerLogs,
+        /// Current logs of the Prometheus, Alertmanager and Grafana containers, their end.
+        component_logs: Vec<monitoring::ContainerLog> = ComponentLogs,
         /// Previous logs of failing containers, their end.
         crash_logs: Vec<monitoring::ContainerLog> = CrashLogs,
         /// Active targets of Prometheus.
@@ -277,6 +277,8 @@ snapshot! {
         prometheus_runtime: monitoring::PrometheusRuntime = PrometheusRuntime,
         /// Names of the metrics that Prometheus holds.
         prometheus_metric_names: BTreeSet<String> = PrometheusMetricNames,
+        /// Prometheus' own metrics.
+        prometheus_metrics: Vec<monitoring::Sample> = PrometheusMetrics,
         /// Alertmanager's status with its configuration.
         alertmanager_status: monitoring::AlertmanagerStatus = AlertmanagerStatus,
         /// Alertmanager's own metrics.

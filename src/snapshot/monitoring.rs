@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::kubernetes::Program;
+
 /// One entry of `activeTargets` of `/api/v1/targets`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -104,6 +106,8 @@ pub struct ContainerLog {
     pub namespace: String,
     pub pod: String,
     pub container: String,
+    /// The program of the stack that wrote it.
+    pub program: Option<Program>,
     /// The log of the container before its last restart.
     pub previous: bool,
     pub text: String,

@@ -11,13 +11,14 @@ use crate::checks::network::placement::{Placement, alertmanager_pods};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Program;
 
 check! {
     /// See the check's page.
     AlertmanagerNotify {
         id: "alertmanager-notify", suite: Alerting, page: "alerting/alertmanager_notify.md", severity: Error,
         title: "Alertmanager fails to deliver notifications",
-        requires: [AlertmanagerLogs],
+        requires: [ComponentLogs],
         uses: [AlertmanagerMetrics, AlertmanagerStatus, Pods, Nodes, Instances, Subnets, Services],
     }
 }
@@ -45,7 +46,7 @@ impl Check for AlertmanagerNotify {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let logs = match snap.alertmanager_logs() {
+        let logs = match snap.logs_of(Program::Alertmanager) {
             Ok(logs) => logs,
             Err(gap) => return without_logs(snap, gap),
         };
@@ -128,7 +129,7 @@ fn no_logs(snap: &Snapshot) -> Result<Diagnosis, Gap> {
 
 /// A running Alertmanager whose log is not among those that were read.
 fn unread_log(snap: &Snapshot) -> Option<Gap> {
-    let logs = snap.alertmanager_logs().ok()?;
+    let logs = snap.logs_of(Program::Alertmanager).ok()?;
     let pods = alertmanager_pods(snap);
     let pods = pods.into_iter().map(|(pod, _)| pod).filter(|p| p.status.phase == "Running");
     let unread = |ns: &str, name: &str| !logs.iter().any(|l| l.namespace == ns && l.pod == name);

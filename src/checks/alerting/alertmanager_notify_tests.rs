@@ -25,10 +25,11 @@ fn snapshot(log: &str) -> Snapshot {
     let log = ContainerLog {
         namespace: "monitoring".into(),
         pod: "am-0".into(),
+        program: Some(crate::snapshot::kubernetes::Program::Alertmanager),
         text: log.into(),
         ..ContainerLog::default()
     };
-    snap.alertmanager_logs = Ok(vec![log]);
+    snap.component_logs = Ok(vec![log]);
     snap
 }
 
@@ -165,7 +166,7 @@ fn counters_speak_only_where_no_log_can() {
     snap.alertmanager_metrics = Ok(failing);
     assert_eq!(findings(&snap), []);
     let gap = Gap::new("log", GapCause::Forbidden { permission: "get pods/log".into() }, "");
-    snap.forget(Fact::AlertmanagerLogs, &gap);
+    snap.forget(Fact::ComponentLogs, &gap);
     let (finding, _) = only(&snap);
     assert_eq!(finding.severity, Severity::Warning);
     snap.alertmanager_metrics = Ok(vec![count("alertmanager_notifications_total", 10.0)]);
@@ -175,7 +176,7 @@ fn counters_speak_only_where_no_log_can() {
 #[test]
 fn a_running_alertmanager_without_a_log_is_a_gap() {
     let mut snap = snapshot("");
-    snap.alertmanager_logs = Ok(Vec::new());
+    snap.component_logs = Ok(Vec::new());
     assert!(AlertmanagerNotify.diagnose(&snap).is_err());
     snap.pods = Listing::cluster(Vec::new());
     assert!(matches!(AlertmanagerNotify.diagnose(&snap), Ok(Diagnosis::NotApplicable(_))));

@@ -5,10 +5,10 @@ use super::config::{Config, Source, config_source, is_managed, is_operators, kno
 use super::log::redact;
 use super::reason::{self, Reason};
 use crate::checks::network::host::{Place, is_public, place};
-use crate::checks::network::placement::{Placement, alertmanager_pods, is_alertmanager};
+use crate::checks::network::placement::{Placement, alertmanager_pods};
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::kubernetes::{Container, Pod, Program};
 
 /// Everything about one group that its finding needs.
 struct Case<'a> {
@@ -49,7 +49,7 @@ impl<'a> Case<'a> {
         let sample = &group.sample;
         let pods = snap.pods().unwrap_or_default();
         let pod = pods.iter().find(|p| p.metadata.name == sample.pod && p.metadata.namespace == sample.namespace);
-        let container = pod.and_then(|p| p.spec.containers.iter().find(|c| is_alertmanager(&c.name, &c.image)));
+        let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.program() == Some(Program::Alertmanager)));
         let config = Config::of(snap);
         let entry = config.as_ref().and_then(|c| c.integration(&sample.receiver, &sample.integration, sample.index));
         let host = reason::host(&sample.cause)

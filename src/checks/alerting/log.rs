@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use regex::Regex;
 
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Program;
 
 /// Lines older than this, in seconds, say nothing about now.
 pub(crate) const RECENT: i64 = 3600;
@@ -35,7 +36,7 @@ pub(crate) struct Failure {
 /// Failures of the last hour in all of Alertmanager's logs, in their order. Retries that succeeded later are left out.
 pub(crate) fn recent_failures(snap: &Snapshot) -> Vec<Failure> {
     let mut all = Vec::new();
-    for log in snap.alertmanager_logs.iter().flatten().filter(|l| !l.previous) {
+    for log in snap.logs_of(Program::Alertmanager).unwrap_or_default() {
         let mut found: Vec<Failure> = Vec::new();
         for line in log.text.lines() {
             let fields = fields(line);
@@ -226,10 +227,11 @@ mod tests {
         let log = ContainerLog {
             namespace: "monitoring".into(),
             pod: "am-0".into(),
+            program: Some(Program::Alertmanager),
             text: log.into(),
             ..ContainerLog::default()
         };
-        snap.alertmanager_logs = Ok(vec![log]);
+        snap.component_logs = Ok(vec![log]);
         recent_failures(&snap)
     }
 

@@ -56,7 +56,7 @@ impl Demands {
         // Who sends through a proxy does not need a route of its own.
         let direct: Vec<&Pod> = pods.iter().map(|(pod, _)| *pod).filter(|p| !has_proxy(p)).collect();
         if !direct.is_empty()
-            && let (Err(gap), Err(_)) = (&snap.alertmanager_logs, &snap.alertmanager_status)
+            && let (Err(gap), Err(_)) = (&snap.component_logs, &snap.alertmanager_status)
         {
             self.unknown = Some(gap.clone());
         }

@@ -63,7 +63,7 @@ fn healthy() -> Snapshot {
     snap.pods = Listing::cluster(from(json!([{"metadata": {"name": "am-0", "namespace": "monitoring"},
         "spec": {"nodeName": "node-a", "containers": [{"name": "alertmanager"}]}, "status": {"phase": "Running"}}])));
     snap.events = Listing::cluster(Vec::new());
-    snap.alertmanager_logs = Ok(Vec::new());
+    snap.component_logs = Ok(Vec::new());
     snap
 }
 
@@ -77,10 +77,11 @@ fn with_timeouts(mut snap: Snapshot) -> Snapshot {
     let log = ContainerLog {
         namespace: "monitoring".into(),
         pod: "am-0".into(),
+        program: Some(crate::snapshot::kubernetes::Program::Alertmanager),
         text: TIMEOUT.into(),
         ..ContainerLog::default()
     };
-    snap.alertmanager_logs = Ok(vec![log]);
+    snap.component_logs = Ok(vec![log]);
     snap
 }
 
@@ -154,7 +155,7 @@ fn a_private_network_that_nothing_wants_to_leave_is_no_fault() {
 fn an_answer_from_the_internet_shows_that_the_way_is_open() {
     let mut snap = with_timeouts(with_slack(cut(healthy())));
     let answered = TIMEOUT.replace("dial tcp 3.68.175.98:443: i/o timeout", "unexpected status code 404: no_service");
-    snap.alertmanager_logs.as_mut().expect("logs")[0].text = answered;
+    snap.component_logs.as_mut().expect("logs")[0].text = answered;
     assert_eq!(findings(&snap), []);
 }
 
@@ -324,7 +325,7 @@ fn what_was_not_read_is_a_gap() {
     }
     // A private network, and no word on whether Alertmanager needs more.
     let mut snap = cut(healthy());
-    snap.forget(Fact::AlertmanagerLogs, &gap);
+    snap.forget(Fact::ComponentLogs, &gap);
     snap.forget(Fact::AlertmanagerStatus, &gap);
     assert!(NatEgress.diagnose(&snap).is_err());
 }

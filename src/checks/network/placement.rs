@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Instance, Subnet};
-use crate::snapshot::kubernetes::{Node, Pod};
+use crate::snapshot::kubernetes::{Node, Pod, Program};
 
 /// Nodes and pods by subnet, as far as the snapshot tells.
 pub(crate) struct Placement<'a> {
@@ -54,19 +54,12 @@ impl<'a> Placement<'a> {
     }
 }
 
-/// True for a container that runs Alertmanager, whatever the chart calls it.
-pub(crate) fn is_alertmanager(container: &str, image: &str) -> bool {
-    let image = image.split('@').next().unwrap_or(image);
-    let name = image.rsplit('/').next().unwrap_or(image);
-    container == "alertmanager" || name.split(':').next() == Some("alertmanager")
-}
-
 /// Alertmanager's pods in the stack's namespaces, with the name of the container; finished ones left out.
 pub(crate) fn alertmanager_pods(snap: &Snapshot) -> Vec<(&Pod, &str)> {
     let pods = snap.pods().unwrap_or_default().iter();
     let pods = pods.filter(|p| snap.scope.is_stack(&p.metadata.namespace) && !p.is_finished());
     pods.filter_map(|pod| {
-        let container = pod.spec.containers.iter().find(|c| is_alertmanager(&c.name, &c.image))?;
+        let container = pod.spec.containers.iter().find(|c| c.program() == Some(Program::Alertmanager))?;
         Some((pod, container.name.as_str()))
     })
     .collect()
@@ -115,12 +108,5 @@ mod tests {
         let unseen = pod(serde_json::json!({"spec": {"nodeName": "gone"}, "status": {"podIP": "10.0.2.77"}}));
         assert_eq!(place.of_pod(&unseen), Some("subnet-2"));
         assert_eq!(place.of_pod(&Pod::default()), None);
-    }
-
-    #[test]
-    fn knows_alertmanager_by_container_or_image() {
-        assert!(is_alertmanager("alertmanager", "x"));
-        assert!(is_alertmanager("main", "registry:5000/prom/alertmanager:v0.27.0@sha256:00"));
-        assert!(!is_alertmanager("config-reloader", "prometheus-config-reloader:v0.80.0"));
     }
 }

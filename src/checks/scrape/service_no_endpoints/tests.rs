@@ -53,6 +53,7 @@ fn a_crash_is_shown_with_its_last_log_lines() {
         namespace: "monitoring".into(),
         pod: "grafana-5d9-abcde".into(),
         container: "grafana".into(),
+        program: Some(crate::snapshot::kubernetes::Program::Grafana),
         previous: true,
         text: "1\n2\n3\n4\n5\n6\nboom\n".into(),
     }]);

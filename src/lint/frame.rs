@@ -1,0 +1,40 @@
+//! The excerpt of a file around a place.
+
+use super::Place;
+
+/// Lines before and after.
+const AROUND: usize = 2;
+/// A longer line is cut.
+const WIDTH: usize = 100;
+
+/// Lines around a place with their numbers and a caret below the column, as compilers print them.
+pub fn frame(text: &str, place: Place) -> String {
+    let first = place.line.saturating_sub(AROUND).max(1);
+    let last = place.line + AROUND;
+    let lines: Vec<(usize, &str)> =
+        text.lines().enumerate().map(|(at, l)| (at + 1, l)).filter(|(n, _)| (first..=last).contains(n)).collect();
+    let digits = lines.last().map_or(1, |(n, _)| n.to_string().len());
+    let mut out = Vec::new();
+    for (number, line) in lines {
+        // A tab has no fixed width: the caret would stand elsewhere.
+        let shown: String = line.chars().map(|c| if c == '\t' { '→' } else { c }).take(WIDTH).collect();
+        out.push(format!("{number:>digits$} | {shown}").trim_end().to_owned());
+        if number == place.line && place.column <= WIDTH {
+            out.push(format!("{:digits$} | {:>width$}", "", "^", width = place.column));
+        }
+    }
+    out.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_at_the_column() {
+        let text = "a: 1\nb:\n  c: 2\n\td: 3\ne: 4\nf: 5\n";
+        let expected = "1 | a: 1\n2 | b:\n3 |   c: 2\n  |   ^\n4 | →d: 3\n5 | e: 4";
+        assert_eq!(frame(text, Place { line: 3, column: 3 }), expected);
+        assert_eq!(frame("x", Place { line: 9, column: 1 }), "");
+    }
+}

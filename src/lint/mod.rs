@@ -1,0 +1,50 @@
+//! Strict readers of the files of the stack: text in, problems with their place out. No snapshot, no I/O.
+
+mod frame;
+pub mod yaml;
+
+use std::fmt;
+
+pub use frame::frame;
+
+/// A place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Something the program that reads the file would refuse, or silently not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// Path of the node: `scrape_configs[2].static_configs`; empty for the file as a whole.
+    pub path: String,
+    /// What is wrong, in words that need no other line: "unknown field `metric_path`".
+    pub message: String,
+    /// What was meant, where that can be told: `metrics_path`.
+    pub instead: Option<String>,
+}
+
+impl Problem {
+    /// A problem at a place.
+    pub fn new(place: Place, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { place, path: path.into(), message: message.into(), instead: None }
+    }
+
+    /// Says what was meant.
+    #[must_use]
+    pub fn instead(mut self, meant: Option<impl Into<String>>) -> Self {
+        self.instead = meant.map(Into::into);
+        self
+    }
+}
