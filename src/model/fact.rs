@@ -89,6 +89,8 @@ facts! {
     ComponentLogs "logs of the stack" Kubernetes(LOGS);
     CrashLogs "crash logs" Kubernetes(LOGS);
     PrometheusTargets "prometheus targets" Kubernetes(PROXY);
+    DroppedTargets "prometheus dropped targets" Kubernetes(PROXY);
+    ScrapeSamples "prometheus scrape samples" Kubernetes(PROXY);
     PrometheusConfig "prometheus config" Kubernetes(PROXY);
     PrometheusRules "prometheus rules" Kubernetes(PROXY);
     PrometheusRuntime "prometheus runtimeinfo" Kubernetes(PROXY);

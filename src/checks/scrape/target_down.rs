@@ -55,7 +55,7 @@ struct Family<'a> {
 
 /// The fix that applies, and the failure in words.
 fn family(snap: &Snapshot, down: &Down<'_>) -> (&'static str, String) {
-    let words = down.failure.words();
+    let words = words(down);
     if down.address.as_ref().is_some_and(|a| targets::is_hidden_control_plane(snap, down.target, a)) {
         return ("control-plane", "EKS runs this part of the control plane out of reach".into());
     }
@@ -63,6 +63,30 @@ fn family(snap: &Snapshot, down: &Down<'_>) -> (&'static str, String) {
         return ("redirect", format!("redirected, and there {words}"));
     }
     (variant(&down.failure), words)
+}
+
+/// The failure in words, as exact as the error tells.
+fn words(down: &Down<'_>) -> String {
+    let error = &down.target.last_error;
+    let general = down.failure.words();
+    match &down.failure {
+        ScrapeFailure::Certificate => match certificate_problem(error) {
+            "expired" => format!("{general}: it has expired or is not yet valid"),
+            "authority" => format!("{general}: signed by an unknown authority"),
+            "name" if error.contains("Common Name") => format!("{general}: it names its host in the Common Name only"),
+            "name" => format!("{general}: it is for another name"),
+            "client" => format!("{general}: the target wants another client certificate"),
+            _ => general,
+        },
+        ScrapeFailure::Limit => limit_name(error).map_or(general, |limit| format!("{limit} is exceeded")),
+        ScrapeFailure::BadLine if error.contains("invalid UTF-8") => "a label value is not valid UTF-8".into(),
+        ScrapeFailure::BadLine if error.contains("# EOF") => "the answer breaks off: no # EOF at its end".into(),
+        ScrapeFailure::BadLine if error.starts_with("gzip:") => "the compressed answer is broken (gzip)".into(),
+        ScrapeFailure::Status(400) if down.address.as_ref().is_some_and(|a| a.scheme == "http") => {
+            format!("{general}, as a server that wants HTTPS answers HTTP")
+        }
+        _ => general,
+    }
 }
 
 fn variant(failure: &ScrapeFailure) -> &'static str {
