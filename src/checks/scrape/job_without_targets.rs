@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{origin, targets};
 use crate::checks::{Check, check};
 use crate::lint::yaml::{self, Node};
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
 check! {
@@ -29,8 +29,11 @@ impl Check for JobWithoutTargets {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let config = snap.prometheus_config()?;
         let active: BTreeSet<&str> = snap.prometheus_targets()?.iter().map(|t| t.job()).collect();
-        let Ok(Some(config)) = yaml::document(config) else { return Ok(Diagnosis::Findings(Vec::new())) };
-        let jobs = config.get("scrape_configs").and_then(Node::items).unwrap_or_default();
+        let config = yaml::document(config).map_err(|problem| {
+            let message = format!("{}: {}", problem.place, problem.message);
+            Gap::new("prometheus /api/v1/status/config", GapCause::BadAnswer, message)
+        })?;
+        let jobs = config.as_ref().and_then(|c| c.get("scrape_configs")).and_then(Node::items).unwrap_or_default();
         let mut findings = Vec::new();
         for job in jobs {
             let Some(name) = job.get("job_name").and_then(Node::as_str) else { continue };
