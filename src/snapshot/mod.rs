@@ -8,6 +8,7 @@ mod index;
 pub mod kubernetes;
 pub mod log_line;
 pub mod monitoring;
+pub mod probe;
 mod quantity;
 mod scrape_error;
 
@@ -292,6 +293,8 @@ snapshot! {
         alertmanager_silences: Vec<monitoring::Silence> = AlertmanagerSilences,
         /// Names of Alertmanager's receivers.
         alertmanager_receivers: Vec<String> = AlertmanagerReceivers,
+        /// What active probes found, where they were asked for and allowed.
+        probes: Vec<probe::Probe> = Probes,
         /// What scrape URLs answered that Prometheus could not read.
         target_answers: Vec<monitoring::TargetAnswer> = TargetAnswers,
         /// The EKS cluster.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::targets::{self, Address, Down};
 use super::{auth, origin};
-use crate::checks::{Check, check};
+use crate::checks::{Check, check, probes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
-use crate::snapshot::kubernetes::Service;
+use crate::snapshot::kubernetes::{Program, Service};
 use crate::snapshot::{ScrapeFailure, Snapshot};
 
 check! {
@@ -15,7 +15,7 @@ check! {
         id: "target-down", suite: Scrape, page: "scrape/target_down.md", severity: Error,
         title: "Prometheus fails to scrape a job",
         requires: [PrometheusTargets],
-        uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers],
+        uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers, Probes],
     }
 }
 
@@ -136,6 +136,10 @@ fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
     for down in *group {
         made = dependencies(snap, down).into_iter().fold(made, Finding::depends_on);
     }
+    let host = first.address.as_ref().map_or("", |a| a.host.as_str());
+    for probe in probes::of_host(snap, Program::Prometheus, host) {
+        made = made.evidence(probes::evidence(probe));
+    }
     if let Some(ports) = ports_evidence(snap, first) {
         made = made.evidence(ports);
     }
@@ -220,6 +224,7 @@ fn params(snap: &Snapshot, family: &Family<'_>) -> Params {
     origin::set_params(snap, family.job, &mut params);
     auth::set_params(snap, target, address, &mut params);
     place_params(snap, down, &mut params);
+    params.set("probed", snap.probes().is_ok());
     params.set("job", family.job);
     params.set("url", &target.scrape_url);
     params.set("error", &target.last_error);

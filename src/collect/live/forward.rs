@@ -14,14 +14,26 @@ use crate::snapshot::Component;
 /// Asks `target` of a ready pod behind `at`: status and body, or what went wrong in one line.
 pub(super) async fn get(client: &kube::Client, at: &Component, target: &str) -> Result<(u16, Vec<u8>), String> {
     let (pod, port) = pod_of(client, at).await?;
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &at.namespace);
-    let mut forwarder = pods.portforward(&pod, &[port]).await.map_err(|e| format!("port-forward: {}", chain(&e)))?;
+    through(client, &at.namespace, &pod, port, &format!("{}.{}", at.service, at.namespace), target).await
+}
+
+/// Asks `target` of a port of a pod.
+pub(super) async fn through(
+    client: &kube::Client,
+    namespace: &str,
+    pod: &str,
+    port: u16,
+    host: &str,
+    target: &str,
+) -> Result<(u16, Vec<u8>), String> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let mut forwarder = pods.portforward(pod, &[port]).await.map_err(|e| format!("port-forward: {}", chain(&e)))?;
     let stream = forwarder.take_stream(port).ok_or("port-forward: no stream")?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| chain(&e))?;
     let driver = tokio::spawn(connection);
     let request = http::Request::get(target)
-        .header(http::header::HOST, format!("{}.{}", at.service, at.namespace))
+        .header(http::header::HOST, host)
         .header(http::header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|e| chain(&e))?;
