@@ -129,7 +129,7 @@ async fn targets(api: &Api<'_>) -> Result<Targets, Gap> {
     }
     let answer: Answer = api.data("/api/v1/targets", "state=active").await?;
     let dropped = answer.dropped_target_counts.ok_or_else(|| {
-        let gap = Gap::new("prometheus dropped targets", GapCause::BadAnswer, "this Prometheus does not count them");
+        let gap = Gap::new("prometheus dropped targets", GapCause::NotCollected, "this Prometheus does not count them");
         gap.hint("Prometheus 2.49 and later do")
     });
     Ok((answer.active_targets, dropped))
