@@ -7,7 +7,7 @@ use crate::snapshot::probe::{Probe, Trial, Verdict};
 
 /// Probes of one program that learnt something.
 pub(crate) fn of(snap: &Snapshot, program: Program) -> impl Iterator<Item = &Probe> {
-    let all = snap.probes().map(Vec::as_slice).unwrap_or_default();
+    let all = snap.probes().unwrap_or_default();
     all.iter().filter(move |p| p.program == program && p.verdict != Verdict::NotTried)
 }
 

@@ -14,7 +14,7 @@ use super::source::{FetchError, Request};
 use crate::model::{Gap, GapCause};
 use crate::snapshot::kubernetes::{Pod, Program};
 use crate::snapshot::probe::{Probe, Trial, Verdict};
-use crate::snapshot::{Component, Fetched, ScrapeFailure, Snapshot};
+use crate::snapshot::{Component, Listing, ScrapeFailure, Snapshot};
 
 /// Scrape URLs that are tried at most.
 const MAX_TARGETS: usize = 5;
@@ -72,7 +72,7 @@ impl Planned<'_> {
 }
 
 /// Plans, asks and runs the probes. Those that nobody allows are left out.
-pub(super) async fn run(client: &Client, snap: &Snapshot, consent: &Consent) -> Fetched<Vec<Probe>> {
+pub(super) async fn run(client: &Client, snap: &Snapshot, consent: &Consent) -> Listing<Probe> {
     let allowed: Vec<Planned<'_>> = plan(snap).into_iter().filter(|p| (consent.0)(&p.name())).collect();
     let mut found = Vec::new();
     let mut first = None;
@@ -83,8 +83,8 @@ pub(super) async fn run(client: &Client, snap: &Snapshot, consent: &Consent) -> 
         }
     }
     match first {
-        Some(gap) if found.is_empty() => Err(gap),
-        _ => Ok(found),
+        Some(gap) if found.is_empty() => Listing::missing(gap),
+        first => Listing::cluster(found).with_gap(first),
     }
 }
 

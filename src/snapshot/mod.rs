@@ -261,6 +261,8 @@ snapshot! {
         resource_quotas: kubernetes::ResourceQuota = ResourceQuotas,
         /// All pods with what they ask of their nodes; empty where every pod in scope found a node.
         node_requests: kubernetes::PodOnNode = NodeRequests,
+        /// What active probes found, where they were asked for and allowed.
+        probes: probe::Probe = Probes,
         /// Prometheus and Alertmanager resources of the operator.
         monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
     }
@@ -293,8 +295,6 @@ snapshot! {
         alertmanager_silences: Vec<monitoring::Silence> = AlertmanagerSilences,
         /// Names of Alertmanager's receivers.
         alertmanager_receivers: Vec<String> = AlertmanagerReceivers,
-        /// What active probes found, where they were asked for and allowed.
-        probes: Vec<probe::Probe> = Probes,
         /// What scrape URLs answered that Prometheus could not read.
         target_answers: Vec<monitoring::TargetAnswer> = TargetAnswers,
         /// The EKS cluster.
