@@ -11,6 +11,7 @@ mod network_policy_blocks;
 pub(crate) mod placement;
 pub(crate) mod policy;
 mod policy_fix;
+mod port_forward;
 mod routing;
 mod security_group;
 mod survey;
@@ -18,4 +19,5 @@ mod survey;
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&nat_egress::NatEgress, &network_policy_blocks::NetworkPolicyBlocks];
+pub(super) const CHECKS: &[&dyn Check] =
+    &[&nat_egress::NatEgress, &network_policy_blocks::NetworkPolicyBlocks, &port_forward::PortForward];
