@@ -8,6 +8,7 @@ mod flows;
 pub(crate) mod host;
 mod nat_egress;
 mod network_policy_blocks;
+mod node_join;
 pub(crate) mod placement;
 pub(crate) mod policy;
 mod policy_fix;
@@ -19,5 +20,9 @@ mod survey;
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] =
-    &[&nat_egress::NatEgress, &network_policy_blocks::NetworkPolicyBlocks, &port_forward::PortForward];
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &nat_egress::NatEgress,
+    &network_policy_blocks::NetworkPolicyBlocks,
+    &port_forward::PortForward,
+    &node_join::NodeJoin,
+];
