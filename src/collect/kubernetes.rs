@@ -31,8 +31,16 @@ pub(super) async fn cluster_scope(client: &Client, plan: &Plan, snap: &mut Snaps
         };
     }
     // Nodes, Services and the operator's resources are always read: they tell the platform and the stack.
-    let (nodes, classes, drivers, volumes, services, resources) = futures::join!(
+    let namespaces = async {
+        if plan.wants(Fact::Namespaces) {
+            client.cluster_names("/api/v1/namespaces", IfAbsent::Gap).await
+        } else {
+            Listing::missing(crate::snapshot::not_collected(Fact::Namespaces))
+        }
+    };
+    let (nodes, namespaces, classes, drivers, volumes, services, resources) = futures::join!(
         client.cluster_list("/api/v1/nodes", IfAbsent::Gap),
+        namespaces,
         list!(StorageClasses, "/apis/storage.k8s.io/v1/storageclasses"),
         list!(CsiDrivers, "/apis/storage.k8s.io/v1/csidrivers"),
         list!(PersistentVolumes, "/api/v1/persistentvolumes"),
@@ -40,6 +48,7 @@ pub(super) async fn cluster_scope(client: &Client, plan: &Plan, snap: &mut Snaps
         monitoring_resources(client, &fallback)
     );
     snap.nodes = nodes;
+    snap.namespaces = namespaces;
     snap.storage_classes = classes;
     snap.csi_drivers = drivers;
     snap.persistent_volumes = volumes;

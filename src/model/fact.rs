@@ -76,6 +76,7 @@ macro_rules! facts {
 
 facts! {
     Nodes "nodes" Kubernetes(&[list("", "nodes")]);
+    Namespaces "namespaces" Kubernetes(&[list("", "namespaces")]);
     StorageClasses "storageclasses" Kubernetes(&[list("storage.k8s.io", "storageclasses")]);
     CsiDrivers "csidrivers" Kubernetes(&[list("storage.k8s.io", "csidrivers")]);
     PersistentVolumes "persistentvolumes" Kubernetes(&[list("", "persistentvolumes")]);

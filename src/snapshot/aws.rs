@@ -42,6 +42,9 @@ pub struct VpcConfig {
     pub subnet_ids: Vec<String>,
     pub security_group_ids: Vec<String>,
     pub cluster_security_group_id: String,
+    pub endpoint_public_access: Option<bool>,
+    pub endpoint_private_access: Option<bool>,
+    pub public_access_cidrs: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -127,6 +130,16 @@ pub struct Nodegroup {
     pub subnets: Vec<String>,
     pub node_role: String,
     pub health: AddonHealth,
+}
+
+impl Nodegroup {
+    /// What EKS says of instances that started and never became nodes.
+    pub fn join_failure(&self) -> Option<&HealthIssue> {
+        self.health
+            .issues
+            .iter()
+            .find(|i| i.code == "NodeCreationFailure" || i.message.contains("failed to join the kubernetes cluster"))
+    }
 }
 
 /// `eks list-pod-identity-associations`, with the role where `describe-pod-identity-association` gave it.
@@ -249,7 +262,14 @@ pub struct NatGateway {
     pub connectivity_type: Option<String>,
     pub failure_code: Option<String>,
     pub failure_message: Option<String>,
+    pub nat_gateway_addresses: Vec<NatGatewayAddress>,
     pub tags: Vec<Tag>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NatGatewayAddress {
+    pub public_ip: Option<String>,
 }
 
 /// `ec2 describe-internet-gateways`.

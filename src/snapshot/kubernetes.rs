@@ -187,7 +187,7 @@ pub struct VolumeMount {
     pub sub_path: Option<String>,
 }
 
-/// `env[]` of a container, only proxy and AWS credential-source variables: values of others may be secret.
+/// `env[]` of a container, only proxy and AWS credential-source variables and Grafana's port: values of others may be secret.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct EnvVar {
@@ -204,7 +204,10 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
             name.ends_with("_PROXY")
                 || matches!(
                     name.as_str(),
-                    "AWS_ROLE_ARN" | "AWS_WEB_IDENTITY_TOKEN_FILE" | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+                    "GF_SERVER_HTTP_PORT"
+                        | "AWS_ROLE_ARN"
+                        | "AWS_WEB_IDENTITY_TOKEN_FILE"
+                        | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
                 )
         })
         .collect())

@@ -233,6 +233,8 @@ snapshot! {
     lists {
         /// Nodes.
         nodes: kubernetes::Node = Nodes,
+        /// Namespaces with their labels.
+        namespaces: kubernetes::ObjectName = Namespaces,
         /// StorageClasses.
         storage_classes: kubernetes::StorageClass = StorageClasses,
         /// CSIDrivers.

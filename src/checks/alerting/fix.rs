@@ -6,6 +6,7 @@ use super::log::redact;
 use super::reason::{self, Reason};
 use crate::checks::network::host::{Place, is_public, place};
 use crate::checks::network::placement::{Placement, alertmanager_pods};
+use crate::checks::network::policy::egress_policies;
 use crate::checks::probes;
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -158,6 +159,10 @@ impl<'a> Case<'a> {
 
     /// The way out of the subnets of all Alertmanager pods that say so, or the Service that is asked.
     fn depends_on(&self, finding: Finding, at: &Placement<'_>) -> Finding {
+        let finding = match self.pod.filter(|_| matches!(self.group.reason, Reason::Timeout | Reason::Dns)) {
+            Some(pod) => egress_policies(self.snap, pod).into_iter().fold(finding, Finding::depends_on),
+            None => finding,
+        };
         match &self.place {
             Some(Place::Cluster(service)) if self.group.reason.may_be_service() => {
                 finding.depends_on(ResourceRef::service(&service.namespace, &service.service))

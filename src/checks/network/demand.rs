@@ -42,7 +42,30 @@ impl Demands {
         demands.notifications(snap, at);
         demands.image_pulls(snap, at);
         demands.probes(snap, at);
+        demands.node_groups(snap);
         demands
+    }
+
+    /// Instances that never became nodes: without VPC endpoints they need the internet for EKS, ECR and EC2.
+    fn node_groups(&mut self, snap: &Snapshot) {
+        if has_endpoints_for_nodes(snap) {
+            return;
+        }
+        let cluster = snap.eks_cluster().map(|c| c.name.as_str()).unwrap_or_default();
+        for group in snap.eks_nodegroups.iter().flatten() {
+            let Some(issue) = group.join_failure() else { continue };
+            let seen = Evidence::new(
+                format!("EKS node group {} health", group.nodegroup_name),
+                format!("{}: {}", issue.code, issue.message),
+                "aws eks describe-nodegroup{% if region %} --region {{ region }}{% endif %} --cluster-name {{ cluster }} --nodegroup-name {{ group }} --query nodegroup.health",
+            )
+            .with("region", snap.eks_cluster().ok().and_then(|c| c.region()).unwrap_or_default())
+            .with("cluster", cluster)
+            .with("group", &group.nodegroup_name);
+            for subnet in &group.subnets {
+                self.entry(subnet).symptoms.push(seen.clone());
+            }
+        }
     }
 
     /// The demand of one subnet.
@@ -152,6 +175,15 @@ impl Demands {
             }
         }
     }
+}
+
+/// Interface endpoints with which nodes join without any way to the internet.
+fn has_endpoints_for_nodes(snap: &Snapshot) -> bool {
+    let available = |suffix: &str| {
+        let all = snap.vpc_endpoints.iter().flatten();
+        all.filter(|e| e.state == "available").any(|e| e.service_name.ends_with(suffix))
+    };
+    [".ec2", ".ecr.api", ".ecr.dkr", ".s3"].iter().all(|s| available(s))
 }
 
 /// A pull that got no answer; refused, unauthorised or unknown images had one.

@@ -8,7 +8,7 @@ use super::placement::alertmanager_pods;
 use super::routing::{Family, Fault, Network, target};
 use super::survey::{Affected, Survey, Trouble};
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
-use crate::snapshot::aws::{Cluster, NatGateway, RouteTable, Subnet};
+use crate::snapshot::aws::{Cluster, NatGateway, Nodegroup, RouteTable, Subnet};
 
 /// Symptoms that are shown at most.
 const MAX_SYMPTOMS: usize = 3;
@@ -34,6 +34,11 @@ impl<'a> Writer<'a> {
         let mut finding = Finding::new(id, severity, subject, message).key(key);
         for subnet in &affected.subnets {
             finding = finding.breaks(ResourceRef::aws("ec2", "subnet", &subnet.subnet_id));
+        }
+        let here = |g: &&Nodegroup| g.subnets.iter().any(|s| affected.subnets.iter().any(|a| a.subnet_id == *s));
+        let groups = self.survey.snap.eks_nodegroups.iter().flatten();
+        for group in groups.filter(|g| g.join_failure().is_some()).filter(here) {
+            finding = finding.breaks(ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name));
         }
         let finding = self.evidence(finding, trouble, affected);
         let finding = self.common(finding, affected);

@@ -1,12 +1,18 @@
-//! VPC routing and NAT.
+//! VPC routing and NAT, network policies, and the ways to the stack's ports.
 
 mod acl;
 mod choose;
 mod demand;
 mod fix;
+mod flows;
 pub(crate) mod host;
 mod nat_egress;
+mod network_policy_blocks;
+mod node_join;
 pub(crate) mod placement;
+pub(crate) mod policy;
+mod policy_fix;
+mod port_forward;
 mod routing;
 mod security_group;
 mod survey;
@@ -14,4 +20,9 @@ mod survey;
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&nat_egress::NatEgress];
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &nat_egress::NatEgress,
+    &network_policy_blocks::NetworkPolicyBlocks,
+    &port_forward::PortForward,
+    &node_join::NodeJoin,
+];

@@ -74,10 +74,14 @@ fn node_subnets<'a>(snap: &'a Snapshot, at: &Placement<'a>) -> Result<BTreeMap<&
             found.entry(subnet).or_default().push(node);
         }
     }
-    if found.is_empty() {
-        for group in snap.eks_nodegroups()? {
-            found.extend(group.subnets.iter().map(|s| (s.as_str(), Vec::new())));
-        }
+    // A group whose instances do not join has no nodes to be placed by.
+    let placed = !found.is_empty();
+    if !placed {
+        snap.eks_nodegroups()?;
+    }
+    let groups = snap.eks_nodegroups.iter().flatten();
+    for subnet in groups.filter(|g| !placed || g.join_failure().is_some()).flat_map(|g| &g.subnets) {
+        found.entry(subnet).or_default();
     }
     Ok(found)
 }

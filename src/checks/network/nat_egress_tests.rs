@@ -336,3 +336,20 @@ fn is_about_eks_only() {
     snap.platform = Platform::Other;
     assert!(matches!(NatEgress.diagnose(&snap), Ok(Diagnosis::NotApplicable(_))));
 }
+
+#[test]
+fn instances_that_do_not_join_count_where_endpoints_are_lacking() {
+    let mut snap = cut(healthy());
+    let group = json!([{"nodegroupName": "ng-2", "subnets": ["subnet-a"], "health": {"issues": [
+        {"code": "NodeCreationFailure", "message": "Instances failed to join the kubernetes cluster"}]}}]);
+    snap.eks_nodegroups = Ok(from(group));
+    snap.nodes = Listing::cluster(Vec::new());
+    let (finding, commands) = only(&snap);
+    assert_eq!((finding.severity, finding.variant), (Severity::Error, "create-route"));
+    assert!(finding.broken().contains(&ResourceRef::aws("eks", "nodegroup", "ng-2")), "{:?}", finding.broken());
+    assert!(commands.contains("create-route --region cn-north-1 --route-table-id rtb-a"), "{commands}");
+    // A private cluster has endpoints for all that nodes need; that they do not join has another reason.
+    let endpoint = |name: &str| json!({"VpcEndpointId": name, "ServiceName": format!("com.amazonaws.cn-north-1.{name}"), "State": "available"});
+    snap.vpc_endpoints = Ok(from(json!([endpoint("ec2"), endpoint("ecr.api"), endpoint("ecr.dkr"), endpoint("s3")])));
+    assert_eq!(findings(&snap), []);
+}

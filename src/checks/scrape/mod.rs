@@ -12,9 +12,9 @@ mod service_no_endpoints;
 mod target_down;
 mod target_not_metrics;
 mod target_service_missing;
-mod targets;
+pub(crate) mod targets;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use super::Check;
 

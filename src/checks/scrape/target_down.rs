@@ -171,6 +171,7 @@ fn dependencies(snap: &Snapshot, down: &Down<'_>) -> Vec<ResourceRef> {
         ScrapeFailure::Dns => {
             all.push(ResourceRef::service("kube-system", "kube-dns"));
             all.push(ResourceRef::kubernetes("apps", "Deployment", "kube-system", "coredns"));
+            all.push(url);
         }
         _ => {}
     }

@@ -8,28 +8,28 @@ use crate::snapshot::monitoring::ScrapeTarget;
 use crate::snapshot::{Platform, ScrapeFailure, ServiceHost, Snapshot};
 
 /// Shows the active targets of Prometheus.
-pub(super) const SHOW_TARGETS: &str =
+pub(crate) const SHOW_TARGETS: &str =
     "{% if targets_path %}kubectl get --raw {{ targets_path }}{% else %}curl -s {{ targets_url }}{% endif %}";
 /// Shows what a URL answers, through the API server.
-pub(super) const SHOW_ANSWER: &str =
+pub(crate) const SHOW_ANSWER: &str =
     "{% if answer_path %}kubectl get --raw {{ answer_path }}{% else %}curl -si {{ url }}{% endif %}";
 
 /// A scrape URL, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
+pub(crate) struct Address {
     /// `http` or `https`.
-    pub(super) scheme: String,
+    pub(crate) scheme: String,
     /// DNS name or address, without brackets.
-    pub(super) host: String,
+    pub(crate) host: String,
     /// Port, the scheme's own where the URL names none.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     /// Path with query.
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 impl Address {
     /// Takes a URL apart.
-    pub(super) fn parse(url: &str) -> Option<Self> {
+    pub(crate) fn parse(url: &str) -> Option<Self> {
         let url = Url::parse(url).ok()?;
         Some(Self {
             scheme: url.scheme().to_owned(),
@@ -40,12 +40,12 @@ impl Address {
     }
 
     /// The path without its query.
-    pub(super) fn bare_path(&self) -> &str {
+    pub(crate) fn bare_path(&self) -> &str {
         self.path.split('?').next().unwrap_or_default()
     }
 
     /// `host:port` as a static target is written.
-    pub(super) fn host_port(&self) -> String {
+    pub(crate) fn host_port(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
@@ -56,18 +56,18 @@ impl Address {
 
 /// A target that Prometheus fails to scrape.
 #[derive(Debug, Clone)]
-pub(super) struct Down<'a> {
+pub(crate) struct Down<'a> {
     /// The target.
-    pub(super) target: &'a ScrapeTarget,
+    pub(crate) target: &'a ScrapeTarget,
     /// Why.
-    pub(super) failure: ScrapeFailure,
+    pub(crate) failure: ScrapeFailure,
     /// Its URL; absent where it cannot be read as one.
-    pub(super) address: Option<Address>,
+    pub(crate) address: Option<Address>,
 }
 
 impl Down<'_> {
     /// Where the failure came after a redirect: the URL that it speaks of. Go names the last URL it asked.
-    pub(super) fn redirected_to(&self) -> Option<String> {
+    pub(crate) fn redirected_to(&self) -> Option<String> {
         let (asked, _) = self.target.last_error.strip_prefix("Get \"")?.split_once("\": ")?;
         let (asked_at, own) = (Address::parse(asked)?, self.address.as_ref()?);
         let same = (&asked_at.scheme, &asked_at.host, asked_at.port, asked_at.bare_path())
@@ -76,13 +76,13 @@ impl Down<'_> {
     }
 
     /// The host and port it is scraped at.
-    pub(super) fn host_port(&self) -> String {
+    pub(crate) fn host_port(&self) -> String {
         self.address.as_ref().map_or_else(|| self.target.scrape_url.clone(), Address::host_port)
     }
 }
 
 /// All active targets; none where Prometheus could not be asked.
-pub(super) fn all(snap: &Snapshot) -> &[ScrapeTarget] {
+pub(crate) fn all(snap: &Snapshot) -> &[ScrapeTarget] {
     snap.prometheus_targets.as_ref().map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -90,7 +90,7 @@ pub(super) fn all(snap: &Snapshot) -> &[ScrapeTarget] {
 ///
 /// # Errors
 /// The gap, if Prometheus could not be asked.
-pub(super) fn down(snap: &Snapshot) -> Result<Vec<Down<'_>>, Gap> {
+pub(crate) fn down(snap: &Snapshot) -> Result<Vec<Down<'_>>, Gap> {
     let mut down: Vec<Down<'_>> = snap
         .prometheus_targets()?
         .iter()
@@ -113,12 +113,12 @@ fn failure(snap: &Snapshot, target: &ScrapeTarget) -> ScrapeFailure {
 }
 
 /// The begin of what a scrape URL answered when asked through the API server.
-pub(super) fn answer<'a>(snap: &'a Snapshot, url: &str) -> Option<&'a str> {
+pub(crate) fn answer<'a>(snap: &'a Snapshot, url: &str) -> Option<&'a str> {
     snap.target_answers().ok()?.iter().find(|a| a.url == url).map(|a| a.body.as_str())
 }
 
 /// True for a body that begins like the text exposition format: comments, then `name{labels} value`.
-pub(super) fn is_exposition(body: &str) -> bool {
+pub(crate) fn is_exposition(body: &str) -> bool {
     let mut lines = body.lines().map(str::trim).filter(|l| !l.is_empty());
     lines.next().is_some_and(|line| {
         if line.starts_with("# HELP ") || line.starts_with("# TYPE ") {
@@ -135,7 +135,7 @@ pub(super) fn is_exposition(body: &str) -> bool {
 }
 
 /// The Service that a DNS name stands for, if it is a name of the cluster. A public domain may have the same form.
-pub(super) fn cluster_host(snap: &Snapshot, host: &str) -> Option<ServiceHost> {
+pub(crate) fn cluster_host(snap: &Snapshot, host: &str) -> Option<ServiceHost> {
     let own =
         snap.scope.prometheus.as_ref().map(|p| p.namespace.as_str()).or(snap.scope.stack.first().map(String::as_str));
     let service = ServiceHost::parse(host, own.unwrap_or_default())?;
@@ -152,7 +152,7 @@ pub(super) fn cluster_host(snap: &Snapshot, host: &str) -> Option<ServiceHost> {
 }
 
 /// True where some Service is known to live in the namespace.
-pub(super) fn has_services(snap: &Snapshot, namespace: &str) -> bool {
+pub(crate) fn has_services(snap: &Snapshot, namespace: &str) -> bool {
     snap.services.items().unwrap_or_default().iter().any(|s| s.metadata.namespace == namespace)
 }
 
@@ -162,7 +162,7 @@ fn is_node(snap: &Snapshot, host: &str) -> bool {
 }
 
 /// The Service behind a target, whether it exists or not: by the URL's host, else by what discovery says.
-pub(super) fn service_of(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<(String, String)> {
+pub(crate) fn service_of(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<(String, String)> {
     if let Some(service) = snap.service_by_host(&address.host) {
         return Some((service.metadata.namespace.clone(), service.metadata.name.clone()));
     }
@@ -176,7 +176,7 @@ pub(super) fn service_of(snap: &Snapshot, target: &ScrapeTarget, address: &Addre
 }
 
 /// The Service object behind a target.
-pub(super) fn existing_service_of<'a>(
+pub(crate) fn existing_service_of<'a>(
     snap: &'a Snapshot,
     target: &ScrapeTarget,
     address: &Address,
@@ -186,7 +186,7 @@ pub(super) fn existing_service_of<'a>(
 }
 
 /// The Pod behind a target, by discovery or by its address.
-pub(super) fn pod_of(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<(String, String)> {
+pub(crate) fn pod_of(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<(String, String)> {
     let label = |name: &str| discovered(target, address, name);
     if let (Some(namespace), Some(pod)) = (label("__meta_kubernetes_namespace"), label("__meta_kubernetes_pod_name")) {
         return Some((namespace, pod));
@@ -195,7 +195,7 @@ pub(super) fn pod_of(snap: &Snapshot, target: &ScrapeTarget, address: &Address) 
 }
 
 /// The Node behind a target of the kubelet or of another agent that discovery found by its node.
-pub(super) fn node_of(target: &ScrapeTarget, address: &Address) -> Option<String> {
+pub(crate) fn node_of(target: &ScrapeTarget, address: &Address) -> Option<String> {
     let label = |name: &str| discovered(target, address, name);
     label("__meta_kubernetes_node_name").or_else(|| {
         ["endpointslice", "endpoint"].iter().find_map(|role| {
@@ -216,7 +216,7 @@ fn discovered(target: &ScrapeTarget, address: &Address, name: &str) -> Option<St
 }
 
 /// A part of the control plane that EKS runs out of reach: nothing there can be scraped.
-pub(super) fn is_hidden_control_plane(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> bool {
+pub(crate) fn is_hidden_control_plane(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> bool {
     if snap.platform != Platform::Eks || address.path.starts_with("/apis/metrics.eks.amazonaws.com/") {
         return false;
     }
@@ -231,14 +231,14 @@ pub(super) fn is_hidden_control_plane(snap: &Snapshot, target: &ScrapeTarget, ad
 }
 
 /// A name that charts give to what serves the metrics of scheduler, controller manager or etcd.
-pub(super) fn is_control_plane_name(name: &str) -> bool {
+pub(crate) fn is_control_plane_name(name: &str) -> bool {
     ["kube-scheduler", "kube-controller-manager", "kube-etcd"]
         .iter()
         .any(|part| name.strip_suffix(part).is_some_and(|before| before.is_empty() || before.ends_with('-')))
 }
 
 /// Values for [`SHOW_TARGETS`]: the targets of one job, or all of them.
-pub(super) fn targets_params(snap: &Snapshot, job: Option<&str>) -> Params {
+pub(crate) fn targets_params(snap: &Snapshot, job: Option<&str>) -> Params {
     let mut query = "state=active".to_owned();
     if let Some(job) = job {
         query.extend(["&scrapePool="]);
@@ -279,7 +279,7 @@ pub(super) fn api_evidence(snap: &Snapshot, source: String, value: String, path:
 }
 
 /// What the API server's proxy calls the URL of a target; absent where neither Service nor Pod is known.
-pub(super) fn answer_path(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<String> {
+pub(crate) fn answer_path(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<String> {
     let Address { scheme, port, path, .. } = address;
     let by_service = existing_service_of(snap, target, address)
         .filter(|s| !s.spec.selector.is_empty() && s.spec.ports.iter().any(|p| p.port == *port));
@@ -293,7 +293,7 @@ pub(super) fn answer_path(snap: &Snapshot, target: &ScrapeTarget, address: &Addr
 }
 
 /// What Prometheus says of these targets of one job, each error once.
-pub(super) fn evidence(snap: &Snapshot, job: &str, targets: &[&Down<'_>]) -> Evidence {
+pub(crate) fn evidence(snap: &Snapshot, job: &str, targets: &[&Down<'_>]) -> Evidence {
     const SHOWN: usize = 3;
     let mut lines: Vec<String> = Vec::new();
     for down in targets {
@@ -311,7 +311,7 @@ pub(super) fn evidence(snap: &Snapshot, job: &str, targets: &[&Down<'_>]) -> Evi
 }
 
 /// The pods behind the Service through which Prometheus is asked: Prometheus itself.
-pub(super) fn prometheus_pod(snap: &Snapshot) -> Option<&Pod> {
+pub(crate) fn prometheus_pod(snap: &Snapshot) -> Option<&Pod> {
     let component = snap.scope.prometheus.as_ref()?;
     let service = snap.services.find(&component.namespace, &component.service).ok().flatten()?;
     snap.pods_of_service(service).next()

@@ -20,7 +20,7 @@ check! {
         id: "pod-pending", suite: Workload, page: "workload/pod_pending.md", severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, Nodes, Events, NodeRequests, Workloads],
+        uses: [PersistentVolumeClaims, Nodes, Events, NodeRequests, Workloads, EksNodegroups],
     }
 }
 
@@ -148,6 +148,11 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     if reason == Reason::Volume {
         for claim in &claims {
             finding = finding.depends_on(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name));
+        }
+    }
+    if reason == Reason::NoNodes {
+        for group in snap.eks_nodegroups.iter().flatten() {
+            finding = finding.depends_on(ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name));
         }
     }
     if let (Reason::Resources, Some(evidence)) = (reason, room.evidence()) {

@@ -8,8 +8,8 @@ use super::document;
 use crate::collect::source::{AwsCall, FetchError};
 use crate::snapshot::aws::{
     AclAssociation, AclEntry, AssociationState, GatewayAttachment, GroupPair, Instance, InstanceState, InternetGateway,
-    IpPermission, IpRange, NatGateway, NetworkAcl, PortRange, Route, RouteTable, RouteTableAssociation, SecurityGroup,
-    Subnet, Tag, VpcEndpoint,
+    IpPermission, IpRange, NatGateway, NatGatewayAddress, NetworkAcl, PortRange, Route, RouteTable,
+    RouteTableAssociation, SecurityGroup, Subnet, Tag, VpcEndpoint,
 };
 
 pub(super) async fn send(client: &Client, call: &AwsCall) -> Result<Value, FetchError> {
@@ -126,6 +126,9 @@ fn nat_gateway(g: types::NatGateway) -> NatGateway {
         connectivity_type: g.connectivity_type.map(|t| t.as_str().to_owned()),
         failure_code: g.failure_code,
         failure_message: g.failure_message,
+        nat_gateway_addresses: each(g.nat_gateway_addresses.unwrap_or_default(), |a| NatGatewayAddress {
+            public_ip: a.public_ip,
+        }),
         tags: tags(g.tags),
     }
 }

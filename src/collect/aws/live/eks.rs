@@ -104,6 +104,9 @@ fn vpc_config(v: types::VpcConfigResponse) -> VpcConfig {
         subnet_ids: v.subnet_ids.unwrap_or_default(),
         security_group_ids: v.security_group_ids.unwrap_or_default(),
         cluster_security_group_id: v.cluster_security_group_id.unwrap_or_default(),
+        endpoint_public_access: Some(v.endpoint_public_access),
+        endpoint_private_access: Some(v.endpoint_private_access),
+        public_access_cidrs: v.public_access_cidrs.unwrap_or_default(),
     }
 }
 

@@ -1,0 +1,122 @@
+//! A NetworkPolicy drops what the stack needs.
+
+use std::collections::BTreeMap;
+
+use super::flows::{self, Destination, Flow, Map};
+use super::policy::{Block, Direction, Policies, reference};
+use super::policy_fix;
+use crate::checks::{Check, check};
+use crate::model::{CheckMeta, Diagnosis, Gap, ResourceRef};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{NetworkPolicy, Pod};
+
+check! {
+    /// See the check's page.
+    NetworkPolicyBlocks {
+        id: "network-policy-blocks", suite: Network, page: "network/network_policy_blocks.md", severity: Error,
+        title: "a NetworkPolicy drops what the stack needs",
+        requires: [NetworkPolicies, Pods],
+        uses: [PrometheusTargets, Namespaces, Services, Workloads, Nodes, ComponentLogs, CrashLogs, AlertmanagerStatus, EksCluster, Subnets],
+    }
+}
+
+/// Who enforces policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// The agent of the VPC CNI.
+    VpcCni,
+    /// The agent is there and switched off, and no other plugin was seen.
+    Off,
+    /// Another plugin, or nobody knows.
+    Other,
+}
+
+/// Flows that the same policies drop, from one workload.
+pub(super) struct Blocked<'a> {
+    pub(super) direction: Direction,
+    pub(super) policies: Vec<&'a NetworkPolicy>,
+    pub(super) flows: Vec<Flow<'a>>,
+}
+
+impl Check for NetworkPolicyBlocks {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let all = snap.network_policies()?;
+        snap.pods()?;
+        if all.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no NetworkPolicy in the namespaces of the stack".into()));
+        }
+        let engine = engine(snap);
+        let map = Map::new(snap, engine == Engine::VpcCni);
+        let policies = Policies::of(snap);
+        let flows = flows::failing(snap, &map)?;
+        let refuted: Vec<Key> = flows::working(snap, &map)
+            .iter()
+            .flat_map(|(from, to)| blocks(&policies, from, to).into_iter().map(|b| key(snap, from, &b)))
+            .collect();
+        let mut groups: BTreeMap<Key, Blocked<'_>> = BTreeMap::new();
+        for flow in flows {
+            for block in blocks(&policies, flow.from, &flow.to) {
+                let key = key(snap, flow.from, &block);
+                // What the same policies should drop arrives: they are not enforced, or not as they read.
+                if refuted.contains(&key) {
+                    continue;
+                }
+                let new = || Blocked { direction: block.direction, policies: block.policies, flows: Vec::new() };
+                groups.entry(key).or_insert_with(new).flows.push(flow.clone());
+            }
+        }
+        let findings = groups.into_values().map(|group| policy_fix::finding(Self::META.id, snap, engine, &map, &group));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+/// On each side, the policies that let none of the ends through.
+pub(super) fn blocks<'a>(policies: &Policies<'a>, from: &Pod, to: &Destination<'_>) -> Vec<Block<'a>> {
+    let sender = || {
+        let of_end = |end: &flows::End<'_>| policies.block(Direction::Egress, from, &end.peer, to.protocol, end.port);
+        to.ends.iter().map(of_end).collect::<Option<Vec<_>>>()?.into_iter().next()
+    };
+    let receiver = || {
+        let of_end = |end: &flows::End<'_>| {
+            let here = super::policy::Peer::pod(from);
+            policies.block(Direction::Ingress, end.peer.pod?, &here, to.protocol, end.port)
+        };
+        to.ends.iter().map(of_end).collect::<Option<Vec<_>>>()?.into_iter().next()
+    };
+    sender().into_iter().chain(receiver()).collect()
+}
+
+/// Which policies drop it, on which side, and whose connection it is.
+type Key = (Direction, Vec<ResourceRef>, ResourceRef);
+
+fn key(snap: &Snapshot, from: &Pod, block: &Block<'_>) -> Key {
+    (block.direction, block.policies.iter().map(|p| reference(p)).collect(), snap.owner_ref(from))
+}
+
+/// Who enforces policies, as far as the pods and namespaces tell.
+fn engine(snap: &Snapshot) -> Engine {
+    const OTHERS: &[&str] =
+        &["calico", "tigera", "cilium", "antrea", "kube-router", "weave-net", "canal", "kube-network-policies"];
+    let is_other = |name: &str| OTHERS.iter().any(|o| name.starts_with(o));
+    let pods = snap.pods.items().unwrap_or_default();
+    let agents = pods.iter().flat_map(|p| &p.spec.containers).filter(|c| c.name == "aws-eks-nodeagent");
+    let mut states =
+        agents.map(|c| c.args.iter().any(|a| a == "--enable-network-policy=true" || a == "--enable-network-policy"));
+    let (first, any) = (states.clone().next(), states.any(|on| on));
+    let Ok(namespaces) = snap.namespaces() else { return if any { Engine::VpcCni } else { Engine::Other } };
+    let other =
+        namespaces.iter().any(|n| is_other(&n.metadata.name)) || pods.iter().any(|p| is_other(&p.metadata.name));
+    match first {
+        Some(_) if any => Engine::VpcCni,
+        Some(_) if !other => Engine::Off,
+        _ => Engine::Other,
+    }
+}
+
+#[cfg(test)]
+#[path = "network_policy_blocks_tests.rs"]
+mod tests;
