@@ -1,4 +1,4 @@
-//! VPC routing and NAT.
+//! VPC routing, NAT, and the ports under which nodes serve.
 
 mod acl;
 mod choose;
@@ -6,6 +6,7 @@ mod demand;
 mod fix;
 pub(crate) mod host;
 mod nat_egress;
+mod node_port_range;
 pub(crate) mod placement;
 mod routing;
 mod security_group;
@@ -14,4 +15,4 @@ mod survey;
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&nat_egress::NatEgress];
+pub(super) const CHECKS: &[&dyn Check] = &[&nat_egress::NatEgress, &node_port_range::NodePortRange];
