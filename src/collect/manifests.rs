@@ -64,7 +64,10 @@ pub struct Read {
 impl Read {
     /// The files, with a gap for each that could not be read.
     pub fn listing(&self) -> Listing<ManifestFile> {
-        let broken = self.faults.iter().map(|f| Gap::new(f.path.clone(), GapCause::Unreadable, f.to_string()));
+        let broken = self.faults.iter().map(|f| {
+            let place = f.place.map(|p| format!(":{p}")).unwrap_or_default();
+            Gap::new(format!("{}{place}", f.path), GapCause::Unreadable, f.message.clone())
+        });
         let templates = self.templates.iter().map(|(folder, count)| {
             let many = if *count == 1 { "1 file is a Helm template" } else { "its files are Helm templates" };
             let chart = if self.charts.contains(folder) { folder.as_str() } else { "CHART" };

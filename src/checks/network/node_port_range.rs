@@ -229,7 +229,9 @@ impl<'a> Case<'a> {
 
     fn message(&self, kind: Kind, problems: &[Problem<'_>]) -> String {
         let one = problems.len() == 1;
-        let names: Vec<String> = problems.iter().map(|p| format!("{} ({})", p.who(), p.port)).collect();
+        let names: Vec<String> = problems.iter().map(|p| format!("{} ({})", p.subject().name(), p.port)).collect();
+        let what = problems.first().map(|p| p.subject().kind_label()).unwrap_or_default();
+        let what = if one || what != "Service" { what } else { format!("{what}s") };
         let missing = problems.iter().all(|p| {
             p.service.as_ref().is_some_and(|(ns, name)| matches!(self.snap.services.find(ns, name), Ok(None)))
         });
@@ -244,7 +246,10 @@ impl<'a> Case<'a> {
                 let range = format!("{}-{}", self.range.first, self.range.last);
                 let default = if self.range.known { "" } else { " (the default range)" };
                 let ask = if one { "asks for a nodePort" } else { "ask for nodePorts" };
-                format!("{} {ask} outside {range}{default}: the API server refuses {them}{so}", and(&names))
+                let sure = problems.iter().all(|p| p.severity == Severity::Error);
+                let when = if sure { "" } else { " if the chart's Service is of type NodePort or LoadBalancer" };
+                let names = and(&names);
+                format!("{what} {names} {ask} outside {range}{default}: the API server refuses {them}{when}{so}")
             }
             Kind::Taken => {
                 let each =
@@ -267,8 +272,13 @@ impl<'a> Case<'a> {
         let told: Vec<&Refusal> = problems.iter().flat_map(|p| &p.refusals).copied().collect();
         let mut more = Vec::new();
         if let Some(first) = told.first() {
-            let mut lines: Vec<&str> = told.iter().map(|r| r.text.as_str()).collect();
-            lines.dedup();
+            let mut lines: Vec<&str> = Vec::new();
+            for refusal in &told {
+                // Who tries again is refused again.
+                if !lines.contains(&refusal.text.as_str()) {
+                    lines.push(&refusal.text);
+                }
+            }
             let (template, value) = &first.reproduce;
             more.push(Evidence::new(first.source.clone(), lines.join("\n"), template).with("value", value));
         }
@@ -305,9 +315,11 @@ impl<'a> Case<'a> {
     }
 
     fn params(&self, finding: Finding, problems: &[Problem<'_>]) -> Finding {
+        let helm_release = problems.iter().find_map(Problem::release).cloned().unwrap_or_default();
         let edits: Vec<Edit<'_>> = problems.iter().map(Edit::of).collect();
         let places: Vec<String> = problems.iter().map(Problem::place).collect();
-        let new: Vec<i64> = problems.iter().map(|p| p.new).collect();
+        let new: Vec<String> = problems.iter().map(|p| p.new.to_string()).collect();
+        let are = if new.len() == 1 { "is" } else { "are" };
         let mut applies: Vec<Apply> = problems.iter().filter_map(|p| self.apply(p)).collect();
         applies.dedup();
         let services: BTreeSet<&(String, String)> = problems.iter().filter_map(|p| p.service.as_ref()).collect();
@@ -317,7 +329,7 @@ impl<'a> Case<'a> {
         finding
             .param("edits", edits)
             .param("places", and(&places))
-            .param("new", new.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            .param("new", format!("{} {are}", and(&new)))
             .param("applies", applies)
             .param("services", verify)
             .param("free_known", self.snap.services.is_whole())
@@ -325,6 +337,9 @@ impl<'a> Case<'a> {
             .param("values", values.into_iter().next().filter(|v| *v != "-").unwrap_or("<values.yaml>"))
             .param("release", "<release>")
             .param("chart", "<chart>")
+            .param("manifest", "<manifest.yaml>")
+            .param("helm_release_namespace", helm_release.0)
+            .param("helm_release", helm_release.1)
             .param(
                 "release_namespace",
                 problems
@@ -371,13 +386,19 @@ impl Problem<'_> {
         meta.map(|m| managed_by(&m)).filter(|m| m.starts_with("Helm")).unwrap_or_default()
     }
 
+    /// The HelmRelease that asks.
+    fn release(&self) -> Option<&(String, String)> {
+        self.refusals.iter().find_map(|r| r.release.as_ref())
+    }
+
     /// Which fix of the page: by where the number has to be changed.
     fn variant(&self) -> &'static str {
         match self.asked {
-            Some(asked) if asked.service.is_none() => "values",
+            Some(asked) if asked.service.is_none() && !asked.embedded => "values",
             Some(asked) if asked.file.path == "-" || !self.chart().is_empty() => "rendered",
             Some(_) => "manifest",
             None if self.refusals.iter().any(|r| r.file.is_some()) => "manifest",
+            None if self.release().is_some() => "flux",
             None => "rendered",
         }
     }

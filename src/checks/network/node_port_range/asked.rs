@@ -27,6 +27,8 @@ pub(super) struct Asked<'a> {
     pub(super) ports: Vec<i64>,
     /// The Service, or `None` in Helm values, which leave its name to the chart.
     pub(super) service: Option<&'a Manifest>,
+    /// The values are part of an object that installs the chart: the object is applied, not the chart.
+    pub(super) embedded: bool,
     /// The Service is known to be of a type that has node ports.
     pub(super) sure: bool,
 }
@@ -63,6 +65,7 @@ fn of_service<'a>(snap: &'a Snapshot, file: &'a ManifestFile, service: &'a Manif
             protocol: of_port("protocol").and_then(Node::as_str).unwrap_or("TCP"),
             ports: ["targetPort", "port"].iter().filter_map(|key| number(of_port(key)?)).collect(),
             service: Some(service),
+            embedded: false,
             sure: true,
         });
     };
@@ -155,6 +158,7 @@ impl<'a> Walk<'a, '_> {
             protocol: sibling("protocol").and_then(Node::as_str).unwrap_or("TCP"),
             ports: ["targetPort", "port", "servicePort"].iter().filter_map(|key| number(sibling(key)?)).collect(),
             service: None,
+            embedded: !self.prefix.is_empty(),
             sure: kind.is_some(),
         });
     }

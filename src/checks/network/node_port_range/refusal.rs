@@ -22,6 +22,8 @@ pub(super) struct Refusal {
     pub(super) range: Option<(i64, i64)>,
     /// Somebody else had it.
     pub(super) taken: bool,
+    /// The HelmRelease that the Helm controller of Flux could not install: namespace and name.
+    pub(super) release: Option<(String, String)>,
     /// The file that was applied.
     pub(super) file: Option<String>,
     /// Where it was read, and the template of the command that shows it again with its value.
@@ -53,7 +55,8 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Refusal> {
             let source = format!("event {} on {} {}/{}", event.reason, about.kind, about.namespace, about.name);
             let reproduce = ("kubectl get events -n {{ value }} --sort-by=.lastTimestamp", about.namespace.clone());
             let namespace = Some(about.namespace.clone()).filter(|n| !n.is_empty());
-            found.push(Refusal { namespace, source, reproduce, ..told });
+            let release = (about.kind == "HelmRelease").then(|| (about.namespace.clone(), about.name.clone()));
+            found.push(Refusal { namespace, release, source, reproduce, ..told });
         }
     }
     found
@@ -68,7 +71,7 @@ pub(super) fn read(text: &str) -> Vec<Refusal> {
         .collect();
     let refused = pattern(
         &REFUSED,
-        r#"(?i)nodeport: invalid value:? ['"]?(\d+)['"]?[:,] (?:details: )?provided port is (?:(already allocated)|not in the valid range(?:\. the range of valid ports is (\d+)-(\d+))?)"#,
+        r#"(?i)[\w.\[\]]*nodeport: invalid value:? ['"]?(\d+)['"]?[:,] (?:details: )?provided port is (?:(already allocated)|not in the valid range(?:\. the range of valid ports is (\d+)-(\d+))?)"#,
     );
     let mut found = Vec::new();
     for (at, (start, service)) in starts.iter().enumerate() {
@@ -82,6 +85,7 @@ pub(super) fn read(text: &str) -> Vec<Refusal> {
                 port,
                 range: number(3).zip(number(4)),
                 taken: told.get(2).is_some(),
+                release: None,
                 file: None,
                 source: String::new(),
                 reproduce: ("", String::new()),
