@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 /// Module, and the modules of this crate that it may name.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &["model"]),
-    ("snapshot", &["model", "snapshot"]),
+    ("snapshot", &["model", "snapshot", "lint"]),
     ("lint", &["lint"]),
     ("checks", &["model", "snapshot", "lint", "checks"]),
-    ("collect", &["model", "snapshot", "collect", "term"]),
+    ("collect", &["model", "snapshot", "lint", "collect", "term"]),
     ("bundle", &["model", "snapshot", "collect", "bundle"]),
     ("diagnose", &["model", "snapshot", "checks", "diagnose"]),
     ("render", &["model", "render", "term"]),

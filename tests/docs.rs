@@ -79,6 +79,7 @@ fn permissions_page() -> String {
                 }
             }
             Access::Aws(all) => actions.extend(all),
+            Access::Files => {}
         }
     }
     actions.sort_unstable();

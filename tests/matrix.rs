@@ -38,12 +38,7 @@ fn snapshot(fixture: &str) -> Snapshot {
 fn snapshot_at(path: &Path) -> Snapshot {
     let fixture = path.display();
     let bundle = Bundle::open(path).unwrap_or_else(|e| panic!("{fixture}: {e}"));
-    let plan = Plan {
-        facts: diagnose::facts(&checks::registry()),
-        namespace: None,
-        probe: None,
-        collected_at: bundle.collected_at(),
-    };
+    let plan = Plan::new(diagnose::facts(&checks::registry()), bundle.collected_at());
     let client = Client::new(Arc::new(bundle), Arc::new(Silent));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(collect::gather(&client, &plan)).unwrap_or_else(|gap| panic!("{fixture}: {gap}"))

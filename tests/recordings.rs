@@ -33,12 +33,7 @@ fn expected() -> BTreeMap<String, Expected> {
 
 fn diagnose(dir: &Path) -> Report {
     let bundle = Bundle::open(dir).expect("a bundle");
-    let plan = Plan {
-        facts: diagnose::facts(&checks::registry()),
-        namespace: None,
-        probe: None,
-        collected_at: bundle.collected_at(),
-    };
+    let plan = Plan::new(diagnose::facts(&checks::registry()), bundle.collected_at());
     let client = Client::new(Arc::new(bundle), Arc::new(Silent));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let snap = runtime.block_on(collect::gather(&client, &plan)).unwrap_or_else(|gap| panic!("{gap}"));

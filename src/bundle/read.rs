@@ -20,6 +20,8 @@ use crate::model::{Gap, GapCause};
 const FORMAT: u64 = 1;
 /// What an expression keeps in a file name: RFC 3986's unreserved characters.
 const FILE_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Where the manifests are.
+const MANIFESTS: &str = "manifests/";
 /// Files beyond this are refused: a bundle's lists are megabytes, not gigabytes.
 const MAX_FILE: u64 = 1 << 30;
 
@@ -160,6 +162,21 @@ fn walk(dir: &Path, prefix: String, depth: usize, names: &mut HashSet<String>) -
 }
 
 impl Files {
+    /// Names of the files whose name starts so, sorted.
+    fn below(&self, prefix: &str) -> Vec<String> {
+        let mut found: Vec<String> = match self {
+            Self::Folder { names, .. } => names.iter().filter(|n| n.starts_with(prefix)).cloned().collect(),
+            Self::Embedded(dir) => {
+                let mut all = Vec::new();
+                embedded(dir, &mut all);
+                let inside = all.iter().filter_map(|p| p.strip_prefix(dir.path()).ok()?.to_str());
+                inside.filter(|n| n.starts_with(prefix)).map(str::to_owned).collect()
+            }
+        };
+        found.sort();
+        found
+    }
+
     fn has(&self, name: &str) -> bool {
         match self {
             Self::Folder { names, .. } => names.contains(name),
@@ -204,6 +221,11 @@ impl Files {
         let document: Value = serde_json::from_slice(&bytes).map_err(|e| bad(&refused, &e))?;
         Err(error_from_document(request, &document))
     }
+}
+
+fn embedded(dir: &'static Dir<'static>, all: &mut Vec<&'static Path>) {
+    all.extend(dir.files().map(include_dir::File::path));
+    dir.dirs().for_each(|inner| embedded(inner, all));
 }
 
 fn unpack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -254,6 +276,14 @@ impl Source for Bundle {
     fn has_whole_list(&self, path: &str) -> bool {
         let name = format!("kubernetes{path}");
         self.files.has(&format!("{name}.json")) || self.files.has(&format!("{name}.json.gz"))
+    }
+
+    fn manifests(&self) -> Vec<(String, std::io::Result<Vec<u8>>)> {
+        let read = |name: String| {
+            let text = self.files.raw(&name).map(Option::unwrap_or_default);
+            (name.strip_prefix(MANIFESTS).unwrap_or(&name).to_owned(), text)
+        };
+        tokio::task::block_in_place(|| self.files.below(MANIFESTS).into_iter().map(read).collect())
     }
 
     fn deadline(&self) -> Duration {

@@ -30,6 +30,8 @@ pub enum Command {
     /// Diagnose the Prometheus, Alertmanager and Grafana stack
     #[command(visible_alias = "check")]
     Monitoring(Box<Monitoring>),
+    /// Judge manifests and Helm values before they are applied; needs no cluster
+    Preflight(Box<Preflight>),
     /// List the checks by suite, with severity and the facts they need
     List(List),
     /// Show what a check looks for, why it fires and how it is fixed
@@ -50,17 +52,59 @@ pub struct Monitoring {
     /// Namespace of the stack [default: found by looking for it, else monitoring]
     #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
     pub namespace: Option<String>,
+    /// Manifests or Helm values to judge, too: file, folder, or - for standard input (repeat)
+    #[arg(short, long, value_name = "FILE|DIR|-", help_heading = "What to look at")]
+    pub filename: Vec<String>,
+    /// Also try things from inside the stack's pods: DNS and HTTP(S) by exec of tools that the image has, and a
+    /// port-forward. Each probe is named and asked for; `--probe=yes` runs all of them without asking
+    #[arg(long, value_name = "yes", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "ask",
+        hide_possible_values = true, help_heading = "What to look at")]
+    pub probe: Option<ProbeMode>,
+    /// Which checks.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// What comes of it.
+    #[command(flatten)]
+    pub result: ResultArgs,
+}
+
+/// Options of `kdoctor preflight`.
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// Manifests or Helm values: file, folder (*.yaml, *.yml, *.json below it), or - for standard input (repeat)
+    #[arg(
+        short, long, value_name = "FILE|DIR|-", help_heading = "What to look at",
+        required_unless_present_any = ["from", "demo"]
+    )]
+    pub filename: Vec<String>,
+    /// Look for conflicts with the cluster, too; --from, --context and --kubeconfig do the same
+    #[arg(long, help_heading = "What to look at")]
+    pub against_cluster: bool,
+    /// Where to look.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Which checks.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// What comes of it.
+    #[command(flatten)]
+    pub result: ResultArgs,
+}
+
+/// Which checks run.
+#[derive(Debug, Args)]
+pub struct SelectArgs {
     /// Run only these checks or suites (repeat, or separate by commas)
     #[arg(long, value_name = "CHECK|SUITE", value_delimiter = ',', help_heading = "What to look at")]
     pub only: Vec<String>,
     /// Leave out these checks or suites
     #[arg(long, value_name = "CHECK|SUITE", value_delimiter = ',', help_heading = "What to look at")]
     pub skip: Vec<String>,
-    /// Also try things from inside the stack's pods: DNS and HTTP(S) by exec of tools that the image has, and a
-    /// port-forward. Each probe is named and asked for; `--probe=yes` runs all of them without asking
-    #[arg(long, value_name = "yes", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "ask",
-        hide_possible_values = true, help_heading = "What to look at")]
-    pub probe: Option<ProbeMode>,
+}
+
+/// The report and the exit code.
+#[derive(Debug, Args)]
+pub struct ResultArgs {
     /// Exit with 1 from this severity on
     #[arg(long, value_enum, default_value = "error", help_heading = "Result")]
     pub fail_on: FailOn,

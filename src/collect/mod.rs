@@ -9,6 +9,7 @@ pub mod client;
 pub mod eks_token;
 mod kubernetes;
 pub mod live;
+pub mod manifests;
 mod monitoring;
 pub mod probe;
 mod scope;
@@ -19,7 +20,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::model::{Fact, Gap, GapCause};
-use crate::snapshot::{Platform, Snapshot};
+use crate::snapshot::manifests::ManifestFile;
+use crate::snapshot::{Listing, Platform, Snapshot};
 use client::Client;
 use source::{FetchError, Request};
 
@@ -34,9 +36,18 @@ pub struct Plan {
     pub probe: Option<probe::Consent>,
     /// When; the snapshot's only clock.
     pub collected_at: Timestamp,
+    /// Manifests that the user gave; else those of the bundle.
+    pub manifests: Option<Listing<ManifestFile>>,
+    /// The stack is not there yet, so that an empty namespace is no mistake.
+    pub before_install: bool,
 }
 
 impl Plan {
+    /// These facts of the stack, wherever it is.
+    pub fn new(facts: BTreeSet<Fact>, collected_at: Timestamp) -> Self {
+        Self { facts, namespace: None, probe: None, collected_at, manifests: None, before_install: false }
+    }
+
     fn wants(&self, fact: Fact) -> bool {
         self.facts.contains(&fact)
     }
@@ -75,6 +86,10 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     let (aws_facts, ()) = futures::join!(aws::gather(client, plan, &target), cluster);
     aws_facts.store(&mut snap);
     aws::roles(client, plan, &mut snap).await;
+    if plan.wants(Fact::Manifests) {
+        let of_bundle = || manifests::recorded(client.source());
+        manifests::store(&mut snap, plan.manifests.clone().unwrap_or_else(of_bundle));
+    }
     match nothing_there(&snap, plan) {
         Some(gap) => Err(gap),
         None => Ok(snap),
@@ -95,7 +110,7 @@ fn nothing_there(snap: &Snapshot, plan: &Plan) -> Option<Gap> {
             }),*].into_iter().all(|none| none)
         };
     }
-    if snap.scope.discovered || !none_in!(services, pods, workloads, persistent_volume_claims) {
+    if plan.before_install || snap.scope.discovered || !none_in!(services, pods, workloads, persistent_volume_claims) {
         return None;
     }
     let (what, hint) = match &plan.namespace {

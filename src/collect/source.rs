@@ -296,6 +296,11 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// Names and texts of the manifests that were captured with the answers.
+    fn manifests(&self) -> Vec<(String, std::io::Result<Vec<u8>>)> {
+        Vec::new()
+    }
+
     /// Longest time that one call may take.
     fn deadline(&self) -> Duration;
 

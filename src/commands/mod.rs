@@ -3,6 +3,7 @@
 mod explain;
 mod list;
 mod monitoring;
+mod preflight;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let printer = Printer::detect(cli.no_color, false);
     let result = match cli.command {
         Command::Monitoring(args) => monitoring::run(&args, &printer),
+        Command::Preflight(args) => preflight::run(&args, &printer),
         Command::List(args) => list::run(&args, &printer),
         Command::Explain(args) => explain::run(&args, &printer),
         Command::Completions { shell } => completions(shell, &printer),

@@ -7,19 +7,20 @@ use anyhow::{Context, bail};
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 
-use super::INTERRUPTED;
+use super::{INTERRUPTED, UNABLE};
 use crate::bundle::Bundle;
 use crate::checks::{self, Check};
-use crate::cli::{Monitoring, Output, ProbeMode, SourceArgs};
+use crate::cli::{Monitoring, Output, ProbeMode, ResultArgs, SelectArgs, SourceArgs};
 use crate::collect::client::Client;
 use crate::collect::live::{ConnectOptions, Live};
+use crate::collect::manifests::{self, Read};
 use crate::collect::probe::Consent;
 use crate::collect::source::Source;
 use crate::collect::{self, Plan};
 use crate::diagnose;
 use crate::model::Report;
 use crate::render;
-use crate::term::{Asking, Printer, Progress, suggest};
+use crate::term::{Asking, Printer, Progress, sanitize_lines, suggest};
 
 /// Incidents that are part of the binary.
 static DEMOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/demo");
@@ -35,30 +36,60 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
         printer.stdout(&demo_list()?)?;
         return Ok(0);
     }
-    let checks = selected(args)?;
+    let checks = selected(&args.select)?;
+    let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
+    some_of(read.as_ref())?;
+    let mut plan = Plan::new(diagnose::facts(&checks), Timestamp::default());
+    plan.namespace.clone_from(&args.namespace);
+    plan.manifests = read.as_ref().map(Read::listing);
+    let Some(report) = interruptible(diagnose(&args.source, plan, args.probe, &checks, printer))? else {
+        printer.stderr("kdoctor: interrupted");
+        return Ok(INTERRUPTED);
+    };
+    finish(&report, &args.result, read.as_ref(), printer)
+}
+
+/// Waits for a report, or for the user to lose patience.
+pub(super) fn interruptible(work: impl Future<Output = anyhow::Result<Report>>) -> anyhow::Result<Option<Report>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
     let report = runtime.block_on(async {
         tokio::select! {
-            report = diagnose(args, &checks, printer) => report.map(Some),
+            report = work => report.map(Some),
             _ = tokio::signal::ctrl_c() => Ok(None),
         }
     });
     // Calls that are still open must not hold up the exit.
     runtime.shutdown_background();
-    let Some(report) = report? else {
-        printer.stderr("kdoctor: interrupted");
-        return Ok(INTERRUPTED);
-    };
+    report
+}
+
+/// Prints the report, and what of the files could not be read; gives the exit code.
+pub(super) fn finish(report: &Report, args: &ResultArgs, read: Option<&Read>, printer: &Printer) -> anyhow::Result<u8> {
     let text = match args.output {
-        Output::Table => render::table(&report, &render::TableOptions::new(printer, args.verbose)),
-        Output::Json => render::json(&report)?,
+        Output::Table => render::table(report, &render::TableOptions::new(printer, args.verbose)),
+        Output::Json => render::json(report)?,
     };
     printer.stdout(&text).context("the report could not be written")?;
-    Ok(diagnose::exit_code(&report, args.fail_on, args.strict))
+    let faults = read.map_or(&[][..], |r| &r.faults);
+    for fault in faults {
+        printer.stderr(&format!("kdoctor: {}", sanitize_lines(&fault.to_string())));
+    }
+    if faults.is_empty() { Ok(diagnose::exit_code(report, args.fail_on, args.strict)) } else { Ok(UNABLE) }
+}
+
+/// Of files that were given, at least one must be readable.
+pub(super) fn some_of(read: Option<&Read>) -> anyhow::Result<()> {
+    match read {
+        Some(read) if read.is_empty() => {
+            let faults: Vec<String> = read.faults.iter().map(ToString::to_string).collect();
+            bail!("{}", faults.join("\nkdoctor: "))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The checks that the flags choose.
-fn selected(args: &Monitoring) -> anyhow::Result<Vec<&'static dyn Check>> {
+pub(super) fn selected(args: &SelectArgs) -> anyhow::Result<Vec<&'static dyn Check>> {
     let known = checks::selectors();
     for word in args.only.iter().chain(&args.skip) {
         if !known.contains(&word.as_str()) {
@@ -77,15 +108,21 @@ fn selected(args: &Monitoring) -> anyhow::Result<Vec<&'static dyn Check>> {
     Ok(checks)
 }
 
-async fn diagnose(args: &Monitoring, checks: &[&'static dyn Check], printer: &Printer) -> anyhow::Result<Report> {
-    let facts = diagnose::facts(checks);
-    let (source, collected_at) = open(&args.source, facts.iter().any(|f| f.is_aws())).await?;
+/// Collects what the plan asks for, and diagnoses it.
+pub(super) async fn diagnose(
+    args: &SourceArgs,
+    plan: Plan,
+    probe: Option<ProbeMode>,
+    checks: &[&'static dyn Check],
+    printer: &Printer,
+) -> anyhow::Result<Report> {
+    let (source, collected_at) = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
+    let plan = Plan { collected_at, ..plan };
     let start = Instant::now();
-    let live = args.source.from.is_none() && args.source.demo.is_none();
+    let live = args.from.is_none() && args.demo.is_none();
     let progress = Arc::new(Progress::new(printer.progress && live));
     let client = Client::new(source, progress.clone());
-    let probe = consent(args.probe, live, printer, &progress)?;
-    let plan = Plan { facts, namespace: args.namespace.clone(), probe, collected_at };
+    let plan = Plan { probe: consent(probe, live, printer, &progress)?, ..plan };
     let gathered = collect::gather(&client, &plan).await;
     progress.finish();
     let snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;

@@ -23,6 +23,8 @@ pub enum Access {
     Kubernetes(&'static [KubernetesAccess]),
     /// IAM actions.
     Aws(&'static [&'static str]),
+    /// Files that the user gives.
+    Files,
 }
 
 const fn list(group: &'static str, resource: &'static str) -> KubernetesAccess {
@@ -42,7 +44,7 @@ const PROBES: &[KubernetesAccess] = &[
 const LOGS: &[KubernetesAccess] =
     &[list("", "pods"), KubernetesAccess { group: "", resource: "pods/log", verbs: &["get"] }];
 
-use Access::{Aws, Kubernetes};
+use Access::{Aws, Files, Kubernetes};
 
 macro_rules! facts {
     ($($name:ident $text:literal $access:expr;)*) => {
@@ -123,6 +125,7 @@ facts! {
     SecurityGroups "ec2 security groups" Aws(&["ec2:DescribeSecurityGroups"]);
     Instances "ec2 instances" Aws(&["ec2:DescribeInstances"]);
     VpcEndpoints "ec2 vpc endpoints" Aws(&["ec2:DescribeVpcEndpoints"]);
+    Manifests "manifests" Files;
 }
 
 impl Fact {

@@ -26,6 +26,8 @@ pub enum GapCause {
     NotCollected,
     /// Only a part was read.
     Truncated,
+    /// A file is not what it should be: broken, or a template that must be rendered first.
+    Unreadable,
 }
 
 impl GapCause {
@@ -41,6 +43,7 @@ impl GapCause {
             Self::NotConfigured => "not-configured",
             Self::NotCollected => "not-collected",
             Self::Truncated => "truncated",
+            Self::Unreadable => "unreadable",
         }
     }
 }

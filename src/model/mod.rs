@@ -20,6 +20,6 @@ pub use meta::{CheckId, CheckMeta, Suite};
 pub use observer::{Observer, Silent};
 pub use outcome::{Diagnosis, Outcome};
 pub use remediation::{Remediation, Risk, Step, StepKind};
-pub use report::{CheckRun, Linked, Report, RootGroup, Stats, Target};
+pub use report::{CheckRun, Linked, ManifestCount, Report, RootGroup, Stats, Target};
 pub use resource::{AwsResource, ResourceRef};
 pub use severity::Severity;

@@ -21,6 +21,17 @@ pub struct Target {
     pub kubernetes_version: Option<String>,
     /// Namespaces of the monitoring stack.
     pub namespaces: Vec<String>,
+    /// Manifests that were read, where some were given.
+    pub manifests: Option<ManifestCount>,
+}
+
+/// How much of manifests was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ManifestCount {
+    /// Files with objects or Helm values.
+    pub files: usize,
+    /// Kubernetes objects in them.
+    pub objects: usize,
 }
 
 /// How one check ended.

@@ -60,6 +60,12 @@ struct Target {
     kubernetes_version: Option<String>,
     /// Namespaces of the monitoring stack.
     namespaces: Vec<String>,
+    /// Files with manifests or Helm values that were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_files: Option<usize>,
+    /// Kubernetes objects in them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_objects: Option<usize>,
 }
 
 /// Counts.
@@ -206,7 +212,7 @@ struct GapRecord {
     /// The call.
     what: String,
     /// `forbidden`, `unauthorized`, `unreachable`, `timeout`, `bad-answer`, `throttled`, `not-configured`,
-    /// `not-collected` or `truncated`.
+    /// `not-collected`, `truncated` or `unreadable`.
     cause: String,
     /// The missing permission, for `forbidden`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,6 +251,8 @@ fn convert(report: &model::Report) -> Report {
             account: target.account,
             kubernetes_version: target.kubernetes_version,
             namespaces: target.namespaces,
+            manifest_files: target.manifests.map(|m| m.files),
+            manifest_objects: target.manifests.map(|m| m.objects),
         },
         collected_at: report.collected_at.to_string(),
         summary: summary(report),

@@ -134,11 +134,12 @@ impl Out<'_> {
         place.extend(target.region.clone());
         place.extend(target.account.as_ref().map(|a| format!("account {a}")));
         place.extend(target.kubernetes_version.as_ref().map(|v| format!("Kubernetes {v}")));
-        place.push(format!(
-            "{} {}",
-            if target.namespaces.len() == 1 { "namespace" } else { "namespaces" },
-            target.namespaces.join(", ")
-        ));
+        if !target.namespaces.is_empty() {
+            let word = if target.namespaces.len() == 1 { "namespace" } else { "namespaces" };
+            place.push(format!("{word} {}", target.namespaces.join(", ")));
+        }
+        let files = target.manifests.filter(|m| m.files > 0);
+        place.extend(files.map(|m| format!("{} with {}", plural(m.files, "file"), plural(m.objects, "object"))));
         place.push(report.collected_at.strftime("%Y-%m-%d %H:%M UTC").to_string());
         self.page.paragraph(2, "", &place.join(" · "), dim());
     }

@@ -7,6 +7,7 @@ pub mod aws;
 mod index;
 pub mod kubernetes;
 pub mod log_line;
+pub mod manifests;
 pub mod monitoring;
 pub mod probe;
 mod quantity;
@@ -119,6 +120,11 @@ impl<T> Listing<T> {
         Err(of_it.or(self.gaps.first()).cloned().unwrap_or_else(|| {
             Gap::new(format!("namespace {namespace}"), GapCause::NotCollected, "outside the namespaces of this run")
         }))
+    }
+
+    /// True where nothing is outside of what was read, so that "nobody has it" can be said.
+    pub fn is_whole(&self) -> bool {
+        self.coverage == Coverage::Cluster && self.gaps.is_empty()
     }
 
     /// Parts that could not be read.
@@ -267,6 +273,8 @@ snapshot! {
         probes: probe::Probe = Probes,
         /// Prometheus and Alertmanager resources of the operator.
         monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
+        /// Files with manifests and Helm values that the user gave; what of them could not be read is a gap.
+        manifests: manifests::ManifestFile = Manifests,
     }
     facts {
         /// Current logs of the Prometheus, Alertmanager and Grafana containers, their end.

@@ -9,6 +9,7 @@ pub(crate) mod host;
 mod nat_egress;
 mod network_policy_blocks;
 mod node_join;
+mod node_port_range;
 pub(crate) mod placement;
 pub(crate) mod policy;
 mod policy_fix;
@@ -25,4 +26,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &network_policy_blocks::NetworkPolicyBlocks,
     &port_forward::PortForward,
     &node_join::NodeJoin,
+    &node_port_range::NodePortRange,
 ];

@@ -1,12 +1,15 @@
-//! A claim, a StatefulSet or an operator resource names a StorageClass that does not exist.
+//! A claim, a StatefulSet, an operator resource or a manifest of one names a StorageClass that does not exist.
 
 use std::collections::BTreeMap;
 
 use super::claims::{self, claim_evidence, event_evidence};
 use super::ebs;
 use crate::checks::{Check, check};
+use crate::lint::yaml::Node;
+use crate::lint::{self, Place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
+use crate::snapshot::manifests::ManifestFile;
 use crate::snapshot::{Snapshot, group_of};
 
 check! {
@@ -15,7 +18,7 @@ check! {
         id: "storage-class-missing", suite: Storage, page: "storage/storage_class_missing.md", severity: Error,
         title: "a StorageClass that is asked for does not exist",
         requires: [StorageClasses, PersistentVolumeClaims],
-        uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster],
+        uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster, Manifests],
     }
 }
 
@@ -24,6 +27,15 @@ check! {
 struct Users<'a> {
     claims: Vec<&'a PersistentVolumeClaim>,
     owners: Vec<ResourceRef>,
+    manifests: Vec<Written<'a>>,
+}
+
+/// A manifest that names a class.
+struct Written<'a> {
+    file: &'a ManifestFile,
+    /// Where the class is named.
+    place: Place,
+    object: ResourceRef,
 }
 
 impl Check for StorageClassMissing {
@@ -60,7 +72,59 @@ fn missing<'a>(snap: &'a Snapshot, classes: &[StorageClass]) -> Result<BTreeMap<
             found.entry(name).or_default().owners.push(owner);
         }
     }
+    let made: Vec<&str> =
+        snap.manifest_objects("storage.k8s.io", "StorageClass").map(|(_, o)| o.name.as_str()).collect();
+    for (name, written) in manifests(snap) {
+        // What is applied together with its class is well.
+        if !exists(name) && !made.contains(&name) && !claims::has_available_volume(snap, name) {
+            found.entry(name).or_default().manifests.push(written);
+        }
+    }
     Ok(found)
+}
+
+/// Classes that manifests name, of objects that do not work yet.
+fn manifests(snap: &Snapshot) -> Vec<(&str, Written<'_>)> {
+    const CLAIM: &[&str] = &["spec", "storageClassName"];
+    let bound = |namespace: &str, name: &str| {
+        let all = snap.persistent_volume_claims.items().unwrap_or_default().iter();
+        let mut same =
+            all.filter(|c| c.metadata.name == name && (namespace.is_empty() || c.metadata.namespace == namespace));
+        same.any(|c| c.status.phase == "Bound")
+    };
+    let mut found = Vec::new();
+    for (group, kind) in [
+        ("", "PersistentVolumeClaim"),
+        ("apps", "StatefulSet"),
+        ("monitoring.coreos.com", "Prometheus"),
+        ("monitoring.coreos.com", "Alertmanager"),
+    ] {
+        for (file, object) in snap.manifest_objects(group, kind) {
+            let claims: Vec<&Node> = match kind {
+                "PersistentVolumeClaim" if bound(&object.namespace, &object.name) => Vec::new(),
+                "PersistentVolumeClaim" => vec![&object.node],
+                "StatefulSet" => object
+                    .node
+                    .at(&["spec", "volumeClaimTemplates"])
+                    .and_then(Node::items)
+                    .map(|i| i.iter().collect())
+                    .unwrap_or_default(),
+                _ => object.node.at(&["spec", "storage", "volumeClaimTemplate"]).into_iter().collect(),
+            };
+            for claim in claims {
+                let Some(node) = claim.at(CLAIM) else { continue };
+                // A claim that names its volume needs no class.
+                let Some(class) =
+                    node.as_str().filter(|c| !c.is_empty() && claim.at(&["spec", "volumeName"]).is_none())
+                else {
+                    continue;
+                };
+                let object = ResourceRef::kubernetes(group, kind, &object.namespace, &object.name);
+                found.push((class, Written { file, place: node.place, object }));
+            }
+        }
+    }
+    found
 }
 
 /// Classes that the stack's templates name, where no claim has been made from the template yet that works.
@@ -104,6 +168,12 @@ fn templates(snap: &Snapshot) -> Vec<(ResourceRef, &str)> {
 fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<'_>) -> Finding {
     let have: Vec<&str> = classes.iter().map(|c| c.metadata.name.as_str()).collect();
     let who = match (users.claims.as_slice(), users.owners.as_slice()) {
+        ([], []) => {
+            let asks = if users.manifests.len() == 1 { "asks" } else { "ask" };
+            let places: Vec<String> =
+                users.manifests.iter().map(|m| format!("{} ({}:{})", m.object, m.file.path, m.place.line)).collect();
+            format!("{} {asks} for it", places.join(", "))
+        }
         ([], [owner]) => format!("{owner} asks for it"),
         ([], owners) => format!("{} ask for it", owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
         ([one], _) => format!("PersistentVolumeClaim {}/{} asks for it", one.metadata.namespace, one.metadata.name),
@@ -146,6 +216,13 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
         if let Some(event) = said {
             finding = finding.evidence(event_evidence(event));
         }
+    }
+    for written in &users.manifests {
+        let source = format!("{}:{} {}", written.file.path, written.place, written.object);
+        let frame = lint::frame(&written.file.text, written.place);
+        let value = if frame.is_empty() { format!("storageClassName: {name}") } else { frame };
+        let evidence = Evidence::new(source, value, "grep -n storageClassName {{ file }}");
+        finding = finding.evidence(evidence.with("file", &written.file.path));
     }
     for owner in users.owners.iter() {
         finding = finding.evidence(

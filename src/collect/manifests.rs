@@ -1,0 +1,511 @@
+//! Reads manifests and Helm values: files, folders and standard input that the user gives, and those of a bundle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::Read as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
+use super::source::Source;
+use crate::lint::yaml::{self, Node, Value};
+use crate::lint::{Place, Problem};
+use crate::model::{Fact, Gap, GapCause, ManifestCount};
+use crate::snapshot::kubernetes::{ConfigMap, Workload};
+use crate::snapshot::manifests::{Manifest, ManifestFile, apply_errors};
+use crate::snapshot::{Listing, Snapshot};
+
+/// A larger file is no manifest.
+const MAX_FILE: u64 = 64 << 20;
+/// Folders below a folder at most.
+const MAX_DEPTH: usize = 32;
+/// Files with other names in a folder are left alone.
+const SUFFIXES: [&str; 3] = ["yaml", "yml", "json"];
+/// kubectl's output, kept beside what it applied.
+const LOG: &str = "apply.log";
+/// What stands for a secret.
+const BLANK: &str = "***";
+/// Facts that manifests give where no cluster is asked.
+pub const GIVEN: &[Fact] = &[Fact::Manifests, Fact::ConfigMaps, Fact::Workloads];
+
+/// Something that the user gave and that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file or folder.
+    pub path: String,
+    /// Where in it.
+    pub place: Option<Place>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = if self.path == "-" { "standard input" } else { &self.path };
+        match self.place {
+            Some(place) => write!(f, "{path}:{place}: {}", self.message),
+            None => write!(f, "{path}: {}", self.message),
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Read {
+    files: Vec<ManifestFile>,
+    /// What could not be read although it was asked for.
+    pub faults: Vec<Fault>,
+    /// Helm templates by the folder or chart that holds them.
+    templates: BTreeMap<String, usize>,
+    charts: BTreeSet<String>,
+}
+
+impl Read {
+    /// The files, with a gap for each that could not be read.
+    pub fn listing(&self) -> Listing<ManifestFile> {
+        let broken = self.faults.iter().map(|f| {
+            let place = f.place.map(|p| format!(":{p}")).unwrap_or_default();
+            Gap::new(format!("{}{place}", f.path), GapCause::Unreadable, f.message.clone())
+        });
+        let templates = self.templates.iter().map(|(folder, count)| {
+            let many = if *count == 1 { "1 file is a Helm template" } else { "its files are Helm templates" };
+            let chart = if self.charts.contains(folder) { folder.as_str() } else { "CHART" };
+            Gap::new(folder.clone(), GapCause::Unreadable, format!("{many}: what they become depends on the values"))
+                .hint(format!("render them first: helm template {chart} | kdoctor preflight -f -"))
+        });
+        broken.chain(templates).fold(Listing::cluster(self.files.clone()), |list, gap| list.with_gap(Some(gap)))
+    }
+
+    /// True where nothing at all was read.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.templates.is_empty()
+    }
+
+    fn fault(&mut self, path: &str, message: impl Into<String>) {
+        self.faults.push(Fault { path: path.to_owned(), place: None, message: message.into() });
+    }
+
+    fn one(&mut self, path: &str) {
+        if path == "-" {
+            let mut text = Vec::new();
+            match std::io::stdin().lock().take(MAX_FILE).read_to_end(&mut text) {
+                Ok(_) if text.iter().all(u8::is_ascii_whitespace) => {
+                    self.fault(path, "is empty; pipe manifests into it: helm template CHART | kdoctor preflight -f -");
+                }
+                read => self.bytes(path, read.map(|_| text)),
+            }
+            return;
+        }
+        if path.starts_with("http://") || path.starts_with("https://") {
+            let hint = "URLs are not fetched: curl -fsSL URL | kdoctor preflight -f -";
+            return self.fault(path, hint);
+        }
+        match std::fs::metadata(path) {
+            Err(error) => self.fault(path, format!("cannot be read: {error}")),
+            Ok(meta) if meta.is_dir() => {
+                let mut names = Vec::new();
+                self.walk(path.trim_end_matches('/'), 0, &mut names);
+                if names.is_empty() && self.charts.is_empty() {
+                    self.fault(path, "holds no *.yaml, *.yml or *.json file");
+                }
+                for name in names {
+                    self.bytes(&name, read_file(&name));
+                }
+            }
+            Ok(_) => self.bytes(path, read_file(path)),
+        }
+    }
+
+    /// Names of the files below a folder in order; hidden ones, links to folders and what Helm renders are left out.
+    fn walk(&mut self, dir: &str, depth: usize, names: &mut Vec<String>) {
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) => entries.filter_map(Result::ok),
+            Err(error) => return self.fault(dir, format!("cannot be listed: {error}")),
+        };
+        let mut found: Vec<(String, bool)> = entries
+            .filter_map(|e| Some((e.file_name().into_string().ok()?, e.file_type().ok()?.is_dir())))
+            .filter(|(name, _)| !name.starts_with('.'))
+            .collect();
+        found.sort();
+        let is_chart = found.iter().any(|(name, folder)| !folder && name == "Chart.yaml");
+        for (name, folder) in found {
+            let path = if dir.is_empty() { format!("/{name}") } else { format!("{dir}/{name}") };
+            match (folder, name.as_str()) {
+                (true, "templates") if is_chart => {
+                    self.charts.insert(dir.to_owned());
+                    self.templates.insert(dir.to_owned(), 2);
+                }
+                (true, "charts") if is_chart => {}
+                (true, _) if depth < MAX_DEPTH => self.walk(&path, depth + 1, names),
+                (true, _) => self.fault(&path, "is nested too deeply"),
+                (false, _) if is_wanted(&name) => names.push(path),
+                (false, _) => {}
+            }
+        }
+    }
+
+    fn bytes(&mut self, path: &str, read: std::io::Result<Vec<u8>>) {
+        if self.files.iter().any(|f| f.path == path) {
+            return;
+        }
+        let text = match read {
+            Ok(bytes) => String::from_utf8(bytes),
+            Err(error) => return self.fault(path, format!("cannot be read: {error}")),
+        };
+        match text {
+            Ok(text) => self.text(path, text.strip_prefix('\u{feff}').unwrap_or(&text)),
+            Err(_) => self.fault(path, "is not UTF-8 text; give manifests as YAML or JSON"),
+        }
+    }
+
+    fn text(&mut self, path: &str, text: &str) {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let mut file = ManifestFile {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            objects: Vec::new(),
+            values: Vec::new(),
+            errors: Vec::new(),
+        };
+        if name.ends_with(".log") {
+            file.errors = apply_errors(text);
+            self.files.push(file);
+            return;
+        }
+        let mut documents = match documents(name, text) {
+            Ok(documents) => documents,
+            Err((_, problem)) if is_template_text(text, problem.place) => return self.template(path),
+            Err((before, problem)) => {
+                let message = format!("{}; correct it, the rest of the file was not read", problem.message);
+                self.faults.push(Fault { path: path.to_owned(), place: Some(problem.place), message });
+                before
+            }
+        };
+        if documents.iter().any(is_template) {
+            return self.template(path);
+        }
+        file.text = blank_secrets(text, &mut documents);
+        let other = ["Chart.yaml", "Chart.lock", "kustomization.yaml", "kustomization.yml"].contains(&name);
+        for document in documents {
+            add(document, &mut file, !other);
+        }
+        self.files.push(file);
+    }
+
+    fn template(&mut self, path: &str) {
+        let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+        *self.templates.entry(folder.to_owned()).or_default() += 1;
+    }
+}
+
+/// Reads what the user names: files, folders with what is below them, `-` for standard input.
+pub fn read(paths: &[String]) -> Read {
+    let mut read = Read::default();
+    for path in paths {
+        read.one(path);
+    }
+    read
+}
+
+/// The manifests that a bundle holds; none is an answer, too.
+pub(super) fn recorded(source: &dyn Source) -> Listing<ManifestFile> {
+    let mut read = Read::default();
+    for (name, text) in source.manifests() {
+        if is_wanted(name.rsplit('/').next().unwrap_or(&name)) {
+            read.bytes(&name, text);
+        }
+    }
+    read.listing()
+}
+
+/// Puts the files into a snapshot.
+pub(super) fn store(snap: &mut Snapshot, files: Listing<ManifestFile>) {
+    let read = files.items().unwrap_or_default();
+    let some = read.iter().filter(|f| !f.objects.is_empty() || !f.values.is_empty());
+    let count = ManifestCount { files: some.count(), objects: read.iter().map(|f| f.objects.len()).sum() };
+    snap.target.manifests = (count.files > 0).then_some(count);
+    snap.manifests = files;
+}
+
+/// What is known of manifests alone, without a cluster: theirs are the ConfigMaps and workloads that there will be.
+pub fn alone(files: Listing<ManifestFile>, collected_at: Timestamp) -> Snapshot {
+    let mut snap = Snapshot::empty(collected_at);
+    for fact in Fact::ALL {
+        let gap = Gap::new(fact.as_str(), GapCause::NotCollected, "only the manifests were read")
+            .hint("add --against-cluster, or --from with a bundle");
+        snap.forget(*fact, &gap);
+    }
+    store(&mut snap, files);
+    let maps: Vec<ConfigMap> = snap.manifest_config_maps().into_iter().map(|(.., map)| map).collect();
+    let workloads = ["Deployment", "StatefulSet", "DaemonSet"].into_iter().flat_map(|kind| {
+        let typed = |object: &Manifest| Some(Workload { kind: kind.to_owned(), ..object.as_object()? });
+        snap.manifest_objects("apps", kind).filter_map(|(_, o)| typed(o)).collect::<Vec<_>>()
+    });
+    let workloads: Vec<Workload> = workloads.collect();
+    // No namespace is covered: what is not in the files may be in the cluster.
+    snap.config_maps = Listing::namespaces(maps, BTreeSet::new(), Vec::new());
+    snap.workloads = Listing::namespaces(workloads, BTreeSet::new(), Vec::new());
+    snap
+}
+
+fn is_wanted(name: &str) -> bool {
+    name == LOG || name.rsplit_once('.').is_some_and(|(_, suffix)| SUFFIXES.contains(&suffix))
+}
+
+fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
+    if std::fs::metadata(path)?.len() > MAX_FILE {
+        return Err(std::io::Error::other("larger than 64 MiB"));
+    }
+    std::fs::read(Path::new(path))
+}
+
+/// The documents of a file.
+fn documents(name: &str, text: &str) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
+    if !name.ends_with(".json") && !text.trim_start().starts_with('{') {
+        return yaml::documents(text);
+    }
+    // JSON may be indented with tabs, which YAML does not take; in a string they are escaped.
+    let read = yaml::documents(&text.replace('\t', " "));
+    let strict: Result<Vec<Json>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+    match (read, strict) {
+        (Ok(read), _) => Ok(read),
+        (Err(_), Ok(values)) => Ok(values.iter().map(without_places).collect()),
+        (Err((before, problem)), Err(error)) if name.ends_with(".json") => {
+            let place = Place { line: error.line().max(1), column: error.column().max(1) };
+            Err((before, Problem { place, message: format!("not valid JSON: {error}"), ..problem }))
+        }
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
+/// JSON that the YAML reader does not take: what it says is known, where is not.
+fn without_places(value: &Json) -> Node {
+    let scalar = |text: String, plain: bool| Value::Scalar { text, plain };
+    let value = match value {
+        Json::String(text) => scalar(text.clone(), false),
+        Json::Array(items) => Value::Sequence(items.iter().map(without_places).collect()),
+        Json::Object(entries) => {
+            let key = |k: &String| Node { place: Place { line: 1, column: 1 }, value: scalar(k.clone(), false) };
+            Value::Mapping(entries.iter().map(|(k, v)| (key(k), without_places(v))).collect())
+        }
+        other => scalar(other.to_string(), true),
+    };
+    Node { place: Place { line: 1, column: 1 }, value }
+}
+
+/// Sorts a document into a file; lists are unfolded.
+fn add(document: Node, file: &mut ManifestFile, may_be_values: bool) {
+    let is_list = document.get("kind").and_then(Node::as_str).is_some_and(|k| k.ends_with("List"));
+    if is_list && let Some(items) = document.get("items").and_then(Node::items) {
+        items.iter().for_each(|item| add(item.clone(), file, false));
+    } else if let Some(object) = Manifest::of(document.clone()) {
+        file.objects.push(object);
+    } else if document.entries().is_some() && may_be_values {
+        file.values.push(document);
+    }
+}
+
+/// Text that is no YAML because Helm has still to render it. Other languages use the braces in strings, too.
+fn is_template_text(text: &str, fault: Place) -> bool {
+    let words = [".Values", ".Release.", ".Chart.", ".Capabilities", "include \"", "toYaml", "tpl "];
+    let in_braces = |line: &str| line.split("{{").skip(1).any(|rest| words.iter().any(|w| rest.contains(w)));
+    text.lines().any(in_braces) || text.lines().nth(fault.line - 1).is_some_and(|l| l.contains("{{"))
+}
+
+/// A document that is YAML only by chance: `{{ x }}` reads as a mapping whose key is a mapping.
+fn is_template(node: &Node) -> bool {
+    match &node.value {
+        Value::Scalar { text, .. } => {
+            let text = text.trim_start();
+            text.starts_with("{{") && [".Values", ".Release.", ".Chart."].iter().any(|w| text.contains(w))
+        }
+        Value::Sequence(items) => items.iter().any(is_template),
+        Value::Mapping(entries) => {
+            entries.iter().any(|(k, v)| k.entries().is_some() || is_template(k) || is_template(v))
+        }
+    }
+}
+
+/// What may be secret in a part of a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hide {
+    /// Values of environment variables with telling names.
+    Object,
+    /// Values of keys with telling names.
+    Values,
+    /// Everything.
+    All,
+}
+
+/// Replaces secrets in the documents, and gives the text without them.
+fn blank_secrets(text: &str, documents: &mut [Node]) -> String {
+    let mut hidden = Vec::new();
+    let mut places = Vec::new();
+    for document in documents.iter_mut() {
+        let hide = hide_in(document);
+        blank(document, hide, &mut hidden);
+        collect(document, &mut places);
+    }
+    if hidden.is_empty() {
+        return text.to_owned();
+    }
+    if places.iter().all(|p| p.line == 1) {
+        // One line, or places that are not known: nothing of it is worth an excerpt.
+        return String::new();
+    }
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let count = lines.len();
+    places.sort_unstable();
+    for from in hidden {
+        let next = places.iter().find(|p| **p > from).map_or(count + 1, |p| p.line);
+        for number in from.line..next.max(from.line + 1).min(count + 1) {
+            let line = &mut lines[number - 1];
+            if number == from.line {
+                let kept: String = line.chars().take(from.column - 1).collect();
+                *line = format!("{kept}{BLANK}");
+            } else if !line.starts_with("---") && !line.trim().is_empty() {
+                let indent: String = line.chars().take_while(|c| *c == ' ').collect();
+                *line = format!("{indent}{BLANK}");
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+fn hide_in(document: &Node) -> Hide {
+    let kind = document.get("kind").and_then(Node::as_str).unwrap_or_default();
+    match (document.get("apiVersion"), kind) {
+        (Some(_), "HelmRelease" | "HelmChart" | "Application" | "ApplicationSet" | "Grafana") => Hide::Values,
+        (Some(_), kind) if !kind.is_empty() => Hide::Object,
+        _ => Hide::Values,
+    }
+}
+
+fn blank(node: &mut Node, hide: Hide, hidden: &mut Vec<Place>) {
+    let is_secret = node.get("kind").and_then(Node::as_str) == Some("Secret") && node.get("apiVersion").is_some();
+    let variable = node.get("name").and_then(Node::as_str).is_some_and(tells);
+    match &mut node.value {
+        Value::Scalar { text, plain } if hide == Hide::All && !text.is_empty() => {
+            (*text, *plain) = (BLANK.to_owned(), false);
+            hidden.push(node.place);
+        }
+        Value::Scalar { .. } => {}
+        Value::Sequence(items) => items.iter_mut().for_each(|item| blank(item, hide, hidden)),
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                let key = key.as_str().unwrap_or_default();
+                let whole = hide == Hide::All
+                    || key == "kubectl.kubernetes.io/last-applied-configuration"
+                    || (is_secret && matches!(key, "data" | "stringData"))
+                    || (value.as_str().is_some()
+                        && ((variable && key == "value") || (hide == Hide::Values && tells(key))));
+                blank(value, if whole { Hide::All } else { hide }, hidden);
+            }
+        }
+    }
+}
+
+fn collect(node: &Node, places: &mut Vec<Place>) {
+    places.push(node.place);
+    match &node.value {
+        Value::Scalar { .. } => {}
+        Value::Sequence(items) => items.iter().for_each(|item| collect(item, places)),
+        Value::Mapping(entries) => entries.iter().for_each(|(k, v)| {
+            collect(k, places);
+            collect(v, places);
+        }),
+    }
+}
+
+/// True for a name that a secret goes by; names of Secrets and files are none.
+fn tells(name: &str) -> bool {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let words = [
+        "password",
+        "passwd",
+        "passphrase",
+        "token",
+        "secret",
+        "credential",
+        "apikey",
+        "accesskey",
+        "privatekey",
+        "servicekey",
+        "routingkey",
+        "webhook",
+        "apiurl",
+    ];
+    let references = ["name", "ref", "path", "file", "existingsecret", "secrets", "enabled", "namespace"];
+    words.iter().any(|w| name.contains(w)) && !references.iter().any(|r| name.ends_with(r))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, text: &str) -> Read {
+        let mut read = Read::default();
+        read.text(name, text);
+        read
+    }
+
+    #[test]
+    fn streams_lists_and_values_are_told_apart() {
+        let text = "# head\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata: {name: a}\n- {apiVersion: v1, kind: Service, metadata: {name: b}}\n---\ngrafana:\n  service: {type: NodePort}\n";
+        let read = file("x.yaml", text);
+        let names: Vec<&str> = read.files[0].objects.iter().map(|o| o.name.as_str()).collect();
+        assert_eq!((names, read.files[0].values.len(), read.faults.len()), (vec!["a", "b"], 1, 0));
+        assert_eq!(read.files[0].objects[0].place(), Place { line: 6, column: 3 });
+    }
+
+    #[test]
+    fn a_broken_document_has_a_place_and_the_others_are_kept() {
+        let read = file("k8s/x.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n---\nspec:\n  - a: [1\n");
+        assert_eq!(read.files[0].objects.len(), 1);
+        let said = read.faults[0].to_string();
+        assert!(said.starts_with("k8s/x.yaml:") && said.contains("not valid YAML"), "{said}");
+        assert_eq!(read.listing().gaps().len(), 1);
+    }
+
+    #[test]
+    fn helm_templates_are_not_broken_manifests() {
+        for text in [
+            "{{- if .Values.x }}\napiVersion: v1\nkind: Service\n{{- end }}\n",
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}\n",
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: \"{{ .Values.name }}\"\n",
+        ] {
+            let read = file("chart/templates/x.yaml", text);
+            assert!(read.files.is_empty() && read.faults.is_empty(), "{text}: {read:?}");
+            assert!(read.listing().gaps()[0].hint.contains("helm template"), "{text}");
+        }
+        // Alert templates use the same braces.
+        let rules = "apiVersion: v1\nkind: ConfigMap\ndata:\n  r.yml: |\n    summary: \"{{ $labels.instance }}\"\n    {{ range .Alerts }}{{ end }}\n";
+        assert_eq!(file("x.yaml", rules).files[0].objects.len(), 1);
+        let broken = file("x.yaml", &format!("{rules}metadata: [\n"));
+        assert_eq!(broken.faults.len(), 1);
+    }
+
+    #[test]
+    fn json_is_read_with_tabs_and_named_when_it_is_broken() {
+        let read = file(
+            "x.json",
+            "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"Service\",\n\t\"metadata\": {\"name\": \"a\"}\n}\n",
+        );
+        assert_eq!(read.files[0].objects[0].name, "a");
+        let broken = file("x.json", "{\n \"a\": 1\n \"b\": 2}\n");
+        assert_eq!(broken.faults[0].place.map(|p| p.line), Some(3), "{:?}", broken.faults);
+    }
+
+    #[test]
+    fn secrets_are_not_kept() {
+        let text = "apiVersion: v1\nkind: Secret\nstringData:\n  a: hunter2\n  b: |\n    hunter2\n    hunter2\n---\nadminPassword: hunter2\ngrafana:\n  env: {name: X_TOKEN, value: hunter2}\n  existingSecret: kept\n  slack_api_url: >-\n    hunter2\n  nodePort: 33000\n";
+        let read = file("values.yaml", text);
+        assert!(!format!("{read:?}").contains("hunter2"), "{read:#?}");
+        let kept = &read.files[0].text;
+        assert!(kept.contains("existingSecret: kept") && kept.contains("nodePort: 33000"), "{kept}");
+        assert_eq!(kept.lines().count(), text.lines().count());
+        let line = r#"{"apiVersion": "v1", "kind": "Secret", "data": {"a": "hunter2"}}"#;
+        assert!(!format!("{:?}", file("s.json", line)).contains("hunter2"));
+    }
+}

@@ -1,0 +1,225 @@
+//! Manifests and Helm values: what the user is about to apply, or has applied. Secrets in them are blanked out when they
+//! are read.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
+
+use super::Snapshot;
+use super::kubernetes::ConfigMap;
+use crate::lint::Place;
+use crate::lint::yaml::{Node, Value};
+
+/// One file.
+#[derive(Debug, Clone)]
+pub struct ManifestFile {
+    /// As the user gave it, `-` for standard input; in a bundle relative to `manifests/`.
+    pub path: String,
+    /// Its text, secrets blanked out, for excerpts; places count in it.
+    pub text: String,
+    /// Kubernetes objects, lists unfolded.
+    pub objects: Vec<Manifest>,
+    /// Mappings that are no Kubernetes objects: Helm values, mostly.
+    pub values: Vec<Node>,
+    /// What `kubectl apply` complained of, if this is a record of its output.
+    pub errors: Vec<ApplyError>,
+}
+
+/// A Kubernetes object of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// `apiVersion`.
+    pub api_version: String,
+    /// `kind`.
+    pub kind: String,
+    /// `metadata.namespace`; empty where the manifest leaves it to whoever applies it.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// All of it, with places.
+    pub node: Node,
+}
+
+/// An error in a record of `kubectl apply` or `helm install`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplyError {
+    /// Line of the record, from 1.
+    pub line: usize,
+    /// The file that was applied, where the record says it.
+    pub file: Option<String>,
+    /// What the API server said, in one line.
+    pub message: String,
+}
+
+impl Manifest {
+    /// The object that a node holds; `None` where it says neither `apiVersion` nor `kind`.
+    pub fn of(node: Node) -> Option<Self> {
+        let text = |path: &[&str]| node.at(path).and_then(Node::as_str).unwrap_or_default().to_owned();
+        let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
+        if api_version.is_empty() || kind.is_empty() {
+            return None;
+        }
+        let (namespace, name) = (text(&["metadata", "namespace"]), text(&["metadata", "name"]));
+        Some(Self { api_version, kind, namespace, name, node })
+    }
+
+    /// Where it begins.
+    pub fn place(&self) -> Place {
+        self.node.place
+    }
+
+    /// API group; empty for core.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// As the object that the API server would make of it; `None` where it has other types in its fields.
+    pub fn as_object<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_value(json(&self.node)).ok()
+    }
+}
+
+impl Snapshot {
+    /// The objects of one kind in the files that were given. Empty where none were; see [`Snapshot::manifests`].
+    pub fn manifest_objects<'a>(
+        &'a self,
+        group: &'a str,
+        kind: &'a str,
+    ) -> impl Iterator<Item = (&'a ManifestFile, &'a Manifest)> {
+        let files = self.manifests.items().unwrap_or_default().iter();
+        let all = files.flat_map(|file| file.objects.iter().map(move |object| (file, object)));
+        all.filter(move |(_, object)| object.kind == kind && object.group() == group)
+    }
+
+    /// The file that holds an object; a manifest without a namespace may go to any.
+    pub fn manifest_of<'a>(
+        &'a self,
+        group: &'a str,
+        kind: &'a str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<(&'a ManifestFile, &'a Manifest)> {
+        let mut all = self.manifest_objects(group, kind);
+        all.find(|(_, o)| o.name == name && (o.namespace.is_empty() || o.namespace == namespace))
+    }
+
+    /// The ConfigMaps in the files that were given, with the file and the manifest of each.
+    pub fn manifest_config_maps(&self) -> Vec<(&ManifestFile, &Manifest, ConfigMap)> {
+        let all = self.manifest_objects("", "ConfigMap");
+        all.filter_map(|(file, object)| Some((file, object, object.as_object()?))).collect()
+    }
+}
+
+/// A node as JSON, plain scalars typed as the API server's YAML reader does.
+fn json(node: &Node) -> Json {
+    match &node.value {
+        Value::Scalar { .. } if node.is_null() => Json::Null,
+        Value::Scalar { text, plain: true } => typed(text),
+        Value::Scalar { text, plain: false } => Json::String(text.clone()),
+        Value::Sequence(items) => Json::Array(items.iter().map(json).collect()),
+        Value::Mapping(entries) => {
+            let key = |k: &Node| k.as_str().unwrap_or_default().to_owned();
+            Json::Object(entries.iter().map(|(k, v)| (key(k), json(v))).collect::<Map<_, _>>())
+        }
+    }
+}
+
+fn typed(text: &str) -> Json {
+    match text {
+        "true" | "True" | "TRUE" => return Json::Bool(true),
+        "false" | "False" | "FALSE" => return Json::Bool(false),
+        _ => {}
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        return number.into();
+    }
+    let numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+    let number = text.parse::<f64>().ok().filter(|n| numeric && n.is_finite()).and_then(serde_json::Number::from_f64);
+    number.map_or_else(|| Json::String(text.to_owned()), Json::Number)
+}
+
+/// Errors in a record of the output of kubectl or Helm.
+pub fn apply_errors(text: &str) -> Vec<ApplyError> {
+    let mut found: Vec<ApplyError> = Vec::new();
+    let mut applied: Option<String> = None;
+    let mut open = false;
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim_end();
+        // Several faults of one object follow as a list.
+        let more = line.trim_start().strip_prefix("* ").filter(|_| open);
+        if let (Some(more), Some(last)) = (more, found.last_mut()) {
+            last.message.push(' ');
+            last.message.push_str(more);
+            continue;
+        }
+        if let Some(file) = file_of_command(line) {
+            applied = Some(file);
+        }
+        open = is_error(line);
+        if open {
+            let named = named_file().captures(line).map(|c| c[1].to_owned());
+            let file = named.or_else(|| applied.clone()).filter(|f| f != "-");
+            found.push(ApplyError { line: at + 1, file, message: line.trim_start().to_owned() });
+        }
+    }
+    found
+}
+
+fn is_error(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("Error")
+        || line.starts_with("error:")
+        || line.contains(" is invalid:")
+        || line.starts_with("unable to recognize")
+        || line.contains(" FAILED: ")
+}
+
+/// The file of `kubectl apply -f FILE`, as a shell's trace or prompt shows it.
+fn file_of_command(line: &str) -> Option<String> {
+    static COMMAND: OnceLock<Regex> = OnceLock::new();
+    let command = regex(&COMMAND, r"kubectl\b.*\b(?:apply|create|replace)\b.*?(?:-f|--filename)[ =](\S+)");
+    command.captures(line).map(|c| c[1].trim_matches(['"', '\'']).to_owned())
+}
+
+/// The file that an error names: `error when creating "FILE":`.
+fn named_file() -> &'static Regex {
+    static NAMED: OnceLock<Regex> = OnceLock::new();
+    regex(&NAMED, r#"error when [a-z ]+"([^"]+)":"#)
+}
+
+fn regex(cell: &'static OnceLock<Regex>, pattern: &str) -> &'static Regex {
+    cell.get_or_init(|| Regex::new(pattern).expect("a valid pattern"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lint::yaml;
+
+    fn manifest(text: &str) -> Option<Manifest> {
+        Manifest::of(yaml::document(text).expect("is YAML").expect("is there"))
+    }
+
+    #[test]
+    fn a_manifest_becomes_the_object_it_means() {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\ndata:\n  x.yml: |\n    a: 1\n  y: \"2\"\n";
+        let found = manifest(text).expect("is one");
+        assert_eq!((found.group(), found.kind.as_str(), found.name.as_str()), ("", "ConfigMap", "a"));
+        let map: ConfigMap = found.as_object().expect("has the types");
+        assert_eq!((map.data["x.yml"].as_str(), map.data["y"].as_str()), ("a: 1\n", "2"));
+        assert!(manifest("service: {type: NodePort}\n").is_none());
+        assert!(manifest("apiVersion: 1\ndatasources: []\n").is_none());
+    }
+
+    #[test]
+    fn errors_of_kubectl_know_their_file() {
+        let text = "$ kubectl apply -f k8s/a.yaml\ndeployment.apps/a created\nThe Service \"a\" is invalid: \n* spec.x: bad\n* spec.y: worse\nError from server (Invalid): error when creating \"k8s/b.yaml\": Service \"b\" is invalid: spec.z\n";
+        let errors = apply_errors(text);
+        let short: Vec<_> = errors.iter().map(|e| (e.line, e.file.as_deref())).collect();
+        assert_eq!(short, [(3, Some("k8s/a.yaml")), (6, Some("k8s/b.yaml"))]);
+        assert_eq!(errors[0].message, "The Service \"a\" is invalid: spec.x: bad spec.y: worse");
+        assert!(apply_errors("service/a unchanged\nconfigmap/errors created\n").is_empty());
+    }
+}

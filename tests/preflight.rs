@@ -1,0 +1,171 @@
+//! `kdoctor preflight` as a person meets it: files, folders, standard input, and what is wrong with them.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+use support::kdoctor;
+
+fn service(name: &str, port: u32) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n  namespace: obs\nspec:\n  type: NodePort\n  ports:\n  - port: 3000\n    nodePort: {port}\n"
+    )
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn of(files: &[(&str, &str)]) -> Self {
+        let folder = Self(tempfile::tempdir().expect("a temporary folder"));
+        for (name, text) in files {
+            let path = folder.path(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("makable");
+            std::fs::write(path, text).expect("writable");
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs in the folder, so that paths are as short as people write them.
+    fn run(&self, args: &[&str]) -> Output {
+        kdoctor().current_dir(self.0.path()).arg("preflight").args(args).output().expect("kdoctor runs")
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn ends(output: &Output, code: i32) -> (String, String) {
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
+    (out, err)
+}
+
+fn fixture(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).display().to_string()
+}
+
+#[test]
+fn good_files_pass_and_the_header_says_what_was_read() {
+    let folder = Folder::of(&[("a.yaml", &service("a", 30090)), ("sub/b.yml", &service("b", 30091))]);
+    let (out, err) = ends(&folder.run(&["-f", ".", "--strict"]), 0);
+    assert!(out.starts_with("✓ no problem found\n  2 files with 2 objects"), "{out}");
+    assert!(!out.contains("could not be seen") && err.is_empty(), "{out}{err}");
+}
+
+#[test]
+fn the_recorded_incident_is_judged_by_its_files_alone() {
+    let manifests = fixture("incidents/nodeport-range/manifests");
+    let output = kdoctor().args(["preflight", "-o", "json", "-f", &manifests]).output().expect("kdoctor runs");
+    let (out, _) = ends(&output, 1);
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    let schema: Value = serde_json::from_str(include_str!("../docs/report.schema.json")).expect("the schema is JSON");
+    assert!(jsonschema::validator_for(&schema).expect("a valid schema").is_valid(&report));
+    assert_eq!(report["target"]["manifest_files"], 5);
+    assert_eq!(report["findings"].as_array().map(Vec::len), Some(1));
+    for expected in
+        ["30090", "30093", "30030", "kubectl apply -f ", "prometheus.yaml", "provided port is not in the valid range"]
+    {
+        assert!(out.contains(expected), "{expected} is not in {out}");
+    }
+}
+
+#[test]
+fn a_stream_on_standard_input_is_judged_as_rendered() {
+    let stream = format!("---\n# Source: x/templates/a.yaml\n{}---\n{}", service("a", 30090), service("b", 33000));
+    let output = kdoctor().args(["preflight", "-f", "-"]).write_stdin(stream).output().expect("kdoctor runs");
+    let (out, _) = ends(&output, 1);
+    assert!(
+        out.contains("Service obs/b (33000)") && out.contains("30030") && out.contains("kubectl apply -f"),
+        "{out}"
+    );
+    let labelled =
+        service("c", 33000).replace("  namespace: obs", "  namespace: obs\n  labels: {helm.sh/chart: grafana-9.2.1}");
+    let output = kdoctor().args(["preflight", "-f", "-"]).write_stdin(labelled).output().expect("kdoctor runs");
+    assert!(ends(&output, 1).0.contains("Helm chart grafana-9.2.1"));
+    let empty = kdoctor().args(["preflight", "-f", "-"]).write_stdin("\n").output().expect("kdoctor runs");
+    assert!(ends(&empty, 2).1.contains("standard input: is empty"));
+}
+
+#[test]
+fn a_broken_file_is_named_and_the_others_are_judged() {
+    let folder = Folder::of(&[
+        ("a.yaml", &service("a", 33000)),
+        ("b.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: b\nspec:\n  type: NodePort\n"),
+        ("c.json", "{\"apiVersion\": \"v1\",\n \"kind\" \"Service\"}\n"),
+    ]);
+    let (out, err) = ends(&folder.run(&["-f", "."]), 2);
+    assert!(out.contains("Service obs/a (33000)"), "{out}");
+    assert!(err.contains("./b.yaml:") && err.contains("not valid YAML"), "{err}");
+    assert!(err.contains("./c.json:2:") && err.contains("not valid JSON"), "{err}");
+}
+
+#[test]
+fn what_cannot_be_read_says_what_to_do() {
+    let folder = Folder::of(&[("notes.txt", "x"), ("empty/notes.txt", "x"), ("good.yaml", &service("a", 30090))]);
+    let (out, err) = ends(&folder.run(&["-f", "missing.yaml"]), 2);
+    assert!(err.contains("missing.yaml: cannot be read") && out.is_empty(), "{out}{err}");
+    assert!(ends(&folder.run(&["-f", "empty"]), 2).1.contains("empty: holds no *.yaml"));
+    assert!(ends(&folder.run(&["-f", "https://example.test/x.yaml"]), 2).1.contains("curl"));
+    // One of two: the other is judged, and nothing is lost.
+    let (out, err) = ends(&folder.run(&["-f", "missing.yaml", "-f", "good.yaml"]), 2);
+    assert!(out.contains("1 file with 1 object") && err.contains("missing.yaml"), "{out}{err}");
+    ends(&folder.run(&[]), 2);
+    let (_, err) = ends(&folder.run(&["-f", "good.yaml", "--only", "pvc-pending"]), 2);
+    assert!(err.contains("can judge manifests"), "{err}");
+}
+
+#[test]
+fn a_folder_with_many_things_in_it_is_taken_apart() {
+    let folder = Folder::of(&[
+        (
+            "k8s/list.yaml",
+            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata: {name: inlist, namespace: obs}\n  spec: {type: NodePort, ports: [{port: 9090, nodePort: 39090}]}\n",
+        ),
+        ("k8s/.hidden.yaml", "broken: ["),
+        ("k8s/kustomization.yaml", "resources: [list.yaml]\n"),
+        ("k8s/rules.yaml", "groups:\n- name: x\n  rules: [{alert: A, annotations: {summary: '{{ $labels.job }}'}}]\n"),
+        ("README.md", "no: ["),
+        ("chart/Chart.yaml", "apiVersion: v2\nname: x\nversion: 1.0.0\n"),
+        ("chart/templates/service.yaml", "{{- if .Values.x }}\nkind: Service\n{{- end }}\n"),
+        (
+            "chart/values.yaml",
+            "adminPassword: hunter2\ngrafana:\n  service:\n    type: NodePort\n    nodePort: 33000\n",
+        ),
+    ]);
+    let (out, err) = ends(&folder.run(&["-f", ".", "--verbose"]), 1);
+    assert!(err.is_empty(), "{err}");
+    assert!(out.contains("Service obs/inlist (39090)") && out.contains("kubectl apply -k ./k8s"), "{out}");
+    assert!(out.contains("grafana.service.nodePort") && out.contains("helm upgrade"), "{out}");
+    assert!(out.contains("helm template ./chart | kdoctor preflight -f -"), "{out}");
+    assert!(!out.contains("hunter2"));
+}
+
+#[test]
+fn a_template_alone_is_not_evaluated() {
+    let folder = Folder::of(&[("t/service.yaml", "kind: Service\nmetadata:\n  name: {{ include \"x.name\" . }}\n")]);
+    let (out, _) = ends(&folder.run(&["-f", "t/service.yaml"]), 0);
+    assert!(out.starts_with('?') && out.contains("helm template"), "{out}");
+    ends(&folder.run(&["-f", "t/service.yaml", "--strict"]), 3);
+}
+
+#[test]
+fn a_bundle_adds_the_conflicts_with_its_cluster() {
+    let bundle = fixture("cases/nodeport-already-allocated");
+    let folder = Folder::of(&[("mine.yaml", &service("mine", 30902))]);
+    let (out, _) = ends(&folder.run(&["-f", "mine.yaml", "--from", &bundle]), 1);
+    assert!(out.contains("which Service") && out.contains("30902"), "{out}");
+    ends(&folder.run(&["-f", "mine.yaml"]), 0);
+    let output =
+        kdoctor().current_dir(folder.0.path()).args(["monitoring", "-f", "mine.yaml", "--from", &bundle]).output();
+    assert!(ends(&output.expect("kdoctor runs"), 1).0.contains("node-port-range"));
+    // Without -f, the bundle's own manifests; a bundle without any has nothing to judge.
+    ends(&folder.run(&["--from", &bundle]), 1);
+    assert!(ends(&folder.run(&["--from", &fixture("healthy/plain")]), 2).1.contains("give them with -f"));
+}
