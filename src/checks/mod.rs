@@ -2,6 +2,7 @@
 
 pub mod alerting;
 pub mod grafana;
+mod log_line;
 mod managed;
 pub mod network;
 pub mod page;
