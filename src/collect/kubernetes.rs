@@ -14,6 +14,8 @@ use crate::snapshot::{Listing, Snapshot};
 
 /// Containers whose logs are read at most: a broken stack has a handful, a broken cluster thousands.
 const MAX_LOGS: usize = 20;
+/// Seconds for which the log of a container that ended and is ready again is of interest.
+const RECENT_END: i64 = 900;
 
 /// Cluster-scoped lists, and Services, which are small and show where the stack is.
 pub(super) async fn cluster_scope(client: &Client, plan: &Plan, snap: &mut Snapshot) {
@@ -170,16 +172,34 @@ async fn component_logs(client: &Client, snap: &Snapshot) -> Result<Vec<Containe
     read_logs(client, wanted.map(|(pod, container)| (pod, container, false)).collect()).await
 }
 
+/// Previous logs of containers that ended and were started again; of one whose previous log is gone the current one.
 async fn crash_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
     let mut wanted = Vec::new();
     for pod in snap.pods()?.iter().filter(|p| p.metadata.namespace != "kube-system") {
         let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
-        for status in statuses.filter(|s| s.restart_count > 0 && !s.ready) {
-            let mut containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-            wanted.extend(containers.find(|c| c.name == status.name).map(|container| (pod, container, true)));
+        let ended =
+            statuses.filter(|s| s.restart_count > 0 && (!s.ready || s.ended_within(RECENT_END, snap.collected_at)));
+        for status in ended {
+            let container = pod.all_containers().find(|c| c.name == status.name);
+            wanted.extend(container.map(|container| (pod, container, true)));
         }
     }
-    read_logs(client, wanted).await
+    // Only so many are read: those of the stack first.
+    wanted.sort_by_key(|(pod, _, _)| !snap.scope.is_stack(&pod.metadata.namespace));
+    let mut logs = read_logs(client, wanted.clone()).await?;
+    wanted.truncate(MAX_LOGS);
+    wanted.retain(|(pod, container, _)| {
+        let meta = &pod.metadata;
+        !logs.iter().any(|l| {
+            l.namespace == meta.namespace
+                && l.pod == meta.name
+                && l.container == container.name
+                && !l.text.trim().is_empty()
+        })
+    });
+    let current = wanted.into_iter().map(|(pod, container, _)| (pod, container, false)).collect();
+    logs.extend(read_logs(client, current).await.unwrap_or_default());
+    Ok(logs)
 }
 
 /// Reads logs; some of them missing is normal (rotated, container gone), all of them missing is a gap.

@@ -133,6 +133,15 @@ pub struct PodSpec {
     pub volumes: Vec<Volume>,
     pub service_account_name: Option<String>,
     pub host_network: bool,
+    pub security_context: Option<PodSecurityContext>,
+}
+
+/// `securityContext` of a pod.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSecurityContext {
+    pub run_as_user: Option<i64>,
+    pub fs_group: Option<i64>,
 }
 
 /// `spec.containers[]`.
@@ -185,6 +194,7 @@ pub struct VolumeMount {
     pub name: String,
     pub mount_path: String,
     pub sub_path: Option<String>,
+    pub read_only: bool,
 }
 
 /// `env[]` of a container, only proxy and AWS credential-source variables and Grafana's port: values of others may be secret.
@@ -264,7 +274,32 @@ pub struct Volume {
     pub persistent_volume_claim: Option<ClaimSource>,
     pub config_map: Option<NamedSource>,
     pub secret: Option<SecretSource>,
+    pub projected: Option<ProjectedSources>,
     pub empty_dir: Option<Value>,
+}
+
+/// `projected` of a volume.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ProjectedSources {
+    #[serde(deserialize_with = "null_default")]
+    pub sources: Vec<ProjectedSource>,
+}
+
+/// One source of a projected volume, those that hold files people write.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedSource {
+    pub config_map: Option<NamedSource>,
+    pub secret: Option<NamedSource>,
+}
+
+/// `items[]` of a source: which key becomes which file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct KeyToPath {
+    pub key: String,
+    pub path: String,
 }
 
 /// `persistentVolumeClaim` of a volume.
@@ -272,6 +307,7 @@ pub struct Volume {
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimSource {
     pub claim_name: String,
+    pub read_only: bool,
 }
 
 /// A source that is named by `name`.
@@ -280,6 +316,8 @@ pub struct ClaimSource {
 pub struct NamedSource {
     pub name: String,
     pub optional: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub items: Vec<KeyToPath>,
 }
 
 /// `secret` of a volume: its name, never its data.
@@ -288,6 +326,8 @@ pub struct NamedSource {
 pub struct SecretSource {
     pub secret_name: String,
     pub optional: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub items: Vec<KeyToPath>,
 }
 
 /// `status` of a Pod.
@@ -328,6 +368,19 @@ pub struct ContainerStatus {
     pub restart_count: u32,
     pub state: ContainerState,
     pub last_state: ContainerState,
+}
+
+impl ContainerStatus {
+    /// How it ended last: the current state, else the one before it.
+    pub fn ended(&self) -> Option<&Terminated> {
+        self.state.terminated.as_ref().or(self.last_state.terminated.as_ref())
+    }
+
+    /// It ended within so many seconds before `now`.
+    pub fn ended_within(&self, seconds: i64, now: Timestamp) -> bool {
+        let at = self.ended().and_then(|t| t.finished_at);
+        at.is_some_and(|t| now.as_second() - t.as_second() <= seconds)
+    }
 }
 
 /// `state` and `lastState` of a container.
@@ -829,6 +882,16 @@ pub struct MonitoringSpec {
     pub replicas: Option<u32>,
     pub route_prefix: Option<String>,
     pub storage: Option<MonitoringStorage>,
+    pub additional_scrape_configs: Option<KeySelector>,
+    pub config_secret: Option<String>,
+}
+
+/// A key of a Secret, by name: never its data.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct KeySelector {
+    pub name: String,
+    pub key: String,
 }
 
 /// `spec.storage`.

@@ -1,12 +1,95 @@
-//! Lines of logs as Go programs write them: logfmt or JSON.
+//! One line of a log: logfmt, JSON, klog, or plain text.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
+use regex::Regex;
 
-/// When a line was written (`ts`, `time` or `t`).
-pub fn time(fields: &BTreeMap<String, String>) -> Option<Timestamp> {
-    ["ts", "time", "t"].iter().find_map(|key| fields.get(*key)?.parse().ok())
+/// How bad a line says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Debug and info.
+    Info,
+    /// A warning.
+    Warning,
+    /// An error, a panic, a fatal error.
+    Error,
+    /// The line does not say: plain text.
+    Unknown,
+}
+
+/// A line, taken apart.
+#[derive(Debug, Clone)]
+pub struct Line<'a> {
+    /// As it was written.
+    pub raw: &'a str,
+    /// When; `None` where it does not say, or not with a date.
+    pub at: Option<Timestamp>,
+    /// How bad.
+    pub level: Level,
+    /// The message; of plain text the whole line.
+    pub msg: String,
+    /// The error; empty where there is none.
+    pub err: String,
+    fields: BTreeMap<String, String>,
+}
+
+impl<'a> Line<'a> {
+    /// Takes a line apart.
+    pub fn parse(raw: &'a str) -> Self {
+        static KLOG: OnceLock<Regex> = OnceLock::new();
+        let klog = KLOG.get_or_init(|| {
+            Regex::new(r"^([IWEF])\d{4} [\d:.]+\s+\d+ [^\s\]]+\] (.*)$").expect("the pattern is fixed")
+        });
+        let text = raw.trim();
+        if let Some(found) = klog.captures(text) {
+            let level = match &found[1] {
+                "I" => Level::Info,
+                "W" => Level::Warning,
+                _ => Level::Error,
+            };
+            let err = fields(&found[2]).remove("err").unwrap_or_default();
+            return Self { raw: text, at: None, level, msg: found[2].to_owned(), err, fields: BTreeMap::new() };
+        }
+        let all = fields(text);
+        let known = ["level", "lvl", "msg", "err", "error", "caller"];
+        if !known.iter().any(|k| all.contains_key(*k)) {
+            let level = if text.starts_with("panic:") { Level::Error } else { Level::Unknown };
+            return Self {
+                raw: text,
+                at: None,
+                level,
+                msg: text.to_owned(),
+                err: String::new(),
+                fields: BTreeMap::new(),
+            };
+        }
+        let get = |names: &[&str]| names.iter().find_map(|n| all.get(*n)).cloned().unwrap_or_default();
+        let level = match get(&["level", "lvl"]).to_ascii_lowercase().as_str() {
+            "debug" | "info" | "dbug" | "trace" => Level::Info,
+            "warn" | "warning" => Level::Warning,
+            "error" | "eror" | "err" | "crit" | "critical" | "fatal" | "panic" | "dpanic" => Level::Error,
+            _ => Level::Unknown,
+        };
+        let at = get(&["ts", "time", "t"]).parse().ok();
+        let (msg, err) = (get(&["msg", "message"]), get(&["err", "error", "reason"]));
+        Self { raw: text, at, level, msg, err, fields: all }
+    }
+
+    /// A field by name; empty where there is none.
+    pub fn get(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+
+    /// Message and error in one text, to search in.
+    pub fn text(&self) -> String {
+        match (self.msg.as_str(), self.err.as_str()) {
+            (msg, "") => msg.to_owned(),
+            ("", err) => err.to_owned(),
+            (msg, err) => format!("{msg}: {err}"),
+        }
+    }
 }
 
 /// The fields of a line, logfmt or JSON.
@@ -57,12 +140,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_formats_give_the_same_fields() {
-        let logfmt = fields(r#"time=2026-01-02T03:04:05Z level=WARN msg="a \"b\"" n=1"#);
-        let json = fields(r#"{"ts":"2026-01-02T03:04:05Z","level":"WARN","msg":"a \"b\""}"#);
-        assert_eq!(logfmt.get("msg").map(String::as_str), Some("a \"b\""));
-        assert_eq!(logfmt.get("msg"), json.get("msg"));
-        assert_eq!(time(&logfmt), time(&json));
-        assert!(time(&json).is_some());
+    fn reads_each_format() {
+        let parts = |raw: &str| {
+            let line = Line::parse(raw);
+            (line.level, line.msg.clone(), line.err.clone(), line.at.is_some())
+        };
+        let slog =
+            r#"time=2026-11-21T03:20:33.335Z level=ERROR source=main.go:1373 msg="Fatal error" err="opening \"x\": y""#;
+        assert_eq!(parts(slog), (Level::Error, "Fatal error".into(), r#"opening "x": y"#.into(), true));
+        let json = r#"{"caller":"main.go:1","err":"a\nb","level":"warn","msg":"m","ts":"2026-11-21T03:20:48.835Z"}"#;
+        assert_eq!(parts(json), (Level::Warning, "m".into(), "a\nb".into(), true));
+        let klog = "E1121 03:20:33.335000       1 reflector.go:150] pkg/a.go:1: failed to list *v1.Pod: x is forbidden";
+        assert_eq!(
+            parts(klog),
+            (Level::Error, "pkg/a.go:1: failed to list *v1.Pod: x is forbidden".into(), String::new(), false)
+        );
+        let plain = "Error parsing command line arguments: unexpected storage.tsdb.retention.time=15d";
+        assert_eq!(parts(plain), (Level::Unknown, plain.into(), String::new(), false));
     }
 }

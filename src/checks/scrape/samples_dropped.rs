@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::{origin, targets};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Program;
-use crate::snapshot::{Snapshot, log_line};
+use crate::snapshot::log_line::Line;
 
 check! {
     /// See the check's page.
@@ -82,17 +83,16 @@ fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let mut last: BTreeMap<(String, Loss), Logged> = BTreeMap::new();
     for log in snap.logs_of(Program::Prometheus)? {
         for line in log.text.lines() {
-            let fields = log_line::fields(line);
-            let field = |key: &str| fields.get(key).map(String::as_str).unwrap_or_default();
-            let Some(loss) = Loss::of(field("msg")) else { continue };
-            let age = log_line::time(&fields).map(|t| snap.collected_at.as_second() - t.as_second());
+            let line = Line::parse(line);
+            let Some(loss) = Loss::of(&line.msg) else { continue };
+            let age = line.at.map(|t| snap.collected_at.as_second() - t.as_second());
             if age.is_some_and(|age| age > RECENT) {
                 continue;
             }
-            let job =
-                if field("scrape_pool").is_empty() { job_of(snap, field("target")) } else { field("scrape_pool") };
+            let (pool, url) = (line.get("scrape_pool"), line.get("target"));
+            let job = if pool.is_empty() { job_of(snap, url) } else { pool };
             let pod = (log.namespace.clone(), log.pod.clone(), log.container.clone());
-            let logged = Logged { pod, url: field("target").to_owned(), line: line.to_owned() };
+            let logged = Logged { pod, url: url.to_owned(), line: line.raw.to_owned() };
             last.insert((job.to_owned(), loss), logged);
         }
     }

@@ -5,6 +5,7 @@ mod ebs;
 mod ebs_csi_addon_missing;
 mod ebs_csi_role;
 mod oidc_provider_missing;
+mod prometheus_storage;
 mod pvc_pending;
 mod storage_class_missing;
 mod trust;
@@ -18,4 +19,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &ebs_csi_addon_missing::EbsCsiAddonMissing,
     &oidc_provider_missing::OidcProviderMissing,
     &ebs_csi_role::EbsCsiRole,
+    &prometheus_storage::PrometheusStorage,
 ];

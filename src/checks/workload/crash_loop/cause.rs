@@ -1,0 +1,99 @@
+//! Why a container ends: by its log, by the events of its pod, by its exit code.
+
+use crate::checks::workload::crash::{self, Class, Crash};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod};
+
+/// Seconds for which events count.
+const RECENT: i64 = 3600;
+/// Exit codes above this say that a signal ended it.
+const SIGNAL: i32 = 128;
+
+/// Why a container ends.
+#[derive(Debug, Clone)]
+pub(super) enum Cause {
+    /// Its log says so; and whether it is the log before the last start.
+    Said(Box<Crash>, bool),
+    /// The kubelet ends it, because a probe fails; what the event says.
+    Probe(String),
+    /// It comes to its end without an error.
+    Ends(Vec<String>, bool),
+    /// Its log says nothing that is known: the last lines.
+    Unknown(Vec<String>, bool),
+    /// Its log could not be read.
+    Unread(String),
+}
+
+impl Cause {
+    pub(super) fn of(snap: &Snapshot, pod: &Pod, container: &Container, status: &ContainerStatus) -> Self {
+        let exit = status.ended().map_or(0, |t| t.exit_code);
+        let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
+        let log = logs.iter().filter(|l| {
+            l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name && l.container == container.name
+        });
+        // The previous log comes first; the end of the log can also be the termination message.
+        let log = log.max_by_key(|l| l.previous && !l.text.trim().is_empty());
+        let message = status.ended().and_then(|t| t.message.as_deref()).unwrap_or_default();
+        let (text, previous) = match log {
+            Some(log) if !log.text.trim().is_empty() => (log.text.as_str(), log.previous),
+            _ => (message, true),
+        };
+        // After a signal only what the volume lacks can have led to it.
+        let said = crash::classify(container.program(), text).filter(|c| exit < SIGNAL || c.class.is_storage());
+        let said = said.map(|c| Self::Said(Box::new(c), previous));
+        let last = || crash::last_lines(text);
+        match (exit, probe(snap, pod, container)) {
+            (1..SIGNAL, _) if said.is_some() => said.unwrap_or(Self::Unknown(Vec::new(), previous)),
+            (_, Some(probe)) => Self::Probe(probe),
+            (0, None) => Self::Ends(last(), previous),
+            _ => match (said, snap.crash_logs()) {
+                (Some(said), _) => said,
+                (None, Err(gap)) if text.is_empty() => Self::Unread(gap.to_string()),
+                (None, _) => Self::Unknown(last(), previous),
+            },
+        }
+    }
+
+    /// What tells it from another cause of the same container.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::Said(crash, _) => {
+                format!("{:?} {}", crash.class, crash.file.as_deref().unwrap_or_default()).trim().to_owned()
+            }
+            Self::Probe(_) => "probe".to_owned(),
+            Self::Ends(..) => "ends".to_owned(),
+            Self::Unknown(..) | Self::Unread(_) => "unknown".to_owned(),
+        }
+    }
+
+    /// What the log says, for the evidence; and whether it is the previous log.
+    pub(super) fn said(&self) -> Option<(String, bool)> {
+        match self {
+            Self::Said(crash, previous) => Some((crash.said.clone(), *previous)),
+            Self::Ends(lines, previous) | Self::Unknown(lines, previous) if !lines.is_empty() => {
+                Some((lines.join("\n"), *previous))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn class(&self) -> Option<Class> {
+        match self {
+            Self::Said(crash, _) => Some(crash.class),
+            _ => None,
+        }
+    }
+}
+
+/// The event with which the kubelet says that it ends a container whose probe fails.
+fn probe(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<String> {
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
+    let killing = events.iter().find(|e| {
+        e.reason == "Killing"
+            && e.message.contains("probe")
+            && e.message.contains(&format!("ontainer {}", container.name))
+    })?;
+    let which = if killing.message.contains("startup") { "Startup" } else { "Liveness" };
+    let failed = events.iter().find(|e| e.reason == "Unhealthy" && e.message.starts_with(which));
+    Some(failed.map_or_else(|| killing.message.clone(), |e| e.message.clone()).trim().to_owned())
+}

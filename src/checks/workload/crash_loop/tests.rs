@@ -1,0 +1,99 @@
+use super::*;
+use crate::snapshot::Scope;
+use crate::snapshot::monitoring::ContainerLog;
+use serde_json::{Value, json};
+
+const BACK_OFF: &str = r#"{"waiting": {"reason": "CrashLoopBackOff"}}"#;
+
+fn snapshot(status: Value, log: &str) -> Snapshot {
+    let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
+    snap.scope = Scope { stack: vec!["monitoring".into()], discovered: true, ..Scope::default() };
+    let pod = json!({
+        "metadata": {"name": "prometheus-0", "namespace": "monitoring", "creationTimestamp": "2026-11-21T01:00:00Z",
+            "ownerReferences": [{"kind": "StatefulSet", "name": "prometheus", "controller": true}]},
+        "spec": {"containers": [{"name": "prometheus", "image": "prom/prometheus:v3.5.0", "args": ["--storage.tsdb.retention.size=10Gi"],
+            "volumeMounts": [{"name": "config", "mountPath": "/etc/prometheus"}]}],
+            "volumes": [{"name": "config", "configMap": {"name": "conf"}}]},
+        "status": {"phase": "Running", "containerStatuses": [status]}});
+    snap.pods = crate::snapshot::Listing::cluster(vec![serde_json::from_value(pod).expect("is a pod")]);
+    let text = "scrape_configs:\n  - job_name: a\n    metric_path: /x\n";
+    let map = json!({"metadata": {"name": "conf", "namespace": "monitoring"}, "data": {"prometheus.yml": text}});
+    snap.config_maps = crate::snapshot::Listing::cluster(vec![serde_json::from_value(map).expect("is a ConfigMap")]);
+    snap.crash_logs = Ok(vec![ContainerLog {
+        namespace: "monitoring".into(),
+        pod: "prometheus-0".into(),
+        container: "prometheus".into(),
+        previous: true,
+        text: log.into(),
+        ..ContainerLog::default()
+    }]);
+    snap
+}
+
+fn status(state: &str, restarts: u32, ready: bool, exit: i32, reason: &str, finished: &str) -> Value {
+    json!({"name": "prometheus", "ready": ready, "restartCount": restarts,
+        "state": serde_json::from_str::<Value>(state).expect("is JSON"),
+        "lastState": {"terminated": {"exitCode": exit, "reason": reason, "finishedAt": finished}}})
+}
+
+fn found(snap: &Snapshot) -> Vec<Finding> {
+    match CrashLoop.diagnose(snap) {
+        Ok(Diagnosis::Findings(found)) => found,
+        other => panic!("{other:?}"),
+    }
+}
+
+const NOW: &str = "2026-11-21T02:59:00Z";
+const RUNNING: &str = r#"{"running": {"startedAt": "2026-11-21T02:59:30Z"}}"#;
+
+#[test]
+fn quiet_where_it_is_well_or_another_check_s_matter() {
+    for (what, status) in [
+        ("restarted long ago", status(RUNNING, 4, true, 2, "Error", "2026-11-20T02:00:00Z")),
+        ("restarted once just now", status(RUNNING, 1, true, 2, "Error", NOW)),
+        ("out of memory", status(BACK_OFF, 4, false, 137, "OOMKilled", NOW)),
+        ("no image", status(r#"{"waiting": {"reason": "ImagePullBackOff"}}"#, 1, false, 2, "Error", NOW)),
+        ("never restarted", status(RUNNING, 0, false, 2, "Error", NOW)),
+        ("slow to become ready", status(RUNNING, 1, false, 0, "Completed", NOW)),
+    ] {
+        assert_eq!(found(&snapshot(status, "")), [], "{what}");
+    }
+}
+
+#[test]
+fn names_the_place_the_config_map_and_what_was_meant() {
+    let log = r#"level=error msg="Error loading config (--config.file=/etc/prometheus/prometheus.yml)" file=/etc/prometheus/prometheus.yml err="parsing YAML file /etc/prometheus/prometheus.yml: yaml: unmarshal errors:\n  line 3: field metric_path not found in type config.ScrapeConfig""#;
+    let snap = snapshot(status(BACK_OFF, 7, false, 2, "Error", NOW), log);
+    let all = found(&snap);
+    assert_eq!(
+        all[0].message,
+        "Prometheus exits with code 2 (7 restarts): /etc/prometheus/prometheus.yml line 3: field metric_path not found (metrics_path?)"
+    );
+    assert_eq!(all[0].depends_on, [ResourceRef::config_map("monitoring", "conf")]);
+    assert_eq!(all[0].variant, "config");
+    let values = all[0].params.values();
+    assert_eq!((values["new_key"].as_str(), values["new_value"].as_str()), (Some("metrics_path"), Some("/x")));
+    assert!(all[0].broken().contains(&ResourceRef::pod("monitoring", "prometheus-0")));
+}
+
+#[test]
+fn a_file_that_was_corrected_since_needs_a_new_pod() {
+    let log = r#"level=error msg="Error loading config" file=/etc/prometheus/prometheus.yml err="parsing YAML file /etc/prometheus/prometheus.yml: yaml: unmarshal errors:\n  line 3: field scrape_intervall not found in type config.plain""#;
+    let all = found(&snapshot(status(BACK_OFF, 7, false, 2, "Error", NOW), log));
+    assert_eq!(all[0].variant, "config-corrected");
+}
+
+#[test]
+fn a_refused_value_is_traced_to_its_flag() {
+    let log = "Error parsing command line arguments: units: unknown unit Gi in 10Gi\nusage: prometheus [<flags>]";
+    let all = found(&snapshot(status(BACK_OFF, 7, false, 2, "Error", NOW), log));
+    assert!(all[0].message.contains("--storage.tsdb.retention.size=10Gi: unknown unit Gi"), "{}", all[0].message);
+    assert_eq!(all[0].params.values()["new_arg"].as_str(), Some("--storage.tsdb.retention.size=10GB"));
+}
+
+#[test]
+fn without_log_it_is_still_found() {
+    let mut snap = snapshot(status(BACK_OFF, 7, false, 1, "Error", NOW), "");
+    snap.crash_logs = Err(Gap::new("log", crate::model::GapCause::Unreachable, "no"));
+    assert_eq!(found(&snap)[0].variant, "other");
+}
