@@ -46,6 +46,18 @@ pub enum ResourceRef {
         /// Receiver name, or the integration where the name is not known.
         name: String,
     },
+    /// A datasource of a Grafana.
+    Datasource {
+        /// Namespace of the Grafana.
+        namespace: String,
+        /// Name of the datasource.
+        name: String,
+    },
+    /// A dashboard of Grafana.
+    Dashboard {
+        /// Its uid, or its title where it has none.
+        name: String,
+    },
 }
 
 impl ResourceRef {
@@ -113,6 +125,8 @@ impl ResourceRef {
             Self::ScrapeJob { job } => format!("scrape/{job}"),
             Self::ScrapeUrl { url } => format!("url/{url}"),
             Self::Receiver { name } => format!("receiver/{name}"),
+            Self::Datasource { namespace, name } => format!("datasource/{namespace}/{name}"),
+            Self::Dashboard { name } => format!("dashboard/{name}"),
         }
     }
 
@@ -133,6 +147,8 @@ impl ResourceRef {
             Self::ScrapeJob { .. } => "scrape job".into(),
             Self::ScrapeUrl { .. } => "scrape URL".into(),
             Self::Receiver { .. } => "receiver".into(),
+            Self::Datasource { .. } => "datasource".into(),
+            Self::Dashboard { .. } => "dashboard".into(),
         }
     }
 
@@ -144,7 +160,8 @@ impl ResourceRef {
             Self::Aws(aws) => aws.id.clone(),
             Self::ScrapeJob { job } => job.clone(),
             Self::ScrapeUrl { url } => url.clone(),
-            Self::Receiver { name } => name.clone(),
+            Self::Datasource { namespace, name } => format!("{namespace}/{name}"),
+            Self::Receiver { name } | Self::Dashboard { name } => name.clone(),
         }
     }
 }

@@ -324,6 +324,8 @@ fn subject(resource: &ResourceRef) -> Subject {
         ResourceRef::ScrapeJob { job } => monitoring("ScrapeJob", job),
         ResourceRef::ScrapeUrl { url } => monitoring("ScrapeUrl", url),
         ResourceRef::Receiver { name } => monitoring("Receiver", name),
+        ResourceRef::Datasource { .. } => monitoring("Datasource", &resource.name()),
+        ResourceRef::Dashboard { name } => monitoring("Dashboard", name),
     }
 }
 

@@ -2,14 +2,14 @@
 
 mod auth;
 mod endpoints;
-mod near;
+pub(crate) mod near;
 pub(crate) mod origin;
 mod ports;
 mod service_no_endpoints;
 mod target_down;
 mod target_not_metrics;
 mod target_service_missing;
-mod targets;
+pub(crate) mod targets;
 #[cfg(test)]
 mod testing;
 

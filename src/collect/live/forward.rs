@@ -12,7 +12,15 @@ use super::{MAX_ANSWER, chain};
 use crate::snapshot::Component;
 
 /// Asks `target` of a ready pod behind `at`: status and body, or what went wrong in one line.
-pub(super) async fn get(client: &kube::Client, at: &Component, target: &str) -> Result<(u16, Vec<u8>), String> {
+pub(super) async fn get(
+    client: &kube::Client,
+    at: &Component,
+    target: &str,
+    token: Option<&http::HeaderValue>,
+) -> Result<(u16, Vec<u8>), String> {
+    if token.is_some() && at.scheme == "https" {
+        return Err("the token is not sent through a port-forward without TLS; give the URL".into());
+    }
     let (pod, port) = pod_of(client, at).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), &at.namespace);
     let mut forwarder = pods.portforward(&pod, &[port]).await.map_err(|e| format!("port-forward: {}", chain(&e)))?;
@@ -20,11 +28,13 @@ pub(super) async fn get(client: &kube::Client, at: &Component, target: &str) -> 
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| chain(&e))?;
     let driver = tokio::spawn(connection);
-    let request = http::Request::get(target)
+    let mut request = http::Request::get(target)
         .header(http::header::HOST, format!("{}.{}", at.service, at.namespace))
-        .header(http::header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|e| chain(&e))?;
+        .header(http::header::CONNECTION, "close");
+    if let Some(token) = token {
+        request = request.header(http::header::AUTHORIZATION, token);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|e| chain(&e))?;
     let result = async {
         let response = sender.send_request(request).await.map_err(|e| chain(&e))?;
         let status = response.status().as_u16();
