@@ -1,7 +1,7 @@
 //! Prometheus targets and what serves them.
 
 mod auth;
-mod endpoints;
+pub(crate) mod endpoints;
 pub(crate) mod near;
 pub(crate) mod origin;
 mod ports;
@@ -11,7 +11,7 @@ mod target_not_metrics;
 mod target_service_missing;
 pub(crate) mod targets;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use super::Check;
 

@@ -17,7 +17,7 @@ fn read<T: DeserializeOwned>(value: &Value, name: &str) -> Listing<T> {
 }
 
 /// A cluster with Prometheus in namespace monitoring, and these objects. Everything was read.
-pub(super) fn snapshot(objects: Value) -> Snapshot {
+pub(crate) fn snapshot(objects: Value) -> Snapshot {
     let mut snap = Snapshot::empty("2026-11-21T02:00:00Z".parse().expect("is a time"));
     snap.platform = Platform::Eks;
     snap.scope = Scope {
@@ -49,12 +49,12 @@ pub(super) fn snapshot(objects: Value) -> Snapshot {
 }
 
 /// A target.
-pub(super) fn target(value: Value) -> ScrapeTarget {
+pub(crate) fn target(value: Value) -> ScrapeTarget {
     serde_json::from_value(value).expect("is a target")
 }
 
 /// A target of a job that is down.
-pub(super) fn down(job: &str, url: &str, error: &str) -> Value {
+pub(crate) fn down(job: &str, url: &str, error: &str) -> Value {
     json!({
         "scrapePool": job, "scrapeUrl": url, "health": "down", "lastError": error, "scrapeInterval": "15s",
         "scrapeTimeout": "10s", "lastScrapeDuration": 0.01
@@ -62,17 +62,17 @@ pub(super) fn down(job: &str, url: &str, error: &str) -> Value {
 }
 
 /// A target of a job that is up.
-pub(super) fn up(job: &str, url: &str) -> Value {
+pub(crate) fn up(job: &str, url: &str) -> Value {
     json!({"scrapePool": job, "scrapeUrl": url, "health": "up"})
 }
 
 /// The error of a name that does not resolve.
-pub(super) fn no_such_host(url: &str, host: &str) -> String {
+pub(crate) fn no_such_host(url: &str, host: &str) -> String {
     format!("Get \"{url}\": dial tcp: lookup {host} on 172.20.0.10:53: no such host")
 }
 
 /// A Service that selects `app=<name>`.
-pub(super) fn service(namespace: &str, name: &str, ports: &[u16]) -> Value {
+pub(crate) fn service(namespace: &str, name: &str, ports: &[u16]) -> Value {
     let ports: Vec<Value> = ports.iter().map(|p| json!({"port": p, "targetPort": p})).collect();
     json!({
         "metadata": {"namespace": namespace, "name": name},
@@ -81,7 +81,7 @@ pub(super) fn service(namespace: &str, name: &str, ports: &[u16]) -> Value {
 }
 
 /// A Deployment with one replica, mounting a ConfigMap.
-pub(super) fn workload(namespace: &str, name: &str, labels: Value, config_map: Option<&str>) -> Value {
+pub(crate) fn workload(namespace: &str, name: &str, labels: Value, config_map: Option<&str>) -> Value {
     let volumes: Vec<Value> = config_map.iter().map(|c| json!({"name": "config", "configMap": {"name": c}})).collect();
     json!({
         "metadata": {"namespace": namespace, "name": name, "labels": labels},
@@ -96,12 +96,12 @@ pub(super) fn workload(namespace: &str, name: &str, labels: Value, config_map: O
 }
 
 /// A ConfigMap with a prometheus.yml.
-pub(super) fn config_map(namespace: &str, name: &str, text: &str) -> Value {
+pub(crate) fn config_map(namespace: &str, name: &str, text: &str) -> Value {
     json!({"metadata": {"namespace": namespace, "name": name}, "data": {"prometheus.yml": text}})
 }
 
 /// A pod of a Deployment with label `app`, an hour old.
-pub(super) fn pod(namespace: &str, app: &str, ready: bool) -> Value {
+pub(crate) fn pod(namespace: &str, app: &str, ready: bool) -> Value {
     let status = if ready { "True" } else { "False" };
     json!({
         "metadata": {
@@ -121,7 +121,7 @@ pub(super) fn pod(namespace: &str, app: &str, ready: bool) -> Value {
 }
 
 /// The EndpointSlice of a Service with so many ready and unready addresses.
-pub(super) fn slice(namespace: &str, service: &str, ready: usize, unready: usize) -> Value {
+pub(crate) fn slice(namespace: &str, service: &str, ready: usize, unready: usize) -> Value {
     let endpoint = |ready: bool| json!({"addresses": ["10.0.0.7"], "conditions": {"ready": ready}});
     let endpoints: Vec<Value> =
         (0..ready).map(|_| endpoint(true)).chain((0..unready).map(|_| endpoint(false))).collect();
@@ -132,7 +132,7 @@ pub(super) fn slice(namespace: &str, service: &str, ready: usize, unready: usize
 }
 
 /// What a check finds. Every command of every finding is rendered, so that a missing value fails the test.
-pub(super) fn findings(check: &dyn Check, snap: &Snapshot) -> Vec<Finding> {
+pub(crate) fn findings(check: &dyn Check, snap: &Snapshot) -> Vec<Finding> {
     match check.diagnose(snap).expect("everything it needs is there") {
         Diagnosis::NotApplicable(_) => Vec::new(),
         Diagnosis::Findings(findings) => {
@@ -151,7 +151,7 @@ pub(super) fn findings(check: &dyn Check, snap: &Snapshot) -> Vec<Finding> {
 }
 
 /// All commands and texts of a fix, one a line.
-pub(super) fn steps(finding: &Finding) -> String {
+pub(crate) fn steps(finding: &Finding) -> String {
     let all = finding.remediation.steps.iter().chain(&finding.remediation.verify);
     all.map(|s| format!("{}\n{}\n", s.text, s.command)).collect()
 }
