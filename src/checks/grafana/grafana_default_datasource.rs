@@ -166,7 +166,9 @@ fn refusal<'a>(snap: &'a Snapshot, instance: Instance<'_>) -> Option<(&'a Contai
 fn log_evidence(log: &ContainerLog, line: &str) -> Evidence {
     let source = format!("log of container {} of Pod {}/{}", log.container, log.namespace, log.pod);
     let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }}{% if previous %} --previous{% endif %} --tail=200";
-    Evidence::new(source, line.chars().take(LOG_WIDTH).collect::<String>(), show)
+    // Behind the fields of the logger stands the error itself.
+    let start = line.find("Datasource provisioning error").or(line.find(REFUSAL)).unwrap_or_default();
+    Evidence::new(source, line[start..].trim_end_matches('"').chars().take(LOG_WIDTH).collect::<String>(), show)
         .with("namespace", &log.namespace)
         .with("pod", &log.pod)
         .with("container", &log.container)
