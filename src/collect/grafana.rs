@@ -97,8 +97,14 @@ async fn dashboards(api: &Api<'_>, plan: &Plan, datasources: &Fetched<Vec<Dataso
         return Err(not_collected(Fact::GrafanaDashboards));
     }
     // Refused once, refused again: one gap says it.
+    let same = |gap: &Gap| {
+        matches!(
+            gap.cause,
+            GapCause::NotConfigured | GapCause::Unauthorized | GapCause::Unreachable | GapCause::Timeout
+        )
+    };
     if let Err(gap) = datasources
-        && matches!(gap.cause, GapCause::NotConfigured | GapCause::Unauthorized)
+        && same(gap)
     {
         return Err(gap.clone());
     }

@@ -108,13 +108,10 @@ fn health<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>) -> Option<(&'a st
 
 fn start(datasource: &Datasource<'_>, severity: Severity, message: String) -> Finding {
     let subject = datasource.reference();
-    let mut made = Finding::new(GrafanaDatasource::META.id, severity, subject.clone(), message)
+    Finding::new(GrafanaDatasource::META.id, severity, subject.clone(), message)
         .breaks(subject.clone())
-        .key(format!("{} {}", subject.key(), datasource.org));
-    if let Some(file) = datasource.file {
-        made = made.also(provisioned::reference(file.config_map));
-    }
-    made.evidence(written_evidence(datasource))
+        .key(format!("{} {}", subject.key(), datasource.org))
+        .evidence(written_evidence(datasource))
 }
 
 fn written_evidence(datasource: &Datasource<'_>) -> Evidence {
@@ -372,6 +369,10 @@ fn finish(
     if let Some(logged) = logged(snap, datasource) {
         made = made.evidence(logged);
     }
+    let changes = matches!(made.variant, "url" | "service-missing");
+    if let Some(file) = datasource.file.filter(|_| changes) {
+        made = made.also(provisioned::reference(file.config_map));
+    }
     let written = Written::parse(&datasource.url);
     let new_url = meant.map(Written::text);
     let checked = meant.or(written.as_ref());
@@ -386,8 +387,7 @@ fn finish(
     params.set("new_url", new_url.as_deref().unwrap_or("<url that works>"));
     params.set("check_url", format!("{}{path}", base.as_deref().unwrap_or("<url of the datasource>")));
     params.set("values_key", values_key(datasource));
-    params.set("changes", matches!(made.variant, "url" | "service-missing"));
-    let params = &mut made.params;
+    params.set("changes", changes);
     let meta = service.map(|s| &s.metadata);
     params.set("service", meta.map(|m| m.name.as_str()));
     params.set("service_namespace", meta.map(|m| m.namespace.as_str()));
