@@ -88,7 +88,7 @@ fn permissions_page() -> String {
         "# Permissions\n\n{NOTE}kdoctor works with what it may read and says what it could not see. With the following it sees \
          everything its checks ask for. It never reads Secrets, and it changes nothing.\n\n## Kubernetes\n\n\
          `pods/portforward` is used only where the API server's service proxy is refused; leave it out if you give \
-         `--prometheus-url` and `--alertmanager-url`.\n\n```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n\
+         `--prometheus-url`, `--alertmanager-url` and `--grafana-url`.\n\n```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n\
          metadata:\n  name: kdoctor\nrules:\n"
     );
     for ((group, resource), verbs) in rules {

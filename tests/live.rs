@@ -3,13 +3,15 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
 use support::api_server::{ApiServer, ServerOptions};
 use support::kdoctor;
 use support::real::{Answer, Prometheus, Target};
-use support::wire::{Action, Fault};
+use support::wire::{Action, Ask, Fault, Handler, Reply, Server};
 use tempfile::TempDir;
 
 fn fixture(name: &str) -> PathBuf {
@@ -51,11 +53,11 @@ impl Cluster {
     }
 
     fn report(&self, args: &[&str]) -> Value {
-        json(self.command().args(args))
+        json_of(self.command().args(args))
     }
 }
 
-fn json(command: &mut assert_cmd::Command) -> Value {
+fn json_of(command: &mut assert_cmd::Command) -> Value {
     let output = command.args(["-o", "json"]).output().expect("kdoctor runs");
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}\n{}", String::from_utf8_lossy(&output.stderr)))
@@ -79,7 +81,7 @@ fn a_live_cluster_gives_the_report_of_its_bundle() {
     for name in ["demo/ebs-csi-missing", "incidents/gp3-missing", "incidents/targets-down", "healthy/plain"] {
         let cluster = Cluster::serve(name);
         let live = cluster.report(KUBERNETES_ONLY);
-        let offline = json(kdoctor().args(["monitoring", "--from"]).arg(fixture(name)).args(KUBERNETES_ONLY));
+        let offline = json_of(kdoctor().args(["monitoring", "--from"]).arg(fixture(name)).args(KUBERNETES_ONLY));
         for part in ["findings", "runs", "summary", "target"] {
             let without_aws = |report: &Value| match part {
                 // Without AWS the live cluster's evidence cannot hold what AWS said.
@@ -253,4 +255,76 @@ fn a_real_prometheus_with_broken_targets_is_diagnosed() {
     let mut by_url = root_checks(&by_url);
     by_url.sort_unstable();
     assert_eq!(by_url, roots);
+}
+
+/// A Grafana behind its login, with a datasource that is refused.
+struct Grafana {
+    asked: Mutex<Vec<(String, Option<String>)>>,
+}
+
+impl Handler for Grafana {
+    fn answer(&self, ask: Ask) -> BoxFuture<'_, Reply> {
+        let login = ask.header("authorization").map(str::to_owned);
+        let open = ask.path == "/api/health" || login.as_deref() == Some("Bearer glsa_s3cret");
+        self.asked.lock().expect("no panic").push((ask.path.clone(), login));
+        let reply = match ask.path.as_str() {
+            _ if !open => Reply::json(401, &json!({"message": "Unauthorized"})),
+            "/api/health" => Reply::json(200, &json!({"database": "ok", "version": "11.6.0"})),
+            "/api/datasources" => Reply::json(
+                200,
+                &json!([{"uid": "mine", "name": "Mine", "type": "prometheus", "url": "https://prom.example.com", "orgId": 1}]),
+            ),
+            "/api/datasources/uid/mine/health" => Reply::json(
+                400,
+                &json!({"status": "ERROR", "message": "401 Unauthorized - querying the Prometheus API"}),
+            ),
+            "/api/search" => Reply::json(200, &json!([])),
+            _ => Reply::text(404, "not found"),
+        };
+        Box::pin(async move { reply })
+    }
+
+    fn refusal(&self, _: &Ask, status: u16, _: &str, message: &str) -> Reply {
+        Reply::text(status, message.to_owned())
+    }
+}
+
+#[test]
+fn the_token_reaches_grafana_and_nobody_else() {
+    let grafana = Arc::new(Grafana { asked: Mutex::default() });
+    let server = Server::local(None, Vec::new(), grafana.clone());
+    let url = format!("http://{}", server.addr);
+    let cluster = Cluster::serve("healthy/plain");
+    let mut command = cluster.command();
+    command.env("KDOCTOR_GRAFANA_TOKEN", "glsa_s3cret").args(["--only", "grafana", "--grafana-url", &url, "-v"]);
+    let output = command.output().expect("kdoctor runs");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("Grafana cannot use datasource monitoring/Mine"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+    let asked = grafana.asked.lock().expect("no panic").clone();
+    assert!(asked.contains(&("/api/health".into(), None)), "{asked:?}");
+    assert!(asked.contains(&("/api/search".into(), Some("Bearer glsa_s3cret".into()))), "{asked:?}");
+    assert!(!cluster.server.requests().iter().any(|r| r.line.contains("grafana:")), "Grafana was asked by its URL");
+    // A wrong one is told from none at all, and the ConfigMaps are judged either way.
+    for (token, hint) in [(Some("wrong"), "Grafana refused the token"), (None, "give --grafana-token")] {
+        let mut command = cluster.command();
+        if let Some(token) = token {
+            command.env("KDOCTOR_GRAFANA_TOKEN", token);
+        }
+        let report = json_of(command.args(["--only", "grafana", "--grafana-url", &url]));
+        assert!(gap_texts(&report).contains(hint), "{report:#}");
+        let runs = report["runs"].as_array().expect("runs");
+        assert!(runs.iter().all(|r| r["outcome"] == "pass"), "{report:#}");
+    }
+}
+
+#[test]
+fn grafana_is_asked_through_the_service_proxy() {
+    let cluster = Cluster::serve("healthy/plain");
+    let report = cluster.report(&["--only", "grafana"]);
+    assert!(
+        cluster.server.requests().iter().any(|r| r.line.contains("grafana") && r.line.contains("/proxy/api/search"))
+    );
+    assert!(!gap_texts(&report).contains("grafana /api/"), "{report:#}");
+    assert_eq!(cluster.server.trespasses(), []);
 }

@@ -22,6 +22,10 @@ pub(crate) fn managed_by(meta: &Meta) -> String {
             return format!("{owner} {name}");
         }
     }
+    // Charts of before the common labels.
+    if let (Some("Helm" | "Tiller"), Some(release)) = (meta.label("heritage"), meta.label("release")) {
+        return format!("Helm release {release} in namespace {}", meta.namespace);
+    }
     match meta.label("app.kubernetes.io/managed-by") {
         Some("Helm") => "Helm".to_owned(),
         _ => String::new(),

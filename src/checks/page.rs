@@ -164,7 +164,11 @@ impl Block<'_> {
                 None => return Err(format!("unknown word {word:?} in a block's info string")),
             }
         }
-        let render = if language == "yaml" { template::yaml } else { template::shell };
+        let render = match language {
+            "yaml" => template::yaml,
+            "json" => template::json,
+            _ => template::shell,
+        };
         let code = render(&self.code, params)?;
         let code = code.trim_end();
         if code.trim().is_empty() {

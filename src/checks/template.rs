@@ -23,6 +23,11 @@ pub(super) fn yaml(source: &str, params: &Params) -> Result<String, String> {
     render("page.yaml", source, params)
 }
 
+/// A JSON document: every value is a JSON value.
+pub(super) fn json(source: &str, params: &Params) -> Result<String, String> {
+    render("page.json", source, params)
+}
+
 fn render(name: &str, source: &str, params: &Params) -> Result<String, String> {
     // Most titles and texts have no template in them.
     if !source.contains(['{', '}']) {
@@ -43,6 +48,7 @@ fn environment() -> &'static Environment<'static> {
         env.set_auto_escape_callback(|name| match name.rsplit('.').next() {
             Some("sh") => AutoEscape::Custom("sh".into()),
             Some("yaml") => AutoEscape::Custom("yaml".into()),
+            Some("json") => AutoEscape::Custom("json".into()),
             _ => AutoEscape::None,
         });
         env.set_formatter(format);
@@ -59,6 +65,12 @@ fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Res
     let quote: fn(&str) -> String = match state.auto_escape() {
         AutoEscape::Custom(kind) if kind == "sh" => quote_shell,
         AutoEscape::Custom(kind) if kind == "yaml" => quote_yaml,
+        AutoEscape::Custom(kind) if kind == "json" && value.kind() != ValueKind::Undefined => {
+            let text = serde_json::to_string_pretty(value)
+                .map_err(|e| minijinja::Error::new(minijinja::ErrorKind::BadSerialization, e.to_string()))?;
+            out.write_str(&text)?;
+            return Ok(());
+        }
         _ => return minijinja::escape_formatter(out, state, value),
     };
     match value.kind() {

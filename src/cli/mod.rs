@@ -149,6 +149,20 @@ pub struct SourceArgs {
     /// Reach Alertmanager at this URL instead of through the API server
     #[arg(long, value_name = "URL", env = "KDOCTOR_ALERTMANAGER_URL", hide_env_values = true, help_heading = "Source")]
     pub alertmanager_url: Option<Url>,
+    /// Reach Grafana at this URL instead of through the API server
+    #[arg(long, value_name = "URL", env = "KDOCTOR_GRAFANA_URL", hide_env_values = true, help_heading = "Source")]
+    pub grafana_url: Option<Url>,
+    /// Service account token of Grafana (role Admin) to read its datasources and dashboards; it is sent to Grafana alone,
+    /// at --grafana-url or through a port-forward. Prefer the variable: arguments can be seen in the process list
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "KDOCTOR_GRAFANA_TOKEN",
+        hide_env_values = true,
+        value_parser = parse_token,
+        help_heading = "Source"
+    )]
+    pub grafana_token: Option<Token>,
     /// Longest time for one call, in seconds or with a unit (500ms, 10s, 1m)
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_timeout, help_heading = "Source")]
     pub timeout: std::time::Duration,
@@ -190,6 +204,29 @@ pub enum Output {
     Json,
 }
 
+/// A bearer token. Neither its Debug output nor an error message shows it.
+#[derive(Debug, Clone)]
+pub struct Token(Option<http::HeaderValue>);
+
+impl Token {
+    /// The `Authorization` header with it, marked as sensitive; `None` where no header can hold it.
+    pub fn header(&self) -> Option<&http::HeaderValue> {
+        self.0.as_ref()
+    }
+}
+
+/// Never fails: the message of a failure would repeat the token.
+fn parse_token(text: &str) -> Result<Token, std::convert::Infallible> {
+    let token = text.trim();
+    let token = token.strip_prefix("Bearer ").unwrap_or(token);
+    let is_token = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+    let header = http::HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_token);
+    Ok(Token(header.map(|mut value| {
+        value.set_sensitive(true);
+        value
+    })))
+}
+
 fn parse_timeout(text: &str) -> Result<std::time::Duration, String> {
     let (digits, factor) = match text {
         t if t.ends_with("ms") => (&t[..t.len() - 2], 0.001),
@@ -212,6 +249,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let token = parse_token(" Bearer glsa_s3cret\n").expect("never fails");
+        assert_eq!(token.header().map(|h| h.as_bytes()), Some(&b"Bearer glsa_s3cret"[..]));
+        assert!(!format!("{token:?}").contains("s3cret"));
+        assert!(parse_token("").is_ok_and(|t| t.header().is_none()));
+        assert!(parse_token("a\nb").is_ok_and(|t| t.header().is_none()));
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! need into a [`Snapshot`].
 //!
 //! The collectors form a small fixed graph: cluster-scoped lists → the stack's namespaces → Prometheus and
-//! Alertmanager → the scraped namespaces → namespaced lists → logs; beside it AWS: cluster → VPC, add-ons, IAM.
+//! Alertmanager → the scraped namespaces → namespaced lists → Grafana → logs; beside it AWS: cluster → VPC, add-ons, IAM.
 
 pub mod aws;
 pub mod client;
 pub mod eks_token;
+mod grafana;
 mod kubernetes;
 pub mod live;
 pub mod manifests;
@@ -77,6 +78,7 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     let cluster = async {
         monitoring::gather(client, plan, &mut snap).await;
         kubernetes::namespaced(client, plan, &mut snap).await;
+        grafana::gather(client, plan, &mut snap).await;
         monitoring::ask_targets(client, plan, &mut snap).await;
         kubernetes::logs(client, plan, &mut snap).await;
         if let Some(consent) = plan.probe.as_ref().filter(|_| plan.wants(Fact::Probes)) {

@@ -1,4 +1,4 @@
-//! Finds the monitoring stack: its namespaces and the Services of Prometheus and Alertmanager.
+//! Finds the monitoring stack: its namespaces and the Services of Prometheus, Alertmanager and Grafana.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +54,7 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.scope = Scope {
         prometheus: with_prefix("Prometheus", component(services, &stack, Part::Prometheus, 9090)),
         alertmanager: with_prefix("Alertmanager", component(services, &stack, Part::Alertmanager, 9093)),
+        grafana: component(services, &stack, Part::Grafana, 3000),
         stack,
         discovered,
         scraped: BTreeSet::new(),
@@ -132,7 +133,7 @@ fn component(services: &[Service], stack: &[String], part: Part, usual_port: u16
     let port = ports
         .iter()
         .find(|p| p.port == usual_port)
-        .or_else(|| named(&["http-web", "web", "http", "https", "service"]))
+        .or_else(|| named(&["http-web", "web", "http", "https", "service", "grafana"]))
         .or(ports.first())?;
     let https = port.port == 443 || port.name.as_deref().is_some_and(|n| n.starts_with("https"));
     Some(Component {

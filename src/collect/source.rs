@@ -23,6 +23,8 @@ pub enum App {
     Prometheus,
     /// Alertmanager.
     Alertmanager,
+    /// Grafana.
+    Grafana,
 }
 
 impl App {
@@ -31,6 +33,7 @@ impl App {
         match self {
             Self::Prometheus => "prometheus",
             Self::Alertmanager => "alertmanager",
+            Self::Grafana => "grafana",
         }
     }
 }
@@ -371,6 +374,13 @@ pub(crate) fn http_error(request: &Request, status: u16, reason: &str, message: 
     let what = request.label();
     let one_line = message.lines().next().unwrap_or_default().chars().take(300).collect::<String>();
     let gap = |cause, hint: &str| FetchError::Gap(Gap::new(&what, cause, one_line.clone()).hint(hint));
+    // Without a reason it is Grafana that speaks, not the API server.
+    if matches!(request, Request::App { app: App::Grafana, .. }) && matches!((status, reason), (401 | 403, "")) {
+        return gap(
+            GapCause::NotConfigured,
+            "give --grafana-token (or KDOCTOR_GRAFANA_TOKEN): the token of a service account with the role Admin",
+        );
+    }
     match (status, reason) {
         (404, _) | (0, "NotFound") => FetchError::NotFound(one_line),
         (410, _) | (0, "Expired" | "Gone") => FetchError::Expired(one_line),

@@ -175,6 +175,8 @@ async fn open(args: &SourceArgs, aws: bool) -> anyhow::Result<(Arc<dyn Source>, 
         profile: args.profile.clone(),
         prometheus_url: args.prometheus_url.clone(),
         alertmanager_url: args.alertmanager_url.clone(),
+        grafana_url: args.grafana_url.clone(),
+        grafana_token: args.grafana_token.as_ref().and_then(|t| t.header().cloned()),
         timeout: args.timeout,
         aws,
     })

@@ -109,6 +109,10 @@ facts! {
     AlertmanagerSilences "alertmanager silences" Kubernetes(PROXY);
     AlertmanagerReceivers "alertmanager receivers" Kubernetes(PROXY);
     Probes "active probes" Kubernetes(PROBES);
+    GrafanaHealth "grafana health" Kubernetes(PROXY);
+    GrafanaDatasources "grafana datasources" Kubernetes(PROXY);
+    GrafanaDatasourceHealth "grafana datasource health" Kubernetes(PROXY);
+    GrafanaDashboards "grafana dashboards" Kubernetes(PROXY);
     TargetAnswers "target answers" Kubernetes(PROXY);
     EksCluster "eks cluster" Aws(&["eks:DescribeCluster"]);
     EksAddons "eks add-ons" Aws(&["eks:ListAddons", "eks:DescribeAddon"]);

@@ -53,6 +53,18 @@ pub enum ResourceRef {
         /// Receiver name, or the integration where the name is not known.
         name: String,
     },
+    /// A datasource of a Grafana.
+    Datasource {
+        /// Namespace of the Grafana.
+        namespace: String,
+        /// Name of the datasource.
+        name: String,
+    },
+    /// A dashboard of Grafana.
+    Dashboard {
+        /// Its uid, or its title where it has none.
+        name: String,
+    },
 }
 
 impl ResourceRef {
@@ -121,6 +133,8 @@ impl ResourceRef {
             Self::ScrapeUrl { url } => format!("url/{url}"),
             Self::Rule { group, rule } => format!("rule/{group}/{rule}"),
             Self::Receiver { name } => format!("receiver/{name}"),
+            Self::Datasource { namespace, name } => format!("datasource/{namespace}/{name}"),
+            Self::Dashboard { name } => format!("dashboard/{name}"),
         }
     }
 
@@ -142,6 +156,8 @@ impl ResourceRef {
             Self::ScrapeUrl { .. } => "scrape URL".into(),
             Self::Rule { rule, .. } => if rule.is_empty() { "rule group" } else { "rule" }.into(),
             Self::Receiver { .. } => "receiver".into(),
+            Self::Datasource { .. } => "datasource".into(),
+            Self::Dashboard { .. } => "dashboard".into(),
         }
     }
 
@@ -155,7 +171,8 @@ impl ResourceRef {
             Self::ScrapeUrl { url } => url.clone(),
             Self::Rule { group, rule } if rule.is_empty() => group.clone(),
             Self::Rule { group, rule } => format!("{group}/{rule}"),
-            Self::Receiver { name } => name.clone(),
+            Self::Datasource { namespace, name } => format!("{namespace}/{name}"),
+            Self::Receiver { name } | Self::Dashboard { name } => name.clone(),
         }
     }
 }

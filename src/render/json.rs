@@ -333,6 +333,8 @@ fn subject(resource: &ResourceRef) -> Subject {
         ResourceRef::ScrapeUrl { url } => monitoring("ScrapeUrl", url),
         ResourceRef::Rule { .. } => monitoring("Rule", &resource.name()),
         ResourceRef::Receiver { name } => monitoring("Receiver", name),
+        ResourceRef::Datasource { .. } => monitoring("Datasource", &resource.name()),
+        ResourceRef::Dashboard { name } => monitoring("Dashboard", name),
     }
 }
 

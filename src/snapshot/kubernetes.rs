@@ -187,6 +187,13 @@ impl Container {
     }
 }
 
+impl Container {
+    /// The value of an environment variable, of those that are kept.
+    pub fn env(&self, name: &str) -> Option<&str> {
+        self.env.iter().find(|e| e.name == name)?.value.as_deref()
+    }
+}
+
 /// `volumeMounts[]` of a container.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -197,7 +204,8 @@ pub struct VolumeMount {
     pub read_only: bool,
 }
 
-/// `env[]` of a container, only proxy and AWS credential-source variables and Grafana's port: values of others may be secret.
+/// `env[]` of a container, only proxy and AWS credential-source variables, where Grafana is served and which ConfigMaps
+/// its side-cars load: values of others may be secret.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct EnvVar {
@@ -214,10 +222,17 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
             name.ends_with("_PROXY")
                 || matches!(
                     name.as_str(),
-                    "GF_SERVER_HTTP_PORT"
-                        | "AWS_ROLE_ARN"
+                    "AWS_ROLE_ARN"
                         | "AWS_WEB_IDENTITY_TOKEN_FILE"
                         | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+                        | "GF_SERVER_HTTP_PORT"
+                        | "GF_SERVER_ROOT_URL"
+                        | "GF_SERVER_SERVE_FROM_SUB_PATH"
+                        | "LABEL"
+                        | "LABEL_VALUE"
+                        | "FOLDER"
+                        | "NAMESPACE"
+                        | "RESOURCE"
                 )
         })
         .collect())

@@ -4,6 +4,7 @@
 //! and never as "all is well". `collected_at` is the only clock.
 
 pub mod aws;
+pub mod grafana;
 mod index;
 pub mod kubernetes;
 pub mod log_line;
@@ -305,6 +306,14 @@ snapshot! {
         alertmanager_silences: Vec<monitoring::Silence> = AlertmanagerSilences,
         /// Names of Alertmanager's receivers.
         alertmanager_receivers: Vec<String> = AlertmanagerReceivers,
+        /// Grafana's version and the state of its database.
+        grafana_health: grafana::Health = GrafanaHealth,
+        /// Grafana's datasources.
+        grafana_datasources: Vec<grafana::Datasource> = GrafanaDatasources,
+        /// What Grafana says of its Prometheus, Loki and Tempo datasources.
+        grafana_datasource_health: Vec<grafana::DatasourceHealth> = GrafanaDatasourceHealth,
+        /// Grafana's dashboards.
+        grafana_dashboards: Vec<grafana::Dashboard> = GrafanaDashboards,
         /// What scrape URLs answered that Prometheus could not read.
         target_answers: Vec<monitoring::TargetAnswer> = TargetAnswers,
         /// The EKS cluster.
@@ -365,6 +374,8 @@ pub struct Scope {
     pub prometheus: Option<Component>,
     /// The Service through which Alertmanager is asked.
     pub alertmanager: Option<Component>,
+    /// The Service through which Grafana is asked.
+    pub grafana: Option<Component>,
 }
 
 impl Scope {

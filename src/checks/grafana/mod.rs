@@ -1,6 +1,21 @@
 //! Checks of Grafana: its datasources and dashboards.
 
+mod container_insights_metric;
+mod dashboard_datasource;
+mod dashboards;
+mod grafana_datasource;
+mod grafana_default_datasource;
+mod provisioned;
+#[cfg(test)]
+mod testing;
+mod url;
+
 use super::Check;
 
 /// The suite's checks in the order in which they are listed.
-pub(super) const CHECKS: &[&dyn Check] = &[];
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &grafana_datasource::GrafanaDatasource,
+    &grafana_default_datasource::GrafanaDefaultDatasource,
+    &dashboard_datasource::DashboardDatasource,
+    &container_insights_metric::ContainerInsightsMetric,
+];

@@ -7,7 +7,7 @@ use crate::snapshot::{Snapshot, group_of, selects};
 
 /// Why nobody answers behind a Service.
 #[derive(Debug, Clone)]
-pub(super) enum Reason<'a> {
+pub(crate) enum Reason<'a> {
     /// Pods run, and none is ready.
     NotReady(Vec<&'a Pod>),
     /// Pods wait for a node.
@@ -24,19 +24,19 @@ pub(super) enum Reason<'a> {
 
 /// A label that a Service asks for and a workload does not have so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// Label.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// What the Service asks for.
-    pub(super) wanted: String,
+    pub(crate) wanted: String,
     /// What the workload's pods have.
-    pub(super) found: Option<String>,
+    pub(crate) found: Option<String>,
 }
 
 impl<'a> Reason<'a> {
     /// The reason for a Service without a ready endpoint; `None` where a pod is ready, so that the list of endpoints is
     /// about to change.
-    pub(super) fn of(snap: &'a Snapshot, service: &'a Service) -> Option<Self> {
+    pub(crate) fn of(snap: &'a Snapshot, service: &'a Service) -> Option<Self> {
         let all: Vec<&Pod> = snap.pods_of_service(service).collect();
         let staying: Vec<&Pod> = all.iter().copied().filter(|p| p.metadata.deletion_timestamp.is_none()).collect();
         let pods = if staying.is_empty() { all } else { staying };
@@ -71,7 +71,7 @@ impl<'a> Reason<'a> {
     }
 
     /// The pods behind the Service.
-    pub(super) fn pods(&self) -> &[&'a Pod] {
+    pub(crate) fn pods(&self) -> &[&'a Pod] {
         match self {
             Self::NotReady(pods) | Self::Pending(pods) => pods,
             _ => &[],
@@ -79,7 +79,7 @@ impl<'a> Reason<'a> {
     }
 
     /// The workload that the reason is about.
-    pub(super) fn workload(&self) -> Option<&'a Workload> {
+    pub(crate) fn workload(&self) -> Option<&'a Workload> {
         match self {
             Self::ScaledToZero(w) | Self::NoPods(w) | Self::Mismatch(w, _) => Some(w),
             _ => None,
@@ -87,7 +87,7 @@ impl<'a> Reason<'a> {
     }
 
     /// The owners of the pods, or the workload: each once, in order.
-    pub(super) fn owners(&self, snap: &Snapshot) -> Vec<ResourceRef> {
+    pub(crate) fn owners(&self, snap: &Snapshot) -> Vec<ResourceRef> {
         let mut owners: Vec<ResourceRef> = self.pods().iter().map(|p| snap.owner_ref(p)).collect();
         owners.extend(self.workload().map(|w| {
             ResourceRef::kubernetes(group_of(&w.kind), w.kind.as_str(), &w.metadata.namespace, &w.metadata.name)
@@ -98,7 +98,7 @@ impl<'a> Reason<'a> {
     }
 
     /// The fix that applies.
-    pub(super) fn variant(&self) -> &'static str {
+    pub(crate) fn variant(&self) -> &'static str {
         match self {
             Self::NotReady(_) => "not-ready",
             Self::Pending(_) => "pending",
@@ -110,7 +110,7 @@ impl<'a> Reason<'a> {
     }
 
     /// The reason as the end of a sentence.
-    pub(super) fn words(&self, snap: &Snapshot, service: &Service) -> String {
+    pub(crate) fn words(&self, snap: &Snapshot, service: &Service) -> String {
         let owner = self.owners(snap).first().map(ToString::to_string).unwrap_or_default();
         let of = |pods: &[&Pod]| match (pods.len(), owner.starts_with("Pod ")) {
             (_, true) => owner.clone(),
@@ -141,7 +141,7 @@ impl<'a> Reason<'a> {
 }
 
 /// `key=value,key=value`.
-pub(super) fn selector(service: &Service) -> String {
+pub(crate) fn selector(service: &Service) -> String {
     let pairs: Vec<String> = service.spec.selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
     pairs.join(",")
 }
@@ -196,7 +196,7 @@ fn differences(service: &Service, workload: &Workload) -> Vec<Difference> {
 }
 
 /// What keeps a pod from being ready, in a few words: what its container waits for, what its probe met.
-pub(super) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
+pub(crate) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
     let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
     let waiting = statuses.filter(|s| !s.ready).find_map(|s| s.state.waiting.as_ref()).map(|w| w.reason.clone());
     if let Some(reason) = waiting.filter(|r| !r.is_empty() && r != "PodInitializing" && r != "ContainerCreating") {
@@ -209,21 +209,21 @@ pub(super) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
 }
 
 /// The newest event of a failed readiness probe, of the last hour.
-pub(super) fn unhealthy(snap: &Snapshot, pod: &Pod) -> Option<String> {
+pub(crate) fn unhealthy(snap: &Snapshot, pod: &Pod) -> Option<String> {
     let events = snap.events_about("Pod", &pod.metadata, 3600);
     let mut probes = events.iter().filter(|e| e.reason == "Unhealthy" && e.message.starts_with("Readiness"));
     probes.next().map(|e| e.message.lines().next().unwrap_or_default().to_owned())
 }
 
 /// The first container that is not ready, with a readiness probe if there is such a one.
-pub(super) fn unready_container(pod: &Pod) -> Option<&Container> {
+pub(crate) fn unready_container(pod: &Pod) -> Option<&Container> {
     let unready = |c: &&Container| pod.status.container_statuses.iter().any(|s| s.name == c.name && !s.ready);
     let mut containers = pod.spec.containers.iter().filter(unready);
     containers.clone().find(|c| c.readiness_probe.is_some()).or_else(|| containers.next())
 }
 
 /// `GET :8080/ready`, `TCP :8080`, `exec`, `gRPC`.
-pub(super) fn probe_words(container: &Container) -> Option<String> {
+pub(crate) fn probe_words(container: &Container) -> Option<String> {
     let probe = container.readiness_probe.as_ref()?;
     if let Some(http) = &probe.http_get {
         return Some(format!("GET :{}{}", port_words(&http.port), http.path.as_deref().unwrap_or("/")));
@@ -239,7 +239,7 @@ fn port_words(port: &serde_json::Value) -> String {
 }
 
 /// What a probe's port is on the container: a number, or the name of a declared port.
-pub(super) fn probe_port(container: &Container, port: &serde_json::Value) -> Option<u64> {
+pub(crate) fn probe_port(container: &Container, port: &serde_json::Value) -> Option<u64> {
     let named = |name: &str| container.ports.iter().find(|p| p.name.as_deref() == Some(name));
     port.as_u64().or_else(|| named(port.as_str()?).map(|p| u64::from(p.container_port)))
 }

@@ -1,9 +1,9 @@
 //! Prometheus targets and what serves them.
 
 mod auth;
-mod endpoints;
+pub(crate) mod endpoints;
 mod job_without_targets;
-mod near;
+pub(crate) mod near;
 pub(crate) mod origin;
 mod ports;
 mod rule_failing;

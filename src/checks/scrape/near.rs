@@ -22,12 +22,12 @@ fn singular(name: &str) -> String {
 }
 
 /// The same Service by another spelling: `flash-auth-svc` and `flash-auth`, `order` and `orders`.
-pub(super) fn same_service(a: &str, b: &str) -> bool {
+pub(crate) fn same_service(a: &str, b: &str) -> bool {
     a != b && stem(a) == stem(b)
 }
 
 /// A slip in one long word: at most `max` letters wrong, missing, added or swapped. Digits and short words must be equal.
-pub(super) fn typo(a: &str, b: &str, max: usize) -> bool {
+pub(crate) fn typo(a: &str, b: &str, max: usize) -> bool {
     let (words_a, words_b): (Vec<&str>, Vec<&str>) = (a.split(['-', '_']).collect(), b.split(['-', '_']).collect());
     if a == b || words_a.len() != words_b.len() || damerau_levenshtein(a, b) > max {
         return false;
@@ -41,7 +41,7 @@ pub(super) fn typo(a: &str, b: &str, max: usize) -> bool {
 }
 
 /// The namespace that was meant: singular and plural, and where the written one is not known, a typo or a leading part.
-pub(super) fn same_namespace(written: &str, other: &str, written_exists: bool) -> bool {
+pub(crate) fn same_namespace(written: &str, other: &str, written_exists: bool) -> bool {
     if written == other {
         return false;
     }

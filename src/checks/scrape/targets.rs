@@ -138,7 +138,12 @@ pub(crate) fn is_exposition(body: &str) -> bool {
 pub(crate) fn cluster_host(snap: &Snapshot, host: &str) -> Option<ServiceHost> {
     let own =
         snap.scope.prometheus.as_ref().map(|p| p.namespace.as_str()).or(snap.scope.stack.first().map(String::as_str));
-    let service = ServiceHost::parse(host, own.unwrap_or_default())?;
+    cluster_host_from(snap, host, own.unwrap_or_default())
+}
+
+/// The same as a pod in `own` resolves it.
+pub(crate) fn cluster_host_from(snap: &Snapshot, host: &str, own: &str) -> Option<ServiceHost> {
+    let service = ServiceHost::parse(host, own)?;
     let lives = |namespace: &str| has_services(snap, namespace);
     let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
     // `svc` follows Service and namespace, which may be called so themselves.

@@ -32,6 +32,7 @@ pub(crate) fn snapshot(objects: Value) -> Snapshot {
             prefix: String::new(),
         }),
         alertmanager: None,
+        grafana: None,
     };
     snap.services = read(&objects, "services");
     snap.pods = read(&objects, "pods");

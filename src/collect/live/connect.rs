@@ -29,6 +29,10 @@ pub struct ConnectOptions {
     pub prometheus_url: Option<Url>,
     /// Alertmanager's URL.
     pub alertmanager_url: Option<Url>,
+    /// Grafana's URL.
+    pub grafana_url: Option<Url>,
+    /// `Bearer …` for Grafana, marked as sensitive: its Debug output does not show it.
+    pub grafana_token: Option<http::HeaderValue>,
     /// Longest time for one call.
     pub timeout: Duration,
     /// AWS will be asked.
@@ -107,6 +111,8 @@ impl Live {
             known,
             prometheus_url: options.prometheus_url,
             alertmanager_url: options.alertmanager_url,
+            grafana_url: options.grafana_url,
+            grafana_token: options.grafana_token,
             forward: false.into(),
             #[cfg(feature = "aws")]
             aws,

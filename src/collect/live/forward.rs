@@ -17,9 +17,17 @@ use crate::snapshot::Component;
 const COMPLAINT: Duration = Duration::from_millis(500);
 
 /// Asks `target` of a ready pod behind `at`: status and body, or what went wrong in one line.
-pub(super) async fn get(client: &kube::Client, at: &Component, target: &str) -> Result<(u16, Vec<u8>), String> {
+pub(super) async fn get(
+    client: &kube::Client,
+    at: &Component,
+    target: &str,
+    token: Option<&http::HeaderValue>,
+) -> Result<(u16, Vec<u8>), String> {
+    if token.is_some() && at.scheme == "https" {
+        return Err("the token is not sent through a port-forward without TLS; give the URL".into());
+    }
     let (pod, port) = pod_of(client, at).await?;
-    through(client, &at.namespace, &pod, port, &format!("{}.{}", at.service, at.namespace), target).await
+    through(client, &at.namespace, &pod, port, &format!("{}.{}", at.service, at.namespace), target, token).await
 }
 
 /// Asks `target` of a port of a pod.
@@ -30,6 +38,7 @@ pub(super) async fn through(
     port: u16,
     host: &str,
     target: &str,
+    token: Option<&http::HeaderValue>,
 ) -> Result<(u16, Vec<u8>), String> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let mut forwarder = pods.portforward(pod, &[port]).await.map_err(|e| format!("port-forward: {}", chain(&e)))?;
@@ -38,11 +47,12 @@ pub(super) async fn through(
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| chain(&e))?;
     let driver = tokio::spawn(connection);
-    let request = http::Request::get(target)
-        .header(http::header::HOST, host)
-        .header(http::header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|e| chain(&e))?;
+    let mut request =
+        http::Request::get(target).header(http::header::HOST, host).header(http::header::CONNECTION, "close");
+    if let Some(token) = token {
+        request = request.header(http::header::AUTHORIZATION, token);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|e| chain(&e))?;
     let result = async {
         let response = sender.send_request(request).await.map_err(|e| chain(&e))?;
         let status = response.status().as_u16();

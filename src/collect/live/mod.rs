@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::HeaderValue;
 use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -43,6 +44,9 @@ pub struct Live {
     known: Known,
     prometheus_url: Option<Url>,
     alertmanager_url: Option<Url>,
+    grafana_url: Option<Url>,
+    /// `Bearer …`, marked as sensitive; for Grafana alone.
+    grafana_token: Option<HeaderValue>,
     /// The service proxy does not work here; the port-forward does.
     forward: AtomicBool,
     #[cfg(feature = "aws")]
@@ -61,7 +65,7 @@ impl Live {
         let mut attempt = 0;
         loop {
             let answer = self.send(uri, request).await?;
-            if answer.status < 400 {
+            if answer.status < 400 || is_datasource_health(request, &answer.body) {
                 return Ok(answer.body);
             }
             let transient = matches!(answer.status, 429 | 500 | 502 | 503 | 504) && !is_final(&answer);
@@ -107,9 +111,12 @@ impl Live {
         let url = match app {
             App::Prometheus => &self.prometheus_url,
             App::Alertmanager => &self.alertmanager_url,
+            App::Grafana => &self.grafana_url,
         };
+        // Only what lies behind its login is asked with the token.
+        let token = self.grafana_token.as_ref().filter(|_| *app == App::Grafana && path != "/api/health");
         if let Some(base) = url {
-            return self.by_url(base, path, query, request).await;
+            return self.by_url(base, path, query, request, token).await;
         }
         let Some(at) = at else {
             let gap =
@@ -117,8 +124,9 @@ impl Live {
             return Err(FetchError::Gap(gap.hint(format!("give --{}-url or -n NAMESPACE", app.as_str()))));
         };
         let target = with_query(&format!("{}{path}", at.prefix), query);
-        if self.forward.load(Ordering::Relaxed) {
-            return self.forwarded(at, &target, request).await;
+        // Through the service proxy the Authorization header is the API server's own.
+        if token.is_some() || self.forward.load(Ordering::Relaxed) {
+            return self.forwarded(at, &target, request, token).await;
         }
         let uri = proxy_uri(at, &target);
         // Half of the time is left for the other way: where the API server cannot reach the pod, this call hangs.
@@ -137,7 +145,7 @@ impl Live {
         if !no_way {
             return Err(error);
         }
-        match self.forwarded(at, &target, request).await {
+        match self.forwarded(at, &target, request, None).await {
             Ok(body) => {
                 self.forward.store(true, Ordering::Relaxed);
                 Ok(body)
@@ -146,7 +154,14 @@ impl Live {
         }
     }
 
-    async fn by_url(&self, base: &Url, path: &str, query: &str, request: &Request) -> Result<Vec<u8>, FetchError> {
+    async fn by_url(
+        &self,
+        base: &Url,
+        path: &str,
+        query: &str,
+        request: &Request,
+        token: Option<&HeaderValue>,
+    ) -> Result<Vec<u8>, FetchError> {
         let mut url = base.clone();
         url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
         url.set_query((!query.is_empty()).then_some(query));
@@ -154,27 +169,29 @@ impl Live {
             let hint = format!("check the URL {}", display_url(base));
             FetchError::Gap(Gap::new(request.label(), cause, chain(error)).hint(hint))
         };
-        let response = self
-            .http
-            .get(url)
+        let mut message = self.http.get(url);
+        if let Some(token) = token {
+            message = message.header(http::header::AUTHORIZATION, token);
+        }
+        let response = message
             .send()
             .await
             .map_err(|e| gap(if e.is_timeout() { GapCause::Timeout } else { GapCause::Unreachable }, &e))?;
         let status = response.status().as_u16();
         let body = response.bytes().await.map_err(|e| gap(GapCause::BadAnswer, &e))?;
-        if status >= 400 {
-            return Err(status_error(request, &Answer { status, retry_after: None, body: body.to_vec() }));
-        }
-        Ok(body.to_vec())
+        answered(request, status, body.to_vec(), token.is_some())
     }
 
-    async fn forwarded(&self, at: &Component, target: &str, request: &Request) -> Result<Vec<u8>, FetchError> {
+    async fn forwarded(
+        &self,
+        at: &Component,
+        target: &str,
+        request: &Request,
+        token: Option<&HeaderValue>,
+    ) -> Result<Vec<u8>, FetchError> {
         let fail = |message: String| FetchError::Gap(Gap::new(request.label(), GapCause::Unreachable, message));
-        let (status, body) = forward::get(&self.client, at, target).await.map_err(fail)?;
-        if status >= 400 {
-            return Err(status_error(request, &Answer { status, retry_after: None, body }));
-        }
-        Ok(body)
+        let (status, body) = forward::get(&self.client, at, target, token).await.map_err(fail)?;
+        answered(request, status, body, token.is_some())
     }
 
     #[cfg(feature = "aws")]
@@ -192,6 +209,28 @@ impl Live {
         let gap = Gap::new(call.iam_action(), GapCause::NotConfigured, "this kdoctor was built without AWS support");
         Err(FetchError::Gap(gap.hint("build it with the default features")))
     }
+}
+
+/// The answer of an application that was reached without the API server's proxy.
+fn answered(request: &Request, status: u16, body: Vec<u8>, with_token: bool) -> Result<Vec<u8>, FetchError> {
+    if status < 400 || is_datasource_health(request, &body) {
+        return Ok(body);
+    }
+    if with_token && matches!(status, 401 | 403) {
+        let message = format!("Grafana refused the token with HTTP {status}");
+        let hint = "--grafana-token must be the token of a service account with the role Admin, not expired";
+        return Err(FetchError::Gap(Gap::new(request.label(), GapCause::Unauthorized, message).hint(hint)));
+    }
+    Err(status_error(request, &Answer { status, retry_after: None, body }))
+}
+
+/// Grafana says with an error status, 400 or 503 by its version, that a datasource does not work: that is an answer.
+fn is_datasource_health(request: &Request, body: &[u8]) -> bool {
+    let Request::App { app: App::Grafana, path, .. } = request else { return false };
+    path.starts_with("/api/datasources/uid/")
+        && path.ends_with("/health")
+        && serde_json::from_slice::<Value>(body)
+            .is_ok_and(|v| v.get("status").is_some_and(Value::is_string) && v.get("kind").is_none())
 }
 
 /// An error that a retry cannot cure: the Service has no ready pod, or the API server has no way to it.
@@ -324,7 +363,7 @@ impl Source for Live {
                 let fail = |message: String| FetchError::Gap(Gap::new(request.label(), GapCause::Unreachable, message));
                 let host = format!("{pod}.{namespace}");
                 let (status, _) =
-                    forward::through(&self.client, namespace, pod, *port, &host, "/").await.map_err(fail)?;
+                    forward::through(&self.client, namespace, pod, *port, &host, "/", None).await.map_err(fail)?;
                 Ok(serde_json::json!({"status": status}).to_string().into_bytes())
             }
             Request::Aws(call) => self.aws(call).await,
