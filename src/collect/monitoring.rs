@@ -12,7 +12,7 @@ use super::client::Client;
 use super::source::{App, FetchError, Request};
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
-    AlertmanagerStatus, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer,
+    AlertGroup, AlertmanagerStatus, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer,
 };
 use crate::snapshot::{Component, ScrapeFailure, ServiceHost, Snapshot};
 
@@ -86,7 +86,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
             }
         };
     }
-    let (targets, config, rules, runtime, names, own_metrics, status, metrics, silences, receivers) = futures::join!(
+    let (targets, config, rules, runtime, names, own_metrics, status, metrics, silences, receivers, alerts) = futures::join!(
         fact!(PrometheusTargets, targets(&prometheus)),
         fact!(PrometheusConfig, config(&prometheus)),
         fact!(PrometheusRules, rules(&prometheus)),
@@ -97,6 +97,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         fact!(AlertmanagerMetrics, metrics(&alertmanager)),
         fact!(AlertmanagerSilences, alertmanager.plain::<Vec<Silence>>("/api/v2/silences")),
         fact!(AlertmanagerReceivers, receivers(&alertmanager)),
+        fact!(AlertmanagerAlerts, alertmanager.plain::<Vec<AlertGroup>>("/api/v2/alerts/groups")),
     );
     snap.prometheus_targets = targets;
     snap.prometheus_config = config;
@@ -108,6 +109,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.alertmanager_metrics = metrics;
     snap.alertmanager_silences = silences;
     snap.alertmanager_receivers = receivers;
+    snap.alertmanager_alerts = alerts;
     snap.scope.scraped = scraped_namespaces(snap);
 }
 

@@ -98,6 +98,7 @@ facts! {
     AlertmanagerMetrics "alertmanager metrics" Kubernetes(PROXY);
     AlertmanagerSilences "alertmanager silences" Kubernetes(PROXY);
     AlertmanagerReceivers "alertmanager receivers" Kubernetes(PROXY);
+    AlertmanagerAlerts "alertmanager alerts" Kubernetes(PROXY);
     TargetAnswers "target answers" Kubernetes(PROXY);
     EksCluster "eks cluster" Aws(&["eks:DescribeCluster"]);
     EksAddons "eks add-ons" Aws(&["eks:ListAddons", "eks:DescribeAddon"]);

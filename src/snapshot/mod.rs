@@ -287,6 +287,8 @@ snapshot! {
         alertmanager_silences: Vec<monitoring::Silence> = AlertmanagerSilences,
         /// Names of Alertmanager's receivers.
         alertmanager_receivers: Vec<String> = AlertmanagerReceivers,
+        /// Alertmanager's alerts in the groups in which it notifies, one entry for each receiver.
+        alertmanager_alerts: Vec<monitoring::AlertGroup> = AlertmanagerAlerts,
         /// What scrape URLs answered that Prometheus could not read.
         target_answers: Vec<monitoring::TargetAnswer> = TargetAnswers,
         /// The EKS cluster.

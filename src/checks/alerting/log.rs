@@ -147,7 +147,7 @@ fn after_retries(text: &str) -> &str {
 }
 
 /// The fields of a line, logfmt or JSON.
-fn fields(line: &str) -> BTreeMap<String, String> {
+pub(super) fn fields(line: &str) -> BTreeMap<String, String> {
     let line = line.trim();
     if line.starts_with('{') {
         let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line).unwrap_or_default();
