@@ -108,8 +108,32 @@ fn syntax(text: &str, problem: Problem) -> Problem {
             let why = "not valid YAML: the line is indented with a tab; YAML takes only spaces";
             Problem::new(Place { line: at + 1, column }, "", why)
         }
-        _ => problem,
+        _ => unclosed(text, problem.place.line).unwrap_or(problem),
     }
+}
+
+/// A bracket that is open where the scanner gave up is the fault, not what follows it.
+fn unclosed(text: &str, until: usize) -> Option<Problem> {
+    let mut open: Vec<(char, Place)> = Vec::new();
+    for (at, line) in text.lines().enumerate().take(until.saturating_sub(1)) {
+        let mut quote = None;
+        let mut before = ' ';
+        for (column, letter) in line.chars().enumerate() {
+            match (quote, letter) {
+                (None, '#') if before.is_whitespace() => break,
+                (None, '\'' | '"') if !before.is_alphanumeric() => quote = Some(letter),
+                (Some(open), _) if open == letter => quote = None,
+                (None, '[' | '{') if !open.is_empty() || matches!(before, ' ' | '-') => {
+                    open.push((letter, Place { line: at + 1, column: column + 1 }));
+                }
+                (None, ']' | '}') => _ = open.pop(),
+                _ => {}
+            }
+            before = letter;
+        }
+    }
+    let (letter, place) = open.pop()?;
+    Some(Problem::new(place, "", format!("not valid YAML: the bracket `{letter}` is not closed")))
 }
 
 fn merged(node: Node) -> Node {

@@ -43,7 +43,7 @@ impl Check for AlertmanagerConfig {
         let mut findings = operator(snap);
         let readings = readings(snap);
         if readings.is_empty() && findings.is_empty() {
-            return Ok(Diagnosis::NotApplicable("no Alertmanager pod in the stack".into()));
+            return elsewhere(snap);
         }
         let mut gap = None;
         for ((namespace, _), reading) in readings {
@@ -57,6 +57,19 @@ impl Check for AlertmanagerConfig {
             _ => Ok(Diagnosis::Findings(findings)),
         }
     }
+}
+
+/// No object that holds the configuration: there is no Alertmanager, or something in the pod writes the file.
+fn elsewhere(snap: &Snapshot) -> Result<Diagnosis, Gap> {
+    let Some((pod, _)) = alertmanager_pods(snap).into_iter().next() else {
+        return Ok(Diagnosis::NotApplicable("no Alertmanager pod in the stack".into()));
+    };
+    let mut samples = snap.alertmanager_metrics.iter().flatten();
+    if samples.any(|s| s.name == "alertmanager_config_last_reload_successful" && s.value != 0.0) {
+        return Ok(Diagnosis::Findings(Vec::new()));
+    }
+    let what = format!("configuration of pod {}/{}", pod.metadata.namespace, pod.metadata.name);
+    Err(Gap::new(what, GapCause::NotCollected, "its file is mounted from neither a ConfigMap nor a Secret"))
 }
 
 /// Alertmanager's pods by the object that holds their configuration.
@@ -126,7 +139,11 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn new(snap: &'a Snapshot, namespace: &'a str, reading: &'a Reading<'a>) -> Self {
-        let refusal = reading.pods.iter().find_map(|(pod, _)| refusal(snap, pod));
+        // A file that is not there is a fault of the mount, not of the configuration.
+        let unread = |r: &Refusal| {
+            ["no such file or directory", "is a directory", "permission denied"].iter().any(|w| r.why.ends_with(w))
+        };
+        let refusal = reading.pods.iter().find_map(|(pod, _)| refusal(snap, pod)).filter(|r| !unread(r));
         let samples = snap.alertmanager_metrics.iter().flatten();
         let mut samples = samples.filter(|s| s.name == "alertmanager_config_last_reload_successful");
         let running = snap.alertmanager_status.iter().map(|s| s.version_info.version.as_str());
@@ -478,7 +495,7 @@ fn tag(image: &str) -> &str {
 }
 
 fn meant(problem: &Problem) -> String {
-    problem.instead.as_ref().map(|m| format!("; `{m}` was meant?")).unwrap_or_default()
+    problem.instead.as_ref().map(|m| format!("; perhaps `{m}` was meant")).unwrap_or_default()
 }
 
 /// The line at fault, and what it should be; the second is empty where it cannot be told.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::config::config_source;
+use super::config::{config_source, file, is_operators};
 use super::labels::{Common, Origin};
 use super::tree::{LONG, Labels, Muted, Sink, Tree, is_about_one_alert, proves_alerting};
 use crate::checks::managed::managed_by;
@@ -548,7 +548,7 @@ impl<'a> View<'a> {
             .param("config_kind", source.as_ref().map_or("", |s| s.kind))
             .param("config_name", source.as_ref().map_or("", |s| s.name.as_str()))
             .param("config_key", source.as_ref().map_or("alertmanager.yml", |s| s.key.as_str()))
-            .param("am_operator", pod.is_some_and(|(pod, _)| super::config::is_operators(pod)))
+            .param("am_operator", pod.is_some_and(|(pod, _)| is_operators(pod)))
             .param("url", self.url())
             .param("alerts_path", self.path("/api/v2/alerts/groups"))
     }
@@ -557,15 +557,6 @@ impl<'a> View<'a> {
         let prefix = self.snap.scope.alertmanager.as_ref().map_or("", |c| c.prefix.as_str());
         format!("http://localhost:9093{prefix}")
     }
-}
-
-/// The configuration in the ConfigMap that Alertmanager mounts.
-fn file(snap: &Snapshot) -> Option<&str> {
-    let (pod, name) = alertmanager_pods(snap).into_iter().next()?;
-    let container = pod.spec.containers.iter().find(|c| c.name == name)?;
-    let source = config_source(pod, container).filter(|s| s.kind == "configmap")?;
-    let map = snap.config_maps.find(&pod.metadata.namespace, &source.name).ok()??;
-    map.data.get(&source.key).map(String::as_str)
 }
 
 fn workload(owner: &ResourceRef) -> String {

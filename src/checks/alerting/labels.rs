@@ -110,7 +110,7 @@ fn origin(snap: &Snapshot) -> Option<Origin<'_>> {
     let source = source_of(pod, container, config_file(container)).filter(|s| s.kind == "configmap")?;
     let map: Fetched<Option<&ConfigMap>> = snap.config_maps.find(&pod.metadata.namespace, &source.name);
     let map = map.ok().flatten()?;
-    map.data.contains_key(&source.key).then(|| Origin::File { map, key: source.key, pod })
+    map.data.contains_key(&source.key).then_some(Origin::File { map, key: source.key, pod })
 }
 
 fn config_file(container: &Container) -> &str {

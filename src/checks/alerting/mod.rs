@@ -9,6 +9,7 @@ mod labels;
 mod load;
 pub(crate) mod log;
 pub(crate) mod reason;
+mod templates;
 mod tree;
 
 use super::Check;

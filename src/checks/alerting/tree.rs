@@ -88,7 +88,10 @@ impl Tree {
             let times = items(interval, "time_intervals").iter().map(Interval::read).collect();
             Some((interval.get("name")?.as_str()?.to_owned(), times))
         });
-        Some(Self { root: route, receivers: receivers.collect(), intervals: intervals.collect() })
+        let tree = Self { root: route, receivers: receivers.collect(), intervals: intervals.collect() };
+        // A file that names what it does not define is not what Alertmanager runs with.
+        let defined = tree.paths().iter().all(|(_, route)| tree.receivers.contains_key(&route.receiver));
+        defined.then_some(tree)
     }
 
     /// Whether a receiver sends anything.

@@ -140,7 +140,7 @@ impl Walker<'_> {
             Kind::GoDurationText if !is_go_duration(text) => {
                 Some(format!("not a valid duration: {text:?}; write a number and a unit: 30s, 5m, 4h"))
             }
-            Kind::GoDuration if !is_go_duration(text) && !(plain && text.parse::<i64>().is_ok()) => {
+            Kind::GoDuration if !(is_go_duration(text) || plain && text.parse::<i64>().is_ok()) => {
                 Some(format!("not a valid duration: {text:?}; write a number and a unit: 30s, 5m, 4h"))
             }
             Kind::Url => http_url(text).err().map(|why| url_fault(text, &why)),

@@ -554,7 +554,7 @@ mod tests {
     fn refuses_what_go_refuses() {
         assert_eq!(
             why("{{ define \"t\" }}[{{ .Status | toUpper }] {{ .X }}{{ end }}"),
-            "1:38 unexpected \"}\" in operand"
+            "1:39 unexpected \"}\" in operand"
         );
         assert_eq!(why("{{ .Status | upperCase }}"), "1:14 function \"upperCase\" not defined");
         for bad in [

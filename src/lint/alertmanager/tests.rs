@@ -34,6 +34,9 @@ fn says_what_was_meant() {
     assert_eq!(first(&typo, ""), "16:9 unknown field `chanel` Some(\"channel\")");
     let typo = GOOD.replace("receiver: team", "receiver: taem");
     assert!(first(&typo, "").contains("Some(\"team\")"), "{}", first(&typo, ""));
+    assert!(
+        first("route:\n  group_by: ['a', 'b'\n  receiver: a\n", "").starts_with("2:13 not valid YAML: the bracket `[`")
+    );
     assert!(first("route:\n\treceiver: a\n", "").starts_with("2:1 not valid YAML: the line is indented with a tab"));
 }
 
