@@ -12,7 +12,8 @@ use super::client::Client;
 use super::source::{App, FetchError, Request};
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
-    AlertmanagerStatus, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer, TargetSamples,
+    AlertGroup, AlertmanagerStatus, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer,
+    TargetSamples,
 };
 use crate::snapshot::{Component, ScrapeFailure, ServiceHost, Snapshot};
 
@@ -86,7 +87,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
             }
         };
     }
-    let (targets, samples, config, rules, runtime, names, own_metrics, status, metrics, silences, receivers) = futures::join!(
+    let (targets, samples, config, rules, runtime, names, own_metrics, status, metrics, silences, receivers, alerts) = futures::join!(
         fact!(PrometheusTargets, targets(&prometheus)),
         fact!(ScrapeSamples, scrape_samples(&prometheus)),
         fact!(PrometheusConfig, config(&prometheus)),
@@ -98,6 +99,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         fact!(AlertmanagerMetrics, metrics(&alertmanager)),
         fact!(AlertmanagerSilences, alertmanager.plain::<Vec<Silence>>("/api/v2/silences")),
         fact!(AlertmanagerReceivers, receivers(&alertmanager)),
+        fact!(AlertmanagerAlerts, alertmanager.plain::<Vec<AlertGroup>>("/api/v2/alerts/groups")),
     );
     (snap.prometheus_targets, snap.dropped_targets) = match targets {
         Ok((active, dropped)) => (Ok(active), dropped),
@@ -113,6 +115,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.alertmanager_metrics = metrics;
     snap.alertmanager_silences = silences;
     snap.alertmanager_receivers = receivers;
+    snap.alertmanager_alerts = alerts;
     snap.scope.scraped = scraped_namespaces(snap);
 }
 

@@ -1,5 +1,7 @@
 //! Strict readers of the files of the stack: text in, problems with their place out. No snapshot, no I/O.
 
+pub mod alertmanager;
+pub mod duration;
 mod frame;
 pub mod yaml;
 

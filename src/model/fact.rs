@@ -113,6 +113,7 @@ facts! {
     GrafanaDatasources "grafana datasources" Kubernetes(PROXY);
     GrafanaDatasourceHealth "grafana datasource health" Kubernetes(PROXY);
     GrafanaDashboards "grafana dashboards" Kubernetes(PROXY);
+    AlertmanagerAlerts "alertmanager alerts" Kubernetes(PROXY);
     TargetAnswers "target answers" Kubernetes(PROXY);
     EksCluster "eks cluster" Aws(&["eks:DescribeCluster"]);
     EksAddons "eks add-ons" Aws(&["eks:ListAddons", "eks:DescribeAddon"]);

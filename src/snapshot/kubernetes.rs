@@ -888,6 +888,15 @@ pub struct MonitoringResource {
     pub kind: String,
     pub metadata: Meta,
     pub spec: MonitoringSpec,
+    pub status: MonitoringStatus,
+}
+
+/// `status` of a Prometheus or Alertmanager resource.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct MonitoringStatus {
+    #[serde(deserialize_with = "null_default")]
+    pub conditions: Vec<Condition>,
 }
 
 /// `spec` of a Prometheus or Alertmanager resource.

@@ -314,6 +314,8 @@ snapshot! {
         grafana_datasource_health: Vec<grafana::DatasourceHealth> = GrafanaDatasourceHealth,
         /// Grafana's dashboards.
         grafana_dashboards: Vec<grafana::Dashboard> = GrafanaDashboards,
+        /// Alertmanager's alerts in the groups in which it notifies, one entry for each receiver.
+        alertmanager_alerts: Vec<monitoring::AlertGroup> = AlertmanagerAlerts,
         /// What scrape URLs answered that Prometheus could not read.
         target_answers: Vec<monitoring::TargetAnswer> = TargetAnswers,
         /// The EKS cluster.

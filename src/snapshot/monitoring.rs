@@ -111,7 +111,71 @@ pub struct Silence {
     pub id: String,
     pub comment: String,
     pub created_by: String,
+    pub starts_at: String,
     pub ends_at: String,
+    pub matchers: Vec<SilenceMatcher>,
+    pub status: SilenceStatus,
+}
+
+/// `status` of a silence.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SilenceStatus {
+    /// `active`, `pending`, `expired`.
+    pub state: String,
+}
+
+/// `matchers[]` of a silence.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SilenceMatcher {
+    pub name: String,
+    #[serde(default)]
+    pub value: String,
+    #[serde(default)]
+    pub is_regex: bool,
+    /// Versions before 0.22 know no other kind, and do not say so.
+    #[serde(default = "yes")]
+    pub is_equal: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One entry of `/api/v2/alerts/groups`: alerts that one receiver gets together.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AlertGroup {
+    pub receiver: NamedReceiver,
+    pub alerts: Vec<Alert>,
+}
+
+/// A receiver by its name.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NamedReceiver {
+    pub name: String,
+}
+
+/// An alert as Alertmanager holds it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Alert {
+    pub labels: BTreeMap<String, String>,
+    pub status: AlertStatus,
+}
+
+/// `status` of an alert.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AlertStatus {
+    /// `active`, `suppressed`, `unprocessed`.
+    pub state: String,
+    /// Ids of silences.
+    pub silenced_by: Vec<String>,
+    /// Names of time intervals, since 0.28.
+    pub muted_by: Vec<String>,
 }
 
 /// One sample of a text exposition.

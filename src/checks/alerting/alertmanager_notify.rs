@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::fix;
 use super::log::{Failure, recent_failures};
 use super::reason::Reason;
+use super::{fix, templates};
 use crate::checks::network::placement::{Placement, alertmanager_pods};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
@@ -19,7 +19,7 @@ check! {
         id: "alertmanager-notify", suite: Alerting, page: "alerting/alertmanager_notify.md", severity: Error,
         title: "Alertmanager fails to deliver notifications",
         requires: [ComponentLogs],
-        uses: [AlertmanagerMetrics, AlertmanagerStatus, Pods, Nodes, Instances, Subnets, Services, NetworkPolicies, Namespaces, Probes],
+        uses: [AlertmanagerMetrics, AlertmanagerStatus, ConfigMaps, Pods, Nodes, Instances, Subnets, Services, NetworkPolicies, Namespaces, Probes],
     }
 }
 
@@ -55,8 +55,9 @@ impl Check for AlertmanagerNotify {
         }
         // What the logs do not hold, counters since the start cannot add: they do not say that it still fails.
         let at = Placement::new(snap);
-        let findings: Vec<Finding> =
-            groups(recent_failures(snap)).iter().map(|g| fix::finding(Self::META.id, snap, &at, g)).collect();
+        let groups = groups(recent_failures(snap));
+        let mut findings: Vec<Finding> = groups.iter().map(|g| fix::finding(Self::META.id, snap, &at, g)).collect();
+        findings.extend(templates::undefined(Self::META.id, snap, &groups));
         match unread_log(snap) {
             Some(gap) if findings.is_empty() => Err(gap),
             _ => Ok(Diagnosis::Findings(findings)),

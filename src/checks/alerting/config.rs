@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::checks::network::host::{Place, place};
+use crate::checks::network::placement::alertmanager_pods;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 
@@ -30,6 +31,11 @@ impl Config {
     pub(crate) fn of(snap: &Snapshot) -> Option<Self> {
         let text = &snap.alertmanager_status.as_ref().ok()?.config.original;
         serde_saphyr::from_str::<Value>(text).ok().filter(Value::is_object).map(Self)
+    }
+
+    /// The configuration in the ConfigMap that Alertmanager mounts: its API hides URLs that hold tokens.
+    pub(crate) fn in_file(snap: &Snapshot) -> Option<Self> {
+        serde_saphyr::from_str::<Value>(file(snap)?).ok().filter(Value::is_object).map(Self)
     }
 
     /// One integration of a receiver: `slack_configs[0]`.
@@ -78,12 +84,18 @@ impl Config {
         }
     }
 
-    /// Hosts on the internet that receivers in use talk to without a proxy.
-    pub(crate) fn public_hosts(&self, snap: &Snapshot, namespace: &str) -> BTreeSet<String> {
+    /// Names of receivers that some route names.
+    pub(crate) fn receivers_in_use(&self) -> BTreeSet<String> {
         let mut used = BTreeSet::new();
         if let Some(route) = self.0.get("route") {
             routed(route, &mut used);
         }
+        used
+    }
+
+    /// Hosts on the internet that receivers in use talk to without a proxy.
+    pub(crate) fn public_hosts(&self, snap: &Snapshot, namespace: &str) -> BTreeSet<String> {
+        let used = self.receivers_in_use();
         let mut hosts = BTreeSet::new();
         for receiver in self.0.get("receivers").and_then(Value::as_array).into_iter().flatten() {
             if !receiver.get("name").and_then(Value::as_str).is_some_and(|n| used.contains(n)) {
@@ -157,6 +169,15 @@ pub(crate) fn config_source(pod: &Pod, container: &Container) -> Option<Source> 
         .chain(&container.command)
         .find_map(|a| a.strip_prefix("--config.file=").or_else(|| a.strip_prefix("-config.file=")));
     source_of(pod, container, flag.unwrap_or("/etc/alertmanager/alertmanager.yml"))
+}
+
+/// The text of the configuration in the ConfigMap that Alertmanager mounts.
+pub(crate) fn file(snap: &Snapshot) -> Option<&str> {
+    let (pod, name) = alertmanager_pods(snap).into_iter().next()?;
+    let container = pod.spec.containers.iter().find(|c| c.name == name)?;
+    let source = config_source(pod, container).filter(|s| s.kind == "configmap")?;
+    let map = snap.config_maps.find(&pod.metadata.namespace, &source.name).ok()??;
+    map.data.get(&source.key).map(String::as_str)
 }
 
 /// Made by the Prometheus operator.

@@ -59,6 +59,11 @@ impl<'a> Case<'a> {
         let entry = config.as_ref().and_then(|c| c.integration(&sample.receiver, &sample.integration, sample.index));
         let host = reason::host(&sample.cause)
             .or_else(|| config.as_ref()?.host(entry, &sample.integration))
+            .or_else(|| {
+                let file = Config::in_file(snap)?;
+                let entry = file.integration(&sample.receiver, &sample.integration, sample.index)?;
+                file.host(Some(entry), &sample.integration)
+            })
             .or_else(|| known_host(&sample.integration));
         let dialled = reason::address(&sample.cause);
         let place = match (&host, dialled) {

@@ -1,12 +1,19 @@
 //! Alertmanager and its receivers.
 
+mod alertmanager_config;
 mod alertmanager_notify;
+mod alerts_muted;
 pub(crate) mod config;
 mod fix;
+mod labels;
+mod load;
 pub(crate) mod log;
 pub(crate) mod reason;
+mod templates;
+mod tree;
 
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&alertmanager_notify::AlertmanagerNotify];
+pub(super) const CHECKS: &[&dyn Check] =
+    &[&alertmanager_config::AlertmanagerConfig, &alerts_muted::AlertsMuted, &alertmanager_notify::AlertmanagerNotify];

@@ -1,0 +1,588 @@
+//! Alertmanager's configuration is invalid, or was not taken over.
+
+use std::collections::BTreeMap;
+
+use super::config::{Source, config_source, is_operators, source_of};
+use super::load::{Refusal, refusal};
+use super::log::redact;
+use crate::checks::managed::managed_by;
+use crate::checks::network::placement::alertmanager_pods;
+use crate::checks::{Check, check};
+use crate::lint::alertmanager::{self as lint, Version};
+use crate::lint::{Problem, frame};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
+
+check! {
+    /// See the check's page.
+    AlertmanagerConfig {
+        id: "alertmanager-config", suite: Alerting, page: "alerting/alertmanager_config.md", severity: Error,
+        title: "Alertmanager's configuration is invalid or was not taken over",
+        requires: [Pods, ConfigMaps],
+        uses: [ComponentLogs, CrashLogs, AlertmanagerMetrics, AlertmanagerStatus, MonitoringResources],
+    }
+}
+
+/// Problems that one finding shows.
+const SHOWN: usize = 5;
+
+/// The pods that read one configuration.
+struct Reading<'a> {
+    source: Source,
+    pods: Vec<(&'a Pod, &'a Container)>,
+}
+
+impl Check for AlertmanagerConfig {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.pods()?;
+        let mut findings = operator(snap);
+        let readings = readings(snap);
+        if readings.is_empty() && findings.is_empty() {
+            return elsewhere(snap);
+        }
+        let mut gap = None;
+        for ((namespace, _), reading) in readings {
+            match Subject::new(snap, &namespace, &reading).findings() {
+                Ok(found) => findings.extend(found),
+                Err(missing) => gap = gap.or(Some(missing)),
+            }
+        }
+        match gap {
+            Some(gap) if findings.is_empty() => Err(gap),
+            _ => Ok(Diagnosis::Findings(findings)),
+        }
+    }
+}
+
+/// No object that holds the configuration: there is no Alertmanager, or something in the pod writes the file.
+fn elsewhere(snap: &Snapshot) -> Result<Diagnosis, Gap> {
+    let Some((pod, _)) = alertmanager_pods(snap).into_iter().next() else {
+        return Ok(Diagnosis::NotApplicable("no Alertmanager pod in the stack".into()));
+    };
+    let mut samples = snap.alertmanager_metrics.iter().flatten();
+    if samples.any(|s| s.name == "alertmanager_config_last_reload_successful" && s.value != 0.0) {
+        return Ok(Diagnosis::Findings(Vec::new()));
+    }
+    let what = format!("configuration of pod {}/{}", pod.metadata.namespace, pod.metadata.name);
+    Err(Gap::new(what, GapCause::NotCollected, "its file is mounted from neither a ConfigMap nor a Secret"))
+}
+
+/// Alertmanager's pods by the object that holds their configuration.
+fn readings(snap: &Snapshot) -> BTreeMap<(String, String), Reading<'_>> {
+    let mut found: BTreeMap<(String, String), Reading<'_>> = BTreeMap::new();
+    for (pod, name) in alertmanager_pods(snap) {
+        let Some(container) = pod.spec.containers.iter().find(|c| c.name == name) else { continue };
+        let Some(source) = config_source(pod, container) else { continue };
+        let key = (pod.metadata.namespace.clone(), format!("{}/{}/{}", source.kind, source.name, source.key));
+        found.entry(key).or_insert_with(|| Reading { source, pods: Vec::new() }).pods.push((pod, container));
+    }
+    found
+}
+
+/// The operator says of an Alertmanager object that it cannot build it.
+fn operator(snap: &Snapshot) -> Vec<Finding> {
+    let objects = snap.monitoring_resources.items().unwrap_or_default().iter();
+    let refused = objects.filter(|o| o.kind == "Alertmanager").filter_map(|object| {
+        let condition = object.status.conditions.iter().find(|c| c.kind == "Reconciled" && c.status == "False")?;
+        let message = condition.message.clone().unwrap_or_default();
+        let about = message.to_ascii_lowercase();
+        let is_config = ["config", "receiver", "route", "secret"].iter().any(|word| about.contains(word));
+        is_config.then(|| {
+            let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
+            let subject = ResourceRef::kubernetes("monitoring.coreos.com", "Alertmanager", namespace, name);
+            let set = format!("alertmanager-{name}");
+            let text = format!(
+                "the operator refuses the configuration of Alertmanager {namespace}/{name}, so changes do not take effect: {}",
+                redact(&message)
+            );
+            Finding::new(AlertmanagerConfig::META.id, Severity::Error, subject.clone(), text)
+                .breaks(subject)
+                .breaks(ResourceRef::kubernetes("apps", "StatefulSet", namespace, &set))
+                .key("operator")
+                .evidence(
+                    Evidence::new(
+                        format!("Alertmanager {namespace}/{name}, condition Reconciled"),
+                        redact(&message),
+                        "kubectl get alertmanager -n {{ namespace }} {{ name }} -o yaml",
+                    )
+                    .with("namespace", namespace)
+                    .with("name", name),
+                )
+                .fix("operator")
+                .param("namespace", namespace)
+                .param("name", name)
+                .param("why", redact(&message))
+                .param("workload", format!("statefulset/{set}"))
+                .param("pod", "")
+                .param("container", "alertmanager")
+                .param("managed", managed_by(&object.metadata))
+        })
+    });
+    refused.collect()
+}
+
+/// One configuration with all that is known of it.
+struct Subject<'a> {
+    snap: &'a Snapshot,
+    namespace: &'a str,
+    reading: &'a Reading<'a>,
+    version: Option<Version>,
+    refusal: Option<Refusal>,
+    /// `alertmanager_config_last_reload_successful`.
+    loaded: Option<bool>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(snap: &'a Snapshot, namespace: &'a str, reading: &'a Reading<'a>) -> Self {
+        // A file that is not there is a fault of the mount, not of the configuration.
+        let unread = |r: &Refusal| {
+            ["no such file or directory", "is a directory", "permission denied"].iter().any(|w| r.why.ends_with(w))
+        };
+        let refusal = reading.pods.iter().find_map(|(pod, _)| refusal(snap, pod)).filter(|r| !unread(r));
+        let samples = snap.alertmanager_metrics.iter().flatten();
+        let mut samples = samples.filter(|s| s.name == "alertmanager_config_last_reload_successful");
+        let running = snap.alertmanager_status.iter().map(|s| s.version_info.version.as_str());
+        let images = reading.pods.iter().map(|(_, c)| tag(&c.image));
+        // What the pod's image is comes first: the API may be answered by a replica of an older image.
+        let version = images.chain(running).find_map(Version::parse);
+        Self { snap, namespace, reading, version, refusal, loaded: samples.next().map(|s| s.value != 0.0) }
+    }
+
+    fn findings(&self) -> Result<Vec<Finding>, Gap> {
+        let source = &self.reading.source;
+        if source.kind != "configmap" {
+            return self.unseen();
+        }
+        let Some(map) = self.snap.config_maps.find(self.namespace, &source.name)? else {
+            // A pod whose ConfigMap is missing does not start: that is another check's finding.
+            return Ok(Vec::new());
+        };
+        let Some(text) = map.data.get(&source.key) else { return Ok(self.no_key(map).into_iter().collect()) };
+        let mut verdict = lint::check(text, self.version);
+        if self.is_refused() {
+            // Alertmanager itself says that something is wrong: then this is it.
+            verdict.refused.append(&mut verdict.doubtful);
+        }
+        let mut found = Vec::new();
+        if let Some(first) = verdict.refused.first() {
+            found.push(self.invalid(map, &source.key, text, first, &verdict.refused));
+        }
+        found.extend(self.templates(text));
+        if found.is_empty() && self.is_refused() {
+            found.extend(self.refused());
+        }
+        if let Some(first) = verdict.at_send.first() {
+            found.push(self.at_send(map, text, first, verdict.at_send.len()));
+        }
+        Ok(found)
+    }
+
+    fn is_refused(&self) -> bool {
+        self.refusal.is_some() || self.loaded == Some(false)
+    }
+
+    /// The configuration is in a Secret, which is never read: Alertmanager's log and metrics speak for it.
+    fn unseen(&self) -> Result<Vec<Finding>, Gap> {
+        if self.is_refused() {
+            return Ok(self.refused().into_iter().collect());
+        }
+        let said = |pod: &Pod| {
+            self.snap
+                .component_logs
+                .iter()
+                .flatten()
+                .any(|l| l.pod == pod.metadata.name && l.namespace == self.namespace)
+        };
+        if self.loaded.is_some() || self.reading.pods.iter().any(|(pod, _)| said(pod)) {
+            return Ok(Vec::new());
+        }
+        let what = format!("Secret {}/{}", self.namespace, self.reading.source.name);
+        Err(Gap::new(
+            what,
+            GapCause::NotCollected,
+            "Secrets are never read, and neither log nor metrics of Alertmanager are there",
+        ))
+    }
+
+    fn holder(&self) -> ResourceRef {
+        let source = &self.reading.source;
+        match source.kind {
+            "configmap" => ResourceRef::config_map(self.namespace, &source.name),
+            _ => ResourceRef::kubernetes("", "Secret", self.namespace, &source.name),
+        }
+    }
+
+    /// A finding about the holder of the configuration.
+    fn finding(&self, severity: Severity, message: String) -> Finding {
+        let holder = self.holder();
+        let mut finding = Finding::new(AlertmanagerConfig::META.id, severity, holder.clone(), message).breaks(holder);
+        let operator = self.reading.pods.first().and_then(|(pod, _)| pod.metadata.label("alertmanager"));
+        if let Some(name) = operator {
+            finding =
+                finding.breaks(ResourceRef::kubernetes("monitoring.coreos.com", "Alertmanager", self.namespace, name));
+        }
+        if let Some(refusal) = &self.refusal
+            && let Some((pod, container)) = self.reading.pods.first()
+        {
+            let previous = if refusal.previous { " before its last restart" } else { "" };
+            let template = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --tail=50{% if previous %} --previous{% endif %}";
+            let last = refusal.at.map(|t| format!(" (at {t:.0})")).unwrap_or_default();
+            finding = finding.evidence(
+                Evidence::new(
+                    format!("log of pod {}/{}{previous}", self.namespace, pod.metadata.name),
+                    format!("{}{last}", redact(&refusal.why)),
+                    template,
+                )
+                .with("namespace", self.namespace)
+                .with("pod", &pod.metadata.name)
+                .with("container", &container.name)
+                .with("previous", refusal.previous),
+            );
+        }
+        if self.loaded == Some(false) {
+            let (path, known) = self.metrics_path();
+            if known {
+                finding = finding.evidence(
+                    Evidence::new("alertmanager_config_last_reload_successful", "0", "kubectl get --raw {{ path }}")
+                        .with("path", path),
+                );
+            }
+        }
+        self.params(finding)
+    }
+
+    fn metrics_path(&self) -> (String, bool) {
+        let at = self.snap.scope.alertmanager.as_ref();
+        let path = at.map(|c| {
+            format!("/api/v1/namespaces/{}/services/{}:{}/proxy{}/metrics", c.namespace, c.service, c.port, c.prefix)
+        });
+        (path.clone().unwrap_or_default(), path.is_some())
+    }
+
+    fn params(&self, finding: Finding) -> Finding {
+        let source = &self.reading.source;
+        let first = self.reading.pods.first();
+        let owner = first.map(|(pod, _)| self.snap.owner_ref(pod));
+        let workload = match &owner {
+            Some(ResourceRef::Kubernetes { kind, name, .. }) if kind != "Pod" => {
+                format!("{}/{name}", kind.to_lowercase())
+            }
+            _ => String::new(),
+        };
+        let managed = self.snap.config_maps.find(self.namespace, &source.name).ok().flatten();
+        let managed = managed.map(|m| managed_by(&m.metadata));
+        let managed = managed.filter(|m| !m.is_empty()).or_else(|| first.map(|(pod, _)| managed_by(&pod.metadata)));
+        let image = first.map_or_else(String::new, |(_, c)| c.image.clone());
+        finding
+            .param("namespace", self.namespace)
+            .param("source", &source.name)
+            .param("key", &source.key)
+            .param("key_path", source.key.replace('.', "\\."))
+            .param("workload", workload)
+            .param("pod", first.map_or("", |(pod, _)| pod.metadata.name.as_str()))
+            .param("container", first.map_or("alertmanager", |(_, c)| c.name.as_str()))
+            .param("operator", first.is_some_and(|(pod, _)| is_operators(pod)))
+            .param("managed", managed.unwrap_or_default())
+            .param("image", if image.is_empty() { "quay.io/prometheus/alertmanager".to_owned() } else { image })
+            .param("is_secret", source.kind == "secret")
+    }
+
+    /// What follows from an invalid file.
+    fn effect(&self) -> &'static str {
+        let up = self.reading.pods.iter().any(|(pod, _)| pod.is_ready());
+        if up {
+            "Alertmanager goes on with the configuration it loaded before, and will not start again with this one"
+        } else {
+            "Alertmanager does not start with it"
+        }
+    }
+
+    fn invalid(&self, map: &ConfigMap, key: &str, text: &str, first: &Problem, all: &[Problem]) -> Finding {
+        let version = self.version.map(|v| format!(" {v}")).unwrap_or_default();
+        let more = if all.len() > 1 { format!(" (and {} more)", all.len() - 1) } else { String::new() };
+        let message = format!(
+            "ConfigMap {}/{} holds a configuration that Alertmanager{version} refuses: {key}:{}: {}{}{more}; {}",
+            self.namespace,
+            map.metadata.name,
+            first.place,
+            redact(&first.message),
+            meant(first),
+            self.effect()
+        );
+        let (line, corrected) = corrected(text, first);
+        let mut finding = self.finding(Severity::Error, message).key(format!("invalid/{key}"));
+        for problem in all.iter().take(SHOWN) {
+            finding = finding.evidence(self.shown(map, key, text, problem));
+        }
+        finding
+            .fix("configmap")
+            .param("problem", format!("{}{}", redact(&first.message), meant(first)))
+            .param("place", format!("line {}", first.place.line))
+            .param("advice", advice(first))
+            .param("line", line)
+            .param("corrected", corrected)
+    }
+
+    fn shown(&self, map: &ConfigMap, key: &str, text: &str, problem: &Problem) -> Evidence {
+        let template = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
+        let lines: Vec<String> = frame(text, problem.place).lines().map(masked).collect();
+        Evidence::new(
+            format!("ConfigMap {}/{}, {key}:{}", self.namespace, map.metadata.name, problem.place),
+            format!("{}{}\n{}", redact(&problem.message), meant(problem), lines.join("\n")),
+            template,
+        )
+        .with("namespace", self.namespace)
+        .with("name", &map.metadata.name)
+    }
+
+    /// The file is not there under the name that Alertmanager asks for.
+    fn no_key(&self, map: &ConfigMap) -> Option<Finding> {
+        let down = !self.reading.pods.iter().any(|(pod, _)| pod.is_ready());
+        let key = &self.reading.source.key;
+        if !down || key.is_empty() {
+            return None;
+        }
+        let there: Vec<&str> = map.data.keys().map(String::as_str).collect();
+        let message = format!(
+            "ConfigMap {}/{} has no key {key}, which Alertmanager reads as its configuration; it has {}",
+            self.namespace,
+            map.metadata.name,
+            if there.is_empty() { "no key at all".to_owned() } else { there.join(", ") }
+        );
+        let finding = self.finding(Severity::Error, message).key("key").evidence(
+            Evidence::new(
+                format!("ConfigMap {}/{}, keys", self.namespace, map.metadata.name),
+                there.join(", "),
+                "kubectl describe configmap -n {{ namespace }} {{ name }}",
+            )
+            .with("namespace", self.namespace)
+            .with("name", &map.metadata.name),
+        );
+        Some(finding.fix("key").param("there", there.join(", ")))
+    }
+
+    /// Template files of the configuration, where a ConfigMap holds them.
+    fn templates(&self, config: &str) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for (map, key, text) in template_files(self.snap, self.reading.pods.first().copied(), config) {
+            let mut verdict = lint::check_template(text, self.version);
+            if self.is_refused() {
+                verdict.refused.append(&mut verdict.doubtful);
+            }
+            let Some(first) = verdict.refused.first() else { continue };
+            let message = format!(
+                "ConfigMap {}/{} holds the notification template {key}, which Alertmanager refuses: {key}:{}: {}{}; {}",
+                self.namespace,
+                map.metadata.name,
+                first.place,
+                first.message,
+                meant(first),
+                self.effect()
+            );
+            let (line, corrected) = corrected(text, first);
+            let holder = ResourceRef::config_map(self.namespace, &map.metadata.name);
+            let mut finding = self.finding(Severity::Error, message).key(format!("template/{key}"));
+            finding.subjects = vec![holder.clone()];
+            found.push(
+                finding
+                    .breaks(holder)
+                    .evidence(self.shown(map, key, text, first))
+                    .fix("configmap")
+                    .param("source", &map.metadata.name)
+                    .param("key", key)
+                    .param("problem", format!("{}{}", first.message, meant(first)))
+                    .param("place", format!("line {}", first.place.line))
+                    .param("advice", advice(first))
+                    .param("line", line)
+                    .param("corrected", corrected),
+            );
+        }
+        found
+    }
+
+    /// Loads, but fails when it notifies.
+    fn at_send(&self, map: &ConfigMap, text: &str, first: &Problem, count: usize) -> Finding {
+        let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+        let key = &self.reading.source.key;
+        let message = format!(
+            "ConfigMap {}/{} loads, but notifications with it fail: {key}:{}, {}: {}{}{more}",
+            self.namespace,
+            map.metadata.name,
+            first.place,
+            first.path,
+            first.message,
+            meant(first)
+        );
+        let (line, corrected) = corrected(text, first);
+        self.finding(Severity::Error, message)
+            .key("template")
+            .evidence(self.shown(map, key, text, first))
+            .fix("configmap")
+            .param("problem", format!("{}{}", first.message, meant(first)))
+            .param("place", format!("line {}", first.place.line))
+            .param("advice", advice(first))
+            .param("line", line)
+            .param("corrected", corrected)
+    }
+
+    /// Alertmanager refused what this program cannot see, or sees nothing wrong with.
+    fn refused(&self) -> Option<Finding> {
+        let why = self.refusal.as_ref().map(|r| redact(&r.why)).unwrap_or_default();
+        let because = if why.is_empty() { String::new() } else { format!(": {why}") };
+        let up = self.reading.pods.iter().any(|(pod, _)| pod.is_ready());
+        let what = if up {
+            "the last reload failed and the configuration before it stays in force"
+        } else {
+            "it does not start"
+        };
+        let message = format!("Alertmanager refuses the configuration in {}, {what}{because}", self.holder());
+        let receiver = undefined(&why);
+        Some(
+            self.finding(Severity::Error, message)
+                .key("refused")
+                .fix(if receiver.is_some() { "receiver" } else { "refused" })
+                .param("why", if why.is_empty() { "the log says why".to_owned() } else { why.clone() })
+                .param("receiver", receiver.unwrap_or_default())
+                .param("config_kind", self.reading.source.kind),
+        )
+    }
+}
+
+/// ConfigMaps, keys and texts of the template files that a configuration names, as far as they can be seen.
+pub(super) fn template_files<'a>(
+    snap: &'a Snapshot,
+    at: Option<(&Pod, &Container)>,
+    config: &str,
+) -> Vec<(&'a ConfigMap, &'a str, &'a str)> {
+    let Some((pod, container)) = at else { return Vec::new() };
+    let Ok(Some(root)) = lint::read(config) else { return Vec::new() };
+    let globs = root.get("templates").and_then(crate::lint::yaml::Node::items).unwrap_or_default();
+    let mut found: Vec<(&ConfigMap, &str, &str)> = Vec::new();
+    for glob in globs.iter().filter_map(|g| g.as_str()) {
+        let glob = if glob.starts_with('/') { glob.to_owned() } else { format!("/etc/alertmanager/{glob}") };
+        let (folder, pattern) = glob.rsplit_once('/').unwrap_or(("", &glob));
+        let Some(source) = source_of(pod, container, folder).filter(|s| s.kind == "configmap") else { continue };
+        let Ok(Some(map)) = snap.config_maps.find(&pod.metadata.namespace, &source.name) else { continue };
+        let files = map.data.iter().filter(|(key, _)| fits(pattern, key));
+        found.extend(files.map(|(key, text)| (map, key.as_str(), text.as_str())).filter(|f| !f.1.ends_with(".yml")));
+    }
+    found.dedup_by_key(|(map, key, _)| (map.metadata.name.as_str(), *key));
+    found
+}
+
+/// A file name against `*.tmpl`.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((before, after)) => name.starts_with(before) && name.ends_with(after) && name.len() >= pattern.len() - 1,
+        None => pattern == name,
+    }
+}
+
+/// The receiver in `undefined receiver "x" used in route`.
+fn undefined(why: &str) -> Option<String> {
+    let (_, rest) = why.split_once("undefined receiver \"")?;
+    rest.split_once('"').map(|(name, _)| name.to_owned())
+}
+
+fn tag(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or_default();
+    image.rsplit('/').next().and_then(|i| i.split_once(':')).map_or("", |(_, tag)| tag)
+}
+
+fn meant(problem: &Problem) -> String {
+    problem.instead.as_ref().map(|m| format!("; perhaps `{m}` was meant")).unwrap_or_default()
+}
+
+/// The line at fault, and what it should be; the second is empty where it cannot be told.
+fn corrected(text: &str, problem: &Problem) -> (String, String) {
+    let line = text.lines().nth(problem.place.line.saturating_sub(1)).unwrap_or_default();
+    let shown = masked(line);
+    let corrected = problem.instead.as_ref().and_then(|meant| {
+        let wrong = problem.message.split(['`', '"']).nth(1)?;
+        line.contains(wrong).then(|| masked(&line.replacen(wrong, meant, 1)))
+    });
+    let corrected = corrected.or_else(|| line.contains('\t').then(|| line.replace('\t', "  ")));
+    (shown, corrected.unwrap_or_default())
+}
+
+/// A line of a configuration without what may be secret in it.
+fn masked(line: &str) -> String {
+    let secret = ["password", "token", "secret", "api_key", "routing_key", "service_key", "credentials", "user_key"];
+    let (key, value) = line.split_once(": ").unwrap_or((line, ""));
+    let name = key.trim_start_matches(|c: char| c.is_ascii_digit() || " |-".contains(c)).to_ascii_lowercase();
+    if !value.is_empty() && secret.iter().any(|s| name.ends_with(s)) && !name.ends_with("_file") {
+        return format!("{key}: <redacted>");
+    }
+    // Spaces are the excerpt's meaning: only words with URLs are shortened.
+    let mut out = line.to_owned();
+    for word in line.split_whitespace().filter(|w| w.contains("://") || w.contains("hooks.slack.com/")) {
+        let shown = if word.contains("://") { redact(word) } else { "<redacted>".to_owned() };
+        out = out.replace(word, &shown);
+    }
+    out
+}
+
+/// What to do about a problem, where its kind tells.
+fn advice(problem: &Problem) -> String {
+    let message = problem.message.as_str();
+    let has = |part: &str| message.contains(part);
+    let advice = if has("undefined receiver") {
+        "Add the receiver to `receivers` (an empty one, with nothing but its name, sends nothing), or name one that is there."
+    } else if has("undefined time interval") {
+        "Define it in `time_intervals`, or name one that is there."
+    } else if has("AlertmanagerConfig object") {
+        "The object of the operator is applied with kubectl apply; this file needs Alertmanager's own format: route, receivers with slack_configs and the like."
+    } else if has("Kubernetes object") {
+        "Only the file inside the object belongs here."
+    } else if has("placeholder") {
+        "Put the URL into a Secret, mount it, and name its file: slack_api_url_file (api_url_file, url_file)."
+    } else if has("no Slack API URL") {
+        "Set slack_api_url_file (or slack_api_url) in global, or api_url_file in the receiver."
+    } else if has("is older than 0.") {
+        "Upgrade Alertmanager, or use an integration that this version knows (webhook_configs)."
+    } else if has("tab") {
+        "Indent with spaces."
+    } else if has("not a valid duration") {
+        "Write a number and a unit: 30s, 5m, 4h."
+    } else if has("bad matcher format") {
+        "A matcher is a label, an operator (=, !=, =~, !~) and a value: severity = \"critical\"."
+    } else if has("at most one of") {
+        "Remove one of the two."
+    } else if has("empty") || has("no route provided") {
+        "Put the configuration back: it needs at least a route with a receiver, and that receiver."
+    } else {
+        ""
+    };
+    advice.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lint::Place;
+
+    #[test]
+    fn hides_what_is_secret_and_keeps_the_columns() {
+        assert_eq!(masked("3 |   auth_password: x y"), "3 |   auth_password: <redacted>");
+        assert_eq!(masked("  auth_password_file: /x"), "  auth_password_file: /x");
+        assert_eq!(
+            masked("  slack_api_url: https://hooks.slack.com/services/T/B/X"),
+            "  slack_api_url: https://hooks.slack.com/services/<redacted>"
+        );
+        assert_eq!(masked("    - severity = \"a\""), "    - severity = \"a\"");
+    }
+
+    #[test]
+    fn corrects_the_word_at_fault() {
+        let problem = Problem::new(Place { line: 2, column: 3 }, "", "unknown field `chanel`").instead(Some("channel"));
+        assert_eq!(corrected("a:\n  chanel: '#a'\n", &problem).1, "  channel: '#a'");
+        assert_eq!(undefined("undefined receiver \"null\" used in route").as_deref(), Some("null"));
+        assert!(fits("*.tmpl", "a.tmpl") && !fits("*.tmpl", "alertmanager.yml") && fits("a.tmpl", "a.tmpl"));
+        assert_eq!((tag("quay.io:443/x/alertmanager:v0.25.0@sha256:1"), tag("prom/alertmanager")), ("v0.25.0", ""));
+    }
+}
