@@ -4,6 +4,7 @@ pub mod alerting;
 pub mod grafana;
 mod managed;
 pub mod network;
+mod nodes;
 pub mod page;
 pub mod scrape;
 pub mod storage;

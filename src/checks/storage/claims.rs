@@ -28,6 +28,21 @@ pub(super) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) ->
     })
 }
 
+/// The claim names no volume of its own.
+pub(super) fn is_unbound(claim: &PersistentVolumeClaim) -> bool {
+    claim.spec.volume_name.as_deref().unwrap_or_default().is_empty()
+}
+
+/// The class that would make a good default: one of the driver `own`, gp3 first, that provisions by itself.
+pub(super) fn candidate<'a>(classes: &'a [StorageClass], own: &str) -> Option<&'a str> {
+    let of_driver = || classes.iter().filter(|c| c.provisioner == own);
+    let gp3 = || of_driver().find(|c| c.parameters.get("type").is_none_or(|t| t == "gp3"));
+    let other = || classes.iter().find(|c| c.provisioner.contains(".csi.") && !c.provisioner.contains("efs"));
+    let chosen =
+        of_driver().find(|c| c.metadata.name == "gp3").or_else(gp3).or_else(|| of_driver().next()).or_else(other);
+    chosen.map(|c| c.metadata.name.as_str())
+}
+
 /// Classes need not exist where a volume that was made by hand carries their name.
 pub(super) fn has_static_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, class: &str) -> bool {
     let volumes = snap.persistent_volumes.items().unwrap_or_default();

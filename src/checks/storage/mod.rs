@@ -1,13 +1,16 @@
 //! Volumes, classes, the EBS CSI driver and its IAM.
 
 mod claims;
+mod default_storage_class;
 mod ebs;
 mod ebs_csi_addon_missing;
 mod ebs_csi_role;
 mod oidc_provider_missing;
 mod pvc_pending;
 mod storage_class_missing;
+mod templates;
 mod trust;
+pub(super) mod volume_zone_conflict;
 
 use super::Check;
 
@@ -15,6 +18,8 @@ use super::Check;
 pub(super) const CHECKS: &[&dyn Check] = &[
     &pvc_pending::PvcPending,
     &storage_class_missing::StorageClassMissing,
+    &default_storage_class::DefaultStorageClass,
+    &volume_zone_conflict::VolumeZoneConflict,
     &ebs_csi_addon_missing::EbsCsiAddonMissing,
     &oidc_provider_missing::OidcProviderMissing,
     &ebs_csi_role::EbsCsiRole,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::claims::{self, ProvisioningFault, claim_evidence, event_evidence, provisioning_error};
+use super::default_storage_class::default_class_ref;
 use super::ebs;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -200,6 +201,8 @@ fn explain(cause: &Cause) -> (&'static str, String) {
 fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim]) -> Vec<ResourceRef> {
     match cause {
         Cause::ClassMissing(name) => vec![ResourceRef::storage_class(name)],
+        // With a default class it would still wait for the driver, where the cluster has no other.
+        Cause::NoDefaultClass => vec![default_class_ref(), ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::NotProvisioned(provisioner) if ebs::serves(provisioner) => vec![ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::NotProvisioned(provisioner) => vec![ResourceRef::csi_driver(provisioner)],
         Cause::ProvisioningFailed("iam") => {
@@ -220,8 +223,8 @@ fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim])
 /// The class that would make a good default.
 fn candidate(snap: &Snapshot) -> String {
     let classes = snap.storage_classes.items().unwrap_or_default();
-    let by_name = |name: &str| classes.iter().find(|c| c.metadata.name == name);
-    let chosen =
-        by_name("gp3").or_else(|| classes.iter().find(|c| c.provisioner == ebs::DRIVER)).or_else(|| by_name("gp2"));
-    chosen.or(classes.first()).map_or("<storage-class>", |c| c.metadata.name.as_str()).to_owned()
+    let auto_mode = snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage());
+    let own = if auto_mode { ebs::AUTO_MODE } else { ebs::DRIVER };
+    let first = classes.first().map(|c| c.metadata.name.as_str());
+    claims::candidate(classes, own).or(first).unwrap_or("<storage-class>").to_owned()
 }

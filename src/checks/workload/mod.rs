@@ -1,7 +1,7 @@
 //! Pods and their controllers.
 
 mod capacity;
-mod pod_pending;
+pub(super) mod pod_pending;
 mod unschedulable;
 
 use super::Check;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::capacity::{amount, largest_free, largest_node, requests};
-use super::unschedulable::{Reason, main_reason};
+use super::unschedulable::{Reason, main_reason, main_reason_but};
+use crate::checks::nodes;
+use crate::checks::storage::volume_zone_conflict::{bound_volumes, reaches, volume_ref};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
@@ -20,7 +22,7 @@ check! {
         id: "pod-pending", suite: Workload, page: "workload/pod_pending.md", severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, Nodes, Events, NodeRequests, Workloads],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads],
     }
 }
 
@@ -43,7 +45,7 @@ impl Check for PodPending {
 
 /// Pods of the stack, and the storage, DNS and network pods of kube-system; those of other namespaces are their owners'
 /// concern.
-fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
+pub(in crate::checks) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
     let meta = &pod.metadata;
     let system = meta.namespace == "kube-system"
         && ["ebs-csi-controller", "coredns", "aws-node"].iter().any(|p| meta.name.starts_with(p));
@@ -69,7 +71,7 @@ fn waits_on_fargate(pod: &Pod) -> bool {
 }
 
 /// What the scheduler says: the condition is current, the event a fallback.
-fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
+pub(in crate::checks) fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
     let condition = pod.condition("PodScheduled").filter(|c| c.status == "False");
     // A scheduling gate is set on purpose.
     if condition.is_some_and(|c| c.reason.as_deref() == Some("SchedulingGated")) {
@@ -86,9 +88,21 @@ fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
 /// The scheduler's reason; a claim that is not bound counts even where the message is gone.
 fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
     match main_reason(message) {
+        // A node is there; what keeps the pod from it is the fault.
+        Reason::VolumeZone if zone_has_nodes(snap, pod) => match main_reason_but(message, Some(Reason::VolumeZone)) {
+            Reason::Other => Reason::VolumeZone,
+            reason => reason,
+        },
         Reason::Other if !unbound(snap, pod).is_empty() => Reason::Volume,
         reason => reason,
     }
+}
+
+/// Some node is where all volumes of the pod are.
+fn zone_has_nodes(snap: &Snapshot, pod: &Pod) -> bool {
+    let volumes = bound_volumes(snap, pod).unwrap_or_default();
+    let all = snap.nodes.items().unwrap_or_default();
+    !volumes.is_empty() && all.iter().any(|n| volumes.iter().all(|b| reaches(b.volume, n)) && nodes::chosen_by(pod, n))
 }
 
 /// The pod's claims that are not bound.
@@ -148,6 +162,11 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     if reason == Reason::Volume {
         for claim in &claims {
             finding = finding.depends_on(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name));
+        }
+    }
+    for (pod, _) in pods {
+        for bound in bound_volumes(snap, pod).unwrap_or_default() {
+            finding = finding.depends_on(volume_ref(bound.volume));
         }
     }
     if let (Reason::Resources, Some(evidence)) = (reason, room.evidence()) {

@@ -48,6 +48,11 @@ impl Reason {
 
 /// The reason that keeps most nodes away. What holds for the pod as a whole (its claims) comes without a count and wins.
 pub(super) fn main_reason(message: &str) -> Reason {
+    main_reason_but(message, None)
+}
+
+/// The main reason among those that are not `ruled_out`.
+pub(super) fn main_reason_but(message: &str, ruled_out: Option<Reason>) -> Reason {
     // What preemption could or could not do is no cause.
     let message = message.split(" preemption:").next().unwrap_or(message);
     if message.contains("no nodes available") || message.starts_with("0/0 ") {
@@ -64,6 +69,9 @@ pub(super) fn main_reason(message: &str) -> Reason {
             _ => (1, part),
         };
         let reason = of(text);
+        if Some(reason) == ruled_out {
+            continue;
+        }
         match counts.iter_mut().find(|(_, r)| *r == reason) {
             Some((sum, _)) => *sum += count,
             None => counts.push((count, reason)),
@@ -80,7 +88,8 @@ pub(super) fn main_reason(message: &str) -> Reason {
 
 fn of(text: &str) -> Reason {
     let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
-    if has(&["volume node affinity conflict", "no available volume zone"]) {
+    // The second is the wording since Kubernetes 1.34.
+    if has(&["volume node affinity conflict", "PersistentVolume's node affinity", "no available volume zone"]) {
         return Reason::VolumeZone;
     }
     if has(&["exceed max volume count", "attachable volumes"]) {
@@ -136,6 +145,10 @@ mod tests {
             ("0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: gpu}.", Reason::Taint),
             (
                 "0/2 nodes are available: 1 node(s) had volume node affinity conflict, 1 node(s) were unschedulable.",
+                Reason::VolumeZone,
+            ),
+            (
+                "0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity. no new claims to deallocate",
                 Reason::VolumeZone,
             ),
             ("0/3 nodes are available: 3 Too many pods. preemption: 0/3", Reason::TooManyPods),
