@@ -3,9 +3,11 @@
 mod claims;
 mod default_storage_class;
 mod ebs;
+mod ebs_csi_addon_degraded;
 mod ebs_csi_addon_missing;
 mod ebs_csi_role;
 mod oidc_provider_missing;
+mod pod_identity_injection;
 mod pvc_pending;
 mod storage_class_missing;
 mod templates;
@@ -21,6 +23,8 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &default_storage_class::DefaultStorageClass,
     &volume_zone_conflict::VolumeZoneConflict,
     &ebs_csi_addon_missing::EbsCsiAddonMissing,
+    &ebs_csi_addon_degraded::EbsCsiAddonDegraded,
     &oidc_provider_missing::OidcProviderMissing,
     &ebs_csi_role::EbsCsiRole,
+    &pod_identity_injection::PodIdentityInjection,
 ];

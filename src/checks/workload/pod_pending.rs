@@ -47,8 +47,8 @@ impl Check for PodPending {
 /// concern.
 pub(in crate::checks) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
     let meta = &pod.metadata;
-    let system = meta.namespace == "kube-system"
-        && ["ebs-csi-controller", "coredns", "aws-node"].iter().any(|p| meta.name.starts_with(p));
+    let system =
+        meta.namespace == "kube-system" && ["ebs-csi-", "coredns", "aws-node"].iter().any(|p| meta.name.starts_with(p));
     (snap.scope.is_stack(&meta.namespace) || system)
         && pod.status.phase == "Pending"
         && pod.spec.node_name.is_none()
