@@ -28,6 +28,12 @@ pub(super) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) ->
     })
 }
 
+/// The provisioner's turn has come: the scheduler has chosen a node, or the class does not wait for one.
+pub(super) fn is_asked_for(snap: &Snapshot, claim: &PersistentVolumeClaim) -> bool {
+    claim.metadata.annotations.contains_key("volume.kubernetes.io/selected-node")
+        || events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning")
+}
+
 /// The claim names no volume of its own.
 pub(super) fn is_unbound(claim: &PersistentVolumeClaim) -> bool {
     claim.spec.volume_name.as_deref().unwrap_or_default().is_empty()

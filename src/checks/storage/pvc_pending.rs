@@ -76,8 +76,7 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
         return Ok(Cause::ProvisioningFailed(variant_of(ProvisioningFault::classify(&event.message))));
     }
     // The scheduler has chosen a node: the provisioner is next.
-    let provisioning = claim.metadata.annotations.contains_key("volume.kubernetes.io/selected-node")
-        || claims::events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning");
+    let provisioning = claims::is_asked_for(snap, claim);
     if class.waits_for_consumer() && !provisioning {
         let consumers = consumers(snap, claim)?;
         if consumers.is_empty() {
