@@ -12,6 +12,7 @@ mod pvc_pending;
 mod storage_class_missing;
 mod templates;
 mod trust;
+mod volume_attach;
 pub(super) mod volume_zone_conflict;
 
 use super::Check;
@@ -22,6 +23,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &storage_class_missing::StorageClassMissing,
     &default_storage_class::DefaultStorageClass,
     &volume_zone_conflict::VolumeZoneConflict,
+    &volume_attach::VolumeAttach,
     &ebs_csi_addon_missing::EbsCsiAddonMissing,
     &ebs_csi_addon_degraded::EbsCsiAddonDegraded,
     &oidc_provider_missing::OidcProviderMissing,
