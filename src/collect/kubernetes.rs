@@ -137,8 +137,10 @@ async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         return;
     }
     let unscheduled = snap.pods.items().unwrap_or_default().iter().any(|p| {
-        p.condition("PodScheduled")
-            .is_some_and(|c| c.status == "False" && c.message.as_deref().is_some_and(|m| m.contains("Insufficient")))
+        p.condition("PodScheduled").is_some_and(|c| {
+            c.status == "False"
+                && c.message.as_deref().is_some_and(|m| m.contains("Insufficient") || m.contains("Too many pods"))
+        })
     });
     snap.node_requests = if unscheduled {
         client.cluster_list("/api/v1/pods", IfAbsent::Gap).await

@@ -94,6 +94,14 @@ pub(super) enum ProvisioningFault {
     Kms,
     /// A limit or quota is reached.
     Quota,
+    /// The driver cannot share a volume between nodes.
+    AccessMode,
+    /// A parameter or size that the volume type does not take.
+    Parameter,
+    /// No node, or no zone, where the class may make a volume.
+    Topology,
+    /// The driver's controller does not answer, or the API of the cloud.
+    Timeout,
     /// Something else.
     Other,
 }
@@ -120,8 +128,42 @@ impl ProvisioningFault {
         if has(&["UnauthorizedOperation", "AccessDenied", "is not authorized to perform", "You are not authorized"]) {
             return Self::Permission;
         }
+        if has(&[
+            "only supports SINGLE_NODE_WRITER",
+            "MULTI_NODE",
+            "multi-node",
+            "access mode",
+            "AccessMode",
+            "Volume capabilities not supported",
+        ]) {
+            return Self::AccessMode;
+        }
         if has(&["exceeded quota", "LimitExceeded", "Quota", "quota"]) {
             return Self::Quota;
+        }
+        if has(&[
+            "error generating accessibility requirements",
+            "no topology key found",
+            "does not satisfy",
+            "is not in allowed topologies",
+            "no available volume zone",
+            "InvalidZone",
+        ]) {
+            return Self::Topology;
+        }
+        if has(&[
+            "InvalidParameterValue",
+            "InvalidParameterCombination",
+            "Invalid parameter",
+            "InvalidArgument",
+            "OutOfRange",
+            "iops",
+            "IOPS",
+        ]) {
+            return Self::Parameter;
+        }
+        if has(&["DeadlineExceeded", "context deadline exceeded", "timed out", "i/o timeout", "connection refused"]) {
+            return Self::Timeout;
         }
         Self::Other
     }
@@ -199,7 +241,20 @@ mod tests {
                 ProvisioningFault::Quota,
             ),
             ("Client.IdempotentParameterMismatch: resource already deleted", ProvisioningFault::Kms),
-            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", ProvisioningFault::Other),
+            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", ProvisioningFault::Timeout),
+            (
+                "rpc error: code = InvalidArgument desc = Volume capabilities MULTI_NODE_MULTI_WRITER not supported. Only AccessModes[ReadWriteOnce] supported.",
+                ProvisioningFault::AccessMode,
+            ),
+            (
+                "could not create volume in EC2: InvalidParameterValue: Volume iops of 100 is too low; minimum is 3000",
+                ProvisioningFault::Parameter,
+            ),
+            (
+                "error generating accessibility requirements: no topology key found on CSINode ip-10-0-1-1",
+                ProvisioningFault::Topology,
+            ),
+            ("rpc error: code = Unknown desc = something else", ProvisioningFault::Other),
         ];
         for (message, fault) in cases {
             assert_eq!(ProvisioningFault::classify(message), fault, "{message}");

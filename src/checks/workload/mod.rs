@@ -1,6 +1,8 @@
 //! Pods and their controllers.
 
 mod capacity;
+mod detail;
+mod not_created;
 pub(super) mod pod_pending;
 mod unschedulable;
 
