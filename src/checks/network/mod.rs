@@ -5,6 +5,7 @@ mod choose;
 mod demand;
 mod fix;
 pub(crate) mod host;
+mod ip_exhaustion;
 mod nat_egress;
 pub(crate) mod placement;
 mod routing;
@@ -14,4 +15,4 @@ mod survey;
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&nat_egress::NatEgress];
+pub(super) const CHECKS: &[&dyn Check] = &[&nat_egress::NatEgress, &ip_exhaustion::IpExhaustion];

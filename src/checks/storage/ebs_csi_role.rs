@@ -474,7 +474,7 @@ impl<'a> Controller<'a> {
         if !matches!(variant, "trust-pod-identity" | "agent") {
             finding = finding.fix_needs(ResourceRef::aws("iam", "oidc-provider", issuer));
         }
-        if variant != "no-role"
+        if !matches!(variant, "no-role" | "kms" | "kms-key-policy")
             && let Some((_, event)) = iam_errors(self.snap).first()
         {
             finding = finding.evidence(event_evidence(event));

@@ -66,7 +66,7 @@ impl Check for PvcPending {
 
 fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageClass>) -> Result<Cause, Gap> {
     if let Some(volume) = claim.spec.volume_name.as_deref().filter(|v| !v.is_empty()) {
-        return Ok(Cause::VolumeNotAvailable(named_volume(snap, claim, volume)?));
+        return Ok(Cause::VolumeNotAvailable(named_volume(snap, claim, volume)));
     }
     let Some(class) = class else {
         return Ok(match claim.class() {
@@ -124,14 +124,16 @@ fn unreachable_topology(snap: &Snapshot, class: &StorageClass) -> Option<String>
 }
 
 /// A volume that the claim names: why it does not bind.
-fn named_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, name: &str) -> Result<String, Gap> {
-    let Some(volume) = snap.persistent_volumes.named(name)? else {
-        return Ok(format!("PersistentVolume {name}, which does not exist"));
+fn named_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, name: &str) -> String {
+    let volume = match snap.persistent_volumes.named(name) {
+        Ok(Some(volume)) => volume,
+        Ok(None) => return format!("PersistentVolume {name}, which does not exist"),
+        Err(_) => return format!("PersistentVolume {name}, which does not exist or is taken"),
     };
-    Ok(match misfit(claim, volume) {
+    match misfit(claim, volume) {
         Some(why) => format!("PersistentVolume {name}, which does not fit: {why}"),
         None => format!("PersistentVolume {name}, which is {}", volume.status.phase),
-    })
+    }
 }
 
 /// What keeps the volumes made by hand from a claim, those first that come nearest.

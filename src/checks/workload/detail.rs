@@ -170,8 +170,10 @@ fn near(all: &[&Node], key: &str) -> String {
         return format!(" (nodes have {})", values.iter().map(|v| format!("{key}={v}")).collect::<Vec<_>>().join(", "));
     }
     let last = |k: &str| k.rsplit('/').next().unwrap_or(k).to_ascii_lowercase();
-    let alike = |k: &&String| last(k) == last(key) || strsim::damerau_levenshtein(k, key) <= 2;
-    let mut keys = all.iter().flat_map(|n| &n.metadata.labels).filter(|(k, _)| alike(k));
+    // Short words are told from others by each of their letters.
+    let typo = |k: &str| k.len().min(key.len()) >= 6 && strsim::damerau_levenshtein(k, key) <= 2;
+    let alike = |k: &str| last(k) == last(key) || typo(k);
+    let mut keys = all.iter().flat_map(|n| &n.metadata.labels).filter(|(k, _)| alike(k.as_str()));
     keys.next().map_or_else(String::new, |(k, v)| format!(" (nodes have {k}={v})"))
 }
 
