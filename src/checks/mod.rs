@@ -4,6 +4,7 @@ pub mod alerting;
 pub mod grafana;
 mod managed;
 pub mod network;
+mod nodes;
 pub mod page;
 mod probes;
 pub mod scrape;

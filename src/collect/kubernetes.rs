@@ -118,6 +118,28 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.resource_quotas = quotas;
     snap.workloads = workloads;
     room(client, plan, snap).await;
+    attachments(client, plan, snap).await;
+}
+
+/// Where volumes are attached, read only where a pod in scope waits for one: a large cluster has thousands.
+async fn attachments(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    let waits = |p: &Pod| {
+        let limit =
+            p.condition("PodScheduled").and_then(|c| c.message.as_deref()).is_some_and(|m| m.contains("volume"));
+        p.status.phase == "Pending" && p.claims().next().is_some() && (p.spec.node_name.is_some() || limit)
+    };
+    let wanted = snap.pods.items().unwrap_or_default().iter().any(waits);
+    let prefix = "/apis/storage.k8s.io/v1";
+    if plan.wants(Fact::VolumeAttachments) {
+        let path = format!("{prefix}/volumeattachments");
+        snap.volume_attachments =
+            if wanted { client.cluster_list(&path, IfAbsent::Gap).await } else { Listing::cluster(Vec::new()) };
+    }
+    if plan.wants(Fact::CsiNodes) {
+        let path = format!("{prefix}/csinodes");
+        snap.csi_nodes =
+            if wanted { client.cluster_list(&path, IfAbsent::Gap).await } else { Listing::cluster(Vec::new()) };
+    }
 }
 
 /// What all pods ask of the nodes, read only where a pod in scope finds no node: the list is the largest of a cluster.
@@ -126,8 +148,10 @@ async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         return;
     }
     let unscheduled = snap.pods.items().unwrap_or_default().iter().any(|p| {
-        p.condition("PodScheduled")
-            .is_some_and(|c| c.status == "False" && c.message.as_deref().is_some_and(|m| m.contains("Insufficient")))
+        p.condition("PodScheduled").is_some_and(|c| {
+            c.status == "False"
+                && c.message.as_deref().is_some_and(|m| m.contains("Insufficient") || m.contains("Too many pods"))
+        })
     });
     snap.node_requests = if unscheduled {
         client.cluster_list("/api/v1/pods", IfAbsent::Gap).await

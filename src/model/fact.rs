@@ -91,6 +91,8 @@ facts! {
     ConfigMaps "configmaps" Kubernetes(&[list("", "configmaps")]);
     ServiceAccounts "serviceaccounts" Kubernetes(&[list("", "serviceaccounts")]);
     NetworkPolicies "networkpolicies" Kubernetes(&[list("networking.k8s.io", "networkpolicies")]);
+    VolumeAttachments "volumeattachments" Kubernetes(&[list("storage.k8s.io", "volumeattachments")]);
+    CsiNodes "csinodes" Kubernetes(&[list("storage.k8s.io", "csinodes")]);
     ResourceQuotas "resourcequotas" Kubernetes(&[list("", "resourcequotas")]);
     NodeRequests "pods of all namespaces" Kubernetes(&[list("", "pods")]);
     MonitoringResources "monitoring.coreos.com" Kubernetes( &[list("monitoring.coreos.com", "prometheuses"), list("monitoring.coreos.com", "alertmanagers")], );

@@ -125,6 +125,12 @@ impl Finding {
         self
     }
 
+    /// Adds several observations.
+    #[must_use]
+    pub fn evidence_all(self, evidence: impl IntoIterator<Item = Evidence>) -> Self {
+        evidence.into_iter().fold(self, Self::evidence)
+    }
+
     /// Names the fix: the `{#variant}` of the page's sections.
     #[must_use]
     pub fn fix(mut self, variant: &'static str) -> Self {

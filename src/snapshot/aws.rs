@@ -102,6 +102,8 @@ pub struct Addon {
     pub status: String,
     pub addon_version: String,
     pub addon_arn: String,
+    /// RFC 3339, as the CLI prints it.
+    pub modified_at: Option<String>,
     pub service_account_role_arn: Option<String>,
     pub health: AddonHealth,
     pub pod_identity_associations: Vec<String>,
@@ -130,6 +132,16 @@ pub struct Nodegroup {
     pub subnets: Vec<String>,
     pub node_role: String,
     pub health: AddonHealth,
+    pub scaling_config: ScalingConfig,
+}
+
+/// `scalingConfig` of a node group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScalingConfig {
+    pub min_size: Option<i32>,
+    pub max_size: Option<i32>,
+    pub desired_size: Option<i32>,
 }
 
 impl Nodegroup {
@@ -176,7 +188,9 @@ pub struct Role {
     pub attached_policies: Option<Vec<String>>,
     /// Inline policy documents by name; `None` where they could not be read.
     pub inline_policies: Option<BTreeMap<String, Value>>,
-    /// Documents of attached customer-managed policies by ARN, as far as they could be read.
+    /// ARN of the permissions boundary.
+    pub permissions_boundary: Option<String>,
+    /// Documents of attached customer-managed policies, and of the boundary, by ARN, as far as they could be read.
     pub managed_documents: BTreeMap<String, Value>,
 }
 

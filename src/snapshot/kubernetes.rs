@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Affinity, NodeSelector, Taint, Toleration};
+use k8s_openapi::api::core::v1::{
+    Affinity, NodeSelector, Taint, Toleration, TopologySelectorTerm, TopologySpreadConstraint,
+};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::{Deserialize, Deserializer};
@@ -99,6 +101,8 @@ object!(
     ServiceAccount,
     NetworkPolicy,
     ResourceQuota,
+    VolumeAttachment,
+    CsiNode,
     MonitoringResource,
     ObjectName,
     PodOnNode
@@ -131,6 +135,8 @@ pub struct PodSpec {
     pub containers: Vec<Container>,
     pub init_containers: Vec<Container>,
     pub volumes: Vec<Volume>,
+    #[serde(deserialize_with = "null_default")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     pub service_account_name: Option<String>,
     pub host_network: bool,
     pub security_context: Option<PodSecurityContext>,
@@ -204,8 +210,8 @@ pub struct VolumeMount {
     pub read_only: bool,
 }
 
-/// `env[]` of a container, only proxy and AWS credential-source variables, where Grafana is served and which ConfigMaps
-/// its side-cars load: values of others may be secret.
+/// `env[]` of a container, only proxy, AWS credential-source and VPC CNI variables, where Grafana is served and which
+/// ConfigMaps its side-cars load: values of others may be secret.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct EnvVar {
@@ -233,6 +239,12 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                         | "FOLDER"
                         | "NAMESPACE"
                         | "RESOURCE"
+                        | "ENABLE_PREFIX_DELEGATION"
+                        | "WARM_PREFIX_TARGET"
+                        | "WARM_ENI_TARGET"
+                        | "WARM_IP_TARGET"
+                        | "MINIMUM_IP_TARGET"
+                        | "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
                 )
         })
         .collect())
@@ -244,6 +256,7 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
 pub struct ContainerPort {
     pub name: Option<String>,
     pub container_port: u16,
+    pub host_port: Option<u16>,
     pub protocol: Option<String>,
 }
 
@@ -509,6 +522,8 @@ pub struct VolumeSpec {
     pub access_modes: Vec<String>,
     pub claim_ref: Option<ClaimRef>,
     pub csi: Option<CsiVolume>,
+    pub aws_elastic_block_store: Option<AwsVolume>,
+    pub volume_mode: Option<String>,
     pub node_affinity: Option<VolumeNodeAffinity>,
 }
 
@@ -529,6 +544,24 @@ pub struct CsiVolume {
     pub volume_handle: String,
 }
 
+/// `spec.awsElasticBlockStore`: the in-tree way to name an EBS volume.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AwsVolume {
+    /// `vol-0123`, or `aws://zone/vol-0123`.
+    #[serde(rename = "volumeID")]
+    pub volume_id: String,
+}
+
+impl PersistentVolume {
+    /// Id of the EBS volume behind it.
+    pub fn ebs_id(&self) -> Option<&str> {
+        let handle = self.spec.csi.as_ref().map(|c| c.volume_handle.as_str());
+        let handle = handle.or(self.spec.aws_elastic_block_store.as_ref().map(|v| v.volume_id.as_str()))?;
+        handle.rsplit('/').next().filter(|id| id.starts_with("vol-"))
+    }
+}
+
 /// `spec.nodeAffinity`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -545,6 +578,8 @@ pub struct StorageClass {
     pub parameters: Map,
     pub volume_binding_mode: Option<String>,
     pub reclaim_policy: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub allowed_topologies: Vec<TopologySelectorTerm>,
     pub allow_volume_expansion: Option<bool>,
 }
 
@@ -567,6 +602,77 @@ impl StorageClass {
 #[serde(default)]
 pub struct CsiDriver {
     pub metadata: Meta,
+}
+
+/// VolumeAttachment: a volume that the attach-detach controller wants on a node.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct VolumeAttachment {
+    pub metadata: Meta,
+    pub spec: AttachmentSpec,
+    pub status: AttachmentStatus,
+}
+
+/// `spec` of a VolumeAttachment.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AttachmentSpec {
+    pub attacher: String,
+    pub node_name: String,
+    pub source: AttachmentSource,
+}
+
+/// `spec.source`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AttachmentSource {
+    pub persistent_volume_name: Option<String>,
+}
+
+/// `status` of a VolumeAttachment.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AttachmentStatus {
+    pub attached: bool,
+    pub attach_error: Option<AttachmentError>,
+}
+
+/// `status.attachError`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AttachmentError {
+    pub message: String,
+}
+
+/// CSINode: which drivers run on a node.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct CsiNode {
+    pub metadata: Meta,
+    pub spec: CsiNodeSpec,
+}
+
+/// `spec` of a CSINode.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct CsiNodeSpec {
+    #[serde(deserialize_with = "null_default")]
+    pub drivers: Vec<CsiNodeDriver>,
+}
+
+/// `spec.drivers[]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct CsiNodeDriver {
+    pub name: String,
+    pub allocatable: Option<VolumeCount>,
+}
+
+/// `allocatable` of a driver on a node.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct VolumeCount {
+    pub count: Option<usize>,
 }
 
 /// Node.
@@ -797,6 +903,15 @@ pub struct WorkloadSpec {
     pub template: PodTemplate,
     pub volume_claim_templates: Vec<PersistentVolumeClaim>,
     pub service_name: Option<String>,
+    pub strategy: Strategy,
+}
+
+/// `spec.strategy` of a Deployment.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Strategy {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
 }
 
 /// `spec.template`.

@@ -268,6 +268,10 @@ snapshot! {
         network_policies: kubernetes::NetworkPolicy = NetworkPolicies,
         /// ResourceQuotas of the namespaces in scope.
         resource_quotas: kubernetes::ResourceQuota = ResourceQuotas,
+        /// Volumes that are to be on a node; empty where no pod in scope waits for a volume.
+        volume_attachments: kubernetes::VolumeAttachment = VolumeAttachments,
+        /// CSI drivers of each node; empty where no pod in scope waits for a volume.
+        csi_nodes: kubernetes::CsiNode = CsiNodes,
         /// All pods with what they ask of their nodes; empty where every pod in scope found a node.
         node_requests: kubernetes::PodOnNode = NodeRequests,
         /// What active probes found, where they were asked for and allowed.

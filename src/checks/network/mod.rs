@@ -6,6 +6,7 @@ mod demand;
 mod fix;
 mod flows;
 pub(crate) mod host;
+mod ip_exhaustion;
 mod nat_egress;
 mod network_policy_blocks;
 mod node_join;
@@ -27,4 +28,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &port_forward::PortForward,
     &node_join::NodeJoin,
     &node_port_range::NodePortRange,
+    &ip_exhaustion::IpExhaustion,
 ];

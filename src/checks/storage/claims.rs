@@ -28,6 +28,27 @@ pub(super) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) ->
     })
 }
 
+/// The provisioner's turn has come: the scheduler has chosen a node, or the class does not wait for one.
+pub(super) fn is_asked_for(snap: &Snapshot, claim: &PersistentVolumeClaim) -> bool {
+    claim.metadata.annotations.contains_key("volume.kubernetes.io/selected-node")
+        || events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning")
+}
+
+/// The claim names no volume of its own.
+pub(super) fn is_unbound(claim: &PersistentVolumeClaim) -> bool {
+    claim.spec.volume_name.as_deref().unwrap_or_default().is_empty()
+}
+
+/// The class that would make a good default: one of the driver `own`, gp3 first, that provisions by itself.
+pub(super) fn candidate<'a>(classes: &'a [StorageClass], own: &str) -> Option<&'a str> {
+    let of_driver = || classes.iter().filter(|c| c.provisioner == own);
+    let gp3 = || of_driver().find(|c| c.parameters.get("type").is_none_or(|t| t == "gp3"));
+    let other = || classes.iter().find(|c| c.provisioner.contains(".csi.") && !c.provisioner.contains("efs"));
+    let chosen =
+        of_driver().find(|c| c.metadata.name == "gp3").or_else(gp3).or_else(|| of_driver().next()).or_else(other);
+    chosen.map(|c| c.metadata.name.as_str())
+}
+
 /// Classes need not exist where a volume that was made by hand carries their name.
 pub(super) fn has_static_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, class: &str) -> bool {
     let volumes = snap.persistent_volumes.items().unwrap_or_default();
@@ -73,6 +94,14 @@ pub(super) enum ProvisioningFault {
     Kms,
     /// A limit or quota is reached.
     Quota,
+    /// The driver cannot share a volume between nodes.
+    AccessMode,
+    /// A parameter or size that the volume type does not take.
+    Parameter,
+    /// No node, or no zone, where the class may make a volume.
+    Topology,
+    /// The driver's controller does not answer, or the API of the cloud.
+    Timeout,
     /// Something else.
     Other,
 }
@@ -99,8 +128,42 @@ impl ProvisioningFault {
         if has(&["UnauthorizedOperation", "AccessDenied", "is not authorized to perform", "You are not authorized"]) {
             return Self::Permission;
         }
+        if has(&[
+            "only supports SINGLE_NODE_WRITER",
+            "MULTI_NODE",
+            "multi-node",
+            "access mode",
+            "AccessMode",
+            "Volume capabilities not supported",
+        ]) {
+            return Self::AccessMode;
+        }
         if has(&["exceeded quota", "LimitExceeded", "Quota", "quota"]) {
             return Self::Quota;
+        }
+        if has(&[
+            "error generating accessibility requirements",
+            "no topology key found",
+            "does not satisfy",
+            "is not in allowed topologies",
+            "no available volume zone",
+            "InvalidZone",
+        ]) {
+            return Self::Topology;
+        }
+        if has(&[
+            "InvalidParameterValue",
+            "InvalidParameterCombination",
+            "Invalid parameter",
+            "InvalidArgument",
+            "OutOfRange",
+            "iops",
+            "IOPS",
+        ]) {
+            return Self::Parameter;
+        }
+        if has(&["DeadlineExceeded", "context deadline exceeded", "timed out", "i/o timeout", "connection refused"]) {
+            return Self::Timeout;
         }
         Self::Other
     }
@@ -178,7 +241,20 @@ mod tests {
                 ProvisioningFault::Quota,
             ),
             ("Client.IdempotentParameterMismatch: resource already deleted", ProvisioningFault::Kms),
-            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", ProvisioningFault::Other),
+            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", ProvisioningFault::Timeout),
+            (
+                "rpc error: code = InvalidArgument desc = Volume capabilities MULTI_NODE_MULTI_WRITER not supported. Only AccessModes[ReadWriteOnce] supported.",
+                ProvisioningFault::AccessMode,
+            ),
+            (
+                "could not create volume in EC2: InvalidParameterValue: Volume iops of 100 is too low; minimum is 3000",
+                ProvisioningFault::Parameter,
+            ),
+            (
+                "error generating accessibility requirements: no topology key found on CSINode ip-10-0-1-1",
+                ProvisioningFault::Topology,
+            ),
+            ("rpc error: code = Unknown desc = something else", ProvisioningFault::Other),
         ];
         for (message, fault) in cases {
             assert_eq!(ProvisioningFault::classify(message), fault, "{message}");

@@ -96,12 +96,8 @@ pub(super) fn is_missing(snap: &Snapshot) -> Result<bool, Gap> {
             .any(|e| matches!(e.reason.as_str(), "Provisioning" | "ProvisioningFailed" | "ProvisioningSucceeded"))
     };
     // Only a claim whose turn it is proves anything: asked for, and nobody took it up.
-    let asked_for = |claim: &PersistentVolumeClaim| {
-        claim.metadata.annotations.contains_key("volume.kubernetes.io/selected-node")
-            || claims::events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning")
-    };
     let pending = pending_claims(snap)?;
-    Ok(pending.iter().any(|c| asked_for(c)) && !pending.iter().any(|c| worked_on(c)))
+    Ok(pending.iter().any(|c| claims::is_asked_for(snap, c)) && !pending.iter().any(|c| worked_on(c)))
 }
 
 /// The ServiceAccount the controller runs with.

@@ -1,14 +1,20 @@
 //! Volumes, classes, the EBS CSI driver and its IAM.
 
 mod claims;
+mod default_storage_class;
 mod ebs;
+mod ebs_csi_addon_degraded;
 mod ebs_csi_addon_missing;
 mod ebs_csi_role;
 mod oidc_provider_missing;
+mod pod_identity_injection;
 mod prometheus_storage;
 mod pvc_pending;
 mod storage_class_missing;
+mod templates;
 mod trust;
+mod volume_attach;
+pub(super) mod volume_zone_conflict;
 
 use super::Check;
 
@@ -16,8 +22,13 @@ use super::Check;
 pub(super) const CHECKS: &[&dyn Check] = &[
     &pvc_pending::PvcPending,
     &storage_class_missing::StorageClassMissing,
+    &default_storage_class::DefaultStorageClass,
+    &volume_zone_conflict::VolumeZoneConflict,
+    &volume_attach::VolumeAttach,
     &ebs_csi_addon_missing::EbsCsiAddonMissing,
+    &ebs_csi_addon_degraded::EbsCsiAddonDegraded,
     &oidc_provider_missing::OidcProviderMissing,
     &ebs_csi_role::EbsCsiRole,
     &prometheus_storage::PrometheusStorage,
+    &pod_identity_injection::PodIdentityInjection,
 ];

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::claims::{self, ProvisioningFault, claim_evidence, event_evidence, provisioning_error};
+use super::default_storage_class::default_class_ref;
 use super::ebs;
+use crate::checks::nodes;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod, StorageClass};
+use crate::snapshot::kubernetes::{Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass};
+use crate::snapshot::{Snapshot, parse_quantity};
 
 check! {
     /// See the check's page.
@@ -15,7 +17,7 @@ check! {
         id: "pvc-pending", suite: Storage, page: "storage/pvc_pending.md", severity: Error,
         title: "a PersistentVolumeClaim of the stack is Pending",
         requires: [PersistentVolumeClaims, StorageClasses],
-        uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster],
+        uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas],
     }
 }
 
@@ -26,10 +28,14 @@ enum Cause {
     ClassMissing(String),
     /// It names no class, and there is no default one.
     NoDefaultClass,
-    /// It asks for a hand-made volume, and there is none that fits.
-    NoStaticVolume,
-    /// It names a volume that does not exist, or that is taken.
+    /// It asks for a hand-made volume, and there is none that fits: what each lacks.
+    NoStaticVolume(String),
+    /// It names a volume that does not exist, is taken, or does not fit: which, and why.
     VolumeNotAvailable(String),
+    /// It wants to be shared by nodes, which its driver cannot.
+    AccessMode(String),
+    /// Its class makes volumes only in zones where no node is.
+    Topology(String),
     /// Its pod has to be scheduled first, and is not.
     WaitsForPod,
     /// No pod uses it, and its class waits for one.
@@ -60,13 +66,13 @@ impl Check for PvcPending {
 
 fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageClass>) -> Result<Cause, Gap> {
     if let Some(volume) = claim.spec.volume_name.as_deref().filter(|v| !v.is_empty()) {
-        return Ok(Cause::VolumeNotAvailable(volume.to_owned()));
+        return Ok(Cause::VolumeNotAvailable(named_volume(snap, claim, volume)));
     }
     let Some(class) = class else {
         return Ok(match claim.class() {
-            Some("") => Cause::NoStaticVolume,
+            Some("") => Cause::NoStaticVolume(misfits(snap, claim)),
             // A class that only volumes made by hand carry needs no object.
-            Some(name) if claims::has_static_volume(snap, claim, name) => Cause::NoStaticVolume,
+            Some(name) if claims::has_static_volume(snap, claim, name) => Cause::NoStaticVolume(misfits(snap, claim)),
             Some(name) => Cause::ClassMissing(name.to_owned()),
             None => Cause::NoDefaultClass,
         });
@@ -75,8 +81,7 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
         return Ok(Cause::ProvisioningFailed(variant_of(ProvisioningFault::classify(&event.message))));
     }
     // The scheduler has chosen a node: the provisioner is next.
-    let provisioning = claim.metadata.annotations.contains_key("volume.kubernetes.io/selected-node")
-        || claims::events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning");
+    let provisioning = claims::is_asked_for(snap, claim);
     if class.waits_for_consumer() && !provisioning {
         let consumers = consumers(snap, claim)?;
         if consumers.is_empty() {
@@ -85,13 +90,111 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
         return Ok(Cause::WaitsForPod);
     }
     if class.provisioner == "kubernetes.io/no-provisioner" {
-        return Ok(Cause::NoStaticVolume);
+        return Ok(Cause::NoStaticVolume(misfits(snap, claim)));
+    }
+    if let Some(mode) = shared_mode(claim, class) {
+        return Ok(Cause::AccessMode(mode));
+    }
+    if let Some(text) = unreachable_topology(snap, class) {
+        return Ok(Cause::Topology(text));
     }
     Ok(Cause::NotProvisioned(class.provisioner.clone()))
 }
 
+/// A mode for several nodes that EBS cannot serve (raw block volumes of io1 and io2 can).
+fn shared_mode(claim: &PersistentVolumeClaim, class: &StorageClass) -> Option<String> {
+    let ebs = ebs::serves(&class.provisioner) || class.provisioner == ebs::AUTO_MODE;
+    let block = claim.spec.volume_mode.as_deref() == Some("Block");
+    let mode = claim.spec.access_modes.iter().find(|m| matches!(m.as_str(), "ReadWriteMany" | "ReadOnlyMany"));
+    mode.filter(|_| ebs && !block).cloned()
+}
+
+/// `allowedTopologies` that no node meets.
+fn unreachable_topology(snap: &Snapshot, class: &StorageClass) -> Option<String> {
+    let terms = class.allowed_topologies.iter().flat_map(|t| t.match_label_expressions.iter().flatten());
+    let zones: Vec<&str> =
+        terms.filter(|r| nodes::is_zone_label(&r.key)).flat_map(|r| r.values.iter().map(String::as_str)).collect();
+    let all: Vec<&Node> = snap.nodes.items().ok()?.iter().filter(|n| !n.is_fargate()).collect();
+    let present = nodes::zones(all.into_iter());
+    if zones.is_empty() || present.is_empty() || zones.iter().any(|z| present.contains(z)) {
+        return None;
+    }
+    let present = present.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!("only in {}, and the nodes are in {present}", zones.join(", ")))
+}
+
+/// A volume that the claim names: why it does not bind.
+fn named_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, name: &str) -> String {
+    let volume = match snap.persistent_volumes.named(name) {
+        Ok(Some(volume)) => volume,
+        Ok(None) => return format!("PersistentVolume {name}, which does not exist"),
+        Err(_) => return format!("PersistentVolume {name}, which does not exist or is taken"),
+    };
+    match misfit(claim, volume) {
+        Some(why) => format!("PersistentVolume {name}, which does not fit: {why}"),
+        None => format!("PersistentVolume {name}, which is {}", volume.status.phase),
+    }
+}
+
+/// What keeps the volumes made by hand from a claim, those first that come nearest.
+fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String {
+    let volumes = snap.persistent_volumes.items().unwrap_or_default().iter();
+    // Volumes that a provisioner made belong to their claims.
+    let by_hand = volumes.filter(|v| {
+        v.status.phase != "Bound" && !v.metadata.annotations.contains_key("pv.kubernetes.io/provisioned-by")
+    });
+    let same_class = |v: &&PersistentVolume| {
+        v.spec.storage_class_name.as_deref().unwrap_or_default() == claim.class().unwrap_or_default()
+    };
+    let mut all: Vec<&PersistentVolume> = by_hand.collect();
+    all.sort_by_key(|v| (!same_class(v), v.metadata.name.clone()));
+    let told = all.into_iter().take(3).filter_map(|v| Some(format!("{}: {}", v.metadata.name, misfit(claim, v)?)));
+    told.collect::<Vec<_>>().join("; ")
+}
+
+/// Which attribute of a volume does not fit a claim; `None` if it would bind.
+fn misfit(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<String> {
+    let spec = &volume.spec;
+    let (wanted, has) = (claim.class().unwrap_or_default(), spec.storage_class_name.as_deref().unwrap_or_default());
+    if wanted != has {
+        let or_none = |name: &str| if name.is_empty() { "none".to_owned() } else { name.to_owned() };
+        return Some(format!("its class is {}, not {}", or_none(has), or_none(wanted)));
+    }
+    if let Some(mode) = claim.spec.access_modes.iter().find(|m| !spec.access_modes.contains(m)) {
+        return Some(format!("its access mode is {}, not {mode}", spec.access_modes.join(", ")));
+    }
+    let size = |map: &crate::snapshot::kubernetes::Map| map.get("storage").cloned().unwrap_or_default();
+    let (asked, capacity) = (size(&claim.spec.resources.requests), size(&spec.capacity));
+    if let (Some(a), Some(c)) = (parse_quantity(&asked), parse_quantity(&capacity))
+        && a > c
+    {
+        return Some(format!("its size is {capacity}, less than {asked}"));
+    }
+    let mode = |m: &Option<String>| m.clone().unwrap_or_else(|| "Filesystem".into());
+    if mode(&claim.spec.volume_mode) != mode(&spec.volume_mode) {
+        return Some(format!("its volume mode is {}, not {}", mode(&spec.volume_mode), mode(&claim.spec.volume_mode)));
+    }
+    let labels = claim.spec.selector.as_ref().and_then(|s| s.match_labels.as_ref());
+    if let Some((key, value)) =
+        labels.iter().flat_map(|l| l.iter()).find(|(k, v)| volume.metadata.labels.get(*k) != Some(v))
+    {
+        return Some(format!("it lacks the label {key}={value} that the claim selects"));
+    }
+    let other =
+        spec.claim_ref.as_ref().filter(|r| r.namespace != claim.metadata.namespace || r.name != claim.metadata.name);
+    if let Some(other) = other {
+        return Some(format!("it is reserved for claim {}/{}", other.namespace, other.name));
+    }
+    let phase = volume.status.phase.as_str();
+    matches!(phase, "Released" | "Failed").then(|| format!("it is {phase}, with the data of a former claim"))
+}
+
 fn variant_of(fault: ProvisioningFault) -> &'static str {
     match fault {
+        ProvisioningFault::AccessMode => "access-mode",
+        ProvisioningFault::Parameter => "parameter",
+        ProvisioningFault::Topology => "topology",
+        ProvisioningFault::Timeout => "provisioner-silent",
         ProvisioningFault::Credentials | ProvisioningFault::Permission | ProvisioningFault::Kms => "iam",
         ProvisioningFault::Quota => "quota",
         ProvisioningFault::Other => "provisioning",
@@ -179,12 +282,16 @@ fn explain(cause: &Cause) -> (&'static str, String) {
         Cause::NoDefaultClass => {
             ("no-default-class", "it names no StorageClass and the cluster has no default one".into())
         }
-        Cause::NoStaticVolume => {
-            ("no-volume", "it takes only a volume made by hand, and none that fits is Available".into())
+        Cause::NoStaticVolume(misfits) => {
+            let general = "it takes only a volume made by hand, and none that fits is Available";
+            let why = if misfits.is_empty() { general.into() } else { format!("{general} ({misfits})") };
+            ("no-volume", why)
         }
-        Cause::VolumeNotAvailable(volume) => {
-            ("no-volume", format!("it asks for PersistentVolume {volume}, which does not exist or is taken"))
+        Cause::VolumeNotAvailable(volume) => ("no-volume", format!("it asks for {volume}")),
+        Cause::AccessMode(mode) => {
+            ("access-mode", format!("it asks for {mode}, and an EBS volume can be attached to one node only"))
         }
+        Cause::Topology(text) => ("topology", format!("its class makes volumes {text}")),
         Cause::WaitsForPod => ("waits-for-pod", "its class binds when its pod is scheduled, and the pod is not".into()),
         Cause::NoConsumer => {
             ("no-consumer", "its class binds when a pod uses it, and none does yet; this is normal".into())
@@ -200,8 +307,11 @@ fn explain(cause: &Cause) -> (&'static str, String) {
 fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim]) -> Vec<ResourceRef> {
     match cause {
         Cause::ClassMissing(name) => vec![ResourceRef::storage_class(name)],
+        // With a default class it would still wait for the driver, where the cluster has no other.
+        Cause::NoDefaultClass => vec![default_class_ref(), ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::NotProvisioned(provisioner) if ebs::serves(provisioner) => vec![ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::NotProvisioned(provisioner) => vec![ResourceRef::csi_driver(provisioner)],
+        Cause::ProvisioningFailed("provisioner-silent") => vec![ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::ProvisioningFailed("iam") => {
             let mut all = vec![ebs::credentials_ref(snap)];
             if let Ok(cluster) = snap.eks_cluster() {
@@ -220,8 +330,8 @@ fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim])
 /// The class that would make a good default.
 fn candidate(snap: &Snapshot) -> String {
     let classes = snap.storage_classes.items().unwrap_or_default();
-    let by_name = |name: &str| classes.iter().find(|c| c.metadata.name == name);
-    let chosen =
-        by_name("gp3").or_else(|| classes.iter().find(|c| c.provisioner == ebs::DRIVER)).or_else(|| by_name("gp2"));
-    chosen.or(classes.first()).map_or("<storage-class>", |c| c.metadata.name.as_str()).to_owned()
+    let auto_mode = snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage());
+    let own = if auto_mode { ebs::AUTO_MODE } else { ebs::DRIVER };
+    let first = classes.first().map(|c| c.metadata.name.as_str());
+    claims::candidate(classes, own).or(first).unwrap_or("<storage-class>").to_owned()
 }

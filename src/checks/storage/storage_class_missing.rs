@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::claims::{self, claim_evidence, event_evidence};
 use super::ebs;
+use super::templates::{self, Template};
 use crate::checks::{Check, check};
 use crate::lint::yaml::Node;
 use crate::lint::{self, Place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
 use crate::snapshot::manifests::ManifestFile;
-use crate::snapshot::{Snapshot, group_of};
 
 check! {
     /// See the check's page.
@@ -67,8 +68,9 @@ fn missing<'a>(snap: &'a Snapshot, classes: &[StorageClass]) -> Result<BTreeMap<
             _ => {}
         }
     }
-    for (owner, name) in templates(snap) {
-        if !exists(name) && !claims::has_available_volume(snap, name) {
+    for Template { owner, class } in templates::of_stack(snap) {
+        let Some(name) = class.filter(|c| !c.is_empty() && !exists(c)) else { continue };
+        if !claims::has_available_volume(snap, name) {
             found.entry(name).or_default().owners.push(owner);
         }
     }
@@ -122,44 +124,6 @@ fn manifests(snap: &Snapshot) -> Vec<(&str, Written<'_>)> {
                 let object = ResourceRef::kubernetes(group, kind, &object.namespace, &object.name);
                 found.push((class, Written { file, place: node.place, object }));
             }
-        }
-    }
-    found
-}
-
-/// Classes that the stack's templates name, where no claim has been made from the template yet that works.
-fn templates(snap: &Snapshot) -> Vec<(ResourceRef, &str)> {
-    let bound = |namespace: &str, prefix: &str| {
-        let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
-        let mut same = claims.filter(|c| c.metadata.namespace == namespace && c.metadata.name.starts_with(prefix));
-        same.any(|c| c.status.phase == "Bound")
-    };
-    let mut found = Vec::new();
-    for set in snap.workloads.items().unwrap_or_default().iter().filter(|w| snap.scope.is_stack(&w.metadata.namespace))
-    {
-        // Scaled to zero on purpose: nothing is asked for.
-        let templates = if set.desired() == 0 { &[][..] } else { &set.spec.volume_claim_templates };
-        for template in templates {
-            let prefix = format!("{}-{}-", template.metadata.name, set.metadata.name);
-            if let Some(class) = template.class().filter(|c| !c.is_empty() && !bound(&set.metadata.namespace, &prefix))
-            {
-                let owner = ResourceRef::kubernetes("apps", &set.kind, &set.metadata.namespace, &set.metadata.name);
-                found.push((owner, class));
-            }
-        }
-    }
-    for resource in snap.monitoring_resources.items().unwrap_or_default() {
-        let template = resource.spec.storage.as_ref().and_then(|s| s.volume_claim_template.as_ref());
-        let meta = &resource.metadata;
-        // The operator names claims prometheus-<name>-db-prometheus-<name>-0.
-        let kind = resource.kind.to_ascii_lowercase();
-        let named = template.map(|t| t.metadata.name.as_str()).filter(|n| !n.is_empty());
-        let own = format!("{kind}-{}-db", meta.name);
-        let prefix = format!("{}-{kind}-{}-", named.unwrap_or(&own), meta.name);
-        let class = template.and_then(|t| t.class()).filter(|c| !c.is_empty() && !bound(&meta.namespace, &prefix));
-        if let Some(class) = class.filter(|_| snap.scope.is_stack(&meta.namespace)) {
-            let kind = resource.kind.as_str();
-            found.push((ResourceRef::kubernetes(group_of(kind), kind, &meta.namespace, &meta.name), class));
         }
     }
     found
@@ -227,17 +191,10 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
     for owner in users.owners.iter() {
         finding = finding.evidence(
             Evidence::new(owner.to_string(), format!("storageClassName {name} in its volume claim template"), "kubectl get statefulsets,prometheuses.monitoring.coreos.com,alertmanagers.monitoring.coreos.com -n {{ namespace }} -o yaml")
-                .with("namespace", owner_namespace(owner)),
+                .with("namespace", templates::namespace_of(owner)),
         );
     }
     finding
-}
-
-fn owner_namespace(owner: &ResourceRef) -> String {
-    match owner {
-        ResourceRef::Kubernetes { namespace, .. } => namespace.clone(),
-        _ => String::new(),
-    }
 }
 
 /// EBS volume types that are used as class names.

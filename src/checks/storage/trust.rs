@@ -59,7 +59,7 @@ pub(super) fn allows(document: &Value, action: &str) -> bool {
 /// What is wrong with a trust policy: what it has and what it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mismatch {
-    /// Which part: `Principal.Federated`, `sub`, `aud`, `Principal.Service`.
+    /// Which part: `Principal.Federated`, `sub`, `aud`, `Action`, `Deny`, `Principal.Service`, `Condition`.
     pub(super) part: &'static str,
     /// What is there.
     pub(super) found: String,
@@ -72,6 +72,9 @@ pub(super) struct Mismatch {
 /// `issuer` is without scheme, `subject` is `system:serviceaccount:<namespace>:<name>`. The statement that comes nearest
 /// is the one that is reported.
 pub(super) fn irsa(document: &Value, provider_arn: &str, issuer: &str, subject: &str) -> Option<Mismatch> {
+    if let Some(mismatch) = denied(document, provider_arn, issuer, subject) {
+        return Some(mismatch);
+    }
     let action = "sts:AssumeRoleWithWebIdentity";
     let candidates = statements(document)
         .into_iter()
@@ -118,21 +121,13 @@ fn condition(statement: &Value, issuer: &str, claim: &'static str, wanted: &str)
     let key = format!("{issuer}:{claim}");
     for (operator, keys) in conditions {
         let keys = keys.as_object()?;
-        let bare = operator.rsplit(':').next().unwrap_or(operator).trim_end_matches("IfExists");
         for (name, value) in keys.iter().filter(|(name, _)| name.ends_with(&format!(":{claim}"))) {
             if !name.eq_ignore_ascii_case(&key) {
                 return Some(Mismatch { part: claim, found: format!("condition on {name}"), expected: key });
             }
             let values = strings(Some(value));
-            let holds = match bare {
-                "StringLike" => values.iter().any(|v| matches(v, wanted)),
-                "StringEquals" => values.contains(&wanted),
-                "StringEqualsIgnoreCase" => values.iter().any(|v| v.eq_ignore_ascii_case(wanted)),
-                // Negated and other operators are too rare to be judged here.
-                _ => true,
-            };
-            if !holds {
-                let found = format!("{bare} {}", values.join(", "));
+            if holds(operator, &values, wanted) == Some(false) {
+                let found = format!("{} {}", bare(operator), values.join(", "));
                 return Some(Mismatch { part: claim, found, expected: wanted.to_owned() });
             }
         }
@@ -140,19 +135,149 @@ fn condition(statement: &Value, issuer: &str, claim: &'static str, wanted: &str)
     None
 }
 
-/// Does the trust policy admit EKS Pod Identity?
-pub(super) fn pod_identity(document: &Value) -> Option<Mismatch> {
-    let admits = statements(document).into_iter().any(|s| {
-        let actions = strings(s.get("Action"));
-        is_allow(s)
-            && strings(s.pointer("/Principal/Service")).contains(&"pods.eks.amazonaws.com")
-            && ["sts:AssumeRole", "sts:TagSession"].iter().all(|a| actions.iter().any(|p| action_matches(p, a)))
+/// An operator without `ForAnyValue:` and `IfExists`.
+fn bare(operator: &str) -> &str {
+    operator.rsplit(':').next().unwrap_or(operator).trim_end_matches("IfExists")
+}
+
+/// Does a condition hold for a value? `None` for operators that are too rare to be judged here.
+fn holds(operator: &str, values: &[&str], wanted: &str) -> Option<bool> {
+    let like = || values.iter().any(|v| matches(v, wanted));
+    let equals = || values.contains(&wanted);
+    match bare(operator) {
+        "StringLike" | "ArnLike" | "ArnEquals" => Some(like()),
+        "StringEquals" => Some(equals()),
+        "StringEqualsIgnoreCase" => Some(values.iter().any(|v| v.eq_ignore_ascii_case(wanted))),
+        "StringNotEquals" => Some(!equals()),
+        "StringNotLike" | "ArnNotLike" | "ArnNotEquals" => Some(!like()),
+        _ => None,
+    }
+}
+
+/// A statement that refuses the service account, whatever others allow. Only what can be judged as a whole counts.
+fn denied(document: &Value, provider_arn: &str, issuer: &str, subject: &str) -> Option<Mismatch> {
+    let all = statements(document).into_iter();
+    let mut denying = all.filter(|s| s.get("Effect").and_then(Value::as_str) == Some("Deny"));
+    let hit = denying.any(|s| {
+        let action = strings(s.get("Action")).iter().any(|a| action_matches(a, "sts:AssumeRoleWithWebIdentity"));
+        let principal = s.get("Principal").is_some_and(|p| {
+            p.as_str() == Some("*")
+                || strings(p.get("AWS")).contains(&"*")
+                || strings(p.get("Federated")).iter().any(|f| *f == "*" || *f == provider_arn)
+        });
+        action
+            && principal
+            && applies(s, |key| {
+                let claim = key.strip_prefix(issuer)?;
+                match claim {
+                    ":sub" => Some(subject.to_owned()),
+                    ":aud" => Some("sts.amazonaws.com".to_owned()),
+                    _ => None,
+                }
+            })
     });
-    (!admits).then(|| Mismatch {
+    hit.then(|| Mismatch {
+        part: "Deny",
+        found: format!("a Deny statement that covers {subject}"),
+        expected: "none".into(),
+    })
+}
+
+/// All conditions of a statement are known to hold; `value` says what the request has for a key.
+fn applies(statement: &Value, value: impl Fn(&str) -> Option<String>) -> bool {
+    let Some(conditions) = statement.get("Condition").and_then(Value::as_object) else { return true };
+    conditions.iter().all(|(operator, keys)| {
+        keys.as_object().is_some_and(|keys| {
+            keys.iter().all(|(key, values)| {
+                let Some(wanted) = value(key) else { return false };
+                holds(operator, &strings(Some(values)), &wanted) == Some(true)
+            })
+        })
+    })
+}
+
+/// True if the document refuses the action everywhere and always.
+pub(super) fn denies(document: &Value, action: &str) -> bool {
+    let all = statements(document).into_iter();
+    let mut denying = all.filter(|s| s.get("Effect").and_then(Value::as_str) == Some("Deny"));
+    denying.any(|s| {
+        strings(s.get("Action")).iter().any(|a| action_matches(a, action))
+            && strings(s.get("Resource")).contains(&"*")
+            && s.get("Condition").is_none()
+    })
+}
+
+/// Who asks for a role through EKS Pod Identity, as the session's tags say it.
+pub(super) struct Session<'a> {
+    /// ARN of the cluster.
+    pub(super) cluster_arn: &'a str,
+    /// Name of the cluster.
+    pub(super) cluster: &'a str,
+    /// Account of the cluster.
+    pub(super) account: &'a str,
+    /// Namespace of the ServiceAccount.
+    pub(super) namespace: &'a str,
+    /// Its name.
+    pub(super) service_account: &'a str,
+}
+
+impl Session<'_> {
+    fn value(&self, key: &str) -> Option<&str> {
+        match key.to_ascii_lowercase().as_str() {
+            "aws:requesttag/kubernetes-namespace" => Some(self.namespace),
+            "aws:requesttag/kubernetes-service-account" => Some(self.service_account),
+            "aws:requesttag/eks-cluster-arn" | "aws:sourcearn" => Some(self.cluster_arn),
+            "aws:requesttag/eks-cluster-name" => Some(self.cluster),
+            "aws:sourceaccount" => Some(self.account),
+            _ => None,
+        }
+    }
+}
+
+/// Does the trust policy admit EKS Pod Identity? The statement that comes nearest is the one that is reported.
+pub(super) fn pod_identity(document: &Value, session: &Session<'_>) -> Option<Mismatch> {
+    let service = "pods.eks.amazonaws.com";
+    let of_service = statements(document)
+        .into_iter()
+        .filter(|s| is_allow(s) && strings(s.pointer("/Principal/Service")).contains(&service));
+    let mut nearest = None;
+    for statement in of_service {
+        let actions = strings(statement.get("Action"));
+        let lacks: Vec<&str> = ["sts:AssumeRole", "sts:TagSession"]
+            .into_iter()
+            .filter(|wanted| !actions.iter().any(|a| action_matches(a, wanted)))
+            .collect();
+        let mismatch = if lacks.is_empty() {
+            session_condition(statement, session)?
+        } else {
+            Mismatch {
+                part: "Action",
+                found: format!("{} for {service}", actions.join(", ")),
+                expected: "sts:AssumeRole and sts:TagSession".into(),
+            }
+        };
+        nearest = nearest.or(Some(mismatch));
+    }
+    Some(nearest.unwrap_or_else(|| Mismatch {
         part: "Principal.Service",
         found: "no statement allows sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com".into(),
-        expected: "pods.eks.amazonaws.com".into(),
-    })
+        expected: service.into(),
+    }))
+}
+
+/// A condition on the session that this cluster or ServiceAccount does not meet.
+fn session_condition(statement: &Value, session: &Session<'_>) -> Option<Mismatch> {
+    for (operator, keys) in statement.get("Condition")?.as_object()? {
+        for (key, value) in keys.as_object()? {
+            let values = strings(Some(value));
+            let Some(wanted) = session.value(key).filter(|w| !w.is_empty()) else { continue };
+            if holds(operator, &values, wanted) == Some(false) {
+                let found = format!("{} {key} {}", bare(operator), values.join(", "));
+                return Some(Mismatch { part: "Condition", found, expected: wanted.to_owned() });
+            }
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -234,9 +359,45 @@ mod tests {
     }
 
     #[test]
-    fn pod_identity_needs_both_actions() {
-        let with = |actions: Value| json!({"Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": actions}]});
-        assert_eq!(pod_identity(&with(json!(["sts:AssumeRole", "sts:TagSession"]))), None);
-        assert!(pod_identity(&with(json!("sts:AssumeRole"))).is_some());
+    fn pod_identity_needs_both_actions_and_a_session_that_fits() {
+        let session = Session {
+            cluster_arn: "arn:aws:eks:eu-west-1:111122223333:cluster/main",
+            cluster: "main",
+            account: "111122223333",
+            namespace: "kube-system",
+            service_account: "ebs-csi-controller-sa",
+        };
+        let with = |actions: Value, condition: Value| {
+            json!({"Statement": [{"Effect": "Allow",
+            "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": actions, "Condition": condition}]})
+        };
+        let both = json!(["sts:AssumeRole", "sts:TagSession"]);
+        let part = |document: &Value| pod_identity(document, &session).map(|m| m.part);
+        assert_eq!(part(&with(both.clone(), json!({}))), None);
+        assert_eq!(part(&with(json!("sts:AssumeRole"), json!({}))), Some("Action"));
+        assert_eq!(part(&json!({"Statement": []})), Some("Principal.Service"));
+        let own = json!({"StringEquals": {"aws:SourceAccount": "111122223333"},
+            "ArnLike": {"aws:SourceArn": "arn:aws:eks:*:111122223333:cluster/*"}});
+        assert_eq!(part(&with(both.clone(), own)), None);
+        let other = json!({"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}});
+        assert_eq!(part(&with(both, other)), Some("Condition"));
+    }
+
+    #[test]
+    fn a_deny_wins_where_it_is_known_to_apply() {
+        let allow = policy(PROVIDER, "StringEquals", ISSUER, SUBJECT, "sts.amazonaws.com")["Statement"][0].clone();
+        let with = |condition: Value| {
+            json!({"Statement": [allow.clone(), {"Effect": "Deny", "Principal": "*",
+            "Action": "sts:*", "Condition": condition}]})
+        };
+        assert_eq!(part(&with(json!({}))), Some("Deny"));
+        assert_eq!(part(&with(json!({"StringNotEquals": {format!("{ISSUER}:sub"): SUBJECT}}))), None);
+        assert_eq!(
+            part(&with(json!({"StringLike": {format!("{ISSUER}:sub"): "system:serviceaccount:*"}}))),
+            Some("Deny")
+        );
+        assert_eq!(part(&with(json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))), None);
+        let deny = json!({"Statement": {"Effect": "Deny", "Action": "ec2:Create*", "Resource": "*"}});
+        assert!(denies(&deny, "ec2:CreateVolume") && !denies(&deny, "ec2:AttachVolume"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::nodes;
 use crate::snapshot::kubernetes::{Node, Pod, Resources};
 use crate::snapshot::{Snapshot, format_bytes, format_cpu, parse_quantity};
 
@@ -53,21 +54,9 @@ pub(super) fn largest_node(snap: &Snapshot, pod: &Pod, resource: &str) -> Option
 
 /// Nodes that could take the pod if they had room.
 fn usable<'a>(snap: &'a Snapshot, pod: &'a Pod) -> impl Iterator<Item = &'a Node> {
-    let nodes = snap.nodes.items().unwrap_or_default().iter();
-    nodes.filter(|n| !n.spec.unschedulable && !n.is_fargate() && n.is_ready() && tolerates(pod, n))
-}
-
-/// Every taint that keeps pods away is tolerated.
-fn tolerates(pod: &Pod, node: &Node) -> bool {
-    let hard = node.spec.taints.iter().filter(|t| matches!(t.effect.as_str(), "NoSchedule" | "NoExecute"));
-    hard.into_iter().all(|taint| {
-        pod.spec.tolerations.iter().any(|t| {
-            let effect = t.effect.as_deref().is_none_or(|e| e.is_empty() || e == taint.effect);
-            let key = t.key.as_deref().is_none_or(|k| k.is_empty() || k == taint.key);
-            let value = t.operator.as_deref() == Some("Exists")
-                || t.value.as_deref().unwrap_or("") == taint.value.as_deref().unwrap_or("");
-            effect && key && value
-        })
+    let all = snap.nodes.items().unwrap_or_default().iter();
+    all.filter(|n| {
+        !n.spec.unschedulable && !n.is_fargate() && n.is_ready() && nodes::tolerates(pod, n) && nodes::chosen_by(pod, n)
     })
 }
 

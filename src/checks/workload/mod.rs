@@ -3,8 +3,10 @@
 mod capacity;
 pub(crate) mod crash;
 mod crash_loop;
+mod detail;
 pub(crate) mod mounts;
-mod pod_pending;
+mod not_created;
+pub(crate) mod pod_pending;
 pub(crate) mod target;
 mod unschedulable;
 

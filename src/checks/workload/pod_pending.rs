@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::capacity::{amount, largest_free, largest_node, requests};
-use super::unschedulable::{Reason, main_reason};
+use super::detail::Detail;
+use super::not_created;
+use super::unschedulable::{Reason, main_reason, main_reason_but};
+use crate::checks::nodes;
+use crate::checks::storage::volume_zone_conflict::{bound_volumes, reaches, volume_ref};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
@@ -12,7 +15,7 @@ use crate::snapshot::{Platform, Snapshot, owner_of, parse_quantity};
 /// Seconds for which a pod may be Pending: a node may just be starting.
 const GRACE: i64 = 60;
 /// Seconds for which events count.
-const RECENT: i64 = 3600;
+pub(super) const RECENT: i64 = 3600;
 
 check! {
     /// See the check's page.
@@ -20,7 +23,7 @@ check! {
         id: "pod-pending", suite: Workload, page: "workload/pod_pending.md", severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, Nodes, Events, NodeRequests, Workloads, EksNodegroups],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, ResourceQuotas, EksCluster, EksNodegroups, CsiNodes],
     }
 }
 
@@ -37,16 +40,16 @@ impl Check for PodPending {
             groups.entry((snap.owner_ref(pod), reason)).or_default().push((pod, message));
         }
         let findings = groups.into_iter().map(|((owner, reason), pods)| finding(snap, owner, reason, &pods));
-        Ok(Diagnosis::Findings(findings.collect()))
+        Ok(Diagnosis::Findings(findings.chain(not_created::findings(snap, Self::META.id)).collect()))
     }
 }
 
 /// Pods of the stack, and the storage, DNS and network pods of kube-system; those of other namespaces are their owners'
 /// concern.
-fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
+pub(in crate::checks) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
     let meta = &pod.metadata;
-    let system = meta.namespace == "kube-system"
-        && ["ebs-csi-controller", "coredns", "aws-node"].iter().any(|p| meta.name.starts_with(p));
+    let system =
+        meta.namespace == "kube-system" && ["ebs-csi-", "coredns", "aws-node"].iter().any(|p| meta.name.starts_with(p));
     (snap.scope.is_stack(&meta.namespace) || system)
         && pod.status.phase == "Pending"
         && pod.spec.node_name.is_none()
@@ -69,7 +72,7 @@ fn waits_on_fargate(pod: &Pod) -> bool {
 }
 
 /// What the scheduler says: the condition is current, the event a fallback.
-fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
+pub(in crate::checks) fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
     let condition = pod.condition("PodScheduled").filter(|c| c.status == "False");
     // A scheduling gate is set on purpose.
     if condition.is_some_and(|c| c.reason.as_deref() == Some("SchedulingGated")) {
@@ -86,9 +89,21 @@ fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
 /// The scheduler's reason; a claim that is not bound counts even where the message is gone.
 fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
     match main_reason(message) {
+        // A node is there; what keeps the pod from it is the fault.
+        Reason::VolumeZone if zone_has_nodes(snap, pod) => match main_reason_but(message, Some(Reason::VolumeZone)) {
+            Reason::Other => Reason::VolumeZone,
+            reason => reason,
+        },
         Reason::Other if !unbound(snap, pod).is_empty() => Reason::Volume,
         reason => reason,
     }
+}
+
+/// Some node is where all volumes of the pod are.
+fn zone_has_nodes(snap: &Snapshot, pod: &Pod) -> bool {
+    let volumes = bound_volumes(snap, pod).unwrap_or_default();
+    let all = snap.nodes.items().unwrap_or_default();
+    !volumes.is_empty() && all.iter().any(|n| volumes.iter().all(|b| reaches(b.volume, n)) && nodes::chosen_by(pod, n))
 }
 
 /// The pod's claims that are not bound.
@@ -111,9 +126,9 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     };
     let claims: Vec<&PersistentVolumeClaim> = pods.iter().flat_map(|(p, _)| unbound(snap, p)).collect();
     let missing = missing_claim(message);
-    let room = Room::of(snap, pod, message);
+    let detail = Detail::of(snap, pod, reason, message);
     let variant = if missing.is_some() { "claim-missing" } else { reason.variant() };
-    let why = explain(reason, message, &claims, &room);
+    let why = explain(reason, message, &claims, &detail);
     let condition = Evidence::new(
         format!("Pod {namespace}/{}, condition PodScheduled", pod.metadata.name),
         message.clone(),
@@ -139,7 +154,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         .param("operator", is_settable(snap, &owner) == Settable::ByOperator)
         .param("container", largest_container(pod))
         .param("on_eks", snap.platform == Platform::Eks)
-        .param("room", room.text())
+        .param("room", detail.text())
         .evidence(condition.with("namespace", namespace).with("pod", &pod.metadata.name));
     for resource in &refs {
         finding = finding.breaks(resource.clone()).also(resource.clone());
@@ -150,15 +165,53 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
             finding = finding.depends_on(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name));
         }
     }
+    for (pod, _) in pods {
+        for bound in bound_volumes(snap, pod).unwrap_or_default() {
+            finding = finding.depends_on(volume_ref(bound.volume));
+        }
+    }
     if reason == Reason::NoNodes {
         for group in snap.eks_nodegroups.iter().flatten() {
             finding = finding.depends_on(ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name));
         }
     }
-    if let (Reason::Resources, Some(evidence)) = (reason, room.evidence()) {
-        finding = finding.evidence(evidence);
-    }
+    finding = finding.evidence_all(detail.evidence());
+    params(finding, snap, pod, &detail)
+}
+
+/// What the fixes of the single reasons name.
+fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail) -> Finding {
+    let cluster = snap.eks_cluster().ok();
+    let target = &snap.target;
+    let name = cluster.map(|c| c.name.clone()).or_else(|| target.cluster.clone());
+    let region = cluster.and_then(|c| c.region().map(str::to_owned)).or_else(|| target.region.clone());
+    let empty = snap.eks_nodegroups.iter().flatten().find(|g| g.scaling_config.desired_size == Some(0));
+    let taint = detail.taint.as_ref();
+    let max = empty.and_then(|g| g.scaling_config.max_size).unwrap_or(0).max(1);
     finding
+        .param("cluster", name.unwrap_or_else(|| "<cluster-name>".into()))
+        .param("region", region.unwrap_or_else(|| "<region>".into()))
+        .param("empty_group", empty.map_or("", |g| g.nodegroup_name.as_str()))
+        .param("scaling", format!("minSize=0,maxSize={max},desiredSize=1"))
+        .param("nodes", &detail.nodes)
+        .param("has_nodes", !detail.nodes.is_empty())
+        .param("taint_key", taint.map_or("", |t| t.key.as_str()))
+        .param("taint_value", taint.and_then(|t| t.value.as_deref()).unwrap_or_default())
+        .param("taint_effect", taint.map_or("", |t| t.effect.as_str()))
+        .param("taint_word", taint.map(nodes::taint_text).unwrap_or_default())
+        .param("labels", pod.spec.node_selector.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>())
+        .param("has_labels", !pod.spec.node_selector.is_empty())
+        .param("prefixes", snap.platform == Platform::Eks && !has_prefixes(snap))
+}
+
+/// The VPC CNI assigns prefixes already.
+fn has_prefixes(snap: &Snapshot) -> bool {
+    let workloads = snap.workloads.items().unwrap_or_default().iter();
+    let mut env = workloads
+        .filter(|w| w.metadata.name == "aws-node")
+        .flat_map(|w| &w.spec.template.spec.containers)
+        .flat_map(|c| &c.env);
+    env.any(|e| e.name == "ENABLE_PREFIX_DELEGATION" && e.value.as_deref() == Some("true"))
 }
 
 /// Whether the resources of an owner can be set in place.
@@ -192,7 +245,7 @@ fn largest_container(pod: &Pod) -> String {
 }
 
 /// `deployment/prometheus`, as kubectl takes it.
-fn owner_target(owner: &ResourceRef) -> String {
+pub(super) fn owner_target(owner: &ResourceRef) -> String {
     match owner {
         ResourceRef::Kubernetes { kind, name, .. } => format!("{}/{name}", kind.to_ascii_lowercase()),
         other => other.name(),
@@ -206,7 +259,7 @@ fn missing_claim(message: &str) -> Option<String> {
     after.trim_start().starts_with("not found").then(|| name.to_owned())
 }
 
-fn explain(reason: Reason, message: &str, claims: &[&PersistentVolumeClaim], room: &Room) -> String {
+fn explain(reason: Reason, message: &str, claims: &[&PersistentVolumeClaim], detail: &Detail) -> String {
     match reason {
         Reason::Volume => match (missing_claim(message), claims) {
             (Some(name), _) => format!("its PersistentVolumeClaim {name} does not exist"),
@@ -214,61 +267,30 @@ fn explain(reason: Reason, message: &str, claims: &[&PersistentVolumeClaim], roo
             (None, []) => "its volumes are not bound".into(),
             (None, many) => format!("{} of its PersistentVolumeClaims are not bound", many.len()),
         },
-        Reason::Resources => match room.text() {
-            text if text.is_empty() => "no node has enough resources left".into(),
-            text => format!("no node has room: {text}"),
-        },
-        Reason::VolumeZone => "its volume lies in a zone where no node takes it".into(),
-        Reason::TooManyPods => "the nodes hold as many pods as they may".into(),
-        Reason::Taint => "it does not tolerate the nodes' taints".into(),
-        Reason::Selector => "its node selector or node affinity matches no node".into(),
-        Reason::PodAffinity => "its pod affinity or topology spread cannot be met".into(),
-        Reason::Ports => "its host port is taken on every node".into(),
-        Reason::VolumeLimit => "the nodes can attach no more EBS volumes".into(),
-        Reason::NoNodes => "the cluster has no node".into(),
         Reason::Other => message.lines().next().unwrap_or_default().chars().take(200).collect(),
-    }
-}
-
-/// What the pod asks for against what the nodes have.
-struct Room {
-    lines: Vec<String>,
-}
-
-impl Room {
-    fn of(snap: &Snapshot, pod: &Pod, message: &str) -> Self {
-        let mut lines = Vec::new();
-        for resource in ["cpu", "memory"].into_iter().filter(|r| message.contains(&format!("Insufficient {r}"))) {
-            let asked = amount(resource, requests(pod, resource));
-            let line = match (largest_free(snap, pod, resource), largest_node(snap, pod, resource)) {
-                // A node that seems to have room is kept from the pod by something else.
-                (Some((_, free)), _) if free >= requests(pod, resource) => format!("it requests {asked} {resource}"),
-                (Some((node, free)), _) => {
-                    format!(
-                        "it requests {asked} {resource}, and the node with most left ({node}) has {}",
-                        amount(resource, free)
-                    )
-                }
-                (None, Some((node, all))) => {
-                    format!(
-                        "it requests {asked} {resource}; the largest node ({node}) has {} in all",
-                        amount(resource, all)
-                    )
-                }
-                (None, None) => format!("it requests {asked} {resource}"),
-            };
-            lines.push(line);
+        reason => {
+            let general = general(reason);
+            match detail.text() {
+                text if text.is_empty() => general.into(),
+                text => format!("{general}: {text}"),
+            }
         }
-        Self { lines }
     }
+}
 
-    fn text(&self) -> String {
-        self.lines.join("; ")
-    }
-
-    fn evidence(&self) -> Option<Evidence> {
-        (!self.lines.is_empty()).then(|| {
-            Evidence::new("requests against allocatable of the nodes", self.lines.join("\n"), "kubectl describe nodes")
-        })
+fn general(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Resources => "no node has room",
+        Reason::VolumeZone => "its volume lies in a zone where no node takes it",
+        Reason::TooManyPods => "the nodes hold as many pods as they may",
+        Reason::Cordoned => "the nodes that it could go to are cordoned",
+        Reason::NotReady => "the nodes that it could go to are not Ready",
+        Reason::Taint => "it does not tolerate the nodes' taints",
+        Reason::Selector => "its node selector or node affinity matches no node",
+        Reason::PodAffinity => "its pod affinity or topology spread cannot be met",
+        Reason::Ports => "its host port is taken on every node",
+        Reason::VolumeLimit => "the nodes can attach no more EBS volumes",
+        Reason::NoNodes => "the cluster has no node",
+        Reason::Volume | Reason::Other => "no node takes it",
     }
 }

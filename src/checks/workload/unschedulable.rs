@@ -11,6 +11,10 @@ pub(super) enum Reason {
     Resources,
     /// The node holds as many pods as it may.
     TooManyPods,
+    /// The node is cordoned.
+    Cordoned,
+    /// The node is not ready.
+    NotReady,
     /// A taint that the pod does not tolerate.
     Taint,
     /// Node selector or node affinity.
@@ -35,6 +39,8 @@ impl Reason {
             Self::VolumeZone => "zone",
             Self::Resources => "resources",
             Self::TooManyPods => "too-many-pods",
+            Self::Cordoned => "cordoned",
+            Self::NotReady => "not-ready",
             Self::Taint => "taint",
             Self::Selector => "selector",
             Self::PodAffinity => "pod-affinity",
@@ -48,6 +54,11 @@ impl Reason {
 
 /// The reason that keeps most nodes away. What holds for the pod as a whole (its claims) comes without a count and wins.
 pub(super) fn main_reason(message: &str) -> Reason {
+    main_reason_but(message, None)
+}
+
+/// The main reason among those that are not `ruled_out`.
+pub(super) fn main_reason_but(message: &str, ruled_out: Option<Reason>) -> Reason {
     // What preemption could or could not do is no cause.
     let message = message.split(" preemption:").next().unwrap_or(message);
     if message.contains("no nodes available") || message.starts_with("0/0 ") {
@@ -64,13 +75,26 @@ pub(super) fn main_reason(message: &str) -> Reason {
             _ => (1, part),
         };
         let reason = of(text);
+        if Some(reason) == ruled_out {
+            continue;
+        }
         match counts.iter_mut().find(|(_, r)| *r == reason) {
             Some((sum, _)) => *sum += count,
             None => counts.push((count, reason)),
         }
     }
     // Taints, selectors and affinity rule nodes out by design; what keeps the pod from the rest is the fault.
-    let by_design = |r: &Reason| matches!(r, Reason::Taint | Reason::Selector | Reason::PodAffinity | Reason::Other);
+    let by_design = |r: &Reason| {
+        matches!(
+            r,
+            Reason::Cordoned
+                | Reason::NotReady
+                | Reason::Taint
+                | Reason::Selector
+                | Reason::PodAffinity
+                | Reason::Other
+        )
+    };
     let told: Vec<_> = counts.iter().filter(|(_, r)| !by_design(r)).copied().collect();
     let pick = if told.is_empty() { counts } else { told };
     pick.into_iter()
@@ -80,7 +104,8 @@ pub(super) fn main_reason(message: &str) -> Reason {
 
 fn of(text: &str) -> Reason {
     let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
-    if has(&["volume node affinity conflict", "no available volume zone"]) {
+    // The second is the wording since Kubernetes 1.34.
+    if has(&["volume node affinity conflict", "PersistentVolume's node affinity", "no available volume zone"]) {
         return Reason::VolumeZone;
     }
     if has(&["exceed max volume count", "attachable volumes"]) {
@@ -99,6 +124,12 @@ fn of(text: &str) -> Reason {
     }
     if has(&["Insufficient "]) {
         return Reason::Resources;
+    }
+    if has(&["node(s) were unschedulable", "node.kubernetes.io/unschedulable"]) {
+        return Reason::Cordoned;
+    }
+    if has(&["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "node(s) were not ready"]) {
+        return Reason::NotReady;
     }
     if has(&["taint"]) {
         return Reason::Taint;
@@ -138,6 +169,10 @@ mod tests {
                 "0/2 nodes are available: 1 node(s) had volume node affinity conflict, 1 node(s) were unschedulable.",
                 Reason::VolumeZone,
             ),
+            (
+                "0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity. no new claims to deallocate",
+                Reason::VolumeZone,
+            ),
             ("0/3 nodes are available: 3 Too many pods. preemption: 0/3", Reason::TooManyPods),
             (
                 "0/3 nodes are available: 1 Too many pods, 2 node(s) didn't match pod affinity rules.",
@@ -146,6 +181,12 @@ mod tests {
             ("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.", Reason::Selector),
             ("0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.", Reason::PodAffinity),
             ("0/3 nodes are available: 3 node(s) didn't have free ports for the requested pod ports.", Reason::Ports),
+            ("0/2 nodes are available: 2 node(s) were unschedulable.", Reason::Cordoned),
+            ("0/2 nodes are available: 1 node(s) were unschedulable, 1 Insufficient cpu.", Reason::Resources),
+            (
+                "0/2 nodes are available: 2 node(s) had untolerated taint {node.kubernetes.io/unreachable: }.",
+                Reason::NotReady,
+            ),
             ("no nodes available to schedule pods", Reason::NoNodes),
             ("0/2 nodes are available: 2 node(s) exceed max volume count.", Reason::VolumeLimit),
             ("running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded", Reason::Volume),

@@ -411,8 +411,9 @@ async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fet
         Err(error) => return Err(error.into_gap("iam:GetRole")),
     };
     let (attached, inline) = futures::join!(attached_policies(client, &name), inline_policies(client, &name));
-    let managed =
-        join_all(attached.iter().flatten().filter(|a| !is_aws_managed(a)).map(|a| managed_document(client, a)));
+    let boundary = role.pointer("/PermissionsBoundary/PermissionsBoundaryArn").and_then(Value::as_str);
+    let to_read = attached.iter().flatten().map(String::as_str).chain(boundary).filter(|a| !is_aws_managed(a));
+    let managed = join_all(to_read.map(|a| managed_document(client, a)));
     let managed_documents = managed.await.into_iter().flatten().collect();
     Ok(Some(Role {
         name,
@@ -420,6 +421,7 @@ async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fet
         trust_policy: role.get("AssumeRolePolicyDocument").cloned().unwrap_or_default(),
         attached_policies: attached,
         inline_policies: inline,
+        permissions_boundary: boundary.map(str::to_owned),
         managed_documents,
     }))
 }

@@ -8,7 +8,7 @@ use super::{document, explain, required};
 use crate::collect::source::{AwsCall, FetchError};
 use crate::snapshot::aws::{
     Addon, AddonHealth, Cluster, ClusterIdentity, ComputeConfig, HealthIssue, KubernetesNetworkConfig, Nodegroup, Oidc,
-    PodIdentityAssociation, StorageConfig, VpcConfig,
+    PodIdentityAssociation, ScalingConfig, StorageConfig, VpcConfig,
 };
 
 /// Joins the pages of a list. EKS sends the list even where it is empty, so a page without one is not from EKS.
@@ -127,6 +127,7 @@ fn addon(a: types::Addon) -> Addon {
         status: a.status.map_or(String::new(), |s| s.as_str().to_owned()),
         addon_version: a.addon_version.unwrap_or_default(),
         addon_arn: a.addon_arn.unwrap_or_default(),
+        modified_at: a.modified_at.map(|t| t.to_string()),
         service_account_role_arn: a.service_account_role_arn,
         health: AddonHealth { issues: issues.into_iter().map(issue).collect() },
         pod_identity_associations: a.pod_identity_associations.unwrap_or_default(),
@@ -142,7 +143,12 @@ fn nodegroup(n: types::Nodegroup) -> Nodegroup {
         subnets: n.subnets.unwrap_or_default(),
         node_role: n.node_role.unwrap_or_default(),
         health: AddonHealth { issues: issues.into_iter().map(issue).collect() },
+        scaling_config: n.scaling_config.map(scaling).unwrap_or_default(),
     }
+}
+
+fn scaling(s: types::NodegroupScalingConfig) -> ScalingConfig {
+    ScalingConfig { min_size: s.min_size, max_size: s.max_size, desired_size: s.desired_size }
 }
 
 fn association_summary(a: types::PodIdentityAssociationSummary) -> PodIdentityAssociation {

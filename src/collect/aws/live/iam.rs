@@ -45,7 +45,10 @@ async fn role(client: &Client, call: &AwsCall) -> Result<Value, FetchError> {
             let role = required(call, "Role", answer.role)?;
             let trust = required(call, "AssumeRolePolicyDocument", role.assume_role_policy_document)?;
             let trust = policy_document(call, &trust)?;
-            let role = json!({"RoleName": role.role_name, "Arn": role.arn, "AssumeRolePolicyDocument": trust});
+            let boundary = role.permissions_boundary.and_then(|b| b.permissions_boundary_arn);
+            let boundary = boundary.map(|arn| json!({"PermissionsBoundaryArn": arn}));
+            let role = json!({"RoleName": role.role_name, "Arn": role.arn, "AssumeRolePolicyDocument": trust,
+                "PermissionsBoundary": boundary});
             document(call, json!({"Role": role}))
         }
         AwsCall::ListAttachedRolePolicies { role } => {

@@ -1,0 +1,167 @@
+//! Pods that get no address: the subnet of their node has none left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::placement::Placement;
+use crate::checks::{Check, check};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Subnet;
+use crate::snapshot::kubernetes::{Event, Pod};
+
+/// Seconds for which a pod may be without an address.
+const GRACE: i64 = 60;
+/// Seconds for which events count.
+const RECENT: i64 = 3600;
+/// With so few addresses left a node gets neither another interface with a few warm addresses nor a prefix (/28).
+const FEW: u32 = 16;
+
+check! {
+    /// See the check's page.
+    IpExhaustion {
+        id: "ip-exhaustion", suite: Network, page: "network/ip_exhaustion.md", severity: Error,
+        title: "pods get no IP address",
+        requires: [Pods, Events],
+        uses: [Nodes, Subnets, Instances, Workloads, EksCluster],
+    }
+}
+
+impl Check for IpExhaustion {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.events()?;
+        let place = Placement::new(snap);
+        // With custom networking pods have subnets of their own, which an ENIConfig names.
+        let own_subnets = cni_env(snap, "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG").as_deref() == Some("true");
+        let mut groups: BTreeMap<Option<&str>, Vec<(&Pod, &Event)>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| waits(snap, p)) {
+            let Some(event) = refused(snap, pod) else { continue };
+            let subnet = if own_subnets { None } else { place.of_pod(pod) };
+            groups.entry(subnet).or_default().push((pod, event));
+        }
+        let findings = groups.into_iter().map(|(subnet, pods)| finding(snap, subnet, &pods));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+/// A pod that has a node and no address.
+fn waits(snap: &Snapshot, pod: &Pod) -> bool {
+    pod.status.phase == "Pending"
+        && pod.spec.node_name.is_some()
+        && pod.status.pod_ip.is_none()
+        && !pod.spec.host_network
+        && pod.metadata.deletion_timestamp.is_none()
+        && snap.age_seconds(&pod.metadata) >= GRACE
+}
+
+/// The CNI says that it has no address.
+fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Event> {
+    let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
+    let mut sandbox = events.filter(|e| e.reason == "FailedCreatePodSandBox");
+    sandbox.find(|e| {
+        let has = |part: &str| e.message.contains(part);
+        has("failed to assign an IP address")
+            || has("InsufficientFreeAddressesInSubnet")
+            || has("InsufficientCidrBlocks")
+    })
+}
+
+/// A variable of the VPC CNI.
+fn cni_env(snap: &Snapshot, name: &str) -> Option<String> {
+    let workloads = snap.workloads.items().unwrap_or_default().iter();
+    let mut env = workloads
+        .filter(|w| w.metadata.name == "aws-node")
+        .flat_map(|w| &w.spec.template.spec.containers)
+        .flat_map(|c| &c.env);
+    env.find(|e| e.name == name).and_then(|e| e.value.clone())
+}
+
+fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Finding {
+    let subnets = snap.subnets.as_deref().unwrap_or_default();
+    let known = subnet.and_then(|id| subnets.iter().find(|s| s.subnet_id == id));
+    let left = known.and_then(|s| s.available_ip_address_count);
+    let nodes: BTreeSet<&str> = pods.iter().filter_map(|(p, _)| p.spec.node_name.as_deref()).collect();
+    let nodes: Vec<&str> = nodes.into_iter().collect();
+    let (pod, event) = pods[0];
+    let who = match pods {
+        [_] => format!("pod {}/{} gets no IP address", pod.metadata.namespace, pod.metadata.name),
+        many => format!("{} pods get no IP address", many.len()),
+    };
+    let exhausted = left.is_some_and(|n| n <= FEW);
+    let (variant, why) = match (known, left) {
+        (Some(s), Some(n)) if exhausted => (
+            "subnet",
+            format!(
+                "subnet {} ({}, {}) of node {} has {n} left",
+                s.subnet_id,
+                s.cidr_block,
+                s.availability_zone,
+                nodes.join(", ")
+            ),
+        ),
+        (Some(s), Some(n)) => {
+            ("node", format!("node {} gives none, although its subnet {} has {n} left", nodes.join(", "), s.subnet_id))
+        }
+        _ => ("node", format!("node {} has none to give", nodes.join(", "))),
+    };
+    let subject = match (exhausted, subnet) {
+        (true, Some(id)) => ResourceRef::aws("ec2", "subnet", id),
+        _ => ResourceRef::kubernetes("", "Node", "", nodes.first().copied().unwrap_or_default()),
+    };
+    let free = subnets
+        .iter()
+        .filter(|s| s.available_ip_address_count.is_some_and(|n| n > FEW) && Some(s.subnet_id.as_str()) != subnet);
+    let others: Vec<String> = free.map(|s| format!("{} in {}", s.subnet_id, s.availability_zone)).collect();
+    let region = snap.eks_cluster().ok().and_then(|c| c.region().map(str::to_owned)).or(snap.target.region.clone());
+    let set = |name: &str| cni_env(snap, name).is_some_and(|v| v != "0");
+    let mut finding = Finding::new(IpExhaustion::META.id, Severity::Error, subject.clone(), format!("{who}: {why}"))
+        .breaks(subject)
+        .fix(variant)
+        .param("namespace", &pod.metadata.namespace)
+        .param("pod", &pod.metadata.name)
+        .param("nodes", &nodes)
+        .param("node", nodes.first().copied().unwrap_or_default())
+        .param("subnet", subnet.unwrap_or_default())
+        .param("others", others.join(", "))
+        .param("warm", !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET")))
+        .param("region", region.unwrap_or_else(|| "<region>".into()))
+        .param("vpc", known.map_or("<vpc-id>", |s| s.vpc_id.as_str()))
+        .evidence(event_evidence(pod, event));
+    for (pod, _) in pods {
+        let found = ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name);
+        finding = finding.breaks(found).breaks(snap.owner_ref(pod));
+    }
+    if !subnets.is_empty() {
+        finding = finding.evidence(subnet_evidence(subnets, known));
+    }
+    finding
+}
+
+fn event_evidence(pod: &Pod, event: &Event) -> Evidence {
+    let name = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
+    Evidence::new(
+        format!("event {} of Pod {name} (seen {} times)", event.reason, event.times()),
+        event.message.trim(),
+        "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ pod }}",
+    )
+    .with("namespace", &pod.metadata.namespace)
+    .with("pod", &pod.metadata.name)
+}
+
+/// The subnets next to each other: an average hides one that is used up.
+fn subnet_evidence(subnets: &[Subnet], own: Option<&Subnet>) -> Evidence {
+    let line = |s: &Subnet| {
+        let left = s.available_ip_address_count.map_or_else(|| "?".to_owned(), |n| n.to_string());
+        let mark = if own.is_some_and(|o| o.subnet_id == s.subnet_id) { ", the pods' nodes" } else { "" };
+        format!("{} {} {}: {left} free addresses{mark}", s.subnet_id, s.availability_zone, s.cidr_block)
+    };
+    Evidence::new(
+        "ec2:DescribeSubnets, AvailableIpAddressCount",
+        subnets.iter().map(line).collect::<Vec<_>>().join("\n"),
+        "aws ec2 describe-subnets --filters Name=vpc-id,Values={{ vpc }} --query 'Subnets[].[SubnetId,AvailabilityZone,CidrBlock,AvailableIpAddressCount]' --output table",
+    )
+    .with("vpc", subnets.first().map_or("", |s| s.vpc_id.as_str()))
+}

@@ -1,0 +1,202 @@
+//! No StorageClass is the default one while claims name none, or more than one is.
+
+use super::claims::{self, claim_evidence, event_evidence};
+use super::ebs;
+use super::templates::{self, Template};
+use crate::checks::managed::managed_by;
+use crate::checks::{Check, check};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
+use crate::snapshot::{Platform, Snapshot};
+
+check! {
+    /// See the check's page.
+    DefaultStorageClass {
+        id: "default-storage-class", suite: Storage, page: "storage/default_storage_class.md", severity: Warning,
+        title: "no StorageClass is the default one, or several are",
+        requires: [StorageClasses, PersistentVolumeClaims],
+        uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster],
+    }
+}
+
+/// The default class as a resource: what a claim without a class depends on.
+pub(super) fn default_class_ref() -> ResourceRef {
+    ResourceRef::storage_class("(default)")
+}
+
+impl Check for DefaultStorageClass {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let classes = snap.storage_classes()?;
+        snap.persistent_volume_claims()?;
+        let mut defaults: Vec<&StorageClass> = classes.iter().filter(|c| c.is_default()).collect();
+        // The newest wins, then the first by name: the order of the API server's admission plugin.
+        defaults.sort_by_key(|c| (std::cmp::Reverse(c.metadata.creation_timestamp), c.metadata.name.clone()));
+        let finding = match defaults.as_slice() {
+            [] => none(snap, classes)?,
+            [_] => None,
+            [winner, losers @ ..] => Some(several(snap, winner, losers)),
+        };
+        Ok(Diagnosis::Findings(finding.into_iter().collect()))
+    }
+}
+
+/// Claims that wait for a class, and templates from which such claims would be made.
+fn none(snap: &Snapshot, classes: &[StorageClass]) -> Result<Option<Finding>, Gap> {
+    let pending = claims::pending(snap)?;
+    let without_class: Vec<&PersistentVolumeClaim> =
+        pending.into_iter().filter(|c| c.class().is_none() && claims::is_unbound(c)).collect();
+    let owners: Vec<ResourceRef> = templates::of_stack(snap)
+        .into_iter()
+        .filter(|t| t.class.is_none() && !has_free_volume(snap))
+        .map(|t: Template<'_>| t.owner)
+        .collect();
+    if without_class.is_empty() && owners.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(none_finding(snap, classes, &without_class, &owners)))
+}
+
+/// A volume made by hand without a class would do.
+fn has_free_volume(snap: &Snapshot) -> bool {
+    let volumes = snap.persistent_volumes.items().unwrap_or_default();
+    volumes
+        .iter()
+        .any(|v| v.status.phase == "Available" && v.spec.storage_class_name.as_deref().unwrap_or("").is_empty())
+}
+
+fn none_finding(
+    snap: &Snapshot,
+    classes: &[StorageClass],
+    pending: &[&PersistentVolumeClaim],
+    owners: &[ResourceRef],
+) -> Finding {
+    let who = match (pending, owners) {
+        ([], [owner]) => format!("{owner} makes claims that name none"),
+        ([], many) => format!("{} resources make claims that name none", many.len()),
+        ([one], _) => {
+            format!("PersistentVolumeClaim {}/{} names none", one.metadata.namespace, one.metadata.name)
+        }
+        (many, _) => format!("{} Pending PersistentVolumeClaims name none", many.len()),
+    };
+    let have: Vec<&str> = classes.iter().map(|c| c.metadata.name.as_str()).collect();
+    let there =
+        if have.is_empty() { "there is no class at all".to_owned() } else { format!("there is {}", have.join(", ")) };
+    let message = format!("no StorageClass is the default one ({there}), and {who}");
+    let severity = if pending.is_empty() { Severity::Warning } else { Severity::Error };
+    let (variant, class, provisioner) = remedy(snap, classes);
+    let namespace = pending.first().map_or("", |c| c.metadata.namespace.as_str());
+    let names: Vec<&str> =
+        pending.iter().filter(|c| c.metadata.namespace == namespace).map(|c| c.metadata.name.as_str()).collect();
+    let mut finding = Finding::new(DefaultStorageClass::META.id, severity, default_class_ref(), message)
+        .key("none")
+        .breaks(default_class_ref())
+        .fix(variant)
+        .param("class", class)
+        .param("provisioner", provisioner)
+        .param("old", have.first().copied().unwrap_or_default())
+        .param("has_old", !have.is_empty())
+        .param("namespace", namespace)
+        .param("pvcs", &names)
+        .param("has_pvcs", !names.is_empty())
+        .param("retroactive", assigned_later(snap))
+        .evidence(Evidence::new(
+            "annotation storageclass.kubernetes.io/is-default-class of the StorageClasses",
+            if have.is_empty() {
+                "there is no StorageClass".into()
+            } else {
+                format!("not \"true\" on {}", have.join(", "))
+            },
+            "kubectl get storageclass",
+        ));
+    for claim in pending {
+        finding = finding
+            .breaks(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name))
+            .evidence(claim_evidence(claim));
+        let said = claims::events(snap, claim).into_iter().find(|e| e.message.contains("no storage class is set"));
+        if let Some(event) = said {
+            finding = finding.evidence(event_evidence(event));
+        }
+    }
+    for owner in owners {
+        let evidence = Evidence::new(
+            owner.to_string(),
+            "no storageClassName in its volume claim template",
+            "kubectl get statefulsets,prometheuses.monitoring.coreos.com,alertmanagers.monitoring.coreos.com -n {{ namespace }} -o yaml",
+        );
+        finding = finding.evidence(evidence.with("namespace", templates::namespace_of(owner)));
+    }
+    finding
+}
+
+/// Claims without a class take up a default class that is set later: since 1.26 as beta, on by default.
+fn assigned_later(snap: &Snapshot) -> bool {
+    let version = snap.target.kubernetes_version.as_deref().unwrap_or_default().trim_start_matches('v');
+    let minor = version.split('.').nth(1).and_then(|m| m.parse::<u32>().ok());
+    minor.is_none_or(|minor| minor >= 26)
+}
+
+/// How to get a default class: mark one of a CSI driver, else make one. Variant, class and provisioner.
+fn remedy(snap: &Snapshot, classes: &[StorageClass]) -> (&'static str, String, String) {
+    let auto_mode = snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage());
+    let own = if auto_mode { ebs::AUTO_MODE } else { ebs::DRIVER };
+    if let Some(class) = claims::candidate(classes, own) {
+        return ("mark", class.to_owned(), String::new());
+    }
+    let name = |wanted: &str| {
+        let taken = classes.iter().any(|c| c.metadata.name == wanted);
+        if taken { format!("{wanted}-csi") } else { wanted.to_owned() }
+    };
+    let on_ebs = auto_mode || snap.platform == Platform::Eks || classes.iter().any(|c| ebs::serves(&c.provisioner));
+    if on_ebs {
+        return ("create", name("gp3"), own.to_owned());
+    }
+    match classes {
+        [] => ("create-other", "standard".into(), "<provisioner>".into()),
+        [first, ..] => ("mark", first.metadata.name.clone(), String::new()),
+    }
+}
+
+fn several(snap: &Snapshot, winner: &StorageClass, losers: &[&StorageClass]) -> Finding {
+    let mut names: Vec<&str> = vec![&winner.metadata.name];
+    names.extend(losers.iter().map(|c| c.metadata.name.as_str()));
+    let message = format!(
+        "{} StorageClasses are marked as the default one ({}): a claim without a class takes {}, the newest",
+        names.len(),
+        names.join(", "),
+        winner.metadata.name
+    );
+    let subject = ResourceRef::storage_class(&winner.metadata.name);
+    let made = |class: &StorageClass| {
+        let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
+        let of_class =
+            claims.filter(|c| snap.scope.is_stack(&c.metadata.namespace) && c.class() == Some(&class.metadata.name));
+        of_class.map(|c| format!("{}/{}", c.metadata.namespace, c.metadata.name)).collect::<Vec<_>>()
+    };
+    let others: Vec<&str> = losers.iter().map(|c| c.metadata.name.as_str()).collect();
+    let mut finding = Finding::new(DefaultStorageClass::META.id, Severity::Warning, subject, message)
+        .also_all(losers.iter().map(|c| ResourceRef::storage_class(&c.metadata.name)))
+        .key("several")
+        .fix("several")
+        .param("winner", &winner.metadata.name)
+        .param("losers", &others)
+        .param("other", others.first().copied().unwrap_or_default())
+        .param("managed", losers.iter().map(|c| managed_by(&c.metadata)).find(|m| !m.is_empty()).unwrap_or_default());
+    for class in std::iter::once(winner).chain(losers.iter().copied()) {
+        let claims = made(class);
+        let used = if claims.is_empty() { "no claim of the stack".to_owned() } else { claims.join(", ") };
+        let born = class.metadata.creation_timestamp.map_or_else(String::new, |t| format!(", made {t}"));
+        finding = finding.evidence(
+            Evidence::new(
+                format!("StorageClass {}", class.metadata.name),
+                format!("is-default-class \"true\", {}{born}; used by {used}", class.provisioner),
+                "kubectl get storageclass {{ class }} -o yaml",
+            )
+            .with("class", &class.metadata.name),
+        );
+    }
+    finding
+}

@@ -1,0 +1,593 @@
+//! A pod has a node, but its volume does not come up there.
+
+use std::collections::BTreeMap;
+
+use super::claims::{ProvisioningFault, event_evidence};
+use super::ebs::{self, Place};
+use super::volume_zone_conflict::volume_ref;
+use crate::checks::managed::managed_by;
+use crate::checks::{Check, check};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, Meta, PersistentVolume, Pod, VolumeAttachment, Workload};
+
+/// Seconds for which a volume may take to come up.
+const GRACE: i64 = 120;
+/// Seconds for which events count.
+const RECENT: i64 = 3600;
+
+check! {
+    /// See the check's page.
+    VolumeAttach {
+        id: "volume-attach", suite: Storage, page: "storage/volume_attach.md", severity: Error,
+        title: "a volume cannot be attached or mounted",
+        requires: [Pods, Events],
+        uses: [PersistentVolumeClaims, PersistentVolumes, VolumeAttachments, CsiNodes, Nodes, Workloads, EksCluster],
+    }
+}
+
+/// Why a volume does not come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    /// It is attached to another node.
+    MultiAttach,
+    /// The node takes no more volumes.
+    Limit,
+    /// It stays in attaching.
+    Stuck,
+    /// It does not exist in EC2 any more.
+    Gone,
+    /// The driver does not run on the node.
+    NodePlugin,
+    /// EC2 refuses the driver's call.
+    Iam,
+    /// The driver's controller does not answer.
+    Timeout,
+    /// Its file system is damaged, or not the one that is expected.
+    FileSystem,
+    /// The key that encrypts it cannot be used.
+    Kms,
+    /// Mounting fails otherwise.
+    Mount,
+}
+
+impl Fault {
+    /// Reads a message of the attach-detach controller or of the kubelet, with the driver's error in it.
+    fn classify(message: &str) -> Self {
+        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if has(&[
+            "Multi-Attach error",
+            "is already exclusively attached",
+            "VolumeInUse",
+            "is already attached to an instance",
+        ]) {
+            return Self::MultiAttach;
+        }
+        if has(&[
+            "AttachmentLimitExceeded",
+            "maximum number of attachments",
+            "exceed max volume count",
+            "attachment limit",
+            "Maximum number of volumes",
+        ]) {
+            return Self::Limit;
+        }
+        if has(&["InvalidVolume.NotFound", "does not exist in AWS"]) || is_gone(message) {
+            return Self::Gone;
+        }
+        if has(&[
+            "not found in the list of registered CSI drivers",
+            "does not contain driver",
+            "no such file or directory\" transport",
+            "csinode",
+            "CSINode",
+        ]) {
+            return Self::NodePlugin;
+        }
+        if has(&["KMS", "kms:", "CustomerKeyHasBeenRevoked"]) {
+            return Self::Kms;
+        }
+        if matches!(
+            ProvisioningFault::classify(message),
+            ProvisioningFault::Credentials | ProvisioningFault::Permission
+        ) {
+            return Self::Iam;
+        }
+        if has(&[
+            "but was attaching",
+            "is still attaching",
+            "still being attached",
+            "in attaching state",
+            "state attaching",
+        ]) {
+            return Self::Stuck;
+        }
+        if has(&[
+            "wrong fs type",
+            "bad superblock",
+            "fsck",
+            "Structure needs cleaning",
+            "unknown filesystem",
+            "corrupt",
+        ]) {
+            return Self::FileSystem;
+        }
+        if message.contains("AttachVolume")
+            && has(&["timed out", "DeadlineExceeded", "context deadline exceeded", "external-attacher"])
+        {
+            return Self::Timeout;
+        }
+        if has(&["Unable to attach or mount volumes", "timed out waiting for the condition"])
+            && !message.contains("MountVolume")
+        {
+            return Self::Timeout;
+        }
+        Self::Mount
+    }
+
+    /// What is told of it: an event about attaching says more than the kubelet's "timed out".
+    fn weight(self) -> u8 {
+        match self {
+            Self::Timeout => 0,
+            Self::Mount => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// A volume that the cloud does not know. Secrets and ConfigMaps that are missing are another matter.
+fn is_gone(message: &str) -> bool {
+    let at = message.find("vol-");
+    at.is_some_and(|at| {
+        let rest: String = message[at..].chars().take(60).collect();
+        rest.contains("does not exist") || rest.contains("not found")
+    })
+}
+
+impl Check for VolumeAttach {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.events()?;
+        let mut groups: BTreeMap<(ResourceRef, Fault), Vec<Case<'_>>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| waits(snap, p)) {
+            if let Some(case) = Case::of(snap, pod) {
+                groups.entry((snap.owner_ref(pod), case.fault)).or_default().push(case);
+            }
+        }
+        let findings = groups.into_iter().map(|((owner, fault), cases)| finding(owner, fault, &cases));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+/// A pod of the stack that has a node, mounts a claim, and of which no container has started.
+fn waits(snap: &Snapshot, pod: &Pod) -> bool {
+    let since = pod.condition("PodScheduled").filter(|c| c.status == "True").and_then(|c| c.last_transition_time);
+    let age = since.map_or_else(|| snap.age_seconds(&pod.metadata), |t| snap.collected_at.as_second() - t.as_second());
+    let statuses = || pod.status.container_statuses.iter().chain(&pod.status.init_container_statuses);
+    let started = statuses().any(|s| {
+        s.state.running.is_some()
+            || s.state.terminated.is_some()
+            || s.last_state.terminated.is_some()
+            || s.state
+                .waiting
+                .as_ref()
+                .is_some_and(|w| !matches!(w.reason.as_str(), "ContainerCreating" | "PodInitializing"))
+    });
+    snap.scope.is_stack(&pod.metadata.namespace)
+        && pod.status.phase == "Pending"
+        && pod.spec.node_name.is_some()
+        && pod.metadata.deletion_timestamp.is_none()
+        && pod.claims().next().is_some()
+        && age >= GRACE
+        && !started
+}
+
+/// One pod with the volume that it waits for.
+struct Case<'a> {
+    snap: &'a Snapshot,
+    pod: &'a Pod,
+    node: &'a str,
+    fault: Fault,
+    claim: String,
+    volume: Option<&'a PersistentVolume>,
+    event: Option<&'a Event>,
+    attachment: Option<&'a VolumeAttachment>,
+    message: String,
+}
+
+impl<'a> Case<'a> {
+    fn of(snap: &'a Snapshot, pod: &'a Pod) -> Option<Self> {
+        let node = pod.spec.node_name.as_deref()?;
+        let volumes: Vec<(&str, &str, Option<&PersistentVolume>)> = volumes(snap, pod);
+        // Events about ConfigMaps and Secrets are not about volumes that are attached.
+        let about = |message: &str| {
+            volumes.iter().find(|(name, claim, volume)| {
+                let by_volume = volume.is_some_and(|v| message.contains(&v.metadata.name));
+                by_volume || quoted(message, name) || quoted(message, claim) || unmounted(message, name)
+            })
+        };
+        let events = snap.events_about("Pod", &pod.metadata, RECENT);
+        let telling = events
+            .into_iter()
+            .filter(|e| matches!(e.reason.as_str(), "FailedAttachVolume" | "FailedMount" | "FailedMapVolume"))
+            .filter_map(|e| Some((e, about(&e.message)?)));
+        let told = telling.map(|(e, v)| (Fault::classify(&format!("{} {}", attach_word(e), e.message)), e, v));
+        // The newest of those that say most: max_by_key keeps the last, so the order is turned round.
+        let mut told: Vec<_> = told.collect();
+        told.reverse();
+        let best = told.into_iter().max_by_key(|(fault, ..)| fault.weight());
+        let failed = || {
+            let of_node =
+                snap.volume_attachments.items().unwrap_or_default().iter().filter(|a| a.spec.node_name == node);
+            of_node.filter_map(|a| Some((a, a.status.attach_error.as_ref()?))).find_map(|(a, error)| {
+                let name = a.spec.source.persistent_volume_name.as_deref()?;
+                let volume = volumes.iter().find(|(.., v)| v.is_some_and(|v| v.metadata.name == name))?;
+                Some((a, &error.message, volume))
+            })
+        };
+        let case = |fault, claim: &str, volume, event: Option<&'a Event>, attachment, message: &str| Self {
+            snap,
+            pod,
+            node,
+            fault,
+            claim: claim.to_owned(),
+            volume,
+            event,
+            attachment,
+            message: first_line(message),
+        };
+        match (best, failed()) {
+            (Some((fault, event, (_, claim, volume))), _) if fault.weight() > 0 => {
+                Some(case(fault, claim, *volume, Some(event), None, &event.message))
+            }
+            (_, Some((attachment, message, (_, claim, volume)))) => {
+                let fault = Fault::classify(&format!("AttachVolume {message}"));
+                Some(case(fault, claim, *volume, None, Some(attachment), message))
+            }
+            (Some((fault, event, (_, claim, volume))), None) => {
+                Some(case(fault, claim, *volume, Some(event), None, &event.message))
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("{}/{}", self.pod.metadata.namespace, self.pod.metadata.name)
+    }
+
+    /// Other pods that hold the claim.
+    fn holders(&self) -> Vec<&'a Pod> {
+        let namespace = &self.pod.metadata.namespace;
+        let pods = self.snap.pods.items().unwrap_or_default().iter();
+        let others = pods.filter(|p| p.metadata.namespace == *namespace && p.metadata.name != self.pod.metadata.name);
+        let elsewhere = |p: &&Pod| p.spec.node_name.as_deref().is_some_and(|n| n != self.node);
+        others.filter(elsewhere).filter(|p| !p.is_finished() && p.claims().any(|c| c == self.claim)).collect()
+    }
+
+    /// Nodes other than the pod's to which the volume is attached.
+    fn attachments(&self) -> Vec<&'a VolumeAttachment> {
+        let Some(volume) = self.volume else { return Vec::new() };
+        let all = self.snap.volume_attachments.items().unwrap_or_default().iter();
+        let of_it =
+            all.filter(|a| a.spec.source.persistent_volume_name.as_deref() == Some(volume.metadata.name.as_str()));
+        of_it.filter(|a| a.spec.node_name != self.node).collect()
+    }
+
+    fn is_dead(&self, node: &str) -> bool {
+        let nodes = self.snap.nodes.items().unwrap_or_default();
+        let found = nodes.iter().find(|n| n.metadata.name == node);
+        !nodes.is_empty() && found.is_none_or(|n| !n.is_ready())
+    }
+
+    /// The workload that owns the pod.
+    fn workload(&self) -> Option<&'a Workload> {
+        let ResourceRef::Kubernetes { kind, namespace, name, .. } = self.snap.owner_ref(self.pod) else { return None };
+        let all = self.snap.workloads.items().unwrap_or_default().iter();
+        all.into_iter().find(|w| w.kind == kind && w.metadata.namespace == namespace && w.metadata.name == name)
+    }
+
+    /// Who holds a volume that is attached elsewhere: the fix depends on it.
+    fn multi_attach(&self) -> (&'static str, String) {
+        let holders = self.holders();
+        let own = self.snap.owner_ref(self.pod);
+        let on = |p: &Pod| p.spec.node_name.clone().unwrap_or_default();
+        if let Some(holder) = holders.iter().find(|p| self.is_dead(&on(p))) {
+            let node = on(holder);
+            return (
+                "dead-node",
+                format!("pod {} still holds it on node {node}, which is not Ready", holder.metadata.name),
+            );
+        }
+        if let Some(holder) = holders.first() {
+            let text = format!("pod {} holds it on node {}", holder.metadata.name, on(holder));
+            if self.snap.owner_ref(holder) != own {
+                return ("shared", text);
+            }
+            let workload = self.workload();
+            return match workload {
+                Some(w) if w.kind == "Deployment" && w.desired() > 1 => {
+                    ("replicas", format!("{text}; {} replicas share one claim", w.desired()))
+                }
+                Some(w) if w.kind == "Deployment" && w.spec.strategy.kind.as_deref() != Some("Recreate") => (
+                    "rolling-update",
+                    format!("{text}, and its strategy RollingUpdate starts the new pod before the old one is gone"),
+                ),
+                _ => ("held", text),
+            };
+        }
+        match self.attachments().first() {
+            Some(a) if self.is_dead(&a.spec.node_name) => {
+                let node = &a.spec.node_name;
+                ("stale-attachment", format!("it is still attached to node {node}, which is not there or not Ready"))
+            }
+            Some(a) => {
+                ("stale-attachment", format!("it is still attached to node {}, where no pod uses it", a.spec.node_name))
+            }
+            None => ("held", "it is still attached to another node".into()),
+        }
+    }
+
+    fn explain(&self) -> (&'static str, String) {
+        match self.fault {
+            Fault::MultiAttach => self.multi_attach(),
+            Fault::Limit => ("limit", format!("the node takes no more volumes ({})", self.counts())),
+            Fault::Stuck => ("limit", format!("it stays in attaching; {}: {}", self.counts(), self.message)),
+            Fault::Gone => ("gone", format!("EC2 does not know it any more: {}", self.message)),
+            Fault::NodePlugin => ("node-plugin", format!("the CSI driver does not run on the node: {}", self.message)),
+            Fault::Iam => ("iam", format!("AWS refuses it: {}", self.message)),
+            Fault::Kms => ("kms", format!("the key that encrypts it cannot be used: {}", self.message)),
+            Fault::Timeout => ("timeout", format!("nobody answers: {}", self.message)),
+            Fault::FileSystem => ("file-system", format!("its file system cannot be mounted: {}", self.message)),
+            Fault::Mount => ("mount", self.message.clone()),
+        }
+    }
+
+    /// Volumes on the node against what its driver says it takes.
+    fn counts(&self) -> String {
+        let all = self.snap.volume_attachments.items().unwrap_or_default().iter();
+        let on_node = all.filter(|a| a.spec.node_name == self.node && a.spec.attacher == ebs::DRIVER).count();
+        let node = self.snap.csi_nodes.named(self.node).ok().flatten();
+        let driver = node.and_then(|n| n.spec.drivers.iter().find(|d| d.name == ebs::DRIVER));
+        let limit = driver.and_then(|d| d.allocatable.as_ref()).and_then(|a| a.count);
+        match (on_node, limit) {
+            (0, None) => format!("node {}", self.node),
+            (n, Some(limit)) => format!("node {} has {n} volumes, its driver says that it takes {limit}", self.node),
+            (n, None) => format!("node {} has {n} volumes", self.node),
+        }
+    }
+
+    fn depends_on(&self) -> Vec<ResourceRef> {
+        let snap = self.snap;
+        let driver = ResourceRef::csi_driver(ebs::DRIVER);
+        match self.fault {
+            Fault::Iam | Fault::Kms => {
+                let mut all = vec![ebs::credentials_ref(snap)];
+                if let Ok(cluster) = snap.eks_cluster() {
+                    all.push(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
+                }
+                all
+            }
+            Fault::NodePlugin | Fault::Timeout | Fault::Stuck => vec![driver],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Volumes of a pod that come from claims: name in the pod, claim, PersistentVolume.
+fn volumes<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<(&'a str, &'a str, Option<&'a PersistentVolume>)> {
+    let claims = snap.persistent_volume_claims.items().unwrap_or_default();
+    let volume_of = |claim: &str| {
+        let found =
+            claims.iter().find(|c| c.metadata.namespace == pod.metadata.namespace && c.metadata.name == claim)?;
+        snap.persistent_volumes.named(found.spec.volume_name.as_deref()?).ok().flatten()
+    };
+    let of_claims =
+        pod.spec.volumes.iter().filter_map(|v| Some((v.name.as_str(), v.persistent_volume_claim.as_ref()?)));
+    of_claims.map(|(name, claim)| (name, claim.claim_name.as_str(), volume_of(&claim.claim_name))).collect()
+}
+
+fn quoted(message: &str, name: &str) -> bool {
+    message.contains(&format!("volume \"{name}\""))
+}
+
+/// `unmounted volumes=[storage config]` names the volume.
+fn unmounted(message: &str, name: &str) -> bool {
+    let list = message.split_once("unmounted volumes=[").and_then(|(_, rest)| rest.split_once(']'));
+    list.is_some_and(|(names, _)| names.split_whitespace().any(|n| n == name))
+}
+
+/// The reason of the event is part of what it says.
+fn attach_word(event: &Event) -> &'static str {
+    if event.reason == "FailedAttachVolume" { "AttachVolume" } else { "" }
+}
+
+/// The first line, cut to what a sentence holds.
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().chars().take(300).collect()
+}
+
+fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
+    let case = &cases[0];
+    let (variant, why) = case.explain();
+    let namespace = &case.pod.metadata.namespace;
+    let volume = case.volume.map_or_else(
+        || format!("the volume of claim {}", case.claim),
+        |v| format!("volume {} (claim {})", v.metadata.name, case.claim),
+    );
+    let verb = match fault {
+        Fault::FileSystem | Fault::Mount | Fault::NodePlugin => "mounted",
+        _ => "attached",
+    };
+    let message = format!("{volume} of pod {} cannot be {verb} on node {}: {why}", case.name(), case.node);
+    let mut finding = Finding::new(VolumeAttach::META.id, Severity::Error, owner.clone(), message)
+        .key(format!("{} {variant}", owner.key()))
+        .breaks(owner.clone())
+        .fix(variant);
+    for case in cases {
+        let pod = ResourceRef::pod(namespace, &case.pod.metadata.name);
+        finding = finding.breaks(pod.clone()).also(pod);
+        if let Some(volume) = case.volume {
+            finding = finding.breaks(volume_ref(volume));
+        }
+        for resource in case.depends_on() {
+            finding = finding.depends_on(resource);
+        }
+    }
+    for evidence in evidence(case) {
+        finding = finding.evidence(evidence);
+    }
+    params(finding, case, &owner)
+}
+
+fn evidence(case: &Case<'_>) -> Vec<Evidence> {
+    let mut all: Vec<Evidence> = case.event.map(event_evidence).into_iter().collect();
+    if let Some(attachment) = case.attachment {
+        all.push(
+            Evidence::new(
+                format!("VolumeAttachment {}, status.attachError", attachment.metadata.name),
+                case.message.clone(),
+                "kubectl get volumeattachment {{ name }} -o yaml",
+            )
+            .with("name", &attachment.metadata.name),
+        );
+    }
+    if case.fault == Fault::MultiAttach {
+        for holder in case.holders() {
+            all.push(
+                Evidence::new(
+                    format!(
+                        "Pod {}/{} mounts claim {} too",
+                        holder.metadata.namespace, holder.metadata.name, case.claim
+                    ),
+                    format!("{} on node {}", holder.status.phase, holder.spec.node_name.as_deref().unwrap_or_default()),
+                    "kubectl get pod -n {{ namespace }} {{ pod }} -o wide",
+                )
+                .with("namespace", &holder.metadata.namespace)
+                .with("pod", &holder.metadata.name),
+            );
+        }
+        for attachment in case.attachments() {
+            let state = if attachment.status.attached { "attached" } else { "not attached yet" };
+            all.push(Evidence::new(
+                format!("VolumeAttachment {}", attachment.metadata.name),
+                format!("{state} to node {}", attachment.spec.node_name),
+                "kubectl get volumeattachments",
+            ));
+        }
+        if let Some(workload) = case.workload().filter(|w| w.kind == "Deployment") {
+            let strategy = workload.spec.strategy.kind.as_deref().unwrap_or("RollingUpdate");
+            all.push(
+                Evidence::new(
+                    format!("Deployment {}/{}", workload.metadata.namespace, workload.metadata.name),
+                    format!("strategy {strategy}, {} replicas", workload.desired()),
+                    "kubectl get deployment -n {{ namespace }} {{ name }} -o jsonpath='{.spec.strategy}'",
+                )
+                .with("namespace", &workload.metadata.namespace)
+                .with("name", &workload.metadata.name),
+            );
+        }
+    }
+    all
+}
+
+fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
+    let place = Place::of(case.snap);
+    let holders = case.holders();
+    let holder = holders.first();
+    let attachments = case.attachments();
+    let none = Meta::default();
+    let meta = case.workload().map_or(&none, |w| &w.metadata);
+    let (kind, name) = match owner {
+        ResourceRef::Kubernetes { kind, name, .. } => (kind.to_ascii_lowercase(), name.clone()),
+        other => ("pod".into(), other.name()),
+    };
+    let scalable = matches!(kind.as_str(), "deployment" | "statefulset");
+    let held_on = holder.and_then(|p| p.spec.node_name.clone());
+    finding
+        .param("namespace", &case.pod.metadata.namespace)
+        .param("pod", &case.pod.metadata.name)
+        .param("claim", &case.claim)
+        .param("node", case.node)
+        .param("owner", &name)
+        .param("target", format!("{kind}/{name}"))
+        .param("scalable", scalable)
+        .param("holder", holder.map_or("", |p| p.metadata.name.as_str()))
+        .param(
+            "holder_node",
+            held_on.or_else(|| attachments.first().map(|a| a.spec.node_name.clone())).unwrap_or_default(),
+        )
+        .param("attachments", attachments.iter().map(|a| a.metadata.name.as_str()).collect::<Vec<_>>())
+        .param("has_attachments", !attachments.is_empty())
+        .param("volume", case.volume.map_or("<volume>", |v| v.metadata.name.as_str()))
+        .param("volume_id", case.volume.and_then(PersistentVolume::ebs_id).unwrap_or("<volume-id>"))
+        .param("managed", managed_by(meta))
+        .param("is_addon", ebs::addon(case.snap).is_some())
+        .param("cluster", place.cluster)
+        .param("region", place.region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_faults_apart() {
+        let cases = [
+            ("Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) grafana-1", Fault::MultiAttach),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not attach volume \"vol-1\" to node \"i-1\": attachment of disk \"vol-1\" failed, expected device to be attached but was attaching",
+                Fault::Stuck,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = ResourceExhausted desc = operation error EC2: AttachVolume, api error AttachmentLimitExceeded: too many",
+                Fault::Limit,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = api error InvalidVolume.NotFound: The volume 'vol-0a' does not exist.",
+                Fault::Gone,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = NotFound desc = Volume vol-0a not found",
+                Fault::Gone,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : CSINode ip-10-0-1-1 does not contain driver ebs.csi.aws.com",
+                Fault::NodePlugin,
+            ),
+            (
+                "MountVolume.MountDevice failed for volume \"pvc-1\" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers",
+                Fault::NodePlugin,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: api error UnauthorizedOperation: You are not authorized",
+                Fault::Iam,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : timed out waiting for external-attacher of ebs.csi.aws.com CSI driver to attach volume vol-0a",
+                Fault::Timeout,
+            ),
+            (
+                "Unable to attach or mount volumes: unmounted volumes=[storage], unattached volumes=[], failed to process volumes=[]: timed out waiting for the condition",
+                Fault::Timeout,
+            ),
+            (
+                "MountVolume.MountDevice failed for volume \"pvc-1\" : mount failed: exit status 32 wrong fs type, bad option, bad superblock on /dev/nvme1n1",
+                Fault::FileSystem,
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not mount: already mounted or mount point busy",
+                Fault::Mount,
+            ),
+        ];
+        for (message, fault) in cases {
+            assert_eq!(Fault::classify(message), fault, "{message}");
+        }
+        assert!(
+            unmounted("unmounted volumes=[data config], unattached", "data")
+                && !unmounted("unmounted volumes=[config]", "data")
+        );
+    }
+}

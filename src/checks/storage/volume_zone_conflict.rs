@@ -1,0 +1,380 @@
+//! A pod cannot be scheduled because no node is where its volume is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ebs::Place;
+use crate::checks::nodes;
+use crate::checks::workload::pod_pending::{concerns, unscheduled};
+use crate::checks::{Check, check};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::{Nodegroup, Subnet, name_tag};
+use crate::snapshot::kubernetes::{Node, PersistentVolume, Pod};
+
+check! {
+    /// See the check's page.
+    VolumeZoneConflict {
+        id: "volume-zone-conflict", suite: Storage, page: "storage/volume_zone_conflict.md", severity: Error,
+        title: "no node is where a pod's volume is",
+        requires: [Pods, PersistentVolumeClaims, PersistentVolumes, Nodes],
+        uses: [Events, EksCluster, EksNodegroups, Subnets],
+    }
+}
+
+/// The volume as a resource.
+pub(in crate::checks) fn volume_ref(volume: &PersistentVolume) -> ResourceRef {
+    ResourceRef::kubernetes("", "PersistentVolume", "", &volume.metadata.name)
+}
+
+/// A volume that a pod is bound to, by its claim.
+pub(in crate::checks) struct Bound<'a> {
+    /// Name of the claim.
+    pub(in crate::checks) claim: &'a str,
+    /// The volume.
+    pub(in crate::checks) volume: &'a PersistentVolume,
+}
+
+/// The volumes of a pod that are tied to some nodes.
+///
+/// # Errors
+/// A gap, if claims or volumes could not be read.
+pub(in crate::checks) fn bound_volumes<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Result<Vec<Bound<'a>>, Gap> {
+    let mut found = Vec::new();
+    for claim in pod.claims() {
+        let Some(read) = snap.persistent_volume_claims.find(&pod.metadata.namespace, claim)? else { continue };
+        let Some(name) = read.spec.volume_name.as_deref().filter(|_| read.status.phase == "Bound") else { continue };
+        let Some(volume) = snap.persistent_volumes.named(name)? else { continue };
+        if volume.spec.node_affinity.as_ref().is_some_and(|a| a.required.is_some()) {
+            found.push(Bound { claim, volume });
+        }
+    }
+    Ok(found)
+}
+
+/// True where a volume can be attached to a node.
+pub(in crate::checks) fn reaches(volume: &PersistentVolume, node: &Node) -> bool {
+    let required = volume.spec.node_affinity.as_ref().and_then(|a| a.required.as_ref());
+    !node.is_fargate() && required.is_none_or(|r| nodes::matches(r, node))
+}
+
+/// What keeps a pod and its volumes apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Conflict {
+    /// No node lies in the volume's zone.
+    NoNode,
+    /// The volume is a disk of one node, and the node is gone.
+    NodeGone,
+    /// Two volumes of one pod lie in different zones.
+    Split,
+    /// Nodes are there, but the pod's own selector or affinity rules them out.
+    Selector,
+}
+
+impl Check for VolumeZoneConflict {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut groups: BTreeMap<(ResourceRef, Conflict, String), Vec<&Pod>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| concerns(snap, p) && unscheduled(snap, p).is_some()) {
+            let volumes = bound_volumes(snap, pod)?;
+            if let Some((conflict, culprits)) = conflict(snap.nodes()?, pod, &volumes) {
+                let place = culprits.iter().filter_map(|b| place_of(b.volume)).collect::<BTreeSet<_>>();
+                let place = place.into_iter().collect::<Vec<_>>().join(", ");
+                groups.entry((snap.owner_ref(pod), conflict, place)).or_default().push(pod);
+            }
+        }
+        let mut findings = Vec::new();
+        for ((owner, conflict, place), pods) in groups {
+            findings.push(finding(snap, owner, conflict, &place, &pods)?);
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// Which volumes keep a pod from every node, and how. Nodes that are full, cordoned or tainted are there: room is
+/// another matter.
+fn conflict<'a, 'b>(all: &[Node], pod: &Pod, volumes: &'b [Bound<'a>]) -> Option<(Conflict, Vec<&'b Bound<'a>>)> {
+    // A cluster without a node has no zone to speak of.
+    if volumes.is_empty() || !all.iter().any(|n| !n.is_fargate()) {
+        return None;
+    }
+    let stranded: Vec<&Bound<'_>> = volumes.iter().filter(|b| !all.iter().any(|n| reaches(b.volume, n))).collect();
+    if let Some(first) = stranded.first() {
+        let conflict = if is_local(first.volume) { Conflict::NodeGone } else { Conflict::NoNode };
+        return Some((conflict, stranded));
+    }
+    let common: Vec<&Node> = all.iter().filter(|n| volumes.iter().all(|b| reaches(b.volume, n))).collect();
+    let every = || volumes.iter().collect();
+    if common.is_empty() {
+        return Some((Conflict::Split, every()));
+    }
+    (!common.iter().any(|n| nodes::chosen_by(pod, n))).then(|| (Conflict::Selector, every()))
+}
+
+/// A disk of one node.
+fn is_local(volume: &PersistentVolume) -> bool {
+    keys(volume).iter().any(|(key, _)| *key == "kubernetes.io/hostname" || *key == "metadata.name")
+}
+
+/// Label keys and values that a volume is tied to.
+fn keys(volume: &PersistentVolume) -> Vec<(&str, &[String])> {
+    let required = volume.spec.node_affinity.as_ref().and_then(|a| a.required.as_ref());
+    let terms = required.iter().flat_map(|r| &r.node_selector_terms);
+    let all = terms.flat_map(|t| t.match_expressions.iter().flatten().chain(t.match_fields.iter().flatten()));
+    all.map(|r| (r.key.as_str(), r.values.as_deref().unwrap_or_default())).collect()
+}
+
+/// Where a volume is: its zone, else its node, else whatever label it is tied to.
+pub(in crate::checks) fn place_of(volume: &PersistentVolume) -> Option<String> {
+    let keys = keys(volume);
+    let zone = keys.iter().find(|(key, _)| nodes::is_zone_label(key));
+    let chosen = zone.or_else(|| keys.iter().find(|(key, _)| *key == "kubernetes.io/hostname")).or(keys.first())?;
+    Some(chosen.1.join(" or "))
+}
+
+/// What a pod's finding is about.
+struct Case<'a> {
+    snap: &'a Snapshot,
+    pod: &'a Pod,
+    volumes: Vec<Bound<'a>>,
+    place: &'a str,
+}
+
+fn finding(
+    snap: &Snapshot,
+    owner: ResourceRef,
+    conflict: Conflict,
+    place: &str,
+    pods: &[&Pod],
+) -> Result<Finding, Gap> {
+    let pod = pods[0];
+    let case = Case { snap, pod, volumes: bound_volumes(snap, pod)?, place };
+    let culprit = case.culprit();
+    let (variant, message) = case.explain(conflict, culprit);
+    let namespace = &pod.metadata.namespace;
+    let mut finding = Finding::new(VolumeZoneConflict::META.id, Severity::Error, volume_ref(culprit.volume), message)
+        .key(format!("{} {variant} {place}", owner.key()))
+        .breaks(owner.clone())
+        .fix(variant)
+        .param("namespace", namespace)
+        .param("pod", &pod.metadata.name)
+        .param("claim", culprit.claim)
+        .param("volume", &culprit.volume.metadata.name)
+        .param("place", place)
+        .param("owner", owner.name());
+    for other in pods {
+        finding = finding.breaks(ResourceRef::pod(namespace, &other.metadata.name));
+        for bound in
+            bound_volumes(snap, other)?.iter().filter(|b| place_of(b.volume).is_some_and(|p| place.contains(&p)))
+        {
+            let volume = volume_ref(bound.volume);
+            finding = finding.breaks(volume.clone()).also(volume);
+        }
+    }
+    finding = case.with_aws(finding, culprit);
+    for evidence in case.evidence(conflict) {
+        finding = finding.evidence(evidence);
+    }
+    Ok(finding)
+}
+
+impl<'a> Case<'a> {
+    /// The volume that the message names.
+    fn culprit(&self) -> &Bound<'a> {
+        let nodes = self.snap.nodes.items().unwrap_or_default();
+        let stranded = self.volumes.iter().find(|b| !nodes.iter().any(|n| reaches(b.volume, n)));
+        stranded.unwrap_or(&self.volumes[0])
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &'a Node> {
+        self.snap.nodes.items().unwrap_or_default().iter().filter(|n| !n.is_fargate())
+    }
+
+    /// Zones with a node that takes pods.
+    fn live_zones(&self) -> Vec<&'a str> {
+        nodes::zones(self.nodes().filter(|n| n.is_ready() && !n.spec.unschedulable)).into_iter().collect()
+    }
+
+    fn explain(&self, conflict: Conflict, culprit: &Bound<'_>) -> (&'static str, String) {
+        let name = format!("{}/{}", self.pod.metadata.namespace, self.pod.metadata.name);
+        let volume = format!("its volume {} (claim {})", culprit.volume.metadata.name, culprit.claim);
+        let zones = nodes::zones(self.nodes()).into_iter().collect::<Vec<_>>().join(", ");
+        let zones = if zones.is_empty() { "carry no zone label".to_owned() } else { format!("are in {zones}") };
+        let place = self.place;
+        match conflict {
+            Conflict::NoNode => {
+                let variant = if culprit.volume.ebs_id().is_some() { "zone" } else { "zone-other" };
+                let what = format!("{volume} is in {place}, and the cluster's nodes {zones}");
+                (variant, format!("pod {name} cannot be scheduled: {what}"))
+            }
+            Conflict::NodeGone => {
+                let what = format!("{volume} is a disk of node {place}, which is not there");
+                ("node-gone", format!("pod {name} cannot be scheduled: {what}"))
+            }
+            Conflict::Split => {
+                let all: Vec<String> = self
+                    .volumes
+                    .iter()
+                    .map(|b| format!("{} in {}", b.claim, place_of(b.volume).unwrap_or_default()))
+                    .collect();
+                let what = format!("its volumes are in different zones ({})", all.join("; "));
+                ("split", format!("pod {name} cannot be scheduled: {what}"))
+            }
+            Conflict::Selector => {
+                let what =
+                    format!("{volume} is in {place}, where no node has what its node selector or affinity asks for");
+                ("selector", format!("pod {name} cannot be scheduled: {what}"))
+            }
+        }
+    }
+
+    /// Node group and subnet in the volume's zone, as far as AWS says.
+    fn with_aws(&self, finding: Finding, culprit: &Bound<'_>) -> Finding {
+        let place = Place::of(self.snap);
+        let zone = self.place;
+        let subnets = self.snap.subnets.as_deref().unwrap_or_default();
+        let group = self.group_in(zone, subnets);
+        let model = self.snap.eks_nodegroups.as_deref().unwrap_or_default().first();
+        let private = |s: &&Subnet| !s.map_public_ip_on_launch && !name_tag(&s.tags).contains("public");
+        let in_zone = || subnets.iter().filter(|s| s.availability_zone == zone);
+        let subnet = in_zone().find(private).or_else(|| in_zone().next());
+        let scaling = group.map(|g| &g.scaling_config);
+        let desired = scaling.and_then(|s| s.desired_size).map(|n| n + 1);
+        let max = scaling.and_then(|s| s.max_size);
+        let size = match (desired, max) {
+            (Some(n), Some(max)) if n > max => format!("maxSize={n},desiredSize={n}"),
+            (Some(n), _) => format!("desiredSize={n}"),
+            _ => "desiredSize=<one-more>".to_owned(),
+        };
+        let live = self.live_zones();
+        finding
+            .param("cluster", &place.cluster)
+            .param("region", &place.region)
+            .param("group", group.map_or("", |g| g.nodegroup_name.as_str()))
+            .param("scaling", size)
+            .param("can_create", group.is_none() && model.is_some() && subnet.is_some())
+            .param("new_group", format!("monitoring-{zone}"))
+            .param("subnet", subnet.map_or("", |s| s.subnet_id.as_str()))
+            .param("node_role", model.map_or("", |g| g.node_role.as_str()))
+            .param("live_zone", live.first().copied().unwrap_or("<zone>"))
+            .param("volume_id", culprit.volume.ebs_id().unwrap_or_default())
+    }
+
+    /// A node group that has a subnet in the zone, that with the fewest other zones first.
+    fn group_in(&self, zone: &str, subnets: &[Subnet]) -> Option<&'a Nodegroup> {
+        let zone_of = |id: &String| subnets.iter().find(|s| s.subnet_id == *id).map(|s| s.availability_zone.as_str());
+        let groups = self.snap.eks_nodegroups.as_deref().unwrap_or_default().iter();
+        groups
+            .filter(|g| g.subnets.iter().any(|s| zone_of(s) == Some(zone)))
+            .min_by_key(|g| g.subnets.iter().filter_map(zone_of).collect::<BTreeSet<_>>().len())
+    }
+
+    fn evidence(&self, conflict: Conflict) -> Vec<Evidence> {
+        let mut all = Vec::new();
+        for bound in &self.volumes {
+            let name = &bound.volume.metadata.name;
+            let tied: Vec<String> =
+                keys(bound.volume).iter().map(|(key, values)| format!("{key} in {}", values.join(", "))).collect();
+            all.push(
+                Evidence::new(
+                    format!("PersistentVolume {name}, spec.nodeAffinity (claim {})", bound.claim),
+                    tied.join("; "),
+                    "kubectl get pv {{ volume }} -o jsonpath='{.spec.nodeAffinity.required}'",
+                )
+                .with("volume", name),
+            );
+        }
+        let nodes: Vec<String> = self
+            .nodes()
+            .take(20)
+            .map(|n| {
+                let state = match (n.is_ready(), n.spec.unschedulable) {
+                    (false, _) => ", not Ready",
+                    (true, true) => ", cordoned",
+                    _ => "",
+                };
+                format!("{} in {}{state}", n.metadata.name, nodes::zone(n).unwrap_or("no zone"))
+            })
+            .collect();
+        all.push(Evidence::new(
+            "nodes and their zones",
+            nodes.join("\n"),
+            "kubectl get nodes -L topology.kubernetes.io/zone",
+        ));
+        if conflict == Conflict::Selector {
+            let selector: Vec<String> = self.pod.spec.node_selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            let text = if selector.is_empty() { "required node affinity".into() } else { selector.join(", ") };
+            all.push(
+                Evidence::new(
+                    format!("Pod {}/{}, what it asks of its node", self.pod.metadata.namespace, self.pod.metadata.name),
+                    text,
+                    "kubectl get pod -n {{ namespace }} {{ pod }} -o yaml",
+                )
+                .with("namespace", &self.pod.metadata.namespace)
+                .with("pod", &self.pod.metadata.name),
+            );
+        }
+        let said = unscheduled(self.snap, self.pod).unwrap_or_default();
+        all.push(
+            Evidence::new(
+                format!("Pod {}/{}, condition PodScheduled", self.pod.metadata.namespace, self.pod.metadata.name),
+                said,
+                "kubectl describe pod -n {{ namespace }} {{ pod }}",
+            )
+            .with("namespace", &self.pod.metadata.namespace)
+            .with("pod", &self.pod.metadata.name),
+        );
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn node(name: &str, zone: &str, labels: serde_json::Value) -> Node {
+        let mut node: Node =
+            serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).expect("a node");
+        node.metadata.labels.insert("topology.kubernetes.io/zone".into(), zone.into());
+        node.metadata.labels.insert("kubernetes.io/hostname".into(), name.into());
+        node
+    }
+
+    fn volume(key: &str, value: &str) -> PersistentVolume {
+        serde_json::from_value(json!({"metadata": {"name": value}, "spec": {"nodeAffinity": {"required": {
+            "nodeSelectorTerms": [{"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]}]}}}}))
+        .expect("a volume")
+    }
+
+    fn found(nodes: &[Node], pod: &Pod, volumes: &[PersistentVolume]) -> Option<Conflict> {
+        let bound: Vec<Bound<'_>> = volumes.iter().map(|volume| Bound { claim: "data", volume }).collect();
+        conflict(nodes, pod, &bound).map(|(c, _)| c)
+    }
+
+    #[test]
+    fn a_zone_with_a_node_is_no_conflict_whatever_the_node_has_left() {
+        let mut full = node("a", "z1", json!({}));
+        full.spec.unschedulable = true;
+        let zone = "topology.kubernetes.io/zone";
+        assert_eq!(found(&[full], &Pod::default(), &[volume(zone, "z1")]), None);
+        assert_eq!(found(&[], &Pod::default(), &[volume(zone, "z1")]), None);
+        assert_eq!(found(&[node("a", "z1", json!({}))], &Pod::default(), &[]), None);
+    }
+
+    #[test]
+    fn tells_the_conflicts_apart() {
+        let nodes = [node("a", "z1", json!({"pool": "x"})), node("b", "z2", json!({"pool": "y"}))];
+        let zone = "topology.ebs.csi.aws.com/zone";
+        let pod = Pod::default();
+        assert_eq!(found(&nodes, &pod, &[volume(zone, "z3")]), Some(Conflict::NoNode));
+        assert_eq!(found(&nodes, &pod, &[volume(zone, "z1"), volume(zone, "z2")]), Some(Conflict::Split));
+        assert_eq!(found(&nodes, &pod, &[volume("kubernetes.io/hostname", "c")]), Some(Conflict::NodeGone));
+        let mut picky = Pod::default();
+        picky.spec.node_selector.insert("pool".into(), "y".into());
+        assert_eq!(found(&nodes, &picky, &[volume(zone, "z1")]), Some(Conflict::Selector));
+        assert_eq!(found(&nodes, &picky, &[volume(zone, "z2")]), None);
+    }
+}
