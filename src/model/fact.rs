@@ -85,6 +85,7 @@ facts! {
     NetworkPolicies "networkpolicies" Kubernetes(&[list("networking.k8s.io", "networkpolicies")]);
     ResourceQuotas "resourcequotas" Kubernetes(&[list("", "resourcequotas")]);
     NodeRequests "pods of all namespaces" Kubernetes(&[list("", "pods")]);
+    PodMetrics "pod metrics" Kubernetes(&[list("metrics.k8s.io", "pods")]);
     MonitoringResources "monitoring.coreos.com" Kubernetes( &[list("monitoring.coreos.com", "prometheuses"), list("monitoring.coreos.com", "alertmanagers")], );
     ComponentLogs "logs of the stack" Kubernetes(LOGS);
     CrashLogs "crash logs" Kubernetes(LOGS);
@@ -94,6 +95,7 @@ facts! {
     PrometheusRuntime "prometheus runtimeinfo" Kubernetes(PROXY);
     PrometheusMetricNames "prometheus metric names" Kubernetes(PROXY);
     PrometheusMetrics "prometheus metrics" Kubernetes(PROXY);
+    ContainerMemory "container memory" Kubernetes(PROXY);
     AlertmanagerStatus "alertmanager status" Kubernetes(PROXY);
     AlertmanagerMetrics "alertmanager metrics" Kubernetes(PROXY);
     AlertmanagerSilences "alertmanager silences" Kubernetes(PROXY);

@@ -259,6 +259,8 @@ snapshot! {
         resource_quotas: kubernetes::ResourceQuota = ResourceQuotas,
         /// All pods with what they ask of their nodes; empty where every pod in scope found a node.
         node_requests: kubernetes::PodOnNode = NodeRequests,
+        /// What the pods of kube-system and the stack's namespaces use now, by the metrics API.
+        pod_metrics: kubernetes::PodMetrics = PodMetrics,
         /// Prometheus and Alertmanager resources of the operator.
         monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
     }
@@ -279,6 +281,8 @@ snapshot! {
         prometheus_metric_names: BTreeSet<String> = PrometheusMetricNames,
         /// Prometheus' own metrics.
         prometheus_metrics: Vec<monitoring::Sample> = PrometheusMetrics,
+        /// Working sets of the stack's containers by cAdvisor's metrics, now and at most within a day.
+        container_memory: Vec<monitoring::ContainerMemory> = ContainerMemory,
         /// Alertmanager's status with its configuration.
         alertmanager_status: monitoring::AlertmanagerStatus = AlertmanagerStatus,
         /// Alertmanager's own metrics.

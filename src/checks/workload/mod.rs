@@ -1,10 +1,18 @@
 //! Pods and their controllers.
 
 mod capacity;
+mod memory;
+mod memory_headroom;
+mod oom_killed;
 mod pod_pending;
+mod target;
+#[cfg(test)]
+mod testing;
 mod unschedulable;
+mod wal;
 
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&pod_pending::PodPending];
+pub(super) const CHECKS: &[&dyn Check] =
+    &[&pod_pending::PodPending, &oom_killed::OomKilled, &memory_headroom::MemoryHeadroom];

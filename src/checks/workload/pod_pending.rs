@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::capacity::{amount, largest_free, largest_node, requests};
+use super::target::{Settable, is_settable, owner_target};
 use super::unschedulable::{Reason, main_reason};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -156,42 +157,11 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     finding
 }
 
-/// Whether the resources of an owner can be set in place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Settable {
-    Yes,
-    /// Its resource of the operator has to be changed instead.
-    ByOperator,
-    /// A bare pod or a Job: the field cannot be changed.
-    No,
-}
-
-fn is_settable(snap: &Snapshot, owner: &ResourceRef) -> Settable {
-    let ResourceRef::Kubernetes { kind, namespace, name, .. } = owner else { return Settable::No };
-    if !matches!(kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") {
-        return Settable::No;
-    }
-    let workloads = snap.workloads.items().unwrap_or_default().iter();
-    let mut same =
-        workloads.filter(|w| w.kind == *kind && w.metadata.namespace == *namespace && w.metadata.name == *name);
-    let by_operator =
-        same.any(|w| owner_of(&w.metadata).is_some_and(|(k, _)| matches!(k, "Prometheus" | "Alertmanager")));
-    if by_operator { Settable::ByOperator } else { Settable::Yes }
-}
-
 /// The container that asks for most memory.
 fn largest_container(pod: &Pod) -> String {
     let asked = |c: &Container| c.resources.requests.get("memory").and_then(|q| parse_quantity(q)).unwrap_or(0.0);
     let largest = pod.spec.containers.iter().max_by(|a, b| asked(a).total_cmp(&asked(b)));
     largest.map_or_else(|| "<container>".to_owned(), |c| c.name.clone())
-}
-
-/// `deployment/prometheus`, as kubectl takes it.
-fn owner_target(owner: &ResourceRef) -> String {
-    match owner {
-        ResourceRef::Kubernetes { kind, name, .. } => format!("{}/{name}", kind.to_ascii_lowercase()),
-        other => other.name(),
-    }
 }
 
 /// The claim that the scheduler says does not exist.
