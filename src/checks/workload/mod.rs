@@ -1,10 +1,13 @@
 //! Pods and their controllers.
 
 mod capacity;
+mod image;
+mod image_pull;
 mod memory;
 mod memory_headroom;
 mod oom_killed;
 mod pod_pending;
+mod pull_reason;
 mod target;
 #[cfg(test)]
 mod testing;
@@ -15,4 +18,4 @@ use super::Check;
 
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] =
-    &[&pod_pending::PodPending, &oom_killed::OomKilled, &memory_headroom::MemoryHeadroom];
+    &[&pod_pending::PodPending, &oom_killed::OomKilled, &memory_headroom::MemoryHeadroom, &image_pull::ImagePull];
