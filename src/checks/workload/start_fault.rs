@@ -39,7 +39,12 @@ impl Fault {
     /// kubelet has not seen yet.
     pub(super) fn of(message: &str) -> Option<Self> {
         let has = |part: &str| message.contains(part);
-        if has("not registered") || has("failed to sync") || has("have not yet been read") || has("already exists") {
+        if has("not registered")
+            || has("failed to sync")
+            || has("have not yet been read")
+            || has("already exists")
+            || has("is reserved for")
+        {
             return None;
         }
         if has("runAsNonRoot") {
