@@ -38,18 +38,18 @@ impl Check for MemoryHeadroom {
             }
         }
         let mut findings = Vec::new();
-        let mut unmeasured = false;
+        let mut unmeasured = None;
         for ((owner, _), all) in &groups {
             match worst(snap, all) {
                 Some((pod, container, measured)) => findings.extend(finding(snap, owner, pod, container, measured)),
-                None => unmeasured = true,
+                None => unmeasured = all.first().map(|(pod, _)| pod.metadata.namespace.as_str()),
             }
         }
-        match snap.pod_metrics() {
+        match unmeasured {
             // A limit whose use nobody measured says nothing.
-            Err(gap) if unmeasured && findings.is_empty() => Err(gap),
-            Ok(_) if unmeasured && findings.is_empty() => {
-                Err(snap.container_memory().err().unwrap_or_else(not_measured))
+            Some(namespace) if findings.is_empty() => {
+                let gap = snap.pod_metrics.covered(namespace).err().or_else(|| snap.container_memory().err());
+                Err(gap.unwrap_or_else(not_measured))
             }
             _ => Ok(Diagnosis::Findings(findings)),
         }
