@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use include_dir::Dir;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -244,7 +244,8 @@ fn candidates(request: &Request) -> Vec<String> {
         // Instant queries: one file per expression.
         Request::App { app: App::Prometheus, path: api, query, .. } if api == "/api/v1/query" => {
             let expression = query.strip_prefix("query=").unwrap_or(query);
-            vec![format!("{path}/{}", utf8_percent_encode(expression, FILE_NAME))]
+            let expression = percent_decode_str(expression).decode_utf8_lossy();
+            vec![format!("{path}/{}", utf8_percent_encode(&expression, FILE_NAME))]
         }
         // A namespaced list, or its part of the cluster-wide one.
         Request::Kubernetes { path: api, .. } => {

@@ -248,7 +248,8 @@ impl Client {
     }
 }
 
-fn url_encode(text: &str) -> String {
+/// A value of a query string.
+pub(super) fn url_encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 

@@ -8,7 +8,7 @@ use super::Plan;
 use super::client::{Client, IfAbsent};
 use super::source::{FetchError, Request};
 use crate::model::{Fact, Gap, GapCause};
-use crate::snapshot::kubernetes::{Container, MonitoringResource, Pod, Workload};
+use crate::snapshot::kubernetes::{Container, ContainerStatus, MonitoringResource, Pod, Workload};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Listing, Snapshot};
 
@@ -97,7 +97,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
             Listing::missing(crate::snapshot::not_collected(Fact::Workloads))
         }
     };
-    let (pods, claims, events, slices, maps, accounts, policies, quotas, workloads) = futures::join!(
+    let (pods, claims, events, slices, maps, accounts, policies, quotas, metrics, workloads) = futures::join!(
         list!(Pods, "/api/v1", "pods", &scope),
         list!(PersistentVolumeClaims, "/api/v1", "persistentvolumeclaims", &scope),
         list!(Events, "/api/v1", "events", &scope),
@@ -106,6 +106,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
         list!(ServiceAccounts, "/api/v1", "serviceaccounts", &stack_and_system),
         list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", &scope),
         list!(ResourceQuotas, "/api/v1", "resourcequotas", &scope),
+        list!(PodMetrics, "/apis/metrics.k8s.io/v1beta1", "pods", &stack_and_system),
         workloads
     );
     snap.pods = pods;
@@ -116,6 +117,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.service_accounts = accounts;
     snap.network_policies = policies;
     snap.resource_quotas = quotas;
+    snap.pod_metrics = metrics;
     snap.workloads = workloads;
     room(client, plan, snap).await;
     attachments(client, plan, snap).await;
@@ -142,7 +144,8 @@ async fn attachments(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     }
 }
 
-/// What all pods ask of the nodes, read only where a pod in scope finds no node: the list is the largest of a cluster.
+/// What all pods ask of the nodes, read only where a pod in scope finds no node or needs more memory: the list is the
+/// largest of a cluster.
 async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     if !plan.wants(Fact::NodeRequests) {
         return;
@@ -153,7 +156,15 @@ async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
                 && c.message.as_deref().is_some_and(|m| m.contains("Insufficient") || m.contains("Too many pods"))
         })
     });
-    snap.node_requests = if unscheduled {
+    let in_scope = |p: &&Pod| snap.scope.is_stack(&p.metadata.namespace) || p.metadata.namespace == "kube-system";
+    let out_of_memory = snap
+        .pods
+        .items()
+        .unwrap_or_default()
+        .iter()
+        .filter(in_scope)
+        .any(|p| p.status.reason.as_deref() == Some("Evicted") || p.statuses().any(ContainerStatus::oom_killed));
+    snap.node_requests = if unscheduled || out_of_memory {
         client.cluster_list("/api/v1/pods", IfAbsent::Gap).await
     } else {
         Listing::cluster(Vec::new())

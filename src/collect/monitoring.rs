@@ -12,8 +12,8 @@ use super::client::Client;
 use super::source::{App, FetchError, Request};
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
-    AlertGroup, AlertmanagerStatus, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer,
-    TargetSamples,
+    AlertGroup, AlertmanagerStatus, ContainerMemory, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence,
+    TargetAnswer, TargetSamples,
 };
 use crate::snapshot::{Component, ScrapeFailure, ServiceHost, Snapshot};
 
@@ -87,7 +87,22 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
             }
         };
     }
-    let (targets, samples, config, rules, runtime, names, own_metrics, status, metrics, silences, receivers, alerts) = futures::join!(
+    let namespaces = snap.scope.stack.clone();
+    let (
+        targets,
+        samples,
+        config,
+        rules,
+        runtime,
+        names,
+        own_metrics,
+        memory,
+        status,
+        metrics,
+        silences,
+        receivers,
+        alerts,
+    ) = futures::join!(
         fact!(PrometheusTargets, targets(&prometheus)),
         fact!(ScrapeSamples, scrape_samples(&prometheus)),
         fact!(PrometheusConfig, config(&prometheus)),
@@ -95,6 +110,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         fact!(PrometheusRuntime, runtime(&prometheus)),
         fact!(PrometheusMetricNames, prometheus.data::<BTreeSet<String>>("/api/v1/label/__name__/values", "")),
         fact!(PrometheusMetrics, metrics(&prometheus)),
+        fact!(ContainerMemory, container_memory(&prometheus, &namespaces)),
         fact!(AlertmanagerStatus, alertmanager.plain::<AlertmanagerStatus>("/api/v2/status")),
         fact!(AlertmanagerMetrics, metrics(&alertmanager)),
         fact!(AlertmanagerSilences, alertmanager.plain::<Vec<Silence>>("/api/v2/silences")),
@@ -111,6 +127,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.prometheus_runtime = runtime;
     snap.prometheus_metric_names = names;
     snap.prometheus_metrics = own_metrics;
+    snap.container_memory = memory;
     snap.alertmanager_status = status;
     snap.alertmanager_metrics = metrics;
     snap.alertmanager_silences = silences;
@@ -199,6 +216,56 @@ async fn metrics(api: &Api<'_>) -> Result<Vec<Sample>, Gap> {
         return Err(Gap::new(api.request("/metrics", "").label(), GapCause::BadAnswer, "the answer holds no metric"));
     }
     Ok(samples)
+}
+
+/// One sample of an instant query.
+#[derive(Deserialize)]
+struct Point {
+    #[serde(default)]
+    metric: BTreeMap<String, String>,
+    value: (f64, String),
+}
+
+impl Point {
+    fn number(&self) -> Option<f64> {
+        self.value.1.parse().ok().filter(|v: &f64| v.is_finite())
+    }
+}
+
+/// The result of an instant query.
+async fn query(api: &Api<'_>, expression: &str) -> Result<Vec<Point>, Gap> {
+    #[derive(Deserialize)]
+    struct Vector {
+        result: Vec<Point>,
+    }
+    let query = format!("query={}", super::client::url_encode(expression));
+    Ok(api.data::<Vector>("/api/v1/query", &query).await?.result)
+}
+
+/// Working sets of the containers of some namespaces, now and at most within a day.
+async fn container_memory(api: &Api<'_>, namespaces: &[String]) -> Result<Vec<ContainerMemory>, Gap> {
+    let series =
+        format!("container_memory_working_set_bytes{{container!=\"\",namespace=~\"{}\"}}", namespaces.join("|"));
+    let now = format!("max by (namespace, pod, container) ({series})");
+    let peak = format!("max by (namespace, pod, container) (max_over_time({series}[1d]))");
+    let (now, peak) = futures::join!(query(api, &now), query(api, &peak));
+    let (now, peak) = match (now, peak) {
+        (Err(gap), Err(_)) => return Err(gap),
+        (now, peak) => (now.unwrap_or_default(), peak.unwrap_or_default()),
+    };
+    let mut found: BTreeMap<(String, String, String), ContainerMemory> = BTreeMap::new();
+    for (points, is_peak) in [(now, false), (peak, true)] {
+        for point in points {
+            let label = |name: &str| point.metric.get(name).cloned().unwrap_or_default();
+            let (namespace, pod, container) = (label("namespace"), label("pod"), label("container"));
+            let entry = found
+                .entry((namespace.clone(), pod.clone(), container.clone()))
+                .or_insert_with(|| ContainerMemory { namespace, pod, container, ..ContainerMemory::default() });
+            let place = if is_peak { &mut entry.peak } else { &mut entry.now };
+            *place = point.number();
+        }
+    }
+    Ok(found.into_values().collect())
 }
 
 /// Reads the samples of a text exposition; lines that are none are skipped.

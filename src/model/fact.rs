@@ -95,6 +95,7 @@ facts! {
     CsiNodes "csinodes" Kubernetes(&[list("storage.k8s.io", "csinodes")]);
     ResourceQuotas "resourcequotas" Kubernetes(&[list("", "resourcequotas")]);
     NodeRequests "pods of all namespaces" Kubernetes(&[list("", "pods")]);
+    PodMetrics "pod metrics" Kubernetes(&[list("metrics.k8s.io", "pods")]);
     MonitoringResources "monitoring.coreos.com" Kubernetes( &[list("monitoring.coreos.com", "prometheuses"), list("monitoring.coreos.com", "alertmanagers")], );
     ComponentLogs "logs of the stack" Kubernetes(LOGS);
     CrashLogs "crash logs" Kubernetes(LOGS);
@@ -106,6 +107,7 @@ facts! {
     PrometheusRuntime "prometheus runtimeinfo" Kubernetes(PROXY);
     PrometheusMetricNames "prometheus metric names" Kubernetes(PROXY);
     PrometheusMetrics "prometheus metrics" Kubernetes(PROXY);
+    ContainerMemory "container memory" Kubernetes(PROXY);
     AlertmanagerStatus "alertmanager status" Kubernetes(PROXY);
     AlertmanagerMetrics "alertmanager metrics" Kubernetes(PROXY);
     AlertmanagerSilences "alertmanager silences" Kubernetes(PROXY);

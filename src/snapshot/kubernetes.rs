@@ -105,7 +105,8 @@ object!(
     CsiNode,
     MonitoringResource,
     ObjectName,
-    PodOnNode
+    PodOnNode,
+    PodMetrics
 );
 
 /// An object of which only the metadata is read.
@@ -139,6 +140,8 @@ pub struct PodSpec {
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     pub service_account_name: Option<String>,
     pub host_network: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub image_pull_secrets: Vec<NamedSource>,
     pub security_context: Option<PodSecurityContext>,
 }
 
@@ -158,8 +161,11 @@ pub struct Container {
     pub image: String,
     pub command: Vec<String>,
     pub args: Vec<String>,
+    pub image_pull_policy: Option<String>,
     #[serde(deserialize_with = "keep_known_env")]
     pub env: Vec<EnvVar>,
+    #[serde(deserialize_with = "null_default")]
+    pub env_from: Vec<EnvFrom>,
     pub ports: Vec<ContainerPort>,
     pub resources: Resources,
     pub readiness_probe: Option<Probe>,
@@ -211,12 +217,38 @@ pub struct VolumeMount {
 }
 
 /// `env[]` of a container, only proxy, AWS credential-source and VPC CNI variables, where Grafana is served and which
-/// ConfigMaps its side-cars load: values of others may be secret.
+/// ConfigMaps its side-cars load: values of others may be secret. Of variables from a ConfigMap or Secret, the reference.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct EnvVar {
     pub name: String,
     pub value: Option<String>,
+    pub value_from: Option<EnvSource>,
+}
+
+/// `valueFrom` of a variable: where its value comes from, never the value.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvSource {
+    pub config_map_key_ref: Option<KeyRef>,
+    pub secret_key_ref: Option<KeyRef>,
+}
+
+/// A key of a ConfigMap or Secret.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct KeyRef {
+    pub name: String,
+    pub key: String,
+    pub optional: bool,
+}
+
+/// `envFrom[]` of a container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvFrom {
+    pub config_map_ref: Option<NamedSource>,
+    pub secret_ref: Option<NamedSource>,
 }
 
 fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Error> {
@@ -225,7 +257,8 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
         .into_iter()
         .filter(|e| {
             let name = e.name.to_ascii_uppercase();
-            name.ends_with("_PROXY")
+            e.value_from.as_ref().is_some_and(|f| f.config_map_key_ref.is_some() || f.secret_key_ref.is_some())
+                || name.ends_with("_PROXY")
                 || matches!(
                     name.as_str(),
                     "AWS_ROLE_ARN"
@@ -438,6 +471,18 @@ pub struct Terminated {
     pub finished_at: Option<Timestamp>,
 }
 
+impl ContainerStatus {
+    /// How the container ended last: just now, or before its last restart.
+    pub fn last_end(&self) -> Option<&Terminated> {
+        self.state.terminated.as_ref().or(self.last_state.terminated.as_ref())
+    }
+
+    /// The kernel killed it for its memory when it ended last.
+    pub fn oom_killed(&self) -> bool {
+        self.last_end().is_some_and(|t| t.reason == "OOMKilled")
+    }
+}
+
 impl Pod {
     /// A condition by type.
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
@@ -452,6 +497,11 @@ impl Pod {
     /// Ran to its end (`Succeeded`, `Failed`): no longer part of any Service and no longer on its node.
     pub fn is_finished(&self) -> bool {
         matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+
+    /// Statuses of its init containers and containers.
+    pub fn statuses(&self) -> impl Iterator<Item = &ContainerStatus> {
+        self.status.init_container_statuses.iter().chain(&self.status.container_statuses)
     }
 
     /// Names of the claims it mounts.
@@ -1055,13 +1105,33 @@ pub struct PodOnNode {
 pub struct PodOnNodeSpec {
     pub node_name: Option<String>,
     pub containers: Vec<ContainerRequests>,
+    #[serde(deserialize_with = "null_default")]
+    pub init_containers: Vec<ContainerRequests>,
 }
 
 /// A container with its requests.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ContainerRequests {
     pub resources: Resources,
+    pub restart_policy: Option<String>,
+}
+
+/// What the containers of a pod use, `metrics.k8s.io`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PodMetrics {
+    pub metadata: Meta,
+    #[serde(deserialize_with = "null_default")]
+    pub containers: Vec<ContainerUsage>,
+}
+
+/// `containers[]` of [`PodMetrics`]: quantities by resource.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ContainerUsage {
+    pub name: String,
+    pub usage: Map,
 }
 
 /// `status` of which only the phase is read.

@@ -276,6 +276,8 @@ snapshot! {
         node_requests: kubernetes::PodOnNode = NodeRequests,
         /// What active probes found, where they were asked for and allowed.
         probes: probe::Probe = Probes,
+        /// What the pods of kube-system and the stack's namespaces use now, by the metrics API.
+        pod_metrics: kubernetes::PodMetrics = PodMetrics,
         /// Prometheus and Alertmanager resources of the operator.
         monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
         /// Files with manifests and Helm values that the user gave; what of them could not be read is a gap.
@@ -302,6 +304,8 @@ snapshot! {
         prometheus_metric_names: BTreeSet<String> = PrometheusMetricNames,
         /// Prometheus' own metrics.
         prometheus_metrics: Vec<monitoring::Sample> = PrometheusMetrics,
+        /// Working sets of the stack's containers by cAdvisor's metrics, now and at most within a day.
+        container_memory: Vec<monitoring::ContainerMemory> = ContainerMemory,
         /// Alertmanager's status with its configuration.
         alertmanager_status: monitoring::AlertmanagerStatus = AlertmanagerStatus,
         /// Alertmanager's own metrics.

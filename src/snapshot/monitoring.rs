@@ -186,6 +186,18 @@ pub struct Sample {
     pub value: f64,
 }
 
+/// The working set of a container in bytes, as Prometheus recorded it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContainerMemory {
+    pub namespace: String,
+    pub pod: String,
+    pub container: String,
+    /// Now.
+    pub now: Option<f64>,
+    /// At most, within the last day.
+    pub peak: Option<f64>,
+}
+
 /// The end of a container's log.
 #[derive(Debug, Clone, Default)]
 pub struct ContainerLog {

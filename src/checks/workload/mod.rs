@@ -1,16 +1,34 @@
 //! Pods and their controllers.
 
 mod capacity;
+mod config_error;
 pub(crate) mod crash;
 mod crash_loop;
 mod detail;
+mod image;
+mod image_pull;
+mod memory;
+mod memory_headroom;
 pub(crate) mod mounts;
 mod not_created;
+mod oom_killed;
 pub(crate) mod pod_pending;
+mod pull_reason;
+mod start_fault;
 pub(crate) mod target;
+#[cfg(test)]
+mod testing;
 mod unschedulable;
+mod wal;
 
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&pod_pending::PodPending, &crash_loop::CrashLoop];
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &pod_pending::PodPending,
+    &crash_loop::CrashLoop,
+    &oom_killed::OomKilled,
+    &memory_headroom::MemoryHeadroom,
+    &image_pull::ImagePull,
+    &config_error::ConfigError,
+];

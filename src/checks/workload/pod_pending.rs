@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::detail::Detail;
 use super::not_created;
+use super::target::{Settable, is_settable, owner_target};
 use super::unschedulable::{Reason, main_reason, main_reason_but};
 use crate::checks::nodes;
 use crate::checks::storage::volume_zone_conflict::{bound_volumes, reaches, volume_ref};
@@ -214,42 +215,11 @@ fn has_prefixes(snap: &Snapshot) -> bool {
     env.any(|e| e.name == "ENABLE_PREFIX_DELEGATION" && e.value.as_deref() == Some("true"))
 }
 
-/// Whether the resources of an owner can be set in place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Settable {
-    Yes,
-    /// Its resource of the operator has to be changed instead.
-    ByOperator,
-    /// A bare pod or a Job: the field cannot be changed.
-    No,
-}
-
-fn is_settable(snap: &Snapshot, owner: &ResourceRef) -> Settable {
-    let ResourceRef::Kubernetes { kind, namespace, name, .. } = owner else { return Settable::No };
-    if !matches!(kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") {
-        return Settable::No;
-    }
-    let workloads = snap.workloads.items().unwrap_or_default().iter();
-    let mut same =
-        workloads.filter(|w| w.kind == *kind && w.metadata.namespace == *namespace && w.metadata.name == *name);
-    let by_operator =
-        same.any(|w| owner_of(&w.metadata).is_some_and(|(k, _)| matches!(k, "Prometheus" | "Alertmanager")));
-    if by_operator { Settable::ByOperator } else { Settable::Yes }
-}
-
 /// The container that asks for most memory.
 fn largest_container(pod: &Pod) -> String {
     let asked = |c: &Container| c.resources.requests.get("memory").and_then(|q| parse_quantity(q)).unwrap_or(0.0);
     let largest = pod.spec.containers.iter().max_by(|a, b| asked(a).total_cmp(&asked(b)));
     largest.map_or_else(|| "<container>".to_owned(), |c| c.name.clone())
-}
-
-/// `deployment/prometheus`, as kubectl takes it.
-pub(super) fn owner_target(owner: &ResourceRef) -> String {
-    match owner {
-        ResourceRef::Kubernetes { kind, name, .. } => format!("{}/{name}", kind.to_ascii_lowercase()),
-        other => other.name(),
-    }
 }
 
 /// The claim that the scheduler says does not exist.

@@ -15,7 +15,7 @@ use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
 pub(super) struct Case<'a> {
     snap: &'a Snapshot,
     failing: &'a Failing<'a>,
-    target: Target,
+    target: Target<'a>,
     crash: Option<Crash>,
     /// What fills the file or directory that the crash is about.
     origin: Origin,
@@ -131,7 +131,7 @@ impl<'a> Case<'a> {
     }
 
     fn configuration_variant(&self, crash: &Crash) -> &'static str {
-        let operated = !self.target.operator_kind.is_empty();
+        let operated = !self.target.operator_kind().is_empty();
         match &self.origin {
             _ if crash.class == Class::Agent && crash.what.is_none() => "flag",
             Origin::ConfigMap { .. } if self.is_corrected => "config-corrected",
@@ -217,16 +217,16 @@ impl<'a> Case<'a> {
             .param("pod", &pod.metadata.name)
             .param("container", &self.failing.container.name)
             .param("previous", previous)
-            .param("owner", &target.owner)
+            .param("owner", &target.name)
             .param("rolls", target.rolls)
             .param("stateful", target.stateful)
             .param("replicas", target.replicas)
-            .param("operator_kind", target.operator_kind)
-            .param("operator_name", &target.operator_name)
-            .param("operated", !target.operator_kind.is_empty())
+            .param("operator_kind", target.operator_kind())
+            .param("operator_name", target.operator_name())
+            .param("operated", !target.operator_kind().is_empty())
             .param("operator_down", r#"{"spec":{"replicas":0}}"#)
             .param("operator_up", format!(r#"{{"spec":{{"replicas":{}}}}}"#, target.replicas))
-            .param("managed", &target.managed)
+            .param("managed", &target.managed_by)
             .param("advice", crash.map_or("", |c| c.advice.as_str()))
             .param("reason", crash.map_or("", |c| c.reason.as_str()))
             .param("what", crash.and_then(|c| c.what.as_deref()).unwrap_or("<name>"))
@@ -326,7 +326,7 @@ impl<'a> Case<'a> {
     fn rule_object(&self) -> Option<(String, String)> {
         let crash = self.crash.as_ref().filter(|c| c.class == Class::Rules)?;
         let Origin::ConfigMap { name, .. } = &self.origin else { return None };
-        if self.target.operator_kind.is_empty() || !name.contains("-rulefiles-") {
+        if self.target.operator_kind().is_empty() || !name.contains("-rulefiles-") {
             return None;
         }
         let file = crash.file.as_deref()?.rsplit('/').next()?.rsplit_once('.')?.0;
@@ -345,7 +345,7 @@ impl<'a> Case<'a> {
     fn additional(&self) -> (String, String) {
         let resources = self.snap.monitoring_resources.items().unwrap_or_default().iter();
         let mut same = resources
-            .filter(|r| r.metadata.namespace == self.namespace() && r.metadata.name == self.target.operator_name);
+            .filter(|r| r.metadata.namespace == self.namespace() && r.metadata.name == self.target.operator_name());
         let selector = same.find_map(|r| r.spec.additional_scrape_configs.as_ref());
         selector.map_or_else(Default::default, |s| (s.name.clone(), s.key.clone()))
     }
@@ -384,7 +384,7 @@ impl<'a> Case<'a> {
             .map_or_else(|| "<size>GB".to_owned(), |b| format!("{}GB", (b * 0.8 / 1_073_741_824.0).floor().max(1.0)));
         let (uid, gid) = ids(container);
         let context = serde_json::json!({"runAsUser": uid, "runAsGroup": gid, "runAsNonRoot": true, "fsGroup": gid});
-        let patch = match self.target.operator_kind {
+        let patch = match self.target.operator_kind() {
             "" => serde_json::json!({"spec": {"template": {"spec": {"securityContext": context}}}}),
             _ => serde_json::json!({"spec": {"securityContext": context}}),
         };
@@ -428,7 +428,7 @@ impl<'a> Case<'a> {
             .param("remove_patch", remove.to_string())
             .param("recreate_patch", r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}"#)
             .param("mounted_read_only", read_only)
-            .param("repair", format!("{}-repair", self.target.owner.rsplit('/').next().unwrap_or_default()))
+            .param("repair", format!("{}-repair", self.target.name.rsplit('/').next().unwrap_or_default()))
             .param("repair_image", "busybox:1.36")
             .param("data_dir", inside(""))
             .param("damaged", inside(&damaged))
