@@ -1,11 +1,17 @@
 //! Strict readers of the files of the stack: text in, problems with their place out. No snapshot, no I/O.
 
 mod frame;
+mod go;
+mod helm;
+pub mod prometheus;
+pub mod rules;
+mod strict;
 pub mod yaml;
 
 use std::fmt;
 
 pub use frame::frame;
+pub use strict::Version;
 
 /// A place in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
