@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use kdoctor::checks;
 use kdoctor::cli::Cli;
-use kdoctor::model::{Access, Fact, Suite};
+use kdoctor::model::{Access, Fact, KubernetesAccess, Suite};
 
 const NOTE: &str = "<!-- Generated: cargo test --test docs -- --write -->\n\n";
 
@@ -69,7 +69,8 @@ fn permissions_page() -> String {
     // Namespaced rights by group and resource; Services, nodes and the monitoring resources are read cluster-wide.
     let mut rules: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     let mut actions: Vec<&str> = vec!["sts:GetCallerIdentity"];
-    for fact in facts {
+    // What probes take is asked for by a flag only.
+    for fact in facts.into_iter().filter(|f| *f != Fact::Probes) {
         match fact.access() {
             Access::Kubernetes(all) => {
                 for access in all {
@@ -95,6 +96,19 @@ fn permissions_page() -> String {
             "  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [{}]",
             verbs.join(", ")
         );
+    }
+    let _ = write!(
+        out,
+        "```\n\n`--probe` also takes the following; without it kdoctor never runs anything in a pod.\n\n```yaml\n"
+    );
+    if let Access::Kubernetes(all) = Fact::Probes.access() {
+        for KubernetesAccess { group, resource, verbs } in all {
+            let _ = writeln!(
+                out,
+                "  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [{}]",
+                verbs.join(", ")
+            );
+        }
     }
     let _ = write!(out, "```\n\n## AWS\n\n```json\n");
     let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]});

@@ -5,6 +5,7 @@ pub mod grafana;
 mod managed;
 pub mod network;
 pub mod page;
+mod probes;
 pub mod scrape;
 pub mod storage;
 mod template;

@@ -56,6 +56,11 @@ pub struct Monitoring {
     /// Leave out these checks or suites
     #[arg(long, value_name = "CHECK|SUITE", value_delimiter = ',', help_heading = "What to look at")]
     pub skip: Vec<String>,
+    /// Also try things from inside the stack's pods: DNS and HTTP(S) by exec of tools that the image has, and a
+    /// port-forward. Each probe is named and asked for; `--probe=yes` runs all of them without asking
+    #[arg(long, value_name = "yes", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "ask",
+        hide_possible_values = true, help_heading = "What to look at")]
+    pub probe: Option<ProbeMode>,
     /// Exit with 1 from this severity on
     #[arg(long, value_enum, default_value = "error", help_heading = "Result")]
     pub fail_on: FailOn,
@@ -121,6 +126,15 @@ pub struct List {
 pub struct Explain {
     /// Id of the check (`kdoctor list` shows them)
     pub check: String,
+}
+
+/// Who allows active probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProbeMode {
+    /// The person at the terminal, one by one.
+    Ask,
+    /// The flag itself.
+    Yes,
 }
 
 /// Output formats.

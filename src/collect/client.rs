@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,8 @@ use crate::snapshot::kubernetes::{Object, ObjectName};
 
 /// Calls in flight at once: enough to hide latency, few enough for API priority and fairness.
 const CONCURRENCY: usize = 12;
+/// Longest time for a command in a container.
+const EXEC_DEADLINE: Duration = Duration::from_secs(20);
 /// Objects per page, as kubectl asks for.
 const PAGE: usize = 500;
 
@@ -75,7 +78,11 @@ impl Client {
         let label = request.label();
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.observer.started(&label);
-        let deadline = self.source.deadline();
+        let deadline = match request {
+            // A tool in the container waits by itself, DNS several times.
+            Request::Exec { .. } => self.source.deadline().max(EXEC_DEADLINE),
+            _ => self.source.deadline(),
+        };
         let result = timeout(deadline, self.source.fetch(request)).await.unwrap_or_else(|_| {
             let message = format!("no answer within {} s", deadline.as_secs_f32());
             Err(FetchError::Gap(Gap::new(&label, GapCause::Timeout, message).hint("raise --timeout")))

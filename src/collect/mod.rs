@@ -10,6 +10,7 @@ pub mod eks_token;
 mod kubernetes;
 pub mod live;
 mod monitoring;
+pub mod probe;
 mod scope;
 pub mod source;
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub facts: BTreeSet<Fact>,
     /// The stack's namespace, if the user named it.
     pub namespace: Option<String>,
+    /// Whether active probes may run; `None`: they were not asked for.
+    pub probe: Option<probe::Consent>,
     /// When; the snapshot's only clock.
     pub collected_at: Timestamp,
 }
@@ -65,6 +68,9 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
         kubernetes::namespaced(client, plan, &mut snap).await;
         monitoring::ask_targets(client, plan, &mut snap).await;
         kubernetes::logs(client, plan, &mut snap).await;
+        if let Some(consent) = plan.probe.as_ref().filter(|_| plan.wants(Fact::Probes)) {
+            snap.probes = probe::run(client, &snap, consent).await;
+        }
     };
     let (aws_facts, ()) = futures::join!(aws::gather(client, plan, &target), cluster);
     aws_facts.store(&mut snap);

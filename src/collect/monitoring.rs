@@ -12,7 +12,7 @@ use super::client::Client;
 use super::source::{App, FetchError, Request};
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
-    AlertmanagerStatus, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer,
+    AlertmanagerStatus, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer, TargetSamples,
 };
 use crate::snapshot::{Component, ScrapeFailure, ServiceHost, Snapshot};
 
@@ -86,8 +86,9 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
             }
         };
     }
-    let (targets, config, rules, runtime, names, own_metrics, status, metrics, silences, receivers) = futures::join!(
+    let (targets, samples, config, rules, runtime, names, own_metrics, status, metrics, silences, receivers) = futures::join!(
         fact!(PrometheusTargets, targets(&prometheus)),
+        fact!(ScrapeSamples, scrape_samples(&prometheus)),
         fact!(PrometheusConfig, config(&prometheus)),
         fact!(PrometheusRules, rules(&prometheus)),
         fact!(PrometheusRuntime, runtime(&prometheus)),
@@ -98,7 +99,11 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         fact!(AlertmanagerSilences, alertmanager.plain::<Vec<Silence>>("/api/v2/silences")),
         fact!(AlertmanagerReceivers, receivers(&alertmanager)),
     );
-    snap.prometheus_targets = targets;
+    (snap.prometheus_targets, snap.dropped_targets) = match targets {
+        Ok((active, dropped)) => (Ok(active), dropped),
+        Err(gap) => (Err(gap.clone()), Err(gap)),
+    };
+    snap.scrape_samples = samples;
     snap.prometheus_config = config;
     snap.prometheus_rules = rules;
     snap.prometheus_runtime = runtime;
@@ -111,13 +116,44 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.scope.scraped = scraped_namespaces(snap);
 }
 
-async fn targets(api: &Api<'_>) -> Result<Vec<ScrapeTarget>, Gap> {
+/// Active targets, and how many relabelling dropped of each pool.
+type Targets = (Vec<ScrapeTarget>, Result<BTreeMap<String, u64>, Gap>);
+
+async fn targets(api: &Api<'_>) -> Result<Targets, Gap> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Targets {
+    struct Answer {
         active_targets: Vec<ScrapeTarget>,
+        // Since 2.49. Dropped targets themselves are not asked for: a large cluster has tens of thousands.
+        dropped_target_counts: Option<BTreeMap<String, u64>>,
     }
-    Ok(api.data::<Targets>("/api/v1/targets", "state=active").await?.active_targets)
+    let answer: Answer = api.data("/api/v1/targets", "state=active").await?;
+    let dropped = answer.dropped_target_counts.ok_or_else(|| {
+        let gap = Gap::new("prometheus dropped targets", GapCause::NotCollected, "this Prometheus does not count them");
+        gap.hint("Prometheus 2.49 and later do")
+    });
+    Ok((answer.active_targets, dropped))
+}
+
+/// One query for all targets: what came, target by target, says more than a filtered answer that is empty.
+async fn scrape_samples(api: &Api<'_>) -> Result<BTreeMap<String, Vec<TargetSamples>>, Gap> {
+    #[derive(Deserialize)]
+    struct Vector {
+        result: Vec<Series>,
+    }
+    #[derive(Deserialize)]
+    struct Series {
+        metric: BTreeMap<String, String>,
+        value: (f64, String),
+    }
+    let vector: Vector = api.data("/api/v1/query", "query=scrape_samples_scraped").await?;
+    let mut by_job: BTreeMap<String, Vec<TargetSamples>> = BTreeMap::new();
+    for Series { mut metric, value } in vector.result {
+        let Ok(samples) = value.1.parse() else { continue };
+        let instance = metric.remove("instance").unwrap_or_default();
+        by_job.entry(metric.remove("job").unwrap_or_default()).or_default().push(TargetSamples { instance, samples });
+    }
+    Ok(by_job)
 }
 
 async fn config(api: &Api<'_>) -> Result<String, Gap> {
@@ -141,8 +177,8 @@ async fn runtime(api: &Api<'_>) -> Result<PrometheusRuntime, Gap> {
         api.data::<PrometheusRuntime>("/api/v1/status/buildinfo", ""),
         api.data::<PrometheusRuntime>("/api/v1/status/runtimeinfo", "")
     );
-    let build = build?;
-    Ok(PrometheusRuntime { version: build.version, ..runtime? })
+    // The version only sharpens what the rest says.
+    Ok(PrometheusRuntime { version: build.map(|b| b.version).unwrap_or_default(), ..runtime? })
 }
 
 async fn receivers(api: &Api<'_>) -> Result<Vec<String>, Gap> {

@@ -7,10 +7,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::model::{Gap, GapCause};
 use crate::snapshot::Component;
+
+/// What a file name in a bundle cannot hold.
+const IN_NAME: &AsciiSet = &CONTROLS.add(b' ').add(b'/').add(b'\\').add(b'%');
 
 /// An application of the stack that has an HTTP API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -166,6 +170,26 @@ pub enum Request {
         /// `state=active`.
         query: String,
     },
+    /// A command in a container, with what it prints. Only sent for an active probe that was allowed.
+    Exec {
+        /// Namespace.
+        namespace: String,
+        /// Pod.
+        pod: String,
+        /// Container.
+        container: String,
+        /// Program and arguments; no shell reads them.
+        command: Vec<String>,
+    },
+    /// A port-forward to a pod and a `GET /` through it. Only sent for an active probe that was allowed.
+    PortForward {
+        /// Namespace.
+        namespace: String,
+        /// Pod.
+        pod: String,
+        /// Port of the container.
+        port: u16,
+    },
     /// A `GET` of a Service through the API server, to see what a scrape URL answers.
     Service {
         /// Namespace.
@@ -197,6 +221,8 @@ impl Request {
             }
             Self::Aws(call) => call.iam_action(),
             Self::App { app, path, .. } => format!("{} {path}", app.as_str()),
+            Self::Exec { namespace, pod, command, .. } => format!("exec {} in {namespace}/{pod}", command.join(" ")),
+            Self::PortForward { namespace, pod, port } => format!("port-forward {port} of {namespace}/{pod}"),
             Self::Service { namespace, service, path, .. } => format!("GET {path} of service {namespace}/{service}"),
         }
     }
@@ -218,6 +244,15 @@ impl Request {
                 }
             }
             Self::App { app, path, .. } => format!("{}{path}", app.as_str()),
+            Self::Exec { namespace, pod, container, command } => {
+                // One command is one file name.
+                let command = command.join(" ");
+                let command = utf8_percent_encode(&command, IN_NAME);
+                format!("kubernetes/api/v1/namespaces/{namespace}/pods/{pod}/exec/{container}.{command}")
+            }
+            Self::PortForward { namespace, pod, port } => {
+                format!("kubernetes/api/v1/namespaces/{namespace}/pods/{pod}/portforward/{port}")
+            }
             Self::Service { namespace, service, scheme, port, path } => {
                 format!("kubernetes/api/v1/namespaces/{namespace}/services/{scheme}:{service}:{port}/proxy{path}")
             }
@@ -376,6 +411,8 @@ fn permission_of(request: &Request) -> String {
             format!("{verb} {resource}{group}{place}")
         }
         Request::Log { namespace, .. } => format!("get pods/log{}", in_namespace(namespace)),
+        Request::Exec { namespace, .. } => format!("create pods/exec{}", in_namespace(namespace)),
+        Request::PortForward { namespace, .. } => format!("create pods/portforward{}", in_namespace(namespace)),
         Request::App { at: Some(at), .. } => format!("get services/proxy{}", in_namespace(&at.namespace)),
         Request::Service { namespace, .. } => format!("get services/proxy{}", in_namespace(namespace)),
         Request::App { app, .. } => format!("access to {}", app.as_str()),

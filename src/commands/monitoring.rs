@@ -1,6 +1,6 @@
 //! `kdoctor monitoring`: collect, diagnose, report.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -10,15 +10,16 @@ use jiff::Timestamp;
 use super::INTERRUPTED;
 use crate::bundle::Bundle;
 use crate::checks::{self, Check};
-use crate::cli::{Monitoring, Output, SourceArgs};
+use crate::cli::{Monitoring, Output, ProbeMode, SourceArgs};
 use crate::collect::client::Client;
 use crate::collect::live::{ConnectOptions, Live};
+use crate::collect::probe::Consent;
 use crate::collect::source::Source;
 use crate::collect::{self, Plan};
 use crate::diagnose;
 use crate::model::Report;
 use crate::render;
-use crate::term::{Printer, Progress, suggest};
+use crate::term::{Asking, Printer, Progress, suggest};
 
 /// Incidents that are part of the binary.
 static DEMOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/demo");
@@ -83,7 +84,8 @@ async fn diagnose(args: &Monitoring, checks: &[&'static dyn Check], printer: &Pr
     let live = args.source.from.is_none() && args.source.demo.is_none();
     let progress = Arc::new(Progress::new(printer.progress && live));
     let client = Client::new(source, progress.clone());
-    let plan = Plan { facts, namespace: args.namespace.clone(), collected_at };
+    let probe = consent(args.probe, live, printer, &progress)?;
+    let plan = Plan { facts, namespace: args.namespace.clone(), probe, collected_at };
     let gathered = collect::gather(&client, &plan).await;
     progress.finish();
     let snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;
@@ -91,6 +93,30 @@ async fn diagnose(args: &Monitoring, checks: &[&'static dyn Check], printer: &Pr
     report.stats.calls = client.calls();
     report.stats.elapsed_ms = live.then(|| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
     Ok(report)
+}
+
+/// Who allows probes. A bundle's probes were allowed when it was captured.
+fn consent(
+    mode: Option<ProbeMode>,
+    live: bool,
+    printer: &Printer,
+    progress: &Arc<Progress>,
+) -> anyhow::Result<Option<Consent>> {
+    match mode {
+        _ if !live => Ok(Some(Consent::given())),
+        None => Ok(None),
+        Some(ProbeMode::Yes) => Ok(Some(Consent::given())),
+        Some(ProbeMode::Ask) => {
+            if !printer.can_ask() {
+                bail!("--probe asks before each probe, and there is no terminal to ask on; --probe=yes runs them all");
+            }
+            let progress = Arc::clone(progress);
+            let asking = Mutex::new(Asking::default());
+            Ok(Some(Consent::new(move |probe| {
+                progress.suspend(|| asking.lock().is_ok_and(|mut asking| asking.allows(probe)))
+            })))
+        }
+    }
 }
 
 async fn open(args: &SourceArgs, aws: bool) -> anyhow::Result<(Arc<dyn Source>, Timestamp)> {

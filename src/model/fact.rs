@@ -34,6 +34,11 @@ const PROXY: &[KubernetesAccess] = &[
     KubernetesAccess { group: "", resource: "services/proxy", verbs: &["get"] },
     KubernetesAccess { group: "", resource: "pods/portforward", verbs: &["create", "get"] },
 ];
+/// Only with `--probe`.
+const PROBES: &[KubernetesAccess] = &[
+    KubernetesAccess { group: "", resource: "pods/exec", verbs: &["create", "get"] },
+    KubernetesAccess { group: "", resource: "pods/portforward", verbs: &["create", "get"] },
+];
 const LOGS: &[KubernetesAccess] =
     &[list("", "pods"), KubernetesAccess { group: "", resource: "pods/log", verbs: &["get"] }];
 
@@ -89,6 +94,8 @@ facts! {
     ComponentLogs "logs of the stack" Kubernetes(LOGS);
     CrashLogs "crash logs" Kubernetes(LOGS);
     PrometheusTargets "prometheus targets" Kubernetes(PROXY);
+    DroppedTargets "prometheus dropped targets" Kubernetes(PROXY);
+    ScrapeSamples "prometheus scrape samples" Kubernetes(PROXY);
     PrometheusConfig "prometheus config" Kubernetes(PROXY);
     PrometheusRules "prometheus rules" Kubernetes(PROXY);
     PrometheusRuntime "prometheus runtimeinfo" Kubernetes(PROXY);
@@ -98,6 +105,7 @@ facts! {
     AlertmanagerMetrics "alertmanager metrics" Kubernetes(PROXY);
     AlertmanagerSilences "alertmanager silences" Kubernetes(PROXY);
     AlertmanagerReceivers "alertmanager receivers" Kubernetes(PROXY);
+    Probes "active probes" Kubernetes(PROBES);
     TargetAnswers "target answers" Kubernetes(PROXY);
     EksCluster "eks cluster" Aws(&["eks:DescribeCluster"]);
     EksAddons "eks add-ons" Aws(&["eks:ListAddons", "eks:DescribeAddon"]);

@@ -41,6 +41,13 @@ pub enum ResourceRef {
         /// The full scrape URL.
         url: String,
     },
+    /// A recording or alerting rule, or a whole group where `rule` is empty.
+    Rule {
+        /// Group.
+        group: String,
+        /// Name of the record or alert.
+        rule: String,
+    },
     /// An Alertmanager integration of a receiver, e.g. `slack`.
     Receiver {
         /// Receiver name, or the integration where the name is not known.
@@ -112,6 +119,7 @@ impl ResourceRef {
             Self::Aws(aws) => format!("aws/{}/{}/{}", aws.service, aws.kind, aws.id),
             Self::ScrapeJob { job } => format!("scrape/{job}"),
             Self::ScrapeUrl { url } => format!("url/{url}"),
+            Self::Rule { group, rule } => format!("rule/{group}/{rule}"),
             Self::Receiver { name } => format!("receiver/{name}"),
         }
     }
@@ -132,6 +140,7 @@ impl ResourceRef {
             },
             Self::ScrapeJob { .. } => "scrape job".into(),
             Self::ScrapeUrl { .. } => "scrape URL".into(),
+            Self::Rule { rule, .. } => if rule.is_empty() { "rule group" } else { "rule" }.into(),
             Self::Receiver { .. } => "receiver".into(),
         }
     }
@@ -144,6 +153,8 @@ impl ResourceRef {
             Self::Aws(aws) => aws.id.clone(),
             Self::ScrapeJob { job } => job.clone(),
             Self::ScrapeUrl { url } => url.clone(),
+            Self::Rule { group, rule } if rule.is_empty() => group.clone(),
+            Self::Rule { group, rule } => format!("{group}/{rule}"),
             Self::Receiver { name } => name.clone(),
         }
     }

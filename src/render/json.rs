@@ -323,6 +323,7 @@ fn subject(resource: &ResourceRef) -> Subject {
         }
         ResourceRef::ScrapeJob { job } => monitoring("ScrapeJob", job),
         ResourceRef::ScrapeUrl { url } => monitoring("ScrapeUrl", url),
+        ResourceRef::Rule { .. } => monitoring("Rule", &resource.name()),
         ResourceRef::Receiver { name } => monitoring("Receiver", name),
     }
 }

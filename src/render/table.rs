@@ -8,6 +8,25 @@ use super::layout::Page;
 use crate::model::{Finding, Gap, Outcome, Report, ResourceRef, Risk, RootGroup, Severity, Step, StepKind};
 use crate::term::{Printer, sanitize};
 
+/// A gap, and the checks that it kept from a verdict.
+type Unseen<'a> = (&'a Gap, Vec<String>);
+
+/// Gaps that say the same of several things, together.
+fn alike<'a, 'b>(gaps: &'b [Unseen<'a>]) -> Vec<Vec<&'b Unseen<'a>>> {
+    let mut groups: Vec<Vec<&Unseen<'_>>> = Vec::new();
+    for gap in gaps {
+        let same = |g: &Vec<&Unseen<'_>>| {
+            let (one, other) = (g[0].0, gap.0);
+            one.cause == other.cause && one.message == other.message && one.hint == other.hint
+        };
+        match groups.iter_mut().find(|g| same(g)) {
+            Some(group) => group.push(gap),
+            None => groups.push(vec![gap]),
+        }
+    }
+    groups
+}
+
 /// How to print.
 #[derive(Debug, Clone)]
 pub struct TableOptions {
@@ -304,8 +323,12 @@ impl Out<'_> {
         }
         self.page.blank();
         self.page.line(0, &[("could not be seen", of(Severity::Warning))]);
-        for (gap, checks) in gaps {
-            self.page.paragraph(2, "· ", &gap.to_string(), plain());
+        for alike in alike(&gaps) {
+            let gap = alike[0].0;
+            let whats: Vec<&str> = alike.iter().map(|(g, _)| g.what.as_str()).collect();
+            let told = Gap { what: whats.join(", "), ..gap.clone() };
+            self.page.paragraph(2, "· ", &told.to_string(), plain());
+            let checks: Vec<&str> = alike.iter().flat_map(|(_, checks)| checks).map(String::as_str).collect();
             if !checks.is_empty() {
                 self.page.paragraph(4, "not evaluated: ", &checks.join(", "), plain());
             }

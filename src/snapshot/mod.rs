@@ -6,7 +6,9 @@
 pub mod aws;
 mod index;
 pub mod kubernetes;
+pub mod log_line;
 pub mod monitoring;
+pub mod probe;
 mod quantity;
 mod scrape_error;
 
@@ -259,6 +261,8 @@ snapshot! {
         resource_quotas: kubernetes::ResourceQuota = ResourceQuotas,
         /// All pods with what they ask of their nodes; empty where every pod in scope found a node.
         node_requests: kubernetes::PodOnNode = NodeRequests,
+        /// What active probes found, where they were asked for and allowed.
+        probes: probe::Probe = Probes,
         /// Prometheus and Alertmanager resources of the operator.
         monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
     }
@@ -267,12 +271,16 @@ snapshot! {
         component_logs: Vec<monitoring::ContainerLog> = ComponentLogs,
         /// Previous logs of failing containers, their end.
         crash_logs: Vec<monitoring::ContainerLog> = CrashLogs,
+        /// Targets that relabelling dropped, by scrape pool; a pool with none is there with 0.
+        dropped_targets: BTreeMap<String, u64> = DroppedTargets,
         /// Active targets of Prometheus.
         prometheus_targets: Vec<monitoring::ScrapeTarget> = PrometheusTargets,
         /// Configuration that Prometheus runs with, YAML.
         prometheus_config: String = PrometheusConfig,
         /// Rule groups of Prometheus.
         prometheus_rules: Vec<monitoring::RuleGroup> = PrometheusRules,
+        /// Samples that each target's last scrape gave, by job.
+        scrape_samples: BTreeMap<String, Vec<monitoring::TargetSamples>> = ScrapeSamples,
         /// Version and runtime information of Prometheus.
         prometheus_runtime: monitoring::PrometheusRuntime = PrometheusRuntime,
         /// Names of the metrics that Prometheus holds.

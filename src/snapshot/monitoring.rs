@@ -40,12 +40,24 @@ pub struct PrometheusRuntime {
     pub storage_retention: String,
 }
 
+/// Samples of one target's last scrape (`scrape_samples_scraped`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetSamples {
+    pub instance: String,
+    pub samples: f64,
+}
+
 /// One group of `/api/v1/rules`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct RuleGroup {
     pub name: String,
     pub file: String,
+    /// Seconds.
+    pub interval: f64,
+    /// Seconds that the last evaluation took.
+    #[serde(rename = "evaluationTime")]
+    pub evaluation_time: f64,
     pub rules: Vec<Rule>,
 }
 
@@ -59,6 +71,16 @@ pub struct Rule {
     pub kind: String,
     pub health: String,
     pub last_error: Option<String>,
+    /// Alerts that it raised now.
+    pub alerts: Vec<RuleAlert>,
+}
+
+/// One alert of an alerting rule.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct RuleAlert {
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// `/api/v2/status` of Alertmanager.

@@ -1,9 +1,11 @@
 //! The terminal: who writes where, colour, width, progress, and the escaping of text that came from outside.
 
+mod ask;
 mod printer;
 mod progress;
 mod sanitize;
 
+pub use ask::Asking;
 pub use printer::Printer;
 pub use progress::Progress;
 pub use sanitize::{sanitize, sanitize_lines};

@@ -28,6 +28,11 @@ impl Printer {
         Self { color, width, progress: !quiet && !dumb && io::stderr().is_terminal() }
     }
 
+    /// A person can be asked: both sides of the talk are a terminal.
+    pub fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     /// Writes the report. A reader that has gone (a closed pipe) is no error.
     ///
     /// # Errors

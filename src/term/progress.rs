@@ -29,6 +29,11 @@ impl Progress {
         Self { bar, open: Mutex::default() }
     }
 
+    /// Does something else on the terminal, without the line in its way.
+    pub fn suspend<R>(&self, other: impl FnOnce() -> R) -> R {
+        self.bar.suspend(other)
+    }
+
     /// Clears the line.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

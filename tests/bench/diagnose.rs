@@ -90,8 +90,12 @@ fn grow(bundle: &Path, list: &str, count: usize, change: impl Fn(usize, &mut Val
 fn snapshot() -> Snapshot {
     make_bundle();
     let bundle = Bundle::open(&bundle_path()).expect("a bundle");
-    let plan =
-        Plan { facts: diagnose::facts(&checks::registry()), namespace: None, collected_at: bundle.collected_at() };
+    let plan = Plan {
+        facts: diagnose::facts(&checks::registry()),
+        namespace: None,
+        probe: None,
+        collected_at: bundle.collected_at(),
+    };
     let client = Client::new(Arc::new(bundle), Arc::new(Silent));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(collect::gather(&client, &plan)).expect("a snapshot")

@@ -1,5 +1,6 @@
 //! A Kubernetes API server over HTTPS that answers from a bundle folder.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,10 +19,11 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use super::bundle::Files;
 use super::kube::{self, Failure};
 use super::service_proxy::{Call, Proxies};
+use super::streams::{self, Ran, Runner, Streaming};
 use super::wire::{Ask, Fault, Handler, Recorded, Reply, Server};
 
 /// How a server behaves.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ServerOptions {
     /// The bundle folder.
     pub bundle: PathBuf,
@@ -31,6 +33,10 @@ pub struct ServerOptions {
     pub context: String,
     /// Real HTTP servers behind the Service proxy.
     pub proxies: Proxies,
+    /// Runs commands in containers; without it nobody may.
+    pub runner: Option<Runner>,
+    /// Who listens on a port of a pod that is forwarded to; other ports refuse.
+    pub listeners: Vec<(String, u16, SocketAddr)>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
 }
@@ -38,7 +44,15 @@ pub struct ServerOptions {
 impl ServerOptions {
     /// A server without faults that answers from this folder.
     pub fn bundle(path: impl Into<PathBuf>) -> Self {
-        Self { bundle: path.into(), token: None, context: "test".into(), proxies: Proxies::new(), faults: Vec::new() }
+        Self {
+            bundle: path.into(),
+            token: None,
+            context: "test".into(),
+            proxies: Proxies::new(),
+            runner: None,
+            listeners: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     /// Requests must carry this bearer token.
@@ -64,6 +78,18 @@ impl ServerOptions {
         self
     }
 
+    /// Runs commands in containers.
+    pub fn runner(mut self, run: impl Fn(&str, &str, &[String]) -> Ran + Send + Sync + 'static) -> Self {
+        self.runner = Some(Arc::new(run));
+        self
+    }
+
+    /// Who listens on a port of pods whose name begins so.
+    pub fn listener(mut self, pod: &str, port: u16, to: SocketAddr) -> Self {
+        self.listeners.push((pod.into(), port, to));
+        self
+    }
+
     /// One more fault.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
@@ -84,6 +110,8 @@ struct Kubernetes {
     token: Option<String>,
     proxies: Proxies,
     client: reqwest::Client,
+    runner: Option<Runner>,
+    listeners: Vec<(String, u16, SocketAddr)>,
 }
 
 impl ApiServer {
@@ -97,6 +125,8 @@ impl ApiServer {
             token: options.token.clone(),
             proxies: options.proxies,
             client,
+            runner: options.runner,
+            listeners: options.listeners,
         };
         Self {
             server: Server::local(Some(tls), options.faults, Arc::new(handler)),
@@ -175,6 +205,27 @@ impl Handler for Kubernetes {
             if reply.content_type == "application/json" { reply.gzip_for(&ask) } else { reply }
         }
         .boxed()
+    }
+
+    fn stream(&self, ask: &Ask) -> Option<Streaming> {
+        let parts = ask.parts();
+        let ["api", "v1", "namespaces", namespace, "pods", pod, verb] =
+            parts.iter().map(String::as_str).collect::<Vec<_>>()[..]
+        else {
+            return None;
+        };
+        match verb {
+            "exec" => {
+                let run = self.runner.as_ref()?;
+                Some(Streaming::Exec(run(namespace, pod, &streams::params(ask, "command"))))
+            }
+            "portforward" => {
+                let port = streams::params(ask, "ports").first()?.parse().ok()?;
+                let listener = self.listeners.iter().find(|(name, number, _)| pod.starts_with(name) && *number == port);
+                Some(Streaming::Forward { port, to: listener.map(|(_, _, to)| *to) })
+            }
+            _ => None,
+        }
     }
 
     fn refusal(&self, _ask: &Ask, status: u16, reason: &str, message: &str) -> Reply {

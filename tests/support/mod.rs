@@ -6,6 +6,8 @@
 //! | [`api_server`] | an HTTPS Kubernetes API server that answers from a bundle folder, with faults and a request log |
 //! | [`aws_server`] | an AWS endpoint: EKS from a bundle folder, EC2, IAM and STS from moto |
 //! | [`real`] | Prometheus, Alertmanager and moto as child processes, and a small scrape target |
+//! | [`streams`] | exec in containers and port-forward to pods, over WebSockets |
+//! | [`recording`] | a bundle of one recorded case of Prometheus or Alertmanager |
 //! | [`names`] | a host table (and DNS faults) for one child process, so that it can use cluster names |
 //!
 //! Every server has its own thread and ends when it is dropped, so tests may be synchronous or asynchronous. Nothing
@@ -20,8 +22,10 @@ pub mod bundle;
 pub mod kube;
 pub mod names;
 pub mod real;
+pub mod recording;
 pub mod selector;
 pub mod service_proxy;
+pub mod streams;
 pub mod wire;
 
 use std::path::PathBuf;

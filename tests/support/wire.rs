@@ -23,6 +23,8 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use super::streams::{self, Streaming};
+
 /// What a captive portal, a gateway or a login proxy answers.
 const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><form action=\"/login\">\
                     <input name=\"user\"><input name=\"password\" type=\"password\"></form></body></html>\n";
@@ -227,6 +229,10 @@ pub trait Handler: Send + Sync + 'static {
     fn answer(&self, ask: Ask) -> BoxFuture<'_, Reply>;
     /// A refusal in the service's own format.
     fn refusal(&self, ask: &Ask, status: u16, reason: &str, message: &str) -> Reply;
+    /// A stream that this request wants to upgrade to.
+    fn stream(&self, _ask: &Ask) -> Option<Streaming> {
+        None
+    }
     /// Another name of the request that faults may use.
     fn key(&self, _ask: &Ask) -> String {
         String::new()
@@ -321,21 +327,32 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, sh
         async move { Ok::<_, Infallible>(shared.respond(request).await) }
     });
     // An error here is a client that went away, or a fault at work.
-    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    let _ =
+        auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await;
 }
 
 type Body = BoxBody<Bytes, io::Error>;
 
 impl Shared {
     async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let ask = Ask {
-            method: head.method.to_string(),
-            path: head.uri.path().to_owned(),
-            query: head.uri.query().unwrap_or_default().to_owned(),
-            headers: head.headers,
-            body: body.collect().await.map(|b| b.to_bytes().to_vec()).unwrap_or_default(),
+        let mut ask = Ask {
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+            headers: request.headers().clone(),
+            body: Vec::new(),
         };
+        let upgrades = ask.header("upgrade").is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
+        let request = match self.handler.stream(&ask).filter(|_| upgrades) {
+            Some(streaming) => {
+                let line = format!("{} {}", ask.method, ask.target());
+                let entry = Recorded { line, status: Some(101), accept: String::new() };
+                self.log.lock().expect("no holder of the lock panics").push(entry);
+                return streams::accept(request, streaming, body_of(Vec::new(), None));
+            }
+            None => request,
+        };
+        ask.body = request.into_body().collect().await.map(|b| b.to_bytes().to_vec()).unwrap_or_default();
         let entry = Recorded {
             line: format!("{} {}", ask.method, ask.target()),
             status: None,

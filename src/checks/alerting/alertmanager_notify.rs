@@ -19,7 +19,7 @@ check! {
         id: "alertmanager-notify", suite: Alerting, page: "alerting/alertmanager_notify.md", severity: Error,
         title: "Alertmanager fails to deliver notifications",
         requires: [ComponentLogs],
-        uses: [AlertmanagerMetrics, AlertmanagerStatus, Pods, Nodes, Instances, Subnets, Services],
+        uses: [Probes, AlertmanagerMetrics, AlertmanagerStatus, Pods, Nodes, Instances, Subnets, Services],
     }
 }
 

@@ -6,6 +6,7 @@ use super::log::redact;
 use super::reason::{self, Reason};
 use crate::checks::network::host::{Place, is_public, place};
 use crate::checks::network::placement::{Placement, alertmanager_pods};
+use crate::checks::probes;
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, Program};
@@ -39,6 +40,9 @@ pub(super) fn finding(id: CheckId, snap: &Snapshot, at: &Placement<'_>, group: &
     let mut finding = Finding::new(id, severity, subject, case.message(&receiver)).evidence(seen).key(key);
     if let Some(seen) = counters(snap, &sample.integration) {
         finding = finding.evidence(seen);
+    }
+    for probe in case.host.iter().flat_map(|host| probes::of_host(snap, Program::Alertmanager, host)) {
+        finding = finding.evidence(probes::evidence(probe));
     }
     let finding = case.depends_on(finding, at);
     case.params(finding).fix(case.variant())

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use regex::Regex;
 
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Program;
+use crate::snapshot::{Snapshot, log_line};
 
 /// Lines older than this, in seconds, say nothing about now.
 pub(crate) const RECENT: i64 = 3600;
@@ -39,7 +39,7 @@ pub(crate) fn recent_failures(snap: &Snapshot) -> Vec<Failure> {
     for log in snap.logs_of(Program::Alertmanager).unwrap_or_default() {
         let mut found: Vec<Failure> = Vec::new();
         for line in log.text.lines() {
-            let fields = fields(line);
+            let fields = log_line::fields(line);
             let at = fields.get("ts").or(fields.get("time")).and_then(|t| t.parse::<Timestamp>().ok());
             if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
                 continue;
@@ -144,49 +144,6 @@ fn after_retries(text: &str) -> &str {
             .expect("the pattern is fixed")
     });
     retries.find(text).map_or(text, |m| &text[m.end()..])
-}
-
-/// The fields of a line, logfmt or JSON.
-fn fields(line: &str) -> BTreeMap<String, String> {
-    let line = line.trim();
-    if line.starts_with('{') {
-        let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line).unwrap_or_default();
-        return object.into_iter().filter_map(|(k, v)| Some((k, v.as_str()?.to_owned()))).collect();
-    }
-    let mut found = BTreeMap::new();
-    let mut rest = line;
-    while let Some((key, after)) = rest.split_once('=') {
-        let key = key.rsplit(' ').next().unwrap_or(key);
-        let (value, left) = match after.strip_prefix('"') {
-            Some(quoted) => unquote(quoted),
-            None => match after.split_once(' ') {
-                Some((value, left)) => (value.to_owned(), left),
-                None => (after.to_owned(), ""),
-            },
-        };
-        found.entry(key.to_owned()).or_insert(value);
-        rest = left;
-    }
-    found
-}
-
-/// A Go-quoted string up to its closing quote, and what follows.
-fn unquote(text: &str) -> (String, &str) {
-    let mut out = String::new();
-    let mut letters = text.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '"' => return (out, &text[at + 1..]),
-            '\\' => match letters.next().map(|(_, l)| l) {
-                Some('n') => out.push('\n'),
-                Some('t') => out.push('\t'),
-                Some(other) => out.push(other),
-                None => break,
-            },
-            other => out.push(other),
-        }
-    }
-    (out, "")
 }
 
 /// Hides what is secret in an error: paths and queries of URLs outside the cluster (webhook tokens), and user names and

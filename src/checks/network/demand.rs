@@ -8,9 +8,11 @@ use super::placement::{Placement, alertmanager_pods};
 use crate::checks::alerting::config::Config;
 use crate::checks::alerting::log::{RECENT, recent_failures, redact};
 use crate::checks::alerting::reason::{self, Reason};
+use crate::checks::probes;
 use crate::model::{Evidence, Gap};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::kubernetes::{Pod, Program};
+use crate::snapshot::probe::{Trial, Verdict};
 
 /// What is known of one subnet's wish for the internet.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +41,7 @@ impl Demands {
         let mut demands = Self::default();
         demands.notifications(snap, at);
         demands.image_pulls(snap, at);
+        demands.probes(snap, at);
         demands
     }
 
@@ -97,6 +100,24 @@ impl Demands {
                 self.entry(subnet)
                     .symptoms
                     .push(evidence.with("namespace", &failure.namespace).with("pod", &failure.pod));
+            }
+        }
+    }
+
+    /// What was tried from inside Alertmanager's pod just now.
+    fn probes(&mut self, snap: &Snapshot, at: &Placement<'_>) {
+        for probe in probes::of(snap, Program::Alertmanager) {
+            let pods = snap.pods().unwrap_or_default();
+            let pod = pods.iter().find(|p| p.metadata.name == probe.pod && p.metadata.namespace == probe.namespace);
+            let Some(subnet) = pod.filter(|p| !has_proxy(p)).and_then(|p| at.of_pod(p)) else { continue };
+            let Some(host) = probe.host() else { continue };
+            if !matches!(probe.trial, Trial::Http { .. }) || place(snap, &host, &probe.namespace) != Place::Public {
+                continue;
+            }
+            match probe.verdict {
+                Verdict::Answered(_) | Verdict::TlsFailed => self.entry(subnet).answered = true,
+                Verdict::TimedOut => self.entry(subnet).symptoms.push(probes::evidence(probe)),
+                _ => {}
             }
         }
     }

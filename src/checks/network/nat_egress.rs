@@ -18,7 +18,7 @@ check! {
         id: "nat-egress", suite: Network, page: "network/nat_egress.md", severity: Error,
         title: "pods have no route to the internet",
         requires: [EksCluster, Nodes, Subnets, RouteTables, NatGateways, InternetGateways],
-        uses: [Instances, NetworkAcls, SecurityGroups, Pods, Events, ComponentLogs, AlertmanagerStatus, EksNodegroups, Services, VpcEndpoints],
+        uses: [Instances, NetworkAcls, SecurityGroups, Pods, Events, ComponentLogs, AlertmanagerStatus, EksNodegroups, Services, VpcEndpoints, Probes],
     }
 }
 

@@ -2,9 +2,12 @@
 
 mod auth;
 mod endpoints;
+mod job_without_targets;
 mod near;
 pub(crate) mod origin;
 mod ports;
+mod rule_failing;
+mod samples_dropped;
 mod service_no_endpoints;
 mod target_down;
 mod target_not_metrics;
@@ -21,4 +24,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &target_service_missing::TargetServiceMissing,
     &target_not_metrics::TargetNotMetrics,
     &service_no_endpoints::ServiceNoEndpoints,
+    &job_without_targets::JobWithoutTargets,
+    &samples_dropped::SamplesDropped,
+    &rule_failing::RuleFailing,
 ];

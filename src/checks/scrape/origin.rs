@@ -108,6 +108,19 @@ fn job_line<'a>(snap: &'a Snapshot, job: &str) -> Option<Line<'a>> {
     })
 }
 
+/// The line of a ConfigMap's file that names `word`; of several ConfigMaps with such a file, one that is mounted.
+pub(crate) fn lines_in_file<'a>(snap: &'a Snapshot, file: &str, word: &str) -> Option<Line<'a>> {
+    let maps = snap.config_maps.items().unwrap_or_default().iter();
+    let of_map = |map: &'a ConfigMap| {
+        let (key, text) = map.data.get_key_value(file)?;
+        let named = |l: &&str| !l.trim_start().starts_with('#') && holds_word(l, word);
+        let (at, text) = text.lines().enumerate().find(|(_, l)| named(&l))?;
+        Some(Line { config_map: map, key, number: at + 1, text })
+    };
+    let found = maps.filter(|m| snap.scope.is_stack(&m.metadata.namespace)).filter_map(of_map);
+    found.min_by_key(|l| (mounted_by(snap, l.config_map).is_none(), l.config_map.metadata.name.clone()))
+}
+
 /// A workload as kubectl names it, with what it takes to make it read its configuration again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reader {

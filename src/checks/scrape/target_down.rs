@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::targets::{self, Address, Down};
 use super::{auth, origin};
-use crate::checks::{Check, check};
+use crate::checks::{Check, check, probes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
-use crate::snapshot::kubernetes::Service;
+use crate::snapshot::kubernetes::{Program, Service};
 use crate::snapshot::{ScrapeFailure, Snapshot};
 
 check! {
@@ -15,7 +15,7 @@ check! {
         id: "target-down", suite: Scrape, page: "scrape/target_down.md", severity: Error,
         title: "Prometheus fails to scrape a job",
         requires: [PrometheusTargets],
-        uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers],
+        uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers, Probes],
     }
 }
 
@@ -55,7 +55,7 @@ struct Family<'a> {
 
 /// The fix that applies, and the failure in words.
 fn family(snap: &Snapshot, down: &Down<'_>) -> (&'static str, String) {
-    let words = down.failure.words();
+    let words = words(down);
     if down.address.as_ref().is_some_and(|a| targets::is_hidden_control_plane(snap, down.target, a)) {
         return ("control-plane", "EKS runs this part of the control plane out of reach".into());
     }
@@ -63,6 +63,30 @@ fn family(snap: &Snapshot, down: &Down<'_>) -> (&'static str, String) {
         return ("redirect", format!("redirected, and there {words}"));
     }
     (variant(&down.failure), words)
+}
+
+/// The failure in words, as exact as the error tells.
+fn words(down: &Down<'_>) -> String {
+    let error = &down.target.last_error;
+    let general = down.failure.words();
+    match &down.failure {
+        ScrapeFailure::Certificate => match certificate_problem(error) {
+            "expired" => format!("{general}: it has expired or is not yet valid"),
+            "authority" => format!("{general}: signed by an unknown authority"),
+            "name" if error.contains("Common Name") => format!("{general}: it names its host in the Common Name only"),
+            "name" => format!("{general}: it is for another name"),
+            "client" => format!("{general}: the target wants another client certificate"),
+            _ => general,
+        },
+        ScrapeFailure::Limit => limit_name(error).map_or(general, |limit| format!("{limit} is exceeded")),
+        ScrapeFailure::BadLine if error.contains("invalid UTF-8") => "a label value is not valid UTF-8".into(),
+        ScrapeFailure::BadLine if error.contains("# EOF") => "the answer breaks off: no # EOF at its end".into(),
+        ScrapeFailure::BadLine if error.starts_with("gzip:") => "the compressed answer is broken (gzip)".into(),
+        ScrapeFailure::Status(400) if down.address.as_ref().is_some_and(|a| a.scheme == "http") => {
+            format!("{general}, as a server that wants HTTPS answers HTTP")
+        }
+        _ => general,
+    }
 }
 
 fn variant(failure: &ScrapeFailure) -> &'static str {
@@ -111,6 +135,10 @@ fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
         .key(format!("{job}/{variant}/{words}"));
     for down in *group {
         made = dependencies(snap, down).into_iter().fold(made, Finding::depends_on);
+    }
+    let host = first.address.as_ref().map_or("", |a| a.host.as_str());
+    for probe in probes::of_host(snap, Program::Prometheus, host) {
+        made = made.evidence(probes::evidence(probe));
     }
     if let Some(ports) = ports_evidence(snap, first) {
         made = made.evidence(ports);
@@ -196,6 +224,7 @@ fn params(snap: &Snapshot, family: &Family<'_>) -> Params {
     origin::set_params(snap, family.job, &mut params);
     auth::set_params(snap, target, address, &mut params);
     place_params(snap, down, &mut params);
+    params.set("probed", snap.probes().is_ok());
     params.set("job", family.job);
     params.set("url", &target.scrape_url);
     params.set("error", &target.last_error);

@@ -244,15 +244,38 @@ pub(super) fn targets_params(snap: &Snapshot, job: Option<&str>) -> Params {
         query.extend(["&scrapePool="]);
         query.extend(url::form_urlencoded::byte_serialize(job.as_bytes()));
     }
-    let path = snap.scope.prometheus.as_ref().map(|p| {
-        let (namespace, service, port) = (&p.namespace, &p.service, p.port);
-        let proxy = format!("/api/v1/namespaces/{namespace}/services/{}:{service}:{port}/proxy", p.scheme);
-        format!("{proxy}{}/api/v1/targets?{query}", p.prefix)
-    });
     let mut params = Params::default();
-    params.set("targets_path", path);
+    params.set("targets_path", prometheus_path(snap, &format!("/api/v1/targets?{query}")));
     params.set("targets_url", format!("<prometheus-url>/api/v1/targets?{query}"));
     params
+}
+
+/// What the API server's proxy calls a path of Prometheus.
+fn prometheus_path(snap: &Snapshot, path: &str) -> Option<String> {
+    snap.scope.prometheus.as_ref().map(|p| {
+        let (namespace, service, port) = (&p.namespace, &p.service, p.port);
+        let proxy = format!("/api/v1/namespaces/{namespace}/services/{}:{service}:{port}/proxy", p.scheme);
+        format!("{proxy}{}{path}", p.prefix)
+    })
+}
+
+/// Shows what Prometheus answers at a path.
+pub(super) const SHOW_API: &str =
+    "{% if api_path %}kubectl get --raw {{ api_path }}{% else %}curl -s {{ api_url }}{% endif %}";
+
+/// Values for [`SHOW_API`].
+pub(super) fn api_params(snap: &Snapshot, path: &str) -> Params {
+    let mut params = Params::default();
+    params.set("api_path", prometheus_path(snap, path));
+    params.set("api_url", format!("<prometheus-url>{path}"));
+    params
+}
+
+/// What Prometheus answers at a path, as evidence.
+pub(super) fn api_evidence(snap: &Snapshot, source: String, value: String, path: &str) -> Evidence {
+    let mut evidence = Evidence::new(source, value, SHOW_API);
+    evidence.params = api_params(snap, path);
+    evidence
 }
 
 /// What the API server's proxy calls the URL of a target; absent where neither Service nor Pod is known.

@@ -1,5 +1,7 @@
 //! One HTTP `GET` through a port-forward to a pod of a Service.
 
+use std::time::Duration;
+
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
@@ -11,17 +13,33 @@ use kube::api::ListParams;
 use super::{MAX_ANSWER, chain};
 use crate::snapshot::Component;
 
+/// How long the kubelet's reason for a failure is waited for.
+const COMPLAINT: Duration = Duration::from_millis(500);
+
 /// Asks `target` of a ready pod behind `at`: status and body, or what went wrong in one line.
 pub(super) async fn get(client: &kube::Client, at: &Component, target: &str) -> Result<(u16, Vec<u8>), String> {
     let (pod, port) = pod_of(client, at).await?;
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &at.namespace);
-    let mut forwarder = pods.portforward(&pod, &[port]).await.map_err(|e| format!("port-forward: {}", chain(&e)))?;
+    through(client, &at.namespace, &pod, port, &format!("{}.{}", at.service, at.namespace), target).await
+}
+
+/// Asks `target` of a port of a pod.
+pub(super) async fn through(
+    client: &kube::Client,
+    namespace: &str,
+    pod: &str,
+    port: u16,
+    host: &str,
+    target: &str,
+) -> Result<(u16, Vec<u8>), String> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let mut forwarder = pods.portforward(pod, &[port]).await.map_err(|e| format!("port-forward: {}", chain(&e)))?;
+    let complaint = forwarder.take_error(port);
     let stream = forwarder.take_stream(port).ok_or("port-forward: no stream")?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| chain(&e))?;
     let driver = tokio::spawn(connection);
     let request = http::Request::get(target)
-        .header(http::header::HOST, format!("{}.{}", at.service, at.namespace))
+        .header(http::header::HOST, host)
         .header(http::header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|e| chain(&e))?;
@@ -33,7 +51,17 @@ pub(super) async fn get(client: &kube::Client, at: &Component, target: &str) -> 
     }
     .await;
     driver.abort();
-    result
+    match result {
+        Ok(answer) => Ok(answer),
+        // The kubelet says on a channel of its own why it could not connect.
+        Err(error) => match complaint {
+            Some(complaint) => match tokio::time::timeout(COMPLAINT, complaint).await {
+                Ok(Some(why)) => Err(format!("port-forward: {why}")),
+                _ => Err(error),
+            },
+            None => Err(error),
+        },
+    }
 }
 
 /// A ready pod of the Service, and the container port behind the Service's port.

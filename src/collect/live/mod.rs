@@ -1,7 +1,9 @@
 //! The live source: Kubernetes through kube, the applications through the API server's proxy, a port-forward or a URL,
-//! AWS through its SDK. Only `GET`s are sent (a port-forward opens a connection, nothing else).
+//! AWS through its SDK. Only `GET`s are sent (a port-forward opens a connection, nothing else), and commands in containers
+//! only for active probes.
 
 mod connect;
+mod exec;
 mod forward;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -314,6 +316,16 @@ impl Source for Live {
                     utf8_percent_encode(path, CONTROLS)
                 );
                 self.get(&uri, request).await
+            }
+            Request::Exec { namespace, pod, container, command } => {
+                exec::run(&self.client, namespace, pod, container, command).await.map_err(|e| e.into_error(request))
+            }
+            Request::PortForward { namespace, pod, port } => {
+                let fail = |message: String| FetchError::Gap(Gap::new(request.label(), GapCause::Unreachable, message));
+                let host = format!("{pod}.{namespace}");
+                let (status, _) =
+                    forward::through(&self.client, namespace, pod, *port, &host, "/").await.map_err(fail)?;
+                Ok(serde_json::json!({"status": status}).to_string().into_bytes())
             }
             Request::Aws(call) => self.aws(call).await,
         }

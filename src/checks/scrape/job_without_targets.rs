@@ -1,0 +1,155 @@
+//! A scrape job that names targets has none.
+
+use std::collections::BTreeSet;
+
+use super::{origin, targets};
+use crate::checks::{Check, check};
+use crate::lint::yaml::{self, Node};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, GapCause, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+
+check! {
+    /// See the check's page.
+    JobWithoutTargets {
+        id: "job-without-targets", suite: Scrape, page: "scrape/job_without_targets.md", severity: Warning,
+        title: "a scrape job has no target",
+        requires: [PrometheusConfig, PrometheusTargets],
+        uses: [DroppedTargets, ConfigMaps, Workloads, Services, Pods],
+    }
+}
+
+/// Ways to find targets whose result is meant to be there; discovery of a whole cluster or cloud may rightly find none.
+const MEANT: &[&str] = &["static_configs", "file_sd_configs", "dns_sd_configs", "http_sd_configs"];
+
+impl Check for JobWithoutTargets {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let config = snap.prometheus_config()?;
+        let active: BTreeSet<&str> = snap.prometheus_targets()?.iter().map(|t| t.job()).collect();
+        let config = yaml::document(config).map_err(|problem| {
+            let message = format!("{}: {}", problem.place, problem.message);
+            Gap::new("prometheus /api/v1/status/config", GapCause::BadAnswer, message)
+        })?;
+        let jobs = config.as_ref().and_then(|c| c.get("scrape_configs")).and_then(Node::items).unwrap_or_default();
+        let mut findings = Vec::new();
+        for job in jobs {
+            let Some(name) = job.get("job_name").and_then(Node::as_str) else { continue };
+            if active.contains(name) || origin::monitor_of(name).is_some() {
+                continue;
+            }
+            findings.extend(finding(snap, name, job));
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+fn finding(snap: &Snapshot, name: &str, job: &Node) -> Option<Finding> {
+    let entries = job.entries()?;
+    let found_by: Vec<&str> = entries
+        .iter()
+        .filter_map(|(key, _)| key.as_str())
+        .filter(|k| *k == "static_configs" || k.ends_with("_sd_configs"))
+        .collect();
+    if found_by.is_empty() || !found_by.iter().all(|k| MEANT.contains(k)) {
+        return None;
+    }
+    let named: Vec<&str> = job
+        .get("static_configs")
+        .and_then(Node::items)
+        .into_iter()
+        .flatten()
+        .filter_map(|c| c.get("targets")?.items())
+        .flatten()
+        .filter_map(Node::as_str)
+        .collect();
+    let dropped = snap.dropped_targets().ok().and_then(|all| all.get(name)).copied();
+    let relabels = job.get("relabel_configs").and_then(Node::items).is_some_and(|r| !r.is_empty());
+    let (variant, why) = match (dropped, named.is_empty()) {
+        (Some(n), _) if n > 0 => ("dropped", format!("relabel_configs drop all {n} of them")),
+        // `targets: []` is how a job is switched off.
+        (_, true) if found_by == ["static_configs"] => return None,
+        (None | Some(0), false) if relabels => ("dropped", format!("relabel_configs drop all {} of them", named.len())),
+        (_, false) => return None,
+        (_, true) => ("none-found", format!("{} found none", found_by.join(" and "))),
+    };
+    let files: Vec<&str> = job
+        .get("file_sd_configs")
+        .and_then(Node::items)
+        .into_iter()
+        .flatten()
+        .filter_map(|c| c.get("files")?.items())
+        .flatten()
+        .filter_map(Node::as_str)
+        .collect();
+    let message = format!("scrape job {name} has no target: {why}");
+    let subject = ResourceRef::ScrapeJob { job: name.to_owned() };
+    let path = "/api/v1/targets?state=dropped";
+    let source = format!("Prometheus /api/v1/status/config and /api/v1/targets, job {name}");
+    let evidence = targets::api_evidence(snap, source, format!("no active target; {why}"), path);
+    let mut made = Finding::new(JobWithoutTargets::META.id, Severity::Warning, subject, message)
+        .fix(variant)
+        .key(name)
+        .evidence(evidence);
+    made.params = targets::api_params(snap, path);
+    origin::set_params(snap, name, &mut made.params);
+    made.params.set("job", name);
+    made.params.set("target", named.first());
+    made.params.set("files", files);
+    made.params.set("labels", relabel_sources(job));
+    made.params.set("found_by", found_by.join(", "));
+    Some(made)
+}
+
+/// Labels that `keep` and `drop` look at.
+fn relabel_sources(job: &Node) -> Vec<String> {
+    let rules = job.get("relabel_configs").and_then(Node::items).unwrap_or_default().iter();
+    let deciding = rules.filter(|r| {
+        matches!(r.get("action").and_then(Node::as_str), Some("keep" | "drop" | "keepequal" | "dropequal"))
+    });
+    let labels: BTreeSet<String> = deciding
+        .filter_map(|r| r.get("source_labels")?.items())
+        .flatten()
+        .filter_map(|l| l.as_str().map(str::to_owned))
+        .collect();
+    labels.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::scrape::testing::{findings, snapshot, up};
+    use serde_json::json;
+
+    fn with(config: &str) -> Snapshot {
+        let mut snap = snapshot(json!({"targets": [up("web", "http://web.shop.svc/metrics")]}));
+        snap.prometheus_config = Ok(config.to_owned());
+        snap.dropped_targets = Ok([("gone".to_owned(), 2), ("empty".to_owned(), 0)].into());
+        snap
+    }
+
+    #[test]
+    fn jobs_that_may_be_empty_are_quiet() {
+        let snap = with(
+            "scrape_configs:\n- job_name: web\n  static_configs: [{targets: ['web.shop.svc:80']}]\n\
+             - job_name: off\n  static_configs: [{targets: []}]\n\
+             - job_name: pods\n  kubernetes_sd_configs: [{role: pod}]\n\
+             - job_name: serviceMonitor/monitoring/kube-scheduler/0\n  kubernetes_sd_configs: [{role: endpoints}]\n\
+             - job_name: both\n  kubernetes_sd_configs: [{role: pod}]\n  static_configs: [{targets: []}]\n",
+        );
+        assert!(findings(&JobWithoutTargets, &snap).is_empty());
+    }
+
+    #[test]
+    fn dropped_targets_and_empty_discovery_are_told_apart() {
+        let snap = with(
+            "scrape_configs:\n- job_name: gone\n  relabel_configs: [{source_labels: [__meta_x], action: keep, regex: 'true'}]\n  \
+             static_configs: [{targets: ['a:1', 'b:1']}]\n- job_name: empty\n  file_sd_configs: [{files: ['/t/*.json']}]\n",
+        );
+        let found = findings(&JobWithoutTargets, &snap);
+        assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["dropped", "none-found"]);
+        assert!(found[0].message.ends_with("relabel_configs drop all 2 of them"), "{}", found[0].message);
+    }
+}

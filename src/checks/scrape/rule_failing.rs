@@ -1,0 +1,231 @@
+//! A rule fails each time Prometheus evaluates it.
+
+use super::{origin, targets};
+use crate::checks::{Check, check};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::{Rule, RuleGroup};
+
+check! {
+    /// See the check's page.
+    RuleFailing {
+        id: "rule-failing", suite: Scrape, page: "scrape/rule_failing.md", severity: Error,
+        title: "a rule fails each time it is evaluated",
+        requires: [PrometheusRules],
+        uses: [PrometheusMetrics, ConfigMaps, Workloads, Services, Pods],
+    }
+}
+
+impl Check for RuleFailing {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut findings = Vec::new();
+        for group in snap.prometheus_rules()? {
+            for rule in &group.rules {
+                findings.extend(evaluation(snap, group, rule));
+                findings.extend(annotation(snap, group, rule));
+            }
+            findings.extend(slow(snap, group));
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// Why an evaluation fails: the page's fix, and the words for it.
+fn reason(error: &str) -> (&'static str, String) {
+    let has = |part: &str| error.contains(part);
+    if has("many-to-many matching not allowed") {
+        let side = if has("on the left hand-side") { "left" } else { "right" };
+        return (
+            "matching",
+            format!("many-to-many matching: several series on the {side} side match one on the other"),
+        );
+    }
+    if has("matching must be explicit") {
+        let kind = if has("one-to-many") { "one-to-many" } else { "many-to-one" };
+        return ("matching", format!("{kind} matching must be explicit (group_left or group_right)"));
+    }
+    if has("same labelset") {
+        return ("same-labels", "its result has several series with the same labelset".into());
+    }
+    if has("exceeded limit of") {
+        return ("limit", format!("it {error}: the group's limit"));
+    }
+    if has("query timed out") || has("context deadline exceeded") {
+        return ("timeout", "its query timed out".into());
+    }
+    if has("too many samples") {
+        return ("timeout", "its query loads too many samples".into());
+    }
+    ("other", error.lines().next().unwrap_or_default().to_owned())
+}
+
+fn evaluation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding> {
+    let error = rule.last_error.as_deref().filter(|e| rule.health == "err" && !e.is_empty())?;
+    let (variant, why) = reason(error);
+    let alerting = rule.kind == "alerting";
+    let message = if alerting {
+        format!("alert {} of rule group {} cannot fire: {why}", rule.name, group.name)
+    } else {
+        format!("recording rule {} of rule group {} makes no data: {why}", rule.name, group.name)
+    };
+    // A slow query may succeed the next time; one that does not match never will.
+    let severity = if alerting && variant != "timeout" { Severity::Error } else { Severity::Warning };
+    let source = format!("Prometheus /api/v1/rules, rule {} ({})", rule.name, group.file);
+    let evidence = targets::api_evidence(snap, source, error.to_owned(), "/api/v1/rules");
+    Some(finding(snap, severity, group, rule, variant, message).evidence(evidence))
+}
+
+/// A template that fails only when the alert fires: the text of the notification is the error.
+fn annotation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding> {
+    let broken = |text: &str| text.contains("<error expanding template:");
+    let mut all = rule.alerts.iter().flat_map(|a| a.annotations.iter().chain(&a.labels));
+    let (name, text) = all.find(|(_, text)| broken(text))?;
+    let inner = text.split("error expanding template: ").nth(1).unwrap_or(text).trim_end_matches('>');
+    // The template's name and the place in it say nothing that the rule does not.
+    let why = inner.rsplit_once(" at <").map_or(inner, |(_, why)| why).replacen(">:", ":", 1);
+    let message = format!("annotation {name} of alert {} is an error text: its template fails at {why}", rule.name);
+    let source = format!("Prometheus /api/v1/rules, alert {} annotation {name}", rule.name);
+    let evidence = targets::api_evidence(snap, source, text.clone(), "/api/v1/rules");
+    Some(finding(snap, Severity::Warning, group, rule, "template", message).evidence(evidence))
+}
+
+/// A group that takes longer than its interval: evaluations are left out.
+fn slow(snap: &Snapshot, group: &RuleGroup) -> Option<Finding> {
+    if group.interval <= 0.0 || group.evaluation_time <= group.interval {
+        return None;
+    }
+    let missed = missed(snap, group);
+    // One slow evaluation is no fault; where the counter is there, it decides.
+    if missed == Some(0.0) {
+        return None;
+    }
+    let counted = missed.map_or(String::new(), |n| format!("; {n} evaluations missed so far"));
+    let message = format!(
+        "rule group {} takes {:.1} s, longer than its interval of {} s{counted}",
+        group.name, group.evaluation_time, group.interval
+    );
+    let source = format!("Prometheus /api/v1/rules, group {} ({})", group.name, group.file);
+    let value = format!("evaluationTime {:.3} s, interval {} s", group.evaluation_time, group.interval);
+    let evidence = targets::api_evidence(snap, source, value, "/api/v1/rules");
+    Some(finding(snap, Severity::Warning, group, &Rule::default(), "slow", message).evidence(evidence))
+}
+
+/// `prometheus_rule_group_iterations_missed_total` of a group.
+fn missed(snap: &Snapshot, group: &RuleGroup) -> Option<f64> {
+    let samples = snap.prometheus_metrics().ok()?;
+    let key = format!("{};{}", group.file, group.name);
+    let mine = samples.iter().find(|s| {
+        s.name == "prometheus_rule_group_iterations_missed_total" && s.labels.get("rule_group") == Some(&key)
+    });
+    mine.map(|s| s.value)
+}
+
+fn finding(
+    snap: &Snapshot,
+    severity: Severity,
+    group: &RuleGroup,
+    rule: &Rule,
+    variant: &'static str,
+    message: String,
+) -> Finding {
+    let subject = ResourceRef::Rule { group: group.name.clone(), rule: rule.name.clone() };
+    let mut made = Finding::new(RuleFailing::META.id, severity, subject, message)
+        .fix(variant)
+        .key(format!("{}/{}/{variant}", group.name, rule.name));
+    let file = group.file.rsplit('/').next().unwrap_or(&group.file);
+    let (object, object_namespace) = prometheus_rule(&group.file).unzip();
+    let params = &mut made.params;
+    *params = targets::api_params(snap, "/api/v1/rules");
+    let word = if rule.name.is_empty() { &group.name } else { &rule.name };
+    let line = origin::lines_in_file(snap, file, word);
+    origin::set_line_params(snap, line, params);
+    params.set("prometheus_rule", object);
+    params.set("rule_namespace", object_namespace);
+    params.set("group", &group.name);
+    params.set("rule", &rule.name);
+    params.set("file", &group.file);
+    params.set("expr", &rule.query);
+    params.set("interval", format!("{}s", group.interval));
+    params.set("longer", format!("{}s", (group.evaluation_time * 2.0).ceil().max(1.0)));
+    params.set("alerting", rule.kind == "alerting");
+    made
+}
+
+/// The PrometheusRule from which the operator wrote a file: `…-rulefiles-0/NAMESPACE-NAME-UID.yaml`.
+fn prometheus_rule(file: &str) -> Option<(String, String)> {
+    let (folder, name) = file.rsplit_once('/')?;
+    if !folder.contains("-rulefiles-") {
+        return None;
+    }
+    let stem = name.strip_suffix(".yaml")?;
+    // The UID has five parts; a namespace may have dashes too, so only the list of rules could tell where it ends.
+    let parts: Vec<&str> = stem.split('-').collect();
+    let uid = parts.len().checked_sub(5)?;
+    let namespace = parts.first()?;
+    Some((parts.get(1..uid)?.join("-"), (*namespace).to_owned())).filter(|(name, _)| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::scrape::testing::{findings, snapshot};
+    use serde_json::{Value, json};
+
+    fn with(groups: Value) -> Snapshot {
+        let mut snap = snapshot(json!({}));
+        snap.prometheus_rules = Ok(serde_json::from_value(groups).expect("are rule groups"));
+        snap
+    }
+
+    #[test]
+    fn rules_that_work_and_slow_ones_that_missed_nothing_are_quiet() {
+        let mut snap = with(json!([
+            {"name": "g", "file": "/r/a.yml", "interval": 30, "evaluationTime": 31, "rules": [
+                {"name": "up:sum", "type": "recording", "health": "ok"},
+                {"name": "New", "type": "alerting", "health": "unknown", "lastError": null},
+                {"name": "Down", "type": "alerting", "health": "ok", "alerts": [{"annotations": {"summary": "<b>is down</b>"}}]},
+            ]},
+        ]));
+        snap.prometheus_metrics = Ok(vec![crate::snapshot::monitoring::Sample {
+            name: "prometheus_rule_group_iterations_missed_total".into(),
+            labels: [("rule_group".to_owned(), "/r/a.yml;g".to_owned())].into(),
+            value: 0.0,
+        }]);
+        assert!(findings(&RuleFailing, &snap).is_empty());
+    }
+
+    #[test]
+    fn failures_are_told_apart() {
+        let snap = with(json!([{"name": "g", "file": "/r/a.yml", "interval": 30, "rules": [
+            {"name": "a", "type": "recording", "health": "err", "lastError": "vector cannot contain metrics with the same labelset"},
+            {"name": "B", "type": "alerting", "health": "err", "lastError": "exceeded limit of 1 with 2 series"},
+            {"name": "c", "type": "recording", "health": "err", "lastError": "query timed out in expression evaluation"},
+            {"name": "D", "type": "alerting", "health": "ok", "alerts": [{"annotations": {
+                "summary": "<error expanding template: error executing template __alert_D: template: __alert_D:1:122: executing \"__alert_D\" at <.Labels.x.y>: can't evaluate field y in type string>"}}]},
+        ]}]));
+        let found = findings(&RuleFailing, &snap);
+        let variants: Vec<_> = found.iter().map(|f| (f.variant, f.severity)).collect();
+        assert_eq!(
+            variants,
+            [
+                ("same-labels", Severity::Warning),
+                ("limit", Severity::Error),
+                ("timeout", Severity::Warning),
+                ("template", Severity::Warning)
+            ]
+        );
+        assert!(found[3].message.contains(".Labels.x.y: can't evaluate field y"), "{}", found[3].message);
+    }
+
+    #[test]
+    fn the_operators_file_names_are_read() {
+        let file =
+            "/etc/prometheus/rules/prometheus-x-rulefiles-0/obs-node-rules-0a1b2c3d-0000-4000-8000-00000000abcd.yaml";
+        assert_eq!(prometheus_rule(file), Some(("node-rules".into(), "obs".into())));
+        assert_eq!(prometheus_rule("/etc/prometheus/rules/flash.yml"), None);
+    }
+}

@@ -1,0 +1,197 @@
+//! A target is up, but its samples do not arrive.
+
+use std::collections::BTreeMap;
+
+use super::{origin, targets};
+use crate::checks::{Check, check};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::Program;
+use crate::snapshot::{Snapshot, log_line};
+
+check! {
+    /// See the check's page.
+    SamplesDropped {
+        id: "samples-dropped", suite: Scrape, page: "scrape/samples_dropped.md", severity: Warning,
+        title: "a target is up, but its samples do not arrive",
+        requires: [ComponentLogs],
+        uses: [ScrapeSamples, PrometheusTargets, ConfigMaps, Workloads, Services, Pods],
+    }
+}
+
+/// Seconds for which lines of the log count.
+const RECENT: i64 = 3600;
+
+/// Why samples are lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Loss {
+    Duplicate,
+    OutOfOrder,
+    TooOld,
+}
+
+impl Loss {
+    fn of(message: &str) -> Option<Self> {
+        let has = |part: &str| message.contains(part);
+        if !has("Error on ingesting") {
+            return None;
+        }
+        if has("different value but same timestamp") {
+            Some(Self::Duplicate)
+        } else if has("out-of-order samples") {
+            Some(Self::OutOfOrder)
+        } else if has("too old or are too far into the future") {
+            Some(Self::TooOld)
+        } else {
+            None
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Duplicate => "the target exposes a series twice with different values (duplicate samples)",
+            Self::OutOfOrder => "the target exposes timestamps that are out of order",
+            Self::TooOld => "the target exposes timestamps that are too old or in the future",
+        }
+    }
+
+    fn variant(self) -> &'static str {
+        if self == Self::Duplicate { "duplicate" } else { "timestamps" }
+    }
+}
+
+impl Check for SamplesDropped {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut findings = logged(snap)?;
+        findings.extend(empty(snap));
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// One line of Prometheus' log of each job and kind of loss: the last one.
+struct Logged {
+    pod: (String, String, String),
+    url: String,
+    line: String,
+}
+
+fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
+    let mut last: BTreeMap<(String, Loss), Logged> = BTreeMap::new();
+    for log in snap.logs_of(Program::Prometheus)? {
+        for line in log.text.lines() {
+            let fields = log_line::fields(line);
+            let field = |key: &str| fields.get(key).map(String::as_str).unwrap_or_default();
+            let Some(loss) = Loss::of(field("msg")) else { continue };
+            let age = log_line::time(&fields).map(|t| snap.collected_at.as_second() - t.as_second());
+            if age.is_some_and(|age| age > RECENT) {
+                continue;
+            }
+            let job =
+                if field("scrape_pool").is_empty() { job_of(snap, field("target")) } else { field("scrape_pool") };
+            let pod = (log.namespace.clone(), log.pod.clone(), log.container.clone());
+            let logged = Logged { pod, url: field("target").to_owned(), line: line.to_owned() };
+            last.insert((job.to_owned(), loss), logged);
+        }
+    }
+    Ok(last.into_iter().map(|((job, loss), logged)| lost(snap, &job, loss, &logged)).collect())
+}
+
+fn job_of<'a>(snap: &'a Snapshot, url: &'a str) -> &'a str {
+    targets::all(snap).iter().find(|t| t.scrape_url == url).map_or(url, |t| t.job())
+}
+
+fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged) -> Finding {
+    let (namespace, pod, container) = &logged.pod;
+    let message = format!("Prometheus drops samples of job {job}: {} ({})", loss.words(), logged.url);
+    let template = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h | grep {{ pattern }}";
+    let evidence = Evidence::new(format!("log of pod {namespace}/{pod}"), logged.line.clone(), template)
+        .with("namespace", namespace)
+        .with("pod", pod)
+        .with("container", container)
+        .with("pattern", "Error on ingesting");
+    finding(snap, job, loss.variant(), message, &logged.url).evidence(evidence)
+}
+
+/// Jobs all of whose targets are up and give nothing.
+fn empty(snap: &Snapshot) -> Vec<Finding> {
+    let (Ok(samples), Ok(active)) = (snap.scrape_samples(), snap.prometheus_targets()) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for (job, targets) in samples {
+        let mine: Vec<_> = active.iter().filter(|t| t.labels.get("job") == Some(job)).collect();
+        if mine.is_empty() || mine.iter().any(|t| t.health != "up") || targets.iter().any(|t| t.samples > 0.0) {
+            continue;
+        }
+        let url = &mine[0].scrape_url;
+        let message = format!("targets of job {job} are up and expose no metrics (0 samples, {url})");
+        let source = format!("Prometheus query scrape_samples_scraped, job {job}");
+        let path = "/api/v1/query?query=scrape_samples_scraped%20%3D%3D%200";
+        let evidence = targets::api_evidence(snap, source, "0".to_owned(), path);
+        findings.push(finding(snap, mine[0].job(), "empty", message, url).evidence(evidence));
+    }
+    findings
+}
+
+fn finding(snap: &Snapshot, job: &str, variant: &'static str, message: String, url: &str) -> Finding {
+    let subject = ResourceRef::ScrapeJob { job: job.to_owned() };
+    let mut made = Finding::new(SamplesDropped::META.id, Severity::Warning, subject, message)
+        .fix(variant)
+        .key(format!("{job}/{variant}"));
+    origin::set_params(snap, job, &mut made.params);
+    let target = targets::all(snap).iter().find(|t| t.scrape_url == url);
+    let address = targets::Address::parse(url);
+    let answer = target.zip(address.as_ref()).and_then(|(t, a)| targets::answer_path(snap, t, a));
+    made.params.set("answer_path", answer);
+    made.params.set("url", url);
+    made.params.set("job", job);
+    made.params.set("changes_job", variant == "timestamps");
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::scrape::testing::{findings, snapshot, up};
+    use crate::snapshot::monitoring::{ContainerLog, TargetSamples};
+    use serde_json::json;
+
+    fn with(log: &str, samples: f64) -> Snapshot {
+        let mut target = up("web", "http://web.shop.svc:80/metrics");
+        target["labels"] = json!({"job": "web"});
+        let mut snap = snapshot(json!({"targets": [target]}));
+        snap.component_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "prometheus-0".into(),
+            container: "prometheus".into(),
+            program: Some(Program::Prometheus),
+            previous: false,
+            text: log.into(),
+        }]);
+        let samples = vec![TargetSamples { instance: "web.shop.svc:80".into(), samples }];
+        snap.scrape_samples = Ok([("web".to_owned(), samples)].into());
+        snap
+    }
+
+    #[test]
+    fn old_lines_and_targets_with_samples_are_quiet() {
+        let old = r#"time=2026-11-20T22:00:00Z level=WARN msg="Error on ingesting out-of-order samples" scrape_pool=web target=http://web.shop.svc:80/metrics num_dropped=1"#;
+        assert!(findings(&SamplesDropped, &with(old, 3.0)).is_empty());
+        assert!(findings(&SamplesDropped, &with("level=info msg=\"Server is ready\"", 3.0)).is_empty());
+    }
+
+    #[test]
+    fn losses_are_told_apart_and_said_once() {
+        let line = |msg: &str| {
+            format!(
+                "ts=2026-11-21T01:50:00Z level=warn msg=\"{msg}\" scrape_pool=web target=http://web.shop.svc:80/metrics num_dropped=2\n"
+            )
+        };
+        let log = line("Error on ingesting samples with different value but same timestamp").repeat(3)
+            + &line("Error on ingesting out-of-order samples");
+        let found = findings(&SamplesDropped, &with(&log, 3.0));
+        assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["duplicate", "timestamps"]);
+        assert_eq!(findings(&SamplesDropped, &with("", 0.0))[0].variant, "empty");
+    }
+}

@@ -1,0 +1,121 @@
+//! Every recorded fault of a real Prometheus or Alertmanager through the whole pipeline: it is named as what it is, and
+//! where nothing was wrong, nothing is said.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use kdoctor::bundle::Bundle;
+use kdoctor::checks;
+use kdoctor::collect::client::Client;
+use kdoctor::collect::{self, Plan};
+use kdoctor::diagnose;
+use kdoctor::model::{Finding, Report, Severity, Silent};
+use serde::Deserialize;
+use support::recording::{self, Recording};
+
+/// What must be said of a case: in `fixtures/recordings/expected.json`, by its id.
+#[derive(Debug, Deserialize)]
+struct Expected {
+    /// The check that names the cause.
+    check: String,
+    /// Words of its message or evidence.
+    says: Vec<String>,
+}
+
+fn expected() -> BTreeMap<String, Expected> {
+    let path = recording::root().join("expected.json");
+    let text = std::fs::read_to_string(path).expect("fixtures/recordings/expected.json is there");
+    serde_json::from_str(&text).expect("fixtures/recordings/expected.json is valid")
+}
+
+fn diagnose(dir: &Path) -> Report {
+    let bundle = Bundle::open(dir).expect("a bundle");
+    let plan = Plan {
+        facts: diagnose::facts(&checks::registry()),
+        namespace: None,
+        probe: None,
+        collected_at: bundle.collected_at(),
+    };
+    let client = Client::new(Arc::new(bundle), Arc::new(Silent));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let snap = runtime.block_on(collect::gather(&client, &plan)).unwrap_or_else(|gap| panic!("{gap}"));
+    diagnose::run(&snap, &checks::registry())
+}
+
+/// Reports of all cases; the jobs of one Prometheus share theirs.
+fn reports() -> Vec<(Recording, Arc<Report>)> {
+    let mut shared: BTreeMap<String, Arc<Report>> = BTreeMap::new();
+    let mut all = Vec::new();
+    for case in recording::all() {
+        let key = if case.file.starts_with("scrape/") { case.version.clone() } else { case.id.clone() };
+        let report = shared.entry(key).or_insert_with(|| {
+            let dir = tempfile::tempdir().expect("a folder");
+            recording::write_bundle(&case, dir.path());
+            Arc::new(diagnose(dir.path()))
+        });
+        let report = Arc::clone(report);
+        all.push((case, report));
+    }
+    all
+}
+
+/// Findings that concern the case: those that name its job or rule, or all.
+fn concerning<'a>(case: &Recording, report: &'a Report) -> Vec<&'a Finding> {
+    let word = case.job.clone().or_else(|| {
+        // The rules of the scrape recordings share a server too.
+        let rule = case.id.split("-scrape-rule-").nth(1)?;
+        Some(rule.strip_suffix("-template").unwrap_or(rule).to_owned())
+    });
+    let about = |f: &&Finding| word.as_ref().is_none_or(|w| names(&format!("{:?} {}", f.subjects, f.message), w));
+    report.findings.iter().filter(about).collect()
+}
+
+/// True if `word` stands in `text` and is not a part of a longer name.
+fn names(text: &str, word: &str) -> bool {
+    let inside = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | ':');
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].ends_with(inside) && !text[at + word.len()..].trim_start_matches(':').starts_with(inside)
+    })
+}
+
+#[test]
+fn every_recorded_fault_is_named_as_what_it_is() {
+    let expected = expected();
+    let mut wrong = Vec::new();
+    for (case, report) in reports() {
+        let found = concerning(&case, &report);
+        let loud: Vec<_> = found.iter().filter(|f| f.severity > Severity::Info).collect();
+        let told = || found.iter().map(|f| format!("\n      {}: {}", f.check, f.message)).collect::<String>();
+        match expected.get(&case.id) {
+            None if !case.negative => wrong.push(format!(
+                "{}: nothing is expected of it ({}); found{}",
+                case.id,
+                case.expected_root_cause,
+                told()
+            )),
+            None if loud.is_empty() => {}
+            None => wrong.push(format!("{}: must be silent; found{}", case.id, told())),
+            Some(want) => {
+                let says = |f: &&&Finding| {
+                    let text = format!("{:?} {} {:?}", f.subjects, f.message, f.evidence);
+                    f.check.0 == want.check && want.says.iter().all(|w| text.contains(w.as_str()))
+                };
+                if !found.iter().any(|f| says(&f)) {
+                    wrong.push(format!("{} ({}): {want:?}; found{}", case.id, case.expected_root_cause, told()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_expected_of_what_is_not_there() {
+    let ids: Vec<String> = recording::all().into_iter().map(|c| c.id).collect();
+    for id in expected().keys() {
+        assert!(ids.contains(id), "{id} is in no line of the index");
+    }
+}
