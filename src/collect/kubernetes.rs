@@ -86,7 +86,15 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
             Listing::missing(crate::snapshot::not_collected(Fact::Workloads))
         }
     };
-    let (pods, claims, events, slices, maps, accounts, policies, quotas, workloads) = futures::join!(
+    let rules = async {
+        if plan.wants(Fact::PrometheusRuleObjects) {
+            let prefix = "/apis/monitoring.coreos.com/v1";
+            client.namespaced_list(prefix, "prometheusrules", &scope, IfAbsent::Empty).await
+        } else {
+            Listing::missing(crate::snapshot::not_collected(Fact::PrometheusRuleObjects))
+        }
+    };
+    let (pods, claims, events, slices, maps, accounts, policies, quotas, workloads, rules) = futures::join!(
         list!(Pods, "/api/v1", "pods", &scope),
         list!(PersistentVolumeClaims, "/api/v1", "persistentvolumeclaims", &scope),
         list!(Events, "/api/v1", "events", &scope),
@@ -95,7 +103,8 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
         list!(ServiceAccounts, "/api/v1", "serviceaccounts", &stack_and_system),
         list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", &scope),
         list!(ResourceQuotas, "/api/v1", "resourcequotas", &scope),
-        workloads
+        workloads,
+        rules
     );
     snap.pods = pods;
     snap.persistent_volume_claims = claims;
@@ -106,6 +115,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.network_policies = policies;
     snap.resource_quotas = quotas;
     snap.workloads = workloads;
+    snap.prometheus_rule_objects = rules;
     room(client, plan, snap).await;
 }
 

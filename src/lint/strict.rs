@@ -5,8 +5,14 @@ use super::go::{self, duration, is_size, url_fault};
 use super::yaml::{Node, Value};
 use super::{Place, Problem};
 
+/// The newest version that the tables know in full.
+const NEWEST: Version = (3, 10);
+
 /// Major and minor of the program that reads the file.
 pub type Version = (u16, u16);
+
+/// What is wrong with a word, and what was meant; `None` where it is right.
+pub(super) type Fault = Option<(String, Option<String>)>;
 
 /// What a field holds.
 #[derive(Clone, Copy)]
@@ -24,7 +30,7 @@ pub(super) enum Kind {
     Regex,
     Url,
     /// A string that a function looks at: what is wrong with it, and what was meant.
-    Word(fn(&Strict, &str) -> Option<(String, Option<String>)>),
+    Word(fn(&Strict, &str) -> Fault),
     List(&'static Kind),
     /// Keys are free.
     Map(&'static Kind),
@@ -413,6 +419,11 @@ impl Strict {
             (Some(hint), _) => message.push_str(&format!(": {hint}")),
             (None, Some(outer)) => message.push_str(&format!(": it belongs in {}, further left", outer.what)),
             _ => {}
+        }
+        // A newer version may have fields that the tables do not.
+        let newer = self.version.is_some_and(|v| v > NEWEST);
+        if newer && hint.is_none() && outer.is_none() && near.is_none() {
+            return;
         }
         let meant = if hint.is_none() && outer.is_none() { near } else { None };
         self.report_instead(key.place, &path, message, meant);

@@ -91,6 +91,7 @@ facts! {
     ResourceQuotas "resourcequotas" Kubernetes(&[list("", "resourcequotas")]);
     NodeRequests "pods of all namespaces" Kubernetes(&[list("", "pods")]);
     MonitoringResources "monitoring.coreos.com" Kubernetes( &[list("monitoring.coreos.com", "prometheuses"), list("monitoring.coreos.com", "alertmanagers")], );
+    PrometheusRuleObjects "prometheusrules" Kubernetes(&[list("monitoring.coreos.com", "prometheusrules")]);
     ComponentLogs "logs of the stack" Kubernetes(LOGS);
     CrashLogs "crash logs" Kubernetes(LOGS);
     PrometheusTargets "prometheus targets" Kubernetes(PROXY);

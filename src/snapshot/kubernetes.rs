@@ -96,6 +96,7 @@ object!(
     Event,
     Workload,
     ConfigMap,
+    PrometheusRule,
     ServiceAccount,
     NetworkPolicy,
     ResourceQuota,
@@ -261,6 +262,7 @@ pub struct Volume {
     pub persistent_volume_claim: Option<ClaimSource>,
     pub config_map: Option<NamedSource>,
     pub secret: Option<SecretSource>,
+    pub projected: Option<Projected>,
     pub empty_dir: Option<Value>,
 }
 
@@ -277,6 +279,32 @@ pub struct ClaimSource {
 pub struct NamedSource {
     pub name: String,
     pub optional: bool,
+    /// The keys that are mounted and their file names; empty: all keys.
+    #[serde(deserialize_with = "null_default")]
+    pub items: Vec<KeyToPath>,
+}
+
+/// `items[]` of a volume's source.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct KeyToPath {
+    pub key: String,
+    pub path: String,
+}
+
+/// `projected` of a volume.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Projected {
+    #[serde(deserialize_with = "null_default")]
+    pub sources: Vec<ProjectedSource>,
+}
+
+/// `projected.sources[]`: other sources than ConfigMaps are not looked into.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedSource {
+    pub config_map: Option<NamedSource>,
 }
 
 /// `secret` of a volume: its name, never its data.
@@ -765,6 +793,18 @@ pub struct ConfigMap {
     pub metadata: Meta,
     #[serde(deserialize_with = "null_default")]
     pub data: Map,
+    /// Keys whose content is no text; it is not kept.
+    #[serde(rename = "binaryData", deserialize_with = "null_default")]
+    pub binary_data: BTreeMap<String, serde::de::IgnoredAny>,
+}
+
+/// PrometheusRule of the operator.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PrometheusRule {
+    pub metadata: Meta,
+    /// As it is: what is wrong with it is the question.
+    pub spec: Value,
 }
 
 /// ServiceAccount.

@@ -265,6 +265,8 @@ snapshot! {
         probes: probe::Probe = Probes,
         /// Prometheus and Alertmanager resources of the operator.
         monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
+        /// PrometheusRules of the namespaces in scope; empty where there is no operator.
+        prometheus_rule_objects: kubernetes::PrometheusRule = PrometheusRuleObjects,
     }
     facts {
         /// Current logs of the Prometheus, Alertmanager and Grafana containers, their end.

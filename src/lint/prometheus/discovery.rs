@@ -2,7 +2,7 @@
 //! field that is missing in a table must not be an alarm.
 
 use super::http;
-use crate::lint::strict::{Field, Kind, Object, Schema, Strict, field};
+use crate::lint::strict::{Fault, Field, Kind, Object, Schema, Strict, field};
 use crate::lint::yaml::Node;
 
 macro_rules! sections {
@@ -93,7 +93,7 @@ static ATTACH: Schema = Schema {
 
 const ROLES: [&str; 6] = ["pod", "service", "endpoints", "endpointslice", "node", "ingress"];
 
-fn role(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn role(_: &Strict, text: &str) -> Fault {
     let lower = text.to_lowercase();
     let meant = ROLES.iter().find(|r| r.trim_end_matches('s') == lower.trim_end_matches('s'));
     (!ROLES.contains(&text)).then(|| (format!("unknown Kubernetes SD role {text:?}"), meant.map(|m| (*m).to_owned())))
@@ -110,7 +110,7 @@ fn kubernetes(strict: &mut Strict, sd: &Object<'_>, path: &str) {
         let message = "cannot use 'kubeconfig_file' and 'api_server' simultaneously";
         strict.report(sd.key_place("kubeconfig_file"), path, message);
     }
-    let own = sd.object("namespaces").is_some_and(|n| n.get("own_namespace").is_some_and(|v| is_true(v)));
+    let own = sd.object("namespaces").is_some_and(|n| n.get("own_namespace").is_some_and(is_true));
     if server && own {
         let message = "cannot use 'api_server' and 'namespaces.own_namespace' simultaneously";
         strict.report(sd.key_place("api_server"), path, message);
@@ -172,7 +172,7 @@ static FILE: Schema = Schema {
 };
 
 /// `^[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)$`
-fn targets_file(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn targets_file(_: &Strict, text: &str) -> Fault {
     let kind =
         text.rsplit_once('.').is_some_and(|(_, e)| matches!(e, "json" | "yml" | "yaml" | "JSON" | "YML" | "YAML"));
     let star = text.find('*').is_some_and(|at| text[at..].contains('/'));

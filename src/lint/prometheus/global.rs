@@ -1,7 +1,7 @@
 //! `global`, `runtime`, `storage`, `tracing`, `otlp`.
 
 use super::http;
-use crate::lint::strict::{Field, Kind, Object, Schema, Strict, field};
+use crate::lint::strict::{Fault, Field, Kind, Object, Schema, Strict, field};
 
 /// Limits that stand in `global` and in a job.
 pub(super) const LIMITS: &[Field] = &[
@@ -86,7 +86,7 @@ pub(super) fn protocols(strict: &mut Strict, object: &Object<'_>, path: &str) {
 }
 
 /// A name of a scrape protocol.
-pub(super) fn protocol(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+pub(super) fn protocol(_: &Strict, text: &str) -> Fault {
     let known = [
         "PrometheusProto",
         "PrometheusText0.0.4",
@@ -98,12 +98,12 @@ pub(super) fn protocol(_: &Strict, text: &str) -> Option<(String, Option<String>
     (!known.contains(&text)).then(|| (format!("unknown scrape protocol {text}"), near().map(|n| (*n).to_owned())))
 }
 
-fn validation(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn validation(_: &Strict, text: &str) -> Fault {
     (!matches!(text, "" | "legacy" | "utf8"))
         .then(|| (format!("metric_name_validation_scheme must be legacy or utf8, not {text:?}"), None))
 }
 
-fn escaping(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn escaping(_: &Strict, text: &str) -> Fault {
     let known = ["", "allow-utf-8", "underscores", "dots", "values"];
     (!known.contains(&text)).then(|| {
         (format!("metric_name_escaping_scheme must be allow-utf-8, underscores, dots or values, not {text:?}"), None)
@@ -163,12 +163,12 @@ pub(super) static TRACING: Schema = Schema {
     check: Some(tracing),
 };
 
-fn client_type(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn client_type(_: &Strict, text: &str) -> Fault {
     (!matches!(text, "http" | "grpc"))
         .then(|| (format!("expected tracing client type to be http or grpc, but got {text}"), None))
 }
 
-fn compression(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn compression(_: &Strict, text: &str) -> Fault {
     (!matches!(text, "" | "gzip"))
         .then(|| (format!("invalid compression type {text} provided, valid options: gzip"), None))
 }
@@ -198,7 +198,7 @@ pub(super) static OTLP: Schema = Schema {
     check: None,
 };
 
-fn translation(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn translation(_: &Strict, text: &str) -> Fault {
     let known = [
         "",
         "UnderscoreEscapingWithSuffixes",

@@ -1,6 +1,6 @@
 //! The HTTP client: authentication, TLS, proxies.
 
-use crate::lint::strict::{Field, Kind, Object, Schema, Strict, field};
+use crate::lint::strict::{Fault, Field, Kind, Object, Schema, Strict, field};
 
 const PROXY: &[Field] = &[
     field("proxy_url", Kind::Url),
@@ -116,7 +116,7 @@ pub(super) static TLS: Schema = Schema {
     check: Some(tls),
 };
 
-fn tls_version(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn tls_version(_: &Strict, text: &str) -> Fault {
     let known = ["TLS10", "TLS11", "TLS12", "TLS13"];
     let compact: String = text.to_uppercase().chars().filter(char::is_ascii_alphanumeric).collect();
     let compact = compact.replace("TLSV", "TLS");

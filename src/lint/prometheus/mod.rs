@@ -8,7 +8,7 @@ mod relabel;
 mod remote;
 mod scrape;
 
-use super::strict::{Kind, Object, Schema, Strict, Version, field};
+use super::strict::{Fault, Kind, Object, Schema, Strict, Version, field};
 use super::yaml::{Node, document};
 use super::{Problem, helm};
 
@@ -92,7 +92,7 @@ pub fn is_config(text: &str) -> bool {
 }
 
 /// `[^*]*(\*[^/]*)?`: a star only in the last part.
-fn glob(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn glob(_: &Strict, text: &str) -> Fault {
     let star = text.find('*')?;
     text[star..]
         .contains('/')

@@ -1,7 +1,7 @@
 //! Relabelling rules.
 
 use crate::lint::go::is_legacy_label;
-use crate::lint::strict::{Kind, Object, Schema, Strict, field, near};
+use crate::lint::strict::{Fault, Kind, Object, Schema, Strict, field, near};
 
 /// A rule of `relabel_configs` and its relatives.
 pub(super) static RELABEL: Schema = Schema {
@@ -24,7 +24,7 @@ const EQUAL: &[&str] = &["keepequal", "dropequal"];
 const ACTIONS: &[&str] =
     &["replace", "keep", "drop", "hashmod", "labelmap", "labeldrop", "labelkeep", "lowercase", "uppercase"];
 
-fn action(strict: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn action(strict: &Strict, text: &str) -> Fault {
     let lower = text.to_lowercase();
     if ACTIONS.contains(&lower.as_str()) {
         return None;
@@ -38,7 +38,7 @@ fn action(strict: &Strict, text: &str) -> Option<(String, Option<String>)> {
     Some((format!("unknown relabel action {text:?}"), meant.map(str::to_owned)))
 }
 
-fn label(strict: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn label(strict: &Strict, text: &str) -> Fault {
     let meant: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let meant = is_legacy_label(&meant).then_some(meant);
     (!strict.is_label(text)).then(|| (format!("{text:?} is not a valid label name"), meant))

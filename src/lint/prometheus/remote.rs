@@ -2,7 +2,7 @@
 
 use super::http;
 use super::relabel::RELABEL;
-use crate::lint::strict::{Kind, Object, Schema, Strict, field};
+use crate::lint::strict::{Fault, Kind, Object, Schema, Strict, field};
 
 /// `remote_write[]`.
 pub(super) static WRITE: Schema = Schema {
@@ -83,7 +83,7 @@ fn sigv4(strict: &mut Strict, sigv4: &Object<'_>, path: &str) {
     }
 }
 
-fn message(_: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn message(_: &Strict, text: &str) -> Fault {
     let known = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];
     (!known.contains(&text)).then(|| (format!("invalid protobuf_message value: unknown type {text}"), None))
 }

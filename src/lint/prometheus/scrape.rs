@@ -2,7 +2,7 @@
 
 use super::relabel::RELABEL;
 use super::{discovery, global, http};
-use crate::lint::strict::{Field, Kind, Object, Schema, Strict, field};
+use crate::lint::strict::{Fault, Field, Kind, Object, Schema, Strict, field};
 use crate::lint::yaml::Node;
 
 const JOB: &[Field] = &[
@@ -139,7 +139,7 @@ static ALERTMANAGER: Schema = Schema {
     check: Some(alertmanager),
 };
 
-fn api_version(strict: &Strict, text: &str) -> Option<(String, Option<String>)> {
+fn api_version(strict: &Strict, text: &str) -> Fault {
     let known: &[&str] = if strict.from((3, 0)) { &["v2"] } else { &["v1", "v2"] };
     (!known.contains(&text)).then(|| {
         let message = format!("expected Alertmanager api version to be one of [{}] but got {text}", known.join(" "));
