@@ -36,6 +36,25 @@ pub(super) fn job_of(text: &str, problem: &Problem) -> Option<String> {
     Some(root.get("scrape_configs")?.items()?.get(number)?.get("job_name")?.as_str()?.to_owned())
 }
 
+/// Group and rule that a problem of rules stands in, where its message does not say: `group "a", rule 2, "Down": `.
+pub(super) fn rule_of(text: &str, problem: &Problem) -> Option<String> {
+    if problem.message.starts_with("group") {
+        return None;
+    }
+    let root = yaml::document(text).ok()??;
+    let number = |after: &str| -> Option<usize> { problem.path.split_once(after)?.1.split(']').next()?.parse().ok() };
+    let group = root.get("groups")?.items()?.get(number("groups[")?)?;
+    let name = group.get("name").and_then(yaml::Node::as_str).unwrap_or_default();
+    let rule = number(".rules[").and_then(|at| Some((at, group.get("rules")?.items()?.get(at)?)));
+    Some(match rule {
+        Some((at, rule)) => {
+            let own = ["alert", "record"].iter().find_map(|k| rule.get(k)?.as_str()).unwrap_or_default();
+            format!("group {name:?}, rule {}, {own:?}: ", at + 1)
+        }
+        None => format!("group {name:?}: "),
+    })
+}
+
 /// The lines of a file as they should be, where that can be told.
 pub(super) fn edits(text: &str, problems: &[Problem]) -> String {
     let mut out = Vec::new();
@@ -66,6 +85,8 @@ fn corrected(line: &str, problem: &Problem) -> Option<String> {
     let bare = quote.map_or(old, |q| old.trim_matches(q));
     let fault = ["could not parse expression: ", "template: "];
     let fault = fault.iter().find_map(|f| problem.message.split_once(f)).map_or("", |(_, f)| f);
+    let named = ["undefined variable", "unknown function", "function \""].iter().any(|w| fault.starts_with(w));
+    let fault = if named { fault } else { "" };
     let part = fault.split('"').skip(1).step_by(2).find(|w| !w.is_empty() && bare != *w && bare.contains(*w));
     let new = part.map_or_else(|| meant.to_owned(), |word| bare.replace(word, meant));
     Some(match quote {
@@ -144,6 +165,10 @@ mod tests {
     #[test]
     fn lines_are_corrected_in_place() {
         for (text, expected) in [
+            (
+                "groups:\n- name: a\n  rules:\n  - record: a\n    expr: rate(x) / rate(y[1m])\n",
+                "    expr: rate(x[5m]) / rate(y[1m])",
+            ),
             ("scrape_configs:\n- job_name: a\n  metric_path: /live  # health\n", "  metrics_path: /live  # health"),
             ("global:\n  scrape_interval: 15sec # often\n", "  scrape_interval: 15s # often"),
             (

@@ -107,6 +107,7 @@ fn new(server: Server<'_>, severity: Severity, subject: ResourceRef, message: St
         .param("names", Vec::<String>::new())
         .param("path", server.config_file())
         .param("crashes", false)
+        .param("meant", None::<String>)
 }
 
 fn map_ref(map: &ConfigMap) -> ResourceRef {
@@ -190,9 +191,13 @@ fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &
         "kubectl get {{ reader }} -n {{ namespace }} -o yaml",
     );
     let key = path.rsplit('/').next().unwrap_or_default().to_owned();
+    // The key that holds the configuration.
+    let mut configs = map.iter().flat_map(|m| &m.data).filter(|(_, text)| is_config(text)).map(|(key, _)| key.clone());
+    let meant = configs.next().filter(|_| configs.next().is_none());
     let mut finding = new(server, severity, subject, message)
         .key(format!("{} {variant}", server.target()))
         .fix(variant)
+        .param("meant", meant)
         .param("names", map.map(|m| m.data.keys().cloned().collect::<Vec<_>>()).unwrap_or_default())
         .evidence(evidence.with("reader", server.target()).with("namespace", server.namespace()));
     if running {

@@ -18,7 +18,7 @@ check! {
         id: "rule-invalid", suite: Scrape, page: "scrape/rule_invalid.md", severity: Error,
         title: "rules are not valid, so that they do not load",
         requires: [ConfigMaps, Workloads],
-        uses: [PrometheusRuleObjects, Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics],
+        uses: [PrometheusRuleObjects, MonitoringResources, Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics],
     }
 }
 
@@ -45,6 +45,9 @@ impl Check for RuleInvalid {
                 "no Prometheus among the stack's workloads, and no PrometheusRule".into(),
             ));
         }
+        // Without a Prometheus of the operator the objects are for another program that has a dialect of its own.
+        let resources = snap.monitoring_resources.items().unwrap_or_default();
+        let objects = if resources.iter().any(|r| r.kind == "Prometheus") { objects } else { &[] };
         let version = operated_version(snap, &servers);
         findings.extend(objects.iter().filter_map(|object| of_object(object, version)));
         Ok(Diagnosis::Findings(findings))
@@ -68,7 +71,11 @@ fn of_files(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     // The operator writes these ConfigMaps from PrometheusRules, which are looked at themselves.
     let own = files.filter(|f| owner_of(&f.map.metadata).is_none_or(|(kind, _)| kind != "Prometheus"));
     own.filter_map(|file| {
-        let problems = lint(file.text, Options { version, resource: false });
+        let mut problems = lint(file.text, Options { version, resource: false });
+        for problem in &mut problems {
+            let rule = faulty_file::rule_of(file.text, problem).unwrap_or_default();
+            problem.message.insert_str(0, &rule);
+        }
         (!problems.is_empty()).then(|| of_file(server, &state, &file, &problems))
     })
     .collect()
@@ -129,17 +136,26 @@ fn of_object(object: &PrometheusRule, version: Option<Version>) -> Option<Findin
     }
     // JSON is YAML: one reader for both.
     let text = object.spec.to_string();
+    if is_logql(&text) {
+        return None;
+    }
     let problems = lint(&text, Options { version, resource: true });
     let first = problems.first()?;
+    let say = |problem: &Problem| {
+        let sentence = sentence(problem);
+        let field = problem.path.rsplit('.').next().unwrap_or_default();
+        let sentence = sentence.strip_prefix(&format!("{field}: ")).unwrap_or(&sentence);
+        let rule = faulty_file::rule_of(&text, problem).unwrap_or_default();
+        format!("spec.{}: {rule}{sentence}", problem.path)
+    };
     let more = if problems.len() > 1 { format!("; {} more problems", problems.len() - 1) } else { String::new() };
     let message = format!(
-        "PrometheusRule {}/{}, spec.{}: {}{more}: the operator skips it, so that none of its rules is loaded",
+        "PrometheusRule {}/{}, {}{more}: the operator skips it, so that none of its rules is loaded",
         meta.namespace,
         meta.name,
-        first.path,
-        sentence(first)
+        say(first)
     );
-    let lines: Vec<String> = problems.iter().take(10).map(|p| format!("spec.{}: {}", p.path, sentence(p))).collect();
+    let lines: Vec<String> = problems.iter().take(10).map(say).collect();
     let subject = ResourceRef::kubernetes("monitoring.coreos.com", "PrometheusRule", &meta.namespace, &meta.name);
     let evidence = Evidence::new(
         format!("PrometheusRule {}/{}", meta.namespace, meta.name),
@@ -155,4 +171,9 @@ fn of_object(object: &PrometheusRule, version: Option<Version>) -> Option<Findin
             .param("problems", lines)
             .evidence(evidence.with("rule", &meta.name).with("namespace", &meta.namespace)),
     )
+}
+
+/// Rules of Loki, which some set-ups keep in PrometheusRules.
+fn is_logql(text: &str) -> bool {
+    ["|=", "|~", "| json", "| logfmt", "| pattern", "} !="].iter().any(|sign| text.contains(sign))
 }

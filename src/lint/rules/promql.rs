@@ -127,7 +127,8 @@ fn judge(expr: &str, message: &str, words: &[Word<'_>], version: Option<Version>
         .replace("type matrix", "type range vector")
         .replace("type vector", "type instant vector")
         .replace("got vector", "got instant vector")
-        .replace("got matrix", "got range vector");
+        .replace("got matrix", "got range vector")
+        .replace('\'', "\"");
     Some((message, meant))
 }
 
@@ -188,22 +189,27 @@ fn duration_arithmetic(expr: &str) -> bool {
 
 /// `rate(up)` → `rate(up[5m])`, where the argument is a plain selector.
 fn range_meant(expr: &str, message: &str) -> Option<String> {
-    if !message.starts_with("expected type matrix in call to function") {
-        return None;
-    }
     let expr = expr.trim_end();
-    if expr.contains('\n') {
+    if !message.starts_with("expected type matrix in call to function") || expr.contains('\n') {
         return None;
     }
-    let name = message.split('\'').nth(1)?;
-    let call = format!("{name}(");
-    let mut calls = expr.match_indices(&call).map(|(at, m)| at + m.len());
-    let (start, None) = (calls.next()?, calls.next()) else { return None };
-    let rest = &expr[start..];
-    let plain = |text: &str| !text.contains(['(', '[', ',']) || text.contains('{') && !text.contains(['(', '[']);
-    let end = rest.find(')')?;
-    let argument = rest[..end].trim_end();
-    plain(argument).then(|| format!("{}{argument}[5m]{}", &expr[..start], &rest[end..]))
+    let call = format!("{}(", message.split('\'').nth(1)?);
+    let is_name = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    let mut out = String::new();
+    let mut rest = expr;
+    while let Some(at) = rest.find(&call) {
+        let (before, after) = rest.split_at(at + call.len());
+        out.push_str(before);
+        rest = after;
+        let argument = &after[..after.find(')')?];
+        if !before[..at].ends_with(is_name) && !argument.contains(['(', '[']) {
+            out.push_str(argument.trim_end());
+            out.push_str("[5m]");
+            rest = &after[argument.len()..];
+        }
+    }
+    out.push_str(rest);
+    (out != expr).then_some(out)
 }
 
 fn near_function(name: &str) -> Option<String> {
