@@ -3,7 +3,7 @@
 //! `## Fix`, `## Verify` and `## Rollback` hold sections `### Title {#variant}` (or none: for every variant). In them a
 //! paragraph followed by a fenced block is one step: the paragraph says what and why, the block is the command. The
 //! block's info string is `<language> [risk] [edit]`: `sh change`, `sh destructive`, `yaml change` (a manifest, applied),
-//! `yaml edit` (an excerpt of a file to change). A block quote is a note without a command. A block that renders to
+//! `yaml edit` (an excerpt of a file to change), `text edit` (the same, its values not quoted). A block quote is a note without a command. A block that renders to
 //! nothing is left out, so templates may be conditional.
 
 use super::template;
@@ -164,9 +164,11 @@ impl Block<'_> {
                 None => return Err(format!("unknown word {word:?} in a block's info string")),
             }
         }
-        let render = match language {
-            "yaml" => template::yaml,
-            "json" => template::json,
+        let render = match (language, edit) {
+            // Lines of a file as they are: nobody runs them.
+            ("text", true) => template::text,
+            ("yaml", _) => template::yaml,
+            ("json", _) => template::json,
             _ => template::shell,
         };
         let code = render(&self.code, params)?;

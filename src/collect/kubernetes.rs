@@ -97,7 +97,15 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
             Listing::missing(crate::snapshot::not_collected(Fact::Workloads))
         }
     };
-    let (pods, claims, events, slices, maps, accounts, policies, quotas, metrics, workloads) = futures::join!(
+    let rules = async {
+        if plan.wants(Fact::PrometheusRuleObjects) {
+            let prefix = "/apis/monitoring.coreos.com/v1";
+            client.namespaced_list(prefix, "prometheusrules", &scope, IfAbsent::Empty).await
+        } else {
+            Listing::missing(crate::snapshot::not_collected(Fact::PrometheusRuleObjects))
+        }
+    };
+    let (pods, claims, events, slices, maps, accounts, policies, quotas, metrics, workloads, rules) = futures::join!(
         list!(Pods, "/api/v1", "pods", &scope),
         list!(PersistentVolumeClaims, "/api/v1", "persistentvolumeclaims", &scope),
         list!(Events, "/api/v1", "events", &scope),
@@ -107,7 +115,8 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
         list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", &scope),
         list!(ResourceQuotas, "/api/v1", "resourcequotas", &scope),
         list!(PodMetrics, "/apis/metrics.k8s.io/v1beta1", "pods", &stack_and_system),
-        workloads
+        workloads,
+        rules
     );
     snap.pods = pods;
     snap.persistent_volume_claims = claims;
@@ -119,6 +128,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.resource_quotas = quotas;
     snap.pod_metrics = metrics;
     snap.workloads = workloads;
+    snap.prometheus_rule_objects = rules;
     room(client, plan, snap).await;
     attachments(client, plan, snap).await;
 }

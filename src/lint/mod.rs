@@ -3,11 +3,17 @@
 pub mod alertmanager;
 pub mod duration;
 mod frame;
+mod go;
+mod helm;
+pub mod prometheus;
+pub mod rules;
+mod strict;
 pub mod yaml;
 
 use std::fmt;
 
 pub use frame::frame;
+pub use strict::Version;
 
 /// A place in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag};
 
 use super::{Place, Problem};
 
@@ -92,12 +92,121 @@ impl Node {
 /// # Errors
 /// The documents read before the fault, and the fault.
 pub fn documents(text: &str) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
-    let mut reader = Reader { anchors: HashMap::new(), nodes: 0 };
+    as_go(text, usize::MAX)
+}
+
+/// The first document, which is all that most programs read; `Ok(None)` for an empty file.
+///
+/// # Errors
+/// The fault, if the text is not YAML.
+pub fn document(text: &str) -> Result<Option<Node>, Problem> {
+    match as_go(text, 1) {
+        Ok(all) => Ok(all.into_iter().next()),
+        Err((_, problem)) => Err(problem),
+    }
+}
+
+/// Attempts to read a text that Go takes and a strict reader does not.
+const MAX_ATTEMPTS: usize = 64;
+
+/// Reads as libyaml does, on which Go's readers are built: lines of a quoted text may begin anywhere, tabs may indent
+/// inside brackets, and nowhere else.
+fn as_go(text: &str, limit: usize) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
+    if let Some(problem) = incompatible(text) {
+        return Err((Vec::new(), problem));
+    }
+    let mut lenient: Option<Vec<String>> = None;
+    for _ in 0..MAX_ATTEMPTS {
+        let current = lenient.as_ref().map(|lines| lines.join("\n"));
+        let mut spans = Vec::new();
+        let result = read(current.as_deref().unwrap_or(text), limit, &mut spans);
+        let Err((before, fault)) = result else {
+            return match (tab(text, &spans, usize::MAX), result) {
+                (Some(problem), Ok(found)) => Err((found, problem)),
+                (_, result) => result,
+            };
+        };
+        let lines = lenient.get_or_insert_with(|| text.split('\n').map(str::to_owned).collect());
+        let at = fault.place.line - 1;
+        let relaxed = lines.get_mut(at).is_some_and(|line| relax(line, &fault.message));
+        if !relaxed {
+            let problem = tab(text, &spans, fault.place.line + 1).filter(|_| fault.message.contains("tab"));
+            return Err((before, problem.unwrap_or(fault)));
+        }
+    }
+    let mut spans = Vec::new();
+    read(text, limit, &mut spans)
+}
+
+/// Changes a line to what a strict reader takes; false where Go would not take it either.
+fn relax(line: &mut String, fault: &str) -> bool {
+    if fault.contains("invalid indentation in multiline quoted scalar") {
+        line.insert_str(0, &" ".repeat(MAX_DEPTH));
+        return true;
+    }
+    let blank = line.len() - line.trim_start().len();
+    if fault.contains("tab") && line[..blank].contains('\t') {
+        let spaces = line[..blank].replace('\t', " ");
+        line.replace_range(..blank, &spaces);
+        return true;
+    }
+    false
+}
+
+/// A directive for another version of YAML than Go reads.
+fn incompatible(text: &str) -> Option<Problem> {
+    let first = text.lines().position(|l| !l.trim().is_empty() && !l.starts_with('#'))?;
+    let version = text.lines().nth(first)?.strip_prefix("%YAML ")?.trim();
+    let place = Place { line: first + 1, column: 1 };
+    (version != "1.1")
+        .then(|| Problem::new(place, "", "not valid YAML: found incompatible YAML document (%YAML 1.1 only)"))
+}
+
+/// Lines of a text in quotes, a block text or brackets.
+struct Lines {
+    from: usize,
+    to: usize,
+    /// A block text, whose own indentation must be of spaces too.
+    block: bool,
+}
+
+/// The first tab that indents a line, or stands after a `-`, outside brackets and texts.
+fn tab(text: &str, spans: &[Lines], last: usize) -> Option<Problem> {
+    let lines: Vec<&str> = text.lines().take(last).collect();
+    let outside = lines.iter().enumerate().find_map(|(at, line)| {
+        let rest = line.trim_start_matches([' ', '-']);
+        let inside = || spans.iter().any(|s| s.from <= at && at < s.to);
+        let column = line.len() - rest.len() + 1;
+        (rest.starts_with('\t') && !inside()).then_some(Place { line: at + 1, column })
+    });
+    let inside = spans.iter().filter(|s| s.block).find_map(|s| tab_of_block(&lines, s));
+    let message = "not valid YAML: found a tab character that violates indentation: indent with spaces";
+    outside.into_iter().chain(inside).min().map(|place| Problem::new(place, "", message))
+}
+
+/// A tab within the indentation of a block text.
+fn tab_of_block(lines: &[&str], span: &Lines) -> Option<Place> {
+    let mut indent = usize::MAX;
+    for (at, line) in lines.iter().enumerate().take(span.to).skip(span.from) {
+        let rest = line.trim_start_matches(' ');
+        let spaces = line.len() - rest.len();
+        if rest.starts_with('\t') && spaces < indent {
+            return Some(Place { line: at + 1, column: spaces + 1 });
+        }
+        if indent == usize::MAX && !rest.is_empty() {
+            indent = spaces;
+        }
+    }
+    None
+}
+
+fn read(text: &str, limit: usize, spans: &mut Vec<Lines>) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
+    let mut reader = Reader { anchors: HashMap::new(), nodes: 0, spans };
     let mut parser = Parser::new_from_str(text);
     let mut found = Vec::new();
-    loop {
+    while found.len() < limit {
         match parser.next_event() {
-            None => return Ok(found),
+            None => break,
             Some(Err(error)) => return Err((found, syntax(&error))),
             Some(Ok((Event::StreamStart | Event::StreamEnd | Event::DocumentEnd | Event::Comment(..), _))) => {}
             Some(Ok((Event::DocumentStart(..), _))) => reader.anchors.clear(),
@@ -108,35 +217,33 @@ pub fn documents(text: &str) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
             },
         }
     }
-}
-
-/// The first document; `Ok(None)` for an empty file.
-///
-/// # Errors
-/// The fault, if the text is not YAML.
-pub fn document(text: &str) -> Result<Option<Node>, Problem> {
-    match documents(text) {
-        Ok(all) => Ok(all.into_iter().next()),
-        Err((_, problem)) => Err(problem),
+    // What follows the first document's end marker is not read; a fault right at its end is one.
+    if found.len() == limit
+        && let Some(Err(error)) = parser.next_event()
+    {
+        return Err((found, syntax(&error)));
     }
+    Ok(found)
 }
 
 fn syntax(error: &ScanError) -> Problem {
     let marker = error.marker();
     let place = Place { line: marker.line().max(1), column: marker.col() + 1 };
-    Problem::new(place, "", format!("not valid YAML: {}", error.info()))
+    let info = error.info().replace("simple key expected ':'", "could not find expected ':'");
+    Problem::new(place, "", format!("not valid YAML: {info}"))
 }
 
 fn place(span: Span) -> Place {
     Place { line: span.start.line().max(1), column: span.start.col() + 1 }
 }
 
-struct Reader {
+struct Reader<'s> {
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    spans: &'s mut Vec<Lines>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn node<'i>(
         &mut self,
         parser: &mut Parser<'i, granit_parser::StrInput<'i>>,
@@ -151,21 +258,29 @@ impl Reader {
         }
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
+                if style != ScalarStyle::Plain {
+                    // The end of a block text is the beginning of what follows.
+                    let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                    let to = span.end.line().saturating_sub(usize::from(block && span.end.col() == 0));
+                    self.spans.push(Lines { from: place.line, to, block });
+                }
                 let plain = style == ScalarStyle::Plain && tag.as_deref().is_none_or(Tag::is_yaml_core_schema);
                 (Value::Scalar { text: text.into_owned(), plain }, anchor)
             }
-            Event::SequenceStart(_, anchor, _) => {
+            Event::SequenceStart(style, anchor, _) => {
                 let mut items = Vec::new();
-                while let Some((event, span)) = next(parser)? {
+                self.spans.extend(open(style, place));
+                while let Some((event, span)) = self.next(parser, style, place)? {
                     items.push(self.node(parser, event, span, depth + 1)?);
                 }
                 (Value::Sequence(items), anchor)
             }
-            Event::MappingStart(_, anchor, _) => {
+            Event::MappingStart(style, anchor, _) => {
                 let mut entries = Vec::new();
-                while let Some((event, span)) = next(parser)? {
+                self.spans.extend(open(style, place));
+                while let Some((event, span)) = self.next(parser, style, place)? {
                     let key = self.node(parser, event, span, depth + 1)?;
-                    let Some((event, span)) = next(parser)? else { break };
+                    let Some((event, span)) = self.next(parser, style, place)? else { break };
                     entries.push((key, self.node(parser, event, span, depth + 1)?));
                 }
                 (Value::Mapping(entries), anchor)
@@ -184,18 +299,37 @@ impl Reader {
         }
         Ok(node)
     }
-}
 
-/// The next event inside a collection; `None` at its end.
-fn next<'i>(parser: &mut Parser<'i, granit_parser::StrInput<'i>>) -> Result<Option<(Event<'i>, Span)>, Problem> {
-    loop {
-        match parser.next_event() {
-            Some(Ok((Event::Comment(..), _))) => {}
-            Some(Ok((Event::SequenceEnd | Event::MappingEnd, _))) | None => return Ok(None),
-            Some(Ok(event)) => return Ok(Some(event)),
-            Some(Err(error)) => return Err(syntax(&error)),
+    /// The next event inside a collection; `None` at its end.
+    fn next<'i>(
+        &mut self,
+        parser: &mut Parser<'i, granit_parser::StrInput<'i>>,
+        style: StructureStyle,
+        begin: Place,
+    ) -> Result<Option<(Event<'i>, Span)>, Problem> {
+        loop {
+            match parser.next_event() {
+                Some(Ok((Event::Comment(..), _))) => {}
+                Some(Ok((Event::SequenceEnd | Event::MappingEnd, span))) => {
+                    if style == StructureStyle::Flow
+                        && let Some(last) =
+                            self.spans.iter_mut().rev().find(|s| s.from == begin.line && s.to == usize::MAX)
+                    {
+                        last.to = span.start.line();
+                    }
+                    return Ok(None);
+                }
+                None => return Ok(None),
+                Some(Ok(event)) => return Ok(Some(event)),
+                Some(Err(error)) => return Err(syntax(&error)),
+            }
         }
     }
+}
+
+/// An open bracket, as long as its end is not known.
+fn open(style: StructureStyle, place: Place) -> Option<Lines> {
+    (style == StructureStyle::Flow).then_some(Lines { from: place.line, to: usize::MAX, block: false })
 }
 
 fn size(node: &Node) -> usize {

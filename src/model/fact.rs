@@ -97,6 +97,7 @@ facts! {
     NodeRequests "pods of all namespaces" Kubernetes(&[list("", "pods")]);
     PodMetrics "pod metrics" Kubernetes(&[list("metrics.k8s.io", "pods")]);
     MonitoringResources "monitoring.coreos.com" Kubernetes( &[list("monitoring.coreos.com", "prometheuses"), list("monitoring.coreos.com", "alertmanagers")], );
+    PrometheusRuleObjects "prometheusrules" Kubernetes(&[list("monitoring.coreos.com", "prometheusrules")]);
     ComponentLogs "logs of the stack" Kubernetes(LOGS);
     CrashLogs "crash logs" Kubernetes(LOGS);
     PrometheusTargets "prometheus targets" Kubernetes(PROXY);

@@ -98,6 +98,7 @@ object!(
     Event,
     Workload,
     ConfigMap,
+    PrometheusRule,
     ServiceAccount,
     NetworkPolicy,
     ResourceQuota,
@@ -377,6 +378,7 @@ pub struct ClaimSource {
 pub struct NamedSource {
     pub name: String,
     pub optional: bool,
+    /// The keys that are mounted and their file names; empty: all keys.
     #[serde(deserialize_with = "null_default")]
     pub items: Vec<KeyToPath>,
 }
@@ -1001,6 +1003,18 @@ pub struct ConfigMap {
     pub metadata: Meta,
     #[serde(deserialize_with = "null_default")]
     pub data: Map,
+    /// Keys whose content is no text; it is not kept.
+    #[serde(rename = "binaryData", deserialize_with = "null_default")]
+    pub binary_data: BTreeMap<String, serde::de::IgnoredAny>,
+}
+
+/// PrometheusRule of the operator.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PrometheusRule {
+    pub metadata: Meta,
+    /// As it is: what is wrong with it is the question.
+    pub spec: Value,
 }
 
 /// ServiceAccount.

@@ -282,6 +282,8 @@ snapshot! {
         monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
         /// Files with manifests and Helm values that the user gave; what of them could not be read is a gap.
         manifests: manifests::ManifestFile = Manifests,
+        /// PrometheusRules of the namespaces in scope; empty where there is no operator.
+        prometheus_rule_objects: kubernetes::PrometheusRule = PrometheusRuleObjects,
     }
     facts {
         /// Current logs of the Prometheus, Alertmanager and Grafana containers, their end.

@@ -2,12 +2,17 @@
 
 mod auth;
 pub(crate) mod endpoints;
+mod faulty_file;
 mod job_without_targets;
+mod mounts;
 pub(crate) mod near;
 pub(crate) mod origin;
 mod ports;
+mod prometheus_config;
 mod rule_failing;
+mod rule_invalid;
 mod samples_dropped;
+mod server_state;
 mod service_no_endpoints;
 mod target_down;
 mod target_not_metrics;
@@ -26,5 +31,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &service_no_endpoints::ServiceNoEndpoints,
     &job_without_targets::JobWithoutTargets,
     &samples_dropped::SamplesDropped,
+    &prometheus_config::PrometheusConfig,
+    &rule_invalid::RuleInvalid,
     &rule_failing::RuleFailing,
 ];

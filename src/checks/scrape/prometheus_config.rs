@@ -1,0 +1,391 @@
+//! The configuration of Prometheus is one that it does not load, or one with which it does nothing.
+
+use super::faulty_file::{self, headline, job_of};
+use super::mounts::{File, Mounts, Seen, Server, servers};
+use super::server_state::{State, state, workload_ref};
+use crate::checks::{Check, check};
+use crate::lint::prometheus::{Options, is_config, lint};
+use crate::lint::yaml::{self, Node};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::ConfigMap;
+
+check! {
+    /// See the check's page.
+    PrometheusConfig {
+        id: "prometheus-config", suite: Scrape, page: "scrape/prometheus_config.md", severity: Error,
+        title: "Prometheus does not load its configuration, or it has nothing to do",
+        requires: [ConfigMaps, Workloads],
+        uses: [Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics, PrometheusRules],
+    }
+}
+
+impl Check for PrometheusConfig {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.config_maps()?;
+        snap.workloads()?;
+        let servers = servers(snap);
+        if servers.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no Prometheus among the stack's workloads".into()));
+        }
+        let mut findings: Vec<Finding> = Vec::new();
+        for server in servers {
+            for finding in examine(snap, server) {
+                // Two servers that read one file have one fault.
+                if !findings.iter().any(|f| f.subject() == finding.subject() && f.key == finding.key) {
+                    findings.push(finding);
+                }
+            }
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
+    let mounts = server.mounts(snap);
+    let state = state(snap, server);
+    let seen = server.config_file().map_or(Seen::Unknown, |path| mounts.look(&path));
+    let file = match seen {
+        Seen::File(file) => Some(file),
+        Seen::Missing(map) => return vec![absent(server, &state, map, "missing")],
+        Seen::Directory(map) => return vec![absent(server, &state, map, "directory")],
+        // Made from a ConfigMap by another container of the pod.
+        Seen::Unknown => template_of(snap, server),
+    };
+    let Some(file) = file else { return not_loaded(server, &state, None).into_iter().collect() };
+    let options = Options { version: server.version(snap), agent: server.is_agent() };
+    // A reloader fills in `$(NAME)`.
+    let known = |line: usize| !file.text.lines().nth(line - 1).is_some_and(|l| l.contains("$("));
+    let problems: Vec<_> = lint(file.text, options).into_iter().filter(|p| known(p.place.line)).collect();
+    if !problems.is_empty() {
+        return vec![invalid(server, &state, &file, &problems)];
+    }
+    let mut findings: Vec<Finding> = not_loaded(server, &state, Some(&file)).into_iter().collect();
+    if let Ok(root) = yaml::document(file.text) {
+        findings.extend(idle(server, &file, root.as_ref()));
+        if let Some(root) = root {
+            findings.extend(no_rules(snap, server, &mounts, &file, &root));
+            findings.extend(missing_files(server, &mounts, &file, &root));
+        }
+    }
+    findings
+}
+
+/// The one configuration that the pod's other containers mount.
+fn template_of<'a>(snap: &'a Snapshot, server: Server<'a>) -> Option<File<'a>> {
+    let spec = &server.workload.spec.template.spec;
+    let all = spec.init_containers.iter().chain(&spec.containers);
+    let mut found: Vec<File<'a>> = all
+        .flat_map(|container| Server { container, ..server }.mounts(snap).files())
+        .filter(|f| is_config(f.text))
+        .collect();
+    found.dedup_by(|a, b| a.map.metadata.name == b.map.metadata.name && a.key == b.key);
+    if found.len() == 1 { found.pop() } else { None }
+}
+
+/// What a fault of the configuration does now.
+fn consequence(server: Server<'_>, state: &State) -> String {
+    let who = server.target();
+    match state {
+        State::Crashing(_) => format!("{who} does not start with it"),
+        State::ReloadFailed(_) => format!("the last reload failed and {who} runs with the configuration from before"),
+        State::Running => format!("{who} still runs with what it loaded before; the next reload or restart will fail"),
+        State::Unknown => format!("{who} will not start with it"),
+    }
+}
+
+fn new(server: Server<'_>, severity: Severity, subject: ResourceRef, message: String) -> Finding {
+    Finding::new(PrometheusConfig::META.id, severity, subject, message)
+        .param("edits", "")
+        .param("container", &server.container.name)
+        .param("image", &server.container.image)
+        .param("error", "")
+        .param("names", Vec::<String>::new())
+        .param("path", server.config_file())
+        .param("crashes", false)
+        .param("meant", None::<String>)
+}
+
+fn map_ref(map: &ConfigMap) -> ResourceRef {
+    ResourceRef::config_map(&map.metadata.namespace, &map.metadata.name)
+}
+
+fn invalid(server: Server<'_>, state: &State, file: &File<'_>, problems: &[crate::lint::Problem]) -> Finding {
+    let severity = if state.is_broken() { Severity::Error } else { Severity::Warning };
+    let meta = &file.map.metadata;
+    let job = problems.first().and_then(|p| job_of(file.text, p)).map_or(String::new(), |j| format!(" (job {j})"));
+    let message = format!(
+        "{}{job}, in ConfigMap {}/{}: {}",
+        headline(file.key, problems),
+        meta.namespace,
+        meta.name,
+        consequence(server, state)
+    );
+    let mut finding = new(server, severity, map_ref(file.map), message)
+        .key(format!("{} invalid", file.key))
+        .fix("invalid")
+        .param("edits", faulty_file::edits(file.text, problems))
+        .param("crashes", matches!(state, State::Crashing(_)));
+    finding.evidence.extend(faulty_file::evidence(file, problems));
+    if let State::Crashing(Some(error)) | State::ReloadFailed(Some(error)) = state {
+        finding.evidence.push(log_evidence(server, state, error));
+    }
+    if !state.is_broken() {
+        // Nothing stands still yet.
+        finding.breaks = Some(Vec::new());
+    }
+    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
+    finding
+}
+
+fn log_evidence(server: Server<'_>, state: &State, error: &str) -> Evidence {
+    let previous = matches!(state, State::Crashing(_));
+    let template = if previous {
+        "kubectl logs -n {{ namespace }} {{ reader }} -c {{ container }} --previous --tail=20"
+    } else {
+        "kubectl logs -n {{ namespace }} {{ reader }} -c {{ container }} --since=24h"
+    };
+    Evidence::new(format!("log of {} -c {}", server.target(), server.container.name), error, template)
+        .with("namespace", server.namespace())
+        .with("reader", server.target())
+        .with("container", &server.container.name)
+}
+
+/// The mounts do not put the file where it is read.
+fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &'static str) -> Finding {
+    let path = server.config_file().unwrap_or_default();
+    let what = match variant {
+        "directory" => "is a directory",
+        _ => "does not exist",
+    };
+    let held = match map {
+        Some(map) => {
+            let keys: Vec<&str> = map.data.keys().map(String::as_str).collect();
+            format!("ConfigMap {}/{} has {}", map.metadata.namespace, map.metadata.name, keys.join(", "))
+        }
+        None => "the mounted ConfigMap is not there".to_owned(),
+    };
+    let message =
+        format!("--config.file={path} of {} {} {what} by its mounts: {held}", server.target(), server.container.name);
+    let running = matches!(state, State::Running);
+    let severity = if running { Severity::Warning } else { Severity::Error };
+    let subject = map.map_or_else(|| workload_ref(server), map_ref);
+    let mounts: Vec<String> = server
+        .container
+        .volume_mounts
+        .iter()
+        .map(|m| format!("{} ← volume {} subPath {}", m.mount_path, m.name, m.sub_path.as_deref().unwrap_or("-")))
+        .collect();
+    let evidence = Evidence::new(
+        format!(
+            "{} in namespace {}, volumeMounts of container {}",
+            server.target(),
+            server.namespace(),
+            server.container.name
+        ),
+        mounts.join("\n"),
+        "kubectl get {{ reader }} -n {{ namespace }} -o yaml",
+    );
+    let key = path.rsplit('/').next().unwrap_or_default().to_owned();
+    // The key that holds the configuration.
+    let mut configs = map.iter().flat_map(|m| &m.data).filter(|(_, text)| is_config(text)).map(|(key, _)| key.clone());
+    let meant = configs.next().filter(|_| configs.next().is_none());
+    let mut finding = new(server, severity, subject, message)
+        .key(format!("{} {variant}", server.target()))
+        .fix(variant)
+        .param("meant", meant)
+        .param("names", map.map(|m| m.data.keys().cloned().collect::<Vec<_>>()).unwrap_or_default())
+        .evidence(evidence.with("reader", server.target()).with("namespace", server.namespace()));
+    if running {
+        finding.breaks = Some(Vec::new());
+    }
+    faulty_file::set_params(&mut finding.params, server, map, &key);
+    finding
+}
+
+/// Prometheus refused a reload, and the file that can be seen does not say why.
+fn not_loaded(server: Server<'_>, state: &State, file: Option<&File<'_>>) -> Option<Finding> {
+    let State::ReloadFailed(error) = state else { return None };
+    let said = error.clone().unwrap_or_else(|| "see its log".to_owned());
+    let first = said.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let message = format!(
+        "the last reload of {}'s configuration failed: {first}; it runs with the configuration from before",
+        server.target()
+    );
+    let subject = match (file, server.operator_resource()) {
+        (_, Some(name)) => ResourceRef::kubernetes("monitoring.coreos.com", "Prometheus", server.namespace(), name),
+        (Some(file), None) => map_ref(file.map),
+        (None, None) => workload_ref(server),
+    };
+    let mut finding = new(server, Severity::Error, subject, message)
+        .key("reload failed")
+        .fix("reload-failed")
+        .param("error", &first)
+        .evidence(log_evidence(server, state, &said));
+    finding.params.set("camel_case", first.contains("Labels not found") || first.contains("Label not found"));
+    finding.params.set("empty_duration", first.contains("empty duration string"));
+    // Rules that do not load are the rules' fault.
+    for file in rule_maps(server, &first) {
+        finding = finding.depends_on(file);
+    }
+    finding.breaks = Some(Vec::new());
+    faulty_file::set_params(&mut finding.params, server, file.map(|f| f.map), file.map_or("prometheus.yml", |f| f.key));
+    Some(finding)
+}
+
+/// ConfigMaps that the workload mounts, where the error is of a rule.
+fn rule_maps(server: Server<'_>, error: &str) -> Vec<ResourceRef> {
+    let of_rule = error.contains("group \"") || error.contains("rulefmt") || error.contains("groupname");
+    let volumes = server.workload.spec.template.spec.volumes.iter().filter(|_| of_rule);
+    let maps = volumes.filter_map(|v| v.config_map.as_ref());
+    maps.map(|m| ResourceRef::config_map(server.namespace(), &m.name)).collect()
+}
+
+/// A configuration without a job: Prometheus starts, and gathers nothing.
+fn idle(server: Server<'_>, file: &File<'_>, root: Option<&Node>) -> Option<Finding> {
+    let has = |name: &str| {
+        root.and_then(|r| r.get(name)).is_some_and(|n| !n.is_null() && n.items().is_none_or(|i| !i.is_empty()))
+    };
+    let sections = ["scrape_configs", "scrape_config_files", "remote_read", "otlp"];
+    let receives = ["web.enable-remote-write-receiver", "web.enable-otlp-receiver"].iter().any(|f| server.has_flag(f));
+    if sections.iter().any(|s| has(s)) || receives {
+        return None;
+    }
+    let what = if root.is_none() { "is empty" } else { "has no scrape_configs" };
+    let meta = &file.map.metadata;
+    let message = format!(
+        "{} of ConfigMap {}/{} {what}: {} starts without complaint and scrapes nothing",
+        file.key,
+        meta.namespace,
+        meta.name,
+        server.target()
+    );
+    let head: Vec<&str> = file.text.lines().take(5).collect();
+    let mut finding = new(server, Severity::Error, map_ref(file.map), message)
+        .key(format!("{} no-jobs", file.key))
+        .fix("no-jobs")
+        .evidence(
+            Evidence::new(
+                format!("ConfigMap {}/{}, key {}", meta.namespace, meta.name, file.key),
+                head.join("\n"),
+                "kubectl get configmap {{ config_map }} -n {{ config_namespace }} -o yaml",
+            )
+            .with("config_map", &meta.name)
+            .with("config_namespace", &meta.namespace),
+        );
+    finding.breaks = Some(Vec::new());
+    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
+    Some(finding)
+}
+
+/// Patterns of `rule_files` that name nothing: Prometheus says nothing and loads no rule of them.
+fn no_rules(snap: &Snapshot, server: Server<'_>, mounts: &Mounts<'_>, file: &File<'_>, root: &Node) -> Option<Finding> {
+    let folder = file.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let patterns: Vec<String> = root
+        .get("rule_files")?
+        .items()?
+        .iter()
+        .filter_map(Node::as_str)
+        .map(|p| if p.starts_with('/') { p.to_owned() } else { format!("{folder}/{p}") })
+        .collect();
+    let found: Vec<(&String, Option<usize>)> =
+        patterns.iter().map(|p| (p, mounts.matching(p).map(|f| f.len()))).collect();
+    let none = !found.is_empty() && found.iter().all(|(_, n)| *n == Some(0));
+    // Charts name files that are optional; one that is named in full is meant.
+    let named = |p: &str| !p.contains('*') && (p.ends_with(".yml") || p.ends_with(".yaml"));
+    let missing: Vec<&String> =
+        found.iter().filter(|(p, n)| *n == Some(0) && (none || named(p))).map(|(p, _)| *p).collect();
+    let first = missing.first()?;
+    let loaded = snap.prometheus_rules().ok().map(Vec::len);
+    // It has rules from somewhere.
+    if none && loaded.is_some_and(|n| n > 0) {
+        return None;
+    }
+    let loads = if none { "loads 0 rules" } else { "loads no rules from there" };
+    let meta = &file.map.metadata;
+    let message = format!(
+        "rule_files of {} (ConfigMap {}/{}) names {first}, which no mounted ConfigMap has: {} gives no error and {loads}",
+        file.key,
+        meta.namespace,
+        meta.name,
+        server.target()
+    );
+    let there: Vec<String> = mounts.files().into_iter().map(|f| f.path).collect();
+    let mut finding = new(server, Severity::Warning, map_ref(file.map), message)
+        .key(format!("{} rule-files", file.key))
+        .fix("rule-files")
+        .param("names", &missing)
+        .evidence(
+            Evidence::new(
+                format!("files of ConfigMaps in {} -c {}", server.target(), server.container.name),
+                there.join("\n"),
+                "kubectl get {{ reader }} -n {{ namespace }} -o yaml",
+            )
+            .with("reader", server.target())
+            .with("namespace", server.namespace()),
+        );
+    finding.breaks = Some(Vec::new());
+    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
+    Some(finding)
+}
+
+/// Certificates, tokens and passwords that the configuration names and no mount has.
+fn missing_files(server: Server<'_>, mounts: &Mounts<'_>, file: &File<'_>, root: &Node) -> Option<Finding> {
+    let folder = file.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let mut named = Vec::new();
+    files_of(root, &mut named);
+    let missing = named.into_iter().find(|(_, node)| {
+        let path = node.as_str().unwrap_or_default();
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") };
+        matches!(mounts.look(&path), Seen::Missing(_))
+    });
+    let (field, node) = missing?;
+    let path = node.as_str().unwrap_or_default();
+    let meta = &file.map.metadata;
+    let message = format!(
+        "{} line {} (ConfigMap {}/{}): {field} names {path}, which no mounted volume of {} has",
+        file.key,
+        node.place.line,
+        meta.namespace,
+        meta.name,
+        server.target()
+    );
+    let problem = crate::lint::Problem::new(node.place, field, format!("{field} {path} is not mounted"));
+    let mut finding = new(server, Severity::Error, map_ref(file.map), message)
+        .key(format!("{} {field} {path}", file.key))
+        .fix("file-missing")
+        .param("names", [path]);
+    finding.evidence.extend(faulty_file::evidence(file, &[problem]));
+    finding.breaks = Some(Vec::new());
+    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
+    Some(finding)
+}
+
+/// Fields that name a file which is read when it is used.
+fn files_of<'a>(node: &'a Node, into: &mut Vec<(&'a str, &'a Node)>) {
+    let names = [
+        "ca_file",
+        "cert_file",
+        "key_file",
+        "credentials_file",
+        "bearer_token_file",
+        "password_file",
+        "username_file",
+        "client_secret_file",
+    ];
+    for (key, value) in node.entries().unwrap_or_default() {
+        match key.as_str() {
+            Some(name) if names.contains(&name) && value.as_str().is_some_and(|v| !v.is_empty()) => {
+                into.push((name, value))
+            }
+            _ => files_of(value, into),
+        }
+    }
+    for item in node.items().unwrap_or_default() {
+        files_of(item, into);
+    }
+}

@@ -1,0 +1,179 @@
+//! Rules that Prometheus, or its operator, refuses.
+
+use super::faulty_file::{self, headline, sentence};
+use super::mounts::{File, Mounts, Seen, Server, servers};
+use super::server_state::{State, state};
+use crate::checks::managed::managed_by;
+use crate::checks::{Check, check};
+use crate::lint::rules::{Options, is_rules, lint};
+use crate::lint::yaml::{self, Node};
+use crate::lint::{Problem, Version};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::PrometheusRule;
+use crate::snapshot::{Snapshot, owner_of};
+
+check! {
+    /// See the check's page.
+    RuleInvalid {
+        id: "rule-invalid", suite: Scrape, page: "scrape/rule_invalid.md", severity: Error,
+        title: "rules are not valid, so that they do not load",
+        requires: [ConfigMaps, Workloads],
+        uses: [PrometheusRuleObjects, MonitoringResources, Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics],
+    }
+}
+
+impl Check for RuleInvalid {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.config_maps()?;
+        snap.workloads()?;
+        let servers = servers(snap);
+        let mut findings: Vec<Finding> = Vec::new();
+        for server in &servers {
+            for finding in of_files(snap, *server) {
+                if !findings.iter().any(|f| f.subject() == finding.subject() && f.key == finding.key) {
+                    findings.push(finding);
+                }
+            }
+        }
+        let objects = snap.prometheus_rule_objects.items().unwrap_or_default();
+        if servers.is_empty() && objects.is_empty() {
+            return Ok(Diagnosis::NotApplicable(
+                "no Prometheus among the stack's workloads, and no PrometheusRule".into(),
+            ));
+        }
+        // Without a Prometheus of the operator the objects are for another program that has a dialect of its own.
+        let resources = snap.monitoring_resources.items().unwrap_or_default();
+        let objects = if resources.iter().any(|r| r.kind == "Prometheus") { objects } else { &[] };
+        let version = operated_version(snap, &servers);
+        findings.extend(objects.iter().filter_map(|object| of_object(object, version)));
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// The version of the one Prometheus that the operator runs.
+fn operated_version(snap: &Snapshot, servers: &[Server<'_>]) -> Option<Version> {
+    let mut operated = servers.iter().filter(|s| s.operator_resource().is_some());
+    match (operated.next(), operated.next()) {
+        (Some(one), None) => one.version(snap),
+        _ => None,
+    }
+}
+
+fn of_files(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
+    let mounts = server.mounts(snap);
+    let state = state(snap, server);
+    let version = server.version(snap);
+    let files = rule_files(server, &mounts).into_iter();
+    // The operator writes these ConfigMaps from PrometheusRules, which are looked at themselves.
+    let own = files.filter(|f| owner_of(&f.map.metadata).is_none_or(|(kind, _)| kind != "Prometheus"));
+    own.filter_map(|file| {
+        let mut problems = lint(file.text, Options { version, resource: false });
+        for problem in &mut problems {
+            let rule = faulty_file::rule_of(file.text, problem).unwrap_or_default();
+            problem.message.insert_str(0, &rule);
+        }
+        (!problems.is_empty()).then(|| of_file(server, &state, &file, &problems))
+    })
+    .collect()
+}
+
+/// The files that `rule_files` names; where the configuration is not known, those that look like rules.
+fn rule_files<'a>(server: Server<'_>, mounts: &Mounts<'a>) -> Vec<File<'a>> {
+    let config = server.config_file().and_then(|path| match mounts.look(&path) {
+        Seen::File(file) => Some(file),
+        _ => None,
+    });
+    let root = config.as_ref().and_then(|f| yaml::document(f.text).ok()).flatten();
+    let Some((config, root)) = config.zip(root) else {
+        return mounts.files().into_iter().filter(|f| is_rules(f.text)).collect();
+    };
+    let folder = config.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let patterns = root.get("rule_files").and_then(Node::items).unwrap_or_default().iter().filter_map(Node::as_str);
+    let mut files: Vec<File<'a>> = patterns
+        .map(|p| if p.starts_with('/') { p.to_owned() } else { format!("{folder}/{p}") })
+        .filter_map(|p| mounts.matching(&p))
+        .flatten()
+        .collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    files
+}
+
+fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Problem]) -> Finding {
+    let meta = &file.map.metadata;
+    let who = server.target();
+    let consequence = match state {
+        State::Crashing(_) => format!("{who} does not start with it"),
+        State::ReloadFailed(_) => format!("the last reload failed and {who} runs with the rules from before"),
+        State::Running => format!("{who} still runs with what it loaded before; the next reload or restart will fail"),
+        State::Unknown => format!("{who} will not start with it"),
+    };
+    let severity = if state.is_broken() { Severity::Error } else { Severity::Warning };
+    let message =
+        format!("{}, in ConfigMap {}/{}: {consequence}", headline(file.key, problems), meta.namespace, meta.name);
+    let subject = ResourceRef::config_map(&meta.namespace, &meta.name);
+    let mut finding = Finding::new(RuleInvalid::META.id, severity, subject, message)
+        .key(file.key)
+        .fix("config-map")
+        .param("edits", faulty_file::edits(file.text, problems))
+        .param("crashes", matches!(state, State::Crashing(_)));
+    finding.evidence.extend(faulty_file::evidence(file, problems));
+    if !state.is_broken() {
+        finding.breaks = Some(Vec::new());
+    }
+    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
+    finding
+}
+
+fn of_object(object: &PrometheusRule, version: Option<Version>) -> Option<Finding> {
+    let meta = &object.metadata;
+    if object.spec.is_null() || meta.deletion_timestamp.is_some() {
+        return None;
+    }
+    // JSON is YAML: one reader for both.
+    let text = object.spec.to_string();
+    if is_logql(&text) {
+        return None;
+    }
+    let problems = lint(&text, Options { version, resource: true });
+    let first = problems.first()?;
+    let say = |problem: &Problem| {
+        let sentence = sentence(problem);
+        let field = problem.path.rsplit('.').next().unwrap_or_default();
+        let sentence = sentence.strip_prefix(&format!("{field}: ")).unwrap_or(&sentence);
+        let rule = faulty_file::rule_of(&text, problem).unwrap_or_default();
+        format!("spec.{}: {rule}{sentence}", problem.path)
+    };
+    let more = if problems.len() > 1 { format!("; {} more problems", problems.len() - 1) } else { String::new() };
+    let message = format!(
+        "PrometheusRule {}/{}, {}{more}: the operator skips it, so that none of its rules is loaded",
+        meta.namespace,
+        meta.name,
+        say(first)
+    );
+    let lines: Vec<String> = problems.iter().take(10).map(say).collect();
+    let subject = ResourceRef::kubernetes("monitoring.coreos.com", "PrometheusRule", &meta.namespace, &meta.name);
+    let evidence = Evidence::new(
+        format!("PrometheusRule {}/{}", meta.namespace, meta.name),
+        lines.join("\n"),
+        "kubectl get prometheusrule {{ rule }} -n {{ namespace }} -o yaml",
+    );
+    Some(
+        Finding::new(RuleInvalid::META.id, Severity::Error, subject, message)
+            .fix("object")
+            .param("rule", &meta.name)
+            .param("rule_namespace", &meta.namespace)
+            .param("managed_by", managed_by(meta))
+            .param("problems", lines)
+            .evidence(evidence.with("rule", &meta.name).with("namespace", &meta.namespace)),
+    )
+}
+
+/// Rules of Loki, which some set-ups keep in PrometheusRules.
+fn is_logql(text: &str) -> bool {
+    ["|=", "|~", "| json", "| logfmt", "| pattern", "} !="].iter().any(|sign| text.contains(sign))
+}
