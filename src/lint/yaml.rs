@@ -131,11 +131,29 @@ fn as_go(text: &str, limit: usize) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
         let relaxed = lines.get_mut(at).is_some_and(|line| relax(line, &fault.message));
         if !relaxed {
             let problem = tab(text, &spans, fault.place.line + 1).filter(|_| fault.message.contains("tab"));
-            return Err((before, problem.unwrap_or(fault)));
+            return Err((before, problem.unwrap_or_else(|| explained(fault, &spans))));
         }
     }
     let mut spans = Vec::new();
     read(text, limit, &mut spans)
+}
+
+/// Says what is behind a fault that a reader finds later only: an open bracket, an indentation that does not fit.
+fn explained(mut fault: Problem, spans: &[Lines]) -> Problem {
+    let open = spans.iter().rev().find(|s| !s.block && s.to == usize::MAX);
+    let late = ["is only valid inside a block", "unclosed bracket", "flow sequence", "flow mapping"];
+    if let Some(open) = open.filter(|_| late.iter().any(|w| fault.message.contains(w))) {
+        fault.message = format!(
+            "not valid YAML: did not find expected ',' or the closing bracket: the bracket of line {} is not closed",
+            open.from
+        );
+        fault.place = Place { line: open.from, column: open.column };
+    } else if fault.message.contains("did not find expected '-' indicator")
+        || fault.message.contains("did not find expected key")
+    {
+        fault.message.push_str(": the indentation does not fit the lines above");
+    }
+    fault
 }
 
 /// Changes a line to what a strict reader takes; false where Go would not take it either.
@@ -165,6 +183,7 @@ fn incompatible(text: &str) -> Option<Problem> {
 /// Lines of a text in quotes, a block text or brackets.
 struct Lines {
     from: usize,
+    column: usize,
     to: usize,
     /// A block text, whose own indentation must be of spaces too.
     block: bool,
@@ -262,7 +281,7 @@ impl Reader<'_> {
                     // The end of a block text is the beginning of what follows.
                     let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                     let to = span.end.line().saturating_sub(usize::from(block && span.end.col() == 0));
-                    self.spans.push(Lines { from: place.line, to, block });
+                    self.spans.push(Lines { from: place.line, column: place.column, to, block });
                 }
                 let plain = style == ScalarStyle::Plain && tag.as_deref().is_none_or(Tag::is_yaml_core_schema);
                 (Value::Scalar { text: text.into_owned(), plain }, anchor)
@@ -329,7 +348,12 @@ impl Reader<'_> {
 
 /// An open bracket, as long as its end is not known.
 fn open(style: StructureStyle, place: Place) -> Option<Lines> {
-    (style == StructureStyle::Flow).then_some(Lines { from: place.line, to: usize::MAX, block: false })
+    (style == StructureStyle::Flow).then_some(Lines {
+        from: place.line,
+        column: place.column,
+        to: usize::MAX,
+        block: false,
+    })
 }
 
 fn size(node: &Node) -> usize {

@@ -168,11 +168,11 @@ impl<'a> Mounts<'a> {
     fn of(snap: &'a Snapshot, namespace: &str, spec: &'a PodSpec, container: &'a Container) -> Self {
         let mounts = container.volume_mounts.iter().map(|mount| {
             let volume = spec.volumes.iter().find(|v| v.name == mount.name);
-            let (entries, complete) = volume.map_or((Vec::new(), false), |v| content(snap, namespace, v));
+            let Content { entries, complete, map } = volume.map(|v| content(snap, namespace, v)).unwrap_or_default();
             Mount {
                 path: clean(&mount.mount_path),
                 sub_path: mount.sub_path.as_deref().filter(|s| !s.is_empty()).map(|s| s.trim_matches('/').to_owned()),
-                map: entries.first().map(|e| e.map),
+                map,
                 entries,
                 complete,
             }
@@ -261,44 +261,46 @@ impl<'a> Mounts<'a> {
     }
 }
 
-/// What a volume holds, and whether that is all.
-fn content<'a>(snap: &'a Snapshot, namespace: &str, volume: &'a Volume) -> (Vec<Entry<'a>>, bool) {
+/// What a volume holds.
+#[derive(Debug, Default)]
+struct Content<'a> {
+    entries: Vec<Entry<'a>>,
+    /// That is all.
+    complete: bool,
+    map: Option<&'a ConfigMap>,
+}
+
+fn content<'a>(snap: &'a Snapshot, namespace: &str, volume: &'a Volume) -> Content<'a> {
     if let Some(source) = &volume.config_map {
         return of_map(snap, namespace, source);
     }
-    let Some(projected) = &volume.projected else { return (Vec::new(), false) };
-    let mut all = (Vec::new(), true);
+    let Some(projected) = &volume.projected else { return Content::default() };
+    let mut all = Content { complete: true, ..Content::default() };
     for source in &projected.sources {
-        match &source.config_map {
-            Some(map) => {
-                let (entries, complete) = of_map(snap, namespace, map);
-                all.0.extend(entries);
-                all.1 &= complete;
-            }
-            None => all.1 = false,
-        }
+        let of_it = source.config_map.as_ref().map(|map| of_map(snap, namespace, map)).unwrap_or_default();
+        all.entries.extend(of_it.entries);
+        all.complete &= of_it.complete;
+        all.map = all.map.or(of_it.map);
     }
     all
 }
 
-fn of_map<'a>(snap: &'a Snapshot, namespace: &str, source: &'a NamedSource) -> (Vec<Entry<'a>>, bool) {
+fn of_map<'a>(snap: &'a Snapshot, namespace: &str, source: &'a NamedSource) -> Content<'a> {
     match snap.config_maps.find(namespace, &source.name) {
         Ok(Some(map)) => {
+            let has = |key: &str| map.data.contains_key(key) || map.binary_data.contains_key(key);
             let keys = map.data.keys().chain(map.binary_data.keys());
             let entries = if source.items.is_empty() {
                 keys.map(|key| Entry { path: key, map, key }).collect()
             } else {
-                let items = source
-                    .items
-                    .iter()
-                    .filter(|i| map.data.contains_key(&i.key) || map.binary_data.contains_key(&i.key));
+                let items = source.items.iter().filter(|i| has(&i.key));
                 items.map(|i| Entry { path: i.path.trim_matches('/'), map, key: &i.key }).collect()
             };
-            (entries, true)
+            Content { entries, complete: true, map: Some(map) }
         }
         // Optional, and not there: an empty folder. Else the pod does not start, which is another fault.
-        Ok(None) => (Vec::new(), source.optional),
-        Err(_) => (Vec::new(), false),
+        Ok(None) => Content { complete: source.optional, ..Content::default() },
+        Err(_) => Content::default(),
     }
 }
 

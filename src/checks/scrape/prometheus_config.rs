@@ -5,6 +5,7 @@ use super::mounts::{File, Mounts, Seen, Server, servers};
 use super::server_state::{State, state, workload_ref};
 use crate::checks::{Check, check};
 use crate::lint::prometheus::{Options, is_config, lint};
+use crate::lint::rules::is_rules;
 use crate::lint::yaml::{self, Node};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -51,8 +52,8 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     let seen = server.config_file().map_or(Seen::Unknown, |path| mounts.look(&path));
     let file = match seen {
         Seen::File(file) => Some(file),
-        Seen::Missing(map) => return vec![absent(server, &state, map, "missing")],
-        Seen::Directory(map) => return vec![absent(server, &state, map, "directory")],
+        Seen::Missing(map) => return Vec::from_iter(absent(server, &state, map, "missing")),
+        Seen::Directory(map) => return Vec::from_iter(absent(server, &state, map, "directory")),
         // Made from a ConfigMap by another container of the pod.
         Seen::Unknown => template_of(snap, server),
     };
@@ -156,7 +157,11 @@ fn log_evidence(server: Server<'_>, state: &State, error: &str) -> Evidence {
 }
 
 /// The mounts do not put the file where it is read.
-fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &'static str) -> Finding {
+fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &'static str) -> Option<Finding> {
+    // It did read a file when it started: an empty ConfigMap does not tell why.
+    if matches!(state, State::Running) && map.is_none_or(|m| m.data.is_empty()) {
+        return None;
+    }
     let path = server.config_file().unwrap_or_default();
     let what = match variant {
         "directory" => "is a directory",
@@ -165,7 +170,8 @@ fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &
     let held = match map {
         Some(map) => {
             let keys: Vec<&str> = map.data.keys().map(String::as_str).collect();
-            format!("ConfigMap {}/{} has {}", map.metadata.namespace, map.metadata.name, keys.join(", "))
+            let keys = if keys.is_empty() { "no keys".to_owned() } else { keys.join(", ") };
+            format!("ConfigMap {}/{} has {keys}", map.metadata.namespace, map.metadata.name)
         }
         None => "the mounted ConfigMap is not there".to_owned(),
     };
@@ -204,7 +210,7 @@ fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &
         finding.breaks = Some(Vec::new());
     }
     faulty_file::set_params(&mut finding.params, server, map, &key);
-    finding
+    Some(finding)
 }
 
 /// Prometheus refused a reload, and the file that can be seen does not say why.
@@ -297,8 +303,10 @@ fn no_rules(snap: &Snapshot, server: Server<'_>, mounts: &Mounts<'_>, file: &Fil
     let none = !found.is_empty() && found.iter().all(|(_, n)| *n == Some(0));
     // Charts name files that are optional; one that is named in full is meant.
     let named = |p: &str| !p.contains('*') && (p.ends_with(".yml") || p.ends_with(".yaml"));
+    // A pattern waits for rules that may come; it is at fault where there are rules that it does not find.
+    let unread = if none { unread_rules(snap, server) } else { None };
     let missing: Vec<&String> =
-        found.iter().filter(|(p, n)| *n == Some(0) && (none || named(p))).map(|(p, _)| *p).collect();
+        found.iter().filter(|(p, n)| *n == Some(0) && (unread.is_some() || named(p))).map(|(p, _)| *p).collect();
     let first = missing.first()?;
     let loaded = snap.prometheus_rules().ok().map(Vec::len);
     // It has rules from somewhere.
@@ -306,9 +314,11 @@ fn no_rules(snap: &Snapshot, server: Server<'_>, mounts: &Mounts<'_>, file: &Fil
         return None;
     }
     let loads = if none { "loads 0 rules" } else { "loads no rules from there" };
+    let unread =
+        unread.map_or(String::new(), |m| format!("; ConfigMap {}/{} has rules", m.metadata.namespace, m.metadata.name));
     let meta = &file.map.metadata;
     let message = format!(
-        "rule_files of {} (ConfigMap {}/{}) names {first}, which no mounted ConfigMap has: {} gives no error and {loads}",
+        "rule_files of {} (ConfigMap {}/{}) names {first}, which no mounted ConfigMap has: {} gives no error and {loads}{unread}",
         file.key,
         meta.namespace,
         meta.name,
@@ -331,6 +341,13 @@ fn no_rules(snap: &Snapshot, server: Server<'_>, mounts: &Mounts<'_>, file: &Fil
     finding.breaks = Some(Vec::new());
     faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
     Some(finding)
+}
+
+/// A ConfigMap beside the server that has rules.
+fn unread_rules<'a>(snap: &'a Snapshot, server: Server<'_>) -> Option<&'a ConfigMap> {
+    let maps = snap.config_maps.items().unwrap_or_default().iter();
+    let mut beside = maps.filter(|m| m.metadata.namespace == server.namespace());
+    beside.find(|m| m.data.values().any(|text| is_rules(text)))
 }
 
 /// Certificates, tokens and passwords that the configuration names and no mount has.
