@@ -6,8 +6,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 const NAMESPACE: &str = "monitoring";
-/// After the last line of every recording, and within the hour in which log lines count.
+/// For logs without a time.
 const COLLECTED_AT: &str = "2026-11-21T03:20:00Z";
+
+/// The last time that a log names: a recording is judged as of its end.
+fn end_of(log: &str) -> String {
+    let time = |line: &str| {
+        let at = line.find("2026-11-21T")?;
+        let text: String = line[at..].chars().take_while(|c| c.is_ascii_digit() || "-:.TZ".contains(*c)).collect();
+        text.ends_with('Z').then_some(text)
+    };
+    log.lines().filter_map(time).max().unwrap_or_else(|| COLLECTED_AT.to_owned())
+}
 
 /// One line of the recordings' index.
 #[derive(Debug, Clone, Deserialize)]
@@ -94,10 +104,11 @@ impl Writer<'_> {
 /// Writes the bundle of a recording into an empty folder.
 pub fn write_bundle(case: &Recording, dir: &Path) {
     let out = Writer(dir);
+    let log = case.scrape_file("prometheus.log").or_else(|| case.text(".log")).unwrap_or_default();
     let program = if case.is_alertmanager() { "alertmanager" } else { "prometheus" };
     out.json(
         "kdoctor",
-        &json!({"format": 1, "collected_at": COLLECTED_AT, "target": {"platform": "kubernetes", "context": "recording"}}),
+        &json!({"format": 1, "collected_at": end_of(&log), "target": {"platform": "kubernetes", "context": "recording"}}),
     );
     out.json("kubernetes/version", &json!({"gitVersion": "v1.34.1"}));
     for path in [
@@ -135,7 +146,6 @@ pub fn write_bundle(case: &Recording, dir: &Path) {
     out.list("apis/discovery.k8s.io/v1/endpointslices", &slices);
 
     let suffix = if workload.crashed() { ".previous.log" } else { ".log" };
-    let log = case.scrape_file("prometheus.log").or_else(|| case.text(".log")).unwrap_or_default();
     let name = format!("kubernetes/api/v1/namespaces/{NAMESPACE}/pods/{program}-5d9c7b-x2x4z/log/{program}{suffix}");
     out.text(&name, &log);
     if !workload.crashed() {

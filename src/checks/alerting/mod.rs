@@ -1,5 +1,6 @@
 //! Alertmanager and its receivers.
 
+mod alertmanager_cluster;
 mod alertmanager_config;
 mod alertmanager_notify;
 mod alerts_muted;
@@ -15,5 +16,9 @@ mod tree;
 use super::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] =
-    &[&alertmanager_config::AlertmanagerConfig, &alerts_muted::AlertsMuted, &alertmanager_notify::AlertmanagerNotify];
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &alertmanager_config::AlertmanagerConfig,
+    &alertmanager_cluster::AlertmanagerCluster,
+    &alerts_muted::AlertsMuted,
+    &alertmanager_notify::AlertmanagerNotify,
+];

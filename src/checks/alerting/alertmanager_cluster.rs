@@ -1,0 +1,175 @@
+//! Alertmanager does not find its peers: each replica notifies by itself, and silences are not shared.
+
+use std::collections::BTreeMap;
+
+use crate::checks::network::placement::alertmanager_pods;
+use crate::checks::{Check, check};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{Pod, Program};
+use crate::snapshot::log_line::Line;
+use crate::snapshot::{ServiceHost, Snapshot};
+
+check! {
+    /// See the check's page.
+    AlertmanagerCluster {
+        id: "alertmanager-cluster", suite: Alerting, page: "alerting/alertmanager_cluster.md", severity: Warning,
+        title: "Alertmanager does not find its peers",
+        requires: [ComponentLogs],
+        uses: [AlertmanagerMetrics, Pods, Services],
+    }
+}
+
+/// Seconds for which a line counts: joining is tried again every ten seconds, and reported less often.
+const RECENT: i64 = 3600;
+
+/// A replica that fails to reach a peer.
+struct Lonely {
+    container: String,
+    peer: String,
+    why: String,
+    line: String,
+}
+
+impl Check for AlertmanagerCluster {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut found: BTreeMap<(String, String), Lonely> = BTreeMap::new();
+        for log in snap.logs_of(Program::Alertmanager)? {
+            let mut state = None;
+            for line in log.text.lines() {
+                let line = Line::parse(line);
+                if line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+                    continue;
+                }
+                match told(&line) {
+                    Some(Told::Failed(peer, why)) => {
+                        let container = log.container.clone();
+                        state = Some(Lonely { container, peer, why, line: line.raw.to_owned() });
+                    }
+                    Some(Told::Joined) => state = None,
+                    None => {}
+                }
+            }
+            if let Some(lonely) = state {
+                found.insert((log.namespace.clone(), log.pod.clone()), lonely);
+            }
+        }
+        let pods = alertmanager_pods(snap);
+        let running = |(ns, name): &(String, String)| {
+            pods.iter().find(|(p, _)| p.metadata.namespace == *ns && p.metadata.name == *name).map(|(p, _)| *p)
+        };
+        // The counter of the one that was asked tells that it has others by now.
+        let joined = pods.len() == 1 && members(snap).is_some_and(|n| n > 1.0);
+        let findings =
+            found.iter().filter(|_| !joined).filter_map(|(key, lonely)| Some(finding(snap, running(key)?, lonely)));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+enum Told {
+    Failed(String, String),
+    Joined,
+}
+
+/// What a line says of the cluster.
+fn told(line: &Line<'_>) -> Option<Told> {
+    let text = line.text();
+    let of_cluster =
+        line.get("component") == "cluster" || text.contains("gossip mesh") || text.contains("join cluster");
+    if !of_cluster {
+        return None;
+    }
+    if text.contains("peer joined") || (text.contains("refresh") && line.get("result") == "success") {
+        return Some(Told::Joined);
+    }
+    if line.err.is_empty() {
+        return None;
+    }
+    let why = line.err.split("* ").nth(1).unwrap_or(&line.err).lines().next().unwrap_or_default().trim();
+    let named = match why.strip_prefix("Failed to resolve ").or(why.strip_prefix("Failed to join ")) {
+        Some(rest) => rest.split(": ").next().unwrap_or_default(),
+        None => line.get("addr"),
+    };
+    (!named.is_empty()).then(|| Told::Failed(named.to_owned(), why.to_owned()))
+}
+
+/// Members that the asked replica knows, itself among them.
+fn members(snap: &Snapshot) -> Option<f64> {
+    snap.alertmanager_metrics().ok()?.iter().find(|s| s.name == "alertmanager_cluster_members").map(|s| s.value)
+}
+
+fn finding(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> Finding {
+    let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
+    let host = lonely.peer.rsplit_once(':').map_or(lonely.peer.as_str(), |(host, _)| host);
+    let unresolved = lonely.why.contains("no such host") || lonely.why.contains("resolve");
+    let why = if unresolved { "its name does not resolve" } else { "it cannot be reached" };
+    let message = format!(
+        "Alertmanager {namespace}/{name} runs alone: it does not join its peer {}, {why} ({})",
+        lonely.peer, lonely.why
+    );
+    let evidence = Evidence::new(
+        format!("log of pod {namespace}/{name}"),
+        lonely.line.clone(),
+        "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h",
+    )
+    .with("namespace", namespace)
+    .with("pod", name)
+    .with("container", &lonely.container);
+    // `pod-0.service`: the headless Service gives each replica its name.
+    let service = ServiceHost::parse(host, namespace)
+        .map(|s| s.service)
+        .or_else(|| host.split('.').nth(1).or(host.split('.').next()).map(str::to_owned));
+    let service = service.unwrap_or_else(|| host.to_owned());
+    let mut made = Finding::new(AlertmanagerCluster::META.id, Severity::Warning, snap.owner_ref(pod), message)
+        .evidence(evidence)
+        .depends_on(ResourceRef::service(namespace, &service))
+        .key(format!("{namespace}/{}", lonely.peer))
+        .fix(if unresolved { "resolve" } else { "reach" });
+    // It runs and notifies: nothing else is broken by it.
+    made.breaks = Some(Vec::new());
+    let exists = snap.services.find(namespace, &service).ok().map(|s| s.is_some());
+    let port = lonely.peer.rsplit_once(':').map_or("9094", |(_, port)| port);
+    for (key, value) in [
+        ("namespace", namespace.as_str()),
+        ("pod", name),
+        ("container", &lonely.container),
+        ("host", host),
+        ("service", &service),
+        ("port", port),
+        ("slice_selector", &format!("kubernetes.io/service-name={service}")),
+    ] {
+        made.params.set(key, value);
+    }
+    made.params.set("service_missing", exists == Some(false));
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_wordings_name_the_peer() {
+        for raw in [
+            r#"time=2026-11-21T03:14:04.326Z level=WARN source=cluster.go:271 msg="failed to join cluster" component=cluster err="1 error occurred:\n\t* Failed to resolve am-1.am:9094: lookup am-1.am on 172.20.0.10:53: no such host\n\n""#,
+            r#"ts=2026-11-21T03:14:19.184Z caller=cluster.go:471 level=warn component=cluster msg=refresh result=failure addr=am-1.am:9094 err="1 error occurred:\n\t* Failed to resolve am-1.am:9094: lookup am-1.am on 172.20.0.10:53: no such host\n\n""#,
+            r#"ts=2026-11-21T03:14:19.184Z caller=cluster.go:471 level=warn component=cluster msg=reconnect result=failure peer=X addr=am-1.am:9094 err="dial tcp 10.0.0.9:9094: i/o timeout""#,
+        ] {
+            assert!(matches!(told(&Line::parse(raw)), Some(Told::Failed(peer, _)) if peer == "am-1.am:9094"), "{raw}");
+        }
+    }
+
+    #[test]
+    fn waiting_and_settling_are_no_faults() {
+        for raw in [
+            r#"level=info component=cluster msg="Waiting for gossip to settle..." interval=2s"#,
+            r#"level=info component=cluster msg="gossip settled; proceeding" elapsed=10s"#,
+            r#"level=error component=dispatcher msg="Notify for alerts failed" err="Post x: no such host""#,
+        ] {
+            assert!(told(&Line::parse(raw)).is_none(), "{raw}");
+        }
+    }
+}
