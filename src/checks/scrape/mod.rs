@@ -1,6 +1,7 @@
 //! Prometheus targets and what serves them.
 
 mod auth;
+mod discovery_failing;
 mod endpoints;
 mod job_without_targets;
 mod near;
@@ -24,6 +25,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &target_service_missing::TargetServiceMissing,
     &target_not_metrics::TargetNotMetrics,
     &service_no_endpoints::ServiceNoEndpoints,
+    &discovery_failing::DiscoveryFailing,
     &job_without_targets::JobWithoutTargets,
     &samples_dropped::SamplesDropped,
     &rule_failing::RuleFailing,
