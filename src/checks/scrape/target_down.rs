@@ -37,8 +37,43 @@ impl Check for TargetDown {
             let all_down = down.iter().filter(|d| d.target.job() == *job).count() == total;
             findings.push(finding(snap, &Family { job, variant, words, group, total, all_down }));
         }
-        Ok(Diagnosis::Findings(findings))
+        Ok(Diagnosis::Findings(one_for_each_permission(findings)))
     }
+}
+
+/// Jobs that one missing permission of Prometheus' service account keeps from their targets are one finding: the kubelet
+/// alone is scraped by three.
+fn one_for_each_permission(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
+    let value = |f: &Finding, name: &str| f.params.values().get(name).filter(|v| !v.is_null()).cloned();
+    for finding in findings {
+        let twin = kept.iter_mut().find(|k| {
+            let same = |name: &str| value(k, name).is_some() && value(k, name) == value(&finding, name);
+            k.variant == "forbidden"
+                && finding.variant == "forbidden"
+                && same("guard")
+                && same("can_i")
+                && same("account_user")
+        });
+        let Some(twin) = twin else {
+            kept.push(finding);
+            continue;
+        };
+        twin.severity = twin.severity.max(finding.severity);
+        twin.message = format!("{}; {}", twin.message, finding.message);
+        twin.evidence.extend(finding.evidence);
+        for resource in finding.depends_on {
+            if !twin.depends_on.contains(&resource) {
+                twin.depends_on.push(resource);
+            }
+        }
+        for subject in finding.subjects {
+            if !twin.subjects.contains(&subject) {
+                twin.subjects.push(subject);
+            }
+        }
+    }
+    kept
 }
 
 /// Targets of one job that fail in one way.
@@ -216,8 +251,13 @@ fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
     let plural = if *total == 1 { "target" } else { "targets" };
     let is = if count == 1 { "is" } else { "are" };
     let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-    let message =
+    let mut message =
         format!("{count} of {total} {plural} of job {job} {is} down: {words} ({}{more})", first.target.scrape_url);
+    if *variant == "forbidden"
+        && let Some(lacking) = first.address.as_ref().and_then(|a| auth::lacking(snap, first.target, a))
+    {
+        message = format!("{message}: {lacking}");
+    }
     let subject = ResourceRef::ScrapeJob { job: (*job).to_owned() };
     let mut made = Finding::new(TargetDown::META.id, severity, subject, message)
         .evidence(targets::evidence(snap, job, group))
@@ -368,7 +408,11 @@ fn place_params(snap: &Snapshot, down: &Down<'_>, params: &mut Params) {
     params.set("scheme", address.map(|a| a.scheme.as_str()));
     params.set("answer_path", address.and_then(|a| targets::answer_path(snap, target, a)));
     let selected = address.and_then(|a| targets::existing_service_of(snap, target, a));
-    let owner = selected.and_then(|s| origin::workload_behind(snap, s));
+    let of_pod = || {
+        let (namespace, name) = pod.as_ref()?;
+        snap.pods.find(namespace, name).ok().flatten().map(origin::workload_of)
+    };
+    let owner = selected.and_then(|s| origin::workload_behind(snap, s)).or_else(of_pod);
     params.set("workload", owner);
 }
 
