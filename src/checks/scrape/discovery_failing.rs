@@ -493,13 +493,15 @@ fn certificate_words(error: &str) -> &'static str {
 
 fn evidence(failure: &Failure) -> Evidence {
     let (namespace, pod, container) = &failure.pod;
-    let template = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --tail=200 | grep -F -- {{ pattern }}";
+    let template =
+        "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --tail=200 | grep -iF -- {{ pattern }}";
     let value = if matches!(failure.reason, Reason::Other(_)) { redact(&failure.line) } else { failure.line.clone() };
-    let pattern = match failure.mechanism.as_str() {
-        "kubernetes" if failure.line.contains("ailed to list *") => "ailed to list *".to_owned(),
-        _ => failure.error.split(['"', '\n', '\\']).next().unwrap_or_default().trim().to_owned(),
+    let pattern = match &failure.reason {
+        Reason::Denied(_) => "is forbidden",
+        _ if failure.line.contains("ailed to list *") => "failed to list",
+        _ => failure.error.split(['"', '\n', '\\']).next().unwrap_or_default().trim(),
     };
-    Evidence::new(format!("log of pod {namespace}/{pod}, {} lines", failure.lines), value, template)
+    Evidence::new(format!("log of pod {namespace}/{pod}, said {} times", failure.lines), value, template)
         .with("namespace", namespace)
         .with("pod", pod)
         .with("container", container)

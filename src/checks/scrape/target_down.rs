@@ -60,7 +60,8 @@ fn one_for_each_permission(findings: Vec<Finding>) -> Vec<Finding> {
             continue;
         };
         twin.severity = twin.severity.max(finding.severity);
-        twin.message = format!("{}; {}", twin.message, finding.message);
+        let job = finding.params.values().get("job").and_then(serde_json::Value::as_str).unwrap_or_default();
+        twin.message = format!("{}; job {job} fails in the same way", twin.message);
         twin.evidence.extend(finding.evidence);
         for resource in finding.depends_on {
             if !twin.depends_on.contains(&resource) {
@@ -118,10 +119,13 @@ fn words(down: &Down<'_>) -> String {
             "client" => format!("{general}: the target wants another client certificate"),
             _ => general,
         },
-        ScrapeFailure::TlsMismatch => match scheme_spoken(error) {
-            Some("http") => format!("{general}: the target speaks HTTP, the job asks for HTTPS"),
-            _ => format!("{general}: the target speaks HTTPS, the job asks for HTTP"),
-        },
+        ScrapeFailure::TlsMismatch => {
+            let who = if down.redirected_to().is_some() { "redirect" } else { "job" };
+            match scheme_spoken(error) {
+                Some("http") => format!("{general}: the target speaks HTTP, the {who} asks for HTTPS"),
+                _ => format!("{general}: the target speaks HTTPS, the {who} asks for HTTP"),
+            }
+        }
         ScrapeFailure::NotHttp => protocol(error).map_or(general, |p| format!("the port speaks {p}, not HTTP")),
         ScrapeFailure::Limit => limit_name(error).map_or(general, |limit| format!("{limit} is exceeded")),
         ScrapeFailure::BadLine if error.contains("invalid UTF-8") => "a label value is not valid UTF-8".into(),

@@ -119,7 +119,7 @@ fn reasons_are_told_apart() {
         ),
         (r#"E1121 01:59:58.601671 1 reflector.go:1] failed to list *v1.Pod: Unauthorized"#.to_owned(), "unauthorized", "rollout restart"),
         (
-            r#"E1121 01:59:58.601671 1 reflector.go:1] failed to list *v1.Endpoints: Get "https://172.20.0.1:443/api/v1/pods": dial tcp 172.20.0.1:443: i/o timeout"#.to_owned().repeat(1),
+            r#"E1121 01:59:58.601671 1 reflector.go:1] failed to list *v1.Endpoints: Get "https://172.20.0.1:443/api/v1/pods": dial tcp 172.20.0.1:443: i/o timeout"#.to_owned(),
             "unreachable",
             "kubectl describe networkpolicy -n monitoring",
         ),
