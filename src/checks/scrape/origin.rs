@@ -3,7 +3,7 @@
 use super::targets::prometheus_pod;
 use crate::checks::managed::managed_by;
 use crate::model::Params;
-use crate::snapshot::kubernetes::{ConfigMap, Service, Workload};
+use crate::snapshot::kubernetes::{ConfigMap, Pod, Service, Workload};
 use crate::snapshot::{Snapshot, owner_of};
 
 /// An object of the Prometheus operator from which a scrape job was made.
@@ -114,7 +114,7 @@ pub(crate) fn lines_in_file<'a>(snap: &'a Snapshot, file: &str, word: &str) -> O
     let of_map = |map: &'a ConfigMap| {
         let (key, text) = map.data.get_key_value(file)?;
         let named = |l: &&str| !l.trim_start().starts_with('#') && holds_word(l, word);
-        let (at, text) = text.lines().enumerate().find(|(_, l)| named(&l))?;
+        let (at, text) = text.lines().enumerate().find(|(_, l)| named(l))?;
         Some(Line { config_map: map, key, number: at + 1, text })
     };
     let found = maps.filter(|m| snap.scope.is_stack(&m.metadata.namespace)).filter_map(of_map);
@@ -165,11 +165,15 @@ pub(crate) fn reader_of(snap: &Snapshot, config_map: Option<&ConfigMap>) -> Opti
 
 /// The workload behind a Service as kubectl names it: the owner of its pods.
 pub(crate) fn workload_behind(snap: &Snapshot, service: &Service) -> Option<String> {
-    let pod = snap.pods_of_service(service).next()?;
-    Some(match owner_of(&pod.metadata) {
+    snap.pods_of_service(service).next().map(workload_of)
+}
+
+/// The workload of a pod as kubectl names it.
+pub(crate) fn workload_of(pod: &Pod) -> String {
+    match owner_of(&pod.metadata) {
         Some((kind, name)) => format!("{}/{name}", kind.to_lowercase()),
         None => format!("pod/{}", pod.metadata.name),
-    })
+    }
 }
 
 /// Values that say where a job is configured and how a change takes effect: `monitor_kind`, `monitor`,
