@@ -393,6 +393,9 @@ fn resolver(line: &str) -> Option<IpAddr> {
 
 /// Logs of containers that failed are of now; of others the line must say when it was written.
 fn is_recent(snap: &Snapshot, log: &ContainerLog, line: &str) -> bool {
-    let at = log_line::written_at(line, snap.collected_at);
+    let at = match log.previous {
+        true => log_line::Line::parse(line).at,
+        false => log_line::written_at(line, snap.collected_at),
+    };
     at.map_or(log.previous, |t| snap.collected_at.as_second() - t.as_second() <= RECENT)
 }
