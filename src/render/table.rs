@@ -221,7 +221,8 @@ impl Out<'_> {
         }
         let counts: Vec<String> = kinds.iter().map(|(kind, count)| plural(*count, kind)).collect();
         self.page.blank();
-        self.page.line(3, &[("explains ", bold()), (&sanitize(&counts.join(", ")), plain())]);
+        let explains = self.page.paint("explains ", bold());
+        self.page.paragraph(3, &explains, &counts.join(", "), plain());
         let mut by_check: Vec<(String, Vec<ResourceRef>)> = Vec::new();
         for finding in explained {
             let check = finding.check.to_string();
