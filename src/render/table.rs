@@ -6,7 +6,7 @@ use owo_colors::Style;
 
 use super::layout::Page;
 use crate::model::{Finding, Gap, Outcome, Report, ResourceRef, Risk, RootGroup, Severity, Step, StepKind};
-use crate::term::{Printer, sanitize};
+use crate::term::Printer;
 
 /// A gap, and the checks that it kept from a verdict.
 type Unseen<'a> = (&'a Gap, Vec<String>);
