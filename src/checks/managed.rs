@@ -2,14 +2,19 @@
 
 use crate::snapshot::kubernetes::Meta;
 
+/// The Helm release that an object is of, and its namespace.
+pub(crate) fn release(meta: &Meta) -> Option<(&str, &str)> {
+    let annotation = |name: &str| meta.annotations.get(name).map(String::as_str);
+    let namespace = annotation("meta.helm.sh/release-namespace").unwrap_or(&meta.namespace);
+    Some((annotation("meta.helm.sh/release-name")?, namespace))
+}
+
 /// Says who keeps an object as it is; empty where nobody does, so that it can be edited in place.
 pub(crate) fn managed_by(meta: &Meta) -> String {
-    let annotation = |name: &str| meta.annotations.get(name).map(String::as_str);
-    if let Some(release) = annotation("meta.helm.sh/release-name") {
-        let namespace = annotation("meta.helm.sh/release-namespace").unwrap_or(&meta.namespace);
+    if let Some((release, namespace)) = release(meta) {
         return format!("Helm release {release} in namespace {namespace}");
     }
-    if let Some(id) = annotation("argocd.argoproj.io/tracking-id") {
+    if let Some(id) = meta.annotations.get("argocd.argoproj.io/tracking-id") {
         return format!("Argo CD application {}", id.split(':').next().unwrap_or(id));
     }
     for (label, owner) in [
@@ -28,6 +33,8 @@ pub(crate) fn managed_by(meta: &Meta) -> String {
     }
     match meta.label("app.kubernetes.io/managed-by") {
         Some("Helm") => "Helm".to_owned(),
+        // Sync waves, options and hooks are for Argo CD alone.
+        _ if meta.annotations.keys().any(|k| k.starts_with("argocd.argoproj.io/")) => "Argo CD".to_owned(),
         _ => String::new(),
     }
 }

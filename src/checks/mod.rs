@@ -1,14 +1,17 @@
 //! The checks: pure functions over a snapshot, one file each, listed by suite.
 
 pub mod alerting;
+mod command_line;
 pub mod grafana;
 mod managed;
+mod mounts;
 pub mod network;
 mod nodes;
 pub mod page;
 mod probes;
 pub mod scrape;
 pub mod storage;
+mod target;
 mod template;
 pub mod workload;
 

@@ -124,6 +124,14 @@ impl ResourceRef {
         Self::Aws(AwsResource { service: service.into(), kind: kind.into(), id: id.into(), arn: Some(arn.into()) })
     }
 
+    /// `deployment/prometheus`: as kubectl takes a Kubernetes object; the name of anything else.
+    pub fn kubectl_name(&self) -> String {
+        match self {
+            Self::Kubernetes { kind, name, .. } => format!("{}/{name}", kind.to_ascii_lowercase()),
+            other => other.name(),
+        }
+    }
+
     /// Identity for the cause graph and for fingerprints: stable, without the ARN.
     pub fn key(&self) -> String {
         match self {

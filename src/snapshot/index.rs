@@ -1,6 +1,6 @@
 //! Look-ups that several checks need: pods behind a Service, owners, the Service behind a scrape URL.
 
-use super::kubernetes::{Map, Meta, Pod, Program, Service};
+use super::kubernetes::{ConfigMap, Map, Meta, Pod, Program, Service, Workload};
 use super::monitoring::ContainerLog;
 use super::{Fetched, Snapshot};
 use crate::model::ResourceRef;
@@ -62,6 +62,25 @@ pub(crate) fn group_of(kind: &str) -> &'static str {
         "Job" | "CronJob" => "batch",
         "Prometheus" | "Alertmanager" => "monitoring.coreos.com",
         _ => "",
+    }
+}
+
+impl Workload {
+    /// As a resource.
+    pub fn reference(&self) -> ResourceRef {
+        ResourceRef::kubernetes(group_of(&self.kind), &self.kind, &self.metadata.namespace, &self.metadata.name)
+    }
+
+    /// `deployment/prometheus`, as kubectl takes it.
+    pub fn kubectl_name(&self) -> String {
+        self.reference().kubectl_name()
+    }
+}
+
+impl ConfigMap {
+    /// As a resource.
+    pub fn reference(&self) -> ResourceRef {
+        ResourceRef::config_map(&self.metadata.namespace, &self.metadata.name)
     }
 }
 

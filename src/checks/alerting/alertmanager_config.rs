@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{Source, config_source, is_operators, source_of};
+use super::config::{Source, config_source, keeper};
 use super::load::{Refusal, refusal};
 use super::log::redact;
 use crate::checks::managed::managed_by;
+use crate::checks::mounts::Mounts;
 use crate::checks::network::placement::alertmanager_pods;
-use crate::checks::{Check, check};
+use crate::checks::target::{operator_resource, workload_name};
+use crate::checks::{Check, check, command_line};
 use crate::lint::alertmanager::{self as lint, Version};
 use crate::lint::{Problem, frame};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
@@ -77,7 +79,7 @@ fn readings(snap: &Snapshot) -> BTreeMap<(String, String), Reading<'_>> {
     let mut found: BTreeMap<(String, String), Reading<'_>> = BTreeMap::new();
     for (pod, name) in alertmanager_pods(snap) {
         let Some(container) = pod.spec.containers.iter().find(|c| c.name == name) else { continue };
-        let Some(source) = config_source(pod, container) else { continue };
+        let Some(source) = config_source(snap, pod, container) else { continue };
         let key = (pod.metadata.namespace.clone(), format!("{}/{}/{}", source.kind, source.name, source.key));
         found.entry(key).or_insert_with(|| Reading { source, pods: Vec::new() }).pods.push((pod, container));
     }
@@ -221,8 +223,8 @@ impl<'a> Subject<'a> {
     fn finding(&self, severity: Severity, message: String) -> Finding {
         let holder = self.holder();
         let mut finding = Finding::new(AlertmanagerConfig::META.id, severity, holder.clone(), message).breaks(holder);
-        let operator = self.reading.pods.first().and_then(|(pod, _)| pod.metadata.label("alertmanager"));
-        if let Some(name) = operator {
+        let operator = self.reading.pods.first().and_then(|(pod, _)| operator_resource(self.snap, pod));
+        if let Some((_, name)) = operator {
             finding =
                 finding.breaks(ResourceRef::kubernetes("monitoring.coreos.com", "Alertmanager", self.namespace, name));
         }
@@ -267,16 +269,8 @@ impl<'a> Subject<'a> {
     fn params(&self, finding: Finding) -> Finding {
         let source = &self.reading.source;
         let first = self.reading.pods.first();
-        let owner = first.map(|(pod, _)| self.snap.owner_ref(pod));
-        let workload = match &owner {
-            Some(ResourceRef::Kubernetes { kind, name, .. }) if kind != "Pod" => {
-                format!("{}/{name}", kind.to_lowercase())
-            }
-            _ => String::new(),
-        };
-        let managed = self.snap.config_maps.find(self.namespace, &source.name).ok().flatten();
-        let managed = managed.map(|m| managed_by(&m.metadata));
-        let managed = managed.filter(|m| !m.is_empty()).or_else(|| first.map(|(pod, _)| managed_by(&pod.metadata)));
+        let workload = first.and_then(|(pod, _)| workload_name(self.snap, pod)).unwrap_or_default();
+        let managed = first.map(|(pod, _)| keeper(self.snap, pod, Some(source))).unwrap_or_default();
         let image = first.map_or_else(String::new, |(_, c)| c.image.clone());
         finding
             .param("namespace", self.namespace)
@@ -286,8 +280,8 @@ impl<'a> Subject<'a> {
             .param("workload", workload)
             .param("pod", first.map_or("", |(pod, _)| pod.metadata.name.as_str()))
             .param("container", first.map_or("alertmanager", |(_, c)| c.name.as_str()))
-            .param("operator", first.is_some_and(|(pod, _)| is_operators(pod)))
-            .param("managed", managed.unwrap_or_default())
+            .param("operator", first.is_some_and(|(pod, _)| operator_resource(self.snap, pod).is_some()))
+            .param("managed", managed)
             .param("image", if image.is_empty() { "quay.io/prometheus/alertmanager".to_owned() } else { image })
             .param("is_secret", source.kind == "secret")
     }
@@ -456,31 +450,22 @@ impl<'a> Subject<'a> {
 /// ConfigMaps, keys and texts of the template files that a configuration names, as far as they can be seen.
 pub(super) fn template_files<'a>(
     snap: &'a Snapshot,
-    at: Option<(&Pod, &Container)>,
+    at: Option<(&'a Pod, &'a Container)>,
     config: &str,
 ) -> Vec<(&'a ConfigMap, &'a str, &'a str)> {
     let Some((pod, container)) = at else { return Vec::new() };
     let Ok(Some(root)) = lint::read(config) else { return Vec::new() };
     let globs = root.get("templates").and_then(crate::lint::yaml::Node::items).unwrap_or_default();
     let mut found: Vec<(&ConfigMap, &str, &str)> = Vec::new();
+    let mounts = Mounts::of_pod(snap, pod, container);
+    let folder = command_line::config_file(container).and_then(|path| path.rsplit_once('/')).map_or("", |(dir, _)| dir);
     for glob in globs.iter().filter_map(|g| g.as_str()) {
-        let glob = if glob.starts_with('/') { glob.to_owned() } else { format!("/etc/alertmanager/{glob}") };
-        let (folder, pattern) = glob.rsplit_once('/').unwrap_or(("", &glob));
-        let Some(source) = source_of(pod, container, folder).filter(|s| s.kind == "configmap") else { continue };
-        let Ok(Some(map)) = snap.config_maps.find(&pod.metadata.namespace, &source.name) else { continue };
-        let files = map.data.iter().filter(|(key, _)| fits(pattern, key));
-        found.extend(files.map(|(key, text)| (map, key.as_str(), text.as_str())).filter(|f| !f.1.ends_with(".yml")));
+        let glob = if glob.starts_with('/') { glob.to_owned() } else { format!("{folder}/{glob}") };
+        let files = mounts.matching(&glob).unwrap_or_default().into_iter();
+        found.extend(files.map(|f| (f.map, f.key, f.text)).filter(|f| !f.1.ends_with(".yml")));
     }
     found.dedup_by_key(|(map, key, _)| (map.metadata.name.as_str(), *key));
     found
-}
-
-/// A file name against `*.tmpl`.
-fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        Some((before, after)) => name.starts_with(before) && name.ends_with(after) && name.len() >= pattern.len() - 1,
-        None => pattern == name,
-    }
 }
 
 /// The receiver in `undefined receiver "x" used in route`.
@@ -582,7 +567,6 @@ mod tests {
         let problem = Problem::new(Place { line: 2, column: 3 }, "", "unknown field `chanel`").instead(Some("channel"));
         assert_eq!(corrected("a:\n  chanel: '#a'\n", &problem).1, "  channel: '#a'");
         assert_eq!(undefined("undefined receiver \"null\" used in route").as_deref(), Some("null"));
-        assert!(fits("*.tmpl", "a.tmpl") && !fits("*.tmpl", "alertmanager.yml") && fits("a.tmpl", "a.tmpl"));
         assert_eq!((tag("quay.io:443/x/alertmanager:v0.25.0@sha256:1"), tag("prom/alertmanager")), ("v0.25.0", ""));
     }
 }

@@ -1,11 +1,9 @@
 //! Alertmanager fails to deliver notifications.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
-use super::log::{Failure, recent_failures};
-use super::reason::Reason;
+use super::group::groups;
+use super::log::recent_failures;
 use super::{fix, templates};
 use crate::checks::network::placement::{Placement, alertmanager_pods};
 use crate::checks::{Check, check};
@@ -25,20 +23,6 @@ check! {
 
 /// Share of failed notifications above which counters alone are worth a warning, as in Alertmanager's own mixin.
 const FAILED_SHARE: f64 = 0.01;
-
-/// Failures of one integration for one reason.
-#[derive(Debug, Clone)]
-pub(super) struct Group {
-    pub(super) reason: Reason,
-    /// Notifications given up.
-    pub(super) lost: usize,
-    /// When the last line was written.
-    pub(super) last: Option<Timestamp>,
-    /// The line that says most: it names receiver, integration, pod and cause.
-    pub(super) sample: Failure,
-    /// Pods that said so.
-    pub(super) pods: BTreeSet<(String, String)>,
-}
 
 impl Check for AlertmanagerNotify {
     fn meta(&self) -> &'static CheckMeta {
@@ -63,53 +47,6 @@ impl Check for AlertmanagerNotify {
             _ => Ok(Diagnosis::Findings(findings)),
         }
     }
-}
-
-/// Failures by receiver, integration and reason.
-pub(super) fn groups(failures: Vec<Failure>) -> Vec<Group> {
-    let mut by_key: BTreeMap<(String, String, usize, Reason), Group> = BTreeMap::new();
-    for failure in failures {
-        let reason = Reason::classify(&failure.cause, &failure.integration);
-        let key = (failure.receiver.clone(), failure.integration.clone(), failure.index, reason);
-        let group = by_key.entry(key).or_insert_with(|| Group {
-            reason,
-            lost: 0,
-            last: None,
-            sample: failure.clone(),
-            pods: BTreeSet::new(),
-        });
-        group.lost += usize::from(failure.lost);
-        group.last = group.last.max(failure.at);
-        group.pods.insert((failure.namespace.clone(), failure.pod.clone()));
-        // An address or host in the line says more than "deadline exceeded".
-        if failure.cause.len() > group.sample.cause.len() {
-            group.sample = failure;
-        }
-    }
-    fold_deadlines(by_key)
-}
-
-/// A notification that is given up after retries often ends in a bare "context deadline exceeded"; why is in its retries.
-fn fold_deadlines(mut by_key: BTreeMap<(String, String, usize, Reason), Group>) -> Vec<Group> {
-    let bare: Vec<_> = by_key
-        .iter()
-        .filter(|((.., reason), g)| *reason == Reason::Timeout && !g.sample.cause.contains("dial tcp"))
-        .map(|(key, _)| key.clone())
-        .collect();
-    for key in bare {
-        let same = |k: &&(String, String, usize, Reason)| {
-            (&k.0, &k.1, k.2) == (&key.0, &key.1, key.2) && k.3 != Reason::Timeout
-        };
-        let Some(other) = by_key.keys().find(same).cloned() else { continue };
-        if let Some(deadline) = by_key.remove(&key)
-            && let Some(group) = by_key.get_mut(&other)
-        {
-            group.lost += deadline.lost;
-            group.last = group.last.max(deadline.last);
-            group.pods.extend(deadline.pods);
-        }
-    }
-    by_key.into_values().collect()
 }
 
 /// Logs that are there but empty of pods: is there an Alertmanager at all?

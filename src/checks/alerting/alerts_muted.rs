@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::config::{config_source, file, is_operators};
+use super::config::{config_source, file};
 use super::labels::{Common, Origin};
 use super::tree::{LONG, Labels, Muted, Sink, Tree, is_about_one_alert, proves_alerting};
 use crate::checks::managed::managed_by;
 use crate::checks::network::placement::alertmanager_pods;
+use crate::checks::target::{operator_resource, workload_name};
 use crate::checks::{Check, check};
 use crate::lint::alertmanager::matcher::{Matcher, Op};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -171,7 +172,7 @@ impl<'a> View<'a> {
         };
         let (map, key, workload, managed) = match &self.common.origin {
             Some(Origin::File { map, key, pod }) => {
-                let workload = workload(&snap.owner_ref(pod));
+                let workload = workload_name(snap, pod).unwrap_or_default();
                 (map.metadata.name.clone(), key.clone(), workload, managed_by(&map.metadata))
             }
             _ => (String::new(), String::new(), String::new(), String::new()),
@@ -228,7 +229,7 @@ impl<'a> View<'a> {
 
     fn subject(&self, receiver: &str) -> ResourceRef {
         match &self.common.origin {
-            Some(Origin::File { map, .. }) => ResourceRef::config_map(&map.metadata.namespace, &map.metadata.name),
+            Some(Origin::File { map, .. }) => map.reference(),
             Some(Origin::Object { namespace, name }) => {
                 ResourceRef::kubernetes("monitoring.coreos.com", "Prometheus", namespace, name)
             }
@@ -537,9 +538,9 @@ impl<'a> View<'a> {
         let pod = alertmanager_pods(self.snap).into_iter().next();
         let source = pod.and_then(|(pod, name)| {
             let container = pod.spec.containers.iter().find(|c| c.name == name)?;
-            config_source(pod, container)
+            config_source(self.snap, pod, container)
         });
-        let owner = pod.map(|(pod, _)| workload(&self.snap.owner_ref(pod))).unwrap_or_default();
+        let owner = pod.and_then(|(pod, _)| workload_name(self.snap, pod)).unwrap_or_default();
         finding
             .param("am_namespace", self.alertmanager_namespace())
             .param("am_pod", pod.map_or("<alertmanager-pod>", |(pod, _)| pod.metadata.name.as_str()))
@@ -548,7 +549,7 @@ impl<'a> View<'a> {
             .param("config_kind", source.as_ref().map_or("", |s| s.kind))
             .param("config_name", source.as_ref().map_or("", |s| s.name.as_str()))
             .param("config_key", source.as_ref().map_or("alertmanager.yml", |s| s.key.as_str()))
-            .param("am_operator", pod.is_some_and(|(pod, _)| is_operators(pod)))
+            .param("am_operator", pod.is_some_and(|(pod, _)| operator_resource(self.snap, pod).is_some()))
             .param("url", self.url())
             .param("alerts_path", self.path("/api/v2/alerts/groups"))
     }
@@ -556,13 +557,6 @@ impl<'a> View<'a> {
     fn url(&self) -> String {
         let prefix = self.snap.scope.alertmanager.as_ref().map_or("", |c| c.prefix.as_str());
         format!("http://localhost:9093{prefix}")
-    }
-}
-
-fn workload(owner: &ResourceRef) -> String {
-    match owner {
-        ResourceRef::Kubernetes { kind, name, .. } if kind != "Pod" => format!("{}/{name}", kind.to_lowercase()),
-        _ => String::new(),
     }
 }
 

@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::checks::command_line;
+use crate::checks::managed::managed_by;
+use crate::checks::mounts::{self, Origin};
 use crate::checks::network::host::{Place, place};
 use crate::checks::network::placement::alertmanager_pods;
+use crate::checks::target::{Target, operator_resource};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 
@@ -138,62 +142,40 @@ pub(crate) struct Source {
 }
 
 /// The Secret or ConfigMap behind a path in a container, by its mounts.
-pub(crate) fn source_of(pod: &Pod, container: &Container, path: &str) -> Option<Source> {
-    let inside = |mount: &str| {
-        let rest = path.strip_prefix(mount.trim_end_matches('/'))?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/').to_owned())
-    };
-    let mounts = container.volume_mounts.iter().filter_map(|m| Some((m, inside(&m.mount_path)?)));
-    let (mount, rest) = mounts.max_by_key(|(m, _)| m.mount_path.len())?;
-    let volume = pod.spec.volumes.iter().find(|v| v.name == mount.name)?;
-    let (kind, name) = match (&volume.secret, &volume.config_map) {
-        (Some(secret), _) => ("secret", &secret.secret_name),
-        (_, Some(map)) => ("configmap", &map.name),
+pub(crate) fn source_of(snap: &Snapshot, pod: &Pod, container: &Container, path: &str) -> Option<Source> {
+    let (kind, name, key) = match mounts::origin(snap, pod, container, path) {
+        Origin::Secret { name, key } => ("secret", name, key),
+        Origin::ConfigMap { name, key } => ("configmap", name, key),
         _ => return None,
     };
-    let fixed = mount.sub_path.is_some();
-    let key = if rest.is_empty() { mount.sub_path.clone().unwrap_or_default() } else { rest };
-    (!name.is_empty()).then(|| Source { kind, name: name.clone(), key, fixed })
+    let fixed = mounts::mount_of(container, path).is_some_and(|m| m.sub_path.is_some());
+    (!name.is_empty()).then_some(Source { kind, name, key, fixed })
 }
 
 /// Where the configuration comes from. The operator builds what it mounts; one edits what it builds it from.
-pub(crate) fn config_source(pod: &Pod, container: &Container) -> Option<Source> {
-    if is_operators(pod) {
-        let name = pod.metadata.label("alertmanager")?;
+pub(crate) fn config_source(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<Source> {
+    if let Some((_, name)) = operator_resource(snap, pod) {
         let key = "alertmanager.yaml".to_owned();
         return Some(Source { kind: "secret", name: format!("alertmanager-{name}"), key, fixed: false });
     }
-    let flag = container
-        .args
-        .iter()
-        .chain(&container.command)
-        .find_map(|a| a.strip_prefix("--config.file=").or_else(|| a.strip_prefix("-config.file=")));
-    source_of(pod, container, flag.unwrap_or("/etc/alertmanager/alertmanager.yml"))
+    source_of(snap, pod, container, command_line::config_file(container)?)
 }
 
 /// The text of the configuration in the ConfigMap that Alertmanager mounts.
 pub(crate) fn file(snap: &Snapshot) -> Option<&str> {
     let (pod, name) = alertmanager_pods(snap).into_iter().next()?;
     let container = pod.spec.containers.iter().find(|c| c.name == name)?;
-    let source = config_source(pod, container).filter(|s| s.kind == "configmap")?;
+    let source = config_source(snap, pod, container).filter(|s| s.kind == "configmap")?;
     let map = snap.config_maps.find(&pod.metadata.namespace, &source.name).ok()??;
     map.data.get(&source.key).map(String::as_str)
 }
 
-/// Made by the Prometheus operator.
-pub(crate) fn is_operators(pod: &Pod) -> bool {
-    pod.metadata.label("app.kubernetes.io/managed-by") == Some("prometheus-operator")
-        || pod.metadata.controller().is_some_and(|o| o.kind == "StatefulSet")
-            && pod.metadata.label("alertmanager").is_some()
-}
-
-/// Made by Helm, or by a GitOps controller.
-pub(crate) fn is_managed(pod: &Pod) -> bool {
-    let meta = &pod.metadata;
-    meta.label("helm.sh/chart").is_some()
-        || meta.label("app.kubernetes.io/managed-by") == Some("Helm")
-        || meta.label("argocd.argoproj.io/instance").is_some()
-        || meta.annotations.keys().any(|k| k.starts_with("meta.helm.sh/") || k.starts_with("argocd.argoproj.io/"))
+/// Who keeps the configuration as it is: its ConfigMap, else what makes the pod; empty where nobody does.
+pub(crate) fn keeper(snap: &Snapshot, pod: &Pod, source: Option<&Source>) -> String {
+    let source = source.filter(|s| s.kind == "configmap");
+    let map = source.and_then(|s| snap.config_maps.find(&pod.metadata.namespace, &s.name).ok().flatten());
+    let of_map = map.map(|m| managed_by(&m.metadata)).filter(|m| !m.is_empty());
+    of_map.unwrap_or_else(|| Target::of(snap, pod).managed_by)
 }
 
 #[cfg(test)]
@@ -239,13 +221,14 @@ mod tests {
                 {"name": "c", "mountPath": "/etc/alertmanager"}, {"name": "s", "mountPath": "/etc/alertmanager/secrets"}]}]}}))
         .expect("a pod");
         let container = &pod.spec.containers[0];
-        let slack = source_of(&pod, container, "/etc/alertmanager/secrets/url").expect("a source");
+        let snap = &Snapshot::empty(Timestamp::UNIX_EPOCH);
+        let slack = source_of(snap, &pod, container, "/etc/alertmanager/secrets/url").expect("a source");
         assert_eq!((slack.kind, slack.name.as_str(), slack.key.as_str()), ("secret", "am-slack", "url"));
-        let config = config_source(&pod, container).expect("a source");
+        let config = config_source(snap, &pod, container).expect("a source");
         assert_eq!(
             (config.kind, config.name.as_str(), config.key.as_str()),
             ("configmap", "am-config", "alertmanager.yml")
         );
-        assert_eq!(source_of(&pod, container, "/data/x"), None);
+        assert_eq!(source_of(snap, &pod, container, "/data/x"), None);
     }
 }

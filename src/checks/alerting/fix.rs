@@ -1,13 +1,14 @@
 //! Writes the finding of a group of failed notifications: message, what it depends on, and the fix with its values.
 
-use super::alertmanager_notify::Group;
-use super::config::{Config, Source, config_source, is_managed, is_operators, known_host, source_of};
+use super::config::{Config, Source, config_source, keeper, known_host, source_of};
+use super::group::Group;
 use super::log::redact;
 use super::reason::{self, Reason};
 use crate::checks::network::host::{Place, is_public, place};
 use crate::checks::network::placement::{Placement, alertmanager_pods};
 use crate::checks::network::policy::egress_policies;
 use crate::checks::probes;
+use crate::checks::target::{operator_resource, workload_name};
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, Program};
@@ -229,7 +230,7 @@ impl<'a> Case<'a> {
         let path =
             from_log.or_else(|| names.iter().find_map(|(own, global)| self.setting(own, global)).map(str::to_owned));
         let source = match (self.pod, self.container, &path) {
-            (Some(pod), Some(container), Some(path)) => source_of(pod, container, path),
+            (Some(pod), Some(container), Some(path)) => source_of(self.snap, pod, container, path),
             _ => None,
         };
         (path, source.filter(|s| s.kind == "secret"))
@@ -238,14 +239,9 @@ impl<'a> Case<'a> {
     fn params(&self, finding: Finding) -> Finding {
         let sample = &self.group.sample;
         let (path, secret) = self.secret();
-        let config = self.pod.zip(self.container).and_then(|(p, c)| config_source(p, c));
-        let owner = self.pod.map(|p| self.snap.owner_ref(p));
-        let workload = match &owner {
-            Some(ResourceRef::Kubernetes { kind, name, .. }) if kind != "Pod" => {
-                format!("{}/{name}", kind.to_lowercase())
-            }
-            _ => String::new(),
-        };
+        let config = self.pod.zip(self.container).and_then(|(p, c)| config_source(self.snap, p, c));
+        let workload = self.pod.and_then(|p| workload_name(self.snap, p)).unwrap_or_default();
+        let managed = self.pod.map(|p| keeper(self.snap, p, config.as_ref())).unwrap_or_default();
         let (service, service_namespace) = match &self.place {
             Some(Place::Cluster(s)) => (s.service.clone(), s.namespace.clone()),
             _ => (String::new(), String::new()),
@@ -279,8 +275,8 @@ impl<'a> Case<'a> {
             .param("config_kind", config.as_ref().map_or("", |s| s.kind))
             .param("config_name", config.as_ref().map_or("<config-name>", |s| s.name.as_str()))
             .param("config_key", config.as_ref().map_or("alertmanager.yml", |s| s.key.as_str()))
-            .param("operator", self.pod.is_some_and(is_operators))
-            .param("managed", self.pod.is_some_and(is_managed))
+            .param("operator", self.pod.is_some_and(|p| operator_resource(self.snap, p).is_some()))
+            .param("managed", managed)
             .param("service", service)
             .param("service_namespace", service_namespace)
     }

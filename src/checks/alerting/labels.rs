@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::config::source_of;
 use super::tree::Labels;
+use crate::checks::command_line;
+use crate::checks::target::operator_resource;
 use crate::lint::yaml::{self, Node};
-use crate::snapshot::kubernetes::{ConfigMap, Container, Pod, Program};
+use crate::snapshot::kubernetes::{ConfigMap, Pod, Program};
 use crate::snapshot::{Fetched, Snapshot};
 
 /// Labels that name where alerts come from as a whole; used where the configuration of Prometheus cannot be read.
@@ -104,19 +106,14 @@ fn origin(snap: &Snapshot) -> Option<Origin<'_>> {
         Some((pod, container))
     });
     let (pod, container) = pods.next()?;
-    if let Some(name) = pod.metadata.label("prometheus").or(pod.metadata.label("operator.prometheus.io/name")) {
+    if let Some((_, name)) = operator_resource(snap, pod) {
         return Some(Origin::Object { namespace: pod.metadata.namespace.clone(), name: name.to_owned() });
     }
-    let source = source_of(pod, container, config_file(container)).filter(|s| s.kind == "configmap")?;
+    let source = source_of(snap, pod, container, command_line::config_file(container)?)?;
+    let source = Some(source).filter(|s| s.kind == "configmap")?;
     let map: Fetched<Option<&ConfigMap>> = snap.config_maps.find(&pod.metadata.namespace, &source.name);
     let map = map.ok().flatten()?;
     map.data.contains_key(&source.key).then_some(Origin::File { map, key: source.key, pod })
-}
-
-fn config_file(container: &Container) -> &str {
-    let words = container.args.iter().chain(&container.command);
-    let flag = words.clone().find_map(|a| a.strip_prefix("--config.file=").or_else(|| a.strip_prefix("-config.file=")));
-    flag.unwrap_or("/etc/prometheus/prometheus.yml")
 }
 
 /// Labels of the kind that is set externally, and that all firing alerts share.

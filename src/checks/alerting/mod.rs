@@ -6,6 +6,7 @@ mod alertmanager_notify;
 mod alerts_muted;
 pub(crate) mod config;
 mod fix;
+mod group;
 mod labels;
 mod load;
 pub(crate) mod log;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::alertmanager_config::template_files;
-use super::alertmanager_notify::Group;
 use super::config::Config;
+use super::group::Group;
 use super::reason::Reason;
 use crate::checks::network::placement::alertmanager_pods;
 use crate::lint::alertmanager as lint;

@@ -194,7 +194,7 @@ fn of_rules(snap: &Snapshot, instance: Instance<'_>, file: File<'_>) -> Option<F
     if wrong.is_empty() {
         return None;
     }
-    let map = provisioned::reference(file.config_map);
+    let map = file.config_map.reference();
     let meta = &file.config_map.metadata;
     let what = format!("the alert rules in {} of {map}", file.key);
     let made = finding(map.clone(), &what, "alarm", &wrong, false);

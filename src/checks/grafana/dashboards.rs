@@ -72,7 +72,7 @@ impl Dashboard<'_> {
 
     /// What has to change: the ConfigMap that holds it, or the dashboard itself.
     pub(super) fn subject(&self) -> ResourceRef {
-        self.file.map_or_else(|| self.reference(), |f| provisioned::reference(f.config_map))
+        self.file.map_or_else(|| self.reference(), |f| f.config_map.reference())
     }
 
     /// Adds the dashboard to a finding, with the values of the page that say where it is.

@@ -371,7 +371,7 @@ fn finish(
     }
     let changes = matches!(made.variant, "url" | "service-missing");
     if let Some(file) = datasource.file.filter(|_| changes) {
-        made = made.also(provisioned::reference(file.config_map));
+        made = made.also(file.config_map.reference());
     }
     let written = Written::parse(&datasource.url);
     let new_url = meant.map(Written::text);

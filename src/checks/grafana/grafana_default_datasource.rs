@@ -64,7 +64,7 @@ fn of_organisation<'a>(
     let mut by_file: BTreeMap<(String, &str), Vec<&Datasource<'a>>> = BTreeMap::new();
     for other in others {
         let Some(file) = other.file else { continue };
-        by_file.entry((provisioned::reference(file.config_map).key(), file.key)).or_default().push(other);
+        by_file.entry((file.config_map.reference().key(), file.key)).or_default().push(other);
     }
     by_file.into_values().filter_map(|wrong| finding(snap, instance, org, all, kept, &wrong)).collect()
 }
@@ -90,10 +90,10 @@ fn finding(
     wrong: &[&Datasource<'_>],
 ) -> Option<Finding> {
     let file = wrong.first()?.file?;
-    let map = provisioned::reference(file.config_map);
+    let map = file.config_map.reference();
     let names: Vec<&str> = wrong.iter().map(|d| d.name.as_str()).collect();
     let verb = if names.len() == 1 { "is marked" } else { "are marked" };
-    let kept_in = kept.file.map(|f| provisioned::reference(f.config_map)).filter(|r| *r != map);
+    let kept_in = kept.file.map(|f| f.config_map.reference()).filter(|r| *r != map);
     let place = kept_in.map_or_else(|| "in the same ConfigMap".to_owned(), |r| format!("in {r}"));
     let organisation = if org == 1 { String::new() } else { format!(" of organisation {org}") };
     let pods = instance.pods(snap);

@@ -4,9 +4,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::checks::managed::managed_by;
+use crate::checks::mounts::Mounts;
 use crate::model::{Params, ResourceRef};
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod, Program, Workload};
-use crate::snapshot::{Fetched, Snapshot, group_of, selects};
+use crate::snapshot::{Fetched, Snapshot, selects};
 
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Grafana looks for such files there.
+    fn is_read_at(self, path: &str) -> bool {
+        match self {
+            // Providers name any folder, so dashboards may be mounted anywhere.
+            Self::Dashboards => true,
+            other => path.contains(&format!("/provisioning/{}/", other.folder())),
+        }
+    }
+
     fn folder(self) -> &'static str {
         match self {
             Self::Datasources => "datasources",
@@ -111,13 +121,12 @@ impl<'a> Instance<'a> {
 
     /// `deployment/grafana`, as kubectl names it.
     pub(super) fn kubectl_name(&self) -> String {
-        format!("{}/{}", self.workload.kind.to_lowercase(), self.workload.metadata.name)
+        self.workload.kubectl_name()
     }
 
     /// The workload as a resource.
     pub(super) fn reference(&self) -> ResourceRef {
-        let (kind, meta) = (&self.workload.kind, &self.workload.metadata);
-        ResourceRef::kubernetes(group_of(kind), kind.as_str(), &meta.namespace, &meta.name)
+        self.workload.reference()
     }
 
     /// Its pods.
@@ -130,40 +139,22 @@ impl<'a> Instance<'a> {
     /// The files of a kind that it loads, by ConfigMap and key.
     pub(super) fn files(&self, snap: &'a Snapshot, kind: Kind) -> Vec<File<'a>> {
         let maps = snap.config_maps.items().unwrap_or_default();
+        let mut mounted = Mounts::of(snap, self.workload, self.container).files();
+        mounted.retain(|f| kind.is_read_at(&f.path) && is_file_of(kind, &f.path, f.text));
+        let sidecars = self.sidecars(kind);
         let mut found: Vec<File<'a>> = Vec::new();
         for map in maps {
-            let watched = self.sidecars(kind).into_iter().find(|s| s.loads(map, self.namespace()));
-            let keys = map.data.iter().filter(|(key, text)| is_file_of(kind, key, text));
-            for (key, text) in keys {
-                let by_sidecar = watched.is_some();
-                if by_sidecar || self.mounts(map, key, kind) {
-                    let reloads = watched.as_ref().is_some_and(|s| s.watches);
+            let watched = sidecars.iter().find(|s| s.loads(map, self.namespace()));
+            for (key, text) in &map.data {
+                let is_mounted = mounted.iter().any(|f| std::ptr::eq(f.map, map) && f.key == key);
+                if is_mounted || (watched.is_some() && is_file_of(kind, key, text)) {
+                    let reloads = watched.is_some_and(|s| s.watches);
                     found.push(File { instance: *self, config_map: map, key, text, reloads });
                 }
             }
         }
         found.sort_by_key(|f| (f.config_map.metadata.namespace.as_str(), f.config_map.metadata.name.as_str(), f.key));
         found
-    }
-
-    fn mounts(&self, map: &ConfigMap, key: &str, kind: Kind) -> bool {
-        if map.metadata.namespace != self.namespace() {
-            return false;
-        }
-        let volumes = &self.workload.spec.template.spec.volumes;
-        let of_map = volumes.iter().filter(|v| v.config_map.as_ref().is_some_and(|c| c.name == map.metadata.name));
-        let mut mounts = of_map.flat_map(|v| self.container.volume_mounts.iter().filter(move |m| m.name == v.name));
-        mounts.any(|mount| {
-            let in_place = match kind {
-                // Providers name any folder, so dashboards may be mounted anywhere.
-                Kind::Dashboards => true,
-                other => {
-                    let folder = format!("/provisioning/{}/", other.folder());
-                    format!("{}/", mount.mount_path.trim_end_matches('/')).contains(&folder)
-                }
-            };
-            in_place && mount.sub_path.as_deref().is_none_or(|path| path.is_empty() || path == key)
-        })
     }
 
     fn sidecars(&self, kind: Kind) -> Vec<Sidecar<'a>> {
@@ -301,11 +292,6 @@ pub(super) fn set_params(params: &mut Params, instance: Instance<'_>, file: Opti
     params.set("grafana", instance.kubectl_name());
     params.set("grafana_namespace", instance.namespace());
     params.set("grafana_container", &instance.container.name);
-}
-
-/// A ConfigMap as a resource.
-pub(super) fn reference(map: &ConfigMap) -> ResourceRef {
-    ResourceRef::config_map(&map.metadata.namespace, &map.metadata.name)
 }
 
 #[cfg(test)]

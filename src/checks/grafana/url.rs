@@ -3,6 +3,7 @@
 use url::{Position, Url};
 
 use super::provisioned::{Datasource, Instance};
+use crate::checks::command_line::flag;
 use crate::checks::scrape::endpoints::{Reason, probe_port};
 use crate::checks::scrape::{near, targets};
 use crate::model::Gap;
@@ -324,9 +325,9 @@ fn served_prefix(pods: &[&Pod], kind: &str) -> Option<String> {
         _ => return None,
     };
     let container = pods.iter().flat_map(|p| &p.spec.containers).find(|c| c.program() == Some(program))?;
-    let by_route = flag(container, "--web.route-prefix");
+    let by_route = flag(container, "web.route-prefix").map(str::to_owned);
     // What another program puts before it is not known then.
-    let by_url = || flag(container, "--web.external-url").map(|u| path_of(&u));
+    let by_url = || flag(container, "web.external-url").map(path_of);
     let prefix = by_route.or_else(by_url).unwrap_or_default();
     if prefix.contains('$') {
         return None;
@@ -337,18 +338,6 @@ fn served_prefix(pods: &[&Pod], kind: &str) -> Option<String> {
 
 fn path_of(url: &str) -> String {
     Url::parse(url).map_or_else(|_| url.to_owned(), |u| u.path().to_owned())
-}
-
-fn flag(container: &Container, name: &str) -> Option<String> {
-    let words: Vec<&String> = container.command.iter().chain(&container.args).collect();
-    let at = words.iter().position(|w| {
-        let word = if w.starts_with("--") { (*w).clone() } else { format!("-{w}") };
-        word == name || word.starts_with(&format!("{name}="))
-    })?;
-    match words[at].split_once('=') {
-        Some((_, value)) => Some(value.to_owned()),
-        None => words.get(at + 1).map(|v| (*v).clone()),
-    }
 }
 
 fn component<'a>(snap: &'a Snapshot, kind: &str) -> Option<&'a Component> {

@@ -1,14 +1,13 @@
 //! Chooses what a fix uses: the NAT gateway, the public subnet, the gateways that are there.
 
-use super::fix::Writer;
 use super::routing::{Family, Fault};
-use super::survey::Affected;
+use super::survey::{Affected, Survey};
 use crate::snapshot::aws::{NatGateway, RouteTable, Subnet, Tag, name_tag};
 
-impl<'a> Writer<'a> {
+impl<'a> Survey<'a> {
     /// A route table by its id.
     pub(super) fn table(&self, id: &str) -> Option<&'a RouteTable> {
-        self.survey.net.tables.iter().find(|t| t.route_table_id == id)
+        self.net.tables.iter().find(|t| t.route_table_id == id)
     }
 
     /// A route table with its name, for messages.
@@ -18,12 +17,12 @@ impl<'a> Writer<'a> {
 
     /// A NAT gateway by its id.
     pub(super) fn nat(&self, id: &str) -> Option<&'a NatGateway> {
-        self.survey.net.nats.iter().find(|n| n.nat_gateway_id == id)
+        self.net.nats.iter().find(|n| n.nat_gateway_id == id)
     }
 
     /// The availability zone of a subnet.
     pub(super) fn zone_of(&self, subnet: &str) -> Option<&'a str> {
-        let all = self.survey.snap.subnets.as_ref().ok()?;
+        let all = self.snap.subnets.as_ref().ok()?;
         all.iter().find(|s| s.subnet_id == subnet).map(|s| s.availability_zone.as_str())
     }
 
@@ -33,7 +32,7 @@ impl<'a> Writer<'a> {
             let zone = self.zone_of(&nat.subnet_id);
             subnets.iter().filter(|s| Some(s.availability_zone.as_str()) == zone).count()
         };
-        let mut all: Vec<&NatGateway> = self.survey.net.working_nats().collect();
+        let mut all: Vec<&NatGateway> = self.net.working_nats().collect();
         all.sort_by_key(|n| (std::cmp::Reverse(near(n)), n.nat_gateway_id.clone()));
         all.into_iter().next()
     }
@@ -48,18 +47,16 @@ impl<'a> Writer<'a> {
     /// Other subnets that the table routes: the fix changes them, too.
     pub(super) fn others(&self, table: Option<&RouteTable>, affected: &Affected<'_>) -> Vec<String> {
         let Some(table) = table else { return Vec::new() };
-        let all = self.survey.snap.subnets.iter().flatten();
+        let all = self.snap.subnets.iter().flatten();
         all.filter(|s| !affected.subnets.iter().any(|a| a.subnet_id == s.subnet_id))
-            .filter(|s| {
-                self.survey.net.table_of(&s.subnet_id).is_some_and(|t| t.route_table_id == table.route_table_id)
-            })
+            .filter(|s| self.net.table_of(&s.subnet_id).is_some_and(|t| t.route_table_id == table.route_table_id))
             .map(|s| named(&s.subnet_id, &s.tags))
             .collect()
     }
 
     /// A subnet where a NAT gateway can live, in the zone of the cut-off subnets if there is one.
     pub(super) fn public_subnet(&self, affected: &Affected<'_>) -> Option<&'a str> {
-        let all = self.survey.snap.subnets.iter().flatten().filter(|s| self.survey.net.is_public(&s.subnet_id));
+        let all = self.snap.subnets.iter().flatten().filter(|s| self.net.is_public(&s.subnet_id));
         let near = |s: &&Subnet| affected.subnets.iter().any(|a| a.availability_zone == s.availability_zone);
         let mut all: Vec<&Subnet> = all.collect();
         all.sort_by_key(|s| (!near(s), s.subnet_id.clone()));
@@ -68,16 +65,16 @@ impl<'a> Writer<'a> {
 
     /// A table without default route that no subnet of the nodes uses may become a public one.
     pub(super) fn can_become_public(&self, table: &str) -> bool {
-        let nodes = self.survey.snap.nodes().unwrap_or_default();
-        let used = nodes.iter().filter_map(|n| self.survey.net.table_of(self.survey.at.of_node(n)?));
+        let nodes = self.snap.nodes().unwrap_or_default();
+        let used = nodes.iter().filter_map(|n| self.net.table_of(self.at.of_node(n)?));
         let used = used.into_iter().any(|t| t.route_table_id == table);
-        let free = self.table(table).is_some_and(|t| matches!(self.survey.net.way(t, Family::V4), Err(Fault::NoRoute)));
-        free && !used && self.survey.net.attached_gateway().is_some()
+        let free = self.table(table).is_some_and(|t| matches!(self.net.way(t, Family::V4), Err(Fault::NoRoute)));
+        free && !used && self.net.attached_gateway().is_some()
     }
 
     /// An egress-only internet gateway that some table of the VPC routes to.
     pub(super) fn egress_only_gateway(&self) -> Option<&'a str> {
-        let routes = self.survey.net.tables.iter().flat_map(|t| &t.routes).filter(|r| r.state != "blackhole");
+        let routes = self.net.tables.iter().flat_map(|t| &t.routes).filter(|r| r.state != "blackhole");
         routes.into_iter().find_map(|r| r.egress_only_internet_gateway_id.as_deref())
     }
 }

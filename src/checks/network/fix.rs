@@ -103,7 +103,7 @@ impl<'a> Writer<'a> {
             Trouble::Routing { fault, table, family } => self.because_of_routing(fault, table, *family),
             Trouble::NoPublicAddress { gateway, table } => format!(
                 "route table {} leads straight to internet gateway {gateway}, but the nodes have no public IP address",
-                self.named_table(table)
+                self.survey.named_table(table)
             ),
             Trouble::Acl { acl, dropped, nat_side, .. } => {
                 let rule =
@@ -122,9 +122,9 @@ impl<'a> Writer<'a> {
 
     fn because_of_routing(&self, fault: &Fault, table: &str, family: Family) -> String {
         let anywhere = family.anywhere();
-        let named = self.named_table(table);
+        let named = self.survey.named_table(table);
         match fault {
-            Fault::NoRoute => match self.nat_for(&[]) {
+            Fault::NoRoute => match self.survey.nat_for(&[]) {
                 Some(nat) if family == Family::V4 => {
                     format!(
                         "route table {named} has no {anywhere} route, while NAT gateway {} is available",
@@ -137,7 +137,7 @@ impl<'a> Writer<'a> {
                 format!("the {anywhere} route of route table {named} is a blackhole: {target} is gone")
             }
             Fault::NatGone { nat, state } => {
-                let why = self.nat(nat).and_then(failure).map(|f| format!(" ({f})")).unwrap_or_default();
+                let why = self.survey.nat(nat).and_then(failure).map(|f| format!(" ({f})")).unwrap_or_default();
                 let state = if state == "blackhole" { "gone (the route is a blackhole)" } else { state };
                 format!("the {anywhere} route of route table {named} leads to NAT gateway {nat}, which is {state}{why}")
             }
@@ -152,7 +152,7 @@ impl<'a> Writer<'a> {
                 };
                 format!(
                     "NAT gateway {nat} lies in subnet {nat_subnet}, which is not public: its route table {} {leads}",
-                    self.named_table(nat_table)
+                    self.survey.named_table(nat_table)
                 )
             }
             Fault::NatPrivate { nat } => {
@@ -162,7 +162,7 @@ impl<'a> Writer<'a> {
             }
             Fault::GatewayGone { gateway, table } => format!(
                 "the {anywhere} route of route table {} leads to internet gateway {gateway}, which is not attached to VPC {}",
-                self.named_table(table),
+                self.survey.named_table(table),
                 self.survey.net.vpc
             ),
         }
@@ -171,7 +171,7 @@ impl<'a> Writer<'a> {
     fn evidence(&self, finding: Finding, trouble: &Trouble, affected: &Affected<'a>) -> Finding {
         let mut finding = finding;
         if let Trouble::Routing { table, .. } | Trouble::NoPublicAddress { table, .. } = trouble {
-            let routes = self.table(table).map(routes).unwrap_or_default();
+            let routes = self.survey.table(table).map(routes).unwrap_or_default();
             let template = "aws ec2 describe-route-tables{% if region %} --region {{ region }}{% endif %} --filters Name=vpc-id,Values={{ vpc }} Name=route-table-id,Values={{ rtb }} --query 'RouteTables[].Routes[]'";
             let seen = Evidence::new(format!("routes of {table}"), routes, template);
             finding = finding
@@ -266,17 +266,17 @@ impl<'a> Writer<'a> {
         family: Family,
         affected: &Affected<'a>,
     ) -> Finding {
-        let route_table = self.table(table);
+        let route_table = self.survey.table(table);
         let dest = route_table.map_or(family.anywhere(), |t| Network::default_destination(t, family));
-        let nat = self.nat_for(&affected.subnets);
+        let nat = self.survey.nat_for(&affected.subnets);
         let finding = finding
             .param("rtb", table)
             .param("dest", dest)
-            .param("others", self.others(route_table, affected).join(", "))
-            .param("zones", self.zones(nat, affected))
+            .param("others", self.survey.others(route_table, affected).join(", "))
+            .param("zones", self.survey.zones(nat, affected))
             .param("replace", *fault != Fault::NoRoute);
         if family == Family::V6 && !matches!(fault, Fault::GatewayGone { .. }) {
-            return finding.fix("create-eigw").param("eigw", self.egress_only_gateway().unwrap_or_default());
+            return finding.fix("create-eigw").param("eigw", self.survey.egress_only_gateway().unwrap_or_default());
         }
         match fault {
             Fault::NatPending { nat } => finding.fix("nat-pending").param("nat", nat),
@@ -294,15 +294,17 @@ impl<'a> Writer<'a> {
                 .fix("restore-target")
                 .param("target", target)
                 .param("nat", nat.map_or("", |n| n.nat_gateway_id.as_str())),
-            Fault::NatStranded { nat_table, .. } if nat.is_none() && self.can_become_public(nat_table) => finding
-                .fix("nat-in-private")
-                .param("nat_table", nat_table)
-                .param("gateway", self.survey.net.attached_gateway().unwrap_or_default()),
+            Fault::NatStranded { nat_table, .. } if nat.is_none() && self.survey.can_become_public(nat_table) => {
+                finding
+                    .fix("nat-in-private")
+                    .param("nat_table", nat_table)
+                    .param("gateway", self.survey.net.attached_gateway().unwrap_or_default())
+            }
             _ => match nat {
                 Some(nat) if *fault == Fault::NoRoute => finding.fix("create-route").param("nat", &nat.nat_gateway_id),
                 Some(nat) => finding.fix("replace-route").param("nat", &nat.nat_gateway_id),
                 None => {
-                    let subnet = self.public_subnet(affected);
+                    let subnet = self.survey.public_subnet(affected);
                     finding
                         .fix("create-nat")
                         .param("public_subnet", subnet.unwrap_or("<public-subnet-id>"))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::flows::{self, Destination, Flow, Map};
 use super::policy::{Block, Direction, Policies, reference};
 use super::policy_fix;
+use crate::checks::command_line::has_flag;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Gap, ResourceRef};
 use crate::snapshot::Snapshot;
@@ -104,8 +105,7 @@ fn engine(snap: &Snapshot) -> Engine {
     let is_other = |name: &str| OTHERS.iter().any(|o| name.starts_with(o));
     let pods = snap.pods.items().unwrap_or_default();
     let agents = pods.iter().flat_map(|p| &p.spec.containers).filter(|c| c.name == "aws-eks-nodeagent");
-    let mut states =
-        agents.map(|c| c.args.iter().any(|a| a == "--enable-network-policy=true" || a == "--enable-network-policy"));
+    let mut states = agents.map(|c| has_flag(c, "enable-network-policy"));
     let (first, any) = (states.clone().next(), states.any(|on| on));
     let Ok(namespaces) = snap.namespaces() else { return if any { Engine::VpcCni } else { Engine::Other } };
     let other =

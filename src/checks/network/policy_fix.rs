@@ -192,20 +192,13 @@ fn params(
         .param("scraped", scraped)
         .param("api_server", group.flows.iter().any(|f| f.to.kind == Kind::ApiServer))
         .param("from_namespace", &from.metadata.namespace)
-        .param("from_pod", workload_or_pod(snap, from));
+        .param("from_pod", snap.owner_ref(from).kubectl_name());
     let only = if let [job] = jobs.as_slice() { Some(*job) } else { None };
     let asked = targets::targets_params(snap, only);
     for (name, value) in asked.values() {
         finding.params.set(name, value);
     }
     finding
-}
-
-fn workload_or_pod(snap: &Snapshot, pod: &Pod) -> String {
-    match snap.owner_ref(pod) {
-        ResourceRef::Kubernetes { kind, name, .. } => format!("{}/{name}", kind.to_lowercase()),
-        _ => pod.metadata.name.clone(),
-    }
 }
 
 /// One policy for each workload that is to be reached.

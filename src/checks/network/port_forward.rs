@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::checks::{Check, check};
+use crate::checks::{Check, check, command_line};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Node, Pod, Program, Service, ServicePort};
@@ -76,10 +76,8 @@ fn local_port(program: Program) -> u16 {
 /// Where a program is known to listen: by its flags or environment, or by a probe that succeeds.
 fn listens_on(pod: &Pod) -> Option<u16> {
     let container = pod.spec.containers.iter().find(|c| c.program().is_some())?;
-    let flag = container.args.iter().chain(&container.command).find_map(|a| {
-        let address = a.strip_prefix("--web.listen-address=").or_else(|| a.strip_prefix("-web.listen-address="))?;
-        address.rsplit(':').next()?.parse().ok()
-    });
+    let mut addresses = command_line::flags(container, "web.listen-address");
+    let flag = addresses.find_map(|a| a.rsplit(':').next()?.parse().ok());
     let grafana = || {
         let port = container.env.iter().find(|e| e.name == "GF_SERVER_HTTP_PORT")?;
         port.value.as_deref()?.parse().ok()

@@ -3,7 +3,7 @@
 use super::near;
 use crate::model::ResourceRef;
 use crate::snapshot::kubernetes::{Container, Pod, Service, Workload};
-use crate::snapshot::{Snapshot, group_of, selects};
+use crate::snapshot::{Snapshot, selects};
 
 /// Why nobody answers behind a Service.
 #[derive(Debug, Clone)]
@@ -89,9 +89,7 @@ impl<'a> Reason<'a> {
     /// The owners of the pods, or the workload: each once, in order.
     pub(crate) fn owners(&self, snap: &Snapshot) -> Vec<ResourceRef> {
         let mut owners: Vec<ResourceRef> = self.pods().iter().map(|p| snap.owner_ref(p)).collect();
-        owners.extend(self.workload().map(|w| {
-            ResourceRef::kubernetes(group_of(&w.kind), w.kind.as_str(), &w.metadata.namespace, &w.metadata.name)
-        }));
+        owners.extend(self.workload().map(Workload::reference));
         owners.sort();
         owners.dedup();
         owners

@@ -1,8 +1,9 @@
 //! What is said of a file of a ConfigMap that Prometheus refuses: the place, the lines as they should be, how the change
 //! takes effect.
 
-use super::mounts::{File, Server};
+use super::server::Server;
 use crate::checks::managed::managed_by;
+use crate::checks::mounts::File;
 use crate::lint::{Problem, frame, yaml};
 use crate::model::{Evidence, Params};
 use crate::snapshot::kubernetes::ConfigMap;

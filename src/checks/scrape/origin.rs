@@ -2,9 +2,10 @@
 
 use super::targets::prometheus_pod;
 use crate::checks::managed::managed_by;
+use crate::checks::{mounts, target};
 use crate::model::Params;
-use crate::snapshot::kubernetes::{ConfigMap, Pod, Service, Workload};
-use crate::snapshot::{Snapshot, owner_of};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{ConfigMap, Service, Workload};
 
 /// An object of the Prometheus operator from which a scrape job was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,46 +135,27 @@ pub(crate) struct Reader {
 
 /// The workload that mounts a ConfigMap; Prometheus' own first.
 fn mounted_by<'a>(snap: &'a Snapshot, config_map: &ConfigMap) -> Option<&'a Workload> {
-    let meta = &config_map.metadata;
-    let own = prometheus_pod(snap).and_then(|p| owner_of(&p.metadata));
-    let mounts = |w: &&Workload| {
-        let volumes = &w.spec.template.spec.volumes;
-        w.metadata.namespace == meta.namespace
-            && volumes.iter().any(|v| v.config_map.as_ref().is_some_and(|c| c.name == meta.name))
-    };
-    let workloads = snap.workloads.items().unwrap_or_default().iter().filter(mounts);
-    workloads.min_by_key(|w| (own != Some((&w.kind, &w.metadata.name)), w.metadata.name.clone()))
+    let own = prometheus_pod(snap).map(|p| snap.owner_ref(p));
+    let workloads = snap.workloads.items().unwrap_or_default().iter().filter(|w| mounts::reads(w, config_map));
+    workloads.min_by_key(|w| (own != Some(w.reference()), w.metadata.name.clone()))
 }
 
 /// The workload that reads a ConfigMap, or Prometheus' own where none mounts it.
 pub(crate) fn reader_of(snap: &Snapshot, config_map: Option<&ConfigMap>) -> Option<Reader> {
-    let workload = config_map.and_then(|m| mounted_by(snap, m));
-    let (kind, name, namespace, containers) = match workload {
-        Some(w) => {
-            let spec = &w.spec.template.spec;
-            (w.kind.as_str(), w.metadata.name.as_str(), &w.metadata.namespace, &spec.containers)
-        }
+    let (name, meta, spec) = match config_map.and_then(|m| mounted_by(snap, m)) {
+        Some(workload) => (workload.kubectl_name(), &workload.metadata, &workload.spec.template.spec),
         None => {
             let pod = prometheus_pod(snap)?;
-            let (kind, name) = owner_of(&pod.metadata)?;
-            (kind, name, &pod.metadata.namespace, &pod.spec.containers)
+            (target::workload_name(snap, pod)?, &pod.metadata, &pod.spec)
         }
     };
-    let reloads = containers.iter().any(|c| c.name.contains("reload") || c.image.contains("reload"));
-    Some(Reader { name: format!("{}/{name}", kind.to_lowercase()), namespace: namespace.clone(), reloads })
+    Some(Reader { name, namespace: meta.namespace.clone(), reloads: target::reloads(spec) })
 }
 
 /// The workload behind a Service as kubectl names it: the owner of its pods.
 pub(crate) fn workload_behind(snap: &Snapshot, service: &Service) -> Option<String> {
-    snap.pods_of_service(service).next().map(workload_of)
-}
-
-/// The workload of a pod as kubectl names it.
-pub(crate) fn workload_of(pod: &Pod) -> String {
-    match owner_of(&pod.metadata) {
-        Some((kind, name)) => format!("{}/{name}", kind.to_lowercase()),
-        None => format!("pod/{}", pod.metadata.name),
-    }
+    let pod = snap.pods_of_service(service).next()?;
+    Some(snap.owner_ref(pod).kubectl_name())
 }
 
 /// Values that say where a job is configured and how a change takes effect: `monitor_kind`, `monitor`,

@@ -1,8 +1,9 @@
 //! The configuration of Prometheus is one that it does not load, or one with which it does nothing.
 
 use super::faulty_file::{self, headline, job_of};
-use super::mounts::{File, Mounts, Seen, Server, servers};
-use super::server_state::{State, state, workload_ref};
+use super::server::{Server, servers};
+use super::server_state::{State, state};
+use crate::checks::mounts::{self, File, Mounts, Seen};
 use crate::checks::{Check, check};
 use crate::lint::prometheus::{Options, is_config, lint};
 use crate::lint::rules::is_rules;
@@ -49,7 +50,7 @@ impl Check for PrometheusConfig {
 fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     let mounts = server.mounts(snap);
     let state = state(snap, server);
-    let seen = server.config_file().map_or(Seen::Unknown, |path| mounts.look(&path));
+    let seen = server.config_file().map_or(Seen::Unknown, |path| mounts.look(path));
     let file = match seen {
         Seen::File(file) => Some(file),
         // Where the kubelet cannot even mount it, config-error says so.
@@ -127,10 +128,6 @@ fn new(server: Server<'_>, severity: Severity, subject: ResourceRef, message: St
         .param("meant", None::<String>)
 }
 
-fn map_ref(map: &ConfigMap) -> ResourceRef {
-    ResourceRef::config_map(&map.metadata.namespace, &map.metadata.name)
-}
-
 fn invalid(server: Server<'_>, state: &State, file: &File<'_>, problems: &[crate::lint::Problem]) -> Finding {
     let severity = if state.is_broken() { Severity::Error } else { Severity::Warning };
     let meta = &file.map.metadata;
@@ -142,7 +139,7 @@ fn invalid(server: Server<'_>, state: &State, file: &File<'_>, problems: &[crate
         meta.name,
         consequence(server, state)
     );
-    let mut finding = new(server, severity, map_ref(file.map), message)
+    let mut finding = new(server, severity, file.map.reference(), message)
         .key(format!("{} invalid", file.key))
         .fix("invalid")
         .param("edits", faulty_file::edits(file.text, problems))
@@ -195,7 +192,7 @@ fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &
         format!("--config.file={path} of {} {} {what} by its mounts: {held}", server.target(), server.container.name);
     let running = matches!(state, State::Running);
     let severity = if running { Severity::Warning } else { Severity::Error };
-    let subject = map.map_or_else(|| workload_ref(server), map_ref);
+    let subject = map.map_or_else(|| server.workload.reference(), ConfigMap::reference);
     let mounts: Vec<String> = server
         .container
         .volume_mounts
@@ -240,8 +237,8 @@ fn not_loaded(server: Server<'_>, state: &State, file: Option<&File<'_>>) -> Opt
     );
     let subject = match (file, server.operator_resource()) {
         (_, Some(name)) => ResourceRef::kubernetes("monitoring.coreos.com", "Prometheus", server.namespace(), name),
-        (Some(file), None) => map_ref(file.map),
-        (None, None) => workload_ref(server),
+        (Some(file), None) => file.map.reference(),
+        (None, None) => server.workload.reference(),
     };
     let mut finding = new(server, Severity::Error, subject, message)
         .key("reload failed")
@@ -262,9 +259,8 @@ fn not_loaded(server: Server<'_>, state: &State, file: Option<&File<'_>>) -> Opt
 /// ConfigMaps that the workload mounts, where the error is of a rule.
 fn rule_maps(server: Server<'_>, error: &str) -> Vec<ResourceRef> {
     let of_rule = error.contains("group \"") || error.contains("rulefmt") || error.contains("groupname");
-    let volumes = server.workload.spec.template.spec.volumes.iter().filter(|_| of_rule);
-    let maps = volumes.filter_map(|v| v.config_map.as_ref());
-    maps.map(|m| ResourceRef::config_map(server.namespace(), &m.name)).collect()
+    let maps = mounts::config_maps(&server.workload.spec.template.spec).filter(|_| of_rule);
+    maps.map(|m| ResourceRef::config_map(server.namespace(), m.name)).collect()
 }
 
 /// A configuration without a job: Prometheus starts, and gathers nothing.
@@ -287,7 +283,7 @@ fn idle(server: Server<'_>, file: &File<'_>, root: Option<&Node>) -> Option<Find
         server.target()
     );
     let head: Vec<&str> = file.text.lines().take(5).collect();
-    let mut finding = new(server, Severity::Error, map_ref(file.map), message)
+    let mut finding = new(server, Severity::Error, file.map.reference(), message)
         .key(format!("{} no-jobs", file.key))
         .fix("no-jobs")
         .evidence(
@@ -341,7 +337,7 @@ fn no_rules(snap: &Snapshot, server: Server<'_>, mounts: &Mounts<'_>, file: &Fil
         server.target()
     );
     let there: Vec<String> = mounts.files().into_iter().map(|f| f.path).collect();
-    let mut finding = new(server, Severity::Warning, map_ref(file.map), message)
+    let mut finding = new(server, Severity::Warning, file.map.reference(), message)
         .key(format!("{} rule-files", file.key))
         .fix("rule-files")
         .param("names", &missing)
@@ -388,7 +384,7 @@ fn missing_files(server: Server<'_>, mounts: &Mounts<'_>, file: &File<'_>, root:
         server.target()
     );
     let problem = crate::lint::Problem::new(node.place, field, format!("{field} {path} is not mounted"));
-    let mut finding = new(server, Severity::Error, map_ref(file.map), message)
+    let mut finding = new(server, Severity::Error, file.map.reference(), message)
         .key(format!("{} {field} {path}", file.key))
         .fix("file-missing")
         .param("names", [path]);

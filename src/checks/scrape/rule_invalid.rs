@@ -1,16 +1,18 @@
 //! Rules that Prometheus, or its operator, refuses.
 
 use super::faulty_file::{self, headline, sentence};
-use super::mounts::{File, Mounts, Seen, Server, servers};
+use super::server::{Server, servers};
 use super::server_state::{State, state};
 use crate::checks::managed::managed_by;
+use crate::checks::mounts::{File, Mounts, Seen};
+use crate::checks::target::operator_owner;
 use crate::checks::{Check, check};
 use crate::lint::rules::{Options, is_rules, lint};
 use crate::lint::yaml::{self, Node};
 use crate::lint::{Problem, Version};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::PrometheusRule;
-use crate::snapshot::{Snapshot, owner_of};
 
 check! {
     /// See the check's page.
@@ -69,7 +71,7 @@ fn of_files(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     let version = server.version(snap);
     let files = rule_files(server, &mounts).into_iter();
     // The operator writes these ConfigMaps from PrometheusRules, which are looked at themselves.
-    let own = files.filter(|f| owner_of(&f.map.metadata).is_none_or(|(kind, _)| kind != "Prometheus"));
+    let own = files.filter(|f| operator_owner(&f.map.metadata).is_none());
     own.filter_map(|file| {
         let mut problems = lint(file.text, Options { version, resource: false });
         for problem in &mut problems {
@@ -83,7 +85,7 @@ fn of_files(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
 
 /// The files that `rule_files` names; where the configuration is not known, those that look like rules.
 fn rule_files<'a>(server: Server<'_>, mounts: &Mounts<'a>) -> Vec<File<'a>> {
-    let config = server.config_file().and_then(|path| match mounts.look(&path) {
+    let config = server.config_file().and_then(|path| match mounts.look(path) {
         Seen::File(file) => Some(file),
         _ => None,
     });
@@ -115,7 +117,7 @@ fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Probl
     let severity = if state.is_broken() { Severity::Error } else { Severity::Warning };
     let message =
         format!("{}, in ConfigMap {}/{}: {consequence}", headline(file.key, problems), meta.namespace, meta.name);
-    let subject = ResourceRef::config_map(&meta.namespace, &meta.name);
+    let subject = file.map.reference();
     let mut finding = Finding::new(RuleInvalid::META.id, severity, subject, message)
         .key(file.key)
         .fix("config-map")

@@ -1,10 +1,9 @@
 //! What a server of Prometheus made of its configuration.
 
-use super::mounts::Server;
-use crate::model::ResourceRef;
+use super::server::{Server, servers};
 use crate::snapshot::kubernetes::{Pod, Program};
 use crate::snapshot::monitoring::ContainerLog;
-use crate::snapshot::{Snapshot, group_of, log_line};
+use crate::snapshot::{Snapshot, log_line};
 
 /// Whether it runs, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +25,9 @@ impl State {
     }
 }
 
-/// The workload as a resource.
-pub(super) fn workload_ref(server: Server<'_>) -> ResourceRef {
-    let workload = server.workload;
-    let meta = &workload.metadata;
-    ResourceRef::kubernetes(group_of(&workload.kind), &workload.kind, &meta.namespace, &meta.name)
-}
-
 /// Its pods.
 fn pods<'a>(snap: &'a Snapshot, server: Server<'_>) -> Vec<&'a Pod> {
-    let owner = workload_ref(server);
+    let owner = server.workload.reference();
     let namespace = server.namespace();
     let all = snap.pods.items().unwrap_or_default().iter();
     all.filter(|p| p.metadata.namespace == namespace && !p.is_finished() && snap.owner_ref(p) == owner).collect()
@@ -69,7 +61,7 @@ fn reload(snap: &Snapshot, server: Server<'_>, pods: &[&Pod]) -> State {
         .filter(|l| pods.iter().any(|p| is_of(l, p, &server.container.name)))
         .find_map(|l| complaint(&l.text));
     // What Prometheus says of itself is newer than its log.
-    let only = super::mounts::servers(snap).len() == 1;
+    let only = servers(snap).len() == 1;
     let runtime = snap.prometheus_runtime().ok().and_then(|r| r.reload_config_success).filter(|_| only);
     let metrics = || {
         let samples = snap.prometheus_metrics().ok().filter(|_| only)?.iter();

@@ -197,7 +197,7 @@ impl Group<'_> {
             made = made.evidence(
                 Evidence::new(source, value, "kubectl get -n {{ namespace }} {{ workload }} -o yaml")
                     .with("namespace", &workload.metadata.namespace)
-                    .with("workload", format!("{}/{}", workload.kind.to_lowercase(), workload.metadata.name)),
+                    .with("workload", workload.kubectl_name()),
             );
         }
         made
@@ -206,7 +206,7 @@ impl Group<'_> {
     fn params(&self, snap: &Snapshot, service: &Service) -> Params {
         let mut params = Params::default();
         let workload = self.reason.workload();
-        let named = workload.map(|w| format!("{}/{}", w.kind.to_lowercase(), w.metadata.name));
+        let named = workload.map(|w| w.kubectl_name());
         params.set("workload", named.or_else(|| origin::workload_behind(snap, service)));
         params.set("workload_managed_by", workload.map(|w| managed_by(&w.metadata)));
         if let Reason::Mismatch(_, differences) = &self.reason {

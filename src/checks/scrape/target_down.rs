@@ -414,7 +414,7 @@ fn place_params(snap: &Snapshot, down: &Down<'_>, params: &mut Params) {
     let selected = address.and_then(|a| targets::existing_service_of(snap, target, a));
     let of_pod = || {
         let (namespace, name) = pod.as_ref()?;
-        snap.pods.find(namespace, name).ok().flatten().map(origin::workload_of)
+        snap.pods.find(namespace, name).ok().flatten().map(|p| snap.owner_ref(p).kubectl_name())
     };
     let owner = selected.and_then(|s| origin::workload_behind(snap, s)).or_else(of_pod);
     params.set("workload", owner);

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::checks::alerting::log::redact;
-use crate::checks::workload::mounts::{self, Origin};
-use crate::checks::workload::target::Target;
+use crate::checks::command_line;
+use crate::checks::mounts::{self, Origin};
+use crate::checks::target::Target;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Pod, Program};
@@ -185,8 +186,8 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
 
 fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, seen: &Seen) -> Finding {
     let meta = &pod.metadata;
-    let data = mounts::argument(container, "storage.tsdb.path").unwrap_or("/prometheus");
-    let origin = mounts::origin(pod, container, data);
+    let data = command_line::flag(container, "storage.tsdb.path").unwrap_or("/prometheus");
+    let origin = mounts::origin(snap, pod, container, data);
     let subject = match &origin {
         Origin::Claim { name, .. } => ResourceRef::pvc(&meta.namespace, name),
         _ => snap.owner_ref(pod),
@@ -302,7 +303,7 @@ fn params(snap: &Snapshot, made: Finding, pod: &Pod, container: &Container, orig
         Origin::Claim { name, .. } => name.as_str(),
         _ => "",
     };
-    let data = mounts::argument(container, "storage.tsdb.path").unwrap_or("/prometheus").trim_end_matches('/');
+    let data = command_line::flag(container, "storage.tsdb.path").unwrap_or("/prometheus").trim_end_matches('/');
     let size = claim.and_then(|c| c.spec.resources.requests.get("storage"));
     let bytes = size.and_then(|q| parse_quantity(q));
     let class_name = claim.and_then(|c| c.class()).unwrap_or_default();

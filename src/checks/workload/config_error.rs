@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::start_fault::{Fault, Holder};
-use super::target::{Settable, Target, in_scope, others_ready};
-use crate::checks::{Check, check};
+use super::start_fault::Fault;
+use crate::checks::managed::{managed_by, release};
+use crate::checks::mounts::{self, Holder, Origin};
+use crate::checks::target::{Settable, Target, in_scope, others_ready, workload};
+use crate::checks::{Check, check, command_line};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{
@@ -124,10 +126,9 @@ fn of_events<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Stop<'a>> {
 
 /// A volume whose ConfigMap does not exist, where the events are gone.
 fn of_volumes<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Stop<'a>> {
-    let maps =
-        pod.spec.volumes.iter().filter_map(|v| v.config_map.as_ref()).filter(|m| !m.optional && !m.name.is_empty());
-    let mut missing = maps.filter(|m| matches!(snap.config_maps.find(&pod.metadata.namespace, &m.name), Ok(None)));
-    let name = missing.next()?.name.clone();
+    let maps = mounts::config_maps(&pod.spec).filter(|m| !m.optional);
+    let mut missing = maps.filter(|m| matches!(snap.config_maps.find(&pod.metadata.namespace, m.name), Ok(None)));
+    let name = missing.next()?.name.to_owned();
     let said = format!("ConfigMap {name} does not exist");
     let fault = Fault::Missing { holder: Holder::ConfigMap, name };
     let container = container_of(pod, &fault).or(pod.spec.containers.first())?;
@@ -148,7 +149,7 @@ fn is_there(snap: &Snapshot, pod: &Pod, fault: &Fault) -> bool {
     let map = config_map(snap, pod, fault);
     match fault {
         Fault::Missing { .. } => map.is_some(),
-        Fault::MissingKey { key, .. } => map.is_some_and(|m| m.data.contains_key(key)),
+        Fault::MissingKey { key, .. } => map.is_some_and(|m| mounts::has_key(m, key)),
         _ => false,
     }
 }
@@ -157,10 +158,11 @@ fn is_there(snap: &Snapshot, pod: &Pod, fault: &Fault) -> bool {
 fn holder_name(pod: &Pod, fault: &Fault) -> Option<String> {
     match fault {
         Fault::Missing { name, .. } | Fault::MissingKey { name: Some(name), .. } => Some(name.clone()),
-        Fault::MissingKey { name: None, volume: Some(volume), .. } => {
-            let volume = pod.spec.volumes.iter().find(|v| v.name == *volume)?;
-            let map = volume.config_map.as_ref().map(|m| m.name.clone());
-            map.or_else(|| volume.secret.as_ref().map(|s| s.secret_name.clone()))
+        Fault::MissingKey { holder, name: None, volume: Some(volume), key } => {
+            let all = mounts::sources(pod.spec.volumes.iter().find(|v| v.name == *volume)?);
+            let mut same = all.iter().filter(|s| s.holder == *holder);
+            let naming = same.clone().find(|s| s.named_keys().any(|k| k == key));
+            naming.or_else(|| same.next()).or(all.first()).map(|s| s.name.to_owned())
         }
         _ => None,
     }
@@ -168,10 +170,7 @@ fn holder_name(pod: &Pod, fault: &Fault) -> Option<String> {
 
 /// The volume that mounts an object.
 fn volume_of<'a>(pod: &'a Pod, holder: Holder, name: &str) -> Option<&'a Volume> {
-    pod.spec.volumes.iter().find(|v| match holder {
-        Holder::ConfigMap => v.config_map.as_ref().is_some_and(|m| m.name == name),
-        Holder::Secret => v.secret.as_ref().is_some_and(|s| s.secret_name == name),
-    })
+    pod.spec.volumes.iter().find(|v| mounts::sources(v).iter().any(|s| s.holder == holder && s.name == name))
 }
 
 /// References to an object in a container's environment.
@@ -201,29 +200,30 @@ fn container_of<'a>(pod: &'a Pod, fault: &Fault) -> Option<&'a Container> {
     })
 }
 
-/// Keys that a pod wants of an object: by its environment, by subPath, by the name of its configuration file.
-fn wanted_keys(pod: &Pod, holder: Holder, name: &str) -> Vec<String> {
+/// Keys that a pod wants of an object: by its environment, by its volume, by subPath, by the name of its configuration
+/// file.
+fn wanted_keys(snap: &Snapshot, pod: &Pod, holder: Holder, name: &str) -> Vec<String> {
     let mut keys: Vec<String> =
         pod.all_containers().flat_map(|c| env_of(c, holder, name)).map(|(_, k)| k.key.clone()).collect();
     if let Some(volume) = volume_of(pod, holder, name) {
+        let same = mounts::sources(volume).into_iter().filter(|s| s.holder == holder && s.name == name);
+        keys.extend(same.flat_map(|s| s.named_keys().map(str::to_owned).collect::<Vec<_>>()));
         for container in pod.all_containers() {
-            for mount in container.volume_mounts.iter().filter(|m| m.name == volume.name) {
-                keys.extend(mount.sub_path.clone());
-                keys.extend(file_in(container, mount));
-            }
+            let single = container.volume_mounts.iter().filter(|m| m.name == volume.name && m.sub_path.is_some());
+            let config = command_line::flag(container, "config.file");
+            let paths = single.map(|m| m.mount_path.as_str()).chain(config);
+            let filled = paths.filter_map(|path| match (mounts::origin(snap, pod, container, path), holder) {
+                (Origin::ConfigMap { name: own, key }, Holder::ConfigMap) if own == name => Some(key),
+                (Origin::Secret { name: own, key }, Holder::Secret) if own == name => Some(key),
+                _ => None,
+            });
+            // A path below a key is no key.
+            keys.extend(filled.filter(|key| !key.is_empty() && !key.contains('/')));
         }
     }
     keys.sort();
     keys.dedup();
     keys
-}
-
-/// The file below a mount that a container is told to read: `--config.file=/etc/prometheus/prometheus.yml`.
-fn file_in(container: &Container, mount: &VolumeMount) -> Option<String> {
-    let flags = container.command.iter().chain(&container.args);
-    let file = flags.into_iter().find_map(|a| a.trim_start_matches('-').strip_prefix("config.file="))?;
-    let below = file.strip_prefix(mount.mount_path.trim_end_matches('/'))?.strip_prefix('/')?;
-    (mount.sub_path.is_none() && !below.contains('/')).then(|| below.to_owned())
 }
 
 /// The name that is likely meant: the only one that differs by a slip, or by a word more or less.
@@ -366,7 +366,7 @@ impl<'a> Writer<'a> {
     fn near(&self) -> Option<&'a str> {
         let Fault::Missing { holder: Holder::ConfigMap, name } = &self.fault else { return None };
         let all = self.snap.config_maps.items().ok()?.iter();
-        let wanted = wanted_keys(self.pod, Holder::ConfigMap, name);
+        let wanted = wanted_keys(self.snap, self.pod, Holder::ConfigMap, name);
         let here = all.filter(|m| m.metadata.namespace == self.pod.metadata.namespace);
         // A ConfigMap without the key would not help.
         let fit = here.filter(|m| wanted.iter().all(|k| m.data.contains_key(k)));
@@ -440,7 +440,7 @@ impl<'a> Writer<'a> {
             Holder::ConfigMap if k.contains('.') => format!("--from-file={k}=<path to {k}>"),
             _ => format!("--from-literal={k}=<value>"),
         };
-        let mut flags: Vec<String> = wanted_keys(self.pod, holder, &name).iter().map(flag).collect();
+        let mut flags: Vec<String> = wanted_keys(self.snap, self.pod, holder, &name).iter().map(flag).collect();
         if flags.is_empty() {
             flags.push(if holder == Holder::ConfigMap {
                 "--from-file=<file>".into()
@@ -463,7 +463,7 @@ impl<'a> Writer<'a> {
             .param("custom", self.target.custom.map(|(kind, _)| kind))
             .param("custom_name", self.target.custom.map(|(_, name)| name))
             .param("managed_by", &self.target.managed_by)
-            .param("map_managed_by", map.map(|m| crate::checks::managed::managed_by(&m.metadata)).unwrap_or_default())
+            .param("map_managed_by", map.map(|m| managed_by(&m.metadata)).unwrap_or_default())
             .param("name", &name)
             .param("key", key)
             .param("near", self.near())
@@ -492,6 +492,8 @@ impl<'a> Writer<'a> {
     fn near_patch(&self) -> Option<String> {
         let (near, (holder, name)) = (self.near()?, self.holder.as_ref()?);
         if let Some(volume) = volume_of(self.pod, *holder, name) {
+            // Of a projected volume the list of its sources would be replaced.
+            volume.config_map.as_ref()?;
             let volume = json!({"name": volume.name, "configMap": {"name": near}});
             return Some(json!({"spec": {"template": {"spec": {"volumes": [volume]}}}}).to_string());
         }
@@ -560,17 +562,14 @@ impl<'a> Writer<'a> {
         };
         let mut found = workloads.filter(|w| w.spec.template.spec.containers.iter().any(is_operator));
         let operator = found.next()?;
-        let kind = operator.kind.to_lowercase();
-        Some(vec![format!("{kind}/{}", operator.metadata.name), "-n".into(), operator.metadata.namespace.clone()])
+        Some(vec![operator.kubectl_name(), "-n".into(), operator.metadata.namespace.clone()])
     }
 
     /// Helm release and namespace of the workload.
     fn release(&self) -> Option<Vec<String>> {
-        let workload = super::target::workload(self.snap, &self.target.owner)?;
-        let annotation = |name: &str| workload.metadata.annotations.get(name).cloned();
-        let namespace =
-            annotation("meta.helm.sh/release-namespace").unwrap_or_else(|| workload.metadata.namespace.clone());
-        Some(vec![annotation("meta.helm.sh/release-name")?, "-n".into(), namespace])
+        let workload = workload(self.snap, &self.target.owner)?;
+        let (release, namespace) = release(&workload.metadata)?;
+        Some(vec![release.to_owned(), "-n".into(), namespace.to_owned()])
     }
 }
 
@@ -578,16 +577,13 @@ impl<'a> Writer<'a> {
 fn sub_path_fault(snap: &Snapshot, pod: &Pod, container: &Container, path: Option<&str>) -> Fault {
     let mut mounts = container.volume_mounts.iter().filter(|m| path.is_none_or(|p| p == m.mount_path));
     let missing = mounts.find_map(|mount| {
-        let key = mount.sub_path.as_ref()?;
-        let volume = pod.spec.volumes.iter().find(|v| v.name == mount.name)?;
-        let name = &volume.config_map.as_ref()?.name;
-        let map = snap.config_maps.find(&pod.metadata.namespace, name).ok()??;
-        (!map.data.contains_key(key)).then(|| Fault::MissingKey {
-            holder: Holder::ConfigMap,
-            name: Some(name.clone()),
-            volume: Some(volume.name.clone()),
-            key: key.clone(),
-        })
+        mount.sub_path.as_ref()?;
+        let origin = mounts::origin(snap, pod, container, &mount.mount_path);
+        let (map, _) = mounts::config_map(snap, &pod.metadata.namespace, &origin)?;
+        let Origin::ConfigMap { name, key } = origin else { return None };
+        let volume = Some(mount.name.clone());
+        let is_missing = !mounts::has_key(map, &key);
+        is_missing.then_some(Fault::MissingKey { holder: Holder::ConfigMap, name: Some(name), volume, key })
     });
     missing.unwrap_or_else(|| Fault::MountType { path: path.map(str::to_owned) })
 }

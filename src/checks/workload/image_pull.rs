@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::image::{Image, Retired};
 use super::pull_reason::Reason;
-use super::target::{Settable, Target, in_scope, others_ready};
 use crate::checks::network::placement::Placement;
+use crate::checks::target::{Settable, Target, in_scope, others_ready};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Node, Pod, Program, Waiting};
@@ -456,7 +456,7 @@ impl<'a> Writer<'a> {
 
     /// Release and namespace of Helm, where it made the workload.
     fn release(&self) -> Option<Vec<String>> {
-        let workload = super::target::workload(self.snap, &self.target.owner)?;
+        let workload = crate::checks::target::workload(self.snap, &self.target.owner)?;
         let annotation = |name: &str| workload.metadata.annotations.get(name).cloned();
         let namespace =
             annotation("meta.helm.sh/release-namespace").unwrap_or_else(|| workload.metadata.namespace.clone());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::memory::{Measured, Meter, exact, limit_of, propose};
 use super::oom_killed::{is_reported, measured_words, with_change};
-use super::target::{Target, in_scope};
+use crate::checks::target::{Target, in_scope};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Pod, Program};

@@ -9,13 +9,11 @@ mod image;
 mod image_pull;
 mod memory;
 mod memory_headroom;
-pub(crate) mod mounts;
 mod not_created;
 mod oom_killed;
 pub(crate) mod pod_pending;
 mod pull_reason;
 mod start_fault;
-pub(crate) mod target;
 #[cfg(test)]
 mod testing;
 mod unschedulable;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::memory::{Measured, Meter, Proposal, exact, limit_of, propose, request_of, sensible};
-use super::target::{Settable, Target, in_scope, others_ready};
 use super::wal;
+use crate::checks::target::{Settable, Target, in_scope, others_ready};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Program, Terminated};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::detail::Detail;
 use super::not_created;
-use super::target::{Settable, is_settable, owner_target};
 use super::unschedulable::{Reason, main_reason, main_reason_but};
 use crate::checks::nodes;
 use crate::checks::storage::volume_zone_conflict::{bound_volumes, reaches, volume_ref};
+use crate::checks::target::{Settable, is_settable};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
@@ -150,7 +150,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         .param("claims", claims.iter().map(|c| c.metadata.name.clone()).collect::<Vec<_>>())
         .param("has_claims", !claims.is_empty())
         .param("claim", missing.clone().unwrap_or_else(|| "<claim>".into()))
-        .param("owner", owner_target(&owner))
+        .param("owner", owner.kubectl_name())
         .param("settable", is_settable(snap, &owner) == Settable::Yes)
         .param("operator", is_settable(snap, &owner) == Settable::ByOperator)
         .param("container", largest_container(pod))

@@ -1,21 +1,6 @@
 //! Why a container is not started: the kubelet's and the runtime's words, taken apart.
 
-/// A kind of object that holds configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Holder {
-    ConfigMap,
-    Secret,
-}
-
-impl Holder {
-    /// The kind.
-    pub(super) fn kind(self) -> &'static str {
-        match self {
-            Self::ConfigMap => "ConfigMap",
-            Self::Secret => "Secret",
-        }
-    }
-}
+use crate::checks::mounts::Holder;
 
 /// What keeps a container from being started.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

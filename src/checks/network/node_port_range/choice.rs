@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::refusal::Refusal;
+use crate::checks::command_line;
 use crate::snapshot::{Platform, Snapshot};
 
 /// What an API server has without `--service-node-port-range`; EKS does not let it be changed.
 const DEFAULT: (i64, i64) = (30000, 32767);
 /// The flag.
-const FLAG: &str = "--service-node-port-range=";
+const FLAG: &str = "service-node-port-range";
 
 /// Node ports that the API server gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +44,7 @@ impl Range {
 fn flag(snap: &Snapshot) -> Option<(i64, i64)> {
     let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == "kube-system");
     let servers: Vec<_> = pods.flat_map(|p| &p.spec.containers).filter(|c| c.name == "kube-apiserver").collect();
-    let mut words = servers.iter().flat_map(|c| c.command.iter().chain(&c.args));
-    match words.find_map(|w| w.strip_prefix(FLAG)) {
+    match servers.iter().find_map(|c| command_line::flag(c, FLAG)) {
         Some(range) => parse(range),
         None if servers.is_empty() => None,
         None => Some(DEFAULT),

@@ -2,11 +2,12 @@
 
 use super::Failing;
 use super::cause::Cause;
+use crate::checks::command_line;
 use crate::checks::managed::managed_by;
+use crate::checks::mounts::{self, Origin};
 use crate::checks::network::policy::egress_policies;
+use crate::checks::target::Target;
 use crate::checks::workload::crash::{Class, Crash};
-use crate::checks::workload::mounts::{self, Origin};
-use crate::checks::workload::target::Target;
 use crate::lint::{Place, frame, yaml};
 use crate::model::{Evidence, Finding, ResourceRef};
 use crate::snapshot::kubernetes::{Container, Pod, Program};
@@ -494,24 +495,25 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
             Some(Program::Grafana) => "/etc/grafana/grafana.ini",
             _ => "/etc/prometheus/prometheus.yml",
         };
-        let named = mounts::argument(container, "config.file").unwrap_or(usual);
+        let named = command_line::flag(container, "config.file").unwrap_or(usual);
         let file = crash.file.get_or_insert_with(|| named.to_owned());
-        return mounts::origin(pod, container, file);
+        return mounts::origin(snap, pod, container, file);
     }
     if crash.class.is_storage() {
         let usual = match program {
-            Some(Program::Prometheus) => mounts::argument(container, "storage.tsdb.path").unwrap_or("/prometheus"),
-            Some(Program::Alertmanager) => mounts::argument(container, "storage.path").unwrap_or("/alertmanager"),
+            Some(Program::Prometheus) => command_line::flag(container, "storage.tsdb.path").unwrap_or("/prometheus"),
+            Some(Program::Alertmanager) => command_line::flag(container, "storage.path").unwrap_or("/alertmanager"),
             _ => "/var/lib/grafana",
         };
-        let of_data = mounts::origin(pod, container, usual);
+        let of_data = mounts::origin(snap, pod, container, usual);
         // Another volume than that of the data can be meant, but the path of the data is what commands need.
         return match &crash.file {
             Some(file)
-                if !file.starts_with(usual) && matches!(mounts::origin(pod, container, file), Origin::Claim { .. }) =>
+                if !file.starts_with(usual)
+                    && matches!(mounts::origin(snap, pod, container, file), Origin::Claim { .. }) =>
             {
                 let mount = mounts::mount_of(container, file).map_or(usual, |m| m.mount_path.as_str());
-                mounts::origin(pod, container, mount)
+                mounts::origin(snap, pod, container, mount)
             }
             _ => of_data,
         };
@@ -522,8 +524,10 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
 /// A template is named without its directory.
 fn template(snap: &Snapshot, pod: &Pod, container: &Container, crash: &Crash) -> Origin {
     let Some(file) = &crash.file else { return Origin::Image };
-    let all =
-        container.volume_mounts.iter().map(|m| mounts::origin(pod, container, &format!("{}/{file}", m.mount_path)));
+    let all = container
+        .volume_mounts
+        .iter()
+        .map(|m| mounts::origin(snap, pod, container, &format!("{}/{file}", m.mount_path)));
     let holds =
         |o: &Origin| mounts::config_map(snap, &pod.metadata.namespace, o).is_some_and(|(_, text)| text.is_some());
     all.clone().find(holds).or_else(|| all.clone().find(|o| !matches!(o, Origin::Image))).unwrap_or(Origin::Image)

@@ -1,8 +1,8 @@
-//! What has to be changed to change a pod: its workload, the operator's resource, or an EKS add-on.
+//! What has to be changed to change a pod: its workload, the resource of the Prometheus operator, or an EKS add-on.
 
 use crate::checks::managed::managed_by;
 use crate::model::ResourceRef;
-use crate::snapshot::kubernetes::{Meta, MonitoringResource, Pod, Workload};
+use crate::snapshot::kubernetes::{Meta, MonitoringResource, Pod, PodSpec, Workload};
 use crate::snapshot::{Snapshot, owner_of};
 
 /// Whether the pod template of an owner can be changed in place.
@@ -21,18 +21,16 @@ pub(crate) fn is_settable(snap: &Snapshot, owner: &ResourceRef) -> Settable {
     if !matches!(kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") {
         return Settable::No;
     }
-    match workload(snap, owner).and_then(operator_owner) {
+    match workload(snap, owner).and_then(|w| operator_owner(&w.metadata)) {
         Some(_) => Settable::ByOperator,
         None => Settable::Yes,
     }
 }
 
-/// `deployment/prometheus`, as kubectl takes it.
-pub(crate) fn owner_target(owner: &ResourceRef) -> String {
-    match owner {
-        ResourceRef::Kubernetes { kind, name, .. } => format!("{}/{name}", kind.to_ascii_lowercase()),
-        other => other.name(),
-    }
+/// `deployment/prometheus`: the workload of a pod as kubectl takes it; `None` for a pod of its own.
+pub(crate) fn workload_name(snap: &Snapshot, pod: &Pod) -> Option<String> {
+    let owner = snap.owner_ref(pod);
+    (!is_kind(&owner, &["Pod"])).then(|| owner.kubectl_name())
 }
 
 /// The workload that a reference names.
@@ -42,22 +40,46 @@ pub(crate) fn workload<'a>(snap: &'a Snapshot, owner: &ResourceRef) -> Option<&'
     all.iter().find(|w| w.kind == *kind && w.metadata.namespace == *namespace && w.metadata.name == *name)
 }
 
-fn operator_owner(workload: &Workload) -> Option<(&str, &str)> {
-    owner_of(&workload.metadata).filter(|(kind, _)| matches!(*kind, "Prometheus" | "Alertmanager"))
+/// The operator's resource that an object was made from, by its owner: kind and name, as kubectl takes them.
+pub(crate) fn operator_owner(meta: &Meta) -> Option<(&'static str, &str)> {
+    let (kind, name) = owner_of(meta)?;
+    let kind = match kind {
+        "Prometheus" => "prometheus",
+        "Alertmanager" => "alertmanager",
+        _ => return None,
+    };
+    Some((kind, name))
 }
 
-fn operator_kind(kind: &str) -> Option<&'static str> {
-    match kind {
-        "Prometheus" | "prometheus" => Some("prometheus"),
-        "Alertmanager" | "alertmanager" => Some("alertmanager"),
-        _ => None,
+/// The same for a pod whose workload was not read, by the labels that the operator gives.
+fn operator_labels(meta: &Meta) -> Option<(&'static str, &str)> {
+    let label = |name: &str| meta.label(&format!("app.kubernetes.io/{name}"));
+    let is_made = label("managed-by") == Some("prometheus-operator");
+    let of_kind = |kind: &'static str| {
+        let own = meta.label("operator.prometheus.io/name").or(label("instance"));
+        let own = own.filter(|_| is_made && label("name") == Some(kind));
+        // Operators of before the common labels: the StatefulSet has the resource's name.
+        let is_set = |name: &&str| {
+            let set = format!("{kind}-{name}");
+            meta.controller().is_some_and(|o| o.kind == "StatefulSet" && o.name.starts_with(&set))
+        };
+        let name = meta.label(kind).filter(|name| is_made || is_set(name)).or(own)?;
+        Some((kind, name))
+    };
+    of_kind("prometheus").or_else(|| of_kind("alertmanager"))
+}
+
+/// The operator's resource that a pod was made from: kind and name, as kubectl takes them.
+pub(crate) fn operator_resource<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<(&'static str, &'a str)> {
+    match workload(snap, &snap.owner_ref(pod)) {
+        Some(workload) => operator_owner(&workload.metadata),
+        None => operator_labels(&pod.metadata),
     }
 }
 
-fn operator_labels(meta: &Meta) -> Option<(&'static str, &str)> {
-    let label = |name: &str| meta.label(&format!("app.kubernetes.io/{name}"));
-    let kind = operator_kind(label("name")?)?;
-    (label("managed-by") == Some("prometheus-operator")).then_some((kind, label("instance")?))
+/// Beside a program runs another container that makes it load its files when they change.
+pub(crate) fn reloads(spec: &PodSpec) -> bool {
+    spec.containers.iter().any(|c| c.name.contains("reload") || c.image.contains("reload"))
 }
 
 /// Where a pod's template is kept, and who keeps it.
@@ -89,16 +111,14 @@ impl<'a> Target<'a> {
     pub(crate) fn of(snap: &'a Snapshot, pod: &'a Pod) -> Self {
         let owner = snap.owner_ref(pod);
         let workload = workload(snap, &owner);
-        let custom = workload.and_then(operator_owner).and_then(|(kind, name)| Some((operator_kind(kind)?, name)));
-        // Without the workload, the labels tell that the operator gives its pods.
-        let custom = if workload.is_none() { custom.or_else(|| operator_labels(&pod.metadata)) } else { custom };
+        let custom = operator_resource(snap, pod);
         let meta = custom
             .and_then(|(kind, name)| resource(snap, kind, &pod.metadata.namespace, name))
             .map(|r| &r.metadata)
             .or(workload.map(|w| &w.metadata))
             .unwrap_or(&pod.metadata);
         Self {
-            name: owner_target(&owner),
+            name: owner.kubectl_name(),
             settable: is_settable(snap, &owner),
             custom,
             addon: addon(snap, pod),
