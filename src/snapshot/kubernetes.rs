@@ -439,6 +439,11 @@ impl ContainerStatus {
         self.state.terminated.as_ref().or(self.last_state.terminated.as_ref())
     }
 
+    /// Since when it runs.
+    pub fn running_since(&self) -> Option<Timestamp> {
+        self.state.running.as_ref()?.started_at
+    }
+
     /// It ended within so many seconds before `now`.
     pub fn ended_within(&self, seconds: i64, now: Timestamp) -> bool {
         let at = self.ended().and_then(|t| t.finished_at);
@@ -451,8 +456,15 @@ impl ContainerStatus {
 #[serde(default)]
 pub struct ContainerState {
     pub waiting: Option<Waiting>,
-    pub running: Option<Value>,
+    pub running: Option<Running>,
     pub terminated: Option<Terminated>,
+}
+
+/// `state.running`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Running {
+    pub started_at: Option<Timestamp>,
 }
 
 /// `state.waiting`.

@@ -84,6 +84,13 @@ impl<'a> Line<'a> {
         self.fields.get(name).map_or("", String::as_str)
     }
 
+    /// Speaks of what another program said: a receiver, a peer, a target. Its disks and ports are not this program's.
+    pub fn is_of_others(&self) -> bool {
+        let component = self.get("component");
+        let others = ["remote", "notifier", "rule manager", "scrape manager", "discovery manager", "web"];
+        others.iter().any(|o| component.starts_with(o)) || self.text().contains("server returned HTTP status")
+    }
+
     /// Message and error in one text, to search in.
     pub fn text(&self) -> String {
         match (self.msg.as_str(), self.err.as_str()) {

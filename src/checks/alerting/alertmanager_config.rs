@@ -441,6 +441,7 @@ impl<'a> Subject<'a> {
                 .key("refused")
                 .fix(if receiver.is_some() { "receiver" } else { "refused" })
                 .param("why", if why.is_empty() { "the log says why".to_owned() } else { why.clone() })
+                .param("silent_receiver", receiver.as_deref().is_none_or(is_silent))
                 .param("receiver", receiver.unwrap_or_default())
                 .param("config_kind", self.reading.source.kind),
         )
@@ -466,6 +467,14 @@ pub(super) fn template_files<'a>(
     }
     found.dedup_by_key(|(map, key, _)| (map.metadata.name.as_str(), *key));
     found
+}
+
+/// A receiver that is meant to send nothing.
+pub(crate) fn is_silent(receiver: &str) -> bool {
+    let name = receiver.to_ascii_lowercase();
+    ["null", "blackhole", "black-hole", "devnull", "dev-null", "noop", "none", "silence"]
+        .iter()
+        .any(|w| name.contains(w))
 }
 
 /// The receiver in `undefined receiver "x" used in route`.

@@ -1,7 +1,7 @@
 //! Alertmanager and its receivers.
 
 mod alertmanager_cluster;
-mod alertmanager_config;
+pub(crate) mod alertmanager_config;
 mod alertmanager_notify;
 mod alerts_muted;
 pub(crate) mod config;

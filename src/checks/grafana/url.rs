@@ -128,7 +128,8 @@ pub(super) fn judge<'a>(snap: &'a Snapshot, datasource: &Datasource<'a>) -> Resu
     }
     let Some(written) = Written::parse(&datasource.url) else { return Ok(None) };
     if written.is_loopback() {
-        let is_own = instance.workload.spec.template.spec.host_network || served_beside(instance, kind, written.port);
+        let is_own =
+            instance.workload.spec.template.spec.host_network || served_beside(snap, instance, kind, written.port);
         let verdict = || {
             let meant = usual(snap, kind, &written).map(|(service, port)| {
                 let path = component(snap, kind).map(|c| c.prefix.clone()).unwrap_or_default();
@@ -183,7 +184,7 @@ fn external_name<'a>(
 }
 
 /// Another container of the pod may listen there; one that declares no ports may listen on any.
-fn served_beside(instance: Instance<'_>, kind: &str, port: u16) -> bool {
+fn served_beside(snap: &Snapshot, instance: Instance<'_>, kind: &str, port: u16) -> bool {
     let own = instance.container.ports.iter().any(|p| p.container_port == port);
     let spec = &instance.workload.spec.template.spec;
     let others = spec.containers.iter().chain(&spec.init_containers);
@@ -193,8 +194,18 @@ fn served_beside(instance: Instance<'_>, kind: &str, port: u16) -> bool {
     let runs = |c: &Container| {
         c.restart_policy.as_deref() == Some("Always") || spec.containers.iter().any(|o| o.name == c.name)
     };
-    own || others
-        .any(|c| runs(c) && (c.ports.is_empty() || of_kind(c) || c.ports.iter().any(|p| p.container_port == port)))
+    // Webhooks add side-cars to the pod that its template does not have.
+    let injected = || {
+        let pods = instance.pods(snap);
+        let mut added = pods.into_iter().flat_map(|p| &p.spec.containers);
+        added.any(|c| {
+            !spec.containers.iter().any(|o| o.name == c.name)
+                && (c.ports.is_empty() || c.ports.iter().any(|p| p.container_port == port))
+        })
+    };
+    own || injected()
+        || others
+            .any(|c| runs(c) && (c.ports.is_empty() || of_kind(c) || c.ports.iter().any(|p| p.container_port == port)))
 }
 
 fn of_service<'a>(snap: &'a Snapshot, service: &'a Service, kind: &str, written: &Written) -> Option<Verdict<'a>> {

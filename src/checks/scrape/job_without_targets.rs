@@ -56,6 +56,11 @@ fn finding(snap: &Snapshot, name: &str, job: &Node) -> Option<Finding> {
     if found_by.is_empty() || !found_by.iter().all(|k| MEANT.contains(k)) {
         return None;
     }
+    // Of a sharded Prometheus each replica keeps its part only.
+    let rules = job.get("relabel_configs").and_then(Node::items).unwrap_or_default();
+    if rules.iter().any(|r| r.get("action").and_then(Node::as_str) == Some("hashmod")) {
+        return None;
+    }
     let named: Vec<&str> = job
         .get("static_configs")
         .and_then(Node::items)
@@ -66,7 +71,7 @@ fn finding(snap: &Snapshot, name: &str, job: &Node) -> Option<Finding> {
         .filter_map(Node::as_str)
         .collect();
     let dropped = snap.dropped_targets().ok().and_then(|all| all.get(name)).copied();
-    let relabels = job.get("relabel_configs").and_then(Node::items).is_some_and(|r| !r.is_empty());
+    let relabels = !rules.is_empty();
     let (variant, why) = match (dropped, named.is_empty()) {
         (Some(n), _) if n > 0 => ("dropped", format!("relabel_configs drop all {n} of them")),
         // `targets: []` is how a job is switched off.

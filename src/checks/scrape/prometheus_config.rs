@@ -1,5 +1,9 @@
 //! The configuration of Prometheus is one that it does not load, or one with which it does nothing.
 
+use std::sync::OnceLock;
+
+use regex::Regex;
+
 use super::faulty_file::{self, headline, job_of};
 use super::server::{Server, servers};
 use super::server_state::{State, state};
@@ -51,6 +55,7 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     let mounts = server.mounts(snap);
     let state = state(snap, server);
     let seen = server.config_file().map_or(Seen::Unknown, |path| mounts.look(path));
+    let mut is_template = false;
     let file = match seen {
         Seen::File(file) => Some(file),
         // Where the kubelet cannot even mount it, config-error says so.
@@ -58,12 +63,16 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
         Seen::Missing(map) => return Vec::from_iter(absent(server, &state, map, "missing")),
         Seen::Directory(map) => return Vec::from_iter(absent(server, &state, map, "directory")),
         // Made from a ConfigMap by another container of the pod.
-        Seen::Unknown => template_of(snap, server),
+        Seen::Unknown => {
+            is_template = true;
+            template_of(snap, server)
+        }
     };
     let Some(file) = file else { return not_loaded(server, &state, None).into_iter().collect() };
     let options = Options { version: server.version(snap), agent: server.is_agent() };
     // A reloader fills in `$(NAME)`.
-    let known = |line: usize| !file.text.lines().nth(line - 1).is_some_and(|l| l.contains("$("));
+    let filled_in = |l: &str| l.contains("$(") || is_template && holds_placeholder(l);
+    let known = |line: usize| !file.text.lines().nth(line - 1).is_some_and(filled_in);
     let problems: Vec<_> = lint(file.text, options).into_iter().filter(|p| known(p.place.line)).collect();
     if !problems.is_empty() {
         return vec![invalid(server, &state, &file, &problems)];
@@ -91,6 +100,16 @@ fn cannot_start(snap: &Snapshot, server: Server<'_>) -> bool {
         matches!(waits, "RunContainerError" | "CreateContainerError" | "CreateContainerConfigError")
             || matches!(ended, "StartError" | "ContainerCannotRun")
     })
+}
+
+/// What another container of the pod fills in before Prometheus reads it: `${X}`, `$X`, `{{x}}`, `__X__`, `<X>`, `@X@`.
+fn holds_placeholder(line: &str) -> bool {
+    static PLACEHOLDER: OnceLock<Regex> = OnceLock::new();
+    let placeholder = PLACEHOLDER.get_or_init(|| {
+        Regex::new(r"\$\{|\$[A-Z_]{2,}|\{\{|__[A-Z][A-Z0-9_]*__|<[A-Z][A-Z0-9_]*>|@[A-Z][A-Z0-9_]*@")
+            .expect("the pattern is fixed")
+    });
+    placeholder.is_match(line)
 }
 
 /// The one configuration that the pod's other containers mount.

@@ -12,7 +12,7 @@ check! {
         id: "rule-failing", suite: Scrape, page: "scrape/rule_failing.md", severity: Error,
         title: "a rule fails each time it is evaluated",
         requires: [PrometheusRules],
-        uses: [PrometheusMetrics, ConfigMaps, Workloads, Services, Pods],
+        uses: [PrometheusMetrics, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],
     }
 }
 
@@ -137,7 +137,7 @@ fn finding(
         .fix(variant)
         .key(format!("{}/{}/{variant}", group.name, rule.name));
     let file = group.file.rsplit('/').next().unwrap_or(&group.file);
-    let (object, object_namespace) = prometheus_rule(&group.file).unzip();
+    let (object, object_namespace) = prometheus_rule(snap, &group.file).unzip();
     let params = &mut made.params;
     *params = targets::api_params(snap, "/api/v1/rules");
     let word = if rule.name.is_empty() { &group.name } else { &rule.name };
@@ -145,6 +145,7 @@ fn finding(
     origin::set_line_params(snap, line, params);
     params.set("prometheus_rule", object);
     params.set("rule_namespace", object_namespace);
+    params.set("operated", group.file.contains("-rulefiles-"));
     params.set("group", &group.name);
     params.set("rule", &rule.name);
     params.set("file", &group.file);
@@ -155,18 +156,14 @@ fn finding(
     made
 }
 
-/// The PrometheusRule from which the operator wrote a file: `…-rulefiles-0/NAMESPACE-NAME-UID.yaml`.
-fn prometheus_rule(file: &str) -> Option<(String, String)> {
+/// The PrometheusRule from which the operator wrote a file: `…-rulefiles-0/NAMESPACE-NAME-UID.yaml`. A namespace may have
+/// dashes too, so only the list of rules tells where it ends.
+fn prometheus_rule(snap: &Snapshot, file: &str) -> Option<(String, String)> {
     let (folder, name) = file.rsplit_once('/')?;
-    if !folder.contains("-rulefiles-") {
-        return None;
-    }
-    let stem = name.strip_suffix(".yaml")?;
-    // The UID has five parts; a namespace may have dashes too, so only the list of rules could tell where it ends.
-    let parts: Vec<&str> = stem.split('-').collect();
-    let uid = parts.len().checked_sub(5)?;
-    let namespace = parts.first()?;
-    Some((parts.get(1..uid)?.join("-"), (*namespace).to_owned())).filter(|(name, _)| !name.is_empty())
+    let stem = name.strip_suffix(".yaml").filter(|_| folder.contains("-rulefiles-"))?;
+    let objects = snap.prometheus_rule_objects.items().unwrap_or_default().iter().map(|o| &o.metadata);
+    let found = objects.filter(|m| !m.uid.is_empty()).find(|m| stem == format!("{}-{}-{}", m.namespace, m.name, m.uid));
+    found.map(|m| (m.name.clone(), m.namespace.clone()))
 }
 
 #[cfg(test)]
@@ -222,10 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_file_names_are_read() {
-        let file =
-            "/etc/prometheus/rules/prometheus-x-rulefiles-0/obs-node-rules-0a1b2c3d-0000-4000-8000-00000000abcd.yaml";
-        assert_eq!(prometheus_rule(file), Some(("node-rules".into(), "obs".into())));
-        assert_eq!(prometheus_rule("/etc/prometheus/rules/flash.yml"), None);
+    fn the_operators_file_names_lead_to_the_object() {
+        let mut snap = with(json!([]));
+        let uid = "0a1b2c3d-0000-4000-8000-00000000abcd";
+        let object = json!({"metadata": {"namespace": "flash-ticket", "name": "app-rules", "uid": uid}});
+        snap.prometheus_rule_objects =
+            crate::snapshot::Listing::cluster(vec![serde_json::from_value(object).expect("a rule")]);
+        let file = format!("/etc/prometheus/rules/prometheus-x-rulefiles-0/flash-ticket-app-rules-{uid}.yaml");
+        assert_eq!(prometheus_rule(&snap, &file), Some(("app-rules".into(), "flash-ticket".into())));
+        assert_eq!(prometheus_rule(&snap, "/etc/prometheus/rules/flash.yml"), None);
+        assert_eq!(prometheus_rule(&with(json!([])), &file), None);
     }
 }

@@ -52,6 +52,10 @@ impl Check for RuleInvalid {
         let objects = if resources.iter().any(|r| r.kind == "Prometheus") { objects } else { &[] };
         let version = operated_version(snap, &servers);
         findings.extend(objects.iter().filter_map(|object| of_object(object, version)));
+        // The operator's files were left out, so without the objects nothing was judged.
+        if findings.is_empty() && servers.iter().any(|s| s.operator_resource().is_some()) {
+            snap.prometheus_rule_objects.items()?;
+        }
         Ok(Diagnosis::Findings(findings))
     }
 }

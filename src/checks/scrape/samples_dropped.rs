@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{origin, targets};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -77,7 +79,12 @@ struct Logged {
     pod: (String, String, String),
     url: String,
     line: String,
+    at: Option<Timestamp>,
+    times: usize,
 }
+
+/// Seconds within which a single line still is of now: an exporter that starts anew often says it once.
+const NOW: i64 = 600;
 
 fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let mut last: BTreeMap<(String, Loss), Logged> = BTreeMap::new();
@@ -92,11 +99,14 @@ fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
             let (pool, url) = (line.get("scrape_pool"), line.get("target"));
             let job = if pool.is_empty() { job_of(snap, url) } else { pool };
             let pod = (log.namespace.clone(), log.pod.clone(), log.container.clone());
-            let logged = Logged { pod, url: url.to_owned(), line: line.raw.to_owned() };
-            last.insert((job.to_owned(), loss), logged);
+            let key = (job.to_owned(), loss);
+            let times = last.get(&key).map_or(0, |l| l.times) + 1;
+            last.insert(key, Logged { pod, url: url.to_owned(), line: line.raw.to_owned(), at: line.at, times });
         }
     }
-    Ok(last.into_iter().map(|((job, loss), logged)| lost(snap, &job, loss, &logged)).collect())
+    let goes_on = |l: &Logged| l.times >= 3 || l.at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() < NOW);
+    let of_now = last.into_iter().filter(|(_, logged)| goes_on(logged));
+    Ok(of_now.map(|((job, loss), logged)| lost(snap, &job, loss, &logged)).collect())
 }
 
 fn job_of<'a>(snap: &'a Snapshot, url: &'a str) -> &'a str {

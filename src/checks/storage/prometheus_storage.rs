@@ -86,7 +86,8 @@ impl Check for PrometheusStorage {
             let here = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
             let Some(pod) = here.filter(|p| is_up(p, &log.container)) else { continue };
             let Some(container) = pod.spec.containers.iter().find(|c| c.name == log.container) else { continue };
-            let seen = read(snap, log);
+            let data = command_line::flag(container, "storage.tsdb.path").unwrap_or("/prometheus");
+            let seen = read(snap, log, data);
             let worst = seen.keys().next().copied();
             // The rest follows from the first where the disk is at fault, and no block is merged with one that is damaged.
             let on_disk = matches!(worst, Some(Trouble::DiskFull | Trouble::ReadOnly));
@@ -121,14 +122,19 @@ fn is_up(pod: &Pod, container: &str) -> bool {
 }
 
 /// What a log says of the storage as it is now.
-fn read(snap: &Snapshot, log: &ContainerLog) -> BTreeMap<Trouble, Seen> {
+fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<Trouble, Seen> {
     let mut found: BTreeMap<Trouble, Seen> = BTreeMap::new();
+    let inside = format!("{}/", data.trim_end_matches('/'));
     for line in log.text.lines().map(Line::parse) {
         if line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
             continue;
         }
         if line.level == Level::Info {
             forget(&mut found, &line.msg);
+            continue;
+        }
+        // A peer's full disk is not Prometheus' own; its own paths are.
+        if line.is_of_others() && !line.raw.contains(&inside) {
             continue;
         }
         if let Some(trouble) = trouble(&line) {
@@ -347,7 +353,7 @@ mod tests {
 
     fn troubles(log: &str) -> Vec<Trouble> {
         let snap = Snapshot::empty("2026-11-21T03:30:00Z".parse().expect("a time"));
-        read(&snap, &ContainerLog { text: log.into(), ..ContainerLog::default() }).into_keys().collect()
+        read(&snap, &ContainerLog { text: log.into(), ..ContainerLog::default() }, "/prometheus").into_keys().collect()
     }
 
     #[test]

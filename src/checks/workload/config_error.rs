@@ -68,7 +68,9 @@ struct Stop<'a> {
 }
 
 fn stops<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Stop<'a>> {
-    let mut found: Vec<Stop<'a>> = pod.statuses().filter_map(|s| of_status(pod, s)).collect();
+    // A Secret that an operator makes comes a moment after the pod.
+    let young = pod.metadata.creation_timestamp.is_some() && snap.age_seconds(&pod.metadata) < GRACE;
+    let mut found: Vec<Stop<'a>> = pod.statuses().filter(|_| !young).filter_map(|s| of_status(pod, s)).collect();
     if found.is_empty() && is_in_the_making(snap, pod) {
         found.extend(of_events(snap, pod).or_else(|| of_volumes(snap, pod)));
     }

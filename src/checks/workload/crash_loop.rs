@@ -16,6 +16,9 @@ const RECENT: i64 = 900;
 /// A pod younger than this, in seconds, may still find its feet.
 const GRACE: i64 = 60;
 
+/// Seconds that a container may take to become ready after one restart.
+const SETTLES: i64 = 120;
+
 check! {
     /// See the check's page.
     CrashLoop {
@@ -111,8 +114,14 @@ fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
         // Another reason (ImagePullBackOff, CreateContainerConfigError) says why it cannot even start.
         return waiting.reason == "CrashLoopBackOff" || waiting.reason.is_empty() && recent_failure(snap, status);
     }
-    if status.state.terminated.is_some() || !status.ready {
+    if status.state.terminated.is_some() {
         return recent_failure(snap, status);
+    }
+    if !status.ready {
+        // One restart is none again, and a container that just began is not ready yet.
+        let since = status.running_since().map(|t| snap.collected_at.as_second() - t.as_second());
+        let settles = since.is_some_and(|s| s < SETTLES) && status.restart_count < 2;
+        return recent_failure(snap, status) && !settles;
     }
     // Ready in between: only where that happens more than once an hour on average.
     let age = snap.age_seconds(&pod.metadata);
@@ -120,7 +129,9 @@ fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
 }
 
 fn recent_failure(snap: &Snapshot, status: &ContainerStatus) -> bool {
-    status.ended().is_some_and(|t| t.exit_code != 0) && status.ended_within(RECENT, snap.collected_at)
+    // 143 is a polite end, and with 255 and no word the node itself went away.
+    let asked = |t: &Terminated| t.exit_code == 143 || t.exit_code == 255 && t.reason == "Unknown";
+    status.ended().is_some_and(|t| t.exit_code != 0 && !asked(t)) && status.ended_within(RECENT, snap.collected_at)
 }
 
 /// `Prometheus`, or the container by its name.

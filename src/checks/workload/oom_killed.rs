@@ -330,7 +330,7 @@ fn of_node(
         .param("custom", target.custom.map(|(kind, _)| kind))
         .param("custom_name", target.custom.map(|(_, name)| name))
         .param("managed_by", &target.managed_by)
-        .param("evicted", pod.status.reason.as_deref() == Some("Evicted"))
+        .param("evicted", Vec::<&str>::new())
         .param("rolls", target.settable != Settable::No)
         .param("wal", false)
         .param("is_prometheus", false)
@@ -362,7 +362,9 @@ fn of_evictions(snap: &Snapshot, owner: ResourceRef, pods: &[&Pod]) -> Option<Fi
             .with("namespace", &newest.metadata.namespace)
             .with("pod", &newest.metadata.name),
         );
-    Some(join(snap, of_node(made, &target, newest, container, used, node), &owner, pods))
+    let evicted: Vec<&str> = pods.iter().map(|p| p.metadata.name.as_str()).collect();
+    let made = of_node(made, &target, newest, container, used, node).param("evicted", evicted);
+    Some(join(snap, made, &owner, pods))
 }
 
 /// The container that an eviction names, with what it used: `Container prometheus was using 1543820Ki, request is 512Mi`.

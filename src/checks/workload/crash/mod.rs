@@ -209,6 +209,9 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
     let lines: Vec<Line<'_>> =
         text.lines().filter(|l| !l.trim().is_empty()).map(Line::parse).filter(|l| l.level != Level::Info).collect();
     let lines = &lines[lines.len().saturating_sub(LAST)..];
+    // A panic is the end itself: what was said before it is not.
+    let is_panic = |l: &Line<'_>| l.raw.starts_with("panic:") || l.raw.starts_with("fatal error:");
+    let lines = &lines[lines.iter().rposition(is_panic).unwrap_or(0)..];
     let read = |line: &Line<'_>| {
         let found = match program {
             Some(Program::Prometheus) => prometheus::read(line),
@@ -216,7 +219,9 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
             Some(Program::Grafana) => grafana::read(line),
             None => operator::read(line),
         };
-        let crash = found.or_else(|| flags::read(line)).or_else(|| common::read(line))?;
+        // What a warning or another program says of disks and ports did not end this one.
+        let own = line.level != Level::Warning && !line.is_of_others();
+        let crash = found.or_else(|| flags::read(line)).or_else(|| common::read(line).filter(|_| own))?;
         Some(Crash { said: said(line), ..crash })
     };
     // What is said last ended it.

@@ -2,6 +2,7 @@
 
 use super::Failing;
 use super::cause::Cause;
+use crate::checks::alerting::alertmanager_config::is_silent;
 use crate::checks::command_line;
 use crate::checks::managed::managed_by;
 use crate::checks::mounts::{self, Origin};
@@ -300,6 +301,7 @@ impl<'a> Case<'a> {
             .param("new_key", new_key)
             .param("new_value", new_value)
             .param("has_receiver", receiver.is_some())
+            .param("silent_receiver", receiver.as_deref().is_none_or(is_silent))
             .param("receiver", receiver.unwrap_or_default())
             .param("rule_namespace", rule_namespace)
             .param("rule_name", rule_name)
