@@ -158,6 +158,51 @@ fn the_whole_matrix_is_as_reviewed() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
+/// The root checks of a fixture, and all checks that found something.
+fn causes(fixture: &str) -> (Vec<&'static str>, BTreeSet<&'static str>) {
+    let report = diagnose::run(&snapshot(fixture), &checks::registry());
+    let roots = report.roots.iter().map(|g| report.findings[g.root].check.0).collect();
+    (roots, report.findings.iter().map(|f| f.check.0).collect())
+}
+
+#[test]
+fn a_chain_of_symptoms_has_one_root() {
+    for (fixture, root, symptoms) in [
+        // No driver: no volume, no pod, no endpoint, no data in Grafana.
+        (
+            "demo/ebs-csi-missing",
+            "ebs-csi-addon-missing",
+            &["oidc-provider-missing", "pvc-pending", "pod-pending", "service-no-endpoints", "grafana-datasource"][..],
+        ),
+        // A second default: Grafana crashes, its Service is empty, its target is down.
+        (
+            "cases/crash-loop-second-default-datasource",
+            "grafana-default-datasource",
+            &["crash-loop", "service-no-endpoints", "target-down"],
+        ),
+        (
+            "incidents/prometheus-crashloop-config",
+            "prometheus-config",
+            &["crash-loop", "service-no-endpoints", "grafana-datasource"],
+        ),
+        ("incidents/nodeport-range", "node-port-range", &["grafana-datasource"]),
+        ("cases/network-policy-api-server-egress", "network-policy-blocks", &["crash-loop"]),
+        ("cases/prometheus-sub-path-missing", "config-error", &["service-no-endpoints"]),
+    ] {
+        let (roots, found) = causes(fixture);
+        assert_eq!(roots, [root], "{fixture}");
+        assert!(symptoms.iter().all(|s| found.contains(s)), "{fixture}: {found:?}");
+    }
+}
+
+#[test]
+fn faults_that_have_nothing_to_do_with_each_other_stay_apart() {
+    let (roots, _) = causes("incidents/alerts-muted");
+    assert_eq!(roots, ["service-no-endpoints", "alerts-muted"]);
+    let (roots, _) = causes("incidents/targets-down");
+    assert_eq!(roots.len(), 6, "{roots:?}");
+}
+
 #[test]
 fn healthy_clusters_are_silent() {
     for fixture in fixtures().iter().filter(|f| f.starts_with("healthy/")) {

@@ -32,10 +32,11 @@ fn expected() -> BTreeMap<String, Vec<Expected>> {
     serde_json::from_str(&text).expect("fixtures/recordings/expected.json is valid")
 }
 
-/// Cases that leave no trace which kdoctor could read, with the reason: nothing wrong may be said of them either.
+/// Faults that leave no trace in what kdoctor reads, with the reason: of these nothing may be said, least of all
+/// something wrong. In `fixtures/recordings/unseen.json`, by id.
 fn unseen() -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(recording::root().join("unseen.json"))
-        .expect("fixtures/recordings/unseen.json is there");
+    let path = recording::root().join("unseen.json");
+    let text = std::fs::read_to_string(path).expect("fixtures/recordings/unseen.json is there");
     serde_json::from_str(&text).expect("fixtures/recordings/unseen.json is valid")
 }
 
@@ -125,7 +126,12 @@ fn every_recorded_fault_is_named_as_what_it_is() {
 #[test]
 fn nothing_is_expected_of_what_is_not_there() {
     let ids: Vec<String> = recording::all().into_iter().map(|c| c.id).collect();
-    for id in expected().keys().chain(unseen().keys()) {
+    let (expected, unseen) = (expected(), unseen());
+    for id in expected.keys().chain(unseen.keys()) {
         assert!(ids.contains(id), "{id} is in no line of the index");
+    }
+    for (id, reason) in &unseen {
+        assert!(!expected.contains_key(id), "{id} is expected, and is not");
+        assert!(!reason.is_empty(), "{id}: why?");
     }
 }

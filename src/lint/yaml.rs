@@ -130,7 +130,8 @@ fn as_go(text: &str, limit: usize) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
         let at = fault.place.line - 1;
         let relaxed = lines.get_mut(at).is_some_and(|line| relax(line, &fault.message));
         if !relaxed {
-            let problem = tab(text, &spans, fault.place.line + 1).filter(|_| fault.message.contains("tab"));
+            let at_fault = |p: &Problem| fault.message.contains("tab") || p.place.line == fault.place.line;
+            let problem = tab(text, &spans, fault.place.line + 1).filter(at_fault);
             return Err((before, problem.unwrap_or_else(|| explained(fault, &spans))));
         }
     }

@@ -127,7 +127,7 @@ impl Page {
         lines
     }
 
-    fn paint(&self, text: &str, style: Style) -> String {
+    pub(super) fn paint(&self, text: &str, style: Style) -> String {
         if self.color && !text.is_empty() { text.style(style).to_string() } else { text.to_owned() }
     }
 }

@@ -6,7 +6,7 @@ use owo_colors::Style;
 
 use super::layout::Page;
 use crate::model::{Finding, Gap, Outcome, Report, ResourceRef, Risk, RootGroup, Severity, Step, StepKind};
-use crate::term::{Printer, sanitize};
+use crate::term::Printer;
 
 /// A gap, and the checks that it kept from a verdict.
 type Unseen<'a> = (&'a Gap, Vec<String>);
@@ -221,7 +221,8 @@ impl Out<'_> {
         }
         let counts: Vec<String> = kinds.iter().map(|(kind, count)| plural(*count, kind)).collect();
         self.page.blank();
-        self.page.line(3, &[("explains ", bold()), (&sanitize(&counts.join(", ")), plain())]);
+        let explains = self.page.paint("explains ", bold());
+        self.page.paragraph(3, &explains, &counts.join(", "), plain());
         let mut by_check: Vec<(String, Vec<ResourceRef>)> = Vec::new();
         for finding in explained {
             let check = finding.check.to_string();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use regex::Regex;
 
 /// How bad a line says it is.
@@ -90,6 +92,27 @@ impl<'a> Line<'a> {
             (msg, err) => format!("{msg}: {err}"),
         }
     }
+}
+
+/// When a line was written, klog's short time included.
+pub fn written_at(raw: &str, now: Timestamp) -> Option<Timestamp> {
+    Line::parse(raw).at.or_else(|| klog_time(raw, now))
+}
+
+/// klog's `E1121 03:20:49.826213`: month and day without the year; containers mostly keep UTC.
+fn klog_time(line: &str, now: Timestamp) -> Option<Timestamp> {
+    static STAMP: OnceLock<Regex> = OnceLock::new();
+    let stamp = STAMP
+        .get_or_init(|| Regex::new(r"^[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.\d+ ").expect("the pattern is fixed"));
+    let found = stamp.captures(line)?;
+    let number = |at: usize| found[at].parse::<i8>().ok();
+    let year = now.to_zoned(TimeZone::UTC).year();
+    let of_year = |year: i16| {
+        let time = DateTime::new(year, number(1)?, number(2)?, number(3)?, number(4)?, number(5)?, 0).ok()?;
+        time.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp())
+    };
+    // What lies more than a day ahead was written last year.
+    of_year(year).filter(|t| t.as_second() <= now.as_second() + 86_400).or_else(|| of_year(year - 1))
 }
 
 /// The fields of a line, logfmt or JSON.

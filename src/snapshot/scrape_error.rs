@@ -212,6 +212,15 @@ mod tests {
                 ScrapeFailure::NoSuchHost("pay.shop.svc.cluster.local".into()),
             ),
             (r#"Get "http://a:1/m": dial tcp: lookup pay: no such host"#, ScrapeFailure::NoSuchHost("pay".into())),
+            // With the C library's resolver: no server is named.
+            (
+                r#"Get "http://a:1/m": dial tcp: lookup pay.shop.svc.cluster.local: no such host"#,
+                ScrapeFailure::NoSuchHost("pay.shop.svc.cluster.local".into()),
+            ),
+            (
+                r#"Get "http://a:1/m": dial tcp: lookup pay.shop.svc.cluster.local: Temporary failure in name resolution"#,
+                ScrapeFailure::Dns,
+            ),
             ("server returned HTTP status 503 Service Unavailable", ScrapeFailure::Status(503)),
             (r#"Get "http://a": context deadline exceeded"#, ScrapeFailure::Timeout),
             (r#"Get "http://a": dial tcp 10.0.0.1:80: connect: connection refused"#, ScrapeFailure::Refused),

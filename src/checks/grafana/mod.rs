@@ -2,6 +2,7 @@
 
 mod container_insights_metric;
 mod dashboard_datasource;
+mod dashboard_missing_metric;
 mod dashboards;
 mod grafana_datasource;
 mod grafana_default_datasource;
@@ -17,5 +18,6 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &grafana_datasource::GrafanaDatasource,
     &grafana_default_datasource::GrafanaDefaultDatasource,
     &dashboard_datasource::DashboardDatasource,
+    &dashboard_missing_metric::DashboardMissingMetric,
     &container_insights_metric::ContainerInsightsMetric,
 ];

@@ -18,7 +18,7 @@ use crate::checks::scrape::targets::{self, Address, Down};
 use crate::model::{Evidence, Gap, ResourceRef};
 use crate::snapshot::kubernetes::{Container, Pod, Service};
 use crate::snapshot::monitoring::ContainerLog;
-use crate::snapshot::{ScrapeFailure, Snapshot};
+use crate::snapshot::{ScrapeFailure, Snapshot, log_line};
 
 const DNS_PORT: u16 = 53;
 
@@ -393,10 +393,9 @@ fn resolver(line: &str) -> Option<IpAddr> {
 
 /// Logs of containers that failed are of now; of others the line must say when it was written.
 fn is_recent(snap: &Snapshot, log: &ContainerLog, line: &str) -> bool {
-    static TIME: OnceLock<Regex> = OnceLock::new();
-    let time = TIME.get_or_init(|| {
-        Regex::new(r#"\b(?:ts|time|t)"?[=:]"?(\d{4}-\d\d-\d\dT[^\s",]+)"#).expect("the pattern is fixed")
-    });
-    let at = time.captures(line).and_then(|c| c[1].parse::<jiff::Timestamp>().ok());
+    let at = match log.previous {
+        true => log_line::Line::parse(line).at,
+        false => log_line::written_at(line, snap.collected_at),
+    };
     at.map_or(log.previous, |t| snap.collected_at.as_second() - t.as_second() <= RECENT)
 }

@@ -74,6 +74,16 @@ impl Guard {
     }
 }
 
+/// The permission that Prometheus' service account lacks where Kubernetes decides.
+pub(super) fn lacking(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<String> {
+    let guard = Guard::of(snap, target, address);
+    guard.word()?;
+    let asked = guard.asks(address.bare_path()).join(" ").replace(" --subresource=", "/");
+    let pod = targets::prometheus_pod(snap)?;
+    let account = pod.spec.service_account_name.as_deref().unwrap_or("default");
+    Some(format!("ServiceAccount {}/{account} may not get {asked}", pod.metadata.namespace))
+}
+
 /// Values for the fixes of 401 and 403: `guard` (null: the application decides), `can_i`, `guard_path`, and who
 /// Prometheus is: `account`, `account_namespace`, `account_user`, `role`.
 pub(super) fn set_params(snap: &Snapshot, target: &ScrapeTarget, address: Option<&Address>, params: &mut Params) {

@@ -89,7 +89,8 @@ fn finding(snap: &Snapshot, name: &str, job: &Node) -> Option<Finding> {
     let path = "/api/v1/targets?state=dropped";
     let source = format!("Prometheus /api/v1/status/config and /api/v1/targets, job {name}");
     let evidence = targets::api_evidence(snap, source, format!("no active target; {why}"), path);
-    let mut made = Finding::new(JobWithoutTargets::META.id, Severity::Warning, subject, message)
+    let mut made = Finding::new(JobWithoutTargets::META.id, Severity::Warning, subject.clone(), message)
+        .depends_on(subject)
         .fix(variant)
         .key(name)
         .evidence(evidence);

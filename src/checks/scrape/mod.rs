@@ -1,6 +1,7 @@
 //! Prometheus targets and what serves them.
 
 mod auth;
+mod discovery_failing;
 pub(crate) mod endpoints;
 mod faulty_file;
 mod job_without_targets;
@@ -29,6 +30,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &target_service_missing::TargetServiceMissing,
     &target_not_metrics::TargetNotMetrics,
     &service_no_endpoints::ServiceNoEndpoints,
+    &discovery_failing::DiscoveryFailing,
     &job_without_targets::JobWithoutTargets,
     &samples_dropped::SamplesDropped,
     &prometheus_config::PrometheusConfig,

@@ -53,6 +53,8 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     let seen = server.config_file().map_or(Seen::Unknown, |path| mounts.look(path));
     let file = match seen {
         Seen::File(file) => Some(file),
+        // Where the kubelet cannot even mount it, config-error says so.
+        Seen::Missing(_) | Seen::Directory(_) if cannot_start(snap, server) => return Vec::new(),
         Seen::Missing(map) => return Vec::from_iter(absent(server, &state, map, "missing")),
         Seen::Directory(map) => return Vec::from_iter(absent(server, &state, map, "directory")),
         // Made from a ConfigMap by another container of the pod.
@@ -75,6 +77,18 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// A pod of the workload whose container was never made.
+fn cannot_start(snap: &Snapshot, server: Server<'_>) -> bool {
+    let pods = snap.pods_of_workload(server.workload);
+    let mut states = pods.flat_map(|p| &p.status.container_statuses).filter(|s| s.name == server.container.name);
+    states.any(|s| {
+        let waits = s.state.waiting.as_ref().map_or("", |w| w.reason.as_str());
+        let ended = s.ended().map_or("", |t| t.reason.as_str());
+        matches!(waits, "RunContainerError" | "CreateContainerError" | "CreateContainerConfigError")
+            || matches!(ended, "StartError" | "ContainerCannotRun")
+    })
 }
 
 /// The one configuration that the pod's other containers mount.

@@ -37,8 +37,44 @@ impl Check for TargetDown {
             let all_down = down.iter().filter(|d| d.target.job() == *job).count() == total;
             findings.push(finding(snap, &Family { job, variant, words, group, total, all_down }));
         }
-        Ok(Diagnosis::Findings(findings))
+        Ok(Diagnosis::Findings(one_for_each_permission(findings)))
     }
+}
+
+/// Jobs that one missing permission of Prometheus' service account keeps from their targets are one finding: the kubelet
+/// alone is scraped by three.
+fn one_for_each_permission(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
+    let value = |f: &Finding, name: &str| f.params.values().get(name).filter(|v| !v.is_null()).cloned();
+    for finding in findings {
+        let twin = kept.iter_mut().find(|k| {
+            let same = |name: &str| value(k, name).is_some() && value(k, name) == value(&finding, name);
+            k.variant == "forbidden"
+                && finding.variant == "forbidden"
+                && same("guard")
+                && same("can_i")
+                && same("account_user")
+        });
+        let Some(twin) = twin else {
+            kept.push(finding);
+            continue;
+        };
+        twin.severity = twin.severity.max(finding.severity);
+        let job = finding.params.values().get("job").and_then(serde_json::Value::as_str).unwrap_or_default();
+        twin.message = format!("{}; job {job} fails in the same way", twin.message);
+        twin.evidence.extend(finding.evidence);
+        for resource in finding.depends_on {
+            if !twin.depends_on.contains(&resource) {
+                twin.depends_on.push(resource);
+            }
+        }
+        for subject in finding.subjects {
+            if !twin.subjects.contains(&subject) {
+                twin.subjects.push(subject);
+            }
+        }
+    }
+    kept
 }
 
 /// Targets of one job that fail in one way.
@@ -59,8 +95,8 @@ fn family(snap: &Snapshot, down: &Down<'_>) -> (&'static str, String) {
     if down.address.as_ref().is_some_and(|a| targets::is_hidden_control_plane(snap, down.target, a)) {
         return ("control-plane", "EKS runs this part of the control plane out of reach".into());
     }
-    if down.redirected_to().is_some() {
-        return ("redirect", format!("redirected, and there {words}"));
+    if let Some(url) = down.redirected_to() {
+        return ("redirect", format!("redirected to {url}, and there {words}"));
     }
     (variant(&down.failure), words)
 }
@@ -69,24 +105,117 @@ fn family(snap: &Snapshot, down: &Down<'_>) -> (&'static str, String) {
 fn words(down: &Down<'_>) -> String {
     let error = &down.target.last_error;
     let general = down.failure.words();
+    let is_http = down.address.as_ref().is_some_and(|a| a.scheme == "http");
     match &down.failure {
+        ScrapeFailure::Timeout => format!("{general}: {}", timeout_words(down)),
+        ScrapeFailure::Reset => reset_words(error).to_owned(),
         ScrapeFailure::Certificate => match certificate_problem(error) {
             "expired" => format!("{general}: it has expired or is not yet valid"),
             "authority" => format!("{general}: signed by an unknown authority"),
-            "name" if error.contains("Common Name") => format!("{general}: it names its host in the Common Name only"),
+            "name" if has_common_name_only(error) => {
+                format!("{general}: it is for no name at all (no subjectAltName; a Common Name does not count)")
+            }
             "name" => format!("{general}: it is for another name"),
             "client" => format!("{general}: the target wants another client certificate"),
             _ => general,
         },
+        ScrapeFailure::TlsMismatch => {
+            let who = if down.redirected_to().is_some() { "redirect" } else { "job" };
+            match scheme_spoken(error) {
+                Some("http") => format!("{general}: the target speaks HTTP, the {who} asks for HTTPS"),
+                _ => format!("{general}: the target speaks HTTPS, the {who} asks for HTTP"),
+            }
+        }
+        ScrapeFailure::NotHttp => protocol(error).map_or(general, |p| format!("the port speaks {p}, not HTTP")),
         ScrapeFailure::Limit => limit_name(error).map_or(general, |limit| format!("{limit} is exceeded")),
         ScrapeFailure::BadLine if error.contains("invalid UTF-8") => "a label value is not valid UTF-8".into(),
         ScrapeFailure::BadLine if error.contains("# EOF") => "the answer breaks off: no # EOF at its end".into(),
         ScrapeFailure::BadLine if error.starts_with("gzip:") => "the compressed answer is broken (gzip)".into(),
-        ScrapeFailure::Status(400) if down.address.as_ref().is_some_and(|a| a.scheme == "http") => {
+        ScrapeFailure::Credentials => between(error, "open ", ": ").map_or(general, |file| {
+            let why = error.rsplit(": ").next().unwrap_or_default();
+            format!("the credentials file {file} cannot be read: {why}")
+        }),
+        ScrapeFailure::Status(400) if is_http => {
             format!("{general}, as a server that wants HTTPS answers HTTP")
+        }
+        ScrapeFailure::Status(status) => {
+            status_words(*status).map_or_else(|| general.clone(), |words| format!("{general}, {words}"))
         }
         _ => general,
     }
+}
+
+/// What a status says of the target.
+fn status_words(status: u16) -> Option<&'static str> {
+    Some(match status {
+        401 | 407 => "the target wants credentials",
+        403 => "whoever asks lacks the permission",
+        404 | 410 => "the metrics are not at this path",
+        429 => "the target limits the rate of requests",
+        500 => "the application fails to make its metrics",
+        502..=504 => "a proxy in front has no healthy backend",
+        _ => return None,
+    })
+}
+
+/// How far a scrape came that took too long, as far as Go tells.
+fn timeout_words(down: &Down<'_>) -> String {
+    let error = &down.target.last_error;
+    let limit = &down.target.scrape_timeout;
+    let by_name = down.address.as_ref().is_some_and(|a| a.host.parse::<std::net::IpAddr>().is_err());
+    if error.contains("dial tcp") || error.contains("connection timed out") {
+        "no answer to the connection, packets are dropped".into()
+    } else if error.contains("awaiting headers") || error.contains("reading body") {
+        format!("the answer takes longer than the scrape_timeout of {limit}")
+    } else if by_name {
+        format!(
+            "no complete answer within the scrape_timeout of {limit}; name look-up, connection or answer is too slow"
+        )
+    } else {
+        format!("no complete answer within the scrape_timeout of {limit}; connection or answer is too slow")
+    }
+}
+
+fn reset_words(error: &str) -> &'static str {
+    if error.contains("connection reset") {
+        "connection reset by peer"
+    } else if error.ends_with("EOF") {
+        "the target closes the connection before its answer is complete"
+    } else {
+        "connection closed early"
+    }
+}
+
+/// The scheme that the target speaks where it is not the one of the URL that was asked.
+fn scheme_spoken(error: &str) -> Option<&'static str> {
+    if error.contains("does not look like a TLS handshake") || error.contains("HTTP response to HTTPS client") {
+        return Some("http");
+    }
+    error.contains("\\x15\\x03").then_some("https")
+}
+
+/// The protocol of a port that answered HTTP with its own words.
+fn protocol(error: &str) -> Option<&'static str> {
+    let answer = error.split_once("malformed HTTP ").map(|(_, rest)| rest)?;
+    let said = answer.split_once('"').map_or("", |(_, said)| said);
+    // Redis: `-ERR wrong number of arguments for 'get' command`. HTTP/2: a SETTINGS frame, type 4 of stream 0.
+    if answer.starts_with("status code \"wrong\"") || said.starts_with("-ERR") || said.starts_with("-DENIED") {
+        Some("the Redis protocol")
+    } else if said.starts_with("\\x00\\x00") && said.contains("\\x04\\x00\\x00\\x00\\x00\\x00") {
+        Some("HTTP/2 without TLS (gRPC)")
+    } else if said.starts_with("SSH-") {
+        Some("SSH")
+    } else if said.contains("mysql") || said.contains("MariaDB") || said.contains("caching_sha2") {
+        Some("the MySQL protocol")
+    } else if said.starts_with("220 ") || answer.starts_with("status code \"220") {
+        Some("SMTP or FTP")
+    } else {
+        None
+    }
+}
+
+fn has_common_name_only(error: &str) -> bool {
+    error.contains("Common Name") || error.contains("not valid for any names")
 }
 
 fn variant(failure: &ScrapeFailure) -> &'static str {
@@ -126,8 +255,13 @@ fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
     let plural = if *total == 1 { "target" } else { "targets" };
     let is = if count == 1 { "is" } else { "are" };
     let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-    let message =
+    let mut message =
         format!("{count} of {total} {plural} of job {job} {is} down: {words} ({}{more})", first.target.scrape_url);
+    if *variant == "forbidden"
+        && let Some(lacking) = first.address.as_ref().and_then(|a| auth::lacking(snap, first.target, a))
+    {
+        message = format!("{message}: {lacking}");
+    }
     let subject = ResourceRef::ScrapeJob { job: (*job).to_owned() };
     let mut made = Finding::new(TargetDown::META.id, severity, subject, message)
         .evidence(targets::evidence(snap, job, group))
@@ -232,7 +366,7 @@ fn params(snap: &Snapshot, family: &Family<'_>) -> Params {
     params.set("interval", &target.scrape_interval);
     params.set("timeout", &target.scrape_timeout);
     params.set("duration", format!("{:.1}s", target.last_scrape_duration));
-    params.set("redirected_to", down.redirected_to());
+    redirect_params(down, &mut params);
     params.set("right_scheme", if address.is_some_and(|a| a.scheme == "https") { "http" } else { "https" });
     params.set("certificate", certificate_problem(&target.last_error));
     params.set("limit", limit_name(&target.last_error));
@@ -242,6 +376,20 @@ fn params(snap: &Snapshot, family: &Family<'_>) -> Params {
     params.set("changes_job", changes_job(family.variant) && !renew);
     release_params(snap, &mut params);
     params
+}
+
+/// Where a redirect leads, and what of the job must change to scrape there.
+fn redirect_params(down: &Down<'_>, params: &mut Params) {
+    let to = down.redirected_to();
+    let there = to.as_deref().and_then(Address::parse);
+    let own = down.address.as_ref();
+    let same_place =
+        there.as_ref().zip(own).is_some_and(|(there, own)| (&there.host, there.port) == (&own.host, own.port));
+    params.set("redirected_to", to.as_deref());
+    params.set("final_scheme", there.as_ref().map_or("<scheme of the final URL>", |a| a.scheme.as_str()));
+    params.set("final_path", there.as_ref().map_or("<path of the final URL>", Address::bare_path));
+    params.set("final_target", there.as_ref().filter(|_| !same_place).map(Address::host_port));
+    params.set("redirect_spoken", scheme_spoken(&down.target.last_error));
 }
 
 /// Host, path, Service and Pod of the first target.
@@ -264,7 +412,11 @@ fn place_params(snap: &Snapshot, down: &Down<'_>, params: &mut Params) {
     params.set("scheme", address.map(|a| a.scheme.as_str()));
     params.set("answer_path", address.and_then(|a| targets::answer_path(snap, target, a)));
     let selected = address.and_then(|a| targets::existing_service_of(snap, target, a));
-    let owner = selected.and_then(|s| origin::workload_behind(snap, s));
+    let of_pod = || {
+        let (namespace, name) = pod.as_ref()?;
+        snap.pods.find(namespace, name).ok().flatten().map(|p| snap.owner_ref(p).kubectl_name())
+    };
+    let owner = selected.and_then(|s| origin::workload_behind(snap, s)).or_else(of_pod);
     params.set("workload", owner);
 }
 

@@ -102,7 +102,7 @@ impl Kind {
             Self::Words => "plain text that is no metric",
             Self::Empty => "nothing",
             Self::Metrics => "metrics under a Content-Type that Prometheus does not take",
-            Self::Undeclared => "without a Content-Type that Prometheus knows",
+            Self::Undeclared => "without a Content-Type that Prometheus 3 takes (no fallback_scrape_protocol is set)",
             Self::Unknown => "something else than metrics",
         }
     }
@@ -163,9 +163,12 @@ impl<'a> Answer<'a> {
         let jobs: BTreeSet<&str> = self.targets.iter().map(|d| d.target.job()).collect();
         let jobs: Vec<&str> = jobs.into_iter().collect();
         let path = self.address.bare_path();
-        let message = format!("{name} answers {} at {path}, which job {} scrapes", self.kind.words(), jobs.join(", "));
+        let health = if is_health_path(path) { " (a health endpoint by its name)" } else { "" };
+        let message =
+            format!("{name} answers {} at {path}{health}, which job {} scrapes", self.kind.words(), jobs.join(", "));
         let better = self.better();
         let variant = match (self.kind, &better) {
+            (Kind::Undeclared, None) if is_health_path(path) => "not-metrics",
             (Kind::Metrics | Kind::Undeclared, _) => "content-type",
             (_, Some(_)) => "path",
             (_, None) => "not-metrics",
@@ -303,6 +306,29 @@ impl Better {
     fn place(&self) -> String {
         self.port.map_or_else(|| self.path.clone(), |port| format!("port {port}, {}", self.path))
     }
+}
+
+/// Paths at which applications say whether they live; metrics are never there.
+fn is_health_path(path: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "live",
+        "liveness",
+        "livez",
+        "ready",
+        "readiness",
+        "readyz",
+        "health",
+        "healthz",
+        "healthcheck",
+        "health-check",
+        "ping",
+        "alive",
+        "startup",
+        "heartbeat",
+        "status",
+    ];
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    NAMES.contains(&last.strip_prefix('_').unwrap_or(last).to_ascii_lowercase().as_str())
 }
 
 /// Host and port of a blackbox_exporter of the cluster, or a placeholder.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Program};
+use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Program, Terminated};
 use crate::snapshot::{ServiceHost, Snapshot};
 use cause::Cause;
 
@@ -22,7 +22,7 @@ check! {
         id: "crash-loop", suite: Workload, page: "workload/crash_loop.md", severity: Error,
         title: "a container of the stack ends again and again",
         requires: [Pods],
-        uses: [CrashLogs, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets],
+        uses: [CrashLogs, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies],
     }
 }
 
@@ -100,7 +100,11 @@ fn failing<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Failing<'a>> {
 
 /// Ends and is started again. What ran out of memory, and what never started, is the matter of other checks.
 fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
-    if status.restart_count == 0 || status.ended().is_some_and(|t| t.reason == "OOMKilled") {
+    let never_began = |t: &Terminated| {
+        matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun")
+            && t.message.as_deref().is_some_and(|m| m.contains("error mounting") || m.contains("not a directory"))
+    };
+    if status.restart_count == 0 || status.ended().is_some_and(|t| t.reason == "OOMKilled" || never_began(t)) {
         return false;
     }
     if let Some(waiting) = &status.state.waiting {

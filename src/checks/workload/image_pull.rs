@@ -36,10 +36,10 @@ impl Check for ImagePull {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let mut groups: BTreeMap<(ResourceRef, &str, Reason), Vec<Failure<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(ResourceRef, String, Reason), Vec<Failure<'_>>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| concerns(snap, p)) {
             for failure in failures(snap, pod) {
-                let key = (snap.owner_ref(pod), failure.container.image.as_str(), failure.reason);
+                let key = (snap.owner_ref(pod), failure.reason.concerns(&failure.container.image), failure.reason);
                 groups.entry(key).or_default().push(failure);
             }
         }
@@ -136,6 +136,10 @@ impl<'a> Writer<'a> {
             .key(format!("{} {} {variant}", owner.key(), self.container.name))
             .fix(variant)
             .evidence(self.seen(&failures[0]));
+        let others: BTreeSet<&str> = failures.iter().map(|f| f.container.image.as_str()).collect();
+        if others.len() > 1 {
+            made.message = format!("{}; so do {} other images of it from there", made.message, others.len() - 1);
+        }
         if let Some(event) = self.missing_secret() {
             made = made.evidence(event);
         }

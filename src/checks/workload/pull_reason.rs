@@ -1,5 +1,7 @@
 //! Why an image could not be pulled: the words of kubelet, containerd and the registries, taken apart.
 
+use super::image::Image;
+
 /// Why an image could not be pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
@@ -32,6 +34,14 @@ pub(super) enum Reason {
 }
 
 impl Reason {
+    /// What the reason is about: the image itself, or its registry and so all images from there.
+    pub(super) fn concerns(self, image: &str) -> String {
+        match self {
+            Self::InvalidName | Self::NeverPulled | Self::NotFound | Self::Denied | Self::Platform => image.to_owned(),
+            _ => Image::parse(image).map_or_else(|| image.to_owned(), |i| i.host),
+        }
+    }
+
     /// Reads the kubelet's reason and message.
     pub(super) fn of(reason: &str, message: &str) -> Self {
         match reason {

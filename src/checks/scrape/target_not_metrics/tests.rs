@@ -57,15 +57,18 @@ fn the_answer_tells_what_the_error_does_not() {
 
 #[test]
 fn a_missing_content_type_may_hide_metrics_or_json() {
-    let unknown = one(&shop(json!([down("web", LIVE, BLANK)])));
+    let metrics = "http://web.shop.svc:80/metrics";
+    let unknown = one(&shop(json!([down("web", metrics, BLANK)])));
     assert_eq!(unknown.variant, "content-type");
+    assert!(unknown.message.contains("fallback_scrape_protocol"), "{}", unknown.message);
+    assert_eq!(one(&shop(json!([down("web", LIVE, BLANK)]))).variant, "not-metrics", "nobody keeps metrics at /live");
     assert!(steps(&unknown).contains("fallback_scrape_protocol: PrometheusText0.0.4"));
     assert_eq!(one(&answering(BLANK, "up 1\n")).variant, "content-type");
     assert_eq!(one(&answering(BLANK, "{\"status\":\"ok\"}")).variant, "not-metrics");
     let html = r#"received unsupported Content-Type "text/html; charset=utf-8" and no fallback_scrape_protocol specified for target"#;
     assert_eq!(one(&shop(json!([down("web", LIVE, html)]))).variant, "not-metrics");
     let octets = r#"received unsupported Content-Type "application/octet-stream" and no fallback_scrape_protocol specified for target"#;
-    assert_eq!(one(&shop(json!([down("web", LIVE, octets)]))).variant, "content-type");
+    assert_eq!(one(&shop(json!([down("web", metrics, octets)]))).variant, "content-type");
 }
 
 #[test]

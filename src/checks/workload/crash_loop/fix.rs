@@ -5,6 +5,7 @@ use super::cause::Cause;
 use crate::checks::command_line;
 use crate::checks::managed::managed_by;
 use crate::checks::mounts::{self, Origin};
+use crate::checks::network::policy::egress_policies;
 use crate::checks::target::Target;
 use crate::checks::workload::crash::{Class, Crash};
 use crate::lint::{Place, frame, yaml};
@@ -157,10 +158,14 @@ impl<'a> Case<'a> {
         made.fix(variant)
     }
 
-    fn depends_on(&self, made: Finding) -> Finding {
+    fn depends_on(&self, mut made: Finding) -> Finding {
         let namespace = self.namespace();
+        if self.times_out() {
+            for policy in egress_policies(self.snap, self.failing.pod) {
+                made = made.depends_on(policy);
+            }
+        }
         let Some(class) = self.failing.cause.class() else { return made };
-        let mut made = made;
         match &self.origin {
             Origin::ConfigMap { name, .. } => made = made.depends_on(ResourceRef::config_map(namespace, name)),
             Origin::Secret { name, .. } => {
@@ -188,6 +193,17 @@ impl<'a> Case<'a> {
             }
         }
         made
+    }
+
+    /// Its log says that a connection got no answer.
+    fn times_out(&self) -> bool {
+        let meta = &self.failing.pod.metadata;
+        let logs = self.snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
+        logs.iter()
+            .filter(|l| {
+                l.namespace == meta.namespace && l.pod == meta.name && l.container == self.failing.container.name
+            })
+            .any(|l| l.text.contains("i/o timeout"))
     }
 
     /// The place in the file, as it is now.
