@@ -102,6 +102,12 @@ impl Snapshot {
         }
     }
 
+    /// Pods of a workload, among those in scope; finished ones are left out.
+    pub fn pods_of_workload<'a>(&'a self, workload: &Workload) -> impl Iterator<Item = &'a Pod> + use<'a> {
+        let own = workload.reference();
+        self.pods.items().unwrap_or_default().iter().filter(move |p| !p.is_finished() && self.owner_ref(p) == own)
+    }
+
     /// Pods that a Service selects, among those in scope; finished ones are left out as the endpoints controller does.
     pub fn pods_of_service<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Pod> {
         self.pods.items().unwrap_or_default().iter().filter(move |p| {

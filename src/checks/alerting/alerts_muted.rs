@@ -353,7 +353,7 @@ impl<'a> View<'a> {
     /// The Alertmanager object of the operator.
     fn object(&self) -> (String, Option<String>) {
         let pod = alertmanager_pods(self.snap).into_iter().next().map(|(pod, _)| pod);
-        let name = pod.and_then(|p| p.metadata.label("alertmanager")).map(str::to_owned);
+        let name = pod.and_then(|p| operator_resource(self.snap, p)).map(|(_, name)| name.to_owned());
         (self.alertmanager_namespace(), name)
     }
 

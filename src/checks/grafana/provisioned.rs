@@ -131,9 +131,7 @@ impl<'a> Instance<'a> {
 
     /// Its pods.
     pub(super) fn pods(&self, snap: &'a Snapshot) -> Vec<&'a Pod> {
-        let own = self.reference();
-        let pods = snap.pods.items().unwrap_or_default().iter();
-        pods.filter(|p| p.metadata.namespace == self.namespace() && snap.owner_ref(p) == own).collect()
+        snap.pods_of_workload(self.workload).collect()
     }
 
     /// The files of a kind that it loads, by ConfigMap and key.

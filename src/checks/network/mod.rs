@@ -1,6 +1,7 @@
 //! VPC routing and NAT, network policies, and the ways to the stack's ports.
 
 mod acl;
+mod blocked;
 mod choose;
 mod demand;
 mod fix;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::flows::{self, Destination, Flow, Map};
+use super::blocked::{Blocked, Engine, blocks};
+use super::flows::{self, Map};
 use super::policy::{Block, Direction, Policies, reference};
 use super::policy_fix;
 use crate::checks::command_line::has_flag;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Gap, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{NetworkPolicy, Pod};
+use crate::snapshot::kubernetes::Pod;
 
 check! {
     /// See the check's page.
@@ -19,24 +20,6 @@ check! {
         requires: [NetworkPolicies, Pods],
         uses: [PrometheusTargets, Namespaces, Services, Workloads, Nodes, ComponentLogs, CrashLogs, AlertmanagerStatus, EksCluster, Subnets],
     }
-}
-
-/// Who enforces policies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Engine {
-    /// The agent of the VPC CNI.
-    VpcCni,
-    /// The agent is there and switched off, and no other plugin was seen.
-    Off,
-    /// Another plugin, or nobody knows.
-    Other,
-}
-
-/// Flows that the same policies drop, from one workload.
-pub(super) struct Blocked<'a> {
-    pub(super) direction: Direction,
-    pub(super) policies: Vec<&'a NetworkPolicy>,
-    pub(super) flows: Vec<Flow<'a>>,
 }
 
 impl Check for NetworkPolicyBlocks {
@@ -73,22 +56,6 @@ impl Check for NetworkPolicyBlocks {
         let findings = groups.into_values().map(|group| policy_fix::finding(Self::META.id, snap, engine, &map, &group));
         Ok(Diagnosis::Findings(findings.collect()))
     }
-}
-
-/// On each side, the policies that let none of the ends through.
-pub(super) fn blocks<'a>(policies: &Policies<'a>, from: &Pod, to: &Destination<'_>) -> Vec<Block<'a>> {
-    let sender = || {
-        let of_end = |end: &flows::End<'_>| policies.block(Direction::Egress, from, &end.peer, to.protocol, end.port);
-        to.ends.iter().map(of_end).collect::<Option<Vec<_>>>()?.into_iter().next()
-    };
-    let receiver = || {
-        let of_end = |end: &flows::End<'_>| {
-            let here = super::policy::Peer::pod(from);
-            policies.block(Direction::Ingress, end.peer.pod?, &here, to.protocol, end.port)
-        };
-        to.ends.iter().map(of_end).collect::<Option<Vec<_>>>()?.into_iter().next()
-    };
-    sender().into_iter().chain(receiver()).collect()
 }
 
 /// Which policies drop it, on which side, and whose connection it is.

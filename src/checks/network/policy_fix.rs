@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::blocked::{Blocked, Engine, blocks};
 use super::flows::{self, Flow, Kind, Map};
-use super::network_policy_blocks::{Blocked, Engine, blocks};
 use super::policy::{Direction, Policies, Protocol, reference};
 use crate::checks::managed::managed_by;
 use crate::checks::scrape::targets;
+use crate::checks::target::workload;
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{NetworkPolicy, Pod};
-use crate::snapshot::owner_of;
 
 /// Connections and observations that are shown at most.
 const SHOWN: usize = 3;
@@ -288,12 +288,9 @@ fn pods_of(snap: &Snapshot, pod: &Pod) -> PeerRule {
 /// Labels that all pods of a workload have, old and new: what it selects them by.
 fn identity(snap: &Snapshot, pod: &Pod) -> Vec<Label> {
     let label = |(name, value): (&String, &String)| Label { name: name.clone(), value: value.clone() };
-    let owner = owner_of(&pod.metadata);
-    let workloads = snap.workloads.items().unwrap_or_default();
-    let workload = workloads.iter().find(|w| {
-        w.metadata.namespace == pod.metadata.namespace && owner == Some((w.kind.as_str(), w.metadata.name.as_str()))
-    });
-    let selector = workload.and_then(|w| w.spec.selector.as_ref()?.match_labels.as_ref()).filter(|m| !m.is_empty());
+    let selector = workload(snap, &snap.owner_ref(pod))
+        .and_then(|w| w.spec.selector.as_ref()?.match_labels.as_ref())
+        .filter(|m| !m.is_empty());
     if let Some(selector) = selector {
         return selector.iter().map(label).collect();
     }

@@ -12,7 +12,9 @@ use self::log::{Denied, Failure, FileFault, Reason};
 use super::{origin, targets};
 use crate::checks::alerting::log::redact;
 use crate::checks::managed::managed_by;
+use crate::checks::mounts::{self, Origin};
 use crate::checks::network::policy;
+use crate::checks::target::operator_resource;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -391,8 +393,8 @@ impl<'a> Discovery<'a> {
             .set("workload", reader.as_ref().map_or("<deployment or statefulset of Prometheus>", |r| r.name.as_str()));
         params.set("workload_namespace", reader.as_ref().map_or(self.first.pod.0.as_str(), |r| r.namespace.as_str()));
         // The operator writes the StatefulSet anew: its own resource is what one changes.
-        let operator = self.pod.and_then(|p| p.metadata.label("operator.prometheus.io/name"));
-        params.set("prometheus_resource", operator);
+        let operator = self.pod.and_then(|p| operator_resource(self.snap, p));
+        params.set("prometheus_resource", operator.map(|(_, name)| name));
     }
 
     fn file_params(&self, params: &mut Params) {
@@ -404,20 +406,24 @@ impl<'a> Discovery<'a> {
         params.set("missing", fault == Some(&FileFault::Missing));
         params.set("unreadable", fault == Some(&FileFault::Unreadable));
         params.set("is_json", path.is_some_and(|p| p.ends_with(".json")));
-        let (folder, file) = path.and_then(|p| p.rsplit_once('/')).unwrap_or_default();
-        let map = self.mounted_at(folder).filter(|_| fault != Some(&FileFault::Missing));
+        let (_, file) = path.and_then(|p| p.rsplit_once('/')).unwrap_or_default();
+        let (map, key) = path
+            .filter(|_| fault != Some(&FileFault::Missing))
+            .and_then(|p| self.mounted_at(p))
+            .map_or((None, file.to_owned()), |(map, key)| (Some(map), key));
         params.set("file", file);
         params.set("file_map", &map);
-        params.set("file_jsonpath", format!("{{.data.{}}}", file.replace('.', "\\.")));
+        params.set("file_jsonpath", format!("{{.data.{}}}", key.replace('.', "\\.")));
     }
 
-    /// The ConfigMap that is mounted at a folder.
-    fn mounted_at(&self, folder: &str) -> Option<String> {
+    /// The ConfigMap that fills a file, and its key.
+    fn mounted_at(&self, path: &str) -> Option<(String, String)> {
         let pod = self.pod?;
-        let mounts = pod.spec.containers.iter().flat_map(|c| &c.volume_mounts);
-        let mount = mounts.into_iter().find(|m| m.mount_path.trim_end_matches('/') == folder)?;
-        let volume = pod.spec.volumes.iter().find(|v| v.name == mount.name)?;
-        volume.config_map.as_ref().map(|c| c.name.clone())
+        let container = pod.spec.containers.iter().find(|c| c.name == self.first.pod.2)?;
+        match mounts::origin(self.snap, pod, container, path) {
+            Origin::ConfigMap { name, key } => Some((name, key)),
+            _ => None,
+        }
     }
 
     fn aws_params(&self, params: &mut Params) {

@@ -90,9 +90,7 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
 
 /// A pod of the workload whose container was never made.
 fn cannot_start(snap: &Snapshot, server: Server<'_>) -> bool {
-    let meta = &server.workload.metadata;
-    let owner = ResourceRef::kubernetes("apps", &server.workload.kind, &meta.namespace, &meta.name);
-    let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| snap.owner_ref(p) == owner);
+    let pods = snap.pods_of_workload(server.workload);
     let mut states = pods.flat_map(|p| &p.status.container_statuses).filter(|s| s.name == server.container.name);
     states.any(|s| {
         let waits = s.state.waiting.as_ref().map_or("", |w| w.reason.as_str());

@@ -25,17 +25,9 @@ impl State {
     }
 }
 
-/// Its pods.
-fn pods<'a>(snap: &'a Snapshot, server: Server<'_>) -> Vec<&'a Pod> {
-    let owner = server.workload.reference();
-    let namespace = server.namespace();
-    let all = snap.pods.items().unwrap_or_default().iter();
-    all.filter(|p| p.metadata.namespace == namespace && !p.is_finished() && snap.owner_ref(p) == owner).collect()
-}
-
 /// What became of the configuration.
 pub(super) fn state(snap: &Snapshot, server: Server<'_>) -> State {
-    let pods = pods(snap, server);
+    let pods: Vec<&Pod> = snap.pods_of_workload(server.workload).collect();
     if pods.is_empty() {
         return State::Unknown;
     }

@@ -9,7 +9,7 @@ use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{Addon, HealthIssue};
 use crate::snapshot::kubernetes::{Pod, Workload};
-use crate::snapshot::{Platform, Snapshot, owner_of};
+use crate::snapshot::{Platform, Snapshot};
 
 /// Seconds for which an add-on may be in the making or changing.
 const WORKING: i64 = 20 * 60;
@@ -111,11 +111,7 @@ fn parts<'a>(snap: &'a Snapshot, workloads: &[(&str, &str)]) -> Vec<Part<'a>> {
 fn part<'a>(snap: &'a Snapshot, workload: &'a Workload) -> Part<'a> {
     let nodes = snap.nodes.items().unwrap_or_default();
     let dead: BTreeSet<&str> = nodes.iter().filter(|n| !n.is_ready()).map(|n| n.metadata.name.as_str()).collect();
-    let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| {
-        p.metadata.namespace == workload.metadata.namespace
-            && !p.is_finished()
-            && owner_of(&p.metadata).is_some_and(|(k, n)| k == workload.kind && n == workload.metadata.name)
-    });
+    let pods = snap.pods_of_workload(workload);
     let unready: Vec<&Pod> = pods.filter(|p| !p.is_ready() && p.metadata.deletion_timestamp.is_none()).collect();
     let on_dead = |p: &&Pod| p.spec.node_name.as_deref().is_some_and(|n| dead.contains(n));
     let young = snap.age_seconds(&workload.metadata) < ROLLOUT

@@ -6,6 +6,7 @@ use super::claims::{ProvisioningFault, event_evidence};
 use super::ebs::{self, Place};
 use super::volume_zone_conflict::volume_ref;
 use crate::checks::managed::managed_by;
+use crate::checks::target::workload;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -284,9 +285,7 @@ impl<'a> Case<'a> {
 
     /// The workload that owns the pod.
     fn workload(&self) -> Option<&'a Workload> {
-        let ResourceRef::Kubernetes { kind, namespace, name, .. } = self.snap.owner_ref(self.pod) else { return None };
-        let all = self.snap.workloads.items().unwrap_or_default().iter();
-        all.into_iter().find(|w| w.kind == kind && w.metadata.namespace == namespace && w.metadata.name == name)
+        workload(self.snap, &self.snap.owner_ref(self.pod))
     }
 
     /// Who holds a volume that is attached elsewhere: the fix depends on it.
@@ -512,7 +511,7 @@ fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
         .param("claim", &case.claim)
         .param("node", case.node)
         .param("owner", &name)
-        .param("target", format!("{kind}/{name}"))
+        .param("target", owner.kubectl_name())
         .param("scalable", scalable)
         .param("holder", holder.map_or("", |p| p.metadata.name.as_str()))
         .param(

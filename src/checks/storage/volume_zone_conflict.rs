@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ebs::Place;
 use crate::checks::nodes;
-use crate::checks::workload::pod_pending::{concerns, unscheduled};
+use crate::checks::workload::unschedulable::{concerns, unscheduled};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;

@@ -11,12 +11,12 @@ mod memory;
 mod memory_headroom;
 mod not_created;
 mod oom_killed;
-pub(crate) mod pod_pending;
+mod pod_pending;
 mod pull_reason;
 mod start_fault;
 #[cfg(test)]
 mod testing;
-mod unschedulable;
+pub(crate) mod unschedulable;
 mod wal;
 
 use super::Check;

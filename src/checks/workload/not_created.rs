@@ -1,10 +1,10 @@
 //! Pods that a workload wants and the API server refuses to make: quota, limit ranges, admission.
 
-use super::pod_pending::RECENT;
+use super::unschedulable::RECENT;
 use crate::checks::managed::managed_by;
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Event, Workload};
-use crate::snapshot::{Snapshot, format_cpu, owner_of, parse_quantity};
+use crate::snapshot::{Snapshot, format_cpu, parse_quantity};
 
 /// Why the API server refuses a pod.
 fn variant_of(message: &str) -> &'static str {
@@ -39,12 +39,7 @@ fn lacks_pods(snap: &Snapshot, workload: &Workload) -> bool {
     if !snap.pods.covers(&meta.namespace) {
         return true;
     }
-    let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| {
-        p.metadata.namespace == meta.namespace
-            && !p.is_finished()
-            && owner_of(&p.metadata).is_some_and(|(kind, name)| kind == workload.kind && name == meta.name)
-    });
-    pods.count() < workload.desired() as usize
+    snap.pods_of_workload(workload).count() < workload.desired() as usize
 }
 
 /// What the controllers said of it: the newest event of the workload, or of the ReplicaSets of a Deployment.
@@ -96,7 +91,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         workload.ready(),
         workload.desired()
     );
-    let target = format!("{}/{name}", workload.kind.to_ascii_lowercase());
+    let target = workload.kubectl_name();
     let mut finding = Finding::new(check, Severity::Error, owner.clone(), text)
         .key(format!("{} {variant}", owner.key()))
         .breaks(owner)

@@ -1,4 +1,54 @@
-//! Why the scheduler found no node: its message, taken apart. Source: `FitError` of kube-scheduler.
+//! Pods that the scheduler finds no node for, and why: its message, taken apart. Source: `FitError` of kube-scheduler.
+
+use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::{Snapshot, owner_of};
+
+/// Seconds for which a pod may be Pending: a node may just be starting.
+const GRACE: i64 = 60;
+/// Seconds for which events count.
+pub(super) const RECENT: i64 = 3600;
+
+/// Pods of the stack, and the storage, DNS and network pods of kube-system; those of other namespaces are their owners'
+/// concern.
+pub(in crate::checks) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
+    let meta = &pod.metadata;
+    let system =
+        meta.namespace == "kube-system" && ["ebs-csi-", "coredns", "aws-node"].iter().any(|p| meta.name.starts_with(p));
+    (snap.scope.is_stack(&meta.namespace) || system)
+        && pod.status.phase == "Pending"
+        && pod.spec.node_name.is_none()
+        && meta.deletion_timestamp.is_none()
+        && snap.age_seconds(meta) >= GRACE
+        && !waits_on_fargate(pod)
+}
+
+/// A DaemonSet's pod for a Fargate node: never scheduled, and never needed there.
+fn waits_on_fargate(pod: &Pod) -> bool {
+    if owner_of(&pod.metadata).is_none_or(|(kind, _)| kind != "DaemonSet") {
+        return false;
+    }
+    let node_affinity = pod.spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref());
+    let required = node_affinity.and_then(|n| n.required_during_scheduling_ignored_during_execution.as_ref());
+    required.is_some_and(|r| {
+        let fields = r.node_selector_terms.iter().flat_map(|t| t.match_fields.iter().flatten());
+        fields.flat_map(|f| f.values.iter().flatten()).any(|v| v.starts_with("fargate-"))
+    })
+}
+
+/// What the scheduler says: the condition is current, the event a fallback.
+pub(in crate::checks) fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
+    let condition = pod.condition("PodScheduled").filter(|c| c.status == "False");
+    // A scheduling gate is set on purpose.
+    if condition.is_some_and(|c| c.reason.as_deref() == Some("SchedulingGated")) {
+        return None;
+    }
+    if let Some(message) = condition.and_then(|c| c.message.clone()).filter(|m| !m.is_empty()) {
+        return Some(message);
+    }
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
+    let said = events.into_iter().find(|e| e.reason == "FailedScheduling").map(|e| e.message.clone());
+    said.or_else(|| condition.map(|c| c.reason.clone().unwrap_or_default()))
+}
 
 /// What kept a pod from a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
