@@ -1,7 +1,7 @@
 //! What has to be changed to change a pod: its workload, the resource of the Prometheus operator, or an EKS add-on.
 
 use crate::checks::managed::managed_by;
-use crate::model::ResourceRef;
+use crate::model::{ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, Pod, PodSpec, Workload};
 use crate::snapshot::{Snapshot, owner_of};
 
@@ -240,6 +240,60 @@ pub(crate) fn in_scope(snap: &Snapshot, pod: &Pod, system: &[&str]) -> bool {
     let meta = &pod.metadata;
     let of_system = meta.namespace == "kube-system" && system.iter().any(|p| meta.name.starts_with(p));
     (snap.scope.is_stack(&meta.namespace) || of_system) && meta.deletion_timestamp.is_none()
+}
+
+/// Words in the names of images that a monitoring stack is made of.
+const PARTS: &[&str] = &[
+    "prometheus",
+    "alertmanager",
+    "grafana",
+    "exporter",
+    "kube-state-metrics",
+    "thanos",
+    "loki",
+    "promtail",
+    "tempo",
+    "mimir",
+    "cortex",
+    "victoria",
+    "pushgateway",
+    "metrics",
+    "operator",
+    "reload",
+    "sidecar",
+    "otel",
+    "opentelemetry",
+    "fluent",
+    "cloudwatch",
+    "alloy",
+    "agent",
+];
+
+/// A pod of the stack itself: by its images, or because it was made together with one. Applications may share the
+/// namespace; their faults are worth a warning, not an alarm.
+pub(crate) fn is_of_stack(snap: &Snapshot, pod: &Pod) -> bool {
+    let is_part = |p: &Pod| {
+        let images =
+            p.spec.containers.iter().map(|c| c.image.rsplit('/').next().unwrap_or_default().to_ascii_lowercase());
+        images.into_iter().any(|i| PARTS.iter().any(|part| i.contains(part)))
+            || p.spec.containers.iter().any(|c| c.program().is_some())
+    };
+    if pod.metadata.namespace == "kube-system" || is_part(pod) {
+        return true;
+    }
+    let kin = |p: &Pod| {
+        ["release", "app.kubernetes.io/instance", "app.kubernetes.io/part-of"]
+            .iter()
+            .any(|l| p.metadata.label(l).is_some() && p.metadata.label(l) == pod.metadata.label(l))
+    };
+    let mut others =
+        snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == pod.metadata.namespace);
+    others.any(|p| is_part(p) && kin(p))
+}
+
+/// How bad a fault of these pods is.
+pub(crate) fn severity_of(snap: &Snapshot, pod: &Pod, severity: Severity) -> Severity {
+    if is_of_stack(snap, pod) { severity } else { severity.min(Severity::Warning) }
 }
 
 /// Another pod of the same owner does its work.

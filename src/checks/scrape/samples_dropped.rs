@@ -195,7 +195,7 @@ mod tests {
     fn losses_are_told_apart_and_said_once() {
         let line = |msg: &str| {
             format!(
-                "ts=2026-11-21T01:50:00Z level=warn msg=\"{msg}\" scrape_pool=web target=http://web.shop.svc:80/metrics num_dropped=2\n"
+                "ts=2026-11-21T01:55:00Z level=warn msg=\"{msg}\" scrape_pool=web target=http://web.shop.svc:80/metrics num_dropped=2\n"
             )
         };
         let log = line("Error on ingesting samples with different value but same timestamp").repeat(3)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::start_fault::Fault;
 use crate::checks::managed::{managed_by, release};
 use crate::checks::mounts::{self, Holder, Origin};
-use crate::checks::target::{Settable, Target, in_scope, others_ready, workload};
+use crate::checks::target::{Settable, Target, in_scope, others_ready, severity_of, workload};
 use crate::checks::{Check, check, command_line};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -281,6 +281,7 @@ impl<'a> Writer<'a> {
         let variant = self.variant();
         let who = format!("container {} of {owner}", self.container.name);
         let severity = if replaced { Severity::Warning } else { Severity::Error };
+        let severity = severity_of(self.snap, self.pod, severity);
         let mut made =
             Finding::new(ConfigError::META.id, severity, owner.clone(), format!("{who} cannot start: {}", self.why()))
                 .key(format!("{} {variant} {}", owner.key(), self.holder.as_ref().map_or("", |(_, n)| n)))

@@ -5,10 +5,11 @@ mod fix;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::target::severity_of;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Program, Terminated};
-use crate::snapshot::{ServiceHost, Snapshot};
+use crate::snapshot::{ServiceHost, Snapshot, owner_of};
 use cause::Cause;
 
 /// Seconds within which an end is recent.
@@ -16,6 +17,8 @@ const RECENT: i64 = 900;
 /// A pod younger than this, in seconds, may still find its feet.
 const GRACE: i64 = 60;
 
+/// Restarts of a Job's container that are its way to try again; `backoffLimit` is 6 unless set.
+const JOB_RETRIES: u32 = 4;
 /// Seconds that a container may take to become ready after one restart.
 const SETTLES: i64 = 120;
 
@@ -110,6 +113,11 @@ fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
     if status.restart_count == 0 || status.ended().is_some_and(|t| t.reason == "OOMKilled" || never_began(t)) {
         return false;
     }
+    // A Job tries again by design.
+    let retries = owner_of(&pod.metadata).is_some_and(|(kind, _)| kind == "Job") && status.restart_count < JOB_RETRIES;
+    if retries {
+        return false;
+    }
     if let Some(waiting) = &status.state.waiting {
         // Another reason (ImagePullBackOff, CreateContainerConfigError) says why it cannot even start.
         return waiting.reason == "CrashLoopBackOff" || waiting.reason.is_empty() && recent_failure(snap, status);
@@ -157,6 +165,8 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     let times = if restarts == 1 { "1 restart".to_owned() } else { format!("{restarts} restarts") };
     let message = format!("{} {code}{pods} ({times}): {}", who(first), case.sentence());
     let severity = if all.iter().any(|f| !f.is_ready) { Severity::Error } else { Severity::Warning };
+    // Those of other namespaces are here because a target of theirs is down.
+    let severity = if snap.scope.is_stack(&meta.namespace) { severity_of(snap, pod, severity) } else { severity };
     let mut made = Finding::new(CrashLoop::META.id, severity, owner.clone(), message)
         .key(format!("{} {}", container.name, first.cause.key()))
         .breaks(owner);

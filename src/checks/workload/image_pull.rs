@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::image::{Image, Retired};
 use super::pull_reason::Reason;
 use crate::checks::network::placement::Placement;
-use crate::checks::target::{Settable, Target, in_scope, others_ready};
+use crate::checks::target::{Settable, Target, in_scope, others_ready, severity_of};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Node, Pod, Program, Waiting};
@@ -131,6 +131,7 @@ impl<'a> Writer<'a> {
         let owner = &self.target.owner;
         let replaced = others_ready(self.snap, owner, &pods);
         let severity = if replaced { Severity::Warning } else { Severity::Error };
+        let severity = severity_of(self.snap, self.pod, severity);
         let variant = self.variant();
         let mut made = Finding::new(ImagePull::META.id, severity, owner.clone(), self.message(variant))
             .key(format!("{} {} {variant}", owner.key(), self.container.name))

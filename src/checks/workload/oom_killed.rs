@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::memory::{Measured, Meter, Proposal, exact, limit_of, propose, request_of, sensible};
 use super::wal;
-use crate::checks::target::{Settable, Target, in_scope, others_ready};
+use crate::checks::target::{Settable, Target, in_scope, others_ready, severity_of};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Program, Terminated};
@@ -71,7 +71,7 @@ pub(super) fn kills<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Kill<'a>> {
         let container = pod.all_containers().find(|c| c.name == status.name)?;
         let end = status.last_end()?;
         let is_oom = end.reason == "OOMKilled" || (end.exit_code == 137 && shows_oom(snap, pod, container));
-        let severity = is_oom.then(|| severity(snap, status, end))??;
+        let severity = severity_of(snap, pod, is_oom.then(|| severity(snap, status, end))??);
         Some(Kill { pod, container, status, end, severity })
     };
     pod.statuses().filter_map(of).collect()

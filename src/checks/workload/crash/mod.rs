@@ -209,9 +209,6 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
     let lines: Vec<Line<'_>> =
         text.lines().filter(|l| !l.trim().is_empty()).map(Line::parse).filter(|l| l.level != Level::Info).collect();
     let lines = &lines[lines.len().saturating_sub(LAST)..];
-    // A panic is the end itself: what was said before it is not.
-    let is_panic = |l: &Line<'_>| l.raw.starts_with("panic:") || l.raw.starts_with("fatal error:");
-    let lines = &lines[lines.iter().rposition(is_panic).unwrap_or(0)..];
     let read = |line: &Line<'_>| {
         let found = match program {
             Some(Program::Prometheus) => prometheus::read(line),
@@ -224,8 +221,10 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
         let crash = found.or_else(|| flags::read(line)).or_else(|| common::read(line).filter(|_| own))?;
         Some(Crash { said: said(line), ..crash })
     };
-    // What is said last ended it.
-    let last = lines.iter().rev().find_map(read)?;
+    // What is said last ended it; a panic itself before what led to it.
+    let is_panic = |l: &Line<'_>| l.raw.starts_with("panic:") || l.raw.starts_with("fatal error:");
+    let panic = lines.iter().rposition(is_panic).unwrap_or(lines.len());
+    let last = lines[panic..].iter().find_map(read).or_else(|| lines.iter().rev().find_map(read))?;
     if last.class != Class::Rules {
         return Some(last);
     }
