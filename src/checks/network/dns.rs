@@ -143,7 +143,7 @@ fn down(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -> Findi
 
 fn shut_out(snap: &Snapshot, server: &Server<'_>, way: &Closed<'_>, failures: &[Failure<'_>]) -> Finding {
     let region = region(snap);
-    let protocols = way.protocols.join(" and ").to_uppercase();
+    let protocols = way.protocols.join(" and ").replace("udp", "UDP").replace("tcp", "TCP");
     let message = format!(
         "{}: security group {} of the nodes that run CoreDNS ({}) does not admit {protocols} 53 from security group {} of the pods' nodes ({})",
         symptom(failures),
@@ -211,7 +211,7 @@ fn made(
     message: String,
     variant: &'static str,
 ) -> Finding {
-    const SHOWN: usize = 4;
+    const SHOWN: usize = 2;
     let pod = failures.iter().find_map(|f| f.pod);
     let host = failures.iter().map(|f| f.host.as_str()).find(|h| !h.is_empty());
     let managed = server.workload.map(|w| managed_by(&w.metadata)).unwrap_or_default();
