@@ -188,6 +188,7 @@ fn a_chain_of_symptoms_has_one_root() {
         ("incidents/nodeport-range", "node-port-range", &["grafana-datasource"]),
         ("cases/network-policy-api-server-egress", "network-policy-blocks", &["crash-loop"]),
         ("cases/prometheus-sub-path-missing", "config-error", &["service-no-endpoints"]),
+        ("cases/dns-second-node-group", "dns", &["target-down"]),
     ] {
         let (roots, found) = causes(fixture);
         assert_eq!(roots, [root], "{fixture}");

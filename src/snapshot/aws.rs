@@ -344,6 +344,7 @@ pub struct SecurityGroup {
     pub group_id: String,
     pub group_name: String,
     pub vpc_id: String,
+    pub ip_permissions: Vec<IpPermission>,
     pub ip_permissions_egress: Vec<IpPermission>,
 }
 

@@ -169,6 +169,10 @@ impl<'a> Case<'a> {
             Some(pod) => egress_policies(self.snap, pod).into_iter().fold(finding, Finding::depends_on),
             None => finding,
         };
+        let finding = match self.group.reason {
+            Reason::Dns => finding.depends_on(ResourceRef::service("kube-system", "kube-dns")),
+            _ => finding,
+        };
         match &self.place {
             Some(Place::Cluster(service)) if self.group.reason.may_be_service() => {
                 finding.depends_on(ResourceRef::service(&service.namespace, &service.service))

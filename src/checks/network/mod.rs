@@ -4,6 +4,9 @@ mod acl;
 mod blocked;
 mod choose;
 mod demand;
+mod dns;
+mod dns_evidence;
+mod dns_path;
 mod fix;
 mod flows;
 pub(crate) mod host;
@@ -30,4 +33,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &node_join::NodeJoin,
     &node_port_range::NodePortRange,
     &ip_exhaustion::IpExhaustion,
+    &dns::Dns,
 ];

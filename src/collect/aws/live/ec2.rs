@@ -178,6 +178,7 @@ fn security_group(g: types::SecurityGroup) -> SecurityGroup {
         group_id: g.group_id.unwrap_or_default(),
         group_name: g.group_name.unwrap_or_default(),
         vpc_id: g.vpc_id.unwrap_or_default(),
+        ip_permissions: each(g.ip_permissions.unwrap_or_default(), ip_permission),
         ip_permissions_egress: each(g.ip_permissions_egress.unwrap_or_default(), ip_permission),
     }
 }
