@@ -6,6 +6,7 @@ use promql_parser::util::visitor::{ExprVisitor, walk_expr};
 
 use crate::lint::Version;
 use crate::lint::go::regex_fault;
+use crate::lint::near::near;
 
 /// Functions and the version that brought them.
 const SINCE: &[(&str, Version)] = &[
@@ -276,7 +277,7 @@ fn near_function(name: &str) -> Option<String> {
         "sum",
         "topk",
     ];
-    crate::lint::strict::near(name, known.into_iter()).map(str::to_owned)
+    near(name, known).map(str::to_owned)
 }
 
 /// A word outside strings and comments.
