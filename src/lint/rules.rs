@@ -1,6 +1,6 @@
 //! Rule files and the spec of a PrometheusRule, as strict as `promtool check rules`.
 
-mod promql;
+pub(crate) mod promql;
 
 use super::go::{is_legacy_metric, template};
 use super::strict::{Kind, Object, Schema, Strict, Version, field};
