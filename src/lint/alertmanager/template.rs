@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn names_the_function_that_was_meant() {
-        let fault = |text, version| parse(text, Version::parse(version)).err().expect("is broken");
+        let fault = |text, version| parse(text, Version::parse(version)).expect_err("is broken");
         let upper = fault("{{ .Status | upperCase }}", "");
         assert_eq!((upper.problem.instead.as_deref(), upper.doubtful), (Some("toUpper"), false));
         assert!(fault("{{ somethingNew . }}", "").doubtful);
