@@ -34,7 +34,7 @@ struct Edits {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/amtool")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
 fn read(name: &str) -> String {
@@ -56,7 +56,7 @@ fn verdict(config: &str, template: Option<&str>, version: &str) -> (bool, String
 
 #[test]
 fn agrees_on_every_recorded_file() {
-    let cases: Vec<Case> = serde_json::from_str(&read("index.json")).expect("an index");
+    let cases: Vec<Case> = serde_json::from_str(&read("amtool/index.json")).expect("an index");
     assert!(cases.len() > 50);
     let mut wrong = Vec::new();
     for case in &cases {
@@ -71,7 +71,7 @@ fn agrees_on_every_recorded_file() {
 
 #[test]
 fn agrees_on_every_edit_of_a_good_file() {
-    let edits: Edits = serde_json::from_str(&read("edits.json")).expect("edits");
+    let edits: Edits = serde_json::from_str(&read("amtool/edits.json")).expect("edits");
     let mut wrong = Vec::new();
     for edit in &edits.cases {
         let text = edit.text.clone().unwrap_or_else(|| edits.base.replacen(&edit.from, &edit.to, 1));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use kdoctor::lint::{Problem, Version, prometheus, rules};
 use serde::Deserialize;
 
-/// What promtool said of a recorded file.
+/// What promtool said of a file, most of which are those of the recordings.
 #[derive(Deserialize)]
 struct Recorded {
     file: String,
@@ -28,7 +28,7 @@ struct Handmade {
 }
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/promtool").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
 fn read<T: for<'de> Deserialize<'de>>(name: &str) -> Vec<T> {
@@ -50,12 +50,12 @@ fn lint(text: &str, of_rules: bool, version: Option<Version>) -> Vec<Problem> {
 
 #[test]
 fn recorded_files() {
-    let recorded: Vec<Recorded> = read("index.json");
+    let recorded: Vec<Recorded> = read("promtool/index.json");
     assert!(recorded.len() > 150);
     let mut wrong = Vec::new();
     for r in &recorded {
         let text = std::fs::read_to_string(path(&r.file)).unwrap();
-        let found = lint(&text, r.file.ends_with(".rules.yml"), Some(version(&r.version)));
+        let found = lint(&text, r.file.ends_with("rules.yml"), Some(version(&r.version)));
         if found.is_empty() != r.ok {
             wrong.push(format!("{} {}: promtool: {:?}, found: {found:?}", r.file, r.version, r.what));
         }
@@ -73,7 +73,7 @@ fn recorded_files() {
 
 #[test]
 fn handmade_files() {
-    let handmade: Vec<Handmade> = read("handmade.json");
+    let handmade: Vec<Handmade> = read("promtool/handmade.json");
     assert!(handmade.len() > 300);
     let wrong: Vec<String> = handmade
         .iter()
@@ -87,10 +87,11 @@ fn handmade_files() {
 /// What some version takes is no problem where the version is not known.
 #[test]
 fn an_unknown_version_takes_what_any_version_takes() {
-    let valid = read::<Recorded>("index.json").into_iter().filter(|r| r.ok);
+    let valid = read::<Recorded>("promtool/index.json").into_iter().filter(|r| r.ok);
     let recorded =
-        valid.map(|r| (std::fs::read_to_string(path(&r.file)).unwrap(), r.file.ends_with(".rules.yml"), r.file));
-    let handmade = read::<Handmade>("handmade.json").into_iter().filter(|h| h.ok).map(|h| (h.text, h.rules, h.name));
+        valid.map(|r| (std::fs::read_to_string(path(&r.file)).unwrap(), r.file.ends_with("rules.yml"), r.file));
+    let handmade =
+        read::<Handmade>("promtool/handmade.json").into_iter().filter(|h| h.ok).map(|h| (h.text, h.rules, h.name));
     for (text, of_rules, name) in recorded.chain(handmade) {
         assert_eq!(lint(&text, of_rules, None), [], "{name}");
     }

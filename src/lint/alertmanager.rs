@@ -5,8 +5,7 @@ mod interval;
 pub mod matcher;
 mod rules;
 mod schema;
-pub mod template;
-mod values;
+mod template;
 
 use std::collections::BTreeSet;
 
@@ -159,9 +158,8 @@ fn merged(node: Node) -> Node {
 pub fn check_template(text: &str, version: Option<Version>) -> Verdict {
     let mut verdict = Verdict::default();
     if let Err(fault) = template::parse(text, version) {
-        let message = format!("template: {}", fault.message);
-        let problem = Problem::new(fault.place, "", message).instead(fault.instead);
-        if fault.doubtful { verdict.doubtful.push(problem) } else { verdict.refused.push(problem) }
+        let found = if fault.doubtful { &mut verdict.doubtful } else { &mut verdict.refused };
+        found.push(fault.problem);
     }
     verdict
 }
@@ -173,9 +171,9 @@ const NO_TEMPLATES: &[&str] = &["http_config", "payload", "sigv4", "tls_config"]
 fn templates(root: &Node, version: Option<Version>, verdict: &mut Verdict) {
     each_template(root, &mut |node, path, text| {
         if let Err(fault) = template::parse(text, version) {
-            let message = format!("template: {}", fault.message);
-            let problem = Problem::new(node.place, path, message).instead(fault.instead);
-            if fault.doubtful { verdict.doubtful.push(problem) } else { verdict.at_send.push(problem) }
+            let problem = Problem { place: node.place, path: path.to_owned(), ..fault.problem };
+            let found = if fault.doubtful { &mut verdict.doubtful } else { &mut verdict.at_send };
+            found.push(problem);
         }
     });
 }

@@ -1,10 +1,10 @@
 //! Strict readers of the files of the stack: text in, problems with their place out. No snapshot, no I/O.
 
 pub mod alertmanager;
-pub mod duration;
 mod frame;
-mod go;
+pub(crate) mod go;
 mod helm;
+pub(crate) mod near;
 pub mod prometheus;
 pub mod rules;
 mod strict;

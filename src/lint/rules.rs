@@ -1,8 +1,8 @@
 //! Rule files and the spec of a PrometheusRule, as strict as `promtool check rules`.
 
-mod promql;
+pub(crate) mod promql;
 
-use super::go::{is_legacy_metric, template_fault};
+use super::go::{is_legacy_metric, template};
 use super::strict::{Kind, Object, Schema, Strict, Version, field};
 use super::yaml::{Node, document};
 use super::{Place, Problem, helm};
@@ -261,30 +261,15 @@ impl Reader<'_> {
     fn templates(&mut self, rule: &Object<'_>, field: &str, who: &str, path: &str) {
         for (key, value) in rule.get(field).and_then(Node::entries).unwrap_or_default() {
             let (Some(name), Some(text)) = (key.as_str(), value.as_str()) else { continue };
-            let Some((line, fault)) = template_fault(text, FUNCTIONS, VARIABLES) else { continue };
+            let Err(fault) = template::parse(text, FUNCTIONS, VARIABLES) else { continue };
             let what = field.trim_end_matches('s');
-            let meant = undefined(&fault);
-            let place = Place { line: value.place.line + line - 1, ..value.place };
-            let place = if line > 1 { Place { column: 1, ..place } } else { place };
-            self.strict.report_instead(place, path, format!("{who}: {what} {name:?}: template: {fault}"), meant);
+            let meant = fault.unknown.and_then(|u| u.meant(FUNCTIONS, VARIABLES));
+            let place = Place { line: value.place.line + fault.place.line - 1, ..value.place };
+            let place = if fault.place.line > 1 { Place { column: 1, ..place } } else { place };
+            let message = format!("{who}: {what} {name:?}: template: {}", fault.message);
+            self.strict.report_instead(place, path, message, meant);
         }
     }
-}
-
-/// The variable or function that was meant.
-fn undefined(fault: &str) -> Option<String> {
-    let quoted = |text: &str| text.split('"').nth(1).map(str::to_owned);
-    if let Some(rest) = fault.strip_prefix("undefined variable ") {
-        let name = quoted(rest)?;
-        return super::strict::near(&name, VARIABLES.iter().copied().filter(|v| v.len() > 1)).map(str::to_owned);
-    }
-    let name = quoted(fault.strip_prefix("function ")?)?;
-    if VARIABLES.contains(&format!("${name}").as_str()) {
-        return Some(format!("${name}"));
-    }
-    let known =
-        FUNCTIONS.iter().max_by(|a, b| strsim::jaro_winkler(&name, a).total_cmp(&strsim::jaro_winkler(&name, b)))?;
-    (strsim::jaro_winkler(&name, known) > 0.9).then(|| (*known).to_owned())
 }
 
 #[cfg(test)]

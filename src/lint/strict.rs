@@ -2,7 +2,8 @@
 //! twice, wrong types. What the tables cannot say is in the checks that they name.
 
 use super::go::{self, duration, is_size, url_fault};
-use super::yaml::{Node, Value};
+use super::near::near;
+use super::yaml::{Node, Value, is_bool, is_number, join, last};
 use super::{Place, Problem};
 
 /// The newest version that the tables know in full.
@@ -309,7 +310,7 @@ impl Strict {
                 let meant = text.chars().all(|c| c.is_ascii_digit()).then(|| format!("{text}B"));
                 (format!("{name} must be a size with a unit such as 10MB, not {text:?}"), meant)
             }
-            Kind::Regex => match go::regex_fault(text) {
+            Kind::Regex => match go::anchored_fault(text) {
                 None => return,
                 Some(fault) => (format!("{name}: error parsing regexp: {fault}"), None),
             },
@@ -435,81 +436,5 @@ fn text_of(key: &Node) -> String {
     match &key.value {
         Value::Scalar { text, .. } => text.clone(),
         _ => key.kind().to_owned(),
-    }
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-/// `targets` of `scrape_configs[0].static_configs[1].targets`; of an item, its list.
-fn last(path: &str) -> &str {
-    let name = path.rsplit('.').next().unwrap_or(path);
-    if name.is_empty() { "the file" } else { name }
-}
-
-/// YAML 1.1 booleans, as Go reads them.
-fn is_bool(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "on" | "off") || matches!(text, "y" | "Y" | "n" | "N")
-}
-
-fn is_number(text: &str) -> bool {
-    let digits = text.trim_start_matches(['-', '+']).replace('_', "");
-    let based =
-        |prefix: &str, radix: u32| digits.strip_prefix(prefix).is_some_and(|d| u64::from_str_radix(d, radix).is_ok());
-    let decimal = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && digits.parse::<f64>().is_ok();
-    decimal || based("0x", 16) || based("0b", 2) || based("0o", 8)
-}
-
-/// The known name that was most likely meant.
-pub(super) fn near<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let snake = snake(word);
-    let names: Vec<&str> = names.collect();
-    let limit = (snake.len() / 4).clamp(1, 3);
-    let by_distance = names.iter().map(|n| (strsim::damerau_levenshtein(&snake, n), *n)).min();
-    if let Some((_, name)) = by_distance.filter(|(d, _)| *d <= limit) {
-        return Some(name);
-    }
-    // `timeout` for `scrape_timeout`, where only one fits.
-    let mut parts = names.iter().filter(|n| n.split('_').any(|p| p == snake));
-    match (parts.next(), parts.next()) {
-        (Some(one), None) => Some(one),
-        _ => None,
-    }
-}
-
-/// `sourceLabels`, `source-labels` → `source_labels`.
-fn snake(word: &str) -> String {
-    let mut out = String::new();
-    for c in word.chars() {
-        if c.is_ascii_uppercase() && !out.is_empty() && !out.ends_with('_') {
-            out.push('_');
-        }
-        out.push(if c == '-' || c == ' ' { '_' } else { c.to_ascii_lowercase() });
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_what_was_meant() {
-        let names = || ["metrics_path", "scrape_timeout", "source_labels", "static_configs", "tls_config"].into_iter();
-        assert_eq!(near("metric_path", names()), Some("metrics_path"));
-        assert_eq!(near("sourceLabels", names()), Some("source_labels"));
-        assert_eq!(near("static_config", names()), Some("static_configs"));
-        assert_eq!(near("timeout", names()), Some("scrape_timeout"));
-        assert_eq!(near("colour", names()), None);
-    }
-
-    #[test]
-    fn numbers_and_booleans_are_those_of_yaml_1_1() {
-        assert!(["0", "-5", "1_000", "0x1f", "1.5", "1e3", "0o17"].iter().all(|t| is_number(t)));
-        assert!(["", "ten", "1 0", "nan", "inf"].iter().all(|t| !is_number(t)));
-        assert!(["true", "Yes", "off", "y"].iter().all(|t| is_bool(t)));
-        assert!(!is_bool("1"));
     }
 }

@@ -45,6 +45,11 @@ impl Node {
         }
     }
 
+    /// A boolean that is set.
+    pub fn is_true(&self) -> bool {
+        self.as_str().is_some_and(|t| matches!(t.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "y"))
+    }
+
     /// An empty value, `~` or `null`.
     pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
@@ -365,9 +370,45 @@ fn size(node: &Node) -> usize {
     }
 }
 
+/// The path of a field.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// `targets` of `scrape_configs[0].static_configs[1].targets`; of an item, its list.
+pub(super) fn last(path: &str) -> &str {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    if name.is_empty() { "the file" } else { name }
+}
+
+/// YAML 1.1 booleans, as Go reads them.
+pub(super) fn is_bool(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let capital = text.starts_with(|c: char| c.is_ascii_uppercase()) && text[1..] == lower[1..];
+    matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n")
+        && (text == lower || capital || text == text.to_ascii_uppercase())
+}
+
+/// YAML 1.1 numbers, as Go reads them.
+pub(super) fn is_number(text: &str) -> bool {
+    let digits = text.trim_start_matches(['-', '+']).replace('_', "");
+    let based =
+        |prefix: &str, radix: u32| digits.strip_prefix(prefix).is_some_and(|d| u64::from_str_radix(d, radix).is_ok());
+    let decimal = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && digits.parse::<f64>().is_ok();
+    decimal || based("0x", 16) || based("0b", 2) || based("0o", 8)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_and_booleans_are_those_of_yaml_1_1() {
+        assert!(["0", "-5", "1_000", "0x1f", "1.5", "1e3", "0o17"].iter().all(|t| is_number(t)));
+        assert!(["", "ten", "1 0", "nan", "inf"].iter().all(|t| !is_number(t)));
+        assert!(["true", "Yes", "OFF", "y"].iter().all(|t| is_bool(t)));
+        assert!(!is_bool("1") && !is_bool("tRue"));
+    }
 
     #[test]
     fn nodes_know_their_places() {

@@ -195,15 +195,9 @@ fn of_rules(snap: &Snapshot, instance: Instance<'_>, file: File<'_>) -> Option<F
         return None;
     }
     let map = file.config_map.reference();
-    let meta = &file.config_map.metadata;
     let what = format!("the alert rules in {} of {map}", file.key);
     let made = finding(map.clone(), &what, "alarm", &wrong, false);
-    let mut made = wrong.iter().fold(made, |m, w| {
-        let source = format!("ConfigMap {}/{} {}", meta.namespace, meta.name, file.key);
-        let show = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
-        let shown = crate::model::Evidence::new(source, w.words(), show);
-        m.evidence(shown.with("namespace", &meta.namespace).with("name", &meta.name))
-    });
+    let mut made = wrong.iter().fold(made, |m, w| m.evidence(file.evidence(w.words())));
     provisioned::set_params(&mut made.params, instance, Some(file));
     Some(made.key(format!("{} {}", map.key(), file.key)).param("dashboard", file.key).param("uid", ""))
 }

@@ -85,13 +85,7 @@ impl Dashboard<'_> {
     /// Something that stands in the dashboard.
     pub(super) fn evidence(&self, value: String) -> Evidence {
         match self.file {
-            Some(file) => {
-                let meta = &file.config_map.metadata;
-                let source = format!("ConfigMap {}/{} {}", meta.namespace, meta.name, file.key);
-                Evidence::new(source, value, "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml")
-                    .with("namespace", &meta.namespace)
-                    .with("name", &meta.name)
-            }
+            Some(file) => file.evidence(value),
             None => {
                 let path = format!("/api/dashboards/uid/{}", self.uid);
                 let show = "curl -s -H \"Authorization: Bearer $KDOCTOR_GRAFANA_TOKEN\" {{ url }}";

@@ -1,6 +1,6 @@
 //! A datasource of Grafana does not lead to something that answers.
 
-use super::provisioned::{self, Datasource, Instance};
+use super::provisioned::{self, Datasource, Instance, SHOW_API};
 use super::url::{self, Fault, Verdict, Written};
 use crate::checks::scrape::endpoints::Reason;
 use crate::checks::{Check, check};
@@ -117,22 +117,8 @@ fn start(datasource: &Datasource<'_>, severity: Severity, message: String) -> Fi
 fn written_evidence(datasource: &Datasource<'_>) -> Evidence {
     let url = shown_url(&datasource.url);
     let value = format!("{}: type {}, url {url}", datasource.name, datasource.kind);
-    match datasource.file {
-        Some(file) => {
-            let meta = &file.config_map.metadata;
-            let source = format!("ConfigMap {}/{} {}", meta.namespace, meta.name, file.key);
-            Evidence::new(source, value, "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml")
-                .with("namespace", &meta.namespace)
-                .with("name", &meta.name)
-        }
-        None => {
-            Evidence::new("grafana /api/datasources", value, SHOW_API).with("path", "<grafana-url>/api/datasources")
-        }
-    }
+    datasource.evidence(value)
 }
-
-/// Asks Grafana's API with the token of the environment.
-const SHOW_API: &str = "curl -s -H \"Authorization: Bearer $KDOCTOR_GRAFANA_TOKEN\" {{ path }}";
 
 /// A URL without the login it may hold.
 fn shown_url(url: &str) -> String {

@@ -176,18 +176,8 @@ fn log_evidence(log: &ContainerLog, line: &str) -> Evidence {
 }
 
 fn marked_evidence(datasource: &Datasource<'_>) -> Evidence {
-    let (source, namespace, name) = match datasource.file {
-        Some(file) => {
-            let meta = &file.config_map.metadata;
-            let source = format!("ConfigMap {}/{} {}", meta.namespace, meta.name, file.key);
-            (source, meta.namespace.as_str(), meta.name.as_str())
-        }
-        None => ("datasource".to_owned(), "", ""),
-    };
     let value = format!("{}: type {}, isDefault: true", datasource.name, datasource.kind);
-    Evidence::new(source, value, "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml")
-        .with("namespace", namespace)
-        .with("name", name)
+    datasource.evidence(value)
 }
 
 /// A chart whose values say which datasource is the default.

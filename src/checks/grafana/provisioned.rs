@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checks::managed::managed_by;
 use crate::checks::mounts::Mounts;
-use crate::model::{Params, ResourceRef};
+use crate::model::{Evidence, Params, ResourceRef};
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod, Program, Workload};
 use crate::snapshot::{Fetched, Snapshot, selects};
 
@@ -111,6 +111,17 @@ pub(super) struct File<'a> {
     pub(super) text: &'a str,
     /// A side-car brings changes to Grafana without a restart.
     pub(super) reloads: bool,
+}
+
+impl File<'_> {
+    /// Something that stands in it.
+    pub(super) fn evidence(&self, value: String) -> Evidence {
+        let meta = &self.config_map.metadata;
+        let source = format!("ConfigMap {}/{} {}", meta.namespace, meta.name, self.key);
+        Evidence::new(source, value, "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml")
+            .with("namespace", &meta.namespace)
+            .with("name", &meta.name)
+    }
 }
 
 impl<'a> Instance<'a> {
@@ -232,7 +243,20 @@ pub(super) struct Datasource<'a> {
     pub(super) is_default: bool,
 }
 
+/// Asks Grafana's API with the token of the environment.
+pub(super) const SHOW_API: &str = "curl -s -H \"Authorization: Bearer $KDOCTOR_GRAFANA_TOKEN\" {{ path }}";
+
 impl Datasource<'_> {
+    /// Something that is set in it.
+    pub(super) fn evidence(&self, value: String) -> Evidence {
+        match self.file {
+            Some(file) => file.evidence(value),
+            None => {
+                Evidence::new("grafana /api/datasources", value, SHOW_API).with("path", "<grafana-url>/api/datasources")
+            }
+        }
+    }
+
     /// As a resource.
     pub(super) fn reference(&self) -> ResourceRef {
         ResourceRef::Datasource { namespace: self.instance.namespace().to_owned(), name: self.name.clone() }

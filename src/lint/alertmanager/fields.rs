@@ -2,11 +2,11 @@
 
 use super::matcher::{self, Syntax};
 use super::schema::{self, Field, Kind, Type};
-use super::values::{anchored, any_url, host_port, http_url, is_go_duration, is_label_name};
 use super::{Verdict, Version, interval, template};
 use crate::lint::Problem;
-use crate::lint::duration::duration;
-use crate::lint::yaml::{Node, Value};
+use crate::lint::go::{anchored, duration, http_url_fault, is_go_duration, is_legacy_label, url_fault};
+use crate::lint::near::near;
+use crate::lint::yaml::{self, Node, Value, is_bool, is_number};
 
 /// Objects of Kubernetes that people paste in place of what they hold.
 const OBJECT_KEYS: &[&str] = &["apiVersion", "kind", "metadata", "spec", "data", "stringData"];
@@ -49,7 +49,7 @@ impl Walker<'_> {
             return;
         }
         let Some(entries) = node.entries() else {
-            return self.refuse(node, path, format!("{} must be a mapping, not {}", name_of(path), node.kind()));
+            return self.refuse(node, path, format!("{} must be a mapping, not {}", yaml::last(path), node.kind()));
         };
         let mut seen: Vec<&str> = Vec::new();
         for (key, value) in entries {
@@ -57,7 +57,7 @@ impl Walker<'_> {
                 self.refuse(key, path, "a key must be a text");
                 continue;
             };
-            let at = join(path, name);
+            let at = yaml::join(path, name);
             if seen.contains(&name) {
                 self.refuse(key, &at, format!("field `{name}` is given twice"));
                 continue;
@@ -82,7 +82,8 @@ impl Walker<'_> {
     }
 
     fn unknown(&mut self, key: &Node, name: &str, kind: &'static Type, path: &str) {
-        let near = near(name, kind.fields.iter().filter(|f| self.version.is_none_or(|v| v.knows(f.since))));
+        let known = kind.fields.iter().filter(|f| self.version.is_none_or(|v| v.knows(f.since)));
+        let near = near(name, known.map(|f| f.name));
         let problem = Problem::new(key.place, path, format!("unknown field `{name}`")).instead(near);
         let told = near.is_some() || OBJECT_KEYS.contains(&name) || name.chars().any(|c| c.is_ascii_uppercase());
         if told || self.version.is_some_and(|v| !v.is_newer_than_known()) {
@@ -134,19 +135,23 @@ impl Walker<'_> {
             Kind::Natural if !(plain && is_number(text) && !text.starts_with('-')) => {
                 Some(format!("`{text}` is no number of 0 or more"))
             }
-            Kind::Duration if duration(text).is_none() => {
-                Some(format!("not a valid duration: {text:?}; write a number and a unit: 30s, 5m, 4h"))
-            }
+            Kind::Duration => match duration(text) {
+                Ok(_) => None,
+                Err((why, meant)) => {
+                    let message = format!("{}: {why}; write a number and a unit: 30s, 5m, 4h", yaml::last(path));
+                    return self.verdict.refused.push(Problem::new(node.place, path, message).instead(meant));
+                }
+            },
             Kind::GoDurationText if !is_go_duration(text) => {
                 Some(format!("not a valid duration: {text:?}; write a number and a unit: 30s, 5m, 4h"))
             }
             Kind::GoDuration if !(is_go_duration(text) || plain && text.parse::<i64>().is_ok()) => {
                 Some(format!("not a valid duration: {text:?}; write a number and a unit: 30s, 5m, 4h"))
             }
-            Kind::Url => http_url(text).err().map(|why| url_fault(text, &why)),
-            Kind::SecretUrl if text != "<secret>" => http_url(text).err().map(|why| url_fault(text, &why)),
+            Kind::Url => http_url_fault(text).map(|why| with_placeholder(text, &why)),
+            Kind::SecretUrl if text != "<secret>" => http_url_fault(text).map(|why| with_placeholder(text, &why)),
             Kind::TemplateUrl => self.template_url(text),
-            Kind::AnyUrl => any_url(text).err(),
+            Kind::AnyUrl => url_fault(text),
             Kind::HostPort => host_port(text).err(),
             Kind::Location => interval::unknown_zone(text),
             Kind::TlsVersion if !matches!(text, "TLS10" | "TLS11" | "TLS12" | "TLS13") => {
@@ -155,7 +160,7 @@ impl Walker<'_> {
             _ => None,
         };
         if let Some(why) = why {
-            self.refuse(node, path, format!("{}: {why}", name_of(path)));
+            self.refuse(node, path, format!("{}: {why}", yaml::last(path)));
         }
     }
 
@@ -165,9 +170,9 @@ impl Walker<'_> {
             return None;
         }
         if text.contains("{{") && !self.is_older(31) {
-            return template::parse(text, self.version).err().map(|f| f.message).filter(|m| !m.contains("not defined"));
+            return template::parse(text, self.version).err().filter(|f| !f.only_unknown).map(|f| f.problem.message);
         }
-        http_url(text).err().map(|why| url_fault(text, &why))
+        http_url_fault(text).map(|why| with_placeholder(text, &why))
     }
 
     fn is_older(&self, minor: u16) -> bool {
@@ -180,14 +185,14 @@ impl Walker<'_> {
         }
         let text = node.as_str();
         if text.is_none() {
-            self.refuse(node, path, format!("{} must be a single value, not {}", name_of(path), node.kind()));
+            self.refuse(node, path, format!("{} must be a single value, not {}", yaml::last(path), node.kind()));
         }
         text
     }
 
     fn each(&mut self, node: &Node, path: &str, mut act: impl FnMut(&mut Self, &Node, &str)) {
         let Some(items) = node.items() else {
-            return self.refuse(node, path, format!("{} must be a list, not {}", name_of(path), node.kind()));
+            return self.refuse(node, path, format!("{} must be a list, not {}", yaml::last(path), node.kind()));
         };
         for (index, item) in items.iter().enumerate() {
             act(self, item, &format!("{path}[{index}]"));
@@ -196,7 +201,7 @@ impl Walker<'_> {
 
     fn map(&mut self, node: &Node, path: &str, mut act: impl FnMut(&mut Self, &Node, &Node, &str)) {
         let Some(entries) = node.entries() else {
-            return self.refuse(node, path, format!("{} must be a mapping, not {}", name_of(path), node.kind()));
+            return self.refuse(node, path, format!("{} must be a mapping, not {}", yaml::last(path), node.kind()));
         };
         let mut seen: Vec<&str> = Vec::new();
         for (key, value) in entries {
@@ -205,7 +210,7 @@ impl Walker<'_> {
                 self.refuse(key, path, format!("key `{name}` is given twice"));
             }
             seen.push(name);
-            act(self, key, value, &join(path, name));
+            act(self, key, value, &yaml::join(path, name));
         }
     }
 
@@ -213,14 +218,14 @@ impl Walker<'_> {
         self.each(node, path, |w, item, at| {
             let Some(text) = w.text(item, at) else { return };
             if let Err(why) = read(text) {
-                w.refuse(item, at, format!("{}: {why}", name_of(path)));
+                w.refuse(item, at, format!("{}: {why}", yaml::last(path)));
             }
         });
     }
 
     fn label(&mut self, key: &Node, path: &str) {
         let name = key.as_str().unwrap_or_default();
-        if !is_label_name(name) {
+        if !is_legacy_label(name) {
             self.refuse(key, path, format!("invalid label name {name:?}"));
         }
     }
@@ -249,7 +254,7 @@ impl Walker<'_> {
     }
 }
 
-fn url_fault(text: &str, why: &str) -> String {
+fn with_placeholder(text: &str, why: &str) -> String {
     // What looks like a webhook is a secret even where it is broken.
     let shown: String = text.chars().take_while(|c| !matches!(c, '/' | '?' | ' ')).collect();
     let variable = text.starts_with('$') || text.contains("${") || text.starts_with("{{") || text.starts_with("<");
@@ -260,59 +265,34 @@ fn url_fault(text: &str, why: &str) -> String {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-/// The last part of a path, for a message.
-fn name_of(path: &str) -> &str {
-    match path.rsplit('.').next() {
-        Some("") | None => "the file",
-        Some(name) => name,
+/// Why a text is no `host:port`.
+fn host_port(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
     }
-}
-
-fn is_bool(text: &str) -> bool {
-    let known = ["true", "false", "yes", "no", "on", "off", "y", "n"];
-    let lower = text.to_ascii_lowercase();
-    let capital = text.starts_with(|c: char| c.is_ascii_uppercase()) && text[1..] == lower[1..];
-    known.contains(&lower.as_str()) && (text == lower || capital || text == text.to_ascii_uppercase())
-}
-
-fn is_number(text: &str) -> bool {
-    let plain = text.replace('_', "");
-    plain.parse::<f64>().is_ok()
-        || plain.strip_prefix("0x").is_some_and(|hex| i64::from_str_radix(hex, 16).is_ok())
-        || plain.strip_prefix("0o").is_some_and(|octal| i64::from_str_radix(octal, 8).is_ok())
-}
-
-/// The field that was meant: other spelling, singular for plural, camel case.
-fn near<'f>(name: &str, fields: impl Iterator<Item = &'f Field>) -> Option<&'static str> {
-    let snake = snake(name);
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-    let allowed = if snake.len() < 5 { 1 } else { 2 };
-    fields
-        // A new number is a new thing: `msteamsv3_configs` is not a slip of `msteamsv2_configs`.
-        .filter(|f| digits(f.name) == digits(&snake))
-        .map(|f| (strsim::damerau_levenshtein(f.name, &snake), f.name))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, name)| name)
-}
-
-fn snake(name: &str) -> String {
-    let mut out = String::new();
-    for letter in name.chars() {
-        match letter {
-            '-' | ' ' => out.push('_'),
-            c if c.is_ascii_uppercase() => {
-                if !out.is_empty() && !out.ends_with('_') {
-                    out.push('_');
-                }
-                out.push(c.to_ascii_lowercase());
-            }
-            c => out.push(c),
-        }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(v6) => v6.split_once(']').ok_or(format!("address {text}: missing ']' in address"))?,
+        None => match text.rfind(':') {
+            Some(at) => text.split_at(at),
+            None => return Err(format!("address {text}: missing port in address")),
+        },
+    };
+    let Some(port) = port.strip_prefix(':') else {
+        return Err(format!("address {text}: missing port in address"));
+    };
+    if host.contains(':') && !text.starts_with('[') {
+        return Err(format!("address {text}: too many colons in address"));
     }
-    out
+    if port.is_empty() { Err(format!("address {text:?}: port cannot be empty")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_port;
+
+    #[test]
+    fn addresses_have_a_port() {
+        assert!(host_port("smtp:587").is_ok() && host_port("[::1]:25").is_ok() && host_port("").is_ok());
+        assert!(host_port("smtp").is_err() && host_port("smtp:").is_err() && host_port("a:b:c").is_err());
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::values::anchored;
+use crate::lint::go::{anchored, unquote};
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,46 +213,8 @@ fn word(text: &str) -> Option<(String, &str)> {
         escaped = c == '\\' && !escaped;
         closes
     })?;
-    let value = go_unquote(&quoted[..end])?;
+    let value = unquote(&quoted[..end], '"')?;
     Some((value, &quoted[end + 1..]))
-}
-
-/// What is between the quotes of a Go string; `None` for an escape that Go does not know.
-pub(super) fn go_unquote(text: &str) -> Option<String> {
-    let mut out = String::new();
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => {
-                let escape = letters.next()?;
-                let code = |digits: usize, letters: &mut std::str::Chars<'_>| {
-                    let hex: String = letters.take(digits).collect();
-                    (hex.len() == digits).then(|| u32::from_str_radix(&hex, 16).ok()).flatten().and_then(char::from_u32)
-                };
-                out.push(match escape {
-                    'a' => '\u{7}',
-                    'b' => '\u{8}',
-                    'f' => '\u{c}',
-                    'n' => '\n',
-                    'r' => '\r',
-                    't' => '\t',
-                    'v' => '\u{b}',
-                    '\\' | '"' => escape,
-                    'x' => code(2, &mut letters)?,
-                    'u' => code(4, &mut letters)?,
-                    'U' => code(8, &mut letters)?,
-                    '0'..='7' => {
-                        let octal: String = std::iter::once(escape).chain(letters.by_ref().take(2)).collect();
-                        u32::from_str_radix(&octal, 8).ok().and_then(char::from_u32)?
-                    }
-                    _ => return None,
-                });
-            }
-            '\n' => return None,
-            c => out.push(c),
-        }
-    }
-    Some(out)
 }
 
 /// The matchers of the old maps: values that must be equal, and patterns.

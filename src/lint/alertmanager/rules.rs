@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::values::is_label_name;
 use super::{Verdict, Version, interval};
-use crate::lint::duration::duration;
+use crate::lint::go::{duration, is_legacy_label};
+use crate::lint::near::near_name;
 use crate::lint::yaml::Node;
 use crate::lint::{Place, Problem};
 
@@ -48,7 +48,7 @@ fn is_given(node: &Node, key: &str) -> bool {
 }
 
 fn is_true(node: &Node, key: &str) -> bool {
-    text(node, key).is_some_and(|t| matches!(t.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "y"))
+    node.get(key).is_some_and(Node::is_true)
 }
 
 impl<'a> Rules<'a> {
@@ -57,8 +57,7 @@ impl<'a> Rules<'a> {
     }
 
     fn refuse_near(&mut self, node: &Node, path: &str, message: String, wrong: &str, known: &BTreeSet<&str>) {
-        let near = known.iter().map(|name| (strsim::jaro_winkler(name, wrong), *name));
-        let near = near.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name);
+        let near = near_name(wrong, known.iter().copied());
         self.found.push(Problem::new(node.place, path, message).instead(near));
     }
 
@@ -427,7 +426,7 @@ impl<'a> Rules<'a> {
         self.group_by(route, path);
         for key in ["group_interval", "repeat_interval"] {
             if let Some(node) = route.get(key)
-                && node.as_str().and_then(duration).is_some_and(|d| d.is_zero())
+                && node.as_str().and_then(|t| duration(t).ok()) == Some(0)
             {
                 self.refuse(node.place, &format!("{path}.{key}"), format!("{key} cannot be zero"));
             }
@@ -445,7 +444,7 @@ impl<'a> Rules<'a> {
             let at = format!("{path}.group_by");
             if name == "..." {
                 all = true;
-            } else if name.is_empty() || self.is_older(27) && !is_label_name(name) {
+            } else if name.is_empty() || self.is_older(27) && !is_legacy_label(name) {
                 self.refuse(node.place, &at, format!("invalid label name {name:?} in group_by list"));
             } else if !seen.insert(name) {
                 self.refuse(node.place, &at, format!("duplicated label {name:?} in group_by"));
@@ -484,7 +483,7 @@ impl<'a> Rules<'a> {
         for (at, rule) in list(root, "inhibit_rules").iter().enumerate() {
             for node in list(rule, "equal") {
                 let name = node.as_str().unwrap_or_default();
-                if name.is_empty() || self.is_older(27) && !is_label_name(name) {
+                if name.is_empty() || self.is_older(27) && !is_legacy_label(name) {
                     let why = format!("invalid label name {name:?} in equal list");
                     self.refuse(node.place, &format!("inhibit_rules[{at}].equal"), why);
                 }

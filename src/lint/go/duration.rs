@@ -1,4 +1,4 @@
-//! Durations as Prometheus writes them.
+//! Durations as Prometheus and Alertmanager write them, and as Go itself does.
 
 /// Units from the largest to the smallest with their milliseconds: each at most once and in this order.
 const UNITS: [(&str, u64); 7] = [
@@ -57,21 +57,48 @@ fn meant(text: &str) -> Option<String> {
     let mut rest = compact.as_str();
     while !rest.is_empty() {
         let (number, unit, after) = part(rest)?;
-        let unit = match unit {
-            "s" | "sec" | "secs" | "second" | "seconds" => "s",
-            "m" | "min" | "mins" | "minute" | "minutes" => "m",
-            "h" | "hr" | "hrs" | "hour" | "hours" => "h",
-            "d" | "day" | "days" => "d",
-            "w" | "week" | "weeks" => "w",
-            "y" | "year" | "years" => "y",
-            "ms" | "msec" | "millis" | "milliseconds" => "ms",
-            _ => return None,
-        };
         out.push_str(number);
-        out.push_str(unit);
+        out.push_str(self::unit(unit)?);
         rest = after;
     }
     (parse(&out).is_some()).then_some(out)
+}
+
+/// The unit that a word in lower case means.
+pub(crate) fn unit(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        "w" | "week" | "weeks" => "w",
+        "y" | "year" | "years" => "y",
+        "ms" | "msec" | "millis" | "milliseconds" => "ms",
+        _ => return None,
+    })
+}
+
+/// Whether Go's own `time.ParseDuration` reads it: `1.5h`, and no days.
+pub(crate) fn is_go_duration(text: &str) -> bool {
+    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if text == "0" {
+        return true;
+    }
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+        let number = &rest[..digits];
+        if number.matches('.').count() > 1 || !number.contains(|c: char| c.is_ascii_digit()) {
+            return false;
+        }
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        if !matches!(&rest[..letters], "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h") {
+            return false;
+        }
+        rest = &rest[letters..];
+    }
+    !text.is_empty()
 }
 
 #[cfg(test)]
@@ -85,7 +112,7 @@ mod tests {
         {
             assert_eq!(duration(text), Ok(millis), "{text}");
         }
-        for bad in ["", "15", "15sec", "1m 30s", "-5m", "1.5h", "30m1h", "5 min", "15S", "999999y"] {
+        for bad in ["", "15", "15sec", "1m 30s", "-5m", "1.5h", "30m1h", "5m5m", "m", "5 min", "15S", "999999y"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }
@@ -98,5 +125,10 @@ mod tests {
         assert_eq!(meant("1m 30s").as_deref(), Some("1m30s"));
         assert_eq!(meant("5 minutes").as_deref(), Some("5m"));
         assert_eq!(meant("soon"), None);
+    }
+
+    #[test]
+    fn reads_what_go_reads() {
+        assert!(is_go_duration("1.5h30m") && is_go_duration("0") && !is_go_duration("1d") && !is_go_duration("5"));
     }
 }

@@ -1,10 +1,63 @@
 //! Regular expressions as Go reads them (RE2): a dialect that the regex crate does not share in its details, such as
 //! `\Q…\E`, a literal `{`, or what may stand in a class.
 
+use ::regex::Regex;
+
 /// What is wrong with an expression, in Go's words.
 pub(crate) fn regex_fault(text: &str) -> Option<String> {
-    let mut parser = Parser { chars: text.chars().collect(), at: 0, names: Vec::new() };
+    let mut parser = Parser { chars: text.chars().collect(), at: 0 };
     parser.all().err()
+}
+
+/// The same of an expression that its program puts into a group: there `a)|(b` is none.
+pub(crate) fn anchored_fault(text: &str) -> Option<String> {
+    regex_fault(text).filter(|_| regex_fault(&format!("(?:{text})")).is_some())
+}
+
+/// An expression that must match the whole value. `Ok(None)`: Go can read it, this program cannot.
+///
+/// # Errors
+/// What Go refuses.
+pub(crate) fn anchored(pattern: &str) -> Result<Option<Regex>, String> {
+    if let Some(fault) = anchored_fault(pattern) {
+        return Err(format!("error parsing regexp: {fault}"));
+    }
+    let compile = |pattern: &str| Regex::new(&format!("^(?:{pattern})$"));
+    Ok(compile(pattern).or_else(|_| compile(&literal(pattern))).ok())
+}
+
+/// An expression as the regex crate writes it, where Go takes signs as they stand: a brace that begins no repetition,
+/// `\<` and `\>`.
+fn literal(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut rest = pattern;
+    while let Some(at) = rest.find(['{', '\\']) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if rest.starts_with('\\') {
+            let end = rest.char_indices().nth(2).map_or(rest.len(), |(end, _)| end);
+            out.push_str(match &rest[..end] {
+                "\\<" => "<",
+                "\\>" => ">",
+                other => other,
+            });
+            rest = &rest[end..];
+            continue;
+        }
+        let counted = rest.find('}').is_some_and(|end| {
+            let inner = &rest[1..end];
+            inner.starts_with(|c: char| c.is_ascii_digit()) && inner.chars().all(|c| c.is_ascii_digit() || c == ',')
+        });
+        out.push_str(if counted { "{" } else { "\\{" });
+        rest = &rest[1..];
+        if !counted && let Some(end) = rest.find('}') {
+            out.push_str(&rest[..end]);
+            out.push_str("\\}");
+            rest = &rest[end + 1..];
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// What Go takes at most in `{n,m}`.
@@ -15,7 +68,6 @@ const MAX_DEPTH: usize = 1000;
 struct Parser {
     chars: Vec<char>,
     at: usize,
-    names: Vec<String>,
 }
 
 type Fault = Result<(), String>;
@@ -56,10 +108,12 @@ impl Parser {
                         return Err("expression nests too deeply".into());
                     }
                     let opens = self.group()?;
-                    if !opens {
-                        depth -= 1;
+                    // Flags alone are nothing that could be repeated: what stands before them is.
+                    match opens {
+                        true => atom = false,
+                        false => depth -= 1,
                     }
-                    (atom, repeated) = (false, None);
+                    repeated = None;
                 }
                 ')' => {
                     if depth == 0 {
@@ -159,10 +213,6 @@ impl Parser {
             if !self.eat(">") || name.is_empty() || !name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) {
                 return Err(format!("invalid named capture: `{}`", self.text(from, self.at)));
             }
-            if self.names.contains(&name) {
-                return Err(format!("duplicate capture group name: `{name}`"));
-            }
-            self.names.push(name);
             return Ok(true);
         }
         let (mut negated, mut seen) = (false, false);
@@ -190,7 +240,7 @@ impl Parser {
             }
             return Ok(());
         }
-        if ["\\A", "\\b", "\\B", "\\C", "\\z"].iter().any(|e| self.eat(e)) || self.perl_class() {
+        if ["\\A", "\\b", "\\B", "\\z"].iter().any(|e| self.eat(e)) || self.perl_class() {
             return Ok(());
         }
         if self.unicode_class()? {
@@ -220,7 +270,7 @@ impl Parser {
         }
         // The names are those of Unicode; the regex crate knows them, and a few more.
         let class = self.text(from, self.at);
-        match ::regex::Regex::new(&class) {
+        match Regex::new(&class.replacen("{^", "{", 1)) {
             Ok(_) => Ok(true),
             Err(_) => Err(format!("invalid character class range: `{class}`")),
         }
@@ -280,7 +330,8 @@ impl Parser {
             }
             digits
         };
-        match u32::from_str_radix(&digits, 16).ok().filter(|v| *v <= 0x0010_FFFF) {
+        let value = u32::from_str_radix(&digits, 16).ok().filter(|_| !digits.starts_with('+'));
+        match value.filter(|v| *v <= 0x0010_FFFF) {
             Some(value) => Ok(char::from_u32(value).unwrap_or('\u{fffd}')),
             None => fault(self),
         }
@@ -368,7 +419,7 @@ mod tests {
             r"[a-]",
             r"[-a]",
             r"(?i)foo(?-i:bar)",
-            r"(?P<n>a)(?<m>b)",
+            r"(?P<n>a)(?<m>b)(?P<n>c)",
             r"\p{L}\pN",
             r"[[:alpha:]_]",
             r"\_\/\.",
@@ -385,6 +436,17 @@ mod tests {
         ] {
             assert_eq!(regex_fault(good), None, "{good}");
         }
+    }
+
+    #[test]
+    fn matches_the_whole_value() {
+        let matches = |pattern: &str, value: &str| anchored(pattern).ok().flatten().map(|r| r.is_match(value));
+        assert_eq!(matches("b|c", "bc"), Some(false));
+        assert_eq!(matches("a)|(b", "b"), Some(true));
+        assert_eq!(matches("foo{bar}", "foo{bar}"), Some(true));
+        assert_eq!(matches(r"\<a\>{x", "<a>{x"), Some(true));
+        assert!(anchored(r"\Qa.b\E").is_ok_and(|r| r.is_none()));
+        assert!(anchored("[").is_err_and(|e| e.starts_with("error parsing regexp: missing closing ]")));
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn kubernetes(strict: &mut Strict, sd: &Object<'_>, path: &str) {
         let message = "cannot use 'kubeconfig_file' and 'api_server' simultaneously";
         strict.report(sd.key_place("kubeconfig_file"), path, message);
     }
-    let own = sd.object("namespaces").is_some_and(|n| n.get("own_namespace").is_some_and(is_true));
+    let own = sd.object("namespaces").is_some_and(|n| n.get("own_namespace").is_some_and(Node::is_true));
     if server && own {
         let message = "cannot use 'api_server' and 'namespaces.own_namespace' simultaneously";
         strict.report(sd.key_place("api_server"), path, message);
@@ -134,11 +134,7 @@ fn custom_client(sd: &Object<'_>) -> Option<&'static str> {
     if tls {
         return Some("tls_config");
     }
-    ["follow_redirects", "enable_http2"].into_iter().find(|n| sd.get(n).is_some_and(|v| !is_true(v)))
-}
-
-fn is_true(node: &Node) -> bool {
-    node.as_str().is_some_and(|t| matches!(t.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "y"))
+    ["follow_redirects", "enable_http2"].into_iter().find(|n| sd.get(n).is_some_and(|v| !v.is_true()))
 }
 
 fn selectors(strict: &mut Strict, sd: &Object<'_>, path: &str) {

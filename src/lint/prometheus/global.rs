@@ -1,6 +1,7 @@
 //! `global`, `runtime`, `storage`, `tracing`, `otlp`.
 
 use super::http;
+use crate::lint::near::near_name;
 use crate::lint::strict::{Fault, Field, Kind, Object, Schema, Strict, field};
 
 /// Limits that stand in `global` and in a job.
@@ -94,8 +95,8 @@ pub(super) fn protocol(_: &Strict, text: &str) -> Fault {
         "OpenMetricsText0.0.1",
         "OpenMetricsText1.0.0",
     ];
-    let near = || known.iter().max_by(|a, b| strsim::jaro_winkler(text, a).total_cmp(&strsim::jaro_winkler(text, b)));
-    (!known.contains(&text)).then(|| (format!("unknown scrape protocol {text}"), near().map(|n| (*n).to_owned())))
+    let meant = || near_name(text, known).map(str::to_owned);
+    (!known.contains(&text)).then(|| (format!("unknown scrape protocol {text}"), meant()))
 }
 
 fn validation(_: &Strict, text: &str) -> Fault {

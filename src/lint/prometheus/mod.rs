@@ -4,7 +4,7 @@
 mod discovery;
 mod global;
 mod http;
-mod relabel;
+pub(crate) mod relabel;
 mod remote;
 mod scrape;
 

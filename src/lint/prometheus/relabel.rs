@@ -1,7 +1,8 @@
 //! Relabelling rules.
 
 use crate::lint::go::is_legacy_label;
-use crate::lint::strict::{Fault, Kind, Object, Schema, Strict, field, near};
+use crate::lint::near::near;
+use crate::lint::strict::{Fault, Kind, Object, Schema, Strict, field};
 
 /// A rule of `relabel_configs` and its relatives.
 pub(super) static RELABEL: Schema = Schema {
@@ -24,6 +25,11 @@ const EQUAL: &[&str] = &["keepequal", "dropequal"];
 const ACTIONS: &[&str] =
     &["replace", "keep", "drop", "hashmod", "labelmap", "labeldrop", "labelkeep", "lowercase", "uppercase"];
 
+/// What a rule may do.
+pub(crate) fn actions() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().chain(EQUAL).copied()
+}
+
 fn action(strict: &Strict, text: &str) -> Fault {
     let lower = text.to_lowercase();
     if ACTIONS.contains(&lower.as_str()) {
@@ -33,8 +39,7 @@ fn action(strict: &Strict, text: &str) -> Fault {
         let old = strict.before((2, 41));
         return old.then(|| (format!("unknown relabel action {text:?}: known since 2.41 only"), None));
     }
-    let compact = lower.replace(['_', '-'], "");
-    let meant = near(&compact, ACTIONS.iter().chain(EQUAL).copied());
+    let meant = near(text, actions());
     Some((format!("unknown relabel action {text:?}"), meant.map(str::to_owned)))
 }
 

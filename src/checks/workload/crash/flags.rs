@@ -2,6 +2,7 @@
 
 use super::known::{self, Flag};
 use super::{Class, Crash, pattern};
+use crate::lint::go;
 use crate::snapshot::log_line::{Level, Line};
 
 /// Reads the words of kingpin (`prometheus: error: unknown long flag '--x'`), of Go's flag package and of cobra.
@@ -111,16 +112,7 @@ pub(super) fn duration(said: &str) -> Option<(String, Option<String>)> {
     let value = found.get(1).or(found.get(2)).or(found.get(3))?.as_str();
     let parts = pattern!(r"^(\d+)\s*([a-zA-Z]+)$").captures(value);
     let meant = parts.and_then(|p| {
-        let unit = match p[2].to_ascii_lowercase().as_str() {
-            "s" | "sec" | "secs" | "second" | "seconds" => "s",
-            "m" | "min" | "mins" | "minute" | "minutes" => "m",
-            "h" | "hr" | "hrs" | "hour" | "hours" => "h",
-            "d" | "day" | "days" => "d",
-            "w" | "week" | "weeks" => "w",
-            "y" | "year" | "years" => "y",
-            "ms" | "millis" | "milliseconds" => "ms",
-            _ => return None,
-        };
+        let unit = go::unit(&p[2].to_ascii_lowercase())?;
         // Go's own durations, which some flags take, have no days.
         match (unit, said.contains("time: ")) {
             ("d", true) => Some(format!("{}h", p[1].parse::<u64>().ok()?.checked_mul(24)?)),

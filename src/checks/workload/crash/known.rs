@@ -1,6 +1,6 @@
 //! Names that the programs know: fields of their files and flags, to say what was meant.
 
-use strsim::damerau_levenshtein;
+use crate::lint::near::near;
 
 /// What is known of a flag that a program refuses.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub(super) fn flag(name: &str) -> Flag {
     if let Some((_, why)) = GONE.iter().find(|(old, _)| *old == name) {
         return Flag::Gone(why);
     }
-    nearest(name, FLAGS).map_or(Flag::Unknown, Flag::Near)
+    near(name, FLAGS.iter().copied()).map_or(Flag::Unknown, Flag::Near)
 }
 
 /// Top-level keys of prometheus.yml.
@@ -430,44 +430,20 @@ pub(super) fn since(field: &str) -> Option<&'static str> {
     SINCE.iter().find(|(name, _)| *name == field).map(|(_, version)| *version)
 }
 
-/// The known name that was meant: the same in another spelling (`sourceLabels`), else one or two letters away.
-pub(super) fn nearest(word: &str, names: &[&'static str]) -> Option<&'static str> {
-    let plain = |w: &str| w.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_ascii_lowercase();
-    let stem = |w: &str| plain(w).trim_end_matches('s').to_owned();
-    let same = |n: &&&'static str| plain(n) == plain(word) || stem(n) == stem(word);
-    if let Some(found) = names.iter().find(same) {
-        return Some(found);
-    }
-    let most = match word.len() {
-        0..=3 => return None,
-        4..=5 => 1,
-        _ => 2,
-    };
-    let distance = |n: &&&'static str| damerau_levenshtein(&plain(n), &plain(word));
-    let mut near: Vec<&&'static str> = names.iter().filter(|n| distance(n) <= most).collect();
-    near.sort_by_key(|n| distance(n));
-    match near.as_slice() {
-        [one] => Some(one),
-        // Two that are as near say nothing.
-        [one, other, ..] if distance(one) < distance(other) => Some(one),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn says_what_was_meant_only_where_that_is_clear() {
-        let near = |word| nearest(word, PROMETHEUS);
-        assert_eq!(near("metric_path"), Some("metrics_path"));
-        assert_eq!(near("sourceLabels"), Some("source_labels"));
-        assert_eq!(near("static_config"), Some("static_configs"));
-        assert_eq!(near("scrape_intervall"), Some("scrape_interval"));
-        assert_eq!(near("something_else"), None);
-        assert_eq!(nearest("fors", RULES), Some("for"));
-        assert_eq!(nearest("reciever", ALERTMANAGER), Some("receiver"));
+        let prometheus = |word| near(word, PROMETHEUS.iter().copied());
+        assert_eq!(prometheus("metric_path"), Some("metrics_path"));
+        assert_eq!(prometheus("sourceLabels"), Some("source_labels"));
+        assert_eq!(prometheus("static_config"), Some("static_configs"));
+        assert_eq!(prometheus("scrape_intervall"), Some("scrape_interval"));
+        assert_eq!(prometheus("something_else"), None);
+        assert_eq!(near("fors", RULES.iter().copied()), Some("for"));
+        assert_eq!(near("reciever", ALERTMANAGER.iter().copied()), Some("receiver"));
         assert_eq!(flag("storage.tsdb.retention"), Flag::Successor("storage.tsdb.retention.time"));
         assert_eq!(flag("storage.tsdb.retension.time"), Flag::Near("storage.tsdb.retention.time"));
     }

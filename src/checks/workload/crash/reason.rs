@@ -2,6 +2,9 @@
 
 use super::flags::duration;
 use super::{Class, Crash, known, pattern};
+use crate::lint::near::near;
+use crate::lint::prometheus::relabel;
+use crate::lint::rules::promql;
 
 /// Which file a program refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +78,10 @@ fn field(crash: Crash, kind: File, text: &str) -> Option<Crash> {
             "{name} is a field, but not of this section: check its indentation and where it stands."
         )));
     }
-    let top = if kind == File::Prometheus { known::nearest(name, known::PROMETHEUS_TOP) } else { None };
+    let top = if kind == File::Prometheus { near(name, known::PROMETHEUS_TOP.iter().copied()) } else { None };
     // The singular and the plural of a field can both be known; the one of the file's kind comes first.
-    let near = known::nearest(name, fields).or(top);
-    Some(crash.instead(near))
+    let meant = near(name, fields.iter().copied()).or(top);
+    Some(crash.instead(meant))
 }
 
 fn other(crash: Crash, text: &str) -> Crash {
@@ -91,20 +94,7 @@ fn other(crash: Crash, text: &str) -> Crash {
         return crash.what(value).instead(meant).advice(advice);
     }
     if let Some(found) = pattern!(r#"unknown relabel action "([^"]+)""#).captures(text) {
-        let actions = &[
-            "replace",
-            "keep",
-            "drop",
-            "hashmod",
-            "labelmap",
-            "labeldrop",
-            "labelkeep",
-            "lowercase",
-            "uppercase",
-            "keepequal",
-            "dropequal",
-        ];
-        return crash.what(&found[1]).instead(known::nearest(&found[1], actions));
+        return crash.what(&found[1]).instead(near(&found[1], relabel::actions()));
     }
     if let Some(found) = pattern!(r#""([a-z]+://[^"]*)" is not a valid hostname"#).captures(text) {
         let rest = found[1].split_once("://").map_or("", |(_, rest)| rest);
@@ -120,7 +110,7 @@ fn other(crash: Crash, text: &str) -> Crash {
         return crash.what(&found[2]).instead(Some(format!("api_version: {}", &found[1])));
     }
     if let Some(found) = pattern!(r#"unknown function with name "([^"]+)""#).captures(text) {
-        return crash.what(&found[1]).instead(known::nearest(&found[1], FUNCTIONS));
+        return crash.what(&found[1]).instead(near(&found[1], promql::FUNCTIONS.iter().copied()));
     }
     let name = pattern!(r#""([^"]+)""#).captures(text).map(|c| c[1].to_owned());
     let crash = Crash { what: name.clone(), ..crash };
@@ -223,46 +213,3 @@ fn advice(text: &str, name: &str) -> String {
     let found = known.iter().find(|(words, _)| words.iter().any(|w| has(w)));
     found.map_or_else(String::new, |(_, advice)| (*advice).to_owned())
 }
-
-/// Functions of PromQL that rules use most.
-const FUNCTIONS: &[&str] = &[
-    "abs",
-    "absent",
-    "absent_over_time",
-    "avg_over_time",
-    "ceil",
-    "changes",
-    "clamp",
-    "clamp_max",
-    "clamp_min",
-    "count_over_time",
-    "day_of_week",
-    "delta",
-    "deriv",
-    "exp",
-    "floor",
-    "histogram_quantile",
-    "hour",
-    "idelta",
-    "increase",
-    "irate",
-    "label_join",
-    "label_replace",
-    "last_over_time",
-    "max_over_time",
-    "min_over_time",
-    "predict_linear",
-    "present_over_time",
-    "quantile_over_time",
-    "rate",
-    "resets",
-    "round",
-    "scalar",
-    "sort",
-    "sort_desc",
-    "sqrt",
-    "sum_over_time",
-    "time",
-    "timestamp",
-    "vector",
-];
