@@ -151,14 +151,18 @@ pub(crate) fn is_condition(taint: &Taint) -> bool {
     signal(&taint.key).is_some()
 }
 
-/// What keeps a pod from a node that would otherwise do, if nothing but signals does.
+/// What keeps a pod from a node that would otherwise do, if nothing but signals does. The state of the node counts even
+/// where its taint is tolerated for a while, or was not set yet.
 pub(crate) fn kept_by(pod: &Pod, node: &Node) -> Option<Signal> {
     let mut signals = Vec::new();
     for taint in untolerated(pod, node) {
         signals.push(signal(&taint.key)?);
     }
-    if !signals.is_empty() && !node.is_ready() && node.status.conditions.iter().any(|c| c.kind == "Ready") {
+    if node.status.conditions.iter().any(|c| c.kind == "Ready" && c.status != "True") {
         signals.push(Signal::NotReady);
+    }
+    if node.spec.unschedulable {
+        signals.push(Signal::Cordoned);
     }
     signals.into_iter().min()
 }
@@ -227,5 +231,25 @@ mod tests {
         ] {
             assert_eq!(signal(key), meaning, "{key}");
         }
+    }
+
+    #[test]
+    fn a_node_is_kept_from_a_pod_by_its_state_unless_a_taint_means_it() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"tolerations":
+            [{"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]}}))
+        .expect("a pod");
+        let of = |ready: &str, taints: serde_json::Value, unschedulable: bool| {
+            let node = json!({"metadata": {"name": "n"}, "spec": {"taints": taints, "unschedulable": unschedulable},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]}});
+            kept_by(&pod, &serde_json::from_value(node).expect("a node"))
+        };
+        let taint = |key: &str, effect: &str| json!([{"key": key, "effect": effect}]);
+        assert_eq!(of("True", json!([]), false), None);
+        assert_eq!(of("Unknown", taint("node.kubernetes.io/unreachable", "NoExecute"), false), Some(Signal::NotReady));
+        assert_eq!(of("True", taint("node.kubernetes.io/unschedulable", "NoSchedule"), true), Some(Signal::Cordoned));
+        assert_eq!(of("True", taint("karpenter.sh/disrupted", "NoSchedule"), false), Some(Signal::Leaving));
+        assert_eq!(of("True", taint("dedicated", "NoSchedule"), false), None);
+        // Not meant for the pod anyway.
+        assert_eq!(of("Unknown", taint("dedicated", "NoSchedule"), false), None);
     }
 }
