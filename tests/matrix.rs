@@ -186,6 +186,12 @@ fn a_chain_of_symptoms_has_one_root() {
             &["crash-loop", "service-no-endpoints", "grafana-datasource"],
         ),
         ("incidents/nodeport-range", "node-port-range", &["grafana-datasource"]),
+        // A node dies: its Prometheus has no node to go to, and Grafana no data.
+        (
+            "cases/node-lost",
+            "node-not-ready",
+            &["pod-pending", "service-no-endpoints", "grafana-datasource", "port-forward"],
+        ),
         ("cases/network-policy-api-server-egress", "network-policy-blocks", &["crash-loop"]),
         ("cases/prometheus-sub-path-missing", "config-error", &["service-no-endpoints"]),
         ("cases/dns-second-node-group", "dns", &["target-down"]),
@@ -330,6 +336,22 @@ fn every_command_is_complete() {
         }
     }
     assert!(seen > 200, "only {seen} commands were looked at");
+}
+
+/// Each step and each verification says in words what it is for.
+#[test]
+fn every_step_says_what_it_is_for() {
+    let mut bare = BTreeSet::new();
+    for fixture in fixtures() {
+        let report = diagnose::run(&snapshot(&fixture), &checks::registry());
+        for finding in &report.findings {
+            let fix = &finding.remediation;
+            for step in fix.steps.iter().chain(&fix.verify).chain(&fix.rollback).filter(|s| s.text.is_empty()) {
+                bare.insert(format!("{} {}: {}", finding.check, finding.variant, step.command));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "{bare:#?}");
 }
 
 /// Names that a cluster can hold, or that a hostile bundle can claim, stay one word of the command.

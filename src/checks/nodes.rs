@@ -104,9 +104,67 @@ pub(crate) fn taint_text(taint: &Taint) -> String {
     }
 }
 
-/// A taint that Kubernetes or the cloud sets on a node that does not work or is on its way in or out.
+/// What a taint means that Kubernetes, the cloud, an autoscaler or a driver sets and takes away by itself. Nothing should
+/// tolerate it: it says that the node does not work, or not yet, or not any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Signal {
+    /// The node is not Ready, cut off or shut down.
+    NotReady,
+    /// An autoscaler takes the node away.
+    Leaving,
+    /// The node is new, and a driver or agent has not come up on it yet.
+    Starting,
+    /// The node runs short of memory, disk or process ids.
+    Pressure,
+    /// Somebody cordoned the node.
+    Cordoned,
+}
+
+/// The meaning of a taint's key, if it is such a signal.
+pub(crate) fn signal(key: &str) -> Option<Signal> {
+    let (domain, name) = key.split_once('/').unwrap_or(("", key));
+    match domain {
+        "node.kubernetes.io" => Some(match name {
+            "unschedulable" => Signal::Cordoned,
+            "memory-pressure" | "disk-pressure" | "pid-pressure" | "out-of-disk" => Signal::Pressure,
+            _ => Signal::NotReady,
+        }),
+        "node.cloudprovider.kubernetes.io" if name == "uninitialized" => Some(Signal::Starting),
+        "node.cloudprovider.kubernetes.io" => Some(Signal::NotReady),
+        "karpenter.sh" if matches!(name, "disrupted" | "disruption") => Some(Signal::Leaving),
+        "karpenter.sh" if name == "unregistered" => Some(Signal::Starting),
+        _ if key == "ToBeDeletedByClusterAutoscaler" || key == "DeletionCandidateOfClusterAutoscaler" => {
+            Some(Signal::Leaving)
+        }
+        "aws-node-termination-handler" => Some(Signal::Leaving),
+        _ if !domain.is_empty()
+            && (name == "agent-not-ready" || name.ends_with("-not-ready") || name == "not-ready") =>
+        {
+            Some(Signal::Starting)
+        }
+        _ => None,
+    }
+}
+
+/// A taint that comes and goes by itself.
 pub(crate) fn is_condition(taint: &Taint) -> bool {
-    taint.key.starts_with("node.kubernetes.io/") || taint.key.starts_with("node.cloudprovider.kubernetes.io/")
+    signal(&taint.key).is_some()
+}
+
+/// What keeps a pod from a node that would otherwise do, if nothing but signals does. The state of the node counts even
+/// where its taint is tolerated for a while, or was not set yet.
+pub(crate) fn kept_by(pod: &Pod, node: &Node) -> Option<Signal> {
+    let mut signals = Vec::new();
+    for taint in untolerated(pod, node) {
+        signals.push(signal(&taint.key)?);
+    }
+    if node.status.conditions.iter().any(|c| c.kind == "Ready" && c.status != "True") {
+        signals.push(Signal::NotReady);
+    }
+    if node.spec.unschedulable {
+        signals.push(Signal::Cordoned);
+    }
+    signals.into_iter().min()
 }
 
 #[cfg(test)]
@@ -149,5 +207,49 @@ mod tests {
         assert!(!tolerates(&pod(json!([{"key": "dedicated", "value": "web"}])), &node));
         assert!(tolerates(&pod(json!([{"key": "dedicated", "value": "db", "effect": "NoSchedule"}])), &node));
         assert!(tolerates(&pod(json!([{"operator": "Exists"}])), &node));
+    }
+
+    #[test]
+    fn signals_are_told_from_taints_that_mean_it() {
+        for (key, meaning) in [
+            ("node.kubernetes.io/unreachable", Some(Signal::NotReady)),
+            ("node.kubernetes.io/unschedulable", Some(Signal::Cordoned)),
+            ("node.kubernetes.io/disk-pressure", Some(Signal::Pressure)),
+            ("node.cloudprovider.kubernetes.io/uninitialized", Some(Signal::Starting)),
+            ("karpenter.sh/disrupted", Some(Signal::Leaving)),
+            ("karpenter.sh/unregistered", Some(Signal::Starting)),
+            ("ToBeDeletedByClusterAutoscaler", Some(Signal::Leaving)),
+            ("DeletionCandidateOfClusterAutoscaler", Some(Signal::Leaving)),
+            ("ebs.csi.aws.com/agent-not-ready", Some(Signal::Starting)),
+            ("efs.csi.aws.com/agent-not-ready", Some(Signal::Starting)),
+            ("node.cilium.io/agent-not-ready", Some(Signal::Starting)),
+            ("eks.amazonaws.com/network-agent-not-ready", Some(Signal::Starting)),
+            ("dedicated", None),
+            ("node-role.kubernetes.io/control-plane", None),
+            ("eks.amazonaws.com/compute-type", None),
+            ("nvidia.com/gpu", None),
+        ] {
+            assert_eq!(signal(key), meaning, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_kept_from_a_pod_by_its_state_unless_a_taint_means_it() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"tolerations":
+            [{"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]}}))
+        .expect("a pod");
+        let of = |ready: &str, taints: serde_json::Value, unschedulable: bool| {
+            let node = json!({"metadata": {"name": "n"}, "spec": {"taints": taints, "unschedulable": unschedulable},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]}});
+            kept_by(&pod, &serde_json::from_value(node).expect("a node"))
+        };
+        let taint = |key: &str, effect: &str| json!([{"key": key, "effect": effect}]);
+        assert_eq!(of("True", json!([]), false), None);
+        assert_eq!(of("Unknown", taint("node.kubernetes.io/unreachable", "NoExecute"), false), Some(Signal::NotReady));
+        assert_eq!(of("True", taint("node.kubernetes.io/unschedulable", "NoSchedule"), true), Some(Signal::Cordoned));
+        assert_eq!(of("True", taint("karpenter.sh/disrupted", "NoSchedule"), false), Some(Signal::Leaving));
+        assert_eq!(of("True", taint("dedicated", "NoSchedule"), false), None);
+        // Not meant for the pod anyway.
+        assert_eq!(of("Unknown", taint("dedicated", "NoSchedule"), false), None);
     }
 }

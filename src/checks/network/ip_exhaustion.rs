@@ -116,6 +116,7 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Fi
         .filter(|s| s.available_ip_address_count.is_some_and(|n| n > FEW) && Some(s.subnet_id.as_str()) != subnet);
     let others: Vec<String> = free.map(|s| format!("{} in {}", s.subnet_id, s.availability_zone)).collect();
     let region = snap.eks_cluster().ok().and_then(|c| c.region().map(str::to_owned)).or(snap.target.region.clone());
+    let region = region.unwrap_or_else(|| "<region>".into());
     let set = |name: &str| cni_env(snap, name).is_some_and(|v| v != "0");
     let mut finding = Finding::new(IpExhaustion::META.id, Severity::Error, subject.clone(), format!("{who}: {why}"))
         .breaks(subject)
@@ -127,7 +128,7 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Fi
         .param("subnet", subnet.unwrap_or_default())
         .param("others", others.join(", "))
         .param("warm", !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET")))
-        .param("region", region.unwrap_or_else(|| "<region>".into()))
+        .param("region", &region)
         .param("vpc", known.map_or("<vpc-id>", |s| s.vpc_id.as_str()))
         .evidence(event_evidence(pod, event));
     for (pod, _) in pods {
@@ -135,7 +136,7 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Fi
         finding = finding.breaks(found).breaks(snap.owner_ref(pod));
     }
     if !subnets.is_empty() {
-        finding = finding.evidence(subnet_evidence(subnets, known));
+        finding = finding.evidence(subnet_evidence(subnets, known, &region));
     }
     finding
 }
@@ -152,7 +153,7 @@ fn event_evidence(pod: &Pod, event: &Event) -> Evidence {
 }
 
 /// The subnets next to each other: an average hides one that is used up.
-fn subnet_evidence(subnets: &[Subnet], own: Option<&Subnet>) -> Evidence {
+fn subnet_evidence(subnets: &[Subnet], own: Option<&Subnet>, region: &str) -> Evidence {
     let line = |s: &Subnet| {
         let left = s.available_ip_address_count.map_or_else(|| "?".to_owned(), |n| n.to_string());
         let mark = if own.is_some_and(|o| o.subnet_id == s.subnet_id) { ", the pods' nodes" } else { "" };
@@ -161,7 +162,8 @@ fn subnet_evidence(subnets: &[Subnet], own: Option<&Subnet>) -> Evidence {
     Evidence::new(
         "ec2:DescribeSubnets, AvailableIpAddressCount",
         subnets.iter().map(line).collect::<Vec<_>>().join("\n"),
-        "aws ec2 describe-subnets --filters Name=vpc-id,Values={{ vpc }} --query 'Subnets[].[SubnetId,AvailabilityZone,CidrBlock,AvailableIpAddressCount]' --output table",
+        "aws ec2 describe-subnets --filters Name=vpc-id,Values={{ vpc }} --query 'Subnets[].[SubnetId,AvailabilityZone,CidrBlock,AvailableIpAddressCount]' --region {{ region }} --output table",
     )
+    .with("region", region)
     .with("vpc", subnets.first().map_or("", |s| s.vpc_id.as_str()))
 }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 use serde_json::{Value, json};
 
+use crate::checks::workload::node_not_ready::{node_ref, not_ready};
 use crate::checks::{Check, check, command_line};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -269,8 +270,7 @@ fn unreachable_nodes(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
             let says = |g: &&&Gap| g.message.contains(&format!("dial tcp {address}"));
             gaps.iter().find(says).copied()
         });
-        let ready = node.status.conditions.iter().find(|c| c.kind == "Ready");
-        let (why, seen) = match (refused, ready) {
+        let (why, seen) = match (refused, not_ready(node)) {
             (Some(gap), _) => (
                 "the API server does not reach its kubelet on port 10250".to_owned(),
                 Evidence::new(
@@ -281,7 +281,7 @@ fn unreachable_nodes(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
                 .with("namespace", &pod.metadata.namespace)
                 .with("pod", &pod.metadata.name),
             ),
-            (None, Some(c)) if c.status != "True" => {
+            (None, Some(c)) => {
                 let words = c.message.as_deref().or(c.reason.as_deref()).unwrap_or_default();
                 let value = format!("Ready={} {words}", c.status);
                 (format!("it is not ready ({})", value.trim()), node_evidence(name, &value))
@@ -294,15 +294,17 @@ fn unreachable_nodes(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
             "kubectl port-forward to Services {} cannot work: their pods run on node {name}, and {why}",
             services.join(", ")
         );
-        let subject = ResourceRef::kubernetes("", "Node", "", name);
+        let (subject, port) = (node_ref(name), ResourceRef::kubernetes("", "Port", "", format!("{name}:10250")));
         let made = Finding::new(PortForward::META.id, Severity::Warning, subject.clone(), message)
             .evidence(seen)
             .depends_on(subject)
+            // What else is wrong with the node is another check's to say.
+            .breaks(port)
             .key("node")
             .fix("node")
             .param("node", name)
             .param("region", snap.target.region.as_deref().unwrap_or_default());
-        findings.push(commands(through_another(snap, node, pod, made), part, pod, None));
+        findings.push(commands(through_another(snap, node, pod, made, refused.is_some()), part, pod, None));
     }
     findings
 }
@@ -313,7 +315,7 @@ fn node_evidence(name: &str, value: &str) -> Evidence {
 }
 
 /// A way through another node: Session Manager forwards to any host that the node reaches.
-fn through_another(snap: &Snapshot, node: &Node, pod: &Pod, finding: Finding) -> Finding {
+fn through_another(snap: &Snapshot, node: &Node, pod: &Pod, finding: Finding, refused: bool) -> Finding {
     let nodes = snap.nodes.items().unwrap_or_default();
     let other =
         nodes.iter().find(|n| n.is_ready() && n.metadata.name != node.metadata.name && n.instance_id().is_some());
@@ -323,7 +325,7 @@ fn through_another(snap: &Snapshot, node: &Node, pod: &Pod, finding: Finding) ->
     });
     finding
         .param("instance", other.and_then(|n| n.instance_id()))
-        .param("own_instance", node.instance_id())
+        .param("own_instance", node.instance_id().filter(|_| refused))
         .param("forward", forward.to_string())
 }
 

@@ -9,6 +9,7 @@ use super::origin;
 use super::ports::PortFault;
 use super::targets::{self, Down};
 use crate::checks::managed::managed_by;
+use crate::checks::workload::node_not_ready::dead_nodes;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};
@@ -158,6 +159,7 @@ impl Group<'_> {
             made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
         }
         made = owners.into_iter().fold(made, Finding::depends_on);
+        made = dead_nodes(snap, self.reason.pods().iter().copied()).into_iter().fold(made, Finding::depends_on);
         made = self.evidence(snap, made, first);
         made.params = self.params(snap, first);
         made

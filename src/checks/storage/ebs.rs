@@ -7,7 +7,7 @@ use crate::snapshot::aws::Addon;
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass, Workload};
 
 /// The driver's name, and the provisioner of its classes.
-pub(super) const DRIVER: &str = "ebs.csi.aws.com";
+pub(in crate::checks) const DRIVER: &str = "ebs.csi.aws.com";
 /// Provisioner of EKS Auto Mode's own block storage.
 pub(super) const AUTO_MODE: &str = "ebs.csi.eks.amazonaws.com";
 /// The in-tree plugin; since Kubernetes 1.23 its calls are migrated to the driver.

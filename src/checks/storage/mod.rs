@@ -2,7 +2,7 @@
 
 mod claims;
 mod default_storage_class;
-mod ebs;
+pub(in crate::checks) mod ebs;
 mod ebs_csi_addon_degraded;
 mod ebs_csi_addon_missing;
 mod ebs_csi_role;

@@ -7,6 +7,7 @@ use super::ebs::{self, Place};
 use super::volume_zone_conflict::volume_ref;
 use crate::checks::managed::managed_by;
 use crate::checks::target::workload;
+use crate::checks::workload::node_not_ready::node_ref;
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -16,6 +17,8 @@ use crate::snapshot::kubernetes::{Event, Meta, PersistentVolume, Pod, VolumeAtta
 const GRACE: i64 = 120;
 /// Seconds for which events count.
 const RECENT: i64 = 3600;
+/// Seconds that the end of a pod and the detaching of its volume may take after its grace period.
+const DETACHING: i64 = 60;
 
 check! {
     /// See the check's page.
@@ -277,6 +280,20 @@ impl<'a> Case<'a> {
         of_it.filter(|a| a.spec.node_name != self.node).collect()
     }
 
+    /// The holder whose end the pod only has to wait for: it is being deleted, on a node that lives, and no other holds on.
+    fn ending(&self) -> Option<&'a Pod> {
+        let holders = self.holders();
+        let ends = |p: &&Pod| {
+            p.metadata.deletion_timestamp.is_some() && !p.spec.node_name.as_deref().is_some_and(|n| self.is_dead(n))
+        };
+        (self.fault == Fault::MultiAttach && holders.iter().all(ends)).then(|| holders.first().copied()).flatten()
+    }
+
+    /// Its grace period runs: the API server sets the time at which it is to be over.
+    fn is_in_grace(&self, pod: &Pod) -> bool {
+        pod.metadata.deletion_timestamp.is_some_and(|t| self.snap.collected_at.as_second() - t.as_second() <= DETACHING)
+    }
+
     fn is_dead(&self, node: &str) -> bool {
         let nodes = self.snap.nodes.items().unwrap_or_default();
         let found = nodes.iter().find(|n| n.metadata.name == node);
@@ -293,6 +310,15 @@ impl<'a> Case<'a> {
         let holders = self.holders();
         let own = self.snap.owner_ref(self.pod);
         let on = |p: &Pod| p.spec.node_name.clone().unwrap_or_default();
+        if let Some(holder) = self.ending() {
+            let (name, node) = (&holder.metadata.name, on(holder));
+            let end = holder.metadata.deletion_timestamp.map(|t| format!("{t:.0}")).unwrap_or_default();
+            return if self.is_in_grace(holder) {
+                ("ending", format!("it waits until pod {name} on node {node} has ended, at {end} at the latest"))
+            } else {
+                ("ending", format!("pod {name} on node {node} should have ended at {end} and still holds it"))
+            };
+        }
         if let Some(holder) = holders.iter().find(|p| self.is_dead(&on(p))) {
             let node = on(holder);
             return (
@@ -300,7 +326,8 @@ impl<'a> Case<'a> {
                 format!("pod {} still holds it on node {node}, which is not Ready", holder.metadata.name),
             );
         }
-        if let Some(holder) = holders.first() {
+        // One that stays says more than one that is about to end.
+        if let Some(holder) = holders.iter().find(|p| p.metadata.deletion_timestamp.is_none()).or(holders.first()) {
             let text = format!("pod {} holds it on node {}", holder.metadata.name, on(holder));
             if self.snap.owner_ref(holder) != own {
                 return ("shared", text);
@@ -370,6 +397,11 @@ impl<'a> Case<'a> {
                 all
             }
             Fault::NodePlugin | Fault::Timeout | Fault::Stuck => vec![driver],
+            Fault::MultiAttach => {
+                let attached = self.attachments().into_iter().map(|a| a.spec.node_name.as_str());
+                let held = self.holders().into_iter().filter_map(|p| p.spec.node_name.as_deref());
+                attached.chain(held).filter(|n| self.is_dead(n)).map(node_ref).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -421,7 +453,12 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
         _ => "attached",
     };
     let message = format!("{volume} of pod {} cannot be {verb} on node {}: {why}", case.name(), case.node);
-    let mut finding = Finding::new(VolumeAttach::META.id, Severity::Error, owner.clone(), message)
+    // Handing a volume over takes as long as the old pod takes to end.
+    let severity = match case.ending() {
+        Some(holder) if case.is_in_grace(holder) => Severity::Info,
+        _ => Severity::Error,
+    };
+    let mut finding = Finding::new(VolumeAttach::META.id, severity, owner.clone(), message)
         .key(format!("{} {variant}", owner.key()))
         .breaks(owner.clone())
         .fix(variant);
@@ -505,6 +542,8 @@ fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
     };
     let scalable = matches!(kind.as_str(), "deployment" | "statefulset");
     let held_on = holder.and_then(|p| p.spec.node_name.clone());
+    let old = held_on.clone().or_else(|| attachments.first().map(|a| a.spec.node_name.clone()));
+    let old = old.and_then(|name| case.snap.nodes.named(&name).ok().flatten());
     finding
         .param("namespace", &case.pod.metadata.namespace)
         .param("pod", &case.pod.metadata.name)
@@ -518,6 +557,8 @@ fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
             "holder_node",
             held_on.or_else(|| attachments.first().map(|a| a.spec.node_name.clone())).unwrap_or_default(),
         )
+        .param("holder_instance", old.and_then(|n| n.instance_id()))
+        .param("overdue", case.ending().is_some_and(|p| !case.is_in_grace(p)))
         .param("attachments", attachments.iter().map(|a| a.metadata.name.as_str()).collect::<Vec<_>>())
         .param("has_attachments", !attachments.is_empty())
         .param("volume", case.volume.map_or("<volume>", |v| v.metadata.name.as_str()))
@@ -531,6 +572,57 @@ fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::Listing;
+    use serde_json::json;
+
+    /// Two pods of a Deployment on two nodes that share a claim; the old one is deleted so that it ends at `ends`.
+    fn handover(ends: Option<&str>, old_node_ready: &str) -> Vec<Finding> {
+        let mut snap = Snapshot::empty("2026-11-21T12:00:00Z".parse().expect("a time"));
+        snap.scope.stack = vec!["monitoring".into()];
+        let pod = |name: &str, node: &str, phase: &str| {
+            json!({"metadata": {"namespace": "monitoring", "name": name, "uid": name, "creationTimestamp": "2026-11-21T11:50:00Z"},
+                "spec": {"nodeName": node, "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]},
+                "status": {"phase": phase}})
+        };
+        let mut old = pod("old", "node-a", "Running");
+        old["metadata"]["deletionTimestamp"] = json!(ends);
+        let node = |name: &str, ready: &str| {
+            json!({"metadata": {"name": name}, "spec": {"providerID": format!("aws:///eu-west-1a/i-{name}")},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]}})
+        };
+        let event = json!({"metadata": {"namespace": "monitoring", "name": "e"}, "reason": "FailedAttachVolume", "type": "Warning",
+            "message": "Multi-Attach error for volume \"data\" Volume is already used by pod(s) old",
+            "lastTimestamp": "2026-11-21T11:55:00Z",
+            "involvedObject": {"kind": "Pod", "namespace": "monitoring", "name": "new", "uid": "new"}});
+        let pods = json!([old, pod("new", "node-b", "Pending")]);
+        snap.pods = Listing::cluster(serde_json::from_value(pods).expect("pods"));
+        snap.nodes = Listing::cluster(
+            serde_json::from_value(json!([node("node-a", old_node_ready), node("node-b", "True")])).expect("nodes"),
+        );
+        snap.events = Listing::cluster(serde_json::from_value(json!([event])).expect("events"));
+        snap.persistent_volume_claims = Listing::cluster(Vec::new());
+        snap.persistent_volumes = Listing::cluster(Vec::new());
+        snap.volume_attachments = Listing::cluster(Vec::new());
+        match VolumeAttach.diagnose(&snap).expect("can be told") {
+            Diagnosis::Findings(found) => found,
+            Diagnosis::NotApplicable(why) => panic!("{why}"),
+        }
+    }
+
+    #[test]
+    fn a_volume_that_is_being_handed_over_is_no_fault() {
+        let of = |ends, ready| {
+            let found = handover(ends, ready);
+            assert_eq!(found.len(), 1, "{found:?}");
+            (found[0].severity, found[0].variant)
+        };
+        assert_eq!(of(Some("2026-11-21T12:03:00Z"), "True"), (Severity::Info, "ending"));
+        assert_eq!(of(Some("2026-11-21T11:50:00Z"), "True"), (Severity::Error, "ending"));
+        assert_eq!(of(Some("2026-11-21T12:03:00Z"), "Unknown"), (Severity::Error, "dead-node"));
+        assert_eq!(of(None, "True"), (Severity::Error, "shared"));
+        let dead = handover(Some("2026-11-21T11:50:00Z"), "Unknown");
+        assert!(dead[0].depends_on.contains(&node_ref("node-a")), "{:?}", dead[0].depends_on);
+    }
 
     #[test]
     fn tells_the_faults_apart() {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{NodeSelectorRequirement, Taint};
 
 use super::capacity::{amount, largest_free, largest_node, requests};
+use super::pod_pending::could_take;
 use super::unschedulable::Reason;
-use crate::checks::nodes;
+use crate::checks::nodes::{self, Signal};
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod};
@@ -19,6 +20,8 @@ pub(super) struct Detail {
     reproduce: &'static str,
     /// The taint that most nodes have and the pod does not tolerate.
     pub(super) taint: Option<Taint>,
+    /// Keys of the taints that come and go by themselves.
+    pub(super) signals: Vec<String>,
     /// Nodes that the fix names.
     pub(super) nodes: Vec<String>,
 }
@@ -29,8 +32,17 @@ impl Detail {
         match reason {
             Reason::Resources => room(snap, pod, message),
             Reason::Taint => taints(pod, &all, message),
-            Reason::Cordoned => named(&all, |n| n.spec.unschedulable, "spec.unschedulable of the nodes", "is cordoned"),
-            Reason::NotReady => named(&all, |n| !n.is_ready(), "condition Ready of the nodes", "is not Ready"),
+            Reason::Cordoned => {
+                let source = "spec.unschedulable of the nodes";
+                named(&could_take(snap, pod), &all, |n| n.spec.unschedulable, source, "is cordoned")
+            }
+            Reason::NotReady => {
+                let source = "condition Ready of the nodes";
+                named(&could_take(snap, pod), &all, |n| !n.is_ready(), source, "is not Ready")
+            }
+            Reason::Leaving => signals(pod, &could_take(snap, pod), Signal::Leaving, "is being taken away"),
+            Reason::Starting => signals(pod, &could_take(snap, pod), Signal::Starting, "is not set up yet"),
+            Reason::Pressure => signals(pod, &could_take(snap, pod), Signal::Pressure, "runs short"),
             Reason::Selector => selector(pod, &all),
             Reason::TooManyPods => too_many(snap, &all),
             Reason::PodAffinity => affinity(pod, &all),
@@ -112,8 +124,11 @@ fn told_taint(message: &str) -> Option<Taint> {
     (!nodes::is_condition(&taint)).then_some(taint)
 }
 
-fn named(all: &[&Node], is: fn(&Node) -> bool, source: &'static str, what: &str) -> Detail {
-    let hit: Vec<String> = all.iter().filter(|n| is(n)).map(|n| n.metadata.name.clone()).collect();
+/// Those of the nodes it could go to that are so; where none is, those of all.
+fn named(near: &[&Node], all: &[&Node], is: fn(&Node) -> bool, source: &'static str, what: &str) -> Detail {
+    let names =
+        |nodes: &[&Node]| -> Vec<String> { nodes.iter().filter(|n| is(n)).map(|n| n.metadata.name.clone()).collect() };
+    let hit = Some(names(near)).filter(|n| !n.is_empty()).unwrap_or_else(|| names(all));
     Detail {
         lines: hit.iter().map(|n| format!("{n} {what}")).collect(),
         nodes: hit,
@@ -121,6 +136,28 @@ fn named(all: &[&Node], is: fn(&Node) -> bool, source: &'static str, what: &str)
         reproduce: "kubectl get nodes",
         ..Detail::default()
     }
+}
+
+/// Nodes with taints that come and go by themselves.
+fn signals(pod: &Pod, near: &[&Node], signal: Signal, what: &str) -> Detail {
+    let mut made = Detail {
+        source: "taints of the nodes that the pod does not tolerate",
+        reproduce: "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints",
+        ..Detail::default()
+    };
+    for node in near {
+        let all = nodes::untolerated(pod, node).filter(|t| nodes::signal(&t.key) == Some(signal));
+        let taints: Vec<&Taint> = all.collect();
+        if taints.is_empty() {
+            continue;
+        }
+        let texts: Vec<String> = taints.iter().map(|t| nodes::taint_text(t)).collect();
+        made.lines.push(format!("{} {what} (taint {})", node.metadata.name, texts.join(", ")));
+        made.nodes.push(node.metadata.name.clone());
+        made.signals
+            .extend(taints.iter().map(|t| t.key.clone()).filter(|k| !made.signals.contains(k)).collect::<Vec<_>>());
+    }
+    made
 }
 
 /// Which label no node has, and what comes near.

@@ -9,6 +9,7 @@ mod image;
 mod image_pull;
 mod memory;
 mod memory_headroom;
+pub(crate) mod node_not_ready;
 mod not_created;
 mod oom_killed;
 mod pod_pending;
@@ -24,6 +25,7 @@ use super::Check;
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[
     &pod_pending::PodPending,
+    &node_not_ready::NodeNotReady,
     &crash_loop::CrashLoop,
     &oom_killed::OomKilled,
     &memory_headroom::MemoryHeadroom,

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::detail::Detail;
+use super::node_not_ready::node_ref;
 use super::not_created;
 use super::unschedulable::{Reason, concerns, main_reason, main_reason_but, unscheduled};
-use crate::checks::nodes;
+use crate::checks::nodes::{self, Signal};
+use crate::checks::storage::ebs;
 use crate::checks::storage::volume_zone_conflict::{bound_volumes, reaches, volume_ref};
 use crate::checks::target::{Settable, is_settable};
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
+use crate::snapshot::kubernetes::{Container, Node, PersistentVolumeClaim, Pod};
 use crate::snapshot::{Platform, Snapshot, parse_quantity};
 
 check! {
@@ -42,7 +44,7 @@ impl Check for PodPending {
 
 /// The scheduler's reason; a claim that is not bound counts even where the message is gone.
 fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
-    match main_reason(message) {
+    let told = match main_reason(message) {
         // A node is there; what keeps the pod from it is the fault.
         Reason::VolumeZone if zone_has_nodes(snap, pod) => match main_reason_but(message, Some(Reason::VolumeZone)) {
             Reason::Other => Reason::VolumeZone,
@@ -50,7 +52,29 @@ fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
         },
         Reason::Other if !unbound(snap, pod).is_empty() => Reason::Volume,
         reason => reason,
+    };
+    match told {
+        Reason::Taint => signal_of(snap, pod).map_or(Reason::Taint, Reason::from),
+        reason => reason,
     }
+}
+
+/// What keeps the pod from the nodes that are meant for it: taints that were set on purpose rule the others out.
+fn signal_of(snap: &Snapshot, pod: &Pod) -> Option<Signal> {
+    let meant = could_take(snap, pod).into_iter().filter_map(|n| nodes::kept_by(pod, n));
+    let mut counts: BTreeMap<Signal, usize> = BTreeMap::new();
+    for signal in meant {
+        *counts.entry(signal).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(signal, n)| (*n, std::cmp::Reverse(*signal))).map(|(signal, _)| signal)
+}
+
+/// Nodes that the pod's selector and its volumes admit, whatever their taints and their room.
+pub(super) fn could_take<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Node> {
+    let volumes = bound_volumes(snap, pod).unwrap_or_default();
+    let all = snap.nodes.items().unwrap_or_default().iter();
+    all.filter(|n| !n.is_fargate() && nodes::chosen_by(pod, n) && volumes.iter().all(|b| reaches(b.volume, n)))
+        .collect()
 }
 
 /// Some node is where all volumes of the pod are.
@@ -124,6 +148,15 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
             finding = finding.depends_on(volume_ref(bound.volume));
         }
     }
+    if reason == Reason::NotReady {
+        for node in &detail.nodes {
+            finding = finding.depends_on(node_ref(node));
+        }
+    }
+    // A driver that is not well never takes its taint away.
+    if detail.signals.iter().any(|key| key.starts_with(ebs::DRIVER)) {
+        finding = finding.depends_on(ResourceRef::csi_driver(ebs::DRIVER));
+    }
     if reason == Reason::NoNodes {
         for group in snap.eks_nodegroups.iter().flatten() {
             finding = finding.depends_on(ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name));
@@ -148,7 +181,11 @@ fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail) -> Find
         .param("empty_group", empty.map_or("", |g| g.nodegroup_name.as_str()))
         .param("scaling", format!("minSize=0,maxSize={max},desiredSize=1"))
         .param("nodes", &detail.nodes)
+        .param("first_node", detail.nodes.first().map_or("", String::as_str))
         .param("has_nodes", !detail.nodes.is_empty())
+        .param("drivers", detail.signals.iter().filter_map(|k| agent(k)).collect::<Vec<_>>().join(", "))
+        .param("ebs", detail.signals.iter().any(|k| k.starts_with(ebs::DRIVER)))
+        .param("karpenter", detail.signals.iter().any(|k| k.starts_with("karpenter.sh/")))
         .param("taint_key", taint.map_or("", |t| t.key.as_str()))
         .param("taint_value", taint.and_then(|t| t.value.as_deref()).unwrap_or_default())
         .param("taint_effect", taint.map_or("", |t| t.effect.as_str()))
@@ -156,6 +193,12 @@ fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail) -> Find
         .param("labels", pod.spec.node_selector.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>())
         .param("has_labels", !pod.spec.node_selector.is_empty())
         .param("prefixes", snap.platform == Platform::Eks && !has_prefixes(snap))
+}
+
+/// The driver or agent that has to come up on the node before its taint goes.
+fn agent(key: &str) -> Option<&str> {
+    let (domain, name) = key.split_once('/')?;
+    (name.ends_with("not-ready") && !domain.ends_with("kubernetes.io")).then_some(domain)
 }
 
 /// The VPC CNI assigns prefixes already.
@@ -209,6 +252,9 @@ fn general(reason: Reason) -> &'static str {
         Reason::Cordoned => "the nodes that it could go to are cordoned",
         Reason::NotReady => "the nodes that it could go to are not Ready",
         Reason::Taint => "it does not tolerate the nodes' taints",
+        Reason::Leaving => "the nodes that it could go to are being taken away",
+        Reason::Starting => "the nodes that it could go to are not set up yet",
+        Reason::Pressure => "the nodes that it could go to run short of memory, disk or process ids",
         Reason::Selector => "its node selector or node affinity matches no node",
         Reason::PodAffinity => "its pod affinity or topology spread cannot be met",
         Reason::Ports => "its host port is taken on every node",

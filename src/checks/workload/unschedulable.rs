@@ -50,6 +50,8 @@ pub(in crate::checks) fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<Strin
     said.or_else(|| condition.map(|c| c.reason.clone().unwrap_or_default()))
 }
 
+use crate::checks::nodes::{Signal, signal};
+
 /// What kept a pod from a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
@@ -67,6 +69,12 @@ pub(super) enum Reason {
     NotReady,
     /// A taint that the pod does not tolerate.
     Taint,
+    /// An autoscaler takes the node away.
+    Leaving,
+    /// A driver or agent has not come up on the node yet.
+    Starting,
+    /// The node runs short of memory, disk or process ids.
+    Pressure,
     /// Node selector or node affinity.
     Selector,
     /// Pod (anti-)affinity or topology spread.
@@ -92,12 +100,27 @@ impl Reason {
             Self::Cordoned => "cordoned",
             Self::NotReady => "not-ready",
             Self::Taint => "taint",
+            Self::Leaving => "node-leaving",
+            Self::Starting => "node-starting",
+            Self::Pressure => "node-pressure",
             Self::Selector => "selector",
             Self::PodAffinity => "pod-affinity",
             Self::Ports => "ports",
             Self::VolumeLimit => "volume-limit",
             Self::NoNodes => "no-nodes",
             Self::Other => "other",
+        }
+    }
+}
+
+impl From<Signal> for Reason {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::NotReady => Self::NotReady,
+            Signal::Leaving => Self::Leaving,
+            Signal::Starting => Self::Starting,
+            Signal::Pressure => Self::Pressure,
+            Signal::Cordoned => Self::Cordoned,
         }
     }
 }
@@ -140,6 +163,9 @@ pub(super) fn main_reason_but(message: &str, ruled_out: Option<Reason>) -> Reaso
             Reason::Cordoned
                 | Reason::NotReady
                 | Reason::Taint
+                | Reason::Leaving
+                | Reason::Starting
+                | Reason::Pressure
                 | Reason::Selector
                 | Reason::PodAffinity
                 | Reason::Other
@@ -175,14 +201,16 @@ fn of(text: &str) -> Reason {
     if has(&["Insufficient "]) {
         return Reason::Resources;
     }
-    if has(&["node(s) were unschedulable", "node.kubernetes.io/unschedulable"]) {
+    if has(&["node(s) were unschedulable"]) {
         return Reason::Cordoned;
     }
-    if has(&["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "node(s) were not ready"]) {
+    if has(&["node(s) were not ready"]) {
         return Reason::NotReady;
     }
     if has(&["taint"]) {
-        return Reason::Taint;
+        // Since Kubernetes 1.36 the message names no key: "had untolerated taint(s)".
+        let key = text.split_once("taint {").and_then(|(_, rest)| rest.split([':', '}']).next());
+        return key.and_then(|key| signal(key.trim())).map_or(Reason::Taint, Reason::from);
     }
     if has(&["topology spread", "pod affinity", "pod anti-affinity", "inter-pod"]) {
         return Reason::PodAffinity;
@@ -236,6 +264,12 @@ mod tests {
             (
                 "0/2 nodes are available: 2 node(s) had untolerated taint {node.kubernetes.io/unreachable: }.",
                 Reason::NotReady,
+            ),
+            ("0/2 nodes are available: 2 node(s) had untolerated taint(s).", Reason::Taint),
+            ("0/2 nodes are available: 2 node(s) had untolerated taint {karpenter.sh/disrupted: }.", Reason::Leaving),
+            (
+                "0/2 nodes are available: 2 node(s) had untolerated taint {ebs.csi.aws.com/agent-not-ready: }.",
+                Reason::Starting,
             ),
             ("no nodes available to schedule pods", Reason::NoNodes),
             ("0/2 nodes are available: 2 node(s) exceed max volume count.", Reason::VolumeLimit),

@@ -1,0 +1,210 @@
+//! A node that runs parts of the stack is not Ready.
+
+use std::collections::BTreeSet;
+
+use crate::checks::{Check, check};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{Condition, Node, Pod};
+use crate::snapshot::{Snapshot, owner_of};
+
+/// Seconds that a new node may take to become Ready.
+const NEW: i64 = 300;
+/// Seconds after which Ready≠True is more than a hiccup of the kubelet.
+const GRACE: i64 = 60;
+
+check! {
+    /// See the check's page.
+    NodeNotReady {
+        id: "node-not-ready", suite: Workload, page: "workload/node_not_ready.md", severity: Error,
+        title: "a node that runs the stack is not Ready",
+        requires: [Nodes, Pods],
+        uses: [EksCluster],
+    }
+}
+
+/// A Node as a resource.
+pub(in crate::checks) fn node_ref(name: &str) -> ResourceRef {
+    ResourceRef::kubernetes("", "Node", "", name)
+}
+
+/// The nodes on which these pods sit and which are not Ready: their state explains that of the pods.
+pub(in crate::checks) fn dead_nodes<'a>(snap: &Snapshot, pods: impl Iterator<Item = &'a Pod>) -> Vec<ResourceRef> {
+    let names: BTreeSet<&str> = pods.filter_map(|p| p.spec.node_name.as_deref()).collect();
+    let nodes = snap.nodes.items().unwrap_or_default().iter();
+    nodes
+        .filter(|n| names.contains(n.metadata.name.as_str()) && not_ready(n).is_some())
+        .map(|n| node_ref(&n.metadata.name))
+        .collect()
+}
+
+/// The condition Ready, where it is not True.
+pub(in crate::checks) fn not_ready(node: &Node) -> Option<&Condition> {
+    node.status.conditions.iter().find(|c| c.kind == "Ready" && c.status != "True")
+}
+
+impl Check for NodeNotReady {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let pods = snap.pods()?;
+        let late = snap.nodes()?.iter().filter_map(|n| Some((n, not_ready(n).filter(|c| is_late(snap, n, c))?)));
+        let findings = late.filter_map(|(node, ready)| {
+            let here = pods.iter().filter(|p| p.spec.node_name.as_deref() == Some(node.metadata.name.as_str()));
+            let of_stack: Vec<&Pod> =
+                here.filter(|p| snap.scope.is_stack(&p.metadata.namespace) && !p.is_finished()).collect();
+            (!of_stack.is_empty()).then(|| finding(snap, node, ready, &of_stack))
+        });
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+/// New nodes, and those whose state has just changed, are given time.
+fn is_late(snap: &Snapshot, node: &Node, ready: &Condition) -> bool {
+    let is_new = node.metadata.creation_timestamp.is_some() && snap.age_seconds(&node.metadata) < NEW;
+    let since = ready.last_transition_time.map(|t| snap.collected_at.as_second() - t.as_second());
+    !is_new && since.is_none_or(|s| s >= GRACE)
+}
+
+/// A DaemonSet's pod belongs to the node: the stack lacks nothing but this node's data.
+fn is_of_daemon_set(pod: &Pod) -> bool {
+    owner_of(&pod.metadata).is_some_and(|(kind, _)| kind == "DaemonSet")
+}
+
+fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod]) -> Finding {
+    let name = &node.metadata.name;
+    let parts: Vec<&Pod> = pods.iter().copied().filter(|p| !is_of_daemon_set(p)).collect();
+    let (severity, shown) = match parts.as_slice() {
+        [] => (Severity::Warning, pods.to_vec()),
+        _ => (Severity::Error, parts.clone()),
+    };
+    let names: Vec<String> = shown.iter().map(|p| format!("{}/{}", p.metadata.namespace, p.metadata.name)).collect();
+    let said = ready.message.as_deref().or(ready.reason.as_deref()).unwrap_or_default();
+    let value = format!("Ready={} {said}", ready.status);
+    let minutes = ready.last_transition_time.map(|t| (snap.collected_at.as_second() - t.as_second()) / 60);
+    let since = minutes.filter(|m| *m > 0).map(|m| format!(" for {}", duration(m))).unwrap_or_default();
+    let noun = if names.len() == 1 { "pod" } else { "pods" };
+    let message = format!("node {name} is not Ready{since} ({}), and runs {noun} {}", value.trim(), names.join(", "));
+    let mut made = Finding::new(NodeNotReady::META.id, severity, node_ref(name), message)
+        .key("ready")
+        .breaks(node_ref(name))
+        .evidence(
+            Evidence::new(format!("Node {name}, condition Ready"), value.trim(), "kubectl describe node {{ node }}")
+                .with("node", name),
+        )
+        // Why it never became Ready is another check's to say.
+        .depends_on(node_ref(name));
+    for pod in pods {
+        made = made.breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+    }
+    let owners: BTreeSet<ResourceRef> =
+        parts.iter().map(|p| snap.owner_ref(p)).filter(|o| !runs_elsewhere(snap, o, name)).collect();
+    made = owners.into_iter().fold(made, Finding::breaks);
+    params(made, snap, node, ready, &shown)
+}
+
+/// Another pod of the workload is ready on another node.
+fn runs_elsewhere(snap: &Snapshot, owner: &ResourceRef, node: &str) -> bool {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let others = pods.filter(|p| p.spec.node_name.as_deref().is_some_and(|n| n != node) && p.is_ready());
+    others.into_iter().any(|p| snap.owner_ref(p) == *owner)
+}
+
+fn duration(minutes: i64) -> String {
+    match minutes {
+        1 => "1 minute".into(),
+        m if m < 120 => format!("{m} minutes"),
+        m if m < 2880 => format!("{} hours", m / 60),
+        m => format!("{} days", m / 1440),
+    }
+}
+
+fn params(finding: Finding, snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod]) -> Finding {
+    let label = |key: &str| node.metadata.label(key);
+    let replaced_by_cluster = node.is_auto_mode()
+        || label("karpenter.sh/nodepool").is_some()
+        || label("karpenter.sh/provisioner-name").is_some();
+    let instance = node.instance_id();
+    let namespace = pods.first().map_or("", |p| p.metadata.namespace.as_str());
+    let mut names: Vec<&str> = pods.iter().map(|p| p.metadata.name.as_str()).collect();
+    names.sort_unstable();
+    // A kubelet that still speaks can end its pods in order.
+    let speaks = ready.status == "False";
+    let cluster = snap.eks_cluster().ok().and_then(|c| c.region().map(str::to_owned));
+    let region = cluster.or_else(|| snap.target.region.clone()).unwrap_or_else(|| "<region>".into());
+    finding
+        .fix(if speaks { "not-ready" } else { "lost" })
+        .param("node", &node.metadata.name)
+        .param("instance", instance.filter(|_| !node.is_auto_mode()))
+        .param("scaled", instance.filter(|_| !replaced_by_cluster))
+        .param("karpenter", replaced_by_cluster)
+        .param("group", label("eks.amazonaws.com/nodegroup"))
+        .param("region", region)
+        .param("namespace", namespace)
+        .param("pods", names)
+        .param("stateful", pods.iter().any(|p| p.claims().next().is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{findings, pod, snapshot};
+    use super::*;
+    use crate::checks::page::Page;
+    use crate::snapshot::Listing;
+    use serde_json::{Value, json};
+
+    fn with(ready: Value, created: &str, owner: &str) -> Snapshot {
+        let mut object = pod(json!({"name": "prometheus", "ready": true}));
+        object["metadata"]["ownerReferences"][0]["kind"] = json!(owner);
+        let mut snap = snapshot(json!([object]));
+        let node = json!([{"metadata": {"name": "node-a", "creationTimestamp": created,
+                "labels": {"eks.amazonaws.com/nodegroup": "workers"}},
+            "spec": {"providerID": "aws:///eu-west-1a/i-0a1b2c3d4e5f60718"}, "status": {"conditions": [ready]}}]);
+        snap.nodes = Listing::cluster(serde_json::from_value(node).expect("nodes"));
+        snap
+    }
+
+    fn ready(status: &str, since: &str) -> Value {
+        json!({"type": "Ready", "status": status, "lastTransitionTime": since, "message": "Kubelet stopped posting node status."})
+    }
+
+    const OLD: &str = "2026-11-01T10:00:00Z";
+
+    #[test]
+    fn nodes_that_are_well_new_or_just_changed_are_left_alone() {
+        let of = |ready, created| findings(&NodeNotReady, &with(ready, created, "ReplicaSet"));
+        assert_eq!(of(ready("True", OLD), OLD), []);
+        assert_eq!(of(ready("False", "2026-11-21T11:58:00Z"), "2026-11-21T11:57:00Z"), []);
+        assert_eq!(of(ready("Unknown", "2026-11-21T11:59:30Z"), OLD), []);
+        // Nothing of the stack runs there.
+        let mut elsewhere = with(ready("Unknown", OLD), OLD, "ReplicaSet");
+        elsewhere.pods = Listing::cluster(Vec::new());
+        assert_eq!(findings(&NodeNotReady, &elsewhere), []);
+    }
+
+    #[test]
+    fn a_lost_node_breaks_its_pods_and_their_workload() {
+        let snap = with(ready("Unknown", "2026-11-21T11:50:00Z"), OLD, "ReplicaSet");
+        let found = findings(&NodeNotReady, &snap);
+        assert_eq!((found.len(), found[0].severity, found[0].variant), (1, Severity::Error, "lost"));
+        assert!(found[0].message.contains("for 10 minutes"), "{}", found[0].message);
+        let broken: Vec<String> = found[0].broken().iter().map(ToString::to_string).collect();
+        assert_eq!(broken, ["Node node-a", "Pod monitoring/prom-6d5f9c7b8-x2x2x", "Deployment monitoring/prom"]);
+        let fix = Page::parse(NodeNotReady::META.page).remediation("lost", &found[0].params).expect("renders");
+        let commands: Vec<&str> = fix.steps.iter().map(|s| s.command.as_str()).collect();
+        let all = commands.join("\n");
+        assert!(
+            all.contains("describe-instance-status") && all.contains("--instance-ids i-0a1b2c3d4e5f60718"),
+            "{all}"
+        );
+        assert!(all.contains("terminate-instance-in-auto-scaling-group --instance-id i-0a1b2c3d4e5f60718"), "{all}");
+        assert!(!all.contains("10250") && !all.contains("drain"), "{all}");
+    }
+
+    #[test]
+    fn a_daemon_set_alone_is_worth_a_warning() {
+        let found = findings(&NodeNotReady, &with(ready("False", OLD), OLD, "DaemonSet"));
+        assert_eq!((found.len(), found[0].severity, found[0].variant), (1, Severity::Warning, "not-ready"));
+    }
+}
