@@ -347,8 +347,8 @@ fn read_dns(run: &Run) -> Verdict {
 }
 
 fn last_line(run: &Run) -> String {
-    let all = run.stderr.lines().chain(run.stdout.lines()).map(str::trim).filter(|l| !l.is_empty());
-    let line = all.last().unwrap_or_default();
+    let mut all = run.stderr.lines().chain(run.stdout.lines()).map(str::trim).filter(|l| !l.is_empty());
+    let line = all.next_back().unwrap_or_default();
     line.chars().take(200).collect()
 }
 

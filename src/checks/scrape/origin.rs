@@ -114,7 +114,7 @@ pub(crate) fn lines_in_file<'a>(snap: &'a Snapshot, file: &str, word: &str) -> O
     let maps = snap.config_maps.items().unwrap_or_default().iter();
     let of_map = |map: &'a ConfigMap| {
         let (key, text) = map.data.get_key_value(file)?;
-        let named = |l: &&str| !l.trim_start().starts_with('#') && holds_word(l, word);
+        let named = |l: &str| !l.trim_start().starts_with('#') && holds_word(l, word);
         let (at, text) = text.lines().enumerate().find(|(_, l)| named(l))?;
         Some(Line { config_map: map, key, number: at + 1, text })
     };
