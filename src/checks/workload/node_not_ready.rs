@@ -85,7 +85,8 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod]) -> Fi
     let minutes = ready.last_transition_time.map(|t| (snap.collected_at.as_second() - t.as_second()) / 60);
     let since = minutes.filter(|m| *m > 0).map(|m| format!(" for {}", duration(m))).unwrap_or_default();
     let noun = if names.len() == 1 { "pod" } else { "pods" };
-    let message = format!("node {name} is not Ready{since} ({}), and runs {noun} {}", value.trim(), names.join(", "));
+    let is = if since.is_empty() { "is not" } else { "has not been" };
+    let message = format!("node {name} {is} Ready{since} ({}), and runs {noun} {}", value.trim(), names.join(", "));
     let mut made = Finding::new(NodeNotReady::META.id, severity, node_ref(name), message)
         .key("ready")
         .breaks(node_ref(name))
