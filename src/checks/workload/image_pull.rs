@@ -458,10 +458,8 @@ impl<'a> Writer<'a> {
     /// Release and namespace of Helm, where it made the workload.
     fn release(&self) -> Option<Vec<String>> {
         let workload = crate::checks::target::workload(self.snap, &self.target.owner)?;
-        let annotation = |name: &str| workload.metadata.annotations.get(name).cloned();
-        let namespace =
-            annotation("meta.helm.sh/release-namespace").unwrap_or_else(|| workload.metadata.namespace.clone());
-        Some(vec![annotation("meta.helm.sh/release-name")?, "-n".into(), namespace])
+        let (name, namespace) = crate::checks::managed::release(&workload.metadata)?;
+        Some(vec![name.into(), "-n".into(), namespace.into()])
     }
 }
 
