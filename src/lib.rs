@@ -10,6 +10,7 @@ pub mod cli;
 pub mod collect;
 pub mod commands;
 pub mod diagnose;
+pub mod domain;
 pub mod lint;
 pub mod model;
 pub mod render;

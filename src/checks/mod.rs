@@ -1,17 +1,12 @@
 //! The checks: pure functions over a snapshot, one file each, listed by suite.
 
 pub mod alerting;
-mod command_line;
 pub mod grafana;
-mod managed;
-mod mounts;
 pub mod network;
-mod nodes;
 pub mod page;
-mod probes;
 pub mod scrape;
 pub mod storage;
-mod target;
+mod support;
 mod template;
 pub mod workload;
 
@@ -53,7 +48,7 @@ macro_rules! check {
                 severity: $crate::model::Severity::$severity,
                 requires: &[$($crate::model::Fact::$need),*],
                 uses: &[$($crate::model::Fact::$use),*],
-                page: include_str!(concat!("../../../checks/", $page)),
+                page: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/checks/", $page)),
             };
         }
     };

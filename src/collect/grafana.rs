@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use super::Plan;
 use super::client::Client;
 use super::source::{App, FetchError, Request};
-use crate::model::{Fact, Gap, GapCause};
+use crate::model::{Fact, Gap, GapCause, Program};
 use crate::snapshot::grafana::{Dashboard, Datasource, DatasourceHealth, Health};
-use crate::snapshot::kubernetes::{Container, Program};
+use crate::snapshot::kubernetes::Container;
 use crate::snapshot::{Component, Fetched, Snapshot, not_collected};
 
 /// Datasources whose health is asked at most.

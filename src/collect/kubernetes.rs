@@ -288,12 +288,12 @@ fn log_request(pod: &Pod, container: &Container, previous: bool) -> Request {
 
 /// The part of a log that a live source would have given.
 fn tail(text: &str) -> &str {
-    let mut start = text.len().saturating_sub(super::live::LOG_BYTES);
+    let mut start = text.len().saturating_sub(crate::collect::live::LOG_BYTES);
     while !text.is_char_boundary(start) {
         start += 1;
     }
     let text = &text[start..];
-    let skip = text.lines().count().saturating_sub(super::live::LOG_LINES);
+    let skip = text.lines().count().saturating_sub(crate::collect::live::LOG_LINES);
     match text.match_indices('\n').nth(skip.wrapping_sub(1)) {
         Some((at, _)) if skip > 0 => &text[at + 1..],
         _ => text,
@@ -308,7 +308,7 @@ mod tests {
     fn a_log_is_cut_to_its_last_lines() {
         let text: String = (0..1000).map(|n| format!("line {n}\n")).collect();
         let cut = tail(&text);
-        assert_eq!(cut.lines().count(), super::super::live::LOG_LINES);
+        assert_eq!(cut.lines().count(), crate::collect::live::LOG_LINES);
         assert!(cut.ends_with("line 999\n"));
         assert_eq!(tail("short"), "short");
     }

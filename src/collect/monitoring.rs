@@ -10,12 +10,14 @@ use url::Url;
 use super::Plan;
 use super::client::Client;
 use super::source::{App, FetchError, Request};
+use crate::domain::kubernetes::service_host::ServiceHost;
+use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
     AlertGroup, AlertmanagerStatus, ContainerMemory, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence,
     TargetAnswer, TargetSamples,
 };
-use crate::snapshot::{Component, ScrapeFailure, ServiceHost, Snapshot};
+use crate::snapshot::{Component, Snapshot};
 
 /// Scrape URLs that are asked at most.
 const MAX_ANSWERS: usize = 10;
@@ -238,7 +240,7 @@ async fn query(api: &Api<'_>, expression: &str) -> Result<Vec<Point>, Gap> {
     struct Vector {
         result: Vec<Point>,
     }
-    let query = format!("query={}", super::client::url_encode(expression));
+    let query = format!("query={}", crate::collect::client::url_encode(expression));
     Ok(api.data::<Vector>("/api/v1/query", &query).await?.result)
 }
 

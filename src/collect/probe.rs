@@ -11,10 +11,11 @@ use url::Url;
 
 use super::client::Client;
 use super::source::{FetchError, Request};
-use crate::model::{Gap, GapCause};
-use crate::snapshot::kubernetes::{Pod, Program};
+use crate::domain::prometheus::scrape_error::ScrapeFailure;
+use crate::model::{Gap, GapCause, Program};
+use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::probe::{Probe, Trial, Verdict};
-use crate::snapshot::{Component, Listing, ScrapeFailure, Snapshot};
+use crate::snapshot::{Component, Listing, Snapshot};
 
 /// Scrape URLs that are tried at most.
 const MAX_TARGETS: usize = 5;

@@ -4,8 +4,8 @@ use anyhow::bail;
 use termimad::MadSkin;
 use termimad::crossterm::style::{Attribute, Color};
 
+use crate::checks;
 use crate::checks::page::{Page, readable};
-use crate::checks::{self};
 use crate::cli::Explain;
 use crate::term::{Printer, suggest};
 

@@ -17,10 +17,9 @@ use crate::collect::manifests::{self, Read};
 use crate::collect::probe::Consent;
 use crate::collect::source::Source;
 use crate::collect::{self, Plan};
-use crate::diagnose;
 use crate::model::Report;
-use crate::render;
 use crate::term::{Asking, Printer, Progress, sanitize_lines, suggest};
+use crate::{diagnose, render};
 
 /// Incidents that are part of the binary.
 static DEMOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/demo");

@@ -108,6 +108,21 @@ impl ResourceRef {
         Self::kubernetes("storage.k8s.io", "StorageClass", "", name)
     }
 
+    /// The default StorageClass, whichever it is: what a claim without a class depends on.
+    pub fn default_storage_class() -> Self {
+        Self::storage_class("(default)")
+    }
+
+    /// A Node.
+    pub fn node(name: &str) -> Self {
+        Self::kubernetes("", "Node", "", name)
+    }
+
+    /// A PersistentVolume.
+    pub fn persistent_volume(name: &str) -> Self {
+        Self::kubernetes("", "PersistentVolume", "", name)
+    }
+
     /// A CSIDriver.
     pub fn csi_driver(name: &str) -> Self {
         Self::kubernetes("storage.k8s.io", "CSIDriver", "", name)

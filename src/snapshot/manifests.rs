@@ -7,10 +7,10 @@ use regex::Regex;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
-use super::Snapshot;
-use super::kubernetes::ConfigMap;
 use crate::lint::Place;
 use crate::lint::yaml::{Node, Value};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::ConfigMap;
 
 /// One file.
 #[derive(Debug, Clone)]

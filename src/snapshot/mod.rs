@@ -5,25 +5,19 @@
 
 pub mod aws;
 pub mod grafana;
-mod index;
 pub mod kubernetes;
-pub mod log_line;
 pub mod manifests;
 pub mod monitoring;
 pub mod probe;
 mod quantity;
-mod scrape_error;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::model::{Fact, Gap, GapCause, Target};
-pub use index::ServiceHost;
-pub(crate) use index::{group_of, owner_of, selects};
 use kubernetes::Object;
 pub use quantity::{format_bytes, format_cpu, parse_quantity};
-pub use scrape_error::ScrapeFailure;
 
 /// A fact that is there, or the reason why it is not.
 pub type Fetched<T> = Result<T, Gap>;

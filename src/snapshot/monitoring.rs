@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::kubernetes::Program;
+use crate::model::Program;
 
 /// One entry of `activeTargets` of `/api/v1/targets`.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -1,6 +1,6 @@
 //! What active probes found: reads from inside the stack's pods, made only after consent.
 
-use super::kubernetes::Program;
+use crate::model::Program;
 
 /// What a probe tries.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::network::placement::alertmanager_pods;
 use crate::checks::{Check, check};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Pod, Program};
-use crate::snapshot::log_line::Line;
-use crate::snapshot::{ServiceHost, Snapshot};
+use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::kubernetes::service_host::ServiceHost;
+use crate::domain::text::log_line::Line;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
 
 check! {
     /// See the check's page.

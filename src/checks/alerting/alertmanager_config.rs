@@ -1,17 +1,20 @@
 //! Alertmanager's configuration is invalid, or was not taken over.
 
+use crate::domain::alertmanager::config::is_silent;
+use crate::domain::alertmanager::templates::template_files;
 use std::collections::BTreeMap;
 
-use super::config::{Source, config_source, keeper};
-use super::load::{Refusal, refusal};
-use super::log::redact;
-use crate::checks::managed::managed_by;
-use crate::checks::mounts::Mounts;
-use crate::checks::network::placement::alertmanager_pods;
-use crate::checks::target::{operator_resource, workload_name};
-use crate::checks::{Check, check, command_line};
-use crate::lint::alertmanager::{self as lint, Version};
-use crate::lint::{Problem, frame};
+use crate::checks::{Check, check};
+use crate::domain::alertmanager::config::{Source, config_source, keeper};
+use crate::domain::alertmanager::load::{Refusal, refusal};
+use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::{operator_resource, workload_name};
+use crate::domain::text::redact::redact;
+use crate::lint::Problem;
+use crate::lint::alertmanager as lint;
+use crate::lint::alertmanager::Version;
+use crate::lint::frame;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
@@ -446,35 +449,6 @@ impl<'a> Subject<'a> {
                 .param("config_kind", self.reading.source.kind),
         )
     }
-}
-
-/// ConfigMaps, keys and texts of the template files that a configuration names, as far as they can be seen.
-pub(super) fn template_files<'a>(
-    snap: &'a Snapshot,
-    at: Option<(&'a Pod, &'a Container)>,
-    config: &str,
-) -> Vec<(&'a ConfigMap, &'a str, &'a str)> {
-    let Some((pod, container)) = at else { return Vec::new() };
-    let Ok(Some(root)) = lint::read(config) else { return Vec::new() };
-    let globs = root.get("templates").and_then(crate::lint::yaml::Node::items).unwrap_or_default();
-    let mut found: Vec<(&ConfigMap, &str, &str)> = Vec::new();
-    let mounts = Mounts::of_pod(snap, pod, container);
-    let folder = command_line::config_file(container).and_then(|path| path.rsplit_once('/')).map_or("", |(dir, _)| dir);
-    for glob in globs.iter().filter_map(|g| g.as_str()) {
-        let glob = if glob.starts_with('/') { glob.to_owned() } else { format!("{folder}/{glob}") };
-        let files = mounts.matching(&glob).unwrap_or_default().into_iter();
-        found.extend(files.map(|f| (f.map, f.key, f.text)).filter(|f| !f.1.ends_with(".yml")));
-    }
-    found.dedup_by_key(|(map, key, _)| (map.metadata.name.as_str(), *key));
-    found
-}
-
-/// A receiver that is meant to send nothing.
-pub(crate) fn is_silent(receiver: &str) -> bool {
-    let name = receiver.to_ascii_lowercase();
-    ["null", "blackhole", "black-hole", "devnull", "dev-null", "noop", "none", "silence"]
-        .iter()
-        .any(|w| name.contains(w))
 }
 
 /// The receiver in `undefined receiver "x" used in route`.

@@ -4,17 +4,8 @@ mod alertmanager_cluster;
 pub(crate) mod alertmanager_config;
 mod alertmanager_notify;
 mod alerts_muted;
-pub(crate) mod config;
-mod fix;
-mod group;
-mod labels;
-mod load;
-pub(crate) mod log;
-pub(crate) mod reason;
-mod templates;
-mod tree;
 
-use super::Check;
+use crate::checks::Check;
 
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[

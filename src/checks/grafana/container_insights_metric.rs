@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::dashboards::{self, Dashboard, text_of};
-use super::provisioned::{self, File, Instance, Kind};
 use crate::checks::{Check, check};
+use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
+use crate::domain::grafana::provisioned::{self, File, Instance, Kind};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 
@@ -84,8 +84,9 @@ fn of_dashboard(snap: &Snapshot, dashboard: &Dashboard<'_>) -> Option<Finding> {
     let whole = wrong.iter().all(|w| w.plain) && wrong.iter().map(|w| w.targets.len()).sum::<usize>() == all_places;
     let what = format!("dashboard {}", dashboard.title);
     let made = finding(dashboard.subject(), &what, "panel", &wrong, whole);
-    let made = wrong.iter().fold(made, |m, w| m.evidence(dashboard.evidence(w.words())));
-    Some(dashboard.named_in(made))
+    let made =
+        wrong.iter().fold(made, |m, w| m.evidence(crate::checks::support::grafana::in_dashboard(dashboard, w.words())));
+    Some(crate::checks::support::grafana::named_in(dashboard, made))
 }
 
 fn wrong_panel(snap: &Snapshot, panel: &Value) -> Option<Wrong> {
@@ -197,8 +198,9 @@ fn of_rules(snap: &Snapshot, instance: Instance<'_>, file: File<'_>) -> Option<F
     let map = file.config_map.reference();
     let what = format!("the alert rules in {} of {map}", file.key);
     let made = finding(map.clone(), &what, "alarm", &wrong, false);
-    let mut made = wrong.iter().fold(made, |m, w| m.evidence(file.evidence(w.words())));
-    provisioned::set_params(&mut made.params, instance, Some(file));
+    let mut made =
+        wrong.iter().fold(made, |m, w| m.evidence(crate::checks::support::grafana::in_file(&file, w.words())));
+    crate::checks::support::grafana::set_params(&mut made.params, instance, Some(file));
     Some(made.key(format!("{} {}", map.key(), file.key)).param("dashboard", file.key).param("uid", ""))
 }
 
@@ -242,8 +244,9 @@ fn finding(subject: crate::model::ResourceRef, what: &str, word: &str, wrong: &[
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{dashboard_map, findings, grafana, snapshot, steps};
     use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::grafana::{dashboard_map, grafana, snapshot};
 
     fn board(panels: Value) -> Vec<Finding> {
         let dashboard = json!({"title": "Pods", "uid": "pods", "panels": panels});

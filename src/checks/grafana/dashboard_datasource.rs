@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::dashboards::{self, Dashboard, text_of};
-use super::provisioned::{self, Instance};
 use crate::checks::{Check, check};
+use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
+use crate::domain::grafana::provisioned::{self, Instance};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 
@@ -196,7 +196,10 @@ fn finding(known: &Known, dashboard: &Dashboard<'_>, lost: &BTreeMap<Lost, BTree
     let mut sed: Vec<String> = Vec::new();
     for (reference, places) in lost {
         let listed: Vec<&str> = places.iter().map(String::as_str).collect();
-        made = made.evidence(dashboard.evidence(format!("{} in {}", reference.written, listed.join(", "))));
+        made = made.evidence(crate::checks::support::grafana::in_dashboard(
+            dashboard,
+            format!("{} in {}", reference.written, listed.join(", ")),
+        ));
         let meant = known.of_kind(&reference.kind);
         if let (true, Some(meant)) = (reference.placeholder, meant) {
             sed.extend(["-e".to_owned(), replacement(&reference.written, &meant.uid)]);
@@ -218,7 +221,7 @@ fn finding(known: &Known, dashboard: &Dashboard<'_>, lost: &BTreeMap<Lost, BTree
         .param("corrections", corrections)
         .param("excerpt", excerpt)
         .param("existing", existing.join("; "));
-    dashboard.named_in(made)
+    crate::checks::support::grafana::named_in(dashboard, made)
 }
 
 /// A sed command that replaces a placeholder wherever it stands.
@@ -235,8 +238,10 @@ fn replacement(written: &str, uid: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{dashboard_map, datasource_map, findings, grafana, service, snapshot, steps};
     use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::grafana::{dashboard_map, datasource_map, grafana, snapshot};
+    use crate::domain::testing::service;
     use crate::snapshot::grafana;
     use serde_json::json;
 

@@ -7,11 +7,11 @@ use promql_parser::parser::{self, Expr, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 
-use super::dashboards::{self, Dashboard, text_of};
-use super::provisioned::{self, Instance};
-use super::url::{self, Written};
-use crate::checks::managed::managed_by;
 use crate::checks::{Check, check};
+use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
+use crate::domain::grafana::provisioned::{self, Instance};
+use crate::domain::grafana::url::{self, Written};
+use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
@@ -102,9 +102,9 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
         })
         .collect();
     let made = Finding::new(DashboardMissingMetric::META.id, severity, dashboard.subject(), message)
-        .evidence(dashboard.evidence(titles.join("\n")))
+        .evidence(crate::checks::support::grafana::in_dashboard(dashboard, titles.join("\n")))
         .fix(if meant.is_empty() { "expose" } else { "rename" });
-    let mut made = dashboard.named_in(made);
+    let mut made = crate::checks::support::grafana::named_in(dashboard, made);
     // Nothing else fails for it.
     made.breaks = Some(vec![dashboard.reference()]);
     for target in snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter().filter(|t| t.health == "down")
@@ -217,7 +217,9 @@ impl ExprVisitor for Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::grafana::testing::{dashboard_map, datasource_map, findings, grafana, service, snapshot};
+    use crate::checks::support::testing::findings;
+    use crate::domain::testing::grafana::{dashboard_map, datasource_map, grafana, snapshot};
+    use crate::domain::testing::service;
     use serde_json::json;
 
     fn with(panels: &Value) -> Snapshot {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::provisioned::{self, Datasource, Instance};
-use super::url::{self, Written};
 use crate::checks::{Check, check};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::domain::grafana::provisioned::{self, Datasource, Instance};
+use crate::domain::grafana::url::{self, Written};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Pod, Program};
+use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
 
 /// What Grafana says, of every version.
@@ -126,7 +126,7 @@ fn finding(
     }
     let chart = Chart::of(&file.config_map.metadata, instance.namespace());
     let params = &mut made.params;
-    provisioned::set_params(params, instance, Some(file));
+    crate::checks::support::grafana::set_params(params, instance, Some(file));
     params.set("names", &names);
     params.set("types", wrong.iter().map(|d| d.kind.as_str()).collect::<Vec<_>>());
     params.set("kept", &kept.name);
@@ -177,7 +177,7 @@ fn log_evidence(log: &ContainerLog, line: &str) -> Evidence {
 
 fn marked_evidence(datasource: &Datasource<'_>) -> Evidence {
     let value = format!("{}: type {}, isDefault: true", datasource.name, datasource.kind);
-    datasource.evidence(value)
+    crate::checks::support::grafana::in_datasource(datasource, value)
 }
 
 /// A chart whose values say which datasource is the default.
@@ -208,8 +208,10 @@ impl Chart {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{datasource_map, findings, grafana, service, snapshot, steps};
     use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::grafana::{datasource_map, grafana, snapshot};
+    use crate::domain::testing::service;
     use serde_json::json;
 
     fn of(entries: &str) -> Vec<Finding> {

@@ -3,15 +3,10 @@
 mod container_insights_metric;
 mod dashboard_datasource;
 mod dashboard_missing_metric;
-mod dashboards;
 mod grafana_datasource;
 mod grafana_default_datasource;
-mod provisioned;
-#[cfg(test)]
-mod testing;
-mod url;
 
-use super::Check;
+use crate::checks::Check;
 
 /// The suite's checks in the order in which they are listed.
 pub(super) const CHECKS: &[&dyn Check] = &[

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::placement::Placement;
-use super::routing::{Family, Network, Way};
 use crate::checks::{Check, check};
+use crate::domain::aws::placement::Placement;
+use crate::domain::aws::routing::{Family, Network, Way};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::Cluster;
 use crate::snapshot::kubernetes::Node;
@@ -149,7 +149,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::checks::scrape::testing::{findings, steps};
+    use crate::checks::support::testing::{findings, steps};
     use crate::snapshot::Listing;
 
     fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {

@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::checks::workload::node_not_ready::{node_ref, not_ready};
-use crate::checks::{Check, check, command_line};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::nodes::not_ready;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Node, Pod, Program, Service, ServicePort};
+use crate::snapshot::kubernetes::{Container, Node, Pod, Service, ServicePort};
 
 check! {
     /// See the check's page.
@@ -77,7 +78,7 @@ fn local_port(program: Program) -> u16 {
 /// Where a program is known to listen: by its flags or environment, or by a probe that succeeds.
 fn listens_on(pod: &Pod) -> Option<u16> {
     let container = pod.spec.containers.iter().find(|c| c.program().is_some())?;
-    let mut addresses = command_line::flags(container, "web.listen-address");
+    let mut addresses = arguments::flags(container, "web.listen-address");
     let flag = addresses.find_map(|a| a.rsplit(':').next()?.parse().ok());
     let grafana = || {
         let port = container.env.iter().find(|e| e.name == "GF_SERVER_HTTP_PORT")?;
@@ -294,7 +295,8 @@ fn unreachable_nodes(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
             "kubectl port-forward to Services {} cannot work: their pods run on node {name}, and {why}",
             services.join(", ")
         );
-        let (subject, port) = (node_ref(name), ResourceRef::kubernetes("", "Port", "", format!("{name}:10250")));
+        let (subject, port) =
+            (ResourceRef::node(name), ResourceRef::kubernetes("", "Port", "", format!("{name}:10250")));
         let made = Finding::new(PortForward::META.id, Severity::Warning, subject.clone(), message)
             .evidence(seen)
             .depends_on(subject)
@@ -368,7 +370,8 @@ fn restarted(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::scrape::testing::{findings, snapshot, steps};
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
 
     /// Grafana behind port 80, on a node that is well.
     fn grafana(target: Value) -> Value {

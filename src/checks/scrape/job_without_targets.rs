@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{origin, targets};
 use crate::checks::{Check, check};
+use crate::domain::prometheus::origin;
 use crate::lint::yaml::{self, Node};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -93,14 +93,14 @@ fn finding(snap: &Snapshot, name: &str, job: &Node) -> Option<Finding> {
     let subject = ResourceRef::ScrapeJob { job: name.to_owned() };
     let path = "/api/v1/targets?state=dropped";
     let source = format!("Prometheus /api/v1/status/config and /api/v1/targets, job {name}");
-    let evidence = targets::api_evidence(snap, source, format!("no active target; {why}"), path);
+    let evidence = crate::checks::support::scrape::api_evidence(snap, source, format!("no active target; {why}"), path);
     let mut made = Finding::new(JobWithoutTargets::META.id, Severity::Warning, subject.clone(), message)
         .depends_on(subject)
         .fix(variant)
         .key(name)
         .evidence(evidence);
-    made.params = targets::api_params(snap, path);
-    origin::set_params(snap, name, &mut made.params);
+    made.params = crate::checks::support::scrape::api_params(snap, path);
+    crate::checks::support::origin::set_params(snap, name, &mut made.params);
     made.params.set("job", name);
     made.params.set("target", named.first());
     made.params.set("files", files);
@@ -126,7 +126,8 @@ fn relabel_sources(job: &Node) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::scrape::testing::{findings, snapshot, up};
+    use crate::checks::support::testing::findings;
+    use crate::domain::testing::{snapshot, up};
     use serde_json::json;
 
     fn with(config: &str) -> Snapshot {

@@ -1,28 +1,17 @@
 //! Prometheus targets and what serves them.
 
-mod auth;
 mod discovery_failing;
-pub(crate) mod endpoints;
-mod faulty_file;
 mod job_without_targets;
-pub(crate) mod near;
-pub(crate) mod origin;
-mod ports;
 mod prometheus_config;
 mod rule_failing;
 mod rule_invalid;
 mod samples_dropped;
-mod server;
-mod server_state;
 mod service_no_endpoints;
 mod target_down;
 mod target_not_metrics;
 mod target_service_missing;
-pub(crate) mod targets;
-#[cfg(test)]
-pub(crate) mod testing;
 
-use super::Check;
+use crate::checks::Check;
 
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[

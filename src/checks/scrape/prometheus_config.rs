@@ -4,11 +4,11 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use super::faulty_file::{self, headline, job_of};
-use super::server::{Server, servers};
-use super::server_state::{State, state};
-use crate::checks::mounts::{self, File, Mounts, Seen};
+use crate::checks::support::faulty_file::{self, headline, job_of};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::mounts::{self, File, Mounts, Seen};
+use crate::domain::prometheus::server::{Server, servers};
+use crate::domain::prometheus::server_state::{State, state};
 use crate::lint::prometheus::{Options, is_config, lint};
 use crate::lint::rules::is_rules;
 use crate::lint::yaml::{self, Node};

@@ -1,7 +1,7 @@
 //! A rule fails each time Prometheus evaluates it.
 
-use super::{origin, targets};
 use crate::checks::{Check, check};
+use crate::domain::prometheus::origin;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup};
@@ -75,7 +75,7 @@ fn evaluation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding
     // A slow query may succeed the next time; one that does not match never will.
     let severity = if alerting && variant != "timeout" { Severity::Error } else { Severity::Warning };
     let source = format!("Prometheus /api/v1/rules, rule {} ({})", rule.name, group.file);
-    let evidence = targets::api_evidence(snap, source, error.to_owned(), "/api/v1/rules");
+    let evidence = crate::checks::support::scrape::api_evidence(snap, source, error.to_owned(), "/api/v1/rules");
     Some(finding(snap, severity, group, rule, variant, message).evidence(evidence))
 }
 
@@ -89,7 +89,7 @@ fn annotation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding
     let why = inner.rsplit_once(" at <").map_or(inner, |(_, why)| why).replacen(">:", ":", 1);
     let message = format!("annotation {name} of alert {} is an error text: its template fails at {why}", rule.name);
     let source = format!("Prometheus /api/v1/rules, alert {} annotation {name}", rule.name);
-    let evidence = targets::api_evidence(snap, source, text.clone(), "/api/v1/rules");
+    let evidence = crate::checks::support::scrape::api_evidence(snap, source, text.clone(), "/api/v1/rules");
     Some(finding(snap, Severity::Warning, group, rule, "template", message).evidence(evidence))
 }
 
@@ -110,7 +110,7 @@ fn slow(snap: &Snapshot, group: &RuleGroup) -> Option<Finding> {
     );
     let source = format!("Prometheus /api/v1/rules, group {} ({})", group.name, group.file);
     let value = format!("evaluationTime {:.3} s, interval {} s", group.evaluation_time, group.interval);
-    let evidence = targets::api_evidence(snap, source, value, "/api/v1/rules");
+    let evidence = crate::checks::support::scrape::api_evidence(snap, source, value, "/api/v1/rules");
     Some(finding(snap, Severity::Warning, group, &Rule::default(), "slow", message).evidence(evidence))
 }
 
@@ -139,10 +139,10 @@ fn finding(
     let file = group.file.rsplit('/').next().unwrap_or(&group.file);
     let (object, object_namespace) = prometheus_rule(snap, &group.file).unzip();
     let params = &mut made.params;
-    *params = targets::api_params(snap, "/api/v1/rules");
+    *params = crate::checks::support::scrape::api_params(snap, "/api/v1/rules");
     let word = if rule.name.is_empty() { &group.name } else { &rule.name };
     let line = origin::lines_in_file(snap, file, word);
-    origin::set_line_params(snap, line, params);
+    crate::checks::support::origin::set_line_params(snap, line, params);
     params.set("prometheus_rule", object);
     params.set("rule_namespace", object_namespace);
     params.set("operated", group.file.contains("-rulefiles-"));
@@ -169,7 +169,8 @@ fn prometheus_rule(snap: &Snapshot, file: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::scrape::testing::{findings, snapshot};
+    use crate::checks::support::testing::findings;
+    use crate::domain::testing::snapshot;
     use serde_json::{Value, json};
 
     fn with(groups: Value) -> Snapshot {

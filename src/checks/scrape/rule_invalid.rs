@@ -1,12 +1,12 @@
 //! Rules that Prometheus, or its operator, refuses.
 
-use super::faulty_file::{self, headline, sentence};
-use super::server::{Server, servers};
-use super::server_state::{State, state};
-use crate::checks::managed::managed_by;
-use crate::checks::mounts::{File, Mounts, Seen};
-use crate::checks::target::operator_owner;
+use crate::checks::support::faulty_file::{self, headline, sentence};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::mounts::{File, Mounts, Seen};
+use crate::domain::kubernetes::owner::operator_owner;
+use crate::domain::prometheus::server::{Server, servers};
+use crate::domain::prometheus::server_state::{State, state};
 use crate::lint::rules::{Options, is_rules, lint};
 use crate::lint::yaml::{self, Node};
 use crate::lint::{Problem, Version};

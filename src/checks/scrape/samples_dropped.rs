@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{origin, targets};
 use crate::checks::{Check, check};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::domain::prometheus::targets;
+use crate::domain::text::log_line::Line;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Program;
-use crate::snapshot::log_line::Line;
 
 check! {
     /// See the check's page.
@@ -138,7 +137,7 @@ fn empty(snap: &Snapshot) -> Vec<Finding> {
         let message = format!("targets of job {job} are up and expose no metrics (0 samples, {url})");
         let source = format!("Prometheus query scrape_samples_scraped, job {job}");
         let path = "/api/v1/query?query=scrape_samples_scraped%20%3D%3D%200";
-        let evidence = targets::api_evidence(snap, source, "0".to_owned(), path);
+        let evidence = crate::checks::support::scrape::api_evidence(snap, source, "0".to_owned(), path);
         findings.push(finding(snap, mine[0].job(), "empty", message, url).evidence(evidence));
     }
     findings
@@ -149,7 +148,7 @@ fn finding(snap: &Snapshot, job: &str, variant: &'static str, message: String, u
     let mut made = Finding::new(SamplesDropped::META.id, Severity::Warning, subject, message)
         .fix(variant)
         .key(format!("{job}/{variant}"));
-    origin::set_params(snap, job, &mut made.params);
+    crate::checks::support::origin::set_params(snap, job, &mut made.params);
     let target = targets::all(snap).iter().find(|t| t.scrape_url == url);
     let address = targets::Address::parse(url);
     let answer = target.zip(address.as_ref()).and_then(|(t, a)| targets::answer_path(snap, t, a));
@@ -163,7 +162,8 @@ fn finding(snap: &Snapshot, job: &str, variant: &'static str, message: String, u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::scrape::testing::{findings, snapshot, up};
+    use crate::checks::support::testing::findings;
+    use crate::domain::testing::{snapshot, up};
     use crate::snapshot::monitoring::{ContainerLog, TargetSamples};
     use serde_json::json;
 

@@ -1,10 +1,11 @@
 //! No StorageClass is the default one while claims name none, or more than one is.
 
-use super::claims::{self, claim_evidence, event_evidence};
-use super::ebs;
-use super::templates::{self, Template};
-use crate::checks::managed::managed_by;
+use crate::checks::support::claims::{claim_evidence, event_evidence};
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs;
+use crate::domain::kubernetes::claim_templates::{self, Template};
+use crate::domain::kubernetes::claims;
+use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
 use crate::snapshot::{Platform, Snapshot};
@@ -17,11 +18,6 @@ check! {
         requires: [StorageClasses, PersistentVolumeClaims],
         uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster],
     }
-}
-
-/// The default class as a resource: what a claim without a class depends on.
-pub(super) fn default_class_ref() -> ResourceRef {
-    ResourceRef::storage_class("(default)")
 }
 
 impl Check for DefaultStorageClass {
@@ -49,7 +45,7 @@ fn none(snap: &Snapshot, classes: &[StorageClass]) -> Result<Option<Finding>, Ga
     let pending = claims::pending(snap)?;
     let without_class: Vec<&PersistentVolumeClaim> =
         pending.into_iter().filter(|c| c.class().is_none() && claims::is_unbound(c)).collect();
-    let owners: Vec<ResourceRef> = templates::of_stack(snap)
+    let owners: Vec<ResourceRef> = claim_templates::of_stack(snap)
         .into_iter()
         .filter(|t| t.class.is_none() && !has_free_volume(snap))
         .map(|t: Template<'_>| t.owner)
@@ -91,27 +87,28 @@ fn none_finding(
     let namespace = pending.first().map_or("", |c| c.metadata.namespace.as_str());
     let names: Vec<&str> =
         pending.iter().filter(|c| c.metadata.namespace == namespace).map(|c| c.metadata.name.as_str()).collect();
-    let mut finding = Finding::new(DefaultStorageClass::META.id, severity, default_class_ref(), message)
-        .key("none")
-        .breaks(default_class_ref())
-        .fix(variant)
-        .param("class", class)
-        .param("provisioner", provisioner)
-        .param("old", have.first().copied().unwrap_or_default())
-        .param("has_old", !have.is_empty())
-        .param("namespace", namespace)
-        .param("pvcs", &names)
-        .param("has_pvcs", !names.is_empty())
-        .param("retroactive", assigned_later(snap))
-        .evidence(Evidence::new(
-            "annotation storageclass.kubernetes.io/is-default-class of the StorageClasses",
-            if have.is_empty() {
-                "there is no StorageClass".into()
-            } else {
-                format!("not \"true\" on {}", have.join(", "))
-            },
-            "kubectl get storageclass",
-        ));
+    let mut finding =
+        Finding::new(DefaultStorageClass::META.id, severity, ResourceRef::default_storage_class(), message)
+            .key("none")
+            .breaks(ResourceRef::default_storage_class())
+            .fix(variant)
+            .param("class", class)
+            .param("provisioner", provisioner)
+            .param("old", have.first().copied().unwrap_or_default())
+            .param("has_old", !have.is_empty())
+            .param("namespace", namespace)
+            .param("pvcs", &names)
+            .param("has_pvcs", !names.is_empty())
+            .param("retroactive", assigned_later(snap))
+            .evidence(Evidence::new(
+                "annotation storageclass.kubernetes.io/is-default-class of the StorageClasses",
+                if have.is_empty() {
+                    "there is no StorageClass".into()
+                } else {
+                    format!("not \"true\" on {}", have.join(", "))
+                },
+                "kubectl get storageclass",
+            ));
     for claim in pending {
         finding = finding
             .breaks(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name))
@@ -127,7 +124,7 @@ fn none_finding(
             "no storageClassName in its volume claim template",
             "kubectl get statefulsets,prometheuses.monitoring.coreos.com,alertmanagers.monitoring.coreos.com -n {{ namespace }} -o yaml",
         );
-        finding = finding.evidence(evidence.with("namespace", templates::namespace_of(owner)));
+        finding = finding.evidence(evidence.with("namespace", claim_templates::namespace_of(owner)));
     }
     finding
 }

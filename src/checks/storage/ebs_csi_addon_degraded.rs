@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::ebs::{self, Place};
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs::{self, Place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{Addon, HealthIssue};
 use crate::snapshot::kubernetes::{Pod, Workload};

@@ -1,8 +1,9 @@
 //! Claims need the EBS CSI driver, and nothing serves it.
 
-use super::claims::{claim_evidence, event_evidence, events};
-use super::ebs::{self, Place};
+use crate::checks::support::claims::{claim_evidence, event_evidence};
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs::{self, Place};
+use crate::domain::kubernetes::claims::events;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::PersistentVolumeClaim;
 use crate::snapshot::{Platform, Snapshot};

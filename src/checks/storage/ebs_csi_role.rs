@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::claims::{self, ProvisioningFault, event_evidence, iam_errors};
-use super::ebs::{self, Place};
-use super::trust::{self, Mismatch};
+use crate::checks::support::claims::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs::{self, Place};
+use crate::domain::aws::trust::{self, Mismatch};
+use crate::domain::kubernetes::claims::{self, ProvisioningFault, iam_errors};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{Cluster, Role};
 use crate::snapshot::kubernetes::{Pod, ROLE_ANNOTATION};

@@ -1,8 +1,6 @@
 //! Volumes, classes, the EBS CSI driver and its IAM.
 
-mod claims;
 mod default_storage_class;
-pub(in crate::checks) mod ebs;
 mod ebs_csi_addon_degraded;
 mod ebs_csi_addon_missing;
 mod ebs_csi_role;
@@ -11,12 +9,10 @@ mod pod_identity_injection;
 mod prometheus_storage;
 mod pvc_pending;
 mod storage_class_missing;
-mod templates;
-mod trust;
 mod volume_attach;
 pub(super) mod volume_zone_conflict;
 
-use super::Check;
+use crate::checks::Check;
 
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[

@@ -1,8 +1,8 @@
 //! Something uses IAM roles for service accounts, and IAM does not know the cluster's issuer.
 
-use super::claims::iam_errors;
-use super::ebs::{self, Place};
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs::{self, Place};
+use crate::domain::kubernetes::claims::iam_errors;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{Cluster, OidcProvider};
 use crate::snapshot::kubernetes::{ROLE_ANNOTATION, ServiceAccount};
@@ -164,7 +164,7 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceA
             "aws iam list-open-id-connect-providers",
         ));
     if let Some((_, event)) = iam_errors(snap).first() {
-        finding = finding.evidence(super::claims::event_evidence(event));
+        finding = finding.evidence(crate::checks::support::claims::event_evidence(event));
     }
     for user in users {
         let role = user.role_arn().unwrap_or_default();

@@ -1,8 +1,9 @@
 //! Pods of a ServiceAccount with a Pod Identity association run without its credentials.
 
-use super::claims::{event_evidence, iam_errors};
-use super::ebs::Place;
+use crate::checks::support::claims::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs::Place;
+use crate::domain::kubernetes::claims::iam_errors;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::PodIdentityAssociation;
 use crate::snapshot::kubernetes::Pod;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::checks::alerting::log::redact;
-use crate::checks::command_line;
-use crate::checks::mounts::{self, Origin};
-use crate::checks::target::Target;
 use crate::checks::{Check, check};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Container, Pod, Program};
-use crate::snapshot::log_line::{Level, Line};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::redact::redact;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
 
@@ -86,7 +86,7 @@ impl Check for PrometheusStorage {
             let here = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
             let Some(pod) = here.filter(|p| is_up(p, &log.container)) else { continue };
             let Some(container) = pod.spec.containers.iter().find(|c| c.name == log.container) else { continue };
-            let data = command_line::flag(container, "storage.tsdb.path").unwrap_or("/prometheus");
+            let data = arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus");
             let seen = read(snap, log, data);
             let worst = seen.keys().next().copied();
             // The rest follows from the first where the disk is at fault, and no block is merged with one that is damaged.
@@ -192,7 +192,7 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
 
 fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, seen: &Seen) -> Finding {
     let meta = &pod.metadata;
-    let data = command_line::flag(container, "storage.tsdb.path").unwrap_or("/prometheus");
+    let data = arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus");
     let origin = mounts::origin(snap, pod, container, data);
     let subject = match &origin {
         Origin::Claim { name, .. } => ResourceRef::pvc(&meta.namespace, name),
@@ -309,7 +309,7 @@ fn params(snap: &Snapshot, made: Finding, pod: &Pod, container: &Container, orig
         Origin::Claim { name, .. } => name.as_str(),
         _ => "",
     };
-    let data = command_line::flag(container, "storage.tsdb.path").unwrap_or("/prometheus").trim_end_matches('/');
+    let data = arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus").trim_end_matches('/');
     let size = claim.and_then(|c| c.spec.resources.requests.get("storage"));
     let bytes = size.and_then(|q| parse_quantity(q));
     let class_name = claim.and_then(|c| c.class()).unwrap_or_default();

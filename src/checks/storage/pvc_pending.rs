@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::claims::{self, ProvisioningFault, claim_evidence, event_evidence, provisioning_error};
-use super::default_storage_class::default_class_ref;
-use super::ebs;
-use crate::checks::nodes;
+use crate::checks::support::claims::{claim_evidence, event_evidence};
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs;
+use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
+use crate::domain::kubernetes::scheduling;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass};
 use crate::snapshot::{Snapshot, parse_quantity};
@@ -113,9 +113,9 @@ fn shared_mode(claim: &PersistentVolumeClaim, class: &StorageClass) -> Option<St
 fn unreachable_topology(snap: &Snapshot, class: &StorageClass) -> Option<String> {
     let terms = class.allowed_topologies.iter().flat_map(|t| t.match_label_expressions.iter().flatten());
     let zones: Vec<&str> =
-        terms.filter(|r| nodes::is_zone_label(&r.key)).flat_map(|r| r.values.iter().map(String::as_str)).collect();
+        terms.filter(|r| scheduling::is_zone_label(&r.key)).flat_map(|r| r.values.iter().map(String::as_str)).collect();
     let all: Vec<&Node> = snap.nodes.items().ok()?.iter().filter(|n| !n.is_fargate()).collect();
-    let present = nodes::zones(all.into_iter());
+    let present = scheduling::zones(all.into_iter());
     if zones.is_empty() || present.is_empty() || zones.iter().any(|z| present.contains(z)) {
         return None;
     }
@@ -308,7 +308,7 @@ fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim])
     match cause {
         Cause::ClassMissing(name) => vec![ResourceRef::storage_class(name)],
         // With a default class it would still wait for the driver, where the cluster has no other.
-        Cause::NoDefaultClass => vec![default_class_ref(), ResourceRef::csi_driver(ebs::DRIVER)],
+        Cause::NoDefaultClass => vec![ResourceRef::default_storage_class(), ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::NotProvisioned(provisioner) if ebs::serves(provisioner) => vec![ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::NotProvisioned(provisioner) => vec![ResourceRef::csi_driver(provisioner)],
         Cause::ProvisioningFailed("provisioner-silent") => vec![ResourceRef::csi_driver(ebs::DRIVER)],

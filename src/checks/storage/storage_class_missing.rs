@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::claims::{self, claim_evidence, event_evidence};
-use super::ebs;
-use super::templates::{self, Template};
+use crate::checks::support::claims::{claim_evidence, event_evidence};
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs;
+use crate::domain::kubernetes::claim_templates::{self, Template};
+use crate::domain::kubernetes::claims;
 use crate::lint::yaml::Node;
 use crate::lint::{self, Place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -68,7 +69,7 @@ fn missing<'a>(snap: &'a Snapshot, classes: &[StorageClass]) -> Result<BTreeMap<
             _ => {}
         }
     }
-    for Template { owner, class } in templates::of_stack(snap) {
+    for Template { owner, class } in claim_templates::of_stack(snap) {
         let Some(name) = class.filter(|c| !c.is_empty() && !exists(c)) else { continue };
         if !claims::has_available_volume(snap, name) {
             found.entry(name).or_default().owners.push(owner);
@@ -191,7 +192,7 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
     for owner in users.owners.iter() {
         finding = finding.evidence(
             Evidence::new(owner.to_string(), format!("storageClassName {name} in its volume claim template"), "kubectl get statefulsets,prometheuses.monitoring.coreos.com,alertmanagers.monitoring.coreos.com -n {{ namespace }} -o yaml")
-                .with("namespace", templates::namespace_of(owner)),
+                .with("namespace", claim_templates::namespace_of(owner)),
         );
     }
     finding

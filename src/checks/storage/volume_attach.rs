@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::claims::{ProvisioningFault, event_evidence};
-use super::ebs::{self, Place};
-use super::volume_zone_conflict::volume_ref;
-use crate::checks::managed::managed_by;
-use crate::checks::target::workload;
-use crate::checks::workload::node_not_ready::node_ref;
+use crate::checks::support::claims::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs::{self, Place};
+use crate::domain::kubernetes::claims::ProvisioningFault;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::workload;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, Meta, PersistentVolume, Pod, VolumeAttachment, Workload};
@@ -400,7 +399,7 @@ impl<'a> Case<'a> {
             Fault::MultiAttach => {
                 let attached = self.attachments().into_iter().map(|a| a.spec.node_name.as_str());
                 let held = self.holders().into_iter().filter_map(|p| p.spec.node_name.as_deref());
-                attached.chain(held).filter(|n| self.is_dead(n)).map(node_ref).collect()
+                attached.chain(held).filter(|n| self.is_dead(n)).map(ResourceRef::node).collect()
             }
             _ => Vec::new(),
         }
@@ -466,7 +465,7 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
         let pod = ResourceRef::pod(namespace, &case.pod.metadata.name);
         finding = finding.breaks(pod.clone()).also(pod);
         if let Some(volume) = case.volume {
-            finding = finding.breaks(volume_ref(volume));
+            finding = finding.breaks(ResourceRef::persistent_volume(&volume.metadata.name));
         }
         for resource in case.depends_on() {
             finding = finding.depends_on(resource);
@@ -621,7 +620,7 @@ mod tests {
         assert_eq!(of(Some("2026-11-21T12:03:00Z"), "Unknown"), (Severity::Error, "dead-node"));
         assert_eq!(of(None, "True"), (Severity::Error, "shared"));
         let dead = handover(Some("2026-11-21T11:50:00Z"), "Unknown");
-        assert!(dead[0].depends_on.contains(&node_ref("node-a")), "{:?}", dead[0].depends_on);
+        assert!(dead[0].depends_on.contains(&ResourceRef::node("node-a")), "{:?}", dead[0].depends_on);
     }
 
     #[test]

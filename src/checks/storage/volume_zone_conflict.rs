@@ -1,15 +1,16 @@
 //! A pod cannot be scheduled because no node is where its volume is.
 
+use crate::domain::kubernetes::volumes::{Bound, bound_volumes, is_local, keys, place_of, reaches};
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ebs::Place;
-use crate::checks::nodes;
-use crate::checks::workload::unschedulable::{concerns, unscheduled};
 use crate::checks::{Check, check};
+use crate::domain::aws::ebs::Place;
+use crate::domain::kubernetes::scheduling;
+use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Nodegroup, Subnet, name_tag};
-use crate::snapshot::kubernetes::{Node, PersistentVolume, Pod};
+use crate::snapshot::kubernetes::{Node, Pod};
 
 check! {
     /// See the check's page.
@@ -19,42 +20,6 @@ check! {
         requires: [Pods, PersistentVolumeClaims, PersistentVolumes, Nodes],
         uses: [Events, EksCluster, EksNodegroups, Subnets],
     }
-}
-
-/// The volume as a resource.
-pub(in crate::checks) fn volume_ref(volume: &PersistentVolume) -> ResourceRef {
-    ResourceRef::kubernetes("", "PersistentVolume", "", &volume.metadata.name)
-}
-
-/// A volume that a pod is bound to, by its claim.
-pub(in crate::checks) struct Bound<'a> {
-    /// Name of the claim.
-    pub(in crate::checks) claim: &'a str,
-    /// The volume.
-    pub(in crate::checks) volume: &'a PersistentVolume,
-}
-
-/// The volumes of a pod that are tied to some nodes.
-///
-/// # Errors
-/// A gap, if claims or volumes could not be read.
-pub(in crate::checks) fn bound_volumes<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Result<Vec<Bound<'a>>, Gap> {
-    let mut found = Vec::new();
-    for claim in pod.claims() {
-        let Some(read) = snap.persistent_volume_claims.find(&pod.metadata.namespace, claim)? else { continue };
-        let Some(name) = read.spec.volume_name.as_deref().filter(|_| read.status.phase == "Bound") else { continue };
-        let Some(volume) = snap.persistent_volumes.named(name)? else { continue };
-        if volume.spec.node_affinity.as_ref().is_some_and(|a| a.required.is_some()) {
-            found.push(Bound { claim, volume });
-        }
-    }
-    Ok(found)
-}
-
-/// True where a volume can be attached to a node.
-pub(in crate::checks) fn reaches(volume: &PersistentVolume, node: &Node) -> bool {
-    let required = volume.spec.node_affinity.as_ref().and_then(|a| a.required.as_ref());
-    !node.is_fargate() && required.is_none_or(|r| nodes::matches(r, node))
 }
 
 /// What keeps a pod and its volumes apart.
@@ -110,28 +75,7 @@ fn conflict<'a, 'b>(all: &[Node], pod: &Pod, volumes: &'b [Bound<'a>]) -> Option
     if common.is_empty() {
         return Some((Conflict::Split, every()));
     }
-    (!common.iter().any(|n| nodes::chosen_by(pod, n))).then(|| (Conflict::Selector, every()))
-}
-
-/// A disk of one node.
-fn is_local(volume: &PersistentVolume) -> bool {
-    keys(volume).iter().any(|(key, _)| *key == "kubernetes.io/hostname" || *key == "metadata.name")
-}
-
-/// Label keys and values that a volume is tied to.
-fn keys(volume: &PersistentVolume) -> Vec<(&str, &[String])> {
-    let required = volume.spec.node_affinity.as_ref().and_then(|a| a.required.as_ref());
-    let terms = required.iter().flat_map(|r| &r.node_selector_terms);
-    let all = terms.flat_map(|t| t.match_expressions.iter().flatten().chain(t.match_fields.iter().flatten()));
-    all.map(|r| (r.key.as_str(), r.values.as_deref().unwrap_or_default())).collect()
-}
-
-/// Where a volume is: its zone, else its node, else whatever label it is tied to.
-pub(in crate::checks) fn place_of(volume: &PersistentVolume) -> Option<String> {
-    let keys = keys(volume);
-    let zone = keys.iter().find(|(key, _)| nodes::is_zone_label(key));
-    let chosen = zone.or_else(|| keys.iter().find(|(key, _)| *key == "kubernetes.io/hostname")).or(keys.first())?;
-    Some(chosen.1.join(" or "))
+    (!common.iter().any(|n| scheduling::chosen_by(pod, n))).then(|| (Conflict::Selector, every()))
 }
 
 /// What a pod's finding is about.
@@ -154,22 +98,27 @@ fn finding(
     let culprit = case.culprit();
     let (variant, message) = case.explain(conflict, culprit);
     let namespace = &pod.metadata.namespace;
-    let mut finding = Finding::new(VolumeZoneConflict::META.id, Severity::Error, volume_ref(culprit.volume), message)
-        .key(format!("{} {variant} {place}", owner.key()))
-        .breaks(owner.clone())
-        .fix(variant)
-        .param("namespace", namespace)
-        .param("pod", &pod.metadata.name)
-        .param("claim", culprit.claim)
-        .param("volume", &culprit.volume.metadata.name)
-        .param("place", place)
-        .param("owner", owner.name());
+    let mut finding = Finding::new(
+        VolumeZoneConflict::META.id,
+        Severity::Error,
+        ResourceRef::persistent_volume(&culprit.volume.metadata.name),
+        message,
+    )
+    .key(format!("{} {variant} {place}", owner.key()))
+    .breaks(owner.clone())
+    .fix(variant)
+    .param("namespace", namespace)
+    .param("pod", &pod.metadata.name)
+    .param("claim", culprit.claim)
+    .param("volume", &culprit.volume.metadata.name)
+    .param("place", place)
+    .param("owner", owner.name());
     for other in pods {
         finding = finding.breaks(ResourceRef::pod(namespace, &other.metadata.name));
         for bound in
             bound_volumes(snap, other)?.iter().filter(|b| place_of(b.volume).is_some_and(|p| place.contains(&p)))
         {
-            let volume = volume_ref(bound.volume);
+            let volume = ResourceRef::persistent_volume(&bound.volume.metadata.name);
             finding = finding.breaks(volume.clone()).also(volume);
         }
     }
@@ -194,13 +143,13 @@ impl<'a> Case<'a> {
 
     /// Zones with a node that takes pods.
     fn live_zones(&self) -> Vec<&'a str> {
-        nodes::zones(self.nodes().filter(|n| n.is_ready() && !n.spec.unschedulable)).into_iter().collect()
+        scheduling::zones(self.nodes().filter(|n| n.is_ready() && !n.spec.unschedulable)).into_iter().collect()
     }
 
     fn explain(&self, conflict: Conflict, culprit: &Bound<'_>) -> (&'static str, String) {
         let name = format!("{}/{}", self.pod.metadata.namespace, self.pod.metadata.name);
         let volume = format!("its volume {} (claim {})", culprit.volume.metadata.name, culprit.claim);
-        let zones = nodes::zones(self.nodes()).into_iter().collect::<Vec<_>>().join(", ");
+        let zones = scheduling::zones(self.nodes()).into_iter().collect::<Vec<_>>().join(", ");
         let zones = if zones.is_empty() { "carry no zone label".to_owned() } else { format!("are in {zones}") };
         let place = self.place;
         match conflict {
@@ -295,7 +244,7 @@ impl<'a> Case<'a> {
                     (true, true) => ", cordoned",
                     _ => "",
                 };
-                format!("{} in {}{state}", n.metadata.name, nodes::zone(n).unwrap_or("no zone"))
+                format!("{} in {}{state}", n.metadata.name, scheduling::zone(n).unwrap_or("no zone"))
             })
             .collect();
         all.push(Evidence::new(
@@ -333,6 +282,7 @@ impl<'a> Case<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::kubernetes::PersistentVolume;
     use serde_json::json;
 
     fn node(name: &str, zone: &str, labels: serde_json::Value) -> Node {

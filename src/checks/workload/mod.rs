@@ -1,26 +1,14 @@
 //! Pods and their controllers.
 
-mod capacity;
 mod config_error;
-pub(crate) mod crash;
 mod crash_loop;
-mod detail;
-mod image;
 mod image_pull;
-mod memory;
 mod memory_headroom;
 pub(crate) mod node_not_ready;
-mod not_created;
 mod oom_killed;
 mod pod_pending;
-mod pull_reason;
-mod start_fault;
-#[cfg(test)]
-mod testing;
-pub(crate) mod unschedulable;
-mod wal;
 
-use super::Check;
+use crate::checks::Check;
 
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[

@@ -1,11 +1,13 @@
 //! A node that runs parts of the stack is not Ready.
 
+use crate::domain::kubernetes::nodes::not_ready;
 use std::collections::BTreeSet;
 
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::index::owner_of;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, Node, Pod};
-use crate::snapshot::{Snapshot, owner_of};
 
 /// Seconds that a new node may take to become Ready.
 const NEW: i64 = 300;
@@ -20,26 +22,6 @@ check! {
         requires: [Nodes, Pods],
         uses: [EksCluster],
     }
-}
-
-/// A Node as a resource.
-pub(in crate::checks) fn node_ref(name: &str) -> ResourceRef {
-    ResourceRef::kubernetes("", "Node", "", name)
-}
-
-/// The nodes on which these pods sit and which are not Ready: their state explains that of the pods.
-pub(in crate::checks) fn dead_nodes<'a>(snap: &Snapshot, pods: impl Iterator<Item = &'a Pod>) -> Vec<ResourceRef> {
-    let names: BTreeSet<&str> = pods.filter_map(|p| p.spec.node_name.as_deref()).collect();
-    let nodes = snap.nodes.items().unwrap_or_default().iter();
-    nodes
-        .filter(|n| names.contains(n.metadata.name.as_str()) && not_ready(n).is_some())
-        .map(|n| node_ref(&n.metadata.name))
-        .collect()
-}
-
-/// The condition Ready, where it is not True.
-pub(in crate::checks) fn not_ready(node: &Node) -> Option<&Condition> {
-    node.status.conditions.iter().find(|c| c.kind == "Ready" && c.status != "True")
 }
 
 impl Check for NodeNotReady {
@@ -87,15 +69,15 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod]) -> Fi
     let noun = if names.len() == 1 { "pod" } else { "pods" };
     let is = if since.is_empty() { "is not" } else { "has not been" };
     let message = format!("node {name} {is} Ready{since} ({}), and runs {noun} {}", value.trim(), names.join(", "));
-    let mut made = Finding::new(NodeNotReady::META.id, severity, node_ref(name), message)
+    let mut made = Finding::new(NodeNotReady::META.id, severity, ResourceRef::node(name), message)
         .key("ready")
-        .breaks(node_ref(name))
+        .breaks(ResourceRef::node(name))
         .evidence(
             Evidence::new(format!("Node {name}, condition Ready"), value.trim(), "kubectl describe node {{ node }}")
                 .with("node", name),
         )
         // Why it never became Ready is another check's to say.
-        .depends_on(node_ref(name));
+        .depends_on(ResourceRef::node(name));
     for pod in pods {
         made = made.breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
     }
@@ -149,9 +131,10 @@ fn params(finding: Finding, snap: &Snapshot, node: &Node, ready: &Condition, pod
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{findings, pod, snapshot};
     use super::*;
     use crate::checks::page::Page;
+    use crate::checks::support::testing::applicable as findings;
+    use crate::domain::testing::workload::{pod, snapshot};
     use crate::snapshot::Listing;
     use serde_json::{Value, json};
 

@@ -50,7 +50,7 @@ pub struct Live {
     /// The service proxy does not work here; the port-forward does.
     forward: AtomicBool,
     #[cfg(feature = "aws")]
-    aws: Option<super::aws::live::AwsClient>,
+    aws: Option<crate::collect::aws::live::AwsClient>,
 }
 
 struct Answer {
@@ -195,7 +195,7 @@ impl Live {
     }
 
     #[cfg(feature = "aws")]
-    async fn aws(&self, call: &super::source::AwsCall) -> Result<Vec<u8>, FetchError> {
+    async fn aws(&self, call: &crate::collect::source::AwsCall) -> Result<Vec<u8>, FetchError> {
         let Some(aws) = &self.aws else {
             let gap = Gap::new(call.iam_action(), GapCause::NotConfigured, "no selected check needs AWS");
             return Err(FetchError::Gap(gap));
@@ -205,7 +205,7 @@ impl Live {
     }
 
     #[cfg(not(feature = "aws"))]
-    async fn aws(&self, call: &super::source::AwsCall) -> Result<Vec<u8>, FetchError> {
+    async fn aws(&self, call: &crate::collect::source::AwsCall) -> Result<Vec<u8>, FetchError> {
         let gap = Gap::new(call.iam_action(), GapCause::NotConfigured, "this kdoctor was built without AWS support");
         Err(FetchError::Gap(gap.hint("build it with the default features")))
     }

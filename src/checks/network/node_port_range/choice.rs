@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::refusal::Refusal;
-use crate::checks::command_line;
+use crate::checks::network::node_port_range::refusal::Refusal;
+use crate::domain::kubernetes::arguments;
 use crate::snapshot::{Platform, Snapshot};
 
 /// What an API server has without `--service-node-port-range`; EKS does not let it be changed.
@@ -44,7 +44,7 @@ impl Range {
 fn flag(snap: &Snapshot) -> Option<(i64, i64)> {
     let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == "kube-system");
     let servers: Vec<_> = pods.flat_map(|p| &p.spec.containers).filter(|c| c.name == "kube-apiserver").collect();
-    match servers.iter().find_map(|c| command_line::flag(c, FLAG)) {
+    match servers.iter().find_map(|c| arguments::flag(c, FLAG)) {
         Some(range) => parse(range),
         None if servers.is_empty() => None,
         None => Some(DEFAULT),
@@ -95,7 +95,12 @@ mod tests {
     fn the_choice_reads_like_what_was_meant() {
         let range = Range { first: 30000, last: 32767, known: true };
         let choose = |wanted, ports: &[i64], taken: &[i64]| {
-            super::choose(wanted, ports, &range, &taken.iter().copied().collect())
+            crate::checks::network::node_port_range::choice::choose(
+                wanted,
+                ports,
+                &range,
+                &taken.iter().copied().collect(),
+            )
         };
         assert_eq!(choose(39090, &[9090], &[]), Some(30090));
         assert_eq!(choose(39093, &[9093], &[]), Some(30093));

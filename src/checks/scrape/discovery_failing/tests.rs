@@ -1,8 +1,9 @@
 //! What `discovery-failing` finds, and what leaves it quiet.
 
-use super::super::testing::{findings, pod, service, snapshot, steps, up};
 use super::*;
-use crate::snapshot::kubernetes::Program;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::{pod, service, snapshot, up};
+use crate::model::Program;
 use crate::snapshot::monitoring::{ContainerLog, Sample};
 use serde_json::json;
 

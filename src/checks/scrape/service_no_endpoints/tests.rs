@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::testing::{down, findings, pod, service, slice, snapshot, steps, workload};
 use super::*;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::{down, pod, service, slice, snapshot, workload};
 use crate::model::GapCause;
 
 const REFUSED: &str = "Get \"http://web.shop.svc:8080/metrics\": dial tcp 172.20.0.9:8080: connect: connection refused";
@@ -53,7 +54,7 @@ fn a_crash_is_shown_with_its_last_log_lines() {
         namespace: "monitoring".into(),
         pod: "grafana-5d9-abcde".into(),
         container: "grafana".into(),
-        program: Some(crate::snapshot::kubernetes::Program::Grafana),
+        program: Some(crate::model::Program::Grafana),
         previous: true,
         text: "1\n2\n3\n4\n5\n6\nboom\n".into(),
     }]);

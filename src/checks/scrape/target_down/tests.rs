@@ -1,7 +1,8 @@
 //! What `target-down` finds, and what leaves it quiet.
 
-use super::super::testing::{down, findings, no_such_host, pod, service, snapshot, steps, target, up};
 use super::*;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::{down, no_such_host, pod, service, snapshot, target, up};
 use serde_json::json;
 
 fn found(targets: serde_json::Value) -> Vec<Finding> {

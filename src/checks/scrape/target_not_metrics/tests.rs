@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::testing::{down, findings, pod, service, snapshot, steps, up};
 use super::*;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::{down, pod, service, snapshot, up};
 use crate::snapshot::monitoring::TargetAnswer;
 
 const LIVE: &str = "http://web.shop.svc.cluster.local:80/live";

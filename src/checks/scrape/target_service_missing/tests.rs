@@ -1,7 +1,8 @@
 //! What `target-service-missing` finds, and what leaves it quiet.
 
-use super::super::testing::{config_map, down, findings, no_such_host, service, snapshot, steps, up, workload};
 use super::*;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::{config_map, down, no_such_host, service, snapshot, up, workload};
 use crate::model::GapCause;
 use crate::snapshot::Listing;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Why a container ends: by its log, by the events of its pod, by its exit code.
 
-use crate::checks::workload::crash::{self, Class, Crash};
+use crate::domain::crash::{self, Class, Crash};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod};
 

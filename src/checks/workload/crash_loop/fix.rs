@@ -1,17 +1,17 @@
 //! The fix of a crash: which section of the page, and its values.
 
-use super::Failing;
-use super::cause::Cause;
-use crate::checks::alerting::alertmanager_config::is_silent;
-use crate::checks::command_line;
-use crate::checks::managed::managed_by;
-use crate::checks::mounts::{self, Origin};
-use crate::checks::network::policy::egress_policies;
-use crate::checks::target::Target;
-use crate::checks::workload::crash::{Class, Crash};
+use crate::checks::workload::crash_loop::Failing;
+use crate::checks::workload::crash_loop::cause::Cause;
+use crate::domain::alertmanager::config::is_silent;
+use crate::domain::crash::{Class, Crash};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::network_policy::egress_policies;
+use crate::domain::kubernetes::owner::Target;
 use crate::lint::{Place, frame, yaml};
-use crate::model::{Evidence, Finding, ResourceRef};
-use crate::snapshot::kubernetes::{Container, Pod, Program};
+use crate::model::{Evidence, Finding, Program, ResourceRef};
+use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
 
 /// Everything about one crash that its finding needs.
@@ -497,14 +497,14 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
             Some(Program::Grafana) => "/etc/grafana/grafana.ini",
             _ => "/etc/prometheus/prometheus.yml",
         };
-        let named = command_line::flag(container, "config.file").unwrap_or(usual);
+        let named = arguments::flag(container, "config.file").unwrap_or(usual);
         let file = crash.file.get_or_insert_with(|| named.to_owned());
         return mounts::origin(snap, pod, container, file);
     }
     if crash.class.is_storage() {
         let usual = match program {
-            Some(Program::Prometheus) => command_line::flag(container, "storage.tsdb.path").unwrap_or("/prometheus"),
-            Some(Program::Alertmanager) => command_line::flag(container, "storage.path").unwrap_or("/alertmanager"),
+            Some(Program::Prometheus) => arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus"),
+            Some(Program::Alertmanager) => arguments::flag(container, "storage.path").unwrap_or("/alertmanager"),
             _ => "/var/lib/grafana",
         };
         let of_data = mounts::origin(snap, pod, container, usual);

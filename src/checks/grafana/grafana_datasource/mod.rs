@@ -1,0 +1,450 @@
+//! A datasource of Grafana does not lead to something that answers.
+
+use crate::checks::support::grafana::SHOW_API;
+use crate::checks::{Check, check};
+use crate::domain::grafana::provisioned::{self, Datasource, Instance};
+use crate::domain::grafana::url::{self, Fault, Verdict, Written};
+use crate::domain::kubernetes::endpoints::Reason;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
+use crate::snapshot::kubernetes::Service;
+use crate::snapshot::{Fetched, Snapshot};
+
+/// Types of datasources that are looked at.
+const KINDS: &[&str] = &["prometheus", "loki", "alertmanager", "tempo"];
+/// Lines of Grafana's log that are shown.
+const LOG_LINES: usize = 2;
+/// Characters of a log line that are shown.
+const LOG_WIDTH: usize = 300;
+
+check! {
+    /// See the check's page.
+    GrafanaDatasource {
+        id: "grafana-datasource", suite: Grafana, page: "grafana/grafana_datasource.md", severity: Error,
+        title: "a Grafana datasource leads nowhere",
+        requires: [ConfigMaps, Workloads, Services],
+        uses: [
+            EndpointSlices, Pods, Nodes, ComponentLogs, GrafanaHealth, GrafanaDatasources, GrafanaDatasourceHealth,
+            PrometheusMetricNames, PrometheusTargets,
+        ],
+    }
+}
+
+impl Check for GrafanaDatasource {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.config_maps()?;
+        snap.services()?;
+        let instances = provisioned::instances(snap)?;
+        if instances.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no Grafana runs in the stack's namespaces".into()));
+        }
+        let all = datasources(snap, &instances);
+        let mut findings = Vec::new();
+        let mut unseen = None;
+        for datasource in all.iter().filter(|d| KINDS.contains(&d.kind.as_str())) {
+            match of(snap, datasource) {
+                Ok(found) => findings.extend(found),
+                Err(gap) => unseen = unseen.or(Some(gap)),
+            }
+        }
+        match unseen {
+            Some(gap) if findings.is_empty() => Err(gap),
+            _ => Ok(Diagnosis::Findings(findings)),
+        }
+    }
+}
+
+/// What is provisioned, and what Grafana has besides.
+fn datasources<'a>(snap: &'a Snapshot, instances: &[Instance<'a>]) -> Vec<Datasource<'a>> {
+    let mut all: Vec<Datasource<'a>> = instances.iter().flat_map(|i| provisioned::datasources(snap, *i)).collect();
+    let Some(instance) = provisioned::asked(snap, instances) else { return all };
+    let known = snap.grafana_datasources().map(Vec::as_slice).unwrap_or_default();
+    for ds in known {
+        let org = ds.org_id.max(1);
+        let same = |d: &&mut Datasource<'_>| {
+            d.name == ds.name && d.org == org && d.instance.reference() == instance.reference()
+        };
+        match all.iter_mut().find(same) {
+            Some(file) => file.uid.clone_from(&ds.uid),
+            None => all.push(Datasource {
+                instance,
+                file: None,
+                name: ds.name.clone(),
+                kind: ds.kind.clone(),
+                uid: ds.uid.clone(),
+                url: ds.url.clone(),
+                direct: ds.access == "direct",
+                org,
+                is_default: ds.is_default,
+            }),
+        }
+    }
+    all
+}
+
+fn of(snap: &Snapshot, datasource: &Datasource<'_>) -> Fetched<Option<Finding>> {
+    let verdict = url::judge(snap, datasource)?;
+    let ill = health(snap, datasource).filter(|(status, _)| *status != "OK").map(|(_, message)| message);
+    Ok(match (verdict, ill) {
+        (Some(verdict), ill) => Some(by_url(snap, datasource, &verdict, ill)),
+        (None, Some(message)) => Some(by_health(snap, datasource, message)?),
+        (None, None) => without_data(snap, datasource)?,
+    })
+}
+
+/// What Grafana itself says of the datasource.
+fn health<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>) -> Option<(&'a str, &'a str)> {
+    let instances = provisioned::instances(snap).ok()?;
+    if provisioned::asked(snap, &instances)?.reference() != datasource.instance.reference() {
+        return None;
+    }
+    let all = snap.grafana_datasource_health().ok()?;
+    all.iter()
+        .find(|h| h.uid == datasource.uid && !h.status.is_empty())
+        .map(|h| (h.status.as_str(), h.message.as_str()))
+}
+
+fn start(datasource: &Datasource<'_>, severity: Severity, message: String) -> Finding {
+    let subject = datasource.reference();
+    Finding::new(GrafanaDatasource::META.id, severity, subject.clone(), message)
+        .breaks(subject.clone())
+        .key(format!("{} {}", subject.key(), datasource.org))
+        .evidence(written_evidence(datasource))
+}
+
+fn written_evidence(datasource: &Datasource<'_>) -> Evidence {
+    let url = shown_url(&datasource.url);
+    let value = format!("{}: type {}, url {url}", datasource.name, datasource.kind);
+    crate::checks::support::grafana::in_datasource(datasource, value)
+}
+
+/// A URL without the login it may hold.
+fn shown_url(url: &str) -> String {
+    match Written::parse(url) {
+        Some(written) if url.contains('@') => written.text(),
+        _ if url.is_empty() => "(none)".to_owned(),
+        _ => url.to_owned(),
+    }
+}
+
+fn by_url(snap: &Snapshot, datasource: &Datasource<'_>, verdict: &Verdict<'_>, ill: Option<&str>) -> Finding {
+    let meant = verdict.meant.as_ref();
+    let subject = datasource.reference();
+    let detail = fault_words(snap, datasource, &verdict.fault);
+    let proposal = match (&verdict.fault, meant) {
+        (Fault::UnknownService(_) | Fault::Loopback | Fault::NoUrl, Some(meant)) => {
+            format!("; {} does exist", meant.text().trim_end_matches('/'))
+        }
+        _ => String::new(),
+    };
+    let name = subject.name();
+    let url = shown_url(&datasource.url);
+    let mut made = start(datasource, Severity::Error, format!("datasource {name} ({url}) {detail}{proposal}"));
+    made = depend(snap, made, &verdict.fault, meant);
+    made = made.evidence(fault_evidence(&verdict.fault, datasource));
+    made = made.fix(match (&verdict.fault, meant) {
+        (Fault::NoEndpoints(..), _) => "no-endpoints",
+        (Fault::UnknownService(_), None) => "service-missing",
+        _ => "url",
+    });
+    finish(snap, made, datasource, meant, service_of(snap, datasource, &verdict.fault), ill)
+}
+
+/// What would explain the fault. Where another name is meant, the missing one explains nothing.
+fn depend(snap: &Snapshot, made: Finding, fault: &Fault<'_>, meant: Option<&Written>) -> Finding {
+    match fault {
+        Fault::UnknownService(host) if meant.is_none() => {
+            made.depends_on(ResourceRef::service(&host.namespace, &host.service))
+        }
+        Fault::NoEndpoints(service, reason) => depend_on_service(snap, made, service, reason.as_ref()),
+        _ => made,
+    }
+}
+
+fn depend_on_service(snap: &Snapshot, made: Finding, service: &Service, reason: Option<&Reason<'_>>) -> Finding {
+    let meta = &service.metadata;
+    let mut made = made.depends_on(ResourceRef::service(&meta.namespace, &meta.name));
+    for pod in snap.pods_of_service(service) {
+        made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+        made = made.depends_on(snap.owner_ref(pod));
+    }
+    reason.map(|r| r.owners(snap)).unwrap_or_default().into_iter().fold(made, Finding::depends_on)
+}
+
+fn fault_words(snap: &Snapshot, datasource: &Datasource<'_>, fault: &Fault<'_>) -> String {
+    let port = Written::parse(&datasource.url).map_or(0, |w| w.port);
+    let named = |s: &Service| format!("Service {}/{}", s.metadata.namespace, s.metadata.name);
+    match fault {
+        Fault::NoUrl => "has no URL".to_owned(),
+        Fault::Loopback => {
+            format!(
+                "names Grafana's own container, {}, where nothing listens on port {port}",
+                datasource.instance.reference()
+            )
+        }
+        Fault::UnknownService(host) => {
+            format!("names Service {}/{}, which does not exist", host.namespace, host.service)
+        }
+        Fault::Port(service) => {
+            let ports: Vec<String> = url::offered(service).iter().map(u16::to_string).collect();
+            format!("asks {} on port {port}, and it offers {}", named(service), ports.join(", "))
+        }
+        Fault::Scheme(service) => {
+            let (asked, served) = schemes(datasource);
+            format!("asks {} on port {port} for {asked}, and {served} is served there", named(service))
+        }
+        Fault::Prefix(service, prefix) => {
+            let prefix = if prefix.is_empty() { "/" } else { prefix };
+            let asked = Written::parse(&datasource.url).map(|w| w.path).filter(|p| !p.is_empty());
+            format!("asks {} for {}, and it serves {prefix}", named(service), asked.as_deref().unwrap_or("/"))
+        }
+        Fault::NoEndpoints(service, reason) => {
+            let words = reason.as_ref().map(|r| format!(": {}", r.words(snap, service))).unwrap_or_default();
+            format!("leads to {}, which has no ready endpoint{words}", named(service))
+        }
+    }
+}
+
+fn schemes(datasource: &Datasource<'_>) -> (&'static str, &'static str) {
+    match Written::parse(&datasource.url) {
+        Some(w) if w.scheme == "https" => ("https", "http"),
+        _ => ("http", "https"),
+    }
+}
+
+fn fault_evidence(fault: &Fault<'_>, datasource: &Datasource<'_>) -> Evidence {
+    let service = match fault {
+        Fault::NoUrl | Fault::Loopback => {
+            let spec = &datasource.instance.workload.spec.template.spec;
+            let listed: Vec<String> = spec
+                .containers
+                .iter()
+                .map(|c| {
+                    let ports: Vec<String> = c.ports.iter().map(|p| p.container_port.to_string()).collect();
+                    format!("{} [{}]", c.name, ports.join(" "))
+                })
+                .collect();
+            let source = format!("{} containers and ports", datasource.instance.reference());
+            let show = "kubectl get {{ grafana }} -n {{ namespace }} -o yaml";
+            return Evidence::new(source, listed.join(", "), show)
+                .with("grafana", datasource.instance.kubectl_name())
+                .with("namespace", datasource.instance.namespace());
+        }
+        Fault::UnknownService(host) => {
+            let (source, value) =
+                (format!("Services of namespace {}", host.namespace), format!("no Service {}", host.service));
+            return Evidence::new(source, value, "kubectl get service -n {{ namespace }}")
+                .with("namespace", &host.namespace);
+        }
+        Fault::NoEndpoints(service, _) => {
+            let meta = &service.metadata;
+            let show = "kubectl get endpointslices -n {{ namespace }} -l {{ selector }}";
+            return Evidence::new(
+                format!("EndpointSlices of Service {}/{}", meta.namespace, meta.name),
+                "0 ready",
+                show,
+            )
+            .with("namespace", &meta.namespace)
+            .with("selector", format!("kubernetes.io/service-name={}", meta.name));
+        }
+        Fault::Port(service) | Fault::Scheme(service) | Fault::Prefix(service, _) => service,
+    };
+    let meta = &service.metadata;
+    let ports = service.spec.ports.iter().map(|p| match &p.target_port {
+        serde_json::Value::Null => p.port.to_string(),
+        target => format!("{} → {}", p.port, target.as_str().map_or_else(|| target.to_string(), str::to_owned)),
+    });
+    let value = match fault {
+        Fault::Prefix(_, prefix) => format!("flags set path prefix {:?}", if prefix.is_empty() { "/" } else { prefix }),
+        _ => format!("port {}", ports.collect::<Vec<_>>().join(", ")),
+    };
+    Evidence::new(
+        format!("Service {}/{}", meta.namespace, meta.name),
+        value,
+        "kubectl get service -n {{ namespace }} {{ name }} -o yaml",
+    )
+    .with("namespace", &meta.namespace)
+    .with("name", &meta.name)
+}
+
+fn service_of<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>, fault: &Fault<'a>) -> Option<&'a Service> {
+    match fault {
+        Fault::Port(s) | Fault::Scheme(s) | Fault::Prefix(s, _) | Fault::NoEndpoints(s, _) => Some(s),
+        _ => behind(snap, datasource),
+    }
+}
+
+/// The Service that the URL names, where it exists.
+fn behind<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>) -> Option<&'a Service> {
+    let written = Written::parse(&datasource.url)?;
+    url::service_behind(snap, datasource.instance.namespace(), &written).ok().flatten()
+}
+
+/// The URL is well as far as it can be seen, and Grafana says that the datasource does not work.
+fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, message: &str) -> Fetched<Finding> {
+    let first = message.lines().next().unwrap_or_default();
+    let subject = datasource.reference();
+    let text = format!("Grafana cannot use datasource {} ({}): {first}", subject.name(), shown_url(&datasource.url));
+    let mut made = start(datasource, Severity::Error, text);
+    let service = behind(snap, datasource);
+    if let Some(service) = service {
+        made = depend_on_service(snap, made, service, None);
+    }
+    let has = |words: &[&str]| words.iter().any(|w| message.to_ascii_lowercase().contains(w));
+    let other_scheme =
+        has(&["gave http response to https", "http request to an https server", "malformed http response"]);
+    let meant = Written::parse(&datasource.url).filter(|_| other_scheme).map(|w| {
+        let (_, served) = schemes(datasource);
+        Written { scheme: served.to_owned(), ..w }
+    });
+    made = made.fix(if meant.is_some() {
+        "url"
+    } else if has(&["401", "403", "unauthorized", "forbidden", "no org id"]) {
+        "refused"
+    } else if has(&["timeout", "deadline exceeded", "timed out"]) {
+        "timeout"
+    } else {
+        "unhealthy"
+    });
+    Ok(finish(snap, made, datasource, meant.as_ref(), service, Some(message)))
+}
+
+/// All is well, but there is nothing to show: worth a line.
+fn without_data(snap: &Snapshot, datasource: &Datasource<'_>) -> Fetched<Option<Finding>> {
+    let Some(at) = snap.scope.prometheus.as_ref().filter(|_| datasource.kind == "prometheus") else { return Ok(None) };
+    let is_own =
+        behind(snap, datasource).is_some_and(|s| s.metadata.namespace == at.namespace && s.metadata.name == at.service);
+    if !is_own {
+        return Ok(None);
+    }
+    let targets = snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default();
+    let all_down = !targets.is_empty() && targets.iter().all(|t| t.health == "down");
+    let no_series = snap.prometheus_metric_names().is_ok_and(|names| names.is_empty());
+    let why = match (no_series, all_down) {
+        (true, _) => "holds no series at all",
+        (false, true) => "scrapes no target successfully",
+        _ => return Ok(None),
+    };
+    let name = datasource.reference().name();
+    let text = format!("datasource {name} works, and its Prometheus {}/{} {why}", at.namespace, at.service);
+    let made = start(datasource, Severity::Info, text).fix("no-data");
+    let service = behind(snap, datasource);
+    let made = targets
+        .iter()
+        .filter(|t| t.health == "down")
+        .fold(made, |made, t| made.depends_on(ResourceRef::ScrapeJob { job: t.job().to_owned() }));
+    Ok(Some(finish(snap, made, datasource, None, service, None)))
+}
+
+/// Adds what Grafana says, and the values of the page.
+fn finish(
+    snap: &Snapshot,
+    mut made: Finding,
+    datasource: &Datasource<'_>,
+    meant: Option<&Written>,
+    service: Option<&Service>,
+    ill: Option<&str>,
+) -> Finding {
+    if let Some(message) = ill {
+        let path = format!("/api/datasources/uid/{}/health", datasource.uid);
+        let shown = Evidence::new(format!("grafana {path}"), message, SHOW_API);
+        made = made.evidence(shown.with("path", format!("<grafana-url>{path}")));
+    }
+    if let Some(logged) = logged(snap, datasource) {
+        made = made.evidence(logged);
+    }
+    let changes = matches!(made.variant, "url" | "service-missing");
+    if let Some(file) = datasource.file.filter(|_| changes) {
+        made = made.also(file.config_map.reference());
+    }
+    let written = Written::parse(&datasource.url);
+    let new_url = meant.map(Written::text);
+    let checked = meant.or(written.as_ref());
+    let base = checked.map(|w| w.text().trim_end_matches('/').to_owned());
+    let path = probe_path(&datasource.kind);
+    let params = &mut made.params;
+    crate::checks::support::grafana::set_params(params, datasource.instance, datasource.file);
+    params.set("name", &datasource.name);
+    params.set("type", &datasource.kind);
+    params.set("uid", &datasource.uid);
+    params.set("old_url", shown_url(&datasource.url));
+    params.set("new_url", new_url.as_deref().unwrap_or("<url that works>"));
+    params.set("check_url", format!("{}{path}", base.as_deref().unwrap_or("<url of the datasource>")));
+    params.set("values_key", values_key(datasource));
+    params.set("changes", changes);
+    let meta = service.map(|s| &s.metadata);
+    params.set("service", meta.map(|m| m.name.as_str()));
+    params.set("service_namespace", meta.map(|m| m.namespace.as_str()));
+    params.set("slice_selector", meta.map(|m| format!("kubernetes.io/service-name={}", m.name)));
+    params.set("selector", service.map(crate::domain::kubernetes::endpoints::selector).filter(|s| !s.is_empty()));
+    let host = checked.and_then(|w| {
+        crate::domain::prometheus::targets::cluster_host_from(snap, &w.host, datasource.instance.namespace())
+    });
+    params.set("host_namespace", host.as_ref().map_or(datasource.instance.namespace(), |h| h.namespace.as_str()));
+    params.set("host_service", host.as_ref().map(|h| h.service.as_str()));
+    let proxied = host.zip(checked).map(|(h, w)| {
+        let (ns, name) = (h.namespace, h.service);
+        format!("/api/v1/namespaces/{ns}/services/{}:{name}:{}/proxy{}{path}", w.scheme, w.port, w.path)
+    });
+    params.set("proxy_path", proxied);
+    made
+}
+
+/// What a program of this type answers without a login.
+fn probe_path(kind: &str) -> &'static str {
+    match kind {
+        "prometheus" => "/api/v1/query?query=up",
+        "alertmanager" => "/api/v2/status",
+        "loki" => "/loki/api/v1/labels",
+        _ => "/ready",
+    }
+}
+
+/// Where the charts keep the datasource, so that the change lasts.
+fn values_key(datasource: &Datasource<'_>) -> Option<&'static str> {
+    let meta = &datasource.file?.config_map.metadata;
+    let chart = meta.label("helm.sh/chart").or(meta.label("chart")).unwrap_or_default();
+    match () {
+        () if chart.starts_with("kube-prometheus-stack") && datasource.kind == "prometheus" => {
+            Some("grafana.sidecar.datasources.url")
+        }
+        () if chart.starts_with("kube-prometheus-stack") && datasource.kind == "alertmanager" => {
+            Some("grafana.sidecar.datasources.alertmanager.url")
+        }
+        () if chart.starts_with("kube-prometheus-stack") => Some("grafana.additionalDataSources"),
+        () if chart.starts_with("loki-stack") => Some("loki.url"),
+        () if chart.starts_with("grafana") => Some("datasources"),
+        () => None,
+    }
+}
+
+/// Lines of Grafana's log that speak of the datasource's host.
+fn logged(snap: &Snapshot, datasource: &Datasource<'_>) -> Option<Evidence> {
+    let host = Written::parse(&datasource.url)?.host;
+    let quoted = [format!("//{host}:"), format!("//{host}/"), format!("lookup {host}")];
+    let is_about = |l: &&str| {
+        let failed = l.contains("level=error") || l.contains("level=warn") || l.contains("\"level\":\"error\"");
+        failed && quoted.iter().any(|q| l.contains(q.as_str()))
+    };
+    let logs = snap.logs_of(Program::Grafana).ok()?;
+    let log = logs
+        .into_iter()
+        .find(|l| l.namespace == datasource.instance.namespace() && l.text.lines().any(|line| is_about(&line)))?;
+    let lines: Vec<String> =
+        log.text.lines().filter(|l| is_about(l)).map(|l| l.chars().take(LOG_WIDTH).collect()).collect();
+    let shown = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+    let source = format!("log of container {} of Pod {}/{}", log.container, log.namespace, log.pod);
+    let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --tail=200";
+    Some(
+        Evidence::new(source, shown, show)
+            .with("namespace", &log.namespace)
+            .with("pod", &log.pod)
+            .with("container", &log.container),
+    )
+}
+
+#[cfg(test)]
+mod tests;

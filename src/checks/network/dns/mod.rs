@@ -1,0 +1,287 @@
+//! The cluster's DNS does not answer the stack.
+
+mod evidence;
+
+use crate::domain::kubernetes::cluster_dns::{APP, NAMESPACE, service};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::checks::network::dns::evidence::{Failure, How, failures};
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::network_policy::{Direction, Policies, egress_policies, reference};
+use crate::domain::prometheus::targets;
+use crate::domain::traffic::dns_path::{Closed, closed};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Meta, Pod, Service, Workload};
+
+check! {
+    /// See the check's page.
+    Dns {
+        id: "dns", suite: Network, page: "network/dns.md", severity: Error,
+        title: "the cluster's DNS does not answer",
+        requires: [PrometheusTargets],
+        uses: [ComponentLogs, CrashLogs, Probes, AlertmanagerStatus, Pods, Services, Workloads, EndpointSlices, NetworkPolicies, Nodes, EksCluster, EksAddons, Instances, SecurityGroups, Subnets],
+    }
+}
+
+impl Check for Dns {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let failures = failures(snap)?;
+        if failures.is_empty() {
+            return Ok(Diagnosis::Findings(Vec::new()));
+        }
+        let server = Server::of(snap);
+        if server.is_down(snap) {
+            return Ok(Diagnosis::Findings(vec![down(snap, &server, &failures)]));
+        }
+        let mut found = Vec::new();
+        let mut behind: BTreeMap<(String, String), (Closed<'_>, Vec<Failure<'_>>)> = BTreeMap::new();
+        let mut others = Vec::new();
+        for failure in failures {
+            let way = failure.pod.filter(|_| failure.how == How::Silent);
+            match way.and_then(|pod| closed(snap, pod, &server.ready)) {
+                Some(way) => {
+                    let key = (way.group.to_owned(), way.source.to_owned());
+                    behind.entry(key).or_insert_with(|| (way, Vec::new())).1.push(failure);
+                }
+                None => others.push(failure),
+            }
+        }
+        found.extend(behind.values().map(|(way, failures)| shut_out(snap, &server, way, failures)));
+        if !others.is_empty() {
+            found.push(unexplained(snap, &server, &others));
+        }
+        Ok(Diagnosis::Findings(found))
+    }
+}
+
+/// What serves the cluster's names, as far as it was seen.
+struct Server<'a> {
+    service: Option<&'a Service>,
+    workload: Option<&'a Workload>,
+    pods: Vec<&'a Pod>,
+    ready: Vec<&'a Pod>,
+}
+
+impl<'a> Server<'a> {
+    fn of(snap: &'a Snapshot) -> Self {
+        let own = |meta: &Meta| meta.namespace == NAMESPACE && meta.label("k8s-app") == Some(APP);
+        let service = service(snap);
+        let workloads = snap.workloads.items().unwrap_or_default().iter();
+        let serves = |w: &&Workload| {
+            let template = &w.spec.template.metadata;
+            w.metadata.namespace == NAMESPACE && w.kind != "StatefulSet" && template.label("k8s-app") == Some(APP)
+        };
+        let pods: Vec<&Pod> =
+            snap.pods.items().unwrap_or_default().iter().filter(|p| own(&p.metadata) && !p.is_finished()).collect();
+        let stays = |p: &&&Pod| p.is_ready() && p.metadata.deletion_timestamp.is_none();
+        let ready = pods.iter().filter(stays).copied().collect();
+        let named = snap.workloads.find(NAMESPACE, "coredns").ok().flatten();
+        Self { service, workload: workloads.into_iter().find(serves).or(named), pods, ready }
+    }
+
+    /// No pod is ready, and it is pods that should answer: nodes of EKS Auto Mode answer by themselves.
+    fn is_down(&self, snap: &Snapshot) -> bool {
+        if !snap.pods.covers(NAMESPACE) || (self.pods.is_empty() && self.workload.is_none()) {
+            return false;
+        }
+        let ends = self.service.and_then(|s| snap.endpoints_of(s));
+        self.ready.is_empty() || ends.is_some_and(|(ready, _)| ready == 0)
+    }
+
+    fn workload_ref(&self, snap: &Snapshot) -> ResourceRef {
+        match (self.workload, self.pods.first()) {
+            (Some(w), _) => ResourceRef::kubernetes("apps", &w.kind, NAMESPACE, &w.metadata.name),
+            (None, Some(pod)) => snap.owner_ref(pod),
+            (None, None) => ResourceRef::kubernetes("apps", "Deployment", NAMESPACE, "coredns"),
+        }
+    }
+
+    fn service_ref(&self) -> ResourceRef {
+        ResourceRef::service(NAMESPACE, self.service.map_or(APP, |s| &s.metadata.name))
+    }
+
+    fn counts(&self) -> String {
+        format!("{} of {} pods with k8s-app={APP} ready", self.ready.len(), self.pods.len())
+    }
+}
+
+fn down(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -> Finding {
+    let workload = server.workload_ref(snap);
+    let off = server.workload.is_some_and(|w| w.desired() == 0);
+    let why = match (off, server.pods.len()) {
+        (true, _) => format!("{workload} is scaled to 0"),
+        (false, 0) => format!("{workload} has no pod"),
+        (false, n) if server.ready.is_empty() => format!("none of its {n} pods is ready"),
+        (false, _) => "its Service has no ready endpoint".to_owned(),
+    };
+    let message = format!("{}: nobody answers behind {}, because {why}", symptom(failures), server.service_ref());
+    let mut made = made(snap, server, failures, server.service_ref(), message, "no-endpoints")
+        .key("no-endpoints")
+        .param("scaled_to_zero", off)
+        .breaks(workload)
+        // The add-on, or the pods' own faults, say more of it.
+        .depends_on(ResourceRef::aws("eks", "addon", "coredns"));
+    for pod in &server.pods {
+        made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+    }
+    made
+}
+
+fn shut_out(snap: &Snapshot, server: &Server<'_>, way: &Closed<'_>, failures: &[Failure<'_>]) -> Finding {
+    let region = region(snap);
+    let protocols = way.protocols.join(" and ").replace("udp", "UDP").replace("tcp", "TCP");
+    let message = format!(
+        "{}: security group {} of the nodes that run CoreDNS ({}) does not admit {protocols} 53 from security group {} of the pods' nodes ({})",
+        symptom(failures),
+        way.group,
+        way.server_nodes.join(", "),
+        way.source,
+        nodes(failures).join(", "),
+    );
+    let show = "aws ec2 describe-security-groups{% if region %} --region {{ region }}{% endif %} --group-ids {{ group }} --query 'SecurityGroups[].IpPermissions'";
+    let rules = Evidence::new(format!("security group {} IpPermissions", way.group), way.rules.clone(), show)
+        .with("region", &region)
+        .with("group", way.group);
+    let subject = ResourceRef::aws("ec2", "security-group", way.group);
+    made(snap, server, failures, subject, message, "security-group")
+        .key(format!("{} {}", way.group, way.source))
+        .evidence(rules)
+        .param("group", way.group)
+        .param("source", way.source)
+        .param("udp", way.protocols.contains(&"udp"))
+        .param("tcp", way.protocols.contains(&"tcp"))
+        .param("region", region)
+}
+
+/// The servers are ready, and no security group is in the way as far as is known.
+fn unexplained(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -> Finding {
+    let answers = failures.iter().all(|f| f.how == How::Answered);
+    let variant = if answers { "upstream" } else { "other" };
+    let how = match (answers, server.pods.is_empty()) {
+        (true, _) => "the servers answer, but with an error (SERVFAIL)".to_owned(),
+        (false, true) => "no server of it is seen as a pod".to_owned(),
+        (false, false) => format!("although {}", server.counts()),
+    };
+    let message = format!("{}: {how}", symptom(failures));
+    let workload = server.workload_ref(snap);
+    let mut made = made(snap, server, failures, workload.clone(), message, variant).key(variant).breaks(workload);
+    made.severity = severity(snap, failures);
+    for pod in failures.iter().filter_map(|f| f.pod) {
+        made = egress_policies(snap, pod).into_iter().fold(made, Finding::depends_on);
+    }
+    let policies = Policies::of(snap);
+    for pod in &server.pods {
+        let isolating = policies.isolating(pod, Direction::Ingress);
+        made = isolating.into_iter().map(reference).fold(made, Finding::depends_on);
+        if !pod.is_ready() {
+            made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+        }
+    }
+    made
+}
+
+/// One failed look-up may be a lost packet, and one name outside of the cluster may have servers that fail.
+fn severity(snap: &Snapshot, failures: &[Failure<'_>]) -> Severity {
+    let answered = failures.iter().all(|f| f.how == How::Answered);
+    let hosts: BTreeSet<&str> = failures.iter().map(|f| f.host.as_str()).collect();
+    let foreign = |host: &&str| targets::cluster_host(snap, host).is_none();
+    let one_foreign = answered && hosts.len() == 1 && hosts.iter().all(foreign);
+    if one_foreign || (failures.len() == 1 && failures[0].once) { Severity::Warning } else { Severity::Error }
+}
+
+fn made(
+    snap: &Snapshot,
+    server: &Server<'_>,
+    failures: &[Failure<'_>],
+    subject: ResourceRef,
+    message: String,
+    variant: &'static str,
+) -> Finding {
+    const SHOWN: usize = 2;
+    let pod = failures.iter().find_map(|f| f.pod);
+    let host = failures.iter().map(|f| f.host.as_str()).find(|h| !h.is_empty());
+    let managed = server.workload.map(|w| managed_by(&w.metadata)).unwrap_or_default();
+    let addon = snap.eks_addons.iter().flatten().any(|a| a.addon_name == "coredns");
+    let workload = server.workload_ref(snap);
+    let seen = server.workload.is_some() || !server.pods.is_empty();
+    let mut made = Finding::new(Dns::META.id, Severity::Error, subject, message)
+        .fix(variant)
+        .breaks(server.service_ref())
+        .evidence_all(failures.iter().take(SHOWN).map(|f| f.seen.clone()))
+        .param("workload", seen.then(|| workload_path(&workload)))
+        .param("managed_by", managed)
+        .param("addon", addon)
+        .param("pod_namespace", pod.map(|p| p.metadata.namespace.as_str()))
+        .param("pod", pod.map(|p| p.metadata.name.as_str()))
+        .param("container", pod.and_then(|p| p.spec.containers.first()).map(|c| c.name.as_str()))
+        .param("node_field", pod.and_then(|p| p.spec.node_name.as_deref()).map(|n| format!("spec.nodeName={n}")))
+        .param("scaled_to_zero", false)
+        .param("host", host.unwrap_or("kubernetes.default.svc.cluster.local"));
+    if seen {
+        let show = "kubectl get pods -n kube-system -l k8s-app=kube-dns -o wide";
+        made = made.evidence(Evidence::new(format!("pods of {workload}"), where_they_run(server), show));
+    }
+    made
+}
+
+fn workload_path(workload: &ResourceRef) -> String {
+    match workload {
+        ResourceRef::Kubernetes { kind, name, .. } => format!("{}/{name}", kind.to_lowercase()),
+        other => other.name(),
+    }
+}
+
+fn where_they_run(server: &Server<'_>) -> String {
+    let mut lines = vec![server.counts()];
+    lines.extend(server.pods.iter().map(|p| {
+        let node = p.spec.node_name.as_deref().unwrap_or("no node");
+        let state = if p.is_ready() { "ready" } else { "not ready" };
+        format!("{} on {node}: {state}", p.metadata.name)
+    }));
+    lines.join("\n")
+}
+
+/// `2 pods (…) cannot look up names`.
+fn symptom(failures: &[Failure<'_>]) -> String {
+    let pods: BTreeSet<String> = failures
+        .iter()
+        .filter_map(|f| f.pod)
+        .map(|p| format!("{}/{}", p.metadata.namespace, p.metadata.name))
+        .collect();
+    let pods: Vec<String> = pods.into_iter().collect();
+    let hosts: BTreeSet<&str> = failures.iter().map(|f| f.host.as_str()).filter(|h| !h.is_empty()).collect();
+    let who = match pods.as_slice() {
+        [] => "the stack".to_owned(),
+        [one] => format!("pod {one}"),
+        many => format!("pods {}", many.join(", ")),
+    };
+    let what = match (hosts.first(), hosts.len()) {
+        (None, _) => "names".to_owned(),
+        (Some(first), 1) => (*first).to_owned(),
+        (Some(first), n) => format!("{first} and {} more names", n - 1),
+    };
+    let how = match failures.first().map(|f| f.how) {
+        Some(How::Silent) => "no answer",
+        Some(How::Refused) => "refused",
+        _ => "server error",
+    };
+    format!("{who} cannot look up {what} ({how})")
+}
+
+fn nodes(failures: &[Failure<'_>]) -> Vec<String> {
+    let all: BTreeSet<&str> = failures.iter().filter_map(|f| f.pod?.spec.node_name.as_deref()).collect();
+    all.into_iter().map(str::to_owned).collect()
+}
+
+fn region(snap: &Snapshot) -> String {
+    snap.eks_cluster().ok().and_then(|c| c.region()).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

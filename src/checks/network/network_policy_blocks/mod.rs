@@ -1,0 +1,89 @@
+//! A NetworkPolicy drops what the stack needs.
+
+mod fix;
+
+use std::collections::BTreeMap;
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::arguments::has_flag;
+use crate::domain::kubernetes::network_policy::{Block, Direction, Policies, reference};
+use crate::domain::traffic::blocked::{Blocked, Engine, blocks};
+use crate::domain::traffic::flows::{self, Map};
+use crate::model::{CheckMeta, Diagnosis, Gap, ResourceRef};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+
+check! {
+    /// See the check's page.
+    NetworkPolicyBlocks {
+        id: "network-policy-blocks", suite: Network, page: "network/network_policy_blocks.md", severity: Error,
+        title: "a NetworkPolicy drops what the stack needs",
+        requires: [NetworkPolicies, Pods],
+        uses: [PrometheusTargets, Namespaces, Services, Workloads, Nodes, ComponentLogs, CrashLogs, AlertmanagerStatus, EksCluster, Subnets],
+    }
+}
+
+impl Check for NetworkPolicyBlocks {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let all = snap.network_policies()?;
+        snap.pods()?;
+        if all.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no NetworkPolicy in the namespaces of the stack".into()));
+        }
+        let engine = engine(snap);
+        let map = Map::new(snap, engine == Engine::VpcCni);
+        let policies = Policies::of(snap);
+        let flows = flows::failing(snap, &map)?;
+        let refuted: Vec<Key> = flows::working(snap, &map)
+            .iter()
+            .flat_map(|(from, to)| blocks(&policies, from, to).into_iter().map(|b| key(snap, from, &b)))
+            .collect();
+        let mut groups: BTreeMap<Key, Blocked<'_>> = BTreeMap::new();
+        for flow in flows {
+            for block in blocks(&policies, flow.from, &flow.to) {
+                let key = key(snap, flow.from, &block);
+                // What the same policies should drop arrives: they are not enforced, or not as they read.
+                if refuted.contains(&key) {
+                    continue;
+                }
+                let new = || Blocked { direction: block.direction, policies: block.policies, flows: Vec::new() };
+                groups.entry(key).or_insert_with(new).flows.push(flow.clone());
+            }
+        }
+        let findings = groups.into_values().map(|group| fix::finding(Self::META.id, snap, engine, &map, &group));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+/// Which policies drop it, on which side, and whose connection it is.
+type Key = (Direction, Vec<ResourceRef>, ResourceRef);
+
+fn key(snap: &Snapshot, from: &Pod, block: &Block<'_>) -> Key {
+    (block.direction, block.policies.iter().map(|p| reference(p)).collect(), snap.owner_ref(from))
+}
+
+/// Who enforces policies, as far as the pods and namespaces tell.
+fn engine(snap: &Snapshot) -> Engine {
+    const OTHERS: &[&str] =
+        &["calico", "tigera", "cilium", "antrea", "kube-router", "weave-net", "canal", "kube-network-policies"];
+    let is_other = |name: &str| OTHERS.iter().any(|o| name.starts_with(o));
+    let pods = snap.pods.items().unwrap_or_default();
+    let agents = pods.iter().flat_map(|p| &p.spec.containers).filter(|c| c.name == "aws-eks-nodeagent");
+    let mut states = agents.map(|c| has_flag(c, "enable-network-policy"));
+    let (first, any) = (states.clone().next(), states.any(|on| on));
+    let Ok(namespaces) = snap.namespaces() else { return if any { Engine::VpcCni } else { Engine::Other } };
+    let other =
+        namespaces.iter().any(|n| is_other(&n.metadata.name)) || pods.iter().any(|p| is_other(&p.metadata.name));
+    match first {
+        Some(_) if any => Engine::VpcCni,
+        Some(_) if !other => Engine::Off,
+        _ => Engine::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

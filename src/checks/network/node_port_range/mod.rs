@@ -1,0 +1,503 @@
+//! A Service in manifests or Helm values asks for a nodePort that the API server does not give.
+
+mod asked;
+mod choice;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::lint;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Meta, Service};
+use asked::Asked;
+use choice::Range;
+use refusal::Refusal;
+
+check! {
+    /// See the check's page.
+    NodePortRange {
+        id: "node-port-range", suite: Network, page: "network/node_port_range.md", severity: Error,
+        title: "a manifest asks for a nodePort that the API server does not give",
+        requires: [Manifests],
+        uses: [Services, Events, Pods],
+    }
+}
+
+impl Check for NodePortRange {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let files = snap.manifests()?;
+        let refusals = refusal::all(snap);
+        if files.is_empty() && refusals.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no manifest was given (-f)".into()));
+        }
+        let asked = asked::all(snap);
+        let case = Case { snap, range: Range::of(snap, &refusals), asked: &asked, refusals: &refusals };
+        let mut groups: BTreeMap<(Severity, Kind, &'static str), Vec<Problem<'_>>> = BTreeMap::new();
+        for problem in case.problems() {
+            groups.entry((problem.severity, problem.kind, problem.variant())).or_default().push(problem);
+        }
+        let findings = groups
+            .into_iter()
+            .map(|((severity, kind, variant), problems)| case.finding(severity, kind, variant, &problems));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+/// Who has a port that nobody is seen to have.
+const TAKEN_THEN: &str = "another Service had when it was applied";
+
+/// Why a port is not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Outside of the range.
+    Range,
+    /// A Service of the cluster has it.
+    Taken,
+    /// Two Services of the files ask for it.
+    Twice,
+}
+
+/// One port that is not given.
+struct Problem<'a> {
+    kind: Kind,
+    severity: Severity,
+    /// Who asks, in a file.
+    asked: Option<&'a Asked<'a>>,
+    /// What the API server said of it.
+    refusals: Vec<&'a Refusal>,
+    /// The Service; its name is the chart's business in Helm values.
+    service: Option<(String, String)>,
+    port: i64,
+    /// Who has it or asks for it, too.
+    other: String,
+    /// What to ask for instead.
+    new: i64,
+}
+
+struct Case<'a> {
+    snap: &'a Snapshot,
+    range: Range,
+    asked: &'a [Asked<'a>],
+    refusals: &'a [Refusal],
+}
+
+impl<'a> Case<'a> {
+    fn problems(&self) -> Vec<Problem<'a>> {
+        let mut problems: Vec<Problem<'a>> = Vec::new();
+        for (at, asked) in self.asked.iter().enumerate() {
+            problems.extend(self.judge(at, asked));
+        }
+        for refusal in self.refusals {
+            problems.extend(self.only_refused(refusal, &problems));
+        }
+        let mut taken = choice::given(self.snap);
+        taken.extend(self.asked.iter().map(|a| a.wanted));
+        for problem in &mut problems {
+            let ports = problem.asked.map_or(&[][..], |a| &a.ports);
+            problem.new = choice::choose(problem.port, ports, &self.range, &taken).unwrap_or_default();
+            taken.insert(problem.new);
+        }
+        problems
+    }
+
+    fn judge(&self, at: usize, asked: &'a Asked<'a>) -> Option<Problem<'a>> {
+        let service = asked.service.map(|s| (self.namespace(&s.namespace), s.name.clone()));
+        let said = |r: &&Refusal| r.port == asked.wanted && asked.service.is_none_or(|s| s.name == r.service);
+        let refusals: Vec<&Refusal> = self.refusals.iter().filter(said).collect();
+        let unsure = if asked.sure { Severity::Error } else { Severity::Warning };
+        let (kind, severity, other) = if !self.range.contains(asked.wanted) {
+            (Kind::Range, unsure, String::new())
+        } else if let Some(holder) = self.holder(asked) {
+            let Meta { namespace, name, .. } = &holder.metadata;
+            (Kind::Taken, unsure, format!("Service {namespace}/{name} has"))
+        } else if let Some(first) = self.asked[..at].iter().find(|first| collide(first, asked)) {
+            let other = match first.service {
+                Some(service) => format!("Service {} ({}:{})", full_name(service), first.file.path, first.place.line),
+                None => format!("{} ({}:{})", first.path, first.file.path, first.place.line),
+            };
+            // Folders may be for different clusters.
+            let near = folder(&first.file.path) == folder(&asked.file.path);
+            (Kind::Twice, if near { unsure } else { Severity::Warning }, other)
+        } else {
+            let refused = refusals.iter().any(|r| r.taken) && self.absent(service.as_ref());
+            (refused.then_some(Kind::Taken)?, unsure, TAKEN_THEN.to_owned())
+        };
+        // The chart's name for the Service is known once the API server has refused it.
+        let service = service.or_else(|| refusals.first().map(|r| self.service_of(r)));
+        Some(Problem { kind, severity, asked: Some(asked), refusals, service, port: asked.wanted, other, new: 0 })
+    }
+
+    /// A refusal of something that is in no file: the object was piped, or comes from a chart.
+    fn only_refused(&self, refusal: &'a Refusal, problems: &[Problem<'_>]) -> Option<Problem<'a>> {
+        let service = self.service_of(refusal);
+        let told = problems.iter().any(|p| p.port == refusal.port && p.service.as_ref() == Some(&service));
+        // A manifest that says something else by now was corrected; a Service that exists was applied since.
+        let corrected = self.asked.iter().any(|a| a.service.is_some_and(|s| s.name == refusal.service));
+        if told || corrected || !self.absent(Some(&service)) {
+            return None;
+        }
+        Some(Problem {
+            kind: if refusal.taken { Kind::Taken } else { Kind::Range },
+            severity: Severity::Error,
+            asked: None,
+            refusals: vec![refusal],
+            service: Some(service),
+            port: refusal.port,
+            other: self.any_holder(refusal.port).unwrap_or_else(|| TAKEN_THEN.to_owned()),
+            new: 0,
+        })
+    }
+
+    fn service_of(&self, refusal: &Refusal) -> (String, String) {
+        (self.namespace(refusal.namespace.as_deref().unwrap_or_default()), refusal.service.clone())
+    }
+
+    /// Where something without a namespace goes: to the stack's, if there is one.
+    fn namespace(&self, named: &str) -> String {
+        let stack = self.snap.scope.stack.first().filter(|_| self.snap.scope.discovered);
+        if named.is_empty() { stack.cloned().unwrap_or_default() } else { named.to_owned() }
+    }
+
+    /// Nobody knows of such a Service in the cluster: it is not there, or no cluster was asked.
+    fn absent(&self, service: Option<&(String, String)>) -> bool {
+        let services = self.snap.services.items().unwrap_or_default();
+        service.is_none_or(|(namespace, name)| {
+            !services.iter().any(|s| s.metadata.name == *name && s.metadata.namespace == *namespace)
+        })
+    }
+
+    fn any_holder(&self, port: i64) -> Option<String> {
+        let has = |s: &&Service| s.spec.ports.iter().any(|p| p.node_port.map(i64::from) == Some(port));
+        let found = self.snap.services.items().unwrap_or_default().iter().find(has)?;
+        Some(format!("Service {}/{} has", found.metadata.namespace, found.metadata.name))
+    }
+
+    /// The Service of the cluster that keeps a port from this one. Numbers are given once per cluster, whatever the
+    /// protocol; only within one Service may TCP and UDP share.
+    fn holder(&self, asked: &Asked<'_>) -> Option<&'a Service> {
+        let mut services = self.snap.services.items().unwrap_or_default().iter();
+        services.find(|s| {
+            let has = s.spec.ports.iter().any(|p| p.node_port.map(i64::from) == Some(asked.wanted));
+            let itself = match asked.service {
+                Some(service) => {
+                    let anywhere = service.namespace.is_empty();
+                    s.metadata.name == service.name && (anywhere || s.metadata.namespace == service.namespace)
+                }
+                // The values may be those of the release that has it.
+                None => !managed_by(&s.metadata).is_empty(),
+            };
+            has && !itself
+        })
+    }
+
+    fn finding(&self, severity: Severity, kind: Kind, variant: &'static str, problems: &[Problem<'a>]) -> Finding {
+        let subjects: Vec<ResourceRef> = problems.iter().map(Problem::subject).collect();
+        let first = subjects[0].clone();
+        let mut finding =
+            Finding::new(NodePortRange::META.id, severity, first, self.message(kind, problems)).fix(variant);
+        // What exists goes on working as it was applied before.
+        let broken = problems.iter().filter(|p| p.service.is_some() && self.absent(p.service.as_ref()));
+        finding.breaks = Some(broken.map(Problem::subject).collect());
+        for subject in subjects {
+            if !finding.subjects.contains(&subject) {
+                finding.subjects.push(subject);
+            }
+        }
+        let kind = match kind {
+            Kind::Range => "range",
+            Kind::Taken => "taken",
+            Kind::Twice => "twice",
+        };
+        let key = format!("{kind} {variant} {}", finding.subject().key());
+        finding = finding.key(key);
+        for evidence in self.evidence(problems) {
+            finding = finding.evidence(evidence);
+        }
+        self.params(finding, problems)
+    }
+
+    fn message(&self, kind: Kind, problems: &[Problem<'_>]) -> String {
+        let one = problems.len() == 1;
+        let names: Vec<String> = problems.iter().map(|p| format!("{} ({})", p.subject().name(), p.port)).collect();
+        let what = problems.first().map(|p| p.subject().kind_label()).unwrap_or_default();
+        let what = if one || what != "Service" { what } else { format!("{what}s") };
+        let missing = problems.iter().all(|p| {
+            p.service.as_ref().is_some_and(|(ns, name)| matches!(self.snap.services.find(ns, name), Ok(None)))
+        });
+        let so = match (missing, one) {
+            (true, true) => ", so it does not exist",
+            (true, false) => ", so they do not exist",
+            _ => "",
+        };
+        let them = if one { "it" } else { "them" };
+        match kind {
+            Kind::Range => {
+                let range = format!("{}-{}", self.range.first, self.range.last);
+                let default = if self.range.known { "" } else { " (the default range)" };
+                let ask = if one { "asks for a nodePort" } else { "ask for nodePorts" };
+                let sure = problems.iter().all(|p| p.severity == Severity::Error);
+                let when = if sure { "" } else { " if the chart's Service is of type NodePort or LoadBalancer" };
+                let names = and(&names);
+                format!("{what} {names} {ask} outside {range}{default}: the API server refuses {them}{when}{so}")
+            }
+            Kind::Taken => {
+                let each =
+                    problems.iter().map(|p| format!("{} asks for nodePort {}, which {}", p.who(), p.port, p.other));
+                format!("{}: the API server refuses {them}{so}", each.collect::<Vec<_>>().join("; "))
+            }
+            Kind::Twice => {
+                let each =
+                    problems.iter().map(|p| format!("{} asks for nodePort {}, as does {}", p.who(), p.port, p.other));
+                let each = each.collect::<Vec<_>>().join("; ");
+                let sure = problems.iter().all(|p| p.severity == Severity::Error);
+                let end = if sure { "a cluster gives a nodePort once" } else { "one cluster gives a nodePort once" };
+                format!("{each}: {end}{so}")
+            }
+        }
+    }
+
+    fn evidence(&self, problems: &[Problem<'_>]) -> Vec<Evidence> {
+        let mut all: Vec<Evidence> = problems.iter().filter_map(|p| p.asked).map(written).collect();
+        let told: Vec<&Refusal> = problems.iter().flat_map(|p| &p.refusals).copied().collect();
+        let mut more = Vec::new();
+        if let Some(first) = told.first() {
+            let mut lines: Vec<&str> = Vec::new();
+            for refusal in &told {
+                // Who tries again is refused again.
+                if !lines.contains(&refusal.text.as_str()) {
+                    lines.push(&refusal.text);
+                }
+            }
+            let (template, value) = &first.reproduce;
+            more.push(Evidence::new(first.source.clone(), lines.join("\n"), template).with("value", value));
+        }
+        let services = self.snap.services.items().unwrap_or_default();
+        for problem in problems.iter().filter(|p| p.kind == Kind::Taken) {
+            let of =
+                |s: &&Service| problem.other == format!("Service {}/{} has", s.metadata.namespace, s.metadata.name);
+            if let Some(holder) = services.iter().find(of) {
+                let Meta { namespace, name, .. } = &holder.metadata;
+                let value = format!("nodePort {}", problem.port);
+                let evidence = Evidence::new(
+                    format!("Service {namespace}/{name}"),
+                    value,
+                    "kubectl get service -n {{ namespace }} {{ name }} -o yaml",
+                );
+                more.push(evidence.with("namespace", namespace).with("name", name));
+            }
+        }
+        let missing: Vec<_> = problems
+            .iter()
+            .filter_map(|p| p.service.as_ref())
+            .filter(|(ns, name)| matches!(self.snap.services.find(ns, name), Ok(None)))
+            .collect();
+        if let Some((namespace, _)) = missing.first() {
+            let lines: Vec<String> = missing.iter().map(|(ns, name)| format!("{ns}/{name}: not there")).collect();
+            let evidence =
+                Evidence::new("Services of the cluster", lines.join("\n"), "kubectl get services -n {{ namespace }}");
+            more.push(evidence.with("namespace", namespace));
+        }
+        // One excerpt, then what the API server says, then the other excerpts.
+        let at = all.len().min(1);
+        all.splice(at..at, more);
+        all
+    }
+
+    fn params(&self, finding: Finding, problems: &[Problem<'_>]) -> Finding {
+        let helm_release = problems.iter().find_map(Problem::release).cloned().unwrap_or_default();
+        let edits: Vec<Edit<'_>> = problems.iter().map(Edit::of).collect();
+        let places: Vec<String> = problems.iter().map(Problem::place).collect();
+        let new: Vec<String> = problems.iter().map(|p| p.new.to_string()).collect();
+        let are = if new.len() == 1 { "is" } else { "are" };
+        let mut applies: Vec<Apply> = problems.iter().filter_map(|p| self.apply(p)).collect();
+        applies.dedup();
+        let services: BTreeSet<&(String, String)> = problems.iter().filter_map(|p| p.service.as_ref()).collect();
+        let verify: Vec<Named<'_>> = services.into_iter().map(|(namespace, name)| Named { namespace, name }).collect();
+        let charts: Vec<String> = problems.iter().map(Problem::chart).filter(|c| !c.is_empty()).collect();
+        let values: BTreeSet<&str> = problems.iter().filter_map(|p| p.asked).map(|a| a.file.path.as_str()).collect();
+        finding
+            .param("edits", edits)
+            .param("places", and(&places))
+            .param("new", format!("{} {are}", and(&new)))
+            .param("applies", applies)
+            .param("services", verify)
+            .param("free_known", self.snap.services.is_whole())
+            .param("managed", charts.first().cloned().unwrap_or_default())
+            .param("values", values.into_iter().next().filter(|v| *v != "-").unwrap_or("<values.yaml>"))
+            .param("release", "<release>")
+            .param("chart", "<chart>")
+            .param("manifest", "<manifest.yaml>")
+            .param("helm_release_namespace", helm_release.0)
+            .param("helm_release", helm_release.1)
+            .param(
+                "release_namespace",
+                problems
+                    .iter()
+                    .find_map(|p| p.service.as_ref())
+                    .map(|(ns, _)| ns.as_str())
+                    .filter(|ns| !ns.is_empty())
+                    .unwrap_or("<namespace>"),
+            )
+    }
+
+    /// How the file of a problem is applied.
+    fn apply(&self, problem: &Problem<'_>) -> Option<Apply> {
+        let recorded = || problem.refusals.iter().find_map(|r| r.file.clone());
+        let path = problem.asked.map(|a| a.file.path.clone()).or_else(recorded).filter(|p| p != "-")?;
+        let here = folder(&path);
+        let kustomized = |name: &str| {
+            self.snap.manifests.items().unwrap_or_default().iter().any(|f| f.path == format!("{here}/{name}"))
+        };
+        let kustomized = !here.is_empty() && (kustomized("kustomization.yaml") || kustomized("kustomization.yml"));
+        let flag = if kustomized { "-k" } else { "-f" };
+        Some(Apply { flag, path: if kustomized { here.to_owned() } else { path } })
+    }
+}
+
+impl Problem<'_> {
+    fn subject(&self) -> ResourceRef {
+        match (&self.service, self.asked) {
+            (Some((namespace, name)), _) => ResourceRef::service(namespace, name),
+            (None, Some(asked)) => {
+                ResourceRef::kubernetes("", "Helm values", "", format!("{} in {}", asked.path, asked.file.path))
+            }
+            (None, None) => ResourceRef::service("", ""),
+        }
+    }
+
+    fn who(&self) -> String {
+        self.subject().to_string()
+    }
+
+    /// Who renders the manifest, if it is not written by hand.
+    fn chart(&self) -> String {
+        let meta = self.asked.and_then(|a| a.service).and_then(|s| s.as_object::<Service>()).map(|s| s.metadata);
+        meta.map(|m| managed_by(&m)).filter(|m| m.starts_with("Helm")).unwrap_or_default()
+    }
+
+    /// The HelmRelease that asks.
+    fn release(&self) -> Option<&(String, String)> {
+        self.refusals.iter().find_map(|r| r.release.as_ref())
+    }
+
+    /// Which fix of the page: by where the number has to be changed.
+    fn variant(&self) -> &'static str {
+        match self.asked {
+            Some(asked) if asked.service.is_none() && !asked.embedded => "values",
+            Some(asked) if asked.file.path == "-" || !self.chart().is_empty() => "rendered",
+            Some(_) => "manifest",
+            None if self.refusals.iter().any(|r| r.file.is_some()) => "manifest",
+            None if self.release().is_some() => "flux",
+            None => "rendered",
+        }
+    }
+
+    fn place(&self) -> String {
+        match self.asked {
+            Some(asked) if asked.file.path == "-" => format!("standard input, line {}", asked.place.line),
+            Some(asked) => format!("{}:{}", asked.file.path, asked.place.line),
+            None => {
+                let file = self.refusals.iter().find_map(|r| r.file.clone());
+                file.unwrap_or_else(|| format!("the manifest of {}", self.who()))
+            }
+        }
+    }
+}
+
+/// The corrected line of a file.
+#[derive(Serialize)]
+struct Edit<'a> {
+    /// The file, or whose manifest it is.
+    file: String,
+    line: Option<usize>,
+    key: &'a str,
+    old: i64,
+    new: i64,
+}
+
+impl<'a> Edit<'a> {
+    fn of(problem: &Problem<'a>) -> Self {
+        let (file, line, key) = match problem.asked {
+            Some(asked) if asked.file.path != "-" => (asked.file.path.clone(), Some(asked.place.line), asked.key),
+            Some(asked) => (format!("{}, {}", problem.who(), asked.path), None, asked.key),
+            None => (problem.place(), None, "nodePort"),
+        };
+        Self { file, line, key, old: problem.port, new: problem.new }
+    }
+}
+
+/// `kubectl apply -f FILE`.
+#[derive(Serialize, PartialEq)]
+struct Apply {
+    flag: &'static str,
+    path: String,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    namespace: &'a str,
+    name: &'a str,
+}
+
+/// The line in its file.
+fn written(asked: &Asked<'_>) -> Evidence {
+    let of = asked.service.map(|s| format!(" of Service {}", full_name(s))).unwrap_or_default();
+    let path = if asked.file.path == "-" { "standard input" } else { &asked.file.path };
+    let source = format!("{path}:{} {}{of}", asked.place, asked.path);
+    let frame = lint::frame(&asked.file.text, asked.place);
+    let value = if frame.is_empty() { format!("{}: {}", asked.key, asked.wanted) } else { frame };
+    if asked.file.path == "-" {
+        let template = "helm template {{ release }} {{ chart }} | grep -n {{ key }}";
+        let evidence = Evidence::new(source, value, template).with("release", "<release>").with("chart", "<chart>");
+        return evidence.with("key", asked.key);
+    }
+    Evidence::new(source, value, "grep -n {{ key }} {{ file }}").with("key", asked.key).with("file", &asked.file.path)
+}
+
+/// Two Services that cannot both have their port.
+fn collide(first: &Asked<'_>, second: &Asked<'_>) -> bool {
+    if first.wanted != second.wanted {
+        return false;
+    }
+    match (first.service, second.service) {
+        (Some(a), Some(b)) if a.name == b.name && a.namespace == b.namespace => {
+            // Another version of the same Service; or, within it, TCP and UDP, which may share.
+            std::ptr::eq(a, b) && first.protocol == second.protocol
+        }
+        (Some(_), Some(_)) => true,
+        // Another values file overrides this one, or is for another release.
+        (None, None) => {
+            first.sure && second.sure && first.file.path == second.file.path && first.protocol == second.protocol
+        }
+        // The manifest may be what the chart makes of the values.
+        _ => false,
+    }
+}
+
+fn full_name(service: &crate::snapshot::manifests::Manifest) -> String {
+    if service.namespace.is_empty() { service.name.clone() } else { format!("{}/{}", service.namespace, service.name) }
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// `a, b and c`.
+fn and(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}

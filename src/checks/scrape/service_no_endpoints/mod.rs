@@ -1,0 +1,361 @@
+//! A Service has no ready endpoint.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::endpoints::{self, Difference, Reason};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::nodes::dead_nodes;
+use crate::domain::prometheus::origin;
+use crate::domain::prometheus::ports::PortFault;
+use crate::domain::prometheus::scrape_error::ScrapeFailure;
+use crate::domain::prometheus::targets::{self, Down};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{Pod, Service};
+use crate::snapshot::{Platform, Snapshot};
+
+/// Seconds after which a new pod should be ready: younger ones are given time.
+const STARTING: i64 = 60;
+/// Last lines of a crashed container's log that are shown.
+const LOG_LINES: usize = 5;
+
+check! {
+    /// See the check's page.
+    ServiceNoEndpoints {
+        id: "service-no-endpoints", suite: Scrape, page: "scrape/service_no_endpoints.md", severity: Error,
+        title: "a Service has no ready endpoint",
+        requires: [Services, EndpointSlices, Pods],
+        uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps],
+    }
+}
+
+impl Check for ServiceNoEndpoints {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let services = snap.services()?;
+        snap.endpoint_slices()?;
+        snap.pods()?;
+        // Without the targets, the stack's own Services are still looked at.
+        let down = targets::down(snap).unwrap_or_default();
+        let mut groups: BTreeMap<(String, &str, String), Group<'_>> = BTreeMap::new();
+        let mut findings = Vec::new();
+        for service in services {
+            let behind = targets_of(snap, service, &down);
+            if !is_looked_at(snap, service, &behind) {
+                continue;
+            }
+            let Some((ready, unready)) = snap.endpoints_of(service) else { continue };
+            if ready > 0 {
+                findings.extend(port_finding(snap, service, &behind));
+                continue;
+            }
+            let Some(reason) = reason(snap, service, &behind) else { continue };
+            let owners = reason.owners(snap).iter().map(ResourceRef::key).collect::<Vec<_>>().join(" ");
+            let same = if owners.is_empty() { endpoints::selector(service) } else { owners };
+            let key = (service.metadata.namespace.clone(), reason.variant(), same);
+            let group = groups.entry(key).or_insert_with(|| Group { reason, services: Vec::new(), unready: 0 });
+            group.unready = group.unready.max(unready);
+            group.services.push((service, behind));
+        }
+        findings.extend(groups.into_values().map(|g| g.finding(snap)));
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// The down targets that a Service serves.
+fn targets_of<'a>(snap: &Snapshot, service: &Service, down: &'a [Down<'a>]) -> Vec<&'a Down<'a>> {
+    let meta = &service.metadata;
+    let is_dns = meta.namespace == "kube-system" && meta.label("k8s-app") == Some("kube-dns");
+    let serves = |d: &&Down<'_>| {
+        if is_dns && d.failure == ScrapeFailure::Dns {
+            return true;
+        }
+        let behind = d.address.as_ref().and_then(|a| targets::service_of(snap, d.target, a));
+        behind.is_some_and(|(namespace, name)| namespace == meta.namespace && name == meta.name)
+    };
+    down.iter().filter(serves).collect()
+}
+
+/// Services of the stack and those behind a down target, if it is Kubernetes that keeps their endpoints.
+fn is_looked_at(snap: &Snapshot, service: &Service, behind: &[&Down<'_>]) -> bool {
+    let meta = &service.metadata;
+    let is_kept = !service.spec.selector.is_empty() && service.spec.kind.as_deref() != Some("ExternalName");
+    is_kept
+        && (snap.scope.is_stack(&meta.namespace) || !behind.is_empty())
+        && !is_provided_elsewhere(snap, service)
+        && meta.deletion_timestamp.is_none()
+}
+
+/// Services that charts make for parts which EKS runs out of the cluster: without pods they are as they should be.
+fn is_provided_elsewhere(snap: &Snapshot, service: &Service) -> bool {
+    let meta = &service.metadata;
+    if snap.platform == Platform::Other
+        || meta.namespace != "kube-system"
+        || snap.pods_of_service(service).next().is_some()
+    {
+        return false;
+    }
+    let selects = |values: &[&str]| service.spec.selector.values().any(|v| values.contains(&v.as_str()));
+    if targets::is_control_plane_name(&meta.name) || selects(&["kube-scheduler", "kube-controller-manager", "etcd"]) {
+        return true;
+    }
+    // Auto Mode runs DNS and kube-proxy as services of its nodes.
+    snap.nodes.items().unwrap_or_default().iter().any(|n| n.is_auto_mode())
+        && selects(&["kube-dns", "coredns", "kube-proxy"])
+}
+
+/// The reason that is worth a finding.
+fn reason<'a>(snap: &'a Snapshot, service: &'a Service, behind: &[&Down<'_>]) -> Option<Reason<'a>> {
+    let namespace = &service.metadata.namespace;
+    if !snap.pods.covers(namespace) {
+        return None;
+    }
+    let reason = Reason::of(snap, service)?;
+    let starting = |p: &&Pod| p.metadata.creation_timestamp.is_some() && snap.age_seconds(&p.metadata) < STARTING;
+    let is_quiet = match &reason {
+        // Off on purpose, as long as nobody asks for it.
+        Reason::ScaledToZero(_) => true,
+        Reason::NotReady(pods) | Reason::Pending(pods) => pods.iter().all(starting),
+        // The operator leaves its governing Service behind when the Prometheus or Alertmanager is deleted.
+        Reason::NoWorkload => service.metadata.labels.keys().any(|k| k.starts_with("operated-")),
+        _ => false,
+    };
+    (!is_quiet || !behind.is_empty()).then_some(reason)
+}
+
+/// Services without a ready endpoint for one reason: a chart's Service and the governing one of its StatefulSet.
+struct Group<'a> {
+    reason: Reason<'a>,
+    services: Vec<(&'a Service, Vec<&'a Down<'a>>)>,
+    unready: usize,
+}
+
+impl Group<'_> {
+    fn finding(mut self, snap: &Snapshot) -> Finding {
+        let headless = |s: &Service| s.spec.cluster_ip.as_deref() == Some("None");
+        self.services.sort_by_key(|(s, behind)| (behind.is_empty(), headless(s), s.metadata.name.clone()));
+        let first = self.services[0].0;
+        let subjects: Vec<ResourceRef> = self.services.iter().map(|(s, _)| reference(s)).collect();
+        let names: Vec<String> = subjects.iter().map(ResourceRef::name).collect();
+        let words = self.reason.words(snap, first);
+        let message = match names.as_slice() {
+            [one] => format!("Service {one} has no ready endpoint: {words}"),
+            many => format!("Services {} have no ready endpoint: {words}", many.join(", ")),
+        };
+        let owners = self.reason.owners(snap);
+        let mut made = Finding::new(ServiceNoEndpoints::META.id, self.severity(snap), subjects[0].clone(), message)
+            .also_all(subjects.iter().cloned())
+            .fix(self.reason.variant())
+            .key(subjects[0].key());
+        // The workload is what has to be mended; what its fault takes away are the Services.
+        made = subjects.into_iter().fold(made, Finding::breaks);
+        let is_pod = |r: &ResourceRef| r.kind_label() == "Pod";
+        made = made.also_all(owners.iter().filter(|o| !is_pod(o)).cloned());
+        for pod in self.reason.pods() {
+            made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+        }
+        made = owners.into_iter().fold(made, Finding::depends_on);
+        made = dead_nodes(snap, self.reason.pods().iter().copied()).into_iter().fold(made, Finding::depends_on);
+        made = self.evidence(snap, made, first);
+        made.params = self.params(snap, first);
+        made
+    }
+
+    /// Error where something asks for it: a main part of the stack, or a target that is down.
+    fn severity(&self, snap: &Snapshot) -> Severity {
+        let is_wanted = self.services.iter().any(|(s, behind)| !behind.is_empty() || is_main(snap, s));
+        match self.reason {
+            Reason::ScaledToZero(_) => Severity::Warning,
+            _ if is_wanted => Severity::Error,
+            _ => Severity::Warning,
+        }
+    }
+
+    fn evidence(&self, snap: &Snapshot, mut made: Finding, service: &Service) -> Finding {
+        let meta = &service.metadata;
+        made = made.evidence(
+            Evidence::new(
+                format!("EndpointSlices of Service {}/{}", meta.namespace, meta.name),
+                format!("0 ready, {} not ready; selector {}", self.unready, endpoints::selector(service)),
+                "kubectl get endpointslices -n {{ namespace }} -l {{ selector }} -o yaml",
+            )
+            .with("namespace", &meta.namespace)
+            .with("selector", format!("kubernetes.io/service-name={}", meta.name)),
+        );
+        if let Some(pod) = self.reason.pods().first() {
+            made = pod_evidence(snap, pod).into_iter().fold(made, Finding::evidence);
+        }
+        if let Some(workload) = self.reason.workload() {
+            let labels = &workload.spec.template.metadata.labels;
+            let shown: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            let failure = workload.status.conditions.iter().find(|c| c.kind == "ReplicaFailure" && c.status == "True");
+            let failure = failure.and_then(|c| c.message.as_deref()).map(|m| format!("; {m}")).unwrap_or_default();
+            let value = format!("replicas {}, labels of its pods {}{failure}", workload.desired(), shown.join(","));
+            let source = format!("{} {}/{}", workload.kind, workload.metadata.namespace, workload.metadata.name);
+            made = made.evidence(
+                Evidence::new(source, value, "kubectl get -n {{ namespace }} {{ workload }} -o yaml")
+                    .with("namespace", &workload.metadata.namespace)
+                    .with("workload", workload.kubectl_name()),
+            );
+        }
+        made
+    }
+
+    fn params(&self, snap: &Snapshot, service: &Service) -> Params {
+        let mut params = Params::default();
+        let workload = self.reason.workload();
+        let named = workload.map(|w| w.kubectl_name());
+        params.set("workload", named.or_else(|| origin::workload_behind(snap, service)));
+        params.set("workload_managed_by", workload.map(|w| managed_by(&w.metadata)));
+        if let Reason::Mismatch(_, differences) = &self.reason {
+            params.set("patch", selector_patch(differences, |d| d.found.clone()));
+            params.set("patch_back", selector_patch(differences, |d| Some(d.wanted.clone())));
+        }
+        service_params(&mut params, service);
+        crate::checks::support::origin::set_params(snap, "", &mut params);
+        params.set("changes_job", false);
+        pod_params(&mut params, self.reason.pods().first().copied());
+        params
+    }
+}
+
+fn service_params(params: &mut Params, service: &Service) {
+    let meta = &service.metadata;
+    params.set("namespace", &meta.namespace);
+    params.set("name", &meta.name);
+    params.set("slice_selector", format!("kubernetes.io/service-name={}", meta.name));
+    params.set("selector", endpoints::selector(service));
+    params.set("service_managed_by", managed_by(meta));
+}
+
+/// The first pod, its container that is not ready, and the URL of its readiness probe.
+fn pod_params(params: &mut Params, pod: Option<&Pod>) {
+    let container = pod.and_then(endpoints::unready_container);
+    let status = container.and_then(|c| pod?.status.container_statuses.iter().find(|s| s.name == c.name));
+    let probe = container.and_then(|c| c.readiness_probe.as_ref()?.http_get.as_ref());
+    params.set("pod", pod.map(|p| p.metadata.name.as_str()));
+    params.set("container", container.map(|c| c.name.as_str()));
+    params.set("crashed", status.is_some_and(|s| s.restart_count > 0));
+    params.set("probe", container.and_then(endpoints::probe_words));
+    let path = probe.zip(container).zip(pod).and_then(|((probe, container), pod)| {
+        let port = endpoints::probe_port(container, &probe.port)?;
+        let scheme = probe.scheme.as_deref().unwrap_or("HTTP").to_lowercase();
+        let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
+        let path = probe.path.as_deref().unwrap_or("/");
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        Some(format!("/api/v1/namespaces/{namespace}/pods/{scheme}:{name}:{port}/proxy{slash}{path}"))
+    });
+    params.set("probe_path", path);
+}
+
+fn reference(service: &Service) -> ResourceRef {
+    ResourceRef::service(&service.metadata.namespace, &service.metadata.name)
+}
+
+/// Prometheus, Alertmanager or Grafana: without it the stack does not work.
+fn is_main(snap: &Snapshot, service: &Service) -> bool {
+    let meta = &service.metadata;
+    let components = [&snap.scope.prometheus, &snap.scope.alertmanager];
+    if components.into_iter().flatten().any(|c| c.namespace == meta.namespace && c.service == meta.name) {
+        return true;
+    }
+    let is_part = |name: &str| matches!(name, "prometheus" | "alertmanager" | "grafana");
+    let label = meta.label("app.kubernetes.io/name").or(meta.label("app")).or(service
+        .spec
+        .selector
+        .get("app")
+        .map(String::as_str));
+    snap.scope.is_stack(&meta.namespace) && (is_part(&meta.name) || label.is_some_and(is_part))
+}
+
+/// A merge patch of the selector; a label without a value is taken out.
+fn selector_patch(differences: &[Difference], value: impl Fn(&Difference) -> Option<String>) -> String {
+    let selector: Map<String, Value> = differences.iter().map(|d| (d.key.clone(), Value::from(value(d)))).collect();
+    serde_json::json!({"spec": {"selector": selector}}).to_string()
+}
+
+fn pod_evidence(snap: &Snapshot, pod: &Pod) -> Vec<Evidence> {
+    let meta = &pod.metadata;
+    let about = |evidence: Evidence| evidence.with("namespace", &meta.namespace).with("pod", &meta.name);
+    let ready = pod.condition("Ready");
+    let scheduled = pod.condition("PodScheduled").filter(|c| c.status == "False");
+    let mut value = vec![format!("phase {}", pod.status.phase)];
+    value.extend(ready.map(|c| format!("Ready={}", c.status)));
+    value.extend(ready.and_then(|c| c.message.clone()).filter(|m| !m.is_empty()));
+    value.extend(scheduled.and_then(|c| c.message.clone()));
+    value.extend(
+        endpoints::unready_container(pod).and_then(endpoints::probe_words).map(|p| format!("readiness probe {p}")),
+    );
+    let restarts: u32 = pod.status.container_statuses.iter().map(|s| s.restart_count).sum();
+    value.push(format!("{restarts} restarts"));
+    let source = format!("Pod {}/{} status", meta.namespace, meta.name);
+    let mut all =
+        vec![about(Evidence::new(source, value.join(", "), "kubectl describe pod -n {{ namespace }} {{ pod }}"))];
+    if let Some(message) = endpoints::unhealthy(snap, pod) {
+        let source = format!("Event Unhealthy of Pod {}/{}", meta.namespace, meta.name);
+        let show = "kubectl get events -n {{ namespace }} --field-selector {{ field }}";
+        let field = format!("involvedObject.name={},reason=Unhealthy", meta.name);
+        all.push(about(Evidence::new(source, message, show)).with("field", field));
+    }
+    let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
+    if let Some(log) = logs.iter().find(|l| l.namespace == meta.namespace && l.pod == meta.name) {
+        let lines: Vec<&str> = log.text.lines().filter(|l| !l.trim().is_empty()).collect();
+        let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+        let source = format!("log of container {} of Pod {}/{}", log.container, meta.namespace, meta.name);
+        let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }}{% if previous %} --previous{% endif %} --tail=50";
+        all.push(
+            about(Evidence::new(source, last, show)).with("container", &log.container).with("previous", log.previous),
+        );
+    }
+    all
+}
+
+/// A scraped port that leads nowhere, although pods are ready.
+fn port_finding(snap: &Snapshot, service: &Service, behind: &[&Down<'_>]) -> Option<Finding> {
+    let faulty: Vec<(PortFault, &Down<'_>)> =
+        behind.iter().filter_map(|d| Some((PortFault::of(snap, service, d)?, *d))).collect();
+    let (fault, down) = faulty.first()?;
+    let meta = &service.metadata;
+    let message = format!("Service {}/{} has no endpoint for a scrape: {}", meta.namespace, meta.name, fault.words());
+    let source = format!("Service {}/{} spec.ports", meta.namespace, meta.name);
+    let show = "kubectl get service -n {{ namespace }} {{ name }} -o yaml";
+    let shown = Evidence::new(source, fault.words(), show).with("namespace", &meta.namespace).with("name", &meta.name);
+    let job = down.target.job();
+    let mut made = Finding::new(ServiceNoEndpoints::META.id, Severity::Error, reference(service), message)
+        .fix(fault.variant())
+        .key(format!("{} {}", reference(service).key(), fault.variant()))
+        .evidence(shown)
+        .evidence(crate::checks::support::scrape::evidence(snap, job, &[down]));
+    // The Service works for others: only these URLs do not.
+    let same = faulty.iter().filter(|(f, _)| f == fault);
+    let urls: BTreeSet<&str> = same.map(|(_, d)| d.target.scrape_url.as_str()).collect();
+    made = urls.into_iter().fold(made, |made, url| made.breaks(ResourceRef::ScrapeUrl { url: url.to_owned() }));
+    made.params = port_params(snap, service, fault, down);
+    Some(made)
+}
+
+fn port_params(snap: &Snapshot, service: &Service, fault: &PortFault, down: &Down<'_>) -> Params {
+    let mut params = crate::checks::support::scrape::targets_params(snap, Some(down.target.job()));
+    crate::checks::support::origin::set_params(snap, down.target.job(), &mut params);
+    service_params(&mut params, service);
+    params.set("job", down.target.job());
+    params.set("patch", fault.patch(service));
+    params.set("changes_job", fault.variant() == "port-scraped");
+    params.set("old_target", down.host_port());
+    let port = match fault {
+        PortFault::NotOffered { offered, .. } if offered.len() == 1 => offered[0].to_string(),
+        _ => "<port of the metrics>".to_owned(),
+    };
+    let host = down.address.as_ref().map_or("<host>", |a| a.host.as_str());
+    params.set("new_target", format!("{host}:{port}"));
+    params.set("workload", origin::workload_behind(snap, service));
+    params
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! A scrape target names a Service that does not exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::index::selects;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::prometheus::origin::{self, Line};
+use crate::domain::prometheus::scrape_error::ScrapeFailure;
+use crate::domain::prometheus::targets::{self, Address, Down};
+use crate::domain::text::near;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Service, Workload};
+
+check! {
+    /// See the check's page.
+    TargetServiceMissing {
+        id: "target-service-missing", suite: Scrape, page: "scrape/target_service_missing.md", severity: Error,
+        title: "a scrape target names a Service that does not exist",
+        requires: [PrometheusTargets, Services],
+        uses: [ConfigMaps, Workloads, Pods, Nodes],
+    }
+}
+
+impl Check for TargetServiceMissing {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let down = targets::down(snap)?;
+        let mut unseen = None;
+        let mut missing: BTreeMap<(String, String), Vec<&Down<'_>>> = BTreeMap::new();
+        for target in &down {
+            let Some(host) = unresolved_host(target).and_then(|h| targets::cluster_host(snap, h)) else { continue };
+            match snap.services.find(&host.namespace, &host.service) {
+                Ok(None) => missing.entry((host.namespace, host.service)).or_default().push(target),
+                Ok(Some(_)) => {}
+                Err(gap) => unseen = unseen.or(Some(gap)),
+            }
+        }
+        // What was found stays found, whatever else could not be seen.
+        match unseen {
+            Some(gap) if missing.is_empty() => Err(gap),
+            _ => {
+                let found = missing.into_iter().map(|((namespace, name), down)| Missing { namespace, name, down });
+                Ok(Diagnosis::Findings(found.map(|m| m.finding(snap)).collect()))
+            }
+        }
+    }
+}
+
+/// The host that DNS does not know.
+fn unresolved_host<'a>(down: &'a Down<'_>) -> Option<&'a str> {
+    let own = down.address.as_ref().map(|a| a.host.as_str());
+    match &down.failure {
+        ScrapeFailure::NoSuchHost(host) if !host.is_empty() => Some(host),
+        ScrapeFailure::NoSuchHost(_) | ScrapeFailure::Dns => own,
+        _ => None,
+    }
+}
+
+/// A Service that targets name and that does not exist.
+struct Missing<'a> {
+    namespace: String,
+    name: String,
+    down: Vec<&'a Down<'a>>,
+}
+
+/// One target to correct.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Correction {
+    job: String,
+    path: String,
+    old: String,
+    new: String,
+    /// The job has no other target.
+    alone: bool,
+}
+
+impl Missing<'_> {
+    fn resource(&self) -> ResourceRef {
+        ResourceRef::service(&self.namespace, &self.name)
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = (&Down<'_>, &Address)> {
+        self.down.iter().filter_map(|d| Some((*d, d.address.as_ref()?)))
+    }
+
+    fn jobs(&self) -> Vec<&str> {
+        self.down.iter().map(|d| d.target.job()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn ports(&self) -> BTreeSet<u16> {
+        self.addresses().map(|(_, a)| a.port).collect()
+    }
+
+    /// Error where a job has no target left.
+    fn severity(&self, snap: &Snapshot) -> Severity {
+        let targets = targets::all(snap);
+        let all_down = |job: &&str| targets.iter().filter(|t| t.job() == *job).all(|t| t.health == "down");
+        if self.jobs().iter().any(all_down) { Severity::Error } else { Severity::Warning }
+    }
+
+    fn finding(&self, snap: &Snapshot) -> Finding {
+        let meant = self.meant(snap);
+        let line = self.lines(snap).into_iter().next();
+        let made = match (meant, line) {
+            (Some(service), Some(line)) => self.renamed(snap, service, line),
+            (Some(service), None) => {
+                self.start(snap, self.resource(), &self.renamed_message(service)).fix("rename").evidence(like(service))
+            }
+            (None, _) => self.not_deployed(snap),
+        };
+        let made = self.jobs().into_iter().fold(made, |made, job| {
+            let of_job: Vec<&Down<'_>> = self.down.iter().filter(|d| d.target.job() == job).copied().collect();
+            made.evidence(crate::checks::support::scrape::evidence(snap, job, &of_job))
+        });
+        let made = made.key(self.resource().key());
+        self.with_params(snap, meant, line, made)
+    }
+
+    fn start(&self, snap: &Snapshot, subject: ResourceRef, message: &str) -> Finding {
+        let absent = Evidence::new(
+            format!("Services of namespace {}", self.namespace),
+            format!("no Service {}", self.name),
+            "kubectl get service -n {{ namespace }}",
+        );
+        Finding::new(TargetServiceMissing::META.id, self.severity(snap), subject, message)
+            .evidence(absent.with("namespace", &self.namespace))
+    }
+
+    fn renamed_message(&self, meant: &Service) -> String {
+        let (namespace, name) = (&self.namespace, &self.name);
+        let meta = &meant.metadata;
+        let jobs = listed("job", &self.jobs());
+        format!("{jobs} names Service {namespace}/{name}, which does not exist; {}/{} does", meta.namespace, meta.name)
+    }
+
+    /// The configuration is wrong: it is what has to change, and the Service it names is what others miss.
+    fn renamed(&self, snap: &Snapshot, meant: &Service, line: Line<'_>) -> Finding {
+        let map = &line.config_map.metadata;
+        let subject = ResourceRef::config_map(&map.namespace, &map.name);
+        let source = format!("ConfigMap {}/{} {}:{}", map.namespace, map.name, line.key, line.number);
+        self.start(snap, subject, &self.renamed_message(meant))
+            .also(self.resource())
+            .breaks(self.resource())
+            .evidence(
+                Evidence::new(source, line.text.trim(), "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml")
+                    .with("namespace", &map.namespace)
+                    .with("name", &map.name),
+            )
+            .evidence(like(meant))
+            .fix("rename")
+    }
+
+    fn not_deployed(&self, snap: &Snapshot) -> Finding {
+        let (namespace, name) = (&self.namespace, &self.name);
+        let jobs = listed("job", &self.jobs());
+        let workload = self.workload(snap);
+        let rest = match workload {
+            Some(w) => format!("; {} {name} runs without one", w.kind),
+            None if !targets::has_services(snap, namespace) => "; its namespace holds no Service at all".to_owned(),
+            None if snap.workloads.covers(namespace) => ", and no workload has its name".to_owned(),
+            None => String::new(),
+        };
+        let message = format!("{jobs} names Service {namespace}/{name}, which does not exist{rest}");
+        self.start(snap, self.resource(), &message).fix(if workload.is_some() { "no-service" } else { "not-deployed" })
+    }
+
+    /// A workload of the Service's name that runs without it.
+    fn workload<'a>(&self, snap: &'a Snapshot) -> Option<&'a Workload> {
+        let found = snap.workloads.find(&self.namespace, &self.name).ok().flatten()?;
+        let selected = snap.services.items().unwrap_or_default().iter().any(|s| {
+            s.metadata.namespace == self.namespace && selects(&s.spec.selector, &found.spec.template.metadata.labels)
+        });
+        (!selected).then_some(found)
+    }
+
+    /// The Service that is probably meant, where exactly one comes into question. It must offer the scraped ports, and
+    /// no other job may scrape it there already: then it is the other one that is meant.
+    fn meant<'a>(&self, snap: &'a Snapshot) -> Option<&'a Service> {
+        let namespace_exists = targets::has_services(snap, &self.namespace);
+        let rank = |s: &Service| {
+            let (namespace, name) = (s.metadata.namespace.as_str(), s.metadata.name.as_str());
+            if name == self.name {
+                return near::same_namespace(&self.namespace, namespace, namespace_exists).then_some(0);
+            }
+            if namespace != self.namespace {
+                return None;
+            }
+            if near::same_service(&self.name, name) {
+                return Some(1);
+            }
+            near::typo(&self.name, name, 1).then_some(2)
+        };
+        let mut ranked: Vec<(i32, &Service)> = snap
+            .services
+            .items()
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|s| Some((rank(s)?, s)))
+            .filter(|(_, s)| self.offers_ports(s) && !self.is_scraped(snap, s))
+            .collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        let (best, service) = ranked.first()?;
+        (ranked.iter().filter(|(rank, _)| rank == best).count() == 1).then_some(*service)
+    }
+
+    fn offers_ports(&self, service: &Service) -> bool {
+        let ports = self.ports();
+        !ports.is_empty() && ports.iter().all(|port| service.spec.ports.iter().any(|p| p.port == *port))
+    }
+
+    /// True if another target leads to `service` on a port and path that these targets ask for.
+    fn is_scraped(&self, snap: &Snapshot, service: &Service) -> bool {
+        let wanted: BTreeSet<(u16, &str)> = self.addresses().map(|(_, a)| (a.port, a.bare_path())).collect();
+        let key = (service.metadata.namespace.clone(), service.metadata.name.clone());
+        targets::all(snap).iter().any(|t| {
+            let Some(address) = Address::parse(&t.scrape_url) else { return false };
+            // Discovered targets carry the pod's port, which may differ from the Service's.
+            let port = |p: u16| p == address.port || target_port(service, p) == Some(address.port);
+            wanted.iter().any(|(p, path)| port(*p) && *path == address.bare_path())
+                && targets::service_of(snap, t, &address).as_ref() == Some(&key)
+        })
+    }
+
+    fn lines<'a>(&self, snap: &'a Snapshot) -> Vec<Line<'a>> {
+        self.addresses().map(|(_, a)| origin::lines_with(snap, &a.host)).find(|l| !l.is_empty()).unwrap_or_default()
+    }
+
+    fn corrections(&self, snap: &Snapshot, meant: Option<&Service>) -> Vec<Correction> {
+        let new = |address: &Address| match meant {
+            Some(service) => corrected(address, &self.namespace, &self.name, service),
+            None => address.host_port(),
+        };
+        let all = self.addresses().map(|(down, address)| Correction {
+            job: down.target.job().to_owned(),
+            path: address.bare_path().to_owned(),
+            old: address.host_port(),
+            new: new(address),
+            alone: targets::all(snap).iter().filter(|t| t.job() == down.target.job()).count() == 1,
+        });
+        all.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn with_params(
+        &self,
+        snap: &Snapshot,
+        meant: Option<&Service>,
+        line: Option<Line<'_>>,
+        mut made: Finding,
+    ) -> Finding {
+        let job = self.jobs()[0];
+        let mut params = crate::checks::support::scrape::targets_params(snap, (self.jobs().len() == 1).then_some(job));
+        crate::checks::support::origin::set_params(snap, job, &mut params);
+        if line.is_some() {
+            crate::checks::support::origin::set_line_params(snap, line, &mut params);
+        }
+        params.set("namespace", &self.namespace);
+        params.set("name", &self.name);
+        params.set("corrections", self.corrections(snap, meant));
+        params.set("meant_namespace", meant.map(|s| s.metadata.namespace.as_str()));
+        params.set("meant", meant.map(|s| s.metadata.name.as_str()));
+        params.set("changes_job", made.variant != "no-service");
+        let ports: Vec<String> = self.ports().iter().map(u16::to_string).collect();
+        params.set("ports", ports.join(", "));
+        self.service_params(snap, &mut params);
+        made.params = params;
+        made
+    }
+
+    /// Values of the Service that the workload of its name lacks.
+    fn service_params(&self, snap: &Snapshot, params: &mut Params) {
+        #[derive(Serialize)]
+        struct Pair<'a> {
+            key: &'a str,
+            value: &'a str,
+        }
+        let workload = self.workload(snap);
+        let labels =
+            workload.map(|w| w.spec.selector.as_ref().and_then(|s| s.match_labels.clone()).unwrap_or_default());
+        let labels = labels.unwrap_or_default();
+        let selector: Vec<Pair<'_>> = labels.iter().map(|(key, value)| Pair { key, value }).collect();
+        params.set("selector", selector);
+        params.set("workload_kind", workload.map(|w| w.kind.to_lowercase()));
+        params.set("workload_managed_by", workload.map(|w| managed_by(&w.metadata)));
+        params.set("service_ports", self.ports());
+    }
+}
+
+/// The target with the Service that is meant, written as the old one was.
+fn corrected(address: &Address, namespace: &str, name: &str, meant: &Service) -> String {
+    let meta = &meant.metadata;
+    let mut labels: Vec<String> = address.host.split('.').map(str::to_owned).collect();
+    if labels.len() == 1 {
+        let host =
+            if meta.namespace == namespace { meta.name.clone() } else { format!("{}.{}", meta.name, meta.namespace) };
+        return format!("{host}:{}", address.port);
+    }
+    // <service>.<namespace>… or <pod>.<service>.<namespace>.svc…
+    if let Some(at) = labels.windows(2).position(|pair| pair[0] == name && pair[1] == namespace) {
+        labels[at].clone_from(&meta.name);
+        labels[at + 1].clone_from(&meta.namespace);
+    }
+    format!("{}:{}", labels.join("."), address.port)
+}
+
+fn target_port(service: &Service, port: u16) -> Option<u16> {
+    let found = service.spec.ports.iter().find(|p| p.port == port)?;
+    found.target_port.as_u64().and_then(|p| u16::try_from(p).ok())
+}
+
+fn like(service: &Service) -> Evidence {
+    let meta = &service.metadata;
+    let ports: Vec<String> = service.spec.ports.iter().map(|p| p.port.to_string()).collect();
+    Evidence::new(
+        format!("Service {}/{} spec.ports", meta.namespace, meta.name),
+        format!("exists, port {}", ports.join(", ")),
+        "kubectl get service -n {{ namespace }} {{ name }}",
+    )
+    .with("namespace", &meta.namespace)
+    .with("name", &meta.name)
+}
+
+fn listed(word: &str, names: &[&str]) -> String {
+    match names {
+        [one] => format!("{word} {one}"),
+        many => format!("each of {word}s {}", many.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,14 @@
+//! What several checks say alike: evidence and values of fixes.
+
+pub(crate) mod authorizer;
+pub(crate) mod claims;
+pub(crate) mod faulty_file;
+pub(crate) mod grafana;
+pub(crate) mod memory;
+pub(crate) mod origin;
+pub(crate) mod probes;
+pub(crate) mod scrape;
+pub(crate) mod severity;
+#[cfg(test)]
+pub(crate) mod testing;
+pub(crate) mod traffic;

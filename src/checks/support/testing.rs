@@ -1,0 +1,38 @@
+//! What a check finds in a test.
+
+use crate::checks::{Check, page};
+use crate::model::{Diagnosis, Finding};
+use crate::snapshot::Snapshot;
+
+/// What a check finds. Every command of every finding is rendered, so that a missing value fails the test.
+pub(crate) fn findings(check: &dyn Check, snap: &Snapshot) -> Vec<Finding> {
+    match check.diagnose(snap).expect("everything it needs is there") {
+        Diagnosis::NotApplicable(_) => Vec::new(),
+        Diagnosis::Findings(findings) => {
+            let page = page::Page::parse(check.meta().page);
+            let render = |mut f: Finding| {
+                f.remediation = page.remediation(f.variant, &f.params).expect("the page renders");
+                for evidence in &mut f.evidence {
+                    evidence.reproduce =
+                        page::command(evidence.reproduce_template, &evidence.params).expect("the command renders");
+                }
+                f
+            };
+            findings.into_iter().map(render).collect()
+        }
+    }
+}
+
+/// All commands and texts of a fix, one a line.
+pub(crate) fn steps(finding: &Finding) -> String {
+    let all = finding.remediation.steps.iter().chain(&finding.remediation.verify);
+    all.map(|s| format!("{}\n{}\n", s.text, s.command)).collect()
+}
+
+/// The findings of a check.
+pub(crate) fn applicable(check: &dyn Check, snap: &Snapshot) -> Vec<Finding> {
+    match check.diagnose(snap).expect("can be told") {
+        Diagnosis::Findings(findings) => findings,
+        Diagnosis::NotApplicable(why) => panic!("not applicable: {why}"),
+    }
+}

@@ -1,0 +1,276 @@
+//! A container of the stack is killed for its memory.
+
+use crate::checks::support::memory::{measured_words, with_change};
+use crate::domain::prometheus::oom::RECENT;
+use std::collections::BTreeMap;
+
+use crate::checks::support::severity::severity_of;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready};
+use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose, request_of, sensible};
+use crate::domain::prometheus::oom::{Kill, Recency, kills};
+use crate::domain::prometheus::wal;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
+
+/// Pods of kube-system without which the stack does not work.
+const SYSTEM: &[&str] = &["ebs-csi-", "coredns-"];
+
+check! {
+    /// See the check's page.
+    OomKilled {
+        id: "oom-killed", suite: Workload, page: "workload/oom_killed.md", severity: Error,
+        title: "a container of the stack is killed for its memory",
+        requires: [Pods],
+        uses: [Nodes, NodeRequests, PodMetrics, ContainerMemory, PrometheusMetrics, CrashLogs, Events, Workloads, MonitoringResources, EksAddons],
+    }
+}
+
+impl Check for OomKilled {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut killed: BTreeMap<(ResourceRef, &str), Vec<Kill<'_>>> = BTreeMap::new();
+        let mut evicted: BTreeMap<ResourceRef, Vec<&Pod>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| in_scope(snap, p, SYSTEM)) {
+            if is_evicted(snap, pod) {
+                evicted.entry(snap.owner_ref(pod)).or_default().push(pod);
+            }
+            for kill in kills(snap, pod) {
+                killed.entry((snap.owner_ref(pod), &kill.container.name)).or_default().push(kill);
+            }
+        }
+        let mut findings: Vec<Finding> = killed.into_values().map(|mut kills| of_kills(snap, &mut kills)).collect();
+        findings.extend(evicted.into_iter().filter_map(|(owner, pods)| of_evictions(snap, owner, &pods)));
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// The kubelet ended the pod because the node ran out of memory, within the last hour.
+fn is_evicted(snap: &Snapshot, pod: &Pod) -> bool {
+    let message = pod.status.message.as_deref().unwrap_or_default();
+    let of_memory = pod.status.reason.as_deref() == Some("Evicted") && message.contains("resource: memory");
+    let ended = pod.statuses().filter_map(|s| s.last_end()?.finished_at).max();
+    let disrupted = pod.condition("DisruptionTarget").and_then(|c| c.last_transition_time);
+    let event = snap.events_about("Pod", &pod.metadata, RECENT).iter().find(|e| e.reason == "Evicted").is_some();
+    let time = ended.or(disrupted).or(pod.metadata.creation_timestamp);
+    of_memory && (event || time.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= RECENT))
+}
+
+fn of_kills(snap: &Snapshot, kills: &mut [Kill<'_>]) -> Finding {
+    kills.sort_by_key(|k| (k.recency, std::cmp::Reverse(k.end.finished_at)));
+    let worst = &kills[0];
+    let pods: Vec<&Pod> = kills.iter().map(|k| k.pod).collect();
+    let target = Target::of(snap, worst.pod);
+    let mut measured = Measured::of(snap, &pods, worst.container);
+    if worst.status.state.running.is_none() {
+        // Between two starts it says nothing of what the container needs.
+        measured.now = None;
+    }
+    let replay = wal::replay(snap, worst.pod, worst.container);
+    let mut made = match limit_of(worst.container) {
+        Some(limit) => raise(snap, worst, &target, measured, limit, replay.as_deref()),
+        None => without_limit(snap, worst, &target, measured),
+    };
+    if worst.recency == Recency::Past {
+        made = made.fix("watch");
+    }
+    made = kills.iter().fold(made, |f, k| f.evidence(ended(k)));
+    if let Some(value) = measured_words(&measured) {
+        let meta = &worst.pod.metadata;
+        let show = "kubectl top pod -n {{ namespace }} {{ pod }} --containers";
+        let seen = Evidence::new(format!("memory of container {}", worst.container.name), value, show);
+        made = made.evidence(seen.with("namespace", &meta.namespace).with("pod", &meta.name));
+    }
+    if let Some(line) = replay {
+        let meta = &worst.pod.metadata;
+        let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --previous --tail=50";
+        let seen =
+            Evidence::new(format!("log of Pod {}/{} before it was killed", meta.namespace, meta.name), line, show);
+        made = made.evidence(
+            seen.with("namespace", &meta.namespace).with("pod", &meta.name).with("container", &worst.container.name),
+        );
+    }
+    join(snap, made, &target.owner, &pods)
+}
+
+/// Pods and, where none of them is ready, the owner: what others depend on.
+fn join(snap: &Snapshot, mut made: Finding, owner: &ResourceRef, pods: &[&Pod]) -> Finding {
+    for pod in pods {
+        let reference = ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name);
+        made = made.breaks(reference.clone());
+        if reference != *owner {
+            made = made.also(reference);
+        }
+    }
+    if pods.iter().any(|p| p.is_ready()) || others_ready(snap, owner, pods) {
+        return made;
+    }
+    made.breaks(owner.clone())
+}
+
+fn raise(
+    snap: &Snapshot,
+    kill: &Kill<'_>,
+    target: &Target<'_>,
+    measured: Measured,
+    limit: f64,
+    replay: Option<&str>,
+) -> Finding {
+    let (needs, basis) = needs(&measured, limit);
+    let proposal = propose(snap, kill.pod, kill.container, needs, basis);
+    let restarts = match kill.status.restart_count {
+        0 => String::new(),
+        1 => ", 1 restart".to_owned(),
+        many => format!(", {many} restarts"),
+    };
+    let when = if replay.is_some() { " while it replayed its write-ahead log" } else { "" };
+    let what = if proposal.fit.is_no() { "would be needed and" } else { "" };
+    let message = format!(
+        "container {} of {} was OOM-killed{when}: its memory limit is {}{restarts}; {}{} {}{}",
+        kill.container.name,
+        target.owner,
+        format_bytes(limit),
+        exact(proposal.limit),
+        if what.is_empty() { String::new() } else { format!(" {what}") },
+        proposal.fit.words(),
+        if proposal.basis.is_empty() { String::new() } else { format!(" ({})", proposal.basis) },
+    );
+    let variant = if proposal.fit.is_no() { "no-room" } else { "raise" };
+    let made = Finding::new(OomKilled::META.id, severity(snap, kill), target.owner.clone(), message)
+        .key(format!("{} {}", target.owner.key(), kill.container.name))
+        .fix(variant)
+        .param("wal", replay.is_some())
+        .param("is_prometheus", kill.container.program() == Some(Program::Prometheus));
+    with_change(snap, made, target, kill.pod, kill.container, &proposal)
+}
+
+/// What a container needs that was killed at `limit`, and why. A use that was measured below the limit says nothing of what
+/// it would have taken.
+fn needs(measured: &Measured, limit: f64) -> (f64, String) {
+    let series = measured.for_series();
+    let doubled = 2.0 * limit;
+    match measured.peak {
+        Some(peak) if peak > limit * 1.05 && peak * 1.3 > series => {
+            (peak * 1.3, format!("it used {} at most within the last day", format_bytes(peak)))
+        }
+        _ if series > doubled => (series, format!("its head holds {} series", measured.series.unwrap_or_default())),
+        _ => (doubled, "twice the limit".to_owned()),
+    }
+}
+
+fn without_limit(snap: &Snapshot, kill: &Kill<'_>, target: &Target<'_>, measured: Measured) -> Finding {
+    let node = kill.pod.spec.node_name.as_deref().unwrap_or("<node>");
+    let message = format!(
+        "container {} of {} has no memory limit and was OOM-killed: node {node} ran out of memory",
+        kill.container.name, target.owner
+    );
+    let made = Finding::new(OomKilled::META.id, severity(snap, kill), target.owner.clone(), message)
+        .key(format!("{} {}", target.owner.key(), kill.container.name))
+        .fix("node");
+    let used = measured.highest();
+    of_node(made, target, kill.pod, Some(kill.container), used, node)
+}
+
+/// Values for the steps about a node without memory.
+fn of_node(
+    made: Finding,
+    target: &Target<'_>,
+    pod: &Pod,
+    container: Option<&Container>,
+    used: Option<f64>,
+    node: &str,
+) -> Finding {
+    let asked = container.and_then(request_of).unwrap_or(0.0);
+    // A request beyond the limit would be refused.
+    let limit = container.and_then(limit_of).unwrap_or(f64::INFINITY);
+    let request = used.map(|u| sensible(u * 1.1).min(limit)).filter(|r| *r > asked).map(exact);
+    let on_workload = target.in_place() && container.is_some();
+    made.param("namespace", &pod.metadata.namespace)
+        .param("pod", &pod.metadata.name)
+        .param("node", node)
+        .param("target", &target.name)
+        .param("container", container.map(|c| c.name.as_str()))
+        .param("request", request)
+        .param("in_place", on_workload)
+        .param("custom", target.custom.map(|(kind, _)| kind))
+        .param("custom_name", target.custom.map(|(_, name)| name))
+        .param("managed_by", &target.managed_by)
+        .param("evicted", Vec::<&str>::new())
+        .param("rolls", target.settable != Settable::No)
+        .param("wal", false)
+        .param("is_prometheus", false)
+}
+
+fn of_evictions(snap: &Snapshot, owner: ResourceRef, pods: &[&Pod]) -> Option<Finding> {
+    let newest = pods.iter().max_by_key(|p| p.metadata.creation_timestamp)?;
+    let said = newest.status.message.as_deref().unwrap_or_default().trim();
+    let target = Target::of(snap, newest);
+    let node = newest.spec.node_name.as_deref().unwrap_or("<node>");
+    let replaced = others_ready(snap, &owner, pods);
+    let severity = if replaced { Severity::Warning } else { Severity::Error };
+    let count = if pods.len() == 1 { "a pod".to_owned() } else { format!("{} pods", pods.len()) };
+    let (name, used) = blamed(said).unzip();
+    let container = name.and_then(|n| newest.spec.containers.iter().find(|c| c.name == n));
+    let message = format!(
+        "{count} of {owner} {} evicted because node {node} ran low on memory: this is the node's lack, not the container's limit",
+        if pods.len() == 1 { "was" } else { "were" }
+    );
+    let made = Finding::new(OomKilled::META.id, severity, owner.clone(), message)
+        .key(format!("{} evicted", owner.key()))
+        .fix("node")
+        .evidence(
+            Evidence::new(
+                format!("Pod {}/{} status.message", newest.metadata.namespace, newest.metadata.name),
+                said,
+                "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.status.reason}{\": \"}{.status.message}{\"\\n\"}'",
+            )
+            .with("namespace", &newest.metadata.namespace)
+            .with("pod", &newest.metadata.name),
+        );
+    let evicted: Vec<&str> = pods.iter().map(|p| p.metadata.name.as_str()).collect();
+    let made = of_node(made, &target, newest, container, used, node).param("evicted", evicted);
+    Some(join(snap, made, &owner, pods))
+}
+
+/// The container that an eviction names, with what it used: `Container prometheus was using 1543820Ki, request is 512Mi`.
+fn blamed(message: &str) -> Option<(&str, f64)> {
+    let (name, rest) = message.split_once("ontainer ")?.1.split_once(" was using ")?;
+    let amount = rest.split([',', ' ']).next()?;
+    Some((name, parse_quantity(amount)?))
+}
+
+/// How a container ended, as its status says it.
+fn ended(kill: &Kill<'_>) -> Evidence {
+    let meta = &kill.pod.metadata;
+    let mut value = format!("{} (exit code {})", kill.end.reason, kill.end.exit_code);
+    if let Some(time) = kill.end.finished_at {
+        value.push_str(&format!(" at {time}"));
+    }
+    value.push_str(&format!(", {} restarts", kill.status.restart_count));
+    if let Some(waiting) = &kill.status.state.waiting {
+        value.push_str(&format!(", now {}", waiting.reason));
+    }
+    let limit = kill.container.resources.limits.get("memory").map_or("none", String::as_str);
+    value.push_str(&format!("; memory limit {limit}"));
+    let source = format!("Pod {}/{}, last state of container {}", meta.namespace, meta.name, kill.container.name);
+    Evidence::new(source, value, "kubectl describe pod -n {{ namespace }} {{ pod }}")
+        .with("namespace", &meta.namespace)
+        .with("pod", &meta.name)
+}
+
+/// How bad a kill is.
+fn severity(snap: &Snapshot, kill: &Kill<'_>) -> Severity {
+    let severity = match kill.recency {
+        Recency::Now => Severity::Error,
+        Recency::Repeated => Severity::Warning,
+        Recency::Past => Severity::Info,
+    };
+    severity_of(snap, kill.pod, severity)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,336 @@
+//! What exactly keeps a pod from the nodes: computed from its spec and the nodes, as the scheduler only counts.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{NodeSelectorRequirement, Taint};
+
+use crate::domain::kubernetes::capacity::{amount, largest_free, largest_node, requests};
+use crate::domain::kubernetes::nodes::could_take;
+use crate::domain::kubernetes::scheduling::{self, Signal};
+use crate::domain::kubernetes::unschedulable::Reason;
+use crate::model::Evidence;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Node, Pod};
+
+/// What is to be said of one pod beside the reason.
+#[derive(Default)]
+pub(super) struct Detail {
+    lines: Vec<String>,
+    source: &'static str,
+    reproduce: &'static str,
+    /// The taint that most nodes have and the pod does not tolerate.
+    pub(super) taint: Option<Taint>,
+    /// Keys of the taints that come and go by themselves.
+    pub(super) signals: Vec<String>,
+    /// Nodes that the fix names.
+    pub(super) nodes: Vec<String>,
+}
+
+impl Detail {
+    pub(super) fn of(snap: &Snapshot, pod: &Pod, reason: Reason, message: &str) -> Self {
+        let all: Vec<&Node> = snap.nodes.items().unwrap_or_default().iter().filter(|n| !n.is_fargate()).collect();
+        match reason {
+            Reason::Resources => room(snap, pod, message),
+            Reason::Taint => taints(pod, &all, message),
+            Reason::Cordoned => {
+                let source = "spec.unschedulable of the nodes";
+                named(&could_take(snap, pod), &all, |n| n.spec.unschedulable, source, "is cordoned")
+            }
+            Reason::NotReady => {
+                let source = "condition Ready of the nodes";
+                named(&could_take(snap, pod), &all, |n| !n.is_ready(), source, "is not Ready")
+            }
+            Reason::Leaving => signals(pod, &could_take(snap, pod), Signal::Leaving, "is being taken away"),
+            Reason::Starting => signals(pod, &could_take(snap, pod), Signal::Starting, "is not set up yet"),
+            Reason::Pressure => signals(pod, &could_take(snap, pod), Signal::Pressure, "runs short"),
+            Reason::Selector => selector(pod, &all),
+            Reason::TooManyPods => too_many(snap, &all),
+            Reason::PodAffinity => affinity(pod, &all),
+            Reason::Ports => ports(snap, pod),
+            Reason::VolumeLimit => limits(snap),
+            Reason::Volume | Reason::VolumeZone | Reason::NoNodes | Reason::Other => Self::default(),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let more = self.lines.len().saturating_sub(3);
+        let shown = self.lines.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+        if more > 0 { format!("{shown} and {more} more") } else { shown }
+    }
+
+    pub(super) fn evidence(&self) -> Option<Evidence> {
+        (!self.lines.is_empty()).then(|| Evidence::new(self.source, self.lines.join("\n"), self.reproduce))
+    }
+}
+
+/// What the pod asks for against what the nodes have.
+fn room(snap: &Snapshot, pod: &Pod, message: &str) -> Detail {
+    let mut lines = Vec::new();
+    for resource in ["cpu", "memory", "ephemeral-storage"] {
+        if !message.contains(&format!("Insufficient {resource}")) {
+            continue;
+        }
+        let asked = amount(resource, requests(pod, resource));
+        let line = match (largest_free(snap, pod, resource), largest_node(snap, pod, resource)) {
+            // A node that seems to have room is kept from the pod by something else.
+            (Some((_, free)), _) if free >= requests(pod, resource) => format!("it requests {asked} {resource}"),
+            (Some((node, free)), _) => {
+                let free = amount(resource, free);
+                format!("it requests {asked} {resource}, and the node with most left ({node}) has {free}")
+            }
+            (None, Some((node, all))) => {
+                let all = amount(resource, all);
+                format!("it requests {asked} {resource}; the largest node ({node}) has {all} in all")
+            }
+            (None, None) => format!("it requests {asked} {resource}"),
+        };
+        lines.push(line);
+    }
+    Detail {
+        lines,
+        source: "requests against allocatable of the nodes",
+        reproduce: "kubectl describe nodes",
+        ..Detail::default()
+    }
+}
+
+fn taints(pod: &Pod, all: &[&Node], message: &str) -> Detail {
+    let mut found: BTreeMap<String, (Taint, usize)> = BTreeMap::new();
+    for taint in all.iter().flat_map(|n| scheduling::untolerated(pod, n)) {
+        found.entry(scheduling::taint_text(taint)).or_insert_with(|| (taint.clone(), 0)).1 += 1;
+    }
+    let most = found.values().filter(|(t, _)| !scheduling::is_condition(t)).max_by_key(|(_, n)| *n);
+    let told = told_taint(message);
+    let mut lines: Vec<String> =
+        found.iter().map(|(text, (_, n))| format!("{text} on {n} of {} nodes", all.len())).collect();
+    if let (true, Some(taint)) = (lines.is_empty(), &told) {
+        lines.push(format!("{}={}", taint.key, taint.value.as_deref().unwrap_or_default()));
+    }
+    Detail {
+        taint: most.map(|(t, _)| t.clone()).or(told),
+        lines,
+        source: "taints of the nodes that the pod does not tolerate",
+        reproduce: "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints",
+        ..Detail::default()
+    }
+}
+
+/// The taint that the scheduler names: `untolerated taint {dedicated: gpu}`. It does not say the effect.
+fn told_taint(message: &str) -> Option<Taint> {
+    let (inner, _) = message.split_once("taint {")?.1.split_once('}')?;
+    let (key, value) = inner.split_once(':')?;
+    let value = Some(value.trim().to_owned()).filter(|v| !v.is_empty());
+    let taint = Taint { key: key.trim().to_owned(), value, effect: "NoSchedule".into(), ..Taint::default() };
+    (!scheduling::is_condition(&taint)).then_some(taint)
+}
+
+/// Those of the nodes it could go to that are so; where none is, those of all.
+fn named(near: &[&Node], all: &[&Node], is: fn(&Node) -> bool, source: &'static str, what: &str) -> Detail {
+    let names =
+        |nodes: &[&Node]| -> Vec<String> { nodes.iter().filter(|n| is(n)).map(|n| n.metadata.name.clone()).collect() };
+    let hit = Some(names(near)).filter(|n| !n.is_empty()).unwrap_or_else(|| names(all));
+    Detail {
+        lines: hit.iter().map(|n| format!("{n} {what}")).collect(),
+        nodes: hit,
+        source,
+        reproduce: "kubectl get nodes",
+        ..Detail::default()
+    }
+}
+
+/// Nodes with taints that come and go by themselves.
+fn signals(pod: &Pod, near: &[&Node], signal: Signal, what: &str) -> Detail {
+    let mut made = Detail {
+        source: "taints of the nodes that the pod does not tolerate",
+        reproduce: "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints",
+        ..Detail::default()
+    };
+    for node in near {
+        let all = scheduling::untolerated(pod, node).filter(|t| scheduling::signal(&t.key) == Some(signal));
+        let taints: Vec<&Taint> = all.collect();
+        if taints.is_empty() {
+            continue;
+        }
+        let texts: Vec<String> = taints.iter().map(|t| scheduling::taint_text(t)).collect();
+        made.lines.push(format!("{} {what} (taint {})", node.metadata.name, texts.join(", ")));
+        made.nodes.push(node.metadata.name.clone());
+        made.signals
+            .extend(taints.iter().map(|t| t.key.clone()).filter(|k| !made.signals.contains(k)).collect::<Vec<_>>());
+    }
+    made
+}
+
+/// Which label no node has, and what comes near.
+fn selector(pod: &Pod, all: &[&Node]) -> Detail {
+    let mut lines = Vec::new();
+    for (key, value) in &pod.spec.node_selector {
+        if !all.iter().any(|n| n.metadata.label(key) == Some(value)) {
+            lines.push(format!("no node has {key}={value}{}", near(all, key)));
+        }
+    }
+    let terms = scheduling::required_affinity(pod).map(|s| s.node_selector_terms.as_slice()).unwrap_or_default();
+    for requirement in terms.iter().flat_map(|t| t.match_expressions.iter().flatten()) {
+        let one = k8s_openapi::api::core::v1::NodeSelectorTerm {
+            match_expressions: Some(vec![requirement.clone()]),
+            ..Default::default()
+        };
+        let alone = k8s_openapi::api::core::v1::NodeSelector { node_selector_terms: vec![one] };
+        if !all.iter().any(|n| scheduling::matches(&alone, n)) {
+            lines.push(format!("no node has {}{}", requirement_text(requirement), near(all, &requirement.key)));
+        }
+    }
+    if lines.is_empty() && !pod.spec.node_selector.is_empty() {
+        let labels: Vec<String> = pod.spec.node_selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        lines.push(format!("no single node has all that it asks for ({})", labels.join(", ")));
+    }
+    Detail {
+        lines,
+        source: "what the pod asks of its node against the nodes' labels",
+        reproduce: "kubectl get nodes --show-labels",
+        ..Detail::default()
+    }
+}
+
+fn requirement_text(r: &NodeSelectorRequirement) -> String {
+    let values = r.values.as_deref().unwrap_or_default().join(", ");
+    match r.operator.as_str() {
+        "Exists" => format!("a label {}", r.key),
+        "DoesNotExist" => format!("no label {}", r.key),
+        operator => format!("{} {operator} ({values})", r.key),
+    }
+}
+
+/// Other values of the label, or a label whose key is almost the same.
+fn near(all: &[&Node], key: &str) -> String {
+    let values: std::collections::BTreeSet<&str> = all.iter().filter_map(|n| n.metadata.label(key)).collect();
+    if !values.is_empty() {
+        return format!(" (nodes have {})", values.iter().map(|v| format!("{key}={v}")).collect::<Vec<_>>().join(", "));
+    }
+    let last = |k: &str| k.rsplit('/').next().unwrap_or(k).to_ascii_lowercase();
+    // Short words are told from others by each of their letters.
+    let typo = |k: &str| k.len().min(key.len()) >= 6 && strsim::damerau_levenshtein(k, key) <= 2;
+    let alike = |k: &str| last(k) == last(key) || typo(k);
+    let mut keys = all.iter().flat_map(|n| &n.metadata.labels).filter(|(k, _)| alike(k.as_str()));
+    keys.next().map_or_else(String::new, |(k, v)| format!(" (nodes have {k}={v})"))
+}
+
+fn too_many(snap: &Snapshot, all: &[&Node]) -> Detail {
+    let pods = snap.node_requests.items().unwrap_or_default();
+    let whole = snap.node_requests.gaps().is_empty() && !pods.is_empty();
+    let running = |node: &str| {
+        let on = pods.iter().filter(|p| p.spec.node_name.as_deref() == Some(node));
+        on.filter(|p| !matches!(p.status.phase.as_str(), "Succeeded" | "Failed")).count()
+    };
+    let line = |n: &&Node| {
+        let limit = n.status.allocatable.get("pods")?;
+        let name = &n.metadata.name;
+        let kind = n.metadata.label("node.kubernetes.io/instance-type").map(|t| format!(" ({t})")).unwrap_or_default();
+        Some(match whole {
+            true => format!("node {name}{kind} runs {} of at most {limit} pods", running(name)),
+            false => format!("node {name}{kind} takes at most {limit} pods"),
+        })
+    };
+    Detail {
+        lines: all.iter().filter_map(line).collect(),
+        source: "allocatable pods of the nodes",
+        reproduce: "kubectl get nodes -o custom-columns=NAME:.metadata.name,PODS:.status.allocatable.pods",
+        ..Detail::default()
+    }
+}
+
+fn affinity(pod: &Pod, all: &[&Node]) -> Detail {
+    let mut lines = Vec::new();
+    let spread = pod.spec.topology_spread_constraints.iter().filter(|c| c.when_unsatisfiable == "DoNotSchedule");
+    for constraint in spread {
+        let key = &constraint.topology_key;
+        lines.push(format!("its pods must be spread over {key} with a skew of at most {}", constraint.max_skew));
+    }
+    let rules = pod.spec.affinity.as_ref();
+    let anti = rules.and_then(|a| a.pod_anti_affinity.as_ref());
+    for term in anti.iter().flat_map(|a| a.required_during_scheduling_ignored_during_execution.iter().flatten()) {
+        let places = domains(all, &term.topology_key);
+        lines.push(format!("it must not share its {} with others like it, and there are {places}", term.topology_key));
+    }
+    let own = rules.and_then(|a| a.pod_affinity.as_ref());
+    for term in own.iter().flat_map(|a| a.required_during_scheduling_ignored_during_execution.iter().flatten()) {
+        lines.push(format!("it must share its {} with pods that its pod affinity selects", term.topology_key));
+    }
+    Detail {
+        lines,
+        source: "affinity and topology spread of the pod",
+        reproduce: "kubectl get nodes --show-labels",
+        ..Detail::default()
+    }
+}
+
+/// How many different values of a label the nodes have.
+fn domains(all: &[&Node], key: &str) -> usize {
+    all.iter().filter_map(|n| n.metadata.label(key)).collect::<std::collections::BTreeSet<_>>().len()
+}
+
+fn ports(snap: &Snapshot, pod: &Pod) -> Detail {
+    let of = |p: &Pod| -> Vec<u16> {
+        let ports = p.spec.containers.iter().flat_map(|c| &c.ports);
+        ports.filter_map(|port| port.host_port.or(p.spec.host_network.then_some(port.container_port))).collect()
+    };
+    let wanted = of(pod);
+    let mut lines = Vec::new();
+    let others =
+        snap.pods.items().unwrap_or_default().iter().filter(|p| p.spec.node_name.is_some() && !p.is_finished());
+    for other in others {
+        for port in of(other).into_iter().filter(|p| wanted.contains(p)) {
+            let meta = &other.metadata;
+            let node = other.spec.node_name.as_deref().unwrap_or_default();
+            lines.push(format!("host port {port} of node {node} is held by pod {}/{}", meta.namespace, meta.name));
+        }
+    }
+    if lines.is_empty() && !wanted.is_empty() {
+        lines.push(format!(
+            "it asks for host port {}",
+            wanted.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    Detail {
+        lines,
+        source: "host ports",
+        reproduce: "kubectl get pods -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,NODE:.spec.nodeName,PORTS:.spec.containers[*].ports[*].hostPort",
+        ..Detail::default()
+    }
+}
+
+fn limits(snap: &Snapshot) -> Detail {
+    let nodes = snap.csi_nodes.items().unwrap_or_default().iter();
+    let line = |n: &crate::snapshot::kubernetes::CsiNode| {
+        let driver = n.spec.drivers.iter().find(|d| d.name.starts_with("ebs.csi."))?;
+        let count = driver.allocatable.as_ref()?.count?;
+        Some(format!("node {} takes {count} EBS volumes", n.metadata.name))
+    };
+    Detail {
+        lines: nodes.filter_map(line).collect(),
+        source: "CSINodes, allocatable volumes of the EBS CSI driver",
+        reproduce: "kubectl get csinodes -o custom-columns=NAME:.metadata.name,LIMITS:.spec.drivers[*].allocatable.count",
+        ..Detail::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_the_label_that_is_missing_and_what_comes_near() {
+        let node: Node =
+            serde_json::from_value(json!({"metadata": {"name": "a", "labels": {"disktype": "hdd", "role": "web"}}}))
+                .expect("a node");
+        let pod = |selector: serde_json::Value| -> Pod {
+            serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"nodeSelector": selector}}))
+                .expect("a pod")
+        };
+        let text = |selector| crate::checks::workload::pod_pending::detail::selector(&pod(selector), &[&node]).text();
+        assert_eq!(text(json!({"disktype": "ssd"})), "no node has disktype=ssd (nodes have disktype=hdd)");
+        assert_eq!(text(json!({"disk-type": "ssd"})), "no node has disk-type=ssd (nodes have disktype=hdd)");
+        assert_eq!(text(json!({"zone": "x"})), "no node has zone=x");
+        assert!(text(json!({"role": "web", "disktype": "hdd"})).starts_with("no single node"));
+    }
+}

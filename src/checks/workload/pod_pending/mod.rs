@@ -1,0 +1,260 @@
+//! A pod of the stack finds no node.
+
+mod detail;
+mod not_created;
+
+use crate::domain::kubernetes::nodes::could_take;
+use std::collections::BTreeMap;
+
+use crate::checks::workload::pod_pending::detail::Detail;
+use crate::checks::{Check, check};
+use crate::domain::aws::ebs;
+use crate::domain::kubernetes::owner::{Settable, is_settable};
+use crate::domain::kubernetes::scheduling::{self, Signal};
+use crate::domain::kubernetes::unschedulable::{Reason, concerns, main_reason, main_reason_but, unscheduled};
+use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
+use crate::snapshot::{Platform, Snapshot, parse_quantity};
+
+check! {
+    /// See the check's page.
+    PodPending {
+        id: "pod-pending", suite: Workload, page: "workload/pod_pending.md", severity: Error,
+        title: "a pod of the stack finds no node",
+        requires: [Pods],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, ResourceQuotas, EksCluster, EksNodegroups, CsiNodes],
+    }
+}
+
+impl Check for PodPending {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut groups: BTreeMap<(ResourceRef, Reason), Vec<(&Pod, String)>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| concerns(snap, p)) {
+            let Some(message) = unscheduled(snap, pod) else { continue };
+            let reason = reason(snap, pod, &message);
+            groups.entry((snap.owner_ref(pod), reason)).or_default().push((pod, message));
+        }
+        let findings = groups.into_iter().map(|((owner, reason), pods)| finding(snap, owner, reason, &pods));
+        Ok(Diagnosis::Findings(findings.chain(not_created::findings(snap, Self::META.id)).collect()))
+    }
+}
+
+/// The scheduler's reason; a claim that is not bound counts even where the message is gone.
+fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
+    let told = match main_reason(message) {
+        // A node is there; what keeps the pod from it is the fault.
+        Reason::VolumeZone if zone_has_nodes(snap, pod) => match main_reason_but(message, Some(Reason::VolumeZone)) {
+            Reason::Other => Reason::VolumeZone,
+            reason => reason,
+        },
+        Reason::Other if !unbound(snap, pod).is_empty() => Reason::Volume,
+        reason => reason,
+    };
+    match told {
+        Reason::Taint => signal_of(snap, pod).map_or(Reason::Taint, Reason::from),
+        reason => reason,
+    }
+}
+
+/// What keeps the pod from the nodes that are meant for it: taints that were set on purpose rule the others out.
+fn signal_of(snap: &Snapshot, pod: &Pod) -> Option<Signal> {
+    let meant = could_take(snap, pod).into_iter().filter_map(|n| scheduling::kept_by(pod, n));
+    let mut counts: BTreeMap<Signal, usize> = BTreeMap::new();
+    for signal in meant {
+        *counts.entry(signal).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(signal, n)| (*n, std::cmp::Reverse(*signal))).map(|(signal, _)| signal)
+}
+
+/// Some node is where all volumes of the pod are.
+fn zone_has_nodes(snap: &Snapshot, pod: &Pod) -> bool {
+    let volumes = bound_volumes(snap, pod).unwrap_or_default();
+    let all = snap.nodes.items().unwrap_or_default();
+    !volumes.is_empty()
+        && all.iter().any(|n| volumes.iter().all(|b| reaches(b.volume, n)) && scheduling::chosen_by(pod, n))
+}
+
+/// The pod's claims that are not bound.
+fn unbound<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a PersistentVolumeClaim> {
+    let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
+    claims
+        .filter(|c| c.metadata.namespace == pod.metadata.namespace && c.status.phase != "Bound")
+        .filter(|c| pod.claims().any(|name| name == c.metadata.name))
+        .collect()
+}
+
+fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, String)]) -> Finding {
+    let (pod, message) = &pods[0];
+    let namespace = &pod.metadata.namespace;
+    let refs: Vec<ResourceRef> =
+        pods.iter().map(|(p, _)| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)).collect();
+    let who = match pods {
+        [(one, _)] => format!("pod {}/{} finds no node", namespace, one.metadata.name),
+        many => format!("{} pods of {owner} find no node", many.len()),
+    };
+    let claims: Vec<&PersistentVolumeClaim> = pods.iter().flat_map(|(p, _)| unbound(snap, p)).collect();
+    let missing = missing_claim(message);
+    let detail = Detail::of(snap, pod, reason, message);
+    let variant = if missing.is_some() { "claim-missing" } else { reason.variant() };
+    let why = explain(reason, message, &claims, &detail);
+    let condition = Evidence::new(
+        format!("Pod {namespace}/{}, condition PodScheduled", pod.metadata.name),
+        message.clone(),
+        "kubectl describe pod -n {{ namespace }} {{ pod }}",
+    );
+    let mut finding = Finding::new(PodPending::META.id, Severity::Error, refs[0].clone(), format!("{who}: {why}"))
+        .key(format!("{} {variant}", owner.key()))
+        .fix(variant)
+        .param("namespace", namespace)
+        .param("pod", &pod.metadata.name)
+        .param(
+            "pods",
+            refs.iter()
+                .map(ResourceRef::name)
+                .filter_map(|n| n.rsplit('/').next().map(str::to_owned))
+                .collect::<Vec<_>>(),
+        )
+        .param("claims", claims.iter().map(|c| c.metadata.name.clone()).collect::<Vec<_>>())
+        .param("has_claims", !claims.is_empty())
+        .param("claim", missing.clone().unwrap_or_else(|| "<claim>".into()))
+        .param("owner", owner.kubectl_name())
+        .param("settable", is_settable(snap, &owner) == Settable::Yes)
+        .param("operator", is_settable(snap, &owner) == Settable::ByOperator)
+        .param("container", largest_container(pod))
+        .param("on_eks", snap.platform == Platform::Eks)
+        .param("room", detail.text())
+        .evidence(condition.with("namespace", namespace).with("pod", &pod.metadata.name));
+    for resource in &refs {
+        finding = finding.breaks(resource.clone()).also(resource.clone());
+    }
+    finding = finding.breaks(owner);
+    if reason == Reason::Volume {
+        for claim in &claims {
+            finding = finding.depends_on(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name));
+        }
+    }
+    for (pod, _) in pods {
+        for bound in bound_volumes(snap, pod).unwrap_or_default() {
+            finding = finding.depends_on(ResourceRef::persistent_volume(&bound.volume.metadata.name));
+        }
+    }
+    if reason == Reason::NotReady {
+        for node in &detail.nodes {
+            finding = finding.depends_on(ResourceRef::node(node));
+        }
+    }
+    // A driver that is not well never takes its taint away.
+    if detail.signals.iter().any(|key| key.starts_with(ebs::DRIVER)) {
+        finding = finding.depends_on(ResourceRef::csi_driver(ebs::DRIVER));
+    }
+    if reason == Reason::NoNodes {
+        for group in snap.eks_nodegroups.iter().flatten() {
+            finding = finding.depends_on(ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name));
+        }
+    }
+    finding = finding.evidence_all(detail.evidence());
+    params(finding, snap, pod, &detail)
+}
+
+/// What the fixes of the single reasons name.
+fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail) -> Finding {
+    let cluster = snap.eks_cluster().ok();
+    let target = &snap.target;
+    let name = cluster.map(|c| c.name.clone()).or_else(|| target.cluster.clone());
+    let region = cluster.and_then(|c| c.region().map(str::to_owned)).or_else(|| target.region.clone());
+    let empty = snap.eks_nodegroups.iter().flatten().find(|g| g.scaling_config.desired_size == Some(0));
+    let taint = detail.taint.as_ref();
+    let max = empty.and_then(|g| g.scaling_config.max_size).unwrap_or(0).max(1);
+    finding
+        .param("cluster", name.unwrap_or_else(|| "<cluster-name>".into()))
+        .param("region", region.unwrap_or_else(|| "<region>".into()))
+        .param("empty_group", empty.map_or("", |g| g.nodegroup_name.as_str()))
+        .param("scaling", format!("minSize=0,maxSize={max},desiredSize=1"))
+        .param("nodes", &detail.nodes)
+        .param("first_node", detail.nodes.first().map_or("", String::as_str))
+        .param("has_nodes", !detail.nodes.is_empty())
+        .param("drivers", detail.signals.iter().filter_map(|k| agent(k)).collect::<Vec<_>>().join(", "))
+        .param("ebs", detail.signals.iter().any(|k| k.starts_with(ebs::DRIVER)))
+        .param("karpenter", detail.signals.iter().any(|k| k.starts_with("karpenter.sh/")))
+        .param("taint_key", taint.map_or("", |t| t.key.as_str()))
+        .param("taint_value", taint.and_then(|t| t.value.as_deref()).unwrap_or_default())
+        .param("taint_effect", taint.map_or("", |t| t.effect.as_str()))
+        .param("taint_word", taint.map(scheduling::taint_text).unwrap_or_default())
+        .param("labels", pod.spec.node_selector.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>())
+        .param("has_labels", !pod.spec.node_selector.is_empty())
+        .param("prefixes", snap.platform == Platform::Eks && !has_prefixes(snap))
+}
+
+/// The driver or agent that has to come up on the node before its taint goes.
+fn agent(key: &str) -> Option<&str> {
+    let (domain, name) = key.split_once('/')?;
+    (name.ends_with("not-ready") && !domain.ends_with("kubernetes.io")).then_some(domain)
+}
+
+/// The VPC CNI assigns prefixes already.
+fn has_prefixes(snap: &Snapshot) -> bool {
+    let workloads = snap.workloads.items().unwrap_or_default().iter();
+    let mut env = workloads
+        .filter(|w| w.metadata.name == "aws-node")
+        .flat_map(|w| &w.spec.template.spec.containers)
+        .flat_map(|c| &c.env);
+    env.any(|e| e.name == "ENABLE_PREFIX_DELEGATION" && e.value.as_deref() == Some("true"))
+}
+
+/// The container that asks for most memory.
+fn largest_container(pod: &Pod) -> String {
+    let asked = |c: &Container| c.resources.requests.get("memory").and_then(|q| parse_quantity(q)).unwrap_or(0.0);
+    let largest = pod.spec.containers.iter().max_by(|a, b| asked(a).total_cmp(&asked(b)));
+    largest.map_or_else(|| "<container>".to_owned(), |c| c.name.clone())
+}
+
+/// The claim that the scheduler says does not exist.
+fn missing_claim(message: &str) -> Option<String> {
+    let rest = message.split_once("persistentvolumeclaim \"")?.1;
+    let (name, after) = rest.split_once('"')?;
+    after.trim_start().starts_with("not found").then(|| name.to_owned())
+}
+
+fn explain(reason: Reason, message: &str, claims: &[&PersistentVolumeClaim], detail: &Detail) -> String {
+    match reason {
+        Reason::Volume => match (missing_claim(message), claims) {
+            (Some(name), _) => format!("its PersistentVolumeClaim {name} does not exist"),
+            (None, [one]) => format!("its PersistentVolumeClaim {} is not bound", one.metadata.name),
+            (None, []) => "its volumes are not bound".into(),
+            (None, many) => format!("{} of its PersistentVolumeClaims are not bound", many.len()),
+        },
+        Reason::Other => message.lines().next().unwrap_or_default().chars().take(200).collect(),
+        reason => {
+            let general = general(reason);
+            match detail.text() {
+                text if text.is_empty() => general.into(),
+                text => format!("{general}: {text}"),
+            }
+        }
+    }
+}
+
+fn general(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Resources => "no node has room",
+        Reason::VolumeZone => "its volume lies in a zone where no node takes it",
+        Reason::TooManyPods => "the nodes hold as many pods as they may",
+        Reason::Cordoned => "the nodes that it could go to are cordoned",
+        Reason::NotReady => "the nodes that it could go to are not Ready",
+        Reason::Taint => "it does not tolerate the nodes' taints",
+        Reason::Leaving => "the nodes that it could go to are being taken away",
+        Reason::Starting => "the nodes that it could go to are not set up yet",
+        Reason::Pressure => "the nodes that it could go to run short of memory, disk or process ids",
+        Reason::Selector => "its node selector or node affinity matches no node",
+        Reason::PodAffinity => "its pod affinity or topology spread cannot be met",
+        Reason::Ports => "its host port is taken on every node",
+        Reason::VolumeLimit => "the nodes can attach no more EBS volumes",
+        Reason::NoNodes => "the cluster has no node",
+        Reason::Volume | Reason::Other => "no node takes it",
+    }
+}

@@ -1,0 +1,210 @@
+//! Pods that a workload wants and the API server refuses to make: quota, limit ranges, admission.
+
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::unschedulable::RECENT;
+use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{Event, Workload};
+use crate::snapshot::{Snapshot, format_cpu, parse_quantity};
+
+/// Why the API server refuses a pod.
+fn variant_of(message: &str) -> &'static str {
+    let has = |part: &str| message.contains(part);
+    if has("exceeded quota") {
+        "quota"
+    } else if has("failed quota") || has("must specify") {
+        "quota-must-specify"
+    } else if has("violates PodSecurity") {
+        "pod-security"
+    } else if has("per Container is") || has("per Pod is") {
+        "limit-range"
+    } else if has("service account") || has("serviceaccount") {
+        "service-account"
+    } else {
+        "refused"
+    }
+}
+
+/// One finding for each workload of the stack whose pods are refused.
+pub(super) fn findings(snap: &Snapshot, check: CheckId) -> Vec<Finding> {
+    let workloads = snap.workloads.items().unwrap_or_default().iter();
+    let short = workloads.filter(|w| {
+        snap.scope.is_stack(&w.metadata.namespace) && w.ready() < w.desired() && w.metadata.deletion_timestamp.is_none()
+    });
+    short.filter(|w| lacks_pods(snap, w)).filter_map(|w| finding(snap, w, check)).collect()
+}
+
+/// Fewer pods exist than it wants; those that exist are another matter.
+fn lacks_pods(snap: &Snapshot, workload: &Workload) -> bool {
+    let meta = &workload.metadata;
+    if !snap.pods.covers(&meta.namespace) {
+        return true;
+    }
+    snap.pods_of_workload(workload).count() < workload.desired() as usize
+}
+
+/// What the controllers said of it: the newest event of the workload, or of the ReplicaSets of a Deployment.
+fn event<'a>(snap: &'a Snapshot, workload: &Workload) -> Option<&'a Event> {
+    let meta = &workload.metadata;
+    let is_own = |e: &&Event| {
+        let object = &e.involved_object;
+        let set = |name: &str| {
+            let hash = name.strip_prefix(meta.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+            hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
+        };
+        object.namespace == meta.namespace
+            && match (workload.kind.as_str(), object.kind.as_str()) {
+                ("Deployment", "ReplicaSet") => set(&object.name),
+                (kind, other) => kind == other && object.name == meta.name,
+            }
+    };
+    let recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let events = snap.events.items().unwrap_or_default().iter();
+    let failed = events.filter(|e| e.reason == "FailedCreate").filter(is_own).filter(recent);
+    // One refusal may be a race with a deletion; the controllers try again and again.
+    failed.filter(|e| e.times() > 1).max_by_key(|e| e.last_seen())
+}
+
+/// A Deployment says so in its conditions as well.
+fn condition(workload: &Workload) -> Option<&str> {
+    let failure = workload.status.conditions.iter().find(|c| c.kind == "ReplicaFailure" && c.status == "True")?;
+    failure.message.as_deref()
+}
+
+fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Finding> {
+    // A Deployment whose pods are not refused any more says so, while the event stays for an hour.
+    if workload.kind == "Deployment" && !workload.status.conditions.is_empty() && condition(workload).is_none() {
+        return None;
+    }
+    let event = event(snap, workload);
+    let message = condition(workload).or(event.map(|e| e.message.as_str()))?;
+    let variant = variant_of(message);
+    let meta = &workload.metadata;
+    let (namespace, name) = (&meta.namespace, &meta.name);
+    let owner = ResourceRef::kubernetes("apps", &workload.kind, namespace, name);
+    let quota = Quota::of(message);
+    let why = match (variant, &quota) {
+        ("quota", Some(quota)) => format!("ResourceQuota {} is used up ({})", quota.name, quota.text()),
+        _ => message.lines().next().unwrap_or_default().chars().take(300).collect(),
+    };
+    let text = format!(
+        "{owner} has {} of {} pods, and the API server refuses to make more: {why}",
+        workload.ready(),
+        workload.desired()
+    );
+    let target = workload.kubectl_name();
+    let mut finding = Finding::new(check, Severity::Error, owner.clone(), text)
+        .key(format!("{} {variant}", owner.key()))
+        .breaks(owner)
+        .fix(variant)
+        .param("namespace", namespace)
+        .param("owner", &target)
+        .param("owner_name", name)
+        .param("account", workload.spec.template.spec.service_account_name.as_deref().unwrap_or("default"))
+        .param("pods", Vec::<String>::new())
+        .param("managed", managed_by(meta))
+        .param("quota", quota.as_ref().map_or("", |q| q.name.as_str()))
+        .param("hard", quota.as_ref().and_then(Quota::patch).unwrap_or_default());
+    if let Some(text) = condition(workload) {
+        finding = finding.evidence(
+            Evidence::new(
+                format!("{} {namespace}/{name}, condition ReplicaFailure", workload.kind),
+                text,
+                "kubectl describe -n {{ namespace }} {{ target }}",
+            )
+            .with("namespace", namespace)
+            .with("target", &target),
+        );
+    }
+    if let Some(event) = event {
+        let object = &event.involved_object;
+        finding = finding.evidence(
+            Evidence::new(
+                format!(
+                    "event FailedCreate of {} {namespace}/{} (seen {} times)",
+                    object.kind,
+                    object.name,
+                    event.times()
+                ),
+                event.message.trim(),
+                "kubectl get events -n {{ namespace }} --field-selector reason=FailedCreate",
+            )
+            .with("namespace", namespace),
+        );
+    }
+    Some(finding)
+}
+
+/// `exceeded quota: compute, requested: limits.memory=2Gi, used: limits.memory=3Gi, limited: limits.memory=4Gi`.
+struct Quota {
+    name: String,
+    /// Resource, requested, used, limited, as written.
+    exceeded: Vec<(String, String, String, String)>,
+}
+
+impl Quota {
+    fn of(message: &str) -> Option<Self> {
+        let rest = message.split_once("exceeded quota: ")?.1;
+        let (name, rest) = rest.split_once(", requested: ")?;
+        let (requested, rest) = rest.split_once(", used: ")?;
+        let (used, limited) = rest.split_once(", limited: ")?;
+        let pairs = |text: &str| -> Vec<(String, String)> {
+            let all = text.trim().split(',').filter_map(|pair| pair.split_once('='));
+            all.map(|(k, v)| (k.trim().to_owned(), v.trim().trim_end_matches('.').to_owned())).collect()
+        };
+        let value = |all: &[(String, String)], key: &str| {
+            all.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone()).unwrap_or_default()
+        };
+        let (used, limited) = (pairs(used), pairs(limited));
+        let exceeded = pairs(requested)
+            .into_iter()
+            .map(|(key, asked)| (key.clone(), asked, value(&used, &key), value(&limited, &key)))
+            .collect();
+        Some(Self { name: name.trim().to_owned(), exceeded })
+    }
+
+    fn text(&self) -> String {
+        let each = self.exceeded.iter();
+        let each = each.map(|(key, asked, used, limit)| format!("{key}: {asked} more than {used} of {limit}"));
+        each.collect::<Vec<_>>().join("; ")
+    }
+
+    /// A merge patch that makes room for one more pod.
+    fn patch(&self) -> Option<String> {
+        let mut hard = serde_json::Map::new();
+        for (key, asked, used, _) in &self.exceeded {
+            let sum = parse_quantity(asked)? + parse_quantity(used)?;
+            let text = match key.as_str() {
+                key if key.ends_with("memory") || key.ends_with("storage") => whole_bytes(sum),
+                key if key.ends_with("cpu") => format_cpu(sum),
+                _ => format!("{}", sum.ceil()),
+            };
+            hard.insert(key.clone(), text.into());
+        }
+        (!hard.is_empty()).then(|| serde_json::json!({"spec": {"hard": hard}}).to_string())
+    }
+}
+
+/// Bytes in whole Mi or Gi, never less than asked for.
+fn whole_bytes(bytes: f64) -> String {
+    let mi = (bytes / 1_048_576.0).ceil();
+    if mi % 1024.0 == 0.0 { format!("{}Gi", mi / 1024.0) } else { format!("{mi}Mi") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_a_quota_lacks() {
+        let message = "pods \"grafana-0\" is forbidden: exceeded quota: compute, requested: limits.memory=2Gi,pods=1, used: limits.memory=3Gi,pods=10, limited: limits.memory=4Gi,pods=10";
+        assert_eq!(variant_of(message), "quota");
+        let quota = Quota::of(message).expect("a quota");
+        assert_eq!(quota.name, "compute");
+        assert_eq!(quota.patch().as_deref(), Some(r#"{"spec":{"hard":{"limits.memory":"5Gi","pods":"11"}}}"#));
+        assert_eq!(variant_of("pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\""), "pod-security");
+        assert_eq!(
+            variant_of("error looking up service account monitoring/x: serviceaccount \"x\" not found"),
+            "service-account"
+        );
+    }
+}

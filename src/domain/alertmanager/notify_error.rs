@@ -1,0 +1,340 @@
+//! Why a notification failed, told from Alertmanager's error in the wording of its versions.
+
+use std::net::IpAddr;
+
+/// The family of a failed notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// No answer: `context deadline exceeded`, `i/o timeout`.
+    Timeout,
+    /// The name does not exist.
+    NoSuchHost,
+    /// DNS itself failed.
+    Dns,
+    /// `no route to host`, `network is unreachable`.
+    NoRoute,
+    /// Refused or reset by who is there.
+    Refused,
+    /// Certificate not trusted, expired, for another name.
+    Certificate,
+    /// One side speaks TLS, the other does not.
+    PlainHttp,
+    /// The egress proxy refused or could not be reached.
+    Proxy,
+    /// Sent elsewhere: a login page, a redirect loop.
+    Redirect,
+    /// The credential is wrong or revoked (401, 403, `invalid_token`, `no_service`, routing key, SMTP 535).
+    Auth,
+    /// The channel does not exist, is archived, or the app is not in it.
+    Channel,
+    /// The message was refused (400 and the like).
+    Payload,
+    /// The path does not exist there (404).
+    NotFound,
+    /// Too many messages.
+    RateLimit,
+    /// The other side failed (5xx).
+    Server,
+    /// The SMTP server offers no STARTTLS, or it failed.
+    StartTls,
+    /// No usable AWS credentials, or they may not publish.
+    AwsCredentials,
+    /// The notification template does not work.
+    Template,
+    /// A file with a URL or key cannot be read.
+    File,
+    /// Anything else.
+    Other,
+}
+
+/// Words of Slack's answers that mean: this webhook or token is not valid any more.
+const SLACK_AUTH: &[&str] = &[
+    "invalid_token",
+    "no_service",
+    "no_team",
+    "no_active_hooks",
+    "team_disabled",
+    "token_revoked",
+    "token_expired",
+    "account_inactive",
+    "invalid_auth",
+    "not_authed",
+    "user_not_found",
+    "missing_scope",
+];
+/// … the channel is the problem.
+const SLACK_CHANNEL: &[&str] = &[
+    "channel_not_found",
+    "channel_is_archived",
+    "is_archived",
+    "not_in_channel",
+    "posting_to_general_channel_denied",
+    "action_prohibited",
+    "channel_is_limited_access",
+    "restricted_action",
+];
+/// … the message is the problem.
+const SLACK_PAYLOAD: &[&str] =
+    &["invalid_payload", "no_text", "invalid_blocks", "invalid_attachments", "too_many_attachments", "msg_too_long"];
+
+impl Reason {
+    /// Reads the cause of a failure of an integration.
+    pub(crate) fn classify(cause: &str, integration: &str) -> Self {
+        let has = |part: &str| cause.contains(part);
+        let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
+        if has("template:") && any(&["executing", "not defined", "unexpected", "function"]) {
+            return Self::Template;
+        }
+        if has("open ") && any(&["no such file or directory", "permission denied"]) {
+            return Self::File;
+        }
+        if has("proxyconnect") || status(cause) == Some(407) || has("Proxy Authentication Required") {
+            return Self::Proxy;
+        }
+        if let Some(reason) = Self::of_answer(cause, integration) {
+            return reason;
+        }
+        if let Some(reason) = Self::of_mail(cause, integration) {
+            return reason;
+        }
+        Self::of_tls(cause).or_else(|| Self::of_transport(cause)).unwrap_or_else(|| Self::of_aws(cause))
+    }
+
+    /// What an HTTP answer says.
+    fn of_answer(cause: &str, integration: &str) -> Option<Self> {
+        let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
+        if integration == "slack" || integration == "mattermost" {
+            let words = [(SLACK_AUTH, Self::Auth), (SLACK_CHANNEL, Self::Channel), (SLACK_PAYLOAD, Self::Payload)];
+            if let Some((_, reason)) = words.iter().find(|(words, _)| any(words)) {
+                return Some(*reason);
+            }
+        }
+        let status = status(cause)?;
+        Some(match status {
+            300..=399 => Self::Redirect,
+            401 | 403 => Self::Auth,
+            429 => Self::RateLimit,
+            404 | 405 | 410 => Self::NotFound,
+            400..=499
+                if any(&[
+                    "routing key",
+                    "Invalid token",
+                    "invalid token",
+                    "api key",
+                    "API key",
+                    "apiKey",
+                    "Unauthorized",
+                ]) =>
+            {
+                Self::Auth
+            }
+            400..=499 => Self::Payload,
+            500..=599 => Self::Server,
+            _ => Self::Other,
+        })
+    }
+
+    fn of_mail(cause: &str, integration: &str) -> Option<Self> {
+        let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
+        if integration != "email" {
+            return None;
+        }
+        if any(&["STARTTLS", "starttls", "startTLS"]) {
+            return Some(Self::StartTls);
+        }
+        if any(&["auth: ", "Auth auth", "535 ", "534 ", "530 ", "unknown auth mechanism", "unencrypted connection"]) {
+            return Some(Self::Auth);
+        }
+        any(&["550 ", "551 ", "553 ", "554 ", "RCPT", "rcpt", "501 "]).then_some(Self::Payload)
+    }
+
+    fn of_tls(cause: &str) -> Option<Self> {
+        let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
+        if any(&[
+            "first record does not look like a TLS handshake",
+            "server gave HTTP response to HTTPS client",
+            "wrong version number",
+        ]) {
+            return Some(Self::PlainHttp);
+        }
+        any(&["x509:", "certificate", "tls: handshake failure", "remote error: tls"]).then_some(Self::Certificate)
+    }
+
+    fn of_transport(cause: &str) -> Option<Self> {
+        let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
+        if any(&["no such host"]) {
+            return Some(Self::NoSuchHost);
+        }
+        let lookup_failed = cause.contains("lookup ") && any(&["timeout", "refused", "unreachable", "no route"]);
+        if lookup_failed || any(&["server misbehaving", "Temporary failure in name resolution"]) {
+            return Some(Self::Dns);
+        }
+        if any(&["no route to host", "network is unreachable"]) {
+            return Some(Self::NoRoute);
+        }
+        if any(&["connection refused", "connection reset", "broken pipe", "unexpected EOF"]) || cause.ends_with("EOF") {
+            return Some(Self::Refused);
+        }
+        if any(&["stopped after"]) && any(&["redirects"]) {
+            return Some(Self::Redirect);
+        }
+        let timeouts = [
+            "context deadline exceeded",
+            "i/o timeout",
+            "Client.Timeout",
+            "TLS handshake timeout",
+            "connection timed out",
+        ];
+        any(&timeouts).then_some(Self::Timeout)
+    }
+
+    fn of_aws(cause: &str) -> Self {
+        let words = [
+            "NoCredentialProviders",
+            "get credentials",
+            "refresh cached credentials",
+            "AccessDenied",
+            "AuthorizationError",
+            "InvalidClientTokenId",
+            "AssumeRole",
+            "ExpiredToken",
+            "is not authorized to perform",
+        ];
+        if words.iter().any(|w| cause.contains(w)) { Self::AwsCredentials } else { Self::Other }
+    }
+
+    /// Failures that a missing way to the internet can cause.
+    pub(crate) fn may_be_egress(self) -> bool {
+        matches!(self, Self::Timeout | Self::NoSuchHost | Self::Dns | Self::NoRoute)
+    }
+
+    /// Failures that a Service without endpoints, or that does not exist, can cause.
+    pub(crate) fn may_be_service(self) -> bool {
+        self.may_be_egress() || matches!(self, Self::Refused | Self::Server)
+    }
+}
+
+/// The HTTP status that was answered.
+pub(crate) fn status(cause: &str) -> Option<u16> {
+    let at = ["unexpected status code ", "status code: ", "StatusCode: ", "status code "];
+    at.iter().find_map(|words| {
+        let rest = cause.split_once(words)?.1;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    })
+}
+
+/// The host that was asked, from `lookup <host>`, or the URL of the request.
+pub(crate) fn host(cause: &str) -> Option<String> {
+    if let Some((_, rest)) = cause.split_once("lookup ") {
+        let name = rest.split([' ', ':']).next().unwrap_or_default().trim_end_matches('.');
+        return (!name.is_empty()).then(|| name.to_owned());
+    }
+    let (_, rest) = cause.split_once("://")?;
+    let authority = rest.split(['/', '"', '?', ' ']).next()?;
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
+/// The address that was dialled, from `dial tcp <address>:<port>`.
+pub(crate) fn address(cause: &str) -> Option<IpAddr> {
+    let (_, rest) = cause.split_once("dial tcp ")?;
+    let socket = rest.split(' ').next()?.trim_end_matches(':');
+    socket.parse::<std::net::SocketAddr>().ok().map(|s| s.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_families_in_the_wording_of_every_version() {
+        let cases = [
+            ("slack", r#"Post "<redacted>": context deadline exceeded"#, Reason::Timeout),
+            ("slack", "context deadline exceeded", Reason::Timeout),
+            (
+                "slack",
+                r#"Post "https://hooks.slack.com/services/R": dial tcp 3.68.175.98:443: i/o timeout"#,
+                Reason::Timeout,
+            ),
+            (
+                "slack",
+                r#"Post "<redacted>": dial tcp: lookup hooks.slack.com on 172.20.0.10:53: no such host"#,
+                Reason::NoSuchHost,
+            ),
+            (
+                "slack",
+                r#"Post "<redacted>": dial tcp: lookup hooks.slack.com on 172.20.0.10:53: server misbehaving"#,
+                Reason::Dns,
+            ),
+            (
+                "slack",
+                "dial tcp: lookup hooks.slack.com on 172.20.0.10:53: read udp 10.0.1.9:4->172.20.0.10:53: i/o timeout",
+                Reason::Dns,
+            ),
+            ("slack", r#"Post "<redacted>": dial tcp 10.0.1.30:443: connect: connection refused"#, Reason::Refused),
+            ("slack", r##"channel "#a": unexpected status code 404: no_service"##, Reason::Auth),
+            ("slack", r##"channel "#a": unexpected status code 404: no_team"##, Reason::Auth),
+            ("slack", r##"channel "#monitoring": unexpected status code 403: invalid_token"##, Reason::Auth),
+            ("slack", r##"channel "#a": unexpected status code 400: invalid_payload"##, Reason::Payload),
+            ("slack", r##"channel "#a": unexpected status code 400: channel_not_found"##, Reason::Channel),
+            ("slack", r##"channel "#a": unexpected status code 410: channel_is_archived"##, Reason::Channel),
+            ("slack", r##"channel "#a": error response from Slack: channel_not_found"##, Reason::Channel),
+            ("slack", r##"channel "#a": unexpected status code 429: rate_limited"##, Reason::RateLimit),
+            (
+                "slack",
+                r##"channel "#a": unexpected status code 503: <html><body>503 Service Unavailable</body></html>"##,
+                Reason::Server,
+            ),
+            ("slack", r#"Post "<redacted>": tls: first record does not look like a TLS handshake"#, Reason::PlainHttp),
+            ("slack", r#"Post "<redacted>": x509: certificate signed by unknown authority"#, Reason::Certificate),
+            ("slack", r#"Post "<redacted>": proxyconnect tcp: dial tcp 10.0.0.9:3128: i/o timeout"#, Reason::Proxy),
+            (
+                "slack",
+                r#"template: :1:12: executing "" at <{{template "slack.flash.text" .}}>: template "slack.flash.text" not defined"#,
+                Reason::Template,
+            ),
+            ("slack", "open /etc/alertmanager/secrets/slack-webhook/url: no such file or directory", Reason::File),
+            (
+                "webhook",
+                "unexpected status code 404: http://hook.ops.svc.cluster.local:5001/alert: 404 page not found\n",
+                Reason::NotFound,
+            ),
+            ("webhook", "unexpected status code 500: java.lang.NullPointerException\n", Reason::Server),
+            ("webhook", "unexpected status code 302: http://x", Reason::Redirect),
+            ("pagerduty", "unexpected status code 400: Event object is invalid: Invalid routing key", Reason::Auth),
+            ("email", "*email.loginAuth auth: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6", Reason::Auth),
+            (
+                "email",
+                "establish connection to server: dial tcp 10.0.1.30:587: connect: connection refused",
+                Reason::Refused,
+            ),
+            (
+                "email",
+                r#"'require_tls' is true (default) but "smtp:25" does not advertise the STARTTLS extension"#,
+                Reason::StartTls,
+            ),
+            ("sns", "NoCredentialProviders: no valid providers in chain. Deprecated.", Reason::AwsCredentials),
+            (
+                "sns",
+                "operation error SNS: Publish, get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found",
+                Reason::AwsCredentials,
+            ),
+            ("webhook", "something new", Reason::Other),
+        ];
+        for (integration, cause, reason) in cases {
+            assert_eq!(Reason::classify(cause, integration), reason, "{cause}");
+        }
+    }
+
+    #[test]
+    fn finds_the_host_and_the_address() {
+        assert_eq!(
+            host(r#"Post "https://u:p@hooks.slack.com:443/services/X": EOF"#).as_deref(),
+            Some("hooks.slack.com")
+        );
+        assert_eq!(host("dial tcp: lookup a.example on 10.0.0.2:53: no such host").as_deref(), Some("a.example"));
+        assert_eq!(host(r#"Post "<redacted>": EOF"#), None);
+        assert_eq!(address("dial tcp 3.68.175.98:443: i/o timeout"), "3.68.175.98".parse().ok());
+        assert_eq!(address("dial tcp [2600::1]:443: i/o timeout"), "2600::1".parse().ok());
+    }
+}

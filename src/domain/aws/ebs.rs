@@ -1,0 +1,162 @@
+//! The EBS CSI driver: who needs it, whether it is there, with which service account it runs.
+
+use crate::domain::kubernetes::claims;
+use crate::model::{Gap, ResourceRef};
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Addon;
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass, Workload};
+
+/// The driver's name, and the provisioner of its classes.
+pub(crate) const DRIVER: &str = "ebs.csi.aws.com";
+/// Provisioner of EKS Auto Mode's own block storage.
+pub(crate) const AUTO_MODE: &str = "ebs.csi.eks.amazonaws.com";
+/// The in-tree plugin; since Kubernetes 1.23 its calls are migrated to the driver.
+pub(crate) const IN_TREE: &str = "kubernetes.io/aws-ebs";
+/// Name of the EKS add-on.
+pub(crate) const ADDON: &str = "aws-ebs-csi-driver";
+/// Namespace and ServiceAccount of the controller, in the add-on and in the chart.
+pub(crate) const NAMESPACE: &str = "kube-system";
+const SERVICE_ACCOUNT: &str = "ebs-csi-controller-sa";
+
+/// True for a provisioner that the driver serves.
+pub(crate) fn serves(provisioner: &str) -> bool {
+    matches!(provisioner, DRIVER | IN_TREE)
+}
+
+/// Pending claims that only the driver can provision, with the class that says so.
+///
+/// A claim without a class, and one whose class does not exist, need the driver too where the cluster has no class of
+/// another kind: putting the class right would leave them Pending.
+pub(crate) fn pending_claims(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Gap> {
+    let classes = snap.storage_classes()?;
+    let only_ebs = !classes.is_empty() && classes.iter().all(|c| serves(&c.provisioner));
+    let mut found = Vec::new();
+    for claim in claims::pending(snap)? {
+        let needs = match claims::class_of(snap, claim)? {
+            Some(class) => serves(&class.provisioner),
+            None => claim.class() != Some("") && only_ebs,
+        };
+        if needs {
+            found.push(claim);
+        }
+    }
+    Ok(found)
+}
+
+/// Claims of the stack that are bound to a volume of the driver: without it they cannot be attached again.
+pub(crate) fn bound_claims(snap: &Snapshot) -> Vec<&PersistentVolumeClaim> {
+    let classes = snap.storage_classes.items().unwrap_or_default();
+    let is_ebs = |c: &PersistentVolumeClaim| {
+        classes
+            .iter()
+            .any(|class: &StorageClass| Some(class.metadata.name.as_str()) == c.class() && serves(&class.provisioner))
+    };
+    let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
+    claims.filter(|c| snap.scope.is_stack(&c.metadata.namespace) && c.status.phase == "Bound" && is_ebs(c)).collect()
+}
+
+/// The controller's workload: the add-on's and the chart's name, or any that runs the driver's image as controller.
+pub(crate) fn controller(snap: &Snapshot) -> Result<Option<&Workload>, Gap> {
+    let is_controller = |w: &&Workload| {
+        let images = || w.spec.template.spec.containers.iter().map(|c| c.image.as_str());
+        w.kind != "DaemonSet"
+            && (w.metadata.name == "ebs-csi-controller" || images().any(|i| i.contains("ebs-csi-driver")))
+    };
+    let found = snap.workloads()?.iter().find(is_controller);
+    if found.is_none() && !snap.workloads.covers(NAMESPACE) {
+        return Err(snap
+            .workloads
+            .gaps()
+            .first()
+            .cloned()
+            .unwrap_or_else(|| crate::snapshot::not_collected(crate::model::Fact::Workloads)));
+    }
+    Ok(found)
+}
+
+/// The EKS add-on, if EKS could be asked and has it.
+pub(crate) fn addon(snap: &Snapshot) -> Option<&Addon> {
+    snap.eks_addons().ok()?.iter().find(|a| a.addon_name == ADDON)
+}
+
+/// True where the driver can be served by nothing: no controller, no add-on. A CSIDriver object alone serves nothing
+/// (uninstalling the chart leaves it), but then the controller may run where it was not looked for: only volumes that
+/// nobody works on prove that it does not.
+pub(crate) fn is_missing(snap: &Snapshot) -> Result<bool, Gap> {
+    let registered = snap.csi_drivers.named(DRIVER)?.is_some();
+    if controller(snap)?.is_some() || addon(snap).is_some() {
+        return Ok(false);
+    }
+    if !registered {
+        return Ok(true);
+    }
+    let worked_on = |claim: &PersistentVolumeClaim| {
+        claims::events(snap, claim)
+            .iter()
+            .any(|e| matches!(e.reason.as_str(), "Provisioning" | "ProvisioningFailed" | "ProvisioningSucceeded"))
+    };
+    // Only a claim whose turn it is proves anything: asked for, and nobody took it up.
+    let pending = pending_claims(snap)?;
+    Ok(pending.iter().any(|c| claims::is_asked_for(snap, c)) && !pending.iter().any(|c| worked_on(c)))
+}
+
+/// The ServiceAccount the controller runs with.
+pub(crate) fn service_account(snap: &Snapshot) -> (String, String) {
+    let controller = controller(snap).ok().flatten();
+    let name = controller.and_then(|c| c.spec.template.spec.service_account_name.clone());
+    let namespace = controller.map_or(NAMESPACE, |c| c.metadata.namespace.as_str());
+    (namespace.to_owned(), name.unwrap_or_else(|| SERVICE_ACCOUNT.to_owned()))
+}
+
+/// What a broken role breaks: the driver's calls. Claims whose errors speak of IAM depend on it.
+pub(crate) fn credentials_ref(snap: &Snapshot) -> ResourceRef {
+    let (namespace, name) = service_account(snap);
+    ResourceRef::service_account(&namespace, &name)
+}
+
+/// A name for the driver's role: as AWS' documentation has it, made unique by the cluster, within IAM's 64 characters.
+pub(crate) fn role_name(cluster: &str) -> String {
+    let name: String = format!("AmazonEKS_EBS_CSI_DriverRole_{cluster}");
+    name.chars().filter(|c| c.is_ascii_alphanumeric() || "+=,.@-_".contains(*c)).take(64).collect()
+}
+
+/// Cluster name, region and account for commands; placeholders where they are not known.
+pub(crate) struct Place {
+    pub(crate) cluster: String,
+    pub(crate) region: String,
+    pub(crate) account: String,
+    pub(crate) partition: String,
+}
+
+impl Place {
+    /// From the snapshot's target and the cluster itself.
+    pub(crate) fn of(snap: &Snapshot) -> Self {
+        let target = &snap.target;
+        let cluster = snap.eks_cluster().ok();
+        let or = |known: Option<String>, hint: &str| known.unwrap_or_else(|| hint.to_owned());
+        Self {
+            cluster: or(target.cluster.clone().or(cluster.map(|c| c.name.clone())), "<cluster-name>"),
+            region: or(cluster.and_then(|c| c.region().map(str::to_owned)).or(target.region.clone()), "<region>"),
+            account: or(
+                cluster.and_then(|c| c.account().map(str::to_owned)).or(target.account.clone()),
+                "<account-id>",
+            ),
+            partition: cluster.map_or("aws", |c| c.partition()).to_owned(),
+        }
+    }
+
+    /// ARN of a role of the account.
+    pub(crate) fn role_arn(&self, name: &str) -> String {
+        format!("arn:{}:iam::{}:role/{name}", self.partition, self.account)
+    }
+
+    /// ARN of the managed policy for the driver.
+    pub(crate) fn policy_arn(&self) -> String {
+        format!("arn:{}:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy", self.partition)
+    }
+
+    /// ARN of the OIDC provider of an issuer (without scheme).
+    pub(crate) fn provider_arn(&self, issuer: &str) -> String {
+        format!("arn:{}:iam::{}:oidc-provider/{issuer}", self.partition, self.account)
+    }
+}

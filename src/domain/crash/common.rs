@@ -1,0 +1,60 @@
+//! What every program says in the words of its operating system.
+
+use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::text::log_line::Line;
+
+/// Reads a line about a volume or a port.
+pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
+    let text = line.text();
+    let lower = text.to_ascii_lowercase();
+    let of = |class| Some(Crash::new(class, why(&text)).maybe_file(path(&text)));
+    if lower.contains("no space left on device") || lower.contains("disk quota exceeded") {
+        return of(Class::DiskFull);
+    }
+    if lower.contains("read-only file system") {
+        return of(Class::ReadOnly);
+    }
+    if let Some(crash) = port(&text) {
+        return Some(crash);
+    }
+    if lower.contains("chown: ") && (lower.contains("permission denied") || lower.contains("not permitted")) {
+        return of(Class::Chown);
+    }
+    let refused = pattern!(
+        r"\b(?:open|mkdir|write|create|rename|remove|unlink|unlinkat|chmod|lockfile|touch|access) \S+: permission denied"
+    );
+    if refused.is_match(&lower) {
+        return of(Class::Permission);
+    }
+    None
+}
+
+/// `listen tcp 0.0.0.0:9090: bind: address already in use`.
+pub(crate) fn port(text: &str) -> Option<Crash> {
+    let found = pattern!(r"listen \w+ (\S*?):(\d+): bind: ([^;\n]+)").captures(text)?;
+    let (address, port, why) = (&found[1], &found[2], &found[3]);
+    let class = if why.contains("in use") { Class::Port } else { Class::Bind };
+    let advice = match why {
+        w if w.contains("permission denied") => "Ports below 1024 need a capability: listen on a higher port.",
+        w if w.contains("assign requested address") => "The address is none of the pod's: listen on 0.0.0.0.",
+        _ => "",
+    };
+    let reason = format!("cannot listen on {address}:{port}: {why}");
+    Some(Crash::new(class, reason).what(port).advice(advice))
+}
+
+/// The path that a system call or a shell tool failed on.
+pub(crate) fn path(text: &str) -> Option<&str> {
+    let found = pattern!(
+        r#"(?:open|mkdir|write|create|rename|remove|unlink|unlinkat|chown|chmod|read|stat|lstat|fsync|truncate|touch|directory|access|file)[:]? ['"‘]?(/[^\s:'"’,]+)"#
+    );
+    found.captures(text).and_then(|c| c.get(1)).map(|m| m.as_str())
+}
+
+/// The innermost error of a Go chain that names a path, else the whole.
+fn why(text: &str) -> &str {
+    match pattern!(r#"(?:open|mkdir|write|create|rename|remove|unlink|unlinkat|chown|fsync|truncate|chmod)[:]? /\S+ .*$|(?:open|mkdir|write|create|rename|remove|unlink|unlinkat|chown|fsync|truncate|chmod)[:]? /[^;]*"#).find(text) {
+        Some(found) => found.as_str().trim_end_matches([';', ' ']),
+        None => text,
+    }
+}

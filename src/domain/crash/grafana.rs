@@ -1,0 +1,99 @@
+//! Grafana.
+
+use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::text::log_line::{Level, Line};
+
+/// Reads a line of Grafana's log.
+pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
+    if line.level == Level::Warning {
+        return None;
+    }
+    let text = line.text();
+    let lower = text.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    let of = |class| Some(Crash::new(class, inner(&text)));
+    if has(&["only one datasource per organization can be marked as default"]) {
+        return of(Class::SecondDefault).map(|c| c.advice("Set isDefault: false in all datasources but one."));
+    }
+    if has(&["database is locked"]) {
+        return of(Class::DatabaseLocked);
+    }
+    if has(&[
+        "readonly database",
+        "unable to open database file",
+        "is not writable",
+        "you may have issues with file permissions",
+    ]) || has(&["permission denied"]) && has(&["/var/lib/grafana", "/var/log/grafana", "can't create directory"])
+    {
+        return of(Class::Permission).map(|c| c.file("/var/lib/grafana"));
+    }
+    if has(&["database or disk is full"]) {
+        return of(Class::DiskFull);
+    }
+    if has(&["migration failed", "failed to migrate"]) {
+        return of(Class::Migration);
+    }
+    if has(&[
+        "provisioning error",
+        "failed to provision",
+        "provisioning.datasources",
+        "failed to read plugin provisioning",
+        "provision data sources",
+    ]) && line.level != Level::Unknown
+        || has(&[
+            "✗ datasource provisioning",
+            "datasource provisioning error",
+            "dashboard provisioning error",
+            "provisioning config",
+        ])
+    {
+        let file = pattern!(r"(\S+\.ya?ml)").captures(&text).map(|c| c[1].to_owned());
+        return of(Class::Provisioning).map(|c| c.maybe_file(file));
+    }
+    if has(&[
+        "failed to download plugin",
+        "failed to install plugin",
+        "failed to send request: get \"https://grafana.com/api/plugins",
+        "plugin not found",
+        "plugin version not found",
+        "failed to fetch plugin",
+    ]) || has(&["/api/plugins/"]) && has(&["timeout", "no such host", "refused", "x509"])
+    {
+        let name = pattern!(r#"(?:/api/plugins/|pluginId=|plugin )"?([a-z0-9]+(?:-[a-z0-9]+)+)"#)
+            .captures(&text)
+            .map(|c| c[1].to_owned());
+        return of(Class::Plugin).map(|c| Crash { what: name, ..c });
+    }
+    if has(&[
+        "failed to parse",
+        "key-value delimiter not found",
+        "unclosed section",
+        "could not parse config",
+        "failed to read config",
+        "invalid setting",
+    ]) && has(&[".ini", "ini", "config", "setting"])
+    {
+        let file = pattern!(r"(/\S+\.ini)").captures(&text).map(|c| c[1].to_owned());
+        return of(Class::Ini).map(|c| c.maybe_file(file));
+    }
+    if has(&[
+        "failed to connect to database",
+        "failed to ping database",
+        "password authentication failed",
+        "error 1045",
+        "unknown database",
+        "could not open database",
+    ]) || has(&["dial tcp"]) && has(&[":3306", ":5432"])
+    {
+        return of(Class::Database);
+    }
+    None
+}
+
+/// The message without what Grafana puts before it.
+fn inner(text: &str) -> &str {
+    let text = text.trim_start_matches("Error: ").trim_start_matches("✗ ");
+    let text =
+        text.trim_start_matches("Failed to start grafana. error: ").trim_start_matches("Failed to start grafana: ");
+    text.trim()
+}

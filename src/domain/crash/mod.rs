@@ -1,0 +1,252 @@
+//! Why a program of the stack ended, by what its log says last. Text in, class and details out.
+
+mod alertmanager;
+mod common;
+mod flags;
+mod grafana;
+mod known;
+mod operator;
+mod prometheus;
+mod reason;
+
+use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::redact::redact;
+use crate::model::Program;
+
+/// A compiled pattern that is made once.
+macro_rules! pattern {
+    ($pattern:literal) => {{
+        static PATTERN: std::sync::OnceLock<regex::Regex> = std::sync::OnceLock::new();
+        PATTERN.get_or_init(|| regex::Regex::new($pattern).expect("the pattern is fixed"))
+    }};
+}
+use pattern;
+
+/// Lines from the end that are looked at: older ones are not about the end.
+const LAST: usize = 400;
+/// Lines of a log that are shown where its reason is not known.
+const SHOWN: usize = 5;
+
+/// What made a program end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    /// The configuration file is refused.
+    Config,
+    /// A rule file is refused.
+    Rules,
+    /// A notification template is refused.
+    Template,
+    /// The configuration file is not there.
+    ConfigMissing,
+    /// A directory lies where the configuration file should be.
+    ConfigDirectory,
+    /// A configuration or rule file may not be read.
+    Unreadable,
+    /// The web configuration file is missing or wrong.
+    WebConfig,
+    /// Configuration or flags that agent mode does not take.
+    Agent,
+    /// No AWS credentials for SigV4.
+    Credentials,
+    /// The data directory may not be written.
+    Permission,
+    /// The init container that changes the owner of the data fails.
+    Chown,
+    /// The volume is read-only.
+    ReadOnly,
+    /// Another process holds the data directory.
+    Lock,
+    /// No space is left.
+    DiskFull,
+    /// The write-ahead log is damaged.
+    Wal,
+    /// A block is damaged.
+    Block,
+    /// A file of the head's chunks is damaged.
+    HeadChunks,
+    /// Alertmanager's notification log or silences are damaged.
+    State,
+    /// A command-line argument is wrong.
+    Flag,
+    /// The port is taken.
+    Port,
+    /// The address or port may not be used.
+    Bind,
+    /// Alertmanager finds no address for its cluster.
+    Cluster,
+    /// Two datasources are marked as default.
+    SecondDefault,
+    /// A provisioning file is refused.
+    Provisioning,
+    /// A plugin cannot be installed.
+    Plugin,
+    /// grafana.ini or an environment variable is refused.
+    Ini,
+    /// The migration of the database fails.
+    Migration,
+    /// The SQLite database is locked.
+    DatabaseLocked,
+    /// The database cannot be reached.
+    Database,
+    /// A CustomResourceDefinition is missing or too old.
+    CrdMissing,
+    /// The ServiceAccount lacks a right.
+    Forbidden,
+    /// The certificate of the webhook is missing or wrong.
+    Webhook,
+    /// The API server cannot be reached.
+    ApiServer,
+}
+
+impl Class {
+    /// The files of the configuration are at fault.
+    pub(crate) fn is_configuration(self) -> bool {
+        matches!(self, Self::Config | Self::Rules | Self::Template | Self::Agent)
+    }
+
+    /// The volume or what lies on it is at fault.
+    pub(crate) fn is_storage(self) -> bool {
+        use Class::{Block, Chown, DatabaseLocked, DiskFull, HeadChunks, Lock, Permission, ReadOnly, State, Wal};
+        matches!(
+            self,
+            Permission | Chown | ReadOnly | Lock | DiskFull | Wal | Block | HeadChunks | State | DatabaseLocked
+        )
+    }
+}
+
+/// Why a program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Crash {
+    /// What kind of fault.
+    pub(crate) class: Class,
+    /// The file or directory that it is about.
+    pub(crate) file: Option<String>,
+    /// Line in the file.
+    pub(crate) line: Option<usize>,
+    /// Group of rules.
+    pub(crate) group: Option<String>,
+    /// Rule: its name.
+    pub(crate) rule: Option<String>,
+    /// The field, flag, value, name or port that is wrong.
+    pub(crate) what: Option<String>,
+    /// What was meant.
+    pub(crate) instead: Option<String>,
+    /// What the program says, in one sentence.
+    pub(crate) reason: String,
+    /// What to do about it, in one sentence; empty where the class says it all.
+    pub(crate) advice: String,
+    /// The line that says so.
+    pub(crate) said: String,
+}
+
+impl Crash {
+    fn new(class: Class, reason: impl AsRef<str>) -> Self {
+        Self {
+            class,
+            file: None,
+            line: None,
+            group: None,
+            rule: None,
+            what: None,
+            instead: None,
+            reason: redact(reason.as_ref()),
+            advice: String::new(),
+            said: String::new(),
+        }
+    }
+
+    fn file(mut self, file: impl Into<String>) -> Self {
+        self.file = Some(file.into()).filter(|f| !f.is_empty());
+        self
+    }
+
+    fn maybe_file(mut self, file: Option<impl Into<String>>) -> Self {
+        self.file = file.map(Into::into).filter(|f| !f.is_empty()).or(self.file);
+        self
+    }
+
+    fn what(mut self, what: impl Into<String>) -> Self {
+        self.what = Some(what.into());
+        self
+    }
+
+    fn instead(mut self, instead: Option<impl Into<String>>) -> Self {
+        self.instead = instead.map(Into::into);
+        self
+    }
+
+    fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = advice.into();
+        self
+    }
+
+    /// Place, reason and proposal in one sentence.
+    pub(crate) fn sentence(&self) -> String {
+        // Most errors of the operating system name the file themselves.
+        let named = |file: &&String| !self.reason.contains(file.as_str());
+        let mut text = self.file.as_ref().filter(named).cloned().unwrap_or_default();
+        if let Some(line) = self.line {
+            text = format!("{text} line {line}").trim_start().to_owned();
+        }
+        match (&self.group, &self.rule) {
+            (Some(group), Some(rule)) => text = format!("{text} (group {group}, rule {rule})"),
+            (Some(group), None) => text = format!("{text} (group {group})"),
+            _ => {}
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&self.reason);
+        match &self.instead {
+            Some(instead) => format!("{text} ({instead}?)"),
+            None => text,
+        }
+    }
+}
+
+/// Why a program ended, by its last log. `None` where the log does not say.
+pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
+    let lines: Vec<Line<'_>> =
+        text.lines().filter(|l| !l.trim().is_empty()).map(Line::parse).filter(|l| l.level != Level::Info).collect();
+    let lines = &lines[lines.len().saturating_sub(LAST)..];
+    let read = |line: &Line<'_>| {
+        let found = match program {
+            Some(Program::Prometheus) => prometheus::read(line),
+            Some(Program::Alertmanager) => alertmanager::read(line),
+            Some(Program::Grafana) => grafana::read(line),
+            None => operator::read(line),
+        };
+        // What a warning or another program says of disks and ports did not end this one.
+        let own = line.level != Level::Warning && !line.is_of_others();
+        let crash = found.or_else(|| flags::read(line)).or_else(|| common::read(line).filter(|_| own))?;
+        Some(Crash { said: said(line), ..crash })
+    };
+    // What is said last ended it; a panic itself before what led to it.
+    let is_panic = |l: &Line<'_>| l.raw.starts_with("panic:") || l.raw.starts_with("fatal error:");
+    let panic = lines.iter().rposition(is_panic).unwrap_or(lines.len());
+    let last = lines[panic..].iter().find_map(read).or_else(|| lines.iter().rev().find_map(read))?;
+    if last.class != Class::Rules {
+        return Some(last);
+    }
+    // Of several complaints about one file, the first leads to the others.
+    let same = |c: &Crash| c.class == last.class && c.file == last.file;
+    lines.iter().find_map(|line| read(line).filter(same)).or(Some(last))
+}
+
+/// The line as evidence, without what is secret.
+fn said(line: &Line<'_>) -> String {
+    redact(line.raw)
+}
+
+/// The last lines of a log that mean something, for a reader.
+pub(crate) fn last_lines(text: &str) -> Vec<String> {
+    // The stack of a panic says nothing to those who run the program.
+    let before = text.find("\ngoroutine ").map_or(text, |at| &text[..at]);
+    let lines: Vec<Line<'_>> = before.lines().filter(|l| !l.trim().is_empty()).map(Line::parse).collect();
+    let loud: Vec<&Line<'_>> = lines.iter().filter(|l| matches!(l.level, Level::Error | Level::Unknown)).collect();
+    let shown: Vec<&Line<'_>> = if loud.is_empty() { lines.iter().collect() } else { loud };
+    shown[shown.len().saturating_sub(SHOWN)..].iter().map(|l| said(l)).collect()
+}
+
+#[cfg(test)]
+mod tests;

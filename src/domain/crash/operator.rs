@@ -1,0 +1,58 @@
+//! The Prometheus operator, kube-state-metrics and other programs that live on the Kubernetes API.
+
+use crate::domain::crash::{Class, Crash, common, pattern};
+use crate::domain::text::log_line::{Level, Line};
+
+/// Reads a line of a program that is none of Prometheus, Alertmanager and Grafana.
+pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
+    if line.level == Level::Warning {
+        return None;
+    }
+    let text = line.text();
+    let lower = text.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    if let Some(found) = pattern!(
+        r#"(?:[\w.]+ )?(?:"[^"]*" )?is forbidden: User "system:serviceaccount:([^":]+):([^"]+)" cannot (\w+) resource "([^"]+)"(?: in API group "([^"]*)")?"#
+    )
+    .captures(&text)
+    {
+        let group = found.get(5).map(|g| g.as_str()).filter(|g| !g.is_empty()).map(|g| format!(".{g}")).unwrap_or_default();
+        let reason = format!("ServiceAccount {}/{} may not {} {}{group}", &found[1], &found[2], &found[3], &found[4]);
+        return Some(Crash::new(Class::Forbidden, reason).what(&found[4]));
+    }
+    let missing = has(&["no matches for kind", "could not find the requested resource", "no kind is registered"])
+        || has(&["customresourcedefinition", "crd"])
+            && has(&["not found", "does not exist", "not installed", "missing"]);
+    if missing {
+        let kind =
+            pattern!(r#"kind "(\w+)"|(?:get|list) (\w+\.monitoring\.coreos\.com)|list \*\w+\.(\w+)"#).captures(&text);
+        let kind = kind.and_then(|c| c.iter().skip(1).flatten().next().map(|m| m.as_str().to_owned()));
+        return Some(Crash { what: kind, ..Crash::new(Class::CrdMissing, &text) });
+    }
+    let certificate = has(&["x509", "certificate", "tls:", "tls config", "tls-cert", "/cert", ".crt", ".pem"]);
+    if certificate
+        && has(&[
+            "no such file",
+            "failed to load",
+            "failed to create tls",
+            "expired",
+            "does not match",
+            "unknown authority",
+            "find any pem",
+        ])
+    {
+        return Some(Crash::new(Class::Webhook, &text).maybe_file(common::path(&text)));
+    }
+    let api = has(&[
+        "communicating with server failed",
+        "communicate with apiserver",
+        "communicate with the api",
+        "failed to create client",
+        "unable to connect to the server",
+    ]) || has(&["https://10.", "https://172.", "https://kubernetes.default"])
+        && has(&["i/o timeout", "connection refused", "no route to host"]);
+    if api && has(&["dial tcp", "timeout", "refused", "no route"]) {
+        return Some(Crash::new(Class::ApiServer, &text));
+    }
+    None
+}

@@ -1,0 +1,190 @@
+//! Prometheus, 2.x and 3.x.
+
+use crate::domain::crash::reason::{self, File};
+use crate::domain::crash::{Class, Crash, common, pattern};
+use crate::domain::text::log_line::{Level, Line};
+
+/// Reads a line of Prometheus' log.
+pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
+    if line.level == Level::Warning {
+        return None;
+    }
+    let text = line.text();
+    // These lines only say that another one said why.
+    if text.ends_with("previous rule set restored") || text.contains("one or more errors occurred while applying") {
+        return None;
+    }
+    agent(&text)
+        .or_else(|| credentials(line, &text))
+        .or_else(|| rules(line, &text))
+        .or_else(|| config(line, &text))
+        .or_else(|| web(line, &text))
+        .or_else(|| storage(line, &text))
+}
+
+fn agent(text: &str) -> Option<Crash> {
+    let found = pattern!(r"(field \S+ is not allowed in agent mode)|(?i)(.*can ?not be used in agent mode.*|.*only be used in (?:agent|server) mode.*|.*are only valid in (?:agent|server) mode.*)").find(text)?;
+    let field = pattern!(r"field (\S+) is not allowed").captures(text).map(|c| c[1].to_owned());
+    let advice = match field {
+        Some(_) => {
+            "Agent mode takes no rule_files, alerting and remote_read: take them out, or run without agent mode."
+        }
+        None => "Take the named flags out, or run without (or with) agent mode.",
+    };
+    let crash = Crash::new(Class::Agent, found.as_str()).advice(advice);
+    Some(Crash { what: field, ..crash })
+}
+
+fn credentials(line: &Line<'_>, text: &str) -> Option<Crash> {
+    // Service discovery retries without them; only what is applied at the start ends the program.
+    if !text.contains("SigV4")
+        && !line.msg.starts_with("Failed to apply configuration")
+        && !text.contains("error loading config")
+    {
+        return None;
+    }
+    let found = pattern!(r"(?s)(could not get SigV4 credentials.*|NoCredentialProviders.*|failed to refresh cached credentials.*|.*no EC2 IMDS role found.*)").find(text)?;
+    Some(Crash::new(Class::Credentials, found.as_str()))
+}
+
+/// `parse rules from file "F" (pattern: "P"): F: 6:15: group "G", rule 1, "N": could not parse expression: 1:44: parse error: …`
+fn rules(line: &Line<'_>, text: &str) -> Option<Crash> {
+    let about = text.contains("loading groups failed")
+        || text.contains("parse rules from file")
+        || text.contains("rule file patterns");
+    if !about {
+        return None;
+    }
+    let error =
+        match pattern!(r#"(?s)^parse rules from file "[^"]*"(?: \(pattern: "[^"]*"\))?: (.*)$"#).captures(&line.err) {
+            Some(found) => found.get(1).map_or("", |m| m.as_str()).to_owned(),
+            None => line.err.clone(),
+        };
+    let (file, rest) = match pattern!(r"(?s)^(/[^\n]*?): (.*)$").captures(&error) {
+        Some(found) => (found[1].to_owned(), found[2].to_owned()),
+        None => (line.get("file").to_owned(), error),
+    };
+    // Prometheus 3 joins all complaints about all files by newlines.
+    let next = rest.find(&format!("\n{file}: ")).unwrap_or(rest.len());
+    let rest = if file.is_empty() { rest.as_str() } else { &rest[..next] };
+    if rest.contains("permission denied") {
+        return Some(Crash::new(Class::Unreadable, rest).file(file));
+    }
+    let found =
+        pattern!(r#"(?s)^((?:\d+:\d+: )*)(?:group "([^"]*)", rule (\d+)(?:, "([^"]*)")?: )?(.*)$"#).captures(rest)?;
+    let part = |n: usize| found.get(n).map_or("", |m| m.as_str());
+    let mut crash = reason::read(Class::Rules, File::Rules, part(5)).file(file);
+    let place = part(1).split(':').next().and_then(|n| n.trim().parse().ok()).filter(|n| *n > 0);
+    crash.line = crash.line.or(place);
+    if let Some(repeated) = pattern!(r#"groupname: "([^"]+)" is repeated"#).captures(part(5)) {
+        crash.group = Some(repeated[1].to_owned());
+    }
+    if !part(2).is_empty() {
+        crash.group = Some(part(2).to_owned());
+        crash.rule = Some(if part(4).is_empty() { part(3).to_owned() } else { part(4).to_owned() });
+    }
+    if let Some(in_field) = pattern!(r#"^(annotation|label) "([^"]+)": (template: .*)$"#).captures(part(5)) {
+        crash.what = Some(format!("{} {}", &in_field[1], &in_field[2]));
+    }
+    Some(crash)
+}
+
+fn config(line: &Line<'_>, text: &str) -> Option<Crash> {
+    let loading = line.msg.starts_with("Error loading config") || text.contains("couldn't load configuration");
+    let applying = line.msg.starts_with("Failed to apply configuration");
+    let parsed = pattern!(r"(?s)parsing YAML file ([^\s:]+): (.*)$").captures(text);
+    if let Some(found) = parsed {
+        return Some(reason::read(Class::Config, File::Prometheus, &found[2]).file(&found[1]));
+    }
+    if applying {
+        return Some(reason::read(Class::Config, File::Prometheus, &line.err));
+    }
+    if !loading {
+        return None;
+    }
+    let named = pattern!(r"--config\.file=\\?.?([^\s)\x22\\]+)").captures(text).map(|c| c[1].to_owned());
+    let file = Some(line.get("file").to_owned()).filter(|f| !f.is_empty()).or(named);
+    Some(unreadable(&line.err, File::Prometheus).maybe_file(file))
+}
+
+/// A configuration file that could not even be read, or is refused as a whole.
+pub(crate) fn unreadable(error: &str, kind: File) -> Crash {
+    let path = common::path(error).map(str::to_owned);
+    let class = match error {
+        e if e.contains("no such file or directory")
+            && pattern!(r"^(?:open|read|stat) /\S+: no such file").is_match(e.trim_start_matches("yaml: ")) =>
+        {
+            Class::ConfigMissing
+        }
+        e if e.contains("is a directory") => Class::ConfigDirectory,
+        e if e.contains("permission denied") => Class::Unreadable,
+        e => return reason::read(Class::Config, kind, e),
+    };
+    Crash::new(class, error).maybe_file(path)
+}
+
+fn web(line: &Line<'_>, text: &str) -> Option<Crash> {
+    let about = text.to_ascii_lowercase();
+    (about.contains("web configuration file") || about.contains("web config")).then(|| {
+        let error = if line.err.is_empty() { text } else { &line.err };
+        Crash::new(Class::WebConfig, error).maybe_file(common::path(error))
+    })
+}
+
+/// `opening storage failed: …`
+fn storage(line: &Line<'_>, text: &str) -> Option<Crash> {
+    let opening = text.contains("opening storage failed") || line.msg == "Fatal error" || line.msg.is_empty();
+    let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
+    if has(&["lock DB directory", "resource temporarily unavailable"]) {
+        return Some(Crash::new(Class::Lock, after_opening(text)));
+    }
+    if !opening || has(&["no space left on device", "permission denied", "read-only file system"]) {
+        return None;
+    }
+    let file = pattern!(r"(/\S+?)(?: at \d+)?:").captures(text).map(|c| c[1].to_owned());
+    let block = pattern!(r"\b([0-9A-HJKMNP-TV-Z]{26})\b").captures(text).map(|c| c[1].to_owned());
+    let reason = after_opening(text);
+    if has(&["chunks_head", "head chunk"]) {
+        return Some(Crash::new(Class::HeadChunks, format!("damaged file of head chunks: {reason}")).maybe_file(file));
+    }
+    if let Some(block) = block {
+        return Some(Crash::new(Class::Block, format!("damaged block: {reason}")).what(block).maybe_file(file));
+    }
+    if has(&[
+        "segments are not sequential",
+        "corruption in segment",
+        "corruption after",
+        "WAL",
+        "checkpoint",
+        "unexpected first record",
+        "unexpected full record",
+        "unexpected last record",
+        "unexpected middle record",
+        "/wal/",
+    ]) {
+        let advice = if has(&["not sequential"]) { "A segment between the first and the last is missing." } else { "" };
+        return Some(
+            Crash::new(Class::Wal, format!("damaged write-ahead log (WAL): {reason}")).maybe_file(file).advice(advice),
+        );
+    }
+    if has(&[
+        "corrupted block",
+        "invalid magic number",
+        "invalid checksum",
+        "unexpected checksum",
+        "invalid size",
+        "invalid chunk",
+        "read TOC",
+        "open block",
+    ]) {
+        return Some(Crash::new(Class::Block, format!("damaged block: {reason}")).maybe_file(file));
+    }
+    None
+}
+
+fn after_opening(text: &str) -> &str {
+    match text.split_once("opening storage failed: ") {
+        Some((_, rest)) => rest,
+        None => text.trim_start_matches("Fatal error: "),
+    }
+}

@@ -1,0 +1,5 @@
+//! What Grafana is provisioned with, its dashboards, and where a datasource URL leads.
+
+pub(crate) mod dashboards;
+pub(crate) mod provisioned;
+pub(crate) mod url;

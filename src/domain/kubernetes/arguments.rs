@@ -1,0 +1,93 @@
+//! The flags of a container's command line.
+
+use crate::model::Program;
+use crate::snapshot::kubernetes::Container;
+
+/// Words of a command line. Of an argument that is a shell's script, its words.
+fn words(container: &Container) -> impl Iterator<Item = &str> {
+    container.command.iter().chain(&container.args).flat_map(|argument| {
+        // A flag's value may have spaces.
+        let is_script = !argument.starts_with('-') && argument.contains(char::is_whitespace);
+        let (whole, script) = if is_script { (None, Some(argument)) } else { (Some(argument.as_str()), None) };
+        let words = script.into_iter().flat_map(|s| s.split_whitespace()).map(|w| w.trim_end_matches(';'));
+        whole.into_iter().chain(words)
+    })
+}
+
+/// What follows a flag's name in a word: empty, or `=value`. One dash or two.
+fn after<'a>(word: &'a str, name: &str) -> Option<&'a str> {
+    let bare = word.trim_start_matches(['"', '\'']);
+    let rest = bare.strip_prefix("--").or_else(|| bare.strip_prefix('-'))?.strip_prefix(name)?;
+    let rest = rest.trim_end_matches(['"', '\'']);
+    (rest.is_empty() || rest.starts_with('=')).then_some(rest)
+}
+
+/// Every value of a flag that may be given several times: `--name=value`, or `--name value`.
+pub(crate) fn flags<'a>(container: &'a Container, name: &str) -> impl Iterator<Item = &'a str> {
+    let mut words = words(container);
+    std::iter::from_fn(move || {
+        let rest = words.by_ref().find_map(|word| after(word, name))?;
+        let value = rest.strip_prefix('=').or_else(|| words.next())?;
+        Some(value.trim_matches(['"', '\'']))
+    })
+}
+
+/// The value of a flag.
+pub(crate) fn flag<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
+    flags(container, name).next()
+}
+
+/// True if a switch is there and not turned off.
+pub(crate) fn has_flag(container: &Container, name: &str) -> bool {
+    words(container).filter_map(|word| after(word, name)).any(|rest| rest != "=false")
+}
+
+/// The configuration file of Prometheus or Alertmanager: the flag's, else the image's default. `None` where its value is
+/// only known at run time.
+pub(crate) fn config_file(container: &Container) -> Option<&str> {
+    let path = flag(container, "config.file").unwrap_or(match container.program() {
+        Some(Program::Alertmanager) => "/etc/alertmanager/alertmanager.yml",
+        _ => "/etc/prometheus/prometheus.yml",
+    });
+    (path.starts_with('/') && !path.contains('$')).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(command: &[&str], args: &[&str]) -> Container {
+        let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect();
+        Container { command: own(command), args: own(args), ..Container::default() }
+    }
+
+    #[test]
+    fn flags_are_read_in_every_spelling() {
+        let made = container(&["/bin/prometheus"], &["--storage.tsdb.path=/data", "-log.level", "debug", "--agent"]);
+        assert_eq!(flag(&made, "storage.tsdb.path"), Some("/data"));
+        assert_eq!(flag(&made, "log.level"), Some("debug"));
+        assert_eq!(flag(&made, "storage.tsdb"), None);
+        assert_eq!(flag(&made, "level"), None);
+        assert!(has_flag(&made, "agent") && !has_flag(&made, "age"));
+        let features = container(&[], &["--enable-feature=a,b", "--enable-feature", "c", "--x=false"]);
+        assert_eq!(flags(&features, "enable-feature").collect::<Vec<_>>(), ["a,b", "c"]);
+        assert!(!has_flag(&features, "x"));
+    }
+
+    #[test]
+    fn a_shells_script_has_words() {
+        let script = "ulimit -n 9;\nexec prometheus --config.file=\"/etc/p/prometheus.yml\" --web.enable-lifecycle;";
+        let made = container(&["sh", "-c"], &[script]);
+        assert_eq!(config_file(&made), Some("/etc/p/prometheus.yml"));
+        assert!(has_flag(&made, "web.enable-lifecycle"));
+        let spaced = container(&[], &["--web.page-title=My --agent"]);
+        assert!(!has_flag(&spaced, "agent"));
+    }
+
+    #[test]
+    fn the_file_of_a_variable_is_not_known() {
+        assert_eq!(config_file(&container(&[], &["--config.file=$(FILE)"])), None);
+        assert_eq!(config_file(&container(&[], &["--config.file=/etc/$(FILE)"])), None);
+        assert_eq!(config_file(&container(&[], &[])), Some("/etc/prometheus/prometheus.yml"));
+    }
+}

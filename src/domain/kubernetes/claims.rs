@@ -1,0 +1,231 @@
+//! Pending claims: which there are, what they ask for, what the cluster said about them.
+
+use crate::model::{Gap, ResourceRef};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, StorageClass};
+
+/// Seconds for which a claim may be Pending: provisioning takes some.
+const GRACE: i64 = 60;
+/// Seconds for which events count: the API server keeps them for an hour.
+pub(crate) const RECENT: i64 = 3600;
+
+/// Claims of the stack that have been Pending for longer than provisioning takes.
+pub(crate) fn pending(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Gap> {
+    let claims = snap.persistent_volume_claims()?.iter();
+    Ok(claims
+        .filter(|c| snap.scope.is_stack(&c.metadata.namespace) && c.metadata.deletion_timestamp.is_none())
+        .filter(|c| c.status.phase == "Pending" && snap.age_seconds(&c.metadata) >= GRACE)
+        .collect())
+}
+
+/// The class a claim uses: named, or the default one. `Ok(None)` means that there is none.
+pub(crate) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Result<Option<&'a StorageClass>, Gap> {
+    let classes = snap.storage_classes()?;
+    Ok(match claim.class() {
+        Some("") => None,
+        Some(name) => classes.iter().find(|c| c.metadata.name == name),
+        None => classes.iter().find(|c| c.is_default()),
+    })
+}
+
+/// The provisioner's turn has come: the scheduler has chosen a node, or the class does not wait for one.
+pub(crate) fn is_asked_for(snap: &Snapshot, claim: &PersistentVolumeClaim) -> bool {
+    claim.metadata.annotations.contains_key("volume.kubernetes.io/selected-node")
+        || events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning")
+}
+
+/// The claim names no volume of its own.
+pub(crate) fn is_unbound(claim: &PersistentVolumeClaim) -> bool {
+    claim.spec.volume_name.as_deref().unwrap_or_default().is_empty()
+}
+
+/// The class that would make a good default: one of the driver `own`, gp3 first, that provisions by itself.
+pub(crate) fn candidate<'a>(classes: &'a [StorageClass], own: &str) -> Option<&'a str> {
+    let of_driver = || classes.iter().filter(|c| c.provisioner == own);
+    let gp3 = || of_driver().find(|c| c.parameters.get("type").is_none_or(|t| t == "gp3"));
+    let other = || classes.iter().find(|c| c.provisioner.contains(".csi.") && !c.provisioner.contains("efs"));
+    let chosen =
+        of_driver().find(|c| c.metadata.name == "gp3").or_else(gp3).or_else(|| of_driver().next()).or_else(other);
+    chosen.map(|c| c.metadata.name.as_str())
+}
+
+/// Classes need not exist where a volume that was made by hand carries their name.
+pub(crate) fn has_static_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, class: &str) -> bool {
+    let volumes = snap.persistent_volumes.items().unwrap_or_default();
+    let reserved = |v: &crate::snapshot::kubernetes::PersistentVolume| {
+        // A Released volume was a former claim's of this name; it binds to nobody.
+        let free = !matches!(v.status.phase.as_str(), "Released" | "Failed");
+        let own = v.spec.claim_ref.as_ref().is_some_and(|r| {
+            r.namespace == claim.metadata.namespace
+                && r.name == claim.metadata.name
+                && r.uid.as_deref().is_none_or(|uid| uid.is_empty() || uid == claim.metadata.uid)
+        });
+        free && own
+    };
+    volumes.iter().any(reserved) || has_available_volume(snap, class)
+}
+
+/// A volume made by hand that carries this class name is free.
+pub(crate) fn has_available_volume(snap: &Snapshot, class: &str) -> bool {
+    let volumes = snap.persistent_volumes.items().unwrap_or_default();
+    volumes.iter().any(|v| v.status.phase == "Available" && v.spec.storage_class_name.as_deref() == Some(class))
+}
+
+/// Events about a claim, newest first.
+pub(crate) fn events<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Vec<&'a Event> {
+    snap.events_about("PersistentVolumeClaim", &claim.metadata, RECENT)
+}
+
+/// The newest provisioning error of a claim. A class that was missing and exists now is history.
+pub(crate) fn provisioning_error<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Option<&'a Event> {
+    events(snap, claim).into_iter().find(|e| {
+        e.reason == "ProvisioningFailed" && !(e.message.contains("storageclass") && e.message.contains("not found"))
+    })
+}
+
+/// What an error of the provisioner says of the cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProvisioningFault {
+    /// The driver's role could not be assumed, or there are no credentials.
+    Credentials,
+    /// The role lacks a permission.
+    Permission,
+    /// The key cannot be used.
+    Kms,
+    /// A limit or quota is reached.
+    Quota,
+    /// The driver cannot share a volume between nodes.
+    AccessMode,
+    /// A parameter or size that the volume type does not take.
+    Parameter,
+    /// No node, or no zone, where the class may make a volume.
+    Topology,
+    /// The driver's controller does not answer, or the API of the cloud.
+    Timeout,
+    /// Something else.
+    Other,
+}
+
+impl ProvisioningFault {
+    /// Reads an error message of external-provisioner with the AWS error in it.
+    pub(crate) fn classify(message: &str) -> Self {
+        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if has(&["KMS", "kms:", "IdempotentParameterMismatch", "InvalidVolume.NotFound"]) {
+            return Self::Kms;
+        }
+        if has(&[
+            "AssumeRoleWithWebIdentity",
+            "WebIdentityErr",
+            "failed to retrieve credentials",
+            "NoCredentialProviders",
+            "InvalidIdentityToken",
+            "no EC2 IMDS role found",
+            "failed to refresh cached credentials",
+            "ExpiredToken",
+        ]) {
+            return Self::Credentials;
+        }
+        if has(&["UnauthorizedOperation", "AccessDenied", "is not authorized to perform", "You are not authorized"]) {
+            return Self::Permission;
+        }
+        if has(&[
+            "only supports SINGLE_NODE_WRITER",
+            "MULTI_NODE",
+            "multi-node",
+            "access mode",
+            "AccessMode",
+            "Volume capabilities not supported",
+        ]) {
+            return Self::AccessMode;
+        }
+        if has(&["exceeded quota", "LimitExceeded", "Quota", "quota"]) {
+            return Self::Quota;
+        }
+        if has(&[
+            "error generating accessibility requirements",
+            "no topology key found",
+            "does not satisfy",
+            "is not in allowed topologies",
+            "no available volume zone",
+            "InvalidZone",
+        ]) {
+            return Self::Topology;
+        }
+        if has(&[
+            "InvalidParameterValue",
+            "InvalidParameterCombination",
+            "Invalid parameter",
+            "InvalidArgument",
+            "OutOfRange",
+            "iops",
+            "IOPS",
+        ]) {
+            return Self::Parameter;
+        }
+        if has(&["DeadlineExceeded", "context deadline exceeded", "timed out", "i/o timeout", "connection refused"]) {
+            return Self::Timeout;
+        }
+        Self::Other
+    }
+
+    /// True for faults that lie in the driver's IAM role.
+    pub(crate) fn is_iam(self) -> bool {
+        matches!(self, Self::Credentials | Self::Permission | Self::Kms)
+    }
+}
+
+/// True if some claim's provisioning fails for IAM reasons now.
+pub(crate) fn iam_errors(snap: &Snapshot) -> Vec<(ResourceRef, &Event)> {
+    let claims = pending(snap).unwrap_or_default();
+    let errors = claims.iter().filter_map(|c| {
+        let event = provisioning_error(snap, c)?;
+        let fault = ProvisioningFault::classify(&event.message);
+        fault.is_iam().then(|| (ResourceRef::pvc(&c.metadata.namespace, &c.metadata.name), event))
+    });
+    errors.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_provisioning_faults_apart() {
+        let cases = [
+            (
+                "could not create volume in EC2: UnauthorizedOperation: You are not authorized to perform this operation.",
+                ProvisioningFault::Permission,
+            ),
+            (
+                "rpc error: code = Internal desc = WebIdentityErr: failed to retrieve credentials\ncaused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
+                ProvisioningFault::Credentials,
+            ),
+            (
+                "operation error EC2: CreateVolume, get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found",
+                ProvisioningFault::Credentials,
+            ),
+            (
+                "api error VolumeLimitExceeded: You have exceeded your maximum gp3 storage limit",
+                ProvisioningFault::Quota,
+            ),
+            ("Client.IdempotentParameterMismatch: resource already deleted", ProvisioningFault::Kms),
+            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", ProvisioningFault::Timeout),
+            (
+                "rpc error: code = InvalidArgument desc = Volume capabilities MULTI_NODE_MULTI_WRITER not supported. Only AccessModes[ReadWriteOnce] supported.",
+                ProvisioningFault::AccessMode,
+            ),
+            (
+                "could not create volume in EC2: InvalidParameterValue: Volume iops of 100 is too low; minimum is 3000",
+                ProvisioningFault::Parameter,
+            ),
+            (
+                "error generating accessibility requirements: no topology key found on CSINode ip-10-0-1-1",
+                ProvisioningFault::Topology,
+            ),
+            ("rpc error: code = Unknown desc = something else", ProvisioningFault::Other),
+        ];
+        for (message, fault) in cases {
+            assert_eq!(ProvisioningFault::classify(message), fault, "{message}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Look-ups that several checks need: pods behind a Service, owners, the Service behind a scrape URL.
+
+use crate::domain::kubernetes::service_host::ServiceHost;
+use crate::model::{Program, ResourceRef};
+use crate::snapshot::kubernetes::{ConfigMap, Map, Meta, Pod, Service, Workload};
+use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Fetched, Snapshot};
+
+/// Plain equality selector (`spec.selector` of a Service): empty selects nothing.
+pub(crate) fn selects(selector: &Map, labels: &Map) -> bool {
+    !selector.is_empty() && selector.iter().all(|(k, v)| labels.get(k) == Some(v))
+}
+
+/// The workload that owns a pod, by owner references and the ReplicaSet naming of Deployments: kind and name.
+pub(crate) fn owner_of(meta: &Meta) -> Option<(&str, &str)> {
+    let owner = meta.controller()?;
+    if owner.kind == "ReplicaSet"
+        && let Some(hash) = meta.label("pod-template-hash")
+        && let Some(name) = owner.name.strip_suffix(hash).and_then(|n| n.strip_suffix('-'))
+    {
+        return Some(("Deployment", name));
+    }
+    Some((&owner.kind, &owner.name))
+}
+
+/// API group of a workload kind.
+pub(crate) fn group_of(kind: &str) -> &'static str {
+    match kind {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => "apps",
+        "Job" | "CronJob" => "batch",
+        "Prometheus" | "Alertmanager" => "monitoring.coreos.com",
+        _ => "",
+    }
+}
+
+impl Workload {
+    /// As a resource.
+    pub fn reference(&self) -> ResourceRef {
+        ResourceRef::kubernetes(group_of(&self.kind), &self.kind, &self.metadata.namespace, &self.metadata.name)
+    }
+
+    /// `deployment/prometheus`, as kubectl takes it.
+    pub fn kubectl_name(&self) -> String {
+        self.reference().kubectl_name()
+    }
+}
+
+impl ConfigMap {
+    /// As a resource.
+    pub fn reference(&self) -> ResourceRef {
+        ResourceRef::config_map(&self.metadata.namespace, &self.metadata.name)
+    }
+}
+
+impl Snapshot {
+    /// Current logs of one program's containers.
+    ///
+    /// # Errors
+    /// The gap, if no log of the stack could be read.
+    pub fn logs_of(&self, program: Program) -> Fetched<Vec<&ContainerLog>> {
+        let of_it = |l: &&ContainerLog| !l.previous && l.program == Some(program);
+        Ok(self.component_logs()?.iter().filter(of_it).collect())
+    }
+
+    /// The owner of a pod as a resource: its Deployment, StatefulSet …, or the pod itself if nothing owns it.
+    pub fn owner_ref(&self, pod: &Pod) -> ResourceRef {
+        match owner_of(&pod.metadata) {
+            Some((kind, name)) => ResourceRef::kubernetes(group_of(kind), kind, &pod.metadata.namespace, name),
+            None => ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name),
+        }
+    }
+
+    /// Pods of a workload, among those in scope; finished ones are left out.
+    pub fn pods_of_workload<'a>(&'a self, workload: &Workload) -> impl Iterator<Item = &'a Pod> + use<'a> {
+        let own = workload.reference();
+        self.pods.items().unwrap_or_default().iter().filter(move |p| !p.is_finished() && self.owner_ref(p) == own)
+    }
+
+    /// Pods that a Service selects, among those in scope; finished ones are left out as the endpoints controller does.
+    pub fn pods_of_service<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Pod> {
+        self.pods.items().unwrap_or_default().iter().filter(move |p| {
+            p.metadata.namespace == service.metadata.namespace
+                && !p.is_finished()
+                && selects(&service.spec.selector, &p.metadata.labels)
+        })
+    }
+
+    /// Addresses of a Service by readiness: (ready, not ready). `None` where no EndpointSlice of its namespace was read.
+    pub fn endpoints_of(&self, service: &Service) -> Option<(usize, usize)> {
+        if !self.endpoint_slices.covers(&service.metadata.namespace) {
+            return None;
+        }
+        let slices = self.endpoint_slices.items().ok()?.iter().filter(|s| {
+            s.metadata.namespace == service.metadata.namespace && s.service() == Some(&service.metadata.name)
+        });
+        let mut counts = (0, 0);
+        for endpoint in slices.flat_map(|s| &s.endpoints) {
+            if endpoint.conditions.ready.unwrap_or(true) { counts.0 += 1 } else { counts.1 += 1 }
+        }
+        Some(counts)
+    }
+
+    /// The Service behind a host of a scrape URL, by DNS name as Prometheus' pod resolves it, or by cluster IP.
+    pub fn service_by_host(&self, host: &str) -> Option<&Service> {
+        let services = self.services.items().ok()?;
+        if let Ok(ip) = host.parse::<std::net::IpAddr>() {
+            let ip = ip.to_string();
+            return services.iter().find(|s| s.spec.cluster_ip.as_deref() == Some(&ip));
+        }
+        let own = self.scope.prometheus.as_ref().map_or("", |p| p.namespace.as_str());
+        let host = ServiceHost::parse(host, own)?;
+        services.iter().find(|s| s.metadata.namespace == host.namespace && s.metadata.name == host.service)
+    }
+
+    /// The pod with an address.
+    pub fn pod_by_ip(&self, ip: &str) -> Option<&Pod> {
+        self.pods.items().ok()?.iter().find(|p| p.status.pod_ip.as_deref() == Some(ip) && !p.spec.host_network)
+    }
+
+    /// Events about one object, newest first, none older than `seconds` before the snapshot.
+    pub fn events_about(&self, kind: &str, meta: &Meta, seconds: i64) -> Vec<&crate::snapshot::kubernetes::Event> {
+        let mut events: Vec<_> = self
+            .events
+            .items()
+            .unwrap_or_default()
+            .iter()
+            .filter(|e| {
+                let object = &e.involved_object;
+                // An object that was deleted and made again has the name of the old one, not its history.
+                let same =
+                    object.uid.as_deref().is_none_or(|uid| uid.is_empty() || meta.uid.is_empty() || uid == meta.uid);
+                object.kind == kind && object.name == meta.name && object.namespace == meta.namespace && same
+            })
+            .filter(|e| e.last_seen().is_none_or(|t| self.collected_at.as_second() - t.as_second() <= seconds))
+            .collect();
+        events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
+        events
+    }
+
+    /// Seconds since an object was made; 0 where its age is not known or the clocks disagree.
+    pub fn age_seconds(&self, meta: &Meta) -> i64 {
+        meta.creation_timestamp.map_or(0, |t| (self.collected_at.as_second() - t.as_second()).max(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_service_names_as_a_pod_resolves_them() {
+        let parse = |h| ServiceHost::parse(h, "monitoring").map(|s| format!("{}/{}", s.namespace, s.service));
+        assert_eq!(parse("api.shop.svc.cluster.local").as_deref(), Some("shop/api"));
+        assert_eq!(parse("api.shop.svc").as_deref(), Some("shop/api"));
+        assert_eq!(parse("api.shop").as_deref(), Some("shop/api"));
+        assert_eq!(parse("alertmanager").as_deref(), Some("monitoring/alertmanager"));
+        assert_eq!(parse("web-0.web.shop.svc.cluster.local.").as_deref(), Some("shop/web"));
+        assert_eq!(parse("hooks.slack.com"), None);
+        assert_eq!(parse("10.0.0.1"), None);
+        assert_eq!(parse("localhost"), None);
+    }
+}

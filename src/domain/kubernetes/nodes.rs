@@ -1,0 +1,32 @@
+//! Nodes that are not Ready, and nodes that a pod could be on.
+
+use std::collections::BTreeSet;
+
+use crate::domain::kubernetes::scheduling;
+use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Condition, Node, Pod};
+
+/// The nodes on which these pods sit and which are not Ready: their state explains that of the pods.
+pub(crate) fn dead_nodes<'a>(snap: &Snapshot, pods: impl Iterator<Item = &'a Pod>) -> Vec<ResourceRef> {
+    let names: BTreeSet<&str> = pods.filter_map(|p| p.spec.node_name.as_deref()).collect();
+    let nodes = snap.nodes.items().unwrap_or_default().iter();
+    nodes
+        .filter(|n| names.contains(n.metadata.name.as_str()) && not_ready(n).is_some())
+        .map(|n| ResourceRef::node(&n.metadata.name))
+        .collect()
+}
+
+/// The condition Ready, where it is not True.
+pub(crate) fn not_ready(node: &Node) -> Option<&Condition> {
+    node.status.conditions.iter().find(|c| c.kind == "Ready" && c.status != "True")
+}
+
+/// Nodes that the pod's selector and its volumes admit, whatever their taints and their room.
+pub(crate) fn could_take<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Node> {
+    let volumes = bound_volumes(snap, pod).unwrap_or_default();
+    let all = snap.nodes.items().unwrap_or_default().iter();
+    all.filter(|n| !n.is_fargate() && scheduling::chosen_by(pod, n) && volumes.iter().all(|b| reaches(b.volume, n)))
+        .collect()
+}

@@ -1,0 +1,242 @@
+//! Why an image could not be pulled: the words of kubelet, containerd and the registries, taken apart.
+
+use crate::domain::kubernetes::image::Image;
+
+/// Why an image could not be pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// The reference is not one.
+    InvalidName,
+    /// `imagePullPolicy: Never`, and the node does not have it.
+    NeverPulled,
+    /// The registry counts pulls, and there were too many.
+    RateLimit,
+    /// The registry does not have the repository or the tag.
+    NotFound,
+    /// The repository does not exist, or the registry does not say so to strangers.
+    Denied,
+    /// Credentials are missing or refused.
+    Unauthorized,
+    /// No build for the node's architecture.
+    Platform,
+    /// The registry's name does not resolve.
+    Dns,
+    /// The registry's certificate is not accepted, or it does not speak TLS.
+    Tls,
+    /// No answer from the registry.
+    Network,
+    /// The registry answered with a fault of its own.
+    Server,
+    /// The node's disk is full.
+    Disk,
+    /// Something else.
+    Other,
+}
+
+impl Reason {
+    /// What the reason is about: the image itself, or its registry and so all images from there.
+    pub(crate) fn concerns(self, image: &str) -> String {
+        match self {
+            Self::InvalidName | Self::NeverPulled | Self::NotFound | Self::Denied | Self::Platform => image.to_owned(),
+            _ => Image::parse(image).map_or_else(|| image.to_owned(), |i| i.host),
+        }
+    }
+
+    /// Reads the kubelet's reason and message.
+    pub(crate) fn of(reason: &str, message: &str) -> Self {
+        match reason {
+            "InvalidImageName" => return Self::InvalidName,
+            "ErrImageNeverPull" => return Self::NeverPulled,
+            _ => {}
+        }
+        let text = message.to_ascii_lowercase();
+        let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
+        if has(&["couldn't parse image", "invalid reference format", "failed to apply default image tag"]) {
+            return Self::InvalidName;
+        }
+        if has(&["toomanyrequests", "too many requests", "pull rate limit", "status code 429", "rate exceeded"]) {
+            return Self::RateLimit;
+        }
+        if has(&["no space left on device"]) {
+            return Self::Disk;
+        }
+        if has(&[
+            "no match for platform",
+            "no matching manifest for",
+            "no image found in manifest list",
+            "no image found in image index",
+            "does not match the specified platform",
+        ]) {
+            return Self::Platform;
+        }
+        if has(&["no such host", "server misbehaving", "temporary failure in name resolution"])
+            || (has(&["lookup "]) && has(&["timeout", "refused", "unreachable"]))
+        {
+            return Self::Dns;
+        }
+        if has(&[
+            "x509:",
+            "certificate",
+            "server gave http response",
+            "first record does not look like a tls",
+            "remote error: tls",
+            "tls: failed",
+            "tls: handshake failure",
+        ]) {
+            return Self::Tls;
+        }
+        if let Some(reason) = Self::of_answer(&text) {
+            return reason;
+        }
+        let silent = [
+            "i/o timeout",
+            "deadline exceeded",
+            "timeout",
+            "timed out",
+            "no route to host",
+            "network is unreachable",
+            "connection refused",
+            "connection reset",
+            "unexpected eof",
+            "eof",
+        ];
+        if has(&silent) { Self::Network } else { Self::Other }
+    }
+
+    /// What the registry answered.
+    fn of_answer(text: &str) -> Option<Self> {
+        let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
+        // Docker Hub does not tell a stranger a private repository from none at all.
+        if has(&["pull access denied", "repository does not exist or may require", "insufficient_scope"])
+            && !has(&["no basic auth credentials"])
+        {
+            return Some(Self::Denied);
+        }
+        if has(&[
+            "no basic auth credentials",
+            "unauthorized",
+            "authentication required",
+            "authorization token has expired",
+            "not authorized to perform",
+            "accessdenied",
+            "403 forbidden",
+            "401 unauthorized",
+            "failed to fetch anonymous token",
+            "denied:",
+            "invalid username",
+            "incorrect username or password",
+            "requested access to the resource is denied",
+        ]) {
+            return Some(Self::Unauthorized);
+        }
+        if has(&["500 internal", "502 bad", "503 service", "504 gateway", "unexpected status code 5"]) {
+            return Some(Self::Server);
+        }
+        has(&[
+            "not found",
+            "notfound",
+            "manifest unknown",
+            "manifest_unknown",
+            "name unknown",
+            "name_unknown",
+            "does not exist",
+        ])
+        .then_some(Self::NotFound)
+    }
+
+    /// As the end of a sentence.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::InvalidName => "it is not a valid image name",
+            Self::NeverPulled => "imagePullPolicy is Never, and the node does not have it",
+            Self::RateLimit => "the registry's rate limit is reached",
+            Self::NotFound => "the registry does not have it",
+            Self::Denied => "the repository does not exist, or it is private and no credentials were given",
+            Self::Unauthorized => "the registry refuses the credentials, or none were given",
+            Self::Platform => "it has no build for the node's architecture",
+            Self::Dns => "the name of the registry does not resolve",
+            Self::Tls => "the TLS connection to the registry fails",
+            Self::Network => "the registry cannot be reached",
+            Self::Server => "the registry has a fault of its own",
+            Self::Disk => "the node's disk is full",
+            Self::Other => "the pull failed",
+        }
+    }
+
+    /// Failures that a missing way to the registry can cause.
+    pub(crate) fn may_be_egress(self) -> bool {
+        matches!(self, Self::Network | Self::Dns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_reasons_apart_in_the_words_of_runtimes_and_registries() {
+        let cases = [
+            (
+                r#"Failed to pull image "bitnami/kubectl:latest": rpc error: code = NotFound desc = failed to pull and unpack image "docker.io/bitnami/kubectl:latest": failed to resolve reference "docker.io/bitnami/kubectl:latest": docker.io/bitnami/kubectl:latest: not found"#,
+                Reason::NotFound,
+            ),
+            (
+                r#"Back-off pulling image "prom/prometheus:v9": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image: manifest unknown"#,
+                Reason::NotFound,
+            ),
+            (
+                r#"failed to resolve reference "docker.io/shop/x:1": pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed"#,
+                Reason::Denied,
+            ),
+            (
+                r#"failed to resolve reference "1.dkr.ecr.eu-west-1.amazonaws.com/x:1": pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials"#,
+                Reason::Unauthorized,
+            ),
+            (
+                r#"unexpected status from HEAD request to https://1.dkr.ecr.eu-west-1.amazonaws.com/v2/x/manifests/1: 403 Forbidden"#,
+                Reason::Unauthorized,
+            ),
+            (
+                r#"failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token: 403 Forbidden"#,
+                Reason::Unauthorized,
+            ),
+            (
+                "failed to copy: httpReadSeeker: failed open: unexpected status code https://registry-1.docker.io/v2/grafana/grafana/manifests/sha256:1: 429 Too Many Requests - Server message: toomanyrequests: You have reached your unauthenticated pull rate limit.",
+                Reason::RateLimit,
+            ),
+            (
+                r#"failed to do request: Head "https://registry-1.docker.io/v2/prom/prometheus/manifests/v2.53.5": dial tcp 3.94.224.37:443: i/o timeout"#,
+                Reason::Network,
+            ),
+            (
+                r#"failed to do request: Head "https://quay.io/v2/": dial tcp: lookup quay.io on 10.0.0.2:53: no such host"#,
+                Reason::Dns,
+            ),
+            (
+                r#"failed to do request: Head "https://quay.io/v2/": dial tcp: lookup quay.io on 10.0.0.2:53: read udp 10.0.1.9:4->10.0.0.2:53: i/o timeout"#,
+                Reason::Dns,
+            ),
+            (
+                r#"failed to do request: Head "https://registry.corp/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority"#,
+                Reason::Tls,
+            ),
+            (r#"Head "https://registry.corp:5000/v2/": http: server gave HTTP response to HTTPS client"#, Reason::Tls),
+            (r#"failed to do request: Head "https://quay.io/v2/": net/http: TLS handshake timeout"#, Reason::Network),
+            ("failed to pull and unpack image: no match for platform in manifest: not found", Reason::Platform),
+            (
+                "write /var/lib/containerd/io.containerd.content.v1.content/ingest/x: no space left on device",
+                Reason::Disk,
+            ),
+            ("unexpected status from HEAD request to https://quay.io/v2/x: 502 Bad Gateway", Reason::Server),
+            ("context canceled", Reason::Other),
+        ];
+        for (message, reason) in cases {
+            assert_eq!(Reason::of("ErrImagePull", message), reason, "{message}");
+        }
+        assert_eq!(Reason::of("InvalidImageName", ""), Reason::InvalidName);
+        assert_eq!(
+            Reason::of("ErrImageNeverPull", "Container image is not present with pull policy of Never"),
+            Reason::NeverPulled
+        );
+    }
+}

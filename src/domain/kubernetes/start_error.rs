@@ -1,0 +1,157 @@
+//! Why a container is not started: the kubelet's and the runtime's words, taken apart.
+
+use crate::domain::kubernetes::mounts::Holder;
+
+/// What keeps a container from being started.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// A ConfigMap or Secret does not exist.
+    Missing { holder: Holder, name: String },
+    /// It exists and lacks a key; without a name, it is the one of a volume.
+    MissingKey { holder: Holder, name: Option<String>, volume: Option<String>, key: String },
+    /// A file and a directory do not fit each other.
+    MountType { path: Option<String> },
+    /// The image would run as root, or as a user that has only a name, and the pod forbids it.
+    Root { user: Option<String> },
+    /// The program is not in the image.
+    Command { name: Option<String> },
+    /// Something else.
+    Other,
+}
+
+impl Fault {
+    /// Reads a message. `None` where it tells of nothing that stays: caches that are not filled yet, objects that the
+    /// kubelet has not seen yet.
+    pub(crate) fn of(message: &str) -> Option<Self> {
+        let has = |part: &str| message.contains(part);
+        if has("not registered")
+            || has("failed to sync")
+            || has("have not yet been read")
+            || has("already exists")
+            || has("is reserved for")
+        {
+            return None;
+        }
+        if has("runAsNonRoot") {
+            let user = between(message, "non-numeric user (", ")").map(str::to_owned);
+            return Some(Self::Root { user });
+        }
+        let of_type =
+            ["Are you trying to mount a directory onto a file", "not a directory", "is a directory", "subPath"];
+        if of_type.iter().any(|t| has(t)) && (has("mount") || has("subPath")) {
+            return Some(Self::MountType { path: mount_target(message) });
+        }
+        if let Some(fault) = Self::of_key(message).or_else(|| Self::of_object(message)) {
+            return Some(fault);
+        }
+        let no_program =
+            has("executable file not found") || (has("exec: \"") && (has("no such file") || has("permission denied")));
+        if no_program {
+            let name = between(message, "exec: \"", "\"").map(str::to_owned);
+            return Some(Self::Command { name });
+        }
+        Some(Self::Other)
+    }
+
+    /// `couldn't find key k in ConfigMap ns/name`, `references non-existent secret key: k`.
+    fn of_key(message: &str) -> Option<Self> {
+        if let Some((key, rest)) = message.split_once("couldn't find key ").and_then(|(_, r)| r.split_once(" in ")) {
+            let holder = if rest.starts_with("Secret") { Holder::Secret } else { Holder::ConfigMap };
+            let place = rest.split_whitespace().nth(1)?;
+            let name = place.rsplit('/').next()?.trim_matches(['"', '.', ',', ':']).to_owned();
+            return Some(Self::MissingKey {
+                holder,
+                name: Some(name),
+                volume: None,
+                key: key.trim_matches('"').to_owned(),
+            });
+        }
+        let volume = between(message, "volume \"", "\"").map(str::to_owned);
+        for (words, holder) in
+            [("non-existent config key: ", Holder::ConfigMap), ("non-existent secret key: ", Holder::Secret)]
+        {
+            if let Some((_, key)) = message.split_once(words) {
+                let key = key.split([' ', ',', '\n']).next()?.to_owned();
+                return Some(Self::MissingKey { holder, name: None, volume, key });
+            }
+        }
+        None
+    }
+
+    /// `configmap "name" not found`.
+    fn of_object(message: &str) -> Option<Self> {
+        for (word, holder) in [("configmap", Holder::ConfigMap), ("secret", Holder::Secret)] {
+            for start in [format!("{word} \""), format!("{word}s \"")] {
+                if let Some((name, after)) = message.split_once(start.as_str()).and_then(|(_, r)| r.split_once('"'))
+                    && after.trim_start().starts_with("not found")
+                {
+                    let name = name.rsplit('/').next().unwrap_or(name).to_owned();
+                    return Some(Self::Missing { holder, name });
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Where in the container something was to be mounted: `to rootfs at "/etc/prometheus/prometheus.yml"`.
+fn mount_target(message: &str) -> Option<String> {
+    let plain = message.replace("\\\"", "\"");
+    ["rootfs at \"", "mountpoint \"", "to rootfs \""].iter().find_map(|start| {
+        let path = between(&plain, start, "\"")?;
+        // Older runtimes name the container's root first.
+        path.starts_with('/').then(|| path.rsplit_once("/rootfs/").map_or(path.to_owned(), |(_, p)| format!("/{p}")))
+    })
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    Some(text.split_once(start)?.1.split_once(end)?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_words_of_kubelet_and_runtime() {
+        let missing = |holder, name: &str| Some(Fault::Missing { holder, name: name.into() });
+        assert_eq!(Fault::of(r#"secret "grafana-admin" not found"#), missing(Holder::Secret, "grafana-admin"));
+        let mount = r#"MountVolume.SetUp failed for volume "config" : configmap "prometheus-config" not found"#;
+        assert_eq!(Fault::of(mount), missing(Holder::ConfigMap, "prometheus-config"));
+        let key = |holder, name: Option<&str>, volume: Option<&str>, key: &str| {
+            Some(Fault::MissingKey {
+                holder,
+                name: name.map(Into::into),
+                volume: volume.map(Into::into),
+                key: key.into(),
+            })
+        };
+        assert_eq!(
+            Fault::of("couldn't find key admin-password in Secret monitoring/grafana"),
+            key(Holder::Secret, Some("grafana"), None, "admin-password")
+        );
+        assert_eq!(
+            Fault::of("couldn't find key LEVEL in ConfigMap obs/env"),
+            key(Holder::ConfigMap, Some("env"), None, "LEVEL")
+        );
+        assert_eq!(
+            Fault::of(
+                r#"MountVolume.SetUp failed for volume "c" : configmap references non-existent config key: prometheus.yml"#
+            ),
+            key(Holder::ConfigMap, None, Some("c"), "prometheus.yml")
+        );
+        let root =
+            r#"container has runAsNonRoot and image will run as root (pod: "g_monitoring(1)", container: grafana)"#;
+        assert_eq!(Fault::of(root), Some(Fault::Root { user: None }));
+        let named =
+            "container has runAsNonRoot and image has non-numeric user (nobody), cannot verify user is non-root";
+        assert_eq!(Fault::of(named), Some(Fault::Root { user: Some("nobody".into()) }));
+        let runc = r#"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting "/var/lib/kubelet/pods/1/volume-subpaths/config/prometheus/0" to rootfs at "/etc/prometheus/prometheus.yml": mount src=/x, dst=/etc/prometheus/prometheus.yml: not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type"#;
+        assert_eq!(Fault::of(runc), Some(Fault::MountType { path: Some("/etc/prometheus/prometheus.yml".into()) }));
+        let exec = r#"exec: "promethues": executable file not found in $PATH: unknown"#;
+        assert_eq!(Fault::of(exec), Some(Fault::Command { name: Some("promethues".into()) }));
+        assert_eq!(Fault::of("failed to sync configmap cache: timed out waiting for the condition"), None);
+        assert_eq!(Fault::of(r#"MountVolume.SetUp failed for volume "x" : object "n"/"y" not registered"#), None);
+        assert_eq!(Fault::of("context deadline exceeded"), Some(Fault::Other));
+    }
+}

@@ -1,0 +1,283 @@
+//! Pods that the scheduler finds no node for, and why: its message, taken apart. Source: `FitError` of kube-scheduler.
+
+use crate::domain::kubernetes::index::owner_of;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+
+/// Seconds for which a pod may be Pending: a node may just be starting.
+const GRACE: i64 = 60;
+/// Seconds for which events count.
+pub(crate) const RECENT: i64 = 3600;
+
+/// Pods of the stack, and the storage, DNS and network pods of kube-system; those of other namespaces are their owners'
+/// concern.
+pub(crate) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
+    let meta = &pod.metadata;
+    let system =
+        meta.namespace == "kube-system" && ["ebs-csi-", "coredns", "aws-node"].iter().any(|p| meta.name.starts_with(p));
+    (snap.scope.is_stack(&meta.namespace) || system)
+        && pod.status.phase == "Pending"
+        && pod.spec.node_name.is_none()
+        && meta.deletion_timestamp.is_none()
+        && snap.age_seconds(meta) >= GRACE
+        && !waits_on_fargate(pod)
+}
+
+/// A DaemonSet's pod for a Fargate node: never scheduled, and never needed there.
+fn waits_on_fargate(pod: &Pod) -> bool {
+    if owner_of(&pod.metadata).is_none_or(|(kind, _)| kind != "DaemonSet") {
+        return false;
+    }
+    let node_affinity = pod.spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref());
+    let required = node_affinity.and_then(|n| n.required_during_scheduling_ignored_during_execution.as_ref());
+    required.is_some_and(|r| {
+        let fields = r.node_selector_terms.iter().flat_map(|t| t.match_fields.iter().flatten());
+        fields.flat_map(|f| f.values.iter().flatten()).any(|v| v.starts_with("fargate-"))
+    })
+}
+
+/// What the scheduler says: the condition is current, the event a fallback.
+pub(crate) fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
+    let condition = pod.condition("PodScheduled").filter(|c| c.status == "False");
+    // A scheduling gate is set on purpose.
+    if condition.is_some_and(|c| c.reason.as_deref() == Some("SchedulingGated")) {
+        return None;
+    }
+    if let Some(message) = condition.and_then(|c| c.message.clone()).filter(|m| !m.is_empty()) {
+        return Some(message);
+    }
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
+    let said = events.into_iter().find(|e| e.reason == "FailedScheduling").map(|e| e.message.clone());
+    said.or_else(|| condition.map(|c| c.reason.clone().unwrap_or_default()))
+}
+
+use crate::domain::kubernetes::scheduling::{Signal, signal};
+
+/// What kept a pod from a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// A claim of the pod is not bound, or does not exist.
+    Volume,
+    /// A bound volume lies in another zone.
+    VolumeZone,
+    /// Not enough CPU, memory or another resource.
+    Resources,
+    /// The node holds as many pods as it may.
+    TooManyPods,
+    /// The node is cordoned.
+    Cordoned,
+    /// The node is not ready.
+    NotReady,
+    /// A taint that the pod does not tolerate.
+    Taint,
+    /// An autoscaler takes the node away.
+    Leaving,
+    /// A driver or agent has not come up on the node yet.
+    Starting,
+    /// The node runs short of memory, disk or process ids.
+    Pressure,
+    /// Node selector or node affinity.
+    Selector,
+    /// Pod (anti-)affinity or topology spread.
+    PodAffinity,
+    /// A host port that is taken.
+    Ports,
+    /// The node takes no more EBS volumes.
+    VolumeLimit,
+    /// The cluster has no node at all.
+    NoNodes,
+    /// Something else.
+    Other,
+}
+
+impl Reason {
+    /// Variant of the fix.
+    pub(crate) fn variant(self) -> &'static str {
+        match self {
+            Self::Volume => "volume",
+            Self::VolumeZone => "zone",
+            Self::Resources => "resources",
+            Self::TooManyPods => "too-many-pods",
+            Self::Cordoned => "cordoned",
+            Self::NotReady => "not-ready",
+            Self::Taint => "taint",
+            Self::Leaving => "node-leaving",
+            Self::Starting => "node-starting",
+            Self::Pressure => "node-pressure",
+            Self::Selector => "selector",
+            Self::PodAffinity => "pod-affinity",
+            Self::Ports => "ports",
+            Self::VolumeLimit => "volume-limit",
+            Self::NoNodes => "no-nodes",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl From<Signal> for Reason {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::NotReady => Self::NotReady,
+            Signal::Leaving => Self::Leaving,
+            Signal::Starting => Self::Starting,
+            Signal::Pressure => Self::Pressure,
+            Signal::Cordoned => Self::Cordoned,
+        }
+    }
+}
+
+/// The reason that keeps most nodes away. What holds for the pod as a whole (its claims) comes without a count and wins.
+pub(crate) fn main_reason(message: &str) -> Reason {
+    main_reason_but(message, None)
+}
+
+/// The main reason among those that are not `ruled_out`.
+pub(crate) fn main_reason_but(message: &str, ruled_out: Option<Reason>) -> Reason {
+    // What preemption could or could not do is no cause.
+    let message = message.split(" preemption:").next().unwrap_or(message);
+    if message.contains("no nodes available") || message.starts_with("0/0 ") {
+        return Reason::NoNodes;
+    }
+    let reasons = message.split_once(": ").map_or(message, |(_, rest)| rest);
+    if of(reasons) == Reason::Volume {
+        return Reason::Volume;
+    }
+    let mut counts: Vec<(u32, Reason)> = Vec::new();
+    for part in reasons.trim_end_matches('.').split(", ") {
+        let (count, text) = match part.split_once(' ') {
+            Some((count, text)) if count.parse::<u32>().is_ok() => (count.parse().unwrap_or(1), text),
+            _ => (1, part),
+        };
+        let reason = of(text);
+        if Some(reason) == ruled_out {
+            continue;
+        }
+        match counts.iter_mut().find(|(_, r)| *r == reason) {
+            Some((sum, _)) => *sum += count,
+            None => counts.push((count, reason)),
+        }
+    }
+    // Taints, selectors and affinity rule nodes out by design; what keeps the pod from the rest is the fault.
+    let by_design = |r: &Reason| {
+        matches!(
+            r,
+            Reason::Cordoned
+                | Reason::NotReady
+                | Reason::Taint
+                | Reason::Leaving
+                | Reason::Starting
+                | Reason::Pressure
+                | Reason::Selector
+                | Reason::PodAffinity
+                | Reason::Other
+        )
+    };
+    let told: Vec<_> = counts.iter().filter(|(_, r)| !by_design(r)).copied().collect();
+    let pick = if told.is_empty() { counts } else { told };
+    pick.into_iter()
+        .max_by_key(|(count, reason)| (*count, std::cmp::Reverse(*reason)))
+        .map_or(Reason::Other, |(_, r)| r)
+}
+
+fn of(text: &str) -> Reason {
+    let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
+    // The second is the wording since Kubernetes 1.34.
+    if has(&["volume node affinity conflict", "PersistentVolume's node affinity", "no available volume zone"]) {
+        return Reason::VolumeZone;
+    }
+    if has(&["exceed max volume count", "attachable volumes"]) {
+        return Reason::VolumeLimit;
+    }
+    if has(&[
+        "PersistentVolumeClaim",
+        "persistentvolumeclaim",
+        "binding volumes",
+        "available persistent volumes to bind",
+    ]) {
+        return Reason::Volume;
+    }
+    if has(&["Too many pods"]) {
+        return Reason::TooManyPods;
+    }
+    if has(&["Insufficient "]) {
+        return Reason::Resources;
+    }
+    if has(&["node(s) were unschedulable"]) {
+        return Reason::Cordoned;
+    }
+    if has(&["node(s) were not ready"]) {
+        return Reason::NotReady;
+    }
+    if has(&["taint"]) {
+        // Since Kubernetes 1.36 the message names no key: "had untolerated taint(s)".
+        let key = text.split_once("taint {").and_then(|(_, rest)| rest.split([':', '}']).next());
+        return key.and_then(|key| signal(key.trim())).map_or(Reason::Taint, Reason::from);
+    }
+    if has(&["topology spread", "pod affinity", "pod anti-affinity", "inter-pod"]) {
+        return Reason::PodAffinity;
+    }
+    if has(&["node selector", "node affinity", "node(s) didn't match Pod's node", "didn't match node"]) {
+        return Reason::Selector;
+    }
+    if has(&["free ports"]) {
+        return Reason::Ports;
+    }
+    Reason::Other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_reason_that_keeps_most_nodes_away() {
+        let cases = [
+            ("0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found", Reason::Volume),
+            ("0/3 nodes are available: 3 pod has unbound immediate PersistentVolumeClaims.", Reason::Volume),
+            (r#"0/3 nodes are available: persistentvolumeclaim "grafana" not found."#, Reason::Volume),
+            (
+                "0/3 nodes are available: 1 Insufficient cpu, 2 Insufficient memory. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.",
+                Reason::Resources,
+            ),
+            (
+                "0/4 nodes are available: 1 Insufficient memory, 3 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }.",
+                Reason::Resources,
+            ),
+            ("0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: gpu}.", Reason::Taint),
+            (
+                "0/2 nodes are available: 1 node(s) had volume node affinity conflict, 1 node(s) were unschedulable.",
+                Reason::VolumeZone,
+            ),
+            (
+                "0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity. no new claims to deallocate",
+                Reason::VolumeZone,
+            ),
+            ("0/3 nodes are available: 3 Too many pods. preemption: 0/3", Reason::TooManyPods),
+            (
+                "0/3 nodes are available: 1 Too many pods, 2 node(s) didn't match pod affinity rules.",
+                Reason::TooManyPods,
+            ),
+            ("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.", Reason::Selector),
+            ("0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.", Reason::PodAffinity),
+            ("0/3 nodes are available: 3 node(s) didn't have free ports for the requested pod ports.", Reason::Ports),
+            ("0/2 nodes are available: 2 node(s) were unschedulable.", Reason::Cordoned),
+            ("0/2 nodes are available: 1 node(s) were unschedulable, 1 Insufficient cpu.", Reason::Resources),
+            (
+                "0/2 nodes are available: 2 node(s) had untolerated taint {node.kubernetes.io/unreachable: }.",
+                Reason::NotReady,
+            ),
+            ("0/2 nodes are available: 2 node(s) had untolerated taint(s).", Reason::Taint),
+            ("0/2 nodes are available: 2 node(s) had untolerated taint {karpenter.sh/disrupted: }.", Reason::Leaving),
+            (
+                "0/2 nodes are available: 2 node(s) had untolerated taint {ebs.csi.aws.com/agent-not-ready: }.",
+                Reason::Starting,
+            ),
+            ("no nodes available to schedule pods", Reason::NoNodes),
+            ("0/2 nodes are available: 2 node(s) exceed max volume count.", Reason::VolumeLimit),
+            ("running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded", Reason::Volume),
+        ];
+        for (message, reason) in cases {
+            assert_eq!(main_reason(message), reason, "{message}");
+        }
+    }
+}

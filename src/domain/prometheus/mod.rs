@@ -1,0 +1,14 @@
+//! What Prometheus says of itself and its targets, and where its jobs come from.
+
+pub(crate) mod authorizer;
+pub(crate) mod discovery_jobs;
+pub(crate) mod discovery_log;
+pub(crate) mod memory;
+pub(crate) mod oom;
+pub(crate) mod origin;
+pub(crate) mod ports;
+pub(crate) mod scrape_error;
+pub(crate) mod server;
+pub(crate) mod server_state;
+pub(crate) mod targets;
+pub(crate) mod wal;

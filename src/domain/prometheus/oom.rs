@@ -1,0 +1,92 @@
+//! Containers that were killed for their memory.
+
+use crate::domain::prometheus::memory::{Measured, limit_of};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
+
+/// Seconds in which a kill counts as happening now.
+pub(crate) const RECENT: i64 = 3600;
+
+/// Seconds in which a container that keeps being restarted counts as being killed again and again.
+pub(crate) const DAY: i64 = 24 * 3600;
+
+/// Seconds in which a kill is worth a line.
+pub(crate) const WEEK: i64 = 7 * DAY;
+
+/// Restarts from which a kill is no accident.
+pub(crate) const REPEATED: u32 = 3;
+
+/// How much a kill matters today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Recency {
+    /// Within the hour, or the container is down since.
+    Now,
+    /// Within the day, and more than once.
+    Repeated,
+    /// Within the week.
+    Past,
+}
+
+/// A container that was killed for its memory.
+pub(crate) struct Kill<'a> {
+    pub(crate) pod: &'a Pod,
+    pub(crate) container: &'a Container,
+    pub(crate) status: &'a ContainerStatus,
+    pub(crate) end: &'a Terminated,
+    /// How long ago and how often.
+    pub(crate) recency: Recency,
+}
+
+/// The containers of a pod that were killed for their memory lately.
+pub(crate) fn kills<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Kill<'a>> {
+    if pod.is_finished() {
+        return Vec::new();
+    }
+    let of = |status: &'a ContainerStatus| {
+        let container = pod.all_containers().find(|c| c.name == status.name)?;
+        let end = status.last_end()?;
+        let is_oom = end.reason == "OOMKilled" || (end.exit_code == 137 && shows_oom(snap, pod, container));
+        let recency = is_oom.then(|| recency(snap, status, end))??;
+        Some(Kill { pod, container, status, end, recency })
+    };
+    pod.statuses().filter_map(of).collect()
+}
+
+/// True where this check already speaks of a container.
+pub(crate) fn is_reported(snap: &Snapshot, pod: &Pod, container: &str) -> bool {
+    kills(snap, pod).iter().any(|k| k.container.name == container && k.recency != Recency::Past)
+}
+
+fn recency(snap: &Snapshot, status: &ContainerStatus, end: &Terminated) -> Option<Recency> {
+    let age = end.finished_at.map(|t| snap.collected_at.as_second() - t.as_second());
+    let is_down = status.state.waiting.is_some() || status.state.terminated.is_some();
+    match age {
+        _ if is_down => Some(Recency::Now),
+        Some(age) if age <= RECENT => Some(Recency::Now),
+        Some(age) if age <= DAY && status.restart_count >= REPEATED => Some(Recency::Repeated),
+        Some(age) if age <= WEEK => Some(Recency::Past),
+        _ => None,
+    }
+}
+
+/// SIGKILL has many senders (a failed liveness probe, an eviction); the kernel's own word, or a working set at the limit,
+/// shows that memory was the reason.
+fn shows_oom(snap: &Snapshot, pod: &Pod, container: &Container) -> bool {
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
+    if events.iter().any(|e| e.reason == "Killing" && e.message.contains("liveness probe")) {
+        return false;
+    }
+    let kernel = snap.events.items().unwrap_or_default().iter().any(|e| {
+        let of_node = e.involved_object.kind == "Node"
+            && pod.spec.node_name.as_deref() == Some(e.involved_object.name.as_str())
+            && e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+        let program = container.program().map(|p| format!("{p:?}").to_lowercase());
+        let named = |name: &str| e.message.contains(&format!("({name})")) || e.message.contains(&format!(" {name},"));
+        of_node
+            && matches!(e.reason.as_str(), "OOMKilling" | "SystemOOM")
+            && (named(&container.name) || program.is_some_and(|p| named(&p)))
+    });
+    let measured = Measured::of(snap, &[pod], container);
+    let at_limit = limit_of(container).zip(measured.peak).is_some_and(|(limit, peak)| peak >= limit * 0.98);
+    kernel || at_limit
+}

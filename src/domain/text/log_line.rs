@@ -1,0 +1,191 @@
+//! One line of a log: logfmt, JSON, klog, or plain text.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use regex::Regex;
+
+/// How bad a line says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Debug and info.
+    Info,
+    /// A warning.
+    Warning,
+    /// An error, a panic, a fatal error.
+    Error,
+    /// The line does not say: plain text.
+    Unknown,
+}
+
+/// A line, taken apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Line<'a> {
+    /// As it was written.
+    pub(crate) raw: &'a str,
+    /// When; `None` where it does not say, or not with a date.
+    pub(crate) at: Option<Timestamp>,
+    /// How bad.
+    pub(crate) level: Level,
+    /// The message; of plain text the whole line.
+    pub(crate) msg: String,
+    /// The error; empty where there is none.
+    pub(crate) err: String,
+    fields: BTreeMap<String, String>,
+}
+
+impl<'a> Line<'a> {
+    /// Takes a line apart.
+    pub(crate) fn parse(raw: &'a str) -> Self {
+        static KLOG: OnceLock<Regex> = OnceLock::new();
+        let klog = KLOG.get_or_init(|| {
+            Regex::new(r"^([IWEF])\d{4} [\d:.]+\s+\d+ [^\s\]]+\] (.*)$").expect("the pattern is fixed")
+        });
+        let text = raw.trim();
+        if let Some(found) = klog.captures(text) {
+            let level = match &found[1] {
+                "I" => Level::Info,
+                "W" => Level::Warning,
+                _ => Level::Error,
+            };
+            let err = fields(&found[2]).remove("err").unwrap_or_default();
+            return Self { raw: text, at: None, level, msg: found[2].to_owned(), err, fields: BTreeMap::new() };
+        }
+        let all = fields(text);
+        let known = ["level", "lvl", "msg", "err", "error", "caller"];
+        if !known.iter().any(|k| all.contains_key(*k)) {
+            let level = if text.starts_with("panic:") { Level::Error } else { Level::Unknown };
+            return Self {
+                raw: text,
+                at: None,
+                level,
+                msg: text.to_owned(),
+                err: String::new(),
+                fields: BTreeMap::new(),
+            };
+        }
+        let get = |names: &[&str]| names.iter().find_map(|n| all.get(*n)).cloned().unwrap_or_default();
+        let level = match get(&["level", "lvl"]).to_ascii_lowercase().as_str() {
+            "debug" | "info" | "dbug" | "trace" => Level::Info,
+            "warn" | "warning" => Level::Warning,
+            "error" | "eror" | "err" | "crit" | "critical" | "fatal" | "panic" | "dpanic" => Level::Error,
+            _ => Level::Unknown,
+        };
+        let at = get(&["ts", "time", "t"]).parse().ok();
+        let (msg, err) = (get(&["msg", "message"]), get(&["err", "error", "reason"]));
+        Self { raw: text, at, level, msg, err, fields: all }
+    }
+
+    /// A field by name; empty where there is none.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+
+    /// Speaks of what another program said: a receiver, a peer, a target. Its disks and ports are not this program's.
+    pub(crate) fn is_of_others(&self) -> bool {
+        let component = self.get("component");
+        let others = ["remote", "notifier", "rule manager", "scrape manager", "discovery manager", "web"];
+        others.iter().any(|o| component.starts_with(o)) || self.text().contains("server returned HTTP status")
+    }
+
+    /// Message and error in one text, to search in.
+    pub(crate) fn text(&self) -> String {
+        match (self.msg.as_str(), self.err.as_str()) {
+            (msg, "") => msg.to_owned(),
+            ("", err) => err.to_owned(),
+            (msg, err) => format!("{msg}: {err}"),
+        }
+    }
+}
+
+/// When a line was written, klog's short time included.
+pub(crate) fn written_at(raw: &str, now: Timestamp) -> Option<Timestamp> {
+    Line::parse(raw).at.or_else(|| klog_time(raw, now))
+}
+
+/// klog's `E1121 03:20:49.826213`: month and day without the year; containers mostly keep UTC.
+fn klog_time(line: &str, now: Timestamp) -> Option<Timestamp> {
+    static STAMP: OnceLock<Regex> = OnceLock::new();
+    let stamp = STAMP
+        .get_or_init(|| Regex::new(r"^[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.\d+ ").expect("the pattern is fixed"));
+    let found = stamp.captures(line)?;
+    let number = |at: usize| found[at].parse::<i8>().ok();
+    let year = now.to_zoned(TimeZone::UTC).year();
+    let of_year = |year: i16| {
+        let time = DateTime::new(year, number(1)?, number(2)?, number(3)?, number(4)?, number(5)?, 0).ok()?;
+        time.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp())
+    };
+    // What lies more than a day ahead was written last year.
+    of_year(year).filter(|t| t.as_second() <= now.as_second() + 86_400).or_else(|| of_year(year - 1))
+}
+
+/// The fields of a line, logfmt or JSON.
+pub(crate) fn fields(line: &str) -> BTreeMap<String, String> {
+    let line = line.trim();
+    if line.starts_with('{') {
+        let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line).unwrap_or_default();
+        return object.into_iter().filter_map(|(k, v)| Some((k, v.as_str()?.to_owned()))).collect();
+    }
+    let mut found = BTreeMap::new();
+    let mut rest = line;
+    while let Some((key, after)) = rest.split_once('=') {
+        let key = key.rsplit(' ').next().unwrap_or(key);
+        let (value, left) = match after.strip_prefix('"') {
+            Some(quoted) => unquote(quoted),
+            None => match after.split_once(' ') {
+                Some((value, left)) => (value.to_owned(), left),
+                None => (after.to_owned(), ""),
+            },
+        };
+        found.entry(key.to_owned()).or_insert(value);
+        rest = left;
+    }
+    found
+}
+
+/// A Go-quoted string up to its closing quote, and what follows.
+fn unquote(text: &str) -> (String, &str) {
+    let mut out = String::new();
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return (out, &text[at + 1..]),
+            '\\' => match letters.next().map(|(_, l)| l) {
+                Some('n') => out.push('\n'),
+                Some('t') => out.push('\t'),
+                Some(other) => out.push(other),
+                None => break,
+            },
+            other => out.push(other),
+        }
+    }
+    (out, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_each_format() {
+        let parts = |raw: &str| {
+            let line = Line::parse(raw);
+            (line.level, line.msg.clone(), line.err.clone(), line.at.is_some())
+        };
+        let slog =
+            r#"time=2026-11-21T03:20:33.335Z level=ERROR source=main.go:1373 msg="Fatal error" err="opening \"x\": y""#;
+        assert_eq!(parts(slog), (Level::Error, "Fatal error".into(), r#"opening "x": y"#.into(), true));
+        let json = r#"{"caller":"main.go:1","err":"a\nb","level":"warn","msg":"m","ts":"2026-11-21T03:20:48.835Z"}"#;
+        assert_eq!(parts(json), (Level::Warning, "m".into(), "a\nb".into(), true));
+        let klog = "E1121 03:20:33.335000       1 reflector.go:150] pkg/a.go:1: failed to list *v1.Pod: x is forbidden";
+        assert_eq!(
+            parts(klog),
+            (Level::Error, "pkg/a.go:1: failed to list *v1.Pod: x is forbidden".into(), String::new(), false)
+        );
+        let plain = "Error parsing command line arguments: unexpected storage.tsdb.retention.time=15d";
+        assert_eq!(parts(plain), (Level::Unknown, plain.into(), String::new(), false));
+    }
+}

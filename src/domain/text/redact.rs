@@ -1,0 +1,54 @@
+//! Secrets in free text.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+/// Hides what is secret in an error: paths and queries of URLs outside the cluster (webhook tokens), and user names and
+/// passwords. The path of a Service's URL stays: it is what one corrects.
+pub(crate) fn redact(text: &str) -> String {
+    static URL: OnceLock<Regex> = OnceLock::new();
+    let url = URL.get_or_init(|| {
+        Regex::new(r#"(https?)://(?:[^/@\s"]*@)?([^/\s"?:]+(?::\d+)?)([^\s"?]*)(\?[^\s"]*)?"#)
+            .expect("the pattern is fixed")
+    });
+    let hidden = url.replace_all(text, |c: &regex::Captures<'_>| {
+        let (scheme, host, path) = (&c[1], &c[2], &c[3]);
+        let name = host.split(':').next().unwrap_or(host);
+        let in_cluster = name.contains(".svc") || !name.contains('.');
+        let path = match path {
+            "" | "/" => path.to_owned(),
+            _ if in_cluster => path.trim_end_matches(':').to_owned(),
+            _ if path.starts_with("/services/") => "/services/<redacted>".to_owned(),
+            _ => "/<redacted>".to_owned(),
+        };
+        format!("{scheme}://{host}{path}")
+    });
+    let one_line: Vec<&str> = hidden.split_whitespace().collect();
+    let one_line = one_line.join(" ");
+    match one_line.char_indices().nth(300) {
+        Some((at, _)) => format!("{}…", &one_line[..at]),
+        None => one_line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hides_secrets_but_not_the_paths_of_services() {
+        assert_eq!(
+            redact(r#"Post "https://hooks.slack.com/services/T0/B0/XYZ?a=b": EOF"#),
+            r#"Post "https://hooks.slack.com/services/<redacted>": EOF"#
+        );
+        assert_eq!(
+            redact("https://user:pw@api.telegram.org/bot123:AAF/sendMessage x"),
+            "https://api.telegram.org/<redacted> x"
+        );
+        assert_eq!(
+            redact("500: http://hook.ops.svc.cluster.local:5001/alert: x\n"),
+            "500: http://hook.ops.svc.cluster.local:5001/alert x"
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! Who talks to whom: connections that fail, what the stack needs to reach, what lies between.
+
+pub(crate) mod blocked;
+pub(crate) mod dns_path;
+pub(crate) mod egress_demand;
+pub(crate) mod flows;
+pub(crate) mod public_subnet;
+pub(crate) mod seen;
+pub(crate) mod survey;

@@ -1,0 +1,51 @@
+//! Events.
+
+use super::meta::null_default;
+use super::{Meta, ObjectReference};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// Event, core/v1. Scheduler events carry `eventTime` and `series`, others `firstTimestamp` and `lastTimestamp`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Event {
+    pub metadata: Meta,
+    #[serde(rename = "type", deserialize_with = "null_default")]
+    pub kind: String,
+    #[serde(deserialize_with = "null_default")]
+    pub reason: String,
+    #[serde(deserialize_with = "null_default")]
+    pub message: String,
+    pub involved_object: ObjectReference,
+    pub count: Option<u32>,
+    pub first_timestamp: Option<Timestamp>,
+    pub last_timestamp: Option<Timestamp>,
+    pub event_time: Option<Timestamp>,
+    pub series: Option<EventSeries>,
+}
+
+/// `series` of an Event.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EventSeries {
+    pub count: u32,
+    pub last_observed_time: Option<Timestamp>,
+}
+
+impl Event {
+    /// When it was last seen.
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        self.series
+            .as_ref()
+            .and_then(|s| s.last_observed_time)
+            .or(self.last_timestamp)
+            .or(self.event_time)
+            .or(self.first_timestamp)
+            .or(self.metadata.creation_timestamp)
+    }
+
+    /// How often it was seen.
+    pub fn times(&self) -> u32 {
+        self.series.as_ref().map(|s| s.count).or(self.count).unwrap_or(1).max(1)
+    }
+}

@@ -1,0 +1,143 @@
+//! What every object has.
+
+use super::{
+    ConfigMap, CsiDriver, CsiNode, EndpointSlice, Event, MonitoringResource, NetworkPolicy, Node, PersistentVolume,
+    PersistentVolumeClaim, Pod, PodMetrics, PodOnNode, PrometheusRule, ResourceQuota, Service, ServiceAccount,
+    StorageClass, VolumeAttachment, Workload,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+/// Strings by name: labels, annotations, selectors.
+pub type Map = BTreeMap<String, String>;
+
+pub(super) fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
+}
+
+/// `metadata`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    pub name: String,
+    #[serde(deserialize_with = "null_default")]
+    pub namespace: String,
+    pub uid: String,
+    #[serde(deserialize_with = "null_default")]
+    pub labels: Map,
+    #[serde(deserialize_with = "keep_known_annotations")]
+    pub annotations: Map,
+    #[serde(deserialize_with = "null_default")]
+    pub owner_references: Vec<OwnerReference>,
+    pub creation_timestamp: Option<Timestamp>,
+    pub deletion_timestamp: Option<Timestamp>,
+}
+
+/// Annotations can be large (last-applied-configuration); only those that some check reads are kept.
+fn keep_known_annotations<'de, D: Deserializer<'de>>(d: D) -> Result<Map, D::Error> {
+    let all: Map = null_default(d)?;
+    Ok(all
+        .into_iter()
+        .filter(|(k, _)| {
+            k.starts_with("meta.helm.sh/")
+                || k.starts_with("storageclass.")
+                || k.starts_with("volume.")
+                || k.starts_with("pv.kubernetes.io/")
+                || k.starts_with("eks.amazonaws.com/")
+                || k.starts_with("argocd.argoproj.io/")
+                || k.starts_with("kustomize.toolkit.fluxcd.io/")
+                || k.starts_with("prometheus.io/")
+        })
+        .collect())
+}
+
+impl Meta {
+    /// The controller's owner reference.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|o| o.controller)
+    }
+
+    /// A label's value.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name).map(String::as_str)
+    }
+}
+
+/// `metadata.ownerReferences[]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OwnerReference {
+    pub kind: String,
+    pub name: String,
+    pub controller: bool,
+}
+
+/// Anything with `metadata`.
+pub trait Object {
+    /// Its metadata.
+    fn meta(&self) -> &Meta;
+}
+
+macro_rules! object {
+    ($($kind:ident),*) => { $(impl Object for $kind { fn meta(&self) -> &Meta { &self.metadata } })* };
+}
+object!(
+    Pod,
+    PersistentVolumeClaim,
+    PersistentVolume,
+    StorageClass,
+    CsiDriver,
+    Node,
+    Service,
+    EndpointSlice,
+    Event,
+    Workload,
+    ConfigMap,
+    PrometheusRule,
+    ServiceAccount,
+    NetworkPolicy,
+    ResourceQuota,
+    VolumeAttachment,
+    CsiNode,
+    MonitoringResource,
+    ObjectName,
+    PodOnNode,
+    PodMetrics
+);
+
+/// An object of which only the metadata is read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ObjectName {
+    pub metadata: Meta,
+}
+
+/// `status.conditions[]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    pub last_transition_time: Option<Timestamp>,
+}
+
+/// A reference to an object.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ObjectReference {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    pub uid: Option<String>,
+}
+
+/// `status` of which only the phase is read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PhaseOnly {
+    pub phase: String,
+}

@@ -1,0 +1,36 @@
+//! Kubernetes objects, cut to the fields that some check reads. Field names and meaning are the API's own.
+
+#![allow(missing_docs, reason = "fields are the API fields of the same name")]
+
+mod config;
+mod event;
+mod meta;
+mod node;
+mod operator;
+mod pod;
+mod policy;
+mod service;
+mod storage;
+mod workload;
+
+pub use config::{ConfigMap, ROLE_ANNOTATION, ServiceAccount};
+pub use event::{Event, EventSeries};
+pub use meta::{Condition, Map, Meta, Object, ObjectName, ObjectReference, OwnerReference, PhaseOnly};
+pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus};
+pub use operator::{
+    KeySelector, MonitoringResource, MonitoringSpec, MonitoringStatus, MonitoringStorage, PrometheusRule,
+};
+pub use pod::{
+    ClaimSource, Container, ContainerPort, ContainerRequests, ContainerState, ContainerStatus, ContainerUsage, EnvFrom,
+    EnvSource, EnvVar, HttpGet, KeyRef, KeyToPath, NamedSource, Pod, PodMetrics, PodOnNode, PodOnNodeSpec,
+    PodSecurityContext, PodSpec, PodStatus, PortOnly, Probe, ProjectedSource, ProjectedSources, Resources, Running,
+    SecretSource, Terminated, Volume, VolumeMount, Waiting,
+};
+pub use policy::{NetworkPolicy, QuotaStatus, ResourceQuota};
+pub use service::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice, Service, ServicePort, ServiceSpec};
+pub use storage::{
+    AttachmentError, AttachmentSource, AttachmentSpec, AttachmentStatus, AwsVolume, ClaimRef, ClaimSpec, ClaimStatus,
+    CsiDriver, CsiNode, CsiNodeDriver, CsiNodeSpec, CsiVolume, PersistentVolume, PersistentVolumeClaim, StorageClass,
+    VolumeAttachment, VolumeCount, VolumeNodeAffinity, VolumeSpec,
+};
+pub use workload::{PodTemplate, Strategy, Workload, WorkloadSpec, WorkloadStatus};

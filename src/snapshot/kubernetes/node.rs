@@ -1,0 +1,81 @@
+//! Nodes.
+
+use super::{Condition, Map, Meta};
+use k8s_openapi::api::core::v1::Taint;
+use serde::Deserialize;
+
+/// Node.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Node {
+    pub metadata: Meta,
+    pub spec: NodeSpec,
+    pub status: NodeStatus,
+}
+
+/// `spec` of a Node.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeSpec {
+    #[serde(rename = "providerID")]
+    pub provider_id: Option<String>,
+    pub taints: Vec<Taint>,
+    pub unschedulable: bool,
+}
+
+/// `status` of a Node.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeStatus {
+    pub allocatable: Map,
+    pub conditions: Vec<Condition>,
+    pub addresses: Vec<NodeAddress>,
+    pub node_info: NodeInfo,
+}
+
+/// `status.addresses[]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeAddress {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub address: String,
+}
+
+/// `status.nodeInfo`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeInfo {
+    pub kubelet_version: String,
+    pub os_image: String,
+    pub architecture: String,
+}
+
+impl Node {
+    /// A Fargate virtual node: runs no DaemonSet and takes no EBS volume.
+    pub fn is_fargate(&self) -> bool {
+        self.metadata.label("eks.amazonaws.com/compute-type") == Some("fargate")
+            || self.metadata.name.starts_with("fargate-")
+    }
+
+    /// A node that EKS Auto Mode manages.
+    pub fn is_auto_mode(&self) -> bool {
+        self.metadata.label("eks.amazonaws.com/compute-type") == Some("auto")
+    }
+
+    /// EC2 instance id from `spec.providerID` (`aws:///zone/i-0123`).
+    pub fn instance_id(&self) -> Option<&str> {
+        let id = self.spec.provider_id.as_deref()?.strip_prefix("aws://")?.rsplit('/').next()?;
+        id.starts_with("i-").then_some(id)
+    }
+
+    /// Primary address inside the VPC.
+    pub fn internal_ip(&self) -> Option<&str> {
+        self.status.addresses.iter().find(|a| a.kind == "InternalIP").map(|a| a.address.as_str())
+    }
+
+    /// The Ready condition is True.
+    pub fn is_ready(&self) -> bool {
+        self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True")
+    }
+}

@@ -1,0 +1,427 @@
+//! Pods, their containers and volumes.
+
+use super::meta::null_default;
+use super::{Condition, Map, Meta, PhaseOnly};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// Pod.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Meta,
+    pub spec: PodSpec,
+    pub status: PodStatus,
+}
+
+/// `spec` of a Pod or of a Pod template.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    pub node_name: Option<String>,
+    pub node_selector: Map,
+    pub affinity: Option<Affinity>,
+    pub tolerations: Vec<Toleration>,
+    pub containers: Vec<Container>,
+    pub init_containers: Vec<Container>,
+    pub volumes: Vec<Volume>,
+    #[serde(deserialize_with = "null_default")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    pub service_account_name: Option<String>,
+    pub host_network: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub image_pull_secrets: Vec<NamedSource>,
+    pub security_context: Option<PodSecurityContext>,
+}
+
+/// `securityContext` of a pod.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSecurityContext {
+    pub run_as_user: Option<i64>,
+    pub fs_group: Option<i64>,
+}
+
+/// `spec.containers[]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    pub name: String,
+    pub image: String,
+    pub command: Vec<String>,
+    pub args: Vec<String>,
+    pub image_pull_policy: Option<String>,
+    #[serde(deserialize_with = "keep_known_env")]
+    pub env: Vec<EnvVar>,
+    #[serde(deserialize_with = "null_default")]
+    pub env_from: Vec<EnvFrom>,
+    pub ports: Vec<ContainerPort>,
+    pub resources: Resources,
+    pub readiness_probe: Option<Probe>,
+    pub restart_policy: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub volume_mounts: Vec<VolumeMount>,
+}
+
+impl Container {
+    /// The value of an environment variable, of those that are kept.
+    pub fn env(&self, name: &str) -> Option<&str> {
+        self.env.iter().find(|e| e.name == name)?.value.as_deref()
+    }
+}
+
+/// `volumeMounts[]` of a container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeMount {
+    pub name: String,
+    pub mount_path: String,
+    pub sub_path: Option<String>,
+    pub read_only: bool,
+}
+
+/// `env[]` of a container, only proxy, AWS credential-source and VPC CNI variables, where Grafana is served and which
+/// ConfigMaps its side-cars load: values of others may be secret. Of variables from a ConfigMap or Secret, the reference.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvVar {
+    pub name: String,
+    pub value: Option<String>,
+    pub value_from: Option<EnvSource>,
+}
+
+/// `valueFrom` of a variable: where its value comes from, never the value.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvSource {
+    pub config_map_key_ref: Option<KeyRef>,
+    pub secret_key_ref: Option<KeyRef>,
+}
+
+/// A key of a ConfigMap or Secret.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct KeyRef {
+    pub name: String,
+    pub key: String,
+    pub optional: bool,
+}
+
+/// `envFrom[]` of a container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvFrom {
+    pub config_map_ref: Option<NamedSource>,
+    pub secret_ref: Option<NamedSource>,
+}
+
+fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Error> {
+    let all: Vec<EnvVar> = null_default(d)?;
+    Ok(all
+        .into_iter()
+        .filter(|e| {
+            let name = e.name.to_ascii_uppercase();
+            e.value_from.as_ref().is_some_and(|f| f.config_map_key_ref.is_some() || f.secret_key_ref.is_some())
+                || name.ends_with("_PROXY")
+                || matches!(
+                    name.as_str(),
+                    "AWS_ROLE_ARN"
+                        | "AWS_WEB_IDENTITY_TOKEN_FILE"
+                        | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+                        | "GF_SERVER_HTTP_PORT"
+                        | "GF_SERVER_ROOT_URL"
+                        | "GF_SERVER_SERVE_FROM_SUB_PATH"
+                        | "LABEL"
+                        | "LABEL_VALUE"
+                        | "FOLDER"
+                        | "NAMESPACE"
+                        | "RESOURCE"
+                        | "ENABLE_PREFIX_DELEGATION"
+                        | "WARM_PREFIX_TARGET"
+                        | "WARM_ENI_TARGET"
+                        | "WARM_IP_TARGET"
+                        | "MINIMUM_IP_TARGET"
+                        | "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
+                )
+        })
+        .collect())
+}
+
+/// `ports[]` of a container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerPort {
+    pub name: Option<String>,
+    pub container_port: u16,
+    pub host_port: Option<u16>,
+    pub protocol: Option<String>,
+}
+
+/// `resources` of a container, quantities as written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    pub requests: Map,
+    pub limits: Map,
+}
+
+/// A probe, by what it asks.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Probe {
+    pub http_get: Option<HttpGet>,
+    pub tcp_socket: Option<PortOnly>,
+    pub exec: Option<Value>,
+    pub grpc: Option<Value>,
+}
+
+/// `httpGet` of a probe.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpGet {
+    pub path: Option<String>,
+    pub port: Value,
+    pub scheme: Option<String>,
+}
+
+/// `tcpSocket` of a probe.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PortOnly {
+    pub port: Value,
+}
+
+/// `spec.volumes[]`, the sources that checks read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Volume {
+    pub name: String,
+    pub persistent_volume_claim: Option<ClaimSource>,
+    pub config_map: Option<NamedSource>,
+    pub secret: Option<SecretSource>,
+    pub projected: Option<ProjectedSources>,
+    pub empty_dir: Option<Value>,
+}
+
+/// `projected` of a volume.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ProjectedSources {
+    #[serde(deserialize_with = "null_default")]
+    pub sources: Vec<ProjectedSource>,
+}
+
+/// One source of a projected volume, those that hold files people write.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedSource {
+    pub config_map: Option<NamedSource>,
+    pub secret: Option<NamedSource>,
+}
+
+/// `items[]` of a source: which key becomes which file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct KeyToPath {
+    pub key: String,
+    pub path: String,
+}
+
+/// `persistentVolumeClaim` of a volume.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimSource {
+    pub claim_name: String,
+    pub read_only: bool,
+}
+
+/// A source that is named by `name`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NamedSource {
+    pub name: String,
+    pub optional: bool,
+    /// The keys that are mounted and their file names; empty: all keys.
+    #[serde(deserialize_with = "null_default")]
+    pub items: Vec<KeyToPath>,
+}
+
+/// `secret` of a volume: its name, never its data.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SecretSource {
+    pub secret_name: String,
+    pub optional: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub items: Vec<KeyToPath>,
+}
+
+/// `status` of a Pod.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    pub phase: String,
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    pub conditions: Vec<Condition>,
+    pub container_statuses: Vec<ContainerStatus>,
+    pub init_container_statuses: Vec<ContainerStatus>,
+    #[serde(rename = "podIP")]
+    pub pod_ip: Option<String>,
+    #[serde(rename = "hostIP")]
+    pub host_ip: Option<String>,
+    pub start_time: Option<Timestamp>,
+}
+
+/// `status.containerStatuses[]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    pub name: String,
+    pub ready: bool,
+    pub restart_count: u32,
+    pub state: ContainerState,
+    pub last_state: ContainerState,
+}
+
+impl ContainerStatus {
+    /// How it ended last: the current state, else the one before it.
+    pub fn ended(&self) -> Option<&Terminated> {
+        self.state.terminated.as_ref().or(self.last_state.terminated.as_ref())
+    }
+
+    /// Since when it runs.
+    pub fn running_since(&self) -> Option<Timestamp> {
+        self.state.running.as_ref()?.started_at
+    }
+
+    /// It ended within so many seconds before `now`.
+    pub fn ended_within(&self, seconds: i64, now: Timestamp) -> bool {
+        let at = self.ended().and_then(|t| t.finished_at);
+        at.is_some_and(|t| now.as_second() - t.as_second() <= seconds)
+    }
+}
+
+/// `state` and `lastState` of a container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ContainerState {
+    pub waiting: Option<Waiting>,
+    pub running: Option<Running>,
+    pub terminated: Option<Terminated>,
+}
+
+/// `state.running`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Running {
+    pub started_at: Option<Timestamp>,
+}
+
+/// `state.waiting`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Waiting {
+    pub reason: String,
+    pub message: Option<String>,
+}
+
+/// `state.terminated`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Terminated {
+    pub reason: String,
+    pub exit_code: i32,
+    pub message: Option<String>,
+    pub finished_at: Option<Timestamp>,
+}
+
+impl ContainerStatus {
+    /// How the container ended last: just now, or before its last restart.
+    pub fn last_end(&self) -> Option<&Terminated> {
+        self.state.terminated.as_ref().or(self.last_state.terminated.as_ref())
+    }
+
+    /// The kernel killed it for its memory when it ended last.
+    pub fn oom_killed(&self) -> bool {
+        self.last_end().is_some_and(|t| t.reason == "OOMKilled")
+    }
+}
+
+impl Pod {
+    /// A condition by type.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.status.conditions.iter().find(|c| c.kind == kind)
+    }
+
+    /// The Ready condition is True.
+    pub fn is_ready(&self) -> bool {
+        self.condition("Ready").is_some_and(|c| c.status == "True")
+    }
+
+    /// Ran to its end (`Succeeded`, `Failed`): no longer part of any Service and no longer on its node.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+
+    /// Statuses of its init containers and containers.
+    pub fn statuses(&self) -> impl Iterator<Item = &ContainerStatus> {
+        self.status.init_container_statuses.iter().chain(&self.status.container_statuses)
+    }
+
+    /// Names of the claims it mounts.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        self.spec.volumes.iter().filter_map(|v| v.persistent_volume_claim.as_ref()).map(|c| c.claim_name.as_str())
+    }
+
+    /// Containers and init containers.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.spec.init_containers.iter().chain(&self.spec.containers)
+    }
+}
+
+/// A pod on a node with what it asks for: enough to compute free capacity.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PodOnNode {
+    pub metadata: Meta,
+    pub spec: PodOnNodeSpec,
+    pub status: PhaseOnly,
+}
+
+/// `spec` of [`PodOnNode`].
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodOnNodeSpec {
+    pub node_name: Option<String>,
+    pub containers: Vec<ContainerRequests>,
+    #[serde(deserialize_with = "null_default")]
+    pub init_containers: Vec<ContainerRequests>,
+}
+
+/// A container with its requests.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerRequests {
+    pub resources: Resources,
+    pub restart_policy: Option<String>,
+}
+
+/// What the containers of a pod use, `metrics.k8s.io`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PodMetrics {
+    pub metadata: Meta,
+    #[serde(deserialize_with = "null_default")]
+    pub containers: Vec<ContainerUsage>,
+}
+
+/// `containers[]` of [`PodMetrics`]: quantities by resource.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ContainerUsage {
+    pub name: String,
+    pub usage: Map,
+}

@@ -1,0 +1,67 @@
+//! Deployments, StatefulSets and DaemonSets.
+
+use super::{Condition, Meta, PersistentVolumeClaim, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde::Deserialize;
+
+/// Deployment, StatefulSet or DaemonSet.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Workload {
+    /// Set by the collector: lists do not carry it on each item.
+    #[serde(skip)]
+    pub kind: String,
+    pub metadata: Meta,
+    pub spec: WorkloadSpec,
+    pub status: WorkloadStatus,
+}
+
+/// `spec` of a workload.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkloadSpec {
+    pub replicas: Option<u32>,
+    pub selector: Option<LabelSelector>,
+    pub template: PodTemplate,
+    pub volume_claim_templates: Vec<PersistentVolumeClaim>,
+    pub service_name: Option<String>,
+    pub strategy: Strategy,
+}
+
+/// `spec.strategy` of a Deployment.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Strategy {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+}
+
+/// `spec.template`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PodTemplate {
+    pub metadata: Meta,
+    pub spec: PodSpec,
+}
+
+/// `status` of a workload.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkloadStatus {
+    pub ready_replicas: u32,
+    pub number_ready: u32,
+    pub desired_number_scheduled: u32,
+    pub conditions: Vec<Condition>,
+}
+
+impl Workload {
+    /// Replicas it wants: `spec.replicas` (1 where unset), or the nodes a DaemonSet wants to run on.
+    pub fn desired(&self) -> u32 {
+        if self.kind == "DaemonSet" { self.status.desired_number_scheduled } else { self.spec.replicas.unwrap_or(1) }
+    }
+
+    /// Replicas that are ready.
+    pub fn ready(&self) -> u32 {
+        if self.kind == "DaemonSet" { self.status.number_ready } else { self.status.ready_replicas }
+    }
+}
