@@ -113,10 +113,32 @@ impl Bundle {
                 return Ok(found);
             }
         }
+        if let Request::Kubernetes { path, .. } = request
+            && self.lacks_group(path)
+        {
+            return Err(FetchError::NotFound("the server does not know this API".into()));
+        }
         Err(FetchError::Gap(
             Gap::new(request.label(), GapCause::NotCollected, "the bundle does not hold it")
                 .hint("capture it again with the permission to read this"),
         ))
+    }
+}
+
+impl Bundle {
+    /// The recorded discovery (`/apis`) says that the server does not know the API group of `path`.
+    fn lacks_group(&self, path: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Groups {
+            groups: Vec<Group>,
+        }
+        #[derive(Deserialize)]
+        struct Group {
+            name: String,
+        }
+        let Some(group) = path.strip_prefix("/apis/").and_then(|rest| rest.split('/').next()) else { return false };
+        let Ok(Some(known)) = self.files.read("kubernetes/apis", &Request::kubernetes("/apis")) else { return false };
+        serde_json::from_slice::<Groups>(&known).is_ok_and(|k| k.groups.iter().all(|g| g.name != group))
     }
 }
 

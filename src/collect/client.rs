@@ -116,7 +116,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::json`].
-    async fn pages<T>(&self, path: &str, metadata_only: bool) -> Result<(Vec<T>, Option<Gap>), FetchError>
+    async fn pages<T>(&self, path: &str, filter: &str, metadata_only: bool) -> Result<(Vec<T>, Option<Gap>), FetchError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -124,7 +124,7 @@ impl Client {
         'restart: loop {
             let mut items = Vec::new();
             let mut bad = None;
-            let mut query = format!("limit={PAGE}");
+            let mut query = format!("{filter}limit={PAGE}");
             loop {
                 let request = Request::Kubernetes { path: path.to_owned(), query: query.clone(), metadata_only };
                 let answer = async { parse_page::<T>(&request, self.bytes(&request).await?).await };
@@ -133,7 +133,7 @@ impl Client {
                         items.extend(page);
                         bad = bad.or(gap);
                         let Some(next) = next.filter(|n| !n.is_empty()) else { return Ok((items, bad)) };
-                        query = format!("limit={PAGE}&continue={}", url_encode(&next));
+                        query = format!("{filter}limit={PAGE}&continue={}", url_encode(&next));
                     }
                     // The list changed too much between two pages: take it again from the start, once.
                     Err(FetchError::Expired(_)) if restarts == 0 => {
@@ -166,11 +166,19 @@ impl Client {
         self.cluster_list_as(path, absent, true).await
     }
 
+    /// The metadata of the objects in which Helm keeps its releases.
+    pub async fn helm_storage(&self, path: &str) -> Listing<ObjectName> {
+        match self.pages(path, "labelSelector=owner%3Dhelm&", true).await {
+            Ok((items, gap)) => Listing::cluster(items).with_gap(gap),
+            Err(error) => Listing::missing(error.into_gap(&format!("GET {path}"))),
+        }
+    }
+
     async fn cluster_list_as<T>(&self, path: &str, absent: IfAbsent, metadata_only: bool) -> Listing<T>
     where
         T: DeserializeOwned + Send + 'static,
     {
-        match self.pages(path, metadata_only).await {
+        match self.pages(path, "", metadata_only).await {
             Ok((items, gap)) => Listing::cluster(items).with_gap(gap),
             Err(FetchError::NotFound(_)) if absent == IfAbsent::Empty => Listing::cluster(Vec::new()),
             Err(error) => Listing::missing(error.into_gap(&format!("GET {path}"))),
@@ -191,7 +199,7 @@ impl Client {
     {
         let whole = format!("{prefix}/{resource}");
         if self.source.has_whole_list(&whole) {
-            return match self.pages::<T>(&whole, false).await {
+            return match self.pages::<T>(&whole, "", false).await {
                 Ok((mut items, gap)) => {
                     items.retain(|o| namespaces.contains(&o.meta().namespace));
                     Listing::namespaces(items, namespaces.clone(), Vec::from_iter(gap))
@@ -201,7 +209,7 @@ impl Client {
         }
         let reads = namespaces.iter().map(|namespace| {
             let path = format!("{prefix}/namespaces/{namespace}/{resource}");
-            async move { (namespace, self.pages::<T>(&path, false).await, path) }
+            async move { (namespace, self.pages::<T>(&path, "", false).await, path) }
         });
         let mut items = Vec::new();
         let mut read = BTreeSet::new();

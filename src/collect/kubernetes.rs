@@ -1,21 +1,12 @@
-//! Kubernetes lists and logs.
+//! Kubernetes lists.
 
 use std::collections::BTreeSet;
 
-use futures::future::join_all;
-
 use super::Plan;
 use super::client::{Client, IfAbsent};
-use super::source::{FetchError, Request};
-use crate::model::{Fact, Gap, GapCause};
-use crate::snapshot::kubernetes::{Container, ContainerStatus, MonitoringResource, Pod, Workload};
-use crate::snapshot::monitoring::ContainerLog;
+use crate::model::Fact;
+use crate::snapshot::kubernetes::{ContainerStatus, MonitoringResource, Pod, Workload};
 use crate::snapshot::{Listing, Snapshot};
-
-/// Containers whose logs are read at most: a broken stack has a handful, a broken cluster thousands.
-const MAX_LOGS: usize = 20;
-/// Seconds for which the log of a container that ended and is ready again is of interest.
-const RECENT_END: i64 = 900;
 
 /// Cluster-scoped lists, and Services, which are small and show where the stack is.
 pub(super) async fn cluster_scope(client: &Client, plan: &Plan, snap: &mut Snapshot) {
@@ -35,7 +26,7 @@ pub(super) async fn cluster_scope(client: &Client, plan: &Plan, snap: &mut Snaps
     // Nodes, Services and the operator's resources are always read: they tell the platform and the stack.
     let namespaces = async {
         if plan.wants(Fact::Namespaces) {
-            client.cluster_names("/api/v1/namespaces", IfAbsent::Gap).await
+            client.cluster_list("/api/v1/namespaces", IfAbsent::Gap).await
         } else {
             Listing::missing(crate::snapshot::not_collected(Fact::Namespaces))
         }
@@ -196,120 +187,4 @@ async fn workloads(client: &Client, scope: &BTreeSet<String>) -> Listing<Workloa
         }
     };
     deployments.map(tag("Deployment")).merge(sets.map(tag("StatefulSet"))).merge(daemons.map(tag("DaemonSet")))
-}
-
-/// The end of the stack's logs, and of the previous logs of failing containers of the stack.
-pub(super) async fn logs(client: &Client, plan: &Plan, snap: &mut Snapshot) {
-    if plan.wants(Fact::ComponentLogs) {
-        snap.component_logs = component_logs(client, snap).await;
-    }
-    if plan.wants(Fact::CrashLogs) {
-        snap.crash_logs = crash_logs(client, snap).await;
-    }
-}
-
-/// Logs of containers that run: what they complain of.
-async fn component_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
-    let pods = snap.pods()?.iter().filter(|p| snap.scope.is_stack(&p.metadata.namespace));
-    let running = pods.filter(|p| p.status.phase == "Running");
-    let wanted = running.flat_map(|pod| pod.spec.containers.iter().map(move |container| (pod, container)));
-    let wanted = wanted.filter(|(_, container)| container.program().is_some());
-    read_logs(client, wanted.map(|(pod, container)| (pod, container, false)).collect()).await
-}
-
-/// Previous logs of containers that ended and were started again; of one whose previous log is gone the current one.
-async fn crash_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
-    let mut wanted = Vec::new();
-    for pod in snap.pods()?.iter().filter(|p| p.metadata.namespace != "kube-system") {
-        let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
-        let ended =
-            statuses.filter(|s| s.restart_count > 0 && (!s.ready || s.ended_within(RECENT_END, snap.collected_at)));
-        for status in ended {
-            let container = pod.all_containers().find(|c| c.name == status.name);
-            wanted.extend(container.map(|container| (pod, container, true)));
-        }
-    }
-    // Only so many are read: those of the stack first.
-    wanted.sort_by_key(|(pod, _, _)| !snap.scope.is_stack(&pod.metadata.namespace));
-    let mut logs = read_logs(client, wanted.clone()).await?;
-    wanted.truncate(MAX_LOGS);
-    wanted.retain(|(pod, container, _)| {
-        let meta = &pod.metadata;
-        !logs.iter().any(|l| {
-            l.namespace == meta.namespace
-                && l.pod == meta.name
-                && l.container == container.name
-                && !l.text.trim().is_empty()
-        })
-    });
-    let current = wanted.into_iter().map(|(pod, container, _)| (pod, container, false)).collect();
-    logs.extend(read_logs(client, current).await.unwrap_or_default());
-    Ok(logs)
-}
-
-/// Reads logs; some of them missing is normal (rotated, container gone), all of them missing is a gap.
-async fn read_logs(client: &Client, mut wanted: Vec<(&Pod, &Container, bool)>) -> Result<Vec<ContainerLog>, Gap> {
-    wanted.truncate(MAX_LOGS);
-    let requests: Vec<Request> =
-        wanted.iter().map(|(pod, container, previous)| log_request(pod, container, *previous)).collect();
-    let answers = join_all(requests.iter().map(|request| client.text(request))).await;
-    let mut logs = Vec::new();
-    let mut first = None;
-    for (((pod, container, previous), request), answer) in wanted.into_iter().zip(&requests).zip(answers) {
-        match answer {
-            Ok(text) => logs.push(ContainerLog {
-                namespace: pod.metadata.namespace.clone(),
-                pod: pod.metadata.name.clone(),
-                container: container.name.clone(),
-                program: container.program(),
-                previous,
-                text: tail(&text).to_owned(),
-            }),
-            // 400: the container has no previous log.
-            Err(FetchError::Gap(gap)) if gap.cause == GapCause::BadAnswer => {}
-            Err(FetchError::NotFound(_)) => {}
-            Err(error) => first = first.or(Some(error.into_gap(&request.label()))),
-        }
-    }
-    match first {
-        Some(gap) if logs.is_empty() => Err(gap),
-        _ => Ok(logs),
-    }
-}
-
-fn log_request(pod: &Pod, container: &Container, previous: bool) -> Request {
-    Request::Log {
-        namespace: pod.metadata.namespace.clone(),
-        pod: pod.metadata.name.clone(),
-        container: container.name.clone(),
-        previous,
-    }
-}
-
-/// The part of a log that a live source would have given.
-fn tail(text: &str) -> &str {
-    let mut start = text.len().saturating_sub(crate::collect::live::LOG_BYTES);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    let text = &text[start..];
-    let skip = text.lines().count().saturating_sub(crate::collect::live::LOG_LINES);
-    match text.match_indices('\n').nth(skip.wrapping_sub(1)) {
-        Some((at, _)) if skip > 0 => &text[at + 1..],
-        _ => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_is_cut_to_its_last_lines() {
-        let text: String = (0..1000).map(|n| format!("line {n}\n")).collect();
-        let cut = tail(&text);
-        assert_eq!(cut.lines().count(), crate::collect::live::LOG_LINES);
-        assert!(cut.ends_with("line 999\n"));
-        assert_eq!(tail("short"), "short");
-    }
 }

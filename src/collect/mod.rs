@@ -7,9 +7,11 @@
 pub mod aws;
 pub mod client;
 pub mod eks_token;
+mod extensions;
 mod grafana;
 mod kubernetes;
 pub mod live;
+mod logs;
 pub mod manifests;
 mod monitoring;
 pub mod probe;
@@ -78,9 +80,10 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     let cluster = async {
         monitoring::gather(client, plan, &mut snap).await;
         kubernetes::namespaced(client, plan, &mut snap).await;
+        extensions::gather(client, plan, &mut snap).await;
         grafana::gather(client, plan, &mut snap).await;
         monitoring::ask_targets(client, plan, &mut snap).await;
-        kubernetes::logs(client, plan, &mut snap).await;
+        logs::logs(client, plan, &mut snap).await;
         if let Some(consent) = plan.probe.as_ref().filter(|_| plan.wants(Fact::Probes)) {
             snap.probes = probe::run(client, &snap, consent).await;
         }

@@ -14,10 +14,10 @@ use crate::domain::kubernetes::service_host::ServiceHost;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
-    AlertGroup, AlertmanagerStatus, ContainerMemory, PrometheusRuntime, RuleGroup, Sample, ScrapeTarget, Silence,
-    TargetAnswer, TargetSamples,
+    AlertGroup, AlertmanagerStatus, ContainerMemory, DiscoveredAlertmanagers, FiringAlert, PrometheusRuntime,
+    Readiness, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer, TargetSamples,
 };
-use crate::snapshot::{Component, Snapshot};
+use crate::snapshot::{Component, Fetched, Snapshot};
 
 /// Scrape URLs that are asked at most.
 const MAX_ANSWERS: usize = 10;
@@ -104,6 +104,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         silences,
         receivers,
         alerts,
+        more,
     ) = futures::join!(
         fact!(PrometheusTargets, targets(&prometheus)),
         fact!(ScrapeSamples, scrape_samples(&prometheus)),
@@ -118,7 +119,14 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         fact!(AlertmanagerSilences, alertmanager.plain::<Vec<Silence>>("/api/v2/silences")),
         fact!(AlertmanagerReceivers, receivers(&alertmanager)),
         fact!(AlertmanagerAlerts, alertmanager.plain::<Vec<AlertGroup>>("/api/v2/alerts/groups")),
+        more(&prometheus, plan),
     );
+    let (firing, alertmanagers, flags, ready, counters) = more;
+    snap.prometheus_alerts = firing;
+    snap.prometheus_alertmanagers = alertmanagers;
+    snap.prometheus_flags = flags;
+    snap.prometheus_ready = ready;
+    snap.prometheus_counters = counters;
     (snap.prometheus_targets, snap.dropped_targets) = match targets {
         Ok((active, dropped)) => (Ok(active), dropped),
         Err(gap) => (Err(gap.clone()), Err(gap)),
@@ -136,6 +144,51 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.alertmanager_receivers = receivers;
     snap.alertmanager_alerts = alerts;
     snap.scope.scraped = scraped_namespaces(snap);
+}
+
+type More = (
+    Fetched<Vec<FiringAlert>>,
+    Fetched<DiscoveredAlertmanagers>,
+    Fetched<BTreeMap<String, String>>,
+    Fetched<Readiness>,
+    Fetched<Vec<Sample>>,
+);
+
+/// What else Prometheus says of itself.
+async fn more(api: &Api<'_>, plan: &Plan) -> More {
+    macro_rules! fact {
+        ($fact:ident, $call:expr) => {
+            async {
+                if plan.wants(Fact::$fact) { $call.await } else { Err(crate::snapshot::not_collected(Fact::$fact)) }
+            }
+        };
+    }
+    futures::join!(
+        fact!(PrometheusAlerts, alerts(api)),
+        fact!(PrometheusAlertmanagers, api.data::<DiscoveredAlertmanagers>("/api/v1/alertmanagers", "")),
+        fact!(PrometheusFlags, api.data::<BTreeMap<String, String>>("/api/v1/status/flags", "")),
+        fact!(PrometheusReady, ready(api)),
+        fact!(PrometheusCounters, own_counters(api)),
+    )
+}
+
+async fn alerts(api: &Api<'_>) -> Result<Vec<FiringAlert>, Gap> {
+    #[derive(Deserialize)]
+    struct Alerts {
+        alerts: Vec<FiringAlert>,
+    }
+    Ok(api.data::<Alerts>("/api/v1/alerts", "").await?.alerts)
+}
+
+/// `503 Service Unavailable` is an answer here: it is alive and not ready.
+async fn ready(api: &Api<'_>) -> Result<Readiness, Gap> {
+    match api.text("/-/ready").await {
+        Ok(text) => Ok(Readiness { ready: true, text: text.trim().to_owned() }),
+        Err(gap) if gap.message.contains("Service Unavailable") && !gap.message.contains("no endpoints") => {
+            Ok(Readiness { ready: false, text: gap.message })
+        }
+        Err(gap) => Err(gap),
+    }
 }
 
 /// Active targets, and how many relabelling dropped of each pool.
@@ -209,6 +262,45 @@ async fn receivers(api: &Api<'_>) -> Result<Vec<String>, Gap> {
         name: String,
     }
     Ok(api.plain::<Vec<Receiver>>("/api/v2/receivers").await?.into_iter().map(|r| r.name).collect())
+}
+
+/// Counters that tell what Prometheus itself fails at.
+const OWN_COUNTERS: &[&str] = &[
+    "prometheus_config_last_reload_successful",
+    "prometheus_notifications_alertmanagers_discovered",
+    "prometheus_notifications_dropped_total",
+    "prometheus_notifications_errors_total",
+    "prometheus_remote_storage_samples_dropped_total",
+    "prometheus_remote_storage_samples_failed_total",
+    "prometheus_remote_storage_samples_pending",
+    "prometheus_remote_storage_samples_retried_total",
+    "prometheus_rule_evaluation_failures_total",
+    "prometheus_tsdb_checkpoint_creations_failed_total",
+    "prometheus_tsdb_compactions_failed_total",
+    "prometheus_tsdb_head_truncations_failed_total",
+    "prometheus_tsdb_reloads_failures_total",
+    "prometheus_tsdb_wal_corruptions_total",
+    "prometheus_tsdb_wal_truncations_failed_total",
+    "prometheus_tsdb_wal_writes_failed_total",
+];
+
+/// What Prometheus recorded of itself and of its replicas: one query, or the queries one by one that a bundle holds.
+async fn own_counters(api: &Api<'_>) -> Result<Vec<Sample>, Gap> {
+    let sample = |point: Point| {
+        let value = point.number()?;
+        Some(Sample { name: point.metric.get("__name__")?.clone(), labels: point.metric, value })
+    };
+    let all = format!("{{__name__=~\"{}\"}}", OWN_COUNTERS.join("|"));
+    let gap = match query(api, &all).await {
+        Ok(points) => return Ok(points.into_iter().filter_map(sample).collect()),
+        Err(gap) if gap.is_not_collected() => gap,
+        Err(gap) => return Err(gap),
+    };
+    let answers = join_all(OWN_COUNTERS.iter().map(|name| query(api, name))).await;
+    if answers.iter().all(Result::is_err) {
+        return Err(gap);
+    }
+    Ok(answers.into_iter().flatten().flatten().filter_map(sample).collect())
 }
 
 async fn metrics(api: &Api<'_>) -> Result<Vec<Sample>, Gap> {

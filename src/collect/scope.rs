@@ -4,11 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
+use crate::model::Fact;
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, Object, Service};
 use crate::snapshot::{Component, Scope, Snapshot};
 
 /// Where the stack is looked for if it is not found.
 const DEFAULT_NAMESPACE: &str = "monitoring";
+
+/// Names of workloads that belong to a stack wherever they run.
+const BESIDE: &[&str] = &[
+    "alloy",
+    "cloudwatch-agent",
+    "fluent-bit",
+    "fluentbit",
+    "fluentd",
+    "grafana-agent",
+    "loki",
+    "prometheus-operator",
+    "promtail",
+];
+/// Namespaces that are read at most because of them.
+const MAX_BESIDE: usize = 6;
 
 /// A part of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,15 +44,10 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     };
     snap.services.items().unwrap_or_default().iter().for_each(|s| note(s.meta()));
     snap.monitoring_resources.items().unwrap_or_default().iter().for_each(|r| note(r.meta()));
+    let workloads = workloads(client, plan).await;
     if plan.namespace.is_none() {
         // A stack whose Services were never made is known by its workloads.
-        let (deployments, sets) = futures::join!(
-            client.cluster_names("/apis/apps/v1/deployments", IfAbsent::Gap),
-            client.cluster_names("/apis/apps/v1/statefulsets", IfAbsent::Gap)
-        );
-        for listing in [&deployments, &sets] {
-            listing.items().unwrap_or_default().iter().for_each(|w| note(w.meta()));
-        }
+        workloads.iter().for_each(&mut note);
     }
     let discovered = match &plan.namespace {
         Some(namespace) => parts.contains_key(namespace),
@@ -46,6 +57,7 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         Some(namespace) => vec![namespace.clone()],
         None => stack_namespaces(parts),
     };
+    let beside = parts_beside(&workloads, &stack);
     let services = snap.services.items().unwrap_or_default();
     let with_prefix = |kind: &str, found: Option<Component>| {
         let resources = snap.monitoring_resources.items().unwrap_or_default();
@@ -58,8 +70,34 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         stack,
         discovered,
         scraped: BTreeSet::new(),
+        parts: beside,
     };
     snap.target.namespaces = snap.scope.stack.clone();
+}
+
+/// Metadata of all workloads; those that could not be read are none.
+async fn workloads(client: &Client, plan: &Plan) -> Vec<Meta> {
+    if plan.namespace.is_some() && !plan.wants(Fact::PartLogs) {
+        return Vec::new();
+    }
+    let list = |resource: &'static str| async move {
+        client.cluster_names(&format!("/apis/apps/v1/{resource}"), IfAbsent::Gap).await
+    };
+    let (deployments, sets, daemons) = futures::join!(list("deployments"), list("statefulsets"), list("daemonsets"));
+    let lists = [&deployments, &sets, &daemons];
+    lists.into_iter().flat_map(|l| l.items().unwrap_or_default()).map(|w| w.metadata.clone()).collect()
+}
+
+/// Namespaces outside of the stack in which another operator, a log agent or a log store runs.
+fn parts_beside(workloads: &[Meta], stack: &[String]) -> BTreeSet<String> {
+    let is_part = |meta: &&Meta| {
+        let label = meta.label("app.kubernetes.io/name").or(meta.label("k8s-app")).or(meta.label("app"));
+        let has = |word: &&str| meta.name.contains(*word) || label.is_some_and(|l| l == *word);
+        BESIDE.iter().any(has)
+    };
+    let outside = |n: &&String| !stack.contains(n) && *n != "kube-system";
+    let namespaces = workloads.iter().filter(is_part).map(|m| &m.namespace).filter(outside);
+    namespaces.cloned().collect::<BTreeSet<_>>().into_iter().take(MAX_BESIDE).collect()
 }
 
 /// `spec.routePrefix` of the operator's resource in a namespace, without the slash at its end.

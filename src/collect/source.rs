@@ -49,6 +49,8 @@ pub enum AwsCall {
     ListNodegroups { cluster: String },
     DescribeNodegroup { cluster: String, name: String },
     ListFargateProfiles { cluster: String },
+    DescribeFargateProfile { cluster: String, name: String },
+    ListAccessEntries { cluster: String },
     ListPodIdentityAssociations { cluster: String },
     DescribePodIdentityAssociation { cluster: String, id: String },
     ListOpenIdConnectProviders,
@@ -67,6 +69,11 @@ pub enum AwsCall {
     DescribeSecurityGroups { vpc: String },
     DescribeInstances { vpc: String },
     DescribeVpcEndpoints { vpc: String },
+    DescribeVpcs { vpc: String },
+    DescribeAddresses,
+    DescribeLoadBalancers,
+    DescribeTargetGroups,
+    DescribeTargetHealth { group: String },
 }
 
 impl AwsCall {
@@ -80,6 +87,8 @@ impl AwsCall {
             Self::ListNodegroups { .. } => ("eks", "list-nodegroups"),
             Self::DescribeNodegroup { .. } => ("eks", "describe-nodegroup"),
             Self::ListFargateProfiles { .. } => ("eks", "list-fargate-profiles"),
+            Self::DescribeFargateProfile { .. } => ("eks", "describe-fargate-profile"),
+            Self::ListAccessEntries { .. } => ("eks", "list-access-entries"),
             Self::ListPodIdentityAssociations { .. } => ("eks", "list-pod-identity-associations"),
             Self::DescribePodIdentityAssociation { .. } => ("eks", "describe-pod-identity-association"),
             Self::ListOpenIdConnectProviders => ("iam", "list-open-id-connect-providers"),
@@ -98,6 +107,11 @@ impl AwsCall {
             Self::DescribeSecurityGroups { .. } => ("ec2", "describe-security-groups"),
             Self::DescribeInstances { .. } => ("ec2", "describe-instances"),
             Self::DescribeVpcEndpoints { .. } => ("ec2", "describe-vpc-endpoints"),
+            Self::DescribeVpcs { .. } => ("ec2", "describe-vpcs"),
+            Self::DescribeAddresses => ("ec2", "describe-addresses"),
+            Self::DescribeLoadBalancers => ("elbv2", "describe-load-balancers"),
+            Self::DescribeTargetGroups => ("elbv2", "describe-target-groups"),
+            Self::DescribeTargetHealth { .. } => ("elbv2", "describe-target-health"),
         }
     }
 
@@ -115,15 +129,19 @@ impl AwsCall {
                 }
             })
             .collect();
+        // IAM knows both generations of load balancers by one name.
+        let service = if service == "elbv2" { "elasticloadbalancing" } else { service };
         format!("{service}:{operation}")
     }
 
     /// What tells two calls of one operation apart in a bundle.
     fn bundle_key(&self) -> Option<String> {
         match self {
-            Self::DescribeAddon { name, .. } | Self::DescribeNodegroup { name, .. } | Self::GetRole { name } => {
-                Some(name.clone())
-            }
+            Self::DescribeAddon { name, .. }
+            | Self::DescribeNodegroup { name, .. }
+            | Self::DescribeFargateProfile { name, .. }
+            | Self::GetRole { name } => Some(name.clone()),
+            Self::DescribeTargetHealth { group } => Some(group.clone()),
             Self::DescribePodIdentityAssociation { id, .. } => Some(id.clone()),
             Self::GetOpenIdConnectProvider { arn } => {
                 Some(arn.split_once("oidc-provider/").map_or(arn.as_str(), |(_, url)| url).to_owned())

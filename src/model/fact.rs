@@ -44,6 +44,9 @@ const PROBES: &[KubernetesAccess] = &[
 const LOGS: &[KubernetesAccess] =
     &[list("", "pods"), KubernetesAccess { group: "", resource: "pods/log", verbs: &["get"] }];
 
+/// Metadata only; but RBAC knows no right to read the metadata of a Secret alone.
+const RELEASES: &[KubernetesAccess] = &[list("", "secrets"), list("", "configmaps")];
+
 use Access::{Aws, Files, Kubernetes};
 
 macro_rules! facts {
@@ -98,10 +101,33 @@ facts! {
     PodMetrics "pod metrics" Kubernetes(&[list("metrics.k8s.io", "pods")]);
     MonitoringResources "monitoring.coreos.com" Kubernetes( &[list("monitoring.coreos.com", "prometheuses"), list("monitoring.coreos.com", "alertmanagers")], );
     PrometheusRuleObjects "prometheusrules" Kubernetes(&[list("monitoring.coreos.com", "prometheusrules")]);
+    PrometheusRuleNames "prometheusrules of all namespaces" Kubernetes(&[list("monitoring.coreos.com", "prometheusrules")]);
+    Monitors "servicemonitors and podmonitors" Kubernetes(&[list("monitoring.coreos.com", "servicemonitors"), list("monitoring.coreos.com", "podmonitors")]);
+    ProbeResources "probes" Kubernetes(&[list("monitoring.coreos.com", "probes")]);
+    ScrapeConfigResources "scrapeconfigs" Kubernetes(&[list("monitoring.coreos.com", "scrapeconfigs")]);
+    AlertmanagerConfigResources "alertmanagerconfigs" Kubernetes(&[list("monitoring.coreos.com", "alertmanagerconfigs")]);
+    OtherServers "prometheusagents and thanosrulers" Kubernetes(&[list("monitoring.coreos.com", "prometheusagents"), list("monitoring.coreos.com", "thanosrulers")]);
+    ApiServices "apiservices" Kubernetes(&[list("apiregistration.k8s.io", "apiservices")]);
+    Webhooks "admission webhooks" Kubernetes(&[list("admissionregistration.k8s.io", "validatingwebhookconfigurations"), list("admissionregistration.k8s.io", "mutatingwebhookconfigurations")]);
+    Crds "customresourcedefinitions" Kubernetes(&[list("apiextensions.k8s.io", "customresourcedefinitions")]);
+    ReplicaSets "replicasets" Kubernetes(&[list("apps", "replicasets")]);
+    Jobs "jobs" Kubernetes(&[list("batch", "jobs")]);
+    CronJobs "cronjobs" Kubernetes(&[list("batch", "cronjobs")]);
+    Autoscalers "horizontalpodautoscalers" Kubernetes(&[list("autoscaling", "horizontalpodautoscalers")]);
+    DisruptionBudgets "poddisruptionbudgets" Kubernetes(&[list("policy", "poddisruptionbudgets")]);
+    Ingresses "ingresses" Kubernetes(&[list("networking.k8s.io", "ingresses")]);
+    IngressClasses "ingressclasses" Kubernetes(&[list("networking.k8s.io", "ingressclasses")]);
+    HelmReleases "helm releases" Kubernetes(RELEASES);
     ComponentLogs "logs of the stack" Kubernetes(LOGS);
+    PartLogs "logs of other parts" Kubernetes(LOGS);
     CrashLogs "crash logs" Kubernetes(LOGS);
     PrometheusTargets "prometheus targets" Kubernetes(PROXY);
     DroppedTargets "prometheus dropped targets" Kubernetes(PROXY);
+    PrometheusAlerts "prometheus alerts" Kubernetes(PROXY);
+    PrometheusAlertmanagers "prometheus alertmanagers" Kubernetes(PROXY);
+    PrometheusCounters "prometheus failure counters" Kubernetes(PROXY);
+    PrometheusFlags "prometheus flags" Kubernetes(PROXY);
+    PrometheusReady "prometheus readiness" Kubernetes(PROXY);
     ScrapeSamples "prometheus scrape samples" Kubernetes(PROXY);
     PrometheusConfig "prometheus config" Kubernetes(PROXY);
     PrometheusRules "prometheus rules" Kubernetes(PROXY);
@@ -124,6 +150,8 @@ facts! {
     EksAddons "eks add-ons" Aws(&["eks:ListAddons", "eks:DescribeAddon"]);
     EksNodegroups "eks node groups" Aws(&["eks:ListNodegroups", "eks:DescribeNodegroup"]);
     EksFargateProfiles "eks fargate profiles" Aws(&["eks:ListFargateProfiles"]);
+    FargateProfiles "eks fargate profile details" Aws(&["eks:ListFargateProfiles", "eks:DescribeFargateProfile"]);
+    AccessEntries "eks access entries" Aws(&["eks:ListAccessEntries"]);
     PodIdentityAssociations "eks pod identity associations" Aws(&["eks:ListPodIdentityAssociations", "eks:DescribePodIdentityAssociation"]);
     IamOidcProviders "iam oidc providers" Aws(&["iam:ListOpenIDConnectProviders", "iam:GetOpenIDConnectProvider"]);
     IamRoles "iam roles" Aws(&[ "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:GetPolicy", "iam:GetPolicyVersion", ]);
@@ -135,6 +163,10 @@ facts! {
     SecurityGroups "ec2 security groups" Aws(&["ec2:DescribeSecurityGroups"]);
     Instances "ec2 instances" Aws(&["ec2:DescribeInstances"]);
     VpcEndpoints "ec2 vpc endpoints" Aws(&["ec2:DescribeVpcEndpoints"]);
+    Vpcs "ec2 vpcs" Aws(&["ec2:DescribeVpcs"]);
+    Addresses "ec2 addresses" Aws(&["ec2:DescribeAddresses"]);
+    LoadBalancers "load balancers" Aws(&["elasticloadbalancing:DescribeLoadBalancers"]);
+    TargetGroups "target groups" Aws(&["elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]);
     Manifests "manifests" Files;
 }
 

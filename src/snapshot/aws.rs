@@ -402,3 +402,128 @@ pub struct VpcEndpoint {
     pub vpc_endpoint_type: String,
     pub state: String,
 }
+
+/// `eks describe-fargate-profile`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FargateProfile {
+    pub fargate_profile_name: String,
+    pub status: String,
+    pub pod_execution_role_arn: String,
+    pub subnets: Vec<String>,
+    pub selectors: Vec<FargateSelector>,
+}
+
+/// `selectors[]` of a Fargate profile.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FargateSelector {
+    pub namespace: String,
+    pub labels: BTreeMap<String, String>,
+}
+
+/// `ec2 describe-vpcs`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Vpc {
+    pub vpc_id: String,
+    pub cidr_block: String,
+    pub cidr_block_association_set: Vec<CidrAssociation>,
+    pub dhcp_options_id: String,
+}
+
+/// `CidrBlockAssociationSet[]` of a VPC.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CidrAssociation {
+    pub cidr_block: String,
+}
+
+/// `ec2 describe-addresses`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Address {
+    pub public_ip: String,
+    pub allocation_id: String,
+    /// Absent where nothing uses the address.
+    pub association_id: Option<String>,
+    pub network_interface_id: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+/// `elbv2 describe-load-balancers`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct LoadBalancer {
+    pub load_balancer_arn: String,
+    pub load_balancer_name: String,
+    #[serde(rename = "DNSName")]
+    pub dns_name: String,
+    pub scheme: String,
+    #[serde(rename = "Type")]
+    pub kind: String,
+    pub vpc_id: String,
+    pub state: Option<LoadBalancerState>,
+    pub security_groups: Vec<String>,
+}
+
+/// `State` of a load balancer.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct LoadBalancerState {
+    pub code: String,
+    pub reason: Option<String>,
+}
+
+/// `elbv2 describe-target-groups`, with `describe-target-health` of each.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TargetGroup {
+    pub target_group_arn: String,
+    pub target_group_name: String,
+    pub protocol: String,
+    pub port: Option<u16>,
+    pub vpc_id: String,
+    pub target_type: String,
+    pub health_check_protocol: String,
+    pub health_check_port: String,
+    pub health_check_path: Option<String>,
+    pub matcher: Option<HealthMatcher>,
+    pub load_balancer_arns: Vec<String>,
+    /// `None` where it could not be read.
+    #[serde(skip)]
+    pub health: Option<Vec<TargetHealth>>,
+}
+
+/// `Matcher` of a target group: which answers are healthy.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HealthMatcher {
+    pub http_code: Option<String>,
+}
+
+/// `TargetHealthDescriptions[]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TargetHealth {
+    pub target: TargetId,
+    pub target_health: TargetState,
+}
+
+/// A target: an instance id or an address, and a port.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TargetId {
+    pub id: String,
+    pub port: Option<u16>,
+}
+
+/// `TargetHealth` of a target.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TargetState {
+    /// `healthy`, `unhealthy`, `initial`, `draining`, `unused`, `unavailable`.
+    pub state: String,
+    pub reason: Option<String>,
+    pub description: Option<String>,
+}

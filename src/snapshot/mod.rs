@@ -3,6 +3,16 @@
 //! Every accessor returns `Err(Gap)` for a fact that is missing, so that a check that uses `?` ends as "not evaluated"
 //! and never as "all is well". `collected_at` is the only clock.
 
+macro_rules! objects {
+    ($($kind:ident),*) => {
+        $(impl $crate::snapshot::kubernetes::Object for $kind {
+            fn meta(&self) -> &$crate::snapshot::kubernetes::Meta {
+                &self.metadata
+            }
+        })*
+    };
+}
+
 pub mod aws;
 pub mod grafana;
 pub mod kubernetes;
@@ -60,6 +70,13 @@ impl<T> Listing<T> {
     pub fn with_gap(mut self, gap: Option<Gap>) -> Self {
         self.gaps.extend(gap);
         self
+    }
+
+    /// Changes each item or leaves it out.
+    #[must_use]
+    pub fn filter_map<U>(self, change: impl FnMut(T) -> Option<U>) -> Listing<U> {
+        let items = self.items.into_iter().filter_map(change).collect();
+        Listing { items, coverage: self.coverage, gaps: self.gaps }
     }
 
     /// Changes each item.
@@ -234,8 +251,8 @@ snapshot! {
     lists {
         /// Nodes.
         nodes: kubernetes::Node = Nodes,
-        /// Namespaces with their labels.
-        namespaces: kubernetes::ObjectName = Namespaces,
+        /// Namespaces with their labels and state.
+        namespaces: kubernetes::Namespace = Namespaces,
         /// StorageClasses.
         storage_classes: kubernetes::StorageClass = StorageClasses,
         /// CSIDrivers.
@@ -278,10 +295,47 @@ snapshot! {
         manifests: manifests::ManifestFile = Manifests,
         /// PrometheusRules of the namespaces in scope; empty where there is no operator.
         prometheus_rule_objects: kubernetes::PrometheusRule = PrometheusRuleObjects,
+        /// Metadata of the PrometheusRules of all namespaces.
+        prometheus_rule_names: kubernetes::ObjectName = PrometheusRuleNames,
+        /// ServiceMonitors and PodMonitors of all namespaces; empty where there is no operator.
+        monitors: kubernetes::Monitor = Monitors,
+        /// Probes of the operator, of all namespaces.
+        probe_resources: kubernetes::ProbeResource = ProbeResources,
+        /// ScrapeConfigs of the operator, of all namespaces.
+        scrape_config_resources: kubernetes::ScrapeConfigResource = ScrapeConfigResources,
+        /// AlertmanagerConfigs of the operator, of all namespaces.
+        alertmanager_config_resources: kubernetes::AlertmanagerConfigResource = AlertmanagerConfigResources,
+        /// PrometheusAgents and ThanosRulers of the operator, of all namespaces.
+        other_servers: kubernetes::MonitoringResource = OtherServers,
+        /// APIs that the API server takes from others, and its own.
+        api_services: kubernetes::ApiService = ApiServices,
+        /// Validating and mutating admission webhooks.
+        webhooks: kubernetes::WebhookConfiguration = Webhooks,
+        /// Metadata of the CustomResourceDefinitions, with the versions that their annotations tell.
+        crds: kubernetes::ObjectName = Crds,
+        /// ReplicaSets of the namespaces in scope.
+        replica_sets: kubernetes::ReplicaSet = ReplicaSets,
+        /// Jobs of the namespaces in scope.
+        jobs: kubernetes::Job = Jobs,
+        /// CronJobs of the namespaces in scope.
+        cron_jobs: kubernetes::CronJob = CronJobs,
+        /// HorizontalPodAutoscalers of the cluster, or of the namespaces that may be read.
+        autoscalers: kubernetes::Autoscaler = Autoscalers,
+        /// PodDisruptionBudgets of the cluster, or of the namespaces that may be read.
+        disruption_budgets: kubernetes::DisruptionBudget = DisruptionBudgets,
+        /// Ingresses of the namespaces in scope.
+        ingresses: kubernetes::Ingress = Ingresses,
+        /// IngressClasses.
+        ingress_classes: kubernetes::IngressClass = IngressClasses,
+        /// All revisions of the Helm releases, by labels alone.
+        helm_releases: kubernetes::HelmRelease = HelmReleases,
     }
     facts {
         /// Current logs of the Prometheus, Alertmanager and Grafana containers, their end.
         component_logs: Vec<monitoring::ContainerLog> = ComponentLogs,
+        /// Current logs, their end, of the other parts of the stack and of the parts of the cluster that it stands on: operator,
+        /// side-cars, exporters, DNS, CNI, CSI, autoscalers, log agents and stores.
+        part_logs: Vec<monitoring::ContainerLog> = PartLogs,
         /// Previous logs of failing containers, their end.
         crash_logs: Vec<monitoring::ContainerLog> = CrashLogs,
         /// Targets that relabelling dropped, by scrape pool; a pool with none is there with 0.
@@ -292,6 +346,16 @@ snapshot! {
         prometheus_config: String = PrometheusConfig,
         /// Rule groups of Prometheus.
         prometheus_rules: Vec<monitoring::RuleGroup> = PrometheusRules,
+        /// Alerts of Prometheus that fire or are pending.
+        prometheus_alerts: Vec<monitoring::FiringAlert> = PrometheusAlerts,
+        /// Alertmanagers that Prometheus sends to, and those that relabelling dropped.
+        prometheus_alertmanagers: monitoring::DiscoveredAlertmanagers = PrometheusAlertmanagers,
+        /// Failure counters that Prometheus recorded of itself and its replicas.
+        prometheus_counters: Vec<monitoring::Sample> = PrometheusCounters,
+        /// Prometheus' command-line flags.
+        prometheus_flags: BTreeMap<String, String> = PrometheusFlags,
+        /// Whether Prometheus says that it is ready, and what it says instead.
+        prometheus_ready: monitoring::Readiness = PrometheusReady,
         /// Samples that each target's last scrape gave, by job.
         scrape_samples: BTreeMap<String, Vec<monitoring::TargetSamples>> = ScrapeSamples,
         /// Version and runtime information of Prometheus.
@@ -330,6 +394,18 @@ snapshot! {
         eks_nodegroups: Vec<aws::Nodegroup> = EksNodegroups,
         /// Names of its Fargate profiles.
         eks_fargate_profiles: Vec<String> = EksFargateProfiles,
+        /// Its Fargate profiles with what they select.
+        fargate_profiles: Vec<aws::FargateProfile> = FargateProfiles,
+        /// ARNs of the IAM principals that may log in.
+        access_entries: Vec<String> = AccessEntries,
+        /// The VPC of the cluster.
+        vpcs: Vec<aws::Vpc> = Vpcs,
+        /// Elastic IP addresses of the account in the region.
+        addresses: Vec<aws::Address> = Addresses,
+        /// Load balancers of the VPC.
+        load_balancers: Vec<aws::LoadBalancer> = LoadBalancers,
+        /// Target groups of the VPC with the health of their targets.
+        target_groups: Vec<aws::TargetGroup> = TargetGroups,
         /// Its Pod Identity associations.
         pod_identity_associations: Vec<aws::PodIdentityAssociation> = PodIdentityAssociations,
         /// OIDC providers of the account.
@@ -376,6 +452,8 @@ pub struct Scope {
     pub discovered: bool,
     /// Namespaces whose Services Prometheus scrapes.
     pub scraped: BTreeSet<String>,
+    /// Namespaces outside of the stack in which operators, log agents or log stores run.
+    pub parts: BTreeSet<String>,
     /// The Service through which Prometheus is asked.
     pub prometheus: Option<Component>,
     /// The Service through which Alertmanager is asked.
@@ -387,7 +465,8 @@ pub struct Scope {
 impl Scope {
     /// All namespaces that are read in full, kube-system for the CSI, DNS and CNI parts included.
     pub fn namespaces(&self) -> BTreeSet<String> {
-        self.stack.iter().cloned().chain(self.scraped.iter().cloned()).chain(["kube-system".to_owned()]).collect()
+        let beside = self.scraped.iter().chain(&self.parts).cloned();
+        self.stack.iter().cloned().chain(beside).chain(["kube-system".to_owned()]).collect()
     }
 
     /// True for a namespace of the monitoring stack.

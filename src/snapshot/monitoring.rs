@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::model::Program;
@@ -37,7 +38,59 @@ impl ScrapeTarget {
 pub struct PrometheusRuntime {
     pub version: String,
     pub reload_config_success: Option<bool>,
+    pub last_config_time: Option<Timestamp>,
+    pub start_time: Option<Timestamp>,
+    /// WAL corruptions since the start.
+    pub corruption_count: u64,
     pub storage_retention: String,
+}
+
+/// One entry of `/api/v1/alerts`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FiringAlert {
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// `firing`, `pending`.
+    pub state: String,
+    pub active_at: Option<Timestamp>,
+    pub value: String,
+}
+
+impl FiringAlert {
+    /// Its `alertname`.
+    pub fn name(&self) -> &str {
+        self.label("alertname")
+    }
+
+    /// A label's value, empty where there is none.
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+}
+
+/// `/api/v1/alertmanagers`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DiscoveredAlertmanagers {
+    pub active_alertmanagers: Vec<AlertmanagerUrl>,
+    pub dropped_alertmanagers: Vec<AlertmanagerUrl>,
+}
+
+/// One Alertmanager by the URL that alerts are posted to.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AlertmanagerUrl {
+    pub url: String,
+}
+
+/// What `/-/ready` answered.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    /// It answered that it is ready.
+    pub ready: bool,
+    /// What it said.
+    pub text: String,
 }
 
 /// Samples of one target's last scrape (`scrape_samples_scraped`).
@@ -206,6 +259,8 @@ pub struct ContainerLog {
     pub container: String,
     /// The program of the stack that wrote it.
     pub program: Option<Program>,
+    /// The container's image.
+    pub image: String,
     /// The log of the container before its last restart.
     pub previous: bool,
     pub text: String,

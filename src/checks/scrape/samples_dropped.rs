@@ -176,6 +176,7 @@ mod tests {
             pod: "prometheus-0".into(),
             container: "prometheus".into(),
             program: Some(Program::Prometheus),
+            image: String::new(),
             previous: false,
             text: log.into(),
         }]);

@@ -15,8 +15,9 @@ use super::client::Client;
 use super::source::{AwsCall, FetchError, Known, Request};
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::aws::{
-    Addon, Cluster, Instance, InternetGateway, NatGateway, NetworkAcl, Nodegroup, OidcProvider, PodIdentityAssociation,
-    Role, RouteTable, SecurityGroup, Subnet, VpcEndpoint,
+    Addon, Address, Cluster, FargateProfile, Instance, InternetGateway, LoadBalancer, NatGateway, NetworkAcl,
+    Nodegroup, OidcProvider, PodIdentityAssociation, Role, RouteTable, SecurityGroup, Subnet, TargetGroup,
+    TargetHealth, Vpc, VpcEndpoint,
 };
 use crate::snapshot::{Fetched, Platform, Snapshot, not_collected};
 
@@ -73,6 +74,12 @@ pub(super) struct Facts {
     security_groups: Fetched<Vec<SecurityGroup>>,
     instances: Fetched<Vec<Instance>>,
     vpc_endpoints: Fetched<Vec<VpcEndpoint>>,
+    profiles: Fetched<Vec<FargateProfile>>,
+    access_entries: Fetched<Vec<String>>,
+    vpcs: Fetched<Vec<Vpc>>,
+    addresses: Fetched<Vec<Address>>,
+    load_balancers: Fetched<Vec<LoadBalancer>>,
+    target_groups: Fetched<Vec<TargetGroup>>,
 }
 
 impl Facts {
@@ -99,6 +106,12 @@ impl Facts {
             security_groups: gap!(SecurityGroups),
             instances: gap!(Instances),
             vpc_endpoints: gap!(VpcEndpoints),
+            profiles: gap!(FargateProfiles),
+            access_entries: gap!(AccessEntries),
+            vpcs: gap!(Vpcs),
+            addresses: gap!(Addresses),
+            load_balancers: gap!(LoadBalancers),
+            target_groups: gap!(TargetGroups),
         }
     }
 
@@ -123,6 +136,12 @@ impl Facts {
         snap.security_groups = self.security_groups;
         snap.instances = self.instances;
         snap.vpc_endpoints = self.vpc_endpoints;
+        snap.fargate_profiles = self.profiles;
+        snap.access_entries = self.access_entries;
+        snap.vpcs = self.vpcs;
+        snap.addresses = self.addresses;
+        snap.load_balancers = self.load_balancers;
+        snap.target_groups = self.target_groups;
     }
 }
 
@@ -150,9 +169,27 @@ pub(super) async fn gather(client: &Client, plan: &Plan, target: &AwsTarget) -> 
             .hint("check --cluster-name, --region and --profile"),
         other => other.into_gap("eks:DescribeCluster"),
     });
-    let (eks, vpc) = futures::join!(eks_facts(client, plan, &name), vpc_facts(client, plan, &cluster));
+    let (eks, vpc, more) = futures::join!(
+        eks_facts(client, plan, &name),
+        vpc_facts(client, plan, &cluster),
+        more_facts(client, plan, &name)
+    );
     let (addons, nodegroups, fargate, associations, providers) = eks;
-    Facts { place: target.clone(), account, cluster, addons, nodegroups, fargate, associations, providers, ..vpc }
+    let (profiles, access_entries, addresses) = more;
+    Facts {
+        place: target.clone(),
+        account,
+        cluster,
+        addons,
+        nodegroups,
+        fargate,
+        associations,
+        providers,
+        profiles,
+        access_entries,
+        addresses,
+        ..vpc
+    }
 }
 
 /// The credentials' account; a gap if it is not the cluster's: what they see would be another account's.
@@ -230,6 +267,40 @@ async fn eks_facts(client: &Client, plan: &Plan, cluster: &str) -> EksFacts {
     )
 }
 
+type MoreFacts = (Fetched<Vec<FargateProfile>>, Fetched<Vec<String>>, Fetched<Vec<Address>>);
+
+async fn more_facts(client: &Client, plan: &Plan, cluster: &str) -> MoreFacts {
+    macro_rules! fact {
+        ($fact:ident, $call:expr) => {
+            async { if plan.wants(Fact::$fact) { $call.await } else { Err(not_collected(Fact::$fact)) } }
+        };
+    }
+    let entries = AwsCall::ListAccessEntries { cluster: cluster.to_owned() };
+    futures::join!(
+        fact!(FargateProfiles, fargate_profiles(client, cluster)),
+        fact!(AccessEntries, list(client, entries, "accessEntries")),
+        fact!(Addresses, list(client, AwsCall::DescribeAddresses, "Addresses")),
+    )
+}
+
+async fn fargate_profiles(client: &Client, cluster: &str) -> Fetched<Vec<FargateProfile>> {
+    let call = AwsCall::ListFargateProfiles { cluster: cluster.to_owned() };
+    let names: Vec<String> = list(client, call, "fargateProfileNames").await?;
+    let call = |name: String| AwsCall::DescribeFargateProfile { cluster: cluster.to_owned(), name };
+    let calls = names.into_iter().map(|n| field(client, call(n), "fargateProfile")).collect();
+    details("eks:DescribeFargateProfile", calls).await
+}
+
+/// Target groups, each with the health of its targets where that could be read.
+async fn target_groups(client: &Client) -> Fetched<Vec<TargetGroup>> {
+    let mut groups: Vec<TargetGroup> = list(client, AwsCall::DescribeTargetGroups, "TargetGroups").await?;
+    for group in &mut groups {
+        let call = AwsCall::DescribeTargetHealth { group: group.target_group_arn.clone() };
+        group.health = field::<Vec<TargetHealth>>(client, call, "TargetHealthDescriptions").await.ok();
+    }
+    Ok(groups)
+}
+
 /// All of a list's details, or the first gap: a list with holes would turn "not read" into "absent".
 async fn details<T, F: Future<Output = Result<T, FetchError>>>(what: &str, calls: Vec<F>) -> Fetched<Vec<T>> {
     join_all(calls).await.into_iter().collect::<Result<_, _>>().map_err(|e| e.into_gap(what))
@@ -305,7 +376,20 @@ async fn vpc_facts(client: &Client, plan: &Plan, cluster: &Fetched<Cluster>) -> 
             }
         };
     }
-    let (subnets, tables, nats, igws, acls, groups, instances, endpoints) = futures::join!(
+    let groups_of_vpc = async {
+        if !plan.wants(Fact::TargetGroups) {
+            return Err(not_collected(Fact::TargetGroups));
+        }
+        Ok(target_groups(client).await?.into_iter().filter(|g| g.vpc_id == vpc).collect())
+    };
+    let balancers = async {
+        if !plan.wants(Fact::LoadBalancers) {
+            return Err(not_collected(Fact::LoadBalancers));
+        }
+        let all: Vec<LoadBalancer> = list(client, AwsCall::DescribeLoadBalancers, "LoadBalancers").await?;
+        Ok(all.into_iter().filter(|b| b.vpc_id == vpc).collect())
+    };
+    let (subnets, tables, nats, igws, acls, groups, instances, endpoints, vpcs, balancers, target_groups) = futures::join!(
         fact!(Subnets, DescribeSubnets, "Subnets", Subnet),
         fact!(RouteTables, DescribeRouteTables, "RouteTables", RouteTable),
         fact!(NatGateways, DescribeNatGateways, "NatGateways", NatGateway),
@@ -314,6 +398,9 @@ async fn vpc_facts(client: &Client, plan: &Plan, cluster: &Fetched<Cluster>) -> 
         fact!(SecurityGroups, DescribeSecurityGroups, "SecurityGroups", SecurityGroup),
         instances(client, plan, &vpc),
         fact!(VpcEndpoints, DescribeVpcEndpoints, "VpcEndpoints", VpcEndpoint),
+        fact!(Vpcs, DescribeVpcs, "Vpcs", Vpc),
+        balancers,
+        groups_of_vpc,
     );
     Facts {
         subnets,
@@ -324,6 +411,9 @@ async fn vpc_facts(client: &Client, plan: &Plan, cluster: &Fetched<Cluster>) -> 
         security_groups: groups,
         instances,
         vpc_endpoints: endpoints,
+        vpcs,
+        load_balancers: balancers,
+        target_groups,
         ..Facts::missing(place(), &not_collected(Fact::EksCluster), plan)
     }
 }
@@ -349,7 +439,7 @@ trait InVpc {
 macro_rules! in_vpc {
     ($($kind:ident),*) => { $(impl InVpc for $kind { fn is_in(&self, vpc: &str) -> bool { self.vpc_id == vpc } })* };
 }
-in_vpc!(Subnet, RouteTable, NatGateway, NetworkAcl, SecurityGroup, VpcEndpoint);
+in_vpc!(Vpc, Subnet, RouteTable, NatGateway, NetworkAcl, SecurityGroup, VpcEndpoint);
 
 impl InVpc for InternetGateway {
     fn is_in(&self, vpc: &str) -> bool {

@@ -24,8 +24,11 @@ pub use connect::{ConnectError, ConnectOptions};
 
 /// Bytes of one answer that are read at most: a page of 500 large objects is below 50 MB.
 const MAX_ANSWER: usize = 256 << 20;
-/// Bytes of a log's end that are read at most.
+/// Bytes of a log's end that are kept at most.
 pub(crate) const LOG_BYTES: usize = 64 << 10;
+/// Bytes of a log that are asked for at most. The kubelet counts them from the first of the last lines on: a limit that
+/// these lines exceed would cut off the newest.
+const LOG_ANSWER: usize = 1 << 20;
 /// Lines of a log's end that are read at most.
 pub(crate) const LOG_LINES: usize = 400;
 /// Bytes of a scrape URL's answer that are read at most: enough to see what it is.
@@ -264,6 +267,10 @@ async fn read_body(
 /// Metadata-only lists are a tenth of the size.
 fn accept(request: &Request) -> &'static str {
     match request {
+        // A server that cannot leave the data out must refuse.
+        Request::Kubernetes { metadata_only: true, path, .. } if path.ends_with("/secrets") => {
+            "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+        }
         Request::Kubernetes { metadata_only: true, .. } => {
             "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json"
         }
@@ -343,7 +350,7 @@ impl Source for Live {
                 let (namespace, pod, container) = (escape(namespace), escape(pod), escape(container));
                 let uri = format!(
                     "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&previous={previous}\
-                     &tailLines={LOG_LINES}&limitBytes={LOG_BYTES}"
+                     &tailLines={LOG_LINES}&limitBytes={LOG_ANSWER}"
                 );
                 self.get(&uri, request).await
             }

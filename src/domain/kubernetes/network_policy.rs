@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Map, NetworkPolicy, ObjectName, Pod};
+use crate::snapshot::kubernetes::{Map, Namespace, NetworkPolicy, Pod};
 
 /// The label that every namespace has; its value is the namespace's name.
 pub(crate) const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
@@ -102,12 +102,12 @@ pub(crate) struct Block<'a> {
 pub(crate) struct Policies<'a> {
     all: &'a [NetworkPolicy],
     /// `None` where the namespaces could not be read: then only their names are known.
-    namespaces: Option<&'a [ObjectName]>,
+    namespaces: Option<&'a [Namespace]>,
 }
 
 impl<'a> Policies<'a> {
     /// These policies.
-    pub(crate) fn new(all: &'a [NetworkPolicy], namespaces: Option<&'a [ObjectName]>) -> Self {
+    pub(crate) fn new(all: &'a [NetworkPolicy], namespaces: Option<&'a [Namespace]>) -> Self {
         Self { all, namespaces }
     }
 

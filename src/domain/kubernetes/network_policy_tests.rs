@@ -18,7 +18,7 @@ fn policy(namespace: &str, spec: Value) -> NetworkPolicy {
     serde_json::from_value(json!({"metadata": {"namespace": namespace, "name": "p"}, "spec": spec})).expect("a policy")
 }
 
-fn namespaces() -> Vec<ObjectName> {
+fn namespaces() -> Vec<Namespace> {
     serde_json::from_value(json!([
         {"metadata": {"name": "monitoring", "labels": {"kubernetes.io/metadata.name": "monitoring", "team": "sre"}}},
         {"metadata": {"name": "shop", "labels": {"kubernetes.io/metadata.name": "shop"}}}
@@ -229,7 +229,7 @@ fn what_is_not_known_counts_as_admitted() {
     assert!(!free(&selecting(json!({"kubernetes.io/metadata.name": "ingress"}))), "its name is known");
     assert!(!free(&selecting(json!({"kubernetes.io/metadata.name": "ingress", "team": "sre"}))));
     // A namespace list whose entry lacks the label that the API server keeps.
-    let bare: Vec<ObjectName> =
+    let bare: Vec<Namespace> =
         serde_json::from_value(json!([{"metadata": {"name": "monitoring"}}])).expect("a namespace");
     let by_name = selecting(json!({"kubernetes.io/metadata.name": "monitoring"}));
     assert!(Policies::new(&by_name, Some(&bare)).between(&from, &to, Protocol::Tcp, 9100).is_none());

@@ -25,6 +25,7 @@ pub(crate) fn snapshot(objects: Value) -> Snapshot {
         discovered: true,
         stack: vec!["monitoring".into()],
         scraped: BTreeSet::new(),
+        parts: BTreeSet::new(),
         prometheus: Some(Component {
             namespace: "monitoring".into(),
             service: "prometheus".into(),

@@ -1,9 +1,8 @@
 //! What every object has.
 
 use super::{
-    ConfigMap, CsiDriver, CsiNode, EndpointSlice, Event, MonitoringResource, NetworkPolicy, Node, PersistentVolume,
-    PersistentVolumeClaim, Pod, PodMetrics, PodOnNode, PrometheusRule, ResourceQuota, Service, ServiceAccount,
-    StorageClass, VolumeAttachment, Workload,
+    ConfigMap, CsiDriver, CsiNode, EndpointSlice, Event, NetworkPolicy, Node, PersistentVolume, PersistentVolumeClaim,
+    Pod, PodMetrics, PodOnNode, ResourceQuota, Service, ServiceAccount, StorageClass, VolumeAttachment, Workload,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -32,7 +31,24 @@ pub struct Meta {
     pub owner_references: Vec<OwnerReference>,
     pub creation_timestamp: Option<Timestamp>,
     pub deletion_timestamp: Option<Timestamp>,
+    #[serde(deserialize_with = "null_default")]
+    pub finalizers: Vec<String>,
+    pub generation: Option<i64>,
 }
+
+/// Prefixes of further annotations that are kept.
+const KEPT: &[&str] = &[
+    "alb.ingress.kubernetes.io/",
+    "cert-manager.io/",
+    "controller-gen.kubebuilder.io/",
+    "deployment.kubernetes.io/revision",
+    "helm.sh/",
+    "ingressclass.kubernetes.io/",
+    "kubectl.kubernetes.io/restartedAt",
+    "kubernetes.io/ingress",
+    "operator.prometheus.io/",
+    "service.beta.kubernetes.io/aws-load-balancer",
+];
 
 /// Annotations can be large (last-applied-configuration); only those that some check reads are kept.
 fn keep_known_annotations<'de, D: Deserializer<'de>>(d: D) -> Result<Map, D::Error> {
@@ -48,6 +64,7 @@ fn keep_known_annotations<'de, D: Deserializer<'de>>(d: D) -> Result<Map, D::Err
                 || k.starts_with("argocd.argoproj.io/")
                 || k.starts_with("kustomize.toolkit.fluxcd.io/")
                 || k.starts_with("prometheus.io/")
+                || KEPT.iter().any(|prefix| k.starts_with(prefix))
         })
         .collect())
 }
@@ -79,10 +96,7 @@ pub trait Object {
     fn meta(&self) -> &Meta;
 }
 
-macro_rules! object {
-    ($($kind:ident),*) => { $(impl Object for $kind { fn meta(&self) -> &Meta { &self.metadata } })* };
-}
-object!(
+objects!(
     Pod,
     PersistentVolumeClaim,
     PersistentVolume,
@@ -94,13 +108,11 @@ object!(
     Event,
     Workload,
     ConfigMap,
-    PrometheusRule,
     ServiceAccount,
     NetworkPolicy,
     ResourceQuota,
     VolumeAttachment,
     CsiNode,
-    MonitoringResource,
     ObjectName,
     PodOnNode,
     PodMetrics

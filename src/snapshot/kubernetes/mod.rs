@@ -2,24 +2,31 @@
 
 #![allow(missing_docs, reason = "fields are the API fields of the same name")]
 
+mod admission;
+mod batch;
 mod config;
 mod event;
+mod helm;
+mod ingress;
 mod meta;
 mod node;
 mod operator;
 mod pod;
 mod policy;
+mod scaling;
 mod service;
 mod storage;
 mod workload;
 
+pub use admission::*;
+pub use batch::*;
 pub use config::{ConfigMap, ROLE_ANNOTATION, ServiceAccount};
 pub use event::{Event, EventSeries};
+pub use helm::HelmRelease;
+pub use ingress::*;
 pub use meta::{Condition, Map, Meta, Object, ObjectName, ObjectReference, OwnerReference, PhaseOnly};
 pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus};
-pub use operator::{
-    KeySelector, MonitoringResource, MonitoringSpec, MonitoringStatus, MonitoringStorage, PrometheusRule,
-};
+pub use operator::*;
 pub use pod::{
     ClaimSource, Container, ContainerPort, ContainerRequests, ContainerState, ContainerStatus, ContainerUsage, EnvFrom,
     EnvSource, EnvVar, HttpGet, KeyRef, KeyToPath, NamedSource, Pod, PodMetrics, PodOnNode, PodOnNodeSpec,
@@ -27,6 +34,7 @@ pub use pod::{
     SecretSource, Terminated, Volume, VolumeMount, Waiting,
 };
 pub use policy::{NetworkPolicy, QuotaStatus, ResourceQuota};
+pub use scaling::*;
 pub use service::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice, Service, ServicePort, ServiceSpec};
 pub use storage::{
     AttachmentError, AttachmentSource, AttachmentSpec, AttachmentStatus, AwsVolume, ClaimRef, ClaimSpec, ClaimStatus,

@@ -1,5 +1,6 @@
 //! Deployments, StatefulSets and DaemonSets.
 
+use super::meta::null_default;
 use super::{Condition, Meta, PersistentVolumeClaim, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
@@ -26,6 +27,12 @@ pub struct WorkloadSpec {
     pub volume_claim_templates: Vec<PersistentVolumeClaim>,
     pub service_name: Option<String>,
     pub strategy: Strategy,
+    /// Of a StatefulSet or DaemonSet.
+    pub update_strategy: Strategy,
+    /// A Deployment whose rollout is held.
+    pub paused: bool,
+    pub progress_deadline_seconds: Option<u32>,
+    pub pod_management_policy: Option<String>,
 }
 
 /// `spec.strategy` of a Deployment.
@@ -51,7 +58,22 @@ pub struct WorkloadStatus {
     pub ready_replicas: u32,
     pub number_ready: u32,
     pub desired_number_scheduled: u32,
+    #[serde(deserialize_with = "null_default")]
     pub conditions: Vec<Condition>,
+    pub observed_generation: Option<i64>,
+    pub replicas: u32,
+    pub updated_replicas: u32,
+    pub available_replicas: u32,
+    pub unavailable_replicas: u32,
+    /// Of a StatefulSet: the template's revision before and after the update that runs.
+    pub current_revision: Option<String>,
+    pub update_revision: Option<String>,
+    /// Of a DaemonSet.
+    pub current_number_scheduled: u32,
+    pub number_available: u32,
+    pub number_unavailable: u32,
+    pub number_misscheduled: u32,
+    pub updated_number_scheduled: u32,
 }
 
 impl Workload {

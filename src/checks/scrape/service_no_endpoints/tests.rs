@@ -55,6 +55,7 @@ fn a_crash_is_shown_with_its_last_log_lines() {
         pod: "grafana-5d9-abcde".into(),
         container: "grafana".into(),
         program: Some(crate::model::Program::Grafana),
+        image: String::new(),
         previous: true,
         text: "1\n2\n3\n4\n5\n6\nboom\n".into(),
     }]);

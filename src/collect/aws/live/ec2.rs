@@ -4,12 +4,12 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{self, Filter};
 use serde_json::{Value, json};
 
-use super::document;
+use super::{document, explain};
 use crate::collect::source::{AwsCall, FetchError};
 use crate::snapshot::aws::{
-    AclAssociation, AclEntry, AssociationState, GatewayAttachment, GroupPair, Instance, InstanceState, InternetGateway,
-    IpPermission, IpRange, NatGateway, NatGatewayAddress, NetworkAcl, PortRange, Route, RouteTable,
-    RouteTableAssociation, SecurityGroup, Subnet, Tag, VpcEndpoint,
+    AclAssociation, AclEntry, Address, AssociationState, CidrAssociation, GatewayAttachment, GroupPair, Instance,
+    InstanceState, InternetGateway, IpPermission, IpRange, NatGateway, NatGatewayAddress, NetworkAcl, PortRange, Route,
+    RouteTable, RouteTableAssociation, SecurityGroup, Subnet, Tag, Vpc, VpcEndpoint,
 };
 
 pub(super) async fn send(client: &Client, call: &AwsCall) -> Result<Value, FetchError> {
@@ -51,6 +51,14 @@ pub(super) async fn send(client: &Client, call: &AwsCall) -> Result<Value, Fetch
             let request = client.describe_vpc_endpoints().filters(filter("vpc-id", &[vpc]));
             document(call, json!({"VpcEndpoints": each(list!(call, request), vpc_endpoint)}))
         }
+        AwsCall::DescribeVpcs { vpc: id } => {
+            let request = client.describe_vpcs().vpc_ids(id);
+            document(call, json!({"Vpcs": each(list!(call, request), vpc)}))
+        }
+        AwsCall::DescribeAddresses => {
+            let answer = client.describe_addresses().send().await.map_err(|e| explain(call, &e))?;
+            document(call, json!({"Addresses": each(answer.addresses.unwrap_or_default(), address)}))
+        }
         _ => unreachable!("only EC2 calls are sent here: {call:?}"),
     }
 }
@@ -66,6 +74,27 @@ fn each<T, U>(items: Vec<T>, convert: impl Fn(T) -> U) -> Vec<U> {
 fn tags(found: Option<Vec<types::Tag>>) -> Vec<Tag> {
     let tag = |t: types::Tag| Tag { key: t.key.unwrap_or_default(), value: t.value.unwrap_or_default() };
     each(found.unwrap_or_default(), tag)
+}
+
+fn vpc(v: types::Vpc) -> Vpc {
+    let association =
+        |a: types::VpcCidrBlockAssociation| CidrAssociation { cidr_block: a.cidr_block.unwrap_or_default() };
+    Vpc {
+        vpc_id: v.vpc_id.unwrap_or_default(),
+        cidr_block: v.cidr_block.unwrap_or_default(),
+        cidr_block_association_set: each(v.cidr_block_association_set.unwrap_or_default(), association),
+        dhcp_options_id: v.dhcp_options_id.unwrap_or_default(),
+    }
+}
+
+fn address(a: types::Address) -> Address {
+    Address {
+        public_ip: a.public_ip.unwrap_or_default(),
+        allocation_id: a.allocation_id.unwrap_or_default(),
+        association_id: a.association_id,
+        network_interface_id: a.network_interface_id,
+        tags: tags(a.tags),
+    }
 }
 
 fn subnet(s: types::Subnet) -> Subnet {

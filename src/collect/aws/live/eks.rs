@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{document, explain, required};
 use crate::collect::source::{AwsCall, FetchError};
 use crate::snapshot::aws::{
-    Addon, AddonHealth, Cluster, ClusterIdentity, ComputeConfig, HealthIssue, KubernetesNetworkConfig, Nodegroup, Oidc,
-    PodIdentityAssociation, ScalingConfig, StorageConfig, VpcConfig,
+    Addon, AddonHealth, Cluster, ClusterIdentity, ComputeConfig, FargateProfile, FargateSelector, HealthIssue,
+    KubernetesNetworkConfig, Nodegroup, Oidc, PodIdentityAssociation, ScalingConfig, StorageConfig, VpcConfig,
 };
 
 /// Joins the pages of a list. EKS sends the list even where it is empty, so a page without one is not from EKS.
@@ -39,6 +39,10 @@ pub(super) async fn send(client: &Client, call: &AwsCall) -> Result<Value, Fetch
             let names = json_list!(call, request, fargate_profile_names, "fargateProfileNames");
             document(call, json!({"fargateProfileNames": names}))
         }
+        AwsCall::ListAccessEntries { cluster } => {
+            let request = client.list_access_entries().cluster_name(cluster);
+            document(call, json!({"accessEntries": json_list!(call, request, access_entries, "accessEntries")}))
+        }
         AwsCall::ListPodIdentityAssociations { cluster } => {
             let request = client.list_pod_identity_associations().cluster_name(cluster);
             let found = json_list!(call, request, associations, "associations");
@@ -65,12 +69,32 @@ async fn describe(client: &Client, call: &AwsCall) -> Result<Value, FetchError> 
             let answer = request.send().await.map_err(|e| explain(call, &e))?;
             document(call, json!({"nodegroup": nodegroup(required(call, "nodegroup", answer.nodegroup)?)}))
         }
+        AwsCall::DescribeFargateProfile { cluster, name } => {
+            let request = client.describe_fargate_profile().cluster_name(cluster).fargate_profile_name(name);
+            let answer = request.send().await.map_err(|e| explain(call, &e))?;
+            let profile = required(call, "fargateProfile", answer.fargate_profile)?;
+            document(call, json!({"fargateProfile": fargate_profile(profile)}))
+        }
         AwsCall::DescribePodIdentityAssociation { cluster, id } => {
             let request = client.describe_pod_identity_association().cluster_name(cluster).association_id(id);
             let answer = request.send().await.map_err(|e| explain(call, &e))?;
             document(call, json!({"association": association(required(call, "association", answer.association)?)}))
         }
         _ => unreachable!("only EKS calls are sent here: {call:?}"),
+    }
+}
+
+fn fargate_profile(p: types::FargateProfile) -> FargateProfile {
+    let selector = |s: types::FargateProfileSelector| FargateSelector {
+        namespace: s.namespace.unwrap_or_default(),
+        labels: s.labels.unwrap_or_default().into_iter().collect(),
+    };
+    FargateProfile {
+        fargate_profile_name: p.fargate_profile_name.unwrap_or_default(),
+        status: p.status.map_or(String::new(), |s| s.as_str().to_owned()),
+        pod_execution_role_arn: p.pod_execution_role_arn.unwrap_or_default(),
+        subnets: p.subnets.unwrap_or_default(),
+        selectors: p.selectors.unwrap_or_default().into_iter().map(selector).collect(),
     }
 }
 

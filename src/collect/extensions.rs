@@ -1,0 +1,193 @@
+//! Lists beyond the stack's own objects: what selects, guards, scales and releases them.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+
+use super::Plan;
+use super::client::{Client, IfAbsent};
+use crate::model::Fact;
+use crate::snapshot::kubernetes::{
+    AlertmanagerConfigResource, ApiService, Autoscaler, CronJob, DisruptionBudget, HelmRelease, Ingress, IngressClass,
+    Job, Monitor, MonitoringResource, Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource,
+    WebhookConfiguration,
+};
+use crate::snapshot::{Listing, Snapshot, not_collected};
+
+/// The operator's API group.
+const OPERATOR: &str = "/apis/monitoring.coreos.com";
+
+/// Asks only for what is wanted.
+async fn wanted<T>(plan: &Plan, fact: Fact, list: impl Future<Output = Listing<T>>) -> Listing<T> {
+    if plan.facts.contains(&fact) { list.await } else { Listing::missing(not_collected(fact)) }
+}
+
+/// Reads them all.
+pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    let scope = snap.scope.namespaces();
+    let (operator, cluster, namespaced) =
+        futures::join!(operator(client, plan, &scope), cluster(client, plan), namespaced(client, plan, &scope));
+    operator.store(snap);
+    cluster.store(snap);
+    namespaced.store(snap);
+}
+
+struct Operator {
+    rules: Listing<ObjectName>,
+    monitors: Listing<Monitor>,
+    probes: Listing<ProbeResource>,
+    scrape_configs: Listing<ScrapeConfigResource>,
+    configs: Listing<AlertmanagerConfigResource>,
+    servers: Listing<MonitoringResource>,
+}
+
+async fn operator(client: &Client, plan: &Plan, scope: &BTreeSet<String>) -> Operator {
+    let v1 = format!("{OPERATOR}/v1");
+    let alpha = format!("{OPERATOR}/v1alpha1");
+    let monitors = async {
+        let (services, pods) = futures::join!(
+            wide::<Monitor>(client, &v1, "servicemonitors", scope),
+            wide::<Monitor>(client, &v1, "podmonitors", scope)
+        );
+        let tag = |kind: &'static str| move |m: Monitor| Monitor { kind: kind.to_owned(), ..m };
+        services.map(tag("ServiceMonitor")).merge(pods.map(tag("PodMonitor")))
+    };
+    let servers = async {
+        let (agents, rulers) = futures::join!(
+            wide::<MonitoringResource>(client, &alpha, "prometheusagents", scope),
+            wide::<MonitoringResource>(client, &v1, "thanosrulers", scope)
+        );
+        let tag = |kind: &'static str| move |r: MonitoringResource| MonitoringResource { kind: kind.to_owned(), ..r };
+        agents.map(tag("PrometheusAgent")).merge(rulers.map(tag("ThanosRuler")))
+    };
+    let names = format!("{v1}/prometheusrules");
+    let (rules, monitors, probes, scrape_configs, configs, servers) = futures::join!(
+        wanted(plan, Fact::PrometheusRuleNames, client.cluster_names(&names, IfAbsent::Empty)),
+        wanted(plan, Fact::Monitors, monitors),
+        wanted(plan, Fact::ProbeResources, wide(client, &v1, "probes", scope)),
+        wanted(plan, Fact::ScrapeConfigResources, wide(client, &alpha, "scrapeconfigs", scope)),
+        wanted(plan, Fact::AlertmanagerConfigResources, wide(client, &alpha, "alertmanagerconfigs", scope)),
+        wanted(plan, Fact::OtherServers, servers),
+    );
+    Operator { rules, monitors, probes, scrape_configs, configs, servers }
+}
+
+/// Custom resources: where the cluster does not know them, there are none.
+async fn wide<T>(client: &Client, prefix: &str, resource: &str, scope: &BTreeSet<String>) -> Listing<T>
+where
+    T: Object + DeserializeOwned + Send + 'static,
+{
+    client.wide_list(prefix, resource, scope, IfAbsent::Empty).await
+}
+
+struct Cluster {
+    api_services: Listing<ApiService>,
+    webhooks: Listing<WebhookConfiguration>,
+    crds: Listing<ObjectName>,
+    classes: Listing<IngressClass>,
+}
+
+async fn cluster(client: &Client, plan: &Plan) -> Cluster {
+    let admission = "/apis/admissionregistration.k8s.io/v1";
+    let webhooks = async {
+        let path = |kind: &str| format!("{admission}/{kind}webhookconfigurations");
+        let (validating, mutating) = (path("validating"), path("mutating"));
+        let (validating, mutating) = futures::join!(
+            client.cluster_list::<WebhookConfiguration>(&validating, IfAbsent::Gap),
+            client.cluster_list::<WebhookConfiguration>(&mutating, IfAbsent::Gap)
+        );
+        let tag =
+            |kind: &'static str| move |w: WebhookConfiguration| WebhookConfiguration { kind: kind.to_owned(), ..w };
+        validating.map(tag("ValidatingWebhookConfiguration")).merge(mutating.map(tag("MutatingWebhookConfiguration")))
+    };
+    let (api_services, webhooks, crds, classes) = futures::join!(
+        wanted(
+            plan,
+            Fact::ApiServices,
+            client.cluster_list("/apis/apiregistration.k8s.io/v1/apiservices", IfAbsent::Gap)
+        ),
+        wanted(plan, Fact::Webhooks, webhooks),
+        wanted(
+            plan,
+            Fact::Crds,
+            client.cluster_names("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", IfAbsent::Gap)
+        ),
+        wanted(
+            plan,
+            Fact::IngressClasses,
+            client.cluster_list("/apis/networking.k8s.io/v1/ingressclasses", IfAbsent::Gap)
+        ),
+    );
+    Cluster { api_services, webhooks, crds, classes }
+}
+
+struct Namespaced {
+    sets: Listing<ReplicaSet>,
+    jobs: Listing<Job>,
+    cron_jobs: Listing<CronJob>,
+    autoscalers: Listing<Autoscaler>,
+    budgets: Listing<DisruptionBudget>,
+    ingresses: Listing<Ingress>,
+    releases: Listing<HelmRelease>,
+}
+
+async fn namespaced(client: &Client, plan: &Plan, scope: &BTreeSet<String>) -> Namespaced {
+    let gap = IfAbsent::Gap;
+    let (sets, jobs, cron_jobs, autoscalers, budgets, ingresses, releases) = futures::join!(
+        wanted(plan, Fact::ReplicaSets, client.namespaced_list("/apis/apps/v1", "replicasets", scope, gap)),
+        wanted(plan, Fact::Jobs, client.namespaced_list("/apis/batch/v1", "jobs", scope, gap)),
+        wanted(plan, Fact::CronJobs, client.namespaced_list("/apis/batch/v1", "cronjobs", scope, gap)),
+        // What scales or is drained lies anywhere.
+        wanted(
+            plan,
+            Fact::Autoscalers,
+            client.wide_list("/apis/autoscaling/v2", "horizontalpodautoscalers", scope, gap)
+        ),
+        wanted(plan, Fact::DisruptionBudgets, client.wide_list("/apis/policy/v1", "poddisruptionbudgets", scope, gap)),
+        wanted(plan, Fact::Ingresses, client.namespaced_list("/apis/networking.k8s.io/v1", "ingresses", scope, gap)),
+        wanted(plan, Fact::HelmReleases, releases(client)),
+    );
+    Namespaced { sets, jobs, cron_jobs, autoscalers, budgets, ingresses, releases }
+}
+
+/// By the labels that Helm sets. Only metadata is asked for, so that no Secret's data is ever sent.
+async fn releases(client: &Client) -> Listing<HelmRelease> {
+    let (secrets, maps) =
+        futures::join!(client.helm_storage("/api/v1/secrets"), client.helm_storage("/api/v1/configmaps"));
+    let secrets = secrets.filter_map(|o| HelmRelease::of(o, "Secret"));
+    let maps = maps.filter_map(|o| HelmRelease::of(o, "ConfigMap"));
+    // ConfigMaps hold releases only where someone chose so: that they cannot be read says nothing.
+    if maps.items().is_err() { secrets } else { secrets.merge(maps) }
+}
+
+impl Operator {
+    fn store(self, snap: &mut Snapshot) {
+        snap.prometheus_rule_names = self.rules;
+        snap.monitors = self.monitors;
+        snap.probe_resources = self.probes;
+        snap.scrape_config_resources = self.scrape_configs;
+        snap.alertmanager_config_resources = self.configs;
+        snap.other_servers = self.servers;
+    }
+}
+
+impl Cluster {
+    fn store(self, snap: &mut Snapshot) {
+        snap.api_services = self.api_services;
+        snap.webhooks = self.webhooks;
+        snap.crds = self.crds;
+        snap.ingress_classes = self.classes;
+    }
+}
+
+impl Namespaced {
+    fn store(self, snap: &mut Snapshot) {
+        snap.replica_sets = self.sets;
+        snap.jobs = self.jobs;
+        snap.cron_jobs = self.cron_jobs;
+        snap.autoscalers = self.autoscalers;
+        snap.disruption_budgets = self.budgets;
+        snap.ingresses = self.ingresses;
+        snap.helm_releases = self.releases;
+    }
+}

@@ -1,0 +1,227 @@
+//! Logs: of the stack's programs, of what it stands on, and of containers before they ended.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use super::Plan;
+use super::client::Client;
+use super::source::{FetchError, Request};
+use crate::model::{Fact, Gap, GapCause};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Containers whose logs are read at most: a broken stack has a handful, a broken cluster thousands.
+const MAX_LOGS: usize = 20;
+/// The same, of other parts.
+const MAX_PART_LOGS: usize = 50;
+/// Pods of one DaemonSet, Deployment or StatefulSet whose logs are read at most.
+const PODS_OF_OWNER: usize = 3;
+/// Seconds for which the log of a container that ended and is ready again is of interest.
+const RECENT_END: i64 = 900;
+/// Images (by a part of their name) and containers whose log can tell why the stack does not work.
+const PARTS: &[&str] = &[
+    "alloy",
+    "amazon-k8s-cni",
+    "aws-ebs-csi-driver",
+    "aws-efs-csi-driver",
+    "aws-load-balancer-controller",
+    "aws-network-policy-agent",
+    "aws-node",
+    "blackbox-exporter",
+    "cloudwatch-agent",
+    "cluster-autoscaler",
+    "collector",
+    "config-reloader",
+    "configmap-reload",
+    "coredns",
+    "csi-attacher",
+    "csi-provisioner",
+    "csi-resizer",
+    "csi-snapshotter",
+    "ebs-plugin",
+    "eks-pod-identity-agent",
+    "external-attacher",
+    "external-provisioner",
+    "external-resizer",
+    "fluent-bit",
+    "fluentd",
+    "grafana-agent",
+    "k8s-sidecar",
+    "karpenter",
+    "kube-state-metrics",
+    "kube-webhook-certgen",
+    "loki",
+    "metrics-server",
+    "mimir",
+    "node-driver-registrar",
+    "node-exporter",
+    "prometheus-adapter",
+    "prometheus-operator",
+    "prometheus-pushgateway",
+    "promtail",
+    "tempo",
+    "thanos",
+    "vector",
+];
+
+/// The end of the stack's logs, and of the previous logs of failing containers of the stack.
+pub(super) async fn logs(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    if plan.wants(Fact::ComponentLogs) {
+        snap.component_logs = component_logs(client, snap).await;
+    }
+    if plan.wants(Fact::PartLogs) {
+        snap.part_logs = part_logs(client, snap).await;
+    }
+    if plan.wants(Fact::CrashLogs) {
+        snap.crash_logs = crash_logs(client, snap).await;
+    }
+}
+
+/// Logs of containers that run: what they complain of.
+async fn component_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
+    let pods = snap.pods()?.iter().filter(|p| snap.scope.is_stack(&p.metadata.namespace));
+    let running = pods.filter(|p| p.status.phase == "Running");
+    let wanted = running.flat_map(|pod| pod.spec.containers.iter().map(move |container| (pod, container)));
+    let wanted = wanted.filter(|(_, container)| container.program().is_some());
+    read_logs(client, wanted.map(|(pod, container)| (pod, container, false)).take(MAX_LOGS).collect()).await
+}
+
+/// Logs of the parts that the stack consists of and stands on: of each controller's pods only a few, those in trouble
+/// first.
+async fn part_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
+    let mut pods: Vec<&Pod> = snap.pods()?.iter().filter(|p| p.status.phase == "Running").collect();
+    pods.sort_by_cached_key(|p| (!in_trouble(p, snap), p.metadata.namespace.clone(), p.metadata.name.clone()));
+    let mut of_owner: BTreeMap<String, usize> = BTreeMap::new();
+    let mut wanted: Vec<(&Pod, &Container, bool)> = Vec::new();
+    for pod in pods {
+        let trouble = in_trouble(pod, snap);
+        let stack = snap.scope.is_stack(&pod.metadata.namespace);
+        let wants = |c: &&Container| {
+            c.program().is_none() && if is_part(c) { trouble || !is_node_exporter(c) } else { stack && trouble }
+        };
+        let containers: Vec<&Container> = pod.spec.containers.iter().filter(wants).collect();
+        let count = of_owner.entry(snap.owner_ref(pod).key()).or_default();
+        if containers.is_empty() || *count >= PODS_OF_OWNER {
+            continue;
+        }
+        *count += 1;
+        wanted.extend(containers.into_iter().map(|container| (pod, container, false)));
+    }
+    wanted.truncate(MAX_PART_LOGS);
+    read_logs(client, wanted).await
+}
+
+/// Not ready, or started again lately.
+fn in_trouble(pod: &Pod, snap: &Snapshot) -> bool {
+    !pod.is_ready() || pod.statuses().any(|s| s.ended_within(3600, snap.collected_at))
+}
+
+fn is_node_exporter(container: &Container) -> bool {
+    container.image.contains("node-exporter") || container.name == "node-exporter"
+}
+
+/// By its image or name: a part of a monitoring or logging stack, or of the cluster below it.
+fn is_part(container: &Container) -> bool {
+    let image = container.image.split('@').next().unwrap_or_default();
+    let image = image.rsplit('/').next().and_then(|i| i.split(':').next()).unwrap_or_default();
+    PARTS.iter().any(|part| image.contains(part) || container.name == *part)
+}
+
+/// Previous logs of containers that ended and were started again; of one whose previous log is gone the current one.
+async fn crash_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
+    let mut wanted = Vec::new();
+    for pod in snap.pods()?.iter().filter(|p| p.metadata.namespace != "kube-system") {
+        let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
+        let ended =
+            statuses.filter(|s| s.restart_count > 0 && (!s.ready || s.ended_within(RECENT_END, snap.collected_at)));
+        for status in ended {
+            let container = pod.all_containers().find(|c| c.name == status.name);
+            wanted.extend(container.map(|container| (pod, container, true)));
+        }
+    }
+    // Only so many are read: those of the stack first.
+    wanted.sort_by_key(|(pod, _, _)| !snap.scope.is_stack(&pod.metadata.namespace));
+    wanted.truncate(MAX_LOGS);
+    let mut logs = read_logs(client, wanted.clone()).await?;
+    wanted.retain(|(pod, container, _)| {
+        let meta = &pod.metadata;
+        !logs.iter().any(|l| {
+            l.namespace == meta.namespace
+                && l.pod == meta.name
+                && l.container == container.name
+                && !l.text.trim().is_empty()
+        })
+    });
+    let current = wanted.into_iter().map(|(pod, container, _)| (pod, container, false)).collect();
+    logs.extend(read_logs(client, current).await.unwrap_or_default());
+    Ok(logs)
+}
+
+/// Reads logs; some of them missing is normal (rotated, container gone), all of them missing is a gap.
+async fn read_logs(client: &Client, wanted: Vec<(&Pod, &Container, bool)>) -> Result<Vec<ContainerLog>, Gap> {
+    let requests: Vec<Request> =
+        wanted.iter().map(|(pod, container, previous)| log_request(pod, container, *previous)).collect();
+    let answers = join_all(requests.iter().map(|request| client.text(request))).await;
+    let mut logs = Vec::new();
+    let mut first = None;
+    for (((pod, container, previous), request), answer) in wanted.into_iter().zip(&requests).zip(answers) {
+        match answer {
+            Ok(text) => logs.push(ContainerLog {
+                namespace: pod.metadata.namespace.clone(),
+                pod: pod.metadata.name.clone(),
+                container: container.name.clone(),
+                program: container.program(),
+                image: container.image.clone(),
+                previous,
+                text: tail(&text).to_owned(),
+            }),
+            // 400: the container has no previous log.
+            Err(FetchError::Gap(gap)) if gap.cause == GapCause::BadAnswer => {}
+            Err(FetchError::NotFound(_)) => {}
+            Err(error) => first = first.or(Some(error.into_gap(&request.label()))),
+        }
+    }
+    match first {
+        Some(gap) if logs.is_empty() => Err(gap),
+        _ => Ok(logs),
+    }
+}
+
+fn log_request(pod: &Pod, container: &Container, previous: bool) -> Request {
+    Request::Log {
+        namespace: pod.metadata.namespace.clone(),
+        pod: pod.metadata.name.clone(),
+        container: container.name.clone(),
+        previous,
+    }
+}
+
+/// The part of a log that a live source would have given.
+fn tail(text: &str) -> &str {
+    let mut start = text.len().saturating_sub(super::live::LOG_BYTES);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let text = &text[start..];
+    let skip = text.lines().count().saturating_sub(super::live::LOG_LINES);
+    match text.match_indices('\n').nth(skip.wrapping_sub(1)) {
+        Some((at, _)) if skip > 0 => &text[at + 1..],
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_cut_to_its_last_lines() {
+        let text: String = (0..1000).map(|n| format!("line {n}\n")).collect();
+        let cut = tail(&text);
+        assert_eq!(cut.lines().count(), super::super::live::LOG_LINES);
+        assert!(cut.ends_with("line 999\n"));
+        assert_eq!(tail("short"), "short");
+    }
+}
