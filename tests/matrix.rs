@@ -339,6 +339,23 @@ fn every_command_is_complete() {
 }
 
 /// Each step and each verification says in words what it is for.
+/// What would lose keys of a Secret, or show all of them.
+#[test]
+fn no_command_replaces_or_shows_a_whole_secret() {
+    for fixture in fixtures() {
+        for finding in diagnose::run(&snapshot(&fixture), &checks::registry()).findings {
+            let fix = &finding.remediation;
+            for step in fix.steps.iter().chain(&fix.verify).chain(&fix.rollback) {
+                let command = &step.command;
+                let applies = command.contains("create secret generic") && command.contains("apply");
+                let shows =
+                    command.contains("get secret") && (command.contains("-o yaml") || command.contains("-o json "));
+                assert!(!applies && !shows, "{fixture} {}: {command}", finding.check);
+            }
+        }
+    }
+}
+
 #[test]
 fn every_step_says_what_it_is_for() {
     let mut bare = BTreeSet::new();

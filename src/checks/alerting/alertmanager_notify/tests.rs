@@ -138,10 +138,7 @@ fn names_the_secret_that_holds_the_webhook_and_never_the_webhook() {
     let config = AlertmanagerConfig { original: original.into() };
     snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
     let (finding, commands) = only(&snap);
-    assert!(
-        commands.contains("create secret generic am-slack -n monitoring --from-file=slack-url=new-secret.txt"),
-        "{commands}"
-    );
+    assert!(commands.contains("kubectl patch secret am-slack -n monitoring --type=merge"), "{commands}");
     assert!(!format!("{finding:?}{commands}").contains("TOKEN"));
     assert!(!commands.contains("rollout restart"), "{commands}");
 }
