@@ -23,7 +23,9 @@ fn checks_table() -> String {
     let mut out = String::from("| check | suite | severity | it finds |\n| --- | --- | --- | --- |\n");
     for suite in Suite::ALL {
         for meta in checks::registry().iter().map(|c| c.meta()).filter(|m| m.suite == suite) {
-            let page = format!("{}/{}.md", meta.suite, meta.id.0.replace('-', "_"));
+            let name = format!("{}/{}", meta.suite, meta.id.0.replace('-', "_"));
+            let is_folder = root().join("checks").join(&name).is_dir();
+            let page = if is_folder { format!("{name}/page.md") } else { format!("{name}.md") };
             let _ = writeln!(
                 out,
                 "| [{0}](PREFIXchecks/{page}) | {1} | {2} | {3} |",

@@ -3,11 +3,9 @@
 pub mod alerting;
 pub mod grafana;
 pub mod network;
-pub mod page;
 pub mod scrape;
 pub mod storage;
 mod support;
-mod template;
 pub mod workload;
 
 use crate::model::{CheckMeta, Diagnosis, Gap, Suite};
@@ -25,15 +23,17 @@ pub trait Check: Send + Sync {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap>;
 }
 
-/// Declares a check: its type, its metadata, its embedded page.
+/// Declares a check: its type and its metadata. Its page is found by its suite and id. `fix` names the type of its fixes,
+/// whose variants and fields a test holds against the page.
 macro_rules! check {
     (
         $(#[$doc:meta])*
         $name:ident {
-            id: $id:literal, suite: $suite:ident, page: $page:literal, severity: $severity:ident,
+            id: $id:literal, suite: $suite:ident, severity: $severity:ident,
             title: $title:literal,
             requires: [$($need:ident),* $(,)?],
-            uses: [$($use:ident),* $(,)?] $(,)?
+            uses: [$($use:ident),* $(,)?]
+            $(, fix: $fix:ty)? $(,)?
         }
     ) => {
         $(#[$doc])*
@@ -48,10 +48,14 @@ macro_rules! check {
                 severity: $crate::model::Severity::$severity,
                 requires: &[$($crate::model::Fact::$need),*],
                 uses: &[$($crate::model::Fact::$use),*],
-                page: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/checks/", $page)),
+                fix: $crate::checks::check!(@fix $($fix)?),
             };
         }
+
+        $(impl $crate::model::FixValues for $fix {})?
     };
+    (@fix) => { None };
+    (@fix $fix:ty) => { Some(|| schemars::schema_for!($fix)) };
 }
 pub(crate) use check;
 

@@ -218,13 +218,13 @@ impl Client {
             match result {
                 Ok((part, gap)) => {
                     items.extend(part);
-                    gaps.extend(gap);
+                    gaps.extend(gap.map(|g| g.in_namespace(namespace)));
                     read.insert(namespace.clone());
                 }
                 Err(FetchError::NotFound(_)) if absent == IfAbsent::Empty => {
                     read.insert(namespace.clone());
                 }
-                Err(error) => gaps.push(error.into_gap(&format!("GET {path}"))),
+                Err(error) => gaps.push(error.into_gap(&format!("GET {path}")).in_namespace(namespace)),
             }
         }
         Listing::namespaces(items, read, gaps)

@@ -5,8 +5,8 @@ use termimad::MadSkin;
 use termimad::crossterm::style::{Attribute, Color};
 
 use crate::checks;
-use crate::checks::page::{Page, readable};
 use crate::cli::Explain;
+use crate::pages;
 use crate::term::{Printer, suggest};
 
 /// Prints the page.
@@ -22,7 +22,7 @@ pub(super) fn run(args: &Explain, printer: &Printer) -> anyhow::Result<u8> {
         }
     };
     let meta = check.meta();
-    let page = Page::parse(meta.page);
+    let page = pages::of(meta).map_err(anyhow::Error::msg)?;
     let facts = |list: &[crate::model::Fact]| list.iter().map(|f| f.as_str()).collect::<Vec<_>>().join(", ");
     let head = format!(
         "# {}\n\n{} · {} · {}\n\nneeds: {}\n",
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Explain, printer: &Printer) -> anyhow::Result<u8> {
         meta.severity,
         facts(meta.requires)
     );
-    let text = format!("{head}{}", readable(page.body));
+    let text = format!("{head}{}", pages::readable(&page.body));
     let skin = skin(printer.color);
     let shown = match printer.width {
         Some(width) => skin.text(&text, Some(width)).to_string(),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::model::{Finding, Linked, ResourceRef, RootGroup, Severity};
+use crate::model::{Finding, Linked, Remediation, ResourceRef, RootGroup, Severity, Step};
 
 /// Orders the findings (roots first), links them and groups them by root.
 pub(super) fn link(mut findings: Vec<Finding>) -> (Vec<Finding>, Vec<Linked>, Vec<RootGroup>) {
@@ -16,28 +16,70 @@ pub(super) fn link(mut findings: Vec<Finding>) -> (Vec<Finding>, Vec<Linked>, Ve
     reorder(findings, &graph, groups)
 }
 
-/// Findings with one fingerprint are one finding: what one says of subjects and causes, the other keeps.
+/// Findings with one fingerprint are one finding: what one says of subjects and causes, the other keeps. Findings of one
+/// check with one cause have one fingerprint: together they are a finding about the cause, with one fix for all.
 fn merged(findings: Vec<Finding>) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings {
-        let Some(twin) = kept.iter_mut().find(|k| k.fingerprint == finding.fingerprint) else {
-            kept.push(finding);
-            continue;
-        };
-        let broken: Vec<ResourceRef> = twin.broken().iter().chain(finding.broken()).cloned().collect();
-        if twin.breaks.is_some() || finding.breaks.is_some() {
-            twin.breaks = Some(broken);
+        match kept.iter_mut().find(|k| k.fingerprint == finding.fingerprint) {
+            Some(twin) => absorb(twin, finding),
+            None => kept.push(about_its_cause(finding)),
         }
-        for subject in finding.subjects {
-            if !twin.subjects.contains(&subject) {
-                twin.subjects.push(subject);
-            }
-        }
-        twin.depends_on.extend(finding.depends_on);
-        twin.fix_needs.extend(finding.fix_needs);
-        twin.evidence.extend(finding.evidence);
     }
     kept
+}
+
+/// Makes the cause the main subject, where it is a resource. What it breaks stays: the cause and its victims.
+fn about_its_cause(mut finding: Finding) -> Finding {
+    let Some(subject) = finding.cause.as_ref().and_then(|c| c.subject.clone()) else { return finding };
+    if let Some(breaks) = &mut finding.breaks {
+        breaks.push(subject.clone());
+    }
+    finding.subjects.retain(|s| *s != subject);
+    finding.subjects.insert(0, subject);
+    finding
+}
+
+fn absorb(twin: &mut Finding, finding: Finding) {
+    let broken: Vec<ResourceRef> = twin.broken().iter().chain(finding.broken()).cloned().collect();
+    if twin.breaks.is_some() || finding.breaks.is_some() {
+        twin.breaks = Some(broken);
+    }
+    for subject in finding.subjects {
+        if !twin.subjects.contains(&subject) {
+            twin.subjects.push(subject);
+        }
+    }
+    twin.depends_on.extend(finding.depends_on);
+    twin.fix_needs.extend(finding.fix_needs);
+    let new: Vec<_> = finding.evidence.into_iter().filter(|e| !twin.evidence.contains(e)).collect();
+    twin.evidence.extend(new);
+    twin.locations.extend(finding.locations);
+    if let Some(cause) = &twin.cause {
+        twin.message.clone_from(&cause.message);
+        join(&mut twin.remediation, finding.remediation);
+    }
+}
+
+/// Adds the steps that only the other victim needs.
+fn join(fix: &mut Remediation, other: Remediation) {
+    add(&mut fix.steps, other.steps);
+    add(&mut fix.verify, other.verify);
+    add(&mut fix.rollback, other.rollback);
+    for option in other.options {
+        match fix.options.iter_mut().find(|o| o.title == option.title) {
+            Some(same) => add(&mut same.steps, option.steps),
+            None => fix.options.push(option),
+        }
+    }
+}
+
+fn add(steps: &mut Vec<Step>, others: Vec<Step>) {
+    for step in others {
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
 }
 
 struct Graph {
@@ -49,15 +91,15 @@ struct Graph {
 
 impl Graph {
     fn of(findings: &[Finding]) -> Self {
-        let mut broken: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut broken: BTreeMap<&ResourceRef, Vec<usize>> = BTreeMap::new();
         // Something that is only worth knowing does not break anything.
         for (at, finding) in findings.iter().enumerate().filter(|(_, f)| f.severity > Severity::Info) {
             for resource in finding.broken() {
-                broken.entry(resource.key()).or_default().push(at);
+                broken.entry(resource).or_default().push(at);
             }
         }
         let edges = |at: usize, resources: &[ResourceRef]| -> BTreeSet<usize> {
-            let hits = resources.iter().filter_map(|r| broken.get(&r.key())).flatten().copied();
+            let hits = resources.iter().filter_map(|r| broken.get(r)).flatten().copied();
             hits.filter(|other| *other != at).collect()
         };
         let causes: Vec<_> = findings.iter().enumerate().map(|(i, f)| edges(i, &f.depends_on)).collect();
@@ -182,9 +224,9 @@ fn reorder(
         }
     }
     let mut slots: Vec<Option<Finding>> = findings.into_iter().map(Some).collect();
-    let mut findings: Vec<Finding> =
+    let findings: Vec<Finding> =
         order.iter().map(|old| slots[*old].take().expect("each finding is in the order once")).collect();
-    let groups: Vec<RootGroup> = groups
+    let groups = groups
         .into_iter()
         .map(|g| RootGroup {
             root: at(g.root),
@@ -192,42 +234,37 @@ fn reorder(
             explains: g.explains.into_iter().map(at).collect(),
         })
         .collect();
-    for group in &groups {
-        put_steps_first(&mut findings, group);
-    }
     (findings, links, groups)
-}
-
-/// The root's fix begins with the steps of what must be right before.
-fn put_steps_first(findings: &mut [Finding], group: &RootGroup) {
-    let mut steps = Vec::new();
-    let mut verify = Vec::new();
-    for need in &group.prerequisites {
-        steps.extend(findings[*need].remediation.steps.clone());
-        verify.extend(findings[*need].remediation.verify.clone());
-    }
-    let own = &mut findings[group.root].remediation;
-    own.steps.splice(0..0, steps);
-    own.verify.splice(0..0, verify);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CheckId, Remediation, Risk, Step, StepKind};
+    use crate::model::{Cause, CheckId, Risk, StepKind};
+
+    fn step(command: &str) -> Step {
+        Step {
+            kind: StepKind::Command,
+            risk: Risk::Change,
+            text: String::new(),
+            command: command.into(),
+            of: CheckId("test"),
+            placeholders: Vec::new(),
+        }
+    }
+
+    /// A finding on a victim of one cause, with a step that all need and one of its own.
+    fn victim(name: &'static str, cause: Cause) -> Finding {
+        let mut made = finding(name, &[]).cause(cause.clone());
+        made.fingerprint = cause.key;
+        made.remediation.steps = vec![step("shared"), step(name)];
+        made
+    }
 
     fn finding(name: &'static str, depends_on: &[&str]) -> Finding {
         let mut made = Finding::new(CheckId("test"), Severity::Error, ResourceRef::pod("n", name), name);
         made.fingerprint = name.into();
-        made.remediation = Remediation {
-            steps: vec![Step {
-                kind: StepKind::Command,
-                risk: Risk::Change,
-                text: String::new(),
-                command: name.into(),
-            }],
-            ..Remediation::default()
-        };
+        made.remediation = Remediation { steps: vec![step(name)], ..Remediation::default() };
         depends_on.iter().fold(made, |f, d| f.depends_on(ResourceRef::pod("n", d)))
     }
 
@@ -265,7 +302,8 @@ mod tests {
         assert_eq!(roots.len(), 1, "{roots:?}");
         assert_eq!(findings[0].message, "addon");
         let commands: Vec<&str> = findings[0].remediation.steps.iter().map(|s| s.command.as_str()).collect();
-        assert_eq!(commands, ["oidc", "addon"]);
+        assert_eq!(commands, ["addon"], "a root's own data is its own");
+        assert_eq!(names(&findings, &roots[0].prerequisites), ["oidc"]);
         assert_eq!(names(&findings, &roots[0].explains), ["pvc"]);
         assert_eq!(links[roots[0].prerequisites[0]].needed_by, [0]);
     }
@@ -275,6 +313,43 @@ mod tests {
         let (findings, _, roots) = link(vec![finding("a", &[]), finding("b", &[]), finding("s", &["a", "b"])]);
         assert_eq!(roots.len(), 2);
         assert!(roots.iter().all(|r| names(&findings, &r.explains) == ["s"]));
+    }
+
+    #[test]
+    fn victims_of_one_cause_are_one_finding_about_it() {
+        let taint = || Cause::resource(ResourceRef::node("n1"), "node n1 is tainted");
+        let symptom = finding("symptom", &["b"]);
+        let (findings, _, roots) = link(vec![victim("a", taint()), victim("b", taint()), symptom]);
+        assert_eq!(roots.len(), 1, "{roots:?}");
+        let root = &findings[0];
+        assert_eq!(root.message, "node n1 is tainted");
+        assert_eq!(root.subjects, [ResourceRef::node("n1"), ResourceRef::pod("n", "a"), ResourceRef::pod("n", "b")]);
+        let commands: Vec<&str> = root.remediation.steps.iter().map(|s| s.command.as_str()).collect();
+        assert_eq!(commands, ["shared", "a", "b"]);
+        assert_eq!(names(&findings, &roots[0].explains), ["symptom"]);
+    }
+
+    #[test]
+    fn one_victim_alone_keeps_its_words_and_the_cause_is_the_subject() {
+        let (findings, _, _) = link(vec![victim("a", Cause::resource(ResourceRef::node("n1"), "node n1 is tainted"))]);
+        assert_eq!((findings[0].message.as_str(), findings[0].subject()), ("a", &ResourceRef::node("n1")));
+        let (findings, _, _) = link(vec![victim("a", Cause::keyed("quota", "the quota is used up"))]);
+        assert_eq!(findings[0].subject(), &ResourceRef::pod("n", "a"));
+    }
+
+    #[test]
+    fn victims_of_different_causes_stay_apart() {
+        let on = |node: &str| Cause::resource(ResourceRef::node(node), "tainted");
+        let (_, _, roots) = link(vec![victim("a", on("n1")), victim("b", on("n2"))]);
+        assert_eq!(roots.len(), 2);
+    }
+
+    #[test]
+    fn an_arn_makes_no_other_resource() {
+        let with = ResourceRef::aws_arn("iam", "role", "r", "arn:aws:iam::1:role/r");
+        let bare = ResourceRef::aws("iam", "role", "r");
+        assert_eq!(with, bare);
+        assert_eq!(BTreeSet::from([with, bare]).len(), 1);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::correlate;
 use crate::checks::Check;
-use crate::checks::page::{self, Page};
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
+use crate::pages;
 use crate::snapshot::{Platform, Snapshot};
 
 /// The facts that these checks need or use.
@@ -75,13 +75,13 @@ fn missing(snap: &Snapshot, meta: &CheckMeta, off_eks: bool) -> Option<Gap> {
 
 /// Renders the commands and sets the fingerprint.
 fn finish(meta: &CheckMeta, findings: &mut [Finding]) -> Result<(), String> {
-    let page = Page::parse(meta.page);
     for finding in findings {
-        finding.remediation = page.remediation(finding.variant, &finding.params)?;
-        for evidence in &mut finding.evidence {
-            evidence.reproduce = page::command(evidence.reproduce_template, &evidence.params)?;
-        }
-        let identity = if finding.key.is_empty() { finding.subject().key() } else { finding.key.clone() };
+        pages::finish(meta, finding)?;
+        let identity = match &finding.cause {
+            Some(cause) => cause.key.clone(),
+            None if finding.key.is_empty() => finding.subject().key(),
+            None => finding.key.clone(),
+        };
         finding.fingerprint = fingerprint(meta.id.0, &identity);
     }
     Ok(())

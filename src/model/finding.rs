@@ -1,26 +1,29 @@
 //! One fault that a check found.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
-use serde_json::Value;
 
-use super::{CheckId, Evidence, Remediation, ResourceRef, Severity};
+use super::{CheckId, Evidence, FixValues, Location, Params, Remediation, ResourceRef, Severity};
 
-/// Values for the command templates of a finding. Lists are joined by spaces, each element quoted on its own.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Params(BTreeMap<&'static str, Value>);
+/// What several findings of one check have in common: they are one finding about it, and one fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// What makes two causes the same: the taint, the webhook, the node group.
+    pub key: String,
+    /// The resource that is the cause, where it is one; it becomes the main subject.
+    pub subject: Option<ResourceRef>,
+    /// One sentence about the cause, which stands for the findings' own messages where there are several.
+    pub message: String,
+}
 
-impl Params {
-    /// Sets a value. Values that do not serialize to JSON cannot occur here: all are strings, numbers, lists.
-    pub fn set(&mut self, name: &'static str, value: impl Serialize) {
-        let value = serde_json::to_value(value).unwrap_or(Value::Null);
-        self.0.insert(name, value);
+impl Cause {
+    /// A resource is the cause.
+    pub fn resource(subject: ResourceRef, message: impl Into<String>) -> Self {
+        Self { key: subject.key(), subject: Some(subject), message: message.into() }
     }
 
-    /// All values by name.
-    pub fn values(&self) -> &BTreeMap<&'static str, Value> {
-        &self.0
+    /// Something that is no resource of its own is the cause: `taint dedicated=gpu:NoSchedule`.
+    pub fn keyed(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), subject: None, message: message.into() }
     }
 }
 
@@ -33,6 +36,8 @@ pub struct Finding {
     pub severity: Severity,
     /// What is broken; replicas and equals are one finding with several subjects. Never empty.
     pub subjects: Vec<ResourceRef>,
+    /// What it shares with other findings of its check, where it may.
+    pub cause: Option<Cause>,
     /// Resources that this finding says are not working: what others may depend on. `None`: the subjects.
     pub breaks: Option<Vec<ResourceRef>>,
     /// Resources whose failure would explain this finding.
@@ -43,7 +48,9 @@ pub struct Finding {
     pub message: String,
     /// What was seen.
     pub evidence: Vec<Evidence>,
-    /// Which `### … {#variant}` sections of the page's Fix, Verify and Rollback apply.
+    /// Places in files and objects where the fault is written.
+    pub locations: Vec<Location>,
+    /// Which fix of the page applies.
     pub variant: &'static str,
     /// Values for the page's templates.
     pub params: Params,
@@ -62,11 +69,13 @@ impl Finding {
             check,
             severity,
             subjects: vec![subject],
+            cause: None,
             breaks: None,
             depends_on: Vec::new(),
             fix_needs: Vec::new(),
             message: message.into(),
             evidence: Vec::new(),
+            locations: Vec::new(),
             variant: "",
             params: Params::default(),
             remediation: Remediation::default(),
@@ -102,6 +111,27 @@ impl Finding {
         self
     }
 
+    /// Says that nothing stops working by it: no other finding is explained by this one.
+    #[must_use]
+    pub fn breaks_nothing(mut self) -> Self {
+        self.breaks = Some(Vec::new());
+        self
+    }
+
+    /// Names what it may share with other findings of its check: those with the same cause become one.
+    #[must_use]
+    pub fn cause(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
+    /// Adds a place where the fault is written.
+    #[must_use]
+    pub fn location(mut self, location: Location) -> Self {
+        self.locations.push(location);
+        self
+    }
+
     /// Says that the failure of `resource` would explain this finding.
     #[must_use]
     pub fn depends_on(mut self, resource: ResourceRef) -> Self {
@@ -131,10 +161,13 @@ impl Finding {
         evidence.into_iter().fold(self, Self::evidence)
     }
 
-    /// Names the fix: the `{#variant}` of the page's sections.
+    /// Gives the fix: a value of the check's own type, or the name of a section whose values are set by
+    /// [`Finding::param`].
     #[must_use]
-    pub fn fix(mut self, variant: &'static str) -> Self {
+    pub fn fix(mut self, fix: impl FixValues) -> Self {
+        let (variant, values) = fix.values();
         self.variant = variant;
+        self.params.extend(values);
         self
     }
 

@@ -59,18 +59,27 @@ pub struct Gap {
     pub message: String,
     /// What to do about it.
     pub hint: String,
+    /// The namespace that could not be seen, where it was one.
+    pub namespace: Option<String>,
 }
 
 impl Gap {
     /// A gap with an empty hint.
     pub fn new(what: impl Into<String>, cause: GapCause, message: impl Into<String>) -> Self {
-        Self { what: what.into(), cause, message: message.into(), hint: String::new() }
+        Self { what: what.into(), cause, message: message.into(), hint: String::new(), namespace: None }
     }
 
     /// Says what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();
+        self
+    }
+
+    /// Says which namespace could not be seen.
+    #[must_use]
+    pub fn in_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
         self
     }
 

@@ -1,4 +1,6 @@
-//! What to do: steps with their risk, the commands that verify them and the way back.
+//! What to do: steps with their risk, the ways to choose from, the commands that verify them and the way back.
+
+use super::{CheckId, Placeholder};
 
 /// What a step changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +55,11 @@ impl StepKind {
             Self::Note => "note",
         }
     }
+
+    /// True where the step's command is for a shell.
+    pub fn is_shell(self) -> bool {
+        matches!(self, Self::Command | Self::Manifest)
+    }
 }
 
 /// One step of a fix.
@@ -66,6 +73,19 @@ pub struct Step {
     pub text: String,
     /// The complete command (or the file excerpt of an edit); empty for a note.
     pub command: String,
+    /// The check whose fix it belongs to.
+    pub of: CheckId,
+    /// Values in the command that only a person can fill in, each as it stands there: `<name>`.
+    pub placeholders: Vec<Placeholder>,
+}
+
+/// One of several ways that lead to the same end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FixOption {
+    /// What this way is, in a few words.
+    pub title: String,
+    /// Its steps in order.
+    pub steps: Vec<Step>,
 }
 
 /// The fix of one finding, rendered.
@@ -73,10 +93,26 @@ pub struct Step {
 pub struct Remediation {
     /// What the fix is, in a few words.
     pub title: String,
-    /// Steps in order.
+    /// Steps in order; done before one of the options.
     pub steps: Vec<Step>,
+    /// Ways to choose one from; empty, or at least two.
+    pub options: Vec<FixOption>,
     /// Read-only steps that show that the fix worked.
     pub verify: Vec<Step>,
     /// Steps that undo the fix.
     pub rollback: Vec<Step>,
+}
+
+impl Remediation {
+    /// All steps in the order in which they are printed: common ones, options, verification, rollback.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        let options = self.options.iter().flat_map(|o| &o.steps);
+        self.steps.iter().chain(options).chain(&self.verify).chain(&self.rollback)
+    }
+
+    /// The same, to be changed.
+    pub fn all_steps_mut(&mut self) -> impl Iterator<Item = &mut Step> {
+        let options = self.options.iter_mut().flat_map(|o| &mut o.steps);
+        self.steps.iter_mut().chain(options).chain(&mut self.verify).chain(&mut self.rollback)
+    }
 }

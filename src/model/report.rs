@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{CheckMeta, Finding, Gap, Outcome, Severity};
+use super::{CheckMeta, Finding, Gap, Outcome, Remediation, Severity};
 
 /// What was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -97,6 +97,12 @@ impl Report {
     /// The worst severity found.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|f| f.severity).max()
+    }
+
+    /// The fixes that a root takes: those of what must be right before, deepest first, then its own.
+    pub fn fixes(&self, group: &RootGroup) -> Vec<&Remediation> {
+        let order = group.prerequisites.iter().chain(std::iter::once(&group.root));
+        order.map(|at| &self.findings[*at].remediation).collect()
     }
 
     /// How many findings have this severity.

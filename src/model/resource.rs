@@ -1,9 +1,12 @@
 //! One resource, as the field names it: what findings are about and what they depend on.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-/// An AWS resource. `id` is the name or id that the AWS CLI takes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// An AWS resource. `id` is the name or id that the AWS CLI takes. The ARN says the same once more where it is known: it
+/// counts neither for equality nor for order.
+#[derive(Debug, Clone)]
 pub struct AwsResource {
     /// Service prefix as in an ARN: `eks`, `ec2`, `iam`.
     pub service: String,
@@ -13,6 +16,38 @@ pub struct AwsResource {
     pub id: String,
     /// Full ARN where it is known.
     pub arn: Option<String>,
+}
+
+impl AwsResource {
+    fn identity(&self) -> (&str, &str, &str) {
+        (&self.service, &self.kind, &self.id)
+    }
+}
+
+impl PartialEq for AwsResource {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for AwsResource {}
+
+impl PartialOrd for AwsResource {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for AwsResource {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
+    }
+}
+
+impl Hash for AwsResource {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
 }
 
 /// A resource that can be broken: a node of the cause graph.
@@ -83,6 +118,51 @@ impl ResourceRef {
         Self::kubernetes("", "Pod", namespace, name)
     }
 
+    /// A Deployment, StatefulSet, DaemonSet or ReplicaSet.
+    pub fn workload(kind: &str, namespace: &str, name: &str) -> Self {
+        Self::kubernetes("apps", kind, namespace, name)
+    }
+
+    /// A Node.
+    pub fn node(name: &str) -> Self {
+        Self::kubernetes("", "Node", "", name)
+    }
+
+    /// A Namespace.
+    pub fn namespace(name: &str) -> Self {
+        Self::kubernetes("", "Namespace", "", name)
+    }
+
+    /// A Secret.
+    pub fn secret(namespace: &str, name: &str) -> Self {
+        Self::kubernetes("", "Secret", namespace, name)
+    }
+
+    /// A PersistentVolume.
+    pub fn persistent_volume(name: &str) -> Self {
+        Self::kubernetes("", "PersistentVolume", "", name)
+    }
+
+    /// A NetworkPolicy.
+    pub fn network_policy(namespace: &str, name: &str) -> Self {
+        Self::kubernetes("networking.k8s.io", "NetworkPolicy", namespace, name)
+    }
+
+    /// A scrape job of Prometheus.
+    pub fn scrape_job(job: impl Into<String>) -> Self {
+        Self::ScrapeJob { job: job.into() }
+    }
+
+    /// A URL that Prometheus scrapes.
+    pub fn scrape_url(url: impl Into<String>) -> Self {
+        Self::ScrapeUrl { url: url.into() }
+    }
+
+    /// A receiver of Alertmanager.
+    pub fn receiver(name: impl Into<String>) -> Self {
+        Self::Receiver { name: name.into() }
+    }
+
     /// A PersistentVolumeClaim.
     pub fn pvc(namespace: &str, name: &str) -> Self {
         Self::kubernetes("", "PersistentVolumeClaim", namespace, name)
@@ -113,16 +193,6 @@ impl ResourceRef {
         Self::storage_class("(default)")
     }
 
-    /// A Node.
-    pub fn node(name: &str) -> Self {
-        Self::kubernetes("", "Node", "", name)
-    }
-
-    /// A PersistentVolume.
-    pub fn persistent_volume(name: &str) -> Self {
-        Self::kubernetes("", "PersistentVolume", "", name)
-    }
-
     /// A CSIDriver.
     pub fn csi_driver(name: &str) -> Self {
         Self::kubernetes("storage.k8s.io", "CSIDriver", "", name)
@@ -133,8 +203,7 @@ impl ResourceRef {
         Self::Aws(AwsResource { service: service.into(), kind: kind.into(), id: id.into(), arn: None })
     }
 
-    /// An AWS resource with its ARN. Two references to one resource are equal only if both carry the ARN or neither
-    /// does; [`ResourceRef::key`] is what the cause graph compares.
+    /// An AWS resource with its ARN.
     pub fn aws_arn(service: &str, kind: &str, id: impl Into<String>, arn: impl Into<String>) -> Self {
         Self::Aws(AwsResource { service: service.into(), kind: kind.into(), id: id.into(), arn: Some(arn.into()) })
     }

@@ -116,6 +116,8 @@ struct Finding {
     needed_by: Vec<String>,
     /// What was seen.
     evidence: Vec<Evidence>,
+    /// Places where the fault is written.
+    locations: Vec<Location>,
     /// How to fix it.
     remediation: Remediation,
 }
@@ -167,17 +169,61 @@ struct Evidence {
     reproduce: String,
 }
 
+/// A place in a file or an object.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Location {
+    /// Path of the file, as it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    /// The object, where it is not a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<Subject>,
+    /// Path of the field; empty where unknown.
+    field: String,
+    /// Line in the file, or in the text that the field holds, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// Column in that line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    /// What stands there.
+    excerpt: String,
+}
+
 /// A fix.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Remediation {
     /// What it is, in a few words.
     title: String,
-    /// Steps in order.
+    /// Steps in order; those of findings that have to be fixed first, with the first of their options, come before the
+    /// finding's own.
     steps: Vec<Step>,
+    /// Ways to choose one from, after the steps; empty, or at least two.
+    options: Vec<FixOption>,
     /// Read-only steps that show that it worked.
     verify: Vec<Step>,
     /// Steps that undo it.
     rollback: Vec<Step>,
+}
+
+/// One of several ways to the same end.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FixOption {
+    /// What it is, in a few words.
+    title: String,
+    /// Its steps in order.
+    steps: Vec<Step>,
+}
+
+/// A value that only the user can know.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Placeholder {
+    /// It stands in the command as `<name>`.
+    name: String,
+    /// How to find it: a command or a sentence; may be empty.
+    how: String,
+    /// Values that it may have; may be empty.
+    candidates: Vec<String>,
 }
 
 /// One step.
@@ -191,6 +237,10 @@ struct Step {
     text: String,
     /// A complete POSIX shell command (command, manifest); the new lines of a file (edit); empty (note).
     command: String,
+    /// The check whose fix it belongs to.
+    check: String,
+    /// Values of the command that have to be filled in.
+    placeholders: Vec<Placeholder>,
 }
 
 /// How one check ended.
@@ -299,12 +349,45 @@ fn finding(report: &model::Report, at: usize) -> Finding {
             .iter()
             .map(|e| Evidence { source: e.source.clone(), value: e.value.clone(), reproduce: e.reproduce.clone() })
             .collect(),
-        remediation: Remediation {
-            title: found.remediation.title.clone(),
-            steps: found.remediation.steps.iter().map(step).collect(),
-            verify: found.remediation.verify.iter().map(step).collect(),
-            rollback: found.remediation.rollback.iter().map(step).collect(),
-        },
+        locations: found.locations.iter().map(location).collect(),
+        remediation: remediation(report, group, found),
+    }
+}
+
+/// A finding's fix; that of a root with what must be right before.
+fn remediation(report: &model::Report, group: Option<&model::RootGroup>, found: &model::Finding) -> Remediation {
+    let own = &found.remediation;
+    let first: Vec<&model::Finding> =
+        group.map_or_else(Vec::new, |g| g.prerequisites.iter().map(|at| &report.findings[*at]).collect());
+    let before = first.iter().flat_map(|f| {
+        let option = f.remediation.options.first();
+        f.remediation.steps.iter().chain(option.into_iter().flat_map(|o| &o.steps))
+    });
+    Remediation {
+        title: own.title.clone(),
+        steps: before.chain(&own.steps).map(step).collect(),
+        options: own
+            .options
+            .iter()
+            .map(|o| FixOption { title: o.title.clone(), steps: o.steps.iter().map(step).collect() })
+            .collect(),
+        verify: first.iter().flat_map(|f| &f.remediation.verify).chain(&own.verify).map(step).collect(),
+        rollback: own.rollback.iter().map(step).collect(),
+    }
+}
+
+fn location(location: &model::Location) -> Location {
+    let (file, object) = match &location.place {
+        model::Place::File(path) => (Some(path.clone()), None),
+        model::Place::Object(object) => (None, Some(subject(object))),
+    };
+    Location {
+        file,
+        object,
+        field: location.field.clone(),
+        line: location.line,
+        column: location.column,
+        excerpt: location.excerpt.clone(),
     }
 }
 
@@ -314,6 +397,12 @@ fn step(step: &model::Step) -> Step {
         risk: step.risk.as_str().into(),
         text: step.text.clone(),
         command: step.command.clone(),
+        check: step.of.to_string(),
+        placeholders: step
+            .placeholders
+            .iter()
+            .map(|p| Placeholder { name: p.name.clone(), how: p.how.clone(), candidates: p.candidates.clone() })
+            .collect(),
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use owo_colors::Style;
 
 use super::layout::Page;
-use crate::model::{Finding, Gap, Outcome, Report, ResourceRef, Risk, RootGroup, Severity, Step, StepKind};
+use crate::model::{
+    Finding, FixOption, Gap, Outcome, Placeholder, Report, ResourceRef, Risk, RootGroup, Severity, Step, StepKind,
+};
 use crate::term::Printer;
 
 /// A gap, and the checks that it kept from a verdict.
@@ -48,6 +50,9 @@ const EVIDENCE: usize = 4;
 const EVIDENCE_LINES: usize = 8;
 /// Names in a list of symptoms without `--verbose`.
 const NAMES: usize = 4;
+
+/// Candidates of a placeholder without `--verbose`.
+const CANDIDATES: usize = 6;
 
 /// The report as text.
 pub fn table(report: &Report, options: &TableOptions) -> String {
@@ -160,7 +165,7 @@ impl Out<'_> {
         }
         self.evidence(finding);
         self.explains(group);
-        self.fix(finding);
+        self.fix(group);
     }
 
     fn headline(&mut self, number: &str, finding: &Finding) {
@@ -237,42 +242,85 @@ impl Out<'_> {
         }
     }
 
-    fn fix(&mut self, finding: &Finding) {
-        let fix = &finding.remediation;
+    /// The fix of a root. What must be right before comes first, as part of it.
+    fn fix(&mut self, group: &RootGroup) {
+        let fixes = self.report.fixes(group);
+        let own = &self.report.findings[group.root].remediation;
         self.page.blank();
-        self.page.paragraph(3, "", &format!("fix: {}", fix.title), bold());
-        for (at, step) in fix.steps.iter().enumerate() {
-            self.step(&format!("{}. ", at + 1), step);
-        }
-        if !fix.verify.is_empty() {
-            self.page.blank();
-            self.page.line(3, &[("verify", bold())]);
-            for step in &fix.verify {
-                self.step("· ", step);
+        self.page.paragraph(3, "", &format!("fix: {}", own.title), bold());
+        let mut number = 0;
+        for fix in &fixes {
+            for step in &fix.steps {
+                number += 1;
+                self.step(5, &format!("{number}. "), step);
             }
+            self.options(&fix.options, number > 0);
         }
-        if !fix.rollback.is_empty() && self.verbose {
-            self.page.blank();
-            self.page.line(3, &[("undo", bold())]);
-            for step in &fix.rollback {
-                self.step("· ", step);
+        self.list("verify", fixes.iter().flat_map(|f| &f.verify));
+        self.list("undo", own.rollback.iter());
+    }
+
+    /// Ways to choose from, by letters; each has its own numbers.
+    fn options(&mut self, options: &[FixOption], after: bool) {
+        if options.is_empty() {
+            return;
+        }
+        let lead = if after { "then one of these:" } else { "one of these:" };
+        self.page.paragraph(5, "", lead, plain());
+        for (letter, option) in ('a'..='z').zip(options) {
+            self.page.paragraph(5, &format!("{letter}) "), &option.title, bold());
+            for (at, step) in option.steps.iter().enumerate() {
+                self.step(8, &format!("{}. ", at + 1), step);
             }
         }
     }
 
-    fn step(&mut self, mark: &str, step: &Step) {
+    fn list<'s>(&mut self, title: &str, steps: impl Iterator<Item = &'s Step>) {
+        let mut steps = steps.peekable();
+        if steps.peek().is_none() {
+            return;
+        }
+        self.page.blank();
+        self.page.line(3, &[(title, bold())]);
+        for step in steps {
+            self.step(5, "· ", step);
+        }
+    }
+
+    fn step(&mut self, indent: usize, mark: &str, step: &Step) {
         let style = match step.risk {
             Risk::ReadOnly | Risk::Change => plain(),
             Risk::Disruptive => Style::new().yellow(),
             Risk::Destructive => Style::new().red().bold(),
         };
         let risk = if step.risk == Risk::ReadOnly { String::new() } else { format!("[{}] ", step.risk.as_str()) };
-        self.page.paragraph(5, mark, &format!("{risk}{}", step.text), style);
-        let indent = 5 + textwrap::core::display_width(mark);
+        self.page.paragraph(indent, mark, &format!("{risk}{}", step.text), style);
+        let indent = indent + textwrap::core::display_width(mark);
         match step.kind {
             StepKind::Note => {}
             StepKind::Edit => self.page.excerpt(indent, &step.command, Style::new().cyan()),
             StepKind::Command | StepKind::Manifest => self.page.command(indent, &step.command, Style::new().cyan()),
+        }
+        for placeholder in &step.placeholders {
+            self.placeholder(indent, placeholder);
+        }
+    }
+
+    /// What may stand in the place of `<name>`, where that is known.
+    fn placeholder(&mut self, indent: usize, placeholder: &Placeholder) {
+        let mark = format!("<{}>: ", placeholder.name);
+        match (placeholder.candidates.as_slice(), placeholder.how.as_str()) {
+            ([], "") => {}
+            ([], how) => self.page.paragraph(indent, &mark, how, dim()),
+            (candidates, _) => {
+                let max = if self.verbose { usize::MAX } else { CANDIDATES };
+                let more = candidates.len().saturating_sub(max);
+                let mut text = format!("one of {}", candidates[..candidates.len() - more].join(", "));
+                if more > 0 {
+                    text.push_str(&format!(" and {more} more"));
+                }
+                self.page.paragraph(indent, &mark, &text, dim());
+            }
         }
     }
 

@@ -128,9 +128,10 @@ impl<T> Listing<T> {
         if self.covers(namespace) {
             return Ok(());
         }
-        let of_it = self.gaps.iter().find(|g| g.what.contains(&format!("/namespaces/{namespace}/")));
+        let of_it = self.gaps.iter().find(|g| g.namespace.as_deref() == Some(namespace));
         Err(of_it.or(self.gaps.first()).cloned().unwrap_or_else(|| {
             Gap::new(format!("namespace {namespace}"), GapCause::NotCollected, "outside the namespaces of this run")
+                .in_namespace(namespace)
         }))
     }
 

@@ -13,7 +13,7 @@ use crate::snapshot::kubernetes::Pod;
 check! {
     /// See the check's page.
     AlertmanagerCluster {
-        id: "alertmanager-cluster", suite: Alerting, page: "alerting/alertmanager_cluster.md", severity: Warning,
+        id: "alertmanager-cluster", suite: Alerting, severity: Warning,
         title: "Alertmanager does not find its peers",
         requires: [ComponentLogs],
         uses: [AlertmanagerMetrics, Pods, Services],

@@ -22,7 +22,7 @@ use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
 check! {
     /// See the check's page.
     AlertmanagerConfig {
-        id: "alertmanager-config", suite: Alerting, page: "alerting/alertmanager_config.md", severity: Error,
+        id: "alertmanager-config", suite: Alerting, severity: Error,
         title: "Alertmanager's configuration is invalid or was not taken over",
         requires: [Pods, ConfigMaps],
         uses: [ComponentLogs, CrashLogs, AlertmanagerMetrics, AlertmanagerStatus, MonitoringResources],

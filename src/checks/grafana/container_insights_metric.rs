@@ -26,7 +26,7 @@ const NODE_WORDS: [&str; 3] = ["node", "노드", "instance"];
 check! {
     /// See the check's page.
     ContainerInsightsMetric {
-        id: "container-insights-metric", suite: Grafana, page: "grafana/container_insights_metric.md", severity: Warning,
+        id: "container-insights-metric", suite: Grafana, severity: Warning,
         title: "a panel shows pods' share of the node instead of their limit",
         requires: [ConfigMaps, Workloads],
         uses: [Services, GrafanaDashboards, PrometheusRules],

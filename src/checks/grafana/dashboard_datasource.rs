@@ -17,7 +17,7 @@ const BUILT_IN: &[&str] = &["", "grafana", "default", "__expr__", "-100"];
 check! {
     /// See the check's page.
     DashboardDatasource {
-        id: "dashboard-datasource", suite: Grafana, page: "grafana/dashboard_datasource.md", severity: Error,
+        id: "dashboard-datasource", suite: Grafana, severity: Error,
         title: "a dashboard asks for a datasource that does not exist",
         requires: [ConfigMaps, Workloads],
         uses: [Services, GrafanaDatasources, GrafanaDashboards],

@@ -18,7 +18,7 @@ use crate::snapshot::Snapshot;
 check! {
     /// See the check's page.
     DashboardMissingMetric {
-        id: "dashboard-missing-metric", suite: Grafana, page: "grafana/dashboard_missing_metric.md", severity: Warning,
+        id: "dashboard-missing-metric", suite: Grafana, severity: Warning,
         title: "a dashboard asks for metrics that Prometheus does not have",
         requires: [ConfigMaps, Workloads, PrometheusMetricNames],
         uses: [Services, GrafanaDatasources, GrafanaDashboards, PrometheusTargets],

@@ -18,7 +18,7 @@ const LOG_WIDTH: usize = 400;
 check! {
     /// See the check's page.
     GrafanaDefaultDatasource {
-        id: "grafana-default-datasource", suite: Grafana, page: "grafana/grafana_default_datasource.md", severity: Error,
+        id: "grafana-default-datasource", suite: Grafana, severity: Error,
         title: "two Grafana datasources are marked as default",
         requires: [ConfigMaps, Workloads],
         uses: [Services, Pods, ComponentLogs, CrashLogs, GrafanaHealth, GrafanaDatasources],

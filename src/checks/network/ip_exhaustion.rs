@@ -19,7 +19,7 @@ const FEW: u32 = 16;
 check! {
     /// See the check's page.
     IpExhaustion {
-        id: "ip-exhaustion", suite: Network, page: "network/ip_exhaustion.md", severity: Error,
+        id: "ip-exhaustion", suite: Network, severity: Error,
         title: "pods get no IP address",
         requires: [Pods, Events],
         uses: [Nodes, Subnets, Instances, Workloads, EksCluster],

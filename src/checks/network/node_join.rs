@@ -16,7 +16,7 @@ use crate::snapshot::{Platform, Snapshot};
 check! {
     /// See the check's page.
     NodeJoin {
-        id: "node-join", suite: Network, page: "network/node_join.md", severity: Error,
+        id: "node-join", suite: Network, severity: Error,
         title: "the API endpoint does not admit the nodes",
         requires: [EksCluster, Nodes],
         uses: [EksNodegroups, RouteTables, NatGateways, InternetGateways, Subnets, Instances],

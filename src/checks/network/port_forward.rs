@@ -16,7 +16,7 @@ use crate::snapshot::kubernetes::{Container, Node, Pod, Service, ServicePort};
 check! {
     /// See the check's page.
     PortForward {
-        id: "port-forward", suite: Network, page: "network/port_forward.md", severity: Warning,
+        id: "port-forward", suite: Network, severity: Warning,
         title: "kubectl port-forward to the stack drops or cannot work",
         requires: [Services, Pods, Nodes],
         uses: [Events, ComponentLogs, CrashLogs],
@@ -246,7 +246,7 @@ fn reported(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
             .evidence(seen)
             .evidence(ports_evidence(part, pod))
             // The pod itself is well.
-            .breaks(ResourceRef::kubernetes("", "Port", namespace, format!("{name}:{remote}")))
+            .breaks_nothing()
             .key(format!("forward/{remote}"))
             .fix("service-port");
         found.entry((name.clone(), remote)).or_insert_with(|| commands(made, part, pod, port));
@@ -295,13 +295,12 @@ fn unreachable_nodes(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
             "kubectl port-forward to Services {} cannot work: their pods run on node {name}, and {why}",
             services.join(", ")
         );
-        let (subject, port) =
-            (ResourceRef::node(name), ResourceRef::kubernetes("", "Port", "", format!("{name}:10250")));
+        let subject = ResourceRef::node(name);
         let made = Finding::new(PortForward::META.id, Severity::Warning, subject.clone(), message)
             .evidence(seen)
             .depends_on(subject)
             // What else is wrong with the node is another check's to say.
-            .breaks(port)
+            .breaks_nothing()
             .key("node")
             .fix("node")
             .param("node", name)

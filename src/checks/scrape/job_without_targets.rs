@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 check! {
     /// See the check's page.
     JobWithoutTargets {
-        id: "job-without-targets", suite: Scrape, page: "scrape/job_without_targets.md", severity: Warning,
+        id: "job-without-targets", suite: Scrape, severity: Warning,
         title: "a scrape job has no target",
         requires: [PrometheusConfig, PrometheusTargets],
         uses: [DroppedTargets, ConfigMaps, Workloads, Services, Pods],

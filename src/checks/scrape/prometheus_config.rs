@@ -19,7 +19,7 @@ use crate::snapshot::kubernetes::ConfigMap;
 check! {
     /// See the check's page.
     PrometheusConfig {
-        id: "prometheus-config", suite: Scrape, page: "scrape/prometheus_config.md", severity: Error,
+        id: "prometheus-config", suite: Scrape, severity: Error,
         title: "Prometheus does not load its configuration, or it has nothing to do",
         requires: [ConfigMaps, Workloads],
         uses: [Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics, PrometheusRules],

@@ -9,7 +9,7 @@ use crate::snapshot::monitoring::{Rule, RuleGroup};
 check! {
     /// See the check's page.
     RuleFailing {
-        id: "rule-failing", suite: Scrape, page: "scrape/rule_failing.md", severity: Error,
+        id: "rule-failing", suite: Scrape, severity: Error,
         title: "a rule fails each time it is evaluated",
         requires: [PrometheusRules],
         uses: [PrometheusMetrics, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],

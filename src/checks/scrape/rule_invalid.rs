@@ -17,7 +17,7 @@ use crate::snapshot::kubernetes::PrometheusRule;
 check! {
     /// See the check's page.
     RuleInvalid {
-        id: "rule-invalid", suite: Scrape, page: "scrape/rule_invalid.md", severity: Error,
+        id: "rule-invalid", suite: Scrape, severity: Error,
         title: "rules are not valid, so that they do not load",
         requires: [ConfigMaps, Workloads],
         uses: [PrometheusRuleObjects, MonitoringResources, Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics],

@@ -13,7 +13,7 @@ use crate::snapshot::Snapshot;
 check! {
     /// See the check's page.
     SamplesDropped {
-        id: "samples-dropped", suite: Scrape, page: "scrape/samples_dropped.md", severity: Warning,
+        id: "samples-dropped", suite: Scrape, severity: Warning,
         title: "a target is up, but its samples do not arrive",
         requires: [ComponentLogs],
         uses: [ScrapeSamples, PrometheusTargets, ConfigMaps, Workloads, Services, Pods],

@@ -13,7 +13,7 @@ use crate::snapshot::{Platform, Snapshot};
 check! {
     /// See the check's page.
     DefaultStorageClass {
-        id: "default-storage-class", suite: Storage, page: "storage/default_storage_class.md", severity: Warning,
+        id: "default-storage-class", suite: Storage, severity: Warning,
         title: "no StorageClass is the default one, or several are",
         requires: [StorageClasses, PersistentVolumeClaims],
         uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster],

@@ -19,7 +19,7 @@ const ROLLOUT: i64 = 300;
 check! {
     /// See the check's page.
     EbsCsiAddonDegraded {
-        id: "ebs-csi-addon-degraded", suite: Storage, page: "storage/ebs_csi_addon_degraded.md", severity: Error,
+        id: "ebs-csi-addon-degraded", suite: Storage, severity: Error,
         title: "an EKS add-on that the stack needs is degraded",
         requires: [Workloads, EksAddons],
         uses: [Pods, Nodes, EksCluster, Events, PersistentVolumeClaims, StorageClasses, CsiDrivers],

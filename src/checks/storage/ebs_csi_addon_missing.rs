@@ -1,5 +1,8 @@
 //! Claims need the EBS CSI driver, and nothing serves it.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::claims::{claim_evidence, event_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs::{self, Place};
@@ -11,10 +14,81 @@ use crate::snapshot::{Platform, Snapshot};
 check! {
     /// See the check's page.
     EbsCsiAddonMissing {
-        id: "ebs-csi-addon-missing", suite: Storage, page: "storage/ebs_csi_addon_missing.md", severity: Error,
+        id: "ebs-csi-addon-missing", suite: Storage, severity: Error,
         title: "the EBS CSI driver is not installed",
         requires: [PersistentVolumeClaims, StorageClasses, CsiDrivers, Workloads],
         uses: [Events, EksCluster, EksAddons, IamOidcProviders],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes: which one is it, by what the cluster is.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Addon {
+        #[serde(flatten)]
+        role: Role,
+        /// Whether the issuer is registered could not be seen.
+        oidc_unknown: bool,
+        #[serde(flatten)]
+        claims: Claims,
+    },
+    PodIdentity {
+        #[serde(flatten)]
+        role: Role,
+        #[serde(flatten)]
+        claims: Claims,
+    },
+    AutoMode {
+        has_pending: bool,
+        #[serde(flatten)]
+        claims: Claims,
+    },
+    Helm {
+        #[serde(flatten)]
+        claims: Claims,
+    },
+}
+
+/// Claims of one namespace that show whether the fix worked.
+#[derive(Serialize, JsonSchema)]
+struct Claims {
+    pvc_namespace: String,
+    pvcs: Vec<String>,
+}
+
+impl Claims {
+    fn of(claims: &[&PersistentVolumeClaim]) -> Self {
+        let namespace = claims.first().map_or("", |c| c.metadata.namespace.as_str());
+        let here = claims.iter().filter(|c| c.metadata.namespace == namespace);
+        Self { pvc_namespace: namespace.to_owned(), pvcs: here.map(|c| c.metadata.name.clone()).collect() }
+    }
+}
+
+/// The add-on and the role that its controller runs with.
+#[derive(Serialize, JsonSchema)]
+struct Role {
+    cluster: String,
+    region: String,
+    role: String,
+    role_arn: String,
+    policy_arn: String,
+    /// A CSIDriver object of an earlier installation is in the way.
+    registered: bool,
+}
+
+impl Role {
+    fn of(snap: &Snapshot, place: &Place) -> Self {
+        let role = ebs::role_name(&place.cluster);
+        Self {
+            cluster: place.cluster.clone(),
+            region: place.region.clone(),
+            role_arn: place.role_arn(&role),
+            policy_arn: place.policy_arn(),
+            role,
+            registered: snap.csi_drivers.named(ebs::DRIVER).is_ok_and(|d| d.is_some()),
+        }
     }
 }
 
@@ -53,27 +127,17 @@ fn finding(snap: &Snapshot, pending: &[&PersistentVolumeClaim], bound: &[&Persis
     };
     let of = if on_eks { format!(" on cluster {}", place.cluster) } else { String::new() };
     let message = format!("the EBS CSI driver ({}) is not installed{of}: {what}", ebs::DRIVER);
-    let variant = variant(snap, on_eks);
-    let role = ebs::role_name(&place.cluster);
     let shown = if pending.is_empty() { bound } else { pending };
+    let fix = fix(snap, on_eks, &place, !pending.is_empty(), Claims::of(shown));
+    let by_irsa = matches!(fix, Fix::Addon { .. });
     let mut finding = Finding::new(EbsCsiAddonMissing::META.id, severity, subject.clone(), message)
         .breaks(subject)
         .breaks(ResourceRef::csi_driver(ebs::DRIVER))
-        .fix(variant)
-        .param("role_arn", place.role_arn(&role))
-        .param("role", role)
-        .param("policy_arn", place.policy_arn())
-        .param("pvc_namespace", shown.first().map_or("", |c| c.metadata.namespace.as_str()))
-        .param("pvcs", names_in_first_namespace(shown))
-        .param("has_pending", !pending.is_empty())
-        .param("oidc_unknown", snap.iam_oidc_providers().is_err())
-        .param("registered", snap.csi_drivers.named(ebs::DRIVER).is_ok_and(|d| d.is_some()))
-        .param("cluster", place.cluster)
-        .param("region", place.region)
+        .fix(fix)
         .evidence(driver_evidence(snap))
         .evidence(controller_evidence());
     if let Ok(cluster) = snap.eks_cluster() {
-        if variant == "addon" {
+        if by_irsa {
             let id = cluster.issuer_host_path();
             finding = finding.fix_needs(ResourceRef::aws("iam", "oidc-provider", id));
         }
@@ -87,21 +151,20 @@ fn finding(snap: &Snapshot, pending: &[&PersistentVolumeClaim], bound: &[&Persis
 }
 
 /// Which way to install it fits this cluster.
-fn variant(snap: &Snapshot, on_eks: bool) -> &'static str {
+fn fix(snap: &Snapshot, on_eks: bool, place: &Place, has_pending: bool, claims: Claims) -> Fix {
     if !on_eks {
-        return "helm";
+        return Fix::Helm { claims };
     }
     if snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage()) {
-        return "auto-mode";
+        return Fix::AutoMode { has_pending, claims };
     }
     let agent = |name: &str| snap.eks_addons().is_ok_and(|all| all.iter().any(|a| a.addon_name == name));
     // With the agent in place no OIDC provider is needed at all.
-    if agent("eks-pod-identity-agent") { "pod-identity" } else { "addon" }
-}
-
-fn names_in_first_namespace(claims: &[&PersistentVolumeClaim]) -> Vec<String> {
-    let first = claims.first().map(|c| c.metadata.namespace.as_str());
-    claims.iter().filter(|c| Some(c.metadata.namespace.as_str()) == first).map(|c| c.metadata.name.clone()).collect()
+    let role = Role::of(snap, place);
+    if agent("eks-pod-identity-agent") {
+        return Fix::PodIdentity { role, claims };
+    }
+    Fix::Addon { role, oidc_unknown: snap.iam_oidc_providers().is_err(), claims }
 }
 
 fn driver_evidence(snap: &Snapshot) -> Evidence {

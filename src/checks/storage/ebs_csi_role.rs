@@ -15,7 +15,7 @@ use crate::snapshot::{Platform, Snapshot};
 check! {
     /// See the check's page.
     EbsCsiRole {
-        id: "ebs-csi-role", suite: Storage, page: "storage/ebs_csi_role.md", severity: Error,
+        id: "ebs-csi-role", suite: Storage, severity: Error,
         title: "the IAM role of the EBS CSI controller does not work",
         requires: [EksCluster, ServiceAccounts, PodIdentityAssociations, IamRoles, Workloads],
         uses: [Events, Pods, StorageClasses, PersistentVolumeClaims, EksAddons, EksNodegroups],

@@ -1,5 +1,8 @@
 //! Something uses IAM roles for service accounts, and IAM does not know the cluster's issuer.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs::{self, Place};
 use crate::domain::kubernetes::claims::iam_errors;
@@ -14,11 +17,21 @@ const AUDIENCE: &str = "sts.amazonaws.com";
 check! {
     /// See the check's page.
     OidcProviderMissing {
-        id: "oidc-provider-missing", suite: Storage, page: "storage/oidc_provider_missing.md", severity: Error,
+        id: "oidc-provider-missing", suite: Storage, severity: Error,
         title: "the cluster's OIDC issuer has no IAM OIDC provider",
         requires: [EksCluster, IamOidcProviders, ServiceAccounts],
         uses: [Pods, EksAddons, PodIdentityAssociations, PersistentVolumeClaims, StorageClasses, CsiDrivers, Workloads, Events],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Create { cluster: String, region: String },
+    OtherUrl { cluster: String, region: String },
+    Audience { provider_arn: String },
 }
 
 impl Check for OidcProviderMissing {
@@ -52,7 +65,7 @@ impl Check for OidcProviderMissing {
 enum Fault {
     Absent,
     /// Registered under another URL of the same id: STS compares the whole URL.
-    OtherUrl(String),
+    OtherUrl,
     /// Registered without the audience of STS.
     NoAudience(String),
 }
@@ -67,7 +80,7 @@ fn fault(issuer: &str, providers: &[OidcProvider]) -> Option<Fault> {
     }
     let id = issuer.rsplit('/').next().filter(|id| id.len() >= 16)?;
     let other = providers.iter().find(|p| p.url.ends_with(id) || p.arn.ends_with(id));
-    Some(other.map_or(Fault::Absent, |p| Fault::OtherUrl(p.arn.clone())))
+    Some(other.map_or(Fault::Absent, |_| Fault::OtherUrl))
 }
 
 /// ServiceAccounts that ask for a role and do not get it from Pod Identity.
@@ -128,27 +141,25 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceA
             rest.len()
         ),
     };
-    let (variant, message, other) = match fault {
+    let (name, region) = (cluster.name.clone(), place.region.clone());
+    let (fix, message) = match fault {
         Fault::Absent => {
-            ("create", format!("the OIDC issuer of cluster {} has no IAM OIDC provider: {who}", cluster.name), "")
+            let message = format!("the OIDC issuer of cluster {name} has no IAM OIDC provider: {who}");
+            (Fix::Create { cluster: name, region }, message)
         }
-        Fault::OtherUrl(arn) => {
+        Fault::OtherUrl => {
             let message =
                 format!("the IAM OIDC provider is registered under another URL than the issuer {issuer}: {who}");
-            ("other-url", message, arn.as_str())
+            (Fix::OtherUrl { cluster: name, region }, message)
         }
         Fault::NoAudience(arn) => {
-            let message =
-                format!("the IAM OIDC provider of cluster {} lacks the audience {AUDIENCE}: {who}", cluster.name);
-            ("audience", message, arn.as_str())
+            let message = format!("the IAM OIDC provider of cluster {name} lacks the audience {AUDIENCE}: {who}");
+            (Fix::Audience { provider_arn: arn.clone() }, message)
         }
     };
     let mut finding = Finding::new(OidcProviderMissing::META.id, Severity::Error, subject.clone(), message)
         .breaks(subject)
-        .fix(variant)
-        .param("cluster", &cluster.name)
-        .param("region", &place.region)
-        .param("provider_arn", if other.is_empty() { &arn } else { other })
+        .fix(fix)
         .evidence(
             Evidence::new(
                 "eks:DescribeCluster, identity.oidc.issuer",

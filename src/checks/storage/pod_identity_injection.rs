@@ -15,7 +15,7 @@ const INJECTED: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 check! {
     /// See the check's page.
     PodIdentityInjection {
-        id: "pod-identity-injection", suite: Storage, page: "storage/pod_identity_injection.md", severity: Error,
+        id: "pod-identity-injection", suite: Storage, severity: Error,
         title: "pods run without their Pod Identity credentials",
         requires: [Pods, PodIdentityAssociations],
         uses: [EksCluster, EksAddons, Events, PersistentVolumeClaims, StorageClasses],

@@ -21,7 +21,7 @@ const RECENT: i64 = 3600;
 check! {
     /// See the check's page.
     PrometheusStorage {
-        id: "prometheus-storage", suite: Storage, page: "storage/prometheus_storage.md", severity: Error,
+        id: "prometheus-storage", suite: Storage, severity: Error,
         title: "Prometheus cannot keep what it collects",
         requires: [Pods, ComponentLogs],
         uses: [PrometheusMetrics, PersistentVolumeClaims, StorageClasses, Workloads],

@@ -14,7 +14,7 @@ use crate::snapshot::{Snapshot, parse_quantity};
 check! {
     /// See the check's page.
     PvcPending {
-        id: "pvc-pending", suite: Storage, page: "storage/pvc_pending.md", severity: Error,
+        id: "pvc-pending", suite: Storage, severity: Error,
         title: "a PersistentVolumeClaim of the stack is Pending",
         requires: [PersistentVolumeClaims, StorageClasses],
         uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas],

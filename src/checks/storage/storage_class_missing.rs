@@ -17,7 +17,7 @@ use crate::snapshot::manifests::ManifestFile;
 check! {
     /// See the check's page.
     StorageClassMissing {
-        id: "storage-class-missing", suite: Storage, page: "storage/storage_class_missing.md", severity: Error,
+        id: "storage-class-missing", suite: Storage, severity: Error,
         title: "a StorageClass that is asked for does not exist",
         requires: [StorageClasses, PersistentVolumeClaims],
         uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster, Manifests],

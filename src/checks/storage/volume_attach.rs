@@ -22,7 +22,7 @@ const DETACHING: i64 = 60;
 check! {
     /// See the check's page.
     VolumeAttach {
-        id: "volume-attach", suite: Storage, page: "storage/volume_attach.md", severity: Error,
+        id: "volume-attach", suite: Storage, severity: Error,
         title: "a volume cannot be attached or mounted",
         requires: [Pods, Events],
         uses: [PersistentVolumeClaims, PersistentVolumes, VolumeAttachments, CsiNodes, Nodes, Workloads, EksCluster],

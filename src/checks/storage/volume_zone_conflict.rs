@@ -15,7 +15,7 @@ use crate::snapshot::kubernetes::{Node, Pod};
 check! {
     /// See the check's page.
     VolumeZoneConflict {
-        id: "volume-zone-conflict", suite: Storage, page: "storage/volume_zone_conflict.md", severity: Error,
+        id: "volume-zone-conflict", suite: Storage, severity: Error,
         title: "no node is where a pod's volume is",
         requires: [Pods, PersistentVolumeClaims, PersistentVolumes, Nodes],
         uses: [Events, EksCluster, EksNodegroups, Subnets],

@@ -12,8 +12,8 @@ pub(crate) fn evidence(probe: &Probe) -> Evidence {
     };
     let source = format!("probe from pod {}/{}: {what}", probe.namespace, probe.pod);
     let said = if probe.said.is_empty() { String::new() } else { format!(" ({})", probe.said) };
-    let template = "{% if container %}kubectl exec -n {{ namespace }} {{ pod }} -c {{ container }} -- {{ command }}\
-        {% else %}{{ command }}{% endif %}";
+    let template = "{% if container %}kubectl exec -n {{ namespace }} {{ pod }} -c {{ container }} -- {{ command|arguments }}\
+        {% else %}{{ command|arguments }}{% endif %}";
     Evidence::new(source, format!("{}{said}", probe.words()), template)
         .with("namespace", &probe.namespace)
         .with("pod", &probe.pod)

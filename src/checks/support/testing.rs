@@ -1,7 +1,8 @@
 //! What a check finds in a test.
 
-use crate::checks::{Check, page};
+use crate::checks::Check;
 use crate::model::{Diagnosis, Finding};
+use crate::pages;
 use crate::snapshot::Snapshot;
 
 /// What a check finds. Every command of every finding is rendered, so that a missing value fails the test.
@@ -9,13 +10,8 @@ pub(crate) fn findings(check: &dyn Check, snap: &Snapshot) -> Vec<Finding> {
     match check.diagnose(snap).expect("everything it needs is there") {
         Diagnosis::NotApplicable(_) => Vec::new(),
         Diagnosis::Findings(findings) => {
-            let page = page::Page::parse(check.meta().page);
             let render = |mut f: Finding| {
-                f.remediation = page.remediation(f.variant, &f.params).expect("the page renders");
-                for evidence in &mut f.evidence {
-                    evidence.reproduce =
-                        page::command(evidence.reproduce_template, &evidence.params).expect("the command renders");
-                }
+                pages::finish(check.meta(), &mut f).expect("the page and the commands render");
                 f
             };
             findings.into_iter().map(render).collect()

@@ -17,7 +17,7 @@ const GRACE: i64 = 60;
 check! {
     /// See the check's page.
     NodeNotReady {
-        id: "node-not-ready", suite: Workload, page: "workload/node_not_ready.md", severity: Error,
+        id: "node-not-ready", suite: Workload, severity: Error,
         title: "a node that runs the stack is not Ready",
         requires: [Nodes, Pods],
         uses: [EksCluster],
@@ -132,9 +132,9 @@ fn params(finding: Finding, snap: &Snapshot, node: &Node, ready: &Condition, pod
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::page::Page;
     use crate::checks::support::testing::applicable as findings;
     use crate::domain::testing::workload::{pod, snapshot};
+    use crate::pages;
     use crate::snapshot::Listing;
     use serde_json::{Value, json};
 
@@ -175,7 +175,7 @@ mod tests {
         assert!(found[0].message.contains("for 10 minutes"), "{}", found[0].message);
         let broken: Vec<String> = found[0].broken().iter().map(ToString::to_string).collect();
         assert_eq!(broken, ["Node node-a", "Pod monitoring/prom-6d5f9c7b8-x2x2x", "Deployment monitoring/prom"]);
-        let fix = Page::parse(NodeNotReady::META.page).remediation("lost", &found[0].params).expect("renders");
+        let fix = pages::fix(&NodeNotReady::META, "lost", &found[0].params).expect("renders");
         let commands: Vec<&str> = fix.steps.iter().map(|s| s.command.as_str()).collect();
         let all = commands.join("\n");
         assert!(

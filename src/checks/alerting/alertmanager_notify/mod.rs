@@ -16,7 +16,7 @@ use crate::snapshot::Snapshot;
 check! {
     /// See the check's page.
     AlertmanagerNotify {
-        id: "alertmanager-notify", suite: Alerting, page: "alerting/alertmanager_notify.md", severity: Error,
+        id: "alertmanager-notify", suite: Alerting, severity: Error,
         title: "Alertmanager fails to deliver notifications",
         requires: [ComponentLogs],
         uses: [AlertmanagerMetrics, AlertmanagerStatus, ConfigMaps, Pods, Nodes, Instances, Subnets, Services, NetworkPolicies, Namespaces, Probes],

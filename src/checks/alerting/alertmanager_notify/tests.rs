@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::checks::page::{Page, command};
 use crate::model::Fact;
+use crate::pages;
 use crate::snapshot::Listing;
 use crate::snapshot::monitoring::{AlertmanagerConfig, AlertmanagerStatus, ContainerLog, Sample};
 
@@ -50,10 +50,9 @@ fn only(snap: &Snapshot) -> (Finding, String) {
     let mut all = findings(snap);
     assert_eq!(all.len(), 1, "{all:?}");
     let finding = all.remove(0);
-    let fix =
-        Page::parse(AlertmanagerNotify::META.page).remediation(finding.variant, &finding.params).expect("renders");
+    let fix = pages::fix(&AlertmanagerNotify::META, finding.variant, &finding.params).expect("renders");
     for evidence in &finding.evidence {
-        command(evidence.reproduce_template, &evidence.params).expect("renders");
+        pages::command(evidence.reproduce_template, &evidence.params).expect("renders");
     }
     let commands: Vec<String> =
         fix.steps.iter().chain(&fix.verify).map(|s| format!("{} {}", s.text, s.command)).collect();

@@ -19,7 +19,7 @@ use crate::snapshot::monitoring::Silence;
 check! {
     /// See the check's page.
     AlertsMuted {
-        id: "alerts-muted", suite: Alerting, page: "alerting/alerts_muted.md", severity: Warning,
+        id: "alerts-muted", suite: Alerting, severity: Warning,
         title: "alerts reach nobody",
         requires: [AlertmanagerStatus, AlertmanagerSilences, PrometheusConfig],
         uses: [AlertmanagerAlerts, Pods, ConfigMaps],

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::checks::page::{Page, command};
+use crate::pages;
 use crate::snapshot::monitoring::{AlertmanagerConfig, AlertmanagerStatus};
 
 const RECEIVERS: &str = "receivers:\n  - name: 'null'\n  - name: slack\n    slack_configs: [{channel: a}]\n";
@@ -27,9 +27,9 @@ fn findings(snap: &Snapshot) -> Vec<(Severity, &'static str, String)> {
     let Diagnosis::Findings(all) = AlertsMuted.diagnose(snap).expect("evaluated") else { panic!("not applicable") };
     all.into_iter()
         .map(|f| {
-            Page::parse(AlertsMuted::META.page).remediation(f.variant, &f.params).expect("renders");
+            pages::fix(&AlertsMuted::META, f.variant, &f.params).expect("renders");
             for evidence in &f.evidence {
-                command(evidence.reproduce_template, &evidence.params).expect("renders");
+                pages::command(evidence.reproduce_template, &evidence.params).expect("renders");
             }
             (f.severity, f.variant, f.message)
         })

@@ -19,7 +19,7 @@ const LOG_WIDTH: usize = 300;
 check! {
     /// See the check's page.
     GrafanaDatasource {
-        id: "grafana-datasource", suite: Grafana, page: "grafana/grafana_datasource.md", severity: Error,
+        id: "grafana-datasource", suite: Grafana, severity: Error,
         title: "a Grafana datasource leads nowhere",
         requires: [ConfigMaps, Workloads, Services],
         uses: [

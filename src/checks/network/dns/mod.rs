@@ -18,7 +18,7 @@ use crate::snapshot::kubernetes::{Meta, Pod, Service, Workload};
 check! {
     /// See the check's page.
     Dns {
-        id: "dns", suite: Network, page: "network/dns.md", severity: Error,
+        id: "dns", suite: Network, severity: Error,
         title: "the cluster's DNS does not answer",
         requires: [PrometheusTargets],
         uses: [ComponentLogs, CrashLogs, Probes, AlertmanagerStatus, Pods, Services, Workloads, EndpointSlices, NetworkPolicies, Nodes, EksCluster, EksAddons, Instances, SecurityGroups, Subnets],

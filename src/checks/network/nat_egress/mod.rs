@@ -18,7 +18,7 @@ use crate::snapshot::{Platform, Snapshot};
 check! {
     /// See the check's page.
     NatEgress {
-        id: "nat-egress", suite: Network, page: "network/nat_egress.md", severity: Error,
+        id: "nat-egress", suite: Network, severity: Error,
         title: "pods have no route to the internet",
         requires: [EksCluster, Nodes, Subnets, RouteTables, NatGateways, InternetGateways],
         uses: [Instances, NetworkAcls, SecurityGroups, Pods, Events, ComponentLogs, AlertmanagerStatus, EksNodegroups, Services, VpcEndpoints, Probes],

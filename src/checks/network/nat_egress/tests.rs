@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::checks::page::{Page, command};
 use crate::model::{Fact, Finding, GapCause, ResourceRef};
+use crate::pages;
 use crate::snapshot::Listing;
 use crate::snapshot::monitoring::{AlertmanagerConfig, AlertmanagerStatus, ContainerLog};
 
@@ -106,9 +106,9 @@ fn only(snap: &Snapshot) -> (Finding, String) {
     let mut all = findings(snap);
     assert_eq!(all.len(), 1, "{all:?}");
     let finding = all.remove(0);
-    let fix = Page::parse(NatEgress::META.page).remediation(finding.variant, &finding.params).expect("renders");
+    let fix = pages::fix(&NatEgress::META, finding.variant, &finding.params).expect("renders");
     for evidence in &finding.evidence {
-        command(evidence.reproduce_template, &evidence.params).expect("renders");
+        pages::command(evidence.reproduce_template, &evidence.params).expect("renders");
     }
     let commands: Vec<String> = fix.steps.iter().chain(&fix.verify).map(|s| s.command.clone()).collect();
     (finding, commands.join("\n"))

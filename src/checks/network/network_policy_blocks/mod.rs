@@ -16,7 +16,7 @@ use crate::snapshot::kubernetes::Pod;
 check! {
     /// See the check's page.
     NetworkPolicyBlocks {
-        id: "network-policy-blocks", suite: Network, page: "network/network_policy_blocks.md", severity: Error,
+        id: "network-policy-blocks", suite: Network, severity: Error,
         title: "a NetworkPolicy drops what the stack needs",
         requires: [NetworkPolicies, Pods],
         uses: [PrometheusTargets, Namespaces, Services, Workloads, Nodes, ComponentLogs, CrashLogs, AlertmanagerStatus, EksCluster, Subnets],

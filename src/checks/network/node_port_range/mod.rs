@@ -23,7 +23,7 @@ use refusal::Refusal;
 check! {
     /// See the check's page.
     NodePortRange {
-        id: "node-port-range", suite: Network, page: "network/node_port_range.md", severity: Error,
+        id: "node-port-range", suite: Network, severity: Error,
         title: "a manifest asks for a nodePort that the API server does not give",
         requires: [Manifests],
         uses: [Services, Events, Pods],

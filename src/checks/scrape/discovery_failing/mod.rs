@@ -23,7 +23,7 @@ const SHOWN: usize = 3;
 check! {
     /// See the check's page.
     DiscoveryFailing {
-        id: "discovery-failing", suite: Scrape, page: "scrape/discovery_failing.md", severity: Error,
+        id: "discovery-failing", suite: Scrape, severity: Error,
         title: "service discovery of Prometheus fails",
         requires: [ComponentLogs],
         uses: [

@@ -24,7 +24,7 @@ const LOG_LINES: usize = 5;
 check! {
     /// See the check's page.
     ServiceNoEndpoints {
-        id: "service-no-endpoints", suite: Scrape, page: "scrape/service_no_endpoints.md", severity: Error,
+        id: "service-no-endpoints", suite: Scrape, severity: Error,
         title: "a Service has no ready endpoint",
         requires: [Services, EndpointSlices, Pods],
         uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps],

@@ -14,7 +14,7 @@ use crate::snapshot::kubernetes::Service;
 check! {
     /// See the check's page.
     TargetDown {
-        id: "target-down", suite: Scrape, page: "scrape/target_down.md", severity: Error,
+        id: "target-down", suite: Scrape, severity: Error,
         title: "Prometheus fails to scrape a job",
         requires: [PrometheusTargets],
         uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers, Probes],
@@ -267,7 +267,7 @@ fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
     let subject = ResourceRef::ScrapeJob { job: (*job).to_owned() };
     let mut made = Finding::new(TargetDown::META.id, severity, subject, message)
         .evidence(crate::checks::support::scrape::evidence(snap, job, group))
-        .fix(variant)
+        .fix(*variant)
         .key(format!("{job}/{variant}/{words}"));
     for down in *group {
         made = dependencies(snap, down).into_iter().fold(made, Finding::depends_on);

@@ -19,7 +19,7 @@ const SHOWN: usize = 200;
 check! {
     /// See the check's page.
     TargetNotMetrics {
-        id: "target-not-metrics", suite: Scrape, page: "scrape/target_not_metrics.md", severity: Error,
+        id: "target-not-metrics", suite: Scrape, severity: Error,
         title: "a scrape URL answers something else than metrics",
         requires: [PrometheusTargets],
         uses: [Services, Pods, TargetAnswers, ConfigMaps, Workloads],

@@ -18,7 +18,7 @@ use crate::snapshot::kubernetes::{Service, Workload};
 check! {
     /// See the check's page.
     TargetServiceMissing {
-        id: "target-service-missing", suite: Scrape, page: "scrape/target_service_missing.md", severity: Error,
+        id: "target-service-missing", suite: Scrape, severity: Error,
         title: "a scrape target names a Service that does not exist",
         requires: [PrometheusTargets, Services],
         uses: [ConfigMaps, Workloads, Pods, Nodes],

@@ -25,7 +25,7 @@ const SYSTEM: &[&str] = &["metrics-server", "ebs-csi-", "coredns-", "aws-node-"]
 check! {
     /// See the check's page.
     ConfigError {
-        id: "config-error", suite: Workload, page: "workload/config_error.md", severity: Error,
+        id: "config-error", suite: Workload, severity: Error,
         title: "a container is not started for its configuration",
         requires: [Pods],
         uses: [Events, ConfigMaps, Workloads, MonitoringResources],

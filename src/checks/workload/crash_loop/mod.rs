@@ -27,7 +27,7 @@ const SETTLES: i64 = 120;
 check! {
     /// See the check's page.
     CrashLoop {
-        id: "crash-loop", suite: Workload, page: "workload/crash_loop.md", severity: Error,
+        id: "crash-loop", suite: Workload, severity: Error,
         title: "a container of the stack ends again and again",
         requires: [Pods],
         uses: [CrashLogs, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies],

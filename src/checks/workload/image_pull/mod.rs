@@ -24,7 +24,7 @@ const SYSTEM: &[&str] = &["metrics-server", "ebs-csi-", "coredns-", "aws-node-"]
 check! {
     /// See the check's page.
     ImagePull {
-        id: "image-pull", suite: Workload, page: "workload/image_pull.md", severity: Error,
+        id: "image-pull", suite: Workload, severity: Error,
         title: "the image of a container cannot be pulled",
         requires: [Pods],
         uses: [Events, Nodes, Workloads, MonitoringResources, EksCluster, EksNodegroups, EksAddons, VpcEndpoints, Subnets, Instances],

@@ -19,7 +19,7 @@ const WANTED: f64 = 0.6;
 check! {
     /// See the check's page.
     MemoryHeadroom {
-        id: "memory-headroom", suite: Workload, page: "workload/memory_headroom.md", severity: Warning,
+        id: "memory-headroom", suite: Workload, severity: Warning,
         title: "Prometheus uses nearly all of its memory limit",
         requires: [Pods],
         uses: [PodMetrics, ContainerMemory, PrometheusMetrics, Nodes, NodeRequests, Workloads, MonitoringResources, Events],

@@ -20,7 +20,7 @@ const SYSTEM: &[&str] = &["ebs-csi-", "coredns-"];
 check! {
     /// See the check's page.
     OomKilled {
-        id: "oom-killed", suite: Workload, page: "workload/oom_killed.md", severity: Error,
+        id: "oom-killed", suite: Workload, severity: Error,
         title: "a container of the stack is killed for its memory",
         requires: [Pods],
         uses: [Nodes, NodeRequests, PodMetrics, ContainerMemory, PrometheusMetrics, CrashLogs, Events, Workloads, MonitoringResources, EksAddons],

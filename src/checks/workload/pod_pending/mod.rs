@@ -20,7 +20,7 @@ use crate::snapshot::{Platform, Snapshot, parse_quantity};
 check! {
     /// See the check's page.
     PodPending {
-        id: "pod-pending", suite: Workload, page: "workload/pod_pending.md", severity: Error,
+        id: "pod-pending", suite: Workload, severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
         uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, ResourceQuotas, EksCluster, EksNodegroups, CsiNodes],

@@ -1,5 +1,6 @@
 //! Fills in the templates of the pages. Every value that reaches a command is quoted here, and nowhere else.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use minijinja::syntax::SyntaxConfig;
@@ -13,9 +14,9 @@ pub(super) fn text(source: &str, params: &Params) -> Result<String, String> {
     render("page.txt", source, params)
 }
 
-/// A shell command: every value is one word (a list: several), whatever it holds.
+/// A shell command: every value is one word (a list: several), whatever it holds, and none is an option.
 pub(super) fn shell(source: &str, params: &Params) -> Result<String, String> {
-    render("page.sh", source, params)
+    Ok(without_options(&render("page.sh", source, params)?))
 }
 
 /// A manifest: every value is one YAML scalar.
@@ -38,6 +39,12 @@ fn render(name: &str, source: &str, params: &Params) -> Result<String, String> {
         .map_err(|e| format!("template: {e:#}"))
 }
 
+/// The values that a template names.
+pub(super) fn variables(source: &str) -> Result<HashSet<String>, String> {
+    let template = environment().template_from_named_str("page.txt", source).map_err(|e| format!("template: {e:#}"))?;
+    Ok(template.undeclared_variables(false))
+}
+
 fn environment() -> &'static Environment<'static> {
     static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
     ENVIRONMENT.get_or_init(|| {
@@ -52,6 +59,7 @@ fn environment() -> &'static Environment<'static> {
             _ => AutoEscape::None,
         });
         env.set_formatter(format);
+        env.add_filter("arguments", arguments);
         env
     })
 }
@@ -62,8 +70,12 @@ fn syntax() -> SyntaxConfig {
 }
 
 fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    if value.kind() == ValueKind::None && !matches!(state.auto_escape(), AutoEscape::Custom(kind) if kind == "json") {
+        // A value that is not there must not become the word "none".
+        return Err(minijinja::ErrorKind::UndefinedError.into());
+    }
     let quote: fn(&str) -> String = match state.auto_escape() {
-        AutoEscape::Custom(kind) if kind == "sh" => quote_shell,
+        AutoEscape::Custom(kind) if kind == "sh" => guarded,
         AutoEscape::Custom(kind) if kind == "yaml" => quote_yaml,
         AutoEscape::Custom(kind) if kind == "json" && value.kind() != ValueKind::Undefined => {
             let text = serde_json::to_string_pretty(value)
@@ -85,10 +97,54 @@ fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Res
     Ok(())
 }
 
+/// Around the two forms of a value that begins with a dash: as it is, and as what cannot be an option.
+const MARKS: [char; 3] = ['\u{E000}', '\u{E001}', '\u{E002}'];
+/// Before a word that is an option on purpose.
+const ARGUMENT: char = '\u{E003}';
+
+/// The filter `arguments`: words that the check put together, options among them (`--from-file=…`).
+fn arguments(value: &Value) -> Result<Value, minijinja::Error> {
+    let mark = |v: &Value| format!("{ARGUMENT}{v}");
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => Ok(value.try_iter()?.map(|v| mark(&v)).collect()),
+        _ => Ok(Value::from(mark(value))),
+    }
+}
+
+/// One shell word; where it begins with a dash, both forms of it for [`without_options`] to choose from.
+fn guarded(value: &str) -> String {
+    if let Some(argument) = value.strip_prefix(ARGUMENT) {
+        return quote_shell(argument);
+    }
+    if !value.starts_with('-') {
+        return quote_shell(value);
+    }
+    let [open, middle, close] = MARKS;
+    format!("{open}{}{middle}{}{close}", quote_shell(value), quote_shell(&format!("<{value}>")))
+}
+
+/// A value that begins with a dash stays as it is within a word (`--flag=-x`). As a word of its own a program could take it
+/// for an option, whatever its quotes; there it is shown in angle brackets, which nothing takes for an option or a name.
+fn without_options(command: &str) -> String {
+    let [open, middle, close] = MARKS;
+    let mut out = String::with_capacity(command.len());
+    let mut rest = command;
+    while let Some((before, after)) = rest.split_once(open) {
+        out.push_str(before);
+        let (forms, after) = after.split_once(close).unwrap_or((after, ""));
+        let (plain, bracketed) = forms.split_once(middle).unwrap_or((forms, forms));
+        let within = out.ends_with(|c: char| !c.is_whitespace() && !matches!(c, ';' | '&' | '|' | '('));
+        out.push_str(if within { plain } else { bracketed });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// One POSIX shell word. Control characters are written as octal escapes through printf, so that the command is the same
 /// on a terminal, in a log and in the clipboard.
 fn quote_shell(value: &str) -> String {
-    if value.chars().any(|c| c.is_control()) {
+    if value.chars().any(|c| c.is_control() || c == ARGUMENT || MARKS.contains(&c)) {
         // Quotes and the shell's own signs too, so that every reader of shell words sees one word.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b" .,:/_@+".contains(&b);
         let escaped: String = value
@@ -124,11 +180,23 @@ mod tests {
 
     #[test]
     fn a_hostile_value_stays_one_word() {
-        for value in ["a b", "it's", "$(reboot)", "`id`", "a;b", "-rf", "a\"b", "ü", ""] {
+        for value in ["a b", "it's", "$(reboot)", "`id`", "a;b", "<a>", "a\"b", "ü", ""] {
             let command = shell("get {{ x }} end", &one(value)).expect("renders");
             let words: Vec<String> = shlex::split(&command).expect("is shell");
             assert_eq!(words, ["get", value, "end"], "{command}");
         }
+    }
+
+    #[test]
+    fn a_value_is_never_an_option() {
+        let rendered = |template| shell(template, &one("-rf")).expect("renders");
+        assert_eq!(rendered("rm {{ x }}"), "rm '<-rf>'");
+        assert_eq!(rendered("cat x | {{ x }}"), "cat x | '<-rf>'");
+        assert_eq!(rendered("get --name={{ x }} pod/{{ x }}"), "get --name=-rf pod/-rf");
+        let mut list = Params::default();
+        list.set("x", ["a", "--all", "-b c"]);
+        assert_eq!(shell("get {{ x }}", &list).expect("renders"), "get a '<--all>' '<-b c>'");
+        assert_eq!(shell("get {{ x|arguments }}", &list).expect("renders"), "get a --all '-b c'");
     }
 
     #[test]
@@ -151,5 +219,9 @@ mod tests {
     #[test]
     fn a_missing_value_is_an_error() {
         assert!(shell("get {{ nothing }}", &Params::default()).is_err());
+        let mut params = Params::default();
+        params.set("x", Option::<String>::None);
+        assert!(shell("get {{ x }}", &params).is_err());
+        assert_eq!(shell("{% if x %}get {{ x }}{% endif %}", &params), Ok(String::new()));
     }
 }

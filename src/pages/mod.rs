@@ -1,0 +1,90 @@
+//! The pages of the checks: what people read of a check, and the templates of its fixes.
+
+mod explain;
+mod parse;
+mod placeholders;
+mod render;
+mod template;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use include_dir::{Dir, include_dir};
+
+use crate::model::{CheckMeta, Finding, Params, Remediation};
+
+pub use explain::readable;
+pub use parse::Page;
+pub use render::command;
+
+/// `checks/`, as embedded.
+static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/checks");
+/// The folder of the steps that several pages include by name.
+const SHARED: &str = "_shared";
+
+/// The page of a check, taken apart.
+///
+/// # Errors
+/// There is no page, or it includes what is not there: a bug of the check.
+pub fn of(meta: &CheckMeta) -> Result<&'static Page, String> {
+    static PARSED: OnceLock<BTreeMap<String, Result<Page, String>>> = OnceLock::new();
+    let parsed = PARSED.get_or_init(all);
+    let name = format!("{}/{}", meta.suite, meta.id.0.replace('-', "_"));
+    match parsed.get(&name) {
+        Some(Ok(page)) => Ok(page),
+        Some(Err(error)) => Err(format!("checks/{name}: {error}")),
+        None => Err(format!("there is no page checks/{name}.md and no folder checks/{name}/")),
+    }
+}
+
+/// Every page by `suite/check_id`: a file of that name, or a folder with `page.md` and one file for each fix.
+fn all() -> BTreeMap<String, Result<Page, String>> {
+    let mut pages = BTreeMap::new();
+    for suite in PAGES.dirs().filter(|d| d.path().as_os_str() != SHARED) {
+        for file in suite.files() {
+            let name = file.path().with_extension("").to_string_lossy().into_owned();
+            pages.insert(name, Page::load(text(file), &[], shared));
+        }
+        for folder in suite.dirs() {
+            let mut fixes = Vec::new();
+            let mut page = "";
+            for file in folder.files() {
+                match file.path().file_stem().and_then(|s| s.to_str()).unwrap_or_default() {
+                    "page" => page = text(file),
+                    variant => fixes.push((variant, text(file))),
+                }
+            }
+            fixes.sort_unstable();
+            pages.insert(folder.path().to_string_lossy().into_owned(), Page::load(page, &fixes, shared));
+        }
+    }
+    pages
+}
+
+fn text(file: &'static include_dir::File<'static>) -> &'static str {
+    file.contents_utf8().unwrap_or_default()
+}
+
+fn shared(name: &str) -> Option<&'static str> {
+    PAGES.get_file(format!("{SHARED}/{name}.md")).map(text)
+}
+
+/// The fix of a check: one variant of its page with these values.
+///
+/// # Errors
+/// What is wrong with the page or the values: a bug of the check.
+pub fn fix(meta: &CheckMeta, variant: &str, params: &Params) -> Result<Remediation, String> {
+    of(meta)?.remediation(meta.id, variant, params)
+}
+
+/// Renders a finding's fix and the commands of its evidence.
+///
+/// # Errors
+/// What is wrong with the page or the values: a bug of the check.
+pub fn finish(meta: &CheckMeta, finding: &mut Finding) -> Result<(), String> {
+    finding.remediation = fix(meta, finding.variant, &finding.params)?;
+    for evidence in &mut finding.evidence {
+        evidence.reproduce = render::command(evidence.reproduce_template, &evidence.params)?;
+    }
+    Ok(())
+}

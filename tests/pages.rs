@@ -1,0 +1,94 @@
+//! The pages against the checks that fill them in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kdoctor::checks;
+use kdoctor::pages;
+use serde_json::Value;
+
+/// The fields of each variant of a fix, by its schema.
+fn fields(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let variants = schema["oneOf"].as_array().expect("a fix is an enum with a tag");
+    let fields = variants.iter().map(|variant| {
+        let mut all = BTreeMap::new();
+        properties(schema, variant, &mut all);
+        let tag = all.remove(kdoctor::model::VARIANT).expect("the tag is called variant");
+        (tag["const"].as_str().expect("a variant has a name").to_owned(), all.into_keys().collect())
+    });
+    fields.collect()
+}
+
+fn properties(root: &Value, schema: &Value, all: &mut BTreeMap<String, Value>) {
+    if let Some(path) = schema["$ref"].as_str() {
+        let target = root.pointer(path.trim_start_matches('#')).expect("a reference leads somewhere");
+        properties(root, target, all);
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        properties(root, part, all);
+    }
+    for (name, value) in schema["properties"].as_object().into_iter().flatten() {
+        all.insert(name.clone(), value.clone());
+    }
+}
+
+#[test]
+fn typed_fixes_are_the_sections_of_the_page_and_fields_their_values() {
+    let mut typed = 0;
+    for check in checks::registry() {
+        let meta = check.meta();
+        let Some(schema) = meta.fix else { continue };
+        typed += 1;
+        let page = pages::of(meta).expect("it has a page");
+        let fields = fields(schema().as_value());
+        let sections: BTreeSet<&str> = page.variants().into_iter().collect();
+        let variants: BTreeSet<&str> = fields.keys().map(String::as_str).collect();
+        assert_eq!(sections, variants, "{}: sections of the page, variants of the type", meta.id);
+        for (variant, fields) in &fields {
+            let used = page.variables(variant).unwrap_or_else(|e| panic!("{} {variant}: {e}", meta.id));
+            let unset: Vec<_> = used.difference(fields).collect();
+            assert!(unset.is_empty(), "{} {variant}: the page names {unset:?}, the type has {fields:?}", meta.id);
+            let unused: Vec<_> = fields.difference(&used).collect();
+            assert!(unused.is_empty(), "{} {variant}: the page has no use for {unused:?}", meta.id);
+        }
+    }
+    assert!(typed >= 2, "no check has typed fixes");
+}
+
+/// An unquoted `<name>` would be a redirection once somebody pastes it.
+#[test]
+fn placeholders_in_commands_are_quoted() {
+    for check in checks::registry() {
+        let page = pages::of(check.meta()).expect("it has a page");
+        for template in page.shell_templates() {
+            assert_eq!(unquoted_placeholder(template), None, "{}: {template}", check.meta().id);
+        }
+    }
+}
+
+/// The first `<name>` outside quotes, templates and here-documents.
+fn unquoted_placeholder(command: &str) -> Option<&str> {
+    let mut quote = None;
+    let mut letters = command.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (Some(open), l) if l == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(letter),
+            (None, '{') if command[at..].starts_with("{%") => {
+                // A condition's quotes are its own.
+                while letters.next_if(|(at, _)| !command[*at..].starts_with("%}")).is_some() {}
+            }
+            (None, '<') if command[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                return command[at..].split_inclusive('>').next();
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[test]
+fn the_search_for_placeholders_knows_quotes() {
+    assert_eq!(unquoted_placeholder("get '<name>' --x=\"<y>\" << 'EOF'"), None);
+    assert_eq!(unquoted_placeholder("{% if x == 'a' %}helm upgrade <release> x{% endif %}"), Some("<release>"));
+}
