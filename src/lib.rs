@@ -18,3 +18,4 @@ pub mod pages;
 pub mod render;
 pub mod snapshot;
 pub mod term;
+mod text;

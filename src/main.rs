@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use kdoctor::cli::Cli;
-use kdoctor::commands;
+use kdoctor::{cli, commands};
 
 fn main() -> ExitCode {
-    // Wrong usage exits with 2, as clap does by itself.
-    commands::run(Cli::parse())
+    match cli::parse() {
+        Ok(cli) => commands::run(cli),
+        Err(wrong) => commands::refuse(&wrong),
+    }
 }

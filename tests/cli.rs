@@ -171,3 +171,42 @@ fn the_report_never_has_colour_where_it_is_not_wanted() {
         kdoctor().env_remove("NO_COLOR").env("FORCE_COLOR", "1").args(["--no-color", "monitoring", "--demo"]).output();
     assert!(!text(&off.expect("runs").stdout).contains('\u{1b}'));
 }
+
+/// What a kubeconfig, a plugin or a URL holds is not repeated when it fails.
+#[test]
+fn errors_do_not_repeat_secrets() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, content: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).expect("writable");
+        path.display().to_string()
+    };
+    let cluster = "clusters:\n- {name: c, cluster: {server: 'http://127.0.0.1:1'}}\ncontexts:\n- {name: x, context: {cluster: c, user: u}}\ncurrent-context: x\n";
+    let kubeconfigs = [
+        file("tab", &format!("{cluster}users:\n- name: u\n  user:\n\ttoken: s3cr3t\n")),
+        file("scalar", &format!("{cluster}users:\n- name: u\n  user: s3cr3t\n")),
+        file("list", &format!("{cluster}users:\n- name: u\n  user:\n    token: [s3cr3t]\n")),
+        file("list-of-none", &format!("{cluster}users: s3cr3t\n")),
+        file("quote", &format!("{cluster}users:\n- name: u\n  user:\n    token: \"s3cr3t\n")),
+        file(
+            "plugin",
+            &format!(
+                "{cluster}users:\n- name: u\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: 'false'\n      interactiveMode: Never\n      args: [--token, s3cr3t]\n      env: [{{name: PLUGIN_TOKEN, value: s3cr3t}}]\n"
+            ),
+        ),
+    ];
+    for path in &kubeconfigs {
+        let output = run(&["monitoring", "--kubeconfig", path, "--timeout", "1s"]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{path}: {error}");
+        assert!(!error.contains("s3cr3t") && !text(&output.stdout).contains("s3cr3t"), "{path}: {error}");
+    }
+    for url in
+        ["http://me:s3cr3t@h:x/", "me:s3cr3t@h", "ftp://me:s3cr3t@h/?token=s3cr3t", "http://h:x/?token=s3cr3t#s3cr3t"]
+    {
+        for (name, value) in [("KDOCTOR_PROMETHEUS_URL", url), ("KDOCTOR_GRAFANA_URL", url)] {
+            let output = kdoctor().args(["monitoring", "--demo"]).env(name, value).output().expect("kdoctor runs");
+            assert!(!text(&output.stderr).contains("s3cr3t"), "{url}: {}", text(&output.stderr));
+        }
+    }
+}

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use kdoctor::bundle::Bundle;
 use kdoctor::checks::{self, Check};
 use kdoctor::collect::client::Client;
+use kdoctor::collect::source::{FetchError, Known, Request, Source};
 use kdoctor::collect::{self, Plan};
 use kdoctor::diagnose;
-use kdoctor::model::{Gap, GapCause, Outcome, Report, Severity, Silent};
+use kdoctor::model::{Fact, Gap, GapCause, Outcome, Report, Severity, Silent};
 use kdoctor::pages;
 use kdoctor::snapshot::Snapshot;
 use serde::Deserialize;
@@ -297,6 +298,121 @@ fn losing_any_single_answer_raises_no_alarm_on_a_healthy_cluster() {
             std::fs::write(file, &saved).expect("writable");
         }
     }
+}
+
+/// A verdict does not depend on which other checks run beside it: without the facts that it does not declare, each
+/// check says what it says in the full run.
+#[test]
+fn a_verdict_does_not_depend_on_the_other_checks() {
+    let mut wrong = Vec::new();
+    for fixture in fixtures() {
+        let full = snapshot(&fixture);
+        for check in checks::registry() {
+            let meta = check.meta();
+            let undeclared = Fact::ALL.iter().filter(|f| !meta.requires.contains(f) && !meta.uses.contains(f));
+            let said = said_without(&full, check, &[]);
+            let undeclared: Vec<Fact> = undeclared.copied().collect();
+            if said_without(&full, check, &undeclared) != said {
+                let read = undeclared.iter().filter(|f| said_without(&full, check, &[**f]) != said);
+                let read: Vec<&str> = read.map(|f| f.as_str()).collect();
+                wrong.push(format!("{} on {fixture} reads what it does not declare: {}", meta.id, read.join(", ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// All that a check says of a snapshot without these facts.
+fn said_without(full: &Snapshot, check: &'static dyn Check, facts: &[Fact]) -> String {
+    let mut snap = full.clone();
+    for fact in facts {
+        snap.forget(*fact, &kdoctor::snapshot::not_collected(*fact));
+    }
+    let report = diagnose::run(&snap, &[check]);
+    format!("{:?} {:?}", report.runs[0].outcome, report.findings)
+}
+
+/// A bundle in whose answers secrets were planted, wherever people and programs leave them.
+struct Planted(Bundle);
+
+/// What every planted secret holds.
+const SECRET: &str = "s3cr3t";
+/// Shapes of secrets in the texts of systems: errors, events, conditions, logs.
+const IN_TEXT: &str = r#" (body: {\"api_key\":\"s3cr3t\"}, password=s3cr3t, header Authorization: Bearer s3cr3t0, url https://me:s3cr3t@db.example.org:5432/x?token=s3cr3t, https://hooks.slack.com/services/T0/B0/s3cr3t)"#;
+/// Slips in a file of configuration.
+const IN_FILE: &str = "\nbasic_auth: {username: me, password: s3cr3t}\nhttp_headers:\n  X-A:\n    secrets: [s3cr3t]\n\tapi_key: s3cr3t\napp_tokex: s3cr3t\nauth_password: |\n  s3cr3t\n";
+
+fn plant(value: &mut serde_json::Value, key: &str) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => match key {
+            "message" | "lastError" | "last_error" | "stderr" | "error" => text.push_str(IN_TEXT),
+            "scrapeUrl" => text.push_str("?api_key=s3cr3t"),
+            _ if key.ends_with(".yml") || key.ends_with(".yaml") => text.push_str(IN_FILE),
+            _ => {}
+        },
+        Value::Array(all) => all.iter_mut().for_each(|v| plant(v, key)),
+        Value::Object(all) => all.iter_mut().for_each(|(k, v)| plant(v, k)),
+        _ => {}
+    }
+}
+
+#[async_trait::async_trait]
+impl Source for Planted {
+    async fn fetch(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
+        let answer = self.0.fetch(request).await.map_err(|error| match error {
+            FetchError::Gap(mut gap) if !gap.is_not_collected() => {
+                gap.message.push_str(IN_TEXT);
+                FetchError::Gap(gap)
+            }
+            other => other,
+        })?;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        Ok(match (request, serde_json::from_str::<serde_json::Value>(&text)) {
+            (Request::Log { .. }, _) => {
+                text.lines().map(|l| format!("{l}{IN_TEXT}\n")).collect::<String>().into_bytes()
+            }
+            (_, Ok(mut value)) => {
+                plant(&mut value, "");
+                value.to_string().into_bytes()
+            }
+            _ => answer,
+        })
+    }
+
+    fn has_whole_list(&self, path: &str) -> bool {
+        self.0.has_whole_list(path)
+    }
+
+    fn deadline(&self) -> std::time::Duration {
+        self.0.deadline()
+    }
+
+    fn known(&self) -> Known {
+        self.0.known()
+    }
+}
+
+#[test]
+fn no_report_shows_a_planted_secret() {
+    let printer = kdoctor::term::Printer { color: false, width: None, progress: false };
+    let (mut shown, mut masked) = (Vec::new(), BTreeSet::new());
+    for fixture in fixtures() {
+        let bundle = Bundle::open(&root().join(&fixture)).unwrap_or_else(|e| panic!("{fixture}: {e}"));
+        let plan = Plan::new(diagnose::facts(&checks::registry()), bundle.collected_at());
+        let client = Client::new(Arc::new(Planted(bundle)), Arc::new(Silent));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let Ok(snap) = runtime.block_on(collect::gather(&client, &plan)) else { continue };
+        let report = diagnose::run(&snap, &checks::registry());
+        let table = kdoctor::render::table(&report, &kdoctor::render::TableOptions::new(&printer, true));
+        let json = kdoctor::render::json(&report).expect("renders");
+        for line in table.lines().chain(json.lines()).filter(|l| l.contains(SECRET)) {
+            shown.push(format!("{fixture}: {}", line.trim().chars().take(300).collect::<String>()));
+        }
+        masked.extend(report.findings.iter().filter(|f| format!("{f:?}").contains("<redacted>")).map(|f| f.check.0));
+    }
+    assert!(shown.is_empty(), "{} lines:\n{}", shown.len(), shown[..shown.len().min(40)].join("\n"));
+    assert!(masked.len() > 15, "the plants reach few checks: {masked:?}");
 }
 
 fn copy(from: &Path, to: &Path, files: &mut Vec<PathBuf>) {

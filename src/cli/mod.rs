@@ -242,6 +242,14 @@ fn parse_timeout(text: &str) -> Result<std::time::Duration, String> {
     Ok(std::time::Duration::from_secs_f64(seconds))
 }
 
+/// Reads the command line.
+///
+/// # Errors
+/// What is wrong with it; also a call for help.
+pub fn parse() -> Result<Cli, clap::Error> {
+    Cli::try_parse()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

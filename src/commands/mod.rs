@@ -11,6 +11,7 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
 use crate::term::{Printer, sanitize_lines};
+use crate::text::redact::mask;
 
 /// kdoctor could not do its job: usage, no cluster, an unreadable bundle.
 const UNABLE: u8 = 2;
@@ -34,6 +35,17 @@ pub fn run(cli: Cli) -> ExitCode {
             ExitCode::from(UNABLE)
         }
     }
+}
+
+/// Says what is wrong with the command line; asked for help, gives it. Values are repeated without their secrets.
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if !error.use_stderr() || mask(&text) == text {
+        // As clap does it, with colours. Wrong usage exits with 2.
+        error.exit();
+    }
+    Printer::detect(true, true).stderr(text.trim_end());
+    ExitCode::from(UNABLE)
 }
 
 fn completions(shell: clap_complete::Shell, printer: &Printer) -> anyhow::Result<u8> {

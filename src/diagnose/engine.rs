@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
 
-use super::correlate;
+use super::{correlate, redact};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
 use crate::pages;
@@ -22,17 +22,18 @@ pub fn run(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
     let mut runs = Vec::new();
     for check in checks {
         let (outcome, found) = run_one(*check, snap);
-        runs.push(CheckRun { check: *check.meta(), outcome });
+        runs.push(CheckRun { check: *check.meta(), outcome: redact::outcome(outcome) });
         findings.extend(found);
     }
-    let (findings, links, roots) = correlate::link(findings);
+    let (mut findings, links, roots) = correlate::link(findings);
+    findings.iter_mut().for_each(redact::resources);
     Report {
         target: snap.target.clone(),
         collected_at: snap.collected_at,
         findings,
         links,
         roots,
-        gaps: gaps(snap, &facts(checks)),
+        gaps: gaps(snap, &facts(checks)).into_iter().map(redact::gap).collect(),
         runs,
         stats: Stats::default(),
     }
@@ -76,6 +77,7 @@ fn missing(snap: &Snapshot, meta: &CheckMeta, off_eks: bool) -> Option<Gap> {
 /// Renders the commands and sets the fingerprint.
 fn finish(meta: &CheckMeta, findings: &mut [Finding]) -> Result<(), String> {
     for finding in findings {
+        redact::finding(finding);
         pages::finish(meta, finding)?;
         let identity = match &finding.cause {
             Some(cause) => cause.key.clone(),

@@ -3,6 +3,7 @@
 mod correlate;
 mod engine;
 mod gate;
+mod redact;
 
 pub use engine::{facts, run};
 pub use gate::{FailOn, exit_code};

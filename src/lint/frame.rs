@@ -1,18 +1,28 @@
 //! The excerpt of a file around a place.
 
 use super::Place;
+use crate::text::redact::mask_file;
 
 /// Lines before and after.
 const AROUND: usize = 2;
 /// A longer line is cut.
 const WIDTH: usize = 100;
 
-/// Lines around a place with their numbers and a caret below the column, as compilers print them.
+/// Lines around a place with their numbers and a caret below the column, as compilers print them; without secrets.
 pub fn frame(text: &str, place: Place) -> String {
     let first = place.line.saturating_sub(AROUND).max(1);
     let last = place.line + AROUND;
-    let lines: Vec<(usize, &str)> =
-        text.lines().enumerate().map(|(at, l)| (at + 1, l)).filter(|(n, _)| (first..=last).contains(n)).collect();
+    let all: Vec<&str> = text.lines().take(last).collect();
+    // Whose value a line is says a key above it: all keys since the last one of the file itself are read.
+    let is_own = |line: &&str| line.starts_with(|c: char| c.is_alphabetic() || matches!(c, '"' | '\''));
+    let start = all.iter().take(first).rposition(is_own).unwrap_or(0);
+    let masked = mask_file(&all.get(start..).unwrap_or_default().join("\n"));
+    let lines: Vec<(usize, &str)> = masked
+        .split('\n')
+        .enumerate()
+        .map(|(at, l)| (at + start + 1, l))
+        .filter(|(n, _)| (first..=last.min(all.len())).contains(n))
+        .collect();
     let digits = lines.last().map_or(1, |(n, _)| n.to_string().len());
     let mut out = Vec::new();
     for (number, line) in lines {
@@ -29,6 +39,17 @@ pub fn frame(text: &str, place: Place) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shows_no_secret_near_the_place() {
+        let text =
+            "a: 1\nb:\n  password: |\n    s3cr3t\n    s3cr3t\n    s3cr3t\n\tapi_key: s3cr3t\n  app_tokex s3cr3t\n";
+        for line in 1..=9 {
+            let shown = frame(text, Place { line, column: 1 });
+            assert!(!shown.contains("s3cr3t"), "{shown}");
+        }
+        assert!(frame(text, Place { line: 7, column: 1 }).contains("7 | →api_key: <redacted>"));
+    }
 
     #[test]
     fn points_at_the_column() {

@@ -12,6 +12,8 @@ pub mod yaml;
 
 use std::fmt;
 
+use crate::text::redact::mask_value_of;
+
 pub use frame::frame;
 pub use strict::Version;
 
@@ -46,7 +48,9 @@ pub struct Problem {
 impl Problem {
     /// A problem at a place.
     pub fn new(place: Place, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { place, path: path.into(), message: message.into(), instead: None }
+        let path = path.into();
+        let message = mask_value_of(&path, &message.into());
+        Self { place, path, message, instead: None }
     }
 
     /// Says what was meant.

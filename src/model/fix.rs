@@ -25,9 +25,23 @@ impl Params {
         &self.0
     }
 
+    /// Changes each text in the values, however deep.
+    pub fn change_texts(&mut self, by: &impl Fn(&str) -> String) {
+        self.0.values_mut().for_each(|value| change_texts(value, by));
+    }
+
     /// Takes over all values of another set.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+}
+
+fn change_texts(value: &mut Value, by: &impl Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = by(text),
+        Value::Array(all) => all.iter_mut().for_each(|v| change_texts(v, by)),
+        Value::Object(all) => all.values_mut().for_each(|v| change_texts(v, by)),
+        _ => {}
     }
 }
 

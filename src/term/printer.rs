@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::text::redact::mask;
+
 /// Widest text: longer lines are hard to read.
 const MAX_WIDTH: usize = 120;
 /// Narrowest width that is honoured.
@@ -46,9 +48,9 @@ impl Printer {
         }
     }
 
-    /// Writes a line for the person at the terminal.
+    /// Writes a line for the person at the terminal, without the secrets that errors echo.
     pub fn stderr(&self, text: &str) {
         // Nobody is left to hear that stderr is closed.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = writeln!(io::stderr().lock(), "{}", mask(text));
     }
 }

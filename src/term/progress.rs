@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::sanitize;
 use crate::model::Observer;
+use crate::text::redact::mask;
 
 /// A line that says what is being asked; failures stay above it.
 pub struct Progress {
@@ -54,17 +55,17 @@ impl Progress {
 impl Observer for Progress {
     fn started(&self, label: &str) {
         self.update(|open| {
-            open.insert(label.to_owned());
+            open.insert(mask(label));
         });
     }
 
     fn finished(&self, label: &str, error: Option<&str>) {
         self.bar.inc(1);
         self.update(|open| {
-            open.remove(label);
+            open.remove(&mask(label));
         });
         if let Some(error) = error {
-            self.bar.println(format!("  ! {}", sanitize(error)));
+            self.bar.println(format!("  ! {}", sanitize(&mask(error))));
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::lint::frame;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
+use crate::text::redact::mask_file;
 
 check! {
     /// See the check's page.
@@ -25,7 +26,7 @@ check! {
         id: "alertmanager-config", suite: Alerting, severity: Error,
         title: "Alertmanager's configuration is invalid or was not taken over",
         requires: [Pods, ConfigMaps],
-        uses: [ComponentLogs, CrashLogs, AlertmanagerMetrics, AlertmanagerStatus, MonitoringResources],
+        uses: [ComponentLogs, CrashLogs, AlertmanagerMetrics, AlertmanagerStatus, MonitoringResources, EksAddons, Workloads],
     }
 }
 
@@ -480,12 +481,7 @@ fn corrected(text: &str, problem: &Problem) -> (String, String) {
 
 /// A line of a configuration without what may be secret in it.
 fn masked(line: &str) -> String {
-    let secret = ["password", "token", "secret", "api_key", "routing_key", "service_key", "credentials", "user_key"];
-    let (key, value) = line.split_once(": ").unwrap_or((line, ""));
-    let name = key.trim_start_matches(|c: char| c.is_ascii_digit() || " |-".contains(c)).to_ascii_lowercase();
-    if !value.is_empty() && secret.iter().any(|s| name.ends_with(s)) && !name.ends_with("_file") {
-        return format!("{key}: <redacted>");
-    }
+    let line = &mask_file(line);
     // Spaces are the excerpt's meaning: only words with URLs are shortened.
     let mut out = line.to_owned();
     for word in line.split_whitespace().filter(|w| w.contains("://") || w.contains("hooks.slack.com/")) {

@@ -17,7 +17,7 @@ check! {
         id: "ebs-csi-addon-missing", suite: Storage, severity: Error,
         title: "the EBS CSI driver is not installed",
         requires: [PersistentVolumeClaims, StorageClasses, CsiDrivers, Workloads],
-        uses: [Events, EksCluster, EksAddons, IamOidcProviders],
+        uses: [Events, EksCluster, EksAddons, IamOidcProviders, Pods],
         fix: Fix,
     }
 }

@@ -25,7 +25,7 @@ check! {
         id: "volume-attach", suite: Storage, severity: Error,
         title: "a volume cannot be attached or mounted",
         requires: [Pods, Events],
-        uses: [PersistentVolumeClaims, PersistentVolumes, VolumeAttachments, CsiNodes, Nodes, Workloads, EksCluster],
+        uses: [PersistentVolumeClaims, PersistentVolumes, VolumeAttachments, CsiNodes, Nodes, Workloads, EksCluster, EksAddons],
     }
 }
 

@@ -11,6 +11,7 @@ use url::Url;
 use super::{Live, chain};
 use crate::collect::eks_token::{self, EksExec};
 use crate::collect::source::Known;
+use crate::text::redact::mask_values;
 
 /// How to reach the cluster.
 #[derive(Debug, Clone, Default)]
@@ -122,11 +123,11 @@ impl Live {
 
 async fn choose(options: &ConnectOptions) -> Result<Chosen, ConnectError> {
     let kubeconfig = match &options.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path).map_err(|e| ConnectError::BadConfig(chain(&e)))?,
+        Some(path) => Kubeconfig::read_from(path).map_err(|e| ConnectError::BadConfig(mask_values(&chain(&e))))?,
         None => match Kubeconfig::read() {
             Ok(found) => found,
             Err(error) => {
-                let config = Config::incluster().map_err(|_| ConnectError::NoCluster(chain(&error)))?;
+                let config = Config::incluster().map_err(|_| ConnectError::NoCluster(mask_values(&chain(&error))))?;
                 return Ok(Chosen { config, context: None, exec: None });
             }
         },
@@ -147,7 +148,7 @@ async fn choose(options: &ConnectOptions) -> Result<Chosen, ConnectError> {
     let kube_options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &kube_options)
         .await
-        .map_err(|e| ConnectError::BadConfig(format!("context {context:?}: {}", chain(&e))))?;
+        .map_err(|e| ConnectError::BadConfig(format!("context {context:?}: {}", mask_values(&chain(&e)))))?;
     let exec = recognise_exec(&config.auth_info);
     Ok(Chosen { config, context: Some(context), exec })
 }

@@ -1,10 +1,12 @@
-//! Secrets in free text.
+//! An error's text in one line, without what is secret in it.
 
 use std::sync::OnceLock;
 
 use regex::Regex;
 
-/// Hides what is secret in an error: paths and queries of URLs outside the cluster (webhook tokens), and user names and
+use crate::text::redact::mask;
+
+/// Hides what is secret in an error: all that [`mask`] knows, and paths and queries of URLs outside the cluster (webhook tokens), and user names and
 /// passwords. The path of a Service's URL stays: it is what one corrects.
 pub(crate) fn redact(text: &str) -> String {
     static URL: OnceLock<Regex> = OnceLock::new();
@@ -12,7 +14,8 @@ pub(crate) fn redact(text: &str) -> String {
         Regex::new(r#"(https?)://(?:[^/@\s"]*@)?([^/\s"?:]+(?::\d+)?)([^\s"?]*)(\?[^\s"]*)?"#)
             .expect("the pattern is fixed")
     });
-    let hidden = url.replace_all(text, |c: &regex::Captures<'_>| {
+    let masked = mask(text);
+    let hidden = url.replace_all(&masked, |c: &regex::Captures<'_>| {
         let (scheme, host, path) = (&c[1], &c[2], &c[3]);
         let name = host.split(':').next().unwrap_or(host);
         let in_cluster = name.contains(".svc") || !name.contains('.');

@@ -19,7 +19,7 @@ check! {
         id: "alertmanager-notify", suite: Alerting, severity: Error,
         title: "Alertmanager fails to deliver notifications",
         requires: [ComponentLogs],
-        uses: [AlertmanagerMetrics, AlertmanagerStatus, ConfigMaps, Pods, Nodes, Instances, Subnets, Services, NetworkPolicies, Namespaces, Probes],
+        uses: [AlertmanagerMetrics, AlertmanagerStatus, ConfigMaps, Pods, Nodes, Instances, Subnets, Services, NetworkPolicies, Namespaces, Probes, Workloads],
     }
 }
 

@@ -22,7 +22,7 @@ check! {
         id: "alerts-muted", suite: Alerting, severity: Warning,
         title: "alerts reach nobody",
         requires: [AlertmanagerStatus, AlertmanagerSilences, PrometheusConfig],
-        uses: [AlertmanagerAlerts, Pods, ConfigMaps],
+        uses: [AlertmanagerAlerts, Pods, ConfigMaps, Workloads],
     }
 }
 

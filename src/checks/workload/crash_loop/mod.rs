@@ -30,7 +30,7 @@ check! {
         id: "crash-loop", suite: Workload, severity: Error,
         title: "a container of the stack ends again and again",
         requires: [Pods],
-        uses: [CrashLogs, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies],
+        uses: [CrashLogs, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons],
     }
 }
 

@@ -22,7 +22,7 @@ check! {
         id: "memory-headroom", suite: Workload, severity: Warning,
         title: "Prometheus uses nearly all of its memory limit",
         requires: [Pods],
-        uses: [PodMetrics, ContainerMemory, PrometheusMetrics, Nodes, NodeRequests, Workloads, MonitoringResources, Events],
+        uses: [PodMetrics, ContainerMemory, PrometheusMetrics, Nodes, NodeRequests, Workloads, MonitoringResources, Events, EksAddons],
     }
 }
 

@@ -1,0 +1,4 @@
+//! Free text, below everything else: what is secret in it, and which words resemble each other.
+
+pub(crate) mod credential;
+pub(crate) mod redact;
