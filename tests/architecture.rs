@@ -198,3 +198,17 @@ fn checks_read_no_clock_and_do_no_io() {
         }
     }
 }
+
+/// An annotation that the snapshot drops reads as absent: readers name it in the table of what is kept.
+#[test]
+fn annotations_are_read_by_the_names_that_are_kept() {
+    let mut wrong = Vec::new();
+    for (name, text) in all_sources() {
+        for line in code(text.split("#[cfg(test)]").next().unwrap_or_default()) {
+            if line.contains("annotations.get(\"") || line.contains("annotations.contains_key(\"") {
+                wrong.push(format!("{name}: {line}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

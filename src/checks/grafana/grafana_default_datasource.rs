@@ -198,7 +198,8 @@ impl Chart {
             }
             _ => return None,
         };
-        let by_annotation = meta.annotations.get("meta.helm.sh/release-name").map(String::as_str);
+        let by_annotation =
+            meta.annotations.get(crate::snapshot::kubernetes::annotation::HELM_RELEASE).map(String::as_str);
         let release = by_annotation.or(meta.label("release")).or(meta.label("app.kubernetes.io/instance"))?;
         let short = name.rsplit('/').next().unwrap_or(name);
         let version = label.strip_prefix(short).and_then(|v| v.strip_prefix('-')).map(str::to_owned);

@@ -141,7 +141,8 @@ fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String {
     let volumes = snap.persistent_volumes.items().unwrap_or_default().iter();
     // Volumes that a provisioner made belong to their claims.
     let by_hand = volumes.filter(|v| {
-        v.status.phase != "Bound" && !v.metadata.annotations.contains_key("pv.kubernetes.io/provisioned-by")
+        v.status.phase != "Bound"
+            && !v.metadata.annotations.contains_key(crate::snapshot::kubernetes::annotation::PROVISIONED_BY)
     });
     let same_class = |v: &&PersistentVolume| {
         v.spec.storage_class_name.as_deref().unwrap_or_default() == claim.class().unwrap_or_default()

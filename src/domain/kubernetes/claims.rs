@@ -2,7 +2,7 @@
 
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, StorageClass};
+use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, StorageClass, annotation};
 
 /// Seconds for which a claim may be Pending: provisioning takes some.
 const GRACE: i64 = 60;
@@ -30,7 +30,7 @@ pub(crate) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) ->
 
 /// The provisioner's turn has come: the scheduler has chosen a node, or the class does not wait for one.
 pub(crate) fn is_asked_for(snap: &Snapshot, claim: &PersistentVolumeClaim) -> bool {
-    claim.metadata.annotations.contains_key("volume.kubernetes.io/selected-node")
+    claim.metadata.annotations.contains_key(annotation::SELECTED_NODE)
         || events(snap, claim).iter().any(|e| e.reason == "ExternalProvisioning")
 }
 

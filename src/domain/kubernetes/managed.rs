@@ -1,12 +1,12 @@
 //! Who keeps an object as it is: what changes it in place is undone by Helm, Argo CD or Flux.
 
-use crate::snapshot::kubernetes::Meta;
+use crate::snapshot::kubernetes::{Meta, annotation};
 
 /// The Helm release that an object is of, and its namespace.
 pub(crate) fn release(meta: &Meta) -> Option<(&str, &str)> {
-    let annotation = |name: &str| meta.annotations.get(name).map(String::as_str);
-    let namespace = annotation("meta.helm.sh/release-namespace").unwrap_or(&meta.namespace);
-    Some((annotation("meta.helm.sh/release-name")?, namespace))
+    let get = |name: &str| meta.annotations.get(name).map(String::as_str);
+    let namespace = get(annotation::HELM_NAMESPACE).unwrap_or(&meta.namespace);
+    Some((get(annotation::HELM_RELEASE)?, namespace))
 }
 
 /// Says who keeps an object as it is; empty where nobody does, so that it can be edited in place.
@@ -14,7 +14,7 @@ pub(crate) fn managed_by(meta: &Meta) -> String {
     if let Some((release, namespace)) = release(meta) {
         return format!("Helm release {release} in namespace {namespace}");
     }
-    if let Some(id) = meta.annotations.get("argocd.argoproj.io/tracking-id") {
+    if let Some(id) = meta.annotations.get(annotation::ARGO_TRACKING) {
         return format!("Argo CD application {}", id.split(':').next().unwrap_or(id));
     }
     for (label, owner) in [

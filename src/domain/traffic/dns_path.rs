@@ -7,11 +7,9 @@ use ipnet::IpNet;
 use crate::domain::aws::placement::Placement;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Instance, IpPermission, SecurityGroup};
-use crate::snapshot::kubernetes::{Node, Pod};
+use crate::snapshot::kubernetes::{Node, Pod, annotation};
 
 const PORT: i32 = 53;
-/// Pods with this annotation have security groups of their own.
-const POD_ENI: &str = "vpc.amazonaws.com/pod-eni";
 
 /// Nodes with DNS servers that do not admit the look-ups of a pod's node.
 #[derive(Debug, Clone)]
@@ -74,7 +72,7 @@ struct End<'a> {
 
 impl<'a> End<'a> {
     fn of(snap: &'a Snapshot, pod: &'a Pod) -> Option<Self> {
-        if pod.metadata.annotations.contains_key(POD_ENI) {
+        if pod.metadata.annotations.contains_key(annotation::POD_ENI) {
             return None;
         }
         let node = snap.nodes.named(pod.spec.node_name.as_deref()?).ok().flatten()?;

@@ -25,7 +25,7 @@ pub struct ServiceAccount {
 }
 
 /// The annotation with which a ServiceAccount asks for an IAM role (IRSA).
-pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+pub const ROLE_ANNOTATION: &str = super::annotation::ROLE_ARN;
 
 impl ServiceAccount {
     /// ARN of the IAM role that it asks for.

@@ -17,7 +17,7 @@ pub struct Ingress {
 impl Ingress {
     /// The class that it names: `spec.ingressClassName`, or the annotation that came before it.
     pub fn class(&self) -> Option<&str> {
-        let annotation = self.metadata.annotations.get("kubernetes.io/ingress.class");
+        let annotation = self.metadata.annotations.get(super::annotation::INGRESS_CLASS);
         self.spec.ingress_class_name.as_ref().or(annotation).map(String::as_str)
     }
 }
@@ -134,7 +134,7 @@ pub struct IngressClassSpec {
 impl IngressClass {
     /// Marked as the cluster's default.
     pub fn is_default(&self) -> bool {
-        self.metadata.annotations.get("ingressclass.kubernetes.io/is-default-class").is_some_and(|v| v == "true")
+        self.metadata.annotations.get(super::annotation::DEFAULT_INGRESS_CLASS).is_some_and(|v| v == "true")
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every object has.
 
+use super::annotation::is_kept;
 use super::{
     ConfigMap, CsiDriver, CsiNode, EndpointSlice, Event, NetworkPolicy, Node, PersistentVolume, PersistentVolumeClaim,
     Pod, PodMetrics, PodOnNode, ResourceQuota, Service, ServiceAccount, StorageClass, VolumeAttachment, Workload,
@@ -36,37 +37,10 @@ pub struct Meta {
     pub generation: Option<i64>,
 }
 
-/// Prefixes of further annotations that are kept.
-const KEPT: &[&str] = &[
-    "alb.ingress.kubernetes.io/",
-    "cert-manager.io/",
-    "controller-gen.kubebuilder.io/",
-    "deployment.kubernetes.io/revision",
-    "helm.sh/",
-    "ingressclass.kubernetes.io/",
-    "kubectl.kubernetes.io/restartedAt",
-    "kubernetes.io/ingress",
-    "operator.prometheus.io/",
-    "service.beta.kubernetes.io/aws-load-balancer",
-];
-
-/// Annotations can be large (last-applied-configuration); only those that some check reads are kept.
 fn keep_known_annotations<'de, D: Deserializer<'de>>(d: D) -> Result<Map, D::Error> {
-    let all: Map = null_default(d)?;
-    Ok(all
-        .into_iter()
-        .filter(|(k, _)| {
-            k.starts_with("meta.helm.sh/")
-                || k.starts_with("storageclass.")
-                || k.starts_with("volume.")
-                || k.starts_with("pv.kubernetes.io/")
-                || k.starts_with("eks.amazonaws.com/")
-                || k.starts_with("argocd.argoproj.io/")
-                || k.starts_with("kustomize.toolkit.fluxcd.io/")
-                || k.starts_with("prometheus.io/")
-                || KEPT.iter().any(|prefix| k.starts_with(prefix))
-        })
-        .collect())
+    let mut all: Map = null_default(d)?;
+    all.retain(|name, _| is_kept(name));
+    Ok(all)
 }
 
 impl Meta {

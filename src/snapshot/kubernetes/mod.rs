@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "fields are the API fields of the same name")]
 
 mod admission;
+pub mod annotation;
 mod batch;
 mod config;
 mod event;

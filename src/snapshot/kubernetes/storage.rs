@@ -1,5 +1,6 @@
 //! Claims, volumes, classes, CSI drivers and attachments.
 
+use super::annotation;
 use super::meta::null_default;
 use super::{Map, Meta, Resources};
 use k8s_openapi::api::core::v1::{NodeSelector, TopologySelectorTerm};
@@ -39,7 +40,7 @@ impl PersistentVolumeClaim {
     pub fn class(&self) -> Option<&str> {
         self.metadata
             .annotations
-            .get("volume.beta.kubernetes.io/storage-class")
+            .get(annotation::CLAIM_CLASS)
             .or(self.spec.storage_class_name.as_ref())
             .map(String::as_str)
     }
@@ -127,7 +128,7 @@ pub struct StorageClass {
 impl StorageClass {
     /// Marked as the cluster's default.
     pub fn is_default(&self) -> bool {
-        ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"]
+        [annotation::DEFAULT_CLASS, annotation::DEFAULT_CLASS_BETA]
             .iter()
             .any(|k| self.metadata.annotations.get(*k).is_some_and(|v| v == "true"))
     }

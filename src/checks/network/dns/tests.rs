@@ -118,3 +118,15 @@ fn servers_that_are_down_depend_on_their_pods() {
     assert!(all[0].depends_on.contains(&ResourceRef::pod("kube-system", "coredns-1")));
     assert!(steps(&all[0]).contains("kubectl describe pods -n kube-system -l k8s-app=kube-dns"));
 }
+
+#[test]
+fn pods_with_groups_of_their_own_are_not_judged_by_their_nodes() {
+    let mut snap = two_groups(json!([down("web", URL, &timeout())]), "True", own_group_only());
+    let mut pods = serde_json::json!([
+        pod("kube-system", "coredns-1", json!({"k8s-app": "kube-dns"}), "a", "10.0.1.5", "True"),
+        pod("monitoring", "prometheus-0", json!({"app": "prometheus"}), "b", "10.0.2.5", "True"),
+    ]);
+    pods[1]["metadata"]["annotations"] = json!({"vpc.amazonaws.com/pod-eni": "[{\"eniId\": \"eni-1\"}]"});
+    snap.pods = Listing::cluster(serde_json::from_value(pods).expect("pods"));
+    assert_eq!(findings(&Dns, &snap).iter().map(|f| f.variant).collect::<Vec<_>>(), ["other"]);
+}

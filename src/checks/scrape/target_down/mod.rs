@@ -486,8 +486,9 @@ fn release_params(snap: &Snapshot, params: &mut Params) {
     let component = snap.scope.prometheus.as_ref();
     let service = component.and_then(|c| snap.services.find(&c.namespace, &c.service).ok().flatten());
     let annotation = |name: &str| service.and_then(|s| s.metadata.annotations.get(name)).map(String::as_str);
-    params.set("release", annotation("meta.helm.sh/release-name").unwrap_or("<release>"));
-    let namespace = annotation("meta.helm.sh/release-namespace").or(component.map(|c| c.namespace.as_str()));
+    params.set("release", annotation(crate::snapshot::kubernetes::annotation::HELM_RELEASE).unwrap_or("<release>"));
+    let namespace =
+        annotation(crate::snapshot::kubernetes::annotation::HELM_NAMESPACE).or(component.map(|c| c.namespace.as_str()));
     params.set("release_namespace", namespace.unwrap_or("<namespace>"));
     let chart = service.and_then(|s| s.metadata.label("helm.sh/chart"));
     let version = chart.and_then(|c| c.strip_prefix("kube-prometheus-stack-"));

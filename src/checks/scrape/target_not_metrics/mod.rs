@@ -253,9 +253,14 @@ impl<'a> Answer<'a> {
         let annotated = || {
             let metas = [Some(&service.metadata), pod.map(|p| &p.metadata)];
             metas.into_iter().flatten().find_map(|meta| {
-                let annotated =
-                    meta.annotations.get("prometheus.io/path").filter(|p| *p != path && p.starts_with('/'))?;
-                let port = meta.annotations.get("prometheus.io/port").and_then(|p| p.parse().ok());
+                let annotated = meta
+                    .annotations
+                    .get(crate::snapshot::kubernetes::annotation::SCRAPE_PATH)
+                    .filter(|p| *p != path && p.starts_with('/'))?;
+                let port = meta
+                    .annotations
+                    .get(crate::snapshot::kubernetes::annotation::SCRAPE_PORT)
+                    .and_then(|p| p.parse().ok());
                 let source = format!("annotation prometheus.io/path of {}/{}", meta.namespace, meta.name);
                 let offered = port.filter(|p| service.spec.ports.iter().any(|own| own.port == *p));
                 Some(Better { path: annotated.clone(), port: offered, source })

@@ -1,0 +1,68 @@
+//! Annotations that are kept, by name: whoever reads one names it here, so that none is read that was dropped.
+
+macro_rules! kept {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $text;)*
+
+        /// Names that are read one by one.
+        const NAMES: &[&str] = &[$($text),*];
+    };
+}
+
+kept! {
+    /// IAM role that a ServiceAccount asks for (IRSA).
+    ROLE_ARN = "eks.amazonaws.com/role-arn";
+    /// Helm release of an object.
+    HELM_RELEASE = "meta.helm.sh/release-name";
+    /// Namespace of the Helm release.
+    HELM_NAMESPACE = "meta.helm.sh/release-namespace";
+    /// Application of Argo CD.
+    ARGO_TRACKING = "argocd.argoproj.io/tracking-id";
+    /// Pods with this annotation have security groups of their own.
+    POD_ENI = "vpc.amazonaws.com/pod-eni";
+    /// Path that discovery by annotations scrapes.
+    SCRAPE_PATH = "prometheus.io/path";
+    /// Port that discovery by annotations scrapes.
+    SCRAPE_PORT = "prometheus.io/port";
+    /// Node that was chosen for a claim's volume.
+    SELECTED_NODE = "volume.kubernetes.io/selected-node";
+    /// Class of a claim, as before Kubernetes 1.6.
+    CLAIM_CLASS = "volume.beta.kubernetes.io/storage-class";
+    /// Provisioner that made a volume.
+    PROVISIONED_BY = "pv.kubernetes.io/provisioned-by";
+    /// Default StorageClass.
+    DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class";
+    /// The same of before.
+    DEFAULT_CLASS_BETA = "storageclass.beta.kubernetes.io/is-default-class";
+    /// Class of an Ingress, as before Kubernetes 1.18.
+    INGRESS_CLASS = "kubernetes.io/ingress.class";
+    /// Default IngressClass.
+    DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class";
+}
+
+/// Beginnings of annotations that are read by their prefix, or as a group.
+const PREFIXES: &[&str] = &[
+    "alb.ingress.kubernetes.io/",
+    "argocd.argoproj.io/",
+    "cert-manager.io/",
+    "controller-gen.kubebuilder.io/",
+    "deployment.kubernetes.io/revision",
+    "eks.amazonaws.com/",
+    "helm.sh/",
+    "ingressclass.kubernetes.io/",
+    "kubectl.kubernetes.io/restartedAt",
+    "kubernetes.io/ingress",
+    "kustomize.toolkit.fluxcd.io/",
+    "meta.helm.sh/",
+    "operator.prometheus.io/",
+    "prometheus.io/",
+    "pv.kubernetes.io/",
+    "service.beta.kubernetes.io/aws-load-balancer",
+    "storageclass.",
+    "volume.",
+];
+
+/// Whether an annotation is kept: others can be large (last-applied-configuration).
+pub fn is_kept(name: &str) -> bool {
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
