@@ -10,7 +10,7 @@ use url::Url;
 use super::Plan;
 use super::client::Client;
 use super::source::{App, FetchError, Request};
-use crate::domain::kubernetes::service_host::ServiceHost;
+use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
@@ -420,7 +420,7 @@ fn scraped_namespaces(snap: &Snapshot) -> BTreeSet<String> {
     let by_name = down.clone().filter_map(|t| {
         let url = Url::parse(&t.scrape_url).ok()?;
         let host = url.host_str()?.to_owned();
-        match ServiceHost::parse(&host, own) {
+        match in_cluster(snap, &host, own) {
             Some(service) => Some(service.namespace),
             None => snap.service_by_host(&host).map(|s| s.metadata.namespace.clone()),
         }

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::client::Client;
 use super::source::{FetchError, Request};
+use crate::domain::kubernetes::service_port;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::model::{Gap, GapCause, Program};
 use crate::snapshot::kubernetes::Pod;
@@ -161,16 +162,8 @@ fn receiver_hosts(snap: &Snapshot) -> BTreeSet<String> {
 fn forward_target<'a>(snap: &'a Snapshot, at: &Component) -> Option<(&'a Pod, u16)> {
     let service = snap.services.find(&at.namespace, &at.service).ok().flatten()?;
     let pod = snap.pods_of_service(service).find(|p| p.status.phase == "Running")?;
-    let port = service.spec.ports.iter().find(|p| p.port == at.port)?;
-    let number = match &port.target_port {
-        serde_json::Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()),
-        serde_json::Value::String(name) => {
-            let mut ports = pod.spec.containers.iter().flat_map(|c| &c.ports);
-            ports.find(|p| p.name.as_deref() == Some(name)).map(|p| p.container_port)
-        }
-        _ => Some(port.port),
-    };
-    Some((pod, number?))
+    let (_, port) = service_port::find(service, at.port)?;
+    Some((pod, service_port::target(port, pod)?))
 }
 
 /// What a command in a container printed, and how it ended.

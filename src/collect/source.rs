@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::domain::kubernetes::proxy;
 use crate::model::{Gap, GapCause};
 use crate::snapshot::Component;
 
@@ -275,7 +276,7 @@ impl Request {
                 format!("kubernetes/api/v1/namespaces/{namespace}/pods/{pod}/portforward/{port}")
             }
             Self::Service { namespace, service, scheme, port, path } => {
-                format!("kubernetes/api/v1/namespaces/{namespace}/services/{scheme}:{service}:{port}/proxy{path}")
+                format!("kubernetes{}", proxy::of_service(namespace, scheme, service, *port, path))
             }
         }
     }

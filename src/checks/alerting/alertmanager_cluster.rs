@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::pods::alertmanager_pods;
-use crate::domain::kubernetes::service_host::ServiceHost;
+use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::log_line::Line;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -120,7 +120,7 @@ fn finding(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> Finding {
     .with("pod", name)
     .with("container", &lonely.container);
     // `pod-0.service`: the headless Service gives each replica its name.
-    let service = ServiceHost::parse(host, namespace)
+    let service = in_cluster(snap, host, namespace)
         .map(|s| s.service)
         .or_else(|| host.split('.').nth(1).or(host.split('.').next()).map(str::to_owned));
     let service = service.unwrap_or_else(|| host.to_owned());

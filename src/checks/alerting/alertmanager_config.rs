@@ -2,6 +2,7 @@
 
 use crate::domain::alertmanager::config::is_silent;
 use crate::domain::alertmanager::templates::template_files;
+use crate::domain::kubernetes::proxy;
 use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
@@ -264,9 +265,7 @@ impl<'a> Subject<'a> {
 
     fn metrics_path(&self) -> (String, bool) {
         let at = self.snap.scope.alertmanager.as_ref();
-        let path = at.map(|c| {
-            format!("/api/v1/namespaces/{}/services/{}:{}/proxy{}/metrics", c.namespace, c.service, c.port, c.prefix)
-        });
+        let path = at.map(|c| proxy::of_component(c, "/metrics"));
         (path.clone().unwrap_or_default(), path.is_some())
     }
 

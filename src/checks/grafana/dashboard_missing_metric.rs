@@ -12,6 +12,7 @@ use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
 use crate::domain::grafana::provisioned::{self, Instance};
 use crate::domain::grafana::url::{self, Written};
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::proxy;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
@@ -112,10 +113,7 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
         made = made.depends_on(ResourceRef::ScrapeJob { job: target.job().to_owned() });
     }
     let at = snap.scope.prometheus.as_ref()?;
-    let proxy = format!(
-        "/api/v1/namespaces/{}/services/{}:{}:{}/proxy{}/api/v1/label/__name__/values",
-        at.namespace, at.scheme, at.service, at.port, at.prefix
-    );
+    let proxy = proxy::of_component(at, "/api/v1/label/__name__/values");
     let corrections: Vec<BTreeMap<&str, &str>> =
         meant.iter().map(|(old, new)| BTreeMap::from([("old", *old), ("new", *new)])).collect();
     let pattern = missing.iter().map(|m| stem(m)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("|");

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::nodes::not_ready;
+use crate::domain::kubernetes::service_port::{self, is_headless, named, reached};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Node, Pod, Service, ServicePort};
@@ -96,38 +97,25 @@ fn listens_on(pod: &Pod) -> Option<u16> {
     flag.or_else(grafana).or_else(probe)
 }
 
-fn named(pod: &Pod, name: &str) -> Option<u16> {
-    let ports = pod.all_containers().flat_map(|c| &c.ports);
-    ports.into_iter().find(|p| p.name.as_deref() == Some(name)).map(|p| p.container_port)
-}
-
 fn declared(pod: &Pod) -> BTreeSet<u16> {
     pod.all_containers().flat_map(|c| &c.ports).map(|p| p.container_port).collect()
-}
-
-/// The port of the pod that a port of the Service leads to.
-fn target(pod: &Pod, port: &ServicePort) -> Option<u16> {
-    match &port.target_port {
-        Value::String(name) => named(pod, name),
-        Value::Number(n) => n.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0),
-        _ => Some(port.port),
-    }
 }
 
 /// Ports of a Service that lead to where nothing listens.
 fn wrong_ports(part: &Part<'_>) -> Vec<Finding> {
     let Some(pod) = part.pods.iter().find(|p| p.is_ready()) else { return Vec::new() };
-    let tcp = part.service.spec.ports.iter().filter(|p| p.protocol.as_deref().unwrap_or("TCP") == "TCP");
-    tcp.filter_map(|port| {
+    let ports = service_port::tcp(part.service);
+    ports.filter_map(|(patch_at, port)| {
         let (namespace, name) = (&part.service.metadata.namespace, &part.service.metadata.name);
         let owner = format!("Service {namespace}/{name}");
         let message = match &port.target_port {
-            Value::String(wanted) if part.pods.iter().all(|p| named(p, wanted).is_none()) => format!(
+            // Past a headless Service nobody asks for the name.
+            Value::String(wanted) if !is_headless(part.service) && part.pods.iter().all(|p| named(p, wanted).is_none()) => format!(
                 "port {} of {owner} leads to a container port named {wanted}, which no container of its pods has: kubectl port-forward svc/{name} fails",
                 port.port
             ),
             Value::Number(_) => {
-                let (target, listens) = (target(pod, port)?, listens_on(pod)?);
+                let (target, listens) = (reached(part.service, port.port, pod)?, listens_on(pod)?);
                 // Ports need not be declared; side-cars have ports of their own.
                 if target == listens || declared(pod).contains(&target) || pod.spec.containers.len() > 1 {
                     return None;
@@ -140,7 +128,6 @@ fn wrong_ports(part: &Part<'_>) -> Vec<Finding> {
             _ => return None,
         };
         let right = listens_on(pod).or_else(|| declared(pod).first().copied());
-        let patch_at = part.service.spec.ports.iter().position(|p| p.port == port.port).unwrap_or(0);
         let patch = json!([{"op": "replace", "path": format!("/spec/ports/{patch_at}/targetPort"), "value": right}]);
         let subject = ResourceRef::service(namespace, name);
         let made = Finding::new(PortForward::META.id, Severity::Warning, subject.clone(), message)
@@ -180,9 +167,14 @@ fn ports_evidence(part: &Part<'_>, pod: &Pod) -> Evidence {
 fn commands(finding: Finding, part: &Part<'_>, pod: &Pod, port: Option<&ServicePort>) -> Finding {
     let meta = &part.service.metadata;
     let local = local_port(part.program);
-    let main = part.service.spec.ports.iter().find(|p| target(pod, p).is_some_and(|t| Some(t) == listens_on(pod)));
+    let main = part
+        .service
+        .spec
+        .ports
+        .iter()
+        .find(|p| reached(part.service, p.port, pod).is_some_and(|t| Some(t) == listens_on(pod)));
     let port = port.or(main).or(part.service.spec.ports.first());
-    let of_pod = listens_on(pod).or_else(|| target(pod, port?)).unwrap_or(local);
+    let of_pod = listens_on(pod).or_else(|| reached(part.service, port?.port, pod)).unwrap_or(local);
     let of_service = port.map_or(of_pod, |p| p.port);
     finding
         .param("namespace", &meta.namespace)
@@ -225,7 +217,8 @@ fn reported(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
         let Some(part) = of_pod.first() else { continue };
         let Some(pod) = part.pods.iter().find(|p| p.metadata.name == object.name) else { continue };
         let port = part.service.spec.ports.iter().find(|p| p.port == remote);
-        let listens = port.and_then(|p| target(pod, p)).or_else(|| listens_on(pod)).filter(|t| *t != remote);
+        let listens =
+            port.and_then(|p| reached(part.service, p.port, pod)).or_else(|| listens_on(pod)).filter(|t| *t != remote);
         let Some(listens) = listens else { continue };
         let (namespace, name) = (&object.namespace, &object.name);
         let what = match port {

@@ -6,12 +6,12 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::{Pod, Service};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Api;
 use kube::api::ListParams;
 
 use super::{MAX_ANSWER, chain};
-use crate::snapshot::Component;
+use crate::domain::kubernetes::service_port;
+use crate::snapshot::{Component, kubernetes};
 
 /// How long the kubelet's reason for a failure is waited for.
 const COMPLAINT: Duration = Duration::from_millis(500);
@@ -78,8 +78,8 @@ pub(super) async fn through(
 async fn pod_of(client: &kube::Client, at: &Component) -> Result<(String, u16), String> {
     let services: Api<Service> = Api::namespaced(client.clone(), &at.namespace);
     let service = services.get(&at.service).await.map_err(|e| chain(&e))?;
-    let spec = service.spec.ok_or("the Service has no spec")?;
-    let selector = spec.selector.filter(|s| !s.is_empty()).ok_or("the Service has no selector")?;
+    let spec = service.spec.as_ref().ok_or("the Service has no spec")?;
+    let selector = spec.selector.as_ref().filter(|s| !s.is_empty()).ok_or("the Service has no selector")?;
     let labels: Vec<String> = selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let pods: Api<Pod> = Api::namespaced(client.clone(), &at.namespace);
     let list = pods.list(&ListParams::default().labels(&labels.join(",")).limit(50)).await.map_err(|e| chain(&e))?;
@@ -89,19 +89,13 @@ async fn pod_of(client: &kube::Client, at: &Component) -> Result<(String, u16), 
     };
     let pod = list.items.iter().find(ready).ok_or("no pod of the Service is ready")?;
     let name = pod.metadata.name.clone().ok_or("a pod without a name")?;
-    let port =
-        spec.ports.iter().flatten().find(|p| p.port == i32::from(at.port)).ok_or("the Service lacks the port")?;
-    let number = match &port.target_port {
-        None => Some(port.port),
-        Some(IntOrString::Int(number)) => Some(*number),
-        Some(IntOrString::String(named)) => pod
-            .spec
-            .iter()
-            .flat_map(|s| &s.containers)
-            .flat_map(|c| c.ports.iter().flatten())
-            .find(|p| p.name.as_deref() == Some(named))
-            .map(|p| p.container_port),
-    };
-    let number = number.and_then(|n| u16::try_from(n).ok()).ok_or("the target port is not known")?;
+    // The same objects as everywhere else, for the same answer.
+    let as_read = |value: serde_json::Result<serde_json::Value>| value.map_err(|e| e.to_string());
+    let service: kubernetes::Service =
+        serde_json::from_value(as_read(serde_json::to_value(&service))?).map_err(|e| e.to_string())?;
+    let read: kubernetes::Pod =
+        serde_json::from_value(as_read(serde_json::to_value(pod))?).map_err(|e| e.to_string())?;
+    let (_, port) = service_port::find(&service, at.port).ok_or("the Service lacks the port")?;
+    let number = service_port::target(port, &read).ok_or("the target port is not known")?;
     Ok((name, number))
 }

@@ -18,6 +18,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::source::{App, FetchError, Known, Request, Source, error_from_document, http_error};
+use crate::domain::kubernetes::proxy;
 use crate::model::{Gap, GapCause};
 use crate::snapshot::Component;
 pub use connect::{ConnectError, ConnectOptions};
@@ -289,7 +290,7 @@ fn escape(name: &str) -> String {
 
 fn proxy_uri(at: &Component, target: &str) -> String {
     let (ns, service, scheme, port) = (escape(&at.namespace), escape(&at.service), at.scheme, at.port);
-    format!("/api/v1/namespaces/{ns}/services/{scheme}:{service}:{port}/proxy{target}")
+    proxy::of_service(&ns, scheme, &service, port, target)
 }
 
 /// A URL without the password it may hold.
@@ -357,10 +358,8 @@ impl Source for Live {
             Request::App { .. } => self.app(request).await,
             Request::Service { namespace, service, scheme, port, path } => {
                 let (namespace, service) = (escape(namespace), escape(service));
-                let uri = format!(
-                    "/api/v1/namespaces/{namespace}/services/{scheme}:{service}:{port}/proxy{}",
-                    utf8_percent_encode(path, CONTROLS)
-                );
+                let path = utf8_percent_encode(path, CONTROLS).to_string();
+                let uri = proxy::of_service(&namespace, scheme, &service, *port, &path);
                 self.get(&uri, request).await
             }
             Request::Exec { namespace, pod, container, command } => {

@@ -5,8 +5,8 @@ use url::{Position, Url};
 use crate::domain::grafana::provisioned::{Datasource, Instance};
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::endpoints::{Reason, probe_port};
-use crate::domain::kubernetes::service_host::ServiceHost;
-use crate::domain::prometheus::targets;
+use crate::domain::kubernetes::service_host::{self, ServiceHost};
+use crate::domain::kubernetes::service_port::{self, is_headless};
 use crate::domain::text::near;
 use crate::model::{Gap, Program};
 use crate::snapshot::kubernetes::{Container, Pod, Service};
@@ -111,7 +111,7 @@ pub(crate) fn service_behind<'a>(snap: &'a Snapshot, own: &str, written: &Writte
         let services = snap.services()?;
         return Ok(services.iter().find(|s| s.spec.cluster_ip.as_deref() == Some(&written.host)));
     }
-    let Some(host) = targets::cluster_host_from(snap, &written.host, own) else { return Ok(None) };
+    let Some(host) = service_host::in_cluster(snap, &written.host, own) else { return Ok(None) };
     snap.services.find(&host.namespace, &host.service)
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn judge<'a>(snap: &'a Snapshot, datasource: &Datasource<'a>) -> Resu
         return Ok((!is_own).then(verdict));
     }
     let Some(service) = service_behind(snap, own, &written)? else {
-        let unknown = targets::cluster_host_from(snap, &written.host, own);
+        let unknown = service_host::in_cluster(snap, &written.host, own);
         return Ok(unknown.map(|host| unknown_service(snap, kind, &written, host, own)));
     };
     if service.spec.kind.as_deref() == Some("ExternalName") {
@@ -177,7 +177,7 @@ fn external_name<'a>(
     own: &str,
 ) -> Option<Verdict<'a>> {
     let name = service.spec.external_name.as_deref()?;
-    let host = targets::cluster_host_from(snap, name, &service.metadata.namespace)?;
+    let host = service_host::in_cluster(snap, name, &service.metadata.namespace)?;
     match snap.services.find(&host.namespace, &host.service).ok()? {
         None => Some(unknown_service(snap, kind, written, host, own)),
         Some(behind) if behind.spec.kind.as_deref() == Some("ExternalName") => None,
@@ -232,17 +232,9 @@ fn of_service<'a>(snap: &'a Snapshot, service: &'a Service, kind: &str, written:
     })
 }
 
-fn is_headless(service: &Service) -> bool {
-    service.spec.cluster_ip.as_deref() == Some("None")
-}
-
-fn tcp_ports(service: &Service) -> impl Iterator<Item = &crate::snapshot::kubernetes::ServicePort> {
-    service.spec.ports.iter().filter(|p| p.protocol.as_deref() != Some("UDP"))
-}
-
 /// The ports that a Service offers.
 pub(crate) fn offered(service: &Service) -> Vec<u16> {
-    tcp_ports(service).map(|p| p.port).collect()
+    service_port::tcp(service).map(|(_, p)| p.port).collect()
 }
 
 fn offers(service: &Service, pods: &[&Pod], port: u16) -> bool {
@@ -256,22 +248,9 @@ fn offers(service: &Service, pods: &[&Pod], port: u16) -> bool {
     }
 }
 
-/// The number behind a Service's port.
+/// The number behind a Service's port, which is the same on all of its pods mostly.
 fn target_port(service: &Service, pods: &[&Pod], port: u16) -> Option<u16> {
-    let found = tcp_ports(service).find(|p| p.port == port)?;
-    if is_headless(service) {
-        return Some(port);
-    }
-    match &found.target_port {
-        serde_json::Value::Null => Some(port),
-        serde_json::Value::String(name) => pods
-            .iter()
-            .flat_map(|p| p.all_containers())
-            .flat_map(|c| &c.ports)
-            .find(|p| p.name.as_deref() == Some(name))
-            .map(|p| p.container_port),
-        number => number.as_u64().and_then(|n| u16::try_from(n).ok()),
-    }
+    pods.iter().find_map(|pod| service_port::reached(service, port, pod))
 }
 
 /// The port of the Service that is meant: the one that leads to the written port, else the usual or only one.
@@ -393,7 +372,7 @@ fn named_alike<'a>(
     written: &Written,
     host: &ServiceHost,
 ) -> Option<(&'a Service, u16)> {
-    let exists = targets::has_services(snap, &host.namespace);
+    let exists = service_host::has_services(snap, &host.namespace);
     let own = component(snap, kind);
     let rank = |s: &Service| {
         let (namespace, name) = (s.metadata.namespace.as_str(), s.metadata.name.as_str());

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::domain::kubernetes::service_host::ServiceHost;
+use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
 use crate::snapshot::Snapshot;
 
 /// Where a host lies.
@@ -37,13 +37,12 @@ pub(crate) fn place(snap: &Snapshot, host: &str, own_namespace: &str) -> Place {
     if host == "localhost" {
         return Place::Private;
     }
-    if let Some(service) = ServiceHost::parse(&host, own_namespace) {
-        // `example.com` reads like Service `example` in namespace `com`; only a namespace that exists makes it one.
-        let namespaces = snap.services().unwrap_or_default().iter().map(|s| s.metadata.namespace.as_str());
-        let labels = host.split('.').count();
-        if labels != 2 || namespaces.into_iter().any(|n| n == service.namespace) {
-            return Place::Cluster(service);
-        }
+    if let Some(service) = in_cluster(snap, &host, own_namespace) {
+        return Place::Cluster(service);
+    }
+    // A name without a dot is one of a network of one's own.
+    if !host.contains('.') {
+        return Place::Private;
     }
     if PRIVATE_SUFFIXES.iter().any(|s| host.ends_with(s)) { Place::Private } else { Place::Public }
 }
@@ -85,7 +84,7 @@ mod tests {
         for host in ["hook.ops", "hook.ops.svc.cluster.local", "172.20.4.4"] {
             assert_eq!(place(&snap, host, "monitoring"), hook, "{host}");
         }
-        for host in ["hooks.slack.com", "example.com", "3.68.175.98", "2606:4700::1111"] {
+        for host in ["hooks.slack.com", "example.com", "a.b.svc.example.com", "3.68.175.98", "2606:4700::1111"] {
             assert_eq!(place(&snap, host, "monitoring"), Place::Public, "{host}");
         }
         for host in

@@ -1,6 +1,6 @@
 //! Look-ups that several checks need: pods behind a Service, owners, the Service behind a scrape URL.
 
-use crate::domain::kubernetes::service_host::ServiceHost;
+use crate::domain::kubernetes::service_host::in_cluster;
 use crate::model::{Program, ResourceRef};
 use crate::snapshot::kubernetes::{ConfigMap, Map, Meta, Pod, Service, Workload};
 use crate::snapshot::monitoring::ContainerLog;
@@ -108,7 +108,7 @@ impl Snapshot {
             return services.iter().find(|s| s.spec.cluster_ip.as_deref() == Some(&ip));
         }
         let own = self.scope.prometheus.as_ref().map_or("", |p| p.namespace.as_str());
-        let host = ServiceHost::parse(host, own)?;
+        let host = in_cluster(self, host, own)?;
         services.iter().find(|s| s.metadata.namespace == host.namespace && s.metadata.name == host.service)
     }
 
@@ -140,23 +140,5 @@ impl Snapshot {
     /// Seconds since an object was made; 0 where its age is not known or the clocks disagree.
     pub fn age_seconds(&self, meta: &Meta) -> i64 {
         meta.creation_timestamp.map_or(0, |t| (self.collected_at.as_second() - t.as_second()).max(0))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_service_names_as_a_pod_resolves_them() {
-        let parse = |h| ServiceHost::parse(h, "monitoring").map(|s| format!("{}/{}", s.namespace, s.service));
-        assert_eq!(parse("api.shop.svc.cluster.local").as_deref(), Some("shop/api"));
-        assert_eq!(parse("api.shop.svc").as_deref(), Some("shop/api"));
-        assert_eq!(parse("api.shop").as_deref(), Some("shop/api"));
-        assert_eq!(parse("alertmanager").as_deref(), Some("monitoring/alertmanager"));
-        assert_eq!(parse("web-0.web.shop.svc.cluster.local.").as_deref(), Some("shop/web"));
-        assert_eq!(parse("hooks.slack.com"), None);
-        assert_eq!(parse("10.0.0.1"), None);
-        assert_eq!(parse("localhost"), None);
     }
 }

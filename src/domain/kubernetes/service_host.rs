@@ -1,5 +1,7 @@
 //! Host names that stand for Services of the cluster.
 
+use crate::snapshot::Snapshot;
+
 /// A host of a URL that is a cluster DNS name: `<service>[.<namespace>[.svc[.<zone>]]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServiceHost {
@@ -10,18 +12,17 @@ pub(crate) struct ServiceHost {
 }
 
 impl ServiceHost {
-    /// Reads a host as a Service's DNS name, as a pod in `own_namespace` resolves it. `None` for addresses and for names
-    /// outside the cluster.
-    pub(crate) fn parse(host: &str, own_namespace: &str) -> Option<Self> {
-        let host = host.trim_end_matches('.');
+    /// Reads a host as a Service's DNS name, by its form alone: [`in_cluster`] says whether it is one.
+    fn parse(host: &str, own_namespace: &str) -> Option<Self> {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let host = host.as_str();
         if host.is_empty() || host.parse::<std::net::IpAddr>().is_ok() || host == "localhost" {
             return None;
         }
         let parts: Vec<&str> = host.split('.').collect();
         let (service, namespace) = match parts.as_slice() {
             [service] => (*service, own_namespace),
-            // Two labels are a Service and its namespace, or a public domain such as example.com; resolved by the
-            // caller, who knows the namespaces.
+            // Two labels are a Service and its namespace, or a public domain such as example.com.
             [service, namespace] => (*service, *namespace),
             [service, namespace, "svc", ..] => (*service, *namespace),
             // <pod>.<service>.<namespace>.svc…: a pod of a headless Service.
@@ -30,5 +31,53 @@ impl ServiceHost {
         };
         (!service.is_empty() && !namespace.is_empty())
             .then(|| Self { service: service.to_owned(), namespace: namespace.to_owned() })
+    }
+}
+
+/// The Service that a host stands for as a pod in `own_namespace` resolves it, whether it exists or not; `None` for
+/// addresses and for names outside the cluster. A public domain may have the same form.
+pub(crate) fn in_cluster(snap: &Snapshot, host: &str, own_namespace: &str) -> Option<ServiceHost> {
+    let service = ServiceHost::parse(host, own_namespace)?;
+    let lives = |namespace: &str| has_services(snap, namespace);
+    let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
+    // `svc` follows Service and namespace, which may be called so themselves.
+    let is_cluster_name = match (2..labels.len()).find(|at| labels[*at].eq_ignore_ascii_case("svc")) {
+        None if labels.len() == 1 => !is_node(snap, host),
+        None => lives(&service.namespace),
+        // Behind `svc` comes nothing or the cluster's zone, whose usual name is cluster.local.
+        Some(at) => {
+            let zone = labels[at + 1..].join(".").to_ascii_lowercase();
+            matches!(zone.as_str(), "" | "cluster.local") || lives(&service.namespace)
+        }
+    };
+    is_cluster_name.then_some(service)
+}
+
+/// True where some Service is known to live in the namespace.
+pub(crate) fn has_services(snap: &Snapshot, namespace: &str) -> bool {
+    snap.services.items().unwrap_or_default().iter().any(|s| s.metadata.namespace == namespace)
+}
+
+/// Pods resolve the names of nodes, too.
+fn is_node(snap: &Snapshot, host: &str) -> bool {
+    let nodes = snap.nodes.items().unwrap_or_default();
+    nodes.iter().any(|n| n.metadata.name == host || n.metadata.name.split('.').next() == Some(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_service_names_as_a_pod_resolves_them() {
+        let parse = |h| ServiceHost::parse(h, "monitoring").map(|s| format!("{}/{}", s.namespace, s.service));
+        assert_eq!(parse("api.shop.svc.cluster.local").as_deref(), Some("shop/api"));
+        assert_eq!(parse("Api.Shop.SVC").as_deref(), Some("shop/api"));
+        assert_eq!(parse("api.shop").as_deref(), Some("shop/api"));
+        assert_eq!(parse("alertmanager").as_deref(), Some("monitoring/alertmanager"));
+        assert_eq!(parse("web-0.web.shop.svc.cluster.local.").as_deref(), Some("shop/web"));
+        assert_eq!(parse("hooks.slack.com"), None);
+        assert_eq!(parse("10.0.0.1"), None);
+        assert_eq!(parse("localhost"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::domain::kubernetes::service_port;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::Down;
 use crate::snapshot::Snapshot;
@@ -27,22 +28,23 @@ impl PortFault {
         let by_service = snap.service_by_host(&address.host).is_some_and(|s| {
             (&s.metadata.namespace, &s.metadata.name) == (&service.metadata.namespace, &service.metadata.name)
         });
-        if !by_service || service.spec.cluster_ip.as_deref() == Some("None") {
+        if !by_service || service_port::is_headless(service) {
             return None;
         }
         let pods: Vec<&Pod> = snap.pods_of_service(service).filter(|p| p.is_ready()).collect();
         let declared = declared(&pods);
         let port = address.port;
-        let Some(index) = service.spec.ports.iter().position(|p| p.port == port) else {
-            let offered = service.spec.ports.iter().map(|p| p.port).collect();
+        let Some((index, of_service)) = service_port::find(service, port) else {
+            let offered = service_port::tcp(service).map(|(_, p)| p.port).collect();
             return Some(Self::NotOffered { port, offered, declared: declared.contains(&port) });
         };
-        let target = match &service.spec.ports[index].target_port {
+        let target = match &of_service.target_port {
+            Value::Number(number) if number.as_u64() == Some(0) => json!(port),
             Value::Null => json!(port),
             target => target.clone(),
         };
         let is_missing = match &target {
-            Value::String(name) => !pods.is_empty() && !pods.iter().any(|p| has_named_port(p, name)),
+            Value::String(name) => !pods.is_empty() && !pods.iter().any(|p| service_port::named(p, name).is_some()),
             // A declared port is a hint only: a container may listen on others. With a refused connection it counts.
             target => {
                 let number = target.as_u64().and_then(|t| u16::try_from(t).ok())?;
@@ -109,8 +111,4 @@ fn declared(pods: &[&Pod]) -> Vec<u16> {
     ports.sort_unstable();
     ports.dedup();
     ports
-}
-
-fn has_named_port(pod: &Pod, name: &str) -> bool {
-    pod.all_containers().flat_map(|c| &c.ports).any(|p| p.name.as_deref() == Some(name))
 }

@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use crate::domain::kubernetes::service_host::ServiceHost;
+use crate::domain::kubernetes::proxy;
+use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::model::Gap;
 use crate::snapshot::kubernetes::{Pod, Service};
@@ -133,32 +134,7 @@ pub(crate) fn is_exposition(body: &str) -> bool {
 pub(crate) fn cluster_host(snap: &Snapshot, host: &str) -> Option<ServiceHost> {
     let own =
         snap.scope.prometheus.as_ref().map(|p| p.namespace.as_str()).or(snap.scope.stack.first().map(String::as_str));
-    cluster_host_from(snap, host, own.unwrap_or_default())
-}
-
-/// The same as a pod in `own` resolves it.
-pub(crate) fn cluster_host_from(snap: &Snapshot, host: &str, own: &str) -> Option<ServiceHost> {
-    let service = ServiceHost::parse(host, own)?;
-    let lives = |namespace: &str| has_services(snap, namespace);
-    let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
-    // `svc` follows Service and namespace, which may be called so themselves.
-    let is_cluster_name = match (2..labels.len()).find(|at| labels[*at] == "svc") {
-        None if labels.len() == 1 => !is_node(snap, host),
-        None => lives(&service.namespace),
-        // Behind `svc` comes nothing or the cluster's zone, whose usual name is cluster.local.
-        Some(at) => matches!(labels[at + 1..], [] | ["cluster", "local"]) || lives(&service.namespace),
-    };
-    is_cluster_name.then_some(service)
-}
-
-/// True where some Service is known to live in the namespace.
-pub(crate) fn has_services(snap: &Snapshot, namespace: &str) -> bool {
-    snap.services.items().unwrap_or_default().iter().any(|s| s.metadata.namespace == namespace)
-}
-
-fn is_node(snap: &Snapshot, host: &str) -> bool {
-    let nodes = snap.nodes.items().unwrap_or_default();
-    nodes.iter().any(|n| n.metadata.name == host || n.metadata.name.split('.').next() == Some(host))
+    in_cluster(snap, host, own.unwrap_or_default())
 }
 
 /// The Service behind a target, whether it exists or not: by the URL's host, else by what discovery says.
@@ -239,11 +215,7 @@ pub(crate) fn is_control_plane_name(name: &str) -> bool {
 
 /// What the API server's proxy calls a path of Prometheus.
 pub(crate) fn prometheus_path(snap: &Snapshot, path: &str) -> Option<String> {
-    snap.scope.prometheus.as_ref().map(|p| {
-        let (namespace, service, port) = (&p.namespace, &p.service, p.port);
-        let proxy = format!("/api/v1/namespaces/{namespace}/services/{}:{service}:{port}/proxy", p.scheme);
-        format!("{proxy}{}{path}", p.prefix)
-    })
+    snap.scope.prometheus.as_ref().map(|p| proxy::of_component(p, path))
 }
 
 /// What the API server's proxy calls the URL of a target; absent where neither Service nor Pod is known.
@@ -254,10 +226,10 @@ pub(crate) fn answer_path(snap: &Snapshot, target: &ScrapeTarget, address: &Addr
     let is_service_host = snap.service_by_host(&address.host).is_some();
     if let Some(service) = by_service.filter(|_| is_service_host) {
         let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
-        return Some(format!("/api/v1/namespaces/{namespace}/services/{scheme}:{name}:{port}/proxy{path}"));
+        return Some(proxy::of_service(namespace, scheme, name, *port, path));
     }
     let (namespace, pod) = pod_of(snap, target, address)?;
-    Some(format!("/api/v1/namespaces/{namespace}/pods/{scheme}:{pod}:{port}/proxy{path}"))
+    Some(proxy::of_pod(&namespace, scheme, &pod, *port, path))
 }
 
 /// The pods behind the Service through which Prometheus is asked: Prometheus itself.

@@ -13,6 +13,7 @@ use crate::domain::alertmanager::notify_error::{self, Reason};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::host::{Place, is_public, place};
 use crate::domain::kubernetes::network_policy::{Peer, Protocol};
+use crate::domain::kubernetes::service_port;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::log_line;
@@ -20,7 +21,7 @@ use crate::domain::traffic::egress_demand::has_proxy;
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod, Service};
+use crate::snapshot::kubernetes::{Pod, Service};
 use crate::snapshot::monitoring::ContainerLog;
 
 const DNS_PORT: u16 = 53;
@@ -136,17 +137,9 @@ impl<'a> Map<'a> {
             return None;
         }
         let ip = service.spec.cluster_ip.as_deref();
-        let headless = ip == Some("None");
-        let of_port = service.spec.ports.iter().find(|p| p.port == port);
         let ready = self.snap.pods_of_service(service).filter(|p| p.is_ready());
-        let port_of = |pod: &Pod| match (&of_port?.target_port, headless) {
-            (_, true) => Some(port),
-            (serde_json::Value::Number(n), _) => n.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0),
-            (serde_json::Value::String(name), _) => container_port(pod, name),
-            _ => Some(port),
-        };
         let ends: Vec<(&Pod, u16)> =
-            ready.filter_map(|p| Some((p, port_of(p).or(headless.then_some(port))?))).collect();
+            ready.filter_map(|p| Some((p, service_port::reached(service, port, p)?))).collect();
         pods(ends, ip.and_then(|ip| ip.parse().ok()))
     }
 
@@ -196,11 +189,6 @@ pub(crate) fn control_plane_networks(snap: &Snapshot) -> Vec<IpNet> {
     let of_cluster = |id: &String| cluster.resources_vpc_config.subnet_ids.contains(id);
     let subnets = snap.subnets.iter().flatten().filter(|s| of_cluster(&s.subnet_id));
     subnets.filter_map(|s| s.cidr_block.parse().ok()).collect()
-}
-
-fn container_port(pod: &Pod, name: &str) -> Option<u16> {
-    let declared = pod.all_containers().flat_map(|c: &Container| &c.ports);
-    declared.into_iter().find(|p| p.name.as_deref() == Some(name)).map(|p| p.container_port)
 }
 
 /// Pods that run; a pod that does not is no matter of policies.

@@ -9,6 +9,7 @@ use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::host::{Place, is_public, place};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
+use crate::domain::kubernetes::proxy;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckId, Evidence, Finding, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -306,8 +307,7 @@ fn counters(snap: &Snapshot, integration: &str) -> Option<Evidence> {
     };
     let (all, failed) = (of("alertmanager_notifications_total"), of("alertmanager_notifications_failed_total"));
     let at = snap.scope.alertmanager.as_ref()?;
-    let path =
-        format!("/api/v1/namespaces/{}/services/{}:{}/proxy{}/metrics", at.namespace, at.service, at.port, at.prefix);
+    let path = proxy::of_component(at, "/metrics");
     let value = format!("{integration}: {failed} of {all} since start");
     let seen = Evidence::new("alertmanager_notifications_failed_total", value, "kubectl get --raw {{ path }}");
     (failed > 0.0).then(|| seen.with("path", path))

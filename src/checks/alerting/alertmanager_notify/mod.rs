@@ -10,6 +10,7 @@ use crate::domain::alertmanager::group::groups;
 use crate::domain::alertmanager::log::recent_failures;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::placement::Placement;
+use crate::domain::kubernetes::proxy;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
@@ -114,7 +115,7 @@ fn from_counters(snap: &Snapshot, integration: &str, all: f64, failed: f64) -> F
     );
     let path = name.map_or_else(
         || "/api/v1/namespaces/<namespace>/services/<alertmanager-service>:9093/proxy/metrics".to_owned(),
-        |c| format!("/api/v1/namespaces/{}/services/{}:{}/proxy{}/metrics", c.namespace, c.service, c.port, c.prefix),
+        |c| proxy::of_component(c, "/metrics"),
     );
     Finding::new(
         AlertmanagerNotify::META.id,

@@ -7,6 +7,7 @@ use crate::domain::alertmanager::group::Group;
 use crate::domain::alertmanager::notify_error::Reason;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::alertmanager::templates::template_files;
+use crate::domain::kubernetes::proxy;
 use crate::lint::alertmanager as lint;
 use crate::lint::yaml::Node;
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
@@ -41,12 +42,7 @@ fn find(id: CheckId, snap: &Snapshot, groups: &[Group]) -> Option<Vec<Finding>> 
         let detail = format!("{setting} uses template {name:?}, which no file under `templates:` defines");
         let message =
             format!("receiver {receiver}: {detail}; its notifications are empty from there on, or are not sent at all");
-        let url = snap.scope.alertmanager.as_ref().map(|c| {
-            format!(
-                "/api/v1/namespaces/{}/services/{}:{}/proxy{}/api/v2/status",
-                c.namespace, c.service, c.port, c.prefix
-            )
-        });
+        let url = snap.scope.alertmanager.as_ref().map(|c| proxy::of_component(c, "/api/v2/status"));
         let mut finding = Finding::new(id, Severity::Error, ResourceRef::Receiver { name: receiver.clone() }, message)
             .key(format!("{receiver}/template/{name}"))
             .fix("template")

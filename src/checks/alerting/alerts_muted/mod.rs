@@ -11,6 +11,7 @@ use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::alertmanager::tree::{LONG, Labels, Muted, Sink, Tree, is_about_one_alert, proves_alerting};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
+use crate::domain::kubernetes::proxy;
 use crate::lint::alertmanager::matcher::{Matcher, Op};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -482,7 +483,7 @@ impl<'a> View<'a> {
     fn path(&self, api: &str) -> String {
         self.snap.scope.alertmanager.as_ref().map_or_else(
             || format!("/api/v1/namespaces/<namespace>/services/<alertmanager-service>:9093/proxy{api}"),
-            |c| format!("/api/v1/namespaces/{}/services/{}:{}/proxy{}{api}", c.namespace, c.service, c.port, c.prefix),
+            |c| proxy::of_component(c, api),
         )
     }
 
@@ -521,10 +522,7 @@ impl<'a> View<'a> {
             ),
             Origin::Unknown => {
                 let at = self.snap.scope.prometheus.as_ref()?;
-                let path = format!(
-                    "/api/v1/namespaces/{}/services/{}:{}/proxy{}/api/v1/status/config",
-                    at.namespace, at.service, at.port, at.prefix
-                );
+                let path = proxy::of_component(at, "/api/v1/status/config");
                 Some(
                     Evidence::new("Prometheus, status/config", shown, "kubectl get --raw {{ path }}")
                         .with("path", path),

@@ -5,6 +5,7 @@ use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{self, Datasource, Instance};
 use crate::domain::grafana::url::{self, Fault, Verdict, Written};
 use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::proxy;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Service;
 use crate::snapshot::{Fetched, Snapshot};
@@ -381,13 +382,13 @@ fn finish(
     params.set("slice_selector", meta.map(|m| format!("kubernetes.io/service-name={}", m.name)));
     params.set("selector", service.map(crate::domain::kubernetes::endpoints::selector).filter(|s| !s.is_empty()));
     let host = checked.and_then(|w| {
-        crate::domain::prometheus::targets::cluster_host_from(snap, &w.host, datasource.instance.namespace())
+        crate::domain::kubernetes::service_host::in_cluster(snap, &w.host, datasource.instance.namespace())
     });
     params.set("host_namespace", host.as_ref().map_or(datasource.instance.namespace(), |h| h.namespace.as_str()));
     params.set("host_service", host.as_ref().map(|h| h.service.as_str()));
     let proxied = host.zip(checked).map(|(h, w)| {
         let (ns, name) = (h.namespace, h.service);
-        format!("/api/v1/namespaces/{ns}/services/{}:{name}:{}/proxy{}{path}", w.scheme, w.port, w.path)
+        proxy::of_service(&ns, &w.scheme, &name, w.port, &format!("{}{path}", w.path))
     });
     params.set("proxy_path", proxied);
     made

@@ -8,6 +8,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::{self, Difference, Reason};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::nodes::dead_nodes;
+use crate::domain::kubernetes::proxy;
 use crate::domain::prometheus::origin;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
@@ -247,8 +248,7 @@ fn pod_params(params: &mut Params, pod: Option<&Pod>) {
         let scheme = probe.scheme.as_deref().unwrap_or("HTTP").to_lowercase();
         let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
         let path = probe.path.as_deref().unwrap_or("/");
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        Some(format!("/api/v1/namespaces/{namespace}/pods/{scheme}:{name}:{port}/proxy{slash}{path}"))
+        Some(proxy::of_pod(namespace, &scheme, name, u16::try_from(port).ok()?, path))
     });
     params.set("probe_path", path);
 }

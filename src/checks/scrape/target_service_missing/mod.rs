@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::index::selects;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::{service_host, service_port};
 use crate::domain::prometheus::origin::{self, Line};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
@@ -163,7 +164,7 @@ impl Missing<'_> {
         let workload = self.workload(snap);
         let rest = match workload {
             Some(w) => format!("; {} {name} runs without one", w.kind),
-            None if !targets::has_services(snap, namespace) => "; its namespace holds no Service at all".to_owned(),
+            None if !service_host::has_services(snap, namespace) => "; its namespace holds no Service at all".to_owned(),
             None if snap.workloads.covers(namespace) => ", and no workload has its name".to_owned(),
             None => String::new(),
         };
@@ -183,7 +184,7 @@ impl Missing<'_> {
     /// The Service that is probably meant, where exactly one comes into question. It must offer the scraped ports, and
     /// no other job may scrape it there already: then it is the other one that is meant.
     fn meant<'a>(&self, snap: &'a Snapshot) -> Option<&'a Service> {
-        let namespace_exists = targets::has_services(snap, &self.namespace);
+        let namespace_exists = service_host::has_services(snap, &self.namespace);
         let rank = |s: &Service| {
             let (namespace, name) = (s.metadata.namespace.as_str(), s.metadata.name.as_str());
             if name == self.name {
@@ -222,7 +223,12 @@ impl Missing<'_> {
         targets::all(snap).iter().any(|t| {
             let Some(address) = Address::parse(&t.scrape_url) else { return false };
             // Discovered targets carry the pod's port, which may differ from the Service's.
-            let port = |p: u16| p == address.port || target_port(service, p) == Some(address.port);
+            let behind = |p: u16| {
+                service_port::find(service, p).is_some_and(|(_, of_service)| {
+                    snap.pods_of_service(service).any(|pod| service_port::target(of_service, pod) == Some(address.port))
+                })
+            };
+            let port = |p: u16| p == address.port || behind(p);
             wanted.iter().any(|(p, path)| port(*p) && *path == address.bare_path())
                 && targets::service_of(snap, t, &address).as_ref() == Some(&key)
         })
@@ -307,11 +313,6 @@ fn corrected(address: &Address, namespace: &str, name: &str, meant: &Service) ->
         labels[at + 1].clone_from(&meta.namespace);
     }
     format!("{}:{}", labels.join("."), address.port)
-}
-
-fn target_port(service: &Service, port: u16) -> Option<u16> {
-    let found = service.spec.ports.iter().find(|p| p.port == port)?;
-    found.target_port.as_u64().and_then(|p| u16::try_from(p).ok())
 }
 
 fn like(service: &Service) -> Evidence {

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::index::owner_of;
-use crate::domain::kubernetes::service_host::ServiceHost;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
@@ -56,15 +55,13 @@ impl Check for CrashLoop {
 
 /// Pods behind what Prometheus fails to scrape: only these of other namespaces are a matter of the stack.
 fn behind_failing_targets(snap: &Snapshot) -> BTreeSet<(String, String)> {
-    let own = snap.scope.prometheus.as_ref().map_or("", |p| p.namespace.as_str());
     let mut found = BTreeSet::new();
     for target in snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter().filter(|t| t.health == "down")
     {
         let Some(url) = url::Url::parse(&target.scrape_url).ok() else { continue };
         let Some(host) = url.host_str() else { continue };
         let place = |p: &Pod| (p.metadata.namespace.clone(), p.metadata.name.clone());
-        let named = ServiceHost::parse(host, own).is_some() || host.parse::<std::net::IpAddr>().is_ok();
-        if let Some(service) = snap.service_by_host(host).filter(|_| named) {
+        if let Some(service) = snap.service_by_host(host) {
             found.extend(snap.pods_of_service(service).map(place));
         }
         found.extend(snap.pod_by_ip(host).map(place));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::checks::support::memory::{measured_words, with_change};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::{Target, in_scope};
+use crate::domain::kubernetes::proxy;
 use crate::domain::prometheus::memory::{Measured, Meter, exact, limit_of, propose};
 use crate::domain::prometheus::oom::is_reported;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
@@ -137,10 +138,7 @@ fn finding(
 fn raw_path(snap: &Snapshot, pod: &Pod, meter: Meter) -> String {
     let meta = &pod.metadata;
     let proxy = match &snap.scope.prometheus {
-        Some(p) => format!(
-            "/api/v1/namespaces/{}/services/{}:{}:{}/proxy{}",
-            p.namespace, p.scheme, p.service, p.port, p.prefix
-        ),
+        Some(p) => proxy::of_component(p, ""),
         None => format!("/api/v1/namespaces/{}/pods/{}/proxy", meta.namespace, meta.name),
     };
     if meter == Meter::Process {
