@@ -13,6 +13,13 @@ use super::yaml::{self, Node, Value};
 use super::{Place, Problem};
 pub use interval::Interval;
 
+/// Every field that some part of the configuration knows, each once.
+pub fn field_names() -> BTreeSet<&'static str> {
+    let mut all = BTreeSet::new();
+    schema::CONFIG.names(&mut all);
+    all
+}
+
 /// A version of Alertmanager, as far as configurations differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {

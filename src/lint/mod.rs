@@ -4,7 +4,6 @@ pub mod alertmanager;
 mod frame;
 pub(crate) mod go;
 mod helm;
-pub(crate) mod near;
 pub mod prometheus;
 pub mod rules;
 mod strict;

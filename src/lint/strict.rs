@@ -2,9 +2,9 @@
 //! twice, wrong types. What the tables cannot say is in the checks that they name.
 
 use super::go::{self, duration, is_size, url_fault};
-use super::near::near;
 use super::yaml::{Node, Value, is_bool, is_number, join, last};
 use super::{Place, Problem};
+use crate::text::near::near;
 
 /// The newest version that the tables know in full.
 const NEWEST: Version = (3, 10);

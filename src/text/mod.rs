@@ -1,4 +1,5 @@
 //! Free text, below everything else: what is secret in it, and which words resemble each other.
 
 pub(crate) mod credential;
+pub(crate) mod near;
 pub(crate) mod redact;

@@ -6,6 +6,7 @@ use crate::checks::{Check, check};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::log_line::Line;
+use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -19,9 +20,6 @@ check! {
         uses: [AlertmanagerMetrics, Pods, Services],
     }
 }
-
-/// Seconds for which a line counts: joining is tried again every ten seconds, and reported less often.
-const RECENT: i64 = 3600;
 
 /// A replica that fails to reach a peer.
 struct Lonely {

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
-use crate::domain::grafana::provisioned::{self, File, Instance, Kind};
+use crate::domain::grafana::provisioned::{File, Instance, Kind};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 
@@ -39,11 +40,7 @@ impl Check for ContainerInsightsMetric {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        snap.config_maps()?;
-        let instances = provisioned::instances(snap)?;
-        if instances.is_empty() {
-            return Ok(Diagnosis::NotApplicable("no Grafana runs in the stack's namespaces".into()));
-        }
+        let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let mut findings: Vec<Finding> =
             dashboards::with_word(snap, &instances, &OF_NODE).iter().filter_map(|d| of_dashboard(snap, d)).collect();
         for instance in instances {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
 use crate::domain::grafana::provisioned::{self, Instance};
@@ -30,11 +31,7 @@ impl Check for DashboardDatasource {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        snap.config_maps()?;
-        let instances = provisioned::instances(snap)?;
-        if instances.is_empty() {
-            return Ok(Diagnosis::NotApplicable("no Grafana runs in the stack's namespaces".into()));
-        }
+        let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let all = dashboards::with_word(snap, &instances, &["\"datasource\""]);
         let findings = all.iter().filter_map(|d| of(&Known::of(snap, &instances, d.instance), d)).collect();
         Ok(Diagnosis::Findings(findings))

@@ -7,6 +7,7 @@ use promql_parser::parser::{self, Expr, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 
+use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
 use crate::domain::grafana::provisioned::{self, Instance};
@@ -15,6 +16,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::proxy;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::text::near::near_metric;
 
 check! {
     /// See the check's page.
@@ -28,8 +30,6 @@ check! {
 
 /// Metrics that are there only while something happens.
 const PASSING: &[&str] = &["ALERTS", "ALERTS_FOR_STATE"];
-/// How alike two names are that mean the same.
-const NEAR: f64 = 0.93;
 
 impl Check for DashboardMissingMetric {
     fn meta(&self) -> &'static CheckMeta {
@@ -37,11 +37,7 @@ impl Check for DashboardMissingMetric {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        snap.config_maps()?;
-        let instances = provisioned::instances(snap)?;
-        if instances.is_empty() {
-            return Ok(Diagnosis::NotApplicable("no Grafana runs in the stack's namespaces".into()));
-        }
+        let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let names = snap.prometheus_metric_names()?;
         let own: Vec<Instance<'_>> = instances.iter().copied().filter(|i| asks_our_prometheus(snap, *i)).collect();
         // A Prometheus without a single series is the matter of others.
@@ -83,7 +79,8 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
         return None;
     }
     let missing: BTreeSet<&str> = empty.iter().flat_map(|p| &p.metrics).map(String::as_str).collect();
-    let meant: BTreeMap<&str, &str> = missing.iter().filter_map(|m| Some((*m, near(names, m)?))).collect();
+    let meant: BTreeMap<&str, &str> =
+        missing.iter().filter_map(|m| Some((*m, near_metric(m, names.iter().map(String::as_str))?))).collect();
     let whole = empty.len() == panels.len();
     // A counter of something that did not happen yet is not there either.
     let severity = if whole || !meant.is_empty() { Severity::Warning } else { Severity::Info };
@@ -123,16 +120,6 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
 /// The beginning of a name: the application or exporter that it belongs to.
 fn stem(metric: &str) -> &str {
     metric.split(['_', ':']).next().unwrap_or(metric)
-}
-
-/// The one metric whose name is nearly the same.
-fn near<'a>(names: &'a BTreeSet<String>, metric: &str) -> Option<&'a str> {
-    let alike = |n: &&String| strsim::jaro_winkler(n, metric) > NEAR && stem(n).chars().next() == metric.chars().next();
-    let mut all = names.iter().filter(alike).filter(|n| strsim::levenshtein(n, metric) <= 3);
-    match (all.next(), all.next()) {
-        (Some(one), None) => Some(one),
-        _ => None,
-    }
 }
 
 /// The metrics of a panel that asks Prometheus; `None` for one that asks something else, or whose metric is a variable.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{self, Datasource, Instance};
 use crate::domain::grafana::url::{self, Written};
@@ -31,11 +32,7 @@ impl Check for GrafanaDefaultDatasource {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        snap.config_maps()?;
-        let instances = provisioned::instances(snap)?;
-        if instances.is_empty() {
-            return Ok(Diagnosis::NotApplicable("no Grafana runs in the stack's namespaces".into()));
-        }
+        let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let mut findings = Vec::new();
         for instance in instances {
             let all = provisioned::datasources(snap, instance);

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
+use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Subnet;
 use crate::snapshot::kubernetes::{Event, Pod};
 
-/// Seconds for which a pod may be without an address.
-const GRACE: i64 = 60;
-/// Seconds for which events count.
-const RECENT: i64 = 3600;
 /// With so few addresses left a node gets neither another interface with a few warm addresses nor a prefix (/28).
 const FEW: u32 = 16;
 
@@ -115,8 +113,7 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Fi
         .iter()
         .filter(|s| s.available_ip_address_count.is_some_and(|n| n > FEW) && Some(s.subnet_id.as_str()) != subnet);
     let others: Vec<String> = free.map(|s| format!("{} in {}", s.subnet_id, s.availability_zone)).collect();
-    let region = snap.eks_cluster().ok().and_then(|c| c.region().map(str::to_owned)).or(snap.target.region.clone());
-    let region = region.unwrap_or_else(|| "<region>".into());
+    let region = Place::of(snap).region;
     let set = |name: &str| cni_env(snap, name).is_some_and(|v| v != "0");
     let mut finding = Finding::new(IpExhaustion::META.id, Severity::Error, subject.clone(), format!("{who}: {why}"))
         .breaks(subject)

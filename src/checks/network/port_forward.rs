@@ -6,13 +6,16 @@ use std::sync::OnceLock;
 use regex::Regex;
 use serde_json::{Value, json};
 
+use crate::checks::support::probes;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::nodes::not_ready;
 use crate::domain::kubernetes::service_port::{self, is_headless, named, reached};
+use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Node, Pod, Service, ServicePort};
+use crate::snapshot::probe::{Probe, Trial, Verdict};
 
 check! {
     /// See the check's page.
@@ -20,12 +23,9 @@ check! {
         id: "port-forward", suite: Network, severity: Warning,
         title: "kubectl port-forward to the stack drops or cannot work",
         requires: [Services, Pods, Nodes],
-        uses: [Events, ComponentLogs, CrashLogs],
+        uses: [Events, ComponentLogs, CrashLogs, Probes],
     }
 }
-
-/// A restart longer ago than this, in seconds, has nothing to do with what drops now.
-const RECENT: i64 = 3600;
 
 /// A Service of the stack with its pods.
 struct Part<'a> {
@@ -49,10 +49,32 @@ impl Check for PortForward {
         }
         let mut findings: Vec<Finding> = parts.iter().flat_map(wrong_ports).collect();
         findings.extend(reported(snap, &parts));
+        // A way that was tried and works is no wrong one; one that fails is seen, and not only concluded.
+        findings.retain(|f| !tried(snap, f).any(|p| matches!(p.verdict, Verdict::Answered(_))));
+        for finding in &mut findings {
+            let seen: Vec<Evidence> =
+                tried(snap, finding).filter(|p| p.verdict != Verdict::NotTried).map(probes::evidence).collect();
+            finding.evidence.extend(seen);
+        }
         findings.extend(unreachable_nodes(snap, &parts));
         findings.extend(restarted(snap, &parts));
         Ok(Diagnosis::Findings(findings))
     }
+}
+
+/// Port-forwards that were tried on the pod and the port that a finding calls wrong.
+fn tried<'a>(snap: &'a Snapshot, finding: &Finding) -> impl Iterator<Item = &'a Probe> {
+    let text = |name: &str| finding.params.values().get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (namespace, pod) = (text("namespace"), text("pod_name"));
+    let wrong = finding.params.values().get("wrong_port").and_then(Value::as_u64);
+    let all = snap.probes.items().unwrap_or_default().iter();
+    all.filter(move |p| {
+        let port = match p.trial {
+            Trial::PortForward { port } => Some(u64::from(port)),
+            _ => None,
+        };
+        p.namespace == namespace && p.pod == pod && port.is_some() && port == wrong
+    })
 }
 
 fn parts(snap: &Snapshot) -> Vec<Part<'_>> {
@@ -136,6 +158,7 @@ fn wrong_ports(part: &Part<'_>) -> Vec<Finding> {
             .key(format!("port/{}", port.port))
             .fix("target-port")
             .param("patch", patch.to_string())
+            .param("wrong_port", reached(part.service, port.port, pod))
             .param("right", right);
         Some(commands(made, part, pod, Some(port)))
     })
@@ -241,6 +264,7 @@ fn reported(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
             // The pod itself is well.
             .breaks_nothing()
             .key(format!("forward/{remote}"))
+            .param("wrong_port", remote)
             .fix("service-port");
         found.entry((name.clone(), remote)).or_insert_with(|| commands(made, part, pod, port));
     }
@@ -442,6 +466,34 @@ mod tests {
         // The right port: what was wrong is over.
         objects["events"] = json!([event(&text.replace("80", "3000"))]);
         assert_eq!(found(&objects), []);
+    }
+
+    #[test]
+    fn a_headless_service_is_gone_past() {
+        let mut objects = grafana(json!("http"));
+        objects["services"][0]["spec"]["clusterIP"] = json!("None");
+        assert_eq!(found(&objects), [], "kubectl asks the pod for the port itself");
+    }
+
+    #[test]
+    fn what_was_tried_counts_more_than_what_is_concluded() {
+        let objects = grafana(json!(8080));
+        let mut snap = read(&objects);
+        let probe = |verdict: Verdict| Probe {
+            program: Program::Grafana,
+            namespace: "monitoring".into(),
+            pod: "loki-grafana-0".into(),
+            container: String::new(),
+            trial: Trial::PortForward { port: 8080 },
+            verdict,
+            said: String::new(),
+            command: vec!["kubectl".into()],
+        };
+        snap.probes = crate::snapshot::Listing::cluster(vec![probe(Verdict::Answered(Some(200)))]);
+        assert_eq!(findings(&PortForward, &snap), []);
+        snap.probes = crate::snapshot::Listing::cluster(vec![probe(Verdict::Refused)]);
+        let all = findings(&PortForward, &snap);
+        assert!(all[0].evidence.iter().any(|e| e.value.contains("refused")), "{all:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::checks::{Check, check};
 use crate::domain::prometheus::targets;
 use crate::domain::text::log_line::Line;
+use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
@@ -19,9 +20,6 @@ check! {
         uses: [ScrapeSamples, PrometheusTargets, ConfigMaps, Workloads, Services, Pods],
     }
 }
-
-/// Seconds for which lines of the log count.
-const RECENT: i64 = 3600;
 
 /// Why samples are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

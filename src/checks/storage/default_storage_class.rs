@@ -1,6 +1,7 @@
 //! No StorageClass is the default one while claims name none, or more than one is.
 
-use crate::checks::support::claims::{claim_evidence, event_evidence};
+use crate::checks::support::claims::claim_evidence;
+use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claim_templates::{self, Template};

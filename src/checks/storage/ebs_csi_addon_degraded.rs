@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
-use crate::domain::aws::ebs::{self, Place};
+use crate::domain::aws::ebs;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{Addon, HealthIssue};
 use crate::snapshot::kubernetes::{Pod, Workload};

@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::claims::{claim_evidence, event_evidence};
+use crate::checks::support::claims::claim_evidence;
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
-use crate::domain::aws::ebs::{self, Place};
+use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims::events;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::PersistentVolumeClaim;

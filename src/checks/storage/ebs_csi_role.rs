@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use crate::checks::support::claims::event_evidence;
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
-use crate::domain::aws::ebs::{self, Place};
+use crate::domain::aws::ebs;
 use crate::domain::aws::trust::{self, Mismatch};
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, iam_errors};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};

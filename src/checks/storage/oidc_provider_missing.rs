@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
-use crate::domain::aws::ebs::{self, Place};
+use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims::iam_errors;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{Cluster, OidcProvider};
@@ -175,7 +176,7 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceA
             "aws iam list-open-id-connect-providers",
         ));
     if let Some((_, event)) = iam_errors(snap).first() {
-        finding = finding.evidence(crate::checks::support::claims::event_evidence(event));
+        finding = finding.evidence(crate::checks::support::seen::event_evidence(event));
     }
     for user in users {
         let role = user.role_arn().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Pods of a ServiceAccount with a Pod Identity association run without its credentials.
 
-use crate::checks::support::claims::event_evidence;
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
-use crate::domain::aws::ebs::Place;
 use crate::domain::kubernetes::claims::iam_errors;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::PodIdentityAssociation;

@@ -10,13 +10,11 @@ use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
+use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
-
-/// Lines older than this, in seconds, say nothing about now.
-const RECENT: i64 = 3600;
 
 check! {
     /// See the check's page.

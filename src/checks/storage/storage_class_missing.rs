@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::support::claims::{claim_evidence, event_evidence};
+use crate::checks::support::claims::claim_evidence;
+use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claim_templates::{self, Template};

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::support::claims::event_evidence;
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
-use crate::domain::aws::ebs::{self, Place};
+use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims::ProvisioningFault;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::workload;
+use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, Meta, PersistentVolume, Pod, VolumeAttachment, Workload};
 
 /// Seconds for which a volume may take to come up.
 const GRACE: i64 = 120;
-/// Seconds for which events count.
-const RECENT: i64 = 3600;
 /// Seconds that the end of a pod and the detaching of its volume may take after its grace period.
 const DETACHING: i64 = 60;
 

@@ -3,8 +3,8 @@
 use crate::domain::kubernetes::volumes::{Bound, bound_volumes, is_local, keys, place_of, reaches};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
-use crate::domain::aws::ebs::Place;
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};

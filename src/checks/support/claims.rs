@@ -1,7 +1,7 @@
-//! Claims and events as evidence.
+//! Claims as evidence.
 
 use crate::model::Evidence;
-use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim};
+use crate::snapshot::kubernetes::PersistentVolumeClaim;
 
 /// A claim as evidence: what it asks for and its phase.
 pub(crate) fn claim_evidence(claim: &PersistentVolumeClaim) -> Evidence {
@@ -17,20 +17,4 @@ pub(crate) fn claim_evidence(claim: &PersistentVolumeClaim) -> Evidence {
     )
     .with("namespace", &claim.metadata.namespace)
     .with("name", &claim.metadata.name)
-}
-
-/// An event as evidence.
-pub(crate) fn event_evidence(event: &Event) -> Evidence {
-    let object = &event.involved_object;
-    let times = match event.times() {
-        1 => String::new(),
-        n => format!(" (seen {n} times)"),
-    };
-    Evidence::new(
-        format!("event {} of {} {}/{}", event.reason, object.kind, object.namespace, object.name),
-        format!("{}{times}", event.message.trim()),
-        "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
-    )
-    .with("namespace", &object.namespace)
-    .with("name", &object.name)
 }

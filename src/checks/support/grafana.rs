@@ -1,12 +1,28 @@
 //! Files, datasources and dashboards of Grafana as evidence and as values of fixes.
 
 use crate::domain::grafana::dashboards::Dashboard;
-use crate::domain::grafana::provisioned::{Datasource, File, Instance};
+use crate::domain::grafana::provisioned::{self, Datasource, File, Instance};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::model::{Evidence, Finding, Params};
+use crate::model::{Diagnosis, Evidence, Finding, Params};
+use crate::snapshot::{Fetched, Snapshot};
 
 /// Asks Grafana's API with the token of the environment.
 pub(crate) const SHOW_API: &str = "curl -s -H \"Authorization: Bearer $KDOCTOR_GRAFANA_TOKEN\" {{ path }}";
+
+/// The Grafanas that run; `None` where none does.
+///
+/// # Errors
+/// The gap, if their workloads or the ConfigMaps that they load were not read.
+pub(crate) fn running(snap: &Snapshot) -> Fetched<Option<Vec<Instance<'_>>>> {
+    snap.config_maps()?;
+    let instances = provisioned::instances(snap)?;
+    Ok((!instances.is_empty()).then_some(instances))
+}
+
+/// What a check of Grafana says where none runs.
+pub(crate) fn none_runs() -> Diagnosis {
+    Diagnosis::NotApplicable("no Grafana runs in the stack's namespaces".into())
+}
 
 /// Values that say where something is provisioned and how a change takes effect: `config_map`, `config_namespace`,
 /// `config_key`, `managed_by`, `reloads`; `grafana`, `grafana_namespace`, `grafana_container`. Absent is null.

@@ -6,8 +6,10 @@ pub(crate) mod faulty_file;
 pub(crate) mod grafana;
 pub(crate) mod memory;
 pub(crate) mod origin;
+pub(crate) mod place;
 pub(crate) mod probes;
 pub(crate) mod scrape;
+pub(crate) mod seen;
 pub(crate) mod severity;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,6 +1,8 @@
 //! A node that runs parts of the stack is not Ready.
 
+use crate::checks::support::place::Place;
 use crate::domain::kubernetes::nodes::not_ready;
+use crate::domain::text::windows::GRACE;
 use std::collections::BTreeSet;
 
 use crate::checks::{Check, check};
@@ -11,8 +13,6 @@ use crate::snapshot::kubernetes::{Condition, Node, Pod};
 
 /// Seconds that a new node may take to become Ready.
 const NEW: i64 = 300;
-/// Seconds after which Ready≠True is more than a hiccup of the kubelet.
-const GRACE: i64 = 60;
 
 check! {
     /// See the check's page.
@@ -114,8 +114,7 @@ fn params(finding: Finding, snap: &Snapshot, node: &Node, ready: &Condition, pod
     names.sort_unstable();
     // A kubelet that still speaks can end its pods in order.
     let speaks = ready.status == "False";
-    let cluster = snap.eks_cluster().ok().and_then(|c| c.region().map(str::to_owned));
-    let region = cluster.or_else(|| snap.target.region.clone()).unwrap_or_else(|| "<region>".into());
+    let region = Place::of(snap).region;
     finding
         .fix(if speaks { "not-ready" } else { "lost" })
         .param("node", &node.metadata.name)

@@ -7,11 +7,9 @@ use jiff::Timestamp;
 use regex::Regex;
 
 use crate::domain::text::log_line;
+pub(crate) use crate::domain::text::windows::RECENT;
 use crate::model::Program;
 use crate::snapshot::Snapshot;
-
-/// Lines older than this, in seconds, say nothing about now.
-pub(crate) const RECENT: i64 = 3600;
 
 /// One failed attempt, or one notification given up.
 #[derive(Debug, Clone, PartialEq)]

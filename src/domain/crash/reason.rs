@@ -2,9 +2,10 @@
 
 use crate::domain::crash::flags::duration;
 use crate::domain::crash::{Class, Crash, known, pattern};
-use crate::lint::near::near;
+use crate::lint::alertmanager;
 use crate::lint::prometheus::relabel;
 use crate::lint::rules::promql;
+use crate::text::near::near;
 
 /// Which file a program refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +61,9 @@ fn field(crash: Crash, kind: File, text: &str) -> Option<Crash> {
         .collect();
     let crash = Crash { reason: all.join(", "), ..crash }.what(name);
     let fields = match kind {
-        File::Prometheus => known::PROMETHEUS,
-        File::Rules => known::RULES,
-        File::Alertmanager => known::ALERTMANAGER,
+        File::Prometheus => known::PROMETHEUS.to_vec(),
+        File::Rules => known::RULES.to_vec(),
+        File::Alertmanager => alertmanager::field_names().into_iter().collect(),
     };
     if kind == File::Prometheus && name == "groups" {
         return Some(crash.advice("Rules belong in a file of their own, which rule_files names; move groups there."));

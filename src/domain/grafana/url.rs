@@ -7,13 +7,12 @@ use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::endpoints::{Reason, probe_port};
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::domain::kubernetes::service_port::{self, is_headless};
-use crate::domain::text::near;
+use crate::domain::text::windows::STARTING;
 use crate::model::{Gap, Program};
 use crate::snapshot::kubernetes::{Container, Pod, Service};
 use crate::snapshot::{Component, Snapshot};
+use crate::text::near;
 
-/// Seconds after which a new pod should be ready.
-const STARTING: i64 = 60;
 /// Names of programs that speak Prometheus' API beside Prometheus itself.
 const OTHER_BACKENDS: &[&str] = &["thanos", "mimir", "cortex", "victoria", "vmselect", "vmsingle", "promxy"];
 

@@ -1,13 +1,10 @@
 //! Pending claims: which there are, what they ask for, what the cluster said about them.
 
+use crate::domain::text::windows::GRACE;
+pub(crate) use crate::domain::text::windows::RECENT;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, StorageClass, annotation};
-
-/// Seconds for which a claim may be Pending: provisioning takes some.
-const GRACE: i64 = 60;
-/// Seconds for which events count: the API server keeps them for an hour.
-pub(crate) const RECENT: i64 = 3600;
 
 /// Claims of the stack that have been Pending for longer than provisioning takes.
 pub(crate) fn pending(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Gap> {

@@ -1,10 +1,10 @@
 //! Why a Service has no ready endpoint, read from its pods and from the workloads that should make them.
 
 use crate::domain::kubernetes::index::selects;
-use crate::domain::text::near;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod, Service, Workload};
+use crate::text::near;
 
 /// Why nobody answers behind a Service.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! Image names, and the registries that need something of their own.
 
+use crate::text::near::is_slip;
+
 /// The parts of an image reference, as the container runtime reads them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Image {
@@ -131,10 +133,7 @@ impl Image {
 
     /// What was meant, where the name or the tag has a slip that is known of the programs of a stack.
     pub(crate) fn likely(&self) -> Option<String> {
-        let known = |path: &&&str| {
-            let distance = strsim::damerau_levenshtein(path, &self.repository);
-            distance > 0 && distance <= 2
-        };
+        let known = |path: &&&str| is_slip(path, &self.repository, 2);
         if self.host == "docker.io"
             && let Some(path) = DOCKER_HUB.iter().find(known)
         {

@@ -160,6 +160,7 @@ impl<'a> Policies<'a> {
     }
 
     /// Whether policies keep `from` from this port of pod `to`, on either side.
+    #[cfg(test)]
     pub(crate) fn between(&self, from: &Pod, to: &Pod, protocol: Protocol, port: u16) -> Option<Block<'a>> {
         self.block(Direction::Egress, from, &Peer::pod(to), protocol, port)
             .or_else(|| self.block(Direction::Ingress, to, &Peer::pod(from), protocol, port))
@@ -189,15 +190,6 @@ impl<'a> Policies<'a> {
             None => Labels::NameOnly(namespace),
         }
     }
-}
-
-/// Whether policies keep `from` from a TCP port of pod `to`. `None` also where the policies of either side were not read.
-#[allow(dead_code, reason = "for checks of other suites whose connections time out")]
-pub(crate) fn blocked<'a>(snap: &'a Snapshot, from: &Pod, to: &Pod, port: u16) -> Option<Block<'a>> {
-    let read = |pod: &Pod| snap.network_policies.covers(&pod.metadata.namespace);
-    let found = Policies::of(snap).between(from, to, Protocol::Tcp, port)?;
-    let side = if found.direction == Direction::Egress { from } else { to };
-    read(side).then_some(found)
 }
 
 /// The policies that restrict what a pod sends: what would explain that its connections time out.

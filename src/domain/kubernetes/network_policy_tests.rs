@@ -34,16 +34,6 @@ fn reaches(policies: &[(&str, Value)]) -> bool {
     Policies::new(&all, Some(&namespaces)).between(&from, &to, Protocol::Tcp, 9100).is_none()
 }
 
-#[test]
-fn blocked_needs_the_policies_to_be_read() {
-    let (from, to) = (pod("monitoring", "grafana", "10.0.1.6"), pod("shop", "web", "10.0.2.7"));
-    let mut snap = Snapshot::empty("2026-11-21T02:00:00Z".parse().expect("a time"));
-    assert!(blocked(&snap, &from, &to, 9100).is_none());
-    let deny = policy("shop", json!({"podSelector": {}, "policyTypes": ["Ingress"]}));
-    snap.network_policies = crate::snapshot::Listing::cluster(vec![deny]);
-    assert_eq!(blocked(&snap, &from, &to, 9100).map(|b| b.direction), Some(Direction::Ingress));
-}
-
 fn ingress(rule: Value) -> Vec<(&'static str, Value)> {
     vec![("shop", json!({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [rule]}))]
 }

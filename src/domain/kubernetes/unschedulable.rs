@@ -1,13 +1,10 @@
 //! Pods that the scheduler finds no node for, and why: its message, taken apart. Source: `FitError` of kube-scheduler.
 
 use crate::domain::kubernetes::index::owner_of;
+use crate::domain::text::windows::GRACE;
+pub(crate) use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
-
-/// Seconds for which a pod may be Pending: a node may just be starting.
-const GRACE: i64 = 60;
-/// Seconds for which events count.
-pub(crate) const RECENT: i64 = 3600;
 
 /// Pods of the stack, and the storage, DNS and network pods of kube-system; those of other namespaces are their owners'
 /// concern.

@@ -9,12 +9,11 @@ use regex::Regex;
 
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::text::log_line;
+use crate::domain::text::windows::RECENT;
 use crate::model::{Gap, Program};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 
-/// Seconds for which lines of the log count.
-const RECENT: i64 = 3600;
 /// Discovery tries again within this many seconds: a failure that is silent for longer is over.
 const RETRIED: i64 = 300;
 

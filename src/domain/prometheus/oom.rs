@@ -1,17 +1,9 @@
 //! Containers that were killed for their memory.
 
 use crate::domain::prometheus::memory::{Measured, limit_of};
+pub(crate) use crate::domain::text::windows::{DAY, RECENT, WEEK};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
-
-/// Seconds in which a kill counts as happening now.
-pub(crate) const RECENT: i64 = 3600;
-
-/// Seconds in which a container that keeps being restarted counts as being killed again and again.
-pub(crate) const DAY: i64 = 24 * 3600;
-
-/// Seconds in which a kill is worth a line.
-pub(crate) const WEEK: i64 = 7 * DAY;
 
 /// Restarts from which a kill is no accident.
 pub(crate) const REPEATED: u32 = 3;
@@ -44,7 +36,7 @@ pub(crate) fn kills<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Kill<'a>> {
     }
     let of = |status: &'a ContainerStatus| {
         let container = pod.all_containers().find(|c| c.name == status.name)?;
-        let end = status.last_end()?;
+        let end = status.ended()?;
         let is_oom = end.reason == "OOMKilled" || (end.exit_code == 137 && shows_oom(snap, pod, container));
         let recency = is_oom.then(|| recency(snap, status, end))??;
         Some(Kill { pod, container, status, end, recency })

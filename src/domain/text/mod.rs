@@ -1,5 +1,5 @@
-//! What texts say: names that resemble each other, log lines, secrets in free text.
+//! What texts say: log lines, windows of time, secrets in free text.
 
 pub(crate) mod log_line;
-pub(crate) mod near;
 pub(crate) mod redact;
+pub(crate) mod windows;

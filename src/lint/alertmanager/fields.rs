@@ -5,8 +5,8 @@ use super::schema::{self, Field, Kind, Type};
 use super::{Verdict, Version, interval, template};
 use crate::lint::Problem;
 use crate::lint::go::{anchored, duration, http_url_fault, is_go_duration, is_legacy_label, url_fault};
-use crate::lint::near::near;
 use crate::lint::yaml::{self, Node, Value, is_bool, is_number};
+use crate::text::near::near;
 
 /// Objects of Kubernetes that people paste in place of what they hold.
 const OBJECT_KEYS: &[&str] = &["apiVersion", "kind", "metadata", "spec", "data", "stringData"];

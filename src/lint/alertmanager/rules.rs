@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{Verdict, Version, interval};
 use crate::lint::go::{duration, is_legacy_label};
-use crate::lint::near::near_name;
 use crate::lint::yaml::Node;
 use crate::lint::{Place, Problem};
+use crate::text::near::near_name;
 
 /// Checks what the fields say together.
 pub(super) fn check(root: &Node, version: Option<Version>, verdict: &mut Verdict) {

@@ -1,5 +1,7 @@
 //! The fields that Alertmanager's configuration knows, what each holds, and since which 0.x version.
 
+use std::collections::BTreeSet;
+
 /// The newest minor version whose fields are listed.
 pub(super) const NEWEST: u16 = 34;
 
@@ -87,6 +89,21 @@ pub(super) struct Field {
 #[derive(Debug)]
 pub(super) struct Type {
     pub(super) fields: &'static [Field],
+}
+
+impl Type {
+    /// Adds the names of its fields and of those within them.
+    pub(super) fn names(&'static self, all: &mut BTreeSet<&'static str>) {
+        for field in self.fields {
+            // Routes hold routes.
+            let is_new = all.insert(field.name);
+            match field.kind {
+                Object(of) | Objects(of) | TextOr(of) if is_new || !std::ptr::eq(of, self) => of.names(all),
+                Headers => HEADER.names(all),
+                _ => {}
+            }
+        }
+    }
 }
 
 const fn field(name: &'static str, kind: Kind, since: u16) -> Field {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::unquote;
 use crate::lint::Place;
-use crate::lint::near::near;
+use crate::text::near::near;
 
 /// Functions that `text/template` brings.
 const BUILTIN: &[&str] = &[

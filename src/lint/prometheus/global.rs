@@ -1,8 +1,8 @@
 //! `global`, `runtime`, `storage`, `tracing`, `otlp`.
 
 use super::http;
-use crate::lint::near::near_name;
 use crate::lint::strict::{Fault, Field, Kind, Object, Schema, Strict, field};
+use crate::text::near::near_name;
 
 /// Limits that stand in `global` and in a job.
 pub(super) const LIMITS: &[Field] = &[

@@ -1,8 +1,8 @@
 //! Relabelling rules.
 
 use crate::lint::go::is_legacy_label;
-use crate::lint::near::near;
 use crate::lint::strict::{Fault, Kind, Object, Schema, Strict, field};
+use crate::text::near::near;
 
 /// A rule of `relabel_configs` and its relatives.
 pub(super) static RELABEL: Schema = Schema {

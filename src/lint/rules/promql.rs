@@ -6,7 +6,7 @@ use promql_parser::util::visitor::{ExprVisitor, walk_expr};
 
 use crate::lint::Version;
 use crate::lint::go::regex_fault;
-use crate::lint::near::near;
+use crate::text::near::near;
 
 /// Functions and the version that brought them.
 const SINCE: &[(&str, Version)] = &[

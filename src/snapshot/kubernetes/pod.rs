@@ -339,14 +339,9 @@ pub struct Terminated {
 }
 
 impl ContainerStatus {
-    /// How the container ended last: just now, or before its last restart.
-    pub fn last_end(&self) -> Option<&Terminated> {
-        self.state.terminated.as_ref().or(self.last_state.terminated.as_ref())
-    }
-
     /// The kernel killed it for its memory when it ended last.
     pub fn oom_killed(&self) -> bool {
-        self.last_end().is_some_and(|t| t.reason == "OOMKilled")
+        self.ended().is_some_and(|t| t.reason == "OOMKilled")
     }
 }
 

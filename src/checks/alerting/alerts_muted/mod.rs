@@ -12,6 +12,7 @@ use crate::domain::alertmanager::tree::{LONG, Labels, Muted, Sink, Tree, is_abou
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
 use crate::domain::kubernetes::proxy;
+use crate::domain::text::windows::DAY;
 use crate::lint::alertmanager::matcher::{Matcher, Op};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -27,7 +28,6 @@ check! {
     }
 }
 
-const DAY: i64 = 24 * 3600;
 /// Labels that single out some alerts: a long silence for them is a decision.
 const NARROW: &[&str] = &[
     "alertname",

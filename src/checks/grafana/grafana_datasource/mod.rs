@@ -1,13 +1,16 @@
 //! A datasource of Grafana does not lead to something that answers.
 
 use crate::checks::support::grafana::SHOW_API;
+use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::probes;
 use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{self, Datasource, Instance};
 use crate::domain::grafana::url::{self, Fault, Verdict, Written};
 use crate::domain::kubernetes::endpoints::Reason;
-use crate::domain::kubernetes::proxy;
+use crate::domain::kubernetes::{proxy, service_host};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Service;
+use crate::snapshot::probe::{Trial, Verdict as Trying};
 use crate::snapshot::{Fetched, Snapshot};
 
 /// Types of datasources that are looked at.
@@ -25,7 +28,7 @@ check! {
         requires: [ConfigMaps, Workloads, Services],
         uses: [
             EndpointSlices, Pods, Nodes, ComponentLogs, GrafanaHealth, GrafanaDatasources, GrafanaDatasourceHealth,
-            PrometheusMetricNames, PrometheusTargets,
+            PrometheusMetricNames, PrometheusTargets, Probes,
         ],
     }
 }
@@ -36,12 +39,8 @@ impl Check for GrafanaDatasource {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        snap.config_maps()?;
         snap.services()?;
-        let instances = provisioned::instances(snap)?;
-        if instances.is_empty() {
-            return Ok(Diagnosis::NotApplicable("no Grafana runs in the stack's namespaces".into()));
-        }
+        let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let all = datasources(snap, &instances);
         let mut findings = Vec::new();
         let mut unseen = None;
@@ -89,11 +88,27 @@ fn datasources<'a>(snap: &'a Snapshot, instances: &[Instance<'a>]) -> Vec<Dataso
 fn of(snap: &Snapshot, datasource: &Datasource<'_>) -> Fetched<Option<Finding>> {
     let verdict = url::judge(snap, datasource)?;
     let ill = health(snap, datasource).filter(|(status, _)| *status != "OK").map(|(_, message)| message);
-    Ok(match (verdict, ill) {
+    let found = match (verdict, ill) {
         (Some(verdict), ill) => Some(by_url(snap, datasource, &verdict, ill)),
         (None, Some(message)) => Some(by_health(snap, datasource, message)?),
         (None, None) => without_data(snap, datasource)?,
-    })
+    };
+    Ok(found.map(|finding| finding.evidence_all(tried(snap, datasource))))
+}
+
+/// What a probe from Grafana's own pod met at the Service that the datasource asks.
+fn tried(snap: &Snapshot, datasource: &Datasource<'_>) -> Vec<Evidence> {
+    let own = datasource.instance.namespace();
+    let at = |url: &str| {
+        let written = Written::parse(url)?;
+        Some((service_host::in_cluster(snap, &written.host, own)?, written.port))
+    };
+    let Some(asked) = at(&datasource.url) else { return Vec::new() };
+    let all = snap.probes.items().unwrap_or_default().iter();
+    all.filter(|p| p.program == Program::Grafana && p.namespace == own && p.verdict != Trying::NotTried)
+        .filter(|p| matches!(&p.trial, Trial::Http { url } if at(url).as_ref() == Some(&asked)))
+        .map(probes::evidence)
+        .collect()
 }
 
 /// What Grafana itself says of the datasource.
@@ -381,9 +396,7 @@ fn finish(
     params.set("service_namespace", meta.map(|m| m.namespace.as_str()));
     params.set("slice_selector", meta.map(|m| format!("kubernetes.io/service-name={}", m.name)));
     params.set("selector", service.map(crate::domain::kubernetes::endpoints::selector).filter(|s| !s.is_empty()));
-    let host = checked.and_then(|w| {
-        crate::domain::kubernetes::service_host::in_cluster(snap, &w.host, datasource.instance.namespace())
-    });
+    let host = checked.and_then(|w| service_host::in_cluster(snap, &w.host, datasource.instance.namespace()));
     params.set("host_namespace", host.as_ref().map_or(datasource.instance.namespace(), |h| h.namespace.as_str()));
     params.set("host_service", host.as_ref().map(|h| h.service.as_str()));
     let proxied = host.zip(checked).map(|(h, w)| {

@@ -6,12 +6,12 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::checks::support::probes;
+use crate::checks::support::seen::log_evidence;
 use crate::domain::alertmanager::log::recent_failures;
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets;
 use crate::domain::text::log_line;
-use crate::domain::text::redact::redact;
 use crate::model::{Evidence, Gap, Program};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -205,15 +205,6 @@ fn is_clusters(snap: &Snapshot, said: &Said) -> bool {
     }
     let known = cluster_dns::service(snap).and_then(|s| s.spec.cluster_ip.as_deref()?.parse::<IpAddr>().ok());
     known.is_none_or(|ip| ip == resolver)
-}
-
-fn log_evidence(namespace: &str, pod: &str, container: &str, previous: bool, line: &str) -> Evidence {
-    let template = "kubectl logs -n {{ namespace }} {{ pod }}{% if container %} -c {{ container }}{% endif %}{% if previous %} --previous{% endif %} --tail=200";
-    Evidence::new(format!("log of pod {namespace}/{pod}"), redact(line), template)
-        .with("namespace", namespace)
-        .with("pod", pod)
-        .with("container", container)
-        .with("previous", previous)
 }
 
 /// Logs of containers that failed are of now; of others the line must say when it was written.

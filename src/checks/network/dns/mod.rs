@@ -2,6 +2,7 @@
 
 mod evidence;
 
+use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::cluster_dns::{APP, NAMESPACE, service};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -280,7 +281,7 @@ fn nodes(failures: &[Failure<'_>]) -> Vec<String> {
 }
 
 fn region(snap: &Snapshot) -> String {
-    snap.eks_cluster().ok().and_then(|c| c.region()).unwrap_or_default().to_owned()
+    Identity::of(snap).region.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::snapshot::Snapshot;
 
 /// Events and records of earlier days tell of what was tried then.
-const RECENT: i64 = 24 * 3600;
+const RECENT: i64 = crate::domain::text::windows::DAY;
 
 /// One node port refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,12 +13,11 @@ use crate::domain::prometheus::origin;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down};
+use crate::domain::text::windows::STARTING;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};
 use crate::snapshot::{Platform, Snapshot};
 
-/// Seconds after which a new pod should be ready: younger ones are given time.
-const STARTING: i64 = 60;
 /// Last lines of a crashed container's log that are shown.
 const LOG_LINES: usize = 5;
 

@@ -11,10 +11,10 @@ use crate::domain::kubernetes::{service_host, service_port};
 use crate::domain::prometheus::origin::{self, Line};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
-use crate::domain::text::near;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Service, Workload};
+use crate::text::near;
 
 check! {
     /// See the check's page.
@@ -164,7 +164,9 @@ impl Missing<'_> {
         let workload = self.workload(snap);
         let rest = match workload {
             Some(w) => format!("; {} {name} runs without one", w.kind),
-            None if !service_host::has_services(snap, namespace) => "; its namespace holds no Service at all".to_owned(),
+            None if !service_host::has_services(snap, namespace) => {
+                "; its namespace holds no Service at all".to_owned()
+            }
             None if snap.workloads.covers(namespace) => ", and no workload has its name".to_owned(),
             None => String::new(),
         };

@@ -11,14 +11,11 @@ use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready, workload};
 use crate::domain::kubernetes::start_error::Fault;
+use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, ContainerStatus, EnvVar, KeyRef, Pod, Volume, VolumeMount};
 
-/// Seconds for which a container may be in the making.
-const GRACE: i64 = 60;
-/// Seconds for which events count.
-const RECENT: i64 = 3600;
 /// Pods of kube-system that belong to it.
 const SYSTEM: &[&str] = &["metrics-server", "ebs-csi-", "coredns-", "aws-node-"];
 
@@ -236,7 +233,7 @@ fn closest<'a>(name: &str, others: impl Iterator<Item = &'a str>) -> Option<&'a 
         if plain(other) == plain(name) {
             return Some(0);
         }
-        if name.len() > 4 && strsim::damerau_levenshtein(name, other) <= 2 {
+        if name.len() > 4 && crate::text::near::is_slip(name, other, 2) {
             return Some(1);
         }
         let (a, b) = (words(name), words(other));

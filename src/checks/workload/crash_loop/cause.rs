@@ -1,11 +1,10 @@
 //! Why a container ends: by its log, by the events of its pod, by its exit code.
 
 use crate::domain::crash::{self, Class, Crash};
+use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod};
 
-/// Seconds for which events count.
-const RECENT: i64 = 3600;
 /// Exit codes above this say that a signal ended it.
 const SIGNAL: i32 = 128;
 

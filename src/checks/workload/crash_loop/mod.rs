@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::index::owner_of;
+use crate::domain::text::windows::GRACE;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
@@ -15,8 +16,6 @@ use cause::Cause;
 
 /// Seconds within which an end is recent.
 const RECENT: i64 = 900;
-/// A pod younger than this, in seconds, may still find its feet.
-const GRACE: i64 = 60;
 
 /// Restarts of a Job's container that are its way to try again; `backoffLimit` is 6 unless set.
 const JOB_RETRIES: u32 = 4;

@@ -4,18 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::image::{Image, Retired};
 use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready};
 use crate::domain::kubernetes::pull_error::Reason;
+use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Node, Pod, Waiting};
 use crate::snapshot::{Platform, Snapshot};
 
-/// Seconds for which a pull may fail for reasons that pass by themselves.
-const GRACE: i64 = 60;
-/// Seconds for which events count.
-const RECENT: i64 = 3600;
 /// Longest part of the runtime's message that is shown in the sentence.
 const QUOTED: usize = 160;
 /// Pods of kube-system that belong to it.
@@ -278,8 +276,7 @@ impl<'a> Writer<'a> {
     }
 
     fn cluster_account(&self) -> Option<&str> {
-        let of_cluster = self.snap.eks_cluster.as_ref().ok().and_then(|c| c.account());
-        of_cluster.or(self.snap.target.account.as_deref())
+        Identity::of(self.snap).account
     }
 
     /// Another account's registry; EKS' own registries let every account pull.
@@ -388,7 +385,7 @@ impl<'a> Writer<'a> {
         let host = self.image.as_ref().map_or("<registry>", |i| i.host.as_str());
         let ecr = self.image.as_ref().and_then(Image::ecr);
         let cluster = self.snap.eks_cluster.as_ref().ok();
-        let partition = cluster.map_or("aws", |c| c.partition());
+        let partition = Identity::of(self.snap).partition;
         let own = self.cluster_account().unwrap_or("<account>");
         let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Sid": "PullFromCluster", "Effect": "Allow",
             "Principal": {"AWS": format!("arn:{partition}:iam::{own}:root")},

@@ -53,7 +53,7 @@ impl Check for OomKilled {
 fn is_evicted(snap: &Snapshot, pod: &Pod) -> bool {
     let message = pod.status.message.as_deref().unwrap_or_default();
     let of_memory = pod.status.reason.as_deref() == Some("Evicted") && message.contains("resource: memory");
-    let ended = pod.statuses().filter_map(|s| s.last_end()?.finished_at).max();
+    let ended = pod.statuses().filter_map(|s| s.ended()?.finished_at).max();
     let disrupted = pod.condition("DisruptionTarget").and_then(|c| c.last_transition_time);
     let event = snap.events_about("Pod", &pod.metadata, RECENT).iter().find(|e| e.reason == "Evicted").is_some();
     let time = ended.or(disrupted).or(pod.metadata.creation_timestamp);

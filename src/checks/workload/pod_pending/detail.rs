@@ -208,7 +208,7 @@ fn near(all: &[&Node], key: &str) -> String {
     }
     let last = |k: &str| k.rsplit('/').next().unwrap_or(k).to_ascii_lowercase();
     // Short words are told from others by each of their letters.
-    let typo = |k: &str| k.len().min(key.len()) >= 6 && strsim::damerau_levenshtein(k, key) <= 2;
+    let typo = |k: &str| k.len().min(key.len()) >= 6 && crate::text::near::is_slip(k, key, 2);
     let alike = |k: &str| last(k) == last(key) || typo(k);
     let mut keys = all.iter().flat_map(|n| &n.metadata.labels).filter(|(k, _)| alike(k.as_str()));
     keys.next().map_or_else(String::new, |(k, v)| format!(" (nodes have {k}={v})"))

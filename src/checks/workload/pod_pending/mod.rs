@@ -3,6 +3,7 @@
 mod detail;
 mod not_created;
 
+use crate::checks::support::place::Place;
 use crate::domain::kubernetes::nodes::could_take;
 use std::collections::BTreeMap;
 
@@ -163,16 +164,13 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
 
 /// What the fixes of the single reasons name.
 fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail) -> Finding {
-    let cluster = snap.eks_cluster().ok();
-    let target = &snap.target;
-    let name = cluster.map(|c| c.name.clone()).or_else(|| target.cluster.clone());
-    let region = cluster.and_then(|c| c.region().map(str::to_owned)).or_else(|| target.region.clone());
+    let place = Place::of(snap);
     let empty = snap.eks_nodegroups.iter().flatten().find(|g| g.scaling_config.desired_size == Some(0));
     let taint = detail.taint.as_ref();
     let max = empty.and_then(|g| g.scaling_config.max_size).unwrap_or(0).max(1);
     finding
-        .param("cluster", name.unwrap_or_else(|| "<cluster-name>".into()))
-        .param("region", region.unwrap_or_else(|| "<region>".into()))
+        .param("cluster", place.cluster)
+        .param("region", place.region)
         .param("empty_group", empty.map_or("", |g| g.nodegroup_name.as_str()))
         .param("scaling", format!("minSize=0,maxSize={max},desiredSize=1"))
         .param("nodes", &detail.nodes)

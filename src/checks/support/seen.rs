@@ -1,0 +1,32 @@
+//! Events and lines of logs as evidence.
+
+use crate::domain::text::redact::redact;
+use crate::model::Evidence;
+use crate::snapshot::kubernetes::Event;
+
+const SHOW_LOG: &str = "kubectl logs -n {{ namespace }} {{ pod }}{% if container %} -c {{ container }}{% endif %}{% if previous %} --previous{% endif %} --tail=200";
+
+/// A line of a container's log; of the container before its last restart where `previous`.
+pub(crate) fn log_evidence(namespace: &str, pod: &str, container: &str, previous: bool, line: &str) -> Evidence {
+    Evidence::new(format!("log of pod {namespace}/{pod}"), redact(line), SHOW_LOG)
+        .with("namespace", namespace)
+        .with("pod", pod)
+        .with("container", container)
+        .with("previous", previous)
+}
+
+/// An event, with how often it was seen.
+pub(crate) fn event_evidence(event: &Event) -> Evidence {
+    let object = &event.involved_object;
+    let times = match event.times() {
+        1 => String::new(),
+        n => format!(" (seen {n} times)"),
+    };
+    Evidence::new(
+        format!("event {} of {} {}/{}", event.reason, object.kind, object.namespace, object.name),
+        format!("{}{times}", event.message.trim()),
+        "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
+    )
+    .with("namespace", &object.namespace)
+    .with("name", &object.name)
+}
