@@ -3,6 +3,11 @@
 pub mod alerting;
 pub mod grafana;
 pub mod network;
+<<<<<<< HEAD
+=======
+pub mod page;
+pub mod pipeline;
+>>>>>>> 73b6e67 (Pipeline: webhooks, aggregated APIs, autoscalers, budgets, namespaces and Helm releases)
 pub mod scrape;
 pub mod storage;
 mod support;
@@ -61,7 +66,16 @@ pub(crate) use check;
 
 /// Every check in the order in which they are listed.
 pub fn registry() -> Vec<&'static dyn Check> {
-    [storage::CHECKS, workload::CHECKS, scrape::CHECKS, grafana::CHECKS, alerting::CHECKS, network::CHECKS].concat()
+    [
+        storage::CHECKS,
+        workload::CHECKS,
+        scrape::CHECKS,
+        grafana::CHECKS,
+        alerting::CHECKS,
+        network::CHECKS,
+        pipeline::CHECKS,
+    ]
+    .concat()
 }
 
 /// A check by its id.

@@ -29,12 +29,14 @@ pub enum Suite {
     Alerting,
     /// VPC routing, NAT, DNS.
     Network,
+    /// What the cluster puts between a manifest and a running stack: admission, aggregated APIs, Helm, scaling, eviction.
+    Pipeline,
 }
 
 impl Suite {
     /// All suites in the order they are shown.
-    pub const ALL: [Self; 6] =
-        [Self::Storage, Self::Workload, Self::Scrape, Self::Grafana, Self::Alerting, Self::Network];
+    pub const ALL: [Self; 7] =
+        [Self::Storage, Self::Workload, Self::Scrape, Self::Grafana, Self::Alerting, Self::Network, Self::Pipeline];
 
     /// The word used in flags, folders and outputs.
     pub fn as_str(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Suite {
             Self::Grafana => "grafana",
             Self::Alerting => "alerting",
             Self::Network => "network",
+            Self::Pipeline => "pipeline",
         }
     }
 }

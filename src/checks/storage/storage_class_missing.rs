@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::checks::support::claims::claim_evidence;
+use crate::checks::support::pipeline::release_ref;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claim_templates::{self, Template};
 use crate::domain::kubernetes::claims;
+use crate::domain::kubernetes::leftovers;
 use crate::lint::yaml::Node;
 use crate::lint::{self, Place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -21,7 +23,7 @@ check! {
         id: "storage-class-missing", suite: Storage, severity: Error,
         title: "a StorageClass that is asked for does not exist",
         requires: [StorageClasses, PersistentVolumeClaims],
-        uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster, Manifests],
+        uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster, Manifests, HelmReleases, Services],
     }
 }
 
@@ -176,6 +178,14 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
                 if have.is_empty() { "none".to_owned() } else { have.join(", ") },
                 "kubectl get storageclass",
             ));
+    // What a removed release left behind asks for what its values once said.
+    let of_claims = users.claims.iter().filter_map(|c| leftovers::release_of_claim(snap, c));
+    let of_owners = users.owners.iter().filter_map(|o| leftovers::release_of_owner(snap, o));
+    let gone: Vec<_> = of_claims.chain(of_owners).collect();
+    let all_gone = !gone.is_empty() && gone.len() == users.claims.len() + users.owners.len();
+    for (namespace, release) in gone.iter().filter(|_| all_gone) {
+        finding = finding.depends_on(release_ref(namespace, release));
+    }
     for claim in &users.claims {
         finding = finding.evidence(claim_evidence(claim));
         let said = claims::events(snap, claim).into_iter().find(|e| e.message.contains("not found"));

@@ -6,6 +6,7 @@ pub(crate) mod faulty_file;
 pub(crate) mod grafana;
 pub(crate) mod memory;
 pub(crate) mod origin;
+pub(crate) mod pipeline;
 pub(crate) mod place;
 pub(crate) mod probes;
 pub(crate) mod scrape;

@@ -2,6 +2,7 @@
 
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::unschedulable::RECENT;
+use crate::domain::kubernetes::webhooks;
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Event, Workload};
 use crate::snapshot::{Snapshot, format_cpu, parse_quantity};
@@ -104,6 +105,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         .param("managed", managed_by(meta))
         .param("quota", quota.as_ref().map_or("", |q| q.name.as_str()))
         .param("hard", quota.as_ref().and_then(Quota::patch).unwrap_or_default());
+    finding = webhooks::blamed(snap, message).into_iter().fold(finding, Finding::depends_on);
     if let Some(text) = condition(workload) {
         finding = finding.evidence(
             Evidence::new(

@@ -1,0 +1,100 @@
+//! An aggregated API does not answer: discovery, namespace deletion and Helm suffer from it.
+
+use crate::checks::support::pipeline::{api_evidence, release_ref};
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
+use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::releases::{self, Release};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
+use crate::snapshot::Snapshot;
+
+check! {
+    /// See the check's page.
+    ApiServiceUnavailable {
+        id: "apiservice-unavailable", suite: Pipeline, severity: Error,
+        title: "an aggregated API does not answer",
+        requires: [ApiServices],
+        uses: [Services, EndpointSlices, Pods, Workloads, Namespaces, HelmReleases],
+    }
+}
+
+impl Check for ApiServiceUnavailable {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.api_services()?;
+        let silent = api_services::unavailable(snap).into_iter();
+        // The metrics API has a check of its own.
+        Ok(Diagnosis::Findings(silent.filter(|u| u.api.metadata.name != METRICS).map(|u| finding(snap, &u)).collect()))
+    }
+}
+
+/// Namespaces that cannot be deleted because of it.
+fn waiting(snap: &Snapshot, silent: &Unavailable<'_>) -> Vec<String> {
+    let api = format!("{}/{}", silent.api.spec.group, silent.api.spec.version);
+    let all = snap.namespaces.items().unwrap_or_default().iter().filter(|n| n.is_terminating());
+    let blocked = all.filter(|n| {
+        let failures = n.status.conditions.iter().filter(|c| c.status == "True");
+        failures.into_iter().any(|c| c.message.as_deref().is_some_and(|m| m.contains(&api)))
+    });
+    blocked.map(|n| n.metadata.name.clone()).collect()
+}
+
+fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
+    let (namespace, service) = (&silent.service.namespace, &silent.service.name);
+    let name = &silent.api.metadata.name;
+    let release = releases::of(snap, &silent.api.metadata, namespace);
+    let is_gone = release.as_ref().is_some_and(Release::is_gone);
+    let why = match &silent.fault {
+        Fault::NoService => format!("Service {namespace}/{service} does not exist"),
+        Fault::NoEndpoints(_) => format!("Service {namespace}/{service} has no ready endpoint"),
+        Fault::Timeout => format!("the control plane gets no answer from the pods of Service {namespace}/{service}"),
+        _ => silent.condition.message.clone().unwrap_or_default(),
+    };
+    let waiting = waiting(snap, silent);
+    let blocks = match waiting.as_slice() {
+        [] => "namespaces cannot be deleted, and discovery (kubectl, helm) complains".to_owned(),
+        names => format!("Namespace {} cannot be deleted", names.join(", ")),
+    };
+    let left = match &release {
+        Some(r) if is_gone => format!("; it is left over from Helm release {}, which is not installed", r.name),
+        _ => String::new(),
+    };
+    let severity = if waiting.is_empty() { Severity::Warning } else { Severity::Error };
+    let variant = match &silent.fault {
+        _ if is_gone => "leftover",
+        Fault::NoService => "no-service",
+        Fault::NoEndpoints(Some(Reason::ScaledToZero(_))) => "scaled-to-zero",
+        Fault::NoEndpoints(_) | Fault::Refused => "not-ready",
+        _ => "look",
+    };
+    let workload = match &silent.fault {
+        Fault::NoEndpoints(Some(reason)) => reason.owners(snap).first().map(|o| o.kubectl_name()),
+        _ => None,
+    };
+    let subject = api_services::reference(name);
+    let mut made = Finding::new(
+        ApiServiceUnavailable::META.id,
+        severity,
+        subject,
+        format!("API {}/{} does not answer: {why}{left}; {blocks}", silent.api.spec.group, silent.api.spec.version),
+    )
+    .key(name)
+    .fix(variant)
+    .param("api", name)
+    .param("namespace", namespace)
+    .param("service", service)
+    .param("workload", workload.unwrap_or_default())
+    .param("managed_by", managed_by(&silent.api.metadata))
+    .param("release", release.as_ref().map(|r| r.name.as_str()).unwrap_or_default())
+    .param("release_namespace", release.as_ref().and_then(|r| r.namespace.as_deref()).unwrap_or(namespace))
+    .evidence(api_evidence(silent.api));
+    if let Some(gone) = release.filter(|_| is_gone) {
+        return made.depends_on(release_ref(gone.namespace.as_deref().unwrap_or(namespace), &gone.name));
+    }
+    made = silent.depends_on(snap).into_iter().fold(made, Finding::depends_on);
+    made
+}

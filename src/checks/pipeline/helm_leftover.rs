@@ -1,0 +1,178 @@
+//! What a removed Helm release left behind, where something visible suffers from it.
+
+use crate::checks::support::pipeline::{plural, release_ref};
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::leftovers::{self, Leftover};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Object;
+
+/// Seconds for which an event tells of now.
+const RECENT: i64 = 3600;
+
+check! {
+    /// See the check's page.
+    HelmLeftover {
+        id: "helm-leftover", suite: Pipeline, severity: Error,
+        title: "objects of a removed Helm release are in the way",
+        requires: [HelmReleases, Services],
+        uses: [Workloads, PersistentVolumeClaims, PersistentVolumes, ConfigMaps, Webhooks, Namespaces, Pods, Events, Manifests, StorageClasses],
+    }
+}
+
+impl Check for HelmLeftover {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.helm_releases()?;
+        snap.services()?;
+        let all = leftovers::all(snap);
+        Ok(Diagnosis::Findings(all.iter().filter_map(|l| finding(snap, l)).collect()))
+    }
+}
+
+/// What suffers from it: without that, leftovers are nobody's trouble.
+#[derive(Default)]
+struct Harm {
+    /// Workloads that try to run and cannot, or claims that wait.
+    stuck: Vec<String>,
+    /// An installation that met objects of it: its words, and where.
+    refused: Option<(String, String)>,
+}
+
+fn harm(snap: &Snapshot, left: &Leftover<'_>) -> Harm {
+    let mut harm = Harm::default();
+    for workload in left.workloads.iter().filter(|w| w.desired() > 0 && w.ready() < w.desired()) {
+        harm.stuck.push(workload.reference().to_string());
+    }
+    for claim in left.claims.iter().filter(|c| c.status.phase == "Pending") {
+        harm.stuck.push(format!("PersistentVolumeClaim {}/{}", claim.metadata.namespace, claim.metadata.name));
+    }
+    harm.refused = refused(snap, left);
+    harm
+}
+
+/// `… exists and cannot be imported into the current release: invalid ownership metadata …` of an object of it.
+fn refused(snap: &Snapshot, left: &Leftover<'_>) -> Option<(String, String)> {
+    let is_about = |text: &str| {
+        text.contains("cannot be imported into the current release")
+            && (text.contains(&format!("current value is \"{}\"", left.name))
+                || names(left).iter().any(|name| text.contains(&format!("\"{name}\""))))
+    };
+    for file in snap.manifests.items().unwrap_or_default() {
+        if let Some(error) = file.errors.iter().find(|e| is_about(&e.message)) {
+            return Some((format!("{}:{}", file.path, error.line), error.message.clone()));
+        }
+    }
+    let recent = |t: jiff::Timestamp| snap.collected_at.as_second() - t.as_second() <= RECENT;
+    let mut events = snap.events.items().unwrap_or_default().iter();
+    let told = events.find(|e| e.last_seen().is_none_or(recent) && is_about(&e.message))?;
+    Some((
+        format!("event {} of {}/{}", told.reason, told.involved_object.namespace, told.involved_object.name),
+        told.message.clone(),
+    ))
+}
+
+/// Names of the objects that are left.
+fn names<'a>(left: &Leftover<'a>) -> Vec<&'a str> {
+    let workloads = left.workloads.iter().map(|w| w.meta());
+    let maps = left.config_maps.iter().map(|m| m.meta());
+    let hooks = left.hooks.iter().map(|h| &h.configuration.metadata);
+    workloads.chain(maps).chain(hooks).map(|m| m.name.as_str()).collect()
+}
+
+fn finding(snap: &Snapshot, left: &Leftover<'_>) -> Option<Finding> {
+    let harm = harm(snap, left);
+    // A webhook that is in the way alone has its own finding, with a smaller fix.
+    if harm.stuck.is_empty() && harm.refused.is_none() {
+        return None;
+    }
+    let release = release_ref(&left.namespace, &left.name);
+    let severity = if snap.scope.is_stack(&left.namespace) { Severity::Error } else { Severity::Warning };
+    let effect = match (&harm.refused, harm.stuck.as_slice()) {
+        (Some(_), _) => "a new installation meets them and is refused".to_owned(),
+        (None, [one]) => format!("{one} goes on trying and cannot"),
+        (None, many) => format!("{} go on trying and cannot", plural(many.len(), "object")),
+    };
+    let message = format!(
+        "Helm release {}/{} is not installed any more, but left {} behind: {effect}",
+        left.namespace,
+        left.name,
+        inventory(left)
+    );
+    let mut made = Finding::new(HelmLeftover::META.id, severity, release.clone(), message).breaks(release);
+    for workload in &left.workloads {
+        made = made.also(workload.reference());
+    }
+    made = params(left, made).fix("purge").evidence(
+        Evidence::new(
+            format!("Helm releases of namespace {}", left.namespace),
+            format!("no revision of {} is kept, and no Service or Deployment of it is left", left.name),
+            "helm list --all -n {{ namespace }}",
+        )
+        .with("namespace", &left.namespace),
+    );
+    for workload in &left.workloads {
+        let meta = &workload.metadata;
+        made = made.evidence(
+            Evidence::new(
+                workload.reference().to_string(),
+                format!("{} of {} ready, of release {}", workload.ready(), workload.desired(), left.name),
+                "kubectl get {{ target }} -n {{ namespace }} -o yaml",
+            )
+            .with("target", workload.kubectl_name())
+            .with("namespace", &meta.namespace),
+        );
+    }
+    if let Some((place, text)) = harm.refused {
+        made = made.evidence(Evidence::new(place, text, "helm list --all -A"));
+    }
+    Some(made)
+}
+
+/// `2 StatefulSets, 2 claims, 2 Released volumes, 2 webhook configurations`.
+fn inventory(left: &Leftover<'_>) -> String {
+    let count = |word: &str, number: usize| (number > 0).then(|| plural(number, word));
+    let kind = |kind: &str| left.workloads.iter().filter(|w| w.kind == kind).count();
+    let parts = [
+        count("StatefulSet", kind("StatefulSet")),
+        count("DaemonSet", kind("DaemonSet")),
+        count("PersistentVolumeClaim", left.claims.len()),
+        count("Released PersistentVolume", left.volumes.len()),
+        count("ConfigMap", left.config_maps.len()),
+        count("webhook configuration", configurations(left, "").len()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Names of the webhook configurations of a kind, each once; of all kinds where it is empty.
+fn configurations(left: &Leftover<'_>, kind: &str) -> Vec<ResourceRef> {
+    let mut all: Vec<ResourceRef> = left.hooks.iter().map(|h| h.reference()).collect();
+    all.dedup();
+    all.retain(|c| kind.is_empty() || c.kind_label() == kind);
+    all
+}
+
+fn params(left: &Leftover<'_>, made: Finding) -> Finding {
+    let of_kind = |kind: &str| -> Vec<String> {
+        left.workloads.iter().filter(|w| w.kind == kind).map(|w| w.metadata.name.clone()).collect()
+    };
+    let named = |kind: &str| configurations(left, kind).iter().map(ResourceRef::name).collect::<Vec<_>>();
+    let claims: Vec<&str> = left.claims.iter().map(|c| c.metadata.name.as_str()).collect();
+    let volumes: Vec<&str> = left.volumes.iter().map(|v| v.metadata.name.as_str()).collect();
+    let bound = left.claims.iter().any(|c| c.status.phase == "Bound");
+    let maps: Vec<&str> = left.config_maps.iter().map(|m| m.metadata.name.as_str()).collect();
+    made.param("namespace", &left.namespace)
+        .param("release", &left.name)
+        .param("selector", format!("app.kubernetes.io/managed-by=Helm,app.kubernetes.io/instance={}", left.name))
+        .param("stateful_sets", of_kind("StatefulSet"))
+        .param("daemon_sets", of_kind("DaemonSet"))
+        .param("claims", claims)
+        .param("bound", bound)
+        .param("volumes", volumes)
+        .param("config_maps", maps)
+        .param("validating", named("ValidatingWebhookConfiguration"))
+        .param("mutating", named("MutatingWebhookConfiguration"))
+}

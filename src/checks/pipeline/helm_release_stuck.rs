@@ -1,0 +1,131 @@
+//! A Helm release that stopped half-way, or failed.
+
+use crate::checks::support::pipeline::release_ref;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::releases;
+use crate::domain::kubernetes::webhooks::{self, Told};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{HelmRelease, Workload};
+
+/// Seconds after which an operation of Helm is not at work any more: its default is to give up after five minutes.
+const AT_WORK: i64 = 600;
+
+check! {
+    /// See the check's page.
+    HelmReleaseStuck {
+        id: "helm-release-stuck", suite: Pipeline, severity: Error,
+        title: "a Helm release is stuck or failed",
+        requires: [HelmReleases],
+        uses: [Workloads, Webhooks, Manifests, Events, Namespaces],
+    }
+}
+
+impl Check for HelmReleaseStuck {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let all = snap.helm_releases()?;
+        let newest = HelmRelease::newest(all).into_iter();
+        Ok(Diagnosis::Findings(newest.filter_map(|r| finding(snap, all, r)).collect()))
+    }
+}
+
+/// The newest revision before this one that was deployed.
+fn last_deployed<'a>(all: &'a [HelmRelease], release: &HelmRelease) -> Option<&'a HelmRelease> {
+    let same = |r: &&HelmRelease| r.name == release.name && r.metadata.namespace == release.metadata.namespace;
+    let before = all.iter().filter(same).filter(|r| r.revision < release.revision);
+    // What was replaced by a later one was deployed once, too.
+    before
+        .filter(|r| matches!(r.status.as_str(), "deployed" | "superseded"))
+        .max_by_key(|r| (r.status == "deployed", r.revision))
+}
+
+/// Workloads of the release that have fewer ready pods than they want.
+fn unready<'a>(snap: &'a Snapshot, release: &HelmRelease) -> Vec<&'a Workload> {
+    let all = snap.workloads.items().unwrap_or_default().iter();
+    all.filter(|w| releases::is_of(&w.metadata, &release.name, &release.metadata.namespace) && w.ready() < w.desired())
+        .collect()
+}
+
+/// Calls of webhooks that failed while Helm worked, as far as a record of its output tells.
+fn blamed(snap: &Snapshot) -> Vec<ResourceRef> {
+    let told = webhooks::failed_calls(snap).into_iter();
+    let recorded = told.filter(|(_, told)| matches!(told, Told::Record(..)));
+    let mut all: Vec<ResourceRef> = recorded.flat_map(|(call, _)| webhooks::blamed(snap, &call.text)).collect();
+    all.dedup();
+    all
+}
+
+fn finding(snap: &Snapshot, all: &[HelmRelease], release: &HelmRelease) -> Option<Finding> {
+    let (namespace, name) = (&release.metadata.namespace, &release.name);
+    let age = release.changed_at.map_or(AT_WORK, |t| snap.collected_at.as_second() - t.as_second());
+    let back = last_deployed(all, release);
+    let unready = unready(snap, release);
+    let is_pending =
+        matches!(release.status.as_str(), "pending-install" | "pending-upgrade" | "pending-rollback" | "uninstalling");
+    if !(is_pending && age >= AT_WORK) && release.status != "failed" {
+        return None;
+    }
+    let of_stack = snap.scope.is_stack(namespace);
+    let severity = match (release.status.as_str(), back) {
+        // The revision before goes on running.
+        ("failed", Some(_)) if unready.is_empty() => Severity::Info,
+        ("failed", Some(_)) => Severity::Warning,
+        _ if of_stack => Severity::Error,
+        _ => Severity::Warning,
+    };
+    let since = release.changed_at.map(|t| format!(" since {t}")).unwrap_or_default();
+    let effect = match (release.status.as_str(), back) {
+        ("failed", Some(back)) => format!("; what revision {} made is still there", back.revision),
+        ("failed", None) => "; it was never deployed, so parts of it may be missing".to_owned(),
+        ("uninstalling", _) => "; its removal stopped half-way".to_owned(),
+        _ => "; every helm upgrade is refused: another operation (install/upgrade/rollback) is in progress".to_owned(),
+    };
+    let message =
+        format!("Helm release {namespace}/{name}, revision {}, is {}{since}{effect}", release.revision, release.status);
+    let variant = match (release.status.as_str(), back) {
+        ("uninstalling", _) => "uninstalling",
+        ("failed", Some(_)) => "failed-upgrade",
+        ("failed", None) => "failed-install",
+        (_, Some(_)) => "pending-upgrade",
+        (_, None) => "pending-install",
+    };
+    let mut made = Finding::new(HelmReleaseStuck::META.id, severity, release_ref(namespace, name), message)
+        .fix(variant)
+        .param("namespace", namespace)
+        .param("name", name)
+        .param("revision", release.revision)
+        .param("back", back.map_or(0, |b| b.revision))
+        .param("keeper", &release.metadata.name)
+        .param("kept_in", release.kept_in.to_ascii_lowercase())
+        .evidence(history(all, release));
+    for workload in unready.iter().take(3) {
+        made = made.also(workload.reference());
+    }
+    // Helm's state breaks nothing that runs; what is not ready may be why it failed.
+    made.breaks = Some(vec![release_ref(namespace, name)]);
+    if release.status == "failed" {
+        made = blamed(snap).into_iter().fold(made, Finding::depends_on);
+        made = unready.iter().fold(made, |made, w| made.depends_on(w.reference()));
+    }
+    if snap.namespaces.named(namespace).is_ok_and(|n| n.is_some_and(|n| n.is_terminating())) {
+        made = made.depends_on(ResourceRef::kubernetes("", "Namespace", "", namespace));
+    }
+    Some(made)
+}
+
+/// The revisions that are kept, the newest first.
+fn history(all: &[HelmRelease], release: &HelmRelease) -> Evidence {
+    let same = |r: &&HelmRelease| r.name == release.name && r.metadata.namespace == release.metadata.namespace;
+    let mut own: Vec<&HelmRelease> = all.iter().filter(same).collect();
+    own.sort_by_key(|r| std::cmp::Reverse(r.revision));
+    let shown: Vec<String> = own.iter().take(5).map(|r| format!("{} {}", r.revision, r.status)).collect();
+    let source =
+        format!("labels of the {}s of Helm release {}/{}", release.kept_in, release.metadata.namespace, release.name);
+    Evidence::new(source, format!("revisions {}", shown.join(", ")), "helm history {{ name }} -n {{ namespace }}")
+        .with("name", &release.name)
+        .with("namespace", &release.metadata.namespace)
+}

@@ -1,0 +1,158 @@
+//! An autoscaler that cannot scale, or has nothing left to add.
+
+use std::collections::BTreeMap;
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::api_services::{self, METRICS};
+use crate::domain::kubernetes::autoscaling::{self, Stuck};
+use crate::domain::kubernetes::index::group_of;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Autoscaler, Condition};
+
+check! {
+    /// See the check's page.
+    HpaStuck {
+        id: "hpa-stuck", suite: Pipeline, severity: Warning,
+        title: "a HorizontalPodAutoscaler cannot do its work",
+        requires: [Autoscalers],
+        uses: [ApiServices, Workloads, Pods],
+    }
+}
+
+impl Check for HpaStuck {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut findings = Vec::new();
+        let mut by_api: BTreeMap<&'static str, Vec<(&Autoscaler, &Condition)>> = BTreeMap::new();
+        for hpa in snap.autoscalers()?.iter().filter(|h| h.metadata.deletion_timestamp.is_none()) {
+            let Some((stuck, condition)) = autoscaling::stuck(snap, hpa) else { continue };
+            match stuck {
+                Stuck::Api(api) => by_api.entry(api).or_default().push((hpa, condition)),
+                other => findings.push(finding(snap, hpa, &other, condition)),
+            }
+        }
+        findings.extend(by_api.into_iter().map(|(api, all)| without_api(snap, api, &all)));
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+fn named(hpa: &Autoscaler) -> String {
+    format!("{}/{}", hpa.metadata.namespace, hpa.metadata.name)
+}
+
+fn target(hpa: &Autoscaler) -> ResourceRef {
+    let target = &hpa.spec.scale_target_ref;
+    ResourceRef::kubernetes(group_of(&target.kind), &target.kind, &hpa.metadata.namespace, &target.name)
+}
+
+fn evidence(hpa: &Autoscaler, condition: &Condition) -> Evidence {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let value =
+        format!("{} {} ({}): {}", condition.kind, condition.status, text(&condition.reason), text(&condition.message));
+    Evidence::new(
+        format!("HorizontalPodAutoscaler {}", named(hpa)),
+        value,
+        "kubectl describe hpa -n {{ namespace }} {{ name }}",
+    )
+    .with("namespace", &hpa.metadata.namespace)
+    .with("name", &hpa.metadata.name)
+}
+
+fn base(hpa: &Autoscaler, message: String) -> Finding {
+    let target = target(hpa);
+    Finding::new(HpaStuck::META.id, Severity::Warning, autoscaling::reference(hpa), message)
+        .param("namespace", &hpa.metadata.namespace)
+        .param("name", &hpa.metadata.name)
+        .param("target", target.kubectl_name())
+        .param("managed_by", managed_by(&hpa.metadata))
+}
+
+/// All that wait for one API.
+fn without_api(snap: &Snapshot, api: &'static str, all: &[(&Autoscaler, &Condition)]) -> Finding {
+    let names: Vec<String> = all.iter().map(|(h, _)| named(h)).collect();
+    let (noun, verb) =
+        if names.len() == 1 { ("HorizontalPodAutoscaler", "gets") } else { ("HorizontalPodAutoscalers", "get") };
+    let known = snap.api_services.named(api);
+    let state = match known {
+        Ok(None) => "does not exist",
+        _ => "does not answer",
+    };
+    let message = format!("{noun} {} {verb} no metrics: APIService {api} {state}", names.join(", "));
+    let mut made = base(all[0].0, message)
+        .key(api)
+        .fix(if api == METRICS { "metrics-api" } else { "custom-api" })
+        .param("api", api)
+        .param("all", &names)
+        .depends_on(api_services::reference(api));
+    for (hpa, condition) in all {
+        made = made.also(autoscaling::reference(hpa)).evidence(evidence(hpa, condition));
+    }
+    made
+}
+
+fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Condition) -> Finding {
+    let of = target(hpa);
+    let name = format!("HorizontalPodAutoscaler {}", named(hpa));
+    let told = condition.message.clone().unwrap_or_default();
+    let made = match stuck {
+        Stuck::AtMax(need) => base(
+            hpa,
+            format!(
+                "{name} is at its maximum of {} replicas while {} is at {} of {}: ceil({} × {} ÷ {}) = {} are wanted",
+                hpa.spec.max_replicas,
+                need.metric,
+                need.value,
+                need.target,
+                need.replicas,
+                need.value,
+                need.target,
+                need.desired
+            ),
+        )
+        .fix("at-max")
+        .param("max", hpa.spec.max_replicas)
+        .param("patch", serde_json::json!({"spec": {"maxReplicas": need.desired}}).to_string())
+        .param("patch_back", serde_json::json!({"spec": {"maxReplicas": hpa.spec.max_replicas}}).to_string())
+        .param("metric", &need.metric)
+        .param("desired", need.desired),
+        Stuck::NoRequest { resource, container, pod } => {
+            let place = container.as_ref().map(|c| format!("container {c} of {of}")).unwrap_or_else(|| of.to_string());
+            base(hpa, format!("{name} cannot scale by {resource}: {place} has no {resource} request, so there is no percentage of it"))
+                .fix("no-request")
+                .param("container", container.as_deref().unwrap_or("<container>"))
+                .param("resource", resource)
+                .param("request", format!("{resource}={}", if resource == "memory" { "<memory>" } else { "<cpu>" }))
+                .param("pod", pod.as_deref().unwrap_or_default())
+                .param("in_place", matches!(hpa.spec.scale_target_ref.kind.as_str(), "Deployment" | "StatefulSet"))
+        }
+        Stuck::NoTarget => base(hpa, format!("{name} finds nothing to scale: {of}: {told}"))
+            .fix("no-target")
+            .param("kind", hpa.spec.scale_target_ref.kind.to_ascii_lowercase())
+            .param("near", near(snap, hpa)),
+        Stuck::Ambiguous => {
+            base(hpa, format!("{name} does nothing: other autoscalers scale the same pods: {told}")).fix("ambiguous")
+        }
+        Stuck::NoValues => base(hpa, format!("{name} gets no values for the pods of {of}: {told}"))
+            .fix("no-values")
+            .depends_on(of.clone())
+            .depends_on(api_services::reference(METRICS)),
+        Stuck::Selector | Stuck::Other | Stuck::Api(_) => {
+            base(hpa, format!("{name} cannot scale {of}: {told}")).fix("look")
+        }
+    };
+    made.evidence(evidence(hpa, condition))
+}
+
+/// Workloads of the kind that is meant, in the same namespace.
+fn near(snap: &Snapshot, hpa: &Autoscaler) -> Vec<String> {
+    let kind = &hpa.spec.scale_target_ref.kind;
+    let all = snap.workloads.items().unwrap_or_default().iter();
+    all.filter(|w| w.kind == *kind && w.metadata.namespace == hpa.metadata.namespace)
+        .map(|w| w.metadata.name.clone())
+        .collect()
+}

@@ -1,0 +1,24 @@
+//! What stands between a manifest and a running stack: admission, aggregated APIs, Helm, scaling, eviction.
+
+mod apiservice_unavailable;
+mod helm_leftover;
+mod helm_release_stuck;
+mod hpa_stuck;
+mod metrics_server;
+mod namespace_terminating;
+mod pdb_blocks;
+mod webhook_broken;
+
+use crate::checks::Check;
+
+/// The checks of this suite.
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &webhook_broken::WebhookBroken,
+    &metrics_server::MetricsServer,
+    &apiservice_unavailable::ApiServiceUnavailable,
+    &hpa_stuck::HpaStuck,
+    &namespace_terminating::NamespaceTerminating,
+    &pdb_blocks::PdbBlocks,
+    &helm_release_stuck::HelmReleaseStuck,
+    &helm_leftover::HelmLeftover,
+];

@@ -1,0 +1,25 @@
+//! What checks of the pipeline say alike: a Helm release as a resource, an APIService as evidence.
+
+use crate::model::{Evidence, ResourceRef};
+use crate::snapshot::kubernetes::ApiService;
+
+/// A Helm release, for the graph of causes.
+pub(crate) fn release_ref(namespace: &str, name: &str) -> ResourceRef {
+    ResourceRef::kubernetes("helm.sh", "HelmRelease", namespace, name)
+}
+
+/// The condition of an APIService as evidence.
+pub(crate) fn api_evidence(api: &ApiService) -> Evidence {
+    let condition = api.available();
+    let text = |value: Option<&String>| value.map(String::as_str).unwrap_or_default().to_owned();
+    let value = condition
+        .map(|c| format!("Available {} ({}): {}", c.status, text(c.reason.as_ref()), text(c.message.as_ref())));
+    let source = format!("APIService {}", api.metadata.name);
+    Evidence::new(source, value.unwrap_or_default(), "kubectl describe apiservice {{ name }}")
+        .with("name", &api.metadata.name)
+}
+
+/// `1 node`, `3 nodes`.
+pub(crate) fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}

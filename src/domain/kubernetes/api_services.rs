@@ -1,0 +1,105 @@
+//! Aggregated APIs: what serves each, and why it does not answer.
+
+use crate::domain::kubernetes::endpoints::Reason;
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{ApiService, Condition, ServiceReference};
+
+/// The API of `kubectl top` and of autoscaling by CPU and memory.
+pub(crate) const METRICS: &str = "v1beta1.metrics.k8s.io";
+/// Seconds that a server has to come up.
+const STARTING: i64 = 120;
+
+/// Why an aggregated API does not answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault<'a> {
+    /// Its Service does not exist.
+    NoService,
+    /// Its Service does not have the port.
+    NoPort,
+    /// Nobody is ready behind its Service; why, where the pods could be read.
+    NoEndpoints(Option<Reason<'a>>),
+    /// The API server gets no answer in time.
+    Timeout,
+    /// The address refuses connections.
+    Refused,
+    /// The certificate is not trusted.
+    Certificate,
+    /// It answers with an error.
+    Status,
+    /// Something else.
+    Other,
+}
+
+/// An API that does not answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Unavailable<'a> {
+    /// The APIService.
+    pub(crate) api: &'a ApiService,
+    /// What serves it.
+    pub(crate) service: &'a ServiceReference,
+    /// Its condition.
+    pub(crate) condition: &'a Condition,
+    /// Why.
+    pub(crate) fault: Fault<'a>,
+}
+
+impl Unavailable<'_> {
+    /// What would explain it: the Service, its pods and their owner.
+    pub(crate) fn depends_on(&self, snap: &Snapshot) -> Vec<ResourceRef> {
+        let mut all = vec![ResourceRef::service(&self.service.namespace, &self.service.name)];
+        if let Fault::NoEndpoints(Some(reason)) = &self.fault {
+            all.extend(reason.pods().iter().map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)));
+            all.extend(reason.owners(snap));
+        }
+        all
+    }
+}
+
+/// An APIService as a resource.
+pub(crate) fn reference(name: &str) -> ResourceRef {
+    ResourceRef::kubernetes("apiregistration.k8s.io", "APIService", "", name)
+}
+
+/// The APIs of others than the API server itself that do not answer.
+pub(crate) fn unavailable(snap: &Snapshot) -> Vec<Unavailable<'_>> {
+    let all = snap.api_services.items().unwrap_or_default().iter();
+    all.filter(|a| a.metadata.deletion_timestamp.is_none()).filter_map(|api| state(snap, api)).collect()
+}
+
+fn state<'a>(snap: &'a Snapshot, api: &'a ApiService) -> Option<Unavailable<'a>> {
+    let service = api.spec.service.as_ref()?;
+    let condition = api.available().filter(|c| c.status != "True")?;
+    let since = condition.last_transition_time.map_or(STARTING, |t| snap.collected_at.as_second() - t.as_second());
+    (since >= STARTING).then(|| Unavailable { api, service, condition, fault: fault(snap, service, condition) })
+}
+
+/// By the reason and the words of the condition.
+fn fault<'a>(snap: &'a Snapshot, service: &ServiceReference, condition: &Condition) -> Fault<'a> {
+    let message = condition.message.as_deref().unwrap_or_default();
+    let has = |part: &str| message.contains(part);
+    match condition.reason.as_deref().unwrap_or_default() {
+        "ServiceNotFound" => Fault::NoService,
+        "ServicePortError" => Fault::NoPort,
+        "MissingEndpoints" | "EndpointsNotFound" => {
+            let found = snap.services.find(&service.namespace, &service.name).ok().flatten();
+            let found = found.filter(|_| snap.pods.covers(&service.namespace));
+            Fault::NoEndpoints(found.and_then(|s| Reason::of(snap, s)))
+        }
+        _ if has("x509") || has("tls:") => Fault::Certificate,
+        _ if has("connection refused") => Fault::Refused,
+        _ if has("deadline exceeded") || has("timeout") || has("Client.Timeout") || has("request canceled") => {
+            Fault::Timeout
+        }
+        _ if has("no route to host") => Fault::Timeout,
+        _ if has("bad status from") => Fault::Status,
+        _ => Fault::Other,
+    }
+}
+
+/// The APIService of a group and version as discovery names them: `metrics.k8s.io/v1beta1`.
+pub(crate) fn of_group_version(text: &str) -> Option<ResourceRef> {
+    let (group, version) = text.split_once('/')?;
+    let is_version = version.starts_with('v') && version.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
+    (is_version && group.contains('.')).then(|| reference(&format!("{version}.{group}")))
+}

@@ -1,0 +1,258 @@
+//! HorizontalPodAutoscalers: whether one can scale, and what it would want.
+
+use std::sync::OnceLock;
+
+use k8s_openapi::api::autoscaling::v2::{MetricSpec, MetricStatus, MetricTarget, MetricValueStatus};
+use regex::Regex;
+
+use crate::model::ResourceRef;
+use crate::snapshot::kubernetes::{Autoscaler, Condition};
+use crate::snapshot::{Snapshot, parse_quantity};
+
+/// Seconds that metrics of new pods take to come.
+const WARMING_UP: i64 = 180;
+/// How far a metric may be off its target before the controller acts, as its default has it.
+const TOLERANCE: f64 = 0.1;
+
+/// Why an autoscaler does not do its work.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Stuck {
+    /// The API that gives the metric is not there or does not answer.
+    Api(&'static str),
+    /// The API answers without values for its pods.
+    NoValues,
+    /// A container does not say what it requests, so there is no percentage.
+    NoRequest { resource: String, container: Option<String>, pod: Option<String> },
+    /// What it scales does not exist.
+    NoTarget,
+    /// Another autoscaler scales the same pods.
+    Ambiguous,
+    /// What it scales has a selector that is none.
+    Selector,
+    /// At its maximum, and the metric is above its target.
+    AtMax(Need),
+    /// Something else, as the condition says.
+    Other,
+}
+
+/// What the formula asks for: ceil(current × metric ÷ target).
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Need {
+    /// `cpu`, or the name of another metric.
+    pub(crate) metric: String,
+    /// Value of now, as kubectl shows it.
+    pub(crate) value: String,
+    /// The target.
+    pub(crate) target: String,
+    /// Replicas of now.
+    pub(crate) replicas: u32,
+    /// Replicas that the formula gives.
+    pub(crate) desired: u32,
+}
+
+/// What keeps an autoscaler from its work, with the condition that says so.
+pub(crate) fn stuck<'a>(snap: &Snapshot, hpa: &'a Autoscaler) -> Option<(Stuck, &'a Condition)> {
+    let condition = |kind: &str, status: &str| {
+        let mut all = hpa.status.conditions.iter();
+        all.find(|c| c.kind == kind && c.status == status)
+    };
+    let lasts = |c: &&Condition| {
+        c.last_transition_time.is_none_or(|t| snap.collected_at.as_second() - t.as_second() >= WARMING_UP)
+    };
+    if let Some(able) = condition("AbleToScale", "False").filter(lasts)
+        && able.reason.as_deref() != Some("BackoffBoth")
+    {
+        let is_target = able.reason.as_deref() == Some("FailedGetScale");
+        return Some((if is_target { Stuck::NoTarget } else { Stuck::Other }, able));
+    }
+    if let Some(active) = condition("ScalingActive", "False").filter(lasts) {
+        // Zero replicas switch an autoscaler off: that is how one does it on purpose.
+        return (active.reason.as_deref() != Some("ScalingDisabled")).then(|| (inactive(active), active));
+    }
+    let limited = condition("ScalingLimited", "True").filter(|c| c.reason.as_deref() == Some("TooManyReplicas"));
+    limited.filter(lasts).and_then(|c| Some((Stuck::AtMax(need(hpa)?), c)))
+}
+
+fn inactive(condition: &Condition) -> Stuck {
+    let message = condition.message.as_deref().unwrap_or_default();
+    let has = |part: &str| message.contains(part);
+    match condition.reason.as_deref().unwrap_or_default() {
+        "InvalidSelector" => return Stuck::Selector,
+        "AmbiguousSelector" => return Stuck::Ambiguous,
+        _ => {}
+    }
+    if has("missing request for") {
+        return request(message);
+    }
+    let silent = has("the server could not find the requested resource")
+        || has("unable to handle the request")
+        || has("the server is currently unable")
+        || has("no custom metrics API")
+        || has("no external metrics API")
+        || has("ServiceUnavailable")
+        || has("service unavailable");
+    if silent {
+        let external = has("external.metrics.k8s.io") || has("external metric");
+        let custom = has("custom.metrics.k8s.io") || has("custom metric") || has("unable to get metric ");
+        return Stuck::Api(match (external, custom) {
+            (true, _) => "v1beta1.external.metrics.k8s.io",
+            (_, true) => "v1beta1.custom.metrics.k8s.io",
+            _ => super::api_services::METRICS,
+        });
+    }
+    if has("no metrics returned from") || has("did not receive metrics for") || has("no matching metrics found") {
+        return Stuck::NoValues;
+    }
+    Stuck::Other
+}
+
+/// `missing request for cpu in container web of Pod web-5d9-abcde`.
+fn request(message: &str) -> Stuck {
+    static REQUEST: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = REQUEST.get_or_init(|| {
+        Regex::new(r"missing request for (\S+?)(?: in container (\S+) of Pod (\S+))?(?:[,;\s]|$)").ok()
+    });
+    let found = pattern.as_ref().and_then(|p| p.captures(message));
+    let part = |at: usize| found.as_ref().and_then(|f| f.get(at)).map(|m| m.as_str().to_owned());
+    Stuck::NoRequest { resource: part(1).unwrap_or_else(|| "cpu".to_owned()), container: part(2), pod: part(3) }
+}
+
+/// The metric that asks for most, if it asks for more than there may be.
+fn need(hpa: &Autoscaler) -> Option<Need> {
+    let replicas = hpa.status.current_replicas.unwrap_or(hpa.status.desired_replicas);
+    let needs = hpa.spec.metrics.iter().filter_map(|spec| need_of(spec, &hpa.status.current_metrics, replicas));
+    needs.filter(|n| n.desired > hpa.spec.max_replicas).max_by_key(|n| n.desired)
+}
+
+fn need_of(spec: &MetricSpec, current: &[MetricStatus], replicas: u32) -> Option<Need> {
+    let (metric, target) = target_of(spec)?;
+    let value = current.iter().find_map(|status| value_of(spec, status))?;
+    let (ratio, value, wanted) = ratio(target, value, replicas)?;
+    if ratio <= 1.0 + TOLERANCE {
+        return None;
+    }
+    // A count of pods is small: the product fits.
+    let desired = (f64::from(replicas) * ratio).ceil() as u32;
+    Some(Need { metric, value, target: wanted, replicas, desired })
+}
+
+fn target_of(spec: &MetricSpec) -> Option<(String, &MetricTarget)> {
+    if let Some(m) = &spec.resource {
+        return Some((m.name.clone(), &m.target));
+    }
+    if let Some(m) = &spec.container_resource {
+        return Some((format!("{} of container {}", m.name, m.container), &m.target));
+    }
+    if let Some(m) = &spec.pods {
+        return Some((m.metric.name.clone(), &m.target));
+    }
+    if let Some(m) = &spec.object {
+        return Some((m.metric.name.clone(), &m.target));
+    }
+    spec.external.as_ref().map(|m| (m.metric.name.clone(), &m.target))
+}
+
+/// The value of a metric, where the status is of the same.
+fn value_of<'s>(spec: &MetricSpec, status: &'s MetricStatus) -> Option<&'s MetricValueStatus> {
+    if let (Some(a), Some(b)) = (&spec.resource, &status.resource) {
+        return (a.name == b.name).then_some(&b.current);
+    }
+    if let (Some(a), Some(b)) = (&spec.container_resource, &status.container_resource) {
+        return (a.name == b.name && a.container == b.container).then_some(&b.current);
+    }
+    if let (Some(a), Some(b)) = (&spec.pods, &status.pods) {
+        return (a.metric.name == b.metric.name).then_some(&b.current);
+    }
+    if let (Some(a), Some(b)) = (&spec.object, &status.object) {
+        return (a.metric.name == b.metric.name).then_some(&b.current);
+    }
+    let (a, b) = (spec.external.as_ref()?, status.external.as_ref()?);
+    (a.metric.name == b.metric.name).then_some(&b.current)
+}
+
+/// Metric ÷ target, and both as they are shown.
+fn ratio(target: &MetricTarget, value: &MetricValueStatus, replicas: u32) -> Option<(f64, String, String)> {
+    if let (Some(wanted), Some(now)) = (target.average_utilization, value.average_utilization) {
+        return (wanted > 0).then(|| (f64::from(now) / f64::from(wanted), format!("{now}%"), format!("{wanted}%")));
+    }
+    let number =
+        |q: &k8s_openapi::apimachinery::pkg::api::resource::Quantity| parse_quantity(&q.0).filter(|n| *n > 0.0);
+    if let (Some(wanted), Some(now)) = (&target.average_value, &value.average_value) {
+        return Some((number(now)? / number(wanted)?, now.0.clone(), wanted.0.clone()));
+    }
+    if let (Some(wanted), Some(now)) = (&target.value, &value.value) {
+        return Some((number(now)? / number(wanted)?, now.0.clone(), wanted.0.clone()));
+    }
+    // An average over the replicas, of which only the whole is told.
+    let (wanted, now) = (target.average_value.as_ref()?, value.value.as_ref()?);
+    let ratio = number(now)? / f64::from(replicas.max(1)) / number(wanted)?;
+    Some((ratio, now.0.clone(), format!("{} a pod", wanted.0)))
+}
+
+/// It scales by CPU or memory, and is not switched off: it needs the metrics API.
+pub(crate) fn wants_metrics_api(hpa: &Autoscaler) -> bool {
+    let by_usage = hpa.spec.metrics.iter().any(|m| m.resource.is_some() || m.container_resource.is_some());
+    let is_off = hpa.status.conditions.iter().any(|c| c.reason.as_deref() == Some("ScalingDisabled"));
+    by_usage && !is_off && hpa.metadata.deletion_timestamp.is_none()
+}
+
+/// An autoscaler as a resource.
+pub(crate) fn reference(hpa: &Autoscaler) -> ResourceRef {
+    ResourceRef::kubernetes("autoscaling", "HorizontalPodAutoscaler", &hpa.metadata.namespace, &hpa.metadata.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn hpa(now: i32, conditions: serde_json::Value) -> Autoscaler {
+        serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "minReplicas": 2, "maxReplicas": 10,
+                "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}]},
+            "status": {"currentReplicas": 10, "desiredReplicas": 10, "conditions": conditions,
+                "currentMetrics": [{"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": now, "averageValue": "90m"}}}]}
+        }))
+        .expect("an autoscaler")
+    }
+
+    fn snap() -> Snapshot {
+        Snapshot::empty("2026-11-21T02:00:00Z".parse().expect("a time"))
+    }
+
+    #[test]
+    fn at_its_maximum_it_is_stuck_only_above_the_target() {
+        let limited = json!([{"type": "ScalingActive", "status": "True"}, {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas"}]);
+        let (found, _) = stuck(&snap(), &hpa(90, limited.clone())).expect("is stuck");
+        let Stuck::AtMax(need) = found else { panic!("{found:?}") };
+        assert_eq!((need.desired, need.value.as_str(), need.target.as_str()), (18, "90%", "50%"));
+        assert!(stuck(&snap(), &hpa(54, limited)).is_none());
+    }
+
+    #[test]
+    fn reads_why_it_is_not_active() {
+        let of = |reason: &str, message: &str| {
+            let conditions =
+                json!([{"type": "ScalingActive", "status": "False", "reason": reason, "message": message}]);
+            stuck(&snap(), &hpa(0, conditions)).map(|(s, _)| s)
+        };
+        let failed = "FailedGetResourceMetric";
+        let prefix = "the HPA was unable to compute the replica count: failed to get cpu utilization: ";
+        let api = format!(
+            "{prefix}unable to get metrics for resource cpu: unable to fetch metrics from resource metrics API: the server could not find the requested resource (get pods.metrics.k8s.io)"
+        );
+        assert_eq!(of(failed, &api), Some(Stuck::Api("v1beta1.metrics.k8s.io")));
+        let request = format!("{prefix}missing request for cpu in container web of Pod web-5d9-abcde");
+        let expected = Stuck::NoRequest {
+            resource: "cpu".into(),
+            container: Some("web".into()),
+            pod: Some("web-5d9-abcde".into()),
+        };
+        assert_eq!(of(failed, &request), Some(expected));
+        let values =
+            format!("{prefix}unable to get metrics for resource cpu: no metrics returned from resource metrics API");
+        assert_eq!(of(failed, &values), Some(Stuck::NoValues));
+        assert_eq!(of("ScalingDisabled", "scaling is disabled since the replica count of the target is zero"), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! What removed Helm releases left behind, as far as the snapshot shows it.
+
+use std::collections::BTreeMap;
+
+use crate::domain::kubernetes::releases;
+use crate::domain::kubernetes::webhooks;
+use crate::domain::kubernetes::webhooks::Hook;
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{ConfigMap, Meta, PersistentVolume, PersistentVolumeClaim, Workload};
+
+/// What one release left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Leftover<'a> {
+    /// Name of the release.
+    pub(crate) name: String,
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// Workloads that go on running, or try to.
+    pub(crate) workloads: Vec<&'a Workload>,
+    /// Claims of its StatefulSets.
+    pub(crate) claims: Vec<&'a PersistentVolumeClaim>,
+    /// Released volumes of its claims.
+    pub(crate) volumes: Vec<&'a PersistentVolume>,
+    /// ConfigMaps.
+    pub(crate) config_maps: Vec<&'a ConfigMap>,
+    /// Webhook configurations.
+    pub(crate) hooks: Vec<Hook<'a>>,
+}
+
+/// The releases that are gone and of which something is left, by namespace and name.
+pub(crate) fn all(snap: &Snapshot) -> Vec<Leftover<'_>> {
+    let mut found: BTreeMap<(String, String), Leftover<'_>> = BTreeMap::new();
+    for workload in snap.workloads.items().unwrap_or_default() {
+        if let Some(key) = gone(snap, &workload.metadata, &workload.metadata.namespace) {
+            entry(&mut found, key).workloads.push(workload);
+        }
+    }
+    for map in snap.config_maps.items().unwrap_or_default() {
+        if let Some(key) = gone(snap, &map.metadata, &map.metadata.namespace) {
+            entry(&mut found, key).config_maps.push(map);
+        }
+    }
+    for hook in webhooks::all(snap) {
+        let home = hook.service().map_or("", |s| s.namespace.as_str());
+        if let Some(key) = gone(snap, &hook.configuration.metadata, home) {
+            entry(&mut found, key).hooks.push(hook);
+        }
+    }
+    let mut all: Vec<Leftover<'_>> = found.into_values().collect();
+    for left in &mut all {
+        left.claims = claims(snap, left);
+        left.volumes = volumes(snap, left);
+    }
+    all
+}
+
+fn entry<'m, 'a>(
+    found: &'m mut BTreeMap<(String, String), Leftover<'a>>,
+    key: (String, String),
+) -> &'m mut Leftover<'a> {
+    let (namespace, name) = key.clone();
+    found.entry(key).or_insert_with(|| Leftover { name, namespace, ..Leftover::default() })
+}
+
+/// Namespace and name of the release of an object, where that release is gone.
+fn gone(snap: &Snapshot, meta: &Meta, home: &str) -> Option<(String, String)> {
+    if meta.deletion_timestamp.is_some() || meta.controller().is_some() {
+        return None;
+    }
+    let release = releases::of(snap, meta, home).filter(releases::Release::is_gone)?;
+    Some((release.namespace.unwrap_or_else(|| home.to_owned()), release.name))
+}
+
+/// The StatefulSet that a claim was made for, by its name: `<template>-<set>-<number>`.
+fn is_of_set(claim: &str, set: &Workload) -> bool {
+    set.kind == "StatefulSet"
+        && set.spec.volume_claim_templates.iter().any(|t| {
+            let prefix = format!("{}-{}-", t.metadata.name, set.metadata.name);
+            claim.strip_prefix(&prefix).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        })
+}
+
+fn claims<'a>(snap: &'a Snapshot, left: &Leftover<'_>) -> Vec<&'a PersistentVolumeClaim> {
+    let all = snap.persistent_volume_claims.items().unwrap_or_default().iter();
+    all.filter(|c| c.metadata.namespace == left.namespace)
+        .filter(|c| {
+            left.workloads.iter().any(|w| is_of_set(&c.metadata.name, w))
+                || releases::is_of(&c.metadata, &left.name, &left.namespace)
+        })
+        .collect()
+}
+
+fn volumes<'a>(snap: &'a Snapshot, left: &Leftover<'_>) -> Vec<&'a PersistentVolume> {
+    let all = snap.persistent_volumes.items().unwrap_or_default().iter().filter(|v| v.status.phase == "Released");
+    all.filter(|v| {
+        v.spec.claim_ref.as_ref().is_some_and(|c| {
+            let of_release = c.name == left.name || c.name.starts_with(&format!("{}-", left.name));
+            c.namespace == left.namespace && (of_release || left.workloads.iter().any(|w| is_of_set(&c.name, w)))
+        })
+    })
+    .collect()
+}
+
+/// The release that is gone and whose StatefulSet a claim belongs to: what asks for its class.
+pub(crate) fn release_of_claim(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Option<(String, String)> {
+    let sets = snap.workloads.items().unwrap_or_default().iter();
+    let mut own =
+        sets.filter(|w| w.metadata.namespace == claim.metadata.namespace && is_of_set(&claim.metadata.name, w));
+    own.find_map(|set| gone(snap, &set.metadata, &set.metadata.namespace))
+}
+
+/// The same for the StatefulSet itself.
+pub(crate) fn release_of_owner(snap: &Snapshot, owner: &ResourceRef) -> Option<(String, String)> {
+    let mut sets = snap.workloads.items().unwrap_or_default().iter();
+    let own = sets.find(|w| w.reference() == *owner)?;
+    gone(snap, &own.metadata, &own.metadata.namespace)
+}

@@ -1,0 +1,156 @@
+//! What metrics-server says of the kubelets that it asks.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::domain::text::log_line;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Node;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which a line of its log tells of now.
+const RECENT: i64 = 15 * 60;
+
+/// Why a kubelet gives it no metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KubeletFault {
+    /// No answer in time.
+    Timeout,
+    /// The port is closed.
+    Refused,
+    /// The kubelet's certificate does not name the address.
+    NoAddressInCertificate,
+    /// The kubelet's certificate is of an authority that nobody trusts.
+    UnknownAuthority,
+    /// The kubelet does not know who asks.
+    Unauthorized,
+    /// Who asks may not read metrics.
+    Forbidden,
+    /// The node's name is not known.
+    NoHost,
+    /// Something else.
+    Other,
+}
+
+impl KubeletFault {
+    fn of(text: &str) -> Self {
+        let has = |part: &str| text.contains(part);
+        if has("any IP SANs") || has("certificate is valid for") {
+            Self::NoAddressInCertificate
+        } else if has("signed by unknown authority") {
+            Self::UnknownAuthority
+        } else if has("403 Forbidden") || has("\"403") || has("Forbidden") {
+            Self::Forbidden
+        } else if has("401 Unauthorized") || has("Unauthorized") {
+            Self::Unauthorized
+        } else if has("connection refused") {
+            Self::Refused
+        } else if has("no such host") || has("server misbehaving") {
+            Self::NoHost
+        } else if has("deadline exceeded") || has("i/o timeout") || has("no route to host") || has("request canceled") {
+            Self::Timeout
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// A kubelet that gives no metrics.
+#[derive(Debug, Clone)]
+pub(crate) struct Failed<'a> {
+    /// Name of the node.
+    pub(crate) node: String,
+    /// Why.
+    pub(crate) fault: KubeletFault,
+    /// The last line that says so.
+    pub(crate) line: &'a str,
+    /// The log it stands in.
+    pub(crate) log: &'a ContainerLog,
+}
+
+/// The nodes of which metrics-server lately got nothing, by name.
+pub(crate) fn failed_nodes(snap: &Snapshot) -> Vec<Failed<'_>> {
+    let logs = snap.part_logs.as_ref().map(Vec::as_slice).unwrap_or_default().iter();
+    let mut found: BTreeMap<String, Failed<'_>> = BTreeMap::new();
+    for log in logs.filter(|l| !l.previous && (l.container == "metrics-server" || l.image.contains("metrics-server"))) {
+        for line in log.text.lines() {
+            let Some(node) = node_of(line) else { continue };
+            let at = log_line::written_at(line, snap.collected_at);
+            if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+                continue;
+            }
+            found.insert(node.clone(), Failed { fault: KubeletFault::of(line), node, line, log });
+        }
+    }
+    found.into_values().collect()
+}
+
+/// The node of a line that tells of a scrape that failed, in the words of old and new versions.
+fn node_of(line: &str) -> Option<String> {
+    static NEW: OnceLock<Option<Regex>> = OnceLock::new();
+    static OLD: OnceLock<Option<Regex>> = OnceLock::new();
+    if line.contains("Failed to scrape node") {
+        let pattern = NEW.get_or_init(|| Regex::new(r#"\bnode="?([^"\s]+)"?"#).ok()).as_ref()?;
+        return pattern.captures(line).map(|c| c[1].to_owned());
+    }
+    if !line.contains("unable to fully scrape metrics") && !line.contains("unable to fetch metrics from") {
+        return None;
+    }
+    let pattern = OLD.get_or_init(|| Regex::new(r"(?:from node|from [Kk]ubelet) (\S+?):? ").ok()).as_ref()?;
+    pattern.captures(line).map(|c| c[1].trim_end_matches(':').to_owned())
+}
+
+/// A cluster on somebody's own machine, whose kubelets sign their certificates themselves.
+pub(crate) fn is_local_cluster(snap: &Snapshot) -> bool {
+    let is_local = |node: &Node| {
+        let provider = node.spec.provider_id.as_deref().unwrap_or_default();
+        let version = &node.status.node_info.kubelet_version;
+        ["kind://", "k3s://", "minikube"].iter().any(|p| provider.starts_with(p))
+            || node.metadata.labels.keys().any(|k| k.starts_with("minikube.k8s.io/"))
+            || version.contains("+k3s")
+            || node.metadata.name == "docker-desktop"
+            || node.metadata.label("node.kubernetes.io/instance-type") == Some("k3s")
+    };
+    snap.nodes.items().unwrap_or_default().iter().any(is_local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_old_and_new_words() {
+        for (line, node, fault) in [
+            (
+                r#"E1121 02:53:44.1 1 scraper.go:140] "Failed to scrape node" err="Get \"https://10.0.1.2:10250/metrics/resource\": context deadline exceeded" node="a.internal""#,
+                "a.internal",
+                KubeletFault::Timeout,
+            ),
+            (
+                r#"E0101 00:00:00.1 1 scraper.go:149] "Failed to scrape node" err="Get \"https://10.0.1.2:10250/metrics/resource\": tls: failed to verify certificate: x509: cannot validate certificate for 10.0.1.2 because it doesn't contain any IP SANs" node="b""#,
+                "b",
+                KubeletFault::NoAddressInCertificate,
+            ),
+            (
+                r#"E0101 00:00:00.1 1 scraper.go:149] "Failed to scrape node" err="request failed, status: \"403 Forbidden\"" node="c""#,
+                "c",
+                KubeletFault::Forbidden,
+            ),
+            (
+                "E0610 1 manager.go:111] unable to fully collect metrics: unable to fully scrape metrics from source kubelet_summary:d: unable to fetch metrics from Kubelet d (d): Get https://d:10250/stats/summary: dial tcp: lookup d on 10.96.0.10:53: no such host",
+                "d",
+                KubeletFault::NoHost,
+            ),
+            (
+                "unable to fully scrape metrics: unable to fully scrape metrics from node e: unable to fetch metrics from node e: Get \"https://10.0.1.2:10250/stats/summary\": x509: certificate signed by unknown authority",
+                "e",
+                KubeletFault::UnknownAuthority,
+            ),
+        ] {
+            assert_eq!((node_of(line).as_deref(), KubeletFault::of(line)), (Some(node), fault), "{line}");
+        }
+        assert_eq!(node_of("I0101 serving securely"), None);
+    }
+}

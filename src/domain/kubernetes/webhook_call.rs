@@ -1,0 +1,153 @@
+//! What the API server says when it cannot call a webhook.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+/// A webhook that could not be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FailedCall {
+    /// `webhooks[].name`.
+    pub(crate) webhook: String,
+    /// Namespace and name of the Service that was called, where the URL is that of a Service.
+    pub(crate) service: Option<(String, String)>,
+    /// What went wrong.
+    pub(crate) fault: CallFault,
+    /// The API server's words, from the webhook on.
+    pub(crate) text: String,
+}
+
+/// Why a webhook could not be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CallFault {
+    /// The Service does not exist.
+    NoService,
+    /// The Service has no endpoint.
+    NoEndpoints,
+    /// The Service does not have the port.
+    NoPort,
+    /// Nobody answered in time.
+    Timeout,
+    /// The address refuses connections.
+    Refused,
+    /// The webhook's certificate is not of the authority that the configuration names.
+    UnknownAuthority,
+    /// The webhook's certificate is for other names.
+    WrongName,
+    /// The webhook's certificate is past its end, or not valid yet.
+    Expired,
+    /// The configuration's CA bundle is no certificate.
+    BadBundle,
+    /// The host name is not known.
+    NoHost,
+    /// An answer that is none, or something else.
+    Other,
+}
+
+impl CallFault {
+    /// By the words of the API server.
+    fn of(text: &str) -> Self {
+        let has = |part: &str| text.contains(part);
+        if has("no endpoints available for service") {
+            Self::NoEndpoints
+        } else if has("no service port") {
+            Self::NoPort
+        } else if has("service \"") && has("\" not found") {
+            Self::NoService
+        } else if has("signed by unknown authority") {
+            Self::UnknownAuthority
+        } else if has("has expired or is not yet valid") {
+            Self::Expired
+        } else if has("certificate is valid for")
+            || has("certificate is not valid for")
+            || has("any IP SANs")
+            || has("legacy Common Name")
+        {
+            Self::WrongName
+        } else if has("unable to load root certificates") || has("unable to parse bytes as PEM") {
+            Self::BadBundle
+        } else if has("no such host") {
+            Self::NoHost
+        } else if has("connection refused") {
+            Self::Refused
+        } else if has("deadline exceeded")
+            || has("i/o timeout")
+            || has("Client.Timeout")
+            || has("timed out")
+            || has("no route to host")
+        {
+            Self::Timeout
+        } else {
+            Self::Other
+        }
+    }
+
+    /// The fault lies in certificates.
+    pub(crate) fn is_tls(self) -> bool {
+        matches!(self, Self::UnknownAuthority | Self::WrongName | Self::Expired | Self::BadBundle)
+    }
+}
+
+/// The first call that a text says failed. A webhook that was called and refused is none.
+pub(crate) fn read(text: &str) -> Option<FailedCall> {
+    static CALL: OnceLock<Option<Regex>> = OnceLock::new();
+    let call = CALL.get_or_init(|| Regex::new(r#"failed calling (?:admission )?webhook "([^"]+)""#).ok()).as_ref()?;
+    // Within the string of a log line or of JSON the quotes are escaped.
+    let text = text.replace("\\\"", "\"");
+    let found = call.captures(&text)?;
+    let rest = text[found.get(0)?.start()..].lines().next().unwrap_or_default();
+    Some(FailedCall {
+        webhook: found[1].to_owned(),
+        service: service(rest),
+        fault: CallFault::of(rest),
+        text: rest.chars().take(400).collect(),
+    })
+}
+
+/// Namespace and name from `https://<name>.<namespace>.svc:443/path`.
+fn service(text: &str) -> Option<(String, String)> {
+    let host = text.split_once("https://")?.1.split(['/', ':', '"', '?']).next()?;
+    let mut parts = host.split('.');
+    let (name, namespace) = (parts.next()?, parts.next()?);
+    (parts.next() == Some("svc")).then(|| (namespace.to_owned(), name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_each_fault_of_a_call() {
+        let post = "Post \"https://hook.sys.svc:443/mutate?timeout=10s\": ";
+        for (told, fault) in [
+            ("service \"hook\" not found", CallFault::NoService),
+            ("no endpoints available for service \"hook\"", CallFault::NoEndpoints),
+            ("no service port 443 found for service \"hook\"", CallFault::NoPort),
+            ("context deadline exceeded", CallFault::Timeout),
+            ("dial tcp 10.0.1.2:10250: i/o timeout", CallFault::Timeout),
+            ("dial tcp 172.20.3.4:443: connect: connection refused", CallFault::Refused),
+            (
+                "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                CallFault::UnknownAuthority,
+            ),
+            (
+                "x509: certificate has expired or is not yet valid: current time 2026-11-21T02:00:00Z is after 2026-11-01T00:00:00Z",
+                CallFault::Expired,
+            ),
+            ("x509: certificate is valid for a.b.svc, not hook.sys.svc", CallFault::WrongName),
+            ("Address is not allowed", CallFault::Other),
+        ] {
+            let text = format!(
+                "Internal error occurred: failed calling webhook \"a.b.c\": failed to call webhook: {post}{told}"
+            );
+            let call = read(&text).expect("a failed call");
+            assert_eq!((call.webhook.as_str(), call.fault), ("a.b.c", fault), "{told}");
+            assert_eq!(call.service, Some(("sys".to_owned(), "hook".to_owned())));
+        }
+        let old = "failed calling webhook \"v\": Post https://hook.sys.svc:443/x?timeout=30s: no endpoints available for service \"hook\"";
+        assert_eq!(read(old).and_then(|c| c.service).map(|s| s.1).as_deref(), Some("hook"));
+        let logged = r#"level=error err="failed calling webhook \"v\": failed to call webhook: Post \"https://hook.sys.svc:443/x?timeout=10s\": EOF""#;
+        assert_eq!(read(logged).map(|c| c.fault), Some(CallFault::Other));
+        assert_eq!(read("admission webhook \"a.b.c\" denied the request: no"), None);
+    }
+}

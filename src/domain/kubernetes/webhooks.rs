@@ -1,0 +1,188 @@
+//! Admission webhooks: what serves each, whether it can answer, and which calls of it are known to have failed.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::label_selector;
+use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedCall};
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, Map, Service, ServiceReference, Webhook, WebhookConfiguration};
+
+/// API group of webhook configurations.
+pub(crate) const GROUP: &str = "admissionregistration.k8s.io";
+/// Seconds for which an event tells of now.
+const RECENT: i64 = 3600;
+/// Seconds that a job or an operator has to fill in the CA bundle of a new configuration.
+const FILLING_IN: i64 = 600;
+
+/// What is wrong with what a webhook calls.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault<'a> {
+    /// The Service does not exist.
+    NoService,
+    /// The Service does not have the port that is called.
+    NoPort(&'a Service, u16),
+    /// Nobody is ready behind the Service.
+    NoEndpoints(&'a Service, Reason<'a>),
+    /// No CA bundle, and none is being filled in.
+    NoBundle,
+    /// The CA bundle is no certificate.
+    BadBundle,
+    /// All is there; the API server says that calls fail.
+    Told(CallFault),
+}
+
+/// One webhook of a configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hook<'a> {
+    /// The configuration.
+    pub(crate) configuration: &'a WebhookConfiguration,
+    /// Its place in `webhooks`.
+    pub(crate) at: usize,
+    /// The webhook.
+    pub(crate) webhook: &'a Webhook,
+}
+
+impl<'a> Hook<'a> {
+    /// The configuration as a resource.
+    pub(crate) fn reference(&self) -> ResourceRef {
+        reference(self.configuration)
+    }
+
+    /// The Service that is called; none where it is a URL.
+    pub(crate) fn service(&self) -> Option<&'a ServiceReference> {
+        self.webhook.client_config.service.as_ref()
+    }
+
+    /// What is wrong with what it calls, as far as objects say it.
+    pub(crate) fn fault(&self, snap: &'a Snapshot) -> Option<Fault<'a>> {
+        let called = self.service()?;
+        let Ok(found) = snap.services.find(&called.namespace, &called.name) else { return None };
+        let Some(service) = found else { return Some(Fault::NoService) };
+        let port = called.port.unwrap_or(443);
+        if service.spec.kind.as_deref() != Some("ExternalName") && service.spec.ports.iter().all(|p| p.port != port) {
+            return Some(Fault::NoPort(service, port));
+        }
+        if !service.spec.selector.is_empty()
+            && snap.pods.covers(&called.namespace)
+            && matches!(snap.endpoints_of(service), Some((0, _)))
+            && let Some(reason) = Reason::of(snap, service)
+        {
+            return Some(Fault::NoEndpoints(service, reason));
+        }
+        self.bundle_fault(snap)
+    }
+
+    /// An empty bundle stands for the system's own authorities, which sign no name of a Service.
+    fn bundle_fault(&self, snap: &Snapshot) -> Option<Fault<'a>> {
+        let bundle = self.webhook.client_config.ca_bundle.as_deref().unwrap_or_default();
+        if bundle.is_empty() {
+            let is_new = snap.age_seconds(&self.configuration.metadata) < FILLING_IN;
+            return (!is_new).then_some(Fault::NoBundle);
+        }
+        // Recordings may leave out what the bundle holds; only text that cannot be PEM is a fault.
+        let decoded = STANDARD.decode(bundle.trim()).ok()?;
+        let is_pem = String::from_utf8(decoded).is_ok_and(|text| text.contains("BEGIN CERTIFICATE"));
+        (!is_pem).then_some(Fault::BadBundle)
+    }
+
+    /// It is asked about objects of these labels' namespace.
+    pub(crate) fn admits_namespace(&self, labels: &Map) -> bool {
+        self.webhook.namespace_selector.as_ref().is_none_or(|s| label_selector::selects(s, labels))
+    }
+
+    /// It is asked about a resource of a group: `("", "pods")`.
+    pub(crate) fn is_asked_about(&self, group: &str, resource: &str) -> bool {
+        let has = |list: &[String], wanted: &str| list.iter().any(|l| l == "*" || l == "*/*" || l == wanted);
+        self.webhook.rules.iter().any(|r| has(&r.api_groups, group) && has(&r.resources, resource))
+    }
+}
+
+/// A configuration as a resource.
+pub(crate) fn reference(configuration: &WebhookConfiguration) -> ResourceRef {
+    ResourceRef::kubernetes(GROUP, &configuration.kind, "", &configuration.metadata.name)
+}
+
+/// All webhooks of all configurations.
+pub(crate) fn all(snap: &Snapshot) -> impl Iterator<Item = Hook<'_>> {
+    let configurations = snap.webhooks.items().unwrap_or_default().iter();
+    let staying = configurations.filter(|c| c.metadata.deletion_timestamp.is_none());
+    staying.flat_map(|configuration| {
+        let hooks = configuration.webhooks.iter().enumerate();
+        hooks.map(move |(at, webhook)| Hook { configuration, at, webhook })
+    })
+}
+
+/// Where a failed call was told.
+#[derive(Debug, Clone)]
+pub(crate) enum Told<'a> {
+    /// An event.
+    Event(&'a Event),
+    /// A condition of a workload: `ReplicaFailure`.
+    Condition(ResourceRef),
+    /// A record of kubectl's or Helm's output: file and line.
+    Record(&'a str, usize),
+    /// A condition of a Namespace that is being deleted.
+    Namespace(&'a str),
+    /// The log of a container: namespace, pod, container.
+    Log(&'a str, &'a str, &'a str),
+}
+
+/// Every failed call that was told, the newest of a kind first.
+pub(crate) fn failed_calls(snap: &Snapshot) -> Vec<(FailedCall, Told<'_>)> {
+    let mut found = Vec::new();
+    let mut events: Vec<&Event> = snap.events.items().unwrap_or_default().iter().collect();
+    events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
+    let is_recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    for event in events.into_iter().filter(is_recent) {
+        found.extend(webhook_call::read(&event.message).map(|call| (call, Told::Event(event))));
+    }
+    for workload in snap.workloads.items().unwrap_or_default() {
+        let failures = workload.status.conditions.iter().filter(|c| c.kind == "ReplicaFailure" && c.status == "True");
+        let calls = failures.filter_map(|c| webhook_call::read(c.message.as_deref()?));
+        found.extend(calls.map(|call| (call, Told::Condition(workload.reference()))));
+    }
+    for namespace in snap.namespaces.items().unwrap_or_default() {
+        let failures = namespace.status.conditions.iter().filter(|c| c.status == "True");
+        let calls = failures.filter_map(|c| webhook_call::read(c.message.as_deref()?));
+        found.extend(calls.map(|call| (call, Told::Namespace(&namespace.metadata.name))));
+    }
+    for file in snap.manifests.items().unwrap_or_default() {
+        let calls = file.errors.iter().filter_map(|e| Some((webhook_call::read(&e.message)?, e.line)));
+        found.extend(calls.map(|(call, line)| (call, Told::Record(&file.path, line))));
+    }
+    for log in snap.part_logs.as_ref().map(Vec::as_slice).unwrap_or_default().iter().filter(|l| !l.previous) {
+        // The last one counts: what was mended since is not repeated.
+        let call = log.text.lines().rev().take(200).find_map(webhook_call::read);
+        found.extend(call.map(|call| (call, Told::Log(&log.namespace, &log.pod, &log.container))));
+    }
+    found
+}
+
+/// A webhook of which only the name is known.
+pub(crate) fn named(webhook: &str) -> ResourceRef {
+    ResourceRef::kubernetes(GROUP, "Webhook", "", webhook)
+}
+
+/// The configurations whose webhook a text says could not be called: what the failure that it tells of depends on. Where
+/// they were not read, the webhook by its name.
+pub(crate) fn blamed(snap: &Snapshot, text: &str) -> Vec<ResourceRef> {
+    let Some(call) = webhook_call::read(text) else { return Vec::new() };
+    let mut blamed: Vec<ResourceRef> = all(snap).filter(|h| is_called(h, &call)).map(|h| h.reference()).collect();
+    blamed.dedup();
+    if blamed.is_empty() {
+        blamed.push(named(&call.webhook));
+    }
+    blamed
+}
+
+/// The call was one of this webhook.
+pub(crate) fn is_called(hook: &Hook<'_>, call: &FailedCall) -> bool {
+    let same_service = match (hook.service(), &call.service) {
+        (Some(own), Some((namespace, name))) => own.namespace == *namespace && own.name == *name,
+        _ => true,
+    };
+    hook.webhook.name == call.webhook && same_service
+}
