@@ -3,11 +3,7 @@
 pub mod alerting;
 pub mod grafana;
 pub mod network;
-<<<<<<< HEAD
-=======
-pub mod page;
 pub mod pipeline;
->>>>>>> 73b6e67 (Pipeline: webhooks, aggregated APIs, autoscalers, budgets, namespaces and Helm releases)
 pub mod scrape;
 pub mod storage;
 mod support;

@@ -23,7 +23,7 @@ check! {
         id: "metrics-server", suite: Pipeline, severity: Error,
         title: "the metrics API is missing or does not answer",
         requires: [ApiServices],
-        uses: [Services, EndpointSlices, Pods, Workloads, Autoscalers, PartLogs, Nodes, EksCluster, EksAddons, Instances],
+        uses: [Services, EndpointSlices, Pods, Workloads, Autoscalers, PartLogs, Nodes, EksCluster, EksAddons, EksNodegroups, Instances],
     }
 }
 
@@ -190,6 +190,11 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
     made = silent.depends_on(snap).into_iter().fold(made, Finding::depends_on);
     if matches!(silent.fault, Fault::Timeout) {
         made = network(snap, made);
+    }
+    if matches!(silent.fault, Fault::NoEndpoints(Some(Reason::Pending(_)))) {
+        // Nodes that never came are why nobody runs it.
+        let failed = snap.eks_nodegroups.iter().flatten().filter(|g| g.join_failure().is_some());
+        made = failed.fold(made, |made, g| made.depends_on(ResourceRef::aws("eks", "nodegroup", &g.nodegroup_name)));
     }
     with_nodes(made, failed)
 }

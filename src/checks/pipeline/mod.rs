@@ -5,6 +5,7 @@ mod helm_leftover;
 mod helm_release_stuck;
 mod hpa_stuck;
 mod metrics_server;
+mod monitoring_components;
 mod namespace_terminating;
 mod pdb_blocks;
 mod webhook_broken;
@@ -21,4 +22,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &pdb_blocks::PdbBlocks,
     &helm_release_stuck::HelmReleaseStuck,
     &helm_leftover::HelmLeftover,
+    &monitoring_components::MonitoringComponents,
 ];

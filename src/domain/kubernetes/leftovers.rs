@@ -95,11 +95,27 @@ fn volumes<'a>(snap: &'a Snapshot, left: &Leftover<'_>) -> Vec<&'a PersistentVol
     let all = snap.persistent_volumes.items().unwrap_or_default().iter().filter(|v| v.status.phase == "Released");
     all.filter(|v| {
         v.spec.claim_ref.as_ref().is_some_and(|c| {
-            let of_release = c.name == left.name || c.name.starts_with(&format!("{}-", left.name));
+            let of_release = is_named_after(snap, &c.name, left);
             c.namespace == left.namespace && (of_release || left.workloads.iter().any(|w| is_of_set(&c.name, w)))
         })
     })
     .collect()
+}
+
+/// A claim bears the name of the release, and nothing that lives bears a longer part of it: `web-api-data` may be of `web`, but
+/// is of `web-api` where that is there.
+fn is_named_after(snap: &Snapshot, claim: &str, left: &Leftover<'_>) -> bool {
+    let bears = |name: &str| claim == name || claim.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+    let here = |namespace: &str| namespace == left.namespace;
+    let releases = snap.helm_releases.items().unwrap_or_default().iter().map(|r| (&r.metadata.namespace, &r.name));
+    let services = snap.services.items().unwrap_or_default().iter().map(|s| (&s.metadata.namespace, &s.metadata.name));
+    let is_left = |w: &&Workload| left.workloads.iter().any(|l| l.reference() == w.reference());
+    let workloads = snap.workloads.items().unwrap_or_default().iter().filter(|w| !is_left(w));
+    let workloads = workloads.map(|w| (&w.metadata.namespace, &w.metadata.name));
+    let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
+    let claims = claims.map(|c| (&c.metadata.namespace, &c.metadata.name));
+    let mut living = releases.chain(services).chain(workloads).chain(claims);
+    bears(&left.name) && !living.any(|(namespace, name)| here(namespace) && bears(name))
 }
 
 /// The release that is gone and whose StatefulSet a claim belongs to: what asks for its class.

@@ -21,6 +21,7 @@ pub(crate) mod namespaces;
 pub(crate) mod network_policy;
 pub(crate) mod nodes;
 pub(crate) mod owner;
+pub(crate) mod parts;
 pub(crate) mod probes;
 pub(crate) mod program;
 pub(crate) mod proxy;

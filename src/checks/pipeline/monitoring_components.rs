@@ -1,0 +1,169 @@
+//! A part of the monitoring stack that is not complete.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::pipeline::plural;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::nodes::dead_nodes;
+use crate::domain::kubernetes::parts::{self, Part};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Pod, Workload};
+
+/// Seconds that new pods have to become ready.
+const STARTING: i64 = 300;
+/// Nodes that are named.
+const NAMED: usize = 3;
+
+check! {
+    /// See the check's page.
+    MonitoringComponents {
+        id: "monitoring-components", suite: Pipeline, severity: Warning,
+        title: "a part of the monitoring stack is not complete",
+        requires: [Workloads],
+        uses: [Pods, Nodes, Services],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    NotReady { namespace: String, workload: String },
+    KeptAway { namespace: String, workload: String, taint: String },
+    Twice { namespace: String, workload: String, other: String, other_namespace: String },
+}
+
+impl Check for MonitoringComponents {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.workloads()?;
+        let all = parts::all(snap);
+        if all.is_empty() {
+            return Ok(Diagnosis::NotApplicable(
+                "no part of a monitoring stack runs in the namespaces that were read".into(),
+            ));
+        }
+        let reduced = all.iter().filter_map(|(part, w)| reduced(snap, *part, w));
+        let agents = all.iter().filter(|(part, w)| *part == Part::NodeExporter && w.kind == "DaemonSet");
+        let kept_away = agents.filter_map(|(_, w)| kept_away(snap, w));
+        Ok(Diagnosis::Findings(reduced.chain(kept_away).chain(twice(&all)).collect()))
+    }
+}
+
+fn base(severity: Severity, workload: &Workload, message: String) -> Finding {
+    let evidence = Evidence::new(
+        workload.reference().to_string(),
+        format!("{} of {} ready", workload.ready(), workload.desired()),
+        "kubectl get {{ workload }} -n {{ namespace }} -o wide",
+    );
+    Finding::new(MonitoringComponents::META.id, severity, workload.reference(), message)
+        .breaks_nothing()
+        .evidence(evidence.with("workload", workload.kubectl_name()).with("namespace", &workload.metadata.namespace))
+}
+
+/// Pods of a part that have not been ready for longer than a start takes.
+fn reduced(snap: &Snapshot, part: Part, workload: &Workload) -> Option<Finding> {
+    let (ready, desired) = (workload.ready(), workload.desired());
+    // Zero replicas are switched off on purpose.
+    if desired == 0 || ready >= desired {
+        return None;
+    }
+    let pods: Vec<&Pod> = snap.pods_of_workload(workload).filter(|p| !p.is_ready()).collect();
+    let starting = |p: &&Pod| snap.age_seconds(&p.metadata) < STARTING;
+    if snap.age_seconds(&workload.metadata) < STARTING || (!pods.is_empty() && pods.iter().all(starting)) {
+        return None;
+    }
+    // What the others still do goes on.
+    let severity = if ready == 0 || part == Part::NodeExporter { Severity::Warning } else { Severity::Info };
+    let message = format!(
+        "{} runs with {ready} of {} ready ({})",
+        part.name(),
+        plural(desired as usize, "pod"),
+        workload.reference()
+    );
+    let fix = Fix::NotReady { namespace: workload.metadata.namespace.clone(), workload: workload.kubectl_name() };
+    let mut made = base(severity, workload, message).fix(fix).key(format!("ready {}", workload.reference().key()));
+    for pod in &pods {
+        made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+    }
+    made = made.depends_on(workload.reference());
+    // A Service that such a check names is empty for the same reason.
+    for service in snap.services.items().unwrap_or_default() {
+        if crate::domain::kubernetes::index::selects(&service.spec.selector, &workload.spec.template.metadata.labels)
+            && service.metadata.namespace == workload.metadata.namespace
+        {
+            made = made.depends_on(ResourceRef::service(&service.metadata.namespace, &service.metadata.name));
+        }
+    }
+    made = dead_nodes(snap, pods.into_iter()).into_iter().fold(made, Finding::depends_on);
+    Some(made)
+}
+
+/// Nodes without node-exporter because of a taint.
+fn kept_away(snap: &Snapshot, workload: &Workload) -> Option<Finding> {
+    let nodes = parts::kept_away(snap, workload);
+    let (_, taint) = nodes.first()?;
+    let names: Vec<&str> = nodes.iter().take(NAMED).map(|(n, _)| n.metadata.name.as_str()).collect();
+    let more = if nodes.len() > NAMED { " and others" } else { "" };
+    let message = format!(
+        "node-exporter does not run on {} ({}{more}): it does not tolerate {taint}",
+        plural(nodes.len(), "node"),
+        names.join(", ")
+    );
+    let fix = Fix::KeptAway {
+        namespace: workload.metadata.namespace.clone(),
+        workload: workload.kubectl_name(),
+        taint: taint.clone(),
+    };
+    Some(base(Severity::Info, workload, message).fix(fix).key(format!("nodes {}", workload.reference().key())))
+}
+
+/// Two of a kind of which one is enough for a cluster.
+fn twice(all: &[(Part, &Workload)]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for kind in [Part::KubeStateMetrics, Part::NodeExporter] {
+        let running: Vec<&Workload> =
+            all.iter().filter(|(part, w)| *part == kind && w.desired() > 0 && !is_shard(w)).map(|(_, w)| *w).collect();
+        let [first, second, ..] = running.as_slice() else { continue };
+        let message = format!(
+            "{} runs twice, as {} and as {}: what is scraped of both counts double in sums",
+            kind.name(),
+            first.reference(),
+            second.reference()
+        );
+        let fix = Fix::Twice {
+            namespace: first.metadata.namespace.clone(),
+            workload: first.kubectl_name(),
+            other: second.kubectl_name(),
+            other_namespace: second.metadata.namespace.clone(),
+        };
+        let made = base(Severity::Info, first, message).also(second.reference()).fix(fix);
+        found.push(made.key(format!("twice {}", kind.name())));
+    }
+    found
+}
+
+/// One of several that share the work, or that look at some nodes or namespaces only.
+fn is_shard(workload: &Workload) -> bool {
+    let spec = &workload.spec.template.spec;
+    let args = spec.containers.iter().flat_map(|c| &c.args);
+    let partial = [
+        "--shard",
+        "--total-shards",
+        "--pod=",
+        "--namespaces",
+        "--resources",
+        "--custom-resource-state-only",
+        "--node=",
+    ];
+    args.into_iter().any(|a| partial.iter().any(|p| a.starts_with(p)))
+        || !spec.node_selector.is_empty()
+            && workload.kind == "DaemonSet"
+            && spec.node_selector.keys().any(|k| k != "kubernetes.io/os")
+}
