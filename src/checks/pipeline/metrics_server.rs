@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::checks::support::pipeline::{api_evidence, plural};
+use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
 use crate::domain::kubernetes::autoscaling;
@@ -244,12 +245,8 @@ fn with_nodes(mut made: Finding, failed: &[Failed<'_>]) -> Finding {
     let names: Vec<&str> = failed.iter().map(|f| f.node.as_str()).collect();
     made = made.param("nodes", &names);
     if let Some(last) = failed.first() {
-        let source = format!("log of {}/{}", last.log.namespace, last.log.pod);
-        made = made.evidence(
-            Evidence::new(source, last.line.trim(), "kubectl logs -n {{ namespace }} {{ pod }} --tail=50")
-                .with("namespace", &last.log.namespace)
-                .with("pod", &last.log.pod),
-        );
+        let log = last.log;
+        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, last.line.trim()));
     }
     made
 }

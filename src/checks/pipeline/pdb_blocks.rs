@@ -134,7 +134,7 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
         );
     }
     for event in blocked.events.iter().take(2) {
-        made = made.evidence(crate::checks::support::claims::event_evidence(event));
+        made = made.evidence(crate::checks::support::seen::event_evidence(event));
     }
     if blocked.why == Why::Unhealthy {
         for pod in &unready {

@@ -5,6 +5,7 @@ mod fix;
 use std::collections::BTreeMap;
 
 use crate::checks::support::pipeline::release_ref;
+use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::nodes::dead_nodes;
@@ -319,14 +320,7 @@ fn told_evidence(call: &FailedCall, told: &Told<'_>) -> Evidence {
             Evidence::new(format!("Namespace {name}, conditions"), text, "kubectl describe namespace {{ name }}")
                 .with("name", *name)
         }
-        Told::Log(namespace, pod, container) => Evidence::new(
-            format!("log of {namespace}/{pod}, container {container}"),
-            text,
-            "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --tail=200",
-        )
-        .with("namespace", *namespace)
-        .with("pod", *pod)
-        .with("container", *container),
+        Told::Log(namespace, pod, container) => log_evidence(namespace, pod, container, false, text),
     }
 }
 
