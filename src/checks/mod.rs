@@ -3,6 +3,7 @@
 pub mod alerting;
 pub mod grafana;
 pub mod network;
+pub mod operator;
 pub mod pipeline;
 pub mod scrape;
 pub mod storage;
@@ -66,6 +67,7 @@ pub fn registry() -> Vec<&'static dyn Check> {
         storage::CHECKS,
         workload::CHECKS,
         scrape::CHECKS,
+        operator::CHECKS,
         grafana::CHECKS,
         alerting::CHECKS,
         network::CHECKS,

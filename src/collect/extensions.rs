@@ -22,12 +22,39 @@ async fn wanted<T>(plan: &Plan, fact: Fact, list: impl Future<Output = Listing<T
     if plan.facts.contains(&fact) { list.await } else { Listing::missing(not_collected(fact)) }
 }
 
-/// Reads them all.
+/// The operator's resources. They say in which namespaces targets are wanted, so they are read before those.
+pub(super) async fn operator_resources(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    let scope = snap.scope.namespaces();
+    operator(client, plan, &scope).await.store(snap);
+    let monitored = monitored_namespaces(snap);
+    snap.scope.scraped.extend(monitored);
+}
+
+/// Namespaces read at most because a monitor finds no target there.
+const MAX_MONITORED: usize = 15;
+
+/// Namespaces in which monitors look for targets, where Prometheus has none of theirs.
+fn monitored_namespaces(snap: &Snapshot) -> BTreeSet<String> {
+    let active: BTreeSet<&str> =
+        snap.prometheus_targets().map(|t| t.iter().map(|t| t.job()).collect()).unwrap_or_default();
+    let monitors = snap.monitors.items().unwrap_or_default().iter();
+    let idle = monitors.filter(|m| {
+        let kind = if m.kind == "PodMonitor" { "podMonitor" } else { "serviceMonitor" };
+        let pool = format!("{kind}/{}/{}/", m.metadata.namespace, m.metadata.name);
+        !active.iter().any(|job| job.starts_with(&pool))
+    });
+    let wanted = idle.flat_map(|m| match m.spec.namespace_selector.match_names.as_slice() {
+        [] => vec![m.metadata.namespace.clone()],
+        names => names.to_vec(),
+    });
+    let outside: BTreeSet<String> = wanted.filter(|n| !snap.scope.is_stack(n) && n != "kube-system").collect();
+    outside.into_iter().take(MAX_MONITORED).collect()
+}
+
+/// Reads the rest.
 pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let scope = snap.scope.namespaces();
-    let (operator, cluster, namespaced) =
-        futures::join!(operator(client, plan, &scope), cluster(client, plan), namespaced(client, plan, &scope));
-    operator.store(snap);
+    let (cluster, namespaced) = futures::join!(cluster(client, plan), namespaced(client, plan, &scope));
     cluster.store(snap);
     namespaced.store(snap);
 }

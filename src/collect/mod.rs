@@ -79,6 +79,7 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     let target = snap.aws_target(&known);
     let cluster = async {
         monitoring::gather(client, plan, &mut snap).await;
+        extensions::operator_resources(client, plan, &mut snap).await;
         kubernetes::namespaced(client, plan, &mut snap).await;
         extensions::gather(client, plan, &mut snap).await;
         grafana::gather(client, plan, &mut snap).await;

@@ -23,6 +23,8 @@ pub enum Suite {
     Workload,
     /// Prometheus targets and what serves them.
     Scrape,
+    /// The Prometheus Operator and what it makes.
+    Operator,
     /// Grafana, its datasources and dashboards.
     Grafana,
     /// Alertmanager and its receivers.
@@ -35,8 +37,16 @@ pub enum Suite {
 
 impl Suite {
     /// All suites in the order they are shown.
-    pub const ALL: [Self; 7] =
-        [Self::Storage, Self::Workload, Self::Scrape, Self::Grafana, Self::Alerting, Self::Network, Self::Pipeline];
+    pub const ALL: [Self; 8] = [
+        Self::Storage,
+        Self::Workload,
+        Self::Scrape,
+        Self::Operator,
+        Self::Grafana,
+        Self::Alerting,
+        Self::Network,
+        Self::Pipeline,
+    ];
 
     /// The word used in flags, folders and outputs.
     pub fn as_str(self) -> &'static str {
@@ -44,6 +54,7 @@ impl Suite {
             Self::Storage => "storage",
             Self::Workload => "workload",
             Self::Scrape => "scrape",
+            Self::Operator => "operator",
             Self::Grafana => "grafana",
             Self::Alerting => "alerting",
             Self::Network => "network",

@@ -5,6 +5,7 @@ pub(crate) mod claims;
 pub(crate) mod faulty_file;
 pub(crate) mod grafana;
 pub(crate) mod memory;
+pub(crate) mod operator;
 pub(crate) mod origin;
 pub(crate) mod pipeline;
 pub(crate) mod place;
@@ -15,3 +16,4 @@ pub(crate) mod severity;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod traffic;
+pub(crate) mod unselected;

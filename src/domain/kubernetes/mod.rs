@@ -28,6 +28,7 @@ pub(crate) mod proxy;
 pub(crate) mod pull_error;
 pub(crate) mod releases;
 pub(crate) mod scheduling;
+pub(crate) mod selector;
 pub(crate) mod service_host;
 pub(crate) mod service_port;
 pub(crate) mod start_error;

@@ -5,6 +5,7 @@ pub(crate) mod discovery_jobs;
 pub(crate) mod discovery_log;
 pub(crate) mod memory;
 pub(crate) mod oom;
+pub(crate) mod operator;
 pub(crate) mod origin;
 pub(crate) mod ports;
 pub(crate) mod scrape_error;

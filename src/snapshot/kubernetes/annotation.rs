@@ -36,6 +36,8 @@ kept! {
     DEFAULT_CLASS_BETA = "storageclass.beta.kubernetes.io/is-default-class";
     /// Class of an Ingress, as before Kubernetes 1.18.
     INGRESS_CLASS = "kubernetes.io/ingress.class";
+    /// Version of the operator whose CRD it is.
+    OPERATOR_VERSION = "operator.prometheus.io/version";
     /// Default IngressClass.
     DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class";
 }

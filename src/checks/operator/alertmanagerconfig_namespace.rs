@@ -1,0 +1,196 @@
+//! Routes of an AlertmanagerConfig that no alert can take, because the operator adds the object's own namespace.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::checks::support::operator::{self, server_text};
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::prometheus::operator::deployment;
+use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{AlertmanagerConfigResource, MonitoringResource};
+
+check! {
+    /// See the check's page.
+    AlertmanagerConfigNamespace {
+        id: "alertmanagerconfig-namespace", suite: Operator, severity: Error,
+        title: "routes of an AlertmanagerConfig match no alert",
+        requires: [MonitoringResources, AlertmanagerConfigResources],
+        uses: [Namespaces, Workloads, AlertmanagerAlerts],
+    }
+}
+
+/// The operator that can leave out the matcher for Alertmanager's own namespace.
+const EXCEPT_OWN: deployment::Version = (0, 84, 0);
+
+impl Check for AlertmanagerConfigNamespace {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        if selection::servers(snap, Kind::AlertmanagerConfig)?.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no Alertmanager of the Prometheus Operator".into()));
+        }
+        let mut findings = Vec::new();
+        for config in snap.alertmanager_config_resources()? {
+            let servers = selection::selecting(snap, Kind::AlertmanagerConfig, &config.metadata)?;
+            let forcing = servers.into_iter().find(|s| forces(s, config));
+            findings.extend(forcing.and_then(|server| contradiction(snap, server, config)));
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// Whether the operator adds `namespace="…"` to the routes of an object.
+fn forces(server: &MonitoringResource, config: &AlertmanagerConfigResource) -> bool {
+    let global = server.spec.alertmanager_configuration.as_ref().is_some_and(|g| g.name == config.metadata.name)
+        && server.metadata.namespace == config.metadata.namespace;
+    let strategy = server.spec.alertmanager_config_matcher_strategy.as_ref().map_or("", |s| s.kind.as_str());
+    match strategy {
+        "None" => false,
+        "OnNamespaceExceptForAlertmanagerNamespace" => server.metadata.namespace != config.metadata.namespace,
+        _ => !global,
+    }
+}
+
+/// A route that asks for another namespace than the one that is added.
+struct Asked<'a> {
+    receiver: &'a str,
+    namespace: &'a str,
+}
+
+/// All routes below one that ask for a namespace which is not `own`, by equality; with the alert that they are about.
+fn asked<'a>(route: &'a Value, own: &str, inherited: &'a str, out: &mut Vec<Asked<'a>>) -> bool {
+    let receiver = route.get("receiver").and_then(Value::as_str).filter(|r| !r.is_empty()).unwrap_or(inherited);
+    let matchers = route.get("matchers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let other = matchers.iter().find_map(|m| {
+        let text = |key: &str| m.get(key).and_then(Value::as_str).unwrap_or_default();
+        let regex =
+            m.get("regex").and_then(Value::as_bool).unwrap_or(false) || matches!(text("matchType"), "=~" | "!~" | "!=");
+        (text("name") == "namespace" && !regex && text("value") != own).then(|| text("value"))
+    });
+    if let Some(namespace) = other {
+        out.push(Asked { receiver, namespace });
+        return true;
+    }
+    let routes = route.get("routes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut all = !routes.is_empty();
+    for route in routes {
+        all &= asked(route, own, receiver, out);
+    }
+    all
+}
+
+fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &AlertmanagerConfigResource) -> Option<Finding> {
+    let meta = &config.metadata;
+    let own = meta.namespace.as_str();
+    let mut routes = Vec::new();
+    asked(&config.spec.route, own, "", &mut routes);
+    let first = routes.first()?;
+    let namespaces: BTreeSet<&str> = routes.iter().map(|r| r.namespace).filter(|n| !n.is_empty()).collect();
+    let receivers: BTreeSet<&str> = routes.iter().map(|r| r.receiver).collect();
+    let target = *namespaces.first()?;
+    let firing = firing(snap, &namespaces);
+    let now = if firing.is_empty() {
+        String::new()
+    } else {
+        format!("; firing now in namespace {target}: {}", firing.iter().cloned().collect::<Vec<_>>().join(", "))
+    };
+    let message = format!(
+        "AlertmanagerConfig {own}/{} routes alerts of namespace {} to {}, and {} adds namespace={own:?} to its routes: no alert has both, so that none reaches the receiver{now}",
+        meta.name,
+        namespaces.iter().copied().collect::<Vec<_>>().join(", "),
+        receivers.into_iter().collect::<Vec<_>>().join(", "),
+        server_text(server)
+    );
+    let strategy = server
+        .spec
+        .alertmanager_config_matcher_strategy
+        .as_ref()
+        .map_or("OnNamespace, the default", |s| s.kind.as_str());
+    let version = deployment::operators(snap).iter().filter_map(deployment::Operator::version).max();
+    let except = own == server.metadata.namespace && version.is_some_and(|v| v >= EXCEPT_OWN);
+    let strategy_to = if except { "OnNamespaceExceptForAlertmanagerNamespace" } else { "None" };
+    let patch = serde_json::json!({"spec": {"alertmanagerConfigMatcherStrategy": {"type": strategy_to}}}).to_string();
+    let mut made = Finding::new(
+        AlertmanagerConfigNamespace::META.id,
+        Severity::Error,
+        Kind::AlertmanagerConfig.reference(own, &meta.name),
+        message,
+    )
+    .key("contradiction")
+    .breaks(Kind::AlertmanagerConfig.reference(own, &meta.name))
+    .breaks(ResourceRef::Receiver { name: format!("{own}/{}/{}", meta.name, first.receiver) })
+    .evidence(config_seen(config, &routes))
+    .evidence(server_seen(server, strategy))
+    .fix("namespace")
+    .param("config", &meta.name)
+    .param("namespace", own)
+    .param("target", target)
+    .param("managed", managed_by(meta))
+    .param("patch", patch)
+    .param("move_filter", format!("del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp, .metadata.managedFields, .metadata.annotations) | .metadata.namespace = \"{target}\""))
+    .param("except", except)
+    .param("values", format!("{}.alertmanagerConfigMatcherStrategy.type", operator::values_base(server)))
+    .param("strategy", strategy_to)
+    .param("secrets", secrets(&config.spec.receivers))
+    .param("labels", vec![format!("namespace={target}"), format!("alertname={}", firing.first().map_or("Test", String::as_str))]);
+    operator::server_params(&mut made.params, server);
+    Some(made)
+}
+
+/// Names of alerts of these namespaces that are active.
+fn firing(snap: &Snapshot, namespaces: &BTreeSet<&str>) -> BTreeSet<String> {
+    let groups = snap.alertmanager_alerts.as_ref().map(Vec::as_slice).unwrap_or_default();
+    let alerts = groups.iter().flat_map(|g| &g.alerts).filter(|a| a.status.state != "suppressed");
+    let of_it = alerts.filter(|a| a.labels.get("namespace").is_some_and(|n| namespaces.contains(n.as_str())));
+    of_it.filter_map(|a| a.labels.get("alertname").cloned()).collect()
+}
+
+/// Names of the Secrets that the receivers take their credentials from.
+fn secrets(receivers: &[Value]) -> Vec<String> {
+    fn walk(value: &Value, out: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(map) => {
+                if let (Some(Value::String(name)), Some(Value::String(_)), true) =
+                    (map.get("name"), map.get("key"), map.len() <= 3)
+                {
+                    out.insert(name.clone());
+                }
+                map.values().for_each(|v| walk(v, out));
+            }
+            Value::Array(all) => all.iter().for_each(|v| walk(v, out)),
+            _ => {}
+        }
+    }
+    let mut out = BTreeSet::new();
+    receivers.iter().for_each(|r| walk(r, &mut out));
+    out.into_iter().collect()
+}
+
+fn config_seen(config: &AlertmanagerConfigResource, routes: &[Asked<'_>]) -> Evidence {
+    let meta = &config.metadata;
+    let lines: Vec<String> =
+        routes.iter().take(5).map(|r| format!("namespace={:?} → {}", r.namespace, r.receiver)).collect();
+    Evidence::new(
+        format!("AlertmanagerConfig {}/{} spec.route", meta.namespace, meta.name),
+        lines.join("\n"),
+        "kubectl get alertmanagerconfig {{ name }} -n {{ namespace }} -o jsonpath='{.spec.route}'",
+    )
+    .with("name", &meta.name)
+    .with("namespace", &meta.namespace)
+}
+
+fn server_seen(server: &MonitoringResource, strategy: &str) -> Evidence {
+    Evidence::new(
+        format!("{} spec.alertmanagerConfigMatcherStrategy", server_text(server)),
+        strategy,
+        "kubectl get alertmanager {{ name }} -n {{ namespace }} -o jsonpath='{.spec.alertmanagerConfigMatcherStrategy}'",
+    )
+    .with("name", &server.metadata.name)
+    .with("namespace", &server.metadata.namespace)
+}

@@ -1,0 +1,28 @@
+//! The Prometheus Operator: what it selects, refuses, and whether it works at all.
+
+use super::Check;
+
+mod alertmanagerconfig_namespace;
+mod alertmanagerconfig_unselected;
+mod crd_skew;
+mod monitor_without_targets;
+mod operator_down;
+mod operator_refuses;
+mod operators_compete;
+mod rule_not_loaded;
+mod rule_unselected;
+mod servicemonitor_unselected;
+
+/// The checks of this suite.
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &operator_down::OperatorDown,
+    &operators_compete::OperatorsCompete,
+    &crd_skew::CrdSkew,
+    &operator_refuses::OperatorRefuses,
+    &servicemonitor_unselected::ServiceMonitorUnselected,
+    &monitor_without_targets::MonitorWithoutTargets,
+    &rule_unselected::RuleUnselected,
+    &rule_not_loaded::RuleNotLoaded,
+    &alertmanagerconfig_unselected::AlertmanagerConfigUnselected,
+    &alertmanagerconfig_namespace::AlertmanagerConfigNamespace,
+];

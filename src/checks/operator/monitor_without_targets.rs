@@ -1,0 +1,478 @@
+//! A monitor that Prometheus selects finds no target: no Service, no such port, no endpoint, or all of them dropped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::checks::support::operator::{self, found_text, server_text};
+use crate::checks::support::scrape::{SHOW_TARGETS, targets_params};
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::selector;
+use crate::domain::prometheus::operator::chain::{self, End, Near};
+use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::domain::prometheus::operator::{deployment, log};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{Monitor, MonitorEndpoint, MonitoringResource, Service};
+use crate::snapshot::{Platform, Snapshot};
+
+check! {
+    /// See the check's page.
+    MonitorWithoutTargets {
+        id: "monitor-without-targets", suite: Operator, severity: Error,
+        title: "a monitor finds no target",
+        requires: [MonitoringResources, Monitors, Services],
+        uses: [
+            OtherServers, Namespaces, Workloads, Pods, EndpointSlices, PrometheusConfig, PrometheusTargets, DroppedTargets,
+            PrometheusRuntime, PartLogs,
+        ],
+    }
+}
+
+/// Seconds within which a new object need not be in the configuration: operator, kubelet and reloader take their time.
+const YOUNG: i64 = 300;
+/// Parts of the control plane that EKS keeps to itself.
+const CONTROL_PLANE: &[&str] = &["kube-scheduler", "kube-controller-manager", "kube-etcd", "etcd"];
+
+impl Check for MonitorWithoutTargets {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        if selection::servers(snap, Kind::ServiceMonitor)?.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no Prometheus of the Prometheus Operator".into()));
+        }
+        snap.services()?;
+        let view = View::new(snap);
+        let mut findings = Vec::new();
+        for monitor in snap.monitors()?.iter().filter(|m| m.metadata.deletion_timestamp.is_none()) {
+            let Some(kind) = Kind::parse(&monitor.kind) else { continue };
+            // Whom nobody selects is told of elsewhere.
+            let Some(server) = selection::selecting(snap, kind, &monitor.metadata)?.into_iter().next() else {
+                continue;
+            };
+            findings.extend(view.judge(kind, monitor, server));
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+struct View<'a> {
+    snap: &'a Snapshot,
+    /// The server whose API answered, and what it has loaded.
+    answering: Option<&'a MonitoringResource>,
+    jobs: Option<BTreeSet<String>>,
+    active: Option<BTreeMap<&'a str, usize>>,
+    refused: BTreeSet<(Kind, String, String)>,
+}
+
+/// What one endpoint of a monitor comes to.
+enum Fault<'a> {
+    Walk(End<'a>),
+    /// The job is there; relabelling drops everything.
+    Dropped(Option<u64>),
+    /// The job is not in the configuration that Prometheus runs with.
+    NotLoaded,
+}
+
+impl<'a> View<'a> {
+    fn new(snap: &'a Snapshot) -> Self {
+        let active = snap.prometheus_targets().ok().map(|targets| {
+            let mut counts = BTreeMap::new();
+            for target in targets {
+                *counts.entry(target.job()).or_default() += 1;
+            }
+            counts
+        });
+        let said = log::said(snap).unwrap_or_default();
+        let refused = said.refused.into_iter().map(|r| (r.kind, r.namespace, r.name)).collect();
+        Self { snap, answering: chain::answering(snap), jobs: chain::loaded_jobs(snap), active, refused }
+    }
+
+    /// The first endpoint that finds nothing; the monitor's other endpoints mostly fail for the same reason.
+    fn judge(&self, kind: Kind, monitor: &'a Monitor, server: &'a MonitoringResource) -> Option<Finding> {
+        let meta = &monitor.metadata;
+        // What the operator leaves out cannot have targets: its refusal is the finding.
+        if self.refused.contains(&(kind, meta.namespace.clone(), meta.name.clone())) {
+            return None;
+        }
+        let asked = self.answering.is_some_and(|s| s.reference() == server.reference());
+        monitor.spec.endpoints.iter().enumerate().find_map(|(at, endpoint)| {
+            let jobs = chain::job_names(kind, &meta.namespace, &meta.name, at);
+            let fault = self.fault(server, monitor, endpoint, &jobs, asked)?;
+            Some(self.finding(kind, monitor, server, at, endpoint, fault))
+        })
+    }
+
+    fn fault(
+        &self,
+        server: &MonitoringResource,
+        monitor: &Monitor,
+        endpoint: &MonitorEndpoint,
+        jobs: &[String],
+        asked: bool,
+    ) -> Option<Fault<'a>> {
+        let active = self.active.as_ref().filter(|_| asked);
+        if active.is_some_and(|a| jobs.iter().any(|j| a.contains_key(j.as_str()))) {
+            return None;
+        }
+        let end = chain::walk(self.snap, server, monitor, endpoint);
+        match end {
+            End::Found | End::Unknown => {}
+            // Addresses that someone else keeps may stand in Endpoints alone.
+            End::NoEndpoints(ref services)
+                if active.is_none() && services.iter().all(|s| s.spec.selector.is_empty()) => {}
+            end => return Some(Fault::Walk(end)),
+        }
+        let loaded = self.jobs.as_ref().filter(|_| asked)?;
+        let Some(job) = jobs.iter().find(|j| loaded.contains(*j)) else {
+            let young = self.snap.age_seconds(&monitor.metadata) < YOUNG;
+            return (!young && !server.spec.paused).then_some(Fault::NotLoaded);
+        };
+        // Each shard keeps its part only.
+        if active.is_none() || server.spec.shards.unwrap_or(1) > 1 || matches!(end, End::Unknown) {
+            return None;
+        }
+        let dropped = self.snap.dropped_targets().ok().map(|all| all.get(job).copied().unwrap_or(0));
+        (self.settled()).then_some(Fault::Dropped(dropped))
+    }
+
+    /// Discovery had a minute since the configuration was loaded.
+    fn settled(&self) -> bool {
+        let runtime = self.snap.prometheus_runtime().ok();
+        let loaded = runtime.and_then(|r| r.last_config_time.max(r.start_time));
+        loaded.is_none_or(|t| self.snap.collected_at.as_second() - t.as_second() > 60)
+    }
+
+    fn finding(
+        &self,
+        kind: Kind,
+        monitor: &'a Monitor,
+        server: &'a MonitoringResource,
+        at: usize,
+        endpoint: &MonitorEndpoint,
+        fault: Fault<'a>,
+    ) -> Finding {
+        let meta = &monitor.metadata;
+        let subject = kind.reference(&meta.namespace, &meta.name);
+        let words = words(server, monitor, endpoint, &fault);
+        let job = chain::job_names(kind, &meta.namespace, &meta.name, at).swap_remove(0);
+        let severity = self.severity(monitor, &fault);
+        let message = format!(
+            "{} {}/{} is selected by {} and has no target: {}",
+            kind.as_str(),
+            meta.namespace,
+            meta.name,
+            server_text(server),
+            words.why
+        );
+        let mut made = Finding::new(MonitorWithoutTargets::META.id, severity, subject.clone(), message)
+            .key(words.variant)
+            .breaks(subject.clone())
+            .breaks(ResourceRef::ScrapeJob { job: job.clone() })
+            .depends_on(subject)
+            .depends_on(ResourceRef::ScrapeJob { job: job.clone() })
+            .fix(words.variant);
+        made = self.dependencies(&fault, server).into_iter().fold(made, Finding::depends_on);
+        made.evidence.push(monitor_seen(kind, monitor, at, endpoint));
+        made.evidence.extend(words.services.iter().take(3).map(|s| service_seen(s)));
+        made.evidence.extend(self.targets_seen(&job, &fault));
+        self.set_params(made, kind, monitor, server, at, &words)
+    }
+
+    fn severity(&self, monitor: &Monitor, fault: &Fault<'_>) -> Severity {
+        let name = &monitor.metadata.name;
+        let control_plane = CONTROL_PLANE.iter().any(|part| name.ends_with(part));
+        match fault {
+            Fault::Walk(End::NoEndpoints(_)) if control_plane && self.snap.platform != Platform::Other => {
+                Severity::Info
+            }
+            // An application at zero, or not deployed: nothing is there to be scraped.
+            Fault::Walk(End::NoEndpoints(services)) => {
+                if services.iter().all(|s| s.spec.selector.is_empty()) {
+                    Severity::Warning
+                } else {
+                    Severity::Info
+                }
+            }
+            Fault::Walk(End::NoService(None) | End::NoPod) => Severity::Warning,
+            Fault::Walk(_) | Fault::NotLoaded => Severity::Error,
+            Fault::Dropped(_) => Severity::Warning,
+        }
+    }
+
+    fn dependencies(&self, fault: &Fault<'_>, server: &MonitoringResource) -> Vec<ResourceRef> {
+        let services = |all: &[&Service]| {
+            all.iter().map(|s| ResourceRef::service(&s.metadata.namespace, &s.metadata.name)).collect::<Vec<_>>()
+        };
+        match fault {
+            Fault::Walk(End::NoEndpoints(all)) => services(all),
+            Fault::NotLoaded => {
+                let operators = deployment::operators(self.snap);
+                let mut all: Vec<ResourceRef> = operators.iter().map(|o| o.workload.reference()).collect();
+                all.push(server.reference());
+                all.push(ResourceRef::kubernetes(
+                    "apps",
+                    "StatefulSet",
+                    &server.metadata.namespace,
+                    format!("prometheus-{}", server.metadata.name),
+                ));
+                all
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn targets_seen(&self, job: &str, fault: &Fault<'_>) -> Option<Evidence> {
+        let value = match fault {
+            Fault::NotLoaded => {
+                let runtime = self.snap.prometheus_runtime().ok();
+                let since =
+                    runtime.and_then(|r| r.last_config_time).map(|t| format!(", loaded {t}")).unwrap_or_default();
+                format!("no such job in the configuration that Prometheus runs with{since}")
+            }
+            Fault::Dropped(Some(n)) => format!("no active target, {n} dropped"),
+            _ if self.active.is_some() => "no active target".to_owned(),
+            _ => return None,
+        };
+        let mut seen = Evidence::new(format!("Prometheus scrape pool {job}"), value, SHOW_TARGETS);
+        seen.params = targets_params(self.snap, Some(job));
+        Some(seen)
+    }
+
+    fn set_params(
+        &self,
+        made: Finding,
+        kind: Kind,
+        monitor: &Monitor,
+        server: &MonitoringResource,
+        at: usize,
+        words: &Words<'_>,
+    ) -> Finding {
+        let meta = &monitor.metadata;
+        let list = if kind == Kind::PodMonitor { "podMetricsEndpoints" } else { "endpoints" };
+        let patch = words.patch.as_ref().map(|(path, value)| {
+            let path = path.replace("{list}", list).replace("{at}", &at.to_string());
+            serde_json::json!([{"op": "add", "path": path, "value": value}]).to_string()
+        });
+        let service = words.services.first().copied();
+        let mut made = made
+            .param("kind", kind.as_str())
+            .param("resource", kind.kubectl())
+            .param("monitor", &meta.name)
+            .param("namespace", &meta.namespace)
+            .param("managed", managed_by(meta))
+            .param("patch", patch)
+            .param("service", service.map(|s| s.metadata.name.as_str()))
+            .param("service_namespace", service.map(|s| s.metadata.namespace.as_str()))
+            .param("service_managed", service.map(|s| managed_by(&s.metadata)))
+            .param("service_labels", &words.labels)
+            .param("selector", selector::text(&monitor.spec.selector))
+            .param("namespaces", chain::namespaces(server, monitor).map(|n| n.into_iter().collect::<Vec<_>>()))
+            .param("hint", &words.hint)
+            .param("control_plane", CONTROL_PLANE.iter().any(|part| meta.name.ends_with(part)))
+            .param("at", at)
+            .param("list", list);
+        operator::server_params(&mut made.params, server);
+        operator::operator_params(&mut made.params, self.snap);
+        operator::loaded_params(&mut made.params, self.snap, kind, &meta.namespace, &meta.name);
+        made
+    }
+}
+
+/// The words of a fault, and what mends it.
+struct Words<'a> {
+    variant: &'static str,
+    why: String,
+    services: Vec<&'a Service>,
+    /// What the monitor needs: the path within its spec, and the value.
+    patch: Option<(&'static str, serde_json::Value)>,
+    /// Labels that the Service needs, as kubectl takes them.
+    labels: Vec<serde_json::Value>,
+    hint: String,
+}
+
+fn named(service: &Service) -> String {
+    format!("{}/{}", service.metadata.namespace, service.metadata.name)
+}
+
+fn list(services: &[&Service]) -> String {
+    services.iter().take(3).map(|s| named(s)).collect::<Vec<_>>().join(", ")
+}
+
+fn where_looked(server: &MonitoringResource, monitor: &Monitor) -> String {
+    match chain::namespaces(server, monitor) {
+        None => "any namespace".to_owned(),
+        Some(names) => format!("namespace {}", names.into_iter().collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn words<'a>(
+    server: &MonitoringResource,
+    monitor: &Monitor,
+    endpoint: &MonitorEndpoint,
+    fault: &Fault<'a>,
+) -> Words<'a> {
+    let wants = selector::text(&monitor.spec.selector);
+    let of = |variant, why: String, services: Vec<&'a Service>| Words {
+        variant,
+        why,
+        services,
+        patch: None,
+        labels: Vec::new(),
+        hint: String::new(),
+    };
+    let port = endpoint.port.as_deref().unwrap_or_default();
+    match fault {
+        Fault::Walk(End::NoService(near)) => no_service(server, monitor, near.as_ref()),
+        Fault::Walk(End::NoPort { services, meant, numeric }) => {
+            let names: BTreeSet<&str> =
+                services.iter().flat_map(|s| &s.spec.ports).filter_map(|p| p.name.as_deref()).collect();
+            let has = if names.is_empty() {
+                "none that has a name".to_owned()
+            } else {
+                names.into_iter().collect::<Vec<_>>().join(", ")
+            };
+            let what = if *numeric {
+                format!("port {port:?} is a number, and has to be the name of a port")
+            } else {
+                format!("no port is named {port:?}")
+            };
+            let mut made = of("port", format!("{what}: Service {} has {has}", list(services)), services.clone());
+            made.patch = meant.as_ref().map(|m| ("/spec/{list}/{at}/port", m.as_str().into()));
+            made
+        }
+        Fault::Walk(End::NoTargetPort { services, known }) => {
+            let target = endpoint.target_port.as_ref().map(ToString::to_string).unwrap_or_default();
+            let why = format!(
+                "targetPort {target} is no port of the containers behind Service {}: they declare {}",
+                list(services),
+                known.join(", ")
+            );
+            of("target-port", why, services.clone())
+        }
+        Fault::Walk(End::NoEndpoints(services)) => {
+            of("endpoints", format!("Service {} has no endpoint", list(services)), services.clone())
+        }
+        Fault::Walk(End::NoPod) => {
+            of("no-pod", format!("no pod in {} has {wants}", where_looked(server, monitor)), Vec::new())
+        }
+        Fault::Walk(End::NoPodPort { pods, known, meant }) => {
+            let why = format!(
+                "no container of {} pods has a port named {port:?}: they declare {}",
+                pods.len(),
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            );
+            let mut made = of("port", why, Vec::new());
+            made.patch = meant.as_ref().map(|m| ("/spec/{list}/{at}/port", m.as_str().into()));
+            made
+        }
+        Fault::Dropped(count) => {
+            let n = count
+                .filter(|n| *n > 0)
+                .map(|n| format!("all {n} that were discovered"))
+                .unwrap_or_else(|| "whatever is discovered".into());
+            of("dropped", format!("relabelling drops {n}"), Vec::new())
+        }
+        Fault::NotLoaded => {
+            of("not-loaded", "its job is not in the configuration that Prometheus runs with".to_owned(), Vec::new())
+        }
+        Fault::Walk(End::Found | End::Unknown) => of("dropped", String::new(), Vec::new()),
+    }
+}
+
+fn no_service<'a>(server: &MonitoringResource, monitor: &Monitor, near: Option<&Near<'a>>) -> Words<'a> {
+    let wants = selector::text(&monitor.spec.selector);
+    let looked = where_looked(server, monitor);
+    let services: Vec<&Service> = near.map(Near::service).into_iter().collect();
+    let mut made = Words {
+        variant: "no-service",
+        why: format!("no Service in {looked} has {wants}"),
+        services,
+        patch: None,
+        labels: Vec::new(),
+        hint: String::new(),
+    };
+    match near {
+        None => {}
+        Some(Near::Namespace(service)) => {
+            made.variant = "namespace";
+            made.why.push_str(&format!("; Service {} has", named(service)));
+            let mut names: BTreeSet<String> = monitor.spec.namespace_selector.match_names.iter().cloned().collect();
+            names.insert(service.metadata.namespace.clone());
+            made.patch = Some(("/spec/namespaceSelector", serde_json::json!({"matchNames": names})));
+        }
+        Some(Near::PodLabels(service, unmet)) => {
+            made.variant = "service-labels";
+            made.why.push_str(&format!(
+                "; the pods of Service {} have it, the Service itself has {}",
+                named(service),
+                found_text(unmet)
+            ));
+            made.labels = operator::label_values(unmet);
+        }
+        Some(Near::Labels(service, unmet)) => {
+            made.variant = "selector";
+            made.why.push_str(&format!("; Service {} has {}", named(service), found_text(unmet)));
+            made.labels = operator::label_values(unmet);
+            let equal: BTreeMap<&str, &str> =
+                unmet.iter().filter_map(|u| Some((u.key.as_str(), u.found.as_deref()?))).collect();
+            let mut all = monitor.spec.selector.match_labels.clone().unwrap_or_default();
+            if equal.len() == unmet.len() && equal.keys().all(|k| all.contains_key(*k)) {
+                all.extend(equal.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
+                made.patch = Some(("/spec/selector/matchLabels", serde_json::json!(all)));
+            }
+        }
+    }
+    made
+}
+
+fn monitor_seen(kind: Kind, monitor: &Monitor, at: usize, endpoint: &MonitorEndpoint) -> Evidence {
+    let meta = &monitor.metadata;
+    let target = endpoint.target_port.as_ref().filter(|t| !t.is_null()).map(|t| format!(", targetPort {t}"));
+    let port = endpoint.port.as_deref().map(|p| format!(", port {p}"));
+    let names = &monitor.spec.namespace_selector;
+    let scope = match (names.any, names.match_names.is_empty()) {
+        (true, _) => "any namespace".to_owned(),
+        (_, true) => "its own namespace".to_owned(),
+        _ => format!("namespaces {}", names.match_names.join(", ")),
+    };
+    let value = format!(
+        "selector {} in {scope}; endpoint {at}{}{}",
+        selector::text(&monitor.spec.selector),
+        port.unwrap_or_default(),
+        target.unwrap_or_default()
+    );
+    Evidence::new(
+        format!("{} {}/{}", kind.as_str(), meta.namespace, meta.name),
+        value,
+        "kubectl get {{ kind }} {{ name }} -n {{ namespace }} -o yaml",
+    )
+    .with("kind", kind.kubectl())
+    .with("name", &meta.name)
+    .with("namespace", &meta.namespace)
+}
+
+fn service_seen(service: &Service) -> Evidence {
+    let labels: Vec<String> = service.metadata.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let ports: Vec<String> = service
+        .spec
+        .ports
+        .iter()
+        .map(|p| {
+            format!(
+                "{} {}→{}",
+                p.name.as_deref().unwrap_or("(no name)"),
+                p.port,
+                p.target_port.as_str().map_or_else(|| p.target_port.to_string(), str::to_owned)
+            )
+        })
+        .collect();
+    let labels = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
+    Evidence::new(
+        format!("Service {}", named(service)),
+        format!("labels {labels}; ports {}", ports.join(", ")),
+        "kubectl get service {{ name }} -n {{ namespace }} -o yaml",
+    )
+    .with("name", &service.metadata.name)
+    .with("namespace", &service.metadata.namespace)
+}

@@ -1,0 +1,63 @@
+use super::*;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::snapshot;
+use crate::snapshot::Listing;
+use crate::snapshot::kubernetes::{Monitor, MonitoringResource};
+use serde_json::json;
+
+fn with(log: &str) -> Snapshot {
+    let mut snap = snapshot(json!({}));
+    let server: MonitoringResource = serde_json::from_value(json!({
+        "metadata": {"namespace": "monitoring", "name": "k8s", "creationTimestamp": "2026-11-20T00:00:00Z"}
+    }))
+    .expect("a resource");
+    let monitor: Monitor = serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "web", "creationTimestamp": "2026-11-20T00:00:00Z"},
+        "spec": {"endpoints": [{"port": "a"}, {"port": "b", "bearerTokenFile": "/var/run/t", "tlsConfig": {"caFile": "/ca"}}]}
+    }))
+    .expect("a monitor");
+    snap.monitoring_resources = Listing::cluster(vec![MonitoringResource { kind: "Prometheus".into(), ..server }]);
+    snap.monitors = Listing::cluster(vec![Monitor { kind: "ServiceMonitor".into(), ..monitor }]);
+    snap.part_logs = Ok(vec![ContainerLog {
+        namespace: "monitoring".into(),
+        pod: "op-1".into(),
+        container: "prometheus-operator".into(),
+        image: "quay.io/prometheus-operator/prometheus-operator:v0.70.0".into(),
+        text: log.into(),
+        ..ContainerLog::default()
+    }]);
+    snap
+}
+
+const DENIED: &str = r#"level=warn ts=2026-11-21T01:00:00Z msg="skipping servicemonitor" error="it accesses file system via bearer token file which Prometheus specification prohibits" servicemonitor=shop/web namespace=monitoring prometheus=k8s"#;
+
+#[test]
+fn a_file_is_replaced_at_the_endpoint_that_names_it() {
+    let found = findings(&OperatorRefuses, &with(DENIED));
+    assert_eq!(found.len(), 1);
+    let text = steps(&found[0]);
+    assert!(
+        text.contains("/spec/endpoints/1/bearerTokenFile") && text.contains("/spec/endpoints/1/tlsConfig/ca"),
+        "{text}"
+    );
+    assert!(!text.contains("/spec/endpoints/0/"), "{text}");
+    assert!(text.contains("name: metrics-token"), "{text}");
+}
+
+#[test]
+fn an_object_made_again_since_is_another_one() {
+    let mut snap = with(DENIED);
+    let again = snap.monitors.items().expect("read")[0].clone();
+    let mut again = again;
+    again.metadata.creation_timestamp = Some("2026-11-21T01:30:00Z".parse().expect("a time"));
+    snap.monitors = Listing::cluster(vec![again]);
+    assert!(findings(&OperatorRefuses, &snap).is_empty());
+}
+
+#[test]
+fn without_a_log_nothing_is_said_to_be_well() {
+    let mut snap = with("");
+    snap.part_logs = Err(Gap::new("log", crate::model::GapCause::NotCollected, "no"));
+    // No operator is among the workloads, so that nobody could have said anything.
+    assert!(findings(&OperatorRefuses, &snap).is_empty());
+}

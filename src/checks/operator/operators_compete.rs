@@ -1,0 +1,231 @@
+//! Two operators reconcile the same servers and undo each other's work.
+
+use std::collections::BTreeSet;
+
+use crate::checks::support::operator::server_text;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::managed::{managed_by, release};
+use crate::domain::prometheus::operator::deployment::{self, Operator, version_text};
+use crate::domain::prometheus::operator::log;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Meta, MonitoringResource, Workload};
+
+check! {
+    /// See the check's page.
+    OperatorsCompete {
+        id: "operators-compete", suite: Operator, severity: Error,
+        title: "two operators work on the same resources",
+        requires: [MonitoringResources, Workloads],
+        uses: [OtherServers, PartLogs, Pods, Services],
+    }
+}
+
+/// A StatefulSet younger than this, of a resource that is much older, was made again.
+const YOUNG: i64 = 900;
+/// The operator's word for a StatefulSet that it deletes because it cannot be changed in place.
+const RECREATES: &str = "resolving illegal update of";
+
+impl Check for OperatorsCompete {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let others = snap.other_servers.items().unwrap_or_default();
+        let servers: Vec<&MonitoringResource> = snap.monitoring_resources()?.iter().chain(others).collect();
+        snap.workloads()?;
+        let operators = deployment::operators(snap);
+        let working: Vec<&Operator<'_>> = operators.iter().filter(|o| o.workload.desired() > 0).collect();
+        if servers.is_empty() || working.len() < 2 {
+            return Ok(Diagnosis::Findings(Vec::new()));
+        }
+        let shared: Vec<&MonitoringResource> = servers
+            .into_iter()
+            .filter(|s| {
+                let on_it = |o: &&&Operator<'_>| !o.is_picky() && o.servers_scope(&s.kind).holds(&s.metadata.namespace);
+                working.iter().filter(on_it).count() > 1
+            })
+            .collect();
+        if shared.is_empty() {
+            return Ok(Diagnosis::Findings(Vec::new()));
+        }
+        Ok(Diagnosis::Findings(vec![finding(snap, &working, &shared)]))
+    }
+}
+
+fn finding(snap: &Snapshot, operators: &[&Operator<'_>], servers: &[&MonitoringResource]) -> Finding {
+    let keep = keeper(operators, servers);
+    let others: Vec<&Operator<'_>> = operators
+        .iter()
+        .copied()
+        .filter(|o| o.workload.reference() != keep.workload.reference() && !o.is_picky())
+        .filter(|o| servers.iter().any(|s| o.servers_scope(&s.kind).holds(&s.metadata.namespace)))
+        .collect();
+    let signs = signs(snap, servers);
+    let name = |o: &Operator<'_>| {
+        let version = o.version().map(|v| format!(" {}", version_text(v))).unwrap_or_default();
+        format!("{}/{}{version}", o.workload.metadata.namespace, o.workload.metadata.name)
+    };
+    let all: Vec<String> = std::iter::once(keep).chain(others.iter().copied()).map(name).collect();
+    let list = servers.iter().map(|s| server_text(s)).collect::<Vec<_>>().join(", ");
+    let fight = if signs.is_empty() { "" } else { ": they keep replacing each other's StatefulSets" };
+    let message = format!("{} operators ({}) work on {list}{fight}", all.len(), all.join(" and "));
+    let severity = if signs.is_empty() { Severity::Warning } else { Severity::Error };
+    let extra = others.first().copied().unwrap_or(keep);
+    let mut made = Finding::new(OperatorsCompete::META.id, severity, extra.workload.reference(), message)
+        .also_all(others.iter().skip(1).map(|o| o.workload.reference()))
+        .also(keep.workload.reference())
+        .key("compete")
+        .fix("one");
+    made.breaks = Some(if signs.is_empty() { Vec::new() } else { broken(snap, servers) });
+    made.evidence.extend(std::iter::once(keep).chain(others.iter().copied()).map(|o| operator_seen(o)));
+    made.evidence.extend(signs);
+    let of = |o: &&Operator<'_>| {
+        let meta = &o.workload.metadata;
+        serde_json::json!({"name": meta.name, "namespace": meta.namespace})
+    };
+    let release = release(&extra.workload.metadata).filter(|r| Some(*r) != release_of(keep));
+    made.param("others", others.iter().map(of).collect::<Vec<_>>())
+        .param("keep", &keep.workload.metadata.name)
+        .param("keep_namespace", &keep.workload.metadata.namespace)
+        .param(
+            "keep_why",
+            if same_chart(keep, servers) {
+                "the chart that made the servers made it too"
+            } else {
+                "it is the newer one"
+            },
+        )
+        .param("managed", managed_by(&extra.workload.metadata))
+        .param("release", release.map(|(name, _)| name))
+        .param("release_namespace", release.map(|(_, namespace)| namespace))
+        .param("other", &extra.workload.metadata.name)
+        .param("other_namespace", &extra.workload.metadata.namespace)
+        .param("server_namespaces", servers.iter().map(|s| s.metadata.namespace.clone()).collect::<BTreeSet<_>>())
+}
+
+fn release_of<'a>(operator: &Operator<'a>) -> Option<(&'a str, &'a str)> {
+    let workload: &'a Workload = operator.workload;
+    release(&workload.metadata)
+}
+
+fn chart(meta: &Meta) -> Option<&str> {
+    meta.label("helm.sh/chart").or(meta.label("chart"))
+}
+
+fn same_chart(operator: &Operator<'_>, servers: &[&MonitoringResource]) -> bool {
+    let own = chart(&operator.workload.metadata);
+    own.is_some() && servers.iter().any(|s| chart(&s.metadata) == own)
+}
+
+/// The one that belongs to the servers: of their chart, of their release, the newer one, the older Deployment's successor.
+fn keeper<'a, 'b>(operators: &[&'b Operator<'a>], servers: &[&MonitoringResource]) -> &'b Operator<'a> {
+    let same_release = |o: &Operator<'_>| {
+        let own = release(&o.workload.metadata);
+        own.is_some() && servers.iter().any(|s| release(&s.metadata) == own)
+    };
+    let here = |o: &Operator<'_>| servers.iter().any(|s| s.metadata.namespace == o.workload.metadata.namespace);
+    operators
+        .iter()
+        .copied()
+        .max_by_key(|o| {
+            let made = o.workload.metadata.creation_timestamp;
+            (same_chart(o, servers), same_release(o), here(o), o.version(), made, o.workload.metadata.name.clone())
+        })
+        .expect("there are at least two operators")
+}
+
+/// What shows that they fight: StatefulSets deleted and made again.
+fn signs(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<Evidence> {
+    let mut found = Vec::new();
+    for log in log::logs(snap).unwrap_or_default() {
+        let lines: Vec<&str> = log.text.lines().filter(|l| l.contains(RECREATES)).collect();
+        let Some(last) = lines.last().filter(|_| lines.len() > 1) else { continue };
+        let shown: String = last.chars().take(300).collect();
+        let seen = Evidence::new(
+            format!("log of pod {}/{}", log.namespace, log.pod),
+            format!("{} times: {shown}", lines.len()),
+            "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} | grep 'resolving illegal update'",
+        );
+        found.push(seen.with("namespace", &log.namespace).with("pod", &log.pod).with("container", &log.container));
+    }
+    for server in servers {
+        let age = snap.age_seconds(&server.metadata);
+        let young = sets(snap, server).into_iter().find(|w| snap.age_seconds(&w.metadata) < YOUNG && age > 4 * YOUNG);
+        if let Some(set) = young {
+            let seen = Evidence::new(
+                format!("StatefulSet {}/{}", set.metadata.namespace, set.metadata.name),
+                format!("made {} s ago, {} {} min ago", snap.age_seconds(&set.metadata), server_text(server), age / 60),
+                "kubectl get statefulset -n {{ namespace }} -w",
+            );
+            found.push(seen.with("namespace", &set.metadata.namespace));
+        }
+    }
+    found
+}
+
+fn set_name(server: &MonitoringResource) -> String {
+    let prefix = match server.kind.as_str() {
+        "Alertmanager" => "alertmanager",
+        "ThanosRuler" => "thanos-ruler",
+        "PrometheusAgent" => "prom-agent",
+        _ => "prometheus",
+    };
+    format!("{prefix}-{}", server.metadata.name)
+}
+
+fn sets<'a>(snap: &'a Snapshot, server: &MonitoringResource) -> Vec<&'a Workload> {
+    let name = set_name(server);
+    let all = snap.workloads.items().unwrap_or_default().iter();
+    all.filter(|w| {
+        w.kind == "StatefulSet" && w.metadata.namespace == server.metadata.namespace && w.metadata.name == name
+    })
+    .collect()
+}
+
+/// The servers, their StatefulSets and pods, and the Services in front of them.
+fn broken(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<ResourceRef> {
+    let mut all = Vec::new();
+    for server in servers {
+        let (meta, set) = (&server.metadata, set_name(server));
+        all.push(server.reference());
+        all.push(ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, &set));
+        let pods = snap.pods.items().unwrap_or_default().iter();
+        let of_set = |p: &&crate::snapshot::kubernetes::Pod| {
+            p.metadata.namespace == meta.namespace
+                && p.metadata.name.strip_prefix(&set).is_some_and(|r| r.starts_with('-'))
+        };
+        all.extend(pods.filter(of_set).map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)));
+        let word = server.kind.to_ascii_lowercase();
+        let services =
+            snap.services.items().unwrap_or_default().iter().filter(|s| s.metadata.namespace == meta.namespace);
+        let in_front = services.filter(|s| {
+            let selector = &s.spec.selector;
+            selector.get(&word) == Some(&meta.name)
+                || selector.get("operator.prometheus.io/name") == Some(&meta.name)
+                || selector.get("app.kubernetes.io/instance") == Some(&meta.name)
+                || s.metadata.name == format!("{word}-operated")
+        });
+        all.extend(in_front.map(|s| ResourceRef::service(&s.metadata.namespace, &s.metadata.name)));
+    }
+    all
+}
+
+fn operator_seen(operator: &Operator<'_>) -> Evidence {
+    let meta = &operator.workload.metadata;
+    let scopes =
+        ["namespaces", "deny-namespaces", "prometheus-instance-namespaces", "alertmanager-instance-namespaces"];
+    let scopes: Vec<String> =
+        scopes.iter().filter_map(|f| Some(format!("--{f}={}", arguments::flag(operator.container, f)?))).collect();
+    let scope = if scopes.is_empty() { "watches all namespaces".to_owned() } else { scopes.join(" ") };
+    let made = chart(meta).map(|c| format!(", chart {c}")).unwrap_or_default();
+    Evidence::new(
+        format!("Deployment {}/{}", meta.namespace, meta.name),
+        format!("{}; {scope}{made}", operator.container.image),
+        "kubectl get deployment {{ name }} -n {{ namespace }} -o yaml",
+    )
+    .with("name", &meta.name)
+    .with("namespace", &meta.namespace)
+}

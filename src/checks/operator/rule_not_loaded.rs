@@ -1,0 +1,128 @@
+//! A PrometheusRule that Prometheus selects and has not loaded.
+
+use crate::checks::support::operator::{self, server_text};
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::domain::prometheus::operator::{chain, deployment, log};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Meta, MonitoringResource, PrometheusRule};
+use crate::snapshot::monitoring::RuleGroup;
+
+check! {
+    /// See the check's page.
+    RuleNotLoaded {
+        id: "rule-not-loaded", suite: Operator, severity: Error,
+        title: "a PrometheusRule is not loaded",
+        requires: [MonitoringResources, PrometheusRuleNames, PrometheusRules],
+        uses: [PrometheusRuleObjects, OtherServers, Namespaces, Workloads, PrometheusConfig, PrometheusRuntime, PartLogs],
+    }
+}
+
+/// Seconds until a new object has to be there: operator, kubelet and reloader take their time.
+const YOUNG: i64 = 300;
+
+impl Check for RuleNotLoaded {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let Some(server) = chain::answering(snap) else {
+            return Ok(Diagnosis::NotApplicable("no Prometheus of the operator answers".into()));
+        };
+        let loaded = snap.prometheus_rules()?;
+        let refused = log::said(snap).unwrap_or_default().refused;
+        let mut missing: Vec<(&Meta, Vec<&str>)> = Vec::new();
+        // Rules by another way than the operator's ConfigMaps have files of other names.
+        let by_operator = loaded.is_empty() || loaded.iter().any(|g| g.file.contains("-rulefiles-"));
+        for meta in selection::objects(snap, Kind::PrometheusRule)?.into_iter().filter(|_| by_operator) {
+            let groups = group_names(snap, meta);
+            let same = |r: &log::Refused<'_>| r.namespace == meta.namespace && r.name == meta.name;
+            let told = refused.iter().any(|r| r.kind == Kind::PrometheusRule && same(r));
+            let empty = groups.as_ref().is_some_and(Vec::is_empty);
+            let groups = groups.unwrap_or_default();
+            if told || empty || snap.age_seconds(meta) < YOUNG || is_loaded(meta, &groups, loaded) {
+                continue;
+            }
+            let servers = selection::selecting(snap, Kind::PrometheusRule, meta)?;
+            if servers.iter().any(|s| s.reference() == server.reference()) {
+                missing.push((meta, groups));
+            }
+        }
+        if missing.is_empty() || server.spec.paused {
+            return Ok(Diagnosis::Findings(Vec::new()));
+        }
+        Ok(Diagnosis::Findings(vec![finding(snap, server, &missing)]))
+    }
+}
+
+/// Names of its groups that have a rule; `None` where only its name is known.
+fn group_names<'a>(snap: &'a Snapshot, meta: &Meta) -> Option<Vec<&'a str>> {
+    let rule: &PrometheusRule = snap.prometheus_rule_objects.find(&meta.namespace, &meta.name).ok()??;
+    let groups = rule.spec.get("groups").and_then(|g| g.as_array()).map(Vec::as_slice).unwrap_or_default();
+    let has_rules = |g: &&serde_json::Value| g.get("rules").and_then(|r| r.as_array()).is_some_and(|r| !r.is_empty());
+    Some(groups.iter().filter(has_rules).filter_map(|g| g.get("name")?.as_str()).collect())
+}
+
+/// By the file that the operator makes of it, or by its groups.
+fn is_loaded(meta: &Meta, groups: &[&str], loaded: &[RuleGroup]) -> bool {
+    let file = format!("/{}-{}", meta.namespace, meta.name);
+    let of_it = |g: &RuleGroup| g.file.rsplit_once(&file).is_some_and(|(_, rest)| rest.starts_with(['-', '.']));
+    loaded.iter().any(|g| of_it(g) || groups.contains(&g.name.as_str()))
+}
+
+fn finding(snap: &Snapshot, server: &MonitoringResource, missing: &[(&Meta, Vec<&str>)]) -> Finding {
+    let reference = |meta: &Meta| Kind::PrometheusRule.reference(&meta.namespace, &meta.name);
+    let (meta, groups) = &missing[0];
+    let names: Vec<String> = missing.iter().map(|(r, _)| format!("{}/{}", r.namespace, r.name)).collect();
+    let what = if names.len() == 1 { "PrometheusRule" } else { "PrometheusRules" };
+    let message = format!(
+        "{what} {} {} selected by {}, and Prometheus has none of {} groups",
+        names.join(", "),
+        if names.len() == 1 { "is" } else { "are" },
+        server_text(server),
+        if names.len() == 1 { "its" } else { "their" }
+    );
+    let runtime = snap.prometheus_runtime().ok();
+    let since = runtime.and_then(|r| r.last_config_time).map(|t| format!("; configuration of {t}")).unwrap_or_default();
+    let path = "/api/v1/rules";
+    let seen = crate::checks::support::scrape::api_evidence(
+        snap,
+        "Prometheus /api/v1/rules".to_owned(),
+        format!("no group of it{since}"),
+        path,
+    );
+    let object = Evidence::new(
+        format!("PrometheusRule {}/{}", meta.namespace, meta.name),
+        if groups.is_empty() { "selected".to_owned() } else { format!("groups {}", groups.join(", ")) },
+        "kubectl get prometheusrule {{ name }} -n {{ namespace }} -o yaml",
+    );
+    let mut made = Finding::new(RuleNotLoaded::META.id, Severity::Error, reference(meta), message)
+        .also_all(missing.iter().skip(1).map(|(r, _)| reference(r)))
+        .key("not-loaded")
+        .depends_on(server.reference())
+        .depends_on(ResourceRef::kubernetes(
+            "apps",
+            "StatefulSet",
+            &server.metadata.namespace,
+            format!("prometheus-{}", server.metadata.name),
+        ))
+        .evidence(seen)
+        .evidence(object.with("name", &meta.name).with("namespace", &meta.namespace))
+        .fix("not-loaded")
+        .param("rule", &meta.name)
+        .param("namespace", &meta.namespace)
+        .param("managed", managed_by(meta));
+    for (rule, _) in missing {
+        made = made.depends_on(reference(rule));
+    }
+    for one in deployment::operators(snap) {
+        made = made.depends_on(one.workload.reference());
+    }
+    operator::server_params(&mut made.params, server);
+    operator::operator_params(&mut made.params, snap);
+    operator::loaded_params(&mut made.params, snap, Kind::PrometheusRule, &meta.namespace, &meta.name);
+    made
+}

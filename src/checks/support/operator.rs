@@ -1,0 +1,92 @@
+//! Values and words of the operator's servers that several checks share.
+
+use crate::checks::support::scrape;
+use crate::domain::kubernetes::managed::{managed_by, release};
+use crate::domain::kubernetes::selector::{Unmet, Wanted};
+use crate::domain::prometheus::operator::chain;
+use crate::domain::prometheus::operator::deployment;
+use crate::domain::prometheus::operator::selection::Kind;
+use crate::model::Params;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::MonitoringResource;
+
+/// `Prometheus monitoring/k8s`.
+pub(crate) fn server_text(server: &MonitoringResource) -> String {
+    format!("{} {}/{}", server.kind, server.metadata.namespace, server.metadata.name)
+}
+
+/// What an object has where a selector wants something else: `release=prom, no label team`.
+pub(crate) fn found_text(unmet: &[Unmet]) -> String {
+    let of = |u: &Unmet| u.found.as_ref().map_or_else(|| format!("no label {}", u.key), |v| format!("{}={v}", u.key));
+    unmet.iter().map(of).collect::<Vec<_>>().join(", ")
+}
+
+/// What meets a requirement, as `kubectl label` takes it: `key`, and `value` or null where the label has to go.
+pub(crate) fn label_values(unmet: &[Unmet]) -> Vec<serde_json::Value> {
+    let of = |u: &Unmet| {
+        let value = u.value().or(matches!(u.wanted, Wanted::Present).then_some("true"));
+        serde_json::json!({"key": u.key, "value": value})
+    };
+    unmet.iter().map(of).collect()
+}
+
+/// One line: what a program said over several.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Where kube-prometheus-stack keeps a server's spec in its values.
+pub(crate) fn values_base(server: &MonitoringResource) -> &'static str {
+    match server.kind.as_str() {
+        "Alertmanager" => "alertmanager.alertmanagerSpec",
+        "ThanosRuler" => "thanosRuler.thanosRulerSpec",
+        _ => "prometheus.prometheusSpec",
+    }
+}
+
+/// One operation of a JSON patch that makes a selector select everything. A merge would keep what stands there.
+pub(crate) fn add_patch(field: &str) -> String {
+    format!("{{\"op\":\"add\",\"path\":\"/spec/{field}\",\"value\":{{}}}}")
+}
+
+/// `server_kind`, `server`, `server_namespace`, `server_managed`; `release`, `release_namespace`, `chart_version` where
+/// kube-prometheus-stack made it.
+pub(crate) fn server_params(params: &mut Params, server: &MonitoringResource) {
+    let meta = &server.metadata;
+    params.set("server_kind", server.kind.to_ascii_lowercase());
+    params.set("server", &meta.name);
+    params.set("server_namespace", &meta.namespace);
+    params.set("server_managed", managed_by(meta));
+    let chart = meta.label("helm.sh/chart").or(meta.label("chart"));
+    let version = chart.and_then(|c| c.strip_prefix("kube-prometheus-stack-"));
+    let release = release(meta).filter(|_| version.is_some());
+    params.set("release", release.map(|(name, _)| name));
+    params.set("release_namespace", release.map(|(_, namespace)| namespace));
+    params.set("chart_version", version);
+}
+
+/// `operator`, `operator_namespace`: the operator's Deployment, the first where several are.
+pub(crate) fn operator_params(params: &mut Params, snap: &Snapshot) {
+    let operators = deployment::operators(snap);
+    let meta = operators.first().map(|o| &o.workload.metadata);
+    params.set("operator", meta.map_or("<operator-deployment>", |m| m.name.as_str()));
+    params.set("operator_namespace", meta.map_or("<operator-namespace>", |m| m.namespace.as_str()));
+}
+
+/// `verify_path` or `verify_url`: what shows in Prometheus' API that an object was taken.
+pub(crate) fn loaded_params(params: &mut Params, snap: &Snapshot, kind: Kind, namespace: &str, name: &str) {
+    let path = match kind {
+        Kind::PrometheusRule => "/api/v1/rules".to_owned(),
+        Kind::AlertmanagerConfig => String::new(),
+        _ => {
+            let job = chain::job_names(kind, namespace, name, 0).into_iter().next().unwrap_or_default();
+            let query: String = url::form_urlencoded::byte_serialize(job.as_bytes()).collect();
+            format!("/api/v1/targets?state=active&scrapePool={query}")
+        }
+    };
+    let all = scrape::api_params(snap, &path);
+    let value = |name: &str| all.values().get(name).cloned().unwrap_or_default();
+    let known = !path.is_empty();
+    params.set("verify_path", if known { value("api_path") } else { serde_json::Value::Null });
+    params.set("verify_url", if known { value("api_url") } else { serde_json::Value::Null });
+}

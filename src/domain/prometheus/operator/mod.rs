@@ -1,0 +1,6 @@
+//! The world of the Prometheus Operator: what its servers select, who operates them, what the operator says.
+
+pub(crate) mod chain;
+pub(crate) mod deployment;
+pub(crate) mod log;
+pub(crate) mod selection;
