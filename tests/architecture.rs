@@ -51,7 +51,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["cli", "diagnose"]),
 ];
 
-const SUITES: &[&str] = &["alerting", "grafana", "network", "pipeline", "scrape", "storage", "workload"];
+const SUITES: &[&str] =
+    &["access", "alerting", "grafana", "network", "nodes", "pipeline", "scrape", "storage", "workload"];
 
 /// The longest of the names that `path` lies in.
 fn place<'a>(path: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -61,6 +61,8 @@ struct HeaderTarget {
     cluster: Option<String>,
     region: Option<String>,
     account: Option<String>,
+    /// Host of the API server that the kubeconfig named.
+    server: Option<String>,
 }
 
 enum Files {
@@ -320,6 +322,7 @@ impl Source for Bundle {
             cluster: target.cluster.clone(),
             region: target.region.clone(),
             account: target.account.clone(),
+            server: target.server.clone(),
             is_eks: target.platform.as_deref().filter(|p| !p.is_empty()).map(|p| p == "eks"),
             ..Known::default()
         }

@@ -1,8 +1,10 @@
 //! The checks: pure functions over a snapshot, one file each, listed by suite.
 
+pub mod access;
 pub mod alerting;
 pub mod grafana;
 pub mod network;
+pub mod nodes;
 pub mod operator;
 pub mod pipeline;
 pub mod scrape;
@@ -72,23 +74,34 @@ pub fn registry() -> Vec<&'static dyn Check> {
         alerting::CHECKS,
         network::CHECKS,
         pipeline::CHECKS,
+        nodes::CHECKS,
+        access::CHECKS,
     ]
     .concat()
 }
 
-/// A check by its id.
+/// Ids that checks had before, with those of now.
+const RENAMED: &[(&str, &str)] = &[("ebs-csi-addon-degraded", "addon-degraded")];
+
+/// The id of now for one that may be of before.
+pub fn current(id: &str) -> &str {
+    RENAMED.iter().find(|(old, _)| *old == id).map_or(id, |(_, now)| now)
+}
+
+/// A check by its id, also by one that it had before.
 pub fn find(id: &str) -> Option<&'static dyn Check> {
-    registry().into_iter().find(|c| c.meta().id.0 == id)
+    registry().into_iter().find(|c| c.meta().id.0 == current(id))
 }
 
 /// Words that `--only` and `--skip` take: check ids and suites.
 pub fn selectors() -> Vec<&'static str> {
-    Suite::ALL.iter().map(|s| s.as_str()).chain(registry().iter().map(|c| c.meta().id.0)).collect()
+    let ids = registry().into_iter().map(|c| c.meta().id.0);
+    Suite::ALL.iter().map(|s| s.as_str()).chain(ids).chain(RENAMED.iter().map(|(old, _)| *old)).collect()
 }
 
 /// The checks that `only` (all where empty) and `skip` leave. Both hold ids or suites that are known to exist.
 pub fn select(only: &[String], skip: &[String]) -> Vec<&'static dyn Check> {
     let named =
-        |list: &[String], meta: &CheckMeta| list.iter().any(|word| word == meta.id.0 || word == meta.suite.as_str());
+        |list: &[String], meta: &CheckMeta| list.iter().any(|w| current(w) == meta.id.0 || w == meta.suite.as_str());
     registry().into_iter().filter(|c| (only.is_empty() || named(only, c.meta())) && !named(skip, c.meta())).collect()
 }

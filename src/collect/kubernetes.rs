@@ -138,6 +138,9 @@ async fn attachments(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         snap.volume_attachments =
             if wanted { client.cluster_list(&path, IfAbsent::Gap).await } else { Listing::cluster(Vec::new()) };
     }
+    // A volume that is yet to be made is made for a node, too.
+    let wants_volume = |p: &Pod| p.status.phase == "Pending" && p.claims().next().is_some();
+    let wanted = wanted || snap.pods.items().unwrap_or_default().iter().any(wants_volume);
     if plan.wants(Fact::CsiNodes) {
         let path = format!("{prefix}/csinodes");
         snap.csi_nodes =

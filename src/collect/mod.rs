@@ -22,11 +22,12 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::domain::aws::access;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::manifests::ManifestFile;
-use crate::snapshot::{Listing, Platform, Snapshot};
+use crate::snapshot::{ApiRefusal, Listing, Platform, Snapshot};
 use client::Client;
-use source::{FetchError, Request};
+use source::{FetchError, Known, Request};
 
 /// What to gather.
 #[derive(Debug, Clone)]
@@ -64,8 +65,10 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     let known = client.source().known();
     let mut snap = Snapshot::empty(plan.collected_at);
     snap.target.context = known.context.clone();
-    snap.target.kubernetes_version = version(client).await?;
-
+    match version(client).await {
+        Ok(version) => snap.target.kubernetes_version = version,
+        Err(gap) => return refused(client, plan, snap, &known, gap).await,
+    }
     kubernetes::cluster_scope(client, plan, &mut snap).await;
     scope::find(client, plan, &mut snap).await;
     snap.platform = platform(&snap, known.is_eks);
@@ -96,38 +99,51 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
         let of_bundle = || manifests::recorded(client.source());
         manifests::store(&mut snap, plan.manifests.clone().unwrap_or_else(of_bundle));
     }
-    match nothing_there(&snap, plan) {
+    match no_such_namespace(&snap, plan) {
         Some(gap) => Err(gap),
         None => Ok(snap),
     }
 }
 
-/// A namespace that was named or assumed and holds nothing: looking at it says nothing, and must not look healthy.
-fn nothing_there(snap: &Snapshot, plan: &Plan) -> Option<Gap> {
-    let namespace = snap.scope.stack.first()?;
-    let empty = |list: usize, covered: bool, gaps: bool| list == 0 && covered && !gaps;
+/// A namespace that the user named, that is not known to exist and holds nothing: a slip of the pen. That nothing is there
+/// where the stack usually is does not keep anybody from looking at the cluster below.
+fn no_such_namespace(snap: &Snapshot, plan: &Plan) -> Option<Gap> {
+    let name = plan.namespace.as_ref().filter(|_| !plan.before_install && !snap.scope.discovered)?;
+    let exists = snap.namespaces.items().unwrap_or_default().iter().any(|n| n.metadata.name == *name);
     macro_rules! none_in {
         ($($list:ident),*) => {
             [$({
-                let here = snap.$list.items().unwrap_or_default().iter().filter(|o| o.metadata.namespace == *namespace);
-                // What no check asked for says nothing.
-                let asked = !snap.$list.gaps().iter().all(Gap::is_not_collected) || snap.$list.gaps().is_empty();
-                !asked || empty(here.count(), snap.$list.covers(namespace), !snap.$list.gaps().is_empty())
+                let here = snap.$list.items().unwrap_or_default().iter().any(|o| o.metadata.namespace == *name);
+                // What no check asked for, and what could not be read, says nothing.
+                !here && (snap.$list.gaps().is_empty() || snap.$list.gaps().iter().all(Gap::is_not_collected))
             }),*].into_iter().all(|none| none)
         };
     }
-    if plan.before_install || snap.scope.discovered || !none_in!(services, pods, workloads, persistent_volume_claims) {
+    if exists || !none_in!(services, pods, workloads, persistent_volume_claims) {
         return None;
     }
-    let (what, hint) = match &plan.namespace {
-        Some(name) => (format!("namespace {name}"), "check the name given with -n (kubectl get namespaces)"),
-        None => ("monitoring stack".into(), "give its namespace with -n NAMESPACE"),
-    };
-    let message = match &plan.namespace {
-        Some(_) => "it does not exist, or holds neither Services nor pods nor claims".to_owned(),
-        None => format!("no Prometheus, Alertmanager or Grafana was found, and namespace {namespace} holds nothing"),
-    };
-    Some(Gap::new(what, GapCause::NotConfigured, message).hint(hint))
+    let message = "it does not exist, or holds neither Services nor pods nor claims";
+    let gap = Gap::new(format!("namespace {name}"), GapCause::NotConfigured, message);
+    Some(gap.hint("check the name given with -n (kubectl get namespaces)"))
+}
+
+/// What is known of a cluster that does not let anybody in: what AWS says of it.
+async fn refused(client: &Client, plan: &Plan, mut snap: Snapshot, known: &Known, gap: Gap) -> Result<Snapshot, Gap> {
+    if !plan.wants(Fact::CallerIdentity) {
+        return Err(gap);
+    }
+    if known.is_eks == Some(true) {
+        snap.platform = Platform::Eks;
+        snap.target.platform = "eks".into();
+    }
+    let target = snap.aws_target(known);
+    aws::gather(client, plan, &target).await.store(&mut snap);
+    for fact in Fact::ALL.iter().filter(|f| !f.is_aws() && plan.wants(**f)) {
+        snap.forget(*fact, &gap);
+    }
+    snap.api_refusal = Some(ApiRefusal { gap: gap.clone(), server: known.server.clone() });
+    // Why it cannot be reached may be anything; only what AWS tells of the endpoint is more than the error itself.
+    if access::refusal(&snap).is_some() { Ok(snap) } else { Err(gap) }
 }
 
 /// The server's version: also the proof that the cluster can be asked at all.

@@ -341,6 +341,8 @@ pub struct Known {
     pub region: Option<String>,
     /// AWS account id.
     pub account: Option<String>,
+    /// Host of the API server.
+    pub server: Option<String>,
     /// The kubeconfig or the bundle's header says that this is EKS (`Some(true)`) or that it is not.
     pub is_eks: Option<bool>,
     /// Why AWS cannot be asked, if that is known at once (built without it, no credentials configured).

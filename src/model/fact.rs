@@ -151,6 +151,7 @@ facts! {
     EksNodegroups "eks node groups" Aws(&["eks:ListNodegroups", "eks:DescribeNodegroup"]);
     EksFargateProfiles "eks fargate profiles" Aws(&["eks:ListFargateProfiles"]);
     FargateProfiles "eks fargate profile details" Aws(&["eks:ListFargateProfiles", "eks:DescribeFargateProfile"]);
+    CallerIdentity "aws caller identity" Aws(&["sts:GetCallerIdentity"]);
     AccessEntries "eks access entries" Aws(&["eks:ListAccessEntries"]);
     PodIdentityAssociations "eks pod identity associations" Aws(&["eks:ListPodIdentityAssociations", "eks:DescribePodIdentityAssociation"]);
     IamOidcProviders "iam oidc providers" Aws(&["iam:ListOpenIDConnectProviders", "iam:GetOpenIDConnectProvider"]);

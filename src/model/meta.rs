@@ -33,11 +33,15 @@ pub enum Suite {
     Network,
     /// What the cluster puts between a manifest and a running stack: admission, aggregated APIs, Helm, scaling, eviction.
     Pipeline,
+    /// Nodes, node groups and what runs short on them.
+    Nodes,
+    /// Who may ask the cluster.
+    Access,
 }
 
 impl Suite {
     /// All suites in the order they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Storage,
         Self::Workload,
         Self::Scrape,
@@ -46,6 +50,8 @@ impl Suite {
         Self::Alerting,
         Self::Network,
         Self::Pipeline,
+        Self::Nodes,
+        Self::Access,
     ];
 
     /// The word used in flags, folders and outputs.
@@ -59,6 +65,8 @@ impl Suite {
             Self::Alerting => "alerting",
             Self::Network => "network",
             Self::Pipeline => "pipeline",
+            Self::Nodes => "nodes",
+            Self::Access => "access",
         }
     }
 }

@@ -21,6 +21,23 @@ pub struct Cluster {
     pub kubernetes_network_config: KubernetesNetworkConfig,
     pub compute_config: Option<ComputeConfig>,
     pub storage_config: Option<StorageConfig>,
+    pub access_config: AccessConfig,
+}
+
+/// `accessConfig` of a cluster.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AccessConfig {
+    /// `API`, `API_AND_CONFIG_MAP` or `CONFIG_MAP`.
+    pub authentication_mode: String,
+}
+
+/// `sts get-caller-identity`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CallerIdentity {
+    pub account: String,
+    pub arn: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -107,6 +124,8 @@ pub struct Addon {
     pub service_account_role_arn: Option<String>,
     pub health: AddonHealth,
     pub pod_identity_associations: Vec<String>,
+    /// JSON, as the user gave it.
+    pub configuration_values: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -129,10 +148,56 @@ pub struct HealthIssue {
 pub struct Nodegroup {
     pub nodegroup_name: String,
     pub status: String,
+    pub nodegroup_arn: String,
+    pub version: String,
+    pub release_version: String,
     pub subnets: Vec<String>,
     pub node_role: String,
+    pub instance_types: Vec<String>,
+    pub ami_type: String,
+    /// `ON_DEMAND`, `SPOT` or `CAPACITY_BLOCK`.
+    pub capacity_type: String,
+    pub disk_size: Option<i32>,
+    pub labels: BTreeMap<String, String>,
+    pub taints: Vec<NodegroupTaint>,
+    pub launch_template: Option<LaunchTemplate>,
+    pub resources: NodegroupResources,
+    pub tags: BTreeMap<String, String>,
     pub health: AddonHealth,
     pub scaling_config: ScalingConfig,
+}
+
+/// `taints[]` of a node group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodegroupTaint {
+    pub key: String,
+    pub value: Option<String>,
+    /// `NO_SCHEDULE`, `NO_EXECUTE` or `PREFER_NO_SCHEDULE`.
+    pub effect: String,
+}
+
+/// `launchTemplate` of a node group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LaunchTemplate {
+    pub name: String,
+    pub id: String,
+    pub version: String,
+}
+
+/// `resources` of a node group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodegroupResources {
+    pub auto_scaling_groups: Vec<AutoScalingGroup>,
+}
+
+/// `resources.autoScalingGroups[]` of a node group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AutoScalingGroup {
+    pub name: String,
 }
 
 /// `scalingConfig` of a node group.

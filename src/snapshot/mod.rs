@@ -195,6 +195,8 @@ macro_rules! snapshot {
             pub scope: Scope,
             /// Whether this is an EKS cluster.
             pub platform: Platform,
+            /// Why the API server could not be asked at all; what of the cluster is known comes from AWS then.
+            pub api_refusal: Option<ApiRefusal>,
             $($(#[$ld])* pub $list: Listing<$lt>,)*
             $($(#[$fd])* pub $fact: Fetched<$ft>,)*
         }
@@ -207,6 +209,7 @@ macro_rules! snapshot {
                     target: Target::default(),
                     scope: Scope::default(),
                     platform: Platform::Unknown,
+                    api_refusal: None,
                     $($list: Listing::missing(not_collected(Fact::$lf)),)*
                     $($fact: Err(not_collected(Fact::$ff)),)*
                 }
@@ -407,6 +410,8 @@ snapshot! {
         load_balancers: Vec<aws::LoadBalancer> = LoadBalancers,
         /// Target groups of the VPC with the health of their targets.
         target_groups: Vec<aws::TargetGroup> = TargetGroups,
+        /// Who asks AWS.
+        caller_identity: aws::CallerIdentity = CallerIdentity,
         /// Its Pod Identity associations.
         pod_identity_associations: Vec<aws::PodIdentityAssociation> = PodIdentityAssociations,
         /// OIDC providers of the account.
@@ -442,6 +447,15 @@ pub enum Platform {
     /// Could not be told (no node could be read and the kubeconfig does not say).
     #[default]
     Unknown,
+}
+
+/// The API server did not let anybody in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiRefusal {
+    /// What it said, or why it could not be reached.
+    pub gap: Gap,
+    /// The host that the kubeconfig names, where there is one.
+    pub server: Option<String>,
 }
 
 /// Which namespaces a run looks at, and where the stack's parts are.

@@ -1,6 +1,6 @@
 //! No StorageClass is the default one while claims name none, or more than one is.
 
-use crate::checks::support::claims::claim_evidence;
+use crate::checks::support::claims::{claim_evidence, set_values};
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs;
@@ -93,7 +93,7 @@ fn none_finding(
             .key("none")
             .breaks(ResourceRef::default_storage_class())
             .fix(variant)
-            .param("class", class)
+            .param("class", &class)
             .param("provisioner", provisioner)
             .param("old", have.first().copied().unwrap_or_default())
             .param("has_old", !have.is_empty())
@@ -110,6 +110,7 @@ fn none_finding(
                 },
                 "kubectl get storageclass",
             ));
+    finding = set_values(finding, snap, pending, &class);
     for claim in pending {
         finding = finding
             .breaks(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name))

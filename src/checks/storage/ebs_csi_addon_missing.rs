@@ -19,7 +19,7 @@ check! {
         id: "ebs-csi-addon-missing", suite: Storage, severity: Error,
         title: "the EBS CSI driver is not installed",
         requires: [PersistentVolumeClaims, StorageClasses, CsiDrivers, Workloads],
-        uses: [Events, EksCluster, EksAddons, IamOidcProviders, Pods],
+        uses: [Events, Nodes, EksCluster, EksAddons, IamOidcProviders, Pods],
         fix: Fix,
     }
 }
@@ -105,7 +105,8 @@ impl Check for EbsCsiAddonMissing {
         if pending.is_empty() && bound.is_empty() {
             return Ok(Diagnosis::NotApplicable("no volume of the stack needs EBS".into()));
         }
-        if !ebs::is_missing(snap)? {
+        // There the class is what is wrong, and not that the driver is missing.
+        if !ebs::is_missing(snap)? || (ebs::is_auto_mode(snap) && !pending.is_empty()) {
             return Ok(Diagnosis::Findings(Vec::new()));
         }
         Ok(Diagnosis::Findings(vec![finding(snap, &pending, &bound)]))
@@ -157,7 +158,7 @@ fn fix(snap: &Snapshot, on_eks: bool, place: &Place, has_pending: bool, claims: 
     if !on_eks {
         return Fix::Helm { claims };
     }
-    if snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage()) {
+    if ebs::is_auto_mode(snap) {
         return Fix::AutoMode { has_pending, claims };
     }
     let agent = |name: &str| snap.eks_addons().is_ok_and(|all| all.iter().any(|a| a.addon_name == name));

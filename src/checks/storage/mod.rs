@@ -1,7 +1,7 @@
 //! Volumes, classes, the EBS CSI driver and its IAM.
 
+mod csi_node_missing;
 mod default_storage_class;
-mod ebs_csi_addon_degraded;
 mod ebs_csi_addon_missing;
 mod ebs_csi_role;
 mod oidc_provider_missing;
@@ -9,6 +9,7 @@ mod pod_identity_injection;
 mod prometheus_storage;
 mod pvc_pending;
 mod storage_class_missing;
+mod storage_class_unserved;
 mod volume_attach;
 pub(super) mod volume_zone_conflict;
 
@@ -18,11 +19,12 @@ use crate::checks::Check;
 pub(super) const CHECKS: &[&dyn Check] = &[
     &pvc_pending::PvcPending,
     &storage_class_missing::StorageClassMissing,
+    &storage_class_unserved::StorageClassUnserved,
     &default_storage_class::DefaultStorageClass,
+    &csi_node_missing::CsiNodeMissing,
     &volume_zone_conflict::VolumeZoneConflict,
     &volume_attach::VolumeAttach,
     &ebs_csi_addon_missing::EbsCsiAddonMissing,
-    &ebs_csi_addon_degraded::EbsCsiAddonDegraded,
     &oidc_provider_missing::OidcProviderMissing,
     &ebs_csi_role::EbsCsiRole,
     &prometheus_storage::PrometheusStorage,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::checks::support::claims::claim_evidence;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
-use crate::domain::aws::ebs;
+use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
 use crate::domain::kubernetes::scheduling;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -313,6 +313,14 @@ fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim])
         Cause::NoDefaultClass => vec![ResourceRef::default_storage_class(), ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::NotProvisioned(provisioner) if ebs::serves(provisioner) => vec![ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::NotProvisioned(provisioner) => vec![ResourceRef::csi_driver(provisioner)],
+        // The driver may not run on the node that the volume is for.
+        Cause::ProvisioningFailed("topology") => {
+            let nodes = claims
+                .iter()
+                .filter_map(|c| provisioning_error(snap, c))
+                .filter_map(|e| csi_node::named_in(&e.message));
+            nodes.map(csi_node::reference).collect()
+        }
         Cause::ProvisioningFailed("provisioner-silent") => vec![ResourceRef::csi_driver(ebs::DRIVER)],
         Cause::ProvisioningFailed("iam") => {
             let mut all = vec![ebs::credentials_ref(snap)];

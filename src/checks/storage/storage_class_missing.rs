@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::support::claims::claim_evidence;
+use crate::checks::support::claims::{claim_evidence, set_values};
 use crate::checks::support::pipeline::release_ref;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
@@ -186,6 +186,7 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
     for (namespace, release) in gone.iter().filter(|_| all_gone) {
         finding = finding.depends_on(release_ref(namespace, release));
     }
+    finding = set_values(finding, snap, &users.claims, best(classes).unwrap_or("<storage-class>"));
     for claim in &users.claims {
         finding = finding.evidence(claim_evidence(claim));
         let said = claims::events(snap, claim).into_iter().find(|e| e.message.contains("not found"));

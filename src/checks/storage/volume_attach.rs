@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::csi_node;
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims::ProvisioningFault;
 use crate::domain::kubernetes::managed::managed_by;
@@ -395,7 +396,8 @@ impl<'a> Case<'a> {
                 }
                 all
             }
-            Fault::NodePlugin | Fault::Timeout | Fault::Stuck => vec![driver],
+            Fault::NodePlugin => vec![driver, csi_node::reference(self.node)],
+            Fault::Timeout | Fault::Stuck => vec![driver],
             Fault::MultiAttach => {
                 let attached = self.attachments().into_iter().map(|a| a.spec.node_name.as_str());
                 let held = self.holders().into_iter().filter_map(|p| p.spec.node_name.as_deref());

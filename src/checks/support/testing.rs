@@ -21,7 +21,9 @@ pub(crate) fn findings(check: &dyn Check, snap: &Snapshot) -> Vec<Finding> {
 
 /// All commands and texts of a fix, one a line.
 pub(crate) fn steps(finding: &Finding) -> String {
-    let all = finding.remediation.steps.iter().chain(&finding.remediation.verify);
+    let fix = &finding.remediation;
+    let options = fix.options.iter().flat_map(|o| &o.steps);
+    let all = fix.steps.iter().chain(options).chain(&fix.verify);
     all.map(|s| format!("{}\n{}\n", s.text, s.command)).collect()
 }
 

@@ -1,7 +1,10 @@
 //! A node that runs parts of the stack is not Ready.
 
 use crate::checks::support::place::Place;
-use crate::domain::kubernetes::nodes::not_ready;
+use crate::domain::kubernetes::nodes::{could_take, not_ready};
+use crate::domain::kubernetes::scheduling::{self, Signal};
+use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
+use crate::domain::text::redact::redact;
 use crate::domain::text::windows::GRACE;
 use std::collections::BTreeSet;
 
@@ -20,7 +23,7 @@ check! {
         id: "node-not-ready", suite: Workload, severity: Error,
         title: "a node that runs the stack is not Ready",
         requires: [Nodes, Pods],
-        uses: [EksCluster],
+        uses: [EksCluster, Events, PersistentVolumes, PersistentVolumeClaims, PartLogs],
     }
 }
 
@@ -36,7 +39,9 @@ impl Check for NodeNotReady {
             let here = pods.iter().filter(|p| p.spec.node_name.as_deref() == Some(node.metadata.name.as_str()));
             let of_stack: Vec<&Pod> =
                 here.filter(|p| snap.scope.is_stack(&p.metadata.namespace) && !p.is_finished()).collect();
-            (!of_stack.is_empty()).then(|| finding(snap, node, ready, &of_stack))
+            // Pods that could go nowhere else wait for it as well.
+            let waiting = waiting_for(snap, node);
+            (!of_stack.is_empty() || !waiting.is_empty()).then(|| finding(snap, node, ready, &of_stack, &waiting))
         });
         Ok(Diagnosis::Findings(findings.collect()))
     }
@@ -49,16 +54,69 @@ fn is_late(snap: &Snapshot, node: &Node, ready: &Condition) -> bool {
     !is_new && since.is_none_or(|s| s >= GRACE)
 }
 
+/// Pods without a node that only nodes which are not Ready could take, this one among them.
+fn waiting_for<'a>(snap: &'a Snapshot, node: &Node) -> Vec<&'a Pod> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let waiting = pods.filter(|p| concerns(snap, p) && unscheduled(snap, p).is_some());
+    waiting
+        .filter(|p| {
+            let near = could_take(snap, p);
+            let kept = near
+                .iter()
+                .all(|n| scheduling::kept_by(p, n) == Some(Signal::NotReady) || !scheduling::tolerates(p, n));
+            kept && near.iter().any(|n| n.metadata.name == node.metadata.name && scheduling::kept_by(p, n).is_some())
+        })
+        .collect()
+}
+
+/// The network plugin's pod on a node.
+fn network_pod<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let mut here = pods.filter(|p| p.spec.node_name.as_deref() == Some(node) && p.metadata.namespace == "kube-system");
+    here.find(|p| p.spec.containers.iter().any(|c| c.name == "aws-node" || c.image.contains("amazon-k8s-cni")))
+}
+
+/// The kubelet waits for the network plugin.
+fn waits_for_network(ready: &Condition) -> bool {
+    let said = ready.message.as_deref().unwrap_or_default();
+    said.contains("NetworkPluginNotReady") || said.contains("cni plugin not initialized") || said.contains("cni config")
+}
+
+/// State, restarts and last words of the network plugin.
+fn network_evidence(snap: &Snapshot, node: &str) -> Evidence {
+    let template =
+        "kubectl get pods -n kube-system -l k8s-app=aws-node -o wide --field-selector spec.nodeName={{ node }}";
+    let source = format!("aws-node on node {node}");
+    let Some(pod) = network_pod(snap, node) else {
+        return Evidence::new(source, "no pod of it is there", template).with("node", node);
+    };
+    let mut lines: Vec<String> = pod
+        .statuses()
+        .map(|s| {
+            let state =
+                s.state.waiting.as_ref().map_or(if s.ready { "ready" } else { "not ready" }, |w| w.reason.as_str());
+            format!("container {}: {state}, {} restarts", s.name, s.restart_count)
+        })
+        .collect();
+    let logs = snap.part_logs.iter().flatten();
+    let own = logs.filter(|l| l.namespace == "kube-system" && l.pod == pod.metadata.name);
+    lines.extend(
+        own.filter_map(|l| l.text.lines().rev().find(|t| !t.trim().is_empty())).map(|t| redact(t).to_string()).take(2),
+    );
+    Evidence::new(source, lines.join("\n"), template).with("node", node)
+}
+
 /// A DaemonSet's pod belongs to the node: the stack lacks nothing but this node's data.
 fn is_of_daemon_set(pod: &Pod) -> bool {
     owner_of(&pod.metadata).is_some_and(|(kind, _)| kind == "DaemonSet")
 }
 
-fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod]) -> Finding {
+fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiting: &[&Pod]) -> Finding {
     let name = &node.metadata.name;
     let parts: Vec<&Pod> = pods.iter().copied().filter(|p| !is_of_daemon_set(p)).collect();
     let (severity, shown) = match parts.as_slice() {
-        [] => (Severity::Warning, pods.to_vec()),
+        [] if waiting.is_empty() => (Severity::Warning, pods.to_vec()),
+        [] => (Severity::Error, waiting.to_vec()),
         _ => (Severity::Error, parts.clone()),
     };
     let names: Vec<String> = shown.iter().map(|p| format!("{}/{}", p.metadata.namespace, p.metadata.name)).collect();
@@ -68,7 +126,12 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod]) -> Fi
     let since = minutes.filter(|m| *m > 0).map(|m| format!(" for {}", duration(m))).unwrap_or_default();
     let noun = if names.len() == 1 { "pod" } else { "pods" };
     let is = if since.is_empty() { "is not" } else { "has not been" };
-    let message = format!("node {name} {is} Ready{since} ({}), and runs {noun} {}", value.trim(), names.join(", "));
+    let does = match (parts.is_empty(), waiting.is_empty()) {
+        (true, false) if names.len() == 1 => format!("{noun} {} waits for it", names.join(", ")),
+        (true, false) => format!("{noun} {} wait for it", names.join(", ")),
+        _ => format!("runs {noun} {}", names.join(", ")),
+    };
+    let message = format!("node {name} {is} Ready{since} ({}), and {does}", value.trim());
     let mut made = Finding::new(NodeNotReady::META.id, severity, ResourceRef::node(name), message)
         .key("ready")
         .breaks(ResourceRef::node(name))
@@ -78,7 +141,13 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod]) -> Fi
         )
         // Why it never became Ready is another check's to say.
         .depends_on(ResourceRef::node(name));
-    for pod in pods {
+    if waits_for_network(ready) {
+        made = made.evidence(network_evidence(snap, name));
+        if let Some(pod) = network_pod(snap, name) {
+            made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+        }
+    }
+    for pod in pods.iter().chain(waiting) {
         made = made.breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
     }
     let owners: BTreeSet<ResourceRef> =
@@ -116,7 +185,12 @@ fn params(finding: Finding, snap: &Snapshot, node: &Node, ready: &Condition, pod
     let speaks = ready.status == "False";
     let region = Place::of(snap).region;
     finding
-        .fix(if speaks { "not-ready" } else { "lost" })
+        .fix(match speaks {
+            true if waits_for_network(ready) => "network",
+            true => "not-ready",
+            false => "lost",
+        })
+        .param("network_pod", network_pod(snap, &node.metadata.name).map(|p| p.metadata.name.as_str()))
         .param("node", &node.metadata.name)
         .param("instance", instance.filter(|_| !node.is_auto_mode()))
         .param("scaled", instance.filter(|_| !replaced_by_cluster))

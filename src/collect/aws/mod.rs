@@ -15,8 +15,8 @@ use super::client::Client;
 use super::source::{AwsCall, FetchError, Known, Request};
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::aws::{
-    Addon, Address, Cluster, FargateProfile, Instance, InternetGateway, LoadBalancer, NatGateway, NetworkAcl,
-    Nodegroup, OidcProvider, PodIdentityAssociation, Role, RouteTable, SecurityGroup, Subnet, TargetGroup,
+    Addon, Address, CallerIdentity, Cluster, FargateProfile, Instance, InternetGateway, LoadBalancer, NatGateway,
+    NetworkAcl, Nodegroup, OidcProvider, PodIdentityAssociation, Role, RouteTable, SecurityGroup, Subnet, TargetGroup,
     TargetHealth, Vpc, VpcEndpoint,
 };
 use crate::snapshot::{Fetched, Platform, Snapshot, not_collected};
@@ -60,6 +60,7 @@ impl Snapshot {
 pub(super) struct Facts {
     place: AwsTarget,
     account: Option<String>,
+    caller: Fetched<CallerIdentity>,
     cluster: Fetched<Cluster>,
     addons: Fetched<Vec<Addon>>,
     nodegroups: Fetched<Vec<Nodegroup>>,
@@ -92,6 +93,7 @@ impl Facts {
         Self {
             place,
             account: None,
+            caller: gap!(CallerIdentity),
             cluster: gap!(EksCluster),
             addons: gap!(EksAddons),
             nodegroups: gap!(EksNodegroups),
@@ -122,6 +124,7 @@ impl Facts {
             snap.target.region.clone_from(&place.region);
             snap.target.account = self.account.or(place.account.clone());
         }
+        snap.caller_identity = self.caller;
         snap.eks_cluster = self.cluster;
         snap.eks_addons = self.addons;
         snap.eks_nodegroups = self.nodegroups;
@@ -157,12 +160,13 @@ pub(super) async fn gather(client: &Client, plan: &Plan, target: &AwsTarget) -> 
     }
     let name = place.cluster.clone();
     let (identity, cluster) = futures::join!(
-        call::<Value>(client, AwsCall::GetCallerIdentity),
+        call::<CallerIdentity>(client, AwsCall::GetCallerIdentity),
         field::<Cluster>(client, AwsCall::DescribeCluster { name: name.clone() }, "cluster")
     );
-    let account = match own_account(identity, place, cluster.as_ref().ok()) {
+    let caller = identity.map_err(|e| e.into_gap("sts:GetCallerIdentity"));
+    let account = match own_account(&caller, place, cluster.as_ref().ok()) {
         Ok(account) => account,
-        Err(gap) => return Facts::missing(target.clone(), &gap, plan),
+        Err(gap) => return Facts { caller, ..Facts::missing(target.clone(), &gap, plan) },
     };
     let cluster = cluster.map_err(|e| match e {
         FetchError::NotFound(message) => Gap::new("eks:DescribeCluster", GapCause::NotConfigured, message)
@@ -179,6 +183,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, target: &AwsTarget) -> 
     Facts {
         place: target.clone(),
         account,
+        caller,
         cluster,
         addons,
         nodegroups,
@@ -194,18 +199,16 @@ pub(super) async fn gather(client: &Client, plan: &Plan, target: &AwsTarget) -> 
 
 /// The credentials' account; a gap if it is not the cluster's: what they see would be another account's.
 fn own_account(
-    identity: Result<Value, FetchError>,
+    identity: &Fetched<CallerIdentity>,
     place: &Place,
     cluster: Option<&Cluster>,
 ) -> Result<Option<String>, Gap> {
     let identity = match identity {
         Ok(identity) => identity,
-        Err(FetchError::Gap(gap)) if matches!(gap.cause, GapCause::Unauthorized | GapCause::NotConfigured) => {
-            return Err(gap);
-        }
+        Err(gap) if matches!(gap.cause, GapCause::Unauthorized | GapCause::NotConfigured) => return Err(gap.clone()),
         Err(_) => return Ok(None),
     };
-    let account = identity.get("Account").and_then(Value::as_str).map(str::to_owned);
+    let account = Some(identity.account.clone()).filter(|a| !a.is_empty());
     let of_cluster = cluster.and_then(|c| c.account().map(str::to_owned)).or_else(|| place.account.clone());
     match (&account, of_cluster) {
         (Some(own), Some(of_cluster)) if *own != of_cluster => {

@@ -185,6 +185,7 @@ fn known(options: &ConnectOptions, chosen: &Chosen) -> Known {
         cluster,
         region,
         account: arn.map(|a| a.account),
+        server: Some(host.to_owned()).filter(|h| !h.is_empty()),
         is_eks,
         aws_unavailable: (!cfg!(feature = "aws")).then(|| "this kdoctor was built without AWS support".to_owned()),
     }

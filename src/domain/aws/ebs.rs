@@ -74,6 +74,15 @@ pub(crate) fn controller(snap: &Snapshot) -> Result<Option<&Workload>, Gap> {
     Ok(found)
 }
 
+/// EKS Auto Mode provides block storage: EKS says so, or its driver and its nodes are there.
+pub(crate) fn is_auto_mode(snap: &Snapshot) -> bool {
+    if let Ok(cluster) = snap.eks_cluster() {
+        return cluster.auto_mode_storage();
+    }
+    let nodes = snap.nodes.items().unwrap_or_default();
+    snap.csi_drivers.named(AUTO_MODE).is_ok_and(|d| d.is_some()) && nodes.iter().any(|n| n.is_auto_mode())
+}
+
 /// The EKS add-on, if EKS could be asked and has it.
 pub(crate) fn addon(snap: &Snapshot) -> Option<&Addon> {
     snap.eks_addons().ok()?.iter().find(|a| a.addon_name == ADDON)

@@ -1,8 +1,12 @@
-//! What AWS objects mean: placement, routing, network ACLs, security groups, trust policies, the EBS CSI driver.
+//! What AWS objects mean: access, node groups, placement, routing, network ACLs, security groups, trust policies, the EBS CSI driver.
 
+pub(crate) mod access;
+pub(crate) mod addon;
+pub(crate) mod csi_node;
 pub(crate) mod ebs;
 pub(crate) mod identity;
 pub(crate) mod network_acl;
+pub(crate) mod node_group;
 pub(crate) mod placement;
 pub(crate) mod routing;
 pub(crate) mod security_group;

@@ -4,7 +4,7 @@ use crate::domain::text::windows::GRACE;
 pub(crate) use crate::domain::text::windows::RECENT;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, StorageClass, annotation};
+use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, StorageClass, Workload, annotation};
 
 /// Claims of the stack that have been Pending for longer than provisioning takes.
 pub(crate) fn pending(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Gap> {
@@ -23,6 +23,23 @@ pub(crate) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) ->
         Some(name) => classes.iter().find(|c| c.metadata.name == name),
         None => classes.iter().find(|c| c.is_default()),
     })
+}
+
+/// Workloads that mount a claim, or whose template made it.
+pub(crate) fn users<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Vec<&'a Workload> {
+    let name = claim.metadata.name.as_str();
+    let of_template = |w: &Workload| {
+        w.spec.volume_claim_templates.iter().any(|t| {
+            let rest = name.strip_prefix(&format!("{}-{}-", t.metadata.name, w.metadata.name));
+            rest.is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit()))
+        })
+    };
+    let mounts = |w: &Workload| {
+        let volumes = w.spec.template.spec.volumes.iter();
+        volumes.filter_map(|v| v.persistent_volume_claim.as_ref()).any(|c| c.claim_name == name)
+    };
+    let all = snap.workloads.items().unwrap_or_default().iter();
+    all.filter(|w| w.metadata.namespace == claim.metadata.namespace && (of_template(w) || mounts(w))).collect()
 }
 
 /// The provisioner's turn has come: the scheduler has chosen a node, or the class does not wait for one.

@@ -1,5 +1,6 @@
 //! What has to be changed to change a pod: its workload, the resource of the Prometheus operator, or an EKS add-on.
 
+use crate::domain::kubernetes::chart::chart_of;
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::model::ResourceRef;
@@ -198,13 +199,6 @@ fn addon(snap: &Snapshot, pod: &Pod) -> Option<&'static str> {
     ];
     let (_, addon) = parts.into_iter().find(|(prefix, _)| pod.metadata.name.starts_with(prefix))?;
     snap.eks_addons().ok()?.iter().any(|a| a.addon_name == addon).then_some(addon)
-}
-
-/// The chart's name without its version.
-fn chart_of(meta: &Meta) -> Option<String> {
-    let label = meta.label("helm.sh/chart").or(meta.label("chart"))?;
-    let name = label.rsplit_once('-').filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit()));
-    Some(name.map_or(label, |(name, _)| name).to_owned())
 }
 
 fn release_of(meta: &Meta) -> Option<&str> {

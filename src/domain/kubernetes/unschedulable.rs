@@ -6,22 +6,25 @@ pub(crate) use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 
+/// Pods of kube-system that storage, DNS, the network and the stack's metrics hang on, by the beginning of their names.
+const SYSTEM: &[&str] =
+    &["ebs-csi-", "efs-csi-", "coredns", "aws-node", "kube-proxy", "metrics-server", "eks-pod-identity-agent"];
+
 /// Pods of the stack, and the storage, DNS and network pods of kube-system; those of other namespaces are their owners'
 /// concern.
 pub(crate) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
     let meta = &pod.metadata;
-    let system =
-        meta.namespace == "kube-system" && ["ebs-csi-", "coredns", "aws-node"].iter().any(|p| meta.name.starts_with(p));
+    let system = meta.namespace == "kube-system" && SYSTEM.iter().any(|p| meta.name.starts_with(p));
     (snap.scope.is_stack(&meta.namespace) || system)
         && pod.status.phase == "Pending"
         && pod.spec.node_name.is_none()
         && meta.deletion_timestamp.is_none()
         && snap.age_seconds(meta) >= GRACE
-        && !waits_on_fargate(pod)
+        && !for_fargate(pod)
 }
 
 /// A DaemonSet's pod for a Fargate node: never scheduled, and never needed there.
-fn waits_on_fargate(pod: &Pod) -> bool {
+pub(crate) fn for_fargate(pod: &Pod) -> bool {
     if owner_of(&pod.metadata).is_none_or(|(kind, _)| kind != "DaemonSet") {
         return false;
     }

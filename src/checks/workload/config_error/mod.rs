@@ -12,7 +12,7 @@ use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready, workload};
 use crate::domain::kubernetes::start_error::Fault;
 use crate::domain::text::windows::{GRACE, RECENT};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, ContainerStatus, EnvVar, KeyRef, Pod, Volume, VolumeMount};
 
@@ -287,6 +287,9 @@ impl<'a> Writer<'a> {
         if let Some((holder, name)) = &self.holder {
             made = made.also(ResourceRef::kubernetes("", holder.kind(), &self.pod.metadata.namespace, name));
             made = self.listed(made, *holder);
+            let object = format!("{} {}/{name}", holder.kind(), self.pod.metadata.namespace);
+            let text = format!("several containers cannot start: {}", self.why());
+            made = made.cause(Cause::keyed(format!("{variant} {object} {}", self.why()), text));
         }
         for pod in &pods {
             let reference = ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name);

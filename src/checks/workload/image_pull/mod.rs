@@ -10,7 +10,7 @@ use crate::domain::kubernetes::image::{Image, Retired};
 use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready};
 use crate::domain::kubernetes::pull_error::Reason;
 use crate::domain::text::windows::{GRACE, RECENT};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Node, Pod, Waiting};
 use crate::snapshot::{Platform, Snapshot};
 
@@ -136,6 +136,19 @@ impl<'a> Writer<'a> {
             .key(format!("{} {} {variant}", owner.key(), self.container.name))
             .fix(variant)
             .evidence(self.seen(&failures[0]));
+        // A registry refuses all who come with the same credentials, or counts them together.
+        let shared = matches!(
+            self.reason,
+            Reason::Unauthorized | Reason::RateLimit | Reason::Dns | Reason::Tls | Reason::Network
+        );
+        if let Some(image) = self.image.as_ref().filter(|_| shared) {
+            let key = format!("{variant} {} {}", image.host, self.pod.metadata.namespace);
+            let text = self.message(variant).split_once(": ").map_or_else(String::new, |(_, why)| format!(": {why}"));
+            made = made.cause(Cause::keyed(
+                key,
+                format!("images of several workloads cannot be pulled from {}{text}", image.host),
+            ));
+        }
         let others: BTreeSet<&str> = failures.iter().map(|f| f.container.image.as_str()).collect();
         if others.len() > 1 {
             made.message = format!("{}; so do {} other images of it from there", made.message, others.len() - 1);

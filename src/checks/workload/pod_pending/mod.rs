@@ -5,16 +5,16 @@ mod not_created;
 
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::nodes::could_take;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::workload::pod_pending::detail::Detail;
 use crate::checks::{Check, check};
-use crate::domain::aws::ebs;
+use crate::domain::aws::{ebs, node_group};
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{Reason, concerns, main_reason, main_reason_but, unscheduled};
 use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
 use crate::snapshot::{Platform, Snapshot, parse_quantity};
 
@@ -24,7 +24,7 @@ check! {
         id: "pod-pending", suite: Workload, severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, ResourceQuotas, EksCluster, EksNodegroups, CsiNodes, Webhooks],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, ResourceQuotas, EksCluster, EksNodegroups, CsiNodes, Webhooks, Subnets],
     }
 }
 
@@ -130,6 +130,9 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         .param("on_eks", snap.platform == Platform::Eks)
         .param("room", detail.text())
         .evidence(condition.with("namespace", namespace).with("pod", &pod.metadata.name));
+    if let Some(cause) = shared_cause(reason, message, &detail) {
+        finding = finding.cause(cause);
+    }
     for resource in &refs {
         finding = finding.breaks(resource.clone()).also(resource.clone());
     }
@@ -144,7 +147,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
             finding = finding.depends_on(ResourceRef::persistent_volume(&bound.volume.metadata.name));
         }
     }
-    if reason == Reason::NotReady {
+    if matches!(reason, Reason::NotReady | Reason::Pressure) {
         for node in &detail.nodes {
             finding = finding.depends_on(ResourceRef::node(node));
         }
@@ -158,8 +161,43 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
             finding = finding.depends_on(ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name));
         }
     }
+    // A group that failed has the nodes that the pod was meant for.
+    if reason != Reason::Volume {
+        let groups: BTreeSet<ResourceRef> =
+            pods.iter().flat_map(|(p, _)| node_group::missing_groups(snap, p)).collect();
+        finding = groups.into_iter().fold(finding, Finding::depends_on);
+    }
     finding = finding.evidence_all(detail.evidence());
     params(finding, snap, pod, &detail)
+}
+
+/// What pods of several owners are kept by alike: they are one finding about it. Claims and zones are each pod's own.
+fn shared_cause(reason: Reason, message: &str, detail: &Detail) -> Option<Cause> {
+    let what = match reason {
+        Reason::Taint => scheduling::taint_text(detail.taint.as_ref()?),
+        Reason::Cordoned | Reason::NotReady | Reason::Leaving | Reason::Starting | Reason::Pressure => {
+            detail.nodes.join(", ")
+        }
+        Reason::Selector => detail.text(),
+        Reason::Resources => scarce(message),
+        Reason::TooManyPods | Reason::NoNodes | Reason::VolumeLimit => String::new(),
+        Reason::Volume | Reason::VolumeZone | Reason::PodAffinity | Reason::Ports | Reason::Other => return None,
+    };
+    let general = general(reason).replacen("it does", "they do", 1).replacen("it could", "they could", 1);
+    let general =
+        general.replacen("its node selector or node affinity matches", "their node selector or affinity matches", 1);
+    let colon = if what.is_empty() { "" } else { ": " };
+    Some(Cause::keyed(
+        format!("{} {what}", reason.variant()),
+        format!("several pods find no node: {general}{colon}{what}"),
+    ))
+}
+
+/// The resources that the scheduler names as insufficient.
+fn scarce(message: &str) -> String {
+    let names = message.split("Insufficient ").skip(1).filter_map(|rest| rest.split([',', '.', ' ']).next());
+    let all: BTreeSet<&str> = names.collect();
+    all.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// What the fixes of the single reasons name.

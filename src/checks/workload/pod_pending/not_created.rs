@@ -3,7 +3,7 @@
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::unschedulable::RECENT;
 use crate::domain::kubernetes::webhooks;
-use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
+use crate::model::{Cause, CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Event, Workload};
 use crate::snapshot::{Snapshot, format_cpu, parse_quantity};
 
@@ -106,6 +106,14 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         .param("quota", quota.as_ref().map_or("", |q| q.name.as_str()))
         .param("hard", quota.as_ref().and_then(Quota::patch).unwrap_or_default());
     finding = webhooks::blamed(snap, message).into_iter().fold(finding, Finding::depends_on);
+    if let Some(quota) = &quota {
+        let used_up = ResourceRef::kubernetes("", "ResourceQuota", namespace, &quota.name);
+        let text = format!(
+            "ResourceQuota {namespace}/{} is used up, and the API server refuses pods of several workloads",
+            quota.name
+        );
+        finding = finding.cause(Cause::resource(used_up, text));
+    }
     if let Some(text) = condition(workload) {
         finding = finding.evidence(
             Evidence::new(

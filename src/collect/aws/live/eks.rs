@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{document, explain, required};
 use crate::collect::source::{AwsCall, FetchError};
 use crate::snapshot::aws::{
-    Addon, AddonHealth, Cluster, ClusterIdentity, ComputeConfig, FargateProfile, FargateSelector, HealthIssue,
-    KubernetesNetworkConfig, Nodegroup, Oidc, PodIdentityAssociation, ScalingConfig, StorageConfig, VpcConfig,
+    AccessConfig, Addon, AddonHealth, AutoScalingGroup, Cluster, ClusterIdentity, ComputeConfig, FargateProfile,
+    FargateSelector, HealthIssue, KubernetesNetworkConfig, LaunchTemplate, Nodegroup, NodegroupResources,
+    NodegroupTaint, Oidc, PodIdentityAssociation, ScalingConfig, StorageConfig, VpcConfig,
 };
 
 /// Joins the pages of a list. EKS sends the list even where it is empty, so a page without one is not from EKS.
@@ -119,6 +120,12 @@ fn cluster(c: types::Cluster) -> Cluster {
         storage_config: c.storage_config.map(|s| StorageConfig {
             block_storage: ComputeConfig { enabled: s.block_storage.and_then(|b| b.enabled) },
         }),
+        access_config: AccessConfig {
+            authentication_mode: c
+                .access_config
+                .and_then(|a| a.authentication_mode)
+                .map_or(String::new(), |m| m.as_str().to_owned()),
+        },
     }
 }
 
@@ -155,6 +162,7 @@ fn addon(a: types::Addon) -> Addon {
         service_account_role_arn: a.service_account_role_arn,
         health: AddonHealth { issues: issues.into_iter().map(issue).collect() },
         pod_identity_associations: a.pod_identity_associations.unwrap_or_default(),
+        configuration_values: a.configuration_values,
     }
 }
 
@@ -164,11 +172,44 @@ fn nodegroup(n: types::Nodegroup) -> Nodegroup {
     Nodegroup {
         nodegroup_name: n.nodegroup_name.unwrap_or_default(),
         status: n.status.map_or(String::new(), |s| s.as_str().to_owned()),
+        nodegroup_arn: n.nodegroup_arn.unwrap_or_default(),
+        version: n.version.unwrap_or_default(),
+        release_version: n.release_version.unwrap_or_default(),
         subnets: n.subnets.unwrap_or_default(),
         node_role: n.node_role.unwrap_or_default(),
+        instance_types: n.instance_types.unwrap_or_default(),
+        ami_type: n.ami_type.map_or(String::new(), |t| t.as_str().to_owned()),
+        capacity_type: n.capacity_type.map_or(String::new(), |t| t.as_str().to_owned()),
+        disk_size: n.disk_size,
+        labels: n.labels.unwrap_or_default().into_iter().collect(),
+        taints: n.taints.unwrap_or_default().into_iter().map(taint).collect(),
+        launch_template: n.launch_template.map(launch_template),
+        resources: NodegroupResources { auto_scaling_groups: scaling_groups(n.resources) },
+        tags: n.tags.unwrap_or_default().into_iter().collect(),
         health: AddonHealth { issues: issues.into_iter().map(issue).collect() },
         scaling_config: n.scaling_config.map(scaling).unwrap_or_default(),
     }
+}
+
+fn taint(t: types::Taint) -> NodegroupTaint {
+    NodegroupTaint {
+        key: t.key.unwrap_or_default(),
+        value: t.value,
+        effect: t.effect.map_or(String::new(), |e| e.as_str().to_owned()),
+    }
+}
+
+fn launch_template(t: types::LaunchTemplateSpecification) -> LaunchTemplate {
+    LaunchTemplate {
+        name: t.name.unwrap_or_default(),
+        id: t.id.unwrap_or_default(),
+        version: t.version.unwrap_or_default(),
+    }
+}
+
+fn scaling_groups(r: Option<types::NodegroupResources>) -> Vec<AutoScalingGroup> {
+    let groups = r.and_then(|r| r.auto_scaling_groups).unwrap_or_default();
+    groups.into_iter().map(|g| AutoScalingGroup { name: g.name.unwrap_or_default() }).collect()
 }
 
 fn scaling(s: types::NodegroupScalingConfig) -> ScalingConfig {

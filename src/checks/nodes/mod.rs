@@ -1,0 +1,11 @@
+//! Nodes, node groups, EKS add-ons, and what runs short on nodes.
+
+mod addon_degraded;
+mod node_pressure;
+mod nodegroup_failed;
+
+use crate::checks::Check;
+
+/// The checks of this suite.
+pub(super) const CHECKS: &[&dyn Check] =
+    &[&nodegroup_failed::NodegroupFailed, &node_pressure::NodePressure, &addon_degraded::AddonDegraded];

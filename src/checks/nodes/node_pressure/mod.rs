@@ -1,0 +1,219 @@
+//! The kubelet evicts pods of the stack for disk space, or a node runs short: who used it.
+
+mod fix;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::eviction::{self, Eviction, Why};
+use crate::domain::kubernetes::index::owner_of;
+use crate::domain::kubernetes::owner::workload;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{Node, Pod};
+use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
+
+check! {
+    /// See the check's page.
+    NodePressure {
+        id: "node-pressure", suite: Nodes, severity: Error,
+        title: "a node runs short of disk, memory or process ids",
+        requires: [Nodes, Pods],
+        uses: [Events, Workloads, StorageClasses, MonitoringResources],
+    }
+}
+
+impl Check for NodePressure {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let short: Vec<Short<'_>> = snap.nodes()?.iter().filter_map(Short::of).collect();
+        let mut users: BTreeMap<ResourceRef, Vec<(&Pod, Eviction)>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| snap.scope.is_stack(&p.metadata.namespace)) {
+            if let Some(told) = eviction::of(pod).filter(Eviction::is_of_disk) {
+                users.entry(snap.owner_ref(pod)).or_default().push((pod, told));
+            }
+        }
+        let mut findings = Vec::new();
+        let mut told: BTreeSet<&str> = BTreeSet::new();
+        for (owner, evicted) in &users {
+            let Some(user) = User::of(snap, owner, evicted, &short) else { continue };
+            told.extend(user.nodes.iter().copied());
+            findings.push(user.finding(snap));
+        }
+        let rest = short.iter().filter(|s| !told.contains(s.node.metadata.name.as_str()));
+        findings.extend(rest.map(|s| s.finding(snap)));
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// A node that runs short now.
+struct Short<'a> {
+    node: &'a Node,
+    /// `DiskPressure`, `MemoryPressure`, `PIDPressure`.
+    conditions: Vec<&'a str>,
+}
+
+impl<'a> Short<'a> {
+    fn of(node: &'a Node) -> Option<Self> {
+        let all = node.status.conditions.iter();
+        let conditions: Vec<&str> =
+            all.filter(|c| c.kind.ends_with("Pressure") && c.status == "True").map(|c| c.kind.as_str()).collect();
+        (!conditions.is_empty()).then_some(Self { node, conditions })
+    }
+
+    /// Nobody is known to have used it up.
+    fn finding(&self, snap: &Snapshot) -> Finding {
+        let name = &self.node.metadata.name;
+        let what: Vec<&str> = self.conditions.iter().map(|c| words(c)).collect();
+        let here: Vec<&Pod> = stack_pods(snap, name).collect();
+        // Evicted pods of others would be somebody else's to see to.
+        let severity = if here.is_empty() { Severity::Warning } else { Severity::Error };
+        let message = format!("node {name} runs short of {} ({})", what.join(" and "), self.conditions.join(", "));
+        let made = Finding::new(NodePressure::META.id, severity, ResourceRef::node(name), message)
+            .breaks(ResourceRef::node(name))
+            .key(self.conditions.join(","))
+            .evidence(condition_evidence(self));
+        fix::node(made, snap, self.node, &self.conditions)
+    }
+}
+
+fn words(condition: &str) -> &'static str {
+    match condition {
+        "MemoryPressure" => "memory",
+        "PIDPressure" => "process ids",
+        _ => "disk space",
+    }
+}
+
+fn stack_pods<'a>(snap: &'a Snapshot, node: &'a str) -> impl Iterator<Item = &'a Pod> {
+    let of_daemon_set = |p: &&Pod| owner_of(&p.metadata).is_some_and(|(kind, _)| kind == "DaemonSet");
+    // The pods of a DaemonSet are on every node.
+    let pods = snap.pods.items().unwrap_or_default().iter().filter(move |p| !of_daemon_set(p));
+    pods.filter(move |p| p.spec.node_name.as_deref() == Some(node) && snap.scope.is_stack(&p.metadata.namespace))
+}
+
+fn condition_evidence(short: &Short<'_>) -> Evidence {
+    let name = &short.node.metadata.name;
+    let all = short.node.status.conditions.iter().filter(|c| short.conditions.contains(&c.kind.as_str()));
+    let said: Vec<String> =
+        all.map(|c| format!("{}={} {}", c.kind, c.status, c.message.as_deref().unwrap_or_default())).collect();
+    Evidence::new(format!("Node {name}, conditions"), said.join("\n"), "kubectl describe node {{ node }}")
+        .with("node", name)
+}
+
+/// A workload whose pods the kubelet evicts.
+struct User<'a> {
+    owner: &'a ResourceRef,
+    evicted: &'a [(&'a Pod, Eviction)],
+    /// The eviction that tells most.
+    telling: &'a (&'a Pod, Eviction),
+    /// Nodes that run short now and from which its pods were evicted.
+    nodes: Vec<&'a str>,
+    short: &'a [Short<'a>],
+}
+
+impl<'a> User<'a> {
+    /// Pods that were evicted once and are replaced by ones that work are history.
+    fn of(
+        snap: &Snapshot,
+        owner: &'a ResourceRef,
+        evicted: &'a [(&'a Pod, Eviction)],
+        short: &'a [Short<'a>],
+    ) -> Option<Self> {
+        let from = |s: &Short<'_>| {
+            evicted.iter().any(|(p, _)| p.spec.node_name.as_deref() == Some(s.node.metadata.name.as_str()))
+        };
+        let nodes: Vec<&str> = short
+            .iter()
+            .filter(|s| s.conditions.contains(&"DiskPressure") && from(s))
+            .map(|s| s.node.metadata.name.as_str())
+            .collect();
+        let lacks = workload(snap, owner).is_none_or(|w| w.ready() < w.desired());
+        let recent = evicted.iter().any(|(p, _)| eviction::is_recent(snap, p));
+        if nodes.is_empty() && !(lacks && recent) {
+            return None;
+        }
+        let telling = evicted.iter().max_by_key(|(pod, told)| {
+            let own = !matches!(told.why, Why::NodeWasShort(_));
+            (own, told.used.is_some(), pod.status.start_time)
+        })?;
+        // A pod that only arrived at a node that was short already did not fill it.
+        let only_victim = matches!(telling.1.why, Why::NodeWasShort(_));
+        (!only_victim).then_some(Self { owner, evicted, telling, nodes, short })
+    }
+
+    fn finding(&self, snap: &Snapshot) -> Finding {
+        let (pod, told) = self.telling;
+        let meta = &pod.metadata;
+        let lacks = workload(snap, self.owner).is_none_or(|w| w.ready() < w.desired());
+        let severity = if lacks || !self.nodes.is_empty() { Severity::Error } else { Severity::Warning };
+        let mut made = Finding::new(NodePressure::META.id, severity, self.owner.clone(), self.message())
+            .breaks(self.owner.clone())
+            .key(format!("evicted {}", self.owner.key()))
+            .evidence(
+                Evidence::new(
+                    format!("Pod {}/{}, status Evicted", meta.namespace, meta.name),
+                    pod.status.message.as_deref().unwrap_or_default().trim(),
+                    "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.status.reason}: {.status.message}'",
+                )
+                .with("namespace", &meta.namespace)
+                .with("pod", &meta.name),
+            );
+        for (pod, _) in self.evicted {
+            made = made.breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+        }
+        for short in self.short.iter().filter(|s| self.nodes.contains(&s.node.metadata.name.as_str())) {
+            made = made.breaks(ResourceRef::node(&short.node.metadata.name)).evidence(condition_evidence(short));
+        }
+        fix::user(made, snap, pod, told, &self.nodes)
+    }
+
+    fn message(&self) -> String {
+        let (pod, told) = self.telling;
+        let node = pod.spec.node_name.as_deref().unwrap_or("its node");
+        let times = match self.evicted.len() {
+            1 => String::new(),
+            n => format!(" ({n} of its pods in all)"),
+        };
+        let who = format!("pod {}/{} of {} was evicted{times}", pod.metadata.namespace, pod.metadata.name, self.owner);
+        match &told.why {
+            Why::EmptyDirLimit { volume, limit } => {
+                format!("{who}: its emptyDir {volume} holds more than its sizeLimit of {limit}")
+            }
+            Why::StorageLimit(limit) => {
+                format!("{who}: it wrote more than its limit of {limit} of ephemeral storage")
+            }
+            Why::NodeLow(resource) | Why::NodeWasShort(resource) => {
+                let used = self.used();
+                let now = if self.nodes.is_empty() { "" } else { ", which has disk pressure now" };
+                format!("{who} from node {node}{now}: the node was low on {resource}{used}")
+            }
+        }
+    }
+
+    /// What the largest user used, and where it lies.
+    fn used(&self) -> String {
+        let (pod, told) = self.telling;
+        let Some(name) = &told.container else { return String::new() };
+        let amount = told.used.as_deref().and_then(parse_quantity).map(format_bytes);
+        let amount = amount.map(|a| format!(" {a}")).unwrap_or_default();
+        let container = pod.spec.containers.iter().find(|c| c.name == *name);
+        let volumes: Vec<&str> = container
+            .map(|c| eviction::unbounded(pod, c))
+            .unwrap_or_default()
+            .iter()
+            .map(|v| v.name.as_str())
+            .collect();
+        let place = match volumes.as_slice() {
+            [] => ", in its own file system and its logs".to_owned(),
+            [one] => format!(" of the node's disk, with emptyDir {one}, which has no sizeLimit"),
+            many => format!(" of the node's disk, with the emptyDirs {}, which have no sizeLimit", many.join(", ")),
+        };
+        format!("; container {name} used{amount}{place}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

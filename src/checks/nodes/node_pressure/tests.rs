@@ -1,0 +1,65 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::workload::{pod, snapshot};
+use crate::snapshot::Listing;
+
+const LOW: &str = "The node was low on resource: ephemeral-storage. Threshold quantity: 2139512454, available: 1993624Ki. Container prometheus was using 10711684Ki, request is 0, has larger consumption of ephemeral-storage. ";
+
+fn evicted(message: &str, started: &str) -> Value {
+    let mut made = pod(json!({"name": "prometheus"}));
+    made["status"] = json!({"phase": "Failed", "reason": "Evicted", "message": message, "startTime": started});
+    made["spec"]["volumes"] = json!([{"name": "data", "emptyDir": {}}]);
+    made["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/prometheus"}]);
+    made
+}
+
+fn with(pods: Value, pressure: &str, ready: u32) -> Snapshot {
+    let mut snap = snapshot(pods);
+    let node = json!([{"metadata": {"name": "node-a"}, "status": {"conditions": [
+        {"type": "Ready", "status": "True"}, {"type": "DiskPressure", "status": pressure, "message": "kubelet says so"}]}}]);
+    snap.nodes = Listing::cluster(serde_json::from_value(node).expect("nodes"));
+    let mut workload = snap.workloads.items().expect("workloads")[0].clone();
+    workload.status.ready_replicas = ready;
+    snap.workloads = Listing::cluster(vec![workload]);
+    snap
+}
+
+#[test]
+fn pods_that_were_evicted_once_and_replaced_are_history() {
+    let old = evicted(LOW, "2026-11-01T10:00:00Z");
+    assert_eq!(findings(&NodePressure, &with(json!([old]), "False", 1)), []);
+    let recent = evicted(LOW, "2026-11-21T11:40:00Z");
+    assert_eq!(findings(&NodePressure, &with(json!([recent]), "False", 1)), []);
+    assert_eq!(findings(&NodePressure, &with(json!([]), "False", 1)), []);
+}
+
+#[test]
+fn an_empty_dir_without_limit_that_filled_the_node_is_named() {
+    let found = findings(&NodePressure, &with(json!([evicted(LOW, "2026-11-21T11:40:00Z")]), "True", 0));
+    assert_eq!((found.len(), found[0].variant, found[0].severity), (1, "tsdb", Severity::Error));
+    let message = &found[0].message;
+    assert!(message.contains("container prometheus used 10.2Gi of the node's disk, with emptyDir data"), "{message}");
+    let broken: Vec<String> = found[0].broken().iter().map(ToString::to_string).collect();
+    assert!(broken.contains(&"Node node-a".to_owned()), "{broken:?}");
+    let text = steps(&found[0]);
+    assert!(text.contains("persistentVolumeClaim") && text.contains("retention.size"), "{text}");
+    assert!(text.contains("crictl rmi --prune"), "{text}");
+}
+
+#[test]
+fn a_pod_that_came_to_a_full_node_did_not_fill_it() {
+    let late = evicted("Pod The node had condition: [DiskPressure]. ", "2026-11-21T11:40:00Z");
+    let found = findings(&NodePressure, &with(json!([late]), "True", 0));
+    assert_eq!((found.len(), found[0].variant), (1, "node-disk"));
+    assert!(found[0].message.starts_with("node node-a runs short of disk space"), "{}", found[0].message);
+}
+
+#[test]
+fn a_limit_that_was_exceeded_is_told_from_a_full_node() {
+    let limit = evicted("Usage of EmptyDir volume \"data\" exceeds the limit \"1Gi\". ", "2026-11-21T11:40:00Z");
+    let found = findings(&NodePressure, &with(json!([limit]), "False", 0));
+    assert_eq!((found.len(), found[0].variant), (1, "tsdb"));
+    assert!(found[0].message.contains("more than its sizeLimit of 1Gi"), "{}", found[0].message);
+}

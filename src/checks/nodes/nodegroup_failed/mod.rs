@@ -1,0 +1,156 @@
+//! A managed node group failed, or EKS says that it is not well: its nodes are missing.
+
+mod fix;
+
+use crate::checks::support::place::Place;
+use crate::checks::{Check, check};
+use crate::domain::aws::node_group::{self, Fault, Launch};
+use crate::domain::kubernetes::unschedulable::unscheduled;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::aws::{HealthIssue, Nodegroup};
+use crate::snapshot::kubernetes::{Node, Pod};
+use crate::snapshot::{Platform, Snapshot};
+
+check! {
+    /// See the check's page.
+    NodegroupFailed {
+        id: "nodegroup-failed", suite: Nodes, severity: Error,
+        title: "a node group failed or is degraded",
+        requires: [EksNodegroups],
+        uses: [Nodes, Pods, Events, EksCluster, Subnets],
+    }
+}
+
+impl Check for NodegroupFailed {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        if snap.platform == Platform::Other {
+            return Ok(Diagnosis::NotApplicable("not on EKS".into()));
+        }
+        let failed = snap.eks_nodegroups()?.iter().filter(|g| node_group::is_failed(g));
+        Ok(Diagnosis::Findings(failed.map(|group| finding(snap, group)).collect()))
+    }
+}
+
+/// The issue that says most: one that names a cause before one that only says that nodes are missing.
+fn telling(group: &Nodegroup) -> Option<(&HealthIssue, Fault)> {
+    let all = group.health.issues.iter().map(|i| (i, node_group::fault(i)));
+    all.min_by_key(|(_, fault)| match fault {
+        Fault::Internal | Fault::Other => 2,
+        Fault::Join | Fault::Launch(Launch::Other) => 1,
+        _ => 0,
+    })
+}
+
+fn finding(snap: &Snapshot, group: &Nodegroup) -> Finding {
+    let name = &group.nodegroup_name;
+    let nodes: Vec<&Node> = node_group::nodes_of(snap, name).collect();
+    let ready = nodes.iter().filter(|n| n.is_ready()).count();
+    let waiting = waiting_for(snap, group);
+    let fault = telling(group).map_or(Fault::Other, |(_, fault)| fault);
+    let severity = match group.status.as_str() {
+        "DELETE_FAILED" => Severity::Warning,
+        // Where nodes could not be read nobody knows how many there are.
+        _ if ready == 0 && snap.nodes.is_whole() => Severity::Error,
+        _ if !waiting.is_empty() => Severity::Error,
+        _ => Severity::Warning,
+    };
+    let place = Place::of(snap);
+    let own = node_group::reference(group);
+    let mut made = Finding::new(NodegroupFailed::META.id, severity, own.clone(), message(snap, group, ready, &waiting))
+        .breaks(own.clone())
+        // Why its instances do not join is another check's to say.
+        .depends_on(own)
+        .key(format!("{name} {}", fix::variant(group, fault)))
+        .evidence(health_evidence(group, &place));
+    for node in nodes.iter().filter(|n| !n.is_ready()) {
+        made = made.depends_on(ResourceRef::node(&node.metadata.name));
+    }
+    for subnet in subnets_in_doubt(group, fault) {
+        made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));
+    }
+    if fault == Fault::Role
+        && let Some(role) = group.node_role.rsplit('/').next()
+    {
+        made = made.depends_on(ResourceRef::aws("iam", "role", role));
+    }
+    if snap.nodes.items().is_ok() {
+        made = made.evidence(nodes_evidence(name, &nodes, ready));
+    }
+    fix::params(made, snap, group, fault, &place)
+}
+
+/// Subnets whose own fault would explain it.
+fn subnets_in_doubt(group: &Nodegroup, fault: Fault) -> &[String] {
+    if matches!(fault, Fault::Addresses | Fault::Join) { &group.subnets } else { &[] }
+}
+
+fn message(snap: &Snapshot, group: &Nodegroup, ready: usize, waiting: &[&Pod]) -> String {
+    let cluster = Place::of(snap).cluster;
+    let name = &group.nodegroup_name;
+    let why = match telling(group) {
+        Some((issue, _)) => text(issue),
+        None => "EKS gives no reason".to_owned(),
+    };
+    let desired = group.scaling_config.desired_size.map(|d| format!(" of {d}")).unwrap_or_default();
+    let nodes = match snap.nodes.is_whole() {
+        true => format!("; {ready}{desired} nodes are Ready"),
+        false => String::new(),
+    };
+    let pods = match waiting {
+        [] => String::new(),
+        [one] => format!(", and pod {}/{} waits for one", one.metadata.namespace, one.metadata.name),
+        many => format!(", and {} pods wait for one", many.len()),
+    };
+    let status = if group.status == "ACTIVE" { "has health issues" } else { "is" };
+    let status = if group.status == "ACTIVE" { status.to_owned() } else { format!("{status} {}", group.status) };
+    format!("node group {name} of cluster {cluster} {status}: {why}{nodes}{pods}")
+}
+
+/// A health issue in one line: its code, and its message without the list of instances.
+fn text(issue: &HealthIssue) -> String {
+    let message: String = issue.message.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect();
+    if message.is_empty() { issue.code.clone() } else { format!("{}: {message}", issue.code) }
+}
+
+/// Pods that no node takes and that the group's nodes were meant for.
+fn waiting_for<'a>(snap: &'a Snapshot, group: &Nodegroup) -> Vec<&'a Pod> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let pending = pods.filter(|p| p.status.phase == "Pending" && p.spec.node_name.is_none());
+    pending
+        .filter(|p| unscheduled(snap, p).is_some())
+        .filter(|p| node_group::meant_for(snap, p).iter().any(|g| g.nodegroup_name == group.nodegroup_name))
+        .collect()
+}
+
+fn health_evidence(group: &Nodegroup, place: &Place) -> Evidence {
+    let issue = |i: &HealthIssue| match i.resource_ids.as_slice() {
+        [] => text(i),
+        ids => format!("{} ({})", text(i), ids.join(", ")),
+    };
+    let issues: Vec<String> = group.health.issues.iter().map(issue).collect();
+    Evidence::new(
+        format!("eks:DescribeNodegroup {}, status and health", group.nodegroup_name),
+        format!("status {}\n{}", group.status, issues.join("\n")).trim().to_owned(),
+        "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ group }} --region {{ region }} --query 'nodegroup.[status,health]'",
+    )
+    .with("cluster", &place.cluster)
+    .with("group", &group.nodegroup_name)
+    .with("region", &place.region)
+}
+
+fn nodes_evidence(name: &str, nodes: &[&Node], ready: usize) -> Evidence {
+    let value = match nodes {
+        [] => "none".to_owned(),
+        all => format!("{ready} of {} are Ready", all.len()),
+    };
+    let selector = format!("eks.amazonaws.com/nodegroup={name}");
+    Evidence::new(format!("nodes of the group ({selector})"), value, "kubectl get nodes -l {{ selector }}")
+        .with("selector", selector)
+}
+
+#[cfg(test)]
+mod tests;

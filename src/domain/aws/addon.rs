@@ -1,0 +1,106 @@
+//! EKS add-ons: which workloads they bring, and what their health issues say.
+
+use crate::domain::aws::ebs;
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::{Addon, HealthIssue};
+use crate::snapshot::kubernetes::Workload;
+
+/// Add-ons with the namespace and names of their workloads, as far as these are always the same.
+const KNOWN: &[(&str, &str, &[&str])] = &[
+    (ebs::ADDON, ebs::NAMESPACE, &["ebs-csi-controller", "ebs-csi-node"]),
+    ("vpc-cni", "kube-system", &["aws-node"]),
+    ("coredns", "kube-system", &["coredns"]),
+    ("kube-proxy", "kube-system", &["kube-proxy"]),
+    ("eks-pod-identity-agent", "kube-system", &["eks-pod-identity-agent"]),
+    ("metrics-server", "kube-system", &["metrics-server"]),
+    ("snapshot-controller", "kube-system", &["snapshot-controller"]),
+    ("aws-efs-csi-driver", "kube-system", &["efs-csi-controller", "efs-csi-node"]),
+    ("aws-fsx-csi-driver", "kube-system", &["fsx-csi-controller", "fsx-csi-node"]),
+    ("aws-mountpoint-s3-csi-driver", "kube-system", &["s3-csi-controller", "s3-csi-node"]),
+    ("eks-node-monitoring-agent", "kube-system", &["eks-node-monitoring-agent"]),
+    (
+        "amazon-cloudwatch-observability",
+        "amazon-cloudwatch",
+        &["amazon-cloudwatch-observability-controller-manager", "cloudwatch-agent", "fluent-bit"],
+    ),
+    ("aws-guardduty-agent", "amazon-guardduty", &["aws-guardduty-agent"]),
+    ("kube-state-metrics", "kube-state-metrics", &["kube-state-metrics"]),
+    ("prometheus-node-exporter", "prometheus-node-exporter", &["prometheus-node-exporter"]),
+];
+
+/// Namespace of an add-on's workloads.
+pub(crate) fn namespace(name: &str) -> &'static str {
+    KNOWN.iter().find(|(known, ..)| *known == name).map_or("kube-system", |(_, namespace, _)| namespace)
+}
+
+/// Workloads of an add-on among those that were read: by their names, or because its health issues name them.
+pub(crate) fn workloads<'a>(snap: &'a Snapshot, name: &str, addon: Option<&Addon>) -> Vec<&'a Workload> {
+    let known = KNOWN.iter().find(|(known, ..)| *known == name);
+    let named = |w: &Workload| {
+        addon.is_some_and(|a| a.health.issues.iter().flat_map(|i| &i.resource_ids).any(|id| *id == w.metadata.name))
+    };
+    let all = snap.workloads.items().unwrap_or_default().iter();
+    all.filter(|w| match known {
+        Some((_, namespace, names)) => w.metadata.namespace == *namespace && names.contains(&w.metadata.name.as_str()),
+        None => named(w) && w.metadata.label("app.kubernetes.io/managed-by") != Some("Helm"),
+    })
+    .collect()
+}
+
+/// A field that the add-on and somebody else both claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    /// Kind as kubectl takes it: `deployment.apps`.
+    pub(crate) kind: String,
+    /// Name of the object.
+    pub(crate) name: String,
+    /// `.spec.replicas`.
+    pub(crate) field: String,
+}
+
+/// The fields in conflict: `DaemonSet.apps aws-node - .spec.template…` after `Conflicts:`.
+pub(crate) fn conflicts(issue: &HealthIssue) -> Vec<Conflict> {
+    let Some((_, list)) = issue.message.split_once("Conflicts:") else { return Vec::new() };
+    let each = list.split(['\n', ';']).flat_map(|line| line.split(", ")).filter_map(|line| {
+        let (object, field) = line.trim().split_once(" - ")?;
+        let (kind, name) = object.trim().split_once(' ')?;
+        Some(Conflict { kind: kind.to_ascii_lowercase(), name: name.to_owned(), field: field.trim().to_owned() })
+    });
+    each.collect()
+}
+
+/// A health issue in one line, whole in what decides.
+pub(crate) fn issue_text(issue: &HealthIssue) -> String {
+    let message: String = issue.message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let conflicts = conflicts(issue);
+    let message = match conflicts.is_empty() {
+        true => message,
+        // The objects and fields say more than the sentence before them.
+        false => {
+            let fields: Vec<String> = conflicts.iter().map(|c| format!("{} {} {}", c.kind, c.name, c.field)).collect();
+            format!("fields are in conflict: {}", fields.join(", "))
+        }
+    };
+    if message.is_empty() { issue.code.clone() } else { format!("{}: {message}", issue.code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_fields_in_conflict() {
+        let message = "Conflicts found when trying to apply. Will not continue due to resolve conflicts mode. Conflicts:\nConfigMap coredns - .data.Corefile\nDeployment.apps coredns - .spec.template.spec.containers[name=\"coredns\"].image";
+        let issue =
+            HealthIssue { code: "ConfigurationConflict".into(), message: message.into(), ..HealthIssue::default() };
+        let found = conflicts(&issue);
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[1].kind.as_str(), found[1].name.as_str()), ("deployment.apps", "coredns"));
+        let text = issue_text(&issue);
+        assert!(
+            text.starts_with("ConfigurationConflict: fields are in conflict: configmap coredns .data.Corefile, "),
+            "{text}"
+        );
+        assert!(conflicts(&HealthIssue { message: "no list".into(), ..HealthIssue::default() }).is_empty());
+    }
+}
