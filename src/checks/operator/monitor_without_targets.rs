@@ -133,7 +133,7 @@ impl<'a> View<'a> {
             return None;
         }
         let dropped = self.snap.dropped_targets().ok().map(|all| all.get(job).copied().unwrap_or(0));
-        (self.settled()).then_some(Fault::Dropped(dropped))
+        (self.settled() && may_drop(endpoint)).then_some(Fault::Dropped(dropped))
     }
 
     /// Discovery had a minute since the configuration was loaded.
@@ -277,6 +277,13 @@ impl<'a> View<'a> {
         operator::loaded_params(&mut made.params, self.snap, kind, &meta.namespace, &meta.name);
         made
     }
+}
+
+/// The endpoint has relabelings of its own that can drop a target; the operator's fit what was walked.
+fn may_drop(endpoint: &MonitorEndpoint) -> bool {
+    let action = |r: &serde_json::Value| r.get("action").and_then(|a| a.as_str()).map(str::to_ascii_lowercase);
+    let drops = ["keep", "drop", "keepequal", "dropequal"];
+    endpoint.relabelings.iter().filter_map(action).any(|a| drops.contains(&a.as_str()))
 }
 
 /// The words of a fault, and what mends it.

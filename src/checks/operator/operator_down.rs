@@ -113,7 +113,7 @@ fn absent(snap: &Snapshot, servers: &[&MonitoringResource]) -> Option<Finding> {
         "kubectl get deployments -n {{ namespace }} -o wide",
     );
     Some(
-        Finding::new(OperatorDown::META.id, Severity::Error, server.reference(), message)
+        Finding::new(OperatorDown::META.id, Severity::Warning, server.reference(), message)
             .breaks(ResourceRef::kubernetes("apps", "Deployment", namespace, format!("{release}-operator")))
             .evidence(seen.with("namespace", namespace))
             .fix("absent")

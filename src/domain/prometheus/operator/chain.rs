@@ -120,6 +120,11 @@ pub(crate) fn walk<'a>(
         return End::Unknown;
     }
     let all = snap.services.items().unwrap_or_default();
+    // Every cluster has this Service: a list without it is not the whole list.
+    let api = |s: &Service| s.metadata.namespace == "default" && s.metadata.name == "kubernetes";
+    if scope.as_ref().is_some_and(|names| names.contains("default")) && !all.iter().any(api) {
+        return End::Unknown;
+    }
     let inside = |s: &&Service| scope.as_ref().is_none_or(|names| names.contains(&s.metadata.namespace));
     let wants = &monitor.spec.selector;
     let services: Vec<&Service> =
