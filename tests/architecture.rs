@@ -51,8 +51,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["cli", "diagnose"]),
 ];
 
-const SUITES: &[&str] =
-    &["access", "alerting", "grafana", "network", "nodes", "pipeline", "scrape", "storage", "workload"];
+const SUITES: &[&str] = &[
+    "access", "alerting", "grafana", "logs", "network", "nodes", "operator", "pipeline", "scrape", "storage",
+    "workload",
+];
 
 /// The longest of the names that `path` lies in.
 fn place<'a>(path: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -196,23 +196,12 @@ struct Remediation {
     /// What it is, in a few words.
     title: String,
     /// Steps in order; those of findings that have to be fixed first, with the first of their options, come before the
-    /// finding's own.
+    /// finding's own. Steps that name an `option` are alternatives: after the common ones, choose one option's.
     steps: Vec<Step>,
-    /// Ways to choose one from, after the steps; empty, or at least two.
-    options: Vec<FixOption>,
     /// Read-only steps that show that it worked.
     verify: Vec<Step>,
     /// Steps that undo it.
     rollback: Vec<Step>,
-}
-
-/// One of several ways to the same end.
-#[derive(Debug, Serialize, JsonSchema)]
-struct FixOption {
-    /// What it is, in a few words.
-    title: String,
-    /// Its steps in order.
-    steps: Vec<Step>,
 }
 
 /// A value that only the user can know.
@@ -237,6 +226,9 @@ struct Step {
     text: String,
     /// A complete POSIX shell command (command, manifest); the new lines of a file (edit); empty (note).
     command: String,
+    /// The way that it is a step of, where there are several to choose from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    option: Option<String>,
     /// The check whose fix it belongs to.
     check: String,
     /// Values of the command that have to be filled in.
@@ -365,12 +357,7 @@ fn remediation(report: &model::Report, group: Option<&model::RootGroup>, found: 
     });
     Remediation {
         title: own.title.clone(),
-        steps: before.chain(&own.steps).map(step).collect(),
-        options: own
-            .options
-            .iter()
-            .map(|o| FixOption { title: o.title.clone(), steps: o.steps.iter().map(step).collect() })
-            .collect(),
+        steps: before.chain(&own.steps).map(step).chain(own.options.iter().flat_map(of_option)).collect(),
         verify: first.iter().flat_map(|f| &f.remediation.verify).chain(&own.verify).map(step).collect(),
         rollback: own.rollback.iter().map(step).collect(),
     }
@@ -391,12 +378,17 @@ fn location(location: &model::Location) -> Location {
     }
 }
 
+fn of_option(option: &model::FixOption) -> impl Iterator<Item = Step> {
+    option.steps.iter().map(|s| Step { option: Some(option.title.clone()), ..step(s) })
+}
+
 fn step(step: &model::Step) -> Step {
     Step {
         kind: step.kind.as_str().into(),
         risk: step.risk.as_str().into(),
         text: step.text.clone(),
         command: step.command.clone(),
+        option: None,
         check: step.of.to_string(),
         placeholders: step
             .placeholders
