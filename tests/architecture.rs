@@ -26,6 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["text", "model", "lint", "snapshot", "domain/text", "domain/kubernetes", "domain/aws", "domain/crash"],
     ),
     (
+        "domain/loki",
+        &["text", "model", "lint", "snapshot", "domain/text", "domain/kubernetes", "domain/aws", "domain/loki"],
+    ),
+    (
         "domain/grafana",
         &[
             "text",
@@ -52,7 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 const SUITES: &[&str] =
-    &["access", "alerting", "grafana", "network", "nodes", "pipeline", "scrape", "storage", "workload"];
+    &["access", "alerting", "grafana", "logs", "network", "nodes", "pipeline", "scrape", "storage", "workload"];
 
 /// The longest of the names that `path` lies in.
 fn place<'a>(path: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -16,4 +16,5 @@ pub(crate) mod scrape_error;
 pub(crate) mod server;
 pub(crate) mod server_state;
 pub(crate) mod targets;
+pub(crate) mod tsdb;
 pub(crate) mod wal;
