@@ -3,8 +3,9 @@
 use super::{Known, finding};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::network_policy::{self, Direction, Policies};
+use crate::domain::kubernetes::service_host;
 use crate::domain::prometheus::notifier::{self, Failing, Overflow, Undelivered};
-use crate::domain::prometheus::targets::{self, Address};
+use crate::domain::prometheus::targets::Address;
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
@@ -100,7 +101,7 @@ impl<'a> Case<'a> {
     fn new(snap: &'a Snapshot, failing: &'a Failing) -> Self {
         let address = Address::parse(&failing.url);
         let host = address.as_ref().map_or("", |a| a.host.as_str());
-        let named = targets::cluster_host_from(snap, host, &failing.at.namespace);
+        let named = service_host::in_cluster(snap, host, &failing.at.namespace);
         let service = named.and_then(|s| snap.services.find(&s.namespace, &s.service).ok().flatten());
         let service = service.or_else(|| snap.service_by_host(host));
         Self { snap, failing, service, pod: snap.pod_by_ip(host), address }
@@ -262,7 +263,7 @@ impl<'a> Case<'a> {
     fn depends_on(&self, finding: Finding) -> Finding {
         let snap = self.snap;
         let mut all: Vec<ResourceRef> = Vec::new();
-        if let Some(service) = targets::cluster_host_from(snap, self.host(), &self.failing.at.namespace) {
+        if let Some(service) = service_host::in_cluster(snap, self.host(), &self.failing.at.namespace) {
             all.push(ResourceRef::service(&service.namespace, &service.service));
         }
         all.extend(self.service.map(|s| ResourceRef::service(&s.metadata.namespace, &s.metadata.name)));

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::agent_log::{self, Failing};
 use crate::domain::loki::reason::Reason;
-use crate::domain::prometheus::targets::cluster_host_from;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -213,7 +213,7 @@ impl<'a> Case<'a> {
     /// The Service of the host.
     fn service(&self) -> Option<(String, String)> {
         let (host, _) = self.target.as_ref()?;
-        let named = cluster_host_from(self.snap, host, &self.last.namespace)?;
+        let named = in_cluster(self.snap, host, &self.last.namespace)?;
         Some((named.namespace, named.service))
     }
 

@@ -10,6 +10,7 @@ use crate::domain::kubernetes::host::{Place as HostPlace, place};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::kubernetes::service_host;
 use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver};
 use crate::domain::prometheus::remote_write::config::{Configured, Origin};
 use crate::domain::prometheus::remote_write::queue::Queue;
@@ -160,7 +161,7 @@ impl<'a> Case<'a> {
         let snap = self.snap;
         let host = self.address.as_ref().map_or("", |a| a.host.as_str());
         let mut all: Vec<ResourceRef> = Vec::new();
-        let service = targets::cluster_host_from(snap, host, &self.failing.at.namespace);
+        let service = service_host::in_cluster(snap, host, &self.failing.at.namespace);
         let answers_not = self.failing.failure.is_unreachable()
             || matches!(self.failing.failure, SendFailure::NoSuchHost(_))
             || matches!(self.reason, Reason::Server(_));
@@ -233,7 +234,7 @@ impl<'a> Case<'a> {
         made.params.set("reloads", self.pod.is_some_and(|p| owner::reloads(&p.spec)));
         made.params.set("pending_path", prometheus_path(self.snap, query));
         made.params.set("pending_url", format!("<prometheus-url>{query}"));
-        let service = targets::cluster_host_from(self.snap, host, &at.namespace);
+        let service = service_host::in_cluster(self.snap, host, &at.namespace);
         made.params.set("service", service.as_ref().map(|s| s.service.as_str()));
         made.params.set("service_namespace", service.as_ref().map(|s| s.namespace.as_str()));
         made.params.set("changes_config", self.changes_config());
