@@ -26,6 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["text", "model", "lint", "snapshot", "domain/text", "domain/kubernetes", "domain/aws", "domain/crash"],
     ),
     (
+        "domain/loki",
+        &["text", "model", "lint", "snapshot", "domain/text", "domain/kubernetes", "domain/aws", "domain/loki"],
+    ),
+    (
         "domain/grafana",
         &[
             "text",

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod alerting;
 pub mod grafana;
+pub mod logs;
 pub mod network;
 pub mod nodes;
 pub mod operator;
@@ -72,6 +73,7 @@ pub fn registry() -> Vec<&'static dyn Check> {
         operator::CHECKS,
         grafana::CHECKS,
         alerting::CHECKS,
+        logs::CHECKS,
         network::CHECKS,
         pipeline::CHECKS,
         nodes::CHECKS,

@@ -69,6 +69,8 @@ async fn monitoring_resources(client: &Client, fallback: &BTreeSet<String>) -> L
 pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let scope = snap.scope.namespaces();
     let stack: BTreeSet<String> = snap.scope.stack.iter().cloned().collect();
+    // The agents' configurations, too.
+    let with_parts: BTreeSet<String> = stack.iter().chain(&snap.scope.parts).cloned().collect();
     let stack_and_system: BTreeSet<String> = stack.iter().cloned().chain(["kube-system".to_owned()]).collect();
     macro_rules! list {
         ($fact:ident, $prefix:expr, $resource:expr, $namespaces:expr) => {
@@ -101,7 +103,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
         list!(PersistentVolumeClaims, "/api/v1", "persistentvolumeclaims", &scope),
         list!(Events, "/api/v1", "events", &scope),
         list!(EndpointSlices, "/apis/discovery.k8s.io/v1", "endpointslices", &scope),
-        list!(ConfigMaps, "/api/v1", "configmaps", &stack),
+        list!(ConfigMaps, "/api/v1", "configmaps", &with_parts),
         list!(ServiceAccounts, "/api/v1", "serviceaccounts", &stack_and_system),
         list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", &scope),
         list!(ResourceQuotas, "/api/v1", "resourcequotas", &scope),

@@ -12,6 +12,7 @@ use super::client::Client;
 use super::source::{App, FetchError, Request};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
+use crate::domain::prometheus::targets::{Address, existing_service_of, service_port};
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
     AlertGroup, AlertmanagerStatus, ContainerMemory, DiscoveredAlertmanagers, FiringAlert, PrometheusRuntime,
@@ -447,15 +448,15 @@ pub(super) async fn ask_targets(client: &Client, plan: &Plan, snap: &mut Snapsho
         if !matches!(failure, ScrapeFailure::NotMetrics | ScrapeFailure::BlankContentType) {
             continue;
         }
-        let Ok(url) = Url::parse(&target.scrape_url) else { continue };
-        let Some(service) = url.host_str().and_then(|h| snap.service_by_host(h)) else { continue };
-        let Some(port) = url.port_or_known_default() else { continue };
+        let Some(address) = Address::parse(&target.scrape_url) else { continue };
+        let Some(service) = existing_service_of(snap, target, &address) else { continue };
+        let Some(port) = service_port(service, target, &address) else { continue };
         let request = Request::Service {
             namespace: service.metadata.namespace.clone(),
             service: service.metadata.name.clone(),
-            scheme: url.scheme().to_owned(),
+            scheme: address.scheme,
             port,
-            path: url[url::Position::BeforePath..].to_owned(),
+            path: address.path,
         };
         wanted.insert(target.scrape_url.clone(), request);
     }

@@ -5,6 +5,7 @@ pub(crate) mod aws;
 pub(crate) mod crash;
 pub(crate) mod grafana;
 pub(crate) mod kubernetes;
+pub(crate) mod loki;
 pub(crate) mod prometheus;
 #[cfg(test)]
 pub(crate) mod testing;

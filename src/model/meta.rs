@@ -29,6 +29,8 @@ pub enum Suite {
     Grafana,
     /// Alertmanager and its receivers.
     Alerting,
+    /// Log agents and the stores that they send to.
+    Logs,
     /// VPC routing, NAT, DNS.
     Network,
     /// What the cluster puts between a manifest and a running stack: admission, aggregated APIs, Helm, scaling, eviction.
@@ -41,13 +43,14 @@ pub enum Suite {
 
 impl Suite {
     /// All suites in the order they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Storage,
         Self::Workload,
         Self::Scrape,
         Self::Operator,
         Self::Grafana,
         Self::Alerting,
+        Self::Logs,
         Self::Network,
         Self::Pipeline,
         Self::Nodes,
@@ -63,6 +66,7 @@ impl Suite {
             Self::Operator => "operator",
             Self::Grafana => "grafana",
             Self::Alerting => "alerting",
+            Self::Logs => "logs",
             Self::Network => "network",
             Self::Pipeline => "pipeline",
             Self::Nodes => "nodes",

@@ -69,9 +69,22 @@ impl Recording {
         Some(std::fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}")))
     }
 
+    /// An Alertmanager ran beside Prometheus.
+    fn has_alertmanager(&self) -> bool {
+        self.version.contains(" + alertmanager ")
+    }
+
+    /// Prometheus sent to `alertmanager` in its namespace, and the name could be looked up.
+    fn names_alertmanager(&self, log: &str) -> bool {
+        let config = self.text(".yml").unwrap_or_default();
+        let named = config.contains("alertmanager.monitoring.svc.cluster.local:9093");
+        self.kind == "notifications" && named && !log.contains("no such host")
+    }
+
     /// The whole folder of a scrape recording is one case; the others are one file each.
     fn scrape_file(&self, name: &str) -> Option<String> {
-        let whole = matches!(self.kind.as_str(), "scrape" | "rules") && self.file.starts_with("scrape/");
+        let whole =
+            matches!(self.kind.as_str(), "scrape" | "rules" | "notifications") && self.file.starts_with("scrape/");
         let path = root().join("scrape").join(self.release()).join(name);
         if whole { std::fs::read_to_string(path).ok() } else { None }
     }
@@ -132,22 +145,24 @@ pub fn write_bundle(case: &Recording, dir: &Path) {
         &[json!({"metadata": {"name": "node-1"}, "spec": {}, "status": {"allocatable": {"cpu": "4", "memory": "16Gi", "pods": "110"},
             "conditions": [{"type": "Ready", "status": "True"}]}})],
     );
-    let claim = json!({"metadata": {"name": format!("{program}-data"), "namespace": NAMESPACE, "creationTimestamp": "2026-11-01T00:00:00Z"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "pv-1", "resources": {"requests": {"storage": "10Gi"}}},
-        "status": {"phase": "Bound"}});
-    out.list("api/v1/persistentvolumeclaims", &[claim]);
-
     let workload = Workload::new(case, program);
-    out.list("apis/apps/v1/deployments", &[workload.deployment()]);
-    out.list("api/v1/pods", &[workload.pod()]);
+    let beside = case.has_alertmanager().then(|| Workload::new(case, "alertmanager"));
+    let all = || std::iter::once(&workload).chain(&beside);
+    out.list("apis/apps/v1/deployments", &all().map(Workload::deployment).collect::<Vec<_>>());
+    out.list("api/v1/pods", &all().map(Workload::pod).collect::<Vec<_>>());
+    out.list("api/v1/persistentvolumeclaims", &all().map(Workload::claim).collect::<Vec<_>>());
     out.list("api/v1/configmaps", &config_maps(case, program));
-    let (services, slices) = services(case, &workload);
+    let (services, slices) = services(case, &workload, &log);
     out.list("api/v1/services", &services);
     out.list("apis/discovery.k8s.io/v1/endpointslices", &slices);
 
     let suffix = if workload.crashed() { ".previous.log" } else { ".log" };
     let name = format!("kubernetes/api/v1/namespaces/{NAMESPACE}/pods/{program}-5d9c7b-x2x4z/log/{program}{suffix}");
     out.text(&name, &log);
+    if let (Some(_), Some(text)) = (&beside, case.text(".alertmanager.log")) {
+        let folder = format!("kubernetes/api/v1/namespaces/{NAMESPACE}/pods/alertmanager-5d9c7b-x2x4z/log");
+        out.text(&format!("{folder}/alertmanager.log"), &text);
+    }
     if !workload.crashed() {
         answers(case, &out);
     }
@@ -171,6 +186,22 @@ impl<'a> Workload<'a> {
         if self.program == "alertmanager" { 9093 } else { 9090 }
     }
 
+    /// The program that the case is about.
+    fn is_of_case(&self) -> bool {
+        (self.program == "alertmanager") == self.case.is_alertmanager()
+    }
+
+    fn release(&self) -> &str {
+        let beside = self.case.version.rsplit(' ').next().unwrap_or_default();
+        if self.is_of_case() { self.case.release() } else { beside }
+    }
+
+    fn claim(&self) -> Value {
+        json!({"metadata": {"name": format!("{}-data", self.program), "namespace": NAMESPACE, "creationTimestamp": "2026-11-01T00:00:00Z"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "pv-1", "resources": {"requests": {"storage": "10Gi"}}},
+            "status": {"phase": "Bound"}})
+    }
+
     fn pod_spec(&self) -> Value {
         let program = self.program;
         let mut mounts = vec![
@@ -185,7 +216,7 @@ impl<'a> Workload<'a> {
         if self.case.id.ends_with("config-is-directory") {
             mounts[0] = json!({"name": "config", "mountPath": format!("/etc/{program}/{program}.yml"), "subPath": format!("{program}.yaml")});
         }
-        if rules(self.case).is_some() {
+        if program == "prometheus" && rules(self.case).is_some() {
             mounts.push(json!({"name": "rules", "mountPath": "/etc/prometheus/rules"}));
             volumes.push(json!({"name": "rules", "configMap": {"name": "prometheus-rules"}}));
         }
@@ -195,13 +226,13 @@ impl<'a> Workload<'a> {
         }
         let image =
             if program == "alertmanager" { "quay.io/prometheus/alertmanager" } else { "quay.io/prometheus/prometheus" };
-        let args = if self.case.args.is_empty() {
+        let args = if self.case.args.is_empty() || !self.is_of_case() {
             vec![format!("--config.file=/etc/{program}/{program}.yml")]
         } else {
             self.case.args.clone()
         };
         json!({"nodeName": "node-1", "securityContext": {"runAsUser": 65534, "fsGroup": 65534}, "volumes": volumes,
-            "containers": [{"name": program, "image": format!("{image}:v{}", self.case.release()), "args": args,
+            "containers": [{"name": program, "image": format!("{image}:v{}", self.release()), "args": args,
                 "ports": [{"name": "web", "containerPort": self.port()}], "volumeMounts": mounts}]})
     }
 
@@ -228,11 +259,12 @@ impl<'a> Workload<'a> {
             status["restartCount"] = json!(6);
         }
         let ready = if self.crashed() { "False" } else { "True" };
+        let ip = if self.is_of_case() { "10.0.1.5" } else { "10.0.1.40" };
         json!({"metadata": {"name": format!("{}-5d9c7b-x2x4z", self.program), "namespace": NAMESPACE, "labels": {"app": self.program, "pod-template-hash": "5d9c7b"},
                 "uid": "6f1d7a52-0000-4000-8000-000000000001", "creationTimestamp": "2026-11-21T02:30:00Z",
                 "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{}-5d9c7b", self.program), "controller": true}]},
             "spec": self.pod_spec(),
-            "status": {"phase": "Running", "podIP": "10.0.1.5", "hostIP": "10.0.1.2",
+            "status": {"phase": "Running", "podIP": ip, "hostIP": "10.0.1.2",
                 "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": ready}], "containerStatuses": [status]}})
     }
 }
@@ -248,13 +280,16 @@ fn config_maps(case: &Recording, program: &str) -> Vec<Value> {
     };
     let config = case.scrape_file("prometheus.yml").or_else(|| case.text(".yml"));
     let mut all = vec![map(&format!("{program}-config"), &format!("{program}.yml"), config)];
+    if case.has_alertmanager() {
+        all.push(map("alertmanager-config", "alertmanager.yml", case.text(".alertmanager.yml")));
+    }
     all.extend(rules(case).map(|text| map("prometheus-rules", "flash.yml", Some(text))));
     all.extend(case.text(".tmpl").map(|text| map("alertmanager-templates", "flash.tmpl", Some(text))));
     all
 }
 
 /// The program's own Service, and those that its targets name and that could be looked up.
-fn services(case: &Recording, workload: &Workload<'_>) -> (Vec<Value>, Vec<Value>) {
+fn services(case: &Recording, workload: &Workload<'_>, log: &str) -> (Vec<Value>, Vec<Value>) {
     let mut services = Vec::new();
     let mut slices = Vec::new();
     let mut add = |namespace: &str, name: &str, port: u16, ready: bool| {
@@ -264,6 +299,9 @@ fn services(case: &Recording, workload: &Workload<'_>) -> (Vec<Value>, Vec<Value
             "endpoints": [{"addresses": ["10.0.1.40"], "conditions": {"ready": ready}}], "ports": [{"name": "http", "port": port}]}));
     };
     add(NAMESPACE, workload.program, workload.port(), !workload.crashed());
+    if case.names_alertmanager(log) {
+        add(NAMESPACE, "alertmanager", 9093, true);
+    }
     let mut seen = std::collections::BTreeSet::new();
     for target in targets(case) {
         let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
@@ -290,6 +328,8 @@ fn answers(case: &Recording, out: &Writer<'_>) {
     for (file, path) in [
         ("targets.json", "api/v1/targets"),
         ("rules.json", "api/v1/rules"),
+        ("alerts.json", "api/v1/alerts"),
+        ("alertmanagers.json", "api/v1/alertmanagers"),
         ("config.json", "api/v1/status/config"),
         ("buildinfo.json", "api/v1/status/buildinfo"),
         ("runtimeinfo.json", "api/v1/status/runtimeinfo"),
@@ -309,6 +349,11 @@ fn answers(case: &Recording, out: &Writer<'_>) {
     let Some(api) = case.text(".api.json") else { return };
     let api: Value = serde_json::from_str(&api).expect("JSON");
     for (request, answer) in api.as_object().into_iter().flatten() {
+        // Beside Prometheus: `alertmanager GET /api/v2/status`.
+        let (program, request) = match request.strip_prefix("alertmanager ") {
+            Some(request) => ("alertmanager", request),
+            None => (program, request.as_str()),
+        };
         let Some(path) = request.trim_start_matches("GET ").strip_prefix('/') else { continue };
         let path = path.split('?').next().unwrap_or(path);
         match answer {

@@ -2,7 +2,9 @@
 
 mod alertmanager_cluster;
 pub(crate) mod alertmanager_config;
+mod alertmanager_disconnected;
 mod alertmanager_notify;
+mod alertmanager_storage;
 mod alerts_muted;
 
 use crate::checks::Check;
@@ -11,6 +13,8 @@ use crate::checks::Check;
 pub(super) const CHECKS: &[&dyn Check] = &[
     &alertmanager_config::AlertmanagerConfig,
     &alertmanager_cluster::AlertmanagerCluster,
+    &alertmanager_disconnected::AlertmanagerDisconnected,
+    &alertmanager_storage::AlertmanagerStorage,
     &alerts_muted::AlertsMuted,
     &alertmanager_notify::AlertmanagerNotify,
 ];

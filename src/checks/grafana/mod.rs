@@ -3,6 +3,8 @@
 mod container_insights_metric;
 mod dashboard_datasource;
 mod dashboard_missing_metric;
+mod grafana_admin_password;
+mod grafana_database;
 mod grafana_datasource;
 mod grafana_default_datasource;
 
@@ -12,6 +14,8 @@ use crate::checks::Check;
 pub(super) const CHECKS: &[&dyn Check] = &[
     &grafana_datasource::GrafanaDatasource,
     &grafana_default_datasource::GrafanaDefaultDatasource,
+    &grafana_database::GrafanaDatabase,
+    &grafana_admin_password::GrafanaAdminPassword,
     &dashboard_datasource::DashboardDatasource,
     &dashboard_missing_metric::DashboardMissingMetric,
     &container_insights_metric::ContainerInsightsMetric,

@@ -3,6 +3,7 @@
 mod discovery_failing;
 mod job_without_targets;
 mod prometheus_config;
+mod remote_write_failing;
 mod rule_failing;
 mod rule_invalid;
 mod samples_dropped;
@@ -22,6 +23,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &discovery_failing::DiscoveryFailing,
     &job_without_targets::JobWithoutTargets,
     &samples_dropped::SamplesDropped,
+    &remote_write_failing::RemoteWriteFailing,
     &prometheus_config::PrometheusConfig,
     &rule_invalid::RuleInvalid,
     &rule_failing::RuleFailing,

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::checks::{Check, check};
+use crate::domain::prometheus::origin::{job_line, monitor_of};
 use crate::domain::prometheus::targets;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ScrapeTarget;
 
 check! {
     /// See the check's page.
@@ -17,7 +19,7 @@ check! {
         id: "samples-dropped", suite: Scrape, severity: Warning,
         title: "a target is up, but its samples do not arrive",
         requires: [ComponentLogs],
-        uses: [ScrapeSamples, PrometheusTargets, ConfigMaps, Workloads, Services, Pods],
+        uses: [ScrapeSamples, PrometheusTargets, ConfigMaps, Workloads, Services, Pods, MonitoringResources],
     }
 }
 
@@ -112,14 +114,135 @@ fn job_of<'a>(snap: &'a Snapshot, url: &'a str) -> &'a str {
 
 fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged) -> Finding {
     let (namespace, pod, container) = &logged.pod;
-    let message = format!("Prometheus drops samples of job {job}: {} ({})", loss.words(), logged.url);
+    let twice = if loss == Loss::Duplicate { twice(snap, job, &logged.url) } else { None };
+    let message = match &twice {
+        Some(twice) => twice.message(),
+        None => format!("Prometheus drops samples of job {job}: {} ({})", loss.words(), logged.url),
+    };
     let template = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h | grep {{ pattern }}";
     let evidence = Evidence::new(format!("log of pod {namespace}/{pod}"), logged.line.clone(), template)
         .with("namespace", namespace)
         .with("pod", pod)
         .with("container", container)
         .with("pattern", "Error on ingesting");
-    finding(snap, job, loss.variant(), message, &logged.url).evidence(evidence)
+    let made = finding(snap, job, loss.variant(), message, &logged.url).evidence(evidence);
+    match twice {
+        Some(twice) => twice.complete(snap, made),
+        None => made,
+    }
+}
+
+/// Two targets whose samples are the same series.
+struct Twice<'a> {
+    target: &'a ScrapeTarget,
+    other: &'a ScrapeTarget,
+}
+
+/// The other target that gives the same series as this one.
+fn twice<'a>(snap: &'a Snapshot, job: &str, url: &str) -> Option<Twice<'a>> {
+    let of_job = |t: &&ScrapeTarget| t.scrape_url == url && t.job() == job;
+    let target = targets::all(snap).iter().find(of_job)?;
+    let others = targets::twins(snap, target);
+    let other = others.iter().copied().find(|t| t.job() != job).or_else(|| others.first().copied())?;
+    // One pair is one finding, whichever of the two the log names: the object of the operator comes second, since the
+    // broader job is the one to narrow.
+    let is_object = |t: &ScrapeTarget| monitor_of(t.job()).is_some();
+    let rank = |t: &ScrapeTarget| (is_object(t), t.job().to_owned(), t.scrape_url.clone());
+    let (target, other) = if rank(target) <= rank(other) { (target, other) } else { (other, target) };
+    Some(Twice { target, other })
+}
+
+impl Twice<'_> {
+    fn message(&self) -> String {
+        let (url, other) = (&self.target.scrape_url, &self.other.scrape_url);
+        let lost =
+            "each scrape of the one finds the samples of the other (duplicate samples), and Prometheus drops them";
+        match (self.target.job() == self.other.job(), url == other) {
+            (false, true) => format!(
+                "two jobs scrape the same address with the same labels, {url}: {} and {}; {lost}",
+                self.target.job(),
+                self.other.job()
+            ),
+            (false, false) => format!(
+                "two jobs give different targets the same labels: {} ({url}) and {} ({other}); {lost}",
+                self.target.job(),
+                self.other.job()
+            ),
+            (true, _) => {
+                format!("job {} gives two targets the same labels: {url} and {other}; {lost}", self.target.job())
+            }
+        }
+    }
+
+    /// Where both are configured, and what takes one of them out.
+    fn complete(&self, snap: &Snapshot, mut made: Finding) -> Finding {
+        let (job, other) = (self.target.job(), self.other.job());
+        let labels = |t: &ScrapeTarget| {
+            let all: Vec<String> = t.labels.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
+            format!("{} {}: {{{}}}", t.job(), t.scrape_url, all.join(", "))
+        };
+        let seen = format!("{}\n{}", labels(self.target), labels(self.other));
+        let source = "Prometheus /api/v1/targets".to_owned();
+        made = made.evidence(crate::checks::support::scrape::api_evidence(
+            snap,
+            source,
+            seen,
+            "/api/v1/targets?state=active",
+        ));
+        made.subjects = vec![ResourceRef::ScrapeJob { job: job.to_owned() }];
+        if job != other {
+            made = made.also(ResourceRef::ScrapeJob { job: other.to_owned() });
+        }
+        made.key = format!("{job}/{other}/twice");
+        crate::checks::support::origin::set_params(snap, job, &mut made.params);
+        let host = targets::Address::parse(&self.target.scrape_url).map(|a| a.host_port()).unwrap_or_default();
+        let secret = additional(snap).filter(|_| monitor_of(job).is_none());
+        let known = job_line(snap, job).is_some();
+        let values = [
+            ("job", job.to_owned()),
+            ("other", other.to_owned()),
+            ("here", whereabouts(snap, job)),
+            ("there", whereabouts(snap, other)),
+            ("address_pattern", host.replace('.', "\\.")),
+            ("secret", secret.as_ref().filter(|_| !known).map_or_else(String::new, |(_, name, _)| name.clone())),
+            ("secret_key", secret.as_ref().map_or_else(String::new, |(_, _, key)| key.clone())),
+            ("secret_namespace", secret.as_ref().map_or_else(String::new, |(ns, _, _)| ns.clone())),
+            (
+                "secret_path",
+                secret.as_ref().map_or_else(String::new, |(.., key)| format!("{{.data.{}}}", key.replace('.', "\\."))),
+            ),
+        ];
+        for (name, value) in values {
+            made.params.set(name, value);
+        }
+        made.params.set("same_job", job == other);
+        made.params.set("changes_job", true);
+        made.fix("twice")
+    }
+}
+
+/// The Secret with further jobs of the operator's Prometheus: namespace, name and key.
+fn additional(snap: &Snapshot) -> Option<(String, String, String)> {
+    let all = snap.monitoring_resources().ok()?;
+    all.iter().filter(|r| r.kind == "Prometheus").find_map(|r| {
+        let secret = r.spec.additional_scrape_configs.as_ref()?;
+        Some((r.metadata.namespace.clone(), secret.name.clone(), secret.key.clone()))
+    })
+}
+
+/// Where a job is configured, in words.
+fn whereabouts(snap: &Snapshot, job: &str) -> String {
+    if let Some(monitor) = monitor_of(job) {
+        return format!("{} {}/{}", monitor.kind, monitor.namespace, monitor.name);
+    }
+    if let Some(line) = job_line(snap, job) {
+        let map = &line.config_map.metadata;
+        return format!("{} line {} in ConfigMap {}/{}", line.key, line.number, map.namespace, map.name);
+    }
+    match additional(snap) {
+        Some((namespace, name, key)) => format!("additionalScrapeConfigs: key {key} of Secret {namespace}/{name}"),
+        None => "Prometheus' configuration".to_owned(),
+    }
 }
 
 /// Jobs all of whose targets are up and give nothing.
@@ -188,6 +311,21 @@ mod tests {
         let old = r#"time=2026-11-20T22:00:00Z level=WARN msg="Error on ingesting out-of-order samples" scrape_pool=web target=http://web.shop.svc:80/metrics num_dropped=1"#;
         assert!(findings(&SamplesDropped, &with(old, 3.0)).is_empty());
         assert!(findings(&SamplesDropped, &with("level=info msg=\"Server is ready\"", 3.0)).is_empty());
+    }
+
+    #[test]
+    fn two_jobs_with_the_same_labels_are_named_both() {
+        let log = r#"time=2026-11-21T01:59:00Z level=WARN msg="Error on ingesting samples with different value but same timestamp" scrape_pool=web target=http://web.shop.svc:80/metrics num_dropped=2"#;
+        let mut snap = with(log, 3.0);
+        let target = |job: &str| {
+            let mut made = up(job, "http://web.shop.svc:80/metrics");
+            made["labels"] = json!({"job": "web", "instance": "web"});
+            serde_json::from_value(made).expect("a target")
+        };
+        snap.prometheus_targets = Ok(vec![target("serviceMonitor/shop/web/0"), target("web")]);
+        let found = findings(&SamplesDropped, &snap);
+        assert_eq!((found.len(), found[0].variant), (1, "twice"));
+        assert!(found[0].message.contains("web and serviceMonitor/shop/web/0"), "{}", found[0].message);
     }
 
     #[test]

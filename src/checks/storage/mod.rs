@@ -10,6 +10,7 @@ mod prometheus_storage;
 mod pvc_pending;
 mod storage_class_missing;
 mod storage_class_unserved;
+mod tsdb_retention;
 mod volume_attach;
 pub(super) mod volume_zone_conflict;
 
@@ -28,5 +29,6 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &oidc_provider_missing::OidcProviderMissing,
     &ebs_csi_role::EbsCsiRole,
     &prometheus_storage::PrometheusStorage,
+    &tsdb_retention::TsdbRetention,
     &pod_identity_injection::PodIdentityInjection,
 ];

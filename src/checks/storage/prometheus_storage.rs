@@ -16,6 +16,9 @@ use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
 
+/// Seconds for which lines count that are said when the head is compacted: that happens every two hours.
+const COMPACTION: i64 = 3 * 3600 + 1800;
+
 check! {
     /// See the check's page.
     PrometheusStorage {
@@ -124,7 +127,8 @@ fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<Trouble, Se
     let mut found: BTreeMap<Trouble, Seen> = BTreeMap::new();
     let inside = format!("{}/", data.trim_end_matches('/'));
     for line in log.text.lines().map(Line::parse) {
-        if line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+        let age = line.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        if age > COMPACTION {
             continue;
         }
         if line.level == Level::Info {
@@ -135,7 +139,8 @@ fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<Trouble, Se
         if line.is_of_others() && !line.raw.contains(&inside) {
             continue;
         }
-        if let Some(trouble) = trouble(&line) {
+        let counts = |t: &Trouble| age <= RECENT || matches!(t, Trouble::Wal | Trouble::Compaction);
+        if let Some(trouble) = trouble(&line).filter(counts) {
             let seen = found.entry(trouble).or_default();
             seen.times += 1;
             seen.last = line.at.or(seen.last);
@@ -202,7 +207,8 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, 
         Origin::Claim { name, .. } => format!("PersistentVolumeClaim {name}"),
         _ => format!("{data} of pod {}", meta.name),
     };
-    let said = format!("{times} of its log in the last hour{last}");
+    let within = if matches!(trouble, Trouble::Wal | Trouble::Compaction) { "3 hours" } else { "hour" };
+    let said = format!("{times} of its log in the last {within}{last}");
     let message = match trouble {
         Trouble::DiskFull => {
             format!("Prometheus has no space left on {at}: samples are lost, nothing is compacted ({said})")
@@ -211,7 +217,8 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, 
             format!("Prometheus cannot write to {at} (read-only file system or I/O error): samples are lost ({said})")
         }
         Trouble::Wal => format!(
-            "Prometheus' write-ahead log on {at} is damaged: it cannot be cut, and the next start may fail ({said})"
+            "Prometheus' write-ahead log on {at} is damaged{}: no checkpoint can be made, so it is never cut and fills the volume, and the next start may fail ({said})",
+            damaged(&seen.text).map(|f| format!(" ({f})")).unwrap_or_default()
         ),
         Trouble::Compaction => format!("Prometheus cannot compact its data on {at}: {} ({said})", why(&seen.text)),
         Trouble::Block => format!(
@@ -243,6 +250,12 @@ fn blocks(names: &[String]) -> String {
         [one] => format!("block {one}"),
         many => format!("{} blocks ({})", many.len(), many.join(", ")),
     }
+}
+
+/// The file of the write-ahead log that a line calls damaged.
+fn damaged(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("corruption in segment ")?;
+    rest.split([' ', ':', '"']).next().filter(|f| !f.is_empty()).map(str::to_owned)
 }
 
 /// The error of a line.
@@ -341,6 +354,8 @@ fn params(snap: &Snapshot, made: Finding, pod: &Pod, container: &Container, orig
         .param("has_blocks", !seen.blocks.is_empty())
         .param("aside", inside("damaged"))
         .param("wal", inside("wal"))
+        .param("wal_aside", inside("wal.damaged"))
+        .param("damaged", damaged(&seen.text).unwrap_or_default())
         .param("has_shell", !container.image.contains("distroless"))
         .param("error", why(&seen.text))
 }
@@ -367,6 +382,14 @@ mod tests {
             ),
             []
         );
+    }
+
+    #[test]
+    fn a_compaction_that_fails_every_two_hours_is_not_forgotten_between() {
+        let wal = r#"level=error ts=2026-11-21T01:00:06.947Z component=tsdb msg="compaction failed" err="create checkpoint: read segments: corruption in segment /prometheus/wal/00000525 at 32768: unexpected checksum""#;
+        assert_eq!(troubles(wal), [Trouble::Wal]);
+        assert_eq!(damaged(wal).as_deref(), Some("/prometheus/wal/00000525"));
+        assert_eq!(troubles(&wal.replace("2026-11-21T01", "2026-11-20T21")), []);
     }
 
     #[test]

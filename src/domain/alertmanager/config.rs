@@ -66,6 +66,28 @@ impl Config {
         of(entry).or_else(|| of(self.0.get("global")?)).unwrap_or(false)
     }
 
+    /// The proxy that an integration sends through: the one that is named, else that of the environment where it is asked for.
+    pub(crate) fn proxy<'a>(&'a self, entry: Option<&'a Value>, container: Option<&'a Container>) -> Option<&'a str> {
+        let own = entry.and_then(|e| e.get("http_config"));
+        let http = own.or_else(|| self.0.get("global")?.get("http_config"))?;
+        let named = http.get("proxy_url").and_then(Value::as_str).filter(|p| !p.is_empty());
+        let from_env = http.get("proxy_from_environment").and_then(Value::as_bool).unwrap_or(false);
+        let of_env = |c: &'a Container| ["HTTPS_PROXY", "https_proxy"].iter().find_map(|name| c.env(name));
+        named.or_else(|| container.filter(|_| from_env).and_then(of_env))
+    }
+
+    /// An integration of a receiver in use that talks to this host: lines of old versions name neither.
+    pub(crate) fn integration_to(&self, host: &str) -> Option<&Value> {
+        let used = self.receivers_in_use();
+        let receivers = self.0.get("receivers").and_then(Value::as_array).into_iter().flatten();
+        let mut all = receivers
+            .filter(|r| r.get("name").and_then(Value::as_str).is_some_and(|n| used.contains(n)))
+            .flat_map(|r| r.as_object().into_iter().flatten())
+            .filter_map(|(key, list)| Some((key.strip_suffix("_configs")?, list.as_array()?)))
+            .flat_map(|(kind, list)| list.iter().map(move |entry| (kind, entry)));
+        all.find(|(kind, entry)| self.host(Some(entry), kind).as_deref() == Some(host)).map(|(_, entry)| entry)
+    }
+
     /// The host that an integration talks to; `None` where the configuration hides it.
     pub(crate) fn host(&self, entry: Option<&Value>, kind: &str) -> Option<String> {
         let keys: &[(&str, &str)] = match kind {

@@ -27,6 +27,10 @@ pub(crate) enum Reason {
     Auth,
     /// The channel does not exist, is archived, or the app is not in it.
     Channel,
+    /// The workspace does not let the app post: its administrators decide, not the channel's name.
+    Policy,
+    /// A webhook of Teams' connectors, which Microsoft has retired.
+    Retired,
     /// The message was refused (400 and the like).
     Payload,
     /// The path does not exist there (404).
@@ -37,8 +41,10 @@ pub(crate) enum Reason {
     Server,
     /// The SMTP server offers no STARTTLS, or it failed.
     StartTls,
-    /// No usable AWS credentials, or they may not publish.
+    /// No usable AWS credentials.
     AwsCredentials,
+    /// The AWS identity is known, and may not publish.
+    AwsDenied,
     /// The notification template does not work.
     Template,
     /// A file with a URL or key cannot be read.
@@ -63,15 +69,16 @@ const SLACK_AUTH: &[&str] = &[
     "missing_scope",
 ];
 /// … the channel is the problem.
-const SLACK_CHANNEL: &[&str] = &[
-    "channel_not_found",
-    "channel_is_archived",
-    "is_archived",
-    "not_in_channel",
-    "posting_to_general_channel_denied",
+const SLACK_CHANNEL: &[&str] = &["channel_not_found", "channel_is_archived", "is_archived", "not_in_channel"];
+/// … the workspace's administrators have restricted who may post.
+const SLACK_POLICY: &[&str] = &[
     "action_prohibited",
+    "posting_to_general_channel_denied",
     "channel_is_limited_access",
     "restricted_action",
+    "team_access_not_granted",
+    "ekm_access_denied",
+    "org_login_required",
 ];
 /// … the message is the problem.
 const SLACK_PAYLOAD: &[&str] =
@@ -104,12 +111,24 @@ impl Reason {
     fn of_answer(cause: &str, integration: &str) -> Option<Self> {
         let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
         if integration == "slack" || integration == "mattermost" {
-            let words = [(SLACK_AUTH, Self::Auth), (SLACK_CHANNEL, Self::Channel), (SLACK_PAYLOAD, Self::Payload)];
+            let words = [
+                (SLACK_POLICY, Self::Policy),
+                (SLACK_AUTH, Self::Auth),
+                (SLACK_CHANNEL, Self::Channel),
+                (SLACK_PAYLOAD, Self::Payload),
+            ];
             if let Some((_, reason)) = words.iter().find(|(words, _)| any(words)) {
                 return Some(*reason);
             }
         }
+        if integration == "sns" {
+            // The SDK's status stands in one line with the error's code, which says more.
+            return None;
+        }
         let status = status(cause)?;
+        if integration == "msteams" && (matches!(status, 400 | 403 | 404 | 410) || any(&["O365ConnectorDeprecation"])) {
+            return Some(Self::Retired);
+        }
         Some(match status {
             300..=399 => Self::Redirect,
             401 | 403 => Self::Auth,
@@ -193,13 +212,24 @@ impl Reason {
             "NoCredentialProviders",
             "get credentials",
             "refresh cached credentials",
-            "AccessDenied",
-            "AuthorizationError",
             "InvalidClientTokenId",
-            "AssumeRole",
             "ExpiredToken",
-            "is not authorized to perform",
+            "SignatureDoesNotMatch",
+            "AssumeRole",
         ];
+        let denied = ["AccessDenied", "AuthorizationError", "is not authorized to perform", "KMSAccessDenied"];
+        if denied.iter().any(|w| cause.contains(w)) && !cause.contains("AssumeRole") {
+            return Self::AwsDenied;
+        }
+        if cause.contains("Throttl") {
+            return Self::RateLimit;
+        }
+        if ["InvalidParameter", "InvalidArn"].iter().any(|w| cause.contains(w)) {
+            return Self::Payload;
+        }
+        if ["NotFound", "NonExistentTopic"].iter().any(|w| cause.contains(w)) {
+            return Self::NotFound;
+        }
         if words.iter().any(|w| cause.contains(w)) { Self::AwsCredentials } else { Self::Other }
     }
 
@@ -319,6 +349,20 @@ mod tests {
                 "operation error SNS: Publish, get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found",
                 Reason::AwsCredentials,
             ),
+            (
+                "sns",
+                "AuthorizationError: User: arn:aws:sts::111122223333:assumed-role/am/1 is not authorized to perform: SNS:Publish on resource: arn:aws:sns:eu-west-1:111122223333:alerts\n\tstatus code: 403, request id: x",
+                Reason::AwsDenied,
+            ),
+            (
+                "sns",
+                "operation error SNS: Publish, https response error StatusCode: 404, RequestID: x, NotFound: Topic does not exist",
+                Reason::NotFound,
+            ),
+            ("slack", r##"channel "#a": unexpected status code 403: action_prohibited"##, Reason::Policy),
+            ("slack", r##"channel "#a": unexpected status code 404: no_active_hooks"##, Reason::Auth),
+            ("msteams", "unexpected status code 410: https://x.webhook.office.com/webhookb2/x: Gone", Reason::Retired),
+            ("msteams", "unexpected status code 429: x", Reason::RateLimit),
             ("webhook", "something new", Reason::Other),
         ];
         for (integration, cause, reason) in cases {

@@ -135,10 +135,16 @@ fn web(line: &Line<'_>, text: &str) -> Option<Crash> {
 fn storage(line: &Line<'_>, text: &str) -> Option<Crash> {
     let opening = text.contains("opening storage failed") || line.msg == "Fatal error" || line.msg.is_empty();
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
+    // A full disk, a permission or a read-only volume is what it is, whichever file it happens to hit: the lock is then
+    // nobody's.
+    let of_disk = ["no space left on device", "disk quota exceeded", "permission denied", "read-only file system"];
+    if has(&of_disk) {
+        return None;
+    }
     if has(&["lock DB directory", "resource temporarily unavailable"]) {
         return Some(Crash::new(Class::Lock, after_opening(text)));
     }
-    if !opening || has(&["no space left on device", "permission denied", "read-only file system"]) {
+    if !opening {
         return None;
     }
     let file = pattern!(r"(/\S+?)(?: at \d+)?:").captures(text).map(|c| c[1].to_owned());
@@ -186,5 +192,22 @@ fn after_opening(text: &str) -> &str {
     match text.split_once("opening storage failed: ") {
         Some((_, rest)) => rest,
         None => text.trim_start_matches("Fatal error: "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_foreign_lock() {
+        let class = |err: &str| {
+            let line = format!("ts=2026-11-21T03:19:27.109Z level=error err=\"opening storage failed: {err}\"");
+            let line = Line::parse(&line);
+            read(&line).or_else(|| common::read(&line)).map(|c| c.class)
+        };
+        assert_eq!(class("lock DB directory: open /data/lock: no space left on device"), Some(Class::DiskFull));
+        assert_eq!(class("lock DB directory: resource temporarily unavailable"), Some(Class::Lock));
+        assert_eq!(class("lock DB directory: open /data/lock: permission denied"), Some(Class::Permission));
     }
 }

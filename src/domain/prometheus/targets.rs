@@ -161,6 +161,29 @@ pub(crate) fn existing_service_of<'a>(
     snap.services.find(&namespace, &name).ok().flatten()
 }
 
+/// The port of a Service behind which a target lies: its own, or the one that discovery found the pod's port by.
+pub(crate) fn service_port(service: &Service, target: &ScrapeTarget, address: &Address) -> Option<u16> {
+    let ports = &service.spec.ports;
+    if ports.iter().any(|p| p.port == address.port) {
+        return Some(address.port);
+    }
+    let names = ["__meta_kubernetes_endpointslice_port_name", "__meta_kubernetes_endpoint_port_name"];
+    let named = names.iter().find_map(|n| target.discovered_labels.get(*n));
+    let by_name = ports.iter().find(|p| named.is_some() && p.name.as_ref() == named);
+    let by_number = || ports.iter().find(|p| p.target_port.as_u64() == Some(u64::from(address.port)));
+    by_name.or_else(by_number).map(|p| p.port)
+}
+
+/// Targets of other jobs that have exactly the labels of this one: their samples are the same series.
+pub(crate) fn twins<'a>(snap: &'a Snapshot, target: &ScrapeTarget) -> Vec<&'a ScrapeTarget> {
+    let same = |t: &&ScrapeTarget| {
+        t.labels == target.labels
+            && !t.labels.is_empty()
+            && (t.job(), t.scrape_url.as_str()) != (target.job(), target.scrape_url.as_str())
+    };
+    all(snap).iter().filter(same).collect()
+}
+
 /// The Pod behind a target, by discovery or by its address.
 pub(crate) fn pod_of(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<(String, String)> {
     let label = |name: &str| discovered(target, address, name);

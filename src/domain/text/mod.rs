@@ -2,4 +2,5 @@
 
 pub(crate) mod log_line;
 pub(crate) mod redact;
+pub(crate) mod send_error;
 pub(crate) mod windows;

@@ -85,7 +85,23 @@ impl<'a> Case<'a> {
 
     fn entry(&self) -> Option<&serde_json::Value> {
         let sample = &self.group.sample;
-        self.config.as_ref()?.integration(&sample.receiver, &sample.integration, sample.index)
+        let config = self.config.as_ref()?;
+        let named = config.integration(&sample.receiver, &sample.integration, sample.index);
+        named.or_else(|| config.integration_to(self.host.as_deref().filter(|_| sample.receiver.is_empty())?))
+    }
+
+    /// The proxy that stands between Alertmanager and the receiver, where the connection itself fails.
+    fn suspect(&self) -> Option<&str> {
+        let fails = matches!(self.group.reason, Reason::Timeout | Reason::Refused | Reason::NoRoute | Reason::Redirect);
+        let proxy = self.config.as_ref()?.proxy(self.entry(), self.container)?;
+        (fails && !matches!(self.place, Some(Place::Cluster(_)))).then_some(proxy)
+    }
+
+    /// Host of the proxy.
+    fn proxy_host(&self) -> Option<String> {
+        let proxy = self.suspect()?;
+        let url = if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") };
+        url::Url::parse(&url).ok()?.host_str().map(str::to_owned)
     }
 
     fn setting(&self, name: &str, global: &str) -> Option<&str> {
@@ -126,6 +142,16 @@ impl<'a> Case<'a> {
         let host = self.host_name();
         let detail = self.detail();
         match self.group.reason {
+            _ if self.suspect().is_some() => {
+                let how = match self.group.reason {
+                    Reason::Timeout => "timeout",
+                    Reason::Refused => "refused or closed",
+                    Reason::Redirect => "redirected",
+                    _ => "no route",
+                };
+                let proxy = redact(self.suspect().unwrap_or_default());
+                format!("{host} cannot be reached through the proxy {proxy}, which its configuration names ({how})")
+            }
             Reason::Timeout => format!("{host} cannot be reached (timeout)"),
             Reason::NoSuchHost if self.is_foreign() => {
                 format!(
@@ -142,12 +168,19 @@ impl<'a> Case<'a> {
             Reason::Redirect => format!("{host} sends the request elsewhere ({detail})"),
             Reason::Auth => format!("{host} answers, but does not accept the credential ({detail})"),
             Reason::Channel => format!("Slack does not accept the channel ({detail})"),
+            Reason::Policy => {
+                format!("Slack knows the app and the channel, and the workspace's rules do not let it post ({detail})")
+            }
+            Reason::Retired => format!(
+                "{host} does not take messages any more ({detail}): Microsoft has retired the connectors of Teams"
+            ),
             Reason::Payload => format!("{host} refuses the message ({detail})"),
             Reason::NotFound => format!("{host} answers, but knows no such path ({detail})"),
             Reason::RateLimit => format!("{host} limits the rate ({detail})"),
             Reason::Server => format!("{host} answers with a server error ({detail})"),
             Reason::StartTls => format!("{host} offers no working STARTTLS"),
-            Reason::AwsCredentials => "Alertmanager has no AWS credentials that may send it".to_owned(),
+            Reason::AwsCredentials => format!("Alertmanager has no valid AWS credentials ({detail})"),
+            Reason::AwsDenied => format!("its AWS role may not send it ({detail})"),
             Reason::Template => format!("its notification template does not work ({detail})"),
             Reason::File => format!("a file with its URL or key cannot be read ({detail})"),
             Reason::Other => format!("it fails ({detail})"),
@@ -169,6 +202,12 @@ impl<'a> Case<'a> {
 
     /// The way out of the subnets of all Alertmanager pods that say so, or the Service that is asked.
     fn depends_on(&self, finding: Finding, at: &Placement<'_>) -> Finding {
+        if let Some(host) = self.proxy_host() {
+            return match place(self.snap, &host, &self.group.sample.namespace) {
+                Place::Cluster(s) => finding.depends_on(ResourceRef::service(&s.namespace, &s.service)),
+                _ => finding,
+            };
+        }
         let finding = match self.pod.filter(|_| matches!(self.group.reason, Reason::Timeout | Reason::Dns)) {
             Some(pod) => egress_policies(self.snap, pod).into_iter().fold(finding, Finding::depends_on),
             None => finding,
@@ -195,6 +234,7 @@ impl<'a> Case<'a> {
     fn variant(&self) -> &'static str {
         let email = self.group.sample.integration == "email";
         match self.group.reason {
+            _ if self.suspect().is_some() => "through-proxy",
             Reason::Timeout | Reason::NoRoute => match self.place {
                 Some(Place::Cluster(_)) => "service",
                 _ => "egress",
@@ -210,6 +250,9 @@ impl<'a> Case<'a> {
             Reason::Auth if email => "smtp-auth",
             Reason::Auth => "credential",
             Reason::Channel => "channel",
+            Reason::Policy => "policy",
+            Reason::Retired => "retired",
+            Reason::AwsDenied => "aws-denied",
             Reason::Payload => "payload",
             Reason::Template => "template",
             Reason::NotFound => "not-found",
@@ -265,6 +308,10 @@ impl<'a> Case<'a> {
             .param("slack", sample.integration == "slack")
             .param("url", format!("https://{host}/"))
             .param("tls_host", if host.contains(':') { host.clone() } else { format!("{host}:443") })
+            .param("proxy", self.suspect().map(str::to_owned).unwrap_or_default())
+            .param("proxy_probe", self.suspect().map(probe_url).unwrap_or_default())
+            .param("proxy_option", self.suspect().map(|p| format!("--proxy={p}")).unwrap_or_default())
+            .param("aws_role", aws_role(&sample.cause).unwrap_or_else(|| "<role-name>".to_owned()))
             .param("host", host)
             .param("foreign", self.is_foreign())
             .param("detail", self.detail())
@@ -288,6 +335,18 @@ impl<'a> Case<'a> {
             .param("service", service)
             .param("service_namespace", service_namespace)
     }
+}
+
+/// The URL of a proxy, as something that can be asked.
+fn probe_url(proxy: &str) -> String {
+    let url = if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") };
+    format!("{}/", url.trim_end_matches('/'))
+}
+
+/// The role that was denied, in `User: arn:aws:sts::…:assumed-role/<role>/<session> is not authorized`.
+fn aws_role(cause: &str) -> Option<String> {
+    let (_, rest) = cause.split_once(":assumed-role/")?;
+    rest.split('/').next().map(str::to_owned)
 }
 
 /// The path in `open /etc/x: no such file or directory`.

@@ -1,6 +1,6 @@
 //! Alerts reach nobody: routes to receivers that send nothing, silences and intervals without end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -120,7 +120,61 @@ impl<'a> View<'a> {
         if !tree.may_notify(known) {
             return self.nobody(tree).into_iter().collect();
         }
-        self.namespaces(tree).into_iter().collect()
+        match self.namespaces(tree) {
+            Some(found) => vec![found],
+            None => self.unrouted(tree),
+        }
+    }
+
+    /// Alerts that fire now and end at a receiver without integrations, although others reach someone: one finding for
+    /// each such receiver. A route for named alerts is a decision.
+    fn unrouted(&self, tree: &Tree) -> Vec<Finding> {
+        let mut by_receiver: BTreeMap<String, Vec<Lost>> = BTreeMap::new();
+        for lost in self.lost(tree) {
+            let decided = tree.paths().into_iter().any(|(path, route)| {
+                let value = |m: &Matcher| lost.labels.get(&m.name).map_or("", String::as_str);
+                !tree.sends(&route.receiver)
+                    && is_about_one_alert(&path)
+                    && path.iter().all(|m| m.matches(value(m)) == Some(true))
+            });
+            let receiver = tree.receivers_of(&lost.labels).first().map(|r| (*r).to_owned());
+            if let Some(receiver) = receiver.filter(|_| !decided) {
+                by_receiver.entry(receiver).or_default().push(lost);
+            }
+        }
+        by_receiver.iter().map(|(receiver, lost)| self.ends_at(tree, receiver, lost)).collect()
+    }
+
+    fn ends_at(&self, tree: &Tree, receiver: &str, lost: &[Lost]) -> Finding {
+        let names: BTreeSet<&str> = lost.iter().map(|l| l.name.as_str()).collect();
+        let critical = lost.iter().any(|l| l.labels.get("severity").is_some_and(|s| s == "critical"));
+        // Where only lesser alerts end there, somebody may want it so.
+        let severity = if critical { Severity::Warning } else { Severity::Info };
+        let at_root = tree.root.receiver == receiver;
+        let why = if at_root {
+            format!("no route matches them, and the root route ends at receiver {receiver:?}, which has no integration")
+        } else {
+            format!("their route ends at receiver {receiver:?}, which has no integration")
+        };
+        let message = format!("{} fire now and nobody is told: {why}", join(&names));
+        let taken = tree.paths().into_iter().filter(|(_, route)| route.receiver == receiver);
+        let line = taken.map(|(_, route)| route.line).next_back().filter(|_| !at_root).unwrap_or(tree.root.line);
+        let labels: Vec<String> =
+            lost.first().map(|l| l.labels.iter().map(|(k, v)| format!("{k}={v}")).collect()).unwrap_or_default();
+        let senders: Vec<&str> =
+            tree.receivers.iter().filter(|(_, kinds)| !kinds.is_empty()).map(|(n, _)| n.as_str()).collect();
+        let finding = Finding::new(AlertsMuted::META.id, severity, self.alertmanager(), message)
+            .breaks(ResourceRef::Receiver { name: receiver.to_owned() })
+            .key(format!("unrouted/{receiver}"))
+            .evidence(self.alerts_seen(format!("{} → {receiver}", join(&names))))
+            .evidence(self.route_seen(line, format!("→ receiver {receiver:?} without integrations")));
+        self.params(finding)
+            .fix("unrouted")
+            .param("receiver", receiver)
+            .param("labels", labels)
+            .param("matcher", matcher(lost))
+            .param("sender", if senders.len() == 1 { senders[0] } else { "<receiver>" })
+            .param("senders", senders.join(", "))
     }
 
     /// A label that all alerts have leads to a receiver that sends nothing.
@@ -588,6 +642,18 @@ fn lost(labels: Labels) -> Lost {
 
 fn show(matchers: &[Matcher]) -> String {
     matchers.iter().map(Matcher::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A matcher for all of them: their severity, else their names.
+fn matcher(lost: &[Lost]) -> String {
+    let severities: BTreeSet<&str> = lost.iter().map(|l| l.labels.get("severity").map_or("", String::as_str)).collect();
+    match severities.first() {
+        Some(one) if severities.len() == 1 && !one.is_empty() => format!("severity = {one:?}"),
+        _ => {
+            let names: BTreeSet<&str> = lost.iter().map(|l| l.name.as_str()).collect();
+            format!("alertname =~ {:?}", names.into_iter().collect::<Vec<_>>().join("|"))
+        }
+    }
 }
 
 fn quoted<'s>(names: impl Iterator<Item = &'s String>) -> String {

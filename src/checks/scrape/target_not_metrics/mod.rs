@@ -54,6 +54,8 @@ impl Check for TargetNotMetrics {
 enum Kind {
     Json,
     Html,
+    /// HTML that asks for a login.
+    Login,
     Words,
     Empty,
     /// Metrics, under a Content-Type that Prometheus does not take.
@@ -91,6 +93,7 @@ impl Kind {
         match body.trim_start().chars().next() {
             None => Self::Empty,
             Some('{' | '[') => Self::Json,
+            Some('<') if is_login(body) => Self::Login,
             Some('<') => Self::Html,
             Some(_) if targets::is_exposition(body) => Self::Metrics,
             Some(_) => Self::Words,
@@ -101,6 +104,7 @@ impl Kind {
         match self {
             Self::Json => "JSON",
             Self::Html => "HTML",
+            Self::Login => "a login page (HTML)",
             Self::Words => "plain text that is no metric",
             Self::Empty => "nothing",
             Self::Metrics => "metrics under a Content-Type that Prometheus does not take",
@@ -108,6 +112,21 @@ impl Kind {
             Self::Unknown => "something else than metrics",
         }
     }
+}
+
+/// A page that wants to know who asks.
+fn is_login(body: &str) -> bool {
+    let lower = body.to_ascii_lowercase();
+    ["type=\"password\"", "type='password'", "<title>login", "<title>sign in", "<title>log in"]
+        .iter()
+        .any(|w| lower.contains(w))
+}
+
+/// Spring Boot's actuator, by its list of endpoints or of meters: its exposition lies at a path of its own.
+fn is_actuator(path: &str, body: &str) -> bool {
+    let listed = body.contains("\"_links\"") && body.contains("/actuator/");
+    let meters = body.contains("\"names\"") && body.contains("\"jvm.");
+    listed || meters || path.ends_with("/actuator") || path.ends_with("/actuator/metrics")
 }
 
 /// One page that is scraped, at one or several targets.
@@ -167,7 +186,7 @@ impl<'a> Answer<'a> {
         let path = self.address.bare_path();
         let health = if is_health_path(path) { " (a health endpoint by its name)" } else { "" };
         let message =
-            format!("{name} answers {} at {path}{health}, which job {} scrapes", self.kind.words(), jobs.join(", "));
+            format!("{name} answers {} at {path}{health}, which job {} scrapes", self.answers(), jobs.join(", "));
         let better = self.better();
         let variant = match (self.kind, &better) {
             (Kind::Undeclared, None) if is_health_path(path) => "not-metrics",
@@ -266,7 +285,29 @@ impl<'a> Answer<'a> {
                 Some(Better { path: annotated.clone(), port: offered, source })
             })
         };
-        scraped.or_else(annotated)
+        scraped.or_else(annotated).or_else(|| self.actuator())
+    }
+
+    /// Spring Boot's exposition, where its actuator answers.
+    fn actuator(&self) -> Option<Better> {
+        let path = self.address.bare_path();
+        if self.kind != Kind::Json || !is_actuator(path, self.body.unwrap_or_default()) {
+            return None;
+        }
+        let base = path.find("/actuator").map_or("", |at| &path[..at]);
+        let source = format!("Spring Boot, whose actuator answers JSON at {path}");
+        Some(Better { path: format!("{base}/actuator/prometheus"), port: Some(self.address.port), source })
+    }
+
+    /// What it answers, with the type that it declares.
+    fn answers(&self) -> String {
+        let declared = self.first.target.last_error.split_once("unsupported Content-Type \"");
+        match (self.kind, declared.and_then(|(_, rest)| rest.split('"').next())) {
+            (Kind::Metrics, Some(declared)) => {
+                format!("metrics as Content-Type {declared}, which Prometheus does not take,")
+            }
+            (kind, _) => kind.words().to_owned(),
+        }
     }
 
     fn job_targets(&self) -> Vec<JobTarget> {

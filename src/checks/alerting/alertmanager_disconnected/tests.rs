@@ -1,0 +1,159 @@
+//! Tests of the check.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::{service, slice, snapshot};
+use crate::model::{Finding, Program, Severity};
+use crate::snapshot::monitoring::{
+    AlertmanagerUrl, ContainerLog, DiscoveredAlertmanagers, FiringAlert, PrometheusRuntime,
+};
+use crate::snapshot::{Component, Snapshot};
+
+const AM: &str = "http://alertmanager.monitoring.svc:9093/api/v2/alerts";
+
+fn pod(program: &str, args: &[&str]) -> Value {
+    json!({
+        "metadata": {"namespace": "monitoring", "name": format!("{program}-0"), "labels": {"app": program},
+            "ownerReferences": [{"kind": "StatefulSet", "name": program, "controller": true}]},
+        "spec": {"containers": [{"name": program, "image": format!("quay.io/prometheus/{program}:v3.5.0"), "args": args}]},
+        "status": {"phase": "Running", "podIP": "10.0.0.9", "conditions": [{"type": "Ready", "status": "True"}]}
+    })
+}
+
+/// A stack with one Alertmanager, an alert that fires, and this log of Prometheus.
+fn with(log: &str, active: &[&str]) -> Snapshot {
+    let mut snap = snapshot(json!({
+        "pods": [pod("prometheus", &[]), pod("alertmanager", &["--web.route-prefix=/am"])],
+        "services": [service("monitoring", "alertmanager", &[9093]), service("monitoring", "prometheus", &[9090])],
+        "endpoint_slices": [slice("monitoring", "alertmanager", 1, 0)],
+    }));
+    snap.scope.alertmanager = Some(Component {
+        namespace: "monitoring".into(),
+        service: "alertmanager".into(),
+        port: 9093,
+        scheme: "http",
+        prefix: String::new(),
+    });
+    snap.component_logs = Ok(vec![ContainerLog {
+        namespace: "monitoring".into(),
+        pod: "prometheus-0".into(),
+        container: "prometheus".into(),
+        program: Some(Program::Prometheus),
+        text: log.into(),
+        ..ContainerLog::default()
+    }]);
+    let urls = |all: &[&str]| all.iter().map(|u| AlertmanagerUrl { url: (*u).to_owned() }).collect();
+    snap.prometheus_alertmanagers =
+        Ok(DiscoveredAlertmanagers { active_alertmanagers: urls(active), dropped_alertmanagers: Vec::new() });
+    let alert: FiringAlert = serde_json::from_value(
+        json!({"state": "firing", "labels": {"alertname": "NodeDown", "severity": "critical", "team": "a"}}),
+    )
+    .expect("an alert");
+    snap.prometheus_alerts = Ok(vec![alert]);
+    snap
+}
+
+fn error(url: &str, err: &str) -> String {
+    format!(
+        "time=2026-11-21T01:59:30Z level=ERROR msg=\"Error sending alerts\" component=notifier alertmanager={url} count=2 err=\"{err}\"\n"
+    )
+}
+
+fn one(snap: &Snapshot) -> Finding {
+    let mut found = findings(&AlertmanagerDisconnected, snap);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+#[test]
+fn a_stack_that_delivers_is_quiet() {
+    assert!(findings(&AlertmanagerDisconnected, &with("level=INFO msg=\"Server is ready\"", &[AM])).is_empty());
+    let over = error(AM, "bad response status 503 Service Unavailable").replace("01:59", "01:20");
+    assert!(findings(&AlertmanagerDisconnected, &with(&over, &[AM])).is_empty());
+}
+
+#[test]
+fn without_rules_nobody_needs_an_alertmanager() {
+    let mut snap = with("", &[]);
+    snap.prometheus_alerts = Ok(Vec::new());
+    snap.prometheus_rules = Ok(Vec::new());
+    assert!(findings(&AlertmanagerDisconnected, &snap).is_empty());
+}
+
+#[test]
+fn a_server_that_just_started_may_still_look_for_them() {
+    let mut snap = with("", &[]);
+    let start_time = Some("2026-11-21T01:59:00Z".parse().expect("a time"));
+    snap.prometheus_runtime = Ok(PrometheusRuntime { start_time, ..PrometheusRuntime::default() });
+    assert!(findings(&AlertmanagerDisconnected, &snap).is_empty());
+}
+
+#[test]
+fn what_was_not_seen_is_not_healthy() {
+    let mut snap = with("", &[AM]);
+    snap.prometheus_alertmanagers = Err(crate::snapshot::not_collected(crate::model::Fact::PrometheusAlertmanagers));
+    assert!(AlertmanagerDisconnected.diagnose(&snap).is_err());
+}
+
+#[test]
+fn each_answer_has_its_own_fix() {
+    for (err, variant, words) in [
+        ("bad response status 404 Not Found", "path", "its API lies under /am, and / is asked"),
+        ("bad response status 410 Gone", "api-version", "no API v1"),
+        ("bad response status 403 Forbidden", "credential", "403"),
+        ("bad response status 503 Service Unavailable", "server", "not available"),
+        ("Post \\\"http://x\\\": x509: certificate signed by unknown authority", "authority", "authority"),
+        ("Post \\\"http://x\\\": x509: certificate has expired or is not yet valid: …", "expired", "expired"),
+        ("Post \\\"http://x\\\": dial tcp: lookup am on 10.0.0.2:53: no such host", "name", "does not resolve"),
+        ("Post \\\"http://x\\\": dial tcp 10.0.0.9:9093: connect: connection refused", "unreachable", "refused"),
+        ("Post \\\"http://x\\\": context deadline exceeded", "unreachable", "timeout"),
+    ] {
+        let found = one(&with(&error(AM, err), &[AM]));
+        assert_eq!((found.variant, found.severity), (variant, Severity::Error), "{err}");
+        assert!(found.message.contains(words) && found.message.contains("NodeDown"), "{}", found.message);
+    }
+}
+
+#[test]
+fn one_of_two_is_a_warning() {
+    let other = "http://10.0.0.77:9093/api/v2/alerts";
+    let refused = error(other, "Post \\\"http://x\\\": dial tcp 10.0.0.77:9093: connect: connection refused");
+    let found = one(&with(&refused, &[AM, other]));
+    assert_eq!((found.severity, found.variant), (Severity::Warning, "stale"));
+    assert!(found.message.contains("the other Alertmanager still gets the alerts"), "{}", found.message);
+}
+
+#[test]
+fn a_port_that_the_service_lacks_is_named() {
+    let url = "http://alertmanager.monitoring.svc:9999/api/v2/alerts";
+    let found = one(&with(&error(url, "Post \\\"http://x\\\": dial tcp: connect: connection refused"), &[url]));
+    assert!(found.message.contains("no port 9999") && steps(&found).contains("9093"), "{}", steps(&found));
+}
+
+#[test]
+fn none_known_names_the_configuration_and_what_fires() {
+    let mut snap = with("", &[]);
+    snap.prometheus_config = Ok("scrape_configs: []\n".into());
+    let found = one(&snap);
+    assert_eq!((found.variant, found.severity), ("not-configured", Severity::Error));
+    assert!(steps(&found).contains("alertmanager.monitoring.svc:9093"), "{}", steps(&found));
+    snap.prometheus_config =
+        Ok("alerting:\n  alertmanagers:\n    - kubernetes_sd_configs: [{role: endpoints}]\n".into());
+    assert_eq!(one(&snap).variant, "not-found");
+}
+
+#[test]
+fn relabelling_that_drops_all_alerts_is_named_and_one_that_drops_some_is_not() {
+    let config = |value: &str| {
+        format!(
+            "global:\n  external_labels: {{env: test}}\nalerting:\n  alert_relabel_configs:\n    - {{source_labels: [{value}], action: drop}}\n"
+        )
+    };
+    let mut snap = with("", &[AM]);
+    snap.prometheus_config = Ok(config("env], regex: [test").replace("regex: [test]", "regex: test"));
+    assert_eq!(one(&snap).variant, "alert-relabel");
+    snap.prometheus_config = Ok(config("team], regex: [b").replace("regex: [b]", "regex: b"));
+    assert!(findings(&AlertmanagerDisconnected, &snap).is_empty());
+}

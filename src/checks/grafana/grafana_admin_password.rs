@@ -1,0 +1,157 @@
+//! The side-cars of Grafana are refused: the password in the Secret is not the one in Grafana's database.
+
+use std::collections::BTreeMap;
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::text::log_line::fields;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
+
+check! {
+    /// See the check's page.
+    GrafanaAdminPassword {
+        id: "grafana-admin-password", suite: Grafana, severity: Warning,
+        title: "Grafana's database does not know the admin password in the Secret",
+        requires: [Pods],
+        uses: [PartLogs, Workloads],
+    }
+}
+
+/// Seconds for which a refusal counts: side-cars ask when something changes, and once an hour at least.
+const RECENT: i64 = 2 * 3600;
+
+impl Check for GrafanaAdminPassword {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let pods = snap.pods()?;
+        if !pods.iter().any(has_side_car) {
+            return Ok(Diagnosis::NotApplicable("no Grafana with a side-car in the stack".into()));
+        }
+        let mut found: BTreeMap<(&str, &str), Finding> = BTreeMap::new();
+        for log in snap.part_logs()?.iter().filter(|l| l.image.contains("sidecar") && !l.previous) {
+            let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
+            let Some(pod) = pod.filter(|p| p.spec.containers.iter().any(|c| c.program() == Some(Program::Grafana)))
+            else {
+                continue;
+            };
+            if let Some(line) = refused(snap, log) {
+                found.entry((&log.namespace, &log.pod)).or_insert_with(|| finding(snap, pod, log, &line));
+            }
+        }
+        Ok(Diagnosis::Findings(found.into_values().collect()))
+    }
+}
+
+/// A pod of Grafana with a side-car that loads ConfigMaps.
+fn has_side_car(pod: &Pod) -> bool {
+    let containers = &pod.spec.containers;
+    containers.iter().any(|c| c.program() == Some(Program::Grafana))
+        && containers.iter().any(|c| c.image.contains("sidecar"))
+}
+
+/// The last answer, where it is a refusal: a success after it means that it is over.
+fn refused(snap: &Snapshot, log: &ContainerLog) -> Option<String> {
+    let mut last = None;
+    for line in log.text.lines() {
+        let Some((_, answer)) = line.split_once("Response: ") else { continue };
+        let all = fields(line);
+        let at = all.get("time").and_then(|t| t.parse::<jiff::Timestamp>().ok());
+        let old = at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+        let denied = answer.starts_with("401") || answer.starts_with("403");
+        last = (denied && !old).then(|| line.trim().to_owned());
+    }
+    last
+}
+
+fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Finding {
+    let meta = &pod.metadata;
+    let grafana = pod.spec.containers.iter().find(|c| c.program() == Some(Program::Grafana));
+    let target = Target::of(snap, pod);
+    let secret = grafana
+        .and_then(|c| c.env.iter().find(|e| e.name == "GF_SECURITY_ADMIN_PASSWORD"))
+        .and_then(|e| e.value_from.as_ref()?.secret_key_ref.as_ref());
+    let from = secret.map_or_else(String::new, |s| format!(" (key {} of Secret {})", s.key, s.name));
+    let message = format!(
+        "Grafana {}/{} refuses its side-car {} (401): the admin password in its Secret{from} is not the one in Grafana's database, so that dashboards and datasources from ConfigMaps are not loaded",
+        meta.namespace, meta.name, log.container
+    );
+    let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=2h";
+    let mut made = Finding::new(GrafanaAdminPassword::META.id, Severity::Warning, snap.owner_ref(pod), message)
+        .key("admin password")
+        .evidence(
+            Evidence::new(
+                format!("log of pod {}/{}, container {}", meta.namespace, meta.name, log.container),
+                line.to_owned(),
+                show,
+            )
+            .with("namespace", &meta.namespace)
+            .with("pod", &meta.name)
+            .with("container", &log.container),
+        );
+    // Grafana itself works.
+    made.breaks = Some(Vec::new());
+    let key = secret.map_or("admin-password", |s| s.key.as_str());
+    let texts = [
+        ("namespace", meta.namespace.clone()),
+        ("owner", target.name.clone()),
+        ("container", grafana.map_or_else(|| "grafana".to_owned(), |c| c.name.clone())),
+        ("sidecar", log.container.clone()),
+        ("secret", secret.map_or_else(|| "<secret-with-the-admin-password>".to_owned(), |s| s.name.clone())),
+        ("secret_path", format!("{{.data.{}}}", key.replace('.', "\\."))),
+    ];
+    for (name, value) in texts {
+        made.params.set(name, value);
+    }
+    made.fix("reset")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+
+    fn with(log: &str) -> Snapshot {
+        let mut snap = snapshot(json!({"pods": [{
+            "metadata": {"namespace": "monitoring", "name": "grafana-0", "ownerReferences": [{"kind": "StatefulSet", "name": "grafana", "controller": true}]},
+            "spec": {"containers": [
+                {"name": "grafana", "image": "grafana/grafana:12.3.1", "env": [{"name": "GF_SECURITY_ADMIN_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "grafana", "key": "admin-password"}}}]},
+                {"name": "sc", "image": "quay.io/kiwigrid/k8s-sidecar:1.28.0"}]},
+            "status": {"phase": "Running"}
+        }]}));
+        snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "grafana-0".into(),
+            container: "sc".into(),
+            image: "quay.io/kiwigrid/k8s-sidecar:1.28.0".into(),
+            text: log.into(),
+            ..ContainerLog::default()
+        }]);
+        snap
+    }
+
+    const DENIED: &str = "{\"time\": \"2026-11-21T01:35:13.698Z\", \"level\": \"ERROR\", \"msg\": \"POST request sent to http://localhost:3000/api/admin/provisioning/datasources/reload. Response: 401 Unauthorized {\\\"message\\\":\\\"Invalid username or password\\\"}\"}\n";
+
+    #[test]
+    fn a_refusal_that_is_over_is_quiet() {
+        let ok = DENIED.replace("401 Unauthorized", "200 OK");
+        assert!(findings(&GrafanaAdminPassword, &with(&ok)).is_empty());
+        assert!(findings(&GrafanaAdminPassword, &with(&format!("{DENIED}{ok}"))).is_empty());
+        assert!(findings(&GrafanaAdminPassword, &with(&DENIED.replace("401 Unauthorized", "500 x"))).is_empty());
+    }
+
+    #[test]
+    fn the_password_of_the_secret_is_set_in_the_database() {
+        let found = findings(&GrafanaAdminPassword, &with(DENIED));
+        let told = steps(&found[0]);
+        assert!(told.contains("grafana cli admin reset-admin-password") && told.contains("secret grafana "), "{told}");
+    }
+}

@@ -1,0 +1,201 @@
+//! Grafana cannot get at its own SQLite database: it is locked.
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::text::log_line::Line;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod};
+use crate::snapshot::monitoring::ContainerLog;
+
+check! {
+    /// See the check's page.
+    GrafanaDatabase {
+        id: "grafana-database", suite: Grafana, severity: Error,
+        title: "Grafana's SQLite database is locked",
+        requires: [ComponentLogs, CrashLogs, Pods],
+        uses: [PersistentVolumeClaims, StorageClasses, Workloads],
+    }
+}
+
+/// Seconds for which lines of a log count.
+const RECENT: i64 = 900;
+/// Lines from which on it is no short wait for another writer.
+const SEVERAL: usize = 3;
+/// Provisioners of network file systems, on which SQLite's locks do not work reliably.
+const NETWORK: &[&str] =
+    &["efs.csi.aws.com", "nfs", "fsx.csi.aws.com", "file.csi.azure.com", "filestore", "cephfs", "smb"];
+
+impl Check for GrafanaDatabase {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let pods = snap.pods()?;
+        let logs = snap.component_logs()?.iter().chain(snap.crash_logs()?);
+        let mut findings: Vec<Finding> = Vec::new();
+        for log in logs.filter(|l| l.program == Some(Program::Grafana)) {
+            let Some(seen) = locked(snap, log) else { continue };
+            let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
+            let Some(made) = pod.map(|pod| finding(snap, pod, log, &seen)) else { continue };
+            if !findings.iter().any(|f| f.subjects == made.subjects && f.key == made.key) {
+                findings.push(made);
+            }
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// The last line that says so, where it is said several times or ended the container.
+fn locked(snap: &Snapshot, log: &ContainerLog) -> Option<String> {
+    let mut times = 0;
+    let mut last = None;
+    let mut ends = false;
+    for line in log.text.lines().filter(|l| l.contains("atabase is locked") || l.contains("SQLITE_BUSY")) {
+        let parsed = Line::parse(line);
+        if !log.previous && parsed.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+            continue;
+        }
+        times += 1;
+        // What ends Grafana is said without a log line's form.
+        ends |= parsed.at.is_none() && line.trim_start().starts_with("Error:");
+        last = Some(line.trim().to_owned());
+    }
+    last.filter(|_| times >= SEVERAL || ends)
+}
+
+/// The claim that Grafana's data lies on.
+fn claim<'a>(snap: &'a Snapshot, pod: &Pod, container: &str) -> (Origin, Option<&'a PersistentVolumeClaim>) {
+    let container = pod.spec.containers.iter().find(|c| c.name == container);
+    let path = container.and_then(|c| c.env("GF_PATHS_DATA")).unwrap_or("/var/lib/grafana");
+    let origin = container.map_or(Origin::Image, |c| mounts::origin(snap, pod, c, path));
+    let claim = mounts::claim(snap, &pod.metadata.namespace, &origin);
+    (origin, claim)
+}
+
+fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Finding {
+    let meta = &pod.metadata;
+    let (origin, claim) = claim(snap, pod, &log.container);
+    let class_name = claim.and_then(|c| c.class()).unwrap_or_default();
+    let class = snap.storage_classes.find("", class_name).ok().flatten();
+    let provisioner = class.map(|c| c.provisioner.as_str()).unwrap_or_default();
+    let network = NETWORK.iter().any(|n| provisioner.contains(n));
+    let name = match &origin {
+        Origin::Claim { name, .. } => name.as_str(),
+        _ => "",
+    };
+    let target = Target::of(snap, pod);
+    let why = if network {
+        format!(
+            "its data lies on a network file system (PersistentVolumeClaim {name}, StorageClass {class_name}, {provisioner}), where SQLite's locks do not work reliably"
+        )
+    } else if target.replicas > 1 {
+        format!("{} replicas write to one SQLite file", target.replicas)
+    } else {
+        "another process holds the file, or one that ended left it locked".to_owned()
+    };
+    let message =
+        format!("Grafana {}/{} cannot use its database (database is locked): {why}", meta.namespace, meta.name);
+    let subject = if name.is_empty() { snap.owner_ref(pod) } else { ResourceRef::pvc(&meta.namespace, name) };
+    let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }}{% if previous %} --previous{% endif %} --tail=100";
+    let mut made = Finding::new(GrafanaDatabase::META.id, Severity::Error, subject.clone(), message)
+        .key("locked")
+        .breaks(subject)
+        .breaks(ResourceRef::pod(&meta.namespace, &meta.name))
+        .breaks(snap.owner_ref(pod))
+        .evidence(
+            Evidence::new(format!("log of pod {}/{}", meta.namespace, meta.name), line.to_owned(), show)
+                .with("namespace", &meta.namespace)
+                .with("pod", &meta.name)
+                .with("container", &log.container)
+                .with("previous", log.previous),
+        );
+    if network {
+        made = made.evidence(
+            Evidence::new(
+                format!("StorageClass {class_name}, provisioner"),
+                provisioner,
+                "kubectl get storageclass {{ class }} -o yaml",
+            )
+            .with("class", class_name),
+        );
+    }
+    let texts = [
+        ("namespace", meta.namespace.clone()),
+        ("pod", meta.name.clone()),
+        ("container", log.container.clone()),
+        ("owner", target.name.clone()),
+        ("claim", name.to_owned()),
+        ("managed_by", target.managed_by.clone()),
+        ("block_class", block_class(snap)),
+    ];
+    for (key, value) in texts {
+        made.params.set(key, value);
+    }
+    made.params.set("replicas", target.replicas);
+    made.fix(if network { "network" } else { "locked" })
+}
+
+/// A class of block devices that the cluster has.
+fn block_class(snap: &Snapshot) -> String {
+    let all = snap.storage_classes().unwrap_or_default();
+    let block =
+        |p: &str| p.contains("ebs.csi") || p.contains("aws-ebs") || p.contains("disk.csi") || p.contains("pd.csi");
+    let mut classes: Vec<_> = all.iter().filter(|c| block(&c.provisioner)).collect();
+    classes.sort_by_key(|c| (!c.is_default(), c.metadata.name != "gp3", c.metadata.name.clone()));
+    classes.first().map_or_else(|| "gp3".to_owned(), |c| c.metadata.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    fn with(log: &str, provisioner: &str) -> Snapshot {
+        let mut snap = snapshot(json!({"pods": [{
+            "metadata": {"namespace": "monitoring", "name": "grafana-0", "ownerReferences": [{"kind": "StatefulSet", "name": "grafana", "controller": true}]},
+            "spec": {"containers": [{"name": "grafana", "image": "grafana/grafana:12.3.1", "volumeMounts": [{"name": "d", "mountPath": "/var/lib/grafana"}]}],
+                "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "grafana"}}]},
+            "status": {"phase": "Running"}
+        }]}));
+        let claim =
+            json!([{"metadata": {"namespace": "monitoring", "name": "grafana"}, "spec": {"storageClassName": "c"}}]);
+        snap.persistent_volume_claims = Listing::cluster(serde_json::from_value(claim).expect("claims"));
+        let class = json!([{"metadata": {"name": "c"}, "provisioner": provisioner}]);
+        snap.storage_classes = Listing::cluster(serde_json::from_value(class).expect("classes"));
+        snap.crash_logs = Ok(Vec::new());
+        snap.component_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "grafana-0".into(),
+            container: "grafana".into(),
+            program: Some(Program::Grafana),
+            text: log.into(),
+            ..ContainerLog::default()
+        }]);
+        snap
+    }
+
+    const LINE: &str = "logger=sqlstore.transactions t=2026-11-21T01:58:33Z level=info msg=\"Database locked, sleeping then retrying\" error=\"database is locked\" retry=2\n";
+
+    #[test]
+    fn a_short_wait_is_quiet() {
+        assert!(findings(&GrafanaDatabase, &with(LINE, "efs.csi.aws.com")).is_empty());
+        assert!(
+            findings(&GrafanaDatabase, &with(&LINE.replace("01:58", "01:08").repeat(9), "efs.csi.aws.com")).is_empty()
+        );
+    }
+
+    #[test]
+    fn a_network_file_system_is_named() {
+        let found = findings(&GrafanaDatabase, &with(&LINE.repeat(3), "efs.csi.aws.com"));
+        assert_eq!(found[0].variant, "network");
+        assert!(steps(&found[0]).contains("--replicas=0"), "{}", steps(&found[0]));
+        assert_eq!(findings(&GrafanaDatabase, &with(&LINE.repeat(3), "ebs.csi.aws.com"))[0].variant, "locked");
+    }
+}

@@ -1,0 +1,87 @@
+//! The configuration of a log agent: which object holds it, and what it says of outputs.
+
+use crate::domain::kubernetes::mounts::{self, Mounts};
+use crate::domain::loki::agent::Agent;
+use crate::model::Evidence;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+
+/// Where the output is configured.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Config {
+    /// `configmap` or `secret`, as kubectl calls it; empty where it is not known.
+    pub(super) kind: &'static str,
+    pub(super) name: String,
+    /// The file with the output, where it was seen.
+    pub(super) key: String,
+    /// The part of it that speaks of the output.
+    output: String,
+}
+
+impl Config {
+    /// The configuration of an agent's container.
+    pub(super) fn of(snap: &Snapshot, pod: Option<&Pod>, container: &str, agent: Agent) -> Self {
+        let Some(pod) = pod else { return Self::default() };
+        let Some(container) = pod.spec.containers.iter().find(|c| c.name == container) else { return Self::default() };
+        let files = Mounts::of_pod(snap, pod, container).files();
+        if let Some((file, output)) = files.iter().find_map(|f| Some((f, output(f.text, agent)?))) {
+            let (name, key) = (file.map.metadata.name.clone(), file.key.to_owned());
+            return Self { kind: "configmap", name, key, output: output.to_owned() };
+        }
+        let mounted = |name: &str| container.volume_mounts.iter().any(|m| m.name == name);
+        let volumes = pod.spec.volumes.iter().filter(|v| v.projected.is_none() && mounted(&v.name));
+        let first = volumes.flat_map(mounts::sources).find(|s| s.name != "kube-root-ca.crt");
+        first.map_or_else(Self::default, |s| Self { kind: s.holder.kind(), name: s.name.to_owned(), ..Self::default() })
+    }
+
+    /// The host that the output names.
+    pub(super) fn target(&self) -> Option<(String, Option<u16>)> {
+        let value = |key: &str| {
+            let lines = self.output.lines().map(str::trim);
+            lines
+                .filter_map(|l| l.split_once([' ', '\t', ':']))
+                .find(|(k, _)| k.eq_ignore_ascii_case(key))
+                .map(|(_, v)| v.trim())
+        };
+        let port = value("port").and_then(|p| p.parse().ok());
+        value("host").filter(|h| !h.is_empty()).map(|h| (h.to_owned(), port))
+    }
+
+    /// Nothing in the output's labels names the pod. Only Fluent Bit is told by its configuration: the others take their
+    /// labels from relabelling.
+    pub(super) fn names_no_pod(&self, agent: Agent) -> bool {
+        let lower = self.output.to_ascii_lowercase();
+        agent == Agent::FluentBit
+            && lower.contains("loki")
+            && !lower.contains("pod_name")
+            && !lower.contains("filename")
+    }
+
+    /// What it says of the output.
+    pub(super) fn evidence(&self, namespace: &str) -> Option<Evidence> {
+        const SHOWN: usize = 12;
+        let lines: Vec<&str> =
+            self.output.lines().map(str::trim_end).filter(|l| !l.trim().is_empty()).take(SHOWN).collect();
+        let secret = ["passw", "token", "secret", "api_key"];
+        let shown: Vec<&str> =
+            lines.into_iter().filter(|l| !secret.iter().any(|s| l.to_ascii_lowercase().contains(s))).collect();
+        (!shown.is_empty()).then(|| {
+            let show = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
+            Evidence::new(format!("ConfigMap {namespace}/{}, {}", self.name, self.key), shown.join("\n"), show)
+                .with("namespace", namespace)
+                .with("name", &self.name)
+        })
+    }
+}
+
+/// The part of a file that configures the output.
+fn output(text: &str, agent: Agent) -> Option<&str> {
+    let marks: &[&str] = match agent {
+        Agent::Promtail => &["clients:"],
+        Agent::Alloy => &["loki.write"],
+        Agent::FluentBit => &["[OUTPUT]", "outputs:"],
+        Agent::Fluentd => &["<match"],
+    };
+    let at = marks.iter().find_map(|m| text.find(m))?;
+    Some(&text[at..])
+}

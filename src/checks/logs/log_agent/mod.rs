@@ -1,0 +1,242 @@
+//! Log lines do not arrive: what the agents say of the store that they send to.
+
+mod config;
+
+use std::collections::BTreeMap;
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::network_policy;
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::loki::agent::Agent;
+use crate::domain::loki::agent_log::{self, Failing};
+use crate::domain::loki::reason::Reason;
+use crate::domain::text::redact::redact;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+
+check! {
+    /// See the check's page.
+    LogAgent {
+        id: "log-agent", suite: Logs, severity: Warning,
+        title: "log lines do not arrive in their store",
+        requires: [Pods],
+        uses: [PartLogs, Workloads, Services, ConfigMaps, NetworkPolicies, Namespaces],
+    }
+}
+
+/// Labels that tell the streams of pods apart.
+const DISTINCT: &[&str] =
+    &["pod", "pod_name", "filename", "instance", "container_id", "kubernetes_pod_name", "path", "host_path"];
+
+impl Check for LogAgent {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut containers = snap.pods()?.iter().flat_map(|p| &p.spec.containers);
+        if !containers.any(|c| Agent::of_image(&c.image).is_some()) {
+            return Ok(Diagnosis::NotApplicable("no log agent runs in the namespaces that were read".into()));
+        }
+        // Pods of one DaemonSet say the same: one finding for each of its reasons.
+        let mut groups: BTreeMap<(String, Reason), Vec<Failing>> = BTreeMap::new();
+        for failing in agent_log::failing(snap)? {
+            let pod = snap.pods.find(&failing.namespace, &failing.pod).ok().flatten();
+            let owner = pod.map_or_else(|| ResourceRef::pod(&failing.namespace, &failing.pod), |p| snap.owner_ref(p));
+            groups.entry((owner.key(), failing.reason)).or_default().push(failing);
+        }
+        Ok(Diagnosis::Findings(groups.values().filter_map(|group| Some(Case::new(snap, group)?.finding())).collect()))
+    }
+}
+
+/// What the pods of one agent say of one reason.
+struct Case<'a> {
+    snap: &'a Snapshot,
+    all: &'a [Failing],
+    last: &'a Failing,
+    pod: Option<&'a Pod>,
+    target: Option<(String, Option<u16>)>,
+    config: config::Config,
+}
+
+impl<'a> Case<'a> {
+    fn new(snap: &'a Snapshot, all: &'a [Failing]) -> Option<Self> {
+        let last = all.iter().max_by_key(|f| f.last)?;
+        let pod = snap.pods.find(&last.namespace, &last.pod).ok().flatten();
+        let config = config::Config::of(snap, pod, &last.container, last.agent);
+        let target = all.iter().find_map(|f| agent_log::target(&f.text)).or_else(|| config.target());
+        Some(Self { snap, all, last, pod, target, config })
+    }
+
+    fn owner(&self) -> ResourceRef {
+        let last = self.last;
+        self.pod.map_or_else(|| ResourceRef::pod(&last.namespace, &last.pod), |p| self.snap.owner_ref(p))
+    }
+
+    /// `host:port`.
+    fn place(&self) -> String {
+        match &self.target {
+            Some((host, Some(port))) => format!("{host}:{port}"),
+            Some((host, None)) => host.clone(),
+            None => "the store".to_owned(),
+        }
+    }
+
+    /// Lines of several pods share one stream: its labels name none.
+    fn shares_streams(&self) -> bool {
+        match self.all.iter().find_map(|f| agent_log::stream(&f.text)) {
+            Some(stream) => !DISTINCT.iter().any(|l| stream.contains(&format!("{l}="))),
+            None => self.config.names_no_pod(self.last.agent),
+        }
+    }
+
+    fn finding(&self) -> Finding {
+        let last = self.last;
+        let severity = if last.reason.stops_all() { Severity::Error } else { Severity::Warning };
+        let owner = self.owner();
+        let times: usize = self.all.iter().map(|f| f.times).sum();
+        let effect = if self.all.iter().any(|f| f.lost) {
+            "lines are thrown away"
+        } else {
+            "lines wait, and are lost when the buffer is full"
+        };
+        let message = format!(
+            "{} ({}) cannot deliver to {}: {}; {effect} ({times} times in {} of its pods' logs)",
+            last.agent.words(),
+            owner.kubectl_name(),
+            self.place(),
+            self.why(),
+            self.all.len()
+        );
+        let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h";
+        let mut made =
+            Finding::new(LogAgent::META.id, severity, owner, message).key(format!("{:?}", last.reason)).evidence(
+                Evidence::new(format!("log of pod {}/{}", last.namespace, last.pod), redact(&last.text), show)
+                    .with("namespace", &last.namespace)
+                    .with("pod", &last.pod)
+                    .with("container", &last.container),
+            );
+        made.evidence.extend(self.config.evidence(&last.namespace));
+        made.breaks = Some(Vec::new());
+        self.set(&mut made);
+        self.depends_on(made).fix(self.variant())
+    }
+
+    fn why(&self) -> String {
+        let stream =
+            || self.all.iter().find_map(|f| agent_log::stream(&f.text)).map(|s| format!(" {s}")).unwrap_or_default();
+        match self.last.reason {
+            Reason::Tenant => "it wants a tenant, and the agent names none (no org id)".into(),
+            Reason::Credential => "it does not accept the agent's credential".into(),
+            Reason::Order if self.shares_streams() => format!(
+                "lines come too late for their stream (entry too far behind, out of order): the stream's labels{} do not tell the pods apart, so that lines of several pods share one stream",
+                stream()
+            ),
+            Reason::Order => {
+                format!("lines come too late for their stream{} (entry too far behind, out of order)", stream())
+            }
+            Reason::TooOld => "lines are older than it takes at all".into(),
+            Reason::Rate => "it limits the rate (429)".into(),
+            Reason::Streams => "the limit of streams, or of a stream's rate, is reached".into(),
+            Reason::Size => "lines or requests are too large".into(),
+            Reason::Labels => "it refuses the labels of streams".into(),
+            Reason::Path => "it knows no such path (404)".into(),
+            Reason::IndexReadOnly => "its indices are read-only, mostly because its disk is nearly full".into(),
+            Reason::Mapping => "fields do not fit the index's mapping".into(),
+            Reason::Shards => "it has as many shards as it may have".into(),
+            Reason::TypeName => "it knows no document types any more (_type)".into(),
+            Reason::Name => "the name does not resolve".into(),
+            Reason::Unreachable => "it cannot be reached".into(),
+            Reason::Tls => "TLS fails".into(),
+            Reason::Server => "it answers with a server error (5xx)".into(),
+            Reason::Files => "the agent cannot use its own files".into(),
+        }
+    }
+
+    fn variant(&self) -> &'static str {
+        match self.last.reason {
+            Reason::Tenant => "tenant",
+            Reason::Credential => "credential",
+            Reason::Order if self.shares_streams() => "labels",
+            Reason::Order => "late",
+            Reason::TooOld => "old",
+            Reason::Rate | Reason::Streams => "limits",
+            Reason::Size => "size",
+            Reason::Labels => "label-limit",
+            Reason::Path => "path",
+            Reason::IndexReadOnly => "index-read-only",
+            Reason::Mapping | Reason::Shards => "index",
+            Reason::TypeName => "type-name",
+            Reason::Name => "name",
+            Reason::Unreachable | Reason::Server => "unreachable",
+            Reason::Tls => "tls",
+            Reason::Files => "files",
+        }
+    }
+
+    fn set(&self, made: &mut Finding) {
+        let last = self.last;
+        let service = self.service();
+        let target = self.pod.map(|p| Target::of(self.snap, p));
+        let texts = [
+            ("namespace", last.namespace.clone()),
+            ("pod", last.pod.clone()),
+            ("container", last.container.clone()),
+            ("owner", self.owner().kubectl_name()),
+            ("agent", last.agent.word().to_owned()),
+            ("place", self.place()),
+            ("host", self.target.as_ref().map_or_else(|| "<host>".to_owned(), |(h, _)| h.clone())),
+            ("detail", redact(&last.text)),
+            ("config_kind", self.config.kind.to_owned()),
+            ("config_name", self.config.name.clone()),
+            ("config_key", self.config.key.clone()),
+            ("service", service.as_ref().map_or_else(String::new, |(_, name)| name.clone())),
+            ("service_namespace", service.as_ref().map_or_else(String::new, |(ns, _)| ns.clone())),
+            (
+                "config_path",
+                service.as_ref().map_or_else(String::new, |(ns, name)| {
+                    format!("/api/v1/namespaces/{ns}/services/{name}:3100/proxy/config")
+                }),
+            ),
+            ("service_target", service.as_ref().map_or_else(String::new, |(_, name)| format!("service/{name}"))),
+            ("managed_by", target.map(|t| t.managed_by).unwrap_or_default()),
+        ];
+        for (name, value) in texts {
+            made.params.set(name, value);
+        }
+        let of_store = ["limits", "old", "index-read-only", "index", "unreachable", "name", "files", "late"];
+        made.params.set("changes_config", !of_store.contains(&self.variant()));
+    }
+
+    /// The Service of the host.
+    fn service(&self) -> Option<(String, String)> {
+        let (host, _) = self.target.as_ref()?;
+        let named = in_cluster(self.snap, host, &self.last.namespace)?;
+        Some((named.namespace, named.service))
+    }
+
+    fn depends_on(&self, finding: Finding) -> Finding {
+        if !matches!(self.last.reason, Reason::Unreachable | Reason::Name | Reason::Server | Reason::Path) {
+            return finding;
+        }
+        let mut all: Vec<ResourceRef> = Vec::new();
+        if let Some((namespace, name)) = self.service() {
+            all.push(ResourceRef::service(&namespace, &name));
+            if let Ok(Some(service)) = self.snap.services.find(&namespace, &name) {
+                for pod in self.snap.pods_of_service(service) {
+                    all.extend([
+                        ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name),
+                        self.snap.owner_ref(pod),
+                    ]);
+                }
+            }
+        }
+        all.extend(self.pod.map(|p| network_policy::egress_policies(self.snap, p)).unwrap_or_default());
+        all.into_iter().fold(finding, Finding::depends_on)
+    }
+}
+
+#[cfg(test)]
+mod tests;

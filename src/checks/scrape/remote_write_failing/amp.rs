@@ -1,0 +1,239 @@
+//! Amazon Managed Service for Prometheus: who signs, with which role, for which region, at which URL.
+
+use super::{Case, corrected};
+use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver};
+use crate::domain::prometheus::remote_write::config::Origin;
+use crate::domain::text::send_error::SendFailure;
+use crate::model::{Evidence, Finding, ResourceRef};
+use crate::snapshot::kubernetes::{ROLE_ANNOTATION, ServiceAccount};
+
+/// The policy that AWS keeps for it.
+const POLICY: &str = "AmazonPrometheusRemoteWriteAccess";
+
+/// What is wrong with the identity.
+enum Fault {
+    /// The role may not write to the workspace.
+    Write { role: String },
+    /// The role is told to assume itself.
+    Itself { role: String },
+    /// The pod has the role of its node, which may not assume the one that is named.
+    NodeRole { node_role: String, wanted: String },
+    /// One role may not assume another.
+    Assume { role: String, wanted: String },
+    /// The remote write does not sign at all.
+    NotSigned,
+    /// It signs for another region than the workspace's.
+    Region { configured: String, right: String },
+    /// The path is not one of the API's.
+    Url { right: String },
+    /// Nothing gives the pod credentials.
+    NoCredentials,
+}
+
+fn fault(case: &Case<'_>) -> Option<Fault> {
+    if case.receiver != Receiver::Amp && case.failing.failure != SendFailure::Signing {
+        return None;
+    }
+    match &case.reason {
+        Reason::Denied { user, action, resource } => denied(user, action, resource),
+        Reason::NoAwsCredentials => Some(Fault::NoCredentials),
+        Reason::Unsigned if case.configured.signs == Some(false) => Some(Fault::NotSigned),
+        Reason::Unsigned | Reason::Path => corrected(case).map(|right| Fault::Url { right }),
+        Reason::Signature => {
+            let right = answer::region_of(&case.failing.url)?;
+            let configured = case.configured.region.clone().filter(|r| *r != right)?;
+            Some(Fault::Region { configured, right })
+        }
+        _ => None,
+    }
+}
+
+fn denied(user: &str, action: &str, resource: &str) -> Option<Fault> {
+    let (role, session) = answer::role_of(user)?;
+    let role = role.to_owned();
+    if action != "sts:AssumeRole" {
+        return (action == "aps:RemoteWrite").then_some(Fault::Write { role });
+    }
+    let wanted = answer::role_of(resource).map_or_else(String::new, |(name, _)| name.to_owned());
+    if wanted == role {
+        return Some(Fault::Itself { role });
+    }
+    // The session of an instance is called by its id.
+    if session.is_some_and(|s| s.starts_with("i-")) {
+        return Some(Fault::NodeRole { node_role: role, wanted });
+    }
+    Some(Fault::Assume { role, wanted })
+}
+
+/// The ServiceAccount of the pod that writes.
+fn account<'a>(case: &Case<'a>) -> Option<&'a ServiceAccount> {
+    let pod = case.pod?;
+    let name = pod.spec.service_account_name.as_deref().unwrap_or("default");
+    case.snap.service_accounts.find(&pod.metadata.namespace, name).ok().flatten()
+}
+
+/// Why it fails; `None` where it is nothing of AWS.
+pub(super) fn why(case: &Case<'_>) -> Option<String> {
+    let also = corrected(case).map_or("", |_| "; besides, its URL has a slash too many");
+    Some(match fault(case)? {
+        Fault::Write { role } => {
+            format!("role {role} may not write to the workspace (aps:RemoteWrite is denied){also}")
+        }
+        Fault::Itself { role } => {
+            format!(
+                "sigv4 names role {role}, which Prometheus has already: a role may not assume itself (sts:AssumeRole is denied){also}"
+            )
+        }
+        Fault::NodeRole { node_role, wanted } => format!(
+            "Prometheus runs with the role of its node ({node_role}), which may not assume {wanted}: its ServiceAccount gets no role{also}"
+        ),
+        Fault::Assume { role, wanted } => {
+            format!("role {role} may not assume {wanted} (sts:AssumeRole is denied){also}")
+        }
+        Fault::NotSigned => {
+            "the request is not signed: the remote write has no sigv4 (403 Missing Authentication Token)".into()
+        }
+        Fault::Region { configured, right } => {
+            format!("the request is signed for region {configured}, and the workspace is in {right}")
+        }
+        Fault::Url { right } => {
+            format!("the path of its URL is none of the API's: it should be {right} ({})", case.reason_code())
+        }
+        Fault::NoCredentials => "the request cannot be signed: the pod gets no AWS credentials".into(),
+    })
+}
+
+impl Case<'_> {
+    fn reason_code(&self) -> String {
+        self.failing.failure.status().map_or_else(|| "no answer".to_owned(), |s| s.to_string())
+    }
+}
+
+/// The fix; `None` where it is nothing of AWS.
+pub(super) fn variant(case: &Case<'_>) -> Option<&'static str> {
+    Some(match fault(case)? {
+        Fault::Write { .. } => "forbidden",
+        Fault::Itself { .. } => "itself",
+        Fault::NodeRole { .. } | Fault::NoCredentials => "no-role",
+        Fault::Assume { .. } => "assume",
+        Fault::NotSigned => "unsigned",
+        Fault::Region { .. } => "region",
+        Fault::Url { .. } => "url",
+    })
+}
+
+/// How it is configured to sign, and which role the ServiceAccount gives.
+pub(super) fn evidence(case: &Case<'_>) -> Vec<Evidence> {
+    if fault(case).is_none() {
+        return Vec::new();
+    }
+    let mut seen = Vec::new();
+    let signs = match (&case.configured.signs, &case.configured.role_arn, &case.configured.region) {
+        (None, ..) => None,
+        (Some(false), ..) => Some("no sigv4".to_owned()),
+        (Some(true), role, region) => {
+            let role = role.as_deref().map_or("no role".to_owned(), |r| format!("role {r}"));
+            Some(format!("sigv4 with {role}, region {}", region.as_deref().unwrap_or("not set")))
+        }
+    };
+    if let (Some(signs), Origin::Object { resource, index }) = (&signs, &case.configured.origin) {
+        let meta = &resource.metadata;
+        let source = format!("{} {}/{}, spec.remoteWrite[{index}]", resource.kind, meta.namespace, meta.name);
+        let show = "kubectl get {{ kind }} -n {{ namespace }} {{ name }} -o jsonpath={{ path }}";
+        let shown = Evidence::new(source, signs.clone(), show).with("kind", resource.kind.to_ascii_lowercase());
+        seen.push(
+            shown
+                .with("namespace", &meta.namespace)
+                .with("name", &meta.name)
+                .with("path", format!("{{.spec.remoteWrite[{index}]}}")),
+        );
+    } else if let (Some(signs), Origin::File { map, key, line }) = (&signs, &case.configured.origin) {
+        let source = format!("ConfigMap {}/{}, {key} line {line}", map.metadata.namespace, map.metadata.name);
+        let show = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
+        let shown = Evidence::new(source, signs.clone(), show);
+        seen.push(shown.with("namespace", &map.metadata.namespace).with("name", &map.metadata.name));
+    }
+    if let Some(account) = account(case) {
+        let (namespace, name) = (&account.metadata.namespace, &account.metadata.name);
+        let value = account.role_arn().map_or("no eks.amazonaws.com/role-arn".to_owned(), str::to_owned);
+        seen.push(
+            Evidence::new(
+                format!("ServiceAccount {namespace}/{name}"),
+                value,
+                "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml",
+            )
+            .with("namespace", namespace)
+            .with("name", name),
+        );
+    }
+    seen
+}
+
+/// The role, or the ServiceAccount that should give one.
+pub(super) fn depends_on(case: &Case<'_>) -> Vec<ResourceRef> {
+    match fault(case) {
+        Some(Fault::NodeRole { .. } | Fault::NoCredentials) => case.pod.map_or_else(Vec::new, |p| {
+            let name = p.spec.service_account_name.as_deref().unwrap_or("default");
+            vec![ResourceRef::service_account(&p.metadata.namespace, name)]
+        }),
+        Some(Fault::Write { role } | Fault::Assume { role, .. }) => vec![ResourceRef::aws("iam", "role", role)],
+        _ => Vec::new(),
+    }
+}
+
+/// Values of the fixes.
+pub(super) fn set(case: &Case<'_>, made: &mut Finding) {
+    let fault = fault(case);
+    let (role, wanted) = match &fault {
+        Some(Fault::Write { role } | Fault::Itself { role }) => (role.clone(), String::new()),
+        Some(Fault::NodeRole { node_role, wanted }) => (node_role.clone(), wanted.clone()),
+        Some(Fault::Assume { role, wanted }) => (role.clone(), wanted.clone()),
+        _ => (String::new(), String::new()),
+    };
+    let (user, resource) = match &case.reason {
+        Reason::Denied { user, resource, .. } => (user.as_str(), resource.as_str()),
+        _ => ("", ""),
+    };
+    let partition = user.split(':').nth(1).filter(|p| p.starts_with("aws")).unwrap_or("aws");
+    let account_id = user.split(':').nth(4).unwrap_or("<account-id>");
+    let account = account(case).map(|a| &a.metadata);
+    let pod_account = case.pod.and_then(|p| p.spec.service_account_name.clone()).unwrap_or_else(|| "default".into());
+    let wanted_arn = match (&case.configured.role_arn, resource) {
+        (Some(arn), _) => arn.clone(),
+        (None, arn) if arn.contains(":role/") => arn.to_owned(),
+        _ => format!("arn:{partition}:iam::{account_id}:role/<role-name>"),
+    };
+    let values = [
+        ("role", if role.is_empty() { "<role-name>".to_owned() } else { role.clone() }),
+        ("role_arn", format!("arn:{partition}:iam::{account_id}:role/{role}")),
+        ("wanted", wanted),
+        ("annotation", format!("{ROLE_ANNOTATION}={wanted_arn}")),
+        ("policy_arn", format!("arn:{partition}:iam::aws:policy/{POLICY}")),
+        ("workspace", if resource.contains(":workspace/") { resource.to_owned() } else { String::new() }),
+        ("service_account", account.map_or(pod_account, |m| m.name.clone())),
+        ("region", answer::region_of(&case.failing.url).unwrap_or_else(|| "<region>".into())),
+        ("right_url", corrected(case).unwrap_or_default()),
+        ("remove_role", serde_json::json!([{"op": "remove", "path": format!("/spec/remoteWrite/{}/sigv4/roleArn", index(case))}]).to_string()),
+        (
+            "replace_url",
+            serde_json::json!([{"op": "replace", "path": format!("/spec/remoteWrite/{}/url", index(case)), "value": corrected(case)}])
+                .to_string(),
+        ),
+    ];
+    for (name, value) in values {
+        made.params.set(name, value);
+    }
+    made.params.set("has_role_arn", case.configured.role_arn.is_some());
+    made.params.set("has_annotation", account_role(case));
+}
+
+fn index(case: &Case<'_>) -> usize {
+    match &case.configured.origin {
+        Origin::Object { index, .. } => *index,
+        _ => 0,
+    }
+}
+
+fn account_role(case: &Case<'_>) -> bool {
+    account(case).is_some_and(|a| a.role_arn().is_some())
+}

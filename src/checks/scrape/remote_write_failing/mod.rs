@@ -1,0 +1,306 @@
+//! Samples do not arrive where Prometheus writes them to.
+
+mod amp;
+mod words;
+
+use crate::checks::support::scrape::api_evidence;
+use crate::checks::{Check, check};
+use crate::domain::aws::placement::Placement;
+use crate::domain::kubernetes::host::{Place as HostPlace, place};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::network_policy;
+use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::kubernetes::service_host;
+use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver};
+use crate::domain::prometheus::remote_write::config::{Configured, Origin};
+use crate::domain::prometheus::remote_write::queue::Queue;
+use crate::domain::prometheus::remote_write::{self, Failing};
+use crate::domain::prometheus::server::servers;
+use crate::domain::prometheus::targets::{self, Address, prometheus_path};
+use crate::domain::text::redact::redact;
+use crate::domain::text::send_error::SendFailure;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+
+check! {
+    /// See the check's page.
+    RemoteWriteFailing {
+        id: "remote-write-failing", suite: Scrape, severity: Error,
+        title: "samples do not arrive where Prometheus writes them to",
+        requires: [ComponentLogs],
+        uses: [
+            PrometheusMetrics, PrometheusConfig, Pods, Services, Workloads, ConfigMaps, MonitoringResources, ServiceAccounts,
+            PodIdentityAssociations, NetworkPolicies, Namespaces, Nodes, Instances, Subnets,
+        ],
+    }
+}
+
+const SHOW_LOG: &str = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h";
+
+impl Check for RemoteWriteFailing {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let logs = snap.logs_of(Program::Prometheus)?;
+        if logs.is_empty() && servers(snap).is_empty() {
+            return Ok(Diagnosis::NotApplicable("no Prometheus in the stack".into()));
+        }
+        let mut all = remote_write::failing(snap)?;
+        // Replicas fail alike: the one that said so last stands for them.
+        all.sort_by(|a, b| (&a.url, b.last).cmp(&(&b.url, a.last)));
+        let mut findings: Vec<Finding> = Vec::new();
+        for group in all.chunk_by(|a, b| a.url == b.url) {
+            let lost = group.iter().map(|f| f.lost).sum();
+            findings.push(Case::new(snap, &group[0], lost).finding());
+        }
+        findings.extend(behind(snap, &all));
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// Everything about one remote write that fails.
+struct Case<'a> {
+    snap: &'a Snapshot,
+    failing: &'a Failing,
+    lost: u64,
+    reason: Reason,
+    receiver: Receiver,
+    pod: Option<&'a Pod>,
+    configured: Configured<'a>,
+    address: Option<Address>,
+}
+
+impl<'a> Case<'a> {
+    fn new(snap: &'a Snapshot, failing: &'a Failing, lost: u64) -> Self {
+        let pod = snap.pods.find(&failing.at.namespace, &failing.at.pod).ok().flatten();
+        let pod = pod.or_else(|| targets::prometheus_pod(snap));
+        Self {
+            reason: Reason::of(&failing.failure, &failing.error),
+            receiver: Receiver::of(&failing.url, failing.failure.body()),
+            configured: Configured::of(snap, pod, &failing.url),
+            address: Address::parse(&failing.url),
+            snap,
+            failing,
+            lost,
+            pod,
+        }
+    }
+
+    fn finding(&self) -> Finding {
+        let at = &self.failing.at;
+        let message = format!("Prometheus' remote write to {} fails: {}; {}", self.target(), self.why(), self.effect());
+        let mut made = Finding::new(RemoteWriteFailing::META.id, self.severity(), self.subject(), message)
+            .key(self.target())
+            .evidence(
+                Evidence::new(format!("log of pod {}/{}", at.namespace, at.pod), self.line(), SHOW_LOG)
+                    .with("namespace", &at.namespace)
+                    .with("pod", &at.pod)
+                    .with("container", &at.container),
+            );
+        made.breaks = Some(Vec::new());
+        if let Some(seen) = self.queue_evidence() {
+            made = made.evidence(seen);
+        }
+        made.evidence.extend(amp::evidence(self));
+        self.set(&mut made);
+        self.depends_on(made).fix(self.variant())
+    }
+
+    /// `host:port`, or the workspace.
+    fn target(&self) -> String {
+        self.address.as_ref().map_or_else(|| redact(&self.failing.url), Address::host_port)
+    }
+
+    /// The URL of a workspace holds no secret, and its path is what one looks at.
+    fn line(&self) -> String {
+        if self.receiver == Receiver::Amp { self.failing.line.clone() } else { redact(&self.failing.line) }
+    }
+
+    fn severity(&self) -> Severity {
+        match self.reason {
+            // The rest of the samples arrives.
+            Reason::OutOfOrder | Reason::TooOld | Reason::Duplicate | Reason::Labels | Reason::SeriesLimit => {
+                Severity::Warning
+            }
+            _ => Severity::Error,
+        }
+    }
+
+    fn subject(&self) -> ResourceRef {
+        match (&self.configured.origin, self.pod) {
+            (Origin::Object { resource, .. }, _) => ResourceRef::kubernetes(
+                "monitoring.coreos.com",
+                &resource.kind,
+                &resource.metadata.namespace,
+                &resource.metadata.name,
+            ),
+            (_, Some(pod)) => self.snap.owner_ref(pod),
+            (_, None) => ResourceRef::pod(&self.failing.at.namespace, &self.failing.at.pod),
+        }
+    }
+
+    fn queue(&self) -> Option<Queue> {
+        Queue::of(self.snap, &self.failing.name, &self.failing.url)
+    }
+
+    fn queue_evidence(&self) -> Option<Evidence> {
+        let queue = self.queue()?;
+        let mut words = Vec::new();
+        words.extend(queue.never_sent().then(|| "nothing sent since Prometheus started".to_owned()));
+        words.extend(queue.lag().map(|lag| format!("{lag:.0} s behind")));
+        words.extend(queue.pending.map(|p| format!("{p:.0} samples pending")));
+        let source = format!("prometheus_remote_storage_*{{remote_name={:?}}}", self.failing.name);
+        (!words.is_empty()).then(|| api_evidence(self.snap, source, words.join(", "), "/metrics"))
+    }
+
+    /// The Service, the policies and the way out that would explain it.
+    fn depends_on(&self, finding: Finding) -> Finding {
+        let snap = self.snap;
+        let host = self.address.as_ref().map_or("", |a| a.host.as_str());
+        let mut all: Vec<ResourceRef> = Vec::new();
+        let service = service_host::in_cluster(snap, host, &self.failing.at.namespace);
+        let answers_not = self.failing.failure.is_unreachable()
+            || matches!(self.failing.failure, SendFailure::NoSuchHost(_))
+            || matches!(self.reason, Reason::Server(_));
+        if let (Some(service), true) = (&service, answers_not) {
+            all.push(ResourceRef::service(&service.namespace, &service.service));
+        }
+        if self.failing.failure == SendFailure::Dns {
+            all.push(ResourceRef::service("kube-system", "kube-dns"));
+        }
+        if matches!(self.failing.failure, SendFailure::Timeout | SendFailure::Dns | SendFailure::NoRoute) {
+            all.extend(self.pod.map(|p| network_policy::egress_policies(snap, p)).unwrap_or_default());
+            let outside = place(snap, host, &self.failing.at.namespace) == HostPlace::Public;
+            all.extend(
+                self.pod
+                    .filter(|_| outside && self.configured.proxy.is_none())
+                    .and_then(|p| Placement::new(snap).of_pod(p).map(|id| ResourceRef::aws("ec2", "subnet", id))),
+            );
+        }
+        all.extend(amp::depends_on(self));
+        all.into_iter().fold(finding, Finding::depends_on)
+    }
+
+    fn set(&self, made: &mut Finding) {
+        let target = self.pod.map(|p| Target::of(self.snap, p));
+        let (object, index, map, key, line, kept) = match &self.configured.origin {
+            Origin::Object { resource, index } => {
+                let meta = &resource.metadata;
+                (meta.name.clone(), *index, String::new(), String::new(), 0, managed_by(meta))
+            }
+            Origin::File { map, key, line } => {
+                (String::new(), 0, map.metadata.name.clone(), (*key).to_owned(), *line, managed_by(&map.metadata))
+            }
+            Origin::Unknown => {
+                let kept = target.as_ref().map(|t| t.managed_by.clone()).unwrap_or_default();
+                (String::new(), 0, String::new(), "prometheus.yml".into(), 0, kept)
+            }
+        };
+        let at = &self.failing.at;
+        let query = "/api/v1/query?query=prometheus_remote_storage_samples_pending%20or%20rate(prometheus_remote_storage_samples_failed_total%5B5m%5D)";
+        let host = self.address.as_ref().map_or("", |a| a.host.as_str());
+        let texts = [
+            ("namespace", at.namespace.clone()),
+            ("pod", at.pod.clone()),
+            ("container", at.container.clone()),
+            ("workload", target.as_ref().map_or_else(|| format!("pod/{}", at.pod), |t| t.name.clone())),
+            ("object", object),
+            (
+                "object_kind",
+                if let Origin::Object { resource, .. } = &self.configured.origin {
+                    resource.kind.to_ascii_lowercase()
+                } else {
+                    "prometheus".into()
+                },
+            ),
+            ("config_map", map),
+            ("config_key", key),
+            ("managed_by", kept),
+            ("url", redact(&self.failing.url)),
+            ("host", host.to_owned()),
+            ("receiver", self.receiver.words().to_owned()),
+            ("path", self.receiver.path().unwrap_or("<path>").to_owned()),
+            ("detail", words::detail(self)),
+            ("proxy", self.configured.proxy.clone().unwrap_or_default()),
+        ];
+        for (name, value) in texts {
+            made.params.set(name, value);
+        }
+        made.params.set("index", index);
+        made.params.set("config_line", line);
+        made.params.set("reloads", self.pod.is_some_and(|p| owner::reloads(&p.spec)));
+        made.params.set("pending_path", prometheus_path(self.snap, query));
+        made.params.set("pending_url", format!("<prometheus-url>{query}"));
+        let service = service_host::in_cluster(self.snap, host, &at.namespace);
+        made.params.set("service", service.as_ref().map(|s| s.service.as_str()));
+        made.params.set("service_namespace", service.as_ref().map(|s| s.namespace.as_str()));
+        made.params.set("changes_config", self.changes_config());
+        amp::set(self, made);
+    }
+
+    fn changes_config(&self) -> bool {
+        let on_receiver = [
+            "server",
+            "unreachable",
+            "rate",
+            "series",
+            "out-of-order",
+            "forbidden",
+            "assume",
+            "no-role",
+            "receiver-off",
+        ];
+        !on_receiver.contains(&self.variant())
+    }
+
+    fn variant(&self) -> &'static str {
+        if let Some(variant) = amp::variant(self) {
+            return variant;
+        }
+        match &self.reason {
+            Reason::Tenant => "tenant",
+            Reason::Credential | Reason::Denied { .. } | Reason::Unsigned | Reason::Signature => "credential",
+            Reason::NoAwsCredentials => "no-role",
+            Reason::Path => "path",
+            Reason::ReceiverOff => "receiver-off",
+            Reason::OutOfOrder | Reason::TooOld | Reason::Duplicate => "out-of-order",
+            Reason::RateLimit => "rate",
+            Reason::SeriesLimit => "series",
+            Reason::Labels => "labels",
+            Reason::TooLarge => "too-large",
+            Reason::Server(_) | Reason::Refused(_) => "server",
+            Reason::Transport => match &self.failing.failure {
+                SendFailure::NoSuchHost(_) => "name",
+                SendFailure::UnknownAuthority
+                | SendFailure::Tls
+                | SendFailure::OtherName
+                | SendFailure::Expired
+                | SendFailure::ClientCertificate
+                | SendFailure::PlainHttp => "tls",
+                SendFailure::Credentials => "credential",
+                _ => "unreachable",
+            },
+        }
+    }
+}
+
+/// Queues that cannot keep up although nothing fails.
+fn behind(snap: &Snapshot, failing: &[Failing]) -> Vec<Finding> {
+    let known = Queue::all(snap).into_iter().filter(|(_, url)| !failing.iter().any(|f| f.url == *url));
+    let late = known.filter_map(|(name, url)| {
+        let queue = Queue::of(snap, &name, &url).filter(|q| q.is_at_limit() && q.is_behind() == Some(true))?;
+        Some(words::behind(snap, &name, &url, &queue))
+    });
+    late.collect()
+}
+
+/// The first part of a workspace's URL that is wrong, corrected.
+fn corrected(case: &Case<'_>) -> Option<String> {
+    answer::corrected(&case.failing.url).filter(|_| case.receiver == Receiver::Amp)
+}
+
+#[cfg(test)]
+mod tests;

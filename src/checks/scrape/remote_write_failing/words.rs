@@ -1,0 +1,144 @@
+//! What is said of a remote write that fails.
+
+use super::{Case, RemoteWriteFailing, amp};
+use crate::checks::support::scrape::api_evidence;
+use crate::domain::prometheus::remote_write::answer::{Reason, Receiver};
+use crate::domain::prometheus::remote_write::queue::Queue;
+use crate::domain::prometheus::targets::{Address, prometheus_path, prometheus_pod};
+use crate::domain::text::redact::redact;
+use crate::domain::text::send_error::SendFailure;
+use crate::model::{Finding, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+
+/// Letters of an answer that are shown.
+const SHOWN: usize = 200;
+
+/// What was said, without secrets.
+pub(super) fn detail(case: &Case<'_>) -> String {
+    let body = case.failing.failure.body();
+    let said = if body.is_empty() { case.failing.error.as_str() } else { body };
+    let said = if case.receiver == Receiver::Amp {
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    } else {
+        redact(said)
+    };
+    match said.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &said[..at]),
+        None => said,
+    }
+}
+
+impl Case<'_> {
+    /// Why it fails.
+    pub(super) fn why(&self) -> String {
+        if let Some(why) = amp::why(self) {
+            return why;
+        }
+        let who = self.receiver.words();
+        let code = self.failing.failure.status().map_or_else(String::new, |s| format!(" ({s})"));
+        let detail = detail(self);
+        match &self.reason {
+            Reason::Denied { user, action, .. } => format!("{user} may not do {action}"),
+            Reason::NoAwsCredentials => format!("the request cannot be signed: {detail}"),
+            Reason::Unsigned | Reason::Signature => format!("{who} does not accept the signature{code}: {detail}"),
+            Reason::Tenant => format!("{who} wants a tenant, and no header X-Scope-OrgID names one{code}: {detail}"),
+            Reason::Credential => format!("{who} does not accept the credential{code}: {detail}"),
+            Reason::Path => format!("{who} knows no such path{code}{}", self.right_path()),
+            Reason::ReceiverOff => {
+                "the receiving Prometheus takes no remote writes (it runs without --web.enable-remote-write-receiver)"
+                    .into()
+            }
+            Reason::OutOfOrder => format!("{who} refuses samples that are out of order{code}: {detail}"),
+            Reason::TooOld => format!("{who} refuses samples that are too old or out of its window{code}: {detail}"),
+            Reason::Duplicate => format!("{who} gets another value for the same series and time{code}: {detail}"),
+            Reason::RateLimit => format!("{who} limits the rate{code}: {detail}"),
+            Reason::SeriesLimit => format!("the limit of active series is reached{code}: {detail}"),
+            Reason::Labels => format!("{who} refuses labels{code}: {detail}"),
+            Reason::TooLarge => format!("{who} refuses requests as large as these{code}"),
+            Reason::Refused(_) => format!("{who} refuses the samples{code}: {detail}"),
+            Reason::Server(_) => format!("{who} fails{code}: {detail}"),
+            Reason::Transport => self.transport(),
+        }
+    }
+
+    fn right_path(&self) -> String {
+        let asked = self.address.as_ref().map_or("", |a| a.bare_path());
+        match self.receiver.path() {
+            Some(path) if !asked.ends_with(path) => format!(": {asked} is asked, and it takes writes at {path}"),
+            _ => format!(": {asked} is asked"),
+        }
+    }
+
+    fn transport(&self) -> String {
+        let by =
+            self.configured.proxy.as_ref().map(|p| format!(" through the proxy {}", redact(p))).unwrap_or_default();
+        match &self.failing.failure {
+            SendFailure::NoSuchHost(host) => format!("the name {host} does not resolve (no such host)"),
+            SendFailure::Dns => "DNS fails to look the name up".into(),
+            SendFailure::Timeout => format!("no answer comes in time{by} (timeout)"),
+            SendFailure::NoRoute => format!("there is no route to it{by}"),
+            SendFailure::Refused => format!("nothing listens there{by} (connection refused)"),
+            SendFailure::Reset => format!("the connection is closed{by}"),
+            SendFailure::Expired => "its TLS certificate is expired, or not valid yet".into(),
+            SendFailure::UnknownAuthority => {
+                "its TLS certificate is signed by an authority that Prometheus does not know".into()
+            }
+            SendFailure::OtherName => "its TLS certificate is for other names".into(),
+            SendFailure::ClientCertificate => "it asks for a client certificate".into(),
+            SendFailure::PlainHttp => "it speaks plain HTTP where https is configured".into(),
+            SendFailure::Tls => format!("the TLS handshake fails: {}", detail(self)),
+            SendFailure::Proxy => format!("the proxy does not let it through{by}"),
+            SendFailure::Credentials => format!("a file with its credentials cannot be read: {}", detail(self)),
+            SendFailure::Signing | SendFailure::Status { .. } | SendFailure::Other => detail(self),
+        }
+    }
+
+    /// What it does to the samples.
+    pub(super) fn effect(&self) -> String {
+        let waiting = self.queue().and_then(|q| q.pending).filter(|p| *p > 0.0);
+        match (self.lost, waiting) {
+            (0, Some(n)) => {
+                format!("{n:.0} samples wait, and what is older than the write-ahead log (about 2 hours) will be lost")
+            }
+            (0, None) => "samples wait, and what is older than the write-ahead log (about 2 hours) will be lost".into(),
+            (n, _) => format!("{n} samples were thrown away within the last 15 minutes"),
+        }
+    }
+}
+
+/// The finding of a queue at its limit.
+pub(super) fn behind(snap: &Snapshot, name: &str, url: &str, queue: &Queue) -> Finding {
+    let pod = prometheus_pod(snap);
+    let subject = pod.map_or_else(|| ResourceRef::service("", "prometheus"), |p| snap.owner_ref(p));
+    let host = Address::parse(url).map_or_else(|| redact(url), |a| a.host_port());
+    let lag = queue.lag().map_or_else(|| "it has sent nothing yet".to_owned(), |l| format!("it is {l:.0} s behind"));
+    let (desired, max) = (queue.desired.unwrap_or_default().ceil(), queue.max.unwrap_or_default());
+    let message = format!(
+        "Prometheus' remote write to {host} cannot keep up: {lag}, and would need {desired:.0} shards where {max:.0} are allowed"
+    );
+    let source = format!("prometheus_remote_storage_shards_desired{{remote_name={name:?}}}");
+    let value = format!("{desired:.0}, max {max:.0}, running {:.0}", queue.shards.unwrap_or_default());
+    let query =
+        "/api/v1/query?query=prometheus_remote_storage_shards_desired%20%2F%20prometheus_remote_storage_shards_max";
+    let mut made = Finding::new(RemoteWriteFailing::META.id, Severity::Warning, subject, message)
+        .key(format!("{host}/behind"))
+        .evidence(api_evidence(snap, source, value, "/metrics"))
+        .fix("behind")
+        .param("pending_path", prometheus_path(snap, query))
+        .param("pending_url", format!("<prometheus-url>{query}"));
+    made.breaks = Some(Vec::new());
+    let (namespace, workload) = pod.map_or(("<namespace>", "<workload>".to_owned()), |p| {
+        (p.metadata.namespace.as_str(), snap.owner_ref(p).kubectl_name())
+    });
+    made.params.set("namespace", namespace);
+    made.params.set("workload", workload);
+    made.params.set("container", "prometheus");
+    made.params.set("url", redact(url));
+    made.params.set("twice", (max * 2.0).max(desired * 1.5).ceil());
+    for unused in ["config_map", "object", "object_kind", "managed_by"] {
+        made.params.set(unused, "");
+    }
+    made.params.set("changes_config", false);
+    made.params.set("reloads", false);
+    made
+}

@@ -1,0 +1,69 @@
+//! The programs that collect logs.
+
+/// A log agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Agent {
+    Promtail,
+    Alloy,
+    FluentBit,
+    Fluentd,
+}
+
+impl Agent {
+    /// By an image.
+    pub(crate) fn of_image(image: &str) -> Option<Self> {
+        let image = image.split('@').next().unwrap_or_default();
+        // A port of the registry has a colon too.
+        let name = image.rsplit('/').next()?.split(':').next()?;
+        if name.contains("promtail") {
+            Some(Self::Promtail)
+        } else if name == "alloy" || name == "agent" && image.contains("grafana/agent") {
+            Some(Self::Alloy)
+        } else if name.contains("fluent-bit") || name.contains("fluentbit") {
+            Some(Self::FluentBit)
+        } else if name.contains("fluentd") {
+            Some(Self::Fluentd)
+        } else {
+            None
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Promtail => "promtail",
+            Self::Alloy => "Alloy",
+            Self::FluentBit => "Fluent Bit",
+            Self::Fluentd => "Fluentd",
+        }
+    }
+
+    /// The word for the fixes.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Promtail => "promtail",
+            Self::Alloy => "alloy",
+            Self::FluentBit => "fluent-bit",
+            Self::Fluentd => "fluentd",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_are_told_by_their_images() {
+        for (image, agent) in [
+            ("docker.io/grafana/promtail:3.0.0", Some(Agent::Promtail)),
+            ("registry:5000/grafana/alloy:v1.5.0", Some(Agent::Alloy)),
+            ("cr.fluentbit.io/fluent/fluent-bit:3.1.0", Some(Agent::FluentBit)),
+            ("public.ecr.aws/aws-observability/aws-for-fluent-bit:2.32.0", Some(Agent::FluentBit)),
+            ("fluent/fluentd-kubernetes-daemonset:v1.16-debian-elasticsearch8-1", Some(Agent::Fluentd)),
+            ("grafana/loki:3.0.0", None),
+        ] {
+            assert_eq!(Agent::of_image(image), agent, "{image}");
+        }
+    }
+}

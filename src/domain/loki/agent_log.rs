@@ -1,0 +1,235 @@
+//! Reads the logs of log agents: promtail and Alloy (logfmt), Fluent Bit, Fluentd.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use regex::Regex;
+
+use crate::domain::loki::agent::Agent;
+use crate::domain::loki::reason::{self, Reason};
+use crate::domain::text::log_line::{Level, Line};
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which lines that were thrown away are worth a finding.
+const LOST: i64 = 3600;
+/// The same of what is tried again.
+const RETRIED: i64 = 900;
+/// Lines about what is tried again, from which on it is no hiccup.
+const SEVERAL: usize = 3;
+
+/// What one agent's pod says of one reason.
+#[derive(Debug, Clone)]
+pub(crate) struct Failing {
+    pub(crate) agent: Agent,
+    pub(crate) reason: Reason,
+    /// Lines that say so.
+    pub(crate) times: usize,
+    /// Some of them that the lines were thrown away.
+    pub(crate) lost: bool,
+    pub(crate) last: Option<Timestamp>,
+    /// The last of them, with what follows it.
+    pub(crate) text: String,
+    pub(crate) namespace: String,
+    pub(crate) pod: String,
+    pub(crate) container: String,
+}
+
+/// One message of a log: a line and those that continue it.
+#[derive(Debug, Clone)]
+struct Entry {
+    at: Option<Timestamp>,
+    bad: bool,
+    text: String,
+}
+
+/// What the agents' logs say of lines that do not arrive.
+///
+/// # Errors
+/// The gap, if no log could be read.
+pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap> {
+    let mut found = Vec::new();
+    for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
+        let Some(agent) = Agent::of_image(&log.image) else { continue };
+        found.extend(of_log(snap, log, agent));
+    }
+    Ok(found)
+}
+
+fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
+    let mut by_reason: BTreeMap<Reason, Failing> = BTreeMap::new();
+    for entry in entries(&log.text).into_iter().filter(|e| e.bad) {
+        let Some(reason) = Reason::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r)) else { continue };
+        let lost = is_lost(&entry.text);
+        let age = entry.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        if age > if lost { LOST } else { RETRIED } {
+            continue;
+        }
+        let failing = by_reason.entry(reason).or_insert_with(|| Failing {
+            agent,
+            reason,
+            times: 0,
+            lost: false,
+            last: None,
+            text: String::new(),
+            namespace: log.namespace.clone(),
+            pod: log.pod.clone(),
+            container: log.container.clone(),
+        });
+        failing.times += 1;
+        failing.lost |= lost;
+        failing.last = entry.at.or(failing.last);
+        failing.text = entry.text;
+    }
+    by_reason.into_values().filter(|f| f.lost || f.times >= SEVERAL).collect()
+}
+
+/// Agents speak to the API server as well, whose refusals are another matter.
+fn is_about_sending(text: &str, reason: Reason) -> bool {
+    let other = ["[filter:kubernetes", "kube_api", "reflector.go", "/api/v1/namespaces", "kubernetes_metadata"];
+    reason == Reason::Files || !other.iter().any(|o| text.contains(o))
+}
+
+/// The agent says that it does not try again.
+fn is_lost(text: &str) -> bool {
+    [
+        "Not retrying",
+        "not retrying",
+        "final error sending batch",
+        "dropping",
+        "cannot be retried",
+        "retry count exceeded",
+        "Retry limit",
+    ]
+    .iter()
+    .any(|w| text.contains(w))
+        || matches!(reason::status(text), Some(400)) && text.contains("HTTP status=")
+}
+
+/// The messages of a log. What does not begin like a line of its own belongs to the one before.
+fn entries(log: &str) -> Vec<Entry> {
+    let mut all: Vec<Entry> = Vec::new();
+    for raw in log.lines().filter(|l| !l.trim().is_empty()) {
+        match entry(raw) {
+            Some(entry) => all.push(entry),
+            None => {
+                if let Some(last) = all.last_mut() {
+                    last.text.push(' ');
+                    last.text.push_str(raw.trim());
+                }
+            }
+        }
+    }
+    all
+}
+
+fn entry(raw: &str) -> Option<Entry> {
+    static FLUENT_BIT: OnceLock<Regex> = OnceLock::new();
+    static FLUENTD: OnceLock<Regex> = OnceLock::new();
+    let fluent_bit = FLUENT_BIT.get_or_init(|| {
+        Regex::new(r"^\[(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)?\] \[ ?(\w+)\] (.*)$")
+            .expect("the pattern is fixed")
+    });
+    let fluentd = FLUENTD.get_or_init(|| {
+        Regex::new(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([+-]\d{2})(\d{2}) \[(\w+)\]: (.*)$")
+            .expect("the pattern is fixed")
+    });
+    if let Some(c) = fluent_bit.captures(raw) {
+        let time: Option<DateTime> = format!("{}-{}-{}T{}", &c[1], &c[2], &c[3], &c[4]).parse().ok();
+        let at = time.and_then(|t| t.to_zoned(TimeZone::UTC).ok()).map(|z| z.timestamp());
+        return Some(Entry { at, bad: matches!(&c[5], "warn" | "error"), text: c[6].to_owned() });
+    }
+    if let Some(c) = fluentd.captures(raw) {
+        let at = format!("{}{}:{}", c[1].replace(' ', "T"), &c[2], &c[3]).parse().ok();
+        return Some(Entry { at, bad: matches!(&c[4], "warn" | "error" | "fatal"), text: c[5].to_owned() });
+    }
+    let line = Line::parse(raw);
+    let bad = matches!(line.level, Level::Warning | Level::Error);
+    (line.level != Level::Unknown).then(|| Entry { at: line.at, bad, text: line.text() })
+}
+
+/// The host and port that a message says was sent to.
+pub(crate) fn target(text: &str) -> Option<(String, Option<u16>)> {
+    static TARGET: OnceLock<Regex> = OnceLock::new();
+    let target = TARGET.get_or_init(|| {
+        Regex::new(
+            r#"(?x)
+            (?: https?://(?:[^/@\s"]*@)? | tcp:// | TCP\ connection\ failed:\ | host(?:=>\\?"|='|=) | ^\[output:[^\]]+\]\ )
+            ([a-zA-Z0-9][\w.-]*) (?: :(\d{1,5}) )?"#,
+        )
+        .expect("the pattern is fixed")
+    });
+    let found = target.captures(text)?;
+    let host = found[1].trim_end_matches('.').to_owned();
+    // `[output:es:es.0] HTTP status=401`: no host is named.
+    (host != "HTTP").then(|| (host, found.get(2).and_then(|p| p.as_str().parse().ok())))
+}
+
+/// The labels of the stream that an answer of Loki names.
+pub(crate) fn stream(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("for stream")?;
+    let from = rest.find('{')?;
+    let to = rest[from..].find('}')?;
+    Some(&rest[from..=from + to])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(image: &str, text: &str) -> Vec<Failing> {
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        let log = ContainerLog { image: image.into(), text: text.into(), ..ContainerLog::default() };
+        snap.part_logs = Ok(vec![log]);
+        failing(&snap).expect("a log")
+    }
+
+    #[test]
+    fn fluent_bit_tells_the_answer_in_the_lines_that_follow() {
+        let log = "[2026/11/21 02:52:02] [error] [output:loki:loki.0] loki:3100, HTTP status=400 Not retrying.\nentry with timestamp 2026-11-20 07:12:02 ignored, reason: 'entry too far behind' for stream: {job=\"fluentbit\"},\ntotal ignored: 1 out of 214\n\n[2026/11/21 02:52:11] [ warn] [input] tail.0 paused (mem buf overlimit)\n";
+        let found = read("fluent/fluent-bit:3.0", log);
+        assert_eq!((found.len(), found[0].reason, found[0].lost), (1, Reason::Order, true));
+        assert_eq!(stream(&found[0].text), Some("{job=\"fluentbit\"}"));
+    }
+
+    #[test]
+    fn one_retry_is_a_hiccup() {
+        let line = "level=warn ts=2026-11-21T02:50:00Z caller=client.go:419 component=client host=loki:3100 msg=\"error sending batch, will retry\" status=-1 error=\"Post \\\"http://loki:3100/loki/api/v1/push\\\": dial tcp 10.0.0.1:3100: connect: connection refused\"\n";
+        assert!(read("grafana/promtail:2.9", line).is_empty());
+        assert_eq!(read("grafana/promtail:2.9", &line.repeat(3))[0].reason, Reason::Unreachable);
+        assert!(read("grafana/promtail:2.9", &line.replace("02:50", "01:50").repeat(9)).is_empty(), "it is over");
+        assert!(read("grafana/loki:3.0", &line.repeat(3)).is_empty(), "no agent");
+    }
+
+    #[test]
+    fn finds_who_was_sent_to() {
+        for (text, host) in [
+            (
+                "[output:loki:loki.0] loki.monitoring.svc:3100, HTTP status=400",
+                Some(("loki.monitoring.svc", Some(3100))),
+            ),
+            ("error sending batch: Post \"http://loki:3100/loki/api/v1/push\": EOF", Some(("loki", Some(3100)))),
+            ("[net] getaddrinfo(host='es.logging', err=4): Domain name not found", Some(("es.logging", None))),
+            ("[output:es:es.0] HTTP status=401 URI=/_bulk", None),
+            ("could not push logs ({:host=>\"es\"})", Some(("es", None))),
+        ] {
+            assert_eq!(target(text), host.map(|(h, p)| (h.to_owned(), p)), "{text}");
+        }
+    }
+
+    #[test]
+    fn fluentd_is_read_too() {
+        let line = "2026-11-21 02:50:00 +0000 [warn]: #0 failed to flush the buffer. retry_times=3 error_class=Fluent::Plugin::ElasticsearchOutput::RecoverableRequestFailure error=\"could not push logs to Elasticsearch cluster ({:host=>\\\"es\\\"}): Connection refused\"\n";
+        assert_eq!(read("fluent/fluentd:v1", &line.repeat(3))[0].reason, Reason::Unreachable);
+    }
+
+    #[test]
+    fn what_the_api_server_refuses_is_not_the_stores_fault() {
+        let line =
+            "[2026/11/21 02:52:02] [ warn] [filter:kubernetes:kubernetes.0] could not get meta: connection refused\n";
+        assert!(read("fluent/fluent-bit:3.0", &line.repeat(5)).is_empty());
+    }
+}

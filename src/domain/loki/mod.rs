@@ -1,0 +1,6 @@
+//! Log agents and the stores that they send to: what an agent's log says of lines that do not arrive.
+
+pub(crate) mod agent;
+pub(crate) mod agent_log;
+pub(crate) mod reason;
+pub(crate) mod store_log;

@@ -1,0 +1,199 @@
+//! Why a log store does not take lines, told from its answer or from the error on the way.
+
+use crate::domain::text::send_error::SendFailure;
+
+/// The family of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// No tenant was named.
+    Tenant,
+    /// The credential is not accepted.
+    Credential,
+    /// Lines of one stream come in another order than they were written.
+    Order,
+    /// Lines are older than the store takes at all.
+    TooOld,
+    /// Bytes in a second.
+    Rate,
+    /// Streams of the tenant.
+    Streams,
+    /// A line is too long, or a request.
+    Size,
+    /// Number or length of labels.
+    Labels,
+    /// No such path there.
+    Path,
+    /// An index is read-only, mostly because a disk is full.
+    IndexReadOnly,
+    /// A field has two types, or there are too many fields.
+    Mapping,
+    /// Too many shards.
+    Shards,
+    /// The agent still sends what newer servers do not know: `_type`.
+    TypeName,
+    /// A name does not resolve.
+    Name,
+    /// Nobody answers.
+    Unreachable,
+    /// TLS.
+    Tls,
+    /// The store fails: 5xx.
+    Server,
+    /// The agent's own files: positions, too many open files.
+    Files,
+}
+
+/// Words, in the order in which they are looked for.
+const WORDS: &[(Reason, &[&str])] = &[
+    (Reason::Tenant, &["no org id", "no tenant id"]),
+    (Reason::Order, &["too far behind", "out of order", "out-of-order"]),
+    (Reason::TooOld, &["timestamp too old", "greater_than_max_sample_age", "has timestamp too old"]),
+    (Reason::Streams, &["active stream limit", "streams limit", "per_stream_rate_limit", "Per stream rate limit"]),
+    (Reason::Rate, &["ngestion rate limit", "rate limit exceeded"]),
+    (
+        Reason::Size,
+        &["max entry size", "Max entry size", "line too long", "line_too_long", "received message larger than max"],
+    ),
+    (
+        Reason::Labels,
+        &["label names; limit", "max_label_names_per_series", "label value too long", "at least one label pair"],
+    ),
+    (
+        Reason::IndexReadOnly,
+        &[
+            "index read-only",
+            "read-only-allow-delete",
+            "FORBIDDEN/12",
+            "flood stage",
+            "flood-stage",
+            "index_create_block",
+        ],
+    ),
+    (Reason::Shards, &["maximum shards open", "maximum normal shards open"]),
+    (Reason::TypeName, &["unknown parameter [_type]", "[types removal]"]),
+    (
+        Reason::Mapping,
+        &[
+            "mapper_parsing_exception",
+            "document_parsing_exception",
+            "illegal_argument_exception: Limit of total fields",
+            "Limit of total fields",
+        ],
+    ),
+    (Reason::Credential, &["security_exception", "missing authentication credentials", "unable to authenticate user"]),
+    (
+        Reason::Files,
+        &[
+            "too many open files",
+            "no space left on device for positions",
+            "error writing positions file",
+            "Unable to write positions",
+            "inotify_add_watch",
+        ],
+    ),
+    (Reason::Name, &["Domain name not found", "getaddrinfo", "no such host", "Name or service not known"]),
+    (Reason::Tls, &["certificate verify failed", "x509:", "SSL_connect", "tls: "]),
+    (
+        Reason::Unreachable,
+        &[
+            "Connection refused",
+            "connection refused",
+            "timed out",
+            "i/o timeout",
+            "context deadline exceeded",
+            "no route to host",
+            "no upstream connections available",
+            "TCP connection failed",
+            "connection reset",
+            "Connection reset",
+            "network is unreachable",
+        ],
+    ),
+];
+
+impl Reason {
+    /// Reads a text with an answer or an error.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let said = WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(reason, _)| *reason);
+        let status = status(text);
+        match (said, status) {
+            // A proxy's own page of a 5xx says nothing of the lines.
+            (Some(reason), None | Some(400..=499)) => Some(reason),
+            (_, Some(401 | 403)) => Some(Self::Credential),
+            (_, Some(404 | 405)) => Some(Self::Path),
+            (_, Some(413)) => Some(Self::Size),
+            (_, Some(429)) => Some(Self::Rate),
+            (_, Some(500..=599)) => Some(Self::Server),
+            _ => None,
+        }
+    }
+
+    /// Nothing gets through, where else single lines do not.
+    pub(crate) fn stops_all(self) -> bool {
+        matches!(
+            self,
+            Self::Tenant
+                | Self::Credential
+                | Self::Path
+                | Self::Name
+                | Self::Unreachable
+                | Self::Tls
+                | Self::Server
+                | Self::IndexReadOnly
+                | Self::TypeName
+        )
+    }
+}
+
+/// The status of an answer: of Go's clients, of Fluent Bit's `HTTP status=400`, of Fluentd's `(401 Unauthorized …)`.
+pub(crate) fn status(text: &str) -> Option<u16> {
+    if let Some(code) = SendFailure::classify(text).status() {
+        return Some(code);
+    }
+    let at = ["HTTP status=", "http_status=", "status=", "[", "("].iter();
+    at.filter_map(|mark| text.split_once(mark)).find_map(|(_, rest)| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok().filter(|code| digits.len() == 3 && (400..600).contains(code))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_answers_and_errors_of_every_agent() {
+        for (text, reason) in [
+            ("server returned HTTP status 401 Unauthorized (401): no org id", Some(Reason::Tenant)),
+            (
+                "server returned HTTP status 400 Bad Request (400): entry with timestamp 2024-01-18 ignored, reason: 'entry too far behind, oldest acceptable timestamp is: x',",
+                Some(Reason::Order),
+            ),
+            (
+                "loki:3100, HTTP status=400 Not retrying. entry for stream '{}' has timestamp too old",
+                Some(Reason::TooOld),
+            ),
+            (
+                "server returned HTTP status 429 Too Many Requests (429): Ingestion rate limit exceeded for user fake",
+                Some(Reason::Rate),
+            ),
+            (
+                "server returned HTTP status 429 Too Many Requests (429): Maximum active stream limit exceeded",
+                Some(Reason::Streams),
+            ),
+            ("loki-gateway:80, HTTP status=502", Some(Reason::Server)),
+            ("loki-gateway:80, HTTP status=404", Some(Reason::Path)),
+            ("HTTP status=401 URI=/_bulk, response:", Some(Reason::Credential)),
+            ("[net] getaddrinfo(host='elasticsearch', err=4): Domain name not found", Some(Reason::Name)),
+            ("connection #52 to tcp://10.0.0.1:9200 timed out after 10 seconds", Some(Reason::Unreachable)),
+            (
+                "could not push logs to Elasticsearch cluster: [429] FORBIDDEN/12/index read-only / allow delete (api)",
+                Some(Reason::IndexReadOnly),
+            ),
+            ("failed to POST http://loki/loki/api/v1/push (401 Unauthorized no org id)", Some(Reason::Tenant)),
+            ("something went well", None),
+        ] {
+            assert_eq!(Reason::of(text), reason, "{text}");
+        }
+    }
+}
