@@ -7,6 +7,7 @@ mod network_policy_blocks;
 mod node_join;
 mod node_port_range;
 mod port_forward;
+mod security_group_blocks;
 
 use crate::checks::Check;
 
@@ -14,6 +15,7 @@ use crate::checks::Check;
 pub(super) const CHECKS: &[&dyn Check] = &[
     &nat_egress::NatEgress,
     &network_policy_blocks::NetworkPolicyBlocks,
+    &security_group_blocks::SecurityGroupBlocks,
     &port_forward::PortForward,
     &node_join::NodeJoin,
     &node_port_range::NodePortRange,
