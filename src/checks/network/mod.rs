@@ -8,6 +8,7 @@ mod node_join;
 mod node_port_range;
 mod port_forward;
 mod security_group_blocks;
+mod vpc_endpoint_missing;
 
 use crate::checks::Check;
 
@@ -16,6 +17,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &nat_egress::NatEgress,
     &network_policy_blocks::NetworkPolicyBlocks,
     &security_group_blocks::SecurityGroupBlocks,
+    &vpc_endpoint_missing::VpcEndpointMissing,
     &port_forward::PortForward,
     &node_join::NodeJoin,
     &node_port_range::NodePortRange,

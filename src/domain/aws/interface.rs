@@ -10,7 +10,6 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Instance, Subnet};
 use crate::snapshot::kubernetes::{Node, Pod, SecurityGroupPolicy, annotation};
 
-
 /// One end of a flow inside the VPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface<'a> {

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod addon;
 pub(crate) mod csi_node;
 pub(crate) mod ebs;
+pub(crate) mod endpoints;
 pub(crate) mod firewall;
 pub(crate) mod identity;
 pub(crate) mod interface;

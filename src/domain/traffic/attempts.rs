@@ -8,16 +8,14 @@ use regex::Regex;
 
 use crate::domain::aws::interface::{Interface, Interfaces};
 use crate::domain::kubernetes::network_policy::Protocol;
-use crate::domain::kubernetes::service_host::ServiceHost;
+use crate::domain::kubernetes::{service_host, service_port};
 use crate::domain::text::log_line;
+use crate::domain::text::windows::RECENT;
 use crate::domain::traffic::flows::{self, Kind, Map};
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Service};
-
-/// Seconds for which logs and events speak of now.
-const RECENT: i64 = 3600;
 
 /// Who opens a connection.
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +157,7 @@ fn webhooks(snap: &Snapshot) -> Vec<Attempt<'_>> {
         };
         let (webhook, host) = (found[1].to_owned(), &found[2]);
         let port = found.get(3).and_then(|p| p.as_str().parse().ok()).unwrap_or(443);
-        let Some(name) = ServiceHost::parse(host, "") else { continue };
+        let Some(name) = service_host::in_cluster(snap, host, "") else { continue };
         let Ok(Some(service)) = snap.services.find(&name.namespace, &name.service) else { continue };
         if !known.insert(webhook.clone()) {
             continue;
@@ -274,19 +272,10 @@ fn logged(snap: &Snapshot) -> Vec<Attempt<'_>> {
     all
 }
 
-/// The ready pods of a Service with the port that they listen on.
+/// The running pods of a Service with the port that they listen on.
 fn behind<'a>(snap: &'a Snapshot, service: &'a Service, port: u16) -> Vec<(Spot<'a>, u16)> {
-    let of_port = service.spec.ports.iter().find(|p| p.port == port);
-    let port_of = |pod: &Pod| match of_port.map(|p| &p.target_port) {
-        Some(serde_json::Value::Number(n)) => n.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0),
-        Some(serde_json::Value::String(name)) => {
-            let declared = pod.all_containers().flat_map(|c| &c.ports);
-            declared.into_iter().find(|p| p.name.as_deref() == Some(name)).map(|p| p.container_port)
-        }
-        _ => Some(port),
-    };
     let running = snap.pods_of_service(service).filter(|p| p.status.phase == "Running");
-    running.filter_map(|p| Some((Spot::Pod(p), port_of(p)?))).collect()
+    running.filter_map(|p| Some((Spot::Pod(p), service_port::reached(service, port, p)?))).collect()
 }
 
 /// No answer at all; what refuses or answers was reached.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::network::security_group_blocks::symptom::Queries;
@@ -26,10 +27,21 @@ const SHOW_GROUP: &str =
 const SHOW_ACL: &str =
     "aws ec2 describe-network-acls{% if region %} --region {{ region }}{% endif %} --network-acl-ids {{ acl }}";
 
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Fix {
+    Inbound { region: String, group: String, rules: Vec<Rule>, all_between: bool, queries: Queries },
+    Outbound { region: String, group: String, rules: Vec<Rule>, queries: Queries },
+    Acl { region: String, acl: String, acl_rules: Vec<AclRule>, queries: Queries },
+    Look { region: String, instances: Vec<String>, port: u16, queries: Queries },
+    Host { region: String, instance: String, queries: Queries },
+}
+
 /// One command's values.
-#[derive(Debug, Clone, Serialize)]
-struct Rule {
-    protocol: &'static str,
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Rule {
+    protocol: String,
     port: u16,
     peer: String,
     /// As `--ip-permissions` takes it.
@@ -37,12 +49,12 @@ struct Rule {
 }
 
 /// One rule of an ACL.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct AclRule {
-    direction: &'static str,
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(super) struct AclRule {
+    direction: String,
     number: u32,
-    verb: &'static str,
-    protocol: &'static str,
+    verb: String,
+    protocol: String,
     ports: String,
     cidr: String,
 }
@@ -55,7 +67,7 @@ pub(super) fn finding(id: CheckId, snap: &Snapshot, culprit: &Culprit<'_>, shut:
         Culprit::Acl(acl) => of_acl(id, snap, acl, shut),
     };
     let mut shown: Vec<&Seen> = Vec::new();
-    let mut made = made.param("region", region(snap)).param("queries", Queries::of(snap, &shut.attempts));
+    let mut made = made;
     for attempt in &shut.attempts {
         made = attempt.breaks.iter().cloned().fold(made, Finding::breaks);
         let twin = |s: &&Seen| std::mem::discriminant(*s) == std::mem::discriminant(&attempt.seen);
@@ -90,15 +102,17 @@ fn of_group(id: CheckId, snap: &Snapshot, group: &str, shut: &Shut<'_>, inbound:
         .with("region", region(snap))
         .with("group", group);
     let rules: Vec<Rule> = with_long_answers(&shut.missing).iter().map(rule).collect();
-    let between_nodes = shut.missing.iter().any(|m| m.peer == group && !m.from_control_plane);
+    let all_between = shut.missing.iter().any(|m| m.peer == group && !m.from_control_plane);
+    let (region, group, queries) = (region(snap), group.to_owned(), Queries::of(snap, &shut.attempts));
+    let fix = match inbound {
+        true => Fix::Inbound { region, group, rules, all_between, queries },
+        false => Fix::Outbound { region, group, rules, queries },
+    };
     Finding::new(id, Severity::Error, subject.clone(), message)
         .key(if inbound { "inbound" } else { "outbound" })
         .breaks(subject)
         .evidence(seen)
-        .fix(if inbound { "inbound" } else { "outbound" })
-        .param("group", group)
-        .param("rules", rules)
-        .param("all_between", between_nodes)
+        .fix(fix)
 }
 
 /// Answers that are too long for UDP come over TCP.
@@ -112,7 +126,7 @@ fn rule(missing: &Missing<'_>) -> Rule {
     let (port, peer) = (missing.port, missing.peer);
     let permission =
         format!("IpProtocol={protocol},FromPort={port},ToPort={port},UserIdGroupPairs=[{{GroupId={peer}}}]");
-    Rule { protocol, port, peer: peer.to_owned(), permission }
+    Rule { protocol: protocol.to_owned(), port, peer: peer.to_owned(), permission }
 }
 
 fn lower(protocol: Protocol) -> &'static str {
@@ -185,10 +199,10 @@ fn of_acl(id: CheckId, snap: &Snapshot, acl: &str, shut: &Shut<'_>) -> Finding {
         let free = known.and_then(|a| free_number(a, egress, taken.unwrap_or(by)));
         let bounds = if answer { (1024, 65535) } else { (missing.port, missing.port) };
         rules.push(AclRule {
-            direction,
+            direction: direction.to_owned(),
             number: free.unwrap_or(by),
-            verb: if free.is_some() { "create-network-acl-entry" } else { "replace-network-acl-entry" },
-            protocol: lower(missing.protocol),
+            verb: if free.is_some() { "create-network-acl-entry" } else { "replace-network-acl-entry" }.to_owned(),
+            protocol: lower(missing.protocol).to_owned(),
             ports: format!("From={},To={}", bounds.0, bounds.1),
             cidr: cidr.clone(),
         });
@@ -198,12 +212,12 @@ fn of_acl(id: CheckId, snap: &Snapshot, acl: &str, shut: &Shut<'_>) -> Finding {
     let seen = Evidence::new(format!("network ACL {acl}"), dropped.join("; "), SHOW_ACL)
         .with("region", region(snap))
         .with("acl", acl);
-    Finding::new(id, Severity::Error, subject.clone(), message)
-        .breaks(subject)
-        .evidence(seen)
-        .fix("acl")
-        .param("acl", acl)
-        .param("acl_rules", rules)
+    Finding::new(id, Severity::Error, subject.clone(), message).breaks(subject).evidence(seen).fix(Fix::Acl {
+        region: region(snap),
+        acl: acl.to_owned(),
+        acl_rules: rules,
+        queries: Queries::of(snap, &shut.attempts),
+    })
 }
 
 fn vpc_cidr(snap: &Snapshot) -> String {
@@ -235,15 +249,24 @@ pub(super) fn between_nodes(
     let errors: Vec<(&str, &str)> =
         pattern.down.iter().map(|d| (d.target.scrape_url.as_str(), d.target.last_error.as_str())).collect();
     let job = pattern.down.first().map_or("", |d| d.target.job());
-    let instances: Vec<&str> = snap
+    let instances: Vec<String> = snap
         .nodes
         .items()
         .unwrap_or_default()
         .iter()
         .filter(|n| pattern.nodes.contains(n.metadata.name.as_str()) || n.metadata.name == pattern.own)
-        .filter_map(|n| n.instance_id())
+        .filter_map(|n| n.instance_id().map(str::to_owned))
         .collect();
     let far = snap.nodes.items().unwrap_or_default().iter().find(|n| pattern.nodes.contains(n.metadata.name.as_str()));
+    let (region, queries) = (region(snap), Queries::of_targets(snap));
+    let fix = match admitted {
+        true => Fix::Host {
+            region,
+            instance: far.and_then(|n| n.instance_id()).unwrap_or("<instance-id>").to_owned(),
+            queries,
+        },
+        false => Fix::Look { region, instances, port: pattern.port, queries },
+    };
     let mut made = Finding::new(id, Severity::Error, subject, message)
         .key(format!("other-nodes/{}", pattern.port))
         .evidence(scrape::errors_evidence(snap, job, &errors))
@@ -253,17 +276,7 @@ pub(super) fn between_nodes(
             format!("{}: up", pattern.up.scrape_url),
             "/api/v1/targets?state=active",
         ))
-        .fix(if admitted { "host" } else { "look" })
-        .param("region", region(snap))
-        .param("port", pattern.port)
-        .param("instances", instances)
-        .param("node", far.map(|n| n.metadata.name.as_str()))
-        .param("instance", far.and_then(|n| n.instance_id()))
-        .param("queries", Queries::default())
-        .param(
-            "targets_path",
-            crate::domain::prometheus::targets::prometheus_path(snap, "/api/v1/targets?state=active"),
-        );
+        .fix(fix);
     for down in &pattern.down {
         made = made.breaks(ResourceRef::ScrapeUrl { url: down.target.scrape_url.clone() });
     }

@@ -13,10 +13,11 @@ use crate::snapshot::{Platform, Snapshot};
 check! {
     /// See the check's page.
     SecurityGroupBlocks {
-        id: "security-group-blocks", suite: Network, page: "network/security_group_blocks.md", severity: Error,
+        id: "security-group-blocks", suite: Network, severity: Error,
         title: "a security group drops what the stack needs",
         requires: [PrometheusTargets],
-        uses: [SecurityGroups, Instances, Subnets, NetworkAcls, EksCluster, Nodes, Pods, Services, Events, ApiServices, Webhooks, PartLogs, ComponentLogs, CrashLogs, AlertmanagerStatus, GrafanaHealth, PrometheusConfig, NetworkPolicies, Namespaces, Workloads, SecurityGroupPolicies, ServiceAccounts],
+        uses: [SecurityGroups, Instances, Subnets, NetworkAcls, EksCluster, Nodes, Pods, Services, Events, ApiServices, Webhooks, PartLogs, ComponentLogs, CrashLogs, AlertmanagerStatus, GrafanaHealth, PrometheusConfig, NetworkPolicies, Namespaces, Workloads, SecurityGroupPolicies, ServiceAccounts, Vpcs],
+        fix: fix::Fix,
     }
 }
 

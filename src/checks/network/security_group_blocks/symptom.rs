@@ -1,14 +1,16 @@
 //! The query of a symptom: what shows that it is over.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::kubernetes::proxy;
 use crate::domain::prometheus::targets::prometheus_path;
 use crate::domain::traffic::attempts::{Attempt, Party};
 use crate::domain::traffic::seen::Seen;
 use crate::snapshot::Snapshot;
 
 /// Ways to see that a symptom is gone. Each names what survives the fix.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(super) struct Queries {
     /// Path of the targets of the jobs, through the API server.
     targets: Vec<String>,
@@ -23,7 +25,7 @@ pub(super) struct Queries {
     kubelet: Vec<Log>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 struct Log {
     namespace: String,
     name: String,
@@ -36,6 +38,12 @@ impl Queries {
             all.add(snap, attempt);
         }
         all
+    }
+
+    /// All targets.
+    pub(super) fn of_targets(snap: &Snapshot) -> Self {
+        let path = prometheus_path(snap, "/api/v1/targets?state=active");
+        Self { targets: path.into_iter().collect(), ..Self::default() }
     }
 
     fn add(&mut self, snap: &Snapshot, attempt: &Attempt<'_>) {
@@ -70,14 +78,7 @@ impl Queries {
                     "grafana" => snap.scope.grafana.as_ref(),
                     _ => None,
                 };
-                let path = what.split_once(' ').and_then(|(name, path)| {
-                    let c = of(name)?;
-                    let proxy = format!(
-                        "/api/v1/namespaces/{}/services/{}:{}:{}/proxy",
-                        c.namespace, c.scheme, c.service, c.port
-                    );
-                    Some(format!("{proxy}{}{path}", c.prefix))
-                });
+                let path = what.split_once(' ').and_then(|(name, path)| Some(proxy::of_component(of(name)?, path)));
                 push(&mut self.paths, path);
             }
             Seen::Event { .. } | Seen::NodeGroup { .. } | Seen::Probe(_) => {}
