@@ -195,7 +195,7 @@ fn a_chain_of_symptoms_has_one_root() {
         ),
         ("cases/network-policy-api-server-egress", "network-policy-blocks", &["crash-loop"]),
         ("cases/prometheus-sub-path-missing", "config-error", &["service-no-endpoints"]),
-        ("cases/dns-second-node-group", "dns", &["target-down"]),
+        ("cases/dns-second-node-group", "security-group-blocks", &["dns", "target-down"]),
     ] {
         let (roots, found) = causes(fixture);
         assert_eq!(roots, [root], "{fixture}");

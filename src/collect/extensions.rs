@@ -8,9 +8,9 @@ use super::Plan;
 use super::client::{Client, IfAbsent};
 use crate::model::Fact;
 use crate::snapshot::kubernetes::{
-    AlertmanagerConfigResource, ApiService, Autoscaler, CronJob, DisruptionBudget, HelmRelease, Ingress, IngressClass,
-    Job, Monitor, MonitoringResource, Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource,
-    WebhookConfiguration,
+    AlertmanagerConfigResource, ApiService, Autoscaler, CronJob, DisruptionBudget, EniConfig, HelmRelease, Ingress,
+    IngressClass, Job, Monitor, MonitoringResource, Object, ObjectName, ProbeResource, ReplicaSet,
+    ScrapeConfigResource, SecurityGroupPolicy, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
@@ -54,7 +54,9 @@ fn monitored_namespaces(snap: &Snapshot) -> BTreeSet<String> {
 /// Reads the rest.
 pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let scope = snap.scope.namespaces();
-    let (cluster, namespaced) = futures::join!(cluster(client, plan), namespaced(client, plan, &scope));
+    let (cluster, namespaced, cni) =
+        futures::join!(cluster(client, plan), namespaced(client, plan, &scope), cni(client, plan, &scope));
+    (snap.security_group_policies, snap.eni_configs) = cni;
     cluster.store(snap);
     namespaced.store(snap);
 }
@@ -146,6 +148,23 @@ async fn cluster(client: &Client, plan: &Plan) -> Cluster {
         ),
     );
     Cluster { api_services, webhooks, crds, classes }
+}
+
+/// Resources of the VPC CNI.
+async fn cni(
+    client: &Client,
+    plan: &Plan,
+    scope: &BTreeSet<String>,
+) -> (Listing<SecurityGroupPolicy>, Listing<EniConfig>) {
+    let absent = IfAbsent::Empty;
+    futures::join!(
+        wanted(
+            plan,
+            Fact::SecurityGroupPolicies,
+            client.namespaced_list("/apis/vpcresources.k8s.aws/v1beta1", "securitygrouppolicies", scope, absent)
+        ),
+        wanted(plan, Fact::EniConfigs, client.cluster_list("/apis/crd.k8s.amazonaws.com/v1alpha1/eniconfigs", absent)),
+    )
 }
 
 struct Namespaced {

@@ -115,6 +115,8 @@ facts! {
     CronJobs "cronjobs" Kubernetes(&[list("batch", "cronjobs")]);
     Autoscalers "horizontalpodautoscalers" Kubernetes(&[list("autoscaling", "horizontalpodautoscalers")]);
     DisruptionBudgets "poddisruptionbudgets" Kubernetes(&[list("policy", "poddisruptionbudgets")]);
+    SecurityGroupPolicies "securitygrouppolicies" Kubernetes(&[list("vpcresources.k8s.aws", "securitygrouppolicies")]);
+    EniConfigs "eniconfigs" Kubernetes(&[list("crd.k8s.amazonaws.com", "eniconfigs")]);
     Ingresses "ingresses" Kubernetes(&[list("networking.k8s.io", "ingresses")]);
     IngressClasses "ingressclasses" Kubernetes(&[list("networking.k8s.io", "ingressclasses")]);
     HelmReleases "helm releases" Kubernetes(RELEASES);

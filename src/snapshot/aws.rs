@@ -266,10 +266,17 @@ pub struct Subnet {
     pub subnet_id: String,
     pub vpc_id: String,
     pub cidr_block: String,
+    pub ipv6_cidr_block_association_set: Vec<Ipv6CidrAssociation>,
     pub availability_zone: String,
     pub map_public_ip_on_launch: bool,
     pub available_ip_address_count: Option<u32>,
     pub tags: Vec<Tag>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Ipv6CidrAssociation {
+    pub ipv6_cidr_block: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -420,6 +427,7 @@ pub struct IpPermission {
     pub from_port: Option<i32>,
     pub to_port: Option<i32>,
     pub ip_ranges: Vec<IpRange>,
+    pub ipv6_ranges: Vec<Ipv6Range>,
     pub user_id_group_pairs: Vec<GroupPair>,
     pub prefix_list_ids: Vec<Value>,
 }
@@ -428,6 +436,12 @@ pub struct IpPermission {
 #[serde(rename_all = "PascalCase", default)]
 pub struct IpRange {
     pub cidr_ip: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Ipv6Range {
+    pub cidr_ipv6: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -449,6 +463,32 @@ pub struct Instance {
     pub security_groups: Vec<GroupPair>,
     pub source_dest_check: Option<bool>,
     pub state: Option<InstanceState>,
+    pub instance_type: Option<String>,
+    pub network_interfaces: Vec<NetworkInterface>,
+}
+
+/// `NetworkInterfaces[]` of an instance.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NetworkInterface {
+    pub network_interface_id: String,
+    pub subnet_id: Option<String>,
+    pub groups: Vec<GroupPair>,
+    pub private_ip_addresses: Vec<PrivateAddress>,
+    pub ipv4_prefixes: Vec<AddressPrefix>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PrivateAddress {
+    pub private_ip_address: String,
+}
+
+/// A /28 that the interface hands out to pods.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AddressPrefix {
+    pub ipv4_prefix: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -466,6 +506,15 @@ pub struct VpcEndpoint {
     pub service_name: String,
     pub vpc_endpoint_type: String,
     pub state: String,
+    /// Of a gateway endpoint.
+    pub route_table_ids: Vec<String>,
+    /// Of an interface endpoint.
+    pub subnet_ids: Vec<String>,
+    /// Of an interface endpoint.
+    pub groups: Vec<GroupPair>,
+    pub private_dns_enabled: Option<bool>,
+    /// JSON, as text.
+    pub policy_document: Option<String>,
 }
 
 /// `eks describe-fargate-profile`.

@@ -327,6 +327,10 @@ snapshot! {
         autoscalers: kubernetes::Autoscaler = Autoscalers,
         /// PodDisruptionBudgets of the cluster, or of the namespaces that may be read.
         disruption_budgets: kubernetes::DisruptionBudget = DisruptionBudgets,
+        /// SecurityGroupPolicies of the VPC CNI: pods with security groups of their own; empty where the kind is not there.
+        security_group_policies: kubernetes::SecurityGroupPolicy = SecurityGroupPolicies,
+        /// ENIConfigs of the VPC CNI, with which pods have subnets of their own; empty where the kind is not there.
+        eni_configs: kubernetes::EniConfig = EniConfigs,
         /// Ingresses of the namespaces in scope.
         ingresses: kubernetes::Ingress = Ingresses,
         /// IngressClasses.

@@ -7,6 +7,8 @@ mod network_policy_blocks;
 mod node_join;
 mod node_port_range;
 mod port_forward;
+mod security_group_blocks;
+mod vpc_endpoint_missing;
 
 use crate::checks::Check;
 
@@ -14,6 +16,8 @@ use crate::checks::Check;
 pub(super) const CHECKS: &[&dyn Check] = &[
     &nat_egress::NatEgress,
     &network_policy_blocks::NetworkPolicyBlocks,
+    &security_group_blocks::SecurityGroupBlocks,
+    &vpc_endpoint_missing::VpcEndpointMissing,
     &port_forward::PortForward,
     &node_join::NodeJoin,
     &node_port_range::NodePortRange,

@@ -316,6 +316,7 @@ fn unreachable_nodes(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
         let made = Finding::new(PortForward::META.id, Severity::Warning, subject.clone(), message)
             .evidence(seen)
             .depends_on(subject)
+            .depends_on(ResourceRef::kubernetes("", "Port", "", format!("{name}:10250")))
             // What else is wrong with the node is another check's to say.
             .breaks_nothing()
             .key("node")

@@ -23,6 +23,20 @@ pub(crate) fn evidence(snap: &Snapshot, what: &Seen) -> Evidence {
         )
         .with("namespace", namespace)
         .with("pod", pod),
+        Seen::ObjectEvent { kind, namespace, name, message } => Evidence::new(
+            format!("event of {kind} {namespace}/{name}"),
+            redact(message),
+            "kubectl get events -n {{ namespace }} --field-selector {{ selector }}",
+        )
+        .with("namespace", namespace)
+        .with("selector", format!("involvedObject.kind={kind},involvedObject.name={name}")),
+        Seen::ApiService { name, message } => Evidence::new(
+            format!("APIService {name} condition Available"),
+            message.clone(),
+            "kubectl get apiservice {{ name }} -o yaml",
+        )
+        .with("name", name),
+        Seen::Proxy { what, message } => Evidence::new(what.clone(), message.clone(), ""),
         Seen::NodeGroup { group, code, message } => {
             let known = Identity::of(snap);
             Evidence::new(format!("EKS node group {group} health"), format!("{code}: {message}"), SHOW_GROUP)

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::domain::aws::routing::Family;
 use crate::domain::kubernetes::host::is_public;
+use crate::domain::kubernetes::network_policy::Protocol;
 use crate::snapshot::aws::{AclEntry, NetworkAcl};
 
 /// A packet of an HTTPS connection as an ACL sees it.
@@ -101,15 +102,24 @@ fn to_internet(acl: &NetworkAcl, packet: Packet, family: Family, seen: &[IpAddr]
 }
 
 fn dropped(acl: &NetworkAcl, packet: Packet, address: IpAddr, port: u16) -> Option<Dropped> {
-    let mut rules: Vec<&AclEntry> = acl.entries.iter().filter(|e| e.egress == packet.is_egress()).collect();
+    dropping_rule(acl, packet.is_egress(), Protocol::Tcp, address, port).map(|rule| Dropped { packet, rule })
+}
+
+/// The rule that drops a packet from or to `address`; `None` where it passes.
+pub(crate) fn dropping_rule(
+    acl: &NetworkAcl,
+    egress: bool,
+    protocol: Protocol,
+    address: IpAddr,
+    port: u16,
+) -> Option<u32> {
+    let mut rules: Vec<&AclEntry> = acl.entries.iter().filter(|e| e.egress == egress).collect();
     rules.sort_by_key(|e| e.rule_number);
-    let decides = rules.iter().find(|e| matches(e, address, port));
-    let rule = match decides {
-        Some(entry) if entry.rule_action == "allow" => return None,
-        Some(entry) => entry.rule_number.min(FINAL_RULE),
-        None => FINAL_RULE,
-    };
-    Some(Dropped { packet, rule })
+    match rules.iter().find(|e| matches(e, protocol, address, port)) {
+        Some(entry) if entry.rule_action == "allow" => None,
+        Some(entry) => Some(entry.rule_number.min(FINAL_RULE)),
+        None => Some(FINAL_RULE),
+    }
 }
 
 /// For each dropped packet the number of a rule that would let it through: free, and before the one that drops it. `None`
@@ -126,6 +136,11 @@ pub(crate) fn free_numbers(acl: &NetworkAcl, dropped: &[Dropped]) -> Vec<Option<
     dropped.iter().map(pick).collect()
 }
 
+/// A number of a rule of one direction that comes before `rule`.
+pub(crate) fn free_number(acl: &NetworkAcl, egress: bool, rule: u32) -> Option<u32> {
+    free_before(rule, &acl.entries.iter().filter(|e| e.egress == egress).map(|e| e.rule_number).collect())
+}
+
 /// A free number before `rule`: a round one after the last for the final rule, else the next lower.
 fn free_before(rule: u32, used: &BTreeSet<u32>) -> Option<u32> {
     if rule == FINAL_RULE {
@@ -138,11 +153,15 @@ fn free_before(rule: u32, used: &BTreeSet<u32>) -> Option<u32> {
     (1..rule).rev().find(|n| !used.contains(n))
 }
 
-fn matches(entry: &AclEntry, address: IpAddr, port: u16) -> bool {
+fn matches(entry: &AclEntry, protocol: Protocol, address: IpAddr, port: u16) -> bool {
     let all = entry.protocol == "-1" || entry.protocol == "all";
-    let tcp = entry.protocol == "6" || entry.protocol == "tcp";
+    let (number, name) = match protocol {
+        Protocol::Tcp => ("6", "tcp"),
+        Protocol::Udp => ("17", "udp"),
+    };
+    let same = entry.protocol == number || entry.protocol == name;
     let in_range = entry.port_range.as_ref().is_none_or(|r| (r.from..=r.to).contains(&port));
-    (all || (tcp && in_range)) && cidr(entry).is_some_and(|c| c.contains(&address))
+    (all || (same && in_range)) && cidr(entry).is_some_and(|c| c.contains(&address))
 }
 
 fn cidr(entry: &AclEntry) -> Option<IpNet> {

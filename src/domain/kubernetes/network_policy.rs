@@ -296,6 +296,11 @@ impl Labels<'_> {
     }
 }
 
+/// Whether a selector selects what has exactly these labels.
+pub(crate) fn matches(selector: &LabelSelector, labels: &Map) -> bool {
+    selects(selector, &Labels::Known(labels, None))
+}
+
 /// A label selector: all of its parts must hold; an empty one selects everything.
 fn selects(selector: &LabelSelector, labels: &Labels<'_>) -> bool {
     // What is not known counts as equal.

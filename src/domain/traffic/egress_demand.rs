@@ -10,6 +10,7 @@ use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::host::{Place, is_public, place};
 use crate::domain::kubernetes::probes;
+use crate::domain::traffic::closed_vpc;
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, Program};
 use crate::snapshot::Snapshot;
@@ -50,7 +51,7 @@ impl Demands {
 
     /// Instances that never became nodes: without VPC endpoints they need the internet for EKS, ECR and EC2.
     fn node_groups(&mut self, snap: &Snapshot) {
-        if has_endpoints_for_nodes(snap) {
+        if has_endpoints_for_nodes(snap) || is_closed(snap) {
             return;
         }
         for group in snap.eks_nodegroups.iter().flatten() {
@@ -145,7 +146,12 @@ impl Demands {
     fn image_pulls(&mut self, snap: &Snapshot, at: &Placement<'_>) {
         let pods = snap.pods().unwrap_or_default();
         let mut seen = BTreeSet::new();
+        let closed = is_closed(snap);
         for event in snap.events().unwrap_or_default() {
+            // Where there is no way out by design, AWS' own registry is reached through endpoints.
+            if closed && event.message.contains(".amazonaws.com") {
+                continue;
+            }
             let old = event.last_seen().is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
             if old || event.involved_object.kind != "Pod" || !is_pull_timeout(&event.message) {
                 continue;
@@ -169,6 +175,10 @@ impl Demands {
             }
         }
     }
+}
+
+fn is_closed(snap: &Snapshot) -> bool {
+    snap.vpc_endpoints.is_ok() && closed_vpc::of(snap).is_ok_and(|c| c.is_some())
 }
 
 /// Interface endpoints with which nodes join without any way to the internet.

@@ -1,9 +1,13 @@
 //! Who talks to whom: connections that fail, what the stack needs to reach, what lies between.
 
+pub(crate) mod attempts;
 pub(crate) mod blocked;
+pub(crate) mod closed_vpc;
 pub(crate) mod dns_path;
 pub(crate) mod egress_demand;
 pub(crate) mod flows;
+pub(crate) mod other_nodes;
 pub(crate) mod public_subnet;
 pub(crate) mod seen;
+pub(crate) mod shut;
 pub(crate) mod survey;

@@ -36,6 +36,31 @@ pub(crate) enum Seen {
         /// Its message.
         message: String,
     },
+    /// An event about any object; may hold secrets.
+    ObjectEvent {
+        /// Kind of the object.
+        kind: String,
+        /// Namespace of the object.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The message.
+        message: String,
+    },
+    /// An APIService that is not available.
+    ApiService {
+        /// Its name.
+        name: String,
+        /// What its condition says.
+        message: String,
+    },
+    /// A request that the API server could not pass on.
+    Proxy {
+        /// What was asked.
+        what: String,
+        /// What the API server said.
+        message: String,
+    },
     /// A health issue of a node group.
     NodeGroup {
         /// Name of the group.

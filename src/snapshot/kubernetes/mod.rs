@@ -17,6 +17,7 @@ mod policy;
 mod scaling;
 mod service;
 mod storage;
+mod vpc_cni;
 mod workload;
 
 pub use admission::*;
@@ -42,4 +43,5 @@ pub use storage::{
     CsiDriver, CsiNode, CsiNodeDriver, CsiNodeSpec, CsiVolume, PersistentVolume, PersistentVolumeClaim, StorageClass,
     VolumeAttachment, VolumeCount, VolumeNodeAffinity, VolumeSpec,
 };
+pub use vpc_cni::*;
 pub use workload::{PodTemplate, Strategy, Workload, WorkloadSpec, WorkloadStatus};

@@ -152,6 +152,7 @@ fn shut_out(snap: &Snapshot, server: &Server<'_>, way: &Closed<'_>, failures: &[
     let subject = ResourceRef::aws("ec2", "security-group", way.group);
     made(snap, server, failures, subject, message, "security-group")
         .key(format!("{} {}", way.group, way.source))
+        .depends_on(ResourceRef::aws("ec2", "security-group", way.group))
         .evidence(rules)
         .param("group", way.group)
         .param("source", way.source)

@@ -304,15 +304,35 @@ impl<'a> Writer<'a> {
             _ => match nat {
                 Some(nat) if *fault == Fault::NoRoute => finding.fix("create-route").param("nat", &nat.nat_gateway_id),
                 Some(nat) => finding.fix("replace-route").param("nat", &nat.nat_gateway_id),
+                // Without an internet gateway a NAT gateway leads nowhere.
+                None if *fault == Fault::NoRoute && self.survey.net.attached_gateway().is_none() => {
+                    finding.fix("closed-vpc")
+                }
                 None => {
                     let subnet = self.survey.public_subnet(affected);
                     finding
                         .fix("create-nat")
+                        .param("taken", self.addresses())
+                        .param("spare", self.spare_address())
                         .param("public_subnet", subnet.unwrap_or("<public-subnet-id>"))
                         .param("no_public_subnet", subnet.is_none())
                 }
             },
         }
+    }
+
+    /// How many elastic IP addresses the account has, where that comes near the default quota of five.
+    fn addresses(&self) -> usize {
+        const QUOTA: usize = 5;
+        let all = self.survey.snap.addresses.as_ref().map_or(0, Vec::len);
+        if all >= QUOTA { all } else { 0 }
+    }
+
+    /// An elastic IP address that nothing uses.
+    fn spare_address(&self) -> String {
+        let all = self.survey.snap.addresses.iter().flatten();
+        let spare = all.filter(|a| a.association_id.is_none()).map(|a| a.allocation_id.clone()).next();
+        spare.unwrap_or_default()
     }
 
     fn address_fix(&self, finding: Finding, affected: &Affected<'a>) -> Finding {

@@ -171,6 +171,13 @@ impl<'a> Writer<'a> {
             let subnets: BTreeSet<&str> = pods.iter().filter_map(|p| at.of_pod(p)).collect();
             made = subnets.into_iter().fold(made, |f, id| f.depends_on(ResourceRef::aws("ec2", "subnet", id)));
         }
+        // In a VPC without a way out, the endpoint that is missing is the cause.
+        if let Some(ecr) = self.image.as_ref().and_then(Image::ecr) {
+            for service in ["ecr.api", "ecr.dkr", "s3"] {
+                let name = format!("com.amazonaws.{}.{service}", ecr.region);
+                made = made.depends_on(ResourceRef::aws("ec2", "vpc-endpoint", name));
+            }
+        }
         self.with_params(made, replaced)
     }
 

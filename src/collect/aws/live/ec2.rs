@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::{document, explain};
 use crate::collect::source::{AwsCall, FetchError};
 use crate::snapshot::aws::{
-    AclAssociation, AclEntry, Address, AssociationState, CidrAssociation, GatewayAttachment, GroupPair, Instance,
-    InstanceState, InternetGateway, IpPermission, IpRange, NatGateway, NatGatewayAddress, NetworkAcl, PortRange, Route,
-    RouteTable, RouteTableAssociation, SecurityGroup, Subnet, Tag, Vpc, VpcEndpoint,
+    AclAssociation, AclEntry, Address, AddressPrefix, AssociationState, CidrAssociation, GatewayAttachment, GroupPair,
+    Instance, InstanceState, InternetGateway, IpPermission, IpRange, Ipv6CidrAssociation, Ipv6Range, NatGateway,
+    NatGatewayAddress, NetworkAcl, NetworkInterface, PortRange, PrivateAddress, Route, RouteTable,
+    RouteTableAssociation, SecurityGroup, Subnet, Tag, Vpc, VpcEndpoint,
 };
 
 pub(super) async fn send(client: &Client, call: &AwsCall) -> Result<Value, FetchError> {
@@ -102,6 +103,9 @@ fn subnet(s: types::Subnet) -> Subnet {
         subnet_id: s.subnet_id.unwrap_or_default(),
         vpc_id: s.vpc_id.unwrap_or_default(),
         cidr_block: s.cidr_block.unwrap_or_default(),
+        ipv6_cidr_block_association_set: each(s.ipv6_cidr_block_association_set.unwrap_or_default(), |a| {
+            Ipv6CidrAssociation { ipv6_cidr_block: a.ipv6_cidr_block.unwrap_or_default() }
+        }),
         availability_zone: s.availability_zone.unwrap_or_default(),
         map_public_ip_on_launch: s.map_public_ip_on_launch.unwrap_or_default(),
         available_ip_address_count: s.available_ip_address_count.and_then(|n| u32::try_from(n).ok()),
@@ -218,6 +222,9 @@ fn ip_permission(p: types::IpPermission) -> IpPermission {
         from_port: p.from_port,
         to_port: p.to_port,
         ip_ranges: each(p.ip_ranges.unwrap_or_default(), |r| IpRange { cidr_ip: r.cidr_ip.unwrap_or_default() }),
+        ipv6_ranges: each(p.ipv6_ranges.unwrap_or_default(), |r| Ipv6Range {
+            cidr_ipv6: r.cidr_ipv6.unwrap_or_default(),
+        }),
         user_id_group_pairs: each(p.user_id_group_pairs.unwrap_or_default(), |g| GroupPair {
             group_id: g.group_id.unwrap_or_default(),
         }),
@@ -238,6 +245,22 @@ fn instance(i: types::Instance) -> Instance {
         }),
         source_dest_check: i.source_dest_check,
         state: i.state.and_then(|s| s.name).map(|name| InstanceState { name: name.as_str().to_owned() }),
+        instance_type: i.instance_type.map(|t| t.as_str().to_owned()),
+        network_interfaces: each(i.network_interfaces.unwrap_or_default(), network_interface),
+    }
+}
+
+fn network_interface(n: types::InstanceNetworkInterface) -> NetworkInterface {
+    NetworkInterface {
+        network_interface_id: n.network_interface_id.unwrap_or_default(),
+        subnet_id: n.subnet_id,
+        groups: each(n.groups.unwrap_or_default(), |g| GroupPair { group_id: g.group_id.unwrap_or_default() }),
+        private_ip_addresses: each(n.private_ip_addresses.unwrap_or_default(), |a| PrivateAddress {
+            private_ip_address: a.private_ip_address.unwrap_or_default(),
+        }),
+        ipv4_prefixes: each(n.ipv4_prefixes.unwrap_or_default(), |p| AddressPrefix {
+            ipv4_prefix: p.ipv4_prefix.unwrap_or_default(),
+        }),
     }
 }
 
@@ -248,6 +271,11 @@ fn vpc_endpoint(e: types::VpcEndpoint) -> VpcEndpoint {
         service_name: e.service_name.unwrap_or_default(),
         vpc_endpoint_type: e.vpc_endpoint_type.map_or(String::new(), |t| t.as_str().to_owned()),
         state: e.state.map_or(String::new(), |s| s.as_str().to_owned()),
+        route_table_ids: e.route_table_ids.unwrap_or_default(),
+        subnet_ids: e.subnet_ids.unwrap_or_default(),
+        groups: each(e.groups.unwrap_or_default(), |g| GroupPair { group_id: g.group_id.unwrap_or_default() }),
+        private_dns_enabled: e.private_dns_enabled,
+        policy_document: e.policy_document,
     }
 }
 
