@@ -21,7 +21,7 @@ pub(crate) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
 }
 
 /// A DaemonSet's pod for a Fargate node: never scheduled, and never needed there.
-fn waits_on_fargate(pod: &Pod) -> bool {
+pub(crate) fn waits_on_fargate(pod: &Pod) -> bool {
     if owner_of(&pod.metadata).is_none_or(|(kind, _)| kind != "DaemonSet") {
         return false;
     }

@@ -7,6 +7,7 @@ pub(crate) mod memory;
 pub(crate) mod oom;
 pub(crate) mod origin;
 pub(crate) mod ports;
+pub(crate) mod reads;
 pub(crate) mod scrape_error;
 pub(crate) mod server;
 pub(crate) mod server_state;
