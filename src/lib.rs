@@ -16,6 +16,7 @@ pub mod lint;
 pub mod model;
 pub mod pages;
 pub mod render;
+pub mod signals;
 pub mod snapshot;
 pub mod term;
 mod text;

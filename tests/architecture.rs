@@ -50,7 +50,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("collect", &["text", "model", "lint", "snapshot", "domain", "collect", "term"]),
     ("bundle", &["text", "model", "lint", "snapshot", "domain", "collect", "bundle"]),
     ("pages", &["model", "pages"]),
-    ("diagnose", &["text", "model", "snapshot", "checks", "pages", "diagnose"]),
+    ("signals", &["text", "model", "snapshot", "domain", "signals"]),
+    ("diagnose", &["text", "model", "snapshot", "checks", "signals", "pages", "diagnose"]),
     ("render", &["model", "render", "term"]),
     ("cli", &["cli", "diagnose"]),
 ];
@@ -189,7 +190,7 @@ fn only_collect_talks_to_the_outside() {
 #[test]
 fn checks_read_no_clock_and_do_no_io() {
     for (name, text) in all_sources() {
-        if !["checks/", "domain/", "snapshot/", "model/", "pages/", "diagnose/", "render/"]
+        if !["checks/", "domain/", "snapshot/", "model/", "signals/", "pages/", "diagnose/", "render/"]
             .iter()
             .any(|m| name.starts_with(m))
         {

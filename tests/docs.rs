@@ -12,6 +12,7 @@ use clap::CommandFactory;
 use kdoctor::checks;
 use kdoctor::cli::Cli;
 use kdoctor::model::{Access, Fact, KubernetesAccess, Suite};
+use kdoctor::signals;
 
 const NOTE: &str = "<!-- Generated: cargo test --test docs -- --write -->\n\n";
 
@@ -66,13 +67,14 @@ fn trimmed(text: &str) -> String {
 }
 
 fn permissions_page() -> String {
-    let facts: Vec<Fact> =
-        checks::registry().iter().flat_map(|c| c.meta().requires.iter().chain(c.meta().uses)).copied().collect();
+    let of_checks = checks::registry();
+    let of_checks = of_checks.iter().flat_map(|c| c.meta().requires.iter().chain(c.meta().uses));
+    let facts: Vec<Fact> = of_checks.chain(signals::FACTS).copied().collect();
     // Namespaced rights by group and resource; Services, nodes and the monitoring resources are read cluster-wide.
     let mut rules: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     let mut actions: Vec<&str> = vec!["sts:GetCallerIdentity"];
-    // What probes take is asked for by a flag only.
-    for fact in facts.into_iter().filter(|f| *f != Fact::Probes) {
+    // What probes take is asked for by a flag only; whoever may list Secrets may read them.
+    for fact in facts.into_iter().filter(|f| !matches!(f, Fact::Probes | Fact::HelmReleases)) {
         match fact.access() {
             Access::Kubernetes(all) => {
                 for access in all {
@@ -88,7 +90,7 @@ fn permissions_page() -> String {
     actions.dedup();
     let mut out = format!(
         "# Permissions\n\n{NOTE}kdoctor works with what it may read and says what it could not see. With the following it sees \
-         everything its checks ask for. It never reads Secrets, and it changes nothing.\n\n## Kubernetes\n\n\
+         everything its checks ask for. It never reads the data of Secrets, and it changes nothing.\n\n## Kubernetes\n\n\
          `pods/portforward` is used only where the API server's service proxy is refused; leave it out if you give \
          `--prometheus-url`, `--alertmanager-url` and `--grafana-url`.\n\n```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n\
          metadata:\n  name: kdoctor\nrules:\n"
@@ -104,7 +106,23 @@ fn permissions_page() -> String {
         out,
         "```\n\n`--probe` also takes the following; without it kdoctor never runs anything in a pod.\n\n```yaml\n"
     );
-    if let Access::Kubernetes(all) = Fact::Probes.access() {
+    rules_of(Fact::Probes, &mut out);
+    let _ = write!(
+        out,
+        "```\n\nThe state of Helm releases stands in labels of Secrets. kdoctor asks for metadata only, so that no data of a \
+         Secret is sent; but RBAC cannot grant the metadata alone. Without the following, releases that failed or hang \
+         are not seen, and nothing else is lost.\n\n```yaml\n"
+    );
+    rules_of(Fact::HelmReleases, &mut out);
+    let _ = write!(out, "```\n\n## AWS\n\n```json\n");
+    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]});
+    let _ = writeln!(out, "{}\n```", serde_json::to_string_pretty(&policy).expect("plain data"));
+    out
+}
+
+/// The rules of a role that one fact takes.
+fn rules_of(fact: Fact, out: &mut String) {
+    if let Access::Kubernetes(all) = fact.access() {
         for KubernetesAccess { group, resource, verbs } in all {
             let _ = writeln!(
                 out,
@@ -113,10 +131,6 @@ fn permissions_page() -> String {
             );
         }
     }
-    let _ = write!(out, "```\n\n## AWS\n\n```json\n");
-    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]});
-    let _ = writeln!(out, "{}\n```", serde_json::to_string_pretty(&policy).expect("plain data"));
-    out
 }
 
 /// The README with its table of checks replaced.

@@ -12,7 +12,9 @@ use kdoctor::collect::{self, Plan};
 use kdoctor::diagnose;
 use kdoctor::model::{Diagnosis, Fact, Gap, GapCause, Outcome, Report, Severity, Silent};
 use kdoctor::pages;
+use kdoctor::render::TableOptions;
 use kdoctor::snapshot::Snapshot;
+use kdoctor::term::Printer;
 use serde::Deserialize;
 
 fn root() -> PathBuf {
@@ -120,6 +122,24 @@ fn every_check_fires_somewhere_and_is_quiet_somewhere() {
 }
 
 #[test]
+fn all_is_well_is_said_only_where_nothing_is_unexplained() {
+    let plain = TableOptions::new(&Printer { color: false, width: None, progress: false }, false);
+    for fixture in fixtures() {
+        let report = diagnose::run(&snapshot(&fixture), &checks::registry());
+        let open: Vec<&str> = report.signals.iter().filter(|s| s.is_open()).map(|s| s.title.as_str()).collect();
+        let text = kdoctor::render::table(&report, &plain);
+        let first = text.lines().next().unwrap_or_default();
+        if fixture.starts_with("healthy/") {
+            assert!(open.is_empty(), "{fixture}: {open:?}");
+        }
+        assert!(open.is_empty() || !first.contains("no problem found"), "{fixture}: {first}; {open:?}");
+        if report.roots.is_empty() && !open.is_empty() {
+            assert!(text.contains("no known cause for") && text.contains("unexplained"), "{fixture}: {text}");
+        }
+    }
+}
+
+#[test]
 fn the_whole_matrix_is_as_reviewed() {
     let mut lines = Vec::new();
     for fixture in fixtures() {
@@ -152,6 +172,8 @@ fn the_whole_matrix_is_as_reviewed() {
             };
             lines.push(format!("  {}: {text}", run.check.id));
         }
+        let open = report.signals.iter().filter(|s| s.is_open());
+        lines.extend(open.map(|s| format!("  unexplained: {}", s.title)));
         if !unread.is_empty() {
             lines.push(format!("  not read: {}", unread.join(" ")));
         }

@@ -38,10 +38,13 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
     let checks = selected(&args.select)?;
     let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
     some_of(read.as_ref())?;
-    let mut plan = Plan::new(diagnose::facts(&checks), Timestamp::default());
+    // Whoever asks for some checks asks for nothing else.
+    let signals = args.select.only.is_empty();
+    let facts = if signals { diagnose::facts(&checks) } else { diagnose::facts_of(&checks) };
+    let mut plan = Plan::new(facts, Timestamp::default());
     plan.namespace.clone_from(&args.namespace);
     plan.manifests = read.as_ref().map(Read::listing);
-    let Some(report) = interruptible(diagnose(&args.source, plan, args.probe, &checks, printer))? else {
+    let Some(report) = interruptible(diagnose(&args.source, plan, args.probe, &checks, signals, printer))? else {
         printer.stderr("kdoctor: interrupted");
         return Ok(INTERRUPTED);
     };
@@ -113,6 +116,7 @@ pub(super) async fn diagnose(
     plan: Plan,
     probe: Option<ProbeMode>,
     checks: &[&'static dyn Check],
+    signals: bool,
     printer: &Printer,
 ) -> anyhow::Result<Report> {
     let (source, collected_at) = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
@@ -125,7 +129,7 @@ pub(super) async fn diagnose(
     let gathered = collect::gather(&client, &plan).await;
     progress.finish();
     let snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;
-    let mut report = diagnose::run(&snap, checks);
+    let mut report = if signals { diagnose::run(&snap, checks) } else { diagnose::run_checks(&snap, checks) };
     report.stats.calls = client.calls();
     report.stats.elapsed_ms = live.then(|| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
     Ok(report)

@@ -34,11 +34,14 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     if !cluster {
         let now = source.now.unwrap_or_else(Timestamp::now);
         let snap = manifests::alone(listing.unwrap_or_default(), now);
-        return finish(&diagnose::run(&snap, &checks), &args.result, read.as_ref(), printer);
+        return finish(&diagnose::run_checks(&snap, &checks), &args.result, read.as_ref(), printer);
     }
-    let plan =
-        Plan { manifests: listing, before_install: true, ..Plan::new(diagnose::facts(&checks), Timestamp::default()) };
-    let Some(report) = interruptible(diagnose(source, plan, None, &checks, printer))? else {
+    let plan = Plan {
+        manifests: listing,
+        before_install: true,
+        ..Plan::new(diagnose::facts_of(&checks), Timestamp::default())
+    };
+    let Some(report) = interruptible(diagnose(source, plan, None, &checks, false, printer))? else {
         printer.stderr("kdoctor: interrupted");
         return Ok(INTERRUPTED);
     };

@@ -8,16 +8,35 @@ use sha2::{Digest, Sha256};
 use super::{correlate, redact};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
-use crate::pages;
 use crate::snapshot::{Platform, Snapshot};
+use crate::{pages, signals};
 
-/// The facts that these checks need or use.
+/// The facts that these checks need or use, and those that signals are read from.
 pub fn facts(checks: &[&dyn Check]) -> BTreeSet<Fact> {
+    facts_of(checks).into_iter().chain(signals::FACTS.iter().copied()).collect()
+}
+
+/// The facts that these checks need or use, and no others.
+pub fn facts_of(checks: &[&dyn Check]) -> BTreeSet<Fact> {
     checks.iter().flat_map(|c| c.meta().requires.iter().chain(c.meta().uses)).copied().collect()
 }
 
-/// Diagnoses a snapshot.
+/// Diagnoses a snapshot, and says which signals its root causes explain.
 pub fn run(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
+    let mut report = run_checks(snap, checks);
+    report.gaps = gaps(snap, &facts(checks)).into_iter().map(redact::gap).collect();
+    report.signals = signals::read(snap);
+    report.signals.iter_mut().for_each(redact::signal);
+    signals::explain(snap, &mut report.signals, &report.findings, &report.roots);
+    for evidence in report.signals.iter_mut().map(|s| &mut s.evidence) {
+        // A template that fails is a bug of ours; the signal is worth more than its command.
+        evidence.reproduce = pages::command(evidence.reproduce_template, &evidence.params).unwrap_or_default();
+    }
+    report
+}
+
+/// Runs checks over a snapshot without a look at signals: a part of the checks cannot tell what is unexplained.
+pub fn run_checks(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
     let mut findings = Vec::new();
     let mut runs = Vec::new();
     for check in checks {
@@ -33,7 +52,8 @@ pub fn run(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
         findings,
         links,
         roots,
-        gaps: gaps(snap, &facts(checks)).into_iter().map(redact::gap).collect(),
+        signals: Vec::new(),
+        gaps: gaps(snap, &facts_of(checks)).into_iter().map(redact::gap).collect(),
         runs,
         stats: Stats::default(),
     }

@@ -1,12 +1,14 @@
 //! From a report to an exit code; the same for every output.
 
-use crate::model::{Outcome, Report, Severity};
+use crate::model::{Outcome, Report, Severity, Signal};
 
 /// From which severity on a finding fails the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum FailOn {
     /// Only errors.
     Error,
+    /// Warnings, errors, and signals of weight that no root cause explains.
+    Signal,
     /// Warnings and errors.
     Warning,
     /// Nothing: findings never fail the run.
@@ -17,10 +19,13 @@ pub enum FailOn {
 pub fn exit_code(report: &Report, fail_on: FailOn, strict: bool) -> u8 {
     let threshold = match fail_on {
         FailOn::Error => Some(Severity::Error),
-        FailOn::Warning => Some(Severity::Warning),
+        FailOn::Warning | FailOn::Signal => Some(Severity::Warning),
         FailOn::Never => None,
     };
     if threshold.is_some_and(|t| report.worst().is_some_and(|w| w >= t)) {
+        return 1;
+    }
+    if fail_on == FailOn::Signal && report.signals.iter().any(Signal::is_open) {
         return 1;
     }
     let unseen = |outcome: &Outcome| matches!(outcome, Outcome::NotEvaluated(_) | Outcome::Failed(_));

@@ -5,5 +5,5 @@ mod engine;
 mod gate;
 mod redact;
 
-pub use engine::{facts, run};
+pub use engine::{facts, facts_of, run, run_checks};
 pub use gate::{FailOn, exit_code};

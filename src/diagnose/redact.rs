@@ -1,7 +1,7 @@
 //! Nothing secret leaves: every string that came from outside is masked before it reaches a report, once, for every
 //! output and every check.
 
-use crate::model::{Finding, Gap, Outcome, Params, ResourceRef};
+use crate::model::{Finding, Gap, Outcome, Params, ResourceRef, Signal};
 use crate::text::redact::mask;
 
 /// A finding before its commands are rendered: what the templates then say is masked, too, and their own text stays.
@@ -26,6 +26,21 @@ pub(super) fn resources(finding: &mut Finding) {
     let broken = finding.breaks.iter_mut().flatten();
     let all = finding.subjects.iter_mut().chain(broken).chain(&mut finding.depends_on).chain(&mut finding.fix_needs);
     for resource in all {
+        if let ResourceRef::ScrapeUrl { url } = resource {
+            *url = mask(url);
+        }
+    }
+}
+
+/// A signal: what systems say is quoted in it.
+pub(super) fn signal(signal: &mut Signal) {
+    for text in [&mut signal.title, &mut signal.text, &mut signal.next] {
+        *text = mask(text);
+    }
+    signal.evidence.source = mask(&signal.evidence.source);
+    signal.evidence.value = mask(&signal.evidence.value);
+    params(&mut signal.evidence.params);
+    for resource in std::iter::once(&mut signal.subject).chain(&mut signal.about) {
         if let ResourceRef::ScrapeUrl { url } = resource {
             *url = mask(url);
         }

@@ -168,8 +168,8 @@ facts! {
     VpcEndpoints "ec2 vpc endpoints" Aws(&["ec2:DescribeVpcEndpoints"]);
     Vpcs "ec2 vpcs" Aws(&["ec2:DescribeVpcs"]);
     Addresses "ec2 addresses" Aws(&["ec2:DescribeAddresses"]);
-    LoadBalancers "load balancers" Aws(&["elasticloadbalancing:DescribeLoadBalancers"]);
-    TargetGroups "target groups" Aws(&["elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]);
+    LoadBalancers "load balancers" Aws(&[]);
+    TargetGroups "target groups" Aws(&[]);
     Manifests "manifests" Files;
 }
 

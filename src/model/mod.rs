@@ -15,6 +15,7 @@ mod remediation;
 mod report;
 mod resource;
 mod severity;
+mod signal;
 
 pub use evidence::Evidence;
 pub use fact::{Access, Fact, KubernetesAccess};
@@ -31,3 +32,4 @@ pub use remediation::{FixOption, Remediation, Risk, Step, StepKind};
 pub use report::{CheckRun, Linked, ManifestCount, Report, RootGroup, Stats, Target};
 pub use resource::{AwsResource, ResourceRef};
 pub use severity::Severity;
+pub use signal::{Signal, SignalKind, Weight};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{CheckMeta, Finding, Gap, Outcome, Remediation, Severity};
+use super::{CheckMeta, Finding, Gap, Outcome, Remediation, Severity, Signal};
 
 /// What was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,6 +85,8 @@ pub struct Report {
     pub links: Vec<Linked>,
     /// Root causes, worst first.
     pub roots: Vec<RootGroup>,
+    /// What the systems themselves say is wrong, those of weight first.
+    pub signals: Vec<Signal>,
     /// How each check ended, in the order of the registry.
     pub runs: Vec<CheckRun>,
     /// What could not be seen.

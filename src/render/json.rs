@@ -23,6 +23,8 @@ struct Report {
     summary: Summary,
     /// All findings: each root followed by what belongs to it, worst first.
     findings: Vec<Finding>,
+    /// What the systems themselves say is wrong: alerts, events, conditions, errors in logs.
+    signals: Vec<Signal>,
     /// How each check ended.
     runs: Vec<Run>,
     /// What could not be seen.
@@ -79,6 +81,8 @@ struct Summary {
     warnings: usize,
     /// Findings of severity info.
     infos: usize,
+    /// Signals that say that something is wrong and that no root cause explains.
+    unexplained: usize,
     /// Checks that passed.
     passed: usize,
     /// Checks with findings.
@@ -235,6 +239,31 @@ struct Step {
     placeholders: Vec<Placeholder>,
 }
 
+/// What a system says is wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Signal {
+    /// `alert`, `pod`, `condition`, `health`, `release`, `scrape`, `server`, `event` or `log`.
+    kind: String,
+    /// What it is about.
+    subject: Subject,
+    /// A few words.
+    title: String,
+    /// What it says, in the system's own words where it has some.
+    text: String,
+    /// Since when, RFC 3339, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    /// `weighs`: something is wrong now; `note`: worth a line; `nothing`: meant to be so, or over.
+    weight: String,
+    /// Id of the root finding that explains it; absent where nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explained_by: Option<String>,
+    /// Where it was seen.
+    evidence: Evidence,
+    /// Where to look next; empty where the command of the evidence says it all.
+    next: String,
+}
+
 /// How one check ended.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Run {
@@ -299,6 +328,7 @@ fn convert(report: &model::Report) -> Report {
         collected_at: report.collected_at.to_string(),
         summary: summary(report),
         findings: (0..report.findings.len()).map(|at| finding(report, at)).collect(),
+        signals: report.signals.iter().map(|s| signal(report, s)).collect(),
         runs: report.runs.iter().map(run).collect(),
         gaps: report.gaps.iter().map(gap).collect(),
     }
@@ -311,6 +341,7 @@ fn summary(report: &model::Report) -> Summary {
         errors: report.count(model::Severity::Error),
         warnings: report.count(model::Severity::Warning),
         infos: report.count(model::Severity::Info),
+        unexplained: report.signals.iter().filter(|s| s.is_open()).count(),
         passed: runs(|o| matches!(o, Outcome::Pass)),
         failed: runs(|o| matches!(o, Outcome::Findings(_))),
         not_applicable: runs(|o| matches!(o, Outcome::NotApplicable(_))),
@@ -336,11 +367,7 @@ fn finding(report: &model::Report, at: usize) -> Finding {
         explains: group.map_or_else(Vec::new, |g| ids(&g.explains)),
         caused_by: ids(&links.caused_by),
         needed_by: ids(&links.needed_by),
-        evidence: found
-            .evidence
-            .iter()
-            .map(|e| Evidence { source: e.source.clone(), value: e.value.clone(), reproduce: e.reproduce.clone() })
-            .collect(),
+        evidence: found.evidence.iter().map(evidence).collect(),
         locations: found.locations.iter().map(location).collect(),
         remediation: remediation(report, group, found),
     }
@@ -380,6 +407,25 @@ fn location(location: &model::Location) -> Location {
 
 fn of_option(option: &model::FixOption) -> impl Iterator<Item = Step> {
     option.steps.iter().map(|s| Step { option: Some(option.title.clone()), ..step(s) })
+}
+
+fn evidence(e: &model::Evidence) -> Evidence {
+    Evidence { source: e.source.clone(), value: e.value.clone(), reproduce: e.reproduce.clone() }
+}
+
+fn signal(report: &model::Report, signal: &model::Signal) -> Signal {
+    let root = signal.explained_by.and_then(|at| report.roots.get(at));
+    Signal {
+        kind: signal.kind.as_str().into(),
+        subject: subject(&signal.subject),
+        title: signal.title.clone(),
+        text: signal.text.clone(),
+        since: signal.since.map(|t| t.to_string()),
+        weight: signal.weight.as_str().into(),
+        explained_by: root.map(|g| report.findings[g.root].fingerprint.clone()),
+        evidence: evidence(&signal.evidence),
+        next: signal.next.clone(),
+    }
 }
 
 fn step(step: &model::Step) -> Step {

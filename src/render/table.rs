@@ -1,5 +1,7 @@
 //! The report for people: the verdict, each root cause with its fix, what could not be seen, the count.
 
+mod signals;
+
 use std::collections::BTreeMap;
 
 use owo_colors::Style;
@@ -61,6 +63,7 @@ pub fn table(report: &Report, options: &TableOptions) -> String {
     for (at, group) in report.roots.iter().enumerate() {
         out.root(at + 1, group);
     }
+    out.unexplained();
     out.notes();
     out.unseen();
     out.runs();
@@ -109,7 +112,9 @@ impl Out<'_> {
         let report = self.report;
         let unseen = self.unevaluated();
         let worst = report.roots.iter().map(|g| report.findings[g.root].severity).max();
+        let open = self.open().len();
         let (mark, text, style) = match (report.roots.as_slice(), worst) {
+            ([], _) | (_, None) if open > 0 => ("?", self.no_cause(), of(Severity::Warning)),
             ([], _) | (_, None) if unseen > 0 => {
                 let text = format!(
                     "nothing wrong in what could be seen; {} of {} could not be evaluated",
@@ -132,7 +137,14 @@ impl Out<'_> {
                 ("✗", format!("{}: {}", plural(many.len(), "root cause"), counted(&names)), of(severity))
             }
         };
-        self.page.paragraph(0, &format!("{mark} "), &text, style);
+        let rest = match open {
+            n if n > 0 && !report.roots.is_empty() => format!("; {} unexplained", plural(n, "signal")),
+            n if n > 0 && unseen > 0 => {
+                format!("; {unseen} of {} could not be evaluated", plural(report.runs.len(), "check"))
+            }
+            _ => String::new(),
+        };
+        self.page.paragraph(0, &format!("{mark} "), &format!("{text}{rest}"), style);
         let target = &report.target;
         let mut place: Vec<String> = Vec::new();
         place.extend(target.cluster.clone().or(target.context.clone()));
@@ -165,6 +177,7 @@ impl Out<'_> {
         }
         self.evidence(finding);
         self.explains(group);
+        self.seen_in(number - 1);
         self.fix(group);
     }
 
@@ -328,13 +341,17 @@ impl Out<'_> {
     fn notes(&mut self) {
         let report = self.report;
         let notes: Vec<&Finding> = report.findings.iter().filter(|f| f.severity == Severity::Info).collect();
-        if notes.is_empty() {
+        let told = self.notes_of_signals();
+        if notes.is_empty() && told.is_empty() {
             return;
         }
         self.page.blank();
         self.page.line(0, &[("worth knowing", bold())]);
         for note in notes {
             self.page.paragraph(2, "· ", &format!("{} ({})", note.message, note.check), plain());
+        }
+        for note in told {
+            self.page.paragraph(2, "· ", &note, plain());
         }
     }
 

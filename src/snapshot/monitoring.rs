@@ -130,10 +130,13 @@ pub struct Rule {
 
 /// One alert of an alerting rule.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct RuleAlert {
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
+    /// `firing`, `pending`.
+    pub state: String,
+    pub active_at: Option<Timestamp>,
 }
 
 /// `/api/v2/status` of Alertmanager.

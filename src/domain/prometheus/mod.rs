@@ -9,6 +9,7 @@ pub(crate) mod oom;
 pub(crate) mod operator;
 pub(crate) mod origin;
 pub(crate) mod ports;
+pub(crate) mod reads;
 pub(crate) mod relabel;
 pub(crate) mod remote_write;
 pub(crate) mod running_config;

@@ -1,6 +1,8 @@
 //! What texts say: log lines, windows of time, secrets in free text.
 
+pub(crate) mod complaint;
 pub(crate) mod log_line;
 pub(crate) mod redact;
 pub(crate) mod send_error;
+pub(crate) mod shape;
 pub(crate) mod windows;

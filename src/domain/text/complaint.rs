@@ -1,0 +1,149 @@
+//! Lines of a log in which a program complains, whatever format it writes, and what of them is one complaint.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use regex::Regex;
+
+use crate::domain::text::log_line::{Level, Line, written_at};
+use crate::domain::text::shape::shape;
+
+/// What a line says, and how loud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Complaint {
+    /// When; `None` where the line does not say.
+    pub(crate) at: Option<Timestamp>,
+    /// Message and error.
+    pub(crate) text: String,
+    /// An error; else a warning that carries one.
+    pub(crate) is_error: bool,
+}
+
+/// Reads a line; `None` where it complains of nothing: information, warnings without an error, plain text.
+pub(crate) fn complaint(raw: &str, now: Timestamp) -> Option<Complaint> {
+    let line = Line::parse(raw);
+    let (is_error, text) = match line.level {
+        Level::Error => (true, line.text()),
+        Level::Warning if !line.err.is_empty() => (false, line.text()),
+        Level::Unknown => (true, bracketed(line.raw)?),
+        Level::Warning | Level::Info => return None,
+    };
+    let at = written_at(raw, now).or_else(|| leading_time(line.raw));
+    Some(Complaint { at, text, is_error })
+}
+
+/// `[ERROR] plugin/errors: …` of CoreDNS, `[2026/11/21 02:00:00] [error] [output…] …` of fluent-bit, `ERROR: …`, `2026-…
+/// ERROR …`, panics and Python's last line.
+fn bracketed(text: &str) -> Option<String> {
+    static LEVEL: OnceLock<Regex> = OnceLock::new();
+    let level = LEVEL.get_or_init(|| {
+        Regex::new(r"^(?:\[?[\dT:./, Z+-]{8,40}\]?\s*)?(?:\[\s*(?i:error|fatal|critical|panic)\s*\]|(?:ERROR|FATAL|CRITICAL)\b|\d{4}-[^ ]+ E!|E!|panic:|fatal error:)[:\s]*(.*)$")
+            .expect("the pattern is fixed")
+    });
+    let found = level.captures(text.trim())?;
+    Some(found[1].trim().to_owned()).filter(|t| !t.is_empty())
+}
+
+/// A date and a time at the start of plain text, in UTC.
+fn leading_time(text: &str) -> Option<Timestamp> {
+    static TIME: OnceLock<Regex> = OnceLock::new();
+    let time = TIME.get_or_init(|| {
+        Regex::new(r"^\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d:\d\d:\d\d)").expect("the pattern is fixed")
+    });
+    let found = time.captures(text.trim())?;
+    format!("{}-{}-{}T{}Z", &found[1], &found[2], &found[3], &found[4]).parse().ok()
+}
+
+/// Complaints of one log that say the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    /// What they have in common: the message without its variable parts.
+    pub(crate) key: String,
+    /// The newest of them, as it was written.
+    pub(crate) text: String,
+    /// How many lines.
+    pub(crate) count: usize,
+    /// The first and the last time, where the lines say.
+    pub(crate) first: Option<Timestamp>,
+    pub(crate) last: Option<Timestamp>,
+    /// At least one is an error, not a warning that carries one.
+    pub(crate) is_error: bool,
+    /// Lines of the log after the last of them.
+    pub(crate) lines_since: usize,
+}
+
+/// The complaints of a log, those that say the same together, the most frequent first.
+pub(crate) fn groups(log: &str, now: Timestamp) -> Vec<Group> {
+    let lines: Vec<&str> = log.lines().collect();
+    let mut found: BTreeMap<String, Group> = BTreeMap::new();
+    for (at, raw) in lines.iter().enumerate() {
+        let Some(said) = complaint(raw, now) else { continue };
+        let key = shape(&said.text);
+        let group = found.entry(key.clone()).or_insert_with(|| Group {
+            key,
+            text: String::new(),
+            count: 0,
+            first: said.at,
+            last: said.at,
+            is_error: false,
+            lines_since: 0,
+        });
+        group.count += 1;
+        group.text = said.text;
+        group.first = group.first.or(said.at);
+        group.last = said.at.or(group.last);
+        group.is_error |= said.is_error;
+        group.lines_since = lines.len() - at - 1;
+    }
+    let mut groups: Vec<Group> = found.into_values().collect();
+    groups.sort_by_key(|g| std::cmp::Reverse(g.count));
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-21T03:00:00Z".parse().expect("is a time")
+    }
+
+    #[test]
+    fn reads_the_formats_of_the_parts_of_a_stack() {
+        for (line, text) in [
+            ("[ERROR] plugin/errors: 2 a.b. A: i/o timeout", Some("plugin/errors: 2 a.b. A: i/o timeout")),
+            (
+                "[2026/11/21 02:00:00] [error] [output:loki:loki.0] HTTP status=400 Not retrying.",
+                Some("[output:loki:loki.0] HTTP status=400 Not retrying."),
+            ),
+            ("[2026/11/21 02:00:00] [ info] [engine] started", None),
+            ("2026-11-21T02:00:00Z E! cannot push: denied", Some("cannot push: denied")),
+            ("panic: runtime error: index out of range", Some("runtime error: index out of range")),
+            (r#"level=info msg="all well" error="""#, None),
+            (r#"level=warn msg="slow""#, None),
+            (
+                r#"level=warn msg="skipping servicemonitor" error="no such key""#,
+                Some("skipping servicemonitor: no such key"),
+            ),
+            (r#"{"time":"2026-11-21T02:00:00Z","level":"ERROR","msg":"reload: 500"}"#, Some("reload: 500")),
+            ("I1121 02:45:44.154686       1 a.go:1] fine", None),
+            ("An error is not always one", None),
+        ] {
+            let said = complaint(line, now()).map(|c| c.text);
+            let said = said.map(|t| t.strip_prefix("panic: ").map(str::to_owned).unwrap_or(t));
+            assert_eq!(said.as_deref(), text, "{line}");
+        }
+    }
+
+    #[test]
+    fn one_complaint_is_counted_with_its_times() {
+        let log = "E1121 02:45:44.154686       1 s.go:140] \"Failed to scrape node\" err=\"10.0.0.1\"\n\
+                   I1121 02:46:00.000000       1 s.go:1] fine\n\
+                   E1121 02:47:44.154686       1 s.go:140] \"Failed to scrape node\" err=\"10.0.0.2\"\n";
+        let found = groups(log, now());
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].count, found[0].lines_since), (2, 0));
+        assert_eq!(found[0].last.map(|t| t.to_string()).as_deref(), Some("2026-11-21T02:47:44Z"));
+    }
+}

@@ -1,0 +1,332 @@
+//! Alerts of Prometheus that fire or are pending.
+
+use std::collections::BTreeMap;
+
+use super::{around, is_ours};
+use crate::domain::prometheus::reads::{Read, reads};
+use crate::domain::prometheus::targets::{is_control_plane_name, prometheus_path};
+use crate::domain::text::redact::redact;
+use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
+use crate::snapshot::monitoring::FiringAlert;
+use crate::snapshot::{Platform, Snapshot};
+
+/// Alerts that fire while all is well.
+const MEANT: &[&str] = &["Watchdog", "InfoInhibitor", "DeadMansSwitch", "Heartbeat"];
+/// Prefixes of the metrics of a monitoring stack, of Kubernetes and of its nodes.
+const OF_PLATFORM: &[&str] = &[
+    "ALERTS",
+    "aggregator_",
+    "alertmanager_",
+    "apiserver_",
+    "container_",
+    "coredns_",
+    "etcd_",
+    "grafana_",
+    "kube_",
+    "kubelet_",
+    "kubeproxy_",
+    "kubernetes_",
+    "loki_",
+    "machine_",
+    "node_",
+    "prometheus_",
+    "promtail_",
+    "rest_client_",
+    "scheduler_",
+    "scrape_",
+    "thanos_",
+    "up",
+    "workqueue_",
+];
+/// Checks that judge what a metric counts, by its prefix.
+const JUDGES: &[(&str, &[&str])] = &[
+    ("alertmanager_cluster_", &["alertmanager-cluster"]),
+    ("alertmanager_config_", &["alertmanager-config"]),
+    ("alertmanager_notifications_", &["alertmanager-notify"]),
+    ("prometheus_config_", &["prometheus-config"]),
+    ("prometheus_notifications_", &["alertmanager-disconnected"]),
+    ("prometheus_remote_storage_", &["remote-write-failing"]),
+    ("prometheus_rule_", &["rule-failing", "rule-invalid"]),
+    ("prometheus_sd_", &["discovery-failing"]),
+    ("prometheus_target_scrapes_", &["samples-dropped", "target-not-metrics"]),
+    ("prometheus_tsdb_", &["prometheus-storage"]),
+];
+
+/// Reads them.
+pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
+    let rules = expressions(snap);
+    firing(snap).iter().map(|alert| signal(snap, alert, rules.get(alert.name()).map_or("", String::as_str))).collect()
+}
+
+/// From the list of alerts, else from the rules that raised them.
+fn firing(snap: &Snapshot) -> Vec<FiringAlert> {
+    if let Ok(alerts) = snap.prometheus_alerts() {
+        return alerts.clone();
+    }
+    let groups = snap.prometheus_rules().map(Vec::as_slice).unwrap_or_default();
+    let raised = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+    raised
+        .map(|a| FiringAlert {
+            labels: a.labels.clone(),
+            annotations: a.annotations.clone(),
+            state: a.state.clone(),
+            active_at: a.active_at,
+            value: String::new(),
+        })
+        .collect()
+}
+
+fn expressions(snap: &Snapshot) -> BTreeMap<&str, String> {
+    let groups = snap.prometheus_rules().map(Vec::as_slice).unwrap_or_default();
+    let rules = groups.iter().flat_map(|g| &g.rules).filter(|r| r.kind != "recording");
+    rules.map(|r| (r.name.as_str(), r.query.clone())).collect()
+}
+
+fn signal(snap: &Snapshot, alert: &FiringAlert, expression: &str) -> Signal {
+    let read = reads(expression);
+    let about = about(snap, alert, &read);
+    let subject = about
+        .first()
+        .cloned()
+        .unwrap_or_else(|| ResourceRef::Rule { group: String::new(), rule: alert.name().to_owned() });
+    let told = ["description", "message", "summary"].iter().find_map(|name| alert.annotations.get(*name));
+    let path = prometheus_path(snap, "/api/v1/alerts").unwrap_or_default();
+    let evidence = Evidence::new(
+        format!("alert {}", alert.name()),
+        told.map_or(String::new(), |t| redact(t)),
+        "{% if path %}kubectl get --raw {{ path }}{% endif %}",
+    )
+    .with("path", path);
+    let (weight, next) = weigh(snap, alert, expression, &read);
+    let next = match (next.is_empty(), expression.is_empty()) {
+        (false, _) => next,
+        (true, false) => format!("its expression: {}", redact(expression)),
+        (true, true) => String::new(),
+    };
+    let state = if alert.state == "pending" { "pending alert" } else { "alert" };
+    Signal::new(SignalKind::Alert, subject, format!("{state} {}", alert.name()), evidence)
+        .text(told.map_or(String::new(), |t| redact(t)))
+        .since(alert.active_at)
+        .weight(weight)
+        .next(next)
+        .about(about)
+        .explained_by_checks(&judges(&read))
+}
+
+fn judges(read: &[Read]) -> Vec<&'static str> {
+    let judged = JUDGES.iter().filter(|(prefix, _)| read.iter().any(|r| r.metric.starts_with(prefix)));
+    judged.flat_map(|(_, checks)| checks.iter().copied()).collect()
+}
+
+/// How much it says, and a word where it says little.
+fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) -> (Weight, String) {
+    let severity = alert.label("severity");
+    if MEANT.contains(&alert.name()) || matches!(severity, "none" | "info") || expression.trim() == "vector(1)" {
+        return (Weight::Nothing, String::new());
+    }
+    if alert.name() == "CPUThrottlingHigh" {
+        return (Weight::Nothing, String::new());
+    }
+    if let Some(job) = hidden_job(snap, alert, read) {
+        return (Weight::Note, hidden_reason(&job));
+    }
+    if alert.state == "pending" {
+        return (Weight::Note, String::new());
+    }
+    if let Some(reason) = scaled_as_meant(snap, alert) {
+        return (Weight::Note, reason);
+    }
+    // Whoever the target belongs to, scraping it is the stack's work.
+    let scraping = read.iter().any(|r| r.metric == "up") || (read.is_empty() && alert.name() == "TargetDown");
+    if !scraping && !is_ours(snap, alert.label("namespace")) {
+        return (Weight::Note, "it is about what runs outside of the stack: the alerting does its work".into());
+    }
+    let of_platform =
+        |r: &Read| OF_PLATFORM.iter().any(|p| r.metric == *p || (p.ends_with('_') && r.metric.starts_with(p)));
+    let recorded = |r: &Read| r.metric.is_empty() || r.metric.contains(':');
+    if !read.is_empty() && !read.iter().any(|r| of_platform(r) || recorded(r)) {
+        return (Weight::Note, "it reads an application's own metrics: the alerting does its work".into());
+    }
+    (Weight::Weighs, String::new())
+}
+
+/// A job of the control plane, of which the alert says that it is absent, and which EKS does not let anyone scrape.
+fn hidden_job(snap: &Snapshot, alert: &FiringAlert, read: &[Read]) -> Option<String> {
+    if snap.platform != Platform::Eks {
+        return None;
+    }
+    let of_read = read.iter().filter(|r| r.metric == "up").filter_map(|r| r.labels.get("job")).map(String::as_str);
+    let named = of_read
+        .chain((!alert.label("job").is_empty() && read.iter().all(|r| r.metric == "up")).then(|| alert.label("job")));
+    named.into_iter().find(|job| is_control_plane_name(job)).map(str::to_owned).or_else(|| {
+        // Without its rule, the name of the chart's alert has to do.
+        let job = match alert.name() {
+            "KubeSchedulerDown" => "kube-scheduler",
+            "KubeControllerManagerDown" => "kube-controller-manager",
+            _ => return None,
+        };
+        read.is_empty().then(|| job.to_owned())
+    })
+}
+
+fn hidden_reason(job: &str) -> String {
+    let value = match job.rsplit_once("kube-").map_or(job, |(_, part)| part) {
+        "scheduler" => "kubeScheduler.enabled: false",
+        "controller-manager" => "kubeControllerManager.enabled: false",
+        _ => "kubeEtcd.enabled: false",
+    };
+    format!(
+        "no outage: EKS runs {job} itself and lets nobody scrape it this way; `{value}` in the values of \
+         kube-prometheus-stack ends the job and its alert"
+    )
+}
+
+/// At its maximum, and there is no more load than the maximum bears.
+fn scaled_as_meant(snap: &Snapshot, alert: &FiringAlert) -> Option<String> {
+    let name = [alert.label("horizontalpodautoscaler"), alert.label("hpa")].into_iter().find(|n| !n.is_empty())?;
+    let all = snap.autoscalers.items().ok()?;
+    let own = all.iter().find(|a| a.metadata.name == name && a.metadata.namespace == alert.label("namespace"))?;
+    let limited = own.status.conditions.iter().any(|c| c.kind == "ScalingLimited" && c.status == "True");
+    let wants_more = limited && own.status.conditions.iter().any(|c| c.reason.as_deref() == Some("TooManyReplicas"));
+    let at_max = own.status.desired_replicas == own.spec.max_replicas;
+    (at_max && !wants_more).then(|| "it is at its maximum and wants no more replicas".to_owned())
+}
+
+/// What the alert is about, by its labels and by what its expression reads; the nearest first.
+fn about(snap: &Snapshot, alert: &FiringAlert, read: &[Read]) -> Vec<ResourceRef> {
+    let namespace = alert.label("namespace");
+    let mut all = Vec::new();
+    let named = |label: &str| Some(alert.label(label)).filter(|v| !v.is_empty());
+    if let Some(claim) = named("persistentvolumeclaim") {
+        all.push(ResourceRef::pvc(namespace, claim));
+        let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == namespace);
+        all.extend(pods.filter(|p| p.claims().any(|c| c == claim)).flat_map(|p| around(snap, p)));
+    }
+    for (label, group, kind) in [
+        ("deployment", "apps", "Deployment"),
+        ("statefulset", "apps", "StatefulSet"),
+        ("daemonset", "apps", "DaemonSet"),
+        ("job_name", "batch", "Job"),
+        ("horizontalpodautoscaler", "autoscaling", "HorizontalPodAutoscaler"),
+        ("poddisruptionbudget", "policy", "PodDisruptionBudget"),
+    ] {
+        let Some(name) = named(label) else { continue };
+        let workload = ResourceRef::kubernetes(group, kind, namespace, name);
+        let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| snap.owner_ref(p) == workload);
+        all.push(workload.clone());
+        all.extend(pods.flat_map(|p| around(snap, p)));
+    }
+    if let Some(name) = named("pod") {
+        match snap.pods.find(namespace, name) {
+            Ok(Some(pod)) => all.extend(around(snap, pod)),
+            // Beside the name of another object, `pod` is the exporter that told of it.
+            _ if all.is_empty() => all.push(ResourceRef::pod(namespace, name)),
+            _ => {}
+        }
+    }
+    all.extend(named("node").map(ResourceRef::node));
+    if read.iter().any(|r| r.metric == "up" || r.metric.starts_with("scrape_")) || read.is_empty() {
+        all.extend(scraped(snap, alert, read));
+    }
+    all.extend(by_instance(snap, alert.label("instance")));
+    all
+}
+
+/// The pools, Services and pods behind `up` with the alert's labels.
+fn scraped(snap: &Snapshot, alert: &FiringAlert, read: &[Read]) -> Vec<ResourceRef> {
+    let jobs = read.iter().filter_map(|r| r.labels.get("job")).map(String::as_str);
+    let jobs: Vec<&str> = jobs.chain(Some(alert.label("job"))).filter(|j| !j.is_empty()).collect();
+    let mut all: Vec<ResourceRef> = Vec::new();
+    let targets = snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default();
+    let own = |t: &&crate::snapshot::monitoring::ScrapeTarget| {
+        t.health != "up" && t.labels.get("job").is_some_and(|j| jobs.contains(&j.as_str()))
+    };
+    for target in targets.iter().filter(own) {
+        all.push(ResourceRef::ScrapeJob { job: target.job().to_owned() });
+        let label = |name: &str| target.labels.get(name).map_or("", String::as_str);
+        if let Ok(Some(pod)) = snap.pods.find(label("namespace"), label("pod")) {
+            all.extend(around(snap, pod));
+        }
+        if !label("service").is_empty() {
+            all.push(ResourceRef::service(label("namespace"), label("service")));
+        }
+    }
+    all.extend(jobs.into_iter().map(|job| ResourceRef::ScrapeJob { job: job.to_owned() }));
+    if !alert.label("service").is_empty() {
+        all.push(ResourceRef::service(alert.label("namespace"), alert.label("service")));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|r| seen.insert(r.key()));
+    all
+}
+
+/// The node or the pod with the address of an `instance`.
+fn by_instance(snap: &Snapshot, instance: &str) -> Vec<ResourceRef> {
+    let host = instance.rsplit_once(':').map_or(instance, |(host, _)| host);
+    if host.is_empty() {
+        return Vec::new();
+    }
+    let nodes = snap.nodes.items().unwrap_or_default().iter();
+    let node = nodes.filter(|n| n.metadata.name == host || n.internal_ip() == Some(host));
+    let node = node.map(|n| ResourceRef::node(&n.metadata.name));
+    node.chain(snap.pod_by_ip(host).into_iter().flat_map(|p| around(snap, p))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::testing::{alert, rule, snapshot};
+
+    #[test]
+    fn what_is_meant_to_fire_weighs_nothing() {
+        let mut snap = snapshot();
+        snap.prometheus_alerts = Ok(vec![
+            alert("Watchdog", &[("severity", "none")]),
+            alert("InfoInhibitor", &[("severity", "none")]),
+            alert("CPUThrottlingHigh", &[("severity", "info"), ("namespace", "monitoring")]),
+        ]);
+        assert!(read(&snap).iter().all(|s| s.weight == Weight::Nothing));
+    }
+
+    #[test]
+    fn the_control_plane_of_eks_is_a_note_by_what_the_expression_reads() {
+        let mut snap = snapshot();
+        snap.prometheus_alerts = Ok(vec![alert("SchedulerGone", &[("severity", "critical")])]);
+        snap.prometheus_rules = Ok(vec![rule("SchedulerGone", r#"absent(up{job="kube-scheduler"} == 1)"#)]);
+        let found = read(&snap);
+        assert_eq!(found[0].weight, Weight::Note);
+        assert!(found[0].next.contains("kubeScheduler.enabled: false"), "{}", found[0].next);
+        snap.platform = Platform::Other;
+        assert_eq!(read(&snap)[0].weight, Weight::Weighs);
+    }
+
+    #[test]
+    fn an_alert_is_about_what_its_labels_name() {
+        let mut snap = snapshot();
+        snap.prometheus_alerts = Ok(vec![alert(
+            "Full",
+            &[("severity", "warning"), ("namespace", "monitoring"), ("persistentvolumeclaim", "data-prometheus-0")],
+        )]);
+        let found = read(&snap).remove(0);
+        assert_eq!(found.subject, ResourceRef::pvc("monitoring", "data-prometheus-0"));
+        assert!(found.about.contains(&ResourceRef::pod("monitoring", "prometheus-0")), "{:?}", found.about);
+        assert_eq!(found.weight, Weight::Weighs);
+    }
+
+    #[test]
+    fn alerts_of_applications_do_not_frighten() {
+        let mut snap = snapshot();
+        snap.prometheus_alerts = Ok(vec![
+            alert("OrdersFail", &[("severity", "critical")]),
+            alert("KubePodCrashLooping", &[("severity", "warning"), ("namespace", "shop"), ("pod", "a")]),
+            alert("PrometheusRemoteWriteBehind", &[("severity", "critical"), ("namespace", "monitoring")]),
+        ]);
+        snap.prometheus_rules = Ok(vec![
+            rule("OrdersFail", "rate(orders_failed_total[5m]) > 1"),
+            rule("PrometheusRemoteWriteBehind", "prometheus_remote_storage_highest_timestamp_in_seconds > 1"),
+        ]);
+        let weights: Vec<Weight> = read(&snap).iter().map(|s| s.weight).collect();
+        assert_eq!(weights, [Weight::Note, Weight::Note, Weight::Weighs]);
+        assert_eq!(read(&snap)[2].explained_by_checks, ["remote-write-failing"]);
+    }
+}

@@ -1,0 +1,174 @@
+//! Warning events of the last hour about what is not well now, those that say the same together.
+
+use std::collections::BTreeMap;
+
+use super::pods::is_starting;
+use super::{around, is_ours, seconds_ago};
+use crate::domain::kubernetes::unschedulable::for_fargate;
+use crate::domain::text::redact::redact;
+use crate::domain::text::shape::shape;
+use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, Pod, Workload};
+
+/// Seconds within which an event is of now.
+const RECENT: i64 = 3600;
+/// Seconds within which an event about something whose state cannot be looked up weighs.
+const FRESH: i64 = 1800;
+
+/// Reads them.
+pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
+    let mut groups: BTreeMap<(String, String, String), Vec<&Event>> = BTreeMap::new();
+    for event in snap.events.items().unwrap_or_default() {
+        let recent = event.last_seen().is_some_and(|t| seconds_ago(snap, t) <= RECENT);
+        if event.kind != "Warning" || !recent {
+            continue;
+        }
+        let key = (owner(snap, event).key(), event.reason.clone(), shape(&event.message));
+        groups.entry(key).or_default().push(event);
+    }
+    groups.into_values().filter_map(|events| signal(snap, events)).collect()
+}
+
+fn pod<'a>(snap: &'a Snapshot, event: &Event) -> Option<&'a Pod> {
+    let object = &event.involved_object;
+    let pod = snap.pods.find(&object.namespace, &object.name).ok().flatten().filter(|_| object.kind == "Pod")?;
+    is_same(event, &pod.metadata.uid).then_some(pod)
+}
+
+/// The event is about the object with this uid, as far as both say.
+fn is_same(event: &Event, uid: &str) -> bool {
+    event.involved_object.uid.as_deref().is_none_or(|own| own.is_empty() || uid.is_empty() || own == uid)
+}
+
+fn subject(event: &Event) -> ResourceRef {
+    let object = &event.involved_object;
+    let group = match object.kind.as_str() {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => "apps",
+        "Job" | "CronJob" => "batch",
+        "Ingress" => "networking.k8s.io",
+        "HorizontalPodAutoscaler" => "autoscaling",
+        _ => "",
+    };
+    let namespace = if object.kind == "Node" { "" } else { &object.namespace };
+    ResourceRef::kubernetes(group, &object.kind, namespace, &object.name)
+}
+
+fn owner(snap: &Snapshot, event: &Event) -> ResourceRef {
+    if let Some(pod) = pod(snap, event) {
+        return snap.owner_ref(pod);
+    }
+    let object = &event.involved_object;
+    let all = snap.workloads.items().unwrap_or_default().iter().filter(|w| w.kind == "Deployment");
+    let made = |w: &&Workload| {
+        w.metadata.namespace == object.namespace && object.name.starts_with(&format!("{}-", w.metadata.name))
+    };
+    // The longest name: `web-api-5d9f` is of `web-api`, not of `web`.
+    let of_set = all.filter(made).max_by_key(|w| w.metadata.name.len()).filter(|_| object.kind == "ReplicaSet");
+    of_set.map_or_else(|| subject(event), Workload::reference)
+}
+
+fn signal(snap: &Snapshot, mut events: Vec<&Event>) -> Option<Signal> {
+    events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
+    let newest = *events.first()?;
+    let weight = events.iter().map(|e| weigh(snap, e)).max()?;
+    let times: u32 = events.iter().map(|e| e.times()).sum();
+    let object = &newest.involved_object;
+    let evidence = Evidence::new(
+        format!("event {} of {} {}/{}", newest.reason, object.kind, object.namespace, object.name),
+        redact(&newest.message),
+        "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
+    )
+    .with("namespace", if object.namespace.is_empty() { "default" } else { &object.namespace })
+    .with("name", &object.name);
+    let how_often = if times > 1 { format!(" ({times} times)") } else { String::new() };
+    let about: Vec<ResourceRef> =
+        events.iter().flat_map(|e| pod(snap, e).map_or_else(|| vec![subject(e)], |p| around(snap, p))).collect();
+    let title = format!("event {} of {} {}{how_often}", newest.reason, object.kind, object.name);
+    Some(
+        Signal::new(SignalKind::Event, owner(snap, newest), title, evidence)
+            .text(redact(&newest.message))
+            .since(events.iter().filter_map(|e| e.first_timestamp.or(e.event_time)).min())
+            .weight(weight)
+            .about(about),
+    )
+}
+
+/// An event tells of the past; what its object is now says whether it matters.
+fn weigh(snap: &Snapshot, event: &Event) -> Weight {
+    let object = &event.involved_object;
+    if !is_ours(snap, &object.namespace) && object.kind != "Node" {
+        return Weight::Note;
+    }
+    let fresh = event.last_seen().is_some_and(|t| seconds_ago(snap, t) <= FRESH);
+    let now = match object.kind.as_str() {
+        "Pod" => match pod(snap, event) {
+            Some(pod) => !pod.is_ready() && !pod.is_finished() && !is_starting(snap, pod) && !for_fargate(pod),
+            // It is gone.
+            None => return Weight::Note,
+        },
+        "Node" => {
+            let node = snap.nodes.named(&object.name).ok().flatten();
+            return if node.is_some_and(|n| !n.is_ready()) { Weight::Weighs } else { Weight::Note };
+        }
+        "PersistentVolumeClaim" => {
+            let claim = snap.persistent_volume_claims.find(&object.namespace, &object.name).ok().flatten();
+            // One that was deleted and made again has the name of the old one, not its history.
+            claim.is_none_or(|c| c.status.phase != "Bound" && is_same(event, &c.metadata.uid))
+        }
+        "Deployment" | "StatefulSet" | "DaemonSet" => {
+            let all = snap.workloads.items().unwrap_or_default().iter();
+            let own = all.filter(|w| w.kind == object.kind && w.metadata.namespace == object.namespace);
+            own.filter(|w| w.metadata.name == object.name).any(|w| w.ready() < w.desired())
+        }
+        "ReplicaSet" => {
+            let deployment = owner(snap, event);
+            let all = snap.workloads.items().unwrap_or_default().iter();
+            all.filter(|w| w.reference() == deployment).any(|w| w.ready() < w.desired())
+        }
+        _ => fresh,
+    };
+    if now { Weight::Weighs } else { Weight::Note }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::testing::snapshot;
+    use crate::snapshot::Listing;
+    use serde_json::json;
+
+    fn with(kind: &str, name: &str, at: &str, message: &str) -> Event {
+        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "monitoring"}, "type": "Warning",
+            "reason": "Failed", "message": message, "lastTimestamp": at, "count": 4,
+            "involvedObject": {"kind": kind, "namespace": "monitoring", "name": name}}))
+        .expect("an event")
+    }
+
+    #[test]
+    fn what_its_object_is_now_decides() {
+        let mut snap = snapshot();
+        snap.events = Listing::cluster(vec![
+            with("Pod", "prometheus-0", "2026-11-21T02:50:00Z", "probe failed"),
+            with("Pod", "gone-0", "2026-11-21T02:50:00Z", "probe failed"),
+            with("Ingress", "web", "2026-11-21T02:50:00Z", "no subnets"),
+            with("Ingress", "web", "2026-11-20T02:50:00Z", "too old"),
+        ]);
+        let found: Vec<(String, Weight)> = read(&snap).into_iter().map(|s| (s.title, s.weight)).collect();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found.iter().filter(|(_, w)| *w == Weight::Weighs).count(), 1);
+        assert!(found.iter().any(|(t, w)| t == "event Failed of Ingress web (4 times)" && *w == Weight::Weighs));
+    }
+
+    #[test]
+    fn events_that_say_the_same_are_one() {
+        let mut snap = snapshot();
+        snap.events = Listing::cluster(vec![
+            with("Ingress", "web", "2026-11-21T02:50:00Z", "timeout after 10s from 10.0.0.1"),
+            with("Ingress", "web", "2026-11-21T02:51:00Z", "timeout after 12s from 10.0.0.2"),
+        ]);
+        let found = read(&snap);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].title.contains("(8 times)") && found[0].text.contains("12s"), "{:?}", found[0]);
+    }
+}

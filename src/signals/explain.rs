@@ -1,0 +1,154 @@
+//! Which root cause explains which signal.
+//!
+//! A root explains a signal if one of the findings of its group is about what the signal is about, quotes it, is of a check
+//! that judges what the signal says, or if the signal's text names what the finding is about.
+
+use std::collections::BTreeSet;
+
+use crate::domain::text::shape::shape;
+use crate::model::{Finding, ResourceRef, RootGroup, Severity, Signal, SignalKind};
+use crate::snapshot::Snapshot;
+
+/// Letters from which on a piece of a message is no common phrase.
+const TELLING: usize = 30;
+/// Letters from which on a name stands for one thing.
+const NAME: usize = 8;
+
+/// Fills in [`Signal::explained_by`].
+pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], roots: &[RootGroup]) {
+    let groups: Vec<Group> = roots.iter().map(|g| Group::of(snap, findings, g)).collect();
+    for signal in signals {
+        signal.explained_by = groups.iter().position(|g| g.explains(signal));
+    }
+}
+
+/// What a root and its victims are about.
+struct Group {
+    keys: BTreeSet<String>,
+    checks: BTreeSet<&'static str>,
+    names: Vec<String>,
+    /// Messages and evidence, masked.
+    quotes: String,
+}
+
+impl Group {
+    fn of(snap: &Snapshot, findings: &[Finding], group: &RootGroup) -> Self {
+        let members = [group.root].into_iter().chain(group.prerequisites.iter().copied());
+        let members = members.chain(group.explains.iter().copied()).map(|at| &findings[at]);
+        let mut own = Self { keys: BTreeSet::new(), checks: BTreeSet::new(), names: Vec::new(), quotes: String::new() };
+        for finding in members.filter(|f| f.severity > Severity::Info) {
+            own.checks.insert(finding.check.0);
+            for resource in finding.subjects.iter().chain(finding.broken()) {
+                own.keys.insert(resource.key());
+                own.keys.extend(owner(snap, resource).map(|o| o.key()));
+                own.names.extend(telling_name(resource));
+            }
+            let said = finding.evidence.iter().map(|e| e.value.as_str()).chain([finding.message.as_str()]);
+            for text in said {
+                own.quotes.push_str(&shape(&text.replace("\\\"", "\"")));
+                own.quotes.push('\n');
+            }
+        }
+        own
+    }
+
+    fn explains(&self, signal: &Signal) -> bool {
+        std::iter::once(&signal.subject).chain(&signal.about).any(|r| self.keys.contains(&r.key()))
+            || signal.explained_by_checks.iter().any(|c| self.checks.contains(c))
+            || self.quotes(signal)
+            || self.is_named_in(signal)
+    }
+
+    /// A finding quotes the longest piece of what the signal says.
+    fn quotes(&self, signal: &Signal) -> bool {
+        let masked = shape(signal.text.trim_end_matches('…'));
+        let longest = masked.split(": ").max_by_key(|p| p.len()).unwrap_or_default();
+        longest.len() >= TELLING && self.quotes.contains(longest)
+    }
+
+    /// The text names what the group is about.
+    fn is_named_in(&self, signal: &Signal) -> bool {
+        let says =
+            matches!(signal.kind, SignalKind::Log | SignalKind::Event | SignalKind::Condition | SignalKind::Alert);
+        says && self.names.iter().any(|name| holds_word(&signal.text, name))
+    }
+}
+
+/// The controller of a pod that a finding is about.
+fn owner(snap: &Snapshot, resource: &ResourceRef) -> Option<ResourceRef> {
+    let ResourceRef::Kubernetes { kind, namespace, name, .. } = resource else { return None };
+    let pod = snap.pods.find(namespace, name).ok().flatten().filter(|_| kind == "Pod")?;
+    Some(snap.owner_ref(pod))
+}
+
+/// A name that can stand for nothing else.
+fn telling_name(resource: &ResourceRef) -> Option<String> {
+    let name = match resource {
+        ResourceRef::Kubernetes { name, .. } => name.clone(),
+        ResourceRef::Aws(aws) => aws.id.clone(),
+        other => other.name(),
+    };
+    (name.len() >= NAME && name.contains(['-', '.', '/', ':'])).then_some(name)
+}
+
+/// The text holds the name, and not as a part of a longer one.
+fn holds_word(text: &str, name: &str) -> bool {
+    let inside = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    text.match_indices(name)
+        .any(|(at, _)| !text[..at].ends_with(inside) && !text[at + name.len()..].starts_with(inside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CheckId, Evidence};
+
+    fn finding(check: &'static str, subject: ResourceRef) -> Finding {
+        Finding::new(CheckId(check), Severity::Error, subject, "it is broken")
+    }
+
+    fn explained(finding: Finding, signal: Signal) -> bool {
+        let snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("is a time"));
+        let mut signals = [signal];
+        let root = RootGroup { root: 0, prerequisites: Vec::new(), explains: Vec::new() };
+        explain(&snap, &mut signals, &[finding], &[root]);
+        signals[0].explained_by.is_some()
+    }
+
+    fn signal(kind: SignalKind, text: &str) -> Signal {
+        Signal::new(kind, ResourceRef::pod("monitoring", "loki-0"), "t", Evidence::new("s", "v", "")).text(text)
+    }
+
+    #[test]
+    fn a_finding_about_the_same_thing_explains_it() {
+        let claim = ResourceRef::pvc("monitoring", "data");
+        assert!(explained(finding("c", ResourceRef::pod("monitoring", "loki-0")), signal(SignalKind::Pod, "")));
+        let about = || signal(SignalKind::Pod, "").about([claim.clone()]);
+        assert!(explained(finding("c", claim.clone()), about()));
+        assert!(!explained(finding("c", ResourceRef::pvc("monitoring", "other")), about()));
+    }
+
+    #[test]
+    fn a_finding_explains_what_it_quotes_and_what_names_it() {
+        let other = ResourceRef::service("shop", "orders-api");
+        let line = "compaction failed: corruption in segment /wal/00000525 at 131072";
+        let quoted = finding("c", other.clone()).evidence(Evidence::new(
+            "log",
+            "level=ERROR msg=\"compaction failed\" err=\"corruption in segment /wal/00000526 at 9\"",
+            "",
+        ));
+        assert!(explained(quoted, signal(SignalKind::Log, line)));
+        assert!(!explained(finding("c", other.clone()), signal(SignalKind::Log, line)));
+        assert!(explained(finding("c", other.clone()), signal(SignalKind::Log, "Get http://orders-api.shop: refused")));
+        assert!(!explained(finding("c", other), signal(SignalKind::Log, "Get http://orders-api-v2.shop: refused")));
+    }
+
+    #[test]
+    fn a_check_explains_what_it_judges_and_info_explains_nothing() {
+        let about = || signal(SignalKind::Alert, "").explained_by_checks(&["remote-write-failing"]);
+        assert!(explained(finding("remote-write-failing", ResourceRef::service("", "x")), about()));
+        let mut info = finding("remote-write-failing", ResourceRef::service("", "x"));
+        info.severity = Severity::Info;
+        assert!(!explained(info, about()));
+    }
+}

@@ -1,0 +1,189 @@
+//! Errors in the logs of the stack and of what it stands on, those that say the same together.
+
+use std::collections::BTreeMap;
+
+use super::{around, is_ours, seconds_ago};
+use crate::domain::text::complaint::{Group, groups};
+use crate::domain::text::redact::redact;
+use crate::model::{Evidence, Program, ResourceRef, Signal, SignalKind, Weight};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds within which an error is of now: what compacts does so every two hours.
+const RECENT: i64 = 3 * 3600;
+/// Seconds within which even one error is of now.
+const FRESH: i64 = 1800;
+/// Seconds after its start in which a program may complain of what is not there yet.
+const START: i64 = 180;
+/// Lines after the last error from which on a log without times has moved on.
+const MOVED_ON: usize = 50;
+/// Errors of one program that are told apart.
+const PER_OWNER: usize = 4;
+
+/// Reads them.
+pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
+    let logs = [snap.component_logs(), snap.part_logs()];
+    let current = logs.into_iter().flatten().flatten().filter(|l| !l.previous);
+    // Replicas say the same: their lines are one complaint of their owner.
+    let mut owners: BTreeMap<String, BTreeMap<String, Said<'_>>> = BTreeMap::new();
+    for log in current {
+        let of_owner = owners.entry(format!("{} {}", subject(snap, log).key(), log.container)).or_default();
+        for group in groups(&log.text, snap.collected_at) {
+            let weight = weigh(snap, log, &group);
+            if weight == Weight::Nothing {
+                continue;
+            }
+            match of_owner.get_mut(&group.key) {
+                Some(said) => said.add(weight, log, &group),
+                None => {
+                    of_owner.insert(group.key.clone(), Said { weight, logs: vec![log], group });
+                }
+            }
+        }
+    }
+    let mut all = Vec::new();
+    for said in owners.into_values() {
+        let mut said: Vec<Said<'_>> = said.into_values().collect();
+        said.sort_by_key(|s| (std::cmp::Reverse(s.weight), std::cmp::Reverse(s.group.count)));
+        all.extend(said.iter().take(PER_OWNER).map(|s| signal(snap, s)));
+    }
+    all
+}
+
+/// One complaint of the replicas of a program.
+struct Said<'a> {
+    weight: Weight,
+    logs: Vec<&'a ContainerLog>,
+    group: Group,
+}
+
+impl<'a> Said<'a> {
+    fn add(&mut self, weight: Weight, log: &'a ContainerLog, group: &Group) {
+        self.weight = self.weight.max(weight);
+        self.logs.push(log);
+        self.group.count += group.count;
+        self.group.first = self.group.first.into_iter().chain(group.first).min();
+    }
+}
+
+fn subject(snap: &Snapshot, log: &ContainerLog) -> ResourceRef {
+    pod(snap, log).map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p))
+}
+
+fn pod<'a>(snap: &'a Snapshot, log: &ContainerLog) -> Option<&'a Pod> {
+    snap.pods.find(&log.namespace, &log.pod).ok().flatten()
+}
+
+fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
+    let started =
+        pod(snap, log).and_then(|p| p.statuses().find(|s| s.name == log.container)).and_then(|s| s.running_since());
+    let Some(last) = group.last else {
+        // The log does not say when: only what goes on is of now.
+        return if group.count >= 3 && group.lines_since < MOVED_ON { ours(snap, log) } else { Weight::Nothing };
+    };
+    let start_up = started.is_some_and(|s| last.as_second() - s.as_second() < START);
+    let ago = seconds_ago(snap, last);
+    if start_up && ago > START || ago > RECENT {
+        return Weight::Nothing;
+    }
+    if start_up {
+        return Weight::Note;
+    }
+    // A warning that carries an error may pass by itself once.
+    let goes_on = group.count >= 3 || (group.is_error && (group.count > 1 || ago <= FRESH));
+    if goes_on { ours(snap, log) } else { Weight::Note }
+}
+
+fn ours(snap: &Snapshot, log: &ContainerLog) -> Weight {
+    if is_ours(snap, &log.namespace) { Weight::Weighs } else { Weight::Note }
+}
+
+fn signal(snap: &Snapshot, Said { weight, logs, group }: &Said<'_>) -> Signal {
+    let log = logs[0];
+    let errors = if group.count == 1 { "an error".to_owned() } else { format!("{} errors", group.count) };
+    let subject = subject(snap, log);
+    let title = match logs.len() {
+        1 => format!("{errors} in the log of {}", log.pod),
+        n => format!("{errors} in the logs of {n} pods of {}", subject.name()),
+    };
+    let said = redact(&group.text);
+    let evidence = Evidence::new(
+        format!("log of {}/{}, container {}", log.namespace, log.pod, log.container),
+        said.clone(),
+        "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=3h",
+    )
+    .with("namespace", &log.namespace)
+    .with("pod", &log.pod)
+    .with("container", &log.container);
+    let pods = logs.iter().filter_map(|l| pod(snap, l));
+    Signal::new(SignalKind::Log, subject, title, evidence)
+        .text(said)
+        .since(group.first)
+        .weight(*weight)
+        .about(pods.flat_map(|p| around(snap, p)))
+        .explained_by_checks(judges(log, &group.text))
+}
+
+/// Checks that judge what a program complains of.
+fn judges(log: &ContainerLog, text: &str) -> &'static [&'static str] {
+    match log.program {
+        Some(Program::Alertmanager) if text.contains("otify") => &["alertmanager-notify"],
+        Some(Program::Alertmanager) if text.contains("cluster") || text.contains("peer") => &["alertmanager-cluster"],
+        Some(Program::Prometheus) if text.contains("rror sending alert") => &["alertmanager-disconnected"],
+        Some(Program::Prometheus) if text.contains("valuating rule") => &["rule-failing"],
+        Some(Program::Prometheus) if text.contains("remote") => &["remote-write-failing"],
+        Some(Program::Prometheus) if text.contains("discovery") || text.contains("ailed to list") => {
+            &["discovery-failing"]
+        }
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::testing::snapshot;
+
+    fn with(lines: &[&str]) -> Vec<Signal> {
+        let mut snap = snapshot();
+        snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "prometheus-0".into(),
+            container: "config-reloader".into(),
+            text: lines.join("\n"),
+            ..ContainerLog::default()
+        }]);
+        read(&snap)
+    }
+
+    #[test]
+    fn what_goes_on_weighs_with_its_count_and_words() {
+        let found = with(&[
+            "level=error ts=2026-11-21T00:40:00Z msg=\"compaction failed\" err=\"segment 525\"",
+            "level=info ts=2026-11-21T01:00:00Z msg=fine",
+            "level=error ts=2026-11-21T02:40:00Z msg=\"compaction failed\" err=\"segment 526\"",
+        ]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].title, "2 errors in the log of prometheus-0");
+        assert_eq!((found[0].text.as_str(), found[0].weight), ("compaction failed: segment 526", Weight::Weighs));
+        assert_eq!(found[0].subject.kind_label(), "StatefulSet");
+    }
+
+    #[test]
+    fn warnings_the_past_and_the_start_are_calm() {
+        assert!(with(&["level=warn ts=2026-11-21T02:59:00Z msg=slow"]).is_empty());
+        assert!(with(&["level=error ts=2026-11-20T12:00:00Z msg=over"; 9]).is_empty());
+        // The container runs since 02:00.
+        assert!(with(&["level=error ts=2026-11-21T02:00:20Z msg=\"not there yet\""; 9]).is_empty());
+        let once = with(&["level=warn ts=2026-11-21T02:59:00Z msg=refused err=\"timeout\""]);
+        assert_eq!(once[0].weight, Weight::Note);
+    }
+
+    #[test]
+    fn secrets_are_not_quoted() {
+        let found =
+            with(&["level=error ts=2026-11-21T02:59:00Z msg=\"post https://hooks.slack.com/services/T0/B0/XYZ\""]);
+        assert!(!found[0].text.contains("XYZ") && !found[0].evidence.value.contains("XYZ"));
+    }
+}
