@@ -7,6 +7,9 @@ use kdoctor::{cli, commands};
 fn main() -> ExitCode {
     match cli::parse() {
         Ok(cli) => commands::run(cli),
-        Err(wrong) => commands::refuse(&wrong),
+        Err(wrong) => {
+            let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+            commands::refuse(&wrong, &arguments)
+        }
     }
 }

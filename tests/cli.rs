@@ -65,6 +65,41 @@ fn json_is_valid_against_its_schema() {
     }
 }
 
+/// What a program reads where there is no report.
+#[test]
+fn a_failure_is_json_too_where_json_is_asked_for() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../docs/report.schema.json")).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    for (args, said) in [
+        (&["monitoring", "-o", "json", "--from", "/nonexistent"][..], "/nonexistent"),
+        (&["monitoring", "--output=json", "--kubeconfig", "/nonexistent"][..], "/nonexistent"),
+        (&["monitoring", "-o", "json", "--no-such-flag"][..], "--no-such-flag"),
+        (&["preflight", "-o", "json", "-f", "/nonexistent"][..], "/nonexistent"),
+        (&["monitoring", "-o", "json", "--demo", "-n", "monitorng"][..], "monitorng"),
+    ] {
+        let output = run(args);
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let errors: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{args:?}: {errors:?}");
+        let error = &document["error"];
+        assert!(format!("{}{}", error["message"], error["hint"]).contains(said), "{args:?}: {document}");
+        assert!(document.get("findings").is_none() && !output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+/// Whoever names a context or a profile gets commands for it.
+#[test]
+fn commands_reach_what_was_asked_for() {
+    let output = run(&["monitoring", "--demo", "--context", "prod eu", "--profile", "ops"]);
+    let report = text(&output.stdout);
+    assert!(report.contains("kubectl --context 'prod eu' get pods -n kube-system"), "{report}");
+    assert!(report.contains("aws --profile ops eks create-addon"), "{report}");
+    assert!(report.contains("eksctl create iamserviceaccount --profile ops --name"), "{report}");
+    assert!(!text(&run(&["monitoring", "--demo"]).stdout).contains("--context"), "nobody knows a bundle's context");
+}
+
 #[test]
 fn exit_codes_are_the_same_in_every_format() {
     let demo = fixture("demo/ebs-csi-missing");

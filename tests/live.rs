@@ -107,6 +107,26 @@ fn a_live_cluster_gives_the_report_of_its_bundle() {
 }
 
 #[test]
+fn every_request_says_who_asks() {
+    let cluster = Cluster::serve("incidents/targets-down");
+    cluster.report(KUBERNETES_ONLY);
+    let requests = cluster.server.requests();
+    let agent = format!("kdoctor/{}", env!("CARGO_PKG_VERSION"));
+    assert!(requests.len() > 10, "{}", requests.len());
+    assert!(requests.iter().all(|r| r.agent == agent), "{requests:#?}");
+}
+
+/// The kubeconfig was given by a flag: the commands need it too.
+#[test]
+fn commands_reach_the_cluster_that_was_diagnosed() {
+    let cluster = Cluster::serve("demo/ebs-csi-missing");
+    let report = cluster.report(KUBERNETES_ONLY).to_string();
+    let flag = format!("kubectl --kubeconfig {} get ", cluster.server.kubeconfig(cluster.dir.path()).display());
+    assert!(report.contains(&flag), "{report}");
+    assert!(!report.contains("kubectl get"), "{report}");
+}
+
+#[test]
 fn each_list_is_read_once_and_in_pages() {
     let cluster = Cluster::serve("incidents/targets-down");
     cluster.report(KUBERNETES_ONLY);

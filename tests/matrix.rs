@@ -1,8 +1,10 @@
 //! Every check over every fixture: what fires, what stays quiet, what cannot be told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use kdoctor::bundle::Bundle;
 use kdoctor::checks::{self, Check};
@@ -47,6 +49,27 @@ fn snapshot_at(path: &Path) -> Snapshot {
     runtime.block_on(collect::gather(&client, &plan)).unwrap_or_else(|gap| panic!("{fixture}: {gap}"))
 }
 
+/// The report of each fixture, made once for all tests.
+fn report(fixture: &str) -> &'static Report {
+    static REPORTS: OnceLock<BTreeMap<String, Report>> = OnceLock::new();
+    let reports = REPORTS.get_or_init(|| {
+        let names = fixtures();
+        let (next, made) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+                scope.spawn(|| {
+                    while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let report = diagnose::run(&snapshot(name), &checks::registry());
+                        made.lock().expect("no thread panics with it").insert(name.clone(), report);
+                    }
+                });
+            }
+        });
+        made.into_inner().expect("no thread panicked with it")
+    });
+    reports.get(fixture).unwrap_or_else(|| panic!("there is no fixture {fixture}"))
+}
+
 fn outcome_of<'a>(report: &'a Report, check: &str) -> &'a Outcome {
     let run = report.runs.iter().find(|r| r.check.id.0 == check);
     &run.unwrap_or_else(|| panic!("no check {check}")).outcome
@@ -78,12 +101,9 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn each_case_has_the_verdict_it_must_have() {
-    let mut reports: BTreeMap<String, Report> = BTreeMap::new();
     let mut wrong = Vec::new();
     for case in cases() {
-        let report = reports
-            .entry(case.fixture.clone())
-            .or_insert_with(|| diagnose::run(&snapshot(&case.fixture), &checks::registry()));
+        let report = report(&case.fixture);
         let found: Vec<_> = report.findings.iter().filter(|f| f.check.0 == case.check).collect();
         let above_info = found.iter().filter(|f| f.severity > Severity::Info).count();
         let outcome = outcome_of(report, &case.check);
@@ -121,13 +141,14 @@ fn every_check_fires_somewhere_and_is_quiet_somewhere() {
     }
 }
 
+/// One snapshot for each fixture, so that a change shows where it belongs.
 #[test]
 fn all_is_well_is_said_only_where_nothing_is_unexplained() {
     let plain = TableOptions::new(&Printer { color: false, width: None, progress: false }, false);
     for fixture in fixtures() {
-        let report = diagnose::run(&snapshot(&fixture), &checks::registry());
+        let report = report(&fixture);
         let open: Vec<&str> = report.signals.iter().filter(|s| s.is_open()).map(|s| s.title.as_str()).collect();
-        let text = kdoctor::render::table(&report, &plain);
+        let text = kdoctor::render::table(report, &plain);
         let first = text.lines().next().unwrap_or_default();
         if fixture.starts_with("healthy/") {
             assert!(open.is_empty(), "{fixture}: {open:?}");
@@ -140,50 +161,73 @@ fn all_is_well_is_said_only_where_nothing_is_unexplained() {
 }
 
 #[test]
-fn the_whole_matrix_is_as_reviewed() {
-    let mut lines = Vec::new();
+fn every_fixture_is_judged_as_reviewed() {
+    let mut wrong = Vec::new();
+    let mut expected = BTreeSet::new();
     for fixture in fixtures() {
-        let report = diagnose::run(&snapshot(&fixture), &checks::registry());
-        lines.push(fixture);
-        let mut unread = Vec::new();
-        for run in &report.runs {
-            let text = match &run.outcome {
-                Outcome::Pass => continue,
-                // A small fixture lacks most answers: one line says which checks that silences.
-                Outcome::NotEvaluated(gap) if gap.is_not_collected() => {
-                    unread.push(run.check.id.0);
-                    continue;
-                }
-                Outcome::Findings(_) => {
-                    let of_check = report.findings.iter().enumerate().filter(|(_, f)| f.check == run.check.id);
-                    let shown = of_check.map(|(at, f)| {
-                        let root = if report.roots.iter().any(|g| g.root == at) { "ROOT " } else { "" };
-                        format!(
-                            "{root}{} {}",
-                            f.severity,
-                            f.subjects.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ")
-                        )
-                    });
-                    shown.collect::<Vec<_>>().join("\n      ")
-                }
-                Outcome::NotApplicable(why) => format!("not applicable: {why}"),
-                Outcome::NotEvaluated(gap) => format!("not evaluated: {gap}"),
-                Outcome::Failed(bug) => format!("FAILED: {bug}"),
-            };
-            lines.push(format!("  {}: {text}", run.check.id));
-        }
-        let open = report.signals.iter().filter(|s| s.is_open());
-        lines.extend(open.map(|s| format!("  unexplained: {}", s.title)));
-        if !unread.is_empty() {
-            lines.push(format!("  not read: {}", unread.join(" ")));
+        let name = fixture.replace('/', "__");
+        expected.insert(format!("{name}.snap"));
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("snapshots/matrix");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        let lines = verdicts(report(&fixture));
+        let holds = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            settings.bind(|| insta::assert_snapshot!(name, lines.join("\n")));
+        }));
+        if holds.is_err() {
+            wrong.push(fixture);
         }
     }
-    insta::assert_snapshot!(lines.join("\n"));
+    assert!(wrong.is_empty(), "not as reviewed: {}", wrong.join(" "));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/matrix");
+    let there = std::fs::read_dir(folder).expect("snapshots are there").map(|e| e.expect("an entry").file_name());
+    let there = there.map(|name| name.into_string().expect("UTF-8 names")).filter(|name| name.ends_with(".snap"));
+    let over: Vec<String> = there.filter(|name| !expected.contains(name)).collect();
+    assert!(over.is_empty(), "snapshots without a fixture: {over:?}");
+}
+
+/// How each check ended, but for those that passed.
+fn verdicts(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut unread = Vec::new();
+    for run in &report.runs {
+        let text = match &run.outcome {
+            Outcome::Pass => continue,
+            // A small fixture lacks most answers: one line says which checks that silences.
+            Outcome::NotEvaluated(gap) if gap.is_not_collected() => {
+                unread.push(run.check.id.0);
+                continue;
+            }
+            Outcome::Findings(_) => {
+                let of_check = report.findings.iter().enumerate().filter(|(_, f)| f.check == run.check.id);
+                let shown = of_check.map(|(at, f)| {
+                    let root = if report.roots.iter().any(|g| g.root == at) { "ROOT " } else { "" };
+                    format!(
+                        "{root}{} {}",
+                        f.severity,
+                        f.subjects.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ")
+                    )
+                });
+                shown.collect::<Vec<_>>().join("\n      ")
+            }
+            Outcome::NotApplicable(why) => format!("not applicable: {why}"),
+            Outcome::NotEvaluated(gap) => format!("not evaluated: {gap}"),
+            Outcome::Failed(bug) => format!("FAILED: {bug}"),
+        };
+        lines.push(format!("{}: {text}", run.check.id));
+    }
+    let open = report.signals.iter().filter(|s| s.is_open());
+    lines.extend(open.map(|s| format!("unexplained: {}", s.title)));
+    if !unread.is_empty() {
+        lines.push(format!("not read: {}", unread.join(" ")));
+    }
+    lines
 }
 
 /// The root checks of a fixture, and all checks that found something.
 fn causes(fixture: &str) -> (Vec<&'static str>, BTreeSet<&'static str>) {
-    let report = diagnose::run(&snapshot(fixture), &checks::registry());
+    let report = report(fixture);
     let roots = report.roots.iter().map(|g| report.findings[g.root].check.0).collect();
     (roots, report.findings.iter().map(|f| f.check.0).collect())
 }
@@ -236,7 +280,7 @@ fn faults_that_have_nothing_to_do_with_each_other_stay_apart() {
 #[test]
 fn healthy_clusters_are_silent() {
     for fixture in fixtures().iter().filter(|f| f.starts_with("healthy/")) {
-        let report = diagnose::run(&snapshot(fixture), &checks::registry());
+        let report = report(fixture);
         assert!(report.findings.is_empty(), "{fixture}: {:#?}", report.findings);
         assert!(report.roots.is_empty());
     }
@@ -435,7 +479,7 @@ fn no_report_shows_a_planted_secret() {
         let Ok(snap) = runtime.block_on(collect::gather(&client, &plan)) else { continue };
         let report = diagnose::run(&snap, &checks::registry());
         let table = kdoctor::render::table(&report, &kdoctor::render::TableOptions::new(&printer, true));
-        let json = kdoctor::render::json(&report).expect("renders");
+        let json = kdoctor::render::json(&report, None).expect("renders");
         for line in table.lines().chain(json.lines()).filter(|l| l.contains(SECRET)) {
             shown.push(format!("{fixture}: {}", line.trim().chars().take(300).collect::<String>()));
         }
@@ -465,7 +509,7 @@ fn every_command_is_complete() {
     let mut seen = 0;
     let mut distinct = BTreeSet::new();
     for fixture in fixtures() {
-        let report = diagnose::run(&snapshot(&fixture), &checks::registry());
+        let report = report(&fixture);
         for finding in &report.findings {
             let fix = &finding.remediation;
             assert!(!fix.steps.is_empty() || !fix.options.is_empty(), "{fixture}: {} has no step", finding.check);
@@ -484,14 +528,27 @@ fn every_command_is_complete() {
         }
     }
     assert!(seen > 200, "only {seen} commands were looked at");
-    for command in distinct {
-        assert!(is_bash(&command), "bash does not read this: {command}");
+    let elsewhere = pages::Invocation {
+        context: Some("prod eu".into()),
+        kubeconfig: Some("/tmp/k 1".into()),
+        profile: Some("o'ps".into()),
+        region: Some("eu-west-1".into()),
+    };
+    // One shell for all: each within a function of its own.
+    let functions = distinct.iter().flat_map(|c| [c.clone(), pages::in_context(c, &elsewhere)]);
+    let script: String = functions.enumerate().map(|(at, c)| format!("f{at}() {{\n{c}\n}}\n")).collect();
+    if !is_bash(&script) {
+        let bad: Vec<_> =
+            distinct.iter().filter(|c| !is_bash(c) || !is_bash(&pages::in_context(c, &elsewhere))).collect();
+        panic!("bash does not read this: {bad:#?}");
     }
 }
 
 /// `bash -n` reads it without an error, and without a warning about a here-document that does not end.
 fn is_bash(command: &str) -> bool {
-    let output = std::process::Command::new("bash").args(["-n", "-c", command]).output().expect("bash runs");
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::io::Write::write_all(&mut file, command.as_bytes()).expect("writable");
+    let output = std::process::Command::new("bash").arg("-n").arg(file.path()).output().expect("bash runs");
     output.status.success() && output.stderr.is_empty()
 }
 
@@ -501,7 +558,7 @@ fn is_bash(command: &str) -> bool {
 fn every_fix_is_shown_by_some_fixture() {
     let mut shown = BTreeSet::new();
     for fixture in fixtures() {
-        let report = diagnose::run(&snapshot(&fixture), &checks::registry());
+        let report = report(&fixture);
         shown.extend(report.findings.iter().map(|f| format!("{}/{}", f.check, f.variant)));
     }
     let mut missing = Vec::new();
@@ -525,7 +582,7 @@ fn every_fix_is_shown_by_some_fixture() {
 #[test]
 fn no_command_replaces_or_shows_a_whole_secret() {
     for fixture in fixtures() {
-        for finding in diagnose::run(&snapshot(&fixture), &checks::registry()).findings {
+        for finding in &report(&fixture).findings {
             let fix = &finding.remediation;
             for step in fix.steps.iter().chain(&fix.verify).chain(&fix.rollback) {
                 let command = &step.command;
@@ -542,7 +599,7 @@ fn no_command_replaces_or_shows_a_whole_secret() {
 fn every_step_says_what_it_is_for() {
     let mut bare = BTreeSet::new();
     for fixture in fixtures() {
-        let report = diagnose::run(&snapshot(&fixture), &checks::registry());
+        let report = report(&fixture);
         for finding in &report.findings {
             let fix = &finding.remediation;
             for step in fix.all_steps().filter(|s| s.text.is_empty()) {

@@ -92,3 +92,29 @@ fn the_search_for_placeholders_knows_quotes() {
     assert_eq!(unquoted_placeholder("get '<name>' --x=\"<y>\" << 'EOF'"), None);
     assert_eq!(unquoted_placeholder("{% if x == 'a' %}helm upgrade <release> x{% endif %}"), Some("<release>"));
 }
+
+/// Commands that only one of two branches prints are never shown as one.
+#[test]
+fn explained_commands_are_commands() {
+    const PROGRAMS: [&str; 8] = ["kubectl ", "aws ", "helm ", "eksctl ", "curl ", "promtool ", "amtool ", "flux "];
+    let mut seen = 0;
+    for check in checks::registry() {
+        let id = check.meta().id;
+        let text = pages::readable(pages::of(check.meta()).expect("it has a page"));
+        for block in text.split("```sh\n").skip(1) {
+            let code = block.split("\n```").next().unwrap_or_default();
+            seen += 1;
+            assert_eq!(unquoted_placeholder(code), None, "{id}: {code}");
+            for (program, (at, _)) in PROGRAMS.iter().flat_map(|p| code.match_indices(p).map(move |m| (p, m))) {
+                let before = code[..at].chars().next_back();
+                let apart = before.is_none_or(|c| c.is_whitespace() || "(`'\"/=-.".contains(c));
+                assert!(apart, "{id}: {program}is glued to what stands before it: {code}");
+            }
+            let lines: Vec<&str> = code.lines().collect();
+            let distinct: BTreeSet<&&str> = lines.iter().collect();
+            assert_eq!(lines.len(), distinct.len(), "{id}: a line stands twice: {code}");
+        }
+        assert!(!text.contains("{{") && !text.contains("{%"), "{id}: a template is left: {text}");
+    }
+    assert!(seen > 300, "{seen}");
+}

@@ -321,6 +321,7 @@ impl Source for Bundle {
             context: target.context.clone(),
             cluster: target.cluster.clone(),
             region: target.region.clone(),
+            profile: None,
             account: target.account.clone(),
             server: target.server.clone(),
             is_eks: target.platform.as_deref().filter(|p| !p.is_empty()).map(|p| p == "eks"),

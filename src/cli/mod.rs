@@ -24,6 +24,26 @@ pub struct Cli {
     pub no_color: bool,
 }
 
+impl Cli {
+    /// The format that the output has.
+    pub fn output(&self) -> Output {
+        match &self.command {
+            Command::Monitoring(args) => args.result.output,
+            Command::Preflight(args) => args.result.output,
+            Command::List(args) => args.output,
+            Command::Explain(_) | Command::Completions { .. } => Output::Table,
+        }
+    }
+
+    /// The format that arguments ask for which are not understood as a whole.
+    pub fn output_of(arguments: &[String]) -> Output {
+        let asks = |pair: &[String]| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json";
+        let whole = ["-ojson", "-o=json", "--output=json"];
+        let json = arguments.windows(2).any(asks) || arguments.iter().any(|a| whole.contains(&a.as_str()));
+        if json { Output::Json } else { Output::Table }
+    }
+}
+
 /// Subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -339,6 +339,8 @@ pub struct Known {
     pub cluster: Option<String>,
     /// AWS region.
     pub region: Option<String>,
+    /// AWS profile of the kubeconfig.
+    pub profile: Option<String>,
     /// AWS account id.
     pub account: Option<String>,
     /// Host of the API server.

@@ -32,7 +32,7 @@ pub(super) fn run(args: &Explain, printer: &Printer) -> anyhow::Result<u8> {
         meta.severity,
         facts(meta.requires)
     );
-    let text = format!("{head}{}", pages::readable(&page.body));
+    let text = format!("{head}{}", pages::readable(page));
     let skin = skin(printer.color);
     let shown = match printer.width {
         Some(width) => skin.text(&text, Some(width)).to_string(),

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Output};
 use crate::term::{Printer, sanitize_lines};
 use crate::text::redact::mask;
 
@@ -21,6 +21,7 @@ const INTERRUPTED: u8 = 130;
 /// Runs a command and turns its result into an exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let printer = Printer::detect(cli.no_color, false);
+    let output = cli.output();
     let result = match cli.command {
         Command::Monitoring(args) => monitoring::run(&args, &printer),
         Command::Preflight(args) => preflight::run(&args, &printer),
@@ -31,21 +32,37 @@ pub fn run(cli: Cli) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            printer.stderr(&format!("kdoctor: {}", sanitize_lines(&format!("{error:#}"))));
+            let text = format!("{error:#}");
+            fail(&text, output, &printer);
+            printer.stderr(&format!("kdoctor: {}", sanitize_lines(&text)));
             ExitCode::from(UNABLE)
         }
     }
 }
 
 /// Says what is wrong with the command line; asked for help, gives it. Values are repeated without their secrets.
-pub fn refuse(error: &clap::Error) -> ExitCode {
+pub fn refuse(error: &clap::Error, arguments: &[String]) -> ExitCode {
     let text = error.render().to_string();
+    let printer = Printer::detect(true, true);
+    if error.use_stderr() {
+        fail(text.trim_start_matches("error: "), Cli::output_of(arguments), &printer);
+    }
     if !error.use_stderr() || mask(&text) == text {
         // As clap does it, with colours. Wrong usage exits with 2.
         error.exit();
     }
-    Printer::detect(true, true).stderr(text.trim_end());
+    printer.stderr(text.trim_end());
     ExitCode::from(UNABLE)
+}
+
+/// A program that reads JSON gets JSON also where there is no report.
+fn fail(text: &str, output: Output, printer: &Printer) {
+    if output == Output::Json
+        && let Ok(document) = crate::render::json_failure(&mask(text))
+        && let Err(error) = printer.stdout(&document)
+    {
+        printer.stderr(&format!("kdoctor: {error}"));
+    }
 }
 
 fn completions(shell: clap_complete::Shell, printer: &Printer) -> anyhow::Result<u8> {

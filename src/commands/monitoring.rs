@@ -15,10 +15,12 @@ use crate::collect::client::Client;
 use crate::collect::live::{ConnectOptions, Live};
 use crate::collect::manifests::{self, Read};
 use crate::collect::probe::Consent;
-use crate::collect::source::Source;
+use crate::collect::source::{Known, Source};
 use crate::collect::{self, Plan};
-use crate::model::Report;
+use crate::model::{Report, Target};
+use crate::pages::{self, Invocation};
 use crate::term::{Asking, Printer, Progress, sanitize_lines, suggest};
+use crate::text::redact::mask;
 use crate::{diagnose, render};
 
 /// Incidents that are part of the binary.
@@ -67,12 +69,15 @@ pub(super) fn interruptible(work: impl Future<Output = anyhow::Result<Report>>) 
 
 /// Prints the report, and what of the files could not be read; gives the exit code.
 pub(super) fn finish(report: &Report, args: &ResultArgs, read: Option<&Read>, printer: &Printer) -> anyhow::Result<u8> {
+    let faults = read.map_or(&[][..], |r| &r.faults);
     let text = match args.output {
         Output::Table => render::table(report, &render::TableOptions::new(printer, args.verbose)),
-        Output::Json => render::json(report)?,
+        Output::Json => {
+            let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            render::json(report, (!faults.is_empty()).then(|| mask(&texts.join("; "))).as_deref())?
+        }
     };
     printer.stdout(&text).context("the report could not be written")?;
-    let faults = read.map_or(&[][..], |r| &r.faults);
     for fault in faults {
         printer.stderr(&format!("kdoctor: {}", sanitize_lines(&fault.to_string())));
     }
@@ -121,6 +126,7 @@ pub(super) async fn diagnose(
 ) -> anyhow::Result<Report> {
     let (source, collected_at) = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
     let plan = Plan { collected_at, ..plan };
+    let known = source.known();
     let start = Instant::now();
     let live = args.from.is_none() && args.demo.is_none();
     let progress = Arc::new(Progress::new(printer.progress && live));
@@ -130,9 +136,27 @@ pub(super) async fn diagnose(
     progress.finish();
     let snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;
     let mut report = if signals { diagnose::run(&snap, checks) } else { diagnose::run_checks(&snap, checks) };
+    let invocation = invocation(args, live.then_some(&known), &report.target);
+    pages::apply(&mut report, &invocation);
     report.stats.calls = client.calls();
     report.stats.elapsed_ms = live.then(|| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
     Ok(report)
+}
+
+/// What the printed commands need to reach the same cluster: what the user gave, and of a live cluster what was found out
+/// and is not what the user's shell says anyway. Of a bundle nobody knows how its reader reaches the cluster.
+fn invocation(args: &SourceArgs, live: Option<&Known>, target: &Target) -> Invocation {
+    let differs = |value: &String, names: [&str; 2]| {
+        names.into_iter().find_map(|name| std::env::var(name).ok()).is_none_or(|own| own != *value)
+    };
+    let profile = live.and_then(|k| k.profile.clone()).filter(|p| differs(p, ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
+    let region = live.and(target.region.clone()).filter(|r| differs(r, ["AWS_REGION", "AWS_DEFAULT_REGION"]));
+    Invocation {
+        context: args.context.clone(),
+        kubeconfig: args.kubeconfig.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        profile: args.profile.clone().or(profile),
+        region: args.region.clone().or(region),
+    }
 }
 
 /// Who allows probes. A bundle's probes were allowed when it was captured.

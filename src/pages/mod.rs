@@ -1,9 +1,12 @@
 //! The pages of the checks: what people read of a check, and the templates of its fixes.
 
 mod explain;
+mod invocation;
+mod outline;
 mod parse;
 mod placeholders;
 mod render;
+mod shell;
 mod template;
 
 use std::collections::BTreeMap;
@@ -14,6 +17,7 @@ use include_dir::{Dir, include_dir};
 use crate::model::{CheckMeta, Finding, Params, Remediation};
 
 pub use explain::readable;
+pub use invocation::{Invocation, apply, in_context};
 pub use parse::Page;
 pub use render::command;
 

@@ -18,7 +18,7 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
 pub struct Page {
     /// `key: value` lines of the front matter.
     pub front: Vec<(String, String)>,
-    /// The prose and templates after the front matter, with what is included and the fixes that are files.
+    /// The page after the front matter, with what it includes.
     pub body: String,
     pub(super) sections: Vec<Section>,
 }
@@ -68,14 +68,10 @@ impl Page {
         let front = front.map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned())).collect();
         let body = included(body, shared, 0)?;
         let mut sections = sections(&body, None);
-        let mut texts = String::new();
         for (variant, text) in fixes {
-            let text = included(text, shared, 0)?;
-            sections.extend(self::sections(&text, Some(variant)));
-            texts.push_str(&text);
-            texts.push('\n');
+            sections.extend(self::sections(&included(text, shared, 0)?, Some(variant)));
         }
-        Ok(Self { front, body: with_fixes(body, &texts), sections })
+        Ok(Self { front, body, sections })
     }
 
     /// A value of the front matter.
@@ -101,14 +97,6 @@ impl Page {
         let applies = move |s: &&Section| s.variant.is_empty() || s.variant == variant;
         self.sections.iter().filter(move |s| s.heading == heading).filter(applies)
     }
-}
-
-/// The text with the fixes at the end of its section Fix.
-fn with_fixes(mut body: String, fixes: &str) -> String {
-    let section = body.find("\n## Fix\n").map_or(body.len(), |at| at + 1);
-    let next = body[section..].find("\n## ").map_or(body.len(), |at| section + at + 1);
-    body.insert_str(next, fixes);
-    body
 }
 
 /// The text with what it includes.
@@ -159,14 +147,11 @@ struct Reader<'a> {
     sections: Vec<Section>,
     /// The paragraph before the next fence.
     text: String,
-    /// Where the last note ends: one that follows at once belongs to it.
-    note_ends: Option<usize>,
 }
 
 impl Reader<'_> {
     fn block(&mut self, tag: &Tag<'_>, body: &str, range: Range<usize>, code: String) {
-        let end = range.end;
-        let source = &body[range.clone()];
+        let source = &body[range];
         match tag {
             Tag::Heading { level, .. } => {
                 self.text.clear();
@@ -178,16 +163,8 @@ impl Reader<'_> {
             }
             Tag::BlockQuote(_) => {
                 self.text.clear();
-                let note = joined(source.lines().map(|l| l.trim_start().trim_start_matches('>')));
-                let follows = self.note_ends.is_some_and(|at| body[at..range.start].trim().is_empty());
-                match self.blocks().and_then(|b| b.last_mut()) {
-                    Some(last) if follows && last.info == NOTE => {
-                        last.text.push(' ');
-                        last.text.push_str(&note);
-                    }
-                    _ => self.push(Block { text: note, info: NOTE.to_owned(), code: String::new() }),
-                }
-                self.note_ends = Some(end);
+                let text = joined(source.lines().map(|l| l.trim_start().trim_start_matches('>')));
+                self.push(Block { text, info: NOTE.to_owned(), code: String::new() });
             }
             _ => self.text = joined(source.lines()),
         }

@@ -81,9 +81,19 @@ impl Context<'_> {
 
     /// The steps that are left of these blocks: one whose command renders to nothing is none.
     fn steps<'a>(&self, blocks: impl IntoIterator<Item = &'a Block>) -> Result<Vec<Step>, String> {
-        let mut steps = Vec::new();
+        let mut steps: Vec<Step> = Vec::new();
+        // Notes that stand together are one.
+        let mut joins = false;
         for block in blocks {
-            steps.extend(self.step(block)?);
+            let is_note = block.info == NOTE;
+            match (self.step(block)?, steps.last_mut()) {
+                (Some(note), Some(last)) if is_note && joins && last.kind == StepKind::Note => {
+                    last.text.push(' ');
+                    last.text.push_str(&note.text);
+                }
+                (step, _) => steps.extend(step),
+            }
+            joins = is_note;
         }
         Ok(steps)
     }

@@ -8,6 +8,36 @@ use crate::model::{self, AwsResource, Gap, GapCause, Outcome, ResourceRef};
 /// Version of these types.
 const SCHEMA_VERSION: u32 = 1;
 
+/// What kdoctor writes to stdout: a report, or why there is none.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Document {
+    /// A report.
+    Report(Box<Report>),
+    /// kdoctor could not do its job; the exit code is 2.
+    Failure(Failure),
+}
+
+/// Why there is no report.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Failure {
+    /// Version of this format: 1.
+    schema_version: u32,
+    /// What made the document.
+    tool: Tool,
+    /// What went wrong.
+    error: Error,
+}
+
+/// What kept kdoctor from doing its job.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Error {
+    /// What went wrong.
+    message: String,
+    /// What to do about it; may be empty.
+    hint: String,
+}
+
 /// A report of kdoctor.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Report {
@@ -29,6 +59,9 @@ struct Report {
     runs: Vec<Run>,
     /// What could not be seen.
     gaps: Vec<GapRecord>,
+    /// Files that were given and could not be read: the exit code is 2, whatever the others hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Error>,
 }
 
 /// What made the report.
@@ -294,26 +327,48 @@ struct GapRecord {
     hint: String,
 }
 
-/// The report as JSON text.
+/// The report as JSON text, with what went wrong beside it.
 ///
 /// # Errors
 /// Never in practice: all fields are plain data.
-pub fn json(report: &model::Report) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(&convert(report))?;
+pub fn json(report: &model::Report, went_wrong: Option<&str>) -> Result<String, serde_json::Error> {
+    text(&Document::Report(Box::new(Report { error: went_wrong.map(error), ..convert(report) })))
+}
+
+/// What is written where there is no report. What stands on lines of its own below the first is the hint.
+///
+/// # Errors
+/// Never in practice: all fields are plain data.
+pub fn json_failure(went_wrong: &str) -> Result<String, serde_json::Error> {
+    text(&Document::Failure(Failure { schema_version: SCHEMA_VERSION, tool: tool(), error: error(went_wrong) }))
+}
+
+fn text(document: &Document) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(document)?;
     text.push('\n');
     Ok(text)
 }
 
-/// The JSON Schema of the report.
+fn tool() -> Tool {
+    Tool { name: "kdoctor", version: env!("CARGO_PKG_VERSION") }
+}
+
+fn error(went_wrong: &str) -> Error {
+    let (message, hint) = went_wrong.trim().split_once('\n').unwrap_or((went_wrong.trim(), ""));
+    let hint: Vec<&str> = hint.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    Error { message: message.trim().to_owned(), hint: hint.join("\n") }
+}
+
+/// The JSON Schema of what is written.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Report).to_value()
+    schemars::schema_for!(Document).to_value()
 }
 
 fn convert(report: &model::Report) -> Report {
     let target = report.target.clone();
     Report {
         schema_version: SCHEMA_VERSION,
-        tool: Tool { name: "kdoctor", version: env!("CARGO_PKG_VERSION") },
+        tool: tool(),
         target: Target {
             platform: target.platform,
             context: target.context,
@@ -331,6 +386,7 @@ fn convert(report: &model::Report) -> Report {
         signals: report.signals.iter().map(|s| signal(report, s)).collect(),
         runs: report.runs.iter().map(run).collect(),
         gaps: report.gaps.iter().map(gap).collect(),
+        error: None,
     }
 }
 

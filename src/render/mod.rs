@@ -4,5 +4,5 @@ pub mod json;
 mod layout;
 mod table;
 
-pub use json::{json, schema};
+pub use json::{json, json_failure, schema};
 pub use table::{TableOptions, table};

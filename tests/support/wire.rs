@@ -209,6 +209,8 @@ pub struct Recorded {
     pub status: Option<u16>,
     /// The `Accept` header.
     pub accept: String,
+    /// The `User-Agent` header.
+    pub agent: String,
 }
 
 impl Recorded {
@@ -346,7 +348,12 @@ impl Shared {
         let request = match self.handler.stream(&ask).filter(|_| upgrades) {
             Some(streaming) => {
                 let line = format!("{} {}", ask.method, ask.target());
-                let entry = Recorded { line, status: Some(101), accept: String::new() };
+                let entry = Recorded {
+                    line,
+                    status: Some(101),
+                    accept: String::new(),
+                    agent: ask.header("user-agent").unwrap_or_default().to_owned(),
+                };
                 self.log.lock().expect("no holder of the lock panics").push(entry);
                 return streams::accept(request, streaming, body_of(Vec::new(), None));
             }
@@ -357,6 +364,7 @@ impl Shared {
             line: format!("{} {}", ask.method, ask.target()),
             status: None,
             accept: ask.header("accept").unwrap_or_default().to_owned(),
+            agent: ask.header("user-agent").unwrap_or_default().to_owned(),
         };
         let place = {
             let mut log = self.log.lock().expect("no holder of the lock panics");

@@ -13,6 +13,9 @@ use crate::collect::eks_token::{self, EksExec};
 use crate::collect::source::Known;
 use crate::text::redact::mask_values;
 
+/// How kdoctor calls itself to servers.
+const USER_AGENT: &str = concat!("kdoctor/", env!("CARGO_PKG_VERSION"));
+
 /// How to reach the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectOptions {
@@ -88,12 +91,13 @@ impl Live {
         chosen.config.write_timeout = Some(options.timeout);
         // Retries are this source's own: they honour Retry-After.
         chosen.config.default_retry = false;
+        chosen.config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
         let known = known(&options, &chosen);
         native_token(&options, &mut chosen, &known).await?;
         let client = kube::Client::try_from(chosen.config).map_err(|e| ConnectError::BadConfig(chain(&e)))?;
         let http = reqwest::Client::builder()
             .timeout(options.timeout)
-            .user_agent(concat!("kdoctor/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .build()
             .map_err(|e| ConnectError::BadConfig(chain(&e)))?;
         #[cfg(feature = "aws")]
@@ -184,6 +188,7 @@ fn known(options: &ConnectOptions, chosen: &Chosen) -> Known {
         context: chosen.context.clone(),
         cluster,
         region,
+        profile: exec.and_then(|e| e.profile.clone()),
         account: arn.map(|a| a.account),
         server: Some(host.to_owned()).filter(|h| !h.is_empty()),
         is_eks,

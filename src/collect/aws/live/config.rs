@@ -6,7 +6,7 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 /// A server that takes longer to connect to is not there.
@@ -53,6 +53,11 @@ impl Chain<'_> {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::adaptive().with_max_attempts(3).with_initial_backoff(BACKOFF))
             .timeout_config(timeouts);
+        // The SDK's own User-Agent says which program it works for.
+        let loader = match AppName::new(concat!("kdoctor-", env!("CARGO_PKG_VERSION"))) {
+            Ok(name) => loader.app_name(name),
+            Err(_) => loader,
+        };
         match self.region {
             Some(region) => loader.region(Region::new(region.to_owned())),
             None => loader,
