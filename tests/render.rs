@@ -72,8 +72,12 @@ fn json_keeps_steps_joined_and_says_whose_they_are() {
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let fix = &json["findings"][0]["remediation"];
     let steps: Vec<_> = fix["steps"].as_array().expect("steps").iter().map(|s| (&s["check"], &s["command"])).collect();
-    assert_eq!(format!("{steps:?}"), r#"[(String("need"), String("prepare")), (String("root"), String("look"))]"#);
-    assert_eq!(fix["options"][0]["title"], "By subnet");
-    assert_eq!(fix["options"][0]["steps"][0]["placeholders"][0]["candidates"][1], "subnet-2");
+    assert_eq!(
+        format!("{steps:?}"),
+        r#"[(String("need"), String("prepare")), (String("root"), String("look")), (String("root"), String("use '<subnet-id>'")), (String("root"), String("use '<role>'"))]"#
+    );
+    assert!(fix["steps"][1].get("option").is_none(), "{fix}");
+    assert_eq!(fix["steps"][2]["option"], "By subnet");
+    assert_eq!(fix["steps"][2]["placeholders"][0]["candidates"][1], "subnet-2");
     assert_eq!(json["findings"][1]["remediation"]["steps"].as_array().map(Vec::len), Some(1));
 }

@@ -49,7 +49,7 @@ const JUDGES: &[(&str, &[&str])] = &[
     ("prometheus_rule_", &["rule-failing", "rule-invalid"]),
     ("prometheus_sd_", &["discovery-failing"]),
     ("prometheus_target_scrapes_", &["samples-dropped", "target-not-metrics"]),
-    ("prometheus_tsdb_", &["prometheus-storage"]),
+    ("prometheus_tsdb_", &["prometheus-storage", "tsdb-retention"]),
 ];
 
 /// Reads them.

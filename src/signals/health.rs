@@ -53,8 +53,8 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
 /// Checks that judge what an add-on brings.
 fn judges(addon: &str) -> &'static [&'static str] {
     match addon {
-        "aws-ebs-csi-driver" => &["ebs-csi-addon-degraded", "ebs-csi-role"],
-        "coredns" => &["dns"],
+        "aws-ebs-csi-driver" => &["addon-degraded", "ebs-csi-role"],
+        "coredns" => &["addon-degraded", "dns"],
         "eks-pod-identity-agent" => &["pod-identity-injection"],
         _ => &[],
     }
