@@ -325,6 +325,8 @@ fn path(scheme: &str, host: &str, rest: &str) -> String {
 
 /// A word that nobody chose: long, with both cases and digits. Checksums, UUIDs, ULIDs and names have one case.
 fn is_random(word: &str) -> bool {
+    // Escapes are digits and capitals that nobody chose either: `serviceMonitor%2Fmonitoring%2Fstack%2F0` is a name.
+    let word = &*percent_encoding::percent_decode_str(word).decode_utf8_lossy();
     let is = |test: fn(&char) -> bool| word.chars().filter(test).count();
     let chars = word.chars().all(|c| c.is_ascii_alphanumeric() || "_-=+%".contains(c));
     let (upper, lower, digits) = (is(char::is_ascii_uppercase), is(char::is_ascii_lowercase), is(char::is_ascii_digit));

@@ -18,7 +18,9 @@ pub(crate) fn redact(text: &str) -> String {
     let hidden = url.replace_all(&masked, |c: &regex::Captures<'_>| {
         let (scheme, host, path) = (&c[1], &c[2], &c[3]);
         let name = host.split(':').next().unwrap_or(host);
-        let in_cluster = name.contains(".svc") || !name.contains('.');
+        // An address of the cluster or of the VPC is nobody's webhook.
+        let is_private = name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_private());
+        let in_cluster = is_private || name.contains(".svc") || !name.contains('.');
         let path = match path {
             "" | "/" => path.to_owned(),
             _ if in_cluster => path.trim_end_matches(':').to_owned(),
@@ -49,6 +51,7 @@ mod tests {
             redact("https://user:pw@api.telegram.org/bot123:AAF/sendMessage x"),
             "https://api.telegram.org/<redacted> x"
         );
+        assert_eq!(redact("http://10.0.159.6:9093/api/v2/alerts x"), "http://10.0.159.6:9093/api/v2/alerts x");
         assert_eq!(
             redact("500: http://hook.ops.svc.cluster.local:5001/alert: x\n"),
             "500: http://hook.ops.svc.cluster.local:5001/alert x"
