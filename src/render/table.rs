@@ -2,7 +2,7 @@
 
 mod signals;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use owo_colors::Style;
 
@@ -163,7 +163,8 @@ impl Out<'_> {
 
     /// Resources that a root explains.
     fn symptoms(&self, group: &RootGroup) -> usize {
-        group.explains.iter().map(|i| self.report.findings[*i].subjects.len()).sum()
+        let all = group.explains.iter().flat_map(|i| &self.report.findings[*i].subjects);
+        all.collect::<BTreeSet<_>>().len()
     }
 
     fn root(&mut self, number: usize, group: &RootGroup) {
@@ -232,10 +233,10 @@ impl Out<'_> {
         }
         let explained: Vec<&Finding> = group.explains.iter().map(|i| &self.report.findings[*i]).collect();
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-        for finding in &explained {
-            for subject in &finding.subjects {
-                *kinds.entry(subject.kind_label()).or_default() += 1;
-            }
+        // What two checks speak of is one thing.
+        let subjects: BTreeSet<&ResourceRef> = explained.iter().flat_map(|f| &f.subjects).collect();
+        for subject in subjects {
+            *kinds.entry(subject.kind_label()).or_default() += 1;
         }
         let counts: Vec<String> = kinds.iter().map(|(kind, count)| plural(*count, kind)).collect();
         self.page.blank();
