@@ -96,7 +96,7 @@ fn insert(text: &str, simple: &Simple, invocation: &Invocation) -> Option<(usize
     };
     // IAM has one endpoint for all regions of a partition.
     let anywhere = words[at] == "aws" && words[at..own].contains(&"iam") && invocation.is_standard_partition();
-    let missing = flags.iter().filter(|(flag, _)| !is_set(flag) && !(anywhere && *flag == "--region"));
+    let missing = flags.iter().filter(|(flag, _)| !(is_set(flag) || anywhere && *flag == "--region"));
     let added: String = missing
         .filter_map(|(flag, value)| {
             let value = value(invocation)?;

@@ -240,9 +240,9 @@ mod tests {
     #[test]
     fn what_is_included_must_be_there_and_must_end() {
         let missing = Page::load("{% include \"nothing\" %}", &[], shared);
-        assert_eq!(missing.unwrap_err(), "there is no checks/_shared/nothing.md");
+        assert_eq!(missing.expect_err("no such page"), "there is no checks/_shared/nothing.md");
         let endless = Page::load("{% include \"x\" %}", &[], |_| Some("{% include \"x\" %}"));
-        assert_eq!(endless.unwrap_err(), "\"x\" includes itself");
+        assert_eq!(endless.expect_err("a circle"), "\"x\" includes itself");
     }
 
     #[test]

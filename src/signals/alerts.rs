@@ -139,13 +139,13 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
     // Whoever the target belongs to, scraping it is the stack's work.
     let scraping = read.iter().any(|r| r.metric == "up") || (read.is_empty() && alert.name() == "TargetDown");
     if !scraping && !is_ours(snap, alert.label("namespace")) {
-        return (Weight::Note, "it is about what runs outside of the stack: the alerting does its work".into());
+        return (Weight::Note, "it is about what runs outside of the stack".into());
     }
     let of_platform =
         |r: &Read| OF_PLATFORM.iter().any(|p| r.metric == *p || (p.ends_with('_') && r.metric.starts_with(p)));
     let recorded = |r: &Read| r.metric.is_empty() || r.metric.contains(':');
     if !read.is_empty() && !read.iter().any(|r| of_platform(r) || recorded(r)) {
-        return (Weight::Note, "it reads an application's own metrics: the alerting does its work".into());
+        return (Weight::Note, "it reads an application's own metrics: what is wrong there is not the stack's".into());
     }
     (Weight::Weighs, String::new())
 }

@@ -21,7 +21,8 @@ const RESTARTS: u32 = 3;
 
 /// Reads them.
 pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
-    let mut owners: BTreeMap<String, (ResourceRef, Vec<(&Pod, Trouble)>)> = BTreeMap::new();
+    type Troubled<'a> = (ResourceRef, Vec<(&'a Pod, Trouble)>);
+    let mut owners: BTreeMap<String, Troubled<'_>> = BTreeMap::new();
     for pod in snap.pods.items().unwrap_or_default() {
         let Some(trouble) = trouble(snap, pod) else { continue };
         let owner = snap.owner_ref(pod);

@@ -159,7 +159,7 @@ fn params(made: Finding, snap: &Snapshot, place: &Place, why: &Refusal) -> Findi
         .param("user", own.as_ref().filter(|p| p.kind == "user").map(|p| p.name.clone()))
         .param("known", !usable.is_empty())
         .param("mapped_role", role.copied())
-        .param("policy", format!("arn:{}:eks::aws:cluster-access-policy/AmazonEKSAdminViewPolicy", place.partition))
+        .param("policy", format!("arn:{}:eks::aws:cluster-access-policy/AmazonEKSViewPolicy", place.partition))
         .param("old_mode", mode == "CONFIG_MAP")
         .param("context", snap.target.context.as_deref().unwrap_or("<context>"))
         .param("cidrs_and_own", format!("publicAccessCidrs={cidrs},<own-address>/32"))

@@ -34,7 +34,8 @@ impl Check for GrafanaAdminPassword {
             return Ok(Diagnosis::NotApplicable("no Grafana with a side-car in the stack".into()));
         }
         let mut found: BTreeMap<(&str, &str), Finding> = BTreeMap::new();
-        for log in snap.part_logs()?.iter().filter(|l| l.image.contains("sidecar") && !l.previous) {
+        let unread = |gap: Gap| Gap { what: "logs of Grafana's side-cars".into(), ..gap };
+        for log in snap.part_logs().map_err(unread)?.iter().filter(|l| l.image.contains("sidecar") && !l.previous) {
             let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
             let Some(pod) = pod.filter(|p| p.spec.containers.iter().any(|c| c.program() == Some(Program::Grafana)))
             else {

@@ -77,8 +77,11 @@ pub(crate) fn failing(snap: &Snapshot) -> Vec<Attempt<'_>> {
     all
 }
 
+/// Who connects, to which spots and ports one may get, and how.
+type Connection<'a> = (Party<'a>, Vec<(Spot<'a>, u16)>, Protocol);
+
 /// Scrapes that succeed: a model of the groups that would drop them is wrong.
-pub(crate) fn working(snap: &Snapshot) -> Vec<(Party<'_>, Vec<(Spot<'_>, u16)>, Protocol)> {
+pub(crate) fn working(snap: &Snapshot) -> Vec<Connection<'_>> {
     let map = Map::new(snap, false);
     let all = flows::working(snap, &map).into_iter();
     all.map(|(from, to)| (Party::Pod(from), to.ends.iter().filter_map(spot).collect(), to.protocol)).collect()

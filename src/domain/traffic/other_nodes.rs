@@ -58,7 +58,8 @@ fn pattern<'a>(
             .find(|d| d.target.scrape_url == t.scrape_url && d.target.job() == t.job())
             .filter(|d| d.failure == ScrapeFailure::Timeout)
     };
-    let (here, there): (Vec<(&ScrapeTarget, &Node)>, Vec<(&ScrapeTarget, &Node)>) =
+    type OnNodes<'t, 'n> = Vec<(&'t ScrapeTarget, &'n Node)>;
+    let (here, there): (OnNodes<'_, '_>, OnNodes<'_, '_>) =
         all.iter().copied().partition(|(_, node)| node.metadata.name == own);
     let up = here.first()?.0;
     if here.iter().any(|(t, _)| t.health != "up") || there.is_empty() {

@@ -53,15 +53,15 @@ pub(crate) struct Judged<'a> {
 ///
 /// # Errors
 /// The gap, if something failed and the security groups could not be read; with what failed.
-pub(crate) fn judge(snap: &Snapshot) -> Result<Judged<'_>, (Gap, Vec<Attempt<'_>>)> {
+pub(crate) fn judge(snap: &Snapshot) -> Result<Judged<'_>, Box<(Gap, Vec<Attempt<'_>>)>> {
     let attempts: Vec<Attempt<'_>> = attempts::failing(snap).into_iter().filter(|a| !a.to.is_empty()).collect();
     if attempts.is_empty() {
         return Ok(Judged::default());
     }
     let firewall = match (Firewall::of(snap), snap.instances.as_ref().err()) {
         (Ok(firewall), None) => firewall,
-        (Ok(_), Some(gap)) => return Err((gap.clone(), attempts)),
-        (Err(gap), _) => return Err((gap, attempts)),
+        (Ok(_), Some(gap)) => return Err(Box::new((gap.clone(), attempts))),
+        (Err(gap), _) => return Err(Box::new((gap, attempts))),
     };
     let interfaces = Interfaces::new(snap);
     let refuted = refuted(snap, &firewall, &interfaces);

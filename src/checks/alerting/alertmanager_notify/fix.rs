@@ -310,7 +310,7 @@ impl<'a> Case<'a> {
             .param("tls_host", if host.contains(':') { host.clone() } else { format!("{host}:443") })
             .param("proxy", self.suspect().map(str::to_owned).unwrap_or_default())
             .param("proxy_probe", self.suspect().map(probe_url).unwrap_or_default())
-            .param("proxy_option", self.suspect().map(|p| format!("--proxy={p}")).unwrap_or_default())
+            .param("proxy_url", self.suspect().unwrap_or_default())
             .param("aws_role", aws_role(&sample.cause).unwrap_or_else(|| "<role-name>".to_owned()))
             .param("host", host)
             .param("foreign", self.is_foreign())

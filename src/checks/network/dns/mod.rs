@@ -212,8 +212,13 @@ fn made(
     let addon = snap.eks_addons.iter().flatten().any(|a| a.addon_name == "coredns");
     let workload = server.workload_ref(snap);
     let seen = server.workload.is_some() || !server.pods.is_empty();
+    let selected = failures.iter().filter_map(|f| f.pod).flat_map(|p| egress_policies(snap, p));
+    let policies: BTreeSet<String> =
+        selected.map(|p| p.name().rsplit('/').next().unwrap_or_default().to_owned()).collect();
     let mut made = Finding::new(Dns::META.id, Severity::Error, subject, message)
         .fix(variant)
+        .param("policies", policies)
+        .param("policy_namespace", failures.iter().find_map(|f| f.pod).map(|p| p.metadata.namespace.as_str()))
         .breaks(server.service_ref())
         .evidence_all(failures.iter().take(SHOWN).map(|f| f.seen.clone()))
         .param("workload", seen.then(|| workload_path(&workload)))

@@ -33,7 +33,10 @@ impl Check for SecurityGroupBlocks {
         let id = Self::META.id;
         let (judged, unread) = match judge(snap) {
             Ok(judged) => (judged, None),
-            Err((gap, attempts)) => (Judged { unknown: attempts, ..Judged::default() }, Some(gap)),
+            Err(failed) => {
+                let (gap, attempts) = *failed;
+                (Judged { unknown: attempts, ..Judged::default() }, Some(gap))
+            }
         };
         let mut findings: Vec<_> =
             judged.shut.iter().map(|(culprit, shut)| fix::finding(id, snap, culprit, shut)).collect();

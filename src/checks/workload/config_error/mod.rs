@@ -451,7 +451,6 @@ impl<'a> Writer<'a> {
                 "--from-literal=<key>=<value>".into()
             });
         }
-        let secret_patch = json!({"stringData": {key: "<value>"}}).to_string();
         let map_patch = json!({"data": {key: "<value>"}}).to_string();
         let is_file = key.contains('.');
         let map = config_map(self.snap, self.pod, &self.fault);
@@ -474,7 +473,6 @@ impl<'a> Writer<'a> {
             .param("near_patch", self.near_patch())
             .param("key_patch", self.key_patch())
             .param("flags", flags)
-            .param("secret_patch", secret_patch)
             .param("map_patch", (!is_file).then_some(map_patch))
             .param("mounts", self.mounts())
             .param("operator", self.operator())
