@@ -75,6 +75,8 @@ fn outcome<'a>(report: &'a Value, check: &str) -> &'a Value {
 
 #[test]
 fn a_live_cluster_with_aws_gives_the_report_of_its_bundle() {
+    // A live run's commands carry the kubeconfig that it was given.
+    let kubeconfig = regex::Regex::new(r#" --kubeconfig [^\s"\\]+"#).expect("a pattern");
     for name in ["demo/ebs-csi-missing", "incidents/gp3-missing", "incidents/slack-egress", "healthy/plain"] {
         let live = Setup::recorded(name, |o| o).report(&[]);
         let offline = json(kdoctor().args(["monitoring", "--from"]).arg(fixture(name)));
@@ -88,8 +90,6 @@ fn a_live_cluster_with_aws_gives_the_report_of_its_bundle() {
                 }
                 serde_json::to_string_pretty(&part).expect("JSON")
             };
-            // A live run's commands carry the kubeconfig that it was given.
-            let kubeconfig = regex::Regex::new(r#" --kubeconfig [^\s"\\]+"#).expect("a pattern");
             let (live, offline) = (kubeconfig.replace_all(&lines(&live), "").into_owned(), lines(&offline));
             let differ = live.lines().zip(offline.lines()).filter(|(a, b)| a != b).take(3).collect::<Vec<_>>();
             assert_eq!(live.len(), offline.len(), "{name} {part}: {differ:#?}");
