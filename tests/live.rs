@@ -242,6 +242,43 @@ fn a_slow_server_never_holds_kdoctor_beyond_its_deadline() {
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
+/// The API server has no way to the stack's pods, and neither has the port-forward.
+#[test]
+fn a_stack_that_runs_and_gives_no_answer_is_a_finding() {
+    let proxy = |name: &str| format!("/api/v1/namespaces/monitoring/services/http:{name}");
+    let dropped = "error trying to reach service: dial tcp 10.1.2.3:9090: i/o timeout";
+    for action in [Action::status(503, "ServiceUnavailable", dropped), Action::Hang] {
+        let name = format!("{action:?}");
+        let cluster = Cluster::with("healthy/plain", |o| {
+            ["prometheus:9090", "alertmanager:9093", "grafana:3000"]
+                .into_iter()
+                .fold(o, |o, part| o.fault(Fault::on(&proxy(part), action.clone())))
+        });
+        let report = cluster.report(&["--only", "monitoring-unreachable", "--timeout", "2s"]);
+        assert_eq!(root_checks(&report), ["monitoring-unreachable"], "{name}: {report:#}");
+        let text = report["findings"][0].to_string();
+        assert!(text.contains("Prometheus, Alertmanager and Grafana run and do not answer"), "{name}: {text}");
+        assert!(text.contains("by port-forward"), "both ways are told: {name}: {text}");
+    }
+    // A missing right is no fault of the stack.
+    let refused = Action::status(403, "Forbidden", "services is forbidden: User cannot get resource services/proxy");
+    let cluster = Cluster::with("healthy/plain", |o| o.fault(Fault::on(&proxy(""), refused)));
+    let report = cluster.report(&["--only", "monitoring-unreachable", "--timeout", "2s"]);
+    assert_eq!(report["findings"], json!([]), "{report:#}");
+    assert_eq!(report["runs"][0]["outcome"], "not_evaluated", "{report:#}");
+}
+
+#[test]
+fn a_url_that_leads_nowhere_is_named() {
+    let cluster = Cluster::serve("healthy/plain");
+    let report =
+        cluster.report(&["--only", "monitoring-unreachable", "--prometheus-url", "http://user:s3cret@127.0.0.1:1/x"]);
+    let found = &report["findings"][0];
+    assert_eq!(found["severity"], "warning", "{report:#}");
+    let text = report.to_string();
+    assert!(text.contains("127.0.0.1:1/x") && !text.contains("s3cret"), "{text}");
+}
+
 /// A real Prometheus with a JSON health endpoint and a Service that was never deployed, asked through the API server.
 #[test]
 fn a_real_prometheus_with_broken_targets_is_diagnosed() {

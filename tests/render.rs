@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use kdoctor::model::{
-    CheckId, Finding, FixOption, Linked, Placeholder, Remediation, Report, ResourceRef, Risk, RootGroup, Severity,
-    Stats, Step, StepKind, Target,
+    CheckId, Evidence, Finding, FixOption, Linked, Placeholder, Remediation, Report, ResourceRef, Risk, RootGroup,
+    Severity, Stats, Step, StepKind, Target,
 };
 use kdoctor::render;
 use kdoctor::term::Printer;
@@ -64,6 +64,88 @@ fn report() -> Report {
 fn options_are_lettered_and_what_is_needed_comes_first() {
     let printer = Printer { color: false, width: Some(80), progress: false };
     insta::assert_snapshot!(render::table(&report(), &render::TableOptions::new(&printer, false)));
+}
+
+/// Some root causes of each of these checks, with a change as their fix.
+fn roots(checks: &[(&'static str, usize)]) -> Report {
+    let mut made = report();
+    made.findings.clear();
+    for (check, count) in checks {
+        for at in 0..*count {
+            let fix = Remediation {
+                steps: vec![
+                    Step { risk: Risk::ReadOnly, ..step(check, "look", Vec::new()) },
+                    step(check, &format!("mend {check} {at}"), Vec::new()),
+                ],
+                ..Remediation::default()
+            };
+            let mut one = finding(check, fix);
+            one.message = format!("{check} {at} is broken: evil *<b>* {}", "and says so at length ".repeat(10));
+            made.findings.push(one);
+        }
+    }
+    let all = made.findings.len();
+    made.links = vec![Linked::default(); all];
+    made.roots = (0..all).map(|root| RootGroup { root, prerequisites: Vec::new(), explains: Vec::new() }).collect();
+    made
+}
+
+fn plain(report: &Report, verbose: bool, short: bool) -> String {
+    let printer = Printer { color: false, width: Some(80), progress: false };
+    render::table(report, &render::TableOptions::new(&printer, verbose).short(short))
+}
+
+#[test]
+fn several_root_causes_begin_with_what_to_do_first() {
+    let text = plain(&roots(&[("one", 1), ("two", 1)]), false, false);
+    let (overview, details) = text.split_once("\n\n1. error[one]\n").expect("details follow");
+    for expected in
+        ["what to do first", "1. error[one] one 0 is broken", "   mend one 0", "2. error[two]", "   mend two 0"]
+    {
+        assert!(overview.contains(expected), "{expected}: {overview}");
+    }
+    assert!(!overview.contains("look") && details.contains("look"), "{text}");
+    assert!(!plain(&roots(&[("one", 1)]), false, false).contains("what to do first"));
+}
+
+#[test]
+fn the_short_form_is_the_overview_alone() {
+    let text = plain(&roots(&[("one", 1)]), false, true);
+    assert!(text.contains("1. error[one]") && text.contains("   mend one 0"), "{text}");
+    assert!(!text.contains("fix:") && text.lines().count() < 8, "{text}");
+}
+
+#[test]
+fn many_alike_are_counted_unless_all_are_wanted() {
+    let many = roots(&[("one", 2000), ("two", 2)]);
+    let text = plain(&many, false, false);
+    assert!(text.contains("error[one] 1995 more: Pod n/one"), "{text}");
+    assert!(text.contains("2002. error[two]"), "{text}");
+    assert!(text.lines().count() < 150, "{}", text.lines().count());
+    assert!(plain(&many, true, false).contains("mend one 1999"));
+    let page = render::markdown(&many, render::MarkdownOptions::default());
+    assert!(page.lines().count() < 300, "{}", page.lines().count());
+}
+
+#[test]
+fn what_a_message_quotes_is_not_said_again() {
+    let mut made = roots(&[("one", 1)]);
+    let said = "could not find a server in the whole of the cluster";
+    made.findings[0].message = format!("one is broken: {said}");
+    made.findings[0].evidence =
+        vec![Evidence::new("event of one", said, ""), Evidence::new("its log", "another thing altogether", "")];
+    let text = plain(&made, false, false);
+    assert_eq!(text.matches("find a server").count(), 1, "{text}");
+    assert!(text.contains("event of one") && text.contains("another thing altogether"), "{text}");
+}
+
+#[test]
+fn markdown_unfolds_and_holds_no_markup_from_outside() {
+    let page = render::markdown(&roots(&[("one", 1)]), render::MarkdownOptions::default());
+    insta::assert_snapshot!(page);
+    assert!(!page.contains("<b>"), "{page}");
+    let short = render::markdown(&roots(&[("one", 1)]), render::MarkdownOptions { short: true, verbose: false });
+    assert!(!short.contains("<details>") && short.contains("mend one 0"), "{short}");
 }
 
 #[test]

@@ -137,6 +137,9 @@ pub struct ResultArgs {
     /// Show every check's outcome, all evidence and every symptom
     #[arg(short, long, help_heading = "Result")]
     pub verbose: bool,
+    /// Print only the overview: each root cause in one line with its first command (not with -o json)
+    #[arg(long, conflicts_with = "verbose", help_heading = "Result")]
+    pub short: bool,
 }
 
 /// Where to look.
@@ -220,6 +223,9 @@ pub enum ProbeMode {
 pub enum Output {
     /// For people
     Table,
+    /// For a pull request, a chat or a postmortem: details to unfold
+    #[value(alias = "md")]
+    Markdown,
     /// For machines: schema_version 1
     Json,
 }

@@ -71,6 +71,7 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         discovered,
         scraped: BTreeSet::new(),
         parts: beside,
+        given: client.source().known().urls,
     };
     snap.target.namespaces = snap.scope.stack.clone();
 }

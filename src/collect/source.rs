@@ -4,6 +4,7 @@
 //! Prometheus API answers). Everything after that is the same code, so a bundle gives the same report as the cluster
 //! that it was captured from.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -347,6 +348,8 @@ pub struct Known {
     pub server: Option<String>,
     /// The kubeconfig or the bundle's header says that this is EKS (`Some(true)`) or that it is not.
     pub is_eks: Option<bool>,
+    /// URLs that the user gave for parts of the stack, without their passwords.
+    pub urls: BTreeMap<&'static str, String>,
     /// Why AWS cannot be asked, if that is known at once (built without it, no credentials configured).
     pub aws_unavailable: Option<String>,
 }

@@ -39,9 +39,20 @@ pub(super) fn run(args: &List, printer: &Printer) -> anyhow::Result<u8> {
     let text = match args.output {
         Output::Json => format!("{}\n", serde_json::to_string_pretty(&rows)?),
         Output::Table => table(&rows, printer),
+        Output::Markdown => markdown(&rows),
     };
     printer.stdout(&text)?;
     Ok(0)
+}
+
+fn markdown(rows: &[Row]) -> String {
+    let mut text = String::from("| suite | check | severity | what it finds |\n| --- | --- | --- | --- |\n");
+    for suite in Suite::ALL {
+        for row in rows.iter().filter(|r| r.suite == suite.as_str()) {
+            text.push_str(&format!("| {} | `{}` | {} | {} |\n", row.suite, row.check, row.severity, row.title));
+        }
+    }
+    text
 }
 
 fn table(rows: &[Row], printer: &Printer) -> String {

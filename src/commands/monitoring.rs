@@ -71,7 +71,10 @@ pub(super) fn interruptible(work: impl Future<Output = anyhow::Result<Report>>) 
 pub(super) fn finish(report: &Report, args: &ResultArgs, read: Option<&Read>, printer: &Printer) -> anyhow::Result<u8> {
     let faults = read.map_or(&[][..], |r| &r.faults);
     let text = match args.output {
-        Output::Table => render::table(report, &render::TableOptions::new(printer, args.verbose)),
+        Output::Table => render::table(report, &render::TableOptions::new(printer, args.verbose).short(args.short)),
+        Output::Markdown => {
+            render::markdown(report, render::MarkdownOptions { verbose: args.verbose, short: args.short })
+        }
         Output::Json => {
             let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
             render::json(report, (!faults.is_empty()).then(|| mask(&texts.join("; "))).as_deref())?

@@ -35,6 +35,20 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// `number`, a tag in a colour of its own, and text from anywhere, wrapped below the tag.
+    pub(super) fn tagged(&mut self, number: &str, tag: &str, style: Style, text: &str) {
+        let hang = textwrap::core::display_width(number);
+        let lines = self.wrap(&format!("{tag} {}", sanitize(text)), hang);
+        for (at, line) in lines.iter().enumerate() {
+            let line = match line.strip_prefix(tag).filter(|_| at == 0) {
+                Some(rest) => format!("{number}{}{rest}", self.paint(tag, style)),
+                None => format!("{}{line}", " ".repeat(hang)),
+            };
+            self.text.push_str(&line);
+            self.text.push('\n');
+        }
+    }
+
     /// A paragraph of text from anywhere, escaped and wrapped; `first` stands before its first line.
     pub(super) fn paragraph(&mut self, indent: usize, first: &str, text: &str, style: Style) {
         let hang = indent + textwrap::core::display_width(first);
@@ -77,14 +91,17 @@ impl Page {
         }
     }
 
-    /// A command, ready to be copied: a long one is continued with backslashes, a multi-line one starts at the margin,
-    /// because an indented end of a here-document would not end it.
+    /// A command, ready to be copied: a long one is continued with backslashes. One whose lines belong together starts at
+    /// the margin, because an indented end of a here-document would not end it.
     pub(super) fn command(&mut self, indent: usize, command: &str, style: Style) {
+        if command.is_empty() {
+            return;
+        }
         let command = sanitize_lines(command);
-        let (indent, lines) = if command.contains('\n') {
+        let (indent, lines) = if command.contains("<<") || !command.lines().all(is_whole) {
             (0, command.lines().map(str::to_owned).collect())
         } else {
-            (indent, self.continued(&command, indent))
+            (indent, command.lines().flat_map(|line| self.continued(line, indent)).collect::<Vec<_>>())
         };
         for line in lines {
             let painted = self.paint(&line, style);
@@ -130,6 +147,22 @@ impl Page {
     pub(super) fn paint(&self, text: &str, style: Style) -> String {
         if self.color && !text.is_empty() { text.style(style).to_string() } else { text.to_owned() }
     }
+}
+
+/// A command of its own: no quote and no continuation leads into the next line.
+fn is_whole(line: &str) -> bool {
+    let mut quote = None;
+    let mut escaped = false;
+    for letter in line.chars() {
+        match (quote, letter) {
+            _ if escaped => escaped = false,
+            (Some('"') | None, '\\') => escaped = true,
+            (Some(open), l) if l == open => quote = None,
+            (None, '"' | '\'') => quote = Some(letter),
+            _ => {}
+        }
+    }
+    quote.is_none() && !escaped
 }
 
 /// Splits a command at spaces outside quotes, keeping the quotes; a flag is kept with the value that follows it.
@@ -188,6 +221,14 @@ mod tests {
         let mut page = Page::new(false, Some(60));
         page.command(4, "kubectl apply -f - <<'EOF'\na: 1\nEOF", Style::new());
         assert_eq!(page.finish(), "kubectl apply -f - <<'EOF'\na: 1\nEOF\n");
+    }
+
+    #[test]
+    fn several_commands_are_indented_and_the_lines_of_one_are_not() {
+        let mut page = Page::new(false, Some(60));
+        page.command(4, "kubectl get a\nkubectl get b", Style::new());
+        page.command(4, "sh -c 'a\nb'", Style::new());
+        assert_eq!(page.finish(), "    kubectl get a\n    kubectl get b\nsh -c 'a\nb'\n");
     }
 
     #[test]

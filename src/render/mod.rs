@@ -1,8 +1,12 @@
-//! A report as text for people or JSON for machines.
+//! A report as text for people, as Markdown, or as JSON for machines.
 
 pub mod json;
 mod layout;
+mod markdown;
 mod table;
+mod view;
+mod words;
 
 pub use json::{json, json_failure, schema};
+pub use markdown::{MarkdownOptions, markdown};
 pub use table::{TableOptions, table};

@@ -479,6 +479,8 @@ pub struct Scope {
     pub alertmanager: Option<Component>,
     /// The Service through which Grafana is asked.
     pub grafana: Option<Component>,
+    /// URLs that the user gave instead, by `prometheus`, `alertmanager` and `grafana`.
+    pub given: BTreeMap<&'static str, String>,
 }
 
 impl Scope {

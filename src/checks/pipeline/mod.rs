@@ -6,6 +6,7 @@ mod helm_release_stuck;
 mod hpa_stuck;
 mod metrics_server;
 mod monitoring_components;
+mod monitoring_unreachable;
 mod namespace_terminating;
 mod pdb_blocks;
 mod webhook_broken;
@@ -23,4 +24,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &helm_release_stuck::HelmReleaseStuck,
     &helm_leftover::HelmLeftover,
     &monitoring_components::MonitoringComponents,
+    &monitoring_unreachable::MonitoringUnreachable,
 ];

@@ -2,6 +2,7 @@
 
 use crate::checks::support::{probes, scrape, seen};
 use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::proxy;
 use crate::domain::text::redact::redact;
 use crate::domain::traffic::seen::Seen;
 use crate::model::Evidence;
@@ -36,7 +37,10 @@ pub(crate) fn evidence(snap: &Snapshot, what: &Seen) -> Evidence {
             "kubectl get apiservice {{ name }} -o yaml",
         )
         .with("name", name),
-        Seen::Proxy { what, message } => Evidence::new(what.clone(), message.clone(), ""),
+        Seen::Proxy { what, message } => {
+            Evidence::new(what.clone(), message.clone(), "{% if path %}kubectl get --raw {{ path }}{% endif %}")
+                .with("path", proxy::of_call(&snap.scope, what).unwrap_or_default())
+        }
         Seen::NodeGroup { group, code, message } => {
             let known = Identity::of(snap);
             Evidence::new(format!("EKS node group {group} health"), format!("{code}: {message}"), SHOW_GROUP)

@@ -1,5 +1,6 @@
 //! Finds the cluster: kubeconfig or in-cluster service account, EKS tokens without the AWS CLI, AWS credentials.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -165,6 +166,15 @@ fn recognise_exec(auth: &AuthInfo) -> Option<EksExec> {
     eks_token::parse_exec(exec.command.as_deref()?, exec.args.as_deref().unwrap_or_default(), &env)
 }
 
+fn given_urls(options: &ConnectOptions) -> BTreeMap<&'static str, String> {
+    let all = [
+        ("prometheus", &options.prometheus_url),
+        ("alertmanager", &options.alertmanager_url),
+        ("grafana", &options.grafana_url),
+    ];
+    all.into_iter().filter_map(|(app, url)| Some((app, super::display_url(url.as_ref()?)))).collect()
+}
+
 /// What the kubeconfig and the flags say of the cluster, before anything is asked.
 fn known(options: &ConnectOptions, chosen: &Chosen) -> Known {
     let arn = chosen.context.as_deref().and_then(parse_cluster_arn);
@@ -192,6 +202,7 @@ fn known(options: &ConnectOptions, chosen: &Chosen) -> Known {
         account: arn.map(|a| a.account),
         server: Some(host.to_owned()).filter(|h| !h.is_empty()),
         is_eks,
+        urls: given_urls(options),
         aws_unavailable: (!cfg!(feature = "aws")).then(|| "this kdoctor was built without AWS support".to_owned()),
     }
 }

@@ -149,12 +149,15 @@ impl Live {
         if !no_way {
             return Err(error);
         }
-        match self.forwarded(at, &target, request, None).await {
-            Ok(body) => {
+        let forwarded = tokio::time::timeout(self.timeout / 5 * 2, self.forwarded(at, &target, request, None)).await;
+        match forwarded {
+            Ok(Ok(body)) => {
                 self.forward.store(true, Ordering::Relaxed);
                 Ok(body)
             }
-            Err(_) => Err(error),
+            Ok(Err(FetchError::Gap(second))) => Err(FetchError::Gap(with_second_way(gap.clone(), &second.message))),
+            Ok(Err(_)) => Err(error),
+            Err(_) => Err(FetchError::Gap(with_second_way(gap.clone(), "no answer"))),
         }
     }
 
@@ -213,6 +216,14 @@ impl Live {
         let gap = Gap::new(call.iam_action(), GapCause::NotConfigured, "this kdoctor was built without AWS support");
         Err(FetchError::Gap(gap.hint("build it with the default features")))
     }
+}
+
+/// What the port-forward said, where both ways are closed; who lacks a right is told that alone.
+fn with_second_way(mut gap: Gap, second: &str) -> Gap {
+    if !matches!(gap.cause, GapCause::Forbidden { .. }) {
+        gap.message = format!("{}; by port-forward: {}", gap.message, second.trim_start_matches("port-forward: "));
+    }
+    gap
 }
 
 /// The answer of an application that was reached without the API server's proxy.

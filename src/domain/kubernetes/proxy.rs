@@ -1,11 +1,23 @@
 //! Paths of the API server's proxy, which `kubectl get --raw` takes. The scheme is part of them: without it the API
 //! server speaks plain HTTP, and whoever serves HTTPS answers 400.
 
-use crate::snapshot::Component;
+use crate::snapshot::{Component, Scope};
 
 /// A path of a part of the stack, below the prefix that it serves.
 pub(crate) fn of_component(at: &Component, path: &str) -> String {
     of_service(&at.namespace, at.scheme, &at.service, at.port, &format!("{}{path}", at.prefix))
+}
+
+/// The path of a call that names its part of the stack: `prometheus /api/v1/targets`.
+pub(crate) fn of_call(scope: &Scope, call: &str) -> Option<String> {
+    let (part, path) = call.split_once(' ')?;
+    let at = match part {
+        "prometheus" => scope.prometheus.as_ref()?,
+        "alertmanager" => scope.alertmanager.as_ref()?,
+        "grafana" => scope.grafana.as_ref()?,
+        _ => return None,
+    };
+    Some(of_component(at, path))
 }
 
 /// A path of a Service.

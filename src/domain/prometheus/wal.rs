@@ -26,6 +26,13 @@ pub(crate) fn replay(snap: &Snapshot, pod: &Pod, container: &Container) -> Optio
     logs.filter_map(|l| unfinished(&l.text)).next()
 }
 
+/// True while the container's log ends in the middle of the replay: it is alive and answers nothing yet.
+pub(crate) fn is_replaying(snap: &Snapshot, pod: &Pod) -> bool {
+    let logs = snap.component_logs.iter().flatten().filter(|l| !l.previous);
+    logs.filter(|l| l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name)
+        .any(|l| unfinished(&l.text).is_some())
+}
+
 fn unfinished(log: &str) -> Option<String> {
     let mut last = None;
     for line in log.lines() {

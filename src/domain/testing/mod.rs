@@ -35,6 +35,7 @@ pub(crate) fn snapshot(objects: Value) -> Snapshot {
         }),
         alertmanager: None,
         grafana: None,
+        given: std::collections::BTreeMap::new(),
     };
     snap.services = read(&objects, "services");
     snap.pods = read(&objects, "pods");

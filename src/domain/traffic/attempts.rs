@@ -294,7 +294,7 @@ pub(crate) fn is_silence(text: &str) -> bool {
 }
 
 /// The address and port that was dialled in vain.
-fn dialled(text: &str) -> Option<(IpAddr, u16)> {
+pub(crate) fn dialled(text: &str) -> Option<(IpAddr, u16)> {
     static DIAL: OnceLock<Regex> = OnceLock::new();
     let dial = DIAL.get_or_init(|| {
         Regex::new(r"dial tcp \[?([0-9a-fA-F.:]+?)\]?:(\d+): (?:i/o timeout|connect: connection timed out)")

@@ -14,9 +14,11 @@ use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::host::{Place, is_public, place};
 use crate::domain::kubernetes::network_policy::{Peer, Protocol};
 use crate::domain::kubernetes::service_port;
+use crate::domain::prometheus::notifier;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::log_line;
+use crate::domain::text::send_error::SendFailure;
 use crate::domain::traffic::egress_demand::has_proxy;
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
@@ -217,6 +219,7 @@ pub(crate) fn failing<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Result<Vec<Flow<
         |f: &Flow<'_>| all.iter().any(|n| n.from.metadata.name == f.from.metadata.name && n.to.kind == f.to.kind);
     let more: Vec<Flow<'_>> = logged(snap, map).into_iter().filter(|f| !told(f)).collect();
     all.extend(more);
+    all.extend(handovers(snap, map));
     match scrapes(snap, map) {
         Ok(found) => all.extend(found),
         Err(gap) if all.is_empty() => return Err(gap),
@@ -314,6 +317,32 @@ fn notifications<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
         }
     }
     all
+}
+
+/// Alerts that Prometheus cannot hand over to an Alertmanager in time.
+fn handovers<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
+    let failing = notifier::undelivered(snap).map(|u| u.failing).unwrap_or_default();
+    let in_time = failing.into_iter().filter(|f| f.failure == SendFailure::Timeout);
+    in_time
+        .filter_map(|failing| {
+            let at = &failing.at;
+            let from = snap.pods.find(&at.namespace, &at.pod).ok().flatten().filter(|p| !has_proxy(p))?;
+            let address = Address::parse(&failing.url)?;
+            Some(Flow {
+                from,
+                to: map.of_host(&address.host, address.port, &at.namespace)?,
+                symptom: format!("Prometheus cannot hand its alerts to {}", address.host_port()),
+                seen: in_log(&at.namespace, &at.pod, &at.container, false, &failing.line),
+                breaks: vec![handover(&failing.url)],
+                job: None,
+            })
+        })
+        .collect()
+}
+
+/// The connection over which Prometheus hands alerts to this URL.
+pub(crate) fn handover(url: &str) -> ResourceRef {
+    ResourceRef::kubernetes("", "Connection", "", format!("alerts {url}"))
 }
 
 /// What the logs say of connections that time out: `dial tcp 172.20.0.1:443: i/o timeout`.

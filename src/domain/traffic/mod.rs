@@ -11,3 +11,4 @@ pub(crate) mod public_subnet;
 pub(crate) mod seen;
 pub(crate) mod shut;
 pub(crate) mod survey;
+pub(crate) mod unreached;

@@ -8,6 +8,7 @@ use crate::domain::prometheus::notifier::{self, Failing, Overflow, Undelivered};
 use crate::domain::prometheus::targets::Address;
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
+use crate::domain::traffic::flows;
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Service};
@@ -262,7 +263,7 @@ impl<'a> Case<'a> {
     /// The Service, the pods, and the policies that may keep them apart.
     fn depends_on(&self, finding: Finding) -> Finding {
         let snap = self.snap;
-        let mut all: Vec<ResourceRef> = Vec::new();
+        let mut all: Vec<ResourceRef> = vec![flows::handover(&self.failing.url)];
         if let Some(service) = service_host::in_cluster(snap, self.host(), &self.failing.at.namespace) {
             all.push(ResourceRef::service(&service.namespace, &service.service));
         }

@@ -11,7 +11,7 @@ use crate::checks::support::traffic::evidence;
 use crate::domain::aws::firewall::words;
 use crate::domain::aws::network_acl::free_number;
 use crate::domain::kubernetes::network_policy::Protocol;
-use crate::domain::traffic::attempts::Attempt;
+use crate::domain::traffic::attempts::{Attempt, Party};
 use crate::domain::traffic::other_nodes::OtherNodes;
 use crate::domain::traffic::seen::Seen;
 use crate::domain::traffic::shut::{Culprit, Missing, Shut};
@@ -31,11 +31,38 @@ const SHOW_ACL: &str =
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 pub(super) enum Fix {
-    Inbound { region: String, group: String, rules: Vec<Rule>, all_between: bool, queries: Queries },
-    Outbound { region: String, group: String, rules: Vec<Rule>, queries: Queries },
-    Acl { region: String, acl: String, acl_rules: Vec<AclRule>, queries: Queries },
-    Look { region: String, instances: Vec<String>, port: u16, queries: Queries },
-    Host { region: String, instance: String, queries: Queries },
+    Inbound {
+        region: String,
+        group: String,
+        rules: Vec<Rule>,
+        /// What only the API server's proxy needs.
+        proxy_rules: Vec<Rule>,
+        all_between: bool,
+        queries: Queries,
+    },
+    Outbound {
+        region: String,
+        group: String,
+        rules: Vec<Rule>,
+        queries: Queries,
+    },
+    Acl {
+        region: String,
+        acl: String,
+        acl_rules: Vec<AclRule>,
+        queries: Queries,
+    },
+    Look {
+        region: String,
+        instances: Vec<String>,
+        port: u16,
+        queries: Queries,
+    },
+    Host {
+        region: String,
+        instance: String,
+        queries: Queries,
+    },
 }
 
 /// One command's values.
@@ -101,11 +128,22 @@ fn of_group(id: CheckId, snap: &Snapshot, group: &str, shut: &Shut<'_>, inbound:
     let seen = Evidence::new(format!("{label} of {group}"), rules, SHOW_GROUP)
         .with("region", region(snap))
         .with("group", group);
-    let rules: Vec<Rule> = with_long_answers(&shut.missing).iter().map(rule).collect();
+    let missing = with_long_answers(&shut.missing);
+    let (mut proxied, mut needed): (Vec<&Missing<'_>>, Vec<&Missing<'_>>) =
+        missing.iter().partition(|m| inbound && is_for_proxy(m, &shut.attempts));
+    let mut queries = Queries::of(snap, &shut.attempts);
+    if needed.is_empty() {
+        needed = std::mem::take(&mut proxied);
+    } else if !proxied.is_empty() {
+        // They answer only to whoever takes the optional step.
+        queries = queries.without_paths();
+    }
+    let rules: Vec<Rule> = needed.into_iter().map(rule).collect();
+    let proxy_rules: Vec<Rule> = proxied.into_iter().map(rule).collect();
     let all_between = shut.missing.iter().any(|m| m.peer == group && !m.from_control_plane);
-    let (region, group, queries) = (region(snap), group.to_owned(), Queries::of(snap, &shut.attempts));
+    let (region, group) = (region(snap), group.to_owned());
     let fix = match inbound {
-        true => Fix::Inbound { region, group, rules, all_between, queries },
+        true => Fix::Inbound { region, group, rules, proxy_rules, all_between, queries },
         false => Fix::Outbound { region, group, rules, queries },
     };
     Finding::new(id, Severity::Error, subject.clone(), message)
@@ -113,6 +151,18 @@ fn of_group(id: CheckId, snap: &Snapshot, group: &str, shut: &Shut<'_>, inbound:
         .breaks(subject)
         .evidence(seen)
         .fix(fix)
+}
+
+/// Only requests through the API server's proxy fail for want of it: the stack itself does without.
+fn is_for_proxy(missing: &Missing<'_>, attempts: &[Attempt<'_>]) -> bool {
+    let kubelet = 10250;
+    let of_port =
+        |a: &&Attempt<'_>| matches!(a.from, Party::ControlPlane) && a.to.iter().any(|(_, port)| *port == missing.port);
+    let mut all = attempts.iter().filter(of_port).peekable();
+    missing.from_control_plane
+        && missing.port != kubelet
+        && all.peek().is_some()
+        && all.all(|a| matches!(a.seen, Seen::Proxy { .. }))
 }
 
 /// Answers that are too long for UDP come over TCP.

@@ -46,6 +46,11 @@ impl Queries {
         Self { targets: path.into_iter().collect(), ..Self::default() }
     }
 
+    /// Without the paths through the API server's proxy.
+    pub(super) fn without_paths(self) -> Self {
+        Self { paths: Vec::new(), ..self }
+    }
+
     fn add(&mut self, snap: &Snapshot, attempt: &Attempt<'_>) {
         match &attempt.seen {
             Seen::Target { job, .. } => {
@@ -71,16 +76,7 @@ impl Queries {
                     .map(|p| Log { namespace: p.metadata.namespace.clone(), name: snap.owner_ref(p).kubectl_name() });
                 push(&mut self.kubelet, log);
             }
-            Seen::Proxy { what, .. } => {
-                let of = |name: &str| match name {
-                    "prometheus" => snap.scope.prometheus.as_ref(),
-                    "alertmanager" => snap.scope.alertmanager.as_ref(),
-                    "grafana" => snap.scope.grafana.as_ref(),
-                    _ => None,
-                };
-                let path = what.split_once(' ').and_then(|(name, path)| Some(proxy::of_component(of(name)?, path)));
-                push(&mut self.paths, path);
-            }
+            Seen::Proxy { what, .. } => push(&mut self.paths, proxy::of_call(&snap.scope, what)),
             Seen::Event { .. } | Seen::NodeGroup { .. } | Seen::Probe(_) => {}
         }
     }

@@ -1,0 +1,135 @@
+//! What a report says to people, whatever it is printed on: the verdict, the place, the counts. Everything is bounded unless
+//! all of it is asked for.
+
+mod rest;
+mod roots;
+
+pub(super) use rest::OpenSignals;
+pub(super) use roots::{Entry, First, Rest};
+
+use super::words::{counted, plural};
+use crate::model::{Outcome, Report, RootGroup, Severity, Signal};
+
+/// Signals in the first line.
+const NAMED: usize = 3;
+
+/// A report, and how much of it is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) report: &'a Report,
+    /// Everything, and every name.
+    pub(super) verbose: bool,
+}
+
+/// How it stands, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) mark: &'static str,
+    pub(super) text: String,
+    /// `None`: all is well.
+    pub(super) level: Option<Severity>,
+}
+
+impl<'a> View<'a> {
+    /// The first line.
+    pub(super) fn verdict(self) -> Verdict {
+        let report = self.report;
+        let unseen = self.unevaluated();
+        let of_checks = plural(report.runs.len(), "check");
+        let open = self.open().count();
+        let worst = report.roots.iter().map(|g| report.findings[g.root].severity).max();
+        let (mark, text, level) = match (report.roots.as_slice(), worst) {
+            ([], _) | (_, None) if open > 0 => ("?", self.no_cause(), Some(Severity::Warning)),
+            ([], _) | (_, None) if unseen > 0 => {
+                let text =
+                    format!("nothing wrong in what could be seen; {unseen} of {of_checks} could not be evaluated");
+                ("?", text, Some(Severity::Warning))
+            }
+            ([], _) | (_, None) => ("✓", "no problem found".to_owned(), None),
+            ([only], Some(severity)) => {
+                let root = &report.findings[only.root];
+                let explained = match self.symptoms(only) {
+                    0 => String::new(),
+                    n => format!(", which explains {}", plural(n, "symptom")),
+                };
+                ("✗", format!("1 root cause: {}{explained}", root.check), Some(severity))
+            }
+            (many, Some(severity)) => {
+                let names: Vec<String> = many.iter().map(|g| report.findings[g.root].check.to_string()).collect();
+                ("✗", format!("{}: {}", plural(many.len(), "root cause"), counted(&names)), Some(severity))
+            }
+        };
+        let rest = match open {
+            n if n > 0 && !report.roots.is_empty() => format!("; {} unexplained", plural(n, "signal")),
+            n if n > 0 && unseen > 0 => format!("; {unseen} of {of_checks} could not be evaluated"),
+            _ => String::new(),
+        };
+        Verdict { mark, text: format!("{text}{rest}"), level }
+    }
+
+    /// `no known cause for 2 signals: alert X, 14 errors in the log of prometheus-0`.
+    fn no_cause(self) -> String {
+        let titles: Vec<&str> = self.open().map(|s| s.title.as_str()).collect();
+        let more = titles.len().saturating_sub(NAMED);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let named = titles.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        format!("no known cause for {}: {named}{rest}", plural(titles.len(), "signal"))
+    }
+
+    /// Cluster, namespaces and time.
+    pub(super) fn place(self) -> Vec<String> {
+        let target = &self.report.target;
+        let mut place: Vec<String> = Vec::new();
+        place.extend(target.cluster.clone().or(target.context.clone()));
+        place.extend(target.region.clone());
+        place.extend(target.account.as_ref().map(|a| format!("account {a}")));
+        place.extend(target.kubernetes_version.as_ref().map(|v| format!("Kubernetes {v}")));
+        if !target.namespaces.is_empty() {
+            let word = if target.namespaces.len() == 1 { "namespace" } else { "namespaces" };
+            place.push(format!("{word} {}", target.namespaces.join(", ")));
+        }
+        let files = target.manifests.filter(|m| m.files > 0);
+        place.extend(files.map(|m| format!("{} with {}", plural(m.files, "file"), plural(m.objects, "object"))));
+        place.push(self.report.collected_at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+        place
+    }
+
+    /// The last line: how the checks ended.
+    pub(super) fn counts(self) -> String {
+        let report = self.report;
+        let runs = |wanted: fn(&Outcome) -> bool| report.runs.iter().filter(|r| wanted(&r.outcome)).count();
+        let parts = [
+            (runs(|o| matches!(o, Outcome::Findings(_))), "with findings"),
+            (runs(|o| matches!(o, Outcome::Pass)), "passed"),
+            (runs(|o| matches!(o, Outcome::NotApplicable(_))), "not applicable"),
+            (self.unevaluated(), "not evaluated"),
+        ];
+        let parts: Vec<String> =
+            parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let time = match report.stats.elapsed_ms {
+            Some(ms) => format!(" · {} in {:.1} s", plural(report.stats.calls, "call"), ms as f64 / 1000.0),
+            None => String::new(),
+        };
+        format!("{}: {}{time}", plural(report.runs.len(), "check"), parts.join(", "))
+    }
+
+    fn unevaluated(self) -> usize {
+        self.report.runs.iter().filter(|r| matches!(r.outcome, Outcome::NotEvaluated(_) | Outcome::Failed(_))).count()
+    }
+
+    /// What is wrong and unexplained.
+    pub(super) fn open(self) -> impl Iterator<Item = &'a Signal> {
+        self.report.signals.iter().filter(|s| s.is_open())
+    }
+
+    /// Resources that a root explains.
+    fn symptoms(self, group: &RootGroup) -> usize {
+        let all = group.explains.iter().flat_map(|i| &self.report.findings[*i].subjects);
+        all.collect::<std::collections::BTreeSet<_>>().len()
+    }
+
+    /// The bound, unless all is wanted.
+    fn up_to(self, max: usize) -> usize {
+        if self.verbose { usize::MAX - 1 } else { max }
+    }
+}

@@ -1,0 +1,122 @@
+//! What is told beside the root causes: signals without one, things worth knowing, what could not be seen.
+
+use super::View;
+use crate::model::{Gap, Outcome, Severity, Signal, SignalKind, Weight};
+use crate::render::words;
+
+/// Unexplained signals that are told.
+const SIGNALS: usize = 10;
+/// Notes that are told.
+const NOTES: usize = 12;
+/// Calls that failed alike, by name.
+const CALLS: usize = 6;
+/// Checks without a verdict, by name.
+const CHECKS: usize = 12;
+
+/// Signals without a known cause.
+#[derive(Debug)]
+pub(in crate::render) struct OpenSignals<'a> {
+    pub(in crate::render) shown: Vec<&'a Signal>,
+    pub(in crate::render) more: usize,
+}
+
+/// Things that could not be seen for one reason.
+#[derive(Debug)]
+pub(in crate::render) struct Unseen {
+    pub(in crate::render) text: String,
+    /// The checks that it kept from a verdict; may be empty.
+    pub(in crate::render) checks: String,
+    pub(in crate::render) hint: String,
+}
+
+/// A gap, and the checks that it kept from a verdict.
+type OfGap<'a> = (&'a Gap, Vec<String>);
+
+/// Gaps that say the same of several things, together.
+fn alike<'a, 'b>(gaps: &'b [OfGap<'a>]) -> Vec<Vec<&'b OfGap<'a>>> {
+    let mut groups: Vec<Vec<&OfGap<'_>>> = Vec::new();
+    for gap in gaps {
+        let same = |g: &Vec<&OfGap<'_>>| {
+            let (one, other) = (g[0].0, gap.0);
+            one.cause == other.cause && one.message == other.message && one.hint == other.hint
+        };
+        match groups.iter_mut().find(|g| same(g)) {
+            Some(group) => group.push(gap),
+            None => groups.push(vec![gap]),
+        }
+    }
+    groups
+}
+
+impl<'a> View<'a> {
+    /// Signals without a known cause, bounded.
+    pub(in crate::render) fn unexplained(self) -> OpenSignals<'a> {
+        let mut shown: Vec<&Signal> = self.open().collect();
+        let more = shown.len().saturating_sub(self.up_to(SIGNALS));
+        shown.truncate(self.up_to(SIGNALS));
+        OpenSignals { shown, more }
+    }
+
+    /// What is only worth knowing.
+    pub(in crate::render) fn notes(self) -> Vec<String> {
+        let findings = self.report.findings.iter().filter(|f| f.severity == Severity::Info);
+        let mut notes: Vec<String> = findings.map(|f| format!("{} ({})", f.message, f.check)).collect();
+        let unexplained = self.report.signals.iter().filter(|s| s.weight == Weight::Note && s.explained_by.is_none());
+        let told = unexplained.filter(|s| self.verbose || (s.kind == SignalKind::Alert && !s.next.is_empty()));
+        for signal in told {
+            let why = if signal.next.is_empty() { &signal.text } else { &signal.next };
+            let line = if why.is_empty() { signal.title.clone() } else { format!("{}: {why}", signal.title) };
+            if !notes.contains(&line) {
+                notes.push(line);
+            }
+        }
+        let more = notes.len().saturating_sub(self.up_to(NOTES));
+        notes.truncate(self.up_to(NOTES));
+        if more > 0 {
+            notes.push(format!("{more} more with --verbose"));
+        }
+        notes
+    }
+
+    /// What could not be seen.
+    pub(in crate::render) fn unseen(self) -> Vec<Unseen> {
+        let report = self.report;
+        let mut gaps: Vec<OfGap<'_>> = Vec::new();
+        let mut note = |gap: &'_ Gap, check: Option<String>| -> Option<()> {
+            let stored = report.gaps.iter().find(|g| *g == gap)?;
+            match gaps.iter_mut().find(|(g, _)| *g == stored) {
+                Some((_, checks)) => checks.extend(check),
+                None => gaps.push((stored, Vec::from_iter(check))),
+            }
+            Some(())
+        };
+        let mut others: Vec<Unseen> = Vec::new();
+        let mut alone = |check: String, why: String| {
+            others.push(Unseen { text: format!("{check}: {why}"), checks: String::new(), hint: String::new() });
+        };
+        for run in &report.runs {
+            match &run.outcome {
+                Outcome::NotEvaluated(gap) if note(gap, Some(run.check.id.to_string())).is_none() => {
+                    alone(run.check.id.to_string(), gap.to_string());
+                }
+                Outcome::Failed(bug) => alone(run.check.id.to_string(), bug.clone()),
+                _ => {}
+            }
+        }
+        // A bundle without something that only sharpens verdicts is not worth a line, a refusal is.
+        for gap in report.gaps.iter().filter(|g| self.verbose || !g.is_not_collected()) {
+            note(gap, None);
+        }
+        let mut all: Vec<Unseen> = alike(&gaps).iter().map(|group| self.of_gaps(group)).collect();
+        all.append(&mut others);
+        all
+    }
+
+    fn of_gaps(self, alike: &[&OfGap<'_>]) -> Unseen {
+        let gap = alike[0].0;
+        let calls: Vec<String> = alike.iter().map(|(g, _)| g.what.clone()).collect();
+        let told = Gap { what: words::few(&calls, self.up_to(CALLS)), ..gap.clone() };
+        let checks: Vec<String> = alike.iter().flat_map(|(_, checks)| checks).cloned().collect();
+        Unseen { text: told.to_string(), checks: words::few(&checks, self.up_to(CHECKS)), hint: gap.hint.clone() }
+    }
+}

@@ -1,0 +1,199 @@
+//! Root causes: one line each with its first command, and what is told of one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::View;
+use crate::model::{CheckId, Finding, FixOption, ResourceRef, Risk, RootGroup, Severity, Step, StepKind, Weight};
+use crate::render::words::{self, plural};
+
+/// Root causes of one check that are told in full.
+const ALIKE: usize = 5;
+/// Observations of one finding.
+const EVIDENCE: usize = 4;
+/// Names in a list.
+const NAMES: usize = 4;
+/// Signals beneath a root.
+const BENEATH: usize = 6;
+/// Letters from which on what a message says need not be said again as evidence.
+const REPEATED: usize = 24;
+
+/// One root cause in one line.
+#[derive(Debug)]
+pub(in crate::render) struct Entry<'a> {
+    pub(in crate::render) number: usize,
+    pub(in crate::render) severity: Severity,
+    pub(in crate::render) check: CheckId,
+    /// What and where.
+    pub(in crate::render) what: String,
+    /// `explains 3 symptoms and 5 signals`; empty where it explains nothing else.
+    pub(in crate::render) explains: String,
+    pub(in crate::render) first: Option<First<'a>>,
+}
+
+/// What to do first: the first step that changes something, else the first look.
+#[derive(Debug)]
+pub(in crate::render) struct First<'a> {
+    pub(in crate::render) step: &'a Step,
+    /// The way that it is a step of, where there are several to choose from.
+    pub(in crate::render) option: Option<&'a FixOption>,
+}
+
+/// Root causes of one check beyond those that are told in full.
+#[derive(Debug)]
+pub(in crate::render) struct Rest {
+    pub(in crate::render) check: CheckId,
+    pub(in crate::render) severity: Severity,
+    pub(in crate::render) count: usize,
+    pub(in crate::render) names: String,
+}
+
+/// An observation.
+#[derive(Debug)]
+pub(in crate::render) struct Seen<'a> {
+    pub(in crate::render) source: &'a str,
+    /// Empty where it was said already.
+    pub(in crate::render) value: &'a str,
+    pub(in crate::render) reproduce: &'a str,
+}
+
+/// What a root explains.
+#[derive(Debug)]
+pub(in crate::render) struct Explained {
+    /// `2 Pods, 1 Service`.
+    pub(in crate::render) counts: String,
+    /// The victims by check.
+    pub(in crate::render) by_check: Vec<(CheckId, String)>,
+}
+
+impl<'a> View<'a> {
+    /// The root causes that are told in full, with their numbers, and the rest.
+    pub(in crate::render) fn roots(self) -> (Vec<(usize, &'a RootGroup)>, Vec<Rest>) {
+        let mut of_check: BTreeMap<CheckId, usize> = BTreeMap::new();
+        let (mut told, mut rest): (Vec<(usize, &RootGroup)>, Vec<(CheckId, Vec<&Finding>)>) = (Vec::new(), Vec::new());
+        for (at, group) in self.report.roots.iter().enumerate() {
+            let root = &self.report.findings[group.root];
+            let count = of_check.entry(root.check).or_default();
+            *count += 1;
+            if *count <= self.up_to(ALIKE) {
+                told.push((at + 1, group));
+                continue;
+            }
+            match rest.iter_mut().find(|(check, _)| *check == root.check) {
+                Some((_, findings)) => findings.push(root),
+                None => rest.push((root.check, vec![root])),
+            }
+        }
+        let rest = rest.into_iter().map(|(check, findings)| Rest {
+            check,
+            severity: findings.iter().map(|f| f.severity).max().unwrap_or(Severity::Warning),
+            count: findings.len(),
+            names: words::names(findings.iter().map(|f| f.subject()), NAMES),
+        });
+        (told, rest.collect())
+    }
+
+    /// The overview.
+    pub(in crate::render) fn entries(self) -> Vec<Entry<'a>> {
+        self.roots().0.into_iter().map(|(number, group)| self.entry(number, group)).collect()
+    }
+
+    fn entry(self, number: usize, group: &'a RootGroup) -> Entry<'a> {
+        let root = &self.report.findings[group.root];
+        let signals = self.titles(number - 1).len();
+        let parts = [(self.symptoms(group), "symptom"), (signals, "signal")];
+        let parts: Vec<String> =
+            parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| plural(count, word)).collect();
+        Entry {
+            number,
+            severity: root.severity,
+            check: root.check,
+            what: words::line(&root.message),
+            explains: if parts.is_empty() { String::new() } else { format!("explains {}", parts.join(" and ")) },
+            first: self.first(group),
+        }
+    }
+
+    fn first(self, group: &'a RootGroup) -> Option<First<'a>> {
+        let fixes = self.report.fixes(group);
+        let all = fixes.iter().copied().flat_map(|fix| {
+            let of_options = fix.options.iter().flat_map(|o| o.steps.iter().map(move |s| (s, Some(o))));
+            fix.steps.iter().map(|s| (s, None)).chain(of_options)
+        });
+        let all: Vec<(&Step, Option<&FixOption>)> = all.collect();
+        let changes = all.iter().find(|(s, _)| s.risk > Risk::ReadOnly && s.kind != StepKind::Note);
+        let looks = || all.iter().find(|(s, _)| s.kind.is_shell());
+        changes.or_else(looks).map(|(step, option)| First { step: *step, option: *option })
+    }
+
+    /// Names, bounded.
+    pub(in crate::render) fn names<'r>(self, resources: impl IntoIterator<Item = &'r ResourceRef>) -> String {
+        words::names(resources, self.up_to(NAMES))
+    }
+
+    /// What was seen, each thing once, and how many observations are left out. What the message quotes is not said again.
+    pub(in crate::render) fn evidence(self, finding: &'a Finding) -> (Vec<Seen<'a>>, usize) {
+        let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = plain(&finding.message);
+        let mut said: Vec<String> = Vec::new();
+        let mut all: Vec<Seen<'_>> = Vec::new();
+        for evidence in &finding.evidence {
+            let value = plain(&evidence.value);
+            let again = said.contains(&value) || (value.chars().count() >= REPEATED && message.contains(&value));
+            // The same command twice with nothing new is the same observation.
+            if again && all.iter().any(|s| s.reproduce == evidence.reproduce) {
+                continue;
+            }
+            let shown = if again { "" } else { evidence.value.as_str() };
+            said.push(value);
+            all.push(Seen { source: &evidence.source, value: shown, reproduce: &evidence.reproduce });
+        }
+        let left = all.len().saturating_sub(self.up_to(EVIDENCE));
+        all.truncate(self.up_to(EVIDENCE));
+        (all, left)
+    }
+
+    /// What a root explains, by check.
+    pub(in crate::render) fn explained(self, group: &RootGroup) -> Option<Explained> {
+        if group.explains.is_empty() {
+            return None;
+        }
+        let explained: Vec<&Finding> = group.explains.iter().map(|i| &self.report.findings[*i]).collect();
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        // What two checks speak of is one thing.
+        let subjects: BTreeSet<&ResourceRef> = explained.iter().flat_map(|f| &f.subjects).collect();
+        for subject in subjects {
+            *kinds.entry(subject.kind_label()).or_default() += 1;
+        }
+        let counts: Vec<String> = kinds.iter().map(|(kind, count)| plural(*count, kind)).collect();
+        let mut by_check: Vec<(CheckId, Vec<&ResourceRef>)> = Vec::new();
+        for finding in explained {
+            match by_check.iter_mut().find(|(check, _)| *check == finding.check) {
+                Some((_, subjects)) => subjects.extend(&finding.subjects),
+                None => by_check.push((finding.check, finding.subjects.iter().collect())),
+            }
+        }
+        let by_check = by_check.into_iter().map(|(check, subjects)| (check, self.names(subjects))).collect();
+        Some(Explained { counts: counts.join(", "), by_check })
+    }
+
+    /// Titles of the signals that a root explains: they show that it is the right one.
+    fn titles(self, root: usize) -> Vec<&'a str> {
+        let signals = self.report.signals.iter();
+        let mut titles: Vec<&str> = Vec::new();
+        for signal in signals.filter(|s| s.explained_by == Some(root) && s.weight > Weight::Nothing) {
+            if !titles.contains(&signal.title.as_str()) {
+                titles.push(&signal.title);
+            }
+        }
+        titles
+    }
+
+    /// Where a root shows, bounded; empty where nowhere.
+    pub(in crate::render) fn seen_in(self, root: usize) -> String {
+        let mut titles = self.titles(root);
+        let more = titles.len().saturating_sub(self.up_to(BENEATH));
+        titles.truncate(self.up_to(BENEATH));
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{rest}", titles.join(" · "))
+    }
+}
