@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::loki::store_log::{self, Failing, Trouble, is_loki};
+use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Pod;
@@ -46,12 +48,15 @@ fn words(trouble: Trouble) -> &'static str {
     match trouble {
         Trouble::DiskFull => "its disk is full",
         Trouble::DiskReadOnly => "it cannot write to its disk",
-        Trouble::Credentials => "it has no valid AWS credentials for its object store",
-        Trouble::Denied => "its role may not use the bucket",
-        Trouble::Bucket => "the bucket does not exist, or lies in another region",
-        Trouble::Store => "its object store cannot be reached",
+        Trouble::Store(StoreFailure::Credentials) => "it has no valid AWS credentials for its object store",
+        Trouble::Store(StoreFailure::Denied) => "its role may not use the bucket",
+        Trouble::Store(StoreFailure::Bucket) => "the bucket does not exist, or lies in another region",
+        Trouble::Store(StoreFailure::Unreachable) => "its object store cannot be reached",
         Trouble::Ring => "ingesters are missing from its ring",
         Trouble::Compactor => "its compactor fails",
+        Trouble::Streams => "it refuses new streams (429): the tenant has as many as it may have",
+        Trouble::Rate => "it refuses lines (429): more bytes in a second than the limit allows",
+        Trouble::Queries => "it refuses queries (429): its queue is full (too many outstanding requests)",
     }
 }
 
@@ -59,22 +64,31 @@ fn variant(trouble: Trouble) -> &'static str {
     match trouble {
         Trouble::DiskFull => "disk-full",
         Trouble::DiskReadOnly => "read-only",
-        Trouble::Credentials => "credentials",
-        Trouble::Denied => "denied",
-        Trouble::Bucket => "bucket",
-        Trouble::Store => "store",
+        Trouble::Store(StoreFailure::Credentials) => "credentials",
+        Trouble::Store(StoreFailure::Denied) => "denied",
+        Trouble::Store(StoreFailure::Bucket) => "bucket",
+        Trouble::Store(StoreFailure::Unreachable) => "store",
         Trouble::Ring => "ring",
         Trouble::Compactor => "compactor",
+        Trouble::Streams => "streams",
+        Trouble::Rate => "rate",
+        Trouble::Queries => "queries",
     }
 }
 
 fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     let pod = snap.pods.find(&failing.namespace, &failing.pod).ok().flatten();
     let owner = pod.map_or_else(|| ResourceRef::pod(&failing.namespace, &failing.pod), |p| snap.owner_ref(p));
-    let severity = if failing.trouble == Trouble::Compactor { Severity::Warning } else { Severity::Error };
+    let is_mild = failing.trouble == Trouble::Compactor || failing.trouble.is_limit();
+    let severity = if is_mild { Severity::Warning } else { Severity::Error };
     let times: usize = group.iter().map(|f| f.times).sum();
+    let countless = store_log::countless_labels(&failing.text);
+    let labels = match countless.is_empty() {
+        true => String::new(),
+        false => format!("; each value of label {} makes a stream of its own", countless.join(", ")),
+    };
     let message = format!(
-        "Loki ({} in {}): {} ({times} lines within 15 minutes)",
+        "Loki ({} in {}): {}{labels} ({times} lines within 15 minutes)",
         owner.kubectl_name(),
         failing.namespace,
         words(failing.trouble)
@@ -88,8 +102,9 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
                 .with("container", &failing.container),
         );
     set(snap, &mut made, failing, pod, &owner);
+    made.params.set("countless", countless.join(", "));
     let account = pod.and_then(|p| p.spec.service_account_name.clone()).unwrap_or_else(|| "default".into());
-    if matches!(failing.trouble, Trouble::Credentials | Trouble::Denied) {
+    if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
     }
     if failing.trouble == Trouble::Ring {
@@ -118,6 +133,12 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
     let class = claim.and_then(|c| c.class()).unwrap_or_default();
     let expandable =
         snap.storage_classes.find("", class).ok().flatten().is_some_and(|c| c.allow_volume_expansion == Some(true));
+    let file = container.and_then(|c| arguments::flag(c, "config.file")).unwrap_or("/etc/loki/config/config.yaml");
+    let (kind, config) = match pod.zip(container).map(|(p, c)| mounts::origin(snap, p, c, file)) {
+        Some(Origin::ConfigMap { name, .. }) => ("configmap", name),
+        Some(Origin::Secret { name, .. }) => ("secret", name),
+        _ => ("", String::new()),
+    };
     let role_name = role.and_then(|r| r.rsplit('/').next()).unwrap_or("<role-name>");
     let texts = [
         ("namespace", failing.namespace.clone()),
@@ -128,6 +149,13 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
         ("account", account),
         ("role_arn", role.unwrap_or_default().to_owned()),
         ("role", role_name.to_owned()),
+        ("config_kind", kind.to_owned()),
+        ("config_name", config),
+        (
+            "labels_path",
+            format!("/api/v1/namespaces/{}/pods/{}:3100/proxy/loki/api/v1/labels", failing.namespace, failing.pod),
+        ),
+        ("config_path", format!("/api/v1/namespaces/{}/pods/{}:3100/proxy/config", failing.namespace, failing.pod)),
         ("claim", claim.map_or_else(String::new, |c| c.metadata.name.clone())),
         ("size", size.cloned().unwrap_or_default()),
         ("bigger_patch", serde_json::json!({"spec": {"resources": {"requests": {"storage": bigger}}}}).to_string()),
@@ -137,6 +165,7 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
         made.params.set(name, value);
     }
     made.params.set("expandable", expandable);
+    made.params.set("changes_config", failing.trouble.is_limit());
 }
 
 #[cfg(test)]
@@ -179,6 +208,9 @@ mod tests {
             ("https://b.s3.eu-west-1.amazonaws.com: i/o timeout", "store"),
             ("at least 1 live replicas required, could only find 0", "ring"),
             ("failed to run compaction", "compactor"),
+            ("Code(429) desc = Maximum active stream limit exceeded", "streams"),
+            ("Code(429) desc = Ingestion rate limit exceeded for user fake", "rate"),
+            ("Code(429) desc = too many outstanding requests", "queries"),
         ] {
             let found = findings(&Loki, &with(err));
             assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{err}");

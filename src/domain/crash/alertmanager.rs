@@ -51,13 +51,27 @@ fn template(error: &str) -> Crash {
 fn state(text: &str) -> Option<Crash> {
     let lower = text.to_ascii_lowercase();
     let file = match () {
-        () if lower.contains("meshsilence") || lower.contains("silences") && lower.contains("creat") => "silences",
+        () if lower.contains("silence") => "silences",
         () if lower.contains("meshentry") || lower.contains("notification log") || lower.contains("nflog") => "nflog",
+        // Old versions say nothing but what the decoder said.
+        () if lower.starts_with("proto: ") || lower == "unexpected eof" => "",
         () => return None,
     };
-    let damaged =
-        ["proto: ", "unexpected eof", "wire type", "illegal tag", "invalid wire-format", "corrupt", "bad snapshot"];
+    let damaged = [
+        "proto: ",
+        "unexpected eof",
+        "wire type",
+        "wiretype",
+        "illegal tag",
+        "invalid wire-format",
+        "corrupt",
+        "bad snapshot",
+    ];
     damaged.iter().any(|w| lower.contains(w)).then(|| {
+        if file.is_empty() {
+            let advice = "The log does not say which of the two files is damaged: the one that ends in the middle of an entry. Move nflog first: it is only the memory of what was sent. If the same error comes again, it is silences.";
+            return Crash::new(Class::State, format!("a file of its state is damaged (nflog or silences): {text}")).what("nflog").advice(advice);
+        }
         let reason = format!("corrupted {file} file: {text}");
         Crash::new(Class::State, reason).what(file)
     })

@@ -5,6 +5,7 @@ mod common;
 mod flags;
 mod grafana;
 mod known;
+mod loki;
 mod operator;
 mod prometheus;
 mod reason;
@@ -96,6 +97,10 @@ pub(crate) enum Class {
     Webhook,
     /// The API server cannot be reached.
     ApiServer,
+    /// The node lets no more files be watched (inotify).
+    Inotify,
+    /// Thanos asks for external labels that tell this Prometheus from others.
+    ExternalLabels,
 }
 
 impl Class {
@@ -206,6 +211,9 @@ impl Crash {
 
 /// Why a program ended, by its last log. `None` where the log does not say.
 pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
+    if let Some(crash) = of_several_lines(program, text) {
+        return Some(crash);
+    }
     let lines: Vec<Line<'_>> =
         text.lines().filter(|l| !l.trim().is_empty()).map(Line::parse).filter(|l| l.level != Level::Info).collect();
     let lines = &lines[lines.len().saturating_sub(LAST)..];
@@ -231,6 +239,20 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
     // Of several complaints about one file, the first leads to the others.
     let same = |c: &Crash| c.class == last.class && c.file == last.file;
     lines.iter().find_map(|line| read(line).filter(same)).or(Some(last))
+}
+
+/// What only several lines together say.
+fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
+    let crash = match program {
+        Some(Program::Prometheus) => prometheus::bus_error(text),
+        None => loki::read(text),
+        Some(_) => None,
+    }?;
+    let said = match crash.said.is_empty() {
+        true => last_lines(text).join("\n"),
+        false => crash.said.clone(),
+    };
+    Some(Crash { said, ..crash })
 }
 
 /// The line as evidence, without what is secret.

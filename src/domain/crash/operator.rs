@@ -20,6 +20,18 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         let reason = format!("ServiceAccount {}/{} may not {} {}{group}", &found[1], &found[2], &found[3], &found[4]);
         return Some(Crash::new(Class::Forbidden, reason).what(&found[4]));
     }
+    if has(&[
+        "failed to make file target manager: too many open files",
+        "inotify_init",
+        "inotify instances",
+        "failed to create fsnotify watcher",
+    ]) || has(&["inotify", "fsnotify", "watcher"]) && has(&["too many open files"])
+    {
+        return Some(Crash::new(Class::Inotify, &text));
+    }
+    if has(&["no external labels configured on prometheus server"]) {
+        return Some(Crash::new(Class::ExternalLabels, "no external labels are configured on Prometheus"));
+    }
     let missing = has(&["no matches for kind", "could not find the requested resource", "no kind is registered"])
         || has(&["customresourcedefinition", "crd"])
             && has(&["not found", "does not exist", "not installed", "missing"]);

@@ -3,6 +3,7 @@
 use crate::domain::crash::reason::{self, File};
 use crate::domain::crash::{Class, Crash, common, pattern};
 use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::redact::redact;
 
 /// Reads a line of Prometheus' log.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
@@ -20,6 +21,18 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         .or_else(|| config(line, &text))
         .or_else(|| web(line, &text))
         .or_else(|| storage(line, &text))
+}
+
+/// A write into a file that is mapped into memory: where the disk has no block for it, the kernel ends the program with
+/// SIGBUS, and no error names the disk.
+pub(crate) fn bus_error(text: &str) -> Option<Crash> {
+    let signal = text.lines().find(|l| l.contains("signal SIGBUS"))?;
+    let writes = ["NewActiveQueryTracker", "ActiveQueryTracker", "query_logger.go"];
+    if !writes.iter().any(|w| text.contains(w)) {
+        return None;
+    }
+    let reason = "SIGBUS as it writes queries.active: no space is left on its volume (Prometheus maps that file into memory, so the kernel ends it instead of reporting an error)";
+    Some(Crash { said: redact(signal), ..Crash::new(Class::DiskFull, reason) })
 }
 
 fn agent(text: &str) -> Option<Crash> {
@@ -198,6 +211,16 @@ fn after_opening(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bus_error_on_the_query_log_is_a_full_disk() {
+        let log = "unexpected fault address 0x7f2c07c61000\nfatal error: fault\n[signal SIGBUS: bus error code=0x2 addr=0x7f2c07c61000 pc=0x4698e2]\n\ngoroutine 1 [running]:\ngithub.com/prometheus/prometheus/promql.NewActiveQueryTracker({0x7ffd72b9b18b, 0xb}, 0x14)\n";
+        assert_eq!(bus_error(log).map(|c| c.class), Some(Class::DiskFull));
+        assert!(
+            bus_error(&log.replace("NewActiveQueryTracker", "memmove")).is_none(),
+            "a device that fails looks the same"
+        );
+    }
 
     #[test]
     fn a_full_disk_is_no_foreign_lock() {

@@ -80,6 +80,11 @@ fn alertmanager_grafana_and_the_rest() {
         alertmanager(r#"alertmanager: error: time: unknown unit "days" in duration "5days", try --help"#),
         r#"Flag time: unknown unit "days" in duration "5days" (120h?)"#
     );
+    // All that 0.25 says of a file of its state that it cannot read.
+    for bare in ["unexpected EOF", "proto: illegal wireType 7"] {
+        let said = alertmanager(&format!("ts=2026-11-28T20:25:50.857Z caller=main.go:293 level=error err=\"{bare}\""));
+        assert!(said.starts_with("State a file of its state is damaged"), "{said}");
+    }
     let grafana = |log: &str| short(Some(Program::Grafana), log);
     assert!(grafana("Error: ✗ Datasource provisioning error: datasource.yaml config is invalid. Only one datasource per organization can be marked as default").starts_with("SecondDefault "));
     assert!(grafana(r#"logger=sqlstore t=2026-11-21T02:35:13Z level=error msg="Executing migration failed" id="add index" error="database is locked""#).starts_with("DatabaseLocked "));
@@ -88,6 +93,12 @@ fn alertmanager_grafana_and_the_rest() {
             .starts_with("Permission mkdir: ")
     );
     let rest = |log: &str| short(None, log);
+    assert!(
+        rest(r#"level=error ts=2026-11-21T02:52:00Z caller=main.go:170 msg="error creating promtail" error="failed to make file target manager: too many open files""#)
+            .starts_with("Inotify ")
+    );
+    assert!(rest(r#"ts=2026-11-21T02:52:00Z caller=main.go:135 level=error err="no external labels configured on Prometheus server, uniquely identifying external labels must be configured; see https://thanos.io/tip/thanos/storage.md#external-labels for details.""#).starts_with("ExternalLabels "));
+    assert!(rest("failed parsing config: failed to parse configFile /etc/tempo.yaml: yaml: unmarshal errors:\n  line 9: field receivers not found in type distributor.Config\n").starts_with("Config /etc/tempo.yaml line 9"));
     assert!(
         rest("chown: /var/lib/grafana/csv: Permission denied\nchown: /var/lib/grafana/pdf: Permission denied")
             .starts_with("Chown ")

@@ -52,6 +52,16 @@ pub(crate) fn config_file(container: &Container) -> Option<&str> {
     (path.starts_with('/') && !path.contains('$')).then_some(path)
 }
 
+/// Flags whose value has quotes of its own, with what was meant: no shell takes them away. Of a script they are the shell's.
+pub(crate) fn quoted(container: &Container) -> impl Iterator<Item = (&str, String)> {
+    let own = container.command.iter().chain(&container.args).filter(|a| a.starts_with('-'));
+    own.filter_map(|argument| {
+        let (name, value) = argument.split_once('=')?;
+        let bare = ['"', '\''].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q))?;
+        Some((argument.as_str(), format!("{name}={bare}")))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +82,13 @@ mod tests {
         let features = container(&[], &["--enable-feature=a,b", "--enable-feature", "c", "--x=false"]);
         assert_eq!(flags(&features, "enable-feature").collect::<Vec<_>>(), ["a,b", "c"]);
         assert!(!has_flag(&features, "x"));
+    }
+
+    #[test]
+    fn quotes_of_an_argument_are_part_of_its_value() {
+        let made = container(&["sh", "-c"], &["exec x --a=\"1\"", "--storage.tsdb.retention.time=\"15d\"", "--b=c"]);
+        let found: Vec<_> = quoted(&made).collect();
+        assert_eq!(found, [("--storage.tsdb.retention.time=\"15d\"", "--storage.tsdb.retention.time=15d".to_owned())]);
     }
 
     #[test]

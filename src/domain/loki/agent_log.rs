@@ -84,6 +84,13 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
         failing.last = entry.at.or(failing.last);
         failing.text = entry.text;
     }
+    // What another line explains, or what a later try mended, is not worth a word of its own.
+    let mended = log.text.matches("succeeded at retry").count();
+    if let Some(unsaid) = by_reason.get(&Reason::Unsaid)
+        && (by_reason.len() > 1 || mended >= unsaid.times)
+    {
+        by_reason.remove(&Reason::Unsaid);
+    }
     by_reason.into_values().filter(|f| f.lost || f.times >= SEVERAL).collect()
 }
 
@@ -224,6 +231,17 @@ mod tests {
     fn fluentd_is_read_too() {
         let line = "2026-11-21 02:50:00 +0000 [warn]: #0 failed to flush the buffer. retry_times=3 error_class=Fluent::Plugin::ElasticsearchOutput::RecoverableRequestFailure error=\"could not push logs to Elasticsearch cluster ({:host=>\\\"es\\\"}): Connection refused\"\n";
         assert_eq!(read("fluent/fluentd:v1", &line.repeat(3))[0].reason, Reason::Unreachable);
+    }
+
+    #[test]
+    fn chunks_that_are_never_taken_are_told_without_a_reason() {
+        let line = "[2026/11/21 02:50:00] [ warn] [engine] failed to flush chunk '1-1.flb', retry in 11 seconds: task_id=7, input=tail.0 > output=es.0 (out_id=0)\n";
+        assert_eq!(read("fluent/fluent-bit:3.0", &line.repeat(3))[0].reason, Reason::Unsaid);
+        let mended = "[2026/11/21 02:51:00] [ info] [engine] flush chunk '1-1.flb' succeeded at retry 1: task_id=7, input=tail.0 > output=es.0 (out_id=0)\n";
+        assert!(read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), mended.repeat(3))).is_empty());
+        let why = "[2026/11/21 02:50:00] [error] [output:es:es.0] HTTP status=401 URI=/_bulk\n";
+        let both = read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), why.repeat(3)));
+        assert_eq!(both.iter().map(|f| f.reason).collect::<Vec<_>>(), [Reason::Credential]);
     }
 
     #[test]

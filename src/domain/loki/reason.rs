@@ -41,6 +41,10 @@ pub(crate) enum Reason {
     Server,
     /// The agent's own files: positions, too many open files.
     Files,
+    /// The store is there and takes no more for now: its queues or its memory are full.
+    Overload,
+    /// Chunks are not taken, and the log does not say why.
+    Unsaid,
 }
 
 /// Words, in the order in which they are looked for.
@@ -68,6 +72,10 @@ const WORDS: &[(Reason, &[&str])] = &[
             "flood-stage",
             "index_create_block",
         ],
+    ),
+    (
+        Reason::Overload,
+        &["es_rejected_execution_exception", "circuit_breaking_exception", "rejected execution of", "Data too large"],
     ),
     (Reason::Shards, &["maximum shards open", "maximum normal shards open"]),
     (Reason::TypeName, &["unknown parameter [_type]", "[types removal]"]),
@@ -107,8 +115,11 @@ const WORDS: &[(Reason, &[&str])] = &[
             "connection reset",
             "Connection reset",
             "network is unreachable",
+            "timeout reached",
+            "Can not reach Elasticsearch cluster",
         ],
     ),
+    (Reason::Unsaid, &["failed to flush chunk", "BufferOverflowError", "buffer space has too many data"]),
 ];
 
 impl Reason {
@@ -118,7 +129,8 @@ impl Reason {
         let status = status(text);
         match (said, status) {
             // A proxy's own page of a 5xx says nothing of the lines.
-            (Some(reason), None | Some(400..=499)) => Some(reason),
+            // A bulk request is answered 200, with the errors of its documents in the body.
+            (Some(reason), None | Some(200..=299 | 400..=499)) => Some(reason),
             (_, Some(401 | 403)) => Some(Self::Credential),
             (_, Some(404 | 405)) => Some(Self::Path),
             (_, Some(413)) => Some(Self::Size),
@@ -190,6 +202,15 @@ mod tests {
                 "could not push logs to Elasticsearch cluster: [429] FORBIDDEN/12/index read-only / allow delete (api)",
                 Some(Reason::IndexReadOnly),
             ),
+            (
+                "[output:es:es.0] HTTP status=200 URI=/_bulk, response: {\"errors\":true,\"items\":[{\"create\":{\"status\":429,\"error\":{\"type\":\"cluster_block_exception\",\"reason\":\"disk usage exceeded flood-stage watermark, index has read-only-allow-delete block\"}}}]}",
+                Some(Reason::IndexReadOnly),
+            ),
+            (
+                "could not push logs to Elasticsearch cluster ({:host=>\"es\"}): read timeout reached",
+                Some(Reason::Unreachable),
+            ),
+            ("[engine] failed to flush chunk '1-1.flb', retry in 11 seconds: output=es.0", Some(Reason::Unsaid)),
             ("failed to POST http://loki/loki/api/v1/push (401 Unauthorized no org id)", Some(Reason::Tenant)),
             ("something went well", None),
         ] {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::object_store::StoreFailure;
 use crate::snapshot::Snapshot;
 
 /// Seconds for which lines count.
@@ -19,42 +20,33 @@ pub(crate) enum Trouble {
     DiskFull,
     /// Its disk cannot be written.
     DiskReadOnly,
-    /// It has no AWS credentials, or a role that may not be assumed.
-    Credentials,
-    /// Its role may not use the bucket.
-    Denied,
-    /// The bucket does not exist, or lies in another region.
-    Bucket,
-    /// The object store cannot be reached.
-    Store,
+    /// Its object store.
+    Store(StoreFailure),
     /// Ingesters are missing from the ring.
     Ring,
     /// The compactor fails.
     Compactor,
+    /// A tenant has as many streams as it may have.
+    Streams,
+    /// A tenant or a stream sends more bytes in a second than it may.
+    Rate,
+    /// Queries wait in a queue that is full.
+    Queries,
 }
 
-const WORDS: &[(Trouble, &[&str])] = &[
+impl Trouble {
+    /// A limit that holds: what is sent or asked is refused, Loki itself is well.
+    pub(crate) fn is_limit(self) -> bool {
+        matches!(self, Self::Streams | Self::Rate | Self::Queries)
+    }
+}
+
+const DISK: &[(Trouble, &[&str])] = &[
     (Trouble::DiskFull, &["no space left on device", "disk quota exceeded"]),
     (Trouble::DiskReadOnly, &["read-only file system", "permission denied"]),
-    (
-        Trouble::Credentials,
-        &[
-            "NoCredentialProviders",
-            "WebIdentityErr",
-            "InvalidIdentityToken",
-            "failed to retrieve credentials",
-            "no EC2 IMDS role found",
-            "sts:AssumeRole",
-            "InvalidAccessKeyId",
-            "SignatureDoesNotMatch",
-            "ExpiredToken",
-        ],
-    ),
-    (Trouble::Denied, &["AccessDenied", "is not authorized to perform", "Access Denied"]),
-    (
-        Trouble::Bucket,
-        &["NoSuchBucket", "PermanentRedirect", "BucketRegionError", "AuthorizationHeaderMalformed", "BucketNotFound"],
-    ),
+];
+
+const OWN: &[(Trouble, &[&str])] = &[
     (
         Trouble::Ring,
         &[
@@ -64,7 +56,39 @@ const WORDS: &[(Trouble, &[&str])] = &[
             "too many failed ingesters",
         ],
     ),
+    (Trouble::Queries, &["too many outstanding requests"]),
+    (Trouble::Streams, &["aximum active stream limit exceeded", "streams limit exceeded"]),
+    (
+        Trouble::Rate,
+        &[
+            "ngestion rate limit",
+            "er stream rate limit exceeded",
+            "per_stream_rate_limit",
+            "stream rate limit exceeded",
+        ],
+    ),
+    (
+        Trouble::Compactor,
+        &["failed to run compaction", "failed to compact", "compaction failed", "error running compaction"],
+    ),
 ];
+
+/// Labels of a refused stream that take countless values: each value is a stream of its own.
+pub(crate) fn countless_labels(text: &str) -> Vec<String> {
+    let stream = crate::domain::loki::agent_log::stream(text)
+        .or_else(|| text.split_once("create stream ").and_then(|(_, rest)| rest.split_inclusive('}').next()));
+    let names = stream.unwrap_or_default().trim_matches(['{', '}']).split(", ").filter_map(|l| l.split_once('='));
+    let countless = |name: &str| {
+        let ends =
+            ["_id", "Id", "_ip", "_uid", "_hash", "uuid", "timestamp", "message", "url", "path", "session", "user"];
+        matches!(name, "id" | "ip" | "uid" | "time" | "filename" | "request" | "trace")
+            || ends.iter().any(|e| name.ends_with(e))
+    };
+    let mut found: Vec<String> =
+        names.map(|(name, _)| name.trim()).filter(|n| countless(n)).map(str::to_owned).collect();
+    found.dedup();
+    found
+}
 
 /// What one pod's log says of one trouble.
 #[derive(Debug, Clone)]
@@ -119,19 +143,10 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
 }
 
 fn trouble(text: &str) -> Option<Trouble> {
-    let said = WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(trouble, _)| *trouble);
-    if said.is_some() {
-        return said;
-    }
-    let of_store = ["s3", "storage.googleapis.com", "blob.core.windows.net", "minio"].iter().any(|s| text.contains(s));
-    let fails = ["no such host", "i/o timeout", "connection refused", "deadline exceeded", "x509:"]
-        .iter()
-        .any(|w| text.contains(w));
-    if of_store && fails {
-        return Some(Trouble::Store);
-    }
-    let compacts = ["failed to run compaction", "failed to compact", "compaction failed", "error running compaction"];
-    compacts.iter().any(|w| text.contains(w)).then_some(Trouble::Compactor)
+    let named = |known: &[(Trouble, &[&str])]| {
+        known.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(trouble, _)| *trouble)
+    };
+    named(DISK).or_else(|| StoreFailure::of(text).map(Trouble::Store)).or_else(|| named(OWN))
 }
 
 #[cfg(test)]
@@ -153,15 +168,26 @@ mod tests {
                 .repeat(3)
         };
         for (err, trouble) in [
-            ("store put chunk: AccessDenied: Access Denied\\n\\tstatus code: 403", Trouble::Denied),
-            ("store put chunk: NoCredentialProviders: no valid providers in chain", Trouble::Credentials),
-            ("NoSuchBucket: The specified bucket does not exist", Trouble::Bucket),
+            (
+                "store put chunk: AccessDenied: Access Denied\\n\\tstatus code: 403",
+                Trouble::Store(StoreFailure::Denied),
+            ),
+            (
+                "store put chunk: NoCredentialProviders: no valid providers in chain",
+                Trouble::Store(StoreFailure::Credentials),
+            ),
+            ("NoSuchBucket: The specified bucket does not exist", Trouble::Store(StoreFailure::Bucket)),
             ("write /data/chunks/x: no space left on device", Trouble::DiskFull),
             (
                 "RequestError: send request failed caused by: Put https://b.s3.eu-west-1.amazonaws.com/x: dial tcp 1.2.3.4:443: i/o timeout",
-                Trouble::Store,
+                Trouble::Store(StoreFailure::Unreachable),
             ),
             ("empty ring", Trouble::Ring),
+            ("rpc error: code = Code(429) desc = too many outstanding requests", Trouble::Queries),
+            (
+                "rpc error: code = Code(429) desc = maximum active stream limit exceeded when trying to create stream {app=x}",
+                Trouble::Streams,
+            ),
         ] {
             assert_eq!(read(&line(err)), [trouble], "{err}");
         }
@@ -173,5 +199,12 @@ mod tests {
         assert!(read(line).is_empty());
         assert!(read(&line.replace("02:50", "02:10").repeat(9)).is_empty());
         assert!(read(&line.replace("level=error", "level=info").repeat(9)).is_empty());
+    }
+
+    #[test]
+    fn labels_that_make_streams_without_end_are_named() {
+        let text = "when trying to create stream {app=\"x\", trace_id=\"abc\", pod=\"y\"}, reduce the number";
+        assert_eq!(countless_labels(text), ["trace_id"]);
+        assert!(countless_labels("limit exceeded, reduce the number of active streams").is_empty());
     }
 }

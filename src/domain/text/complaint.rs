@@ -26,7 +26,10 @@ pub(crate) fn complaint(raw: &str, now: Timestamp) -> Option<Complaint> {
     let (is_error, text) = match line.level {
         Level::Error => (true, line.text()),
         Level::Warning if !line.err.is_empty() => (false, line.text()),
-        Level::Unknown => (true, bracketed(line.raw)?),
+        Level::Unknown => match bracketed(line.raw) {
+            Some(text) => (true, text),
+            None => (false, troubled(line.raw)?),
+        },
         Level::Warning | Level::Info => return None,
     };
     let at = written_at(raw, now).or_else(|| leading_time(line.raw));
@@ -43,6 +46,18 @@ fn bracketed(text: &str) -> Option<String> {
     });
     let found = level.captures(text.trim())?;
     Some(found[1].trim().to_owned()).filter(|t| !t.is_empty())
+}
+
+/// A warning of Fluent Bit or Fluentd that something failed: `[ warn] [engine] failed to flush chunk`, `[warn]: #0 …
+/// error_class=…`.
+fn troubled(text: &str) -> Option<String> {
+    static WARNING: OnceLock<Regex> = OnceLock::new();
+    let warning = WARNING.get_or_init(|| {
+        Regex::new(r"^\[?\d{4}[-/]\d\d[-/]\d\d [\d:. +-]{8,24}\]? \[ ?warn\]:? (.*)$").expect("the pattern is fixed")
+    });
+    let found = warning.captures(text.trim())?;
+    let said = found[1].trim();
+    (said.contains("failed") || said.contains("error_class=")).then(|| said.to_owned())
 }
 
 /// A date and a time at the start of plain text, in UTC.
@@ -118,6 +133,15 @@ mod tests {
                 Some("[output:loki:loki.0] HTTP status=400 Not retrying."),
             ),
             ("[2026/11/21 02:00:00] [ info] [engine] started", None),
+            ("[2026/11/21 02:00:00] [ warn] [input] tail.0 paused (mem buf overlimit)", None),
+            (
+                "[2026/11/21 02:00:00] [ warn] [engine] failed to flush chunk 'a'",
+                Some("[engine] failed to flush chunk 'a'"),
+            ),
+            (
+                "2026-11-21 02:50:00 +0000 [warn]: #0 emit transaction failed: error_class=X error=\"full\"",
+                Some("#0 emit transaction failed: error_class=X error=\"full\""),
+            ),
             ("2026-11-21T02:00:00Z E! cannot push: denied", Some("cannot push: denied")),
             ("panic: runtime error: index out of range", Some("runtime error: index out of range")),
             (r#"level=info msg="all well" error="""#, None),

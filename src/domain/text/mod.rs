@@ -2,6 +2,7 @@
 
 pub(crate) mod complaint;
 pub(crate) mod log_line;
+pub(crate) mod object_store;
 pub(crate) mod redact;
 pub(crate) mod send_error;
 pub(crate) mod shape;

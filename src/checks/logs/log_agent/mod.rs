@@ -152,6 +152,10 @@ impl<'a> Case<'a> {
             Reason::Tls => "TLS fails".into(),
             Reason::Server => "it answers with a server error (5xx)".into(),
             Reason::Files => "the agent cannot use its own files".into(),
+            Reason::Overload => {
+                "it takes no more for now: its queues or its memory are full (rejected execution)".into()
+            }
+            Reason::Unsaid => "chunks are not taken, again and again, and the log does not say why".into(),
         }
     }
 
@@ -173,6 +177,8 @@ impl<'a> Case<'a> {
             Reason::Unreachable | Reason::Server => "unreachable",
             Reason::Tls => "tls",
             Reason::Files => "files",
+            Reason::Overload => "overload",
+            Reason::Unsaid => "unsaid",
         }
     }
 
@@ -200,13 +206,21 @@ impl<'a> Case<'a> {
                     format!("/api/v1/namespaces/{ns}/services/{name}:3100/proxy/config")
                 }),
             ),
+            (
+                "health_path",
+                service.as_ref().zip(self.target.as_ref()).map_or_else(String::new, |((ns, name), (_, port))| {
+                    let port = port.unwrap_or(9200);
+                    format!("/api/v1/namespaces/{ns}/services/{name}:{port}/proxy/_cluster/health?pretty")
+                }),
+            ),
             ("service_target", service.as_ref().map_or_else(String::new, |(_, name)| format!("service/{name}"))),
             ("managed_by", target.map(|t| t.managed_by).unwrap_or_default()),
         ];
         for (name, value) in texts {
             made.params.set(name, value);
         }
-        let of_store = ["limits", "old", "index-read-only", "index", "unreachable", "name", "files", "late"];
+        let of_store =
+            ["overload", "limits", "old", "index-read-only", "index", "unreachable", "name", "files", "late"];
         made.params.set("changes_config", !of_store.contains(&self.variant()));
     }
 
@@ -218,7 +232,18 @@ impl<'a> Case<'a> {
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {
-        if !matches!(self.last.reason, Reason::Unreachable | Reason::Name | Reason::Server | Reason::Path) {
+        let of_store = [
+            Reason::Unreachable,
+            Reason::Name,
+            Reason::Server,
+            Reason::Path,
+            // What Loki itself says of its limits is the deeper word.
+            Reason::Rate,
+            Reason::Streams,
+            Reason::Overload,
+            Reason::Unsaid,
+        ];
+        if !of_store.contains(&self.last.reason) {
             return finding;
         }
         let mut all: Vec<ResourceRef> = Vec::new();

@@ -14,6 +14,17 @@ use crate::model::{Evidence, Finding, Program, ResourceRef};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
 
+/// Fields of the operator's resources that become arguments.
+const OPERATOR_FIELDS: &[(&str, &str)] = &[
+    ("storage.tsdb.retention.time", "retention"),
+    ("storage.tsdb.retention.size", "retentionSize"),
+    ("data.retention", "retention"),
+    ("web.external-url", "externalUrl"),
+    ("web.route-prefix", "routePrefix"),
+    ("log.level", "logLevel"),
+    ("log.format", "logFormat"),
+];
+
 /// Everything about one crash that its finding needs.
 pub(super) struct Case<'a> {
     snap: &'a Snapshot,
@@ -130,6 +141,8 @@ impl<'a> Case<'a> {
             Class::Forbidden => "forbidden",
             Class::Webhook => "webhook",
             Class::ApiServer => "api-server",
+            Class::Inotify => "inotify",
+            Class::ExternalLabels => "external-labels",
         }
     }
 
@@ -254,6 +267,8 @@ impl<'a> Case<'a> {
             .param("user", self.user(pod))
             .param("can_i", self.can_i())
             .param("is_port_shared", pod.spec.host_network)
+            .param("node", pod.spec.node_name.as_deref().unwrap_or("<node>"))
+            .param("labels_patch", r#"{"spec":{"externalLabels":{"cluster":"<cluster>"}}}"#)
     }
 
     /// The user that lacks a right, as the API server names it.
@@ -288,6 +303,9 @@ impl<'a> Case<'a> {
             self.rule_object().unwrap_or_else(|| (self.namespace().to_owned(), "<name>".to_owned()));
         let (additional, additional_key) = self.additional();
         let arg = self.argument();
+        let field = self.operator_field(&arg.1);
+        let (arg_name, arg_value) = arg.1.trim_start_matches('-').split_once('=').unwrap_or_default();
+        let (arg_name, arg_value) = (arg_name.to_owned(), arg_value.to_owned());
         made.param("file", file)
             .param("file_name", file.rsplit('/').next().unwrap_or(file))
             .param("line", crash.and_then(|c| c.line).map_or_else(String::new, |l| format!(" line {l}")))
@@ -307,6 +325,10 @@ impl<'a> Case<'a> {
             .param("additional", additional)
             .param("additional_path", format!("jsonpath={{.data.{}}}", additional_key.replace('.', "\\.")))
             .param("additional_key", additional_key)
+            .param("field", field.as_ref().map_or("", |f| f.0.as_str()))
+            .param("field_value", field.as_ref().map_or("", |f| f.1.as_str()))
+            .param("arg_name", arg_name)
+            .param("arg_value", arg_value)
             .param("old_arg", arg.0)
             .param("new_arg", arg.1)
     }
@@ -385,19 +407,32 @@ impl<'a> Case<'a> {
         (old.to_owned(), new)
     }
 
+    /// The field of the operator's resource from which it makes an argument, and the value.
+    fn operator_field(&self, argument: &str) -> Option<(String, String)> {
+        if self.target.operator_kind().is_empty() {
+            return None;
+        }
+        let (name, value) = argument.trim_start_matches('-').split_once('=')?;
+        let field = OPERATOR_FIELDS.iter().find(|(flag, _)| *flag == name)?.1;
+        Some((field.to_owned(), value.to_owned()))
+    }
+
     fn volume_params(&self, made: Finding, pod: &Pod) -> Finding {
         let (namespace, container) = (self.namespace(), self.failing.container);
         let claim = mounts::claim(self.snap, namespace, &self.origin);
-        let (name, path) = match &self.origin {
-            Origin::Claim { name, path } => (name.as_str(), path.as_str()),
-            _ => ("", ""),
+        let name = match &self.origin {
+            Origin::Claim { name, .. } => name.as_str(),
+            _ => "",
         };
         let bytes = claim.and_then(|c| c.spec.resources.requests.get("storage")).and_then(|q| parse_quantity(q));
         let class_name = claim.and_then(|c| c.class()).unwrap_or_default();
         let class = self.snap.storage_classes.find("", class_name).ok().flatten();
         let bigger = bytes.map_or_else(|| "<size>".to_owned(), |b| format_bytes(b * 2.0));
-        // A fifth stays free for the write-ahead log and for compaction.
-        let retention = bytes
+        // A fifth stays free for the write-ahead log and for compaction; where the class allows it, of the size that the
+        // step before gives it.
+        let expandable = class.is_some_and(|c| c.allow_volume_expansion == Some(true));
+        let room = bytes.map(|b| if expandable { b * 2.0 } else { b });
+        let retention = room
             .map_or_else(|| "<size>GB".to_owned(), |b| format!("{}GB", (b * 0.8 / 1_073_741_824.0).floor().max(1.0)));
         let (uid, gid) = ids(container);
         let context = serde_json::json!({"runAsUser": uid, "runAsGroup": gid, "runAsNonRoot": true, "fsGroup": gid});
@@ -408,11 +443,9 @@ impl<'a> Case<'a> {
         let inits = pod.spec.init_containers.iter().position(|c| c.name == container.name).unwrap_or(0);
         let remove =
             serde_json::json!([{"op": "remove", "path": format!("/spec/template/spec/initContainers/{inits}")}]);
-        let base = path.trim_matches('/');
-        let inside = |file: &str| {
-            let all = [base, file].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/");
-            format!("/data/{all}").trim_end_matches('/').to_owned()
-        };
+        let data = data_path(container);
+        let mount = mounts::mount_of(container, data);
+        let inside = |file: &str| format!("{}/{file}", data.trim_end_matches('/')).trim_end_matches('/').to_owned();
         let damaged = self.damaged();
         let group = pod.spec.security_context.as_ref().and_then(|c| c.fs_group);
         let read_only = self
@@ -426,7 +459,7 @@ impl<'a> Case<'a> {
             .param("size", claim.and_then(|c| c.spec.resources.requests.get("storage")).map_or("", String::as_str))
             .param("bigger_patch", format!(r#"{{"spec":{{"resources":{{"requests":{{"storage":"{bigger}"}}}}}}}}"#))
             .param("storage_class", class_name)
-            .param("expandable", class.is_some_and(|c| c.allow_volume_expansion == Some(true)))
+            .param("expandable", expandable)
             .param("not_expandable", class.is_some_and(|c| c.allow_volume_expansion != Some(true)))
             .param("retention", &retention)
             .param("retention_arg", format!("--storage.tsdb.retention.size={retention}"))
@@ -447,7 +480,8 @@ impl<'a> Case<'a> {
             .param("mounted_read_only", read_only)
             .param("repair", format!("{}-repair", self.target.name.rsplit('/').next().unwrap_or_default()))
             .param("repair_image", "busybox:1.36")
-            .param("data_dir", inside(""))
+            .param("mount_path", mount.map_or(data, |m| m.mount_path.as_str()))
+            .param("sub_path", mount.and_then(|m| m.sub_path.as_deref()).unwrap_or_default())
             .param("damaged", inside(&damaged))
             .param("moved", format!("{}.broken", inside(&damaged)))
             .param("look", format!("for f in {}/*/index; do echo \"$f $(od -An -tx1 -N4 \"$f\")\"; done", inside("")))
@@ -500,11 +534,7 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
         return mounts::origin(snap, pod, container, file);
     }
     if crash.class.is_storage() {
-        let usual = match program {
-            Some(Program::Prometheus) => arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus"),
-            Some(Program::Alertmanager) => arguments::flag(container, "storage.path").unwrap_or("/alertmanager"),
-            _ => "/var/lib/grafana",
-        };
+        let usual = data_path(container);
         let of_data = mounts::origin(snap, pod, container, usual);
         // Another volume than that of the data can be meant, but the path of the data is what commands need.
         return match &crash.file {
@@ -519,6 +549,15 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
         };
     }
     Origin::Image
+}
+
+/// The folder in which a program keeps its data.
+fn data_path(container: &Container) -> &str {
+    match container.program() {
+        Some(Program::Prometheus) => arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus"),
+        Some(Program::Alertmanager) => arguments::flag(container, "storage.path").unwrap_or("/alertmanager"),
+        _ => "/var/lib/grafana",
+    }
 }
 
 /// A template is named without its directory.
@@ -557,6 +596,15 @@ fn complete(crash: &mut Crash, text: &str) -> bool {
 
 /// Says which argument holds a refused value.
 fn name_argument(crash: &mut Crash, container: &Container) {
+    let bare = |argument: &str| argument.split_once('=').map_or("", |(_, value)| value).to_owned();
+    let mut quoted = arguments::quoted(container).filter(|(_, meant)| crash.reason.contains(&bare(meant)));
+    if let (Class::Flag | Class::ConfigMissing | Class::Cluster, Some((argument, meant))) = (crash.class, quoted.next())
+    {
+        crash.reason = format!("{argument} is given with its quotes: {}", crash.reason);
+        (crash.class, crash.what, crash.instead) = (Class::Flag, Some(argument.to_owned()), Some(meant));
+        crash.advice = "No shell reads the arguments of a container: quotes inside an argument are part of its value. In YAML quote the whole argument, or nothing.".to_owned();
+        return;
+    }
     if crash.class != Class::Flag {
         return;
     }

@@ -1,0 +1,81 @@
+//! Why a program cannot use its object store: told from the error of its client.
+
+/// The family of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StoreFailure {
+    /// No AWS credentials, or a role that may not be assumed.
+    Credentials,
+    /// The identity is known, and may not use the bucket.
+    Denied,
+    /// The bucket does not exist, or lies in another region.
+    Bucket,
+    /// Nobody answers.
+    Unreachable,
+}
+
+/// Words of the SDKs and of MinIO's client, in the order in which they are looked for.
+const WORDS: &[(StoreFailure, &[&str])] = &[
+    (
+        StoreFailure::Credentials,
+        &[
+            "NoCredentialProviders",
+            "WebIdentityErr",
+            "InvalidIdentityToken",
+            "failed to retrieve credentials",
+            "no EC2 IMDS role found",
+            "sts:AssumeRole",
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "ExpiredToken",
+            "The AWS Access Key Id you provided",
+            "The request signature we calculated",
+        ],
+    ),
+    (StoreFailure::Denied, &["AccessDenied", "is not authorized to perform", "Access Denied"]),
+    (
+        StoreFailure::Bucket,
+        &[
+            "NoSuchBucket",
+            "PermanentRedirect",
+            "BucketRegionError",
+            "AuthorizationHeaderMalformed",
+            "BucketNotFound",
+            "The specified bucket does not exist",
+            "301 Moved Permanently",
+        ],
+    ),
+];
+
+impl StoreFailure {
+    /// Reads an error.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let said = WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(failure, _)| *failure);
+        said.or_else(|| {
+            let stores = ["s3", "storage.googleapis.com", "blob.core.windows.net", "minio"];
+            let fails = ["no such host", "i/o timeout", "connection refused", "deadline exceeded", "x509:"];
+            let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
+            (has(&stores) && has(&fails)).then_some(Self::Unreachable)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_the_clients_say() {
+        for (text, failure) in [
+            ("upload 01HN4: Access Denied.", Some(StoreFailure::Denied)),
+            ("NoCredentialProviders: no valid providers in chain", Some(StoreFailure::Credentials)),
+            ("NoSuchBucket: The specified bucket does not exist", Some(StoreFailure::Bucket)),
+            (
+                "Put https://b.s3.eu-west-1.amazonaws.com/x: dial tcp 1.2.3.4:443: i/o timeout",
+                Some(StoreFailure::Unreachable),
+            ),
+            ("dial tcp 10.0.0.1:9090: connection refused", None),
+        ] {
+            assert_eq!(StoreFailure::of(text), failure, "{text}");
+        }
+    }
+}
