@@ -370,6 +370,8 @@ snapshot! {
         prometheus_runtime: monitoring::PrometheusRuntime = PrometheusRuntime,
         /// Names of the metrics that Prometheus holds.
         prometheus_metric_names: BTreeSet<String> = PrometheusMetricNames,
+        /// Series in Prometheus' head, and what most of them are.
+        prometheus_tsdb: monitoring::TsdbStatus = PrometheusTsdb,
         /// Prometheus' own metrics.
         prometheus_metrics: Vec<monitoring::Sample> = PrometheusMetrics,
         /// Working sets of the stack's containers by cAdvisor's metrics, now and at most within a day.

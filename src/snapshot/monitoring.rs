@@ -216,10 +216,12 @@ pub struct NamedReceiver {
 
 /// An alert as Alertmanager holds it.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Alert {
     pub labels: BTreeMap<String, String>,
     pub status: AlertStatus,
+    pub fingerprint: String,
+    pub starts_at: Option<Timestamp>,
 }
 
 /// `status` of an alert.
@@ -230,8 +232,38 @@ pub struct AlertStatus {
     pub state: String,
     /// Ids of silences.
     pub silenced_by: Vec<String>,
+    /// Fingerprints of alerts.
+    pub inhibited_by: Vec<String>,
     /// Names of time intervals, since 0.28.
     pub muted_by: Vec<String>,
+}
+
+/// `status/tsdb`: what the head holds.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TsdbStatus {
+    pub head_stats: HeadStats,
+    /// Metrics with most series.
+    pub series_count_by_metric_name: Vec<Counted>,
+    /// Labels with most values.
+    pub label_value_count_by_label_name: Vec<Counted>,
+    /// `name=value` with most series.
+    pub series_count_by_label_value_pair: Vec<Counted>,
+}
+
+/// `headStats`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HeadStats {
+    pub num_series: u64,
+}
+
+/// A name and how many there are.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Counted {
+    pub name: String,
+    pub value: u64,
 }
 
 /// One sample of a text exposition.

@@ -1,5 +1,6 @@
 //! Grafana cannot get at its own SQLite database: it is locked.
 
+use crate::checks::support::claims::block_class;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
@@ -122,7 +123,18 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
             .with("class", class_name),
         );
     }
+    let size = claim.and_then(|c| c.spec.resources.requests.get("storage")).cloned().unwrap_or_else(|| "10Gi".into());
+    let new_claim = format!("{}-block", if name.is_empty() { "grafana" } else { name });
+    let volume =
+        pod.spec.volumes.iter().find(|v| v.persistent_volume_claim.as_ref().is_some_and(|c| c.claim_name == name));
+    let volume_patch = serde_json::json!({"spec": {"template": {"spec": {"volumes": [
+        {"name": volume.map_or("storage", |v| v.name.as_str()), "persistentVolumeClaim": {"claimName": new_claim}}
+    ]}}}});
     let texts = [
+        ("mover", format!("{}-copy", target.name.rsplit('/').next().unwrap_or("grafana"))),
+        ("size", size),
+        ("new_claim", new_claim),
+        ("volume_patch", volume_patch.to_string()),
         ("namespace", meta.namespace.clone()),
         ("pod", meta.name.clone()),
         ("container", log.container.clone()),
@@ -134,18 +146,8 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
     for (key, value) in texts {
         made.params.set(key, value);
     }
-    made.params.set("replicas", target.replicas);
+    made.params.set("rolls", target.rolls);
     made.fix(if network { "network" } else { "locked" })
-}
-
-/// A class of block devices that the cluster has.
-fn block_class(snap: &Snapshot) -> String {
-    let all = snap.storage_classes().unwrap_or_default();
-    let block =
-        |p: &str| p.contains("ebs.csi") || p.contains("aws-ebs") || p.contains("disk.csi") || p.contains("pd.csi");
-    let mut classes: Vec<_> = all.iter().filter(|c| block(&c.provisioner)).collect();
-    classes.sort_by_key(|c| (!c.is_default(), c.metadata.name != "gp3", c.metadata.name.clone()));
-    classes.first().map_or_else(|| "gp3".to_owned(), |c| c.metadata.name.clone())
 }
 
 #[cfg(test)]
@@ -195,7 +197,9 @@ mod tests {
     fn a_network_file_system_is_named() {
         let found = findings(&GrafanaDatabase, &with(&LINE.repeat(3), "efs.csi.aws.com"));
         assert_eq!(found[0].variant, "network");
-        assert!(steps(&found[0]).contains("--replicas=0"), "{}", steps(&found[0]));
+        let told = steps(&found[0]);
+        assert!(told.contains("--replicas=0") && told.contains("cp -a /old/. /new/"), "{told}");
+        assert!(!told.contains("kubectl cp"), "the pod is gone by then: {told}");
         assert_eq!(findings(&GrafanaDatabase, &with(&LINE.repeat(3), "ebs.csi.aws.com"))[0].variant, "locked");
     }
 }

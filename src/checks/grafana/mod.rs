@@ -4,9 +4,12 @@ mod container_insights_metric;
 mod dashboard_datasource;
 mod dashboard_missing_metric;
 mod grafana_admin_password;
+mod grafana_alerting;
 mod grafana_database;
 mod grafana_datasource;
 mod grafana_default_datasource;
+mod grafana_provisioning;
+mod grafana_sidecar;
 
 use crate::checks::Check;
 
@@ -16,6 +19,9 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &grafana_default_datasource::GrafanaDefaultDatasource,
     &grafana_database::GrafanaDatabase,
     &grafana_admin_password::GrafanaAdminPassword,
+    &grafana_alerting::GrafanaAlerting,
+    &grafana_sidecar::GrafanaSidecar,
+    &grafana_provisioning::GrafanaProvisioning,
     &dashboard_datasource::DashboardDatasource,
     &dashboard_missing_metric::DashboardMissingMetric,
     &container_insights_metric::ContainerInsightsMetric,

@@ -8,6 +8,15 @@ use crate::model::{Evidence, Finding};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::PersistentVolumeClaim;
 
+/// A class of block devices that the cluster has, the default one first.
+pub(crate) fn block_class(snap: &Snapshot) -> String {
+    let all = snap.storage_classes().unwrap_or_default();
+    let block = |p: &str| ["ebs.csi", "aws-ebs", "disk.csi", "pd.csi"].iter().any(|b| p.contains(b));
+    let mut classes: Vec<_> = all.iter().filter(|c| block(&c.provisioner)).collect();
+    classes.sort_by_key(|c| (!c.is_default(), c.metadata.name != "gp3", c.metadata.name.clone()));
+    classes.first().map_or_else(|| "gp3".to_owned(), |c| c.metadata.name.clone())
+}
+
 /// A claim as evidence: what it asks for and its phase.
 pub(crate) fn claim_evidence(claim: &PersistentVolumeClaim) -> Evidence {
     let class = match claim.class() {

@@ -12,6 +12,7 @@ pub(crate) mod place;
 pub(crate) mod probes;
 pub(crate) mod scrape;
 pub(crate) mod seen;
+pub(crate) mod services;
 pub(crate) mod severity;
 #[cfg(test)]
 pub(crate) mod testing;

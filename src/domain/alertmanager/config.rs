@@ -88,6 +88,20 @@ impl Config {
         all.find(|(kind, entry)| self.host(Some(entry), kind).as_deref() == Some(host)).map(|(_, entry)| entry)
     }
 
+    /// The one receiver in use that talks to this host.
+    pub(crate) fn receiver_to(&self, host: &str) -> Option<&str> {
+        let used = self.receivers_in_use();
+        let talks = |receiver: &&Value| {
+            let lists = receiver.as_object().into_iter().flatten();
+            let mut all = lists.filter_map(|(key, list)| Some((key.strip_suffix("_configs")?, list.as_array()?)));
+            all.any(|(kind, list)| list.iter().any(|entry| self.host(Some(entry), kind).as_deref() == Some(host)))
+        };
+        let receivers = self.0.get("receivers").and_then(Value::as_array).into_iter().flatten();
+        let names = receivers.filter(talks).filter_map(|r| r.get("name").and_then(Value::as_str));
+        let mut names = names.filter(|name| used.contains(*name));
+        names.next().filter(|_| names.next().is_none())
+    }
+
     /// The host that an integration talks to; `None` where the configuration hides it.
     pub(crate) fn host(&self, entry: Option<&Value>, kind: &str) -> Option<String> {
         let keys: &[(&str, &str)] = match kind {

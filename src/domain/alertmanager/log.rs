@@ -34,12 +34,18 @@ pub(crate) struct Failure {
 
 /// Failures of the last hour in all of Alertmanager's logs, in their order. Retries that succeeded later are left out.
 pub(crate) fn recent_failures(snap: &Snapshot) -> Vec<Failure> {
+    failures_of(snap, Program::Alertmanager)
+}
+
+/// The same in the logs of a program that has Alertmanager in it: Grafana's own alerting says it in the same words.
+pub(crate) fn failures_of(snap: &Snapshot, program: Program) -> Vec<Failure> {
     let mut all = Vec::new();
-    for log in snap.logs_of(Program::Alertmanager).unwrap_or_default() {
+    for log in snap.logs_of(program).unwrap_or_default() {
         let mut found: Vec<Failure> = Vec::new();
         for line in log.text.lines() {
             let fields = log_line::fields(line);
-            let at = fields.get("ts").or(fields.get("time")).and_then(|t| t.parse::<Timestamp>().ok());
+            let at =
+                fields.get("ts").or(fields.get("time")).or(fields.get("t")).and_then(|t| t.parse::<Timestamp>().ok());
             if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
                 continue;
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod group;
+pub(crate) mod inhibit;
 pub(crate) mod labels;
 pub(crate) mod load;
 pub(crate) mod log;

@@ -121,6 +121,12 @@ impl Reason {
                 return Some(*reason);
             }
         }
+        if integration == "telegram" {
+            return Some(Self::of_telegram(cause)).filter(|r| *r != Self::Other);
+        }
+        if integration == "discord" && any(&["Unknown Webhook", "Invalid Webhook Token"]) {
+            return Some(Self::Auth);
+        }
         if integration == "sns" {
             // The SDK's status stands in one line with the error's code, which says more.
             return None;
@@ -136,6 +142,8 @@ impl Reason {
             404 | 405 | 410 => Self::NotFound,
             400..=499
                 if any(&[
+                    "Key format is not valid",
+                    "Could not authenticate",
                     "routing key",
                     "Invalid token",
                     "invalid token",
@@ -153,12 +161,31 @@ impl Reason {
         })
     }
 
+    /// Telegram's own words, with its code in parentheses.
+    fn of_telegram(cause: &str) -> Self {
+        let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
+        if any(&["Unauthorized (401)", "Not Found (404)"]) {
+            return Self::Auth;
+        }
+        if any(&["chat not found", "bot was", "bot is not", "supergroup", "user is deactivated", "rights", "initiate"])
+        {
+            return Self::Channel;
+        }
+        if any(&["Too Many Requests", "(429)", "retry after"]) {
+            return Self::RateLimit;
+        }
+        if any(&["Bad Request", "(400)"]) { Self::Payload } else { Self::Other }
+    }
+
     fn of_mail(cause: &str, integration: &str) -> Option<Self> {
         let any = |parts: &[&str]| parts.iter().any(|p| cause.contains(p));
         if integration != "email" {
             return None;
         }
-        if any(&["STARTTLS", "starttls", "startTLS"]) {
+        if any(&["x509:"]) {
+            return Some(Self::Certificate);
+        }
+        if any(&["530 5.7.0 Must issue a STARTTLS"]) || !any(&["530 "]) && any(&["STARTTLS", "starttls", "startTLS"]) {
             return Some(Self::StartTls);
         }
         if any(&["auth: ", "Auth auth", "535 ", "534 ", "530 ", "unknown auth mechanism", "unencrypted connection"]) {
@@ -332,6 +359,13 @@ mod tests {
             ("webhook", "unexpected status code 500: java.lang.NullPointerException\n", Reason::Server),
             ("webhook", "unexpected status code 302: http://x", Reason::Redirect),
             ("pagerduty", "unexpected status code 400: Event object is invalid: Invalid routing key", Reason::Auth),
+            ("opsgenie", "unexpected status code 422: {\"message\":\"Key format is not valid!\"}", Reason::Auth),
+            ("telegram", "telegram: Bad Request: chat not found (400)", Reason::Channel),
+            ("telegram", "telegram: Unauthorized (401)", Reason::Auth),
+            ("telegram", "telegram: Bad Request: can't parse entities: x (400)", Reason::Payload),
+            ("telegram", "Post \"https://api.telegram.org/\": context deadline exceeded", Reason::Timeout),
+            ("email", "send STARTTLS command: x509: certificate signed by unknown authority", Reason::Certificate),
+            ("email", "530 5.7.0 Must issue a STARTTLS command first", Reason::StartTls),
             ("email", "*email.loginAuth auth: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6", Reason::Auth),
             (
                 "email",

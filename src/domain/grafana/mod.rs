@@ -1,5 +1,6 @@
 //! What Grafana is provisioned with, its dashboards, and where a datasource URL leads.
 
 pub(crate) mod dashboards;
+pub(crate) mod provision_log;
 pub(crate) mod provisioned;
 pub(crate) mod url;

@@ -8,6 +8,7 @@ use crate::domain::kubernetes::mounts::Mounts;
 use crate::model::{Program, ResourceRef};
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod, Workload};
 use crate::snapshot::{Fetched, Snapshot};
+use crate::text::near::near;
 
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,16 +189,79 @@ fn sidecar<'a>(container: &'a Container, watches: bool, kind: Kind) -> Option<Si
     Some(Sidecar { label: label.unwrap_or(kind.label()), value, namespaces, watches })
 }
 
+/// Why no side-car loads a file that looks as if one should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// The label is there, with another value than the side-car asks for.
+    Value { has: String },
+    /// The label is right, and the side-car does not look into this namespace.
+    Namespace { watches: Vec<String> },
+    /// Another label that resembles the one that is asked for.
+    Label { has: String },
+}
+
+/// A file that a side-car passes by.
+#[derive(Debug, Clone)]
+pub(crate) struct PassedBy<'a> {
+    pub(crate) config_map: &'a ConfigMap,
+    pub(crate) key: &'a str,
+    pub(crate) why: Passed,
+    /// The label that the side-car asks for, and its value where it asks for one.
+    pub(crate) label: &'a str,
+    pub(crate) value: Option<&'a str>,
+}
+
+impl<'a> Instance<'a> {
+    /// Files of a kind that carry a side-car's label, or nearly, and that none loads.
+    pub(crate) fn passed_by(&self, snap: &'a Snapshot, kind: Kind) -> Vec<PassedBy<'a>> {
+        let sidecars = self.sidecars(kind);
+        let loaded = self.files(snap, kind);
+        let mut found = Vec::new();
+        for map in snap.config_maps.items().unwrap_or_default() {
+            // A second Grafana may have a side-car of its own for it.
+            if loaded.iter().any(|f| std::ptr::eq(f.config_map, map)) {
+                continue;
+            }
+            let Some((key, _)) = map.data.iter().find(|(key, text)| is_file_of(kind, key, text)) else { continue };
+            let why = sidecars.iter().find_map(|s| Some((s, s.passes(map, self.namespace())?)));
+            let Some((sidecar, why)) = why else { continue };
+            found.push(PassedBy { config_map: map, key, why, label: sidecar.label, value: sidecar.value });
+        }
+        found
+    }
+}
+
 impl Sidecar<'_> {
     fn loads(&self, map: &ConfigMap, own: &str) -> bool {
+        let label = map.metadata.label(self.label);
+        self.reaches(map, own) && label.is_some() && self.value.is_none_or(|value| label == Some(value))
+    }
+
+    fn reaches(&self, map: &ConfigMap, own: &str) -> bool {
         let namespace = map.metadata.namespace.as_str();
-        let in_reach = match &self.namespaces {
+        match &self.namespaces {
             None => true,
             Some(list) if list.is_empty() => namespace == own,
             Some(list) => list.contains(&namespace),
+        }
+    }
+
+    /// Why it does not load a file that looks as if it should.
+    fn passes(&self, map: &ConfigMap, own: &str) -> Option<Passed> {
+        let Some(has) = map.metadata.label(self.label) else {
+            let labels = map.metadata.labels.keys().map(String::as_str);
+            let near = near(self.label, labels.filter(|l| !l.contains("kubernetes.io/")))?;
+            return self.reaches(map, own).then(|| Passed::Label { has: near.to_owned() });
         };
-        let label = map.metadata.label(self.label);
-        in_reach && label.is_some() && self.value.is_none_or(|value| label == Some(value))
+        if self.value.is_some_and(|value| value != has) {
+            // `false` and `0` say that it is not meant to be loaded.
+            let meant = !matches!(has, "" | "0" | "false" | "no" | "disabled");
+            return meant.then(|| Passed::Value { has: has.to_owned() });
+        }
+        let watched = self.namespaces.as_deref().unwrap_or_default();
+        let watches =
+            if watched.is_empty() { vec![own.to_owned()] } else { watched.iter().map(|n| (*n).to_owned()).collect() };
+        (!self.reaches(map, own)).then_some(Passed::Namespace { watches })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writes the finding of a group of failed notifications: message, what it depends on, and the fix with its values.
 
-use crate::checks::support::probes;
+use crate::checks::support::{probes, services};
 use crate::domain::alertmanager::config::{Config, Source, config_source, keeper, known_host, source_of};
 use crate::domain::alertmanager::group::Group;
 use crate::domain::alertmanager::notify_error::{self, Reason};
@@ -62,7 +62,10 @@ impl<'a> Case<'a> {
         let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.program() == Some(Program::Alertmanager)));
         let config = Config::of(snap);
         let entry = config.as_ref().and_then(|c| c.integration(&sample.receiver, &sample.integration, sample.index));
+        // A mail server's answer holds links that are not its own.
+        let speaks = sample.integration != "email" || sample.cause.contains("lookup ");
         let host = notify_error::host(&sample.cause)
+            .filter(|_| speaks)
             .or_else(|| config.as_ref()?.host(entry, &sample.integration))
             .or_else(|| {
                 let file = Config::in_file(snap)?;
@@ -108,10 +111,22 @@ impl<'a> Case<'a> {
         self.config.as_ref()?.setting(self.entry(), name, global)
     }
 
+    /// `host:port` of the mail server.
+    fn smarthost(&self) -> String {
+        let named = self.setting("smarthost", "smtp_smarthost").map(str::to_owned);
+        named.unwrap_or_else(|| format!("{}:587", self.host.as_deref().unwrap_or("<smtp-host>")))
+    }
+
     fn receiver(&self) -> String {
         let sample = &self.group.sample;
-        let names = [&sample.receiver, &sample.integration];
-        names.into_iter().find(|n| !n.is_empty()).cloned().unwrap_or_else(|| "<receiver>".to_owned())
+        // Lines of old versions name no receiver.
+        let by_host = || {
+            let config = self.config.as_ref()?;
+            config.receiver_to(self.host.as_deref()?).map(str::to_owned)
+        };
+        let named = Some(sample.receiver.clone()).filter(|n| !n.is_empty());
+        let kind = || Some(sample.integration.clone()).filter(|n| !n.is_empty());
+        named.or_else(by_host).or_else(kind).unwrap_or_else(|| "<receiver>".to_owned())
     }
 
     /// Slack was meant, but another host was asked.
@@ -167,6 +182,9 @@ impl<'a> Case<'a> {
             Reason::Proxy => "the egress proxy does not let it through".to_owned(),
             Reason::Redirect => format!("{host} sends the request elsewhere ({detail})"),
             Reason::Auth => format!("{host} answers, but does not accept the credential ({detail})"),
+            Reason::Channel if self.group.sample.integration == "telegram" => {
+                format!("Telegram does not let the bot write to the chat ({detail})")
+            }
             Reason::Channel => format!("Slack does not accept the channel ({detail})"),
             Reason::Policy => {
                 format!("Slack knows the app and the channel, and the workspace's rules do not let it post ({detail})")
@@ -190,7 +208,9 @@ impl<'a> Case<'a> {
     /// The essential part of the cause.
     fn detail(&self) -> String {
         let cause = redact(&self.group.sample.cause);
-        let marks = ["unexpected status code ", "error response from Slack: ", "> ", "auth: "];
+        let marks = ["unexpected status code ", "error response from Slack: ", "auth: ", "> "];
+        // A hidden part of a link in a mail server's answer ends like a template's place.
+        let marks = if self.group.sample.integration == "email" { &marks[..3] } else { &marks[..] };
         let from = marks.iter().find_map(|m| cause.rfind(m).map(|at| at + m.len())).unwrap_or(0);
         let mut detail = cause[from..].to_owned();
         if let Some((at, _)) = detail.char_indices().nth(100) {
@@ -306,6 +326,11 @@ impl<'a> Case<'a> {
             .param("receiver", self.receiver())
             .param("integration", &sample.integration)
             .param("slack", sample.integration == "slack")
+            .param("telegram", sample.integration == "telegram")
+            .param("mail", sample.integration == "email")
+            .param("smtp", self.smarthost())
+            .param("starttls", if self.smarthost().ends_with(":465") { Vec::new() } else { vec!["-starttls", "smtp"] })
+            .param("advice", services::advice(&sample.integration, &sample.cause))
             .param("url", format!("https://{host}/"))
             .param("tls_host", if host.contains(':') { host.clone() } else { format!("{host}:443") })
             .param("proxy", self.suspect().map(str::to_owned).unwrap_or_default())

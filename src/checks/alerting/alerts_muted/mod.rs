@@ -1,5 +1,7 @@
 //! Alerts reach nobody: routes to receivers that send nothing, silences and intervals without end.
 
+mod inhibited;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -67,6 +69,7 @@ impl Check for AlertsMuted {
         }
         let view = View::new(snap);
         let mut findings: Vec<Finding> = view.silences();
+        findings.extend(view.inhibited());
         if let Some(tree) = &view.tree {
             findings.extend(view.routes(tree));
             findings.extend(tree.muted(snap.collected_at).iter().map(|m| view.interval(tree, m)));

@@ -114,3 +114,31 @@ fn silences_without_end() {
         assert!(found[0].2.contains("s1") && found[0].2.contains("ops"), "{found:?}");
     }
 }
+
+#[test]
+fn a_rule_that_compares_nothing_mutes_what_it_should_not() {
+    let route = |equal: &str| {
+        format!(
+            "route:\n  receiver: slack\ninhibit_rules:\n  - source_matchers: [severity = critical]\n    target_matchers: [severity = warning]\n{equal}"
+        )
+    };
+    let with = |equal: &str, namespace: &str| {
+        let mut snap = snapshot(&route(equal), "{}", json!([]), json!([]));
+        let alert = |name: &str, severity: &str, namespace: &str, by: serde_json::Value| {
+            json!({"fingerprint": name, "startsAt": "2026-11-01T00:00:00Z", "labels": {"alertname": name, "severity": severity, "namespace": namespace},
+                "status": {"state": "active", "silencedBy": [], "mutedBy": [], "inhibitedBy": by}})
+        };
+        let alerts = [
+            alert("NodeDown", "critical", "kube-system", json!([])),
+            alert("QueueFull", "warning", namespace, json!(["NodeDown"])),
+        ];
+        let groups = json!([{"receiver": {"name": "slack"}, "alerts": alerts}]);
+        snap.alertmanager_alerts = Ok(serde_json::from_value(groups).expect("groups"));
+        findings(&snap)
+    };
+    assert_eq!(with("    equal: [namespace]\n", "kube-system"), [], "a rule that compares what both have is meant");
+    let found = with("", "shop");
+    assert_eq!((found[0].0, found[0].1), (Severity::Warning, "inhibit"));
+    assert!(found[0].2.contains("since 2026-11-01"), "{}", found[0].2);
+    assert_eq!(with("    equal: [cluster]\n", "shop")[0].0, Severity::Warning, "two missing labels are equal");
+}

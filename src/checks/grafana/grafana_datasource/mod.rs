@@ -316,8 +316,11 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, message: &str) -> Fet
         let (_, served) = schemes(datasource);
         Written { scheme: served.to_owned(), ..w }
     });
+    made.params.set("tenant", has(&["no org id"]));
     made = made.fix(if meant.is_some() {
         "url"
+    } else if has(&["x509:", "certificate"]) {
+        "tls"
     } else if has(&["401", "403", "unauthorized", "forbidden", "no org id"]) {
         "refused"
     } else if has(&["timeout", "deadline exceeded", "timed out"]) {
@@ -397,6 +400,7 @@ fn finish(
     params.set("slice_selector", meta.map(|m| format!("kubernetes.io/service-name={}", m.name)));
     params.set("selector", service.map(crate::domain::kubernetes::endpoints::selector).filter(|s| !s.is_empty()));
     let host = checked.and_then(|w| service_host::in_cluster(snap, &w.host, datasource.instance.namespace()));
+    params.set("host_port", checked.map(|w| format!("{}:{}", w.host, w.port)));
     params.set("host_namespace", host.as_ref().map_or(datasource.instance.namespace(), |h| h.namespace.as_str()));
     params.set("host_service", host.as_ref().map(|h| h.service.as_str()));
     let proxied = host.zip(checked).map(|(h, w)| {

@@ -1,0 +1,106 @@
+//! Alerts that another one mutes, although the two have nothing to do with each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{AlertsMuted, View, join, matters, proves_alerting};
+use crate::domain::alertmanager::inhibit::{Loose, Rule, rules};
+use crate::model::{Finding, Severity};
+use crate::snapshot::monitoring::Alert;
+
+/// Labels that say what an alert is about, in the order in which a rule had better compare them.
+const ABOUT: &[&str] = &["namespace", "cluster", "service", "job", "instance", "node"];
+
+impl View<'_> {
+    /// One finding for each rule that mutes what it should not.
+    pub(super) fn inhibited(&self) -> Vec<Finding> {
+        let Some(config) = self.config else { return Vec::new() };
+        let all: BTreeMap<&str, &Alert> = self
+            .snap
+            .alertmanager_alerts
+            .iter()
+            .flatten()
+            .flat_map(|g| &g.alerts)
+            .map(|a| (a.fingerprint.as_str(), a))
+            .collect();
+        let rules = rules(config);
+        let mut found: BTreeMap<usize, Muting<'_>> = BTreeMap::new();
+        for target in all.values().filter(|a| matters(&a.labels) && !a.status.inhibited_by.is_empty()) {
+            let sources = target.status.inhibited_by.iter().filter_map(|id| all.get(id.as_str()));
+            for source in sources {
+                let mutes = rules.iter().filter_map(|r| Some((r, r.mutes(&source.labels, &target.labels)?)));
+                let mutes: Vec<(&Rule, Option<Loose>)> = mutes.collect();
+                // A rule that joins the two with reason mutes it as well: then it is right that it is mute.
+                if mutes.iter().any(|(_, loose)| loose.is_none()) {
+                    continue;
+                }
+                if let Some((rule, Some(loose))) = mutes.into_iter().next() {
+                    let muting = found.entry(rule.line).or_insert_with(|| Muting {
+                        rule: rule.clone(),
+                        loose,
+                        pairs: Vec::new(),
+                    });
+                    muting.pairs.push((source, target));
+                }
+            }
+        }
+        found.into_values().map(|muting| self.muting(&muting)).collect()
+    }
+
+    fn muting(&self, muting: &Muting<'_>) -> Finding {
+        let name = |a: &'_ Alert| a.labels.get("alertname").cloned().unwrap_or_default();
+        let sources: BTreeSet<String> =
+            muting.pairs.iter().map(|(s, _)| name(s)).filter(|n| !proves_alerting(n)).collect();
+        let targets: BTreeSet<String> = muting.pairs.iter().map(|(_, t)| name(t)).collect();
+        let (sources, targets): (BTreeSet<&str>, BTreeSet<&str>) =
+            (sources.iter().map(String::as_str).collect(), targets.iter().map(String::as_str).collect());
+        let since = muting.pairs.iter().filter_map(|(s, _)| s.starts_at).min();
+        let since = since.map(|t| format!(" (since {})", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+        let why = match &muting.loose {
+            Loose::NoEqual => "it compares no label (equal), so one such alert anywhere mutes all of them".to_owned(),
+            Loose::Missing(labels) => {
+                format!(
+                    "neither alert has the label that it compares ({}), and two missing labels count as equal",
+                    labels.join(", ")
+                )
+            }
+        };
+        let line = muting.rule.line;
+        let message = format!(
+            "{} fire and nobody is told: {}{since} mutes them by the inhibit rule in line {line}; {why}",
+            join(&targets),
+            join(&sources)
+        );
+        let severity = match muting.pairs.iter().any(|(s, t)| about(s) != about(t)) {
+            true => Severity::Warning,
+            // About the same thing after all.
+            false => Severity::Info,
+        };
+        let finding = Finding::new(AlertsMuted::META.id, severity, self.alertmanager(), message)
+            .breaks_nothing()
+            .key(format!("inhibit/{line}"))
+            .evidence(self.route_seen(line, format!("inhibit rule, equal: [{}]", muting.rule.equal.join(", "))))
+            .evidence(self.alerts_seen(format!("{} inhibited by {}", join(&targets), join(&sources))));
+        self.params(finding).fix("inhibit").param("line", line).param("equal", self.equal(muting))
+    }
+
+    /// Labels that both sides have.
+    fn equal(&self, muting: &Muting<'_>) -> Vec<String> {
+        let has = |label: &&&str| {
+            muting.pairs.iter().all(|(s, t)| s.labels.contains_key(**label) && t.labels.contains_key(**label))
+        };
+        let found: Vec<String> = ABOUT.iter().filter(has).take(2).map(|l| (*l).to_owned()).collect();
+        if found.is_empty() { vec!["namespace".to_owned()] } else { found }
+    }
+}
+
+/// Alerts that one rule mutes: source and target.
+struct Muting<'a> {
+    rule: Rule,
+    loose: Loose,
+    pairs: Vec<(&'a Alert, &'a Alert)>,
+}
+
+/// What an alert is about.
+fn about(alert: &Alert) -> Vec<Option<&String>> {
+    ABOUT.iter().map(|label| alert.labels.get(*label)).collect()
+}

@@ -1,0 +1,218 @@
+//! Grafana's own alerting: a rule cannot be evaluated, or a contact point does not take what is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::seen::log_evidence;
+use crate::checks::support::services;
+use crate::checks::{Check, check};
+use crate::domain::alertmanager::group::{Group, groups};
+use crate::domain::alertmanager::log::failures_of;
+use crate::domain::grafana::provisioned::Instance;
+use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::redact::redact;
+use crate::domain::text::shape::shape;
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Program, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+check! {
+    /// See the check's page.
+    GrafanaAlerting {
+        id: "grafana-alerting", suite: Grafana, severity: Error,
+        title: "Grafana's own alerts are not evaluated or not delivered",
+        requires: [ConfigMaps, Workloads, ComponentLogs],
+        uses: [Pods],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    ContactPoint {
+        #[serde(flatten)]
+        at: At,
+        receiver: String,
+        detail: String,
+        advice: String,
+    },
+    Rule {
+        #[serde(flatten)]
+        at: At,
+        rules: Vec<String>,
+        detail: String,
+        no_source: bool,
+    },
+}
+
+/// What all fixes name.
+#[derive(Serialize, JsonSchema)]
+struct At {
+    namespace: String,
+    grafana: String,
+    container: String,
+}
+
+/// Seconds for which an evaluation that failed counts: rules are evaluated every minute or so.
+const RECENT: i64 = 1800;
+/// Evaluations that fail in the same way from which on it is no hiccup.
+const SEVERAL: usize = 3;
+
+impl Check for GrafanaAlerting {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let Some(instances) = running(snap)? else { return Ok(none_runs()) };
+        let logs = snap.logs_of(Program::Grafana)?;
+        let of_pod = |pod: &str| {
+            let own = instances.iter().find(|i| i.pods(snap).iter().any(|p| p.metadata.name == pod));
+            own.or_else(|| instances.first()).copied()
+        };
+        let mut findings: Vec<Finding> = groups(failures_of(snap, Program::Grafana))
+            .iter()
+            .filter_map(|g| Some(undelivered(of_pod(&g.sample.pod)?, g)))
+            .collect();
+        for log in logs.into_iter().filter(|l| !l.previous) {
+            let Some(instance) = of_pod(&log.pod) else { continue };
+            findings.extend(failing_rules(snap, log).values().filter_map(|f| unevaluated(instance, log, f)));
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+fn at(instance: Instance<'_>, container: &str) -> At {
+    At { namespace: instance.namespace().to_owned(), grafana: instance.kubectl_name(), container: container.to_owned() }
+}
+
+fn undelivered(instance: Instance<'_>, group: &Group) -> Finding {
+    let sample = &group.sample;
+    let detail = redact(&sample.cause);
+    let receiver = if sample.receiver.is_empty() { "<contact point>" } else { &sample.receiver };
+    let count = match group.lost {
+        1 => "1 notification was lost in the last hour".to_owned(),
+        n => format!("{n} notifications were lost in the last hour"),
+    };
+    let message = format!(
+        "contact point {receiver} ({}) of Grafana ({}) does not take what is sent: {detail}; {count}",
+        sample.integration,
+        instance.kubectl_name()
+    );
+    let severity = if group.lost > 0 { Severity::Error } else { Severity::Warning };
+    let container = &instance.container.name;
+    let fix = Fix::ContactPoint {
+        at: at(instance, container),
+        receiver: receiver.to_owned(),
+        advice: services::advice(&sample.integration, &sample.cause).to_owned(),
+        detail,
+    };
+    Finding::new(GrafanaAlerting::META.id, severity, ResourceRef::Receiver { name: receiver.to_owned() }, message)
+        .key(format!("notify {receiver}/{}/{:?}", sample.integration, group.reason))
+        .evidence(log_evidence(&sample.namespace, &sample.pod, container, false, &sample.cause))
+        .fix(fix)
+}
+
+/// Rules that fail in one way.
+#[derive(Default)]
+struct Failing {
+    rules: BTreeSet<String>,
+    times: usize,
+    error: String,
+    line: String,
+}
+
+fn failing_rules(snap: &Snapshot, log: &ContainerLog) -> BTreeMap<String, Failing> {
+    let mut found: BTreeMap<String, Failing> = BTreeMap::new();
+    for line in log.text.lines().map(Line::parse).filter(|l| l.level == Level::Error) {
+        let recent = line.at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+        let fails =
+            line.msg.starts_with("Failed to evaluate rule") || line.msg.starts_with("Failed to build rule evaluator");
+        if !recent || !fails || !line.get("logger").starts_with("ngalert") {
+            continue;
+        }
+        let failing = found.entry(shape(&line.err)).or_default();
+        failing.times += 1;
+        failing.rules.insert(line.get("rule_uid").to_owned());
+        failing.error.clone_from(&line.err);
+        line.raw.clone_into(&mut failing.line);
+    }
+    found
+}
+
+fn unevaluated(instance: Instance<'_>, log: &ContainerLog, failing: &Failing) -> Option<Finding> {
+    if failing.times < SEVERAL {
+        return None;
+    }
+    let rules: Vec<String> = failing.rules.iter().filter(|r| !r.is_empty()).take(5).cloned().collect();
+    let detail = redact(&failing.error);
+    let count = match failing.rules.len() {
+        1 => "an alert rule".to_owned(),
+        n => format!("{n} alert rules"),
+    };
+    let message = format!(
+        "{count} of Grafana ({}) cannot be evaluated ({}): {detail}",
+        instance.kubectl_name(),
+        rules.join(", ")
+    );
+    let fix = Fix::Rule {
+        at: at(instance, &log.container),
+        rules,
+        no_source: detail.contains("data source not found"),
+        detail,
+    };
+    Some(
+        Finding::new(GrafanaAlerting::META.id, Severity::Warning, instance.reference(), message)
+            .key(format!("rule {}", shape(&failing.error)))
+            .breaks_nothing()
+            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line))
+            .fix(fix),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::grafana::{grafana, snapshot};
+
+    fn with(line: &str, times: usize) -> Vec<Finding> {
+        let mut snap = snapshot(json!({"workloads": [grafana(json!({}))]}));
+        snap.component_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "grafana-1".into(),
+            container: "grafana".into(),
+            program: Some(Program::Grafana),
+            text: format!("{line}\n").repeat(times),
+            ..ContainerLog::default()
+        }]);
+        findings(&GrafanaAlerting, &snap)
+    }
+
+    const RULE: &str = "logger=ngalert.scheduler rule_uid=abc org_id=1 t=2026-11-21T01:55:00Z level=error msg=\"Failed to evaluate rule\" error=\"failed to build query 'A': data source not found\" attempt=3";
+
+    #[test]
+    fn a_hiccup_and_the_past_are_quiet() {
+        assert!(with(RULE, 2).is_empty());
+        assert!(with(&RULE.replace("01:55", "00:55"), 9).is_empty());
+    }
+
+    #[test]
+    fn rules_and_contact_points_are_told() {
+        let rule = with(RULE, 3);
+        assert!(rule[0].message.contains("data source not found"), "{}", rule[0].message);
+        let notify = with(
+            "logger=ngalert.notifier t=2026-11-21T01:55:00Z level=error component=dispatcher msg=\"Notify for alerts failed\" num_alerts=1 err=\"oncall/telegram[0]: notify retry canceled due to unrecoverable error after 1 attempts: telegram: Bad Request: chat not found (400)\"",
+            1,
+        );
+        assert_eq!((notify[0].variant, notify[0].severity), ("contact-point", Severity::Error));
+        assert!(steps(&notify[0]).contains("chat_id"), "{}", steps(&notify[0]));
+    }
+}

@@ -1,0 +1,217 @@
+//! A running Grafana does not take a file that it is provisioned with.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::grafana::provision_log::{self, Refusal, Said};
+use crate::domain::grafana::provisioned::{File, Instance, Kind};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::text::redact::redact;
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+
+check! {
+    /// See the check's page.
+    GrafanaProvisioning {
+        id: "grafana-provisioning", suite: Grafana, severity: Warning,
+        title: "Grafana does not take a file that it is provisioned with",
+        requires: [ConfigMaps, Workloads, ComponentLogs],
+        uses: [Pods],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Dashboard {
+        #[serde(flatten)]
+        at: At,
+        file: String,
+        error: String,
+        config_map: String,
+        config_namespace: String,
+        config_path: String,
+        managed_by: String,
+    },
+    NotSaved {
+        #[serde(flatten)]
+        at: At,
+        file: String,
+        error: String,
+    },
+    Duplicates {
+        #[serde(flatten)]
+        at: At,
+        twice: Vec<String>,
+        first: String,
+        providers: String,
+        maps: Vec<String>,
+    },
+    Plugin {
+        #[serde(flatten)]
+        at: At,
+        plugin: String,
+    },
+}
+
+/// What all fixes name.
+#[derive(Serialize, JsonSchema)]
+struct At {
+    namespace: String,
+    grafana: String,
+    container: String,
+}
+
+impl Check for GrafanaProvisioning {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let Some(instances) = running(snap)? else { return Ok(none_runs()) };
+        let found = provision_log::refusals(snap)?.into_iter().filter_map(|said| {
+            let of = |i: &&Instance<'_>| i.pods(snap).iter().any(|p| p.metadata.name == said.log.pod);
+            let instance = instances.iter().find(of).or_else(|| instances.first())?;
+            Some(finding(snap, *instance, &said))
+        });
+        Ok(Diagnosis::Findings(found.collect()))
+    }
+}
+
+/// The ConfigMap that holds a file, by its name.
+fn holder<'a>(snap: &'a Snapshot, instance: Instance<'a>, file: &str) -> Option<File<'a>> {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let mut same = instance.files(snap, Kind::Dashboards).into_iter().filter(|f| f.key == name);
+    same.next().filter(|_| same.next().is_none())
+}
+
+/// ConfigMaps of dashboards whose text names one of the ids or titles.
+fn holding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Vec<String> {
+    let files = instance.files(snap, Kind::Dashboards);
+    let holds = |f: &File<'_>| said.twice.iter().any(|t| f.text.contains(&format!("\"{t}\"")));
+    let mut names: Vec<String> = files
+        .iter()
+        .filter(|f| holds(f))
+        .map(|f| format!("{}/{} ({})", f.config_map.metadata.namespace, f.config_map.metadata.name, f.key))
+        .collect();
+    names.dedup();
+    names
+}
+
+fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding {
+    let error = redact(&said.error);
+    let at = At {
+        namespace: instance.namespace().to_owned(),
+        grafana: instance.kubectl_name(),
+        container: said.log.container.clone(),
+    };
+    let who = instance.kubectl_name();
+    let mut subject: ResourceRef = instance.reference();
+    let (message, key, fix) = match &said.refusal {
+        Refusal::Dashboard { file } => {
+            let map = holder(snap, instance, file);
+            if let Some(map) = map {
+                subject = map.config_map.reference();
+            }
+            let meta = map.map(|f| &f.config_map.metadata);
+            let place = meta.map(|m| format!(" (ConfigMap {}/{})", m.namespace, m.name)).unwrap_or_default();
+            let key = map.map_or_else(|| file.rsplit('/').next().unwrap_or(file), |f| f.key);
+            let fix = Fix::Dashboard {
+                at,
+                file: file.clone(),
+                error: error.clone(),
+                config_map: meta.map(|m| m.name.clone()).unwrap_or_default(),
+                config_namespace: meta.map(|m| m.namespace.clone()).unwrap_or_default(),
+                config_path: format!("jsonpath={{.data.{}}}", key.replace('.', "\\.")),
+                managed_by: meta.map(managed_by).unwrap_or_default(),
+            };
+            (format!("Grafana ({who}) cannot load dashboard {file}{place}: {error}"), format!("load {file}"), fix)
+        }
+        Refusal::NotSaved { file } => {
+            let fix = Fix::NotSaved { at, file: file.clone(), error: error.clone() };
+            (format!("Grafana ({who}) cannot save dashboard {file}: {error}"), format!("save {file}"), fix)
+        }
+        Refusal::Duplicates => {
+            let twice: Vec<String> = said.twice.iter().take(5).cloned().collect();
+            let providers = said.providers.iter().cloned().collect::<Vec<_>>().join(", ");
+            let named = if twice.is_empty() { String::new() } else { format!(" ({})", twice.join(", ")) };
+            let message = format!(
+                "Grafana ({who}) takes no change of the dashboards of {}: some are there twice{named}, and it writes none of a provider with duplicates",
+                if providers.is_empty() { "its providers" } else { &providers }
+            );
+            let maps = holding(snap, instance, said);
+            (
+                message,
+                "duplicates".to_owned(),
+                Fix::Duplicates { at, first: twice.first().cloned().unwrap_or_default(), twice, providers, maps },
+            )
+        }
+        Refusal::Plugin { id } => {
+            let message = format!("Grafana ({who}) lacks plugin {id}: panels or datasources that need it do not work");
+            (message, format!("plugin {id}"), Fix::Plugin { at, plugin: id.clone() })
+        }
+    };
+    Finding::new(GrafanaProvisioning::META.id, Severity::Warning, subject, message)
+        .key(key)
+        .breaks_nothing()
+        .evidence(log_evidence(&said.log.namespace, &said.log.pod, &said.log.container, false, &said.line))
+        .fix(fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::grafana::{grafana, snapshot};
+    use crate::model::Program;
+    use crate::snapshot::monitoring::ContainerLog;
+
+    fn with(line: &str) -> Snapshot {
+        let mut snap = snapshot(json!({"workloads": [grafana(json!({}))], "config_maps": [{
+            "metadata": {"namespace": "monitoring", "name": "grafana-dashboards"},
+            "data": {"ops.json": "{\"uid\": \"abc\", \"panels\": [],}"}
+        }]}));
+        snap.component_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "grafana-1".into(),
+            container: "grafana".into(),
+            program: Some(Program::Grafana),
+            text: format!("logger=provisioning.dashboard t=2026-11-21T01:55:00Z {line}"),
+            ..ContainerLog::default()
+        }]);
+        snap
+    }
+
+    #[test]
+    fn each_refusal_has_its_fix() {
+        assert!(
+            findings(&GrafanaProvisioning, &with("level=info msg=\"finished to provision dashboards\"")).is_empty()
+        );
+        let load = with(
+            "level=error msg=\"failed to load dashboard from \" file=/var/lib/grafana/dashboards/ops.json error=\"invalid character '}'\"",
+        );
+        let found = findings(&GrafanaProvisioning, &load);
+        assert!(found[0].message.contains("ConfigMap monitoring/grafana-dashboards"), "{}", found[0].message);
+        assert!(steps(&found[0]).contains("python3 -m json.tool"), "{}", steps(&found[0]));
+        for (line, variant) in [
+            (
+                "level=error msg=\"failed to save dashboard\" file=/d/ops.json error=\"could not resolve dashboards:uid:x: Dashboard not found\"",
+                "not-saved",
+            ),
+            (
+                "level=warn msg=\"the same UID is used more than once\" uid=abc times=2 providers=\"[a b]\"",
+                "duplicates",
+            ),
+            ("level=error msg=\"Plugin not found\" pluginId=grafana-piechart-panel", "plugin"),
+        ] {
+            assert_eq!(findings(&GrafanaProvisioning, &with(line))[0].variant, variant, "{line}");
+        }
+    }
+}

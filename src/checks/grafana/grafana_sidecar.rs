@@ -1,0 +1,267 @@
+//! Dashboards and datasources in ConfigMaps do not come to Grafana: its side-car may not read them, or passes them by.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::grafana::provisioned::{Instance, Kind, Passed, PassedBy};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::text::complaint::groups;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+check! {
+    /// See the check's page.
+    GrafanaSidecar {
+        id: "grafana-sidecar", suite: Grafana, severity: Warning,
+        title: "Grafana's side-car does not load what it is meant to",
+        requires: [ConfigMaps, Workloads],
+        uses: [PartLogs, Pods],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Forbidden {
+        namespace: String,
+        pod: String,
+        container: String,
+        account: String,
+        account_namespace: String,
+        user: String,
+        role: String,
+        resource: String,
+        everywhere: bool,
+        within: String,
+        where_words: Vec<String>,
+    },
+    Label {
+        namespace: String,
+        config_map: String,
+        pair: String,
+        managed_by: String,
+        owner: String,
+        grafana_namespace: String,
+    },
+    Namespace {
+        config_map: String,
+        namespace: String,
+        search: String,
+        owner: String,
+        grafana_namespace: String,
+    },
+}
+
+/// Seconds for which a refusal counts.
+const RECENT: i64 = 3 * 3600;
+
+impl Check for GrafanaSidecar {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let Some(instances) = running(snap)? else { return Ok(none_runs()) };
+        let mut findings = forbidden(snap);
+        // Who may read nothing passes everything by.
+        if findings.is_empty() {
+            for instance in &instances {
+                for (kind, what) in [(Kind::Dashboards, "dashboard"), (Kind::Datasources, "datasource file")] {
+                    let passed = instance.passed_by(snap, kind);
+                    // A second Grafana may load it.
+                    let elsewhere = |p: &&PassedBy<'_>| {
+                        !instances
+                            .iter()
+                            .any(|i| i.files(snap, kind).iter().any(|f| std::ptr::eq(f.config_map, p.config_map)))
+                    };
+                    findings.extend(passed.iter().filter(elsewhere).map(|p| passed_by(*instance, p, what)));
+                }
+            }
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// Refusals of the API server, one finding for each pod.
+fn forbidden(snap: &Snapshot) -> Vec<Finding> {
+    let mut found: BTreeMap<(&str, &str), Finding> = BTreeMap::new();
+    let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default();
+    for log in logs.iter().filter(|l| l.image.contains("k8s-sidecar") && !l.previous) {
+        let of_now = |last: jiff::Timestamp| snap.collected_at.as_second() - last.as_second() < RECENT;
+        let refusal = groups(&log.text, snap.collected_at)
+            .into_iter()
+            .filter(|g| g.last.is_none_or(of_now))
+            .find_map(|g| Some((Refusal::read(&g.text)?, g.text)));
+        if let Some((refusal, text)) = refusal {
+            found.entry((&log.namespace, &log.pod)).or_insert_with(|| refused(snap, log, &refusal, &text));
+        }
+    }
+    found.into_values().collect()
+}
+
+/// `User "system:serviceaccount:NS:NAME" cannot list resource "configmaps" … at the cluster scope`.
+struct Refusal {
+    namespace: String,
+    account: String,
+    resource: String,
+    /// The namespace that it asked in; `None`: all.
+    within: Option<String>,
+}
+
+impl Refusal {
+    fn read(text: &str) -> Option<Self> {
+        static PATTERN: OnceLock<Regex> = OnceLock::new();
+        let pattern = PATTERN.get_or_init(|| {
+            Regex::new(r#"User \\*"system:serviceaccount:([^:"]+):([^"\\]+)\\*" cannot \w+ resource \\*"([a-z]+)\\*" in API group \\*"\\*"(?: in the namespace \\*"([^"\\]+)\\*"| at the cluster scope)"#)
+                .expect("the pattern is fixed")
+        });
+        let found = pattern.captures(text)?;
+        Some(Self {
+            namespace: found[1].to_owned(),
+            account: found[2].to_owned(),
+            resource: found[3].to_owned(),
+            within: found.get(4).map(|m| m.as_str().to_owned()),
+        })
+    }
+}
+
+fn refused(snap: &Snapshot, log: &ContainerLog, refusal: &Refusal, text: &str) -> Finding {
+    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+    let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
+    let Refusal { namespace, account, resource, within } = refusal;
+    let place = within.as_ref().map_or_else(|| "in all namespaces".to_owned(), |n| format!("in namespace {n}"));
+    let message = format!(
+        "side-car {} of Grafana ({}) may not list {resource} {place}: ServiceAccount {namespace}/{account} lacks the right, so no dashboard or datasource of a ConfigMap is loaded",
+        log.container,
+        owner.kubectl_name()
+    );
+    let fix = Fix::Forbidden {
+        namespace: log.namespace.clone(),
+        pod: log.pod.clone(),
+        container: log.container.clone(),
+        account: account.clone(),
+        account_namespace: namespace.clone(),
+        user: format!("system:serviceaccount:{namespace}:{account}"),
+        role: format!("{account}-sidecar"),
+        resource: resource.clone(),
+        everywhere: within.is_none(),
+        within: within.clone().unwrap_or_default(),
+        where_words: within.as_ref().map_or_else(|| vec!["-A".to_owned()], |n| vec!["-n".to_owned(), n.clone()]),
+    };
+    Finding::new(GrafanaSidecar::META.id, Severity::Warning, owner, message)
+        .key("forbidden")
+        .breaks_nothing()
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, text))
+        .fix(fix)
+}
+
+fn passed_by(instance: Instance<'_>, passed: &PassedBy<'_>, what: &str) -> Finding {
+    let meta = &passed.config_map.metadata;
+    let wants = passed.value.map_or_else(|| passed.label.to_owned(), |value| format!("{}={value}", passed.label));
+    let map = format!("ConfigMap {}/{}", meta.namespace, meta.name);
+    let (why, seen) = match &passed.why {
+        Passed::Value { has } => {
+            let has = format!("{}={has}", passed.label);
+            (format!("its label is {has}, and the side-car loads what has {wants}"), has)
+        }
+        Passed::Label { has } => {
+            let value = meta.label(has).unwrap_or_default();
+            (format!("its label is {has}, and the side-car loads what has {wants}"), format!("{has}={value}"))
+        }
+        Passed::Namespace { watches } => {
+            let seen = format!("{}={}", passed.label, meta.label(passed.label).unwrap_or_default());
+            (format!("the side-car looks into namespace {} only", watches.join(", ")), seen)
+        }
+    };
+    let message = format!("{what} {} of {map} is not loaded by {}: {why}", passed.key, instance.kubectl_name());
+    let (owner, grafana_namespace) = (instance.kubectl_name(), instance.namespace().to_owned());
+    let (config_map, namespace) = (meta.name.clone(), meta.namespace.clone());
+    let fix = match &passed.why {
+        Passed::Namespace { watches } => {
+            let search = watches.iter().chain([&namespace]).map(String::as_str).collect::<Vec<_>>().join(",");
+            Fix::Namespace { config_map, namespace, search, owner, grafana_namespace }
+        }
+        Passed::Value { .. } | Passed::Label { .. } => {
+            let pair = format!("{}={}", passed.label, passed.value.unwrap_or("1"));
+            Fix::Label { namespace, config_map, pair, managed_by: managed_by(meta), owner, grafana_namespace }
+        }
+    };
+    let show = "kubectl get configmap -n {{ namespace }} {{ name }} --show-labels";
+    Finding::new(GrafanaSidecar::META.id, Severity::Warning, passed.config_map.reference(), message)
+        .key("passed by")
+        .breaks_nothing()
+        .evidence(
+            Evidence::new(format!("{map}, labels"), seen, show)
+                .with("namespace", &meta.namespace)
+                .with("name", &meta.name),
+        )
+        .fix(fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::grafana::{grafana, snapshot};
+
+    fn with(labels: Value, namespace: &str) -> Snapshot {
+        let mut workload = grafana(json!({}));
+        workload["spec"]["template"]["spec"]["containers"].as_array_mut().expect("a list").push(json!({
+            "name": "grafana-sc-dashboard", "image": "quay.io/kiwigrid/k8s-sidecar:1.28.0",
+            "env": [{"name": "LABEL", "value": "grafana_dashboard"}, {"name": "LABEL_VALUE", "value": "1"}, {"name": "FOLDER", "value": "/tmp/dashboards"}]
+        }));
+        snapshot(json!({"workloads": [workload], "config_maps": [{
+            "metadata": {"namespace": namespace, "name": "orders", "labels": labels},
+            "data": {"orders.json": "{\"title\": \"Orders\", \"panels\": []}"}
+        }]}))
+    }
+
+    #[test]
+    fn what_is_loaded_or_not_meant_is_quiet() {
+        for labels in
+            [json!({"grafana_dashboard": "1"}), json!({"grafana_dashboard": "false"}), json!({"app": "orders"})]
+        {
+            assert!(findings(&GrafanaSidecar, &with(labels.clone(), "monitoring")).is_empty(), "{labels}");
+        }
+        assert!(findings(&GrafanaSidecar, &with(json!({"app": "orders"}), "tools")).is_empty());
+    }
+
+    #[test]
+    fn each_reason_to_pass_it_by_has_its_fix() {
+        let value = findings(&GrafanaSidecar, &with(json!({"grafana_dashboard": "true"}), "monitoring"));
+        assert!(steps(&value[0]).contains("grafana_dashboard=1"), "{}", steps(&value[0]));
+        let label = findings(&GrafanaSidecar, &with(json!({"grafana-dashboard": "1"}), "monitoring"));
+        assert_eq!(label[0].variant, "label");
+        let elsewhere = findings(&GrafanaSidecar, &with(json!({"grafana_dashboard": "1"}), "tools"));
+        assert_eq!(elsewhere[0].variant, "namespace");
+    }
+
+    #[test]
+    fn a_refusal_names_the_account_and_comes_first() {
+        let mut snap = with(json!({"grafana_dashboard": "true"}), "monitoring");
+        let line = r#"{"time": "2026-11-21T01:55:00+00:00", "level": "ERROR", "msg": "ApiException when calling kubernetes: (403)\nReason: Forbidden\nHTTP response body: {\"message\":\"configmaps is forbidden: User \\\"system:serviceaccount:monitoring:grafana\\\" cannot list resource \\\"configmaps\\\" in API group \\\"\\\" at the cluster scope\"}"}"#;
+        snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "grafana-0".into(),
+            container: "grafana-sc-dashboard".into(),
+            image: "quay.io/kiwigrid/k8s-sidecar:1.28.0".into(),
+            text: line.into(),
+            ..ContainerLog::default()
+        }]);
+        let found = findings(&GrafanaSidecar, &snap);
+        assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["forbidden"]);
+        assert!(steps(&found[0]).contains("--as=system:serviceaccount:monitoring:grafana"), "{}", steps(&found[0]));
+    }
+}

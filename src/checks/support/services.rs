@@ -1,0 +1,132 @@
+//! What the answers of the services mean: one sentence of advice for words that say more than their status.
+
+/// Integration (empty: any), words of the answer, and what to do.
+const KNOWN: &[(&str, &[&str], &str)] = &[
+    (
+        "telegram",
+        &["upgraded to a supergroup"],
+        "The group has become a supergroup, and has a new id, which begins with -100. Write that as chat_id.",
+    ),
+    (
+        "telegram",
+        &["chat not found", "bot was kicked", "bot is not a member", "need administrator rights"],
+        "Add the bot to the chat (in a channel as an administrator), and write the chat's id as chat_id, a number: groups have negative ids, supergroups and channels begin with -100. Telegram's getUpdates shows the id once somebody has written there.",
+    ),
+    (
+        "telegram",
+        &["bot was blocked", "user is deactivated", "can't initiate conversation"],
+        "A bot cannot begin a conversation: the person has to write to it first, and must not have blocked it.",
+    ),
+    (
+        "telegram",
+        &["can't parse entities", "Unsupported start tag", "Can't find end"],
+        "A label or an annotation holds characters of the markup (<, &, _, *). Set parse_mode: '' for plain text, or escape them in the template.",
+    ),
+    (
+        "telegram",
+        &["message is too long"],
+        "Telegram takes 4096 characters: shorten the template, or group fewer alerts.",
+    ),
+    (
+        "opsgenie",
+        &["Key format is not valid", "Could not authenticate", "api key is not", "API key"],
+        "The key has to be that of an API integration of the team (Settings, Integrations, API), with the right to create. An account in the EU needs api_url: https://api.eu.opsgenie.com/.",
+    ),
+    (
+        "discord",
+        &["Unknown Webhook", "Invalid Webhook Token"],
+        "The webhook was deleted: make a new one in the channel's settings (Integrations, Webhooks).",
+    ),
+    (
+        "discord",
+        &["embeds"],
+        "Discord takes 256 characters of a title and 4096 of a text: shorten title and message, or group fewer alerts in one notification (group_by).",
+    ),
+    (
+        "pagerduty",
+        &["payload.severity"],
+        "PagerDuty takes critical, error, warning and info only, and the label severity has another value. Map it in the receiver: severity: '{{ if eq .CommonLabels.severity \"critical\" }}critical{{ else }}warning{{ end }}'.",
+    ),
+    (
+        "pagerduty",
+        &["Invalid routing key", "routing key", "Unrecognized routing key"],
+        "routing_key is the Integration Key of an Events API v2 integration of the service, 32 characters; an API key of the account or a key of Events API v1 (service_key) is another thing.",
+    ),
+    (
+        "pagerduty",
+        &["payload too large", "exceeds", "512"],
+        "PagerDuty takes 512 KB: take firing and resolved out of details, or group fewer alerts.",
+    ),
+    (
+        "email",
+        &["SmtpClientAuthentication is disabled", "5.7.139"],
+        "Microsoft 365 has SMTP AUTH switched off for the tenant or the mailbox: the password is not at fault. An administrator allows it for this mailbox (Set-CASMailbox -SmtpClientAuthenticationDisabled $false), or Alertmanager sends through a relay.",
+    ),
+    (
+        "email",
+        &["Username and Password not accepted", "BadCredentials", "Application-specific password required"],
+        "Gmail takes no account password here: make an app password (the account needs two-step verification) and use that.",
+    ),
+    (
+        "email",
+        &["Must issue a STARTTLS", "5.7.0 Must issue"],
+        "The server wants TLS before the login: require_tls: true, port 587.",
+    ),
+    (
+        "email",
+        &["Email address is not verified", "not verified"],
+        "Amazon SES sends only for verified senders, and in its sandbox only to verified recipients: verify the domain of `from`, or ask for production access.",
+    ),
+    (
+        "email",
+        &["send as this sender", "SendAsDenied", "5.7.60", "Sender address rejected", "not owned by user"],
+        "The login may not send as this sender: `from` has to be the login's own address, or one that it may send as.",
+    ),
+    (
+        "email",
+        &["elay access denied", "elaying denied", "elay not permitted", "nable to relay", "5.7.54"],
+        "The server relays for known senders only: set auth_username and auth_password_file, or have it allow the address from which the cluster leaves (the NAT gateway's).",
+    ),
+    (
+        "email",
+        &["unencrypted connection"],
+        "Alertmanager sends no password without TLS: require_tls: true, and a server that offers STARTTLS.",
+    ),
+    (
+        "sns",
+        &["Invalid parameter: Subject", "InvalidParameter: Invalid parameter: Subject"],
+        "A subject of SNS is plain ASCII in one line, at most 100 characters: shorten `subject`.",
+    ),
+    ("slack", &["no_text"], "The message renders to nothing: look at `text`, `title` and `fallback` of the receiver."),
+    (
+        "slack",
+        &["invalid_blocks", "invalid_attachments", "invalid_payload"],
+        "A template renders to something that is no valid message, mostly an unescaped quote or a line break in JSON, or an action without a URL.",
+    ),
+    (
+        "webhook",
+        &["unexpected status code 415"],
+        "The receiver wants another content type than JSON: it is not made for Alertmanager's webhook.",
+    ),
+];
+
+/// The advice for an answer; empty where its family says it all.
+pub(crate) fn advice(integration: &str, cause: &str) -> &'static str {
+    let found = KNOWN
+        .iter()
+        .find(|(of, words, _)| (of.is_empty() || *of == integration) && words.iter().any(|w| cause.contains(w)));
+    found.map_or("", |(.., advice)| *advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_one_service_are_not_anothers() {
+        assert!(advice("telegram", "telegram: Bad Request: chat not found (400)").contains("chat_id"));
+        assert!(advice("email", "*email.loginAuth auth: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant").contains("SMTP AUTH"));
+        assert!(advice("webhook", "chat not found").is_empty());
+        assert!(advice("slack", "context deadline exceeded").is_empty());
+    }
+}

@@ -1,0 +1,121 @@
+//! What a running Grafana says of the files that it is provisioned with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::domain::text::log_line::Line;
+use crate::model::{Gap, Program};
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which lines count: providers look at their files every 10 to 30 seconds.
+const RECENT: i64 = 1800;
+
+/// A file or a group of files that Grafana does not take.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Refusal {
+    /// A dashboard's file cannot be read, or is refused as a whole.
+    Dashboard { file: String },
+    /// A dashboard cannot be written to the database.
+    NotSaved { file: String },
+    /// Providers whose dashboards are not written, because some are there twice.
+    Duplicates,
+    /// A plugin that something needs is not there.
+    Plugin { id: String },
+}
+
+/// What was said of one refusal.
+#[derive(Debug, Clone)]
+pub(crate) struct Said<'a> {
+    pub(crate) refusal: Refusal,
+    pub(crate) log: &'a ContainerLog,
+    pub(crate) error: String,
+    pub(crate) line: String,
+    /// Ids or titles that are there twice.
+    pub(crate) twice: BTreeSet<String>,
+    /// Names of providers that have them.
+    pub(crate) providers: BTreeSet<String>,
+    last: Option<Timestamp>,
+}
+
+/// What the logs of the stack's Grafanas say.
+///
+/// # Errors
+/// The gap, if no log could be read.
+pub(crate) fn refusals(snap: &Snapshot) -> Result<Vec<Said<'_>>, Gap> {
+    let logs = snap.logs_of(Program::Grafana)?;
+    Ok(logs.into_iter().filter(|l| !l.previous).flat_map(|log| of_log(snap, log)).collect())
+}
+
+fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
+    let mut found: BTreeMap<Refusal, Said<'a>> = BTreeMap::new();
+    for line in log.text.lines().map(Line::parse) {
+        if line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+            continue;
+        }
+        let Some(refusal) = refusal(&line) else { continue };
+        let said = found.entry(refusal.clone()).or_insert_with(|| Said {
+            refusal,
+            log,
+            error: String::new(),
+            line: String::new(),
+            twice: BTreeSet::new(),
+            providers: BTreeSet::new(),
+            last: None,
+        });
+        said.last = line.at.or(said.last);
+        line.raw.clone_into(&mut said.line);
+        said.error.clone_from(&line.err);
+        let named = [line.get("uid"), line.get("title")].into_iter().find(|n| !n.is_empty());
+        said.twice.extend(named.map(str::to_owned));
+        let providers = line.get("providers").trim_matches(['[', ']']).split(' ').chain([line.get("provider")]);
+        said.providers.extend(providers.filter(|p| !p.is_empty()).map(str::to_owned));
+    }
+    found.into_values().collect()
+}
+
+fn refusal(line: &Line<'_>) -> Option<Refusal> {
+    let file = || line.get("file").to_owned();
+    let of_dashboards = line.get("logger") == "provisioning.dashboard";
+    match line.msg.trim() {
+        "failed to load dashboard from" if of_dashboards => Some(Refusal::Dashboard { file: file() }),
+        "failed to save dashboard" if of_dashboards => Some(Refusal::NotSaved { file: file() }),
+        "dashboards provisioning provider has no database write permissions because of duplicates"
+        | "the same UID is used more than once"
+        | "dashboard title is not unique in folder" => Some(Refusal::Duplicates),
+        msg if msg.eq_ignore_ascii_case("plugin not found") || msg.starts_with("Could not find plugin definition") => {
+            let id = ["pluginId", "pluginID", "plugin"].iter().map(|k| line.get(k)).find(|v| !v.is_empty())?;
+            Some(Refusal::Plugin { id: id.to_owned() })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<(Refusal, Vec<String>)> {
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        let log = ContainerLog { program: Some(Program::Grafana), text: text.into(), ..ContainerLog::default() };
+        snap.component_logs = Ok(vec![log]);
+        let all = refusals(&snap).expect("a log");
+        all.into_iter().map(|s| (s.refusal, s.twice.into_iter().collect())).collect()
+    }
+
+    #[test]
+    fn tells_what_is_not_taken() {
+        let log = "logger=provisioning.dashboard type=file name=sidecarProvider t=2026-11-21T02:50:28.773Z level=error msg=\"failed to load dashboard from \" file=/tmp/dashboards/ops.json error=\"invalid character '}' looking for beginning of object key string\"\n\
+            logger=provisioning.dashboard t=2026-11-21T02:50:30Z level=warn msg=\"the same UID is used more than once\" orgId=1 uid=pS6ZuGV7z times=2 providers=\"[someProvider sidecarProvider]\"\n\
+            logger=provisioning.dashboard t=2026-11-21T02:50:30Z level=warn msg=\"dashboards provisioning provider has no database write permissions because of duplicates\" provider=someProvider orgId=1\n";
+        assert_eq!(
+            read(log),
+            [
+                (Refusal::Dashboard { file: "/tmp/dashboards/ops.json".into() }, vec![]),
+                (Refusal::Duplicates, vec!["pS6ZuGV7z".to_owned()]),
+            ]
+        );
+        assert!(read(&log.replace("T02:50", "T01:50")).is_empty(), "it is over");
+    }
+}
