@@ -16,7 +16,7 @@ use crate::domain::prometheus::targets::{Address, existing_service_of, service_p
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
     AlertGroup, AlertmanagerStatus, ContainerMemory, DiscoveredAlertmanagers, FiringAlert, PrometheusRuntime,
-    Readiness, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer, TargetSamples,
+    Readiness, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer, TargetSamples, TsdbStatus,
 };
 use crate::snapshot::{Component, Fetched, Snapshot};
 
@@ -122,7 +122,8 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         fact!(AlertmanagerAlerts, alertmanager.plain::<Vec<AlertGroup>>("/api/v2/alerts/groups")),
         more(&prometheus, plan),
     );
-    let (firing, alertmanagers, flags, ready, counters) = more;
+    let (firing, alertmanagers, flags, ready, counters, tsdb) = more;
+    snap.prometheus_tsdb = tsdb;
     snap.prometheus_alerts = firing;
     snap.prometheus_alertmanagers = alertmanagers;
     snap.prometheus_flags = flags;
@@ -153,6 +154,7 @@ type More = (
     Fetched<BTreeMap<String, String>>,
     Fetched<Readiness>,
     Fetched<Vec<Sample>>,
+    Fetched<TsdbStatus>,
 );
 
 /// What else Prometheus says of itself.
@@ -170,6 +172,7 @@ async fn more(api: &Api<'_>, plan: &Plan) -> More {
         fact!(PrometheusFlags, api.data::<BTreeMap<String, String>>("/api/v1/status/flags", "")),
         fact!(PrometheusReady, ready(api)),
         fact!(PrometheusCounters, own_counters(api)),
+        fact!(PrometheusTsdb, api.data::<TsdbStatus>("/api/v1/status/tsdb", "")),
     )
 }
 

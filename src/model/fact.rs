@@ -135,6 +135,7 @@ facts! {
     PrometheusRules "prometheus rules" Kubernetes(PROXY);
     PrometheusRuntime "prometheus runtimeinfo" Kubernetes(PROXY);
     PrometheusMetricNames "prometheus metric names" Kubernetes(PROXY);
+    PrometheusTsdb "prometheus tsdb status" Kubernetes(PROXY);
     PrometheusMetrics "prometheus metrics" Kubernetes(PROXY);
     ContainerMemory "container memory" Kubernetes(PROXY);
     AlertmanagerStatus "alertmanager status" Kubernetes(PROXY);

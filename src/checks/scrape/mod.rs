@@ -3,6 +3,7 @@
 mod discovery_failing;
 mod job_without_targets;
 mod prometheus_config;
+mod reload_refused;
 mod remote_write_failing;
 mod rule_failing;
 mod rule_invalid;
@@ -25,6 +26,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &samples_dropped::SamplesDropped,
     &remote_write_failing::RemoteWriteFailing,
     &prometheus_config::PrometheusConfig,
+    &reload_refused::ReloadRefused,
     &rule_invalid::RuleInvalid,
     &rule_failing::RuleFailing,
 ];

@@ -68,7 +68,7 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
             template_of(snap, server)
         }
     };
-    let Some(file) = file else { return not_loaded(server, &state, None).into_iter().collect() };
+    let Some(file) = file else { return not_loaded(snap, server, &state, None).into_iter().collect() };
     let options = Options { version: server.version(snap), agent: server.is_agent() };
     // A reloader fills in `$(NAME)`.
     let filled_in = |l: &str| l.contains("$(") || is_template && holds_placeholder(l);
@@ -77,7 +77,7 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     if !problems.is_empty() {
         return vec![invalid(server, &state, &file, &problems)];
     }
-    let mut findings: Vec<Finding> = not_loaded(server, &state, Some(&file)).into_iter().collect();
+    let mut findings: Vec<Finding> = not_loaded(snap, server, &state, Some(&file)).into_iter().collect();
     if let Ok(root) = yaml::document(file.text) {
         findings.extend(idle(server, &file, root.as_ref()));
         if let Some(root) = root {
@@ -244,7 +244,7 @@ fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &
 }
 
 /// Prometheus refused a reload, and the file that can be seen does not say why.
-fn not_loaded(server: Server<'_>, state: &State, file: Option<&File<'_>>) -> Option<Finding> {
+fn not_loaded(snap: &Snapshot, server: Server<'_>, state: &State, file: Option<&File<'_>>) -> Option<Finding> {
     let State::ReloadFailed(error) = state else { return None };
     let said = error.clone().unwrap_or_else(|| "see its log".to_owned());
     let first = said.lines().map(str::trim).collect::<Vec<_>>().join(" ");
@@ -264,6 +264,10 @@ fn not_loaded(server: Server<'_>, state: &State, file: Option<&File<'_>>) -> Opt
         .evidence(log_evidence(server, state, &said));
     finding.params.set("camel_case", first.contains("Labels not found") || first.contains("Label not found"));
     finding.params.set("empty_duration", first.contains("empty duration string"));
+    let (secret, key) = additional(snap, server);
+    finding.params.set("additional_path", format!("jsonpath={{.data.{}}}", key.replace('.', "\\.")));
+    finding.params.set("additional", secret);
+    finding.params.set("additional_key", key);
     // Rules that do not load are the rules' fault.
     for file in rule_maps(server, &first) {
         finding = finding.depends_on(file);
@@ -271,6 +275,15 @@ fn not_loaded(server: Server<'_>, state: &State, file: Option<&File<'_>>) -> Opt
     finding.breaks = Some(Vec::new());
     faulty_file::set_params(&mut finding.params, server, file.map(|f| f.map), file.map_or("prometheus.yml", |f| f.key));
     Some(finding)
+}
+
+/// The Secret with scrape configuration that people add as text, which the operator passes on unread: name and key.
+fn additional(snap: &Snapshot, server: Server<'_>) -> (String, String) {
+    let all = snap.monitoring_resources.items().unwrap_or_default().iter();
+    let own = all.filter(|r| r.metadata.namespace == server.namespace() && r.kind == "Prometheus");
+    let mut own = own.filter(|r| server.operator_resource() == Some(r.metadata.name.as_str()));
+    let selector = own.find_map(|r| r.spec.additional_scrape_configs.as_ref());
+    selector.map_or_else(Default::default, |s| (s.name.clone(), s.key.clone()))
 }
 
 /// ConfigMaps that the workload mounts, where the error is of a rule.

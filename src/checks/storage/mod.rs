@@ -6,10 +6,14 @@ mod ebs_csi_addon_missing;
 mod ebs_csi_role;
 mod oidc_provider_missing;
 mod pod_identity_injection;
+mod prometheus_cardinality;
+mod prometheus_persistence;
+mod prometheus_replaying;
 mod prometheus_storage;
 mod pvc_pending;
 mod storage_class_missing;
 mod storage_class_unserved;
+mod thanos;
 mod tsdb_retention;
 mod volume_attach;
 pub(super) mod volume_zone_conflict;
@@ -29,6 +33,10 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &oidc_provider_missing::OidcProviderMissing,
     &ebs_csi_role::EbsCsiRole,
     &prometheus_storage::PrometheusStorage,
+    &prometheus_replaying::PrometheusReplaying,
+    &prometheus_persistence::PrometheusPersistence,
+    &prometheus_cardinality::PrometheusCardinality,
+    &thanos::Thanos,
     &tsdb_retention::TsdbRetention,
     &pod_identity_injection::PodIdentityInjection,
 ];

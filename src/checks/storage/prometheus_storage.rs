@@ -1,8 +1,10 @@
 //! Prometheus runs, but what it collects does not reach its disk.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
+use regex::Regex;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
@@ -38,19 +40,27 @@ enum Trouble {
     Wal,
     /// Blocks cannot be made or merged.
     Compaction,
-    /// Blocks that are left out because their meta.json is empty or missing.
+    /// The chunks of the head that are mapped into memory are damaged.
+    HeadChunks,
+    /// Blocks that are damaged, or left out because their meta.json is empty or missing.
     Block,
     /// A damaged write-ahead log was repaired: what came after the damage is lost.
     Repaired,
 }
 
 impl Trouble {
+    /// Said when the head is compacted: that happens every two hours.
+    fn is_of_compaction(self) -> bool {
+        matches!(self, Self::Wal | Self::Compaction | Self::HeadChunks | Self::Block)
+    }
+
     fn variant(self) -> &'static str {
         match self {
             Self::DiskFull => "disk-full",
             Self::ReadOnly => "read-only",
             Self::Wal => "wal",
             Self::Compaction => "compaction",
+            Self::HeadChunks => "head-chunks",
             Self::Block => "block",
             Self::Repaired => "repaired",
         }
@@ -59,7 +69,7 @@ impl Trouble {
     fn severity(self) -> Severity {
         match self {
             Self::DiskFull | Self::ReadOnly | Self::Wal => Severity::Error,
-            Self::Compaction | Self::Block => Severity::Warning,
+            Self::Compaction | Self::HeadChunks | Self::Block => Severity::Warning,
             Self::Repaired => Severity::Info,
         }
     }
@@ -93,7 +103,8 @@ impl Check for PrometheusStorage {
             // The rest follows from the first where the disk is at fault, and no block is merged with one that is damaged.
             let on_disk = matches!(worst, Some(Trouble::DiskFull | Trouble::ReadOnly));
             let follows = |t: Trouble| {
-                on_disk && Some(t) != worst || t == Trouble::Compaction && seen.contains_key(&Trouble::Block)
+                let deeper = [Trouble::Block, Trouble::HeadChunks].iter().any(|d| seen.contains_key(d));
+                on_disk && Some(t) != worst || t == Trouble::Compaction && deeper
             };
             for (trouble, seen) in seen.iter().filter(|(t, _)| !follows(**t)) {
                 findings.push(finding(snap, pod, container, *trouble, seen));
@@ -139,16 +150,17 @@ fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<Trouble, Se
         if line.is_of_others() && !line.raw.contains(&inside) {
             continue;
         }
-        let counts = |t: &Trouble| age <= RECENT || matches!(t, Trouble::Wal | Trouble::Compaction);
+        let counts = |t: &Trouble| age <= RECENT || t.is_of_compaction() && line.msg == "compaction failed";
         if let Some(trouble) = trouble(&line).filter(counts) {
             let seen = found.entry(trouble).or_default();
             seen.times += 1;
             seen.last = line.at.or(seen.last);
             seen.text = redact(line.raw);
-            if let Some(block) =
-                line.get("dir").rsplit('/').next().filter(|b| !b.is_empty() && !seen.blocks.iter().any(|s| s == b))
-            {
-                seen.blocks.push(block.to_owned());
+            let skipped = line.get("dir").rsplit('/').next().filter(|b| !b.is_empty()).map(str::to_owned);
+            for block in skipped.into_iter().chain(damaged_blocks(&line.err)) {
+                if !seen.blocks.contains(&block) {
+                    seen.blocks.push(block);
+                }
             }
         }
     }
@@ -190,7 +202,28 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
     if has("failed to read meta.json") {
         return Some(Trouble::Block);
     }
-    has("compaction failed").then_some(Trouble::Compaction)
+    if !has("compaction failed") {
+        return None;
+    }
+    let of_head = ["chunks_head", "m-mapped chunk", "mmapped chunk", "head chunk"];
+    if of_head.iter().any(|w| has(w)) {
+        return Some(Trouble::HeadChunks);
+    }
+    Some(if damaged_blocks(&line.err).is_empty() { Trouble::Compaction } else { Trouble::Block })
+}
+
+/// Blocks that an error calls damaged: `from block <ULID>`, `open /prometheus/<ULID>/meta.json: …`; not those that it only
+/// lists as what was to be compacted.
+fn damaged_blocks(error: &str) -> Vec<String> {
+    static NAMED: OnceLock<Regex> = OnceLock::new();
+    let named = NAMED.get_or_init(|| {
+        Regex::new(r"(?:\b(?:open|read|stat|mmap(?:ped)?|from block|block) \S*?|/)(01[0-9A-HJKMNP-TV-Z]{24})(?:/\S*)?:")
+            .expect("the pattern is fixed")
+    });
+    let mut all: Vec<String> = named.captures_iter(error).map(|c| c[1].to_owned()).collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, seen: &Seen) -> Finding {
@@ -207,7 +240,7 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, 
         Origin::Claim { name, .. } => format!("PersistentVolumeClaim {name}"),
         _ => format!("{data} of pod {}", meta.name),
     };
-    let within = if matches!(trouble, Trouble::Wal | Trouble::Compaction) { "3 hours" } else { "hour" };
+    let within = if trouble.is_of_compaction() { "3 hours" } else { "hour" };
     let said = format!("{times} of its log in the last {within}{last}");
     let message = match trouble {
         Trouble::DiskFull => {
@@ -221,6 +254,15 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, 
             damaged(&seen.text).map(|f| format!(" ({f})")).unwrap_or_default()
         ),
         Trouble::Compaction => format!("Prometheus cannot compact its data on {at}: {} ({said})", why(&seen.text)),
+        Trouble::HeadChunks => format!(
+            "Prometheus cannot compact its head on {at}: its chunks that are mapped into memory are damaged, {} ({said})",
+            why(&seen.text)
+        ),
+        Trouble::Block if seen.text.contains("compaction failed") => format!(
+            "Prometheus cannot compact its data on {at}: {} is damaged, {} ({said})",
+            blocks(&seen.blocks),
+            why(&seen.text)
+        ),
         Trouble::Block => format!(
             "Prometheus leaves out {} on {at}, whose meta.json is empty or missing: their samples are not queried ({said})",
             blocks(&seen.blocks)
@@ -327,8 +369,11 @@ fn params(snap: &Snapshot, made: Finding, pod: &Pod, container: &Container, orig
     let class = snap.storage_classes.find("", class_name).ok().flatten();
     let bigger = bytes.map_or_else(|| "<size>".to_owned(), |b| format_bytes(b * 2.0));
     // A fifth stays free for the write-ahead log and for compaction.
+    let expandable = class.is_some_and(|c| c.allow_volume_expansion == Some(true));
+    let room = bytes.map(|b| if expandable { b * 2.0 } else { b });
     let retention =
-        bytes.map_or_else(|| "<size>GB".to_owned(), |b| format!("{}GB", (b * 0.8 / 1_073_741_824.0).floor().max(1.0)));
+        room.map_or_else(|| "<size>GB".to_owned(), |b| format!("{}GB", (b * 0.8 / 1_073_741_824.0).floor().max(1.0)));
+    let mount = mounts::mount_of(container, data);
     let inside = |file: &str| format!("{data}/{file}");
     made.param("namespace", &meta.namespace)
         .param("pod", &meta.name)
@@ -345,7 +390,7 @@ fn params(snap: &Snapshot, made: Finding, pod: &Pod, container: &Container, orig
         .param("size", size.map_or("", String::as_str))
         .param("bigger_patch", format!(r#"{{"spec":{{"resources":{{"requests":{{"storage":"{bigger}"}}}}}}}}"#))
         .param("storage_class", class_name)
-        .param("expandable", class.is_some_and(|c| c.allow_volume_expansion == Some(true)))
+        .param("expandable", expandable)
         .param("not_expandable", class.is_some_and(|c| c.allow_volume_expansion != Some(true)))
         .param("retention_arg", format!("--storage.tsdb.retention.size={retention}"))
         .param("retention_patch", format!(r#"{{"spec":{{"retentionSize":"{retention}"}}}}"#))
@@ -355,6 +400,15 @@ fn params(snap: &Snapshot, made: Finding, pod: &Pod, container: &Container, orig
         .param("aside", inside("damaged"))
         .param("wal", inside("wal"))
         .param("wal_aside", inside("wal.damaged"))
+        .param("head_chunks", inside("chunks_head"))
+        .param("head_chunks_aside", inside("chunks_head.damaged"))
+        .param("replicas", target.replicas)
+        .param("operator_down", r#"{"spec":{"replicas":0}}"#)
+        .param("operator_up", format!(r#"{{"spec":{{"replicas":{}}}}}"#, target.replicas))
+        .param("repair", format!("{}-repair", target.name.rsplit('/').next().unwrap_or_default()))
+        .param("repair_image", "busybox:1.36")
+        .param("mount_path", mount.map_or(data, |m| m.mount_path.as_str()))
+        .param("sub_path", mount.and_then(|m| m.sub_path.as_deref()).unwrap_or_default())
         .param("damaged", damaged(&seen.text).unwrap_or_default())
         .param("has_shell", !container.image.contains("distroless"))
         .param("error", why(&seen.text))
@@ -390,6 +444,34 @@ mod tests {
         assert_eq!(troubles(wal), [Trouble::Wal]);
         assert_eq!(damaged(wal).as_deref(), Some("/prometheus/wal/00000525"));
         assert_eq!(troubles(&wal.replace("2026-11-21T01", "2026-11-20T21")), []);
+    }
+
+    #[test]
+    fn the_block_that_a_compaction_stumbles_over_is_named() {
+        for (error, blocks) in [
+            (
+                "plan compaction: open /prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z/meta.json: no such file or directory",
+                vec!["01HN5B2Z7Q8W9E0R1T2Y3V4X5Z"],
+            ),
+            (
+                "compact [/prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z /prometheus/01HN6B2Z7Q8W9E0R1T2Y3V4X5Z]: populate block: chunk iter: cannot populate chunk 8 from block 01HN6B2Z7Q8W9E0R1T2Y3V4X5Z: checksum mismatch",
+                vec!["01HN6B2Z7Q8W9E0R1T2Y3V4X5Z"],
+            ),
+            ("compact [/prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z]: 2 errors: open index", vec![]),
+        ] {
+            assert_eq!(damaged_blocks(error), blocks, "{error}");
+        }
+        let log = |error: &str| {
+            format!("level=error ts=2026-11-21T01:01:06.947Z component=tsdb msg=\"compaction failed\" err=\"{error}\"")
+        };
+        assert_eq!(
+            troubles(&log("compact head: persist head block: populate block: open /prometheus/chunks_head/000007: x")),
+            [Trouble::HeadChunks]
+        );
+        assert_eq!(
+            troubles(&log("plan compaction: open /prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z/meta.json: no such file")),
+            [Trouble::Block]
+        );
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Did Prometheus end while it replayed its write-ahead log?
 
+use jiff::Timestamp;
+
+use crate::domain::text::log_line::Line;
 use crate::model::Program;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
@@ -45,9 +48,55 @@ fn unfinished(log: &str) -> Option<String> {
     last.map(|l| l.trim().to_owned())
 }
 
+/// The replay that a log is in the middle of, and how far it is.
+pub(crate) fn running(log: &str, now: Timestamp) -> Option<(String, Progress)> {
+    let line = unfinished(log)?;
+    Some((line, progress(log, now).unwrap_or(Progress { segments: None, left: None })))
+}
+
+/// How far a replay is that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Segments that are read, and the last one; `None` before the first.
+    pub(crate) segments: Option<(u64, u64)>,
+    /// Seconds that the rest takes at the same pace.
+    pub(crate) left: Option<i64>,
+}
+
+/// How far the replay is that a log is in the middle of.
+fn progress(log: &str, now: Timestamp) -> Option<Progress> {
+    unfinished(log)?;
+    let start = log.rfind("Replaying WAL").map_or(log, |at| &log[at..]);
+    let loaded: Vec<(Option<Timestamp>, u64, u64)> = start
+        .lines()
+        .filter(|l| l.contains("WAL segment loaded"))
+        .filter_map(|raw| {
+            let line = Line::parse(raw);
+            Some((line.at, line.get("segment").parse().ok()?, line.get("maxSegment").parse().ok()?))
+        })
+        .collect();
+    let (last_at, at, max) = loaded.last().copied()?;
+    let (first_at, first, _) = loaded[0];
+    let seconds = first_at.zip(last_at).map(|(a, b)| b.as_second() - a.as_second());
+    let pace = seconds.filter(|s| *s > 0 && at > first).map(|s| s as f64 / (at - first) as f64);
+    let since = last_at.map_or(0, |t| now.as_second() - t.as_second());
+    let left = pace.map(|p| ((max.saturating_sub(at)) as f64 * p) as i64 - since).map(|s| s.max(0));
+    Some(Progress { segments: Some((at, max)), left })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rest_of_a_replay_is_told_by_its_pace() {
+        let log = "time=2026-11-21T02:50:33Z level=INFO msg=\"Replaying WAL, this may take a while\"\ntime=2026-11-21T02:51:00Z level=INFO msg=\"WAL segment loaded\" component=tsdb segment=100 maxSegment=130\ntime=2026-11-21T02:52:00Z level=INFO msg=\"WAL segment loaded\" component=tsdb segment=110 maxSegment=130\n";
+        let now = "2026-11-21T02:52:10Z".parse().expect("a time");
+        let (_, progress) = running(log, now).expect("goes on");
+        assert_eq!((progress.segments, progress.left), (Some((110, 130)), Some(110)));
+        let done = format!("{log}time=2026-11-21T02:53:00Z level=INFO msg=\"WAL replay completed\"\n");
+        assert!(running(&done, now).is_none());
+    }
 
     #[test]
     fn a_replay_counts_if_nothing_came_after_it() {

@@ -31,7 +31,7 @@ check! {
         requires: [ComponentLogs],
         uses: [
             PrometheusMetrics, PrometheusConfig, Pods, Services, Workloads, ConfigMaps, MonitoringResources, ServiceAccounts,
-            PodIdentityAssociations, NetworkPolicies, Namespaces, Nodes, Instances, Subnets,
+            PartLogs, PodIdentityAssociations, NetworkPolicies, Namespaces, Nodes, Instances, Subnets,
         ],
     }
 }
@@ -45,7 +45,7 @@ impl Check for RemoteWriteFailing {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let logs = snap.logs_of(Program::Prometheus)?;
-        if logs.is_empty() && servers(snap).is_empty() {
+        if logs.is_empty() && servers(snap).is_empty() && remote_write::agents(snap).is_empty() {
             return Ok(Diagnosis::NotApplicable("no Prometheus in the stack".into()));
         }
         let mut all = remote_write::failing(snap)?;
@@ -91,7 +91,12 @@ impl<'a> Case<'a> {
 
     fn finding(&self) -> Finding {
         let at = &self.failing.at;
-        let message = format!("Prometheus' remote write to {} fails: {}; {}", self.target(), self.why(), self.effect());
+        let message = match self.failing.by {
+            "Prometheus" => {
+                format!("Prometheus' remote write to {} fails: {}; {}", self.target(), self.why(), self.effect())
+            }
+            by => format!("the remote write of {by} to {} fails: {}; {}", self.target(), self.why(), self.effect()),
+        };
         let mut made = Finding::new(RemoteWriteFailing::META.id, self.severity(), self.subject(), message)
             .key(self.target())
             .evidence(
@@ -230,6 +235,7 @@ impl<'a> Case<'a> {
             made.params.set(name, value);
         }
         made.params.set("index", index);
+        made.params.set("agent", self.failing.by != "Prometheus");
         made.params.set("config_line", line);
         made.params.set("reloads", self.pod.is_some_and(|p| owner::reloads(&p.spec)));
         made.params.set("pending_path", prometheus_path(self.snap, query));

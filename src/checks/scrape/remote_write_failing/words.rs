@@ -138,6 +138,7 @@ pub(super) fn behind(snap: &Snapshot, name: &str, url: &str, queue: &Queue) -> F
     for unused in ["config_map", "object", "object_kind", "managed_by"] {
         made.params.set(unused, "");
     }
+    made.params.set("agent", false);
     made.params.set("changes_config", false);
     made.params.set("reloads", false);
     made

@@ -1,9 +1,12 @@
 //! Prometheus fails to scrape a job.
 
+mod joined;
+
 use std::collections::BTreeMap;
 
 use crate::checks::support::probes;
 use crate::checks::{Check, check};
+use crate::domain::prometheus::joined::{samples_offered, sends_credential};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::prometheus::{authorizer, origin};
@@ -17,7 +20,7 @@ check! {
         id: "target-down", suite: Scrape, severity: Error,
         title: "Prometheus fails to scrape a job",
         requires: [PrometheusTargets],
-        uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers, Probes],
+        uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers, Probes, PrometheusConfig, ScrapeSamples],
     }
 }
 
@@ -43,7 +46,7 @@ impl Check for TargetDown {
     }
 }
 
-/// Jobs that one missing permission of Prometheus' service account keeps from their targets are one finding: the kubelet
+/// Jobs that one missing permission of Prometheus' service account, or its token, keeps from their targets are one finding: the kubelet
 /// alone is scraped by three.
 fn one_for_each_permission(findings: Vec<Finding>) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
@@ -51,9 +54,10 @@ fn one_for_each_permission(findings: Vec<Finding>) -> Vec<Finding> {
     for finding in findings {
         let twin = kept.iter_mut().find(|k| {
             let same = |name: &str| value(k, name).is_some() && value(k, name) == value(&finding, name);
-            k.variant == "forbidden"
-                && finding.variant == "forbidden"
+            matches!(k.variant, "forbidden" | "unauthorized")
+                && finding.variant == k.variant
                 && same("guard")
+                && same("sends")
                 && same("can_i")
                 && same("account_user")
         });
@@ -97,6 +101,9 @@ fn family(snap: &Snapshot, down: &Down<'_>) -> (&'static str, String) {
     if down.address.as_ref().is_some_and(|a| targets::is_hidden_control_plane(snap, down.target, a)) {
         return ("control-plane", "EKS runs this part of the control plane out of reach".into());
     }
+    if let Some(family) = joined::family(snap, down) {
+        return family;
+    }
     if let Some(url) = down.redirected_to() {
         return ("redirect", format!("redirected to {url}, and there {words}"));
     }
@@ -112,7 +119,7 @@ fn words(down: &Down<'_>) -> String {
         ScrapeFailure::Timeout => format!("{general}: {}", timeout_words(down)),
         ScrapeFailure::Reset => reset_words(error).to_owned(),
         ScrapeFailure::Certificate => match certificate_problem(error) {
-            "expired" => format!("{general}: it has expired or is not yet valid"),
+            "expired" => format!("{general}: {}", expiry(error)),
             "authority" => format!("{general}: signed by an unknown authority"),
             "name" if has_common_name_only(error) => {
                 format!("{general}: it is for no name at all (no subjectAltName; a Common Name does not count)")
@@ -144,6 +151,20 @@ fn words(down: &Down<'_>) -> String {
             status_words(*status).map_or_else(|| general.clone(), |words| format!("{general}, {words}"))
         }
         _ => general,
+    }
+}
+
+/// `current time 2026-11-21T02:55:30Z is after 2026-11-20T00:00:00Z`.
+fn expiry(error: &str) -> String {
+    let date = |mark: &str| error.split_once(mark).and_then(|(_, rest)| rest.get(..10)).map(str::to_owned);
+    if let Some(day) = date(" is after ") {
+        return format!("it expired on {day}");
+    }
+    match date(" is before ") {
+        Some(day) => {
+            format!("it is valid from {day} on only: the clock of one side is off, or it was issued too early")
+        }
+        None => "it has expired or is not yet valid".into(),
     }
 }
 
@@ -259,6 +280,13 @@ fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
     let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
     let mut message =
         format!("{count} of {total} {plural} of job {job} {is} down: {words} ({}{more})", first.target.scrape_url);
+    if let Some((offered, limit)) = samples_offered(snap, first) {
+        let limit = limit.map(|l| format!(", and the job takes {l}")).unwrap_or_default();
+        message.push_str(&format!("; the target offers {offered} samples{limit}"));
+    }
+    if *variant == "unauthorized" && sends_credential(snap, job) {
+        message.push_str("; the job sends one, and it is not accepted");
+    }
     if *variant == "forbidden"
         && let Some(lacking) = first.address.as_ref().and_then(|a| authorizer::lacking(snap, first.target, a))
     {
@@ -279,6 +307,7 @@ fn finding(snap: &Snapshot, family: &Family<'_>) -> Finding {
     if let Some(ports) = ports_evidence(snap, first) {
         made = made.evidence(ports);
     }
+    made = joined::evidence(snap, first, made);
     made.params = params(snap, family);
     made
 }
@@ -361,6 +390,8 @@ fn params(snap: &Snapshot, family: &Family<'_>) -> Params {
     crate::checks::support::origin::set_params(snap, family.job, &mut params);
     crate::checks::support::authorizer::set_params(snap, target, address, &mut params);
     place_params(snap, down, &mut params);
+    joined::set_params(snap, down, &mut params);
+    params.set("sends", sends_credential(snap, family.job));
     params.set("probed", snap.probes().is_ok());
     params.set("job", family.job);
     params.set("url", &target.scrape_url);
@@ -373,9 +404,16 @@ fn params(snap: &Snapshot, family: &Family<'_>) -> Params {
     params.set("certificate", certificate_problem(&target.last_error));
     params.set("limit", limit_name(&target.last_error));
     params.set("limit_field", camel_case(limit_name(&target.last_error).unwrap_or("<limit>")));
+    // Room for a fifth more, in whole hundreds.
+    let roomy = samples_offered(snap, down).map(|(offered, _)| (offered * 6 / 5).div_ceil(100) * 100);
+    params.set(
+        "new_limit",
+        roomy.map_or_else(|| serde_json::json!("<above what the target offers>"), |n| serde_json::json!(n)),
+    );
     params.set("file", between(&target.last_error, "open ", ": "));
     let renew = family.variant == "certificate" && certificate_problem(&target.last_error) == "expired";
-    params.set("changes_job", changes_job(family.variant) && !renew);
+    let sends = family.variant == "unauthorized" && sends_credential(snap, family.job);
+    params.set("changes_job", changes_job(family.variant) && !renew && !sends);
     release_params(snap, &mut params);
     params
 }
@@ -406,7 +444,9 @@ fn place_params(snap: &Snapshot, down: &Down<'_>, params: &mut Params) {
     params.set("service_exists", exists);
     params.set("slice_selector", service.as_ref().map(|(_, name)| format!("kubernetes.io/service-name={name}")));
     params.set("pod", pod.as_ref().map(|(_, name)| name.as_str()));
-    params.set("node", address.and_then(|a| targets::node_of(target, a)));
+    let node = address.and_then(|a| targets::node_of(target, a));
+    params.set("configz_path", node.as_ref().map(|n| format!("/api/v1/nodes/{n}/proxy/configz")));
+    params.set("node", node);
     params.set("host", address.map(|a| a.host.as_str()));
     params.set("host_port", address.map(Address::host_port));
     params.set("port", address.map(|a| a.port));

@@ -13,6 +13,7 @@ use crate::domain::text::log_line::Line;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::{Gap, Program};
 use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
 use queue::Queue;
 
 /// Seconds for which samples that were thrown away are worth a finding.
@@ -38,6 +39,8 @@ pub(crate) struct Failing {
     pub(crate) error: String,
     pub(crate) line: String,
     pub(crate) at: Place,
+    /// Who writes.
+    pub(crate) by: &'static str,
 }
 
 /// Remote writes that fail now.
@@ -46,7 +49,8 @@ pub(crate) struct Failing {
 /// The gap, if no log could be read.
 pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, Gap> {
     let mut found = Vec::new();
-    for log in snap.logs_of(Program::Prometheus)? {
+    let prometheus = snap.logs_of(Program::Prometheus)?;
+    for log in prometheus.into_iter().chain(agents(snap)) {
         let mut lost: BTreeMap<String, Failing> = BTreeMap::new();
         let mut retried: BTreeMap<String, Failing> = BTreeMap::new();
         for raw in log.text.lines().filter(|l| l.contains("recoverable error") || l.contains("Failed to send batch")) {
@@ -71,7 +75,16 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, Gap> {
     Ok(found)
 }
 
-fn add(into: &mut BTreeMap<String, Failing>, log: &crate::snapshot::monitoring::ContainerLog, line: &Line<'_>) {
+/// Logs of programs that have Prometheus' remote write in them and say what it does in its words.
+pub(crate) fn agents(snap: &Snapshot) -> Vec<&ContainerLog> {
+    let is_agent = |log: &&ContainerLog| {
+        let image = log.image.split('@').next().unwrap_or_default();
+        !log.previous && (image.contains("grafana/alloy") || image.contains("grafana/agent"))
+    };
+    snap.part_logs().map(Vec::as_slice).unwrap_or_default().iter().filter(is_agent).collect()
+}
+
+fn add(into: &mut BTreeMap<String, Failing>, log: &ContainerLog, line: &Line<'_>) {
     let url = line.get("url").to_owned();
     let before = into.remove(&url);
     let number = |name: &str| line.get(name).parse::<u64>().unwrap_or(0);
@@ -85,6 +98,7 @@ fn add(into: &mut BTreeMap<String, Failing>, log: &crate::snapshot::monitoring::
         failure: SendFailure::classify(&line.err),
         error: line.err.clone(),
         line: line.raw.to_owned(),
+        by: if log.program == Some(Program::Prometheus) { "Prometheus" } else { "Alloy" },
         at: Place { namespace: log.namespace.clone(), pod: log.pod.clone(), container: log.container.clone() },
         url: url.clone(),
     };
@@ -102,7 +116,7 @@ fn is_stuck(snap: &Snapshot, failing: &Failing) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::monitoring::{ContainerLog, Sample};
+    use crate::snapshot::monitoring::Sample;
 
     const RETRIED: &str = r#"ts=2026-11-21T02:59:50.978Z caller=dedupe.go:112 component=remote level=warn remote_name=4e28b2 url=http://mimir:8080/api/v1/push msg="Failed to send batch, retrying" err="Post \"http://mimir:8080/api/v1/push\": context deadline exceeded""#;
     const REFUSED: &str = r#"time=2026-11-21T02:59:40.685Z level=ERROR source=queue_manager.go:1668 msg="non-recoverable error" component=remote remote_name=fa url=http://mimir:8080/api/v1/push failedSampleCount=2000 failedHistogramCount=0 failedExemplarCount=0 err="server returned HTTP status 429 Too Many Requests: slow down""#;

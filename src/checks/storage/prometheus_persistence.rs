@@ -1,0 +1,204 @@
+//! Prometheus' data goes with its pod.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::claims::block_class;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::chart::chart_of;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::prometheus::server::{Server, servers};
+use crate::domain::prometheus::tsdb::{Intake, Place, Retention, data_path, place};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
+use crate::snapshot::kubernetes::{Pod, Workload};
+use crate::snapshot::{Snapshot, format_bytes};
+
+check! {
+    /// See the check's page.
+    PrometheusPersistence {
+        id: "prometheus-persistence", suite: Storage, severity: Warning,
+        title: "Prometheus' data goes with its pod",
+        requires: [Workloads],
+        uses: [Pods, StorageClasses, PrometheusMetrics, PrometheusConfig, MonitoringResources],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Operator {
+        #[serde(flatten)]
+        at: At,
+        object: String,
+        patch: String,
+        managed_by: String,
+    },
+    Chart {
+        #[serde(flatten)]
+        at: At,
+        size: String,
+        class: String,
+        managed_by: String,
+    },
+    Claim {
+        #[serde(flatten)]
+        at: At,
+        claim: String,
+        size: String,
+        class: String,
+        path: String,
+        managed_by: String,
+    },
+}
+
+/// What all fixes name.
+#[derive(Serialize, JsonSchema)]
+struct At {
+    namespace: String,
+    owner: String,
+}
+
+/// Seconds for which a pod must have been young beside its workload for data to be lost: a block is made every two hours.
+const LOST: i64 = 3 * 3600;
+
+impl Check for PrometheusPersistence {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.workloads()?;
+        let all = servers(snap);
+        if all.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no Prometheus in the stack".into()));
+        }
+        // An agent keeps nothing, and what is sent on or uploaded lasts elsewhere.
+        let keeps = |s: &Server<'_>| !s.is_agent() && s.workload.desired() > 0 && !lasts_elsewhere(snap, s);
+        Ok(Diagnosis::Findings(all.into_iter().filter(keeps).filter_map(|s| finding(snap, s)).collect()))
+    }
+}
+
+fn lasts_elsewhere(snap: &Snapshot, server: &Server<'_>) -> bool {
+    let thanos = server.workload.spec.template.spec.containers.iter().any(|c| c.image.contains("thanos"));
+    let sent = snap.prometheus_config().is_ok_and(|c| c.lines().any(|l| l.starts_with("remote_write:")));
+    thanos || sent
+}
+
+fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
+    let pods: Vec<&Pod> = snap.pods_of_workload(server.workload).collect();
+    let spec = pods.first().map_or(&server.workload.spec.template.spec, |p| &p.spec);
+    let container = spec.containers.iter().find(|c| c.name == server.container.name)?;
+    let path = data_path(&server);
+    // A claim template becomes a volume of the pod only.
+    if pods.is_empty() && server.workload.kind == "StatefulSet" {
+        return None;
+    }
+    let (on, limit) = match place(&spec.volumes, container, path) {
+        Place::EmptyDir(limit) => ("an emptyDir", limit),
+        Place::Container => ("the container's own file system", None),
+        Place::Claim(_) | Place::Other => return None,
+    };
+    let kept = Retention::of(server.container).seconds;
+    let lost = lost(snap, server.workload, &pods);
+    let days = kept.map(|s| format!("{:.0} days of", s / 86_400.0)).unwrap_or_else(|| "its".into());
+    let now = lost
+        .as_ref()
+        .map(|began| format!("; the pod is new since {began}, and all from before is gone"))
+        .unwrap_or_default();
+    let message = format!(
+        "{} in {} keeps {days} data in {on} ({path}): they go with the pod, at each eviction, node change or update{now}",
+        server.target(),
+        server.namespace()
+    );
+    let severity = if lost.is_some() { Severity::Warning } else { Severity::Info };
+    let seen = match limit {
+        Some(bytes) => format!("{path}: {on}, sizeLimit {}", format_bytes(bytes)),
+        None => format!("{path}: {on}"),
+    };
+    let show = "kubectl get -n {{ namespace }} {{ owner }} -o yaml";
+    Some(
+        Finding::new(PrometheusPersistence::META.id, severity, server.workload.reference(), message)
+            .key("data")
+            .breaks_nothing()
+            // What ended the pod comes first.
+            .depends_on(server.workload.reference())
+            .evidence(
+                Evidence::new(format!("volumes of {}", server.workload.reference()), seen, show)
+                    .with("namespace", server.namespace())
+                    .with("owner", server.target()),
+            )
+            .fix(fix(snap, server, path)),
+    )
+}
+
+/// Since when the data begins anew, where the workload is much older than its pod.
+fn lost(snap: &Snapshot, workload: &Workload, pods: &[&Pod]) -> Option<String> {
+    let pod = pods.first()?;
+    let (of_pod, of_workload) = (snap.age_seconds(&pod.metadata), snap.age_seconds(&workload.metadata));
+    let is_new = of_workload - of_pod > LOST && of_pod < 2 * 86_400;
+    let began = pod.metadata.creation_timestamp.filter(|_| is_new)?;
+    Some(began.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+fn fix(snap: &Snapshot, server: Server<'_>, path: &str) -> Fix {
+    let at = At { namespace: server.namespace().to_owned(), owner: server.target() };
+    let wanted = Intake::of(snap)
+        .zip(Retention::of(server.container).seconds)
+        .map(|(intake, seconds)| intake.bytes(seconds) * 1.5 / 1_073_741_824.0);
+    let size = format!("{}Gi", wanted.unwrap_or(50.0).ceil().max(10.0));
+    let class = block_class(snap);
+    let managed_by = managed_by(&server.workload.metadata);
+    if let Some(object) = server.operator_resource() {
+        let spec = serde_json::json!({"accessModes": ["ReadWriteOnce"], "storageClassName": class, "resources": {"requests": {"storage": size}}});
+        let patch = serde_json::json!({"spec": {"storage": {"volumeClaimTemplate": {"spec": spec}}}}).to_string();
+        return Fix::Operator { at, object: object.to_owned(), patch, managed_by };
+    }
+    if chart_of(&server.workload.metadata).as_deref() == Some("prometheus") {
+        return Fix::Chart { at, size, class, managed_by };
+    }
+    let claim = format!("{}-data", server.workload.metadata.name);
+    Fix::Claim { at, claim, size, class, path: path.to_owned(), managed_by }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+
+    fn with(volume: Value, pod_made: &str) -> Snapshot {
+        let spec = json!({
+            "containers": [{"name": "prometheus", "image": "prom/prometheus:v3.5.0", "args": [], "volumeMounts": [{"name": "d", "mountPath": "/prometheus"}]}],
+            "volumes": [volume]});
+        snapshot(json!({
+            "workloads": [{"metadata": {"namespace": "monitoring", "name": "prometheus", "creationTimestamp": "2026-10-01T00:00:00Z", "labels": {}},
+                "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "p"}}, "template": {"metadata": {"labels": {"app": "p"}}, "spec": spec}}}],
+            "pods": [{"metadata": {"namespace": "monitoring", "name": "prometheus-1", "creationTimestamp": pod_made, "labels": {"app": "p"},
+                    "ownerReferences": [{"kind": "Deployment", "name": "prometheus", "controller": true}]},
+                "spec": spec, "status": {"phase": "Running"}}]}))
+    }
+
+    #[test]
+    fn a_claim_and_what_is_sent_on_are_quiet() {
+        let claim = json!({"name": "d", "persistentVolumeClaim": {"claimName": "data"}});
+        assert!(findings(&PrometheusPersistence, &with(claim, "2026-11-01T00:00:00Z")).is_empty());
+        let mut sent = with(json!({"name": "d", "emptyDir": {}}), "2026-11-01T00:00:00Z");
+        sent.prometheus_config = Ok("remote_write:\n- url: http://x\n".into());
+        assert!(findings(&PrometheusPersistence, &sent).is_empty());
+    }
+
+    #[test]
+    fn data_that_was_lost_weighs_more_than_data_that_could_be() {
+        let empty = || json!({"name": "d", "emptyDir": {}});
+        let old = findings(&PrometheusPersistence, &with(empty(), "2026-11-01T00:00:00Z"));
+        assert_eq!(old[0].severity, Severity::Info);
+        let new = findings(&PrometheusPersistence, &with(empty(), "2026-11-21T01:00:00Z"));
+        assert_eq!(new[0].severity, Severity::Warning);
+        assert!(new[0].message.contains("new since 2026-11-21 01:00 UTC"), "{}", new[0].message);
+        assert!(steps(&new[0]).contains("prometheus-data"), "{}", steps(&new[0]));
+    }
+}

@@ -1,0 +1,285 @@
+//! Thanos no longer keeps what Prometheus measured: its compactor has halted, or its object store refuses.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::prometheus::thanos::{self, Failing, Trouble};
+use crate::domain::text::object_store::StoreFailure;
+use crate::domain::text::redact::redact;
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+
+check! {
+    /// See the check's page.
+    Thanos {
+        id: "thanos", suite: Storage, severity: Error,
+        title: "Thanos does not keep what Prometheus measured",
+        requires: [Pods],
+        uses: [PartLogs, Workloads, ServiceAccounts, MonitoringResources],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Overlap {
+        #[serde(flatten)]
+        at: At,
+        compactors: Vec<String>,
+        several: bool,
+        mark: String,
+        list: String,
+    },
+    Halted {
+        #[serde(flatten)]
+        at: At,
+    },
+    Credentials {
+        #[serde(flatten)]
+        at: At,
+        owner: String,
+        account: String,
+        role_arn: String,
+        role: String,
+        managed_by: String,
+    },
+    Denied {
+        #[serde(flatten)]
+        at: At,
+        account: String,
+        role_arn: String,
+        role: String,
+    },
+    Bucket {
+        #[serde(flatten)]
+        at: At,
+    },
+    Store {
+        #[serde(flatten)]
+        at: At,
+    },
+    DiskFull {
+        #[serde(flatten)]
+        at: At,
+    },
+}
+
+/// What all fixes name.
+#[derive(Serialize, JsonSchema)]
+struct At {
+    namespace: String,
+    pod: String,
+    container: String,
+    detail: String,
+}
+
+impl Check for Thanos {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        if !snap.pods()?.iter().flat_map(|p| &p.spec.containers).any(thanos::is_thanos) {
+            return Ok(Diagnosis::NotApplicable("no Thanos runs in the namespaces that were read".into()));
+        }
+        // Replicas say the same of one store.
+        let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
+        for failing in thanos::failing(snap)? {
+            let owner = owner(snap, &failing);
+            groups.entry((owner.key(), failing.trouble)).or_default().push(failing);
+        }
+        let findings = groups.values().filter_map(|all| Some(finding(snap, all.iter().max_by_key(|f| f.times)?)));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+fn pod<'a>(snap: &'a Snapshot, failing: &Failing<'_>) -> Option<&'a Pod> {
+    snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten()
+}
+
+fn owner(snap: &Snapshot, failing: &Failing<'_>) -> ResourceRef {
+    pod(snap, failing).map_or_else(|| ResourceRef::pod(&failing.log.namespace, &failing.log.pod), |p| snap.owner_ref(p))
+}
+
+fn container<'a>(pod: Option<&'a Pod>, failing: &Failing<'_>) -> Option<&'a Container> {
+    pod?.spec.containers.iter().find(|c| c.name == failing.log.container)
+}
+
+fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
+    let log = failing.log;
+    let owner = owner(snap, failing);
+    let part = container(pod(snap, failing), failing).map(thanos::component).unwrap_or_default();
+    let who = match part {
+        "" => "Thanos".to_owned(),
+        part => format!("Thanos {part}"),
+    };
+    let (what, severity) = words(failing, part);
+    let message = format!("{who} ({} in {}): {what}", owner.kubectl_name(), log.namespace);
+    let mut made = Finding::new(Thanos::META.id, severity, owner, message)
+        .key(format!("{:?}", failing.trouble))
+        .breaks_nothing()
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.text))
+        .fix(fix(snap, failing));
+    if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
+        made = made.depends_on(ResourceRef::service_account(&log.namespace, &account(pod(snap, failing))));
+    }
+    made
+}
+
+/// What is wrong, and how bad that is.
+fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
+    let blocks = || match failing.blocks.as_slice() {
+        [] => String::new(),
+        all => format!(" ({})", all.join(", ")),
+    };
+    let since = failing.last.map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+    // A sidecar keeps its blocks on Prometheus' own disk until retention takes them; nothing else is lost at once.
+    let of_store =
+        if part == "sidecar" { "; blocks that retention deletes before they are uploaded are lost" } else { "" };
+    match failing.trouble {
+        Trouble::Overlap => (
+            format!(
+                "it has halted{since}: blocks{} overlap, and nothing is compacted, downsampled or deleted any more",
+                blocks()
+            ),
+            Severity::Error,
+        ),
+        Trouble::Halted => (
+            format!(
+                "it has halted{since}, and nothing is compacted, downsampled or deleted any more: {}",
+                shorten(&failing.text)
+            ),
+            Severity::Error,
+        ),
+        Trouble::Store(StoreFailure::Credentials) => {
+            (format!("it has no valid credentials for its object store{of_store}"), Severity::Error)
+        }
+        Trouble::Store(StoreFailure::Denied) => (format!("it may not use the bucket{of_store}"), Severity::Error),
+        Trouble::Store(StoreFailure::Bucket) => {
+            (format!("the bucket does not exist, or lies in another region{of_store}"), Severity::Error)
+        }
+        Trouble::Store(StoreFailure::Unreachable) => {
+            (format!("its object store cannot be reached{of_store}"), Severity::Error)
+        }
+        Trouble::DiskFull => ("its disk is full".into(), Severity::Error),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let said = text.split_once("halting: ").map_or(text, |(_, why)| why);
+    redact(said)
+}
+
+fn account(pod: Option<&Pod>) -> String {
+    pod.and_then(|p| p.spec.service_account_name.clone()).unwrap_or_else(|| "default".into())
+}
+
+fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
+    let log = failing.log;
+    let pod = pod(snap, failing);
+    let container = container(pod, failing);
+    let at = At {
+        namespace: log.namespace.clone(),
+        pod: log.pod.clone(),
+        container: log.container.clone(),
+        detail: redact(&failing.text),
+    };
+    let account = account(pod);
+    let role_arn = snap.service_accounts.find(&log.namespace, &account).ok().flatten().and_then(|a| a.role_arn());
+    let role = role_arn.and_then(|r| r.rsplit('/').next()).unwrap_or("<role-name>").to_owned();
+    let role_arn = role_arn.unwrap_or_default().to_owned();
+    match failing.trouble {
+        Trouble::Overlap => {
+            let flag = container.map_or_else(|| "--objstore.config-file=<file>".into(), thanos::store_flag);
+            let compactors: Vec<String> = thanos::compactors(snap)
+                .iter()
+                .map(|p| format!("{}/{}", p.metadata.namespace, p.metadata.name))
+                .collect();
+            // The one with fewer sources is not known from here: the person chooses with the list before.
+            let id = failing.blocks.last().map_or("<block>", String::as_str);
+            Fix::Overlap {
+                at,
+                several: compactors.len() > 1,
+                compactors,
+                list: format!("thanos tools bucket inspect {flag}"),
+                mark: format!(
+                    "thanos tools bucket mark {flag} --id={id} --marker=no-compact-mark.json --details=overlap"
+                ),
+            }
+        }
+        Trouble::Halted => Fix::Halted { at },
+        Trouble::Store(StoreFailure::Credentials) => {
+            let managed_by = pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default();
+            let owner = owner(snap, failing).kubectl_name();
+            Fix::Credentials { at, owner, account, role_arn, role, managed_by }
+        }
+        Trouble::Store(StoreFailure::Denied) => Fix::Denied { at, account, role_arn, role },
+        Trouble::Store(StoreFailure::Bucket) => Fix::Bucket { at },
+        Trouble::Store(StoreFailure::Unreachable) => Fix::Store { at },
+        Trouble::DiskFull => Fix::DiskFull { at },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::monitoring::ContainerLog;
+
+    fn with(part: &str, line: &str) -> Snapshot {
+        let mut snap = snapshot(json!({"pods": [{
+            "metadata": {"namespace": "monitoring", "name": "thanos-compact-0", "ownerReferences": [{"kind": "StatefulSet", "name": "thanos-compact", "controller": true}]},
+            "spec": {"serviceAccountName": "thanos", "containers": [{"name": "thanos", "image": "quay.io/thanos/thanos:v0.35.0", "args": [part, "--objstore.config=$(OBJSTORE_CONFIG)"]}]},
+            "status": {"phase": "Running"}
+        }]}));
+        snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "thanos-compact-0".into(),
+            container: "thanos".into(),
+            image: "quay.io/thanos/thanos:v0.35.0".into(),
+            text: line.repeat(2),
+            ..ContainerLog::default()
+        }]);
+        snap
+    }
+
+    #[test]
+    fn each_trouble_has_a_fix() {
+        let line = |msg: &str| format!("ts=2026-11-21T01:58:00Z level=error msg=\"{msg}\"\n");
+        assert!(findings(&Thanos, &with("compact", &line("context canceled"))).is_empty());
+        for (said, variant) in [
+            (
+                "critical error detected; halting: overlaps found while gathering blocks <ulid: 01EN2K69JMEZPBFBKKSN85P3XC>",
+                "overlap",
+            ),
+            ("critical error detected; halting: out-of-order chunks", "halted"),
+            ("upload: Access Denied.", "denied"),
+            ("NoCredentialProviders: no valid providers", "credentials"),
+            ("NoSuchBucket", "bucket"),
+            ("https://b.s3.eu-west-1.amazonaws.com: i/o timeout", "store"),
+            ("write /data/x: no space left on device", "disk-full"),
+        ] {
+            let found = findings(&Thanos, &with("compact", &line(said)));
+            assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{said}");
+        }
+    }
+
+    #[test]
+    fn an_overlapping_block_is_marked_with_the_containers_own_store() {
+        let line = "ts=2026-11-21T01:58:00Z level=error msg=\"critical error detected; halting\" err=\"overlaps found <ulid: 01EN2K69JMEZPBFBKKSN85P3XC>\"\n";
+        let found = findings(&Thanos, &with("compact", line));
+        let steps = steps(&found[0]);
+        assert!(steps.contains("--objstore.config=\"$OBJSTORE_CONFIG\" --id=01EN2K69JMEZPBFBKKSN85P3XC"), "{steps}");
+    }
+}

@@ -1,0 +1,174 @@
+//! What the logs of Thanos say: a compactor that has stopped, an object store that refuses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use regex::Regex;
+
+use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::object_store::StoreFailure;
+use crate::model::Gap;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which a failure that is tried again counts: blocks are made every two hours.
+const RECENT: i64 = 3 * 3600;
+
+/// What Thanos fails at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trouble {
+    /// The compactor has halted: blocks overlap.
+    Overlap,
+    /// The compactor has halted for another reason.
+    Halted,
+    /// The object store.
+    Store(StoreFailure),
+    /// Its disk is full.
+    DiskFull,
+}
+
+/// What one container says of one trouble.
+#[derive(Debug, Clone)]
+pub(crate) struct Failing<'a> {
+    pub(crate) trouble: Trouble,
+    pub(crate) log: &'a ContainerLog,
+    pub(crate) times: usize,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) text: String,
+    /// Blocks that the message names.
+    pub(crate) blocks: Vec<String>,
+}
+
+/// True for a container of Thanos.
+pub(crate) fn is_thanos(container: &Container) -> bool {
+    is_image(&container.image)
+}
+
+fn is_image(image: &str) -> bool {
+    let image = image.split('@').next().unwrap_or_default();
+    image.rsplit('/').next().and_then(|i| i.split(':').next()) == Some("thanos")
+}
+
+/// The part of Thanos that a container runs: `compact`, `sidecar`, `store` …
+pub(crate) fn component(container: &Container) -> &str {
+    let known = ["sidecar", "compact", "store", "query", "query-frontend", "receive", "rule"];
+    let words = container.command.iter().chain(&container.args).map(String::as_str);
+    words.into_iter().find(|w| known.contains(w)).unwrap_or_default()
+}
+
+/// What the running parts of Thanos fail at.
+///
+/// # Errors
+/// The gap, if no log could be read.
+pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
+    let logs = snap.part_logs()?.iter().filter(|l| !l.previous && is_image(&l.image));
+    Ok(logs.flat_map(|log| of_log(snap, log)).collect())
+}
+
+fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
+    let mut by_trouble: BTreeMap<Trouble, Failing<'a>> = BTreeMap::new();
+    for line in log.text.lines().map(Line::parse).filter(|l| matches!(l.level, Level::Warning | Level::Error)) {
+        let Some(trouble) = trouble(&line) else { continue };
+        let age = line.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        // A compactor that has halted says so once, and then does nothing until it is started again.
+        let lasts = matches!(trouble, Trouble::Overlap | Trouble::Halted);
+        if !lasts && age > RECENT {
+            continue;
+        }
+        let failing = by_trouble.entry(trouble).or_insert_with(|| Failing {
+            trouble,
+            log,
+            times: 0,
+            last: None,
+            text: String::new(),
+            blocks: Vec::new(),
+        });
+        failing.times += 1;
+        failing.last = line.at.or(failing.last);
+        failing.text = line.text();
+        failing.blocks = blocks(&failing.text);
+    }
+    // One refused upload is tried again.
+    by_trouble.into_values().filter(|f| f.times > 1 || !matches!(f.trouble, Trouble::Store(_))).collect()
+}
+
+fn trouble(line: &Line<'_>) -> Option<Trouble> {
+    let text = line.text();
+    if text.contains("no space left on device") {
+        return Some(Trouble::DiskFull);
+    }
+    if text.contains("critical error detected; halting") {
+        return Some(if text.contains("overlaps found") { Trouble::Overlap } else { Trouble::Halted });
+    }
+    StoreFailure::of(&text).map(Trouble::Store)
+}
+
+/// ULIDs that a text names, each once.
+fn blocks(text: &str) -> Vec<String> {
+    static ULID: OnceLock<Regex> = OnceLock::new();
+    let ulid = ULID.get_or_init(|| Regex::new(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b").expect("the pattern is fixed"));
+    let all: BTreeSet<&str> = ulid.find_iter(text).map(|m| m.as_str()).collect();
+    all.into_iter().map(str::to_owned).collect()
+}
+
+/// Pods that run the compactor, which a bucket may have only one of.
+pub(crate) fn compactors(snap: &Snapshot) -> Vec<&Pod> {
+    let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| !p.is_finished());
+    pods.filter(|p| p.spec.containers.iter().any(|c| is_thanos(c) && component(c) == "compact")).collect()
+}
+
+/// The flag with which a container finds its object store, for a shell in that container.
+pub(crate) fn store_flag(container: &Container) -> String {
+    let words = container.command.iter().chain(&container.args);
+    let found = words.map(String::as_str).find(|w| w.starts_with("--objstore.config"));
+    // `$(NAME)` is filled in by the kubelet; a shell reads the same variable as "$NAME".
+    found.map_or_else(
+        || "--objstore.config-file=<file>".to_owned(),
+        |flag| match flag.split_once("=$(") {
+            Some((name, variable)) => format!("{name}=\"${}\"", variable.trim_end_matches(')')),
+            None => flag.to_owned(),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<(Trouble, Vec<String>)> {
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        snap.part_logs = Ok(vec![ContainerLog {
+            image: "quay.io/thanos/thanos:v0.35.0".into(),
+            text: text.into(),
+            ..ContainerLog::default()
+        }]);
+        failing(&snap).expect("a log").into_iter().map(|f| (f.trouble, f.blocks)).collect()
+    }
+
+    #[test]
+    fn a_halt_is_told_once_and_lasts() {
+        let line = "ts=2026-11-19T02:50:00Z caller=compact.go:491 level=error msg=\"critical error detected; halting\" err=\"compaction: group 0@17977: pre compaction overlap check: overlaps found while gathering blocks. [mint: 1, maxt: 2]: <ulid: 01EN2K69JMEZPBFBKKSN85P3XC, mint: 1>, <ulid: 01EN9KCY087K6V2CECBZA71X72, mint: 1>\"\n";
+        let found = read(line);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, Trouble::Overlap);
+        assert_eq!(found[0].1, ["01EN2K69JMEZPBFBKKSN85P3XC", "01EN9KCY087K6V2CECBZA71X72"]);
+    }
+
+    #[test]
+    fn one_refused_upload_is_no_trouble() {
+        let line = "ts=2026-11-21T02:50:00Z caller=sidecar.go:392 level=warn err=\"upload 01HN4: Access Denied.\" uploaded=0\n";
+        assert!(read(line).is_empty());
+        assert_eq!(read(&line.repeat(2))[0].0, Trouble::Store(StoreFailure::Denied));
+        assert!(read(&line.replace("21T02", "20T02").repeat(9)).is_empty(), "it is over");
+    }
+
+    #[test]
+    fn the_store_is_found_as_the_container_finds_it() {
+        let with = |flag: &str| Container { args: vec!["compact".into(), flag.into()], ..Container::default() };
+        assert_eq!(store_flag(&with("--objstore.config=$(OBJSTORE_CONFIG)")), "--objstore.config=\"$OBJSTORE_CONFIG\"");
+        assert_eq!(store_flag(&with("--objstore.config-file=/etc/o.yml")), "--objstore.config-file=/etc/o.yml");
+        assert_eq!(component(&with("--x")), "compact");
+    }
+}
