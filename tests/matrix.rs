@@ -1,5 +1,8 @@
 //! Every check over every fixture: what fires, what stays quiet, what cannot be told.
 
+#[path = "matrix/advice.rs"]
+mod advice;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -578,23 +581,6 @@ fn every_fix_is_shown_by_some_fixture() {
 }
 
 /// Each step and each verification says in words what it is for.
-/// What would lose keys of a Secret, or show all of them.
-#[test]
-fn no_command_replaces_or_shows_a_whole_secret() {
-    for fixture in fixtures() {
-        for finding in &report(&fixture).findings {
-            let fix = &finding.remediation;
-            for step in fix.steps.iter().chain(&fix.verify).chain(&fix.rollback) {
-                let command = &step.command;
-                let applies = command.contains("create secret generic") && command.contains("apply");
-                let shows =
-                    command.contains("get secret") && (command.contains("-o yaml") || command.contains("-o json "));
-                assert!(!applies && !shows, "{fixture} {}: {command}", finding.check);
-            }
-        }
-    }
-}
-
 #[test]
 fn every_step_says_what_it_is_for() {
     let mut bare = BTreeSet::new();

@@ -10,7 +10,7 @@ pub mod operator;
 pub mod pipeline;
 pub mod scrape;
 pub mod storage;
-mod support;
+pub(crate) mod support;
 pub mod workload;
 
 use crate::model::{CheckMeta, Diagnosis, Gap, Suite};

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
 
-use super::{correlate, redact};
+use super::{correlate, redact, rollout};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
 use crate::snapshot::{Platform, Snapshot};
@@ -79,6 +79,7 @@ fn run_one(check: &dyn Check, snap: &Snapshot) -> (Outcome, Vec<Finding>) {
     if let Err(bug) = finish(meta, &mut findings) {
         return (Outcome::Failed(bug), Vec::new());
     }
+    findings.iter_mut().for_each(|f| rollout::guard(snap, f));
     let faults = findings.iter().filter(|f| f.severity > Severity::Info).count();
     match (faults, missing(snap, meta, false)) {
         // Nothing wrong in what was seen says nothing about the rest.

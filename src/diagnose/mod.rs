@@ -4,6 +4,7 @@ mod correlate;
 mod engine;
 mod gate;
 mod redact;
+mod rollout;
 
 pub use engine::{facts, facts_of, run, run_checks};
 pub use gate::{FailOn, exit_code};

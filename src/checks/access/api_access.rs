@@ -144,7 +144,7 @@ fn endpoint_evidence(snap: &Snapshot, place: &Place, why: &Refusal) -> Option<Ev
 fn params(made: Finding, snap: &Snapshot, place: &Place, why: &Refusal) -> Finding {
     let own = snap.caller_identity.as_ref().ok().and_then(|c| Principal::of(&c.arn));
     let usable = access::usable_entries(snap);
-    let role = usable.iter().find(|e| Principal::of(e).is_some_and(|p| p.kind == "role"));
+    let role = usable.iter().find(|e| Principal::of(e).is_some_and(|p| access::may_be_assumed_by_people(&p)));
     let is_role = own.as_ref().is_some_and(|p| p.kind == "role");
     let cidrs = match why {
         Refusal::Networks(cidrs) => cidrs.join(","),
@@ -161,6 +161,10 @@ fn params(made: Finding, snap: &Snapshot, place: &Place, why: &Refusal) -> Findi
         .param("mapped_role", role.copied())
         .param("policy", format!("arn:{}:eks::aws:cluster-access-policy/AmazonEKSViewPolicy", place.partition))
         .param("old_mode", mode == "CONFIG_MAP")
+        .param(
+            "cluster_group",
+            snap.eks_cluster.as_ref().map_or("", |c| &c.resources_vpc_config.cluster_security_group_id),
+        )
         .param("context", snap.target.context.as_deref().unwrap_or("<context>"))
         .param("cidrs_and_own", format!("publicAccessCidrs={cidrs},<own-address>/32"))
 }

@@ -5,10 +5,12 @@ use crate::domain::alertmanager::templates::template_files;
 use crate::domain::kubernetes::proxy;
 use std::collections::BTreeMap;
 
+use crate::checks::support::helm::set_release;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::config::{Source, config_source, keeper};
 use crate::domain::alertmanager::load::{Refusal, refusal};
 use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
 use crate::domain::text::redact::redact;
@@ -275,6 +277,8 @@ impl<'a> Subject<'a> {
         let workload = first.and_then(|(pod, _)| workload_name(self.snap, pod)).unwrap_or_default();
         let managed = first.map(|(pod, _)| keeper(self.snap, pod, Some(source))).unwrap_or_default();
         let image = first.map_or_else(String::new, |(_, c)| c.image.clone());
+        let mut finding = finding;
+        set_release(&mut finding.params, self.release().as_ref());
         finding
             .param("namespace", self.namespace)
             .param("source", &source.name)
@@ -287,6 +291,16 @@ impl<'a> Subject<'a> {
             .param("managed", managed)
             .param("image", if image.is_empty() { "quay.io/prometheus/alertmanager".to_owned() } else { image })
             .param("is_secret", source.kind == "secret")
+    }
+
+    /// The Helm release that brought the operator's resource, whose values hold the configuration.
+    fn release(&self) -> Option<Installed> {
+        let (pod, _) = self.reading.pods.first()?;
+        let (_, name) = operator_resource(self.snap, pod)?;
+        let mut all = self.snap.monitoring_resources.items().unwrap_or_default().iter();
+        let own =
+            all.find(|r| r.kind == "Alertmanager" && r.metadata.namespace == self.namespace && r.metadata.name == name);
+        release_of(self.snap, &own?.metadata)
     }
 
     /// What follows from an invalid file.

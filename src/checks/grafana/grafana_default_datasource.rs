@@ -121,7 +121,7 @@ fn finding(
     if let Some((log, line)) = refusal {
         made = made.evidence(log_evidence(log, line));
     }
-    let chart = Chart::of(&file.config_map.metadata, instance.namespace());
+    let chart = Chart::of(&file.config_map.metadata, instance.namespace(), &names);
     let params = &mut made.params;
     crate::checks::support::grafana::set_params(params, instance, Some(file));
     params.set("names", &names);
@@ -186,11 +186,15 @@ struct Chart {
 }
 
 impl Chart {
-    fn of(meta: &crate::snapshot::kubernetes::Meta, grafana_namespace: &str) -> Option<Self> {
+    fn of(meta: &crate::snapshot::kubernetes::Meta, grafana_namespace: &str, names: &[&str]) -> Option<Self> {
         let label = meta.label("helm.sh/chart").or(meta.label("chart"))?;
         let (name, value) = match label {
             l if l.starts_with("loki-stack") => ("grafana/loki-stack", "loki.isDefault"),
-            l if l.starts_with("kube-prometheus-stack") && meta.namespace == grafana_namespace => {
+            // The value is about the chart's own datasource; others are in grafana.additionalDataSources.
+            l if l.starts_with("kube-prometheus-stack")
+                && meta.namespace == grafana_namespace
+                && names == ["Prometheus"] =>
+            {
                 ("prometheus-community/kube-prometheus-stack", "grafana.sidecar.datasources.isDefaultDatasource")
             }
             _ => return None,

@@ -9,7 +9,7 @@ use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Subnet;
-use crate::snapshot::kubernetes::{Event, Pod};
+use crate::snapshot::kubernetes::{Event, Node, Pod};
 
 /// With so few addresses left a node gets neither another interface with a few warm addresses nor a prefix (/28).
 const FEW: u32 = 16;
@@ -114,13 +114,17 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Fi
         .filter(|s| s.available_ip_address_count.is_some_and(|n| n > FEW) && Some(s.subnet_id.as_str()) != subnet);
     let others: Vec<String> = free.map(|s| format!("{} in {}", s.subnet_id, s.availability_zone)).collect();
     let region = Place::of(snap).region;
+    let owner = snap.owner_ref(pod);
+    let here = if others.is_empty() { Vec::new() } else { nodes_to_avoid(snap, subnet, &nodes) };
     let set = |name: &str| cni_env(snap, name).is_some_and(|v| v != "0");
     let mut finding = Finding::new(IpExhaustion::META.id, Severity::Error, subject.clone(), format!("{who}: {why}"))
         .breaks(subject)
         .fix(variant)
         .param("namespace", &pod.metadata.namespace)
-        .param("pod", &pod.metadata.name)
-        .param("nodes", &nodes)
+        .param("pods", replaced(snap, pods))
+        .param("owner", owner.kubectl_name())
+        .param("rolls", !owner.kubectl_name().starts_with("pod/"))
+        .param("here", here)
         .param("node", nodes.first().copied().unwrap_or_default())
         .param("subnet", subnet.unwrap_or_default())
         .param("others", others.join(", "))
@@ -136,6 +140,26 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Fi
         finding = finding.evidence(subnet_evidence(subnets, known, &region));
     }
     finding
+}
+
+/// The nodes of a subnet, where others could take the pods; empty where there are none.
+fn nodes_to_avoid<'a>(snap: &'a Snapshot, subnet: Option<&str>, known: &[&'a str]) -> Vec<&'a str> {
+    let place = Placement::new(snap);
+    let all = snap.nodes.items().unwrap_or_default();
+    let is_here =
+        |n: &Node| known.contains(&n.metadata.name.as_str()) || subnet.is_some() && place.of_node(n) == subnet;
+    let takes = |n: &&Node| !n.is_fargate() && n.is_ready() && !n.spec.unschedulable;
+    if !all.iter().any(|n| takes(&n) && !is_here(n)) {
+        return Vec::new();
+    }
+    all.iter().filter(|n| is_here(n)).map(|n| n.metadata.name.as_str()).collect()
+}
+
+/// The pods that somebody makes anew.
+fn replaced<'a>(snap: &Snapshot, pods: &[(&'a Pod, &Event)]) -> Vec<&'a str> {
+    let namespace = &pods[0].0.metadata.namespace;
+    let own = pods.iter().map(|(p, _)| *p).filter(|p| p.metadata.namespace == *namespace);
+    own.filter(|p| !snap.owner_ref(p).kubectl_name().starts_with("pod/")).map(|p| p.metadata.name.as_str()).collect()
 }
 
 fn event_evidence(pod: &Pod, event: &Event) -> Evidence {

@@ -2,6 +2,7 @@
 
 use crate::checks::support::pipeline::release_ref;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::releases;
 use crate::domain::kubernetes::webhooks::{self, Told};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -17,7 +18,7 @@ check! {
         id: "helm-release-stuck", suite: Pipeline, severity: Error,
         title: "a Helm release is stuck or failed",
         requires: [HelmReleases],
-        uses: [Workloads, Webhooks, Manifests, Events, Namespaces],
+        uses: [Workloads, Webhooks, Manifests, Events, Namespaces, Services, MonitoringResources],
     }
 }
 
@@ -93,10 +94,13 @@ fn finding(snap: &Snapshot, all: &[HelmRelease], release: &HelmRelease) -> Optio
         (_, Some(_)) => "pending-upgrade",
         (_, None) => "pending-install",
     };
+    let installed = release_named(snap, name, namespace);
     let mut made = Finding::new(HelmReleaseStuck::META.id, severity, release_ref(namespace, name), message)
         .fix(variant)
         .param("namespace", namespace)
         .param("name", name)
+        .param("chart", installed.chart)
+        .param("version", if installed.version.is_empty() { "<version>" } else { &installed.version })
         .param("revision", release.revision)
         .param("back", back.map_or(0, |b| b.revision))
         .param("keeper", &release.metadata.name)

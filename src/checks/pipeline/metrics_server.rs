@@ -6,6 +6,7 @@ use crate::checks::support::pipeline::{api_evidence, plural};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
+use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::autoscaling;
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::managed::managed_by;
@@ -69,6 +70,11 @@ fn effect(wanting: &[&Autoscaler]) -> String {
     }
 }
 
+/// Takes the kubelets' certificates as they are.
+const INSECURE: &str = "--kubelet-insecure-tls";
+/// Asks the nodes by their addresses.
+const BY_ADDRESS: &str = "--kubelet-preferred-address-types=InternalIP";
+
 fn base(snap: &Snapshot, severity: Severity, message: String) -> Finding {
     let cluster = snap.eks_cluster().ok();
     Finding::new(MetricsServer::META.id, severity, api_services::reference(METRICS), message)
@@ -78,6 +84,8 @@ fn base(snap: &Snapshot, severity: Severity, message: String) -> Finding {
         .param("service", "metrics-server")
         .param("workload", "deployment/metrics-server")
         .param("managed_by", "")
+        .param("insecure_patch", arguments::adding(None, "metrics-server", INSECURE))
+        .param("address_patch", arguments::adding(None, "metrics-server", BY_ADDRESS))
         .param("nodes", Vec::<String>::new())
         .param("api_port", "")
         .param("kubelet", false)
@@ -186,7 +194,11 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
         .param("kubelet", failed.iter().any(|f| f.fault == KubeletFault::Timeout))
         .evidence(api_evidence(silent.api));
     if let Some(workload) = workload {
-        made = made.param("workload", workload.kubectl_name()).param("managed_by", managed_by(&workload.metadata));
+        made = made
+            .param("workload", workload.kubectl_name())
+            .param("managed_by", managed_by(&workload.metadata))
+            .param("insecure_patch", arguments::adding(Some(workload), "metrics-server", INSECURE))
+            .param("address_patch", arguments::adding(Some(workload), "metrics-server", BY_ADDRESS));
     }
     made = silent.depends_on(snap).into_iter().fold(made, Finding::depends_on);
     if matches!(silent.fault, Fault::Timeout) {

@@ -100,6 +100,10 @@ fn finding(snap: &Snapshot, name: &str, job: &Node) -> Option<Finding> {
         .key(name)
         .evidence(evidence);
     made.params = crate::checks::support::scrape::api_params(snap, path);
+    let active = crate::checks::support::scrape::targets_params(snap, Some(name));
+    for name in ["targets_path", "targets_url"] {
+        made.params.set(name, active.values().get(name));
+    }
     crate::checks::support::origin::set_params(snap, name, &mut made.params);
     made.params.set("job", name);
     made.params.set("target", named.first());

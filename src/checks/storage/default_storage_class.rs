@@ -124,8 +124,9 @@ fn none_finding(
         let evidence = Evidence::new(
             owner.to_string(),
             "no storageClassName in its volume claim template",
-            "kubectl get statefulsets,prometheuses.monitoring.coreos.com,alertmanagers.monitoring.coreos.com -n {{ namespace }} -o yaml",
+            "kubectl get {{ owner }} -n {{ namespace }} -o yaml",
         );
+        let evidence = evidence.with("owner", owner.kubectl_name());
         finding = finding.evidence(evidence.with("namespace", claim_templates::namespace_of(owner)));
     }
     finding

@@ -1,6 +1,6 @@
 //! The IAM role of the EBS CSI controller is absent, cannot be assumed, or lacks permissions.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
@@ -274,20 +274,68 @@ impl<'a> Controller<'a> {
             format!("found    {}\nexpected {}", mismatch.found, mismatch.expected),
             "aws iam get-role --role-name {{ role }} --query Role.AssumeRolePolicyDocument",
         );
+        let own = if pod_identity { self.session_statement() } else { self.trust_statement() };
         self.finding(&role.arn, if pod_identity { "trust-pod-identity" } else { "trust" }, message)
             .evidence(evidence.with("role", &role.name))
+            .param("denied", if mismatch.part == "Deny" { mismatch.found.as_str() } else { "" })
+            .param("added_trust", trust::with_statement(&role.trust_policy, own).to_string())
     }
 
     /// The policy that admits the controller and nobody else.
     fn trust_policy(&self) -> String {
+        json!({"Version": "2012-10-17", "Statement": [self.trust_statement()]}).to_string()
+    }
+
+    /// The statement that admits the controller and nobody else.
+    fn trust_statement(&self) -> Value {
         let issuer = self.cluster.issuer_host_path();
         let condition = json!({format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): self.subject()});
-        json!({"Version": "2012-10-17", "Statement": [{
+        json!({
             "Effect": "Allow",
             "Principal": {"Federated": self.place.provider_arn(issuer)},
             "Action": "sts:AssumeRoleWithWebIdentity",
             "Condition": {"StringEquals": condition},
-        }]})
+        })
+    }
+
+    /// The same for Pod Identity, whose sessions carry these tags.
+    fn session_statement(&self) -> Value {
+        json!({
+            "Effect": "Allow",
+            "Principal": {"Service": "pods.eks.amazonaws.com"},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Condition": {"StringEquals": {
+                "aws:RequestTag/eks-cluster-arn": self.cluster.arn,
+                "aws:RequestTag/kubernetes-namespace": self.namespace,
+                "aws:RequestTag/kubernetes-service-account": self.account,
+            }},
+        })
+    }
+
+    /// What the driver may do with a key: no more than EBS asks of it. A policy names keys, not aliases.
+    fn kms_policy(&self, key: Option<&str>) -> String {
+        let place = |id: &str| {
+            format!("arn:{}:kms:{}:{}:key/{id}", self.place.partition, self.place.region, self.place.account)
+        };
+        let alias = key.and_then(|k| Some(format!("alias/{}", k.split_once("alias/")?.1)));
+        let resource = match key {
+            Some(_) if alias.is_some() => place("*"),
+            Some(arn) if arn.starts_with("arn:") => arn.to_owned(),
+            Some(id) => place(id),
+            None => "<kms-key-arn>".to_owned(),
+        };
+        let mut condition =
+            json!({"StringEquals": {"kms:ViaService": format!("ec2.{}.amazonaws.com", self.place.region)}});
+        if let Some(alias) = alias {
+            condition["ForAnyValue:StringEquals"] = json!({"kms:ResourceAliases": alias});
+        }
+        let mut granting = condition.clone();
+        granting["Bool"] = json!({"kms:GrantIsForAWSResource": "true"});
+        let uses = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"];
+        json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": uses, "Resource": resource, "Condition": condition},
+            {"Effect": "Allow", "Action": "kms:CreateGrant", "Resource": resource, "Condition": granting},
+        ]})
         .to_string()
     }
 
@@ -392,7 +440,7 @@ impl<'a> Controller<'a> {
         let variant = if lacking.is_empty() { "kms-key-policy" } else { "kms" };
         let mut finding = self.finding(&role.arn, variant, message).evidence(attached_evidence(role));
         if let Some(key) = key {
-            finding = finding.param("kms_key", key);
+            finding = finding.param("kms_policy", self.kms_policy(Some(&key))).param("kms_key", key);
         }
         match event {
             Some(event) => Some(finding.evidence(event_evidence(event))),
@@ -472,6 +520,7 @@ impl<'a> Controller<'a> {
             .param("policy", "")
             .param("good_role", role_arn)
             .param("kms_key", "<kms-key-arn>")
+            .param("kms_policy", self.kms_policy(None))
             .param("pvc_namespace", self.snap.scope.stack.first().cloned().unwrap_or_default());
         if !matches!(variant, "trust-pod-identity" | "agent") {
             finding = finding.fix_needs(ResourceRef::aws("iam", "oidc-provider", issuer));

@@ -30,9 +30,39 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Create { cluster: String, region: String },
-    OtherUrl { cluster: String, region: String },
-    Audience { provider_arn: String },
+    Create {
+        cluster: String,
+        region: String,
+        #[serde(flatten)]
+        waiting: Waiting,
+    },
+    OtherUrl {
+        cluster: String,
+        region: String,
+        #[serde(flatten)]
+        waiting: Waiting,
+    },
+    Audience {
+        provider_arn: String,
+        #[serde(flatten)]
+        waiting: Waiting,
+    },
+}
+
+/// Claims that become Bound once the driver's role works.
+#[derive(Serialize, JsonSchema)]
+struct Waiting {
+    pvc_namespace: String,
+    pvcs: Vec<String>,
+}
+
+impl Waiting {
+    fn of(snap: &Snapshot) -> Self {
+        let claims = ebs::pending_claims(snap).unwrap_or_default();
+        let namespace = claims.first().map(|c| c.metadata.namespace.clone()).unwrap_or_default();
+        let own = claims.iter().filter(|c| c.metadata.namespace == namespace);
+        Self { pvcs: own.map(|c| c.metadata.name.clone()).collect(), pvc_namespace: namespace }
+    }
 }
 
 impl Check for OidcProviderMissing {
@@ -143,19 +173,20 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceA
         ),
     };
     let (name, region) = (cluster.name.clone(), place.region.clone());
+    let waiting = Waiting::of(snap);
     let (fix, message) = match fault {
         Fault::Absent => {
             let message = format!("the OIDC issuer of cluster {name} has no IAM OIDC provider: {who}");
-            (Fix::Create { cluster: name, region }, message)
+            (Fix::Create { cluster: name, region, waiting }, message)
         }
         Fault::OtherUrl => {
             let message =
                 format!("the IAM OIDC provider is registered under another URL than the issuer {issuer}: {who}");
-            (Fix::OtherUrl { cluster: name, region }, message)
+            (Fix::OtherUrl { cluster: name, region, waiting }, message)
         }
         Fault::NoAudience(arn) => {
             let message = format!("the IAM OIDC provider of cluster {name} lacks the audience {AUDIENCE}: {who}");
-            (Fix::Audience { provider_arn: arn.clone() }, message)
+            (Fix::Audience { provider_arn: arn.clone(), waiting }, message)
         }
     };
     let mut finding = Finding::new(OidcProviderMissing::META.id, Severity::Error, subject.clone(), message)

@@ -203,8 +203,13 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
     }
     for owner in users.owners.iter() {
         finding = finding.evidence(
-            Evidence::new(owner.to_string(), format!("storageClassName {name} in its volume claim template"), "kubectl get statefulsets,prometheuses.monitoring.coreos.com,alertmanagers.monitoring.coreos.com -n {{ namespace }} -o yaml")
-                .with("namespace", claim_templates::namespace_of(owner)),
+            Evidence::new(
+                owner.to_string(),
+                format!("storageClassName {name} in its volume claim template"),
+                "kubectl get {{ owner }} -n {{ namespace }} -o yaml",
+            )
+            .with("owner", owner.kubectl_name())
+            .with("namespace", claim_templates::namespace_of(owner)),
         );
     }
     finding

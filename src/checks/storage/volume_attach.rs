@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::support::claims::give_up_values;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::addon::with_values;
 use crate::domain::aws::csi_node;
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims::ProvisioningFault;
@@ -542,9 +544,11 @@ fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
         other => ("pod".into(), other.name()),
     };
     let scalable = matches!(kind.as_str(), "deployment" | "statefulset");
+    let finding = give_up_values(finding, case.snap, &case.pod.metadata.namespace, &case.claim, case.volume);
     let held_on = holder.and_then(|p| p.spec.node_name.clone());
     let old = held_on.clone().or_else(|| attachments.first().map(|a| a.spec.node_name.clone()));
     let old = old.and_then(|name| case.snap.nodes.named(&name).ok().flatten());
+    let reserved = serde_json::json!({"node": {"reservedVolumeAttachments": 4}});
     finding
         .param("namespace", &case.pod.metadata.namespace)
         .param("pod", &case.pod.metadata.name)
@@ -565,7 +569,7 @@ fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
         .param("volume", case.volume.map_or("<volume>", |v| v.metadata.name.as_str()))
         .param("volume_id", case.volume.and_then(PersistentVolume::ebs_id).unwrap_or("<volume-id>"))
         .param("managed", managed_by(meta))
-        .param("is_addon", ebs::addon(case.snap).is_some())
+        .param("addon_values", ebs::addon(case.snap).and_then(|a| with_values(Some(a), &reserved)))
         .param("cluster", place.cluster)
         .param("region", place.region)
 }

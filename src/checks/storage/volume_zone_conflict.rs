@@ -3,6 +3,7 @@
 use crate::domain::kubernetes::volumes::{Bound, bound_volumes, is_local, keys, place_of, reaches};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::support::claims::give_up_values;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::scheduling;
@@ -18,7 +19,7 @@ check! {
         id: "volume-zone-conflict", suite: Storage, severity: Error,
         title: "no node is where a pod's volume is",
         requires: [Pods, PersistentVolumeClaims, PersistentVolumes, Nodes],
-        uses: [Events, EksCluster, EksNodegroups, Subnets],
+        uses: [Events, EksCluster, EksNodegroups, Subnets, Workloads],
     }
 }
 
@@ -112,7 +113,10 @@ fn finding(
     .param("claim", culprit.claim)
     .param("volume", &culprit.volume.metadata.name)
     .param("place", place)
-    .param("owner", owner.name());
+    .param("owner", owner.name())
+    .param("target", owner.kubectl_name())
+    .param("rolls", ["deployment/", "statefulset/"].iter().any(|kind| owner.kubectl_name().starts_with(kind)));
+    finding = give_up_values(finding, snap, namespace, culprit.claim, Some(culprit.volume));
     for other in pods {
         finding = finding.breaks(ResourceRef::pod(namespace, &other.metadata.name));
         for bound in

@@ -1,12 +1,16 @@
-//! Claims as evidence.
+//! Claims as evidence, and how the class of claims is changed where it is kept.
+
+use serde::Serialize;
+use serde_json::json;
 
 use crate::domain::kubernetes::chart::{installed, storage_values};
 use crate::domain::kubernetes::claims::users;
+use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::managed::release;
 use crate::domain::kubernetes::owner::operator_owner;
 use crate::model::{Evidence, Finding};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::PersistentVolumeClaim;
+use crate::snapshot::kubernetes::{PersistentVolume, PersistentVolumeClaim, Pod};
 
 /// A class of block devices that the cluster has, the default one first.
 pub(crate) fn block_class(snap: &Snapshot) -> String {
@@ -42,22 +46,90 @@ struct Release {
     version: String,
 }
 
-/// Values that say how the class of these claims is changed where it is kept: `releases`, one line for each part of a Helm
-/// release with the path of its class; `orphans`, StatefulSets whose templates name the class and cannot be changed;
-/// `set_namespace`.
+/// A resource out of which an operator makes the StatefulSet of a claim, and the patch that names another class in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Operated {
+    kind: &'static str,
+    name: String,
+    patch: String,
+}
+
+/// Who makes the claims of one namespace: what has to be deleted, and what comes again of itself.
+#[derive(Debug, Default)]
+struct Makers {
+    /// StatefulSets that somebody applies: their templates cannot be changed.
+    orphans: Vec<String>,
+    /// Claims that nobody makes again before the class is changed.
+    own_claims: Vec<String>,
+    /// What the Prometheus operator makes StatefulSets of; it makes them anew when the class changes.
+    operated: Vec<Operated>,
+    operated_sets: Vec<String>,
+    operated_claims: Vec<String>,
+    operated_pods: Vec<String>,
+    /// Owners of StatefulSets that other operators keep.
+    kept_by: Vec<String>,
+}
+
+impl Makers {
+    fn of(snap: &Snapshot, claims: &[&PersistentVolumeClaim], class: &str) -> Self {
+        let mut made = Self::default();
+        for claim in claims {
+            let set = users(snap, claim).into_iter().find(|w| w.kind == "StatefulSet");
+            let name = claim.metadata.name.clone();
+            match set.map(|set| (set, operator_owner(&set.metadata), owner_of(&set.metadata))) {
+                Some((set, Some((kind, resource)), _)) => {
+                    let storage =
+                        json!({"spec": {"storage": {"volumeClaimTemplate": {"spec": {"storageClassName": class}}}}});
+                    let resource = Operated { kind, name: resource.to_owned(), patch: storage.to_string() };
+                    push(&mut made.operated, resource);
+                    push(&mut made.operated_sets, set.kubectl_name());
+                    made.operated_pods.extend(waiting_pods(snap, claim));
+                    made.operated_claims.push(name);
+                }
+                Some((set, None, Some((kind, owner)))) => {
+                    push(&mut made.kept_by, format!("{kind} {owner} makes {}", set.kubectl_name()));
+                }
+                Some((set, None, None)) => {
+                    push(&mut made.orphans, set.kubectl_name());
+                    made.own_claims.push(name);
+                }
+                None => made.own_claims.push(name),
+            }
+        }
+        made
+    }
+}
+
+fn push<T: PartialEq>(all: &mut Vec<T>, one: T) {
+    if !all.contains(&one) {
+        all.push(one);
+    }
+}
+
+/// Pods that have no node, for they wait for a claim.
+fn waiting_pods(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Vec<String> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let mounts = |p: &&Pod| {
+        let claims = p.spec.volumes.iter().filter_map(|v| v.persistent_volume_claim.as_ref());
+        p.metadata.namespace == claim.metadata.namespace
+            && p.spec.node_name.is_none()
+            && claims.into_iter().any(|c| c.claim_name == claim.metadata.name)
+    };
+    pods.filter(mounts).map(|p| p.metadata.name.clone()).collect()
+}
+
+/// Values of the shared step `claims-class`, which changes the class of Pending claims where it is kept: the Helm release
+/// with the path of each part's class, and who makes the claims.
 pub(crate) fn set_values(made: Finding, snap: &Snapshot, claims: &[&PersistentVolumeClaim], class: &str) -> Finding {
+    let namespace = claims.first().map(|c| c.metadata.namespace.as_str()).unwrap_or_default();
+    let here: Vec<&PersistentVolumeClaim> =
+        claims.iter().filter(|c| c.metadata.namespace == namespace).copied().collect();
+    let makers = Makers::of(snap, &here, class);
     let mut flags: Vec<String> = Vec::new();
-    let mut orphans: Vec<String> = Vec::new();
     let mut found: Option<Release> = None;
     for claim in claims {
         let user = users(snap, claim).into_iter().next();
         let meta = user.map_or(&claim.metadata, |w| &w.metadata);
-        if let Some(workload) = user.filter(|w| w.kind == "StatefulSet" && operator_owner(&w.metadata).is_none()) {
-            let name = workload.kubectl_name();
-            if !orphans.contains(&name) {
-                orphans.push(name);
-            }
-        }
         let values = storage_values(snap, meta).or_else(|| storage_values(snap, &claim.metadata));
         let (Some(values), Some((name, namespace))) = (values, release(meta)) else { continue };
         let (chart, version) = installed(snap, meta).unwrap_or_default();
@@ -74,9 +146,30 @@ pub(crate) fn set_values(made: Finding, snap: &Snapshot, claims: &[&PersistentVo
     made.param("set_release", release.name)
         .param("set_release_namespace", release.namespace)
         .param("set_chart", release.chart)
-        .param("set_version", release.version)
+        .param("set_version", if release.version.is_empty() { "<version>".to_owned() } else { release.version })
         .param("set_words", words)
-        .param("set_paths", flags.join(", "))
-        .param("set_flags", flags.iter().map(|f| format!("--set {f}")).collect::<Vec<_>>().join(" "))
-        .param("orphans", orphans)
+        .param("set_class", class)
+        .param("claims_namespace", namespace)
+        .param("orphans", makers.orphans)
+        .param("own_claims", makers.own_claims)
+        .param("operated", makers.operated)
+        .param("operated_sets", makers.operated_sets)
+        .param("operated_claims", makers.operated_claims)
+        .param("operated_pods", makers.operated_pods)
+        .param("kept_by", makers.kept_by.join(", "))
+}
+
+/// Values of the shared step `claim-given-up`: whether a StatefulSet makes the claim again, and what becomes of its volume.
+pub(crate) fn give_up_values(
+    made: Finding,
+    snap: &Snapshot,
+    namespace: &str,
+    claim: &str,
+    volume: Option<&PersistentVolume>,
+) -> Finding {
+    let all = snap.persistent_volume_claims.items().unwrap_or_default();
+    let mut same = all.iter().filter(|c| c.metadata.namespace == namespace && c.metadata.name == claim);
+    let of_template = same.next().is_some_and(|c| users(snap, c).iter().any(|w| w.kind == "StatefulSet"));
+    made.param("claim_made_again", of_template)
+        .param("reclaim", volume.and_then(|v| v.spec.persistent_volume_reclaim_policy.clone()).unwrap_or_default())
 }

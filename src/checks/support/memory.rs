@@ -1,5 +1,6 @@
 //! Words and values of fixes that change a memory limit.
 
+use crate::domain::aws::addon::with_values;
 use crate::domain::kubernetes::owner::{Settable, Target};
 use crate::domain::prometheus::memory::{Measured, Meter, Proposal, exact};
 use crate::model::{Finding, Program};
@@ -24,7 +25,7 @@ pub(crate) fn with_change(
         serde_json::json!({"spec": {"template": {"spec": {list: [{"name": container.name, "resources": resources}]}}}});
     let path = target.values_path(snap, &container.name, "resources");
     let cluster = snap.target.cluster.as_deref().unwrap_or("<cluster>");
-    let configuration = target.addon.and_then(|addon| addon_values(addon, &container.name, &resources));
+    let configuration = target.addon.and_then(|addon| addon_values(snap, addon, &container.name, &resources));
     made.param("namespace", &pod.metadata.namespace)
         .param("pod", &pod.metadata.name)
         .param("container", &container.name)
@@ -66,8 +67,8 @@ pub(crate) fn measured_words(measured: &Measured) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
-/// Configuration of an EKS add-on that sets a container's resources.
-fn addon_values(addon: &str, container: &str, resources: &serde_json::Value) -> Option<String> {
+/// Configuration of an EKS add-on that sets a container's resources; what it has already is kept.
+fn addon_values(snap: &Snapshot, addon: &str, container: &str, resources: &serde_json::Value) -> Option<String> {
     let values = match (addon, container) {
         ("coredns", "coredns") | ("metrics-server", "metrics-server") => serde_json::json!({"resources": resources}),
         ("aws-ebs-csi-driver", "ebs-plugin") => serde_json::json!({"controller": {"resources": resources}}),
@@ -83,5 +84,6 @@ fn addon_values(addon: &str, container: &str, resources: &serde_json::Value) -> 
         }
         _ => return None,
     };
-    Some(values.to_string())
+    let installed = snap.eks_addons.iter().flatten().find(|a| a.addon_name == addon);
+    with_values(installed, &values)
 }

@@ -120,6 +120,43 @@ pub(crate) fn usable_entries(snap: &Snapshot) -> Vec<&str> {
     usable.map(String::as_str).collect()
 }
 
+/// Words in the names of roles that programs have.
+const AUTOMATION: &[&str] = &[
+    "node",
+    "karpenter",
+    "autoscal",
+    "controller",
+    "deploy",
+    "terraform",
+    "github",
+    "gitlab",
+    "jenkins",
+    "actions",
+    "pipeline",
+    "codebuild",
+    "argo",
+    "flux",
+    "spinnaker",
+    "lambda",
+    "bot",
+    "automation",
+    "runner",
+    "service",
+    "agent",
+    "monitor",
+    "backup",
+    "fargate",
+];
+
+/// A role that somebody could take on with `aws sts assume-role`: none that a program has by its name, nor one of IAM
+/// Identity Center, which only its own login hands out.
+pub(crate) fn may_be_assumed_by_people(principal: &Principal) -> bool {
+    let name = principal.name.to_ascii_lowercase();
+    let words = || name.split(|c: char| !c.is_ascii_alphanumeric());
+    let of_program = AUTOMATION.iter().any(|w| name.contains(w)) || words().any(|w| w == "ci" || w == "cd");
+    principal.kind == "role" && !of_program && !name.starts_with("awsreservedsso_")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -28,6 +28,38 @@ const KNOWN: &[(&str, &str, &[&str])] = &[
     ("prometheus-node-exporter", "prometheus-node-exporter", &["prometheus-node-exporter"]),
 ];
 
+/// The AWS-managed policy that the role of an add-on needs, below `arn:…:iam::aws:policy/`.
+pub(crate) fn policy(name: &str) -> Option<&'static str> {
+    Some(match name {
+        ebs::ADDON => "service-role/AmazonEBSCSIDriverPolicy",
+        "aws-efs-csi-driver" => "service-role/AmazonEFSCSIDriverPolicy",
+        "aws-fsx-csi-driver" => "AmazonFSxFullAccess",
+        "vpc-cni" => "AmazonEKS_CNI_Policy",
+        "amazon-cloudwatch-observability" => "CloudWatchAgentServerPolicy",
+        _ => return None,
+    })
+}
+
+/// The configuration values that an add-on has with others put in: an update replaces all of them. `None` where what it has
+/// cannot be read (it may be YAML).
+pub(crate) fn with_values(addon: Option<&Addon>, added: &serde_json::Value) -> Option<String> {
+    let now = addon.and_then(|a| a.configuration_values.as_deref()).unwrap_or_default().trim();
+    let mut values = if now.is_empty() { serde_json::json!({}) } else { serde_json::from_str(now).ok()? };
+    merge(&mut values, added);
+    Some(values.to_string())
+}
+
+fn merge(values: &mut serde_json::Value, added: &serde_json::Value) {
+    match (values.as_object_mut(), added.as_object()) {
+        (Some(values), Some(added)) => {
+            for (key, value) in added {
+                merge(values.entry(key).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        _ => values.clone_from(added),
+    }
+}
+
 /// Namespace of an add-on's workloads.
 pub(crate) fn namespace(name: &str) -> &'static str {
     KNOWN.iter().find(|(known, ..)| *known == name).map_or("kube-system", |(_, namespace, _)| namespace)

@@ -56,6 +56,14 @@ pub(crate) fn allows(document: &Value, action: &str) -> bool {
     })
 }
 
+/// The document with one statement more; all others stay as they are.
+pub(crate) fn with_statement(document: &Value, statement: Value) -> Value {
+    let mut all: Vec<Value> = statements(document).into_iter().cloned().collect();
+    all.push(statement);
+    let version = document.get("Version").cloned().unwrap_or_else(|| "2012-10-17".into());
+    serde_json::json!({"Version": version, "Statement": all})
+}
+
 /// What is wrong with a trust policy: what it has and what it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mismatch {

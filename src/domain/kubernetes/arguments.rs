@@ -1,7 +1,7 @@
 //! The flags of a container's command line.
 
 use crate::model::Program;
-use crate::snapshot::kubernetes::Container;
+use crate::snapshot::kubernetes::{Container, Workload};
 
 /// Words of a command line. Of an argument that is a shell's script, its words.
 fn words(container: &Container) -> impl Iterator<Item = &str> {
@@ -60,6 +60,18 @@ pub(crate) fn quoted(container: &Container) -> impl Iterator<Item = (&str, Strin
         let bare = ['"', '\''].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q))?;
         Some((argument.as_str(), format!("{name}={bare}")))
     })
+}
+
+/// The JSON patch that gives a container of a workload one argument more. A list that is not there cannot be added to.
+pub(crate) fn adding(workload: Option<&Workload>, container: &str, argument: &str) -> String {
+    let containers = workload.map(|w| w.spec.template.spec.containers.as_slice()).unwrap_or_default();
+    let at = containers.iter().position(|c| c.name == container).unwrap_or_default();
+    let path = format!("/spec/template/spec/containers/{at}/args");
+    let operation = match containers.get(at).map(|c| c.args.is_empty()) {
+        Some(true) => serde_json::json!({"op": "add", "path": path, "value": [argument]}),
+        _ => serde_json::json!({"op": "add", "path": format!("{path}/-"), "value": argument}),
+    };
+    serde_json::Value::Array(vec![operation]).to_string()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! Where a chart keeps the storage of its parts in its values.
+//! Charts: which one a release was installed from, and where it keeps the storage of its parts in its values.
 
 use crate::domain::kubernetes::managed::release;
+use crate::domain::kubernetes::releases;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Meta;
 
@@ -100,12 +101,72 @@ pub(crate) fn installed(snap: &Snapshot, meta: &Meta) -> Option<(String, String)
         let (name, version) = label_of(meta)?;
         Some((name.to_owned(), version.to_owned()))
     })?;
-    let repository = match name.as_str() {
-        "prometheus" | "kube-prometheus-stack" | "alertmanager" | "prometheus-pushgateway" => "prometheus-community",
-        "grafana" | "loki" | "loki-stack" => "grafana",
+    Some((format!("{}/{name}", repository(&name)), version))
+}
+
+/// The repository of a chart under the name that its documentation gives it.
+fn repository(chart: &str) -> &'static str {
+    match chart {
+        "grafana" | "loki" | "loki-stack" | "promtail" | "alloy" => "grafana",
+        "metrics-server" => "metrics-server",
+        name if name == "alertmanager" || name.contains("prometheus") || name.starts_with("kube-state-metrics") => {
+            "prometheus-community"
+        }
         _ => "<repository>",
+    }
+}
+
+/// A release as `helm upgrade` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Installed {
+    /// Name of the release.
+    pub(crate) release: String,
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// Repository and chart; what is not known stands in angle brackets.
+    pub(crate) chart: String,
+    /// Version of the chart; empty where no object says it.
+    pub(crate) version: String,
+}
+
+/// The release that an object was installed by. None where Argo CD or Flux render the chart: Helm knows nothing of it then.
+pub(crate) fn release_of(snap: &Snapshot, meta: &Meta) -> Option<Installed> {
+    if releases::is_of_gitops(meta) {
+        return None;
+    }
+    let by_label = || releases::labelled(meta).map(|name| (name, meta.namespace.as_str()));
+    let (name, namespace) = release(meta).or_else(by_label)?;
+    Some(release_named(snap, name, namespace))
+}
+
+/// A release by its name, with the chart that its objects say.
+pub(crate) fn release_named(snap: &Snapshot, name: &str, namespace: &str) -> Installed {
+    let (chart, version) = chart_named(snap, name, namespace).unwrap_or(("<chart>", ""));
+    Installed {
+        release: name.to_owned(),
+        namespace: namespace.to_owned(),
+        chart: format!("{}/{chart}", repository(chart)),
+        version: version.to_owned(),
+    }
+}
+
+/// Chart and version of a release: that of its objects, and where they are of several charts, the one that brings others.
+fn chart_named<'a>(snap: &'a Snapshot, name: &str, namespace: &str) -> Option<(&'a str, &'a str)> {
+    let workloads = snap.workloads.items().unwrap_or_default().iter().map(|w| &w.metadata);
+    let resources = snap.monitoring_resources.items().unwrap_or_default().iter().map(|r| &r.metadata);
+    let services = snap.services.items().unwrap_or_default().iter().map(|s| &s.metadata);
+    let hooks = snap.webhooks.items().unwrap_or_default().iter().map(|h| &h.metadata);
+    let is_own = |m: &&Meta| match release(m) {
+        Some((of, home)) => of == name && home == namespace,
+        None => release_name(m) == Some(name) && (m.namespace == namespace || m.namespace.is_empty()),
     };
-    Some((format!("{repository}/{name}"), version))
+    let mut charts: Vec<(&str, &str)> =
+        workloads.chain(resources).chain(services).chain(hooks).filter(is_own).filter_map(label_of).collect();
+    charts.sort_unstable();
+    charts.dedup_by_key(|(chart, _)| *chart);
+    let bringing = ["kube-prometheus-stack", "loki-stack", "prometheus"];
+    let parent = bringing.iter().find_map(|b| charts.iter().find(|(chart, _)| chart == b));
+    parent.copied().or_else(|| charts.first().copied().filter(|_| charts.len() == 1))
 }
 
 /// The chart that brought another one: the release has objects of it.

@@ -29,6 +29,7 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod pull_error;
 pub(crate) mod releases;
+pub(crate) mod rollout;
 pub(crate) mod scheduling;
 pub(crate) mod selector;
 pub(crate) mod service_host;

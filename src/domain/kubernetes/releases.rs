@@ -45,7 +45,7 @@ pub(crate) fn of(snap: &Snapshot, meta: &Meta, home: &str) -> Option<Release> {
 }
 
 /// The name that charts put into labels.
-fn labelled(meta: &Meta) -> Option<&str> {
+pub(crate) fn labelled(meta: &Meta) -> Option<&str> {
     let by_helm = matches!(meta.label("heritage"), Some("Helm" | "Tiller"))
         || meta.label("app.kubernetes.io/managed-by") == Some("Helm");
     by_helm.then(|| kin_label(meta)).flatten()
@@ -57,7 +57,7 @@ pub(crate) fn kin_label(meta: &Meta) -> Option<&str> {
 }
 
 /// Argo CD and Flux render charts without keeping releases, or keep them in their own way.
-fn is_of_gitops(meta: &Meta) -> bool {
+pub(crate) fn is_of_gitops(meta: &Meta) -> bool {
     let keys = meta.labels.keys().chain(meta.annotations.keys());
     keys.into_iter().any(|k| k.starts_with("argocd.argoproj.io/") || k.contains("toolkit.fluxcd.io/"))
 }

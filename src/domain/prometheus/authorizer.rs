@@ -64,8 +64,9 @@ impl Guard {
     /// What `kubectl auth can-i get` asks.
     pub(crate) fn asks(self, path: &str) -> Vec<String> {
         match self {
-            Self::Kubelet => vec!["nodes/metrics".into()],
-            Self::NodeProxy => vec!["nodes/proxy".into()],
+            // `nodes/metrics` would be read as a node called metrics.
+            Self::Kubelet => vec!["nodes".into(), "--subresource=metrics".into()],
+            Self::NodeProxy => vec!["nodes".into(), "--subresource=proxy".into()],
             Self::EksControlPlane => {
                 let part = if path.contains("/ksh/") { "ksh" } else { "kcm" };
                 vec![format!("{part}.metrics.eks.amazonaws.com"), "--subresource=metrics".into()]

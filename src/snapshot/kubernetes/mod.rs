@@ -44,4 +44,4 @@ pub use storage::{
     VolumeAttachment, VolumeCount, VolumeNodeAffinity, VolumeSpec,
 };
 pub use vpc_cni::*;
-pub use workload::{PodTemplate, Strategy, Workload, WorkloadSpec, WorkloadStatus};
+pub use workload::{PodTemplate, RollingUpdate, Strategy, Workload, WorkloadSpec, WorkloadStatus};

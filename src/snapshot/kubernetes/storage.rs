@@ -67,6 +67,8 @@ pub struct VolumeSpec {
     pub aws_elastic_block_store: Option<AwsVolume>,
     pub volume_mode: Option<String>,
     pub node_affinity: Option<VolumeNodeAffinity>,
+    /// What becomes of the volume when its claim is deleted: `Delete` or `Retain`.
+    pub persistent_volume_reclaim_policy: Option<String>,
 }
 
 /// `spec.claimRef`.

@@ -37,10 +37,20 @@ pub struct WorkloadSpec {
 
 /// `spec.strategy` of a Deployment.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Strategy {
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub rolling_update: RollingUpdate,
+}
+
+/// How many pods an update makes beyond, and takes away from, those that are wanted: a number or a percentage.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RollingUpdate {
+    pub max_surge: serde_json::Value,
+    pub max_unavailable: serde_json::Value,
 }
 
 /// `spec.template`.

@@ -305,8 +305,12 @@ impl Subject<'_> {
         let (kind, name) =
             workload.map_or(("deployment", ""), |p| (lower(&p.workload.kind), p.workload.metadata.name.as_str()));
         let value = conflict.as_deref().and_then(|env| self.env_value(env));
-        let configuration =
-            conflict.as_deref().map(|env| serde_json::json!({"env": {env: value.unwrap_or("<value>")}}).to_string());
+        let configuration = conflict.as_deref().and_then(|env| {
+            addon::with_values(self.addon, &serde_json::json!({"env": {env: value.unwrap_or("<value>")}}))
+        });
+        let role =
+            self.addon.and_then(|a| a.service_account_role_arn.as_deref()).and_then(|arn| arn.rsplit('/').next());
+        let policy = addon::policy(self.name).map(|name| format!("arn:{}:iam::aws:policy/{name}", place.partition));
         let mut objects: Vec<String> = conflicts.iter().map(|c| format!("{}/{}", c.kind, c.name)).collect();
         objects.dedup();
         // Its configuration has tolerations for all of its DaemonSets.
@@ -321,6 +325,8 @@ impl Subject<'_> {
             .param("kubernetes", cluster.map_or("<version>", |c| c.version.as_str()))
             .param("version", self.addon.map_or("", |a| a.addon_version.as_str()))
             .param("is_addon", self.addon.is_some())
+            .param("role", role)
+            .param("policy_arn", policy)
             .param("namespace", addon::namespace(self.name))
             .param("target", format!("{kind}/{name}"))
             .param("has_target", !name.is_empty())

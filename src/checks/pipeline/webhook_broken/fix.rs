@@ -3,13 +3,16 @@
 use serde::Serialize;
 
 use super::{Group, WebhookBroken, is_installed, told_evidence};
+use crate::checks::support::helm::set_release;
+use crate::domain::aws::interface::Interfaces;
+use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::releases::Release;
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Fault, Told};
 use crate::model::{Finding, ResourceRef, Severity};
-use crate::snapshot::kubernetes::WebhookConfiguration;
+use crate::snapshot::kubernetes::{Meta, WebhookConfiguration};
 use crate::snapshot::{Platform, Snapshot};
 
 /// A change of one configuration: its kind and name as kubectl takes them, and a JSON patch.
@@ -33,6 +36,12 @@ pub(super) fn set(snap: &Snapshot, group: &Group<'_>, release: Option<&Release>,
     let workload = workload(snap, group);
     let target_port = target_port(snap, group);
     let cluster = snap.eks_cluster().ok();
+    let named = release.filter(|_| is_installed(release));
+    // cert-manager fills in what the chart's hooks do elsewhere.
+    let by_hooks = named.filter(|_| variant != "certificate" || !is_injected(first));
+    let home = by_hooks.map(|r| release_named(snap, &r.name, r.namespace.as_deref().unwrap_or(namespace)));
+    let mut made = made;
+    set_release(&mut made.params, home.as_ref());
     made.fix(variant)
         .param("namespace", namespace)
         .param("service", name)
@@ -47,7 +56,8 @@ pub(super) fn set(snap: &Snapshot, group: &Group<'_>, release: Option<&Release>,
         .param("release_namespace", release.and_then(|r| r.namespace.as_deref()).unwrap_or(namespace))
         .param("installed", is_installed(release))
         .param("workload", workload.as_ref().map(ResourceRef::kubectl_name).unwrap_or_default())
-        .param("injected", first.annotations.keys().any(|k| k.starts_with("cert-manager.io/inject-ca")))
+        .param("injected", is_injected(first))
+        .param("node_group", node_group(snap, group).unwrap_or_else(|| "<node-security-group>".into()))
         .param("target_port", target_port.map(|p| p.to_string()).unwrap_or_else(|| "<container-port>".into()))
         .param("is_eks", snap.platform == Platform::Eks)
         .param("cluster", snap.target.cluster.as_deref().unwrap_or("<cluster>"))
@@ -58,6 +68,19 @@ pub(super) fn set(snap: &Snapshot, group: &Group<'_>, release: Option<&Release>,
         )
         .param("ports", ports(&group.fault))
         .param("probe", snap.scope.stack.first().filter(|_| group.hooks.iter().any(super::guards_operator)))
+}
+
+/// The security group in front of the pods that serve it, where it is one.
+fn node_group(snap: &Snapshot, group: &Group<'_>) -> Option<String> {
+    let called = group.hooks[0].service()?;
+    let service = snap.services.find(&called.namespace, &called.name).ok()??;
+    let interface = Interfaces::new(snap).of_pod(snap.pods_of_service(service).next()?)?;
+    interface.groups.first().map(|g| (*g).to_owned()).filter(|_| interface.groups.len() == 1)
+}
+
+/// cert-manager fills in the CA bundle.
+fn is_injected(meta: &Meta) -> bool {
+    meta.annotations.keys().any(|k| k.starts_with("cert-manager.io/inject-ca"))
 }
 
 /// Which section of the page.
@@ -114,10 +137,15 @@ fn policies(group: &Group<'_>, policy: &str) -> Vec<Patch> {
     let mut all: Vec<(&WebhookConfiguration, Vec<serde_json::Value>)> = Vec::new();
     for hook in group.hooks.iter().filter(|h| h.webhook.blocks()) {
         let path = format!("/webhooks/{}/failurePolicy", hook.at);
-        let operation = serde_json::json!({"op": "add", "path": path, "value": policy});
+        // The order of webhooks may have changed since: another one's policy must not be touched.
+        let name = format!("/webhooks/{}/name", hook.at);
+        let operations = [
+            serde_json::json!({"op": "test", "path": name, "value": hook.webhook.name}),
+            serde_json::json!({"op": "add", "path": path, "value": policy}),
+        ];
         match all.iter_mut().find(|(c, _)| webhooks::reference(c) == hook.reference()) {
-            Some((_, operations)) => operations.push(operation),
-            None => all.push((hook.configuration, vec![operation])),
+            Some((_, own)) => own.extend(operations),
+            None => all.push((hook.configuration, operations.to_vec())),
         }
     }
     let patch = |(configuration, operations): (&WebhookConfiguration, Vec<serde_json::Value>)| Patch {

@@ -439,20 +439,12 @@ impl<'a> Writer<'a> {
             Fault::MissingKey { key, .. } => key.as_str(),
             _ => "",
         };
-        let flag = |k: &String| match holder {
-            Holder::ConfigMap if k.contains('.') => format!("--from-file={k}=<path to {k}>"),
-            _ => format!("--from-literal={k}=<value>"),
-        };
-        let mut flags: Vec<String> = wanted_keys(self.snap, self.pod, holder, &name).iter().map(flag).collect();
+        let keys = wanted_keys(self.snap, self.pod, holder, &name);
+        // Files that are not there stop the command; a value in its place would be taken as it stands.
+        let mut flags: Vec<String> = keys.iter().map(|k| format!("--from-file={k}")).collect();
         if flags.is_empty() {
-            flags.push(if holder == Holder::ConfigMap {
-                "--from-file=<file>".into()
-            } else {
-                "--from-literal=<key>=<value>".into()
-            });
+            flags.push(format!("--from-file={name}/"));
         }
-        let map_patch = json!({"data": {key: "<value>"}}).to_string();
-        let is_file = key.contains('.');
         let map = config_map(self.snap, self.pod, &self.fault);
         made.param("namespace", &meta.namespace)
             .param("pod", &meta.name)
@@ -473,7 +465,7 @@ impl<'a> Writer<'a> {
             .param("near_patch", self.near_patch())
             .param("key_patch", self.key_patch())
             .param("flags", flags)
-            .param("map_patch", (!is_file).then_some(map_patch))
+            .param("keys", keys)
             .param("mounts", self.mounts())
             .param("operator", self.operator())
             .param("root_patch", self.root_patch(false))

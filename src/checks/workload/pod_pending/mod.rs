@@ -113,17 +113,11 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         .fix(variant)
         .param("namespace", namespace)
         .param("pod", &pod.metadata.name)
-        .param(
-            "pods",
-            refs.iter()
-                .map(ResourceRef::name)
-                .filter_map(|n| n.rsplit('/').next().map(str::to_owned))
-                .collect::<Vec<_>>(),
-        )
         .param("claims", claims.iter().map(|c| c.metadata.name.clone()).collect::<Vec<_>>())
         .param("has_claims", !claims.is_empty())
         .param("claim", missing.clone().unwrap_or_else(|| "<claim>".into()))
         .param("owner", owner.kubectl_name())
+        .param("rolls", has_rollout(&owner))
         .param("settable", is_settable(snap, &owner) == Settable::Yes)
         .param("operator", is_settable(snap, &owner) == Settable::ByOperator)
         .param("container", largest_container(pod))
@@ -221,9 +215,27 @@ fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail) -> Find
         .param("taint_value", taint.and_then(|t| t.value.as_deref()).unwrap_or_default())
         .param("taint_effect", taint.map_or("", |t| t.effect.as_str()))
         .param("taint_word", taint.map(scheduling::taint_text).unwrap_or_default())
-        .param("labels", pod.spec.node_selector.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>())
-        .param("has_labels", !pod.spec.node_selector.is_empty())
+        .param("labels", own_labels(pod))
         .param("prefixes", snap.platform == Platform::Eks && !has_prefixes(snap))
+}
+
+/// `kubectl rollout status` knows it.
+fn has_rollout(owner: &ResourceRef) -> bool {
+    let kinds = ["deployment/", "statefulset/", "daemonset/"];
+    kinds.iter().any(|kind| owner.kubectl_name().starts_with(kind))
+}
+
+/// The labels that the pod's selector asks for, if people give all of them: those of Kubernetes, EKS and Karpenter say what a
+/// node is, and are not set by hand.
+fn own_labels(pod: &Pod) -> Vec<String> {
+    let selector = &pod.spec.node_selector;
+    let given = ["kubernetes.io", "k8s.io", "eks.amazonaws.com", "karpenter.sh", "k8s.aws", "eksctl.io"];
+    let is_given =
+        |key: &String| key.split_once('/').is_some_and(|(domain, _)| given.iter().any(|g| domain.ends_with(g)));
+    if selector.keys().any(is_given) {
+        return Vec::new();
+    }
+    selector.iter().map(|(k, v)| format!("{k}={v}")).collect()
 }
 
 /// The driver or agent that has to come up on the node before its taint goes.

@@ -82,7 +82,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
     let meta = &workload.metadata;
     let (namespace, name) = (&meta.namespace, &meta.name);
     let owner = ResourceRef::kubernetes("apps", &workload.kind, namespace, name);
-    let quota = Quota::of(message);
+    let quota = Quota::of(message).map(|q| q.now(snap, namespace));
     let why = match (variant, &quota) {
         ("quota", Some(quota)) => format!("ResourceQuota {} is used up ({})", quota.name, quota.text()),
         _ => message.lines().next().unwrap_or_default().chars().take(300).collect(),
@@ -101,7 +101,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         .param("owner", &target)
         .param("owner_name", name)
         .param("account", workload.spec.template.spec.service_account_name.as_deref().unwrap_or("default"))
-        .param("pods", Vec::<String>::new())
+        .param("rolls", true)
         .param("managed", managed_by(meta))
         .param("quota", quota.as_ref().map_or("", |q| q.name.as_str()))
         .param("hard", quota.as_ref().and_then(Quota::patch).unwrap_or_default());
@@ -172,6 +172,21 @@ impl Quota {
         Some(Self { name: name.trim().to_owned(), exceeded })
     }
 
+    /// What is used and allowed now: the message is of the moment when a pod was refused.
+    fn now(mut self, snap: &Snapshot, namespace: &str) -> Self {
+        let mut all = snap.resource_quotas.items().unwrap_or_default().iter();
+        let own = all.find(|q| q.metadata.namespace == namespace && q.metadata.name == self.name);
+        for (key, _, used, limit) in &mut self.exceeded {
+            let status = own.map(|q| &q.status);
+            for (value, read) in [(used, status.map(|s| &s.used)), (limit, status.map(|s| &s.hard))] {
+                if let Some(read) = read.and_then(|map| map.get(key)) {
+                    value.clone_from(read);
+                }
+            }
+        }
+        self
+    }
+
     fn text(&self) -> String {
         let each = self.exceeded.iter();
         let each = each.map(|(key, asked, used, limit)| format!("{key}: {asked} more than {used} of {limit}"));
@@ -181,8 +196,12 @@ impl Quota {
     /// A merge patch that makes room for one more pod.
     fn patch(&self) -> Option<String> {
         let mut hard = serde_json::Map::new();
-        for (key, asked, used, _) in &self.exceeded {
+        for (key, asked, used, limit) in &self.exceeded {
             let sum = parse_quantity(asked)? + parse_quantity(used)?;
+            // There is room by now.
+            if parse_quantity(limit).is_some_and(|limit| sum <= limit) {
+                continue;
+            }
             let text = match key.as_str() {
                 key if key.ends_with("memory") || key.ends_with("storage") => whole_bytes(sum),
                 key if key.ends_with("cpu") => format_cpu(sum),

@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Runs every command of the reports of some bundles against a real API server, and compares what it did with what it says.
+
+usage: KDOCTOR_TEST_KUBECONFIG=FILE run.py --kdoctor BINARY BUNDLE...
+
+The API server is an empty one of your own on loopback: everything that was not there at the start is deleted. Neither controllers
+nor kubelets are needed; what needs them (logs, exec, a rollout that ends) is counted as such, once the API server knows pod
+and container. Programs other than kubectl are not run, but for aws where KDOCTOR_TEST_AWS_ENDPOINT names a stand-in.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+sys.dont_write_bytecode = True
+
+from cluster import Cluster, version_of
+
+NOT_RUN = ["helm", "eksctl", "curl", "docker", "flux", "argocd", "ssh", "dig", "nslookup", "session-manager-plugin", "sleep"]
+# What kubelets, aggregated APIs and Services would answer.
+NOBODY_THERE = re.compile(
+    r"error dialing backend|no preferred addresses|proxy error|no endpoints available|error trying to reach service|Metrics API not available|"
+    r"metrics not available|unable to upgrade connection|dial tcp|address not allowed|pod is not running|pod .* does not have a host assigned|"
+    r"exceeded its progress deadline|currently unable to handle the request|the server is currently unable|timed out waiting|egress|connection refused|ServiceUnavailable|"
+    r"unable to forward port because pod is not running|cannot exec into a container in a completed pod|InternalError|an error on the server")
+MISSING = re.compile(r'\(NotFound\): (\w+)[.\w]* "([^"]+)" not found')
+CHANGING = re.compile(r"\bkubectl (patch|set|label|annotate|scale|apply|delete|create|replace|cordon|uncordon|taint|rollout (restart|undo))\b")
+TAKES_AWAY = re.compile(r"\bnull\b|\"value\":{}|op\W+(remove|replace)|rollout undo|kubectl uncordon|kubectl (label|annotate) .*-( |$)|(unset|-)=?$")
+ANSWERS_BY_ITS_CODE = re.compile(r"kubectl (diff|auth can-i)\b|\bgrep\b")
+# What the first version of the AWS CLI does not know.
+NEWER = re.compile(r"\baws (sso|configure list-profiles)\b")
+ERRORS_OF_AWS = re.compile(r"Unknown options|invalid choice|the following arguments are required|Parameter validation failed|Error parsing parameter")
+
+
+class Runner:
+    def __init__(self, cluster, kdoctor, folder):
+        self.cluster, self.kdoctor, self.folder = cluster, kdoctor, folder
+        self.problems, self.counts, self.left_out = [], collections.Counter(), collections.Counter()
+        self.env = dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}", KUBE_EDITOR="true", NOT_RUN_LOG=f"{folder}/not-run")
+        self.env.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="eu-west-1", AWS_PAGER="")
+        endpoint = os.environ.get("KDOCTOR_TEST_AWS_ENDPOINT")
+        if endpoint:
+            self.env["AWS_ENDPOINT_URL"] = endpoint
+        for program in NOT_RUN + ([] if endpoint else ["aws"]):
+            stand_in = pathlib.Path(folder) / program
+            stand_in.write_text(f'#!/bin/sh\necho {program} >> "$NOT_RUN_LOG"\n')
+            stand_in.chmod(0o755)
+
+    def bundle(self, path):
+        """All reports' commands of one bundle."""
+        out = subprocess.run([self.kdoctor, "monitoring", "--from", path, "--output", "json"], capture_output=True, text=True)
+        findings = json.loads(out.stdout).get("findings", [])
+        if not any(step["command"] for f in findings for step in f["remediation"]["steps"]):
+            return
+        self.subjects = {s.get("name") for f in findings for s in f["subjects"]}
+        for wrong in self.cluster.load(path, self.subjects):
+            self.counts["not loaded"] += 1
+            if self.verbose:
+                print(f"  {path}: not loaded: {wrong}")
+        self.reads = set()
+        for finding in findings:
+            for sequence in sequences(finding["remediation"]):
+                self.sequence(path, finding, sequence)
+
+    def sequence(self, path, finding, steps):
+        """Steps that follow each other, from the state as it was recorded."""
+        self.state = self.cluster.state
+        self.gone, self.awaited = set(), False
+        dirty = False
+        with tempfile.TemporaryDirectory() as here:
+            for step in steps:
+                if step["kind"] not in ("command", "manifest"):
+                    self.awaited |= step["kind"] == "edit"
+                    continue
+                reading = step["risk"] == "read-only"
+                if reading and not dirty and step["command"] in self.reads:
+                    continue
+                for problem in self.step(step, here):
+                    where = f"{pathlib.Path(path).name} {finding['check']}"
+                    self.problems.append((where, problem, step["command"]))
+                    print(f"{where}: {problem}\n    {step['command']}", flush=True)
+                if reading and not dirty:
+                    self.reads.add(step["command"])
+                dirty |= not reading
+        # Reads alone are judged together.
+        changed = self.compare()
+        if not dirty and changed:
+            print(f"{path} {finding['check']}: read-only steps changed {names(changed)}")
+            self.problems.append((path, "read-only steps changed the state", ""))
+        if dirty or changed:
+            for wrong in self.cluster.restore():
+                print(f"  {path}: not restored: {wrong}")
+
+    def step(self, step, here):
+        """Runs one step. The answer is what is wrong with it."""
+        command = step["command"]
+        values = {p["name"]: p["candidates"] for p in step.get("placeholders", [])}
+        for name, candidates in values.items():
+            if not candidates:
+                self.counts["asks for a value"] += 1
+                return []
+            command = command.replace(f"'<{name}>'", shlex.quote(candidates[0])).replace(f"<{name}>", candidates[0])
+        if re.search(r"<[a-z][a-z -]*>", command):
+            self.counts["asks for a value"] += 1
+            return []
+        changing = step["risk"] != "read-only"
+        if NEWER.search(command):
+            self.counts["aws: of version 2"] += 1
+            return []
+        code, text = self.run(command, here, changing)
+        if self.stood_in():
+            self.awaited = True
+            return []
+        if code is None:
+            self.counts["waits"] += 1
+            self.take_over(changing)
+            return []
+        if code and NOBODY_THERE.search(text):
+            self.counts["nobody there"] += 1
+            return []
+        if code and "aws" in command and not ERRORS_OF_AWS.search(text) and not re.search(r"\(NotFound\)|^error: ", text):
+            self.counts["aws: not in the stand-in"] += 1
+            return []
+        if code == 1 and not changing and ANSWERS_BY_ITS_CODE.search(command):
+            code = 0
+        if code and "server doesn't have a resource type" in text:
+            self.counts["a kind that the recording lacks"] += 1
+            return []
+        if code and self.awaited and re.search(r"(promtool|amtool) check", command):
+            self.counts["judges a file that people correct"] += 1
+            return []
+        if code and (re.search(r'the path "[^"]*" does not exist|reading .*: no such file', text) or "test -s " in command):
+            self.counts["needs a file of the user"] += 1
+            self.awaited = True
+            return []
+        if code and self.is_there(text):
+            self.counts["nobody there"] += 1
+            return []
+        if code and all(name in self.subjects for _, name in MISSING.findall(text) or [("", "")]):
+            self.counts["missing, as the report says"] += 1
+            return []
+        if code and self.comes_again(text):
+            self.counts["comes again by a controller"] += 1
+            return []
+        if code:
+            self.counts["failed"] += 1
+            return [f"exit {code}: {' '.join(text.split())[:300]}"]
+        self.counts["ran"] += 1
+        if not changing:
+            return []
+        return list(promise(command, self.take_over(changing)))
+
+    def take_over(self, changing):
+        """Makes what is there now the state that the next step is compared with. The answer is what changed."""
+        if not changing:
+            return {}
+        changed = self.compare()
+        self.state = dict(self.now)
+        self.gone |= {key for key, (_, new) in changed.items() if new is None}
+        return changed
+
+    def is_there(self, text):
+        """Whether all that is said to be missing exists: the API server says so of a Service without endpoints, too."""
+        missing = MISSING.findall(text)
+        there = {key[1:2] + key[3:] for key in self.state}
+        return bool(missing) and all(one in there for one in missing)
+
+    def comes_again(self, text):
+        """Whether all that is missing was deleted by an earlier step, and comes again under its name: by the controller of a
+        StatefulSet or DaemonSet, or by a step that people do or that is not run here."""
+        missing = MISSING.findall(text)
+        def again(plural, name):
+            key = next((k for k in self.gone if k[1] == plural and k[3] == name), None)
+            if not key:
+                return False
+            owned = any(k[1] == "statefulsets" and name.startswith(k[3]) or k[3] in name and k[1] == "statefulsets" for k in self.cluster.state)
+            return self.awaited or owned
+        return bool(missing) and all(again(*one) for one in missing)
+
+    def run(self, command, here, changing):
+        """Exit code (None: it still waited) and all output."""
+        stop = threading.Event()
+        helper = threading.Thread(target=self.cluster.let_go, args=(stop,))
+        if changing and re.search(r"kubectl.* (delete|drain|replace)\b", command):
+            helper.start()
+        process = subprocess.Popen(["bash", "-c", command], cwd=here, env=self.env, text=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            text, _ = process.communicate(timeout=20 if changing else 5)
+            return process.returncode, text
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return None, ""
+        finally:
+            stop.set()
+            if helper.is_alive():
+                helper.join()
+
+    def stood_in(self):
+        """Whether the command ran a program that is not run here."""
+        log = pathlib.Path(self.env["NOT_RUN_LOG"])
+        if not log.exists():
+            return False
+        self.left_out.update(set(log.read_text().split()))
+        log.unlink()
+        return True
+
+    def compare(self):
+        """What changed since the last comparison."""
+        self.now = {k: v for k, v in self.cluster.objects().items() if k in self.cluster.state or k not in self.cluster.own}
+        keys = sorted(set(self.now) | set(self.state))
+        pairs = {key: (self.state.get(key), self.now.get(key)) for key in keys}
+        return {k: (a, b) for k, (a, b) in pairs.items() if a is None or b is None or version_of(a) != version_of(b)}
+
+
+def promise(command, changed):
+    """What a command did that it does not say, or did not do that it says."""
+    if CHANGING.search(command) and not changed:
+        yield "changed nothing: the state has it already"
+    for key, (old, new) in changed.items():
+        if old and old["metadata"].get("deletionTimestamp"):
+            # It waited for its pod, and an earlier step deleted it.
+            continue
+        many = re.search(r" (-l|--selector|--all|-f|--field-selector|drain|--cascade)\b", command)
+        if key[3] not in command and not many:
+            yield f"changed {key[1]} {key[2]}/{key[3]}, which it does not name"
+        if old and new and not TAKES_AWAY.search(command):
+            lost = sorted(leaves(old) - leaves(new))
+            if lost:
+                yield f"{key[1]} {key[3]} lost {', '.join(lost[:4])}"
+
+
+def leaves(value, path=""):
+    """The paths of all values; items of lists go by name where they have one."""
+    if isinstance(value, dict):
+        inner = {k: v for k, v in value.items() if path or k not in ("status",)}
+        if path == ".metadata":
+            inner = {k: v for k, v in inner.items() if k in ("labels", "annotations")}
+        return set().union(*(leaves(v, f"{path}.{k}") for k, v in inner.items()))
+    if isinstance(value, list):
+        return set().union(*(leaves(v, f"{path}[{v.get('name', at) if isinstance(v, dict) else at}]") for at, v in enumerate(value)))
+    return {path}
+
+
+def sequences(fix):
+    """A remediation's ways: what stands before the options, then each option, then the verification."""
+    steps, options = fix["steps"], []
+    for step in steps:
+        if step.get("option") and step["option"] not in options:
+            options.append(step["option"])
+    for option in options or [None]:
+        yield [s for s in steps if s.get("option") in (None, option)] + fix["verify"] + fix["rollback"]
+
+
+def names(changed):
+    return ", ".join(f"{key[1]} {key[3]}" for key in changed)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kdoctor", required=True, help="the binary whose reports are run")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say what of a bundle could not be loaded")
+    parser.add_argument("bundles", nargs="+")
+    given = parser.parse_args()
+    os.environ["KUBECONFIG"] = os.environ["KDOCTOR_TEST_KUBECONFIG"]
+    cluster = Cluster()
+    with tempfile.TemporaryDirectory() as folder:
+        runner = Runner(cluster, given.kdoctor, folder)
+        runner.verbose = given.verbose
+        try:
+            for bundle in given.bundles:
+                runner.bundle(bundle)
+        finally:
+            cluster.close()
+    print(f"{len(runner.problems)} problems;", ", ".join(f"{n} {what}" for what, n in sorted(runner.counts.items())))
+    print("not run:", ", ".join(f"{n} {what}" for what, n in runner.left_out.most_common()))
+    sys.exit(1 if runner.problems else 0)
+
+
+if __name__ == "__main__":
+    main()

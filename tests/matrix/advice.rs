@@ -1,0 +1,180 @@
+//! What no printed command may do, whatever check it is of: each rule is a harm that a command has done once.
+
+use std::collections::BTreeSet;
+
+use kdoctor::model::{Finding, Risk, Step, StepKind};
+use kdoctor::{checks, diagnose};
+
+use super::{fixtures, report, snapshot};
+
+/// Each finding of each fixture with what a reader does: what stands before the options, then one option, then the
+/// verification.
+fn ways() -> Vec<(String, &'static Finding, Vec<&'static Step>)> {
+    let mut all = Vec::new();
+    for fixture in fixtures() {
+        for finding in &report(&fixture).findings {
+            let fix = &finding.remediation;
+            let options: Vec<&[Step]> = match fix.options.as_slice() {
+                [] => vec![&[]],
+                options => options.iter().map(|o| o.steps.as_slice()).collect(),
+            };
+            for option in options {
+                let steps = fix.steps.iter().chain(option).chain(&fix.verify).collect();
+                all.push((fixture.clone(), finding, steps));
+            }
+        }
+    }
+    all
+}
+
+/// Every distinct step of a shell with what it is of.
+fn commands() -> Vec<(String, &'static Step)> {
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for fixture in fixtures() {
+        for finding in &report(&fixture).findings {
+            let steps = finding.remediation.all_steps().filter(|s| s.kind.is_shell());
+            all.extend(steps.filter(|s| seen.insert(&s.command)).map(|s| (format!("{fixture} {}", finding.check), s)));
+        }
+    }
+    all
+}
+
+/// Fails with every command that a rule forbids.
+fn forbid(rule: &str, is_bad: impl Fn(&Step) -> bool) {
+    let bad: Vec<String> =
+        commands().into_iter().filter(|(_, s)| is_bad(s)).map(|(of, s)| format!("{of}: {}", s.command)).collect();
+    assert!(bad.is_empty(), "{rule}: {bad:#?}");
+}
+
+#[test]
+fn no_secret_is_replaced_shown_or_typed() {
+    forbid("a Secret loses its other keys", |s| {
+        s.command.contains("create secret generic") && s.command.contains("apply")
+    });
+    forbid("all values of a Secret are shown", |s| {
+        let c = &s.command;
+        c.contains("get secret") && (c.contains("-o yaml") || c.contains("-o json ") || c.ends_with("-o json"))
+    });
+    forbid("a value stands in the shell's history, or a placeholder becomes one", |s| {
+        s.command.contains("--from-literal=")
+    });
+}
+
+#[test]
+fn an_upgrade_keeps_chart_version_and_values() {
+    forbid("the chart moves, or its values are lost", |s| {
+        s.command.lines().any(|line| {
+            let keeps = line.contains("--reuse-values") || line.contains(" -f ");
+            let known = line.starts_with("helm upgrade ") && !line.contains("'<release>'");
+            known && !line.contains("--install") && !(line.contains("--version") && keeps)
+        })
+    });
+}
+
+#[test]
+fn a_copy_is_kept_in_a_file() {
+    forbid("it is only printed", |s| {
+        let says = ["Keep a copy", "Save the"].iter().any(|w| s.text.starts_with(w));
+        says && s.kind == StepKind::Command && !s.command.contains(" > ")
+    });
+}
+
+#[test]
+fn permissions_are_asked_for_as_kubectl_reads_them() {
+    forbid("kubectl reads TYPE/NAME", |s| s.command.contains("can-i get nodes/"));
+    forbid("it allows all keys", |s| s.command.contains("kms:") && s.command.contains(r#""Resource":"*""#));
+    forbid("these labels say what a node is", |s| {
+        let given = ["kubernetes.io/", "k8s.io/", "eks.amazonaws.com/", "karpenter"];
+        s.command.starts_with("kubectl label node") && given.iter().any(|g| s.command.contains(g))
+    });
+}
+
+#[test]
+fn a_drain_is_a_way_to_choose() {
+    for fixture in fixtures() {
+        for finding in &report(&fixture).findings {
+            let fix = &finding.remediation;
+            let drained = |steps: &[Step]| steps.iter().any(|s| s.command.starts_with("kubectl drain"));
+            let beside = fix.steps.iter().any(|s| s.command.contains("crictl rmi"));
+            assert!(!(drained(&fix.steps) && beside), "{fixture} {}", finding.check);
+            let mut opened = fix.options.iter().filter(|o| drained(&o.steps));
+            assert!(opened.all(|o| o.steps.iter().any(|s| s.command.starts_with("kubectl uncordon"))), "{fixture}");
+        }
+    }
+}
+
+/// A StatefulSet makes its claims again at once, of the old template: it goes first, or its operator changes it, or the pod is
+/// made anew with its claim.
+#[test]
+fn claims_of_a_statefulset_are_not_deleted_alone() {
+    let mut seen = 0;
+    for (fixture, finding, steps) in ways() {
+        for (at, step) in steps.iter().enumerate().filter(|(_, s)| s.command.starts_with("kubectl delete pvc")) {
+            let snap = snapshot(&fixture);
+            let sets = snap.workloads.items().unwrap_or_default().iter().filter(|w| w.kind == "StatefulSet");
+            let made = |name: &str, set: &str| name.contains(&format!("-{set}-")) && name.ends_with(char::is_numeric);
+            let words = shlex::split(&step.command).expect("a command");
+            for set in sets.filter(|s| words.iter().any(|w| made(w, &s.metadata.name))) {
+                seen += 1;
+                let before = steps[..at].iter().any(|s| s.command.contains(&set.metadata.name));
+                let anew = step.command.contains("delete pod")
+                    || steps[at..].iter().any(|s| s.command.starts_with("kubectl delete pod"));
+                assert!(before || anew, "{fixture} {}: {}", finding.check, step.command);
+            }
+        }
+    }
+    assert!(seen > 3, "only {seen} were seen");
+}
+
+/// A rolling update would wait for the claim that the old pod holds.
+#[test]
+fn a_pod_that_holds_its_claim_goes_before_the_new_one_comes() {
+    for (fixture, deployment) in [
+        ("incidents/prometheus-oomkilled", "prometheus"),
+        ("incidents/prometheus-crashloop-config", "prometheus"),
+        ("cases/grafana-datasource-wrong-name", "grafana"),
+        ("cases/alertmanager-config-undefined-receiver", "alertmanager"),
+    ] {
+        let mut snap = snapshot(fixture);
+        let mut workloads = snap.workloads.items().expect("workloads").to_vec();
+        workloads.iter_mut().for_each(|w| w.spec.strategy.kind = Some("RollingUpdate".into()));
+        snap.workloads = kdoctor::snapshot::Listing::cluster(workloads);
+        let target = format!("deployment/{deployment}");
+        let replaces = |s: &&Step| s.risk == Risk::Disruptive && s.command.contains(&target);
+        let report = diagnose::run(&snap, &checks::registry());
+        let mut seen = 0;
+        for finding in &report.findings {
+            let steps: Vec<&Step> = finding.remediation.all_steps().collect();
+            let Some(at) = steps.iter().position(|s| replaces(&s)) else { continue };
+            seen += 1;
+            let first = steps[..at].iter().any(|s| s.command.contains(r#""type":"Recreate""#));
+            assert!(first, "{fixture} {}: {}", finding.check, steps[at].command);
+        }
+        assert!(seen > 0, "{fixture}: nothing is restarted");
+    }
+}
+
+/// What a trust policy has already stays in it: others use the role.
+#[test]
+fn a_trust_policy_keeps_its_statements() {
+    let mut seen = 0;
+    for (of, step) in commands() {
+        let words = shlex::split(&step.command).expect("a command");
+        let Some(at) = words.iter().position(|w| w == "update-assume-role-policy") else { continue };
+        let role = words[at..].iter().skip_while(|w| *w != "--role-name").nth(1).expect("a role");
+        let Some(document) = words[at..].iter().find(|w| w.starts_with('{')) else { continue };
+        let document: serde_json::Value = serde_json::from_str(document).expect("a policy");
+        let fixture = of.split(' ').next().expect("a fixture");
+        let snap = snapshot(fixture);
+        let roles = snap.iam_roles().expect("roles");
+        let now = roles.values().flatten().flatten().find(|r| r.name == *role).expect("the role");
+        let statements = now.trust_policy["Statement"].as_array().cloned().unwrap_or_default();
+        for statement in &statements {
+            let kept = document["Statement"].as_array().expect("statements").contains(statement);
+            assert!(kept, "{of}: {statement} is lost");
+        }
+        seen += 1;
+    }
+    assert!(seen > 2, "only {seen} were seen");
+}
