@@ -137,7 +137,7 @@ fn a_pod_that_holds_its_claim_goes_before_the_new_one_comes() {
         ("cases/alertmanager-config-undefined-receiver", "alertmanager"),
     ] {
         let mut snap = snapshot(fixture);
-        let mut workloads = snap.workloads.items().expect("workloads").to_vec();
+        let mut workloads = snap.workloads.items().unwrap_or_default().to_vec();
         workloads.iter_mut().for_each(|w| w.spec.strategy.kind = Some("RollingUpdate".into()));
         snap.workloads = kdoctor::snapshot::Listing::cluster(workloads);
         let target = format!("deployment/{deployment}");
