@@ -134,7 +134,7 @@ fn a_pod_that_holds_its_claim_goes_before_the_new_one_comes() {
         ("incidents/prometheus-oomkilled", "prometheus"),
         ("incidents/prometheus-crashloop-config", "prometheus"),
         ("cases/grafana-datasource-wrong-name", "grafana"),
-        ("cases/alertmanager-config-undefined-receiver", "alertmanager"),
+        ("incidents/alerts-muted", "prometheus"),
     ] {
         let mut snap = snapshot(fixture);
         let mut workloads = snap.workloads.items().unwrap_or_default().to_vec();
