@@ -42,7 +42,7 @@ fn version(text: &str) -> Version {
 
 fn lint(text: &str, of_rules: bool, version: Option<Version>) -> Vec<Problem> {
     if of_rules {
-        rules::lint(text, rules::Options { version, resource: false })
+        rules::lint(text, rules::Options { version, ..rules::Options::default() })
     } else {
         prometheus::lint(text, prometheus::Options { version, agent: false })
     }

@@ -150,7 +150,7 @@ async fn attachments(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     }
 }
 
-/// What all pods ask of the nodes, read only where a pod in scope finds no node or needs more memory: the list is the
+/// What all pods ask of the nodes, read only where a pod in scope finds no room, no port or needs more memory: the list is the
 /// largest of a cluster.
 async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     if !plan.wants(Fact::NodeRequests) {
@@ -159,7 +159,9 @@ async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let unscheduled = snap.pods.items().unwrap_or_default().iter().any(|p| {
         p.condition("PodScheduled").is_some_and(|c| {
             c.status == "False"
-                && c.message.as_deref().is_some_and(|m| m.contains("Insufficient") || m.contains("Too many pods"))
+                && c.message.as_deref().is_some_and(|m| {
+                    m.contains("Insufficient") || m.contains("Too many pods") || m.contains("free ports")
+                })
         })
     });
     let in_scope = |p: &&Pod| snap.scope.is_stack(&p.metadata.namespace) || p.metadata.namespace == "kube-system";

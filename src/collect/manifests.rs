@@ -12,7 +12,7 @@ use super::source::Source;
 use crate::lint::yaml::{self, Node, Value};
 use crate::lint::{Place, Problem};
 use crate::model::{Fact, Gap, GapCause, ManifestCount};
-use crate::snapshot::kubernetes::{ConfigMap, Workload};
+use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
 use crate::snapshot::manifests::{Manifest, ManifestFile, apply_errors};
 use crate::snapshot::{Listing, Snapshot};
 
@@ -386,6 +386,7 @@ fn blank(node: &mut Node, hide: Hide, hidden: &mut Vec<Place>) {
     let is_secret = node.get("kind").and_then(Node::as_str) == Some("Secret") && node.get("apiVersion").is_some();
     let variable = node.get("name").and_then(Node::as_str).is_some_and(tells);
     match &mut node.value {
+        Value::Scalar { text, .. } if hide == Hide::All && DEFAULT_PASSWORDS.contains(&text.as_str()) => {}
         Value::Scalar { text, plain } if hide == Hide::All && !text.is_empty() => {
             (*text, *plain) = (BLANK.to_owned(), false);
             hidden.push(node.place);

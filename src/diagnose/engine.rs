@@ -11,8 +11,13 @@ use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, 
 use crate::snapshot::{Platform, Snapshot};
 use crate::{pages, signals};
 
-/// The facts that these checks need or use, and those that signals are read from.
+/// The facts that these checks need or use, those that signals are read from, and those that tell of changes.
 pub fn facts(checks: &[&dyn Check]) -> BTreeSet<Fact> {
+    judged(checks).into_iter().chain(signals::CHANGE_FACTS.iter().copied()).collect()
+}
+
+/// The facts without which something is not answered.
+fn judged(checks: &[&dyn Check]) -> BTreeSet<Fact> {
     facts_of(checks).into_iter().chain(signals::FACTS.iter().copied()).collect()
 }
 
@@ -24,11 +29,13 @@ pub fn facts_of(checks: &[&dyn Check]) -> BTreeSet<Fact> {
 /// Diagnoses a snapshot, and says which signals its root causes explain.
 pub fn run(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
     let mut report = run_checks(snap, checks);
-    report.gaps = gaps(snap, &facts(checks)).into_iter().map(redact::gap).collect();
+    report.gaps = gaps(snap, &judged(checks)).into_iter().map(redact::gap).collect();
     report.signals = signals::read(snap);
     report.signals.iter_mut().for_each(redact::signal);
     signals::explain(snap, &mut report.signals, &report.findings, &report.roots);
-    for evidence in report.signals.iter_mut().map(|s| &mut s.evidence) {
+    signals::add_changes(snap, &mut report);
+    let changed = report.findings.iter_mut().flat_map(|f| &mut f.changes).map(|c| &mut c.evidence);
+    for evidence in report.signals.iter_mut().map(|s| &mut s.evidence).chain(changed) {
         // A template that fails is a bug of ours; the signal is worth more than its command.
         evidence.reproduce = pages::command(evidence.reproduce_template, &evidence.params).unwrap_or_default();
     }

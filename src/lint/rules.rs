@@ -14,6 +14,17 @@ pub struct Options {
     pub version: Option<Version>,
     /// The spec of a PrometheusRule, which has fields for Thanos too.
     pub resource: bool,
+    /// What is switched on, where the arguments are known.
+    pub features: Option<Features>,
+}
+
+/// Parts of PromQL that are there only where a flag says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Features {
+    /// `promql-experimental-functions`
+    pub experimental_functions: bool,
+    /// `promql-duration-expr`
+    pub duration_expressions: bool,
 }
 
 const MANIFEST: &str = "this is a PrometheusRule manifest, which only the operator reads; a rule file begins with groups: (what stands below spec:)";
@@ -78,12 +89,12 @@ pub fn lint(text: &str, options: Options) -> Vec<Problem> {
         Err(problem) => return helm::explain(text, true, vec![problem]),
     };
     if options.resource {
-        without_thanos(&mut root);
+        without_what_the_operator_drops(&mut root, options.version);
     }
     let mut strict = Strict::new(options.version);
     strict.read(&root, Kind::Struct(&FILE), "");
     let broken = strict.paths();
-    let reader = Reader { strict: &mut strict, version: options.version, broken };
+    let reader = Reader { strict: &mut strict, version: options.version, features: options.features, broken };
     reader.groups(&root);
     helm::explain(text, true, strict.finish())
 }
@@ -99,16 +110,35 @@ pub fn is_rules(text: &str) -> bool {
     groups && text.lines().any(of_rules)
 }
 
-/// Fields of a group that only the operator and Thanos know.
-fn without_thanos(root: &mut Node) {
-    let super::yaml::Value::Mapping(entries) = &mut root.value else { return };
-    let groups = entries.iter_mut().filter(|(k, _)| k.as_str() == Some("groups")).map(|(_, v)| v);
-    for groups in groups {
-        let super::yaml::Value::Sequence(items) = &mut groups.value else { continue };
-        for group in items {
-            if let super::yaml::Value::Mapping(fields) = &mut group.value {
-                fields.retain(|(k, _)| k.as_str() != Some("partial_response_strategy"));
+/// Fields that only the operator and Thanos know, and those that the operator leaves out for an older Prometheus.
+fn without_what_the_operator_drops(root: &mut Node, version: Option<Version>) {
+    let old = |since: Version| version.is_some_and(|v| v < since);
+    let is_dropped = |field: Option<&str>| match field {
+        Some("partial_response_strategy") => true,
+        Some("keep_firing_for") => old((2, 42)),
+        Some("query_offset") => old((2, 53)),
+        Some("limit") => old((2, 31)),
+        _ => false,
+    };
+    each_mapping(root, "groups", &mut |group| {
+        if let super::yaml::Value::Mapping(fields) = &mut group.value {
+            // Of a group only: rules have labels in every version.
+            fields.retain(|(k, _)| !is_dropped(k.as_str()) && !(k.as_str() == Some("labels") && old((3, 0))));
+        }
+        each_mapping(group, "rules", &mut |rule| {
+            if let super::yaml::Value::Mapping(fields) = &mut rule.value {
+                fields.retain(|(k, _)| !is_dropped(k.as_str()));
             }
+        });
+    });
+}
+
+/// Calls `change` for each item of a list of a mapping.
+fn each_mapping(node: &mut Node, list: &str, change: &mut dyn FnMut(&mut Node)) {
+    let super::yaml::Value::Mapping(entries) = &mut node.value else { return };
+    for (_, items) in entries.iter_mut().filter(|(k, _)| k.as_str() == Some(list)) {
+        if let super::yaml::Value::Sequence(items) = &mut items.value {
+            items.iter_mut().for_each(&mut *change);
         }
     }
 }
@@ -152,6 +182,7 @@ const VARIABLES: &[&str] = &["$", "$labels", "$externalLabels", "$externalURL", 
 struct Reader<'a> {
     strict: &'a mut Strict,
     version: Option<Version>,
+    features: Option<Features>,
     /// Paths with a fault in their fields: what follows from it is not said again.
     broken: Vec<String>,
 }
@@ -230,7 +261,8 @@ impl Reader<'_> {
             }
         }
         if let Some(expr) = expr
-            && let Some((message, meant)) = promql::fault(expr.as_str().unwrap_or_default(), self.version)
+            && let Some((message, meant)) =
+                promql::fault(expr.as_str().unwrap_or_default(), self.version, self.features)
         {
             self.strict.report_instead(
                 expr.place,
@@ -277,7 +309,7 @@ mod tests {
     use super::*;
 
     fn messages(text: &str, version: Option<Version>) -> Vec<String> {
-        lint(text, Options { version, resource: false })
+        lint(text, Options { version, ..Options::default() })
             .into_iter()
             .map(|p| format!("{}: {}", p.place, p.message))
             .collect()

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CheckId, Evidence, FixValues, Location, Params, Remediation, ResourceRef, Severity};
+use super::{Change, CheckId, Evidence, FixValues, Location, Params, Remediation, ResourceRef, Severity};
 
 /// What several findings of one check have in common: they are one finding about it, and one fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Finding {
     pub variant: &'static str,
     /// Values for the page's templates.
     pub params: Params,
+    /// What was changed shortly before it was first seen; filled in by the engine for roots.
+    pub changes: Vec<Change>,
     /// The rendered fix; filled in by the engine.
     pub remediation: Remediation,
     /// Stable identity: check, owner-level subject and key, without pod suffixes and times.
@@ -78,6 +80,7 @@ impl Finding {
             locations: Vec::new(),
             variant: "",
             params: Params::default(),
+            changes: Vec::new(),
             remediation: Remediation::default(),
             fingerprint: String::new(),
             key: String::new(),

@@ -1,5 +1,6 @@
 //! The words every other module speaks: severities, resources, findings, gaps, reports. No I/O.
 
+mod change;
 mod evidence;
 mod fact;
 mod finding;
@@ -17,6 +18,7 @@ mod resource;
 mod severity;
 mod signal;
 
+pub use change::Change;
 pub use evidence::Evidence;
 pub use fact::{Access, Fact, KubernetesAccess};
 pub use finding::{Cause, Finding};

@@ -66,7 +66,8 @@ pub fn apply(report: &mut Report, invocation: &Invocation) {
                 placeholder.how = in_context(&placeholder.how, invocation);
             }
         }
-        for evidence in &mut finding.evidence {
+        let changed = finding.changes.iter_mut().map(|c| &mut c.evidence);
+        for evidence in finding.evidence.iter_mut().chain(changed) {
             evidence.reproduce = in_context(&evidence.reproduce, invocation);
         }
     }

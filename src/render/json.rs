@@ -155,8 +155,25 @@ struct Finding {
     evidence: Vec<Evidence>,
     /// Places where the fault is written.
     locations: Vec<Location>,
+    /// Of a root: what was changed on its chain shortly before it was first seen, the last one first. A hint where to look,
+    /// and no cause by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<Change>,
     /// How to fix it.
     remediation: Remediation,
+}
+
+/// A change.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Change {
+    /// When, RFC 3339.
+    at: String,
+    /// What was changed.
+    subject: Subject,
+    /// How long before, of what and by whom.
+    text: String,
+    /// Where it was read.
+    evidence: Evidence,
 }
 
 /// A resource.
@@ -425,6 +442,7 @@ fn finding(report: &model::Report, at: usize) -> Finding {
         needed_by: ids(&links.needed_by),
         evidence: found.evidence.iter().map(evidence).collect(),
         locations: found.locations.iter().map(location).collect(),
+        changes: found.changes.iter().map(change).collect(),
         remediation: remediation(report, group, found),
     }
 }
@@ -463,6 +481,15 @@ fn location(location: &model::Location) -> Location {
 
 fn of_option(option: &model::FixOption) -> impl Iterator<Item = Step> {
     option.steps.iter().map(|s| Step { option: Some(option.title.clone()), ..step(s) })
+}
+
+fn change(change: &model::Change) -> Change {
+    Change {
+        at: change.at.to_string(),
+        subject: subject(&change.subject),
+        text: change.text.clone(),
+        evidence: evidence(&change.evidence),
+    }
 }
 
 fn evidence(e: &model::Evidence) -> Evidence {

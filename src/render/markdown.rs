@@ -118,6 +118,7 @@ impl Out<'_> {
         }
         self.evidence(finding);
         self.victims(number - 1, group);
+        self.changed(finding);
         self.fix(group);
     }
 
@@ -163,6 +164,19 @@ impl Out<'_> {
         }
         if !seen_in.is_empty() {
             self.item(&format!("- seen in {}", text(&seen_in)));
+        }
+        self.close_details();
+    }
+
+    /// What was changed shortly before.
+    fn changed(&mut self, finding: &Finding) {
+        if finding.changes.is_empty() {
+            return;
+        }
+        self.open_details("Changed shortly before, which need not be why");
+        self.text.push('\n');
+        for change in &finding.changes {
+            self.item(&format!("- {}", text(&change.text)));
         }
         self.close_details();
     }

@@ -2,6 +2,7 @@
 //! signal weighs.
 
 mod alerts;
+mod changes;
 mod conditions;
 mod events;
 mod explain;
@@ -16,6 +17,7 @@ mod testing;
 
 use std::collections::BTreeSet;
 
+pub use changes::{FACTS as CHANGE_FACTS, add as add_changes};
 pub use explain::explain;
 
 use crate::domain::kubernetes::{nodes, owner};

@@ -33,7 +33,7 @@ fn signal(snap: &Snapshot, release: &HelmRelease) -> Option<Signal> {
     Some(
         Signal::new(SignalKind::Release, subject, title, evidence)
             .since(release.changed_at)
-            .explained_by_checks(&["helm-release-stuck"]),
+            .explained_by_checks(&["helm-release-stuck", "helm-refused"]),
     )
 }
 

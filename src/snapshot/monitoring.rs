@@ -124,6 +124,9 @@ pub struct Rule {
     pub kind: String,
     pub health: String,
     pub last_error: Option<String>,
+    /// Seconds that the condition has to hold before an alert fires.
+    pub duration: f64,
+    pub labels: BTreeMap<String, String>,
     /// Alerts that it raised now.
     pub alerts: Vec<RuleAlert>,
 }

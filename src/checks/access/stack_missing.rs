@@ -69,6 +69,10 @@ fn finding(snap: &Snapshot, namespace: &str) -> Finding {
     ));
     // Nothing stops working by it.
     made.breaks = Some(Vec::new());
+    // It is being deleted: that it is empty is no wonder.
+    if snap.namespaces.named(namespace).is_ok_and(|n| n.is_some_and(|n| n.is_terminating())) {
+        made = made.depends_on(ResourceRef::kubernetes("", "Namespace", "", namespace));
+    }
     // Nothing can be installed on a cluster that has no node.
     if snap.nodes.items().is_ok_and(|nodes| !nodes.iter().any(|n| n.is_ready())) {
         for node in snap.nodes.items().unwrap_or_default() {

@@ -1,5 +1,6 @@
 //! Alertmanager and its receivers.
 
+mod alert_coverage;
 mod alertmanager_cluster;
 pub(crate) mod alertmanager_config;
 mod alertmanager_disconnected;
@@ -17,4 +18,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &alertmanager_storage::AlertmanagerStorage,
     &alerts_muted::AlertsMuted,
     &alertmanager_notify::AlertmanagerNotify,
+    &alert_coverage::AlertCoverage,
 ];

@@ -8,6 +8,7 @@ mod grafana_alerting;
 mod grafana_database;
 mod grafana_datasource;
 mod grafana_default_datasource;
+mod grafana_default_password;
 mod grafana_provisioning;
 mod grafana_sidecar;
 
@@ -25,4 +26,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &dashboard_datasource::DashboardDatasource,
     &dashboard_missing_metric::DashboardMissingMetric,
     &container_insights_metric::ContainerInsightsMetric,
+    &grafana_default_password::GrafanaDefaultPassword,
 ];

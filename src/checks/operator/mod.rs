@@ -3,15 +3,18 @@
 use super::Check;
 
 mod alertmanagerconfig_namespace;
+mod alertmanagerconfig_receivers;
 mod alertmanagerconfig_unselected;
 mod crd_skew;
 mod monitor_without_targets;
 mod operator_down;
 mod operator_refuses;
 mod operators_compete;
+mod prometheus_idle;
 mod rule_not_loaded;
 mod rule_unselected;
 mod servicemonitor_unselected;
+mod statefulset_recreated;
 
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[
@@ -25,4 +28,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &rule_not_loaded::RuleNotLoaded,
     &alertmanagerconfig_unselected::AlertmanagerConfigUnselected,
     &alertmanagerconfig_namespace::AlertmanagerConfigNamespace,
+    &statefulset_recreated::StatefulSetRecreated,
+    &prometheus_idle::PrometheusIdle,
+    &alertmanagerconfig_receivers::AlertmanagerConfigReceivers,
 ];

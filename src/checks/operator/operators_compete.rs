@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::checks::support::operator::server_text;
+use crate::checks::support::operator::{broken, server_text, set_name};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::prometheus::operator::deployment::{self, Operator, version_text};
 use crate::domain::prometheus::operator::log;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, Workload};
 
@@ -166,16 +166,6 @@ fn signs(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<Evidence> {
     found
 }
 
-fn set_name(server: &MonitoringResource) -> String {
-    let prefix = match server.kind.as_str() {
-        "Alertmanager" => "alertmanager",
-        "ThanosRuler" => "thanos-ruler",
-        "PrometheusAgent" => "prom-agent",
-        _ => "prometheus",
-    };
-    format!("{prefix}-{}", server.metadata.name)
-}
-
 fn sets<'a>(snap: &'a Snapshot, server: &MonitoringResource) -> Vec<&'a Workload> {
     let name = set_name(server);
     let all = snap.workloads.items().unwrap_or_default().iter();
@@ -183,34 +173,6 @@ fn sets<'a>(snap: &'a Snapshot, server: &MonitoringResource) -> Vec<&'a Workload
         w.kind == "StatefulSet" && w.metadata.namespace == server.metadata.namespace && w.metadata.name == name
     })
     .collect()
-}
-
-/// The servers, their StatefulSets and pods, and the Services in front of them.
-fn broken(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<ResourceRef> {
-    let mut all = Vec::new();
-    for server in servers {
-        let (meta, set) = (&server.metadata, set_name(server));
-        all.push(server.reference());
-        all.push(ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, &set));
-        let pods = snap.pods.items().unwrap_or_default().iter();
-        let of_set = |p: &&crate::snapshot::kubernetes::Pod| {
-            p.metadata.namespace == meta.namespace
-                && p.metadata.name.strip_prefix(&set).is_some_and(|r| r.starts_with('-'))
-        };
-        all.extend(pods.filter(of_set).map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)));
-        let word = server.kind.to_ascii_lowercase();
-        let services =
-            snap.services.items().unwrap_or_default().iter().filter(|s| s.metadata.namespace == meta.namespace);
-        let in_front = services.filter(|s| {
-            let selector = &s.spec.selector;
-            selector.get(&word) == Some(&meta.name)
-                || selector.get("operator.prometheus.io/name") == Some(&meta.name)
-                || selector.get("app.kubernetes.io/instance") == Some(&meta.name)
-                || s.metadata.name == format!("{word}-operated")
-        });
-        all.extend(in_front.map(|s| ResourceRef::service(&s.metadata.namespace, &s.metadata.name)));
-    }
-    all
 }
 
 fn operator_seen(operator: &Operator<'_>) -> Evidence {

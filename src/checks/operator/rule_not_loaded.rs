@@ -42,10 +42,8 @@ impl Check for RuleNotLoaded {
             let same = |r: &log::Refused<'_>| r.namespace == meta.namespace && r.name == meta.name;
             let told = refused.iter().any(|r| r.kind == Kind::PrometheusRule && same(r));
             let empty = groups.as_ref().is_some_and(Vec::is_empty);
-            let groups = groups.unwrap_or_default();
-            if told || empty || snap.age_seconds(meta) < YOUNG || is_loaded(meta, &groups, loaded) {
-                continue;
-            }
+            let groups = lacking(meta, groups.unwrap_or_default(), loaded);
+            let Some(groups) = groups.filter(|_| !told && !empty && is_settled(snap, meta)) else { continue };
             let servers = selection::selecting(snap, Kind::PrometheusRule, meta)?;
             if servers.iter().any(|s| s.reference() == server.reference()) {
                 missing.push((meta, groups));
@@ -58,6 +56,13 @@ impl Check for RuleNotLoaded {
     }
 }
 
+/// Nobody wrote it lately: operator, kubelet and reloader had the time.
+fn is_settled(snap: &Snapshot, meta: &Meta) -> bool {
+    let written = meta.managed_fields.iter().filter_map(|w| w.at).max();
+    let since = written.map_or(i64::MAX, |t| snap.collected_at.as_second() - t.as_second());
+    snap.age_seconds(meta).min(since) >= YOUNG
+}
+
 /// Names of its groups that have a rule; `None` where only its name is known.
 fn group_names<'a>(snap: &'a Snapshot, meta: &Meta) -> Option<Vec<&'a str>> {
     let rule: &PrometheusRule = snap.prometheus_rule_objects.find(&meta.namespace, &meta.name).ok()??;
@@ -66,11 +71,22 @@ fn group_names<'a>(snap: &'a Snapshot, meta: &Meta) -> Option<Vec<&'a str>> {
     Some(groups.iter().filter(has_rules).filter_map(|g| g.get("name")?.as_str()).collect())
 }
 
-/// By the file that the operator makes of it, or by its groups.
-fn is_loaded(meta: &Meta, groups: &[&str], loaded: &[RuleGroup]) -> bool {
+/// The groups of an object that are not loaded, by the file that the operator makes of it, or by name; `None` where all are.
+fn lacking<'a>(meta: &Meta, groups: Vec<&'a str>, loaded: &[RuleGroup]) -> Option<Vec<&'a str>> {
     let file = format!("/{}-{}", meta.namespace, meta.name);
-    let of_it = |g: &RuleGroup| g.file.rsplit_once(&file).is_some_and(|(_, rest)| rest.starts_with(['-', '.']));
-    loaded.iter().any(|g| of_it(g) || groups.contains(&g.name.as_str()))
+    let of_it = |g: &&RuleGroup| g.file.rsplit_once(&file).is_some_and(|(_, rest)| rest.starts_with(['-', '.']));
+    let own: Vec<&RuleGroup> = loaded.iter().filter(of_it).collect();
+    if own.is_empty() {
+        let any = loaded.iter().any(|g| groups.contains(&g.name.as_str()));
+        return (!any).then_some(groups);
+    }
+    let missing: Vec<&str> = groups.into_iter().filter(|name| own.iter().all(|g| g.name != *name)).collect();
+    (!missing.is_empty()).then_some(missing)
+}
+
+/// None of its groups is there, as far as they are known.
+fn is_whole(snap: &Snapshot, meta: &Meta, missing: &[&str]) -> bool {
+    group_names(snap, meta).is_none_or(|all| all.len() == missing.len())
 }
 
 fn finding(snap: &Snapshot, server: &MonitoringResource, missing: &[(&Meta, Vec<&str>)]) -> Finding {
@@ -78,12 +94,16 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, missing: &[(&Meta, Vec<
     let (meta, groups) = &missing[0];
     let names: Vec<String> = missing.iter().map(|(r, _)| format!("{}/{}", r.namespace, r.name)).collect();
     let what = if names.len() == 1 { "PrometheusRule" } else { "PrometheusRules" };
+    let lacks = match (names.len(), is_whole(snap, meta, groups)) {
+        (1, false) => format!("lacks its group {}, as if it had not read the object's last change", groups.join(", ")),
+        (1, true) => "has none of its groups".to_owned(),
+        _ => "lacks groups of theirs".to_owned(),
+    };
     let message = format!(
-        "{what} {} {} selected by {}, and Prometheus has none of {} groups",
+        "{what} {} {} selected by {}, and Prometheus {lacks}",
         names.join(", "),
         if names.len() == 1 { "is" } else { "are" },
         server_text(server),
-        if names.len() == 1 { "its" } else { "their" }
     );
     let runtime = snap.prometheus_runtime().ok();
     let since = runtime.and_then(|r| r.last_config_time).map(|t| format!("; configuration of {t}")).unwrap_or_default();

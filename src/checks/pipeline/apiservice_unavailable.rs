@@ -64,8 +64,10 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
         _ => String::new(),
     };
     let severity = if waiting.is_empty() { Severity::Warning } else { Severity::Error };
+    let is_left = matches!(silent.fault, Fault::NoService | Fault::NoEndpoints(_))
+        && api_services::left_behind(snap, silent.service);
     let variant = match &silent.fault {
-        _ if is_gone => "leftover",
+        _ if is_gone || is_left => "leftover",
         Fault::NoService => "no-service",
         Fault::NoEndpoints(Some(Reason::ScaledToZero(_))) => "scaled-to-zero",
         Fault::NoEndpoints(_) | Fault::Refused => "not-ready",

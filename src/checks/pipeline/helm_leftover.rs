@@ -106,7 +106,7 @@ fn finding(snap: &Snapshot, left: &Leftover<'_>) -> Option<Finding> {
     for workload in &left.workloads {
         made = made.also(workload.reference());
     }
-    made = params(left, made).fix("purge").evidence(
+    made = params(left, made).param("shared", shares_its_name(snap, left)).fix("purge").evidence(
         Evidence::new(
             format!("Helm releases of namespace {}", left.namespace),
             format!("no revision of {} is kept, and no Service or Deployment of it is left", left.name),
@@ -130,6 +130,14 @@ fn finding(snap: &Snapshot, left: &Leftover<'_>) -> Option<Finding> {
         made = made.evidence(Evidence::new(place, text, "helm list --all -A"));
     }
     Some(made)
+}
+
+/// Another namespace has a release of this name: what bears it cluster-wide may be of that one.
+fn shares_its_name(snap: &Snapshot, left: &Leftover<'_>) -> bool {
+    let releases = snap.helm_releases.items().unwrap_or_default().iter();
+    releases
+        .into_iter()
+        .any(|r| r.name == left.name && r.metadata.namespace != left.namespace && r.status != "uninstalled")
 }
 
 /// `2 StatefulSets, 2 claims, 2 Released volumes, 2 webhook configurations`.

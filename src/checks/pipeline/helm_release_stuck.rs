@@ -7,7 +7,7 @@ use crate::domain::kubernetes::releases;
 use crate::domain::kubernetes::webhooks::{self, Told};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{HelmRelease, Workload};
+use crate::snapshot::kubernetes::{HelmRelease, Job, Workload};
 
 /// Seconds after which an operation of Helm is not at work any more: its default is to give up after five minutes.
 const AT_WORK: i64 = 600;
@@ -18,7 +18,7 @@ check! {
         id: "helm-release-stuck", suite: Pipeline, severity: Error,
         title: "a Helm release is stuck or failed",
         requires: [HelmReleases],
-        uses: [Workloads, Webhooks, Manifests, Events, Namespaces, Services, MonitoringResources],
+        uses: [Workloads, Webhooks, Manifests, Events, Namespaces, Services, MonitoringResources, Jobs],
     }
 }
 
@@ -49,6 +49,20 @@ fn unready<'a>(snap: &'a Snapshot, release: &HelmRelease) -> Vec<&'a Workload> {
     let all = snap.workloads.items().unwrap_or_default().iter();
     all.filter(|w| releases::is_of(&w.metadata, &release.name, &release.metadata.namespace) && w.ready() < w.desired())
         .collect()
+}
+
+/// Jobs of the release that have not ended well: Helm waits for those of its hooks.
+fn open_jobs(snap: &Snapshot, release: &HelmRelease) -> Vec<ResourceRef> {
+    let home = &release.metadata.namespace;
+    let is_own = |job: &&Job| {
+        // What a hook makes bears labels alone, or only the name.
+        job.metadata.namespace == *home
+            && (releases::is_of(&job.metadata, &release.name, home)
+                || job.metadata.name.strip_prefix(&release.name).is_some_and(|rest| rest.starts_with('-')))
+    };
+    let jobs = snap.jobs.items().unwrap_or_default().iter().filter(is_own);
+    let open = jobs.filter(|j| j.status.succeeded == 0 && (j.status.active > 0 || j.status.failed > 0));
+    open.map(|j| ResourceRef::kubernetes("batch", "Job", home, &j.metadata.name)).collect()
 }
 
 /// Calls of webhooks that failed while Helm worked, as far as a record of its output tells.
@@ -113,8 +127,10 @@ fn finding(snap: &Snapshot, all: &[HelmRelease], release: &HelmRelease) -> Optio
     made.breaks = Some(vec![release_ref(namespace, name)]);
     if release.status == "failed" {
         made = blamed(snap).into_iter().fold(made, Finding::depends_on);
+        made = made.depends_on(ResourceRef::kubernetes("helm.sh", "HelmOperation", namespace, name));
         made = unready.iter().fold(made, |made, w| made.depends_on(w.reference()));
     }
+    made = open_jobs(snap, release).into_iter().fold(made, Finding::depends_on);
     if snap.namespaces.named(namespace).is_ok_and(|n| n.is_some_and(|n| n.is_terminating())) {
         made = made.depends_on(ResourceRef::kubernetes("", "Namespace", "", namespace));
     }

@@ -17,7 +17,7 @@ check! {
         id: "hpa-stuck", suite: Pipeline, severity: Warning,
         title: "a HorizontalPodAutoscaler cannot do its work",
         requires: [Autoscalers],
-        uses: [ApiServices, Workloads, Pods],
+        uses: [ApiServices, Workloads, Pods, PrometheusMetricNames],
     }
 }
 
@@ -65,7 +65,13 @@ fn evidence(hpa: &Autoscaler, condition: &Condition) -> Evidence {
 
 fn base(hpa: &Autoscaler, message: String) -> Finding {
     let target = target(hpa);
-    Finding::new(HpaStuck::META.id, Severity::Warning, autoscaling::reference(hpa), message)
+    let made = Finding::new(HpaStuck::META.id, Severity::Warning, autoscaling::reference(hpa), message);
+    // KEDA makes one of each ScaledObject, and keeps it.
+    let scaled = hpa.metadata.name.strip_prefix("keda-hpa-");
+    let scaled = scaled.map(|name| ResourceRef::kubernetes("keda.sh", "ScaledObject", &hpa.metadata.namespace, name));
+    scaled
+        .into_iter()
+        .fold(made, Finding::depends_on)
         .param("namespace", &hpa.metadata.namespace)
         .param("name", &hpa.metadata.name)
         .param("target", target.kubectl_name())
@@ -121,15 +127,25 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
         .param("metric", &need.metric)
         .param("desired", need.desired),
         Stuck::NoRequest { resource, container, pod } => {
-            let place = container.as_ref().map(|c| format!("container {c} of {of}")).unwrap_or_else(|| of.to_string());
-            base(hpa, format!("{name} cannot scale by {resource}: {place} has no {resource} request, so there is no percentage of it"))
+            let lacking = autoscaling::without_request(snap, hpa, resource);
+            let containers: Vec<&str> = match container.as_deref() {
+                Some(one) if lacking.is_empty() => vec![one],
+                _ => lacking,
+            };
+            let (place, verb) = match containers.as_slice() {
+                [] => (of.to_string(), "has"),
+                [one] => (format!("container {one} of {of}"), "has"),
+                many => (format!("containers {} of {of}", many.join(", ")), "have"),
+            };
+            base(hpa, format!("{name} cannot scale by {resource}: {place} {verb} no {resource} request, so there is no percentage of it"))
                 .fix("no-request")
-                .param("container", container.as_deref().unwrap_or("<container>"))
+                .param("containers", if containers.is_empty() { vec!["<container>"] } else { containers })
                 .param("resource", resource)
                 .param("request", format!("{resource}={}", if resource == "memory" { "<memory>" } else { "<cpu>" }))
                 .param("pod", pod.as_deref().unwrap_or_default())
                 .param("in_place", matches!(hpa.spec.scale_target_ref.kind.as_str(), "Deployment" | "StatefulSet"))
         }
+        Stuck::NoMetric { metric, external } => no_metric(snap, hpa, metric, *external),
         Stuck::NoTarget => base(hpa, format!("{name} finds nothing to scale: {of}: {told}"))
             .fix("no-target")
             .param("kind", hpa.spec.scale_target_ref.kind.to_ascii_lowercase())
@@ -146,6 +162,50 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
         }
     };
     made.evidence(evidence(hpa, condition))
+}
+
+/// The adapter answers and does not know the metric: it has no rule for it, or Prometheus has no series.
+fn no_metric(snap: &Snapshot, hpa: &Autoscaler, metric: &str, external: bool) -> Finding {
+    let api = if external { "external.metrics.k8s.io" } else { "custom.metrics.k8s.io" };
+    let stem = stem(metric);
+    let known = snap.prometheus_metric_names().ok();
+    let series: Vec<&str> = known
+        .into_iter()
+        .flatten()
+        .filter(|n| *n == metric || n.starts_with(stem))
+        .take(3)
+        .map(String::as_str)
+        .collect();
+    let why = match (known, series.as_slice()) {
+        (None, _) => "its adapter has no rule for it, or Prometheus has no series for the rule".to_owned(),
+        (Some(_), []) => {
+            format!("Prometheus has no metric whose name begins with {stem}, so that its adapter has nothing to serve")
+        }
+        (Some(_), names) => {
+            format!("Prometheus has {}, but its adapter has no rule that makes {metric} of it", names.join(", "))
+        }
+    };
+    base(
+        hpa,
+        format!("HorizontalPodAutoscaler {} scales by {metric}, which the API {api} does not have: {why}", named(hpa)),
+    )
+    .fix("no-metric")
+    .param("metric", metric)
+    .param("path", format!("/apis/{api}/v1beta1"))
+    .param("series", series.first().copied().unwrap_or_default())
+    .param("stem", stem)
+    .param("external", external)
+    .depends_on(api_services::reference(&format!("v1beta1.{api}")))
+}
+
+/// The name without what adapters add: `http_requests_per_second` is made of `http_requests_total`.
+fn stem(metric: &str) -> &str {
+    let suffixes = ["_per_second", "_per_minute", "_rate", "_total", "_count", "_sum", "_bucket"];
+    let mut stem = metric;
+    while let Some(rest) = suffixes.iter().find_map(|s| stem.strip_suffix(s)).filter(|r| !r.is_empty()) {
+        stem = rest;
+    }
+    stem
 }
 
 /// Workloads of the kind that is meant, in the same namespace.

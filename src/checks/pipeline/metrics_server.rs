@@ -25,7 +25,7 @@ check! {
         id: "metrics-server", suite: Pipeline, severity: Error,
         title: "the metrics API is missing or does not answer",
         requires: [ApiServices],
-        uses: [Services, EndpointSlices, Pods, Workloads, Autoscalers, PartLogs, Nodes, EksCluster, EksAddons, EksNodegroups, Instances],
+        uses: [Namespaces, Services, EndpointSlices, Pods, Workloads, Autoscalers, PartLogs, Nodes, EksCluster, EksAddons, EksNodegroups, Instances],
     }
 }
 
@@ -89,6 +89,7 @@ fn base(snap: &Snapshot, severity: Severity, message: String) -> Finding {
         .param("nodes", Vec::<String>::new())
         .param("api_port", "")
         .param("kubelet", false)
+        .param("gone", false)
         .param("is_addon", is_addon(snap))
         .param("is_eks", snap.platform == Platform::Eks)
         .param("local", metrics_server::is_local_cluster(snap))
@@ -170,7 +171,12 @@ fn served_by<'a>(snap: &'a Snapshot, silent: &Unavailable<'a>) -> Option<&'a Wor
 /// The API is registered and does not answer.
 fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler], failed: &[Failed<'_>]) -> Finding {
     let (namespace, name) = (&silent.service.namespace, &silent.service.name);
+    let is_left = matches!(silent.fault, Fault::NoService | Fault::NoEndpoints(_))
+        && api_services::left_behind(snap, silent.service);
     let why = match &silent.fault {
+        Fault::NoService if is_left => {
+            format!("its Service {namespace}/{name} went with its namespace, and the APIService stayed")
+        }
         Fault::NoService => format!("its Service {namespace}/{name} does not exist"),
         Fault::NoPort => format!("Service {namespace}/{name} does not have the port that it names"),
         Fault::NoEndpoints(reason) => {
@@ -187,11 +193,12 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
     let workload = served_by(snap, silent);
     let port = called_port(silent).unwrap_or_else(|| "<container-port>".to_owned());
     let mut made = base(snap, Severity::Error, message)
-        .fix(variant(snap, &silent.fault, failed))
+        .fix(if is_left { "left-behind" } else { variant(snap, &silent.fault, failed) })
         .param("namespace", namespace)
         .param("service", name)
         .param("api_port", port)
         .param("kubelet", failed.iter().any(|f| f.fault == KubeletFault::Timeout))
+        .param("gone", is_left)
         .evidence(api_evidence(silent.api));
     if let Some(workload) = workload {
         made = made

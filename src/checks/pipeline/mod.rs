@@ -1,9 +1,12 @@
 //! What stands between a manifest and a running stack: admission, aggregated APIs, Helm, scaling, eviction.
 
+mod admission_denied;
 mod apiservice_unavailable;
 mod helm_leftover;
+mod helm_refused;
 mod helm_release_stuck;
 mod hpa_stuck;
+mod metrics_adapter;
 mod metrics_server;
 mod monitoring_components;
 mod monitoring_unreachable;
@@ -25,4 +28,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &helm_leftover::HelmLeftover,
     &monitoring_components::MonitoringComponents,
     &monitoring_unreachable::MonitoringUnreachable,
+    &admission_denied::AdmissionDenied,
+    &helm_refused::HelmRefused,
+    &metrics_adapter::MetricsAdapter,
 ];

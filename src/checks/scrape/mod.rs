@@ -8,6 +8,7 @@ mod remote_write_failing;
 mod rule_failing;
 mod rule_invalid;
 mod samples_dropped;
+mod scrape_timing;
 mod service_no_endpoints;
 mod target_down;
 mod target_not_metrics;
@@ -29,4 +30,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &reload_refused::ReloadRefused,
     &rule_invalid::RuleInvalid,
     &rule_failing::RuleFailing,
+    &scrape_timing::ScrapeTiming,
 ];

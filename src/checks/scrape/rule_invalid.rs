@@ -5,9 +5,10 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{File, Mounts, Seen};
 use crate::domain::kubernetes::owner::operator_owner;
+use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::{State, state};
-use crate::lint::rules::{Options, is_rules, lint};
+use crate::lint::rules::{Features, Options, is_rules, lint};
 use crate::lint::yaml::{self, Node};
 use crate::lint::{Problem, Version};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -30,8 +31,7 @@ impl Check for RuleInvalid {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        snap.config_maps()?;
-        snap.workloads()?;
+        let unread = snap.config_maps().err().or(snap.workloads().err());
         let servers = servers(snap);
         let mut findings: Vec<Finding> = Vec::new();
         for server in &servers {
@@ -50,8 +50,12 @@ impl Check for RuleInvalid {
         // Without a Prometheus of the operator the objects are for another program that has a dialect of its own.
         let resources = snap.monitoring_resources.items().unwrap_or_default();
         let objects = if resources.iter().any(|r| r.kind == "Prometheus") { objects } else { &[] };
-        let version = operated_version(snap, &servers);
-        findings.extend(objects.iter().filter_map(|object| of_object(object, version)));
+        let readers = Readers::of(snap, &servers);
+        findings.extend(objects.iter().filter_map(|object| of_object(object, readers)));
+        // What was found of the objects holds, whatever of the files was read.
+        if let Some(gap) = unread.filter(|_| findings.is_empty()) {
+            return Err(gap);
+        }
         // The operator's files were left out, so without the objects nothing was judged.
         if findings.is_empty() && servers.iter().any(|s| s.operator_resource().is_some()) {
             snap.prometheus_rule_objects.items()?;
@@ -60,12 +64,33 @@ impl Check for RuleInvalid {
     }
 }
 
-/// The version of the one Prometheus that the operator runs.
-fn operated_version(snap: &Snapshot, servers: &[Server<'_>]) -> Option<Version> {
-    let mut operated = servers.iter().filter(|s| s.operator_resource().is_some());
-    match (operated.next(), operated.next()) {
-        (Some(one), None) => one.version(snap),
-        _ => None,
+/// Who reads a PrometheusRule: the operator with its own parser, then the server.
+#[derive(Clone, Copy)]
+struct Readers {
+    operator: Options,
+    /// Where the operator is known, what it takes may be refused all the same.
+    server: Option<Options>,
+    version: Option<Version>,
+}
+
+impl Readers {
+    fn of(snap: &Snapshot, servers: &[Server<'_>]) -> Self {
+        let mut operated = servers.iter().filter(|s| s.operator_resource().is_some());
+        let server = match (operated.next(), operated.next()) {
+            (Some(one), None) => Some(*one),
+            _ => None,
+        };
+        let version = server.and_then(|s| s.version(snap));
+        let features = server.map(Server::promql_features);
+        let of_server = Options { version, resource: true, features };
+        let operators = deployment::operators(snap);
+        let Some(of_operator) = operators.first().and_then(deployment::Operator::version) else {
+            return Self { operator: of_server, server: None, version };
+        };
+        let parser = deployment::promql_of(of_operator);
+        let experimental = of_operator >= deployment::READS_EXPERIMENTAL;
+        let features = if experimental { features } else { Some(Features::default()) };
+        Self { operator: Options { version: parser, resource: true, features }, server: Some(of_server), version }
     }
 }
 
@@ -77,7 +102,8 @@ fn of_files(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     // The operator writes these ConfigMaps from PrometheusRules, which are looked at themselves.
     let own = files.filter(|f| operator_owner(&f.map.metadata).is_none());
     own.filter_map(|file| {
-        let mut problems = lint(file.text, Options { version, resource: false });
+        let mut problems =
+            lint(file.text, Options { version, features: Some(server.promql_features()), ..Options::default() });
         for problem in &mut problems {
             let rule = faulty_file::rule_of(file.text, problem).unwrap_or_default();
             problem.message.insert_str(0, &rule);
@@ -135,7 +161,7 @@ fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Probl
     finding
 }
 
-fn of_object(object: &PrometheusRule, version: Option<Version>) -> Option<Finding> {
+fn of_object(object: &PrometheusRule, readers: Readers) -> Option<Finding> {
     let meta = &object.metadata;
     if object.spec.is_null() || meta.deletion_timestamp.is_some() {
         return None;
@@ -145,7 +171,12 @@ fn of_object(object: &PrometheusRule, version: Option<Version>) -> Option<Findin
     if is_logql(&text) {
         return None;
     }
-    let problems = lint(&text, Options { version, resource: true });
+    let by_operator = lint(&text, readers.operator);
+    let is_taken = by_operator.is_empty();
+    let problems = match readers.server.filter(|_| is_taken) {
+        Some(server) => lint(&text, server),
+        None => by_operator,
+    };
     let first = problems.first()?;
     let say = |problem: &Problem| {
         let sentence = sentence(problem);
@@ -156,10 +187,11 @@ fn of_object(object: &PrometheusRule, version: Option<Version>) -> Option<Findin
     };
     let more = if problems.len() > 1 { format!("; {} more problems", problems.len() - 1) } else { String::new() };
     let message = format!(
-        "PrometheusRule {}/{}, {}{more}: the operator skips it, so that none of its rules is loaded",
+        "PrometheusRule {}/{}, {}{more}: {}",
         meta.namespace,
         meta.name,
-        say(first)
+        say(first),
+        consequence(is_taken && readers.server.is_some(), readers.version)
     );
     let lines: Vec<String> = problems.iter().take(10).map(say).collect();
     let subject = ResourceRef::kubernetes("monitoring.coreos.com", "PrometheusRule", &meta.namespace, &meta.name);
@@ -177,6 +209,16 @@ fn of_object(object: &PrometheusRule, version: Option<Version>) -> Option<Findin
             .param("problems", lines)
             .evidence(evidence.with("rule", &meta.name).with("namespace", &meta.namespace)),
     )
+}
+
+/// What comes of it: who refuses the object, and what is lost with it.
+fn consequence(is_taken: bool, version: Option<Version>) -> String {
+    if !is_taken {
+        return "the operator skips it, so that none of its rules is loaded".to_owned();
+    }
+    let server =
+        version.map_or_else(|| "Prometheus".to_owned(), |(major, minor)| format!("Prometheus {major}.{minor}"));
+    format!("the operator takes it, and {server} refuses its file: nothing new of the configuration is loaded with it")
 }
 
 /// Rules of Loki, which some set-ups keep in PrometheusRules.

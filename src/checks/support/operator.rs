@@ -6,9 +6,9 @@ use crate::domain::kubernetes::selector::{Unmet, Wanted};
 use crate::domain::prometheus::operator::chain;
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::Kind;
-use crate::model::Params;
+use crate::model::{Params, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::MonitoringResource;
+use crate::snapshot::kubernetes::{MonitoringResource, Pod};
 
 /// `Prometheus monitoring/k8s`.
 pub(crate) fn server_text(server: &MonitoringResource) -> String {
@@ -89,4 +89,43 @@ pub(crate) fn loaded_params(params: &mut Params, snap: &Snapshot, kind: Kind, na
     let known = !path.is_empty();
     params.set("verify_path", if known { value("api_path") } else { serde_json::Value::Null });
     params.set("verify_url", if known { value("api_url") } else { serde_json::Value::Null });
+}
+
+/// Name of the StatefulSet that the operator makes of a server.
+pub(crate) fn set_name(server: &MonitoringResource) -> String {
+    let prefix = match server.kind.as_str() {
+        "Alertmanager" => "alertmanager",
+        "ThanosRuler" => "thanos-ruler",
+        "PrometheusAgent" => "prom-agent",
+        _ => "prometheus",
+    };
+    format!("{prefix}-{}", server.metadata.name)
+}
+
+/// The servers, their StatefulSets and pods, and the Services in front of them.
+pub(crate) fn broken(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<ResourceRef> {
+    let mut all = Vec::new();
+    for server in servers {
+        let (meta, set) = (&server.metadata, set_name(server));
+        all.push(server.reference());
+        all.push(ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, &set));
+        let pods = snap.pods.items().unwrap_or_default().iter();
+        let of_set = |p: &&Pod| {
+            p.metadata.namespace == meta.namespace
+                && p.metadata.name.strip_prefix(&set).is_some_and(|r| r.starts_with('-'))
+        };
+        all.extend(pods.filter(of_set).map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)));
+        let word = server.kind.to_ascii_lowercase();
+        let services =
+            snap.services.items().unwrap_or_default().iter().filter(|s| s.metadata.namespace == meta.namespace);
+        let in_front = services.filter(|s| {
+            let selector = &s.spec.selector;
+            selector.get(&word) == Some(&meta.name)
+                || selector.get("operator.prometheus.io/name") == Some(&meta.name)
+                || selector.get("app.kubernetes.io/instance") == Some(&meta.name)
+                || s.metadata.name == format!("{word}-operated")
+        });
+        all.extend(in_front.map(|s| ResourceRef::service(&s.metadata.namespace, &s.metadata.name)));
+    }
+    all
 }

@@ -2,6 +2,7 @@
 
 mod config_error;
 mod crash_loop;
+mod image_cache;
 mod image_pull;
 mod memory_headroom;
 pub(crate) mod node_not_ready;
@@ -19,4 +20,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &memory_headroom::MemoryHeadroom,
     &image_pull::ImagePull,
     &config_error::ConfigError,
+    &image_cache::ImageCache,
 ];

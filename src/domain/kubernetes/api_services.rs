@@ -56,6 +56,15 @@ impl Unavailable<'_> {
     }
 }
 
+/// The namespace of what serves an API is being deleted, or is gone: nobody will make its Service again.
+pub(crate) fn left_behind(snap: &Snapshot, service: &ServiceReference) -> bool {
+    match snap.namespaces.named(&service.namespace) {
+        Ok(Some(namespace)) => namespace.is_terminating(),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
 /// An APIService as a resource.
 pub(crate) fn reference(name: &str) -> ResourceRef {
     ResourceRef::kubernetes("apiregistration.k8s.io", "APIService", "", name)

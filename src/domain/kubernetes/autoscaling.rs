@@ -23,6 +23,8 @@ pub(crate) enum Stuck {
     NoValues,
     /// A container does not say what it requests, so there is no percentage.
     NoRequest { resource: String, container: Option<String>, pod: Option<String> },
+    /// The API is there, and its adapter does not know the metric.
+    NoMetric { metric: String, external: bool },
     /// What it scales does not exist.
     NoTarget,
     /// Another autoscaler scales the same pods.
@@ -84,6 +86,9 @@ fn inactive(condition: &Condition) -> Stuck {
     if has("missing request for") {
         return request(message);
     }
+    if let Some(found) = no_metric(message) {
+        return found;
+    }
     let silent = has("the server could not find the requested resource")
         || has("unable to handle the request")
         || has("the server is currently unable")
@@ -104,6 +109,29 @@ fn inactive(condition: &Condition) -> Stuck {
         return Stuck::NoValues;
     }
     Stuck::Other
+}
+
+/// `the server could not find the metric http_requests_per_second for pods`; `no metrics returned from external metrics API`.
+fn no_metric(message: &str) -> Option<Stuck> {
+    let external = message.contains("external metric");
+    let (_, rest) = message.split_once("could not find the metric ")?;
+    let metric = rest.split_whitespace().next()?.trim_end_matches([',', ';', ':']).to_owned();
+    Some(Stuck::NoMetric { metric, external })
+}
+
+/// Containers of what it scales that do not say how much of a resource they request.
+pub(crate) fn without_request<'a>(snap: &'a Snapshot, hpa: &Autoscaler, resource: &str) -> Vec<&'a str> {
+    let target = &hpa.spec.scale_target_ref;
+    let mut all = snap.workloads.items().unwrap_or_default().iter();
+    let own = all.find(|w| {
+        w.kind == target.kind && w.metadata.namespace == hpa.metadata.namespace && w.metadata.name == target.name
+    });
+    let containers = own.map(|w| w.spec.template.spec.containers.as_slice()).unwrap_or_default().iter();
+    // A limit without a request is a request, too.
+    let asks = |c: &crate::snapshot::kubernetes::Container| {
+        c.resources.requests.contains_key(resource) || c.resources.limits.contains_key(resource)
+    };
+    containers.filter(|c| !asks(c)).map(|c| c.name.as_str()).collect()
 }
 
 /// `missing request for cpu in container web of Pod web-5d9-abcde`.
@@ -253,6 +281,8 @@ mod tests {
         let values =
             format!("{prefix}unable to get metrics for resource cpu: no metrics returned from resource metrics API");
         assert_eq!(of(failed, &values), Some(Stuck::NoValues));
+        let custom = "the HPA was unable to compute the replica count: unable to get metric rps: unable to fetch metrics from custom metrics API: the server could not find the metric rps for pods";
+        assert_eq!(of("FailedGetPodsMetric", custom), Some(Stuck::NoMetric { metric: "rps".into(), external: false }));
         assert_eq!(of("ScalingDisabled", "scaling is disabled since the replica count of the target is zero"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! What Prometheus says of itself and its targets, and where its jobs come from.
 
 pub(crate) mod authorizer;
+pub(crate) mod coverage;
 pub(crate) mod discovery_jobs;
 pub(crate) mod discovery_log;
 pub(crate) mod joined;

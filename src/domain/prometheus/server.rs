@@ -2,6 +2,7 @@
 
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::{arguments, owner};
+use crate::lint::rules::Features;
 use crate::model::Program;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Workload};
@@ -44,6 +45,17 @@ impl<'a> Server<'a> {
     pub(crate) fn is_agent(self) -> bool {
         let mut features = arguments::flags(self.container, "enable-feature").flat_map(|f| f.split(','));
         self.has_flag("agent") || features.any(|f| f == "agent")
+    }
+
+    /// Which parts of PromQL its arguments switch on.
+    pub(crate) fn promql_features(self) -> Features {
+        let on = |name: &str| {
+            arguments::flags(self.container, "enable-feature").flat_map(|f| f.split(',')).any(|f| f == name)
+        };
+        Features {
+            experimental_functions: on("promql-experimental-functions"),
+            duration_expressions: on("promql-duration-expr"),
+        }
     }
 
     /// Major and minor by the image's tag, else by what Prometheus says where it is the only one.

@@ -6,10 +6,18 @@ use promql_parser::util::visitor::{ExprVisitor, walk_expr};
 
 use crate::lint::Version;
 use crate::lint::go::regex_fault;
+use crate::lint::rules::Features;
 use crate::text::near::near;
 
 /// Functions and the version that brought them.
 const SINCE: &[(&str, Version)] = &[
+    ("clamp", (2, 25)),
+    ("sgn", (2, 25)),
+    ("last_over_time", (2, 26)),
+    ("present_over_time", (2, 29)),
+    ("histogram_count", (2, 40)),
+    ("histogram_sum", (2, 40)),
+    ("histogram_fraction", (2, 40)),
     ("histogram_stddev", (2, 49)),
     ("histogram_stdvar", (2, 49)),
     ("histogram_avg", (2, 51)),
@@ -27,12 +35,33 @@ const SINCE: &[(&str, Version)] = &[
     ("first_over_time", (3, 7)),
 ];
 
+/// Functions and aggregations that have to be switched on.
+const EXPERIMENTAL: &[&str] = &[
+    "double_exponential_smoothing",
+    "first_over_time",
+    "histogram_quantiles",
+    "info",
+    "limit_ratio",
+    "limitk",
+    "mad_over_time",
+    "sort_by_label",
+    "sort_by_label_desc",
+    "ts_of_first_over_time",
+    "ts_of_last_over_time",
+    "ts_of_max_over_time",
+    "ts_of_min_over_time",
+];
+
 /// Words of newer syntax: what the parser says about such an expression may be its own limit.
 const NEWER: &[&str] =
     &["fill", "fill_left", "fill_right", "anchored", "smoothed", "step", "range", "limitk", "limit_ratio", "info"];
 
 /// What is wrong with an expression, and what was meant.
-pub(super) fn fault(expr: &str, version: Option<Version>) -> Option<(String, Option<String>)> {
+pub(super) fn fault(
+    expr: &str,
+    version: Option<Version>,
+    features: Option<Features>,
+) -> Option<(String, Option<String>)> {
     let words = words(expr);
     let calls = || words.iter().filter(|w| w.call).map(|w| w.text);
     if let Some(version) = version {
@@ -41,7 +70,7 @@ pub(super) fn fault(expr: &str, version: Option<Version>) -> Option<(String, Opt
             return Some((message, None));
         }
         if version < (2, 54)
-            && let Some(message) = newer_syntax(expr)
+            && let Some(message) = newer_syntax(expr).or_else(|| duration_as_number(expr, &words))
         {
             return Some((message, None));
         }
@@ -49,6 +78,11 @@ pub(super) fn fault(expr: &str, version: Option<Version>) -> Option<(String, Opt
             let meant = "double_exponential_smoothing".to_owned();
             return Some(("unknown function with name \"holt_winters\": renamed in 3.0".into(), Some(meant)));
         }
+    }
+    if let Some(features) = features
+        && let Some(message) = switched_off(expr, &words, version, features)
+    {
+        return Some((message, None));
     }
     let renamed = words
         .iter()
@@ -131,6 +165,33 @@ fn judge(expr: &str, message: &str, words: &[Word<'_>], version: Option<Version>
         .replace("got matrix", "got range vector")
         .replace('\'', "\"");
     Some((message, meant))
+}
+
+/// What is read only where a flag switches it on.
+fn switched_off(expr: &str, words: &[Word<'_>], version: Option<Version>, features: Features) -> Option<String> {
+    let aggregates = |w: &Word<'_>| matches!(w.text, "limitk" | "limit_ratio");
+    let used = words.iter().find(|w| EXPERIMENTAL.contains(&w.text) && (w.call || aggregates(w)));
+    if let Some(used) = used.filter(|_| !features.experimental_functions) {
+        let flag = "--enable-feature=promql-experimental-functions is not set";
+        return Some(format!("{:?} is experimental, and {flag}", used.text));
+    }
+    let computed = version.is_some_and(|v| v >= (3, 0)) && duration_arithmetic(expr);
+    (computed && !features.duration_expressions)
+        .then(|| "a duration is computed, and --enable-feature=promql-duration-expr is not set".to_owned())
+}
+
+/// `> 100d`: a duration where a number stands, which old versions do not read.
+fn duration_as_number(expr: &str, words: &[Word<'_>]) -> Option<String> {
+    let is_duration = |text: &str| {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        digits > 0 && crate::lint::go::duration(text).is_ok() && text != "0"
+    };
+    let stands_alone = |w: &&Word<'_>| {
+        let before = expr[..w.at].trim_end().trim_end_matches(['-', '+']).trim_end();
+        !before.ends_with(['[', ':']) && !before.ends_with("offset") && !before.ends_with("OFFSET")
+    };
+    let found = words.iter().filter(|w| is_duration(w.text)).find(stands_alone)?;
+    Some(format!("bad number or duration syntax: {:?}: a number is meant here, in seconds", found.text))
 }
 
 /// Names in quotes and durations without a unit, which old versions do not read.
@@ -285,6 +346,8 @@ fn near_function(name: &str) -> Option<String> {
 /// A word outside strings and comments.
 struct Word<'a> {
     text: &'a str,
+    /// Where it begins.
+    at: usize,
     /// A parenthesis follows.
     call: bool,
 }
@@ -299,7 +362,8 @@ fn words(expr: &str) -> Vec<Word<'_>> {
             '#' => rest.find('\n').unwrap_or(rest.len()),
             c if is_word(c) => {
                 let length = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
-                words.push(Word { text: &rest[..length], call: rest[length..].trim_start().starts_with('(') });
+                let call = rest[length..].trim_start().starts_with('(');
+                words.push(Word { text: &rest[..length], at: expr.len() - rest.len(), call });
                 length
             }
             c => c.len_utf8(),
@@ -336,12 +400,33 @@ mod tests {
             "holt_winters(up[5m], 0.5, 0.5)",
             "ts_of_max_over_time(up[5m])",
         ] {
-            assert_eq!(fault(expr, None), None, "{expr}");
+            assert_eq!(fault(expr, None, None), None, "{expr}");
         }
-        assert!(fault("holt_winters(up[5m], 0.5, 0.5)", Some((3, 5))).is_some());
-        assert!(fault("holt_winters(up[5m], 0.5, 0.5)", Some((2, 42))).is_none());
-        assert!(fault("info(up)", Some((2, 42))).is_some());
-        assert!(fault("{\"a.b\"}", Some((2, 42))).is_some());
+        assert!(fault("holt_winters(up[5m], 0.5, 0.5)", Some((3, 5)), None).is_some());
+        assert!(fault("holt_winters(up[5m], 0.5, 0.5)", Some((2, 42)), None).is_none());
+        assert!(fault("info(up)", Some((2, 42)), None).is_some());
+        assert!(fault("{\"a.b\"}", Some((2, 42)), None).is_some());
+    }
+
+    #[test]
+    fn what_has_to_be_switched_on_is_a_fault_without_it() {
+        let off = Some(Features::default());
+        let on = Some(Features { experimental_functions: true, duration_expressions: true });
+        for expr in ["limitk(2, up)", "limitk by (job) (2, up)", "mad_over_time(up[5m])", "rate(up[5m * 2])"] {
+            assert!(fault(expr, Some((3, 5)), off).is_some(), "{expr}");
+            assert_eq!(fault(expr, Some((3, 5)), on), None, "{expr}");
+        }
+        assert_eq!(fault("rate(up{job=\"limitk\"}[5m])", Some((3, 5)), off), None);
+    }
+
+    #[test]
+    fn a_duration_is_a_number_since_2_54() {
+        for expr in ["time() - x > 100d", "x > 5m", "x > 1h30m"] {
+            assert!(fault(expr, Some((2, 53)), None).is_some(), "{expr}");
+        }
+        for expr in ["rate(x[5m]) > 1", "x offset 5m > 1", "x offset -5m", "max_over_time(x[1h:5m])", "x{job=\"5m\"}"] {
+            assert_eq!(fault(expr, Some((2, 53)), None), None, "{expr}");
+        }
     }
 
     #[test]
@@ -357,11 +442,11 @@ mod tests {
             ("up{job=a}", ""),
             ("\"text\"", "not a vector or scalar"),
         ] {
-            let found = fault(expr, None).map(|f| f.0);
+            let found = fault(expr, None, None).map(|f| f.0);
             assert!(found.as_deref().is_some_and(|f| f.contains(why)), "{expr}: {found:?}");
         }
         assert_eq!(
-            fault("sum(rate(a{b=\"c\"})) > 1", None).and_then(|f| f.1).as_deref(),
+            fault("sum(rate(a{b=\"c\"})) > 1", None, None).and_then(|f| f.1).as_deref(),
             Some("sum(rate(a{b=\"c\"}[5m])) > 1")
         );
     }

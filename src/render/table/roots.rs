@@ -84,7 +84,23 @@ impl Out<'_> {
         self.evidence(finding);
         self.explains(group);
         self.seen_in(number - 1);
+        self.changed(finding);
         self.fix(group);
+    }
+
+    /// What was changed shortly before.
+    fn changed(&mut self, finding: &Finding) {
+        if finding.changes.is_empty() {
+            return;
+        }
+        self.page.blank();
+        self.page.line(3, &[("changed shortly before", bold()), (", which need not be why", dim())]);
+        for change in &finding.changes {
+            self.page.paragraph(5, "· ", &change.text, plain());
+            if !change.evidence.reproduce.is_empty() {
+                self.page.command(7, &change.evidence.reproduce, dim());
+            }
+        }
     }
 
     fn headline(&mut self, number: &str, finding: &Finding) {

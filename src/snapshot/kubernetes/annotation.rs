@@ -38,6 +38,8 @@ kept! {
     INGRESS_CLASS = "kubernetes.io/ingress.class";
     /// Version of the operator whose CRD it is.
     OPERATOR_VERSION = "operator.prometheus.io/version";
+    /// Number of the revision of a Deployment that a ReplicaSet is.
+    REVISION = "deployment.kubernetes.io/revision";
     /// Default IngressClass.
     DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class";
 }
@@ -48,7 +50,6 @@ const PREFIXES: &[&str] = &[
     "argocd.argoproj.io/",
     "cert-manager.io/",
     "controller-gen.kubebuilder.io/",
-    "deployment.kubernetes.io/revision",
     "eks.amazonaws.com/",
     "helm.sh/",
     "ingressclass.kubernetes.io/",

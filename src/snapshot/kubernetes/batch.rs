@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::meta::null_default;
-use super::{Condition, Meta};
+use super::{Condition, Meta, PodTemplate};
 
 /// Namespace.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -53,6 +53,7 @@ pub struct ReplicaSet {
 #[serde(default)]
 pub struct ReplicaSetSpec {
     pub replicas: Option<u32>,
+    pub template: PodTemplate,
 }
 
 /// `status` of a ReplicaSet.

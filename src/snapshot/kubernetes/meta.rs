@@ -1,6 +1,7 @@
 //! What every object has.
 
 use super::annotation::is_kept;
+use super::written::{Written, by_people};
 use super::{
     ConfigMap, CsiDriver, CsiNode, EndpointSlice, Event, NetworkPolicy, Node, PersistentVolume, PersistentVolumeClaim,
     Pod, PodMetrics, PodOnNode, ResourceQuota, Service, ServiceAccount, StorageClass, VolumeAttachment, Workload,
@@ -35,6 +36,9 @@ pub struct Meta {
     #[serde(deserialize_with = "null_default")]
     pub finalizers: Vec<String>,
     pub generation: Option<i64>,
+    /// What people and their tools wrote, and when.
+    #[serde(deserialize_with = "by_people")]
+    pub managed_fields: Vec<Written>,
 }
 
 fn keep_known_annotations<'de, D: Deserializer<'de>>(d: D) -> Result<Map, D::Error> {

@@ -19,6 +19,7 @@ mod service;
 mod storage;
 mod vpc_cni;
 mod workload;
+mod written;
 
 pub use admission::*;
 pub use batch::*;
@@ -30,10 +31,10 @@ pub use meta::{Condition, Map, Meta, Object, ObjectName, ObjectReference, OwnerR
 pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus};
 pub use operator::*;
 pub use pod::{
-    ClaimSource, Container, ContainerPort, ContainerRequests, ContainerState, ContainerStatus, ContainerUsage, EnvFrom,
-    EnvSource, EnvVar, HttpGet, KeyRef, KeyToPath, NamedSource, Pod, PodMetrics, PodOnNode, PodOnNodeSpec,
-    PodSecurityContext, PodSpec, PodStatus, PortOnly, Probe, ProjectedSource, ProjectedSources, Resources, Running,
-    SecretSource, Terminated, Volume, VolumeMount, Waiting,
+    ClaimSource, Container, ContainerPort, ContainerRequests, ContainerState, ContainerStatus, ContainerUsage,
+    DEFAULT_PASSWORDS, EnvFrom, EnvSource, EnvVar, HttpGet, KeyRef, KeyToPath, NamedSource, Pod, PodMetrics, PodOnNode,
+    PodOnNodeSpec, PodSecurityContext, PodSpec, PodStatus, PortOnly, Probe, ProjectedSource, ProjectedSources,
+    Resources, Running, SecretSource, Terminated, Volume, VolumeMount, Waiting,
 };
 pub use policy::{NetworkPolicy, QuotaStatus, ResourceQuota};
 pub use scaling::*;
@@ -45,3 +46,4 @@ pub use storage::{
 };
 pub use vpc_cni::*;
 pub use workload::{PodTemplate, RollingUpdate, Strategy, Workload, WorkloadSpec, WorkloadStatus};
+pub use written::Written;

@@ -117,13 +117,20 @@ pub struct EnvFrom {
     pub secret_ref: Option<NamedSource>,
 }
 
+/// Passwords of Grafana that stand in its documents and in those of its charts.
+pub const DEFAULT_PASSWORDS: &[&str] = &["admin", "prom-operator"];
+
 fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Error> {
     let all: Vec<EnvVar> = null_default(d)?;
     Ok(all
         .into_iter()
         .filter(|e| {
             let name = e.name.to_ascii_uppercase();
-            e.value_from.as_ref().is_some_and(|f| f.config_map_key_ref.is_some() || f.secret_key_ref.is_some())
+            // What everybody knows is no secret.
+            let default = name == "GF_SECURITY_ADMIN_PASSWORD"
+                && e.value.as_deref().is_some_and(|v| DEFAULT_PASSWORDS.contains(&v));
+            default
+                || e.value_from.as_ref().is_some_and(|f| f.config_map_key_ref.is_some() || f.secret_key_ref.is_some())
                 || name.ends_with("_PROXY")
                 || matches!(
                     name.as_str(),
@@ -280,6 +287,10 @@ pub struct PodStatus {
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerStatus {
     pub name: String,
+    pub image: String,
+    /// What was really pulled: `<repository>@sha256:…`.
+    #[serde(rename = "imageID")]
+    pub image_id: String,
     pub ready: bool,
     pub restart_count: u32,
     pub state: ContainerState,
@@ -391,6 +402,7 @@ pub struct PodOnNode {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodOnNodeSpec {
     pub node_name: Option<String>,
+    pub host_network: bool,
     pub containers: Vec<ContainerRequests>,
     #[serde(deserialize_with = "null_default")]
     pub init_containers: Vec<ContainerRequests>,
@@ -401,6 +413,8 @@ pub struct PodOnNodeSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerRequests {
     pub resources: Resources,
+    #[serde(deserialize_with = "null_default")]
+    pub ports: Vec<ContainerPort>,
     pub restart_policy: Option<String>,
 }
 

@@ -1,16 +1,17 @@
 //! What exactly keeps a pod from the nodes: computed from its spec and the nodes, as the scheduler only counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{NodeSelectorRequirement, Taint};
 
 use crate::domain::kubernetes::capacity::{amount, largest_free, largest_node, requests};
+use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::nodes::could_take;
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::Reason;
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Node, Pod};
+use crate::snapshot::kubernetes::{ContainerPort, Node, Pod};
 
 /// What is to be said of one pod beside the reason.
 #[derive(Default)]
@@ -202,7 +203,7 @@ fn requirement_text(r: &NodeSelectorRequirement) -> String {
 
 /// Other values of the label, or a label whose key is almost the same.
 fn near(all: &[&Node], key: &str) -> String {
-    let values: std::collections::BTreeSet<&str> = all.iter().filter_map(|n| n.metadata.label(key)).collect();
+    let values: BTreeSet<&str> = all.iter().filter_map(|n| n.metadata.label(key)).collect();
     if !values.is_empty() {
         return format!(" (nodes have {})", values.iter().map(|v| format!("{key}={v}")).collect::<Vec<_>>().join(", "));
     }
@@ -265,24 +266,44 @@ fn affinity(pod: &Pod, all: &[&Node]) -> Detail {
 
 /// How many different values of a label the nodes have.
 fn domains(all: &[&Node], key: &str) -> usize {
-    all.iter().filter_map(|n| n.metadata.label(key)).collect::<std::collections::BTreeSet<_>>().len()
+    all.iter().filter_map(|n| n.metadata.label(key)).collect::<BTreeSet<_>>().len()
 }
 
 fn ports(snap: &Snapshot, pod: &Pod) -> Detail {
-    let of = |p: &Pod| -> Vec<u16> {
-        let ports = p.spec.containers.iter().flat_map(|c| &c.ports);
-        ports.filter_map(|port| port.host_port.or(p.spec.host_network.then_some(port.container_port))).collect()
-    };
-    let wanted = of(pod);
+    let wanted = host_ports(pod.spec.host_network, pod.spec.containers.iter().map(|c| c.ports.as_slice()));
     let mut lines = Vec::new();
-    let others =
-        snap.pods.items().unwrap_or_default().iter().filter(|p| p.spec.node_name.is_some() && !p.is_finished());
-    for other in others {
-        for port in of(other).into_iter().filter(|p| wanted.contains(p)) {
-            let meta = &other.metadata;
-            let node = other.spec.node_name.as_deref().unwrap_or_default();
+    // All pods of the cluster are known where one finds no node; else those in scope.
+    let everywhere = snap.node_requests.items().unwrap_or_default().iter();
+    let held = everywhere.filter(|p| !matches!(p.status.phase.as_str(), "Succeeded" | "Failed")).map(|p| {
+        let ports = host_ports(p.spec.host_network, p.spec.containers.iter().map(|c| c.ports.as_slice()));
+        (&p.metadata, p.spec.node_name.as_deref(), ports)
+    });
+    let mut held: Vec<_> = held.collect();
+    let in_scope = snap.pods.items().unwrap_or_default().iter().filter(|p| !p.is_finished());
+    let known: BTreeSet<(&str, &str)> = held.iter().map(|(m, ..)| (m.namespace.as_str(), m.name.as_str())).collect();
+    let others = in_scope.filter(|p| !known.contains(&(p.metadata.namespace.as_str(), p.metadata.name.as_str())));
+    let others: Vec<_> = others
+        .map(|p| {
+            let ports = host_ports(p.spec.host_network, p.spec.containers.iter().map(|c| c.ports.as_slice()));
+            (&p.metadata, p.spec.node_name.as_deref(), ports)
+        })
+        .collect();
+    held.extend(others);
+    let mut holders: BTreeSet<String> = BTreeSet::new();
+    for (meta, node, ports) in held {
+        let Some(node) = node else { continue };
+        for port in ports.into_iter().filter(|p| wanted.contains(p)) {
+            let owner = owner_of(meta).map_or_else(
+                || format!("Pod {}/{}", meta.namespace, meta.name),
+                |(kind, name)| format!("{kind} {}/{name}", meta.namespace),
+            );
             lines.push(format!("host port {port} of node {node} is held by pod {}/{}", meta.namespace, meta.name));
+            holders.insert(format!("host port {port} is held by {owner}"));
         }
+    }
+    // The owner says it for all nodes at once.
+    if holders.len() == 1 && lines.len() > 1 {
+        lines = holders.into_iter().collect();
     }
     if lines.is_empty() && !wanted.is_empty() {
         lines.push(format!(
@@ -296,6 +317,12 @@ fn ports(snap: &Snapshot, pod: &Pod) -> Detail {
         reproduce: "kubectl get pods -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,NODE:.spec.nodeName,PORTS:.spec.containers[*].ports[*].hostPort",
         ..Detail::default()
     }
+}
+
+/// Ports of the host that containers ask for: on the host's network all of theirs.
+fn host_ports<'a>(host_network: bool, containers: impl Iterator<Item = &'a [ContainerPort]>) -> Vec<u16> {
+    let ports = containers.flatten();
+    ports.filter_map(|port| port.host_port.or(host_network.then_some(port.container_port))).collect()
 }
 
 fn limits(snap: &Snapshot) -> Detail {

@@ -1,5 +1,6 @@
 //! Pods that a workload wants and the API server refuses to make: quota, limit ranges, admission.
 
+use crate::domain::kubernetes::denied;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::unschedulable::RECENT;
 use crate::domain::kubernetes::webhooks;
@@ -106,6 +107,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         .param("quota", quota.as_ref().map_or("", |q| q.name.as_str()))
         .param("hard", quota.as_ref().and_then(Quota::patch).unwrap_or_default());
     finding = webhooks::blamed(snap, message).into_iter().fold(finding, Finding::depends_on);
+    finding = denied::read(message).map(|d| d.reference(snap)).into_iter().fold(finding, Finding::depends_on);
     if let Some(quota) = &quota {
         let used_up = ResourceRef::kubernetes("", "ResourceQuota", namespace, &quota.name);
         let text = format!(

@@ -122,6 +122,18 @@ pub(crate) fn version(text: &str) -> Option<Version> {
     Some((major, minor, patch))
 }
 
+/// The newest PromQL that an operator's own parser reads, where it is older than what servers of its time read.
+pub(crate) fn promql_of(version: Version) -> Option<(u16, u16)> {
+    match version {
+        v if v < (0, 48, 0) => Some((2, 25)),
+        v if v < (0, 76, 0) => Some((2, 53)),
+        _ => None,
+    }
+}
+
+/// Since this version an operator reads experimental functions where its server does; before, it refuses all of them.
+pub(crate) const READS_EXPERIMENTAL: Version = (0, 92, 0);
+
 /// `0.93.1`.
 pub(crate) fn version_text(version: Version) -> String {
     format!("{}.{}.{}", version.0, version.1, version.2)

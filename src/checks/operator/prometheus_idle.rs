@@ -1,0 +1,147 @@
+//! A Prometheus of the operator that scrapes nothing, or evaluates no rule: it runs, and watches nobody.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::operator::server_text;
+use crate::checks::support::scrape::api_evidence;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::release;
+use crate::domain::prometheus::operator::chain;
+use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::MonitoringResource;
+
+check! {
+    /// See the check's page.
+    PrometheusIdle {
+        id: "prometheus-idle", suite: Operator, severity: Warning,
+        title: "Prometheus has nothing to scrape, or no rules",
+        requires: [MonitoringResources, PrometheusConfig, PrometheusRules],
+        uses: [PrometheusTargets, Monitors, ProbeResources, ScrapeConfigResources, PrometheusRuleNames, OtherServers, Namespaces, Workloads],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Scrape { name: String, namespace: String, labels: Vec<Label>, release: String },
+    Rules { name: String, namespace: String, labels: Vec<Label>, release: String },
+}
+
+/// A label that the selector wants.
+#[derive(Serialize, JsonSchema)]
+struct Label {
+    key: String,
+    value: String,
+}
+
+/// Seconds that operator, kubelet and reloader take.
+const YOUNG: i64 = 600;
+
+impl Check for PrometheusIdle {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let Some(server) = chain::answering(snap) else {
+            return Ok(Diagnosis::NotApplicable("no Prometheus of the operator answers".into()));
+        };
+        let jobs = chain::loaded_jobs(snap);
+        let rules = snap.prometheus_rules()?;
+        if server.spec.paused || snap.age_seconds(&server.metadata) < YOUNG {
+            return Ok(Diagnosis::Findings(Vec::new()));
+        }
+        let mut findings = Vec::new();
+        if jobs.as_ref().is_some_and(std::collections::BTreeSet::is_empty) {
+            findings.push(without_jobs(snap, server));
+        } else if jobs.is_none() {
+            snap.prometheus_config()?;
+        }
+        // What is sent elsewhere may be judged there.
+        let elsewhere = !server.spec.remote_write.is_empty()
+            || snap.other_servers.items().unwrap_or_default().iter().any(|s| s.kind == "ThanosRuler");
+        if rules.iter().all(|g| g.rules.is_empty()) && !elsewhere {
+            findings.push(without_rules(snap, server));
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// Labels that the selector of a kind wants.
+fn labels(server: &MonitoringResource, kind: Kind) -> Vec<Label> {
+    let (selector, _) = kind.selectors(&server.spec);
+    let wanted = selector.and_then(|s| s.match_labels.as_ref());
+    wanted.into_iter().flatten().map(|(k, v)| Label { key: k.clone(), value: v.clone() }).collect()
+}
+
+/// Objects of these kinds, and how many of them the server selects.
+fn counts(snap: &Snapshot, server: &MonitoringResource, kinds: &[Kind]) -> (Vec<ResourceRef>, usize) {
+    let mut all = Vec::new();
+    let mut selected = 0;
+    for kind in kinds {
+        for meta in selection::objects(snap, *kind).unwrap_or_default() {
+            let by = selection::selecting(snap, *kind, meta).unwrap_or_default();
+            selected += usize::from(by.iter().any(|s| s.reference() == server.reference()));
+            all.push(kind.reference(&meta.namespace, &meta.name));
+        }
+    }
+    (all, selected)
+}
+
+fn because(all: usize, selected: usize, what: &str) -> String {
+    match (all, selected) {
+        (0, _) => format!("there is no {what} in the cluster"),
+        (n, 0) => format!("it selects none of the {n} that there are ({what})"),
+        (_, n) => format!("it selects {n} ({what}), and none has come through to its configuration"),
+    }
+}
+
+fn base(snap: &Snapshot, server: &MonitoringResource, kinds: &[Kind], message: String, path: &str) -> Finding {
+    let (objects, _) = counts(snap, server, kinds);
+    let meta = &server.metadata;
+    let value = if kinds[0] == Kind::PrometheusRule { "no rule group" } else { "no scrape_configs" };
+    let mut made = Finding::new(PrometheusIdle::META.id, Severity::Warning, server.reference(), message)
+        .key(kinds[0].as_str())
+        .breaks_nothing()
+        .depends_on(server.reference())
+        .depends_on(ResourceRef::kubernetes(
+            "apps",
+            "StatefulSet",
+            &meta.namespace,
+            format!("prometheus-{}", meta.name),
+        ))
+        .evidence(api_evidence(snap, format!("Prometheus {path}"), value.to_owned(), path));
+    made = objects.into_iter().fold(made, Finding::depends_on);
+    made
+}
+
+fn without_jobs(snap: &Snapshot, server: &MonitoringResource) -> Finding {
+    let kinds = [Kind::ServiceMonitor, Kind::PodMonitor, Kind::Probe, Kind::ScrapeConfig];
+    let (all, selected) = counts(snap, server, &kinds);
+    let why = because(all.len(), selected, "ServiceMonitor, PodMonitor, Probe or ScrapeConfig");
+    let message = format!("{} has nothing to scrape: {why}", server_text(server));
+    base(snap, server, &kinds, message, "/api/v1/status/config").fix(Fix::Scrape {
+        name: server.metadata.name.clone(),
+        namespace: server.metadata.namespace.clone(),
+        labels: labels(server, Kind::ServiceMonitor),
+        release: release(&server.metadata).map(|(name, _)| name.to_owned()).unwrap_or_default(),
+    })
+}
+
+fn without_rules(snap: &Snapshot, server: &MonitoringResource) -> Finding {
+    let kinds = [Kind::PrometheusRule];
+    let (all, selected) = counts(snap, server, &kinds);
+    let why = because(all.len(), selected, "PrometheusRule");
+    let message = format!("{} has no rules, so that nothing can alert: {why}", server_text(server));
+    base(snap, server, &kinds, message, "/api/v1/rules").fix(Fix::Rules {
+        name: server.metadata.name.clone(),
+        namespace: server.metadata.namespace.clone(),
+        labels: labels(server, Kind::PrometheusRule),
+        release: release(&server.metadata).map(|(name, _)| name.to_owned()).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,263 @@
+//! An admission webhook or policy refuses objects of the stack: it works, and says no.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::denied::{self, Denied, Policy, Told};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner;
+use crate::domain::prometheus::operator::{deployment, log};
+use crate::domain::text::log_line::Line;
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Event;
+
+check! {
+    /// See the check's page.
+    AdmissionDenied {
+        id: "admission-denied", suite: Pipeline, severity: Error,
+        title: "an admission webhook or policy refuses objects of the stack",
+        requires: [Events],
+        uses: [Workloads, Webhooks, Manifests, PartLogs],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Rule {
+        kind: String,
+        object: String,
+        namespace: String,
+        operator: String,
+        operator_namespace: String,
+    },
+    Constraint {
+        constraint: String,
+        constraint_kind: Placeholder,
+        #[serde(flatten)]
+        refused: Refused,
+    },
+    Kyverno {
+        policy: String,
+        rule: String,
+        #[serde(flatten)]
+        refused: Refused,
+    },
+    Validating {
+        policy: String,
+        binding: String,
+        #[serde(flatten)]
+        refused: Refused,
+    },
+    Webhook {
+        webhook: String,
+        #[serde(flatten)]
+        refused: Refused,
+    },
+}
+
+/// What was refused.
+#[derive(Serialize, JsonSchema)]
+struct Refused {
+    /// As kubectl takes it; empty where it is no workload.
+    target: String,
+    kind: String,
+    name: String,
+    namespace: String,
+    managed: String,
+}
+
+impl Check for AdmissionDenied {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut by_object: BTreeMap<(ResourceRef, ResourceRef), Vec<(Denied, Told<'_>)>> = BTreeMap::new();
+        for (denied, told) in denied::all(snap) {
+            let Some(object) = refused(snap, &denied, &told) else { continue };
+            by_object.entry((denied.reference(snap), object)).or_default().push((denied, told));
+        }
+        let findings: Vec<Finding> =
+            by_object.iter().map(|((by, object), all)| finding(snap, by, object, all)).collect();
+        if findings.is_empty() {
+            snap.events.items()?;
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+/// What was refused; `None` where it has all its pods by now.
+fn refused(snap: &Snapshot, denied: &Denied, told: &Told<'_>) -> Option<ResourceRef> {
+    match told {
+        Told::Condition(workload) => Some(workload.clone()),
+        Told::Event(event) => of_event(snap, event),
+        Told::Record(..) => {
+            let (kind, name) =
+                denied.object.clone().unwrap_or_else(|| ("Manifest".to_owned(), "of the record".to_owned()));
+            let group = if kind == "Manifest" { "" } else { group_of(&kind) };
+            let namespace = snap.scope.stack.first().map_or("", String::as_str);
+            Some(ResourceRef::kubernetes(group, &kind, namespace, &name))
+        }
+    }
+}
+
+fn group_of(kind: &str) -> &'static str {
+    match kind {
+        "PrometheusRule" | "AlertmanagerConfig" | "ServiceMonitor" | "PodMonitor" | "Prometheus" | "Alertmanager" => {
+            "monitoring.coreos.com"
+        }
+        kind => crate::domain::kubernetes::index::group_of(kind),
+    }
+}
+
+fn of_event(snap: &Snapshot, event: &Event) -> Option<ResourceRef> {
+    let object = &event.involved_object;
+    let of_set = |name: &str| object.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+    let mut workloads = snap.workloads.items().unwrap_or_default().iter();
+    let own = workloads.find(|w| {
+        w.metadata.namespace == object.namespace
+            && match (w.kind.as_str(), object.kind.as_str()) {
+                ("Deployment", "ReplicaSet") => of_set(&w.metadata.name),
+                (kind, other) => kind == other && w.metadata.name == object.name,
+            }
+    });
+    match own {
+        Some(workload) => (workload.ready() < workload.desired()).then(|| workload.reference()),
+        None => Some(ResourceRef::kubernetes(group_of(&object.kind), &object.kind, &object.namespace, &object.name)),
+    }
+}
+
+fn who(denied: &Denied) -> String {
+    match &denied.policy {
+        Policy::Gatekeeper { constraint } => format!("constraint {constraint} of Gatekeeper"),
+        Policy::Kyverno { policy, rule } => format!("rule {rule} of Kyverno policy {policy}"),
+        Policy::Validating { policy, binding } => format!("ValidatingAdmissionPolicy {policy} (binding {binding})"),
+        Policy::Operator => format!("the Prometheus operator's webhook {}", denied.webhook),
+        Policy::Own => format!("admission webhook {}", denied.webhook),
+    }
+}
+
+fn finding(snap: &Snapshot, by: &ResourceRef, object: &ResourceRef, all: &[(Denied, Told<'_>)]) -> Finding {
+    let (denied, _) = &all[0];
+    let who = who(denied);
+    let reason = (denied.policy == Policy::Operator).then(|| invalid_rule(snap)).flatten();
+    let says = reason.as_ref().map_or(denied.says.as_str(), |(text, _)| text);
+    let what = match object {
+        ResourceRef::Kubernetes { kind, .. } if kind == "Manifest" => "what was applied".to_owned(),
+        ResourceRef::Kubernetes { kind, .. } if is_workload(kind) => format!("pods of {object}"),
+        _ => object.to_string(),
+    };
+    let namespace = namespace(object);
+    let severity = if snap.scope.is_stack(namespace) { Severity::Error } else { Severity::Warning };
+    let mut made =
+        Finding::new(AdmissionDenied::META.id, severity, object.clone(), format!("{who} refuses {what}: {says}"))
+            .key(format!("{} {}", by.key(), object.key()))
+            .fix(fix(snap, denied, object))
+            .breaks(by.clone())
+            .breaks(object.clone());
+    // The rule is right or wrong by itself; what a policy refuses is one matter with all that it refuses.
+    if denied.policy != Policy::Operator {
+        made = made.cause(Cause::resource(by.clone(), format!("{who} refuses several objects: {says}")));
+    }
+    for (_, told) in all.iter().take(3) {
+        made = made.evidence(told_evidence(denied, told));
+    }
+    if let Some((_, evidence)) = reason {
+        made = made.evidence(evidence);
+    }
+    made
+}
+
+fn is_workload(kind: &str) -> bool {
+    matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicaSet")
+}
+
+fn namespace(object: &ResourceRef) -> &str {
+    match object {
+        ResourceRef::Kubernetes { namespace, .. } => namespace,
+        _ => "",
+    }
+}
+
+/// The last thing that the operator's webhook said of a rule, with where it stands.
+fn invalid_rule(snap: &Snapshot) -> Option<(String, Evidence)> {
+    for log in log::logs(snap).unwrap_or_default() {
+        let mut lines = log.text.lines().rev().take(2000).filter(|l| l.contains("admission"));
+        let found = lines.find_map(|raw| {
+            let line = Line::parse(raw);
+            (line.msg.eq_ignore_ascii_case("invalid rule") && !line.err.is_empty()).then(|| (line.err.clone(), raw))
+        });
+        if let Some((text, raw)) = found {
+            let text = text.replace("\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+            return Some((text, log_evidence(&log.namespace, &log.pod, &log.container, false, raw)));
+        }
+    }
+    None
+}
+
+fn told_evidence(denied: &Denied, told: &Told<'_>) -> Evidence {
+    match told {
+        Told::Event(event) => event_evidence(event),
+        Told::Condition(workload) => Evidence::new(
+            format!("{workload}, condition ReplicaFailure"),
+            &denied.says,
+            "kubectl describe -n {{ namespace }} {{ name }}",
+        )
+        .with("namespace", namespace(workload))
+        .with("name", workload.kubectl_name()),
+        Told::Record(path, line) => Evidence::new(
+            format!("{path}:{line}"),
+            format!("admission webhook {} denied the request: {}", denied.webhook, denied.says),
+            "grep -n 'denied the request' {{ path }}",
+        )
+        .with("path", *path),
+    }
+}
+
+fn fix(snap: &Snapshot, denied: &Denied, object: &ResourceRef) -> Fix {
+    let (kind, name) = match object {
+        ResourceRef::Kubernetes { kind, name, .. } => (kind.as_str(), name.as_str()),
+        _ => ("", ""),
+    };
+    let refused = || Refused {
+        target: if is_workload(kind) { object.kubectl_name() } else { String::new() },
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        namespace: namespace(object).to_owned(),
+        managed: owner::workload(snap, object).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+    };
+    match &denied.policy {
+        Policy::Operator => {
+            let operators = deployment::operators(snap);
+            let meta = operators.first().map(|o| &o.workload.metadata);
+            let is_known = kind != "Manifest";
+            Fix::Rule {
+                kind: if is_known { kind.to_ascii_lowercase() } else { "prometheusrule".to_owned() },
+                object: if is_known { name.to_owned() } else { String::new() },
+                namespace: namespace(object).to_owned(),
+                operator: meta.map_or("<operator-deployment>", |m| m.name.as_str()).to_owned(),
+                operator_namespace: meta.map_or("<operator-namespace>", |m| m.namespace.as_str()).to_owned(),
+            }
+        }
+        Policy::Gatekeeper { constraint } => Fix::Constraint {
+            constraint: constraint.clone(),
+            constraint_kind: Placeholder::new("constraint-kind").how("the list of constraints has it before the slash"),
+            refused: refused(),
+        },
+        Policy::Kyverno { policy, rule } => {
+            Fix::Kyverno { policy: policy.clone(), rule: rule.clone(), refused: refused() }
+        }
+        Policy::Validating { policy, binding } => {
+            Fix::Validating { policy: policy.clone(), binding: binding.clone(), refused: refused() }
+        }
+        Policy::Own => Fix::Webhook { webhook: denied.webhook.clone(), refused: refused() },
+    }
+}

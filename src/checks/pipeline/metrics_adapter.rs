@@ -1,0 +1,218 @@
+//! prometheus-adapter or KEDA asks a Prometheus that is not there: it runs, and knows no metric.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::{managed_by, release};
+use crate::domain::kubernetes::parts::{self, Part};
+use crate::domain::kubernetes::service_host::{self, ServiceHost};
+use crate::domain::kubernetes::{api_services, arguments};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Event, Workload};
+use crate::snapshot::monitoring::ContainerLog;
+
+check! {
+    /// See the check's page.
+    MetricsAdapter {
+        id: "metrics-adapter", suite: Pipeline, severity: Error,
+        title: "what scales by Prometheus' metrics asks a Prometheus that is not there",
+        requires: [Workloads, Services],
+        uses: [PartLogs, Pods, ApiServices, Events],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Address {
+        target: String,
+        namespace: String,
+        url: String,
+        right: String,
+        host: String,
+        port: u16,
+        patch: String,
+        release: String,
+        release_namespace: String,
+        managed: String,
+    },
+    ScaledObject {
+        name: String,
+        namespace: String,
+        url: String,
+        right: String,
+    },
+}
+
+impl Check for MetricsAdapter {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.workloads()?;
+        snap.services()?;
+        let adapters: Vec<&Workload> =
+            parts::all(snap).into_iter().filter(|(part, _)| *part == Part::Adapter).map(|(_, w)| w).collect();
+        let asking: Vec<Finding> = keda(snap);
+        if adapters.is_empty() && asking.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no prometheus-adapter in the namespaces that were read".into()));
+        }
+        let lost = adapters.into_iter().filter_map(|w| finding(snap, w));
+        Ok(Diagnosis::Findings(lost.chain(asking).collect()))
+    }
+}
+
+/// The Service that an address means.
+fn service_of(snap: &Snapshot, url: &str, home: &str) -> Option<ServiceHost> {
+    service_host::in_cluster(snap, url::Url::parse(url).ok()?.host_str()?, home)
+}
+
+/// Why an address leads nowhere; `None` where it leads to a Service, or out of the cluster.
+fn leads_nowhere(snap: &Snapshot, url: &str, home: &str) -> Option<String> {
+    let host = service_of(snap, url, home)?;
+    let port = url::Url::parse(url).ok()?.port_or_known_default()?;
+    match snap.services.find(&host.namespace, &host.service) {
+        Ok(None) => Some(format!("Service {}/{} does not exist", host.namespace, host.service)),
+        Ok(Some(service)) if service.spec.ports.iter().all(|p| p.port != port) => {
+            let ports: Vec<String> = service.spec.ports.iter().map(|p| p.port.to_string()).collect();
+            let have = ports.join(", ");
+            Some(format!("Service {}/{} has no port {port} (it has {have})", host.namespace, host.service))
+        }
+        _ => None,
+    }
+}
+
+/// Where Prometheus is, as far as it was found.
+fn right_address(snap: &Snapshot) -> (String, u16) {
+    match snap.scope.prometheus.as_ref() {
+        Some(c) => (format!("{}://{}.{}.svc", c.scheme, c.service, c.namespace), c.port),
+        None => ("http://<prometheus-service>.<namespace>.svc".to_owned(), 9090),
+    }
+}
+
+/// Seconds for which an event tells of now.
+const RECENT: i64 = 3600;
+
+/// ScaledObjects of KEDA whose events say that they ask a Prometheus which is not there.
+fn keda(snap: &Snapshot) -> Vec<Finding> {
+    let mut found: BTreeMap<(&str, &str), Finding> = BTreeMap::new();
+    for event in snap.events.items().unwrap_or_default() {
+        let object = &event.involved_object;
+        let recent = event.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+        if object.kind != "ScaledObject" || !recent || !event.message.contains("/api/v1/query") {
+            continue;
+        }
+        let Some(url) = address_in(&event.message) else { continue };
+        // A short name is one of KEDA's own namespace, wherever that is.
+        let is_full = url::Url::parse(&url).is_ok_and(|u| u.host_str().is_some_and(|h| h.contains('.')));
+        let Some(why) = leads_nowhere(snap, &url, &object.namespace).filter(|_| is_full) else { continue };
+        found.entry((&object.namespace, &object.name)).or_insert_with(|| scaled_object(snap, event, &url, &why));
+    }
+    found.into_values().collect()
+}
+
+/// Scheme, host and port of the URL of a query.
+fn address_in(text: &str) -> Option<String> {
+    let at = text.find("http://").or_else(|| text.find("https://"))?;
+    let url = text[at..].split(['"', ' ', '\\']).next()?;
+    Some(url.split("/api/v1/").next()?.to_owned())
+}
+
+fn scaled_object(snap: &Snapshot, event: &Event, url: &str, why: &str) -> Finding {
+    let object = &event.involved_object;
+    let (host, port) = right_address(snap);
+    let message = format!("ScaledObject {}/{} asks Prometheus at {url}, but {why}", object.namespace, object.name);
+    let reference = ResourceRef::kubernetes("keda.sh", "ScaledObject", &object.namespace, &object.name);
+    Finding::new(MetricsAdapter::META.id, Severity::Warning, reference, message).evidence(event_evidence(event)).fix(
+        Fix::ScaledObject {
+            name: object.name.clone(),
+            namespace: object.namespace.clone(),
+            url: url.to_owned(),
+            right: format!("{host}:{port}"),
+        },
+    )
+}
+
+fn finding(snap: &Snapshot, workload: &Workload) -> Option<Finding> {
+    let meta = &workload.metadata;
+    let (at, container) = workload
+        .spec
+        .template
+        .spec
+        .containers
+        .iter()
+        .enumerate()
+        .find(|(_, c)| arguments::flag(c, "prometheus-url").is_some())?;
+    let url = arguments::flag(container, "prometheus-url")?;
+    let why = leads_nowhere(snap, url, &meta.namespace)?;
+    let host = service_of(snap, url, &meta.namespace)?;
+    let message = format!(
+        "prometheus-adapter ({}) asks Prometheus at {url}, but {why}: the APIs of custom metrics have none",
+        workload.reference()
+    );
+    let seen = Evidence::new(
+        format!("{} --prometheus-url", workload.reference()),
+        format!("{url}: {why}"),
+        "kubectl get {{ target }} -n {{ namespace }} -o jsonpath='{.spec.template.spec.containers[*].args}'",
+    );
+    let mut made = Finding::new(MetricsAdapter::META.id, Severity::Error, workload.reference(), message)
+        .also(ResourceRef::service(&host.namespace, &host.service))
+        .key(workload.reference().key())
+        .breaks(workload.reference())
+        .evidence(seen.with("target", workload.kubectl_name()).with("namespace", &meta.namespace))
+        .fix(fix(snap, workload, (at, container), url));
+    for api in ["v1beta1.custom.metrics.k8s.io", "v1beta1.external.metrics.k8s.io"] {
+        made = made.breaks(api_services::reference(api));
+    }
+    if let Some((log, line)) = said(snap, workload) {
+        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+    }
+    Some(made)
+}
+
+/// The last complaint in its log.
+fn said<'a>(snap: &'a Snapshot, workload: &Workload) -> Option<(&'a ContainerLog, &'a str)> {
+    let pods: Vec<&str> = snap.pods_of_workload(workload).map(|p| p.metadata.name.as_str()).collect();
+    let mut logs = snap.part_logs.as_ref().ok()?.iter().filter(|l| !l.previous);
+    logs.find_map(|log| {
+        if !pods.contains(&log.pod.as_str()) {
+            return None;
+        }
+        let line = log.text.lines().rev().find(|l| l.contains("unable to update list of all metrics"))?;
+        Some((log, line.trim()))
+    })
+}
+
+fn fix(snap: &Snapshot, workload: &Workload, (at, container): (usize, &Container), url: &str) -> Fix {
+    let meta = &workload.metadata;
+    let (host, port) = right_address(snap);
+    let prefix = snap.scope.prometheus.as_ref().map_or("", |c| c.prefix.as_str());
+    let right = format!("{host}:{port}{prefix}");
+    // The flag with its value in one word: then that word is replaced.
+    let word = container.args.iter().position(|a| a.contains("prometheus-url="));
+    let patch = word.filter(|_| snap.scope.prometheus.is_some()).map(|word| {
+        let path = format!("/spec/template/spec/containers/{at}/args/{word}");
+        serde_json::json!([{"op": "replace", "path": path, "value": format!("--prometheus-url={right}")}]).to_string()
+    });
+    let (release, release_namespace) = release(meta).unwrap_or_default();
+    Fix::Address {
+        target: workload.kubectl_name(),
+        namespace: meta.namespace.clone(),
+        url: url.to_owned(),
+        right,
+        host,
+        port,
+        patch: patch.unwrap_or_default(),
+        release: release.to_owned(),
+        release_namespace: release_namespace.to_owned(),
+        managed: managed_by(meta),
+    }
+}

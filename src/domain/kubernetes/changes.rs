@@ -1,0 +1,293 @@
+//! Who changed an object, when, and what of it: from its managed fields, the revisions of a Deployment, the revisions of
+//! its Helm release, and the times that AWS gives.
+
+use jiff::Timestamp;
+
+use crate::domain::kubernetes::managed;
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Map, Meta, Object, PodSpec, ReplicaSet, Written, annotation};
+
+/// Seconds within which writes belong to one change, and after its creation still to that.
+const TOGETHER: i64 = 120;
+
+/// A change.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Change {
+    /// What was changed.
+    pub(crate) resource: ResourceRef,
+    /// When.
+    pub(crate) at: Timestamp,
+    /// What of it.
+    pub(crate) what: What,
+    /// Who, where it is known.
+    pub(crate) by: Option<String>,
+}
+
+/// What was changed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum What {
+    /// The pod template of a Deployment; what differs from the revision before, as far as it is read.
+    Template { revision: String, differs: Vec<Differs> },
+    /// Fields of the object: what the writer owns of it, the first ones, and how many.
+    Fields { fields: Vec<String>, count: usize },
+    /// A revision of its Helm release.
+    Release { name: String, namespace: String, revision: u32, status: String },
+    /// The add-on of EKS.
+    Addon { version: String },
+    /// It was made, in a place that was there long before.
+    Made,
+}
+
+/// A field with its value before and after; empty where it was not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Differs {
+    pub(crate) field: String,
+    pub(crate) before: String,
+    pub(crate) after: String,
+}
+
+/// All changes of an object that are known, the newest first.
+pub(crate) fn of(snap: &Snapshot, resource: &ResourceRef) -> Vec<Change> {
+    let mut all = match resource {
+        ResourceRef::Aws(_) => addon(snap, resource),
+        ResourceRef::Kubernetes { .. } => match meta_of(snap, resource) {
+            Some(meta) => of_object(snap, resource, meta),
+            None => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    all.sort_by_key(|c| std::cmp::Reverse(c.at));
+    all
+}
+
+fn of_object(snap: &Snapshot, resource: &ResourceRef, meta: &Meta) -> Vec<Change> {
+    let mut all: Vec<Change> = template(snap, resource).into_iter().collect();
+    let made = meta.creation_timestamp;
+    for written in &meta.managed_fields {
+        let Some(at) = written.at else { continue };
+        // What made it is no change of it.
+        if made.is_some_and(|m| (at.as_second() - m.as_second()).abs() <= TOGETHER) {
+            continue;
+        }
+        match all.iter_mut().find(|c| near(c.at, at)) {
+            Some(known) => {
+                known.by.get_or_insert_with(|| written.manager.clone());
+            }
+            None => all.push(fields(resource, written, at)),
+        }
+    }
+    all.extend(release(snap, resource, meta));
+    if let Some(at) = made.filter(|_| tells_by_being_there(resource)) {
+        let by = meta.managed_fields.iter().find(|w| w.at.is_some_and(|t| near(t, at))).map(|w| w.manager.clone());
+        all.push(Change { resource: resource.clone(), at, what: What::Made, by });
+    }
+    all
+}
+
+fn near(a: Timestamp, b: Timestamp) -> bool {
+    (a.as_second() - b.as_second()).abs() <= TOGETHER
+}
+
+fn fields(resource: &ResourceRef, written: &Written, at: Timestamp) -> Change {
+    let what = What::Fields { fields: written.fields.clone(), count: written.count };
+    Change { resource: resource.clone(), at, what, by: Some(written.manager.clone()) }
+}
+
+/// Objects that change what others do by being made.
+fn tells_by_being_there(resource: &ResourceRef) -> bool {
+    let kinds = [
+        "NetworkPolicy",
+        "ResourceQuota",
+        "ValidatingWebhookConfiguration",
+        "MutatingWebhookConfiguration",
+        "PrometheusRule",
+        "ServiceMonitor",
+        "PodMonitor",
+        "AlertmanagerConfig",
+    ];
+    kinds.contains(&resource.kind_label().as_str())
+}
+
+/// The newest revision of a Deployment, where it is not the first.
+fn template(snap: &Snapshot, resource: &ResourceRef) -> Option<Change> {
+    let ResourceRef::Kubernetes { kind, namespace, name, .. } = resource else { return None };
+    if kind != "Deployment" {
+        return None;
+    }
+    let is_own = |set: &&ReplicaSet| {
+        let owner = set.metadata.controller();
+        set.metadata.namespace == *namespace && owner.is_some_and(|o| o.kind == "Deployment" && o.name == *name)
+    };
+    let mut own: Vec<&ReplicaSet> = snap.replica_sets.items().ok()?.iter().filter(is_own).collect();
+    own.sort_by_key(|set| std::cmp::Reverse(revision(set)));
+    let [newest, before, ..] = own.as_slice() else { return None };
+    let at = newest.metadata.creation_timestamp?;
+    // Going back takes up an old ReplicaSet: nobody knows when.
+    if before.metadata.creation_timestamp.is_some_and(|t| t > at) {
+        return None;
+    }
+    let what = What::Template {
+        revision: revision(newest).to_string(),
+        differs: differs(&before.spec.template.spec, &newest.spec.template.spec),
+    };
+    Some(Change { resource: resource.clone(), at, what, by: None })
+}
+
+fn revision(set: &ReplicaSet) -> u64 {
+    let text = set.metadata.annotations.get(annotation::REVISION);
+    text.and_then(|r| r.parse().ok()).unwrap_or_default()
+}
+
+/// What differs between two pod specs, of what is read of them.
+fn differs(before: &PodSpec, after: &PodSpec) -> Vec<Differs> {
+    let mut all = Vec::new();
+    for container in &after.containers {
+        match before.containers.iter().find(|c| c.name == container.name) {
+            Some(old) => of_container(old, container, &mut all),
+            None => all.push(value(format!("container {}", container.name), "", &container.image)),
+        }
+    }
+    for gone in before.containers.iter().filter(|c| after.containers.iter().all(|n| n.name != c.name)) {
+        all.push(value(format!("container {}", gone.name), &gone.image, ""));
+    }
+    map("node selector", &before.node_selector, &after.node_selector, &mut all);
+    let account = |spec: &PodSpec| spec.service_account_name.clone().unwrap_or_default();
+    if account(before) != account(after) {
+        all.push(value("ServiceAccount".to_owned(), &account(before), &account(after)));
+    }
+    let volumes = |spec: &PodSpec| spec.volumes.iter().map(|v| v.name.clone()).collect::<Vec<_>>();
+    list("volumes", &volumes(before), &volumes(after), &mut all);
+    all
+}
+
+fn of_container(before: &Container, after: &Container, all: &mut Vec<Differs>) {
+    let name = &after.name;
+    if before.image != after.image {
+        all.push(value(format!("image of container {name}"), &before.image, &after.image));
+    }
+    list(&format!("arguments of container {name}"), &before.args, &after.args, all);
+    map(&format!("requests of container {name}"), &before.resources.requests, &after.resources.requests, all);
+    map(&format!("limits of container {name}"), &before.resources.limits, &after.resources.limits, all);
+}
+
+fn value(field: String, before: &str, after: &str) -> Differs {
+    Differs { field, before: before.to_owned(), after: after.to_owned() }
+}
+
+/// Words that are in one of two lists alone.
+fn list(field: &str, before: &[String], after: &[String], all: &mut Vec<Differs>) {
+    let only =
+        |a: &[String], b: &[String]| a.iter().filter(|word| !b.contains(word)).cloned().collect::<Vec<_>>().join(" ");
+    let (gone, new) = (only(before, after), only(after, before));
+    if gone != new {
+        all.push(Differs { field: field.to_owned(), before: gone, after: new });
+    }
+}
+
+fn map(field: &str, before: &Map, after: &Map, all: &mut Vec<Differs>) {
+    for key in before.keys().chain(after.keys().filter(|k| !before.contains_key(*k))) {
+        let of = |map: &Map| map.get(key).cloned().unwrap_or_default();
+        if of(before) != of(after) {
+            all.push(Differs { field: format!("{key} of {field}"), before: of(before), after: of(after) });
+        }
+    }
+}
+
+/// The newest revision of the Helm release of an object, where it is not the first.
+fn release(snap: &Snapshot, resource: &ResourceRef, meta: &Meta) -> Option<Change> {
+    let (name, namespace) = managed::release(meta)?;
+    let all = snap.helm_releases.items().ok()?.iter();
+    let newest = all.filter(|r| r.name == name && r.metadata.namespace == namespace).max_by_key(|r| r.revision)?;
+    if newest.revision < 2 {
+        return None;
+    }
+    let what = What::Release {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        revision: newest.revision,
+        status: newest.status.clone(),
+    };
+    Some(Change { resource: resource.clone(), at: newest.changed_at?, what, by: None })
+}
+
+/// When EKS last changed an add-on.
+fn addon(snap: &Snapshot, resource: &ResourceRef) -> Vec<Change> {
+    let ResourceRef::Aws(aws) = resource else { return Vec::new() };
+    let addons = snap.eks_addons().ok().into_iter().flatten();
+    let own = addons.filter(|a| aws.service == "eks" && aws.kind == "addon" && a.addon_name == aws.id);
+    own.filter_map(|a| {
+        let at = a.modified_at.as_deref()?.parse().ok()?;
+        Some(Change {
+            resource: resource.clone(),
+            at,
+            what: What::Addon { version: a.addon_version.clone() },
+            by: None,
+        })
+    })
+    .collect()
+}
+
+/// The metadata of a resource, where it was read.
+fn meta_of<'a>(snap: &'a Snapshot, resource: &ResourceRef) -> Option<&'a Meta> {
+    fn find<'a, T: Object>(all: &'a [T], namespace: &str, name: &str) -> Option<&'a Meta> {
+        all.iter().map(Object::meta).find(|m| m.namespace == namespace && m.name == name)
+    }
+    let ResourceRef::Kubernetes { kind, namespace, name, .. } = resource else { return None };
+    match kind.as_str() {
+        "Deployment" | "StatefulSet" | "DaemonSet" => {
+            let mut all = snap.workloads.items().ok()?.iter();
+            all.find(|w| w.kind == *kind && w.metadata.namespace == *namespace && w.metadata.name == *name)
+                .map(|w| &w.metadata)
+        }
+        "Prometheus" | "Alertmanager" | "PrometheusAgent" | "ThanosRuler" => {
+            let others = snap.other_servers.items().unwrap_or_default();
+            let mut all = snap.monitoring_resources.items().unwrap_or_default().iter().chain(others);
+            all.find(|r| r.kind == *kind && r.metadata.namespace == *namespace && r.metadata.name == *name)
+                .map(|r| &r.metadata)
+        }
+        "ServiceMonitor" | "PodMonitor" => {
+            let mut all = snap.monitors.items().ok()?.iter();
+            all.find(|m| m.kind == *kind && m.metadata.namespace == *namespace && m.metadata.name == *name)
+                .map(|m| &m.metadata)
+        }
+        "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => {
+            let mut all = snap.webhooks.items().ok()?.iter();
+            all.find(|w| w.kind == *kind && w.metadata.name == *name).map(|w| &w.metadata)
+        }
+        "PrometheusRule" => {
+            let mut all = snap.prometheus_rule_names.items().ok()?.iter().map(|r| &r.metadata);
+            all.find(|m| m.namespace == *namespace && m.name == *name)
+        }
+        "ConfigMap" => find(snap.config_maps.items().ok()?, namespace, name),
+        "Service" => find(snap.services.items().ok()?, namespace, name),
+        "ServiceAccount" => find(snap.service_accounts.items().ok()?, namespace, name),
+        "NetworkPolicy" => find(snap.network_policies.items().ok()?, namespace, name),
+        "ResourceQuota" => find(snap.resource_quotas.items().ok()?, namespace, name),
+        "PersistentVolumeClaim" => find(snap.persistent_volume_claims.items().ok()?, namespace, name),
+        "StorageClass" => find(snap.storage_classes.items().ok()?, namespace, name),
+        "HorizontalPodAutoscaler" => find(snap.autoscalers.items().ok()?, namespace, name),
+        "Node" => find(snap.nodes.items().ok()?, namespace, name),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tells_what_a_revision_changed() {
+        let spec = |image: &str, memory: &str| -> PodSpec {
+            serde_json::from_value(json!({"containers": [
+                {"name": "web", "image": image, "args": ["--a", "--b"], "resources": {"limits": {"memory": memory}}}
+            ]}))
+            .expect("a pod spec")
+        };
+        let found = differs(&spec("web:1", "1Gi"), &spec("web:2", "512Mi"));
+        let texts: Vec<String> = found.iter().map(|d| format!("{}: {} → {}", d.field, d.before, d.after)).collect();
+        assert_eq!(texts, ["image of container web: web:1 → web:2", "memory of limits of container web: 1Gi → 512Mi"]);
+        assert!(differs(&spec("web:1", "1Gi"), &spec("web:1", "1Gi")).is_empty());
+    }
+}

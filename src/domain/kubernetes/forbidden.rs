@@ -1,0 +1,103 @@
+//! What the API server forbids a ServiceAccount, in the words that programs log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::domain::text::log_line::written_at;
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which a line tells of now.
+const RECENT: i64 = 3600;
+
+/// A ServiceAccount.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Account {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+/// What is done with which resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Act {
+    /// API group; empty for core.
+    pub(crate) group: String,
+    /// `prometheuses`, `nodes/metrics`
+    pub(crate) resource: String,
+    pub(crate) verb: String,
+    /// The namespace it was asked in; `None` for all.
+    pub(crate) namespace: Option<String>,
+}
+
+/// What one ServiceAccount may not do, as one program says.
+#[derive(Debug)]
+pub(crate) struct Forbidden<'a> {
+    pub(crate) account: Account,
+    pub(crate) acts: BTreeSet<Act>,
+    /// The last line that says so, and its log.
+    pub(crate) line: &'a str,
+    pub(crate) log: &'a ContainerLog,
+}
+
+/// `… is forbidden: User "system:serviceaccount:a:b" cannot list resource "pods" in API group "" at the cluster scope`.
+pub(crate) fn read(line: &str) -> Option<(Account, Act)> {
+    static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = PATTERN.get_or_init(|| {
+        Regex::new(concat!(
+            r#"User \\*"system:serviceaccount:([^:"\\]+):([^"\\]+)\\*" cannot (\w+) resource \\*"([^"\\]+)\\*" "#,
+            r#"in API group \\*"([^"\\]*)\\*"(?: in the namespace \\*"([^"\\]+)\\*")?"#
+        ))
+        .ok()
+    });
+    let found = pattern.as_ref()?.captures(line)?;
+    let account = Account { namespace: found[1].to_owned(), name: found[2].to_owned() };
+    let act = Act {
+        verb: found[3].to_owned(),
+        resource: found[4].to_owned(),
+        group: found[5].to_owned(),
+        namespace: found.get(6).map(|n| n.as_str().to_owned()),
+    };
+    Some((account, act))
+}
+
+/// What the parts of the stack may not do, one entry for each ServiceAccount and log.
+pub(crate) fn all(snap: &Snapshot) -> Vec<Forbidden<'_>> {
+    let logs = snap.part_logs.as_ref().map(Vec::as_slice).unwrap_or_default().iter().filter(|l| !l.previous);
+    let mut found: BTreeMap<Account, Forbidden<'_>> = BTreeMap::new();
+    for log in logs {
+        for line in log.text.lines() {
+            let Some((account, act)) = read(line) else { continue };
+            let at = written_at(line, snap.collected_at);
+            if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+                continue;
+            }
+            // What one program says of another's account is no business of its own.
+            if account.namespace != log.namespace {
+                continue;
+            }
+            let entry =
+                found.entry(account.clone()).or_insert_with(|| Forbidden { account, acts: BTreeSet::new(), line, log });
+            entry.acts.insert(act);
+            (entry.line, entry.log) = (line, log);
+        }
+    }
+    found.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_who_may_not_do_what() {
+        let line = r#"E1121 reflector.go:166] "Unhandled Error" err="failed to list *v1.Prometheus: prometheuses.monitoring.coreos.com is forbidden: User \"system:serviceaccount:monitoring:op\" cannot list resource \"prometheuses\" in API group \"monitoring.coreos.com\" at the cluster scope""#;
+        let (account, act) = read(line).expect("is one");
+        assert_eq!((account.namespace.as_str(), account.name.as_str()), ("monitoring", "op"));
+        assert_eq!((act.verb.as_str(), act.resource.as_str(), act.namespace), ("list", "prometheuses", None));
+        let inside = r#"secrets is forbidden: User "system:serviceaccount:a:b" cannot get resource "secrets" in API group "" in the namespace "c""#;
+        assert_eq!(read(inside).and_then(|(_, a)| a.namespace).as_deref(), Some("c"));
+        assert!(read("pods is forbidden: User \"alice\" cannot list resource \"pods\"").is_none());
+    }
+}
