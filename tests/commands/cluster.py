@@ -103,7 +103,7 @@ class Cluster:
         base = f"/{version}/namespaces/{namespace}/{plural}" if namespace else f"/{version}/{plural}"
         return f"{base}/{own}" if name else base
 
-    def load(self, bundle, absent):
+    def load(self, bundle, absent, namespaces):
         """Puts a bundle's state in place of the one before. The answer says what could not be loaded."""
         wanted = {}
         for path, items in lists(bundle).items():
@@ -117,7 +117,7 @@ class Cluster:
                     continue
                 meta = item["metadata"]
                 wanted[(version, plural, meta.get("namespace", ""), meta["name"])] = item
-        stand_in(wanted, absent)
+        stand_in(wanted, absent, namespaces)
         return self.restore(wanted)
 
     def define(self, version, plural, items):
@@ -252,7 +252,7 @@ def secrets_of(value, of=""):
     return found - {None}
 
 
-def stand_in(wanted, absent):
+def stand_in(wanted, absent, namespaces):
     """Adds what a recording need not hold: namespaces, nodes, ServiceAccounts of pods and Secrets by their names. `absent`
     are names of what is known not to exist."""
     for key, item in list(wanted.items()):
@@ -263,7 +263,7 @@ def stand_in(wanted, absent):
                 wanted.setdefault(("api/v1", "nodes", "", item["spec"]["nodeName"]), {"metadata": {"name": item["spec"]["nodeName"]}})
         for name in secrets_of(item) - absent:
             wanted.setdefault(("api/v1", "secrets", key[2], name), {"metadata": {"name": name, "namespace": key[2]}})
-    for namespace in {key[2] for key in wanted} - {""}:
+    for namespace in ({key[2] for key in wanted} | namespaces) - {""}:
         wanted.setdefault(("api/v1", "namespaces", "", namespace), {"metadata": {"name": namespace}})
 
 

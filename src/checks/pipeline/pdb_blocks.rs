@@ -4,6 +4,7 @@ use crate::checks::support::pipeline::plural;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::disruption::{self, Blocked, Why};
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::{operator_owner, workload};
 use crate::domain::kubernetes::{label_selector, nodes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -104,7 +105,7 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
     .param("patch", serde_json::json!({"spec": {"minAvailable": null, "maxUnavailable": 1}}).to_string())
     .param("patch_back", back.to_string())
     .param("owner", owner.as_ref().map(ResourceRef::kubectl_name).unwrap_or_default())
-    .param("scales", owner.as_ref().is_some_and(|o| matches!(o.kind_label().as_str(), "Deployment" | "StatefulSet")))
+    .param("scales", owner.as_ref().is_some_and(|o| runs_twice(snap, o)))
     .param("managed_by", managed_by(&budget.metadata))
     .param("nodes", blocked.nodes.iter().map(|n| n.metadata.name.as_str()).collect::<Vec<_>>())
     .evidence(
@@ -144,4 +145,15 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
         made = nodes::dead_nodes(snap, unready.into_iter()).into_iter().fold(made, Finding::depends_on);
     }
     Some(made)
+}
+/// A second pod can run beside the first: it has a volume of its own or needs none, and no operator takes it away again.
+fn runs_twice(snap: &Snapshot, owner: &ResourceRef) -> bool {
+    let Some(workload) = workload(snap, owner) else { return false };
+    let spec = &workload.spec.template.spec;
+    let shares = spec.volumes.iter().any(|v| v.persistent_volume_claim.is_some());
+    match workload.kind.as_str() {
+        "Deployment" => !shares,
+        "StatefulSet" => !shares && operator_owner(&workload.metadata).is_none(),
+        _ => false,
+    }
 }

@@ -22,7 +22,7 @@ check! {
         id: "prometheus-config", suite: Scrape, severity: Error,
         title: "Prometheus does not load its configuration, or it has nothing to do",
         requires: [ConfigMaps, Workloads],
-        uses: [Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics, PrometheusRules],
+        uses: [Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics, PrometheusRules, MonitoringResources],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::support::claims::claim_evidence;
+use crate::checks::support::claims::{claim_evidence, give_up_values};
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::{csi_node, ebs};
@@ -18,7 +18,7 @@ check! {
         id: "pvc-pending", suite: Storage, severity: Error,
         title: "a PersistentVolumeClaim of the stack is Pending",
         requires: [PersistentVolumeClaims, StorageClasses],
-        uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas],
+        uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas, Workloads],
     }
 }
 
@@ -45,6 +45,8 @@ enum Cause {
     ProvisioningFailed(&'static str),
     /// The provisioner has not answered.
     NotProvisioned(String),
+    /// It was bound to a volume that is gone.
+    Lost(String),
 }
 
 impl Check for PvcPending {
@@ -58,6 +60,10 @@ impl Check for PvcPending {
             let class = claims::class_of(snap, claim)?;
             let cause = cause(snap, claim, class)?;
             groups.entry((cause, class.map(|c| c.metadata.name.clone()))).or_default().push(claim);
+        }
+        for claim in claims::lost(snap)? {
+            let volume = claim.spec.volume_name.clone().unwrap_or_default();
+            groups.entry((Cause::Lost(volume), claim.class().map(str::to_owned))).or_default().push(claim);
         }
         Ok(Diagnosis::Findings(
             groups.into_iter().map(|((cause, class), claims)| finding(snap, &cause, class, &claims)).collect(),
@@ -226,9 +232,10 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         why = format!("provisioning fails: {}", first_line(&event.message));
     }
     let severity = if *cause == Cause::NoConsumer { Severity::Info } else { Severity::Error };
+    let phase = &first.status.phase;
     let who = match claims {
-        [one] => format!("PersistentVolumeClaim {}/{} is Pending", one.metadata.namespace, one.metadata.name),
-        many => format!("{} PersistentVolumeClaims are Pending", many.len()),
+        [one] => format!("PersistentVolumeClaim {}/{} is {phase}", one.metadata.namespace, one.metadata.name),
+        many => format!("{} PersistentVolumeClaims are {phase}", many.len()),
     };
     let names: Vec<&str> = claims
         .iter()
@@ -257,6 +264,15 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         )
         .param("candidate", candidate(snap))
         .evidence(claim_evidence(first));
+    if let Cause::Lost(volume) = cause {
+        let pod = consumers(snap, first).unwrap_or_default().first().map(|p| p.metadata.name.clone());
+        finding = finding
+            .param("claim", &first.metadata.name)
+            .param("volume", volume)
+            .param("pod", pod)
+            .param("region", snap.target.region.as_deref().unwrap_or_default());
+        finding = give_up_values(finding, snap, &first.metadata.namespace, &first.metadata.name, None);
+    }
     for resource in depends_on(snap, cause, claims) {
         finding = finding.depends_on(resource);
     }
@@ -299,6 +315,9 @@ fn explain(cause: &Cause) -> (&'static str, String) {
             ("no-consumer", "its class binds when a pod uses it, and none does yet; this is normal".into())
         }
         Cause::ProvisioningFailed(variant) => (variant, "provisioning fails".into()),
+        Cause::Lost(volume) => {
+            ("lost", format!("it was bound to PersistentVolume {volume}, which does not exist any more"))
+        }
         Cause::NotProvisioned(provisioner) => {
             ("not-provisioned", format!("the provisioner {provisioner} has not made a volume for it"))
         }

@@ -171,5 +171,6 @@ pub(crate) fn give_up_values(
     let mut same = all.iter().filter(|c| c.metadata.namespace == namespace && c.metadata.name == claim);
     let of_template = same.next().is_some_and(|c| users(snap, c).iter().any(|w| w.kind == "StatefulSet"));
     made.param("claim_made_again", of_template)
+        .param("volume_gone", volume.is_none())
         .param("reclaim", volume.and_then(|v| v.spec.persistent_volume_reclaim_policy.clone()).unwrap_or_default())
 }

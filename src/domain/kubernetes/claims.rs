@@ -15,6 +15,13 @@ pub(crate) fn pending(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Ga
         .collect())
 }
 
+/// Claims of the stack that were bound to a volume which does not exist any more.
+pub(crate) fn lost(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Gap> {
+    let claims = snap.persistent_volume_claims()?.iter();
+    let of_stack = claims.filter(|c| snap.scope.is_stack(&c.metadata.namespace));
+    Ok(of_stack.filter(|c| c.status.phase == "Lost" && c.metadata.deletion_timestamp.is_none()).collect())
+}
+
 /// The class a claim uses: named, or the default one. `Ok(None)` means that there is none.
 pub(crate) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Result<Option<&'a StorageClass>, Gap> {
     let classes = snap.storage_classes()?;

@@ -244,6 +244,8 @@ impl<'a> Case<'a> {
         made.params.set("service", service.as_ref().map(|s| s.service.as_str()));
         made.params.set("service_namespace", service.as_ref().map(|s| s.namespace.as_str()));
         made.params.set("changes_config", self.changes_config());
+        let is_patched = self.variant() == "url" || self.variant() == "itself" && self.configured.role_arn.is_some();
+        made.params.set("is_patched", is_patched);
         amp::set(self, made);
     }
 

@@ -140,6 +140,7 @@ pub(super) fn behind(snap: &Snapshot, name: &str, url: &str, queue: &Queue) -> F
     }
     made.params.set("agent", false);
     made.params.set("changes_config", false);
+    made.params.set("is_patched", false);
     made.params.set("reloads", false);
     made
 }
