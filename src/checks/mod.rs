@@ -26,6 +26,12 @@ pub trait Check: Send + Sync {
     /// # Errors
     /// The gap, if something it needs could not be seen.
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap>;
+
+    /// What it says of files before they are applied, with or without a look at a cluster; `None` from a check that does
+    /// not judge files.
+    fn judge(&self, _snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
+        None
+    }
 }
 
 /// Declares a check: its type and its metadata. Its page is found by its suite and id. `fix` names the type of its fixes,

@@ -100,6 +100,9 @@ pub struct Preflight {
     /// Look for conflicts with the cluster, too; --from, --context and --kubeconfig do the same
     #[arg(long, help_heading = "What to look at")]
     pub against_cluster: bool,
+    /// Count what is wrong in the cluster anyway, too, and not only what the files bring
+    #[arg(long, help_heading = "What to look at")]
+    pub include_cluster: bool,
     /// Where to look.
     #[command(flatten)]
     pub source: SourceArgs,

@@ -13,7 +13,7 @@ use crate::lint::yaml::{self, Node, Value};
 use crate::lint::{Place, Problem};
 use crate::model::{Fact, Gap, GapCause, ManifestCount};
 use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
-use crate::snapshot::manifests::{Manifest, ManifestFile, apply_errors};
+use crate::snapshot::manifests::{BLANK, Manifest, ManifestFile, apply_errors};
 use crate::snapshot::{Listing, Snapshot};
 
 /// A larger file is no manifest.
@@ -24,11 +24,6 @@ const MAX_DEPTH: usize = 32;
 const SUFFIXES: [&str; 3] = ["yaml", "yml", "json"];
 /// kubectl's output, kept beside what it applied.
 const LOG: &str = "apply.log";
-/// What stands for a secret.
-const BLANK: &str = "***";
-/// Facts that manifests give where no cluster is asked.
-pub const GIVEN: &[Fact] = &[Fact::Manifests, Fact::ConfigMaps, Fact::Workloads];
-
 /// Something that the user gave and that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -75,6 +70,18 @@ impl Read {
                 .hint(format!("render them first: helm template {chart} | kdoctor preflight -f -"))
         });
         broken.chain(templates).fold(Listing::cluster(self.files.clone()), |list, gap| list.with_gap(Some(gap)))
+    }
+
+    /// True where a file holds an object, values or a configuration, or a record of what was refused.
+    pub fn holds_something(&self) -> bool {
+        let some = |f: &ManifestFile| !f.objects.is_empty() || !f.values.is_empty() || !f.errors.is_empty();
+        !self.templates.is_empty() || self.files.iter().any(some)
+    }
+
+    /// True where one of the files is for Kustomize.
+    pub fn has_kustomization(&self) -> bool {
+        let name = |f: &ManifestFile| f.path.rsplit('/').next().unwrap_or_default().to_owned();
+        self.files.iter().any(|f| name(f).starts_with("kustomization."))
     }
 
     /// True where nothing at all was read.

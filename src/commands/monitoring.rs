@@ -43,10 +43,11 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
     // Whoever asks for some checks asks for nothing else.
     let signals = args.select.only.is_empty();
     let facts = if signals { diagnose::facts(&checks) } else { diagnose::facts_of(&checks) };
+    let aim = if signals { Aim::Everything } else { Aim::Checks };
     let mut plan = Plan::new(facts, Timestamp::default());
     plan.namespace.clone_from(&args.namespace);
     plan.manifests = read.as_ref().map(Read::listing);
-    let Some(report) = interruptible(diagnose(&args.source, plan, args.probe, &checks, signals, printer))? else {
+    let Some(report) = interruptible(diagnose(&args.source, plan, args.probe, &checks, aim, printer))? else {
         printer.stderr("kdoctor: interrupted");
         return Ok(INTERRUPTED);
     };
@@ -118,13 +119,27 @@ pub(super) fn selected(args: &SelectArgs) -> anyhow::Result<Vec<&'static dyn Che
     Ok(checks)
 }
 
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// The checks, and what the systems themselves say is wrong.
+    Everything,
+    /// Some checks alone.
+    Checks,
+    /// What files would bring.
+    Files {
+        /// What the cluster has anyway counts, too.
+        cluster_too: bool,
+    },
+}
+
 /// Collects what the plan asks for, and diagnoses it.
 pub(super) async fn diagnose(
     args: &SourceArgs,
     plan: Plan,
     probe: Option<ProbeMode>,
     checks: &[&'static dyn Check],
-    signals: bool,
+    aim: Aim,
     printer: &Printer,
 ) -> anyhow::Result<Report> {
     let (source, collected_at) = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
@@ -138,7 +153,11 @@ pub(super) async fn diagnose(
     let gathered = collect::gather(&client, &plan).await;
     progress.finish();
     let snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;
-    let mut report = if signals { diagnose::run(&snap, checks) } else { diagnose::run_checks(&snap, checks) };
+    let mut report = match aim {
+        Aim::Everything => diagnose::run(&snap, checks),
+        Aim::Checks => diagnose::run_checks(&snap, checks),
+        Aim::Files { cluster_too } => diagnose::run_files(&snap, checks, cluster_too),
+    };
     let invocation = invocation(args, live.then_some(&known), &report.target);
     pages::apply(&mut report, &invocation);
     report.stats.calls = client.calls();

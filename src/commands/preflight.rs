@@ -4,12 +4,14 @@ use anyhow::bail;
 use jiff::Timestamp;
 
 use super::INTERRUPTED;
-use super::monitoring::{diagnose, finish, interruptible, selected, some_of};
+use super::monitoring::{Aim, diagnose, finish, interruptible, selected, some_of};
+use crate::checks::Check;
 use crate::cli::Preflight;
 use crate::collect::Plan;
 use crate::collect::manifests::{self, Read};
 use crate::diagnose;
-use crate::model::{CheckMeta, Fact};
+use crate::model::Fact;
+use crate::snapshot::Snapshot;
 use crate::term::Printer;
 
 /// Runs the command; returns the exit code.
@@ -24,24 +26,28 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
         || source.context.is_some()
         || source.kubeconfig.is_some();
     let mut checks = selected(&args.select)?;
-    checks.retain(|c| judges_manifests(c.meta(), cluster));
+    checks.retain(|c| judges_files(*c, cluster));
     if checks.is_empty() {
         bail!("none of the chosen checks can judge manifests{}", if cluster { "" } else { " without a cluster" });
     }
     let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
     some_of(read.as_ref())?;
+    if let Some(read) = read.as_ref().filter(|r| !r.holds_something()) {
+        bail!("{}", nothing_in(read));
+    }
     let listing = read.as_ref().map(Read::listing);
     if !cluster {
         let now = source.now.unwrap_or_else(Timestamp::now);
         let snap = manifests::alone(listing.unwrap_or_default(), now);
-        return finish(&diagnose::run_checks(&snap, &checks), &args.result, read.as_ref(), printer);
+        return finish(&diagnose::run_files(&snap, &checks, false), &args.result, read.as_ref(), printer);
     }
+    let aim = Aim::Files { cluster_too: args.include_cluster };
     let plan = Plan {
         manifests: listing,
         before_install: true,
         ..Plan::new(diagnose::facts_of(&checks), Timestamp::default())
     };
-    let Some(report) = interruptible(diagnose(source, plan, None, &checks, false, printer))? else {
+    let Some(report) = interruptible(diagnose(source, plan, None, &checks, aim, printer))? else {
         printer.stderr("kdoctor: interrupted");
         return Ok(INTERRUPTED);
     };
@@ -51,8 +57,20 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     finish(&report, &args.result, read.as_ref(), printer)
 }
 
-/// True for a check that reads manifests and, without a cluster, needs nothing else than they give.
-fn judges_manifests(meta: &CheckMeta, cluster: bool) -> bool {
+/// True for a check that judges files; with a cluster beside them, for one that has an eye on both.
+fn judges_files(check: &dyn Check, cluster: bool) -> bool {
+    let meta = check.meta();
     let reads = meta.requires.iter().chain(meta.uses).any(|f| *f == Fact::Manifests);
-    reads && (cluster || meta.requires.iter().all(|f| manifests::GIVEN.contains(f)))
+    check.judge(&Snapshot::empty(Timestamp::default())).is_some() || (cluster && reads)
+}
+
+/// Files were read and nothing in them is for a cluster: that is no pass.
+fn nothing_in(read: &Read) -> String {
+    let faults: Vec<String> = read.faults.iter().map(|f| format!("\nkdoctor: {f}")).collect();
+    let kustomize =
+        if read.has_kustomization() { "; build it first: kubectl kustomize DIR | kdoctor preflight -f -" } else { "" };
+    format!(
+        "no manifest, Helm values or configuration in the files that were given: nothing was judged{kustomize}{}",
+        faults.concat()
+    )
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{correlate, redact, rollout};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
-use crate::snapshot::{Platform, Snapshot};
+use crate::snapshot::{Listing, Platform, Snapshot};
 use crate::{pages, signals};
 
 /// The facts that these checks need or use, those that signals are read from, and those that tell of changes.
@@ -44,10 +44,38 @@ pub fn run(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
 
 /// Runs checks over a snapshot without a look at signals: a part of the checks cannot tell what is unexplained.
 pub fn run_checks(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
+    run_each(snap, checks, Aim::Cluster, &BTreeSet::new())
+}
+
+/// Judges files before they are applied: what they bring counts, and not what the cluster has anyway, unless that is asked
+/// for. A check that does not judge files looks at the cluster, with them in mind.
+pub fn run_files(snap: &Snapshot, checks: &[&dyn Check], cluster_too: bool) -> Report {
+    let own = (!cluster_too).then(|| {
+        let mut without = snap.clone();
+        without.manifests = Listing::cluster(Vec::new());
+        let before: Vec<Finding> = checks.iter().flat_map(|c| run_one(*c, &without, Aim::Files).1).collect();
+        before.into_iter().map(|f| f.fingerprint).collect()
+    });
+    run_each(snap, checks, Aim::Files, &own.unwrap_or_default())
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    Cluster,
+    Files,
+}
+
+/// `known`: fingerprints of findings that do not count.
+fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<String>) -> Report {
     let mut findings = Vec::new();
     let mut runs = Vec::new();
     for check in checks {
-        let (outcome, found) = run_one(*check, snap);
+        let (mut outcome, mut found) = run_one(*check, snap, aim);
+        found.retain(|f| !known.contains(&f.fingerprint));
+        if found.is_empty() && matches!(outcome, Outcome::Findings(_)) {
+            outcome = Outcome::Pass;
+        }
         runs.push(CheckRun { check: *check.meta(), outcome: redact::outcome(outcome) });
         findings.extend(found);
     }
@@ -66,19 +94,25 @@ pub fn run_checks(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
     }
 }
 
-fn run_one(check: &dyn Check, snap: &Snapshot) -> (Outcome, Vec<Finding>) {
+fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> (Outcome, Vec<Finding>) {
     let meta = check.meta();
     // A bug in one check must not hide what the others found.
-    let result = catch_unwind(AssertUnwindSafe(|| check.diagnose(snap)));
-    let diagnosis = match result {
-        Ok(Ok(diagnosis)) => diagnosis,
-        Ok(Err(gap)) => return (Outcome::NotEvaluated(gap), Vec::new()),
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let judged = if aim == Aim::Files { check.judge(snap) } else { None };
+        match judged {
+            Some(result) => (result, &[Fact::Manifests][..]),
+            None => (check.diagnose(snap), meta.requires),
+        }
+    }));
+    let (diagnosis, required) = match result {
+        Ok((Ok(diagnosis), required)) => (diagnosis, required),
+        Ok((Err(gap), _)) => return (Outcome::NotEvaluated(gap), Vec::new()),
         Err(_) => return (Outcome::Failed("the check panicked; please report it".into()), Vec::new()),
     };
     let mut findings = match diagnosis {
         Diagnosis::NotApplicable(why) => {
             // "Nothing here that I am about" needs a look at everything, too.
-            let unseen = missing(snap, meta, snap.platform == Platform::Other);
+            let unseen = missing(snap, required, snap.platform == Platform::Other);
             return (unseen.map_or(Outcome::NotApplicable(why), Outcome::NotEvaluated), Vec::new());
         }
         Diagnosis::Findings(findings) => findings,
@@ -88,7 +122,7 @@ fn run_one(check: &dyn Check, snap: &Snapshot) -> (Outcome, Vec<Finding>) {
     }
     findings.iter_mut().for_each(|f| rollout::guard(snap, f));
     let faults = findings.iter().filter(|f| f.severity > Severity::Info).count();
-    match (faults, missing(snap, meta, false)) {
+    match (faults, missing(snap, required, false)) {
         // Nothing wrong in what was seen says nothing about the rest.
         (0, Some(gap)) => (Outcome::NotEvaluated(gap), findings),
         (0, None) if findings.is_empty() => (Outcome::Pass, findings),
@@ -97,9 +131,9 @@ fn run_one(check: &dyn Check, snap: &Snapshot) -> (Outcome, Vec<Finding>) {
 }
 
 /// The first gap among the facts that the check cannot do without; those of AWS do not count off EKS.
-fn missing(snap: &Snapshot, meta: &CheckMeta, off_eks: bool) -> Option<Gap> {
-    let required = meta.requires.iter().filter(|f| !off_eks || !f.is_aws());
-    required.into_iter().find_map(|fact| snap.gaps_of(*fact).first().map(|g| (*g).clone()))
+fn missing(snap: &Snapshot, required: &[Fact], off_eks: bool) -> Option<Gap> {
+    let mut required = required.iter().filter(|f| !off_eks || !f.is_aws());
+    required.find_map(|fact| snap.gaps_of(*fact).first().map(|g| (*g).clone()))
 }
 
 /// Renders the commands and sets the fingerprint.

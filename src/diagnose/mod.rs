@@ -6,5 +6,5 @@ mod gate;
 mod redact;
 mod rollout;
 
-pub use engine::{facts, facts_of, run, run_checks};
+pub use engine::{facts, facts_of, run, run_checks, run_files};
 pub use gate::{FailOn, exit_code};

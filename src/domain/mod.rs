@@ -6,6 +6,7 @@ pub(crate) mod crash;
 pub(crate) mod grafana;
 pub(crate) mod kubernetes;
 pub(crate) mod loki;
+pub(crate) mod manifests;
 pub(crate) mod prometheus;
 #[cfg(test)]
 pub(crate) mod testing;

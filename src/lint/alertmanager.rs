@@ -78,11 +78,17 @@ pub fn check(text: &str, version: Option<Version>) -> Verdict {
             return verdict;
         }
     };
-    fields::check(&root, version, &mut verdict);
+    check_node(&root, version)
+}
+
+/// The same for a configuration that stands inside of another document.
+pub fn check_node(root: &Node, version: Option<Version>) -> Verdict {
+    let mut verdict = Verdict::default();
+    fields::check(root, version, &mut verdict);
     // Alertmanager stops at the fields too; what it would say next may not be true of the corrected file.
     if verdict.refused.is_empty() {
-        rules::check(&root, version, &mut verdict);
-        templates(&root, version, &mut verdict);
+        rules::check(root, version, &mut verdict);
+        templates(root, version, &mut verdict);
     }
     verdict
 }

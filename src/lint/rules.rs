@@ -83,11 +83,16 @@ static RULE: Schema = Schema {
 
 /// What is wrong with rules; nothing for valid ones. An empty file is valid.
 pub fn lint(text: &str, options: Options) -> Vec<Problem> {
-    let mut root = match document(text) {
+    let root = match document(text) {
         Ok(Some(root)) => root,
         Ok(None) => return Vec::new(),
         Err(problem) => return helm::explain(text, true, vec![problem]),
     };
+    helm::explain(text, true, lint_node(root, options))
+}
+
+/// The same for rules that stand inside of another document.
+pub fn lint_node(mut root: Node, options: Options) -> Vec<Problem> {
     if options.resource {
         without_what_the_operator_drops(&mut root, options.version);
     }
@@ -96,7 +101,7 @@ pub fn lint(text: &str, options: Options) -> Vec<Problem> {
     let broken = strict.paths();
     let reader = Reader { strict: &mut strict, version: options.version, features: options.features, broken };
     reader.groups(&root);
-    helm::explain(text, true, strict.finish())
+    strict.finish()
 }
 
 /// True if a text is meant to be a rule file.
@@ -108,6 +113,11 @@ pub fn is_rules(text: &str) -> bool {
     };
     // Dashboards' and other programs' files have groups too.
     groups && text.lines().any(of_rules)
+}
+
+/// True for rules of Loki, which some set-ups keep where those of Prometheus are.
+pub fn is_logql(text: &str) -> bool {
+    ["|=", "|~", "| json", "| logfmt", "| pattern", "} !="].iter().any(|sign| text.contains(sign))
 }
 
 /// Fields that only the operator and Thanos know, and those that the operator leaves out for an older Prometheus.

@@ -100,6 +100,13 @@ pub enum ResourceRef {
         /// Its uid, or its title where it has none.
         name: String,
     },
+    /// A file that the user gave, or what stands at one place of it.
+    File {
+        /// The file as it was given.
+        path: String,
+        /// Path of the field in it: `grafana.service.nodePort`; empty for the whole file.
+        field: String,
+    },
 }
 
 impl ResourceRef {
@@ -208,6 +215,11 @@ impl ResourceRef {
         Self::Aws(AwsResource { service: service.into(), kind: kind.into(), id: id.into(), arn: Some(arn.into()) })
     }
 
+    /// A file that the user gave, or a field of it.
+    pub fn file(path: impl Into<String>, field: impl Into<String>) -> Self {
+        Self::File { path: path.into(), field: field.into() }
+    }
+
     /// `deployment/prometheus`: as kubectl takes a Kubernetes object; the name of anything else.
     pub fn kubectl_name(&self) -> String {
         match self {
@@ -227,6 +239,7 @@ impl ResourceRef {
             Self::Receiver { name } => format!("receiver/{name}"),
             Self::Datasource { namespace, name } => format!("datasource/{namespace}/{name}"),
             Self::Dashboard { name } => format!("dashboard/{name}"),
+            Self::File { path, field } => format!("file/{path}/{field}"),
         }
     }
 
@@ -250,6 +263,7 @@ impl ResourceRef {
             Self::Receiver { .. } => "receiver".into(),
             Self::Datasource { .. } => "datasource".into(),
             Self::Dashboard { .. } => "dashboard".into(),
+            Self::File { .. } => "file".into(),
         }
     }
 
@@ -265,6 +279,8 @@ impl ResourceRef {
             Self::Rule { group, rule } => format!("{group}/{rule}"),
             Self::Datasource { namespace, name } => format!("{namespace}/{name}"),
             Self::Receiver { name } | Self::Dashboard { name } => name.clone(),
+            Self::File { path, field } if field.is_empty() => path.clone(),
+            Self::File { path, field } => format!("{path} {field}"),
         }
     }
 }

@@ -210,6 +210,13 @@ enum Subject {
         /// Name.
         name: String,
     },
+    /// A file that was given, or a field of it.
+    File {
+        /// The file as it was given.
+        path: String,
+        /// Path of the field; empty for the whole file.
+        field: String,
+    },
 }
 
 /// One observation.
@@ -545,6 +552,7 @@ fn subject(resource: &ResourceRef) -> Subject {
         ResourceRef::Receiver { name } => monitoring("Receiver", name),
         ResourceRef::Datasource { .. } => monitoring("Datasource", &resource.name()),
         ResourceRef::Dashboard { name } => monitoring("Dashboard", name),
+        ResourceRef::File { path, field } => Subject::File { path: path.clone(), field: field.clone() },
     }
 }
 

@@ -12,6 +12,9 @@ use crate::lint::yaml::{Node, Value};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::ConfigMap;
 
+/// What stands for a secret that was blanked out.
+pub const BLANK: &str = "***";
+
 /// One file.
 #[derive(Debug, Clone)]
 pub struct ManifestFile {

@@ -6,6 +6,7 @@ use crate::domain::kubernetes::proxy;
 use std::collections::BTreeMap;
 
 use crate::checks::support::helm::set_release;
+use crate::checks::support::written;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::config::{Source, config_source, keeper};
 use crate::domain::alertmanager::load::{Refusal, refusal};
@@ -13,6 +14,7 @@ use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
+use crate::domain::manifests::written::Dialect;
 use crate::domain::text::redact::redact;
 use crate::lint::Problem;
 use crate::lint::alertmanager as lint;
@@ -45,6 +47,10 @@ struct Reading<'a> {
 impl Check for AlertmanagerConfig {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
+    }
+
+    fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
+        Some(written::judge(snap, Dialect::Alertmanager, &Self::META))
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {

@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::checks::support::faulty_file::{self, headline, job_of};
+use crate::checks::support::written;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::{self, File, Mounts, Seen};
+use crate::domain::manifests::written::Dialect;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::{State, state};
 use crate::lint::prometheus::{Options, is_config, lint};
@@ -29,6 +31,10 @@ check! {
 impl Check for PrometheusConfig {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
+    }
+
+    fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
+        Some(written::judge(snap, Dialect::Prometheus, &Self::META))
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {

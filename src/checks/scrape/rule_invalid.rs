@@ -1,14 +1,16 @@
 //! Rules that Prometheus, or its operator, refuses.
 
 use crate::checks::support::faulty_file::{self, headline, sentence};
+use crate::checks::support::written;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{File, Mounts, Seen};
 use crate::domain::kubernetes::owner::operator_owner;
+use crate::domain::manifests::written::Dialect;
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::{State, state};
-use crate::lint::rules::{Features, Options, is_rules, lint};
+use crate::lint::rules::{Features, Options, is_logql, is_rules, lint};
 use crate::lint::yaml::{self, Node};
 use crate::lint::{Problem, Version};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -28,6 +30,10 @@ check! {
 impl Check for RuleInvalid {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
+    }
+
+    fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
+        Some(written::judge(snap, Dialect::Rules, &Self::META))
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
@@ -219,9 +225,4 @@ fn consequence(is_taken: bool, version: Option<Version>) -> String {
     let server =
         version.map_or_else(|| "Prometheus".to_owned(), |(major, minor)| format!("Prometheus {major}.{minor}"));
     format!("the operator takes it, and {server} refuses its file: nothing new of the configuration is loaded with it")
-}
-
-/// Rules of Loki, which some set-ups keep in PrometheusRules.
-fn is_logql(text: &str) -> bool {
-    ["|=", "|~", "| json", "| logfmt", "| pattern", "} !="].iter().any(|sign| text.contains(sign))
 }

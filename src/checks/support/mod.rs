@@ -20,3 +20,4 @@ pub(crate) mod severity;
 pub(crate) mod testing;
 pub(crate) mod traffic;
 pub(crate) mod unselected;
+pub(crate) mod written;

@@ -65,21 +65,26 @@ pub fn lint(text: &str, options: Options) -> Vec<Problem> {
         Ok(None) => return Vec::new(),
         Err(problem) => return helm::explain(text, false, vec![problem]),
     };
+    helm::explain(text, false, lint_node(&root, options))
+}
+
+/// The same for a configuration that stands inside of another document.
+pub fn lint_node(root: &Node, options: Options) -> Vec<Problem> {
     let mut strict = Strict::new(options.version);
     if let Some(global) = root.get("global")
         && options.version.is_none_or(|v| v >= (3, 0))
     {
         strict.legacy_names = global.get("metric_name_validation_scheme").and_then(Node::as_str) == Some("legacy");
     }
-    strict.read(&root, Kind::Struct(&CONFIG), "");
-    if let Some(config) = Object::of(&root) {
+    strict.read(root, Kind::Struct(&CONFIG), "");
+    if let Some(config) = Object::of(root) {
         scrape::jobs(&mut strict, &config);
         remote::names(&mut strict, &config);
         if options.agent {
             agent(&mut strict, &config);
         }
     }
-    helm::explain(text, false, strict.finish())
+    strict.finish()
 }
 
 /// True if a text is meant to be the main configuration: one of its sections stands at the top.

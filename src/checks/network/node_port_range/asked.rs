@@ -1,5 +1,6 @@
 //! Node ports that manifests and Helm values ask for.
 
+use crate::domain::manifests::values;
 use crate::lint::Place;
 use crate::lint::yaml::{Node, Value};
 use crate::snapshot::Snapshot;
@@ -40,7 +41,7 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Asked<'_>> {
         of_service(snap, file, service, &mut found);
     }
     for file in snap.manifests.items().unwrap_or_default() {
-        let embedded = file.objects.iter().flat_map(embedded_values);
+        let embedded = file.objects.iter().flat_map(values::embedded);
         let documents: Vec<(&Node, &str)> = file.values.iter().map(|v| (v, "")).chain(embedded).collect();
         for (values, prefix) in documents {
             let mut walk = Walk { snap, file, prefix, above: Vec::new(), keys: Vec::new(), found: &mut found };
@@ -85,16 +86,6 @@ fn service_type<'a>(snap: &'a Snapshot, service: &'a Manifest) -> Option<&'a str
     let kind = |object: &'a Manifest| object.node.at(&["spec", "type"]).and_then(Node::as_str);
     let mut same = snap.manifest_objects("", "Service").filter(|(_, o)| o.name == service.name);
     kind(service).or_else(|| same.find_map(|(_, o)| kind(o)))
-}
-
-/// Helm values inside of objects that install a chart.
-fn embedded_values(object: &Manifest) -> Vec<(&Node, &'static str)> {
-    let paths: &[(&[&str], &str)] = match object.kind.as_str() {
-        "HelmRelease" => &[(&["spec", "values"], "spec.values")],
-        "Application" => &[(&["spec", "source", "helm", "valuesObject"], "spec.source.helm.valuesObject")],
-        _ => &[],
-    };
-    paths.iter().filter_map(|(path, name)| Some((object.node.at(path)?, *name))).collect()
 }
 
 /// A number above 0, which stands for "choose one".

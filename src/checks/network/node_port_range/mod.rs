@@ -35,6 +35,10 @@ impl Check for NodePortRange {
         &Self::META
     }
 
+    fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
+        Some(self.diagnose(snap))
+    }
+
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let files = snap.manifests()?;
         let refusals = refusal::all(snap);

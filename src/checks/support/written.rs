@@ -1,0 +1,148 @@
+//! Configurations in the files that were given, judged before they are applied.
+
+use crate::checks::support::faulty_file::{self, headline, job_of, rule_of};
+use crate::domain::manifests::written::{self, Dialect, Readers, Written};
+use crate::domain::prometheus::server::Server;
+use crate::lint::{Problem, alertmanager, frame};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Location, Program, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::text::redact::mask_file;
+
+/// The path of what came on standard input.
+const PIPED: &str = "-";
+/// Problems of which the lines are shown.
+const SHOWN: usize = 5;
+
+/// What a program refuses of its configurations in the files.
+///
+/// # Errors
+/// The gap, if no file could be read.
+pub(crate) fn judge(snap: &Snapshot, dialect: Dialect, meta: &'static CheckMeta) -> Result<Diagnosis, Gap> {
+    snap.manifests()?;
+    let all = written::all(snap, dialect);
+    if all.is_empty() {
+        return Ok(Diagnosis::NotApplicable(format!("{} in the files", none_of(dialect))));
+    }
+    let readers = readers(snap);
+    let found = all.iter().filter_map(|written| finding(written, readers, meta)).collect();
+    Ok(Diagnosis::Findings(found))
+}
+
+fn none_of(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Prometheus => "no configuration of Prometheus",
+        Dialect::Rules => "no rules",
+        Dialect::Alertmanager => "no configuration of Alertmanager",
+    }
+}
+
+/// The versions that the workloads of the files, or of the cluster, run; unknown where they differ.
+fn readers(snap: &Snapshot) -> Readers {
+    let workloads = snap.workloads.items().unwrap_or_default();
+    let containers = workloads.iter().flat_map(|w| w.spec.template.spec.containers.iter().map(move |c| (w, c)));
+    let (mut versions, mut alertmanagers, mut agent) = (Vec::new(), Vec::new(), false);
+    for (workload, container) in containers {
+        match container.program() {
+            Some(Program::Prometheus) => {
+                let server = Server { workload, container };
+                versions.push(server.version(snap));
+                agent |= server.is_agent();
+            }
+            Some(Program::Alertmanager) => {
+                let tag = container.image.rsplit(['/', ':']).next().unwrap_or_default();
+                alertmanagers.push(alertmanager::Version::parse(tag));
+            }
+            _ => {}
+        }
+    }
+    versions.dedup();
+    alertmanagers.dedup();
+    let one = |all: &[Option<_>]| if let [one] = all { *one } else { None };
+    let alertmanager = if let [one] = alertmanagers.as_slice() { *one } else { None };
+    Readers { prometheus: one(&versions), alertmanager, agent: agent && versions.len() == 1 }
+}
+
+fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) -> Option<Finding> {
+    let file = written.file;
+    let problems = written.problems(readers);
+    let first = problems.first()?;
+    let whole = written.object.is_none() && written.field.is_empty();
+    let job = job_of(&file.text, first).filter(|_| whole).map_or(String::new(), |j| format!(" (job {j})"));
+    let holder = match written.object {
+        Some(object) => format!(", in {} {}", object.kind, name(&object.namespace, &object.name)),
+        None if whole => String::new(),
+        None => format!(", in the Helm values {}", written.field),
+    };
+    let message = format!("{}{job}{holder}: {}", headline(shown_path(&file.path), &problems), consequence(written));
+    let subject = match written.object {
+        Some(o) => ResourceRef::kubernetes(o.group(), &o.kind, &o.namespace, &o.name),
+        None => ResourceRef::file(&file.path, &written.field),
+    };
+    let mut finding = Finding::new(meta.id, Severity::Error, subject, message)
+        .key(format!("{} {}", file.path, written.field))
+        .fix("file")
+        .param("file", &file.path)
+        .param("field", &written.field)
+        .param("edits", faulty_file::edits(&file.text, &problems))
+        .param("problems", problems.iter().take(SHOWN).map(|p| said(file.text.as_str(), p)).collect::<Vec<_>>())
+        .param("tool", if whole { tool(written.dialect) } else { "" })
+        .param("piped", file.path == PIPED)
+        .param("reader", None::<String>)
+        .param("workload", None::<String>)
+        .param("pod", None::<String>);
+    // What runs goes on with what it has.
+    finding.breaks = Some(Vec::new());
+    for problem in problems.iter().take(SHOWN) {
+        let line = file.text.lines().nth(problem.place.line.saturating_sub(1)).unwrap_or_default();
+        finding.locations.push(
+            Location::file(&file.path)
+                .field(field(written, problem))
+                .at(problem.place.line, Some(problem.place.column))
+                .excerpt(mask_file(line)),
+        );
+        let source = format!("{}:{}: {}", shown_path(&file.path), problem.place, problem.message);
+        let near = format!("{},{}p", problem.place.line.saturating_sub(2).max(1), problem.place.line + 2);
+        let template = if file.path == PIPED { "" } else { "sed -n {{ lines }} {{ file }}" };
+        let shown = Evidence::new(source, frame(&file.text, problem.place), template);
+        finding.evidence.push(shown.with("lines", near).with("file", &file.path));
+    }
+    Some(finding)
+}
+
+fn shown_path(path: &str) -> &str {
+    if path == PIPED { "standard input" } else { path }
+}
+
+fn name(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
+}
+
+/// The field's path in the document that holds it.
+fn field(written: &Written<'_>, problem: &Problem) -> String {
+    let parts = [written.field.as_str(), problem.path.as_str()];
+    parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(".")
+}
+
+fn said(text: &str, problem: &Problem) -> String {
+    let rule = rule_of(text, problem).unwrap_or_default();
+    format!("line {}: {rule}{}", problem.place.line, faulty_file::sentence(problem))
+}
+
+fn consequence(written: &Written<'_>) -> &'static str {
+    match (written.dialect, written.object.map(|o| o.kind.as_str())) {
+        (Dialect::Rules, Some("PrometheusRule")) => {
+            "the operator or its webhook refuses the object, so that none of its rules is loaded"
+        }
+        (Dialect::Prometheus | Dialect::Rules, _) => "Prometheus does not load it",
+        (Dialect::Alertmanager, _) => "Alertmanager does not load it, or fails when it sends",
+    }
+}
+
+/// The program's own checker for a whole file, as the page names it.
+fn tool(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Prometheus => "config",
+        Dialect::Rules => "rules",
+        Dialect::Alertmanager => "alertmanager",
+    }
+}

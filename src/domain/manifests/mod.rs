@@ -1,0 +1,4 @@
+//! What the files hold that the user is about to apply.
+
+pub(crate) mod values;
+pub(crate) mod written;

@@ -1,0 +1,416 @@
+//! Configurations of Prometheus, its rules and Alertmanager wherever the files hold them: as a whole file, a key of a
+//! ConfigMap, the spec of a custom resource, or a part of Helm values.
+
+use std::borrow::Cow;
+
+use super::values;
+use crate::lint::yaml::{self, Node, Value};
+use crate::lint::{Place, Problem, Version, alertmanager, prometheus, rules};
+use crate::snapshot::Snapshot;
+use crate::snapshot::manifests::{BLANK, Manifest, ManifestFile};
+
+/// What reads a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Prometheus, as its main configuration.
+    Prometheus,
+    /// Prometheus, as a rule file.
+    Rules,
+    /// Alertmanager.
+    Alertmanager,
+}
+
+/// Versions of the programs that the files install, where they tell.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Readers {
+    /// Of Prometheus.
+    pub(crate) prometheus: Option<Version>,
+    /// Of Alertmanager.
+    pub(crate) alertmanager: Option<alertmanager::Version>,
+    /// Prometheus runs in agent mode.
+    pub(crate) agent: bool,
+}
+
+/// One configuration.
+#[derive(Debug)]
+pub(crate) struct Written<'a> {
+    /// The file that holds it.
+    pub(crate) file: &'a ManifestFile,
+    /// The object of the file that holds it.
+    pub(crate) object: Option<&'a Manifest>,
+    /// Path at which it stands: `data.prometheus.yml`; empty for a whole file.
+    pub(crate) field: String,
+    /// What reads it.
+    pub(crate) dialect: Dialect,
+    body: Body<'a>,
+}
+
+#[derive(Debug)]
+enum Body<'a> {
+    /// A text of its own with its place in the file.
+    Text { text: &'a str, place: Place },
+    /// A part of the file's document; of a custom resource where rules may have fields of Thanos.
+    Part(Cow<'a, Node>),
+}
+
+/// All configurations of a dialect, in the order of the files.
+pub(crate) fn all(snap: &Snapshot, dialect: Dialect) -> Vec<Written<'_>> {
+    let mut found = Vec::new();
+    for file in snap.manifests.items().unwrap_or_default() {
+        of_file(file, &mut found);
+    }
+    found.retain(|w| w.dialect == dialect);
+    found
+}
+
+fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
+    if let [root] = file.values.as_slice()
+        && file.objects.is_empty()
+        && let Some(dialect) = dialect_of(root)
+    {
+        let body = Body::Text { text: &file.text, place: Place { line: 1, column: 1 } };
+        found.push(Written { file, object: None, field: String::new(), dialect, body });
+        return;
+    }
+    for object in &file.objects {
+        match (object.group(), object.kind.as_str()) {
+            ("", "ConfigMap") => of_config_map(file, object, found),
+            ("monitoring.coreos.com", "PrometheusRule") => {
+                let Some(spec) = object.node.get("spec") else { continue };
+                let body = Body::Part(Cow::Borrowed(spec));
+                let field = "spec".to_owned();
+                found.push(Written { file, object: Some(object), field, dialect: Dialect::Rules, body });
+            }
+            _ => {}
+        }
+    }
+    for (object, root, prefix) in values::all(file) {
+        let mut walk = Walk { file, object, found };
+        walk.values(root, prefix, 0);
+    }
+}
+
+fn of_config_map<'a>(file: &'a ManifestFile, object: &'a Manifest, found: &mut Vec<Written<'a>>) {
+    for (key, value) in object.node.get("data").and_then(Node::entries).unwrap_or_default() {
+        let (Some(key), Some(text)) = (key.as_str(), value.as_str()) else { continue };
+        if let Some(dialect) = dialect_of_text(key, text) {
+            let body = Body::Text { text, place: value.place };
+            found.push(Written { file, object: Some(object), field: format!("data.{key}"), dialect, body });
+        }
+    }
+}
+
+fn dialect_of_text(key: &str, text: &str) -> Option<Dialect> {
+    if key.ends_with(".json") {
+        return None;
+    }
+    match yaml::document(text) {
+        Ok(root) => dialect_of(&root?),
+        // What is no YAML is known by its first words.
+        Err(_) if !(key.ends_with(".yml") || key.ends_with(".yaml") || key.ends_with(".rules")) => None,
+        Err(_) if prometheus::is_config(text) => Some(Dialect::Prometheus),
+        Err(_) if rules::is_rules(text) => Some(Dialect::Rules),
+        Err(_) => {
+            let has = |section: &str| text.lines().any(|l| l.starts_with(section));
+            (has("route:") && has("receivers:")).then_some(Dialect::Alertmanager)
+        }
+    }
+}
+
+/// Sections of programs whose files resemble those of Prometheus: Promtail, vmagent, rule tests, the OpenTelemetry
+/// collector, Mimir's rule files.
+const FOREIGN: &[&str] = &[
+    "clients",
+    "positions",
+    "server",
+    "tests",
+    "modules",
+    "service",
+    "exporters",
+    "processors",
+    "namespace",
+    "metrics",
+    "apiVersion",
+    "kind",
+];
+/// Fields of a job that only VictoriaMetrics reads.
+const OF_VICTORIA_METRICS: &[&str] = &[
+    "stream_parse",
+    "no_stale_markers",
+    "scrape_align_interval",
+    "scrape_offset",
+    "disable_keepalive",
+    "series_limit",
+];
+
+/// Whose configuration a document is; `None` for anything else, Helm values first of all.
+fn dialect_of(root: &Node) -> Option<Dialect> {
+    let has = |key: &str| root.get(key).is_some();
+    if FOREIGN.iter().any(|key| has(key)) {
+        return None;
+    }
+    let items = |key: &str| root.get(key).and_then(Node::items);
+    let is_receiver = |r: &Node| r.entries().is_some_and(|e| e.iter().any(|(k, _)| is_integration(k)));
+    let routes = root.get("route").is_some_and(|r| r.get("receiver").is_some() || r.get("routes").is_some());
+    if routes && items("receivers").is_some() || items("receivers").is_some_and(|r| r.iter().any(is_receiver)) {
+        return Some(Dialect::Alertmanager);
+    }
+    if items("groups").is_some_and(|groups| groups.iter().any(|g| g.get("rules").is_some_and(|r| r.items().is_some())))
+    {
+        return Some(Dialect::Rules);
+    }
+    let jobs = items("scrape_configs");
+    let foreign = |job: &Node| OF_VICTORIA_METRICS.iter().any(|key| job.get(key).is_some());
+    if jobs.is_some_and(|jobs| jobs.iter().any(foreign)) {
+        return None;
+    }
+    let times = ["scrape_interval", "evaluation_interval", "scrape_timeout", "external_labels"];
+    let global = root.get("global").is_some_and(|g| times.iter().any(|key| g.get(key).is_some()));
+    let lists = items("rule_files").is_some() || items("scrape_config_files").is_some();
+    (jobs.is_some() || lists || global).then_some(Dialect::Prometheus)
+}
+
+fn is_integration(key: &Node) -> bool {
+    key.as_str().is_some_and(|k| k.ends_with("_configs"))
+}
+
+/// Depth at which a chart's values may stand below those of a chart that contains it.
+const DEPTH: usize = 3;
+
+struct Walk<'a, 'f> {
+    file: &'a ManifestFile,
+    object: Option<&'a Manifest>,
+    found: &'f mut Vec<Written<'a>>,
+}
+
+impl<'a> Walk<'a, '_> {
+    /// Looks for the keys under which charts take configurations.
+    fn values(&mut self, node: &'a Node, path: &str, depth: usize) {
+        for (key, value) in node.entries().unwrap_or_default() {
+            let Some(key) = key.as_str() else { continue };
+            let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            match key {
+                "additionalPrometheusRulesMap" => {
+                    for (name, rules) in value.entries().unwrap_or_default() {
+                        let name = name.as_str().unwrap_or_default();
+                        self.rules(rules, format!("{path}.{name}"));
+                    }
+                }
+                "additionalPrometheusRules" => {
+                    for (at, rules) in value.items().unwrap_or_default().iter().enumerate() {
+                        self.rules(rules, format!("{path}[{at}]"));
+                    }
+                }
+                "additionalScrapeConfigs" | "extraScrapeConfigs" => self.jobs(value, path),
+                "serverFiles" => {
+                    for (name, content) in value.entries().unwrap_or_default() {
+                        let Some(dialect) = dialect_of(content) else { continue };
+                        let field = format!("{path}.{}", name.as_str().unwrap_or_default());
+                        self.part(Cow::Borrowed(content), field, dialect);
+                    }
+                }
+                "config" if path.ends_with("alertmanager.config") => self.alertmanager(value, path),
+                _ if depth < DEPTH => self.values(value, &path, depth + 1),
+                _ => {}
+            }
+        }
+    }
+
+    /// Rules as kube-prometheus-stack takes them: the spec of a PrometheusRule with a name and labels beside it.
+    fn rules(&mut self, node: &'a Node, field: String) {
+        let Some(groups) = node.entries().and_then(|e| e.iter().find(|(k, _)| k.as_str() == Some("groups"))) else {
+            return;
+        };
+        let spec = Node { place: node.place, value: Value::Mapping(vec![groups.clone()]) };
+        self.part(Cow::Owned(spec), field, Dialect::Rules);
+    }
+
+    /// Jobs as a list or as a text that holds one.
+    fn jobs(&mut self, node: &'a Node, field: String) {
+        let Value::Sequence(_) = &node.value else { return };
+        let key = Node { place: node.place, value: Value::Scalar { text: "scrape_configs".into(), plain: true } };
+        let config = Node { place: node.place, value: Value::Mapping(vec![(key, node.clone())]) };
+        self.part(Cow::Owned(config), field, Dialect::Prometheus);
+    }
+
+    /// The chart lays values over its own: only what stands here as a whole can be judged as a whole.
+    fn alertmanager(&mut self, node: &'a Node, field: String) {
+        let whole = node.get("route").is_some_and(|r| r.get("receiver").is_some())
+            && node.get("receivers").is_some_and(|r| r.items().is_some());
+        if whole {
+            self.part(Cow::Borrowed(node), field, Dialect::Alertmanager);
+        }
+    }
+
+    fn part(&mut self, node: Cow<'a, Node>, field: String, dialect: Dialect) {
+        let body = Body::Part(node);
+        self.found.push(Written { file: self.file, object: self.object, field, dialect, body });
+    }
+}
+
+impl Written<'_> {
+    /// What its program refuses, with places in the file, in their order.
+    pub(crate) fn problems(&self, readers: Readers) -> Vec<Problem> {
+        let of_prometheus = prometheus::Options { version: readers.prometheus, agent: readers.agent };
+        let of_rules = |resource| rules::Options { version: readers.prometheus, resource };
+        let mut problems = match (&self.body, self.dialect) {
+            (Body::Text { text, .. }, Dialect::Prometheus) => prometheus::lint(text, of_prometheus),
+            (Body::Text { text, .. }, Dialect::Rules) if rules::is_logql(text) => Vec::new(),
+            (Body::Text { text, .. }, Dialect::Rules) => rules::lint(text, of_rules(false)),
+            (Body::Text { text, .. }, Dialect::Alertmanager) => {
+                refused(alertmanager::check(text, readers.alertmanager))
+            }
+            (Body::Part(node), Dialect::Prometheus) => prometheus::lint_node(node, of_prometheus),
+            (Body::Part(node), Dialect::Rules) if is_logql(node) => Vec::new(),
+            (Body::Part(node), Dialect::Rules) => rules::lint_node(node.clone().into_owned(), of_rules(true)),
+            (Body::Part(node), Dialect::Alertmanager) => refused(alertmanager::check_node(node, readers.alertmanager)),
+        };
+        if let Body::Text { text, place } = self.body
+            && self.object.is_some()
+        {
+            let start = Start::of(&self.file.text, text, place);
+            problems.iter_mut().for_each(|p| p.place = start.place(&self.file.text, text, p.place));
+        }
+        problems.retain(|p| !self.is_unknown(p.place));
+        problems
+    }
+
+    /// A secret that was blanked out, or a value that something fills in before the program reads it.
+    fn is_unknown(&self, place: Place) -> bool {
+        let line = self.file.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
+        let filled_in = self.dialect != Dialect::Rules && (line.contains("${") || line.contains("{{"));
+        let own_templates = self.dialect == Dialect::Alertmanager && line.contains("{{");
+        line.contains(BLANK) || line.contains("$(") || (filled_in && !own_templates)
+    }
+}
+
+fn refused(verdict: alertmanager::Verdict) -> Vec<Problem> {
+    let mut all = verdict.refused;
+    all.extend(verdict.at_send);
+    all
+}
+
+/// Rules of Loki in a custom resource.
+fn is_logql(node: &Node) -> bool {
+    match &node.value {
+        Value::Scalar { text, .. } => rules::is_logql(text),
+        Value::Sequence(items) => items.iter().any(is_logql),
+        Value::Mapping(entries) => entries.iter().any(|(_, v)| is_logql(v)),
+    }
+}
+
+/// Where a text inside of a document begins.
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    /// Its lines are lines of the file.
+    Block {
+        /// Lines of the file before its first.
+        before: usize,
+        /// Columns before its first.
+        indent: usize,
+    },
+    /// It is folded or quoted: only where it begins is known.
+    Point(Place),
+}
+
+impl Start {
+    fn of(file: &str, text: &str, place: Place) -> Self {
+        let Some((at, first)) = text.lines().enumerate().find(|(_, l)| !l.trim().is_empty()) else {
+            return Self::Point(place);
+        };
+        let near = file.lines().enumerate().skip(place.line.saturating_sub(1)).take(at + 3);
+        let indent = |line: &str| line.strip_suffix(first).filter(|i| i.chars().all(|c| c == ' ')).map(str::len);
+        let found = near.filter_map(|(number, line)| Some((number.checked_sub(at)?, indent(line)?))).next();
+        found.map_or(Self::Point(place), |(before, indent)| Self::Block { before, indent })
+    }
+
+    /// The place in the file of a place in the text.
+    fn place(self, file: &str, text: &str, place: Place) -> Place {
+        match self {
+            Self::Point(start) => start,
+            Self::Block { before, indent } => {
+                let line = before + place.line;
+                let same = file.lines().nth(line - 1).map(str::trim) == text.lines().nth(place.line - 1).map(str::trim);
+                let end = text.lines().count() < place.line;
+                if same || end {
+                    Place { line, column: place.column + indent }
+                } else {
+                    Place { line: before, column: 1 }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Listing;
+
+    fn file(text: &str) -> ManifestFile {
+        let mut file = ManifestFile {
+            path: "x.yaml".into(),
+            text: text.into(),
+            objects: Vec::new(),
+            values: Vec::new(),
+            errors: Vec::new(),
+        };
+        for document in yaml::documents(text).expect("is YAML") {
+            match Manifest::of(document.clone()) {
+                Some(object) => file.objects.push(object),
+                None => file.values.push(document),
+            }
+        }
+        file
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let mut snap = Snapshot::empty(jiff::Timestamp::default());
+        snap.manifests = Listing::cluster(vec![file(text)]);
+        let dialects = [Dialect::Prometheus, Dialect::Rules, Dialect::Alertmanager];
+        let all = dialects.into_iter().flat_map(|d| all(&snap, d)).collect::<Vec<_>>();
+        let say = |w: &Written<'_>| {
+            let found = w.problems(Readers::default());
+            found.into_iter().map(|p| format!("{:?} {} {}: {}", w.dialect, w.field, p.place, p.message)).collect()
+        };
+        all.iter().flat_map(|w| -> Vec<String> { say(w) }).collect()
+    }
+
+    #[test]
+    fn what_is_no_configuration_of_the_stack_is_left_alone() {
+        for text in [
+            "global:\n  imageRegistry: x\nprometheus:\n  prometheusSpec: {retention: 5d}\nalertmanager: {enabled: false}\n",
+            "clients: [{url: http://loki/push}]\nscrape_configs:\n- job_name: a\n  pipeline_stages: []\n",
+            "scrape_configs:\n- job_name: a\n  stream_parse: true\n",
+            "rule_files: [a.yml]\nevaluation_interval: 1m\ntests: []\n",
+            "receivers: {otlp: {}}\nexporters: {}\nservice: {}\n",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  d.json: '{\"groups\": [{\"rules\": []}]}'\n  promtail.yaml: |\n    clients: []\n    scrape_configs: [{job_name: a, x: 1}]\n",
+            "alertmanager:\n  config:\n    route: {group_by: [x]}\n",
+            "scrape_configs:\n- job_name: a\n  scrape_interval: ${INTERVAL}\n",
+        ] {
+            assert_eq!(problems(text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_holder_is_read_and_places_are_those_of_the_file() {
+        let one = |text: &str, expected: &str| {
+            let found = problems(text);
+            assert!(found.len() == 1 && found[0].starts_with(expected), "{expected}: {found:#?}");
+        };
+        one("scrape_configs:\n- job_name: a\n  metric_path: /x\n", "Prometheus  3:3: unknown field");
+        one("groups:\n- name: a\n  rules:\n  - alert: A\n    expr: sum(x\n", "Rules  5:");
+        one("route: {receiver: slakc}\nreceivers:\n- name: slack\n", "Alertmanager  1:");
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  prometheus.yml: |\n    # head\n    scrape_configs:\n    - job_name: a\n      metric_path: /x\n";
+        one(map, "Prometheus data.prometheus.yml 10:7: unknown field");
+        let rule = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a}\nspec:\n  groups:\n  - name: a\n    partial_response_strategy: warn\n    rules:\n    - alert: A\n      expr: rate(x)\n";
+        one(rule, "Rules spec 10:");
+        let values = "kube-prometheus-stack:\n  additionalPrometheusRulesMap:\n    mine:\n      groups:\n      - name: a\n        rules:\n        - alert: A\n          expr: rate(x)\n";
+        one(values, "Rules kube-prometheus-stack.additionalPrometheusRulesMap.mine 8:");
+        let jobs =
+            "prometheus:\n  prometheusSpec:\n    additionalScrapeConfigs:\n    - job_name: a\n      metric_path: /x\n";
+        one(jobs, "Prometheus prometheus.prometheusSpec.additionalScrapeConfigs 5:7: unknown field");
+        let routes = "alertmanager:\n  config:\n    route: {receiver: a}\n    receivers: [{name: b}]\n";
+        one(routes, "Alertmanager alertmanager.config 3:");
+    }
+}
