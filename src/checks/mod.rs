@@ -4,6 +4,7 @@ pub mod access;
 pub mod alerting;
 pub mod grafana;
 pub mod logs;
+pub mod manifests;
 pub mod network;
 pub mod nodes;
 pub mod operator;
@@ -84,6 +85,7 @@ pub fn registry() -> Vec<&'static dyn Check> {
         pipeline::CHECKS,
         nodes::CHECKS,
         access::CHECKS,
+        manifests::CHECKS,
     ]
     .concat()
 }

@@ -4,6 +4,7 @@ pub mod alertmanager;
 mod frame;
 pub(crate) mod go;
 mod helm;
+pub mod kubernetes;
 pub mod prometheus;
 pub mod rules;
 mod strict;

@@ -39,11 +39,13 @@ pub enum Suite {
     Nodes,
     /// Who may ask the cluster.
     Access,
+    /// Manifests and values before they are applied.
+    Manifests,
 }
 
 impl Suite {
     /// All suites in the order they are shown.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Storage,
         Self::Workload,
         Self::Scrape,
@@ -55,6 +57,7 @@ impl Suite {
         Self::Pipeline,
         Self::Nodes,
         Self::Access,
+        Self::Manifests,
     ];
 
     /// The word used in flags, folders and outputs.
@@ -71,6 +74,7 @@ impl Suite {
             Self::Pipeline => "pipeline",
             Self::Nodes => "nodes",
             Self::Access => "access",
+            Self::Manifests => "manifests",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A report as text for people, as Markdown, or as JSON for machines.
 
+pub mod ci;
 pub mod json;
 mod layout;
 mod markdown;

@@ -1,17 +1,19 @@
 //! Configurations in the files that were given, judged before they are applied.
 
 use crate::checks::support::faulty_file::{self, headline, job_of, rule_of};
+use crate::domain::manifests::given;
 use crate::domain::manifests::written::{self, Dialect, Readers, Written};
 use crate::domain::prometheus::server::Server;
 use crate::lint::{Problem, alertmanager, frame};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Location, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::manifests::ManifestFile;
 use crate::text::redact::mask_file;
 
 /// The path of what came on standard input.
-const PIPED: &str = "-";
+pub(crate) const PIPED: &str = "-";
 /// Problems of which the lines are shown.
-const SHOWN: usize = 5;
+pub(crate) const SHOWN: usize = 5;
 
 /// What a program refuses of its configurations in the files.
 ///
@@ -69,7 +71,7 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
     let whole = written.object.is_none() && written.field.is_empty();
     let job = job_of(&file.text, first).filter(|_| whole).map_or(String::new(), |j| format!(" (job {j})"));
     let holder = match written.object {
-        Some(object) => format!(", in {} {}", object.kind, name(&object.namespace, &object.name)),
+        Some(object) => format!(", in {} {}", object.kind, given::full_name(object)),
         None if whole => String::new(),
         None => format!(", in the Helm values {}", written.field),
     };
@@ -78,7 +80,7 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
         Some(o) => ResourceRef::kubernetes(o.group(), &o.kind, &o.namespace, &o.name),
         None => ResourceRef::file(&file.path, &written.field),
     };
-    let mut finding = Finding::new(meta.id, Severity::Error, subject, message)
+    let finding = Finding::new(meta.id, Severity::Error, subject, message)
         .key(format!("{} {}", file.path, written.field))
         .fix("file")
         .param("file", &file.path)
@@ -90,40 +92,35 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
         .param("reader", None::<String>)
         .param("workload", None::<String>)
         .param("pod", None::<String>);
+    Some(located(finding, file, &written.field, &problems))
+}
+
+/// Adds the places of problems in a file, with what stands there.
+pub(crate) fn located(mut finding: Finding, file: &ManifestFile, field: &str, problems: &[Problem]) -> Finding {
     // What runs goes on with what it has.
     finding.breaks = Some(Vec::new());
     for problem in problems.iter().take(SHOWN) {
         let line = file.text.lines().nth(problem.place.line.saturating_sub(1)).unwrap_or_default();
-        finding.locations.push(
-            Location::file(&file.path)
-                .field(field(written, problem))
-                .at(problem.place.line, Some(problem.place.column))
-                .excerpt(mask_file(line)),
-        );
+        let parts = [field, problem.path.as_str()];
+        let path = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(".");
+        let place = Location::file(&file.path).field(path);
+        finding.locations.push(place.at(problem.place.line, Some(problem.place.column)).excerpt(mask_file(line)));
         let source = format!("{}:{}: {}", shown_path(&file.path), problem.place, problem.message);
         let near = format!("{},{}p", problem.place.line.saturating_sub(2).max(1), problem.place.line + 2);
         let template = if file.path == PIPED { "" } else { "sed -n {{ lines }} {{ file }}" };
         let shown = Evidence::new(source, frame(&file.text, problem.place), template);
         finding.evidence.push(shown.with("lines", near).with("file", &file.path));
     }
-    Some(finding)
+    finding
 }
 
-fn shown_path(path: &str) -> &str {
+/// A path as people read it.
+pub(crate) fn shown_path(path: &str) -> &str {
     if path == PIPED { "standard input" } else { path }
 }
 
-fn name(namespace: &str, name: &str) -> String {
-    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
-}
-
-/// The field's path in the document that holds it.
-fn field(written: &Written<'_>, problem: &Problem) -> String {
-    let parts = [written.field.as_str(), problem.path.as_str()];
-    parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(".")
-}
-
-fn said(text: &str, problem: &Problem) -> String {
+/// A problem in one line, for the page.
+pub(crate) fn said(text: &str, problem: &Problem) -> String {
     let rule = rule_of(text, problem).unwrap_or_default();
     format!("line {}: {rule}{}", problem.place.line, faulty_file::sentence(problem))
 }

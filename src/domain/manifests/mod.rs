@@ -1,4 +1,6 @@
 //! What the files hold that the user is about to apply.
 
+pub(crate) mod given;
+pub(crate) mod references;
 pub(crate) mod values;
 pub(crate) mod written;

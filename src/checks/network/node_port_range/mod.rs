@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::lint;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Location, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Meta, Service};
 use asked::Asked;
@@ -228,6 +228,7 @@ impl<'a> Case<'a> {
         for evidence in self.evidence(problems) {
             finding = finding.evidence(evidence);
         }
+        finding.locations.extend(problems.iter().filter_map(|p| p.asked).map(location));
         self.params(finding, problems)
     }
 
@@ -467,6 +468,12 @@ fn written(asked: &Asked<'_>) -> Evidence {
         return evidence.with("key", asked.key);
     }
     Evidence::new(source, value, "grep -n {{ key }} {{ file }}").with("key", asked.key).with("file", &asked.file.path)
+}
+
+fn location(asked: &Asked<'_>) -> Location {
+    let line = asked.file.text.lines().nth(asked.place.line.saturating_sub(1)).unwrap_or_default();
+    let place = Location::file(&asked.file.path).field(&asked.path);
+    place.at(asked.place.line, Some(asked.place.column)).excerpt(line)
 }
 
 /// Two Services that cannot both have their port.

@@ -1,0 +1,157 @@
+//! A variable that something should have replaced before the manifest is applied.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::faulty_file::headline;
+use crate::checks::support::written::{self, shown_path};
+use crate::checks::{Check, check};
+use crate::domain::manifests::given;
+use crate::lint::Problem;
+use crate::lint::yaml::{Node, Value};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::manifests::{Manifest, ManifestFile};
+
+check! {
+    /// See the check's page.
+    ManifestVariable {
+        id: "manifest-variable", suite: Manifests, severity: Error,
+        title: "a manifest holds a variable that nothing replaced",
+        requires: [Manifests],
+        uses: [],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Replace { file: String, variables: Vec<String>, list: String, piped: bool },
+}
+
+impl Check for ManifestVariable {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
+        Some(self.diagnose(snap))
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.manifests()?;
+        if given::objects(snap).next().is_none() {
+            return Ok(Diagnosis::NotApplicable("no manifest was given (-f)".into()));
+        }
+        // Flux replaces variables when it applies.
+        let flux = given::objects(snap)
+            .any(|(_, o)| o.group() == "kustomize.toolkit.fluxcd.io" && o.node.at(&["spec", "postBuild"]).is_some());
+        if flux {
+            return Ok(Diagnosis::NotApplicable("a Flux Kustomization replaces variables when it applies".into()));
+        }
+        let found = given::objects(snap).filter_map(|(file, object)| finding(file, object));
+        Ok(Diagnosis::Findings(found.collect()))
+    }
+}
+
+fn finding(file: &ManifestFile, object: &Manifest) -> Option<Finding> {
+    let mut problems = Vec::new();
+    walk(&object.node, "", &mut problems);
+    problems.first()?;
+    let mut names: Vec<String> = problems.iter().flat_map(|p| names(&p.message)).collect();
+    names.sort();
+    names.dedup();
+    let message = format!(
+        "{}, in {} {}: it is applied as it stands",
+        headline(shown_path(&file.path), &problems),
+        object.kind,
+        given::full_name(object)
+    );
+    let subject = ResourceRef::kubernetes(object.group(), &object.kind, &object.namespace, &object.name);
+    let fix = Fix::Replace {
+        file: file.path.clone(),
+        list: names.iter().map(|n| format!("${n}")).collect::<Vec<_>>().join(" "),
+        variables: names,
+        piped: file.path == written::PIPED,
+    };
+    let finding = Finding::new(ManifestVariable::META.id, Severity::Error, subject, message)
+        .key(format!("{} {} {}", file.path, object.kind, given::full_name(object)))
+        .fix(fix);
+    Some(written::located(finding, file, "", &problems))
+}
+
+/// `$CERT_ARN` and `${CERT_ARN}`: capitals, as variables of the environment are.
+fn names(text: &str) -> Vec<String> {
+    static VARIABLE: OnceLock<Regex> = OnceLock::new();
+    let variable = VARIABLE
+        .get_or_init(|| Regex::new(r"\$\{([A-Z][A-Z0-9_]*)\}|\$([A-Z][A-Z0-9_]+)\b").expect("the pattern is fixed"));
+    variable.captures_iter(text).filter_map(|c| c.get(1).or(c.get(2))).map(|m| m.as_str().to_owned()).collect()
+}
+
+/// Keys below which such words are for a shell, a template, a regular expression or another program.
+const ELSEWHERE: &[&str] = &[
+    "data",
+    "binaryData",
+    "stringData",
+    "command",
+    "args",
+    "env",
+    "groups",
+    "rules",
+    "relabelings",
+    "metricRelabelings",
+    "relabelConfigs",
+    "metricRelabelConfigs",
+    "config",
+    "values",
+    "valuesObject",
+    "helm",
+    "description",
+    "script",
+    "template",
+    "templates",
+    "rawConfig",
+    "annotationTemplate",
+    "lifecycle",
+    "exec",
+    "dashboard",
+    "json",
+    "subPathExpr",
+];
+/// Annotations whose values are for another program.
+const OF_TOOLS: &[&str] =
+    &["kubectl.kubernetes.io/", "checksum/", "nginx.ingress.kubernetes.io/", "vault.hashicorp.com/"];
+
+fn walk(node: &Node, path: &str, problems: &mut Vec<Problem>) {
+    match &node.value {
+        Value::Scalar { text, .. } => {
+            if let Some(first) = names(text).first() {
+                let message = format!("the variable ${{{first}}} was not replaced");
+                problems.push(Problem::new(node.place, path, message));
+            }
+        }
+        Value::Sequence(items) => {
+            for (at, item) in items.iter().enumerate() {
+                walk(item, &format!("{path}[{at}]"), problems);
+            }
+        }
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                let Some(key) = key.as_str() else { continue };
+                let of_pod_template = key == "template" && value.get("spec").is_some();
+                let elsewhere = ELSEWHERE.contains(&key) && !of_pod_template;
+                // The rules of an Ingress are its hosts and paths.
+                let hosts = key == "rules" && value.items().is_some_and(|i| i.iter().any(|r| r.get("http").is_some()));
+                if (elsewhere && !hosts) || OF_TOOLS.iter().any(|tool| key.starts_with(tool)) {
+                    continue;
+                }
+                walk(value, &if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }, problems);
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Manifests and values before they are applied.
+
+mod manifest_invalid;
+mod manifest_reference;
+mod manifest_variable;
+
+use crate::checks::Check;
+
+/// The checks of this suite.
+pub(super) const CHECKS: &[&dyn Check] =
+    &[&manifest_invalid::ManifestInvalid, &manifest_reference::ManifestReference, &manifest_variable::ManifestVariable];
