@@ -169,3 +169,96 @@ fn a_bundle_adds_the_conflicts_with_its_cluster() {
     ends(&folder.run(&["--from", &bundle]), 1);
     assert!(ends(&folder.run(&["--from", &fixture("healthy/plain")]), 2).1.contains("give them with -f"));
 }
+
+const RULE: &str = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: r, namespace: obs}\nspec:\n  groups:\n  - name: g\n    rules:\n    - alert: A\n      expr: sum(rate(x[5m]) > 1\n";
+
+#[test]
+fn configurations_are_judged_wherever_they_are_written() {
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p, namespace: obs}\ndata:\n  prometheus.yml: |\n    scrape_configs:\n    - job_name: a\n      scrape_intervall: 5s\n";
+    for (name, file, expected) in [
+        (
+            "rule.yaml",
+            RULE,
+            "rule.yaml line 9: group \"g\", rule 1, \"A\": could not parse expression: unclosed left parenthesis",
+        ),
+        ("map.yaml", map, "map.yaml line 8: unknown field \"scrape_intervall\" in scrape config (scrape_interval?)"),
+        (
+            "prometheus.yml",
+            "scrape_configs:\n- job_name: a\n  metric_path: /x\n",
+            "promtool check config --syntax-only prometheus.yml",
+        ),
+        (
+            "alertmanager.yml",
+            "route: {receiver: slakc}\nreceivers:\n- name: slack\n",
+            "undefined receiver \"slakc\" used in route (slack?)",
+        ),
+        (
+            "values.yaml",
+            "alertmanager:\n  config:\n    route: {receiver: a}\n    receivers: [{name: b}]\n",
+            "in the Helm values alertmanager.config",
+        ),
+    ] {
+        let folder = Folder::of(&[(name, file)]);
+        let (out, err) = ends(&folder.run(&["-f", name]), 1);
+        assert!(out.contains(expected) && err.is_empty(), "{name}: {expected}: {out}{err}");
+    }
+}
+
+#[test]
+fn what_was_not_judged_is_no_pass() {
+    for text in ["", "hello\n", "# only\n# comments\n", "<html><body>404</body></html>\n"] {
+        let folder = Folder::of(&[("x.yaml", text)]);
+        let (out, err) = ends(&folder.run(&["-f", "x.yaml"]), 2);
+        assert!(out.is_empty() && err.contains("nothing was judged"), "{text:?}: {out}{err}");
+    }
+    let folder = Folder::of(&[("kustomization.yaml", "resources: [a.yaml]\n")]);
+    assert!(ends(&folder.run(&["-f", "."]), 2).1.contains("kubectl kustomize"));
+}
+
+#[test]
+fn ci_systems_get_their_formats_at_once() {
+    let folder = Folder::of(&[("k8s/rule.yaml", RULE), ("k8s/good.yaml", &service("a", 30090))]);
+    let args = ["-f", "k8s", "-o", "github", "-o", "sarif=out.sarif", "-o", "junit=out.xml", "-o", "gitlab=out.json"];
+    let (out, err) = ends(&folder.run(&args), 1);
+    assert!(err.is_empty() && out.starts_with("::error file=k8s/rule.yaml,line=9,col="), "{out}{err}");
+    let read = |name: &str| std::fs::read_to_string(folder.path(name)).expect("written");
+    let sarif: Value = serde_json::from_str(&read("out.sarif")).expect("JSON");
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!((&sarif["version"], &result["ruleId"]), (&"2.1.0".into(), &"rule-invalid".into()));
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
+        (&"k8s/rule.yaml".into(), &9.into())
+    );
+    let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().expect("rules");
+    assert!(rules.iter().all(|r| r["help"]["markdown"].as_str().is_some_and(|h| h.len() > 200)));
+    let gitlab: Value = serde_json::from_str(&read("out.json")).expect("JSON");
+    assert_eq!(gitlab[0]["location"]["path"], "k8s/rule.yaml");
+    assert_eq!(gitlab[0]["fingerprint"], result["partialFingerprints"]["kdoctor/v1"]);
+    let junit = read("out.xml");
+    assert!(junit.contains("failures=\"1\"") && junit.contains("<testcase name=\"node-port-range\""), "{junit}");
+    // Two that want stdout cannot both have it.
+    assert!(
+        ends(&folder.run(&["-f", "k8s", "-o", "json", "-o", "junit"]), 2).1.contains("two formats cannot share stdout")
+    );
+    assert!(ends(&folder.run(&["-f", "k8s", "-o", "sarf"]), 2).1.contains("did you mean sarif?"));
+    assert!(
+        ends(&folder.run(&["-f", "k8s", "-o", "junit=missing/out.xml"]), 2)
+            .1
+            .contains("missing/out.xml cannot be written")
+    );
+}
+
+#[test]
+fn a_whole_stack_that_is_right_is_quiet() {
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: obs}\nspec:\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - {name: web, image: 'web:1', args: ['$(POD_IP)', '$HOME'], ports: [{name: http, containerPort: 80}]}\n";
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: obs, labels: {app: web}}\nspec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: http}]}\n";
+    let monitor = "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: web, namespace: obs}\nspec: {selector: {matchLabels: {app: web}}, endpoints: [{port: http, relabelings: [{replacement: '${1}', targetLabel: a}]}]}\n";
+    let folder = Folder::of(&[
+        ("web.yaml", &format!("{deployment}---\n{service}---\n{monitor}")),
+        ("rule.yaml", &RULE.replace("[5m]) > 1", "[5m])) > 1")),
+        ("values.yaml", "prometheus:\n  prometheusSpec: {retention: 10d}\nglobal: {imageRegistry: x}\n"),
+    ]);
+    let (out, _) = ends(&folder.run(&["-f", ".", "--strict"]), 0);
+    assert!(out.starts_with("✓ no problem found"), "{out}");
+}

@@ -25,22 +25,22 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The format that the output has.
-    pub fn output(&self) -> Output {
+    /// True if a program reads stdout as JSON.
+    pub fn is_json(&self) -> bool {
+        let of_report = |args: &ResultArgs| args.output.iter().any(|w| *w == Wanted::stdout(Format::Json));
         match &self.command {
-            Command::Monitoring(args) => args.result.output,
-            Command::Preflight(args) => args.result.output,
-            Command::List(args) => args.output,
-            Command::Explain(_) | Command::Completions { .. } => Output::Table,
+            Command::Monitoring(args) => of_report(&args.result),
+            Command::Preflight(args) => of_report(&args.result),
+            Command::List(args) => args.output == Output::Json,
+            Command::Explain(_) | Command::Completions { .. } => false,
         }
     }
 
-    /// The format that arguments ask for which are not understood as a whole.
-    pub fn output_of(arguments: &[String]) -> Output {
+    /// The same of arguments that are not understood as a whole.
+    pub fn ask_for_json(arguments: &[String]) -> bool {
         let asks = |pair: &[String]| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json";
         let whole = ["-ojson", "-o=json", "--output=json"];
-        let json = arguments.windows(2).any(asks) || arguments.iter().any(|a| whole.contains(&a.as_str()));
-        if json { Output::Json } else { Output::Table }
+        arguments.windows(2).any(asks) || arguments.iter().any(|a| whole.contains(&a.as_str()))
     }
 }
 
@@ -134,9 +134,12 @@ pub struct ResultArgs {
     /// Exit with 3 if a check could not be evaluated
     #[arg(long, help_heading = "Result")]
     pub strict: bool,
-    /// Output format
-    #[arg(short, long, value_enum, default_value = "table", help_heading = "Result")]
-    pub output: Output,
+    /// Output format: table, markdown, json; for CI: sarif, junit, github, gitlab. With =FILE it is written there (repeat)
+    #[arg(
+        short, long, value_name = "FORMAT[=FILE]", value_parser = parse_wanted, default_value = "table",
+        help_heading = "Result"
+    )]
+    pub output: Vec<Wanted>,
     /// Show every check's outcome, all evidence and every symptom
     #[arg(short, long, help_heading = "Result")]
     pub verbose: bool,
@@ -231,6 +234,68 @@ pub enum Output {
     Markdown,
     /// For machines: schema_version 1
     Json,
+}
+
+/// Formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// For a pull request, a chat or a postmortem: details to unfold
+    #[value(alias = "md")]
+    Markdown,
+    /// For machines: schema_version 1
+    Json,
+    /// SARIF 2.1.0, for code scanning: what is wrong in files
+    Sarif,
+    /// JUnit XML: a test case for each check
+    Junit,
+    /// Annotations of GitHub Actions
+    Github,
+    /// GitLab's code quality report: what is wrong in files
+    Gitlab,
+}
+
+/// A format, and where the report goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The format.
+    pub format: Format,
+    /// The file; stdout where there is none.
+    pub file: Option<PathBuf>,
+}
+
+impl Wanted {
+    /// A format on stdout.
+    pub fn stdout(format: Format) -> Self {
+        Self { format, file: None }
+    }
+}
+
+fn parse_wanted(text: &str) -> Result<Wanted, String> {
+    let (name, file) = match text.split_once('=') {
+        Some((_, "")) => return Err("after = comes a file: --output sarif=out.sarif".into()),
+        Some((name, file)) => (name, Some(PathBuf::from(file))),
+        None => (text, None),
+    };
+    let format = Format::from_str(name, true).map_err(|_| {
+        let all: Vec<&str> = Format::value_variants().iter().map(named).collect();
+        let near = crate::term::suggest(name, all.iter().copied());
+        near.map_or_else(|| format!("one of: {}", all.join(", ")), |near| format!("did you mean {near}?"))
+    })?;
+    Ok(Wanted { format, file })
+}
+
+fn named(format: &Format) -> &'static str {
+    match format {
+        Format::Table => "table",
+        Format::Markdown => "markdown",
+        Format::Json => "json",
+        Format::Sarif => "sarif",
+        Format::Junit => "junit",
+        Format::Github => "github",
+        Format::Gitlab => "gitlab",
+    }
 }
 
 /// A bearer token. Neither its Debug output nor an error message shows it.

@@ -3,13 +3,14 @@
 mod explain;
 mod list;
 mod monitoring;
+mod output;
 mod preflight;
 
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use crate::cli::{Cli, Command, Output};
+use crate::cli::{Cli, Command};
 use crate::term::{Printer, sanitize_lines};
 use crate::text::redact::mask;
 
@@ -21,7 +22,7 @@ const INTERRUPTED: u8 = 130;
 /// Runs a command and turns its result into an exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let printer = Printer::detect(cli.no_color, false);
-    let output = cli.output();
+    let is_json = cli.is_json();
     let result = match cli.command {
         Command::Monitoring(args) => monitoring::run(&args, &printer),
         Command::Preflight(args) => preflight::run(&args, &printer),
@@ -33,7 +34,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let text = format!("{error:#}");
-            fail(&text, output, &printer);
+            fail(&text, is_json, &printer);
             printer.stderr(&format!("kdoctor: {}", sanitize_lines(&text)));
             ExitCode::from(UNABLE)
         }
@@ -45,7 +46,7 @@ pub fn refuse(error: &clap::Error, arguments: &[String]) -> ExitCode {
     let text = error.render().to_string();
     let printer = Printer::detect(true, true);
     if error.use_stderr() {
-        fail(text.trim_start_matches("error: "), Cli::output_of(arguments), &printer);
+        fail(text.trim_start_matches("error: "), Cli::ask_for_json(arguments), &printer);
     }
     if !error.use_stderr() || mask(&text) == text {
         // As clap does it, with colours. Wrong usage exits with 2.
@@ -56,8 +57,8 @@ pub fn refuse(error: &clap::Error, arguments: &[String]) -> ExitCode {
 }
 
 /// A program that reads JSON gets JSON also where there is no report.
-fn fail(text: &str, output: Output, printer: &Printer) {
-    if output == Output::Json
+fn fail(text: &str, is_json: bool, printer: &Printer) {
+    if is_json
         && let Ok(document) = crate::render::json_failure(&mask(text))
         && let Err(error) = printer.stdout(&document)
     {

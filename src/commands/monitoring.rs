@@ -7,21 +7,21 @@ use anyhow::{Context, bail};
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 
-use super::{INTERRUPTED, UNABLE};
+use super::INTERRUPTED;
+use super::output::finish;
 use crate::bundle::Bundle;
 use crate::checks::{self, Check};
-use crate::cli::{Monitoring, Output, ProbeMode, ResultArgs, SelectArgs, SourceArgs};
+use crate::cli::{Monitoring, ProbeMode, SelectArgs, SourceArgs};
 use crate::collect::client::Client;
 use crate::collect::live::{ConnectOptions, Live};
 use crate::collect::manifests::{self, Read};
 use crate::collect::probe::Consent;
 use crate::collect::source::{Known, Source};
 use crate::collect::{self, Plan};
+use crate::diagnose;
 use crate::model::{Report, Target};
 use crate::pages::{self, Invocation};
-use crate::term::{Asking, Printer, Progress, sanitize_lines, suggest};
-use crate::text::redact::mask;
-use crate::{diagnose, render};
+use crate::term::{Asking, Printer, Progress, suggest};
 
 /// Incidents that are part of the binary.
 static DEMOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/demo");
@@ -66,26 +66,6 @@ pub(super) fn interruptible(work: impl Future<Output = anyhow::Result<Report>>) 
     // Calls that are still open must not hold up the exit.
     runtime.shutdown_background();
     report
-}
-
-/// Prints the report, and what of the files could not be read; gives the exit code.
-pub(super) fn finish(report: &Report, args: &ResultArgs, read: Option<&Read>, printer: &Printer) -> anyhow::Result<u8> {
-    let faults = read.map_or(&[][..], |r| &r.faults);
-    let text = match args.output {
-        Output::Table => render::table(report, &render::TableOptions::new(printer, args.verbose).short(args.short)),
-        Output::Markdown => {
-            render::markdown(report, render::MarkdownOptions { verbose: args.verbose, short: args.short })
-        }
-        Output::Json => {
-            let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            render::json(report, (!faults.is_empty()).then(|| mask(&texts.join("; "))).as_deref())?
-        }
-    };
-    printer.stdout(&text).context("the report could not be written")?;
-    for fault in faults {
-        printer.stderr(&format!("kdoctor: {}", sanitize_lines(&fault.to_string())));
-    }
-    if faults.is_empty() { Ok(diagnose::exit_code(report, args.fail_on, args.strict)) } else { Ok(UNABLE) }
 }
 
 /// Of files that were given, at least one must be readable.

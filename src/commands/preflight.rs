@@ -4,7 +4,8 @@ use anyhow::bail;
 use jiff::Timestamp;
 
 use super::INTERRUPTED;
-use super::monitoring::{Aim, diagnose, finish, interruptible, selected, some_of};
+use super::monitoring::{Aim, diagnose, interruptible, selected, some_of};
+use super::output::finish;
 use crate::checks::Check;
 use crate::cli::Preflight;
 use crate::collect::Plan;

@@ -15,14 +15,20 @@ pub enum FailOn {
     Never,
 }
 
+impl FailOn {
+    /// The severity from which on a finding fails the run.
+    pub fn threshold(self) -> Option<Severity> {
+        match self {
+            Self::Error => Some(Severity::Error),
+            Self::Warning | Self::Signal => Some(Severity::Warning),
+            Self::Never => None,
+        }
+    }
+}
+
 /// 0 nothing at or above `fail_on` · 1 findings at or above it · 3 with `strict`, a check could not be evaluated.
 pub fn exit_code(report: &Report, fail_on: FailOn, strict: bool) -> u8 {
-    let threshold = match fail_on {
-        FailOn::Error => Some(Severity::Error),
-        FailOn::Warning | FailOn::Signal => Some(Severity::Warning),
-        FailOn::Never => None,
-    };
-    if threshold.is_some_and(|t| report.worst().is_some_and(|w| w >= t)) {
+    if fail_on.threshold().is_some_and(|t| report.worst().is_some_and(|w| w >= t)) {
         return 1;
     }
     if fail_on == FailOn::Signal && report.signals.iter().any(Signal::is_open) {

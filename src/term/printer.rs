@@ -30,6 +30,11 @@ impl Printer {
         Self { color, width, progress: !quiet && !dumb && io::stderr().is_terminal() }
     }
 
+    /// For a file: no colour, nothing wrapped.
+    pub fn plain() -> Self {
+        Self { color: false, width: None, progress: false }
+    }
+
     /// A person can be asked: both sides of the talk are a terminal.
     pub fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()

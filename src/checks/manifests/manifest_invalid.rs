@@ -57,6 +57,13 @@ fn finding(snap: &Snapshot, file: &ManifestFile, object: &Manifest) -> Option<Fi
     if problems.is_empty() {
         return None;
     }
+    for problem in &mut problems {
+        // Whoever reads of a type wants to know of which field.
+        let names_it = ["unknown field", "the key"].iter().any(|w| problem.message.starts_with(w));
+        if !names_it && problem.path != "apiVersion" {
+            problem.message = format!("{}: {}", problem.path, problem.message);
+        }
+    }
     problems.sort_by_key(|p| p.place);
     let subject = ResourceRef::kubernetes(object.group(), &object.kind, &object.namespace, &object.name);
     let message = format!(
@@ -66,7 +73,7 @@ fn finding(snap: &Snapshot, file: &ManifestFile, object: &Manifest) -> Option<Fi
         given::full_name(object)
     );
     let fix = Fix::File {
-        file: file.path.clone(),
+        file: shown_path(&file.path).to_owned(),
         field: String::new(),
         edits: faulty_file::edits(&file.text, &problems),
         problems: problems.iter().take(written::SHOWN).map(|p| written::said(&file.text, p)).collect(),

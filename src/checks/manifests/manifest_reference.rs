@@ -57,7 +57,7 @@ fn finding(snap: &Snapshot, file: &ManifestFile, object: &Manifest) -> Option<Fi
     let (kind, name) = (&object.kind, given::full_name(object));
     let message = format!("{}, in {kind} {name}", headline(shown_path(&file.path), &problems));
     let fix = Fix::File {
-        file: file.path.clone(),
+        file: shown_path(&file.path).to_owned(),
         field: String::new(),
         edits: faulty_file::edits(&file.text, &problems),
         problems: problems.iter().take(written::SHOWN).map(|p| written::said(&file.text, p)).collect(),

@@ -83,7 +83,7 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
     let finding = Finding::new(meta.id, Severity::Error, subject, message)
         .key(format!("{} {}", file.path, written.field))
         .fix("file")
-        .param("file", &file.path)
+        .param("file", shown_path(&file.path))
         .param("field", &written.field)
         .param("edits", faulty_file::edits(&file.text, &problems))
         .param("problems", problems.iter().take(SHOWN).map(|p| said(file.text.as_str(), p)).collect::<Vec<_>>())

@@ -1,0 +1,91 @@
+//! A report in the formats that were asked for, on stdout and in files.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::UNABLE;
+use crate::cli::{Format, ResultArgs};
+use crate::collect::manifests::Read;
+use crate::model::Report;
+use crate::render::ci::{self, Rule};
+use crate::term::{Printer, sanitize_lines};
+use crate::text::redact::mask;
+use crate::{checks, diagnose, pages, render};
+
+/// Writes the report, and what of the files could not be read; gives the exit code.
+///
+/// # Errors
+/// Something could not be written, or two formats want stdout.
+pub(super) fn finish(report: &Report, args: &ResultArgs, read: Option<&Read>, printer: &Printer) -> anyhow::Result<u8> {
+    let faults = read.map_or(&[][..], |r| &r.faults);
+    if args.output.iter().filter(|w| w.file.is_none()).count() > 1 {
+        bail!("two formats cannot share stdout: give one of them a file (--output sarif=out.sarif)");
+    }
+    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let error = (!faults.is_empty()).then(|| mask(&texts.join("; ")));
+    for wanted in &args.output {
+        let text = text(report, wanted.format, args, error.as_deref(), printer, wanted.file.is_some())?;
+        match &wanted.file {
+            Some(file) => write(file, &text)?,
+            None => printer.stdout(&text).context("the report could not be written")?,
+        }
+    }
+    for fault in texts {
+        printer.stderr(&format!("kdoctor: {}", sanitize_lines(&fault)));
+    }
+    if faults.is_empty() { Ok(diagnose::exit_code(report, args.fail_on, args.strict)) } else { Ok(UNABLE) }
+}
+
+fn text(
+    report: &Report,
+    format: Format,
+    args: &ResultArgs,
+    error: Option<&str>,
+    printer: &Printer,
+    to_file: bool,
+) -> anyhow::Result<String> {
+    Ok(match format {
+        Format::Table if to_file => {
+            render::table(report, &render::TableOptions::new(&Printer::plain(), args.verbose).short(args.short))
+        }
+        Format::Table => render::table(report, &render::TableOptions::new(printer, args.verbose).short(args.short)),
+        Format::Markdown => {
+            render::markdown(report, render::MarkdownOptions { verbose: args.verbose, short: args.short })
+        }
+        Format::Json => render::json(report, error)?,
+        Format::Sarif => ci::sarif(report, &rules(report)),
+        Format::Junit => ci::junit(report, args.fail_on.threshold())?,
+        Format::Github => ci::github(report),
+        Format::Gitlab => ci::gitlab(report),
+    })
+}
+
+/// The checks that ran, with their pages.
+fn rules(report: &Report) -> Vec<Rule> {
+    let ran = report.runs.iter().filter_map(|run| checks::find(run.check.id.0));
+    ran.map(|check| {
+        let meta = check.meta();
+        let help = pages::of(meta).map(pages::readable).unwrap_or_default();
+        Rule { id: meta.id.0, title: meta.title, suite: meta.suite.as_str(), severity: meta.severity, help }
+    })
+    .collect()
+}
+
+/// Writes a file as a whole: who reads it meanwhile sees the one of before.
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    if file.exists() && !file.is_file() {
+        // A device or a pipe is written to, and not replaced.
+        return std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()));
+    }
+    let name = file.file_name().with_context(|| format!("{} is no file to write to", file.display()))?;
+    let mut beside = name.to_os_string();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = file.with_file_name(beside);
+    let done = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, file));
+    if done.is_err() {
+        // What is half written is of no use to anybody.
+        let _ = std::fs::remove_file(&beside);
+    }
+    done.with_context(|| format!("{} cannot be written", file.display()))
+}
