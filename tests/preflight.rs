@@ -262,3 +262,31 @@ fn a_whole_stack_that_is_right_is_quiet() {
     let (out, _) = ends(&folder.run(&["-f", ".", "--strict"]), 0);
     assert!(out.starts_with("✓ no problem found"), "{out}");
 }
+
+#[test]
+fn what_a_report_of_before_holds_does_not_fail_the_run() {
+    let folder = Folder::of(&[("rule.yaml", RULE), ("other.json", "{}")]);
+    ends(&folder.run(&["-f", "rule.yaml", "-o", "json=old.json"]), 1);
+    let (_, err) = ends(&folder.run(&["-f", "rule.yaml", "--baseline", "old.json"]), 0);
+    assert!(err.contains("1 of 1 findings stand in the baseline"), "{err}");
+    std::fs::write(folder.path("bad.yaml"), service("a", 33000)).expect("writable");
+    ends(&folder.run(&["-f", "rule.yaml", "-f", "bad.yaml", "--baseline", "old.json", "-o", "json=new.json"]), 1);
+    assert!(
+        ends(&folder.run(&["-f", "rule.yaml", "--baseline", "other.json"]), 2)
+            .1
+            .contains("other.json is no JSON report")
+    );
+    let diff =
+        |args: &[&str]| kdoctor().current_dir(folder.path("")).arg("diff").args(args).output().expect("kdoctor runs");
+    let (out, _) = ends(&diff(&["old.json", "new.json"]), 1);
+    assert!(
+        out.contains("new: 1\n- error[node-port-range]")
+            && out.contains("resolved: 0")
+            && out.contains("unchanged: 1\n"),
+        "{out}"
+    );
+    assert!(ends(&diff(&["new.json", "old.json"]), 0).0.contains("resolved: 1\n- error[node-port-range]"));
+    let (healthy, broken) = (fixture("healthy/plain"), fixture("demo/ebs-csi-missing"));
+    let (out, _) = ends(&diff(&[&healthy, &broken]), 1);
+    assert!(out.contains("- error[ebs-csi-addon-missing] ") && out.contains("(a symptom)"), "{out}");
+}

@@ -32,6 +32,7 @@ impl Cli {
             Command::Monitoring(args) => of_report(&args.result),
             Command::Preflight(args) => of_report(&args.result),
             Command::List(args) => args.output == Output::Json,
+            Command::Diff(args) => args.output == Output::Json,
             Command::Explain(_) | Command::Completions { .. } => false,
         }
     }
@@ -52,6 +53,8 @@ pub enum Command {
     Monitoring(Box<Monitoring>),
     /// Judge manifests and Helm values before they are applied; needs no cluster
     Preflight(Box<Preflight>),
+    /// Compare two JSON reports, or bundles: what is new, resolved, unchanged; exits with 1 where something is new
+    Diff(Diff),
     /// List the checks by suite, with severity and the facts they need
     List(List),
     /// Show what a check looks for, why it fires and how it is fixed
@@ -131,6 +134,9 @@ pub struct ResultArgs {
     /// Exit with 1 from this severity on
     #[arg(long, value_enum, default_value = "error", help_heading = "Result")]
     pub fail_on: FailOn,
+    /// JSON report of before: what stands in it does not fail the run
+    #[arg(long, value_name = "REPORT", help_heading = "Result")]
+    pub baseline: Option<PathBuf>,
     /// Exit with 3 if a check could not be evaluated
     #[arg(long, help_heading = "Result")]
     pub strict: bool,
@@ -198,6 +204,18 @@ pub struct SourceArgs {
     /// Judge ages as of this time instead of now, so that a recorded cluster can be served and asked again.
     #[arg(long, value_name = "RFC3339", hide = true)]
     pub now: Option<jiff::Timestamp>,
+}
+
+/// Options of `kdoctor diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// JSON report or bundle of before
+    pub old: PathBuf,
+    /// JSON report or bundle of after
+    pub new: PathBuf,
+    /// Output format
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: Output,
 }
 
 /// Options of `kdoctor list`.

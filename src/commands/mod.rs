@@ -4,6 +4,7 @@ mod explain;
 mod list;
 mod monitoring;
 mod output;
+mod past;
 mod preflight;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Monitoring(args) => monitoring::run(&args, &printer),
         Command::Preflight(args) => preflight::run(&args, &printer),
+        Command::Diff(args) => past::diff(&args, &printer),
         Command::List(args) => list::run(&args, &printer),
         Command::Explain(args) => explain::run(&args, &printer),
         Command::Completions { shell } => completions(shell, &printer),

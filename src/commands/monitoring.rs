@@ -18,10 +18,10 @@ use crate::collect::manifests::{self, Read};
 use crate::collect::probe::Consent;
 use crate::collect::source::{Known, Source};
 use crate::collect::{self, Plan};
-use crate::diagnose;
 use crate::model::{Report, Target};
 use crate::pages::{self, Invocation};
 use crate::term::{Asking, Printer, Progress, suggest};
+use crate::{diagnose, render};
 
 /// Incidents that are part of the binary.
 static DEMOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/demo");
@@ -37,21 +37,34 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
         printer.stdout(&demo_list()?)?;
         return Ok(0);
     }
-    let checks = selected(&args.select)?;
     let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
     some_of(read.as_ref())?;
-    // Whoever asks for some checks asks for nothing else.
-    let signals = args.select.only.is_empty();
-    let facts = if signals { diagnose::facts(&checks) } else { diagnose::facts_of(&checks) };
-    let aim = if signals { Aim::Everything } else { Aim::Checks };
-    let mut plan = Plan::new(facts, Timestamp::default());
-    plan.namespace.clone_from(&args.namespace);
-    plan.manifests = read.as_ref().map(Read::listing);
-    let Some(report) = interruptible(diagnose(&args.source, plan, args.probe, &checks, aim, printer))? else {
+    let Some(report) = report(args, read.as_ref(), printer)? else {
         printer.stderr("kdoctor: interrupted");
         return Ok(INTERRUPTED);
     };
     finish(&report, &args.result, read.as_ref(), printer)
+}
+
+/// The report of a run; `None` where the user lost patience.
+fn report(args: &Monitoring, read: Option<&Read>, printer: &Printer) -> anyhow::Result<Option<Report>> {
+    let checks = selected(&args.select)?;
+    // Whoever asks for some checks asks for nothing else.
+    let (facts, aim) = if args.select.only.is_empty() {
+        (diagnose::facts(&checks), Aim::Everything)
+    } else {
+        (diagnose::facts_of(&checks), Aim::Checks)
+    };
+    let mut plan = Plan::new(facts, Timestamp::default());
+    plan.namespace.clone_from(&args.namespace);
+    plan.manifests = read.map(Read::listing);
+    interruptible(diagnose(&args.source, plan, args.probe, &checks, aim, printer))
+}
+
+/// The same as JSON.
+pub(super) fn json_of(args: &Monitoring, printer: &Printer) -> anyhow::Result<String> {
+    let report = report(args, None, printer)?.context("interrupted")?;
+    Ok(render::json(&report, None)?)
 }
 
 /// Waits for a report, or for the user to lose patience.

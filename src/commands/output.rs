@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::UNABLE;
+use super::past::known;
 use crate::cli::{Format, ResultArgs};
 use crate::collect::manifests::Read;
 use crate::model::Report;
@@ -22,6 +23,7 @@ pub(super) fn finish(report: &Report, args: &ResultArgs, read: Option<&Read>, pr
     if args.output.iter().filter(|w| w.file.is_none()).count() > 1 {
         bail!("two formats cannot share stdout: give one of them a file (--output sarif=out.sarif)");
     }
+    let known = args.baseline.as_deref().map(known).transpose()?.unwrap_or_default();
     let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
     let error = (!faults.is_empty()).then(|| mask(&texts.join("; ")));
     for wanted in &args.output {
@@ -34,7 +36,15 @@ pub(super) fn finish(report: &Report, args: &ResultArgs, read: Option<&Read>, pr
     for fault in texts {
         printer.stderr(&format!("kdoctor: {}", sanitize_lines(&fault)));
     }
-    if faults.is_empty() { Ok(diagnose::exit_code(report, args.fail_on, args.strict)) } else { Ok(UNABLE) }
+    let count = report.findings.iter().filter(|f| known.contains(&f.fingerprint)).count();
+    if count > 0 {
+        let of = report.findings.len();
+        printer.stderr(&format!("kdoctor: {count} of {of} findings stand in the baseline and do not fail the run"));
+    }
+    if !faults.is_empty() {
+        return Ok(UNABLE);
+    }
+    Ok(diagnose::exit_code(report, &known, args.fail_on, args.strict))
 }
 
 fn text(

@@ -1,5 +1,7 @@
 //! From a report to an exit code; the same for every output.
 
+use std::collections::BTreeSet;
+
 use crate::model::{Outcome, Report, Severity, Signal};
 
 /// From which severity on a finding fails the run.
@@ -27,8 +29,10 @@ impl FailOn {
 }
 
 /// 0 nothing at or above `fail_on` · 1 findings at or above it · 3 with `strict`, a check could not be evaluated.
-pub fn exit_code(report: &Report, fail_on: FailOn, strict: bool) -> u8 {
-    if fail_on.threshold().is_some_and(|t| report.worst().is_some_and(|w| w >= t)) {
+/// Findings whose fingerprint is `known` do not count.
+pub fn exit_code(report: &Report, known: &BTreeSet<String>, fail_on: FailOn, strict: bool) -> u8 {
+    let worst = report.findings.iter().filter(|f| !known.contains(&f.fingerprint)).map(|f| f.severity).max();
+    if fail_on.threshold().is_some_and(|t| worst.is_some_and(|w| w >= t)) {
         return 1;
     }
     if fail_on == FailOn::Signal && report.signals.iter().any(Signal::is_open) {
