@@ -15,7 +15,7 @@ use kdoctor::collect::client::Client;
 use kdoctor::collect::source::{FetchError, Known, Request, Source};
 use kdoctor::collect::{self, Plan};
 use kdoctor::diagnose;
-use kdoctor::model::{Diagnosis, Fact, Gap, GapCause, Outcome, Report, Severity, Silent};
+use kdoctor::model::{Diagnosis, Fact, Gap, GapCause, Outcome, Report, Severity, Silent, Suite};
 use kdoctor::pages;
 use kdoctor::render::TableOptions;
 use kdoctor::snapshot::Snapshot;
@@ -216,6 +216,8 @@ fn verdicts(report: &Report) -> Vec<String> {
                 });
                 shown.collect::<Vec<_>>().join("\n      ")
             }
+            // Most fixtures are of a cluster and hold no files.
+            Outcome::NotApplicable(_) if run.check.suite == Suite::Manifests => continue,
             Outcome::NotApplicable(why) => format!("not applicable: {why}"),
             Outcome::NotEvaluated(gap) => format!("not evaluated: {gap}"),
             Outcome::Failed(bug) => format!("FAILED: {bug}"),

@@ -298,8 +298,7 @@ fn parse_wanted(text: &str) -> Result<Wanted, String> {
     };
     let format = Format::from_str(name, true).map_err(|_| {
         let all: Vec<&str> = Format::value_variants().iter().map(named).collect();
-        let near = crate::term::suggest(name, all.iter().copied());
-        near.map_or_else(|| format!("one of: {}", all.join(", ")), |near| format!("did you mean {near}?"))
+        format!("there is: {}", all.join(", "))
     })?;
     Ok(Wanted { format, file })
 }

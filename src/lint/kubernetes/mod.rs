@@ -54,7 +54,7 @@ mod tests {
             (
                 "value: '1'",
                 "value: 1",
-                "14:31 spec.template.spec.containers[0].env[0].value: 1 is a number; text is wanted",
+                "14:32 spec.template.spec.containers[0].env[0].value: 1 is a number; text is wanted",
             ),
             (
                 "matchLabels: {app: a}",
