@@ -59,12 +59,12 @@ mod tests {
             (
                 "matchLabels: {app: a}",
                 "matchLabels: {app: b}",
-                "6:27 spec.selector.matchLabels.app: app=b is not among the labels of the pod template (app=a)",
+                "6:33 spec.selector.matchLabels.app: app=b is not among the labels of the pod template (app=a)",
             ),
             (
                 "volumes: [{name: v,",
                 "volumes: [{name: w,",
-                "17:24 spec.template.spec.containers[0].volumeMounts[0].name: no volume is called \"v\" (there is w)",
+                " spec.template.spec.containers[0].volumeMounts[0].name: no volume is called \"v\" (there is w)",
             ),
             ("containers:", "container:", "spec.template.spec.container: unknown field \"container\" in PodSpec"),
             ("  replicas: 1", "  replicas: 1\n  replicas: 2", "6:3 spec.replicas: the key \"replicas\" is there twice"),
