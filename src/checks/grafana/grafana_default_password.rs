@@ -38,6 +38,10 @@ impl Check for GrafanaDefaultPassword {
         &Self::META
     }
 
+    fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
+        Some(self.diagnose(snap))
+    }
+
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let workloads = snap.workloads()?.iter().filter(|w| snap.scope.is_stack(&w.metadata.namespace));
         let mut findings: Vec<Finding> = workloads.filter_map(of_workload).collect();

@@ -252,7 +252,7 @@ impl Written<'_> {
     /// What its program refuses, with places in the file, in their order.
     pub(crate) fn problems(&self, readers: Readers) -> Vec<Problem> {
         let of_prometheus = prometheus::Options { version: readers.prometheus, agent: readers.agent };
-        let of_rules = |resource| rules::Options { version: readers.prometheus, resource };
+        let of_rules = |resource| rules::Options { version: readers.prometheus, resource, ..rules::Options::default() };
         let mut problems = match (&self.body, self.dialect) {
             (Body::Text { text, .. }, Dialect::Prometheus) => prometheus::lint(text, of_prometheus),
             (Body::Text { text, .. }, Dialect::Rules) if rules::is_logql(text) => Vec::new(),
