@@ -197,6 +197,9 @@ class Cluster:
             # A recording holds names and types of Secrets, never values; some are made up.
             item.setdefault("data", {"one": "b25l", "two": "dHdv"})
             item["type"] = item.get("type", "Opaque") if item.get("type", "").startswith("helm.sh/") else "Opaque"
+        for owner in item["metadata"].get("ownerReferences", []):
+            owner.setdefault("apiVersion", "v1")
+            owner["uid"] = owner.get("uid") or owner["name"]
         if plural == "persistentvolumes":
             item["spec"].setdefault("accessModes", ["ReadWriteOnce"])
             item["spec"].setdefault("capacity", {"storage": "1Gi"})

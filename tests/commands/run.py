@@ -122,6 +122,7 @@ class Runner:
         if self.stood_in():
             self.awaited = True
             return []
+        self.awaited |= "kubectl edit " in command
         if code is None:
             self.counts["waits"] += 1
             self.take_over(changing)

@@ -57,7 +57,7 @@ fn no_secret_is_replaced_shown_or_typed() {
         c.contains("get secret") && (c.contains("-o yaml") || c.contains("-o json ") || c.ends_with("-o json"))
     });
     forbid("a value stands in the shell's history, or a placeholder becomes one", |s| {
-        s.command.contains("--from-literal=")
+        s.command.contains("--from-literal=") || s.command.contains("--docker-password='<")
     });
 }
 
@@ -66,10 +66,10 @@ fn an_upgrade_keeps_chart_version_and_values() {
     forbid("the chart moves, or its values are lost", |s| {
         s.command.lines().any(|line| {
             let keeps = line.contains("--reuse-values") || line.contains(" -f ");
-            let known = line.starts_with("helm upgrade ") && !line.contains("'<release>'");
-            known && !line.contains("--install") && !(line.contains("--version") && keeps)
+            line.starts_with("helm upgrade ") && !line.contains("--install") && !(line.contains("--version") && keeps)
         })
     });
+    forbid("the release is on the objects", |s| s.command.contains("'<release>'"));
 }
 
 #[test]
@@ -153,6 +153,43 @@ fn a_pod_that_holds_its_claim_goes_before_the_new_one_comes() {
         }
         assert!(seen > 0, "{fixture}: nothing is restarted");
     }
+}
+
+/// The name of a ReplicaSet's pod is gone with the pod.
+#[test]
+fn nothing_is_verified_at_a_pod_that_the_fix_replaces() {
+    let mut bad = BTreeSet::new();
+    for fixture in fixtures() {
+        for finding in &report(&fixture).findings {
+            let fix = &finding.remediation;
+            let replaces = |s: &Step| {
+                s.risk >= Risk::Disruptive
+                    && ["rollout restart", "set image", "set resources", "delete pod", "kubectl edit deployment"]
+                        .iter()
+                        .any(|w| s.command.contains(w))
+            };
+            let targets: Vec<&str> = fix
+                .all_steps()
+                .filter(|s| replaces(s))
+                .flat_map(|s| s.command.split_whitespace())
+                .filter_map(|w| w.strip_prefix("deployment/"))
+                .collect();
+            for step in &fix.verify {
+                let names = step.command.split_whitespace();
+                let stale = names.filter(|w| targets.iter().any(|t| is_pod_of(w, t))).count() > 0;
+                if stale {
+                    bad.insert(format!("{fixture} {}: {}", finding.check, step.command));
+                }
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// `grafana-85f4bc65d7-sfcn7` is a pod of Deployment grafana.
+fn is_pod_of(word: &str, deployment: &str) -> bool {
+    let rest = word.strip_prefix(deployment).and_then(|r| r.strip_prefix('-'));
+    rest.and_then(|r| r.split_once('-')).is_some_and(|(hash, end)| hash.len() >= 8 && end.len() == 5)
 }
 
 /// What a trust policy has already stays in it: others use the role.

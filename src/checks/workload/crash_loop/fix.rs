@@ -1,10 +1,12 @@
 //! The fix of a crash: which section of the page, and its values.
 
+use crate::checks::support::helm::set_release;
 use crate::checks::workload::crash_loop::Failing;
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::domain::alertmanager::config::is_silent;
 use crate::domain::crash::{Class, Crash};
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
@@ -302,6 +304,8 @@ impl<'a> Case<'a> {
         let (rule_namespace, rule_name) =
             self.rule_object().unwrap_or_else(|| (self.namespace().to_owned(), "<name>".to_owned()));
         let (additional, additional_key) = self.additional();
+        let mut made = made;
+        set_release(&mut made.params, self.release().as_ref());
         let arg = self.argument();
         let field = self.operator_field(&arg.1);
         let (arg_name, arg_value) = arg.1.trim_start_matches('-').split_once('=').unwrap_or_default();
@@ -345,7 +349,7 @@ impl<'a> Case<'a> {
         let (Some(text), Some(line)) = (self.text, crash.line) else {
             // A field whose value is not known.
             let is_field = crash.reason.contains("not found");
-            return if is_field { (instead.clone(), "<value>".to_owned()) } else { none };
+            return if is_field { (instead.clone(), String::new()) } else { none };
         };
         let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim().trim_start_matches("- ");
         let Some((key, value)) = written.split_once(':').filter(|_| written.contains(what.as_str())) else {
@@ -378,6 +382,17 @@ impl<'a> Case<'a> {
         found
             .max_by_key(|(ns, _)| ns.len())
             .or_else(|| file.split_once('-').map(|(ns, n)| (ns.to_owned(), n.to_owned())))
+    }
+
+    /// The Helm release whose values hold Alertmanager's configuration.
+    fn release(&self) -> Option<Installed> {
+        let resources = self.snap.monitoring_resources.items().unwrap_or_default().iter();
+        let mut same = resources.filter(|r| {
+            r.kind == "Alertmanager"
+                && r.metadata.namespace == self.namespace()
+                && r.metadata.name == self.target.operator_name()
+        });
+        release_of(self.snap, &same.next()?.metadata)
     }
 
     /// The Secret of additional scrape configurations that the operator's resource names.
