@@ -10,7 +10,7 @@ use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, workload};
 use crate::lint::{Place, frame, yaml};
 use crate::model::{Evidence, Finding, Program, ResourceRef};
 use crate::snapshot::kubernetes::{Container, Pod};
@@ -384,6 +384,16 @@ impl<'a> Case<'a> {
             .or_else(|| file.split_once('-').map(|(ns, n)| (ns.to_owned(), n.to_owned())))
     }
 
+    /// Has a rollout stop the old pod first; empty where it does so already.
+    fn recreate_patch(&self) -> &'static str {
+        match workload(self.snap, &self.target.owner) {
+            Some(w) if w.kind == "Deployment" && w.spec.strategy.kind.as_deref() != Some("Recreate") => {
+                r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}"#
+            }
+            _ => "",
+        }
+    }
+
     /// The Helm release whose values hold Alertmanager's configuration.
     fn release(&self) -> Option<Installed> {
         let resources = self.snap.monitoring_resources.items().unwrap_or_default().iter();
@@ -491,7 +501,7 @@ impl<'a> Case<'a> {
             .param("has_group", group.is_some())
             .param("group", group.unwrap_or_default())
             .param("remove_patch", remove.to_string())
-            .param("recreate_patch", r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}"#)
+            .param("recreate_patch", self.recreate_patch())
             .param("mounted_read_only", read_only)
             .param("repair", format!("{}-repair", self.target.name.rsplit('/').next().unwrap_or_default()))
             .param("repair_image", "busybox:1.36")
