@@ -130,6 +130,7 @@ fn from_counters(snap: &Snapshot, integration: &str, all: f64, failed: f64) -> F
     .param("path", path)
     .param("integration", integration)
     .param("pod", "")
+    .param("workload", "")
     .param("container", "")
 }
 
