@@ -31,6 +31,7 @@ const PARTS: &[&str] = &[
     "aws-node",
     "blackbox-exporter",
     "cloudwatch-agent",
+    "cloudwatch-exporter",
     "cluster-autoscaler",
     "collector",
     "config-reloader",

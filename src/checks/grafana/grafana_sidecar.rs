@@ -1,9 +1,7 @@
 //! Dashboards and datasources in ConfigMaps do not come to Grafana: its side-car may not read them, or passes them by.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -11,6 +9,7 @@ use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{Instance, Kind, Passed, PassedBy};
+use crate::domain::kubernetes::forbidden::{self, Account, Act};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::text::complaint::groups;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -101,7 +100,7 @@ fn forbidden(snap: &Snapshot) -> Vec<Finding> {
         let refusal = groups(&log.text, snap.collected_at)
             .into_iter()
             .filter(|g| g.last.is_none_or(of_now))
-            .find_map(|g| Some((Refusal::read(&g.text)?, g.text)));
+            .find_map(|g| Some((forbidden::read(&g.text)?, g.text)));
         if let Some((refusal, text)) = refusal {
             found.entry((&log.namespace, &log.pod)).or_insert_with(|| refused(snap, log, &refusal, &text));
         }
@@ -109,36 +108,10 @@ fn forbidden(snap: &Snapshot) -> Vec<Finding> {
     found.into_values().collect()
 }
 
-/// `User "system:serviceaccount:NS:NAME" cannot list resource "configmaps" … at the cluster scope`.
-struct Refusal {
-    namespace: String,
-    account: String,
-    resource: String,
-    /// The namespace that it asked in; `None`: all.
-    within: Option<String>,
-}
-
-impl Refusal {
-    fn read(text: &str) -> Option<Self> {
-        static PATTERN: OnceLock<Regex> = OnceLock::new();
-        let pattern = PATTERN.get_or_init(|| {
-            Regex::new(r#"User \\*"system:serviceaccount:([^:"]+):([^"\\]+)\\*" cannot \w+ resource \\*"([a-z]+)\\*" in API group \\*"\\*"(?: in the namespace \\*"([^"\\]+)\\*"| at the cluster scope)"#)
-                .expect("the pattern is fixed")
-        });
-        let found = pattern.captures(text)?;
-        Some(Self {
-            namespace: found[1].to_owned(),
-            account: found[2].to_owned(),
-            resource: found[3].to_owned(),
-            within: found.get(4).map(|m| m.as_str().to_owned()),
-        })
-    }
-}
-
-fn refused(snap: &Snapshot, log: &ContainerLog, refusal: &Refusal, text: &str) -> Finding {
+fn refused(snap: &Snapshot, log: &ContainerLog, (account, act): &(Account, Act), text: &str) -> Finding {
     let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
     let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
-    let Refusal { namespace, account, resource, within } = refusal;
+    let (Account { namespace, name: account }, Act { resource, namespace: within, .. }) = (account, act);
     let place = within.as_ref().map_or_else(|| "in all namespaces".to_owned(), |n| format!("in namespace {n}"));
     let message = format!(
         "side-car {} of Grafana ({}) may not list {resource} {place}: ServiceAccount {namespace}/{account} lacks the right, so no dashboard or datasource of a ConfigMap is loaded",

@@ -26,7 +26,7 @@ pub(crate) fn complaint(raw: &str, now: Timestamp) -> Option<Complaint> {
     let (is_error, text) = match line.level {
         Level::Error => (true, line.text()),
         Level::Warning if !line.err.is_empty() => (false, line.text()),
-        Level::Unknown => match bracketed(line.raw) {
+        Level::Unknown => match columns(line.raw).or_else(|| bracketed(line.raw)) {
             Some(text) => (true, text),
             None => (false, troubled(line.raw)?),
         },
@@ -46,6 +46,22 @@ fn bracketed(text: &str) -> Option<String> {
     });
     let found = level.captures(text.trim())?;
     Some(found[1].trim().to_owned()).filter(|t| !t.is_empty())
+}
+
+/// What zap writes for people, as the OpenTelemetry Collector does: time, level, perhaps where in the program, message and
+/// fields, with tabs between them.
+fn columns(text: &str) -> Option<String> {
+    let mut columns = text.trim().split('\t');
+    let time = columns.next()?;
+    let dated = time.len() >= 19 && time.as_bytes()[..4].iter().all(u8::is_ascii_digit) && time.as_bytes()[10] == b'T';
+    if !dated || !matches!(columns.next()?, "error" | "ERROR" | "fatal" | "FATAL" | "dpanic" | "panic") {
+        return None;
+    }
+    let mut rest = columns.skip_while(|c| c.split_once(".go:").is_some_and(|(_, line)| line.parse::<u32>().is_ok()));
+    let message = rest.next().filter(|m| !m.is_empty())?;
+    let fields = rest.last().and_then(|f| serde_json::from_str::<serde_json::Value>(f).ok());
+    let cause = fields.as_ref().and_then(|f| f["error"].as_str());
+    Some(cause.map_or_else(|| message.to_owned(), |cause| format!("{message}: {cause}")))
 }
 
 /// A warning of Fluent Bit or Fluentd that something failed: `[ warn] [engine] failed to flush chunk`, `[warn]: #0 …
@@ -133,6 +149,11 @@ mod tests {
                 Some("[output:loki:loki.0] HTTP status=400 Not retrying."),
             ),
             ("[2026/11/21 02:00:00] [ info] [engine] started", None),
+            (
+                "2026-11-21T02:00:00.123Z\terror\tinternal/queue_sender.go:128\tExporting failed. Dropping data.\t{\"kind\": \"exporter\", \"error\": \"no more retries left: rpc error\", \"dropped_items\": 24}",
+                Some("Exporting failed. Dropping data.: no more retries left: rpc error"),
+            ),
+            ("2026-11-21T02:00:00.123Z\tinfo\tservice/service.go:193\tEverything is ready.", None),
             ("[2026/11/21 02:00:00] [ warn] [input] tail.0 paused (mem buf overlimit)", None),
             (
                 "[2026/11/21 02:00:00] [ warn] [engine] failed to flush chunk 'a'",
