@@ -120,6 +120,28 @@ fn exit_codes_are_the_same_in_every_format() {
 }
 
 #[test]
+fn all_namespaces_judges_what_others_run() {
+    let bundle = fixture("cases/all-namespaces");
+    let only = ["monitoring", "--from", &bundle, "--only", "storage,workload"];
+    let own = text(&run(&only).stdout);
+    assert!(!own.contains("shop/"), "{own}");
+    let output = run(&[&only[..], &["-A"]].concat());
+    let report = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert!(report.starts_with("✗ 1 root cause: storage-class-missing, which explains"), "{report}");
+    for expected in ["storage, workloads and network of all namespaces", "shop/data-orders-db-0", "-n shop"] {
+        assert!(report.contains(expected), "{expected}: {report}");
+    }
+}
+
+#[test]
+fn several_root_causes_fit_a_chat_and_a_pull_request() {
+    let from = ["monitoring", "--from", &fixture("incidents/targets-down")];
+    insta::assert_snapshot!("targets-down-short", text(&run(&[&from[..], &["--short"]].concat()).stdout));
+    insta::assert_snapshot!("targets-down-markdown", text(&run(&[&from[..], &["-o", "markdown"]].concat()).stdout));
+}
+
+#[test]
 fn wrong_usage_says_what_was_meant() {
     for (args, said) in [
         (&["monitoring", "--demo", "--only", "pvc-pendign"][..], "did you mean \"pvc-pending\""),

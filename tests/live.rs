@@ -262,7 +262,11 @@ fn a_stack_that_runs_and_gives_no_answer_is_a_finding() {
     }
     // A missing right is no fault of the stack.
     let refused = Action::status(403, "Forbidden", "services is forbidden: User cannot get resource services/proxy");
-    let cluster = Cluster::with("healthy/plain", |o| o.fault(Fault::on(&proxy(""), refused)));
+    let cluster = Cluster::with("healthy/plain", |o| {
+        ["prometheus:9090", "alertmanager:9093", "grafana:3000"]
+            .into_iter()
+            .fold(o, |o, part| o.fault(Fault::on(&proxy(part), refused.clone())))
+    });
     let report = cluster.report(&["--only", "monitoring-unreachable", "--timeout", "2s"]);
     assert_eq!(report["findings"], json!([]), "{report:#}");
     assert_eq!(report["runs"][0]["outcome"], "not_evaluated", "{report:#}");

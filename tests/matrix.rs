@@ -278,8 +278,9 @@ fn a_chain_of_symptoms_has_one_root() {
 
 #[test]
 fn faults_that_have_nothing_to_do_with_each_other_stay_apart() {
-    let (roots, _) = causes("incidents/alerts-muted");
-    assert_eq!(roots, ["service-no-endpoints", "alerts-muted"]);
+    let (mut roots, _) = causes("incidents/alerts-muted");
+    roots.sort_unstable();
+    assert_eq!(roots, ["alerts-muted", "service-no-endpoints"]);
     let (roots, _) = causes("incidents/targets-down");
     assert_eq!(roots.len(), 6, "{roots:?}");
 }

@@ -75,6 +75,9 @@ pub struct Monitoring {
     /// Namespace of the stack [default: found by looking for it, else monitoring]
     #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
     pub namespace: Option<String>,
+    /// Judge storage, workloads and network in every namespace, not only in those of the stack
+    #[arg(short = 'A', long, help_heading = "What to look at")]
+    pub all_namespaces: bool,
     /// Manifests or Helm values to judge, too: file, folder, or - for standard input (repeat)
     #[arg(short, long, value_name = "FILE|DIR|-", help_heading = "What to look at")]
     pub filename: Vec<String>,

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
+use super::kubernetes::Wanted;
 use crate::model::Fact;
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CronJob, DisruptionBudget, EniConfig, HelmRelease, Ingress,
@@ -54,8 +55,9 @@ fn monitored_namespaces(snap: &Snapshot) -> BTreeSet<String> {
 /// Reads the rest.
 pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let scope = snap.scope.namespaces();
+    let lists = Wanted::of(snap);
     let (cluster, namespaced, cni) =
-        futures::join!(cluster(client, plan), namespaced(client, plan, &scope), cni(client, plan, &scope));
+        futures::join!(cluster(client, plan), namespaced(client, plan, &scope, &lists), cni(client, plan, &lists));
     (snap.security_group_policies, snap.eni_configs) = cni;
     cluster.store(snap);
     namespaced.store(snap);
@@ -151,17 +153,13 @@ async fn cluster(client: &Client, plan: &Plan) -> Cluster {
 }
 
 /// Resources of the VPC CNI.
-async fn cni(
-    client: &Client,
-    plan: &Plan,
-    scope: &BTreeSet<String>,
-) -> (Listing<SecurityGroupPolicy>, Listing<EniConfig>) {
+async fn cni(client: &Client, plan: &Plan, lists: &Wanted) -> (Listing<SecurityGroupPolicy>, Listing<EniConfig>) {
     let absent = IfAbsent::Empty;
     futures::join!(
         wanted(
             plan,
             Fact::SecurityGroupPolicies,
-            client.namespaced_list("/apis/vpcresources.k8s.aws/v1beta1", "securitygrouppolicies", scope, absent)
+            lists.list(client, "/apis/vpcresources.k8s.aws/v1beta1", "securitygrouppolicies", absent)
         ),
         wanted(plan, Fact::EniConfigs, client.cluster_list("/apis/crd.k8s.amazonaws.com/v1alpha1/eniconfigs", absent)),
     )
@@ -177,12 +175,12 @@ struct Namespaced {
     releases: Listing<HelmRelease>,
 }
 
-async fn namespaced(client: &Client, plan: &Plan, scope: &BTreeSet<String>) -> Namespaced {
+async fn namespaced(client: &Client, plan: &Plan, scope: &BTreeSet<String>, lists: &Wanted) -> Namespaced {
     let gap = IfAbsent::Gap;
     let (sets, jobs, cron_jobs, autoscalers, budgets, ingresses, releases) = futures::join!(
-        wanted(plan, Fact::ReplicaSets, client.namespaced_list("/apis/apps/v1", "replicasets", scope, gap)),
-        wanted(plan, Fact::Jobs, client.namespaced_list("/apis/batch/v1", "jobs", scope, gap)),
-        wanted(plan, Fact::CronJobs, client.namespaced_list("/apis/batch/v1", "cronjobs", scope, gap)),
+        wanted(plan, Fact::ReplicaSets, lists.list(client, "/apis/apps/v1", "replicasets", gap)),
+        wanted(plan, Fact::Jobs, lists.list(client, "/apis/batch/v1", "jobs", gap)),
+        wanted(plan, Fact::CronJobs, lists.list(client, "/apis/batch/v1", "cronjobs", gap)),
         // What scales or is drained lies anywhere.
         wanted(
             plan,
@@ -190,7 +188,7 @@ async fn namespaced(client: &Client, plan: &Plan, scope: &BTreeSet<String>) -> N
             client.wide_list("/apis/autoscaling/v2", "horizontalpodautoscalers", scope, gap)
         ),
         wanted(plan, Fact::DisruptionBudgets, client.wide_list("/apis/policy/v1", "poddisruptionbudgets", scope, gap)),
-        wanted(plan, Fact::Ingresses, client.namespaced_list("/apis/networking.k8s.io/v1", "ingresses", scope, gap)),
+        wanted(plan, Fact::Ingresses, lists.list(client, "/apis/networking.k8s.io/v1", "ingresses", gap)),
         wanted(plan, Fact::HelmReleases, releases(client)),
     );
     Namespaced { sets, jobs, cron_jobs, autoscalers, budgets, ingresses, releases }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Plan;
 use super::client::{Client, IfAbsent};
 use crate::model::Fact;
-use crate::snapshot::kubernetes::{ContainerStatus, MonitoringResource, Pod, Workload};
+use crate::snapshot::kubernetes::{ContainerStatus, MonitoringResource, Object, Pod, Workload};
 use crate::snapshot::{Listing, Snapshot};
 
 /// Cluster-scoped lists, and Services, which are small and show where the stack is.
@@ -65,18 +65,43 @@ async fn monitoring_resources(client: &Client, fallback: &BTreeSet<String>) -> L
     prometheuses.map(tag("Prometheus")).merge(alertmanagers.map(tag("Alertmanager")))
 }
 
+/// Which namespaces a list is read in.
+pub(super) enum Wanted {
+    /// These.
+    Some(BTreeSet<String>),
+    /// Every one: one list of the cluster, or those of the namespaces that may be read.
+    All(BTreeSet<String>),
+}
+
+impl Wanted {
+    pub(super) fn of(snap: &Snapshot) -> Self {
+        let namespaces = snap.scope.namespaces();
+        if snap.scope.all.is_empty() { Self::Some(namespaces) } else { Self::All(namespaces) }
+    }
+
+    pub(super) async fn list<T>(&self, client: &Client, prefix: &str, resource: &str, absent: IfAbsent) -> Listing<T>
+    where
+        T: Object + serde::de::DeserializeOwned + Send + 'static,
+    {
+        match self {
+            Self::Some(namespaces) => client.namespaced_list(prefix, resource, namespaces, absent).await,
+            Self::All(namespaces) => client.wide_list(prefix, resource, namespaces, absent).await,
+        }
+    }
+}
+
 /// Lists of the namespaces in scope.
 pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot) {
-    let scope = snap.scope.namespaces();
+    let scope = Wanted::of(snap);
     let stack: BTreeSet<String> = snap.scope.stack.iter().cloned().collect();
     // The agents' configurations, too.
-    let with_parts: BTreeSet<String> = stack.iter().chain(&snap.scope.parts).cloned().collect();
-    let stack_and_system: BTreeSet<String> = stack.iter().cloned().chain(["kube-system".to_owned()]).collect();
+    let with_parts = Wanted::Some(stack.iter().chain(&snap.scope.parts).cloned().collect());
+    let small = Wanted::Some(stack.iter().cloned().chain(["kube-system".to_owned()]).collect());
     macro_rules! list {
         ($fact:ident, $prefix:expr, $resource:expr, $namespaces:expr) => {
             async {
                 if plan.wants(Fact::$fact) {
-                    client.namespaced_list($prefix, $resource, $namespaces, IfAbsent::Gap).await
+                    $namespaces.list(client, $prefix, $resource, IfAbsent::Gap).await
                 } else {
                     Listing::missing(crate::snapshot::not_collected(Fact::$fact))
                 }
@@ -93,21 +118,21 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     let rules = async {
         if plan.wants(Fact::PrometheusRuleObjects) {
             let prefix = "/apis/monitoring.coreos.com/v1";
-            client.namespaced_list(prefix, "prometheusrules", &scope, IfAbsent::Empty).await
+            scope.list(client, prefix, "prometheusrules", IfAbsent::Empty).await
         } else {
             Listing::missing(crate::snapshot::not_collected(Fact::PrometheusRuleObjects))
         }
     };
     let (pods, claims, events, slices, maps, accounts, policies, quotas, metrics, workloads, rules) = futures::join!(
-        list!(Pods, "/api/v1", "pods", &scope),
-        list!(PersistentVolumeClaims, "/api/v1", "persistentvolumeclaims", &scope),
-        list!(Events, "/api/v1", "events", &scope),
-        list!(EndpointSlices, "/apis/discovery.k8s.io/v1", "endpointslices", &scope),
-        list!(ConfigMaps, "/api/v1", "configmaps", &with_parts),
-        list!(ServiceAccounts, "/api/v1", "serviceaccounts", &stack_and_system),
-        list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", &scope),
-        list!(ResourceQuotas, "/api/v1", "resourcequotas", &scope),
-        list!(PodMetrics, "/apis/metrics.k8s.io/v1beta1", "pods", &stack_and_system),
+        list!(Pods, "/api/v1", "pods", scope),
+        list!(PersistentVolumeClaims, "/api/v1", "persistentvolumeclaims", scope),
+        list!(Events, "/api/v1", "events", scope),
+        list!(EndpointSlices, "/apis/discovery.k8s.io/v1", "endpointslices", scope),
+        list!(ConfigMaps, "/api/v1", "configmaps", with_parts),
+        list!(ServiceAccounts, "/api/v1", "serviceaccounts", small),
+        list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", scope),
+        list!(ResourceQuotas, "/api/v1", "resourcequotas", scope),
+        list!(PodMetrics, "/apis/metrics.k8s.io/v1beta1", "pods", small),
         workloads,
         rules
     );
@@ -164,7 +189,7 @@ async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
                 })
         })
     });
-    let in_scope = |p: &&Pod| snap.scope.is_stack(&p.metadata.namespace) || p.metadata.namespace == "kube-system";
+    let in_scope = |p: &&Pod| snap.scope.is_judged(&p.metadata.namespace) || p.metadata.namespace == "kube-system";
     let out_of_memory = snap
         .pods
         .items()
@@ -179,12 +204,12 @@ async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     };
 }
 
-async fn workloads(client: &Client, scope: &BTreeSet<String>) -> Listing<Workload> {
+async fn workloads(client: &Client, scope: &Wanted) -> Listing<Workload> {
     let prefix = "/apis/apps/v1";
     let (deployments, sets, daemons) = futures::join!(
-        client.namespaced_list::<Workload>(prefix, "deployments", scope, IfAbsent::Gap),
-        client.namespaced_list::<Workload>(prefix, "statefulsets", scope, IfAbsent::Gap),
-        client.namespaced_list::<Workload>(prefix, "daemonsets", scope, IfAbsent::Gap)
+        scope.list::<Workload>(client, prefix, "deployments", IfAbsent::Gap),
+        scope.list::<Workload>(client, prefix, "statefulsets", IfAbsent::Gap),
+        scope.list::<Workload>(client, prefix, "daemonsets", IfAbsent::Gap)
     );
     let tag = |kind: &str| {
         let kind = kind.to_owned();

@@ -36,6 +36,8 @@ pub struct Plan {
     pub facts: BTreeSet<Fact>,
     /// The stack's namespace, if the user named it.
     pub namespace: Option<String>,
+    /// Storage, workloads and network are judged in every namespace.
+    pub all_namespaces: bool,
     /// Whether active probes may run; `None`: they were not asked for.
     pub probe: Option<probe::Consent>,
     /// When; the snapshot's only clock.
@@ -49,7 +51,15 @@ pub struct Plan {
 impl Plan {
     /// These facts of the stack, wherever it is.
     pub fn new(facts: BTreeSet<Fact>, collected_at: Timestamp) -> Self {
-        Self { facts, namespace: None, probe: None, collected_at, manifests: None, before_install: false }
+        Self {
+            facts,
+            namespace: None,
+            all_namespaces: false,
+            probe: None,
+            collected_at,
+            manifests: None,
+            before_install: false,
+        }
     }
 
     fn wants(&self, fact: Fact) -> bool {

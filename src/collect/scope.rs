@@ -71,14 +71,24 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         discovered,
         scraped: BTreeSet::new(),
         parts: beside,
+        all: if plan.all_namespaces { every_namespace(snap, &workloads) } else { BTreeSet::new() },
         given: client.source().known().urls,
     };
     snap.target.namespaces = snap.scope.stack.clone();
+    snap.target.all_namespaces = plan.all_namespaces;
+}
+
+/// Every namespace, as far as it is known: by the list of them, or by what is in them.
+fn every_namespace(snap: &Snapshot, workloads: &[Meta]) -> BTreeSet<String> {
+    let named = snap.namespaces.items().unwrap_or_default().iter().map(|n| &n.metadata.name);
+    let with_services = snap.services.items().unwrap_or_default().iter().map(|s| &s.metadata.namespace);
+    let with_workloads = workloads.iter().map(|w| &w.namespace);
+    named.chain(with_services).chain(with_workloads).chain(&snap.scope.stack).cloned().collect()
 }
 
 /// Metadata of all workloads; those that could not be read are none.
 async fn workloads(client: &Client, plan: &Plan) -> Vec<Meta> {
-    if plan.namespace.is_some() && !plan.wants(Fact::PartLogs) {
+    if plan.namespace.is_some() && !plan.wants(Fact::PartLogs) && !plan.all_namespaces {
         return Vec::new();
     }
     let list = |resource: &'static str| async move {

@@ -18,7 +18,7 @@ use crate::collect::manifests::{self, Read};
 use crate::collect::probe::Consent;
 use crate::collect::source::{Known, Source};
 use crate::collect::{self, Plan};
-use crate::model::{Report, Target};
+use crate::model::{Fact, Report, Target};
 use crate::pages::{self, Invocation};
 use crate::term::{Asking, Printer, Progress, suggest};
 use crate::{diagnose, render};
@@ -56,7 +56,11 @@ fn report(args: &Monitoring, read: Option<&Read>, printer: &Printer) -> anyhow::
         (diagnose::facts_of(&checks), Aim::Checks)
     };
     let mut plan = Plan::new(facts, Timestamp::default());
+    if args.all_namespaces {
+        plan.facts.insert(Fact::Namespaces);
+    }
     plan.namespace.clone_from(&args.namespace);
+    plan.all_namespaces = args.all_namespaces;
     plan.manifests = read.map(Read::listing);
     interruptible(diagnose(&args.source, plan, args.probe, &checks, aim, printer))
 }

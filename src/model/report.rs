@@ -21,6 +21,8 @@ pub struct Target {
     pub kubernetes_version: Option<String>,
     /// Namespaces of the monitoring stack.
     pub namespaces: Vec<String>,
+    /// Storage, workloads and network were judged in every namespace.
+    pub all_namespaces: bool,
     /// Manifests that were read, where some were given.
     pub manifests: Option<ManifestCount>,
 }

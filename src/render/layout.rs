@@ -4,6 +4,9 @@ use owo_colors::{OwoColorize, Style};
 
 use crate::term::{sanitize, sanitize_lines};
 
+/// Columns of the longest mark below which text is aligned.
+const MARK: usize = 6;
+
 /// Text that is built line by line.
 pub(super) struct Page {
     text: String,
@@ -49,10 +52,15 @@ impl Page {
         }
     }
 
-    /// A paragraph of text from anywhere, escaped and wrapped; `first` stands before its first line.
+    /// A paragraph of text from anywhere, escaped and wrapped; `first` stands before its first line. Below a word of some
+    /// length the text begins further left: a narrow column is hard to read.
     pub(super) fn paragraph(&mut self, indent: usize, first: &str, text: &str, style: Style) {
-        let hang = indent + textwrap::core::display_width(first);
-        let lines = self.wrap(&sanitize(text), hang);
+        let mark = textwrap::core::display_width(first);
+        let text = sanitize(text);
+        let (hang, lines) = match mark {
+            0..=MARK => (indent + mark, self.wrap(&text, indent + mark)),
+            _ => (indent + 2, self.wrap_after(mark, &text, indent)),
+        };
         for (at, line) in lines.iter().enumerate() {
             if at == 0 {
                 self.text.push_str(&" ".repeat(indent));
@@ -113,14 +121,19 @@ impl Page {
 
     fn wrap(&self, text: &str, indent: usize) -> Vec<String> {
         let Some(width) = self.width else { return vec![text.to_owned()] };
-        let width = width.saturating_sub(indent).max(20);
-        // Names are copied from here: they are never broken at their hyphens.
-        let options = textwrap::Options::new(width)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation)
-            .word_separator(textwrap::WordSeparator::AsciiSpace)
-            .break_words(false);
-        let lines: Vec<String> = textwrap::wrap(text, options).into_iter().map(|l| l.into_owned()).collect();
+        let lines: Vec<String> =
+            textwrap::wrap(text, wrapping(width, indent)).into_iter().map(|l| l.into_owned()).collect();
         if lines.is_empty() { vec![String::new()] } else { lines }
+    }
+
+    /// Wraps text whose first line begins after `mark` columns, and the others after two.
+    fn wrap_after(&self, mark: usize, text: &str, indent: usize) -> Vec<String> {
+        let Some(width) = self.width else { return vec![text.to_owned()] };
+        let place = "x".repeat(mark);
+        let options = wrapping(width, indent).subsequent_indent("  ");
+        let whole = format!("{place}{text}");
+        let lines = textwrap::wrap(&whole, options).into_iter().enumerate();
+        lines.map(|(at, l)| l[if at == 0 { mark } else { 2 }..].to_owned()).collect()
     }
 
     /// Breaks a command before words, with a backslash; a word (quoted text included) is never broken.
@@ -147,6 +160,15 @@ impl Page {
     pub(super) fn paint(&self, text: &str, style: Style) -> String {
         if self.color && !text.is_empty() { text.style(style).to_string() } else { text.to_owned() }
     }
+}
+
+/// Names are copied from here: they are never broken at their hyphens.
+fn wrapping<'o>(width: usize, indent: usize) -> textwrap::Options<'o> {
+    textwrap::Options::new(width.saturating_sub(indent).max(20))
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+        .break_words(false)
 }
 
 /// A command of its own: no quote and no continuation leads into the next line.
@@ -229,6 +251,15 @@ mod tests {
         page.command(4, "kubectl get a\nkubectl get b", Style::new());
         page.command(4, "sh -c 'a\nb'", Style::new());
         assert_eq!(page.finish(), "    kubectl get a\n    kubectl get b\nsh -c 'a\nb'\n");
+    }
+
+    #[test]
+    fn text_after_a_long_word_uses_the_width() {
+        let mut page = Page::new(false, Some(30));
+        page.paragraph(2, "service-no-endpoints: ", "Service monitoring/prometheus, monitoring/grafana", Style::new());
+        page.paragraph(2, "· ", "one two three four five six seven", Style::new());
+        let expected = "  service-no-endpoints: Service\n    monitoring/prometheus,\n    monitoring/grafana\n  · one two three four five\n    six seven\n";
+        assert_eq!(page.finish(), expected);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 mod escape;
 
-use escape::{code, fence, text};
+use escape::{code, fence, prose, text};
 
-use super::view::{Entry, First, OpenSignals, View};
+use super::view::{Brief, Entry, First, OpenSignals, View};
 use super::words;
-use crate::model::{Finding, FixOption, Placeholder, Report, Risk, RootGroup, Signal, Step, StepKind};
+use crate::model::{Finding, FixOption, Placeholder, Report, Risk, RootGroup, Signal, Step};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,7 +26,9 @@ const CANDIDATES: usize = 6;
 pub fn markdown(report: &Report, options: MarkdownOptions) -> String {
     let mut out = Out { text: String::new(), view: View { report, verbose: options.verbose } };
     out.verdict();
-    out.overview();
+    if options.short || report.roots.len() > 1 {
+        out.overview(options.short);
+    }
     if options.short {
         out.open_titles();
         return out.text;
@@ -75,19 +77,19 @@ impl Out<'_> {
         self.paragraph(&text(&self.view.place().join(" · ")));
     }
 
-    /// Each root cause in one line, with what to do first.
-    fn overview(&mut self) {
+    /// Each root cause in one line, with what to do first. `alone`: no details follow.
+    fn overview(&mut self, alone: bool) {
         for entry in self.view.entries() {
             let Entry { number, severity, check, what, explains, first } = entry;
             let explains = if explains.is_empty() { String::new() } else { format!(" · {explains}") };
             self.paragraph(&format!(
                 "**{number}. {severity}** {}: {}{}",
                 code(&check.to_string()),
-                text(&what),
+                prose(&what),
                 text(&explains)
             ));
             if let Some(first) = first {
-                self.first(&first);
+                self.first(&first, alone);
             }
         }
         for rest in self.view.roots().1 {
@@ -96,14 +98,21 @@ impl Out<'_> {
         }
     }
 
-    fn first(&mut self, first: &First<'_>) {
+    fn first(&mut self, first: &First<'_>, alone: bool) {
         let step = first.step;
+        if let Some(option) = first.option {
+            self.paragraph(&format!("one way: {}", text(&option.title)));
+        }
         if step.risk > Risk::Change {
             self.paragraph(&format!("**{}**", step.risk.as_str()));
         }
-        match step.kind {
-            StepKind::Command | StepKind::Manifest => self.block("sh", &step.command),
-            StepKind::Edit | StepKind::Note => self.paragraph(&format!("→ {}", text(&step.text))),
+        if alone && step.kind.is_shell() {
+            self.block("sh", &step.command);
+            return;
+        }
+        match first.brief() {
+            Brief::Command(command, _) => self.block("sh", command),
+            Brief::Text(line) => self.paragraph(&format!("→ {}", prose(&line))),
         }
     }
 
@@ -111,7 +120,7 @@ impl Out<'_> {
         let report = self.view.report;
         let finding = &report.findings[group.root];
         self.paragraph(&format!("### {number}. {}: {}", finding.severity, code(&finding.check.to_string())));
-        self.paragraph(&text(&finding.message));
+        self.paragraph(&prose(&finding.message));
         for need in &group.prerequisites {
             let need = &report.findings[*need];
             self.paragraph(&format!("First needed: {} ({})", text(&need.message), code(&need.check.to_string())));
@@ -140,7 +149,7 @@ impl Out<'_> {
         self.paragraph(&format!("About {}.", text(&about)));
         for one in seen {
             self.paragraph(&format!("**{}**", text(one.source)));
-            self.block("text", one.value);
+            self.block("text", &one.value);
             self.block("sh", one.reproduce);
         }
         if more > 0 {
@@ -231,7 +240,7 @@ impl Out<'_> {
 
     fn step(&mut self, mark: &str, step: &Step) {
         let risk = if step.risk == Risk::ReadOnly { String::new() } else { format!("**{}** ", step.risk.as_str()) };
-        self.paragraph(&format!("{mark}{risk}{}", text(&step.text)));
+        self.paragraph(&format!("{mark}{risk}{}", prose(&step.text)));
         let language = if step.kind.is_shell() { "sh" } else { "text" };
         self.block(language, &step.command);
         for placeholder in &step.placeholders {
@@ -281,7 +290,7 @@ impl Out<'_> {
         self.block("text", &signal.text);
         self.block("sh", &signal.evidence.reproduce);
         if !signal.next.is_empty() {
-            self.paragraph(&format!("→ {}", text(&signal.next)));
+            self.paragraph(&format!("→ {}", prose(&signal.next)));
         }
     }
 
@@ -293,7 +302,7 @@ impl Out<'_> {
         self.open_details("Worth knowing");
         self.text.push('\n');
         for note in notes {
-            self.item(&format!("- {}", text(&note)));
+            self.item(&format!("- {}", prose(&note)));
         }
         self.close_details();
     }

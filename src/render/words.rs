@@ -3,7 +3,7 @@
 use crate::model::ResourceRef;
 
 /// Columns from which on a message is too long for one line of an overview.
-const LINE: usize = 160;
+const LINE: usize = 200;
 /// Columns below which a clause says too little.
 const CLAUSE: usize = 40;
 
@@ -62,7 +62,9 @@ pub(super) fn line(message: &str) -> String {
         return message;
     }
     let ends = [": ", "; ", ", so ", " ("].iter().flat_map(|mark| message.match_indices(mark).map(|(at, _)| at));
-    let within = |at: &usize| (CLAUSE..=LINE).contains(&message[..*at].chars().count());
+    // A parenthesis that is open there would lack its end.
+    let closed = |text: &str| text.matches('(').count() == text.matches(')').count();
+    let within = |at: &usize| (CLAUSE..=LINE).contains(&message[..*at].chars().count()) && closed(&message[..*at]);
     let end = ends.filter(within).max().or_else(|| {
         let spaces = message.match_indices(' ').map(|(at, _)| at);
         spaces.filter(|at| message[..*at].chars().count() <= LINE).max()
@@ -77,6 +79,8 @@ mod tests {
     #[test]
     fn a_long_message_ends_with_a_clause() {
         assert_eq!(line("short: it is"), "short: it is");
+        let aside = format!("the Service has no endpoint and so on: none (a probe: {} fails)", "x ".repeat(100));
+        assert_eq!(line(&aside), "the Service has no endpoint and so on: none …");
         let long = format!("security group sg-1 does not admit TCP 4443 from the control plane: {}", "x".repeat(200));
         assert_eq!(line(&long), "security group sg-1 does not admit TCP 4443 from the control plane …");
         let words = "word ".repeat(60);

@@ -139,13 +139,16 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
     // Whoever the target belongs to, scraping it is the stack's work.
     let scraping = read.iter().any(|r| r.metric == "up") || (read.is_empty() && alert.name() == "TargetDown");
     if !scraping && !is_ours(snap, alert.label("namespace")) {
-        return (Weight::Note, "it is about what runs outside of the stack".into());
+        return (Weight::Note, "it is about something outside the stack's namespaces".into());
     }
     let of_platform =
         |r: &Read| OF_PLATFORM.iter().any(|p| r.metric == *p || (p.ends_with('_') && r.metric.starts_with(p)));
     let recorded = |r: &Read| r.metric.is_empty() || r.metric.contains(':');
     if !read.is_empty() && !read.iter().any(|r| of_platform(r) || recorded(r)) {
-        return (Weight::Note, "it reads an application's own metrics: what is wrong there is not the stack's".into());
+        return (
+            Weight::Note,
+            "it reads an application's metrics, so its cause is in the application and not in the stack".into(),
+        );
     }
     (Weight::Weighs, String::new())
 }
@@ -176,8 +179,8 @@ fn hidden_reason(job: &str) -> String {
         _ => "kubeEtcd.enabled: false",
     };
     format!(
-        "no outage: EKS runs {job} itself and lets nobody scrape it this way; `{value}` in the values of \
-         kube-prometheus-stack ends the job and its alert"
+        "not an outage: EKS runs {job} itself and does not let it be scraped this way; `{value}` in the values of \
+         kube-prometheus-stack removes the job and its alert"
     )
 }
 
@@ -189,7 +192,7 @@ fn scaled_as_meant(snap: &Snapshot, alert: &FiringAlert) -> Option<String> {
     let limited = own.status.conditions.iter().any(|c| c.kind == "ScalingLimited" && c.status == "True");
     let wants_more = limited && own.status.conditions.iter().any(|c| c.reason.as_deref() == Some("TooManyReplicas"));
     let at_max = own.status.desired_replicas == own.spec.max_replicas;
-    (at_max && !wants_more).then(|| "it is at its maximum and wants no more replicas".to_owned())
+    (at_max && !wants_more).then(|| "the autoscaler is at its maximum and wants no more replicas".to_owned())
 }
 
 /// What the alert is about, by its labels and by what its expression reads; the nearest first.

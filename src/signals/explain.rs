@@ -18,7 +18,10 @@ const NAME: usize = 8;
 pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], roots: &[RootGroup]) {
     let groups: Vec<Group> = roots.iter().map(|g| Group::of(snap, findings, g)).collect();
     for signal in signals {
-        signal.explained_by = groups.iter().position(|g| g.explains(signal));
+        // Of several roots the one that is about it, and not the first whose check judges such things.
+        let ways: [fn(&Group, &Signal) -> bool; 4] =
+            [Group::is_about, Group::quotes, Group::is_named_in, Group::judges];
+        signal.explained_by = ways.iter().find_map(|way| groups.iter().position(|g| way(g, signal)));
     }
 }
 
@@ -52,17 +55,22 @@ impl Group {
         own
     }
 
-    fn explains(&self, signal: &Signal) -> bool {
+    /// The same resource.
+    fn is_about(&self, signal: &Signal) -> bool {
         std::iter::once(&signal.subject).chain(&signal.about).any(|r| self.keys.contains(&r.key()))
-            || signal.explained_by_checks.iter().any(|c| self.checks.contains(c))
-            || self.quotes(signal)
-            || self.is_named_in(signal)
+    }
+
+    /// A check that says what such signals mean.
+    fn judges(&self, signal: &Signal) -> bool {
+        signal.explained_by_checks.iter().any(|c| self.checks.contains(c))
     }
 
     /// A finding quotes the longest piece of what the signal says.
     fn quotes(&self, signal: &Signal) -> bool {
         let masked = shape(signal.text.trim_end_matches('…'));
-        let longest = masked.split(": ").max_by_key(|p| p.len()).unwrap_or_default();
+        // What a gRPC error wraps is what its cause says.
+        let pieces = masked.split(": ").flat_map(|p| p.split(" desc = "));
+        let longest = pieces.max_by_key(|p| p.len()).unwrap_or_default();
         longest.len() >= TELLING && self.quotes.contains(longest)
     }
 

@@ -77,6 +77,7 @@ pub fn read(snap: &Snapshot) -> Vec<Signal> {
 /// Namespaces of the stack and of what it stands on. What happens elsewhere is for those to judge who run it.
 fn is_ours(snap: &Snapshot, namespace: &str) -> bool {
     namespace.is_empty()
+        || !snap.scope.all.is_empty()
         || snap.scope.is_stack(namespace)
         || snap.scope.parts.contains(namespace)
         || namespace == "kube-system"

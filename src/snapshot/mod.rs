@@ -475,6 +475,8 @@ pub struct Scope {
     pub scraped: BTreeSet<String>,
     /// Namespaces outside of the stack in which operators, log agents or log stores run.
     pub parts: BTreeSet<String>,
+    /// Every namespace, where all of them are to be judged; empty otherwise.
+    pub all: BTreeSet<String>,
     /// The Service through which Prometheus is asked.
     pub prometheus: Option<Component>,
     /// The Service through which Alertmanager is asked.
@@ -488,8 +490,13 @@ pub struct Scope {
 impl Scope {
     /// All namespaces that are read in full, kube-system for the CSI, DNS and CNI parts included.
     pub fn namespaces(&self) -> BTreeSet<String> {
-        let beside = self.scraped.iter().chain(&self.parts).cloned();
+        let beside = self.scraped.iter().chain(&self.parts).chain(&self.all).cloned();
         self.stack.iter().cloned().chain(beside).chain(["kube-system".to_owned()]).collect()
+    }
+
+    /// True for a namespace whose pods and volumes are judged: of the stack, or any where all are.
+    pub fn is_judged(&self, namespace: &str) -> bool {
+        !self.all.is_empty() || self.is_stack(namespace)
     }
 
     /// True for a namespace of the monitoring stack.

@@ -8,6 +8,7 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::prometheus::operator::deployment::{self, Operator, version_text};
 use crate::domain::prometheus::operator::log;
+use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, Workload};
@@ -143,7 +144,7 @@ fn signs(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<Evidence> {
     for log in log::logs(snap).unwrap_or_default() {
         let lines: Vec<&str> = log.text.lines().filter(|l| l.contains(RECREATES)).collect();
         let Some(last) = lines.last().filter(|_| lines.len() > 1) else { continue };
-        let shown: String = last.chars().take(300).collect();
+        let shown = shorten(last, 300);
         let seen = Evidence::new(
             format!("log of pod {}/{}", log.namespace, log.pod),
             format!("{} times: {shown}", lines.len()),

@@ -18,7 +18,7 @@ check! {
         id: "monitoring-unreachable", suite: Pipeline, severity: Error,
         title: "the stack runs and its APIs give no answer",
         requires: [Services, Pods],
-        uses: [PrometheusTargets, PrometheusConfig, PrometheusRules, PrometheusRuntime, PrometheusReady, AlertmanagerStatus, AlertmanagerSilences, GrafanaHealth, ComponentLogs, NetworkPolicies, Namespaces, Nodes, EksCluster],
+        uses: [PrometheusTargets, PrometheusConfig, PrometheusRules, PrometheusRuntime, PrometheusReady, AlertmanagerStatus, AlertmanagerSilences, GrafanaHealth, GrafanaDatasources, ComponentLogs, NetworkPolicies, Namespaces, Nodes, EksCluster],
         fix: Fix,
     }
 }

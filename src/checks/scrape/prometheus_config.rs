@@ -361,6 +361,8 @@ fn no_rules(snap: &Snapshot, server: Server<'_>, mounts: &Mounts<'_>, file: &Fil
     if none && loaded.is_some_and(|n| n > 0) {
         return None;
     }
+    // Rules that are there, and none of them loaded: no alert can fire.
+    let severity = if none && unread.is_some() { Severity::Error } else { Severity::Warning };
     let loads = if none { "loads 0 rules" } else { "loads no rules from there" };
     let unread =
         unread.map_or(String::new(), |m| format!("; ConfigMap {}/{} has rules", m.metadata.namespace, m.metadata.name));
@@ -373,7 +375,7 @@ fn no_rules(snap: &Snapshot, server: Server<'_>, mounts: &Mounts<'_>, file: &Fil
         server.target()
     );
     let there: Vec<String> = mounts.files().into_iter().map(|f| f.path).collect();
-    let mut finding = new(server, Severity::Warning, file.map.reference(), message)
+    let mut finding = new(server, severity, file.map.reference(), message)
         .key(format!("{} rule-files", file.key))
         .fix("rule-files")
         .param("names", &missing)

@@ -67,7 +67,7 @@ fn asked(snap: &Snapshot) -> Result<Vec<(ResourceRef, &str, &str)>, Gap> {
     }
     let volumes = snap.persistent_volumes.items().unwrap_or_default();
     let waiting = snap.pods.items().unwrap_or_default().iter().filter(|p| p.status.phase == "Pending");
-    for pod in waiting.filter(|p| snap.scope.is_stack(&p.metadata.namespace)) {
+    for pod in waiting.filter(|p| snap.scope.is_judged(&p.metadata.namespace)) {
         let Some(node) = pod.spec.node_name.as_deref() else { continue };
         for name in pod.claims() {
             let of_claim = volumes.iter().find(|v| {

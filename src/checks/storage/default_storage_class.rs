@@ -173,7 +173,7 @@ fn several(snap: &Snapshot, winner: &StorageClass, losers: &[&StorageClass]) -> 
     let made = |class: &StorageClass| {
         let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
         let of_class =
-            claims.filter(|c| snap.scope.is_stack(&c.metadata.namespace) && c.class() == Some(&class.metadata.name));
+            claims.filter(|c| snap.scope.is_judged(&c.metadata.namespace) && c.class() == Some(&class.metadata.name));
         of_class.map(|c| format!("{}/{}", c.metadata.namespace, c.metadata.name)).collect::<Vec<_>>()
     };
     let others: Vec<&str> = losers.iter().map(|c| c.metadata.name.as_str()).collect();

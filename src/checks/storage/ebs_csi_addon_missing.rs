@@ -171,8 +171,10 @@ fn fix(snap: &Snapshot, on_eks: bool, place: &Place, has_pending: bool, claims: 
 }
 
 fn driver_evidence(snap: &Snapshot) -> Evidence {
-    let names: Vec<&str> =
-        snap.csi_drivers.items().unwrap_or_default().iter().map(|d| d.metadata.name.as_str()).collect();
+    let Ok(drivers) = snap.csi_drivers.items() else {
+        return Evidence::new("CSIDrivers of the cluster", "they cannot be listed", "kubectl get csidrivers");
+    };
+    let names: Vec<&str> = drivers.iter().map(|d| d.metadata.name.as_str()).collect();
     let value = match names.as_slice() {
         [] => "none is registered".to_owned(),
         names if names.contains(&ebs::DRIVER) => format!("{} is registered, but nothing answers for it", ebs::DRIVER),

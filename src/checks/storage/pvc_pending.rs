@@ -8,6 +8,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
 use crate::domain::kubernetes::scheduling;
+use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass};
 use crate::snapshot::{Snapshot, parse_quantity};
@@ -56,10 +57,23 @@ impl Check for PvcPending {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut groups: BTreeMap<(Cause, Option<String>), Vec<&PersistentVolumeClaim>> = BTreeMap::new();
+        let mut unknown: Option<Gap> = None;
         for claim in claims::pending(snap)? {
-            let class = claims::class_of(snap, claim)?;
-            let cause = cause(snap, claim, class)?;
-            groups.entry((cause, class.map(|c| c.metadata.name.clone()))).or_default().push(claim);
+            let (cause, class) = match claims::class_of(snap, claim) {
+                Ok(class) => (cause(snap, claim, class)?, class.map(|c| c.metadata.name.clone())),
+                // Whoever may not list the classes still sees what the events say.
+                Err(gap) => match by_events(snap, claim) {
+                    Some(cause) => (cause, None),
+                    None => {
+                        unknown.get_or_insert(gap);
+                        continue;
+                    }
+                },
+            };
+            groups.entry((cause, class)).or_default().push(claim);
+        }
+        if let Some(gap) = unknown.filter(|_| groups.is_empty()) {
+            return Err(gap);
         }
         for claim in claims::lost(snap)? {
             let volume = claim.spec.volume_name.clone().unwrap_or_default();
@@ -106,6 +120,25 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
         return Ok(Cause::Topology(text));
     }
     Ok(Cause::NotProvisioned(class.provisioner.clone()))
+}
+
+/// What the events say of a claim whose class cannot be read.
+fn by_events(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Option<Cause> {
+    if let Some(event) = provisioning_error(snap, claim) {
+        return Some(Cause::ProvisioningFailed(variant_of(ProvisioningFault::classify(&event.message))));
+    }
+    if claims::class_not_found(snap, claim).is_some() {
+        return Some(Cause::ClassMissing(claim.class().unwrap_or_default().to_owned()));
+    }
+    if let Some(provisioner) = claims::awaited_provisioner(snap, claim) {
+        return Some(Cause::NotProvisioned(provisioner.to_owned()));
+    }
+    let events = claims::events(snap, claim);
+    let says = |reason: &str, part: &str| events.iter().any(|e| e.reason == reason && e.message.contains(part));
+    if says("FailedBinding", "no storage class is set") && claim.class().is_none() {
+        return Some(Cause::NoDefaultClass);
+    }
+    says("WaitForPodScheduled", "").then_some(Cause::WaitsForPod)
 }
 
 /// A mode for several nodes that EBS cannot serve (raw block volumes of io1 and io2 can).
@@ -211,7 +244,7 @@ fn variant_of(fault: ProvisioningFault) -> &'static str {
 
 /// The first line, cut to what a sentence holds.
 fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(300).collect()
+    shorten(message.lines().next().unwrap_or_default(), 300)
 }
 
 /// Pods that mount a claim and want to run.
@@ -230,6 +263,9 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     let (variant, mut why) = explain(cause);
     if let (Cause::ProvisioningFailed(_), Some(event)) = (cause, provisioning_error(snap, first)) {
         why = format!("provisioning fails: {}", first_line(&event.message));
+    }
+    if claims.len() > 1 {
+        why = of_several(&why);
     }
     let severity = if *cause == Cause::NoConsumer { Severity::Info } else { Severity::Error };
     let phase = &first.status.phase;
@@ -292,6 +328,27 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         finding = finding.evidence(event_evidence(event));
     }
     finding
+}
+
+/// The same of several claims.
+fn of_several(why: &str) -> String {
+    let words = [
+        ("its StorageClass", "their StorageClass"),
+        (
+            "its class binds when its pod is scheduled, and the pod is not",
+            "their class binds when their pods are scheduled, and they are not",
+        ),
+        ("its class binds when a pod uses it, and none does", "their class binds when a pod uses them, and none does"),
+        ("its class", "their class"),
+        ("it names", "they name"),
+        ("it takes", "they take"),
+        ("it asks", "they ask"),
+        ("a volume for it", "volumes for them"),
+    ];
+    words
+        .iter()
+        .find(|(one, _)| why.contains(one))
+        .map_or_else(|| why.to_owned(), |(one, many)| why.replacen(one, many, 1))
 }
 
 fn explain(cause: &Cause) -> (&'static str, String) {

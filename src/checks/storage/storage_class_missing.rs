@@ -49,8 +49,14 @@ impl Check for StorageClassMissing {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let classes = snap.storage_classes()?;
-        let missing = missing(snap, classes)?;
+        let (classes, missing) = match snap.storage_classes() {
+            Ok(classes) => (Some(classes), missing(snap, classes)?),
+            // Whoever may not list the classes still sees what the events say of them.
+            Err(gap) => match by_events(snap)? {
+                told if told.is_empty() => return Err(gap),
+                told => (None, told),
+            },
+        };
         Ok(Diagnosis::Findings(missing.into_iter().map(|(name, users)| finding(snap, classes, name, &users)).collect()))
     }
 }
@@ -84,6 +90,17 @@ fn missing<'a>(snap: &'a Snapshot, classes: &[StorageClass]) -> Result<BTreeMap<
         // What is applied together with its class is well.
         if !exists(name) && !made.contains(&name) && !claims::has_available_volume(snap, name) {
             found.entry(name).or_default().manifests.push(written);
+        }
+    }
+    Ok(found)
+}
+
+/// Classes that, by the last word on a claim, do not exist.
+fn by_events(snap: &Snapshot) -> Result<BTreeMap<&str, Users<'_>>, Gap> {
+    let mut found: BTreeMap<&str, Users<'_>> = BTreeMap::new();
+    for claim in claims::pending(snap)? {
+        if let Some(class) = claim.class().filter(|_| claims::class_not_found(snap, claim).is_some()) {
+            found.entry(class).or_default().claims.push(claim);
         }
     }
     Ok(found)
@@ -133,7 +150,9 @@ fn manifests(snap: &Snapshot) -> Vec<(&str, Written<'_>)> {
     found
 }
 
-fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<'_>) -> Finding {
+/// `known`: the classes that there are, where they could be read.
+fn finding(snap: &Snapshot, known: Option<&[StorageClass]>, name: &str, users: &Users<'_>) -> Finding {
+    let classes = known.unwrap_or_default();
     let have: Vec<&str> = classes.iter().map(|c| c.metadata.name.as_str()).collect();
     let who = match (users.claims.as_slice(), users.owners.as_slice()) {
         ([], []) => {
@@ -147,7 +166,13 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
         ([one], _) => format!("PersistentVolumeClaim {}/{} asks for it", one.metadata.namespace, one.metadata.name),
         (many, _) => format!("{} PersistentVolumeClaims ask for it", many.len()),
     };
-    let there = if have.is_empty() { "there is none".to_owned() } else { format!("there is {}", have.join(", ")) };
+    let there = if known.is_none() {
+        "says the event, and the classes cannot be listed".to_owned()
+    } else if have.is_empty() {
+        "there is none".to_owned()
+    } else {
+        format!("there is {}", have.join(", "))
+    };
     let message = format!("StorageClass {name} does not exist ({there}), and {who}");
     let namespace = users.claims.first().map(|c| c.metadata.namespace.clone());
     let claims: Vec<&str> = users
@@ -159,7 +184,7 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
     let provisioner = provisioner(snap, classes);
     let variant = match &provisioner {
         Some(_) if volume_type(name).is_some() || have.is_empty() => "create",
-        _ if have.is_empty() => "create-other",
+        _ if have.is_empty() && known.is_some() => "create-other",
         _ => "use-existing",
     };
     let mut finding =
@@ -172,12 +197,14 @@ fn finding(snap: &Snapshot, classes: &[StorageClass], name: &str, users: &Users<
             .param("has_existing", !have.is_empty())
             .param("namespace", namespace.clone().unwrap_or_default())
             .param("pvcs", &claims)
-            .param("has_pvcs", !claims.is_empty())
-            .evidence(Evidence::new(
-                "StorageClasses of the cluster",
-                if have.is_empty() { "none".to_owned() } else { have.join(", ") },
-                "kubectl get storageclass",
-            ));
+            .param("has_pvcs", !claims.is_empty());
+    if known.is_some() {
+        finding = finding.evidence(Evidence::new(
+            "StorageClasses of the cluster",
+            if have.is_empty() { "none".to_owned() } else { have.join(", ") },
+            "kubectl get storageclass",
+        ));
+    }
     // What a removed release left behind asks for what its values once said.
     let of_claims = users.claims.iter().filter_map(|c| leftovers::release_of_claim(snap, c));
     let of_owners = users.owners.iter().filter_map(|o| leftovers::release_of_owner(snap, o));

@@ -12,6 +12,7 @@ use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims::ProvisioningFault;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::workload;
+use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -182,7 +183,7 @@ fn waits(snap: &Snapshot, pod: &Pod) -> bool {
                 .as_ref()
                 .is_some_and(|w| !matches!(w.reason.as_str(), "ContainerCreating" | "PodInitializing"))
     });
-    snap.scope.is_stack(&pod.metadata.namespace)
+    snap.scope.is_judged(&pod.metadata.namespace)
         && pod.status.phase == "Pending"
         && pod.spec.node_name.is_some()
         && pod.metadata.deletion_timestamp.is_none()
@@ -440,7 +441,7 @@ fn attach_word(event: &Event) -> &'static str {
 
 /// The first line, cut to what a sentence holds.
 fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(300).collect()
+    shorten(message.lines().next().unwrap_or_default(), 300)
 }
 
 fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {

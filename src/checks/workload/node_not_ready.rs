@@ -38,7 +38,7 @@ impl Check for NodeNotReady {
         let findings = late.filter_map(|(node, ready)| {
             let here = pods.iter().filter(|p| p.spec.node_name.as_deref() == Some(node.metadata.name.as_str()));
             let of_stack: Vec<&Pod> =
-                here.filter(|p| snap.scope.is_stack(&p.metadata.namespace) && !p.is_finished()).collect();
+                here.filter(|p| snap.scope.is_judged(&p.metadata.namespace) && !p.is_finished()).collect();
             // Pods that could go nowhere else wait for it as well.
             let waiting = waiting_for(snap, node);
             (!of_stack.is_empty() || !waiting.is_empty()).then(|| finding(snap, node, ready, &of_stack, &waiting))

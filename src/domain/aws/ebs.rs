@@ -28,7 +28,15 @@ pub(crate) fn serves(provisioner: &str) -> bool {
 /// A claim without a class, and one whose class does not exist, need the driver too where the cluster has no class of
 /// another kind: putting the class right would leave them Pending.
 pub(crate) fn pending_claims(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Gap> {
-    let classes = snap.storage_classes()?;
+    let classes = match snap.storage_classes() {
+        Ok(classes) => classes,
+        // An event names the driver that is waited for.
+        Err(gap) => {
+            let waits = |c: &&PersistentVolumeClaim| claims::awaited_provisioner(snap, c) == Some(DRIVER);
+            let told: Vec<_> = claims::pending(snap)?.into_iter().filter(waits).collect();
+            return if told.is_empty() { Err(gap) } else { Ok(told) };
+        }
+    };
     let only_ebs = !classes.is_empty() && classes.iter().all(|c| serves(&c.provisioner));
     let mut found = Vec::new();
     for claim in claims::pending(snap)? {
@@ -52,7 +60,7 @@ pub(crate) fn bound_claims(snap: &Snapshot) -> Vec<&PersistentVolumeClaim> {
             .any(|class: &StorageClass| Some(class.metadata.name.as_str()) == c.class() && serves(&class.provisioner))
     };
     let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
-    claims.filter(|c| snap.scope.is_stack(&c.metadata.namespace) && c.status.phase == "Bound" && is_ebs(c)).collect()
+    claims.filter(|c| snap.scope.is_judged(&c.metadata.namespace) && c.status.phase == "Bound" && is_ebs(c)).collect()
 }
 
 /// The controller's workload: the add-on's and the chart's name, or any that runs the driver's image as controller.
@@ -92,11 +100,11 @@ pub(crate) fn addon(snap: &Snapshot) -> Option<&Addon> {
 /// (uninstalling the chart leaves it), but then the controller may run where it was not looked for: only volumes that
 /// nobody works on prove that it does not.
 pub(crate) fn is_missing(snap: &Snapshot) -> Result<bool, Gap> {
-    let registered = snap.csi_drivers.named(DRIVER)?.is_some();
+    let registered = snap.csi_drivers.named(DRIVER).map(|d| d.is_some());
     if controller(snap)?.is_some() || addon(snap).is_some() {
         return Ok(false);
     }
-    if !registered {
+    if registered == Ok(false) {
         return Ok(true);
     }
     let worked_on = |claim: &PersistentVolumeClaim| {
@@ -106,7 +114,11 @@ pub(crate) fn is_missing(snap: &Snapshot) -> Result<bool, Gap> {
     };
     // Only a claim whose turn it is proves anything: asked for, and nobody took it up.
     let pending = pending_claims(snap)?;
-    Ok(pending.iter().any(|c| claims::is_asked_for(snap, c)) && !pending.iter().any(|c| worked_on(c)))
+    let proved = pending.iter().any(|c| claims::is_asked_for(snap, c)) && !pending.iter().any(|c| worked_on(c));
+    match registered {
+        Err(gap) if !proved => Err(gap),
+        _ => Ok(proved),
+    }
 }
 
 /// The ServiceAccount the controller runs with.

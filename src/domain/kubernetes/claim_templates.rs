@@ -20,7 +20,7 @@ pub(crate) fn of_stack(snap: &Snapshot) -> Vec<Template<'_>> {
         same.any(|c| c.status.phase == "Bound")
     };
     let mut found = Vec::new();
-    for set in snap.workloads.items().unwrap_or_default().iter().filter(|w| snap.scope.is_stack(&w.metadata.namespace))
+    for set in snap.workloads.items().unwrap_or_default().iter().filter(|w| snap.scope.is_judged(&w.metadata.namespace))
     {
         // Scaled to zero on purpose: nothing is asked for.
         let templates = if set.desired() == 0 { &[][..] } else { &set.spec.volume_claim_templates };
@@ -43,7 +43,7 @@ pub(crate) fn of_stack(snap: &Snapshot) -> Vec<Template<'_>> {
         let own = format!("{kind}-{}-db", meta.name);
         let prefix = format!("{}-{kind}-{}-", named.unwrap_or(&own), meta.name);
         let scaled_away = resource.spec.replicas == Some(0);
-        if snap.scope.is_stack(&meta.namespace) && !scaled_away && !bound(&meta.namespace, &prefix) {
+        if snap.scope.is_judged(&meta.namespace) && !scaled_away && !bound(&meta.namespace, &prefix) {
             let kind = resource.kind.as_str();
             let owner = ResourceRef::kubernetes(group_of(kind), kind, &meta.namespace, &meta.name);
             found.push(Template { owner, class: template.class() });

@@ -10,7 +10,7 @@ use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, StorageClass, Wo
 pub(crate) fn pending(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Gap> {
     let claims = snap.persistent_volume_claims()?.iter();
     Ok(claims
-        .filter(|c| snap.scope.is_stack(&c.metadata.namespace) && c.metadata.deletion_timestamp.is_none())
+        .filter(|c| snap.scope.is_judged(&c.metadata.namespace) && c.metadata.deletion_timestamp.is_none())
         .filter(|c| c.status.phase == "Pending" && snap.age_seconds(&c.metadata) >= GRACE)
         .collect())
 }
@@ -102,6 +102,23 @@ pub(crate) fn provisioning_error<'a>(snap: &'a Snapshot, claim: &PersistentVolum
     events(snap, claim).into_iter().find(|e| {
         e.reason == "ProvisioningFailed" && !(e.message.contains("storageclass") && e.message.contains("not found"))
     })
+}
+
+/// The last word on a claim, where it is that the claim's class does not exist. For where the classes cannot be read.
+pub(crate) fn class_not_found<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Option<&'a Event> {
+    let class = claim.class().filter(|c| !c.is_empty())?;
+    let last = events(snap, claim).into_iter().find(|e| e.reason == "ProvisioningFailed")?;
+    let says = last.message.contains("storageclass") && last.message.contains("not found");
+    (says && last.message.contains(&format!("\"{class}\""))).then_some(last)
+}
+
+/// The driver that an event of a claim waits for.
+pub(crate) fn awaited_provisioner<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Option<&'a str> {
+    let waits = events(snap, claim).into_iter().find(|e| e.reason == "ExternalProvisioning")?;
+    // 'ebs.csi.aws.com' since 1.26, "ebs.csi.aws.com" before.
+    let (_, rest) = waits.message.split_once("provisioner ")?;
+    let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    rest[1..].split(quote).next().filter(|name| !name.is_empty())
 }
 
 /// What an error of the provisioner says of the cause.

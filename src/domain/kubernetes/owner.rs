@@ -234,7 +234,7 @@ fn stack_part(container: &str) -> Option<&'static str> {
 pub(crate) fn in_scope(snap: &Snapshot, pod: &Pod, system: &[&str]) -> bool {
     let meta = &pod.metadata;
     let of_system = meta.namespace == "kube-system" && system.iter().any(|p| meta.name.starts_with(p));
-    (snap.scope.is_stack(&meta.namespace) || of_system) && meta.deletion_timestamp.is_none()
+    (snap.scope.is_judged(&meta.namespace) || of_system) && meta.deletion_timestamp.is_none()
 }
 
 /// Words in the names of images that a monitoring stack is made of.

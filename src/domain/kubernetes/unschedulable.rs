@@ -15,7 +15,7 @@ const SYSTEM: &[&str] =
 pub(crate) fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
     let meta = &pod.metadata;
     let system = meta.namespace == "kube-system" && SYSTEM.iter().any(|p| meta.name.starts_with(p));
-    (snap.scope.is_stack(&meta.namespace) || system)
+    (snap.scope.is_judged(&meta.namespace) || system)
         && pod.status.phase == "Pending"
         && pod.spec.node_name.is_none()
         && meta.deletion_timestamp.is_none()

@@ -6,4 +6,5 @@ pub(crate) mod object_store;
 pub(crate) mod redact;
 pub(crate) mod send_error;
 pub(crate) mod shape;
+pub(crate) mod shorten;
 pub(crate) mod windows;

@@ -4,7 +4,11 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
+use crate::domain::text::shorten::shorten;
 use crate::text::redact::mask;
+
+/// Letters of a line that are shown.
+const LONGEST: usize = 400;
 
 /// Hides what is secret in an error: all that [`mask`] knows, and paths and queries of URLs outside the cluster (webhook tokens), and user names and
 /// passwords. The path of a Service's URL stays: it is what one corrects.
@@ -29,12 +33,7 @@ pub(crate) fn redact(text: &str) -> String {
         };
         format!("{scheme}://{host}{path}")
     });
-    let one_line: Vec<&str> = hidden.split_whitespace().collect();
-    let one_line = one_line.join(" ");
-    match one_line.char_indices().nth(300) {
-        Some((at, _)) => format!("{}…", &one_line[..at]),
-        None => one_line,
-    }
+    shorten(&hidden, LONGEST)
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ fn rules() -> &'static [Rule] {
             rule(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b", "<ip>"),
             rule(r"\[[0-9a-fA-F:]+\](?::\d+)?", "<ip>"),
             rule(r"(?i)\b[a-z0-9_-]+(?:\.[a-z0-9_-]+){2,}\.?(?::\d+)?", "<host>"),
+            // How the connection was made, and which record was asked for.
+            rule(r"\b(?:dial|read|write) (?:tcp|udp)[46]? (?:<ip>->)?<ip>", "<connection>"),
+            rule(r"\b(?:A|AAAA|HTTPS|MX|NS|PTR|SRV|TXT): ", "<record>: "),
             // Names of a Deployment's and of a DaemonSet's pods: Kubernetes uses no vowels in them.
             rule(r"-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-*"),
             rule(r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-*"),
@@ -60,6 +63,10 @@ mod tests {
             (
                 "Get \"https://10.0.148.116:10250/metrics/resource\": context deadline exceeded",
                 "Get \"https://10.0.150.9:10250/metrics/resource\": context deadline exceeded",
+            ),
+            (
+                "plugin/errors: 2 orders.shop.example.com. A: read udp 10.0.150.59:57331->10.0.0.2:53: i/o timeout",
+                "plugin/errors: 2 api.stripe.com. AAAA: dial tcp 10.0.0.2:53: i/o timeout",
             ),
             ("pod grafana-5d9f8b7c4d-x2zkq took 1.5s", "pod grafana-6c7f9d8b5d-9qwrt took 220ms"),
             (

@@ -110,24 +110,10 @@ fn asked(snap: &Snapshot) -> [Asked<'_>; 3] {
             prometheus_config,
             prometheus_rules,
             prometheus_runtime,
-            prometheus_alerts,
-            prometheus_alertmanagers,
-            prometheus_flags,
-            prometheus_ready,
-            prometheus_metrics,
-            prometheus_metric_names
+            prometheus_ready
         ),
-        of!(
-            "Alertmanager",
-            "alertmanager",
-            snap.scope.alertmanager,
-            alertmanager_status,
-            alertmanager_metrics,
-            alertmanager_silences,
-            alertmanager_receivers,
-            alertmanager_alerts
-        ),
-        of!("Grafana", "grafana", snap.scope.grafana, grafana_health, grafana_datasources, grafana_dashboards),
+        of!("Alertmanager", "alertmanager", snap.scope.alertmanager, alertmanager_status, alertmanager_silences),
+        of!("Grafana", "grafana", snap.scope.grafana, grafana_health, grafana_datasources),
     ]
 }
 
@@ -149,7 +135,8 @@ fn judge<'a>(snap: &'a Snapshot, asked: &Asked<'a>) -> Option<Unreached<'a>> {
 
 /// What the answer says, where the pods are not simply on their way.
 fn why(snap: &Snapshot, gap: &Gap, pods: &[&Pod]) -> Option<Why> {
-    let said = gap.message.as_str();
+    // What the API server's proxy says counts; a port-forward is another way.
+    let said = gap.message.split("; by port-forward: ").next().unwrap_or_default();
     let starting = |p: &&Pod| snap.age_seconds(&p.metadata) < STARTING || wal::is_replaying(snap, p);
     if pods.is_empty() || pods.iter().all(starting) {
         return None;
@@ -220,7 +207,7 @@ mod tests {
         let starting = asked_in_vain(false, "2026-11-21T01:58:00Z", GapCause::Unreachable, "no endpoints available");
         assert_eq!(why_of(&starting), None);
         let mut answered = asked_in_vain(true, OLD, GapCause::Unreachable, DROPPED);
-        answered.prometheus_flags = Ok(std::collections::BTreeMap::new());
+        answered.prometheus_config = Ok(String::new());
         assert_eq!(why_of(&answered), None);
         let mut gone = asked_in_vain(true, OLD, GapCause::Unreachable, "no endpoints available");
         gone.pods = Listing::cluster(Vec::new());

@@ -31,6 +31,19 @@ pub(super) fn text(line: &str) -> String {
     out
 }
 
+/// Prose whose words between backticks are code. Whatever stands there is text either way.
+pub(super) fn prose(line: &str) -> String {
+    let parts: Vec<&str> = line.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return text(line);
+    }
+    let part = |(at, part): (usize, &&str)| match at % 2 {
+        1 if !part.is_empty() => code(part),
+        _ => text(part),
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
 /// Text as it is, in a line.
 pub(super) fn code(line: &str) -> String {
     let line = sanitize(line);
@@ -84,6 +97,16 @@ mod tests {
             assert_eq!(read(&text(line)).1, Vec::<String>::new(), "{line}");
         }
         assert!(!text("@team").contains('@') && !text("a\u{202e}b").contains('\u{202e}'));
+    }
+
+    #[test]
+    fn prose_has_code_and_nothing_else() {
+        assert_eq!(prose("set `a_b` to <x>"), "set `a_b` to &lt;x&gt;");
+        assert_eq!(prose("one ` only"), "one \\` only");
+        for evil in ["`<img src=x>` **b**", "a `` ` `<b>`", "`[a](x)` _b_ `c"] {
+            let markup = read(&prose(evil)).1;
+            assert!(markup.iter().all(|m| m.starts_with("Code(")), "{evil}: {markup:?}");
+        }
     }
 
     #[test]

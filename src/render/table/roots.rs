@@ -4,7 +4,7 @@ use owo_colors::Style;
 
 use super::{Out, bold, cyan, dim, of, plain};
 use crate::model::{Finding, FixOption, Placeholder, Risk, RootGroup, Step, StepKind};
-use crate::render::view::{First, Rest};
+use crate::render::view::{Brief, First, Rest};
 use crate::render::words;
 
 /// Lines of one observation.
@@ -13,8 +13,6 @@ const EVIDENCE_LINES: usize = 8;
 const CANDIDATES: usize = 6;
 /// Steps of one list without `--verbose`.
 const STEPS: usize = 20;
-/// Lines of a manifest in an overview that has its details below.
-const OVERVIEW_LINES: usize = 1;
 
 impl Out<'_> {
     /// Each root cause in one line, with what to do first. `alone`: no details follow.
@@ -27,7 +25,10 @@ impl Out<'_> {
         if !alone {
             self.page.line(0, &[("what to do first", bold())]);
         }
-        for entry in entries {
+        for (at, entry) in entries.into_iter().enumerate() {
+            if alone && at > 0 {
+                self.page.blank();
+            }
             let tag = format!("{}[{}]", entry.severity, entry.check);
             let explains = if entry.explains.is_empty() { String::new() } else { format!(" · {}", entry.explains) };
             let number = format!("{}. ", entry.number);
@@ -44,20 +45,24 @@ impl Out<'_> {
 
     fn first(&mut self, first: &First<'_>, alone: bool) {
         let step = first.step;
-        let is_long = step.command.lines().count() > OVERVIEW_LINES && !alone;
+        if let Some(option) = first.option {
+            self.page.paragraph(3, "", &format!("one way: {}", option.title), dim());
+        }
         if step.risk > Risk::Change {
             self.page.line(3, &[(&format!("[{}]", step.risk.as_str()), risk_style(step.risk))]);
         }
-        let one = step.command.lines().next().unwrap_or_default();
-        match step.kind {
-            StepKind::Command | StepKind::Manifest if !is_long => self.page.command(3, &step.command, cyan()),
-            // Several commands, and not the lines of one.
-            StepKind::Command if !one.contains("<<") && !one.ends_with('\\') => {
-                self.page.command(3, one, cyan());
-                self.page.line(3, &[("… and what follows it below", dim())]);
+        if alone && step.kind.is_shell() {
+            self.page.command(3, &step.command, cyan());
+            return;
+        }
+        match first.brief() {
+            Brief::Command(command, more) => {
+                self.page.command(3, command, cyan());
+                if more > 0 {
+                    self.page.line(3, &[(&format!("… and {more} more like it below"), dim())]);
+                }
             }
-            // An edit says in its text which file it is about; a manifest stands below.
-            _ => self.page.paragraph(3, "→ ", &step.text, plain()),
+            Brief::Text(text) => self.page.paragraph(3, "→ ", &text, plain()),
         }
     }
 
@@ -119,7 +124,7 @@ impl Out<'_> {
         self.page.line(3, &[("why", bold())]);
         for one in seen {
             self.page.paragraph(5, "· ", one.source, plain());
-            self.page.verbatim(7, one.value, Style::new().yellow(), EVIDENCE_LINES);
+            self.page.verbatim(7, &one.value, Style::new().yellow(), EVIDENCE_LINES);
             self.page.command(7, one.reproduce, dim());
         }
         if more > 0 {

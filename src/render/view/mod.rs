@@ -5,7 +5,7 @@ mod rest;
 mod roots;
 
 pub(super) use rest::OpenSignals;
-pub(super) use roots::{Entry, First, Rest};
+pub(super) use roots::{Brief, Entry, First, Rest};
 
 use super::words::{counted, plural};
 use crate::model::{Outcome, Report, RootGroup, Severity, Signal};
@@ -87,6 +87,9 @@ impl<'a> View<'a> {
         if !target.namespaces.is_empty() {
             let word = if target.namespaces.len() == 1 { "namespace" } else { "namespaces" };
             place.push(format!("{word} {}", target.namespaces.join(", ")));
+        }
+        if target.all_namespaces {
+            place.push("storage, workloads and network of all namespaces".to_owned());
         }
         let files = target.manifests.filter(|m| m.files > 0);
         place.extend(files.map(|m| format!("{} with {}", plural(m.files, "file"), plural(m.objects, "object"))));

@@ -1,5 +1,7 @@
 //! What is told beside the root causes: signals without one, things worth knowing, what could not be seen.
 
+use std::collections::BTreeSet;
+
 use super::View;
 use crate::model::{Gap, Outcome, Severity, Signal, SignalKind, Weight};
 use crate::render::words;
@@ -59,8 +61,11 @@ impl<'a> View<'a> {
 
     /// What is only worth knowing.
     pub(in crate::render) fn notes(self) -> Vec<String> {
-        let findings = self.report.findings.iter().filter(|f| f.severity == Severity::Info);
-        let mut notes: Vec<String> = findings.map(|f| format!("{} ({})", f.message, f.check)).collect();
+        // What a root cause explains is told there.
+        let told: BTreeSet<usize> = self.report.roots.iter().flat_map(|g| g.explains.iter().copied()).collect();
+        let findings = self.report.findings.iter().enumerate();
+        let findings = findings.filter(|(at, f)| f.severity == Severity::Info && !told.contains(at));
+        let mut notes: Vec<String> = findings.map(|(_, f)| format!("{} ({})", f.message, f.check)).collect();
         let unexplained = self.report.signals.iter().filter(|s| s.weight == Weight::Note && s.explained_by.is_none());
         let told = unexplained.filter(|s| self.verbose || (s.kind == SignalKind::Alert && !s.next.is_empty()));
         for signal in told {

@@ -14,6 +14,8 @@ const EVIDENCE: usize = 4;
 const NAMES: usize = 4;
 /// Signals beneath a root.
 const BENEATH: usize = 6;
+/// Lines up to which a value is no file and no list.
+const SHORT: usize = 3;
 /// Letters from which on what a message says need not be said again as evidence.
 const REPEATED: usize = 24;
 
@@ -52,7 +54,7 @@ pub(in crate::render) struct Rest {
 pub(in crate::render) struct Seen<'a> {
     pub(in crate::render) source: &'a str,
     /// Empty where it was said already.
-    pub(in crate::render) value: &'a str,
+    pub(in crate::render) value: String,
     pub(in crate::render) reproduce: &'a str,
 }
 
@@ -63,6 +65,43 @@ pub(in crate::render) struct Explained {
     pub(in crate::render) counts: String,
     /// The victims by check.
     pub(in crate::render) by_check: Vec<(CheckId, String)>,
+}
+
+/// Text without its line breaks and indents.
+fn plain(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What of a first step fits an overview.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::render) enum Brief<'a> {
+    /// A command, and how many follow it.
+    Command(&'a str, usize),
+    /// What to do; how stands below.
+    Text(String),
+}
+
+impl<'a> First<'a> {
+    /// One line of it.
+    pub(in crate::render) fn brief(&self) -> Brief<'a> {
+        let step = self.step;
+        let mut lines = step.command.lines();
+        let first = lines.next().unwrap_or_default();
+        let more = lines.count();
+        match step.kind {
+            StepKind::Command | StepKind::Manifest if more == 0 => Brief::Command(first, 0),
+            // Several commands, and not the lines of one.
+            StepKind::Command if !first.contains("<<") && !first.ends_with('\\') => Brief::Command(first, more),
+            StepKind::Manifest => Brief::Text(applied(&step.command).unwrap_or_else(|| step.text.clone())),
+            _ => Brief::Text(step.text.clone()),
+        }
+    }
+}
+
+/// `apply NetworkPolicy allow-prometheus (in full below)`.
+fn applied(manifest: &str) -> Option<String> {
+    let value = |key: &str| manifest.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    Some(format!("apply {} {} (in full below)", value("kind:")?, value("  name:")?))
 }
 
 impl<'a> View<'a> {
@@ -120,7 +159,9 @@ impl<'a> View<'a> {
             fix.steps.iter().map(|s| (s, None)).chain(of_options)
         });
         let all: Vec<(&Step, Option<&FixOption>)> = all.collect();
-        let changes = all.iter().find(|(s, _)| s.risk > Risk::ReadOnly && s.kind != StepKind::Note);
+        // What depends on what one wants is not what comes first.
+        let depends = |s: &Step| ["Or ", "Or, ", "If ", "Optional"].iter().any(|word| s.text.starts_with(word));
+        let changes = all.iter().find(|(s, _)| s.risk > Risk::ReadOnly && s.kind != StepKind::Note && !depends(s));
         let looks = || all.iter().find(|(s, _)| s.kind.is_shell());
         changes.or_else(looks).map(|(step, option)| First { step: *step, option: *option })
     }
@@ -130,22 +171,34 @@ impl<'a> View<'a> {
         words::names(resources, self.up_to(NAMES))
     }
 
-    /// What was seen, each thing once, and how many observations are left out. What the message quotes is not said again.
+    /// What was seen, each thing once, and how many observations are left out. What the message quotes is not said again,
+    /// and what one command shows is one observation.
     pub(in crate::render) fn evidence(self, finding: &'a Finding) -> (Vec<Seen<'a>>, usize) {
-        let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let message = plain(&finding.message);
-        let mut said: Vec<String> = Vec::new();
+        let mut said: BTreeSet<String> = BTreeSet::new();
         let mut all: Vec<Seen<'_>> = Vec::new();
         for evidence in &finding.evidence {
-            let value = plain(&evidence.value);
-            let again = said.contains(&value) || (value.chars().count() >= REPEATED && message.contains(&value));
-            // The same command twice with nothing new is the same observation.
-            if again && all.iter().any(|s| s.reproduce == evidence.reproduce) {
+            // Another object that says the same.
+            let mut lines = evidence.value.lines().filter(|l| !l.trim().is_empty()).peekable();
+            if lines.peek().is_some() && lines.all(|l| said.contains(&plain(l))) {
                 continue;
             }
-            let shown = if again { "" } else { evidence.value.as_str() };
-            said.push(value);
-            all.push(Seen { source: &evidence.source, value: shown, reproduce: &evidence.reproduce });
+            let new = |line: &&str| {
+                let line = plain(line);
+                let quoted = line.chars().count() >= REPEATED && message.contains(&line);
+                !quoted && said.insert(line)
+            };
+            let is_short = evidence.value.trim().lines().count() <= SHORT;
+            let lines: Vec<&str> = evidence.value.lines().filter(new).collect();
+            // Of a file or a list every line counts, unless none is new.
+            let value = if is_short || lines.is_empty() { lines.join("\n") } else { evidence.value.clone() };
+            let same = |s: &&mut Seen<'_>| s.source == evidence.source && s.reproduce == evidence.reproduce;
+            match all.iter_mut().find(same) {
+                Some(_) if value.is_empty() => {}
+                Some(seen) if seen.value.is_empty() => seen.value = value,
+                Some(seen) => seen.value = format!("{}\n{value}", seen.value),
+                None => all.push(Seen { source: &evidence.source, value, reproduce: &evidence.reproduce }),
+            }
         }
         let left = all.len().saturating_sub(self.up_to(EVIDENCE));
         all.truncate(self.up_to(EVIDENCE));

@@ -23,7 +23,7 @@ use crate::snapshot::monitoring::Silence;
 check! {
     /// See the check's page.
     AlertsMuted {
-        id: "alerts-muted", suite: Alerting, severity: Warning,
+        id: "alerts-muted", suite: Alerting, severity: Error,
         title: "alerts reach nobody",
         requires: [AlertmanagerStatus, AlertmanagerSilences, PrometheusConfig],
         uses: [AlertmanagerAlerts, Pods, ConfigMaps, Workloads],
@@ -49,6 +49,8 @@ const NARROW: &[&str] = &[
     "mountpoint",
     "target",
 ];
+/// Silences of some alerts that are named; thousands of them say no more.
+const NOTED: usize = 10;
 /// Names of receivers that are there to send nothing, as charts have them.
 const PLACEHOLDERS: &[&str] = &["null", "default-receiver", "blackhole", "devnull", "dev-null", "none", "noop"];
 /// Words for the kind of an environment.
@@ -206,7 +208,10 @@ impl<'a> View<'a> {
             sink.receiver
         );
         let subject = self.subject(&sink.receiver);
-        let mut finding = Finding::new(AlertsMuted::META.id, Severity::Warning, subject, message)
+        // Nothing at all is told, and there is something to tell.
+        let severity =
+            if sink.conditions.is_empty() && !names.is_empty() { Severity::Error } else { Severity::Warning };
+        let mut finding = Finding::new(AlertsMuted::META.id, severity, subject, message)
             .breaks(ResourceRef::Receiver { name: sink.receiver.clone() })
             .key(format!("label/{label}"));
         if let Some(seen) = self.label_seen(label, value) {
@@ -458,7 +463,18 @@ impl<'a> View<'a> {
 
     fn silences(&self) -> Vec<Finding> {
         let all = self.snap.alertmanager_silences.iter().flatten();
-        all.filter_map(|silence| self.silence(silence)).collect()
+        let (mut found, mut notes): (Vec<Finding>, Vec<Finding>) =
+            all.filter_map(|silence| self.silence(silence)).partition(|f| f.severity > Severity::Info);
+        let more = notes.len().saturating_sub(NOTED);
+        if more > 1 {
+            notes.truncate(NOTED + 1);
+            if let Some(last) = notes.last_mut() {
+                last.message =
+                    format!("{more} more silences mute some alerts for months, among them: {}", last.message);
+            }
+        }
+        found.append(&mut notes);
+        found
     }
 
     fn silence(&self, silence: &Silence) -> Option<Finding> {
@@ -493,6 +509,8 @@ impl<'a> View<'a> {
             .filter_map(|a| a.labels.get("alertname"))
             .map(String::as_str)
             .collect();
+        // Nothing at all is told, and there is something to tell.
+        let severity = if everything && long && !names.is_empty() { Severity::Error } else { severity };
         let which = if everything { "all alerts" } else { "alerts" };
         let days = left / DAY;
         let rest = if days > 1 { format!("{days} days more") } else { format!("{} hours more", (left / 3600).max(1)) };

@@ -73,7 +73,7 @@ fn what_is_meant_is_left_alone() {
 fn an_external_label_that_leads_to_nobody() {
     let firing = json!([{"to": "null", "labels": {"alertname": "ApiDown", "severity": "critical", "env": "test"}}]);
     let found = findings(&snapshot(TEST_TO_NULL, "{env: test, cluster: c}", json!([]), firing.clone()));
-    assert_eq!((found.len(), found[0].0, found[0].1), (1, Severity::Warning, "label-unknown"));
+    assert_eq!((found.len(), found[0].0, found[0].1), (1, Severity::Error, "label-unknown"));
     assert!(found[0].2.contains("env=\"test\"") && found[0].2.contains("ApiDown"), "{found:?}");
     // Where Prometheus cannot be asked, what all firing alerts share tells.
     let mut snap = snapshot(TEST_TO_NULL, "{}", json!([]), firing);

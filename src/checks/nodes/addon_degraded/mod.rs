@@ -244,7 +244,7 @@ impl Subject<'_> {
             .key(format!("{} {variant}", self.name))
             .fix(variant);
         for part in &self.parts {
-            if part.missing() > 0 {
+            if part.missing() > 0 || (variant == "fargate" && part.on_fargate > 0) {
                 finding = finding.breaks(part.reference());
             }
             finding = finding.evidence(part_evidence(part));

@@ -30,7 +30,7 @@ impl Check for NodePressure {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let short: Vec<Short<'_>> = snap.nodes()?.iter().filter_map(Short::of).collect();
         let mut users: BTreeMap<ResourceRef, Vec<(&Pod, Eviction)>> = BTreeMap::new();
-        for pod in snap.pods()?.iter().filter(|p| snap.scope.is_stack(&p.metadata.namespace)) {
+        for pod in snap.pods()?.iter().filter(|p| snap.scope.is_judged(&p.metadata.namespace)) {
             if let Some(told) = eviction::of(pod).filter(Eviction::is_of_disk) {
                 users.entry(snap.owner_ref(pod)).or_default().push((pod, told));
             }
@@ -91,7 +91,7 @@ fn stack_pods<'a>(snap: &'a Snapshot, node: &'a str) -> impl Iterator<Item = &'a
     let of_daemon_set = |p: &&Pod| owner_of(&p.metadata).is_some_and(|(kind, _)| kind == "DaemonSet");
     // The pods of a DaemonSet are on every node.
     let pods = snap.pods.items().unwrap_or_default().iter().filter(move |p| !of_daemon_set(p));
-    pods.filter(move |p| p.spec.node_name.as_deref() == Some(node) && snap.scope.is_stack(&p.metadata.namespace))
+    pods.filter(move |p| p.spec.node_name.as_deref() == Some(node) && snap.scope.is_judged(&p.metadata.namespace))
 }
 
 fn condition_evidence(short: &Short<'_>) -> Evidence {

@@ -6,6 +6,7 @@ use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::node_group::{self, Fault, Launch};
 use crate::domain::kubernetes::unschedulable::unscheduled;
+use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{HealthIssue, Nodegroup};
 use crate::snapshot::kubernetes::{Node, Pod};
@@ -112,7 +113,7 @@ fn message(snap: &Snapshot, group: &Nodegroup, ready: usize, waiting: &[&Pod]) -
 
 /// A health issue in one line: its code, and its message without the list of instances.
 fn text(issue: &HealthIssue) -> String {
-    let message: String = issue.message.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect();
+    let message = shorten(&issue.message, 500);
     if message.is_empty() { issue.code.clone() } else { format!("{}: {message}", issue.code) }
 }
 

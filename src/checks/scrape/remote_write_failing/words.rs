@@ -41,7 +41,7 @@ impl Case<'_> {
             Reason::Denied { user, action, .. } => format!("{user} may not do {action}"),
             Reason::NoAwsCredentials => format!("the request cannot be signed: {detail}"),
             Reason::Unsigned | Reason::Signature => format!("{who} does not accept the signature{code}: {detail}"),
-            Reason::Tenant => format!("{who} wants a tenant, and no header X-Scope-OrgID names one{code}: {detail}"),
+            Reason::Tenant => format!("{who} wants a tenant, and no header X-Scope-OrgID names one{code}"),
             Reason::Credential => format!("{who} does not accept the credential{code}: {detail}"),
             Reason::Path => format!("{who} knows no such path{code}{}", self.right_path()),
             Reason::ReceiverOff => {

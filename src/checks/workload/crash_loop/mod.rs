@@ -42,7 +42,7 @@ impl Check for CrashLoop {
         let mut groups: BTreeMap<(ResourceRef, String, String), Vec<Failing<'_>>> = BTreeMap::new();
         let concerned = snap.pods()?.iter().filter(|p| {
             let place = (p.metadata.namespace.clone(), p.metadata.name.clone());
-            snap.scope.is_stack(&p.metadata.namespace) || behind.contains(&place)
+            snap.scope.is_judged(&p.metadata.namespace) || behind.contains(&place)
         });
         for failing in concerned.flat_map(|pod| failing(snap, pod)) {
             let key = (snap.owner_ref(failing.pod), failing.container.name.clone(), failing.cause.key());

@@ -9,6 +9,7 @@ use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::image::{Image, Retired};
 use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready};
 use crate::domain::kubernetes::pull_error::Reason;
+use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Node, Pod, Waiting};
@@ -247,8 +248,7 @@ impl<'a> Writer<'a> {
         let meta = &failure.pod.metadata;
         let said =
             if failure.said.is_empty() { "the kubelet says no more, and its events are gone" } else { &failure.said };
-        let short: String =
-            if self.reason == Reason::Other { said.chars().take(4 * QUOTED).collect() } else { said.to_owned() };
+        let short: String = if self.reason == Reason::Other { shorten(said, 4 * QUOTED) } else { said.to_owned() };
         let source = format!("Pod {}/{}, container {}", meta.namespace, meta.name, failure.container.name);
         Evidence::new(source, short, "kubectl describe pod -n {{ namespace }} {{ pod }}")
             .with("namespace", &meta.namespace)

@@ -14,6 +14,7 @@ use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{Reason, concerns, main_reason, main_reason_but, unscheduled};
 use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
+use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
 use crate::snapshot::{Platform, Snapshot, parse_quantity};
@@ -168,7 +169,8 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
 /// What pods of several owners are kept by alike: they are one finding about it. Claims and zones are each pod's own.
 fn shared_cause(reason: Reason, message: &str, detail: &Detail) -> Option<Cause> {
     let what = match reason {
-        Reason::Taint => scheduling::taint_text(detail.taint.as_ref()?),
+        // Without the nodes only the scheduler names the taint, if it does.
+        Reason::Taint => detail.taint.as_ref().map_or_else(|| said_taint(message), scheduling::taint_text),
         Reason::Cordoned | Reason::NotReady | Reason::Leaving | Reason::Starting | Reason::Pressure => {
             detail.nodes.join(", ")
         }
@@ -185,6 +187,12 @@ fn shared_cause(reason: Reason, message: &str, detail: &Detail) -> Option<Cause>
         format!("{} {what}", reason.variant()),
         format!("several pods find no node: {general}{colon}{what}"),
     ))
+}
+
+/// The taint that the scheduler names; empty where it only counts.
+fn said_taint(message: &str) -> String {
+    let named = message.split_once("untolerated taint {").and_then(|(_, rest)| rest.split_once('}'));
+    named.map_or_else(String::new, |(taint, _)| taint.trim().trim_end_matches(':').to_owned())
 }
 
 /// The resources that the scheduler names as insufficient.
@@ -276,7 +284,7 @@ fn explain(reason: Reason, message: &str, claims: &[&PersistentVolumeClaim], det
             (None, []) => "its volumes are not bound".into(),
             (None, many) => format!("{} of its PersistentVolumeClaims are not bound", many.len()),
         },
-        Reason::Other => message.lines().next().unwrap_or_default().chars().take(200).collect(),
+        Reason::Other => shorten(message.lines().next().unwrap_or_default(), 300),
         reason => {
             let general = general(reason);
             match detail.text() {

@@ -4,6 +4,7 @@ use crate::domain::kubernetes::denied;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::unschedulable::RECENT;
 use crate::domain::kubernetes::webhooks;
+use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Event, Workload};
 use crate::snapshot::{Snapshot, format_cpu, parse_quantity};
@@ -30,7 +31,9 @@ fn variant_of(message: &str) -> &'static str {
 pub(super) fn findings(snap: &Snapshot, check: CheckId) -> Vec<Finding> {
     let workloads = snap.workloads.items().unwrap_or_default().iter();
     let short = workloads.filter(|w| {
-        snap.scope.is_stack(&w.metadata.namespace) && w.ready() < w.desired() && w.metadata.deletion_timestamp.is_none()
+        snap.scope.is_judged(&w.metadata.namespace)
+            && w.ready() < w.desired()
+            && w.metadata.deletion_timestamp.is_none()
     });
     short.filter(|w| lacks_pods(snap, w)).filter_map(|w| finding(snap, w, check)).collect()
 }
@@ -86,7 +89,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
     let quota = Quota::of(message).map(|q| q.now(snap, namespace));
     let why = match (variant, &quota) {
         ("quota", Some(quota)) => format!("ResourceQuota {} is used up ({})", quota.name, quota.text()),
-        _ => message.lines().next().unwrap_or_default().chars().take(300).collect(),
+        _ => shorten(message.lines().next().unwrap_or_default(), 300),
     };
     let text = format!(
         "{owner} has {} of {} pods, and the API server refuses to make more: {why}",
