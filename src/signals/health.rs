@@ -81,7 +81,8 @@ fn target_group(snap: &Snapshot, group: &TargetGroup) -> Option<Signal> {
     let path = group.health_check_path.as_deref().unwrap_or_default();
     let codes = group.matcher.as_ref().and_then(|m| m.http_code.as_deref()).unwrap_or_default();
     let subject = ResourceRef::aws("elasticloadbalancing", "targetgroup", &group.target_group_name);
-    let title = format!("{} unhealthy targets of target group {}", bad.len(), group.target_group_name);
+    let targets = if bad.len() == 1 { "target" } else { "targets" };
+    let title = format!("{} unhealthy {targets} of target group {}", bad.len(), group.target_group_name);
     let pods = bad.iter().filter_map(|h| snap.pod_by_ip(&h.target.id));
     Some(
         Signal::new(SignalKind::Health, subject, title, evidence)

@@ -4,9 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::operator::server_text;
+use crate::checks::support::pipeline::release_ref;
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::release;
+use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator::chain;
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -19,7 +21,7 @@ check! {
         id: "prometheus-idle", suite: Operator, severity: Warning,
         title: "Prometheus has nothing to scrape, or no rules",
         requires: [MonitoringResources, PrometheusConfig, PrometheusRules],
-        uses: [PrometheusTargets, Monitors, ProbeResources, ScrapeConfigResources, PrometheusRuleNames, OtherServers, Namespaces, Workloads],
+        uses: [PrometheusTargets, Monitors, ProbeResources, ScrapeConfigResources, PrometheusRuleNames, OtherServers, Namespaces, Workloads, Webhooks],
         fix: Fix,
     }
 }
@@ -117,6 +119,16 @@ fn base(snap: &Snapshot, server: &MonitoringResource, kinds: &[Kind], message: S
         ))
         .evidence(api_evidence(snap, format!("Prometheus {path}"), value.to_owned(), path));
     made = objects.into_iter().fold(made, Finding::depends_on);
+    // What cannot be stored is not there: a webhook refuses it, or the release that brings it failed.
+    for kind in kinds {
+        let plural = format!("{}s", kind.as_str().to_ascii_lowercase());
+        for hook in webhooks::all(snap).filter(|h| h.is_asked_about("monitoring.coreos.com", &plural)) {
+            made = made.depends_on(webhooks::reference(hook.configuration));
+        }
+    }
+    if let Some((name, namespace)) = release(meta) {
+        made = made.depends_on(release_ref(namespace, name));
+    }
     made
 }
 

@@ -215,7 +215,9 @@ fn finding(snap: &Snapshot, left: &Left<'_>) -> Finding {
         meta.name,
         operator::one_line(&left.text)
     );
-    let mut made = Finding::new(OperatorRefuses::META.id, Severity::Error, subject, message)
+    // Whoever says what is wrong with the object says why it is refused.
+    let mut made = Finding::new(OperatorRefuses::META.id, Severity::Error, subject.clone(), message)
+        .depends_on(subject)
         .key("refused")
         .evidence(left.seen.clone());
     if let (Some(since), Some(seen)) = (left.since, made.evidence.last_mut()) {
