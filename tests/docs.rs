@@ -3,7 +3,6 @@
 
 #![allow(clippy::print_stdout, reason = "a test harness of its own talks to the person who runs it")]
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +10,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use kdoctor::checks;
 use kdoctor::cli::Cli;
-use kdoctor::model::{Access, Fact, KubernetesAccess, Suite};
+use kdoctor::model::{Fact, Rights, Suite};
 use kdoctor::signals;
 
 const NOTE: &str = "<!-- Generated: cargo test --test docs -- --write -->\n\n";
@@ -70,67 +69,31 @@ fn permissions_page() -> String {
     let of_checks = checks::registry();
     let of_checks = of_checks.iter().flat_map(|c| c.meta().requires.iter().chain(c.meta().uses));
     let facts: Vec<Fact> = of_checks.chain(signals::FACTS).copied().collect();
-    // Namespaced rights by group and resource; Services, nodes and the monitoring resources are read cluster-wide.
-    let mut rules: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    let mut actions: Vec<&str> = vec!["sts:GetCallerIdentity"];
     // What probes take is asked for by a flag only; whoever may list Secrets may read them.
-    for fact in facts.into_iter().filter(|f| !matches!(f, Fact::Probes | Fact::HelmReleases)) {
-        match fact.access() {
-            Access::Kubernetes(all) => {
-                for access in all {
-                    let verbs = rules.entry((access.group, access.resource)).or_default();
-                    verbs.extend(access.verbs.iter().filter(|v| !verbs.contains(v)).collect::<Vec<_>>());
-                }
-            }
-            Access::Aws(all) => actions.extend(all),
-            Access::Files => {}
-        }
-    }
-    actions.sort_unstable();
-    actions.dedup();
+    let rights = Rights::of(facts.into_iter().filter(|f| !matches!(f, Fact::Probes | Fact::HelmReleases)));
     let mut out = format!(
         "# Permissions\n\n{NOTE}kdoctor works with what it may read and says what it could not see. With the following it sees \
          everything its checks ask for. It never reads the data of Secrets, and it changes nothing.\n\n## Kubernetes\n\n\
          `pods/portforward` is used only where the API server's service proxy is refused; leave it out if you give \
-         `--prometheus-url`, `--alertmanager-url` and `--grafana-url`.\n\n```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n\
-         metadata:\n  name: kdoctor\nrules:\n"
+         `--prometheus-url`, `--alertmanager-url` and `--grafana-url`. `kdoctor permissions --only CHECK` prints what single \
+         checks need.\n\n```yaml\n{}",
+        rights.cluster_role("kdoctor")
     );
-    for ((group, resource), verbs) in rules {
-        let _ = writeln!(
-            out,
-            "  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [{}]",
-            verbs.join(", ")
-        );
-    }
     let _ = write!(
         out,
         "```\n\n`--probe` also takes the following; without it kdoctor never runs anything in a pod.\n\n```yaml\n"
     );
-    rules_of(Fact::Probes, &mut out);
+    out.push_str(&Rights::of([Fact::Probes]).rules());
     let _ = write!(
         out,
         "```\n\nThe state of Helm releases stands in labels of Secrets. kdoctor asks for metadata only, so that no data of a \
          Secret is sent; but RBAC cannot grant the metadata alone. Without the following, releases that failed or hang \
          are not seen, and nothing else is lost.\n\n```yaml\n"
     );
-    rules_of(Fact::HelmReleases, &mut out);
+    out.push_str(&Rights::of([Fact::HelmReleases]).rules());
     let _ = write!(out, "```\n\n## AWS\n\n```json\n");
-    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]});
-    let _ = writeln!(out, "{}\n```", serde_json::to_string_pretty(&policy).expect("plain data"));
+    let _ = writeln!(out, "{}```", rights.iam_policy());
     out
-}
-
-/// The rules of a role that one fact takes.
-fn rules_of(fact: Fact, out: &mut String) {
-    if let Access::Kubernetes(all) = fact.access() {
-        for KubernetesAccess { group, resource, verbs } in all {
-            let _ = writeln!(
-                out,
-                "  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [{}]",
-                verbs.join(", ")
-            );
-        }
-    }
 }
 
 /// The README with its table of checks replaced.

@@ -33,7 +33,7 @@ impl Cli {
             Command::Preflight(args) => of_report(&args.result),
             Command::List(args) => args.output == Output::Json,
             Command::Diff(args) => args.output == Output::Json,
-            Command::Explain(_) | Command::Completions { .. } => false,
+            Command::Explain(_) | Command::Access(_) | Command::Permissions(_) | Command::Completions { .. } => false,
         }
     }
 
@@ -59,6 +59,10 @@ pub enum Command {
     List(List),
     /// Show what a check looks for, why it fires and how it is fixed
     Explain(Explain),
+    /// Say as whom kdoctor looks, what it may read, and what is missing for which check
+    Access(Box<AccessArgs>),
+    /// Print the least that the checks need to read: ClusterRole, binding and IAM policy
+    Permissions(Permissions),
     /// Print the shell completion script
     Completions {
         /// Shell
@@ -234,6 +238,48 @@ pub struct List {
 pub struct Explain {
     /// Id of the check (`kdoctor list` shows them)
     pub check: String,
+}
+
+/// Options of `kdoctor access`.
+#[derive(Debug, Args)]
+pub struct AccessArgs {
+    /// Where to look.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Namespace of the stack [default: found by looking for it, else monitoring]
+    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
+    pub namespace: Option<String>,
+    /// Only what these checks or suites read (repeat, or separate by commas)
+    #[arg(long, value_name = "CHECK|SUITE", value_delimiter = ',', help_heading = "What to look at")]
+    pub only: Vec<String>,
+}
+
+/// Options of `kdoctor permissions`.
+#[derive(Debug, Args)]
+pub struct Permissions {
+    /// Only what these checks or suites read (repeat, or separate by commas)
+    #[arg(long, value_name = "CHECK|SUITE", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// What to print
+    #[arg(long, value_enum, default_value = "both")]
+    pub format: RightsFormat,
+    /// Also what `monitoring --probe` takes
+    #[arg(long)]
+    pub probe: bool,
+    /// Also the right to list Secrets, whose labels hold the state of Helm releases; it includes the right to read them
+    #[arg(long)]
+    pub helm_releases: bool,
+}
+
+/// What `kdoctor permissions` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RightsFormat {
+    /// A ClusterRole and its binding
+    Rbac,
+    /// An IAM policy
+    Iam,
+    /// Both, the policy as comments
+    Both,
 }
 
 /// Who allows active probes.

@@ -49,6 +49,7 @@ const PARTS: &[&str] = &[
     "fluent-bit",
     "fluentd",
     "grafana-agent",
+    "k8s-dns-node-cache",
     "k8s-sidecar",
     "karpenter",
     "kube-state-metrics",

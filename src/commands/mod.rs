@@ -1,10 +1,12 @@
 //! The subcommands, one file each.
 
+mod access;
 mod explain;
 mod list;
 mod monitoring;
 mod output;
 mod past;
+mod permissions;
 mod preflight;
 
 use std::process::ExitCode;
@@ -30,6 +32,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Diff(args) => past::diff(&args, &printer),
         Command::List(args) => list::run(&args, &printer),
         Command::Explain(args) => explain::run(&args, &printer),
+        Command::Access(args) => access::run(&args, &printer),
+        Command::Permissions(args) => permissions::run(&args, &printer),
         Command::Completions { shell } => completions(shell, &printer),
     };
     match result {

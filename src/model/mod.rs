@@ -15,6 +15,7 @@ mod program;
 mod remediation;
 mod report;
 mod resource;
+mod rights;
 mod severity;
 mod signal;
 
@@ -33,5 +34,6 @@ pub use program::Program;
 pub use remediation::{FixOption, Remediation, Risk, Step, StepKind};
 pub use report::{CheckRun, Linked, ManifestCount, Report, RootGroup, Stats, Target};
 pub use resource::{AwsResource, ResourceRef};
+pub use rights::Rights;
 pub use severity::Severity;
 pub use signal::{Signal, SignalKind, Weight};

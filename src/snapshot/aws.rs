@@ -465,6 +465,19 @@ pub struct Instance {
     pub state: Option<InstanceState>,
     pub instance_type: Option<String>,
     pub network_interfaces: Vec<NetworkInterface>,
+    pub metadata_options: Option<MetadataOptions>,
+}
+
+/// `MetadataOptions` of an instance: who reaches its metadata, and with it the credentials of its role.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct MetadataOptions {
+    /// `required` or `optional`: whether only version 2 answers.
+    pub http_tokens: Option<String>,
+    /// Answers reach no further; a pod is one hop further than its node.
+    pub http_put_response_hop_limit: Option<i32>,
+    /// `enabled` or `disabled`.
+    pub http_endpoint: Option<String>,
 }
 
 /// `NetworkInterfaces[]` of an instance.

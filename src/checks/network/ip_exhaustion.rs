@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
+use crate::domain::aws::vpc_cni;
+use crate::domain::kubernetes::scheduling;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Subnet;
-use crate::snapshot::kubernetes::{Event, Node, Pod};
+use crate::snapshot::kubernetes::{EniConfig, Event, Node, Pod};
 
 /// With so few addresses left a node gets neither another interface with a few warm addresses nor a prefix (/28).
 const FEW: u32 = 16;
@@ -20,8 +25,60 @@ check! {
         id: "ip-exhaustion", suite: Network, severity: Error,
         title: "pods get no IP address",
         requires: [Pods, Events],
-        uses: [Nodes, Subnets, Instances, Workloads, EksCluster],
+        uses: [Nodes, Subnets, Instances, Workloads, EksCluster, EniConfigs, PartLogs],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Subnet {
+        #[serde(flatten)]
+        of: InVpc,
+        pods: Vec<String>,
+        /// Nodes that the pods should not go to; empty where there are no others.
+        here: Vec<String>,
+        subnet: String,
+        others: String,
+        warm: bool,
+    },
+    Fragmented {
+        #[serde(flatten)]
+        of: InVpc,
+        subnet: String,
+    },
+    EniConfig {
+        #[serde(flatten)]
+        of: Of,
+        node: String,
+        name: String,
+        group: String,
+    },
+    Node {
+        #[serde(flatten)]
+        of: InVpc,
+        pods: Vec<String>,
+        node: String,
+    },
+}
+
+/// Who makes the pods that wait.
+#[derive(Serialize, JsonSchema)]
+struct Of {
+    namespace: String,
+    owner: String,
+    rolls: bool,
+}
+
+/// The same, with the network.
+#[derive(Serialize, JsonSchema)]
+struct InVpc {
+    #[serde(flatten)]
+    of: Of,
+    region: String,
+    vpc: String,
 }
 
 impl Check for IpExhaustion {
@@ -33,11 +90,14 @@ impl Check for IpExhaustion {
         snap.events()?;
         let place = Placement::new(snap);
         // With custom networking pods have subnets of their own, which an ENIConfig names.
-        let own_subnets = cni_env(snap, "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG").as_deref() == Some("true");
+        let own_subnets = vpc_cni::is_on(snap, vpc_cni::CUSTOM_NETWORK);
         let mut groups: BTreeMap<Option<&str>, Vec<(&Pod, &Event)>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| waits(snap, p)) {
             let Some(event) = refused(snap, pod) else { continue };
-            let subnet = if own_subnets { None } else { place.of_pod(pod) };
+            let subnet = match own_subnets {
+                true => eni_config(snap, pod).map(|c| c.spec.subnet.as_str()),
+                false => place.of_pod(pod),
+            };
             groups.entry(subnet).or_default().push((pod, event));
         }
         let findings = groups.into_iter().map(|(subnet, pods)| finding(snap, subnet, &pods));
@@ -67,20 +127,69 @@ fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Event> {
     })
 }
 
-/// A variable of the VPC CNI.
-fn cni_env(snap: &Snapshot, name: &str) -> Option<String> {
-    let workloads = snap.workloads.items().unwrap_or_default().iter();
-    let mut env = workloads
-        .filter(|w| w.metadata.name == "aws-node")
-        .flat_map(|w| &w.spec.template.spec.containers)
-        .flat_map(|c| &c.env);
-    env.find(|e| e.name == name).and_then(|e| e.value.clone())
+/// Why pods get no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The subnet has none left.
+    Subnet,
+    /// The subnet has addresses, and no free block of sixteen in a row.
+    Fragmented,
+    /// Pods have subnets of their own, and the node's zone has none.
+    NoEniConfig,
+    /// The node gives none although its subnet has some.
+    Node,
+}
+
+impl Why {
+    fn of(snap: &Snapshot, subnet: Option<&Subnet>, pods: &[(&Pod, &Event)]) -> Self {
+        let left = subnet.and_then(|s| s.available_ip_address_count);
+        let blocks = pods.iter().any(|(_, e)| e.message.contains("InsufficientCidrBlocks"))
+            || cni_log(snap).any(|l| l.text.contains("InsufficientCidrBlocks"));
+        if left.is_some_and(|n| n <= FEW) {
+            Self::Subnet
+        } else if blocks || (left.is_some() && vpc_cni::is_on(snap, vpc_cni::PREFIXES) && is_crowded(subnet)) {
+            Self::Fragmented
+        } else if vpc_cni::is_on(snap, vpc_cni::CUSTOM_NETWORK) && pods.iter().any(|(p, _)| lacks_config(snap, p)) {
+            Self::NoEniConfig
+        } else {
+            Self::Node
+        }
+    }
+}
+
+/// So full that a free block of sixteen addresses in a row is not likely.
+fn is_crowded(subnet: Option<&Subnet>) -> bool {
+    let Some(subnet) = subnet else { return false };
+    let Ok(net) = subnet.cidr_block.parse::<ipnet::IpNet>() else { return false };
+    let size = 1u32.checked_shl(32 - u32::from(net.prefix_len().min(32))).unwrap_or(u32::MAX);
+    subnet.available_ip_address_count.is_some_and(|n| n < size / 8)
+}
+
+/// The log of the VPC CNI.
+fn cni_log(snap: &Snapshot) -> impl Iterator<Item = &crate::snapshot::monitoring::ContainerLog> {
+    snap.part_logs.iter().flatten().filter(|l| l.container == "aws-node")
+}
+
+/// The ENIConfig of a node: the one that its label names, mostly its zone's.
+fn eni_config<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a EniConfig> {
+    let configs = snap.eni_configs.items().ok()?;
+    configs.iter().find(|c| Some(c.metadata.name.as_str()) == config_name(snap, pod))
+}
+
+/// The name of the ENIConfig that a pod's node wants.
+fn config_name<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a str> {
+    let node = snap.nodes.items().ok()?.iter().find(|n| Some(&n.metadata.name) == pod.spec.node_name.as_ref())?;
+    node.metadata.label("k8s.amazonaws.com/eniConfig").or_else(|| scheduling::zone(node))
+}
+
+/// Its node wants an ENIConfig that does not exist.
+fn lacks_config(snap: &Snapshot, pod: &Pod) -> bool {
+    snap.eni_configs.items().is_ok() && config_name(snap, pod).is_some() && eni_config(snap, pod).is_none()
 }
 
 fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Finding {
     let subnets = snap.subnets.as_deref().unwrap_or_default();
     let known = subnet.and_then(|id| subnets.iter().find(|s| s.subnet_id == id));
-    let left = known.and_then(|s| s.available_ip_address_count);
     let nodes: BTreeSet<&str> = pods.iter().filter_map(|(p, _)| p.spec.node_name.as_deref()).collect();
     let nodes: Vec<&str> = nodes.into_iter().collect();
     let (pod, event) = pods[0];
@@ -88,53 +197,25 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Fi
         [_] => format!("pod {}/{} gets no IP address", pod.metadata.namespace, pod.metadata.name),
         many => format!("{} pods get no IP address", many.len()),
     };
-    let exhausted = left.is_some_and(|n| n <= FEW);
-    let (variant, why) = match (known, left) {
-        (Some(s), Some(n)) if exhausted => (
-            "subnet",
-            format!(
-                "subnet {} ({}, {}) of node {} has {n} left",
-                s.subnet_id,
-                s.cidr_block,
-                s.availability_zone,
-                nodes.join(", ")
-            ),
-        ),
-        (Some(s), Some(n)) => {
-            ("node", format!("node {} gives none, although its subnet {} has {n} left", nodes.join(", "), s.subnet_id))
-        }
-        _ => ("node", format!("node {} has none to give", nodes.join(", "))),
+    let why = Why::of(snap, known, pods);
+    let words = words(snap, why, known, &nodes, pod);
+    let by_subnet = matches!(why, Why::Subnet | Why::Fragmented);
+    let subject = match subnet.filter(|_| by_subnet) {
+        Some(id) => ResourceRef::aws("ec2", "subnet", id),
+        None => ResourceRef::node(nodes.first().copied().unwrap_or_default()),
     };
-    let subject = match (exhausted, subnet) {
-        (true, Some(id)) => ResourceRef::aws("ec2", "subnet", id),
-        _ => ResourceRef::kubernetes("", "Node", "", nodes.first().copied().unwrap_or_default()),
-    };
-    let free = subnets
-        .iter()
-        .filter(|s| s.available_ip_address_count.is_some_and(|n| n > FEW) && Some(s.subnet_id.as_str()) != subnet);
-    let others: Vec<String> = free.map(|s| format!("{} in {}", s.subnet_id, s.availability_zone)).collect();
     let region = Place::of(snap).region;
-    let owner = snap.owner_ref(pod);
-    let here = if others.is_empty() { Vec::new() } else { nodes_to_avoid(snap, subnet, &nodes) };
-    let set = |name: &str| cni_env(snap, name).is_some_and(|v| v != "0");
-    let mut finding = Finding::new(IpExhaustion::META.id, Severity::Error, subject.clone(), format!("{who}: {why}"))
+    let mut finding = Finding::new(IpExhaustion::META.id, Severity::Error, subject.clone(), format!("{who}: {words}"))
         .breaks(subject)
-        .fix(variant)
-        .param("namespace", &pod.metadata.namespace)
-        .param("pods", replaced(snap, pods))
-        .param("owner", owner.kubectl_name())
-        .param("rolls", !owner.kubectl_name().starts_with("pod/"))
-        .param("here", here)
-        .param("node", nodes.first().copied().unwrap_or_default())
-        .param("subnet", subnet.unwrap_or_default())
-        .param("others", others.join(", "))
-        .param("warm", !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET")))
-        .param("region", &region)
-        .param("vpc", known.map_or("<vpc-id>", |s| s.vpc_id.as_str()))
+        .fix(fix(snap, why, known, &nodes, pods))
         .evidence(event_evidence(pod, event));
     for (pod, _) in pods {
         let found = ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name);
         finding = finding.breaks(found).breaks(snap.owner_ref(pod));
+    }
+    if why == Why::Node {
+        let cni = ResourceRef::workload("DaemonSet", "kube-system", "aws-node");
+        finding = finding.depends_on(cni);
     }
     if !subnets.is_empty() {
         finding = finding.evidence(subnet_evidence(subnets, known, &region));
@@ -143,7 +224,7 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Fi
 }
 
 /// The nodes of a subnet, where others could take the pods; empty where there are none.
-fn nodes_to_avoid<'a>(snap: &'a Snapshot, subnet: Option<&str>, known: &[&'a str]) -> Vec<&'a str> {
+fn nodes_to_avoid(snap: &Snapshot, subnet: Option<&str>, known: &[&str]) -> Vec<String> {
     let place = Placement::new(snap);
     let all = snap.nodes.items().unwrap_or_default();
     let is_here =
@@ -152,14 +233,89 @@ fn nodes_to_avoid<'a>(snap: &'a Snapshot, subnet: Option<&str>, known: &[&'a str
     if !all.iter().any(|n| takes(&n) && !is_here(n)) {
         return Vec::new();
     }
-    all.iter().filter(|n| is_here(n)).map(|n| n.metadata.name.as_str()).collect()
+    all.iter().filter(|n| is_here(n)).map(|n| n.metadata.name.clone()).collect()
 }
 
 /// The pods that somebody makes anew.
-fn replaced<'a>(snap: &Snapshot, pods: &[(&'a Pod, &Event)]) -> Vec<&'a str> {
+fn replaced(snap: &Snapshot, pods: &[(&Pod, &Event)]) -> Vec<String> {
     let namespace = &pods[0].0.metadata.namespace;
     let own = pods.iter().map(|(p, _)| *p).filter(|p| p.metadata.namespace == *namespace);
-    own.filter(|p| !snap.owner_ref(p).kubectl_name().starts_with("pod/")).map(|p| p.metadata.name.as_str()).collect()
+    own.filter(|p| !snap.owner_ref(p).kubectl_name().starts_with("pod/")).map(|p| p.metadata.name.clone()).collect()
+}
+
+/// The reason as the end of a sentence.
+fn words(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pod: &Pod) -> String {
+    let nodes = nodes.join(", ");
+    let left = subnet.and_then(|s| s.available_ip_address_count);
+    match (why, subnet, left) {
+        (Why::Subnet, Some(s), Some(n)) => {
+            format!("subnet {} ({}, {}) of node {nodes} has {n} left", s.subnet_id, s.cidr_block, s.availability_zone)
+        }
+        (Why::Fragmented, Some(s), Some(n)) => format!(
+            "with prefix delegation the node takes blocks of 16 addresses in a row, and subnet {} ({}) has none free, although {n} single addresses are",
+            s.subnet_id, s.cidr_block
+        ),
+        (Why::Fragmented, ..) => {
+            "with prefix delegation the node takes blocks of 16 addresses in a row, and its subnet has none free"
+                .to_owned()
+        }
+        (Why::NoEniConfig, ..) => format!(
+            "pods have subnets of their own here (custom networking), and there is no ENIConfig {} for node {nodes}",
+            config_name(snap, pod).unwrap_or_default()
+        ),
+        (Why::Node, Some(s), Some(n)) => {
+            format!("node {nodes} gives none, although its subnet {} has {n} left{}", s.subnet_id, held(snap, pod))
+        }
+        _ => format!("node {nodes} has none to give{}", held(snap, pod)),
+    }
+}
+
+/// How many addresses the interfaces of the pod's node have, and how many pods run there.
+fn held(snap: &Snapshot, pod: &Pod) -> String {
+    let Some(node) =
+        snap.nodes.items().unwrap_or_default().iter().find(|n| Some(&n.metadata.name) == pod.spec.node_name.as_ref())
+    else {
+        return String::new();
+    };
+    let Some(instance) = Placement::new(snap).instance(node) else { return String::new() };
+    let interfaces = &instance.network_interfaces;
+    let addresses: usize = interfaces.iter().map(|i| i.private_ip_addresses.len().saturating_sub(1)).sum();
+    let blocks: usize = interfaces.iter().map(|i| i.ipv4_prefixes.len()).sum();
+    let Some(kind) = instance.instance_type.as_deref().filter(|_| addresses + blocks > 0) else { return String::new() };
+    let given = addresses + blocks * 16;
+    format!("; its {kind} has {given} addresses for pods on {} network interfaces", interfaces.len())
+}
+
+fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods: &[(&Pod, &Event)]) -> Fix {
+    let subnets = snap.subnets.as_deref().unwrap_or_default();
+    let own = subnet.map(|s| s.subnet_id.clone()).unwrap_or_default();
+    let free = subnets.iter().filter(|s| s.available_ip_address_count.is_some_and(|n| n > FEW) && s.subnet_id != own);
+    let others: Vec<String> = free.map(|s| format!("{} in {}", s.subnet_id, s.availability_zone)).collect();
+    let first = pods[0].0;
+    let owner = snap.owner_ref(first).kubectl_name();
+    let node = nodes.first().copied().unwrap_or_default().to_owned();
+    let rolls = !owner.starts_with("pod/");
+    let of = InVpc {
+        of: Of { namespace: first.metadata.namespace.clone(), owner, rolls },
+        region: Place::of(snap).region,
+        vpc: subnet.or(subnets.first()).map_or("<vpc-id>", |s| s.vpc_id.as_str()).to_owned(),
+    };
+    let pods = replaced(snap, pods);
+    let set = |name: &str| vpc_cni::env(snap, name).is_some_and(|v| v != "0");
+    match why {
+        Why::Subnet => {
+            let warm = !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET"));
+            let here = if others.is_empty() { Vec::new() } else { nodes_to_avoid(snap, Some(&own), nodes) };
+            Fix::Subnet { of, pods, here, subnet: own, others: others.join(", "), warm }
+        }
+        Why::Fragmented => Fix::Fragmented { of, subnet: own },
+        Why::NoEniConfig => {
+            let name = config_name(snap, first).unwrap_or_default().to_owned();
+            let groups = snap.eks_cluster().map(|c| c.resources_vpc_config.cluster_security_group_id.clone());
+            Fix::EniConfig { of: of.of, node, name, group: groups.unwrap_or_else(|_| "<security-group-id>".to_owned()) }
+        }
+        Why::Node => Fix::Node { of, pods, node },
+    }
 }
 
 fn event_evidence(pod: &Pod, event: &Event) -> Evidence {

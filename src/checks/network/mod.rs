@@ -1,6 +1,8 @@
 //! VPC routing and NAT, network policies, and the ways to the stack's ports.
 
+mod coredns_failing;
 mod dns;
+mod ingress;
 mod ip_exhaustion;
 mod nat_egress;
 mod network_policy_blocks;
@@ -22,5 +24,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &node_join::NodeJoin,
     &node_port_range::NodePortRange,
     &ip_exhaustion::IpExhaustion,
+    &coredns_failing::CorednsFailing,
     &dns::Dns,
+    &ingress::IngressBroken,
 ];

@@ -3,9 +3,14 @@
 mod addon_degraded;
 mod node_pressure;
 mod nodegroup_failed;
+mod scale_up_refused;
 
 use crate::checks::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] =
-    &[&nodegroup_failed::NodegroupFailed, &node_pressure::NodePressure, &addon_degraded::AddonDegraded];
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &nodegroup_failed::NodegroupFailed,
+    &scale_up_refused::ScaleUpRefused,
+    &node_pressure::NodePressure,
+    &addon_degraded::AddonDegraded,
+];

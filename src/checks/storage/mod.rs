@@ -4,6 +4,7 @@ mod csi_node_missing;
 mod default_storage_class;
 mod ebs_csi_addon_missing;
 mod ebs_csi_role;
+mod efs_mount;
 mod oidc_provider_missing;
 mod pod_identity_injection;
 mod prometheus_cardinality;
@@ -16,6 +17,7 @@ mod storage_class_unserved;
 mod thanos;
 mod tsdb_retention;
 mod volume_attach;
+mod volume_resize;
 pub(super) mod volume_zone_conflict;
 
 use crate::checks::Check;
@@ -29,6 +31,8 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &csi_node_missing::CsiNodeMissing,
     &volume_zone_conflict::VolumeZoneConflict,
     &volume_attach::VolumeAttach,
+    &efs_mount::EfsMount,
+    &volume_resize::VolumeResize,
     &ebs_csi_addon_missing::EbsCsiAddonMissing,
     &oidc_provider_missing::OidcProviderMissing,
     &ebs_csi_role::EbsCsiRole,

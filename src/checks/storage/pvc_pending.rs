@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::checks::support::claims::{claim_evidence, give_up_values};
+use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
+
+use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
 use crate::domain::kubernetes::scheduling;
@@ -237,9 +240,27 @@ fn variant_of(fault: ProvisioningFault) -> &'static str {
         ProvisioningFault::Topology => "topology",
         ProvisioningFault::Timeout => "provisioner-silent",
         ProvisioningFault::Credentials | ProvisioningFault::Permission | ProvisioningFault::Kms => "iam",
+        ProvisioningFault::Denied => "denied",
+        ProvisioningFault::Key => "key",
+        ProvisioningFault::Source => "source",
+        ProvisioningFault::Zone => "zone",
         ProvisioningFault::Quota => "quota",
         ProvisioningFault::Other => "provisioning",
     }
+}
+
+/// What is refused, and by which kind of policy.
+fn refused(denied: Option<&Denied>, message: &str) -> String {
+    let what = denied.and_then(|d| d.action.clone()).unwrap_or_else(|| "the call".to_owned());
+    let by = match denied.map(|d| d.by) {
+        Some(By::ControlPolicy) => "a service control policy of the organization",
+        Some(By::Boundary) => "the permissions boundary of its role",
+        Some(By::EndpointPolicy) => "the policy of the VPC endpoint",
+        Some(By::ResourcePolicy) => "the policy of the resource",
+        _ => return format!("{what} ({})", first_line(message)),
+    };
+    let on = denied.and_then(|d| d.resource.clone()).map(|r| format!(" on {r}")).unwrap_or_default();
+    format!("{what}{on}: it is {by}")
 }
 
 /// The first line, cut to what a sentence holds.
@@ -273,6 +294,12 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         [one] => format!("PersistentVolumeClaim {}/{} is {phase}", one.metadata.namespace, one.metadata.name),
         many => format!("{} PersistentVolumeClaims are {phase}", many.len()),
     };
+    let said = provisioning_error(snap, first).map(|e| e.message.as_str()).unwrap_or_default();
+    let denied = Denied::read(said);
+    if *cause == Cause::ProvisioningFailed("denied") {
+        why = format!("a policy denies the driver {}", refused(denied.as_ref(), said));
+    }
+    let class_object = class.as_deref().and_then(|name| snap.storage_classes.named(name).ok().flatten());
     let names: Vec<&str> = claims
         .iter()
         .filter(|c| c.metadata.namespace == first.metadata.namespace)
@@ -299,6 +326,17 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
             }),
         )
         .param("candidate", candidate(snap))
+        .param("encoded", denied.and_then(|d| d.encoded).unwrap_or_default())
+        .param(
+            "kms_key",
+            class_object
+                .and_then(|c| c.parameters.get("kmsKeyId"))
+                .cloned()
+                .unwrap_or_else(|| "<kms-key-id>".to_owned()),
+        )
+        .param("region", Place::of(snap).region)
+        .param("volume", first.spec.volume_name.clone().unwrap_or_default())
+        .param("size", first.spec.resources.requests.get("storage").cloned().unwrap_or_else(|| "<size>".to_owned()))
         .evidence(claim_evidence(first));
     if let Cause::Lost(volume) = cause {
         let pod = consumers(snap, first).unwrap_or_default().first().map(|p| p.metadata.name.clone());
@@ -320,11 +358,12 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
                 | "FailedBinding"
                 | "WaitForFirstConsumer"
                 | "WaitForPodScheduled"
+                | "ClaimLost"
         )
     };
     let events = claims::events(snap, first);
-    let said = provisioning_error(snap, first).or_else(|| events.iter().find(telling).copied());
-    if let Some(event) = said {
+    let shown = provisioning_error(snap, first).or_else(|| events.iter().find(telling).copied());
+    if let Some(event) = shown {
         finding = finding.evidence(event_evidence(event));
     }
     finding

@@ -9,6 +9,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::addon::with_values;
 use crate::domain::aws::csi_node;
 use crate::domain::aws::ebs;
+use crate::domain::aws::efs;
 use crate::domain::kubernetes::claims::ProvisioningFault;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::workload;
@@ -208,7 +209,9 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     fn of(snap: &'a Snapshot, pod: &'a Pod) -> Option<Self> {
         let node = pod.spec.node_name.as_deref()?;
-        let volumes: Vec<(&str, &str, Option<&PersistentVolume>)> = volumes(snap, pod);
+        let mut volumes: Vec<(&str, &str, Option<&PersistentVolume>)> = volumes(snap, pod);
+        // What EFS says is another check's to read.
+        volumes.retain(|(.., v)| !v.and_then(|v| v.spec.csi.as_ref()).is_some_and(|c| c.driver == efs::DRIVER));
         // Events about ConfigMaps and Secrets are not about volumes that are attached.
         let about = |message: &str| {
             volumes.iter().find(|(name, claim, volume)| {

@@ -4,6 +4,7 @@ use crate::domain::kubernetes::volumes::{Bound, bound_volumes, is_local, keys, p
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::claims::give_up_values;
+use crate::checks::support::node_group::create;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::scheduling;
@@ -77,6 +78,18 @@ fn conflict<'a, 'b>(all: &[Node], pod: &Pod, volumes: &'b [Bound<'a>]) -> Option
         return Some((Conflict::Split, every()));
     }
     (!common.iter().any(|n| scheduling::chosen_by(pod, n))).then(|| (Conflict::Selector, every()))
+}
+
+/// The size of a group with one more node.
+fn one_more(group: Option<&Nodegroup>) -> String {
+    let scaling = group.map(|g| &g.scaling_config);
+    let desired = scaling.and_then(|s| s.desired_size).map(|n| n + 1);
+    let max = scaling.and_then(|s| s.max_size);
+    match (desired, max) {
+        (Some(n), Some(max)) if n > max => format!("maxSize={n},desiredSize={n}"),
+        (Some(n), _) => format!("desiredSize={n}"),
+        _ => "desiredSize=<one-more>".to_owned(),
+    }
 }
 
 /// What a pod's finding is about.
@@ -193,16 +206,17 @@ impl<'a> Case<'a> {
         let private = |s: &&Subnet| !s.map_public_ip_on_launch && !name_tag(&s.tags).contains("public");
         let in_zone = || subnets.iter().filter(|s| s.availability_zone == zone);
         let subnet = in_zone().find(private).or_else(|| in_zone().next());
-        let scaling = group.map(|g| &g.scaling_config);
-        let desired = scaling.and_then(|s| s.desired_size).map(|n| n + 1);
-        let max = scaling.and_then(|s| s.max_size);
-        let size = match (desired, max) {
-            (Some(n), Some(max)) if n > max => format!("maxSize={n},desiredSize={n}"),
-            (Some(n), _) => format!("desiredSize={n}"),
-            _ => "desiredSize=<one-more>".to_owned(),
-        };
+        let size = one_more(group);
         let live = self.live_zones();
+        let own = self.own_group();
+        let twin = own.zip(subnet).filter(|(g, _)| !self.reaches_zone(g, subnets)).map(|(g, subnet)| {
+            let name = format!("{}-{zone}", g.nodegroup_name);
+            create(g, &place, &name, std::slice::from_ref(&subnet.subnet_id))
+        });
         finding
+            .param("own_group", own.map_or("", |g| g.nodegroup_name.as_str()))
+            .param("own_scaling", one_more(own))
+            .param("twin", twin)
             .param("cluster", &place.cluster)
             .param("region", &place.region)
             .param("group", group.map_or("", |g| g.nodegroup_name.as_str()))
@@ -213,6 +227,19 @@ impl<'a> Case<'a> {
             .param("node_role", model.map_or("", |g| g.node_role.as_str()))
             .param("live_zone", live.first().copied().unwrap_or("<zone>"))
             .param("volume_id", culprit.volume.ebs_id().unwrap_or_default())
+    }
+
+    /// The node group whose nodes the pod may go to, by its selector and affinity.
+    fn own_group(&self) -> Option<&'a Nodegroup> {
+        let nodes = self.snap.nodes.items().unwrap_or_default();
+        let named = nodes.iter().filter(|n| scheduling::chosen_by(self.pod, n)).find_map(|n| {
+            n.metadata.label("eks.amazonaws.com/nodegroup").or(n.metadata.label("alpha.eksctl.io/nodegroup-name"))
+        })?;
+        self.snap.eks_nodegroups.iter().flatten().find(|g| g.nodegroup_name == named)
+    }
+
+    fn reaches_zone(&self, group: &Nodegroup, subnets: &[Subnet]) -> bool {
+        subnets.iter().any(|s| s.availability_zone == self.place && group.subnets.contains(&s.subnet_id))
     }
 
     /// A node group that has a subnet in the zone, that with the fewest other zones first.

@@ -6,6 +6,7 @@ pub(crate) mod faulty_file;
 pub(crate) mod grafana;
 pub(crate) mod helm;
 pub(crate) mod memory;
+pub(crate) mod node_group;
 pub(crate) mod operator;
 pub(crate) mod origin;
 pub(crate) mod pipeline;

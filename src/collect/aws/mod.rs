@@ -22,7 +22,7 @@ use crate::snapshot::aws::{
 use crate::snapshot::{Fetched, Platform, Snapshot, not_collected};
 
 /// Roles that are read at most.
-const MAX_ROLES: usize = 12;
+const MAX_ROLES: usize = 24;
 
 /// Where AWS is to be asked, or why not.
 pub(super) type AwsTarget = Result<Place, Gap>;
@@ -450,7 +450,7 @@ impl InVpc for InternetGateway {
     }
 }
 
-/// Reads the roles that the EBS CSI driver may run with.
+/// Reads the roles that the EBS CSI driver and the ServiceAccounts in scope may run with.
 pub(super) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     if !plan.wants(Fact::IamRoles) {
         return;
@@ -472,7 +472,7 @@ pub(super) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.iam_roles = Ok(join_all(reads).await.into_iter().collect::<BTreeMap<_, _>>());
 }
 
-/// The driver's own roles, then those of the nodes as far as the limit goes.
+/// The driver's own roles, then those of the nodes and of other ServiceAccounts as far as the limit goes.
 fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let accounts = snap.service_accounts.items().unwrap_or_default().iter();
     let annotated = accounts
@@ -484,7 +484,8 @@ fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let associations = snap.pod_identity_associations.iter().flatten();
     let of_identity = associations.filter_map(|a| a.role_arn.clone());
     let of_nodes = snap.eks_nodegroups.iter().flatten().map(|n| n.node_role.clone());
-    let all = annotated.chain(of_addons).chain(of_identity).chain(of_nodes);
+    let others = snap.service_accounts.items().unwrap_or_default().iter().filter_map(|a| a.role_arn());
+    let all = annotated.chain(of_addons).chain(of_identity).chain(of_nodes).chain(others.map(str::to_owned));
     all.filter(|a| a.contains(":role/")).take(MAX_ROLES).collect()
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::aws::firewall::{Barrier, Firewall, Verdict};
 use crate::domain::aws::interface::Interface;
+use crate::domain::aws::trust;
 use crate::domain::kubernetes::network_policy::Protocol;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::VpcEndpoint;
@@ -71,6 +72,8 @@ pub(crate) enum Fault<'a> {
     NoPrivateDns { id: &'a str },
     /// A gateway endpoint that these tables of the nodes' subnets have no route to.
     NotInTables { id: &'a str, tables: Vec<&'a str> },
+    /// Its policy does not allow to read the bucket where ECR keeps layers.
+    Policy { id: &'a str, bucket: String },
     /// Its groups do not admit 443 from the nodes.
     Closed { id: &'a str, group: &'a str, source: &'a str },
 }
@@ -83,6 +86,7 @@ impl<'a> Fault<'a> {
             Self::State { id, .. }
             | Self::NoPrivateDns { id }
             | Self::NotInTables { id, .. }
+            | Self::Policy { id, .. }
             | Self::Closed { id, .. } => Some(id),
         }
     }
@@ -97,7 +101,8 @@ pub(crate) fn fault<'a>(
     tables: &BTreeSet<&'a str>,
 ) -> Option<Fault<'a>> {
     let of_service: Vec<&VpcEndpoint> = endpoints.iter().filter(|e| is_of(e, service)).collect();
-    let faults: Vec<Option<Fault<'a>>> = of_service.iter().map(|e| of_endpoint(snap, e, nodes, tables)).collect();
+    let faults: Vec<Option<Fault<'a>>> =
+        of_service.iter().map(|e| of_endpoint(snap, e, nodes, tables).or_else(|| shut_bucket(e, service))).collect();
     match faults.iter().any(Option::is_none) {
         _ if of_service.is_empty() => Some(Fault::Missing),
         // One that works is enough.
@@ -111,6 +116,20 @@ pub(crate) fn is_of(endpoint: &VpcEndpoint, service: &str) -> bool {
     let mut parts = endpoint.service_name.splitn(2, "amazonaws.");
     let rest = parts.nth(1).and_then(|r| r.split_once('.')).map(|(_, rest)| rest);
     rest == Some(service)
+}
+
+/// The policy of an endpoint of S3, where it does not let layers of ECR's images through.
+fn shut_bucket<'a>(endpoint: &'a VpcEndpoint, service: &str) -> Option<Fault<'a>> {
+    if service != "s3" {
+        return None;
+    }
+    let policy: serde_json::Value = serde_json::from_str(endpoint.policy_document.as_deref()?).ok()?;
+    let region = endpoint.service_name.rsplit('.').nth(1)?;
+    let bucket = format!("prod-{region}-starport-layer-bucket");
+    let object = format!("arn:aws:s3:::{bucket}/x");
+    let china = region.starts_with("cn-");
+    let open = china || trust::allows_on(&policy, "s3:GetObject", &object);
+    (!open).then_some(Fault::Policy { id: &endpoint.vpc_endpoint_id, bucket })
 }
 
 fn of_endpoint<'a>(

@@ -1,9 +1,13 @@
-//! What AWS objects mean: access, node groups, placement, routing, network ACLs, security groups, trust policies, the EBS CSI driver.
+//! What AWS objects mean: access, refusals, load balancers, node groups, placement, routing, network ACLs, security groups, trust policies, the EBS CSI driver.
 
 pub(crate) mod access;
 pub(crate) mod addon;
+pub(crate) mod balancer;
+pub(crate) mod credentials;
 pub(crate) mod csi_node;
+pub(crate) mod denied;
 pub(crate) mod ebs;
+pub(crate) mod efs;
 pub(crate) mod endpoints;
 pub(crate) mod firewall;
 pub(crate) mod identity;
@@ -11,6 +15,9 @@ pub(crate) mod interface;
 pub(crate) mod network_acl;
 pub(crate) mod node_group;
 pub(crate) mod placement;
+pub(crate) mod resolver;
 pub(crate) mod routing;
+pub(crate) mod scale_up;
 pub(crate) mod security_group;
 pub(crate) mod trust;
+pub(crate) mod vpc_cni;

@@ -154,6 +154,14 @@ pub(crate) fn meant_for<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Nodegroup>
         .collect()
 }
 
+/// All groups whose nodes this pod could go to, by their labels and taints.
+pub(crate) fn that_fit<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Nodegroup> {
+    let groups = snap.eks_nodegroups.iter().flatten();
+    groups
+        .filter(|g| would_be(snap, g).iter().any(|n| scheduling::chosen_by(pod, n) && scheduling::tolerates(pod, n)))
+        .collect()
+}
+
 /// The resources of the failed groups that a pod's nodes would come from.
 pub(crate) fn missing_groups(snap: &Snapshot, pod: &Pod) -> Vec<ResourceRef> {
     meant_for(snap, pod).into_iter().map(reference).collect()

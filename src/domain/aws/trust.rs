@@ -64,6 +64,16 @@ pub(crate) fn with_statement(document: &Value, statement: Value) -> Value {
     serde_json::json!({"Version": version, "Statement": all})
 }
 
+/// True if the document allows the action on this resource; conditions are left out.
+pub(crate) fn allows_on(document: &Value, action: &str, resource: &str) -> bool {
+    statements(document).into_iter().filter(|s| is_allow(s)).any(|s| {
+        let does = strings(s.get("Action")).iter().any(|a| action_matches(a, action))
+            || s.get("NotAction").is_some_and(|n| !strings(Some(n)).iter().any(|a| action_matches(a, action)));
+        let on = strings(s.get("Resource")).iter().any(|r| matches(r, resource)) || s.get("NotResource").is_some();
+        does && on
+    })
+}
+
 /// What is wrong with a trust policy: what it has and what it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mismatch {

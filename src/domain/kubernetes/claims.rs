@@ -97,11 +97,17 @@ pub(crate) fn events<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> V
     snap.events_about("PersistentVolumeClaim", &claim.metadata, RECENT)
 }
 
-/// The newest provisioning error of a claim. A class that was missing and exists now is history.
+/// The provisioning error of a claim that says most: the newest, unless it says only that time ran out or that something
+/// failed, and another one says why. A class that was missing and exists now is history.
 pub(crate) fn provisioning_error<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Option<&'a Event> {
-    events(snap, claim).into_iter().find(|e| {
+    let failed = |e: &&Event| {
         e.reason == "ProvisioningFailed" && !(e.message.contains("storageclass") && e.message.contains("not found"))
-    })
+    };
+    let all: Vec<&Event> = events(snap, claim).into_iter().filter(failed).collect();
+    let telling = all.iter().find(|e| {
+        !matches!(ProvisioningFault::classify(&e.message), ProvisioningFault::Other | ProvisioningFault::Timeout)
+    });
+    telling.or(all.first()).copied()
 }
 
 /// The last word on a claim, where it is that the claim's class does not exist. For where the classes cannot be read.
@@ -128,8 +134,16 @@ pub(crate) enum ProvisioningFault {
     Credentials,
     /// The role lacks a permission.
     Permission,
-    /// The key cannot be used.
+    /// A policy denies it, whatever the role is allowed: of the organization, of the boundary, of an endpoint.
+    Denied,
+    /// The key may not be used by the role.
     Kms,
+    /// The key is disabled, about to be deleted, or gone.
+    Key,
+    /// The snapshot or volume that it is to be made from is missing or not ready.
+    Source,
+    /// The zone does not have the volume type, or does not exist.
+    Zone,
     /// A limit or quota is reached.
     Quota,
     /// The driver cannot share a volume between nodes.
@@ -148,8 +162,33 @@ impl ProvisioningFault {
     /// Reads an error message of external-provisioner with the AWS error in it.
     pub(crate) fn classify(message: &str) -> Self {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if has(&["KMSInvalidState", "is pending deletion", "DisabledException", "InvalidKmsKey", "key is disabled"])
+            || (has(&[":key/"]) && has(&["does not exist", "is disabled"]))
+        {
+            return Self::Key;
+        }
+        if has(&["explicit deny", "service control policy", "permissions boundary", "endpoint policy"]) {
+            return Self::Denied;
+        }
         if has(&["KMS", "kms:", "IdempotentParameterMismatch", "InvalidVolume.NotFound"]) {
             return Self::Kms;
+        }
+        if has(&[
+            "DataSource Type",
+            "InvalidSnapshot",
+            "volumesnapshot",
+            "VolumeSnapshot",
+            "snapshots.snapshot.storage",
+        ]) {
+            return Self::Source;
+        }
+        if has(&[
+            "UnknownVolumeType",
+            "InvalidZone.NotFound",
+            "is not available in the zone",
+            "not available in the selected",
+        ]) {
+            return Self::Zone;
         }
         if has(&[
             "AssumeRoleWithWebIdentity",
@@ -185,7 +224,6 @@ impl ProvisioningFault {
             "does not satisfy",
             "is not in allowed topologies",
             "no available volume zone",
-            "InvalidZone",
         ]) {
             return Self::Topology;
         }

@@ -95,6 +95,8 @@ pub(crate) struct Block<'a> {
     pub(crate) direction: Direction,
     /// The policies that isolate the pod; none of them admits the connection.
     pub(crate) policies: Vec<&'a NetworkPolicy>,
+    /// A rule admits it, and the `except` of another one, this network, wins over that rule.
+    pub(crate) except: Option<IpNet>,
 }
 
 /// NetworkPolicies, with the labels of the namespaces that their selectors speak of.
@@ -103,12 +105,21 @@ pub(crate) struct Policies<'a> {
     all: &'a [NetworkPolicy],
     /// `None` where the namespaces could not be read: then only their names are known.
     namespaces: Option<&'a [Namespace]>,
+    /// The plugin looks up the most specific network that a rule names, and an `except` is one: it wins over rules that
+    /// name a wider network or no destination. The API says that rules add up; the agent of the VPC CNI does this.
+    except_wins: bool,
 }
 
 impl<'a> Policies<'a> {
     /// These policies.
     pub(crate) fn new(all: &'a [NetworkPolicy], namespaces: Option<&'a [Namespace]>) -> Self {
-        Self { all, namespaces }
+        Self { all, namespaces, except_wins: false }
+    }
+
+    /// As a plugin reads them whose `except` wins over wider rules.
+    #[must_use]
+    pub(crate) fn except_wins(self, wins: bool) -> Self {
+        Self { except_wins: wins, ..self }
     }
 
     /// The policies of a snapshot; none where they could not be read.
@@ -156,7 +167,53 @@ impl<'a> Policies<'a> {
                     && (ports.is_empty() || ports.iter().any(|rule| admits_port(rule, receiver, protocol, port)))
             })
         };
-        (!policies.is_empty() && !policies.iter().any(|p| admits(p))).then_some(Block { direction, policies })
+        if policies.is_empty() {
+            return None;
+        }
+        if !policies.iter().any(|p| admits(p)) {
+            return Some(Block { direction, policies, except: None });
+        }
+        let except = self.winning_except(&policies, direction, receiver, peer, protocol, port)?;
+        Some(Block { direction, policies, except: Some(except) })
+    }
+
+    /// The `except` that decides about all addresses of the peer: nothing more specific admits it.
+    fn winning_except(
+        &self,
+        policies: &[&NetworkPolicy],
+        direction: Direction,
+        receiver: Option<&Pod>,
+        peer: &Peer<'_>,
+        protocol: Protocol,
+        port: u16,
+    ) -> Option<IpNet> {
+        if !self.except_wins || peer.addresses.is_empty() {
+            return None;
+        }
+        let blocks = || policies.iter().flat_map(|p| rules(p, direction)).flat_map(|(peers, _)| peers);
+        let nets =
+            |block: &IPBlock| -> Vec<IpNet> { block.except.iter().flatten().filter_map(|e| e.parse().ok()).collect() };
+        let excepts: Vec<IpNet> = blocks().filter_map(|r| r.ip_block.as_ref()).flat_map(nets).collect();
+        let of_address = |ip: &IpAddr| {
+            let found = excepts.iter().filter(|e| e.contains(ip)).max_by_key(|e| e.prefix_len())?;
+            let names_it = |p: &&&NetworkPolicy| {
+                rules(p, direction).into_iter().any(|(peers, ports)| {
+                    let specific = |rule: &NetworkPolicyPeer| match &rule.ip_block {
+                        Some(block) => block
+                            .cidr
+                            .parse::<IpNet>()
+                            .is_ok_and(|n| n.contains(ip) && n.prefix_len() >= found.prefix_len()),
+                        None => self.admits_peer(rule, &p.metadata.namespace, peer),
+                    };
+                    let port_admitted =
+                        ports.is_empty() || ports.iter().any(|rule| admits_port(rule, receiver, protocol, port));
+                    port_admitted && peers.iter().any(specific)
+                })
+            };
+            (!policies.iter().any(|p| names_it(&p))).then_some(*found)
+        };
+        let all: Option<Vec<IpNet>> = peer.addresses.iter().map(of_address).collect();
+        all?.into_iter().next()
     }
 
     /// Whether policies keep `from` from this port of pod `to`, on either side.

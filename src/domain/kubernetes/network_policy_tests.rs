@@ -263,3 +263,23 @@ fn addresses_outside_the_cluster() {
     assert!(free(to("10.0.0.0/16"), &control_plane) && free(to("10.0.1.128/25"), &control_plane));
     assert!(!free(to("172.20.0.1/32"), &control_plane) && !free(to("10.0.2.0/24"), &control_plane));
 }
+
+#[test]
+fn an_except_wins_over_wider_rules_where_the_plugin_reads_so() {
+    let (from, to) = (pod("monitoring", "prometheus", "10.0.1.5"), pod("shop", "web", "10.0.2.7"));
+    let namespaces = namespaces();
+    let outside = json!({"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]});
+    let by_port = json!({"ports": [{"port": 9100}]});
+    let block = |rules: Value, wins: bool| {
+        let all = vec![policy("monitoring", json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": rules}))];
+        let policies = Policies::new(&all, Some(&namespaces)).except_wins(wins);
+        policies.between(&from, &to, Protocol::Tcp, 9100).map(|b| b.except.map(|n| n.to_string()))
+    };
+    assert_eq!(block(json!([outside, by_port]), false), None);
+    assert_eq!(block(json!([outside, by_port]), true), Some(Some("10.0.0.0/8".into())));
+    // Who is named himself is admitted all the same.
+    let by_name = json!({"to": [{"namespaceSelector": {}}], "ports": [{"port": 9100}]});
+    assert_eq!(block(json!([outside, by_name]), true), None);
+    let nearer = json!({"to": [{"ipBlock": {"cidr": "10.0.2.0/24"}}]});
+    assert_eq!(block(json!([outside, nearer]), true), None);
+}

@@ -20,6 +20,8 @@ pub(crate) struct Blocked<'a> {
     pub(crate) direction: Direction,
     pub(crate) policies: Vec<&'a NetworkPolicy>,
     pub(crate) flows: Vec<Flow<'a>>,
+    /// The `except` that wins over the rule which admits them.
+    pub(crate) except: Option<ipnet::IpNet>,
 }
 
 /// On each side, the policies that let none of the ends through.

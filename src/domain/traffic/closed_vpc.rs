@@ -180,6 +180,10 @@ fn failing_service(text: &str) -> Option<&'static str> {
     if text.contains(".dkr.ecr.") && text.contains("no basic auth credentials") {
         return Some("ecr.api");
     }
+    // The policy of the endpoint decides about the bucket where ECR keeps layers.
+    if text.contains("starport-layer-bucket") && text.contains("403") {
+        return Some("s3");
+    }
     let silent = [
         "i/o timeout",
         "context deadline exceeded",
@@ -262,6 +266,10 @@ mod tests {
                 Some("sts"),
             ),
             ("Post \"https://ec2.eu-west-1.amazonaws.com/\": context deadline exceeded", Some("ec2")),
+            (
+                "unexpected status code https://prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com/x: 403 Forbidden",
+                Some("s3"),
+            ),
             ("Post \"https://ec2.eu-west-1.amazonaws.com/\": 403 UnauthorizedOperation", None),
             ("Post \"https://hooks.slack.com/x\": context deadline exceeded", None),
         ] {

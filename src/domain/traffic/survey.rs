@@ -7,6 +7,7 @@ use crate::domain::aws::network_acl::{self, Dropped};
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::routing::{Family, Fault, Network, Way};
 use crate::domain::aws::security_group::closed_groups;
+use crate::domain::aws::vpc_cni;
 use crate::domain::traffic::egress_demand::Demands;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
@@ -20,6 +21,8 @@ pub(crate) enum Trouble {
     Routing { fault: Fault, table: String, family: Family },
     /// A route to an internet gateway, but nodes without public addresses.
     NoPublicAddress { gateway: String, table: String },
+    /// A route to an internet gateway, and a CNI that leaves pods their private addresses, which no gateway passes.
+    ExternalSnat { gateway: String, table: String },
     /// A network ACL drops packets.
     Acl { acl: String, dropped: Vec<Dropped>, nat_side: bool, family: Family, vpc_cidr: String },
     /// No security group of the nodes lets HTTPS out.
@@ -97,6 +100,9 @@ impl<'a> Survey<'a> {
             if !without.is_empty() {
                 let table = table.route_table_id.clone();
                 found.push((Trouble::NoPublicAddress { gateway: gateway.to_owned(), table }, without));
+            } else if vpc_cni::is_on(self.snap, vpc_cni::EXTERNAL_SNAT) {
+                let table = table.route_table_id.clone();
+                found.push((Trouble::ExternalSnat { gateway: gateway.to_owned(), table }, nodes.to_vec()));
             }
         }
         let nat = match way {

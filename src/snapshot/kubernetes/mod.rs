@@ -38,7 +38,9 @@ pub use pod::{
 };
 pub use policy::{NetworkPolicy, QuotaStatus, ResourceQuota};
 pub use scaling::*;
-pub use service::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice, Service, ServicePort, ServiceSpec};
+pub use service::{
+    Endpoint, EndpointConditions, EndpointPort, EndpointSlice, Service, ServicePort, ServiceSpec, ServiceStatus,
+};
 pub use storage::{
     AttachmentError, AttachmentSource, AttachmentSpec, AttachmentStatus, AwsVolume, ClaimRef, ClaimSpec, ClaimStatus,
     CsiDriver, CsiNode, CsiNodeDriver, CsiNodeSpec, CsiVolume, PersistentVolume, PersistentVolumeClaim, StorageClass,

@@ -151,6 +151,7 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                         | "WARM_IP_TARGET"
                         | "MINIMUM_IP_TARGET"
                         | "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
+                        | "AWS_VPC_K8S_CNI_EXTERNALSNAT"
                 )
         })
         .collect())

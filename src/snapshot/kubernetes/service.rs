@@ -1,7 +1,7 @@
 //! Services and EndpointSlices.
 
 use super::meta::null_default;
-use super::{Map, Meta, ObjectReference};
+use super::{LoadBalancerStatus, Map, Meta, ObjectReference};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,6 +11,14 @@ use serde_json::Value;
 pub struct Service {
     pub metadata: Meta,
     pub spec: ServiceSpec,
+    pub status: ServiceStatus,
+}
+
+/// `status` of a Service.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceStatus {
+    pub load_balancer: LoadBalancerStatus,
 }
 
 /// `spec` of a Service.
@@ -24,6 +32,7 @@ pub struct ServiceSpec {
     pub selector: Map,
     pub ports: Vec<ServicePort>,
     pub external_name: Option<String>,
+    pub load_balancer_class: Option<String>,
     pub publish_not_ready_addresses: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use super::annotation;
 use super::meta::null_default;
-use super::{Map, Meta, Resources};
+use super::{Condition, Map, Meta, Resources};
 use k8s_openapi::api::core::v1::{NodeSelector, TopologySelectorTerm};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
@@ -28,11 +28,15 @@ pub struct ClaimSpec {
     pub volume_mode: Option<String>,
 }
 
-/// `status` of a PersistentVolumeClaim.
+/// `status` of a PersistentVolumeClaim or, without conditions, of a PersistentVolume.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ClaimStatus {
     pub phase: String,
+    #[serde(deserialize_with = "null_default")]
+    pub capacity: Map,
+    #[serde(deserialize_with = "null_default")]
+    pub conditions: Vec<Condition>,
 }
 
 impl PersistentVolumeClaim {

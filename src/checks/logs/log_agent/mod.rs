@@ -232,6 +232,14 @@ impl<'a> Case<'a> {
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {
+        if self.last.reason == Reason::Credential {
+            // In AWS it is the ServiceAccount that gives one.
+            let account = self.pod.map(|p| {
+                let name = p.spec.service_account_name.as_deref().unwrap_or("default");
+                ResourceRef::service_account(&p.metadata.namespace, name)
+            });
+            return account.into_iter().fold(finding, Finding::depends_on);
+        }
         let of_store = [
             Reason::Unreachable,
             Reason::Name,

@@ -172,7 +172,11 @@ fn unexplained(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -
     };
     let message = format!("{}: {how}", symptom(failures));
     let workload = server.workload_ref(snap);
-    let mut made = made(snap, server, failures, workload.clone(), message, variant).key(variant).breaks(workload);
+    let mut made = made(snap, server, failures, workload.clone(), message, variant)
+        .key(variant)
+        // What its own log says is deeper.
+        .depends_on(workload.clone())
+        .breaks(workload);
     made.severity = severity(snap, failures);
     for pod in failures.iter().filter_map(|f| f.pod) {
         made = egress_policies(snap, pod).into_iter().fold(made, Finding::depends_on);

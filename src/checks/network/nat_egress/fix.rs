@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::checks::support::node_group::again;
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::network_acl::{FINAL_RULE, Packet, free_numbers};
 use crate::domain::aws::routing::{Family, Fault, Network, target};
+use crate::domain::aws::vpc_cni::EXTERNAL_SNAT;
 use crate::domain::traffic::public_subnet::named;
 use crate::domain::traffic::survey::{Affected, Survey, Trouble};
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
@@ -35,9 +37,7 @@ impl<'a> Writer<'a> {
         for subnet in &affected.subnets {
             finding = finding.breaks(ResourceRef::aws("ec2", "subnet", &subnet.subnet_id));
         }
-        let here = |g: &&Nodegroup| g.subnets.iter().any(|s| affected.subnets.iter().any(|a| a.subnet_id == *s));
-        let groups = self.survey.snap.eks_nodegroups.iter().flatten();
-        for group in groups.filter(|g| g.join_failure().is_some()).filter(here) {
+        for group in self.cut_off_groups(affected) {
             finding = finding.breaks(ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name));
         }
         let finding = self.evidence(finding, trouble, affected);
@@ -45,12 +45,22 @@ impl<'a> Writer<'a> {
         match trouble {
             Trouble::Routing { fault, table, family } => self.routing_fix(finding, fault, table, *family, affected),
             Trouble::NoPublicAddress { .. } => self.address_fix(finding, affected),
+            Trouble::ExternalSnat { .. } => finding
+                .fix("external-snat")
+                .param("addon", self.survey.snap.eks_addons.iter().flatten().any(|a| a.addon_name == "vpc-cni")),
             Trouble::Acl { .. } => self.acl_fix(finding, trouble),
             Trouble::SecurityGroup { groups } => {
                 let group = groups.first().cloned().unwrap_or_default();
                 finding.fix("security-group").param("group", group)
             }
         }
+    }
+
+    /// Node groups in these subnets whose instances do not join.
+    fn cut_off_groups<'s>(&'s self, affected: &'s Affected<'a>) -> impl Iterator<Item = &'s Nodegroup> {
+        let here = move |g: &&Nodegroup| g.subnets.iter().any(|s| affected.subnets.iter().any(|a| a.subnet_id == *s));
+        let groups = self.survey.snap.eks_nodegroups.iter().flatten();
+        groups.filter(|g| g.join_failure().is_some()).filter(here)
     }
 
     fn region(&self) -> &str {
@@ -78,6 +88,7 @@ impl<'a> Writer<'a> {
             Trouble::Routing { table, .. } | Trouble::NoPublicAddress { table, .. } => {
                 self.resource("route-table", table)
             }
+            Trouble::ExternalSnat { .. } => ResourceRef::workload("DaemonSet", "kube-system", "aws-node"),
             Trouble::Acl { acl, .. } => self.resource("network-acl", acl),
             Trouble::SecurityGroup { groups } => {
                 self.resource("security-group", groups.first().map_or("<security-group-id>", String::as_str))
@@ -93,6 +104,7 @@ impl<'a> Writer<'a> {
             }
             Trouble::Routing { .. } => "default-route".into(),
             Trouble::NoPublicAddress { .. } => "public-address".into(),
+            Trouble::ExternalSnat { table, .. } => format!("external-snat {table}"),
             Trouble::Acl { nat_side, vpc_cidr, .. } => format!("{nat_side}/{vpc_cidr}"),
             Trouble::SecurityGroup { .. } => "egress-443".into(),
         }
@@ -103,6 +115,10 @@ impl<'a> Writer<'a> {
             Trouble::Routing { fault, table, family } => self.because_of_routing(fault, table, *family),
             Trouble::NoPublicAddress { gateway, table } => format!(
                 "route table {} leads straight to internet gateway {gateway}, but the nodes have no public IP address",
+                self.survey.named_table(table)
+            ),
+            Trouble::ExternalSnat { gateway, table } => format!(
+                "aws-node runs with {EXTERNAL_SNAT}=true, so that pods keep their private addresses, and route table {} leads straight to internet gateway {gateway}, which passes public ones only",
                 self.survey.named_table(table)
             ),
             Trouble::Acl { acl, dropped, nat_side, .. } => {
@@ -170,7 +186,10 @@ impl<'a> Writer<'a> {
 
     fn evidence(&self, finding: Finding, trouble: &Trouble, affected: &Affected<'a>) -> Finding {
         let mut finding = finding;
-        if let Trouble::Routing { table, .. } | Trouble::NoPublicAddress { table, .. } = trouble {
+        if let Trouble::Routing { table, .. }
+        | Trouble::NoPublicAddress { table, .. }
+        | Trouble::ExternalSnat { table, .. } = trouble
+        {
             let routes = self.survey.table(table).map(routes).unwrap_or_default();
             let template = "aws ec2 describe-route-tables{% if region %} --region {{ region }}{% endif %} --filters Name=vpc-id,Values={{ vpc }} Name=route-table-id,Values={{ rtb }} --query 'RouteTables[].Routes[]'";
             let seen = Evidence::new(format!("routes of {table}"), routes, template);
@@ -257,6 +276,8 @@ impl<'a> Writer<'a> {
             .param("namespace", namespace)
             .param("container", container)
             .param("test_url", format!("https://{host}/"))
+            .param("cluster", &self.cluster.name)
+            .param("failed_groups", again(self.survey.snap, self.cut_off_groups(affected)))
     }
 
     fn routing_fix(

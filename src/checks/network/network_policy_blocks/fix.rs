@@ -112,7 +112,13 @@ fn message(snap: &Snapshot, engine: Engine, group: &Blocked<'_>, policies: &[&Ne
         }
         _ => "",
     };
-    format!("{noun} {} {verb} from {from} to {ends}: {symptoms}{doubt}", names.join(" and "))
+    let reading = match group.except {
+        Some(net) => format!(
+            " (a rule names no destination or a wider one, and with the VPC CNI's agent the except {net} of another wins over it)"
+        ),
+        None => String::new(),
+    };
+    format!("{noun} {} {verb} from {from} to {ends}{reading}: {symptoms}{doubt}", names.join(" and "))
 }
 
 /// Each once, the first few by name.

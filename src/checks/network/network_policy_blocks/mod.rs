@@ -36,7 +36,7 @@ impl Check for NetworkPolicyBlocks {
         }
         let engine = engine(snap);
         let map = Map::new(snap, engine == Engine::VpcCni);
-        let policies = Policies::of(snap);
+        let policies = Policies::of(snap).except_wins(engine == Engine::VpcCni);
         let flows = flows::failing(snap, &map)?;
         let refuted: Vec<Key> = flows::working(snap, &map)
             .iter()
@@ -50,7 +50,8 @@ impl Check for NetworkPolicyBlocks {
                 if refuted.contains(&key) {
                     continue;
                 }
-                let new = || Blocked { direction: block.direction, policies: block.policies, flows: Vec::new() };
+                let (direction, except) = (block.direction, block.except);
+                let new = || Blocked { direction, policies: block.policies, flows: Vec::new(), except };
                 groups.entry(key).or_insert_with(new).flows.push(flow.clone());
             }
         }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::node_group::{Again, again};
 use crate::checks::support::traffic::evidence;
 use crate::domain::aws::endpoints::Fault;
 use crate::domain::traffic::closed_vpc::{ClosedVpc, Lack, lost_nodes};
@@ -47,6 +48,12 @@ pub(super) enum Fix {
         common: Common,
         endpoint: String,
     },
+    Policy {
+        #[serde(flatten)]
+        common: Common,
+        endpoint: String,
+        bucket: String,
+    },
 }
 
 /// What all fixes name.
@@ -56,16 +63,7 @@ pub(super) struct Common {
     vpc: String,
     cluster: String,
     /// Node groups that failed to be created.
-    failed_groups: Vec<Group>,
-}
-
-/// A node group to make again.
-#[derive(Clone, Serialize, JsonSchema)]
-struct Group {
-    name: String,
-    role: String,
-    subnets: Vec<String>,
-    scaling: String,
+    failed_groups: Vec<Again>,
 }
 
 pub(super) struct Writer<'a> {
@@ -140,6 +138,10 @@ impl<'a> Writer<'a> {
                 let what = format!("has no route in {} of the nodes' subnets", tables.join(", "));
                 (what, Fix::RouteTables { common, endpoint: endpoint.clone(), tables })
             }
+            Fault::Policy { bucket, .. } => (
+                format!("has a policy that does not let nodes read {bucket}, where ECR keeps the layers of images"),
+                Fix::Policy { common, endpoint: endpoint.clone(), bucket: bucket.clone() },
+            ),
             Fault::Closed { group, source, .. } => (
                 format!("does not admit TCP 443 from the nodes: its security group {group} lacks a rule for {source}"),
                 Fix::ClosedGroup { common, group: (*group).to_owned(), source: (*source).to_owned() },
@@ -202,27 +204,11 @@ impl<'a> Writer<'a> {
     }
 
     fn common(&self) -> Common {
-        let failed = self.lost_groups().filter(|g| g.status == "CREATE_FAILED");
-        let failed_groups = failed.map(|g| {
-            let size = |n: Option<i32>| n.unwrap_or(1);
-            let s = &g.scaling_config;
-            Group {
-                name: g.nodegroup_name.clone(),
-                role: g.node_role.clone(),
-                subnets: g.subnets.clone(),
-                scaling: format!(
-                    "minSize={},maxSize={},desiredSize={}",
-                    size(s.min_size),
-                    size(s.max_size),
-                    size(s.desired_size)
-                ),
-            }
-        });
         Common {
             region: self.region(),
             vpc: self.closed.vpc.to_owned(),
             cluster: self.snap.eks_cluster.as_ref().map(|c| c.name.clone()).unwrap_or_default(),
-            failed_groups: failed_groups.collect(),
+            failed_groups: again(self.snap, self.lost_groups()),
         }
     }
 

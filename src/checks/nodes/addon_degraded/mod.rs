@@ -331,6 +331,13 @@ impl Subject<'_> {
             .param("target", format!("{kind}/{name}"))
             .param("has_target", !name.is_empty())
             .param(
+                "targets",
+                self.parts
+                    .iter()
+                    .map(|p| format!("{}/{}", lower(&p.workload.kind), p.workload.metadata.name))
+                    .collect::<Vec<_>>(),
+            )
+            .param(
                 "pods",
                 self.parts.iter().flat_map(|p| &p.unready).map(|p| p.metadata.name.as_str()).collect::<Vec<_>>(),
             )

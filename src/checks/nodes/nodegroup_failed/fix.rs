@@ -1,5 +1,6 @@
 //! Which fix a failed node group gets, and what its commands hold.
 
+use crate::checks::support::node_group::create;
 use crate::checks::support::place::Place;
 use crate::domain::aws::node_group::{Fault, Launch};
 use crate::model::Finding;
@@ -75,7 +76,7 @@ pub(super) fn params(made: Finding, snap: &Snapshot, group: &Nodegroup, fault: F
         .param("instance_types", &group.instance_types)
         .param("vpc", snap.eks_cluster.as_ref().map_or("", |c| c.resources_vpc_config.vpc_id.as_str()))
         .param("failed", failed)
-        .param("create", failed.then(|| create(group, place, &subnets)))
+        .param("create", failed.then(|| create(group, place, &group.nodegroup_name, &subnets)))
         .param("by_eksctl", by_eksctl)
         .param("stack", stack)
 }
@@ -84,43 +85,4 @@ pub(super) fn params(made: Finding, snap: &Snapshot, group: &Nodegroup, fault: F
 fn policies(partition: &str) -> Vec<String> {
     let names = ["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy"];
     names.iter().map(|n| format!("arn:{partition}:iam::aws:policy/{n}")).collect()
-}
-
-/// The words after `aws eks create-nodegroup` that make the group again as it was meant.
-fn create(group: &Nodegroup, place: &Place, subnets: &[String]) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut add = |flag: &str, values: Vec<String>| {
-        if !values.is_empty() && values.iter().all(|v| !v.is_empty()) {
-            words.push(flag.to_owned());
-            words.extend(values);
-        }
-    };
-    add("--cluster-name", vec![place.cluster.clone()]);
-    add("--nodegroup-name", vec![group.nodegroup_name.clone()]);
-    add("--region", vec![place.region.clone()]);
-    add("--node-role", vec![group.node_role.clone()]);
-    add("--subnets", subnets.to_vec());
-    let scaling = &group.scaling_config;
-    let sizes = [("minSize", scaling.min_size), ("maxSize", scaling.max_size), ("desiredSize", scaling.desired_size)];
-    let sizes: Vec<String> = sizes.iter().filter_map(|(k, v)| Some(format!("{k}={}", (*v)?))).collect();
-    add("--scaling-config", vec![sizes.join(",")]);
-    let template = group.launch_template.as_ref().filter(|t| !t.id.is_empty());
-    match template {
-        Some(t) => add("--launch-template", vec![format!("id={},version={}", t.id, t.version)]),
-        None => {
-            add("--disk-size", group.disk_size.map(|d| d.to_string()).into_iter().collect());
-        }
-    }
-    add("--instance-types", group.instance_types.clone());
-    // An image of the launch template has no type of its own.
-    add("--ami-type", vec![group.ami_type.clone()].into_iter().filter(|t| t != "CUSTOM").collect());
-    add("--capacity-type", vec![group.capacity_type.clone()]);
-    let labels: Vec<String> = group.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    add("--labels", vec![labels.join(",")]);
-    let taint = |t: &crate::snapshot::aws::NodegroupTaint| {
-        let value = t.value.as_deref().filter(|v| !v.is_empty()).map(|v| format!("value={v},")).unwrap_or_default();
-        format!("key={},{value}effect={}", t.key, t.effect)
-    };
-    add("--taints", group.taints.iter().map(taint).collect());
-    words
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::workload::pod_pending::detail::Detail;
 use crate::checks::{Check, check};
-use crate::domain::aws::{ebs, node_group};
+use crate::domain::aws::{ebs, node_group, scale_up, vpc_cni};
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{Reason, concerns, main_reason, main_reason_but, unscheduled};
@@ -162,6 +162,12 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
             pods.iter().flat_map(|(p, _)| node_group::missing_groups(snap, p)).collect();
         finding = groups.into_iter().fold(finding, Finding::depends_on);
     }
+    // Who should add a node and does not is deeper than that there is none.
+    if !matches!(reason, Reason::Volume | Reason::VolumeZone) {
+        let told = pods.iter().filter_map(|(p, _)| Some((p, scale_up::refused(snap, p)?.1)));
+        let culprits: BTreeSet<ResourceRef> = told.flat_map(|(p, why)| scale_up::culprits(snap, p, &why)).collect();
+        finding = culprits.into_iter().fold(finding, Finding::depends_on);
+    }
     finding = finding.evidence_all(detail.evidence());
     params(finding, snap, pod, &detail)
 }
@@ -224,7 +230,7 @@ fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail) -> Find
         .param("taint_effect", taint.map_or("", |t| t.effect.as_str()))
         .param("taint_word", taint.map(scheduling::taint_text).unwrap_or_default())
         .param("labels", own_labels(pod))
-        .param("prefixes", snap.platform == Platform::Eks && !has_prefixes(snap))
+        .param("prefixes", snap.platform == Platform::Eks && !vpc_cni::is_on(snap, vpc_cni::PREFIXES))
 }
 
 /// `kubectl rollout status` knows it.
@@ -250,16 +256,6 @@ fn own_labels(pod: &Pod) -> Vec<String> {
 fn agent(key: &str) -> Option<&str> {
     let (domain, name) = key.split_once('/')?;
     (name.ends_with("not-ready") && !domain.ends_with("kubernetes.io")).then_some(domain)
-}
-
-/// The VPC CNI assigns prefixes already.
-fn has_prefixes(snap: &Snapshot) -> bool {
-    let workloads = snap.workloads.items().unwrap_or_default().iter();
-    let mut env = workloads
-        .filter(|w| w.metadata.name == "aws-node")
-        .flat_map(|w| &w.spec.template.spec.containers)
-        .flat_map(|c| &c.env);
-    env.any(|e| e.name == "ENABLE_PREFIX_DELEGATION" && e.value.as_deref() == Some("true"))
 }
 
 /// The container that asks for most memory.

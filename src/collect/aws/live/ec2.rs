@@ -8,8 +8,8 @@ use super::{document, explain};
 use crate::collect::source::{AwsCall, FetchError};
 use crate::snapshot::aws::{
     AclAssociation, AclEntry, Address, AddressPrefix, AssociationState, CidrAssociation, GatewayAttachment, GroupPair,
-    Instance, InstanceState, InternetGateway, IpPermission, IpRange, Ipv6CidrAssociation, Ipv6Range, NatGateway,
-    NatGatewayAddress, NetworkAcl, NetworkInterface, PortRange, PrivateAddress, Route, RouteTable,
+    Instance, InstanceState, InternetGateway, IpPermission, IpRange, Ipv6CidrAssociation, Ipv6Range, MetadataOptions,
+    NatGateway, NatGatewayAddress, NetworkAcl, NetworkInterface, PortRange, PrivateAddress, Route, RouteTable,
     RouteTableAssociation, SecurityGroup, Subnet, Tag, Vpc, VpcEndpoint,
 };
 
@@ -247,6 +247,15 @@ fn instance(i: types::Instance) -> Instance {
         state: i.state.and_then(|s| s.name).map(|name| InstanceState { name: name.as_str().to_owned() }),
         instance_type: i.instance_type.map(|t| t.as_str().to_owned()),
         network_interfaces: each(i.network_interfaces.unwrap_or_default(), network_interface),
+        metadata_options: i.metadata_options.map(metadata_options),
+    }
+}
+
+fn metadata_options(m: types::InstanceMetadataOptionsResponse) -> MetadataOptions {
+    MetadataOptions {
+        http_tokens: m.http_tokens.map(|t| t.as_str().to_owned()),
+        http_put_response_hop_limit: m.http_put_response_hop_limit,
+        http_endpoint: m.http_endpoint.map(|e| e.as_str().to_owned()),
     }
 }
 

@@ -1,0 +1,413 @@
+//! What is wrong with a program's credentials, and the fix.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::PodWithoutCredentials;
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::log_evidence;
+use crate::domain::aws::credentials::{self, Fault, Source};
+use crate::domain::aws::denied::{By, Denied};
+use crate::domain::aws::trust::{self, Mismatch};
+use crate::model::{Evidence, Finding, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::{Instance, Role};
+use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Fix {
+    HopLimit {
+        #[serde(flatten)]
+        of: InCluster,
+        account: String,
+        instance: String,
+    },
+    OwnRole {
+        #[serde(flatten)]
+        of: InCluster,
+        account: String,
+        policy: String,
+    },
+    Restart {
+        #[serde(flatten)]
+        of: Of,
+    },
+    Trust {
+        #[serde(flatten)]
+        of: Of,
+        role: String,
+        trust: String,
+    },
+    RoleAbsent {
+        #[serde(flatten)]
+        of: Of,
+        account: String,
+        role: String,
+    },
+    Provider {
+        #[serde(flatten)]
+        of: InCluster,
+    },
+    Agent {
+        #[serde(flatten)]
+        of: InCluster,
+        installed: bool,
+    },
+    Sdk {
+        #[serde(flatten)]
+        of: Of,
+    },
+    Permission {
+        #[serde(flatten)]
+        of: Of,
+        role: String,
+        policy: String,
+        policy_name: String,
+        denied: bool,
+        /// ARN of the managed policy that is made for the program; empty where there is none.
+        managed_policy: String,
+    },
+}
+
+/// The program.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Of {
+    namespace: String,
+    /// `daemonset/fluent-bit`.
+    workload: String,
+}
+
+/// The program and the cluster.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct InCluster {
+    #[serde(flatten)]
+    of: Of,
+    cluster: String,
+    region: String,
+}
+
+/// What of a fault makes two lines the same.
+pub(super) fn kind(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::None => "none",
+        Fault::NotTrusted => "not-trusted",
+        Fault::NoProvider => "no-provider",
+        Fault::Agent => "agent",
+        Fault::Denied(_) => "denied",
+    }
+}
+
+/// The pods of one owner that say the same.
+pub(super) struct Case<'a> {
+    pub(super) snap: &'a Snapshot,
+    pub(super) owner: ResourceRef,
+    pub(super) pods: Vec<&'a Pod>,
+    pub(super) log: &'a ContainerLog,
+    pub(super) line: &'a str,
+    pub(super) fault: Fault,
+}
+
+/// What is concluded.
+struct Verdict {
+    fix: Fix,
+    why: String,
+    evidence: Option<Evidence>,
+    /// The role that is at fault.
+    role: Option<String>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn add(&mut self, pod: &'a Pod) {
+        self.pods.push(pod);
+    }
+
+    fn pod(&self) -> &'a Pod {
+        self.pods[0]
+    }
+
+    fn account(&self) -> &'a str {
+        credentials::account_name(self.pod())
+    }
+
+    fn who(&self) -> String {
+        format!("ServiceAccount {}/{}", self.pod().metadata.namespace, self.account())
+    }
+
+    pub(super) fn finding(&self) -> Finding {
+        let Verdict { fix, why, evidence, role } = self.verdict();
+        let namespace = &self.pod().metadata.namespace;
+        let account = ResourceRef::service_account(namespace, self.account());
+        let mut made = Finding::new(
+            PodWithoutCredentials::META.id,
+            Severity::Error,
+            self.owner.clone(),
+            format!("{} {why}", self.owner),
+        )
+        .key(format!("{} {}", self.owner.key(), kind(&self.fault)))
+        .breaks(self.owner.clone())
+        .breaks(account)
+        .fix(fix)
+        .evidence(log_evidence(
+            namespace,
+            &self.log.pod,
+            &self.log.container,
+            self.log.previous,
+            self.line.trim(),
+        ));
+        for pod in &self.pods {
+            made = made.breaks(ResourceRef::pod(namespace, &pod.metadata.name));
+        }
+        if let Some(role) = role {
+            made = made.breaks(ResourceRef::aws("iam", "role", role));
+        }
+        if self.fault == Fault::NoProvider
+            && let Ok(cluster) = self.snap.eks_cluster()
+        {
+            made = made.depends_on(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
+        }
+        if self.fault == Fault::Agent {
+            made = made.depends_on(ResourceRef::aws("eks", "addon", "eks-pod-identity-agent"));
+        }
+        made.evidence_all(evidence).evidence(self.account_evidence())
+    }
+
+    fn account_evidence(&self) -> Evidence {
+        let value = match credentials::source(self.snap, self.pod()) {
+            Source::Irsa { role, injected: true } => format!("role {role} (IRSA)"),
+            Source::Irsa { role, injected: false } => format!("role {role} (IRSA), and the pod has no AWS_ROLE_ARN"),
+            Source::PodIdentity { role, .. } => format!("Pod Identity association, role {}", role.unwrap_or_default()),
+            Source::Node => "no role of its own: the node's is left".to_owned(),
+        };
+        Evidence::new(self.who(), value, "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml")
+            .with("namespace", &self.pod().metadata.namespace)
+            .with("name", self.account())
+    }
+
+    fn of(&self) -> Of {
+        Of { namespace: self.pod().metadata.namespace.clone(), workload: self.owner.kubectl_name() }
+    }
+
+    fn in_cluster(&self) -> InCluster {
+        let place = Place::of(self.snap);
+        InCluster { of: self.of(), cluster: place.cluster, region: place.region }
+    }
+
+    fn own_role(&self, policy: String) -> Fix {
+        Fix::OwnRole { of: self.in_cluster(), account: self.account().to_owned(), policy }
+    }
+
+    fn verdict(&self) -> Verdict {
+        let source = credentials::source(self.snap, self.pod());
+        match (&self.fault, source) {
+            (Fault::Denied(denied), source) => self.denied(denied, &source),
+            (Fault::NoProvider, _) => self.plain(
+                Fix::Provider { of: self.in_cluster() },
+                format!("gets no credentials: STS does not know the cluster's OIDC issuer ({})", self.who()),
+            ),
+            (_, source @ (Source::Irsa { injected: false, .. } | Source::PodIdentity { injected: false, .. })) => {
+                let role = source.role().unwrap_or("of its association");
+                let why = format!(
+                    "runs without the role that {} names ({role}): its pods were made before it was named",
+                    self.who()
+                );
+                self.plain(Fix::Restart { of: self.of() }, why)
+            }
+            (Fault::Agent, _) => self.agent(),
+            (Fault::None, Source::PodIdentity { .. }) => {
+                let why = "has a Pod Identity association, and looks for credentials elsewhere: its AWS SDK is older than Pod Identity".to_owned();
+                self.plain(Fix::Sdk { of: self.of() }, why)
+            }
+            (Fault::NotTrusted | Fault::None, Source::Irsa { role, .. }) => self.role(&role),
+            (Fault::None | Fault::NotTrusted, _) => self.node(),
+        }
+    }
+
+    fn plain(&self, fix: Fix, why: String) -> Verdict {
+        Verdict { fix, why, evidence: None, role: None }
+    }
+
+    /// No role of its own, and the node's cannot be had.
+    fn node(&self) -> Verdict {
+        match credentials::out_of_reach(self.snap, self.pod()) {
+            Some(instance) => Verdict {
+                fix: Fix::HopLimit {
+                    of: self.in_cluster(),
+                    account: self.account().to_owned(),
+                    instance: instance.instance_id.clone(),
+                },
+                why: format!(
+                    "gets no credentials: the metadata of instance {} (node {}) does not reach pods, with a hop limit of 1, and {} has no role of its own",
+                    instance.instance_id,
+                    self.pod().spec.node_name.as_deref().unwrap_or_default(),
+                    self.who()
+                ),
+                evidence: Some(metadata_evidence(instance)),
+                role: None,
+            },
+            None => self.plain(
+                self.own_role("<policy-arn>".to_owned()),
+                format!("gets no AWS credentials: {} has no role, and the node's is not to be had", self.who()),
+            ),
+        }
+    }
+
+    fn agent(&self) -> Verdict {
+        let workloads = self.snap.workloads.items().unwrap_or_default();
+        let addons = self.snap.eks_addons.as_deref().unwrap_or_default();
+        let installed = workloads.iter().any(|w| w.metadata.name.contains("eks-pod-identity-agent"))
+            || addons.iter().any(|a| a.addon_name == "eks-pod-identity-agent");
+        let what = if installed { "does not answer it" } else { "is not installed" };
+        self.plain(
+            Fix::Agent { of: self.in_cluster(), installed },
+            format!("gets no credentials: the agent of EKS Pod Identity {what}"),
+        )
+    }
+
+    /// The role that the ServiceAccount names: absent, or it does not trust it.
+    fn role(&self, arn: &str) -> Verdict {
+        let name = arn.rsplit('/').next().unwrap_or(arn).to_owned();
+        let read = self.snap.iam_roles.as_ref().ok().and_then(|all| all.get(arn));
+        match read {
+            Some(Ok(None)) => Verdict {
+                fix: Fix::RoleAbsent { of: self.of(), account: self.account().to_owned(), role: name.clone() },
+                why: format!("gets no credentials: role {arn}, which {} names, does not exist", self.who()),
+                evidence: None,
+                role: Some(name),
+            },
+            Some(Ok(Some(role))) => self.trusting(role),
+            _ => Verdict {
+                why: format!("gets no credentials: STS does not let {} have role {arn}", self.who()),
+                fix: Fix::Trust { of: self.of(), role: name.clone(), trust: self.trust_policy() },
+                evidence: None,
+                role: Some(name),
+            },
+        }
+    }
+
+    fn trusting(&self, role: &Role) -> Verdict {
+        let place = Place::of(self.snap);
+        let issuer = self.snap.eks_cluster().map(|c| c.issuer_host_path().to_owned()).unwrap_or_default();
+        let mismatch = trust::irsa(&role.trust_policy, &place.provider_arn(&issuer), &issuer, &self.subject());
+        let Some(Mismatch { part, found, expected }) = mismatch else {
+            return self.plain(
+                Fix::Provider { of: self.in_cluster() },
+                format!("gets no credentials, although role {} trusts {}: see that the cluster's issuer is registered, and what the whole error says", role.name, self.who()),
+            );
+        };
+        let found = if found.is_empty() { "absent".to_owned() } else { found };
+        Verdict {
+            fix: Fix::Trust { of: self.of(), role: role.name.clone(), trust: self.trust_policy() },
+            why: format!(
+                "gets no credentials: the trust policy of role {} does not admit {}: {part} is {found}, must be {expected}",
+                role.name,
+                self.who()
+            ),
+            evidence: Some(
+                Evidence::new(
+                    format!("iam:GetRole {}, AssumeRolePolicyDocument", role.name),
+                    format!("found    {found}\nexpected {expected}"),
+                    "aws iam get-role --role-name {{ role }} --query Role.AssumeRolePolicyDocument",
+                )
+                .with("role", &role.name),
+            ),
+            role: Some(role.name.clone()),
+        }
+    }
+
+    fn subject(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.pod().metadata.namespace, self.account())
+    }
+
+    /// The policy that admits this ServiceAccount and nobody else.
+    fn trust_policy(&self) -> String {
+        let issuer = self.snap.eks_cluster().map(|c| c.issuer_host_path().to_owned()).unwrap_or_default();
+        let condition = json!({format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): self.subject()});
+        json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": {"Federated": Place::of(self.snap).provider_arn(&issuer)},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": condition},
+        }]})
+        .to_string()
+    }
+
+    /// The policy of AWS that is made for the program.
+    fn managed_policy(&self) -> String {
+        const KNOWN: &[(&str, &str)] = &[
+            ("aws-node", "AmazonEKS_CNI_Policy"),
+            ("efs-csi-controller", "service-role/AmazonEFSCSIDriverPolicy"),
+            ("cloudwatch-agent", "CloudWatchAgentServerPolicy"),
+        ];
+        let workload = self.owner.kubectl_name();
+        let name = workload.rsplit('/').next().unwrap_or_default();
+        let found = KNOWN.iter().find(|(known, _)| *known == name);
+        found.map_or_else(String::new, |(_, policy)| {
+            format!("arn:{}:iam::aws:policy/{policy}", Place::of(self.snap).partition)
+        })
+    }
+
+    fn denied(&self, denied: &Denied, source: &Source) -> Verdict {
+        let action = denied.action.clone().unwrap_or_default();
+        let role = denied.role().unwrap_or_default().to_owned();
+        let is_node = self.snap.eks_nodegroups.iter().flatten().any(|g| g.node_role.rsplit('/').next() == Some(&role));
+        let on = denied.resource.as_deref().filter(|r| !r.is_empty()).unwrap_or("*").to_owned();
+        let policy =
+            json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": on}]})
+                .to_string();
+        match source {
+            Source::Irsa { injected: false, .. } | Source::PodIdentity { injected: false, .. } if is_node => {
+                let own = source.role().unwrap_or("that of its association");
+                let why = format!(
+                    "works with the node's role {role}, which may not {action}, and not with {own} that {} names: its pods were made before it was named",
+                    self.who()
+                );
+                self.plain(Fix::Restart { of: self.of() }, why)
+            }
+            // The CNI is made to work with the node's role.
+            Source::Node if is_node && self.managed_policy().is_empty() => {
+                let why = format!(
+                    "works with the node's role {role}, which may not {action}: {} has no role of its own",
+                    self.who()
+                );
+                self.plain(self.own_role(policy), why)
+            }
+            _ => {
+                let forbidden =
+                    matches!(denied.by, By::ControlPolicy | By::ExplicitDeny | By::Boundary | By::EndpointPolicy);
+                let by = if forbidden {
+                    "a policy denies it, whatever the role is allowed"
+                } else {
+                    "no policy of the role allows it"
+                };
+                Verdict {
+                    why: format!("is refused by AWS: role {role} may not {action} ({by})"),
+                    fix: Fix::Permission {
+                        of: self.of(),
+                        role: role.clone(),
+                        policy,
+                        policy_name: format!("allow-{}", action.replace(':', "-")),
+                        denied: forbidden,
+                        managed_policy: self.managed_policy(),
+                    },
+                    evidence: None,
+                    role: Some(role).filter(|r| !r.is_empty()),
+                }
+            }
+        }
+    }
+}
+
+fn metadata_evidence(instance: &Instance) -> Evidence {
+    let options = instance.metadata_options.clone().unwrap_or_default();
+    let hops = options.http_put_response_hop_limit.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    Evidence::new(
+        format!("ec2:DescribeInstances {}, MetadataOptions", instance.instance_id),
+        format!("HttpTokens {}, HttpPutResponseHopLimit {hops}", options.http_tokens.unwrap_or_default()),
+        "aws ec2 describe-instances --instance-ids {{ instance }} --query 'Reservations[].Instances[].MetadataOptions'",
+    )
+    .with("instance", &instance.instance_id)
+}

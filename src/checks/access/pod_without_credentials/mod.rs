@@ -1,0 +1,99 @@
+//! A program gets no AWS credentials, or those of a role that may not do what it does.
+
+mod fix;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::checks::{Check, check};
+use crate::domain::aws::credentials::{self, Fault};
+use crate::domain::text::log_line::written_at;
+use crate::domain::text::windows::RECENT;
+use crate::model::{CheckMeta, Diagnosis, Gap, Program, ResourceRef};
+use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Platform, Snapshot};
+use fix::{Case, Fix};
+
+/// Lines of a log without times that are of now.
+const LATEST: usize = 60;
+
+check! {
+    /// See the check's page.
+    PodWithoutCredentials {
+        id: "pod-without-credentials", suite: Access, severity: Error,
+        title: "a program gets no AWS credentials, or too few rights",
+        requires: [Pods, PartLogs],
+        uses: [ComponentLogs, CrashLogs, ServiceAccounts, PodIdentityAssociations, IamRoles, EksCluster, EksAddons, EksNodegroups, Nodes, Instances, Workloads, IamOidcProviders],
+        fix: Fix,
+    }
+}
+
+impl Check for PodWithoutCredentials {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let parts = snap.part_logs()?;
+        snap.pods()?;
+        if snap.platform == Platform::Other {
+            return Ok(Diagnosis::NotApplicable("the cluster is not on EKS".into()));
+        }
+        let others = snap.component_logs.iter().flatten().chain(snap.crash_logs.iter().flatten());
+        let mut cases: BTreeMap<(ResourceRef, &'static str), Case<'_>> = BTreeMap::new();
+        for log in parts.iter().chain(others) {
+            let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
+            let Some((line, fault)) = last(snap, log) else { continue };
+            if !is_own(snap, log, pod, &fault) {
+                continue;
+            }
+            let owner = snap.owner_ref(pod);
+            let key = (owner.clone(), fix::kind(&fault));
+            cases.entry(key).or_insert_with(|| Case { snap, owner, pods: Vec::new(), log, line, fault }).add(pod);
+        }
+        let findings = cases.values().map(Case::finding);
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+/// The EBS CSI driver's role has a check of its own.
+fn is_driver(log: &ContainerLog) -> bool {
+    ["ebs-csi", "csi-provisioner", "csi-attacher", "csi-resizer", "csi-snapshotter"]
+        .iter()
+        .any(|d| log.image.contains(d))
+        || log.pod.starts_with("ebs-csi-")
+}
+
+/// What Prometheus, Alertmanager and the EBS CSI driver say of their own requests is read by the checks of those; of them
+/// only the way to the metadata is judged here.
+fn is_own(snap: &Snapshot, log: &ContainerLog, pod: &Pod, fault: &Fault) -> bool {
+    let without = *fault == Fault::None && credentials::out_of_reach(snap, pod).is_some();
+    match log.program {
+        Some(Program::Prometheus | Program::Alertmanager) => without,
+        // It finds other ways than the metadata, unless it says so by not being ready.
+        _ if is_driver(log) => without && !pod.is_ready(),
+        _ if is_loki(log) => false,
+        _ => true,
+    }
+}
+
+/// Loki's buckets have a check of their own.
+fn is_loki(log: &ContainerLog) -> bool {
+    log.container == "loki" || log.image.contains("/loki:")
+}
+
+/// The last line of a log that speaks of credentials, and is of now.
+fn last<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<(&'a str, Fault)> {
+    let lines: Vec<&str> = log.text.lines().collect();
+    let now = snap.collected_at;
+    lines.iter().enumerate().rev().find_map(|(at, line)| {
+        let fault = Fault::read(line)?;
+        let recent = match written_at(line, now) {
+            Some(at) => now.as_second() - at.as_second() <= RECENT,
+            None => lines.len() - at <= LATEST,
+        };
+        recent.then_some((*line, fault))
+    })
+}

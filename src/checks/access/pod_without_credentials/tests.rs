@@ -1,0 +1,90 @@
+use serde_json::{Value, json};
+
+use super::PodWithoutCredentials;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::snapshot;
+use crate::model::Finding;
+use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Listing, Snapshot};
+
+const TRUSTED: &str = "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity";
+
+fn snap(line: &str, role: Option<&str>, env: Value) -> Snapshot {
+    let mut snap = snapshot(json!({"pods": [{
+        "metadata": {"name": "agent-x", "namespace": "monitoring",
+            "ownerReferences": [{"kind": "DaemonSet", "name": "agent", "controller": true}]},
+        "spec": {"nodeName": "n1", "serviceAccountName": "agent",
+            "containers": [{"name": "agent", "image": "fluent-bit:3", "env": env}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}]}));
+    let annotations = role.map_or_else(|| json!({}), |r| json!({"eks.amazonaws.com/role-arn": r}));
+    snap.service_accounts = Listing::cluster(
+        serde_json::from_value(
+            json!([{"metadata": {"name": "agent", "namespace": "monitoring", "annotations": annotations}}]),
+        )
+        .expect("an account"),
+    );
+    snap.eks_cluster =
+        Ok(serde_json::from_value(json!({"name": "c", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c",
+        "identity": {"oidc": {"issuer": "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"}}}))
+        .expect("a cluster"));
+    snap.pod_identity_associations = Ok(Vec::new());
+    snap.component_logs = Ok(Vec::new());
+    snap.crash_logs = Ok(Vec::new());
+    snap.part_logs = Ok(vec![ContainerLog {
+        namespace: "monitoring".into(),
+        pod: "agent-x".into(),
+        container: "agent".into(),
+        program: None,
+        image: "fluent-bit:3".into(),
+        previous: false,
+        text: format!("{line}\n"),
+    }]);
+    snap
+}
+
+fn one(snap: &Snapshot) -> Finding {
+    let mut all = findings(&PodWithoutCredentials, snap);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}
+
+#[test]
+fn other_lines_are_quiet() {
+    assert!(findings(&PodWithoutCredentials, &snap("[info] flush done", None, json!([]))).is_empty());
+}
+
+#[test]
+fn metadata_that_pods_do_not_reach() {
+    let mut snap = snap("NoCredentialProviders: no valid providers in chain", None, json!([]));
+    snap.nodes = Listing::cluster(
+        serde_json::from_value(json!([{"metadata": {"name": "n1"}, "spec": {"providerID": "aws:///eu-west-1a/i-0a"}}]))
+            .expect("nodes"),
+    );
+    snap.instances = Ok(serde_json::from_value(json!([{"InstanceId": "i-0a",
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}}]))
+    .expect("instances"));
+    let found = one(&snap);
+    assert!(found.message.contains("hop limit of 1"), "{}", found.message);
+    assert!(steps(&found).contains("--instance-id i-0a"), "{}", steps(&found));
+}
+
+#[test]
+fn a_role_that_does_not_trust_the_account() {
+    let arn = "arn:aws:iam::111122223333:role/agent";
+    let mut snap = snap(TRUSTED, Some(arn), json!([{"name": "AWS_ROLE_ARN", "value": arn}]));
+    let trust = json!({"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"},
+        "Condition": {"StringEquals": {"oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF:sub": "system:serviceaccount:other:agent"}}}]});
+    let role =
+        crate::snapshot::aws::Role { name: "agent".into(), arn: arn.into(), trust_policy: trust, ..Default::default() };
+    snap.iam_roles = Ok([(arn.to_owned(), Ok(Some(role)))].into());
+    let found = one(&snap);
+    assert!(found.message.contains("must be system:serviceaccount:monitoring:agent"), "{}", found.message);
+    assert!(steps(&found).contains("aws iam update-assume-role-policy --role-name agent"), "{}", steps(&found));
+}
+
+#[test]
+fn pods_that_are_older_than_the_annotation() {
+    let found = one(&snap(TRUSTED, Some("arn:aws:iam::111122223333:role/agent"), json!([])));
+    assert!(steps(&found).contains("kubectl rollout restart -n monitoring daemonset/agent"), "{}", steps(&found));
+}

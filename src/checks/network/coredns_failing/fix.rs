@@ -1,0 +1,135 @@
+//! The fixes, and what they name.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner;
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Fix {
+    VpcResolver {
+        #[serde(flatten)]
+        of: InCluster,
+        spread: String,
+        managed: String,
+        /// All pods are on one node.
+        crowded: bool,
+        node: String,
+    },
+    Upstream {
+        #[serde(flatten)]
+        of: Kept,
+        server: String,
+    },
+    Loop {
+        #[serde(flatten)]
+        of: Kept,
+    },
+    Corefile {
+        #[serde(flatten)]
+        of: Kept,
+    },
+    Forbidden {
+        #[serde(flatten)]
+        of: InCluster,
+    },
+    Api {
+        #[serde(flatten)]
+        of: Of,
+    },
+    TooMany {
+        #[serde(flatten)]
+        of: Kept,
+    },
+}
+
+/// The workload.
+#[derive(Clone, Serialize, JsonSchema)]
+pub(super) struct Of {
+    /// `deployment/coredns`.
+    workload: String,
+}
+
+/// The workload, and whether the EKS add-on keeps it.
+#[derive(Clone, Serialize, JsonSchema)]
+pub(super) struct Kept {
+    #[serde(flatten)]
+    of: Of,
+    addon: bool,
+}
+
+/// The same, with the cluster.
+#[derive(Clone, Serialize, JsonSchema)]
+pub(super) struct InCluster {
+    #[serde(flatten)]
+    kept: Kept,
+    cluster: String,
+    region: String,
+}
+
+/// What the fixes name of CoreDNS and of its cluster.
+pub(super) struct Names {
+    cluster: InCluster,
+    /// The add-on's configuration with the pods spread over nodes and zones; what is set stays.
+    spread: String,
+    managed: String,
+}
+
+impl Names {
+    pub(super) fn of(snap: &Snapshot, workload: &ResourceRef) -> Self {
+        let addon = snap.eks_addons.iter().flatten().find(|a| a.addon_name == "coredns");
+        let known = Identity::of(snap);
+        let managed = owner::workload(snap, workload).map(|w| managed_by(&w.metadata)).unwrap_or_default();
+        let kept = Kept { of: Of { workload: workload.kubectl_name() }, addon: addon.is_some() };
+        Self {
+            cluster: InCluster {
+                kept,
+                cluster: known.cluster.unwrap_or("<cluster-name>").to_owned(),
+                region: known.region.unwrap_or_default().to_owned(),
+            },
+            spread: spread(addon.and_then(|a| a.configuration_values.as_deref())),
+            managed: if addon.is_some() { String::new() } else { managed },
+        }
+    }
+
+    pub(super) fn workload(&self) -> Of {
+        self.cluster.kept.of.clone()
+    }
+
+    pub(super) fn kept(&self) -> Kept {
+        self.cluster.kept.clone()
+    }
+
+    pub(super) fn in_cluster(&self) -> InCluster {
+        self.cluster.clone()
+    }
+
+    pub(super) fn vpc_resolver(&self, crowded: bool, node: &str) -> Fix {
+        Fix::VpcResolver {
+            of: self.in_cluster(),
+            spread: self.spread.clone(),
+            managed: self.managed.clone(),
+            crowded,
+            node: node.to_owned(),
+        }
+    }
+}
+
+/// The add-on's configuration with a spread over nodes added.
+fn spread(values: Option<&str>) -> String {
+    let mut all: Value =
+        values.and_then(|v| serde_json::from_str(v).ok()).filter(Value::is_object).unwrap_or_else(|| json!({}));
+    let over = |key: &str| {
+        json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": {"k8s-app": "kube-dns"}}})
+    };
+    all["topologySpreadConstraints"] = json!([over("kubernetes.io/hostname"), over("topology.kubernetes.io/zone")]);
+    all.to_string()
+}

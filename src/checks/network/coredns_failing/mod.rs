@@ -1,0 +1,213 @@
+//! CoreDNS itself says what it does not manage: its servers do not answer, it forwards to itself, its file is wrong.
+
+mod fix;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::aws::resolver::{self, Resolver};
+use crate::domain::kubernetes::cluster_dns::NAMESPACE;
+use crate::domain::kubernetes::coredns_log::{Fault, Upstream, faults};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
+use fix::{Fix, Names};
+
+/// Look-ups that get no answer, from which on it is no lost packet.
+const OFTEN: usize = 5;
+
+check! {
+    /// See the check's page.
+    CorednsFailing {
+        id: "coredns-failing", suite: Network, severity: Error,
+        title: "CoreDNS gets no answers, or does not work",
+        requires: [PartLogs],
+        uses: [Pods, Workloads, Nodes, EksCluster, EksAddons, Vpcs],
+        fix: Fix,
+    }
+}
+
+impl Check for CorednsFailing {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let logs: Vec<&ContainerLog> = snap.part_logs()?.iter().filter(|l| is_dns(l) && !l.previous).collect();
+        if logs.is_empty() {
+            return Ok(Diagnosis::NotApplicable("no log of CoreDNS was read".into()));
+        }
+        let mut seen: Vec<Seen<'_>> = Vec::new();
+        for log in logs {
+            for (fault, line) in faults(&log.text) {
+                match seen.iter_mut().find(|s| s.is_same(&fault)) {
+                    Some(known) => known.add(fault, log),
+                    None => seen.push(Seen { fault, line, logs: vec![log] }),
+                }
+            }
+        }
+        Ok(Diagnosis::Findings(seen.iter().filter_map(|s| finding(snap, s)).collect()))
+    }
+}
+
+/// The log of CoreDNS or of its cache on a node.
+fn is_dns(log: &ContainerLog) -> bool {
+    log.namespace == NAMESPACE && (log.image.contains("coredns") || log.image.contains("k8s-dns-node-cache"))
+}
+
+/// A fault and the logs that say so.
+struct Seen<'a> {
+    fault: Fault,
+    line: &'a str,
+    logs: Vec<&'a ContainerLog>,
+}
+
+impl<'a> Seen<'a> {
+    fn is_same(&self, other: &Fault) -> bool {
+        match (&self.fault, other) {
+            (Fault::Upstream(a), Fault::Upstream(b)) => a.server == b.server,
+            (a, b) => a == b,
+        }
+    }
+
+    fn add(&mut self, other: Fault, log: &'a ContainerLog) {
+        self.logs.push(log);
+        if let (Fault::Upstream(own), Fault::Upstream(other)) = (&mut self.fault, other) {
+            own.count += other.count;
+            own.refuses &= other.refuses;
+            own.names.extend(other.names);
+        }
+    }
+}
+
+fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
+    let first = *seen.logs.first()?;
+    let pod = snap.pods.find(&first.namespace, &first.pod).ok().flatten();
+    let workload = pod.map_or_else(|| ResourceRef::workload("Deployment", NAMESPACE, "coredns"), |p| snap.owner_ref(p));
+    let names = Names::of(snap, &workload);
+    let (fix, why, severity, key) = match &seen.fault {
+        Fault::Upstream(upstream) if upstream.count < OFTEN || upstream.names.is_empty() => return None,
+        Fault::Upstream(upstream) => {
+            let (fix, why) = silent(snap, upstream, &names);
+            (fix, why, Severity::Error, format!("upstream {}", upstream.server))
+        }
+        Fault::Loop => (
+            Fix::Loop { of: names.kept() },
+            "forwards look-ups to itself: the server that its Corefile forwards to is CoreDNS again".to_owned(),
+            Severity::Error,
+            "loop".to_owned(),
+        ),
+        Fault::Corefile { line, text } => {
+            let at = line.map(|l| format!(" line {l}")).unwrap_or_default();
+            (
+                Fix::Corefile { of: names.kept() },
+                format!("does not read its Corefile:{at} {text}"),
+                Severity::Error,
+                "corefile".to_owned(),
+            )
+        }
+        Fault::Forbidden => (
+            Fix::Forbidden { of: names.in_cluster() },
+            "may not read Services and endpoints: names of the cluster do not resolve".to_owned(),
+            Severity::Error,
+            "forbidden".to_owned(),
+        ),
+        Fault::Api => (
+            Fix::Api { of: names.workload() },
+            "does not reach the cluster's API: names of the cluster do not resolve, or to old addresses".to_owned(),
+            Severity::Warning,
+            "api".to_owned(),
+        ),
+        Fault::TooMany => (
+            Fix::TooMany { of: names.kept() },
+            "forwards as many look-ups at once as it may (max_concurrent): others are refused".to_owned(),
+            Severity::Warning,
+            "max-concurrent".to_owned(),
+        ),
+    };
+    let mut made = Finding::new(CorednsFailing::META.id, severity, workload.clone(), format!("{workload} {why}"))
+        .key(key)
+        .breaks(workload)
+        .fix(fix)
+        .evidence(log_evidence(&first.namespace, &first.pod, &first.container, false, seen.line));
+    let pods = dns_pods(snap, seen);
+    if !pods.is_empty() {
+        made = made.evidence(where_they_run(&pods));
+    }
+    if matches!(seen.fault, Fault::Api) {
+        let nodes = pods.iter().filter_map(|p| p.spec.node_name.as_deref());
+        made = nodes.fold(made, |made, n| made.depends_on(ResourceRef::node(n)));
+    }
+    Some(made)
+}
+
+/// The pods of the workload that says so.
+fn dns_pods<'a>(snap: &'a Snapshot, seen: &Seen<'a>) -> Vec<&'a Pod> {
+    let Some(first) = seen.logs.first().and_then(|l| snap.pods.find(&l.namespace, &l.pod).ok().flatten()) else {
+        return Vec::new();
+    };
+    let own = snap.owner_ref(first);
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    pods.filter(|p| !p.is_finished() && p.metadata.deletion_timestamp.is_none() && snap.owner_ref(p) == own).collect()
+}
+
+fn where_they_run(pods: &[&Pod]) -> Evidence {
+    let line = |p: &&Pod| format!("{} on {}", p.metadata.name, p.spec.node_name.as_deref().unwrap_or("no node"));
+    Evidence::new(
+        "pods of CoreDNS",
+        pods.iter().map(line).collect::<Vec<_>>().join("\n"),
+        "kubectl get pods -n kube-system -l k8s-app=kube-dns -o wide",
+    )
+}
+
+/// A server that does not answer: the VPC's resolver, or another one.
+fn silent(snap: &Snapshot, upstream: &Upstream, names: &Names) -> (Fix, String) {
+    let what = match upstream.refuses {
+        true => "is refused by",
+        false => "gets no answer from",
+    };
+    let asked = some(&upstream.names);
+    let times = upstream.count;
+    match resolver::of(snap, upstream.server) {
+        Resolver::Vpc => {
+            let pods: Vec<&Pod> = snap
+                .pods
+                .items()
+                .unwrap_or_default()
+                .iter()
+                .filter(|p| p.metadata.namespace == NAMESPACE && p.metadata.label("k8s-app") == Some("kube-dns"))
+                .filter(|p| p.is_ready() && p.metadata.deletion_timestamp.is_none())
+                .collect();
+            let nodes: BTreeSet<&str> = pods.iter().filter_map(|p| p.spec.node_name.as_deref()).collect();
+            let crowded = nodes.len() == 1 && snap.nodes().is_ok_and(|n| n.iter().filter(|n| n.is_ready()).count() > 1);
+            let place = match (pods.len(), nodes.first()) {
+                (1, Some(node)) if crowded => format!("; its only pod runs on node {node}"),
+                (n, Some(node)) if crowded => format!("; all its {n} pods run on the same node, {node}"),
+                _ => String::new(),
+            };
+            let why = format!(
+                "{what} the VPC resolver {} ({times} look-ups: {asked}){place}; a network interface may send it 1024 packets a second, what is above is dropped",
+                upstream.server
+            );
+            (names.vpc_resolver(crowded, nodes.first().copied().unwrap_or_default()), why)
+        }
+        Resolver::Other => {
+            let why = format!("{what} the server {} that it forwards to ({times} look-ups: {asked})", upstream.server);
+            (Fix::Upstream { of: names.kept(), server: upstream.server.to_string() }, why)
+        }
+    }
+}
+
+/// The first names, and how many more there are.
+fn some(names: &BTreeSet<String>) -> String {
+    const SHOWN: usize = 2;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more names", shown.join(", ")),
+    }
+}

@@ -1,0 +1,64 @@
+use serde_json::{Value, json};
+
+use super::CorednsFailing;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::snapshot;
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+fn pod(name: &str, node: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "kube-system", "labels": {"k8s-app": "kube-dns", "pod-template-hash": "1"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "coredns-1", "controller": true}]},
+        "spec": {"nodeName": node, "containers": [{"name": "coredns", "image": "eks/coredns:v1.11.4"}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}})
+}
+
+fn snap(nodes: [&str; 2], log: &str) -> Snapshot {
+    let mut snap = snapshot(json!({"pods": [pod("coredns-1-a", nodes[0]), pod("coredns-1-b", nodes[1])]}));
+    let node = |name: &str| json!({"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    snap.nodes =
+        crate::snapshot::Listing::cluster(serde_json::from_value(json!([node("n1"), node("n2")])).expect("nodes"));
+    let log = ContainerLog {
+        namespace: "kube-system".into(),
+        pod: "coredns-1-a".into(),
+        container: "coredns".into(),
+        program: None,
+        image: "eks/coredns:v1.11.4".into(),
+        previous: false,
+        text: log.into(),
+    };
+    snap.part_logs = Ok(vec![log]);
+    snap
+}
+
+const TIMEOUT: &str =
+    "[ERROR] plugin/errors: 2 api.example.com. A: read udp 10.0.1.5:33001->10.0.0.2:53: i/o timeout\n";
+
+#[test]
+fn a_lost_packet_is_no_fault() {
+    assert!(findings(&CorednsFailing, &snap(["n1", "n2"], &TIMEOUT.repeat(2))).is_empty());
+    assert!(findings(&CorednsFailing, &snap(["n1", "n2"], ".:53\nCoreDNS-1.11.4\n")).is_empty());
+}
+
+#[test]
+fn pods_on_one_node_share_the_limit_of_the_resolver() {
+    let found = findings(&CorednsFailing, &snap(["n1", "n1"], &TIMEOUT.repeat(6)));
+    assert!(found[0].message.contains("all its 2 pods run on the same node, n1"), "{}", found[0].message);
+    assert!(steps(&found[0]).contains("kubectl rollout restart -n kube-system deployment/coredns"));
+    let apart = findings(&CorednsFailing, &snap(["n1", "n2"], &TIMEOUT.repeat(6)));
+    assert!(!apart[0].message.contains("same node") && !steps(&apart[0]).contains("rollout restart"));
+}
+
+#[test]
+fn another_server_is_named() {
+    let log = TIMEOUT.replace("10.0.0.2", "192.168.7.53").repeat(6);
+    let found = findings(&CorednsFailing, &snap(["n1", "n2"], &log));
+    assert!(found[0].message.contains("the server 192.168.7.53 that it forwards to"), "{}", found[0].message);
+}
+
+#[test]
+fn a_corefile_that_is_wrong() {
+    let log = "/etc/coredns/Corefile:7 - Error during parsing: Unknown directive 'forwrad'\n";
+    let found = findings(&CorednsFailing, &snap(["n1", "n2"], log));
+    assert!(found[0].message.contains("line 7 Unknown directive 'forwrad'"), "{}", found[0].message);
+}

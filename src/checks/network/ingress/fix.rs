@@ -1,0 +1,253 @@
+//! The fixes, and what they name.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::ingress;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::model::{Evidence, Placeholder, ResourceRef};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Ingress, LoadBalancerStatus, Meta, Service};
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Fix {
+    Class {
+        #[serde(flatten)]
+        of: Kept,
+        patch: String,
+    },
+    Backend {
+        #[serde(flatten)]
+        of: Kept,
+        service: String,
+    },
+    Controller {
+        #[serde(flatten)]
+        of: Common,
+        controller_namespace: String,
+        controller: String,
+        scaled_to_zero: bool,
+    },
+    NoController {
+        #[serde(flatten)]
+        of: Common,
+        cluster: String,
+        vpc: String,
+    },
+    Subnets {
+        #[serde(flatten)]
+        of: Common,
+        tag: &'static str,
+        subnets: Vec<String>,
+        annotation: String,
+    },
+    ClusterName {
+        #[serde(flatten)]
+        of: Common,
+        controller_namespace: String,
+        controller: String,
+        release: String,
+        cluster: String,
+    },
+    SubnetFull {
+        #[serde(flatten)]
+        of: Common,
+        annotation: String,
+    },
+    Certificate {
+        #[serde(flatten)]
+        of: Kept,
+        host: String,
+        annotation: String,
+    },
+    Group {
+        #[serde(flatten)]
+        of: Common,
+    },
+    Denied {
+        #[serde(flatten)]
+        of: Common,
+        role: Placeholder,
+        policy: String,
+        policy_name: String,
+    },
+    Credentials {
+        #[serde(flatten)]
+        of: Common,
+        controller_namespace: String,
+        controller: String,
+        account: String,
+        cluster: String,
+    },
+    NodePort {
+        #[serde(flatten)]
+        of: Kept,
+        annotation: String,
+    },
+    SecurityGroups {
+        #[serde(flatten)]
+        of: Common,
+        group: Placeholder,
+        groups: Vec<String>,
+        cluster: String,
+    },
+    Look {
+        #[serde(flatten)]
+        of: Common,
+        controller_namespace: String,
+        controller: String,
+    },
+    HealthPath {
+        #[serde(flatten)]
+        of: Kept,
+        target_kind: &'static str,
+        target_name: String,
+        annotation: String,
+        path: Placeholder,
+    },
+    TargetTimeout {
+        #[serde(flatten)]
+        of: Common,
+        groups: Vec<String>,
+        port: String,
+        node_group: Placeholder,
+    },
+    TargetFailed {
+        #[serde(flatten)]
+        of: Common,
+        pod: String,
+    },
+}
+
+/// The object that is to be reached, and what shows that it is.
+#[derive(Clone, Serialize, JsonSchema)]
+pub(super) struct Common {
+    namespace: String,
+    /// `ingress` or `service`.
+    kind: &'static str,
+    name: String,
+    region: String,
+    /// The target group; empty where it is not known.
+    target_group: String,
+}
+
+/// The same, with who keeps the object as it is.
+#[derive(Clone, Serialize, JsonSchema)]
+pub(super) struct Kept {
+    #[serde(flatten)]
+    of: Common,
+    managed: String,
+}
+
+/// An Ingress, or a Service of type LoadBalancer.
+#[derive(Clone, Copy)]
+pub(super) enum Object<'a> {
+    Ingress(&'a Ingress),
+    Service(&'a Service),
+}
+
+impl<'a> Object<'a> {
+    pub(super) fn meta(self) -> &'a Meta {
+        match self {
+            Self::Ingress(ingress) => &ingress.metadata,
+            Self::Service(service) => &service.metadata,
+        }
+    }
+
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Ingress(_) => "Ingress",
+            Self::Service(_) => "Service",
+        }
+    }
+
+    pub(super) fn status(self) -> &'a LoadBalancerStatus {
+        match self {
+            Self::Ingress(ingress) => &ingress.status.load_balancer,
+            Self::Service(service) => &service.status.load_balancer,
+        }
+    }
+
+    pub(super) fn reference(self) -> ResourceRef {
+        let meta = self.meta();
+        match self {
+            Self::Ingress(_) => ingress::reference(meta),
+            Self::Service(_) => ResourceRef::service(&meta.namespace, &meta.name),
+        }
+    }
+
+    /// What tells its findings from those of others.
+    pub(super) fn key(self, what: &str) -> String {
+        format!("{} {what}", self.reference().key())
+    }
+
+    /// As it stands in a sentence.
+    pub(super) fn words(self) -> String {
+        format!("{} {}/{}", self.kind(), self.meta().namespace, self.meta().name)
+    }
+
+    /// The name of an annotation that its controller reads.
+    pub(super) fn annotation(self, name: &str) -> String {
+        match self {
+            Self::Ingress(_) => format!("alb.ingress.kubernetes.io/{name}"),
+            Self::Service(_) => format!("service.beta.kubernetes.io/aws-load-balancer-{name}"),
+        }
+    }
+
+    /// The value of such an annotation.
+    pub(super) fn annotated(self, name: &str) -> Option<&'a str> {
+        self.meta().annotations.get(&self.annotation(name)).map(String::as_str)
+    }
+
+    /// Only the VPC reaches its load balancer. Controllers make internal ones unless they are told otherwise; the cloud
+    /// provider's Services face the internet.
+    pub(super) fn is_internal(self) -> bool {
+        match self {
+            Self::Ingress(_) => self.annotated("scheme") != Some("internet-facing"),
+            Self::Service(service) => match (self.annotated("scheme"), self.annotated("internal")) {
+                (Some(scheme), _) => scheme != "internet-facing",
+                (None, Some(internal)) => internal != "false",
+                (None, None) => service.spec.load_balancer_class.is_some(),
+            },
+        }
+    }
+
+    pub(super) fn common(self, snap: &Snapshot) -> Common {
+        let meta = self.meta();
+        Common {
+            namespace: meta.namespace.clone(),
+            kind: if matches!(self, Self::Ingress(_)) { "ingress" } else { "service" },
+            name: meta.name.clone(),
+            region: Identity::of(snap).region.unwrap_or_default().to_owned(),
+            target_group: String::new(),
+        }
+    }
+}
+
+impl Object<'_> {
+    pub(super) fn kept(self, of: Common) -> Kept {
+        Kept { of, managed: managed_by(self.meta()) }
+    }
+}
+
+impl Common {
+    pub(super) fn with_group(self, arn: &str) -> Self {
+        Self { target_group: arn.to_owned(), ..self }
+    }
+}
+
+/// An object as evidence: one part of it.
+pub(super) fn object_evidence(object: Object<'_>, part: &str, value: String) -> Evidence {
+    let meta = object.meta();
+    Evidence::new(
+        format!("{}, {part}", object.words()),
+        value,
+        "kubectl get {{ kind }} -n {{ namespace }} {{ name }} -o yaml",
+    )
+    .with("kind", object.kind().to_ascii_lowercase())
+    .with("namespace", &meta.namespace)
+    .with("name", &meta.name)
+}

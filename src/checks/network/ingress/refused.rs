@@ -1,0 +1,301 @@
+//! What the controller itself says: it does not make or change the load balancer, and why.
+
+use serde_json::json;
+
+use super::IngressBroken;
+use super::fix::{Fix, Object};
+use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::domain::aws::balancer::{self, INTERNAL_TAG, PUBLIC_TAG, Refusal};
+use crate::domain::aws::denied::Denied;
+use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::arguments::flag;
+use crate::domain::kubernetes::ingress::{self, Said};
+use crate::domain::kubernetes::managed::release;
+use crate::model::{Cause, Evidence, Finding, Placeholder, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+
+pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
+    let ingresses = ingress::of_stack(snap).map(Object::Ingress);
+    let all = ingresses.chain(ingress::balanced(snap).map(Object::Service));
+    all.filter_map(|object| {
+        let said = ingress::refused(snap, object.kind(), object.meta())?;
+        finding(snap, object, &said)
+    })
+    .collect()
+}
+
+fn finding(snap: &Snapshot, object: Object<'_>, said: &Said<'_>) -> Option<Finding> {
+    let refusal = Refusal::classify(said.message());
+    // The objects show these themselves.
+    if matches!(refusal, Refusal::Class | Refusal::Backend) {
+        return None;
+    }
+    let told = Told { snap, object, said };
+    let (fix, why, cause) = told.explain(&refusal);
+    let effect = match ingress::has_address(object.status()) {
+        true => "its load balancer is not brought up to date",
+        false => "it has no load balancer",
+    };
+    let message = format!("{}: {effect}, because {why}", object.words());
+    let mut made = Finding::new(IngressBroken::META.id, Severity::Error, object.reference(), message)
+        .key(object.key(&kind(&refusal)))
+        .breaks(object.reference())
+        .evidence(told.evidence())
+        .fix(fix);
+    if let Some(cause) = cause {
+        made = made.cause(cause);
+    }
+    for resource in told.depends_on(&refusal) {
+        made = made.depends_on(resource);
+    }
+    if let Some(evidence) = told.subnets_evidence(&refusal) {
+        made = made.evidence(evidence);
+    }
+    Some(made)
+}
+
+/// The kind of a refusal, without what it names.
+fn kind(refusal: &Refusal) -> String {
+    format!("{refusal:?}").split(['(', ' ']).next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// An object and what is said of it.
+struct Told<'a> {
+    snap: &'a Snapshot,
+    object: Object<'a>,
+    said: &'a Said<'a>,
+}
+
+impl Told<'_> {
+    fn evidence(&self) -> Evidence {
+        match self.said {
+            Said::Event(event) => event_evidence(event),
+            Said::Log(log, line, _) => log_evidence(&log.namespace, &log.pod, &log.container, false, line.trim()),
+        }
+    }
+
+    /// The fix, the end of the sentence, and what several objects may share.
+    fn explain(&self, refusal: &Refusal) -> (Fix, String, Option<Cause>) {
+        let of = self.object.common(self.snap);
+        match refusal {
+            Refusal::Subnets => self.subnets(),
+            Refusal::SubnetFull(full) => {
+                let why = format!("{} has fewer than 8 free addresses", full.join(", "));
+                let annotation = self.object.annotation("subnets");
+                let about = format!("{why}: load balancers of the stack cannot be made there");
+                (Fix::SubnetFull { of, annotation }, why, Some(Cause::keyed(full.join(","), about)))
+            }
+            Refusal::NoCertificate(host) => {
+                let why = format!("ACM has no certificate for {host} in this region");
+                let annotation = self.object.annotation("certificate-arn");
+                (Fix::Certificate { of: self.object.kept(of), host: host.clone(), annotation }, why, None)
+            }
+            Refusal::Certificate(arn) => {
+                let region = arn.split(':').nth(3).filter(|r| !r.is_empty());
+                let own = Identity::of(self.snap).region;
+                let elsewhere = region.zip(own).filter(|(a, b)| a != b);
+                let why = match elsewhere {
+                    Some((there, here)) => {
+                        format!(
+                            "the certificate {arn} lies in {there}, and the load balancer in {here} takes only its own region's"
+                        )
+                    }
+                    None => format!("the certificate {arn} does not exist or is not issued"),
+                };
+                let host = self.hosts().first().cloned().unwrap_or_else(|| "<host>".to_owned());
+                let annotation = self.object.annotation("certificate-arn");
+                (Fix::Certificate { of: self.object.kept(of), host, annotation }, why, None)
+            }
+            Refusal::Group(what) => {
+                let group = self.object.annotated("group.name").unwrap_or("<group>");
+                let why = format!("the Ingresses of group {group} contradict each other ({what})");
+                (Fix::Group { of }, why, None)
+            }
+            Refusal::Denied => self.denied(),
+            Refusal::Credentials => {
+                let (controller_namespace, controller, account) = self.controller();
+                let why = "its controller gets no AWS credentials".to_owned();
+                let cluster = Identity::of(self.snap).cluster.unwrap_or("<cluster-name>").to_owned();
+                let cause = Cause::keyed(
+                    "credentials",
+                    format!(
+                        "the AWS Load Balancer Controller gets no AWS credentials (ServiceAccount {controller_namespace}/{account})"
+                    ),
+                );
+                (Fix::Credentials { of, controller_namespace, controller, account, cluster }, why, Some(cause))
+            }
+            Refusal::NodePort => {
+                let why = "its targets are instances, and its Service has no node port".to_owned();
+                (
+                    Fix::NodePort { of: self.object.kept(of), annotation: self.object.annotation("target-type") },
+                    why,
+                    None,
+                )
+            }
+            Refusal::SecurityGroups(groups) => {
+                let cluster = Identity::of(self.snap).cluster.unwrap_or("<cluster-name>").to_owned();
+                let why = format!(
+                    "several security groups of a node carry the tag kubernetes.io/cluster/{cluster} ({})",
+                    groups.join(", ")
+                );
+                let group = Placeholder::new("security-group-id")
+                    .how("the group that the cluster did not make itself")
+                    .candidates(groups.clone());
+                let cause =
+                    Cause::keyed(groups.join(","), format!("{why}: load balancers cannot be opened to the nodes"));
+                (Fix::SecurityGroups { of, group, groups: groups.clone(), cluster }, why, Some(cause))
+            }
+            Refusal::Quota | Refusal::Other | Refusal::Class | Refusal::Backend => {
+                let (controller_namespace, controller, _) = self.controller();
+                (Fix::Look { of, controller_namespace, controller }, first_line(self.said.message()), None)
+            }
+        }
+    }
+
+    /// The cluster's name that the controller was given, where it is another than the cluster's.
+    fn wrong_name(&self) -> Option<String> {
+        let own = Identity::of(self.snap).cluster?;
+        let containers = &ingress::controller(self.snap)?.spec.template.spec.containers;
+        let given = containers.iter().find_map(|c| flag(c, "cluster-name"))?;
+        (given != own).then(|| given.to_owned())
+    }
+
+    fn subnets(&self) -> (Fix, String, Option<Cause>) {
+        if let Some(given) = self.wrong_name() {
+            let own = Identity::of(self.snap).cluster.unwrap_or_default().to_owned();
+            let given = if given.is_empty() { "nothing".to_owned() } else { given };
+            let why = format!(
+                "its controller runs with --cluster-name {given}, and the cluster is {own}: it takes the subnets for another cluster's"
+            );
+            let (controller_namespace, controller, _) = self.controller();
+            let release =
+                ingress::controller(self.snap).and_then(|w| release(&w.metadata).map(|(name, _)| name.to_owned()));
+            let release = release.unwrap_or_else(|| "aws-load-balancer-controller".to_owned());
+            let about = format!(
+                "the AWS Load Balancer Controller runs with --cluster-name {given}, and the cluster is {own}: it finds no subnets"
+            );
+            let of = self.object.common(self.snap);
+            let fix = Fix::ClusterName { of, controller_namespace, controller, release, cluster: own };
+            return (fix, why, Some(Cause::keyed("cluster-name", about)));
+        }
+        let internal = self.object.is_internal();
+        let tag = if internal { INTERNAL_TAG } else { PUBLIC_TAG };
+        let kind = if internal { "internal" } else { "internet-facing" };
+        let known = balancer::subnets(self.snap, internal).unwrap_or_default();
+        let zones = |all: &[&crate::snapshot::aws::Subnet]| {
+            let mut zones: Vec<&str> = all.iter().map(|s| s.availability_zone.as_str()).collect();
+            zones.sort_unstable();
+            zones.dedup();
+            zones.len()
+        };
+        let why = match (self.object.annotated("subnets"), known.tagged.as_slice()) {
+            (Some(named), _) => format!("the subnets that it names ({named}) are not two zones' of this VPC"),
+            (None, []) => {
+                format!("no subnet of the VPC carries the tag {tag}=1, by which an {kind} load balancer finds them")
+            }
+            (None, tagged) if zones(tagged) < 2 => {
+                format!("the subnets with the tag {tag} lie in one zone only, and an {kind} load balancer wants two")
+            }
+            _ => format!(
+                "none of the subnets with the tag {tag} fits: they are tagged for another cluster, or have no addresses left"
+            ),
+        };
+        let missing = known.fit.iter().filter(|s| !known.tagged.iter().any(|t| t.subnet_id == s.subnet_id));
+        let subnets: Vec<String> = missing.map(|s| s.subnet_id.clone()).collect();
+        let fix = Fix::Subnets {
+            of: self.object.common(self.snap),
+            tag,
+            subnets,
+            annotation: self.object.annotation("subnets"),
+        };
+        let about = format!("{why}: the stack's load balancers are not made");
+        (fix, why, Some(Cause::keyed(format!("subnets {tag}"), about)))
+    }
+
+    fn subnets_evidence(&self, refusal: &Refusal) -> Option<Evidence> {
+        if !matches!(refusal, Refusal::Subnets | Refusal::SubnetFull(_)) {
+            return None;
+        }
+        let all = self.snap.subnets().ok()?;
+        let line = |s: &crate::snapshot::aws::Subnet| {
+            let tags: Vec<&str> =
+                s.tags.iter().map(|t| t.key.as_str()).filter(|k| k.starts_with("kubernetes.io/")).collect();
+            let free = s.available_ip_address_count.map_or_else(|| "?".to_owned(), |n| n.to_string());
+            let tags = if tags.is_empty() { "no kubernetes.io tag".to_owned() } else { tags.join(", ") };
+            format!("{} {}: {tags}; {free} free addresses", s.subnet_id, s.availability_zone)
+        };
+        let vpc = all.first().map(|s| s.vpc_id.clone()).unwrap_or_default();
+        Some(
+            Evidence::new(
+                "ec2:DescribeSubnets, tags",
+                all.iter().map(line).collect::<Vec<_>>().join("\n"),
+                "aws ec2 describe-subnets --filters Name=vpc-id,Values={{ vpc }} --query 'Subnets[].[SubnetId,AvailabilityZone,Tags]'",
+            )
+            .with("vpc", vpc),
+        )
+    }
+
+    fn denied(&self) -> (Fix, String, Option<Cause>) {
+        let denied = Denied::read(self.said.message());
+        let action = denied.as_ref().and_then(|d| d.action.clone()).unwrap_or_else(|| "<action>".to_owned());
+        let role = denied.as_ref().and_then(Denied::role).map(str::to_owned);
+        let who =
+            role.clone().map_or_else(|| "its controller's role".to_owned(), |r| format!("role {r} of its controller"));
+        let why = format!("{who} may not {action}");
+        let cause = Cause::keyed(
+            format!("denied {action}"),
+            format!(
+                "{}: the stack's load balancers are not made or changed",
+                why.replacen("its controller", "the AWS Load Balancer Controller", 1)
+            ),
+        );
+        let placeholder =
+            Placeholder::new("role-name").how("the role in the controller's ServiceAccount").candidates(role);
+        (
+            Fix::Denied {
+                of: self.object.common(self.snap),
+                role: placeholder,
+                policy_name: format!("allow-{}", action.replace(':', "-")),
+                policy: json!({"Version": "2012-10-17",
+                    "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]})
+                .to_string(),
+            },
+            why,
+            Some(cause),
+        )
+    }
+
+    /// Namespace, name as kubectl takes it, and ServiceAccount of the controller.
+    fn controller(&self) -> (String, String, String) {
+        let found = ingress::controller(self.snap);
+        let named = "aws-load-balancer-controller";
+        let account = found.and_then(|w| w.spec.template.spec.service_account_name.clone());
+        (
+            found.map_or_else(|| "kube-system".to_owned(), |w| w.metadata.namespace.clone()),
+            found.map_or_else(|| format!("deployment/{named}"), crate::snapshot::kubernetes::Workload::kubectl_name),
+            account.unwrap_or_else(|| named.to_owned()),
+        )
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        let Object::Ingress(one) = self.object else { return Vec::new() };
+        let of_tls = one.spec.tls.iter().flat_map(|t| t.hosts.clone());
+        of_tls.chain(one.spec.rules.iter().filter_map(|r| r.host.clone())).collect()
+    }
+
+    fn depends_on(&self, refusal: &Refusal) -> Vec<ResourceRef> {
+        if !matches!(refusal, Refusal::Denied | Refusal::Credentials) {
+            return Vec::new();
+        }
+        let (namespace, _, account) = self.controller();
+        let role = Denied::read(self.said.message()).and_then(|d| d.role().map(str::to_owned));
+        let mut all = vec![ResourceRef::service_account(&namespace, &account)];
+        all.extend(role.map(|r| ResourceRef::aws("iam", "role", r)));
+        all
+    }
+}
+
+/// The first line of a message, cut to what a sentence holds.
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().chars().take(300).collect()
+}

@@ -1,0 +1,109 @@
+use serde_json::{Value, json};
+
+use super::IngressBroken;
+use crate::checks::support::testing::{findings, steps};
+use crate::domain::testing::snapshot;
+use crate::model::{Fact, Finding};
+use crate::snapshot::{Listing, Snapshot, not_collected};
+
+fn snap(ingress: Value, events: Value) -> Snapshot {
+    let mut snap = snapshot(json!({
+        "events": events,
+        "services": [{"metadata": {"name": "grafana", "namespace": "monitoring"},
+            "spec": {"type": "ClusterIP", "selector": {"app": "grafana"}, "ports": [{"port": 80, "targetPort": 3000}]}}],
+        "pods": [{"metadata": {"name": "grafana-0", "namespace": "monitoring", "labels": {"app": "grafana"}},
+            "spec": {"containers": [{"name": "grafana", "image": "grafana/grafana:12.0.0",
+                "readinessProbe": {"httpGet": {"path": "/api/health", "port": 3000}}}]},
+            "status": {"phase": "Running", "podIP": "10.0.1.5", "conditions": [{"type": "Ready", "status": "True"}]}}],
+    }));
+    snap.ingresses = Listing::cluster(serde_json::from_value(json!([ingress])).expect("an Ingress"));
+    snap.ingress_classes = Listing::cluster(
+        serde_json::from_value(json!([{"metadata": {"name": "alb"}, "spec": {"controller": "ingress.k8s.aws/alb"}}]))
+            .expect("a class"),
+    );
+    snap.target_groups = Err(not_collected(Fact::TargetGroups));
+    snap
+}
+
+fn ingress(class: &str, service: &str, address: bool) -> Value {
+    let status =
+        if address { json!({"loadBalancer": {"ingress": [{"hostname": "x.elb.amazonaws.com"}]}}) } else { json!({}) };
+    json!({"metadata": {"name": "grafana", "namespace": "monitoring", "creationTimestamp": "2026-11-20T01:00:00Z"},
+        "spec": {"ingressClassName": class, "rules": [{"host": "grafana.example.com", "http": {"paths": [
+            {"path": "/", "backend": {"service": {"name": service, "port": {"number": 80}}}}]}}]},
+        "status": status})
+}
+
+fn event(message: &str) -> Value {
+    json!([{"type": "Warning", "reason": "FailedBuildModel", "message": message, "lastTimestamp": "2026-11-21T01:59:00Z",
+        "involvedObject": {"kind": "Ingress", "namespace": "monitoring", "name": "grafana"}}])
+}
+
+fn one(snap: &Snapshot) -> Finding {
+    let mut all = findings(&IngressBroken, snap);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}
+
+#[test]
+fn an_ingress_that_is_served_is_quiet() {
+    assert!(findings(&IngressBroken, &snap(ingress("alb", "grafana", true), json!([]))).is_empty());
+    // Whoever gave it an address serves its class.
+    assert!(findings(&IngressBroken, &snap(ingress("nginx", "grafana", true), json!([]))).is_empty());
+}
+
+#[test]
+fn a_class_or_a_service_that_does_not_exist() {
+    let found = one(&snap(ingress("albb", "grafana", false), json!([])));
+    assert!(found.message.contains("its class albb does not exist (there is alb)"), "{}", found.message);
+    assert!(steps(&found).contains(r#""ingressClassName":"alb""#), "{}", steps(&found));
+    let found = one(&snap(ingress("alb", "graphana", true), json!([])));
+    assert!(found.message.contains("Service graphana, which does not exist in namespace monitoring; grafana does"));
+}
+
+#[test]
+fn what_the_controller_says_names_the_fix() {
+    for (message, says, does) in [
+        (
+            "Failed build model due to couldn't auto-discover subnets: unable to resolve at least one subnet (0 match VPC and tags: [kubernetes.io/role/internal-elb])",
+            "no subnet of the VPC carries the tag kubernetes.io/role/internal-elb=1",
+            "alb.ingress.kubernetes.io/subnets=",
+        ),
+        (
+            "Failed build model due to ingress: monitoring/grafana: no certificate found for host: grafana.example.com",
+            "ACM has no certificate for grafana.example.com",
+            "aws acm request-certificate --domain-name grafana.example.com",
+        ),
+        (
+            "Failed deploy model due to AccessDenied: User: arn:aws:sts::111122223333:assumed-role/lbc/16 is not authorized to perform: elasticloadbalancing:DescribeListenerAttributes because no identity-based policy allows it",
+            "role lbc of its controller may not elasticloadbalancing:DescribeListenerAttributes",
+            "aws iam put-role-policy --role-name lbc",
+        ),
+    ] {
+        let found = one(&snap(ingress("alb", "grafana", true), event(message)));
+        assert!(found.message.contains(says), "{}", found.message);
+        assert!(steps(&found).contains(does), "{}", steps(&found));
+    }
+}
+
+#[test]
+fn a_redirect_is_no_healthy_answer() {
+    let mut snap = snap(ingress("alb", "grafana", true), json!([]));
+    snap.load_balancers = Ok(serde_json::from_value(json!([
+        {"LoadBalancerArn": "lb", "DNSName": "x.elb.amazonaws.com"}]))
+    .expect("a load balancer"));
+    let mut groups: Vec<crate::snapshot::aws::TargetGroup> = serde_json::from_value(json!([{
+        "TargetGroupArn": "tg-arn", "TargetGroupName": "k8s-monitori-grafana-1", "HealthCheckPath": "/",
+        "HealthCheckPort": "traffic-port", "Matcher": {"HttpCode": "200"}, "LoadBalancerArns": ["lb"]}]))
+    .expect("a target group");
+    groups[0].health = Some(
+        serde_json::from_value(json!([{"Target": {"Id": "10.0.1.5", "Port": 3000},
+        "TargetHealth": {"State": "unhealthy", "Reason": "Target.ResponseCodeMismatch",
+            "Description": "Health checks failed with these codes: [302]"}}]))
+        .expect("health"),
+    );
+    snap.target_groups = Ok(groups);
+    let found = one(&snap);
+    assert!(found.message.contains("asks GET / and wants 200, and the answer is 302"), "{}", found.message);
+    assert!(steps(&found).contains("alb.ingress.kubernetes.io/healthcheck-path=/api/health"), "{}", steps(&found));
+}

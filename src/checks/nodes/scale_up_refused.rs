@@ -1,0 +1,247 @@
+//! Pods wait for nodes, and the autoscaler says why it adds none.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::checks::{Check, check};
+use crate::domain::aws::scale_up::{self, Reason};
+use crate::domain::kubernetes::unschedulable::concerns;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, Pod};
+
+check! {
+    /// See the check's page.
+    ScaleUpRefused {
+        id: "scale-up-refused", suite: Nodes, severity: Error,
+        title: "the autoscaler adds no node for pods that wait",
+        requires: [Pods, Events],
+        uses: [EksNodegroups, Subnets, PartLogs, EksCluster],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    AtMaximum {
+        #[serde(flatten)]
+        of: Of,
+        group: Placeholder,
+        scaling: String,
+        cluster: String,
+        region: String,
+    },
+    Backoff {
+        #[serde(flatten)]
+        of: Of,
+    },
+    Limit {
+        #[serde(flatten)]
+        of: Of,
+        pool: String,
+    },
+    NoInstanceType {
+        #[serde(flatten)]
+        of: Of,
+        pool: String,
+    },
+    Label {
+        #[serde(flatten)]
+        of: Of,
+        pool: String,
+        label: String,
+    },
+    Taint {
+        #[serde(flatten)]
+        of: Of,
+        pool: String,
+        taint: String,
+    },
+}
+
+/// A pod that waits.
+#[derive(Serialize, JsonSchema)]
+struct Of {
+    namespace: String,
+    pod: String,
+}
+
+impl Check for ScaleUpRefused {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.events()?;
+        let mut groups: BTreeMap<Reason, Vec<(&Pod, &Event)>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| concerns(snap, p)) {
+            if let Some((event, reason)) = scale_up::refused(snap, pod) {
+                groups.entry(reason).or_default().push((pod, event));
+            }
+        }
+        Ok(Diagnosis::Findings(groups.iter().map(|(reason, pods)| finding(snap, reason, pods)).collect()))
+    }
+}
+
+fn finding(snap: &Snapshot, reason: &Reason, pods: &[(&Pod, &Event)]) -> Finding {
+    let (pod, event) = pods[0];
+    let who = match pods {
+        [_] => format!("pod {}/{} waits for a node", pod.metadata.namespace, pod.metadata.name),
+        many => format!("{} pods wait for a node", many.len()),
+    };
+    let culprits = scale_up::culprits(snap, pod, reason);
+    let names: Vec<String> = culprits.iter().map(ToString::to_string).collect();
+    let failed = backoff_line(snap);
+    let why = match reason {
+        Reason::AtMaximum => format!("{} may have no more ({})", names.join(", "), sizes(snap, pod)),
+        Reason::Backoff => match &failed {
+            Some((_, line)) => format!("cluster-autoscaler failed to add one and waits before it tries again: {line}"),
+            None => "cluster-autoscaler failed to add one and waits before it tries again".to_owned(),
+        },
+        Reason::Limit(pool) => format!("NodePool {pool} of Karpenter is at its limits"),
+        Reason::NoInstanceType(pool) => format!("NodePool {pool} of Karpenter has no instance type that it fits"),
+        Reason::Label(pool, label) => {
+            format!("NodePool {pool} of Karpenter makes no nodes with the label {label} that it asks for")
+        }
+        Reason::Taint(pool, taint) => {
+            format!("it does not tolerate the taint {taint} of the nodes that NodePool {pool} of Karpenter makes")
+        }
+    };
+    let subject = culprits[0].clone();
+    let mut made =
+        Finding::new(ScaleUpRefused::META.id, Severity::Error, subject, format!("{who}, and none is added: {why}"))
+            .also_all(culprits.clone())
+            .key(format!("{reason:?}").to_ascii_lowercase())
+            .fix(fix(snap, reason, pod))
+            .evidence(event_evidence(event));
+    for culprit in culprits {
+        made = made.breaks(culprit);
+    }
+    if let (Reason::Backoff, Some((log, line))) = (reason, failed) {
+        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+        // Credentials that it lacks are deeper.
+        made = made.depends_on(ResourceRef::service_account("kube-system", "cluster-autoscaler"));
+    }
+    if *reason == Reason::AtMaximum {
+        made = made.evidence(groups_evidence(snap, pod));
+    }
+    made
+}
+
+/// What cluster-autoscaler's log says of its last failure.
+fn backoff_line(snap: &Snapshot) -> Option<(&crate::snapshot::monitoring::ContainerLog, &str)> {
+    const FAILED: &[&str] = &[
+        "Failed to scale up",
+        "failed to increase",
+        "Could not launch",
+        "InsufficientInstanceCapacity",
+        "scale-up timed out",
+        "LimitExceeded",
+    ];
+    let logs = snap.part_logs.iter().flatten().filter(|l| l.image.contains("cluster-autoscaler") && !l.previous);
+    let mut found = logs.filter_map(|log| {
+        let line = log.text.lines().rev().find(|l| FAILED.iter().any(|f| l.contains(f)))?;
+        Some((log, line.trim()))
+    });
+    found.next()
+}
+
+/// `ng-1: 3 of at most 3`.
+fn sizes(snap: &Snapshot, pod: &Pod) -> String {
+    let one = |g: &&crate::snapshot::aws::Nodegroup| {
+        let size = |n: Option<i32>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+        format!(
+            "{}: {} of at most {}",
+            g.nodegroup_name,
+            size(g.scaling_config.desired_size),
+            size(g.scaling_config.max_size)
+        )
+    };
+    let all: Vec<String> = scale_up::full_groups(snap, pod).iter().map(one).collect();
+    if all.is_empty() { "its largest size is reached".to_owned() } else { all.join(", ") }
+}
+
+fn groups_evidence(snap: &Snapshot, pod: &Pod) -> Evidence {
+    let place = Place::of(snap);
+    Evidence::new(
+        "eks:DescribeNodegroup, scalingConfig",
+        sizes(snap, pod),
+        "aws eks list-nodegroups --cluster-name {{ cluster }} --region {{ region }}",
+    )
+    .with("cluster", place.cluster)
+    .with("region", place.region)
+}
+
+fn fix(snap: &Snapshot, reason: &Reason, pod: &Pod) -> Fix {
+    let of = Of { namespace: pod.metadata.namespace.clone(), pod: pod.metadata.name.clone() };
+    match reason {
+        Reason::AtMaximum => {
+            let groups = scale_up::full_groups(snap, pod);
+            let larger = groups.first().and_then(|g| g.scaling_config.max_size).map(|n| n + 1);
+            let place = Place::of(snap);
+            Fix::AtMaximum {
+                of,
+                group: Placeholder::new("node-group").candidates(groups.iter().map(|g| g.nodegroup_name.clone())),
+                scaling: larger.map_or_else(|| "maxSize=<one-more>".to_owned(), |n| format!("maxSize={n}")),
+                cluster: place.cluster,
+                region: place.region,
+            }
+        }
+        Reason::Backoff => Fix::Backoff { of },
+        Reason::Limit(pool) => Fix::Limit { of, pool: pool.clone() },
+        Reason::NoInstanceType(pool) => Fix::NoInstanceType { of, pool: pool.clone() },
+        Reason::Label(pool, label) => Fix::Label { of, pool: pool.clone(), label: label.clone() },
+        Reason::Taint(pool, taint) => Fix::Taint { of, pool: pool.clone(), taint: taint.clone() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+
+    fn snap(reason: &str, message: &str) -> Snapshot {
+        let mut snap = snapshot(json!({
+            "pods": [{"metadata": {"name": "prometheus-0", "namespace": "monitoring", "creationTimestamp": "2026-11-21T01:00:00Z"},
+                "spec": {"containers": [{"name": "prometheus"}]}, "status": {"phase": "Pending"}}],
+            "events": [{"reason": reason, "message": message, "lastTimestamp": "2026-11-21T01:59:00Z",
+                "involvedObject": {"kind": "Pod", "namespace": "monitoring", "name": "prometheus-0"}}],
+        }));
+        snap.eks_nodegroups = Ok(serde_json::from_value(json!([{"nodegroupName": "ng-1",
+            "scalingConfig": {"minSize": 1, "maxSize": 3, "desiredSize": 3}}]))
+        .expect("groups"));
+        snap
+    }
+
+    #[test]
+    fn the_pods_own_requirements_are_another_matter() {
+        let own = "pod didn't trigger scale-up: 1 node(s) had volume node affinity conflict";
+        assert!(findings(&ScaleUpRefused, &snap("NotTriggerScaleUp", own)).is_empty());
+        let triggered = "pod triggered scale-up: [{ng-1 2->3 (max: 3)}]";
+        assert!(findings(&ScaleUpRefused, &snap("TriggeredScaleUp", triggered)).is_empty());
+    }
+
+    #[test]
+    fn groups_and_pools_are_named() {
+        let full = "pod didn't trigger scale-up: 1 max node group size reached";
+        let found = findings(&ScaleUpRefused, &snap("NotTriggerScaleUp", full));
+        assert!(found[0].message.contains("ng-1: 3 of at most 3"), "{}", found[0].message);
+        assert!(
+            steps(&found[0]).contains("--nodegroup-name ng-1 --scaling-config 'maxSize=4'"),
+            "{}",
+            steps(&found[0])
+        );
+        let limit = "Failed to schedule pod, all available instance types exceed limits for nodepool: \"default\"";
+        let found = findings(&ScaleUpRefused, &snap("FailedScheduling", limit));
+        assert!(steps(&found[0]).contains("kubectl patch nodepool default"), "{}", steps(&found[0]));
+    }
+}

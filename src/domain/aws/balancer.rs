@@ -1,0 +1,248 @@
+//! What keeps a load balancer from being made: the words of the AWS Load Balancer Controller and of the cloud provider.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::domain::aws::routing::Network;
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Subnet;
+
+/// Subnets of load balancers that the internet reaches carry this tag.
+pub(crate) const PUBLIC_TAG: &str = "kubernetes.io/role/elb";
+/// Subnets of internal load balancers carry this one.
+pub(crate) const INTERNAL_TAG: &str = "kubernetes.io/role/internal-elb";
+/// Addresses that a load balancer wants to be free in each of its subnets.
+pub(crate) const FREE_ADDRESSES: u32 = 8;
+
+/// Why the controller does not make it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Refusal {
+    /// No subnets carry the tags, or too few of them, or none has room.
+    Subnets,
+    /// These subnets have fewer than eight free addresses.
+    SubnetFull(Vec<String>),
+    /// No certificate of ACM is for this host.
+    NoCertificate(String),
+    /// The certificate that is named is absent, of another region, or of no use.
+    Certificate(String),
+    /// Ingresses of one group contradict each other: in what.
+    Group(String),
+    /// AWS denies a call.
+    Denied,
+    /// The controller has no credentials.
+    Credentials,
+    /// The Service, or a port of it, does not exist.
+    Backend,
+    /// Targets are instances, and the Service has no node port.
+    NodePort,
+    /// The class does not exist.
+    Class,
+    /// A network interface has several security groups with the cluster's tag, or none: which groups.
+    SecurityGroups(Vec<String>),
+    /// A limit of the account.
+    Quota,
+    /// Something else.
+    Other,
+}
+
+impl Refusal {
+    /// Reads an event's or a log's message.
+    pub(crate) fn classify(message: &str) -> Self {
+        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if has(&["Not enough IP space available in subnet"]) {
+            return Self::SubnetFull(ids(message, "subnet-"));
+        }
+        if has(&["AssumeRoleWithWebIdentity", "WebIdentityErr", "NoCredentialProviders", "no EC2 IMDS role found"])
+            || has(&["failed to refresh cached credentials", "failed to retrieve credentials", "InvalidIdentityToken"])
+        {
+            return Self::Credentials;
+        }
+        if has(&["UnauthorizedOperation", "AccessDenied", "is not authorized to perform"]) {
+            return Self::Denied;
+        }
+        if has(&["securityGroup tagged with", "Multiple tagged security groups found"]) {
+            return Self::SecurityGroups(ids(message, "sg-"));
+        }
+        if let Some((_, host)) = message.split_once("no certificate found for host: ") {
+            return Self::NoCertificate(host.split([' ', ',', '"']).next().unwrap_or_default().to_owned());
+        }
+        if has(&["CertificateNotFound", "UnsupportedCertificate"]) || (has(&["ertificate ARN"]) && has(&["not valid"]))
+        {
+            return Self::Certificate(certificate(message));
+        }
+        if has(&["auto-discover subnets", "at least one subnet", "at least two subnets", "suitable subnets"])
+            || has(&["at least one matching subnet", "subnet count less than minimal", "multiple subnets in same"])
+        {
+            return Self::Subnets;
+        }
+        if let Some((_, what)) = message.split_once("conflicting ") {
+            let what = what.lines().next().unwrap_or_default();
+            return Self::Group(what.to_owned());
+        }
+        if has(&["must be of type 'NodePort' or 'LoadBalancer'", "TargetGroup port is empty"]) {
+            return Self::NodePort;
+        }
+        if has(&["IngressClass.networking.k8s.io", "invalid ingress class"]) {
+            return Self::Class;
+        }
+        if has(&["unable to find port", "Service \""]) && has(&["not found", "unable to find port"]) {
+            return Self::Backend;
+        }
+        if has(&["TooManyLoadBalancers", "TooManyTargetGroups", "TooManyTargets", "TooManyUniqueTargetGroups"])
+            || has(&[
+                "TooManyListeners",
+                "TooManyRules",
+                "TooManyCertificates",
+                "does not support creating load balancers",
+            ])
+        {
+            return Self::Quota;
+        }
+        Self::Other
+    }
+}
+
+/// All ids of a kind that a text names, each once.
+fn ids(text: &str, prefix: &str) -> Vec<String> {
+    static ID: OnceLock<Regex> = OnceLock::new();
+    let id = ID.get_or_init(|| Regex::new(r"\b(?:subnet|sg)-[0-9a-f]{8,17}\b").expect("the pattern is fixed"));
+    let mut found: Vec<String> =
+        id.find_iter(text).map(|m| m.as_str().to_owned()).filter(|m| m.starts_with(prefix)).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn certificate(text: &str) -> String {
+    static ARN: OnceLock<Regex> = OnceLock::new();
+    let arn = ARN.get_or_init(|| Regex::new(r"arn:[\w-]+:(?:acm|iam):[\w:/.-]+").expect("the pattern is fixed"));
+    arn.find(text).map(|m| m.as_str().to_owned()).unwrap_or_default()
+}
+
+/// The subnets of a VPC as a load balancer sees them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Subnets<'a> {
+    /// Those that carry the tag.
+    pub(crate) tagged: Vec<&'a Subnet>,
+    /// Those that could: public ones for the internet, the others for internal load balancers; one of each zone.
+    pub(crate) fit: Vec<&'a Subnet>,
+}
+
+/// The subnets that a load balancer could use; `None` where the VPC could not be read.
+pub(crate) fn subnets<'a>(snap: &'a Snapshot, internal: bool) -> Option<Subnets<'a>> {
+    let cluster = snap.eks_cluster().ok()?;
+    let net = Network {
+        vpc: &cluster.resources_vpc_config.vpc_id,
+        account: cluster.account(),
+        tables: snap.route_tables().ok()?,
+        nats: snap.nat_gateways.as_deref().unwrap_or_default(),
+        gateways: snap.internet_gateways().ok()?,
+    };
+    let tag = if internal { INTERNAL_TAG } else { PUBLIC_TAG };
+    let has_tag = |s: &&Subnet| s.tags.iter().any(|t| t.key == tag && matches!(t.value.as_str(), "" | "1"));
+    let roomy = |s: &&Subnet| s.available_ip_address_count.is_none_or(|n| n >= FREE_ADDRESSES);
+    let all = snap.subnets().ok()?;
+    let mut fit: Vec<&Subnet> = Vec::new();
+    for subnet in all.iter().filter(|s| net.is_public(&s.subnet_id) != internal).filter(roomy) {
+        if !fit.iter().any(|f| f.availability_zone == subnet.availability_zone) {
+            fit.push(subnet);
+        }
+    }
+    Some(Subnets { tagged: all.iter().filter(has_tag).collect(), fit })
+}
+
+/// Why a target is not healthy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TargetFault {
+    /// It answers with another status than is asked for: which ones.
+    Codes(String),
+    /// It does not answer in time.
+    Timeout,
+    /// It refuses or ends the connection.
+    Failed,
+}
+
+impl TargetFault {
+    /// By AWS' reason code and description; `None` for what is on its way or no fault.
+    pub(crate) fn of(reason: &str, description: &str) -> Option<Self> {
+        match reason {
+            "Target.ResponseCodeMismatch" => {
+                let codes = description.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|(c, _)| c);
+                Some(Self::Codes(codes.unwrap_or_default().to_owned()))
+            }
+            "Target.Timeout" => Some(Self::Timeout),
+            "Target.FailedHealthChecks" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_controllers_words() {
+        let sg = |id: &str| Refusal::SecurityGroups(vec![id.into(), "sg-0bbbbbbbbbbbbbbbb".into()]);
+        for (text, wanted) in [
+            (
+                "Failed build model due to couldn't auto-discover subnets: unable to resolve at least one subnet (0 match VPC and tags: [kubernetes.io/role/elb])",
+                Refusal::Subnets,
+            ),
+            (
+                "Error syncing load balancer: failed to ensure load balancer: could not find any suitable subnets for creating the ELB",
+                Refusal::Subnets,
+            ),
+            (
+                "Failed build model due to ingress: monitoring/grafana: no certificate found for host: grafana.example.com",
+                Refusal::NoCertificate("grafana.example.com".into()),
+            ),
+            (
+                "Failed deploy model due to CertificateNotFound: Certificate 'arn:aws:acm:us-east-1:111122223333:certificate/ab-1' not found",
+                Refusal::Certificate("arn:aws:acm:us-east-1:111122223333:certificate/ab-1".into()),
+            ),
+            (
+                "Failed deploy model due to InvalidSubnet: Not enough IP space available in subnet-0123456789abcdef0. ELB requires at least 8 free IP addresses in each subnet.",
+                Refusal::SubnetFull(vec!["subnet-0123456789abcdef0".into()]),
+            ),
+            (
+                "Failed build model due to conflicting scheme: map[internal:{} internet-facing:{}]",
+                Refusal::Group("scheme: map[internal:{} internet-facing:{}]".into()),
+            ),
+            (
+                "Failed build model due to ingress: monitoring/grafana: TargetGroup port is empty. When using Instance targets, your service must be of type 'NodePort' or 'LoadBalancer'",
+                Refusal::NodePort,
+            ),
+            (
+                "Failed deploy model due to AccessDenied: User: arn:aws:sts::1:assumed-role/lbc/1 is not authorized to perform: elasticloadbalancing:AddTags",
+                Refusal::Denied,
+            ),
+            (
+                "WebIdentityErr: failed to retrieve credentials caused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
+                Refusal::Credentials,
+            ),
+            (
+                "expected exactly one securityGroup tagged with kubernetes.io/cluster/prod for eni eni-0123, got: [sg-0aaaaaaaaaaaaaaaa sg-0bbbbbbbbbbbbbbbb] (clusterName: prod)",
+                sg("sg-0aaaaaaaaaaaaaaaa"),
+            ),
+            ("invalid ingress class: IngressClass.networking.k8s.io \"alb\" not found", Refusal::Class),
+            (
+                "Failed build model due to ingress: monitoring/grafana: unable to find port 3000 on service monitoring/grafana",
+                Refusal::Backend,
+            ),
+            ("Failed build model due to ingress: monitoring/grafana: Service \"graphana\" not found", Refusal::Backend),
+            ("Failed deploy model due to Throttling: Rate exceeded", Refusal::Other),
+        ] {
+            assert_eq!(Refusal::classify(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_on_its_way_has_no_fault() {
+        let of = TargetFault::of;
+        let codes = "Health checks failed with these codes: [302]";
+        assert_eq!(of("Target.ResponseCodeMismatch", codes), Some(TargetFault::Codes("302".into())));
+        assert_eq!(of("Elb.RegistrationInProgress", ""), None);
+    }
+}

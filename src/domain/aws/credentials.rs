@@ -1,0 +1,141 @@
+//! How a pod gets AWS credentials, and what its log says where it gets none.
+
+use crate::domain::aws::denied::Denied;
+use crate::domain::aws::placement::Placement;
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Instance;
+use crate::snapshot::kubernetes::{Pod, ServiceAccount};
+
+/// What a log says of credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No source of credentials answered.
+    None,
+    /// STS does not let the ServiceAccount have its role.
+    NotTrusted,
+    /// STS does not know the cluster's issuer.
+    NoProvider,
+    /// The agent of Pod Identity does not answer, or gives none.
+    Agent,
+    /// The role may not do something.
+    Denied(Denied),
+}
+
+impl Fault {
+    /// Reads a line; `None` where it is not about credentials.
+    pub(crate) fn read(line: &str) -> Option<Self> {
+        let has = |parts: &[&str]| parts.iter().any(|p| line.contains(p));
+        if has(&["No OpenIDConnect provider found", "InvalidIdentityToken"]) {
+            return Some(Self::NoProvider);
+        }
+        if has(&["AssumeRoleWithWebIdentity"]) && has(&["AccessDenied", "Not authorized", "not authorized"]) {
+            return Some(Self::NotTrusted);
+        }
+        if has(&["169.254.170.23", "[fd00:ec2::23]"])
+            && has(&["refused", "timeout", "exceeded", "AccessDenied", "404", "400"])
+        {
+            return Some(Self::Agent);
+        }
+        if let Some(denied) = Denied::read(line).filter(|d| d.action.is_some()) {
+            return Some(Self::Denied(denied));
+        }
+        has(&[
+            "NoCredentialProviders",
+            "no valid providers in chain",
+            "no EC2 IMDS role found",
+            "no EC2 instance role found",
+            "Unable to locate credentials",
+            "ec2metadata is not available",
+            "failed to refresh cached credentials",
+            "EC2RoleRequestError",
+            "failed to introspect vpcID from EC2Metadata",
+        ])
+        .then_some(Self::None)
+    }
+}
+
+/// Where a pod's credentials are meant to come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The ServiceAccount names a role (IRSA).
+    Irsa { role: String, injected: bool },
+    /// Pod Identity gives a role.
+    PodIdentity { role: Option<String>, injected: bool },
+    /// The node's own role.
+    Node,
+}
+
+impl Source {
+    /// The role that is meant, where it is known.
+    pub(crate) fn role(&self) -> Option<&str> {
+        match self {
+            Self::Irsa { role, .. } => Some(role),
+            Self::PodIdentity { role, .. } => role.as_deref(),
+            Self::Node => None,
+        }
+    }
+}
+
+/// Where a pod's credentials are meant to come from.
+pub(crate) fn source(snap: &Snapshot, pod: &Pod) -> Source {
+    let namespace = &pod.metadata.namespace;
+    let name = account_name(pod);
+    let has = |variable: &str| pod.spec.containers.iter().flat_map(|c| &c.env).any(|e| e.name == variable);
+    let associations = snap.pod_identity_associations.as_deref().unwrap_or_default();
+    if let Some(own) = associations.iter().find(|a| a.namespace == *namespace && a.service_account == name) {
+        let injected = has("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+        return Source::PodIdentity { role: own.role_arn.clone(), injected };
+    }
+    let account = snap.service_accounts.find(namespace, name).ok().flatten();
+    match account.and_then(ServiceAccount::role_arn) {
+        Some(role) => Source::Irsa { role: role.to_owned(), injected: has("AWS_ROLE_ARN") },
+        None => Source::Node,
+    }
+}
+
+/// The ServiceAccount of a pod.
+pub(crate) fn account_name(pod: &Pod) -> &str {
+    pod.spec.service_account_name.as_deref().filter(|n| !n.is_empty()).unwrap_or("default")
+}
+
+/// The instance of a pod's node, if its metadata does not reach pods: one hop, or turned off.
+pub(crate) fn out_of_reach<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Instance> {
+    if pod.spec.host_network {
+        return None;
+    }
+    let node = snap.nodes.items().ok()?.iter().find(|n| Some(&n.metadata.name) == pod.spec.node_name.as_ref())?;
+    let instance = Placement::new(snap).instance(node)?;
+    let options = instance.metadata_options.as_ref()?;
+    let short = options.http_put_response_hop_limit == Some(1) && options.http_tokens.as_deref() == Some("required");
+    (short || options.http_endpoint.as_deref() == Some("disabled")).then_some(instance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_logs_say() {
+        for (line, wanted) in [
+            ("NoCredentialProviders: no valid providers in chain. Deprecated.", Some(Fault::None)),
+            (
+                "operation error STS: AssumeRoleWithWebIdentity, https response error StatusCode: 403, api error AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
+                Some(Fault::NotTrusted),
+            ),
+            (
+                "InvalidIdentityToken: No OpenIDConnect provider found in your account for https://oidc.eks",
+                Some(Fault::NoProvider),
+            ),
+            (
+                "failed to fetch credentials from http://169.254.170.23/v1/credentials: connect: connection refused",
+                Some(Fault::Agent),
+            ),
+            ("level=info msg=\"all is well\"", None),
+        ] {
+            assert_eq!(Fault::read(line), wanted, "{line}");
+        }
+        let denied = "AccessDeniedException: User: arn:aws:sts::1:assumed-role/node/i-1 is not authorized to perform: logs:PutLogEvents on resource: arn:aws:logs:eu-west-1:1:log-group:x";
+        let Some(Fault::Denied(found)) = Fault::read(denied) else { panic!("is denied") };
+        assert_eq!((found.role(), found.action.as_deref()), (Some("node"), Some("logs:PutLogEvents")));
+    }
+}

@@ -1,0 +1,154 @@
+//! Why an autoscaler adds no node for a pod: the words of cluster-autoscaler and of Karpenter.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::domain::aws::node_group;
+use crate::domain::text::windows::RECENT;
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Nodegroup;
+use crate::snapshot::kubernetes::{Event, Pod};
+
+/// Why no node is added.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// The node groups that fit are as large as they may be.
+    AtMaximum,
+    /// The last attempt failed, and the autoscaler waits before the next.
+    Backoff,
+    /// The NodePool may have no more CPU or memory.
+    Limit(String),
+    /// The NodePool has no instance type for it.
+    NoInstanceType(String),
+    /// The NodePool does not know a label that the pod asks for.
+    Label(String, String),
+    /// The pod does not tolerate a taint of the NodePool.
+    Taint(String, String),
+}
+
+impl Reason {
+    /// Reads a message of an autoscaler; `None` where it is the scheduler's, or the pod's own requirements are the reason.
+    pub(crate) fn read(message: &str) -> Option<Self> {
+        if message.contains("didn't trigger scale-up") {
+            let has = |part: &str| message.contains(part);
+            return match (has("max node group size reached"), has("in backoff after failed scale-up")) {
+                (true, _) => Some(Self::AtMaximum),
+                (false, true) => Some(Self::Backoff),
+                (false, false) => None,
+            };
+        }
+        if !message.contains("nodepool") && !message.contains("provisioner") {
+            return None;
+        }
+        let pool = pool(message);
+        if message.contains("exceed limits") || message.contains("limits exceeded") {
+            return Some(Self::Limit(pool));
+        }
+        if let Some(label) = between(message, "label \"", "\" does not have known values") {
+            return Some(Self::Label(pool, label));
+        }
+        if let Some(taint) = between(message, "did not tolerate taint (taint=", ")") {
+            return Some(Self::Taint(pool, taint));
+        }
+        if let Some((_, rest)) = message.split_once("did not tolerate ") {
+            let taint = rest.split([',', ';', ' ']).next().unwrap_or_default();
+            return Some(Self::Taint(pool, taint.to_owned()));
+        }
+        let none = ["no instance type", "filtered out all available instance types", "no nodepools found"];
+        none.iter().any(|n| message.contains(n)).then_some(Self::NoInstanceType(pool))
+    }
+
+    /// Some other NodePool may say more: which of a message's is told is a matter of this weight.
+    fn pool(&self) -> Option<&str> {
+        match self {
+            Self::Limit(pool) | Self::NoInstanceType(pool) | Self::Label(pool, _) | Self::Taint(pool, _) => Some(pool),
+            Self::AtMaximum | Self::Backoff => None,
+        }
+    }
+}
+
+fn pool(message: &str) -> String {
+    static POOL: OnceLock<Regex> = OnceLock::new();
+    let pool = POOL.get_or_init(|| {
+        Regex::new(r#"(?:nodepool|provisioner):? \\?"?([a-z0-9][a-z0-9.-]*)"#).expect("the pattern is fixed")
+    });
+    pool.captures(message).map(|c| c[1].to_owned()).unwrap_or_else(|| "default".to_owned())
+}
+
+fn between(text: &str, before: &str, after: &str) -> Option<String> {
+    let text = text.replace("\\\"", "\"");
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found.to_owned())
+}
+
+/// What an autoscaler said last of a pod.
+pub(crate) fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, Reason)> {
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
+    let own = |e: &&&Event| {
+        matches!(e.reason.as_str(), "NotTriggerScaleUp" | "TriggeredScaleUp" | "FailedScheduling" | "Nominated")
+    };
+    let spoken = events.iter().filter(own).find(|e| {
+        // The scheduler's own events have the same reason.
+        e.reason != "FailedScheduling" || Reason::read(&e.message).is_some()
+    })?;
+    Some((*spoken, Reason::read(&spoken.message)?))
+}
+
+/// The node groups that would take the pod and are as large as they may be.
+pub(crate) fn full_groups<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Nodegroup> {
+    let full = |g: &&Nodegroup| {
+        let sizes = &g.scaling_config;
+        sizes.desired_size.zip(sizes.max_size).is_some_and(|(desired, max)| desired >= max)
+    };
+    node_group::that_fit(snap, pod).into_iter().filter(full).collect()
+}
+
+/// What adds no node: node groups, a NodePool, or the autoscaler itself.
+pub(crate) fn culprits(snap: &Snapshot, pod: &Pod, reason: &Reason) -> Vec<ResourceRef> {
+    if let Some(pool) = reason.pool() {
+        return vec![ResourceRef::kubernetes("karpenter.sh", "NodePool", "", pool)];
+    }
+    let groups: Vec<ResourceRef> = full_groups(snap, pod).into_iter().map(node_group::reference).collect();
+    if *reason == Reason::AtMaximum && !groups.is_empty() {
+        return groups;
+    }
+    vec![ResourceRef::workload("Deployment", "kube-system", "cluster-autoscaler")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_autoscalers_words() {
+        for (text, wanted) in [
+            (
+                "pod didn't trigger scale-up: 1 max node group size reached, 2 node(s) didn't match Pod's node affinity/selector",
+                Some(Reason::AtMaximum),
+            ),
+            ("pod didn't trigger scale-up: 1 in backoff after failed scale-up", Some(Reason::Backoff)),
+            ("pod didn't trigger scale-up: 1 node(s) had volume node affinity conflict", None),
+            (
+                "Failed to schedule pod, all available instance types exceed limits for nodepool: \"default\"",
+                Some(Reason::Limit("default".into())),
+            ),
+            (
+                "Could not schedule pod, incompatible with nodepool \"default\", daemonset overhead={\"cpu\":\"675m\"}, incompatible requirements, label \"nodegroup\" does not have known values",
+                Some(Reason::Label("default".into(), "nodegroup".into())),
+            ),
+            (
+                "Failed to schedule pod, incompatible with nodepool \"gpu\", daemonset overhead={}, did not tolerate taint (taint=dedicated=gpu:NoSchedule)",
+                Some(Reason::Taint("gpu".into(), "dedicated=gpu:NoSchedule".into())),
+            ),
+            (
+                "Failed to schedule pod, incompatible with nodepool \"default\", no instance type satisfied resources {\"cpu\":\"30\"}",
+                Some(Reason::NoInstanceType("default".into())),
+            ),
+            ("0/3 nodes are available: 3 Insufficient memory.", None),
+        ] {
+            assert_eq!(Reason::read(text), wanted, "{text}");
+        }
+    }
+}
