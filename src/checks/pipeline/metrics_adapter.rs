@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
@@ -41,6 +42,7 @@ enum Fix {
         patch: String,
         release: String,
         release_namespace: String,
+        chart_version: String,
         managed: String,
     },
     ScaledObject {
@@ -203,6 +205,7 @@ fn fix(snap: &Snapshot, workload: &Workload, (at, container): (usize, &Container
         serde_json::json!([{"op": "replace", "path": path, "value": format!("--prometheus-url={right}")}]).to_string()
     });
     let (release, release_namespace) = release(meta).unwrap_or_default();
+    let version = release_of(snap, meta).map(|r| r.version).filter(|v| !v.is_empty());
     Fix::Address {
         target: workload.kubectl_name(),
         namespace: meta.namespace.clone(),
@@ -213,6 +216,7 @@ fn fix(snap: &Snapshot, workload: &Workload, (at, container): (usize, &Container
         patch: patch.unwrap_or_default(),
         release: release.to_owned(),
         release_namespace: release_namespace.to_owned(),
+        chart_version: version.unwrap_or_else(|| "<version>".to_owned()),
         managed: managed_by(meta),
     }
 }

@@ -48,6 +48,7 @@ fn find(id: CheckId, snap: &Snapshot, groups: &[Group]) -> Option<Vec<Finding>> 
             .fix("template")
             .param("namespace", &pod.metadata.namespace)
             .param("pod", &pod.metadata.name)
+            .param("workload", snap.owner_ref(pod).kubectl_name())
             .param("container", container)
             .param("receiver", &receiver)
             .param("detail", &detail);
