@@ -1,5 +1,6 @@
 //! The directions of imports, as docs/architecture.md has them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A folder or file below `src`, and the folders and files that it may name. The longest entry that fits counts, for
@@ -151,6 +152,48 @@ fn no_check_imports_another() {
         for line in code(text.split("#[cfg(test)]").next().unwrap_or_default()) {
             if line.starts_with(&format!("use {up}")) && !own.1.is_empty() && name.matches('/').count() < 3 {
                 wrong.push(format!("{name}: {line}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The files of a check's folder: which of them each imports. The folder's `mod.rs` stands on top.
+fn parts() -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+    let mut folders: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for (name, text) in all_sources() {
+        let Some((folder, file)) = name.rsplit_once('/').filter(|(f, _)| f.matches('/').count() == 2) else { continue };
+        if check_of(&name).is_none() || file == "tests.rs" {
+            continue;
+        }
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let below = format!("{folder}/");
+        let own = imports(text).into_iter().filter_map(|i| Some(i.strip_prefix(&below)?.split('/').next()?.to_owned()));
+        let own: BTreeSet<String> = own.map(|i| i.split("::").next().unwrap_or_default().to_owned()).collect();
+        folders.entry(folder.to_owned()).or_default().insert(file.trim_end_matches(".rs").to_owned(), own);
+    }
+    folders
+}
+
+#[test]
+fn the_parts_of_a_check_import_each_other_in_no_circle() {
+    let mut wrong = Vec::new();
+    for (folder, files) in parts() {
+        for (file, own) in files.iter().filter(|(file, _)| *file != "mod") {
+            let above: Vec<_> = own.iter().filter(|i| !files.contains_key(*i)).collect();
+            if !above.is_empty() {
+                wrong.push(format!("{folder}/{file}.rs imports its mod.rs: {above:?}"));
+            }
+            let mut seen = BTreeSet::new();
+            let mut open: Vec<&String> = own.iter().collect();
+            while let Some(next) = open.pop() {
+                if next == file {
+                    wrong.push(format!("{folder}/{file}.rs imports itself by way of others"));
+                    break;
+                }
+                if seen.insert(next) {
+                    open.extend(files.get(next).into_iter().flatten());
+                }
             }
         }
     }

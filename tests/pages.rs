@@ -6,16 +6,26 @@ use kdoctor::checks;
 use kdoctor::pages;
 use serde_json::Value;
 
-/// The fields of each variant of a fix, by its schema.
-fn fields(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
+/// What a fix holds, by its schema.
+struct Fields {
+    /// What stands beside the enum: values of the check, which any variant may show.
+    common: BTreeSet<String>,
+    /// The fields of each variant.
+    own: BTreeMap<String, BTreeSet<String>>,
+}
+
+fn fields(schema: &Value) -> Fields {
+    let names = |all: BTreeMap<String, Value>| all.into_keys().collect::<BTreeSet<String>>();
+    let mut common = BTreeMap::new();
+    properties(schema, schema, &mut common);
     let variants = schema["oneOf"].as_array().expect("a fix is an enum with a tag");
-    let fields = variants.iter().map(|variant| {
+    let own = variants.iter().map(|variant| {
         let mut all = BTreeMap::new();
         properties(schema, variant, &mut all);
         let tag = all.remove(kdoctor::model::VARIANT).expect("the tag is called variant");
-        (tag["const"].as_str().expect("a variant has a name").to_owned(), all.into_keys().collect())
+        (tag["const"].as_str().expect("a variant has a name").to_owned(), names(all))
     });
-    fields.collect()
+    Fields { own: own.collect(), common: names(common) }
 }
 
 fn properties(root: &Value, schema: &Value, all: &mut BTreeMap<String, Value>) {
@@ -39,17 +49,21 @@ fn typed_fixes_are_the_sections_of_the_page_and_fields_their_values() {
         let Some(schema) = meta.fix else { continue };
         typed += 1;
         let page = pages::of(meta).expect("it has a page");
-        let fields = fields(schema().as_value());
+        let Fields { common, own } = fields(schema().as_value());
         let sections: BTreeSet<&str> = page.variants().into_iter().collect();
-        let variants: BTreeSet<&str> = fields.keys().map(String::as_str).collect();
+        let variants: BTreeSet<&str> = own.keys().map(String::as_str).collect();
         assert_eq!(sections, variants, "{}: sections of the page, variants of the type", meta.id);
-        for (variant, fields) in &fields {
+        let mut shown = BTreeSet::new();
+        for (variant, fields) in &own {
             let used = page.variables(variant).unwrap_or_else(|e| panic!("{} {variant}: {e}", meta.id));
-            let unset: Vec<_> = used.difference(fields).collect();
+            let unset: Vec<_> = used.iter().filter(|u| !fields.contains(*u) && !common.contains(*u)).collect();
             assert!(unset.is_empty(), "{} {variant}: the page names {unset:?}, the type has {fields:?}", meta.id);
             let unused: Vec<_> = fields.difference(&used).collect();
             assert!(unused.is_empty(), "{} {variant}: the page has no use for {unused:?}", meta.id);
+            shown.extend(used);
         }
+        let unused: Vec<_> = common.difference(&shown).collect();
+        assert!(unused.is_empty(), "{}: the page has no use for {unused:?}", meta.id);
     }
     assert!(typed >= 2, "no check has typed fixes");
 }

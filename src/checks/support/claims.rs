@@ -1,5 +1,6 @@
 //! Claims as evidence, and how the class of claims is changed where it is kept.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -160,6 +161,27 @@ pub(crate) fn set_values(made: Finding, snap: &Snapshot, claims: &[&PersistentVo
 }
 
 /// Values of the shared step `claim-given-up`: whether a StatefulSet makes the claim again, and what becomes of its volume.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct GivenUp {
+    claim_made_again: bool,
+    volume_gone: bool,
+    reclaim: String,
+}
+
+impl GivenUp {
+    /// Of a claim and the volume that it is bound to.
+    pub(crate) fn of(snap: &Snapshot, namespace: &str, claim: &str, volume: Option<&PersistentVolume>) -> Self {
+        let all = snap.persistent_volume_claims.items().unwrap_or_default();
+        let mut same = all.iter().filter(|c| c.metadata.namespace == namespace && c.metadata.name == claim);
+        Self {
+            claim_made_again: same.next().is_some_and(|c| users(snap, c).iter().any(|w| w.kind == "StatefulSet")),
+            volume_gone: volume.is_none(),
+            reclaim: volume.and_then(|v| v.spec.persistent_volume_reclaim_policy.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The same, one by one.
 pub(crate) fn give_up_values(
     made: Finding,
     snap: &Snapshot,
@@ -167,10 +189,6 @@ pub(crate) fn give_up_values(
     claim: &str,
     volume: Option<&PersistentVolume>,
 ) -> Finding {
-    let all = snap.persistent_volume_claims.items().unwrap_or_default();
-    let mut same = all.iter().filter(|c| c.metadata.namespace == namespace && c.metadata.name == claim);
-    let of_template = same.next().is_some_and(|c| users(snap, c).iter().any(|w| w.kind == "StatefulSet"));
-    made.param("claim_made_again", of_template)
-        .param("volume_gone", volume.is_none())
-        .param("reclaim", volume.and_then(|v| v.spec.persistent_volume_reclaim_policy.clone()).unwrap_or_default())
+    let GivenUp { claim_made_again, volume_gone, reclaim } = GivenUp::of(snap, namespace, claim, volume);
+    made.param("claim_made_again", claim_made_again).param("volume_gone", volume_gone).param("reclaim", reclaim)
 }

@@ -1,14 +1,39 @@
 //! The release whose values a fix changes.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::domain::kubernetes::chart::Installed;
 use crate::model::Params;
 
-/// Values of the shared step `helm-values`: `helm_release`, empty where no release is known, `helm_namespace`, `helm_chart`,
-/// `helm_version`.
+/// Values of the shared step `helm-values`.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Release {
+    /// Empty where no release is known.
+    helm_release: String,
+    helm_namespace: String,
+    helm_chart: String,
+    helm_version: String,
+}
+
+impl Release {
+    /// Of an installed release.
+    pub(crate) fn of(release: Option<&Installed>) -> Self {
+        let version = release.map(|r| if r.version.is_empty() { "<version>" } else { r.version.as_str() });
+        Self {
+            helm_release: release.map(|r| r.release.clone()).unwrap_or_default(),
+            helm_namespace: release.map(|r| r.namespace.clone()).unwrap_or_default(),
+            helm_chart: release.map(|r| r.chart.clone()).unwrap_or_default(),
+            helm_version: version.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// The same, one by one.
 pub(crate) fn set_release(params: &mut Params, release: Option<&Installed>) {
-    let version = release.map(|r| if r.version.is_empty() { "<version>" } else { r.version.as_str() });
-    params.set("helm_release", release.map(|r| r.release.as_str()).unwrap_or_default());
-    params.set("helm_namespace", release.map(|r| r.namespace.as_str()).unwrap_or_default());
-    params.set("helm_chart", release.map(|r| r.chart.as_str()).unwrap_or_default());
-    params.set("helm_version", version.unwrap_or_default());
+    let Release { helm_release, helm_namespace, helm_chart, helm_version } = Release::of(release);
+    params.set("helm_release", helm_release);
+    params.set("helm_namespace", helm_namespace);
+    params.set("helm_chart", helm_chart);
+    params.set("helm_version", helm_version);
 }

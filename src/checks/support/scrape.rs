@@ -1,5 +1,8 @@
 //! What checks of scrapes show alike: targets and answers as evidence.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::domain::prometheus::targets::{Down, prometheus_path};
 use crate::model::{Evidence, Params};
 use crate::snapshot::Snapshot;
@@ -16,16 +19,35 @@ pub(crate) const SHOW_ANSWER: &str =
 pub(crate) const SHOW_API: &str =
     "{% if api_path %}kubectl get --raw {{ api_path }}{% else %}curl -s {{ api_url }}{% endif %}";
 
-/// Values for [`SHOW_TARGETS`]: the targets of one job, or all of them.
-pub(crate) fn targets_params(snap: &Snapshot, job: Option<&str>) -> Params {
-    let mut query = "state=active".to_owned();
-    if let Some(job) = job {
-        query.extend(["&scrapePool="]);
-        query.extend(url::form_urlencoded::byte_serialize(job.as_bytes()));
+/// Values for [`SHOW_TARGETS`].
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Targets {
+    /// Through the API server.
+    targets_path: Option<String>,
+    targets_url: String,
+}
+
+impl Targets {
+    /// The targets of one job, or all of them.
+    pub(crate) fn of(snap: &Snapshot, job: Option<&str>) -> Self {
+        let mut query = "state=active".to_owned();
+        if let Some(job) = job {
+            query.extend(["&scrapePool="]);
+            query.extend(url::form_urlencoded::byte_serialize(job.as_bytes()));
+        }
+        Self {
+            targets_path: prometheus_path(snap, &format!("/api/v1/targets?{query}")),
+            targets_url: format!("<prometheus-url>/api/v1/targets?{query}"),
+        }
     }
+}
+
+/// The same for a command of an evidence.
+pub(crate) fn targets_params(snap: &Snapshot, job: Option<&str>) -> Params {
+    let Targets { targets_path, targets_url } = Targets::of(snap, job);
     let mut params = Params::default();
-    params.set("targets_path", prometheus_path(snap, &format!("/api/v1/targets?{query}")));
-    params.set("targets_url", format!("<prometheus-url>/api/v1/targets?{query}"));
+    params.set("targets_path", targets_path);
+    params.set("targets_url", targets_url);
     params
 }
 

@@ -1,7 +1,7 @@
 //! Command-line arguments that a program refuses.
 
 use crate::domain::crash::known::{self, Flag};
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash, Detail, pattern};
 use crate::domain::text::log_line::{Level, Line};
 use crate::lint::go;
 
@@ -21,7 +21,7 @@ fn flag(reason: &str) -> Crash {
 fn unknown(text: &str) -> Option<Crash> {
     if let Some(found) = pattern!(r"unknown short flag '(-[^']*)'").captures(text) {
         let advice = "Flags are written with two dashes, as in --config.file=….";
-        return Some(flag(&found[0]).what(&found[1]).advice(advice));
+        return Some(flag(&found[0]).what(&found[1]).detail(Detail::ShortFlag).advice(advice));
     }
     let found = pattern!(r"(?:unknown long flag '|flag provided but not defined: |unknown flag: )(-{1,2}[^\s',]+)")
         .captures(text)?;

@@ -119,11 +119,50 @@ impl Class {
     }
 }
 
+/// A right that the API server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Denied {
+    /// Namespace of the ServiceAccount.
+    pub(crate) namespace: String,
+    /// The ServiceAccount.
+    pub(crate) account: String,
+    /// `list`.
+    pub(crate) verb: String,
+    /// `prometheuses.monitoring.coreos.com`.
+    pub(crate) resource: String,
+}
+
+/// What is known of a fault beyond its class, where its fix depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Detail {
+    /// Nothing.
+    #[default]
+    None,
+    /// A duration is empty.
+    EmptyDuration,
+    /// A receiver is used and not defined.
+    UndefinedReceiver,
+    /// Another name is used in a route and not defined.
+    Undefined,
+    /// A field that the section does not have.
+    UnknownField,
+    /// The file holds a whole object of Kubernetes.
+    KubernetesObject,
+    /// A URL is refused: what is named may stand in the file in another form.
+    Url,
+    /// A flag with one dash.
+    ShortFlag,
+    /// A right that is missing.
+    Denied(Denied),
+}
+
 /// Why a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Crash {
     /// What kind of fault.
     pub(crate) class: Class,
+    /// What is known beyond that.
+    pub(crate) detail: Detail,
     /// The file or directory that it is about.
     pub(crate) file: Option<String>,
     /// Line in the file.
@@ -148,6 +187,7 @@ impl Crash {
     fn new(class: Class, reason: impl AsRef<str>) -> Self {
         Self {
             class,
+            detail: Detail::None,
             file: None,
             line: None,
             group: None,
@@ -177,6 +217,11 @@ impl Crash {
 
     fn instead(mut self, instead: Option<impl Into<String>>) -> Self {
         self.instead = instead.map(Into::into);
+        self
+    }
+
+    fn detail(mut self, detail: Detail) -> Self {
+        self.detail = detail;
         self
     }
 

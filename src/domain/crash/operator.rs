@@ -1,6 +1,6 @@
 //! The Prometheus operator, kube-state-metrics and other programs that live on the Kubernetes API.
 
-use crate::domain::crash::{Class, Crash, common, pattern};
+use crate::domain::crash::{Class, Crash, Denied, Detail, common, pattern};
 use crate::domain::text::log_line::{Level, Line};
 
 /// Reads a line of a program that is none of Prometheus, Alertmanager and Grafana.
@@ -18,7 +18,13 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     {
         let group = found.get(5).map(|g| g.as_str()).filter(|g| !g.is_empty()).map(|g| format!(".{g}")).unwrap_or_default();
         let reason = format!("ServiceAccount {}/{} may not {} {}{group}", &found[1], &found[2], &found[3], &found[4]);
-        return Some(Crash::new(Class::Forbidden, reason).what(&found[4]));
+        let denied = Denied {
+            namespace: found[1].to_owned(),
+            account: found[2].to_owned(),
+            verb: found[3].to_owned(),
+            resource: format!("{}{group}", &found[4]),
+        };
+        return Some(Crash::new(Class::Forbidden, reason).what(&found[4]).detail(Detail::Denied(denied)));
     }
     if has(&[
         "failed to make file target manager: too many open files",

@@ -1,7 +1,7 @@
 //! Why a configuration or rule file is refused: the loader's error in one sentence, with what was meant.
 
 use crate::domain::crash::flags::duration;
-use crate::domain::crash::{Class, Crash, known, pattern};
+use crate::domain::crash::{Class, Crash, Detail, known, pattern};
 use crate::lint::alertmanager;
 use crate::lint::prometheus::relabel;
 use crate::lint::rules::promql;
@@ -41,7 +41,7 @@ fn object(crash: Crash, kind: File, error: &str) -> Option<Crash> {
             _ => "Keep only the configuration itself, without apiVersion, kind and metadata.",
         };
         let reason = format!("{holds}: {}", crash.reason);
-        Crash { reason, ..crash }.advice(advice)
+        Crash { reason, ..crash }.detail(Detail::KubernetesObject).advice(advice)
     })
 }
 
@@ -59,7 +59,7 @@ fn field(crash: Crash, kind: File, text: &str) -> Option<Crash> {
         .captures_iter(text)
         .map(|c| format!("field {} not found", &c[1]))
         .collect();
-    let crash = Crash { reason: all.join(", "), ..crash }.what(name);
+    let crash = Crash { reason: all.join(", "), ..crash }.what(name).detail(Detail::UnknownField);
     let fields = match kind {
         File::Prometheus => known::PROMETHEUS.to_vec(),
         File::Rules => known::RULES.to_vec(),
@@ -86,6 +86,7 @@ fn field(crash: Crash, kind: File, text: &str) -> Option<Crash> {
 }
 
 fn other(crash: Crash, text: &str) -> Crash {
+    let crash = crash.detail(detail(text));
     if let Some((value, meant)) = duration(text) {
         let advice = if value.is_empty() {
             "A duration is empty: an interval or timeout is set without value."
@@ -116,6 +117,16 @@ fn other(crash: Crash, text: &str) -> Crash {
     let name = pattern!(r#""([^"]+)""#).captures(text).map(|c| c[1].to_owned());
     let crash = Crash { what: name.clone(), ..crash };
     crash.advice(advice(text, &name.unwrap_or_default()))
+}
+
+fn detail(text: &str) -> Detail {
+    match () {
+        () if text.contains("empty duration string") => Detail::EmptyDuration,
+        () if text.contains("undefined receiver") => Detail::UndefinedReceiver,
+        () if text.contains("used in route") => Detail::Undefined,
+        () if text.contains("URL") => Detail::Url,
+        () => Detail::None,
+    }
 }
 
 /// What to do about an error of a loader.

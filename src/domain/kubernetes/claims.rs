@@ -128,7 +128,7 @@ pub(crate) fn awaited_provisioner<'a>(snap: &'a Snapshot, claim: &PersistentVolu
 }
 
 /// What an error of the provisioner says of the cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ProvisioningFault {
     /// The driver's role could not be assumed, or there are no credentials.
     Credentials,

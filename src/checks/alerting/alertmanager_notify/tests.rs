@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::checks::support::testing::applicable;
 use crate::model::Fact;
 use crate::pages;
 use crate::snapshot::Listing;
@@ -40,10 +41,7 @@ fn lost(cause: &str, integration: &str) -> String {
 }
 
 fn findings(snap: &Snapshot) -> Vec<Finding> {
-    match AlertmanagerNotify.diagnose(snap).expect("evaluated") {
-        Diagnosis::Findings(findings) => findings,
-        Diagnosis::NotApplicable(why) => panic!("not applicable: {why}"),
-    }
+    applicable(&AlertmanagerNotify, snap)
 }
 
 fn only(snap: &Snapshot) -> (Finding, String) {

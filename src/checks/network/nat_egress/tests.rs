@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::checks::support::testing::applicable;
 use crate::model::{Fact, Finding, GapCause, ResourceRef};
 use crate::pages;
 use crate::snapshot::Listing;
@@ -95,10 +96,7 @@ fn cut(mut snap: Snapshot) -> Snapshot {
 }
 
 fn findings(snap: &Snapshot) -> Vec<Finding> {
-    match NatEgress.diagnose(snap).expect("evaluated") {
-        Diagnosis::Findings(findings) => findings,
-        Diagnosis::NotApplicable(why) => panic!("not applicable: {why}"),
-    }
+    applicable(&NatEgress, snap)
 }
 
 /// The only finding and its commands, one a line.

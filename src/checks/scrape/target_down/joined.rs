@@ -1,28 +1,31 @@
 //! Failures that something in the cluster explains: their words and their fixes.
 
-use crate::domain::kubernetes::managed::managed_by;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::scrape::target_down::kind::Kind;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::joined::{self, Joined, Mesh};
 use crate::domain::prometheus::targets::Down;
-use crate::model::{Evidence, Finding, Params, ResourceRef};
+use crate::model::{Evidence, Finding, ResourceRef};
 use crate::snapshot::Snapshot;
 
-/// The section of the page, and the failure in words.
-pub(super) fn family(snap: &Snapshot, down: &Down<'_>) -> Option<(&'static str, String)> {
+/// The way in which it fails, and that in words.
+pub(super) fn family(snap: &Snapshot, down: &Down<'_>) -> Option<(Kind, String)> {
     Some(match joined::of(snap, down)? {
         Joined::Argument { container, argument, .. } => {
-            ("localhost", format!("connection refused: container {} listens on loopback only ({argument})", container.name))
+            (Kind::Localhost, format!("connection refused: container {} listens on loopback only ({argument})", container.name))
         }
         Joined::KubeProxy { map: Some((_, _, value)) } => {
             let value = if value.is_empty() { "127.0.0.1:10249, its default" } else { &value };
-            ("kube-proxy", format!("connection refused: kube-proxy serves its metrics on loopback only (metricsBindAddress {value})"))
+            (Kind::KubeProxy, format!("connection refused: kube-proxy serves its metrics on loopback only (metricsBindAddress {value})"))
         }
         Joined::KubeProxy { map: None } => (
-            "kube-proxy",
+            Kind::KubeProxy,
             "connection refused: kube-proxy serves its metrics on 127.0.0.1:10249 only, unless metricsBindAddress says otherwise".into(),
         ),
         Joined::Mesh { mesh, .. } => (
-            "mesh",
+            Kind::Mesh,
             format!("the side-car {} closes the connection: it takes only mutual TLS, and Prometheus is not part of the mesh", mesh.sidecar()),
         ),
     })
@@ -58,38 +61,68 @@ pub(super) fn evidence(snap: &Snapshot, down: &Down<'_>, made: Finding) -> Findi
     }
 }
 
-/// Values of the sections.
-pub(super) fn set_params(snap: &Snapshot, down: &Down<'_>, params: &mut Params) {
-    let found = joined::of(snap, down);
-    let (mut argument, mut open, mut owner, mut keeper) = (None, None, None, String::new());
-    let (mut map, mut annotation) = (None, None);
-    let port = down.address.as_ref().map(|a| a.port.to_string()).unwrap_or_default();
-    match &found {
-        Some(Joined::Argument { pod, argument: said, .. }) => {
-            let target = Target::of(snap, pod);
-            let listens =
-                ["127.0.0.1", "localhost"].iter().fold((*said).to_owned(), |text, l| text.replace(l, "0.0.0.0"));
-            (argument, open) = (Some((*said).to_owned()), Some(listens.replace("[::1]", "[::]")));
-            (owner, keeper) = (Some(target.name.clone()), target.managed_by);
+/// An argument, and as it has to be.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Bound {
+    argument: String,
+    open_argument: String,
+    bound_owner: Option<String>,
+    bound_by: String,
+}
+
+impl Bound {
+    /// The argument that makes the target listen on loopback.
+    pub(super) fn of(snap: &Snapshot, down: &Down<'_>) -> Self {
+        let Some(Joined::Argument { pod, argument, .. }) = joined::of(snap, down) else {
+            return Self {
+                argument: "<argument>".to_owned(),
+                open_argument: "<argument>".to_owned(),
+                bound_owner: None,
+                bound_by: String::new(),
+            };
+        };
+        let target = Target::of(snap, pod);
+        let open = ["127.0.0.1", "localhost"].iter().fold(argument.to_owned(), |text, l| text.replace(l, "0.0.0.0"));
+        Self {
+            argument: argument.to_owned(),
+            open_argument: open.replace("[::1]", "[::]"),
+            bound_owner: Some(target.name.clone()),
+            bound_by: target.managed_by,
         }
-        Some(Joined::KubeProxy { map: Some((of, _, _)) }) => {
-            map = Some(of.metadata.name.clone());
-            keeper = managed_by(&of.metadata);
-        }
-        Some(Joined::Mesh { pod, mesh }) => {
-            let target = Target::of(snap, pod);
-            let patch =
-                serde_json::json!({"spec": {"template": {"metadata": {"annotations": {mesh.exclusion(): port}}}}});
-            annotation = Some((patch.to_string(), *mesh == Mesh::Istio));
-            (owner, keeper) = (Some(target.name.clone()), target.managed_by);
-        }
-        _ => {}
     }
-    params.set("argument", argument);
-    params.set("open_argument", open);
-    params.set("bound_owner", owner);
-    params.set("bound_by", keeper);
-    params.set("proxy_map", map.unwrap_or_else(|| "kube-proxy-config".into()));
-    params.set("istio", annotation.as_ref().is_some_and(|(_, istio)| *istio));
-    params.set("exclude_patch", annotation.map(|(patch, _)| patch).unwrap_or_default());
+}
+
+/// The ConfigMap with kube-proxy's configuration.
+pub(super) fn proxy_map(snap: &Snapshot, down: &Down<'_>) -> String {
+    match joined::of(snap, down) {
+        Some(Joined::KubeProxy { map: Some((map, ..)) }) => map.metadata.name.clone(),
+        _ => "kube-proxy-config".to_owned(),
+    }
+}
+
+/// How a port goes past the side-car.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Past {
+    istio: bool,
+    exclude_patch: String,
+    bound_owner: Option<String>,
+    bound_by: String,
+}
+
+impl Past {
+    /// Of the target's mesh.
+    pub(super) fn of(snap: &Snapshot, down: &Down<'_>) -> Self {
+        let Some(Joined::Mesh { pod, mesh }) = joined::of(snap, down) else {
+            return Self { istio: false, exclude_patch: String::new(), bound_owner: None, bound_by: String::new() };
+        };
+        let target = Target::of(snap, pod);
+        let port = down.address.as_ref().map(|a| a.port.to_string()).unwrap_or_default();
+        let patch = serde_json::json!({"spec": {"template": {"metadata": {"annotations": {mesh.exclusion(): port}}}}});
+        Self {
+            istio: mesh == Mesh::Istio,
+            exclude_patch: patch.to_string(),
+            bound_owner: Some(target.name.clone()),
+            bound_by: target.managed_by,
+        }
+    }
 }

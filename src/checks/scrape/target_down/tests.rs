@@ -76,20 +76,24 @@ fn every_family_has_a_fix_that_renders() {
         ),
         (
             "Get \"https://10.0.0.1:8443/metrics\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
-            "certificate",
+            "certificate-authority",
             "ca_file",
         ),
         (
             "Get \"https://10.0.0.1:8443/metrics\": x509: certificate has expired or is not yet valid: current time",
-            "certificate",
+            "certificate-expired",
             "cert-manager",
         ),
         (
             "Get \"https://10.0.0.1:8443/metrics\": x509: certificate is not valid for any names, but wanted to match a",
-            "certificate",
+            "certificate-name",
             "server_name",
         ),
-        ("Get \"https://10.0.0.1:8443/metrics\": remote error: tls: certificate required", "certificate", "cert_file"),
+        (
+            "Get \"https://10.0.0.1:8443/metrics\": remote error: tls: certificate required",
+            "certificate-client",
+            "cert_file",
+        ),
         (
             "Get \"https://10.0.0.1:8443/metrics\": http: server gave HTTP response to HTTPS client",
             "scheme",

@@ -1,34 +1,31 @@
-//! A container of the stack ends, and is started again and again.
+//! A container of the stack is crash-looping.
 
+mod case;
 mod cause;
+mod datasources;
+mod failing;
 mod fix;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::index::owner_of;
-use crate::domain::text::windows::GRACE;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
-use cause::Cause;
-
-/// Seconds within which an end is recent.
-const RECENT: i64 = 900;
-
-/// Restarts of a Job's container that are its way to try again; `backoffLimit` is 6 unless set.
-const JOB_RETRIES: u32 = 4;
-/// Seconds that a container may take to become ready after one restart.
-const SETTLES: i64 = 120;
+use crate::snapshot::kubernetes::Pod;
+use case::Case;
+use failing::{Failing, failing};
+use fix::Fix;
 
 check! {
     /// See the check's page.
     CrashLoop {
         id: "crash-loop", suite: Workload, severity: Error,
-        title: "a container of the stack ends again and again",
+        title: "a container of the stack is crash-looping",
         requires: [Pods],
         uses: [CrashLogs, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons],
+        fix: Fix,
     }
 }
 
@@ -74,72 +71,6 @@ fn behind_failing_targets(snap: &Snapshot) -> BTreeSet<(String, String)> {
     found
 }
 
-/// A container that ends again and again.
-struct Failing<'a> {
-    pod: &'a Pod,
-    container: &'a Container,
-    status: &'a ContainerStatus,
-    is_init: bool,
-    /// It is up in between.
-    is_ready: bool,
-    cause: Cause,
-}
-
-fn failing<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Failing<'a>> {
-    let over =
-        pod.is_finished() || pod.metadata.deletion_timestamp.is_some() || snap.age_seconds(&pod.metadata) < GRACE;
-    if over {
-        return Vec::new();
-    }
-    let init = pod.status.init_container_statuses.iter().map(|s| (s, true));
-    let all = init.chain(pod.status.container_statuses.iter().map(|s| (s, false)));
-    all.filter(|(status, _)| ends_again(snap, pod, status))
-        .filter_map(|(status, is_init)| {
-            let container = pod.all_containers().find(|c| c.name == status.name)?;
-            let cause = Cause::of(snap, pod, container, status);
-            Some(Failing { pod, container, status, is_init, is_ready: status.ready, cause })
-        })
-        .collect()
-}
-
-/// Ends and is started again. What ran out of memory, and what never started, is the matter of other checks.
-fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
-    let never_began = |t: &Terminated| {
-        matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun")
-            && t.message.as_deref().is_some_and(|m| m.contains("error mounting") || m.contains("not a directory"))
-    };
-    if status.restart_count == 0 || status.ended().is_some_and(|t| t.reason == "OOMKilled" || never_began(t)) {
-        return false;
-    }
-    // A Job tries again by design.
-    let retries = owner_of(&pod.metadata).is_some_and(|(kind, _)| kind == "Job") && status.restart_count < JOB_RETRIES;
-    if retries {
-        return false;
-    }
-    if let Some(waiting) = &status.state.waiting {
-        // Another reason (ImagePullBackOff, CreateContainerConfigError) says why it cannot even start.
-        return waiting.reason == "CrashLoopBackOff" || waiting.reason.is_empty() && recent_failure(snap, status);
-    }
-    if status.state.terminated.is_some() {
-        return recent_failure(snap, status);
-    }
-    if !status.ready {
-        // One restart is none again, and a container that just began is not ready yet.
-        let since = status.running_since().map(|t| snap.collected_at.as_second() - t.as_second());
-        let settles = since.is_some_and(|s| s < SETTLES) && status.restart_count < 2;
-        return recent_failure(snap, status) && !settles;
-    }
-    // Ready in between: only where that happens more than once an hour on average.
-    let age = snap.age_seconds(&pod.metadata);
-    status.restart_count >= 3 && age / i64::from(status.restart_count) < 3600 && recent_failure(snap, status)
-}
-
-fn recent_failure(snap: &Snapshot, status: &ContainerStatus) -> bool {
-    // 143 is a polite end, and with 255 and no word the node itself went away.
-    let asked = |t: &Terminated| t.exit_code == 143 || t.exit_code == 255 && t.reason == "Unknown";
-    status.ended().is_some_and(|t| t.exit_code != 0 && !asked(t)) && status.ended_within(RECENT, snap.collected_at)
-}
-
 /// `Prometheus`, or the container by its name.
 fn who(failing: &Failing<'_>) -> String {
     let name = &failing.container.name;
@@ -155,7 +86,7 @@ fn who(failing: &Failing<'_>) -> String {
 fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding {
     let first = &all[0];
     let (pod, container, meta) = (first.pod, first.container, &first.pod.metadata);
-    let case = fix::Case::new(snap, first);
+    let case = Case::new(snap, first);
     let exit = first.status.ended().map(|t| t.exit_code);
     let code = exit.map_or_else(|| "ends".to_owned(), |code| format!("exits with code {code}"));
     let pods = if all.len() > 1 { format!(" in {} pods", all.len()) } else { String::new() };
@@ -189,7 +120,8 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
         let source = format!("log of container {} of Pod {}/{}", container.name, meta.namespace, meta.name);
         made = made.evidence(about(Evidence::new(source, said, show)).with("previous", previous));
     }
-    case.finish(made, pod)
+    let fix = Fix::of(&case);
+    case.finish(made).fix(fix)
 }
 
 #[cfg(test)]

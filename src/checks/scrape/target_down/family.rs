@@ -1,0 +1,251 @@
+//! In which way a target fails, and that in words.
+
+use crate::checks::scrape::target_down::joined;
+use crate::checks::scrape::target_down::kind::{Certificate, Kind};
+use crate::domain::prometheus::joined::sends_credential;
+use crate::domain::prometheus::scrape_error::ScrapeFailure;
+use crate::domain::prometheus::targets::{self, Down};
+use crate::snapshot::Snapshot;
+
+/// Targets of one job that fail in one way.
+pub(super) struct Family<'a> {
+    pub(super) job: &'a str,
+    pub(super) kind: Kind,
+    pub(super) words: &'a str,
+    pub(super) group: &'a [&'a Down<'a>],
+    /// All targets of the job.
+    pub(super) total: usize,
+    /// None of the job's targets is up.
+    pub(super) all_down: bool,
+}
+
+impl Kind {
+    /// The way in which a target fails, and that in words.
+    pub(super) fn of(snap: &Snapshot, down: &Down<'_>) -> (Self, String) {
+        let words = words(down);
+        if down.address.as_ref().is_some_and(|a| targets::is_hidden_control_plane(snap, down.target, a)) {
+            return (Self::ControlPlane, "EKS runs this part of the control plane out of reach".into());
+        }
+        if let Some(joined) = joined::family(snap, down) {
+            return joined;
+        }
+        if let Some(url) = down.redirected_to() {
+            return (Self::Redirect, format!("redirected to {url}, and there {words}"));
+        }
+        let kind = match Self::of_failure(&down.failure, &down.target.last_error) {
+            Self::Unauthorized if sends_credential(snap, down.target.job()) => Self::CredentialRefused,
+            kind => kind,
+        };
+        (kind, words)
+    }
+
+    fn of_failure(failure: &ScrapeFailure, error: &str) -> Self {
+        match failure {
+            ScrapeFailure::Timeout => Self::Timeout,
+            ScrapeFailure::Refused => Self::Refused,
+            ScrapeFailure::NoSuchHost(_) => Self::NoSuchHost,
+            ScrapeFailure::Dns => Self::Dns,
+            ScrapeFailure::NoRoute => Self::NoRoute,
+            ScrapeFailure::Reset => Self::Reset,
+            ScrapeFailure::Certificate => {
+                Self::Certificate(certificate_problem(error).unwrap_or(Certificate::Authority))
+            }
+            ScrapeFailure::TlsMismatch => Self::Scheme,
+            ScrapeFailure::Tls => Self::Tls,
+            ScrapeFailure::NotHttp => Self::NotHttp,
+            ScrapeFailure::Status(401 | 407) => Self::Unauthorized,
+            ScrapeFailure::Status(403) => Self::Forbidden,
+            ScrapeFailure::Status(404 | 410) => Self::NotFound,
+            ScrapeFailure::Status(500..=599) => Self::ServerError,
+            ScrapeFailure::Status(_) => Self::Status,
+            ScrapeFailure::NotMetrics | ScrapeFailure::BlankContentType => Self::NotMetrics,
+            ScrapeFailure::BadLine => Self::BadLine,
+            ScrapeFailure::Limit => Self::Limits,
+            ScrapeFailure::Credentials => Self::Credentials,
+            ScrapeFailure::Redirects => Self::Redirect,
+            ScrapeFailure::Other => Self::Other,
+        }
+    }
+}
+
+/// The failure in words, as exact as the error tells.
+fn words(down: &Down<'_>) -> String {
+    let error = &down.target.last_error;
+    let general = down.failure.words();
+    let is_http = down.address.as_ref().is_some_and(|a| a.scheme == "http");
+    match &down.failure {
+        ScrapeFailure::Timeout => format!("{general}: {}", timeout_words(down)),
+        ScrapeFailure::Reset => reset_words(error).to_owned(),
+        ScrapeFailure::Certificate => match certificate_problem(error) {
+            Some(Certificate::Expired) => format!("{general}: {}", expiry(error)),
+            Some(Certificate::Authority) => format!("{general}: signed by an unknown authority"),
+            Some(Certificate::Name) if has_common_name_only(error) => {
+                format!("{general}: it is for no name at all (no subjectAltName; a Common Name does not count)")
+            }
+            Some(Certificate::Name) => format!("{general}: it is for another name"),
+            Some(Certificate::Client) => format!("{general}: the target wants another client certificate"),
+            None => general,
+        },
+        ScrapeFailure::TlsMismatch => {
+            let who = if down.redirected_to().is_some() { "redirect" } else { "job" };
+            match scheme_spoken(error) {
+                Some("http") => format!("{general}: the target speaks HTTP, the {who} asks for HTTPS"),
+                _ => format!("{general}: the target speaks HTTPS, the {who} asks for HTTP"),
+            }
+        }
+        ScrapeFailure::NotHttp => protocol(error).map_or(general, |p| format!("the port speaks {p}, not HTTP")),
+        ScrapeFailure::Limit => limit_name(error).map_or(general, |limit| format!("{limit} is exceeded")),
+        ScrapeFailure::BadLine if error.contains("invalid UTF-8") => "a label value is not valid UTF-8".into(),
+        ScrapeFailure::BadLine if error.contains("# EOF") => "the answer breaks off: no # EOF at its end".into(),
+        ScrapeFailure::BadLine if error.starts_with("gzip:") => "the compressed answer is broken (gzip)".into(),
+        ScrapeFailure::Credentials => between(error, "open ", ": ").map_or(general, |file| {
+            let why = error.rsplit(": ").next().unwrap_or_default();
+            format!("the credentials file {file} cannot be read: {why}")
+        }),
+        ScrapeFailure::Status(400) if is_http => {
+            format!("{general}, as a server that wants HTTPS answers HTTP")
+        }
+        ScrapeFailure::Status(status) => {
+            status_words(*status).map_or_else(|| general.clone(), |words| format!("{general}, {words}"))
+        }
+        _ => general,
+    }
+}
+
+/// `current time 2026-11-21T02:55:30Z is after 2026-11-20T00:00:00Z`.
+fn expiry(error: &str) -> String {
+    let date = |mark: &str| error.split_once(mark).and_then(|(_, rest)| rest.get(..10)).map(str::to_owned);
+    if let Some(day) = date(" is after ") {
+        return format!("it expired on {day}");
+    }
+    match date(" is before ") {
+        Some(day) => {
+            format!("it is valid from {day} on only: the clock of one side is off, or it was issued too early")
+        }
+        None => "it has expired or is not yet valid".into(),
+    }
+}
+
+/// What a status says of the target.
+fn status_words(status: u16) -> Option<&'static str> {
+    Some(match status {
+        401 | 407 => "the target wants credentials",
+        403 => "whoever asks lacks the permission",
+        404 | 410 => "the metrics are not at this path",
+        429 => "the target limits the rate of requests",
+        500 => "the application fails to make its metrics",
+        502..=504 => "a proxy in front has no healthy backend",
+        _ => return None,
+    })
+}
+
+/// How far a scrape came that took too long, as far as Go tells.
+fn timeout_words(down: &Down<'_>) -> String {
+    let error = &down.target.last_error;
+    let limit = &down.target.scrape_timeout;
+    let by_name = down.address.as_ref().is_some_and(|a| a.host.parse::<std::net::IpAddr>().is_err());
+    if error.contains("dial tcp") || error.contains("connection timed out") {
+        "no answer to the connection, packets are dropped".into()
+    } else if error.contains("awaiting headers") || error.contains("reading body") {
+        format!("the answer takes longer than the scrape_timeout of {limit}")
+    } else if by_name {
+        format!(
+            "no complete answer within the scrape_timeout of {limit}; name look-up, connection or answer is too slow"
+        )
+    } else {
+        format!("no complete answer within the scrape_timeout of {limit}; connection or answer is too slow")
+    }
+}
+
+fn reset_words(error: &str) -> &'static str {
+    if error.contains("connection reset") {
+        "connection reset by peer"
+    } else if error.ends_with("EOF") {
+        "the target closes the connection before its answer is complete"
+    } else {
+        "connection closed early"
+    }
+}
+
+/// The scheme that the target speaks where it is not the one of the URL that was asked.
+pub(super) fn scheme_spoken(error: &str) -> Option<&'static str> {
+    if error.contains("does not look like a TLS handshake") || error.contains("HTTP response to HTTPS client") {
+        return Some("http");
+    }
+    error.contains("\\x15\\x03").then_some("https")
+}
+
+/// The protocol of a port that answered HTTP with its own words.
+fn protocol(error: &str) -> Option<&'static str> {
+    let answer = error.split_once("malformed HTTP ").map(|(_, rest)| rest)?;
+    let said = answer.split_once('"').map_or("", |(_, said)| said);
+    // Redis: `-ERR wrong number of arguments for 'get' command`. HTTP/2: a SETTINGS frame, type 4 of stream 0.
+    if answer.starts_with("status code \"wrong\"") || said.starts_with("-ERR") || said.starts_with("-DENIED") {
+        Some("the Redis protocol")
+    } else if said.starts_with("\\x00\\x00") && said.contains("\\x04\\x00\\x00\\x00\\x00\\x00") {
+        Some("HTTP/2 without TLS (gRPC)")
+    } else if said.starts_with("SSH-") {
+        Some("SSH")
+    } else if said.contains("mysql") || said.contains("MariaDB") || said.contains("caching_sha2") {
+        Some("the MySQL protocol")
+    } else if said.starts_with("220 ") || answer.starts_with("status code \"220") {
+        Some("SMTP or FTP")
+    } else {
+        None
+    }
+}
+
+fn has_common_name_only(error: &str) -> bool {
+    error.contains("Common Name") || error.contains("not valid for any names")
+}
+
+fn certificate_problem(error: &str) -> Option<Certificate> {
+    let has = |part: &str| error.contains(part);
+    if has("has expired or is not yet valid") {
+        Some(Certificate::Expired)
+    } else if has("unknown authority") || has("self-signed") || has("self signed") || has("not trusted") {
+        Some(Certificate::Authority)
+    } else if has("not valid for")
+        || has("is valid for")
+        || has("cannot validate certificate for")
+        || has("Common Name")
+    {
+        Some(Certificate::Name)
+    } else if has("bad certificate") || has("certificate required") || has("unknown certificate") {
+        Some(Certificate::Client)
+    } else {
+        None
+    }
+}
+
+/// The field of the scrape job that an error of exceeded limits is about.
+pub(super) fn limit_name(error: &str) -> Option<&'static str> {
+    let words = error.split(" exceeded").next()?.replace(' ', "_");
+    let known = [
+        "sample_limit",
+        "body_size_limit",
+        "label_limit",
+        "label_name_length_limit",
+        "label_value_length_limit",
+        "target_limit",
+    ];
+    if words.ends_with("bucket_limit") {
+        return Some("native_histogram_bucket_limit");
+    }
+    known.into_iter().find(|k| words == *k)
+}
+
+/// The operator's spelling of a field.
+pub(super) fn camel_case(field: &str) -> String {
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let mut letters = word.chars();
+        let upper: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+        name + &upper + letters.as_str()
+    })
+}
+
+pub(super) fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(found, _)| found)
+}

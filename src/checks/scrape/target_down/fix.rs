@@ -1,0 +1,491 @@
+//! The fixes of a job that Prometheus fails to scrape.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::scrape::target_down::family::{Family, between, camel_case, limit_name, scheme_spoken};
+use crate::checks::scrape::target_down::joined::{Bound, Past, proxy_map};
+use crate::checks::scrape::target_down::kind::{Certificate, Kind};
+use crate::checks::support::authorizer::Authorizer;
+use crate::checks::support::origin::ChangeJob;
+use crate::checks::support::scrape::Targets;
+use crate::domain::prometheus::joined::samples_offered;
+use crate::domain::prometheus::origin;
+use crate::domain::prometheus::targets::{self, Address, Down};
+use crate::model::Placeholder;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::annotation;
+
+/// How it is verified, and one way to fix it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    #[serde(flatten)]
+    targets: Targets,
+    interval: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    BadLine {
+        error: String,
+        #[serde(flatten)]
+        answer: Answer,
+    },
+    CertificateAuthority {
+        host_port: Option<String>,
+        #[serde(flatten)]
+        edit: Edit,
+    },
+    CertificateClient {
+        host_port: Option<String>,
+        #[serde(flatten)]
+        edit: Edit,
+    },
+    CertificateExpired {
+        host_port: Option<String>,
+        reader_namespace: String,
+        #[serde(flatten)]
+        logged: Logged,
+    },
+    CertificateName {
+        host_port: Option<String>,
+        #[serde(flatten)]
+        edit: Edit,
+    },
+    CredentialRefused {
+        guard: Option<&'static str>,
+        configz_path: Option<String>,
+        monitor_kind: Option<&'static str>,
+        monitor: Option<String>,
+        monitor_namespace: Option<String>,
+        config_map: Option<String>,
+        config_namespace: Option<String>,
+    },
+    KubeProxy {
+        proxy_map: String,
+    },
+    Localhost {
+        namespace: Option<String>,
+        pod: Option<String>,
+        #[serde(flatten)]
+        bound: Bound,
+    },
+    Mesh {
+        namespace: Option<String>,
+        #[serde(flatten)]
+        past: Past,
+    },
+    ControlPlane {
+        release: Placeholder,
+        release_namespace: Placeholder,
+        chart_version: Placeholder,
+    },
+    Credentials {
+        error: String,
+        file: Option<String>,
+        reader: String,
+        reader_namespace: String,
+    },
+    Dns {
+        reader_namespace: String,
+    },
+    Forbidden {
+        #[serde(flatten)]
+        authorizer: Authorizer,
+    },
+    Limits {
+        error: String,
+        answer_path: Option<String>,
+        limit: Option<&'static str>,
+        limit_field: String,
+        /// Room for a fifth more than what it offers.
+        new_limit: Option<u64>,
+        job: String,
+        #[serde(flatten)]
+        change: ChangeJob,
+    },
+    NoRoute {
+        host: Option<String>,
+        port: Option<u16>,
+    },
+    NoSuchHost {
+        host: Option<String>,
+        service: Option<String>,
+        service_exists: Option<bool>,
+        namespace: Option<String>,
+        reader_namespace: String,
+    },
+    NotFound {
+        path: Option<String>,
+        #[serde(flatten)]
+        logged: Logged,
+        #[serde(flatten)]
+        edit: Edit,
+    },
+    NotHttp {
+        url: String,
+        service: Option<String>,
+        service_exists: Option<bool>,
+        namespace: Option<String>,
+        #[serde(flatten)]
+        edit: Edit,
+    },
+    NotMetrics {
+        #[serde(flatten)]
+        answer: Answer,
+    },
+    Other {
+        error: String,
+        #[serde(flatten)]
+        answer: Answer,
+        #[serde(flatten)]
+        logged: Logged,
+    },
+    Redirect {
+        redirected_to: Option<String>,
+        /// What the port speaks, where it is not what the redirect leads to.
+        redirect_spoken: Option<&'static str>,
+        path: Option<String>,
+        final_scheme: String,
+        final_path: String,
+        /// Host and port, where they are others.
+        final_target: Option<String>,
+        #[serde(flatten)]
+        answer: Answer,
+        #[serde(flatten)]
+        logged: Logged,
+        #[serde(flatten)]
+        edit: Edit,
+    },
+    Refused {
+        host: Option<String>,
+        port: Option<u16>,
+        node: Option<String>,
+        service: Option<String>,
+        service_exists: Option<bool>,
+        slice_selector: Option<String>,
+        #[serde(flatten)]
+        logged: Logged,
+    },
+    Reset {
+        #[serde(flatten)]
+        logged: Logged,
+    },
+    Scheme {
+        scheme: Option<String>,
+        right_scheme: &'static str,
+        #[serde(flatten)]
+        edit: Edit,
+    },
+    ServerError {
+        #[serde(flatten)]
+        answer: Answer,
+        #[serde(flatten)]
+        logged: Logged,
+    },
+    Status {
+        #[serde(flatten)]
+        answer: Answer,
+    },
+    Timeout {
+        timeout: String,
+        answer_path: Option<String>,
+        namespace: Option<String>,
+        reader_namespace: String,
+        /// `--probe` was given.
+        probed: bool,
+        port: Option<u16>,
+        job: String,
+        monitor: Option<String>,
+        monitor_list: Option<&'static str>,
+    },
+    Tls {
+        host_port: Option<String>,
+        #[serde(flatten)]
+        edit: Edit,
+    },
+    Unauthorized {
+        guard: Option<&'static str>,
+        #[serde(flatten)]
+        edit: Edit,
+    },
+}
+
+/// What answers at the URL.
+#[derive(Serialize, JsonSchema)]
+struct Answer {
+    answer_path: Option<String>,
+    url: String,
+}
+
+/// Whose log says more.
+#[derive(Serialize, JsonSchema)]
+struct Logged {
+    namespace: Option<String>,
+    workload: Option<String>,
+    pod: Option<String>,
+}
+
+/// Lines of the job, and where they are written.
+#[derive(Serialize, JsonSchema)]
+struct Edit {
+    job: String,
+    monitor_list: Option<&'static str>,
+    #[serde(flatten)]
+    change: ChangeJob,
+}
+
+impl Fix {
+    /// What fixes a family of failures.
+    pub(super) fn of(snap: &Snapshot, family: &Family<'_>) -> Self {
+        let site = Site { snap, family, down: family.group[0], change: ChangeJob::of(snap, family.job) };
+        Self {
+            targets: Targets::of(snap, Some(family.job)),
+            interval: site.down.target.scrape_interval.clone(),
+            way: site.way(),
+        }
+    }
+}
+
+/// The first target of a family, and what is known of it.
+struct Site<'a> {
+    snap: &'a Snapshot,
+    family: &'a Family<'a>,
+    down: &'a Down<'a>,
+    change: ChangeJob,
+}
+
+impl Site<'_> {
+    fn way(self) -> Way {
+        let error = self.down.target.last_error.clone();
+        let reader_namespace = self.change.reader_namespace.clone();
+        match self.family.kind {
+            Kind::BadLine => Way::BadLine { error, answer: self.answer() },
+            Kind::Certificate(which) => self.certificate(which),
+            Kind::ControlPlane => self.control_plane(),
+            Kind::CredentialRefused => self.credential_refused(),
+            Kind::KubeProxy => Way::KubeProxy { proxy_map: proxy_map(self.snap, self.down) },
+            Kind::Localhost => Way::Localhost {
+                namespace: self.namespace(),
+                pod: self.pod().map(|(_, name)| name),
+                bound: Bound::of(self.snap, self.down),
+            },
+            Kind::Mesh => Way::Mesh { namespace: self.namespace(), past: Past::of(self.snap, self.down) },
+            Kind::Credentials => Way::Credentials {
+                file: between(&error, "open ", ": ").map(str::to_owned),
+                error,
+                reader: self.change.reader.clone(),
+                reader_namespace,
+            },
+            Kind::Dns => Way::Dns { reader_namespace },
+            Kind::Forbidden => {
+                Way::Forbidden { authorizer: Authorizer::of(self.snap, self.down.target, self.address()) }
+            }
+            Kind::Limits => self.limits(error),
+            Kind::NoRoute => Way::NoRoute { host: self.host(), port: self.port() },
+            Kind::NoSuchHost => Way::NoSuchHost {
+                host: self.host(),
+                service_exists: self.service_exists(),
+                namespace: self.namespace(),
+                service: self.service().map(|(_, name)| name),
+                reader_namespace,
+            },
+            Kind::NotFound => Way::NotFound { path: self.path(), logged: self.logged(), edit: self.edit() },
+            Kind::NotHttp => Way::NotHttp {
+                url: self.down.target.scrape_url.clone(),
+                service_exists: self.service_exists(),
+                namespace: self.namespace(),
+                service: self.service().map(|(_, name)| name),
+                edit: self.edit(),
+            },
+            Kind::NotMetrics => Way::NotMetrics { answer: self.answer() },
+            Kind::Other => Way::Other { error, answer: self.answer(), logged: self.logged() },
+            Kind::Redirect => self.redirect(),
+            Kind::Refused => self.refused(),
+            Kind::Reset => Way::Reset { logged: self.logged() },
+            Kind::Scheme => Way::Scheme {
+                scheme: self.address().map(|a| a.scheme.clone()),
+                right_scheme: if self.address().is_some_and(|a| a.scheme == "https") { "http" } else { "https" },
+                edit: self.edit(),
+            },
+            Kind::ServerError => Way::ServerError { answer: self.answer(), logged: self.logged() },
+            Kind::Status => Way::Status { answer: self.answer() },
+            Kind::Timeout => self.timeout(reader_namespace),
+            Kind::Tls => Way::Tls { host_port: self.host_port(), edit: self.edit() },
+            Kind::Unauthorized => Way::Unauthorized {
+                guard: Authorizer::of(self.snap, self.down.target, self.address()).guard,
+                edit: self.edit(),
+            },
+        }
+    }
+
+    fn certificate(self, which: Certificate) -> Way {
+        let host_port = self.host_port();
+        match which {
+            Certificate::Authority => Way::CertificateAuthority { host_port, edit: self.edit() },
+            Certificate::Client => Way::CertificateClient { host_port, edit: self.edit() },
+            Certificate::Expired => Way::CertificateExpired {
+                host_port,
+                logged: self.logged(),
+                reader_namespace: self.change.reader_namespace,
+            },
+            Certificate::Name => Way::CertificateName { host_port, edit: self.edit() },
+        }
+    }
+
+    fn credential_refused(self) -> Way {
+        let node = self.address().and_then(|a| targets::node_of(self.down.target, a));
+        Way::CredentialRefused {
+            guard: Authorizer::of(self.snap, self.down.target, self.address()).guard,
+            configz_path: node.map(|n| format!("/api/v1/nodes/{n}/proxy/configz")),
+            monitor_kind: self.change.monitor_kind,
+            monitor: self.change.monitor,
+            monitor_namespace: self.change.monitor_namespace,
+            config_map: self.change.config_map,
+            config_namespace: self.change.config_namespace,
+        }
+    }
+
+    fn limits(self, error: String) -> Way {
+        let limit = limit_name(&error);
+        Way::Limits {
+            answer_path: self.answer().answer_path,
+            limit,
+            limit_field: camel_case(limit.unwrap_or("<limit>")),
+            // In whole hundreds.
+            new_limit: samples_offered(self.snap, self.down).map(|(offered, _)| (offered * 6 / 5).div_ceil(100) * 100),
+            job: self.family.job.to_owned(),
+            change: self.change,
+            error,
+        }
+    }
+
+    /// Where a redirect leads, and what of the job must change to scrape there.
+    fn redirect(self) -> Way {
+        let to = self.down.redirected_to();
+        let there = to.as_deref().and_then(Address::parse);
+        let same_place = there
+            .as_ref()
+            .zip(self.address())
+            .is_some_and(|(there, own)| (&there.host, there.port) == (&own.host, own.port));
+        let of = |part: fn(&Address) -> &str, unknown: &str| there.as_ref().map_or(unknown, part).to_owned();
+        Way::Redirect {
+            redirect_spoken: scheme_spoken(&self.down.target.last_error),
+            path: self.path(),
+            final_scheme: of(|a| a.scheme.as_str(), "<scheme of the final URL>"),
+            final_path: of(Address::bare_path, "<path of the final URL>"),
+            final_target: there.as_ref().filter(|_| !same_place).map(Address::host_port),
+            redirected_to: to,
+            answer: self.answer(),
+            logged: self.logged(),
+            edit: self.edit(),
+        }
+    }
+
+    fn refused(self) -> Way {
+        let service = self.service().map(|(_, name)| name);
+        Way::Refused {
+            host: self.host(),
+            port: self.port(),
+            node: self.address().and_then(|a| targets::node_of(self.down.target, a)),
+            service_exists: self.service_exists(),
+            slice_selector: service.as_ref().map(|name| format!("kubernetes.io/service-name={name}")),
+            service,
+            logged: self.logged(),
+        }
+    }
+
+    fn timeout(self, reader_namespace: String) -> Way {
+        Way::Timeout {
+            timeout: self.down.target.scrape_timeout.clone(),
+            answer_path: self.answer().answer_path,
+            namespace: self.namespace(),
+            reader_namespace,
+            probed: self.snap.probes().is_ok(),
+            port: self.port(),
+            job: self.family.job.to_owned(),
+            monitor_list: self.monitor_list(),
+            monitor: self.change.monitor,
+        }
+    }
+
+    /// The Helm release that Prometheus' Service belongs to.
+    fn control_plane(self) -> Way {
+        let component = self.snap.scope.prometheus.as_ref();
+        let service = component.and_then(|c| self.snap.services.find(&c.namespace, &c.service).ok().flatten());
+        let value = |name: &str| service.and_then(|s| s.metadata.annotations.get(name)).cloned();
+        let chart = service.and_then(|s| s.metadata.label("helm.sh/chart"));
+        let version = chart.and_then(|c| c.strip_prefix("kube-prometheus-stack-"));
+        let namespace = value(annotation::HELM_NAMESPACE).or(component.map(|c| c.namespace.clone()));
+        Way::ControlPlane {
+            release: Placeholder::new("release").candidates(value(annotation::HELM_RELEASE)),
+            release_namespace: Placeholder::new("namespace").candidates(namespace),
+            chart_version: Placeholder::new("installed chart version").candidates(version),
+        }
+    }
+
+    fn edit(self) -> Edit {
+        Edit { job: self.family.job.to_owned(), monitor_list: self.monitor_list(), change: self.change }
+    }
+
+    fn monitor_list(&self) -> Option<&'static str> {
+        origin::monitor_of(self.family.job).and_then(|m| m.list())
+    }
+
+    fn address(&self) -> Option<&Address> {
+        self.down.address.as_ref()
+    }
+
+    fn host(&self) -> Option<String> {
+        self.address().map(|a| a.host.clone())
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.address().map(|a| a.port)
+    }
+
+    fn host_port(&self) -> Option<String> {
+        self.address().map(Address::host_port)
+    }
+
+    fn path(&self) -> Option<String> {
+        self.address().map(|a| a.bare_path().to_owned())
+    }
+
+    fn answer(&self) -> Answer {
+        let answer_path = self.address().and_then(|a| targets::answer_path(self.snap, self.down.target, a));
+        Answer { answer_path, url: self.down.target.scrape_url.clone() }
+    }
+
+    fn service(&self) -> Option<(String, String)> {
+        self.address().and_then(|a| targets::service_of(self.snap, self.down.target, a))
+    }
+
+    fn pod(&self) -> Option<(String, String)> {
+        self.address().and_then(|a| targets::pod_of(self.snap, self.down.target, a))
+    }
+
+    fn service_exists(&self) -> Option<bool> {
+        let (namespace, name) = self.service()?;
+        self.snap.services.find(&namespace, &name).ok().map(|s| s.is_some())
+    }
+
+    fn namespace(&self) -> Option<String> {
+        self.service().or_else(|| self.pod()).map(|(namespace, _)| namespace)
+    }
+
+    fn logged(&self) -> Logged {
+        let selected = self.address().and_then(|a| targets::existing_service_of(self.snap, self.down.target, a));
+        let pod = self.pod();
+        let of_pod = || {
+            let (namespace, name) = pod.as_ref()?;
+            self.snap.pods.find(namespace, name).ok().flatten().map(|p| self.snap.owner_ref(p).kubectl_name())
+        };
+        let workload = selected.and_then(|s| origin::workload_behind(self.snap, s)).or_else(of_pod);
+        Logged { namespace: self.namespace(), workload, pod: pod.map(|(_, name)| name) }
+    }
+}

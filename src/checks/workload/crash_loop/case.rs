@@ -1,0 +1,375 @@
+//! One crash with all that is known of it: what fills its file, what the file says now, which argument is meant.
+
+use crate::checks::workload::crash_loop::cause::Cause;
+use crate::checks::workload::crash_loop::datasources;
+use crate::checks::workload::crash_loop::failing::Failing;
+use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::chart::{Installed, release_of};
+use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::network_policy::egress_policies;
+use crate::domain::kubernetes::owner::{Target, workload};
+use crate::lint::{Place, frame};
+use crate::model::{Evidence, Finding, Location, Program, ResourceRef};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+
+/// Everything about one crash that its finding needs.
+pub(super) struct Case<'a> {
+    pub(super) snap: &'a Snapshot,
+    pub(super) failing: &'a Failing<'a>,
+    pub(super) target: Target<'a>,
+    pub(super) crash: Option<Crash>,
+    /// What fills the file or directory that the crash is about.
+    pub(super) origin: Origin,
+    /// The text of that file as it is now.
+    pub(super) text: Option<&'a str>,
+    /// The ConfigMap no longer holds what the log complains of.
+    pub(super) is_corrected: bool,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(snap: &'a Snapshot, failing: &'a Failing<'a>) -> Self {
+        let (pod, container) = (failing.pod, failing.container);
+        let mut crash = match &failing.cause {
+            Cause::Said(crash, _) => Some(Crash::clone(crash)),
+            _ => None,
+        };
+        let origin = crash.as_mut().map_or(Origin::Image, |crash| origin(snap, pod, container, crash));
+        let text = mounts::config_map(snap, &pod.metadata.namespace, &origin).and_then(|(_, text)| text);
+        let mut is_corrected = false;
+        if let (Some(crash), Some(text)) = (&mut crash, text) {
+            is_corrected = complete(crash, text);
+        }
+        if let Some(crash) = &mut crash {
+            name_argument(crash, container);
+        }
+        Self { snap, failing, target: Target::of(snap, pod), crash, origin, text, is_corrected }
+    }
+
+    pub(super) fn namespace(&self) -> &'a str {
+        &self.failing.pod.metadata.namespace
+    }
+
+    pub(super) fn pod_name(&self) -> String {
+        self.failing.pod.metadata.name.clone()
+    }
+
+    pub(super) fn is_prometheus(&self) -> bool {
+        self.failing.container.program() == Some(Program::Prometheus)
+    }
+
+    /// The container, or the pod whose init container it is.
+    pub(super) fn is_grafana(&self) -> bool {
+        let own = std::iter::once(self.failing.container);
+        own.chain(&self.failing.pod.spec.containers).any(|c| c.program() == Some(Program::Grafana))
+    }
+
+    /// Has a rollout stop the old pod first; empty where it does so already.
+    pub(super) fn recreate_patch(&self) -> &'static str {
+        match workload(self.snap, &self.target.owner) {
+            Some(w) if w.kind == "Deployment" && w.spec.strategy.kind.as_deref() != Some("Recreate") => {
+                r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}"#
+            }
+            _ => "",
+        }
+    }
+
+    /// The Helm release whose values hold Alertmanager's configuration.
+    pub(super) fn release(&self) -> Option<Installed> {
+        let resources = self.snap.monitoring_resources.items().unwrap_or_default().iter();
+        let mut same = resources.filter(|r| {
+            r.kind == "Alertmanager"
+                && r.metadata.namespace == self.namespace()
+                && r.metadata.name == self.target.operator_name()
+        });
+        release_of(self.snap, &same.next()?.metadata)
+    }
+
+    /// Why it ends, in one sentence.
+    pub(super) fn sentence(&self) -> String {
+        match (&self.failing.cause, &self.crash) {
+            (_, Some(crash)) => {
+                let mut text = crash.sentence();
+                if let (true, Origin::ConfigMap { name, .. }) = (self.is_corrected, &self.origin) {
+                    text.push_str(&format!(
+                        "; ConfigMap {name} no longer holds it, but the pod still has the old file"
+                    ));
+                } else if let Some(missing) = self.missing_key() {
+                    text.push_str(&format!("; {missing}"));
+                }
+                text
+            }
+            (Cause::Probe(said), _) => format!("the kubelet ends it because {said}"),
+            (Cause::Ends(..), _) => "it comes to its end without an error: its command does not stay up".to_owned(),
+            (Cause::Unread(gap), _) => format!("its log could not be read ({gap})"),
+            (Cause::Unknown(lines, _), _) => match lines.last() {
+                Some(line) => format!("its log ends with: {line}"),
+                None => "its log is empty".to_owned(),
+            },
+            (Cause::Said(..), None) => String::new(),
+        }
+    }
+
+    /// `ConfigMap x has no key y`, where a file is missing because of that.
+    fn missing_key(&self) -> Option<String> {
+        let crash = self.crash.as_ref()?;
+        if !matches!(crash.class, Class::ConfigMissing | Class::ConfigDirectory | Class::WebConfig) {
+            return None;
+        }
+        let (map, text) = mounts::config_map(self.snap, self.namespace(), &self.origin)?;
+        let Origin::ConfigMap { name, key } = &self.origin else { return None };
+        if text.is_some() || key.is_empty() {
+            return None;
+        }
+        let keys: Vec<&str> = map.data.keys().map(String::as_str).collect();
+        Some(format!("ConfigMap {name} has no key {key} (it has {})", keys.join(", ")))
+    }
+
+    /// The finding with its causes and its place.
+    pub(super) fn finish(&self, made: Finding) -> Finding {
+        self.excerpt(self.depends_on(made))
+    }
+
+    fn depends_on(&self, mut made: Finding) -> Finding {
+        let namespace = self.namespace();
+        if self.times_out() {
+            for policy in egress_policies(self.snap, self.failing.pod) {
+                made = made.depends_on(policy);
+            }
+        }
+        let Some(class) = self.failing.cause.class() else { return made };
+        match &self.origin {
+            Origin::ConfigMap { name, .. } => made = made.depends_on(ResourceRef::config_map(namespace, name)),
+            Origin::Secret { name, .. } => {
+                made = made.depends_on(ResourceRef::kubernetes("", "Secret", namespace, name));
+            }
+            Origin::Claim { name, .. } => made = made.depends_on(ResourceRef::pvc(namespace, name)),
+            Origin::Volume | Origin::Image => {}
+        }
+        if class.is_configuration() {
+            if let Some(operator) = self.target.operator_ref(namespace) {
+                made = made.depends_on(operator);
+            }
+            if let Some((namespace, name)) = self.rule_object() {
+                made = made.depends_on(ResourceRef::kubernetes(
+                    "monitoring.coreos.com",
+                    "PrometheusRule",
+                    namespace,
+                    name,
+                ));
+            }
+        }
+        if class == Class::SecondDefault {
+            for source in datasources::defaults(self.snap) {
+                made = made.depends_on(ResourceRef::config_map(&source.namespace, &source.map));
+            }
+        }
+        made
+    }
+
+    /// Its log says that a connection got no answer.
+    fn times_out(&self) -> bool {
+        let meta = &self.failing.pod.metadata;
+        let logs = self.snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
+        logs.iter()
+            .filter(|l| {
+                l.namespace == meta.namespace && l.pod == meta.name && l.container == self.failing.container.name
+            })
+            .any(|l| l.text.contains("i/o timeout"))
+    }
+
+    /// The place in the file, as it is now.
+    fn excerpt(&self, made: Finding) -> Finding {
+        let (Some(crash), Some(text)) = (&self.crash, self.text) else { return made };
+        let (Some(line), Origin::ConfigMap { name, key }, false) = (crash.line, &self.origin, self.is_corrected) else {
+            return made;
+        };
+        let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let column = written.chars().take_while(|c| c.is_whitespace()).count() + 1;
+        let shown = frame(text, Place { line, column });
+        if shown.is_empty() {
+            return made;
+        }
+        let source = format!("ConfigMap {}/{name}, {key} line {line}", self.namespace());
+        let show = "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml";
+        let place = Location::object(ResourceRef::config_map(self.namespace(), name));
+        let made = made.location(place.field(format!("data[{key}]")).at(line, Some(column)).excerpt(&shown));
+        made.evidence(Evidence::new(source, shown, show).with("name", name).with("namespace", self.namespace()))
+    }
+
+    /// The PrometheusRule behind a file of the operator: `<namespace>-<name>-<uid>.yaml`.
+    pub(super) fn rule_object(&self) -> Option<(String, String)> {
+        let crash = self.crash.as_ref().filter(|c| c.class == Class::Rules)?;
+        let Origin::ConfigMap { name, .. } = &self.origin else { return None };
+        if self.target.operator_kind().is_empty() || !name.contains("-rulefiles-") {
+            return None;
+        }
+        let file = crash.file.as_deref()?.rsplit('/').next()?.rsplit_once('.')?.0;
+        // The uid has five parts.
+        let uid = file.rmatch_indices('-').nth(4).map(|(at, _)| at).filter(|at| file.len() - at == 37);
+        let file = uid.map_or(file, |at| &file[..at]);
+        let stack = self.snap.scope.stack.iter();
+        let found =
+            stack.filter_map(|ns| Some((ns.clone(), file.strip_prefix(ns.as_str())?.strip_prefix('-')?.to_owned())));
+        found
+            .max_by_key(|(ns, _)| ns.len())
+            .or_else(|| file.split_once('-').map(|(ns, n)| (ns.to_owned(), n.to_owned())))
+    }
+
+    /// The Secret of additional scrape configurations that the operator's resource names.
+    pub(super) fn additional(&self) -> Option<(String, String)> {
+        let resources = self.snap.monitoring_resources.items().unwrap_or_default().iter();
+        let mut same = resources
+            .filter(|r| r.metadata.namespace == self.namespace() && r.metadata.name == self.target.operator_name());
+        let selector = same.find_map(|r| r.spec.additional_scrape_configs.as_ref());
+        selector.map(|s| (s.name.clone(), s.key.clone()))
+    }
+
+    /// The argument that is refused, and as it has to be.
+    pub(super) fn argument(&self) -> (Option<String>, Option<String>) {
+        let of_argument = |c: &&Crash| matches!(c.class, Class::Flag | Class::Port | Class::Bind);
+        let Some(crash) = self.crash.as_ref().filter(of_argument) else { return (None, None) };
+        let Some(what) = crash.what.as_deref() else { return (None, None) };
+        let old = argument_with(self.failing.container, what).unwrap_or(what);
+        let new = match &crash.instead {
+            Some(new) => Some(old.replacen(what, new, 1)),
+            // One dash too few.
+            None => (crash.detail == Detail::ShortFlag).then(|| format!("--{}", old.trim_start_matches('-'))),
+        };
+        (Some(old.to_owned()), new)
+    }
+}
+
+/// Fields of the operator's resources that become arguments.
+const OPERATOR_FIELDS: &[(&str, &str)] = &[
+    ("storage.tsdb.retention.time", "retention"),
+    ("storage.tsdb.retention.size", "retentionSize"),
+    ("data.retention", "retention"),
+    ("web.external-url", "externalUrl"),
+    ("web.route-prefix", "routePrefix"),
+    ("log.level", "logLevel"),
+    ("log.format", "logFormat"),
+];
+
+/// The field of the operator's resources from which it makes an argument.
+pub(super) fn operator_field(argument: &str) -> Option<&'static str> {
+    OPERATOR_FIELDS.iter().find(|(flag, _)| *flag == argument).map(|(_, field)| *field)
+}
+
+/// What fills the file or directory that a crash is about. Names the file where the log does not.
+fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) -> Origin {
+    let program = container.program();
+    if crash.class == Class::Template {
+        return template(snap, pod, container, crash);
+    }
+    // Flags that agent mode refuses stand in no file.
+    let in_file = crash.class.is_configuration() && (crash.class != Class::Agent || crash.what.is_some());
+    let is_configuration = in_file
+        || matches!(crash.class, Class::ConfigMissing | Class::ConfigDirectory | Class::Unreadable | Class::WebConfig);
+    if is_configuration {
+        let usual = match program {
+            Some(Program::Alertmanager) => "/etc/alertmanager/alertmanager.yml",
+            Some(Program::Grafana) => "/etc/grafana/grafana.ini",
+            _ => "/etc/prometheus/prometheus.yml",
+        };
+        let named = arguments::flag(container, "config.file").unwrap_or(usual);
+        let file = crash.file.get_or_insert_with(|| named.to_owned());
+        return mounts::origin(snap, pod, container, file);
+    }
+    if crash.class.is_storage() {
+        let usual = data_path(container);
+        let of_data = mounts::origin(snap, pod, container, usual);
+        // Another volume than that of the data can be meant, but the path of the data is what commands need.
+        return match &crash.file {
+            Some(file)
+                if !file.starts_with(usual)
+                    && matches!(mounts::origin(snap, pod, container, file), Origin::Claim { .. }) =>
+            {
+                let mount = mounts::mount_of(container, file).map_or(usual, |m| m.mount_path.as_str());
+                mounts::origin(snap, pod, container, mount)
+            }
+            _ => of_data,
+        };
+    }
+    Origin::Image
+}
+
+/// The folder in which a program keeps its data.
+pub(super) fn data_path(container: &Container) -> &str {
+    match container.program() {
+        Some(Program::Prometheus) => arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus"),
+        Some(Program::Alertmanager) => arguments::flag(container, "storage.path").unwrap_or("/alertmanager"),
+        _ => "/var/lib/grafana",
+    }
+}
+
+/// A template is named without its directory.
+fn template(snap: &Snapshot, pod: &Pod, container: &Container, crash: &Crash) -> Origin {
+    let Some(file) = &crash.file else { return Origin::Image };
+    let all = container
+        .volume_mounts
+        .iter()
+        .map(|m| mounts::origin(snap, pod, container, &format!("{}/{file}", m.mount_path)));
+    let holds =
+        |o: &Origin| mounts::config_map(snap, &pod.metadata.namespace, o).is_some_and(|(_, text)| text.is_some());
+    all.clone().find(holds).or_else(|| all.clone().find(|o| !matches!(o, Origin::Image))).unwrap_or(Origin::Image)
+}
+
+/// Finds the line of what is wrong, where the log does not say it. True if the text no longer holds what is wrong.
+fn complete(crash: &mut Crash, text: &str) -> bool {
+    let Some(what) = crash.what.as_deref().filter(|w| w.len() > 1) else { return false };
+    let of_file = matches!(crash.class, Class::Config | Class::Agent) && crash.detail != Detail::KubernetesObject;
+    if !of_file {
+        return false;
+    }
+    let is_comment = |l: &str| l.trim_start().starts_with('#');
+    let hits: Vec<usize> =
+        text.lines().enumerate().filter(|(_, l)| l.contains(what) && !is_comment(l)).map(|(at, _)| at + 1).collect();
+    match (crash.line, hits.as_slice()) {
+        (_, []) => return crash.detail != Detail::Url,
+        // A file that changed since then has its line elsewhere.
+        (Some(line), [one]) if line != *one => crash.line = Some(*one),
+        (None, [one]) => crash.line = Some(*one),
+        // A name that is used and not defined stands where it is used.
+        (None, [first, ..]) if matches!(crash.detail, Detail::UndefinedReceiver | Detail::Undefined) => {
+            crash.line = Some(*first)
+        }
+        _ => {}
+    }
+    false
+}
+
+/// Says which argument holds a refused value.
+fn name_argument(crash: &mut Crash, container: &Container) {
+    let bare = |argument: &str| argument.split_once('=').map_or("", |(_, value)| value).to_owned();
+    let mut quoted = arguments::quoted(container).filter(|(_, meant)| crash.reason.contains(&bare(meant)));
+    if let (Class::Flag | Class::ConfigMissing | Class::Cluster, Some((argument, meant))) = (crash.class, quoted.next())
+    {
+        crash.reason = format!("{argument} is given with its quotes: {}", crash.reason);
+        (crash.class, crash.what, crash.instead) = (Class::Flag, Some(argument.to_owned()), Some(meant));
+        crash.advice = "No shell reads the arguments of a container: quotes inside an argument are part of its value. In YAML quote the whole argument, or nothing.".to_owned();
+        return;
+    }
+    if crash.class != Class::Flag {
+        return;
+    }
+    let Some(what) = crash.what.as_deref().filter(|w| !w.starts_with('-')) else { return };
+    if let Some(argument) = argument_with(container, what).filter(|a| *a != what) {
+        crash.reason = format!("{argument}: {}", crash.reason);
+    }
+}
+
+/// The argument of a container that is, begins with or ends in a word.
+fn argument_with<'a>(container: &'a Container, what: &str) -> Option<&'a str> {
+    let all = container.command.iter().chain(&container.args).map(String::as_str);
+    let ends = format!("={what}");
+    let begins = format!("{what}=");
+    let port = format!(":{what}");
+    all.clone()
+        .find(|a| *a == what || a.starts_with(&begins))
+        .or_else(|| all.clone().find(|a| a.ends_with(&ends)))
+        .or_else(|| all.clone().find(|a| a.starts_with('-') && a.ends_with(&port)))
+        // `-config.file` is read as the short flags -c, -o …
+        .or_else(|| all.clone().find(|a| what.len() == 2 && a.starts_with(what) && !a.starts_with("--")))
+}
