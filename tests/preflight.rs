@@ -290,3 +290,32 @@ fn what_a_report_of_before_holds_does_not_fail_the_run() {
     let (out, _) = ends(&diff(&[&healthy, &broken]), 1);
     assert!(out.contains("- error[ebs-csi-addon-missing] ") && out.contains("(a symptom)"), "{out}");
 }
+
+#[test]
+fn braces_in_the_values_of_a_release_make_no_template_of_it() {
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: stack, namespace: obs}\nspec:\n  values:\n    existingClaim: \"{{ .Release.Name }}\"\n    alertmanager:\n      config:\n        route: {receiver: a}\n        receivers: [{name: b}]\n";
+    let folder = Folder::of(&[("release.yaml", release)]);
+    let (out, _) = ends(&folder.run(&["-f", "release.yaml"]), 1);
+    assert!(out.contains("undefined receiver \"a\" used in route") && !out.contains("Helm template"), "{out}");
+    // A template among other files is said beside the verdict on them.
+    let template = "{{- if .Values.x }}\napiVersion: v1\nkind: Service\n{{- end }}\n";
+    let folder = Folder::of(&[("good.yaml", &service("a", 30090)), ("template.yaml", template)]);
+    let (out, _) = ends(&folder.run(&["-f", "."]), 0);
+    assert!(out.starts_with("? nothing wrong in what was judged; 1 file or folder could not be"), "{out}");
+    ends(&folder.run(&["-f", ".", "--strict"]), 3);
+}
+
+#[test]
+fn labels_that_only_resemble_each_other_are_no_slip() {
+    let service = |name: &str, app: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: obs, labels: {{app: {app}}}}}\nspec: {{clusterIP: None, ports: [{{name: http, port: 80}}]}}\n"
+        )
+    };
+    let monitor = "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: m, namespace: obs}\nspec: {selector: {matchLabels: {app: kube-scheduler}}, endpoints: [{port: http}]}\n";
+    let quiet = Folder::of(&[("a.yaml", &service("ksm", "kube-state-metrics")), ("m.yaml", monitor)]);
+    ends(&quiet.run(&["-f", ".", "--fail-on", "warning"]), 0);
+    let loud = Folder::of(&[("a.yaml", &service("s", "kube-schedulr")), ("m.yaml", monitor)]);
+    let (out, _) = ends(&loud.run(&["-f", ".", "--fail-on", "warning"]), 1);
+    assert!(out.contains("app=kube-scheduler selects nothing in the files"), "{out}");
+}

@@ -230,7 +230,11 @@ pub(super) fn recorded(source: &dyn Source) -> Listing<ManifestFile> {
 pub(super) fn store(snap: &mut Snapshot, files: Listing<ManifestFile>) {
     let read = files.items().unwrap_or_default();
     let some = read.iter().filter(|f| !f.objects.is_empty() || !f.values.is_empty());
-    let count = ManifestCount { files: some.count(), objects: read.iter().map(|f| f.objects.len()).sum() };
+    let count = ManifestCount {
+        files: some.count(),
+        objects: read.iter().map(|f| f.objects.len()).sum(),
+        unread: files.gaps().len(),
+    };
     snap.target.manifests = (count.files > 0).then_some(count);
     snap.manifests = files;
 }
@@ -320,16 +324,23 @@ fn is_template_text(text: &str, fault: Place) -> bool {
     text.lines().any(in_braces) || text.lines().nth(fault.line - 1).is_some_and(|l| l.contains("{{"))
 }
 
-/// A document that is YAML only by chance: `{{ x }}` reads as a mapping whose key is a mapping.
-fn is_template(node: &Node) -> bool {
+/// A document that is YAML only by chance: `{{ x }}` reads as a mapping whose key is a mapping; or an object whose own name
+/// is left to Helm. Braces in other texts are for the program that reads them.
+fn is_template(document: &Node) -> bool {
+    let of_helm = |node: &Node| {
+        let text = node.as_str().unwrap_or_default().trim_start();
+        text.starts_with("{{") && [".Values", ".Release.", ".Chart.", "include "].iter().any(|w| text.contains(w))
+    };
+    let own: [&[&str]; 4] = [&["apiVersion"], &["kind"], &["metadata", "name"], &["metadata", "namespace"]];
+    has_keys_of_braces(document) || own.iter().any(|path| document.at(path).is_some_and(of_helm))
+}
+
+fn has_keys_of_braces(node: &Node) -> bool {
     match &node.value {
-        Value::Scalar { text, .. } => {
-            let text = text.trim_start();
-            text.starts_with("{{") && [".Values", ".Release.", ".Chart."].iter().any(|w| text.contains(w))
-        }
-        Value::Sequence(items) => items.iter().any(is_template),
+        Value::Scalar { .. } => false,
+        Value::Sequence(items) => items.iter().any(has_keys_of_braces),
         Value::Mapping(entries) => {
-            entries.iter().any(|(k, v)| k.entries().is_some() || is_template(k) || is_template(v))
+            entries.iter().any(|(k, v)| k.entries().is_some() || has_keys_of_braces(k) || has_keys_of_braces(v))
         }
     }
 }

@@ -100,7 +100,8 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> (Outcome, Vec<Findin
     let result = catch_unwind(AssertUnwindSafe(|| {
         let judged = if aim == Aim::Files { check.judge(snap) } else { None };
         match judged {
-            Some(result) => (result, &[Fact::Manifests][..]),
+            // Files that could not be read are said beside the verdict on those that could.
+            Some(result) => (result, &[][..]),
             None => (check.diagnose(snap), meta.requires),
         }
     }));

@@ -39,7 +39,8 @@ pub fn exit_code(report: &Report, known: &BTreeSet<String>, fail_on: FailOn, str
         return 1;
     }
     let unseen = |outcome: &Outcome| matches!(outcome, Outcome::NotEvaluated(_) | Outcome::Failed(_));
-    if strict && (report.runs.iter().any(|r| unseen(&r.outcome))) {
+    let unread = report.target.manifests.is_some_and(|m| m.unread > 0);
+    if strict && (unread || report.runs.iter().any(|r| unseen(&r.outcome))) {
         return 3;
     }
     0

@@ -34,6 +34,8 @@ pub struct ManifestCount {
     pub files: usize,
     /// Kubernetes objects in them.
     pub objects: usize,
+    /// Files and folders that could not be judged.
+    pub unread: usize,
 }
 
 /// How one check ended.

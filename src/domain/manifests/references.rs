@@ -5,8 +5,10 @@ use crate::lint::yaml::Node;
 use crate::lint::{Place, Problem};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
-use crate::text::near::suggest;
+use crate::text::near::{suggest, typo};
 
+/// Letters by which a misspelt word differs.
+const SLIP: usize = 2;
 /// Kinds with a pod template.
 const WORKLOADS: [(&str, &str); 3] = [("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet")];
 
@@ -34,15 +36,16 @@ fn has(labels: &[(&str, &str, Place)], key: &str, value: &str) -> bool {
 fn nearly<'a, 's>(
     selector: &[(&'s str, &'s str, Place)],
     sets: impl Iterator<Item = (&'a Manifest, Vec<(&'a str, &'a str, Place)>)>,
-) -> Option<(&'a Manifest, &'s str, &'s str, Place, Option<&'a str>)> {
+) -> Option<(&'a Manifest, &'s str, &'s str, Place, &'a str)> {
     let mut best = None;
     for (object, labels) in sets {
         let misses: Vec<_> = selector.iter().filter(|(k, v, _)| !has(&labels, k, v)).collect();
         let [(key, value, place)] = misses.as_slice() else { continue };
         let found = labels.iter().find(|(k, ..)| k == key).map(|(_, v, _)| *v);
-        // All but one pair match, or the one pair is misspelt.
-        let alike = found.is_some_and(|found| suggest(value, [found]).is_some());
-        if (selector.len() > 1 || alike) && best.is_none() {
+        // Pods that an operator makes are in no file: only a slip tells that these labels were meant.
+        if let Some(found) = found.filter(|found| typo(value, found, SLIP))
+            && best.is_none()
+        {
             best = Some((object, *key, *value, *place, found));
         }
     }
@@ -96,12 +99,11 @@ fn port_names(template: &Node) -> Vec<&str> {
     ports.filter_map(|p| p.get("name").and_then(Node::as_str)).collect()
 }
 
-fn mismatch(path: &str, of: &str, found: (&Manifest, &str, &str, Place, Option<&str>)) -> Problem {
+fn mismatch(path: &str, of: &str, found: (&Manifest, &str, &str, Place, &str)) -> Problem {
     let (object, key, value, place, has) = found;
     let whom = format!("{of} {} {}", object.kind, full_name(object));
-    let have = has.map_or_else(|| format!("have no label {key}"), |has| format!("have {key}={has}"));
-    let message = format!("{key}={value} selects nothing in the files: {whom} {have}");
-    Problem::new(place, format!("{path}.{key}"), message).instead(has)
+    let message = format!("{key}={value} selects nothing in the files: {whom} have {key}={has}");
+    Problem::new(place, format!("{path}.{key}"), message).instead(Some(has))
 }
 
 fn workload(snap: &Snapshot, object: &Manifest) -> Vec<Problem> {
@@ -142,7 +144,7 @@ fn map_reference(
     let Some((node, name)) = source.get(key).and_then(|n| Some((n, n.as_str()?))) else { return Vec::new() };
     let all: Vec<&Manifest> = snap.manifest_objects("", kind).map(|(_, o)| o).filter(|o| may_meet(o, object)).collect();
     let Some(map) = all.iter().find(|o| o.name == name) else {
-        let near = suggest(name, all.iter().map(|o| o.name.as_str()));
+        let near = all.iter().map(|o| o.name.as_str()).find(|other| typo(name, other, SLIP));
         let problem = near.map(|near| {
             let message = format!("the files hold no {kind} {name}");
             Problem::new(node.place, format!("{path}.{key}"), message).instead(Some(near))

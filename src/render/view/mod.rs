@@ -36,6 +36,7 @@ impl<'a> View<'a> {
         let report = self.report;
         let unseen = self.unevaluated();
         let of_checks = plural(report.runs.len(), "check");
+        let unread = report.target.manifests.map_or(0, |m| m.unread);
         let open = self.open().count();
         let worst = report.roots.iter().map(|g| report.findings[g.root].severity).max();
         let (mark, text, level) = match (report.roots.as_slice(), worst) {
@@ -44,6 +45,11 @@ impl<'a> View<'a> {
                 let text =
                     format!("nothing wrong in what could be seen; {unseen} of {of_checks} could not be evaluated");
                 ("?", text, Some(Severity::Warning))
+            }
+            ([], _) | (_, None) if unread > 0 => {
+                let them =
+                    if unread == 1 { "1 file or folder".to_owned() } else { format!("{unread} files or folders") };
+                ("?", format!("nothing wrong in what was judged; {them} could not be"), Some(Severity::Warning))
             }
             ([], _) | (_, None) => ("✓", "no problem found".to_owned(), None),
             ([only], Some(severity)) => {
