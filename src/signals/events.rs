@@ -48,6 +48,7 @@ fn subject(event: &Event) -> ResourceRef {
         "Job" | "CronJob" => "batch",
         "Ingress" => "networking.k8s.io",
         "HorizontalPodAutoscaler" => "autoscaling",
+        "ScaledObject" => "keda.sh",
         _ => "",
     };
     let namespace = if object.kind == "Node" { "" } else { &object.namespace };

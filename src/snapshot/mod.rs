@@ -297,7 +297,7 @@ snapshot! {
         monitoring_resources: kubernetes::MonitoringResource = MonitoringResources,
         /// Files with manifests and Helm values that the user gave; what of them could not be read is a gap.
         manifests: manifests::ManifestFile = Manifests,
-        /// PrometheusRules of the namespaces in scope; empty where there is no operator.
+        /// PrometheusRules of the cluster, or of the namespaces that may be read; empty where there is no operator.
         prometheus_rule_objects: kubernetes::PrometheusRule = PrometheusRuleObjects,
         /// Metadata of the PrometheusRules of all namespaces.
         prometheus_rule_names: kubernetes::ObjectName = PrometheusRuleNames,

@@ -18,7 +18,7 @@ check! {
         id: "alert-coverage", suite: Alerting, severity: Info,
         title: "faults of every cluster that no alert watches",
         requires: [PrometheusRules],
-        uses: [MonitoringResources, PrometheusConfig, PrometheusRuleNames],
+        uses: [MonitoringResources, PrometheusConfig, PrometheusRuleNames, PrometheusMetricNames],
         fix: Fix,
     }
 }
@@ -59,7 +59,11 @@ impl Check for AlertCoverage {
         if coverage::alerts(groups).next().is_none() {
             return Ok(Diagnosis::NotApplicable("Prometheus has no alerting rule at all".into()));
         }
-        let missing = coverage::missing(groups);
+        let mut missing = coverage::missing(groups);
+        // What nobody measures no alert can watch.
+        if let Ok(names) = snap.prometheus_metric_names() {
+            missing.retain(|core| names.iter().any(|name| core.is_measured_by(name)));
+        }
         let mut findings = Vec::new();
         if !missing.is_empty() {
             findings.push(uncovered(snap, &missing));

@@ -61,7 +61,8 @@ fn open_jobs(snap: &Snapshot, release: &HelmRelease) -> Vec<ResourceRef> {
                 || job.metadata.name.strip_prefix(&release.name).is_some_and(|rest| rest.starts_with('-')))
     };
     let jobs = snap.jobs.items().unwrap_or_default().iter().filter(is_own);
-    let open = jobs.filter(|j| j.status.succeeded == 0 && (j.status.active > 0 || j.status.failed > 0));
+    // One whose pods are refused has neither active nor failed ones.
+    let open = jobs.filter(|j| j.status.succeeded == 0 && j.status.completion_time.is_none() && !j.spec.suspend);
     open.map(|j| ResourceRef::kubernetes("batch", "Job", home, &j.metadata.name)).collect()
 }
 

@@ -8,6 +8,7 @@ use crate::domain::kubernetes::mounts::{File, Mounts, Seen};
 use crate::domain::kubernetes::owner::operator_owner;
 use crate::domain::manifests::written::Dialect;
 use crate::domain::prometheus::operator::deployment;
+use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::{State, state};
 use crate::lint::rules::{Features, Options, is_logql, is_rules, lint};
@@ -23,7 +24,7 @@ check! {
         id: "rule-invalid", suite: Scrape, severity: Error,
         title: "rules are not valid, so that they do not load",
         requires: [ConfigMaps, Workloads],
-        uses: [PrometheusRuleObjects, MonitoringResources, Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics],
+        uses: [PrometheusRuleObjects, OtherServers, Namespaces, MonitoringResources, Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics],
     }
 }
 
@@ -57,7 +58,8 @@ impl Check for RuleInvalid {
         let resources = snap.monitoring_resources.items().unwrap_or_default();
         let objects = if resources.iter().any(|r| r.kind == "Prometheus") { objects } else { &[] };
         let readers = Readers::of(snap, &servers);
-        findings.extend(objects.iter().filter_map(|object| of_object(object, readers)));
+        let judged = objects.iter().filter(|object| is_ours(snap, object));
+        findings.extend(judged.filter_map(|object| of_object(object, readers)));
         // What was found of the objects holds, whatever of the files was read.
         if let Some(gap) = unread.filter(|_| findings.is_empty()) {
             return Err(gap);
@@ -98,6 +100,12 @@ impl Readers {
         let features = if experimental { features } else { Some(Features::default()) };
         Self { operator: Options { version: parser, resource: true, features }, server: Some(of_server), version }
     }
+}
+
+/// Of the stack, or selected by some server: others may be for programs with a dialect of their own.
+fn is_ours(snap: &Snapshot, object: &PrometheusRule) -> bool {
+    let by = || selection::selecting(snap, Kind::PrometheusRule, &object.metadata);
+    snap.scope.namespaces().contains(&object.metadata.namespace) || by().is_ok_and(|servers| !servers.is_empty())
 }
 
 fn of_files(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {

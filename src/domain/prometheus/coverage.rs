@@ -83,6 +83,19 @@ impl Core {
         }
     }
 
+    /// The metric is one that tells of it.
+    pub(crate) fn is_measured_by(self, metric: &str) -> bool {
+        match self {
+            Self::Cpu => metric.starts_with("node_cpu_"),
+            Self::Memory => metric.starts_with("node_memory_"),
+            Self::NodeNotReady | Self::DiskPressure => metric == "kube_node_status_condition",
+            Self::CrashLoop => metric == "kube_pod_container_status_waiting_reason",
+            Self::OomKilled => metric == "kube_pod_container_status_last_terminated_reason",
+            Self::Restarts => metric == "kube_pod_container_status_restarts_total",
+            Self::PodNotReady => metric == "kube_pod_status_ready",
+        }
+    }
+
     /// An expression that reads this, and says this, watches it.
     fn is_watched_by(self, expr: &str, read: &Read) -> bool {
         let metric = read.metric.as_str();

@@ -25,7 +25,7 @@ check! {
         id: "pod-pending", suite: Workload, severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, ResourceQuotas, EksCluster, EksNodegroups, CsiNodes, Webhooks, Subnets],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, EksCluster, EksNodegroups, CsiNodes, Webhooks, Subnets],
     }
 }
 

@@ -35,7 +35,19 @@ pub(super) fn findings(snap: &Snapshot, check: CheckId) -> Vec<Finding> {
             && w.ready() < w.desired()
             && w.metadata.deletion_timestamp.is_none()
     });
-    short.filter(|w| lacks_pods(snap, w)).filter_map(|w| finding(snap, w, check)).collect()
+    let of_workloads = short.filter(|w| lacks_pods(snap, w)).filter_map(|w| finding(snap, w, check));
+    let of_jobs = open_jobs(snap);
+    of_workloads.chain(of_jobs.iter().filter_map(|job| finding(snap, job, check))).collect()
+}
+
+/// Jobs of the stack without a pod, as workloads that want one: Helm waits for those of its hooks.
+fn open_jobs(snap: &Snapshot) -> Vec<Workload> {
+    let jobs = snap.jobs.items().unwrap_or_default().iter().filter(|j| snap.scope.is_stack(&j.metadata.namespace));
+    let none = jobs.filter(|j| {
+        let status = &j.status;
+        status.succeeded + status.active + status.failed == 0 && status.completion_time.is_none() && !j.spec.suspend
+    });
+    none.map(|j| Workload { kind: "Job".to_owned(), metadata: j.metadata.clone(), ..Workload::default() }).collect()
 }
 
 /// Fewer pods exist than it wants; those that exist are another matter.
@@ -85,7 +97,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
     let variant = variant_of(message);
     let meta = &workload.metadata;
     let (namespace, name) = (&meta.namespace, &meta.name);
-    let owner = ResourceRef::kubernetes("apps", &workload.kind, namespace, name);
+    let owner = workload.reference();
     let quota = Quota::of(message).map(|q| q.now(snap, namespace));
     let why = match (variant, &quota) {
         ("quota", Some(quota)) => format!("ResourceQuota {} is used up ({})", quota.name, quota.text()),
@@ -104,8 +116,9 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         .param("namespace", namespace)
         .param("owner", &target)
         .param("owner_name", name)
+        .param("is_job", workload.kind == "Job")
         .param("account", workload.spec.template.spec.service_account_name.as_deref().unwrap_or("default"))
-        .param("rolls", true)
+        .param("rolls", workload.kind != "Job")
         .param("managed", managed_by(meta))
         .param("quota", quota.as_ref().map_or("", |q| q.name.as_str()))
         .param("hard", quota.as_ref().and_then(Quota::patch).unwrap_or_default());

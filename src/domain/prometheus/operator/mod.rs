@@ -4,3 +4,17 @@ pub(crate) mod chain;
 pub(crate) mod deployment;
 pub(crate) mod log;
 pub(crate) mod selection;
+
+/// Its resources, as their CRDs are named before the group.
+pub(crate) const RESOURCES: &[&str] = &[
+    "alertmanagerconfigs",
+    "alertmanagers",
+    "podmonitors",
+    "probes",
+    "prometheusagents",
+    "prometheuses",
+    "prometheusrules",
+    "scrapeconfigs",
+    "servicemonitors",
+    "thanosrulers",
+];
