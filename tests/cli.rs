@@ -109,8 +109,10 @@ fn exit_codes_are_the_same_in_every_format() {
             (vec!["--from", &demo], 1),
             (vec!["--from", &demo, "--fail-on", "never"], 0),
             (vec!["--from", &demo, "--fail-on", "warning"], 1),
-            (vec!["--from", &denied, "--only", "ebs-csi-role"], 0),
-            (vec!["--from", &denied, "--only", "ebs-csi-role", "--strict"], 3),
+            (vec!["--from", &denied, "--only", "ebs-csi-role,node-pressure"], 0),
+            (vec!["--from", &denied, "--only", "ebs-csi-role,node-pressure", "--strict"], 3),
+            // A gate does not pass on nothing.
+            (vec!["--from", &denied, "--only", "ebs-csi-role"], 2),
             (vec!["--from", "/nonexistent"], 2),
         ] {
             let output = kdoctor().args(["monitoring", "-o", format]).args(&args).output().expect("kdoctor runs");
@@ -194,8 +196,8 @@ fn a_truncated_file_in_a_bundle_is_a_gap() {
     let output =
         kdoctor().args(["monitoring", "--only", "pod-pending", "--from"]).arg(dir.path()).output().expect("runs");
     let report = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{report}");
-    assert!(report.contains("could not be evaluated") && report.contains("/api/v1/pods"), "{report}");
+    assert_eq!(output.status.code(), Some(2), "{report}");
+    assert!(report.contains("not one check could be evaluated") && report.contains("/api/v1/pods"), "{report}");
 }
 
 #[test]

@@ -646,7 +646,7 @@ fn rename(snap: &mut Snapshot, name: &str) {
     });
     snap.pods = kdoctor::snapshot::Listing::cluster(pods.collect());
     snap.target.cluster = Some(name.to_owned());
-    if let Ok(cluster) = &mut snap.eks_cluster {
+    if let Ok(cluster) = snap.eks_cluster.as_mut() {
         cluster.name = name.to_owned();
     }
 }

@@ -150,9 +150,10 @@ fn a_folder_with_many_things_in_it_is_taken_apart() {
 #[test]
 fn a_template_alone_is_not_evaluated() {
     let folder = Folder::of(&[("t/service.yaml", "kind: Service\nmetadata:\n  name: {{ include \"x.name\" . }}\n")]);
-    let (out, _) = ends(&folder.run(&["-f", "t/service.yaml"]), 0);
+    // Nothing could be judged: that is no pass.
+    let (out, _) = ends(&folder.run(&["-f", "t/service.yaml"]), 2);
     assert!(out.starts_with('?') && out.contains("helm template"), "{out}");
-    ends(&folder.run(&["-f", "t/service.yaml", "--strict"]), 3);
+    ends(&folder.run(&["-f", "t/service.yaml", "--strict"]), 2);
 }
 
 #[test]
@@ -318,4 +319,39 @@ fn labels_that_only_resemble_each_other_are_no_slip() {
     let loud = Folder::of(&[("a.yaml", &service("s", "kube-schedulr")), ("m.yaml", monitor)]);
     let (out, _) = ends(&loud.run(&["-f", ".", "--fail-on", "warning"]), 1);
     assert!(out.contains("app=kube-scheduler selects nothing in the files"), "{out}");
+}
+
+#[test]
+fn json_with_comments_is_refused_with_its_place() {
+    let bad = "{\n  // the port of the office\n  \"apiVersion\": \"v1\", \"kind\": \"Service\",\n  \"metadata\": {\"name\": \"s\", \"url\": \"http://x/*\"},\n  \"spec\": {\"type\": \"NodePort\", \"ports\": [{\"port\": 80, \"nodePort\": 33000}]}\n}\n";
+    let folder = Folder::of(&[("s.json", bad), ("good.json", &bad.replace("  // the port of the office\n", ""))]);
+    assert!(ends(&folder.run(&["-f", "s.json"]), 2).1.contains("s.json:2:3: not valid JSON: it has no comments"));
+    assert!(ends(&folder.run(&["-f", "good.json"]), 1).0.contains("33000"));
+}
+
+#[test]
+fn input_has_bounds() {
+    let folder = Folder::of(&[("a.yaml", &service("a", 33000))]);
+    let long = format!("{}{}", "# padding\n".repeat(7_200_000), service("a", 33000));
+    let output = kdoctor().args(["preflight", "-f", "-"]).write_stdin(long).output().expect("kdoctor runs");
+    assert!(ends(&output, 2).1.contains("standard input: cannot be read: is larger than 64 MiB"));
+    assert!(ends(&folder.run(&["-f", "/dev/zero"]), 2).1.contains("is no file but a pipe, a socket or a device"));
+    let text = "x".repeat(100_000);
+    let aliases = format!("a: &a {text}\nb: [{}]\n", vec!["*a"; 20_000].join(", "));
+    std::fs::write(folder.path("aliases.yaml"), aliases).expect("writable");
+    assert!(ends(&folder.run(&["-f", "aliases.yaml"]), 2).1.contains("its aliases repeat too much"));
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_odd_names_are_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::of(&[("a.yaml", &service("a", 30090))]);
+    let made = std::process::Command::new("mkfifo").arg(folder.path("pipe.yaml")).status().expect("mkfifo runs");
+    assert!(made.success());
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.yaml");
+    std::fs::write(folder.0.path().join(name), service("b", 33000)).expect("writable");
+    let (_, err) = ends(&folder.run(&["-f", "."]), 2);
+    assert!(err.contains("./pipe.yaml: cannot be read: is no file"), "{err}");
+    assert!(err.contains("has a name that is not UTF-8"), "{err}");
 }

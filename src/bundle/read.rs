@@ -1,7 +1,6 @@
 //! Reads a bundle folder, or one that is embedded in the binary, as a source.
 
 use std::collections::HashSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::collect::files;
 use crate::collect::source::{App, FetchError, Known, Request, Source, error_from_document};
 use crate::model::{Gap, GapCause};
 
@@ -22,8 +22,8 @@ const FORMAT: u64 = 1;
 const FILE_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Where the manifests are.
 const MANIFESTS: &str = "manifests/";
-/// Files beyond this are refused: a bundle's lists are megabytes, not gigabytes.
-const MAX_FILE: u64 = 1 << 30;
+/// Files beyond this are refused, packed or not: a bundle's lists are megabytes, not gigabytes.
+const MAX_FILE: u64 = 256 << 20;
 
 /// Why a bundle cannot be read at all.
 #[derive(Debug, Error)]
@@ -213,13 +213,7 @@ impl Files {
             return Ok(None);
         }
         match self {
-            Self::Folder { root, .. } => {
-                let path = root.join(name);
-                if std::fs::metadata(&path)?.len() > MAX_FILE {
-                    return Err(std::io::Error::other("larger than 1 GiB"));
-                }
-                std::fs::read(path).map(Some)
-            }
+            Self::Folder { root, .. } => files::read(&root.join(name), MAX_FILE).map(Some),
             Self::Embedded(dir) => Ok(dir.get_file(dir.path().join(name)).map(|f| f.contents().to_vec())),
         }
     }
@@ -253,12 +247,8 @@ fn embedded(dir: &'static Dir<'static>, all: &mut Vec<&'static Path>) {
 }
 
 fn unpack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    flate2::read::GzDecoder::new(bytes).take(MAX_FILE).read_to_end(&mut out)?;
-    if out.len() as u64 >= MAX_FILE {
-        return Err(std::io::Error::other("unpacks to more than 1 GiB"));
-    }
-    Ok(out)
+    files::all(flate2::read::GzDecoder::new(bytes), MAX_FILE)
+        .map_err(|error| std::io::Error::other(format!("unpacked, it {error}")))
 }
 
 /// Names under which a request's answer may lie, best first.
@@ -301,6 +291,10 @@ impl Source for Bundle {
     fn has_whole_list(&self, path: &str) -> bool {
         let name = format!("kubernetes{path}");
         self.files.has(&format!("{name}.json")) || self.files.has(&format!("{name}.json.gz"))
+    }
+
+    fn has_pages(&self) -> bool {
+        false
     }
 
     fn manifests(&self) -> Vec<(String, std::io::Result<Vec<u8>>)> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,10 @@ const CONCURRENCY: usize = 12;
 const EXEC_DEADLINE: Duration = Duration::from_secs(20);
 /// Objects per page, as kubectl asks for.
 const PAGE: usize = 500;
+/// Pages of one list at most: the largest clusters have 150,000 pods.
+const MAX_PAGES: usize = 500;
+/// One list takes at most so many times as long as one call may.
+const MAX_LIST_DEADLINES: u32 = 6;
 
 /// A list of names or objects may not exist on every server (custom resources).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +91,7 @@ impl Client {
             let message = format!("no answer within {} s", deadline.as_secs_f32());
             Err(FetchError::Gap(Gap::new(&label, GapCause::Timeout, message).hint("raise --timeout")))
         });
+        let result = result.and_then(|bytes| not_the_api_server(request, bytes));
         let error = match &result {
             Err(FetchError::Gap(gap)) if !gap.is_not_collected() => Some(gap.to_string()),
             _ => None,
@@ -121,10 +126,12 @@ impl Client {
         T: DeserializeOwned + Send + 'static,
     {
         let mut restarts = 0;
+        let start = Instant::now();
         'restart: loop {
             let mut items = Vec::new();
             let mut bad = None;
             let mut query = format!("{filter}limit={PAGE}");
+            let mut seen = BTreeSet::new();
             loop {
                 let request = Request::Kubernetes { path: path.to_owned(), query: query.clone(), metadata_only };
                 let answer = async { parse_page::<T>(&request, self.bytes(&request).await?).await };
@@ -132,7 +139,15 @@ impl Client {
                     Ok((page, next, gap)) => {
                         items.extend(page);
                         bad = bad.or(gap);
-                        let Some(next) = next.filter(|n| !n.is_empty()) else { return Ok((items, bad)) };
+                        let next = next.filter(|n| !n.is_empty() && self.source.has_pages());
+                        let Some(next) = next else { return Ok((items, bad)) };
+                        // No list runs as long as the server likes.
+                        let late = start.elapsed() > self.source.deadline() * MAX_LIST_DEADLINES;
+                        if late || seen.len() == MAX_PAGES || !seen.insert(next.clone()) {
+                            let message =
+                                format!("the list does not end: only the first {} objects were read", items.len());
+                            return Ok((items, Some(Gap::new(request.label(), GapCause::Truncated, message))));
+                        }
                         query = format!("{filter}limit={PAGE}&continue={}", url_encode(&next));
                     }
                     // The list changed too much between two pages: take it again from the start, once.
@@ -294,6 +309,21 @@ async fn parse_page<T: DeserializeOwned + Send + 'static>(
     parsed.await.expect("parsing does not panic")
 }
 
+/// What the API server says on the way to a program (`etcdserver: leader changed`) is not the program's answer.
+fn not_the_api_server(request: &Request, bytes: Vec<u8>) -> Result<Vec<u8>, FetchError> {
+    /// A `Status` is small.
+    const LONGEST: usize = 64 << 10;
+    if !matches!(request, Request::App { .. } | Request::Service { .. }) || bytes.len() > LONGEST {
+        return Ok(bytes);
+    }
+    match serde_json::from_slice::<Value>(&bytes) {
+        Ok(said) if said["kind"] == "Status" && said["apiVersion"] == "v1" && said["status"] == "Failure" => {
+            Err(error_from_document(request, &said))
+        }
+        _ => Ok(bytes),
+    }
+}
+
 fn has_null_items(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Value>(bytes).is_ok_and(|v| v.get("items").is_some_and(Value::is_null))
 }
@@ -351,5 +381,76 @@ fn strip_nulls(value: &mut Value) {
         }
         Value::Array(list) => list.iter_mut().for_each(strip_nulls),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::collect::source::{App, Known};
+    use crate::model::Silent;
+    use crate::snapshot::kubernetes::Pod;
+
+    /// Pages without end, each with a token of its own or all with the same.
+    struct Endless {
+        same: AtomicBool,
+        asked: AtomicUsize,
+        whole: bool,
+    }
+
+    #[async_trait::async_trait]
+    impl Source for Endless {
+        async fn fetch(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
+            let at = self.asked.fetch_add(1, Ordering::Relaxed);
+            Ok(match request {
+                Request::App { .. } => {
+                    br#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"etcdserver: leader changed","code":500}"#.to_vec()
+                }
+                _ => {
+                    let token = if self.same.load(Ordering::Relaxed) { 0 } else { at };
+                    format!(r#"{{"metadata":{{"continue":"t{token}"}},"items":[{{"metadata":{{"name":"p{at}"}}}}]}}"#).into_bytes()
+                }
+            })
+        }
+
+        fn has_pages(&self) -> bool {
+            !self.whole
+        }
+
+        fn deadline(&self) -> Duration {
+            Duration::from_secs(60)
+        }
+
+        fn known(&self) -> Known {
+            Known::default()
+        }
+    }
+
+    fn client(same: bool, whole: bool) -> Client {
+        Client::new(Arc::new(Endless { same: same.into(), asked: AtomicUsize::new(0), whole }), Arc::new(Silent))
+    }
+
+    #[tokio::test]
+    async fn a_list_that_does_not_end_is_a_gap() {
+        for (same, calls) in [(true, 2), (false, MAX_PAGES + 1)] {
+            let client = client(same, false);
+            let list: Listing<Pod> = client.cluster_list("/api/v1/pods", IfAbsent::Gap).await;
+            assert_eq!(client.calls(), calls);
+            assert!(!list.is_whole() && list.gaps()[0].cause == GapCause::Truncated, "{:?}", list.gaps());
+            assert!(!list.covers("any"));
+        }
+        // What a file says of further pages leads nowhere.
+        let client = client(false, true);
+        let list: Listing<Pod> = client.cluster_list("/api/v1/pods", IfAbsent::Gap).await;
+        assert!(list.is_whole() && client.calls() == 1);
+    }
+
+    #[tokio::test]
+    async fn the_api_server_does_not_answer_for_a_program() {
+        let request = Request::App { app: App::Grafana, at: None, path: "/api/health".into(), query: String::new() };
+        let answer = client(false, false).json::<Value>(&request).await;
+        assert!(matches!(&answer, Err(FetchError::Gap(gap)) if gap.message.contains("leader changed")), "{answer:?}");
     }
 }

@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 
 use super::Plan;
 use super::client::Client;
+use super::monitoring::where_unknown;
 use super::source::{App, FetchError, Request};
 use crate::model::{Fact, Gap, GapCause, Program};
 use crate::snapshot::grafana::{Dashboard, Datasource, DatasourceHealth, Health};
 use crate::snapshot::kubernetes::Container;
-use crate::snapshot::{Component, Fetched, Snapshot, not_collected};
+use crate::snapshot::{Component, Fetched, Reading, Snapshot, not_collected};
 
 /// Datasources whose health is asked at most.
 const MAX_HEALTH: usize = 20;
@@ -23,6 +24,8 @@ const WITH_HEALTH: &[&str] = &["prometheus", "loki", "tempo"];
 struct Api<'a> {
     client: &'a Client,
     at: Option<Component>,
+    /// Why its Service would not have been found.
+    unseen: Option<Gap>,
 }
 
 impl Api<'_> {
@@ -33,7 +36,7 @@ impl Api<'_> {
                 Gap::new(request.label(), GapCause::BadAnswer, format!("not found: {message}"))
                     .hint("if it runs under a path prefix, give --grafana-url URL with it")
             }
-            other => other.into_gap(&request.label()),
+            other => where_unknown(self.unseen.as_ref(), other.into_gap(&request.label())),
         })
     }
 }
@@ -44,7 +47,8 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     if let Some(at) = &mut snap.scope.grafana {
         at.prefix = prefix;
     }
-    let api = Api { client, at: snap.scope.grafana.clone() };
+    let unseen = snap.services.gaps().first().cloned();
+    let api = Api { client, at: snap.scope.grafana.clone(), unseen };
     let wants_datasources = plan.wants(Fact::GrafanaDatasources) || plan.wants(Fact::GrafanaDatasourceHealth);
     let (health, datasources) = futures::join!(
         async {
@@ -64,21 +68,24 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     );
     let (of_datasources, dashboards) =
         futures::join!(datasource_health(&api, plan, &datasources), dashboards(&api, plan, &datasources));
-    snap.grafana_health = health;
+    *snap.grafana_health = health;
     snap.grafana_datasource_health = of_datasources;
     snap.grafana_dashboards = dashboards;
-    snap.grafana_datasources = datasources;
+    *snap.grafana_datasources = datasources;
 }
 
 async fn datasource_health(
     api: &Api<'_>,
     plan: &Plan,
     datasources: &Fetched<Vec<Datasource>>,
-) -> Fetched<Vec<DatasourceHealth>> {
+) -> Reading<Vec<DatasourceHealth>> {
     if !plan.wants(Fact::GrafanaDatasourceHealth) {
-        return Err(not_collected(Fact::GrafanaDatasourceHealth));
+        return Err(not_collected(Fact::GrafanaDatasourceHealth)).into();
     }
-    let asked = datasources.as_ref().map_err(Clone::clone)?.iter();
+    let asked = match datasources {
+        Ok(all) => all.iter(),
+        Err(gap) => return Err(gap.clone()).into(),
+    };
     let asked = asked.filter(|d| WITH_HEALTH.contains(&d.kind.as_str()) && is_uid(&d.uid)).take(MAX_HEALTH);
     let answers = join_all(asked.map(|d| async {
         let health = api.get::<DatasourceHealth>(&format!("/api/datasources/uid/{}/health", d.uid), "").await?;
@@ -87,14 +94,14 @@ async fn datasource_health(
     some_of(answers.await)
 }
 
-async fn dashboards(api: &Api<'_>, plan: &Plan, datasources: &Fetched<Vec<Datasource>>) -> Fetched<Vec<Dashboard>> {
+async fn dashboards(api: &Api<'_>, plan: &Plan, datasources: &Fetched<Vec<Datasource>>) -> Reading<Vec<Dashboard>> {
     #[derive(Deserialize)]
     struct Hit {
         #[serde(default)]
         uid: String,
     }
     if !plan.wants(Fact::GrafanaDashboards) {
-        return Err(not_collected(Fact::GrafanaDashboards));
+        return Err(not_collected(Fact::GrafanaDashboards)).into();
     }
     // Refused once, refused again: one gap says it.
     let same = |gap: &Gap| {
@@ -106,9 +113,12 @@ async fn dashboards(api: &Api<'_>, plan: &Plan, datasources: &Fetched<Vec<Dataso
     if let Err(gap) = datasources
         && same(gap)
     {
-        return Err(gap.clone());
+        return Err(gap.clone()).into();
     }
-    let hits: Vec<Hit> = api.get("/api/search", &format!("type=dash-db&limit={MAX_DASHBOARDS}")).await?;
+    let hits: Vec<Hit> = match api.get("/api/search", &format!("type=dash-db&limit={MAX_DASHBOARDS}")).await {
+        Ok(hits) => hits,
+        Err(gap) => return Err(gap).into(),
+    };
     let found = hits.iter().filter(|h| is_uid(&h.uid)).take(MAX_DASHBOARDS);
     let answers = join_all(found.map(|hit| async {
         let path = format!("/api/dashboards/uid/{}", hit.uid);
@@ -117,20 +127,17 @@ async fn dashboards(api: &Api<'_>, plan: &Plan, datasources: &Fetched<Vec<Dataso
     some_of(answers.await)
 }
 
-/// What was answered; a gap only where nothing was.
-fn some_of<T>(answers: Vec<Fetched<T>>) -> Fetched<Vec<T>> {
+/// What was answered, and the gaps of the rest.
+fn some_of<T>(answers: Vec<Fetched<T>>) -> Reading<Vec<T>> {
     let mut good = Vec::new();
-    let mut first = None;
+    let mut gaps = Vec::new();
     for answer in answers {
         match answer {
             Ok(found) => good.push(found),
-            Err(gap) => first = first.or(Some(gap)),
+            Err(gap) => gaps.push(gap),
         }
     }
-    match first {
-        Some(gap) if good.is_empty() => Err(gap),
-        _ => Ok(good),
-    }
+    Reading::of_parts(good, gaps)
 }
 
 /// Grafana's uids are letters, digits, `-` and `_`; anything else would change the path that is asked.

@@ -163,7 +163,7 @@ async fn attachments(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     if plan.wants(Fact::VolumeAttachments) {
         let path = format!("{prefix}/volumeattachments");
         snap.volume_attachments =
-            if wanted { client.cluster_list(&path, IfAbsent::Gap).await } else { Listing::cluster(Vec::new()) };
+            if wanted { client.cluster_list(&path, IfAbsent::Gap).await } else { nothing_wanted(&snap.pods) };
     }
     // A volume that is yet to be made is made for a node, too.
     let wants_volume = |p: &Pod| p.status.phase == "Pending" && p.claims().next().is_some();
@@ -171,8 +171,13 @@ async fn attachments(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     if plan.wants(Fact::CsiNodes) {
         let path = format!("{prefix}/csinodes");
         snap.csi_nodes =
-            if wanted { client.cluster_list(&path, IfAbsent::Gap).await } else { Listing::cluster(Vec::new()) };
+            if wanted { client.cluster_list(&path, IfAbsent::Gap).await } else { nothing_wanted(&snap.pods) };
     }
+}
+
+/// The list that is read only where some pod asks for it, where none does: empty as far as the pods are known.
+fn nothing_wanted<T>(pods: &Listing<Pod>) -> Listing<T> {
+    pods.gaps().iter().fold(Listing::cluster(Vec::new()), |list, gap| list.with_gap(Some(gap.clone())))
 }
 
 /// What all pods ask of the nodes, read only where a pod in scope finds no room, no port or needs more memory: the list is the
@@ -200,7 +205,7 @@ async fn room(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.node_requests = if unscheduled || out_of_memory {
         client.cluster_list("/api/v1/pods", IfAbsent::Gap).await
     } else {
-        Listing::cluster(Vec::new())
+        nothing_wanted(&snap.pods)
     };
 }
 

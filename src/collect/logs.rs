@@ -7,10 +7,10 @@ use futures::future::join_all;
 use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
-use crate::model::{Fact, Gap, GapCause};
-use crate::snapshot::Snapshot;
+use crate::model::{Fact, GapCause};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Reading, Snapshot, Text};
 
 /// Containers whose logs are read at most: a broken stack has a handful, a broken cluster thousands.
 const MAX_LOGS: usize = 20;
@@ -82,8 +82,12 @@ pub(super) async fn logs(client: &Client, plan: &Plan, snap: &mut Snapshot) {
 }
 
 /// Logs of containers that run: what they complain of.
-async fn component_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
-    let pods = snap.pods()?.iter().filter(|p| snap.scope.is_stack(&p.metadata.namespace));
+async fn component_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog>> {
+    let pods = match snap.pods() {
+        Ok(pods) => pods.iter(),
+        Err(gap) => return Err(gap).into(),
+    };
+    let pods = pods.filter(|p| snap.scope.is_stack(&p.metadata.namespace));
     let running = pods.filter(|p| p.status.phase == "Running");
     let wanted = running.flat_map(|pod| pod.spec.containers.iter().map(move |container| (pod, container)));
     let wanted = wanted.filter(|(_, container)| container.program().is_some());
@@ -92,8 +96,12 @@ async fn component_logs(client: &Client, snap: &Snapshot) -> Result<Vec<Containe
 
 /// Logs of the parts that the stack consists of and stands on: of each controller's pods only a few, those in trouble
 /// first.
-async fn part_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
-    let mut pods: Vec<&Pod> = snap.pods()?.iter().filter(|p| p.status.phase == "Running").collect();
+async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog>> {
+    let pods = match snap.pods() {
+        Ok(pods) => pods,
+        Err(gap) => return Err(gap).into(),
+    };
+    let mut pods: Vec<&Pod> = pods.iter().filter(|p| p.status.phase == "Running").collect();
     pods.sort_by_cached_key(|p| (!in_trouble(p, snap), p.metadata.namespace.clone(), p.metadata.name.clone()));
     let mut of_owner: BTreeMap<String, usize> = BTreeMap::new();
     let mut wanted: Vec<(&Pod, &Container, bool)> = Vec::new();
@@ -132,9 +140,13 @@ fn is_part(container: &Container) -> bool {
 }
 
 /// Previous logs of containers that ended and were started again; of one whose previous log is gone the current one.
-async fn crash_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog>, Gap> {
+async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog>> {
+    let pods = match snap.pods() {
+        Ok(pods) => pods,
+        Err(gap) => return Err(gap).into(),
+    };
     let mut wanted = Vec::new();
-    for pod in snap.pods()?.iter().filter(|p| p.metadata.namespace != "kube-system") {
+    for pod in pods.iter().filter(|p| p.metadata.namespace != "kube-system") {
         let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
         let ended =
             statuses.filter(|s| s.restart_count > 0 && (!s.ready || s.ended_within(RECENT_END, snap.collected_at)));
@@ -146,48 +158,59 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Result<Vec<ContainerLog
     // Only so many are read: those of the stack first.
     wanted.sort_by_key(|(pod, _, _)| !snap.scope.is_stack(&pod.metadata.namespace));
     wanted.truncate(MAX_LOGS);
-    let mut logs = read_logs(client, wanted.clone()).await?;
+    let previous = read_logs(client, wanted.clone()).await;
+    // The current log stands for a previous one that is gone or cannot be read.
+    let is_read = |l: &&ContainerLog| l.text.gap().is_none() && !l.text.trim().is_empty();
+    let mut logs: Vec<ContainerLog> = previous.iter().flatten().filter(is_read).cloned().collect();
     wanted.retain(|(pod, container, _)| {
         let meta = &pod.metadata;
-        !logs.iter().any(|l| {
-            l.namespace == meta.namespace
-                && l.pod == meta.name
-                && l.container == container.name
-                && !l.text.trim().is_empty()
-        })
+        let is_it =
+            |l: &ContainerLog| l.namespace == meta.namespace && l.pod == meta.name && l.container == container.name;
+        !logs.iter().any(is_it)
     });
     let current = wanted.into_iter().map(|(pod, container, _)| (pod, container, false)).collect();
-    logs.extend(read_logs(client, current).await.unwrap_or_default());
-    Ok(logs)
+    let current = read_logs(client, current).await;
+    logs.extend(current.iter().flatten().cloned());
+    match (logs.is_empty(), current.as_ref().err().or(previous.as_ref().err())) {
+        (true, Some(gap)) => Err(gap.clone()).into(),
+        (_, gap) => Reading::with_holes(Ok(logs), current.as_ref().err().and(gap).cloned().into_iter().collect()),
+    }
 }
 
-/// Reads logs; some of them missing is normal (rotated, container gone), all of them missing is a gap.
-async fn read_logs(client: &Client, wanted: Vec<(&Pod, &Container, bool)>) -> Result<Vec<ContainerLog>, Gap> {
+/// Reads logs. That a container has none is an answer; one that could not be read is in the list without its text, and a
+/// gap where none could be read.
+async fn read_logs(client: &Client, wanted: Vec<(&Pod, &Container, bool)>) -> Reading<Vec<ContainerLog>> {
     let requests: Vec<Request> =
         wanted.iter().map(|(pod, container, previous)| log_request(pod, container, *previous)).collect();
     let answers = join_all(requests.iter().map(|request| client.text(request))).await;
     let mut logs = Vec::new();
     let mut first = None;
     for (((pod, container, previous), request), answer) in wanted.into_iter().zip(&requests).zip(answers) {
-        match answer {
-            Ok(text) => logs.push(ContainerLog {
-                namespace: pod.metadata.namespace.clone(),
-                pod: pod.metadata.name.clone(),
-                container: container.name.clone(),
-                program: container.program(),
-                image: container.image.clone(),
-                previous,
-                text: tail(&text).to_owned(),
-            }),
-            // 400: the container has no previous log.
-            Err(FetchError::Gap(gap)) if gap.cause == GapCause::BadAnswer => {}
-            Err(FetchError::NotFound(_)) => {}
-            Err(error) => first = first.or(Some(error.into_gap(&request.label()))),
-        }
+        let text = match answer {
+            Ok(text) => tail(&text).into(),
+            Err(FetchError::Gap(gap)) if gap.cause == GapCause::BadAnswer && gap.message.starts_with("HTTP 400") => {
+                continue;
+            }
+            Err(FetchError::NotFound(_)) => continue,
+            Err(error) => {
+                let gap = error.into_gap(&request.label());
+                first = first.or(Some(gap.clone()));
+                Text::unread(gap)
+            }
+        };
+        logs.push(ContainerLog {
+            namespace: pod.metadata.namespace.clone(),
+            pod: pod.metadata.name.clone(),
+            container: container.name.clone(),
+            program: container.program(),
+            image: container.image.clone(),
+            previous,
+            text,
+        });
     }
     match first {
-        Some(gap) if logs.is_empty() => Err(gap),
-        _ => Ok(logs),
+        Some(gap) if logs.iter().all(|l| l.text.gap().is_some()) => Err(gap).into(),
+        _ => Ok(logs).into(),
     }
 }
 

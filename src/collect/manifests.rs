@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::Read as _;
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use super::files;
 use super::source::Source;
 use crate::lint::yaml::{self, Node, Value};
 use crate::lint::{Place, Problem};
@@ -54,6 +54,8 @@ pub struct Read {
     /// Helm templates by the folder or chart that holds them.
     templates: BTreeMap<String, usize>,
     charts: BTreeSet<String>,
+    /// Paths that were read, so that none is read twice.
+    seen: BTreeSet<String>,
 }
 
 impl Read {
@@ -95,12 +97,11 @@ impl Read {
 
     fn one(&mut self, path: &str) {
         if path == "-" {
-            let mut text = Vec::new();
-            match std::io::stdin().lock().take(MAX_FILE).read_to_end(&mut text) {
-                Ok(_) if text.iter().all(u8::is_ascii_whitespace) => {
+            match files::all(std::io::stdin().lock(), MAX_FILE) {
+                Ok(text) if text.iter().all(u8::is_ascii_whitespace) => {
                     self.fault(path, "is empty; pipe manifests into it: helm template CHART | kdoctor preflight -f -");
                 }
-                read => self.bytes(path, read.map(|_| text)),
+                read => self.bytes(path, read),
             }
             return;
         }
@@ -130,10 +131,20 @@ impl Read {
             Ok(entries) => entries.filter_map(Result::ok),
             Err(error) => return self.fault(dir, format!("cannot be listed: {error}")),
         };
-        let mut found: Vec<(String, bool)> = entries
-            .filter_map(|e| Some((e.file_name().into_string().ok()?, e.file_type().ok()?.is_dir())))
-            .filter(|(name, _)| !name.starts_with('.'))
-            .collect();
+        let mut found = Vec::new();
+        for entry in entries {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            match entry.file_name().into_string() {
+                Ok(name) if name.starts_with('.') => {}
+                Ok(name) => found.push((name, is_folder)),
+                Err(name) => {
+                    let name = name.to_string_lossy().into_owned();
+                    if is_folder || is_wanted(&name) {
+                        self.fault(&format!("{dir}/{name}"), "has a name that is not UTF-8: rename it");
+                    }
+                }
+            }
+        }
         found.sort();
         let is_chart = found.iter().any(|(name, folder)| !folder && name == "Chart.yaml");
         for (name, folder) in found {
@@ -153,7 +164,7 @@ impl Read {
     }
 
     fn bytes(&mut self, path: &str, read: std::io::Result<Vec<u8>>) {
-        if self.files.iter().any(|f| f.path == path) {
+        if !self.seen.insert(path.to_owned()) {
             return;
         }
         let text = match read {
@@ -195,6 +206,11 @@ impl Read {
         file.text = blank_secrets(text, &mut documents);
         let other = ["Chart.yaml", "Chart.lock", "kustomization.yaml", "kustomization.yml"].contains(&name);
         for document in documents {
+            if matches!(document.value, Value::Scalar { .. }) {
+                let message = "holds a text that is neither a Kubernetes object nor Helm values".to_owned();
+                self.faults.push(Fault { path: path.to_owned(), place: Some(document.place), message });
+                continue;
+            }
             add(document, &mut file, !other);
         }
         self.files.push(file);
@@ -247,6 +263,7 @@ pub fn alone(files: Listing<ManifestFile>, collected_at: Timestamp) -> Snapshot 
             .hint("add --against-cluster, or --from with a bundle");
         snap.forget(*fact, &gap);
     }
+    snap.files_alone = true;
     store(&mut snap, files);
     let maps: Vec<ConfigMap> = snap.manifest_config_maps().into_iter().map(|(.., map)| map).collect();
     let workloads = ["Deployment", "StatefulSet", "DaemonSet"].into_iter().flat_map(|kind| {
@@ -265,16 +282,17 @@ fn is_wanted(name: &str) -> bool {
 }
 
 fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
-    if std::fs::metadata(path)?.len() > MAX_FILE {
-        return Err(std::io::Error::other("larger than 64 MiB"));
-    }
-    std::fs::read(Path::new(path))
+    files::read(Path::new(path), MAX_FILE)
 }
 
 /// The documents of a file.
 fn documents(name: &str, text: &str) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
     if !name.ends_with(".json") && !text.trim_start().starts_with('{') {
         return yaml::documents(text);
+    }
+    // A reader of YAML takes comments of other languages for keys, and what follows them with it.
+    if let Some(place) = comment(text) {
+        return Err((Vec::new(), Problem::new(place, "", "not valid JSON: it has no comments")));
     }
     // JSON may be indented with tabs, which YAML does not take; in a string they are escaped.
     let read = yaml::documents(&text.replace('\t', " "));
@@ -288,6 +306,28 @@ fn documents(name: &str, text: &str) -> Result<Vec<Node>, (Vec<Node>, Problem)> 
         }
         (Err(error), Err(_)) => Err(error),
     }
+}
+
+/// Where a comment as JavaScript has them begins.
+fn comment(text: &str) -> Option<Place> {
+    let (mut line, mut column) = (1, 0);
+    let (mut in_text, mut before, mut last) = (false, ' ', ' ');
+    for letter in text.chars() {
+        column += 1;
+        let begins =
+            matches!((last, letter), ('/', '/' | '*')) && (before.is_whitespace() || "{}[],:\"".contains(before));
+        if begins && !in_text {
+            return Some(Place { line, column: column - 1 });
+        }
+        match letter {
+            '"' if !in_text || last != '\\' => in_text = !in_text,
+            '\n' => (line, column, in_text) = (line + 1, 0, false),
+            _ => {}
+        }
+        // An escaped backslash escapes nothing.
+        (before, last) = (last, if in_text && last == '\\' && letter == '\\' { ' ' } else { letter });
+    }
+    None
 }
 
 /// JSON that the YAML reader does not take: what it says is known, where is not.
@@ -376,7 +416,7 @@ fn blank_secrets(text: &str, documents: &mut [Node]) -> String {
     let count = lines.len();
     places.sort_unstable();
     for from in hidden {
-        let next = places.iter().find(|p| **p > from).map_or(count + 1, |p| p.line);
+        let next = places.get(places.partition_point(|p| *p <= from)).map_or(count + 1, |p| p.line);
         for number in from.line..next.max(from.line + 1).min(count + 1) {
             let line = &mut lines[number - 1];
             if number == from.line {

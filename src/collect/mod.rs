@@ -8,6 +8,7 @@ pub mod aws;
 pub mod client;
 pub mod eks_token;
 mod extensions;
+pub(crate) mod files;
 mod grafana;
 mod kubernetes;
 pub mod live;

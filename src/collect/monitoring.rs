@@ -18,7 +18,7 @@ use crate::snapshot::monitoring::{
     AlertGroup, AlertmanagerStatus, ContainerMemory, DiscoveredAlertmanagers, FiringAlert, PrometheusRuntime,
     Readiness, RuleGroup, Sample, ScrapeTarget, Silence, TargetAnswer, TargetSamples, TsdbStatus,
 };
-use crate::snapshot::{Component, Fetched, Snapshot};
+use crate::snapshot::{Component, Reading, Snapshot};
 
 /// Scrape URLs that are asked at most.
 const MAX_ANSWERS: usize = 10;
@@ -37,6 +37,8 @@ struct Api<'a> {
     client: &'a Client,
     app: App,
     at: Option<Component>,
+    /// Why its Service would not have been found.
+    unseen: Option<Gap>,
 }
 
 impl Api<'_> {
@@ -50,7 +52,7 @@ impl Api<'_> {
                 let hint = format!("if it runs under a path prefix, give --{}-url URL with it", self.app.as_str());
                 Gap::new(request.label(), GapCause::BadAnswer, format!("not found: {message}")).hint(hint)
             }
-            other => other.into_gap(&request.label()),
+            other => where_unknown(self.unseen.as_ref(), other.into_gap(&request.label())),
         }
     }
 
@@ -79,14 +81,32 @@ impl Api<'_> {
     }
 }
 
+/// A program that was not found among Services that could not be read is not known to be absent.
+pub(super) fn where_unknown(unseen: Option<&Gap>, gap: Gap) -> Gap {
+    match unseen {
+        Some(unseen) if gap.cause == GapCause::NotConfigured && gap.message.ends_with("Service was found") => Gap {
+            cause: unseen.cause.clone(),
+            message: format!("where it is is not known, for Services could not be read: {}", unseen.message),
+            hint: unseen.hint.clone(),
+            ..gap
+        },
+        _ => gap,
+    }
+}
+
 /// Asks Prometheus and Alertmanager, and finds the scraped namespaces.
 pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
-    let prometheus = Api { client, app: App::Prometheus, at: snap.scope.prometheus.clone() };
-    let alertmanager = Api { client, app: App::Alertmanager, at: snap.scope.alertmanager.clone() };
+    let unseen = || snap.services.gaps().first().cloned();
+    let prometheus = Api { client, app: App::Prometheus, at: snap.scope.prometheus.clone(), unseen: unseen() };
+    let alertmanager = Api { client, app: App::Alertmanager, at: snap.scope.alertmanager.clone(), unseen: unseen() };
     macro_rules! fact {
         ($fact:ident, $call:expr) => {
             async {
-                if plan.wants(Fact::$fact) { $call.await } else { Err(crate::snapshot::not_collected(Fact::$fact)) }
+                if plan.wants(Fact::$fact) {
+                    $call.await.into()
+                } else {
+                    Err(crate::snapshot::not_collected(Fact::$fact)).into()
+                }
             }
         };
     }
@@ -107,7 +127,17 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         alerts,
         more,
     ) = futures::join!(
-        fact!(PrometheusTargets, targets(&prometheus)),
+        async {
+            let found = if plan.wants(Fact::PrometheusTargets) {
+                targets(&prometheus).await
+            } else {
+                Err(crate::snapshot::not_collected(Fact::PrometheusTargets))
+            };
+            match found {
+                Ok((active, dropped)) => (Reading::from(Ok(active)), Reading::from(dropped)),
+                Err(gap) => (Err(gap.clone()).into(), Err(gap).into()),
+            }
+        },
         fact!(ScrapeSamples, scrape_samples(&prometheus)),
         fact!(PrometheusConfig, config(&prometheus)),
         fact!(PrometheusRules, rules(&prometheus)),
@@ -129,10 +159,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.prometheus_flags = flags;
     snap.prometheus_ready = ready;
     snap.prometheus_counters = counters;
-    (snap.prometheus_targets, snap.dropped_targets) = match targets {
-        Ok((active, dropped)) => (Ok(active), dropped),
-        Err(gap) => (Err(gap.clone()), Err(gap)),
-    };
+    (snap.prometheus_targets, snap.dropped_targets) = targets;
     snap.scrape_samples = samples;
     snap.prometheus_config = config;
     snap.prometheus_rules = rules;
@@ -149,12 +176,12 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
 }
 
 type More = (
-    Fetched<Vec<FiringAlert>>,
-    Fetched<DiscoveredAlertmanagers>,
-    Fetched<BTreeMap<String, String>>,
-    Fetched<Readiness>,
-    Fetched<Vec<Sample>>,
-    Fetched<TsdbStatus>,
+    Reading<Vec<FiringAlert>>,
+    Reading<DiscoveredAlertmanagers>,
+    Reading<BTreeMap<String, String>>,
+    Reading<Readiness>,
+    Reading<Vec<Sample>>,
+    Reading<TsdbStatus>,
 );
 
 /// What else Prometheus says of itself.
@@ -162,7 +189,11 @@ async fn more(api: &Api<'_>, plan: &Plan) -> More {
     macro_rules! fact {
         ($fact:ident, $call:expr) => {
             async {
-                if plan.wants(Fact::$fact) { $call.await } else { Err(crate::snapshot::not_collected(Fact::$fact)) }
+                if plan.wants(Fact::$fact) {
+                    $call.await.into()
+                } else {
+                    Err(crate::snapshot::not_collected(Fact::$fact)).into()
+                }
             }
         };
     }
@@ -188,9 +219,8 @@ async fn alerts(api: &Api<'_>) -> Result<Vec<FiringAlert>, Gap> {
 async fn ready(api: &Api<'_>) -> Result<Readiness, Gap> {
     match api.text("/-/ready").await {
         Ok(text) => Ok(Readiness { ready: true, text: text.trim().to_owned() }),
-        Err(gap) if gap.message.contains("Service Unavailable") && !gap.message.contains("no endpoints") => {
-            Ok(Readiness { ready: false, text: gap.message })
-        }
+        // Prometheus' own words, whole: those of whatever is on the way to it are others.
+        Err(gap) if gap.message.trim() == "Service Unavailable" => Ok(Readiness { ready: false, text: gap.message }),
         Err(gap) => Err(gap),
     }
 }
@@ -251,13 +281,14 @@ async fn rules(api: &Api<'_>) -> Result<Vec<RuleGroup>, Gap> {
     Ok(api.data::<Groups>("/api/v1/rules", "").await?.groups)
 }
 
-async fn runtime(api: &Api<'_>) -> Result<PrometheusRuntime, Gap> {
+async fn runtime(api: &Api<'_>) -> Reading<PrometheusRuntime> {
     let (build, runtime) = futures::join!(
         api.data::<PrometheusRuntime>("/api/v1/status/buildinfo", ""),
         api.data::<PrometheusRuntime>("/api/v1/status/runtimeinfo", "")
     );
-    // The version only sharpens what the rest says.
-    Ok(PrometheusRuntime { version: build.map(|b| b.version).unwrap_or_default(), ..runtime? })
+    let holes = build.as_ref().err().cloned().into_iter().collect();
+    let version = build.map(|b| b.version).unwrap_or_default();
+    Reading::with_holes(runtime.map(|runtime| PrometheusRuntime { version, ..runtime }), holes)
 }
 
 async fn receivers(api: &Api<'_>) -> Result<Vec<String>, Gap> {
@@ -289,22 +320,20 @@ const OWN_COUNTERS: &[&str] = &[
 ];
 
 /// What Prometheus recorded of itself and of its replicas: one query, or the queries one by one that a bundle holds.
-async fn own_counters(api: &Api<'_>) -> Result<Vec<Sample>, Gap> {
+async fn own_counters(api: &Api<'_>) -> Reading<Vec<Sample>> {
     let sample = |point: Point| {
         let value = point.number()?;
         Some(Sample { name: point.metric.get("__name__")?.clone(), labels: point.metric, value })
     };
     let all = format!("{{__name__=~\"{}\"}}", OWN_COUNTERS.join("|"));
-    let gap = match query(api, &all).await {
-        Ok(points) => return Ok(points.into_iter().filter_map(sample).collect()),
-        Err(gap) if gap.is_not_collected() => gap,
-        Err(gap) => return Err(gap),
-    };
-    let answers = join_all(OWN_COUNTERS.iter().map(|name| query(api, name))).await;
-    if answers.iter().all(Result::is_err) {
-        return Err(gap);
+    match query(api, &all).await {
+        Ok(points) => return Ok(points.into_iter().filter_map(sample).collect()).into(),
+        Err(gap) if gap.is_not_collected() => {}
+        Err(gap) => return Err(gap).into(),
     }
-    Ok(answers.into_iter().flatten().flatten().filter_map(sample).collect())
+    let answers = join_all(OWN_COUNTERS.iter().map(|name| query(api, name))).await;
+    let gaps: Vec<Gap> = answers.iter().filter_map(|answer| answer.as_ref().err().cloned()).collect();
+    Reading::of_parts(answers.into_iter().flatten().flatten().filter_map(sample).collect(), gaps)
 }
 
 async fn metrics(api: &Api<'_>) -> Result<Vec<Sample>, Gap> {
@@ -341,16 +370,14 @@ async fn query(api: &Api<'_>, expression: &str) -> Result<Vec<Point>, Gap> {
 }
 
 /// Working sets of the containers of some namespaces, now and at most within a day.
-async fn container_memory(api: &Api<'_>, namespaces: &[String]) -> Result<Vec<ContainerMemory>, Gap> {
+async fn container_memory(api: &Api<'_>, namespaces: &[String]) -> Reading<Vec<ContainerMemory>> {
     let series =
         format!("container_memory_working_set_bytes{{container!=\"\",namespace=~\"{}\"}}", namespaces.join("|"));
     let now = format!("max by (namespace, pod, container) ({series})");
     let peak = format!("max by (namespace, pod, container) (max_over_time({series}[1d]))");
     let (now, peak) = futures::join!(query(api, &now), query(api, &peak));
-    let (now, peak) = match (now, peak) {
-        (Err(gap), Err(_)) => return Err(gap),
-        (now, peak) => (now.unwrap_or_default(), peak.unwrap_or_default()),
-    };
+    let gaps: Vec<Gap> = [&now, &peak].into_iter().filter_map(|answer| answer.as_ref().err().cloned()).collect();
+    let (now, peak) = (now.unwrap_or_default(), peak.unwrap_or_default());
     let mut found: BTreeMap<(String, String, String), ContainerMemory> = BTreeMap::new();
     for (points, is_peak) in [(now, false), (peak, true)] {
         for point in points {
@@ -363,7 +390,7 @@ async fn container_memory(api: &Api<'_>, namespaces: &[String]) -> Result<Vec<Co
             *place = point.number();
         }
     }
-    Ok(found.into_values().collect())
+    Reading::of_parts(found.into_values().collect(), gaps)
 }
 
 /// Reads the samples of a text exposition; lines that are none are skipped.
@@ -465,9 +492,9 @@ pub(super) async fn ask_targets(client: &Client, plan: &Plan, snap: &mut Snapsho
     }
     let wanted: Vec<(String, Request)> = wanted.into_iter().take(MAX_ANSWERS).collect();
     let answers = join_all(wanted.iter().map(|(_, request)| client.text(request))).await;
-    // An answer only sharpens a finding; one that is missing is no gap of the report.
+    // An answer only sharpens a finding, that of a target that is down; one that is missing is no gap of the report.
     let answers = wanted.into_iter().zip(answers);
-    snap.target_answers =
+    *snap.target_answers =
         Ok(answers.filter_map(|((url, _), body)| Some(TargetAnswer { url, body: body.ok()? })).collect());
 }
 

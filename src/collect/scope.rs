@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
-use crate::model::Fact;
+use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, Object, Service};
 use crate::snapshot::{Component, Scope, Snapshot};
 
@@ -44,7 +44,7 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     };
     snap.services.items().unwrap_or_default().iter().for_each(|s| note(s.meta()));
     snap.monitoring_resources.items().unwrap_or_default().iter().for_each(|r| note(r.meta()));
-    let workloads = workloads(client, plan).await;
+    let (workloads, mut gaps) = workloads(client, plan).await;
     if plan.namespace.is_none() {
         // A stack whose Services were never made is known by its workloads.
         workloads.iter().for_each(&mut note);
@@ -63,12 +63,15 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         let resources = snap.monitoring_resources.items().unwrap_or_default();
         found.map(|c| Component { prefix: route_prefix(resources, kind, &c.namespace), ..c })
     };
+    gaps.extend(snap.services.gaps().iter().chain(snap.monitoring_resources.gaps()).cloned());
     snap.scope = Scope {
         prometheus: with_prefix("Prometheus", component(services, &stack, Part::Prometheus, 9090)),
         alertmanager: with_prefix("Alertmanager", component(services, &stack, Part::Alertmanager, 9093)),
         grafana: component(services, &stack, Part::Grafana, 3000),
         stack,
         discovered,
+        named: plan.namespace.is_some(),
+        gaps,
         scraped: BTreeSet::new(),
         parts: beside,
         all: if plan.all_namespaces { every_namespace(snap, &workloads) } else { BTreeSet::new() },
@@ -86,17 +89,18 @@ fn every_namespace(snap: &Snapshot, workloads: &[Meta]) -> BTreeSet<String> {
     named.chain(with_services).chain(with_workloads).chain(&snap.scope.stack).cloned().collect()
 }
 
-/// Metadata of all workloads; those that could not be read are none.
-async fn workloads(client: &Client, plan: &Plan) -> Vec<Meta> {
+/// Metadata of all workloads, and what of them could not be read.
+async fn workloads(client: &Client, plan: &Plan) -> (Vec<Meta>, Vec<Gap>) {
     if plan.namespace.is_some() && !plan.wants(Fact::PartLogs) && !plan.all_namespaces {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let list = |resource: &'static str| async move {
         client.cluster_names(&format!("/apis/apps/v1/{resource}"), IfAbsent::Gap).await
     };
     let (deployments, sets, daemons) = futures::join!(list("deployments"), list("statefulsets"), list("daemonsets"));
     let lists = [&deployments, &sets, &daemons];
-    lists.into_iter().flat_map(|l| l.items().unwrap_or_default()).map(|w| w.metadata.clone()).collect()
+    let gaps = lists.iter().flat_map(|l| l.gaps()).cloned().collect();
+    (lists.into_iter().flat_map(|l| l.items().unwrap_or_default()).map(|w| w.metadata.clone()).collect(), gaps)
 }
 
 /// Namespaces outside of the stack in which another operator, a log agent or a log store runs.

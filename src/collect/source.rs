@@ -319,6 +319,11 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// False where a list comes whole, whatever its `metadata.continue` says.
+    fn has_pages(&self) -> bool {
+        true
+    }
+
     /// Names and texts of the manifests that were captured with the answers.
     fn manifests(&self) -> Vec<(String, std::io::Result<Vec<u8>>)> {
         Vec::new()
@@ -358,7 +363,9 @@ pub struct Known {
 pub(crate) fn error_from_document(request: &Request, document: &Value) -> FetchError {
     let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
     let message = text("message").to_owned();
-    let number = |key: &str| document.get(key).and_then(Value::as_u64);
+    // Written by hand, a number may be a text.
+    let as_number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let number = |key: &str| document.get(key).and_then(as_number);
     let reason = [text("reason"), text("code")].into_iter().find(|r| !r.is_empty()).unwrap_or_default();
     let status = number("code").or_else(|| number("status")).or_else(|| number("statusCode"));
     match request {

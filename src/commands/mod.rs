@@ -14,16 +14,15 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
-use crate::term::{Printer, sanitize_lines};
+use crate::term::{Printer, interrupt, sanitize_lines};
 use crate::text::redact::mask;
 
 /// kdoctor could not do its job: usage, no cluster, an unreadable bundle.
 const UNABLE: u8 = 2;
-/// Interrupted by the user, as shells count it.
-const INTERRUPTED: u8 = 130;
 
 /// Runs a command and turns its result into an exit code.
 pub fn run(cli: Cli) -> ExitCode {
+    interrupt::watch();
     let printer = Printer::detect(cli.no_color, false);
     let is_json = cli.is_json();
     let result = match cli.command {

@@ -7,7 +7,6 @@ use anyhow::{Context, bail};
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 
-use super::INTERRUPTED;
 use super::output::finish;
 use crate::bundle::Bundle;
 use crate::checks::{self, Check};
@@ -39,15 +38,12 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
     }
     let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
     some_of(read.as_ref())?;
-    let Some(report) = report(args, read.as_ref(), printer)? else {
-        printer.stderr("kdoctor: interrupted");
-        return Ok(INTERRUPTED);
-    };
+    let report = report(args, read.as_ref(), printer)?;
     finish(&report, &args.result, read.as_ref(), printer)
 }
 
-/// The report of a run; `None` where the user lost patience.
-fn report(args: &Monitoring, read: Option<&Read>, printer: &Printer) -> anyhow::Result<Option<Report>> {
+/// The report of a run.
+fn report(args: &Monitoring, read: Option<&Read>, printer: &Printer) -> anyhow::Result<Report> {
     let checks = selected(&args.select)?;
     // Whoever asks for some checks asks for nothing else.
     let (facts, aim) = if args.select.only.is_empty() {
@@ -62,24 +58,24 @@ fn report(args: &Monitoring, read: Option<&Read>, printer: &Printer) -> anyhow::
     plan.namespace.clone_from(&args.namespace);
     plan.all_namespaces = args.all_namespaces;
     plan.manifests = read.map(Read::listing);
-    interruptible(diagnose(&args.source, plan, args.probe, &checks, aim, printer))
+    wait_for(diagnose(&args.source, plan, args.probe, &checks, aim, printer))
 }
 
 /// The same as JSON.
 pub(super) fn json_of(args: &Monitoring, printer: &Printer) -> anyhow::Result<String> {
-    let report = report(args, None, printer)?.context("interrupted")?;
+    let report = report(args, None, printer)?;
     Ok(render::json(&report, None)?)
 }
 
-/// Waits for a report, or for the user to lose patience.
-pub(super) fn interruptible(work: impl Future<Output = anyhow::Result<Report>>) -> anyhow::Result<Option<Report>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
-    let report = runtime.block_on(async {
-        tokio::select! {
-            report = work => report.map(Some),
-            _ = tokio::signal::ctrl_c() => Ok(None),
-        }
-    });
+/// Threads that wait for answers and read them.
+const THREADS: usize = 4;
+
+/// Waits for a report.
+pub(super) fn wait_for(work: impl Future<Output = anyhow::Result<Report>>) -> anyhow::Result<Report> {
+    // The number is ours: the runtime would take it from a variable, and panic over a bad one.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+    let runtime = runtime.context("no async runtime")?;
+    let report = runtime.block_on(work);
     // Calls that are still open must not hold up the exit.
     runtime.shutdown_background();
     report

@@ -24,8 +24,11 @@ pub(super) fn finish(report: &Report, args: &ResultArgs, read: Option<&Read>, pr
         bail!("two formats cannot share stdout: give one of them a file (--output sarif=out.sarif)");
     }
     let known = args.baseline.as_deref().map(known).transpose()?.unwrap_or_default();
-    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    let error = (!faults.is_empty()).then(|| mask(&texts.join("; ")));
+    let mut texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    if texts.is_empty() && diagnose::judged_nothing(report) {
+        texts.push("not one check could be evaluated".to_owned());
+    }
+    let error = (!texts.is_empty()).then(|| mask(&texts.join("; ")));
     for wanted in &args.output {
         let text = text(report, wanted.format, args, error.as_deref(), printer, wanted.file.is_some())?;
         match &wanted.file {

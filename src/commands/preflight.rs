@@ -3,8 +3,7 @@
 use anyhow::bail;
 use jiff::Timestamp;
 
-use super::INTERRUPTED;
-use super::monitoring::{Aim, diagnose, interruptible, selected, some_of};
+use super::monitoring::{Aim, diagnose, selected, some_of, wait_for};
 use super::output::finish;
 use crate::checks::Check;
 use crate::cli::Preflight;
@@ -48,10 +47,7 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
         before_install: true,
         ..Plan::new(diagnose::facts_of(&checks), Timestamp::default())
     };
-    let Some(report) = interruptible(diagnose(source, plan, None, &checks, aim, printer))? else {
-        printer.stderr("kdoctor: interrupted");
-        return Ok(INTERRUPTED);
-    };
+    let report = wait_for(diagnose(source, plan, None, &checks, aim, printer))?;
     if report.target.manifests.is_none() && read.is_none() {
         bail!("the bundle holds no manifests; give them with -f");
     }

@@ -45,11 +45,8 @@ fn absorb(twin: &mut Finding, finding: Finding) {
     if twin.breaks.is_some() || finding.breaks.is_some() {
         twin.breaks = Some(broken);
     }
-    for subject in finding.subjects {
-        if !twin.subjects.contains(&subject) {
-            twin.subjects.push(subject);
-        }
-    }
+    let mut known: BTreeSet<ResourceRef> = twin.subjects.iter().cloned().collect();
+    twin.subjects.extend(finding.subjects.into_iter().filter(|s| known.insert(s.clone())));
     twin.depends_on.extend(finding.depends_on);
     twin.fix_needs.extend(finding.fix_needs);
     let new: Vec<_> = finding.evidence.into_iter().filter(|e| !twin.evidence.contains(e)).collect();

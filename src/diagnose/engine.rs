@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{correlate, redact, rollout};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
-use crate::snapshot::{Listing, Platform, Snapshot};
+use crate::snapshot::{Listing, Platform, Snapshot, journal};
 use crate::{pages, signals};
 
 /// The facts that these checks need or use, those that signals are read from, and those that tell of changes.
@@ -97,14 +97,16 @@ fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<S
 fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> (Outcome, Vec<Finding>) {
     let meta = check.meta();
     // A bug in one check must not hide what the others found.
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        let judged = if aim == Aim::Files { check.judge(snap) } else { None };
-        match judged {
-            // Files that could not be read are said beside the verdict on those that could.
-            Some(result) => (result, &[][..]),
-            None => (check.diagnose(snap), meta.requires),
-        }
-    }));
+    let (result, met) = journal::watched(|| {
+        catch_unwind(AssertUnwindSafe(|| {
+            let judged = if aim == Aim::Files { check.judge(snap) } else { None };
+            match judged {
+                // Files that could not be read are said beside the verdict on those that could.
+                Some(result) => (result, &[][..]),
+                None => (check.diagnose(snap), meta.requires),
+            }
+        }))
+    });
     let (diagnosis, required) = match result {
         Ok((Ok(diagnosis), required)) => (diagnosis, required),
         Ok((Err(gap), _)) => return (Outcome::NotEvaluated(gap), Vec::new()),
@@ -114,16 +116,19 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> (Outcome, Vec<Findin
         Diagnosis::NotApplicable(why) => {
             // "Nothing here that I am about" needs a look at everything, too.
             let unseen = missing(snap, required, snap.platform == Platform::Other);
+            let unseen = unseen.or_else(|| in_vain(snap, met).into_iter().next());
             return (unseen.map_or(Outcome::NotApplicable(why), Outcome::NotEvaluated), Vec::new());
         }
         Diagnosis::Findings(findings) => findings,
     };
+    let met = in_vain(snap, met);
+    findings.iter_mut().for_each(|f| f.unseen.clone_from(&met));
     if let Err(bug) = finish(meta, &mut findings) {
         return (Outcome::Failed(bug), Vec::new());
     }
     findings.iter_mut().for_each(|f| rollout::guard(snap, f));
     let faults = findings.iter().filter(|f| f.severity > Severity::Info).count();
-    match (faults, missing(snap, required, false)) {
+    match (faults, missing(snap, required, false).or_else(|| met.into_iter().next())) {
         // Nothing wrong in what was seen says nothing about the rest.
         (0, Some(gap)) => (Outcome::NotEvaluated(gap), findings),
         (0, None) if findings.is_empty() => (Outcome::Pass, findings),
@@ -135,6 +140,18 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> (Outcome, Vec<Findin
 fn missing(snap: &Snapshot, required: &[Fact], off_eks: bool) -> Option<Gap> {
     let mut required = required.iter().filter(|f| !off_eks || !f.is_aws());
     required.find_map(|fact| snap.gaps_of(*fact).first().map(|g| (*g).clone()))
+}
+
+/// The gaps that a check met while it judged, required or not: on what it could not see it cannot say that all is
+/// well. A gap of something that the cluster cannot have is none. Where nobody knows where the stack is, no check looked
+/// at it.
+fn in_vain(snap: &Snapshot, met: Vec<Gap>) -> Vec<Gap> {
+    if snap.files_alone {
+        return Vec::new();
+    }
+    let nowhere: Vec<&Gap> =
+        Fact::ALL.iter().filter(|f| snap.has_nothing_of(**f)).flat_map(|f| snap.gaps_of(*f)).collect();
+    met.into_iter().filter(|gap| !nowhere.contains(&gap)).chain(snap.scope.unknown().cloned()).collect()
 }
 
 /// Renders the commands and sets the fingerprint.
@@ -161,7 +178,8 @@ fn fingerprint(check: &str, identity: &str) -> String {
 /// Everything that is missing of these facts, each thing once.
 fn gaps(snap: &Snapshot, facts: &BTreeSet<Fact>) -> Vec<Gap> {
     let mut all: Vec<Gap> = Vec::new();
-    for gap in facts.iter().flat_map(|f| snap.gaps_of(*f)) {
+    let of_scope = snap.scope.gaps.iter().filter(|g| !g.is_not_collected());
+    for gap in facts.iter().flat_map(|f| snap.gaps_of(*f)).chain(of_scope) {
         if !all.contains(gap) {
             all.push(gap.clone());
         }

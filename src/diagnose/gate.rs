@@ -28,7 +28,7 @@ impl FailOn {
     }
 }
 
-/// 0 nothing at or above `fail_on` · 1 findings at or above it · 3 with `strict`, a check could not be evaluated.
+/// 0 nothing at or above `fail_on` · 1 findings at or above it · 2 nothing could be evaluated · 3 with `strict`, a check could not be evaluated.
 /// Findings whose fingerprint is `known` do not count.
 pub fn exit_code(report: &Report, known: &BTreeSet<String>, fail_on: FailOn, strict: bool) -> u8 {
     let worst = report.findings.iter().filter(|f| !known.contains(&f.fingerprint)).map(|f| f.severity).max();
@@ -38,10 +38,38 @@ pub fn exit_code(report: &Report, known: &BTreeSet<String>, fail_on: FailOn, str
     if fail_on == FailOn::Signal && report.signals.iter().any(Signal::is_open) {
         return 1;
     }
-    let unseen = |outcome: &Outcome| matches!(outcome, Outcome::NotEvaluated(_) | Outcome::Failed(_));
+    if judged_nothing(report) {
+        return 2;
+    }
     let unread = report.target.manifests.is_some_and(|m| m.unread > 0);
     if strict && (unread || report.runs.iter().any(|r| unseen(&r.outcome))) {
         return 3;
     }
     0
+}
+
+/// Not one check could be evaluated: nobody may take this for a pass.
+pub fn judged_nothing(report: &Report) -> bool {
+    report.runs.iter().all(|r| unseen(&r.outcome))
+}
+
+fn unseen(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::NotEvaluated(_) | Outcome::Failed(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks;
+    use crate::diagnose;
+    use crate::snapshot::Snapshot;
+
+    #[test]
+    fn a_gate_does_not_pass_on_nothing() {
+        let snap = Snapshot::empty("2026-11-21T00:00:00Z".parse().expect("a time"));
+        let report = diagnose::run(&snap, &checks::registry());
+        assert!(judged_nothing(&report));
+        assert_eq!(exit_code(&report, &BTreeSet::new(), FailOn::Error, false), 2);
+        assert_eq!(exit_code(&report, &BTreeSet::new(), FailOn::Error, true), 2);
+    }
 }

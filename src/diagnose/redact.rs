@@ -11,6 +11,7 @@ pub(super) fn finding(finding: &mut Finding) {
     if let Some(cause) = &mut finding.cause {
         cause.message = mask(&cause.message);
     }
+    finding.unseen = std::mem::take(&mut finding.unseen).into_iter().map(gap).collect();
     for location in &mut finding.locations {
         location.excerpt = mask(&location.excerpt);
     }

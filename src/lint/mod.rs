@@ -6,6 +6,7 @@ pub(crate) mod go;
 mod helm;
 pub mod kubernetes;
 pub mod prometheus;
+pub(crate) mod promql;
 pub mod rules;
 mod strict;
 pub mod yaml;

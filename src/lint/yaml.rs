@@ -8,6 +8,8 @@ use super::{Place, Problem};
 
 /// Nodes of a file at most, aliases expanded: more is an alias bomb, or no configuration.
 const MAX_NODES: usize = 2_000_000;
+/// Letters that aliases may add to a text at most.
+const MAX_REPEATED: usize = 4 << 20;
 /// Nesting at most.
 const MAX_DEPTH: usize = 200;
 
@@ -226,7 +228,7 @@ fn tab_of_block(lines: &[&str], span: &Lines) -> Option<Place> {
 }
 
 fn read(text: &str, limit: usize, spans: &mut Vec<Lines>) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
-    let mut reader = Reader { anchors: HashMap::new(), nodes: 0, spans };
+    let mut reader = Reader { anchors: HashMap::new(), nodes: 0, repeated: 0, spans };
     let mut parser = Parser::new_from_str(text);
     let mut found = Vec::new();
     while found.len() < limit {
@@ -265,6 +267,8 @@ fn place(span: Span) -> Place {
 struct Reader<'s> {
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    /// Letters that aliases repeated.
+    repeated: usize,
     spans: &'s mut Vec<Lines>,
 }
 
@@ -311,9 +315,14 @@ impl Reader<'_> {
                 (Value::Mapping(entries), anchor)
             }
             Event::Alias(id) => {
-                let meant = self.anchors.get(&id).cloned();
+                let meant = self.anchors.get(&id);
                 let node = meant.ok_or_else(|| Problem::new(place, "", "not valid YAML: unknown alias"))?;
-                self.nodes += size(&node);
+                let (nodes, letters) = size(node);
+                (self.nodes, self.repeated) = (self.nodes + nodes, self.repeated + letters);
+                if self.repeated > MAX_REPEATED {
+                    return Err(Problem::new(place, "", "not valid YAML: its aliases repeat too much"));
+                }
+                let node = node.clone();
                 return Ok(Node { place, value: node.value });
             }
             _ => return Err(Problem::new(place, "", "not valid YAML")),
@@ -362,11 +371,16 @@ fn open(style: StructureStyle, place: Place) -> Option<Lines> {
     })
 }
 
-fn size(node: &Node) -> usize {
+/// Nodes and letters.
+fn size(node: &Node) -> (usize, usize) {
+    let add = |(nodes, letters): (usize, usize), node: &Node| {
+        let more = size(node);
+        (nodes + more.0, letters + more.1)
+    };
     match &node.value {
-        Value::Scalar { .. } => 1,
-        Value::Sequence(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Mapping(entries) => 1 + entries.iter().map(|(k, v)| size(k) + size(v)).sum::<usize>(),
+        Value::Scalar { text, .. } => (1, text.len()),
+        Value::Sequence(items) => items.iter().fold((1, 0), add),
+        Value::Mapping(entries) => entries.iter().flat_map(|(k, v)| [k, v]).fold((1, 0), add),
     }
 }
 

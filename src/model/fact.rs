@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::Program;
+
 /// A `get`/`list` on one Kubernetes resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KubernetesAccess {
@@ -175,6 +177,37 @@ facts! {
 }
 
 impl Fact {
+    /// The program whose API answers with it.
+    pub fn program(self) -> Option<Program> {
+        match self {
+            Self::PrometheusTargets
+            | Self::DroppedTargets
+            | Self::PrometheusAlerts
+            | Self::PrometheusAlertmanagers
+            | Self::PrometheusCounters
+            | Self::PrometheusFlags
+            | Self::PrometheusReady
+            | Self::ScrapeSamples
+            | Self::PrometheusConfig
+            | Self::PrometheusRules
+            | Self::PrometheusRuntime
+            | Self::PrometheusTsdb
+            | Self::PrometheusMetricNames
+            | Self::PrometheusMetrics
+            | Self::ContainerMemory => Some(Program::Prometheus),
+            Self::AlertmanagerStatus
+            | Self::AlertmanagerMetrics
+            | Self::AlertmanagerSilences
+            | Self::AlertmanagerReceivers
+            | Self::AlertmanagerAlerts => Some(Program::Alertmanager),
+            Self::GrafanaHealth
+            | Self::GrafanaDatasources
+            | Self::GrafanaDatasourceHealth
+            | Self::GrafanaDashboards => Some(Program::Grafana),
+            _ => None,
+        }
+    }
+
     /// True for facts that come from AWS.
     pub fn is_aws(self) -> bool {
         matches!(self.access(), Access::Aws(_))

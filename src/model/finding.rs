@@ -1,8 +1,10 @@
 //! One fault that a check found.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use super::{Change, CheckId, Evidence, FixValues, Location, Params, Remediation, ResourceRef, Severity};
+use super::{Change, CheckId, Evidence, FixValues, Gap, Location, Params, Remediation, ResourceRef, Severity};
 
 /// What several findings of one check have in common: they are one finding about it, and one fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub struct Finding {
     pub fingerprint: String,
     /// What distinguishes two findings of one check on one subject.
     pub key: String,
+    /// What the check looked at and could not see; filled in by the engine. With it the finding might read otherwise.
+    pub unseen: Vec<Gap>,
 }
 
 impl Finding {
@@ -84,6 +88,7 @@ impl Finding {
             remediation: Remediation::default(),
             fingerprint: String::new(),
             key: String::new(),
+            unseen: Vec::new(),
         }
     }
 
@@ -103,8 +108,10 @@ impl Finding {
 
     /// Adds further subjects.
     #[must_use]
-    pub fn also_all(self, subjects: impl IntoIterator<Item = ResourceRef>) -> Self {
-        subjects.into_iter().fold(self, Self::also)
+    pub fn also_all(mut self, subjects: impl IntoIterator<Item = ResourceRef>) -> Self {
+        let mut known: BTreeSet<ResourceRef> = self.subjects.iter().cloned().collect();
+        self.subjects.extend(subjects.into_iter().filter(|s| known.insert(s.clone())));
+        self
     }
 
     /// Says that `resource`, and not the subjects, is what does not work. May be called several times.
@@ -141,6 +148,14 @@ impl Finding {
         if !self.depends_on.contains(&resource) {
             self.depends_on.push(resource);
         }
+        self
+    }
+
+    /// Says it of several.
+    #[must_use]
+    pub fn depends_on_all(mut self, resources: impl IntoIterator<Item = ResourceRef>) -> Self {
+        let mut known: BTreeSet<ResourceRef> = self.depends_on.iter().cloned().collect();
+        self.depends_on.extend(resources.into_iter().filter(|r| known.insert(r.clone())));
         self
     }
 

@@ -2,6 +2,8 @@
 //!
 //! A signal carries no judgement of a check. Findings explain signals; what remains is printed as unexplained.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{Evidence, ResourceRef};
@@ -159,11 +161,9 @@ impl Signal {
     /// Adds resources whose fault would explain it.
     #[must_use]
     pub fn about(mut self, resources: impl IntoIterator<Item = ResourceRef>) -> Self {
-        for resource in resources {
-            if resource != self.subject && !self.about.contains(&resource) {
-                self.about.push(resource);
-            }
-        }
+        let mut known: BTreeSet<ResourceRef> = self.about.iter().cloned().collect();
+        known.insert(self.subject.clone());
+        self.about.extend(resources.into_iter().filter(|r| known.insert(r.clone())));
         self
     }
 

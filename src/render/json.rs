@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::{self, AwsResource, Gap, GapCause, Outcome, ResourceRef};
+use crate::term::json_escaped;
 
 /// Version of these types.
 const SCHEMA_VERSION: u32 = 1;
@@ -153,6 +154,8 @@ struct Finding {
     needed_by: Vec<String>,
     /// What was seen.
     evidence: Vec<Evidence>,
+    /// What its check looked at and could not see: with it the finding might read otherwise.
+    judged_without: Vec<GapRecord>,
     /// Places where the fault is written.
     locations: Vec<Location>,
     /// Of a root: what was changed on its chain shortly before it was first seen, the last one first. A hint where to look,
@@ -368,7 +371,7 @@ pub fn json_failure(went_wrong: &str) -> Result<String, serde_json::Error> {
 }
 
 fn text(document: &Document) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(document)?;
+    let mut text = json_escaped(&serde_json::to_string_pretty(document)?);
     text.push('\n');
     Ok(text)
 }
@@ -448,6 +451,7 @@ fn finding(report: &model::Report, at: usize) -> Finding {
         caused_by: ids(&links.caused_by),
         needed_by: ids(&links.needed_by),
         evidence: found.evidence.iter().map(evidence).collect(),
+        judged_without: found.unseen.iter().map(gap).collect(),
         locations: found.locations.iter().map(location).collect(),
         changes: found.changes.iter().map(change).collect(),
         remediation: remediation(report, group, found),

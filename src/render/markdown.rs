@@ -155,6 +155,9 @@ impl Out<'_> {
         if more > 0 {
             self.paragraph(&format!("{more} more with --verbose"));
         }
+        if let Some(without) = self.view.judged_without(finding) {
+            self.paragraph(&text(&without));
+        }
         self.close_details();
     }
 

@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn what_is_meant_to_fire_weighs_nothing() {
         let mut snap = snapshot();
-        snap.prometheus_alerts = Ok(vec![
+        *snap.prometheus_alerts = Ok(vec![
             alert("Watchdog", &[("severity", "none")]),
             alert("InfoInhibitor", &[("severity", "none")]),
             alert("CPUThrottlingHigh", &[("severity", "info"), ("namespace", "monitoring")]),
@@ -294,8 +294,8 @@ mod tests {
     #[test]
     fn the_control_plane_of_eks_is_a_note_by_what_the_expression_reads() {
         let mut snap = snapshot();
-        snap.prometheus_alerts = Ok(vec![alert("SchedulerGone", &[("severity", "critical")])]);
-        snap.prometheus_rules = Ok(vec![rule("SchedulerGone", r#"absent(up{job="kube-scheduler"} == 1)"#)]);
+        *snap.prometheus_alerts = Ok(vec![alert("SchedulerGone", &[("severity", "critical")])]);
+        *snap.prometheus_rules = Ok(vec![rule("SchedulerGone", r#"absent(up{job="kube-scheduler"} == 1)"#)]);
         let found = read(&snap);
         assert_eq!(found[0].weight, Weight::Note);
         assert!(found[0].next.contains("kubeScheduler.enabled: false"), "{}", found[0].next);
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn an_alert_is_about_what_its_labels_name() {
         let mut snap = snapshot();
-        snap.prometheus_alerts = Ok(vec![alert(
+        *snap.prometheus_alerts = Ok(vec![alert(
             "Full",
             &[("severity", "warning"), ("namespace", "monitoring"), ("persistentvolumeclaim", "data-prometheus-0")],
         )]);
@@ -319,12 +319,12 @@ mod tests {
     #[test]
     fn alerts_of_applications_do_not_frighten() {
         let mut snap = snapshot();
-        snap.prometheus_alerts = Ok(vec![
+        *snap.prometheus_alerts = Ok(vec![
             alert("OrdersFail", &[("severity", "critical")]),
             alert("KubePodCrashLooping", &[("severity", "warning"), ("namespace", "shop"), ("pod", "a")]),
             alert("PrometheusRemoteWriteBehind", &[("severity", "critical"), ("namespace", "monitoring")]),
         ]);
-        snap.prometheus_rules = Ok(vec![
+        *snap.prometheus_rules = Ok(vec![
             rule("OrdersFail", "rate(orders_failed_total[5m]) > 1"),
             rule("PrometheusRemoteWriteBehind", "prometheus_remote_storage_highest_timestamp_in_seconds > 1"),
         ]);

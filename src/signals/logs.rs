@@ -148,11 +148,11 @@ mod tests {
 
     fn with(lines: &[&str]) -> Vec<Signal> {
         let mut snap = snapshot();
-        snap.part_logs = Ok(vec![ContainerLog {
+        *snap.part_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "prometheus-0".into(),
             container: "config-reloader".into(),
-            text: lines.join("\n"),
+            text: lines.join("\n").into(),
             ..ContainerLog::default()
         }]);
         read(&snap)

@@ -113,8 +113,8 @@ mod tests {
     #[test]
     fn only_pools_of_the_operator_must_not_drop_all() {
         let mut snap = snapshot();
-        snap.prometheus_targets = Ok(Vec::new());
-        snap.dropped_targets = Ok(BTreeMap::from([
+        *snap.prometheus_targets = Ok(Vec::new());
+        *snap.dropped_targets = Ok(BTreeMap::from([
             ("kubernetes-pods".to_owned(), 40),
             ("serviceMonitor/shop/web/0".to_owned(), 12),
             ("serviceMonitor/monitoring/stack-kube-scheduler/0".to_owned(), 8),

@@ -142,8 +142,8 @@ mod tests {
     fn a_broken_wal_weighs_and_a_counter_of_the_past_does_not() {
         let mut snap = snapshot();
         let sample = |name: &str| Sample { name: name.into(), labels: BTreeMap::new(), value: 3.0 };
-        snap.prometheus_runtime = Ok(PrometheusRuntime { corruption_count: 14, ..PrometheusRuntime::default() });
-        snap.prometheus_counters = Ok(vec![
+        *snap.prometheus_runtime = Ok(PrometheusRuntime { corruption_count: 14, ..PrometheusRuntime::default() });
+        *snap.prometheus_counters = Ok(vec![
             sample("prometheus_tsdb_compactions_failed_total"),
             sample("prometheus_notifications_errors_total"),
         ]);
@@ -161,10 +161,10 @@ mod tests {
     #[test]
     fn no_alertmanager_is_a_signal_only_where_one_is_wanted() {
         let mut snap = snapshot();
-        snap.prometheus_alertmanagers = Ok(Default::default());
-        snap.prometheus_config = Ok("global: {}\n".into());
+        *snap.prometheus_alertmanagers = Ok(Default::default());
+        *snap.prometheus_config = Ok("global: {}\n".into());
         assert!(alertmanagers(&snap).is_empty());
-        snap.prometheus_config = Ok("alerting:\n  alertmanagers:\n  - static_configs: []\n".into());
+        *snap.prometheus_config = Ok("alerting:\n  alertmanagers:\n  - static_configs: []\n".into());
         assert_eq!(alertmanagers(&snap).len(), 1);
     }
 }

@@ -15,19 +15,23 @@ macro_rules! objects {
 
 pub mod aws;
 pub mod grafana;
+pub mod journal;
 pub mod kubernetes;
 pub mod manifests;
 pub mod monitoring;
 pub mod probe;
 mod quantity;
+mod reading;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
-use crate::model::{Fact, Gap, GapCause, Target};
+use crate::model::{Fact, Gap, GapCause, Program, Target};
 use kubernetes::Object;
 pub use quantity::{format_bytes, format_cpu, parse_quantity};
+pub use reading::{Reading, Text};
 
 /// A fact that is there, or the reason why it is not.
 pub type Fetched<T> = Result<T, Gap>;
@@ -47,22 +51,31 @@ pub struct Listing<T> {
     items: Vec<T>,
     coverage: Coverage,
     gaps: Vec<Gap>,
+    /// Places of the items by what they are about; made at the first look-up.
+    index: OnceLock<Index>,
 }
 
+/// Namespace, name, places in the list.
+type Index = HashMap<String, HashMap<String, Vec<usize>>>;
+
 impl<T> Listing<T> {
+    fn new(items: Vec<T>, coverage: Coverage, gaps: Vec<Gap>) -> Self {
+        Self { items, coverage, gaps, index: OnceLock::new() }
+    }
+
     /// A list read as a whole.
     pub fn cluster(items: Vec<T>) -> Self {
-        Self { items, coverage: Coverage::Cluster, gaps: Vec::new() }
+        Self::new(items, Coverage::Cluster, Vec::new())
     }
 
     /// A list of some namespaces; `gaps` holds those that could not be read.
     pub fn namespaces(items: Vec<T>, read: BTreeSet<String>, gaps: Vec<Gap>) -> Self {
-        Self { items, coverage: Coverage::Namespaces(read), gaps }
+        Self::new(items, Coverage::Namespaces(read), gaps)
     }
 
     /// A list that could not be read at all.
     pub fn missing(gap: Gap) -> Self {
-        Self { items: Vec::new(), coverage: Coverage::Namespaces(BTreeSet::new()), gaps: vec![gap] }
+        Self::new(Vec::new(), Coverage::Namespaces(BTreeSet::new()), vec![gap])
     }
 
     /// Adds a gap: a part that could not be read.
@@ -76,19 +89,20 @@ impl<T> Listing<T> {
     #[must_use]
     pub fn filter_map<U>(self, change: impl FnMut(T) -> Option<U>) -> Listing<U> {
         let items = self.items.into_iter().filter_map(change).collect();
-        Listing { items, coverage: self.coverage, gaps: self.gaps }
+        Listing::new(items, self.coverage, self.gaps)
     }
 
     /// Changes each item.
     #[must_use]
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Listing<U> {
-        Listing { items: self.items.into_iter().map(change).collect(), coverage: self.coverage, gaps: self.gaps }
+        Listing::new(self.items.into_iter().map(change).collect(), self.coverage, self.gaps)
     }
 
     /// Two lists as one; it covers what both cover.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         self.items.extend(other.items);
+        self.index = OnceLock::new();
         self.gaps.extend(other.gaps);
         self.coverage = match (self.coverage, other.coverage) {
             (Coverage::Cluster, both) | (both, Coverage::Cluster) => both,
@@ -102,6 +116,7 @@ impl<T> Listing<T> {
     /// # Errors
     /// The first gap, if no namespace could be read.
     pub fn items(&self) -> Fetched<&[T]> {
+        self.gaps.iter().for_each(journal::note);
         match (&self.coverage, self.gaps.first()) {
             (Coverage::Namespaces(read), Some(gap)) if read.is_empty() => Err(gap.clone()),
             _ => Ok(&self.items),
@@ -110,6 +125,14 @@ impl<T> Listing<T> {
 
     /// True where `namespace` was read: what is not in the list does not exist there.
     pub fn covers(&self, namespace: &str) -> bool {
+        let covers = self.holds_all_of(namespace);
+        if !covers {
+            journal::note(&self.gap_of(namespace));
+        }
+        covers
+    }
+
+    fn holds_all_of(&self, namespace: &str) -> bool {
         // Of a list that broke off nobody knows what the rest holds.
         if self.gaps.iter().any(|g| g.cause == GapCause::Truncated) {
             return false;
@@ -128,31 +151,65 @@ impl<T> Listing<T> {
         if self.covers(namespace) {
             return Ok(());
         }
+        Err(self.gap_of(namespace))
+    }
+
+    /// Why `namespace` is not known as a whole.
+    fn gap_of(&self, namespace: &str) -> Gap {
         let of_it = self.gaps.iter().find(|g| g.namespace.as_deref() == Some(namespace));
-        Err(of_it.or(self.gaps.first()).cloned().unwrap_or_else(|| {
+        of_it.or(self.gaps.first()).cloned().unwrap_or_else(|| {
             Gap::new(format!("namespace {namespace}"), GapCause::NotCollected, "outside the namespaces of this run")
                 .in_namespace(namespace)
-        }))
+        })
     }
 
     /// True where nothing is outside of what was read, so that "nobody has it" can be said.
     pub fn is_whole(&self) -> bool {
+        self.gaps.iter().for_each(journal::note);
         self.coverage == Coverage::Cluster && self.gaps.is_empty()
     }
 
     /// Parts that could not be read.
     pub fn gaps(&self) -> &[Gap] {
+        self.gaps.iter().for_each(journal::note);
         &self.gaps
     }
 }
 
 impl<T: Object> Listing<T> {
+    fn places(&self, namespace: &str, name: &str) -> &[usize] {
+        let index = self.index.get_or_init(|| {
+            let mut index = Index::new();
+            for (at, item) in self.items.iter().enumerate() {
+                let (namespace, name) = item.key();
+                index.entry(namespace.to_owned()).or_default().entry(name.to_owned()).or_default().push(at);
+            }
+            index
+        });
+        index.get(namespace).and_then(|names| names.get(name)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Items about something: the events of an object, the slices of a Service; of other kinds the object itself.
+    pub fn about(&self, namespace: &str, name: &str) -> impl Iterator<Item = &T> {
+        match namespace {
+            "" => self.gaps.iter().for_each(journal::note),
+            _ => _ = self.covers(namespace),
+        }
+        self.places(namespace, name).iter().map(|at| &self.items[*at])
+    }
+
     /// An object by namespace and name. `Ok(None)` means that it does not exist.
     ///
     /// # Errors
     /// A gap, if `namespace` was not read and the object was not seen either.
     pub fn find(&self, namespace: &str, name: &str) -> Fetched<Option<&T>> {
-        let found = self.items.iter().find(|o| o.meta().namespace == namespace && o.meta().name == name);
+        let is_it = |o: &&T| o.meta().namespace == namespace && o.meta().name == name;
+        // What a list is looked up by may be something else than the names of its objects.
+        let found = if T::IS_KEYED_BY_NAME {
+            self.places(namespace, name).iter().map(|at| &self.items[*at]).find(is_it)
+        } else {
+            self.items.iter().find(is_it)
+        };
         if found.is_some() {
             return Ok(found);
         }
@@ -197,8 +254,10 @@ macro_rules! snapshot {
             pub platform: Platform,
             /// Why the API server could not be asked at all; what of the cluster is known comes from AWS then.
             pub api_refusal: Option<ApiRefusal>,
+            /// Only files were read, as the user asked for: what a cluster would add is not missing.
+            pub files_alone: bool,
             $($(#[$ld])* pub $list: Listing<$lt>,)*
-            $($(#[$fd])* pub $fact: Fetched<$ft>,)*
+            $($(#[$fd])* pub $fact: Reading<$ft>,)*
         }
 
         impl Snapshot {
@@ -210,8 +269,9 @@ macro_rules! snapshot {
                     scope: Scope::default(),
                     platform: Platform::Unknown,
                     api_refusal: None,
+                    files_alone: false,
                     $($list: Listing::missing(not_collected(Fact::$lf)),)*
-                    $($fact: Err(not_collected(Fact::$ff)),)*
+                    $($fact: Err(not_collected(Fact::$ff)).into(),)*
                 }
             }
 
@@ -237,15 +297,22 @@ macro_rules! snapshot {
             /// What is missing of a fact.
             pub fn gaps_of(&self, fact: Fact) -> Vec<&Gap> {
                 let mut gaps = Vec::new();
-                $(if fact == Fact::$lf { gaps.extend(self.$list.gaps()); })*
-                $(if fact == Fact::$ff { gaps.extend(self.$fact.as_ref().err()); })*
+                $(if fact == Fact::$lf { gaps.extend(&self.$list.gaps); })*
+                $(if fact == Fact::$ff { gaps.extend(self.$fact.gaps()); })*
+                let logs = match fact {
+                    Fact::ComponentLogs => self.component_logs.iter().flatten(),
+                    Fact::PartLogs => self.part_logs.iter().flatten(),
+                    Fact::CrashLogs => self.crash_logs.iter().flatten(),
+                    _ => return gaps,
+                };
+                gaps.extend(logs.filter_map(|l| l.text.gap()));
                 gaps
             }
 
             /// Replaces a fact by a gap: what a run would know if it could not be read.
             pub fn forget(&mut self, fact: Fact, gap: &Gap) {
                 $(if fact == Fact::$lf { self.$list = Listing::missing(gap.clone()); })*
-                $(if fact == Fact::$ff { self.$fact = Err(gap.clone()); })*
+                $(if fact == Fact::$ff { self.$fact = Err(gap.clone()).into(); })*
             }
         }
     };
@@ -443,6 +510,27 @@ snapshot! {
     }
 }
 
+impl Snapshot {
+    /// True for facts that this run cannot have, however much it may read: AWS off EKS, the API of a program that the
+    /// stack does not consist of, files and probes that nobody gave or asked for.
+    pub fn has_nothing_of(&self, fact: Fact) -> bool {
+        let never_asked = |g: &&Gap| matches!(g.cause, GapCause::NotCollected | GapCause::NotConfigured);
+        let no_service = |at: &Option<Component>| {
+            at.is_none() && self.services.gaps.is_empty() && self.gaps_of(fact).iter().all(never_asked)
+        };
+        match fact {
+            Fact::Probes | Fact::Manifests => self.gaps_of(fact).iter().all(never_asked),
+            _ if fact.is_aws() => self.platform == Platform::Other,
+            _ => match fact.program() {
+                Some(Program::Prometheus) => no_service(&self.scope.prometheus),
+                Some(Program::Alertmanager) => no_service(&self.scope.alertmanager),
+                Some(Program::Grafana) => no_service(&self.scope.grafana),
+                None => false,
+            },
+        }
+    }
+}
+
 /// Whether the cluster is EKS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Platform {
@@ -471,6 +559,10 @@ pub struct Scope {
     pub stack: Vec<String>,
     /// A part of the stack was seen; else the namespace is the named or the usual one.
     pub discovered: bool,
+    /// The user named the namespace.
+    pub named: bool,
+    /// Lists that tell where the stack is and that could not be read.
+    pub gaps: Vec<Gap>,
     /// Namespaces whose Services Prometheus scrapes.
     pub scraped: BTreeSet<String>,
     /// Namespaces outside of the stack in which operators, log agents or log stores run.
@@ -497,6 +589,12 @@ impl Scope {
     /// True for a namespace whose pods and volumes are judged: of the stack, or any where all are.
     pub fn is_judged(&self, namespace: &str) -> bool {
         !self.all.is_empty() || self.is_stack(namespace)
+    }
+
+    /// Why nobody knows where the stack is: none was found, and a list that would show it could not be read. What was
+    /// looked at instead, the usual namespace, says nothing of it then.
+    pub fn unknown(&self) -> Option<&Gap> {
+        if self.discovered || self.named { None } else { self.gaps.first() }
     }
 
     /// True for a namespace of the monitoring stack.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::Text;
 use crate::model::Program;
 
 /// One entry of `activeTargets` of `/api/v1/targets`.
@@ -301,7 +302,7 @@ pub struct ContainerLog {
     pub image: String,
     /// The log of the container before its last restart.
     pub previous: bool,
-    pub text: String,
+    pub text: Text,
 }
 
 /// What a scrape URL answered when asked through the API server.

@@ -1,6 +1,7 @@
 //! The terminal: who writes where, colour, width, progress, and the escaping of text that came from outside.
 
 mod ask;
+pub mod interrupt;
 mod printer;
 mod progress;
 mod sanitize;
@@ -8,6 +9,6 @@ mod sanitize;
 pub use ask::Asking;
 pub use printer::Printer;
 pub use progress::Progress;
-pub use sanitize::{sanitize, sanitize_lines};
+pub use sanitize::{json_escaped, sanitize, sanitize_lines};
 
 pub(crate) use crate::text::near::suggest;

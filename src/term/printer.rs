@@ -45,7 +45,7 @@ impl Printer {
     /// # Errors
     /// Any other failure to write.
     pub fn stdout(&self, text: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = stdout()?;
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -58,4 +58,16 @@ impl Printer {
         // Nobody is left to hear that stderr is closed.
         let _ = writeln!(io::stderr().lock(), "{}", mask(text));
     }
+}
+
+/// The stream itself: the standard library's takes a stream that cannot be written for one that nobody reads.
+#[cfg(unix)]
+fn stdout() -> io::Result<std::fs::File> {
+    use std::os::fd::AsFd;
+    Ok(std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+#[cfg(not(unix))]
+fn stdout() -> io::Result<io::Stdout> {
+    Ok(io::stdout())
 }

@@ -185,11 +185,11 @@ mod tests {
         let cluster = json!({"name": "shop", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/shop",
             "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
             "resourcesVpcConfig": {"endpointPublicAccess": true, "publicAccessCidrs": ["198.51.100.0/24"]}});
-        snap.eks_cluster = Ok(serde_json::from_value(cluster).expect("a cluster"));
+        *snap.eks_cluster = Ok(serde_json::from_value(cluster).expect("a cluster"));
         let caller =
             json!({"Account": "111122223333", "Arn": "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_dev_1/j"});
-        snap.caller_identity = Ok(serde_json::from_value(caller).expect("a caller"));
-        snap.access_entries = Ok(vec!["arn:aws:iam::111122223333:role/platform".into()]);
+        *snap.caller_identity = Ok(serde_json::from_value(caller).expect("a caller"));
+        *snap.access_entries = Ok(vec!["arn:aws:iam::111122223333:role/platform".into()]);
         snap
     }
 

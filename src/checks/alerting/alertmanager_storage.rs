@@ -244,7 +244,7 @@ mod tests {
             "spec": {"containers": [{"name": "alertmanager", "image": "alertmanager:v0.28.1", "args": ["--storage.path=/alertmanager"], "volumeMounts": mounts}], "volumes": volumes},
             "status": {"phase": "Running"}
         }]}));
-        snap.component_logs = Ok(vec![ContainerLog {
+        *snap.component_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "am-0".into(),
             container: "alertmanager".into(),

@@ -68,7 +68,9 @@ impl Known {
             let (uid, name, kind) = (ds.uid.clone(), ds.name.clone(), ds.kind.clone());
             all.push(Existing { uid, name, kind, is_default: ds.is_default });
         }
-        Self { all, complete: by_api.is_some() }
+        // What Grafana is provisioned with may be on its way into the list.
+        let complete = by_api.is_some() && snap.config_maps.covers(instance.namespace());
+        Self { all, complete }
     }
 
     fn has(&self, reference: &str) -> bool {
@@ -304,9 +306,9 @@ mod tests {
             kind: "prometheus".into(),
             ..grafana::Datasource::default()
         };
-        with_list.grafana_datasources = Ok(vec![known("Prometheus", "prom-1")]);
+        *with_list.grafana_datasources = Ok(vec![known("Prometheus", "prom-1")]);
         assert_eq!(findings(&DashboardDatasource, &with_list)[0].variant, "unknown");
-        with_list.grafana_datasources = Ok(vec![known("gone", "other")]);
+        *with_list.grafana_datasources = Ok(vec![known("gone", "other")]);
         assert_eq!(findings(&DashboardDatasource, &with_list), []);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use promql_parser::label::MatchOp;
-use promql_parser::parser::{self, Expr, VectorSelector};
+use promql_parser::parser::{Expr, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ use crate::domain::grafana::provisioned::{self, Instance};
 use crate::domain::grafana::url::{self, Written};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::proxy;
+use crate::lint::promql;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::text::near::near_metric;
@@ -39,6 +40,8 @@ impl Check for DashboardMissingMetric {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let names = snap.prometheus_metric_names()?;
+        // Which Prometheus a datasource asks, the Services tell: without them no instance is known to ask ours.
+        let _ = snap.services();
         let own: Vec<Instance<'_>> = instances.iter().copied().filter(|i| asks_our_prometheus(snap, *i)).collect();
         // A Prometheus without a single series is the matter of others.
         if own.is_empty() || names.is_empty() {
@@ -158,7 +161,7 @@ fn of_expression(expr: &str) -> Option<BTreeSet<String>> {
     ] {
         text = text.replace(variable, "5m");
     }
-    let parsed = parser::parse(&text).ok()?;
+    let parsed = promql::parse(&text).ok().flatten()?;
     let mut names = Names(Some(BTreeSet::new()));
     // The visitor cannot fail.
     let _ = walk_expr(&mut names, &parsed);
@@ -217,7 +220,7 @@ mod tests {
             ],
         }));
         let names = ["up", "orders_created_total", "http_request_duration_seconds_bucket"];
-        snap.prometheus_metric_names = Ok(names.into_iter().map(str::to_owned).collect());
+        *snap.prometheus_metric_names = Ok(names.into_iter().map(str::to_owned).collect());
         snap
     }
 

@@ -128,7 +128,7 @@ mod tests {
                 {"name": "sc", "image": "quay.io/kiwigrid/k8s-sidecar:1.28.0"}]},
             "status": {"phase": "Running"}
         }]}));
-        snap.part_logs = Ok(vec![ContainerLog {
+        *snap.part_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "grafana-0".into(),
             container: "sc".into(),

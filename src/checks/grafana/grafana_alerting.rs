@@ -185,12 +185,12 @@ mod tests {
 
     fn with(line: &str, times: usize) -> Vec<Finding> {
         let mut snap = snapshot(json!({"workloads": [grafana(json!({}))]}));
-        snap.component_logs = Ok(vec![ContainerLog {
+        *snap.component_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "grafana-1".into(),
             container: "grafana".into(),
             program: Some(Program::Grafana),
-            text: format!("{line}\n").repeat(times),
+            text: format!("{line}\n").repeat(times).into(),
             ..ContainerLog::default()
         }]);
         findings(&GrafanaAlerting, &snap)

@@ -171,8 +171,8 @@ mod tests {
         snap.persistent_volume_claims = Listing::cluster(serde_json::from_value(claim).expect("claims"));
         let class = json!([{"metadata": {"name": "c"}, "provisioner": provisioner}]);
         snap.storage_classes = Listing::cluster(serde_json::from_value(class).expect("classes"));
-        snap.crash_logs = Ok(Vec::new());
-        snap.component_logs = Ok(vec![ContainerLog {
+        *snap.crash_logs = Ok(Vec::new());
+        *snap.component_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "grafana-0".into(),
             container: "grafana".into(),

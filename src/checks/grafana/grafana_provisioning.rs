@@ -178,12 +178,12 @@ mod tests {
             "metadata": {"namespace": "monitoring", "name": "grafana-dashboards"},
             "data": {"ops.json": "{\"uid\": \"abc\", \"panels\": [],}"}
         }]}));
-        snap.component_logs = Ok(vec![ContainerLog {
+        *snap.component_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "grafana-1".into(),
             container: "grafana".into(),
             program: Some(Program::Grafana),
-            text: format!("logger=provisioning.dashboard t=2026-11-21T01:55:00Z {line}"),
+            text: format!("logger=provisioning.dashboard t=2026-11-21T01:55:00Z {line}").into(),
             ..ContainerLog::default()
         }]);
         snap

@@ -225,7 +225,7 @@ mod tests {
     fn a_refusal_names_the_account_and_comes_first() {
         let mut snap = with(json!({"grafana_dashboard": "true"}), "monitoring");
         let line = r#"{"time": "2026-11-21T01:55:00+00:00", "level": "ERROR", "msg": "ApiException when calling kubernetes: (403)\nReason: Forbidden\nHTTP response body: {\"message\":\"configmaps is forbidden: User \\\"system:serviceaccount:monitoring:grafana\\\" cannot list resource \\\"configmaps\\\" in API group \\\"\\\" at the cluster scope\"}"}"#;
-        snap.part_logs = Ok(vec![ContainerLog {
+        *snap.part_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "grafana-0".into(),
             container: "grafana-sc-dashboard".into(),

@@ -185,12 +185,12 @@ mod tests {
         }]}));
         let line =
             format!("level=error ts=2026-11-21T01:58:00Z caller=flush.go:143 msg=\"failed to flush\" err=\"{err}\"\n");
-        snap.part_logs = Ok(vec![ContainerLog {
+        *snap.part_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "loki-0".into(),
             container: "loki".into(),
             image: "grafana/loki:3.0.0".into(),
-            text: line.repeat(3),
+            text: line.repeat(3).into(),
             ..ContainerLog::default()
         }]);
         snap

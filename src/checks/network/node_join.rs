@@ -164,24 +164,24 @@ mod tests {
         for (key, value) in access.as_object().into_iter().flatten() {
             config[key] = value.clone();
         }
-        snap.eks_cluster = Ok(from(
+        *snap.eks_cluster = Ok(from(
             json!({"name": "c", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c", "resourcesVpcConfig": config}),
         ));
         snap.nodes = Listing::cluster(Vec::new());
-        snap.subnets = Ok(from(
+        *snap.subnets = Ok(from(
             json!([{"SubnetId": "subnet-a", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}, {"SubnetId": "subnet-p", "VpcId": "vpc-1", "CidrBlock": "10.0.9.0/24"}]),
         ));
-        snap.route_tables = Ok(from(json!([
+        *snap.route_tables = Ok(from(json!([
             {"RouteTableId": "rtb-a", "VpcId": "vpc-1", "Associations": [{"SubnetId": "subnet-a"}], "Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}]},
             {"RouteTableId": "rtb-p", "VpcId": "vpc-1", "Associations": [{"SubnetId": "subnet-p"}], "Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}]}
         ])));
-        snap.nat_gateways = Ok(from(
+        *snap.nat_gateways = Ok(from(
             json!([{"NatGatewayId": "nat-1", "SubnetId": "subnet-p", "State": "available", "NatGatewayAddresses": [{"PublicIp": "3.3.3.3"}]}]),
         ));
-        snap.internet_gateways = Ok(from(
+        *snap.internet_gateways = Ok(from(
             json!([{"InternetGatewayId": "igw-1", "Attachments": [{"State": "available", "VpcId": "vpc-1"}]}]),
         ));
-        snap.eks_nodegroups = Ok(from(json!([{"nodegroupName": "ng", "subnets": ["subnet-a"], "health": {"issues": [
+        *snap.eks_nodegroups = Ok(from(json!([{"nodegroupName": "ng", "subnets": ["subnet-a"], "health": {"issues": [
             {"code": "NodeCreationFailure", "message": "Instances failed to join the kubernetes cluster"}]}}])));
         snap
     }

@@ -511,7 +511,7 @@ mod tests {
     fn a_node_that_is_not_reached_is_gone_round() {
         let mut objects = grafana(json!(3000));
         let mut snap = read(&objects);
-        snap.component_logs = Err(Gap::new(
+        *snap.component_logs = Err(Gap::new(
             "GET /api/v1/namespaces/monitoring/pods/loki-grafana-0/log",
             crate::model::GapCause::BadAnswer,
             "Get \"https://10.0.2.1:10250/containerLogs/monitoring/loki-grafana-0/grafana\": dial tcp 10.0.2.1:10250: i/o timeout",

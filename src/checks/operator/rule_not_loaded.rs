@@ -6,9 +6,9 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::operator::{chain, deployment, log};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, PrometheusRule};
 use crate::snapshot::monitoring::RuleGroup;
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -38,7 +38,8 @@ impl Check for RuleNotLoaded {
         // Rules by another way than the operator's ConfigMaps have files of other names.
         let by_operator = loaded.is_empty() || loaded.iter().any(|g| g.file.contains("-rulefiles-"));
         for meta in selection::objects(snap, Kind::PrometheusRule)?.into_iter().filter(|_| by_operator) {
-            let groups = group_names(snap, meta);
+            // A rule of which only the name is known is told by the file that the operator makes of it.
+            let groups = journal::aside(|| group_names(snap, meta));
             let same = |r: &log::Refused<'_>| r.namespace == meta.namespace && r.name == meta.name;
             let told = refused.iter().any(|r| r.kind == Kind::PrometheusRule && same(r));
             let empty = groups.as_ref().is_some_and(Vec::is_empty);

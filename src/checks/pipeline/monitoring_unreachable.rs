@@ -8,7 +8,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::proxy;
 use crate::domain::traffic::unreached::{self, Unreached, Why};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::{Platform, Snapshot};
+use crate::snapshot::{Platform, Snapshot, journal};
 
 const SHOW: &str = "{% if path %}kubectl get --raw {{ path }}{% else %}curl -sv {{ url }}{% endif %}";
 
@@ -81,9 +81,10 @@ impl Check for MonitoringUnreachable {
         if scope.prometheus.is_none() && scope.alertmanager.is_none() && scope.grafana.is_none() {
             return Ok(Diagnosis::NotApplicable("no Service of Prometheus, Alertmanager or Grafana was found".into()));
         }
-        let all = unreached::unreached(snap);
+        // What is not answered is what it is about: the gaps are read one by one, and said below.
+        let all = journal::aside(|| unreached::unreached(snap));
         let findings: Vec<Finding> = groups(snap, &all).iter().map(|group| finding(snap, group)).collect();
-        match unreached::unknown(snap) {
+        match journal::aside(|| unreached::unknown(snap)) {
             Some(gap) if findings.is_empty() => Err(gap.clone()),
             _ => Ok(Diagnosis::Findings(findings)),
         }

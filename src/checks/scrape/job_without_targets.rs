@@ -136,8 +136,8 @@ mod tests {
 
     fn with(config: &str) -> Snapshot {
         let mut snap = snapshot(json!({"targets": [up("web", "http://web.shop.svc/metrics")]}));
-        snap.prometheus_config = Ok(config.to_owned());
-        snap.dropped_targets = Ok([("gone".to_owned(), 2), ("empty".to_owned(), 0)].into());
+        *snap.prometheus_config = Ok(config.to_owned());
+        *snap.dropped_targets = Ok([("gone".to_owned(), 2), ("empty".to_owned(), 0)].into());
         snap
     }
 

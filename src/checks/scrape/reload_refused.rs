@@ -168,11 +168,11 @@ mod tests {
         let line = format!(
             "ts=2026-11-21T01:58:00Z level=error msg=\"function failed\" err=\"trigger reload: received non-200 response: {code}\"\n"
         );
-        snap.part_logs = Ok(vec![ContainerLog {
+        *snap.part_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "prometheus-1".into(),
             container: "configmap-reload".into(),
-            text: line.repeat(3),
+            text: line.repeat(3).into(),
             ..ContainerLog::default()
         }]);
         snap

@@ -175,7 +175,7 @@ mod tests {
 
     fn with(groups: Value) -> Snapshot {
         let mut snap = snapshot(json!({}));
-        snap.prometheus_rules = Ok(serde_json::from_value(groups).expect("are rule groups"));
+        *snap.prometheus_rules = Ok(serde_json::from_value(groups).expect("are rule groups"));
         snap
     }
 
@@ -188,7 +188,7 @@ mod tests {
                 {"name": "Down", "type": "alerting", "health": "ok", "alerts": [{"annotations": {"summary": "<b>is down</b>"}}]},
             ]},
         ]));
-        snap.prometheus_metrics = Ok(vec![crate::snapshot::monitoring::Sample {
+        *snap.prometheus_metrics = Ok(vec![crate::snapshot::monitoring::Sample {
             name: "prometheus_rule_group_iterations_missed_total".into(),
             labels: [("rule_group".to_owned(), "/r/a.yml;g".to_owned())].into(),
             value: 0.0,

@@ -292,7 +292,7 @@ mod tests {
         let mut target = up("web", "http://web.shop.svc:80/metrics");
         target["labels"] = json!({"job": "web"});
         let mut snap = snapshot(json!({"targets": [target]}));
-        snap.component_logs = Ok(vec![ContainerLog {
+        *snap.component_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "prometheus-0".into(),
             container: "prometheus".into(),
@@ -302,7 +302,7 @@ mod tests {
             text: log.into(),
         }]);
         let samples = vec![TargetSamples { instance: "web.shop.svc:80".into(), samples }];
-        snap.scrape_samples = Ok([("web".to_owned(), samples)].into());
+        *snap.scrape_samples = Ok([("web".to_owned(), samples)].into());
         snap
     }
 
@@ -322,7 +322,7 @@ mod tests {
             made["labels"] = json!({"job": "web", "instance": "web"});
             serde_json::from_value(made).expect("a target")
         };
-        snap.prometheus_targets = Ok(vec![target("serviceMonitor/shop/web/0"), target("web")]);
+        *snap.prometheus_targets = Ok(vec![target("serviceMonitor/shop/web/0"), target("web")]);
         let found = findings(&SamplesDropped, &snap);
         assert_eq!((found.len(), found[0].variant), (1, "twice"));
         assert!(found[0].message.contains("web and serviceMonitor/shop/web/0"), "{}", found[0].message);

@@ -141,7 +141,7 @@ mod tests {
 
     fn with(all: u64, top: u64) -> Snapshot {
         let mut snap = snapshot(json!({}));
-        snap.prometheus_tsdb = Ok(serde_json::from_value(json!({
+        *snap.prometheus_tsdb = Ok(serde_json::from_value(json!({
             "headStats": {"numSeries": all},
             "seriesCountByMetricName": [{"name": "http_request_duration_seconds_bucket", "value": top}, {"name": "up", "value": 9}],
             "labelValueCountByLabelName": [{"name": "__name__", "value": 900_000}, {"name": "path", "value": 210_000}],

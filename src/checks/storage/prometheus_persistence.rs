@@ -187,7 +187,7 @@ mod tests {
         let claim = json!({"name": "d", "persistentVolumeClaim": {"claimName": "data"}});
         assert!(findings(&PrometheusPersistence, &with(claim, "2026-11-01T00:00:00Z")).is_empty());
         let mut sent = with(json!({"name": "d", "emptyDir": {}}), "2026-11-01T00:00:00Z");
-        sent.prometheus_config = Ok("remote_write:\n- url: http://x\n".into());
+        *sent.prometheus_config = Ok("remote_write:\n- url: http://x\n".into());
         assert!(findings(&PrometheusPersistence, &sent).is_empty());
     }
 

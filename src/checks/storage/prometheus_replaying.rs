@@ -110,7 +110,7 @@ mod tests {
             "spec": {"containers": [{"name": "prometheus", "image": "prom/prometheus:v3.5.0"}]},
             "status": {"phase": "Running", "containerStatuses": [{"name": "prometheus", "ready": ready, "restartCount": 0,
                 "state": {"running": {"startedAt": "2026-11-21T01:55:00Z"}}, "lastState": last}]}}]}));
-        snap.component_logs = Ok(vec![ContainerLog {
+        *snap.component_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "prometheus-0".into(),
             container: "prometheus".into(),

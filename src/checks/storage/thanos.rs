@@ -243,12 +243,12 @@ mod tests {
             "spec": {"serviceAccountName": "thanos", "containers": [{"name": "thanos", "image": "quay.io/thanos/thanos:v0.35.0", "args": [part, "--objstore.config=$(OBJSTORE_CONFIG)"]}]},
             "status": {"phase": "Running"}
         }]}));
-        snap.part_logs = Ok(vec![ContainerLog {
+        *snap.part_logs = Ok(vec![ContainerLog {
             namespace: "monitoring".into(),
             pod: "thanos-compact-0".into(),
             container: "thanos".into(),
             image: "quay.io/thanos/thanos:v0.35.0".into(),
-            text: line.repeat(2),
+            text: line.repeat(2).into(),
             ..ContainerLog::default()
         }]);
         snap

@@ -177,7 +177,7 @@ mod tests {
             let now = snap.collected_at.as_second() as f64;
             let sample =
                 |name: &str, value: f64| Sample { name: name.into(), labels: std::collections::BTreeMap::new(), value };
-            snap.prometheus_metrics = Ok(vec![
+            *snap.prometheus_metrics = Ok(vec![
                 sample("process_start_time_seconds", now - day),
                 sample("prometheus_tsdb_head_samples_appended_total", rate * day),
                 sample("prometheus_tsdb_storage_blocks_bytes", 1e9),

@@ -19,7 +19,7 @@ use crate::snapshot::aws::{
     NetworkAcl, Nodegroup, OidcProvider, PodIdentityAssociation, Role, RouteTable, SecurityGroup, Subnet, TargetGroup,
     TargetHealth, Vpc, VpcEndpoint,
 };
-use crate::snapshot::{Fetched, Platform, Snapshot, not_collected};
+use crate::snapshot::{Fetched, Platform, Reading, Snapshot, not_collected};
 
 /// Roles that are read at most.
 const MAX_ROLES: usize = 24;
@@ -65,8 +65,8 @@ pub(super) struct Facts {
     addons: Fetched<Vec<Addon>>,
     nodegroups: Fetched<Vec<Nodegroup>>,
     fargate: Fetched<Vec<String>>,
-    associations: Fetched<Vec<PodIdentityAssociation>>,
-    providers: Fetched<Vec<OidcProvider>>,
+    associations: Reading<Vec<PodIdentityAssociation>>,
+    providers: Reading<Vec<OidcProvider>>,
     subnets: Fetched<Vec<Subnet>>,
     route_tables: Fetched<Vec<RouteTable>>,
     nat_gateways: Fetched<Vec<NatGateway>>,
@@ -80,7 +80,7 @@ pub(super) struct Facts {
     vpcs: Fetched<Vec<Vpc>>,
     addresses: Fetched<Vec<Address>>,
     load_balancers: Fetched<Vec<LoadBalancer>>,
-    target_groups: Fetched<Vec<TargetGroup>>,
+    target_groups: Reading<Vec<TargetGroup>>,
 }
 
 impl Facts {
@@ -98,8 +98,8 @@ impl Facts {
             addons: gap!(EksAddons),
             nodegroups: gap!(EksNodegroups),
             fargate: gap!(EksFargateProfiles),
-            associations: gap!(PodIdentityAssociations),
-            providers: gap!(IamOidcProviders),
+            associations: gap!(PodIdentityAssociations).into(),
+            providers: gap!(IamOidcProviders).into(),
             subnets: gap!(Subnets),
             route_tables: gap!(RouteTables),
             nat_gateways: gap!(NatGateways),
@@ -113,7 +113,7 @@ impl Facts {
             vpcs: gap!(Vpcs),
             addresses: gap!(Addresses),
             load_balancers: gap!(LoadBalancers),
-            target_groups: gap!(TargetGroups),
+            target_groups: gap!(TargetGroups).into(),
         }
     }
 
@@ -124,26 +124,26 @@ impl Facts {
             snap.target.region.clone_from(&place.region);
             snap.target.account = self.account.or(place.account.clone());
         }
-        snap.caller_identity = self.caller;
-        snap.eks_cluster = self.cluster;
-        snap.eks_addons = self.addons;
-        snap.eks_nodegroups = self.nodegroups;
-        snap.eks_fargate_profiles = self.fargate;
+        *snap.caller_identity = self.caller;
+        *snap.eks_cluster = self.cluster;
+        *snap.eks_addons = self.addons;
+        *snap.eks_nodegroups = self.nodegroups;
+        *snap.eks_fargate_profiles = self.fargate;
         snap.pod_identity_associations = self.associations;
         snap.iam_oidc_providers = self.providers;
-        snap.subnets = self.subnets;
-        snap.route_tables = self.route_tables;
-        snap.nat_gateways = self.nat_gateways;
-        snap.internet_gateways = self.internet_gateways;
-        snap.network_acls = self.network_acls;
-        snap.security_groups = self.security_groups;
-        snap.instances = self.instances;
-        snap.vpc_endpoints = self.vpc_endpoints;
-        snap.fargate_profiles = self.profiles;
-        snap.access_entries = self.access_entries;
-        snap.vpcs = self.vpcs;
-        snap.addresses = self.addresses;
-        snap.load_balancers = self.load_balancers;
+        *snap.subnets = self.subnets;
+        *snap.route_tables = self.route_tables;
+        *snap.nat_gateways = self.nat_gateways;
+        *snap.internet_gateways = self.internet_gateways;
+        *snap.network_acls = self.network_acls;
+        *snap.security_groups = self.security_groups;
+        *snap.instances = self.instances;
+        *snap.vpc_endpoints = self.vpc_endpoints;
+        *snap.fargate_profiles = self.profiles;
+        *snap.access_entries = self.access_entries;
+        *snap.vpcs = self.vpcs;
+        *snap.addresses = self.addresses;
+        *snap.load_balancers = self.load_balancers;
         snap.target_groups = self.target_groups;
     }
 }
@@ -247,8 +247,8 @@ type EksFacts = (
     Fetched<Vec<Addon>>,
     Fetched<Vec<Nodegroup>>,
     Fetched<Vec<String>>,
-    Fetched<Vec<PodIdentityAssociation>>,
-    Fetched<Vec<OidcProvider>>,
+    Reading<Vec<PodIdentityAssociation>>,
+    Reading<Vec<OidcProvider>>,
 );
 
 async fn eks_facts(client: &Client, plan: &Plan, cluster: &str) -> EksFacts {
@@ -265,8 +265,20 @@ async fn eks_facts(client: &Client, plan: &Plan, cluster: &str) -> EksFacts {
             EksFargateProfiles,
             list(client, AwsCall::ListFargateProfiles { cluster: name() }, "fargateProfileNames")
         ),
-        fact!(PodIdentityAssociations, associations(client, cluster)),
-        fact!(IamOidcProviders, providers(client)),
+        async {
+            if plan.wants(Fact::PodIdentityAssociations) {
+                associations(client, cluster).await
+            } else {
+                Err(not_collected(Fact::PodIdentityAssociations)).into()
+            }
+        },
+        async {
+            if plan.wants(Fact::IamOidcProviders) {
+                providers(client).await
+            } else {
+                Err(not_collected(Fact::IamOidcProviders)).into()
+            }
+        },
     )
 }
 
@@ -295,13 +307,21 @@ async fn fargate_profiles(client: &Client, cluster: &str) -> Fetched<Vec<Fargate
 }
 
 /// Target groups, each with the health of its targets where that could be read.
-async fn target_groups(client: &Client) -> Fetched<Vec<TargetGroup>> {
-    let mut groups: Vec<TargetGroup> = list(client, AwsCall::DescribeTargetGroups, "TargetGroups").await?;
+async fn target_groups(client: &Client, vpc: &str) -> Reading<Vec<TargetGroup>> {
+    let mut groups: Vec<TargetGroup> = match list(client, AwsCall::DescribeTargetGroups, "TargetGroups").await {
+        Ok(groups) => groups,
+        Err(gap) => return Err(gap).into(),
+    };
+    groups.retain(|g| g.vpc_id == vpc);
+    let mut gaps = Vec::new();
     for group in &mut groups {
         let call = AwsCall::DescribeTargetHealth { group: group.target_group_arn.clone() };
-        group.health = field::<Vec<TargetHealth>>(client, call, "TargetHealthDescriptions").await.ok();
+        match list::<TargetHealth>(client, call, "TargetHealthDescriptions").await {
+            Ok(health) => group.health = Some(health),
+            Err(gap) => gaps.push(gap),
+        }
     }
-    Ok(groups)
+    Reading::with_holes(Ok(groups), gaps)
 }
 
 /// All of a list's details, or the first gap: a list with holes would turn "not read" into "absent".
@@ -322,37 +342,51 @@ async fn nodegroups(client: &Client, cluster: &str) -> Fetched<Vec<Nodegroup>> {
     details("eks:DescribeNodegroup", names.into_iter().map(|n| field(client, call(n), "nodegroup")).collect()).await
 }
 
-async fn associations(client: &Client, cluster: &str) -> Fetched<Vec<PodIdentityAssociation>> {
+async fn associations(client: &Client, cluster: &str) -> Reading<Vec<PodIdentityAssociation>> {
     let name = cluster.to_owned();
-    let mut found: Vec<PodIdentityAssociation> =
-        list(client, AwsCall::ListPodIdentityAssociations { cluster: name.clone() }, "associations").await?;
+    let listed = list(client, AwsCall::ListPodIdentityAssociations { cluster: name.clone() }, "associations").await;
+    let mut found: Vec<PodIdentityAssociation> = match listed {
+        Ok(found) => found,
+        Err(gap) => return Err(gap).into(),
+    };
+    let mut gaps = Vec::new();
     // The list lacks the role. Only the CSI controller's is read.
     for association in found.iter_mut().filter(|a| a.namespace == "kube-system") {
         let call =
             AwsCall::DescribePodIdentityAssociation { cluster: name.clone(), id: association.association_id.clone() };
-        if let Ok(detail) = field::<PodIdentityAssociation>(client, call, "association").await {
-            association.role_arn = detail.role_arn;
+        match field::<PodIdentityAssociation>(client, call, "association").await {
+            Ok(detail) => association.role_arn = detail.role_arn,
+            Err(error) => gaps.push(error.into_gap("eks:DescribePodIdentityAssociation")),
         }
     }
-    Ok(found)
+    Reading::with_holes(Ok(found), gaps)
 }
 
-async fn providers(client: &Client) -> Fetched<Vec<OidcProvider>> {
+async fn providers(client: &Client) -> Reading<Vec<OidcProvider>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Listed {
         arn: String,
     }
-    let listed: Vec<Listed> = list(client, AwsCall::ListOpenIdConnectProviders, "OpenIDConnectProviderList").await?;
+    let call_ = AwsCall::ListOpenIdConnectProviders;
+    let listed: Vec<Listed> = match list(client, call_, "OpenIDConnectProviderList").await {
+        Ok(listed) => listed,
+        Err(gap) => return Err(gap).into(),
+    };
     let details = listed.into_iter().map(|l| async move {
         let url = l.arn.split_once("oidc-provider/").map(|(_, url)| url.to_owned()).unwrap_or_default();
         let call_ = AwsCall::GetOpenIdConnectProvider { arn: l.arn.clone() };
-        // The ARN alone says which issuer it is for; the audiences sharpen the verdict where they can be read.
-        let read =
-            call::<OidcProvider>(client, call_).await.unwrap_or_else(|_| OidcProvider { url, ..Default::default() });
-        OidcProvider { arn: l.arn, ..read }
+        // The ARN alone says which issuer it is for; which audiences it has is not known then.
+        match call::<OidcProvider>(client, call_).await {
+            Ok(read) => (OidcProvider { arn: l.arn, ..read }, None),
+            Err(error) => {
+                let gap = error.into_gap("iam:GetOpenIDConnectProvider");
+                (OidcProvider { arn: l.arn, url, ..Default::default() }, Some(gap))
+            }
+        }
     });
-    Ok(join_all(details).await)
+    let (found, gaps): (Vec<_>, Vec<_>) = join_all(details).await.into_iter().unzip();
+    Reading::with_holes(Ok(found), gaps.into_iter().flatten().collect())
 }
 
 async fn vpc_facts(client: &Client, plan: &Plan, cluster: &Fetched<Cluster>) -> Facts {
@@ -381,9 +415,9 @@ async fn vpc_facts(client: &Client, plan: &Plan, cluster: &Fetched<Cluster>) -> 
     }
     let groups_of_vpc = async {
         if !plan.wants(Fact::TargetGroups) {
-            return Err(not_collected(Fact::TargetGroups));
+            return Err(not_collected(Fact::TargetGroups)).into();
         }
-        Ok(target_groups(client).await?.into_iter().filter(|g| g.vpc_id == vpc).collect())
+        target_groups(client, &vpc).await
     };
     let balancers = async {
         if !plan.wants(Fact::LoadBalancers) {
@@ -456,20 +490,28 @@ pub(super) async fn roles(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         return;
     }
     // Without the cluster nothing of AWS could be asked.
-    if let Err(gap) = &snap.eks_cluster {
-        snap.iam_roles = Err(gap.clone());
+    if let Err(gap) = snap.eks_cluster() {
+        *snap.iam_roles = Err(gap);
         return;
     }
     let own = snap.target.account.clone();
+    let nobody = snap.caller_identity.as_ref().err().filter(|g| !g.is_not_collected()).cloned();
     let arns = role_arns(snap);
     let reads = arns.into_iter().map(|arn| {
-        let own = own.clone();
+        let (own, nobody) = (own.clone(), nobody.clone());
         async move {
-            let role = read_role(client, &arn, own.as_deref()).await;
-            (arn, role)
+            let (role, mut gaps) = match (read_role(client, &arn, own.as_deref()).await, nobody) {
+                // Of another account it would look absent, too.
+                (Ok((None, _)), Some(gap)) => (Err(gap), Vec::new()),
+                (Ok((role, gaps)), _) => (Ok(role), gaps),
+                (Err(gap), _) => (Err(gap), Vec::new()),
+            };
+            gaps.extend(role.as_ref().err().cloned());
+            ((arn, role), gaps)
         }
     });
-    snap.iam_roles = Ok(join_all(reads).await.into_iter().collect::<BTreeMap<_, _>>());
+    let (roles, gaps): (BTreeMap<_, _>, Vec<_>) = join_all(reads).await.into_iter().unzip();
+    snap.iam_roles = Reading::with_holes(Ok(roles), gaps.into_iter().flatten().collect());
 }
 
 /// The driver's own roles, then those of the nodes and of other ServiceAccounts as far as the limit goes.
@@ -489,7 +531,8 @@ fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     all.filter(|a| a.contains(":role/")).take(MAX_ROLES).collect()
 }
 
-async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fetched<Option<Role>> {
+/// A role, if it exists, and what of it could not be read.
+async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fetched<(Option<Role>, Vec<Gap>)> {
     let account = arn.split(':').nth(4);
     if let (Some(own), Some(account)) = (own_account, account)
         && own != account
@@ -501,54 +544,77 @@ async fn read_role(client: &Client, arn: &str, own_account: Option<&str>) -> Fet
     let name = arn.rsplit('/').next().unwrap_or(arn).to_owned();
     let role: Value = match field(client, AwsCall::GetRole { name: name.clone() }, "Role").await {
         Ok(role) => role,
-        Err(FetchError::NotFound(_)) => return Ok(None),
+        Err(FetchError::NotFound(_)) => return Ok((None, Vec::new())),
         Err(error) => return Err(error.into_gap("iam:GetRole")),
     };
+    let trust_policy = role.get("AssumeRolePolicyDocument").filter(|d| d.is_object()).cloned();
+    let trust_policy = trust_policy.ok_or_else(|| {
+        Gap::new("iam:GetRole", GapCause::BadAnswer, format!("the answer for {arn} has no trust policy"))
+    })?;
     let (attached, inline) = futures::join!(attached_policies(client, &name), inline_policies(client, &name));
     let boundary = role.pointer("/PermissionsBoundary/PermissionsBoundaryArn").and_then(Value::as_str);
     let to_read = attached.iter().flatten().map(String::as_str).chain(boundary).filter(|a| !is_aws_managed(a));
-    let managed = join_all(to_read.map(|a| managed_document(client, a)));
-    let managed_documents = managed.await.into_iter().flatten().collect();
-    Ok(Some(Role {
+    let mut managed_documents = BTreeMap::new();
+    let mut gaps: Vec<Gap> = [attached.as_ref().err(), inline.as_ref().err()].into_iter().flatten().cloned().collect();
+    for document in join_all(to_read.map(|a| managed_document(client, a))).await {
+        match document {
+            Ok((arn, text)) => {
+                managed_documents.insert(arn, text);
+            }
+            Err(gap) => gaps.push(gap),
+        }
+    }
+    let role = Role {
         name,
         arn: arn.to_owned(),
-        trust_policy: role.get("AssumeRolePolicyDocument").cloned().unwrap_or_default(),
-        attached_policies: attached,
-        inline_policies: inline,
+        trust_policy,
+        attached_policies: attached.ok(),
+        inline_policies: inline.ok(),
         permissions_boundary: boundary.map(str::to_owned),
         managed_documents,
-    }))
+    };
+    Ok((Some(role), gaps))
 }
 
 fn is_aws_managed(policy_arn: &str) -> bool {
     policy_arn.split(':').nth(4) == Some("aws")
 }
 
-async fn attached_policies(client: &Client, role: &str) -> Option<Vec<String>> {
+async fn attached_policies(client: &Client, role: &str) -> Fetched<Vec<String>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Attached {
         policy_arn: String,
     }
     let call = AwsCall::ListAttachedRolePolicies { role: role.to_owned() };
-    let found: Vec<Attached> = list(client, call, "AttachedPolicies").await.ok()?;
-    Some(found.into_iter().map(|a| a.policy_arn).collect())
+    let found: Vec<Attached> = list(client, call, "AttachedPolicies").await?;
+    Ok(found.into_iter().map(|a| a.policy_arn).collect())
 }
 
-async fn inline_policies(client: &Client, role: &str) -> Option<BTreeMap<String, Value>> {
-    let names: Vec<String> =
-        list(client, AwsCall::ListRolePolicies { role: role.to_owned() }, "PolicyNames").await.ok()?;
+async fn inline_policies(client: &Client, role: &str) -> Fetched<BTreeMap<String, Value>> {
+    let names: Vec<String> = list(client, AwsCall::ListRolePolicies { role: role.to_owned() }, "PolicyNames").await?;
     let reads = names.into_iter().map(|policy| async move {
         let call = AwsCall::GetRolePolicy { role: role.to_owned(), policy: policy.clone() };
-        Some((policy, field::<Value>(client, call, "PolicyDocument").await.ok()?))
+        let document = field::<Value>(client, call, "PolicyDocument").await;
+        match document.map_err(|e| e.into_gap("iam:GetRolePolicy"))? {
+            document if document.is_object() => Ok((policy, document)),
+            _ => Err(Gap::new("iam:GetRolePolicy", GapCause::BadAnswer, format!("policy {policy} is no document"))),
+        }
     });
     join_all(reads).await.into_iter().collect()
 }
 
-async fn managed_document(client: &Client, arn: &str) -> Option<(String, Value)> {
-    let policy: Value = field(client, AwsCall::GetPolicy { arn: arn.to_owned() }, "Policy").await.ok()?;
-    let version = policy.get("DefaultVersionId")?.as_str()?.to_owned();
+async fn managed_document(client: &Client, arn: &str) -> Fetched<(String, Value)> {
+    let lacks =
+        |what: &str, field: &str| Gap::new(what, GapCause::BadAnswer, format!("the answer for {arn} has no {field}"));
+    let policy: Value = field(client, AwsCall::GetPolicy { arn: arn.to_owned() }, "Policy")
+        .await
+        .map_err(|e| e.into_gap("iam:GetPolicy"))?;
+    let version = policy.get("DefaultVersionId").and_then(Value::as_str);
+    let version = version.ok_or_else(|| lacks("iam:GetPolicy", "DefaultVersionId"))?.to_owned();
     let call = AwsCall::GetPolicyVersion { arn: arn.to_owned(), version };
-    let version: Value = field(client, call, "PolicyVersion").await.ok()?;
-    Some((arn.to_owned(), version.get("Document")?.clone()))
+    let version: Value = field(client, call, "PolicyVersion").await.map_err(|e| e.into_gap("iam:GetPolicyVersion"))?;
+    let document =
+        version.get("Document").filter(|d| d.is_object()).ok_or_else(|| lacks("iam:GetPolicyVersion", "Document"))?;
+    Ok((arn.to_owned(), document.clone()))
 }

@@ -88,8 +88,10 @@ impl Live {
     pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
         let mut chosen = choose(&options).await?;
         chosen.config.connect_timeout = Some(options.timeout);
-        chosen.config.read_timeout = Some(options.timeout);
-        chosen.config.write_timeout = Some(options.timeout);
+        // Each call has its deadline. One of the connection would end one that waited, idle, while another call hung,
+        // and with it the next call that is sent over it.
+        chosen.config.read_timeout = None;
+        chosen.config.write_timeout = None;
         // Retries are this source's own: they honour Retry-After.
         chosen.config.default_retry = false;
         chosen.config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
 use kube::api::ListParams;
 
-use super::{MAX_ANSWER, chain};
+use super::{MAX_APP_ANSWER, chain};
 use crate::domain::kubernetes::service_port;
 use crate::snapshot::{Component, kubernetes};
 
@@ -56,7 +56,7 @@ pub(super) async fn through(
     let result = async {
         let response = sender.send_request(request).await.map_err(|e| chain(&e))?;
         let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
+        let body = Limited::new(response.into_body(), MAX_APP_ANSWER).collect().await.map_err(|e| e.to_string())?;
         Ok((status, body.to_bytes().to_vec()))
     }
     .await;

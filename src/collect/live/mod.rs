@@ -25,6 +25,8 @@ pub use connect::{ConnectError, ConnectOptions};
 
 /// Bytes of one answer that are read at most: a page of 500 large objects is below 50 MB.
 const MAX_ANSWER: usize = 256 << 20;
+/// The same, of a program of the stack: ten thousand targets are 20 MB.
+const MAX_APP_ANSWER: usize = 64 << 20;
 /// Bytes of a log's end that are kept at most.
 pub(crate) const LOG_BYTES: usize = 64 << 10;
 /// Bytes of a log that are asked for at most. The kubelet counts them from the first of the last lines on: a limit that
@@ -72,7 +74,13 @@ impl Live {
             if answer.status < 400 || is_datasource_health(request, &answer.body) {
                 return Ok(answer.body);
             }
-            let transient = matches!(answer.status, 429 | 500 | 502 | 503 | 504) && !is_final(&answer);
+            // A kubelet that does not answer for one log does not answer for the next attempt either.
+            let is_log = matches!(request, Request::Log { .. });
+            let transient = match answer.status {
+                429 => true,
+                500 | 502 | 503 | 504 => !is_log && !is_final(&answer),
+                _ => false,
+            };
             if !transient || attempt == RETRIES {
                 return Err(status_error(request, &answer));
             }
@@ -102,7 +110,11 @@ impl Live {
             .get(http::header::RETRY_AFTER)
             .and_then(|v| v.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
-        let limit = if matches!(request, Request::Service { .. }) { PEEK_BYTES } else { MAX_ANSWER };
+        let limit = match request {
+            Request::Service { .. } => PEEK_BYTES,
+            Request::App { .. } => MAX_APP_ANSWER,
+            _ => MAX_ANSWER,
+        };
         let body =
             read_body(response.into_body(), limit, matches!(request, Request::Service { .. })).await.map_err(|e| {
                 FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, format!("the answer broke off: {e}")))
@@ -180,13 +192,25 @@ impl Live {
         if let Some(token) = token {
             message = message.header(http::header::AUTHORIZATION, token);
         }
-        let response = message
-            .send()
-            .await
-            .map_err(|e| gap(if e.is_timeout() { GapCause::Timeout } else { GapCause::Unreachable }, &e))?;
+        let mut response = message.send().await.map_err(|e| match chain(&e) {
+            _ if e.is_timeout() => gap(GapCause::Timeout, &e),
+            text if is_untrusted(&text) => {
+                let message = format!("the certificate of {} does not verify: {text}", display_url(base));
+                let hint = "it is not signed by an authority that this machine trusts, or is for another name";
+                FetchError::Gap(Gap::new(request.label(), GapCause::Unreachable, message).hint(hint))
+            }
+            _ => gap(GapCause::Unreachable, &e),
+        })?;
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(|e| gap(GapCause::BadAnswer, &e))?;
-        answered(request, status, body.to_vec(), token.is_some())
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|e| gap(GapCause::BadAnswer, &e))? {
+            body.extend_from_slice(&part);
+            if body.len() > MAX_APP_ANSWER {
+                let message = format!("the answer is larger than {} MiB", MAX_APP_ANSWER >> 20);
+                return Err(FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, message)));
+            }
+        }
+        answered(request, status, body, token.is_some())
     }
 
     async fn forwarded(
@@ -328,6 +352,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The other side's certificate is not to be trusted: no network path is at fault.
+fn is_untrusted(text: &str) -> bool {
+    text.contains("invalid peer certificate") || text.contains("certificate verify failed")
+}
+
 fn transport_error(request: &Request, error: &kube::Error) -> FetchError {
     let text = chain(error);
     let (cause, hint) = match error {
@@ -335,6 +364,12 @@ fn transport_error(request: &Request, error: &kube::Error) -> FetchError {
             GapCause::Unauthorized,
             "the credential plugin of the kubeconfig failed: log in again, then try kubectl version",
         ),
+        _ if is_untrusted(&text) => {
+            let message = format!("the certificate of the API server does not verify: {text}");
+            let hint = "the kubeconfig's certificate-authority-data is of another cluster or old, or a proxy answers with \
+                        a certificate of its own: aws eks update-kubeconfig writes the right one";
+            return FetchError::Gap(Gap::new(request.label(), GapCause::Unreachable, message).hint(hint));
+        }
         _ if text.contains("timed out") || text.contains("deadline") => {
             (GapCause::Timeout, "raise --timeout, or check the network path to the API server (VPN, private endpoint)")
         }

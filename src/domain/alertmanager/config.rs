@@ -232,7 +232,7 @@ mod tests {
     fn snapshot(config: &str) -> Snapshot {
         let mut snap = Snapshot::empty(Timestamp::UNIX_EPOCH);
         let config = AlertmanagerConfig { original: config.into() };
-        snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
+        *snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
         snap
     }
 

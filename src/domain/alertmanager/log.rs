@@ -165,7 +165,7 @@ mod tests {
             text: log.into(),
             ..ContainerLog::default()
         };
-        snap.component_logs = Ok(vec![log]);
+        *snap.component_logs = Ok(vec![log]);
         recent_failures(&snap)
     }
 

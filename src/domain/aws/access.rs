@@ -37,8 +37,8 @@ pub(crate) fn refusal(snap: &Snapshot) -> Option<Refusal> {
     if snap.platform != Platform::Eks {
         return Some(Refusal::Refused);
     }
-    let caller = match &snap.caller_identity {
-        Err(gap) if gap.cause == GapCause::Unauthorized => return Some(Refusal::Expired(gap.message.clone())),
+    let caller = match snap.caller_identity() {
+        Err(gap) if gap.cause == GapCause::Unauthorized => return Some(Refusal::Expired(gap.message)),
         Err(_) => return Some(Refusal::Unknown),
         Ok(caller) => caller,
     };
@@ -53,7 +53,7 @@ pub(crate) fn refusal(snap: &Snapshot) -> Option<Refusal> {
         return Some(Refusal::OtherServer { server: server.to_owned(), endpoint: endpoint.to_owned() });
     }
     let by_entries = cluster.is_none_or(|c| c.access_config.authentication_mode != "CONFIG_MAP");
-    Some(match (&snap.access_entries, Principal::of(&caller.arn)) {
+    Some(match (snap.access_entries(), Principal::of(&caller.arn)) {
         (Ok(entries), Some(own)) if by_entries => match entries.iter().any(|e| own.is(e)) {
             true => Refusal::Mapped,
             false => Refusal::NotMapped,
@@ -173,10 +173,10 @@ mod tests {
         let cluster = json!({"name": "c", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c",
             "endpoint": "https://ab.gr7.eu-west-1.eks.amazonaws.com", "accessConfig": {"authenticationMode": "API"},
             "resourcesVpcConfig": {"endpointPublicAccess": true, "publicAccessCidrs": ["0.0.0.0/0"]}});
-        snap.eks_cluster = Ok(serde_json::from_value(cluster).expect("a cluster"));
+        *snap.eks_cluster = Ok(serde_json::from_value(cluster).expect("a cluster"));
         let caller = json!({"Account": "111122223333", "Arn": "arn:aws:sts::111122223333:assumed-role/dev/j.doe"});
-        snap.caller_identity = Ok(serde_json::from_value(caller).expect("a caller"));
-        snap.access_entries = Ok(vec!["arn:aws:iam::111122223333:role/admin".into()]);
+        *snap.caller_identity = Ok(serde_json::from_value(caller).expect("a caller"));
+        *snap.access_entries = Ok(vec!["arn:aws:iam::111122223333:role/admin".into()]);
         snap
     }
 
@@ -184,9 +184,9 @@ mod tests {
     fn an_identity_is_known_by_its_role_whatever_the_path_and_the_session() {
         let mut snap = refused(GapCause::Unauthorized);
         assert_eq!(refusal(&snap), Some(Refusal::NotMapped));
-        snap.access_entries = Ok(vec!["arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/dev".into()]);
+        *snap.access_entries = Ok(vec!["arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/dev".into()]);
         assert_eq!(refusal(&snap), Some(Refusal::Mapped));
-        snap.access_entries = Ok(vec!["arn:aws:iam::444455556666:role/dev".into()]);
+        *snap.access_entries = Ok(vec!["arn:aws:iam::444455556666:role/dev".into()]);
         assert_eq!(refusal(&snap), Some(Refusal::NotMapped));
         let cluster = snap.eks_cluster.as_mut().expect("a cluster");
         cluster.access_config.authentication_mode = "CONFIG_MAP".into();
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn credentials_are_judged_before_the_cluster() {
         let mut snap = refused(GapCause::Unauthorized);
-        snap.caller_identity = Err(Gap::new("sts:GetCallerIdentity", GapCause::Unauthorized, "ExpiredToken"));
+        *snap.caller_identity = Err(Gap::new("sts:GetCallerIdentity", GapCause::Unauthorized, "ExpiredToken"));
         assert_eq!(refusal(&snap), Some(Refusal::Expired("ExpiredToken".into())));
         let mut snap = refused(GapCause::Unauthorized);
         snap.caller_identity.as_mut().expect("a caller").account = "444455556666".into();

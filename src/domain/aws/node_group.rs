@@ -302,7 +302,7 @@ mod tests {
         let mut snap = Snapshot::empty(jiff::Timestamp::UNIX_EPOCH);
         let groups = json!([{"nodegroupName": "db", "status": "CREATE_FAILED", "subnets": ["subnet-a"],
             "labels": {"role": "db"}, "taints": [{"key": "dedicated", "value": "db", "effect": "NO_SCHEDULE"}]}]);
-        snap.eks_nodegroups = Ok(serde_json::from_value(groups).expect("groups"));
+        *snap.eks_nodegroups = Ok(serde_json::from_value(groups).expect("groups"));
         snap.nodes = Listing::cluster(Vec::new());
         let pod = |selector: serde_json::Value, tolerated: bool| -> Pod {
             let tolerations = if tolerated { json!([{"key": "dedicated", "operator": "Exists"}]) } else { json!([]) };
@@ -322,7 +322,7 @@ mod tests {
     fn a_group_with_a_node_that_works_is_not_what_is_missing() {
         let mut snap = Snapshot::empty(jiff::Timestamp::UNIX_EPOCH);
         let groups = json!([{"nodegroupName": "db", "status": "DEGRADED"}]);
-        snap.eks_nodegroups = Ok(serde_json::from_value(groups).expect("groups"));
+        *snap.eks_nodegroups = Ok(serde_json::from_value(groups).expect("groups"));
         let node = json!([{"metadata": {"name": "n", "labels": {"eks.amazonaws.com/nodegroup": "db"}},
             "status": {"conditions": [{"type": "Ready", "status": "True"}]}}]);
         snap.nodes = Listing::cluster(serde_json::from_value(node).expect("nodes"));

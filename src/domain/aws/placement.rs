@@ -73,8 +73,8 @@ mod tests {
         snap.nodes = Listing::cluster(serde_json::from_value(nodes).expect("nodes"));
         let subnet =
             |id: &str, cidr: &str| Subnet { subnet_id: id.into(), cidr_block: cidr.into(), ..Subnet::default() };
-        snap.subnets = Ok(vec![subnet("subnet-1", "10.0.1.0/24"), subnet("subnet-2", "10.0.2.0/24")]);
-        snap.instances =
+        *snap.subnets = Ok(vec![subnet("subnet-1", "10.0.1.0/24"), subnet("subnet-2", "10.0.2.0/24")]);
+        *snap.instances =
             Ok(vec![Instance { instance_id: "i-1".into(), subnet_id: Some("subnet-1".into()), ..Instance::default() }]);
         snap
     }

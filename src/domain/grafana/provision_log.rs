@@ -99,7 +99,7 @@ mod tests {
     fn read(text: &str) -> Vec<(Refusal, Vec<String>)> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
         let log = ContainerLog { program: Some(Program::Grafana), text: text.into(), ..ContainerLog::default() };
-        snap.component_logs = Ok(vec![log]);
+        *snap.component_logs = Ok(vec![log]);
         let all = refusals(&snap).expect("a log");
         all.into_iter().map(|s| (s.refusal, s.twice.into_iter().collect())).collect()
     }

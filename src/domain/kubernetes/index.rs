@@ -90,9 +90,8 @@ impl Snapshot {
         if !self.endpoint_slices.covers(&service.metadata.namespace) {
             return None;
         }
-        let slices = self.endpoint_slices.items().ok()?.iter().filter(|s| {
-            s.metadata.namespace == service.metadata.namespace && s.service() == Some(&service.metadata.name)
-        });
+        let meta = &service.metadata;
+        let slices = self.endpoint_slices.about(&meta.namespace, &meta.name);
         let mut counts = (0, 0);
         for endpoint in slices.flat_map(|s| &s.endpoints) {
             if endpoint.conditions.ready.unwrap_or(true) { counts.0 += 1 } else { counts.1 += 1 }
@@ -109,7 +108,7 @@ impl Snapshot {
         }
         let own = self.scope.prometheus.as_ref().map_or("", |p| p.namespace.as_str());
         let host = in_cluster(self, host, own)?;
-        services.iter().find(|s| s.metadata.namespace == host.namespace && s.metadata.name == host.service)
+        self.services.find(&host.namespace, &host.service).ok().flatten()
     }
 
     /// The pod with an address.
@@ -121,9 +120,7 @@ impl Snapshot {
     pub fn events_about(&self, kind: &str, meta: &Meta, seconds: i64) -> Vec<&crate::snapshot::kubernetes::Event> {
         let mut events: Vec<_> = self
             .events
-            .items()
-            .unwrap_or_default()
-            .iter()
+            .about(&meta.namespace, &meta.name)
             .filter(|e| {
                 let object = &e.involved_object;
                 // An object that was deleted and made again has the name of the old one, not its history.

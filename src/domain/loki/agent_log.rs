@@ -190,7 +190,7 @@ mod tests {
     fn read(image: &str, text: &str) -> Vec<Failing> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
         let log = ContainerLog { image: image.into(), text: text.into(), ..ContainerLog::default() };
-        snap.part_logs = Ok(vec![log]);
+        *snap.part_logs = Ok(vec![log]);
         failing(&snap).expect("a log")
     }
 

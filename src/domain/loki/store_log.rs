@@ -157,7 +157,7 @@ mod tests {
     fn read(text: &str) -> Vec<Trouble> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
         let log = ContainerLog { image: "grafana/loki:3.0.0".into(), text: text.into(), ..ContainerLog::default() };
-        snap.part_logs = Ok(vec![log]);
+        *snap.part_logs = Ok(vec![log]);
         failing(&snap).expect("a log").into_iter().map(|f| f.trouble).collect()
     }
 

@@ -157,8 +157,8 @@ mod tests {
         let target = target(
             json!({"scrapePool": "self", "scrapeUrl": "http://a:1/m", "lastError": "sample limit exceeded", "labels": {"job": "self", "instance": "a:1"}}),
         );
-        snap.prometheus_config = Ok("scrape_configs:\n- job_name: self\n  sample_limit: 5\n".into());
-        snap.scrape_samples = Ok([(
+        *snap.prometheus_config = Ok("scrape_configs:\n- job_name: self\n  sample_limit: 5\n".into());
+        *snap.scrape_samples = Ok([(
             "self".to_owned(),
             vec![crate::snapshot::monitoring::TargetSamples { instance: "a:1".into(), samples: 351.0 }],
         )]

@@ -140,9 +140,9 @@ mod tests {
     fn with(text: &str, firing: bool) -> Snapshot {
         let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
         let log = ContainerLog { program: Some(Program::Prometheus), text: text.into(), ..ContainerLog::default() };
-        snap.component_logs = Ok(vec![log]);
+        *snap.component_logs = Ok(vec![log]);
         let alert = FiringAlert { state: "firing".into(), ..FiringAlert::default() };
-        snap.prometheus_alerts = Ok(if firing { vec![alert] } else { Vec::new() });
+        *snap.prometheus_alerts = Ok(if firing { vec![alert] } else { Vec::new() });
         snap
     }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use promql_parser::label::MatchOp;
-use promql_parser::parser::{Expr, VectorSelector, parse};
+use promql_parser::parser::{Expr, VectorSelector};
 use promql_parser::util::visitor::{ExprVisitor, walk_expr};
+
+use crate::lint::promql;
 
 /// One selector of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub(crate) struct Read {
 
 /// The selectors of an expression; none where it does not parse.
 pub(crate) fn reads(expression: &str) -> Vec<Read> {
-    let Ok(parsed) = parse(expression) else { return Vec::new() };
+    let Ok(Some(parsed)) = promql::parse(expression) else { return Vec::new() };
     let mut all = All(Vec::new());
     let _ = walk_expr(&mut all, &parsed);
     all.0

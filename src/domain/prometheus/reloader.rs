@@ -89,7 +89,7 @@ mod tests {
 
     fn read(text: &str) -> Option<Refusal> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
-        snap.part_logs = Ok(vec![ContainerLog {
+        *snap.part_logs = Ok(vec![ContainerLog {
             container: "config-reloader".into(),
             text: text.into(),
             ..ContainerLog::default()

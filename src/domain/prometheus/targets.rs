@@ -291,7 +291,7 @@ mod tests {
         let mut snap = snapshot(json!({"services": [
             service("shop", "web", &[80]), service("monitoring", "blackbox", &[9115])
         ]}));
-        snap.prometheus_targets = Ok(vec![target(json!({
+        *snap.prometheus_targets = Ok(vec![target(json!({
             "scrapeUrl": "http://blackbox.monitoring.svc:9115/probe?target=web.shop.svc%3A80", "health": "down",
             "discoveredLabels": {"__address__": "web.shop.svc:80", "__meta_kubernetes_namespace": "shop", "__meta_kubernetes_service_name": "web"}
         }))]);

@@ -139,7 +139,7 @@ mod tests {
 
     fn read(text: &str) -> Vec<(Trouble, Vec<String>)> {
         let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
-        snap.part_logs = Ok(vec![ContainerLog {
+        *snap.part_logs = Ok(vec![ContainerLog {
             image: "quay.io/thanos/thanos:v0.35.0".into(),
             text: text.into(),
             ..ContainerLog::default()

@@ -23,6 +23,8 @@ pub(crate) fn snapshot(objects: Value) -> Snapshot {
     snap.platform = Platform::Eks;
     snap.scope = Scope {
         discovered: true,
+        named: false,
+        gaps: Vec::new(),
         stack: vec!["monitoring".into()],
         scraped: BTreeSet::new(),
         parts: BTreeSet::new(),
@@ -49,7 +51,7 @@ pub(crate) fn snapshot(objects: Value) -> Snapshot {
         w.kind = "Deployment".into();
         w
     });
-    snap.prometheus_targets =
+    *snap.prometheus_targets =
         Ok(serde_json::from_value(objects.get("targets").cloned().unwrap_or_else(|| json!([]))).expect("are targets"));
     snap
 }

@@ -81,9 +81,9 @@ impl Demands {
         // Who sends through a proxy does not need a route of its own.
         let direct: Vec<&Pod> = pods.iter().map(|(pod, _)| *pod).filter(|p| !has_proxy(p)).collect();
         if !direct.is_empty()
-            && let (Err(gap), Err(_)) = (&snap.component_logs, &snap.alertmanager_status)
+            && let (Err(gap), Err(_)) = (snap.component_logs(), snap.alertmanager_status())
         {
-            self.unknown = Some(gap.clone());
+            self.unknown = Some(gap);
         }
         let config = Config::of(snap);
         for pod in &direct {

@@ -173,8 +173,8 @@ mod tests {
             "spec": {"selector": {"app": "prometheus"}, "ports": [{"port": 9090}]}});
         let mut snap = snapshot(json!({"pods": [pod], "services": [service]}));
         let gap = Gap::new("prometheus /api/v1/targets", cause, said);
-        snap.prometheus_targets = Err(gap.clone());
-        snap.prometheus_rules = Err(gap);
+        *snap.prometheus_targets = Err(gap.clone());
+        *snap.prometheus_rules = Err(gap);
         snap
     }
 
@@ -207,7 +207,7 @@ mod tests {
         let starting = asked_in_vain(false, "2026-11-21T01:58:00Z", GapCause::Unreachable, "no endpoints available");
         assert_eq!(why_of(&starting), None);
         let mut answered = asked_in_vain(true, OLD, GapCause::Unreachable, DROPPED);
-        answered.prometheus_config = Ok(String::new());
+        *answered.prometheus_config = Ok(String::new());
         assert_eq!(why_of(&answered), None);
         let mut gone = asked_in_vain(true, OLD, GapCause::Unreachable, "no endpoints available");
         gone.pods = Listing::cluster(Vec::new());

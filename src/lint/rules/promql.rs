@@ -1,11 +1,12 @@
 //! What Prometheus refuses in an expression. The parser's own limits are no fault of the expression.
 
 use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{Expr, VectorSelector, parse};
+use promql_parser::parser::{Expr, VectorSelector};
 use promql_parser::util::visitor::{ExprVisitor, walk_expr};
 
 use crate::lint::Version;
 use crate::lint::go::regex_fault;
+use crate::lint::promql::parse;
 use crate::lint::rules::Features;
 use crate::text::near::near;
 
@@ -89,7 +90,7 @@ pub(super) fn fault(
         .any(|w| w.text == "holt_winters")
         .then(|| expr.replace("holt_winters", "double_exponential_smoothing"));
     match parse(renamed.as_deref().unwrap_or(expr)) {
-        Ok(parsed) => refused(&parsed),
+        Ok(parsed) => parsed.and_then(|parsed| refused(&parsed)),
         Err(message) => judge(expr, &message, &words, version),
     }
 }

@@ -130,6 +130,9 @@ impl Out<'_> {
         if more > 0 {
             self.page.line(5, &[(&format!("· {more} more with --verbose"), dim())]);
         }
+        if let Some(without) = self.view.judged_without(finding) {
+            self.page.paragraph(5, "· ", &without, dim());
+        }
     }
 
     fn explains(&mut self, group: &RootGroup) {

@@ -171,6 +171,16 @@ impl<'a> View<'a> {
         words::names(resources, self.up_to(NAMES))
     }
 
+    /// What its check would have looked at, too; what a bundle does not hold is told in full reports alone.
+    pub(in crate::render) fn judged_without(self, finding: &Finding) -> Option<String> {
+        let told = finding.unseen.iter().filter(|g| self.verbose || !g.is_not_collected());
+        let what: BTreeSet<String> = told.map(|g| format!("{} ({})", g.what, g.cause.as_str())).collect();
+        let more = what.len().saturating_sub(self.up_to(NAMES));
+        let shown: Vec<String> = what.into_iter().take(self.up_to(NAMES)).collect();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!shown.is_empty()).then(|| format!("judged without {}{more}", shown.join(", ")))
+    }
+
     /// What was seen, each thing once, and how many observations are left out. What the message quotes is not said again,
     /// and what one command shows is one observation.
     pub(in crate::render) fn evidence(self, finding: &'a Finding) -> (Vec<Seen<'a>>, usize) {

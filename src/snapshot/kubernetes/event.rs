@@ -1,7 +1,7 @@
 //! Events.
 
 use super::meta::null_default;
-use super::{Meta, ObjectReference};
+use super::{Meta, Object, ObjectReference};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -30,6 +30,18 @@ pub struct Event {
 pub struct EventSeries {
     pub count: u32,
     pub last_observed_time: Option<Timestamp>,
+}
+
+impl Object for Event {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+
+    fn key(&self) -> (&str, &str) {
+        (&self.involved_object.namespace, &self.involved_object.name)
+    }
+
+    const IS_KEYED_BY_NAME: bool = false;
 }
 
 impl Event {

@@ -3,8 +3,8 @@
 use super::annotation::is_kept;
 use super::written::{Written, by_people};
 use super::{
-    ConfigMap, CsiDriver, CsiNode, EndpointSlice, Event, NetworkPolicy, Node, PersistentVolume, PersistentVolumeClaim,
-    Pod, PodMetrics, PodOnNode, ResourceQuota, Service, ServiceAccount, StorageClass, VolumeAttachment, Workload,
+    ConfigMap, CsiDriver, CsiNode, NetworkPolicy, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodMetrics,
+    PodOnNode, ResourceQuota, Service, ServiceAccount, StorageClass, VolumeAttachment, Workload,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -72,6 +72,14 @@ pub struct OwnerReference {
 pub trait Object {
     /// Its metadata.
     fn meta(&self) -> &Meta;
+
+    /// Namespace and name of what it is about, by which it is looked up: mostly itself.
+    fn key(&self) -> (&str, &str) {
+        (&self.meta().namespace, &self.meta().name)
+    }
+
+    /// It is about itself.
+    const IS_KEYED_BY_NAME: bool = true;
 }
 
 objects!(
@@ -82,8 +90,6 @@ objects!(
     CsiDriver,
     Node,
     Service,
-    EndpointSlice,
-    Event,
     Workload,
     ConfigMap,
     ServiceAccount,

@@ -1,7 +1,7 @@
 //! Services and EndpointSlices.
 
 use super::meta::null_default;
-use super::{LoadBalancerStatus, Map, Meta, ObjectReference};
+use super::{LoadBalancerStatus, Map, Meta, Object, ObjectReference};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -56,6 +56,18 @@ pub struct EndpointSlice {
     pub endpoints: Vec<Endpoint>,
     #[serde(deserialize_with = "null_default")]
     pub ports: Vec<EndpointPort>,
+}
+
+impl Object for EndpointSlice {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+
+    fn key(&self) -> (&str, &str) {
+        (&self.metadata.namespace, self.service().unwrap_or_default())
+    }
+
+    const IS_KEYED_BY_NAME: bool = false;
 }
 
 impl EndpointSlice {

@@ -169,3 +169,25 @@ fn values_of_credentials_are_not_repeated() {
     );
     assert!(!said.contains("s3cr3t") && said.contains("expected struct AuthInfo at line 3"), "{said}");
 }
+
+/// Lines that showed a secret once, as they stood in reports, gaps and on stderr.
+#[test]
+fn what_leaked_once_is_masked() {
+    for line in [
+        "5 |     password: s3cr3t-1",
+        "it should be `  - api_url: https://hooks.slack.com/services/T0/B0/s3cr3t-1`.",
+        "not ready (Readiness probe failed: HTTP probe failed with statuscode: 503 Authorization: Bearer s3cr3t-1)",
+        "line 27: field metric_path not found in type config.ScrapeConfig password=s3cr3t-1",
+        "http://api-server-service.flash-tickets.svc.cluster.local:4000/metrics?token=s3cr3t-1: Get \"http",
+        "HTTP 400: you sent Authorization: Bearer s3cr3t-1",
+        "error: invalid value 'https://admin:s3cr3t-1@prom.example.com:99999/' for '--prometheus-url <URL>'",
+        "hint: check the URL http://127.0.0.1:1/?token=s3cr3t-1",
+        "9 |     token: s3cr3t-1",
+        "active\":false}}\" VAULT_TOKEN=\"s3cr3t-1\" \"",
+        "7 |     auth_password: |\n8 |       s3cr3t-1",
+    ] {
+        let masked = mask(line);
+        assert!(!masked.contains("s3cr3t") && masked.contains(MASK), "{line} became {masked}");
+        assert_eq!(mask(&masked), masked, "what is masked stays as it is");
+    }
+}

@@ -48,9 +48,9 @@ impl Check for AlertmanagerDisconnected {
         if findings.is_empty() {
             findings.extend(dropped::finding(snap, &known));
         }
-        match &snap.prometheus_alertmanagers {
+        match snap.prometheus_alertmanagers() {
             // No error in the log says nothing where nobody is sent to.
-            Err(gap) if findings.is_empty() && known.discovered.is_none() => Err(gap.clone()),
+            Err(gap) if findings.is_empty() && known.discovered.is_none() => Err(gap),
             _ => Ok(Diagnosis::Findings(findings)),
         }
     }

@@ -36,7 +36,7 @@ fn with(log: &str, active: &[&str]) -> Snapshot {
         scheme: "http",
         prefix: String::new(),
     });
-    snap.component_logs = Ok(vec![ContainerLog {
+    *snap.component_logs = Ok(vec![ContainerLog {
         namespace: "monitoring".into(),
         pod: "prometheus-0".into(),
         container: "prometheus".into(),
@@ -45,13 +45,13 @@ fn with(log: &str, active: &[&str]) -> Snapshot {
         ..ContainerLog::default()
     }]);
     let urls = |all: &[&str]| all.iter().map(|u| AlertmanagerUrl { url: (*u).to_owned() }).collect();
-    snap.prometheus_alertmanagers =
+    *snap.prometheus_alertmanagers =
         Ok(DiscoveredAlertmanagers { active_alertmanagers: urls(active), dropped_alertmanagers: Vec::new() });
     let alert: FiringAlert = serde_json::from_value(
         json!({"state": "firing", "labels": {"alertname": "NodeDown", "severity": "critical", "team": "a"}}),
     )
     .expect("an alert");
-    snap.prometheus_alerts = Ok(vec![alert]);
+    *snap.prometheus_alerts = Ok(vec![alert]);
     snap
 }
 
@@ -77,8 +77,8 @@ fn a_stack_that_delivers_is_quiet() {
 #[test]
 fn without_rules_nobody_needs_an_alertmanager() {
     let mut snap = with("", &[]);
-    snap.prometheus_alerts = Ok(Vec::new());
-    snap.prometheus_rules = Ok(Vec::new());
+    *snap.prometheus_alerts = Ok(Vec::new());
+    *snap.prometheus_rules = Ok(Vec::new());
     assert!(findings(&AlertmanagerDisconnected, &snap).is_empty());
 }
 
@@ -86,14 +86,14 @@ fn without_rules_nobody_needs_an_alertmanager() {
 fn a_server_that_just_started_may_still_look_for_them() {
     let mut snap = with("", &[]);
     let start_time = Some("2026-11-21T01:59:00Z".parse().expect("a time"));
-    snap.prometheus_runtime = Ok(PrometheusRuntime { start_time, ..PrometheusRuntime::default() });
+    *snap.prometheus_runtime = Ok(PrometheusRuntime { start_time, ..PrometheusRuntime::default() });
     assert!(findings(&AlertmanagerDisconnected, &snap).is_empty());
 }
 
 #[test]
 fn what_was_not_seen_is_not_healthy() {
     let mut snap = with("", &[AM]);
-    snap.prometheus_alertmanagers = Err(crate::snapshot::not_collected(crate::model::Fact::PrometheusAlertmanagers));
+    *snap.prometheus_alertmanagers = Err(crate::snapshot::not_collected(crate::model::Fact::PrometheusAlertmanagers));
     assert!(AlertmanagerDisconnected.diagnose(&snap).is_err());
 }
 
@@ -135,11 +135,11 @@ fn a_port_that_the_service_lacks_is_named() {
 #[test]
 fn none_known_names_the_configuration_and_what_fires() {
     let mut snap = with("", &[]);
-    snap.prometheus_config = Ok("scrape_configs: []\n".into());
+    *snap.prometheus_config = Ok("scrape_configs: []\n".into());
     let found = one(&snap);
     assert_eq!((found.variant, found.severity), ("not-configured", Severity::Error));
     assert!(steps(&found).contains("alertmanager.monitoring.svc:9093"), "{}", steps(&found));
-    snap.prometheus_config =
+    *snap.prometheus_config =
         Ok("alerting:\n  alertmanagers:\n    - kubernetes_sd_configs: [{role: endpoints}]\n".into());
     assert_eq!(one(&snap).variant, "not-found");
 }
@@ -152,8 +152,8 @@ fn relabelling_that_drops_all_alerts_is_named_and_one_that_drops_some_is_not() {
         )
     };
     let mut snap = with("", &[AM]);
-    snap.prometheus_config = Ok(config("env], regex: [test").replace("regex: [test]", "regex: test"));
+    *snap.prometheus_config = Ok(config("env], regex: [test").replace("regex: [test]", "regex: test"));
     assert_eq!(one(&snap).variant, "alert-relabel");
-    snap.prometheus_config = Ok(config("team], regex: [b").replace("regex: [b]", "regex: b"));
+    *snap.prometheus_config = Ok(config("team], regex: [b").replace("regex: [b]", "regex: b"));
     assert!(findings(&AlertmanagerDisconnected, &snap).is_empty());
 }

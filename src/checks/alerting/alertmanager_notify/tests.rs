@@ -22,7 +22,7 @@ fn snapshot(log: &str) -> Snapshot {
         json!([{"metadata": {"name": "n"}, "status": {"addresses": [{"type": "InternalIP", "address": "10.0.1.5"}]}}]);
     snap.nodes = Listing::cluster(serde_json::from_value(nodes).expect("nodes"));
     let subnets = json!([{"SubnetId": "subnet-1", "CidrBlock": "10.0.1.0/24"}]);
-    snap.subnets = Ok(serde_json::from_value(subnets).expect("subnets"));
+    *snap.subnets = Ok(serde_json::from_value(subnets).expect("subnets"));
     let log = ContainerLog {
         namespace: "monitoring".into(),
         pod: "am-0".into(),
@@ -30,7 +30,7 @@ fn snapshot(log: &str) -> Snapshot {
         text: log.into(),
         ..ContainerLog::default()
     };
-    snap.component_logs = Ok(vec![log]);
+    *snap.component_logs = Ok(vec![log]);
     snap
 }
 
@@ -133,7 +133,7 @@ fn names_the_secret_that_holds_the_webhook_and_never_the_webhook() {
     let original =
         "receivers:\n  - name: team\n    slack_configs:\n      - api_url_file: /etc/alertmanager/secrets/slack-url\n";
     let config = AlertmanagerConfig { original: original.into() };
-    snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
+    *snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
     let (finding, commands) = only(&snap);
     assert!(commands.contains("kubectl patch secret am-slack -n monitoring --type=merge"), "{commands}");
     assert!(!format!("{finding:?}{commands}").contains("TOKEN"));
@@ -157,20 +157,20 @@ fn counters_speak_only_where_no_log_can() {
     let failing =
         vec![count("alertmanager_notifications_total", 10.0), count("alertmanager_notifications_failed_total", 4.0)];
     let mut snap = snapshot("level=info msg=\"Listening on\"");
-    snap.alertmanager_metrics = Ok(failing);
+    *snap.alertmanager_metrics = Ok(failing);
     assert_eq!(findings(&snap), []);
     let gap = Gap::new("log", GapCause::Forbidden { permission: "get pods/log".into() }, "");
     snap.forget(Fact::ComponentLogs, &gap);
     let (finding, _) = only(&snap);
     assert_eq!(finding.severity, Severity::Warning);
-    snap.alertmanager_metrics = Ok(vec![count("alertmanager_notifications_total", 10.0)]);
+    *snap.alertmanager_metrics = Ok(vec![count("alertmanager_notifications_total", 10.0)]);
     assert_eq!(AlertmanagerNotify.diagnose(&snap), Err(gap));
 }
 
 #[test]
 fn a_running_alertmanager_without_a_log_is_a_gap() {
     let mut snap = snapshot("");
-    snap.component_logs = Ok(Vec::new());
+    *snap.component_logs = Ok(Vec::new());
     assert!(AlertmanagerNotify.diagnose(&snap).is_err());
     snap.pods = Listing::cluster(Vec::new());
     assert!(matches!(AlertmanagerNotify.diagnose(&snap), Ok(Diagnosis::NotApplicable(_))));

@@ -12,14 +12,14 @@ fn snapshot(route: &str, external: &str, silences: serde_json::Value, alerts: se
     let mut snap = Snapshot::empty("2026-11-21T03:28:36Z".parse().expect("a time"));
     let original = if route.contains("receivers:") { route.to_owned() } else { format!("{route}{RECEIVERS}") };
     let config = AlertmanagerConfig { original };
-    snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
-    snap.prometheus_config = Ok(format!("global:\n  external_labels: {external}\n"));
-    snap.alertmanager_silences = Ok(serde_json::from_value(silences).expect("silences"));
+    *snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
+    *snap.prometheus_config = Ok(format!("global:\n  external_labels: {external}\n"));
+    *snap.alertmanager_silences = Ok(serde_json::from_value(silences).expect("silences"));
     let groups = alerts.as_array().expect("a list").iter().map(|a| {
         json!({"receiver": {"name": a["to"]}, "alerts": [{"labels": a["labels"], "status": {"state": a["state"].as_str().unwrap_or("active"), "silencedBy": [], "mutedBy": []}}]})
     });
     let groups: Vec<serde_json::Value> = groups.collect();
-    snap.alertmanager_alerts = Ok(serde_json::from_value(json!(groups)).expect("groups"));
+    *snap.alertmanager_alerts = Ok(serde_json::from_value(json!(groups)).expect("groups"));
     snap
 }
 
@@ -77,7 +77,7 @@ fn an_external_label_that_leads_to_nobody() {
     assert!(found[0].2.contains("env=\"test\"") && found[0].2.contains("ApiDown"), "{found:?}");
     // Where Prometheus cannot be asked, what all firing alerts share tells.
     let mut snap = snapshot(TEST_TO_NULL, "{}", json!([]), firing);
-    snap.prometheus_config = Err(Gap::new("config", crate::model::GapCause::NotCollected, ""));
+    *snap.prometheus_config = Err(Gap::new("config", crate::model::GapCause::NotCollected, ""));
     assert_eq!(findings(&snap).len(), 1);
 }
 
@@ -133,7 +133,7 @@ fn a_rule_that_compares_nothing_mutes_what_it_should_not() {
             alert("QueueFull", "warning", namespace, json!(["NodeDown"])),
         ];
         let groups = json!([{"receiver": {"name": "slack"}, "alerts": alerts}]);
-        snap.alertmanager_alerts = Ok(serde_json::from_value(groups).expect("groups"));
+        *snap.alertmanager_alerts = Ok(serde_json::from_value(groups).expect("groups"));
         findings(&snap)
     };
     assert_eq!(with("    equal: [namespace]\n", "kube-system"), [], "a rule that compares what both have is meant");

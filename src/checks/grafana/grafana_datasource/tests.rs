@@ -136,7 +136,7 @@ fn what_grafana_says_of_a_datasource_counts() {
         }));
         let uid = "PBFA97CFB590B2093".to_owned();
         let status = if message.is_empty() { "OK" } else { "ERROR" };
-        snap.grafana_datasource_health =
+        *snap.grafana_datasource_health =
             Ok(vec![grafana::DatasourceHealth { uid, status: status.into(), message: message.into() }]);
         findings(&GrafanaDatasource, &snap)
     };

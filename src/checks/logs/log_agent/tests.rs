@@ -18,7 +18,7 @@ fn with(image: &str, log: &str, config: &str) -> Snapshot {
         }],
         "config_maps": [{"metadata": {"namespace": "monitoring", "name": "agent-config"}, "data": {"agent.conf": config}}],
     }));
-    snap.part_logs = Ok(vec![ContainerLog {
+    *snap.part_logs = Ok(vec![ContainerLog {
         namespace: "monitoring".into(),
         pod: "agent-x1".into(),
         container: "agent".into(),

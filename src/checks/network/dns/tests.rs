@@ -44,14 +44,14 @@ fn two_groups(targets: Value, ready: &str, rules: Value) -> Snapshot {
         |name: &str| json!({"metadata": {"name": name}, "spec": {"providerID": format!("aws:///eu-west-1a/i-{name}")}});
     snap.nodes = Listing::cluster(serde_json::from_value(json!([node("a"), node("b")])).expect("nodes"));
     let instance = |id: &str, subnet: &str, group: &str| json!({"InstanceId": id, "SubnetId": subnet, "SecurityGroups": [{"GroupId": group}]});
-    snap.instances =
+    *snap.instances =
         Ok(serde_json::from_value(json!([instance("i-a", "subnet-1", "sg-a"), instance("i-b", "subnet-2", "sg-b")]))
             .expect("instances"));
-    snap.subnets = Ok(serde_json::from_value(json!([
+    *snap.subnets = Ok(serde_json::from_value(json!([
         {"SubnetId": "subnet-1", "CidrBlock": "10.0.1.0/24"}, {"SubnetId": "subnet-2", "CidrBlock": "10.0.2.0/24"}
     ]))
     .expect("subnets"));
-    snap.security_groups = Ok(from(json!([{"GroupId": "sg-a", "IpPermissions": rules}, {"GroupId": "sg-b"}])));
+    *snap.security_groups = Ok(from(json!([{"GroupId": "sg-a", "IpPermissions": rules}, {"GroupId": "sg-b"}])));
     snap
 }
 
@@ -106,7 +106,7 @@ fn groups_that_admit_the_look_ups_are_not_to_blame() {
     assert_eq!(all.iter().map(|f| f.variant).collect::<Vec<_>>(), ["upstream"]);
     // What is not known is not judged.
     let mut unread = two_groups(json!([down("web", URL, &timeout())]), "True", own_group_only());
-    unread.subnets = Ok(Vec::new());
+    *unread.subnets = Ok(Vec::new());
     assert_eq!(findings(&Dns, &unread).iter().map(|f| f.variant).collect::<Vec<_>>(), ["other"]);
 }
 

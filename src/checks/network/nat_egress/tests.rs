@@ -30,16 +30,16 @@ fn healthy() -> Snapshot {
     let mut snap = Snapshot::empty("2026-01-01T12:00:00Z".parse::<Timestamp>().expect("a time"));
     snap.platform = Platform::Eks;
     snap.scope.stack = vec!["monitoring".into()];
-    snap.eks_cluster = Ok(from(json!({"name": "c", "arn": "arn:aws-cn:eks:cn-north-1:111122223333:cluster/c",
+    *snap.eks_cluster = Ok(from(json!({"name": "c", "arn": "arn:aws-cn:eks:cn-north-1:111122223333:cluster/c",
         "resourcesVpcConfig": {"vpcId": "vpc-1"}, "kubernetesNetworkConfig": {"ipFamily": "ipv4"}})));
     let node =
         |name: &str, id: &str| json!({"metadata": {"name": name}, "spec": {"providerID": format!("aws:///z/{id}")}});
     snap.nodes = Listing::cluster(from(json!([node("node-a", "i-a"), node("node-b", "i-b")])));
     let instance =
         |id: &str, subnet: &str| json!({"InstanceId": id, "SubnetId": subnet, "SecurityGroups": [{"GroupId": "sg-1"}]});
-    snap.instances = Ok(from(json!([instance("i-a", "subnet-a"), instance("i-b", "subnet-b")])));
+    *snap.instances = Ok(from(json!([instance("i-a", "subnet-a"), instance("i-b", "subnet-b")])));
     let subnet = |id: &str, cidr: &str, zone: &str| json!({"SubnetId": id, "VpcId": "vpc-1", "CidrBlock": cidr, "AvailabilityZone": zone});
-    snap.subnets = Ok(from(json!([
+    *snap.subnets = Ok(from(json!([
         subnet("subnet-a", "10.0.1.0/24", "z1"),
         subnet("subnet-b", "10.0.2.0/24", "z2"),
         subnet("subnet-public", "10.0.9.0/24", "z1")
@@ -48,29 +48,29 @@ fn healthy() -> Snapshot {
         let associations: Vec<Value> = subnets.iter().map(|s| json!({"SubnetId": s})).collect();
         json!({"RouteTableId": id, "VpcId": "vpc-1", "Associations": associations, "Routes": routes})
     };
-    snap.route_tables = Ok(from(json!([
+    *snap.route_tables = Ok(from(json!([
         table("rtb-a", &["subnet-a"], json!([local(), default_to("NatGatewayId", "nat-1")])),
         table("rtb-b", &["subnet-b"], json!([local(), default_to("NatGatewayId", "nat-1")])),
         table("rtb-public", &["subnet-public"], json!([local(), default_to("GatewayId", "igw-1")]))
     ])));
-    snap.nat_gateways = Ok(from(
+    *snap.nat_gateways = Ok(from(
         json!([{"NatGatewayId": "nat-1", "SubnetId": "subnet-public", "State": "available", "ConnectivityType": "public"}]),
     ));
-    snap.internet_gateways =
+    *snap.internet_gateways =
         Ok(from(json!([{"InternetGatewayId": "igw-1", "Attachments": [{"State": "available", "VpcId": "vpc-1"}]}])));
-    snap.security_groups = Ok(from(json!([{"GroupId": "sg-1",
+    *snap.security_groups = Ok(from(json!([{"GroupId": "sg-1",
         "IpPermissionsEgress": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]}])));
-    snap.network_acls = Ok(Vec::new());
+    *snap.network_acls = Ok(Vec::new());
     snap.pods = Listing::cluster(from(json!([{"metadata": {"name": "am-0", "namespace": "monitoring"},
         "spec": {"nodeName": "node-a", "containers": [{"name": "alertmanager"}]}, "status": {"phase": "Running"}}])));
     snap.events = Listing::cluster(Vec::new());
-    snap.component_logs = Ok(Vec::new());
+    *snap.component_logs = Ok(Vec::new());
     snap
 }
 
 fn with_slack(mut snap: Snapshot) -> Snapshot {
     let config = AlertmanagerConfig { original: SLACK.into() };
-    snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
+    *snap.alertmanager_status = Ok(AlertmanagerStatus { config, ..AlertmanagerStatus::default() });
     snap
 }
 
@@ -82,7 +82,7 @@ fn with_timeouts(mut snap: Snapshot) -> Snapshot {
         text: TIMEOUT.into(),
         ..ContainerLog::default()
     };
-    snap.component_logs = Ok(vec![log]);
+    *snap.component_logs = Ok(vec![log]);
     snap
 }
 
@@ -141,7 +141,7 @@ fn a_wish_without_a_failure_is_a_warning() {
 #[test]
 fn a_private_network_that_nothing_wants_to_leave_is_no_fault() {
     let mut snap = cut(healthy());
-    snap.alertmanager_status = Ok(AlertmanagerStatus::default());
+    *snap.alertmanager_status = Ok(AlertmanagerStatus::default());
     assert_eq!(findings(&snap), []);
     // The broken subnet is not Alertmanager's.
     let mut other = with_timeouts(with_slack(healthy()));
@@ -153,7 +153,7 @@ fn a_private_network_that_nothing_wants_to_leave_is_no_fault() {
 fn an_answer_from_the_internet_shows_that_the_way_is_open() {
     let mut snap = with_timeouts(with_slack(cut(healthy())));
     let answered = TIMEOUT.replace("dial tcp 3.68.175.98:443: i/o timeout", "unexpected status code 404: no_service");
-    snap.component_logs.as_mut().expect("logs")[0].text = answered;
+    snap.component_logs.as_mut().expect("logs")[0].text = answered.into();
     assert_eq!(findings(&snap), []);
 }
 
@@ -176,7 +176,7 @@ fn image_pulls_that_time_out_count_but_not_those_from_a_private_registry() {
         "Failed to pull image \"docker.io/library/nginx:1\": failed to do request: Head \"https://registry-1.docker.io/v2/x\": dial tcp 3.94.224.37:443: i/o timeout",
     )));
     assert_eq!(only(&snap).0.severity, Severity::Error);
-    snap.alertmanager_status = Ok(AlertmanagerStatus::default());
+    *snap.alertmanager_status = Ok(AlertmanagerStatus::default());
     snap.events = Listing::cluster(from(event(
         "Failed to pull image \"registry.corp/x\": failed to do request: Head \"https://registry.corp/v2/x\": dial tcp 10.1.1.1:443: i/o timeout",
     )));
@@ -186,7 +186,7 @@ fn image_pulls_that_time_out_count_but_not_those_from_a_private_registry() {
 #[test]
 fn makes_a_nat_gateway_only_where_there_is_none() {
     let mut snap = with_slack(cut(healthy()));
-    snap.nat_gateways = Ok(Vec::new());
+    *snap.nat_gateways = Ok(Vec::new());
     snap.route_tables.as_mut().expect("tables").remove(1);
     let (finding, commands) = only(&snap);
     assert_eq!(finding.variant, "create-nat");
@@ -237,7 +237,7 @@ fn each_routing_fault_has_its_fix() {
     assert_eq!(only(&gone).0.variant, "restore-target");
 
     let mut detached = nat_state("available");
-    detached.internet_gateways = Ok(Vec::new());
+    *detached.internet_gateways = Ok(Vec::new());
     let (finding, commands) = only(&detached);
     assert_eq!((finding.variant, finding.subject().name().as_str()), ("attach-gateway", "rtb-public"));
     assert!(
@@ -261,8 +261,8 @@ fn nodes_behind_an_internet_gateway_need_public_addresses() {
 #[test]
 fn an_acl_or_security_group_counts_only_where_something_wants_out() {
     let mut snap = healthy();
-    snap.security_groups = Ok(from(json!([{"GroupId": "sg-1", "IpPermissionsEgress": []}])));
-    snap.alertmanager_status = Ok(AlertmanagerStatus::default());
+    *snap.security_groups = Ok(from(json!([{"GroupId": "sg-1", "IpPermissionsEgress": []}])));
+    *snap.alertmanager_status = Ok(AlertmanagerStatus::default());
     assert_eq!(findings(&snap), []);
     let (finding, commands) = only(&with_slack(snap));
     assert_eq!(
@@ -274,7 +274,7 @@ fn an_acl_or_security_group_counts_only_where_something_wants_out() {
     let mut snap = with_timeouts(healthy());
     let allow = |number: u32, egress: bool| json!({"RuleNumber": number, "Egress": egress, "Protocol": "-1", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0"});
     let deny = json!({"RuleNumber": 50, "Egress": true, "Protocol": "6", "RuleAction": "deny", "CidrBlock": "0.0.0.0/0", "PortRange": {"From": 443, "To": 443}});
-    snap.network_acls = Ok(from(json!([{"NetworkAclId": "acl-1", "Associations": [{"SubnetId": "subnet-a"}],
+    *snap.network_acls = Ok(from(json!([{"NetworkAclId": "acl-1", "Associations": [{"SubnetId": "subnet-a"}],
         "Entries": [allow(100, true), allow(100, false), deny]}])));
     let (finding, commands) = only(&snap);
     assert_eq!((finding.variant, finding.severity), ("nacl", Severity::Error));
@@ -309,7 +309,7 @@ fn subnets_of_one_table_are_one_finding() {
 #[test]
 fn subnets_behind_one_nat_gateway_share_a_missing_internet_gateway() {
     let mut snap = healthy();
-    snap.internet_gateways = Ok(Vec::new());
+    *snap.internet_gateways = Ok(Vec::new());
     assert_eq!(only(&snap).0.broken().len(), 2);
 }
 
@@ -340,7 +340,7 @@ fn instances_that_do_not_join_count_where_endpoints_are_lacking() {
     let mut snap = cut(healthy());
     let group = json!([{"nodegroupName": "ng-2", "subnets": ["subnet-a"], "health": {"issues": [
         {"code": "NodeCreationFailure", "message": "Instances failed to join the kubernetes cluster"}]}}]);
-    snap.eks_nodegroups = Ok(from(group));
+    *snap.eks_nodegroups = Ok(from(group));
     snap.nodes = Listing::cluster(Vec::new());
     let (finding, commands) = only(&snap);
     assert_eq!((finding.severity, finding.variant), (Severity::Error, "create-route"));
@@ -348,6 +348,6 @@ fn instances_that_do_not_join_count_where_endpoints_are_lacking() {
     assert!(commands.contains("create-route --region cn-north-1 --route-table-id rtb-a"), "{commands}");
     // A private cluster has endpoints for all that nodes need; that they do not join has another reason.
     let endpoint = |name: &str| json!({"VpcEndpointId": name, "ServiceName": format!("com.amazonaws.cn-north-1.{name}"), "State": "available"});
-    snap.vpc_endpoints = Ok(from(json!([endpoint("ec2"), endpoint("ecr.api"), endpoint("ecr.dkr"), endpoint("s3")])));
+    *snap.vpc_endpoints = Ok(from(json!([endpoint("ec2"), endpoint("ecr.api"), endpoint("ecr.dkr"), endpoint("s3")])));
     assert_eq!(findings(&snap), []);
 }

@@ -32,6 +32,8 @@ impl Check for NetworkPolicyBlocks {
         let all = snap.network_policies()?;
         snap.pods()?;
         if all.is_empty() {
+            // Which namespaces beyond the stack's own matter, its targets say.
+            snap.prometheus_targets()?;
             return Ok(Diagnosis::NotApplicable("no NetworkPolicy in the namespaces of the stack".into()));
         }
         let engine = engine(snap);

@@ -44,7 +44,7 @@ fn cluster(target: Value, policies: Value) -> Snapshot {
         ],
         "targets": [target], "network_policies": policies
     }));
-    snap.component_logs = Ok(Vec::new());
+    *snap.component_logs = Ok(Vec::new());
     snap
 }
 
@@ -188,7 +188,7 @@ fn a_receiver_on_the_internet_needs_egress() {
         text: text.into(),
         ..ContainerLog::default()
     };
-    snap.component_logs = Ok(vec![log(line)]);
+    *snap.component_logs = Ok(vec![log(line)]);
     let found = only(&snap);
     assert!(found.message.contains("3.68.175.98 on TCP 443: receiver team gets no notification"), "{}", found.message);
     assert!(
@@ -201,7 +201,7 @@ fn a_receiver_on_the_internet_needs_egress() {
         [ResourceRef::kubernetes("networking.k8s.io", "NetworkPolicy", "monitoring", "default-deny")]
     );
     // An answer from the other side, however bad, came through.
-    snap.component_logs = Ok(vec![log(&line.replace("i/o timeout", "connect: connection refused"))]);
+    *snap.component_logs = Ok(vec![log(&line.replace("i/o timeout", "connect: connection refused"))]);
     assert_eq!(findings(&NetworkPolicyBlocks, &snap), []);
 }
 
@@ -222,10 +222,10 @@ fn a_component_that_exits_without_the_api_server() {
             text: line.into(),
             ..ContainerLog::default()
         };
-        snap.crash_logs = Ok(vec![log]);
+        *snap.crash_logs = Ok(vec![log]);
         let cluster = json!({"resourcesVpcConfig": {"vpcId": "vpc-1", "subnetIds": ["subnet-1"]}});
-        snap.eks_cluster = Ok(serde_json::from_value(cluster).expect("a cluster"));
-        snap.subnets =
+        *snap.eks_cluster = Ok(serde_json::from_value(cluster).expect("a cluster"));
+        *snap.subnets =
             Ok(serde_json::from_value(json!([{"SubnetId": "subnet-1", "CidrBlock": "10.0.1.0/24"}])).expect("subnets"));
         snap
     };

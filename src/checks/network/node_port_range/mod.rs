@@ -46,7 +46,7 @@ impl Check for NodePortRange {
             return Ok(Diagnosis::NotApplicable("no manifest was given (-f)".into()));
         }
         let asked = asked::all(snap);
-        let case = Case { snap, range: Range::of(snap, &refusals), asked: &asked, refusals: &refusals };
+        let case = Case::new(snap, &asked, &refusals);
         let mut groups: BTreeMap<(Severity, Kind, &'static str), Vec<Problem<'_>>> = BTreeMap::new();
         for problem in case.problems() {
             groups.entry((problem.severity, problem.kind, problem.variant())).or_default().push(problem);
@@ -58,6 +58,8 @@ impl Check for NodePortRange {
     }
 }
 
+/// Lines of files that are shown at most; all places are named.
+const EXCERPTS: usize = 50;
 /// Who has a port that nobody is seen to have.
 const TAKEN_THEN: &str = "another Service had when it was applied";
 
@@ -94,9 +96,30 @@ struct Case<'a> {
     range: Range,
     asked: &'a [Asked<'a>],
     refusals: &'a [Refusal],
+    /// Places in `asked` by the port.
+    by_port: BTreeMap<i64, Vec<usize>>,
+    /// Services of the cluster by the ports that they have.
+    holders: BTreeMap<i64, Vec<&'a Service>>,
+    /// Paths of the files.
+    files: BTreeSet<&'a str>,
 }
 
 impl<'a> Case<'a> {
+    fn new(snap: &'a Snapshot, asked: &'a [Asked<'a>], refusals: &'a [Refusal]) -> Self {
+        let mut by_port: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+        for (at, one) in asked.iter().enumerate() {
+            by_port.entry(one.wanted).or_default().push(at);
+        }
+        let mut holders: BTreeMap<i64, Vec<&Service>> = BTreeMap::new();
+        for service in snap.services.items().unwrap_or_default() {
+            for port in service.spec.ports.iter().filter_map(|p| p.node_port) {
+                holders.entry(port.into()).or_default().push(service);
+            }
+        }
+        let files = snap.manifests.items().unwrap_or_default().iter().map(|f| f.path.as_str()).collect();
+        Self { snap, range: Range::of(snap, refusals), asked, refusals, by_port, holders, files }
+    }
+
     fn problems(&self) -> Vec<Problem<'a>> {
         let mut problems: Vec<Problem<'a>> = Vec::new();
         for (at, asked) in self.asked.iter().enumerate() {
@@ -125,7 +148,7 @@ impl<'a> Case<'a> {
         } else if let Some(holder) = self.holder(asked) {
             let Meta { namespace, name, .. } = &holder.metadata;
             (Kind::Taken, unsure, format!("Service {namespace}/{name} has"))
-        } else if let Some(first) = self.asked[..at].iter().find(|first| collide(first, asked)) {
+        } else if let Some(first) = self.before(at).find(|first| collide(first, asked)) {
             let other = match first.service {
                 Some(service) => format!("Service {} ({}:{})", full_name(service), first.file.path, first.place.line),
                 None => format!("{} ({}:{})", first.path, first.file.path, first.place.line),
@@ -140,6 +163,12 @@ impl<'a> Case<'a> {
         // The chart's name for the Service is known once the API server has refused it.
         let service = service.or_else(|| refusals.first().map(|r| self.service_of(r)));
         Some(Problem { kind, severity, asked: Some(asked), refusals, service, port: asked.wanted, other, new: 0 })
+    }
+
+    /// Who asks for the same port in front of this one.
+    fn before(&self, at: usize) -> impl Iterator<Item = &'a Asked<'a>> {
+        let same = self.by_port.get(&self.asked[at].wanted).map(Vec::as_slice).unwrap_or_default();
+        same.iter().take_while(move |other| **other < at).map(|other| &self.asked[*other])
     }
 
     /// A refusal of something that is in no file: the object was piped, or comes from a chart.
@@ -175,24 +204,21 @@ impl<'a> Case<'a> {
 
     /// Nobody knows of such a Service in the cluster: it is not there, or no cluster was asked.
     fn absent(&self, service: Option<&(String, String)>) -> bool {
-        let services = self.snap.services.items().unwrap_or_default();
         service.is_none_or(|(namespace, name)| {
-            !services.iter().any(|s| s.metadata.name == *name && s.metadata.namespace == *namespace)
+            !self.snap.services.find(namespace, name).is_ok_and(|found| found.is_some())
         })
     }
 
     fn any_holder(&self, port: i64) -> Option<String> {
-        let has = |s: &&Service| s.spec.ports.iter().any(|p| p.node_port.map(i64::from) == Some(port));
-        let found = self.snap.services.items().unwrap_or_default().iter().find(has)?;
+        let found = self.holders.get(&port)?.first()?;
         Some(format!("Service {}/{} has", found.metadata.namespace, found.metadata.name))
     }
 
     /// The Service of the cluster that keeps a port from this one. Numbers are given once per cluster, whatever the
     /// protocol; only within one Service may TCP and UDP share.
     fn holder(&self, asked: &Asked<'_>) -> Option<&'a Service> {
-        let mut services = self.snap.services.items().unwrap_or_default().iter();
-        services.find(|s| {
-            let has = s.spec.ports.iter().any(|p| p.node_port.map(i64::from) == Some(asked.wanted));
+        let holders = self.holders.get(&asked.wanted)?;
+        holders.iter().copied().find(|s| {
             let itself = match asked.service {
                 Some(service) => {
                     let anywhere = service.namespace.is_empty();
@@ -201,7 +227,7 @@ impl<'a> Case<'a> {
                 // The values may be those of the release that has it.
                 None => !managed_by(&s.metadata).is_empty(),
             };
-            has && !itself
+            !itself
         })
     }
 
@@ -213,11 +239,7 @@ impl<'a> Case<'a> {
         // What exists goes on working as it was applied before.
         let broken = problems.iter().filter(|p| p.service.is_some() && self.absent(p.service.as_ref()));
         finding.breaks = Some(broken.map(Problem::subject).collect());
-        for subject in subjects {
-            if !finding.subjects.contains(&subject) {
-                finding.subjects.push(subject);
-            }
-        }
+        finding = finding.also_all(subjects);
         let kind = match kind {
             Kind::Range => "range",
             Kind::Taken => "taken",
@@ -273,7 +295,7 @@ impl<'a> Case<'a> {
     }
 
     fn evidence(&self, problems: &[Problem<'_>]) -> Vec<Evidence> {
-        let mut all: Vec<Evidence> = problems.iter().filter_map(|p| p.asked).map(written).collect();
+        let mut all: Vec<Evidence> = problems.iter().filter_map(|p| p.asked).take(EXCERPTS).map(written).collect();
         let told: Vec<&Refusal> = problems.iter().flat_map(|p| &p.refusals).copied().collect();
         let mut more = Vec::new();
         if let Some(first) = told.first() {
@@ -287,11 +309,10 @@ impl<'a> Case<'a> {
             let (template, value) = &first.reproduce;
             more.push(Evidence::new(first.source.clone(), lines.join("\n"), template).with("value", value));
         }
-        let services = self.snap.services.items().unwrap_or_default();
-        for problem in problems.iter().filter(|p| p.kind == Kind::Taken) {
+        for problem in problems.iter().filter(|p| p.kind == Kind::Taken).take(EXCERPTS) {
             let of =
-                |s: &&Service| problem.other == format!("Service {}/{} has", s.metadata.namespace, s.metadata.name);
-            if let Some(holder) = services.iter().find(of) {
+                |s: &&&Service| problem.other == format!("Service {}/{} has", s.metadata.namespace, s.metadata.name);
+            if let Some(holder) = self.holders.get(&problem.port).into_iter().flatten().find(of) {
                 let Meta { namespace, name, .. } = &holder.metadata;
                 let value = format!("nodePort {}", problem.port);
                 let evidence = Evidence::new(
@@ -361,9 +382,7 @@ impl<'a> Case<'a> {
         let recorded = || problem.refusals.iter().find_map(|r| r.file.clone());
         let path = problem.asked.map(|a| a.file.path.clone()).or_else(recorded).filter(|p| p != "-")?;
         let here = folder(&path);
-        let kustomized = |name: &str| {
-            self.snap.manifests.items().unwrap_or_default().iter().any(|f| f.path == format!("{here}/{name}"))
-        };
+        let kustomized = |name: &str| self.files.contains(format!("{here}/{name}").as_str());
         let kustomized = !here.is_empty() && (kustomized("kustomization.yaml") || kustomized("kustomization.yml"));
         let flag = if kustomized { "-k" } else { "-f" };
         Some(Apply { flag, path: if kustomized { here.to_owned() } else { path } })

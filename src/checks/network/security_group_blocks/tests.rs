@@ -27,19 +27,19 @@ fn cluster(targets: Value, rules: Value) -> Snapshot {
         "spec": {"clusterIP": "172.20.0.9", "selector": {"app": "prometheus"}, "ports": [{"port": 9090}]}});
     let mut snap = snapshot(json!({"pods": [pod], "services": [service], "targets": targets}));
     snap.nodes = Listing::cluster(from(json!([node("a", "i-a", "10.0.1.5"), node("b", "i-b", "10.0.2.6")])));
-    snap.subnets = Ok(from(json!([
+    *snap.subnets = Ok(from(json!([
         {"SubnetId": "s-a", "CidrBlock": "10.0.1.0/24"}, {"SubnetId": "s-b", "CidrBlock": "10.0.2.0/24"}
     ])));
     let instance =
         |id: &str, subnet: &str| json!({"InstanceId": id, "SubnetId": subnet, "SecurityGroups": [{"GroupId": "sg-n"}]});
-    snap.instances = Ok(from(json!([instance("i-a", "s-a"), instance("i-b", "s-b")])));
+    *snap.instances = Ok(from(json!([instance("i-a", "s-a"), instance("i-b", "s-b")])));
     let open = json!([{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]);
-    snap.security_groups = Ok(from(json!([
+    *snap.security_groups = Ok(from(json!([
         {"GroupId": "sg-n", "GroupName": "nodes", "IpPermissions": rules, "IpPermissionsEgress": open},
         {"GroupId": "sg-c", "GroupName": "cluster", "IpPermissionsEgress": open}
     ])));
-    snap.network_acls = Ok(Vec::new());
-    snap.eks_cluster = Ok(from(json!({"name": "c", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c",
+    *snap.network_acls = Ok(Vec::new());
+    *snap.eks_cluster = Ok(from(json!({"name": "c", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c",
         "resourcesVpcConfig": {"clusterSecurityGroupId": "sg-c", "subnetIds": ["s-a", "s-b"]}})));
     snap
 }
@@ -129,16 +129,16 @@ fn three_nodes() -> Snapshot {
 fn the_pattern_is_told_without_aws() {
     let mut snap = three_nodes();
     let gap = Gap::new("ec2:DescribeSecurityGroups", crate::model::GapCause::NotConfigured, "no credentials");
-    snap.security_groups = Err(gap);
+    *snap.security_groups = Err(gap);
     let all = findings(&SecurityGroupBlocks, &snap);
     assert_eq!(all.len(), 1);
     assert!(all[0].message.contains("port 9100 is dropped between nodes"), "{}", all[0].message);
     let fix = steps(&all[0]);
     assert!(fix.contains("--instance-ids i-a i-b i-c") && fix.contains("<group-of-the-other-nodes>"), "{fix}");
     // One that answers on another node is enough to doubt it.
-    let mut targets = snap.prometheus_targets.clone().expect("targets");
+    let mut targets = snap.prometheus_targets().expect("targets").clone();
     targets[2].health = "up".into();
-    snap.prometheus_targets = Ok(targets);
+    *snap.prometheus_targets = Ok(targets);
     assert!(SecurityGroupBlocks.diagnose(&snap).is_err(), "what fails cannot be judged");
 }
 

@@ -30,24 +30,24 @@ fn closed(changed: &[(&str, Option<Value>)], event: &str) -> Snapshot {
             "involvedObject": {"kind": "Pod", "namespace": "monitoring", "name": "web-1"}}]),
     };
     let mut snap = snapshot(json!({"pods": [pod], "events": events}));
-    snap.eks_cluster = Ok(from(json!({"name": "c", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c",
+    *snap.eks_cluster = Ok(from(json!({"name": "c", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c",
         "resourcesVpcConfig": {"vpcId": "vpc-1", "clusterSecurityGroupId": "sg-c"}})));
     snap.nodes = Listing::cluster(from(
         json!([{"metadata": {"name": "a"}, "spec": {"providerID": "aws:///eu-west-1a/i-a"},
         "status": {"addresses": [{"type": "InternalIP", "address": "10.0.1.5"}], "conditions": [{"type": "Ready", "status": "False"}]}}]),
     ));
-    snap.instances =
+    *snap.instances =
         Ok(from(json!([{"InstanceId": "i-a", "SubnetId": "s-a", "SecurityGroups": [{"GroupId": "sg-n"}]}])));
-    snap.subnets = Ok(from(
+    *snap.subnets = Ok(from(
         json!([{"SubnetId": "s-a", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24", "AvailabilityZone": "eu-west-1a"}]),
     ));
-    snap.route_tables = Ok(from(
+    *snap.route_tables = Ok(from(
         json!([{"RouteTableId": "rtb-a", "VpcId": "vpc-1", "Associations": [{"SubnetId": "s-a"}], "Routes": []}]),
     ));
-    snap.nat_gateways = Ok(Vec::new());
-    snap.internet_gateways = Ok(Vec::new());
+    *snap.nat_gateways = Ok(Vec::new());
+    *snap.internet_gateways = Ok(Vec::new());
     let open = json!([{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]);
-    snap.security_groups = Ok(from(json!([
+    *snap.security_groups = Ok(from(json!([
         {"GroupId": "sg-n", "IpPermissionsEgress": open}, {"GroupId": "sg-e", "IpPermissions": open}, {"GroupId": "sg-shut"}
     ])));
     let all = ["ec2", "ecr.api", "ecr.dkr", "s3", "sts"].iter().filter_map(|service| {
@@ -57,8 +57,8 @@ fn closed(changed: &[(&str, Option<Value>)], event: &str) -> Snapshot {
             None => Some(endpoint(service, json!({}))),
         }
     });
-    snap.vpc_endpoints = Ok(from(Value::Array(all.collect())));
-    snap.eks_nodegroups = Ok(from(
+    *snap.vpc_endpoints = Ok(from(Value::Array(all.collect())));
+    *snap.eks_nodegroups = Ok(from(
         json!([{"nodegroupName": "ng", "status": "CREATE_FAILED", "subnets": ["s-a"], "nodeRole": "arn:aws:iam::111122223333:role/n",
         "scalingConfig": {"minSize": 1, "maxSize": 3, "desiredSize": 2},
         "health": {"issues": [{"code": "NodeCreationFailure", "message": "Instances failed to join the kubernetes cluster"}]}}]),
@@ -79,7 +79,7 @@ fn only(snap: &Snapshot) -> (Finding, String) {
 fn is_quiet_where_all_is_there_or_nothing_fails() {
     assert_eq!(findings(&VpcEndpointMissing, &closed(&[], "")), []);
     let mut well = closed(&[("sts", None)], "");
-    well.eks_nodegroups = Ok(Vec::new());
+    *well.eks_nodegroups = Ok(Vec::new());
     assert_eq!(findings(&VpcEndpointMissing, &well), [], "nothing fails");
     let mut open = closed(&[("sts", None)], "");
     let route = json!([{"DestinationCidrBlock": "0.0.0.0/0", "TransitGatewayId": "tgw-1", "State": "active"}]);

@@ -192,6 +192,13 @@ impl Subject<'_> {
             return Verdict { severity: Severity::Warning, variant: "fargate", what };
         }
         let why = self.told();
+        if status == "DEGRADED" && counted && !self.snap.nodes.is_whole() {
+            let what = format!(
+                "is {status} ({why}); whether its pods are missing on nodes that run cannot be told, for the nodes could \
+                 not be read"
+            );
+            return Verdict { severity: Severity::Info, variant: "artefact", what };
+        }
         // EKS counts the pods of nodes that are off, of warm pools for example: that is no fault of the driver.
         if status == "DEGRADED" && counted && self.works() {
             let what = format!("is {status} ({why}), but its pods are ready on every node that runs");
@@ -221,7 +228,9 @@ impl Subject<'_> {
         if self.name != ebs::ADDON {
             return None;
         }
-        let short: Vec<&Part<'_>> = self.parts.iter().filter(|p| p.missing() > 0).collect();
+        // A DaemonSet counts the pods of nodes that are off.
+        let can_tell = |p: &&Part<'_>| p.workload.kind != "DaemonSet" || self.snap.nodes.is_whole();
+        let short: Vec<&Part<'_>> = self.parts.iter().filter(|p| p.missing() > 0).filter(can_tell).collect();
         let first = short.first()?;
         let severity = if short.iter().any(|p| p.is_down()) { Severity::Error } else { Severity::Warning };
         let what = format!("is not ready: {} has {}", first.reference(), first.counts());

@@ -15,11 +15,11 @@ fn with(group: Value, nodes: Value) -> Snapshot {
     for (key, value) in group.as_object().into_iter().flatten() {
         whole[key] = value.clone();
     }
-    snap.eks_nodegroups = Ok(serde_json::from_value(json!([whole])).expect("groups"));
+    *snap.eks_nodegroups = Ok(serde_json::from_value(json!([whole])).expect("groups"));
     snap.nodes = Listing::cluster(serde_json::from_value(nodes).expect("nodes"));
     snap.pods = Listing::cluster(Vec::new());
     let cluster = json!({"name": "shop", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/shop"});
-    snap.eks_cluster = Ok(serde_json::from_value(cluster).expect("a cluster"));
+    *snap.eks_cluster = Ok(serde_json::from_value(cluster).expect("a cluster"));
     snap
 }
 

@@ -18,7 +18,7 @@ fn with(log: &str) -> Snapshot {
     .expect("a monitor");
     snap.monitoring_resources = Listing::cluster(vec![MonitoringResource { kind: "Prometheus".into(), ..server }]);
     snap.monitors = Listing::cluster(vec![Monitor { kind: "ServiceMonitor".into(), ..monitor }]);
-    snap.part_logs = Ok(vec![ContainerLog {
+    *snap.part_logs = Ok(vec![ContainerLog {
         namespace: "monitoring".into(),
         pod: "op-1".into(),
         container: "prometheus-operator".into(),
@@ -57,7 +57,7 @@ fn an_object_made_again_since_is_another_one() {
 #[test]
 fn without_a_log_nothing_is_said_to_be_well() {
     let mut snap = with("");
-    snap.part_logs = Err(Gap::new("log", crate::model::GapCause::NotCollected, "no"));
+    *snap.part_logs = Err(Gap::new("log", crate::model::GapCause::NotCollected, "no"));
     // No operator is among the workloads, so that nobody could have said anything.
     assert!(findings(&OperatorRefuses, &snap).is_empty());
 }

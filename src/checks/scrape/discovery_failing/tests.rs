@@ -19,13 +19,13 @@ fn with(log: &str) -> Snapshot {
         "services": [service("monitoring", "prometheus", &[9090])], "pods": [prometheus],
         "targets": [up("pods", "http://10.0.0.9:80/metrics")]
     }));
-    snap.prometheus_config = Ok(CONFIG.to_owned());
-    snap.component_logs = Ok(vec![ContainerLog {
+    *snap.prometheus_config = Ok(CONFIG.to_owned());
+    *snap.component_logs = Ok(vec![ContainerLog {
         namespace: "monitoring".into(),
         pod: "prometheus-5d9-abcde".into(),
         container: "prometheus".into(),
         program: Some(Program::Prometheus),
-        text: log.to_owned(),
+        text: log.into(),
         ..ContainerLog::default()
     }]);
     snap
@@ -56,7 +56,7 @@ fn what_is_over_or_passes_is_quiet() {
          ts=2026-11-21T01:55:00Z level=info msg=\"Loading configuration file\" filename=/etc/prometheus/prometheus.yml",
     ] {
         let mut snap = with(log);
-        snap.prometheus_targets = Ok(serde_json::from_value(json!([
+        *snap.prometheus_targets = Ok(serde_json::from_value(json!([
             up("pods", "http://10.0.0.9:80/metrics"),
             up("serviceMonitor/tb/web/0", "http://10.0.0.8:80/metrics")
         ]))
@@ -137,7 +137,7 @@ fn reasons_are_told_apart() {
         (refresh("dns", r#"could not resolve \"_web._tcp.ops\": all servers responded with errors"#), "other", "all servers responded"),
     ] {
         let mut snap = with(&log);
-        snap.prometheus_targets = Ok(Vec::new());
+        *snap.prometheus_targets = Ok(Vec::new());
         let found = findings(&DiscoveryFailing, &snap);
         assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{log}");
         assert!(steps(&found[0]).contains(says), "{variant}: {}", steps(&found[0]));
@@ -152,11 +152,11 @@ fn requests_without_any_answer_are_found_though_nothing_is_logged() {
         value,
     };
     let mut snap = with("");
-    snap.prometheus_targets = Ok(Vec::new());
-    snap.prometheus_metrics = Ok(vec![sample("<error>", 12.0)]);
+    *snap.prometheus_targets = Ok(Vec::new());
+    *snap.prometheus_metrics = Ok(vec![sample("<error>", 12.0)]);
     let found = findings(&DiscoveryFailing, &snap);
     assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["unreachable"]);
     assert!(found[0].message.contains("none of its 12 requests was answered"), "{}", found[0].message);
-    snap.prometheus_metrics = Ok(vec![sample("<error>", 12.0), sample("200", 4.0)]);
+    *snap.prometheus_metrics = Ok(vec![sample("<error>", 12.0), sample("200", 4.0)]);
     assert_eq!(findings(&DiscoveryFailing, &snap), [], "it did answer");
 }

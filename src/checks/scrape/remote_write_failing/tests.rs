@@ -38,12 +38,12 @@ fn with(url: &str, msg: &str, err: &str, sigv4: &serde_json::Value, role: Option
             "time=2026-11-21T01:5{minute}:30Z level=ERROR msg={msg:?} component=remote remote_name=4e28b2 url={url} failedSampleCount=500 err={err:?}\n"
         )
     };
-    snap.component_logs = Ok(vec![ContainerLog {
+    *snap.component_logs = Ok(vec![ContainerLog {
         namespace: "monitoring".into(),
         pod: "prometheus-main-0".into(),
         container: "prometheus".into(),
         program: Some(Program::Prometheus),
-        text: line(8) + &line(9),
+        text: (line(8) + &line(9)).into(),
         ..ContainerLog::default()
     }]);
     snap
@@ -67,7 +67,7 @@ fn assume(session: &str, wanted: &str) -> String {
 #[test]
 fn a_healthy_remote_write_is_quiet() {
     let mut snap = with(AMP, LOST, "x", &json!({}), None);
-    if let Ok(logs) = &mut snap.component_logs {
+    if let Ok(logs) = snap.component_logs.as_mut() {
         logs[0].text = "level=INFO component=remote msg=\"Done replaying WAL\"".into();
     }
     assert!(findings(&RemoteWriteFailing, &snap).is_empty());

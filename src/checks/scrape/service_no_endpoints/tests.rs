@@ -50,7 +50,7 @@ fn a_crash_is_shown_with_its_last_log_lines() {
     crashed["status"]["containerStatuses"][0]["restartCount"] = json!(7);
     crashed["status"]["containerStatuses"][0]["state"] = json!({"waiting": {"reason": "CrashLoopBackOff"}});
     let mut snap = snapshot(json!({"services": [service("monitoring", "grafana", &[80])], "pods": [crashed]}));
-    snap.crash_logs = Ok(vec![crate::snapshot::monitoring::ContainerLog {
+    *snap.crash_logs = Ok(vec![crate::snapshot::monitoring::ContainerLog {
         namespace: "monitoring".into(),
         pod: "grafana-5d9-abcde".into(),
         container: "grafana".into(),
@@ -72,7 +72,7 @@ fn pods_without_a_node_are_the_cause() {
     pending["spec"]["nodeName"] = Value::Null;
     pending["status"] = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}]});
     let mut snap = snapshot(json!({"services": [service("monitoring", "prometheus", &[9090])], "pods": [pending]}));
-    snap.prometheus_targets = Err(Gap::new("x", GapCause::Unreachable, ""));
+    *snap.prometheus_targets = Err(Gap::new("x", GapCause::Unreachable, ""));
     let found = findings(&ServiceNoEndpoints, &snap).remove(0);
     assert_eq!((found.variant, found.severity), ("pending", Severity::Error));
     assert!(found.depends_on.contains(&ResourceRef::pod("monitoring", "prometheus-5d9-abcde")));

@@ -18,7 +18,7 @@ fn quiet_for_targets_that_are_up_or_not_scraped_yet() {
 #[test]
 fn without_prometheus_nothing_is_said() {
     let mut snap = snapshot(json!({}));
-    snap.prometheus_targets = Err(Gap::new("x", crate::model::GapCause::Timeout, ""));
+    *snap.prometheus_targets = Err(Gap::new("x", crate::model::GapCause::Timeout, ""));
     assert!(TargetDown.diagnose(&snap).is_err());
 }
 
@@ -200,7 +200,7 @@ fn depends_on_what_is_behind_the_url() {
         }
     }));
     let mut snap = snapshot(json!({"services": [service("shop", "web", &[80])]}));
-    snap.prometheus_targets = Ok(vec![discovered]);
+    *snap.prometheus_targets = Ok(vec![discovered]);
     let found = findings(&TargetDown, &snap);
     let depends: Vec<String> = found[0].depends_on.iter().map(ResourceRef::key).collect();
     assert!(depends.contains(&"k8s//Service/shop/web".to_owned()), "{depends:?}");

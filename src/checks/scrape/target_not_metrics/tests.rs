@@ -18,7 +18,7 @@ fn shop(targets: Value) -> Snapshot {
 
 fn answering(error: &str, body: &str) -> Snapshot {
     let mut snap = shop(json!([down("web", LIVE, error)]));
-    snap.target_answers = Ok(vec![TargetAnswer { url: LIVE.into(), body: body.into() }]);
+    *snap.target_answers = Ok(vec![TargetAnswer { url: LIVE.into(), body: body.into() }]);
     snap
 }
 

@@ -14,8 +14,12 @@ use crate::domain::kubernetes::start_error::Fault;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{ConfigMap, Container, ContainerStatus, EnvVar, KeyRef, Pod, Volume, VolumeMount};
+use crate::snapshot::kubernetes::{
+    ConfigMap, Container, ContainerStatus, EnvVar, Event, KeyRef, Pod, Volume, VolumeMount,
+};
 
+/// Seconds after which the kubelet has tried a mount again, and said so.
+const ATTEMPT: i64 = 150;
 /// Pods of kube-system that belong to it.
 const SYSTEM: &[&str] = &["metrics-server", "ebs-csi-", "coredns-", "aws-node-"];
 
@@ -114,7 +118,7 @@ fn of_events<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Stop<'a>> {
             let fault = Fault::of(&e.message)?;
             let about_configuration = matches!(fault, Fault::Missing { .. } | Fault::MissingKey { .. });
             // It was made since: the kubelet tries again within two minutes.
-            if !about_configuration || is_there(snap, pod, &fault) {
+            if !about_configuration || is_there(snap, pod, &fault) || may_be_over(snap, pod, &fault, e) {
                 return None;
             }
             let container = container_of(pod, &fault).or(pod.spec.containers.first())?;
@@ -142,6 +146,13 @@ fn config_map<'a>(snap: &'a Snapshot, pod: &Pod, fault: &Fault) -> Option<&'a Co
         _ => return None,
     };
     snap.config_maps.find(&pod.metadata.namespace, &name).ok().flatten()
+}
+
+/// The object cannot be looked for, and the event is older than the kubelet's next attempt: it may have been made since.
+fn may_be_over(snap: &Snapshot, pod: &Pod, fault: &Fault, event: &Event) -> bool {
+    let is_map = matches!(fault, Fault::Missing { holder, .. } | Fault::MissingKey { holder, .. } if *holder == Holder::ConfigMap);
+    let old = event.last_seen().is_some_and(|t| snap.collected_at.as_second() - t.as_second() > ATTEMPT);
+    is_map && old && !snap.config_maps.covers(&pod.metadata.namespace)
 }
 
 fn is_there(snap: &Snapshot, pod: &Pod, fault: &Fault) -> bool {

@@ -34,7 +34,7 @@ impl Cause {
         let log = log.max_by_key(|l| l.previous && !l.text.trim().is_empty());
         let message = status.ended().and_then(|t| t.message.as_deref()).unwrap_or_default();
         let (text, previous) = match log {
-            Some(log) if !log.text.trim().is_empty() => (log.text.as_str(), log.previous),
+            Some(log) if !log.text.trim().is_empty() => (&*log.text, log.previous),
             _ => (message, true),
         };
         // After a signal only what the volume lacks can have led to it.

@@ -19,7 +19,7 @@ fn snapshot(status: Value, log: &str) -> Snapshot {
     let text = "scrape_configs:\n  - job_name: a\n    metric_path: /x\n";
     let map = json!({"metadata": {"name": "conf", "namespace": "monitoring"}, "data": {"prometheus.yml": text}});
     snap.config_maps = crate::snapshot::Listing::cluster(vec![serde_json::from_value(map).expect("is a ConfigMap")]);
-    snap.crash_logs = Ok(vec![ContainerLog {
+    *snap.crash_logs = Ok(vec![ContainerLog {
         namespace: "monitoring".into(),
         pod: "prometheus-0".into(),
         container: "prometheus".into(),
@@ -94,6 +94,6 @@ fn a_refused_value_is_traced_to_its_flag() {
 #[test]
 fn without_log_it_is_still_found() {
     let mut snap = snapshot(status(BACK_OFF, 7, false, 1, "Error", NOW), "");
-    snap.crash_logs = Err(Gap::new("log", crate::model::GapCause::Unreachable, "no"));
+    *snap.crash_logs = Err(Gap::new("log", crate::model::GapCause::Unreachable, "no"));
     assert_eq!(found(&snap)[0].variant, "other");
 }

@@ -65,9 +65,9 @@ fn on_eks(message: &str, image: &str) -> Snapshot {
     let mut snap = snapshot(json!([waiting(image, "ErrImagePull", message)]));
     snap.platform = Platform::Eks;
     let arn = "arn:aws:eks:eu-west-1:111122223333:cluster/c".to_owned();
-    snap.eks_cluster = Ok(Cluster { arn, ..Cluster::default() });
+    *snap.eks_cluster = Ok(Cluster { arn, ..Cluster::default() });
     let node_role = "arn:aws:iam::111122223333:role/path/ng-role".to_owned();
-    snap.eks_nodegroups = Ok(vec![Nodegroup { node_role, ..Nodegroup::default() }]);
+    *snap.eks_nodegroups = Ok(vec![Nodegroup { node_role, ..Nodegroup::default() }]);
     snap
 }
 
@@ -94,7 +94,7 @@ fn in_a_private_vpc_the_missing_endpoint_is_named() {
         state: "available".into(),
         ..VpcEndpoint::default()
     };
-    snap.vpc_endpoints = Ok(vec![endpoint("ecr.dkr"), endpoint("s3")]);
+    *snap.vpc_endpoints = Ok(vec![endpoint("ecr.dkr"), endpoint("s3")]);
     let found = only(&snap);
     assert_eq!(found.variant, "ecr-endpoints");
     assert!(found.message.ends_with("com.amazonaws.eu-west-1.ecr.api"), "{}", found.message);

@@ -33,7 +33,7 @@ fn exit_137_counts_where_the_working_set_was_at_the_limit() {
         now: None,
         peak: Some(1_073_000_000.0),
     };
-    snap.container_memory = Ok(vec![memory]);
+    *snap.container_memory = Ok(vec![memory]);
     assert_eq!(findings(&OomKilled, &snap).len(), 1);
 }
 
@@ -63,7 +63,7 @@ fn the_limit_is_doubled_unless_something_was_measured_above_it() {
         now: None,
         peak: Some(3.0 * 1_073_741_824.0),
     };
-    snap.container_memory = Ok(vec![memory]);
+    *snap.container_memory = Ok(vec![memory]);
     let found = &findings(&OomKilled, &snap)[0];
     assert_eq!(found.params.values()["limit"], "4Gi", "{}", found.message);
 }

@@ -83,11 +83,8 @@ fn zone_has_nodes(snap: &Snapshot, pod: &Pod) -> bool {
 
 /// The pod's claims that are not bound.
 fn unbound<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a PersistentVolumeClaim> {
-    let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
-    claims
-        .filter(|c| c.metadata.namespace == pod.metadata.namespace && c.status.phase != "Bound")
-        .filter(|c| pod.claims().any(|name| name == c.metadata.name))
-        .collect()
+    let claim = |name| snap.persistent_volume_claims.find(&pod.metadata.namespace, name).ok().flatten();
+    pod.claims().filter_map(claim).filter(|c| c.status.phase != "Bound").collect()
 }
 
 fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, String)]) -> Finding {
@@ -128,20 +125,14 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     if let Some(cause) = shared_cause(reason, message, &detail) {
         finding = finding.cause(cause);
     }
-    for resource in &refs {
-        finding = finding.breaks(resource.clone()).also(resource.clone());
-    }
+    finding = refs.iter().cloned().fold(finding, Finding::breaks).also_all(refs.iter().cloned());
     finding = finding.breaks(owner);
     if reason == Reason::Volume {
-        for claim in &claims {
-            finding = finding.depends_on(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name));
-        }
+        let claims = claims.iter().map(|c| ResourceRef::pvc(&c.metadata.namespace, &c.metadata.name));
+        finding = finding.depends_on_all(claims);
     }
-    for (pod, _) in pods {
-        for bound in bound_volumes(snap, pod).unwrap_or_default() {
-            finding = finding.depends_on(ResourceRef::persistent_volume(&bound.volume.metadata.name));
-        }
-    }
+    let bound = pods.iter().flat_map(|(pod, _)| bound_volumes(snap, pod).unwrap_or_default());
+    finding = finding.depends_on_all(bound.map(|bound| ResourceRef::persistent_volume(&bound.volume.metadata.name)));
     if matches!(reason, Reason::NotReady | Reason::Pressure) {
         for node in &detail.nodes {
             finding = finding.depends_on(ResourceRef::node(node));

@@ -4,7 +4,7 @@ use serde_json::json;
 
 fn of(text: &str) -> Snapshot {
     let mut snap = snapshot(json!({}));
-    snap.part_logs = Ok(vec![ContainerLog {
+    *snap.part_logs = Ok(vec![ContainerLog {
         namespace: "monitoring".into(),
         pod: "op-1".into(),
         container: "kube-prometheus-stack".into(),

@@ -124,7 +124,7 @@ mod tests {
     fn with(text: &str, samples: &[(&str, f64)]) -> Snapshot {
         let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
         let log = ContainerLog { program: Some(Program::Prometheus), text: text.into(), ..ContainerLog::default() };
-        snap.component_logs = Ok(vec![log]);
+        *snap.component_logs = Ok(vec![log]);
         if !samples.is_empty() {
             let labels = || [("remote_name".to_owned(), "4e28b2".to_owned())].into();
             let made = samples.iter().map(|(name, value)| Sample {
@@ -132,7 +132,7 @@ mod tests {
                 labels: if *name == "highest_timestamp_in_seconds" { BTreeMap::new() } else { labels() },
                 value: *value,
             });
-            snap.prometheus_metrics = Ok(made.collect());
+            *snap.prometheus_metrics = Ok(made.collect());
         }
         snap
     }
