@@ -216,7 +216,7 @@ mod tests {
             "events": [{"reason": reason, "message": message, "lastTimestamp": "2026-11-21T01:59:00Z",
                 "involvedObject": {"kind": "Pod", "namespace": "monitoring", "name": "prometheus-0"}}],
         }));
-        snap.eks_nodegroups = Ok(serde_json::from_value(json!([{"nodegroupName": "ng-1",
+        *snap.eks_nodegroups = Ok(serde_json::from_value(json!([{"nodegroupName": "ng-1",
             "scalingConfig": {"minSize": 1, "maxSize": 3, "desiredSize": 3}}]))
         .expect("groups"));
         snap

@@ -55,7 +55,7 @@ mod tests {
     fn the_second_address_of_the_vpc() {
         let mut snap = Snapshot::empty(jiff::Timestamp::UNIX_EPOCH);
         let of = |snap: &Snapshot, ip: &str| of(snap, ip.parse().expect("an address"));
-        snap.vpcs = Ok(serde_json::from_value(json!([{"CidrBlock": "10.28.0.0/16"}])).expect("VPCs"));
+        *snap.vpcs = Ok(serde_json::from_value(json!([{"CidrBlock": "10.28.0.0/16"}])).expect("VPCs"));
         assert_eq!(of(&snap, "10.28.0.2"), Resolver::Vpc);
         assert_eq!(of(&snap, "169.254.169.253"), Resolver::Vpc);
         assert_eq!(of(&snap, "10.0.0.2"), Resolver::Other);

@@ -23,14 +23,14 @@ fn snap(line: &str, role: Option<&str>, env: Value) -> Snapshot {
         )
         .expect("an account"),
     );
-    snap.eks_cluster =
+    *snap.eks_cluster =
         Ok(serde_json::from_value(json!({"name": "c", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c",
         "identity": {"oidc": {"issuer": "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"}}}))
         .expect("a cluster"));
-    snap.pod_identity_associations = Ok(Vec::new());
-    snap.component_logs = Ok(Vec::new());
-    snap.crash_logs = Ok(Vec::new());
-    snap.part_logs = Ok(vec![ContainerLog {
+    *snap.pod_identity_associations = Ok(Vec::new());
+    *snap.component_logs = Ok(Vec::new());
+    *snap.crash_logs = Ok(Vec::new());
+    *snap.part_logs = Ok(vec![ContainerLog {
         namespace: "monitoring".into(),
         pod: "agent-x".into(),
         container: "agent".into(),
@@ -60,7 +60,7 @@ fn metadata_that_pods_do_not_reach() {
         serde_json::from_value(json!([{"metadata": {"name": "n1"}, "spec": {"providerID": "aws:///eu-west-1a/i-0a"}}]))
             .expect("nodes"),
     );
-    snap.instances = Ok(serde_json::from_value(json!([{"InstanceId": "i-0a",
+    *snap.instances = Ok(serde_json::from_value(json!([{"InstanceId": "i-0a",
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}}]))
     .expect("instances"));
     let found = one(&snap);
@@ -77,7 +77,7 @@ fn a_role_that_does_not_trust_the_account() {
         "Condition": {"StringEquals": {"oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF:sub": "system:serviceaccount:other:agent"}}}]});
     let role =
         crate::snapshot::aws::Role { name: "agent".into(), arn: arn.into(), trust_policy: trust, ..Default::default() };
-    snap.iam_roles = Ok([(arn.to_owned(), Ok(Some(role)))].into());
+    *snap.iam_roles = Ok([(arn.to_owned(), Ok(Some(role)))].into());
     let found = one(&snap);
     assert!(found.message.contains("must be system:serviceaccount:monitoring:agent"), "{}", found.message);
     assert!(steps(&found).contains("aws iam update-assume-role-policy --role-name agent"), "{}", steps(&found));

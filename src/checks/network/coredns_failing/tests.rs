@@ -27,7 +27,7 @@ fn snap(nodes: [&str; 2], log: &str) -> Snapshot {
         previous: false,
         text: log.into(),
     };
-    snap.part_logs = Ok(vec![log]);
+    *snap.part_logs = Ok(vec![log]);
     snap
 }
 

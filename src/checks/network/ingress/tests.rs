@@ -21,7 +21,7 @@ fn snap(ingress: Value, events: Value) -> Snapshot {
         serde_json::from_value(json!([{"metadata": {"name": "alb"}, "spec": {"controller": "ingress.k8s.aws/alb"}}]))
             .expect("a class"),
     );
-    snap.target_groups = Err(not_collected(Fact::TargetGroups));
+    *snap.target_groups = Err(not_collected(Fact::TargetGroups));
     snap
 }
 
@@ -89,7 +89,7 @@ fn what_the_controller_says_names_the_fix() {
 #[test]
 fn a_redirect_is_no_healthy_answer() {
     let mut snap = snap(ingress("alb", "grafana", true), json!([]));
-    snap.load_balancers = Ok(serde_json::from_value(json!([
+    *snap.load_balancers = Ok(serde_json::from_value(json!([
         {"LoadBalancerArn": "lb", "DNSName": "x.elb.amazonaws.com"}]))
     .expect("a load balancer"));
     let mut groups: Vec<crate::snapshot::aws::TargetGroup> = serde_json::from_value(json!([{
@@ -102,7 +102,7 @@ fn a_redirect_is_no_healthy_answer() {
             "Description": "Health checks failed with these codes: [302]"}}]))
         .expect("health"),
     );
-    snap.target_groups = Ok(groups);
+    *snap.target_groups = Ok(groups);
     let found = one(&snap);
     assert!(found.message.contains("asks GET / and wants 200, and the answer is 302"), "{}", found.message);
     assert!(steps(&found).contains("alb.ingress.kubernetes.io/healthcheck-path=/api/health"), "{}", steps(&found));
