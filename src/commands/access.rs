@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::INTERRUPTED;
 use super::monitoring::Aim;
 use crate::cli::{AccessArgs, SelectArgs};
 use crate::collect::Plan;
@@ -27,10 +26,7 @@ pub(super) fn run(args: &AccessArgs, printer: &Printer) -> anyhow::Result<u8> {
     let mut plan = Plan::new(diagnose::facts_of(&checks), Timestamp::default());
     plan.namespace.clone_from(&args.namespace);
     let work = super::monitoring::diagnose(&args.source, plan, None, &checks, Aim::Checks, printer);
-    let Some(report) = super::monitoring::interruptible(work)? else {
-        printer.stderr("kdoctor: interrupted");
-        return Ok(INTERRUPTED);
-    };
+    let report = super::monitoring::wait_for(work)?;
     let missing = missing(&report);
     printer.stdout(&format!("{}\n", sanitize_lines(&text(&report, &missing))))?;
     Ok(if missing.is_empty() { ALL } else { SOME })

@@ -37,7 +37,7 @@ fn snap(line: &str, role: Option<&str>, env: Value) -> Snapshot {
         program: None,
         image: "fluent-bit:3".into(),
         previous: false,
-        text: format!("{line}\n"),
+        text: format!("{line}\n").into(),
     }]);
     snap
 }
