@@ -133,7 +133,8 @@ fn without_what_the_operator_drops(root: &mut Node, version: Option<Version>) {
     each_mapping(root, "groups", &mut |group| {
         if let super::yaml::Value::Mapping(fields) = &mut group.value {
             // Of a group only: rules have labels in every version.
-            fields.retain(|(k, _)| !is_dropped(k.as_str()) && !(k.as_str() == Some("labels") && old((3, 0))));
+            let labels = |key: Option<&str>| key == Some("labels") && old((3, 0));
+            fields.retain(|(k, _)| !is_dropped(k.as_str()) && !labels(k.as_str()));
         }
         each_mapping(group, "rules", &mut |rule| {
             if let super::yaml::Value::Mapping(fields) = &mut rule.value {

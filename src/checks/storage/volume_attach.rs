@@ -211,7 +211,7 @@ impl<'a> Case<'a> {
         let node = pod.spec.node_name.as_deref()?;
         let mut volumes: Vec<(&str, &str, Option<&PersistentVolume>)> = volumes(snap, pod);
         // What EFS says is another check's to read.
-        volumes.retain(|(.., v)| !v.and_then(|v| v.spec.csi.as_ref()).is_some_and(|c| c.driver == efs::DRIVER));
+        volumes.retain(|(.., v)| v.and_then(|v| v.spec.csi.as_ref()).is_none_or(|c| c.driver != efs::DRIVER));
         // Events about ConfigMaps and Secrets are not about volumes that are attached.
         let about = |message: &str| {
             volumes.iter().find(|(name, claim, volume)| {

@@ -69,8 +69,8 @@ struct Of {
     claim: String,
 }
 
-impl Of {
-    fn of(claim: &PersistentVolumeClaim) -> Self {
+impl From<&PersistentVolumeClaim> for Of {
+    fn from(claim: &PersistentVolumeClaim) -> Self {
         Self { namespace: claim.metadata.namespace.clone(), claim: claim.metadata.name.clone() }
     }
 }
@@ -136,7 +136,7 @@ fn explain(
     failed: Option<&Event>,
     file_system: bool,
 ) -> (Fix, String) {
-    let of = Of::of(claim);
+    let of = Of::from(claim);
     let message = failed.map(|e| e.message.as_str()).unwrap_or_default();
     if message.contains("VolumeModificationRateExceeded") || message.contains("maximum modification rate") {
         let volumes = snap.persistent_volumes.items().unwrap_or_default();
@@ -194,7 +194,7 @@ fn template(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Option<Finding> {
         set.reference()
     );
     let patch = json!({"spec": {"resources": {"requests": {"storage": wanted}}}}).to_string();
-    let made = finding(claim, message, "template").fix(Fix::Template { of: Of::of(claim), patch });
+    let made = finding(claim, message, "template").fix(Fix::Template { of: claim.into(), patch });
     Some(made.evidence(claim_evidence(claim, asked(claim))))
 }
 

@@ -108,7 +108,8 @@ impl<'a> View<'a> {
     /// The root causes that are told in full, with their numbers, and the rest.
     pub(in crate::render) fn roots(self) -> (Vec<(usize, &'a RootGroup)>, Vec<Rest>) {
         let mut of_check: BTreeMap<CheckId, usize> = BTreeMap::new();
-        let (mut told, mut rest): (Vec<(usize, &RootGroup)>, Vec<(CheckId, Vec<&Finding>)>) = (Vec::new(), Vec::new());
+        let mut told = Vec::new();
+        let mut rest: Vec<(CheckId, Vec<&Finding>)> = Vec::new();
         for (at, group) in self.report.roots.iter().enumerate() {
             let root = &self.report.findings[group.root];
             let count = of_check.entry(root.check).or_default();
@@ -163,7 +164,7 @@ impl<'a> View<'a> {
         let depends = |s: &Step| ["Or ", "Or, ", "If ", "Optional"].iter().any(|word| s.text.starts_with(word));
         let changes = all.iter().find(|(s, _)| s.risk > Risk::ReadOnly && s.kind != StepKind::Note && !depends(s));
         let looks = || all.iter().find(|(s, _)| s.kind.is_shell());
-        changes.or_else(looks).map(|(step, option)| First { step: *step, option: *option })
+        changes.or_else(looks).map(|(step, option)| First { step, option: *option })
     }
 
     /// Names, bounded.

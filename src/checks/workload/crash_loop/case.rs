@@ -9,6 +9,7 @@ use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::owner::{Target, workload};
+use crate::domain::prometheus::operator;
 use crate::lint::{Place, frame};
 use crate::model::{Evidence, Finding, Location, Program, ResourceRef};
 use crate::snapshot::Snapshot;
@@ -159,6 +160,17 @@ impl<'a> Case<'a> {
                     name,
                 ));
             }
+        }
+        if class == Class::CrdMissing {
+            for plural in operator::RESOURCES {
+                let name = format!("{plural}.monitoring.coreos.com");
+                let group = "apiextensions.k8s.io";
+                made = made.depends_on(ResourceRef::kubernetes(group, "CustomResourceDefinition", "", name));
+            }
+        }
+        if class == Class::Forbidden {
+            let account = self.failing.pod.spec.service_account_name.as_deref().unwrap_or("default");
+            made = made.depends_on(ResourceRef::service_account(namespace, account));
         }
         if class == Class::SecondDefault {
             for source in datasources::defaults(self.snap) {
