@@ -378,7 +378,9 @@ fn the_token_reaches_grafana_and_nobody_else() {
         for run in report["runs"].as_array().expect("runs") {
             // Nobody tries a password where nobody is told that it was.
             let expected = if run["check"] == "grafana-admin-password" { "not_applicable" } else { "pass" };
-            assert_eq!(run["outcome"], expected, "{run:#}");
+            // What only Grafana's own answers tell is not judged without them.
+            let unseen = run["reason"].as_str().is_some_and(|r| r.contains(hint) || r.contains("grafana /api/"));
+            assert!(run["outcome"] == expected || (run["outcome"] == "not_evaluated" && unseen), "{run:#}");
         }
     }
 }

@@ -77,7 +77,7 @@ impl Read {
     /// True where a file holds an object, values or a configuration, or a record of what was refused.
     pub fn holds_something(&self) -> bool {
         let some = |f: &ManifestFile| !f.objects.is_empty() || !f.values.is_empty() || !f.errors.is_empty();
-        !self.templates.is_empty() || self.files.iter().any(some)
+        self.files.iter().any(some)
     }
 
     /// True where one of the files is for Kustomize.

@@ -64,10 +64,13 @@ fn judges_files(check: &dyn Check, cluster: bool) -> bool {
 /// Files were read and nothing in them is for a cluster: that is no pass.
 fn nothing_in(read: &Read) -> String {
     let faults: Vec<String> = read.faults.iter().map(|f| format!("\nkdoctor: {f}")).collect();
+    let listing = read.listing();
+    let render = listing.gaps().iter().find(|g| g.hint.contains("helm template")).map(|g| format!("; {}", g.hint));
     let kustomize =
         if read.has_kustomization() { "; build it first: kubectl kustomize DIR | kdoctor preflight -f -" } else { "" };
     format!(
-        "no manifest, Helm values or configuration in the files that were given: nothing was judged{kustomize}{}",
+        "no manifest, Helm values or configuration in the files that were given: nothing was judged{}{kustomize}{}",
+        render.unwrap_or_default(),
         faults.concat()
     )
 }

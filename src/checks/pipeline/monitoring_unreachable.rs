@@ -29,7 +29,6 @@ check! {
 enum Fix {
     NotReady {
         namespace: String,
-        service: String,
         pods: Vec<String>,
         path: String,
     },
@@ -216,7 +215,7 @@ fn fix(snap: &Snapshot, one: &Unreached<'_>, policies: &[ResourceRef]) -> Fix {
     let pods: Vec<String> = one.pods.iter().map(|p| p.metadata.name.clone()).collect();
     let namespace = at.namespace.clone();
     match one.why {
-        Why::NoReadyPod => Fix::NotReady { namespace, service: at.service.clone(), pods, path },
+        Why::NoReadyPod => Fix::NotReady { namespace, pods, path },
         Why::Refused => Fix::Refused {
             namespace,
             pod: pods.into_iter().next().unwrap_or_default(),

@@ -40,7 +40,9 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: Of,
         role: String,
-        trust: String,
+        denied: String,
+        added_trust: String,
+        statement: String,
     },
     RoleAbsent {
         #[serde(flatten)]
@@ -281,7 +283,7 @@ impl<'a> Case<'a> {
             Some(Ok(Some(role))) => self.trusting(role),
             _ => Verdict {
                 why: format!("gets no credentials: STS does not let {} have role {arn}", self.who()),
-                fix: Fix::Trust { of: self.of(), role: name.clone(), trust: self.trust_policy() },
+                fix: self.trust(&name, None, ""),
                 evidence: None,
                 role: Some(name),
             },
@@ -300,7 +302,7 @@ impl<'a> Case<'a> {
         };
         let found = if found.is_empty() { "absent".to_owned() } else { found };
         Verdict {
-            fix: Fix::Trust { of: self.of(), role: role.name.clone(), trust: self.trust_policy() },
+            fix: self.trust(&role.name, Some(role), if part == "Deny" { &found } else { "" }),
             why: format!(
                 "gets no credentials: the trust policy of role {} does not admit {}: {part} is {found}, must be {expected}",
                 role.name,
@@ -322,17 +324,25 @@ impl<'a> Case<'a> {
         format!("system:serviceaccount:{}:{}", self.pod().metadata.namespace, self.account())
     }
 
-    /// The policy that admits this ServiceAccount and nobody else.
-    fn trust_policy(&self) -> String {
+    /// The role's policy with a statement that admits this ServiceAccount and nobody else; what it has already stays.
+    fn trust(&self, name: &str, role: Option<&Role>, denied: &str) -> Fix {
         let issuer = self.snap.eks_cluster().map(|c| c.issuer_host_path().to_owned()).unwrap_or_default();
         let condition = json!({format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): self.subject()});
-        json!({"Version": "2012-10-17", "Statement": [{
+        let statement = json!({
             "Effect": "Allow",
             "Principal": {"Federated": Place::of(self.snap).provider_arn(&issuer)},
             "Action": "sts:AssumeRoleWithWebIdentity",
             "Condition": {"StringEquals": condition},
-        }]})
-        .to_string()
+        });
+        let text = statement.to_string();
+        let added = role.map(|r| trust::with_statement(&r.trust_policy, statement).to_string());
+        Fix::Trust {
+            of: self.of(),
+            role: name.to_owned(),
+            denied: denied.to_owned(),
+            added_trust: added.unwrap_or_default(),
+            statement: text,
+        }
     }
 
     /// The policy of AWS that is made for the program.

@@ -50,6 +50,7 @@ pub(super) enum Fix {
         controller_namespace: String,
         controller: String,
         release: String,
+        version: String,
         cluster: String,
     },
     SubnetFull {

@@ -9,8 +9,8 @@ use crate::domain::aws::balancer::{self, INTERNAL_TAG, PUBLIC_TAG, Refusal};
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments::flag;
+use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::ingress::{self, Said};
-use crate::domain::kubernetes::managed::release;
 use crate::model::{Cause, Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
@@ -168,14 +168,13 @@ impl Told<'_> {
                 "its controller runs with --cluster-name {given}, and the cluster is {own}: it takes the subnets for another cluster's"
             );
             let (controller_namespace, controller, _) = self.controller();
-            let release =
-                ingress::controller(self.snap).and_then(|w| release(&w.metadata).map(|(name, _)| name.to_owned()));
-            let release = release.unwrap_or_else(|| "aws-load-balancer-controller".to_owned());
+            let installed = ingress::controller(self.snap).and_then(|w| release_of(self.snap, &w.metadata));
+            let (release, version) = installed.map(|i| (i.release, i.version)).unwrap_or_default();
             let about = format!(
                 "the AWS Load Balancer Controller runs with --cluster-name {given}, and the cluster is {own}: it finds no subnets"
             );
             let of = self.object.common(self.snap);
-            let fix = Fix::ClusterName { of, controller_namespace, controller, release, cluster: own };
+            let fix = Fix::ClusterName { of, controller_namespace, controller, release, version, cluster: own };
             return (fix, why, Some(Cause::keyed("cluster-name", about)));
         }
         let internal = self.object.is_internal();
