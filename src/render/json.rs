@@ -160,7 +160,7 @@ struct Finding {
     locations: Vec<Location>,
     /// Of a root: what was changed on its chain shortly before it was first seen, the last one first. A hint where to look,
     /// and no cause by itself.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     changes: Vec<Change>,
     /// How to fix it.
     remediation: Remediation,
