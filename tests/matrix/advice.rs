@@ -147,7 +147,7 @@ fn a_pod_that_holds_its_claim_goes_before_the_new_one_comes() {
         let mut seen = 0;
         for finding in &report.findings {
             let steps: Vec<&Step> = finding.remediation.all_steps().collect();
-            let Some(at) = steps.iter().position(|s| replaces(s)) else { continue };
+            let Some(at) = steps.iter().position(&replaces) else { continue };
             seen += 1;
             let first = steps[..at].iter().any(|s| s.command.contains(r#""type":"Recreate""#));
             assert!(first, "{fixture} {}: {}", finding.check, steps[at].command);
