@@ -346,22 +346,10 @@ fn parse_wanted(text: &str) -> Result<Wanted, String> {
         None => (text, None),
     };
     let format = Format::from_str(name, true).map_err(|_| {
-        let all: Vec<&str> = Format::value_variants().iter().map(named).collect();
-        format!("there is: {}", all.join(", "))
+        let all = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        format!("there is: {}", all.map(|v| v.get_name().to_owned()).collect::<Vec<_>>().join(", "))
     })?;
     Ok(Wanted { format, file })
-}
-
-fn named(format: &Format) -> &'static str {
-    match format {
-        Format::Table => "table",
-        Format::Markdown => "markdown",
-        Format::Json => "json",
-        Format::Sarif => "sarif",
-        Format::Junit => "junit",
-        Format::Github => "github",
-        Format::Gitlab => "gitlab",
-    }
 }
 
 /// A bearer token. Neither its Debug output nor an error message shows it.

@@ -13,6 +13,7 @@ use super::source::{App, FetchError, Request};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{Address, existing_service_of, service_port};
+use crate::domain::prometheus::tsdb::FAILURES;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::monitoring::{
     AlertGroup, AlertmanagerStatus, ContainerMemory, DiscoveredAlertmanagers, FiringAlert, PrometheusRuntime,
@@ -310,13 +311,6 @@ const OWN_COUNTERS: &[&str] = &[
     "prometheus_remote_storage_samples_pending",
     "prometheus_remote_storage_samples_retried_total",
     "prometheus_rule_evaluation_failures_total",
-    "prometheus_tsdb_checkpoint_creations_failed_total",
-    "prometheus_tsdb_compactions_failed_total",
-    "prometheus_tsdb_head_truncations_failed_total",
-    "prometheus_tsdb_reloads_failures_total",
-    "prometheus_tsdb_wal_corruptions_total",
-    "prometheus_tsdb_wal_truncations_failed_total",
-    "prometheus_tsdb_wal_writes_failed_total",
 ];
 
 /// What Prometheus recorded of itself and of its replicas: one query, or the queries one by one that a bundle holds.
@@ -325,13 +319,14 @@ async fn own_counters(api: &Api<'_>) -> Reading<Vec<Sample>> {
         let value = point.number()?;
         Some(Sample { name: point.metric.get("__name__")?.clone(), labels: point.metric, value })
     };
-    let all = format!("{{__name__=~\"{}\"}}", OWN_COUNTERS.join("|"));
+    let own: Vec<&str> = OWN_COUNTERS.iter().chain(FAILURES).copied().collect();
+    let all = format!("{{__name__=~\"{}\"}}", own.join("|"));
     match query(api, &all).await {
         Ok(points) => return Ok(points.into_iter().filter_map(sample).collect()).into(),
         Err(gap) if gap.is_not_collected() => {}
         Err(gap) => return Err(gap).into(),
     }
-    let answers = join_all(OWN_COUNTERS.iter().map(|name| query(api, name))).await;
+    let answers = join_all(own.iter().map(|name| query(api, name))).await;
     let gaps: Vec<Gap> = answers.iter().filter_map(|answer| answer.as_ref().err().cloned()).collect();
     Reading::of_parts(answers.into_iter().flatten().flatten().filter_map(sample).collect(), gaps)
 }

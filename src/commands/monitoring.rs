@@ -145,11 +145,11 @@ pub(super) async fn diagnose(
     let plan = Plan { probe: consent(probe, live, printer, &progress)?, ..plan };
     let gathered = collect::gather(&client, &plan).await;
     progress.finish();
-    let snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;
+    let mut snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;
     let mut report = match aim {
         Aim::Everything => diagnose::run(&snap, checks),
         Aim::Checks => diagnose::run_checks(&snap, checks),
-        Aim::Files { cluster_too } => diagnose::run_files(&snap, checks, cluster_too),
+        Aim::Files { cluster_too } => diagnose::run_files(&mut snap, checks, cluster_too),
     };
     let invocation = invocation(args, live.then_some(&known), &report.target);
     pages::apply(&mut report, &invocation);

@@ -38,8 +38,8 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     let listing = read.as_ref().map(Read::listing);
     if !cluster {
         let now = source.now.unwrap_or_else(Timestamp::now);
-        let snap = manifests::alone(listing.unwrap_or_default(), now);
-        return finish(&diagnose::run_files(&snap, &checks, false), &args.result, read.as_ref(), printer);
+        let mut snap = manifests::alone(listing.unwrap_or_default(), now);
+        return finish(&diagnose::run_files(&mut snap, &checks, false), &args.result, read.as_ref(), printer);
     }
     let aim = Aim::Files { cluster_too: args.include_cluster };
     let plan = Plan {

@@ -49,11 +49,12 @@ pub fn run_checks(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
 
 /// Judges files before they are applied: what they bring counts, and not what the cluster has anyway, unless that is asked
 /// for. A check that does not judge files looks at the cluster, with them in mind.
-pub fn run_files(snap: &Snapshot, checks: &[&dyn Check], cluster_too: bool) -> Report {
-    let own = (!cluster_too).then(|| {
-        let mut without = snap.clone();
-        without.manifests = Listing::cluster(Vec::new());
-        let before: Vec<Finding> = checks.iter().flat_map(|c| run_one(*c, &without, Aim::Files).1).collect();
+pub fn run_files(snap: &mut Snapshot, checks: &[&dyn Check], cluster_too: bool) -> Report {
+    // Without a cluster beside them all that is found is of the files.
+    let own = (!cluster_too && !snap.files_alone).then(|| {
+        let files = std::mem::replace(&mut snap.manifests, Listing::cluster(Vec::new()));
+        let before: Vec<Finding> = checks.iter().flat_map(|c| run_one(*c, snap, Aim::Files).1).collect();
+        snap.manifests = files;
         before.into_iter().map(|f| f.fingerprint).collect()
     });
     run_each(snap, checks, Aim::Files, &own.unwrap_or_default())
@@ -122,7 +123,8 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> (Outcome, Vec<Findin
         Diagnosis::Findings(findings) => findings,
     };
     let met = in_vain(snap, met);
-    findings.iter_mut().for_each(|f| f.unseen.clone_from(&met));
+    let unseen: Vec<Gap> = met.iter().cloned().map(redact::gap).collect();
+    findings.iter_mut().for_each(|f| f.unseen.clone_from(&unseen));
     if let Err(bug) = finish(meta, &mut findings) {
         return (Outcome::Failed(bug), Vec::new());
     }

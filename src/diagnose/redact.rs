@@ -11,7 +11,6 @@ pub(super) fn finding(finding: &mut Finding) {
     if let Some(cause) = &mut finding.cause {
         cause.message = mask(&cause.message);
     }
-    finding.unseen = std::mem::take(&mut finding.unseen).into_iter().map(gap).collect();
     for location in &mut finding.locations {
         location.excerpt = mask(&location.excerpt);
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Why a fact is missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum GapCause {
     /// The API refused: which permission is missing (`list pods in namespace monitoring`, `iam:GetRole`).
     Forbidden {
@@ -49,7 +49,7 @@ impl GapCause {
 }
 
 /// Something that could not be seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Gap {
     /// What is missing: the call, e.g. `GET /api/v1/nodes` or `ec2:DescribeRouteTables`.
     pub what: String,

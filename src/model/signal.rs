@@ -46,21 +46,6 @@ impl SignalKind {
             Self::Log => "log",
         }
     }
-
-    /// What several of them are called in a list.
-    pub fn plural(self) -> &'static str {
-        match self {
-            Self::Alert => "alerts",
-            Self::Pod => "pods",
-            Self::Condition => "conditions",
-            Self::Health => "EKS health",
-            Self::Release => "Helm releases",
-            Self::Scrape => "scrape pools",
-            Self::Server => "Prometheus",
-            Self::Event => "events",
-            Self::Log => "logs",
-        }
-    }
 }
 
 /// How much a signal says that something is wrong now.

@@ -3,20 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::domain::prometheus::targets::{prometheus_path, prometheus_pod};
+use crate::domain::prometheus::tsdb::FAILURES;
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
 
-/// Counters that stay at 0 as long as the storage is sound.
-const STORAGE: &[&str] = &[
-    "prometheus_tsdb_checkpoint_creations_failed_total",
-    "prometheus_tsdb_compactions_failed_total",
-    "prometheus_tsdb_head_truncations_failed_total",
-    "prometheus_tsdb_reloads_failures_total",
-    "prometheus_tsdb_wal_corruptions_total",
-    "prometheus_tsdb_wal_truncations_failed_total",
-    "prometheus_tsdb_wal_writes_failed_total",
-];
 /// Counters that only grow, so that they may tell of what is long over.
 const PASSING: &[&str] = &[
     "prometheus_notifications_dropped_total",
@@ -100,7 +91,7 @@ fn counters(snap: &Snapshot) -> Vec<Signal> {
     let recorded = snap.prometheus_counters().map(Vec::as_slice).unwrap_or_default();
     let mut worst: BTreeMap<&str, f64> = BTreeMap::new();
     for sample in own.iter().chain(recorded) {
-        if let Some(name) = STORAGE.iter().chain(PASSING).find(|n| **n == sample.name) {
+        if let Some(name) = FAILURES.iter().chain(PASSING).find(|n| **n == sample.name) {
             let entry = worst.entry(name).or_default();
             *entry = entry.max(sample.value);
         }
@@ -119,7 +110,7 @@ fn counters(snap: &Snapshot) -> Vec<Signal> {
             let signal = Signal::new(SignalKind::Server, subject.clone(), format!("{name} is {value}"), evidence)
                 .about(about.clone())
                 .explained_by_checks(judges(name));
-            if STORAGE.contains(&name) { signal } else { signal.weight(Weight::Note) }
+            if FAILURES.contains(&name) { signal } else { signal.weight(Weight::Note) }
         })
         .collect()
 }

@@ -3,18 +3,20 @@
 
 use std::cell::RefCell;
 
+use indexmap::IndexSet;
+
 use crate::model::Gap;
 
 thread_local! {
     /// Notes of the check that this thread runs; `None` where nobody asked for them.
-    static NOTES: RefCell<Option<Vec<Gap>>> = const { RefCell::new(None) };
+    static NOTES: RefCell<Option<IndexSet<Gap>>> = const { RefCell::new(None) };
 }
 
 /// Does something, and says which gaps it met, in the order in which it met them, each once. What is done must not panic.
 pub fn watched<R>(work: impl FnOnce() -> R) -> (R, Vec<Gap>) {
-    let before = NOTES.replace(Some(Vec::new()));
+    let before = NOTES.replace(Some(IndexSet::new()));
     let result = work();
-    (result, NOTES.replace(before).unwrap_or_default())
+    (result, NOTES.replace(before).unwrap_or_default().into_iter().collect())
 }
 
 /// A look whose gaps decide nothing: what it adds is told beside a verdict and never changes it. The reason belongs into
@@ -30,7 +32,7 @@ pub fn aside<R>(look: impl FnOnce() -> R) -> R {
 pub(super) fn note(gap: &Gap) {
     NOTES.with_borrow_mut(|notes| {
         if let Some(notes) = notes.as_mut().filter(|all| !all.contains(gap)) {
-            notes.push(gap.clone());
+            notes.insert(gap.clone());
         }
     });
 }

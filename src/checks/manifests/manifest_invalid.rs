@@ -3,14 +3,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::faulty_file::{self, headline};
-use crate::checks::support::written::{self, shown_path};
+use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
-use crate::domain::manifests::given;
+use crate::domain::manifests::given::Parts;
 use crate::lint::{Problem, kubernetes};
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Gap};
 use crate::snapshot::Snapshot;
-use crate::snapshot::manifests::{BLANK, Manifest, ManifestFile};
+use crate::snapshot::manifests::{BLANK, Manifest};
 
 check! {
     /// See the check's page.
@@ -27,7 +26,10 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    File { file: String, field: String, edits: String, problems: Vec<String>, tool: String, piped: bool },
+    File {
+        #[serde(flatten)]
+        lines: Corrected,
+    },
 }
 
 impl Check for ManifestInvalid {
@@ -40,23 +42,22 @@ impl Check for ManifestInvalid {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        snap.manifests()?;
-        if given::objects(snap).next().is_none() {
-            return Ok(Diagnosis::NotApplicable("no manifest was given (-f)".into()));
-        }
-        let found = given::objects(snap).filter_map(|(file, object)| finding(snap, file, object));
-        Ok(Diagnosis::Findings(found.collect()))
+        let parts = Parts::of(snap);
+        written::each_object(snap, |file, object| {
+            let problems = problems(snap, object, parts.holds(file));
+            problems.first()?;
+            let found = written::of_object(&Self::META, file, object, &problems, ": the API server refuses it");
+            Some(found.fix(Fix::File { lines: Corrected::new(file, "", &problems, "") }))
+        })
     }
 }
 
-fn finding(snap: &Snapshot, file: &ManifestFile, object: &Manifest) -> Option<Finding> {
-    let mut problems: Vec<Problem> = kubernetes::lint(&object.node, given::is_part(snap, file));
+/// `part`: it may be laid over another manifest.
+fn problems(snap: &Snapshot, object: &Manifest, part: bool) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = kubernetes::lint(&object.node, part);
     // What was blanked out is of no type.
     problems.retain(|p| !p.message.contains(BLANK));
     problems.extend(removed(snap, object));
-    if problems.is_empty() {
-        return None;
-    }
     for problem in &mut problems {
         // Whoever reads of a type wants to know of which field.
         let names_it = ["unknown field", "the key"].iter().any(|w| problem.message.starts_with(w));
@@ -65,25 +66,7 @@ fn finding(snap: &Snapshot, file: &ManifestFile, object: &Manifest) -> Option<Fi
         }
     }
     problems.sort_by_key(|p| p.place);
-    let subject = ResourceRef::kubernetes(object.group(), &object.kind, &object.namespace, &object.name);
-    let message = format!(
-        "{}, in {} {}: the API server refuses it",
-        headline(shown_path(&file.path), &problems),
-        object.kind,
-        given::full_name(object)
-    );
-    let fix = Fix::File {
-        file: shown_path(&file.path).to_owned(),
-        field: String::new(),
-        edits: faulty_file::edits(&file.text, &problems),
-        problems: problems.iter().take(written::SHOWN).map(|p| written::said(&file.text, p)).collect(),
-        tool: String::new(),
-        piped: file.path == written::PIPED,
-    };
-    let finding = Finding::new(ManifestInvalid::META.id, Severity::Error, subject, message)
-        .key(format!("{} {} {}", file.path, object.kind, given::full_name(object)))
-        .fix(fix);
-    Some(written::located(finding, file, "", &problems))
+    problems
 }
 
 /// A version of an API that the cluster, or any that is still supported, does not serve.

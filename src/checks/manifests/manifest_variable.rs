@@ -6,13 +6,12 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::faulty_file::headline;
-use crate::checks::support::written::{self, shown_path};
+use crate::checks::support::written;
 use crate::checks::{Check, check};
 use crate::domain::manifests::given;
 use crate::lint::Problem;
 use crate::lint::yaml::{Node, Value};
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
 
@@ -44,18 +43,13 @@ impl Check for ManifestVariable {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        snap.manifests()?;
-        if given::objects(snap).next().is_none() {
-            return Ok(Diagnosis::NotApplicable("no manifest was given (-f)".into()));
-        }
         // Flux replaces variables when it applies.
         let flux = given::objects(snap)
             .any(|(_, o)| o.group() == "kustomize.toolkit.fluxcd.io" && o.node.at(&["spec", "postBuild"]).is_some());
         if flux {
             return Ok(Diagnosis::NotApplicable("a Flux Kustomization replaces variables when it applies".into()));
         }
-        let found = given::objects(snap).filter_map(|(file, object)| finding(file, object));
-        Ok(Diagnosis::Findings(found.collect()))
+        written::each_object(snap, finding)
     }
 }
 
@@ -63,26 +57,16 @@ fn finding(file: &ManifestFile, object: &Manifest) -> Option<Finding> {
     let mut problems = Vec::new();
     walk(&object.node, "", &mut problems);
     problems.first()?;
-    let mut names: Vec<String> = problems.iter().flat_map(|p| names(&p.message)).collect();
-    names.sort();
-    names.dedup();
-    let message = format!(
-        "{}, in {} {}: it is applied as it stands",
-        headline(shown_path(&file.path), &problems),
-        object.kind,
-        given::full_name(object)
-    );
-    let subject = ResourceRef::kubernetes(object.group(), &object.kind, &object.namespace, &object.name);
+    let mut variables: Vec<String> = problems.iter().flat_map(|p| names(&p.message)).collect();
+    variables.sort();
+    variables.dedup();
     let fix = Fix::Replace {
         file: file.path.clone(),
-        list: names.iter().map(|n| format!("${n}")).collect::<Vec<_>>().join(" "),
-        variables: names,
+        list: variables.iter().map(|n| format!("${n}")).collect::<Vec<_>>().join(" "),
+        variables,
         piped: file.path == written::PIPED,
     };
-    let finding = Finding::new(ManifestVariable::META.id, Severity::Error, subject, message)
-        .key(format!("{} {} {}", file.path, object.kind, given::full_name(object)))
-        .fix(fix);
-    Some(written::located(finding, file, "", &problems))
+    Some(written::of_object(&ManifestVariable::META, file, object, &problems, ": it is applied as it stands").fix(fix))
 }
 
 /// `$CERT_ARN` and `${CERT_ARN}`: capitals, as variables of the environment are.

@@ -34,13 +34,7 @@ impl Check for NodeJoin {
         }
         let cluster = snap.eks_cluster()?;
         let Some(admitted) = restricted(cluster) else { return Ok(Diagnosis::Findings(Vec::new())) };
-        let net = Network {
-            vpc: &cluster.resources_vpc_config.vpc_id,
-            account: cluster.account(),
-            tables: snap.route_tables()?,
-            nats: snap.nat_gateways()?,
-            gateways: snap.internet_gateways()?,
-        };
+        let net = Network::of(snap)?;
         let lost = Lost::of(snap)?;
         let shut: BTreeSet<IpAddr> = lost
             .subnets

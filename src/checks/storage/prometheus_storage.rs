@@ -10,6 +10,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::prometheus::tsdb::FAILURES;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::RECENT;
@@ -321,15 +322,6 @@ fn counters(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<Evidenc
 }
 
 fn failures(snap: &Snapshot) -> Vec<(&str, f64)> {
-    const FAILURES: &[&str] = &[
-        "prometheus_tsdb_wal_writes_failed_total",
-        "prometheus_tsdb_wal_truncations_failed_total",
-        "prometheus_tsdb_checkpoint_creations_failed_total",
-        "prometheus_tsdb_compactions_failed_total",
-        "prometheus_tsdb_head_truncations_failed_total",
-        "prometheus_tsdb_reloads_failures_total",
-        "prometheus_tsdb_wal_corruptions_total",
-    ];
     let samples = snap.prometheus_metrics().map(Vec::as_slice).unwrap_or_default().iter();
     samples
         .filter(|s| s.value > 0.0 && FAILURES.contains(&s.name.as_str()))

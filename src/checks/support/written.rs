@@ -1,19 +1,22 @@
 //! Configurations in the files that were given, judged before they are applied.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::faulty_file::{self, headline, job_of, rule_of};
 use crate::domain::manifests::given;
 use crate::domain::manifests::written::{self, Dialect, Readers, Written};
 use crate::domain::prometheus::server::Server;
 use crate::lint::{Problem, alertmanager, frame};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Location, Program, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, FixValues, Gap, Location, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::manifests::ManifestFile;
+use crate::snapshot::manifests::{Manifest, ManifestFile};
 use crate::text::redact::mask_file;
 
 /// The path of what came on standard input.
 pub(crate) const PIPED: &str = "-";
 /// Problems of which the lines are shown.
-pub(crate) const SHOWN: usize = 5;
+const SHOWN: usize = 5;
 
 /// What a program refuses of its configurations in the files.
 ///
@@ -82,13 +85,9 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
     };
     let finding = Finding::new(meta.id, Severity::Error, subject, message)
         .key(format!("{} {}", file.path, written.field))
-        .fix("file")
-        .param("file", shown_path(&file.path))
-        .param("field", &written.field)
-        .param("edits", faulty_file::edits(&file.text, &problems))
-        .param("problems", problems.iter().take(SHOWN).map(|p| said(file.text.as_str(), p)).collect::<Vec<_>>())
-        .param("tool", if whole { tool(written.dialect) } else { "" })
-        .param("piped", file.path == PIPED)
+        .fix(Fix::File {
+            lines: Corrected::new(file, &written.field, &problems, if whole { tool(written.dialect) } else { "" }),
+        })
         .param("reader", None::<String>)
         .param("workload", None::<String>)
         .param("pod", None::<String>);
@@ -96,7 +95,7 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
 }
 
 /// Adds the places of problems in a file, with what stands there.
-pub(crate) fn located(mut finding: Finding, file: &ManifestFile, field: &str, problems: &[Problem]) -> Finding {
+fn located(mut finding: Finding, file: &ManifestFile, field: &str, problems: &[Problem]) -> Finding {
     // What runs goes on with what it has.
     finding.breaks = Some(Vec::new());
     for problem in problems.iter().take(SHOWN) {
@@ -114,13 +113,80 @@ pub(crate) fn located(mut finding: Finding, file: &ManifestFile, field: &str, pr
     finding
 }
 
+/// What a check of manifests says of each object of the files.
+///
+/// # Errors
+/// The gap, if no file could be read.
+pub(crate) fn each_object(
+    snap: &Snapshot,
+    judge: impl Fn(&ManifestFile, &Manifest) -> Option<Finding>,
+) -> Result<Diagnosis, Gap> {
+    snap.manifests()?;
+    if given::objects(snap).next().is_none() {
+        return Ok(Diagnosis::NotApplicable("no manifest was given (-f)".into()));
+    }
+    Ok(Diagnosis::Findings(given::objects(snap).filter_map(|(file, object)| judge(file, object)).collect()))
+}
+
+/// A finding about an object of a file; `so` says what follows from the problems.
+pub(crate) fn of_object(
+    meta: &'static CheckMeta,
+    file: &ManifestFile,
+    object: &Manifest,
+    problems: &[Problem],
+    so: &str,
+) -> Finding {
+    let (kind, name) = (&object.kind, given::full_name(object));
+    let message = format!("{}, in {kind} {name}{so}", headline(shown_path(&file.path), problems));
+    let subject = ResourceRef::kubernetes(object.group(), kind, &object.namespace, &object.name);
+    let finding = Finding::new(meta.id, meta.severity, subject, message).key(format!("{} {kind} {name}", file.path));
+    located(finding, file, "", problems)
+}
+
+/// The fix of a configuration.
+#[derive(Serialize)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    File {
+        #[serde(flatten)]
+        lines: Corrected,
+    },
+}
+
+impl FixValues for Fix {}
+
+/// Values of the fix that corrects the lines of a file: the steps of `file-corrected` and `file-judged`.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Corrected {
+    file: String,
+    field: String,
+    edits: String,
+    problems: Vec<String>,
+    tool: &'static str,
+    piped: bool,
+}
+
+impl Corrected {
+    /// Of the field of a file, or of the whole file where it is empty; `tool` names its program's own checker.
+    pub(crate) fn new(file: &ManifestFile, field: &str, problems: &[Problem], tool: &'static str) -> Self {
+        Self {
+            file: shown_path(&file.path).to_owned(),
+            field: field.to_owned(),
+            edits: faulty_file::edits(&file.text, problems),
+            problems: problems.iter().take(SHOWN).map(|p| said(&file.text, p)).collect(),
+            tool,
+            piped: file.path == PIPED,
+        }
+    }
+}
+
 /// A path as people read it.
-pub(crate) fn shown_path(path: &str) -> &str {
+fn shown_path(path: &str) -> &str {
     if path == PIPED { "standard input" } else { path }
 }
 
 /// A problem in one line, for the page.
-pub(crate) fn said(text: &str, problem: &Problem) -> String {
+fn said(text: &str, problem: &Problem) -> String {
     let rule = rule_of(text, problem).unwrap_or_default();
     format!("line {}: {rule}{}", problem.place.line, faulty_file::sentence(problem))
 }

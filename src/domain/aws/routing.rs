@@ -1,5 +1,7 @@
 //! The way of a subnet's traffic to the internet: its effective route table, the default route, and what that leads to.
 
+use crate::model::Gap;
+use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{InternetGateway, NatGateway, Route, RouteTable};
 
 /// IPv4 or IPv6 egress.
@@ -79,6 +81,21 @@ pub(crate) struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
+    /// The routing of the cluster's VPC.
+    ///
+    /// # Errors
+    /// The gap, if a part of it could not be read.
+    pub(crate) fn of(snap: &'a Snapshot) -> Result<Self, Gap> {
+        let cluster = snap.eks_cluster()?;
+        Ok(Self {
+            vpc: &cluster.resources_vpc_config.vpc_id,
+            account: cluster.account(),
+            tables: snap.route_tables()?,
+            nats: snap.nat_gateways()?,
+            gateways: snap.internet_gateways()?,
+        })
+    }
+
     /// The table that routes a subnet's traffic: the associated one, else the VPC's main table.
     pub(crate) fn table_of(&self, subnet: &str) -> Option<&'a RouteTable> {
         let holds = |table: &&RouteTable, wanted: &dyn Fn(&crate::snapshot::aws::RouteTableAssociation) -> bool| {

@@ -1,5 +1,7 @@
 //! The objects of the files, and which of them are whole.
 
+use std::collections::BTreeSet;
+
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
 
@@ -9,15 +11,34 @@ pub(crate) fn objects(snap: &Snapshot) -> impl Iterator<Item = (&ManifestFile, &
     files.flat_map(|file| file.objects.iter().map(move |object| (file, object)))
 }
 
-/// True for a file beside a kustomization: it may be laid over another one, and need not be whole.
-pub(crate) fn is_part(snap: &Snapshot, file: &ManifestFile) -> bool {
-    let folder = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
-    let is_kustomization =
-        |f: &&ManifestFile| f.path.rsplit('/').next().is_some_and(|name| name.starts_with("kustomization."));
-    let here = folder(&file.path);
-    let mut all = snap.manifests.items().unwrap_or_default().iter().filter(is_kustomization);
-    // A kustomization names the files of its folders, too.
-    all.any(|f| here == folder(&f.path) || here.starts_with(&format!("{}/", folder(&f.path))))
+/// Which files may be laid over others, and need not be whole: those beside or below a kustomization.
+pub(crate) struct Parts<'a>(BTreeSet<&'a str>);
+
+impl<'a> Parts<'a> {
+    /// Of all files.
+    pub(crate) fn of(snap: &'a Snapshot) -> Self {
+        let files = snap.manifests.items().unwrap_or_default().iter().map(|f| split(&f.path));
+        Self(files.filter(|(_, name)| name.starts_with("kustomization.")).map(|(folder, _)| folder).collect())
+    }
+
+    /// True for a file that may be a part.
+    pub(crate) fn holds(&self, file: &ManifestFile) -> bool {
+        let mut folder = split(&file.path).0;
+        loop {
+            if self.0.contains(folder) {
+                return true;
+            }
+            match folder.rsplit_once('/') {
+                Some((above, _)) => folder = above,
+                None => return false,
+            }
+        }
+    }
+}
+
+/// Folder and name of a path.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 /// Two manifests that may land in one namespace.

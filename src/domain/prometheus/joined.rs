@@ -1,6 +1,8 @@
 //! What the cluster itself says of a target that is down: it listens on its own loopback only, a mesh stands before it, the
 //! job already sends a credential.
 
+use std::collections::BTreeSet;
+
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down, prometheus_pod};
@@ -118,10 +120,13 @@ fn kube_proxy<'a>(snap: &'a Snapshot, pod: Option<&Pod>, port: u16) -> Option<Jo
     }
 }
 
-/// The running job sends a credential: a file with a token, a user with a password.
-pub(crate) fn sends_credential(snap: &Snapshot, job: &str) -> bool {
+/// The running jobs that send a credential: a file with a token, a user with a password.
+pub(crate) fn jobs_with_credential(snap: &Snapshot) -> BTreeSet<String> {
     let keys = ["authorization", "bearer_token", "bearer_token_file", "basic_auth", "oauth2", "sigv4"];
-    self::job(snap, job).is_some_and(|j| keys.iter().any(|k| j.get(k).is_some()))
+    let Some(config) = running_config::document(snap) else { return BTreeSet::new() };
+    let jobs = config.get("scrape_configs").and_then(Node::items).unwrap_or_default().iter();
+    let sending = jobs.filter(|j| keys.iter().any(|k| j.get(k).is_some()));
+    sending.filter_map(|j| j.get("job_name")?.as_str().map(str::to_owned)).collect()
 }
 
 /// A job as Prometheus runs it.

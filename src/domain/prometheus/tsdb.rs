@@ -8,6 +8,17 @@ use crate::lint::go::duration;
 use crate::snapshot::kubernetes::{Container, Volume};
 use crate::snapshot::{Snapshot, parse_quantity};
 
+/// Counters that stay at 0 as long as the storage is sound.
+pub(crate) const FAILURES: &[&str] = &[
+    "prometheus_tsdb_checkpoint_creations_failed_total",
+    "prometheus_tsdb_compactions_failed_total",
+    "prometheus_tsdb_head_truncations_failed_total",
+    "prometheus_tsdb_reloads_failures_total",
+    "prometheus_tsdb_wal_corruptions_total",
+    "prometheus_tsdb_wal_truncations_failed_total",
+    "prometheus_tsdb_wal_writes_failed_total",
+];
+
 /// Bytes that a sample takes in blocks, index included: between the one and two of Prometheus' own documentation.
 const BYTES_PER_SAMPLE: f64 = 1.7;
 /// Seconds of uptime from which on the rate since the start says something.

@@ -41,13 +41,7 @@ pub(crate) struct Lack<'a> {
 /// The gap, if the VPC's routing could not be read.
 pub(crate) fn of(snap: &Snapshot) -> Result<Option<ClosedVpc<'_>>, Gap> {
     let cluster = snap.eks_cluster()?;
-    let net = Network {
-        vpc: &cluster.resources_vpc_config.vpc_id,
-        account: cluster.account(),
-        tables: snap.route_tables()?,
-        nats: snap.nat_gateways()?,
-        gateways: snap.internet_gateways()?,
-    };
+    let net = Network::of(snap)?;
     let subnets = node_subnets(snap)?;
     let mut tables = BTreeSet::new();
     for subnet in &subnets {

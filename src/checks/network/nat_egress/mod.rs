@@ -35,13 +35,7 @@ impl Check for NatEgress {
             return Ok(Diagnosis::NotApplicable("not on EKS".into()));
         }
         let cluster = snap.eks_cluster()?;
-        let net = Network {
-            vpc: &cluster.resources_vpc_config.vpc_id,
-            account: cluster.account(),
-            tables: snap.route_tables()?,
-            nats: snap.nat_gateways()?,
-            gateways: snap.internet_gateways()?,
-        };
+        let net = Network::of(snap)?;
         let at = Placement::new(snap);
         let subnets = node_subnets(snap, &at)?;
         if subnets.is_empty() {

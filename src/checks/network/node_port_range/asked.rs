@@ -1,5 +1,7 @@
 //! Node ports that manifests and Helm values ask for.
 
+use std::collections::BTreeMap;
+
 use crate::domain::manifests::values;
 use crate::lint::Place;
 use crate::lint::yaml::{Node, Value};
@@ -37,8 +39,16 @@ pub(super) struct Asked<'a> {
 /// All that the files ask for, in their order.
 pub(super) fn all(snap: &Snapshot) -> Vec<Asked<'_>> {
     let mut found = Vec::new();
+    // An overlay may leave the type to its base: the first that says it does so for all of one name.
+    let mut types: BTreeMap<&str, &str> = BTreeMap::new();
+    for (_, service) in snap.manifest_objects("", "Service") {
+        if let Some(kind) = own_type(service) {
+            types.entry(&service.name).or_insert(kind);
+        }
+    }
     for (file, service) in snap.manifest_objects("", "Service") {
-        of_service(snap, file, service, &mut found);
+        let kind = own_type(service).or_else(|| types.get(service.name.as_str()).copied());
+        of_service(kind, file, service, &mut found);
     }
     for file in snap.manifests.items().unwrap_or_default() {
         let embedded = file.objects.iter().flat_map(values::embedded);
@@ -51,8 +61,8 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Asked<'_>> {
     found
 }
 
-fn of_service<'a>(snap: &'a Snapshot, file: &'a ManifestFile, service: &'a Manifest, found: &mut Vec<Asked<'a>>) {
-    let Some(kind) = service_type(snap, service).filter(|t| WITH_NODE_PORTS.contains(t)) else { return };
+fn of_service<'a>(kind: Option<&str>, file: &'a ManifestFile, service: &'a Manifest, found: &mut Vec<Asked<'a>>) {
+    let Some(kind) = kind.filter(|t| WITH_NODE_PORTS.contains(t)) else { return };
     let ports = service.node.at(&["spec", "ports"]).and_then(Node::items).unwrap_or_default();
     let mut ask = |node: &'a Node, key, path, port: Option<&'a Node>| {
         let Some(wanted) = number(node) else { return };
@@ -81,11 +91,9 @@ fn of_service<'a>(snap: &'a Snapshot, file: &'a ManifestFile, service: &'a Manif
     }
 }
 
-/// The type that a Service will have; an overlay may leave it to its base.
-fn service_type<'a>(snap: &'a Snapshot, service: &'a Manifest) -> Option<&'a str> {
-    let kind = |object: &'a Manifest| object.node.at(&["spec", "type"]).and_then(Node::as_str);
-    let mut same = snap.manifest_objects("", "Service").filter(|(_, o)| o.name == service.name);
-    kind(service).or_else(|| same.find_map(|(_, o)| kind(o)))
+/// The type that a Service itself says.
+fn own_type(service: &Manifest) -> Option<&str> {
+    service.node.at(&["spec", "type"]).and_then(Node::as_str)
 }
 
 /// A number above 0, which stands for "choose one".

@@ -4,9 +4,10 @@ mod fix;
 #[cfg(test)]
 mod tests;
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
-use crate::checks::support::operator::{self, server_text};
+use crate::checks::support::operator::{self, server_text, set_name};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::log::{self, Reason, Refused, Said, SyncFailed};
@@ -84,12 +85,14 @@ pub(super) struct Left<'a> {
 
 fn objects(snap: &Snapshot, said: &Said<'_>) -> Vec<Finding> {
     let mut left: Vec<Left<'_>> = Vec::new();
+    // Where the log is there and says nothing, it is over.
+    let has_log = LazyCell::new(|| log::logs(snap).is_ok_and(|logs| !logs.is_empty()));
     for kind in Kind::ALL {
         let Ok(objects) = selection::objects(snap, kind) else { continue };
         for meta in objects {
             let found = by_log(said, kind, meta)
                 .or_else(|| by_binding(snap, kind, meta))
-                .or_else(|| by_event(snap, kind, meta));
+                .or_else(|| if *has_log { None } else { by_event(snap, kind, meta) });
             left.extend(found);
         }
     }
@@ -174,10 +177,6 @@ fn status_of<'a>(snap: &'a Snapshot, kind: Kind, meta: &Meta) -> Option<&'a Conf
 
 /// An event of the object, which operators since 0.71 write.
 fn by_event<'a>(snap: &'a Snapshot, kind: Kind, meta: &'a Meta) -> Option<Left<'a>> {
-    // Where the log is there and says nothing, it is over.
-    if log::logs(snap).is_ok_and(|logs| !logs.is_empty()) {
-        return None;
-    }
     let events = snap.events_about(kind.as_str(), meta, RECENT);
     let event = events.into_iter().find(|e| e.reason == "InvalidConfiguration")?;
     let text = event.message.split_once("invalid configuration: ").map_or(event.message.as_str(), |(_, t)| t);
@@ -266,21 +265,8 @@ fn server(snap: &Snapshot, server: &MonitoringResource, said: &Said<'_>) -> Opti
         made = made.depends_on(operator.workload.reference());
     }
     made = made.breaks(server.reference());
-    made = sets(server)
-        .into_iter()
-        .fold(made, |made, set| made.breaks(ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, set)));
+    made = made.breaks(ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, set_name(server)));
     Some(fix::server(snap, made, server, text.as_deref().unwrap_or_default()))
-}
-
-/// Names of the StatefulSets that the operator makes of a server.
-fn sets(server: &MonitoringResource) -> Vec<String> {
-    let prefix = match server.kind.as_str() {
-        "Alertmanager" => "alertmanager",
-        "ThanosRuler" => "thanos-ruler",
-        "PrometheusAgent" => "prom-agent",
-        _ => "prometheus",
-    };
-    vec![format!("{prefix}-{}", server.metadata.name)]
 }
 
 fn missing_set(snap: &Snapshot, server: &MonitoringResource) -> Option<String> {
@@ -301,7 +287,7 @@ fn missing_set(snap: &Snapshot, server: &MonitoringResource) -> Option<String> {
     let operated = deployment::operators(snap)
         .iter()
         .any(|o| o.servers_scope(&server.kind).holds(&meta.namespace) && !o.is_picky());
-    sets(server).into_iter().find(|set| operated && !made.contains(set.as_str()))
+    Some(set_name(server)).filter(|set| operated && !made.contains(set.as_str()))
 }
 
 fn failed_seen(failed: &SyncFailed<'_>) -> Evidence {
@@ -330,7 +316,7 @@ fn condition_seen(server: &MonitoringResource, condition: &Condition) -> Evidenc
 fn set_seen(server: &MonitoringResource) -> Evidence {
     Evidence::new(
         format!("StatefulSets of namespace {}", server.metadata.namespace),
-        format!("no {}", sets(server).join(", ")),
+        format!("no {}", set_name(server)),
         "kubectl get statefulsets -n {{ namespace }}",
     )
     .with("namespace", &server.metadata.namespace)

@@ -1,8 +1,10 @@
 //! In which way a target fails, and that in words.
 
+use std::cell::LazyCell;
+use std::collections::BTreeSet;
+
 use crate::checks::scrape::target_down::joined;
 use crate::checks::scrape::target_down::kind::{Certificate, Kind};
-use crate::domain::prometheus::joined::sends_credential;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down};
 use crate::snapshot::Snapshot;
@@ -19,9 +21,12 @@ pub(super) struct Family<'a> {
     pub(super) all_down: bool,
 }
 
+/// The jobs that send a credential, read once somebody asks.
+pub(super) type Credentials<'a> = LazyCell<BTreeSet<String>, Box<dyn FnOnce() -> BTreeSet<String> + 'a>>;
+
 impl Kind {
     /// The way in which a target fails, and that in words.
-    pub(super) fn of(snap: &Snapshot, down: &Down<'_>) -> (Self, String) {
+    pub(super) fn of(snap: &Snapshot, down: &Down<'_>, credentials: &Credentials<'_>) -> (Self, String) {
         let words = words(down);
         if down.address.as_ref().is_some_and(|a| targets::is_hidden_control_plane(snap, down.target, a)) {
             return (Self::ControlPlane, "EKS runs this part of the control plane out of reach".into());
@@ -33,7 +38,7 @@ impl Kind {
             return (Self::Redirect, format!("redirected to {url}, and there {words}"));
         }
         let kind = match Self::of_failure(&down.failure, &down.target.last_error) {
-            Self::Unauthorized if sends_credential(snap, down.target.job()) => Self::CredentialRefused,
+            Self::Unauthorized if credentials.contains(down.target.job()) => Self::CredentialRefused,
             kind => kind,
         };
         (kind, words)

@@ -5,19 +5,20 @@ mod fix;
 mod joined;
 mod kind;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use crate::checks::support::authorizer::Authorizer;
 use crate::checks::support::{probes, scrape};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::authorizer;
-use crate::domain::prometheus::joined::samples_offered;
+use crate::domain::prometheus::joined::{jobs_with_credential, samples_offered};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down};
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Service;
-use family::Family;
+use family::{Credentials, Family};
 use fix::Fix;
 use kind::Kind;
 
@@ -39,9 +40,10 @@ impl Check for TargetDown {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let down = targets::down(snap)?;
+        let credentials: Credentials<'_> = LazyCell::new(Box::new(|| jobs_with_credential(snap)));
         let mut families: BTreeMap<(&str, Kind, String), Vec<&Down<'_>>> = BTreeMap::new();
         for target in &down {
-            let (kind, words) = Kind::of(snap, target);
+            let (kind, words) = Kind::of(snap, target, &credentials);
             families.entry((target.target.job(), kind, words)).or_default().push(target);
         }
         let mut findings = Vec::new();
