@@ -623,7 +623,21 @@ fn hostile_names_do_not_break_out_of_commands() {
         true,
     );
     let text = kdoctor::render::table(&report, &options);
-    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "control characters reach the terminal");
+    let written = [
+        ("table", text),
+        (
+            "markdown",
+            kdoctor::render::markdown(&report, kdoctor::render::MarkdownOptions { verbose: true, short: false }),
+        ),
+        ("junit", kdoctor::render::ci::junit(&report, None).expect("XML")),
+        ("github", kdoctor::render::ci::github(&report)),
+        ("gitlab", kdoctor::render::ci::gitlab(&report)),
+        ("sarif", kdoctor::render::ci::sarif(&report, &[])),
+    ];
+    for (format, text) in written {
+        let obeyed = text.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(obeyed, None, "{format}: a control character reaches the terminal");
+    }
 }
 
 /// Puts a hostile name on everything that commands are built from.

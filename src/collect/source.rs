@@ -411,7 +411,7 @@ pub(crate) fn http_error(request: &Request, status: u16, reason: &str, message: 
     if matches!(request, Request::App { app: App::Grafana, .. }) && matches!((status, reason), (401 | 403, "")) {
         return gap(
             GapCause::NotConfigured,
-            "give --grafana-token (or KDOCTOR_GRAFANA_TOKEN): the token of a service account with the role Admin",
+            "set KDOCTOR_GRAFANA_TOKEN, or give --grafana-token, with that of a service account of role Admin",
         );
     }
     match (status, reason) {

@@ -201,7 +201,7 @@ impl Out<'_> {
         let mut number = 0;
         for fix in &fixes {
             number = self.steps(number, &fix.steps);
-            self.options(&fix.options);
+            self.options(&fix.options, number > 0);
         }
         let verify: Vec<&Step> = fixes.iter().flat_map(|f| &f.verify).collect();
         self.list("Verify", &verify);
@@ -219,7 +219,11 @@ impl Out<'_> {
         before + steps.len()
     }
 
-    fn options(&mut self, options: &[FixOption]) {
+    fn options(&mut self, options: &[FixOption], after: bool) {
+        if options.is_empty() {
+            return;
+        }
+        self.paragraph(if after { "then one of these:" } else { "one of these:" });
         for (letter, option) in ('a'..='z').zip(options) {
             self.paragraph(&format!("**{letter}) {}**", text(&option.title)));
             self.steps(0, &option.steps);

@@ -33,8 +33,7 @@ enum Fix {
         role: String,
         rules: Vec<Rule>,
         user: String,
-        verb: String,
-        resource: String,
+        asked: Vec<String>,
         within: String,
         managed: String,
     },
@@ -86,14 +85,13 @@ fn finding(snap: &Snapshot, found: &Forbidden<'_>) -> Finding {
     let user = format!("system:serviceaccount:{}:{}", account.namespace, account.name);
     let first = found.acts.iter().next();
     let within = first.and_then(|a| a.namespace.clone()).unwrap_or_default();
-    let (verb, resource) = first.map(|a| (a.verb.clone(), full_name(a))).unwrap_or_default();
+    let asked = first.map(Act::asked).unwrap_or_default();
     let seen = Evidence::new(
         format!("what {user} may do"),
         names.iter().map(|n| format!("may not {n}")).collect::<Vec<_>>().join("\n"),
-        "kubectl auth can-i {{ verb }} {{ resource }} {{ as_user|arguments }} {% if within %}-n {{ within }}{% else %}--all-namespaces{% endif %}",
+        "kubectl auth can-i {{ asked|arguments }} {{ as_user|arguments }} {% if within %}-n {{ within }}{% else %}--all-namespaces{% endif %}",
     )
-    .with("verb", &verb)
-    .with("resource", &resource)
+    .with("asked", &asked)
     .with("as_user", format!("--as={user}"))
     .with("within", &within);
     let is_operator = deployment::operators(snap).iter().any(|o| Some(o.workload.reference()) == owner);
@@ -108,8 +106,7 @@ fn finding(snap: &Snapshot, found: &Forbidden<'_>) -> Finding {
             role: format!("{}-{}-reads", account.namespace, account.name),
             rules: rules(&found.acts),
             user: format!("--as={user}"),
-            verb,
-            resource,
+            asked,
             within,
             managed: managed.unwrap_or_default(),
         });

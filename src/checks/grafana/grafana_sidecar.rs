@@ -34,6 +34,7 @@ enum Fix {
     Forbidden {
         namespace: String,
         pod: String,
+        owner: String,
         container: String,
         account: String,
         account_namespace: String,
@@ -113,14 +114,20 @@ fn refused(snap: &Snapshot, log: &ContainerLog, (account, act): &(Account, Act),
     let owner = pod.map_or_else(|| ResourceRef::pod(&log.namespace, &log.pod), |p| snap.owner_ref(p));
     let (Account { namespace, name: account }, Act { resource, namespace: within, .. }) = (account, act);
     let place = within.as_ref().map_or_else(|| "in all namespaces".to_owned(), |n| format!("in namespace {n}"));
+    let what = match log.container.as_str() {
+        name if name.contains("dashboard") => "dashboard",
+        name if name.contains("datasource") => "datasource",
+        _ => "file",
+    };
     let message = format!(
-        "side-car {} of Grafana ({}) may not list {resource} {place}: ServiceAccount {namespace}/{account} lacks the right, so no dashboard or datasource of a ConfigMap is loaded",
+        "side-car {} of Grafana ({}) may not list {resource} {place}: ServiceAccount {namespace}/{account} lacks the right, so no {what} of a ConfigMap is loaded",
         log.container,
         owner.kubectl_name()
     );
     let fix = Fix::Forbidden {
         namespace: log.namespace.clone(),
         pod: log.pod.clone(),
+        owner: owner.kubectl_name(),
         container: log.container.clone(),
         account: account.clone(),
         account_namespace: namespace.clone(),

@@ -114,8 +114,8 @@ const OF_TOOLS: &[&str] =
 fn walk(node: &Node, path: &str, problems: &mut Vec<Problem>) {
     match &node.value {
         Value::Scalar { text, .. } => {
-            if let Some(first) = names(text).first() {
-                let message = format!("the variable ${{{first}}} was not replaced");
+            for name in names(text) {
+                let message = format!("the variable ${{{name}}} was not replaced");
                 problems.push(Problem::new(node.place, path, message));
             }
         }

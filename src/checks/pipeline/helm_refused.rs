@@ -7,6 +7,7 @@ use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
 use crate::domain::kubernetes::{index, leftovers};
+use crate::domain::prometheus::operator::crd_of;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::HelmRelease;
@@ -158,7 +159,7 @@ fn judged(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(Resource
         }
         Refusal::NoKind { kind, version } if version.contains("monitoring.coreos.com") => {
             let text = format!("the cluster does not know the kind {kind} ({version}): its CRD is not installed");
-            (crd(kind), text, Fix::Crds { release })
+            (crd(&crd_of(kind).unwrap_or_else(|| kind.clone())), text, Fix::Crds { release })
         }
         Refusal::NoKind { kind, version } => {
             let text = format!("the chart makes a {kind} of {version}, which this version of Kubernetes does not have");
@@ -166,8 +167,10 @@ fn judged(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(Resource
             (ResourceRef::kubernetes(version.split('/').next().unwrap_or_default(), kind, "", version), text, fix)
         }
         Refusal::UnknownField { kind, field } => {
+            // Of a kind that is not the operator's the chart's own values or manifests are wrong.
+            let name = crd_of(kind)?;
             let text = format!("the CRD of {kind} is older than the chart: it does not know the field {field}");
-            (crd(kind), text, Fix::Crds { release })
+            (crd(&name), text, Fix::Crds { release })
         }
         Refusal::TooLong { name } => {
             let text = format!(

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
+use crate::domain::aws::addon::with_values;
 use crate::domain::aws::csi_node::{self, Why};
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims;
@@ -11,6 +14,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::scheduling::taint_text;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Addon;
 use crate::snapshot::kubernetes::{Node, Workload, annotation};
 
 check! {
@@ -193,7 +197,7 @@ fn params(made: Finding, snap: &Snapshot, node: &Node, driver: &str, why: &Why<'
     };
     let name = if driver == ebs::DRIVER { ebs::ADDON } else { "aws-efs-csi-driver" };
     let addon = snap.eks_addons.iter().flatten().find(|a| a.addon_name == name);
-    let values = addon.map(|a| tolerate_all(&a.addon_name, a.configuration_values.as_deref()));
+    let values = addon.and_then(tolerate_all);
     let managed = set.map(|s| managed_by(&s.metadata)).unwrap_or_default();
     let toleration = taint.map(|t| {
         serde_json::json!([{"op": "add", "path": "/spec/template/spec/tolerations/-",
@@ -216,13 +220,12 @@ fn params(made: Finding, snap: &Snapshot, node: &Node, driver: &str, why: &Why<'
         .param("field", format!("spec.nodeName={}", node.metadata.name))
 }
 
-/// The add-on's configuration with the node plugin on every node; what it holds already is kept.
-fn tolerate_all(addon: &str, now: Option<&str>) -> String {
-    let read = now.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    let mut values = read.filter(serde_json::Value::is_object).unwrap_or_else(|| serde_json::json!({}));
-    match addon {
-        ebs::ADDON => values["node"]["tolerateAllTaints"] = true.into(),
-        _ => values["node"]["tolerations"] = serde_json::json!([{"operator": "Exists"}]),
-    }
-    values.to_string()
+/// The add-on's configuration with the node plugin on every node; what it holds already is kept, and where that cannot be
+/// read there is none: an update replaces all of it.
+fn tolerate_all(addon: &Addon) -> Option<String> {
+    let node = match addon.addon_name.as_str() {
+        ebs::ADDON => json!({"tolerateAllTaints": true}),
+        _ => json!({"tolerations": [{"operator": "Exists"}]}),
+    };
+    with_values(Some(addon), &json!({"node": node}))
 }

@@ -45,7 +45,6 @@ enum Fix {
     Credentials {
         #[serde(flatten)]
         at: At,
-        owner: String,
         account: String,
         role_arn: String,
         role: String,
@@ -77,7 +76,9 @@ enum Fix {
 struct At {
     namespace: String,
     pod: String,
+    owner: String,
     container: String,
+    /// A sentence, with its full stop.
     detail: String,
 }
 
@@ -190,7 +191,8 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
         namespace: log.namespace.clone(),
         pod: log.pod.clone(),
         container: log.container.clone(),
-        detail: redact(&failing.text),
+        owner: owner(snap, failing).kubectl_name(),
+        detail: format!("{}.", redact(&failing.text).trim_end_matches('.')),
     };
     let account = account(pod);
     let role_arn = snap.service_accounts.find(&log.namespace, &account).ok().flatten().and_then(|a| a.role_arn());
@@ -211,15 +213,14 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
                 compactors,
                 list: format!("thanos tools bucket inspect {flag}"),
                 mark: format!(
-                    "thanos tools bucket mark {flag} --id={id} --marker=no-compact-mark.json --details=overlap"
+                    "thanos tools bucket mark {flag} --id={id} --marker=deletion-mark.json --details=overlap"
                 ),
             }
         }
         Trouble::Halted => Fix::Halted { at },
         Trouble::Store(StoreFailure::Credentials) => {
             let managed_by = pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default();
-            let owner = owner(snap, failing).kubectl_name();
-            Fix::Credentials { at, owner, account, role_arn, role, managed_by }
+            Fix::Credentials { at, account, role_arn, role, managed_by }
         }
         Trouble::Store(StoreFailure::Denied) => Fix::Denied { at, account, role_arn, role },
         Trouble::Store(StoreFailure::Bucket) => Fix::Bucket { at },

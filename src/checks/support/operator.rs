@@ -102,6 +102,14 @@ pub(crate) fn set_name(server: &MonitoringResource) -> String {
     format!("{prefix}-{}", server.metadata.name)
 }
 
+/// `-0`, or `-shard-1-0`: a pod of the set itself, and not of another one whose name begins alike.
+fn is_ordinal(rest: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let Some(rest) = rest.strip_prefix('-') else { return false };
+    let sharded = rest.strip_prefix("shard-").and_then(|r| r.split_once('-'));
+    number(rest) || sharded.is_some_and(|(shard, pod)| number(shard) && number(pod))
+}
+
 /// The servers, their StatefulSets and pods, and the Services in front of them.
 pub(crate) fn broken(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<ResourceRef> {
     let mut all = Vec::new();
@@ -111,8 +119,7 @@ pub(crate) fn broken(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<Re
         all.push(ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, &set));
         let pods = snap.pods.items().unwrap_or_default().iter();
         let of_set = |p: &&Pod| {
-            p.metadata.namespace == meta.namespace
-                && p.metadata.name.strip_prefix(&set).is_some_and(|r| r.starts_with('-'))
+            p.metadata.namespace == meta.namespace && p.metadata.name.strip_prefix(&set).is_some_and(is_ordinal)
         };
         all.extend(pods.filter(of_set).map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)));
         let word = server.kind.to_ascii_lowercase();

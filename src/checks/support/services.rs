@@ -54,7 +54,7 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "pagerduty",
-        &["payload too large", "exceeds", "512"],
+        &["payload too large", "exceeds", "512 KB", "512KB"],
         "PagerDuty takes 512 KB: take firing and resolved out of details, or group fewer alerts.",
     ),
     (

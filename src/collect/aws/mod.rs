@@ -528,7 +528,13 @@ fn role_arns(snap: &Snapshot) -> BTreeSet<String> {
     let of_nodes = snap.eks_nodegroups.iter().flatten().map(|n| n.node_role.clone());
     let others = snap.service_accounts.items().unwrap_or_default().iter().filter_map(|a| a.role_arn());
     let all = annotated.chain(of_addons).chain(of_identity).chain(of_nodes).chain(others.map(str::to_owned));
-    all.filter(|a| a.contains(":role/")).take(MAX_ROLES).collect()
+    let mut arns = BTreeSet::new();
+    for arn in all.filter(|a| a.contains(":role/")) {
+        if arns.len() < MAX_ROLES {
+            arns.insert(arn);
+        }
+    }
+    arns
 }
 
 /// A role, if it exists, and what of it could not be read.

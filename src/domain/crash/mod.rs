@@ -130,6 +130,8 @@ pub(crate) struct Denied {
     pub(crate) verb: String,
     /// `prometheuses.monitoring.coreos.com`.
     pub(crate) resource: String,
+    /// `metrics` of `nodes/metrics`.
+    pub(crate) subresource: Option<String>,
 }
 
 /// What is known of a fault beyond its class, where its fix depends on it.

@@ -18,11 +18,14 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     {
         let group = found.get(5).map(|g| g.as_str()).filter(|g| !g.is_empty()).map(|g| format!(".{g}")).unwrap_or_default();
         let reason = format!("ServiceAccount {}/{} may not {} {}{group}", &found[1], &found[2], &found[3], &found[4]);
+        // A subresource is a flag of kubectl's.
+        let (kind, part) = found[4].split_once('/').map_or((&found[4], None), |(kind, part)| (kind, Some(part)));
         let denied = Denied {
             namespace: found[1].to_owned(),
             account: found[2].to_owned(),
             verb: found[3].to_owned(),
-            resource: format!("{}{group}", &found[4]),
+            resource: format!("{kind}{group}"),
+            subresource: part.map(str::to_owned),
         };
         return Some(Crash::new(Class::Forbidden, reason).what(&found[4]).detail(Detail::Denied(denied)));
     }

@@ -31,6 +31,17 @@ pub(crate) struct Act {
     pub(crate) namespace: Option<String>,
 }
 
+impl Act {
+    /// As `kubectl auth can-i` takes it: a subresource is a flag there, `nodes/metrics` would be a node called metrics.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let (resource, part) =
+            self.resource.split_once('/').map_or((self.resource.as_str(), None), |(r, p)| (r, Some(p)));
+        let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
+        let part = part.map(|p| format!("--subresource={p}"));
+        [self.verb.clone(), format!("{resource}{group}")].into_iter().chain(part).collect()
+    }
+}
+
 /// What one ServiceAccount may not do, as one program says.
 #[derive(Debug)]
 pub(crate) struct Forbidden<'a> {

@@ -30,7 +30,9 @@ impl<'a> Parts<'a> {
             }
             match folder.rsplit_once('/') {
                 Some((above, _)) => folder = above,
-                None => return false,
+                None if folder.is_empty() => return false,
+                // A path without a folder lies below where one is called from.
+                None => folder = "",
             }
         }
     }

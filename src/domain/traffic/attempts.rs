@@ -253,7 +253,8 @@ fn logged(snap: &Snapshot) -> Vec<Attempt<'_>> {
             let mut breaks = vec![ResourceRef::pod(&log.namespace, &log.pod), owner.clone()];
             if !from.is_ready() {
                 let services = snap.services.items().unwrap_or_default().iter();
-                let of_pod = services.filter(|s| snap.pods_of_service(s).any(|p| p.metadata.name == log.pod));
+                let here = services.filter(|s| s.metadata.namespace == log.namespace);
+                let of_pod = here.filter(|s| snap.pods_of_service(s).any(|p| p.metadata.name == log.pod));
                 breaks.extend(of_pod.map(|s| ResourceRef::service(&s.metadata.namespace, &s.metadata.name)));
             }
             all.push(Attempt {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::lint::Problem;
 use crate::lint::yaml::{Node, Value};
-use crate::text::near::suggest;
+use crate::text::near::near;
 
 /// Made by `tests/tools/kubernetes_fields.py` of a server's OpenAPI document.
 const FIELDS: &str = include_str!("fields.json");
@@ -107,9 +107,9 @@ fn fields(node: &Node, entries: &[(Node, Node)], of: &str, path: &str, problems:
             Some(of) => walk(value, of, &path, problems),
             None => {
                 let kind = of.rsplit('.').next().unwrap_or(of);
-                let near = suggest(name, known.keys().map(String::as_str));
+                let meant = near(name, known.keys().map(String::as_str));
                 let message = format!("unknown field {name:?} in {kind}");
-                problems.push(Problem::new(key.place, path, message).instead(near));
+                problems.push(Problem::new(key.place, path, message).instead(meant));
             }
         }
     }

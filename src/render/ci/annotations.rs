@@ -2,6 +2,7 @@
 
 use super::{in_file, roots, told};
 use crate::model::{Finding, Report, Severity};
+use crate::term::sanitize_lines;
 
 /// Annotations of one level that a step may have.
 const PER_LEVEL: usize = 10;
@@ -53,7 +54,7 @@ fn annotation(finding: &Finding) -> String {
 
 /// A message: its line breaks are written as GitHub reads them.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    sanitize_lines(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::in_file;
 use crate::model::{Report, Severity};
+use crate::term::json_escaped;
 
 /// The report as GitLab's widget for merge requests reads it.
 pub fn gitlab(report: &Report) -> String {
@@ -26,5 +27,5 @@ pub fn gitlab(report: &Report) -> String {
             }))
         })
         .collect();
-    format!("{:#}\n", serde_json::Value::Array(issues))
+    json_escaped(&format!("{:#}\n", serde_json::Value::Array(issues)))
 }

@@ -4,6 +4,7 @@ use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, Tes
 
 use super::{fails, told};
 use crate::model::{CheckRun, Finding, Outcome, Report, Severity};
+use crate::term::sanitize;
 
 /// The report as test results: findings at or above `from` are failures, what could not be evaluated is skipped.
 ///
@@ -34,14 +35,17 @@ fn case(report: &Report, run: &CheckRun, from: Option<Severity>) -> TestCase {
         (_, Some(first)) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             let all: Vec<String> = failing.iter().map(|f| told(f)).collect();
-            status.set_type(first.severity.to_string()).set_message(&first.message).set_description(all.join("\n\n"));
+            status
+                .set_type(first.severity.to_string())
+                .set_message(sanitize(&first.message))
+                .set_description(all.join("\n\n"));
             status
         }
         (Outcome::NotEvaluated(gap), None) => skipped(&gap.to_string()),
         (Outcome::NotApplicable(why), None) => skipped(&format!("not applicable: {why}")),
         (Outcome::Failed(bug), None) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_message(bug.as_str());
+            status.set_message(sanitize(bug));
             status
         }
         (Outcome::Pass | Outcome::Findings(_), None) => TestCaseStatus::success(),
@@ -57,6 +61,6 @@ fn case(report: &Report, run: &CheckRun, from: Option<Severity>) -> TestCase {
 
 fn skipped(why: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
-    status.set_message(why);
+    status.set_message(sanitize(why));
     status
 }

@@ -5,7 +5,10 @@ mod gitlab;
 mod junit;
 mod sarif;
 
+use std::collections::BTreeSet;
+
 use crate::model::{Finding, Location, Place, Report, Severity};
+use crate::term::{sanitize, sanitize_lines};
 
 pub use annotations::github;
 pub use gitlab::gitlab;
@@ -23,7 +26,9 @@ fn in_file(finding: &Finding) -> Option<(&str, &Location)> {
 /// The findings that nothing else explains, worst first, and those that a root needs to be fixed before.
 fn roots(report: &Report) -> impl Iterator<Item = &Finding> {
     let numbers = report.roots.iter().flat_map(|g| g.prerequisites.iter().copied().chain([g.root]));
-    numbers.map(|at| &report.findings[at])
+    // Two roots may need the same first.
+    let mut seen = BTreeSet::new();
+    numbers.filter(move |at| seen.insert(*at)).map(|at| &report.findings[at])
 }
 
 /// The commands of a fix, one a line, for messages of plain text.
@@ -36,10 +41,11 @@ fn commands(finding: &Finding) -> String {
 
 /// The finding with what mends it, as plain text.
 fn told(finding: &Finding) -> String {
-    match (finding.remediation.title.as_str(), commands(finding)) {
-        ("", _) => finding.message.clone(),
-        (title, commands) if commands.is_empty() => format!("{}\nfix: {title}", finding.message),
-        (title, commands) => format!("{}\nfix: {title}\n{commands}", finding.message),
+    let message = sanitize(&finding.message);
+    match (finding.remediation.title.as_str(), sanitize_lines(&commands(finding))) {
+        ("", _) => message,
+        (title, commands) if commands.is_empty() => format!("{message}\nfix: {title}"),
+        (title, commands) => format!("{message}\nfix: {title}\n{commands}"),
     }
 }
 

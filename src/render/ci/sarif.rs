@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{in_file, told};
 use crate::model::{Finding, Gap, Place, Report, Severity};
+use crate::term::json_escaped;
 
 /// A check as a rule: what its page says, for the reader of an alert.
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ pub fn sarif(report: &Report, rules: &[Rule]) -> String {
             "results": results,
         }],
     });
-    format!("{document:#}\n")
+    json_escaped(&format!("{document:#}\n"))
 }
 
 fn level(severity: Severity) -> &'static str {

@@ -2,13 +2,15 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::domain::aws::addon::with_values;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Addon;
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -94,7 +96,7 @@ impl Names {
                 cluster: known.cluster.unwrap_or("<cluster-name>").to_owned(),
                 region: known.region.unwrap_or_default().to_owned(),
             },
-            spread: spread(addon.and_then(|a| a.configuration_values.as_deref())),
+            spread: spread(addon),
             managed: if addon.is_some() { String::new() } else { managed },
         }
     }
@@ -122,14 +124,13 @@ impl Names {
     }
 }
 
-/// The add-on's configuration with a spread over nodes added.
-fn spread(values: Option<&str>) -> String {
-    let mut all: Value =
-        values.and_then(|v| serde_json::from_str(v).ok()).filter(Value::is_object).unwrap_or_else(|| json!({}));
+/// The add-on's configuration with a spread over nodes added; empty where what it has cannot be read, as an update replaces
+/// all of it.
+fn spread(addon: Option<&Addon>) -> String {
     let over = |key: &str| {
         json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway",
             "labelSelector": {"matchLabels": {"k8s-app": "kube-dns"}}})
     };
-    all["topologySpreadConstraints"] = json!([over("kubernetes.io/hostname"), over("topology.kubernetes.io/zone")]);
-    all.to_string()
+    let constraints = json!([over("kubernetes.io/hostname"), over("topology.kubernetes.io/zone")]);
+    with_values(addon, &json!({"topologySpreadConstraints": constraints})).unwrap_or_default()
 }

@@ -205,7 +205,7 @@ impl<'a> Case<'a> {
             }
         };
         let at = &self.failing.at;
-        let query = "/api/v1/query?query=prometheus_remote_storage_samples_pending%20or%20rate(prometheus_remote_storage_samples_failed_total%5B5m%5D)";
+        let query = "/api/v1/query?query=rate(prometheus_remote_storage_samples_failed_total%5B5m%5D)%2Brate(prometheus_remote_storage_samples_dropped_total%5B5m%5D)";
         let host = self.address.as_ref().map_or("", |a| a.host.as_str());
         let texts = [
             ("namespace", at.namespace.clone()),

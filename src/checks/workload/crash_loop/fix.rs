@@ -536,7 +536,10 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             let own = |d: &Denied| format!("system:serviceaccount:{}:{}", d.namespace, d.account);
             Way::Forbidden {
                 reason,
-                can_i: denied.map_or_else(Vec::new, |d| vec![d.verb.clone(), d.resource.clone()]),
+                can_i: denied.map_or_else(Vec::new, |d| {
+                    let part = d.subresource.as_ref().map(|p| format!("--subresource={p}"));
+                    [d.verb.clone(), d.resource.clone()].into_iter().chain(part).collect()
+                }),
                 user: denied.map_or_else(|| format!("system:serviceaccount:{}:{account}", case.namespace()), own),
                 pod,
             }

@@ -18,3 +18,10 @@ pub(crate) const RESOURCES: &[&str] = &[
     "servicemonitors",
     "thanosrulers",
 ];
+
+/// The CRD of one of its kinds, by name; `None` for any other kind.
+pub(crate) fn crd_of(kind: &str) -> Option<String> {
+    let kind = kind.to_ascii_lowercase();
+    let own = RESOURCES.iter().find(|r| r.strip_suffix('s') == Some(&kind) || r.strip_suffix("es") == Some(&kind))?;
+    Some(format!("{own}.monitoring.coreos.com"))
+}
