@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::monitoring::Aim;
+use super::run::{self, Aim};
 use crate::cli::{AccessArgs, SelectArgs};
 use crate::collect::Plan;
 use crate::diagnose;
@@ -22,11 +22,11 @@ const SOME: u8 = 1;
 /// # Errors
 /// What kept kdoctor from looking at all.
 pub(super) fn run(args: &AccessArgs, printer: &Printer) -> anyhow::Result<u8> {
-    let checks = super::monitoring::selected(&SelectArgs { only: args.only.clone(), skip: Vec::new() })?;
+    let checks = run::selected(&SelectArgs { only: args.only.clone(), skip: Vec::new() })?;
     let mut plan = Plan::new(diagnose::facts_of(&checks), Timestamp::default());
     plan.namespace.clone_from(&args.namespace);
-    let work = super::monitoring::diagnose(&args.source, plan, None, &checks, Aim::Checks, printer);
-    let report = super::monitoring::wait_for(work)?;
+    let work = run::run(&args.source, plan, None, &checks, Aim::Checks, printer);
+    let report = run::wait_for(work)?.report;
     let missing = missing(&report);
     printer.stdout(&format!("{}\n", sanitize_lines(&text(&report, &missing))))?;
     Ok(if missing.is_empty() { ALL } else { SOME })

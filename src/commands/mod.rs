@@ -8,6 +8,7 @@ mod output;
 mod past;
 mod permissions;
 mod preflight;
+mod run;
 
 use std::process::ExitCode;
 

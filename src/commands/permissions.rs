@@ -13,7 +13,7 @@ const NAME: &str = "kdoctor";
 /// # Errors
 /// stdout cannot be written, or a word of `--only` is no check.
 pub(super) fn run(args: &Permissions, printer: &Printer) -> anyhow::Result<u8> {
-    let checks = super::monitoring::selected(&SelectArgs { only: args.only.clone(), skip: Vec::new() })?;
+    let checks = super::run::selected(&SelectArgs { only: args.only.clone(), skip: Vec::new() })?;
     let all = args.only.is_empty();
     let mut facts = if all { diagnose::facts(&checks) } else { diagnose::facts_of(&checks) };
     // The platform and the stack are found by them, whatever is checked.

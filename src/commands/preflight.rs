@@ -3,8 +3,8 @@
 use anyhow::bail;
 use jiff::Timestamp;
 
-use super::monitoring::{Aim, diagnose, selected, some_of, wait_for};
 use super::output::finish;
+use super::run::{self, Aim, selected, some_of, wait_for};
 use crate::checks::Check;
 use crate::cli::Preflight;
 use crate::collect::Plan;
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
         before_install: true,
         ..Plan::new(diagnose::facts_of(&checks), Timestamp::default())
     };
-    let report = wait_for(diagnose(source, plan, None, &checks, aim, printer))?;
+    let report = wait_for(run::run(source, plan, None, &checks, aim, printer))?.report;
     if report.target.manifests.is_none() && read.is_none() {
         bail!("the bundle holds no manifests; give them with -f");
     }

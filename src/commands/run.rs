@@ -1,0 +1,219 @@
+//! One run: where the facts come from, what is collected, and what it means.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use include_dir::{Dir, include_dir};
+use jiff::Timestamp;
+
+use crate::bundle::Bundle;
+use crate::checks::{self, Check};
+use crate::cli::{ProbeMode, SelectArgs, SourceArgs};
+use crate::collect::client::Client;
+use crate::collect::live::{ConnectOptions, Live};
+use crate::collect::manifests::Read;
+use crate::collect::probe::Consent;
+use crate::collect::source::{Known, Source};
+use crate::collect::{self, Plan};
+use crate::diagnose;
+use crate::model::{Report, Target};
+use crate::pages::{self, Invocation};
+use crate::snapshot::Snapshot;
+use crate::term::{Asking, Printer, Progress, suggest};
+
+/// Incidents that are part of the binary.
+static DEMOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/demo");
+/// The incident that `--demo` shows without a name.
+const DEFAULT_DEMO: &str = "ebs-csi-missing";
+
+/// Threads that wait for answers and read them.
+const THREADS: usize = 4;
+
+/// Waits for what asks the outside.
+pub(super) fn wait_for<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    // The number is ours: the runtime would take it from a variable, and panic over a bad one.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+    let runtime = runtime.context("no async runtime")?;
+    let result = runtime.block_on(work);
+    // Calls that are still open must not hold up the exit.
+    runtime.shutdown_background();
+    result
+}
+
+/// Of files that were given, at least one must be readable.
+pub(super) fn some_of(read: Option<&Read>) -> anyhow::Result<()> {
+    match read {
+        Some(read) if read.is_empty() => {
+            let faults: Vec<String> = read.faults.iter().map(ToString::to_string).collect();
+            bail!("{}", faults.join("\nkdoctor: "))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The checks that the flags choose.
+pub(super) fn selected(args: &SelectArgs) -> anyhow::Result<Vec<&'static dyn Check>> {
+    let known = checks::selectors();
+    for word in args.only.iter().chain(&args.skip) {
+        if !known.contains(&word.as_str()) {
+            match suggest(word, known.iter().copied()) {
+                Some(near) => {
+                    bail!("no check or suite is called {word:?}; did you mean {near:?}? (kdoctor list shows all)")
+                }
+                None => bail!("no check or suite is called {word:?}; kdoctor list shows all"),
+            }
+        }
+    }
+    let checks = checks::select(&args.only, &args.skip);
+    if checks.is_empty() {
+        bail!("--only and --skip leave no check to run");
+    }
+    Ok(checks)
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// The checks, and what the systems themselves say is wrong.
+    Everything,
+    /// Some checks alone.
+    Checks,
+    /// What files would bring.
+    Files {
+        /// What the cluster has anyway counts, too.
+        cluster_too: bool,
+    },
+}
+
+/// What a run saw, and what it means.
+pub(super) struct Run {
+    /// The facts.
+    pub(super) snapshot: Snapshot,
+    /// What they mean.
+    pub(super) report: Report,
+}
+
+/// Collects what the plan asks for, and diagnoses it.
+pub(super) async fn run(
+    args: &SourceArgs,
+    plan: Plan,
+    probe: Option<ProbeMode>,
+    checks: &[&'static dyn Check],
+    aim: Aim,
+    printer: &Printer,
+) -> anyhow::Result<Run> {
+    let (source, collected_at) = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
+    let plan = Plan { collected_at, ..plan };
+    let known = source.known();
+    let start = Instant::now();
+    let live = args.from.is_none() && args.demo.is_none();
+    let progress = Arc::new(Progress::new(printer.progress && live));
+    let client = Client::new(source, progress.clone());
+    let plan = Plan { probe: consent(probe, live, printer, &progress)?, ..plan };
+    let gathered = collect::gather(&client, &plan).await;
+    progress.finish();
+    let mut snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;
+    let mut report = match aim {
+        Aim::Everything => diagnose::run(&snap, checks),
+        Aim::Checks => diagnose::run_checks(&snap, checks),
+        Aim::Files { cluster_too } => diagnose::run_files(&mut snap, checks, cluster_too),
+    };
+    let invocation = invocation(args, live.then_some(&known), &report.target);
+    pages::apply(&mut report, &invocation);
+    report.stats.calls = client.calls();
+    report.stats.elapsed_ms = live.then(|| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
+    Ok(Run { snapshot: snap, report })
+}
+
+/// What the printed commands need to reach the same cluster: what the user gave, and of a live cluster what was found out
+/// and is not what the user's shell says anyway. Of a bundle nobody knows how its reader reaches the cluster.
+fn invocation(args: &SourceArgs, live: Option<&Known>, target: &Target) -> Invocation {
+    let differs = |value: &String, names: [&str; 2]| {
+        names.into_iter().find_map(|name| std::env::var(name).ok()).is_none_or(|own| own != *value)
+    };
+    let profile = live.and_then(|k| k.profile.clone()).filter(|p| differs(p, ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
+    let region = live.and(target.region.clone()).filter(|r| differs(r, ["AWS_REGION", "AWS_DEFAULT_REGION"]));
+    Invocation {
+        context: args.context.clone(),
+        kubeconfig: args.kubeconfig.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        profile: args.profile.clone().or(profile),
+        region: args.region.clone().or(region),
+    }
+}
+
+/// Who allows probes. A bundle's probes were allowed when it was captured.
+fn consent(
+    mode: Option<ProbeMode>,
+    live: bool,
+    printer: &Printer,
+    progress: &Arc<Progress>,
+) -> anyhow::Result<Option<Consent>> {
+    match mode {
+        _ if !live => Ok(Some(Consent::given())),
+        None => Ok(None),
+        Some(ProbeMode::Yes) => Ok(Some(Consent::given())),
+        Some(ProbeMode::Ask) => {
+            if !printer.can_ask() {
+                bail!("--probe asks before each probe, and there is no terminal to ask on; --probe=yes runs them all");
+            }
+            let progress = Arc::clone(progress);
+            let asking = Mutex::new(Asking::default());
+            Ok(Some(Consent::new(move |probe| {
+                progress.suspend(|| asking.lock().is_ok_and(|mut asking| asking.allows(probe)))
+            })))
+        }
+    }
+}
+
+async fn open(args: &SourceArgs, aws: bool) -> anyhow::Result<(Arc<dyn Source>, Timestamp)> {
+    if let Some(path) = &args.from {
+        let bundle = Bundle::open(path)?;
+        let at = bundle.collected_at();
+        return Ok((Arc::new(bundle), at));
+    }
+    if let Some(name) = &args.demo {
+        let bundle = Bundle::embedded(demo(name)?)?;
+        let at = bundle.collected_at();
+        return Ok((Arc::new(bundle), at));
+    }
+    let live = Live::connect(ConnectOptions {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+        cluster_name: args.cluster_name.clone(),
+        region: args.region.clone(),
+        profile: args.profile.clone(),
+        prometheus_url: args.prometheus_url.clone(),
+        alertmanager_url: args.alertmanager_url.clone(),
+        grafana_url: args.grafana_url.clone(),
+        grafana_token: args.grafana_token.as_ref().and_then(|t| t.header().cloned()),
+        timeout: args.timeout,
+        aws,
+    })
+    .await?;
+    Ok((Arc::new(live), args.now.unwrap_or_else(Timestamp::now)))
+}
+
+fn demo_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = DEMOS.dirs().filter_map(|d| d.path().file_name()?.to_str()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn demo(name: &str) -> anyhow::Result<&'static Dir<'static>> {
+    let name = if name.is_empty() { DEFAULT_DEMO } else { name };
+    let names = demo_names();
+    DEMOS.get_dir(name).with_context(|| match suggest(name, names.iter().copied()) {
+        Some(near) => format!("there is no demo {name:?}; did you mean {near:?}? (--demo list shows all)"),
+        None => format!("there is no demo {name:?}; there are: {}", names.join(", ")),
+    })
+}
+
+pub(super) fn demo_list() -> anyhow::Result<String> {
+    let mut out = String::new();
+    for name in demo_names() {
+        let default = if name == DEFAULT_DEMO { "  (default)" } else { "" };
+        out.push_str(&format!("{name}{default}\n"));
+    }
+    Ok(out)
+}
