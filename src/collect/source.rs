@@ -369,8 +369,19 @@ pub(crate) fn error_from_document(request: &Request, document: &Value) -> FetchE
     let reason = [text("reason"), text("code")].into_iter().find(|r| !r.is_empty()).unwrap_or_default();
     let status = number("code").or_else(|| number("status")).or_else(|| number("statusCode"));
     match request {
-        Request::Aws(call) => aws_error(call, reason, &message),
+        Request::Aws(call) => aws_error(call, if reason.is_empty() { code_of(status) } else { reason }, &message),
         _ => http_error(request, status.and_then(|s| u16::try_from(s).ok()).unwrap_or(0), reason, &message),
+    }
+}
+
+/// The code that a status alone stands for. That something does not exist is never told by a status: a proxy or a wrong
+/// endpoint says 404 as well.
+fn code_of(status: Option<u64>) -> &'static str {
+    match status {
+        Some(401) => "UnrecognizedClientException",
+        Some(403) => "AccessDenied",
+        Some(429) => "Throttling",
+        _ => "",
     }
 }
 

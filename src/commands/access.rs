@@ -16,6 +16,8 @@ use crate::term::{Printer, sanitize_lines};
 const ALL: u8 = 0;
 /// Something could not.
 const SOME: u8 = 1;
+/// Checks that are named one by one.
+const NAMED: usize = 12;
 
 /// Prints it; the exit code says whether something is missing.
 ///
@@ -48,6 +50,14 @@ fn missing(report: &Report) -> BTreeMap<String, (&Gap, Vec<&'static str>)> {
         }
     }
     all
+}
+
+/// The first checks of a list.
+fn some(checks: &[&str]) -> String {
+    match checks.get(..NAMED) {
+        Some(first) if checks.len() > NAMED => format!("{} and {} more", first.join(", "), checks.len() - NAMED),
+        _ => checks.join(", "),
+    }
 }
 
 fn text(report: &Report, missing: &BTreeMap<String, (&Gap, Vec<&'static str>)>) -> String {
@@ -84,7 +94,7 @@ fn text(report: &Report, missing: &BTreeMap<String, (&Gap, Vec<&'static str>)>) 
             let _ = writeln!(out, "    needs: {permission}");
         }
         if !of.is_empty() {
-            let _ = writeln!(out, "    not evaluated: {}", of.join(", "));
+            let _ = writeln!(out, "    not evaluated: {}", some(of));
         }
         if !gap.hint.is_empty() {
             let _ = writeln!(out, "    → {}", gap.hint);
@@ -94,10 +104,11 @@ fn text(report: &Report, missing: &BTreeMap<String, (&Gap, Vec<&'static str>)>) 
     checks.sort_unstable();
     checks.dedup();
     if !checks.is_empty() {
-        let only = checks.join(",");
+        // Where nearly all of them lack something, the list of all is the shorter one.
+        let only = if checks.len() > NAMED { String::new() } else { format!(" --only {}", checks.join(",")) };
         let _ = write!(
             out,
-            "\nwhat these checks need, to be applied by whoever may grant it\n  kdoctor permissions --format rbac --only {only} | kubectl apply -f -\n  kdoctor permissions --format iam --only {only}\n"
+            "\nwhat these checks need, to be applied by whoever may grant it\n  kdoctor permissions --format rbac{only} | kubectl apply -f -\n  kdoctor permissions --format iam{only}\n"
         );
     }
     out

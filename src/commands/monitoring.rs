@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::output::finish;
+use super::output::Outputs;
 use super::run::{self, Aim, selected, some_of, wait_for};
 use crate::cli::Monitoring;
 use crate::collect::Plan;
@@ -20,10 +20,11 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
         printer.stdout(&run::demo_list()?)?;
         return Ok(0);
     }
+    let outputs = Outputs::new(&args.result)?;
     let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
     some_of(read.as_ref())?;
     let report = report(args, read.as_ref(), printer)?;
-    finish(&report, &args.result, read.as_ref(), printer)
+    outputs.finish(&report, read.as_ref(), printer)
 }
 
 /// The report of a run.

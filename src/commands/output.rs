@@ -1,12 +1,13 @@
 //! A report in the formats that were asked for, on stdout and in files.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 
 use super::UNABLE;
 use super::past::known;
-use crate::cli::{Format, ResultArgs};
+use crate::cli::{Format, ResultArgs, Wanted};
 use crate::collect::manifests::Read;
 use crate::model::Report;
 use crate::render::ci::{self, Rule};
@@ -14,40 +15,87 @@ use crate::term::{Printer, sanitize_lines};
 use crate::text::redact::mask;
 use crate::{checks, diagnose, pages, render};
 
-/// Writes the report, and what of the files could not be read; gives the exit code.
-///
-/// # Errors
-/// Something could not be written, or two formats want stdout.
-pub(super) fn finish(report: &Report, args: &ResultArgs, read: Option<&Read>, printer: &Printer) -> anyhow::Result<u8> {
-    let faults = read.map_or(&[][..], |r| &r.faults);
-    if args.output.iter().filter(|w| w.file.is_none()).count() > 1 {
-        bail!("two formats cannot share stdout: give one of them a file (--output sarif=out.sarif)");
+/// Where a report goes.
+pub(super) struct Outputs<'a> {
+    args: &'a ResultArgs,
+    /// Findings of the baseline, which do not fail the run.
+    known: BTreeSet<String>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Reads the baseline and looks at the files to be written, before anything is asked: a run takes its time.
+    ///
+    /// # Errors
+    /// Two formats want one place, a file's folder is not there, or the baseline is no report.
+    pub(super) fn new(args: &'a ResultArgs) -> anyhow::Result<Self> {
+        let mut places = BTreeSet::new();
+        for wanted in &args.output {
+            if places.insert(wanted.file.as_deref()) {
+                continue;
+            }
+            match &wanted.file {
+                None => bail!("two formats cannot share stdout: give one of them a file (--output sarif=out.sarif)"),
+                Some(file) => bail!("two formats cannot share the file {}", file.display()),
+            }
+        }
+        for file in places.into_iter().flatten() {
+            can_hold(file)?;
+        }
+        let known = args.baseline.as_deref().map(known).transpose()?.unwrap_or_default();
+        Ok(Self { args, known })
     }
-    let known = args.baseline.as_deref().map(known).transpose()?.unwrap_or_default();
-    let mut texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    if texts.is_empty() && diagnose::judged_nothing(report) {
-        texts.push("not one check could be evaluated".to_owned());
-    }
-    let error = (!texts.is_empty()).then(|| mask(&texts.join("; ")));
-    for wanted in &args.output {
-        let text = text(report, wanted.format, args, error.as_deref(), printer, wanted.file.is_some())?;
-        match &wanted.file {
-            Some(file) => write(file, &text)?,
-            None => printer.stdout(&text).context("the report could not be written")?,
+
+    /// Writes the report, and what of the files could not be read; gives the exit code.
+    ///
+    /// # Errors
+    /// Something could not be written; everything else is.
+    pub(super) fn finish(&self, report: &Report, read: Option<&Read>, printer: &Printer) -> anyhow::Result<u8> {
+        let faults = read.map_or(&[][..], |r| &r.faults);
+        let mut texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        if texts.is_empty() && diagnose::judged_nothing(report) {
+            texts.push("not one check could be evaluated".to_owned());
+        }
+        let error = (!texts.is_empty()).then(|| mask(&texts.join("; ")));
+        let mut failed = None;
+        for wanted in &self.args.output {
+            if let Err(error) = self.write(report, wanted, error.as_deref(), printer) {
+                failed = failed.or(Some(error));
+            }
+        }
+        for fault in texts {
+            printer.stderr(&format!("kdoctor: {}", sanitize_lines(&fault)));
+        }
+        let count = report.findings.iter().filter(|f| self.known.contains(&f.fingerprint)).count();
+        if count > 0 {
+            let of = report.findings.len();
+            printer.stderr(&format!("kdoctor: {count} of {of} findings stand in the baseline and do not fail the run"));
+        }
+        match failed {
+            Some(error) => Err(error),
+            None if !faults.is_empty() => Ok(UNABLE),
+            None => Ok(diagnose::exit_code(report, &self.known, self.args.fail_on, self.args.strict)),
         }
     }
-    for fault in texts {
-        printer.stderr(&format!("kdoctor: {}", sanitize_lines(&fault)));
+
+    fn write(&self, report: &Report, wanted: &Wanted, error: Option<&str>, printer: &Printer) -> anyhow::Result<()> {
+        let text = text(report, wanted.format, self.args, error, printer, wanted.file.is_some())?;
+        match &wanted.file {
+            Some(file) => write(file, &text),
+            None => printer.stdout(&text).context("the report could not be written"),
+        }
     }
-    let count = report.findings.iter().filter(|f| known.contains(&f.fingerprint)).count();
-    if count > 0 {
-        let of = report.findings.len();
-        printer.stderr(&format!("kdoctor: {count} of {of} findings stand in the baseline and do not fail the run"));
+}
+
+/// A file can be made there, as far as one sees without making it.
+fn can_hold(file: &Path) -> anyhow::Result<()> {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    if !folder.is_dir() {
+        bail!("{} cannot be written: there is no folder {}", file.display(), folder.display());
     }
-    if !faults.is_empty() {
-        return Ok(UNABLE);
+    if file.is_dir() || file.file_name().is_none() {
+        bail!("{} is a folder, not a file to write to", file.display());
     }
-    Ok(diagnose::exit_code(report, &known, args.fail_on, args.strict))
+    Ok(())
 }
 
 fn text(

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use jiff::Timestamp;
 
-use super::output::finish;
+use super::output::Outputs;
 use super::run::{self, Aim, selected, some_of, wait_for};
 use crate::checks::Check;
 use crate::cli::Preflight;
@@ -30,6 +30,7 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     if checks.is_empty() {
         bail!("none of the chosen checks can judge manifests{}", if cluster { "" } else { " without a cluster" });
     }
+    let outputs = Outputs::new(&args.result)?;
     let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
     some_of(read.as_ref())?;
     if let Some(read) = read.as_ref().filter(|r| !r.holds_something()) {
@@ -39,7 +40,7 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     if !cluster {
         let now = source.now.unwrap_or_else(Timestamp::now);
         let mut snap = manifests::alone(listing.unwrap_or_default(), now);
-        return finish(&diagnose::run_files(&mut snap, &checks, false), &args.result, read.as_ref(), printer);
+        return outputs.finish(&diagnose::run_files(&mut snap, &checks, false), read.as_ref(), printer);
     }
     let aim = Aim::Files { cluster_too: args.include_cluster };
     let plan = Plan {
@@ -51,7 +52,7 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     if report.target.manifests.is_none() && read.is_none() {
         bail!("the bundle holds no manifests; give them with -f");
     }
-    finish(&report, &args.result, read.as_ref(), printer)
+    outputs.finish(&report, read.as_ref(), printer)
 }
 
 /// True for a check that judges files; with a cluster beside them, for one that has an eye on both.

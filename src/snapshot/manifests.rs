@@ -52,8 +52,19 @@ pub struct ApplyError {
     pub line: usize,
     /// The file that was applied, where the record says it.
     pub file: Option<String>,
+    /// The call of Helm that it answers, where the record shows it.
+    pub helm: Option<HelmCall>,
     /// What the API server said, in one line.
     pub message: String,
+}
+
+/// A call of `helm install` or `helm upgrade`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HelmCall {
+    /// The release.
+    pub release: String,
+    /// Its namespace, where the call names it.
+    pub namespace: Option<String>,
 }
 
 impl Manifest {
@@ -147,6 +158,7 @@ fn typed(text: &str) -> Json {
 pub fn apply_errors(text: &str) -> Vec<ApplyError> {
     let mut found: Vec<ApplyError> = Vec::new();
     let mut applied: Option<String> = None;
+    let mut helm: Option<HelmCall> = None;
     let mut open = false;
     for (at, line) in text.lines().enumerate() {
         let line = line.trim_end();
@@ -160,11 +172,13 @@ pub fn apply_errors(text: &str) -> Vec<ApplyError> {
         if let Some(file) = file_of_command(line) {
             applied = Some(file);
         }
+        helm = helm_call(line).or(helm);
         open = is_error(line);
         if open {
             let named = named_file().captures(line).map(|c| c[1].to_owned());
             let file = named.or_else(|| applied.clone()).filter(|f| f != "-");
-            found.push(ApplyError { line: at + 1, file, message: line.trim_start().to_owned() });
+            let helm = helm.clone().filter(|_| line.contains(" FAILED: "));
+            found.push(ApplyError { line: at + 1, file, helm, message: line.trim_start().to_owned() });
         }
     }
     found
@@ -185,6 +199,60 @@ fn file_of_command(line: &str) -> Option<String> {
     let command = regex(&COMMAND, r"kubectl\b.*\b(?:apply|create|replace)\b.*?(?:-f|--filename)[ =](\S+)");
     command.captures(line).map(|c| c[1].trim_matches(['"', '\'']).to_owned())
 }
+
+/// The release of `helm upgrade RELEASE CHART`, as a shell's trace or prompt shows it.
+fn helm_call(line: &str) -> Option<HelmCall> {
+    static COMMAND: OnceLock<Regex> = OnceLock::new();
+    let command = regex(&COMMAND, r"^(?:.*[$#%>+] *)?helm (?:.* )?(?:install|upgrade) (.*)$");
+    let words = shlex::split(&command.captures(line)?[1])?;
+    let mut names = Vec::new();
+    let mut namespace = None;
+    let mut rest = words.into_iter();
+    while let Some(word) = rest.next() {
+        match word.split_once('=') {
+            Some(("-n" | "--namespace", value)) => namespace = Some(value.to_owned()),
+            _ if matches!(word.as_str(), "-n" | "--namespace") => namespace = rest.next(),
+            _ if SWITCHES.contains(&word.as_str()) => {}
+            Some(_) if word.starts_with('-') => {}
+            _ if word.starts_with('-') => drop(rest.next()),
+            _ => names.push(word),
+        }
+    }
+    // Of one name alone nobody knows whether it is the chart of a generated name.
+    match names.as_slice() {
+        [release, _chart] => Some(HelmCall { release: release.clone(), namespace }),
+        _ => None,
+    }
+}
+
+/// Flags of Helm without a value.
+const SWITCHES: &[&str] = &[
+    "-i",
+    "--install",
+    "--atomic",
+    "--wait",
+    "--wait-for-jobs",
+    "--create-namespace",
+    "--cleanup-on-fail",
+    "--debug",
+    "--dependency-update",
+    "--devel",
+    "--disable-openapi-validation",
+    "--dry-run",
+    "--force",
+    "--no-hooks",
+    "--render-subchart-notes",
+    "--replace",
+    "--reset-then-reuse-values",
+    "--reset-values",
+    "--reuse-values",
+    "--rollback-on-failure",
+    "--server-side",
+    "--skip-crds",
+    "--skip-schema-validation",
+    "--take-ownership",
+    "--verify",
+];
 
 /// The file that an error names: `error when creating "FILE":`.
 fn named_file() -> &'static Regex {
@@ -223,6 +291,10 @@ mod tests {
         let short: Vec<_> = errors.iter().map(|e| (e.line, e.file.as_deref())).collect();
         assert_eq!(short, [(3, Some("k8s/a.yaml")), (6, Some("k8s/b.yaml"))]);
         assert_eq!(errors[0].message, "The Service \"a\" is invalid: spec.x: bad spec.y: worse");
+        let helm = "+ helm upgrade --install stack kps/kube-prometheus-stack --wait -f values.yaml -n obs\nError: UPGRADE FAILED: x\n";
+        let call = HelmCall { release: "stack".into(), namespace: Some("obs".into()) };
+        assert_eq!(apply_errors(helm)[0].helm, Some(call));
+        assert_eq!(apply_errors("$ helm install --generate-name kps/x\nError: INSTALLATION FAILED: x\n")[0].helm, None);
         assert!(apply_errors("service/a unchanged\nconfigmap/errors created\n").is_empty());
     }
 }

@@ -79,23 +79,26 @@ impl Check for ScaleUpRefused {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.events()?;
-        let mut groups: BTreeMap<Reason, Vec<(&Pod, &Event)>> = BTreeMap::new();
+        // Pods that wait for different node groups have different causes.
+        let mut groups: BTreeMap<(Reason, Vec<ResourceRef>), Vec<(&Pod, &Event)>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| concerns(snap, p)) {
             if let Some((event, reason)) = scale_up::refused(snap, pod) {
-                groups.entry(reason).or_default().push((pod, event));
+                let culprits = scale_up::culprits(snap, pod, &reason);
+                groups.entry((reason, culprits)).or_default().push((pod, event));
             }
         }
-        Ok(Diagnosis::Findings(groups.iter().map(|(reason, pods)| finding(snap, reason, pods)).collect()))
+        Ok(Diagnosis::Findings(
+            groups.iter().map(|((reason, culprits), pods)| finding(snap, reason, culprits, pods)).collect(),
+        ))
     }
 }
 
-fn finding(snap: &Snapshot, reason: &Reason, pods: &[(&Pod, &Event)]) -> Finding {
+fn finding(snap: &Snapshot, reason: &Reason, culprits: &[ResourceRef], pods: &[(&Pod, &Event)]) -> Finding {
     let (pod, event) = pods[0];
     let who = match pods {
         [_] => format!("pod {}/{} waits for a node", pod.metadata.namespace, pod.metadata.name),
         many => format!("{} pods wait for a node", many.len()),
     };
-    let culprits = scale_up::culprits(snap, pod, reason);
     let names: Vec<String> = culprits.iter().map(ToString::to_string).collect();
     let failed = backoff_line(snap);
     let why = match reason {
@@ -116,12 +119,12 @@ fn finding(snap: &Snapshot, reason: &Reason, pods: &[(&Pod, &Event)]) -> Finding
     let subject = culprits[0].clone();
     let mut made =
         Finding::new(ScaleUpRefused::META.id, Severity::Error, subject, format!("{who}, and none is added: {why}"))
-            .also_all(culprits.clone())
+            .also_all(culprits.iter().cloned())
             .key(format!("{reason:?}").to_ascii_lowercase())
             .fix(fix(snap, reason, pod))
             .evidence(event_evidence(event));
     for culprit in culprits {
-        made = made.breaks(culprit);
+        made = made.breaks(culprit.clone());
     }
     if let (Reason::Backoff, Some((log, line))) = (reason, failed) {
         made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));

@@ -1,6 +1,6 @@
 //! Routes of an AlertmanagerConfig that no alert can take, because the operator adds the object's own namespace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -61,35 +61,51 @@ fn forces(server: &MonitoringResource, config: &AlertmanagerConfigResource) -> b
 struct Asked<'a> {
     receiver: &'a str,
     namespace: &'a str,
+    /// Labels of an alert that would take it, as far as equality asks for them.
+    labels: BTreeMap<&'a str, &'a str>,
 }
 
-/// All routes below one that ask for a namespace which is not `own`, by equality; with the alert that they are about.
-fn asked<'a>(route: &'a Value, own: &str, inherited: &'a str, out: &mut Vec<Asked<'a>>) -> bool {
-    let receiver = route.get("receiver").and_then(Value::as_str).filter(|r| !r.is_empty()).unwrap_or(inherited);
+/// What holds on the way to a route.
+#[derive(Clone, Default)]
+struct Way<'a> {
+    receiver: &'a str,
+    labels: BTreeMap<&'a str, &'a str>,
+}
+
+/// All routes below one that ask for a namespace which is not `own`, by equality.
+fn asked<'a>(route: &'a Value, own: &str, mut way: Way<'a>, out: &mut Vec<Asked<'a>>) {
+    way.receiver = route.get("receiver").and_then(Value::as_str).filter(|r| !r.is_empty()).unwrap_or(way.receiver);
     let matchers = route.get("matchers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let other = matchers.iter().find_map(|m| {
-        let text = |key: &str| m.get(key).and_then(Value::as_str).unwrap_or_default();
-        let regex =
-            m.get("regex").and_then(Value::as_bool).unwrap_or(false) || matches!(text("matchType"), "=~" | "!~" | "!=");
-        (text("name") == "namespace" && !regex && text("value") != own).then(|| text("value"))
-    });
-    if let Some(namespace) = other {
-        out.push(Asked { receiver, namespace });
-        return true;
+    way.labels.extend(matchers.iter().filter_map(equality));
+    if let Some(namespace) = way.labels.get("namespace").copied().filter(|n| *n != own) {
+        out.push(Asked { receiver: way.receiver, namespace, labels: way.labels });
+        return;
     }
-    let routes = route.get("routes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let mut all = !routes.is_empty();
-    for route in routes {
-        all &= asked(route, own, receiver, out);
+    for route in route.get("routes").and_then(Value::as_array).into_iter().flatten() {
+        asked(route, own, way.clone(), out);
     }
-    all
+}
+
+/// The label and the value of a matcher that asks for just that.
+fn equality(matcher: &Value) -> Option<(&str, &str)> {
+    let text = |key: &str| matcher.get(key).and_then(Value::as_str).unwrap_or_default();
+    let regex = matcher.get("regex").and_then(Value::as_bool).unwrap_or(false);
+    let equal = !regex && matches!(text("matchType"), "" | "=");
+    equal.then(|| (text("name"), text("value")))
+}
+
+/// `name=value` for a test of the routes: the way to the route, and an alert's name where it asks for none.
+fn labels(route: &Asked<'_>, firing: &BTreeSet<String>) -> Vec<String> {
+    let mut labels = route.labels.clone();
+    labels.entry("alertname").or_insert_with(|| firing.first().map_or("Test", String::as_str));
+    labels.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
 fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &AlertmanagerConfigResource) -> Option<Finding> {
     let meta = &config.metadata;
     let own = meta.namespace.as_str();
     let mut routes = Vec::new();
-    asked(&config.spec.route, own, "", &mut routes);
+    asked(&config.spec.route, own, Way::default(), &mut routes);
     let first = routes.first()?;
     let namespaces: BTreeSet<&str> = routes.iter().map(|r| r.namespace).filter(|n| !n.is_empty()).collect();
     let receivers: BTreeSet<&str> = routes.iter().map(|r| r.receiver).collect();
@@ -138,7 +154,8 @@ fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &Alertman
     .param("values", format!("{}.alertmanagerConfigMatcherStrategy.type", operator::values_base(server)))
     .param("strategy", strategy_to)
     .param("secrets", secrets(&config.spec.receivers))
-    .param("labels", vec![format!("namespace={target}"), format!("alertname={}", firing.first().map_or("Test", String::as_str))]);
+    .param("others", namespaces.iter().skip(1).collect::<Vec<_>>())
+    .param("labels", labels(routes.iter().find(|r| r.namespace == target)?, &firing));
     operator::server_params(&mut made.params, server);
     Some(made)
 }

@@ -10,6 +10,7 @@ use crate::domain::kubernetes::selector;
 use crate::domain::prometheus::operator::chain::{self, End, Near};
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::operator::{deployment, log};
+use crate::domain::prometheus::targets::is_control_plane_name;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Monitor, MonitorEndpoint, MonitoringResource, Service};
 use crate::snapshot::{Platform, Snapshot};
@@ -29,8 +30,6 @@ check! {
 
 /// Seconds within which a new object need not be in the configuration: operator, kubelet and reloader take their time.
 const YOUNG: i64 = 300;
-/// Parts of the control plane that EKS keeps to itself.
-const CONTROL_PLANE: &[&str] = &["kube-scheduler", "kube-controller-manager", "kube-etcd", "etcd"];
 
 impl Check for MonitorWithoutTargets {
     fn meta(&self) -> &'static CheckMeta {
@@ -154,7 +153,10 @@ impl<'a> View<'a> {
     ) -> Finding {
         let meta = &monitor.metadata;
         let subject = kind.reference(&meta.namespace, &meta.name);
-        let words = words(server, monitor, endpoint, &fault);
+        let mut words = words(server, monitor, endpoint, &fault);
+        if self.is_hidden(monitor, &fault) {
+            words.variant = "control-plane";
+        }
         let job = chain::job_names(kind, &meta.namespace, &meta.name, at).swap_remove(0);
         let severity = self.severity(monitor, &fault);
         let message = format!(
@@ -179,13 +181,16 @@ impl<'a> View<'a> {
         self.set_params(made, kind, monitor, server, at, &words)
     }
 
+    /// The monitor is for a part of the control plane, which EKS keeps to itself.
+    fn is_hidden(&self, monitor: &Monitor, fault: &Fault<'_>) -> bool {
+        matches!(fault, Fault::Walk(End::NoEndpoints(_) | End::NoService(None)))
+            && self.snap.platform != Platform::Other
+            && is_control_plane_name(&monitor.metadata.name)
+    }
+
     fn severity(&self, monitor: &Monitor, fault: &Fault<'_>) -> Severity {
-        let name = &monitor.metadata.name;
-        let control_plane = CONTROL_PLANE.iter().any(|part| name.ends_with(part));
         match fault {
-            Fault::Walk(End::NoEndpoints(_)) if control_plane && self.snap.platform != Platform::Other => {
-                Severity::Info
-            }
+            _ if self.is_hidden(monitor, fault) => Severity::Info,
             // An application at zero, or not deployed: nothing is there to be scraped.
             Fault::Walk(End::NoEndpoints(services)) => {
                 if services.iter().all(|s| s.spec.selector.is_empty()) {
@@ -269,7 +274,6 @@ impl<'a> View<'a> {
             .param("selector", selector::text(&monitor.spec.selector))
             .param("namespaces", chain::namespaces(server, monitor).map(|n| n.into_iter().collect::<Vec<_>>()))
             .param("hint", &words.hint)
-            .param("control_plane", CONTROL_PLANE.iter().any(|part| meta.name.ends_with(part)))
             .param("at", at)
             .param("list", list);
         operator::server_params(&mut made.params, server);

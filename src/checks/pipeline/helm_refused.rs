@@ -98,7 +98,7 @@ impl Place {
     fn of(snap: &Snapshot, refusal: &Refusal, told: &Told<'_>) -> Self {
         let known = match told {
             Told::Event(event) => Some((event.involved_object.name.clone(), event.involved_object.namespace.clone())),
-            Told::Record(..) => open_release(snap),
+            Told::Record(path, line) => called(snap, path, *line).or_else(|| open_release(snap)),
         };
         let stack = || snap.scope.stack.first().cloned().unwrap_or_default();
         let home = known.as_ref().map_or_else(stack, |(_, namespace)| namespace.clone());
@@ -117,6 +117,14 @@ impl Place {
     fn object(&self, kind: &str, name: &str) -> ResourceRef {
         ResourceRef::kubernetes(group_of(kind), kind, &self.home, name)
     }
+}
+
+/// The release of the call that a record shows before an error: name and namespace.
+fn called(snap: &Snapshot, path: &str, line: usize) -> Option<(String, String)> {
+    let file = snap.manifests.items().unwrap_or_default().iter().find(|f| f.path == path)?;
+    let call = file.errors.iter().find(|e| e.line == line)?.helm.as_ref()?;
+    let stack = || snap.scope.stack.first().cloned();
+    Some((call.release.clone(), call.namespace.clone().or_else(stack)?))
 }
 
 /// The one release of the stack's namespaces that failed or hangs: name and namespace.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::csi_node;
 use crate::domain::aws::efs::{self, Fault};
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
@@ -180,7 +181,14 @@ fn finding(snap: &Snapshot, all: &[Waits<'_>]) -> Finding {
         let claim = waits.volume.spec.claim_ref.as_ref().map(|r| ResourceRef::pvc(&r.namespace, &r.name));
         made = claim.into_iter().fold(made, Finding::breaks);
     }
-    nodes.into_iter().fold(made, |made, n| made.depends_on(ResourceRef::node(n)))
+    for node in nodes {
+        made = made.depends_on(ResourceRef::node(node));
+        if first.fault == Fault::Driver {
+            // Why the driver is not there is another check's matter.
+            made = made.depends_on(csi_node::reference(node));
+        }
+    }
+    made
 }
 
 fn fix(snap: &Snapshot, waits: &Waits<'_>, node: Option<&Node>) -> Fix {

@@ -6,14 +6,12 @@ use serde::Serialize;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs;
+use crate::domain::aws::oidc_provider::{self, AUDIENCE, Fault};
 use crate::domain::kubernetes::claims::iam_errors;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::aws::{Cluster, OidcProvider};
+use crate::snapshot::aws::Cluster;
 use crate::snapshot::kubernetes::{ROLE_ANNOTATION, ServiceAccount};
 use crate::snapshot::{Platform, Snapshot};
-
-/// The audience of tokens for AWS STS.
-const AUDIENCE: &str = "sts.amazonaws.com";
 
 check! {
     /// See the check's page.
@@ -84,34 +82,13 @@ impl Check for OidcProviderMissing {
         if users.is_empty() && !driver {
             return Ok(Diagnosis::NotApplicable("nothing uses IAM roles for service accounts".into()));
         }
-        let fault = fault(issuer, snap.iam_oidc_providers()?);
+        let fault = oidc_provider::fault(issuer, snap.iam_oidc_providers()?);
         if fault.is_some() && !driver {
             // A leftover annotation is no fault where Pod Identity serves the account.
             snap.pod_identity_associations()?;
         }
         Ok(Diagnosis::Findings(fault.map(|fault| finding(snap, cluster, &fault, &users)).into_iter().collect()))
     }
-}
-
-enum Fault {
-    Absent,
-    /// Registered under another URL of the same id: STS compares the whole URL.
-    OtherUrl,
-    /// Registered without the audience of STS.
-    NoAudience(String),
-}
-
-fn fault(issuer: &str, providers: &[OidcProvider]) -> Option<Fault> {
-    let same = |p: &&OidcProvider| {
-        p.url.trim_start_matches("https://") == issuer || p.arn.ends_with(&format!("oidc-provider/{issuer}"))
-    };
-    if let Some(provider) = providers.iter().find(same) {
-        let lacks = provider.client_id_list.as_ref().is_some_and(|ids| !ids.iter().any(|i| i == AUDIENCE));
-        return lacks.then(|| Fault::NoAudience(provider.arn.clone()));
-    }
-    let id = issuer.rsplit('/').next().filter(|id| id.len() >= 16)?;
-    let other = providers.iter().find(|p| p.url.ends_with(id) || p.arn.ends_with(id));
-    Some(other.map_or(Fault::Absent, |_| Fault::OtherUrl))
 }
 
 /// ServiceAccounts that ask for a role and do not get it from Pod Identity.

@@ -272,7 +272,7 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, trouble: Trouble, 
             "Prometheus found its write-ahead log on {at} damaged at its start and repaired it: the samples after the damage are lost"
         ),
     };
-    let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h";
+    let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=3h";
     let evidence = Evidence::new(format!("log of pod {}/{}", meta.namespace, meta.name), seen.text.clone(), show)
         .with("namespace", &meta.namespace)
         .with("pod", &meta.name)

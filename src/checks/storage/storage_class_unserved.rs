@@ -78,6 +78,8 @@ fn finding(snap: &Snapshot, class: &StorageClass, claims: &[&PersistentVolumeCla
             .param("namespace", &first.metadata.namespace)
             .param("pvcs", &own)
             .param("mixed", others)
+            .param("keeps", class.reclaim_policy.as_deref() == Some("Retain"))
+            .param("grows", class.allow_volume_expansion == Some(true))
             .evidence(class_evidence(class))
             .evidence(driver_evidence(snap));
     for claim in claims {

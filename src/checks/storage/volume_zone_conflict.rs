@@ -9,7 +9,7 @@ use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Nodegroup, Subnet, name_tag};
 use crate::snapshot::kubernetes::{Node, Pod};
@@ -163,6 +163,12 @@ impl<'a> Case<'a> {
         scheduling::zones(self.nodes().filter(|n| n.is_ready() && !n.spec.unschedulable)).into_iter().collect()
     }
 
+    /// Zones with a node that the pod may go to, by its selector and affinity.
+    fn pod_zones(&self) -> Vec<&'a str> {
+        let fits = |n: &&Node| n.is_ready() && !n.spec.unschedulable && scheduling::chosen_by(self.pod, n);
+        scheduling::zones(self.nodes().filter(fits)).into_iter().collect()
+    }
+
     fn explain(&self, conflict: Conflict, culprit: &Bound<'_>) -> (&'static str, String) {
         let name = format!("{}/{}", self.pod.metadata.namespace, self.pod.metadata.name);
         let volume = format!("its volume {} (claim {})", culprit.volume.metadata.name, culprit.claim);
@@ -226,6 +232,7 @@ impl<'a> Case<'a> {
             .param("subnet", subnet.map_or("", |s| s.subnet_id.as_str()))
             .param("node_role", model.map_or("", |g| g.node_role.as_str()))
             .param("live_zone", live.first().copied().unwrap_or("<zone>"))
+            .param("pod_zone", Placeholder::new("zone-of-the-nodes").candidates(self.pod_zones()))
             .param("volume_id", culprit.volume.ebs_id().unwrap_or_default())
     }
 

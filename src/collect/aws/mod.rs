@@ -313,10 +313,12 @@ async fn target_groups(client: &Client, vpc: &str) -> Reading<Vec<TargetGroup>> 
         Err(gap) => return Err(gap).into(),
     };
     groups.retain(|g| g.vpc_id == vpc);
+    let call = |g: &TargetGroup| AwsCall::DescribeTargetHealth { group: g.target_group_arn.clone() };
+    let calls = groups.iter().map(|g| list::<TargetHealth>(client, call(g), "TargetHealthDescriptions"));
+    let answers = join_all(calls).await;
     let mut gaps = Vec::new();
-    for group in &mut groups {
-        let call = AwsCall::DescribeTargetHealth { group: group.target_group_arn.clone() };
-        match list::<TargetHealth>(client, call, "TargetHealthDescriptions").await {
+    for (group, answer) in groups.iter_mut().zip(answers) {
+        match answer {
             Ok(health) => group.health = Some(health),
             Err(gap) => gaps.push(gap),
         }

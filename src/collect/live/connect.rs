@@ -130,11 +130,13 @@ impl Live {
 
 async fn choose(options: &ConnectOptions) -> Result<Chosen, ConnectError> {
     let kubeconfig = match &options.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path).map_err(|e| ConnectError::BadConfig(mask_values(&chain(&e))))?,
+        Some(path) => Kubeconfig::read_from(path)
+            .map_err(|e| ConnectError::BadConfig(format!("{}: {}", path.display(), mask_values(&chain(&e)))))?,
         None => match Kubeconfig::read() {
             Ok(found) => found,
             Err(error) => {
-                let config = Config::incluster().map_err(|_| ConnectError::NoCluster(mask_values(&chain(&error))))?;
+                let told = format!("{}: {}", default_files(), mask_values(&chain(&error)));
+                let config = Config::incluster().map_err(|_| ConnectError::NoCluster(told))?;
                 return Ok(Chosen { config, context: None, exec: None });
             }
         },
@@ -158,6 +160,11 @@ async fn choose(options: &ConnectOptions) -> Result<Chosen, ConnectError> {
         .map_err(|e| ConnectError::BadConfig(format!("context {context:?}: {}", mask_values(&chain(&e)))))?;
     let exec = recognise_exec(&config.auth_info);
     Ok(Chosen { config, context: Some(context), exec })
+}
+
+/// The files that are read where none is given.
+fn default_files() -> String {
+    std::env::var("KUBECONFIG").ok().filter(|files| !files.is_empty()).unwrap_or_else(|| "~/.kube/config".to_owned())
 }
 
 /// The EKS cluster that the user's credential plugin is for.

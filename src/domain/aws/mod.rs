@@ -14,6 +14,7 @@ pub(crate) mod identity;
 pub(crate) mod interface;
 pub(crate) mod network_acl;
 pub(crate) mod node_group;
+pub(crate) mod oidc_provider;
 pub(crate) mod placement;
 pub(crate) mod resolver;
 pub(crate) mod routing;

@@ -9,8 +9,9 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::aws::credentials::{self, Fault, Source};
 use crate::domain::aws::denied::{By, Denied};
+use crate::domain::aws::oidc_provider;
 use crate::domain::aws::trust::{self, Mismatch};
-use crate::model::{Evidence, Finding, ResourceRef, Severity};
+use crate::model::{Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Instance, Role};
 use crate::snapshot::kubernetes::Pod;
@@ -54,6 +55,10 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: InCluster,
     },
+    Refused {
+        #[serde(flatten)]
+        of: Of,
+    },
     Agent {
         #[serde(flatten)]
         of: InCluster,
@@ -66,7 +71,7 @@ pub(super) enum Fix {
     Permission {
         #[serde(flatten)]
         of: Of,
-        role: String,
+        role: Placeholder,
         policy: String,
         policy_name: String,
         denied: bool,
@@ -251,8 +256,8 @@ impl<'a> Case<'a> {
                 role: None,
             },
             None => self.plain(
-                self.own_role("<policy-arn>".to_owned()),
-                format!("gets no AWS credentials: {} has no role, and the node's is not to be had", self.who()),
+                self.own_role(String::new()),
+                format!("gets no AWS credentials: {} has no role, and the pod cannot reach the node's", self.who()),
             ),
         }
     }
@@ -295,9 +300,20 @@ impl<'a> Case<'a> {
         let issuer = self.snap.eks_cluster().map(|c| c.issuer_host_path().to_owned()).unwrap_or_default();
         let mismatch = trust::irsa(&role.trust_policy, &place.provider_arn(&issuer), &issuer, &self.subject());
         let Some(Mismatch { part, found, expected }) = mismatch else {
+            let registered = self.snap.iam_oidc_providers().map(|all| oidc_provider::fault(&issuer, all).is_none());
+            let (fix, left) = match registered {
+                Ok(true) => (
+                    Fix::Refused { of: self.of() },
+                    "it was set right just now, or a policy of the organization denies it",
+                ),
+                _ => (
+                    Fix::Provider { of: self.in_cluster() },
+                    "the cluster's OIDC issuer has to be registered in IAM as well",
+                ),
+            };
             return self.plain(
-                Fix::Provider { of: self.in_cluster() },
-                format!("gets no credentials, although role {} trusts {}: see that the cluster's issuer is registered, and what the whole error says", role.name, self.who()),
+                fix,
+                format!("was refused role {}, although the role trusts {}: {left}", role.name, self.who()),
             );
         };
         let found = if found.is_empty() { "absent".to_owned() } else { found };
@@ -393,11 +409,14 @@ impl<'a> Case<'a> {
                 } else {
                     "no policy of the role allows it"
                 };
+                let who = if role.is_empty() { "its identity".to_owned() } else { format!("role {role}") };
                 Verdict {
-                    why: format!("is refused by AWS: role {role} may not {action} ({by})"),
+                    why: format!("is refused by AWS: {who} may not {action} ({by})"),
                     fix: Fix::Permission {
                         of: self.of(),
-                        role: role.clone(),
+                        role: Placeholder::new("role-name")
+                            .how("aws iam list-roles --query 'Roles[].RoleName' --output text")
+                            .candidates(Some(role.clone()).filter(|r| !r.is_empty())),
                         policy,
                         policy_name: format!("allow-{}", action.replace(':', "-")),
                         denied: forbidden,

@@ -83,6 +83,27 @@ fn a_role_that_does_not_trust_the_account() {
     assert!(steps(&found).contains("aws iam update-assume-role-policy --role-name agent"), "{}", steps(&found));
 }
 
+/// Whatever was wrong has been set right since, or lies outside the account.
+#[test]
+fn a_role_that_trusts_the_account_and_an_issuer_that_is_registered() {
+    let arn = "arn:aws:iam::111122223333:role/agent";
+    let mut snap = snap(TRUSTED, Some(arn), json!([{"name": "AWS_ROLE_ARN", "value": arn}]));
+    let provider = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF";
+    let trust = json!({"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": provider},
+        "Condition": {"StringEquals": {"oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF:sub": "system:serviceaccount:monitoring:agent"}}}]});
+    let role =
+        crate::snapshot::aws::Role { name: "agent".into(), arn: arn.into(), trust_policy: trust, ..Default::default() };
+    *snap.iam_roles = Ok([(arn.to_owned(), Ok(Some(role)))].into());
+    let found = one(&snap);
+    assert!(steps(&found).contains("list-open-id-connect-providers"), "the providers are not known: {}", steps(&found));
+    *snap.iam_oidc_providers = Ok(serde_json::from_value(json!([{"Arn": provider,
+        "Url": "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF", "ClientIDList": ["sts.amazonaws.com"]}]))
+    .expect("providers"));
+    let found = one(&snap);
+    assert!(steps(&found).contains("aws cloudtrail lookup-events"), "{}", steps(&found));
+}
+
 #[test]
 fn pods_that_are_older_than_the_annotation() {
     let found = one(&snap(TRUSTED, Some("arn:aws:iam::111122223333:role/agent"), json!([])));

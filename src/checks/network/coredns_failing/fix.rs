@@ -20,6 +20,10 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: InCluster,
         spread: String,
+        /// Replicas to ask for: some more than now.
+        replicas: u32,
+        /// The add-on's configuration with so many; empty where what it has cannot be read.
+        more: String,
         managed: String,
         /// All pods are on one node.
         crowded: bool,
@@ -40,7 +44,7 @@ pub(super) enum Fix {
     },
     Forbidden {
         #[serde(flatten)]
-        of: InCluster,
+        of: Of,
     },
     Api {
         #[serde(flatten)]
@@ -81,6 +85,8 @@ pub(super) struct Names {
     cluster: InCluster,
     /// The add-on's configuration with the pods spread over nodes and zones; what is set stays.
     spread: String,
+    replicas: u32,
+    more: String,
     managed: String,
 }
 
@@ -88,7 +94,9 @@ impl Names {
     pub(super) fn of(snap: &Snapshot, workload: &ResourceRef) -> Self {
         let addon = snap.eks_addons.iter().flatten().find(|a| a.addon_name == "coredns");
         let known = Identity::of(snap);
-        let managed = owner::workload(snap, workload).map(|w| managed_by(&w.metadata)).unwrap_or_default();
+        let deployment = owner::workload(snap, workload);
+        let managed = deployment.map(|w| managed_by(&w.metadata)).unwrap_or_default();
+        let replicas = deployment.and_then(|w| w.spec.replicas).unwrap_or(2) + 2;
         let kept = Kept { of: Of { workload: workload.kubectl_name() }, addon: addon.is_some() };
         Self {
             cluster: InCluster {
@@ -97,6 +105,8 @@ impl Names {
                 region: known.region.unwrap_or_default().to_owned(),
             },
             spread: spread(addon),
+            replicas,
+            more: with_values(addon, &json!({"replicaCount": replicas})).unwrap_or_default(),
             managed: if addon.is_some() { String::new() } else { managed },
         }
     }
@@ -117,6 +127,8 @@ impl Names {
         Fix::VpcResolver {
             of: self.in_cluster(),
             spread: self.spread.clone(),
+            replicas: self.replicas,
+            more: self.more.clone(),
             managed: self.managed.clone(),
             crowded,
             node: node.to_owned(),

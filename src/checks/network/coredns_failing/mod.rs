@@ -111,7 +111,7 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
             )
         }
         Fault::Forbidden => (
-            Fix::Forbidden { of: names.in_cluster() },
+            Fix::Forbidden { of: names.workload() },
             "may not read Services and endpoints: names of the cluster do not resolve".to_owned(),
             Severity::Error,
             "forbidden".to_owned(),

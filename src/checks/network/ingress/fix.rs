@@ -115,6 +115,7 @@ pub(super) enum Fix {
         groups: Vec<String>,
         port: String,
         node_group: Placeholder,
+        admitted: bool,
     },
     TargetFailed {
         #[serde(flatten)]

@@ -19,7 +19,7 @@ check! {
         id: "ingress", suite: Network, severity: Error,
         title: "an Ingress or load balancer does not lead to its pods",
         requires: [Ingresses, Services],
-        uses: [IngressClasses, Events, Pods, Workloads, PartLogs, ComponentLogs, TargetGroups, LoadBalancers, EksCluster, Subnets, RouteTables, NatGateways, InternetGateways, Nodes, Instances],
+        uses: [IngressClasses, Events, Pods, Workloads, PartLogs, ComponentLogs, TargetGroups, LoadBalancers, EksCluster, Subnets, RouteTables, NatGateways, InternetGateways, Nodes, Instances, SecurityGroups, NetworkAcls, SecurityGroupPolicies, ServiceAccounts],
         fix: Fix,
     }
 }

@@ -4,8 +4,11 @@ use super::IngressBroken;
 use super::fix::{Fix, Object, object_evidence};
 use crate::checks::support::seen::log_evidence;
 use crate::domain::aws::balancer::TargetFault;
+use crate::domain::aws::firewall::{Firewall, Verdict};
+use crate::domain::aws::interface::{Interface, Interfaces};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::ingress::{self, Served};
+use crate::domain::kubernetes::network_policy::Protocol;
 use crate::domain::kubernetes::{endpoints, index, service_port};
 use crate::model::{Evidence, Finding, Placeholder, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -141,17 +144,33 @@ fn fix(
         TargetFault::Timeout => {
             let balancers = snap.load_balancers().map(Vec::as_slice).unwrap_or_default().iter();
             let own = balancers.filter(|b| group.load_balancer_arns.contains(&b.load_balancer_arn));
-            let groups = own.flat_map(|b| b.security_groups.clone()).collect();
+            let groups: Vec<String> = own.flat_map(|b| b.security_groups.clone()).collect();
             let node_group = Placeholder::new("node-security-group")
                 .how("a group that the pod's node has")
                 .candidates(pod.map(|p| node_groups(snap, p)).unwrap_or_default());
-            Fix::TargetTimeout { of, groups, port: port.to_owned(), node_group }
+            let admitted = pod.is_some_and(|p| admitted(snap, &groups, p, port));
+            Fix::TargetTimeout { of, groups, port: port.to_owned(), node_group, admitted }
         }
         TargetFault::Failed => {
             let pod = pod.map(|p| p.metadata.name.clone()).unwrap_or_default();
             Fix::TargetFailed { of, pod }
         }
     }
+}
+
+/// True if the security groups are known to let a load balancer through to a pod.
+fn admitted(snap: &Snapshot, groups: &[String], pod: &Pod, port: &str) -> bool {
+    let (Ok(firewall), Ok(port)) = (Firewall::of(snap), port.parse()) else { return false };
+    let from = Interface {
+        groups: groups.iter().map(String::as_str).collect(),
+        addresses: Vec::new(),
+        networks: Vec::new(),
+        subnet: None,
+        instance: None,
+        control_plane: false,
+    };
+    let to = Interfaces::new(snap).of_pod(pod);
+    to.is_some_and(|to| firewall.verdict(&from, &to, Protocol::Tcp, port) == Verdict::Passes)
 }
 
 /// The security groups of a pod's node.
