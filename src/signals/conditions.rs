@@ -95,9 +95,8 @@ fn of_operator(snap: &Snapshot) -> Vec<Signal> {
         let bad = r.status.conditions.iter().filter(|c| c.status == "False");
         bad.map(|c| {
             let meta = &r.metadata;
-            let set = format!("{}-{}", r.kind.to_ascii_lowercase(), meta.name);
             let resource = r.kind.to_ascii_lowercase();
-            let made = ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, set);
+            let made = r.set();
             let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| snap.owner_ref(p) == made);
             let around: Vec<ResourceRef> = pods.flat_map(|p| super::around(snap, p)).collect();
             let signal = of_object("monitoring.coreos.com", &r.kind, &resource, meta, c).about([made]).about(around);

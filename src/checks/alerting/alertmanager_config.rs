@@ -109,15 +109,14 @@ fn operator(snap: &Snapshot) -> Vec<Finding> {
         let is_config = ["config", "receiver", "route", "secret"].iter().any(|word| about.contains(word));
         is_config.then(|| {
             let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
-            let subject = ResourceRef::kubernetes("monitoring.coreos.com", "Alertmanager", namespace, name);
-            let set = format!("alertmanager-{name}");
+            let subject = object.reference();
             let text = format!(
                 "the operator refuses the configuration of Alertmanager {namespace}/{name}, so changes do not take effect: {}",
                 redact(&message)
             );
             Finding::new(AlertmanagerConfig::META.id, Severity::Error, subject.clone(), text)
                 .breaks(subject)
-                .breaks(ResourceRef::kubernetes("apps", "StatefulSet", namespace, &set))
+                .breaks(object.set())
                 .key("operator")
                 .evidence(
                     Evidence::new(
@@ -132,7 +131,7 @@ fn operator(snap: &Snapshot) -> Vec<Finding> {
                 .param("namespace", namespace)
                 .param("name", name)
                 .param("why", redact(&message))
-                .param("workload", format!("statefulset/{set}"))
+                .param("workload", object.set().kubectl_name())
                 .param("pod", "")
                 .param("container", "alertmanager")
                 .param("managed", managed_by(&object.metadata))

@@ -215,12 +215,7 @@ impl<'a> View<'a> {
                 let operators = deployment::operators(self.snap);
                 let mut all: Vec<ResourceRef> = operators.iter().map(|o| o.workload.reference()).collect();
                 all.push(server.reference());
-                all.push(ResourceRef::kubernetes(
-                    "apps",
-                    "StatefulSet",
-                    &server.metadata.namespace,
-                    format!("prometheus-{}", server.metadata.name),
-                ));
+                all.push(server.set());
                 all
             }
             _ => Vec::new(),

@@ -4,6 +4,7 @@ use crate::checks::support::operator::server_text;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::prometheus::operator::deployment::{self, Operator};
+use crate::domain::prometheus::operator::selection;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::MonitoringResource;
@@ -24,8 +25,7 @@ impl Check for OperatorDown {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let others = snap.other_servers.items().unwrap_or_default();
-        let servers: Vec<&MonitoringResource> = snap.monitoring_resources()?.iter().chain(others).collect();
+        let servers = selection::all_servers(snap)?;
         if servers.is_empty() {
             return Ok(Diagnosis::NotApplicable("no server of the Prometheus Operator".into()));
         }

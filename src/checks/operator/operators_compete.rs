@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::checks::support::operator::{broken, server_text, set_name};
+use crate::checks::support::operator::{broken, server_text};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::prometheus::operator::deployment::{self, Operator, version_text};
 use crate::domain::prometheus::operator::log;
+use crate::domain::prometheus::operator::selection;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
@@ -34,8 +35,7 @@ impl Check for OperatorsCompete {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let others = snap.other_servers.items().unwrap_or_default();
-        let servers: Vec<&MonitoringResource> = snap.monitoring_resources()?.iter().chain(others).collect();
+        let servers = selection::all_servers(snap)?;
         snap.workloads()?;
         let operators = deployment::operators(snap);
         let working: Vec<&Operator<'_>> = operators.iter().filter(|o| o.workload.desired() > 0).collect();
@@ -168,7 +168,7 @@ fn signs(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<Evidence> {
 }
 
 fn sets<'a>(snap: &'a Snapshot, server: &MonitoringResource) -> Vec<&'a Workload> {
-    let name = set_name(server);
+    let name = server.set_name();
     let all = snap.workloads.items().unwrap_or_default().iter();
     all.filter(|w| {
         w.kind == "StatefulSet" && w.metadata.namespace == server.metadata.namespace && w.metadata.name == name

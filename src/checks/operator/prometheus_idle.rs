@@ -111,12 +111,7 @@ fn base(snap: &Snapshot, server: &MonitoringResource, kinds: &[Kind], message: S
         .key(kinds[0].as_str())
         .breaks_nothing()
         .depends_on(server.reference())
-        .depends_on(ResourceRef::kubernetes(
-            "apps",
-            "StatefulSet",
-            &meta.namespace,
-            format!("prometheus-{}", meta.name),
-        ))
+        .depends_on(server.set())
         .evidence(api_evidence(snap, format!("Prometheus {path}"), value.to_owned(), path));
     made = objects.into_iter().fold(made, Finding::depends_on);
     // What cannot be stored is not there: a webhook refuses it, or the release that brings it failed.

@@ -5,7 +5,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::operator::{chain, deployment, log};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, PrometheusRule};
 use crate::snapshot::monitoring::RuleGroup;
 use crate::snapshot::{Snapshot, journal};
@@ -124,12 +124,7 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, missing: &[(&Meta, Vec<
         .also_all(missing.iter().skip(1).map(|(r, _)| reference(r)))
         .key("not-loaded")
         .depends_on(server.reference())
-        .depends_on(ResourceRef::kubernetes(
-            "apps",
-            "StatefulSet",
-            &server.metadata.namespace,
-            format!("prometheus-{}", server.metadata.name),
-        ))
+        .depends_on(server.set())
         .evidence(seen)
         .evidence(object.with("name", &meta.name).with("namespace", &meta.namespace))
         .fix("not-loaded")

@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::operator::{broken, one_line, server_text, set_name, values_base};
+use crate::checks::support::operator::{broken, one_line, server_text, values_base};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator::deployment::{self, version_text};
 use crate::domain::prometheus::operator::log;
+use crate::domain::prometheus::operator::selection;
 use crate::domain::text::log_line::{Line, written_at};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -58,8 +59,7 @@ impl Check for StatefulSetRecreated {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let others = snap.other_servers.items().unwrap_or_default();
-        let servers: Vec<&MonitoringResource> = snap.monitoring_resources()?.iter().chain(others).collect();
+        let servers = selection::all_servers(snap)?;
         if servers.is_empty() {
             return Ok(Diagnosis::NotApplicable("no server of the Prometheus Operator".into()));
         }
@@ -91,7 +91,7 @@ fn is_recreation(line: &Line<'_>) -> bool {
 }
 
 fn again<'a>(snap: &Snapshot, logs: &[&'a ContainerLog], server: &MonitoringResource) -> Option<Again<'a>> {
-    let set = set_name(server);
+    let set = server.set_name();
     let key = format!("{}/{}", server.metadata.namespace, server.metadata.name);
     let is_about = |line: &Line<'_>| {
         let named = line.get("statefulset").trim_matches('"');
@@ -117,7 +117,7 @@ fn again<'a>(snap: &Snapshot, logs: &[&'a ContainerLog], server: &MonitoringReso
 
 fn finding(snap: &Snapshot, server: &MonitoringResource, seen: &Again<'_>) -> Finding {
     let meta = &server.metadata;
-    let set = set_name(server);
+    let set = server.set_name();
     let line = Line::parse(seen.line);
     let reason = ["reason", "details"].into_iter().map(|f| line.get(f)).find(|t| !t.is_empty()).unwrap_or_default();
     let why = if reason.contains("updates to statefulset spec") {
@@ -177,7 +177,7 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, seen: &Again<'_>) -> Fi
 }
 
 fn set_of<'a>(snap: &'a Snapshot, server: &MonitoringResource) -> Option<&'a Workload> {
-    let name = set_name(server);
+    let name = server.set_name();
     let all = snap.workloads.items().unwrap_or_default().iter();
     all.filter(|w| w.kind == "StatefulSet" && w.metadata.namespace == server.metadata.namespace)
         .find(|w| w.metadata.name == name)

@@ -187,7 +187,7 @@ fn of_object(object: &PrometheusRule, readers: Readers) -> Option<Finding> {
     }
     let by_operator = lint(&text, readers.operator);
     let is_taken = by_operator.is_empty();
-    let problems = match readers.server.filter(|_| is_taken) {
+    let problems = match readers.server.filter(|s| is_taken && *s != readers.operator) {
         Some(server) => lint(&text, server),
         None => by_operator,
     };

@@ -91,17 +91,6 @@ pub(crate) fn loaded_params(params: &mut Params, snap: &Snapshot, kind: Kind, na
     params.set("verify_url", if known { value("api_url") } else { serde_json::Value::Null });
 }
 
-/// Name of the StatefulSet that the operator makes of a server.
-pub(crate) fn set_name(server: &MonitoringResource) -> String {
-    let prefix = match server.kind.as_str() {
-        "Alertmanager" => "alertmanager",
-        "ThanosRuler" => "thanos-ruler",
-        "PrometheusAgent" => "prom-agent",
-        _ => "prometheus",
-    };
-    format!("{prefix}-{}", server.metadata.name)
-}
-
 /// `-0`, or `-shard-1-0`: a pod of the set itself, and not of another one whose name begins alike.
 fn is_ordinal(rest: &str) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -114,7 +103,7 @@ fn is_ordinal(rest: &str) -> bool {
 pub(crate) fn broken(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<ResourceRef> {
     let mut all = Vec::new();
     for server in servers {
-        let (meta, set) = (&server.metadata, set_name(server));
+        let (meta, set) = (&server.metadata, server.set_name());
         all.push(server.reference());
         all.push(ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, &set));
         let pods = snap.pods.items().unwrap_or_default().iter();

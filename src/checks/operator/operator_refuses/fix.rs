@@ -6,7 +6,7 @@ use super::{Left, shared};
 use crate::checks::support::operator;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::log::{self, Reason};
-use crate::domain::prometheus::operator::selection::Kind;
+use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::model::Finding;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Monitor, MonitoringResource};
@@ -18,8 +18,9 @@ const TOKEN: &str = "metrics-token";
 pub(super) fn object(snap: &Snapshot, made: Finding, left: &Left<'_>) -> Finding {
     let meta = left.meta;
     let server = left.server.as_ref().and_then(|(namespace, name)| {
-        let all = snap.monitoring_resources.items().unwrap_or_default().iter();
-        all.chain(snap.other_servers.items().unwrap_or_default())
+        selection::all_servers(snap)
+            .unwrap_or_default()
+            .into_iter()
             .find(|s| s.metadata.namespace == *namespace && s.metadata.name == *name)
     });
     let variant = match &left.reason {

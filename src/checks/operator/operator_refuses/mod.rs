@@ -7,12 +7,12 @@ mod tests;
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
-use crate::checks::support::operator::{self, server_text, set_name};
+use crate::checks::support::operator::{self, server_text};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::log::{self, Reason, Refused, Said, SyncFailed};
 use crate::domain::prometheus::operator::selection::{self, Kind};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, ConfigStatus, Meta, MonitoringResource};
 use crate::snapshot::monitoring::ContainerLog;
@@ -41,7 +41,7 @@ impl Check for OperatorRefuses {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let servers = all_servers(snap)?;
+        let servers = selection::all_servers(snap)?;
         if servers.is_empty() {
             return Ok(Diagnosis::NotApplicable("no server of the Prometheus Operator".into()));
         }
@@ -59,12 +59,6 @@ impl Check for OperatorRefuses {
         }
         Ok(Diagnosis::Findings(findings))
     }
-}
-
-fn all_servers(snap: &Snapshot) -> Result<Vec<&MonitoringResource>, Gap> {
-    let others = snap.other_servers.items().unwrap_or_default();
-    let all = snap.monitoring_resources()?.iter().chain(others);
-    Ok(all.filter(|r| r.metadata.deletion_timestamp.is_none()).collect())
 }
 
 /// The condition `Reconciled`.
@@ -265,7 +259,7 @@ fn server(snap: &Snapshot, server: &MonitoringResource, said: &Said<'_>) -> Opti
         made = made.depends_on(operator.workload.reference());
     }
     made = made.breaks(server.reference());
-    made = made.breaks(ResourceRef::kubernetes("apps", "StatefulSet", &meta.namespace, set_name(server)));
+    made = made.breaks(server.set());
     Some(fix::server(snap, made, server, text.as_deref().unwrap_or_default()))
 }
 
@@ -287,7 +281,7 @@ fn missing_set(snap: &Snapshot, server: &MonitoringResource) -> Option<String> {
     let operated = deployment::operators(snap)
         .iter()
         .any(|o| o.servers_scope(&server.kind).holds(&meta.namespace) && !o.is_picky());
-    Some(set_name(server)).filter(|set| operated && !made.contains(set.as_str()))
+    Some(server.set_name()).filter(|set| operated && !made.contains(set.as_str()))
 }
 
 fn failed_seen(failed: &SyncFailed<'_>) -> Evidence {
@@ -316,7 +310,7 @@ fn condition_seen(server: &MonitoringResource, condition: &Condition) -> Evidenc
 fn set_seen(server: &MonitoringResource) -> Evidence {
     Evidence::new(
         format!("StatefulSets of namespace {}", server.metadata.namespace),
-        format!("no {}", set_name(server)),
+        format!("no {}", server.set_name()),
         "kubectl get statefulsets -n {{ namespace }}",
     )
     .with("namespace", &server.metadata.namespace)

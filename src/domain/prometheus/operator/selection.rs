@@ -125,6 +125,22 @@ impl MonitoringResource {
     pub fn reference(&self) -> ResourceRef {
         ResourceRef::kubernetes(GROUP, &self.kind, &self.metadata.namespace, &self.metadata.name)
     }
+
+    /// Name of the StatefulSet that the operator makes of it; of its first shard, where there are several.
+    pub(crate) fn set_name(&self) -> String {
+        let prefix = match self.kind.as_str() {
+            "Alertmanager" => "alertmanager",
+            "ThanosRuler" => "thanos-ruler",
+            "PrometheusAgent" => "prom-agent",
+            _ => "prometheus",
+        };
+        format!("{prefix}-{}", self.metadata.name)
+    }
+
+    /// That StatefulSet.
+    pub(crate) fn set(&self) -> ResourceRef {
+        ResourceRef::kubernetes("apps", "StatefulSet", &self.metadata.namespace, self.set_name())
+    }
 }
 
 /// A link that is broken between a server and an object.
@@ -165,15 +181,22 @@ impl Verdict<'_> {
     }
 }
 
+/// All servers that the operator makes, but for those that are being deleted.
+///
+/// # Errors
+/// The gap, if the operator's resources could not be read.
+pub(crate) fn all_servers(snap: &Snapshot) -> Fetched<Vec<&MonitoringResource>> {
+    let others = snap.other_servers.items().unwrap_or_default();
+    let all = snap.monitoring_resources()?.iter().chain(others);
+    Ok(all.filter(|r| r.metadata.deletion_timestamp.is_none()).collect())
+}
+
 /// All servers that can select a kind.
 ///
 /// # Errors
 /// The gap, if the operator's resources could not be read.
 pub(crate) fn servers(snap: &Snapshot, kind: Kind) -> Fetched<Vec<&MonitoringResource>> {
-    let others = snap.other_servers.items().unwrap_or_default();
-    let all = snap.monitoring_resources()?.iter().chain(others);
-    let alive = all.filter(|r| r.metadata.deletion_timestamp.is_none());
-    Ok(alive.filter(|r| kind.servers().contains(&r.kind.as_str())).collect())
+    Ok(all_servers(snap)?.into_iter().filter(|r| kind.servers().contains(&r.kind.as_str())).collect())
 }
 
 /// Metadata of all objects of a kind.
