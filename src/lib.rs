@@ -3,13 +3,14 @@
 //! The pipeline: [`collect`] reads the cluster, AWS and the monitoring APIs (or a [`bundle`] of them) into a
 //! [`snapshot`], which holds facts and gaps; [`checks`] are pure functions over it, and their [`pages`] hold the texts and
 //! commands; [`diagnose`] runs the checks, links their findings into root causes and decides the exit code; [`render`]
-//! prints the [`model::Report`].
+//! prints the [`model::Report`]; the [`companion`] goes through its fixes with a person.
 
 pub mod bundle;
 pub mod checks;
 pub mod cli;
 pub mod collect;
 pub mod commands;
+pub mod companion;
 pub mod diagnose;
 pub mod domain;
 pub mod lint;

@@ -33,6 +33,7 @@ impl Cli {
             Command::Preflight(args) => of_report(&args.result),
             Command::List(args) => args.output == Output::Json,
             Command::Diff(args) => args.output == Output::Json,
+            Command::Fix(_) | Command::Transcript(_) => false,
             Command::Explain(_) | Command::Access(_) | Command::Permissions(_) | Command::Completions { .. } => false,
         }
     }
@@ -51,6 +52,8 @@ pub enum Command {
     /// Diagnose the Prometheus, Alertmanager and Grafana stack
     #[command(visible_alias = "check")]
     Monitoring(Box<Monitoring>),
+    /// Go through the fix of a root cause, step by step, to the verified end; asks before it runs anything
+    Fix(Box<Fix>),
     /// Judge manifests and Helm values before they are applied; needs no cluster
     Preflight(Box<Preflight>),
     /// Compare two JSON reports, or bundles: what is new, resolved, unchanged; exits with 1 where something is new
@@ -63,6 +66,8 @@ pub enum Command {
     Access(Box<AccessArgs>),
     /// Print the least that the checks need to read: ClusterRole, binding and IAM policy
     Permissions(Permissions),
+    /// List the transcripts of fixes, or print one
+    Transcript(Transcript),
     /// Print the shell completion script
     Completions {
         /// Shell
@@ -90,12 +95,68 @@ pub struct Monitoring {
     #[arg(long, value_name = "yes", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "ask",
         hide_possible_values = true, help_heading = "What to look at")]
     pub probe: Option<ProbeMode>,
+    /// Go on from the report: choose a root cause, look at its evidence, work through its steps (needs a terminal)
+    #[arg(short, long, help_heading = "Companion")]
+    pub interactive: bool,
+    /// How that is done.
+    #[command(flatten)]
+    pub companion: CompanionArgs,
     /// Which checks.
     #[command(flatten)]
     pub select: SelectArgs,
     /// What comes of it.
     #[command(flatten)]
     pub result: ResultArgs,
+}
+
+/// Options of `kdoctor fix`.
+#[derive(Debug, Args)]
+pub struct Fix {
+    /// Number of the root cause in the overview, or its check [default: asks]
+    #[arg(value_name = "ROOT|CHECK")]
+    pub root: Option<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Namespace of the stack [default: found by looking for it, else monitoring]
+    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
+    pub namespace: Option<String>,
+    /// Judge storage, workloads and network in every namespace, not only in those of the stack
+    #[arg(short = 'A', long, help_heading = "What to look at")]
+    pub all_namespaces: bool,
+    /// Which checks.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// How it is done.
+    #[command(flatten)]
+    pub companion: CompanionArgs,
+}
+
+/// How the companion works.
+#[derive(Debug, Args)]
+pub struct CompanionArgs {
+    /// Run nothing from here: copy a command, run it elsewhere, mark it as done (also: KDOCTOR_READ_ONLY)
+    #[arg(long, help_heading = "Companion")]
+    pub read_only: bool,
+    /// Write the transcript to this file instead of the state folder; what stands in it stays
+    #[arg(long, value_name = "FILE", conflicts_with = "no_transcript", help_heading = "Companion")]
+    pub transcript: Option<PathBuf>,
+    /// Keep no transcript
+    #[arg(long, help_heading = "Companion")]
+    pub no_transcript: bool,
+    /// Ask by numbers and whole lines: nothing moves the cursor (for screen readers; also: TERM=dumb)
+    #[arg(long, help_heading = "Companion")]
+    pub plain: bool,
+    /// Longest time for a command that only looks, and for waiting until a root cause is resolved
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_timeout, help_heading = "Companion")]
+    pub patience: std::time::Duration,
+}
+
+/// Options of `kdoctor transcript`.
+#[derive(Debug, Args)]
+pub struct Transcript {
+    /// Which one to print: last, its name, or the begin of it [default: lists all]
+    pub name: Option<String>,
 }
 
 /// Options of `kdoctor preflight`.

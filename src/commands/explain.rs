@@ -6,6 +6,7 @@ use termimad::crossterm::style::{Attribute, Color};
 
 use crate::checks;
 use crate::cli::Explain;
+use crate::model::CheckMeta;
 use crate::pages;
 use crate::term::{Printer, suggest};
 
@@ -21,7 +22,15 @@ pub(super) fn run(args: &Explain, printer: &Printer) -> anyhow::Result<u8> {
             None => bail!("there is no check {:?}; kdoctor list shows all", args.check),
         }
     };
-    let meta = check.meta();
+    printer.stdout(&page(check.meta(), printer)?)?;
+    Ok(0)
+}
+
+/// A page, laid out for the printer.
+///
+/// # Errors
+/// The check has none.
+pub(super) fn page(meta: &CheckMeta, printer: &Printer) -> anyhow::Result<String> {
     let page = pages::of(meta).map_err(anyhow::Error::msg)?;
     let facts = |list: &[crate::model::Fact]| list.iter().map(|f| f.as_str()).collect::<Vec<_>>().join(", ");
     let head = format!(
@@ -39,9 +48,7 @@ pub(super) fn run(args: &Explain, printer: &Printer) -> anyhow::Result<u8> {
         // A file or a pipe gets the Markdown itself.
         None => text,
     };
-    let trimmed: String = shown.lines().map(|l| format!("{}\n", l.trim_end())).collect();
-    printer.stdout(&trimmed)?;
-    Ok(0)
+    Ok(shown.lines().map(|l| format!("{}\n", l.trim_end())).collect())
 }
 
 fn skin(color: bool) -> MadSkin {

@@ -2,6 +2,7 @@
 
 mod access;
 mod explain;
+mod fix;
 mod list;
 mod monitoring;
 mod output;
@@ -9,6 +10,7 @@ mod past;
 mod permissions;
 mod preflight;
 mod run;
+mod transcript;
 
 use std::process::ExitCode;
 
@@ -28,12 +30,14 @@ pub fn run(cli: Cli) -> ExitCode {
     let is_json = cli.is_json();
     let result = match cli.command {
         Command::Monitoring(args) => monitoring::run(&args, &printer),
+        Command::Fix(args) => fix::run(&args, &printer),
         Command::Preflight(args) => preflight::run(&args, &printer),
         Command::Diff(args) => past::diff(&args, &printer),
         Command::List(args) => list::run(&args, &printer),
         Command::Explain(args) => explain::run(&args, &printer),
         Command::Access(args) => access::run(&args, &printer),
         Command::Permissions(args) => permissions::run(&args, &printer),
+        Command::Transcript(args) => transcript::run(&args, &printer),
         Command::Completions { shell } => completions(shell, &printer),
     };
     match result {

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
+use super::fix;
 use super::output::Outputs;
 use super::run::{self, Aim, selected, some_of, wait_for};
-use crate::cli::Monitoring;
+use crate::cli::{Monitoring, ProbeMode, SelectArgs, SourceArgs};
 use crate::collect::Plan;
 use crate::collect::manifests::{self, Read};
 use crate::model::{Fact, Report};
@@ -23,32 +24,71 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
     let outputs = Outputs::new(&args.result)?;
     let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
     some_of(read.as_ref())?;
-    let report = report(args, read.as_ref(), printer)?;
-    outputs.finish(&report, read.as_ref(), printer)
+    let wanted = Wanted {
+        source: &args.source,
+        namespace: args.namespace.as_deref(),
+        all_namespaces: args.all_namespaces,
+        select: &args.select,
+        probe: args.probe,
+        read: read.as_ref(),
+    };
+    if args.interactive {
+        return fix::from_report(&wanted, args, &outputs, printer);
+    }
+    fix::is_unused(&args.companion)?;
+    outputs.finish(&report(&wanted, printer)?, read.as_ref(), printer)
+}
+
+/// What is looked at, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Where to look.
+    pub(super) source: &'a SourceArgs,
+    /// Namespace of the stack.
+    pub(super) namespace: Option<&'a str>,
+    /// Everything in every namespace.
+    pub(super) all_namespaces: bool,
+    /// Which checks.
+    pub(super) select: &'a SelectArgs,
+    /// Who allows probes.
+    pub(super) probe: Option<ProbeMode>,
+    /// Files that are judged, too.
+    pub(super) read: Option<&'a Read>,
 }
 
 /// The report of a run.
-fn report(args: &Monitoring, read: Option<&Read>, printer: &Printer) -> anyhow::Result<Report> {
-    let checks = selected(&args.select)?;
+///
+/// # Errors
+/// What kept kdoctor from it.
+pub(super) fn report(wanted: &Wanted<'_>, printer: &Printer) -> anyhow::Result<Report> {
+    let checks = selected(wanted.select)?;
     // Whoever asks for some checks asks for nothing else.
-    let (facts, aim) = if args.select.only.is_empty() {
+    let (facts, aim) = if wanted.select.only.is_empty() {
         (diagnose::facts(&checks), Aim::Everything)
     } else {
         (diagnose::facts_of(&checks), Aim::Checks)
     };
     let mut plan = Plan::new(facts, Timestamp::default());
-    if args.all_namespaces {
+    if wanted.all_namespaces {
         plan.facts.insert(Fact::Namespaces);
     }
-    plan.namespace.clone_from(&args.namespace);
-    plan.all_namespaces = args.all_namespaces;
-    plan.manifests = read.map(Read::listing);
-    let run = wait_for(run::run(&args.source, plan, args.probe, &checks, aim, printer))?;
+    plan.namespace = wanted.namespace.map(str::to_owned);
+    plan.all_namespaces = wanted.all_namespaces;
+    plan.manifests = wanted.read.map(Read::listing);
+    let run = wait_for(run::run(wanted.source, plan, wanted.probe, &checks, aim, printer))?;
     Ok(run.report)
 }
 
 /// The same as JSON.
 pub(super) fn json_of(args: &Monitoring, printer: &Printer) -> anyhow::Result<String> {
-    let report = report(args, None, printer)?;
+    let wanted = Wanted {
+        source: &args.source,
+        namespace: args.namespace.as_deref(),
+        all_namespaces: args.all_namespaces,
+        select: &args.select,
+        probe: args.probe,
+        read: None,
+    };
+    let report = report(&wanted, printer)?;
     Ok(render::json(&report, None)?)
 }

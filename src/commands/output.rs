@@ -73,8 +73,13 @@ impl<'a> Outputs<'a> {
         match failed {
             Some(error) => Err(error),
             None if !faults.is_empty() => Ok(UNABLE),
-            None => Ok(diagnose::exit_code(report, &self.known, self.args.fail_on, self.args.strict)),
+            None => Ok(self.code(report)),
         }
+    }
+
+    /// The exit code of a report.
+    pub(super) fn code(&self, report: &Report) -> u8 {
+        diagnose::exit_code(report, &self.known, self.args.fail_on, self.args.strict)
     }
 
     fn write(&self, report: &Report, wanted: &Wanted, error: Option<&str>, printer: &Printer) -> anyhow::Result<()> {

@@ -113,13 +113,18 @@ fn insert(text: &str, simple: &Simple, invocation: &Invocation) -> Option<(usize
     (!added.is_empty()).then(|| (simple.words[behind].end, added))
 }
 
-/// Which word is the program: behind keywords, assignments, and programs that run another.
-fn program(words: &[&str]) -> Option<usize> {
+/// The first word that is no keyword and no assignment.
+pub(super) fn first(words: &[&str]) -> Option<usize> {
     let is_assignment = |w: &str| {
         let name = w.split('=').next().filter(|name| name.len() < w.len()).unwrap_or_default();
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
-    let first = words.iter().position(|w| !KEYWORDS.contains(w) && !is_assignment(w))?;
+    words.iter().position(|w| !KEYWORDS.contains(w) && !is_assignment(w))
+}
+
+/// Which word is the program: behind keywords, assignments, and programs that run another.
+pub(super) fn program(words: &[&str]) -> Option<usize> {
+    let first = first(words)?;
     if !RUNNERS.contains(&words[first]) {
         return Some(first);
     }

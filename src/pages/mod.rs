@@ -1,6 +1,8 @@
 //! The pages of the checks: what people read of a check, and the templates of its fixes.
 
+mod calls;
 mod explain;
+mod fill;
 mod invocation;
 mod outline;
 mod parse;
@@ -16,10 +18,17 @@ use include_dir::{Dir, include_dir};
 
 use crate::model::{CheckMeta, Finding, Params, Remediation};
 
+pub use calls::{Call, calls, writes_files};
 pub use explain::readable;
+pub use fill::{Language, fill, judge, wanted};
 pub use invocation::{Invocation, apply, in_context};
 pub use parse::Page;
 pub use render::command;
+
+/// One word of the shell, whatever it holds.
+pub fn quoted(value: &str) -> String {
+    template::quote_shell(value)
+}
 
 /// `checks/`, as embedded.
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/checks");

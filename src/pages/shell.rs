@@ -13,19 +13,31 @@ pub(super) struct Simple {
 
 /// All commands of a text, in the order in which they end.
 pub(super) fn commands(text: &str) -> Vec<Simple> {
-    let mut reader = Reader { text: text.as_bytes(), at: 0, found: Vec::new(), documents: Vec::new() };
+    read(text).found
+}
+
+/// The files that a text writes into, as they are named there.
+pub(super) fn written(text: &str) -> Vec<&str> {
+    read(text).written.into_iter().map(|target| &text[target]).collect()
+}
+
+fn read(text: &str) -> Reader<'_> {
+    let (found, written, documents) = (Vec::new(), Vec::new(), Vec::new());
+    let mut reader = Reader { text: text.as_bytes(), at: 0, found, written, documents };
     while reader.at < reader.text.len() {
         reader.list(None);
         // A parenthesis that nothing opened.
         reader.at += 1;
     }
-    reader.found
+    reader
 }
 
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
     found: Vec<Simple>,
+    /// Targets of redirections that write.
+    written: Vec<Range<usize>>,
     /// Ends of the here-documents that begin on the next line, and whether tabs may stand before them.
     documents: Vec<(Vec<u8>, bool)>,
 }
@@ -140,9 +152,21 @@ impl Reader<'_> {
             self.nested(2, b')');
             return;
         } else {
+            let start = self.at;
             while matches!(self.peek(0), Some(b'<' | b'>' | b'&' | b'|')) {
                 self.at += 1;
             }
+            let writes = self.text[start..self.at].contains(&b'>');
+            // `2>&1` joins two streams.
+            let joins = self.text[..self.at].ends_with(b">&");
+            self.skip_blanks();
+            let target = self.at;
+            self.word(None);
+            let is_stream = self.text[target..self.at].iter().all(|l| l.is_ascii_digit() || *l == b'-');
+            if writes && !(joins && is_stream) {
+                self.written.push(target..self.at);
+            }
+            return;
         }
         self.skip_blanks();
         self.word(None);

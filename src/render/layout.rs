@@ -8,7 +8,7 @@ use crate::term::{sanitize, sanitize_lines};
 const MARK: usize = 6;
 
 /// Text that is built line by line.
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     color: bool,
     /// Columns; `None`: nothing is wrapped.
@@ -16,20 +16,20 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn new(color: bool, width: Option<usize>) -> Self {
+    pub(crate) fn new(color: bool, width: Option<usize>) -> Self {
         Self { text: String::new(), color, width }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text
     }
 
-    pub(super) fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         self.text.push('\n');
     }
 
     /// One line of parts with styles, not wrapped; parts must be escaped already or ours.
-    pub(super) fn line(&mut self, indent: usize, parts: &[(&str, Style)]) {
+    pub(crate) fn line(&mut self, indent: usize, parts: &[(&str, Style)]) {
         self.text.push_str(&" ".repeat(indent));
         for (part, style) in parts {
             let painted = self.paint(part, *style);
@@ -39,7 +39,7 @@ impl Page {
     }
 
     /// `number`, a tag in a colour of its own, and text from anywhere, wrapped below the tag.
-    pub(super) fn tagged(&mut self, number: &str, tag: &str, style: Style, text: &str) {
+    pub(crate) fn tagged(&mut self, number: &str, tag: &str, style: Style, text: &str) {
         let hang = textwrap::core::display_width(number);
         let lines = self.wrap(&format!("{tag} {}", sanitize(text)), hang);
         for (at, line) in lines.iter().enumerate() {
@@ -54,7 +54,7 @@ impl Page {
 
     /// A paragraph of text from anywhere, escaped and wrapped; `first` stands before its first line. Below a word of some
     /// length the text begins further left: a narrow column is hard to read.
-    pub(super) fn paragraph(&mut self, indent: usize, first: &str, text: &str, style: Style) {
+    pub(crate) fn paragraph(&mut self, indent: usize, first: &str, text: &str, style: Style) {
         let mark = textwrap::core::display_width(first);
         let text = sanitize(text);
         let (hang, lines) = match mark {
@@ -75,7 +75,7 @@ impl Page {
     }
 
     /// Lines as they are, escaped and indented, cut to `max` lines.
-    pub(super) fn verbatim(&mut self, indent: usize, text: &str, style: Style, max: usize) {
+    pub(crate) fn verbatim(&mut self, indent: usize, text: &str, style: Style, max: usize) {
         let text = sanitize_lines(text);
         let lines: Vec<&str> = text.lines().collect();
         for line in lines.iter().take(max) {
@@ -93,7 +93,7 @@ impl Page {
     }
 
     /// An excerpt of a file, escaped and indented; never wrapped, because a broken line would be another file.
-    pub(super) fn excerpt(&mut self, indent: usize, text: &str, style: Style) {
+    pub(crate) fn excerpt(&mut self, indent: usize, text: &str, style: Style) {
         for line in sanitize_lines(text).lines() {
             self.line(indent, &[(line, style)]);
         }
@@ -101,7 +101,7 @@ impl Page {
 
     /// A command, ready to be copied: a long one is continued with backslashes. One whose lines belong together starts at
     /// the margin, because an indented end of a here-document would not end it.
-    pub(super) fn command(&mut self, indent: usize, command: &str, style: Style) {
+    pub(crate) fn command(&mut self, indent: usize, command: &str, style: Style) {
         if command.is_empty() {
             return;
         }
@@ -157,7 +157,7 @@ impl Page {
         lines
     }
 
-    pub(super) fn paint(&self, text: &str, style: Style) -> String {
+    pub(crate) fn paint(&self, text: &str, style: Style) -> String {
         if self.color && !text.is_empty() { text.style(style).to_string() } else { text.to_owned() }
     }
 }

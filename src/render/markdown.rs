@@ -1,6 +1,6 @@
 //! The report as Markdown, for a pull request, a chat or a postmortem: the overview, and the details to unfold.
 
-mod escape;
+pub(crate) mod escape;
 
 use escape::{code, fence, prose, text};
 

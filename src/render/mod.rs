@@ -9,5 +9,7 @@ mod view;
 mod words;
 
 pub use json::{json, json_failure, schema};
+pub(crate) use layout::Page;
+pub(crate) use markdown::escape;
 pub use markdown::{MarkdownOptions, markdown};
-pub use table::{TableOptions, table};
+pub use table::{Pieces, TableOptions, table};

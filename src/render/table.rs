@@ -1,9 +1,12 @@
 //! The report for people: the verdict, each root cause with its fix, what could not be seen, the count.
 
+mod pieces;
 mod rest;
 mod roots;
 
 use owo_colors::Style;
+
+pub use pieces::Pieces;
 
 use super::layout::Page;
 use super::view::{Verdict, View};

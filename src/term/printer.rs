@@ -40,6 +40,11 @@ impl Printer {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
+    /// A person can be talked with: they read what is printed, and answer.
+    pub fn can_talk(&self) -> bool {
+        self.can_ask() && io::stdout().is_terminal()
+    }
+
     /// Writes the report. A reader that has gone (a closed pipe) is no error.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::term::{sanitize, sanitize_lines};
 
 /// A line of prose.
-pub(super) fn text(line: &str) -> String {
+pub(crate) fn text(line: &str) -> String {
     let line = sanitize(line);
     let letters: Vec<char> = line.chars().collect();
     let mut out = String::with_capacity(line.len() + 8);
@@ -32,7 +32,7 @@ pub(super) fn text(line: &str) -> String {
 }
 
 /// Prose whose words between backticks are code. Whatever stands there is text either way.
-pub(super) fn prose(line: &str) -> String {
+pub(crate) fn prose(line: &str) -> String {
     let parts: Vec<&str> = line.split('`').collect();
     if parts.len().is_multiple_of(2) {
         return text(line);
@@ -45,7 +45,7 @@ pub(super) fn prose(line: &str) -> String {
 }
 
 /// Text as it is, in a line.
-pub(super) fn code(line: &str) -> String {
+pub(crate) fn code(line: &str) -> String {
     let line = sanitize(line);
     let ticks = "`".repeat(longest_run(&line) + 1);
     // Beside a backtick, and only there, a space keeps them apart.
@@ -54,7 +54,7 @@ pub(super) fn code(line: &str) -> String {
 }
 
 /// A block of text as it is.
-pub(super) fn fence(language: &str, body: &str) -> String {
+pub(crate) fn fence(language: &str, body: &str) -> String {
     let body = sanitize_lines(body);
     let ticks = "`".repeat((longest_run(&body) + 1).max(3));
     format!("{ticks}{language}\n{}\n{ticks}", body.trim_end())

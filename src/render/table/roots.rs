@@ -77,15 +77,9 @@ impl Out<'_> {
     }
 
     pub(super) fn root(&mut self, number: usize, group: &RootGroup) {
-        let report = self.view.report;
-        let finding = &report.findings[group.root];
+        let finding = &self.view.report.findings[group.root];
         self.page.blank();
-        self.headline(&format!("{number}. "), finding);
-        self.page.paragraph(3, "", &finding.message, plain());
-        for need in &group.prerequisites {
-            let need = &report.findings[*need];
-            self.page.paragraph(3, "first needed: ", &format!("{} ({})", need.message, need.check), plain());
-        }
+        self.head(number, group);
         self.evidence(finding);
         self.explains(group);
         self.seen_in(number - 1);
@@ -93,8 +87,20 @@ impl Out<'_> {
         self.fix(group);
     }
 
+    /// What is wrong, and what must be right before.
+    pub(super) fn head(&mut self, number: usize, group: &RootGroup) {
+        let report = self.view.report;
+        let finding = &report.findings[group.root];
+        self.headline(&format!("{number}. "), finding);
+        self.page.paragraph(3, "", &finding.message, plain());
+        for need in &group.prerequisites {
+            let need = &report.findings[*need];
+            self.page.paragraph(3, "first needed: ", &format!("{} ({})", need.message, need.check), plain());
+        }
+    }
+
     /// What was changed shortly before.
-    fn changed(&mut self, finding: &Finding) {
+    pub(super) fn changed(&mut self, finding: &Finding) {
         if finding.changes.is_empty() {
             return;
         }
@@ -115,7 +121,7 @@ impl Out<'_> {
         self.page.paragraph(3, "", &shown, bold());
     }
 
-    fn evidence(&mut self, finding: &Finding) {
+    pub(super) fn evidence(&mut self, finding: &Finding) {
         let (seen, more) = self.view.evidence(finding);
         if seen.is_empty() {
             return;
@@ -145,7 +151,7 @@ impl Out<'_> {
         }
     }
 
-    fn seen_in(&mut self, root: usize) {
+    pub(super) fn seen_in(&mut self, root: usize) {
         let titles = self.view.seen_in(root);
         if titles.is_empty() {
             return;
@@ -241,7 +247,7 @@ impl Out<'_> {
     }
 }
 
-fn risk_style(risk: Risk) -> Style {
+pub(super) fn risk_style(risk: Risk) -> Style {
     match risk {
         Risk::ReadOnly | Risk::Change => plain(),
         Risk::Disruptive => Style::new().yellow(),

@@ -1,0 +1,171 @@
+//! `kdoctor fix` and `kdoctor monitoring -i`: through the fix of a root cause with the companion.
+
+use std::collections::BTreeSet;
+
+use anyhow::bail;
+
+use super::monitoring::{self, Wanted};
+use super::output::Outputs;
+use crate::cli::{CompanionArgs, Fix, Format, Monitoring, SourceArgs};
+use crate::companion::{self, Companion, Ended, Host, Manner, MayRun, Options};
+use crate::diagnose::{self, FailOn};
+use crate::model::{CheckId, Report};
+use crate::render::{Pieces, TableOptions};
+use crate::term::{Printer, interrupt};
+use crate::{checks, commands::explain};
+
+/// The variable that takes running away.
+const READ_ONLY: &str = "KDOCTOR_READ_ONLY";
+
+/// Looks at the same once more, and knows the pages.
+struct Again<'a> {
+    wanted: Wanted<'a>,
+    printer: &'a Printer,
+}
+
+impl Host for Again<'_> {
+    fn look(&mut self) -> anyhow::Result<Report> {
+        monitoring::report(&self.wanted, self.printer)
+    }
+
+    fn page(&self, check: CheckId) -> anyhow::Result<String> {
+        match checks::find(check.0) {
+            Some(check) => explain::page(check.meta(), self.printer),
+            None => bail!("there is no check {check}"),
+        }
+    }
+}
+
+/// Runs `kdoctor fix`; returns the exit code.
+///
+/// # Errors
+/// There is no terminal, no such root cause, or what kept kdoctor from looking.
+pub(super) fn run(args: &Fix, printer: &Printer) -> anyhow::Result<u8> {
+    if args.source.demo.as_deref() == Some("list") {
+        printer.stdout(&super::run::demo_list()?)?;
+        return Ok(0);
+    }
+    needs_terminal("kdoctor fix", printer)?;
+    let wanted = Wanted {
+        source: &args.source,
+        namespace: args.namespace.as_deref(),
+        all_namespaces: args.all_namespaces,
+        select: &args.select,
+        probe: None,
+        read: None,
+    };
+    let mut host = Again { wanted, printer };
+    let report = host.look()?;
+    let how = args.root.as_ref().map_or_else(|| "kdoctor fix".to_owned(), |root| format!("kdoctor fix {root}"));
+    let roots = args.root.as_deref().map(|word| Companion::root(&report, word)).transpose()?;
+    if report.roots.is_empty() || roots.is_none() {
+        overview(&report, printer)?;
+    }
+    if report.roots.is_empty() {
+        return Ok(diagnose::exit_code(&report, &BTreeSet::new(), FailOn::Error, false));
+    }
+    let ended = talk(&mut host, report, roots, &args.companion, &how, printer)?;
+    if ended.is_interrupted {
+        return Ok(interrupt::INTERRUPTED);
+    }
+    Ok(diagnose::exit_code(&ended.report, &BTreeSet::new(), FailOn::Error, false))
+}
+
+/// Goes on from the report of `kdoctor monitoring -i`.
+///
+/// # Errors
+/// As [`run`], or the report could not be written.
+pub(super) fn from_report(
+    wanted: &Wanted<'_>,
+    args: &Monitoring,
+    outputs: &Outputs<'_>,
+    printer: &Printer,
+) -> anyhow::Result<u8> {
+    needs_terminal("--interactive", printer)?;
+    let to_stdout = |w: &&crate::cli::Wanted| w.file.is_none() && w.format != Format::Table;
+    if args.result.output.iter().any(|w| to_stdout(&w)) {
+        bail!("--interactive talks on stdout: give other formats a file (--output json=report.json)");
+    }
+    let mut host = Again { wanted: *wanted, printer };
+    let report = host.look()?;
+    let code = if args.result.verbose || args.result.output.iter().any(|w| w.file.is_some()) {
+        outputs.finish(&report, wanted.read, printer)?
+    } else {
+        overview(&report, printer)?;
+        0
+    };
+    if code == super::UNABLE || report.roots.is_empty() {
+        return Ok(outputs.code(&report));
+    }
+    let ended = talk(&mut host, report, None, &args.companion, "kdoctor monitoring -i", printer)?;
+    if ended.is_interrupted {
+        return Ok(interrupt::INTERRUPTED);
+    }
+    Ok(outputs.code(&ended.report))
+}
+
+/// Flags of the companion without it.
+///
+/// # Errors
+/// One of them was given.
+pub(super) fn is_unused(args: &CompanionArgs) -> anyhow::Result<()> {
+    let given = [
+        (args.read_only, "--read-only"),
+        (args.transcript.is_some(), "--transcript"),
+        (args.no_transcript, "--no-transcript"),
+        (args.plain, "--plain"),
+    ];
+    match given.into_iter().find(|(given, _)| *given) {
+        Some((_, flag)) => bail!("{flag} goes with --interactive"),
+        None => Ok(()),
+    }
+}
+
+fn needs_terminal(what: &str, printer: &Printer) -> anyhow::Result<()> {
+    if !printer.can_talk() {
+        bail!("{what} asks, and there is no terminal to ask on; kdoctor monitoring prints all steps");
+    }
+    Ok(())
+}
+
+fn overview(report: &Report, printer: &Printer) -> anyhow::Result<()> {
+    let table = TableOptions::new(printer, false);
+    printer.stdout(&format!("{}\n", Pieces::new(report, &table).overview()))?;
+    Ok(())
+}
+
+fn talk(
+    host: &mut Again<'_>,
+    report: Report,
+    roots: Option<Vec<usize>>,
+    args: &CompanionArgs,
+    how: &str,
+    printer: &Printer,
+) -> anyhow::Result<Ended> {
+    let options = options(host.wanted.source, args);
+    let mut companion = Companion::new(printer, options, host, report);
+    let transcript = match (&args.transcript, args.no_transcript) {
+        (Some(file), _) => companion::Wanted::File(file.clone()),
+        (None, true) => companion::Wanted::Nothing,
+        (None, false) => companion::Wanted::Kept,
+    };
+    companion.transcript(&transcript, how)?;
+    companion.run(roots)
+}
+
+fn options(source: &SourceArgs, args: &CompanionArgs) -> Options {
+    let is_live = source.from.is_none() && source.demo.is_none();
+    let is_set = |value: std::ffi::OsString| !["", "0", "false", "no"].iter().any(|no| value.eq_ignore_ascii_case(no));
+    let may_run = match () {
+        () if source.demo.is_some() => MayRun::No("this is a demo, there is no cluster behind it".to_owned()),
+        () if source.from.is_some() => {
+            MayRun::No("a bundle shows a cluster as it was, and nobody knows which one it is now".to_owned())
+        }
+        () if args.read_only => MayRun::No("--read-only".to_owned()),
+        () if std::env::var_os(READ_ONLY).is_some_and(is_set) => MayRun::No(format!("{READ_ONLY} is set")),
+        () => MayRun::Yes,
+    };
+    let is_dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+    let manner = if args.plain || is_dumb { Manner::Lines } else { Manner::Keys };
+    Options { may_run, manner, patience: args.patience, is_live }
+}

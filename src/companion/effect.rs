@@ -1,0 +1,411 @@
+//! What a command does, read from its words: what it changes, what it interrupts, what it deletes.
+
+use crate::model::Risk;
+use crate::pages::{self, Call};
+
+/// Flags of kubectl that take the next word as their value.
+const WITH_VALUE: &[&str] = &[
+    "-n",
+    "--namespace",
+    "-f",
+    "--filename",
+    "-k",
+    "--kustomize",
+    "-o",
+    "--output",
+    "--context",
+    "--kubeconfig",
+    "-l",
+    "--selector",
+    "--type",
+    "-p",
+    "--patch",
+    "--patch-file",
+    "-c",
+    "--container",
+    "--containers",
+    "--replicas",
+    "--timeout",
+    "--image",
+    "--for",
+    "--grace-period",
+    "--field-selector",
+    "--overrides",
+    "--subresource",
+    "-e",
+    "--env",
+    "--cluster",
+    "--user",
+    "-s",
+    "--server",
+    "--current-replicas",
+    "--name",
+    "--port",
+    "--target-port",
+    "--token",
+    "--as",
+    "--since",
+    "--tail",
+    "--sort-by",
+    "--to-revision",
+    "--from",
+    "--restart",
+    "--field-manager",
+    "-r",
+    "--revision",
+    "--max",
+    "--min",
+    "--cpu-percent",
+    "--duration",
+    "--pod-selector",
+    "--type-meta",
+    "--cascade",
+    "--requests",
+    "--limits",
+];
+
+/// What one call does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It looks.
+    Looks,
+    /// Objects are made or changed.
+    Changes(String),
+    /// Pods are replaced, or stopped for a while.
+    Interrupts(String),
+    /// Something is gone afterwards: how that is said, and its names.
+    Deletes(String, Vec<String>),
+    /// Nobody here knows.
+    Unknown(String),
+}
+
+/// A call of kubectl, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kubectl {
+    /// `apply`, `rollout restart`.
+    pub(super) verb: String,
+    /// What stands behind it: `pvc data`, `deployment/web`.
+    pub(super) objects: Vec<String>,
+    /// The namespace, where one is given.
+    pub(super) namespace: Option<String>,
+    /// Flags that say which cluster.
+    pub(super) cluster: Vec<String>,
+    /// All flags.
+    flags: Vec<String>,
+}
+
+/// Verbs with a word of their own behind them.
+const DOUBLE: &[&str] = &["rollout", "set", "create", "auth", "config", "top", "certificate", "debug", "api"];
+
+impl Kubectl {
+    /// `None` for another program.
+    pub(super) fn of(call: &Call) -> Option<Self> {
+        if call.program.rsplit('/').next() != Some("kubectl") {
+            return None;
+        }
+        let (mut words, mut flags, mut cluster) = (Vec::new(), Vec::new(), Vec::new());
+        let mut namespace = None;
+        let mut rest = call.arguments.iter();
+        while let Some(word) = rest.next() {
+            if word == "--" {
+                break;
+            }
+            if !word.starts_with('-') || word == "-" {
+                words.push(word.clone());
+                continue;
+            }
+            let (flag, value) = match word.split_once('=') {
+                Some((flag, value)) => (flag, Some(value.to_owned())),
+                None if WITH_VALUE.contains(&word.as_str()) => (word.as_str(), rest.next().cloned()),
+                None => (word.as_str(), None),
+            };
+            match flag {
+                "-n" | "--namespace" => namespace.clone_from(&value),
+                "--context" | "--kubeconfig" | "--cluster" | "--user" | "-s" | "--server" | "--as" => {
+                    cluster.push(format!("{flag}={}", value.as_deref().unwrap_or_default()));
+                }
+                _ => {}
+            }
+            flags.push(flag.to_owned());
+        }
+        let mut words = words.into_iter();
+        let mut verb = words.next().unwrap_or_default();
+        if DOUBLE.contains(&verb.as_str())
+            && let Some(second) = words.next()
+        {
+            verb = format!("{verb} {second}");
+        }
+        Some(Self { verb, objects: words.collect(), namespace, cluster, flags })
+    }
+
+    pub(super) fn has(&self, flags: &[&str]) -> bool {
+        self.flags.iter().any(|f| flags.contains(&f.as_str()))
+    }
+
+    /// It only looks.
+    pub(super) fn looks(&self) -> bool {
+        let verb = self.verb.split(' ').next().unwrap_or_default();
+        let reading = ["get", "describe", "logs", "top", "explain", "api-resources", "api-versions", "version", "wait"];
+        reading.contains(&verb)
+            || matches!(verb, "events" | "diff" | "cluster-info" | "options" | "completion")
+            || [
+                "rollout status",
+                "rollout history",
+                "auth can-i",
+                "auth whoami",
+                "config view",
+                "config current-context",
+            ]
+            .contains(&self.verb.as_str())
+            || self.verb == "config get-contexts"
+            || self.has(&["--dry-run"])
+    }
+
+    /// It wants the terminal for itself.
+    pub(super) fn takes_terminal(&self) -> bool {
+        let shell = self.has(&["-it", "-ti", "-t", "--tty"]);
+        self.verb == "edit" || (shell && ["exec", "run", "attach"].contains(&self.verb.as_str()))
+    }
+
+    /// `deployment/web in namespace shop`.
+    fn shown(&self) -> String {
+        let objects = self.objects.join(" ");
+        match &self.namespace {
+            Some(namespace) if !objects.is_empty() => format!("{objects} in namespace {namespace}"),
+            Some(namespace) => format!("objects in namespace {namespace}"),
+            None if objects.is_empty() => "objects".to_owned(),
+            None => objects,
+        }
+    }
+
+    /// Names alone: `pvc data` is `data`, `deployment/web` is `web`.
+    fn names(&self) -> Vec<String> {
+        if self.objects.iter().any(|o| o.contains('/')) {
+            return self.objects.iter().map(|o| o.rsplit('/').next().unwrap_or(o).to_owned()).collect();
+        }
+        self.objects.iter().skip(1).cloned().collect()
+    }
+
+    fn effect(&self) -> Effect {
+        if self.looks() {
+            return Effect::Looks;
+        }
+        let shown = self.shown();
+        match self.verb.as_str() {
+            "delete" => Effect::Deletes(format!("deletes {shown}"), self.names()),
+            "rollout restart" => Effect::Interrupts(format!("replaces the pods of {shown}, one after the other")),
+            "rollout undo" => {
+                Effect::Interrupts(format!("goes back to an older revision of {shown}; its pods are replaced"))
+            }
+            "drain" => Effect::Interrupts(format!("evicts the pods of node {shown}")),
+            "scale" => Effect::Interrupts(format!("changes the number of replicas of {shown}")),
+            "cordon" | "uncordon" => Effect::Changes(format!("{}s node {shown}", self.verb)),
+            "exec" => Effect::Unknown(format!("runs a program in {shown}")),
+            "run" | "debug" => Effect::Changes(format!("starts a pod: {shown}")),
+            "port-forward" | "proxy" => Effect::Looks,
+            "apply" | "create" | "replace" if self.objects.is_empty() => {
+                Effect::Changes("makes or changes the objects of the manifest".to_owned())
+            }
+            verb => Effect::Changes(format!("{}: {shown}", verb.trim())),
+        }
+    }
+}
+
+/// What one call does.
+pub(super) fn of(call: &Call) -> Effect {
+    if let Some(kubectl) = Kubectl::of(call) {
+        return kubectl.effect();
+    }
+    let words: Vec<&str> = call.arguments.iter().map(String::as_str).filter(|w| !w.starts_with('-')).collect();
+    let has = |flag: &str| call.arguments.iter().any(|a| a == flag || a.starts_with(&format!("{flag}=")));
+    match call.program.rsplit('/').next().unwrap_or_default() {
+        _ if call.is_of_the_shell() => Effect::Looks,
+        "cat" | "jq" | "grep" | "head" | "tail" | "sort" | "uniq" | "tr" | "cut" | "wc" | "base64" | "date"
+        | "sleep" => Effect::Looks,
+        "sed" if !has("-i") => Effect::Looks,
+        "helm" => helm(&words, has("--dry-run")),
+        "aws" => aws(call),
+        "eksctl" => eksctl(&words),
+        "rm" => {
+            Effect::Deletes(format!("deletes {}", words.join(" ")), words.iter().map(|w| (*w).to_owned()).collect())
+        }
+        program => Effect::Unknown(format!("runs {program}")),
+    }
+}
+
+fn helm(words: &[&str], is_dry: bool) -> Effect {
+    let verb = words.iter().find(|w| w.chars().all(|c| c.is_ascii_lowercase())).copied().unwrap_or_default();
+    let release = words.iter().skip_while(|w| **w != verb).nth(1).copied().unwrap_or_default();
+    match verb {
+        "list" | "ls" | "status" | "history" | "get" | "show" | "search" | "repo" | "template" | "version" => {
+            Effect::Looks
+        }
+        _ if is_dry => Effect::Looks,
+        "uninstall" | "delete" => Effect::Deletes(format!("uninstalls release {release}"), vec![release.to_owned()]),
+        "rollback" => Effect::Interrupts(format!("goes back to an older revision of release {release}")),
+        _ => Effect::Changes(format!("{verb}s release {release}")),
+    }
+}
+
+fn eksctl(words: &[&str]) -> Effect {
+    match words {
+        ["get" | "info" | "version", ..] => Effect::Looks,
+        ["delete", what, ..] => Effect::Deletes(format!("eksctl: delete {what}"), Vec::new()),
+        [verb, what, ..] => Effect::Changes(format!("eksctl: {verb} {what}")),
+        _ => Effect::Unknown("runs eksctl".to_owned()),
+    }
+}
+
+/// The name of an operation says what it does.
+fn aws(call: &Call) -> Effect {
+    let is_word =
+        |w: &&String| !w.is_empty() && w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let mut rest = call.arguments.iter();
+    let mut words: Vec<&String> = Vec::new();
+    let (mut values, mut flag) = (Vec::new(), "");
+    for word in rest.by_ref() {
+        if word.starts_with("--") {
+            // Those that switch something off have no value.
+            flag = if word.starts_with("--no-") { "" } else { word };
+        } else if !flag.is_empty() {
+            values.push((std::mem::take(&mut flag), word));
+        } else {
+            words.push(word);
+        }
+    }
+    let mut words = words.into_iter().filter(is_word);
+    let (Some(service), Some(operation)) = (words.next(), words.next()) else {
+        return Effect::Unknown("calls AWS".to_owned());
+    };
+    let verb = operation.split('-').next().unwrap_or_default();
+    match verb {
+        "describe" | "list" | "get" | "wait" | "simulate" | "lookup" => Effect::Looks,
+        "delete" | "terminate" | "deregister" | "disassociate" | "detach" | "revoke" | "remove" => {
+            let is_name = |flag: &str| ["-name", "-id", "-ids", "-arn", "-names"].iter().any(|end| flag.ends_with(end));
+            let name = values.iter().rev().find(|(flag, _)| is_name(flag) && !flag.starts_with("--cluster"));
+            Effect::Deletes(format!("{service}: {operation}"), name.map(|(_, v)| (*v).clone()).into_iter().collect())
+        }
+        _ => Effect::Changes(format!("{service}: {operation}")),
+    }
+}
+
+/// What a command does, call by call; what only looks is left out.
+pub(super) fn all(command: &str) -> Vec<Effect> {
+    pages::calls(command).iter().map(of).filter(|e| *e != Effect::Looks).collect()
+}
+
+/// The names that a destructive command is about.
+pub(super) fn destroyed(command: &str) -> Vec<String> {
+    let names = all(command).into_iter().flat_map(|effect| match effect {
+        Effect::Deletes(_, names) => names,
+        _ => Vec::new(),
+    });
+    let mut known: Vec<String> = Vec::new();
+    // What a substitution will give is no name yet.
+    for name in names.filter(|n| !n.is_empty() && !n.contains(['$', '`', '<'])) {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    known
+}
+
+/// The risk of a command that a person wrote: at least that of what it was made from.
+pub(super) fn risk(command: &str, before: Risk) -> Risk {
+    let own = all(command).into_iter().map(|effect| match effect {
+        Effect::Looks => Risk::ReadOnly,
+        Effect::Changes(_) | Effect::Unknown(_) => Risk::Change,
+        Effect::Interrupts(_) => Risk::Disruptive,
+        Effect::Deletes(..) => Risk::Destructive,
+    });
+    own.max().unwrap_or(Risk::ReadOnly).max(before)
+}
+
+/// What it takes the terminal for, or why it does not end by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It prints and ends.
+    Plain,
+    /// It takes the terminal: an editor, a shell.
+    Terminal,
+    /// It runs until it is stopped: it needs a terminal of its own.
+    Endless,
+}
+
+/// How a command behaves while it runs.
+pub(super) fn manner(command: &str) -> Manner {
+    let all = pages::calls(command);
+    let kubectl: Vec<Kubectl> = all.iter().filter_map(Kubectl::of).collect();
+    let follows = |k: &Kubectl| match k.verb.as_str() {
+        "port-forward" | "proxy" => true,
+        "logs" => k.has(&["-f", "--follow"]),
+        "get" => k.has(&["-w", "--watch"]),
+        _ => false,
+    };
+    let in_background = command.lines().any(|l| l.trim_end().ends_with('&') && !l.trim_end().ends_with("&&"));
+    if kubectl.iter().any(follows) && !in_background {
+        return Manner::Endless;
+    }
+    let session = |c: &Call| c.program == "aws" && c.arguments.iter().any(|a| a == "start-session");
+    let takes = kubectl.iter().any(Kubectl::takes_terminal) || all.iter().any(session);
+    if takes { Manner::Terminal } else { Manner::Plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(command: &str) -> Vec<String> {
+        let say = |effect| match effect {
+            Effect::Looks => "looks".to_owned(),
+            Effect::Changes(text) | Effect::Interrupts(text) | Effect::Unknown(text) | Effect::Deletes(text, _) => text,
+        };
+        all(command).into_iter().map(say).collect()
+    }
+
+    #[test]
+    fn a_command_says_what_it_does() {
+        for (command, expected) in [
+            ("kubectl --context c get pods -n m", vec![]),
+            ("kubectl delete pvc data-0 -n m", vec!["deletes pvc data-0 in namespace m"]),
+            (
+                "kubectl rollout restart -n m deployment/web",
+                vec!["replaces the pods of deployment/web in namespace m, one after the other"],
+            ),
+            ("kubectl apply -f - <<'EOF'\na: 1\nEOF", vec!["makes or changes the objects of the manifest"]),
+            ("aws eks create-addon --cluster-name c --addon-name a", vec!["eks: create-addon"]),
+            ("aws --profile ops eks describe-addon --cluster-name c", vec![]),
+            ("helm uninstall old -n m", vec!["uninstalls release old"]),
+        ] {
+            assert_eq!(shown(command), expected, "{command}");
+        }
+    }
+
+    #[test]
+    fn what_is_destroyed_is_named() {
+        assert_eq!(destroyed("kubectl --context c delete pvc a b -n m"), ["a", "b"]);
+        assert_eq!(destroyed("kubectl delete -n m statefulset/db pod/db-0 --cascade orphan"), ["db", "db-0"]);
+        assert_eq!(destroyed("aws ec2 delete-route --route-table-id rtb-1 --region r"), ["rtb-1"]);
+        assert_eq!(destroyed("helm uninstall old -n m"), ["old"]);
+        assert_eq!(destroyed("kubectl get x"), Vec::<String>::new());
+        assert_eq!(destroyed("kubectl delete $(kubectl get pv -o name)"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_edited_command_is_as_risky_as_what_it_does() {
+        assert_eq!(risk("kubectl get x", Risk::ReadOnly), Risk::ReadOnly);
+        assert_eq!(risk("kubectl get x", Risk::Change), Risk::Change);
+        assert_eq!(risk("kubectl delete ns x", Risk::Change), Risk::Destructive);
+        assert_eq!(risk("kubectl rollout restart deployment/x", Risk::ReadOnly), Risk::Disruptive);
+        assert_eq!(risk("./script.sh", Risk::ReadOnly), Risk::Change);
+    }
+
+    #[test]
+    fn editors_and_what_never_ends_are_known() {
+        assert_eq!(manner("kubectl --context c edit cm x -n m"), Manner::Terminal);
+        assert_eq!(manner("kubectl exec -it p -- sh"), Manner::Terminal);
+        assert_eq!(manner("kubectl port-forward -n m svc/x 9090"), Manner::Endless);
+        assert_eq!(manner("kubectl logs p --tail=20"), Manner::Plain);
+        assert_eq!(manner("kubectl run x --rm -i --image=a -- curl b"), Manner::Plain);
+    }
+}

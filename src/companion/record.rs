@@ -1,0 +1,301 @@
+//! What happened: kept for the summary, and written to the transcript as it happens. Whatever ends the talk, the transcript
+//! holds what was done until then.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::process::Finished;
+use super::transcript::{self, ENDED, INTERRUPTED, TITLE};
+use crate::model::{Report, Risk};
+use crate::render::escape::{code, fence, text};
+use crate::render::{MarkdownOptions, markdown};
+use crate::text::redact::{MASK, mask};
+
+/// Letters of a command in a summary.
+const SHORT: usize = 60;
+
+/// What was done with one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// It ran, and did what it should.
+    Ran,
+    /// It ran, and failed.
+    Failed,
+    /// The person did it elsewhere.
+    Done,
+    /// It was left out.
+    Skipped,
+}
+
+impl Mark {
+    /// Nothing is left to do of it.
+    pub(super) fn is_well(self) -> bool {
+        matches!(self, Self::Ran | Self::Done)
+    }
+
+    /// A sign for it.
+    pub(super) fn sign(self) -> &'static str {
+        match self {
+            Self::Ran | Self::Done => "✓",
+            Self::Failed => "✗",
+            Self::Skipped => "–",
+        }
+    }
+
+    /// The same in words.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Ran => "ran",
+            Self::Failed => "failed",
+            Self::Done => "done elsewhere",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Something that was done with a step.
+#[derive(Debug, Clone)]
+struct Deed {
+    label: String,
+    command: String,
+    mark: Mark,
+    ending: String,
+}
+
+#[derive(Default)]
+struct Inner {
+    file: Option<File>,
+    path: Option<PathBuf>,
+    /// Why it is not written any more.
+    failure: Option<String>,
+    deeds: Vec<Deed>,
+    /// Steps that are not done yet: label and first line.
+    open: Vec<(String, String)>,
+    running: Option<(String, String)>,
+    /// What a person typed in and nobody else may read.
+    secrets: Vec<String>,
+    is_ended: bool,
+}
+
+/// The record of one talk. Its clones write to the same.
+#[derive(Clone, Default)]
+pub(super) struct Record(Arc<Mutex<Inner>>);
+
+impl Record {
+    /// A record that is written to this file, where there is one.
+    pub(super) fn new(file: Option<(PathBuf, File)>) -> Self {
+        let (path, file) = file.unzip();
+        Self(Arc::new(Mutex::new(Inner { file, path, ..Inner::default() })))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it is read.
+    pub(super) fn how_to_read(&self) -> Option<String> {
+        let inner = self.inner();
+        let path = inner.path.as_ref()?;
+        let is_kept = transcript::folder().is_ok_and(|folder| path.starts_with(folder));
+        Some(if is_kept { "kdoctor transcript last".to_owned() } else { path.display().to_string() })
+    }
+
+    /// Why it could not be written, told once.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.inner().failure.take()
+    }
+
+    /// Keeps a value out of all that is written.
+    pub(super) fn keep_secret(&self, value: &str) {
+        if value.len() > 2 {
+            self.inner().secrets.push(value.to_owned());
+        }
+    }
+
+    /// A command as it may be shown: without what the person typed in as a secret.
+    pub(super) fn clean_values(&self, text: &str) -> String {
+        let inner = self.inner();
+        inner.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+    }
+
+    /// A text as it may be shown.
+    pub(super) fn clean(&self, text: &str) -> String {
+        clean(text, &self.inner().secrets)
+    }
+
+    /// What was found, and how it was asked.
+    pub(super) fn begin(&self, report: &Report, how: &str) {
+        let place = place(report);
+        let now = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC");
+        let found = markdown(report, MarkdownOptions::default());
+        // Their headings stand below this one.
+        let found: String =
+            found.lines().map(|l| if l.starts_with("##") { format!("#{l}\n") } else { format!("{l}\n") }).collect();
+        self.write(&format!(
+            "{TITLE}{}\n\nBegun {now} by {}, kdoctor {}.\n\n## What was found\n\n{found}\n## What was done\n",
+            text(&place),
+            code(how),
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+
+    /// A line of the timeline.
+    pub(super) fn note(&self, line: &str) {
+        self.entry(&text(line), &[]);
+    }
+
+    /// A line of the timeline with blocks below it.
+    pub(super) fn note_with(&self, line: &str, blocks: &[(&str, &str)]) {
+        self.entry(&text(line), blocks);
+    }
+
+    fn entry(&self, line: &str, blocks: &[(&str, &str)]) {
+        let now = Timestamp::now().strftime("%H:%M:%S UTC");
+        let mut out = format!("\n**{now}** {line}\n");
+        for (language, body) in blocks.iter().filter(|(_, body)| !body.trim().is_empty()) {
+            out.push_str(&format!("\n{}\n", fence(language, body)));
+        }
+        self.write(&out);
+    }
+
+    /// What lies ahead.
+    pub(super) fn ahead(&self, steps: Vec<(String, String)>) {
+        self.inner().open = steps;
+    }
+
+    /// A command is about to run.
+    pub(super) fn starts(&self, label: &str, command: &str) {
+        self.inner().running = Some((label.to_owned(), command.to_owned()));
+    }
+
+    /// A command ran.
+    pub(super) fn ran(&self, label: &str, command: &str, risk: Risk, finished: &Finished) {
+        let mark = if finished.is_well() { Mark::Ran } else { Mark::Failed };
+        let seconds = finished.took.as_secs_f64();
+        let line = format!("{label} ({}): ran, {}, {seconds:.1} s", risk.as_str(), finished.ending());
+        self.entry(&text(&line), &[("sh", command), ("text", &finished.output)]);
+        self.inner().running = None;
+        self.mark(label, command, mark, &finished.ending());
+    }
+
+    /// Something else was done with a step.
+    pub(super) fn marked(&self, label: &str, command: &str, mark: Mark) {
+        self.entry(&text(&format!("{label}: {}", mark.word())), &[("sh", command)]);
+        self.mark(label, command, mark, "");
+    }
+
+    fn mark(&self, label: &str, command: &str, mark: Mark, ending: &str) {
+        let mut inner = self.inner();
+        inner.open.retain(|(open, _)| open != label);
+        let (label, command, ending) = (label.to_owned(), command.to_owned(), ending.to_owned());
+        inner.deeds.push(Deed { label, command, mark, ending });
+    }
+
+    /// Ends it: writes the summary, and gives it.
+    pub(super) fn end(&self, is_interrupted: bool) -> String {
+        let mut inner = self.inner();
+        if std::mem::replace(&mut inner.is_ended, true) {
+            return String::new();
+        }
+        let now = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC");
+        let word = if is_interrupted { INTERRUPTED } else { ENDED };
+        let summary = clean(&summary(&inner), &inner.secrets);
+        let mut lines = String::from("\n## Summary\n\n");
+        for line in summary.lines() {
+            lines.push_str(&format!("- {}\n", text(line.trim())));
+        }
+        lines.push_str(&format!("\n{word}{now}.\n"));
+        write(&mut inner, &lines);
+        summary
+    }
+
+    fn write(&self, text: &str) {
+        let mut inner = self.inner();
+        let cleaned = clean(text, &inner.secrets);
+        write(&mut inner, &cleaned);
+    }
+}
+
+fn write(inner: &mut Inner, text: &str) {
+    let Some(file) = &mut inner.file else { return };
+    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.flush()) {
+        inner.failure = Some(error.to_string());
+        inner.file = None;
+    }
+}
+
+fn clean(text: &str, secrets: &[String]) -> String {
+    let text = secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK));
+    mask(&text)
+}
+
+/// What was done and what was not, a line each.
+fn summary(inner: &Inner) -> String {
+    let mut out = String::new();
+    let short = |command: &str| {
+        let first = command.lines().next().unwrap_or_default();
+        match first.char_indices().nth(SHORT) {
+            Some((at, _)) => format!("{} …", first[..at].trim_end()),
+            None if command.lines().count() > 1 => format!("{first} …"),
+            None => first.to_owned(),
+        }
+    };
+    for deed in &inner.deeds {
+        let ending = if deed.ending.is_empty() { deed.mark.word().to_owned() } else { deed.ending.clone() };
+        out.push_str(&format!("{} {}: {} ({ending})\n", deed.mark.sign(), deed.label, short(&deed.command)));
+    }
+    if let Some((label, command)) = &inner.running {
+        out.push_str(&format!("? {label}: {} (was running: what it did is not known)\n", short(command)));
+    }
+    let is_open = |label: &str| !inner.deeds.iter().any(|deed| deed.label == label);
+    for (label, line) in inner.open.iter().filter(|(label, _)| is_open(label)) {
+        out.push_str(&format!("· {label}: {} (not done)\n", short(line)));
+    }
+    if out.is_empty() {
+        out.push_str("nothing was done, and nothing was changed\n");
+    }
+    out
+}
+
+/// What a report is about, in a few words.
+pub(super) fn place(report: &Report) -> String {
+    let target = &report.target;
+    target.cluster.clone().or_else(|| target.context.clone()).unwrap_or_else(|| "a cluster".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn finished(code: i32, output: &str) -> Finished {
+        let took = Duration::from_millis(1200);
+        Finished { code: Some(code), output: output.into(), took, is_late: false, is_interrupted: false }
+    }
+
+    #[test]
+    fn it_is_written_as_it_happens_and_holds_no_secret() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("t.md");
+        let file = transcript::open(&path).expect("opens");
+        let record = Record::new(Some((path.clone(), file)));
+        record.ahead(vec![("step 1".into(), "a".into()), ("step 2".into(), "kubectl delete pvc x".into())]);
+        record.keep_secret("hunter2hunter2");
+        record.ran("step 1", "login hunter2hunter2", Risk::Change, &finished(1, "```\npassword: s3cr3tvalue\n"));
+        let read = || std::fs::read_to_string(&path).expect("is there");
+        assert!(read().contains("step 1 (change): ran, exit code 1, 1.2 s"), "{}", read());
+        let summary = record.end(true);
+        assert!(summary.contains("✗ step 1: login <redacted> (exit code 1)"), "{summary}");
+        assert!(summary.contains("· step 2: kubectl delete pvc x (not done)"), "{summary}");
+        assert!(read().lines().last().is_some_and(|l| l.starts_with(INTERRUPTED)));
+        for secret in ["hunter2", "s3cr3t"] {
+            assert!(!read().contains(secret), "{}", read());
+        }
+        assert_eq!(record.end(false), "");
+    }
+}

@@ -1,0 +1,312 @@
+//! One talk, from the report to the last answer: which root cause, and what of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use owo_colors::Style;
+
+use super::record::{self, Mark, Record};
+use super::talk::Talk;
+use super::verify::{self, Became, Fate};
+use super::{Host, MayRun, Options, Stop, transcript};
+use crate::model::{CheckId, Report};
+use crate::render::{Page, Pieces, TableOptions, table};
+use crate::term::{Printer, interrupt, suggest};
+
+/// Where the transcript goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// To the state folder.
+    Kept,
+    /// To this file.
+    File(PathBuf),
+    /// Nowhere.
+    Nothing,
+}
+
+/// How the talk ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The last report.
+    pub report: Report,
+    /// Ctrl-C ended it.
+    pub is_interrupted: bool,
+}
+
+/// One talk.
+pub struct Companion<'a> {
+    pub(super) talk: Talk<'a>,
+    pub(super) options: Options,
+    pub(super) host: &'a mut dyn Host,
+    pub(super) report: Report,
+    pub(super) record: Record,
+    /// What was done with which step of which root, by its fingerprint and the step's label.
+    pub(super) marks: BTreeMap<(String, String), Mark>,
+    /// Values that were chosen, by the root's fingerprint and the placeholder's name.
+    pub(super) values: BTreeMap<(String, String), Vec<String>>,
+}
+
+impl<'a> Companion<'a> {
+    /// A talk about this report.
+    pub fn new(printer: &'a Printer, options: Options, host: &'a mut dyn Host, report: Report) -> Self {
+        let talk = Talk::new(printer, options.manner);
+        let (marks, values) = (BTreeMap::new(), BTreeMap::new());
+        Self { talk, options, host, report, record: Record::default(), marks, values }
+    }
+
+    /// Keeps a transcript; `how`: the command that began it.
+    ///
+    /// # Errors
+    /// The file that was asked for cannot be written.
+    pub fn transcript(&mut self, wanted: &Wanted, how: &str) -> anyhow::Result<()> {
+        let file = match wanted {
+            Wanted::Nothing => return Ok(()),
+            Wanted::File(path) => {
+                let file = transcript::open(path);
+                Some((path.clone(), file.map_err(|e| anyhow::anyhow!("{} cannot be written: {e}", path.display()))?))
+            }
+            Wanted::Kept => {
+                let place = record::place(&self.report);
+                let made = transcript::folder()
+                    .and_then(|folder| Ok(transcript::create(&folder, &place, jiff::Timestamp::now())?));
+                match made {
+                    Ok(made) => Some(made),
+                    // An incident does not wait for a disk.
+                    Err(error) => {
+                        self.talk.printer().stderr(&format!("kdoctor: no transcript is kept: {error:#}"));
+                        None
+                    }
+                }
+            }
+        };
+        self.record = Record::new(file);
+        self.record.begin(&self.report, how);
+        Ok(())
+    }
+
+    /// The place of the root that a word means: its number, its check, or its fingerprint.
+    ///
+    /// # Errors
+    /// There is none, or several are meant.
+    pub fn root(report: &Report, word: &str) -> anyhow::Result<Vec<usize>> {
+        let of = |at: usize| &report.findings[report.roots[at].root];
+        if report.roots.is_empty() {
+            anyhow::bail!("there is no root cause to fix");
+        }
+        if let Ok(number) = word.parse::<usize>() {
+            return match number.checked_sub(1).filter(|at| *at < report.roots.len()) {
+                Some(at) => Ok(vec![at]),
+                None => anyhow::bail!("there is no root cause {number}: there are {}", report.roots.len()),
+            };
+        }
+        let is_meant = |at: &usize| of(*at).check.0 == word || of(*at).fingerprint == word;
+        let meant: Vec<usize> = (0..report.roots.len()).filter(is_meant).collect();
+        if !meant.is_empty() {
+            return Ok(meant);
+        }
+        // What a root explains is fixed there.
+        let symptom = |g: &crate::model::RootGroup| {
+            g.explains.iter().chain(&g.prerequisites).any(|at| report.findings[*at].check.0 == word)
+        };
+        if let Some(at) = report.roots.iter().position(symptom) {
+            let root = of(at);
+            anyhow::bail!(
+                "{word} is no root cause here: it belongs to {}. {} (kdoctor fix {})",
+                at + 1,
+                root.check,
+                at + 1
+            );
+        }
+        let names: Vec<&str> = (0..report.roots.len()).map(|at| of(at).check.0).collect();
+        match suggest(word, names.iter().copied()) {
+            Some(near) => anyhow::bail!("no root cause is called {word:?}; did you mean {near:?}?"),
+            None => anyhow::bail!("no root cause is called {word:?}; there are: {}", names.join(", ")),
+        }
+    }
+
+    /// Talks until it is enough; `roots`: begins with one of these.
+    ///
+    /// # Errors
+    /// The terminal failed.
+    pub fn run(mut self, roots: Option<Vec<usize>>) -> anyhow::Result<Ended> {
+        let (record, printer) = (self.record.clone(), self.talk.printer().clone());
+        interrupt::on_leave(move || {
+            let summary = farewell(&record, true);
+            printer.stderr(&summary);
+        });
+        let stop = match self.talk_about(roots) {
+            Ok(()) => Stop::Quit,
+            Err(stop) => stop,
+        };
+        let is_interrupted = matches!(stop, Stop::Interrupted);
+        let summary = farewell(&self.record, is_interrupted);
+        self.talk.printer().stderr(&summary);
+        match stop {
+            Stop::Failed(error) => Err(error),
+            _ => Ok(Ended { report: self.report, is_interrupted }),
+        }
+    }
+
+    fn talk_about(&mut self, roots: Option<Vec<usize>>) -> Result<(), Stop> {
+        if let MayRun::No(why) = &self.options.may_run {
+            let mut page = self.page();
+            page.paragraph(0, "", &format!("Nothing is run from here: {why}."), dim());
+            self.talk.say(&page.finish())?;
+        }
+        match roots.as_deref() {
+            Some([only]) => self.about_root(*only)?,
+            Some(several) => {
+                if let Some(at) = self.choose_of(several)? {
+                    self.about_root(at)?;
+                }
+            }
+            None => {}
+        }
+        self.menu()
+    }
+
+    /// Which root cause; the whole report; once more.
+    fn menu(&mut self) -> Result<(), Stop> {
+        loop {
+            let count = self.report.roots.len();
+            let mut choices: Vec<String> = (0..count).map(|at| self.line_of(at)).collect();
+            let report = choices.len();
+            choices.push("report: all of it".to_owned());
+            if self.is_live() {
+                choices.push("look again".to_owned());
+            }
+            choices.push("quit".to_owned());
+            let question = if count == 0 { "No root cause is left. What next?" } else { "Which root cause?" };
+            match self.talk.choose(question, &choices, HELP)? {
+                None => return Ok(()),
+                Some(at) if at < count => self.about_root(at)?,
+                Some(at) if at == report => self.talk.say(&table(&self.report, &self.table()))?,
+                Some(at) if at + 1 == choices.len() => return Ok(()),
+                Some(_) => {
+                    self.look_and_tell()?;
+                }
+            }
+        }
+    }
+
+    fn choose_of(&mut self, roots: &[usize]) -> Result<Option<usize>, Stop> {
+        let choices: Vec<String> = roots.iter().map(|at| self.line_of(*at)).collect();
+        let chosen = self.talk.choose("Which of them?", &choices, HELP)?;
+        Ok(chosen.and_then(|at| roots.get(at).copied()))
+    }
+
+    fn line_of(&self, at: usize) -> String {
+        Pieces::new(&self.report, &self.table()).line(at)
+    }
+
+    /// Collects and diagnoses once more, and says what became of the root causes.
+    pub(super) fn look_again(&mut self) -> Result<Option<Vec<Fate>>, Stop> {
+        let after = match self.host.look() {
+            Ok(after) => after,
+            Err(error) => {
+                self.complain(&format!("it could not be looked again: {error:#}"))?;
+                self.record.note(&format!("looked again, in vain: {error:#}"));
+                return Ok(None);
+            }
+        };
+        let fates = verify::compare(&self.report, &after);
+        self.report = after;
+        Ok(Some(fates))
+    }
+
+    /// Looks again and says so.
+    pub(super) fn look_and_tell(&mut self) -> Result<Vec<Fate>, Stop> {
+        let fates = self.look_again()?;
+        if let Some(fates) = &fates {
+            self.tell(fates)?;
+        }
+        Ok(fates.unwrap_or_default())
+    }
+
+    /// Says what became of the root causes, and writes it down.
+    pub(super) fn tell(&mut self, fates: &[Fate]) -> Result<(), Stop> {
+        let mut page = self.page();
+        page.blank();
+        if fates.is_empty() {
+            page.line(2, &[("nothing was wrong before, and nothing is now", plain())]);
+        }
+        for fate in fates {
+            let style = match fate.became {
+                Became::Resolved => Style::new().green(),
+                Became::Failing(_) | Became::New(_) => Style::new().red(),
+                Became::Unknown(_) => Style::new().yellow(),
+            };
+            let sign = page.paint(&format!("{} ", fate.sign()), style);
+            page.paragraph(2, &sign, &fate.told(), plain());
+        }
+        page.blank();
+        let lines: Vec<String> = fates.iter().map(|fate| format!("{} {}", fate.sign(), fate.told())).collect();
+        self.record.note_with("looked again", &[("text", &lines.join("\n"))]);
+        self.talk.say(&page.finish())
+    }
+
+    /// Facts can be collected once more.
+    pub(super) fn is_live(&self) -> bool {
+        self.options.is_live
+    }
+
+    pub(super) fn page(&self) -> Page {
+        let printer = self.talk.printer();
+        Page::new(printer.color, printer.width)
+    }
+
+    pub(super) fn table(&self) -> TableOptions {
+        TableOptions::new(self.talk.printer(), false)
+    }
+
+    /// Something did not work.
+    pub(super) fn complain(&self, what: &str) -> Result<(), Stop> {
+        let mut page = self.page();
+        let sign = page.paint("! ", Style::new().yellow());
+        page.paragraph(2, &sign, &self.record.clean(what), plain());
+        self.talk.say(&page.finish())
+    }
+
+    pub(super) fn fingerprint(&self, root: usize) -> String {
+        let group = self.report.roots.get(root);
+        group.map(|g| self.report.findings[g.root].fingerprint.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn check(&self, root: usize) -> Option<CheckId> {
+        self.report.roots.get(root).map(|g| self.report.findings[g.root].check)
+    }
+}
+
+/// What is said below a list.
+pub(super) const HELP: &str = "↑↓ or type to choose · Enter · Esc goes back";
+
+/// What was done and what was not, and where it is written down.
+fn farewell(record: &Record, is_interrupted: bool) -> String {
+    let summary = record.end(is_interrupted);
+    let mut out = String::from("\n");
+    if is_interrupted {
+        out.push_str("kdoctor: interrupted\n");
+    }
+    for line in summary.lines() {
+        out.push_str(&format!("  {}\n", crate::term::sanitize(line)));
+    }
+    if let Some(why) = record.failure() {
+        out.push_str(&format!("  the transcript is not whole: {why}\n"));
+    } else if let Some(how) = record.how_to_read() {
+        out.push_str(&format!("  transcript: {how}\n"));
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+pub(super) fn plain() -> Style {
+    Style::new()
+}
+
+pub(super) fn dim() -> Style {
+    Style::new().dimmed()
+}
+
+pub(super) fn bold() -> Style {
+    Style::new().bold()
+}

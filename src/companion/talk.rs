@@ -1,0 +1,203 @@
+//! The talk with the person: what is said, and what is asked. Two manners: prompts with arrow keys, or numbered lists and
+//! whole lines, for screen readers and terminals without a cursor.
+
+use std::fmt;
+use std::io::{self, BufRead, Write};
+
+use inquire::ui::{Attributes, Color, RenderConfig, StyleSheet, Styled};
+use inquire::validator::Validation;
+use inquire::{Confirm, InquireError, Select, Text};
+
+use super::Stop;
+use crate::term::{Printer, sanitize};
+
+/// Lines of a list that are shown at once.
+const PAGE: usize = 12;
+/// Columns that a list needs for itself.
+const MARGIN: usize = 6;
+
+/// How it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// With arrow keys.
+    Keys,
+    /// By numbers and whole lines: nothing moves the cursor.
+    Lines,
+}
+
+/// Says and asks.
+pub(super) struct Talk<'a> {
+    printer: &'a Printer,
+    manner: Manner,
+}
+
+/// One of several things to choose from.
+struct Choice {
+    at: usize,
+    text: String,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<'a> Talk<'a> {
+    pub(super) fn new(printer: &'a Printer, manner: Manner) -> Self {
+        Self { printer, manner }
+    }
+
+    pub(super) fn printer(&self) -> &Printer {
+        self.printer
+    }
+
+    /// Something may be drawn over: a line that tells that one waits.
+    pub(super) fn draws(&self) -> bool {
+        self.manner == Manner::Keys
+    }
+
+    /// Says something that is laid out already.
+    pub(super) fn say(&self, text: &str) -> Result<(), Stop> {
+        self.printer.stdout(text).map_err(|error| Stop::Failed(error.into()))
+    }
+
+    /// Says something to the terminal itself: it shows nothing.
+    pub(super) fn signal(&self, sequence: &str) -> Result<(), Stop> {
+        self.say(sequence)
+    }
+
+    /// Which of them; `None`: none of them, but back.
+    pub(super) fn choose(&self, question: &str, choices: &[String], help: &str) -> Result<Option<usize>, Stop> {
+        let width = self.printer.width.unwrap_or(80).saturating_sub(MARGIN);
+        let all = choices.iter().enumerate().map(|(at, text)| Choice { at, text: cut(&sanitize(text), width) });
+        let all: Vec<Choice> = all.collect();
+        if self.manner == Manner::Lines {
+            return self.choose_by_number(question, &all);
+        }
+        // What begins with the letters that are typed comes before what only holds them.
+        let scorer = |input: &str, choice: &Choice, text: &str, at: usize| {
+            let begins = text.to_lowercase().starts_with(&input.to_lowercase());
+            let score = Select::<Choice>::DEFAULT_SCORER(input, choice, text, at);
+            if begins { Some(10_000 - i64::try_from(at).unwrap_or(0)) } else { score }
+        };
+        let select = Select::new(question, all)
+            .with_page_size(PAGE)
+            .with_help_message(help)
+            .with_scorer(&scorer)
+            .with_render_config(self.look());
+        answered(select.prompt()).map(|choice| choice.map(|c| c.at))
+    }
+
+    fn choose_by_number(&self, question: &str, all: &[Choice]) -> Result<Option<usize>, Stop> {
+        loop {
+            let mut text = format!("{question}\n");
+            for choice in all {
+                text.push_str(&format!("  {}: {}\n", choice.at + 1, choice.text));
+            }
+            self.say(&text)?;
+            let Some(answer) = self.line("number, or the begin of it (nothing: back)")? else { return Ok(None) };
+            let begins = |c: &&Choice| c.text.to_lowercase().starts_with(&answer.to_lowercase());
+            let found: Vec<&Choice> = match answer.parse::<usize>() {
+                Ok(number) => all.iter().filter(|c| c.at + 1 == number).collect(),
+                Err(_) => all.iter().filter(begins).collect(),
+            };
+            match found.first() {
+                Some(first) => return Ok(Some(first.at)),
+                None => self.say("that is none of them\n")?,
+            }
+        }
+    }
+
+    /// True only for an explicit yes.
+    pub(super) fn confirm(&self, question: &str) -> Result<bool, Stop> {
+        if self.manner == Manner::Lines {
+            let answer = self.line(&format!("{question} y or N"))?.unwrap_or_default();
+            return Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"));
+        }
+        let confirm = Confirm::new(question).with_default(false).with_render_config(self.look());
+        answered(confirm.prompt()).map(|yes| yes.unwrap_or(false))
+    }
+
+    /// A line of text that fits; `None`: back.
+    pub(super) fn text(
+        &self,
+        question: &str,
+        help: &str,
+        fits: impl Fn(&str) -> Result<(), String> + Clone + 'static,
+    ) -> Result<Option<String>, Stop> {
+        if self.manner == Manner::Lines {
+            loop {
+                let Some(answer) = self.line(&format!("{question} ({help})"))? else { return Ok(None) };
+                match fits(&answer) {
+                    Ok(()) => return Ok(Some(answer)),
+                    Err(why) => self.say(&format!("{why}\n"))?,
+                }
+            }
+        }
+        let validator = move |text: &str| match fits(text) {
+            Ok(()) => Ok(Validation::Valid),
+            Err(why) => Ok(Validation::Invalid(why.into())),
+        };
+        let text = Text::new(question).with_help_message(help).with_validator(validator);
+        answered(text.with_render_config(self.look()).prompt())
+    }
+
+    /// A line of the terminal as it is; `None` where it is empty.
+    fn line(&self, question: &str) -> Result<Option<String>, Stop> {
+        let asked = write!(io::stderr(), "{question}: ").and_then(|()| io::stderr().flush());
+        asked.map_err(|error| Stop::Failed(error.into()))?;
+        let mut answer = String::new();
+        match io::stdin().lock().read_line(&mut answer) {
+            Ok(0) => Err(Stop::Quit),
+            Ok(_) => Ok(Some(answer.trim().to_owned()).filter(|a| !a.is_empty())),
+            Err(error) => Err(Stop::Failed(error.into())),
+        }
+    }
+
+    fn look(&self) -> RenderConfig<'static> {
+        let plain = RenderConfig::empty()
+            .with_prompt_prefix(Styled::new("?"))
+            .with_answered_prompt_prefix(Styled::new("·"))
+            .with_highlighted_option_prefix(Styled::new("❯"))
+            .with_canceled_prompt_indicator(Styled::new("back"));
+        if !self.printer.color {
+            return plain;
+        }
+        let cyan = StyleSheet::new().with_fg(Color::DarkCyan);
+        RenderConfig {
+            prompt_prefix: Styled::new("?").with_fg(Color::DarkCyan),
+            answered_prompt_prefix: Styled::new("·").with_fg(Color::DarkGrey),
+            highlighted_option_prefix: Styled::new("❯").with_fg(Color::DarkCyan),
+            selected_option: Some(cyan.with_attr(Attributes::BOLD)),
+            answer: cyan,
+            help_message: StyleSheet::new().with_fg(Color::DarkGrey),
+            ..plain
+        }
+    }
+}
+
+/// Esc is back, Ctrl-C is the end.
+fn answered<T>(result: Result<T, InquireError>) -> Result<Option<T>, Stop> {
+    match result {
+        Ok(answer) => Ok(Some(answer)),
+        Err(InquireError::OperationCanceled) => Ok(None),
+        Err(InquireError::OperationInterrupted) => Err(Stop::Interrupted),
+        Err(error) => Err(Stop::Failed(error.into())),
+    }
+}
+
+/// One line of at most `width` columns.
+fn cut(text: &str, width: usize) -> String {
+    if textwrap::core::display_width(text) <= width {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for letter in text.chars() {
+        if textwrap::core::display_width(&out) + 2 > width {
+            break;
+        }
+        out.push(letter);
+    }
+    format!("{}…", out.trim_end())
+}

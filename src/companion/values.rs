@@ -1,0 +1,88 @@
+//! Asks for the values that only the person can know, and puts them into the command.
+
+use super::Stop;
+use super::session::{Companion, HELP, bold, dim};
+use super::walk::{Work, cyan};
+use crate::model::Placeholder;
+use crate::pages::{self, Language};
+use crate::text::credential::is_like_credential;
+
+impl Companion<'_> {
+    /// Fills in what is open; `again`: also what was chosen before. True where the command changed.
+    pub(super) fn fill(&mut self, fingerprint: &str, work: &mut Work, again: bool) -> Result<bool, Stop> {
+        let mut command = work.step.command.clone();
+        let placeholders = work.step.placeholders.clone();
+        for placeholder in &placeholders {
+            let key = (fingerprint.to_owned(), placeholder.name.clone());
+            let known = self.values.get(&key).filter(|_| !again).cloned();
+            let count = pages::wanted(&command, &placeholder.name);
+            let values = match known {
+                Some(values) => values,
+                None => match self.ask_values(placeholder, count)? {
+                    Some(values) => values,
+                    None => continue,
+                },
+            };
+            match pages::fill(&command, language(work), &placeholder.name, &values) {
+                Ok(filled) => {
+                    command = filled;
+                    if !is_like_credential(&placeholder.name) {
+                        self.record.note(&format!("{}: <{}> is {}", work.label, placeholder.name, values.join(", ")));
+                    }
+                    self.values.insert(key, values);
+                }
+                Err(why) => self.complain(&why)?,
+            }
+        }
+        let changed = command != work.command;
+        work.command = command;
+        Ok(changed)
+    }
+
+    /// A value for each place of a list; `None` where one of them is left open.
+    fn ask_values(&mut self, placeholder: &Placeholder, count: usize) -> Result<Option<Vec<String>>, Stop> {
+        let mut page = self.page();
+        page.line(2, &[(&format!("<{}>", placeholder.name), bold()), (" has to be chosen", dim())]);
+        if !placeholder.how.is_empty() {
+            page.line(4, &[("how to find it:", dim())]);
+            page.command(4, &placeholder.how, cyan());
+        }
+        self.talk.say(&page.finish())?;
+        let mut values = Vec::new();
+        for number in 1..=count.max(1) {
+            let of = if count > 1 { format!(" ({number} of {count})") } else { String::new() };
+            match self.ask_value(placeholder, &of)? {
+                Some(value) => {
+                    if is_like_credential(&placeholder.name) {
+                        self.record.keep_secret(&value);
+                    }
+                    values.push(value);
+                }
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(values))
+    }
+
+    fn ask_value(&mut self, placeholder: &Placeholder, of: &str) -> Result<Option<String>, Stop> {
+        let question = format!("<{}>{of}:", placeholder.name);
+        let candidates = &placeholder.candidates;
+        if !candidates.is_empty() {
+            let mut choices = candidates.clone();
+            choices.push("another value".to_owned());
+            choices.push("leave it open".to_owned());
+            match self.talk.choose(&question, &choices, HELP)? {
+                Some(at) if at < candidates.len() => return Ok(Some(candidates[at].clone())),
+                Some(at) if at == candidates.len() => {}
+                _ => return Ok(None),
+            }
+        }
+        let fits = |text: &str| if text.is_empty() { Ok(()) } else { pages::judge(text) };
+        let value = self.talk.text(&question, "nothing or Esc: it stays open", fits)?;
+        Ok(value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()))
+    }
+}
+
+fn language(work: &Work) -> Language {
+    if work.step.kind.is_shell() { Language::Shell } else { Language::File }
+}

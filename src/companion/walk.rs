@@ -1,0 +1,393 @@
+//! Goes through the steps of a fix: shows each, and does with it what the person wants.
+
+use owo_colors::Style;
+
+use super::effect::{self, Effect, Manner};
+use super::record::Mark;
+use super::sequence::{Item, Sequence, letter};
+use super::session::{Companion, HELP, bold, dim, plain};
+use super::{MayRun, Stop, clipboard, dry_run, editor, process, tools};
+use crate::model::{FixOption, Risk, Step, StepKind};
+use crate::pages;
+use crate::render::Page;
+
+/// What a step is for the person: the command as it is now, and what of it is still open.
+pub(super) struct Work {
+    pub(super) label: String,
+    pub(super) step: Step,
+    /// The command with the values that were chosen, or as it was edited.
+    pub(super) command: String,
+    pub(super) risk: Risk,
+    pub(super) is_edited: bool,
+}
+
+/// What is done with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Run,
+    Diff,
+    Copy,
+    Edit,
+    Values,
+    Skip,
+    Done,
+    Undo,
+    Back,
+    Quit,
+}
+
+/// Where one goes from a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Go {
+    On,
+    Back,
+    /// To the way back.
+    Undo,
+}
+
+impl Companion<'_> {
+    /// Goes through all steps; true at the end of the fix, false where the person left before, or undid it.
+    pub(super) fn walk(&mut self, fingerprint: &str, mut sequence: Sequence) -> Result<bool, Stop> {
+        let mut is_undone = false;
+        loop {
+            self.record.ahead(sequence.ahead());
+            let Some(item) = sequence.current().cloned() else { return Ok(!is_undone) };
+            let go = match item {
+                Item::Ways(options, _) => match self.choose_way(&options)? {
+                    Some(way) => {
+                        sequence.take(way);
+                        continue;
+                    }
+                    None => Go::Back,
+                },
+                Item::Step(_, step) if step.kind == StepKind::Note => {
+                    self.say_note(&step)?;
+                    Go::On
+                }
+                Item::Step(label, step) => self.step(fingerprint, label, step)?,
+            };
+            match go {
+                Go::On => sequence.forward(),
+                Go::Back if sequence.back() => {}
+                Go::Back => {
+                    self.record.ahead(Vec::new());
+                    return Ok(false);
+                }
+                Go::Undo => {
+                    let Some(root) = self.place_of(fingerprint) else { return Ok(false) };
+                    let fix = &self.report.findings[self.report.roots[root].root].remediation;
+                    sequence = Sequence::of_rollback(fix);
+                    is_undone = true;
+                    self.record.note("undoes the fix");
+                }
+            }
+        }
+    }
+
+    fn choose_way(&mut self, options: &[FixOption]) -> Result<Option<usize>, Stop> {
+        let mut page = self.page();
+        page.blank();
+        page.line(2, &[("one of these ways", bold())]);
+        for (at, option) in options.iter().enumerate() {
+            page.paragraph(4, &format!("{}) ", letter(at)), &option.title, bold());
+            let first = option.steps.iter().find(|s| s.kind != StepKind::Note);
+            if let Some(step) = first {
+                let risk = worst(&option.steps);
+                let count = option.steps.len();
+                let of = if count == 1 { "1 step".to_owned() } else { format!("{count} steps") };
+                page.paragraph(7, "", &format!("{of}, {}: {}", risk.as_str(), step.text), dim());
+            }
+        }
+        page.blank();
+        self.talk.say(&page.finish())?;
+        let titles = options.iter().enumerate().map(|(at, o)| format!("{}) {}", letter(at), o.title));
+        let chosen = self.talk.choose("Which way?", &titles.collect::<Vec<_>>(), HELP)?;
+        if let Some(at) = chosen {
+            self.record.note(&format!("chose way {}) {}", letter(at), options[at].title));
+        }
+        Ok(chosen)
+    }
+
+    fn say_note(&mut self, step: &Step) -> Result<(), Stop> {
+        let mut page = self.page();
+        page.blank();
+        page.paragraph(2, "note: ", &step.text, plain());
+        self.talk.say(&page.finish())
+    }
+
+    fn step(&mut self, fingerprint: &str, label: String, step: Step) -> Result<Go, Stop> {
+        let (command, risk) = (step.command.clone(), step.risk);
+        let mut work = Work { label, step, command, risk, is_edited: false };
+        self.show(fingerprint, &work)?;
+        if self.fill(fingerprint, &mut work, false)? {
+            self.show_command(&work)?;
+        }
+        loop {
+            let (acts, choices): (Vec<Act>, Vec<String>) = self.acts(fingerprint, &work).into_iter().unzip();
+            let question = format!("{}:", capital(&work.label));
+            let Some(chosen) = self.talk.choose(&question, &choices, HELP)? else { return Ok(Go::Back) };
+            match acts[chosen] {
+                Act::Run => {
+                    if self.run_step(fingerprint, &work)? {
+                        return Ok(Go::On);
+                    }
+                }
+                Act::Diff => self.diff(&work)?,
+                Act::Copy => self.copy(&work)?,
+                Act::Edit => {
+                    if self.edit(&mut work)? {
+                        self.show_command(&work)?;
+                    }
+                }
+                Act::Values => {
+                    if self.fill(fingerprint, &mut work, true)? {
+                        self.show_command(&work)?;
+                    }
+                }
+                Act::Skip => return self.leave(fingerprint, &work, Mark::Skipped),
+                Act::Done => return self.leave(fingerprint, &work, Mark::Done),
+                Act::Undo => return Ok(Go::Undo),
+                Act::Back => return Ok(Go::Back),
+                Act::Quit => return Err(Stop::Quit),
+            }
+        }
+    }
+
+    fn leave(&mut self, fingerprint: &str, work: &Work, mark: Mark) -> Result<Go, Stop> {
+        self.record.marked(&work.label, &work.command, mark);
+        self.marks.insert((fingerprint.to_owned(), work.label.clone()), mark);
+        Ok(Go::On)
+    }
+
+    /// What can be done with a step now.
+    fn acts(&self, fingerprint: &str, work: &Work) -> Vec<(Act, String)> {
+        let mut acts = Vec::new();
+        let is_shell = work.step.kind.is_shell();
+        let failed = self.mark(fingerprint, &work.label) == Some(Mark::Failed);
+        if self.cannot_run(work).is_none() {
+            let again = if failed { "run it again" } else { "run it" };
+            acts.push((Act::Run, format!("{again}: asks once more before")));
+        }
+        let can_diff = is_shell && self.options.is_live && open(work).is_none() && dry_run::of(&work.command).is_ok();
+        if can_diff {
+            acts.push((Act::Diff, "diff: what it would change, by the server's dry run".to_owned()));
+        }
+        acts.push((Act::Copy, if is_shell { "copy the command" } else { "copy the lines" }.to_owned()));
+        if is_shell {
+            acts.push((Act::Edit, "edit it in your editor".to_owned()));
+        }
+        if !work.step.placeholders.is_empty() && !work.is_edited {
+            acts.push((Act::Values, "values: choose them again".to_owned()));
+        }
+        acts.push((Act::Skip, "skip it".to_owned()));
+        acts.push((Act::Done, "mark it as done: I did it elsewhere".to_owned()));
+        if failed && self.can_undo(fingerprint, work) {
+            acts.push((Act::Undo, "undo what was done".to_owned()));
+        }
+        acts.push((Act::Back, "back".to_owned()));
+        acts.push((Act::Quit, "quit".to_owned()));
+        acts
+    }
+
+    fn can_undo(&self, fingerprint: &str, work: &Work) -> bool {
+        let root = self.place_of(fingerprint).map(|at| self.report.roots[at].root);
+        root.is_some_and(|at| !self.report.findings[at].remediation.rollback.is_empty())
+            && !work.label.starts_with("undo")
+    }
+
+    pub(super) fn mark(&self, fingerprint: &str, label: &str) -> Option<Mark> {
+        self.marks.get(&(fingerprint.to_owned(), label.to_owned())).copied()
+    }
+
+    /// Why a step is not run from here; `None`: it may be.
+    fn cannot_run(&self, work: &Work) -> Option<String> {
+        if !work.step.kind.is_shell() {
+            return Some("a change in a file is made by hand".to_owned());
+        }
+        if let MayRun::No(why) = &self.options.may_run {
+            return Some(why.clone());
+        }
+        if let Some(name) = open(work) {
+            return Some(format!("<{name}> has no value yet"));
+        }
+        if effect::manner(&work.command) == Manner::Endless {
+            return Some("it runs until it is stopped: copy it into another terminal".to_owned());
+        }
+        let missing = tools::missing(&work.command, std::env::var_os("PATH").as_deref());
+        missing.first().map(|tool| format!("{} is not on PATH", tool.name))
+    }
+
+    /// A step as a whole: its text, its command, what it does, its risk, and what it takes.
+    fn show(&mut self, fingerprint: &str, work: &Work) -> Result<(), Stop> {
+        let mut page = self.page();
+        page.blank();
+        let mark = self.mark(fingerprint, &work.label);
+        let before = mark.map_or(String::new(), |mark| format!(" · {} {}", mark.sign(), mark.word()));
+        let (label, risk) = (capital(&work.label), format!(" · {}", work.risk.as_str()));
+        page.line(2, &[(&label, bold()), (&risk, risk_style(work.risk)), (&before, dim())]);
+        page.paragraph(2, "", &work.step.text, plain());
+        page.blank();
+        self.command(&mut page, work);
+        page.blank();
+        self.talk.say(&page.finish())
+    }
+
+    fn show_command(&mut self, work: &Work) -> Result<(), Stop> {
+        let mut page = self.page();
+        page.blank();
+        self.command(&mut page, work);
+        page.blank();
+        self.talk.say(&page.finish())
+    }
+
+    fn command(&self, page: &mut Page, work: &Work) {
+        let shown = self.record.clean_values(&work.command);
+        if !work.step.kind.is_shell() {
+            page.excerpt(4, &shown, cyan());
+            return;
+        }
+        page.command(4, &shown, cyan());
+        page.blank();
+        for effect in effect::all(&work.command) {
+            let text = match effect {
+                Effect::Changes(text) | Effect::Interrupts(text) | Effect::Deletes(text, _) | Effect::Unknown(text) => {
+                    text
+                }
+                Effect::Looks => continue,
+            };
+            page.paragraph(2, "· ", &text, dim());
+        }
+        page.paragraph(2, "· ", meaning(work.risk), dim());
+        for tool in tools::missing(&work.command, std::env::var_os("PATH").as_deref()) {
+            let from = if tool.source.is_empty() { String::new() } else { format!(": {}", tool.source) };
+            page.paragraph(2, "! ", &format!("{} is not on PATH{from}", tool.name), Style::new().yellow());
+        }
+        if let Some(why) = self.cannot_run(work).filter(|_| self.options.may_run == MayRun::Yes) {
+            page.paragraph(2, "· ", &format!("not run from here: {why}"), dim());
+        }
+    }
+
+    fn copy(&mut self, work: &Work) -> Result<(), Stop> {
+        let between = clipboard::Between::detect();
+        let terminal = clipboard::sequence(&work.command, between);
+        let desktop = clipboard::desktop(&work.command);
+        if let Some(sequence) = &terminal {
+            self.talk.signal(sequence)?;
+        }
+        let how = match (desktop, terminal.is_some()) {
+            (Some(tool), _) => format!("copied, by {tool}"),
+            (None, true) => "handed to the terminal's clipboard; where it has none, take it from here:".to_owned(),
+            (None, false) => "too long for the terminal's clipboard; take it from here:".to_owned(),
+        };
+        let mut page = self.page();
+        page.paragraph(2, "· ", &how, dim());
+        if desktop.is_none() {
+            // As one piece, so that it can be marked and copied.
+            page.excerpt(0, &self.record.clean_values(&work.command), plain());
+        }
+        page.blank();
+        self.record.note_with(&format!("{}: copied", work.label), &[("sh", &work.command)]);
+        self.talk.say(&page.finish())
+    }
+
+    fn edit(&mut self, work: &mut Work) -> Result<bool, Stop> {
+        match editor::edit(&work.command) {
+            Ok(None) => {
+                self.complain("nothing was changed")?;
+                Ok(false)
+            }
+            Ok(Some(edited)) => {
+                work.risk = effect::risk(&edited, work.risk.max(Risk::Change));
+                work.command = edited;
+                work.is_edited = true;
+                self.record.note_with(&format!("{}: edited", work.label), &[("sh", &work.command)]);
+                Ok(true)
+            }
+            Err(error) => {
+                self.complain(&format!("{error:#}"))?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn diff(&mut self, work: &Work) -> Result<(), Stop> {
+        let dry = match dry_run::of(&work.command) {
+            Ok(dry) => dry,
+            Err(why) => return self.complain(&format!("no dry run: {why}")),
+        };
+        let mut page = self.page();
+        page.blank();
+        page.paragraph(2, "· ", "asks the API server; nothing is changed by it", dim());
+        self.talk.say(&page.finish())?;
+        let shown = match dry_run::ask(&dry, process::capture) {
+            Ok(shown) => shown,
+            Err(why) => {
+                self.record.note_with(&format!("{}: the dry run failed", work.label), &[("text", &why)]);
+                return self.complain(&format!("the dry run failed: {why}"));
+            }
+        };
+        let mut page = self.page();
+        if !shown.words.is_empty() {
+            page.verbatim(4, &self.record.clean(&shown.words), plain(), 40);
+        }
+        let mut written = shown.words.clone();
+        for change in &shown.changes {
+            page.line(2, &[(&crate::term::sanitize(&change.object), bold())]);
+            if change.diff.is_empty() {
+                page.line(4, &[("nothing changes", dim())]);
+            }
+            for line in change.diff.lines() {
+                page.excerpt(4, line, diff_style(line));
+            }
+            written.push_str(&format!("{}\n{}\n", change.object, change.diff));
+        }
+        page.blank();
+        self.record.note_with(&format!("{}: looked at what it would change", work.label), &[("diff", &written)]);
+        self.talk.say(&page.finish())
+    }
+}
+
+/// The first value that is still open.
+fn open(work: &Work) -> Option<&str> {
+    let names = work.step.placeholders.iter().map(|p| p.name.as_str());
+    names.into_iter().find(|name| pages::wanted(&work.command, name) > 0)
+}
+
+fn worst(steps: &[Step]) -> Risk {
+    steps.iter().filter(|s| s.kind != StepKind::Note).map(|s| s.risk).max().unwrap_or(Risk::ReadOnly)
+}
+
+fn meaning(risk: Risk) -> &'static str {
+    match risk {
+        Risk::ReadOnly => "it only looks",
+        Risk::Change => "it changes configuration; nothing stops working meanwhile",
+        Risk::Disruptive => "it interrupts a running component for a moment",
+        Risk::Destructive => "it deletes for good: there is no way back",
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+pub(super) fn cyan() -> Style {
+    Style::new().cyan()
+}
+
+fn risk_style(risk: Risk) -> Style {
+    match risk {
+        Risk::ReadOnly | Risk::Change => dim(),
+        Risk::Disruptive => Style::new().yellow(),
+        Risk::Destructive => Style::new().red().bold(),
+    }
+}
+
+fn diff_style(line: &str) -> Style {
+    match line.chars().next() {
+        Some('+') => Style::new().green(),
+        Some('-') => Style::new().red(),
+        Some('@') => Style::new().cyan(),
+        _ => plain(),
+    }
+}
