@@ -101,8 +101,25 @@ pub(super) fn run(command: &str, way: Way, mut show: impl FnMut(&str)) -> anyhow
     for line in lines.rest() {
         show(&line);
     }
-    let is_interrupted = held.is_pressed();
-    Ok(Finished { code: status.code(), output: lines.kept(), took: start.elapsed(), is_late, is_interrupted })
+    let took = start.elapsed();
+    let is_interrupted = !is_late && interrupted(status, &held);
+    Ok(Finished { code: status.code(), output: lines.kept(), took, is_late, is_interrupted })
+}
+
+/// Ctrl-C was pressed, or ended the command: it may hear of it before this program does.
+fn interrupted(status: ExitStatus, held: &Held) -> bool {
+    if !status.success() && !held.is_pressed() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        const SIGINT: i32 = 2;
+        if status.signal() == Some(SIGINT) {
+            return true;
+        }
+    }
+    held.is_pressed()
 }
 
 /// Waits for the end of a program; hands on what it prints, an empty piece where it has been silent within a line.
