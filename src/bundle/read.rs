@@ -223,8 +223,10 @@ impl Files {
         let bad = |file: &str, error: &dyn std::fmt::Display| {
             FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, format!("{file}: {error}")))
         };
-        if name.ends_with(".log") {
-            return self.raw(name).map_err(|e| bad(name, &e));
+        if name.ends_with(".log")
+            && let Some(bytes) = self.raw(name).map_err(|e| bad(name, &e))?
+        {
+            return Ok(Some(bytes));
         }
         let plain = format!("{name}.json");
         if let Some(bytes) = self.raw(&plain).map_err(|e| bad(&plain, &e))? {

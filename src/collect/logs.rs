@@ -7,6 +7,7 @@ use futures::future::join_all;
 use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
+use crate::domain::kubernetes::foundation;
 use crate::model::{Fact, GapCause};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -146,7 +147,7 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLo
         Err(gap) => return Err(gap).into(),
     };
     let mut wanted = Vec::new();
-    for pod in pods.iter().filter(|p| p.metadata.namespace != "kube-system") {
+    for pod in pods {
         let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
         let ended =
             statuses.filter(|s| s.restart_count > 0 && (!s.ready || s.ended_within(RECENT_END, snap.collected_at)));
@@ -155,8 +156,8 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLo
             wanted.extend(container.map(|container| (pod, container, true)));
         }
     }
-    // Only so many are read: those of the stack first.
-    wanted.sort_by_key(|(pod, _, _)| !snap.scope.is_stack(&pod.metadata.namespace));
+    // Only so many are read: those of the stack first, then those of what it stands on.
+    wanted.sort_by_key(|(pod, _, _)| (!snap.scope.is_stack(&pod.metadata.namespace), !foundation::is_part(pod)));
     wanted.truncate(MAX_LOGS);
     let previous = read_logs(client, wanted.clone()).await;
     // The current log stands for a previous one that is gone or cannot be read.

@@ -8,6 +8,7 @@ mod nat_egress;
 mod network_policy_blocks;
 mod node_join;
 mod node_port_range;
+mod pod_without_network;
 mod port_forward;
 mod security_group_blocks;
 mod vpc_endpoint_missing;
@@ -24,6 +25,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &node_join::NodeJoin,
     &node_port_range::NodePortRange,
     &ip_exhaustion::IpExhaustion,
+    &pod_without_network::PodWithoutNetwork,
     &coredns_failing::CorednsFailing,
     &dns::Dns,
     &ingress::IngressBroken,

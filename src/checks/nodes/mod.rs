@@ -1,6 +1,7 @@
 //! Nodes, node groups, EKS add-ons, and what runs short on nodes.
 
 mod addon_degraded;
+mod kubelet_certificate;
 mod node_pressure;
 mod nodegroup_failed;
 mod scale_up_refused;
@@ -13,4 +14,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &scale_up_refused::ScaleUpRefused,
     &node_pressure::NodePressure,
     &addon_degraded::AddonDegraded,
+    &kubelet_certificate::KubeletCertificate,
 ];

@@ -244,7 +244,9 @@ fn kubelet_variant(snap: &Snapshot, failed: &[Failed<'_>]) -> &'static str {
         {
             "insecure-tls"
         }
-        KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority => "kubelet-certificate",
+        KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority | KubeletFault::NoCertificate => {
+            "kubelet-certificate"
+        }
         KubeletFault::Timeout => "kubelet-blocked",
         KubeletFault::Forbidden | KubeletFault::Unauthorized => "kubelet-denied",
         KubeletFault::NoHost => "kubelet-name",
@@ -285,6 +287,7 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
         KubeletFault::Unauthorized => "their kubelets do not know its ServiceAccount (401)",
         KubeletFault::Forbidden => "their kubelets forbid it to read metrics (403)",
         KubeletFault::NoHost => "their names cannot be resolved",
+        KubeletFault::NoCertificate => "their kubelets have no serving certificate",
         KubeletFault::Other => "their kubelets give none",
     };
     let names: Vec<&str> = failed.iter().take(NAMED).map(|f| f.node.as_str()).collect();
@@ -303,6 +306,9 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
     made.breaks = Some(Vec::new());
     let dead = failed.iter().filter(|f| nodes.iter().any(|n| n.metadata.name == f.node && !n.is_ready()));
     made = dead.fold(made, |made, f| made.depends_on(ResourceRef::node(&f.node)));
+    for name in &names {
+        made = made.depends_on(ResourceRef::kubernetes("", "Port", "", format!("{name}:10250")));
+    }
     let pods = snap.pods.items().unwrap_or_default().iter();
     let own = pods.filter(|p| p.metadata.name == first.log.pod && p.metadata.namespace == first.log.namespace);
     made = dead_nodes(snap, own).into_iter().fold(made, Finding::depends_on);

@@ -6,12 +6,15 @@ mod flags;
 mod grafana;
 mod known;
 mod loki;
+mod metadata;
 mod operator;
 mod prometheus;
 mod reason;
+mod unreached;
 
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
 use crate::model::Program;
 
 /// A compiled pattern that is made once.
@@ -101,6 +104,16 @@ pub(crate) enum Class {
     Inotify,
     /// Thanos asks for external labels that tell this Prometheus from others.
     ExternalLabels,
+    /// The metadata of the instance cannot be read.
+    Metadata,
+    /// The kernel maps no more memory for it.
+    MemoryMap,
+    /// The disk gives errors.
+    Device,
+    /// A ring of Loki, Mimir or Tempo finds no address to give to the others.
+    Memberlist,
+    /// Something that it needs at its start does not answer.
+    Unreached,
 }
 
 impl Class {
@@ -111,10 +124,22 @@ impl Class {
 
     /// The volume or what lies on it is at fault.
     pub(crate) fn is_storage(self) -> bool {
-        use Class::{Block, Chown, DatabaseLocked, DiskFull, HeadChunks, Lock, Permission, ReadOnly, State, Wal};
+        use Class::{
+            Block, Chown, DatabaseLocked, Device, DiskFull, HeadChunks, Lock, Permission, ReadOnly, State, Wal,
+        };
         matches!(
             self,
-            Permission | Chown | ReadOnly | Lock | DiskFull | Wal | Block | HeadChunks | State | DatabaseLocked
+            Permission
+                | Chown
+                | ReadOnly
+                | Lock
+                | DiskFull
+                | Wal
+                | Block
+                | HeadChunks
+                | State
+                | DatabaseLocked
+                | Device
         )
     }
 }
@@ -279,7 +304,8 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
     // What is said last ended it; a panic itself before what led to it.
     let is_panic = |l: &Line<'_>| l.raw.starts_with("panic:") || l.raw.starts_with("fatal error:");
     let panic = lines.iter().rposition(is_panic).unwrap_or(lines.len());
-    let last = lines[panic..].iter().find_map(read).or_else(|| lines.iter().rev().find_map(read))?;
+    let last = lines[panic..].iter().find_map(read).or_else(|| lines.iter().rev().find_map(read));
+    let Some(last) = last else { return needed(lines) };
     if last.class != Class::Rules {
         return Some(last);
     }
@@ -288,11 +314,51 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
     lines.iter().find_map(|line| read(line).filter(same)).or(Some(last))
 }
 
+/// What it needed and did not reach, by its last words: what failed on the way did not end it.
+fn needed(lines: &[Line<'_>]) -> Option<Crash> {
+    let telling = lines.iter().rev().filter(|l| !is_consequence(l.raw)).take(2);
+    telling.into_iter().find_map(|line| Some(Crash { said: said(line), ..unreached::read(line)? }))
+}
+
+/// What the exit code of a program says, where its log does not.
+pub(crate) fn by_exit_code(text: &str, code: i32) -> Option<Crash> {
+    unreached::curl(text, code)
+}
+
+/// Lines that only say that something else failed.
+const CONSEQUENCES: &[&str] = &[
+    "because it depends on",
+    "failed services",
+    "error running ",
+    "context canceled",
+    "shutting down",
+    "Shutting down",
+    "exiting",
+    "gracefully",
+    "stopped",
+    "server closed",
+];
+
+fn is_consequence(line: &str) -> bool {
+    CONSEQUENCES.iter().any(|c| line.contains(c))
+}
+
+/// The line that tells most of a few last ones: what only says that something else failed comes second.
+pub(crate) fn telling(lines: &[String]) -> Option<String> {
+    let line = lines.iter().rev().find(|l| !is_consequence(l)).or(lines.last())?;
+    // Go prints whole structures into errors: what failed stands behind the last of them.
+    let short = match line.rsplit_once("} failed: ").or_else(|| line.rsplit_once("}} failed: ")) {
+        Some((_, innermost)) if line.contains("&{") => innermost,
+        _ => line,
+    };
+    Some(shorten(short, 300))
+}
+
 /// What only several lines together say.
 fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
     let crash = match program {
         Some(Program::Prometheus) => prometheus::bus_error(text),
-        None => loki::read(text),
+        None => loki::read(text).or_else(|| metadata::read(text)),
         Some(_) => None,
     }?;
     let said = match crash.said.is_empty() {

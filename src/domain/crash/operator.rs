@@ -38,6 +38,14 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     {
         return Some(Crash::new(Class::Inotify, &text));
     }
+    if has(&["no private ip address found", "no useable address found for interfaces", "no usable address found"]) {
+        let reason = "its ring finds no address for itself: none of the pod's interfaces has one of the private ranges";
+        return Some(Crash::new(Class::Memberlist, reason));
+    }
+    if has(&["input/output error"]) {
+        let crash = Crash::new(Class::Device, format!("the disk gives errors: {text}"));
+        return Some(crash.maybe_file(common::path(&text)));
+    }
     if has(&["no external labels configured on prometheus server"]) {
         return Some(Crash::new(Class::ExternalLabels, "no external labels are configured on Prometheus"));
     }

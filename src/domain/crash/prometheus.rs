@@ -154,6 +154,15 @@ fn storage(line: &Line<'_>, text: &str) -> Option<Crash> {
     if has(&of_disk) {
         return None;
     }
+    if has(&["cannot allocate memory"]) {
+        return Some(Crash::new(
+            Class::MemoryMap,
+            format!("the kernel maps no more memory for it: {}", after_opening(text)),
+        ));
+    }
+    if has(&["input/output error"]) {
+        return Some(Crash::new(Class::Device, format!("the disk gives errors: {}", after_opening(text))));
+    }
     if has(&["lock DB directory", "resource temporarily unavailable"]) {
         return Some(Crash::new(Class::Lock, after_opening(text)));
     }

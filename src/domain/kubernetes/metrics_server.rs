@@ -24,6 +24,8 @@ pub(crate) enum KubeletFault {
     NoAddressInCertificate,
     /// The kubelet's certificate is of an authority that nobody trusts.
     UnknownAuthority,
+    /// The kubelet has no certificate to show.
+    NoCertificate,
     /// The kubelet does not know who asks.
     Unauthorized,
     /// Who asks may not read metrics.
@@ -39,6 +41,8 @@ impl KubeletFault {
         let has = |part: &str| text.contains(part);
         if has("any IP SANs") || has("certificate is valid for") {
             Self::NoAddressInCertificate
+        } else if has("remote error: tls: internal error") {
+            Self::NoCertificate
         } else if has("signed by unknown authority") {
             Self::UnknownAuthority
         } else if has("403 Forbidden") || has("\"403") || has("Forbidden") {

@@ -84,6 +84,10 @@ pub(crate) enum Reason {
     Ports,
     /// The node takes no more EBS volumes.
     VolumeLimit,
+    /// A device, interface or licence that the nodes offer by number.
+    Extended,
+    /// The nodes are Fargate's, and none is made for the pod.
+    Fargate,
     /// The cluster has no node at all.
     NoNodes,
     /// Something else.
@@ -108,6 +112,8 @@ impl Reason {
             Self::PodAffinity => "pod-affinity",
             Self::Ports => "ports",
             Self::VolumeLimit => "volume-limit",
+            Self::Extended => "extended-resource",
+            Self::Fargate => "fargate",
             Self::NoNodes => "no-nodes",
             Self::Other => "other",
         }
@@ -199,8 +205,9 @@ fn of(text: &str) -> Reason {
     if has(&["Too many pods"]) {
         return Reason::TooManyPods;
     }
-    if has(&["Insufficient "]) {
-        return Reason::Resources;
+    if let Some((_, resource)) = text.split_once("Insufficient ") {
+        // Kubernetes' own resources have no domain.
+        return if resource.contains('/') { Reason::Extended } else { Reason::Resources };
     }
     if has(&["node(s) were unschedulable"]) {
         return Reason::Cordoned;
@@ -274,6 +281,7 @@ mod tests {
             ),
             ("no nodes available to schedule pods", Reason::NoNodes),
             ("0/2 nodes are available: 2 node(s) exceed max volume count.", Reason::VolumeLimit),
+            ("0/2 nodes are available: 2 Insufficient vpc.amazonaws.com/pod-eni. preemption: 0/2", Reason::Extended),
             ("running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded", Reason::Volume),
         ];
         for (message, reason) in cases {

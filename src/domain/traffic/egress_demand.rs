@@ -8,10 +8,11 @@ use crate::domain::alertmanager::log::{RECENT, recent_failures};
 use crate::domain::alertmanager::notify_error::{self, Reason};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::placement::Placement;
+use crate::domain::crash::{self, Class};
 use crate::domain::kubernetes::host::{Place, is_public, place};
 use crate::domain::kubernetes::probes;
-use crate::domain::traffic::closed_vpc;
 use crate::domain::traffic::seen::Seen;
+use crate::domain::traffic::{attempts, closed_vpc};
 use crate::model::{Gap, Program};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -44,6 +45,7 @@ impl Demands {
         let mut demands = Self::default();
         demands.notifications(snap, at);
         demands.image_pulls(snap, at);
+        demands.starts(snap, at);
         demands.probes(snap, at);
         demands.node_groups(snap);
         demands
@@ -173,6 +175,33 @@ impl Demands {
                     message: event.message.clone(),
                 });
             }
+        }
+    }
+}
+
+impl Demands {
+    /// Programs that end because a host on the internet gives no answer.
+    fn starts(&mut self, snap: &Snapshot, at: &Placement<'_>) {
+        let pods = snap.pods.items().unwrap_or_default();
+        for log in snap.crash_logs.iter().flatten() {
+            let Some(crash) = crash::classify(log.program, &log.text) else { continue };
+            let silent = attempts::is_silence(&crash.said) && matches!(crash.class, Class::Unreached | Class::Plugin);
+            let Some(host) = notify_error::host(&crash.said).filter(|_| silent) else { continue };
+            let address = notify_error::address(&crash.said);
+            if place(snap, &host, &log.namespace) != Place::Public || address.is_some_and(|a| !is_public(a)) {
+                continue;
+            }
+            let pod = pods.iter().find(|p| p.metadata.name == log.pod && p.metadata.namespace == log.namespace);
+            let Some(subnet) = pod.filter(|p| !has_proxy(p)).and_then(|p| at.of_pod(p)) else { continue };
+            let demand = self.entry(subnet);
+            demand.addresses.extend(address);
+            demand.symptoms.push(Seen::Log {
+                namespace: log.namespace.clone(),
+                pod: log.pod.clone(),
+                container: log.container.clone(),
+                previous: log.previous,
+                line: crash.said,
+            });
         }
     }
 }

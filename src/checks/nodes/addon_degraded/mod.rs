@@ -285,6 +285,10 @@ impl Subject<'_> {
         for part in self.parts.iter().filter(|p| p.missing() > 0) {
             finding = finding.depends_on(part.reference());
         }
+        // Pods that end on a node that is gone are missing until others take their place.
+        for node in self.parts.iter().filter(|p| p.missing() > 0).flat_map(|p| lost_nodes(self.snap, p.workload)) {
+            finding = finding.depends_on(ResourceRef::node(node));
+        }
         for pod in self.parts.iter().flat_map(|p| &p.unready) {
             finding = finding.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
         }
@@ -377,6 +381,13 @@ impl Subject<'_> {
         let mut env = containers.flat_map(|c| &c.env).filter(|e| e.name == name);
         env.find_map(|e| e.value.as_deref())
     }
+}
+
+/// Nodes that are not Ready, with pods of a workload.
+fn lost_nodes<'a>(snap: &'a Snapshot, workload: &'a Workload) -> BTreeSet<&'a str> {
+    let nodes = snap.nodes.items().unwrap_or_default();
+    let is_lost = |name: &&str| nodes.iter().any(|n| n.metadata.name == *name && !n.is_ready());
+    snap.pods_of_workload(workload).filter_map(|p| p.spec.node_name.as_deref()).filter(is_lost).collect()
 }
 
 fn lower(kind: &str) -> &'static str {

@@ -57,6 +57,7 @@ fn finding(snap: &Snapshot, group: &Nodegroup) -> Finding {
         // Where nodes could not be read nobody knows how many there are.
         _ if ready == 0 && snap.nodes.is_whole() => Severity::Error,
         _ if !waiting.is_empty() => Severity::Error,
+        _ if fault == Fault::Access && ready < nodes.len() => Severity::Error,
         _ => Severity::Warning,
     };
     let place = Place::of(snap);
@@ -68,7 +69,9 @@ fn finding(snap: &Snapshot, group: &Nodegroup) -> Finding {
         .key(format!("{name} {}", fix::variant(group, fault)))
         .evidence(health_evidence(group, &place));
     for node in nodes.iter().filter(|n| !n.is_ready()) {
-        made = made.depends_on(ResourceRef::node(&node.metadata.name));
+        let node = ResourceRef::node(&node.metadata.name);
+        // Nodes whose role the cluster does not let in are not heard of: that is deeper than each of them.
+        made = if fault == Fault::Access { made.breaks(node) } else { made.depends_on(node) };
     }
     for subnet in subnets_in_doubt(group, fault) {
         made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));

@@ -142,9 +142,11 @@ fn dependencies(snap: &Snapshot, down: &Down<'_>) -> Vec<ResourceRef> {
     let node = targets::node_of(down.target, address).map(|name| ResourceRef::kubernetes("", "Node", "", name));
     let mut all: Vec<ResourceRef> = service.into_iter().chain(pod).chain(node).collect();
     match down.failure {
-        ScrapeFailure::Timeout | ScrapeFailure::Refused | ScrapeFailure::NoRoute | ScrapeFailure::Reset => {
-            all.push(url)
-        }
+        ScrapeFailure::Timeout
+        | ScrapeFailure::Refused
+        | ScrapeFailure::NoRoute
+        | ScrapeFailure::Reset
+        | ScrapeFailure::Tls => all.push(url),
         ScrapeFailure::Dns => {
             all.push(ResourceRef::service("kube-system", "kube-dns"));
             all.push(ResourceRef::kubernetes("apps", "Deployment", "kube-system", "coredns"));

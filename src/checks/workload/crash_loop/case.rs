@@ -3,9 +3,13 @@
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources;
 use crate::checks::workload::crash_loop::failing::Failing;
-use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::aws::credentials;
+use crate::domain::aws::ebs;
+use crate::domain::aws::placement::Placement;
+use crate::domain::crash::{Class, Crash, Detail, telling};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::chart::{Installed, release_of};
+use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::owner::{Target, workload};
@@ -44,6 +48,7 @@ impl<'a> Case<'a> {
         }
         if let Some(crash) = &mut crash {
             name_argument(crash, container);
+            name_instance(snap, pod, crash);
         }
         Self { snap, failing, target: Target::of(snap, pod), crash, origin, text, is_corrected }
     }
@@ -104,8 +109,9 @@ impl<'a> Case<'a> {
             (Cause::Probe(said), _) => format!("the kubelet ends it because {said}"),
             (Cause::Ends(..), _) => "it comes to its end without an error: its command does not stay up".to_owned(),
             (Cause::Unread(gap), _) => format!("its log could not be read ({gap})"),
-            (Cause::Unknown(lines, _), _) => match lines.last() {
+            (Cause::Unknown(lines, _), _) => match telling(lines) {
                 Some(line) => format!("its log ends with: {line}"),
+                None if self.log().next().is_none() => "its last log is not to be had".to_owned(),
                 None => "its log is empty".to_owned(),
             },
             (Cause::Said(..), None) => String::new(),
@@ -139,7 +145,19 @@ impl<'a> Case<'a> {
                 made = made.depends_on(policy);
             }
         }
+        // Credentials that do not work are told of by the ServiceAccount that has them.
+        let unsaid = self.failing.cause.class().is_none() && foundation::is_part(self.failing.pod);
+        if unsaid || self.is_about_credentials() {
+            let account = credentials::account_name(self.failing.pod);
+            made = made.depends_on(ResourceRef::service_account(namespace, account));
+            if self.failing.pod.spec.containers.iter().any(|c| c.image.contains("ebs-csi-driver")) {
+                made = made.depends_on(ebs::credentials_ref(self.snap));
+            }
+        }
         let Some(class) = self.failing.cause.class() else { return made };
+        if matches!(class, Class::Unreached | Class::Plugin | Class::Database) {
+            made = self.unreached(made);
+        }
         match &self.origin {
             Origin::ConfigMap { name, .. } => made = made.depends_on(ResourceRef::config_map(namespace, name)),
             Origin::Secret { name, .. } => {
@@ -180,15 +198,42 @@ impl<'a> Case<'a> {
         made
     }
 
+    /// Its log says that AWS gives it no credentials, or denies what they are used for.
+    fn is_about_credentials(&self) -> bool {
+        self.log().any(|text| text.lines().any(|l| credentials::Fault::read(l).is_some()))
+    }
+
+    /// What would explain that something is not reached: its Service and pods, the DNS, the way out of the pod's subnet.
+    fn unreached(&self, mut made: Finding) -> Finding {
+        let said = self.crash.as_ref().map(|c| format!("{} {}", c.reason, c.said)).unwrap_or_default();
+        let host = self.crash.as_ref().filter(|c| c.class == Class::Unreached).and_then(|c| c.what.as_deref());
+        let host = host.map(|h| h.rsplit_once(':').map_or(h, |(name, _)| name));
+        if let Some(service) = host.and_then(|h| self.snap.service_by_host(h)) {
+            return made.depends_on(ResourceRef::service(&service.metadata.namespace, &service.metadata.name));
+        }
+        if let Some(pod) = host.and_then(|h| self.snap.pod_by_ip(h)) {
+            return made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+        }
+        if said.contains("DNS") || said.contains("lookup ") {
+            made = made.depends_on(ResourceRef::service("kube-system", "kube-dns"));
+        }
+        if let Some(subnet) = Placement::new(self.snap).of_pod(self.failing.pod) {
+            made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));
+        }
+        made
+    }
+
+    /// Texts of the logs of the container that ended.
+    fn log(&self) -> impl Iterator<Item = &'a str> {
+        let (meta, container) = (&self.failing.pod.metadata, &self.failing.container.name);
+        let logs = self.snap.crash_logs().map(Vec::as_slice).unwrap_or_default().iter();
+        let own = logs.filter(|l| l.namespace == meta.namespace && l.pod == meta.name && l.container == *container);
+        own.map(|l| &*l.text)
+    }
+
     /// Its log says that a connection got no answer.
     fn times_out(&self) -> bool {
-        let meta = &self.failing.pod.metadata;
-        let logs = self.snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
-        logs.iter()
-            .filter(|l| {
-                l.namespace == meta.namespace && l.pod == meta.name && l.container == self.failing.container.name
-            })
-            .any(|l| l.text.contains("i/o timeout"))
+        self.log().any(|text| text.contains("i/o timeout"))
     }
 
     /// The place in the file, as it is now.
@@ -369,6 +414,18 @@ fn name_argument(crash: &mut Crash, container: &Container) {
     let Some(what) = crash.what.as_deref().filter(|w| !w.starts_with('-')) else { return };
     if let Some(argument) = argument_with(container, what).filter(|a| *a != what) {
         crash.reason = format!("{argument}: {}", crash.reason);
+    }
+}
+
+/// Says what keeps the pod from the metadata of its instance, where that is known.
+fn name_instance(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
+    if crash.class != Class::Metadata {
+        return;
+    }
+    if let Some(instance) = credentials::out_of_reach(snap, pod) {
+        let off = instance.metadata_options.as_ref().is_some_and(|o| o.http_endpoint.as_deref() == Some("disabled"));
+        let why = if off { "it is turned off" } else { "its hop limit is 1, which ends before pods" };
+        crash.reason = format!("{}: {why} (instance {})", crash.reason, instance.instance_id);
     }
 }
 

@@ -25,7 +25,8 @@ pub(super) enum Cause {
 
 impl Cause {
     pub(super) fn of(snap: &Snapshot, pod: &Pod, container: &Container, status: &ContainerStatus) -> Self {
-        let exit = status.ended().map_or(0, |t| t.exit_code);
+        let ended = status.ended().map(|t| t.exit_code);
+        let exit = ended.unwrap_or(0);
         let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
         let log = logs.iter().filter(|l| {
             l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name && l.container == container.name
@@ -39,12 +40,13 @@ impl Cause {
         };
         // After a signal only what the volume lacks can have led to it.
         let said = crash::classify(container.program(), text).filter(|c| exit < SIGNAL || c.class.is_storage());
+        let said = said.or_else(|| crash::by_exit_code(text, exit));
         let said = said.map(|c| Self::Said(Box::new(c), previous));
         let last = || crash::last_lines(text);
         match (exit, probe(snap, pod, container)) {
             (1..SIGNAL, _) if said.is_some() => said.unwrap_or(Self::Unknown(Vec::new(), previous)),
             (_, Some(probe)) => Self::Probe(probe),
-            (0, None) => Self::Ends(last(), previous),
+            (0, None) if ended.is_some() => Self::Ends(last(), previous),
             _ => match (said, snap.crash_logs()) {
                 (Some(said), _) => said,
                 (None, Err(gap)) if text.is_empty() => Self::Unread(gap.to_string()),
@@ -73,6 +75,15 @@ impl Cause {
                 Some((lines.join("\n"), *previous))
             }
             _ => None,
+        }
+    }
+
+    /// Something is known of why it ends: what the log says, or how the container ended.
+    pub(super) fn is_known(&self) -> bool {
+        match self {
+            Self::Said(..) | Self::Probe(_) => true,
+            Self::Ends(lines, _) | Self::Unknown(lines, _) => !lines.is_empty(),
+            Self::Unread(_) => false,
         }
     }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::helm::Release;
+use crate::checks::support::place::Place;
 use crate::checks::workload::crash_loop::case::{Case, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
@@ -15,6 +16,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::model::Placeholder;
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Node;
 
 /// The workload, and one way to fix it.
 #[derive(Serialize, JsonSchema)]
@@ -272,6 +274,41 @@ enum Way {
         operator_name: String,
         labels_patch: &'static str,
     },
+    Metadata {
+        instance: String,
+        region: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    MemoryMap {
+        node: String,
+        pod: String,
+        container: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Device {
+        pod: String,
+        node: String,
+        /// The EBS volume, where it is known.
+        volume: Option<String>,
+    },
+    Memberlist {
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Unreached {
+        reason: String,
+        host: String,
+        port: String,
+        service_namespace: Option<String>,
+        /// The label by which the Service's EndpointSlices are found.
+        service: Option<String>,
+        is_grafana: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     Probe {
         container: String,
         is_prometheus: bool,
@@ -344,7 +381,56 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::ApiServer
         | Class::Inotify
         | Class::ExternalLabels => cluster(case, crash),
+        Class::Device => Way::Device { pod: case.pod_name(), node: node(case), volume: volume(case) },
+        Class::Metadata | Class::MemoryMap | Class::Memberlist | Class::Unreached => outside(case, crash),
     }
+}
+
+/// What the node, AWS or another program does not give.
+fn outside(case: &Case<'_>, crash: &Crash) -> Way {
+    let (reason, pod, kept) = (crash.reason.clone(), case.pod_name(), Kept::of(case));
+    match crash.class {
+        Class::Metadata => {
+            let node = case.failing.pod.spec.node_name.as_deref();
+            let nodes = case.snap.nodes.items().unwrap_or_default();
+            let instance = nodes.iter().find(|n| Some(n.metadata.name.as_str()) == node).and_then(Node::instance_id);
+            let region = Place::of(case.snap).region;
+            Way::Metadata { instance: instance.unwrap_or("<instance-id>").to_owned(), region, kept }
+        }
+        Class::MemoryMap => {
+            Way::MemoryMap { node: node(case), pod, container: case.failing.container.name.clone(), kept }
+        }
+        Class::Memberlist => Way::Memberlist { kept },
+        _ => {
+            let host = crash.what.clone().unwrap_or_default();
+            let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+            let service = case.snap.service_by_host(name).map(|s| s.metadata.clone());
+            Way::Unreached {
+                reason,
+                host: name.to_owned(),
+                port: host.rsplit_once(':').map_or("443", |(_, port)| port).to_owned(),
+                service_namespace: service.as_ref().map(|m| m.namespace.clone()),
+                service: service.map(|m| format!("kubernetes.io/service-name={}", m.name)),
+                is_grafana: case.is_grafana(),
+                pod,
+                kept,
+            }
+        }
+    }
+}
+
+fn node(case: &Case<'_>) -> String {
+    case.failing.pod.spec.node_name.as_deref().unwrap_or("<node>").to_owned()
+}
+
+/// The EBS volume of the data.
+fn volume(case: &Case<'_>) -> Option<String> {
+    let Origin::Claim { name, .. } = &case.origin else { return None };
+    let volumes = case.snap.persistent_volumes.items().unwrap_or_default();
+    let of_claim = volumes
+        .iter()
+        .find(|v| v.spec.claim_ref.as_ref().is_some_and(|r| r.name == *name && r.namespace == case.namespace()));
+    Some(of_claim?.spec.csi.as_ref()?.volume_handle.clone()).filter(|h| h.starts_with("vol-"))
 }
 
 /// A file of the configuration is refused.

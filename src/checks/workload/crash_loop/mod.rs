@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::{coredns_log, foundation};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -24,7 +25,7 @@ check! {
         id: "crash-loop", suite: Workload, severity: Error,
         title: "a container of the stack is crash-looping",
         requires: [Pods],
-        uses: [CrashLogs, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons],
+        uses: [CrashLogs, PartLogs, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons],
         fix: Fix,
     }
 }
@@ -39,14 +40,28 @@ impl Check for CrashLoop {
         let mut groups: BTreeMap<(ResourceRef, String, String), Vec<Failing<'_>>> = BTreeMap::new();
         let concerned = snap.pods()?.iter().filter(|p| {
             let place = (p.metadata.namespace.clone(), p.metadata.name.clone());
-            snap.scope.is_judged(&p.metadata.namespace) || behind.contains(&place)
+            snap.scope.is_judged(&p.metadata.namespace) || behind.contains(&place) || foundation::is_part(p)
         });
-        for failing in concerned.flat_map(|pod| failing(snap, pod)) {
+        for failing in concerned.flat_map(|pod| failing(snap, pod)).filter(|f| !is_told_elsewhere(snap, f)) {
             let key = (snap.owner_ref(failing.pod), failing.container.name.clone(), failing.cause.key());
             groups.entry(key).or_default().push(failing);
         }
         Ok(Diagnosis::Findings(groups.into_iter().map(|((owner, ..), all)| finding(snap, owner, &all)).collect()))
     }
+}
+
+/// What CoreDNS says of its own end has a check of its own; and where nothing is known of why a part that the stack stands on
+/// ends, the checks of what it is for say more.
+fn is_told_elsewhere(snap: &Snapshot, failing: &Failing<'_>) -> bool {
+    let is_below = !snap.scope.is_judged(&failing.pod.metadata.namespace) && foundation::is_part(failing.pod);
+    if is_below && !failing.cause.is_known() {
+        return true;
+    }
+    let is_dns = failing.container.image.contains("coredns") || failing.container.image.contains("k8s-dns-node-cache");
+    let logs = [snap.crash_logs(), snap.part_logs()].into_iter().flatten().flatten();
+    let meta = &failing.pod.metadata;
+    let mut own = logs.filter(|l| l.namespace == meta.namespace && l.pod == meta.name);
+    is_dns && own.any(|l| !coredns_log::faults(&l.text).is_empty())
 }
 
 /// Pods behind what Prometheus fails to scrape: only these of other namespaces are a matter of the stack.

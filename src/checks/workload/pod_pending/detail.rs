@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{NodeSelectorRequirement, Taint};
 
+use crate::checks::workload::pod_pending::fargate;
 use crate::domain::kubernetes::capacity::{amount, largest_free, largest_node, requests};
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::nodes::could_take;
@@ -49,6 +50,13 @@ impl Detail {
             Reason::PodAffinity => affinity(pod, &all),
             Reason::Ports => ports(snap, pod),
             Reason::VolumeLimit => limits(snap),
+            Reason::Extended => offers(&all, message),
+            Reason::Fargate => Self {
+                lines: vec![fargate::why(snap, pod)],
+                source: "nodes, and the Fargate profiles",
+                reproduce: "kubectl get nodes -L eks.amazonaws.com/compute-type",
+                ..Self::default()
+            },
             Reason::Volume | Reason::VolumeZone | Reason::NoNodes | Reason::Other => Self::default(),
         }
     }
@@ -61,6 +69,23 @@ impl Detail {
 
     pub(super) fn evidence(&self) -> Option<Evidence> {
         (!self.lines.is_empty()).then(|| Evidence::new(self.source, self.lines.join("\n"), self.reproduce))
+    }
+}
+
+/// How many nodes offer the resource that is named.
+fn offers(all: &[&Node], message: &str) -> Detail {
+    let name = message.split("Insufficient ").skip(1).filter_map(|rest| rest.split([',', ' ']).next());
+    let Some(name) = name.map(|n| n.trim_end_matches('.')).find(|n| n.contains('/')) else { return Detail::default() };
+    let offering = all.iter().filter(|n| n.status.allocatable.get(name).is_some_and(|q| q.as_str() != "0")).count();
+    let line = match offering {
+        0 => format!("no node offers {name}"),
+        n => format!("{n} of {} nodes offer {name}, and all of it is in use", all.len()),
+    };
+    Detail {
+        lines: vec![line],
+        source: "allocatable of the nodes",
+        reproduce: "kubectl get nodes -o custom-columns=NAME:.metadata.name,ALLOCATABLE:.status.allocatable",
+        ..Detail::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A pod of the stack finds no node.
 
 mod detail;
+mod fargate;
 mod not_created;
 
 use crate::checks::support::place::Place;
@@ -25,7 +26,7 @@ check! {
         id: "pod-pending", suite: Workload, severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, EksCluster, EksNodegroups, CsiNodes, Webhooks, Subnets],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, EksCluster, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets],
     }
 }
 
@@ -58,6 +59,7 @@ fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
         reason => reason,
     };
     match told {
+        Reason::Taint if fargate::is_only_kind(snap) => Reason::Fargate,
         Reason::Taint => signal_of(snap, pod).map_or(Reason::Taint, Reason::from),
         reason => reason,
     }
@@ -160,7 +162,12 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         finding = culprits.into_iter().fold(finding, Finding::depends_on);
     }
     finding = finding.evidence_all(detail.evidence());
-    params(finding, snap, pod, &detail)
+    params(finding, snap, pod, &detail, message)
+}
+
+/// The resource with a domain of its own that the scheduler names as insufficient.
+fn scarce_extended(message: &str) -> String {
+    scarce(message).split(", ").find(|r| r.contains('/')).unwrap_or_default().to_owned()
 }
 
 /// What pods of several owners are kept by alike: they are one finding about it. Claims and zones are each pod's own.
@@ -172,7 +179,8 @@ fn shared_cause(reason: Reason, message: &str, detail: &Detail) -> Option<Cause>
             detail.nodes.join(", ")
         }
         Reason::Selector => detail.text(),
-        Reason::Resources => scarce(message),
+        Reason::Resources | Reason::Extended => scarce(message),
+        Reason::Fargate => detail.text(),
         Reason::TooManyPods | Reason::NoNodes | Reason::VolumeLimit => String::new(),
         Reason::Volume | Reason::VolumeZone | Reason::PodAffinity | Reason::Ports | Reason::Other => return None,
     };
@@ -194,13 +202,13 @@ fn said_taint(message: &str) -> String {
 
 /// The resources that the scheduler names as insufficient.
 fn scarce(message: &str) -> String {
-    let names = message.split("Insufficient ").skip(1).filter_map(|rest| rest.split([',', '.', ' ']).next());
-    let all: BTreeSet<&str> = names.collect();
+    let names = message.split("Insufficient ").skip(1).filter_map(|rest| rest.split([',', ' ']).next());
+    let all: BTreeSet<&str> = names.map(|n| n.trim_end_matches('.')).collect();
     all.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// What the fixes of the single reasons name.
-fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail) -> Finding {
+fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail, message: &str) -> Finding {
     let place = Place::of(snap);
     let empty = snap.eks_nodegroups.iter().flatten().find(|g| g.scaling_config.desired_size == Some(0));
     let taint = detail.taint.as_ref();
@@ -216,6 +224,18 @@ fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail) -> Find
         .param("drivers", detail.signals.iter().filter_map(|k| agent(k)).collect::<Vec<_>>().join(", "))
         .param("ebs", detail.signals.iter().any(|k| k.starts_with(ebs::DRIVER)))
         .param("karpenter", detail.signals.iter().any(|k| k.starts_with("karpenter.sh/")))
+        .param("resource", scarce_extended(message))
+        .param(
+            "resource_path",
+            format!(
+                "custom-columns=NAME:.metadata.name,OFFERS:.status.allocatable.{}",
+                scarce_extended(message).replace('.', "\\.")
+            ),
+        )
+        .param("is_branch", scarce_extended(message).ends_with("/pod-eni"))
+        .param("annotated", fargate::asks_for_ec2(pod))
+        .param("execution_role", fargate::execution_role(snap))
+        .param("annotation_patch", fargate::ANNOTATION_PATCH)
         .param("taint_key", taint.map_or("", |t| t.key.as_str()))
         .param("taint_value", taint.and_then(|t| t.value.as_deref()).unwrap_or_default())
         .param("taint_effect", taint.map_or("", |t| t.effect.as_str()))
@@ -285,6 +305,8 @@ fn explain(reason: Reason, message: &str, claims: &[&PersistentVolumeClaim], det
 fn general(reason: Reason) -> &'static str {
     match reason {
         Reason::Resources => "no node has room",
+        Reason::Extended => "the nodes do not offer enough of what it asks for",
+        Reason::Fargate => "the cluster has only Fargate nodes, each for the one pod that it was made for",
         Reason::VolumeZone => "its volume lies in a zone where no node takes it",
         Reason::TooManyPods => "the nodes hold as many pods as they may",
         Reason::Cordoned => "the nodes that it could go to are cordoned",

@@ -20,6 +20,8 @@ fn variant_of(message: &str) -> &'static str {
         "pod-security"
     } else if has("per Container is") || has("per Pod is") {
         "limit-range"
+    } else if has("no PriorityClass with name") {
+        "priority-class"
     } else if has("service account") || has("serviceaccount") {
         "service-account"
     } else {
@@ -116,6 +118,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         .param("namespace", namespace)
         .param("owner", &target)
         .param("owner_name", name)
+        .param("priority_class", between(message, "no PriorityClass with name ", " "))
         .param("is_job", workload.kind == "Job")
         .param("account", workload.spec.template.spec.service_account_name.as_deref().unwrap_or("default"))
         .param("rolls", workload.kind != "Job")
@@ -160,6 +163,10 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         );
     }
     Some(finding)
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    text.split_once(start).map_or("", |(_, rest)| rest.split(end).next().unwrap_or_default())
 }
 
 /// `exceeded quota: compute, requested: limits.memory=2Gi, used: limits.memory=3Gi, limited: limits.memory=4Gi`.

@@ -1,0 +1,178 @@
+//! Pods get no sandbox on a node: its network plugin does not answer, or the image of the sandbox is not there.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::event_evidence;
+use crate::checks::{Check, check};
+use crate::domain::aws::placement::Placement;
+use crate::domain::kubernetes::foundation;
+use crate::domain::kubernetes::sandbox::Fault;
+use crate::domain::text::shorten::shorten;
+use crate::domain::text::windows::{GRACE, RECENT};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, Pod};
+
+check! {
+    /// See the check's page.
+    PodWithoutNetwork {
+        id: "pod-without-network", suite: Network, severity: Error,
+        title: "pods get no sandbox on a node",
+        requires: [Pods, Events],
+        uses: [Nodes, Workloads, Subnets, Instances, EksCluster],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Plugin {
+        node: String,
+        /// The plugin's pod there.
+        plugin: Option<String>,
+        plugin_namespace: String,
+        /// Of which DaemonSet.
+        plugin_owner: String,
+        field: String,
+    },
+    Image {
+        node: String,
+        region: String,
+    },
+    Other {
+        namespace: String,
+        pod: String,
+        node: String,
+    },
+}
+
+impl Check for PodWithoutNetwork {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.events()?;
+        let mut groups: BTreeMap<(&str, Fault), Vec<(&Pod, &Event)>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| waits(snap, p)) {
+            let Some(node) = pod.spec.node_name.as_deref() else { continue };
+            let Some((event, fault)) = refused(snap, pod) else { continue };
+            groups.entry((node, fault)).or_default().push((pod, event));
+        }
+        Ok(Diagnosis::Findings(
+            groups.into_iter().map(|((node, fault), all)| finding(snap, node, fault, &all)).collect(),
+        ))
+    }
+}
+
+/// A pod of the stack, or of what it stands on, that has a node and has not begun there.
+fn waits(snap: &Snapshot, pod: &Pod) -> bool {
+    let begun = pod.statuses().any(|s| s.state.running.is_some() || s.state.terminated.is_some());
+    (snap.scope.is_judged(&pod.metadata.namespace) || foundation::is_part(pod))
+        && pod.status.phase == "Pending"
+        && pod.metadata.deletion_timestamp.is_none()
+        && snap.age_seconds(&pod.metadata) >= GRACE
+        && !begun
+}
+
+/// What the kubelet said last of the sandbox. Once may be a moment in which the plugin starts.
+fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, Fault)> {
+    let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
+    let mut sandbox = events.filter(|e| e.reason == "FailedCreatePodSandBox" && e.times() > 1);
+    sandbox.find_map(|e| Some((e, Fault::read(&e.message)?)))
+}
+
+/// The network plugin's pod on a node.
+fn plugin<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
+    let is_plugin = |p: &&Pod| {
+        let of = |name: &str, image: &str| {
+            name == "aws-node" || ["amazon-k8s-cni", "calico/node", "cilium/cilium"].iter().any(|i| image.contains(i))
+        };
+        p.spec.containers.iter().any(|c| of(&c.name, &c.image))
+    };
+    let here = snap.pods.items().unwrap_or_default().iter();
+    here.filter(|p| p.spec.node_name.as_deref() == Some(node)).find(is_plugin)
+}
+
+fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) -> Finding {
+    let (first, event) = all[0];
+    let plugin = plugin(snap, node);
+    let who = match all {
+        [(pod, _)] => format!("pod {}/{} gets no sandbox", pod.metadata.namespace, pod.metadata.name),
+        many => format!("{} pods get no sandbox", many.len()),
+    };
+    let why = match (fault, plugin) {
+        (Fault::Plugin, Some(p)) if !p.is_ready() => {
+            format!("the network plugin ({}) does not answer there: it is not ready", p.metadata.name)
+        }
+        (Fault::Plugin, Some(p)) => format!("the network plugin ({}) does not answer there", p.metadata.name),
+        (Fault::Plugin, None) => "no network plugin answers there".to_owned(),
+        (Fault::Binary, _) => "the program of the network plugin is not on the node".to_owned(),
+        (Fault::Image, _) => "the image of the sandbox (pause) cannot be pulled".to_owned(),
+        (Fault::Other, _) => shorten(event.message.lines().next().unwrap_or_default(), 300),
+    };
+    let subject = ResourceRef::node(node);
+    let mut made =
+        Finding::new(PodWithoutNetwork::META.id, Severity::Error, subject, format!("{who} on node {node}: {why}"))
+            .key(format!("{node} {fault:?}"))
+            .evidence(event_evidence(event))
+            .depends_on(ResourceRef::node(node));
+    let mut broken = Vec::new();
+    for (pod, _) in all {
+        broken.push(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+        broken.push(snap.owner_ref(pod));
+    }
+    made = broken.into_iter().fold(made, Finding::breaks);
+    if let Some(plugin) = plugin.filter(|_| matches!(fault, Fault::Plugin | Fault::Binary)) {
+        made = made
+            .evidence(plugin_evidence(plugin))
+            .depends_on(ResourceRef::pod(&plugin.metadata.namespace, &plugin.metadata.name));
+    }
+    if fault == Fault::Image
+        && let Some(subnet) = Placement::new(snap).of_pod(first)
+    {
+        made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));
+    }
+    made.fix(fix(snap, node, fault, first, plugin))
+}
+
+fn fix(snap: &Snapshot, node: &str, fault: Fault, first: &Pod, plugin: Option<&Pod>) -> Fix {
+    let node = node.to_owned();
+    match fault {
+        Fault::Plugin | Fault::Binary => Fix::Plugin {
+            field: format!("spec.nodeName={node}"),
+            plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),
+            plugin_owner: plugin.map_or_else(|| "daemonset/aws-node".to_owned(), |p| snap.owner_ref(p).kubectl_name()),
+            plugin: plugin.map(|p| p.metadata.name.clone()),
+            node,
+        },
+        Fault::Image => Fix::Image { node, region: Place::of(snap).region },
+        Fault::Other => {
+            Fix::Other { namespace: first.metadata.namespace.clone(), pod: first.metadata.name.clone(), node }
+        }
+    }
+}
+
+fn plugin_evidence(pod: &Pod) -> Evidence {
+    let lines: Vec<String> = pod
+        .statuses()
+        .map(|s| {
+            let running = if s.ready { "ready" } else { "not ready" };
+            let state = s.state.waiting.as_ref().map_or(running, |w| w.reason.as_str());
+            format!("container {}: {state}, {} restarts", s.name, s.restart_count)
+        })
+        .collect();
+    Evidence::new(
+        format!("Pod {}/{}", pod.metadata.namespace, pod.metadata.name),
+        lines.join("\n"),
+        "kubectl get pod -n {{ namespace }} {{ pod }} -o wide",
+    )
+    .with("namespace", &pod.metadata.namespace)
+    .with("pod", &pod.metadata.name)
+}

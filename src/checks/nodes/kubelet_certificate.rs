@@ -1,0 +1,152 @@
+//! A kubelet has no serving certificate: nobody reads its metrics, and `kubectl logs` and `exec` fail on its node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::aws::node_group;
+use crate::domain::kubernetes::metrics_server::{self, KubeletFault};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::Node;
+use crate::snapshot::{Platform, Snapshot};
+
+/// What the kubelet's side of a TLS connection sends where it has no certificate to show.
+const NO_CERTIFICATE: &str = "remote error: tls: internal error";
+
+check! {
+    /// See the check's page.
+    KubeletCertificate {
+        id: "kubelet-certificate", suite: Nodes, severity: Error,
+        title: "a kubelet has no serving certificate",
+        requires: [Nodes],
+        uses: [PrometheusTargets, ComponentLogs, PartLogs, Pods, EksCluster, EksNodegroups],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Approve {
+        /// Asks the kubelet through the API server.
+        healthz: String,
+        /// On EKS a controller of its own approves, and the mapping of the node's role decides.
+        on_eks: bool,
+        cluster: String,
+        region: String,
+        role: String,
+    },
+}
+
+impl Check for KubeletCertificate {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut found: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
+        for node in snap.nodes()? {
+            let seen = Seen::of(snap, node);
+            if seen.is_something() {
+                found.insert(&node.metadata.name, seen);
+            }
+        }
+        Ok(Diagnosis::Findings(found.into_iter().map(|(node, seen)| finding(snap, node, &seen)).collect()))
+    }
+}
+
+/// Who met the kubelet of one node without a certificate.
+#[derive(Default)]
+struct Seen<'a> {
+    /// URLs that Prometheus scrapes, with the error.
+    targets: Vec<(&'a str, &'a str)>,
+    /// The log of metrics-server: namespace, pod, line.
+    metrics_server: Option<(&'a str, &'a str, &'a str)>,
+    /// Logs that the API server could not fetch.
+    logs: BTreeSet<String>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(snap: &'a Snapshot, node: &'a Node) -> Self {
+        let address: Option<IpAddr> = node.internal_ip().and_then(|ip| ip.parse().ok());
+        let is_kubelet = |text: &str| {
+            let names = [address.map(|a| a.to_string()), Some(node.metadata.name.clone())];
+            text.contains(NO_CERTIFICATE) && names.iter().flatten().any(|n| text.contains(&format!("{n}:10250/")))
+        };
+        let targets = snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter();
+        let targets = targets.filter(|t| t.health == "down" && is_kubelet(&t.last_error));
+        let failed = metrics_server::failed_nodes(snap).into_iter();
+        let mut failed = failed
+            .filter(|f| f.node == node.metadata.name && f.fault == KubeletFault::NoCertificate)
+            .map(|f| (f.log.namespace.as_str(), f.log.pod.as_str(), f.line));
+        let gaps = snap.gaps_of(Fact::ComponentLogs).into_iter().chain(snap.gaps_of(Fact::PartLogs));
+        let unread = gaps.filter(|g| is_kubelet(&g.message));
+        Self {
+            targets: targets.map(|t| (t.scrape_url.as_str(), t.last_error.as_str())).collect(),
+            metrics_server: failed.next(),
+            logs: unread.map(|g| g.what.clone()).collect(),
+        }
+    }
+
+    fn is_something(&self) -> bool {
+        !self.targets.is_empty() || self.metrics_server.is_some() || !self.logs.is_empty()
+    }
+
+    fn victims(&self) -> String {
+        let mut all = Vec::new();
+        if !self.targets.is_empty() {
+            all.push("Prometheus gets none of its metrics");
+        }
+        if self.metrics_server.is_some() {
+            all.push("metrics-server gets none");
+        }
+        if !self.logs.is_empty() {
+            all.push("the logs of its pods cannot be read");
+        }
+        all.join(", ")
+    }
+}
+
+fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
+    let subject = ResourceRef::node(node);
+    let message = format!("the kubelet of node {node} has no serving certificate: {}", seen.victims());
+    let mut made = Finding::new(KubeletCertificate::META.id, Severity::Error, subject, message)
+        .cause(Cause::keyed("kubelet-serving", "kubelets of several nodes have no serving certificate"));
+    // The node itself is well: what is broken is its port.
+    made.breaks = Some(vec![ResourceRef::kubernetes("", "Port", "", format!("{node}:10250"))]);
+    for (url, error) in &seen.targets {
+        made = made.breaks(ResourceRef::ScrapeUrl { url: (*url).to_owned() }).evidence(Evidence::new(
+            format!("target {url}"),
+            *error,
+            "kubectl get csr",
+        ));
+    }
+    if let Some((namespace, pod, line)) = seen.metrics_server {
+        made = made.evidence(log_evidence(namespace, pod, "metrics-server", false, line));
+    }
+    if !seen.logs.is_empty() {
+        let all: Vec<&str> = seen.logs.iter().map(String::as_str).collect();
+        made = made.evidence(Evidence::new(
+            format!("logs of pods on node {node}"),
+            format!("{NO_CERTIFICATE} ({})", all.join(", ")),
+            "kubectl get csr",
+        ));
+    }
+    let place = Place::of(snap);
+    let groups = snap.eks_nodegroups.iter().flatten();
+    let mut own = groups.filter(|g| node_group::nodes_of(snap, &g.nodegroup_name).any(|n| n.metadata.name == node));
+    let role = own.next().map_or_else(|| "<node-role>".to_owned(), |g| g.node_role.clone());
+    made.fix(Fix::Approve {
+        healthz: format!("/api/v1/nodes/{node}/proxy/healthz"),
+        on_eks: snap.platform == Platform::Eks,
+        cluster: place.cluster,
+        region: place.region,
+        role,
+    })
+}

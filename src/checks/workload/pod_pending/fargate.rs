@@ -1,0 +1,84 @@
+//! Pods of a cluster whose nodes are all Fargate's: a node is made for each pod that a profile selects, and takes no other.
+
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::FargateSelector;
+use crate::snapshot::kubernetes::{Meta, Pod};
+
+/// With it, a pod is left to the nodes of EC2. EKS gives it to CoreDNS.
+const COMPUTE_TYPE: &str = "eks.amazonaws.com/compute-type";
+
+/// Takes the annotation out of a workload's template.
+pub(super) const ANNOTATION_PATCH: &str =
+    r#"[{"op":"remove","path":"/spec/template/metadata/annotations/eks.amazonaws.com~1compute-type"}]"#;
+
+/// Every node that is known is Fargate's.
+pub(super) fn is_only_kind(snap: &Snapshot) -> bool {
+    let nodes = snap.nodes.items().unwrap_or_default();
+    snap.nodes.is_whole() && !nodes.is_empty() && nodes.iter().all(|n| n.is_fargate())
+}
+
+/// The pod asks for a node of EC2.
+pub(super) fn asks_for_ec2(pod: &Pod) -> bool {
+    pod.metadata.annotations.get(COMPUTE_TYPE).is_some_and(|v| v == "ec2")
+}
+
+/// The role with which EKS runs the pods of a profile that is there.
+pub(super) fn execution_role(snap: &Snapshot) -> String {
+    let profiles = snap.fargate_profiles.as_deref().unwrap_or_default();
+    let known = profiles.iter().map(|p| &p.pod_execution_role_arn).find(|arn| !arn.is_empty());
+    known.cloned().unwrap_or_else(|| "<pod-execution-role-arn>".to_owned())
+}
+
+/// Namespace, which may hold wildcards, and labels are those of the pod.
+fn selects(selector: &FargateSelector, meta: &Meta) -> bool {
+    like(&selector.namespace, &meta.namespace) && selector.labels.iter().all(|(k, v)| meta.label(k) == Some(v.as_str()))
+}
+
+/// `*` stands for any text, `?` for a letter.
+fn like(pattern: &str, text: &str) -> bool {
+    match (pattern.chars().next(), text.chars().next()) {
+        (None, None) => true,
+        (Some('*'), _) => {
+            let rest = &pattern[1..];
+            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| like(rest, &text[at..]))
+        }
+        (Some(p), Some(t)) if p == '?' || p == t => like(&pattern[p.len_utf8()..], &text[t.len_utf8()..]),
+        _ => false,
+    }
+}
+
+/// Why none is made for it.
+pub(super) fn why(snap: &Snapshot, pod: &Pod) -> String {
+    if asks_for_ec2(pod) {
+        return format!("its annotation {COMPUTE_TYPE}: ec2 leaves it to nodes of EC2");
+    }
+    let namespace = &pod.metadata.namespace;
+    let Ok(profiles) = snap.fargate_profiles.as_deref() else {
+        return format!("no Fargate profile took it (namespace {namespace})");
+    };
+    match profiles.iter().find(|p| p.selectors.iter().any(|s| selects(s, &pod.metadata))) {
+        Some(profile) => format!(
+            "Fargate profile {} selects it, but not when it was made: a pod that is there already gets no node of its own",
+            profile.fargate_profile_name
+        ),
+        None => format!("no Fargate profile selects it (namespace {namespace})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_select_by_namespace_and_labels() {
+        let selector =
+            FargateSelector { namespace: "team-*".into(), labels: [("tier".to_owned(), "web".to_owned())].into() };
+        let meta = |namespace: &str, tier: &str| Meta {
+            namespace: namespace.into(),
+            labels: [("tier".to_owned(), tier.to_owned())].into(),
+            ..Meta::default()
+        };
+        assert!(selects(&selector, &meta("team-a", "web")));
+        assert!(!selects(&selector, &meta("team-a", "db")) && !selects(&selector, &meta("monitoring", "web")));
+    }
+}

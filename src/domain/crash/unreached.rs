@@ -1,0 +1,110 @@
+//! Something that a program needs at its start does not answer: a database, a bucket, a store, a site on the internet.
+
+use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::text::log_line::{Level, Line};
+
+/// Reads a line with which a program ends because a connection failed.
+pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
+    if !matches!(line.level, Level::Error | Level::Unknown) {
+        return None;
+    }
+    let text = line.text();
+    let why = why(&text)?;
+    let host = host(&text)?;
+    Some(Crash::new(Class::Unreached, format!("{host} {why}")).what(host))
+}
+
+/// What became of the connection, as the end of a sentence.
+fn why(text: &str) -> Option<&'static str> {
+    let lower = text.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    let connects = has(&["dial ", "lookup ", "connect", "resolve", "get \"", "post \"", "head \"", "getaddrinfo"]);
+    if !connects {
+        return None;
+    }
+    if has(&["no such host", "could not resolve", "name or service not known", "could not translate host name"]) {
+        return Some("is not found in the DNS");
+    }
+    if has(&["server misbehaving"]) || lower.contains("lookup ") && has(&["i/o timeout", "temporary failure"]) {
+        return Some("is not resolved: the DNS gives no answer");
+    }
+    if has(&["connection refused"]) {
+        return Some("refuses the connection");
+    }
+    if has(&[
+        "i/o timeout",
+        "context deadline exceeded",
+        "client.timeout exceeded",
+        "connection timed out",
+        "operation timed out",
+        "timeout expired",
+        "network is unreachable",
+        "no route to host",
+    ]) {
+        return Some("gives no answer");
+    }
+    None
+}
+
+/// The name or address that is not reached: that of the URL, before the one of the socket.
+fn host(text: &str) -> Option<String> {
+    let url = pattern!(r#"(?:https?|postgres(?:ql)?|mysql|redis|mongodb|amqp)://(?:[^\s"'/@]*@)?([\w.-]+(?::\d+)?)"#);
+    let socket = pattern!(r"dial \w+:? (?:lookup )?\[?([\w.:-]*[\w.-])\]?(?:[: ]|$)");
+    let server = pattern!(
+        r#"(?:resolve host:? |lookup |translate host name "|connection to server at "|getaddrinfo \w+ )\[?([\w.-]+)"#
+    );
+    let found = [url, socket, server].into_iter().find_map(|p| p.captures(text))?;
+    let host = found[1].trim_end_matches([':', '.']).to_owned();
+    (!host.is_empty() && host != "tcp").then_some(host)
+}
+
+/// What curl's exit code says; its `-s` leaves the log without a word, but `sh -x` has the command in it.
+pub(crate) fn curl(text: &str, code: i32) -> Option<Crash> {
+    let command = text.lines().rev().find(|l| l.contains("curl ") && l.contains("://"))?;
+    let why = match code {
+        5 | 6 => "is not found in the DNS",
+        7 => "refuses the connection",
+        22 => "answers with an error (HTTP 400 or above)",
+        28 => "gives no answer",
+        35 | 52 | 56 => "breaks the connection off",
+        51 | 60 => "shows a certificate that is not trusted",
+        _ => return None,
+    };
+    let host = host(command)?;
+    let crash = Crash::new(Class::Unreached, format!("{host} {why} (curl ends with {code})")).what(host);
+    Some(Crash { said: crate::domain::text::redact::redact(command), ..crash })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_what_is_not_reached() {
+        for (line, wanted) in [
+            (
+                r#"level=error ts=2026-11-21T02:50:44Z caller=main.go:56 msg="error running application" err="error initialising module: store: Get \"https://mimir.s3.eu-west-1.amazonaws.com/\": dial tcp 52.218.1.1:443: i/o timeout""#,
+                Some("mimir.s3.eu-west-1.amazonaws.com gives no answer"),
+            ),
+            (
+                "Error: failed to connect to database: dial tcp: lookup grafana-pg.db.svc on 172.20.0.10:53: no such host",
+                Some("grafana-pg.db.svc is not found in the DNS"),
+            ),
+            ("dial tcp 10.0.3.4:5432: connect: connection refused", Some("10.0.3.4:5432 refuses the connection")),
+            ("curl: (6) Could not resolve host: grafana.com", Some("grafana.com is not found in the DNS")),
+            ("level=info msg=\"dial tcp 10.0.3.4:5432: connection refused\"", None),
+            ("panic: runtime error: index out of range", None),
+            ("context deadline exceeded", None),
+        ] {
+            let found = read(&Line::parse(line)).map(|c| c.reason);
+            assert_eq!(found.as_deref(), wanted, "{line}");
+        }
+    }
+
+    #[test]
+    fn curl_speaks_by_its_exit_code() {
+        let log = "+ set -euf\n+ curl -skf --max-time 60 https://grafana.com/api/dashboards/2/revisions/2/download\n";
+        assert_eq!(curl(log, 28).map(|c| c.reason).as_deref(), Some("grafana.com gives no answer (curl ends with 28)"));
+        assert!(curl(log, 1).is_none() && curl("+ true", 28).is_none());
+    }
+}

@@ -1,0 +1,83 @@
+//! Why a pod's sandbox is not made: the words of the kubelet, the container runtime and the network plugins.
+
+/// What keeps a pod from its sandbox, that is its network and the container that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// The network plugin on the node does not answer, or is not set up.
+    Plugin,
+    /// The program of the network plugin is not on the node.
+    Binary,
+    /// The image of the sandbox (pause) cannot be pulled.
+    Image,
+    /// Something else.
+    Other,
+}
+
+impl Fault {
+    /// Reads the message of a FailedCreatePodSandBox event. `None` where another check is about it, or where it passes:
+    /// addresses that are used up, names that a sandbox of before still holds.
+    pub(crate) fn read(message: &str) -> Option<Self> {
+        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if has(&["failed to assign an IP address", "InsufficientFreeAddresses", "InsufficientCidrBlocks"]) {
+            return None;
+        }
+        if has(&["is reserved for", "pod is terminated", "not found: not found", "context canceled", "no such pod"]) {
+            return None;
+        }
+        if has(&["sandbox image", "pause:", "pause image"]) {
+            return Some(Self::Image);
+        }
+        if has(&["failed to find plugin", "executable file not found in $PATH", "no such plugin"]) {
+            return Some(Self::Binary);
+        }
+        let plugin = [
+            "127.0.0.1:50051",
+            "AddNetwork gRPC call",
+            "cni plugin not initialized",
+            "cni config uninitialized",
+            "no networks found in",
+            "No CNI configuration file",
+            "/var/lib/calico/nodename",
+            "unable to connect to Cilium",
+            "Unable to create endpoint",
+            "/run/flannel/subnet.env",
+            "dial unix /var/run/",
+            "dial unix /run/",
+        ];
+        Some(if has(&plugin) { Self::Plugin } else { Self::Other })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_runtimes_and_plugins() {
+        for (message, wanted) in [
+            (
+                r#"Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "2f": plugin type="aws-cni" name="aws-cni" failed (add): add cmd: Error received from AddNetwork gRPC call: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:50051: connect: connection refused""#,
+                Some(Fault::Plugin),
+            ),
+            (
+                r#"Failed create pod sandbox: rpc error: code = Unknown desc = [failed to set up sandbox container "f9" network for pod "grafana-0": networkPlugin cni failed to set up pod "grafana-0_monitoring" network: rpc error: code = Unavailable desc = all SubConns are in TransientFailure, latest connection error: connection error: desc = "transport: Error while dialing dial tcp 127.0.0.1:50051: connect: connection refused"]"#,
+                Some(Fault::Plugin),
+            ),
+            (
+                r#"Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/pause:3.5": failed to pull image: dial tcp 52.94.1.1:443: i/o timeout"#,
+                Some(Fault::Image),
+            ),
+            (
+                r#"plugin type="aws-cni" failed (add): failed to find plugin "aws-cni" in path [/opt/cni/bin]"#,
+                Some(Fault::Binary),
+            ),
+            (
+                r#"failed to setup network for sandbox "a": plugin type="aws-cni" name="aws-cni" failed (add): add cmd: failed to assign an IP address to container"#,
+                None,
+            ),
+            (r#"failed to reserve sandbox name "x": name "x" is reserved for "y""#, None),
+        ] {
+            assert_eq!(Fault::read(message), wanted, "{message}");
+        }
+    }
+}
