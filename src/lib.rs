@@ -13,6 +13,7 @@ pub mod commands;
 pub mod companion;
 pub mod diagnose;
 pub mod domain;
+pub mod history;
 pub mod lint;
 pub mod model;
 pub mod pages;

@@ -53,7 +53,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pages", &["model", "pages"]),
     ("signals", &["text", "model", "snapshot", "domain", "signals"]),
     ("diagnose", &["text", "model", "snapshot", "checks", "signals", "pages", "diagnose"]),
-    ("render", &["model", "render", "term"]),
+    ("history", &["model", "history"]),
+    ("render", &["model", "history", "render", "term"]),
     ("cli", &["cli", "diagnose"]),
 ];
 
@@ -245,7 +246,7 @@ fn only_collect_talks_to_the_outside() {
 #[test]
 fn checks_read_no_clock_and_do_no_io() {
     for (name, text) in all_sources() {
-        if !["checks/", "domain/", "snapshot/", "model/", "signals/", "pages/", "diagnose/", "render/"]
+        if !["checks/", "domain/", "snapshot/", "model/", "signals/", "pages/", "diagnose/", "history/", "render/"]
             .iter()
             .any(|m| name.starts_with(m))
         {

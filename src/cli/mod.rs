@@ -205,6 +205,9 @@ pub struct ResultArgs {
     /// JSON report of before: what stands in it does not fail the run
     #[arg(long, value_name = "REPORT", help_heading = "Result")]
     pub baseline: Option<PathBuf>,
+    /// JSON report of before: tells beside the report what is new, resolved and unchanged since (table, markdown, json)
+    #[arg(long, value_name = "REPORT", help_heading = "Result")]
+    pub since: Option<PathBuf>,
     /// Exit with 3 if a check could not be evaluated
     #[arg(long, help_heading = "Result")]
     pub strict: bool,

@@ -8,9 +8,9 @@ use super::run::{self, Aim, selected, some_of, wait_for};
 use crate::cli::{Monitoring, ProbeMode, SelectArgs, SourceArgs};
 use crate::collect::Plan;
 use crate::collect::manifests::{self, Read};
+use crate::diagnose;
 use crate::model::{Fact, Report};
 use crate::term::Printer;
-use crate::{diagnose, render};
 
 /// Runs the command; returns the exit code.
 ///
@@ -79,8 +79,8 @@ pub(super) fn report(wanted: &Wanted<'_>, printer: &Printer) -> anyhow::Result<R
     Ok(run.report)
 }
 
-/// The same as JSON.
-pub(super) fn json_of(args: &Monitoring, printer: &Printer) -> anyhow::Result<String> {
+/// The report of a run without files.
+pub(super) fn report_of(args: &Monitoring, printer: &Printer) -> anyhow::Result<Report> {
     let wanted = Wanted {
         source: &args.source,
         namespace: args.namespace.as_deref(),
@@ -89,6 +89,5 @@ pub(super) fn json_of(args: &Monitoring, printer: &Printer) -> anyhow::Result<St
         probe: args.probe,
         read: None,
     };
-    let report = report(&wanted, printer)?;
-    Ok(render::json(&report, None)?)
+    report(&wanted, printer)
 }

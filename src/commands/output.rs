@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::UNABLE;
-use super::past::known;
+use super::past;
 use crate::cli::{Format, ResultArgs, Wanted};
 use crate::collect::manifests::Read;
+use crate::history::{Changes, Past};
 use crate::model::Report;
 use crate::render::ci::{self, Rule};
 use crate::term::{Printer, sanitize_lines};
@@ -20,13 +21,15 @@ pub(super) struct Outputs<'a> {
     args: &'a ResultArgs,
     /// Findings of the baseline, which do not fail the run.
     known: BTreeSet<String>,
+    /// The report that this one is compared with.
+    before: Option<Past>,
 }
 
 impl<'a> Outputs<'a> {
-    /// Reads the baseline and looks at the files to be written, before anything is asked: a run takes its time.
+    /// Reads the reports of before and looks at the files to be written, before anything is asked: a run takes its time.
     ///
     /// # Errors
-    /// Two formats want one place, a file's folder is not there, or the baseline is no report.
+    /// Two formats want one place, a file's folder is not there, or a report of before is none.
     pub(super) fn new(args: &'a ResultArgs) -> anyhow::Result<Self> {
         let mut places = BTreeSet::new();
         for wanted in &args.output {
@@ -41,8 +44,9 @@ impl<'a> Outputs<'a> {
         for file in places.into_iter().flatten() {
             can_hold(file)?;
         }
-        let known = args.baseline.as_deref().map(known).transpose()?.unwrap_or_default();
-        Ok(Self { args, known })
+        let known = args.baseline.as_deref().map(past::known).transpose()?.unwrap_or_default();
+        let before = args.since.as_deref().map(past::read).transpose()?;
+        Ok(Self { args, known, before })
     }
 
     /// Writes the report, and what of the files could not be read; gives the exit code.
@@ -56,9 +60,11 @@ impl<'a> Outputs<'a> {
             texts.push("not one check could be evaluated".to_owned());
         }
         let error = (!texts.is_empty()).then(|| mask(&texts.join("; ")));
+        let changes = self.before.as_ref().map(|before| Changes::between(before, &Past::of(report)));
+        let beside = Beside { error: error.as_deref(), changes: changes.as_ref() };
         let mut failed = None;
         for wanted in &self.args.output {
-            if let Err(error) = self.write(report, wanted, error.as_deref(), printer) {
+            if let Err(error) = self.write(report, wanted, &beside, printer) {
                 failed = failed.or(Some(error));
             }
         }
@@ -82,8 +88,8 @@ impl<'a> Outputs<'a> {
         diagnose::exit_code(report, &self.known, self.args.fail_on, self.args.strict)
     }
 
-    fn write(&self, report: &Report, wanted: &Wanted, error: Option<&str>, printer: &Printer) -> anyhow::Result<()> {
-        let text = text(report, wanted.format, self.args, error, printer, wanted.file.is_some())?;
+    fn write(&self, report: &Report, wanted: &Wanted, beside: &Beside<'_>, printer: &Printer) -> anyhow::Result<()> {
+        let text = text(report, wanted.format, self.args, beside, printer, wanted.file.is_some())?;
         match &wanted.file {
             Some(file) => write(file, &text),
             None => printer.stdout(&text).context("the report could not be written"),
@@ -103,23 +109,36 @@ fn can_hold(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is told beside a report.
+struct Beside<'a> {
+    /// What went wrong.
+    error: Option<&'a str>,
+    /// What changed since a report of before.
+    changes: Option<&'a Changes>,
+}
+
 fn text(
     report: &Report,
     format: Format,
     args: &ResultArgs,
-    error: Option<&str>,
+    beside: &Beside<'_>,
     printer: &Printer,
     to_file: bool,
 ) -> anyhow::Result<String> {
     Ok(match format {
-        Format::Table if to_file => {
-            render::table(report, &render::TableOptions::new(&Printer::plain(), args.verbose).short(args.short))
+        Format::Table => {
+            let plain = Printer::plain();
+            let printer = if to_file { &plain } else { printer };
+            let options = render::TableOptions::new(printer, args.verbose).short(args.short);
+            let changes = beside.changes.map(|c| render::changes_text(c, &options)).unwrap_or_default();
+            format!("{}{changes}", render::table(report, &options))
         }
-        Format::Table => render::table(report, &render::TableOptions::new(printer, args.verbose).short(args.short)),
         Format::Markdown => {
-            render::markdown(report, render::MarkdownOptions { verbose: args.verbose, short: args.short })
+            let options = render::MarkdownOptions { verbose: args.verbose, short: args.short };
+            let changes = beside.changes.map(render::changes_markdown).unwrap_or_default();
+            format!("{}{changes}", render::markdown(report, options))
         }
-        Format::Json => render::json(report, error)?,
+        Format::Json => render::json_since(report, beside.error, beside.changes)?,
         Format::Sarif => ci::sarif(report, &rules(report)),
         Format::Junit => ci::junit(report, args.fail_on.threshold())?,
         Format::Github => ci::github(report),

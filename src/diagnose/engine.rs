@@ -53,7 +53,7 @@ pub fn run_files(snap: &mut Snapshot, checks: &[&dyn Check], cluster_too: bool) 
     // Without a cluster beside them all that is found is of the files.
     let own = (!cluster_too && !snap.files_alone).then(|| {
         let files = std::mem::replace(&mut snap.manifests, Listing::cluster(Vec::new()));
-        let before: Vec<Finding> = checks.iter().flat_map(|c| run_one(*c, snap, Aim::Files).1).collect();
+        let before: Vec<Finding> = checks.iter().flat_map(|c| run_one(*c, snap, Aim::Files).findings).collect();
         snap.manifests = files;
         before.into_iter().map(|f| f.fingerprint).collect()
     });
@@ -72,12 +72,12 @@ fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<S
     let mut findings = Vec::new();
     let mut runs = Vec::new();
     for check in checks {
-        let (mut outcome, mut found) = run_one(*check, snap, aim);
+        let Ran { mut outcome, findings: mut found, unseen } = run_one(*check, snap, aim);
         found.retain(|f| !known.contains(&f.fingerprint));
         if found.is_empty() && matches!(outcome, Outcome::Findings(_)) {
             outcome = Outcome::Pass;
         }
-        runs.push(CheckRun { check: *check.meta(), outcome: redact::outcome(outcome) });
+        runs.push(CheckRun { check: *check.meta(), outcome: redact::outcome(outcome), unseen });
         findings.extend(found);
     }
     let (mut findings, links, roots) = correlate::link(findings);
@@ -95,7 +95,21 @@ fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<S
     }
 }
 
-fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> (Outcome, Vec<Finding>) {
+/// What came of one check.
+struct Ran {
+    outcome: Outcome,
+    findings: Vec<Finding>,
+    /// Everything that it could not see.
+    unseen: Vec<Gap>,
+}
+
+impl Ran {
+    fn without_findings(outcome: Outcome, unseen: Vec<Gap>) -> Self {
+        Self { outcome, findings: Vec::new(), unseen }
+    }
+}
+
+fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> Ran {
     let meta = check.meta();
     // A bug in one check must not hide what the others found.
     let (result, met) = journal::watched(|| {
@@ -110,32 +124,53 @@ fn run_one(check: &dyn Check, snap: &Snapshot, aim: Aim) -> (Outcome, Vec<Findin
     });
     let (diagnosis, required) = match result {
         Ok((Ok(diagnosis), required)) => (diagnosis, required),
-        Ok((Err(gap), _)) => return (Outcome::NotEvaluated(gap), Vec::new()),
-        Err(_) => return (Outcome::Failed("the check panicked; please report it".into()), Vec::new()),
+        Ok((Err(gap), required)) => {
+            let unseen = all_unseen(snap, required, met.into_iter().chain([gap.clone()]));
+            return Ran::without_findings(Outcome::NotEvaluated(gap), unseen);
+        }
+        Err(_) => {
+            let outcome = Outcome::Failed("the check panicked; please report it".into());
+            return Ran::without_findings(outcome, Vec::new());
+        }
     };
+    let met = in_vain(snap, met);
+    let all = all_unseen(snap, required, met.iter().cloned());
     let mut findings = match diagnosis {
         Diagnosis::NotApplicable(why) => {
             // "Nothing here that I am about" needs a look at everything, too.
             let unseen = missing(snap, required, snap.platform == Platform::Other);
-            let unseen = unseen.or_else(|| in_vain(snap, met).into_iter().next());
-            return (unseen.map_or(Outcome::NotApplicable(why), Outcome::NotEvaluated), Vec::new());
+            let unseen = unseen.or_else(|| met.into_iter().next());
+            let outcome = unseen.map_or(Outcome::NotApplicable(why), Outcome::NotEvaluated);
+            return Ran::without_findings(outcome, all);
         }
         Diagnosis::Findings(findings) => findings,
     };
-    let met = in_vain(snap, met);
     let unseen: Vec<Gap> = met.iter().cloned().map(redact::gap).collect();
     findings.iter_mut().for_each(|f| f.unseen.clone_from(&unseen));
     if let Err(bug) = finish(meta, &mut findings) {
-        return (Outcome::Failed(bug), Vec::new());
+        return Ran::without_findings(Outcome::Failed(bug), all);
     }
     findings.iter_mut().for_each(|f| rollout::guard(snap, f));
     let faults = findings.iter().filter(|f| f.severity > Severity::Info).count();
-    match (faults, missing(snap, required, false).or_else(|| met.into_iter().next())) {
+    let outcome = match (faults, missing(snap, required, false).or_else(|| met.into_iter().next())) {
         // Nothing wrong in what was seen says nothing about the rest.
-        (0, Some(gap)) => (Outcome::NotEvaluated(gap), findings),
-        (0, None) if findings.is_empty() => (Outcome::Pass, findings),
-        _ => (Outcome::Findings(findings.len()), findings),
+        (0, Some(gap)) => Outcome::NotEvaluated(gap),
+        (0, None) if findings.is_empty() => Outcome::Pass,
+        _ => Outcome::Findings(findings.len()),
+    };
+    Ran { outcome, findings, unseen: all }
+}
+
+/// Everything that a check could not see: what it met, and the gaps of what it cannot do without. Each once.
+fn all_unseen(snap: &Snapshot, required: &[Fact], met: impl Iterator<Item = Gap>) -> Vec<Gap> {
+    let needed = required.iter().flat_map(|fact| snap.gaps_of(*fact)).cloned();
+    let mut all: Vec<Gap> = Vec::new();
+    for gap in met.chain(needed).map(redact::gap) {
+        if !all.contains(&gap) {
+            all.push(gap);
+        }
     }
+    all
 }
 
 /// The first gap among the facts that the check cannot do without; those of AWS do not count off EKS.

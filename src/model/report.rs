@@ -45,6 +45,8 @@ pub struct CheckRun {
     pub check: CheckMeta,
     /// How it ended.
     pub outcome: Outcome,
+    /// What it looked at, or cannot do without, and could not see.
+    pub unseen: Vec<Gap>,
 }
 
 /// A finding's place in the cause graph. Numbers are indexes into [`Report::findings`].

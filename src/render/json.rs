@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::history::{Changes, Lost, PastFinding};
 use crate::model::{self, AwsResource, Gap, GapCause, Outcome, ResourceRef};
 use crate::term::json_escaped;
 
@@ -60,9 +61,52 @@ struct Report {
     runs: Vec<Run>,
     /// What could not be seen.
     gaps: Vec<GapRecord>,
+    /// With `--since`: what changed since that report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Since>,
     /// Files that were given and could not be read: the exit code is 2, whatever the others hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Error>,
+}
+
+/// What changed since a report of before.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Since {
+    /// When that report was made, RFC 3339.
+    collected_at: String,
+    /// Findings that it does not have.
+    appeared: Vec<Known>,
+    /// Its findings that are gone.
+    resolved: Vec<Known>,
+    /// Findings that it has, too.
+    unchanged: Vec<Known>,
+    /// Its findings that were not found again by checks that could not look: nobody knows whether they are gone.
+    out_of_sight: Vec<OutOfSight>,
+}
+
+/// A finding of either report, in short.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Known {
+    /// Its id.
+    id: String,
+    /// Its check.
+    check: String,
+    /// `error`, `warning` or `info`.
+    severity: String,
+    /// What is wrong.
+    message: String,
+    /// Nothing else explains it.
+    root: bool,
+}
+
+/// A finding whose check could not look.
+#[derive(Debug, Serialize, JsonSchema)]
+struct OutOfSight {
+    /// The finding.
+    #[serde(flatten)]
+    finding: Known,
+    /// What could not be seen.
+    why: String,
 }
 
 /// What made the report.
@@ -335,6 +379,9 @@ struct Run {
     outcome: String,
     /// Why; empty for `pass` and `findings`.
     reason: String,
+    /// The calls whose answers it lacked, whatever it made of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unseen: Vec<String>,
 }
 
 /// Something that could not be seen.
@@ -359,7 +406,20 @@ struct GapRecord {
 /// # Errors
 /// Never in practice: all fields are plain data.
 pub fn json(report: &model::Report, went_wrong: Option<&str>) -> Result<String, serde_json::Error> {
-    text(&Document::Report(Box::new(Report { error: went_wrong.map(error), ..convert(report) })))
+    json_since(report, went_wrong, None)
+}
+
+/// The same with what changed since a report of before.
+///
+/// # Errors
+/// Never in practice: all fields are plain data.
+pub fn json_since(
+    report: &model::Report,
+    went_wrong: Option<&str>,
+    changes: Option<&Changes>,
+) -> Result<String, serde_json::Error> {
+    let beside = |report: Report| Report { error: went_wrong.map(error), since: changes.map(since), ..report };
+    text(&Document::Report(Box::new(beside(convert(report)))))
 }
 
 /// What is written where there is no report. What stands on lines of its own below the first is the hint.
@@ -413,7 +473,30 @@ fn convert(report: &model::Report) -> Report {
         signals: report.signals.iter().map(|s| signal(report, s)).collect(),
         runs: report.runs.iter().map(run).collect(),
         gaps: report.gaps.iter().map(gap).collect(),
+        since: None,
         error: None,
+    }
+}
+
+fn since(changes: &Changes) -> Since {
+    let all = |findings: &[PastFinding]| findings.iter().map(known).collect();
+    let lost = |lost: &Lost| OutOfSight { finding: known(&lost.finding), why: lost.why.clone() };
+    Since {
+        collected_at: changes.old.clone(),
+        appeared: all(&changes.appeared),
+        resolved: all(&changes.resolved),
+        unchanged: all(&changes.unchanged),
+        out_of_sight: changes.out_of_sight.iter().map(lost).collect(),
+    }
+}
+
+fn known(finding: &PastFinding) -> Known {
+    Known {
+        id: finding.id.clone(),
+        check: finding.check.clone(),
+        severity: finding.severity.clone(),
+        message: finding.message.clone(),
+        root: finding.root,
     }
 }
 
@@ -571,6 +654,7 @@ fn run(run: &model::CheckRun) -> Run {
         suite: run.check.suite.to_string(),
         outcome: run.outcome.as_str().into(),
         reason,
+        unseen: run.unseen.iter().map(|g| g.what.clone()).collect(),
     }
 }
 

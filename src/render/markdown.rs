@@ -4,8 +4,10 @@ pub(crate) mod escape;
 
 use escape::{code, fence, prose, text};
 
+use super::table::heading;
 use super::view::{Brief, Entry, First, OpenSignals, View};
 use super::words;
+use crate::history::{Changes, PastFinding};
 use crate::model::{Finding, FixOption, Placeholder, Report, Risk, RootGroup, Signal, Step};
 
 /// How to print.
@@ -42,6 +44,20 @@ pub fn markdown(report: &Report, options: MarkdownOptions) -> String {
     let counts = out.view.counts();
     out.paragraph(&text(&counts));
     out.text
+}
+
+/// What changed since a report of before.
+pub fn changes_markdown(changes: &Changes) -> String {
+    let mut out = format!("\n### {}\n\n", text(&heading(changes)));
+    let line = |word: &str, finding: &PastFinding, after: &str| {
+        let symptom = if finding.root { "" } else { "a symptom: " };
+        let what = code(&format!("{}[{}]", finding.severity, finding.check));
+        format!("- {word} {what} {}\n", text(&format!("{symptom}{}{after}", finding.message)))
+    };
+    out.extend(changes.appeared.iter().map(|f| line("new", f, "")));
+    out.extend(changes.resolved.iter().map(|f| line("resolved", f, "")));
+    out.extend(changes.out_of_sight.iter().map(|l| line("out of sight", &l.finding, &format!(" ({})", l.why))));
+    out
 }
 
 struct Out<'a> {

@@ -8,8 +8,8 @@ mod table;
 mod view;
 mod words;
 
-pub use json::{json, json_failure, schema};
+pub use json::{json, json_failure, json_since, schema};
 pub(crate) use layout::Page;
 pub(crate) use markdown::escape;
-pub use markdown::{MarkdownOptions, markdown};
-pub use table::{Pieces, TableOptions, table};
+pub use markdown::{MarkdownOptions, changes_markdown, markdown};
+pub use table::{Pieces, TableOptions, changes_text, table};

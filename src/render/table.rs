@@ -1,9 +1,12 @@
 //! The report for people: the verdict, each root cause with its fix, what could not be seen, the count.
 
+mod changes;
 mod pieces;
 mod rest;
 mod roots;
 
+pub use changes::changes_text;
+pub(super) use changes::{heading, severity};
 use owo_colors::Style;
 
 pub use pieces::Pieces;
