@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use kdoctor::{cli, commands};
 
 fn main() -> ExitCode {
+    if let Some(code) = commands::start() {
+        return code;
+    }
     match cli::parse() {
         Ok(cli) => commands::run(cli),
         Err(wrong) => {

@@ -54,7 +54,7 @@ fn cli_page() -> String {
     let mut command = Cli::command().term_width(100);
     command.build();
     let _ = write!(out, "```text\n{}```\n", trimmed(&command.render_long_help().to_string()));
-    for sub in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+    for sub in command.get_subcommands_mut().filter(|c| c.get_name() != "help" && !c.is_hide_set()) {
         let help = trimmed(&sub.render_long_help().to_string());
         let _ = write!(out, "\n## kdoctor {}\n\n```text\n{help}```\n", sub.get_name());
     }

@@ -3,9 +3,12 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::kdoctor;
+use support::api_server::{ApiServer, ServerOptions};
+use support::running::Running;
+use support::{kdoctor, kdoctor_process};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -87,5 +90,184 @@ fn copy(from: &Path, to: &Path) {
         } else {
             std::fs::copy(&path, &target).expect("writable");
         }
+    }
+}
+
+/// Long enough for any one step on a machine that does other things, too.
+const SOON: Duration = Duration::from_secs(30);
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// A cluster that changes.
+struct Changing {
+    server: ApiServer,
+    dir: tempfile::TempDir,
+}
+
+impl Changing {
+    fn start(name: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        copy(&fixture(name), &dir.path().join("bundle"));
+        let options = ServerOptions::bundle(dir.path().join("bundle")).token("t0ken").fresh();
+        Self { server: ApiServer::start(options), dir }
+    }
+
+    /// The cluster is now as this fixture has it.
+    fn becomes(&self, name: &str) {
+        copy(&fixture(name), &self.dir.path().join("bundle"));
+    }
+
+    /// `kdoctor watch` of the claims alone.
+    fn command(&self, args: &[&str]) -> std::process::Command {
+        let mut command = kdoctor_process();
+        let interval = format!("{}s", INTERVAL.as_secs());
+        command.args(["watch", "--only", "pvc-pending", "--now", "2026-11-21T02:54:26Z", "-i", &interval]);
+        command.args(["--timeout", "2s", "--kubeconfig"]).arg(self.server.kubeconfig(self.dir.path())).args(args);
+        command
+    }
+
+    fn watch(&self, args: &[&str]) -> Running {
+        Running::start(&mut self.command(args))
+    }
+}
+
+#[test]
+fn a_fault_appears_and_is_resolved_while_the_server_restarts_in_between() {
+    let mut cluster = Changing::start("healthy/plain");
+    let mut watch = cluster.watch(&["--for", "5m"]);
+    watch.expect("watching test · namespace monitoring, every 2s", SOON);
+    watch.expect("✓ no problem found", SOON);
+
+    cluster.becomes("demo/ebs-csi-missing");
+    let start = Instant::now();
+    let line = watch.expect(" new error[pvc-pending] 3 PersistentVolumeClaims are Pending", SOON);
+    // Two intervals, and as long as two looks take.
+    assert!(start.elapsed() < INTERVAL * 2 + Duration::from_secs(6), "{:?}", start.elapsed());
+    assert!(line.as_bytes()[2] == b':' && line.as_bytes()[5] == b':', "a line begins with its time: {line}");
+
+    cluster.server.stop();
+    watch.expect(" cannot see: the cluster cannot be asked: ", SOON);
+    // Another look in vain says nothing new.
+    std::thread::sleep(INTERVAL * 2);
+    cluster.server.start_again();
+    watch.expect(" can see again after ", SOON);
+    assert!(watch.seen.iter().all(|l| !l.contains(" resolved error[")), "{:#?}", watch.seen);
+    assert_eq!(watch.seen.iter().filter(|l| l.contains(" cannot see: ")).count(), 1, "{:#?}", watch.seen);
+
+    cluster.becomes("healthy/plain");
+    let start = Instant::now();
+    let line = watch.expect(" resolved error[pvc-pending] ", SOON);
+    assert!(start.elapsed() < INTERVAL * 2 + Duration::from_secs(6), "{:?}", start.elapsed());
+    assert!(line.contains(" after "), "{line}");
+    watch.expect("✓ no problem found", SOON);
+    watch.signal("TERM");
+    assert_eq!(watch.end(SOON).code(), Some(130));
+}
+
+#[test]
+fn expired_credentials_and_a_list_that_is_refused_resolve_nothing() {
+    let cluster = Changing::start("demo/ebs-csi-missing");
+    let mut watch = cluster.watch(&["--for", "5m"]);
+    watch.expect(" open error[pvc-pending] ", SOON);
+    cluster.server.kubeconfig_as(cluster.dir.path(), "expired");
+    watch.expect(" cannot see: ", SOON);
+    cluster.server.kubeconfig(cluster.dir.path());
+    watch.expect(" can see again after ", SOON);
+
+    let claims = cluster.dir.path().join("bundle/kubernetes/api/v1/persistentvolumeclaims.json");
+    let error = claims.with_file_name("persistentvolumeclaims.error.json");
+    std::fs::rename(&claims, claims.with_extension("away")).expect("it is there");
+    let refused = json!({"code": 403, "reason": "Forbidden", "message": "persistentvolumeclaims is forbidden"});
+    std::fs::write(&error, refused.to_string()).expect("writable");
+    let line = watch.expect(" out of sight error[pvc-pending] ", SOON);
+    assert!(line.contains("(not seen: GET /api/v1/namespaces/monitoring/persistentvolumeclaims)"), "{line}");
+    std::fs::rename(claims.with_extension("away"), &claims).expect("it is there");
+    std::fs::remove_file(&error).expect("it is there");
+    watch.expect(" seen again error[pvc-pending] ", SOON);
+    assert!(watch.seen.iter().all(|l| !l.contains(" resolved error[")), "{:#?}", watch.seen);
+}
+
+#[test]
+fn a_pipeline_waits_for_the_end_of_a_fault_and_not_for_ever() {
+    let cluster = Changing::start("demo/ebs-csi-missing");
+    let mut late = cluster.watch(&["--until-resolved", "--for", "5s"]);
+    assert_eq!(late.end(SOON).code(), Some(1), "{:#?}", late.seen);
+    let told = cluster.dir.path().join("told");
+    let exec = format!(
+        "{{ echo \"$KDOCTOR_NEW new, $KDOCTOR_RESOLVED resolved, $KDOCTOR_OPEN open: $KDOCTOR_TEXT\"; cat; }} > {}",
+        told.display()
+    );
+    let mut wait = cluster.watch(&["--until-resolved", "--for", "5m", "--exec", &exec]);
+    wait.expect(" open error[pvc-pending] ", SOON);
+    cluster.becomes("healthy/plain");
+    wait.expect(" resolved error[pvc-pending] ", SOON);
+    assert_eq!(wait.end(SOON).code(), Some(0), "{:#?}", wait.seen);
+    let told = std::fs::read_to_string(told).expect("the command was run, and ended");
+    let (line, document) = told.split_once('\n').expect("a line and a document");
+    assert!(line.starts_with("0 new, 1 resolved, 0 open: resolved error[pvc-pending] "), "{told}");
+    let document: Value = serde_json::from_str(document).expect("JSON");
+    assert_eq!(
+        (&document["events"][0]["event"], &document["context"]),
+        (&json!("resolved"), &json!("test")),
+        "{document}"
+    );
+
+    let unreachable = Changing::start("healthy/plain");
+    let mut command = unreachable.command(&["--for", "4s"]);
+    drop(unreachable.server);
+    assert_eq!(Running::start(&mut command).end(SOON).code(), Some(2), "it never saw anything");
+}
+
+#[test]
+fn a_command_that_fails_is_told_and_ends_nothing() {
+    let cluster = Changing::start("healthy/plain");
+    let mut watch = cluster.watch(&["--for", "5m", "--exec", "echo no such channel >&2; exit 3"]);
+    watch.expect("✓ no problem found", SOON);
+    cluster.becomes("demo/ebs-csi-missing");
+    watch.expect(" new error[pvc-pending] ", SOON);
+    watch.expect("--exec ended with exit status: 3: no such channel", SOON);
+    cluster.becomes("healthy/plain");
+    watch.expect(" resolved error[pvc-pending] ", SOON);
+}
+
+#[test]
+fn what_no_waiting_mends_is_said_at_once() {
+    let bundle = kdoctor().args(["watch", "--demo"]).output().expect("kdoctor runs");
+    assert_eq!(bundle.status.code(), Some(2));
+    assert!(text(&bundle.stderr).contains("a bundle does not change"), "{}", text(&bundle.stderr));
+    let cluster = Changing::start("healthy/plain");
+    for (args, word) in [(&["--context", "tset"][..], "has no context"), (&["-n", "no-such"], "no-such")] {
+        let mut watch = cluster.watch(args);
+        assert_eq!(watch.end(SOON).code(), Some(2));
+        assert!(watch.seen.iter().any(|l| l.contains(word)), "{:#?}", watch.seen);
+    }
+}
+
+/// A terminal that is taken is given back, whatever ends the view.
+#[test]
+fn on_a_terminal_it_is_a_live_view_that_leaves_the_terminal_as_it_was() {
+    let cluster = Changing::start("demo/ebs-csi-missing");
+    for key in ["q", "\u{3}", "TERM"] {
+        let mut command = cluster.command(&[]);
+        command.env("TERM", "xterm-256color");
+        let mut view = rexpect::session::spawn_command(command, Some(30_000)).expect("a pseudo-terminal");
+        view.exp_string("\u{1b}[?1049h").expect("the alternate screen");
+        view.exp_string("1 root cause: pvc-pending").expect("the verdict");
+        view.exp_string("1. error[pvc-pending]").expect("the root");
+        view.exp_string("q ends").expect("the keys");
+        if key == "TERM" {
+            view.process_mut().signal(rexpect::process::Signal::SIGTERM).expect("it runs");
+        } else {
+            view.send(key).expect("it reads");
+            view.flush().expect("it reads");
+        }
+        view.exp_string("\u{1b}[?1049l").expect("the screen of before");
+        let rest = view.exp_eof().expect("it ends");
+        assert!(rest.contains("open error[pvc-pending]"), "what happened stays on the terminal: {rest}");
+        let code = match view.process().wait().expect("it is our child") {
+            rexpect::process::WaitStatus::Exited(_, code) => code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code, if key == "q" { 1 } else { 130 });
     }
 }

@@ -1,10 +1,15 @@
 //! The command line: types only.
 
+mod connect;
+mod watch;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+pub use connect::{Connect, ConnectApp};
 use url::Url;
+pub use watch::Watch;
 
 use crate::diagnose::FailOn;
 
@@ -33,8 +38,16 @@ impl Cli {
             Command::Preflight(args) => of_report(&args.result),
             Command::List(args) => args.output == Output::Json,
             Command::Diff(args) => args.output == Output::Json,
-            Command::Fix(_) | Command::Transcript(_) => false,
-            Command::Explain(_) | Command::Access(_) | Command::Permissions(_) | Command::Completions { .. } => false,
+            Command::Watch(_)
+            | Command::Connect(_)
+            | Command::Fix(_)
+            | Command::Transcript(_)
+            | Command::Explain(_)
+            | Command::Access(_)
+            | Command::Permissions(_)
+            | Command::Completions { .. }
+            | Command::Man { .. }
+            | Command::Complete { .. } => false,
         }
     }
 
@@ -54,6 +67,10 @@ pub enum Command {
     Monitoring(Box<Monitoring>),
     /// Go through the fix of a root cause, step by step, to the verified end; asks before it runs anything
     Fix(Box<Fix>),
+    /// Look again and again: what appears, what is resolved, and since when; as a live view, or as lines
+    Watch(Box<Watch>),
+    /// Open local ports to Prometheus, Alertmanager, Grafana and Loki that survive restarts and rollouts
+    Connect(Box<Connect>),
     /// Judge manifests and Helm values before they are applied; needs no cluster
     Preflight(Box<Preflight>),
     /// Compare two JSON reports, or bundles: what is new, resolved, unchanged; exits with 1 where something is new
@@ -68,10 +85,28 @@ pub enum Command {
     Permissions(Permissions),
     /// List the transcripts of fixes, or print one
     Transcript(Transcript),
-    /// Print the shell completion script
+    /// Print the shell completion script: it knows checks, contexts and namespaces (bash, zsh, fish)
+    #[command(
+        after_help = "bash: source <(kdoctor completions bash)\nzsh: kdoctor completions zsh > \"${fpath[1]}/_kdoctor\"\nfish: \
+        kdoctor completions fish > ~/.config/fish/completions/kdoctor.fish\nkubectl kdoctor: a link to kdoctor named \
+        kubectl_complete-kdoctor, in a folder of $PATH"
+    )]
     Completions {
         /// Shell
         shell: Shell,
+    },
+    /// Write the manual pages into a folder
+    Man {
+        /// Folder; made where it is not there
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Candidates for the last word, for completion scripts
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// What is typed, without the program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
     },
 }
 
@@ -440,18 +475,46 @@ fn parse_token(text: &str) -> Result<Token, std::convert::Infallible> {
 }
 
 fn parse_timeout(text: &str) -> Result<std::time::Duration, String> {
-    let (digits, factor) = match text {
-        t if t.ends_with("ms") => (&t[..t.len() - 2], 0.001),
-        t if t.ends_with('s') => (&t[..t.len() - 1], 1.0),
-        t if t.ends_with('m') => (&t[..t.len() - 1], 60.0),
-        t => (t, 1.0),
-    };
-    let number: f64 = digits.trim().parse().map_err(|_| format!("{text:?} is not a time; try 10s"))?;
-    let seconds = number * factor;
+    let seconds = seconds(text)?;
     if !(0.001..=600.0).contains(&seconds) {
         return Err("must be between 1ms and 10m".into());
     }
     Ok(std::time::Duration::from_secs_f64(seconds))
+}
+
+/// A time that people wait.
+fn parse_span(text: &str) -> Result<std::time::Duration, String> {
+    let seconds = seconds(text)?;
+    if !(1.0..=7.0 * 86_400.0).contains(&seconds) {
+        return Err("must be between 1s and 168h".into());
+    }
+    Ok(std::time::Duration::from_secs_f64(seconds))
+}
+
+/// A number with a unit; seconds without one.
+fn seconds(text: &str) -> Result<f64, String> {
+    let (digits, factor) = match text {
+        t if t.ends_with("ms") => (&t[..t.len() - 2], 0.001),
+        t if t.ends_with('s') => (&t[..t.len() - 1], 1.0),
+        t if t.ends_with('m') => (&t[..t.len() - 1], 60.0),
+        t if t.ends_with('h') => (&t[..t.len() - 1], 3600.0),
+        t => (t, 1.0),
+    };
+    let number: f64 = digits.trim().parse().map_err(|_| format!("{text:?} is not a time; try 10s"))?;
+    Ok(number * factor)
+}
+
+/// What the program is called by: as a plugin of kubectl it is a word behind it.
+pub fn program() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    match file_stem(&called).strip_prefix("kubectl-") {
+        Some(plugin) => format!("kubectl {plugin}"),
+        None => "kdoctor".to_owned(),
+    }
+}
+
+fn file_stem(path: &std::ffi::OsStr) -> String {
+    std::path::Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Reads the command line.
@@ -459,7 +522,14 @@ fn parse_timeout(text: &str) -> Result<std::time::Duration, String> {
 /// # Errors
 /// What is wrong with it; also a call for help.
 pub fn parse() -> Result<Cli, clap::Error> {
-    Cli::try_parse()
+    let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    // kubectl asks an executable of this name for the completions of its plugin.
+    if arguments.first().is_some_and(|called| file_stem(called).starts_with("kubectl_complete-")) {
+        arguments.splice(1..1, ["__complete".into(), "--".into()]);
+    }
+    let command = <Cli as clap::CommandFactory>::command().bin_name(program());
+    let mut found = command.try_get_matches_from(arguments)?;
+    <Cli as clap::FromArgMatches>::from_arg_matches_mut(&mut found)
 }
 
 #[cfg(test)]
@@ -469,6 +539,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_plugin_of_kubectl_is_called_as_one() {
+        assert_eq!(file_stem("/usr/bin/kubectl-kdoctor.exe".as_ref()), "kubectl-kdoctor");
+        assert_eq!(program(), "kdoctor", "called by any other name");
     }
 
     #[test]
@@ -486,6 +562,10 @@ mod tests {
         assert_eq!(parse_timeout("2").map(|d| d.as_secs()), Ok(2));
         for bad in ["", "x", "0", "-1s", "1h", "11m", "NaN"] {
             assert!(parse_timeout(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_span("2h").map(|d| d.as_secs()), Ok(7200));
+        for bad in ["100ms", "200h", "-1h", "NaN", "inf"] {
+            assert!(parse_span(bad).is_err(), "{bad}");
         }
     }
 }

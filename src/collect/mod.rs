@@ -14,6 +14,7 @@ mod kubernetes;
 pub mod live;
 mod logs;
 pub mod manifests;
+pub mod memory;
 mod monitoring;
 pub mod probe;
 mod scope;
@@ -26,7 +27,7 @@ use jiff::Timestamp;
 use crate::domain::aws::access;
 use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::manifests::ManifestFile;
-use crate::snapshot::{ApiRefusal, Listing, Platform, Snapshot};
+use crate::snapshot::{ApiRefusal, Component, Listing, Platform, Snapshot};
 use client::Client;
 use source::{FetchError, Known, Request};
 
@@ -114,6 +115,11 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
         Some(gap) => Err(gap),
         None => Ok(snap),
     }
+}
+
+/// The Service through which Loki is asked.
+pub fn loki_service(snap: &Snapshot) -> Option<Component> {
+    scope::loki(snap.services.items().unwrap_or_default(), &snap.scope.stack)
 }
 
 /// A namespace that the user named, that is not known to exist and holds nothing: a slip of the pen. That nothing is there

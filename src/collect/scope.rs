@@ -198,6 +198,38 @@ fn component(services: &[Service], stack: &[String], part: Part, usual_port: u16
     })
 }
 
+/// The Service through which Loki is asked, wherever it runs: its gateway, or else what listens on its own port. The stack's
+/// namespaces come first.
+pub(super) fn loki(services: &[Service], stack: &[String]) -> Option<Component> {
+    let is_loki = |s: &&Service| {
+        let name = s.metadata.name.as_str();
+        let label = s.metadata.label("app.kubernetes.io/name").or(s.metadata.label("app"));
+        let component = s.metadata.label("app.kubernetes.io/component").unwrap_or_default();
+        let called = name == "loki" || name.ends_with("-loki") || name.ends_with("loki-gateway");
+        let helper =
+            ["memberlist", "canary", "cache", "headless"].iter().any(|w| name.contains(w) || component.contains(w));
+        (called || (label == Some("loki") && name.contains("loki")))
+            && !helper
+            && s.spec.kind.as_deref() != Some("ExternalName")
+    };
+    let rank = |s: &&Service| {
+        let namespace = stack.iter().position(|n| *n == s.metadata.namespace).unwrap_or(usize::MAX);
+        let gateway = s.metadata.name.ends_with("loki-gateway");
+        let own = s.spec.ports.iter().any(|p| p.port == 3100);
+        (namespace, !gateway, !own, s.spec.cluster_ip.as_deref() == Some("None"), s.metadata.name.clone())
+    };
+    let service = services.iter().filter(is_loki).min_by_key(rank)?;
+    let ports = &service.spec.ports;
+    let port = ports.iter().find(|p| p.port == 3100).or(ports.first())?;
+    Some(Component {
+        namespace: service.metadata.namespace.clone(),
+        service: service.metadata.name.clone(),
+        port: port.port,
+        scheme: if port.port == 443 { "https" } else { "http" },
+        prefix: String::new(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +261,26 @@ mod tests {
         ] {
             assert_eq!(part_of(&named(name, labels)), part, "{name}");
         }
+    }
+
+    #[test]
+    fn loki_is_asked_at_its_gateway_or_its_own_port() {
+        let service = |namespace: &str, name: &str, port: u16| -> Service {
+            let object = serde_json::json!({"metadata": {"namespace": namespace, "name": name}, "spec": {"ports": [{"port": port}]}});
+            serde_json::from_value(object).expect("a Service")
+        };
+        let found = |all: &[Service]| {
+            loki(all, &["obs".to_owned()]).map(|c| format!("{}/{}:{}", c.namespace, c.service, c.port))
+        };
+        let beside = [
+            service("logs", "loki-memberlist", 7946),
+            service("logs", "loki-canary", 3500),
+            service("logs", "loki", 3100),
+        ];
+        assert_eq!(found(&beside).as_deref(), Some("logs/loki:3100"));
+        let gateway = [service("obs", "loki", 3100), service("obs", "loki-gateway", 80), service("logs", "loki", 3100)];
+        assert_eq!(found(&gateway).as_deref(), Some("obs/loki-gateway:80"));
+        assert_eq!(found(&[service("obs", "grafana", 80), service("obs", "promtail", 3101)]), None);
     }
 
     #[test]

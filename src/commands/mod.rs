@@ -1,6 +1,8 @@
 //! The subcommands, one file each.
 
 mod access;
+mod complete;
+mod connect;
 mod explain;
 mod fix;
 mod list;
@@ -10,13 +12,18 @@ mod past;
 mod permissions;
 mod preflight;
 mod run;
+mod start;
 mod transcript;
+mod watch;
 
+use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::CommandFactory;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::term::{Printer, interrupt, sanitize_lines};
 use crate::text::redact::mask;
 
@@ -31,6 +38,8 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Monitoring(args) => monitoring::run(&args, &printer),
         Command::Fix(args) => fix::run(&args, &printer),
+        Command::Connect(args) => connect::run(&args, &printer),
+        Command::Watch(args) => watch::run(&args, &printer),
         Command::Preflight(args) => preflight::run(&args, &printer),
         Command::Diff(args) => past::diff(&args, &printer),
         Command::List(args) => list::run(&args, &printer),
@@ -39,6 +48,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Permissions(args) => permissions::run(&args, &printer),
         Command::Transcript(args) => transcript::run(&args, &printer),
         Command::Completions { shell } => completions(shell, &printer),
+        Command::Man { folder } => man(&folder, &printer),
+        Command::Complete { words } => complete::run(&words, &printer),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -76,9 +87,59 @@ fn fail(text: &str, is_json: bool, printer: &Printer) {
     }
 }
 
+/// What `kdoctor` alone shows at a terminal; `None` elsewhere, where it is wrong usage.
+pub fn start() -> Option<ExitCode> {
+    let is_alone = std::env::args_os().len() == 1;
+    if !is_alone || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return None;
+    }
+    interrupt::watch();
+    let printer = Printer::detect(false, false);
+    match start::run(&cli::program(), &printer) {
+        Ok(code) => Some(ExitCode::from(code)),
+        Err(error) => {
+            printer.stderr(&format!("kdoctor: {error:#}"));
+            Some(ExitCode::from(UNABLE))
+        }
+    }
+}
+
 fn completions(shell: clap_complete::Shell, printer: &Printer) -> anyhow::Result<u8> {
+    if let Some(script) = complete::script(shell) {
+        printer.stdout(script)?;
+        return Ok(0);
+    }
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "kdoctor", &mut script);
     printer.stdout(&String::from_utf8_lossy(&script))?;
     Ok(0)
+}
+
+/// Writes a page for each command into a folder.
+fn man(folder: &Path, printer: &Printer) -> anyhow::Result<u8> {
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let count = write_pages(&shown(Cli::command()), folder)
+        .with_context(|| format!("{} cannot be written to", folder.display()))?;
+    printer.stderr(&format!(
+        "kdoctor: {count} pages in {}; man -l {}",
+        folder.display(),
+        folder.join("kdoctor.1").display()
+    ));
+    Ok(0)
+}
+
+/// The command with its subcommands by their full names, without those that are hidden.
+fn shown(mut command: clap::Command) -> clap::Command {
+    command = command.disable_help_subcommand(true);
+    command.build();
+    command
+}
+
+fn write_pages(command: &clap::Command, folder: &Path) -> std::io::Result<usize> {
+    let mut page = Vec::new();
+    let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
+    clap_mangen::Man::new(command.clone()).title(name.as_str()).render(&mut page)?;
+    std::fs::write(folder.join(format!("{name}.1")), page)?;
+    let subcommands = command.get_subcommands().filter(|c| !c.is_hide_set());
+    subcommands.map(|sub| write_pages(sub, folder)).try_fold(1, |count, below| Ok(count + below?))
 }

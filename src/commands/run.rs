@@ -13,11 +13,12 @@ use crate::cli::{ProbeMode, SelectArgs, SourceArgs};
 use crate::collect::client::Client;
 use crate::collect::live::{ConnectOptions, Live};
 use crate::collect::manifests::Read;
+use crate::collect::memory::{Memory, Remembering};
 use crate::collect::probe::Consent;
 use crate::collect::source::{Known, Source};
 use crate::collect::{self, Plan};
 use crate::diagnose;
-use crate::model::{Report, Target};
+use crate::model::{Gap, Observer, Report, Target};
 use crate::pages::{self, Invocation};
 use crate::snapshot::Snapshot;
 use crate::term::{Asking, Printer, Progress, suggest};
@@ -94,6 +95,11 @@ pub(super) struct Run {
     pub(super) report: Report,
 }
 
+/// The cluster cannot be asked at all.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster cannot be asked: {0}\n  {hint}", hint = .0.hint)]
+pub(super) struct Unasked(pub(super) Gap);
+
 /// Collects what the plan asks for, and diagnoses it.
 pub(super) async fn run(
     args: &SourceArgs,
@@ -103,17 +109,39 @@ pub(super) async fn run(
     aim: Aim,
     printer: &Printer,
 ) -> anyhow::Result<Run> {
+    let live = is_live(args);
+    let progress = Arc::new(Progress::new(printer.progress && live));
+    let plan = Plan { probe: consent(probe, live, printer, &progress)?, ..plan };
+    let run = observed(args, plan, checks, aim, progress.clone(), None).await;
+    progress.finish();
+    run
+}
+
+/// A cluster is asked, and no bundle.
+fn is_live(args: &SourceArgs) -> bool {
+    args.from.is_none() && args.demo.is_none()
+}
+
+/// The same, with somebody else who hears of the calls, and with a memory for who looks again and again.
+pub(super) async fn observed(
+    args: &SourceArgs,
+    plan: Plan,
+    checks: &[&'static dyn Check],
+    aim: Aim,
+    observer: Arc<dyn Observer>,
+    memory: Option<Arc<Memory>>,
+) -> anyhow::Result<Run> {
     let (source, collected_at) = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
     let plan = Plan { collected_at, ..plan };
     let known = source.known();
     let start = Instant::now();
-    let live = args.from.is_none() && args.demo.is_none();
-    let progress = Arc::new(Progress::new(printer.progress && live));
-    let client = Client::new(source, progress.clone());
-    let plan = Plan { probe: consent(probe, live, printer, &progress)?, ..plan };
-    let gathered = collect::gather(&client, &plan).await;
-    progress.finish();
-    let mut snap = gathered.map_err(|gap| anyhow::anyhow!("the cluster cannot be asked: {gap}\n  {}", gap.hint))?;
+    let live = is_live(args);
+    let source = match memory {
+        Some(memory) => Arc::new(Remembering::new(source, memory)),
+        None => source,
+    };
+    let client = Client::new(source, observer);
+    let mut snap = collect::gather(&client, &plan).await.map_err(Unasked)?;
     let mut report = match aim {
         Aim::Everything => diagnose::run(&snap, checks),
         Aim::Checks => diagnose::run_checks(&snap, checks),
@@ -128,7 +156,7 @@ pub(super) async fn run(
 
 /// What the printed commands need to reach the same cluster: what the user gave, and of a live cluster what was found out
 /// and is not what the user's shell says anyway. Of a bundle nobody knows how its reader reaches the cluster.
-fn invocation(args: &SourceArgs, live: Option<&Known>, target: &Target) -> Invocation {
+pub(super) fn invocation(args: &SourceArgs, live: Option<&Known>, target: &Target) -> Invocation {
     let differs = |value: &String, names: [&str; 2]| {
         names.into_iter().find_map(|name| std::env::var(name).ok()).is_none_or(|own| own != *value)
     };
@@ -177,7 +205,18 @@ async fn open(args: &SourceArgs, aws: bool) -> anyhow::Result<(Arc<dyn Source>, 
         let at = bundle.collected_at();
         return Ok((Arc::new(bundle), at));
     }
-    let live = Live::connect(ConnectOptions {
+    let live = live(args, aws).await?;
+    Ok((Arc::new(live), args.now.unwrap_or_else(Timestamp::now)))
+}
+
+/// The cluster that the flags name.
+pub(super) async fn live(args: &SourceArgs, aws: bool) -> anyhow::Result<Live> {
+    Ok(Live::connect(options(args, aws)).await?)
+}
+
+/// How it is reached.
+pub(super) fn options(args: &SourceArgs, aws: bool) -> ConnectOptions {
+    ConnectOptions {
         kubeconfig: args.kubeconfig.clone(),
         context: args.context.clone(),
         cluster_name: args.cluster_name.clone(),
@@ -189,12 +228,10 @@ async fn open(args: &SourceArgs, aws: bool) -> anyhow::Result<(Arc<dyn Source>, 
         grafana_token: args.grafana_token.as_ref().and_then(|t| t.header().cloned()),
         timeout: args.timeout,
         aws,
-    })
-    .await?;
-    Ok((Arc::new(live), args.now.unwrap_or_else(Timestamp::now)))
+    }
 }
 
-fn demo_names() -> Vec<&'static str> {
+pub(super) fn demo_names() -> Vec<&'static str> {
     let mut names: Vec<_> = DEMOS.dirs().filter_map(|d| d.path().file_name()?.to_str()).collect();
     names.sort_unstable();
     names

@@ -173,7 +173,7 @@ mod tests {
         let mut after = report(vec![], vec![]);
         let check = *crate::checks::find("pvc-pending").expect("is there").meta();
         let gap = Gap::new("GET /api/v1/persistentvolumeclaims", GapCause::Timeout, "no answer");
-        after.runs.push(CheckRun { check, outcome: Outcome::NotEvaluated(gap) });
+        after.runs.push(CheckRun { check, unseen: vec![gap.clone()], outcome: Outcome::NotEvaluated(gap) });
         assert!(told(&before, &after)[0].starts_with("not known: pvc-pending (m/x) could not be evaluated"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::{GapCause, Outcome, Report};
+use crate::model::{GapCause, Outcome, Report, ResourceRef};
 
 /// Version of the JSON report that is read.
 const SCHEMA_VERSION: u32 = 1;
@@ -52,6 +52,15 @@ pub struct PastFinding {
     pub root: bool,
     #[serde(default, skip_serializing)]
     judged_without: Vec<PastGap>,
+    #[serde(default, skip_serializing)]
+    subjects: Vec<PastSubject>,
+}
+
+/// What is kept of a resource that a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct PastSubject {
+    #[serde(default)]
+    namespace: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -70,6 +79,27 @@ struct PastGap {
     what: String,
     #[serde(default)]
     cause: String,
+}
+
+impl PastSubject {
+    fn of(subject: &ResourceRef) -> Self {
+        let namespace = match subject {
+            ResourceRef::Kubernetes { namespace, .. } | ResourceRef::Datasource { namespace, .. } => namespace.clone(),
+            _ => String::new(),
+        };
+        Self { namespace }
+    }
+}
+
+impl PastFinding {
+    /// True where `what` is a call about one namespace, and all that the finding is about is in others.
+    fn is_elsewhere(&self, what: &str) -> bool {
+        let Some(namespace) = what.split_once("/namespaces/").and_then(|(_, rest)| rest.split('/').next()) else {
+            return false;
+        };
+        let elsewhere = |s: &PastSubject| !s.namespace.is_empty() && s.namespace != namespace;
+        !self.subjects.is_empty() && self.subjects.iter().all(elsewhere)
+    }
 }
 
 impl Past {
@@ -93,6 +123,7 @@ impl Past {
             message: f.message.clone(),
             root: is_root(at),
             judged_without: f.unseen.iter().map(gap).collect(),
+            subjects: f.subjects.iter().map(PastSubject::of).collect(),
         });
         let runs = report.runs.iter().map(|run| PastRun {
             check: run.check.id.to_string(),
@@ -127,7 +158,10 @@ impl Past {
         match run.outcome.as_str() {
             "pass" | "not_applicable" => None,
             "failed" => Some("its check failed".to_owned()),
-            _ => run.unseen().into_iter().find(|what| !without.contains(what)).map(|what| format!("not seen: {what}")),
+            _ => {
+                let matters = |what: &String| !without.contains(what) && !finding.is_elsewhere(what);
+                run.unseen().into_iter().find(matters).map(|what| format!("not seen: {what}"))
+            }
         }
     }
 
@@ -196,6 +230,19 @@ mod tests {
         assert_eq!(hides(&[("pod-pending", "findings", &[pods])]), Some(said));
         assert_eq!(hides(&[("pod-pending", "failed", &[])]).as_deref(), Some("its check failed"));
         assert_eq!(hides(&[]).as_deref(), Some("its check did not run"));
+    }
+
+    #[test]
+    fn what_is_not_seen_in_another_namespace_hides_nothing_here() {
+        let text = r#"{"schema_version": 1, "collected_at": "x", "findings": [{"id": "a", "check": "c", "severity": "error", "message": "m",
+            "root": true, "subjects": [{"kind": "Pod", "namespace": "monitoring", "name": "p"}]}]}"#;
+        let finding = Past::parse(text).expect("a report").findings.remove(0);
+        assert!(finding.is_elsewhere("GET /apis/batch/v1/namespaces/shop/jobs"));
+        assert!(!finding.is_elsewhere("GET /apis/batch/v1/namespaces/monitoring/jobs"));
+        assert!(!finding.is_elsewhere("GET /api/v1/nodes"));
+        let job =
+            Past::parse(&text.replace(r#""namespace": "monitoring", "#, "")).expect("a report").findings.remove(0);
+        assert!(!job.is_elsewhere("GET /apis/batch/v1/namespaces/shop/jobs"), "a job may scrape it");
     }
 
     #[test]

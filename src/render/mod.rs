@@ -3,6 +3,7 @@
 pub mod ci;
 pub mod json;
 mod layout;
+pub mod live;
 mod markdown;
 mod table;
 mod view;

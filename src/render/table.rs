@@ -5,8 +5,8 @@ mod pieces;
 mod rest;
 mod roots;
 
-pub use changes::changes_text;
-pub(super) use changes::{heading, severity};
+pub(super) use changes::heading;
+pub use changes::{changes_text, severity};
 use owo_colors::Style;
 
 pub use pieces::Pieces;
@@ -87,7 +87,7 @@ fn cyan() -> Style {
     Style::new().cyan()
 }
 
-fn of(severity: Severity) -> Style {
+pub(super) fn of(severity: Severity) -> Style {
     match severity {
         Severity::Error => Style::new().red().bold(),
         Severity::Warning => Style::new().yellow().bold(),

@@ -99,6 +99,7 @@ fn press() {
         }
         state.farewell.take()
     };
+    super::screen::restore();
     // A prompt may have the terminal in its hands.
     let _ = termimad::crossterm::terminal::disable_raw_mode();
     match farewell {
@@ -109,6 +110,26 @@ fn press() {
         }
     }
     leave();
+}
+
+/// Waits until somebody else ends the program (SIGTERM), or its terminal is closed (SIGHUP): what took the terminal, or
+/// runs something, has to clean up first.
+#[cfg(unix)]
+pub async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = hangup.recv() => {}
+    }
+}
+
+/// There are no such signals.
+#[cfg(not(unix))]
+pub async fn terminated() {
+    std::future::pending().await
 }
 
 #[expect(clippy::exit, reason = "another thread may wait for ever: nothing else ends it")]

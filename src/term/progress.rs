@@ -1,19 +1,17 @@
 //! Progress on stderr while facts are collected.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::sanitize;
+use super::{Calls, sanitize};
 use crate::model::Observer;
 use crate::text::redact::mask;
 
-/// A line that says what is being asked; failures stay above it.
+/// A line that says what is waited for; failures stay above it.
 pub struct Progress {
     bar: ProgressBar,
-    open: Mutex<BTreeSet<String>>,
+    calls: Calls,
 }
 
 impl Progress {
@@ -21,13 +19,13 @@ impl Progress {
     pub fn new(visible: bool) -> Self {
         let bar = ProgressBar::new_spinner();
         bar.set_draw_target(if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
-        if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {pos} answered · {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {wide_msg}") {
             bar.set_style(style);
         }
         if visible {
             bar.enable_steady_tick(Duration::from_millis(100));
         }
-        Self { bar, open: Mutex::default() }
+        Self { bar, calls: Calls::default() }
     }
 
     /// Does something else on the terminal, without the line in its way.
@@ -39,31 +37,17 @@ impl Progress {
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
-
-    fn update(&self, change: impl FnOnce(&mut BTreeSet<String>)) {
-        let Ok(mut open) = self.open.lock() else { return };
-        change(&mut open);
-        let message = match open.first() {
-            Some(first) if open.len() > 1 => format!("{} and {} more", sanitize(first), open.len() - 1),
-            Some(first) => sanitize(first),
-            None => String::new(),
-        };
-        self.bar.set_message(message);
-    }
 }
 
 impl Observer for Progress {
     fn started(&self, label: &str) {
-        self.update(|open| {
-            open.insert(mask(label));
-        });
+        self.calls.started(label);
+        self.bar.set_message(self.calls.words());
     }
 
     fn finished(&self, label: &str, error: Option<&str>) {
-        self.bar.inc(1);
-        self.update(|open| {
-            open.remove(&mask(label));
-        });
+        self.calls.finished(label, error);
+        self.bar.set_message(self.calls.words());
         if let Some(error) = error {
             self.bar.println(format!("  ! {}", sanitize(&mask(error))));
         }

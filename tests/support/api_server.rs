@@ -39,6 +39,8 @@ pub struct ServerOptions {
     pub listeners: Vec<(String, u16, SocketAddr)>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// The bundle folder may change while the server runs.
+    pub fresh: bool,
 }
 
 impl ServerOptions {
@@ -52,7 +54,14 @@ impl ServerOptions {
             runner: None,
             listeners: Vec::new(),
             faults: Vec::new(),
+            fresh: false,
         }
+    }
+
+    /// The bundle folder changes while the server runs.
+    pub fn fresh(mut self) -> Self {
+        self.fresh = true;
+        self
     }
 
     /// Requests must carry this bearer token.
@@ -99,7 +108,12 @@ impl ServerOptions {
 
 /// A running server; ends when dropped.
 pub struct ApiServer {
-    server: Server,
+    /// Nothing while it is down.
+    server: Option<Server>,
+    addr: SocketAddr,
+    faults: Vec<Fault>,
+    tls: ServerConfig,
+    handler: Arc<Kubernetes>,
     ca: String,
     token: String,
     context: String,
@@ -121,24 +135,41 @@ impl ApiServer {
         let client =
             reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client without TLS can be built");
         let handler = Kubernetes {
-            files: Files::open(&options.bundle),
+            files: Files::open(&options.bundle).fresh(options.fresh),
             token: options.token.clone(),
             proxies: options.proxies,
             client,
             runner: options.runner,
             listeners: options.listeners,
         };
+        let handler = Arc::new(handler);
+        let server = Server::local(Some(tls.clone()), options.faults.clone(), handler.clone());
         Self {
-            server: Server::local(Some(tls), options.faults, Arc::new(handler)),
+            addr: server.addr,
+            server: Some(server),
+            faults: options.faults,
+            tls,
+            handler,
             ca,
             token: options.token.unwrap_or_else(|| "test-token".into()),
             context: options.context,
         }
     }
 
+    /// Goes down: whoever asks is refused, and every stream breaks.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// Comes up again, where it was and as the same one. The log of requests begins anew.
+    pub fn start_again(&mut self) {
+        let (tls, faults) = (self.tls.clone(), self.faults.clone());
+        self.server = Some(Server::start(self.addr, Some(tls), faults, self.handler.clone()));
+    }
+
     /// `https://127.0.0.1:port`.
     pub fn url(&self) -> String {
-        format!("https://{}", self.server.addr)
+        format!("https://{}", self.addr)
     }
 
     /// The authority's certificate as PEM.
@@ -148,7 +179,7 @@ impl ApiServer {
 
     /// Every request so far, in order of arrival.
     pub fn requests(&self) -> Vec<Recorded> {
-        self.server.requests()
+        self.server.as_ref().map(Server::requests).unwrap_or_default()
     }
 
     /// How often this path was asked for, whatever the query.

@@ -20,19 +20,26 @@ pub enum Document {
 pub struct Files {
     root: PathBuf,
     read: Mutex<HashMap<String, Option<Document>>>,
+    /// Nothing is kept: the folder may change.
+    fresh: bool,
 }
 
 impl Files {
     /// The folder that holds `kubernetes/`, `aws/` and so on; panics if it is not there.
     pub fn open(root: &Path) -> Self {
         assert!(root.is_dir(), "the bundle {} is not a folder", root.display());
-        Self { root: root.to_owned(), read: Mutex::default() }
+        Self { root: root.to_owned(), read: Mutex::default(), fresh: false }
+    }
+
+    /// The same of a folder that changes.
+    pub fn fresh(self, fresh: bool) -> Self {
+        Self { fresh, ..self }
     }
 
     /// A document by its name without suffix: `kubernetes/api/v1/pods`.
     pub fn document(&self, name: &str) -> Option<Document> {
         let mut read = self.read.lock().expect("no holder of the lock panics");
-        if let Some(known) = read.get(name) {
+        if let Some(known) = read.get(name).filter(|_| !self.fresh) {
             return known.clone();
         }
         let parse = |bytes: Vec<u8>, wrap: fn(Arc<Value>) -> Document| match serde_json::from_slice(&bytes) {

@@ -8,6 +8,7 @@
 //! | [`real`] | Prometheus, Alertmanager and moto as child processes, and a small scrape target |
 //! | [`streams`] | exec in containers and port-forward to pods, over WebSockets |
 //! | [`recording`] | a bundle of one recorded case of Prometheus or Alertmanager |
+//! | [`running`] | a child process whose lines are waited for |
 //! | [`names`] | a host table (and DNS faults) for one child process, so that it can use cluster names |
 //!
 //! Every server has its own thread and ends when it is dropped, so tests may be synchronous or asynchronous. Nothing
@@ -23,6 +24,7 @@ pub mod kube;
 pub mod names;
 pub mod real;
 pub mod recording;
+pub mod running;
 pub mod selector;
 pub mod service_proxy;
 pub mod streams;
@@ -39,7 +41,12 @@ const LEAKY: &[&str] =
 /// The `kdoctor` binary with an environment that is the same on every machine: no AWS, Kubernetes, proxy or colour
 /// settings, an empty home folder, no instance metadata.
 pub fn kdoctor() -> assert_cmd::Command {
-    let mut command = assert_cmd::cargo::cargo_bin_cmd!("kdoctor");
+    assert_cmd::Command::from_std(kdoctor_process())
+}
+
+/// The same, to be started and talked to while it runs.
+pub fn kdoctor_process() -> std::process::Command {
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("kdoctor"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if LEAKY_PREFIXES.iter().any(|p| text.starts_with(p)) || LEAKY.iter().any(|l| text.eq_ignore_ascii_case(l)) {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::checks::support::probes;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::forwarding::way_round;
 use crate::domain::kubernetes::nodes::not_ready;
 use crate::domain::kubernetes::service_port::{self, is_headless, named, reached};
 use crate::domain::text::windows::RECENT;
@@ -336,14 +337,13 @@ fn node_evidence(name: &str, value: &str) -> Evidence {
 /// A way through another node: Session Manager forwards to any host that the node reaches.
 fn through_another(snap: &Snapshot, node: &Node, pod: &Pod, finding: Finding, refused: bool) -> Finding {
     let nodes = snap.nodes.items().unwrap_or_default();
-    let other =
-        nodes.iter().find(|n| n.is_ready() && n.metadata.name != node.metadata.name && n.instance_id().is_some());
+    let other = way_round(nodes, Some(&node.metadata.name)).filter(|i| Some(*i) != node.instance_id());
     let port = listens_on(pod).or_else(|| declared(pod).first().copied()).unwrap_or(3000);
     let forward = json!({
         "host": [pod.status.pod_ip.as_deref().unwrap_or("<pod-ip>")], "portNumber": [port.to_string()], "localPortNumber": [port.to_string()]
     });
     finding
-        .param("instance", other.and_then(|n| n.instance_id()))
+        .param("instance", other)
         .param("own_instance", node.instance_id().filter(|_| refused))
         .param("forward", forward.to_string())
 }

@@ -1,11 +1,11 @@
 //! Finds the cluster: kubeconfig or in-cluster service account, EKS tokens without the AWS CLI, AWS credentials.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Config;
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use thiserror::Error;
 use url::Url;
 
@@ -128,11 +128,34 @@ impl Live {
     }
 }
 
+/// The contexts of the kubeconfig, and the current one. A kubeconfig that cannot be read has none.
+pub fn contexts(kubeconfig: Option<&Path>) -> (Vec<String>, Option<String>) {
+    let read = match kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => read_default(),
+    };
+    let Ok(read) = read else { return (Vec::new(), None) };
+    let current = read.current_context.filter(|c| !c.is_empty());
+    (read.contexts.into_iter().map(|c| c.name).collect(), current)
+}
+
+/// `$KUBECONFIG`, which may be a list of files, or `~/.kube/config`. As kubectl does, files of the list that are not there
+/// are passed over.
+fn read_default() -> Result<Kubeconfig, KubeconfigError> {
+    let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let there: Vec<PathBuf> = std::env::split_paths(&list).filter(|p| p.exists()).collect();
+    if there.is_empty() {
+        // What is wrong with it is said by the library's own words.
+        return Kubeconfig::read();
+    }
+    there.iter().try_fold(Kubeconfig::default(), |all, path| all.merge(Kubeconfig::read_from(path)?))
+}
+
 async fn choose(options: &ConnectOptions) -> Result<Chosen, ConnectError> {
     let kubeconfig = match &options.kubeconfig {
         Some(path) => Kubeconfig::read_from(path)
             .map_err(|e| ConnectError::BadConfig(format!("{}: {}", path.display(), mask_values(&chain(&e)))))?,
-        None => match Kubeconfig::read() {
+        None => match read_default() {
             Ok(found) => found,
             Err(error) => {
                 let told = format!("{}: {}", default_files(), mask_values(&chain(&error)));

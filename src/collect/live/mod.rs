@@ -5,6 +5,7 @@
 mod connect;
 mod exec;
 mod forward;
+mod tunnel;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,7 +22,9 @@ use super::source::{App, FetchError, Known, Request, Source, error_from_document
 use crate::domain::kubernetes::proxy;
 use crate::model::{Gap, GapCause};
 use crate::snapshot::Component;
-pub use connect::{ConnectError, ConnectOptions};
+pub use connect::{ConnectError, ConnectOptions, contexts};
+pub(crate) use tunnel::{Cut, Notice};
+pub use tunnel::{Line, Tunnel};
 
 /// Bytes of one answer that are read at most: a page of 500 large objects is below 50 MB.
 const MAX_ANSWER: usize = 256 << 20;

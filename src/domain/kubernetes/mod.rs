@@ -15,6 +15,7 @@ pub(crate) mod disruption;
 pub(crate) mod endpoints;
 pub(crate) mod eviction;
 pub(crate) mod forbidden;
+pub(crate) mod forwarding;
 pub(crate) mod foundation;
 pub(crate) mod helm_words;
 pub(crate) mod host;

@@ -59,6 +59,6 @@ fn line(page: &mut Page, mark: &str, finding: &PastFinding, word: &str, after: &
 }
 
 /// The severity of that name.
-pub(in crate::render) fn severity(name: &str) -> Option<Severity> {
+pub fn severity(name: &str) -> Option<Severity> {
     [Severity::Error, Severity::Warning, Severity::Info].into_iter().find(|s| s.as_str() == name)
 }

@@ -1,0 +1,127 @@
+//! `kdoctor` alone at a terminal: where one is, what is there, and what to do next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+use super::run::{self, wait_for};
+use crate::cli::{Cli, Command, SourceArgs};
+use crate::collect::client::Client;
+use crate::collect::{self, Plan, live};
+use crate::model::{Fact, Silent};
+use crate::snapshot::Snapshot;
+use crate::term::{Printer, sanitize};
+
+/// Longest time for a look at the cluster: what is not known then is left out.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Prints the page.
+///
+/// # Errors
+/// stdout cannot be written.
+pub(super) fn run(program: &str, printer: &Printer) -> anyhow::Result<u8> {
+    let (_, context) = live::contexts(None);
+    let snap = context.as_ref().and_then(|_| glance());
+    printer.stdout(&text(program, context.as_deref(), snap.as_ref()))?;
+    Ok(0)
+}
+
+/// The Services of the cluster, if it answers at once.
+fn glance() -> Option<Snapshot> {
+    let Command::Monitoring(args) = Cli::try_parse_from(["kdoctor", "monitoring"]).ok()?.command else { return None };
+    let source: SourceArgs = args.source;
+    wait_for(async move {
+        let look = async {
+            let live = run::live(&source, false).await?;
+            let client = Client::new(Arc::new(live), Arc::new(Silent));
+            let plan = Plan::new([Fact::Services, Fact::MonitoringResources].into(), Timestamp::now());
+            collect::gather(&client, &plan).await.map_err(|gap| anyhow::anyhow!("{gap}"))
+        };
+        timeout(GLANCE, look).await?
+    })
+    .ok()
+}
+
+fn text(program: &str, context: Option<&str>, snap: Option<&Snapshot>) -> String {
+    let mut lines =
+        vec![format!("kdoctor {}: the doctor for monitoring stacks on Kubernetes and EKS", env!("CARGO_PKG_VERSION"))];
+    lines.push(String::new());
+    let Some(context) = context else {
+        lines.push("no cluster: there is no kubeconfig with a current context".to_owned());
+        lines.extend(next(
+            &[
+                ("monitoring --demo", "a recorded incident, to see what it does"),
+                ("monitoring --kubeconfig FILE", "a cluster"),
+            ],
+            program,
+        ));
+        lines.push(format!("\n{program} --help shows everything"));
+        return finish(&lines);
+    };
+    lines.push(format!("context {}", sanitize(context)));
+    let parts = snap.map(parts).unwrap_or_default();
+    if let Some(snap) = snap {
+        let version = snap.target.kubernetes_version.as_ref().map(|v| format!("Kubernetes {}, ", sanitize(v)));
+        let stack = match (parts.is_empty(), snap.target.namespaces.first()) {
+            (false, Some(namespace)) => format!("{} in namespace {}", parts.join(", "), sanitize(namespace)),
+            _ => "no monitoring stack found".to_owned(),
+        };
+        lines.push(format!("{}{stack}", version.unwrap_or_default()));
+    }
+    let mut commands = vec![("monitoring", "what is wrong, and how to fix it"), ("watch", "the same as a live view")];
+    let connect =
+        parts.iter().find(|p| **p == "Grafana").or(parts.first()).map(|p| format!("connect {}", p.to_lowercase()));
+    if let Some(connect) = &connect {
+        commands.push((connect, "a local port to it that survives restarts"));
+    }
+    lines.extend(next(&commands, program));
+    lines.push(format!("\n{program} --help shows everything"));
+    finish(&lines)
+}
+
+fn parts(snap: &Snapshot) -> Vec<&'static str> {
+    let scope = &snap.scope;
+    let all = [("Prometheus", &scope.prometheus), ("Alertmanager", &scope.alertmanager), ("Grafana", &scope.grafana)];
+    all.into_iter().filter(|(_, at)| at.is_some()).map(|(name, _)| name).collect()
+}
+
+fn next(commands: &[(&str, &str)], program: &str) -> Vec<String> {
+    let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
+    let line = |(command, what): &(&str, &str)| format!("  {program} {command:<width$}   {what}");
+    std::iter::once(String::new()).chain(commands.iter().map(line)).collect()
+}
+
+fn finish(lines: &[String]) -> String {
+    format!("{}\n", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Component;
+
+    #[test]
+    fn the_page_names_what_is_there_and_what_comes_next() {
+        let nowhere = text("kdoctor", None, None);
+        assert!(nowhere.contains("kdoctor monitoring --demo "), "{nowhere}");
+        let slow = text("kubectl kdoctor", Some("prod"), None);
+        assert!(slow.contains("context prod\n\n  kubectl kdoctor monitoring   what is wrong"), "{slow}");
+        let mut snap = Snapshot::empty(Timestamp::UNIX_EPOCH);
+        snap.target.namespaces = vec!["monitoring".into()];
+        snap.target.kubernetes_version = Some("v1.36.2".into());
+        assert!(text("kdoctor", Some("prod"), Some(&snap)).contains("Kubernetes v1.36.2, no monitoring stack found"));
+        snap.scope.grafana = Some(Component {
+            namespace: "monitoring".into(),
+            service: "grafana".into(),
+            port: 3000,
+            scheme: "http",
+            prefix: String::new(),
+        });
+        let page = text("kdoctor", Some("prod"), Some(&snap));
+        assert!(page.contains("Kubernetes v1.36.2, Grafana in namespace monitoring\n"), "{page}");
+        assert!(page.contains("  kdoctor connect grafana   a local port"), "{page}");
+    }
+}

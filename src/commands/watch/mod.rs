@@ -1,0 +1,333 @@
+//! `kdoctor watch`: looks again and again, and tells what appears, what is resolved, and what it cannot see any more.
+
+mod hook;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use self::hook::Hook;
+use super::UNABLE;
+use super::run::{self, Aim, Run, Unasked, selected, wait_for};
+use crate::checks::Check;
+use crate::cli::Watch;
+use crate::collect::Plan;
+use crate::collect::live::ConnectError;
+use crate::collect::memory::Memory;
+use crate::diagnose::{self, exit_code};
+use crate::history::{Board, Event, Past, lasted};
+use crate::model::{Fact, GapCause, Report};
+use crate::render::live::{Frame, LogLine, Tone, event_lines, log_line, place, severity, verdict_line};
+use crate::term::interrupt::{self, INTERRUPTED};
+use crate::term::screen::{Key, Screen};
+use crate::term::{Calls, Printer, sanitize};
+use crate::text::redact::mask;
+
+/// Something is wrong, or was at the end of the time.
+const WRONG: u8 = 1;
+/// Pause between two looks at least, however long one takes.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often the terminal is drawn: the times on it count seconds.
+const TICK: Duration = Duration::from_millis(500);
+/// How old an answer of AWS may be.
+const KEEP: Duration = Duration::from_secs(60);
+/// Changes that are kept.
+const LOG: usize = 1000;
+
+/// Runs the command; returns the exit code.
+///
+/// # Errors
+/// What keeps kdoctor from looking at all.
+pub(super) fn run(args: &Watch, printer: &Printer) -> anyhow::Result<u8> {
+    if args.source.from.is_some() || args.source.demo.is_some() {
+        bail!(
+            "kdoctor watch looks at a cluster again and again, and a bundle does not change; kdoctor monitoring looks at it once"
+        );
+    }
+    let checks = selected(&args.select)?;
+    let screen = if args.plain || !Screen::is_possible() { None } else { Some(Screen::enter()?) };
+    wait_for(async {
+        let mut session = Session::new(args, checks, printer, screen);
+        let code = session.attend().await;
+        session.close().await?;
+        code
+    })
+}
+
+/// Why a watch ends.
+enum Leave {
+    /// Somebody wanted it.
+    Quit,
+    /// By a signal, or Ctrl-C.
+    Interrupted,
+    /// `--for` is over.
+    TimeOut,
+}
+
+/// What somebody waited for, or why not any more.
+enum Waited<T> {
+    Done(T),
+    /// A key that asks for the next look.
+    Again,
+    Leave(Leave),
+}
+
+struct Session<'a> {
+    args: &'a Watch,
+    checks: Vec<&'static dyn Check>,
+    printer: &'a Printer,
+    screen: Option<Screen>,
+    hook: Option<Hook>,
+    zone: TimeZone,
+    began: Instant,
+    board: Board,
+    report: Option<Report>,
+    log: Vec<LogLine>,
+    /// Lines of the log that tell how it stood at first: the view shows that anyway.
+    before: usize,
+    /// How it stood last.
+    verdict: String,
+}
+
+impl<'a> Session<'a> {
+    fn new(args: &'a Watch, checks: Vec<&'static dyn Check>, printer: &'a Printer, screen: Option<Screen>) -> Self {
+        Self {
+            args,
+            checks,
+            printer,
+            screen,
+            hook: args.exec.as_deref().map(Hook::start),
+            zone: TimeZone::system(),
+            began: Instant::now(),
+            board: Board::default(),
+            report: None,
+            log: Vec::new(),
+            before: 0,
+            verdict: String::new(),
+        }
+    }
+
+    /// Looks until somebody ends it; gives the exit code.
+    async fn attend(&mut self) -> anyhow::Result<u8> {
+        let memory = Arc::new(Memory::new(KEEP));
+        loop {
+            let start = Instant::now();
+            let calls = Arc::new(Calls::default());
+            let (args, checks) = (self.args, self.checks.clone());
+            let (plan, aim) = plan(args, &checks);
+            let look = run::observed(&args.source, plan, &checks, aim, calls.clone(), Some(Arc::clone(&memory)));
+            // A key that asks for a look while there is one has what it wants.
+            let result = match self.wait(look, false, &|| calls.words()).await? {
+                Waited::Done(result) => result,
+                Waited::Again => continue,
+                Waited::Leave(why) => return Ok(self.code(&why)),
+            };
+            self.take(result)?;
+            if self.args.until_resolved && self.is_resolved() {
+                return Ok(0);
+            }
+            let pause = self.args.interval.saturating_sub(start.elapsed()).max(PAUSE);
+            let next = Instant::now() + pause;
+            let doing = || {
+                let left = next.saturating_duration_since(Instant::now()).as_secs();
+                format!("next look in {}", lasted(i64::try_from(left).unwrap_or(i64::MAX)))
+            };
+            if let Waited::Leave(why) = self.wait(tokio::time::sleep(pause), true, &doing).await? {
+                return Ok(self.code(&why));
+            }
+        }
+    }
+
+    /// Waits for work while the terminal is kept up to date.
+    async fn wait<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        may_be_cut: bool,
+        doing: &dyn Fn() -> String,
+    ) -> anyhow::Result<Waited<T>> {
+        tokio::pin!(work);
+        let end = interrupt::terminated();
+        tokio::pin!(end);
+        loop {
+            self.draw(&doing())?;
+            let left = self.args.span.map(|span| span.saturating_sub(self.began.elapsed()));
+            let over = async { sleep_or_never(left).await };
+            let screen = self.screen.as_mut();
+            let tick = screen.is_some().then_some(TICK);
+            let key = async {
+                match screen {
+                    Some(screen) => screen.key().await.unwrap_or(Key::Interrupt),
+                    None => std::future::pending().await,
+                }
+            };
+            let key = tokio::select! {
+                done = &mut work => return Ok(Waited::Done(done)),
+                () = over => return Ok(Waited::Leave(Leave::TimeOut)),
+                () = &mut end => return Ok(Waited::Leave(Leave::Interrupted)),
+                key = key => Some(key),
+                () = sleep_or_never(tick) => None,
+            };
+            match key {
+                Some(Key::Quit) => return Ok(Waited::Leave(Leave::Quit)),
+                Some(Key::Interrupt) => return Ok(Waited::Leave(Leave::Interrupted)),
+                Some(Key::Again) if may_be_cut => return Ok(Waited::Again),
+                Some(Key::Again | Key::Resized) | None => {}
+            }
+        }
+    }
+
+    /// What came of a look.
+    fn take(&mut self, result: anyhow::Result<Run>) -> anyhow::Result<()> {
+        let at = Timestamp::now();
+        let is_first = self.board.seen_at().is_none();
+        let events = match result {
+            Ok(run) => {
+                let events = self.board.saw(at, &Past::of(&run.report));
+                if is_first {
+                    let every = lasted(i64::try_from(self.args.interval.as_secs()).unwrap_or(i64::MAX));
+                    let text = format!("watching {}, every {every}", place(&run.report));
+                    self.say(LogLine { at, text, tone: Tone::Plain })?;
+                }
+                self.report = Some(run.report);
+                events
+            }
+            Err(error) if is_first && is_misuse(&error) => return Err(error),
+            Err(error) => Vec::from_iter(self.board.failed(at, &mask(&format!("{error:#}")))),
+        };
+        for line in event_lines(at, &events) {
+            self.say(line)?;
+        }
+        if self.board.blind().is_none()
+            && let Some(verdict) = self.report.as_ref().map(|report| verdict_line(at, report))
+            && verdict.text != self.verdict
+        {
+            self.verdict.clone_from(&verdict.text);
+            self.say(verdict)?;
+        }
+        if is_first && self.board.seen_at().is_some() {
+            self.before = self.log.len();
+        }
+        if events.iter().any(is_change) {
+            self.ring();
+            if let (Some(hook), Some(report)) = (&self.hook, &self.report) {
+                hook.call(at, &events, &self.board, report);
+            }
+        }
+        for failure in self.hook.iter_mut().flat_map(Hook::failures).collect::<Vec<_>>() {
+            self.say(LogLine { at, text: sanitize(&mask(&failure)), tone: Tone::Unknown })?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a line; without a screen it is printed at once.
+    fn say(&mut self, line: LogLine) -> anyhow::Result<()> {
+        if self.screen.is_none() {
+            self.printer.stdout(&format!("{}\n", log_line(&line, &self.zone, self.printer.color)))?;
+        }
+        if self.log.len() == LOG {
+            self.log.remove(0);
+            self.before = self.before.saturating_sub(1);
+        }
+        self.log.push(line);
+        Ok(())
+    }
+
+    fn ring(&self) {
+        if self.args.bell {
+            // A terminal that is gone rings no bell.
+            let _ = std::io::stderr().write_all(b"\x07");
+        }
+    }
+
+    fn draw(&mut self, doing: &str) -> anyhow::Result<()> {
+        let Some(screen) = &mut self.screen else { return Ok(()) };
+        let frame = Frame {
+            board: &self.board,
+            report: self.report.as_ref(),
+            doing,
+            log: &self.log[self.before.min(self.log.len())..],
+            every: self.args.interval,
+            now: Timestamp::now(),
+            zone: &self.zone,
+            color: self.printer.color,
+            size: Screen::size(),
+        };
+        Ok(screen.draw(&frame.lines())?)
+    }
+
+    /// Nothing at or above `--fail-on` is there, and nothing of it is only out of sight.
+    fn is_resolved(&self) -> bool {
+        let fail_on = self.args.fail_on;
+        let bad = |name: &str| fail_on.threshold().is_some_and(|t| severity(name).is_none_or(|s| s >= t));
+        let hidden = self.board.entries().iter().any(|e| e.hidden.is_some() && bad(&e.finding.severity));
+        let gate = |report| exit_code(report, &BTreeSet::new(), fail_on, false) == 0;
+        self.board.blind().is_none() && !hidden && self.report.as_ref().is_some_and(gate)
+    }
+
+    fn code(&self, why: &Leave) -> u8 {
+        match why {
+            Leave::Interrupted => INTERRUPTED,
+            Leave::Quit | Leave::TimeOut if self.is_resolved() => 0,
+            Leave::TimeOut if self.board.seen_at().is_none() => UNABLE,
+            Leave::Quit | Leave::TimeOut => WRONG,
+        }
+    }
+
+    /// Gives the terminal back and leaves on it what happened; what was called on a change may end.
+    async fn close(mut self) -> anyhow::Result<()> {
+        if self.screen.take().is_some() {
+            let lines = self.log.iter().map(|line| log_line(line, &self.zone, self.printer.color));
+            let text: String = lines.map(|line| format!("{line}\n")).collect();
+            self.printer.stdout(&text)?;
+        }
+        if let Some(hook) = self.hook.take() {
+            for failure in hook.finish().await {
+                self.printer.stderr(&format!("kdoctor: {}", sanitize(&failure)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What each look collects, and what for.
+fn plan(args: &Watch, checks: &[&'static dyn Check]) -> (Plan, Aim) {
+    let (facts, aim) = if args.select.only.is_empty() {
+        (diagnose::facts(checks), Aim::Everything)
+    } else {
+        (diagnose::facts_of(checks), Aim::Checks)
+    };
+    let mut plan = Plan::new(facts, Timestamp::default());
+    if args.all_namespaces {
+        plan.facts.insert(Fact::Namespaces);
+    }
+    plan.namespace.clone_from(&args.namespace);
+    plan.all_namespaces = args.all_namespaces;
+    (plan, aim)
+}
+
+/// A root came, went or changed, or sight was lost or is back. What stood at the beginning is no change.
+fn is_change(event: &Event) -> bool {
+    !matches!(event, Event::Open(_)) && event.finding().is_none_or(|f| f.root)
+}
+
+/// An error that no waiting mends: a context that does not exist, a namespace that holds nothing.
+fn is_misuse(error: &anyhow::Error) -> bool {
+    match (error.downcast_ref::<ConnectError>(), error.downcast_ref::<Unasked>()) {
+        (Some(ConnectError::Token { .. }), _) => false,
+        (Some(_), _) => true,
+        (None, Some(Unasked(gap))) => gap.cause == GapCause::NotConfigured,
+        (None, None) => false,
+    }
+}
+
+async fn sleep_or_never(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
