@@ -2,6 +2,8 @@
 
 #[path = "matrix/advice.rs"]
 mod advice;
+#[path = "support/planted.rs"]
+mod planted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -12,7 +14,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use kdoctor::bundle::Bundle;
 use kdoctor::checks::{self, Check};
 use kdoctor::collect::client::Client;
-use kdoctor::collect::source::{FetchError, Known, Request, Source};
 use kdoctor::collect::{self, Plan};
 use kdoctor::diagnose;
 use kdoctor::model::{Diagnosis, Fact, Gap, GapCause, Outcome, Report, Severity, Silent, Suite};
@@ -20,6 +21,7 @@ use kdoctor::pages;
 use kdoctor::render::TableOptions;
 use kdoctor::snapshot::Snapshot;
 use kdoctor::term::Printer;
+use planted::{Planted, SECRET};
 use serde::Deserialize;
 
 fn root() -> PathBuf {
@@ -411,67 +413,6 @@ fn says_the_same(one: &Result<Diagnosis, Gap>, other: &Result<Diagnosis, Gap>) -
         (Ok(Diagnosis::NotApplicable(one)), Ok(Diagnosis::NotApplicable(other))) => one == other,
         (Err(one), Err(other)) => one == other,
         _ => false,
-    }
-}
-
-/// A bundle in whose answers secrets were planted, wherever people and programs leave them.
-struct Planted(Bundle);
-
-/// What every planted secret holds.
-const SECRET: &str = "s3cr3t";
-/// Shapes of secrets in the texts of systems: errors, events, conditions, logs.
-const IN_TEXT: &str = r#" (body: {\"api_key\":\"s3cr3t\"}, password=s3cr3t, header Authorization: Bearer s3cr3t0, url https://me:s3cr3t@db.example.org:5432/x?token=s3cr3t, https://hooks.slack.com/services/T0/B0/s3cr3t)"#;
-/// Slips in a file of configuration.
-const IN_FILE: &str = "\nbasic_auth: {username: me, password: s3cr3t}\nhttp_headers:\n  X-A:\n    secrets: [s3cr3t]\n\tapi_key: s3cr3t\napp_tokex: s3cr3t\nauth_password: |\n  s3cr3t\n";
-
-fn plant(value: &mut serde_json::Value, key: &str) {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => match key {
-            "message" | "lastError" | "last_error" | "stderr" | "error" => text.push_str(IN_TEXT),
-            "scrapeUrl" => text.push_str("?api_key=s3cr3t"),
-            _ if key.ends_with(".yml") || key.ends_with(".yaml") => text.push_str(IN_FILE),
-            _ => {}
-        },
-        Value::Array(all) => all.iter_mut().for_each(|v| plant(v, key)),
-        Value::Object(all) => all.iter_mut().for_each(|(k, v)| plant(v, k)),
-        _ => {}
-    }
-}
-
-#[async_trait::async_trait]
-impl Source for Planted {
-    async fn fetch(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
-        let answer = self.0.fetch(request).await.map_err(|error| match error {
-            FetchError::Gap(mut gap) if !gap.is_not_collected() => {
-                gap.message.push_str(IN_TEXT);
-                FetchError::Gap(gap)
-            }
-            other => other,
-        })?;
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        Ok(match (request, serde_json::from_str::<serde_json::Value>(&text)) {
-            (Request::Log { .. }, _) => {
-                text.lines().map(|l| format!("{l}{IN_TEXT}\n")).collect::<String>().into_bytes()
-            }
-            (_, Ok(mut value)) => {
-                plant(&mut value, "");
-                value.to_string().into_bytes()
-            }
-            _ => answer,
-        })
-    }
-
-    fn has_whole_list(&self, path: &str) -> bool {
-        self.0.has_whole_list(path)
-    }
-
-    fn deadline(&self) -> std::time::Duration {
-        self.0.deadline()
-    }
-
-    fn known(&self) -> Known {
-        self.0.known()
     }
 }
 

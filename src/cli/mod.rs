@@ -38,7 +38,8 @@ impl Cli {
             Command::Preflight(args) => of_report(&args.result),
             Command::List(args) => args.output == Output::Json,
             Command::Diff(args) => args.output == Output::Json,
-            Command::Watch(_)
+            Command::Capture(_)
+            | Command::Watch(_)
             | Command::Connect(_)
             | Command::Fix(_)
             | Command::Transcript(_)
@@ -73,6 +74,8 @@ pub enum Command {
     Connect(Box<Connect>),
     /// Judge manifests and Helm values before they are applied; needs no cluster
     Preflight(Box<Preflight>),
+    /// Keep what the checks read as a file, without secrets, for `--from`: here, elsewhere, later
+    Capture(Box<Capture>),
     /// Compare two JSON reports, or bundles: what is new, resolved, unchanged; exits with 1 where something is new
     Diff(Diff),
     /// List the checks by suite, with severity and the facts they need
@@ -194,6 +197,37 @@ pub struct Transcript {
     pub name: Option<String>,
 }
 
+/// Options of `kdoctor capture`.
+#[derive(Debug, Args)]
+pub struct Capture {
+    /// Where to look.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Where the bundle goes: a name that ends in .tar.zst, .tar.gz or .tar, else a new folder
+    /// [default: kdoctor-CLUSTER-TIME.tar.zst]
+    #[arg(short, long, value_name = "PATH", help_heading = "Result")]
+    pub output: Option<PathBuf>,
+    /// Leave out what would make the files together larger than this before they are packed (K, M, G)
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size, help_heading = "Result")]
+    pub max_size: u64,
+    /// Namespace of the stack [default: found by looking for it, else monitoring]
+    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
+    pub namespace: Option<String>,
+    /// Storage, workloads and network in every namespace, not only in those of the stack
+    #[arg(short = 'A', long, help_heading = "What to look at")]
+    pub all_namespaces: bool,
+    /// Everything that kdoctor can read, in every namespace
+    #[arg(long, conflicts_with_all = ["namespace", "only", "skip"], help_heading = "What to look at")]
+    pub all: bool,
+    /// Also what probes find out from inside the stack's pods, as with `monitoring --probe`
+    #[arg(long, value_name = "yes", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "ask",
+        hide_possible_values = true, help_heading = "What to look at")]
+    pub probe: Option<ProbeMode>,
+    /// Which checks.
+    #[command(flatten)]
+    pub select: SelectArgs,
+}
+
 /// Options of `kdoctor preflight`.
 #[derive(Debug, Args)]
 pub struct Preflight {
@@ -263,7 +297,7 @@ pub struct ResultArgs {
 /// Where to look.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
-    /// Look at a captured bundle instead of a cluster
+    /// Look at a captured bundle instead of a cluster: a folder, .tar.zst, .tar.gz or .tar
     #[arg(long, value_name = "PATH", conflicts_with = "demo", help_heading = "Source")]
     pub from: Option<PathBuf>,
     /// Look at an incident that is built in (`list` shows their names)
@@ -315,9 +349,9 @@ pub struct SourceArgs {
 /// Options of `kdoctor diff`.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// JSON report or bundle of before
+    /// JSON report or bundle (folder or archive) of before
     pub old: PathBuf,
-    /// JSON report or bundle of after
+    /// JSON report or bundle (folder or archive) of after
     pub new: PathBuf,
     /// Output format
     #[arg(short, long, value_enum, default_value = "table")]
@@ -517,6 +551,26 @@ fn file_stem(path: &std::ffi::OsStr) -> String {
     std::path::Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// Bytes a capture may have at most: less than what is read again.
+const MAX_CAPTURE: u64 = 2 << 30;
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is not a size; try 500M");
+    let bare = text.trim_end_matches(['B', 'b', 'i']);
+    let (digits, shift) = match bare.char_indices().next_back() {
+        Some((at, 'K' | 'k')) => (&bare[..at], 10),
+        Some((at, 'M' | 'm')) => (&bare[..at], 20),
+        Some((at, 'G' | 'g')) => (&bare[..at], 30),
+        _ => (bare, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let bytes = number.checked_mul(1 << shift).ok_or_else(wrong)?;
+    if !(1 << 10..=MAX_CAPTURE).contains(&bytes) {
+        return Err("must be between 1K and 2G".into());
+    }
+    Ok(bytes)
+}
+
 /// Reads the command line.
 ///
 /// # Errors
@@ -554,6 +608,16 @@ mod tests {
         assert!(!format!("{token:?}").contains("s3cret"));
         assert!(parse_token("").is_ok_and(|t| t.header().is_none()));
         assert!(parse_token("a\nb").is_ok_and(|t| t.header().is_none()));
+    }
+
+    #[test]
+    fn sizes_have_units_and_bounds() {
+        assert_eq!(parse_size("500M"), Ok(500 << 20));
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        assert_eq!(parse_size("4096"), Ok(4096));
+        for bad in ["", "x", "1", "3G", "-1M", "1T", "99999999999999999999", "G"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -82,15 +82,9 @@ impl Client {
         let label = request.label();
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.observer.started(&label);
-        let deadline = match request {
-            // A tool in the container waits by itself, DNS several times.
-            Request::Exec { .. } => self.source.deadline().max(EXEC_DEADLINE),
-            _ => self.source.deadline(),
-        };
-        let result = timeout(deadline, self.source.fetch(request)).await.unwrap_or_else(|_| {
-            let message = format!("no answer within {} s", deadline.as_secs_f32());
-            Err(FetchError::Gap(Gap::new(&label, GapCause::Timeout, message).hint("raise --timeout")))
-        });
+        let deadline = deadline(self.source(), request);
+        let result = timeout(deadline, self.source.fetch(request)).await;
+        let result = result.unwrap_or_else(|_| Err(no_answer(request, deadline)));
         let result = result.and_then(|bytes| not_the_api_server(request, bytes));
         let error = match &result {
             Err(FetchError::Gap(gap)) if !gap.is_not_collected() => Some(gap.to_string()),
@@ -131,6 +125,7 @@ impl Client {
             let mut items = Vec::new();
             let mut bad = None;
             let mut query = format!("{filter}limit={PAGE}");
+            let first = Request::Kubernetes { path: path.to_owned(), query: query.clone(), metadata_only };
             let mut seen = BTreeSet::new();
             loop {
                 let request = Request::Kubernetes { path: path.to_owned(), query: query.clone(), metadata_only };
@@ -139,7 +134,7 @@ impl Client {
                     Ok((page, next, gap)) => {
                         items.extend(page);
                         bad = bad.or(gap);
-                        let next = next.filter(|n| !n.is_empty() && self.source.has_pages());
+                        let next = next.filter(|n| !n.is_empty() && self.source.has_pages(&first));
                         let Some(next) = next else { return Ok((items, bad)) };
                         // No list runs as long as the server likes.
                         let late = start.elapsed() > self.source.deadline() * MAX_LIST_DEADLINES;
@@ -269,6 +264,21 @@ impl Client {
         let gap = listing.gaps().first().cloned();
         narrow.with_gap(gap)
     }
+}
+
+/// Longest time that one call may take.
+pub(crate) fn deadline(source: &dyn Source, request: &Request) -> Duration {
+    match request {
+        // A tool in the container waits by itself, DNS several times.
+        Request::Exec { .. } => source.deadline().max(EXEC_DEADLINE),
+        _ => source.deadline(),
+    }
+}
+
+/// Why a call over its deadline has no answer.
+pub(crate) fn no_answer(request: &Request, deadline: Duration) -> FetchError {
+    let message = format!("no answer within {} s", deadline.as_secs_f32());
+    FetchError::Gap(Gap::new(request.label(), GapCause::Timeout, message).hint("raise --timeout"))
 }
 
 /// A value of a query string.
@@ -415,7 +425,7 @@ mod tests {
             })
         }
 
-        fn has_pages(&self) -> bool {
+        fn has_pages(&self, _: &Request) -> bool {
             !self.whole
         }
 

@@ -242,6 +242,15 @@ pub(super) fn recorded(source: &dyn Source) -> Listing<ManifestFile> {
     read.listing()
 }
 
+/// The text of a manifest without the secrets in it; what cannot be read as one stays as it is.
+pub(crate) fn without_secrets(name: &str, text: &str) -> String {
+    match documents(name, text) {
+        // The blank would be an alias of YAML.
+        Ok(mut documents) => blank_secrets(text, &mut documents).replace(BLANK, "redacted-0"),
+        Err(_) => text.to_owned(),
+    }
+}
+
 /// Puts the files into a snapshot.
 pub(super) fn store(snap: &mut Snapshot, files: Listing<ManifestFile>) {
     let read = files.items().unwrap_or_default();

@@ -65,8 +65,8 @@ impl Source for Remembering {
         self.source.has_whole_list(path)
     }
 
-    fn has_pages(&self) -> bool {
-        self.source.has_pages()
+    fn has_pages(&self, request: &Request) -> bool {
+        self.source.has_pages(request)
     }
 
     fn manifests(&self) -> Vec<(String, std::io::Result<Vec<u8>>)> {

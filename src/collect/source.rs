@@ -4,12 +4,14 @@
 //! Prometheus API answers). Everything after that is the same code, so a bundle gives the same report as the cluster
 //! that it was captured from.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde_json::Value;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::domain::kubernetes::proxy;
 use crate::model::{Gap, GapCause};
@@ -17,6 +19,11 @@ use crate::snapshot::Component;
 
 /// What a file name in a bundle cannot hold.
 const IN_NAME: &AsciiSet = &CONTROLS.add(b' ').add(b'/').add(b'\\').add(b'%');
+
+/// What an expression keeps in a file name: RFC 3986's unreserved characters.
+const EXPRESSION: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Bytes of a file name, with room for `.error.json`: file systems have 255.
+const MAX_NAME: usize = 230;
 
 /// An application of the stack that has an HTTP API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -250,10 +257,17 @@ impl Request {
         }
     }
 
-    /// Its place in a bundle, without the `.json`.
+    /// Its place in a bundle, without the `.json`: where it is read, and where a capture writes it.
     pub fn bundle_path(&self) -> String {
-        match self {
-            Self::Kubernetes { path, .. } => format!("kubernetes{path}"),
+        let path = match self {
+            Self::Kubernetes { path, query, metadata_only } => {
+                let of = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+                let metadata = if *metadata_only { ".metadata" } else { "" };
+                let selected = of("labelSelector").map(|selector| format!(".{selector}")).unwrap_or_default();
+                // What comes after the first page; a bundle keeps only why it did not come.
+                let rest = if of("continue").is_some() { ".rest" } else { "" };
+                format!("kubernetes{path}{metadata}{selected}{rest}")
+            }
             Self::Log { namespace, pod, container, previous } => {
                 let suffix = if *previous { ".previous" } else { "" };
                 format!("kubernetes/api/v1/namespaces/{namespace}/pods/{pod}/log/{container}{suffix}.log")
@@ -265,6 +279,12 @@ impl Request {
                     Some(key) => format!("aws/{service}/{operation}.{}", key.replace(['/', '\\'], "_")),
                     None => format!("aws/{service}/{operation}"),
                 }
+            }
+            // Instant queries: one file per expression.
+            Self::App { app: App::Prometheus, path, query, .. } if path == "/api/v1/query" => {
+                let expression = query.strip_prefix("query=").unwrap_or(query);
+                let expression = percent_decode_str(expression).decode_utf8_lossy();
+                format!("prometheus{path}/{}", utf8_percent_encode(&expression, EXPRESSION))
             }
             Self::App { app, path, .. } => format!("{}{path}", app.as_str()),
             Self::Exec { namespace, pod, container, command } => {
@@ -279,7 +299,31 @@ impl Request {
             Self::Service { namespace, service, scheme, port, path } => {
                 format!("kubernetes{}", proxy::of_service(namespace, scheme, service, *port, path))
             }
+        };
+        file_path(&path)
+    }
+}
+
+/// A path that every file system and archive can hold: no empty part but the last, none that leads upwards, none that is
+/// too long for a file name.
+fn file_path(path: &str) -> String {
+    let (folder, last) = path.rsplit_once('/').unwrap_or(("", path));
+    let parts = folder.split('/').filter(|part| !part.is_empty()).chain([last]);
+    parts.map(file_name).collect::<Vec<_>>().join("/")
+}
+
+fn file_name(part: &str) -> Cow<'_, str> {
+    if part.len() > MAX_NAME {
+        let mut end = MAX_NAME - 20;
+        while !part.is_char_boundary(end) {
+            end -= 1;
         }
+        let digest: String = Sha256::digest(part).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        return format!("{}~{digest}", &part[..end]).into();
+    }
+    match part {
+        "." | ".." => part.replace('.', "%2E").into(),
+        part => part.into(),
     }
 }
 
@@ -319,8 +363,8 @@ pub trait Source: Send + Sync {
         false
     }
 
-    /// False where a list comes whole, whatever its `metadata.continue` says.
-    fn has_pages(&self) -> bool {
+    /// False where the list that a request asks for comes whole, whatever its `metadata.continue` says.
+    fn has_pages(&self, _request: &Request) -> bool {
         true
     }
 
@@ -368,6 +412,9 @@ pub(crate) fn error_from_document(request: &Request, document: &Value) -> FetchE
     let number = |key: &str| document.get(key).and_then(as_number);
     let reason = [text("reason"), text("code")].into_iter().find(|r| !r.is_empty()).unwrap_or_default();
     let status = number("code").or_else(|| number("status")).or_else(|| number("statusCode"));
+    if let Some(error) = captured_error(request, document) {
+        return error;
+    }
     match request {
         Request::Aws(call) => aws_error(call, if reason.is_empty() { code_of(status) } else { reason }, &message),
         _ => http_error(request, status.and_then(|s| u16::try_from(s).ok()).unwrap_or(0), reason, &message),
@@ -383,6 +430,42 @@ fn code_of(status: Option<u64>) -> &'static str {
         Some(429) => "Throttling",
         _ => "",
     }
+}
+
+/// An error as a capture keeps it; [`error_from_document`] reads it.
+pub(crate) fn error_document(request: &Request, error: &FetchError) -> Value {
+    let gap = match error {
+        FetchError::NotFound(message) => return json!({"cause": "not-found", "message": message}),
+        FetchError::Expired(message) => return json!({"cause": "expired", "message": message}),
+        FetchError::Gap(gap) => gap,
+    };
+    let mut document = json!({"cause": gap.cause.as_str(), "message": gap.message});
+    if let GapCause::Forbidden { permission } = &gap.cause {
+        document["permission"] = permission.as_str().into();
+    }
+    if !gap.hint.is_empty() {
+        document["hint"] = gap.hint.as_str().into();
+    }
+    if gap.what != request.label() {
+        document["what"] = gap.what.as_str().into();
+    }
+    document
+}
+
+/// `{cause, message, hint}`.
+fn captured_error(request: &Request, document: &Value) -> Option<FetchError> {
+    let text = |key: &str| document.get(key).and_then(Value::as_str);
+    let message = text("message").unwrap_or_default().to_owned();
+    let cause = match text("cause")? {
+        "not-found" => return Some(FetchError::NotFound(message)),
+        "expired" => return Some(FetchError::Expired(message)),
+        "forbidden" => {
+            GapCause::Forbidden { permission: text("permission").map_or_else(|| permission_of(request), str::to_owned) }
+        }
+        word => GapCause::of_word(word)?,
+    };
+    let what = text("what").map_or_else(|| request.label(), str::to_owned);
+    Some(FetchError::Gap(Gap::new(what, cause, message).hint(text("hint").unwrap_or_default())))
 }
 
 /// An AWS error by its code, as the services name them.
@@ -495,6 +578,48 @@ mod tests {
         let request = Request::kubernetes("/apis/apps/v1/namespaces/shop/deployments");
         assert_eq!(permission_of(&request), "list deployments.apps in namespace shop");
         assert_eq!(permission_of(&Request::kubernetes("/api/v1/nodes")), "list nodes at cluster scope");
+    }
+
+    #[test]
+    fn an_error_is_read_as_it_was_written() {
+        let request = Request::kubernetes("/api/v1/nodes");
+        let forbidden = GapCause::Forbidden { permission: "list nodes at cluster scope".into() };
+        for error in [
+            FetchError::NotFound("no".into()),
+            FetchError::Gap(Gap::new(request.label(), forbidden, "no").hint("grant it")),
+            FetchError::Gap(Gap::new("another call", GapCause::Timeout, "no answer within 10 s")),
+        ] {
+            assert_eq!(error_from_document(&request, &error_document(&request, &error)), error);
+        }
+    }
+
+    #[test]
+    fn every_request_has_a_file_name() {
+        let query = format!("query={}", "a".repeat(400));
+        let long = Request::App { app: App::Prometheus, at: None, path: "/api/v1/query".into(), query };
+        let path = long.bundle_path();
+        assert!(path.len() < 260 && path.starts_with("prometheus/api/v1/query/aaa"), "{path}");
+        let service = |path: &str| Request::Service {
+            namespace: "shop".into(),
+            service: "app".into(),
+            scheme: "http".into(),
+            port: 80,
+            path: path.into(),
+        };
+        let proxy = "kubernetes/api/v1/namespaces/shop/services/http:app:80/proxy";
+        assert_eq!(service("//metrics").bundle_path(), format!("{proxy}/metrics"));
+        assert_eq!(service("/../../x").bundle_path(), format!("{proxy}/%2E%2E/%2E%2E/x"));
+        assert_eq!(service("/").bundle_path(), format!("{proxy}/"));
+    }
+
+    #[test]
+    fn parts_of_a_list_do_not_lie_where_the_list_does() {
+        let of = |query: &str, metadata_only| {
+            Request::Kubernetes { path: "/api/v1/secrets".into(), query: query.into(), metadata_only }.bundle_path()
+        };
+        assert_eq!(of("limit=500", false), "kubernetes/api/v1/secrets");
+        assert_eq!(of("limit=500&continue=x", false), "kubernetes/api/v1/secrets.rest");
+        assert_eq!(of("labelSelector=owner%3Dhelm&limit=500", true), "kubernetes/api/v1/secrets.metadata.owner%3Dhelm");
     }
 
     #[test]

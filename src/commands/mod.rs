@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 mod access;
+mod capture;
 mod complete;
 mod connect;
 mod explain;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Connect(args) => connect::run(&args, &printer),
         Command::Watch(args) => watch::run(&args, &printer),
         Command::Preflight(args) => preflight::run(&args, &printer),
+        Command::Capture(args) => capture::run(&args, &printer),
         Command::Diff(args) => past::diff(&args, &printer),
         Command::List(args) => list::run(&args, &printer),
         Command::Explain(args) => explain::run(&args, &printer),

@@ -1,15 +1,12 @@
 //! `kdoctor monitoring`: collect, diagnose, report.
 
-use jiff::Timestamp;
-
 use super::fix;
 use super::output::Outputs;
 use super::run::{self, Aim, selected, some_of, wait_for};
 use crate::cli::{Monitoring, ProbeMode, SelectArgs, SourceArgs};
-use crate::collect::Plan;
 use crate::collect::manifests::{self, Read};
 use crate::diagnose;
-use crate::model::{Fact, Report};
+use crate::model::Report;
 use crate::term::Printer;
 
 /// Runs the command; returns the exit code.
@@ -68,12 +65,7 @@ pub(super) fn report(wanted: &Wanted<'_>, printer: &Printer) -> anyhow::Result<R
     } else {
         (diagnose::facts_of(&checks), Aim::Checks)
     };
-    let mut plan = Plan::new(facts, Timestamp::default());
-    if wanted.all_namespaces {
-        plan.facts.insert(Fact::Namespaces);
-    }
-    plan.namespace = wanted.namespace.map(str::to_owned);
-    plan.all_namespaces = wanted.all_namespaces;
+    let mut plan = run::plan(facts, wanted.namespace, wanted.all_namespaces);
     plan.manifests = wanted.read.map(Read::listing);
     let run = wait_for(run::run(wanted.source, plan, wanted.probe, &checks, aim, printer))?;
     Ok(run.report)

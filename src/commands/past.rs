@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 
 use super::monitoring;
+use crate::bundle;
 use crate::cli::{Cli, Command, Diff, Output};
 use crate::history::{Changes, Past, PastFinding};
 use crate::term::{Printer, sanitize};
@@ -72,7 +73,7 @@ fn line(finding: &PastFinding, after: &str) -> String {
 
 /// A report, or the report of a bundle.
 fn of(path: &Path, printer: &Printer) -> anyhow::Result<Past> {
-    if !path.is_dir() {
+    if !bundle::may_be_bundle(path) {
         return read(path);
     }
     let words: [&std::ffi::OsStr; 4] = ["kdoctor".as_ref(), "monitoring".as_ref(), "--from".as_ref(), path.as_os_str()];

@@ -1,5 +1,6 @@
 //! One run: where the facts come from, what is collected, and what it means.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, bail};
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Scope};
 use crate::checks::{self, Check};
 use crate::cli::{ProbeMode, SelectArgs, SourceArgs};
 use crate::collect::client::Client;
@@ -18,10 +19,10 @@ use crate::collect::probe::Consent;
 use crate::collect::source::{Known, Source};
 use crate::collect::{self, Plan};
 use crate::diagnose;
-use crate::model::{Gap, Observer, Report, Target};
+use crate::model::{Fact, Gap, Observer, Report, Target};
 use crate::pages::{self, Invocation};
 use crate::snapshot::Snapshot;
-use crate::term::{Asking, Printer, Progress, suggest};
+use crate::term::{Asking, Printer, Progress, sanitize, suggest};
 
 /// Incidents that are part of the binary.
 static DEMOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/demo");
@@ -73,6 +74,15 @@ pub(super) fn selected(args: &SelectArgs) -> anyhow::Result<Vec<&'static dyn Che
     Ok(checks)
 }
 
+/// What to collect, and where.
+pub(super) fn plan(facts: BTreeSet<Fact>, namespace: Option<&str>, all_namespaces: bool) -> Plan {
+    let mut plan = Plan::new(facts, Timestamp::default());
+    plan.facts.extend(all_namespaces.then_some(Fact::Namespaces));
+    plan.namespace = namespace.map(str::to_owned);
+    plan.all_namespaces = all_namespaces;
+    plan
+}
+
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aim {
@@ -100,6 +110,29 @@ pub(super) struct Run {
 #[error("the cluster cannot be asked: {0}\n  {hint}", hint = .0.hint)]
 pub(super) struct Unasked(pub(super) Gap);
 
+/// What was asked, and how often.
+pub(super) struct Gathered {
+    /// The facts.
+    pub(super) snapshot: Snapshot,
+    /// Calls made.
+    pub(super) calls: usize,
+}
+
+/// Collects what the plan asks for.
+///
+/// # Errors
+/// [`Unasked`]
+pub(super) async fn gather(opened: Opened, plan: Plan, observer: Arc<dyn Observer>) -> anyhow::Result<Gathered> {
+    let Opened { source, collected_at, scope } = opened;
+    // What a bundle does not hold for nobody asked for it is not missing.
+    let none_ran = scope.as_ref().is_some_and(|scope| !scope.probes);
+    let mut plan = within(Plan { collected_at, ..plan }, scope);
+    plan.probe = plan.probe.filter(|_| !none_ran);
+    let client = Client::new(source, observer);
+    let snapshot = collect::gather(&client, &plan).await.map_err(Unasked)?;
+    Ok(Gathered { snapshot, calls: client.calls() })
+}
+
 /// Collects what the plan asks for, and diagnoses it.
 pub(super) async fn run(
     args: &SourceArgs,
@@ -118,7 +151,7 @@ pub(super) async fn run(
 }
 
 /// A cluster is asked, and no bundle.
-fn is_live(args: &SourceArgs) -> bool {
+pub(super) fn is_live(args: &SourceArgs) -> bool {
     args.from.is_none() && args.demo.is_none()
 }
 
@@ -131,17 +164,14 @@ pub(super) async fn observed(
     observer: Arc<dyn Observer>,
     memory: Option<Arc<Memory>>,
 ) -> anyhow::Result<Run> {
-    let (source, collected_at) = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
-    let plan = Plan { collected_at, ..plan };
-    let known = source.known();
+    let mut opened = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
+    let known = opened.source.known();
     let start = Instant::now();
     let live = is_live(args);
-    let source = match memory {
-        Some(memory) => Arc::new(Remembering::new(source, memory)),
-        None => source,
-    };
-    let client = Client::new(source, observer);
-    let mut snap = collect::gather(&client, &plan).await.map_err(Unasked)?;
+    if let Some(memory) = memory {
+        opened.source = Arc::new(Remembering::new(opened.source, memory));
+    }
+    let Gathered { snapshot: mut snap, calls } = gather(opened, plan, observer).await?;
     let mut report = match aim {
         Aim::Everything => diagnose::run(&snap, checks),
         Aim::Checks => diagnose::run_checks(&snap, checks),
@@ -149,7 +179,7 @@ pub(super) async fn observed(
     };
     let invocation = invocation(args, live.then_some(&known), &report.target);
     pages::apply(&mut report, &invocation);
-    report.stats.calls = client.calls();
+    report.stats.calls = calls;
     report.stats.elapsed_ms = live.then(|| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
     Ok(Run { snapshot: snap, report })
 }
@@ -171,7 +201,7 @@ pub(super) fn invocation(args: &SourceArgs, live: Option<&Known>, target: &Targe
 }
 
 /// Who allows probes. A bundle's probes were allowed when it was captured.
-fn consent(
+pub(super) fn consent(
     mode: Option<ProbeMode>,
     live: bool,
     printer: &Printer,
@@ -194,19 +224,67 @@ fn consent(
     }
 }
 
-async fn open(args: &SourceArgs, aws: bool) -> anyhow::Result<(Arc<dyn Source>, Timestamp)> {
+/// Where the facts come from.
+pub(super) struct Opened {
+    /// The cluster, or a bundle of one.
+    pub(super) source: Arc<dyn Source>,
+    /// The clock of the run.
+    pub(super) collected_at: Timestamp,
+    /// What was asked for when a bundle was captured.
+    pub(super) scope: Option<Scope>,
+}
+
+impl Opened {
+    fn bundle(bundle: Bundle) -> Self {
+        let (collected_at, scope) = (bundle.collected_at(), bundle.scope().cloned());
+        Self { source: Arc::new(bundle), collected_at, scope }
+    }
+}
+
+/// Without flags of its own, a run over a bundle looks at what the bundle is of.
+fn within(plan: Plan, scope: Option<Scope>) -> Plan {
+    match scope {
+        Some(scope) if plan.namespace.is_none() && !plan.all_namespaces => {
+            let mut facts = plan.facts;
+            facts.extend(scope.all_namespaces.then_some(Fact::Namespaces));
+            Plan { facts, namespace: scope.namespace, all_namespaces: scope.all_namespaces, ..plan }
+        }
+        _ => plan,
+    }
+}
+
+/// Names of altered files that are printed.
+const MAX_ALTERED: usize = 3;
+
+/// What was changed after the capture may be right: it is said, and read.
+fn tell_altered(bundle: &Bundle) {
+    let altered = bundle.altered();
+    if altered.is_empty() {
+        return;
+    }
+    let first = altered.iter().take(MAX_ALTERED).cloned().collect::<Vec<_>>().join(", ");
+    let more = if altered.len() > MAX_ALTERED { ", …" } else { "" };
+    let files = if altered.len() == 1 { "1 file is" } else { &format!("{} files are", altered.len()) };
+    Printer::plain()
+        .stderr(&format!("kdoctor: {files} not as captured (by SHA-256 in kdoctor.json): {}{more}", sanitize(&first)));
+}
+
+/// Opens what the flags name.
+///
+/// # Errors
+/// There is no such bundle, or no such cluster.
+pub(super) async fn open(args: &SourceArgs, aws: bool) -> anyhow::Result<Opened> {
     if let Some(path) = &args.from {
         let bundle = Bundle::open(path)?;
-        let at = bundle.collected_at();
-        return Ok((Arc::new(bundle), at));
+        tell_altered(&bundle);
+        return Ok(Opened::bundle(bundle));
     }
     if let Some(name) = &args.demo {
-        let bundle = Bundle::embedded(demo(name)?)?;
-        let at = bundle.collected_at();
-        return Ok((Arc::new(bundle), at));
+        return Ok(Opened::bundle(Bundle::embedded(demo(name)?)?));
     }
     let live = live(args, aws).await?;
-    Ok((Arc::new(live), args.now.unwrap_or_else(Timestamp::now)))
+    let collected_at = args.now.unwrap_or_else(Timestamp::now);
+    Ok(Opened { source: Arc::new(live), collected_at, scope: None })
 }
 
 /// The cluster that the flags name.

@@ -46,6 +46,22 @@ impl GapCause {
             Self::Unreadable => "unreadable",
         }
     }
+
+    /// The cause of a word, but `forbidden`, which names a permission.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        let all = [
+            Self::Unauthorized,
+            Self::Unreachable,
+            Self::Timeout,
+            Self::BadAnswer,
+            Self::Throttled,
+            Self::NotConfigured,
+            Self::NotCollected,
+            Self::Truncated,
+            Self::Unreadable,
+        ];
+        all.into_iter().find(|cause| cause.as_str() == word)
+    }
 }
 
 /// Something that could not be seen.

@@ -2,6 +2,7 @@
 //!
 //! Hosts, ports, names and the keys themselves stay: they are what one corrects. What is masked twice stays as it is.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -19,9 +20,35 @@ macro_rules! pattern {
     }};
 }
 
+/// What stands for a secret in a capture: the same for the same secret.
+pub(crate) fn token(number: usize) -> String {
+    format!("{TOKEN}{number}")
+}
+
+/// How a token begins. It may stand in a URL, where the mask may not.
+const TOKEN: &str = "redacted-";
+
+/// True for what [`token`] gives.
+pub(crate) fn is_token(text: &str) -> bool {
+    text.strip_prefix(TOKEN).is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Tokens become the mask: a report of a capture reads like the one of the cluster.
+fn untoken(text: &str) -> Cow<'_, str> {
+    if !text.contains(TOKEN) {
+        return text.into();
+    }
+    pattern!(r"\bredacted-\d+\b").replace_all(text, MASK)
+}
+
 /// A text of several lines (an excerpt of a file, a log, an error) without its secrets.
 pub(crate) fn mask(text: &str) -> String {
     mask_lines(text, false)
+}
+
+/// A sentence: what looks like a key at its begin is a word of it (`ExpiredToken: the token has expired`).
+pub(crate) fn mask_sentence(text: &str) -> String {
+    if text.contains('\n') { mask(text) } else { in_line(&untoken(text)) }
 }
 
 /// A file, line by line: also lines that are too broken to have a value (`api_key abc`).
@@ -55,7 +82,7 @@ pub(crate) fn mask_values(error: &str) -> String {
 }
 
 fn mask_lines(text: &str, is_file: bool) -> String {
-    let text = private_keys(text);
+    let text = private_keys(&untoken(text));
     let mut out = Vec::new();
     let mut within: Option<Within> = None;
     let mut is_named = false;
@@ -199,7 +226,7 @@ fn masked_value(value: &str) -> String {
 }
 
 /// False for what stands for a value: a placeholder, a variable, a template, nothing at all.
-fn is_secret_value(value: &str) -> bool {
+pub(crate) fn is_secret_value(value: &str) -> bool {
     let bare = value.trim().trim_end_matches(',').trim_matches(['"', '\'', '\\', ' ', '[', ']']);
     let bare = pattern!(r"(?i)^(bearer|basic|token|digest) ").find(bare).map_or(bare, |scheme| &bare[scheme.end()..]);
     let is_placeholder = bare.starts_with('<') && bare.ends_with('>');
@@ -348,6 +375,16 @@ fn headers(text: &str) -> String {
         let scheme = value.split_once(' ').map_or("", |(scheme, _)| scheme);
         let known =
             ["bearer", "basic", "token", "digest", "aws4-hmac-sha256"].contains(&scheme.to_ascii_lowercase().as_str());
+        // `may require authorization: server message: insufficient_scope: authorization failed`.
+        if c[1].to_ascii_lowercase().ends_with("authorization")
+            && !known
+            && scheme.ends_with(|c: char| c.is_lowercase())
+        {
+            let is_prose = |word: &str| word.chars().all(|c| c.is_ascii_lowercase() || "_:,.'".contains(c));
+            if value.split_whitespace().all(is_prose) {
+                return c[0].to_owned();
+            }
+        }
         let scheme = if known { format!("{scheme} ") } else { String::new() };
         format!("{}{}{scheme}{MASK}", &c[1], &c[2])
     });

@@ -60,6 +60,17 @@ const SECRETS: &[&str] = &[
 ];
 
 #[test]
+fn what_a_registry_says_of_authorization_is_no_header() {
+    let said = "repository does not exist or may require authorization: server message: insufficient_scope: authorization failed";
+    assert_eq!(mask(said), said);
+    assert_eq!(
+        mask_sentence("ExpiredToken: The security token is expired"),
+        "ExpiredToken: The security token is expired"
+    );
+    assert!(!mask_sentence("Login: password=s3cr3t").contains("s3cr3t"));
+}
+
+#[test]
 fn no_shape_of_a_secret_is_shown() {
     let mut wrong = Vec::new();
     for text in SECRETS {
