@@ -12,7 +12,7 @@ use super::SourceArgs;
     mut_arg("from", |arg| arg.hide(true)),
     mut_arg("demo", |arg| arg.hide(true)),
     after_help = "A port-forward that goes to the next ready pod where its own restarts, is replaced or lost, and says why. The local \
-    port stays open meanwhile. It needs the right to create pods/portforward, as kubectl port-forward does."
+    port stays open meanwhile. It needs the verbs get and create on pods/portforward, as kubectl port-forward does."
 )]
 pub struct Connect {
     /// What to connect to [default: all that are there]

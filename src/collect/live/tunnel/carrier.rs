@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use super::{Line, Notice, Target, cut, failed, is_unauthorized, nodes, within};
+use super::{Line, Notice, Target, cut, failed, is_unauthorized, nodes, status, within};
 use crate::collect::live::chain;
 use crate::domain::kubernetes::forwarding;
 
@@ -44,7 +44,15 @@ impl Carrier {
         let (mut pod, complaint) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                self.explain(&target, Some(&chain(&error))).await;
+                let said = match status(&error) {
+                    // The upgrade hides whose right is missing; which one is known.
+                    Some(403) => format!(
+                        "forbidden: it takes the verbs get and create on pods/portforward in namespace {}",
+                        self.namespace
+                    ),
+                    _ => chain(&error),
+                };
+                self.explain(&target, Some(&said)).await;
                 return;
             }
         };

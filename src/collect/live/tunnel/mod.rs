@@ -211,11 +211,16 @@ fn failed(text: &str) -> kube::Error {
     kube::Error::Service(Box::new(io::Error::other(text.to_owned())))
 }
 
-/// The credentials are refused: of an upgrade only the number of the status is told.
+/// The credentials are refused, or cannot be made.
 fn is_unauthorized(error: &kube::Error) -> bool {
-    match error {
-        kube::Error::Api(status) => status.code == 401,
-        kube::Error::Auth(_) => true,
-        other => chain(other).contains("401"),
+    matches!(error, kube::Error::Auth(_)) || status(error) == Some(401)
+}
+
+/// The HTTP status of a refusal; of an upgrade only its number is told.
+fn status(error: &kube::Error) -> Option<u16> {
+    if let kube::Error::Api(status) = error {
+        return Some(status.code);
     }
+    let text = chain(error);
+    [401, 403, 404].into_iter().find(|code| text.contains(&code.to_string()))
 }
