@@ -222,5 +222,6 @@ fn status(error: &kube::Error) -> Option<u16> {
         return Some(status.code);
     }
     let text = chain(error);
-    [401, 403, 404].into_iter().find(|code| text.contains(&code.to_string()))
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
+    numbers.into_iter().find(|code| matches!(code, 401 | 403 | 404))
 }
