@@ -177,7 +177,7 @@ fn a_kubelet_that_is_not_reached_is_named_with_the_way_round_it() {
     let (mut connect, port) = stack.connect(&["--port", "0", "--region", "ap-northeast-2"]);
     connect.expect("to pod other-0", SOON);
     assert!(get(port).is_none());
-    let line = connect.expect("Prometheus: the API server does not reach the kubelet of node ", SOON);
+    let line = connect.expect("Prometheus: the API server cannot talk to the kubelet of node ", SOON);
     assert!(line.contains(&own), "{line}");
     let command = connect.expect("aws ssm start-session --region ap-northeast-2 --target ", SOON);
     assert!(command.contains(&other), "through another node: {command}");

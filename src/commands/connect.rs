@@ -215,11 +215,11 @@ impl Words {
 }
 
 fn cut_off(cut: &Cut) -> String {
-    let Cut { node, said, .. } = cut;
-    if said.contains(":10250") {
-        return format!("the API server does not reach the kubelet of node {node} ({said})");
+    let Cut { node, said, is_lost, .. } = cut;
+    if *is_lost {
+        return format!("node {node} is not ready: {said}");
     }
-    format!("node {node} is not ready: {said}")
+    format!("the API server cannot talk to the kubelet of node {node} ({said})")
 }
 
 fn what_became(fate: &Fate) -> String {
@@ -263,12 +263,13 @@ mod tests {
         let cut = Cut {
             node: "node-1".into(),
             said: said.into(),
+            is_lost: false,
             instance: Some("i-0abc".into()),
             pod_ip: Some("10.0.2.7".into()),
             port: 3000,
         };
         let text = words("eu-west-1").of(&Notice::Cut(cut.clone()));
-        assert!(text.starts_with("Grafana: the API server does not reach the kubelet of node node-1 ("), "{text}");
+        assert!(text.starts_with("Grafana: the API server cannot talk to the kubelet of node node-1 ("), "{text}");
         let command = text.lines().last().expect("a command").trim();
         let parts = shlex::split(command).expect("shell words");
         assert_eq!(parts[..3], ["aws", "ssm", "start-session"].map(str::to_owned), "{command}");

@@ -94,11 +94,10 @@ fn node_of<'a>(pod: &Pod, nodes: &'a [Node]) -> Option<&'a Node> {
     nodes.iter().find(|n| n.metadata.name == *name)
 }
 
-/// The address of a kubelet that the API server did not reach, in what it says: `dial tcp 10.0.1.5:10250: i/o timeout`.
-pub(crate) fn unreached_kubelet(said: &str) -> Option<&str> {
-    let (_, rest) = said.split_once("dial tcp ")?;
-    let address = rest.split(": ").next()?;
-    address.ends_with(":10250").then_some(address)
+/// The API server says that it could not talk to a kubelet: `error dialing backend: …`, `dial tcp 10.0.1.5:10250: i/o timeout`.
+pub(crate) fn is_kubelet_unreached(said: &str) -> bool {
+    let dialled = || said.split_once("dial tcp ").and_then(|(_, rest)| rest.split(": ").next());
+    said.contains("error dialing backend") || dialled().is_some_and(|address| address.ends_with(":10250"))
 }
 
 /// The instance of a ready node other than this one: a session on it reaches the pods of all nodes. Where there is no
@@ -177,8 +176,9 @@ mod tests {
     #[test]
     fn another_node_leads_round_a_kubelet() {
         let said = "Get \"https://10.0.2.1:10250/containerLogs/m/p/c\": dial tcp 10.0.2.1:10250: i/o timeout";
-        assert_eq!(unreached_kubelet(said), Some("10.0.2.1:10250"));
-        assert_eq!(unreached_kubelet("dial tcp 10.0.2.1:9090: connect: connection refused"), None);
+        assert!(is_kubelet_unreached(said));
+        assert!(is_kubelet_unreached("error dialing backend: remote error: tls: internal error"));
+        assert!(!is_kubelet_unreached("dial tcp 10.0.2.1:9090: connect: connection refused"));
         let nodes = [node("node-1", "i-1", "True"), node("node-2", "i-2", "True"), node("node-3", "i-3", "False")];
         assert_eq!(way_round(&nodes, Some("node-1")), Some("i-2"));
         assert_eq!(way_round(&nodes[..1], Some("node-1")), Some("i-1"));

@@ -13,8 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use super::{Line, Notice, Target, cut, failed, is_unauthorized, nodes, status, within};
-use crate::collect::live::chain;
+use super::{Line, Notice, Target, cut, failed, is_unauthorized, nodes, said, status, within};
 use crate::domain::kubernetes::forwarding;
 
 /// How long a connection waits for a pod that runs.
@@ -44,15 +43,15 @@ impl Carrier {
         let (mut pod, complaint) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                let said = match status(&error) {
+                let why = match status(&error) {
                     // The upgrade hides whose right is missing; which one is known.
                     Some(403) => format!(
                         "forbidden: it takes the verbs get and create on pods/portforward in namespace {}",
                         self.namespace
                     ),
-                    _ => chain(&error),
+                    _ => said(&error),
                 };
-                self.explain(&target, Some(&said)).await;
+                self.explain(&target, Some(&why)).await;
                 return;
             }
         };
@@ -89,9 +88,9 @@ impl Carrier {
         Ok((stream, complaint))
     }
 
-    /// Says once of a pod why it is not reached. The upgrade to a WebSocket hides what the API server says of the kubelet;
+    /// Says once of a pod why it is not reached. An upgrade to a WebSocket may hide what the API server says of the kubelet;
     /// a log is asked for the same way, and shows it.
-    async fn explain(&self, target: &Target, said: Option<&str>) {
+    async fn explain(&self, target: &Target, why: Option<&str>) {
         self.wake.notify_one();
         if target.told.swap(true, Ordering::Relaxed) {
             return;
@@ -99,14 +98,21 @@ impl Carrier {
         let name = &target.pod.metadata.name;
         let client = self.line.client().await;
         let wait = self.line.options.timeout;
-        let pods: Api<v1::Pod> = Api::namespaced(client.clone(), &self.namespace);
-        let container = target.pod.spec.containers.first().map(|c| c.name.clone());
-        let last_line = LogParams { container, tail_lines: Some(1), limit_bytes: Some(200), ..LogParams::default() };
-        let log = within(wait, pods.logs(name, &last_line)).await.err().map(|e| chain(&e));
-        let cut_off = log.filter(|text| forwarding::unreached_kubelet(text).is_some());
-        let notice = match (cut_off, &target.pod.spec.node_name, said) {
+        let log = async {
+            let pods: Api<v1::Pod> = Api::namespaced(client.clone(), &self.namespace);
+            let container = target.pod.spec.containers.first().map(|c| c.name.clone());
+            let last_line =
+                LogParams { container, tail_lines: Some(1), limit_bytes: Some(200), ..LogParams::default() };
+            within(wait, pods.logs(name, &last_line)).await.err().map(|e| said(&e))
+        };
+        let is_cut = |text: &String| forwarding::is_kubelet_unreached(text);
+        let cut_off = match why.map(str::to_owned).filter(is_cut) {
+            Some(text) => Some(text),
+            None => log.await.filter(is_cut),
+        };
+        let notice = match (cut_off, &target.pod.spec.node_name, why) {
             (Some(text), Some(node), _) => Notice::Cut(cut(&nodes(&client, wait).await, node, &text, target)),
-            (_, _, Some(said)) => Notice::Refused { pod: name.clone(), said: said.to_owned() },
+            (_, _, Some(why)) => Notice::Refused { pod: name.clone(), said: why.to_owned() },
             (_, _, None) => {
                 target.told.store(false, Ordering::Relaxed);
                 return;

@@ -12,8 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Line, Notice, PAUSE, Target, as_read, cut, is_unauthorized, nodes, within};
-use crate::collect::live::chain;
+use super::{Line, Notice, PAUSE, Target, as_read, cut, is_unauthorized, nodes, said, within};
 use crate::domain::kubernetes::forwarding::{self, Fate};
 use crate::domain::kubernetes::service_port;
 use crate::snapshot::Component;
@@ -67,7 +66,7 @@ impl Lookout {
     }
 
     async fn cannot(&mut self, error: &kube::Error) {
-        let mut said = chain(error);
+        let mut said = said(error);
         if is_unauthorized(error)
             && let Err(why) = self.line.renew().await
         {

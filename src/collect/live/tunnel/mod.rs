@@ -95,8 +95,10 @@ pub(crate) enum Notice {
 pub(crate) struct Cut {
     /// The node.
     pub(crate) node: String,
-    /// What the API server says.
+    /// What the API server says of it.
     pub(crate) said: String,
+    /// The node itself is not ready.
+    pub(crate) is_lost: bool,
     /// An instance that reaches the pod.
     pub(crate) instance: Option<String>,
     /// The pod's address.
@@ -184,6 +186,7 @@ fn cut(nodes: &[Node], node: &str, said: &str, target: &Target) -> Cut {
     Cut {
         node: node.to_owned(),
         said: said.to_owned(),
+        is_lost: nodes.iter().any(|n| n.metadata.name == node && !n.is_ready()),
         instance: forwarding::way_round(nodes, Some(node)).map(str::to_owned),
         pod_ip: target.pod.status.pod_ip.clone(),
         port: target.port,
@@ -209,6 +212,14 @@ async fn within<T>(wait: Duration, call: impl Future<Output = Result<T, kube::Er
 
 fn failed(text: &str) -> kube::Error {
     kube::Error::Service(Box::new(io::Error::other(text.to_owned())))
+}
+
+/// What went wrong, in the API server's words where it has some.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => chain(other),
+    }
 }
 
 /// The credentials are refused, or cannot be made.
