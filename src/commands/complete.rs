@@ -13,6 +13,7 @@ use crate::checks;
 use crate::cli::{Cli, Command, Format};
 use crate::collect::client::{Client, IfAbsent};
 use crate::collect::live;
+use crate::companion::transcript;
 use crate::model::Silent;
 use crate::term::{Printer, sanitize};
 
@@ -120,7 +121,8 @@ fn values(arg: &Arg, typed: &str, words: &[String]) -> Found {
     match arg.get_id().as_str() {
         "context" => plain(live::contexts(given(words, "--kubeconfig").map(PathBuf::from).as_deref()).0),
         "namespace" => plain(namespaces(words).unwrap_or_default()),
-        "check" => titles(""),
+        "check" | "root" => titles(""),
+        "name" => Found { values: transcripts(), files: false },
         "only" | "skip" => {
             // Several are separated by commas: what stands before the last one stays.
             let done = typed.rfind(',').map_or("", |at| &typed[..=at]);
@@ -155,6 +157,13 @@ fn titles(before: &str) -> Found {
     let all = checks::registry();
     let values = all.iter().map(|c| (format!("{before}{}", c.meta().id), c.meta().title.to_owned())).collect();
     Found { values, files: false }
+}
+
+/// The transcripts with what they are about.
+fn transcripts() -> Vec<(String, String)> {
+    let all = transcript::all().unwrap_or_default().into_iter();
+    let last = ("last".to_owned(), "the newest".to_owned());
+    std::iter::once(last).chain(all.map(|kept| (kept.name, kept.about))).collect()
 }
 
 /// The value of an option among what is typed.
@@ -204,6 +213,8 @@ mod tests {
         assert_eq!(of("monitoring --unt"), Vec::<String>::new());
         assert_eq!(of("watch --unt"), ["--until-resolved"]);
         assert_eq!(of("completions ba"), ["bash"]);
+        assert_eq!(of("fix ebs-csi-addon-m"), ["ebs-csi-addon-missing"]);
+        assert_eq!(of("transcript la"), ["last"]);
         assert!(of("monitoring --demo ebs").contains(&"ebs-csi-missing".to_owned()));
         assert!(!of("").iter().any(|c| c.starts_with("__")), "what is hidden is not offered");
     }

@@ -11,6 +11,7 @@ use super::run::{self, wait_for};
 use crate::cli::{Cli, Command, SourceArgs};
 use crate::collect::client::Client;
 use crate::collect::{self, Plan, live};
+use crate::companion::transcript::{self, Kept};
 use crate::model::{Fact, Silent};
 use crate::snapshot::Snapshot;
 use crate::term::{Printer, sanitize};
@@ -25,7 +26,8 @@ const GLANCE: Duration = Duration::from_secs(1);
 pub(super) fn run(program: &str, printer: &Printer) -> anyhow::Result<u8> {
     let (_, context) = live::contexts(None);
     let snap = context.as_ref().and_then(|_| glance());
-    printer.stdout(&text(program, context.as_deref(), snap.as_ref()))?;
+    let last = transcript::all().unwrap_or_default().into_iter().next();
+    printer.stdout(&text(program, context.as_deref(), snap.as_ref(), last.as_ref()))?;
     Ok(0)
 }
 
@@ -45,7 +47,7 @@ fn glance() -> Option<Snapshot> {
     .ok()
 }
 
-fn text(program: &str, context: Option<&str>, snap: Option<&Snapshot>) -> String {
+fn text(program: &str, context: Option<&str>, snap: Option<&Snapshot>, last: Option<&Kept>) -> String {
     let mut lines =
         vec![format!("kdoctor {}: the doctor for monitoring stacks on Kubernetes and EKS", env!("CARGO_PKG_VERSION"))];
     lines.push(String::new());
@@ -70,6 +72,10 @@ fn text(program: &str, context: Option<&str>, snap: Option<&Snapshot>) -> String
             _ => "no monitoring stack found".to_owned(),
         };
         lines.push(format!("{}{stack}", version.unwrap_or_default()));
+    }
+    if let Some(last) = last {
+        let told = format!("{}, {} ({program} transcript last)", last.about, last.ending);
+        lines.push(format!("last talk: {}", sanitize(&told)));
     }
     let mut commands = vec![("monitoring", "what is wrong, and how to fix it"), ("watch", "the same as a live view")];
     let connect =
@@ -105,14 +111,16 @@ mod tests {
 
     #[test]
     fn the_page_names_what_is_there_and_what_comes_next() {
-        let nowhere = text("kdoctor", None, None);
+        let nowhere = text("kdoctor", None, None, None);
         assert!(nowhere.contains("kdoctor monitoring --demo "), "{nowhere}");
-        let slow = text("kubectl kdoctor", Some("prod"), None);
+        let slow = text("kubectl kdoctor", Some("prod"), None, None);
         assert!(slow.contains("context prod\n\n  kubectl kdoctor monitoring   what is wrong"), "{slow}");
         let mut snap = Snapshot::empty(Timestamp::UNIX_EPOCH);
         snap.target.namespaces = vec!["monitoring".into()];
         snap.target.kubernetes_version = Some("v1.36.2".into());
-        assert!(text("kdoctor", Some("prod"), Some(&snap)).contains("Kubernetes v1.36.2, no monitoring stack found"));
+        assert!(
+            text("kdoctor", Some("prod"), Some(&snap), None).contains("Kubernetes v1.36.2, no monitoring stack found")
+        );
         snap.scope.grafana = Some(Component {
             namespace: "monitoring".into(),
             service: "grafana".into(),
@@ -120,8 +128,16 @@ mod tests {
             scheme: "http",
             prefix: String::new(),
         });
-        let page = text("kdoctor", Some("prod"), Some(&snap));
+        let page = text("kdoctor", Some("prod"), Some(&snap), None);
         assert!(page.contains("Kubernetes v1.36.2, Grafana in namespace monitoring\n"), "{page}");
         assert!(page.contains("  kdoctor connect grafana   a local port"), "{page}");
+        let last = Kept {
+            name: "n".into(),
+            path: "n.md".into(),
+            about: "shop".into(),
+            ending: "ended 2026-11-28 10:00:00 utc".into(),
+        };
+        let page = text("kdoctor", Some("prod"), None, Some(&last));
+        assert!(page.contains("last talk: shop, ended 2026-11-28 10:00:00 utc (kdoctor transcript last)\n"), "{page}");
     }
 }
