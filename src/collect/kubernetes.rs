@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Plan;
 use super::client::{Client, IfAbsent};
 use crate::model::Fact;
-use crate::snapshot::kubernetes::{ContainerStatus, MonitoringResource, Object, Pod, Workload};
+use crate::snapshot::kubernetes::{ContainerStatus, Event, MonitoringResource, Object, Pod, Workload};
 use crate::snapshot::{Listing, Snapshot};
 
 /// Cluster-scoped lists, and Services, which are small and show where the stack is.
@@ -138,7 +138,11 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     );
     snap.pods = pods;
     snap.persistent_volume_claims = claims;
-    snap.events = events;
+    snap.events = match of_nodes(client, plan, snap).await.items() {
+        Ok(more) => events.with_more(more.iter().filter(|e| e.involved_object.kind == "Node").cloned()),
+        // They only add to what the nodes' conditions say.
+        Err(_) => events,
+    };
     snap.endpoint_slices = slices;
     snap.config_maps = maps;
     snap.service_accounts = accounts;
@@ -149,6 +153,16 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.prometheus_rule_objects = rules;
     room(client, plan, snap).await;
     attachments(client, plan, snap).await;
+}
+
+/// Events about nodes: they lie in the namespace `default`.
+async fn of_nodes(client: &Client, plan: &Plan, snap: &Snapshot) -> Listing<Event> {
+    let place = "default".to_owned();
+    let is_read = !snap.scope.all.is_empty() || snap.scope.namespaces().contains(&place);
+    if !plan.wants(Fact::Events) || is_read {
+        return Listing::cluster(Vec::new());
+    }
+    client.namespaced_list("/api/v1", "events", &[place].into(), IfAbsent::Empty).await
 }
 
 /// Where volumes are attached, read only where a pod in scope waits for one: a large cluster has thousands.

@@ -63,6 +63,14 @@ impl<T> Listing<T> {
         Self { items, coverage, gaps, index: OnceLock::new() }
     }
 
+    /// The same with objects of places that the list does not cover: that others are not there is not known.
+    #[must_use]
+    pub fn with_more(mut self, more: impl IntoIterator<Item = T>) -> Self {
+        self.items.extend(more);
+        self.index = OnceLock::new();
+        self
+    }
+
     /// A list read as a whole.
     pub fn cluster(items: Vec<T>) -> Self {
         Self::new(items, Coverage::Cluster, Vec::new())

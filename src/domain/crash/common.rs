@@ -31,7 +31,7 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
 
 /// `listen tcp 0.0.0.0:9090: bind: address already in use`.
 pub(crate) fn port(text: &str) -> Option<Crash> {
-    let found = pattern!(r"listen \w+ (\S*?):(\d+): bind: ([^;\n]+)").captures(text)?;
+    let found = pattern!(r"listen \w+ (\S*?):(\d+): bind: ([^;\n\x22]+)").captures(text)?;
     let (address, port, why) = (&found[1], &found[2], &found[3]);
     let class = if why.contains("in use") { Class::Port } else { Class::Bind };
     let advice = match why {

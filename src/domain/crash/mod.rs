@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod common;
+mod config;
 mod flags;
 mod grafana;
 mod known;
@@ -305,7 +306,10 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
     let is_panic = |l: &Line<'_>| l.raw.starts_with("panic:") || l.raw.starts_with("fatal error:");
     let panic = lines.iter().rposition(is_panic).unwrap_or(lines.len());
     let last = lines[panic..].iter().find_map(read).or_else(|| lines.iter().rev().find_map(read));
-    let Some(last) = last else { return needed(lines) };
+    let Some(last) = last else {
+        let refused = program.is_none().then(|| config::read(text)).flatten();
+        return refused.or_else(|| needed(lines));
+    };
     if last.class != Class::Rules {
         return Some(last);
     }
@@ -337,6 +341,9 @@ const CONSEQUENCES: &[&str] = &[
     "gracefully",
     "stopped",
     "server closed",
+    "run finished with error",
+    "could not perform the initial load",
+    "command failed",
 ];
 
 fn is_consequence(line: &str) -> bool {

@@ -35,6 +35,7 @@ pub(crate) mod parts;
 pub(crate) mod probes;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod proxy_env;
 pub(crate) mod pull_error;
 pub(crate) mod releases;
 pub(crate) mod rollout;

@@ -155,7 +155,12 @@ fn entry(raw: &str) -> Option<Entry> {
     }
     let line = Line::parse(raw);
     let bad = matches!(line.level, Level::Warning | Level::Error);
-    (line.level != Level::Unknown).then(|| Entry { at: line.at, bad, text: line.text() })
+    // promtail and Alloy name the host in a field of its own, and not where the store answered.
+    let text = match line.get("host") {
+        "" => line.text(),
+        host => format!("{} host={host}", line.text()),
+    };
+    (line.level != Level::Unknown).then_some(Entry { at: line.at, bad, text })
 }
 
 /// The host and port that a message says was sent to.

@@ -7,7 +7,7 @@ use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{self, Datasource, Instance};
 use crate::domain::grafana::url::{self, Fault, Verdict, Written};
 use crate::domain::kubernetes::endpoints::Reason;
-use crate::domain::kubernetes::{proxy, service_host};
+use crate::domain::kubernetes::{proxy, proxy_env, service_host};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Service;
 use crate::snapshot::probe::{Trial, Verdict as Trying};
@@ -303,9 +303,18 @@ fn behind<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>) -> Option<&'a Ser
 fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, message: &str) -> Fetched<Finding> {
     let first = message.lines().next().unwrap_or_default();
     let subject = datasource.reference();
-    let text = format!("Grafana cannot use datasource {} ({}): {first}", subject.name(), shown_url(&datasource.url));
-    let mut made = start(datasource, Severity::Error, text);
     let service = behind(snap, datasource);
+    let proxy = service.and(asked_through(datasource)).filter(|_| !is_direct(message));
+    let through = proxy
+        .as_ref()
+        .map(|(proxy, host)| format!("it asks through the proxy {proxy}, and NO_PROXY does not name {host}: "));
+    let text = format!(
+        "Grafana cannot use datasource {} ({}): {}{first}",
+        subject.name(),
+        shown_url(&datasource.url),
+        through.unwrap_or_default()
+    );
+    let mut made = start(datasource, Severity::Error, text);
     if let Some(service) = service {
         made = depend_on_service(snap, made, service, None);
     }
@@ -317,7 +326,12 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, message: &str) -> Fet
         Written { scheme: served.to_owned(), ..w }
     });
     made.params.set("tenant", has(&["no org id"]));
-    made = made.fix(if meant.is_some() {
+    if let Some((_, host)) = &proxy {
+        made = through_proxy(made, datasource, host);
+    }
+    made = made.fix(if proxy.is_some() {
+        "proxy"
+    } else if meant.is_some() {
         "url"
     } else if has(&["x509:", "certificate"]) {
         "tls"
@@ -329,6 +343,35 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, message: &str) -> Fet
         "unhealthy"
     });
     Ok(finish(snap, made, datasource, meant.as_ref(), service, Some(message)))
+}
+
+/// The proxy of Grafana's environment that a datasource is asked through, and the host.
+fn asked_through<'a>(datasource: &Datasource<'a>) -> Option<(&'a str, String)> {
+    let written = Written::parse(&datasource.url)?;
+    let proxy = proxy_env::for_host(datasource.instance.container, &written.scheme, &written.host)?;
+    Some((proxy, written.host))
+}
+
+/// The message is of a connection that Grafana made itself.
+fn is_direct(message: &str) -> bool {
+    ["no such host", "dial tcp", "x509:", "401", "no org id"].iter().any(|m| message.contains(m))
+}
+
+/// What the fix needs, and what Grafana's environment holds.
+fn through_proxy(mut made: Finding, datasource: &Datasource<'_>, host: &str) -> Finding {
+    let container = datasource.instance.container;
+    let old = proxy_env::no_proxy(container);
+    let own = if host.contains(".svc") { String::new() } else { format!(",{host}") };
+    let new = format!("{old},.svc,.svc.cluster.local{own}");
+    made.params.set("no_proxy", format!("NO_PROXY={}", new.trim_start_matches(',')));
+    let seen = Evidence::new(
+        format!("environment of container {}", container.name),
+        format!("NO_PROXY={old}"),
+        "kubectl set env -n {{ namespace }} {{ grafana }} --list",
+    );
+    made.evidence(
+        seen.with("namespace", datasource.instance.namespace()).with("grafana", datasource.instance.kubectl_name()),
+    )
 }
 
 /// All is well, but there is nothing to show: worth a line.

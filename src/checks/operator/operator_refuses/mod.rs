@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use crate::checks::support::operator::{self, server_text};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::deployment;
+use crate::domain::prometheus::operator::files;
 use crate::domain::prometheus::operator::log::{self, Reason, Refused, Said, SyncFailed};
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
@@ -86,6 +87,7 @@ fn objects(snap: &Snapshot, said: &Said<'_>) -> Vec<Finding> {
         for meta in objects {
             let found = by_log(said, kind, meta)
                 .or_else(|| by_binding(snap, kind, meta))
+                .or_else(|| by_spec(snap, kind, meta))
                 .or_else(|| if *has_log { None } else { by_event(snap, kind, meta) });
             left.extend(found);
         }
@@ -145,6 +147,36 @@ fn by_binding<'a>(snap: &'a Snapshot, kind: Kind, meta: &'a Meta) -> Option<Left
         text,
         since: condition.last_transition_time,
         server: Some((binding.namespace.clone(), binding.name.clone())),
+        seen: seen.with("kind", kind.kubectl()).with("name", &meta.name).with("namespace", &meta.namespace),
+    })
+}
+
+/// The monitor names a file, and a server that selects it forbids files: that is refused whatever the log still holds.
+fn by_spec<'a>(snap: &'a Snapshot, kind: Kind, meta: &'a Meta) -> Option<Left<'a>> {
+    let monitors = snap.monitors.items().ok()?.iter().filter(|m| m.kind == kind.as_str());
+    let monitor = monitors.into_iter().find(|m| std::ptr::eq(&m.metadata, meta))?;
+    let (field, text) = files::named(&monitor.spec)?;
+    let forbids = |s: &&MonitoringResource| s.spec.arbitrary_fs_access.as_ref().is_some_and(|a| a.deny);
+    let server = &selection::selecting(snap, kind, meta).ok()?.into_iter().find(forbids)?.metadata;
+    let seen = Evidence::new(
+        format!(
+            "{} {}/{} and Prometheus {}/{}",
+            kind.as_str(),
+            meta.namespace,
+            meta.name,
+            server.namespace,
+            server.name
+        ),
+        format!("{field} is set, and arbitraryFSAccessThroughSMs.deny is true"),
+        "kubectl get {{ kind }} {{ name }} -n {{ namespace }} -o yaml",
+    );
+    Some(Left {
+        kind,
+        meta,
+        text: text.to_owned(),
+        reason: log::reason(kind, text),
+        since: None,
+        server: Some((server.namespace.clone(), server.name.clone())),
         seen: seen.with("kind", kind.kubectl()).with("name", &meta.name).with("namespace", &meta.namespace),
     })
 }

@@ -6,7 +6,7 @@ mod joined;
 mod kind;
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::authorizer::Authorizer;
 use crate::checks::support::{probes, scrape};
@@ -112,6 +112,9 @@ fn shared(snap: &Snapshot, family: &Family<'_>, lacking: Option<String>) -> Opti
         let message = format!("several jobs are refused with HTTP 403: {lacking}");
         return Some(Cause::keyed(lacking, message));
     }
+    if matches!(family.kind, Kind::Certificate(_) | Kind::Tls) {
+        return same_places(family);
+    }
     let why = match family.kind {
         Kind::Unauthorized => "does not know who asks",
         Kind::CredentialRefused => "does not accept the token that they send",
@@ -122,6 +125,18 @@ fn shared(snap: &Snapshot, family: &Family<'_>, lacking: Option<String>) -> Opti
     let guard = authorizer.guard?;
     let message = format!("several jobs are refused with HTTP 401: what they scrape ({guard}) {why}");
     Some(Cause::keyed(format!("401 {guard} {why} {}", authorizer.account_user), message))
+}
+
+/// The addresses at which a job meets a certificate that is not taken: other jobs meet the same there, as the three of the
+/// kubelet do.
+fn same_places(family: &Family<'_>) -> Option<Cause> {
+    let places: BTreeSet<String> =
+        family.group.iter().filter_map(|d| d.address.as_ref()).map(|a| format!("{}:{}", a.host, a.port)).collect();
+    let first = places.first()?.clone();
+    let more = if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
+    let all = places.into_iter().collect::<Vec<_>>().join(" ");
+    let message = format!("several jobs fail alike at {first}{more}: {}", family.words);
+    Some(Cause::keyed(format!("{} at {all}", family.words), message))
 }
 
 /// What would explain that one target is down.

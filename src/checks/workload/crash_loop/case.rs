@@ -328,9 +328,14 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
         let usual = match program {
             Some(Program::Alertmanager) => "/etc/alertmanager/alertmanager.yml",
             Some(Program::Grafana) => "/etc/grafana/grafana.ini",
-            _ => "/etc/prometheus/prometheus.yml",
+            Some(Program::Prometheus) => "/etc/prometheus/prometheus.yml",
+            None => "",
         };
-        let named = arguments::flag(container, "config.file").unwrap_or(usual);
+        let flags = ["config.file", "promscrape.config", "config"];
+        let named = flags.iter().find_map(|f| arguments::flag(container, f)).unwrap_or(usual);
+        if named.is_empty() && crash.file.is_none() {
+            return Origin::Image;
+        }
         let file = crash.file.get_or_insert_with(|| named.to_owned());
         return mounts::origin(snap, pod, container, file);
     }

@@ -5,8 +5,8 @@ use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod};
 
-/// Exit codes above this say that a signal ended it.
-const SIGNAL: i32 = 128;
+/// Exit codes that say which signal ended it. Higher ones are the program's own: Go's and VictoriaMetrics' 255.
+const SIGNALS: std::ops::RangeInclusive<i32> = 129..=159;
 
 /// Why a container ends.
 #[derive(Debug, Clone)]
@@ -39,12 +39,15 @@ impl Cause {
             _ => (message, true),
         };
         // After a signal only what the volume lacks can have led to it.
-        let said = crash::classify(container.program(), text).filter(|c| exit < SIGNAL || c.class.is_storage());
+        let said =
+            crash::classify(container.program(), text).filter(|c| !SIGNALS.contains(&exit) || c.class.is_storage());
         let said = said.or_else(|| crash::by_exit_code(text, exit));
         let said = said.map(|c| Self::Said(Box::new(c), previous));
         let last = || crash::last_lines(text);
         match (exit, probe(snap, pod, container)) {
-            (1..SIGNAL, _) if said.is_some() => said.unwrap_or(Self::Unknown(Vec::new(), previous)),
+            (1.., _) if said.is_some() && !SIGNALS.contains(&exit) => {
+                said.unwrap_or(Self::Unknown(Vec::new(), previous))
+            }
             (_, Some(probe)) => Self::Probe(probe),
             (0, None) if ended.is_some() => Self::Ends(last(), previous),
             _ => match (said, snap.crash_logs()) {

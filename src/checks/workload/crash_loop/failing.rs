@@ -2,6 +2,7 @@
 
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::domain::kubernetes::index::owner_of;
+use crate::domain::prometheus::oom;
 use crate::domain::text::windows::GRACE;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
@@ -34,7 +35,7 @@ pub(super) fn failing<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Failing<'a>> 
     }
     let init = pod.status.init_container_statuses.iter().map(|s| (s, true));
     let all = init.chain(pod.status.container_statuses.iter().map(|s| (s, false)));
-    all.filter(|(status, _)| ends_again(snap, pod, status))
+    all.filter(|(status, _)| ends_again(snap, pod, status) && !oom::is_reported(snap, pod, &status.name))
         .filter_map(|(status, is_init)| {
             let container = pod.all_containers().find(|c| c.name == status.name)?;
             let cause = Cause::of(snap, pod, container, status);

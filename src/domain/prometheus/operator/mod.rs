@@ -2,6 +2,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod deployment;
+pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod selection;
 

@@ -1,0 +1,75 @@
+//! A configuration file that a program refuses, in the words of programs that have no reader of their own: VictoriaMetrics,
+//! Grafana Alloy, the OpenTelemetry Collector, and whatever reads YAML.
+
+use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
+
+/// Reads a whole log: a refusal often takes several lines.
+pub(crate) fn read(text: &str) -> Option<Crash> {
+    alloy(text).or_else(|| collector(text)).or_else(|| yaml(text))
+}
+
+/// `Error: /etc/alloy/config.alloy:12:3: unrecognized attribute name "forward"`.
+fn alloy(text: &str) -> Option<Crash> {
+    let found = pattern!(r"(?m)^(?:Error: )?(/[\w./-]+\.(?:alloy|river|hcl)):(\d+):\d+: ([^\n]+)").captures(text)?;
+    let crash = Crash { line: found[2].parse().ok(), ..Crash::new(Class::Config, &found[3]) };
+    Some(Crash { said: redact(&found[0]), ..crash.file(&found[1]) })
+}
+
+/// `error decoding 'exporters': unknown type: "logging" for id: "logging" (valid values: […])`.
+fn collector(text: &str) -> Option<Crash> {
+    let found = pattern!(r"(?m)^\s*(?:\* )?(error decoding '[^']+': [^\n]+|'[\w.:/-]+' has invalid keys: [^\n]+)")
+        .captures_iter(text)
+        .last()?;
+    let gone = match &found[1] {
+        f if f.contains("unknown type: \"logging\"") => "The exporter logging is called debug since 0.111.",
+        f if f.contains("unknown type") => {
+            "The image does not have that component: use the contrib image or another component, or correct its name."
+        }
+        _ => "",
+    };
+    let crash = Crash::new(Class::Config, shorten(&found[1], 300)).advice(gone);
+    Some(Crash { said: redact(found[0].trim()), ..crash })
+}
+
+/// An error of a YAML reader, with the file where one is named beside it.
+fn yaml(text: &str) -> Option<Crash> {
+    let found = pattern!(
+        r"(?m)^([^\n]*?(?:cannot|could not|couldn't|failed|[Ee]rror|fatal|panic)[^\n]*?)yaml: (?:unmarshal errors:)?\s*(?:line (\d+): )?([^\n]+)"
+    )
+    .captures_iter(text)
+    .last()?;
+    let file = pattern!(r#"(/[\w./-]+\.(?:ya?ml|json|toml|conf))"#).captures(&found[1]).map(|c| c[1].to_owned());
+    let reason = found[3].split("; pass -").next().unwrap_or_default().trim_end_matches(['"', ' ']);
+    let crash = Crash { line: found.get(2).and_then(|l| l.as_str().parse().ok()), ..Crash::new(Class::Config, reason) };
+    Some(Crash { said: redact(found[0].trim()), ..crash.maybe_file(file) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_name_what_they_refuse() {
+        let of = |text: &str| read(text).map(|c| (c.file.unwrap_or_default(), c.line, c.reason));
+        assert_eq!(
+            of(
+                "2026-11-21T02:52:01.498Z\tfatal\tscraper.go:117\tcannot read \"/config/scrape.yml\": cannot unmarshal data: yaml: unmarshal errors:\n  line 14: field metric_path not found in type promscrape.ScrapeConfig; pass -promscrape.config.strictParse=false command-line flag\n"
+            ),
+            Some((
+                "/config/scrape.yml".into(),
+                Some(14),
+                "field metric_path not found in type promscrape.ScrapeConfig".into()
+            ))
+        );
+        assert_eq!(
+            of("Error: /etc/alloy/config.alloy:12:3: unrecognized attribute name \"forward\"\n\n11 | x\n"),
+            Some(("/etc/alloy/config.alloy".into(), Some(12), "unrecognized attribute name \"forward\"".into()))
+        );
+        let otel = "Error: failed to get config: cannot unmarshal the configuration:\n\nerror decoding 'exporters': unknown type: \"logging\" for id: \"logging\" (valid values: [debug otlp])\n2026/11/21 02:52:01 collector server run finished with error: failed to get config\n";
+        assert!(read(otel).is_some_and(|c| c.class == Class::Config && c.advice.contains("debug")));
+        assert!(of("level=info msg=\"loaded yaml: line 3\"\n").is_none());
+        assert!(of("Error: something else\n").is_none());
+    }
+}
