@@ -22,3 +22,4 @@ pub mod signals;
 pub mod snapshot;
 pub mod term;
 mod text;
+pub mod why;

@@ -53,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pages", &["model", "pages"]),
     ("signals", &["text", "model", "snapshot", "domain", "signals"]),
     ("diagnose", &["text", "model", "snapshot", "checks", "signals", "pages", "diagnose"]),
+    ("why", &["text", "model", "lint", "snapshot", "domain", "pages", "why"]),
     ("history", &["model", "history"]),
     ("render", &["model", "history", "render", "term"]),
     ("cli", &["cli", "diagnose"]),
@@ -246,9 +247,20 @@ fn only_collect_talks_to_the_outside() {
 #[test]
 fn checks_read_no_clock_and_do_no_io() {
     for (name, text) in all_sources() {
-        if !["checks/", "domain/", "snapshot/", "model/", "signals/", "pages/", "diagnose/", "history/", "render/"]
-            .iter()
-            .any(|m| name.starts_with(m))
+        if ![
+            "checks/",
+            "domain/",
+            "snapshot/",
+            "model/",
+            "signals/",
+            "pages/",
+            "diagnose/",
+            "history/",
+            "render/",
+            "why/",
+        ]
+        .iter()
+        .any(|m| name.starts_with(m))
         {
             continue;
         }

@@ -107,11 +107,13 @@ fn readme() -> String {
 
 fn documents() -> Vec<(&'static str, String)> {
     let schema = serde_json::to_string_pretty(&kdoctor::render::schema()).expect("plain data");
+    let why = serde_json::to_string_pretty(&kdoctor::render::why_schema()).expect("plain data");
     vec![
         ("docs/checks.md", checks_page()),
         ("docs/cli.md", cli_page()),
         ("docs/permissions.md", permissions_page()),
         ("docs/report.schema.json", format!("{schema}\n")),
+        ("docs/why.schema.json", format!("{why}\n")),
         ("README.md", readme()),
     ]
 }

@@ -36,6 +36,7 @@ impl Cli {
         match &self.command {
             Command::Monitoring(args) => of_report(&args.result),
             Command::Preflight(args) => of_report(&args.result),
+            Command::Why(args) => args.output == Output::Json,
             Command::List(args) => args.output == Output::Json,
             Command::Diff(args) => args.output == Output::Json,
             Command::Capture(_)
@@ -72,6 +73,9 @@ pub enum Command {
     Watch(Box<Watch>),
     /// Open local ports to Prometheus, Alertmanager, Grafana and Loki that survive restarts and rollouts
     Connect(Box<Connect>),
+    /// Show the chain of one thing, link by link, down to the root cause and its fix: why does this not work?
+    #[command(after_help = WHAT)]
+    Why(Box<Why>),
     /// Judge manifests and Helm values before they are applied; needs no cluster
     Preflight(Box<Preflight>),
     /// Keep what the checks read as a file, without secrets, for `--from`: here, elsewhere, later
@@ -226,6 +230,53 @@ pub struct Capture {
     /// Which checks.
     #[command(flatten)]
     pub select: SelectArgs,
+}
+
+/// What `kdoctor why` knows the chains of.
+const WHAT: &str = "WHAT is a kind and a name, or words that a name holds:
+  alert/TargetDown              rule → condition → Alertmanager → not muted → route → receiver → delivery
+  pod/[NAMESPACE/]prometheus-0  owner → admission → scheduling → volume → image → start → ready
+  deploy/… sts/… ds/…           the same of the pod that fares worst
+  target/flash-api              a job, a pool or an instance: object → Service → pods → policy → answer
+  servicemonitor/… podmonitor/… the same from the operator's object
+  svc/grafana                   selector → pods → endpoints → port → policy → ingress
+  pvc/data-prometheus-0         class → driver → role → provider → volume
+  receiver/slack                routes → integrations → delivery
+  panel \"Dashboard/Panel\"       dashboard → datasource → metric → labels → value
+  datasource/Prometheus         defined → URL → Service → health
+  node/ip-10-0-1-7              node group → ready → network → pressure
+  url http://web.shop:8080/live host → Service → pods → policy → answer
+
+Exit code: 0 no link is broken · 1 a link is broken · 2 there is no such thing, or kdoctor could not do its job ·
+3 with --strict, a link could not be seen · 130 interrupted";
+
+/// Options of `kdoctor why`.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// What does not work: KIND/NAME, KIND NAME, a URL, or words that its name holds
+    #[arg(required = true, value_name = "WHAT")]
+    pub what: Vec<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Namespace of the thing [default: those of the stack and of what it scrapes]
+    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
+    pub namespace: Option<String>,
+    /// Look for it in every namespace
+    #[arg(short = 'A', long, help_heading = "What to look at")]
+    pub all_namespaces: bool,
+    /// Namespace of the stack [default: found by looking for it, else monitoring]
+    #[arg(long, value_name = "NAMESPACE", help_heading = "What to look at")]
+    pub stack: Option<String>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value = "table", help_heading = "Result")]
+    pub output: Output,
+    /// Exit with 3 if no link is broken and one could not be seen
+    #[arg(long, help_heading = "Result")]
+    pub strict: bool,
+    /// Show the commands of every link, and the root cause with all its evidence
+    #[arg(short, long, help_heading = "Result")]
+    pub verbose: bool,
 }
 
 /// Options of `kdoctor preflight`.

@@ -40,6 +40,8 @@ pub struct Plan {
     pub namespace: Option<String>,
     /// Storage, workloads and network are judged in every namespace.
     pub all_namespaces: bool,
+    /// Everything that is read is judged, and these namespaces are read beside the stack's.
+    pub beside: Option<BTreeSet<String>>,
     /// Whether active probes may run; `None`: they were not asked for.
     pub probe: Option<probe::Consent>,
     /// When; the snapshot's only clock.
@@ -57,6 +59,7 @@ impl Plan {
             facts,
             namespace: None,
             all_namespaces: false,
+            beside: None,
             probe: None,
             collected_at,
             manifests: None,

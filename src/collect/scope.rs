@@ -63,6 +63,11 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         let resources = snap.monitoring_resources.items().unwrap_or_default();
         found.map(|c| Component { prefix: route_prefix(resources, kind, &c.namespace), ..c })
     };
+    let all = match &plan.beside {
+        _ if plan.all_namespaces => every_namespace(snap, &workloads, &stack),
+        Some(beside) => beside.iter().chain(&stack).cloned().collect(),
+        None => BTreeSet::new(),
+    };
     gaps.extend(snap.services.gaps().iter().chain(snap.monitoring_resources.gaps()).cloned());
     snap.scope = Scope {
         prometheus: with_prefix("Prometheus", component(services, &stack, Part::Prometheus, 9090)),
@@ -74,7 +79,7 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         gaps,
         scraped: BTreeSet::new(),
         parts: beside,
-        all: if plan.all_namespaces { every_namespace(snap, &workloads) } else { BTreeSet::new() },
+        all,
         given: client.source().known().urls,
     };
     snap.target.namespaces = snap.scope.stack.clone();
@@ -82,11 +87,11 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
 }
 
 /// Every namespace, as far as it is known: by the list of them, or by what is in them.
-fn every_namespace(snap: &Snapshot, workloads: &[Meta]) -> BTreeSet<String> {
+fn every_namespace(snap: &Snapshot, workloads: &[Meta], stack: &[String]) -> BTreeSet<String> {
     let named = snap.namespaces.items().unwrap_or_default().iter().map(|n| &n.metadata.name);
     let with_services = snap.services.items().unwrap_or_default().iter().map(|s| &s.metadata.namespace);
     let with_workloads = workloads.iter().map(|w| &w.namespace);
-    named.chain(with_services).chain(with_workloads).chain(&snap.scope.stack).cloned().collect()
+    named.chain(with_services).chain(with_workloads).chain(stack).cloned().collect()
 }
 
 /// Metadata of all workloads, and what of them could not be read.

@@ -16,6 +16,7 @@ mod run;
 mod start;
 mod transcript;
 mod watch;
+mod why;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Watch(args) => watch::run(&args, &printer),
         Command::Preflight(args) => preflight::run(&args, &printer),
         Command::Capture(args) => capture::run(&args, &printer),
+        Command::Why(args) => why::run(&args, &printer),
         Command::Diff(args) => past::diff(&args, &printer),
         Command::List(args) => list::run(&args, &printer),
         Command::Explain(args) => explain::run(&args, &printer),

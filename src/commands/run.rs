@@ -103,6 +103,8 @@ pub(super) struct Run {
     pub(super) snapshot: Snapshot,
     /// What they mean.
     pub(super) report: Report,
+    /// What commands need to reach the same cluster.
+    pub(super) invocation: Invocation,
 }
 
 /// The cluster cannot be asked at all.
@@ -181,7 +183,7 @@ pub(super) async fn observed(
     pages::apply(&mut report, &invocation);
     report.stats.calls = calls;
     report.stats.elapsed_ms = live.then(|| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
-    Ok(Run { snapshot: snap, report })
+    Ok(Run { snapshot: snap, report, invocation })
 }
 
 /// What the printed commands need to reach the same cluster: what the user gave, and of a live cluster what was found out

@@ -186,8 +186,7 @@ fn in_vain(snap: &Snapshot, met: Vec<Gap>) -> Vec<Gap> {
     if snap.files_alone {
         return Vec::new();
     }
-    let nowhere: Vec<&Gap> =
-        Fact::ALL.iter().filter(|f| snap.has_nothing_of(**f)).flat_map(|f| snap.gaps_of(*f)).collect();
+    let nowhere = snap.gaps_of_nothing();
     met.into_iter().filter(|gap| !nowhere.contains(&gap)).chain(snap.scope.unknown().cloned()).collect()
 }
 

@@ -1,5 +1,6 @@
 //! The words every other module speaks: severities, resources, findings, gaps, reports. No I/O.
 
+mod chain;
 mod change;
 mod evidence;
 mod fact;
@@ -19,6 +20,7 @@ mod rights;
 mod severity;
 mod signal;
 
+pub use chain::{Chain, Link, LinkState};
 pub use change::Change;
 pub use evidence::Evidence;
 pub use fact::{Access, Fact, KubernetesAccess};

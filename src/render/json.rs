@@ -1,7 +1,11 @@
 //! The JSON report: frozen types of their own, `schema_version` 1. Fields are added, never changed or removed.
 
+mod why;
+
 use schemars::JsonSchema;
 use serde::Serialize;
+
+pub use why::{why_json, why_schema};
 
 use crate::history::{Changes, Lost, PastFinding};
 use crate::model::{self, AwsResource, Gap, GapCause, Outcome, ResourceRef};

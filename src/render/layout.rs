@@ -52,6 +52,25 @@ impl Page {
         }
     }
 
+    /// A row of a list: what stands first, with styles of its own, and text from anywhere that is wrapped behind it.
+    pub(super) fn row(&mut self, indent: usize, lead: &[(&str, Style)], text: &str, style: Style) {
+        let hang = indent + lead.iter().map(|(part, _)| textwrap::core::display_width(part)).sum::<usize>();
+        for (at, line) in self.wrap(&sanitize(text), hang).iter().enumerate() {
+            if at == 0 {
+                self.text.push_str(&" ".repeat(indent));
+                for (part, of) in lead {
+                    let painted = self.paint(part, *of);
+                    self.text.push_str(&painted);
+                }
+            } else {
+                self.text.push_str(&" ".repeat(hang));
+            }
+            let painted = self.paint(line, style);
+            self.text.push_str(&painted);
+            self.text.push('\n');
+        }
+    }
+
     /// A paragraph of text from anywhere, escaped and wrapped; `first` stands before its first line. Below a word of some
     /// length the text begins further left: a narrow column is hard to read.
     pub(crate) fn paragraph(&mut self, indent: usize, first: &str, text: &str, style: Style) {

@@ -1,6 +1,9 @@
 //! The report as Markdown, for a pull request, a chat or a postmortem: the overview, and the details to unfold.
 
 pub(crate) mod escape;
+mod why;
+
+pub use why::why_markdown;
 
 use escape::{code, fence, prose, text};
 

@@ -9,8 +9,8 @@ mod table;
 mod view;
 mod words;
 
-pub use json::{json, json_failure, json_since, schema};
+pub use json::{json, json_failure, json_since, schema, why_json, why_schema};
 pub(crate) use layout::Page;
 pub(crate) use markdown::escape;
-pub use markdown::{MarkdownOptions, changes_markdown, markdown};
-pub use table::{Pieces, TableOptions, changes_text, table};
+pub use markdown::{MarkdownOptions, changes_markdown, markdown, why_markdown};
+pub use table::{Pieces, TableOptions, changes_text, table, why};

@@ -4,6 +4,9 @@ mod changes;
 mod pieces;
 mod rest;
 mod roots;
+mod why;
+
+pub use why::why;
 
 pub(super) use changes::heading;
 pub use changes::{changes_text, severity};

@@ -57,17 +57,22 @@ pub(super) fn names<'a>(resources: impl IntoIterator<Item = &'a ResourceRef>, ma
 
 /// A message as one line of an overview: whole, or up to the end of a clause. The details have the rest.
 pub(super) fn line(message: &str) -> String {
+    within(message, LINE)
+}
+
+/// The same in so many columns.
+pub(super) fn within(message: &str, columns: usize) -> String {
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    if message.chars().count() <= LINE {
+    if message.chars().count() <= columns {
         return message;
     }
     let ends = [": ", "; ", ", so ", " ("].iter().flat_map(|mark| message.match_indices(mark).map(|(at, _)| at));
     // A parenthesis that is open there would lack its end.
     let closed = |text: &str| text.matches('(').count() == text.matches(')').count();
-    let within = |at: &usize| (CLAUSE..=LINE).contains(&message[..*at].chars().count()) && closed(&message[..*at]);
+    let within = |at: &usize| (CLAUSE..=columns).contains(&message[..*at].chars().count()) && closed(&message[..*at]);
     let end = ends.filter(within).max().or_else(|| {
         let spaces = message.match_indices(' ').map(|(at, _)| at);
-        spaces.filter(|at| message[..*at].chars().count() <= LINE).max()
+        spaces.filter(|at| message[..*at].chars().count() <= columns).max()
     });
     format!("{} …", message[..end.unwrap_or(message.len())].trim_end_matches([',', ';', ':']))
 }

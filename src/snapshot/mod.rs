@@ -539,6 +539,13 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Gaps that count for nothing: of facts that this run cannot have.
+    pub fn gaps_of_nothing(&self) -> Vec<&Gap> {
+        Fact::ALL.iter().filter(|f| self.has_nothing_of(**f)).flat_map(|f| self.gaps_of(*f)).collect()
+    }
+}
+
 /// Whether the cluster is EKS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Platform {

@@ -2,19 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use promql_parser::label::MatchOp;
-use promql_parser::parser::{Expr, VectorSelector};
-use promql_parser::util::{ExprVisitor, walk_expr};
-use serde_json::Value;
-
 use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::{Check, check};
-use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
-use crate::domain::grafana::provisioned::{self, Instance};
-use crate::domain::grafana::url::{self, Written};
+use crate::domain::grafana::dashboards::{self, Dashboard};
+use crate::domain::grafana::panel::{self, Panel, asks_our_prometheus};
+use crate::domain::grafana::provisioned::Instance;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::proxy;
-use crate::lint::promql;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::text::near::near_metric;
@@ -28,9 +22,6 @@ check! {
         uses: [Services, GrafanaDatasources, GrafanaDashboards, PrometheusTargets],
     }
 }
-
-/// Metrics that are there only while something happens.
-const PASSING: &[&str] = &["ALERTS", "ALERTS_FOR_STATE"];
 
 impl Check for DashboardMissingMetric {
     fn meta(&self) -> &'static CheckMeta {
@@ -52,30 +43,13 @@ impl Check for DashboardMissingMetric {
     }
 }
 
-/// The only Prometheus that this Grafana knows is the one that was asked.
-fn asks_our_prometheus(snap: &Snapshot, instance: Instance<'_>) -> bool {
-    let Some(at) = &snap.scope.prometheus else { return false };
-    let all = provisioned::datasources(snap, instance);
-    let mut of_kind = all.iter().filter(|d| d.kind == "prometheus");
-    let (Some(only), None) = (of_kind.next(), of_kind.next()) else { return false };
-    let Some(written) = Written::parse(&only.url) else { return false };
-    let service = url::service_behind(snap, instance.namespace(), &written).ok().flatten();
-    service.is_some_and(|s| s.metadata.namespace == at.namespace && s.metadata.name == at.service)
-}
-
-/// What one panel asks for.
-struct Panel {
-    title: String,
-    metrics: BTreeSet<String>,
-}
-
 fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>) -> Option<Finding> {
     // A chart brings dashboards for parts that nobody runs here.
     let managed = dashboard.file.is_some_and(|f| !managed_by(&f.config_map.metadata).is_empty());
     if managed {
         return None;
     }
-    let panels: Vec<Panel> = dashboard.panels().into_iter().filter_map(read).collect();
+    let panels: Vec<Panel> = dashboard.panels().into_iter().filter_map(panel::read).collect();
     let lacks = |p: &Panel| p.metrics.iter().all(|m| !names.contains(m));
     let empty: Vec<&Panel> = panels.iter().filter(|p| lacks(p)).collect();
     if empty.is_empty() {
@@ -125,90 +99,13 @@ fn stem(metric: &str) -> &str {
     metric.split(['_', ':']).next().unwrap_or(metric)
 }
 
-/// The metrics of a panel that asks Prometheus; `None` for one that asks something else, or whose metric is a variable.
-fn read(panel: &Value) -> Option<Panel> {
-    let of_prometheus = |holder: &Value| match holder.get("datasource") {
-        Some(Value::Object(reference)) => reference.get("type").and_then(Value::as_str) == Some("prometheus"),
-        Some(Value::String(name)) => name.to_ascii_lowercase().contains("prometheus") || name == "default",
-        _ => true,
-    };
-    if !of_prometheus(panel) {
-        return None;
-    }
-    let mut metrics = BTreeSet::new();
-    for target in panel.get("targets").and_then(Value::as_array).into_iter().flatten() {
-        if !of_prometheus(target) || target.get("hide").and_then(Value::as_bool) == Some(true) {
-            return None;
-        }
-        metrics.extend(of_expression(target.get("expr").and_then(Value::as_str)?)?);
-    }
-    metrics.retain(|m| !PASSING.contains(&m.as_str()));
-    (!metrics.is_empty()).then(|| Panel { title: text_of(panel, "title"), metrics })
-}
-
-/// The metrics that an expression selects by name. `None` where that cannot be told.
-fn of_expression(expr: &str) -> Option<BTreeSet<String>> {
-    let mut text = expr.to_owned();
-    for variable in [
-        "$__rate_interval",
-        "${__rate_interval}",
-        "$__interval",
-        "${__interval}",
-        "$__range",
-        "${__range}",
-        "$interval",
-        "${interval}",
-    ] {
-        text = text.replace(variable, "5m");
-    }
-    let parsed = promql::parse(&text).ok().flatten()?;
-    let mut names = Names(Some(BTreeSet::new()));
-    // The visitor cannot fail.
-    let _ = walk_expr(&mut names, &parsed);
-    names.0
-}
-
-/// Collects names; nothing once a selector goes by something else than its name.
-struct Names(Option<BTreeSet<String>>);
-
-impl Names {
-    fn add(&mut self, selector: &VectorSelector) {
-        let by_label = selector.matchers.matchers.iter().find(|m| m.name == "__name__");
-        let name = match (&selector.name, by_label) {
-            (Some(name), _) => Some(name.clone()),
-            (None, Some(m)) if m.op == MatchOp::Equal => Some(m.value.clone()),
-            _ => None,
-        };
-        match (name.filter(|n| !n.contains('$')), &mut self.0) {
-            (Some(name), Some(all)) => {
-                all.insert(name);
-            }
-            (None, all) => *all = None,
-            (Some(_), None) => {}
-        }
-    }
-}
-
-impl ExprVisitor for Names {
-    type Error = std::convert::Infallible;
-
-    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
-        match expr {
-            Expr::VectorSelector(selector) => self.add(selector),
-            Expr::MatrixSelector(selector) => self.add(&selector.vs),
-            _ => {}
-        }
-        Ok(true)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checks::support::testing::findings;
     use crate::domain::testing::grafana::{dashboard_map, datasource_map, grafana, snapshot};
     use crate::domain::testing::service;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn with(panels: &Value) -> Snapshot {
         let mut snap = snapshot(json!({

@@ -197,6 +197,12 @@ pub(crate) fn config_source(snap: &Snapshot, pod: &Pod, container: &Container) -
     source_of(snap, pod, container, arguments::config_file(container)?)
 }
 
+/// The text of the configuration that Alertmanager runs with, else of the file that it mounts.
+pub(crate) fn loaded(snap: &Snapshot) -> Option<&str> {
+    let running = snap.alertmanager_status.as_ref().ok().map(|s| s.config.original.as_str());
+    running.filter(|t| !t.is_empty()).or_else(|| file(snap))
+}
+
 /// The text of the configuration in the ConfigMap that Alertmanager mounts.
 pub(crate) fn file(snap: &Snapshot) -> Option<&str> {
     let (pod, name) = alertmanager_pods(snap).into_iter().next()?;

@@ -1,6 +1,8 @@
 //! What Grafana is provisioned with, its dashboards, and where a datasource URL leads.
 
 pub(crate) mod dashboards;
+pub(crate) mod datasources;
+pub(crate) mod panel;
 pub(crate) mod provision_log;
 pub(crate) mod provisioned;
 pub(crate) mod url;

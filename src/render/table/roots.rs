@@ -114,7 +114,7 @@ impl Out<'_> {
         }
     }
 
-    fn headline(&mut self, number: &str, finding: &Finding) {
+    pub(super) fn headline(&mut self, number: &str, finding: &Finding) {
         let tag = format!("{}[{}]", finding.severity, finding.check);
         let shown = self.view.names(&finding.subjects);
         self.page.line(0, &[(number, bold()), (&tag, of(finding.severity))]);
@@ -162,7 +162,7 @@ impl Out<'_> {
     }
 
     /// The fix of a root. What must be right before comes first, as part of it.
-    fn fix(&mut self, group: &RootGroup) {
+    pub(super) fn fix(&mut self, group: &RootGroup) {
         let report = self.view.report;
         let fixes = report.fixes(group);
         let own = &report.findings[group.root].remediation;

@@ -3,9 +3,11 @@
 
 mod rest;
 mod roots;
+mod why;
 
 pub(super) use rest::OpenSignals;
 pub(super) use roots::{Brief, Entry, First, Rest};
+pub(super) use why::{mark, verdict_of};
 
 use super::words::{counted, plural};
 use crate::model::{Outcome, Report, RootGroup, Severity, Signal};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::checks::{Check, check};
-use crate::domain::alertmanager::config::{config_source, file};
+use crate::domain::alertmanager::config::{config_source, loaded};
 use crate::domain::alertmanager::labels::{Common, Origin};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::alertmanager::tree::{LONG, Labels, Muted, Sink, Tree, is_about_one_alert, proves_alerting};
@@ -99,9 +99,7 @@ struct Lost {
 
 impl<'a> View<'a> {
     fn new(snap: &'a Snapshot) -> Self {
-        let running =
-            snap.alertmanager_status.as_ref().ok().map(|s| s.config.original.as_str()).filter(|t| !t.is_empty());
-        let config = running.or_else(|| file(snap));
+        let config = loaded(snap);
         Self { snap, common: Common::of(snap), tree: config.and_then(Tree::read), config }
     }
 

@@ -4,7 +4,8 @@ use crate::checks::support::grafana::SHOW_API;
 use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::support::probes;
 use crate::checks::{Check, check};
-use crate::domain::grafana::provisioned::{self, Datasource, Instance};
+use crate::domain::grafana::datasources::{self, health, shown_url};
+use crate::domain::grafana::provisioned::Datasource;
 use crate::domain::grafana::url::{self, Fault, Verdict, Written};
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::{proxy, proxy_env, service_host};
@@ -41,7 +42,7 @@ impl Check for GrafanaDatasource {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.services()?;
         let Some(instances) = running(snap)? else { return Ok(none_runs()) };
-        let all = datasources(snap, &instances);
+        let all = datasources::all(snap, &instances);
         let mut findings = Vec::new();
         let mut unseen = None;
         for datasource in all.iter().filter(|d| KINDS.contains(&d.kind.as_str())) {
@@ -55,34 +56,6 @@ impl Check for GrafanaDatasource {
             _ => Ok(Diagnosis::Findings(findings)),
         }
     }
-}
-
-/// What is provisioned, and what Grafana has besides.
-fn datasources<'a>(snap: &'a Snapshot, instances: &[Instance<'a>]) -> Vec<Datasource<'a>> {
-    let mut all: Vec<Datasource<'a>> = instances.iter().flat_map(|i| provisioned::datasources(snap, *i)).collect();
-    let Some(instance) = provisioned::asked(snap, instances) else { return all };
-    let known = snap.grafana_datasources().map(Vec::as_slice).unwrap_or_default();
-    for ds in known {
-        let org = ds.org_id.max(1);
-        let same = |d: &&mut Datasource<'_>| {
-            d.name == ds.name && d.org == org && d.instance.reference() == instance.reference()
-        };
-        match all.iter_mut().find(same) {
-            Some(file) => file.uid.clone_from(&ds.uid),
-            None => all.push(Datasource {
-                instance,
-                file: None,
-                name: ds.name.clone(),
-                kind: ds.kind.clone(),
-                uid: ds.uid.clone(),
-                url: ds.url.clone(),
-                direct: ds.access == "direct",
-                org,
-                is_default: ds.is_default,
-            }),
-        }
-    }
-    all
 }
 
 fn of(snap: &Snapshot, datasource: &Datasource<'_>) -> Fetched<Option<Finding>> {
@@ -111,18 +84,6 @@ fn tried(snap: &Snapshot, datasource: &Datasource<'_>) -> Vec<Evidence> {
         .collect()
 }
 
-/// What Grafana itself says of the datasource.
-fn health<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>) -> Option<(&'a str, &'a str)> {
-    let instances = provisioned::instances(snap).ok()?;
-    if provisioned::asked(snap, &instances)?.reference() != datasource.instance.reference() {
-        return None;
-    }
-    let all = snap.grafana_datasource_health().ok()?;
-    all.iter()
-        .find(|h| h.uid == datasource.uid && !h.status.is_empty())
-        .map(|h| (h.status.as_str(), h.message.as_str()))
-}
-
 fn start(datasource: &Datasource<'_>, severity: Severity, message: String) -> Finding {
     let subject = datasource.reference();
     Finding::new(GrafanaDatasource::META.id, severity, subject.clone(), message)
@@ -135,15 +96,6 @@ fn written_evidence(datasource: &Datasource<'_>) -> Evidence {
     let url = shown_url(&datasource.url);
     let value = format!("{}: type {}, url {url}", datasource.name, datasource.kind);
     crate::checks::support::grafana::in_datasource(datasource, value)
-}
-
-/// A URL without the login it may hold.
-fn shown_url(url: &str) -> String {
-    match Written::parse(url) {
-        Some(written) if url.contains('@') => written.text(),
-        _ if url.is_empty() => "(none)".to_owned(),
-        _ => url.to_owned(),
-    }
 }
 
 fn by_url(snap: &Snapshot, datasource: &Datasource<'_>, verdict: &Verdict<'_>, ill: Option<&str>) -> Finding {

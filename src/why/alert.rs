@@ -1,0 +1,342 @@
+//! An alert that nobody received: rule → series → condition → sent → held → not muted → route → receiver → delivery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::{Builder, Claims, Seen, broken, idle, right, untold};
+use super::words::{count, few};
+use super::{muting, receiver, shown};
+use crate::domain::alertmanager::config;
+use crate::domain::alertmanager::labels::Common;
+use crate::domain::alertmanager::tree::{Labels, Tree, proves_alerting};
+use crate::domain::prometheus::reads::reads;
+use crate::domain::prometheus::relabel::{self, Relabelled};
+use crate::domain::prometheus::running_config;
+use crate::lint::yaml::Node;
+use crate::model::{ResourceRef, SignalKind};
+use crate::snapshot::kubernetes::Meta;
+use crate::snapshot::monitoring::{Alert, FiringAlert, Rule, RuleGroup};
+use crate::snapshot::{Fetched, Snapshot, journal};
+use crate::text::near::near_metric;
+
+const RULES: &[&str] = &[
+    "operator-refuses",
+    "prometheus-config",
+    "reload-refused",
+    "rule-failing",
+    "rule-invalid",
+    "rule-not-loaded",
+    "rule-unselected",
+];
+/// Seconds that an alert may take from its rule to Alertmanager's groups.
+const HANDED_OVER: i64 = 120;
+/// Names of metrics or receivers in a link.
+const NAMES: usize = 3;
+
+/// What is known of an alert by its name.
+struct Known<'a> {
+    name: &'a str,
+    rules: Vec<(&'a RuleGroup, &'a Rule)>,
+    /// PrometheusRules that have it.
+    objects: Vec<&'a Meta>,
+    active: Vec<FiringAlert>,
+    /// As Alertmanager holds it, each once.
+    held: Vec<&'a Alert>,
+}
+
+/// The chain of an alert.
+pub(super) fn chain(b: &mut Builder<'_>, name: &str) {
+    let snap = b.snap;
+    let known = Known::of(snap, name);
+    b.link("rule", known.about(), Claims::Of(RULES), || known.rule(snap));
+    b.link("series", Vec::new(), Claims::Of(&[]), || known.series(snap));
+    b.link("condition", Vec::new(), Claims::Of(&[]), || known.condition(snap));
+    explained(b, name);
+    b.link("sent", Vec::new(), Claims::Check(&["alertmanager-disconnected"]), || known.sent(snap));
+    b.link("held", Vec::new(), Claims::Of(&[]), || known.holds(snap));
+    let muting = b.these("alerts-muted", &muting::names(name, &known.held));
+    b.link("not muted", Vec::new(), Claims::These(muting), || muting::of(snap, &known.held));
+    let ends = known.receivers(snap);
+    let about = ends.iter().map(ResourceRef::receiver).collect();
+    b.link("route", about, Claims::IfBroken(&["alerts-muted"]), || known.route(snap));
+    for name in ends.iter().take(NAMES) {
+        receiver::delivery(b, name);
+    }
+}
+
+/// What is known of why it fires.
+fn explained(b: &mut Builder<'_>, name: &str) {
+    let is_it = |title: &str| title.strip_prefix("pending ").unwrap_or(title) == format!("alert {name}");
+    let own = b.report.signals.iter().filter(|s| s.kind == SignalKind::Alert && is_it(&s.title));
+    let roots: BTreeSet<usize> = own.filter_map(|s| s.explained_by).collect();
+    let findings = roots.into_iter().filter_map(|at| b.report.roots.get(at)).map(|g| g.root).collect();
+    b.beside(findings);
+}
+
+impl<'a> Known<'a> {
+    fn of(snap: &'a Snapshot, name: &'a str) -> Self {
+        let groups = snap.prometheus_rules.as_ref().map(Vec::as_slice).unwrap_or_default();
+        let rules: Vec<_> = groups.iter().flat_map(|g| g.rules.iter().map(move |r| (g, r))).collect();
+        let rules: Vec<_> = rules.into_iter().filter(|(_, r)| r.kind != "recording" && r.name == name).collect();
+        let alerts = snap.prometheus_alerts.as_ref().map(Vec::as_slice).unwrap_or_default();
+        let mut active: Vec<FiringAlert> = alerts.iter().filter(|a| a.name() == name).cloned().collect();
+        if snap.prometheus_alerts.is_err() {
+            active = rules.iter().flat_map(|(_, r)| &r.alerts).map(as_alert).collect();
+        }
+        let mut held: BTreeMap<&str, &Alert> = BTreeMap::new();
+        for alert in snap.alertmanager_alerts.iter().flatten().flat_map(|g| &g.alerts) {
+            if alert.labels.get("alertname").is_some_and(|n| n == name) {
+                held.insert(&alert.fingerprint, alert);
+            }
+        }
+        Self { name, rules, objects: objects(snap, name), active, held: held.into_values().collect() }
+    }
+
+    fn about(&self) -> Vec<ResourceRef> {
+        let of = |group: &str, rule: &str| ResourceRef::Rule { group: group.to_owned(), rule: rule.to_owned() };
+        let rules = self.rules.iter().flat_map(|(g, r)| [of(&g.name, &r.name), of(&g.name, "")]);
+        let objects = self
+            .objects
+            .iter()
+            .map(|m| ResourceRef::kubernetes("monitoring.coreos.com", "PrometheusRule", &m.namespace, &m.name));
+        rules.chain(objects).collect()
+    }
+
+    fn rule(&self, snap: &Snapshot) -> Fetched<Seen> {
+        snap.prometheus_rules()?;
+        let shown = shown::api(snap.scope.prometheus.as_ref(), "/api/v1/rules?type=alert");
+        if let Some((group, rule)) = self.rules.iter().find(|(_, r)| r.health == "err") {
+            let error = rule.last_error.as_deref().unwrap_or_default();
+            return Ok(broken(format!("its evaluation in group {} fails: {error}", group.name)).with(shown));
+        }
+        let Some((group, rule)) = self.rules.first() else {
+            return Ok(match self.objects.first() {
+                Some(meta) => broken(format!(
+                    "PrometheusRule {}/{} has it, and Prometheus has not loaded it",
+                    meta.namespace, meta.name
+                ))
+                .with(shown::written("prometheusrule", meta)),
+                None => idle("this Prometheus has no such rule: somebody else raised it").with(shown),
+            });
+        };
+        let waits = match rule.duration as i64 {
+            0 => "fires at once".to_owned(),
+            seconds => format!("fires after {}", super::words::duration(seconds)),
+        };
+        let several = if self.rules.len() > 1 {
+            format!(", one of {} rules of this name", self.rules.len())
+        } else {
+            String::new()
+        };
+        Ok(match rule.health.as_str() {
+            "ok" => right(format!("group {}{several}; {waits}: {}", group.name, one_line(&rule.query))).with(shown),
+            _ => idle(format!("group {} was not evaluated yet", group.name)).with(shown),
+        })
+    }
+
+    /// Whether there is anything that its expression reads.
+    fn series(&self, snap: &Snapshot) -> Fetched<Seen> {
+        if !self.active.is_empty() {
+            return Ok(right(format!("its expression holds for {}", count(self.active.len(), "series"))));
+        }
+        let Some((_, rule)) = self.rules.first() else { return Ok(idle("there is no rule to look at")) };
+        let metrics: BTreeSet<String> =
+            reads(&rule.query).into_iter().map(|r| r.metric).filter(|m| !m.is_empty() && m != "ALERTS").collect();
+        if metrics.is_empty() {
+            return Ok(idle("its expression names no metric"));
+        }
+        let names = snap.prometheus_metric_names()?;
+        let missing: Vec<&str> = metrics.iter().map(String::as_str).filter(|m| !names.contains(*m)).collect();
+        let shown = shown::api(snap.scope.prometheus.as_ref(), "/api/v1/label/__name__/values");
+        let Some(first) = missing.first() else {
+            return Ok(right(format!("Prometheus has {}", few(metrics.iter().map(String::as_str), NAMES))).with(shown));
+        };
+        // A counter of what did not happen yet is not there either, and `absent` wants it so.
+        let lacks = format!("Prometheus has no {}", few(missing.iter().copied(), NAMES));
+        Ok(match near_metric(first, names.iter().map(String::as_str)) {
+            Some(near) if !rule.query.contains("absent") => broken(format!("{lacks}; there is {near}")).with(shown),
+            _ => idle(format!("{lacks}: nothing exports it, or it did not happen yet")).with(shown),
+        })
+    }
+
+    fn condition(&self, snap: &Snapshot) -> Fetched<Seen> {
+        // The rules tell the same, with the alerts that they raised.
+        if journal::aside(|| snap.prometheus_alerts.is_err()) {
+            snap.prometheus_rules()?;
+        }
+        let shown = shown::api(snap.scope.prometheus.as_ref(), "/api/v1/alerts");
+        let firing: Vec<&FiringAlert> = self.active.iter().filter(|a| a.state == "firing").collect();
+        let since = |all: &[&FiringAlert]| {
+            let first = all.iter().filter_map(|a| a.active_at).min();
+            first.map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default()
+        };
+        if !firing.is_empty() {
+            return Ok(right(format!("{}{}", fires(firing.len()), since(&firing))).with(shown));
+        }
+        let pending: Vec<&FiringAlert> = self.active.iter().collect();
+        let wait = self.rules.first().map_or(0, |(_, r)| r.duration as i64);
+        Ok(match pending.as_slice() {
+            [] if !self.held.is_empty() => idle("it does not hold in this Prometheus").with(shown),
+            [] => idle("it does not hold now, so the alert does not fire").with(shown),
+            all => {
+                idle(format!("pending{}: it fires once it has held for {}", since(all), super::words::duration(wait)))
+                    .with(shown)
+            }
+        })
+    }
+
+    fn is_firing(&self) -> bool {
+        self.active.iter().any(|a| a.state == "firing")
+    }
+
+    /// It fires for so short a time that Alertmanager need not have told of it.
+    fn is_new(&self, snap: &Snapshot) -> bool {
+        let wait = self.rules.iter().map(|(_, r)| r.duration as i64).min().unwrap_or(0);
+        let since = self.active.iter().filter(|a| a.state == "firing").filter_map(|a| a.active_at).min();
+        since.is_some_and(|t| snap.collected_at.as_second() - t.as_second() < wait + HANDED_OVER)
+    }
+
+    /// Labels with which its alerts leave Prometheus; those of the rule where none fires.
+    fn sent_labels(&self, snap: &Snapshot) -> Vec<Labels> {
+        let external = Common::of(snap).labels;
+        let with = |own: &Labels| {
+            let mut all = external.clone();
+            all.extend(own.clone());
+            all
+        };
+        let firing: BTreeSet<Labels> =
+            self.active.iter().filter(|a| a.state == "firing").map(|a| with(&a.labels)).collect();
+        firing.into_iter().collect()
+    }
+
+    fn sent(&self, snap: &Snapshot) -> Fetched<Seen> {
+        let known = snap.prometheus_alertmanagers()?;
+        let shown = shown::api(snap.scope.prometheus.as_ref(), "/api/v1/alertmanagers");
+        let urls: Vec<&str> = known.active_alertmanagers.iter().map(|a| a.url.as_str()).collect();
+        if urls.is_empty() {
+            return Ok(match known.dropped_alertmanagers.len() {
+                0 => broken("Prometheus knows no Alertmanager").with(shown),
+                n => broken(format!("relabelling drops all {n} Alertmanagers that were discovered")).with(shown),
+            });
+        }
+        if let Some(rule) = self.dropped(snap) {
+            let text = format!("rule {} of alert_relabel_configs drops it", rule + 1);
+            return Ok(broken(text).with(shown::api(snap.scope.prometheus.as_ref(), "/api/v1/status/config")));
+        }
+        Ok(right(format!("Prometheus sends to {}", few(urls, NAMES))).with(shown))
+    }
+
+    /// The rule of `alert_relabel_configs` that drops what fires.
+    fn dropped(&self, snap: &Snapshot) -> Option<usize> {
+        let config = running_config::document(snap)?;
+        let rules = config.at(&["alerting", "alert_relabel_configs"]).and_then(Node::items)?;
+        self.sent_labels(snap).iter().find_map(|labels| match relabel::apply(rules, labels) {
+            Relabelled::Dropped(at) => Some(at),
+            Relabelled::Kept(_) | Relabelled::Unknown => None,
+        })
+    }
+
+    fn holds(&self, snap: &Snapshot) -> Fetched<Seen> {
+        snap.alertmanager_alerts()?;
+        let shown = shown::api(snap.scope.alertmanager.as_ref(), "/api/v2/alerts/groups");
+        Ok(match (self.held.len(), self.is_firing()) {
+            (0, true) if self.is_new(snap) => idle("it fires since a moment").with(shown),
+            (0, true) => broken("it fires in Prometheus, and Alertmanager does not hold it").with(shown),
+            (0, false) => idle("there is nothing to hold while it does not fire").with(shown),
+            (n, _) => right(format!("Alertmanager holds {}", count(n, "alert"))).with(shown),
+        })
+    }
+
+    /// The receivers at which it ends, in order. Of an alert that does not fire those that it may reach.
+    fn receivers(&self, snap: &Snapshot) -> Vec<String> {
+        let Some(tree) = config::loaded(snap).and_then(Tree::read) else { return Vec::new() };
+        let held: Vec<&Labels> = self.held.iter().map(|a| &a.labels).collect();
+        let sent = if held.is_empty() { self.sent_labels(snap) } else { Vec::new() };
+        let all: Vec<&Labels> = held.into_iter().chain(&sent).collect();
+        let mut found: Vec<String> = Vec::new();
+        for name in all.into_iter().flat_map(|labels| tree.receivers_of(labels)) {
+            if !found.iter().any(|f| f == name) {
+                found.push(name.to_owned());
+            }
+        }
+        if found.is_empty() { self.may_reach(snap, &tree).into_iter().collect() } else { found }
+    }
+
+    /// Receivers that an alert with the rule's labels may reach.
+    fn may_reach(&self, snap: &Snapshot, tree: &Tree) -> BTreeSet<String> {
+        tree.reachable(&self.rule_labels(snap))
+    }
+
+    fn rule_labels(&self, snap: &Snapshot) -> Labels {
+        let mut labels = Common::of(snap).labels;
+        let own = self.rules.iter().flat_map(|(_, r)| r.labels.clone()).filter(|(_, value)| !value.contains("{{"));
+        labels.extend(own);
+        labels.insert("alertname".to_owned(), self.name.to_owned());
+        labels
+    }
+
+    fn route(&self, snap: &Snapshot) -> Fetched<Seen> {
+        let text = match config::loaded(snap) {
+            Some(text) => text,
+            None => {
+                snap.alertmanager_status()?;
+                return Ok(untold("Alertmanager does not say which configuration it runs with"));
+            }
+        };
+        let shown = shown::api(snap.scope.alertmanager.as_ref(), "/api/v2/status");
+        let Some(tree) = Tree::read(text) else {
+            return Ok(untold("the configuration of Alertmanager cannot be followed").with(shown));
+        };
+        let ends = self.receivers(snap);
+        let silent: Vec<&str> = ends.iter().map(String::as_str).filter(|r| !tree.sends(r)).collect();
+        let fires = self.is_firing() || !self.held.is_empty();
+        let list = few(ends.iter().map(String::as_str), NAMES);
+        Ok(match (ends.as_slice(), fires) {
+            ([], _) if proves_alerting(self.name) => {
+                idle("it only proves that alerting works: it is sent to nobody").with(shown)
+            }
+            ([], true) => broken("no receiver that sends anything can be reached with its labels").with(shown),
+            ([], false) => {
+                idle("if it fired nobody would be told: no receiver that sends anything takes its labels").with(shown)
+            }
+            (_, false) => right(format!("with the labels of its rule it may reach {list}")).with(shown),
+            (_, true) if silent.len() == ends.len() && proves_alerting(self.name) => {
+                idle(format!("it only proves that alerting works, and ends at {list}, which sends nothing")).with(shown)
+            }
+            (_, true) if silent.len() == ends.len() => {
+                broken(format!("it ends at {list}, which sends nothing")).with(shown)
+            }
+            (_, true) => right(format!("it goes to {list}")).with(shown),
+        })
+    }
+}
+
+fn as_alert(alert: &crate::snapshot::monitoring::RuleAlert) -> FiringAlert {
+    FiringAlert {
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        state: alert.state.clone(),
+        active_at: alert.active_at,
+        value: String::new(),
+    }
+}
+
+fn fires(number: usize) -> String {
+    if number == 1 { "it fires".to_owned() } else { format!("it fires for {number} series") }
+}
+
+fn one_line(query: &str) -> String {
+    crate::domain::text::shorten::shorten(query, super::pod::QUOTED)
+}
+
+/// PrometheusRules that have an alert of this name.
+fn objects<'a>(snap: &'a Snapshot, name: &str) -> Vec<&'a Meta> {
+    let all = snap.prometheus_rule_objects.items().unwrap_or_default();
+    all.iter().filter(|r| alerts_of(&r.spec).any(|a| a == name)).map(|r| &r.metadata).collect()
+}
+
+/// The alerts of a PrometheusRule.
+pub(super) fn alerts_of(spec: &serde_json::Value) -> impl Iterator<Item = &str> {
+    let groups = spec.get("groups").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let rules = groups.filter_map(|g| g.get("rules")?.as_array()).flatten();
+    rules.filter_map(|r| r.get("alert")?.as_str())
+}
