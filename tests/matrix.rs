@@ -570,6 +570,7 @@ fn hostile_names_do_not_break_out_of_commands() {
             "markdown",
             kdoctor::render::markdown(&report, kdoctor::render::MarkdownOptions { verbose: true, short: false }),
         ),
+        ("html", kdoctor::render::html(&report, None, true).expect("a page")),
         ("junit", kdoctor::render::ci::junit(&report, None).expect("XML")),
         ("github", kdoctor::render::ci::github(&report)),
         ("gitlab", kdoctor::render::ci::gitlab(&report)),

@@ -163,3 +163,68 @@ fn json_keeps_steps_joined_and_says_whose_they_are() {
     assert_eq!(fix["steps"][2]["placeholders"][0]["candidates"][1], "subnet-2");
     assert_eq!(json["findings"][1]["remediation"]["steps"].as_array().map(Vec::len), Some(1));
 }
+
+/// `a` explains `b`, which explains `c`.
+fn chain(message: &str) -> Report {
+    let mut report = report();
+    report.findings = vec![
+        finding("a", Remediation::default()),
+        finding("b", Remediation::default()),
+        finding("c", Remediation::default()),
+    ];
+    report.findings[0].message = message.to_owned();
+    let caused_by = |causes: Vec<usize>| Linked { caused_by: causes, needed_by: Vec::new() };
+    report.links = vec![caused_by(Vec::new()), caused_by(vec![0]), caused_by(vec![1])];
+    report.roots = vec![RootGroup { root: 0, prerequisites: Vec::new(), explains: vec![1, 2] }];
+    report
+}
+
+fn page(report: &Report) -> String {
+    render::html(report, None, true).expect("a page")
+}
+
+#[test]
+fn on_a_page_what_a_cluster_says_stays_text() {
+    let page = page(&chain("<script>alert(1)</script>\u{1b}[2J\u{202e}"));
+    assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
+    assert_eq!(page.matches("<script>").count(), 1, "its own");
+    assert!(!page.contains('\u{1b}') && !page.contains('\u{202e}'));
+}
+
+#[test]
+fn a_page_asks_nothing_of_the_outside_and_its_policy_lets_it_work() {
+    use base64::Engine;
+    use sha2::Digest;
+    let page = page(&chain("x"));
+    for outside in ["src=", "http://", "https://", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let between = |open: &str, close: &str| {
+        let (_, rest) = page.split_once(open).expect("is there");
+        rest.split_once(close).expect("ends").0.to_owned()
+    };
+    for part in [between("<style>", "</style>"), between("<script>", "</script>")] {
+        let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(part.as_bytes()));
+        assert!(page.contains(&format!("sha256-{}", hash.replace('/', "&#x2f;"))), "the policy forbids it");
+    }
+}
+
+#[test]
+fn on_a_page_causes_stand_left_of_what_they_explain() {
+    let page = page(&chain("x"));
+    let boxes = page.match_indices("<rect x=\"").map(|(at, mark)| &page[at + mark.len()..]);
+    let boxes: Vec<&str> = boxes.filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(boxes, ["0", "280", "560"]);
+    assert_eq!(page.matches("<path class=\"causes\"").count(), 2);
+}
+
+/// Two fixes that end with the same look ask for it once, after everything else.
+#[test]
+fn what_shows_that_it_worked_is_asked_once() {
+    let mut report = report();
+    let same = step("need", "see", Vec::new());
+    report.findings[0].remediation.verify[0].text.clone_from(&same.text);
+    report.findings[1].remediation.verify = vec![same, step("need", "see-first", Vec::new())];
+    let commands: Vec<&str> = report.verification(&report.roots[0]).into_iter().map(|s| s.command.as_str()).collect();
+    assert_eq!(commands, ["see-first", "see"]);
+}

@@ -331,7 +331,7 @@ pub struct ResultArgs {
     /// Exit with 3 if a check could not be evaluated
     #[arg(long, help_heading = "Result")]
     pub strict: bool,
-    /// Output format: table, markdown, json; for CI: sarif, junit, github, gitlab. With =FILE it is written there (repeat)
+    /// Output format: table, markdown, html, json; for CI: sarif, junit, github, gitlab. With =FILE it is written there (repeat)
     #[arg(
         short, long, value_name = "FORMAT[=FILE]", value_parser = parse_wanted, default_value = "table",
         help_heading = "Result"
@@ -495,6 +495,8 @@ pub enum Format {
     /// For a pull request, a chat or a postmortem: details to unfold
     #[value(alias = "md")]
     Markdown,
+    /// One page for a browser, to pass on: asks nothing of the outside
+    Html,
     /// For machines: schema_version 1
     Json,
     /// SARIF 2.1.0, for code scanning: what is wrong in files

@@ -138,6 +138,7 @@ fn text(
             let changes = beside.changes.map(render::changes_markdown).unwrap_or_default();
             format!("{}{changes}", render::markdown(report, options))
         }
+        Format::Html => render::html(report, beside.changes, args.verbose)?,
         Format::Json => render::json_since(report, beside.error, beside.changes)?,
         Format::Sarif => ci::sarif(report, &rules(report)),
         Format::Junit => ci::junit(report, args.fail_on.threshold())?,

@@ -9,7 +9,7 @@ use super::sequence::Sequence;
 use super::session::{Companion, HELP, bold, dim, plain};
 use super::verify::{Became, Fate};
 use super::{MayRun, Stop};
-use crate::model::{Report, Risk, RootGroup, Step};
+use crate::model::{Risk, RootGroup, Step};
 use crate::render::Pieces;
 
 /// How long it is waited between two looks.
@@ -75,7 +75,7 @@ impl Companion<'_> {
     fn asks(&self, root: usize) -> Vec<(Ask, String)> {
         let group = &self.report.roots[root];
         let own = &self.report.findings[group.root];
-        let verify = verifying(&self.report, group).len();
+        let verify = self.report.verification(group).len();
         let mut asks = vec![
             (Ask::Steps, format!("steps: {}", own.remediation.title)),
             (Ask::Evidence, "evidence: what was seen".to_owned()),
@@ -129,7 +129,7 @@ impl Companion<'_> {
     /// Runs what shows that the fix worked, and looks again.
     fn verify(&mut self, fingerprint: &str) -> Result<(), Stop> {
         let Some(root) = self.place_of(fingerprint) else { return Ok(()) };
-        let steps: Vec<Step> = verifying(&self.report, &self.report.roots[root]).into_iter().cloned().collect();
+        let steps: Vec<Step> = self.report.verification(&self.report.roots[root]).into_iter().cloned().collect();
         let mut page = self.page();
         page.blank();
         page.line(2, &[("verify", bold())]);
@@ -245,11 +245,6 @@ impl Companion<'_> {
         let limit = (risk == Risk::ReadOnly).then_some(self.options.patience);
         Way { limit, takes_terminal, progress: self.talk.printer().progress && self.talk.draws() }
     }
-}
-
-/// The steps that show whether a fix worked.
-fn verifying<'r>(report: &'r Report, group: &RootGroup) -> Vec<&'r Step> {
-    report.fixes(group).into_iter().flat_map(|fix| &fix.verify).collect()
 }
 
 fn is_over(fates: &[Fate], fingerprint: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{CheckMeta, Finding, Gap, Outcome, Remediation, Severity, Signal};
+use super::{CheckMeta, Finding, Gap, Outcome, Remediation, Severity, Signal, Step};
 
 /// What was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -111,6 +111,20 @@ impl Report {
     pub fn fixes(&self, group: &RootGroup) -> Vec<&Remediation> {
         let order = group.prerequisites.iter().chain(std::iter::once(&group.root));
         order.map(|at| &self.findings[*at].remediation).collect()
+    }
+
+    /// What shows that the fixes of a root worked, each thing once: two of them may end with the same look.
+    pub fn verification(&self, group: &RootGroup) -> Vec<&Step> {
+        let mut all: Vec<&Step> = Vec::new();
+        for step in self.fixes(group).into_iter().flat_map(|f| &f.verify) {
+            let last = all.iter().position(|s| s.command == step.command && s.text == step.text);
+            if let Some(last) = last {
+                // It can hold only when all of them are done.
+                all.remove(last);
+            }
+            all.push(step);
+        }
+        all
     }
 
     /// How many findings have this severity.

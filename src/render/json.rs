@@ -557,7 +557,11 @@ fn remediation(report: &model::Report, group: Option<&model::RootGroup>, found: 
     Remediation {
         title: own.title.clone(),
         steps: before.chain(&own.steps).map(step).chain(own.options.iter().flat_map(of_option)).collect(),
-        verify: first.iter().flat_map(|f| &f.remediation.verify).chain(&own.verify).map(step).collect(),
+        verify: group
+            .map_or_else(|| own.verify.iter().collect(), |g| report.verification(g))
+            .into_iter()
+            .map(step)
+            .collect(),
         rollback: own.rollback.iter().map(step).collect(),
     }
 }

@@ -222,8 +222,7 @@ impl Out<'_> {
             number = self.steps(number, &fix.steps);
             self.options(&fix.options, number > 0);
         }
-        let verify: Vec<&Step> = fixes.iter().flat_map(|f| &f.verify).collect();
-        self.list("Verify", &verify);
+        self.list("Verify", &report.verification(group));
         self.list("Undo", &own.rollback.iter().collect::<Vec<_>>());
     }
 

@@ -1,6 +1,7 @@
-//! A report as text for people, as Markdown, or as JSON for machines.
+//! A report as text for people, as Markdown or a page, or as JSON for machines.
 
 pub mod ci;
+mod html;
 pub mod json;
 mod layout;
 pub mod live;
@@ -9,6 +10,7 @@ mod table;
 mod view;
 mod words;
 
+pub use html::html;
 pub use json::{json, json_failure, json_since, schema, why_json, why_schema};
 pub(crate) use layout::Page;
 pub(crate) use markdown::escape;

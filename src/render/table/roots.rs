@@ -173,7 +173,7 @@ impl Out<'_> {
             number = self.steps(5, number, &fix.steps);
             self.options(&fix.options, number > 0);
         }
-        self.list("verify", &fixes.iter().flat_map(|f| &f.verify).collect::<Vec<_>>());
+        self.list("verify", &self.view.report.verification(group));
         self.list("undo", &own.rollback.iter().collect::<Vec<_>>());
     }
 
