@@ -276,7 +276,7 @@ fn the_demo_is_a_tour_without_running_anything() {
         assert!(text.contains(part), "{part}: {text}");
     }
     let listed = kdoctor().env("XDG_STATE_HOME", scene.path("state")).arg("transcript").output().expect("runs");
-    assert!(String::from_utf8_lossy(&listed.stdout).contains("flash-tickets-eks · ended "));
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("flash-tickets-eks · ended\n"));
     let mut again = kdoctor();
     let printed = again.env("XDG_STATE_HOME", scene.path("state")).args(["transcript", "last"]).output().expect("runs");
     assert_eq!(String::from_utf8_lossy(&printed.stdout).trim_end(), text.trim_end());
@@ -381,7 +381,7 @@ fn a_fix_is_looked_at_run_and_seen_to_be_resolved() {
     talk.see("│ \\u{1b}[2Jdone");
     talk.see("✓ exit code 0");
     talk.answer("Run these 2 commands? They only look.", "y");
-    talk.see("looked at --kubeconfig");
+    talk.see("looked at --context test --kubeconfig");
     talk.choose("Is it resolved?", "look again");
     talk.see("resolved: storage-class-missing");
     talk.see("No root cause is left.");
@@ -407,6 +407,8 @@ fn a_fix_is_looked_at_run_and_seen_to_be_resolved() {
     // Nothing was run but what was shown, and what a dry run asks.
     let changing: Vec<String> = cluster.scene.calls().into_iter().filter(|c| c.contains("apply")).collect();
     assert_eq!(changing.iter().filter(|c| !c.contains("--dry-run=server")).count(), 1, "{changing:?}");
+    // Whatever becomes the current context meanwhile, it is the cluster that was looked at.
+    assert!(cluster.scene.calls().iter().all(|c| c.contains("--context") && c.contains("test")), "{changing:?}");
 }
 
 #[test]
@@ -485,22 +487,30 @@ fn ctrl_c_ends_a_command_and_says_what_is_not_known() {
 }
 
 #[test]
-fn read_only_takes_running_away() {
+fn waiting_has_an_end_and_says_what_still_fails() {
     let cluster = Cluster::serve("cases/pdb-never", None);
-    cluster.scene.tool("kubectl", "echo never");
-    for (variable, flags) in [(Some("1"), &[][..]), (None, &["--read-only"])] {
+    cluster.scene.tool("kubectl", "sleep 30");
+    let mut talk = cluster.start(&["fix", "1"], &["--only", "pdb-blocks", "--patience", "1s"]);
+    talk.choose("1. pdb-blocks:", "verify");
+    talk.answer("Run this command? It only looks.", "y");
+    talk.see("✗ ended after its time");
+    talk.choose("Is it resolved?", "wait");
+    talk.see("the time is over: it is not resolved yet");
+    talk.see("✗ still failing: pdb-blocks (shop/web), because ");
+    talk.choose("Is it resolved?", "go back");
+    talk.choose("1. pdb-blocks:", "quit");
+    assert!(cluster.scene.transcript().contains("✗ still failing: pdb-blocks"));
+}
+
+#[test]
+fn read_only_takes_running_away() {
+    for (variable, flags) in [(Some("1"), &[][..]), (None, &["--read-only"][..])] {
         let mut arguments = vec!["--only", "pdb-blocks", "--no-transcript"];
         arguments.extend(flags);
-        let mut scene = Cluster {
-            scene: Scene::new(),
-            _before: ApiServer::start(ServerOptions::bundle(fixture("cases/pdb-never")).token("t0ken")),
-            _after: None,
-            now: cluster.now.clone(),
-        };
-        scene._before.kubeconfig(scene.scene.dir.path());
-        scene.scene.tool("kubectl", "echo never");
-        scene.scene.variables.extend(variable.map(|v| ("KDOCTOR_READ_ONLY", v.to_owned())));
-        let mut talk = scene.start(&["fix", "1"], &arguments);
+        let mut cluster = Cluster::serve("cases/pdb-never", None);
+        cluster.scene.tool("kubectl", "echo never");
+        cluster.scene.variables.extend(variable.map(|v| ("KDOCTOR_READ_ONLY", v.to_owned())));
+        let mut talk = cluster.start(&["fix", "1"], &arguments);
         talk.see("Nothing is run from here: ");
         talk.choose("1. pdb-blocks:", "steps");
         let list = talk.choose("Step 1 of 2:", "mark");
@@ -509,7 +519,7 @@ fn read_only_takes_running_away() {
         talk.see(HELP);
         talk.send("\u{3}");
         talk.end();
-        assert!(scene.scene.calls().is_empty());
+        assert!(cluster.scene.calls().is_empty());
     }
 }
 

@@ -10,9 +10,10 @@ use crate::cli::{CompanionArgs, Fix, Format, Monitoring, SourceArgs};
 use crate::companion::{self, Companion, Ended, Host, Manner, MayRun, Options};
 use crate::diagnose::{self, FailOn};
 use crate::model::{CheckId, Report};
+use crate::pages::Invocation;
 use crate::render::{Pieces, TableOptions};
 use crate::term::{Printer, interrupt};
-use crate::{checks, commands::explain};
+use crate::{checks, commands::explain, pages};
 
 /// The variable that takes running away.
 const READ_ONLY: &str = "KDOCTOR_READ_ONLY";
@@ -24,8 +25,14 @@ struct Again<'a> {
 }
 
 impl Host for Again<'_> {
+    /// What is run later goes to the cluster that was looked at, whatever has become the current context since.
     fn look(&mut self) -> anyhow::Result<Report> {
-        monitoring::report(&self.wanted, self.printer)
+        let mut report = monitoring::report(&self.wanted, self.printer)?;
+        if is_live(self.wanted.source) {
+            let context = report.target.context.clone();
+            pages::apply(&mut report, &Invocation { context, ..Invocation::default() });
+        }
+        Ok(report)
     }
 
     fn page(&self, check: CheckId) -> anyhow::Result<String> {
@@ -54,12 +61,16 @@ pub(super) fn run(args: &Fix, printer: &Printer) -> anyhow::Result<u8> {
         probe: None,
         read: None,
     };
-    let mut host = Again { wanted, printer };
+    let quiet = quiet(&args.companion, printer);
+    let mut host = Again { wanted, printer: &quiet };
     let report = host.look()?;
     let how = args.root.as_ref().map_or_else(|| "kdoctor fix".to_owned(), |root| format!("kdoctor fix {root}"));
-    let roots = args.root.as_deref().map(|word| Companion::root(&report, word)).transpose()?;
-    if report.roots.is_empty() || roots.is_none() {
-        overview(&report, printer)?;
+    let meant = args.root.as_deref().map(|word| Companion::root(&report, word)).transpose()?;
+    // The only one needs no choice.
+    let roots = meant.or_else(|| (report.roots.len() == 1).then(|| vec![0]));
+    match &roots {
+        Some(_) => printer.stdout(&Pieces::new(&report, &TableOptions::new(printer, false)).verdict())?,
+        None => overview(&report, printer)?,
     }
     if report.roots.is_empty() {
         return Ok(diagnose::exit_code(&report, &BTreeSet::new(), FailOn::Error, false));
@@ -86,7 +97,8 @@ pub(super) fn from_report(
     if args.result.output.iter().any(|w| to_stdout(&w)) {
         bail!("--interactive talks on stdout: give other formats a file (--output json=report.json)");
     }
-    let mut host = Again { wanted: *wanted, printer };
+    let quiet = quiet(&args.companion, printer);
+    let mut host = Again { wanted: *wanted, printer: &quiet };
     let report = host.look()?;
     let code = if args.result.verbose || args.result.output.iter().any(|w| w.file.is_some()) {
         outputs.finish(&report, wanted.read, printer)?
@@ -128,6 +140,11 @@ fn needs_terminal(what: &str, printer: &Printer) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// For screen readers no line is drawn again and again.
+fn quiet(args: &CompanionArgs, printer: &Printer) -> Printer {
+    Printer { progress: printer.progress && !args.plain, ..printer.clone() }
+}
+
 fn overview(report: &Report, printer: &Printer) -> anyhow::Result<()> {
     let table = TableOptions::new(printer, false);
     printer.stdout(&format!("{}\n", Pieces::new(report, &table).overview()))?;
@@ -153,8 +170,11 @@ fn talk(
     companion.run(roots)
 }
 
+fn is_live(source: &SourceArgs) -> bool {
+    source.from.is_none() && source.demo.is_none()
+}
+
 fn options(source: &SourceArgs, args: &CompanionArgs) -> Options {
-    let is_live = source.from.is_none() && source.demo.is_none();
     let is_set = |value: std::ffi::OsString| !["", "0", "false", "no"].iter().any(|no| value.eq_ignore_ascii_case(no));
     let may_run = match () {
         () if source.demo.is_some() => MayRun::No("this is a demo, there is no cluster behind it".to_owned()),
@@ -167,5 +187,5 @@ fn options(source: &SourceArgs, args: &CompanionArgs) -> Options {
     };
     let is_dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
     let manner = if args.plain || is_dumb { Manner::Lines } else { Manner::Keys };
-    Options { may_run, manner, patience: args.patience, is_live }
+    Options { may_run, manner, patience: args.patience, is_live: is_live(source) }
 }

@@ -64,6 +64,9 @@ const WITH_VALUE: &[&str] = &[
     "--limits",
 ];
 
+/// What is said of a manifest that is not in the command.
+const OF_MANIFEST: &str = "makes or changes the objects of the manifest";
+
 /// What one call does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -203,9 +206,7 @@ impl Kubectl {
             "exec" => Effect::Unknown(format!("runs a program in {shown}")),
             "run" | "debug" => Effect::Changes(format!("starts a pod: {shown}")),
             "port-forward" | "proxy" => Effect::Looks,
-            "apply" | "create" | "replace" if self.objects.is_empty() => {
-                Effect::Changes("makes or changes the objects of the manifest".to_owned())
-            }
+            "apply" | "create" | "replace" if self.objects.is_empty() => Effect::Changes(OF_MANIFEST.to_owned()),
             verb => Effect::Changes(format!("{}: {shown}", verb.trim())),
         }
     }
@@ -291,7 +292,23 @@ fn aws(call: &Call) -> Effect {
 
 /// What a command does, call by call; what only looks is left out.
 pub(super) fn all(command: &str) -> Vec<Effect> {
-    pages::calls(command).iter().map(of).filter(|e| *e != Effect::Looks).collect()
+    let named = manifests(command);
+    let effect = |call: &Call| match of(call) {
+        Effect::Changes(text) if text == OF_MANIFEST && !named.is_empty() => {
+            Effect::Changes(format!("makes or changes {}", named.join(", ")))
+        }
+        effect => effect,
+    };
+    pages::calls(command).iter().map(effect).filter(|e| *e != Effect::Looks).collect()
+}
+
+/// Kind and name of the manifests that stand in a command.
+fn manifests(command: &str) -> Vec<String> {
+    let of = |document: &str| {
+        let value = |key: &str| document.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+        Some(format!("{} {}", value("kind:")?, value("  name:")?.trim_matches('"')))
+    };
+    command.split("\n---\n").filter_map(of).collect()
 }
 
 /// The names that a destructive command is about.
@@ -372,7 +389,11 @@ mod tests {
                 "kubectl rollout restart -n m deployment/web",
                 vec!["replaces the pods of deployment/web in namespace m, one after the other"],
             ),
-            ("kubectl apply -f - <<'EOF'\na: 1\nEOF", vec!["makes or changes the objects of the manifest"]),
+            ("kubectl apply -f - <<'EOF'\na: 1\nEOF", vec![OF_MANIFEST]),
+            (
+                "kubectl apply -f - <<'EOF'\nkind: A\nmetadata:\n  name: x\n---\nkind: B\nmetadata:\n  name: \"y\"\nEOF",
+                vec!["makes or changes A x, B y"],
+            ),
             ("aws eks create-addon --cluster-name c --addon-name a", vec!["eks: create-addon"]),
             ("aws --profile ops eks describe-addon --cluster-name c", vec![]),
             ("helm uninstall old -n m", vec!["uninstalls release old"]),

@@ -237,7 +237,7 @@ fn clean(text: &str, secrets: &[String]) -> String {
 fn summary(inner: &Inner) -> String {
     let mut out = String::new();
     let short = |command: &str| {
-        let first = command.lines().next().unwrap_or_default();
+        let first = &without_place(command.lines().next().unwrap_or_default());
         match first.char_indices().nth(SHORT) {
             Some((at, _)) => format!("{} …", first[..at].trim_end()),
             None if command.lines().count() > 1 => format!("{first} …"),
@@ -261,10 +261,25 @@ fn summary(inner: &Inner) -> String {
     out
 }
 
+/// A command without the flags that say which cluster: a summary has no room for them.
+fn without_place(command: &str) -> String {
+    let mut words = Vec::new();
+    let mut rest = command.split(' ');
+    while let Some(word) = rest.next() {
+        match word {
+            "--context" | "--kubeconfig" | "--kube-context" | "--profile" => _ = rest.next(),
+            word => words.push(word),
+        }
+    }
+    words.join(" ")
+}
+
 /// What a report is about, in a few words.
 pub(super) fn place(report: &Report) -> String {
     let target = &report.target;
-    target.cluster.clone().or_else(|| target.context.clone()).unwrap_or_else(|| "a cluster".to_owned())
+    let name = target.cluster.as_deref().or(target.context.as_deref()).unwrap_or("a cluster");
+    // Of an ARN the name.
+    name.rsplit('/').next().unwrap_or(name).to_owned()
 }
 
 #[cfg(test)]

@@ -77,7 +77,11 @@ impl Companion<'_> {
         let way = self.way(command, risk);
         let mut page = self.page();
         page.blank();
-        page.command(2, &format!("$ {}", self.record.clean_values(command)), dim());
+        // It was shown as a whole before.
+        let shown = self.record.clean_values(command);
+        let first = shown.lines().next().unwrap_or_default();
+        let more = if shown.lines().nth(1).is_some() { " …" } else { "" };
+        page.paragraph(2, "$ ", &format!("{first}{more}"), dim());
         if way.takes_terminal {
             page.paragraph(2, "· ", "it takes the terminal; what it shows is not kept", dim());
         }

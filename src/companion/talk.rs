@@ -81,7 +81,12 @@ impl<'a> Talk<'a> {
             let score = Select::<Choice>::DEFAULT_SCORER(input, choice, text, at);
             if begins { Some(10_000 - i64::try_from(at).unwrap_or(0)) } else { score }
         };
+        let question = &sanitize(question);
+        // The answer stands behind the question, on one line.
+        let left = width.saturating_sub(textwrap::core::display_width(question));
+        let short = |chosen: inquire::list_option::ListOption<&Choice>| cut(&chosen.value.text, left.max(PAGE));
         let select = Select::new(question, all)
+            .with_formatter(&short)
             .with_page_size(PAGE)
             .with_help_message(help)
             .with_scorer(&scorer)
@@ -91,7 +96,7 @@ impl<'a> Talk<'a> {
 
     fn choose_by_number(&self, question: &str, all: &[Choice]) -> Result<Option<usize>, Stop> {
         loop {
-            let mut text = format!("{question}\n");
+            let mut text = format!("{}\n", sanitize(question));
             for choice in all {
                 text.push_str(&format!("  {}: {}\n", choice.at + 1, choice.text));
             }
@@ -115,6 +120,7 @@ impl<'a> Talk<'a> {
             let answer = self.line(&format!("{question} y or N"))?.unwrap_or_default();
             return Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"));
         }
+        let question = &sanitize(question);
         let confirm = Confirm::new(question).with_default(false).with_render_config(self.look());
         answered(confirm.prompt()).map(|yes| yes.unwrap_or(false))
     }
@@ -139,13 +145,14 @@ impl<'a> Talk<'a> {
             Ok(()) => Ok(Validation::Valid),
             Err(why) => Ok(Validation::Invalid(why.into())),
         };
+        let question = &sanitize(question);
         let text = Text::new(question).with_help_message(help).with_validator(validator);
         answered(text.with_render_config(self.look()).prompt())
     }
 
     /// A line of the terminal as it is; `None` where it is empty.
     fn line(&self, question: &str) -> Result<Option<String>, Stop> {
-        let asked = write!(io::stderr(), "{question}: ").and_then(|()| io::stderr().flush());
+        let asked = write!(io::stderr(), "{}: ", sanitize(question)).and_then(|()| io::stderr().flush());
         asked.map_err(|error| Stop::Failed(error.into()))?;
         let mut answer = String::new();
         match io::stdin().lock().read_line(&mut answer) {

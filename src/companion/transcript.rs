@@ -105,7 +105,12 @@ fn kept(path: &Path) -> Option<Kept> {
     let text = read(path).ok()?;
     let about = text.lines().next()?.strip_prefix(TITLE)?.to_owned();
     let last = text.lines().rev().find(|l| l.starts_with(ENDED) || l.starts_with(INTERRUPTED));
-    let ending = last.map_or_else(|| "unfinished".to_owned(), |line| line.trim_end_matches('.').to_lowercase());
+    let ending = match last {
+        Some(line) if line.starts_with(ENDED) => "ended",
+        Some(_) => "interrupted",
+        None => "unfinished",
+    };
+    let ending = ending.to_owned();
     Some(Kept { name, path: path.to_owned(), about, ending })
 }
 

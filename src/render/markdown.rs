@@ -132,6 +132,7 @@ impl Out<'_> {
         match first.brief() {
             Brief::Command(command, _) => self.block("sh", command),
             Brief::Text(line) => self.paragraph(&format!("→ {}", prose(&line))),
+            Brief::Apply(what) => self.paragraph(&format!("→ {} (in full below)", prose(&what))),
         }
     }
 

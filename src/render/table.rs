@@ -45,7 +45,7 @@ impl TableOptions {
 /// The report as text.
 pub fn table(report: &Report, options: &TableOptions) -> String {
     let view = View { report, verbose: options.verbose };
-    let mut out = Out { page: Page::new(options.color, options.width), view };
+    let mut out = Out { page: Page::new(options.color, options.width), view, is_whole: true };
     out.verdict();
     if options.short {
         out.overview(true);
@@ -72,6 +72,8 @@ pub fn table(report: &Report, options: &TableOptions) -> String {
 struct Out<'a> {
     page: Page,
     view: View<'a>,
+    /// The details follow the overview.
+    is_whole: bool,
 }
 
 fn plain() -> Style {

@@ -20,7 +20,7 @@ impl<'a> Pieces<'a> {
 
     fn out(&self) -> Out<'a> {
         let view = View { report: self.report, verbose: self.options.verbose };
-        Out { page: Page::new(self.options.color, self.options.width), view }
+        Out { page: Page::new(self.options.color, self.options.width), view, is_whole: false }
     }
 
     fn of(&self, root: usize, print: impl FnOnce(&mut Out<'a>, &'a RootGroup, &'a Finding)) -> String {
@@ -37,6 +37,13 @@ impl<'a> Pieces<'a> {
         out.verdict();
         out.overview(false);
         out.open_titles();
+        out.page.finish()
+    }
+
+    /// How it stands, in one line.
+    pub fn verdict(&self) -> String {
+        let mut out = self.out();
+        out.verdict();
         out.page.finish()
     }
 

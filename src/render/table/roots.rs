@@ -59,10 +59,15 @@ impl Out<'_> {
             Brief::Command(command, more) => {
                 self.page.command(3, command, cyan());
                 if more > 0 {
-                    self.page.line(3, &[(&format!("… and {more} more like it below"), dim())]);
+                    let below = if self.is_whole { " below" } else { "" };
+                    self.page.line(3, &[(&format!("… and {more} more like it{below}"), dim())]);
                 }
             }
             Brief::Text(text) => self.page.paragraph(3, "→ ", &text, plain()),
+            Brief::Apply(what) => {
+                let below = if self.is_whole { " (in full below)" } else { "" };
+                self.page.paragraph(3, "→ ", &format!("{what}{below}"), plain());
+            }
         }
     }
 

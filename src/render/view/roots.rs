@@ -77,8 +77,10 @@ fn plain(text: &str) -> String {
 pub(in crate::render) enum Brief<'a> {
     /// A command, and how many follow it.
     Command(&'a str, usize),
-    /// What to do; how stands below.
+    /// What to do; how is told elsewhere.
     Text(String),
+    /// An object to apply; its manifest is told elsewhere.
+    Apply(String),
 }
 
 impl<'a> First<'a> {
@@ -92,16 +94,16 @@ impl<'a> First<'a> {
             StepKind::Command | StepKind::Manifest if more == 0 => Brief::Command(first, 0),
             // Several commands, and not the lines of one.
             StepKind::Command if !first.contains("<<") && !first.ends_with('\\') => Brief::Command(first, more),
-            StepKind::Manifest => Brief::Text(applied(&step.command).unwrap_or_else(|| step.text.clone())),
+            StepKind::Manifest => applied(&step.command).map_or_else(|| Brief::Text(step.text.clone()), Brief::Apply),
             _ => Brief::Text(step.text.clone()),
         }
     }
 }
 
-/// `apply NetworkPolicy allow-prometheus (in full below)`.
+/// `apply NetworkPolicy allow-prometheus`.
 fn applied(manifest: &str) -> Option<String> {
     let value = |key: &str| manifest.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
-    Some(format!("apply {} {} (in full below)", value("kind:")?, value("  name:")?))
+    Some(format!("apply {} {}", value("kind:")?, value("  name:")?))
 }
 
 impl<'a> View<'a> {
