@@ -93,12 +93,14 @@ pub(super) struct Kubectl {
     pub(super) namespace: Option<String>,
     /// Flags that say which cluster.
     pub(super) cluster: Vec<String>,
+    /// The labels by which objects are chosen.
+    selector: Option<String>,
     /// All flags.
     flags: Vec<String>,
 }
 
 /// Verbs with a word of their own behind them.
-const DOUBLE: &[&str] = &["rollout", "set", "create", "auth", "config", "top", "certificate", "debug", "api"];
+const DOUBLE: &[&str] = &["rollout", "set", "create", "auth", "config", "top", "certificate"];
 
 impl Kubectl {
     /// `None` for another program.
@@ -107,7 +109,7 @@ impl Kubectl {
             return None;
         }
         let (mut words, mut flags, mut cluster) = (Vec::new(), Vec::new(), Vec::new());
-        let mut namespace = None;
+        let (mut namespace, mut selector) = (None, None);
         let mut rest = call.arguments.iter();
         while let Some(word) = rest.next() {
             if word == "--" {
@@ -124,6 +126,7 @@ impl Kubectl {
             };
             match flag {
                 "-n" | "--namespace" => namespace.clone_from(&value),
+                "-l" | "--selector" => selector.clone_from(&value),
                 "--context" | "--kubeconfig" | "--cluster" | "--user" | "-s" | "--server" | "--as" => {
                     cluster.push(format!("{flag}={}", value.as_deref().unwrap_or_default()));
                 }
@@ -138,7 +141,7 @@ impl Kubectl {
         {
             verb = format!("{verb} {second}");
         }
-        Some(Self { verb, objects: words.collect(), namespace, cluster, flags })
+        Some(Self { verb, objects: words.collect(), namespace, cluster, selector, flags })
     }
 
     pub(super) fn has(&self, flags: &[&str]) -> bool {
@@ -167,12 +170,13 @@ impl Kubectl {
     /// It wants the terminal for itself.
     pub(super) fn takes_terminal(&self) -> bool {
         let shell = self.has(&["-it", "-ti", "-t", "--tty"]);
-        self.verb == "edit" || (shell && ["exec", "run", "attach"].contains(&self.verb.as_str()))
+        self.verb == "edit" || (shell && ["exec", "run", "attach", "debug"].contains(&self.verb.as_str()))
     }
 
     /// `deployment/web in namespace shop`.
     fn shown(&self) -> String {
-        let objects = self.objects.join(" ");
+        let with = self.selector.as_ref().map(|s| format!(" with {s}")).unwrap_or_default();
+        let objects = format!("{}{with}", self.objects.join(" "));
         match &self.namespace {
             Some(namespace) if !objects.is_empty() => format!("{objects} in namespace {namespace}"),
             Some(namespace) => format!("objects in namespace {namespace}"),
@@ -183,7 +187,8 @@ impl Kubectl {
 
     /// Names alone: `pvc data` is `data`, `deployment/web` is `web`.
     fn names(&self) -> Vec<String> {
-        if self.objects.iter().any(|o| o.contains('/')) {
+        // A pod, or a node: no kind stands before its name.
+        if self.objects.iter().any(|o| o.contains('/')) || ["exec", "drain", "debug"].contains(&self.verb.as_str()) {
             return self.objects.iter().map(|o| o.rsplit('/').next().unwrap_or(o).to_owned()).collect();
         }
         self.objects.iter().skip(1).cloned().collect()
@@ -238,9 +243,8 @@ fn helm(words: &[&str], is_dry: bool) -> Effect {
     let verb = words.iter().find(|w| w.chars().all(|c| c.is_ascii_lowercase())).copied().unwrap_or_default();
     let release = words.iter().skip_while(|w| **w != verb).nth(1).copied().unwrap_or_default();
     match verb {
-        "list" | "ls" | "status" | "history" | "get" | "show" | "search" | "repo" | "template" | "version" => {
-            Effect::Looks
-        }
+        "list" | "ls" | "status" | "history" | "get" | "show" | "search" | "template" | "version" => Effect::Looks,
+        "repo" | "registry" | "plugin" => Effect::Changes(format!("helm {verb}: on this machine alone")),
         _ if is_dry => Effect::Looks,
         "uninstall" | "delete" => Effect::Deletes(format!("uninstalls release {release}"), vec![release.to_owned()]),
         "rollback" => Effect::Interrupts(format!("goes back to an older revision of release {release}")),
@@ -311,12 +315,18 @@ fn manifests(command: &str) -> Vec<String> {
     command.split("\n---\n").filter_map(of).collect()
 }
 
-/// The names that a destructive command is about.
+/// The names that a destructive command is about: what it deletes, else what it works on.
 pub(super) fn destroyed(command: &str) -> Vec<String> {
-    let names = all(command).into_iter().flat_map(|effect| match effect {
+    let deleted = all(command).into_iter().flat_map(|effect| match effect {
         Effect::Deletes(_, names) => names,
         _ => Vec::new(),
     });
+    let deleted: Vec<String> = deleted.collect();
+    let touched = || {
+        let all: Vec<Kubectl> = pages::calls(command).iter().filter_map(Kubectl::of).filter(|k| !k.looks()).collect();
+        all.iter().flat_map(Kubectl::names).collect::<Vec<String>>()
+    };
+    let names = if deleted.is_empty() { touched() } else { deleted }.into_iter();
     let mut known: Vec<String> = Vec::new();
     // What a substitution will give is no name yet.
     for name in names.filter(|n| !n.is_empty() && !n.contains(['$', '`', '<'])) {
@@ -397,6 +407,8 @@ mod tests {
             ("aws eks create-addon --cluster-name c --addon-name a", vec!["eks: create-addon"]),
             ("aws --profile ops eks describe-addon --cluster-name c", vec![]),
             ("helm uninstall old -n m", vec!["uninstalls release old"]),
+            ("helm repo add a https://b", vec!["helm repo: on this machine alone"]),
+            ("kubectl delete pods -l app=old -n m", vec!["deletes pods with app=old in namespace m"]),
         ] {
             assert_eq!(shown(command), expected, "{command}");
         }
@@ -408,6 +420,9 @@ mod tests {
         assert_eq!(destroyed("kubectl delete -n m statefulset/db pod/db-0 --cascade orphan"), ["db", "db-0"]);
         assert_eq!(destroyed("aws ec2 delete-route --route-table-id rtb-1 --region r"), ["rtb-1"]);
         assert_eq!(destroyed("helm uninstall old -n m"), ["old"]);
+        assert_eq!(destroyed("kubectl exec -n m db-0 -- mv /wal /wal.broken"), ["db-0"]);
+        assert_eq!(destroyed("kubectl drain node-a --ignore-daemonsets"), ["node-a"]);
+        assert_eq!(destroyed("kubectl delete clusterrole -l app=old"), Vec::<String>::new());
         assert_eq!(destroyed("kubectl get x"), Vec::<String>::new());
         assert_eq!(destroyed("kubectl delete $(kubectl get pv -o name)"), Vec::<String>::new());
     }
@@ -425,6 +440,7 @@ mod tests {
     fn editors_and_what_never_ends_are_known() {
         assert_eq!(manner("kubectl --context c edit cm x -n m"), Manner::Terminal);
         assert_eq!(manner("kubectl exec -it p -- sh"), Manner::Terminal);
+        assert_eq!(manner("kubectl debug node/a -it --image=b"), Manner::Terminal);
         assert_eq!(manner("kubectl port-forward -n m svc/x 9090"), Manner::Endless);
         assert_eq!(manner("kubectl logs p --tail=20"), Manner::Plain);
         assert_eq!(manner("kubectl run x --rm -i --image=a -- curl b"), Manner::Plain);

@@ -4,7 +4,7 @@ use super::Stop;
 use super::session::{Companion, HELP, bold, dim};
 use super::walk::{Work, cyan};
 use crate::model::Placeholder;
-use crate::pages::{self, Language};
+use crate::pages;
 use crate::text::credential::is_like_credential;
 
 impl Companion<'_> {
@@ -23,7 +23,7 @@ impl Companion<'_> {
                     None => continue,
                 },
             };
-            match pages::fill(&command, language(work), &placeholder.name, &values) {
+            match pages::fill(&command, work.language(), &placeholder.name, &values) {
                 Ok(filled) => {
                     command = filled;
                     if !is_like_credential(&placeholder.name) {
@@ -81,8 +81,4 @@ impl Companion<'_> {
         let value = self.talk.text(&question, "nothing or Esc: it stays open", fits)?;
         Ok(value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()))
     }
-}
-
-fn language(work: &Work) -> Language {
-    if work.step.kind.is_shell() { Language::Shell } else { Language::File }
 }

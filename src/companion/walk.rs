@@ -7,8 +7,8 @@ use super::record::Mark;
 use super::sequence::{Item, Sequence, letter};
 use super::session::{Companion, HELP, bold, dim, plain};
 use super::{MayRun, Stop, clipboard, dry_run, editor, process, tools};
-use crate::model::{FixOption, Risk, Step, StepKind};
-use crate::pages;
+use crate::model::{FixOption, Placeholder, Risk, Step, StepKind};
+use crate::pages::{self, Language};
 use crate::render::Page;
 
 /// What a step is for the person: the command as it is now, and what of it is still open.
@@ -118,6 +118,12 @@ impl Companion<'_> {
     fn step(&mut self, fingerprint: &str, label: String, step: Step) -> Result<Go, Stop> {
         let (command, risk) = (step.command.clone(), step.risk);
         let mut work = Work { label, step, command, risk, is_edited: false };
+        // Also what a value of the cluster left open, or what was masked.
+        for name in pages::names(&work.command, work.language()) {
+            if !work.step.placeholders.iter().any(|p| p.name == name) {
+                work.step.placeholders.push(Placeholder::new(name));
+            }
+        }
         self.show(fingerprint, &work)?;
         if self.fill(fingerprint, &mut work, false)? {
             self.show_command(&work)?;
@@ -348,9 +354,15 @@ impl Companion<'_> {
 }
 
 /// The first value that is still open.
-fn open(work: &Work) -> Option<&str> {
-    let names = work.step.placeholders.iter().map(|p| p.name.as_str());
-    names.into_iter().find(|name| pages::wanted(&work.command, name) > 0)
+fn open(work: &Work) -> Option<String> {
+    pages::names(&work.command, work.language()).into_iter().next()
+}
+
+impl Work {
+    /// What its text is.
+    pub(super) fn language(&self) -> Language {
+        if self.step.kind.is_shell() { Language::Shell } else { Language::File }
+    }
 }
 
 fn worst(steps: &[Step]) -> Risk {

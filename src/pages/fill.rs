@@ -1,5 +1,6 @@
 //! Puts the values that a person chose in the place of `<name>`, quoted for where they stand.
 
+use super::placeholders;
 use super::template::quote_shell;
 
 /// What a text is.
@@ -35,6 +36,21 @@ enum Scalar {
     Quoted,
     /// A part of one without quotes.
     Part,
+}
+
+/// The names that stand in a text as `<name>` and want a value, in their order: those of values, and those that the text
+/// itself holds. What is not quoted in a command is a redirection.
+pub fn names(text: &str, language: Language) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for name in placeholders::literals(text) {
+        let mark = format!("<{name}>");
+        let quoted = |at: usize| place(text, at, mark.len(), language) != Place::Plain;
+        let is_new = !found.iter().any(|known| known == name);
+        if is_new && text.match_indices(&mark).any(|(at, _)| quoted(at)) {
+            found.push(name.to_owned());
+        }
+    }
+    found
 }
 
 /// How many values a text wants for this name: a list `<subnet>,<subnet>` wants one for each.
@@ -197,6 +213,18 @@ mod tests {
             assert!(fill("get '<x>'", Language::Shell, "x", &[value.to_owned()]).is_err(), "{value:?}");
         }
         assert!(fill("sh -c 'curl <x>'", Language::Shell, "x", &["a; reboot".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn whatever_stands_in_angle_brackets_and_quotes_wants_a_value() {
+        let of = |text: &str| names(text, Language::Shell);
+        assert_eq!(
+            of("helm upgrade x '<repository>/<chart>' -f '<values-file>'"),
+            ["repository", "chart", "values-file"]
+        );
+        assert_eq!(of("kubectl patch x -p '{\"a\":\"<redacted>\"}'"), ["redacted"]);
+        assert_eq!(of("kubectl apply -f - <<'EOF'\nname: \"<name>\"\nEOF"), ["name"]);
+        assert!(of("a <file >other").is_empty() && of("sort < a > b").is_empty());
     }
 
     #[test]
