@@ -160,10 +160,7 @@ impl Frame<'_> {
         page.tagged(&format!("{}. ", entry.number), &tag, of(entry.severity), &text);
         match entry.first.as_ref().map(First::brief) {
             Some(Brief::Command(command, _)) => page.command(3, command, Style::new().cyan()),
-            // Here nothing follows below.
-            Some(Brief::Text(text)) => {
-                page.paragraph(3, "→ ", text.trim_end_matches(" (in full below)"), Style::new());
-            }
+            Some(Brief::Text(text) | Brief::Apply(text)) => page.paragraph(3, "→ ", &text, Style::new()),
             None => {}
         }
         lines_of(page)
