@@ -16,7 +16,7 @@ const BESIDE: usize = 4;
 /// The chain as text.
 pub fn why(report: &Report, chain: &Chain, options: &TableOptions) -> String {
     let view = View { report, verbose: options.verbose };
-    let mut out = Out { page: Page::new(options.color, options.width), view };
+    let mut out = Out { page: Page::new(options.color, options.width), view, is_whole: false };
     out.chain_verdict(chain);
     out.links(chain);
     out.chain_roots(chain);
