@@ -11,6 +11,7 @@ pub mod cli;
 pub mod collect;
 pub mod commands;
 pub mod companion;
+pub mod config;
 pub mod diagnose;
 pub mod domain;
 pub mod history;

@@ -9,7 +9,7 @@ fn main() -> ExitCode {
         return code;
     }
     match cli::parse() {
-        Ok(cli) => commands::run(cli),
+        Ok((cli, matches)) => commands::run(cli, &matches),
         Err(wrong) => {
             let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
             commands::refuse(&wrong, &arguments)

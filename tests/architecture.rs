@@ -57,6 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("history", &["model", "history"]),
     ("render", &["model", "history", "render", "term"]),
     ("cli", &["cli", "diagnose"]),
+    ("config", &["text", "model", "collect", "diagnose", "config"]),
 ];
 
 const SUITES: &[&str] = &[

@@ -48,6 +48,8 @@ fn report() -> Report {
         ..Remediation::default()
     };
     Report {
+        muted_roots: Vec::new(),
+        mutes: Vec::new(),
         signals: Vec::new(),
         target: Target::default(),
         collected_at: Timestamp::UNIX_EPOCH,

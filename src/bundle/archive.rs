@@ -179,6 +179,8 @@ fn unpack(plain: Bounded) -> Result<Archive, Refused> {
     let mut places = HashMap::new();
     let mut at = 0;
     let mut ahead = Ahead::default();
+    // A bundle has none. Support bundles of other programs do: they are left out.
+    let mut link: Option<Refused> = None;
     let mut archive = tar::Archive::new(plain);
     // Raw: long names are read here, with a bound that the library does not have.
     for (number, entry) in archive.entries().map_err(broken)?.raw(true).enumerate() {
@@ -198,7 +200,12 @@ fn unpack(plain: Bounded) -> Result<Archive, Refused> {
                 let refuse = |reason: String| Refused::Entry { name: format!("{shown:?}"), reason };
                 let name = clean(&raw).map_err(|reason| refuse(reason.into()))?;
                 if let Some(reason) = told.fault.or(unfit(kind)) {
-                    return Err(refuse(reason.into()));
+                    let refused = refuse(reason.into());
+                    if !matches!(kind, EntryType::Link | EntryType::Symlink) {
+                        return Err(refused);
+                    }
+                    link.get_or_insert(refused);
+                    continue;
                 }
                 if kind == EntryType::Directory {
                     continue;
@@ -218,6 +225,9 @@ fn unpack(plain: Bounded) -> Result<Archive, Refused> {
         return Err(Refused::Broken("it ends after the name of a file".into()));
     }
     let top = names::top(places.keys()).map_err(Refused::Broken)?;
+    if let Some(link) = link.filter(|_| places.contains_key(&format!("{top}{}", names::HEADER))) {
+        return Err(link);
+    }
     if !top.is_empty() {
         places = places.into_iter().filter_map(|(name, at)| Some((name.strip_prefix(&top)?.to_owned(), at))).collect();
     }

@@ -122,10 +122,10 @@ impl Header {
     /// It is not there, or is not what it should be.
     pub(super) fn read(tree: &Tree, path: &Path) -> Result<Self, BundleError> {
         let fail = |reason: String| BundleError::Header { path: path.to_owned(), reason };
-        let bytes = tree
-            .raw(HEADER)
-            .map_err(|e| fail(format!("cannot be read: {e}")))?
-            .ok_or_else(|| fail("missing: this is not a bundle (or not its top folder)".into()))?;
+        let bytes = tree.raw(HEADER).map_err(|e| fail(format!("cannot be read: {e}")))?.ok_or_else(|| {
+            let known = "nor a dump of kubectl cluster-info dump or a support bundle of troubleshoot.sh";
+            fail(format!("missing: this is not a bundle (or not its top folder), {known}"))
+        })?;
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|e| fail(format!("line {} column {}: not valid JSON: {e}", e.line(), e.column())))?;
         // The format comes first: a newer one may have other fields.

@@ -2,6 +2,7 @@
 
 mod archive;
 mod error;
+mod foreign;
 mod header;
 mod names;
 mod read;

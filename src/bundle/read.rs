@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::foreign::{self, Foreign};
 use super::header::{Header, Scope};
+use super::names::HEADER;
 use super::tree::Tree;
 use super::{BundleError, MAX_FILE};
 use crate::collect::files;
@@ -32,6 +34,11 @@ impl Bundle {
     /// [`BundleError`], naming the path and what to do.
     pub fn open(path: &Path) -> Result<Self, BundleError> {
         let tree = Tree::open(path)?;
+        if !tree.has(HEADER)
+            && let Some(Foreign { files, header }) = foreign::read(&tree)
+        {
+            return Ok(Self { tree: Tree::Mapped(files), header });
+        }
         let header = Header::read(&tree, path)?;
         Ok(Self { tree, header })
     }

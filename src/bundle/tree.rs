@@ -1,6 +1,6 @@
 //! The files of a bundle, wherever they are: in a folder, in an archive, in the binary.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ pub(super) enum Tree {
     Archive(Archive),
     /// Part of the program.
     Embedded(&'static Dir<'static>),
+    /// Another program's, put where a bundle has them.
+    Mapped(HashMap<String, Vec<u8>>),
 }
 
 impl Tree {
@@ -61,6 +63,7 @@ impl Tree {
         let mut found: Vec<String> = match self {
             Self::Folder { names, .. } => names.iter().filter(|n| n.starts_with(prefix)).cloned().collect(),
             Self::Archive(archive) => archive.names().filter(|n| n.starts_with(prefix)).cloned().collect(),
+            Self::Mapped(files) => files.keys().filter(|n| n.starts_with(prefix)).cloned().collect(),
             Self::Embedded(dir) => {
                 let mut all = Vec::new();
                 embedded(dir, &mut all);
@@ -78,6 +81,7 @@ impl Tree {
             Self::Folder { names, .. } => names.contains(name),
             Self::Archive(archive) => archive.has(name),
             Self::Embedded(dir) => dir.get_file(dir.path().join(name)).is_some(),
+            Self::Mapped(files) => files.contains_key(name),
         }
     }
 
@@ -93,6 +97,7 @@ impl Tree {
             Self::Folder { root, .. } => files::read(&root.join(name), MAX_FILE).map(Some),
             Self::Archive(archive) => archive.read(name),
             Self::Embedded(dir) => Ok(dir.get_file(dir.path().join(name)).map(|f| f.contents().to_vec())),
+            Self::Mapped(files) => Ok(files.get(name).cloned()),
         }
     }
 }

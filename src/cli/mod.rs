@@ -5,13 +5,13 @@ mod watch;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 pub use connect::{Connect, ConnectApp};
 use url::Url;
 pub use watch::Watch;
 
-use crate::diagnose::FailOn;
+use crate::diagnose::{FailOn, Grades, Mute};
 
 /// Finds the root cause of a broken monitoring stack on Kubernetes and EKS, and prints the commands that fix it.
 #[derive(Debug, Parser)]
@@ -27,6 +27,12 @@ pub struct Cli {
     /// Plain text, no colours (also: NO_COLOR)
     #[arg(long, global = true)]
     pub no_color: bool,
+    /// Settings [default: the nearest kdoctor.toml in the working folder and those above it]; flags and variables go before
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Read no kdoctor.toml
+    #[arg(long, global = true, conflicts_with = "config")]
+    pub no_config: bool,
 }
 
 impl Cli {
@@ -115,6 +121,92 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+}
+
+/// What of a command a file of settings fills in.
+pub struct Parts<'a> {
+    /// Where to look.
+    pub source: &'a mut SourceArgs,
+    /// A cluster is asked, so that a file may say which.
+    pub asks_cluster: bool,
+    /// Namespace of the stack, and whether all are judged.
+    pub scope: Option<(&'a mut Option<String>, &'a mut bool)>,
+    /// Which checks.
+    pub select: Option<&'a mut SelectArgs>,
+    /// What comes of it.
+    pub result: Option<&'a mut ResultArgs>,
+}
+
+impl<'a> Parts<'a> {
+    /// Where to look, and nothing else.
+    fn of_source(source: &'a mut SourceArgs) -> Self {
+        let asks_cluster = source.from.is_none() && source.demo.is_none();
+        Self { source, asks_cluster, scope: None, select: None, result: None }
+    }
+}
+
+impl Command {
+    /// What a file of settings fills in; `None` where a command reads none.
+    pub fn parts(&mut self) -> Option<Parts<'_>> {
+        let is_live = |source: &SourceArgs| source.from.is_none() && source.demo.is_none();
+        match self {
+            Self::Monitoring(args) => Some(Parts {
+                asks_cluster: is_live(&args.source),
+                source: &mut args.source,
+                scope: Some((&mut args.namespace, &mut args.all_namespaces)),
+                select: Some(&mut args.select),
+                result: Some(&mut args.result),
+            }),
+            Self::Capture(args) => Some(Parts {
+                asks_cluster: is_live(&args.source),
+                source: &mut args.source,
+                scope: (!args.all).then_some((&mut args.namespace, &mut args.all_namespaces)),
+                select: (!args.all).then_some(&mut args.select),
+                result: None,
+            }),
+            // Files alone are judged unless a cluster is named on the command line.
+            Self::Preflight(args) => Some(Parts {
+                asks_cluster: is_live(&args.source) && (args.against_cluster || args.source.kubeconfig.is_some()),
+                source: &mut args.source,
+                scope: None,
+                select: Some(&mut args.select),
+                result: Some(&mut args.result),
+            }),
+            Self::Fix(args) => Some(Parts {
+                asks_cluster: is_live(&args.source),
+                source: &mut args.source,
+                scope: Some((&mut args.namespace, &mut args.all_namespaces)),
+                select: Some(&mut args.select),
+                result: None,
+            }),
+            Self::Watch(args) => Some(Parts {
+                asks_cluster: is_live(&args.source),
+                source: &mut args.source,
+                scope: Some((&mut args.namespace, &mut args.all_namespaces)),
+                select: Some(&mut args.select),
+                result: None,
+            }),
+            Self::Why(args) => Some(Parts {
+                asks_cluster: is_live(&args.source),
+                source: &mut args.source,
+                scope: Some((&mut args.namespace, &mut args.all_namespaces)),
+                select: None,
+                result: None,
+            }),
+            Self::Access(args) => Some(Parts::of_source(&mut args.source)),
+            Self::Connect(args) => Some(Parts::of_source(&mut args.source)),
+            _ => None,
+        }
+    }
+}
+
+/// What only a file of settings says.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Severities of checks.
+    pub grades: Grades,
+    /// Findings that are accepted.
+    pub mutes: Vec<Mute>,
 }
 
 /// Options of `kdoctor monitoring`.
@@ -348,7 +440,8 @@ pub struct ResultArgs {
 /// Where to look.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
-    /// Look at a captured bundle instead of a cluster: a folder, .tar.zst, .tar.gz or .tar
+    /// Look at a captured bundle instead of a cluster: a folder, .tar.zst, .tar.gz or .tar; also a support bundle of
+    /// troubleshoot.sh, or the folder of `kubectl cluster-info dump`
     #[arg(long, value_name = "PATH", conflicts_with = "demo", help_heading = "Source")]
     pub from: Option<PathBuf>,
     /// Look at an incident that is built in (`list` shows their names)
@@ -395,6 +488,9 @@ pub struct SourceArgs {
     /// Judge ages as of this time instead of now, so that a recorded cluster can be served and asked again.
     #[arg(long, value_name = "RFC3339", hide = true)]
     pub now: Option<jiff::Timestamp>,
+    /// What no flag says.
+    #[arg(skip)]
+    pub settings: Settings,
 }
 
 /// Options of `kdoctor diff`.
@@ -561,7 +657,7 @@ fn parse_token(text: &str) -> Result<Token, std::convert::Infallible> {
     })))
 }
 
-fn parse_timeout(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn parse_timeout(text: &str) -> Result<std::time::Duration, String> {
     let seconds = seconds(text)?;
     if !(0.001..=600.0).contains(&seconds) {
         return Err("must be between 1ms and 10m".into());
@@ -628,15 +724,16 @@ fn parse_size(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// What is wrong with it; also a call for help.
-pub fn parse() -> Result<Cli, clap::Error> {
+pub fn parse() -> Result<(Cli, ArgMatches), clap::Error> {
     let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
     // kubectl asks an executable of this name for the completions of its plugin.
     if arguments.first().is_some_and(|called| file_stem(called).starts_with("kubectl_complete-")) {
         arguments.splice(1..1, ["__complete".into(), "--".into()]);
     }
-    let command = <Cli as clap::CommandFactory>::command().bin_name(program());
-    let mut found = command.try_get_matches_from(arguments)?;
-    <Cli as clap::FromArgMatches>::from_arg_matches_mut(&mut found)
+    let mut command = Cli::command().bin_name(program());
+    let found = command.try_get_matches_from_mut(arguments)?;
+    let cli = Cli::from_arg_matches(&found).map_err(|error| error.format(&mut command))?;
+    Ok((cli, found))
 }
 
 #[cfg(test)]
@@ -645,7 +742,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        Cli::command().debug_assert();
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod past;
 mod permissions;
 mod preflight;
 mod run;
+mod settings;
 mod start;
 mod transcript;
 mod watch;
@@ -23,7 +24,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::CommandFactory;
+use clap::{ArgMatches, CommandFactory};
 
 use crate::cli::{self, Cli, Command};
 use crate::term::{Printer, interrupt, sanitize_lines};
@@ -33,29 +34,12 @@ use crate::text::redact::mask;
 const UNABLE: u8 = 2;
 
 /// Runs a command and turns its result into an exit code.
-pub fn run(cli: Cli) -> ExitCode {
+pub fn run(mut cli: Cli, matches: &ArgMatches) -> ExitCode {
     interrupt::watch();
     let printer = Printer::detect(cli.no_color, false);
     let is_json = cli.is_json();
-    let result = match cli.command {
-        Command::Monitoring(args) => monitoring::run(&args, &printer),
-        Command::Fix(args) => fix::run(&args, &printer),
-        Command::Connect(args) => connect::run(&args, &printer),
-        Command::Watch(args) => watch::run(&args, &printer),
-        Command::Preflight(args) => preflight::run(&args, &printer),
-        Command::Capture(args) => capture::run(&args, &printer),
-        Command::Why(args) => why::run(&args, &printer),
-        Command::Diff(args) => past::diff(&args, &printer),
-        Command::List(args) => list::run(&args, &printer),
-        Command::Explain(args) => explain::run(&args, &printer),
-        Command::Access(args) => access::run(&args, &printer),
-        Command::Permissions(args) => permissions::run(&args, &printer),
-        Command::Transcript(args) => transcript::run(&args, &printer),
-        Command::Completions { shell } => completions(shell, &printer),
-        Command::Man { folder } => man(&folder, &printer),
-        Command::Complete { words } => complete::run(&words, &printer),
-    };
-    match result {
+    let settled = settings::settle(&mut cli, matches, &printer);
+    match settled.and_then(|()| obey(cli.command, &printer)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let text = format!("{error:#}");
@@ -63,6 +47,27 @@ pub fn run(cli: Cli) -> ExitCode {
             printer.stderr(&format!("kdoctor: {}", sanitize_lines(&text)));
             ExitCode::from(UNABLE)
         }
+    }
+}
+
+fn obey(command: Command, printer: &Printer) -> anyhow::Result<u8> {
+    match command {
+        Command::Monitoring(args) => monitoring::run(&args, printer),
+        Command::Fix(args) => fix::run(&args, printer),
+        Command::Connect(args) => connect::run(&args, printer),
+        Command::Watch(args) => watch::run(&args, printer),
+        Command::Preflight(args) => preflight::run(&args, printer),
+        Command::Capture(args) => capture::run(&args, printer),
+        Command::Why(args) => why::run(&args, printer),
+        Command::Diff(args) => past::diff(&args, printer),
+        Command::List(args) => list::run(&args, printer),
+        Command::Explain(args) => explain::run(&args, printer),
+        Command::Access(args) => access::run(&args, printer),
+        Command::Permissions(args) => permissions::run(&args, printer),
+        Command::Transcript(args) => transcript::run(&args, printer),
+        Command::Completions { shell } => completions(shell, printer),
+        Command::Man { folder } => man(&folder, printer),
+        Command::Complete { words } => complete::run(&words, printer),
     }
 }
 

@@ -10,9 +10,9 @@ use super::past;
 use crate::cli::{Format, ResultArgs, Wanted};
 use crate::collect::manifests::Read;
 use crate::history::{Changes, Past};
-use crate::model::Report;
+use crate::model::{MuteState, Report};
 use crate::render::ci::{self, Rule};
-use crate::term::{Printer, sanitize_lines};
+use crate::term::{Printer, sanitize, sanitize_lines};
 use crate::text::redact::mask;
 use crate::{checks, diagnose, pages, render};
 
@@ -71,7 +71,8 @@ impl<'a> Outputs<'a> {
         for fault in texts {
             printer.stderr(&format!("kdoctor: {}", sanitize_lines(&fault)));
         }
-        let count = report.findings.iter().filter(|f| self.known.contains(&f.fingerprint)).count();
+        tell_mutes(report, printer);
+        let count = report.counted().filter(|f| self.known.contains(&f.fingerprint)).count();
         if count > 0 {
             let of = report.findings.len();
             printer.stderr(&format!("kdoctor: {count} of {of} findings stand in the baseline and do not fail the run"));
@@ -107,6 +108,27 @@ fn can_hold(file: &Path) -> anyhow::Result<()> {
         bail!("{} is a folder, not a file to write to", file.display());
     }
     Ok(())
+}
+
+/// Mutes that are of no use any more: whoever reads the file believes in them.
+fn tell_mutes(report: &Report, printer: &Printer) {
+    for mute in &report.mutes {
+        let what = format!("{}: the mute of {} for {:?}", mute.place, mute.check, mute.subject);
+        let told = match mute.state {
+            MuteState::Used | MuteState::NotJudged => continue,
+            MuteState::Unused => format!("{what} is about no finding: remove it"),
+            MuteState::Expired => {
+                let until = mute.until.as_deref().unwrap_or_default();
+                let again = match mute.findings {
+                    0 => "nothing is left that it was about: remove it".to_owned(),
+                    1 => "the finding counts again".to_owned(),
+                    n => format!("its {n} findings count again"),
+                };
+                format!("{what} ended on {until}; {again}")
+            }
+        };
+        printer.stderr(&format!("kdoctor: {}", sanitize(&told)));
+    }
 }
 
 /// What is told beside a report.

@@ -40,7 +40,9 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     if !cluster {
         let now = source.now.unwrap_or_else(Timestamp::now);
         let mut snap = manifests::alone(listing.unwrap_or_default(), now);
-        return outputs.finish(&diagnose::run_files(&mut snap, &checks, false), read.as_ref(), printer);
+        let mut report = source.settings.grades.run_files(&mut snap, &checks, false);
+        diagnose::mute(&mut report, &source.settings.mutes);
+        return outputs.finish(&report, read.as_ref(), printer);
     }
     let aim = Aim::Files { cluster_too: args.include_cluster };
     let plan = Plan {

@@ -175,10 +175,11 @@ pub(super) async fn observed(
     }
     let Gathered { snapshot: mut snap, calls } = gather(opened, plan, observer).await?;
     let mut report = match aim {
-        Aim::Everything => diagnose::run(&snap, checks),
-        Aim::Checks => diagnose::run_checks(&snap, checks),
-        Aim::Files { cluster_too } => diagnose::run_files(&mut snap, checks, cluster_too),
+        Aim::Everything => args.settings.grades.run(&snap, checks),
+        Aim::Checks => args.settings.grades.run_checks(&snap, checks),
+        Aim::Files { cluster_too } => args.settings.grades.run_files(&mut snap, checks, cluster_too),
     };
+    diagnose::mute(&mut report, &args.settings.mutes);
     let invocation = invocation(args, live.then_some(&known), &report.target);
     pages::apply(&mut report, &invocation);
     report.stats.calls = calls;

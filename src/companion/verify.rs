@@ -143,6 +143,8 @@ mod tests {
             roots: roots.map(group).collect(),
             links: vec![Linked::default(); findings.len()],
             findings,
+            muted_roots: Vec::new(),
+            mutes: Vec::new(),
             signals: Vec::new(),
             runs: Vec::new(),
             gaps: Vec::new(),

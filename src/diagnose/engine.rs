@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
 
-use super::{correlate, redact, rollout};
+use super::{Grades, correlate, redact, rollout};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
 use crate::snapshot::{Listing, Platform, Snapshot, journal};
@@ -28,7 +28,11 @@ pub fn facts_of(checks: &[&dyn Check]) -> BTreeSet<Fact> {
 
 /// Diagnoses a snapshot, and says which signals its root causes explain.
 pub fn run(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
-    let mut report = run_checks(snap, checks);
+    run_graded(snap, checks, &Grades::default())
+}
+
+pub(super) fn run_graded(snap: &Snapshot, checks: &[&dyn Check], grades: &Grades) -> Report {
+    let mut report = run_each(snap, checks, Aim::Cluster, &BTreeSet::new(), grades);
     report.gaps = gaps(snap, &judged(checks)).into_iter().map(redact::gap).collect();
     report.signals = signals::read(snap);
     report.signals.iter_mut().for_each(redact::signal);
@@ -44,12 +48,25 @@ pub fn run(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
 
 /// Runs checks over a snapshot without a look at signals: a part of the checks cannot tell what is unexplained.
 pub fn run_checks(snap: &Snapshot, checks: &[&dyn Check]) -> Report {
-    run_each(snap, checks, Aim::Cluster, &BTreeSet::new())
+    run_checks_graded(snap, checks, &Grades::default())
+}
+
+pub(super) fn run_checks_graded(snap: &Snapshot, checks: &[&dyn Check], grades: &Grades) -> Report {
+    run_each(snap, checks, Aim::Cluster, &BTreeSet::new(), grades)
 }
 
 /// Judges files before they are applied: what they bring counts, and not what the cluster has anyway, unless that is asked
 /// for. A check that does not judge files looks at the cluster, with them in mind.
 pub fn run_files(snap: &mut Snapshot, checks: &[&dyn Check], cluster_too: bool) -> Report {
+    run_files_graded(snap, checks, cluster_too, &Grades::default())
+}
+
+pub(super) fn run_files_graded(
+    snap: &mut Snapshot,
+    checks: &[&dyn Check],
+    cluster_too: bool,
+    grades: &Grades,
+) -> Report {
     // Without a cluster beside them all that is found is of the files.
     let own = (!cluster_too && !snap.files_alone).then(|| {
         let files = std::mem::replace(&mut snap.manifests, Listing::cluster(Vec::new()));
@@ -57,7 +74,7 @@ pub fn run_files(snap: &mut Snapshot, checks: &[&dyn Check], cluster_too: bool) 
         snap.manifests = files;
         before.into_iter().map(|f| f.fingerprint).collect()
     });
-    run_each(snap, checks, Aim::Files, &own.unwrap_or_default())
+    run_each(snap, checks, Aim::Files, &own.unwrap_or_default(), grades)
 }
 
 /// What is judged.
@@ -68,7 +85,7 @@ enum Aim {
 }
 
 /// `known`: fingerprints of findings that do not count.
-fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<String>) -> Report {
+fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<String>, grades: &Grades) -> Report {
     let mut findings = Vec::new();
     let mut runs = Vec::new();
     for check in checks {
@@ -78,6 +95,7 @@ fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<S
             outcome = Outcome::Pass;
         }
         runs.push(CheckRun { check: *check.meta(), outcome: redact::outcome(outcome), unseen });
+        found.iter_mut().for_each(|f| grades.apply(f));
         findings.extend(found);
     }
     let (mut findings, links, roots) = correlate::link(findings);
@@ -88,6 +106,8 @@ fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<S
         findings,
         links,
         roots,
+        muted_roots: Vec::new(),
+        mutes: Vec::new(),
         signals: Vec::new(),
         gaps: gaps(snap, &facts_of(checks)).into_iter().map(redact::gap).collect(),
         runs,

@@ -29,9 +29,9 @@ impl FailOn {
 }
 
 /// 0 nothing at or above `fail_on` · 1 findings at or above it · 2 nothing could be evaluated · 3 with `strict`, a check could not be evaluated.
-/// Findings whose fingerprint is `known` do not count.
+/// Findings whose fingerprint is `known` do not count, and none that is muted.
 pub fn exit_code(report: &Report, known: &BTreeSet<String>, fail_on: FailOn, strict: bool) -> u8 {
-    let worst = report.findings.iter().filter(|f| !known.contains(&f.fingerprint)).map(|f| f.severity).max();
+    let worst = report.counted().filter(|f| !known.contains(&f.fingerprint)).map(|f| f.severity).max();
     if fail_on.threshold().is_some_and(|t| worst.is_some_and(|w| w >= t)) {
         return 1;
     }

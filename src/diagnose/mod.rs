@@ -3,8 +3,12 @@
 mod correlate;
 mod engine;
 mod gate;
+mod grades;
+mod mute;
 mod redact;
 mod rollout;
 
 pub use engine::{facts, facts_of, run, run_checks, run_files};
 pub use gate::{FailOn, exit_code, judged_nothing};
+pub use grades::Grades;
+pub use mute::{Mute, mute};

@@ -29,6 +29,15 @@ impl Cause {
     }
 }
 
+/// Why a finding does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Muted {
+    /// Why.
+    pub reason: String,
+    /// The last day on which it does not, `2026-12-31`.
+    pub until: Option<String>,
+}
+
 /// One fault.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
@@ -64,6 +73,8 @@ pub struct Finding {
     pub fingerprint: String,
     /// What distinguishes two findings of one check on one subject.
     pub key: String,
+    /// Somebody has accepted it: it is shown, and does not count.
+    pub muted: Option<Muted>,
     /// What the check looked at and could not see; filled in by the engine. With it the finding might read otherwise.
     pub unseen: Vec<Gap>,
 }
@@ -88,6 +99,7 @@ impl Finding {
             remediation: Remediation::default(),
             fingerprint: String::new(),
             key: String::new(),
+            muted: None,
             unseen: Vec::new(),
         }
     }

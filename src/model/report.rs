@@ -69,6 +69,50 @@ pub struct RootGroup {
     pub explains: Vec<usize>,
 }
 
+/// What became of a mute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MuteState {
+    /// It mutes something.
+    Used,
+    /// There is nothing that it would mute.
+    Unused,
+    /// Its last day is over.
+    Expired,
+    /// Its check did not run, or could not be evaluated.
+    NotJudged,
+}
+
+impl MuteState {
+    /// The word used in outputs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::Unused => "unused",
+            Self::Expired => "expired",
+            Self::NotJudged => "not-judged",
+        }
+    }
+}
+
+/// A mute, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MuteRecord {
+    /// The check.
+    pub check: String,
+    /// The pattern of subjects.
+    pub subject: String,
+    /// Why.
+    pub reason: String,
+    /// The last day, `2026-12-31`.
+    pub until: Option<String>,
+    /// Where it is written: `kdoctor.toml:12`.
+    pub place: String,
+    /// Findings that it is about.
+    pub findings: usize,
+    /// What became of it.
+    pub state: MuteState,
+}
+
 /// Numbers of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -91,6 +135,10 @@ pub struct Report {
     pub links: Vec<Linked>,
     /// Root causes, worst first.
     pub roots: Vec<RootGroup>,
+    /// Root causes of which nothing is left that is not muted.
+    pub muted_roots: Vec<RootGroup>,
+    /// What became of each mute.
+    pub mutes: Vec<MuteRecord>,
     /// What the systems themselves say is wrong, those of weight first.
     pub signals: Vec<Signal>,
     /// How each check ended, in the order of the registry.
@@ -102,9 +150,19 @@ pub struct Report {
 }
 
 impl Report {
-    /// The worst severity found.
+    /// The findings that count: nobody has accepted them.
+    pub fn counted(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|f| f.muted.is_none())
+    }
+
+    /// How many findings somebody has accepted.
+    pub fn muted(&self) -> usize {
+        self.findings.len() - self.counted().count()
+    }
+
+    /// The worst severity of what counts.
     pub fn worst(&self) -> Option<Severity> {
-        self.findings.iter().map(|f| f.severity).max()
+        self.counted().map(|f| f.severity).max()
     }
 
     /// The fixes that a root takes: those of what must be right before, deepest first, then its own.
@@ -129,6 +187,6 @@ impl Report {
 
     /// How many findings have this severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|f| f.severity == severity).count()
+        self.counted().filter(|f| f.severity == severity).count()
     }
 }

@@ -61,6 +61,9 @@ struct Report {
     findings: Vec<Finding>,
     /// What the systems themselves say is wrong: alerts, events, conditions, errors in logs.
     signals: Vec<Signal>,
+    /// What became of each mute of `kdoctor.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    mutes: Vec<Mute>,
     /// How each check ended.
     runs: Vec<Run>,
     /// What could not be seen.
@@ -165,6 +168,8 @@ struct Summary {
     infos: usize,
     /// Signals that say that something is wrong and that no root cause explains.
     unexplained: usize,
+    /// Findings that are muted; the numbers above are without them.
+    muted: usize,
     /// Checks that passed.
     passed: usize,
     /// Checks with findings.
@@ -192,6 +197,9 @@ struct Finding {
     subjects: Vec<Subject>,
     /// What is wrong, in one sentence.
     message: String,
+    /// Somebody has accepted it: it does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted: Option<Muted>,
     /// Nothing else explains it: fix this one.
     root: bool,
     /// Ids of the findings that this root explains.
@@ -212,6 +220,37 @@ struct Finding {
     changes: Vec<Change>,
     /// How to fix it.
     remediation: Remediation,
+}
+
+/// Why a finding does not count.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Muted {
+    /// Why.
+    reason: String,
+    /// The last day on which it does not, `2026-12-31`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+/// A mute, and what became of it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Mute {
+    /// The check.
+    check: String,
+    /// The pattern of subjects.
+    subject: String,
+    /// Why.
+    reason: String,
+    /// The last day, `2026-12-31`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    /// Where it is written: file and line.
+    place: String,
+    /// Findings that it is about.
+    findings: usize,
+    /// `used`, `unused`, `expired` (its last day is over: what it is about counts again) or `not-judged` (its check did not
+    /// run, or could not be evaluated).
+    state: String,
 }
 
 /// A change.
@@ -475,6 +514,7 @@ fn convert(report: &model::Report) -> Report {
         summary: summary(report),
         findings: (0..report.findings.len()).map(|at| finding(report, at)).collect(),
         signals: report.signals.iter().map(|s| signal(report, s)).collect(),
+        mutes: report.mutes.iter().map(mute).collect(),
         runs: report.runs.iter().map(run).collect(),
         gaps: report.gaps.iter().map(gap).collect(),
         since: None,
@@ -512,6 +552,7 @@ fn summary(report: &model::Report) -> Summary {
         warnings: report.count(model::Severity::Warning),
         infos: report.count(model::Severity::Info),
         unexplained: report.signals.iter().filter(|s| s.is_open()).count(),
+        muted: report.muted(),
         passed: runs(|o| matches!(o, Outcome::Pass)),
         failed: runs(|o| matches!(o, Outcome::Findings(_))),
         not_applicable: runs(|o| matches!(o, Outcome::NotApplicable(_))),
@@ -522,7 +563,7 @@ fn summary(report: &model::Report) -> Summary {
 fn finding(report: &model::Report, at: usize) -> Finding {
     let found = &report.findings[at];
     let links = &report.links[at];
-    let group = report.roots.iter().find(|g| g.root == at);
+    let group = report.roots.iter().chain(&report.muted_roots).find(|g| g.root == at);
     let ids = |list: &[usize]| list.iter().map(|i| report.findings[*i].fingerprint.clone()).collect();
     let suite = report.runs.iter().find(|r| r.check.id == found.check).map_or("", |r| r.check.suite.as_str());
     Finding {
@@ -533,6 +574,7 @@ fn finding(report: &model::Report, at: usize) -> Finding {
         subject: subject(found.subject()),
         subjects: found.subjects.iter().map(subject).collect(),
         message: found.message.clone(),
+        muted: found.muted.as_ref().map(|m| Muted { reason: m.reason.clone(), until: m.until.clone() }),
         root: group.is_some(),
         explains: group.map_or_else(Vec::new, |g| ids(&g.explains)),
         caused_by: ids(&links.caused_by),
@@ -585,6 +627,18 @@ fn of_option(option: &model::FixOption) -> impl Iterator<Item = Step> {
     option.steps.iter().map(|s| Step { option: Some(option.title.clone()), ..step(s) })
 }
 
+fn mute(mute: &model::MuteRecord) -> Mute {
+    Mute {
+        check: mute.check.clone(),
+        subject: mute.subject.clone(),
+        reason: mute.reason.clone(),
+        until: mute.until.clone(),
+        place: mute.place.clone(),
+        findings: mute.findings,
+        state: mute.state.as_str().to_owned(),
+    }
+}
+
 fn change(change: &model::Change) -> Change {
     Change {
         at: change.at.to_string(),
@@ -599,7 +653,7 @@ fn evidence(e: &model::Evidence) -> Evidence {
 }
 
 fn signal(report: &model::Report, signal: &model::Signal) -> Signal {
-    let root = signal.explained_by.and_then(|at| report.roots.get(at));
+    let root = signal.explained_by.and_then(|at| report.roots.iter().chain(&report.muted_roots).nth(at));
     Signal {
         kind: signal.kind.as_str().into(),
         subject: subject(&signal.subject),

@@ -140,7 +140,7 @@ impl Out<'_> {
         let report = self.view.report;
         let finding = &report.findings[group.root];
         self.paragraph(&format!("### {number}. {}: {}", finding.severity, code(&finding.check.to_string())));
-        self.paragraph(&prose(&finding.message));
+        self.paragraph(&prose(&format!("{}{}", finding.message, self.view.accepted(finding))));
         for need in &group.prerequisites {
             let need = &report.findings[*need];
             self.paragraph(&format!("First needed: {} ({})", text(&need.message), code(&need.check.to_string())));

@@ -9,8 +9,7 @@ use crate::term::json_escaped;
 /// The report as GitLab's widget for merge requests reads it.
 pub fn gitlab(report: &Report) -> String {
     let issues: Vec<_> = report
-        .findings
-        .iter()
+        .counted()
         .filter_map(|finding| {
             let (path, location) = in_file(finding)?;
             let severity = match finding.severity {

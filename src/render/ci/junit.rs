@@ -29,7 +29,7 @@ pub fn junit(report: &Report, from: Option<Severity>) -> anyhow::Result<String> 
 }
 
 fn case(report: &Report, run: &CheckRun, from: Option<Severity>) -> TestCase {
-    let of_check: Vec<&Finding> = report.findings.iter().filter(|f| f.check == run.check.id).collect();
+    let of_check: Vec<&Finding> = report.counted().filter(|f| f.check == run.check.id).collect();
     let failing: Vec<&&Finding> = of_check.iter().filter(|f| fails(f, from)).collect();
     let status = match (&run.outcome, failing.first()) {
         (_, Some(first)) => {

@@ -28,7 +28,8 @@ fn roots(report: &Report) -> impl Iterator<Item = &Finding> {
     let numbers = report.roots.iter().flat_map(|g| g.prerequisites.iter().copied().chain([g.root]));
     // Two roots may need the same first.
     let mut seen = BTreeSet::new();
-    numbers.filter(move |at| seen.insert(*at)).map(|at| &report.findings[at])
+    let findings = numbers.filter(move |at| seen.insert(*at)).map(|at| &report.findings[at]);
+    findings.filter(|f| f.muted.is_none())
 }
 
 /// The commands of a fix, one a line, for messages of plain text.

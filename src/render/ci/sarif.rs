@@ -87,6 +87,9 @@ fn result(finding: &Finding, rules: &[Rule]) -> Value {
         "locations": places.take(PLACES).collect::<Vec<_>>(),
         "partialFingerprints": {"kdoctor/v1": finding.fingerprint},
     });
+    if let Some(muted) = &finding.muted {
+        result["suppressions"] = json!([{"kind": "external", "justification": muted.reason}]);
+    }
     if let Some(at) = rules.iter().position(|r| r.id == finding.check.0) {
         result["ruleIndex"] = at.into();
     }

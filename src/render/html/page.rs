@@ -183,7 +183,7 @@ fn root(view: View<'_>, number: usize, group: &RootGroup) -> Root {
         severity: finding.severity.as_str(),
         check: finding.check.to_string(),
         about: view.names(&finding.subjects),
-        message: finding.message.clone(),
+        message: format!("{}{}", finding.message, view.accepted(finding)),
         needs: group.prerequisites.iter().map(need).collect(),
         evidence: evidence
             .into_iter()

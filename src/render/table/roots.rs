@@ -97,7 +97,8 @@ impl Out<'_> {
         let report = self.view.report;
         let finding = &report.findings[group.root];
         self.headline(&format!("{number}. "), finding);
-        self.page.paragraph(3, "", &finding.message, plain());
+        let message = format!("{}{}", finding.message, self.view.accepted(finding));
+        self.page.paragraph(3, "", &message, plain());
         for need in &group.prerequisites {
             let need = &report.findings[*need];
             self.page.paragraph(3, "first needed: ", &format!("{} ({})", need.message, need.check), plain());

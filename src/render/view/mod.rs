@@ -75,7 +75,11 @@ impl<'a> View<'a> {
             n if n > 0 && unseen > 0 => format!("; {unseen} of {of_checks} could not be evaluated"),
             _ => String::new(),
         };
-        Verdict { mark, text: format!("{text}{rest}"), level }
+        let muted = match report.muted() {
+            0 => String::new(),
+            n => format!("; {} muted", plural(n, "finding")),
+        };
+        Verdict { mark, text: format!("{text}{rest}{muted}"), level }
     }
 
     /// `no known cause for 2 signals: alert X, 14 errors in the log of prometheus-0`.

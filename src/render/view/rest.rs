@@ -64,8 +64,12 @@ impl<'a> View<'a> {
         // What a root cause explains is told there.
         let told: BTreeSet<usize> = self.report.roots.iter().flat_map(|g| g.explains.iter().copied()).collect();
         let findings = self.report.findings.iter().enumerate();
-        let findings = findings.filter(|(at, f)| f.severity == Severity::Info && !told.contains(at));
+        let findings =
+            findings.filter(|(at, f)| f.severity == Severity::Info && f.muted.is_none() && !told.contains(at));
         let mut notes: Vec<String> = findings.map(|(_, f)| format!("{} ({})", f.message, f.check)).collect();
+        let muted = self.report.findings.iter().filter_map(|f| Some((f, f.muted.as_ref()?)));
+        let accepted = muted.filter(|_| self.verbose);
+        notes.extend(accepted.map(|(f, muted)| format!("muted: {} ({}): {}", f.message, f.check, muted.reason)));
         let unexplained = self.report.signals.iter().filter(|s| s.weight == Weight::Note && s.explained_by.is_none());
         let told = unexplained.filter(|s| self.verbose || (s.kind == SignalKind::Alert && !s.next.is_empty()));
         for signal in told {

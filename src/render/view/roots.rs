@@ -149,10 +149,15 @@ impl<'a> View<'a> {
             number,
             severity: root.severity,
             check: root.check,
-            what: words::line(&root.message),
+            what: format!("{}{}", words::line(&root.message), self.accepted(root)),
             explains: if parts.is_empty() { String::new() } else { format!("explains {}", parts.join(" and ")) },
             first: self.first(group),
         }
+    }
+
+    /// ` (muted: …)` for a root that is shown for what it explains.
+    pub(in crate::render) fn accepted(self, finding: &Finding) -> String {
+        finding.muted.as_ref().map(|muted| format!(" (muted: {})", words::line(&muted.reason))).unwrap_or_default()
     }
 
     fn first(self, group: &'a RootGroup) -> Option<First<'a>> {
