@@ -131,6 +131,9 @@ fn judges(log: &ContainerLog, text: &str) -> &'static [&'static str] {
         Some(Program::Alertmanager) if text.contains("otify") => &["alertmanager-notify"],
         Some(Program::Alertmanager) if text.contains("cluster") || text.contains("peer") => &["alertmanager-cluster"],
         Some(Program::Grafana) if text.contains("otify") || text.contains("Failed to send") => &["grafana-alerting"],
+        Some(Program::Grafana) if text.contains("Error received from") || text.contains("ealth check") => {
+            &["grafana-datasource"]
+        }
         Some(Program::Prometheus) if text.contains("rror sending alert") => &["alertmanager-disconnected"],
         Some(Program::Prometheus) if text.contains("valuating rule") => &["rule-failing"],
         Some(Program::Prometheus) if text.contains("remote") => &["remote-write-failing"],

@@ -88,21 +88,29 @@ fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, Fault)> {
     sandbox.find_map(|e| Some((e, Fault::read(&e.message)?)))
 }
 
-/// The network plugin's pod on a node.
-fn plugin<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
-    let is_plugin = |p: &&Pod| {
-        let of = |name: &str, image: &str| {
-            name == "aws-node" || ["amazon-k8s-cni", "calico/node", "cilium/cilium"].iter().any(|i| image.contains(i))
-        };
-        p.spec.containers.iter().any(|c| of(&c.name, &c.image))
+/// Network plugins: what their messages say, and the images and containers of their pods.
+const PLUGINS: &[(&str, &[&str])] = &[
+    ("calico", &["calico/node", "calico-node"]),
+    ("cilium", &["cilium/cilium", "cilium-agent"]),
+    ("aws-cni", &["amazon-k8s-cni", "aws-node"]),
+];
+
+/// The pod of the network plugin on a node: of the one that the message is of, else of any.
+fn plugin<'a>(snap: &'a Snapshot, node: &str, message: &str) -> Option<&'a Pod> {
+    let here = || snap.pods.items().unwrap_or_default().iter().filter(|p| p.spec.node_name.as_deref() == Some(node));
+    let of = |marks: &[&str]| {
+        let is_it =
+            |p: &&Pod| p.spec.containers.iter().any(|c| marks.iter().any(|m| c.image.contains(m) || c.name == *m));
+        here().find(is_it)
     };
-    let here = snap.pods.items().unwrap_or_default().iter();
-    here.filter(|p| p.spec.node_name.as_deref() == Some(node)).find(is_plugin)
+    let lower = message.to_ascii_lowercase();
+    let named = PLUGINS.iter().filter(|(word, _)| lower.contains(word)).find_map(|(_, marks)| of(marks));
+    named.or_else(|| PLUGINS.iter().find_map(|(_, marks)| of(marks)))
 }
 
 fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) -> Finding {
     let (first, event) = all[0];
-    let plugin = plugin(snap, node);
+    let plugin = plugin(snap, node, &event.message);
     let who = match all {
         [(pod, _)] => format!("pod {}/{} gets no sandbox", pod.metadata.namespace, pod.metadata.name),
         many => format!("{} pods get no sandbox", many.len()),
@@ -133,6 +141,9 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
         made = made
             .evidence(plugin_evidence(plugin))
             .depends_on(ResourceRef::pod(&plugin.metadata.namespace, &plugin.metadata.name));
+    }
+    if let Some(plugin) = plugin.filter(|p| fault == Fault::Plugin && !p.is_ready()) {
+        made = made.also(ResourceRef::pod(&plugin.metadata.namespace, &plugin.metadata.name));
     }
     if fault == Fault::Image
         && let Some(subnet) = Placement::new(snap).of_pod(first)

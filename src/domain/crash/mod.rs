@@ -365,7 +365,7 @@ pub(crate) fn telling(lines: &[String]) -> Option<String> {
 fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
     let crash = match program {
         Some(Program::Prometheus) => prometheus::bus_error(text),
-        None => loki::read(text).or_else(|| metadata::read(text)),
+        None => loki::read(text).or_else(|| metadata::read(text)).or_else(|| operator::without_server(text)),
         Some(_) => None,
     }?;
     let said = match crash.said.is_empty() {

@@ -3,6 +3,20 @@
 use crate::domain::crash::{Class, Crash, Denied, Detail, common, pattern};
 use crate::domain::text::log_line::{Level, Line};
 
+/// The VPC CNI tries to reach the API server before it starts, and says so as information only.
+pub(crate) fn without_server(text: &str) -> Option<Crash> {
+    let words = ["Failed to communicate with K8S Server", "Unable to reach API Server"];
+    let last = text.lines().rev().find(|l| !l.trim().is_empty())?;
+    words.iter().any(|w| last.contains(w)).then(|| {
+        let why = last.split_once(": ").map_or(last, |(_, rest)| rest.trim_end_matches(['"', '}']));
+        let reason = match pattern!(r"dial tcp \S+: [^\x22\\]+").find(why) {
+            Some(dial) => format!("it does not reach the API server: {}", dial.as_str()),
+            None => "it does not reach the API server".to_owned(),
+        };
+        Crash { said: crate::domain::text::redact::redact(last), ..Crash::new(Class::ApiServer, reason) }
+    })
+}
+
 /// Reads a line of a program that is none of Prometheus, Alertmanager and Grafana.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if line.level == Level::Warning {
@@ -84,4 +98,20 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         return Some(Crash::new(Class::ApiServer, &text));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_plugin_waits_for_the_server() {
+        let log = "time=\"2026-11-21T02:52:04Z\" level=info msg=\"Starting IPAM daemon... \"\n{\"level\":\"info\",\"ts\":\"2026-11-21T02:52:34.221Z\",\"caller\":\"wait/wait.go:222\",\"msg\":\"Failed to communicate with K8S Server. Please check instance security groups or http proxy setting: Get \\\"https://172.20.0.1:443/version?timeout=5s\\\": dial tcp 172.20.0.1:443: i/o timeout\"}\n";
+        let crash = without_server(log).expect("a crash");
+        assert_eq!(
+            (crash.class, crash.reason.as_str()),
+            (Class::ApiServer, "it does not reach the API server: dial tcp 172.20.0.1:443: i/o timeout")
+        );
+        assert!(without_server("level=info msg=\"Starting\"\n").is_none());
+    }
 }

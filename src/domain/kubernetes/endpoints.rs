@@ -3,7 +3,7 @@
 use crate::domain::kubernetes::index::selects;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod, Service, Workload};
+use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Service, Workload};
 use crate::text::near;
 
 /// Why nobody answers behind a Service.
@@ -196,6 +196,9 @@ fn differences(service: &Service, workload: &Workload) -> Vec<Difference> {
 
 /// What keeps a pod from being ready, in a few words: what its container waits for, what its probe met.
 pub(crate) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
+    if let Some(init) = running_init(pod) {
+        return Some(format!("init container {init} runs and does not come to its end, which the others wait for"));
+    }
     let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
     let waiting = statuses.filter(|s| !s.ready).find_map(|s| s.state.waiting.as_ref()).map(|w| w.reason.clone());
     if let Some(reason) = waiting.filter(|r| !r.is_empty() && r != "PodInitializing" && r != "ContainerCreating") {
@@ -205,6 +208,20 @@ pub(crate) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
         return Some(event);
     }
     unready_container(pod).and_then(probe_words).map(|p| format!("readiness probe {p}"))
+}
+
+/// The init container that the pod's containers wait for.
+pub(crate) fn running_init(pod: &Pod) -> Option<&str> {
+    let held = |s: &ContainerStatus| s.state.waiting.as_ref().is_some_and(|w| w.reason == "PodInitializing");
+    let all = &pod.status.container_statuses;
+    // Side-cars run on while the others start.
+    let runs_on = |name: &str| {
+        pod.spec.init_containers.iter().any(|c| c.name == name && c.restart_policy.as_deref() == Some("Always"))
+    };
+    let inits = pod.status.init_container_statuses.iter();
+    let mut running = inits.filter(|s| !s.ready && s.state.running.is_some() && !runs_on(&s.name));
+    let waits = !all.is_empty() && all.iter().all(held);
+    running.next().filter(|_| waits).map(|s| s.name.as_str())
 }
 
 /// The newest event of a failed readiness probe, of the last hour.

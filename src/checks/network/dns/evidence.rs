@@ -111,6 +111,10 @@ fn logged(snap: &Snapshot) -> Vec<Failure<'_>> {
     let mut all = Vec::new();
     for log in logs.filter(|l| !resolves(snap, &l.namespace, &l.pod)) {
         let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+        // On the host's network, names are asked of the node's own resolver.
+        if pod.is_some_and(|p| p.spec.host_network) {
+            continue;
+        }
         for line in log.text.lines().rev().filter(|l| is_now(snap, log, l)) {
             // Alertmanager's notifications are read as such, without those that succeeded later.
             if log.program == Some(Program::Alertmanager) && line.contains("otify") {

@@ -4,12 +4,15 @@ mod fix;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::eviction::{self, Eviction, Why};
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::owner::workload;
+use crate::domain::text::shorten::shorten;
+use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Node, Pod};
+use crate::snapshot::kubernetes::{Event, Node, Pod};
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
 
 check! {
@@ -28,7 +31,8 @@ impl Check for NodePressure {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let short: Vec<Short<'_>> = snap.nodes()?.iter().filter_map(Short::of).collect();
+        let nodes = snap.nodes()?;
+        let short: Vec<Short<'_>> = nodes.iter().filter_map(Short::of).collect();
         let mut users: BTreeMap<ResourceRef, Vec<(&Pod, Eviction)>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| snap.scope.is_judged(&p.metadata.namespace)) {
             if let Some(told) = eviction::of(pod).filter(Eviction::is_of_disk) {
@@ -44,6 +48,8 @@ impl Check for NodePressure {
         }
         let rest = short.iter().filter(|s| !told.contains(s.node.metadata.name.as_str()));
         findings.extend(rest.map(|s| s.finding(snap)));
+        let well = nodes.iter().filter(|n| n.is_ready() && Short::of(n).is_none());
+        findings.extend(well.filter_map(|n| nearly_full(snap, n)));
         Ok(Diagnosis::Findings(findings))
     }
 }
@@ -77,6 +83,26 @@ impl<'a> Short<'a> {
             .evidence(condition_evidence(self));
         fix::node(made, snap, self.node, &self.conditions)
     }
+}
+
+/// The kubelet wants to remove images, because the disk is fuller than it should be, and finds none that it may remove.
+fn nearly_full(snap: &Snapshot, node: &Node) -> Option<Finding> {
+    let events =
+        snap.events.items().ok()?.iter().filter(|e| {
+            e.involved_object.kind == "Node" && e.involved_object.name == node.metadata.name && e.times() > 1
+        });
+    let recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let event = events.filter(recent).find(|e| matches!(e.reason.as_str(), "FreeDiskSpaceFailed" | "ImageGCFailed"))?;
+    let name = &node.metadata.name;
+    let message = format!(
+        "the disk of node {name} is nearly full: the kubelet wants room and finds no image to remove ({})",
+        shorten(&event.message, 200)
+    );
+    let mut made = Finding::new(NodePressure::META.id, Severity::Warning, ResourceRef::node(name), message)
+        .key("images")
+        .evidence(event_evidence(event));
+    made.breaks = Some(Vec::new());
+    Some(fix::node(made, snap, node, &["DiskPressure"]))
 }
 
 fn words(condition: &str) -> &'static str {

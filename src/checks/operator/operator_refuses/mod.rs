@@ -240,11 +240,13 @@ fn finding(snap: &Snapshot, left: &Left<'_>) -> Finding {
         meta.name,
         operator::one_line(&left.text)
     );
-    // Whoever says what is wrong with the object says why it is refused.
     let mut made = Finding::new(OperatorRefuses::META.id, Severity::Error, subject.clone(), message)
-        .depends_on(subject)
         .key("refused")
         .evidence(left.seen.clone());
+    // Whoever says what is wrong with the object says why it is refused; a file that is forbidden says it itself.
+    if !matches!(left.reason, Reason::FileAccess(_)) {
+        made = made.depends_on(subject);
+    }
     if let (Some(since), Some(seen)) = (left.since, made.evidence.last_mut()) {
         // The log that was read may begin later than the fault.
         seen.value.push_str(&format!("\nat least since {since}"));

@@ -235,7 +235,9 @@ fn service_params(params: &mut Params, service: &Service) {
 
 /// The first pod, its container that is not ready, and the URL of its readiness probe.
 fn pod_params(params: &mut Params, pod: Option<&Pod>) {
-    let container = pod.and_then(endpoints::unready_container);
+    // What an init container waits for, no readiness probe tells.
+    let pod_runs = pod.filter(|p| endpoints::running_init(p).is_none());
+    let container = pod_runs.and_then(endpoints::unready_container);
     let status = container.and_then(|c| pod?.status.container_statuses.iter().find(|s| s.name == c.name));
     let probe = container.and_then(|c| c.readiness_probe.as_ref()?.http_get.as_ref());
     params.set("pod", pod.map(|p| p.metadata.name.as_str()));

@@ -179,6 +179,15 @@ impl<'a> Case<'a> {
                 ));
             }
         }
+        // Addresses of Services lead somewhere by kube-proxy, on each node by its own.
+        if class == Class::ApiServer {
+            let node = &self.failing.pod.spec.node_name;
+            let here = self.snap.pods.items().unwrap_or_default().iter().filter(|p| p.spec.node_name == *node);
+            let proxies = here.filter(|p| p.spec.containers.iter().any(|c| c.image.contains("kube-proxy")));
+            for proxy in proxies.filter(|p| p.metadata.name != self.failing.pod.metadata.name) {
+                made = made.depends_on(ResourceRef::pod(&proxy.metadata.namespace, &proxy.metadata.name));
+            }
+        }
         if class == Class::CrdMissing {
             for plural in operator::RESOURCES {
                 let name = format!("{plural}.monitoring.coreos.com");
