@@ -52,6 +52,32 @@ fn a_healthy_cluster_exits_with_0_and_says_so_first() {
 }
 
 #[test]
+fn why_says_by_its_exit_code_whether_the_chain_holds() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../docs/why.schema.json")).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    for (fixture_of, args, code) in [
+        ("healthy/plain", &["why", "svc/grafana"][..], 0),
+        ("healthy/plain", &["why", "receiver", "slack"], 0),
+        ("healthy/plain", &["why", "receiver", "slack", "--strict"], 3),
+        ("incidents/slack-egress", &["why", "receiver/slack", "--strict"], 1),
+        ("incidents/slack-egress", &["why", "receiver/slakc"], 2),
+        ("incidents/slack-egress", &["why", "receiver/slack", "-n", "monitoring"], 1),
+    ] {
+        let from = fixture(fixture_of);
+        let args: Vec<&str> = args.iter().copied().chain(["-o", "json", "--from", from.as_str()]).collect();
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let errors: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{args:?}: {errors:?}");
+        assert_eq!(document.get("error").is_some(), code == 2, "{args:?}");
+    }
+    let unknown = run(&["why", "receiver/slakc", "--from", &fixture("incidents/slack-egress")]);
+    assert!(text(&unknown.stderr).contains("kdoctor why receiver/slack"), "{}", text(&unknown.stderr));
+}
+
+#[test]
 fn json_is_valid_against_its_schema() {
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../docs/report.schema.json")).expect("the schema is JSON");

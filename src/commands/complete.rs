@@ -16,6 +16,7 @@ use crate::collect::live;
 use crate::companion::transcript;
 use crate::model::Silent;
 use crate::term::{Printer, sanitize};
+use crate::why;
 
 /// Longest time for the namespaces of a cluster.
 const DEADLINE: Duration = Duration::from_millis(1500);
@@ -120,7 +121,10 @@ fn values(arg: &Arg, typed: &str, words: &[String]) -> Found {
         |values: Vec<String>| Found { values: values.into_iter().map(|v| (v, String::new())).collect(), files: false };
     match arg.get_id().as_str() {
         "context" => plain(live::contexts(given(words, "--kubeconfig").map(PathBuf::from).as_deref()).0),
-        "namespace" => plain(namespaces(words).unwrap_or_default()),
+        "what" if words.iter().rev().nth(1).is_some_and(|w| w == "why") => {
+            plain(why::kinds().map(str::to_owned).collect())
+        }
+        "namespace" | "stack" => plain(namespaces(words).unwrap_or_default()),
         "check" | "root" => titles(""),
         "name" => Found { values: transcripts(), files: false },
         "only" | "skip" => {

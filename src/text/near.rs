@@ -77,6 +77,22 @@ pub(crate) fn suggest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a 
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, c)| c)
 }
 
+/// Of things with names those that resemble what was typed, in any case, the nearest first; of a path its last part counts,
+/// too.
+pub(crate) fn ranked<'a, T: Ord>(typed: &str, named: impl IntoIterator<Item = (&'a str, T)>) -> Vec<T> {
+    const NEAR: f64 = 0.82;
+    let typed = typed.to_lowercase();
+    let last = typed.rsplit('/').next().unwrap_or(&typed);
+    let score = |name: &str| {
+        let name = name.to_lowercase();
+        jaro_winkler(&name, &typed).max(jaro_winkler(&name, last))
+    };
+    let mut scored: Vec<(f64, T)> =
+        named.into_iter().map(|(name, thing)| (score(name), thing)).filter(|(s, _)| *s > NEAR).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    scored.into_iter().map(|(_, thing)| thing).collect()
+}
+
 /// The one metric whose name is nearly the same. Long names with a common beginning resemble each other: they must begin
 /// alike, and differ by few letters.
 pub(crate) fn near_metric<'a>(metric: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -144,6 +160,15 @@ pub(crate) fn same_namespace(written: &str, other: &str, written_exists: bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn things_are_ranked_by_how_their_names_resemble_what_was_typed() {
+        let all = ["flash-order", "flash-api-health", "flash-pay-health", "prometheus"];
+        let ranked = |typed: &str| ranked(typed, all.iter().map(|n| (*n, *n)));
+        assert_eq!(ranked("Flash-apl-health")[..2], ["flash-api-health", "flash-pay-health"]);
+        assert_eq!(ranked("shop/flash-ordr").first(), Some(&"flash-order"));
+        assert!(ranked("nosuch").is_empty());
+    }
 
     #[test]
     fn finds_what_was_meant() {

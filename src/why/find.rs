@@ -1,22 +1,14 @@
 //! What is meant: words against the names of everything that was seen.
 
-use std::collections::BTreeSet;
+mod catalogue;
 
-use strsim::jaro_winkler;
+pub(super) use catalogue::everything;
 
-use super::{alert, grafana, target};
-use crate::domain::alertmanager::config;
-use crate::domain::alertmanager::tree::Tree;
-use crate::domain::grafana::dashboards::text_of;
-use crate::domain::prometheus::operator::chain::loaded_jobs;
-use crate::domain::prometheus::targets;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Meta;
+use crate::text::near;
 
 /// Names that are offered.
 const OFFERED: usize = 8;
-/// Above it, a name resembles what was typed.
-const NEAR: f64 = 0.82;
 
 /// A kind of thing that has a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -167,9 +159,10 @@ pub(super) fn find(snap: &Snapshot, words: &[String], namespace: Option<&str>) -
     let plain = |text: &str| text.to_lowercase();
     let wanted = plain(&name);
     let words: Vec<String> = name.split_whitespace().map(plain).collect();
-    let ways: [&dyn Fn(&Thing) -> bool; 4] = [
+    let ways: [&dyn Fn(&Thing) -> bool; 5] = [
         &|t| t.is_called(&name),
         &|t| plain(&t.name) == wanted,
+        &|t| !wanted.is_empty() && plain(&t.name).starts_with(&wanted),
         &|t| !wanted.is_empty() && plain(&t.what()).contains(&wanted),
         &|t| !words.is_empty() && words.iter().all(|w| plain(&t.what()).contains(w)),
     ];
@@ -183,7 +176,8 @@ pub(super) fn find(snap: &Snapshot, words: &[String], namespace: Option<&str>) -
             }
         }
     }
-    let near = near(&all, &wanted);
+    let mut near = near::ranked(&wanted, all.iter().map(|t| (t.name.as_str(), t.what())));
+    near.truncate(OFFERED);
     Err(Box::new(unclear(snap, kind, name, false, near)))
 }
 
@@ -208,87 +202,6 @@ fn split(words: &[String]) -> (Option<Kind>, String) {
     match whole.split_once('/') {
         Some((word, name)) if Kind::parse(word).is_some() => (Kind::parse(word), name.to_owned()),
         _ => (None, whole),
-    }
-}
-
-/// What resembles a name, the nearest first.
-fn near(all: &[Thing], wanted: &str) -> Vec<String> {
-    let last = wanted.rsplit('/').next().unwrap_or(wanted);
-    let score = |t: &Thing| {
-        let name = t.name.to_lowercase();
-        jaro_winkler(&name, wanted).max(jaro_winkler(&name, last))
-    };
-    let mut scored: Vec<(f64, String)> = all.iter().map(|t| (score(t), t.what())).filter(|(s, _)| *s > NEAR).collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    scored.dedup_by(|a, b| a.1 == b.1);
-    scored.truncate(OFFERED);
-    scored.into_iter().map(|(_, what)| what).collect()
-}
-
-/// Everything that has a chain, each once, in order.
-pub(super) fn everything(snap: &Snapshot) -> Vec<Thing> {
-    let mut all: BTreeSet<Thing> = BTreeSet::new();
-    let mut add = |kind: Kind, namespace: &str, name: &str| {
-        if !name.is_empty() {
-            all.insert(Thing { kind, namespace: namespace.to_owned(), name: name.to_owned() });
-        }
-    };
-    objects(snap, &mut add);
-    monitoring(snap, &mut add);
-    all.into_iter().collect()
-}
-
-fn objects(snap: &Snapshot, add: &mut impl FnMut(Kind, &str, &str)) {
-    let mut of = |kind: Kind, meta: &Meta| add(kind, &meta.namespace, &meta.name);
-    snap.pods.items().unwrap_or_default().iter().for_each(|o| of(Kind::Pod, &o.metadata));
-    snap.services.items().unwrap_or_default().iter().for_each(|o| of(Kind::Service, &o.metadata));
-    snap.persistent_volume_claims.items().unwrap_or_default().iter().for_each(|o| of(Kind::Claim, &o.metadata));
-    snap.nodes.items().unwrap_or_default().iter().for_each(|o| of(Kind::Node, &o.metadata));
-    for workload in snap.workloads.items().unwrap_or_default() {
-        let kind = match workload.kind.as_str() {
-            "Deployment" => Kind::Deployment,
-            "StatefulSet" => Kind::StatefulSet,
-            _ => Kind::DaemonSet,
-        };
-        of(kind, &workload.metadata);
-    }
-    for monitor in snap.monitors.items().unwrap_or_default() {
-        let kind = if monitor.kind == "PodMonitor" { Kind::PodMonitor } else { Kind::ServiceMonitor };
-        of(kind, &monitor.metadata);
-    }
-    // A pod that a StatefulSet wants has its name before it is there.
-    for set in snap.workloads.items().unwrap_or_default().iter().filter(|w| w.kind == "StatefulSet") {
-        for at in 0..set.desired() {
-            add(Kind::Pod, &set.metadata.namespace, &format!("{}-{at}", set.metadata.name));
-        }
-    }
-}
-
-fn monitoring(snap: &Snapshot, add: &mut impl FnMut(Kind, &str, &str)) {
-    let groups = snap.prometheus_rules.as_ref().map(Vec::as_slice).unwrap_or_default();
-    let rules = groups.iter().flat_map(|g| &g.rules).filter(|r| r.kind != "recording");
-    rules.for_each(|r| add(Kind::Alert, "", &r.name));
-    snap.prometheus_alerts.iter().flatten().for_each(|a| add(Kind::Alert, "", a.name()));
-    for held in snap.alertmanager_alerts.iter().flatten().flat_map(|g| &g.alerts) {
-        add(Kind::Alert, "", held.labels.get("alertname").map_or("", String::as_str));
-    }
-    for object in snap.prometheus_rule_objects.items().unwrap_or_default() {
-        alert::alerts_of(&object.spec).for_each(|name| add(Kind::Alert, "", name));
-    }
-    for found in targets::all(snap) {
-        target::names(found).for_each(|name| add(Kind::Target, "", name));
-    }
-    loaded_jobs(snap).into_iter().flatten().for_each(|job| add(Kind::Target, "", &job));
-    let tree = config::loaded(snap).and_then(Tree::read);
-    tree.iter().flat_map(|t| t.receivers.keys()).for_each(|name| add(Kind::Receiver, "", name));
-    snap.alertmanager_receivers.iter().flatten().for_each(|name| add(Kind::Receiver, "", name));
-    for dashboard in grafana::dashboards(snap) {
-        for panel in dashboard.panels() {
-            add(Kind::Panel, "", &panel_name(&dashboard.title, &text_of(panel, "title")));
-        }
-    }
-    for datasource in grafana::all_datasources(snap) {
-        add(Kind::Datasource, datasource.instance.namespace(), &datasource.name);
     }
 }
 

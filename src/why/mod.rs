@@ -99,7 +99,7 @@ fn build_chain(b: &mut Builder<'_>, thing: &Thing) -> Option<()> {
             let is_it = |m: &&crate::snapshot::kubernetes::Monitor| {
                 m.kind == kind && m.metadata.namespace == namespace && m.metadata.name == name
             };
-            target::of_monitor(b, all.iter().find(is_it)?);
+            target::monitor::chain(b, all.iter().find(is_it)?);
         }
         Kind::Panel => {
             let all = grafana::dashboards(snap);

@@ -1,18 +1,20 @@
 //! A scrape target: object → loaded → Service → pods → endpoints → policy → security group → answer.
 
+pub(super) mod monitor;
+
 use super::build::{Builder, Claims, Seen, broken, idle, right, untold};
 use super::pod::QUOTED;
-use super::words::{count, few};
+use super::words::count;
 use super::{service, shown};
 use crate::domain::kubernetes::service_port;
-use crate::domain::prometheus::operator::chain::{self, End};
-use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::domain::prometheus::operator::chain;
+use crate::domain::prometheus::operator::selection::Kind;
 use crate::domain::prometheus::origin::{job_line, monitor_of};
 use crate::domain::prometheus::scrape_error::ScrapeFailure as Failure;
 use crate::domain::prometheus::targets::{self, Address};
 use crate::domain::text::shorten::shorten;
 use crate::model::ResourceRef;
-use crate::snapshot::kubernetes::{Meta, Monitor, Pod, Service};
+use crate::snapshot::kubernetes::{Meta, Pod};
 use crate::snapshot::monitoring::ScrapeTarget;
 use crate::snapshot::{Fetched, Platform, Snapshot};
 
@@ -110,7 +112,7 @@ pub(super) fn object(b: &mut Builder<'_>, job: &str) {
     let about = about_job(snap, job);
     b.link("object", about, Claims::Of(OBJECTS), || {
         if let Some(monitor) = monitor_of(job) {
-            return monitor_link(snap, monitor.kind, &monitor.namespace, &monitor.name);
+            return monitor::link(snap, monitor.kind, &monitor.namespace, &monitor.name);
         }
         if let Some(line) = job_line(snap, job) {
             let meta = &line.config_map.metadata;
@@ -140,29 +142,6 @@ fn about_job(snap: &Snapshot, job: &str) -> Vec<ResourceRef> {
     }
     about.extend(job_line(snap, job).map(|line| line.config_map.reference()));
     about
-}
-
-fn monitor_link(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> Fetched<Seen> {
-    let Some(kind) = Kind::parse(kind) else { return Ok(untold(format!("{kind} {namespace}/{name}"))) };
-    let all = selection::objects(snap, kind)?;
-    if all.is_empty() {
-        return Ok(untold(format!("{} {namespace}/{name}; no object of the kind was seen", kind.as_str())));
-    }
-    let Some(object) = all.into_iter().find(|m| m.namespace == namespace && m.name == name) else {
-        return Ok(broken(format!("{} {namespace}/{name} does not exist", kind.as_str())));
-    };
-    selected(snap, kind, object)
-}
-
-/// Whether a server selects an object of the operator.
-fn selected(snap: &Snapshot, kind: Kind, object: &Meta) -> Fetched<Seen> {
-    let servers = selection::selecting(snap, kind, object)?;
-    let shown = shown::written(kind.kubectl(), object);
-    let named = format!("{} {}/{}", kind.as_str(), object.namespace, object.name);
-    Ok(match servers.first() {
-        Some(server) => right(format!("{named}, selected by {}", server.reference())).with(shown),
-        None => broken(format!("no server selects {named}")).with(shown),
-    })
 }
 
 fn service_link(snap: &Snapshot, namespace: &str, name: &str, address: &Address) -> Fetched<Seen> {
@@ -249,77 +228,14 @@ fn without_target(b: &mut Builder<'_>, name: &str) {
     let snap = b.snap;
     object(b, name);
     if let Some(monitor) = monitor_of(name)
-        && let Some(found) = monitor_object(snap, &monitor.namespace, &monitor.name)
+        && let Some(found) = monitor::find(snap, &monitor.namespace, &monitor.name)
     {
-        ends(b, found);
+        monitor::ends(b, found);
     }
     let about = about_job(snap, name);
     b.link("targets", about, Claims::Of(ANSWERS), || {
         let all = snap.prometheus_targets()?;
         let shown = shown::api(snap.scope.prometheus.as_ref(), "/api/v1/targets?state=active");
         Ok(broken(format!("Prometheus has {} and none of this name", count(all.len(), "target"))).with(shown))
-    });
-}
-
-fn monitor_object<'a>(snap: &'a Snapshot, namespace: &str, name: &str) -> Option<&'a Monitor> {
-    let all = snap.monitors.items().unwrap_or_default();
-    all.iter().find(|m| m.metadata.namespace == namespace && m.metadata.name == name)
-}
-
-/// The chain of a ServiceMonitor or PodMonitor.
-pub(super) fn of_monitor(b: &mut Builder<'_>, monitor: &Monitor) {
-    let snap = b.snap;
-    let Some(kind) = Kind::parse(&monitor.kind) else { return };
-    let meta = &monitor.metadata;
-    let jobs: Vec<String> = (0..monitor.spec.endpoints.len().max(1))
-        .flat_map(|at| chain::job_names(kind, &meta.namespace, &meta.name, at))
-        .collect();
-    let mut own: Vec<&ScrapeTarget> = targets::all(snap).iter().filter(|t| jobs.iter().any(|j| j == t.job())).collect();
-    own.sort_by_key(|t| (rank(t), t.scrape_url.clone()));
-    if let Some(target) = own.first() {
-        b.note(one_of(&own));
-        of_target(b, target);
-        return;
-    }
-    let about = vec![kind.reference(&meta.namespace, &meta.name)];
-    b.link("selected", about.clone(), Claims::Of(OBJECTS), || selected(snap, kind, meta));
-    ends(b, monitor);
-    b.link("targets", about, Claims::Of(ANSWERS), || {
-        snap.prometheus_targets()?;
-        let shown = shown::api(snap.scope.prometheus.as_ref(), "/api/v1/targets?state=active");
-        Ok(broken("Prometheus has no target of it").with(shown))
-    });
-}
-
-/// From a monitor to what it finds.
-fn ends(b: &mut Builder<'_>, monitor: &Monitor) {
-    let snap = b.snap;
-    let Some(server) = Kind::parse(&monitor.kind)
-        .and_then(|kind| selection::selecting(snap, kind, &monitor.metadata).ok())
-        .and_then(|all| all.into_iter().next())
-        .or_else(|| chain::answering(snap))
-    else {
-        return;
-    };
-    let Some(endpoint) = monitor.spec.endpoints.first() else { return };
-    let meta = &monitor.metadata;
-    let about = Kind::parse(&monitor.kind).map(|k| k.reference(&meta.namespace, &meta.name)).into_iter().collect();
-    b.link("services", about, Claims::Of(&["monitor-without-targets"]), || {
-        let shown = shown::written(&monitor.kind.to_ascii_lowercase(), meta);
-        let names = |all: &[&Service]| few(all.iter().map(|s| s.metadata.name.as_str()), 3);
-        Ok(match chain::walk(snap, server, monitor, endpoint) {
-            End::NoService(_) => broken("no Service meets its selector in the namespaces that it looks at").with(shown),
-            End::NoPort { services, .. } => {
-                broken(format!("{} has no port of that name", names(&services))).with(shown)
-            }
-            End::NoTargetPort { services, .. } => {
-                broken(format!("no container behind {} has that target port", names(&services))).with(shown)
-            }
-            End::NoEndpoints(services) => broken(format!("{} has no address", names(&services))).with(shown),
-            End::NoPod => broken("no pod meets its selector").with(shown),
-            End::NoPodPort { .. } => broken("no container of its pods has a port of that name").with(shown),
-            End::Found => right("its selector and its port lead to something").with(shown),
-            End::Unknown => untold("whether its selector leads to something cannot be told").with(shown),
-        })
     });
 }
