@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 use similar::TextDiff;
 
-use super::effect::{self, Effect, Kubectl};
+use super::effect::{self, Effect};
+use super::kubectl::Kubectl;
 use super::process::Captured;
 use crate::pages;
 use crate::text::redact::{MASK, mask_file};

@@ -1,68 +1,8 @@
 //! What a command does, read from its words: what it changes, what it interrupts, what it deletes.
 
+use super::kubectl::Kubectl;
 use crate::model::Risk;
 use crate::pages::{self, Call};
-
-/// Flags of kubectl that take the next word as their value.
-const WITH_VALUE: &[&str] = &[
-    "-n",
-    "--namespace",
-    "-f",
-    "--filename",
-    "-k",
-    "--kustomize",
-    "-o",
-    "--output",
-    "--context",
-    "--kubeconfig",
-    "-l",
-    "--selector",
-    "--type",
-    "-p",
-    "--patch",
-    "--patch-file",
-    "-c",
-    "--container",
-    "--containers",
-    "--replicas",
-    "--timeout",
-    "--image",
-    "--for",
-    "--grace-period",
-    "--field-selector",
-    "--overrides",
-    "--subresource",
-    "-e",
-    "--env",
-    "--cluster",
-    "--user",
-    "-s",
-    "--server",
-    "--current-replicas",
-    "--name",
-    "--port",
-    "--target-port",
-    "--token",
-    "--as",
-    "--since",
-    "--tail",
-    "--sort-by",
-    "--to-revision",
-    "--from",
-    "--restart",
-    "--field-manager",
-    "-r",
-    "--revision",
-    "--max",
-    "--min",
-    "--cpu-percent",
-    "--duration",
-    "--pod-selector",
-    "--type-meta",
-    "--cascade",
-    "--requests",
-    "--limits",
-];
 
 /// What is said of a manifest that is not in the command.
 const OF_MANIFEST: &str = "makes or changes the objects of the manifest";
@@ -82,145 +22,33 @@ pub(super) enum Effect {
     Unknown(String),
 }
 
-/// A call of kubectl, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kubectl {
-    /// `apply`, `rollout restart`.
-    pub(super) verb: String,
-    /// What stands behind it: `pvc data`, `deployment/web`.
-    pub(super) objects: Vec<String>,
-    /// The namespace, where one is given.
-    pub(super) namespace: Option<String>,
-    /// Flags that say which cluster.
-    pub(super) cluster: Vec<String>,
-    /// The labels by which objects are chosen.
-    selector: Option<String>,
-    /// All flags.
-    flags: Vec<String>,
-}
-
-/// Verbs with a word of their own behind them.
-const DOUBLE: &[&str] = &["rollout", "set", "create", "auth", "config", "top", "certificate"];
-
-impl Kubectl {
-    /// `None` for another program.
-    pub(super) fn of(call: &Call) -> Option<Self> {
-        if call.program.rsplit('/').next() != Some("kubectl") {
-            return None;
-        }
-        let (mut words, mut flags, mut cluster) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut namespace, mut selector) = (None, None);
-        let mut rest = call.arguments.iter();
-        while let Some(word) = rest.next() {
-            if word == "--" {
-                break;
-            }
-            if !word.starts_with('-') || word == "-" {
-                words.push(word.clone());
-                continue;
-            }
-            let (flag, value) = match word.split_once('=') {
-                Some((flag, value)) => (flag, Some(value.to_owned())),
-                None if WITH_VALUE.contains(&word.as_str()) => (word.as_str(), rest.next().cloned()),
-                None => (word.as_str(), None),
-            };
-            match flag {
-                "-n" | "--namespace" => namespace.clone_from(&value),
-                "-l" | "--selector" => selector.clone_from(&value),
-                "--context" | "--kubeconfig" | "--cluster" | "--user" | "-s" | "--server" | "--as" => {
-                    cluster.push(format!("{flag}={}", value.as_deref().unwrap_or_default()));
-                }
-                _ => {}
-            }
-            flags.push(flag.to_owned());
-        }
-        let mut words = words.into_iter();
-        let mut verb = words.next().unwrap_or_default();
-        if DOUBLE.contains(&verb.as_str())
-            && let Some(second) = words.next()
-        {
-            verb = format!("{verb} {second}");
-        }
-        Some(Self { verb, objects: words.collect(), namespace, cluster, selector, flags })
+/// What a call of kubectl does.
+fn of_kubectl(kubectl: &Kubectl) -> Effect {
+    if kubectl.looks() {
+        return Effect::Looks;
     }
-
-    pub(super) fn has(&self, flags: &[&str]) -> bool {
-        self.flags.iter().any(|f| flags.contains(&f.as_str()))
-    }
-
-    /// It only looks.
-    pub(super) fn looks(&self) -> bool {
-        let verb = self.verb.split(' ').next().unwrap_or_default();
-        let reading = ["get", "describe", "logs", "top", "explain", "api-resources", "api-versions", "version", "wait"];
-        reading.contains(&verb)
-            || matches!(verb, "events" | "diff" | "cluster-info" | "options" | "completion")
-            || [
-                "rollout status",
-                "rollout history",
-                "auth can-i",
-                "auth whoami",
-                "config view",
-                "config current-context",
-            ]
-            .contains(&self.verb.as_str())
-            || self.verb == "config get-contexts"
-            || self.has(&["--dry-run"])
-    }
-
-    /// It wants the terminal for itself.
-    pub(super) fn takes_terminal(&self) -> bool {
-        let shell = self.has(&["-it", "-ti", "-t", "--tty"]);
-        self.verb == "edit" || (shell && ["exec", "run", "attach", "debug"].contains(&self.verb.as_str()))
-    }
-
-    /// `deployment/web in namespace shop`.
-    fn shown(&self) -> String {
-        let with = self.selector.as_ref().map(|s| format!(" with {s}")).unwrap_or_default();
-        let objects = format!("{}{with}", self.objects.join(" "));
-        match &self.namespace {
-            Some(namespace) if !objects.is_empty() => format!("{objects} in namespace {namespace}"),
-            Some(namespace) => format!("objects in namespace {namespace}"),
-            None if objects.is_empty() => "objects".to_owned(),
-            None => objects,
+    let shown = kubectl.shown();
+    match kubectl.verb.as_str() {
+        "delete" => Effect::Deletes(format!("deletes {shown}"), kubectl.names()),
+        "rollout restart" => Effect::Interrupts(format!("replaces the pods of {shown}, one after the other")),
+        "rollout undo" => {
+            Effect::Interrupts(format!("goes back to an older revision of {shown}; its pods are replaced"))
         }
-    }
-
-    /// Names alone: `pvc data` is `data`, `deployment/web` is `web`.
-    fn names(&self) -> Vec<String> {
-        // A pod, or a node: no kind stands before its name.
-        if self.objects.iter().any(|o| o.contains('/')) || ["exec", "drain", "debug"].contains(&self.verb.as_str()) {
-            return self.objects.iter().map(|o| o.rsplit('/').next().unwrap_or(o).to_owned()).collect();
-        }
-        self.objects.iter().skip(1).cloned().collect()
-    }
-
-    fn effect(&self) -> Effect {
-        if self.looks() {
-            return Effect::Looks;
-        }
-        let shown = self.shown();
-        match self.verb.as_str() {
-            "delete" => Effect::Deletes(format!("deletes {shown}"), self.names()),
-            "rollout restart" => Effect::Interrupts(format!("replaces the pods of {shown}, one after the other")),
-            "rollout undo" => {
-                Effect::Interrupts(format!("goes back to an older revision of {shown}; its pods are replaced"))
-            }
-            "drain" => Effect::Interrupts(format!("evicts the pods of node {shown}")),
-            "scale" => Effect::Interrupts(format!("changes the number of replicas of {shown}")),
-            "cordon" | "uncordon" => Effect::Changes(format!("{}s node {shown}", self.verb)),
-            "exec" => Effect::Unknown(format!("runs a program in {shown}")),
-            "run" | "debug" => Effect::Changes(format!("starts a pod: {shown}")),
-            "port-forward" | "proxy" => Effect::Looks,
-            "apply" | "create" | "replace" if self.objects.is_empty() => Effect::Changes(OF_MANIFEST.to_owned()),
-            verb => Effect::Changes(format!("{}: {shown}", verb.trim())),
-        }
+        "drain" => Effect::Interrupts(format!("evicts the pods of node {shown}")),
+        "scale" => Effect::Interrupts(format!("changes the number of replicas of {shown}")),
+        "cordon" | "uncordon" => Effect::Changes(format!("{}s node {shown}", kubectl.verb)),
+        "exec" => Effect::Unknown(format!("runs a program in {shown}")),
+        "run" | "debug" => Effect::Changes(format!("starts a pod: {shown}")),
+        "port-forward" | "proxy" => Effect::Looks,
+        "apply" | "create" | "replace" if kubectl.objects.is_empty() => Effect::Changes(OF_MANIFEST.to_owned()),
+        verb => Effect::Changes(format!("{}: {shown}", verb.trim())),
     }
 }
 
 /// What one call does.
 pub(super) fn of(call: &Call) -> Effect {
     if let Some(kubectl) = Kubectl::of(call) {
-        return kubectl.effect();
+        return of_kubectl(&kubectl);
     }
     let words: Vec<&str> = call.arguments.iter().map(String::as_str).filter(|w| !w.starts_with('-')).collect();
     let has = |flag: &str| call.arguments.iter().any(|a| a == flag || a.starts_with(&format!("{flag}=")));

@@ -3,10 +3,12 @@
 //! It decides nothing and knows no more than the report. Nothing is run without a yes, nothing from a bundle, and never
 //! more than the command that was shown. What happens is written down as it happens.
 
+mod acts;
 mod clipboard;
 mod dry_run;
 mod editor;
 mod effect;
+mod kubectl;
 mod output;
 mod process;
 mod record;

@@ -6,7 +6,7 @@ use super::effect::{self, Effect, Manner};
 use super::record::Mark;
 use super::sequence::{Item, Sequence, letter};
 use super::session::{Companion, HELP, bold, dim, plain};
-use super::{MayRun, Stop, clipboard, dry_run, editor, process, tools};
+use super::{MayRun, Stop, dry_run, tools};
 use crate::model::{FixOption, Placeholder, Risk, Step, StepKind};
 use crate::pages::{self, Language};
 use crate::render::Page;
@@ -272,85 +272,6 @@ impl Companion<'_> {
             page.paragraph(2, "· ", &format!("not run from here: {why}"), dim());
         }
     }
-
-    fn copy(&mut self, work: &Work) -> Result<(), Stop> {
-        let between = clipboard::Between::detect();
-        let terminal = clipboard::sequence(&work.command, between);
-        let desktop = clipboard::desktop(&work.command);
-        if let Some(sequence) = &terminal {
-            self.talk.signal(sequence)?;
-        }
-        let how = match (desktop, terminal.is_some()) {
-            (Some(tool), _) => format!("copied, by {tool}"),
-            (None, true) => "handed to the terminal's clipboard; where it has none, take it from here:".to_owned(),
-            (None, false) => "too long for the terminal's clipboard; take it from here:".to_owned(),
-        };
-        let mut page = self.page();
-        page.paragraph(2, "· ", &how, dim());
-        if desktop.is_none() {
-            // As one piece, so that it can be marked and copied.
-            page.excerpt(0, &self.record.clean_values(&work.command), plain());
-        }
-        page.blank();
-        self.record.note_with(&format!("{}: copied", work.label), &[("sh", &work.command)]);
-        self.talk.say(&page.finish())
-    }
-
-    fn edit(&mut self, work: &mut Work) -> Result<bool, Stop> {
-        match editor::edit(&work.command) {
-            Ok(None) => {
-                self.complain("nothing was changed")?;
-                Ok(false)
-            }
-            Ok(Some(edited)) => {
-                work.risk = effect::risk(&edited, work.risk.max(Risk::Change));
-                work.command = edited;
-                work.is_edited = true;
-                self.record.note_with(&format!("{}: edited", work.label), &[("sh", &work.command)]);
-                Ok(true)
-            }
-            Err(error) => {
-                self.complain(&format!("{error:#}"))?;
-                Ok(false)
-            }
-        }
-    }
-
-    fn diff(&mut self, work: &Work) -> Result<(), Stop> {
-        let dry = match dry_run::of(&work.command) {
-            Ok(dry) => dry,
-            Err(why) => return self.complain(&format!("no dry run: {why}")),
-        };
-        let mut page = self.page();
-        page.blank();
-        page.paragraph(2, "· ", "asks the API server; nothing is changed by it", dim());
-        self.talk.say(&page.finish())?;
-        let shown = match dry_run::ask(&dry, process::capture) {
-            Ok(shown) => shown,
-            Err(why) => {
-                self.record.note_with(&format!("{}: the dry run failed", work.label), &[("text", &why)]);
-                return self.complain(&format!("the dry run failed: {why}"));
-            }
-        };
-        let mut page = self.page();
-        if !shown.words.is_empty() {
-            page.verbatim(4, &self.record.clean(&shown.words), plain(), 40);
-        }
-        let mut written = shown.words.clone();
-        for change in &shown.changes {
-            page.line(2, &[(&crate::term::sanitize(&change.object), bold())]);
-            if change.diff.is_empty() {
-                page.line(4, &[("nothing changes", dim())]);
-            }
-            for line in change.diff.lines() {
-                page.excerpt(4, line, diff_style(line));
-            }
-            written.push_str(&format!("{}\n{}\n", change.object, change.diff));
-        }
-        page.blank();
-        self.record.note_with(&format!("{}: looked at what it would change", work.label), &[("diff", &written)]);
-        self.talk.say(&page.finish())
-    }
 }
 
 /// The first value that is still open.
@@ -392,14 +313,5 @@ fn risk_style(risk: Risk) -> Style {
         Risk::ReadOnly | Risk::Change => dim(),
         Risk::Disruptive => Style::new().yellow(),
         Risk::Destructive => Style::new().red().bold(),
-    }
-}
-
-fn diff_style(line: &str) -> Style {
-    match line.chars().next() {
-        Some('+') => Style::new().green(),
-        Some('-') => Style::new().red(),
-        Some('@') => Style::new().cyan(),
-        _ => plain(),
     }
 }
