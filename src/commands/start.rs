@@ -69,6 +69,7 @@ fn text(program: &str, context: Option<&str>, snap: Option<&Snapshot>, last: Opt
         let version = snap.target.kubernetes_version.as_ref().map(|v| format!("Kubernetes {}, ", sanitize(v)));
         let stack = match (parts.is_empty(), snap.target.namespaces.first()) {
             (false, Some(namespace)) => format!("{} in namespace {}", parts.join(", "), sanitize(namespace)),
+            _ if !snap.services.gaps().is_empty() => "the Services could not be read".to_owned(),
             _ => "no monitoring stack found".to_owned(),
         };
         lines.push(format!("{}{stack}", version.unwrap_or_default()));

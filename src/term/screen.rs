@@ -63,7 +63,10 @@ impl Screen {
         let ended = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&ended);
         // Reading blocks: it has a thread of its own, which ends with the view.
-        std::thread::Builder::new().name("keys".into()).spawn(move || read_keys(&sender, &until))?;
+        std::thread::Builder::new()
+            .name("keys".into())
+            .spawn(move || read_keys(&sender, &until))
+            .inspect_err(|_| restore())?;
         Ok(Self { keys, ended })
     }
 

@@ -14,8 +14,8 @@ use crate::domain::kubernetes::sandbox::Fault;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, Pod};
+use crate::snapshot::{Platform, Snapshot};
 
 check! {
     /// See the check's page.
@@ -37,8 +37,9 @@ enum Fix {
         /// The plugin's pod there.
         plugin: Option<String>,
         plugin_namespace: String,
-        /// Of which DaemonSet.
+        /// Of which DaemonSet; empty where that is not known.
         plugin_owner: String,
+        vpc_cni: bool,
         field: String,
     },
     Image {
@@ -93,6 +94,11 @@ const PLUGINS: &[(&str, &[&str])] = &[
     ("calico", &["calico/node", "calico-node"]),
     ("cilium", &["cilium/cilium", "cilium-agent"]),
     ("aws-cni", &["amazon-k8s-cni", "aws-node"]),
+    ("flannel", &["flannel/flannel", "kube-flannel"]),
+    ("weave", &["weave-kube", "weave"]),
+    ("antrea", &["antrea/antrea", "antrea-agent"]),
+    ("kindnet", &["kindnetd", "kindnet-cni"]),
+    ("ovn", &["ovn-kubernetes", "ovnkube-node"]),
 ];
 
 /// The pod of the network plugin on a node: of the one that the message is of, else of any.
@@ -159,7 +165,12 @@ fn fix(snap: &Snapshot, node: &str, fault: Fault, first: &Pod, plugin: Option<&P
         Fault::Plugin | Fault::Binary => Fix::Plugin {
             field: format!("spec.nodeName={node}"),
             plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),
-            plugin_owner: plugin.map_or_else(|| "daemonset/aws-node".to_owned(), |p| snap.owner_ref(p).kubectl_name()),
+            plugin_owner: match plugin {
+                Some(pod) => snap.owner_ref(pod).kubectl_name(),
+                None if snap.platform == Platform::Eks => "daemonset/aws-node".to_owned(),
+                None => String::new(),
+            },
+            vpc_cni: snap.platform == Platform::Eks,
             plugin: plugin.map(|p| p.metadata.name.clone()),
             node,
         },

@@ -1,7 +1,7 @@
 //! A kubelet has no serving certificate: nobody reads its metrics, and `kubectl logs` and `exec` fail on its node.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::node_group;
 use crate::domain::kubernetes::metrics_server::{self, KubeletFault};
+use crate::domain::text::log_line::written_at;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Node;
 use crate::snapshot::{Platform, Snapshot};
@@ -44,6 +45,11 @@ enum Fix {
     },
 }
 
+/// The kubelet's port.
+const PORT: u16 = 10250;
+/// Seconds for which a line of metrics-server's log tells of now.
+const NOW: i64 = 180;
+
 impl Check for KubeletCertificate {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
@@ -75,15 +81,22 @@ struct Seen<'a> {
 impl<'a> Seen<'a> {
     fn of(snap: &'a Snapshot, node: &'a Node) -> Self {
         let address: Option<IpAddr> = node.internal_ip().and_then(|ip| ip.parse().ok());
+        // An address of version 6 stands in brackets.
+        let names =
+            [address.map(|a| SocketAddr::new(a, PORT).to_string()), Some(format!("{}:{PORT}", node.metadata.name))];
         let is_kubelet = |text: &str| {
-            let names = [address.map(|a| a.to_string()), Some(node.metadata.name.clone())];
-            text.contains(NO_CERTIFICATE) && names.iter().flatten().any(|n| text.contains(&format!("{n}:10250/")))
+            text.contains(NO_CERTIFICATE) && names.iter().flatten().any(|n| text.contains(&format!("{n}/")))
         };
         let targets = snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter();
         let targets = targets.filter(|t| t.health == "down" && is_kubelet(&t.last_error));
         let failed = metrics_server::failed_nodes(snap).into_iter();
         let mut failed = failed
             .filter(|f| f.node == node.metadata.name && f.fault == KubeletFault::NoCertificate)
+            // It asks every minute at most: what it said before is over, as with each node that has just joined.
+            .filter(|f| {
+                written_at(f.line, snap.collected_at)
+                    .is_none_or(|t| snap.collected_at.as_second() - t.as_second() < NOW)
+            })
             .map(|f| (f.log.namespace.as_str(), f.log.pod.as_str(), f.line));
         let gaps = snap.gaps_of(Fact::ComponentLogs).into_iter().chain(snap.gaps_of(Fact::PartLogs));
         let unread = gaps.filter(|g| is_kubelet(&g.message));
@@ -119,7 +132,7 @@ fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
     let mut made = Finding::new(KubeletCertificate::META.id, Severity::Error, subject, message)
         .cause(Cause::keyed("kubelet-serving", "kubelets of several nodes have no serving certificate"));
     // The node itself is well: what is broken is its port.
-    made.breaks = Some(vec![ResourceRef::kubernetes("", "Port", "", format!("{node}:10250"))]);
+    made.breaks = Some(vec![ResourceRef::kubernetes("", "Port", "", format!("{node}:{PORT}"))]);
     for (url, error) in &seen.targets {
         made = made.breaks(ResourceRef::ScrapeUrl { url: (*url).to_owned() }).evidence(Evidence::new(
             format!("target {url}"),

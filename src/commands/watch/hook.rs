@@ -1,12 +1,13 @@
 //! `--exec`: a command of the user that is told of each change, one after the other.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{ChildStderr, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -17,6 +18,10 @@ use crate::render::live::event_lines;
 
 /// Longest time for one call.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// Time for the last words of a command that has ended.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// Bytes of what it says that are kept.
+const COMPLAINT: usize = 16 << 10;
 
 /// Runs the command for each change, in their order, beside the looks.
 pub(super) struct Hook {
@@ -134,6 +139,17 @@ impl Hook {
     }
 }
 
+/// Keeps the end of what a command says, as long as anybody holds the stream.
+async fn hear(mut stderr: ChildStderr, said: Arc<Mutex<Vec<u8>>>) {
+    let mut part = [0; 4096];
+    while let Ok(count @ 1..) = stderr.read(&mut part).await {
+        let Ok(mut said) = said.lock() else { return };
+        said.extend_from_slice(&part[..count]);
+        let old = said.len().saturating_sub(COMPLAINT);
+        said.drain(..old);
+    }
+}
+
 /// Runs it once; says what went wrong.
 async fn run(command: &str, call: Call) -> Result<(), String> {
     let mut child = Command::new("sh")
@@ -151,14 +167,20 @@ async fn run(command: &str, call: Call) -> Result<(), String> {
         // A command that does not read its input is in its right.
         tokio::spawn(async move { stdin.write_all(document.as_bytes()).await });
     }
-    let Ok(ended) = timeout(DEADLINE, child.wait_with_output()).await else {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let heard = child.stderr.take().map(|stderr| tokio::spawn(hear(stderr, Arc::clone(&said))));
+    let Ok(ended) = timeout(DEADLINE, child.wait()).await else {
         return Err(format!("was ended: it took longer than {} s", DEADLINE.as_secs()));
     };
-    let output = ended.map_err(|e| format!("failed: {e}"))?;
-    if output.status.success() {
+    let status = ended.map_err(|e| format!("failed: {e}"))?;
+    if status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    // What it left in the background may hold the stream open for as long as it likes.
+    if let Some(heard) = heard {
+        let _ = timeout(LAST_WORDS, heard).await;
+    }
+    let said = said.lock().map(|said| String::from_utf8_lossy(&said).into_owned()).unwrap_or_default();
     let said = said.lines().rfind(|l| !l.trim().is_empty()).unwrap_or_default();
-    Err(format!("ended with {}: {said}", output.status).trim_end_matches([':', ' ']).to_owned())
+    Err(format!("ended with {status}: {said}").trim_end_matches([':', ' ']).to_owned())
 }

@@ -307,8 +307,9 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
     let panic = lines.iter().rposition(is_panic).unwrap_or(lines.len());
     let last = lines[panic..].iter().find_map(read).or_else(|| lines.iter().rev().find_map(read));
     let Some(last) = last else {
-        let refused = program.is_none().then(|| config::read(text)).flatten();
-        return refused.or_else(|| needed(lines));
+        // A file that a warning speaks of was done without.
+        let own: Vec<&str> = lines.iter().filter(|l| l.level != Level::Warning).map(|l| l.raw).collect();
+        return needed(lines).or_else(|| program.is_none().then(|| config::read(&own.join("\n"))).flatten());
     };
     if last.class != Class::Rules {
         return Some(last);

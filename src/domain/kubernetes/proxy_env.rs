@@ -3,18 +3,26 @@
 
 use std::net::IpAddr;
 
-use crate::snapshot::kubernetes::Container;
+use crate::snapshot::kubernetes::{Container, EnvVar};
 
 /// The proxy for a URL's host; `None` where it is asked directly.
 pub(crate) fn for_host<'a>(container: &'a Container, scheme: &str, host: &str) -> Option<&'a str> {
     let variable = if scheme == "https" { "HTTPS_PROXY" } else { "HTTP_PROXY" };
     let proxy = value(container, variable).filter(|v| !v.is_empty())?;
-    (!goes_past(no_proxy(container), host)).then_some(proxy)
+    (!goes_past(no_proxy(container)?, host)).then_some(proxy)
 }
 
-/// What NO_PROXY holds.
-pub(crate) fn no_proxy(container: &Container) -> &str {
-    value(container, "NO_PROXY").unwrap_or_default()
+/// What NO_PROXY holds; `None` where it comes from a ConfigMap or a Secret, or may.
+pub(crate) fn no_proxy(container: &Container) -> Option<&str> {
+    let is_it = |e: &&EnvVar| e.name.eq_ignore_ascii_case("NO_PROXY");
+    let mut written = container.env.iter().filter(is_it).peekable();
+    if written.peek().is_none() {
+        return container.env_from.is_empty().then_some("");
+    }
+    if written.any(|e| e.value_from.is_some()) {
+        return None;
+    }
+    Some(value(container, "NO_PROXY").unwrap_or_default())
 }
 
 fn value<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
@@ -62,5 +70,18 @@ mod tests {
         assert!(!of("monitoring", "prometheus.monitoring"));
         assert!(!of("10.0.0.0/8", "10.0.1.2") && of("172.20.0.0/16", "10.0.1.2"));
         assert!(!of("*", "example.com") && !of("", "localhost"));
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_says_nothing() {
+        let container: Container = serde_json::from_value(json!({"name": "grafana", "image": "grafana", "env": [
+            {"name": "HTTP_PROXY", "value": "http://proxy:3128"},
+            {"name": "NO_PROXY", "valueFrom": {"configMapKeyRef": {"name": "proxy", "key": "no"}}}]}))
+        .expect("a container");
+        assert_eq!(for_host(&container, "http", "prometheus.monitoring"), None);
+        let container: Container = serde_json::from_value(json!({"name": "grafana", "image": "grafana",
+            "env": [{"name": "HTTP_PROXY", "value": "http://proxy:3128"}], "envFrom": [{"configMapRef": {"name": "proxy"}}]}))
+        .expect("a container");
+        assert_eq!(for_host(&container, "http", "prometheus.monitoring"), None);
     }
 }

@@ -312,7 +312,7 @@ fn is_direct(message: &str) -> bool {
 /// What the fix needs, and what Grafana's environment holds.
 fn through_proxy(mut made: Finding, datasource: &Datasource<'_>, host: &str) -> Finding {
     let container = datasource.instance.container;
-    let old = proxy_env::no_proxy(container);
+    let old = proxy_env::no_proxy(container).unwrap_or_default();
     let own = if host.contains(".svc") { String::new() } else { format!(",{host}") };
     let new = format!("{old},.svc,.svc.cluster.local{own}");
     made.params.set("no_proxy", format!("NO_PROXY={}", new.trim_start_matches(',')));

@@ -79,7 +79,7 @@ fn offers(all: &[&Node], message: &str) -> Detail {
     let offering = all.iter().filter(|n| n.status.allocatable.get(name).is_some_and(|q| q.as_str() != "0")).count();
     let line = match offering {
         0 => format!("no node offers {name}"),
-        n => format!("{n} of {} nodes offer {name}, and all of it is in use", all.len()),
+        n => format!("{n} of {} nodes offer {name}, and none has as much of it left as the pod asks for", all.len()),
     };
     Detail {
         lines: vec![line],

@@ -2,7 +2,7 @@
 
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::FargateSelector;
-use crate::snapshot::kubernetes::{Meta, Pod};
+use crate::snapshot::kubernetes::{Meta, Pod, Workload};
 
 /// With it, a pod is left to the nodes of EC2. EKS gives it to CoreDNS.
 const COMPUTE_TYPE: &str = "eks.amazonaws.com/compute-type";
@@ -11,10 +11,18 @@ const COMPUTE_TYPE: &str = "eks.amazonaws.com/compute-type";
 pub(super) const ANNOTATION_PATCH: &str =
     r#"[{"op":"remove","path":"/spec/template/metadata/annotations/eks.amazonaws.com~1compute-type"}]"#;
 
-/// Every node that is known is Fargate's.
+/// Every node that is known is Fargate's, and nothing is there that could make another one: no node group, no Karpenter, no
+/// Auto Mode.
 pub(super) fn is_only_kind(snap: &Snapshot) -> bool {
     let nodes = snap.nodes.items().unwrap_or_default();
-    snap.nodes.is_whole() && !nodes.is_empty() && nodes.iter().all(|n| n.is_fargate())
+    let makes_nodes =
+        |w: &Workload| ["karpenter", "autoscaler"].iter().any(|program| w.metadata.name.contains(program));
+    snap.nodes.is_whole()
+        && !nodes.is_empty()
+        && nodes.iter().all(|n| n.is_fargate())
+        && snap.eks_nodegroups.as_ref().is_ok_and(Vec::is_empty)
+        && !snap.eks_cluster.as_ref().is_ok_and(|c| c.auto_mode_storage())
+        && !snap.workloads.items().unwrap_or_default().iter().any(makes_nodes)
 }
 
 /// The pod asks for a node of EC2.
