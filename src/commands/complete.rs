@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Arg, CommandFactory, Parser, ValueEnum, ValueHint};
-use tokio::time::timeout;
 
 use super::run::{self, wait_for};
 use crate::checks;
@@ -185,13 +184,15 @@ fn namespaces(words: &[String]) -> Option<Vec<String>> {
         }
     }
     let Command::Monitoring(args) = Cli::try_parse_from(line).ok()?.command else { return None };
-    let look = async {
-        let live = run::live(&args.source, false).await?;
-        let client = Client::new(Arc::new(live), Arc::new(Silent));
-        let list = client.cluster_names("/api/v1/namespaces", IfAbsent::Gap).await;
-        Ok(list.items().unwrap_or_default().iter().map(|n| n.metadata.name.clone()).collect())
-    };
-    wait_for(async { timeout(DEADLINE, look).await? }).ok()
+    run::at_most(DEADLINE, move || {
+        wait_for(async {
+            let live = run::live(&args.source, false).await?;
+            let client = Client::new(Arc::new(live), Arc::new(Silent));
+            let list = client.cluster_names("/api/v1/namespaces", IfAbsent::Gap).await;
+            Ok(list.items().unwrap_or_default().iter().map(|n| n.metadata.name.clone()).collect())
+        })
+        .ok()
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use include_dir::{Dir, include_dir};
@@ -41,6 +41,19 @@ pub(super) fn wait_for<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
     // Calls that are still open must not hold up the exit.
     runtime.shutdown_background();
     result
+}
+
+/// Waits no longer than this for work that may block, as plugins for credentials do; then it is left to itself.
+pub(super) fn at_most<T: Send + 'static>(
+    deadline: Duration,
+    work: impl FnOnce() -> Option<T> + Send + 'static,
+) -> Option<T> {
+    let (sender, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // Nobody may wait for it any more.
+        let _ = sender.send(work());
+    });
+    answer.recv_timeout(deadline).ok().flatten()
 }
 
 /// Of files that were given, at least one must be readable.

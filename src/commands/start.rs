@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::Parser;
 use jiff::Timestamp;
-use tokio::time::timeout;
 
 use super::run::{self, wait_for};
 use crate::cli::{Cli, Command, SourceArgs};
@@ -25,24 +24,21 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// stdout cannot be written.
 pub(super) fn run(program: &str, printer: &Printer) -> anyhow::Result<u8> {
     let (_, context) = live::contexts(None);
-    let snap = context.as_ref().and_then(|_| glance());
+    let snap = context.as_ref().and_then(|_| run::at_most(GLANCE, glance));
     let last = transcript::all().unwrap_or_default().into_iter().next();
     printer.stdout(&text(program, context.as_deref(), snap.as_ref(), last.as_ref()))?;
     Ok(0)
 }
 
-/// The Services of the cluster, if it answers at once.
+/// The Services of the cluster.
 fn glance() -> Option<Snapshot> {
     let Command::Monitoring(args) = Cli::try_parse_from(["kdoctor", "monitoring"]).ok()?.command else { return None };
     let source: SourceArgs = args.source;
     wait_for(async move {
-        let look = async {
-            let live = run::live(&source, false).await?;
-            let client = Client::new(Arc::new(live), Arc::new(Silent));
-            let plan = Plan::new([Fact::Services, Fact::MonitoringResources].into(), Timestamp::now());
-            collect::gather(&client, &plan).await.map_err(|gap| anyhow::anyhow!("{gap}"))
-        };
-        timeout(GLANCE, look).await?
+        let live = run::live(&source, false).await?;
+        let client = Client::new(Arc::new(live), Arc::new(Silent));
+        let plan = Plan::new([Fact::Services, Fact::MonitoringResources].into(), Timestamp::now());
+        collect::gather(&client, &plan).await.map_err(|gap| anyhow::anyhow!("{gap}"))
     })
     .ok()
 }

@@ -8,11 +8,14 @@ pub fn lasted(seconds: i64) -> String {
         0 => format!("{large}{unit}"),
         small => format!("{large}{unit} {small}{rest}"),
     };
-    match () {
-        () if minutes == 0 => format!("{seconds}s"),
-        () if hours == 0 => format!("{minutes}m"),
-        () if days == 0 => two(hours, "h", minutes % 60, "m"),
-        () => two(days, "d", hours % 24, "h"),
+    if minutes == 0 {
+        format!("{seconds}s")
+    } else if hours == 0 {
+        format!("{minutes}m")
+    } else if days == 0 {
+        two(hours, "h", minutes % 60, "m")
+    } else {
+        two(days, "d", hours % 24, "h")
     }
 }
 

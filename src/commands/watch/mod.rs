@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
         loop {
             self.draw(&doing())?;
             let left = self.args.span.map(|span| span.saturating_sub(self.began.elapsed()));
-            let over = async { sleep_or_never(left).await };
+            let over = sleep_or_never(left);
             let screen = self.screen.as_mut();
             let tick = screen.is_some().then_some(TICK);
             let key = async {

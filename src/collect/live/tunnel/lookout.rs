@@ -55,8 +55,10 @@ impl Lookout {
                 }
                 Err(error) => self.cannot(&error).await,
             }
-            tokio::time::sleep(PAUSE).await;
-            let _ = timeout(POLL, self.wake.notified()).await;
+            // Who cannot be asked is asked less often: each time may take a login.
+            let pause = if self.is_blind { (POLL, POLL * 2) } else { (PAUSE, POLL) };
+            tokio::time::sleep(pause.0).await;
+            let _ = timeout(pause.1, self.wake.notified()).await;
         }
     }
 
