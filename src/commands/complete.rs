@@ -211,7 +211,8 @@ mod tests {
         assert_eq!(of("connect a"), ["alertmanager"]);
         assert_eq!(of("connect alertmanager g"), ["grafana"]);
         assert_eq!(of("explain ebs-csi-addon-m"), ["ebs-csi-addon-missing"]);
-        assert_eq!(of("monitoring --only stor"), ["storage"]);
+        assert_eq!(of("monitoring --only storage-c"), ["storage-class-missing", "storage-class-unserved"]);
+        assert!(of("monitoring --only stor").contains(&"storage".to_owned()), "suites, too");
         assert_eq!(of("monitoring --only storage,oidc"), ["storage,oidc-provider-missing"]);
         assert_eq!(of("monitoring --fail-on=w"), ["--fail-on=warning"]);
         assert_eq!(of("monitoring -o jun"), ["junit"]);
