@@ -18,6 +18,9 @@ use crate::collect::files;
 use crate::collect::source::{FetchError, Known, Request, Source, error_from_document, http_error};
 use crate::model::{Gap, GapCause};
 
+/// The same for what is packed in an archive once more.
+const MAX_PACKED_TWICE: u64 = 32 << 20;
+
 /// Where the manifests are.
 const MANIFESTS: &str = "manifests/";
 
@@ -116,7 +119,9 @@ impl Bundle {
         }
         let packed = format!("{name}.json.gz");
         if let Some(bytes) = self.tree.raw(&packed).map_err(|e| bad(&packed, &e))? {
-            return unpack(&bytes).map(Some).map_err(|e| bad(&packed, &e));
+            // What is packed twice escapes the ratio of the archive.
+            let limit = if matches!(self.tree, Tree::Archive(_)) { MAX_PACKED_TWICE } else { MAX_FILE };
+            return unpack(&bytes, limit).map(Some).map_err(|e| bad(&packed, &e));
         }
         self.refusal(name, request)
     }
@@ -133,8 +138,8 @@ impl Bundle {
     }
 }
 
-fn unpack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    files::all(flate2::read::GzDecoder::new(bytes), MAX_FILE)
+fn unpack(bytes: &[u8], limit: u64) -> std::io::Result<Vec<u8>> {
+    files::all(flate2::read::GzDecoder::new(bytes), limit)
         .map_err(|error| std::io::Error::other(format!("unpacked, it {error}")))
 }
 

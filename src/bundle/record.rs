@@ -112,17 +112,18 @@ impl Recording {
 
     fn target(&self, target: &Target) -> HeaderTarget {
         let known = self.inner.known();
+        let own = |text: Option<String>| text.map(|text| self.secrets.text(&text));
         // What the source knew before anything was asked: what was found out is found out again.
         HeaderTarget {
             platform: known.is_eks.map(|is_eks| if is_eks { "eks".into() } else { "kubernetes".into() }),
-            context: known.context,
-            cluster: known.cluster,
+            context: own(known.context),
+            cluster: own(known.cluster),
             region: known.region,
             account: known.account,
-            server: known.server,
+            server: own(known.server),
             kubernetes: target.kubernetes_version.clone(),
             urls: known.urls.into_iter().map(|(app, url)| (app.to_owned(), self.secrets.text(&url))).collect(),
-            aws_unavailable: known.aws_unavailable,
+            aws_unavailable: own(known.aws_unavailable),
         }
     }
 
@@ -191,11 +192,15 @@ impl Recording {
 
 impl State {
     fn keep(&mut self, name: &str, bytes: &[u8]) {
-        let Some(writer) = self.writer.as_mut().filter(|writer| self.broken.is_none() && !writer.has(name)) else {
+        let known = self.left_out.iter().any(|left| left == name);
+        let is_new = |writer: &&mut Writer| self.broken.is_none() && !known && !writer.has(name);
+        let Some(writer) = self.writer.as_mut().filter(is_new) else {
             // The first answer counts: what is asked twice is one file.
             return;
         };
-        if bytes.len() as u64 <= MAX_FILE && writer.has_room(bytes.len()) {
+        // Why something did not come is small, and tells it from what was not asked.
+        let is_refusal = name.ends_with(".error.json");
+        if is_refusal || (bytes.len() as u64 <= MAX_FILE && writer.has_room(bytes.len())) {
             self.broken = writer.add(name, bytes).err();
             return;
         }
@@ -204,7 +209,10 @@ impl State {
         let place = name.strip_suffix(".json").unwrap_or(name);
         let message = "left out of the capture, which would have become too large (--max-size)";
         let document = json!({"cause": GapCause::Truncated.as_str(), "message": message}).to_string();
-        self.broken = writer.add(&format!("{place}.error.json"), document.as_bytes()).err();
+        let refused = format!("{place}.error.json");
+        if !writer.has(&refused) {
+            self.broken = writer.add(&refused, document.as_bytes()).err();
+        }
     }
 
     /// Keeps why something did not come; of a list that came in part, until the end.

@@ -247,8 +247,37 @@ pub(crate) fn without_secrets(name: &str, text: &str) -> String {
     match documents(name, text) {
         // The blank would be an alias of YAML.
         Ok(mut documents) => blank_secrets(text, &mut documents).replace(BLANK, "redacted-0"),
-        Err(_) => text.to_owned(),
+        Err(_) => without_data(text),
     }
+}
+
+/// The same of a text that is no YAML, by its lines: what stands below `data` and `stringData` of a Secret.
+fn without_data(text: &str) -> String {
+    let mut out: Vec<String> = Vec::new();
+    let mut is_secret = false;
+    // The indent of the key whose values are left out.
+    let mut below: Option<usize> = None;
+    for line in text.lines() {
+        let bare = line.trim_start();
+        let indent = line.len() - bare.len();
+        if bare.starts_with("---") {
+            (is_secret, below) = (false, None);
+        }
+        is_secret |= bare.strip_prefix("kind:").is_some_and(|kind| kind.trim().trim_matches(['"', '\'']) == "Secret");
+        if below.is_some_and(|key| indent <= key && !bare.is_empty()) {
+            below = None;
+        }
+        let key = ["data:", "stringData:"].into_iter().find(|key| bare.starts_with(key)).filter(|_| is_secret);
+        match key {
+            _ if below.is_some() && !bare.is_empty() => out.push(format!("{}# redacted", &line[..indent])),
+            Some(key) => {
+                below = Some(indent);
+                out.push(format!("{}{key} # redacted", &line[..indent]));
+            }
+            None => out.push(line.to_owned()),
+        }
+    }
+    out.join("\n") + "\n"
 }
 
 /// Puts the files into a snapshot.

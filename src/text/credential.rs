@@ -15,6 +15,11 @@ const LAST: &[&str] = &[
     "bearer",
     "cookie",
     "pwd",
+    "pw",
+    "bindpw",
+    "requirepass",
+    "masterauth",
+    "apitokens",
     "apikey",
     "apitoken",
     "authtoken",
@@ -32,7 +37,9 @@ const KEYS: &[&str] = &[
     "auth",
     "encryption",
     "integration",
+    "jwt",
     "license",
+    "master",
     "private",
     "routing",
     "secret",
@@ -41,6 +48,8 @@ const KEYS: &[&str] = &[
     "signing",
     "user",
 ];
+/// Words before `pass` with which it is no password: `proxy_pass`, `by-pass`.
+const PASSES: &[&str] = &["proxy", "fastcgi", "uwsgi", "scgi", "grpc", "memcached", "by", "all", "first", "second"];
 /// Last words of keys that only say where a secret is, or something about it.
 const ABOUT: &[&str] = &[
     "arn",
@@ -81,9 +90,12 @@ pub(crate) fn is_credential(key: &str) -> bool {
     if ABOUT.contains(&last.as_str()) {
         return false;
     }
-    words.iter().any(|w| ANYWHERE.contains(&w.as_str()))
+    let before = rest.last().map_or("", String::as_str);
+    words.iter().any(|w| ANYWHERE.iter().any(|part| w.contains(part)))
         || LAST.contains(&last.as_str())
-        || (last == "key" && rest.last().is_some_and(|w| KEYS.contains(&w.as_str())))
+        || (last == "pass" && !PASSES.contains(&before))
+        || (matches!(last.as_str(), "key" | "keys") && KEYS.contains(&before) && (last == "key" || before != "service"))
+        || words.windows(2).any(|pair| pair[0] == "secret" && pair[1] == "key")
 }
 
 /// The same for a key that may be misspelt.
@@ -156,11 +168,23 @@ mod tests {
             "user_key",
             "service_key",
             "Set-Cookie",
+            "PGPASSWORD",
+            "DB_PASS",
+            "RABBITMQ_DEFAULT_PASS",
+            "LDAP_BIND_PW",
+            "bindPW",
+            "SECRET_KEY_BASE",
+            "RAILS_MASTER_KEY",
+            "API_KEYS",
+            "passwords",
+            "requirepass",
         ] {
             assert!(is_credential(key), "{key}");
         }
         for key in [
             "auth_password_file",
+            "proxy_pass",
+            "fastcgi_pass",
             "secretName",
             "secret_name",
             "key",

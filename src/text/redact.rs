@@ -230,7 +230,8 @@ pub(crate) fn is_secret_value(value: &str) -> bool {
     let bare = value.trim().trim_end_matches(',').trim_matches(['"', '\'', '\\', ' ', '[', ']']);
     let bare = pattern!(r"(?i)^(bearer|basic|token|digest) ").find(bare).map_or(bare, |scheme| &bare[scheme.end()..]);
     let is_placeholder = bare.starts_with('<') && bare.ends_with('>');
-    let is_variable = bare.starts_with('$') || bare.starts_with("{{") || bare.starts_with("!!");
+    // A password may begin with the sign of a variable, and a hash does.
+    let is_variable = pattern!(r"^(?:\$(?:\{|\(|__|[A-Za-z_][A-Za-z0-9_]*$)|\{\{|!!)").is_match(bare);
     let is_word =
         ["", "true", "false", "null", "~", "none", "nil", "***", "REDACTED", "[REDACTED]", "|", ">"].contains(&bare);
     let is_hidden = bare.chars().all(|c| matches!(c, '*' | 'x' | '.' | '…'));
@@ -481,7 +482,7 @@ fn is_password(name: &str) -> bool {
 /// Tokens that tell by themselves what they are.
 fn tokens(text: &str) -> String {
     let known = pattern!(
-        r"(?x)\b(?:
+        r"(?x)\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53} | \$apr1\$[./A-Za-z0-9]+\$[./A-Za-z0-9]+ | \b(?:
           (?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}
         | eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_=-]+){0,2}
         | xox[a-z]-[A-Za-z0-9-]{8,} | xapp-[A-Za-z0-9-]{8,}
