@@ -152,11 +152,16 @@ impl<'a> Known<'a> {
         })
     }
 
-    fn condition(&self, snap: &Snapshot) -> Fetched<Seen> {
-        // The rules tell the same, with the alerts that they raised.
+    /// A gap where nobody knows whether it fires: the rules tell the same as the alerts, with what they raised.
+    fn is_known(snap: &Snapshot) -> Fetched<()> {
         if journal::aside(|| snap.prometheus_alerts.is_err()) {
             snap.prometheus_rules()?;
         }
+        Ok(())
+    }
+
+    fn condition(&self, snap: &Snapshot) -> Fetched<Seen> {
+        Self::is_known(snap)?;
         let shown = shown::api(snap.scope.prometheus.as_ref(), "/api/v1/alerts");
         let firing: Vec<&FiringAlert> = self.active.iter().filter(|a| a.state == "firing").collect();
         let since = |all: &[&FiringAlert]| {

@@ -1,9 +1,11 @@
 //! Builds a chain: looks at the facts of each link, and joins what the report says of its resources.
 
+mod about;
 mod causes;
 
 use std::collections::BTreeSet;
 
+use about::{is_of_another, names, speaks_of};
 use causes::{roots_of, told_here, with_causes};
 
 use crate::model::{Chain, CheckId, Evidence, Finding, Gap, Link, LinkState, Report, ResourceRef, Severity};
@@ -122,7 +124,7 @@ impl<'a> Builder<'a> {
     /// Findings that break a link.
     fn of_report(&self, draft: &Draft) -> Vec<usize> {
         let all = self.report.findings.iter().enumerate().filter(|(_, f)| f.severity > Severity::Info);
-        let is_about = |f: &Finding| f.subjects.iter().chain(f.broken()).any(|r| draft.link.about.contains(r));
+        let is_about = |f: &Finding| !is_of_another(&draft.link, f) && names(f).any(|r| draft.link.about.contains(r));
         let is_broken = draft.link.state == LinkState::Broken;
         let breaks = |at: usize, f: &Finding| match &draft.claims {
             Claims::All => {
@@ -185,13 +187,20 @@ impl<'a> Builder<'a> {
             }
         }
         self.assign_causes();
+        let direct: Vec<usize> = self.drafts.iter().flat_map(|d| d.direct.iter().copied()).collect();
+        // What explains a link that is told is told there.
+        let explained = with_causes(self.report, &direct);
         let open: Vec<usize> = (0..self.drafts.len())
             .filter(|d| self.drafts[*d].link.state == LinkState::Broken && self.drafts[*d].direct.is_empty())
             .collect();
         beside.retain(|at| {
             let finding = &self.report.findings[*at];
-            let is_about = |d: &&usize| finding.broken().iter().any(|s| self.drafts[**d].link.about.contains(s));
-            match open.iter().find(is_about).filter(|_| finding.severity > Severity::Info) {
+            let is_about = |d: &&usize| {
+                let link = &self.drafts[**d].link;
+                !is_of_another(link, finding) && finding.broken().iter().any(|s| link.about.contains(s))
+            };
+            let counts = finding.severity > Severity::Info && !explained.contains(at);
+            match open.iter().find(is_about).filter(|_| counts) {
                 Some(link) => self.drafts[*link].direct.push(*at),
                 None => return true,
             }
@@ -220,23 +229,25 @@ impl<'a> Builder<'a> {
     /// Findings of a check that speak of one of these names.
     pub(super) fn these(&self, check: &str, names: &[String]) -> Vec<usize> {
         let all = self.report.findings.iter().enumerate().filter(|(_, f)| f.check.0 == check);
-        let speaks = |f: &Finding| names.iter().any(|n| f.message.contains(n.as_str()));
+        let speaks = |f: &Finding| names.iter().any(|n| speaks_of(&f.message, n));
         all.filter(|(_, f)| speaks(f)).map(|(at, _)| at).collect()
     }
 
     /// True where a finding of the check says that one of these does not work.
     pub(super) fn breaks(&self, check: &str, resources: &[ResourceRef]) -> bool {
         let resources: Vec<ResourceRef> = resources.iter().cloned().map(as_reported).collect();
-        let names = |f: &Finding| f.subjects.iter().chain(f.broken()).any(|r| resources.contains(r));
-        self.report.findings.iter().any(|f| f.check.0 == check && names(f))
+        self.report.findings.iter().any(|f| f.check.0 == check && names(f).any(|r| resources.contains(r)))
     }
 
-    /// How a check ended, for a link that it judges: right where it passed, and what kept it from a verdict.
+    /// How a check ended, for a link that it judges: right where it saw everything and found nothing here, else what kept
+    /// it from a verdict.
     pub(super) fn verdict(&self, check: &'static str, passed: impl Into<String>) -> Fetched<Seen> {
         use crate::model::Outcome;
         let run = self.report.runs.iter().find(|r| r.check.id == CheckId(check));
+        let unseen = run.and_then(|r| r.unseen.first());
         match run.map(|r| &r.outcome) {
-            Some(Outcome::Pass | Outcome::Findings(_)) => Ok(right(passed)),
+            Some(Outcome::Pass) => Ok(right(passed)),
+            Some(Outcome::Findings(_)) => unseen.map_or_else(|| Ok(right(passed)), |gap| Err(gap.clone())),
             Some(Outcome::NotApplicable(why)) => Ok(idle(why.clone())),
             Some(Outcome::NotEvaluated(gap)) => Err(gap.clone()),
             Some(Outcome::Failed(_)) | None => Ok(untold(format!("the check {check} did not run"))),

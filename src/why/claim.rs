@@ -87,7 +87,10 @@ fn ebs_driver(snap: &Snapshot) -> Fetched<Seen> {
         return Ok(broken(format!("nothing serves {}: no CSIDriver, no controller, no EKS add-on", ebs::DRIVER)));
     }
     let Some(controller) = ebs::controller(snap)? else {
-        return Ok(right("the EKS add-on is there; its controller runs out of sight"));
+        return Ok(match ebs::addon(snap) {
+            Some(_) => right("the EKS add-on is there; its controller runs out of sight"),
+            None => untold("a CSIDriver is registered; no controller was seen"),
+        });
     };
     let text = format!(
         "{} {}, {} of {} ready",

@@ -20,6 +20,7 @@ use crate::snapshot::{Fetched, Snapshot};
 use crate::text::near::near_metric;
 
 const NAMES: usize = 3;
+const NOT_OURS: &str = "whether it asks the Prometheus that was looked at is not known";
 const QUERY: &str = "{% if path %}kubectl get --raw {{ path }}{% endif %}";
 
 /// Each query of the panel has a datasource of its own.
@@ -44,15 +45,15 @@ pub(super) fn panel(b: &mut Builder<'_>, dashboard: &Dashboard<'_>, panel: &Valu
         datasource_of(snap, dashboard, panel, used.as_ref())
     });
     let read = panel::read(panel);
-    b.link("metric", about(), Claims::Of(&[]), || metric(snap, dashboard.instance, panel, read.as_ref()));
+    b.link("metric", about(), Claims::Of(&[]), || metric(snap, dashboard.instance, read.as_ref()));
     if b.is_broken("metric") {
         for title in ["labels", "value"] {
             b.link(title, Vec::new(), Claims::Of(&[]), || Ok(idle("there is no series")));
         }
         return;
     }
-    b.link("labels", Vec::new(), Claims::Of(&[]), || labels(snap, panel));
-    b.link("value", Vec::new(), Claims::Of(&[]), || Ok(value(snap, panel)));
+    b.link("labels", Vec::new(), Claims::Of(&[]), || labels(snap, dashboard.instance, panel));
+    b.link("value", Vec::new(), Claims::Of(&[]), || Ok(value(snap, dashboard.instance, panel)));
 }
 
 fn loaded(dashboard: &Dashboard<'_>) -> Seen {
@@ -109,9 +110,28 @@ fn datasource_of(
         }
         return Ok(broken(format!("it asks datasource {what}, which Grafana does not have; it has {names}")));
     };
-    Ok(match url::judge(snap, used)? {
-        Some(verdict) => broken(format!("{} ({}): {}", used.name, shown_url(&used.url), fault(&verdict.fault))),
-        None => right(format!("{} ({})", used.name, shown_url(&used.url))),
+    leads(snap, used, &format!("{} ({})", used.name, shown_url(&used.url)))
+}
+
+/// Where the URL of a datasource leads. Of what is no Service here nothing but Grafana's own word tells.
+fn leads(snap: &Snapshot, datasource: &Datasource<'_>, shown: &str) -> Fetched<Seen> {
+    const UNASKED: &str = "whether it answers was not asked";
+    if let Some(verdict) = url::judge(snap, datasource)? {
+        return Ok(broken(format!("{shown}: {}", fault(&verdict.fault))));
+    }
+    if datasource.direct {
+        return Ok(untold(format!("{shown} is asked by browsers, not by Grafana; {UNASKED}")));
+    }
+    if datasource.url.trim().is_empty() {
+        return Ok(untold(format!("{} has no URL of its own; {UNASKED}", datasource.name)));
+    }
+    let behind = match Written::parse(&datasource.url) {
+        Some(written) => url::service_behind(snap, datasource.instance.namespace(), &written)?,
+        None => None,
+    };
+    Ok(match behind {
+        Some(_) => right(shown),
+        None => untold(format!("{shown} is not a Service that was seen; {UNASKED}")),
     })
 }
 
@@ -128,11 +148,11 @@ fn fault(fault: &Fault<'_>) -> String {
 }
 
 /// Whether the metrics are there, by the names that Prometheus has.
-fn metric(snap: &Snapshot, instance: Instance<'_>, panel: &Value, read: Option<&panel::Panel>) -> Fetched<Seen> {
+fn metric(snap: &Snapshot, instance: Instance<'_>, read: Option<&panel::Panel>) -> Fetched<Seen> {
     let Some(read) = read else { return Ok(untold("it does not ask Prometheus for a metric by its plain name")) };
     let names = snap.prometheus_metric_names()?;
     if !asks_our_prometheus(snap, instance) {
-        return Ok(untold("whether it asks the Prometheus that was looked at is not known").with(query(snap, panel)));
+        return Ok(untold(NOT_OURS));
     }
     let missing: Vec<&str> = read.metrics.iter().map(String::as_str).filter(|m| !names.contains(*m)).collect();
     let shown = shown::api(snap.scope.prometheus.as_ref(), "/api/v1/label/__name__/values");
@@ -140,10 +160,10 @@ fn metric(snap: &Snapshot, instance: Instance<'_>, panel: &Value, read: Option<&
         return Ok(right(format!("Prometheus has {}", few(read.metrics.iter().map(String::as_str), NAMES))).with(shown));
     };
     let near = near_metric(first, names.iter().map(String::as_str)).map(|n| format!("; there is {n}"));
+    // Else it is a side of an `or`, or a counter of what did not happen yet.
+    let is_mistaken = missing.len() == read.metrics.len() && near.is_some();
     let text = format!("Prometheus has no {}{}", few(missing.iter().copied(), NAMES), near.unwrap_or_default());
-    // A side of an `or`, or a counter of what did not happen yet.
-    let all = missing.len() == read.metrics.len();
-    Ok(if all { broken(text) } else { untold(text) }.with(shown))
+    Ok(if is_mistaken { broken(text) } else { untold(text) }.with(shown))
 }
 
 fn expressions(panel: &Value) -> impl Iterator<Item = &str> {
@@ -152,7 +172,10 @@ fn expressions(panel: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// Whether the jobs that it asks for are scraped: other labels are not known without asking for each.
-fn labels(snap: &Snapshot, panel: &Value) -> Fetched<Seen> {
+fn labels(snap: &Snapshot, instance: Instance<'_>, panel: &Value) -> Fetched<Seen> {
+    if !asks_our_prometheus(snap, instance) {
+        return Ok(untold(NOT_OURS));
+    }
     let all: Vec<_> = expressions(panel).flat_map(reads).collect();
     let plain = |r: &crate::domain::prometheus::reads::Read| !r.metric.contains(':');
     let jobs: BTreeSet<&str> =
@@ -168,7 +191,8 @@ fn labels(snap: &Snapshot, panel: &Value) -> Fetched<Seen> {
     Ok(if missing.is_empty() {
         right(format!("job {} is scraped", few(jobs, NAMES))).with(series(snap, &all))
     } else {
-        broken(format!("it asks for job {}, and no target has this label", few(missing, NAMES)))
+        // What was pushed, or has the labels of others (`honor_labels`), names jobs that are no target's.
+        untold(format!("it asks for job {}, and no target has this label", few(missing, NAMES)))
             .with(series(snap, &all))
     })
 }
@@ -189,7 +213,10 @@ fn query(snap: &Snapshot, panel: &Value) -> Evidence {
     Evidence::new("the expression".to_owned(), expression, QUERY).with("path", path.unwrap_or_default())
 }
 
-fn value(snap: &Snapshot, panel: &Value) -> Seen {
+fn value(snap: &Snapshot, instance: Instance<'_>, panel: &Value) -> Seen {
+    if !asks_our_prometheus(snap, instance) {
+        return untold(NOT_OURS);
+    }
     let expression = expressions(panel).next().map(|e| shorten(e, super::pod::QUOTED));
     untold(match expression {
         Some(expression) => format!("what {expression} gives was not asked"),
@@ -217,12 +244,7 @@ pub(super) fn datasource(b: &mut Builder<'_>, datasource: &Datasource<'_>) {
             None => right("kept in Grafana itself"),
         })
     });
-    b.link("url", own(), Claims::Of(&["grafana-datasource"]), || {
-        Ok(match url::judge(snap, datasource)? {
-            Some(verdict) => broken(format!("{}: {}", shown_url(&datasource.url), fault(&verdict.fault))),
-            None => right(shown_url(&datasource.url)),
-        })
-    });
+    b.link("url", own(), Claims::Of(&["grafana-datasource"]), || leads(snap, datasource, &shown_url(&datasource.url)));
     let written = Written::parse(&datasource.url);
     let namespace = datasource.instance.namespace();
     let behind = written.and_then(|w| url::service_behind(snap, namespace, &w).ok().flatten());

@@ -83,9 +83,10 @@ fn build_chain(b: &mut Builder<'_>, thing: &Thing) -> Option<()> {
         Kind::Target => target::chain(b, name),
         Kind::Receiver => receiver::chain(b, name),
         Kind::Url => return url::chain(b, name),
-        Kind::Pod => match snap.pods.find(namespace, name).ok().flatten() {
-            Some(found) => pod::chain(b, found),
-            None => pod::missing(b, set_of(snap, namespace, name)?),
+        Kind::Pod => match snap.pods.find(namespace, name) {
+            Ok(Some(found)) => pod::chain(b, found),
+            Ok(None) => pod::missing(b, set_of(snap, namespace, name)?),
+            Err(gap) => pod::unseen(b, namespace, name, gap),
         },
         Kind::Service => service::chain(b, snap.services.find(namespace, name).ok()??),
         Kind::Claim => claim::chain(b, snap.persistent_volume_claims.find(namespace, name).ok()??),

@@ -30,7 +30,7 @@ pub(super) fn chain(b: &mut Builder<'_>, node: &Node) {
             .with(shown::object("node", &node.metadata)))
     });
     b.link("ready", own(), Claims::Of(&["node-join", "node-not-ready"]), || on_node(snap, name));
-    b.link("network", own(), Claims::Of(&["ip-exhaustion"]), || network(snap, node));
+    b.link("network", own(), Claims::Of(&["ip-exhaustion", "pod-without-network"]), || network(snap, node));
     b.link("pressure", own(), Claims::Of(&["node-pressure"]), || Ok(pressure(node)));
     b.link("scheduling", own(), Claims::Of(&[]), || Ok(open(node)));
 }
@@ -53,8 +53,11 @@ fn network(snap: &Snapshot, node: &Node) -> Fetched<Seen> {
     snap.pods.covered("kube-system")?;
     let name = node.metadata.name.as_str();
     let pods = snap.pods.items().unwrap_or_default().iter();
-    let is_agent =
-        |p: &&Pod| p.spec.node_name.as_deref() == Some(name) && NETWORKS.iter().any(|n| p.metadata.name.starts_with(n));
+    let is_agent = |p: &&Pod| {
+        p.spec.node_name.as_deref() == Some(name)
+            && p.metadata.controller().is_some_and(|o| o.kind == "DaemonSet")
+            && NETWORKS.iter().any(|n| p.metadata.name.starts_with(n))
+    };
     Ok(match pods.filter(is_agent).min_by_key(|p| p.is_ready()) {
         None => untold("no pod of a network plugin that is known was seen on it"),
         Some(pod) if pod.is_ready() => right(format!("{} is ready", pod.metadata.name)),

@@ -6,10 +6,11 @@ use crate::domain::kubernetes::endpoints::{probe_words, trouble, unready_contain
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::nodes::not_ready;
 use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::kubernetes::sandbox::Fault;
 use crate::domain::kubernetes::unschedulable::{for_fargate, unscheduled};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{RECENT, STARTING};
-use crate::model::ResourceRef;
+use crate::model::{Gap, ResourceRef};
 use crate::snapshot::kubernetes::{ContainerStatus, Pod, Workload};
 use crate::snapshot::{Fetched, Snapshot};
 
@@ -71,6 +72,11 @@ pub(super) fn missing(b: &mut Builder<'_>, workload: &Workload) {
     }
 }
 
+/// The chain of a pod of which nobody knows whether it is there.
+pub(super) fn unseen(b: &mut Builder<'_>, namespace: &str, name: &str, gap: Gap) {
+    b.link("pod", vec![ResourceRef::pod(namespace, name)], Claims::Of(&[]), || Err(gap));
+}
+
 fn refused(snap: &Snapshot, workload: &Workload) -> Seen {
     let kind = workload.kind.as_str();
     let of_sets = snap.replica_sets.items().unwrap_or_default().iter().map(|s| &s.metadata).filter(|m| {
@@ -80,7 +86,8 @@ fn refused(snap: &Snapshot, workload: &Workload) -> Seen {
     let said = snap.events_about(kind, &workload.metadata, RECENT).into_iter().chain(events);
     let failed = said.into_iter().find(|e| e.reason == "FailedCreate").map(|e| shorten(&e.message, QUOTED));
     if failed.is_none() && workload.ready() > 0 {
-        return untold(format!("its status counts {} that were not seen", pods(workload.ready())));
+        let were = if workload.ready() == 1 { "was" } else { "were" };
+        return untold(format!("its status counts {} that {were} not seen", pods(workload.ready())));
     }
     let text = failed.unwrap_or_else(|| "no pod was made, and no event says why".to_owned());
     broken(text).with(shown::described(&kind.to_ascii_lowercase(), &workload.metadata))
@@ -224,11 +231,15 @@ fn started(snap: &Snapshot, pod: &Pod) -> Seen {
     }
     let sandbox = || {
         let said = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
-        said.into_iter().find(|e| e.reason == "FailedCreatePodSandBox").map(|e| shorten(&e.message, QUOTED))
+        said.into_iter().find(|e| e.reason == "FailedCreatePodSandBox").map(|e| e.message.as_str())
     };
     if let Some(said) = Some(()).filter(|()| is_scheduled(pod) && !has_started(pod)).and_then(|()| sandbox()) {
-        return broken(format!("the node cannot set up its network: {said}"))
-            .with(shown::described("pod", &pod.metadata));
+        let what = match Fault::read(said) {
+            Some(Fault::Plugin | Fault::Binary) => "the node cannot set up its network",
+            Some(Fault::Image) => "the node cannot pull the image of its sandbox",
+            Some(Fault::Other) | None => "its sandbox is not made",
+        };
+        return broken(format!("{what}: {}", shorten(said, QUOTED))).with(shown::described("pod", &pod.metadata));
     }
     let all = &pod.status.container_statuses;
     let running = all.iter().filter(|s| s.state.running.is_some()).count();

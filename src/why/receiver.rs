@@ -130,6 +130,12 @@ fn delivered(snap: &Snapshot, name: &str, kinds: &[String]) -> Fetched<Seen> {
         Some((sent, 0)) => {
             right(format!("{} since Alertmanager started, none failed", count(sent, "notification"))).with(shown)
         }
+        Some((sent, failed)) if failed >= sent => untold(format!(
+            "{} since Alertmanager started, and {} failed; its log has no failure of the last hour",
+            count(sent, "notification"),
+            if failed == sent { "all of them".to_owned() } else { count(failed, "attempt") },
+        ))
+        .with(shown),
         Some((sent, failed)) => {
             let text = format!(
                 "{}, of which {failed} failed; its log has no failure of the last hour",

@@ -1,6 +1,6 @@
 //! A Service: selector → pods → endpoints → port → policy → ingress.
 
-use super::build::{Builder, Claims, Seen, broken, idle, right};
+use super::build::{Builder, Claims, Seen, broken, idle, right, untold};
 use super::pod::is_young;
 use super::shown;
 use super::words::{count, few};
@@ -20,7 +20,7 @@ pub(super) fn chain(b: &mut Builder<'_>, service: &Service) {
     let snap = b.snap;
     behind(b, service);
     b.link("port", Vec::new(), Claims::Of(&[]), || ports(snap, service));
-    policy(b, &snap.pods_of_service(service).collect::<Vec<_>>());
+    policy(b, &snap.pods_of_service(service).collect::<Vec<_>>(), false);
     for found in ingresses(snap, service) {
         b.link("ingress", vec![ingress::reference(&found.metadata)], Claims::All, || Ok(ingress_link(snap, found)));
     }
@@ -97,7 +97,8 @@ fn endpoints(snap: &Snapshot, service: &Service) -> Fetched<Seen> {
     let mut shown = shown::object("endpointslices", meta);
     shown.reproduce_template = "kubectl get endpointslices -n {{ namespace }} -l kubernetes.io/service-name={{ name }}";
     let is_off = matches!(Reason::of(snap, service), Some(Reason::ScaledToZero(_))) || service.spec.selector.is_empty();
-    let is_new = snap.pods_of_service(service).all(|p| is_young(snap, p));
+    let mut pods = snap.pods_of_service(service).peekable();
+    let is_new = pods.peek().is_some() && pods.all(|p| is_young(snap, p));
     Ok(match (ready, unready) {
         (0, 0) if is_off => idle("it has no address").with(shown),
         (0, 0) => broken("it has no address").with(shown),
@@ -134,26 +135,30 @@ fn ports(snap: &Snapshot, service: &Service) -> Fetched<Seen> {
     })
 }
 
-/// Whether NetworkPolicies keep others from these pods.
-pub(super) fn policy(b: &mut Builder<'_>, pods: &[&Pod]) {
+/// Whether NetworkPolicies keep others from these pods; `answers` where what asks them was seen to get an answer.
+pub(super) fn policy(b: &mut Builder<'_>, pods: &[&Pod], answers: bool) {
     let snap = b.snap;
     let Some(namespace) = pods.first().map(|p| p.metadata.namespace.as_str()) else { return };
     let policies = Policies::of(snap);
+    let isolating: Vec<_> = pods.iter().flat_map(|p| policies.isolating(p, Direction::Ingress)).collect();
     let mut about: Vec<ResourceRef> = Vec::new();
-    for policy in pods.iter().flat_map(|p| policies.isolating(p, Direction::Ingress)) {
-        let reference = network_policy::reference(policy);
+    for reference in isolating.iter().map(|p| network_policy::reference(p)) {
         if !about.contains(&reference) {
             about.push(reference);
         }
     }
     let names: Vec<String> = about.iter().map(ResourceRef::name).collect();
+    let (isolates, admits) = if names.len() == 1 { ("isolates", "it admits") } else { ("isolate", "they admit") };
     let names = few(names.iter().map(String::as_str), NAMES);
-    let passed = format!("{names} admits what was seen to be asked of its pods");
-    let verdict = b.verdict("network-policy-blocks", passed);
-    let is_isolated = !about.is_empty();
     b.link("policy", about, Claims::Cause(&["network-policy-blocks"]), || {
         snap.network_policies.covered(namespace)?;
-        if is_isolated { verdict } else { Ok(right("no NetworkPolicy isolates its pods")) }
+        let Some(first) = isolating.first() else { return Ok(right("no NetworkPolicy isolates its pods")) };
+        let seen = if answers {
+            right(format!("{names} {isolates} its pods, and what asks them gets through"))
+        } else {
+            untold(format!("{names} {isolates} its pods; whom {admits} was not looked at here"))
+        };
+        Ok(seen.with(shown::described("networkpolicy", &first.metadata)))
     });
 }
 

@@ -98,9 +98,9 @@ pub(super) fn of_target(b: &mut Builder<'_>, target: &ScrapeTarget) {
     }
     if let Some(found) = targets::existing_service_of(snap, target, &address) {
         service::behind(b, found);
-        service::policy(b, &snap.pods_of_service(found).collect::<Vec<_>>());
+        service::policy(b, &snap.pods_of_service(found).collect::<Vec<_>>(), target.health == "up");
     } else if let Some((namespace, name)) = &pod {
-        pod_link(b, namespace, name);
+        pod_link(b, namespace, name, target.health == "up");
     }
     way(b, target);
     answer(b, target);
@@ -162,7 +162,7 @@ fn meta(namespace: &str, name: &str) -> Meta {
     Meta { namespace: namespace.to_owned(), name: name.to_owned(), ..Meta::default() }
 }
 
-fn pod_link(b: &mut Builder<'_>, namespace: &str, name: &str) {
+fn pod_link(b: &mut Builder<'_>, namespace: &str, name: &str, answers: bool) {
     let snap = b.snap;
     let found = snap.pods.find(namespace, name).ok().flatten();
     let owner = found.map(|p| snap.owner_ref(p));
@@ -176,7 +176,7 @@ fn pod_link(b: &mut Builder<'_>, namespace: &str, name: &str) {
             None => broken(format!("pod {namespace}/{name} does not exist any more")),
         })
     });
-    service::policy(b, &found.into_iter().collect::<Vec<&Pod>>());
+    service::policy(b, &found.into_iter().collect::<Vec<&Pod>>(), answers);
 }
 
 /// What lies between Prometheus and the pod, below Kubernetes.

@@ -23,10 +23,13 @@ pub(super) fn chain(b: &mut Builder<'_>, url: &str) -> Option<()> {
     let own = snap.scope.stack.first().map_or("", String::as_str);
     match place(snap, &address.host, own) {
         Place::Cluster(host) => in_cluster(b, &host.namespace, &host.service, &address),
-        Place::Public => outside(b, &address, "it lies on the internet"),
+        Place::Public => on_the_internet(b, &address),
+        Place::Private if is_loopback(&address.host) => {
+            b.link("host", Vec::new(), Claims::Of(&[]), || Ok(idle("it is the very pod or machine that asks")));
+        }
         Place::Private => match snap.pod_by_ip(&address.host) {
             Some(pod) => of_pod(b, pod, &address),
-            None => outside(b, &address, "it lies in a private network, and is no Service of this cluster"),
+            None => in_a_private_network(b, &address),
         },
     }
     Some(())
@@ -62,7 +65,7 @@ fn in_cluster(b: &mut Builder<'_>, namespace: &str, name: &str, address: &Addres
     });
     let Some(found) = found else { return };
     service::behind(b, found);
-    service::policy(b, &snap.pods_of_service(found).collect::<Vec<&Pod>>());
+    service::policy(b, &snap.pods_of_service(found).collect::<Vec<&Pod>>(), false);
     let path = proxy::of_service(namespace, &address.scheme, name, address.port, &address.path);
     b.link("answer", Vec::new(), Claims::Of(&[]), || Ok(answer(snap, address, path)));
 }
@@ -76,7 +79,7 @@ fn is_offered(service: &Service, port: u16) -> bool {
 fn of_pod(b: &mut Builder<'_>, pod: &Pod, address: &Address) {
     let snap = b.snap;
     super::pod::chain(b, pod);
-    service::policy(b, &[pod]);
+    service::policy(b, &[pod], false);
     let meta = &pod.metadata;
     let path = proxy::of_pod(&meta.namespace, &address.scheme, &meta.name, address.port, &address.path);
     b.link("answer", Vec::new(), Claims::Of(&[]), || Ok(answer(snap, address, path)));
@@ -88,19 +91,33 @@ fn answer(_: &Snapshot, address: &Address, path: String) -> Seen {
     untold("what it answers was not asked").with(shown)
 }
 
-fn outside(b: &mut Builder<'_>, address: &Address, what: &str) {
-    let text = format!("{}: {what}", address.host);
+fn is_loopback(host: &str) -> bool {
+    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+fn on_the_internet(b: &mut Builder<'_>, address: &Address) {
+    let text = format!("{}: it lies on the internet", address.host);
     b.link("host", Vec::new(), Claims::Of(&[]), || Ok(idle(text)));
     let egress = b.verdict("nat-egress", "no way out of the cluster's subnets was found to be broken");
     b.link("egress", Vec::new(), Claims::Check(&["nat-egress"]), || egress);
-    let url = format!("{}://{}{}", address.scheme, address.host_port(), address.path);
-    b.link("answer", Vec::new(), Claims::Of(&[]), || {
-        let shown = Evidence::new(
-            url.clone(),
-            "",
-            "kubectl run kdoctor-try --rm -i --restart=Never --image=curlimages/curl -- -sS -m 10 -o /dev/null -w '%{http_code}' {{ url }}",
-        )
-        .with("url", url);
-        Ok(untold("what it answers was not asked").with(shown))
+    asked_from_outside(b);
+}
+
+fn in_a_private_network(b: &mut Builder<'_>, address: &Address) {
+    let snap = b.snap;
+    let text =
+        format!("{}: it lies in a private network, and is neither a Service nor a pod of this cluster", address.host);
+    b.link("host", Vec::new(), Claims::Of(&[]), || {
+        snap.services()?;
+        snap.pods()?;
+        Ok(idle(text))
     });
+    asked_from_outside(b);
+}
+
+/// No command asks it without starting a pod, and what shows a link changes nothing.
+fn asked_from_outside(b: &mut Builder<'_>) {
+    let text = "what it answers was not asked: only a pod of the cluster can ask it as the stack does";
+    b.link("answer", Vec::new(), Claims::Of(&[]), || Ok(untold(text)));
 }

@@ -70,7 +70,10 @@ impl Known<'_> {
         Ok(match (self.held.len(), self.is_firing()) {
             (0, true) if self.is_new(snap) => idle("it fires since a moment").with(shown),
             (0, true) => broken("it fires in Prometheus, and Alertmanager does not hold it").with(shown),
-            (0, false) => idle("there is nothing to hold while it does not fire").with(shown),
+            (0, false) => {
+                Self::is_known(snap)?;
+                idle("there is nothing to hold while it does not fire").with(shown)
+            }
             (n, _) => right(format!("Alertmanager holds {}", count(n, "alert"))).with(shown),
         })
     }
@@ -118,6 +121,11 @@ impl Known<'_> {
         let ends = self.receivers(snap);
         let silent: Vec<&str> = ends.iter().map(String::as_str).filter(|r| !tree.sends(r)).collect();
         let fires = self.is_firing() || !self.held.is_empty();
+        if !fires {
+            Self::is_known(snap)?;
+            // Its labels are those of its rule.
+            snap.prometheus_rules()?;
+        }
         let list = few(ends.iter().map(String::as_str), NAMES);
         Ok(match (ends.as_slice(), fires) {
             ([], _) if proves_alerting(self.name) => {

@@ -12,6 +12,9 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Meta;
 use crate::why::{alert, grafana, target};
 
+/// Pods that a StatefulSet wants and whose names are made up: more than anybody asks for.
+const WANTED: u32 = 1000;
+
 /// Everything that has a chain, each once, in order.
 pub(in crate::why) fn everything(snap: &Snapshot) -> Vec<Thing> {
     let mut all: BTreeSet<Thing> = BTreeSet::new();
@@ -45,7 +48,7 @@ fn objects(snap: &Snapshot, add: &mut impl FnMut(Kind, &str, &str)) {
     }
     // A pod that a StatefulSet wants has its name before it is there.
     for set in snap.workloads.items().unwrap_or_default().iter().filter(|w| w.kind == "StatefulSet") {
-        for at in 0..set.desired() {
+        for at in 0..set.desired().min(WANTED) {
             add(Kind::Pod, &set.metadata.namespace, &format!("{}-{at}", set.metadata.name));
         }
     }
