@@ -6,13 +6,16 @@ use anyhow::bail;
 
 use super::monitoring::{self, Wanted};
 use super::output::Outputs;
+use super::run::some_of;
 use crate::cli::{CompanionArgs, Fix, Format, Monitoring, SourceArgs};
+use crate::collect::manifests;
 use crate::companion::{self, Companion, Ended, Host, Manner, MayRun, Options};
 use crate::diagnose::{self, FailOn};
 use crate::model::{CheckId, Report};
 use crate::pages::Invocation;
 use crate::render::{Pieces, TableOptions};
-use crate::term::{Printer, interrupt};
+use crate::term::{Printer, interrupt, sanitize_lines};
+use crate::text::redact::mask;
 use crate::{checks, commands::explain, pages};
 
 /// The variable that takes running away.
@@ -21,13 +24,20 @@ const READ_ONLY: &str = "KDOCTOR_READ_ONLY";
 /// Looks at the same once more, and knows the pages.
 struct Again<'a> {
     wanted: Wanted<'a>,
+    /// Files that are judged, too: read at each look.
+    files: &'a [String],
+    /// What of them could not be read at the last look.
+    faults: Vec<String>,
     printer: &'a Printer,
 }
 
 impl Host for Again<'_> {
     /// What is run later goes to the cluster that was looked at, whatever has become the current context since.
     fn look(&mut self) -> anyhow::Result<Report> {
-        let mut report = monitoring::report(&self.wanted, self.printer)?;
+        let read = (!self.files.is_empty()).then(|| manifests::read(self.files));
+        some_of(read.as_ref())?;
+        self.faults = read.iter().flat_map(|r| &r.faults).map(ToString::to_string).collect();
+        let mut report = monitoring::report(&Wanted { read: read.as_ref(), ..self.wanted }, self.printer)?;
         if is_live(self.wanted.source) {
             let context = report.target.context.clone();
             pages::apply(&mut report, &Invocation { context, ..Invocation::default() });
@@ -62,7 +72,7 @@ pub(super) fn run(args: &Fix, printer: &Printer) -> anyhow::Result<u8> {
         read: None,
     };
     let quiet = quiet(&args.companion, printer);
-    let mut host = Again { wanted, printer: &quiet };
+    let mut host = Again { wanted, files: &[], faults: Vec::new(), printer: &quiet };
     let report = host.look()?;
     let how = args.root.as_ref().map_or_else(|| "kdoctor fix".to_owned(), |root| format!("kdoctor fix {root}"));
     let meant = args.root.as_deref().map(|word| Companion::root(&report, word)).transpose()?;
@@ -98,22 +108,28 @@ pub(super) fn from_report(
         bail!("--interactive talks on stdout: give other formats a file (--output json=report.json)");
     }
     let quiet = quiet(&args.companion, printer);
-    let mut host = Again { wanted: *wanted, printer: &quiet };
+    let mut host = Again { wanted: *wanted, files: &args.filename, faults: Vec::new(), printer: &quiet };
     let report = host.look()?;
-    let code = if args.result.verbose || args.result.output.iter().any(|w| w.file.is_some()) {
-        outputs.finish(&report, wanted.read, printer)?
+    if args.result.verbose || args.result.output.iter().any(|w| w.file.is_some()) {
+        outputs.finish(&report, wanted.read, printer)?;
     } else {
         overview(&report, printer)?;
-        0
+        for fault in &host.faults {
+            printer.stderr(&format!("kdoctor: {}", sanitize_lines(&mask(fault))));
+        }
+    }
+    let code = |report: &Report, host: &Again<'_>| match host.faults.is_empty() {
+        true => outputs.code(report),
+        false => super::UNABLE,
     };
-    if code == super::UNABLE || report.roots.is_empty() {
-        return Ok(outputs.code(&report));
+    if report.roots.is_empty() {
+        return Ok(code(&report, &host));
     }
     let ended = talk(&mut host, report, None, &args.companion, "kdoctor monitoring -i", printer)?;
     if ended.is_interrupted {
         return Ok(interrupt::INTERRUPTED);
     }
-    Ok(outputs.code(&ended.report))
+    Ok(code(&ended.report, &host))
 }
 
 /// Flags of the companion without it.

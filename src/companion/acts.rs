@@ -62,8 +62,26 @@ impl Companion<'_> {
         let mut page = self.page();
         page.blank();
         page.paragraph(2, "· ", "asks the API server; nothing is changed by it", dim());
+        if work.is_edited {
+            // What a person wrote may do more than is read from its words.
+            page.command(4, &self.record.clean_values(&dry.command), plain());
+        }
         self.talk.say(&page.finish())?;
-        let shown = match dry_run::ask(&dry, process::capture) {
+        if work.is_edited && !self.talk.confirm("The command was edited. Run it with these flags?")? {
+            return self.complain("not asked");
+        }
+        let limit = self.options.patience;
+        let mut is_interrupted = false;
+        let asked = dry_run::ask(&dry, |command| {
+            let captured = process::capture(command, limit)?;
+            is_interrupted |= captured.is_interrupted;
+            Ok(captured)
+        });
+        if is_interrupted {
+            self.record.note(&format!("{}: the dry run was interrupted", work.label));
+            return Err(Stop::Interrupted);
+        }
+        let shown = match asked {
             Ok(shown) => shown,
             Err(why) => {
                 self.record.note_with(&format!("{}: the dry run failed", work.label), &[("text", &why)]);
@@ -76,12 +94,12 @@ impl Companion<'_> {
         }
         let mut written = shown.words.clone();
         for change in &shown.changes {
-            page.line(2, &[(&crate::term::sanitize(&change.object), bold())]);
+            page.line(2, &[(&crate::term::sanitize(&self.record.clean_values(&change.object)), bold())]);
             if change.diff.is_empty() {
                 page.line(4, &[("nothing changes", dim())]);
             }
             for line in change.diff.lines() {
-                page.excerpt(4, line, diff_style(line));
+                page.excerpt(4, &self.record.clean_values(line), diff_style(line));
             }
             written.push_str(&format!("{}\n{}\n", change.object, change.diff));
         }

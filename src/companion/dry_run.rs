@@ -277,6 +277,13 @@ mod tests {
             "kubectl apply -f x && helm upgrade a b",
             "kubectl get pods",
             "kubectl apply -f x; kubectl delete pod y",
+            "kubectl apply -f x; eval rm y",
+            "kubectl apply -f x; command rm y",
+            "kubectl apply -f x; . ./y",
+            "kubectl apply -f x; trap 'rm y' EXIT",
+            "kubectl apply -f x; sed -ni s/a/b/ y",
+            "kubectl apply -f x; helm uninstall y --dry-run=none",
+            "kubectl rollout restart deployment/x --dry-run=none",
         ] {
             assert!(dry(command).is_err(), "{command}");
         }
@@ -294,7 +301,7 @@ mod tests {
         let shown = ask(&one, |command| {
             asked.push(command.to_owned());
             let answer = if command.contains("--dry-run") { object(2, "1") } else { object(1, "1") };
-            Ok(Captured { is_well: true, out: answer.to_string(), complaints: String::new() })
+            Ok(Captured { is_well: true, out: answer.to_string(), ..Captured::default() })
         })
         .expect("answers");
         assert_eq!(asked[1], "kubectl '--context=a b' get deployment.v1.apps/web --ignore-not-found -o json -n shop");
@@ -309,7 +316,7 @@ mod tests {
     #[test]
     fn a_refusal_is_what_the_tool_said() {
         let one = of("kubectl apply -f x").expect("has one");
-        let refused = Captured { is_well: false, out: String::new(), complaints: "Error: forbidden\n".into() };
+        let refused = Captured { complaints: "Error: forbidden\n".into(), ..Captured::default() };
         assert_eq!(ask(&one, |_| Ok(refused.clone())), Err("Error: forbidden".to_owned()));
     }
 }

@@ -53,11 +53,17 @@ pub(super) fn of(call: &Call) -> Effect {
     let words: Vec<&str> = call.arguments.iter().map(String::as_str).filter(|w| !w.starts_with('-')).collect();
     let has = |flag: &str| call.arguments.iter().any(|a| a == flag || a.starts_with(&format!("{flag}=")));
     match call.program.rsplit('/').next().unwrap_or_default() {
+        "command" if has("-v") || has("-V") => Effect::Looks,
+        program @ ("eval" | "exec" | "command" | "source" | "." | "trap") => {
+            Effect::Unknown(format!("runs what {program} is given"))
+        }
         _ if call.is_of_the_shell() => Effect::Looks,
-        "cat" | "jq" | "grep" | "head" | "tail" | "sort" | "uniq" | "tr" | "cut" | "wc" | "base64" | "date"
-        | "sleep" => Effect::Looks,
-        "sed" if !has("-i") => Effect::Looks,
-        "helm" => helm(&words, has("--dry-run")),
+        "cat" | "jq" | "grep" | "head" | "tail" | "uniq" | "tr" | "cut" | "wc" | "base64" | "date" | "sleep" => {
+            Effect::Looks
+        }
+        "sort" if !call.arguments.iter().any(|a| a.starts_with("-o") || a.starts_with("--o")) => Effect::Looks,
+        "sed" if !call.arguments.iter().any(|a| is_in_place(a)) => Effect::Looks,
+        "helm" => helm(&words, is_dry(call)),
         "aws" => aws(call),
         "eksctl" => eksctl(&words),
         "rm" => {
@@ -65,6 +71,27 @@ pub(super) fn of(call: &Call) -> Effect {
         }
         program => Effect::Unknown(format!("runs {program}")),
     }
+}
+
+/// A flag of sed by which it writes its file: `-i.bak`, `-ni`, `--in-place`.
+fn is_in_place(argument: &str) -> bool {
+    let Some(short) = argument.strip_prefix('-') else { return false };
+    match short.strip_prefix('-') {
+        // GNU's sed takes the begin of a long flag, too.
+        Some(long) => long.starts_with('i'),
+        // Behind -e, -f and -l stands their value.
+        None => short.chars().take_while(|c| !"efl".contains(*c)).any(|c| c == 'i' || c == 'I'),
+    }
+}
+
+/// The last `--dry-run` counts; one that is switched off is none.
+fn is_dry(call: &Call) -> bool {
+    let of = |a: &String| match a.strip_prefix("--dry-run") {
+        Some("") => Some(true),
+        Some(rest) => rest.strip_prefix('=').map(|value| ["client", "server", "true"].contains(&value)),
+        None => None,
+    };
+    call.arguments.iter().filter_map(of).next_back().unwrap_or(false)
 }
 
 fn helm(words: &[&str], is_dry: bool) -> Effect {
@@ -237,8 +264,46 @@ mod tests {
             ("helm uninstall old -n m", vec!["uninstalls release old"]),
             ("helm repo add a https://b", vec!["helm repo: on this machine alone"]),
             ("kubectl delete pods -l app=old -n m", vec!["deletes pods with app=old in namespace m"]),
+            ("kubectl --request-timeout 5s delete pvc x", vec!["deletes pvc x"]),
+            ("kubectl --as-group ops -v 6 --certificate-authority ca delete pvc x", vec!["deletes pvc x"]),
+            ("kubectl create secret generic s --from-literal a=b", vec!["create secret: generic s"]),
+            ("command -v jq", vec![]),
         ] {
             assert_eq!(shown(command), expected, "{command}");
+        }
+    }
+
+    #[test]
+    fn what_may_do_anything_does_not_only_look() {
+        for command in [
+            "eval \"$X\"",
+            "exec rm x",
+            "command rm x",
+            "source ./x",
+            ". ./x",
+            "trap 'rm x' EXIT",
+            "sed -i s/a/b/ f",
+            "sed -i.bak s/a/b/ f",
+            "sed -ni s/a/b/ f",
+            "sed --in-place=.bak s/a/b/ f",
+            "sort -o f f",
+            "kubectl delete pvc x --dry-run=none",
+            "kubectl delete pvc x --dry-run=false",
+            "kubectl delete pvc x --dry-run=server --dry-run=none",
+            "helm uninstall a --dry-run=none",
+            "helm uninstall a --dry-run=false",
+        ] {
+            assert!(!all(command).is_empty(), "{command}");
+            assert!(risk(command, Risk::ReadOnly) > Risk::ReadOnly, "{command}");
+        }
+        for command in [
+            "sed -n -e s/i/b/ f",
+            "sed -es/i/b/ f",
+            "kubectl delete pvc x --dry-run=server",
+            "kubectl delete pvc x --dry-run",
+            "helm upgrade a b --dry-run=server",
+        ] {
+            assert!(all(command).is_empty(), "{command}");
         }
     }
 

@@ -60,6 +60,19 @@ const WITH_VALUE: &[&str] = &[
     "--cascade",
     "--requests",
     "--limits",
+    "--request-timeout",
+    "--as-group",
+    "--as-uid",
+    "--certificate-authority",
+    "--client-certificate",
+    "--client-key",
+    "--tls-server-name",
+    "--cache-dir",
+    "-v",
+    "--v",
+    "--from-literal",
+    "--from-file",
+    "--from-env-file",
 ];
 
 /// A call of kubectl, taken apart.
@@ -88,7 +101,7 @@ impl Kubectl {
         if call.program.rsplit('/').next() != Some("kubectl") {
             return None;
         }
-        let (mut words, mut flags, mut cluster) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut words, mut flags, mut cluster) = (Vec::new(), Vec::<String>::new(), Vec::new());
         let (mut namespace, mut selector) = (None, None);
         let mut rest = call.arguments.iter();
         while let Some(word) = rest.next() {
@@ -107,7 +120,25 @@ impl Kubectl {
             match flag {
                 "-n" | "--namespace" => namespace.clone_from(&value),
                 "-l" | "--selector" => selector.clone_from(&value),
-                "--context" | "--kubeconfig" | "--cluster" | "--user" | "-s" | "--server" | "--as" => {
+                // The last one counts; one that is switched off is none.
+                "--dry-run" if !matches!(value.as_deref(), None | Some("client" | "server" | "true")) => {
+                    flags.retain(|f| f != "--dry-run");
+                    continue;
+                }
+                "--context"
+                | "--kubeconfig"
+                | "--cluster"
+                | "--user"
+                | "-s"
+                | "--server"
+                | "--as"
+                | "--as-group"
+                | "--as-uid"
+                | "--certificate-authority"
+                | "--client-certificate"
+                | "--client-key"
+                | "--tls-server-name"
+                | "--token" => {
                     cluster.push(format!("{flag}={}", value.as_deref().unwrap_or_default()));
                 }
                 _ => {}

@@ -5,8 +5,10 @@ use crate::text::redact::mask;
 
 /// Lines that are kept of the begin, and of the end.
 const KEPT: usize = 40;
-/// Bytes of the longest line.
+/// Letters of a line that are shown.
 const LONGEST: usize = 2000;
+/// Bytes of a line that are read to know its secrets; what stands behind them is dropped.
+const HELD: usize = 4 * LONGEST;
 /// Lines before one that say what it is: a key above its block.
 const CONTEXT: usize = 24;
 
@@ -21,31 +23,40 @@ pub(super) struct Lines {
     recent: Vec<String>,
     /// Within a private key.
     in_key: bool,
+    /// What was shown of the line already, before its end was there.
+    part: Option<Part>,
+    /// The line is longer than what is held of it.
+    is_cut: bool,
     head: Vec<String>,
     tail: Vec<String>,
     left_out: usize,
+}
+
+/// The begin of a line that was shown without its end.
+#[derive(Debug)]
+struct Part {
+    bytes: Vec<u8>,
+    shown: String,
+    /// Before it, one was within a private key.
+    in_key: bool,
 }
 
 impl Lines {
     /// The lines that a piece of output completes; an empty piece completes what is open.
     pub(super) fn take(&mut self, piece: &[u8]) -> Vec<String> {
         if piece.is_empty() {
-            return self.rest();
+            return if self.open.is_empty() { Vec::new() } else { self.close(false).into_iter().collect() };
         }
         let mut done = Vec::new();
         for byte in piece {
             let after_return = std::mem::replace(&mut self.returned, *byte == b'\r');
             match byte {
                 b'\n' if after_return => {}
-                b'\n' => done.push(self.close()),
+                b'\n' => done.extend(self.close(true)),
                 // Progress that is written over itself is a line each time.
                 b'\r' => done.extend(self.rest()),
-                _ => {
-                    if self.open.len() >= LONGEST {
-                        done.push(self.close());
-                    }
-                    self.open.push(*byte);
-                }
+                _ if self.open.len() + self.part.as_ref().map_or(0, |p| p.bytes.len()) >= HELD => self.is_cut = true,
+                _ => self.open.push(*byte),
             }
         }
         done
@@ -53,23 +64,52 @@ impl Lines {
 
     /// What was not ended by a line break.
     pub(super) fn rest(&mut self) -> Vec<String> {
-        if self.open.is_empty() { Vec::new() } else { vec![self.close()] }
+        if self.open.is_empty() && self.part.is_none() { Vec::new() } else { self.close(true).into_iter().collect() }
     }
 
-    fn close(&mut self) -> String {
-        let bytes = std::mem::take(&mut self.open);
-        let raw = without_colours(&String::from_utf8_lossy(&bytes));
-        let line = sanitize_lines(&self.masked(&raw));
-        if self.head.len() < KEPT {
-            self.head.push(line.clone());
+    /// What is to be shown of the open line; `None`: all of it was. What was shown of it before is masked with the rest: only
+    /// both together may be a secret.
+    fn close(&mut self, is_ended: bool) -> Option<String> {
+        let mut bytes = std::mem::take(&mut self.open);
+        let part = self.part.take();
+        if let Some(part) = &part {
+            bytes.splice(0..0, part.bytes.iter().copied());
+            self.in_key = part.in_key;
+            if self.recent.last().is_some_and(|last| *last == raw(&part.bytes)) {
+                self.recent.pop();
+            }
+        }
+        let in_key = self.in_key;
+        let whole = self.masked(&raw(&bytes));
+        let mut shown = sanitize_lines(&whole);
+        let longest = shown.char_indices().nth(LONGEST).map(|(at, _)| at);
+        if longest.is_some() || self.is_cut {
+            shown.truncate(longest.unwrap_or(shown.len()));
+            shown.push_str(" …");
+        }
+        let line = part.as_ref().and_then(|part| shown.strip_prefix(&part.shown)).unwrap_or(&shown).to_owned();
+        if is_ended {
+            self.is_cut = false;
         } else {
-            self.tail.push(line.clone());
+            self.part = Some(Part { bytes, shown, in_key });
+        }
+        if part.is_some() && line.is_empty() {
+            return None;
+        }
+        self.keep(&line);
+        Some(line)
+    }
+
+    fn keep(&mut self, line: &str) {
+        if self.head.len() < KEPT {
+            self.head.push(line.to_owned());
+        } else {
+            self.tail.push(line.to_owned());
             if self.tail.len() > KEPT {
                 self.tail.remove(0);
                 self.left_out += 1;
             }
         }
-        line
     }
 
     /// A line without its secrets, as the lines before it make it one.
@@ -98,6 +138,10 @@ impl Lines {
         lines.extend(self.tail.iter().cloned());
         lines.join("\n")
     }
+}
+
+fn raw(bytes: &[u8]) -> String {
+    without_colours(&String::from_utf8_lossy(bytes))
 }
 
 /// A line without the sequences that colour it: they are the tool's, and say nothing.
@@ -145,6 +189,33 @@ mod tests {
             assert!(!shown.contains(secret), "{shown}");
         }
         assert!(shown.ends_with("end"));
+    }
+
+    #[test]
+    fn the_rest_of_a_secret_is_one_too() {
+        let mut lines = Lines::default();
+        let long = format!("password: {}\nnext\n", "hunter2".repeat(3000));
+        let shown: Vec<String> = long.as_bytes().chunks(500).flat_map(|piece| lines.take(piece)).collect();
+        assert!(!shown.join("\n").contains("hunter2") && shown[0].ends_with(" …"), "{shown:?}");
+        assert_eq!((shown.len(), shown[1].as_str()), (2, "next"));
+        let shown = all(&format!("{}\n", "a ".repeat(3000)));
+        assert!(shown.len() == 1 && shown[0].ends_with(" …") && shown[0].chars().count() == LONGEST + 2);
+
+        let mut lines = Lines::default();
+        let mut shown = Vec::new();
+        for piece in
+            ["password: hun", "", "ter2hun", "", "ter2\n", "Name: ", "", "shop\n", "asked: ", "", "\n", "end\n"]
+        {
+            shown.extend(lines.take(piece.as_bytes()));
+        }
+        assert_eq!(shown, ["password: <redacted>", "Name: ", "shop", "asked: ", "end"]);
+        let mut lines = Lines::default();
+        let mut shown = Vec::new();
+        for piece in ["-----BEGIN PRIVATE KEY-----\n", "MIIE", "", "abc -----END", "", " PRIVATE KEY-----\n", "end\n"] {
+            shown.extend(lines.take(piece.as_bytes()));
+        }
+        assert!(!shown.concat().contains("MIIE") && !shown.concat().contains("abc"), "{shown:?}");
+        assert_eq!(shown.last().map(String::as_str), Some("end"));
     }
 
     #[test]

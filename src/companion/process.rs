@@ -152,7 +152,7 @@ fn follow(
         }
         if ended.is_none() && !is_late && limit.is_some_and(|limit| start.elapsed() > limit) {
             is_late = true;
-            child.kill()?;
+            end(child)?;
         }
     }
 }
@@ -230,22 +230,71 @@ pub(super) fn pause(time: Duration, visible: bool) {
 }
 
 /// What a command prints, apart from its complaints.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Captured {
     pub(super) is_well: bool,
     pub(super) out: String,
     pub(super) complaints: String,
+    /// Ctrl-C was pressed meanwhile.
+    pub(super) is_interrupted: bool,
 }
 
 /// Runs a command by `sh` without a terminal, and keeps all that it prints.
 ///
 /// # Errors
-/// It could not be started.
-pub(super) fn capture(command: &str) -> anyhow::Result<Captured> {
-    let output = Command::new("sh").args(["-e", "-c", command]).stdin(Stdio::null()).output();
-    let output = output.context("sh cannot be started")?;
+/// It could not be started, or took longer than `limit`.
+pub(super) fn capture(command: &str, limit: Duration) -> anyhow::Result<Captured> {
+    let held = Held::new();
+    let (out, out_end) = std::io::pipe()?;
+    let (complaints, complaints_end) = std::io::pipe()?;
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", command]).stdin(Stdio::null()).stdout(out_end).stderr(complaints_end);
+    let mut child = shell.spawn().context("sh cannot be started")?;
+    drop(shell);
+    let (out, complaints) = (pieces(out), pieces(complaints));
+    let mut bytes = Vec::new();
+    let (status, is_late) = follow(&mut child, &out, Some(limit), |piece| bytes.extend_from_slice(piece))?;
+    let mut said = Vec::new();
+    // Whatever it left behind may hold its end for ever.
+    while let Ok(piece) = complaints.recv_timeout(REST) {
+        said.extend(piece);
+    }
+    anyhow::ensure!(!is_late, "it was ended after {} s", limit.as_secs());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Captured { is_well: output.status.success(), out: text(&output.stdout), complaints: text(&output.stderr) })
+    let (out, complaints) = (text(&bytes), text(&said));
+    let is_interrupted = interrupted(status, &held);
+    Ok(Captured { is_well: status.success(), out, complaints, is_interrupted })
+}
+
+/// Ends a program and what it started. It shares this program's terminal, so it has no group of its own to be ended by.
+fn end(child: &mut Child) -> std::io::Result<()> {
+    let below = below(child.id());
+    child.kill()?;
+    if !below.is_empty() {
+        let kill = Command::new("kill").arg("-KILL").args(below).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        // Some of them may have ended meanwhile; without the tool there is no more that could be done.
+        drop(kill);
+    }
+    Ok(())
+}
+
+/// The programs that a program started, and those that these started; none where `ps` cannot tell.
+fn below(program: u32) -> Vec<String> {
+    let listed =
+        Command::new("ps").args(["-A", "-o", "pid=,ppid="]).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let all: Vec<(&str, &str)> = text.lines().filter_map(|l| l.trim().split_once(char::is_whitespace)).collect();
+    let mut found: Vec<String> = Vec::new();
+    let mut from = vec![program.to_string()];
+    while let Some(parent) = from.pop() {
+        for (own, _) in all.iter().filter(|(_, above)| above.trim() == parent) {
+            if !found.iter().any(|known| known == own) {
+                found.push((*own).to_owned());
+                from.push((*own).to_owned());
+            }
+        }
+    }
+    found
 }
 
 /// Runs a program in the foreground, with a file as its last argument.
@@ -327,6 +376,23 @@ mod tests {
         let (finished, shown) = ran("sleep 5 & echo started", QUIET);
         assert!(finished.is_well() && finished.took < Duration::from_secs(4), "{finished:?}");
         assert_eq!(shown, ["started"]);
+    }
+
+    #[test]
+    fn what_is_captured_has_an_end_and_leaves_nothing_behind() {
+        let start = Instant::now();
+        let captured = capture("sleep 5 & echo out; echo err >&2", Duration::from_secs(60)).expect("runs");
+        assert_eq!((captured.out.as_str(), captured.complaints.as_str(), captured.is_well), ("out\n", "err\n", true));
+        assert!(start.elapsed() < Duration::from_secs(4));
+        let dir = tempfile::tempdir().expect("a folder");
+        let mark = dir.path().join("mark");
+        let command = format!("(sleep 2; touch '{}') | cat", mark.display());
+        let late = capture(&command, Duration::from_millis(200)).map(|c| c.out).map_err(|e| e.to_string());
+        assert!(late.is_err_and(|why| why.contains("ended after")));
+        if find("ps", std::env::var_os("PATH").as_deref()).is_some() {
+            std::thread::sleep(Duration::from_secs(3));
+            assert!(!mark.exists(), "what it started was ended, too");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::process::Finished;
 use super::transcript::{self, ENDED, INTERRUPTED, TITLE};
 use crate::model::{Report, Risk};
+use crate::pages;
 use crate::render::escape::{code, fence, text};
 use crate::render::{MarkdownOptions, markdown};
 use crate::text::redact::{MASK, mask};
@@ -57,10 +58,25 @@ impl Mark {
     }
 }
 
+/// Which step: its root's fingerprint, its label, and its command as the report has it. Labels alone come again: in other
+/// roots, and in the ways of what must be right before.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct StepId {
+    root: String,
+    label: String,
+    command: String,
+}
+
+impl StepId {
+    pub(super) fn new(root: &str, label: &str, command: &str) -> Self {
+        Self { root: root.to_owned(), label: label.to_owned(), command: command.to_owned() }
+    }
+}
+
 /// Something that was done with a step.
 #[derive(Debug, Clone)]
 struct Deed {
-    label: String,
+    id: StepId,
     command: String,
     mark: Mark,
     ending: String,
@@ -73,8 +89,9 @@ struct Inner {
     /// Why it is not written any more.
     failure: Option<String>,
     deeds: Vec<Deed>,
-    /// Steps that are not done yet: label and first line.
-    open: Vec<(String, String)>,
+    /// Steps that are not done yet.
+    open: Vec<StepId>,
+    /// The label and the command.
     running: Option<(String, String)>,
     /// What a person typed in and nobody else may read.
     secrets: Vec<String>,
@@ -109,11 +126,19 @@ impl Record {
         self.inner().failure.take()
     }
 
-    /// Keeps a value out of all that is written.
+    /// Keeps a value out of all that is written, as it is and as a command holds it.
     pub(super) fn keep_secret(&self, value: &str) {
-        if value.len() > 2 {
-            self.inner().secrets.push(value.to_owned());
+        if value.len() <= 2 {
+            return;
         }
+        let json = serde_json::Value::from(value).to_string();
+        let json = &json[1..json.len() - 1];
+        let in_quotes = json.replace('$', "\\$").replace('`', "\\`");
+        let secrets = &mut self.inner().secrets;
+        secrets.extend([value.to_owned(), pages::quoted(value), json.to_owned(), in_quotes]);
+        // The longest first: one form may stand within another.
+        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        secrets.dedup();
     }
 
     /// A command as it may be shown: without what the person typed in as a secret.
@@ -145,12 +170,12 @@ impl Record {
 
     /// A line of the timeline.
     pub(super) fn note(&self, line: &str) {
-        self.entry(&text(line), &[]);
+        self.entry(&text(&self.clean_values(line)), &[]);
     }
 
     /// A line of the timeline with blocks below it.
     pub(super) fn note_with(&self, line: &str, blocks: &[(&str, &str)]) {
-        self.entry(&text(line), blocks);
+        self.entry(&text(&self.clean_values(line)), blocks);
     }
 
     fn entry(&self, line: &str, blocks: &[(&str, &str)]) {
@@ -163,36 +188,39 @@ impl Record {
     }
 
     /// What lies ahead.
-    pub(super) fn ahead(&self, steps: Vec<(String, String)>) {
-        self.inner().open = steps;
+    pub(super) fn ahead(&self, root: &str, steps: Vec<(String, String)>) {
+        self.inner().open = steps.iter().map(|(label, command)| StepId::new(root, label, command)).collect();
     }
 
-    /// A command is about to run.
-    pub(super) fn starts(&self, label: &str, command: &str) {
+    /// A command is about to run. That is written down before: whatever ends this program, it is known.
+    pub(super) fn starts(&self, id: &StepId, command: &str) {
+        let label = &id.label;
+        self.entry(&text(&format!("{label}: starts")), &[("sh", command)]);
         self.inner().running = Some((label.to_owned(), command.to_owned()));
     }
 
     /// A command ran.
-    pub(super) fn ran(&self, label: &str, command: &str, risk: Risk, finished: &Finished) {
+    pub(super) fn ran(&self, id: &StepId, command: &str, risk: Risk, finished: &Finished) {
+        let label = &id.label;
         let mark = if finished.is_well() { Mark::Ran } else { Mark::Failed };
         let seconds = finished.took.as_secs_f64();
         let line = format!("{label} ({}): ran, {}, {seconds:.1} s", risk.as_str(), finished.ending());
-        self.entry(&text(&line), &[("sh", command), ("text", &finished.output)]);
+        self.entry(&text(&line), &[("text", &finished.output)]);
         self.inner().running = None;
-        self.mark(label, command, mark, &finished.ending());
+        self.mark(id, command, mark, &finished.ending());
     }
 
     /// Something else was done with a step.
-    pub(super) fn marked(&self, label: &str, command: &str, mark: Mark) {
-        self.entry(&text(&format!("{label}: {}", mark.word())), &[("sh", command)]);
-        self.mark(label, command, mark, "");
+    pub(super) fn marked(&self, id: &StepId, command: &str, mark: Mark) {
+        self.entry(&text(&format!("{}: {}", id.label, mark.word())), &[("sh", command)]);
+        self.mark(id, command, mark, "");
     }
 
-    fn mark(&self, label: &str, command: &str, mark: Mark, ending: &str) {
+    fn mark(&self, id: &StepId, command: &str, mark: Mark, ending: &str) {
         let mut inner = self.inner();
-        inner.open.retain(|(open, _)| open != label);
-        let (label, command, ending) = (label.to_owned(), command.to_owned(), ending.to_owned());
-        inner.deeds.push(Deed { label, command, mark, ending });
+        inner.open.retain(|open| open != id);
+        let (id, command, ending) = (id.clone(), command.to_owned(), ending.to_owned());
+        inner.deeds.push(Deed { id, command, mark, ending });
     }
 
     /// Ends it: writes the summary, and gives it.
@@ -246,14 +274,14 @@ fn summary(inner: &Inner) -> String {
     };
     for deed in &inner.deeds {
         let ending = if deed.ending.is_empty() { deed.mark.word().to_owned() } else { deed.ending.clone() };
-        out.push_str(&format!("{} {}: {} ({ending})\n", deed.mark.sign(), deed.label, short(&deed.command)));
+        out.push_str(&format!("{} {}: {} ({ending})\n", deed.mark.sign(), deed.id.label, short(&deed.command)));
     }
     if let Some((label, command)) = &inner.running {
         out.push_str(&format!("? {label}: {} (was running: what it did is not known)\n", short(command)));
     }
-    let is_open = |label: &str| !inner.deeds.iter().any(|deed| deed.label == label);
-    for (label, line) in inner.open.iter().filter(|(label, _)| is_open(label)) {
-        out.push_str(&format!("· {label}: {} (not done)\n", short(line)));
+    let is_open = |id: &&StepId| !inner.deeds.iter().any(|deed| deed.id == **id);
+    for StepId { label, command, .. } in inner.open.iter().filter(is_open) {
+        out.push_str(&format!("· {label}: {} (not done)\n", short(command)));
     }
     if out.is_empty() {
         out.push_str("nothing was done, and nothing was changed\n");
@@ -299,9 +327,12 @@ mod tests {
         let path = dir.path().join("t.md");
         let file = transcript::open(&path).expect("opens");
         let record = Record::new(Some((path.clone(), file)));
-        record.ahead(vec![("step 1".into(), "a".into()), ("step 2".into(), "kubectl delete pvc x".into())]);
+        record.ahead("r", vec![("step 1".into(), "a".into()), ("step 2".into(), "kubectl delete pvc x".into())]);
         record.keep_secret("hunter2hunter2");
-        record.ran("step 1", "login hunter2hunter2", Risk::Change, &finished(1, "```\npassword: s3cr3tvalue\n"));
+        let id = StepId::new("r", "step 1", "a");
+        record.starts(&id, "login hunter2hunter2");
+        assert!(std::fs::read_to_string(&path).expect("is there").contains("step 1: starts"));
+        record.ran(&id, "login hunter2hunter2", Risk::Change, &finished(1, "```\npassword: s3cr3tvalue\n"));
         let read = || std::fs::read_to_string(&path).expect("is there");
         assert!(read().contains("step 1 (change): ran, exit code 1, 1.2 s"), "{}", read());
         let summary = record.end(true);
@@ -312,5 +343,35 @@ mod tests {
             assert!(!read().contains(secret), "{}", read());
         }
         assert_eq!(record.end(false), "");
+    }
+
+    #[test]
+    fn a_secret_is_kept_out_however_a_command_holds_it() {
+        let record = Record::default();
+        let secret = "p$a\"ss it's `x`";
+        record.keep_secret(secret);
+        for command in
+            ["set password='<redacted>'", "set \"password=<redacted>\"", "apply <<'EOF'\npassword: \"<redacted>\"\nEOF"]
+        {
+            let filled = pages::fill(command, pages::Language::Shell, "redacted", &[secret.to_owned()]);
+            let Ok(filled) = filled else { continue };
+            assert!(!record.clean_values(&filled).contains("ss it"), "{filled}");
+        }
+        record.note(&format!("typed {secret}"));
+        assert!(!record.clean_values(&pages::quoted(secret)).contains("ss it"));
+    }
+
+    #[test]
+    fn a_step_of_one_root_is_not_one_of_another() {
+        let record = Record::default();
+        let well = finished(0, "");
+        record.ran(&StepId::new("one", "step 1 of 2", "a"), "a", Risk::Change, &well);
+        record.ran(&StepId::new("two", "way a, step 1 of 2", "before"), "before", Risk::Change, &well);
+        let open = [("step 1 of 2", "b"), ("way a, step 1 of 2", "c")];
+        record.ahead("two", open.map(|(label, command)| (label.to_owned(), command.to_owned())).to_vec());
+        let summary = record.end(false);
+        for line in ["· step 1 of 2: b (not done)", "· way a, step 1 of 2: c (not done)"] {
+            assert!(summary.contains(line), "{summary}");
+        }
     }
 }

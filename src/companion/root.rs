@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::effect;
 use super::process::{self, Way};
-use super::record::Mark;
+use super::record::{Mark, StepId};
 use super::sequence::Sequence;
 use super::session::{Companion, HELP, bold, dim, plain};
 use super::verify::{Became, Fate};
-use super::{MayRun, Stop};
+use super::{MayRun, Stop, tools};
 use crate::model::{Risk, RootGroup, Step};
+use crate::pages;
 use crate::render::Pieces;
 
 /// How long it is waited between two looks.
@@ -48,7 +49,9 @@ impl Companion<'_> {
             match asks[chosen] {
                 Ask::Steps => {
                     let mut sequence = Sequence::of_fix(&self.report, &self.report.roots[root]);
-                    sequence.resume(|label| self.mark(&fingerprint, label).is_some_and(Mark::is_well));
+                    sequence.resume(|label, step| {
+                        self.mark(&StepId::new(&fingerprint, label, &step.command)).is_some_and(Mark::is_well)
+                    });
                     if self.walk(&fingerprint, sequence)? {
                         self.after(&fingerprint)?;
                     }
@@ -140,7 +143,7 @@ impl Companion<'_> {
         page.blank();
         self.talk.say(&page.finish())?;
         if self.options.may_run == MayRun::Yes {
-            self.run_verification(&steps)?;
+            self.run_verification(fingerprint, &steps)?;
         }
         if !self.is_live() {
             return Ok(());
@@ -148,14 +151,16 @@ impl Companion<'_> {
         self.until_resolved(fingerprint)
     }
 
-    fn run_verification(&mut self, steps: &[Step]) -> Result<(), Stop> {
+    fn run_verification(&mut self, fingerprint: &str, steps: &[Step]) -> Result<(), Stop> {
         let fits = |s: &&Step| {
-            s.kind.is_shell()
-                && s.placeholders.is_empty()
-                && s.risk == Risk::ReadOnly
-                && effect::manner(&s.command) == effect::Manner::Plain
+            s.kind.is_shell() && s.risk == Risk::ReadOnly && effect::manner(&s.command) == effect::Manner::Plain
         };
-        let steps: Vec<&Step> = steps.iter().filter(fits).collect();
+        let (steps, lacking): (Vec<&Step>, Vec<&Step>) =
+            steps.iter().filter(fits).partition(|step| lack(&step.command).is_none());
+        for step in lacking {
+            let why = lack(&step.command).unwrap_or_default();
+            self.complain(&format!("not run: {} ({why})", step.text))?;
+        }
         if steps.is_empty() {
             return Ok(());
         }
@@ -169,7 +174,8 @@ impl Companion<'_> {
         }
         for (number, step) in steps.iter().enumerate() {
             let label = format!("verify {} of {}", number + 1, steps.len());
-            let finished = self.run_shown(&label, &step.command, Risk::ReadOnly)?;
+            let id = StepId::new(fingerprint, &label, &step.command);
+            let finished = self.run_shown(&id, &step.command, Risk::ReadOnly)?;
             if finished.is_none() {
                 break;
             }
@@ -210,18 +216,25 @@ impl Companion<'_> {
     fn wait(&mut self, fingerprint: &str) -> Result<Vec<Fate>, Stop> {
         let (start, before) = (Instant::now(), self.report.clone());
         loop {
-            self.look_again()?;
-            let fates = super::verify::compare(&before, &self.report);
-            if is_over(&fates, fingerprint) {
+            let has_looked = self.look_again()?.is_some();
+            let mut fates = super::verify::compare(&before, &self.report);
+            if has_looked && is_over(&fates, fingerprint) {
                 return Ok(fates);
             }
-            let is_now = fates.iter().find(|f| f.fingerprint == fingerprint).map_or(String::new(), Fate::told);
+            if !has_looked {
+                let unseen = || Became::Unknown("the last look failed".to_owned());
+                fates.iter_mut().for_each(|fate| fate.became = unseen());
+            }
+            let own = fates.iter().find(|f| f.fingerprint == fingerprint);
+            let is_known = own.is_some_and(|fate| !matches!(fate.became, Became::Unknown(_)));
+            let is_now = own.map_or(String::new(), Fate::told);
             let waited = start.elapsed();
             let mut page = self.page();
             page.paragraph(2, "· ", &format!("after {} s: {is_now}", waited.as_secs()), dim());
             self.talk.say(&page.finish())?;
             if waited + BETWEEN > self.options.patience {
-                self.complain("the time is over: it is not resolved yet")?;
+                let told = if is_known { "it is not resolved yet" } else { "whether it is resolved is not known" };
+                self.complain(&format!("the time is over: {told}"))?;
                 self.record.note("waited until the time was over");
                 return Ok(fates);
             }
@@ -245,6 +258,15 @@ impl Companion<'_> {
         let limit = (risk == Risk::ReadOnly).then_some(self.options.patience);
         Way { limit, takes_terminal, progress: self.talk.printer().progress && self.talk.draws() }
     }
+}
+
+/// What a command lacks to be run: a value that is open, a tool that is not there.
+fn lack(command: &str) -> Option<String> {
+    if let Some(name) = pages::names(command, pages::Language::Shell).first() {
+        return Some(format!("<{name}> has no value"));
+    }
+    let missing = tools::missing(command, std::env::var_os("PATH").as_deref());
+    missing.first().map(|tool| format!("{} is not on PATH", tool.name))
 }
 
 fn is_over(fates: &[Fate], fingerprint: &str) -> bool {

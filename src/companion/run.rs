@@ -2,7 +2,7 @@
 
 use super::effect::{self, Effect};
 use super::process;
-use super::record::Mark;
+use super::record::{Mark, StepId};
 use super::session::{Companion, bold, dim, plain};
 use super::walk::Work;
 use super::{MayRun, Stop};
@@ -19,9 +19,9 @@ impl Companion<'_> {
             self.complain("not run")?;
             return Ok(false);
         }
-        let well = self.run_shown(&work.label, &work.command, work.risk)?;
+        let well = self.run_shown(&work.id(fingerprint), &work.command, work.risk)?;
         let mark = if well == Some(true) { Mark::Ran } else { Mark::Failed };
-        self.marks.insert((fingerprint.to_owned(), work.label.clone()), mark);
+        self.marks.insert(work.id(fingerprint), mark);
         Ok(mark == Mark::Ran)
     }
 
@@ -69,7 +69,7 @@ impl Companion<'_> {
     }
 
     /// Runs a command and shows what it prints; whether it went well, `None` where it could not be started.
-    pub(super) fn run_shown(&mut self, label: &str, command: &str, risk: Risk) -> Result<Option<bool>, Stop> {
+    pub(super) fn run_shown(&mut self, id: &StepId, command: &str, risk: Risk) -> Result<Option<bool>, Stop> {
         // Whatever a menu offers: here it is decided.
         if self.options.may_run != MayRun::Yes {
             return Ok(None);
@@ -86,7 +86,7 @@ impl Companion<'_> {
             page.paragraph(2, "· ", "it takes the terminal; what it shows is not kept", dim());
         }
         self.talk.say(&page.finish())?;
-        self.record.starts(label, command);
+        self.record.starts(id, command);
         let (record, talk) = (&self.record, &self.talk);
         let finished = process::run(command, way, |line| {
             // A terminal that is gone shows nothing; the command is not ended by that.
@@ -99,7 +99,7 @@ impl Companion<'_> {
                 return Ok(None);
             }
         };
-        self.record.ran(label, command, risk, &finished);
+        self.record.ran(id, command, risk, &finished);
         if finished.is_interrupted {
             return Err(Stop::Interrupted);
         }

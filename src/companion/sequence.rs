@@ -42,14 +42,14 @@ impl Sequence {
     }
 
     /// Goes on behind what is done already.
-    pub(super) fn resume(&mut self, is_done: impl Fn(&str) -> bool) {
+    pub(super) fn resume(&mut self, is_done: impl Fn(&str, &Step) -> bool) {
         let is_over = |item: &Item| match item {
-            Item::Step(label, step) => step.kind == StepKind::Note || is_done(label),
+            Item::Step(label, step) => step.kind == StepKind::Note || is_done(label, step),
             Item::Ways(..) => false,
         };
         let over = self.items.iter().take_while(|item| is_over(item)).count();
         // A note belongs to what follows, and at the end one begins anew.
-        let is_step = |item: &Item| matches!(item, Item::Step(label, _) if is_done(label));
+        let is_step = |item: &Item| matches!(item, Item::Step(label, step) if is_done(label, step));
         let behind = self.items[..over].iter().rposition(is_step).map_or(0, |last| last + 1);
         self.at = if behind < self.items.len() { behind } else { 0 };
     }
@@ -144,7 +144,7 @@ mod tests {
         items.push(Item::Ways(vec![option("one", &["b", "c"]), option("two", &["d"])], 0));
         let mut sequence = Sequence { items, at: 0 };
         assert_eq!(labels(&sequence), ["step 1 of 2: a", "a way: one of several has to be chosen"]);
-        sequence.resume(|label| label == "step 1 of 2");
+        sequence.resume(|label, _| label == "step 1 of 2");
         sequence.forward();
         sequence.take(0);
         assert_eq!(labels(&sequence), ["way a, step 1 of 2: b", "way a, step 2 of 2: c"]);

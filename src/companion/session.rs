@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use owo_colors::Style;
 
-use super::record::{self, Mark, Record};
+use super::record::{self, Mark, Record, StepId};
 use super::talk::Talk;
 use super::verify::{self, Became, Fate};
 use super::{Host, MayRun, Options, Stop, transcript};
@@ -40,8 +40,8 @@ pub struct Companion<'a> {
     pub(super) host: &'a mut dyn Host,
     pub(super) report: Report,
     pub(super) record: Record,
-    /// What was done with which step of which root, by its fingerprint and the step's label.
-    pub(super) marks: BTreeMap<(String, String), Mark>,
+    /// What was done with which step.
+    pub(super) marks: BTreeMap<StepId, Mark>,
     /// Values that were chosen, by the root's fingerprint and the placeholder's name.
     pub(super) values: BTreeMap<(String, String), Vec<String>>,
 }

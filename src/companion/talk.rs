@@ -6,7 +6,9 @@ use std::io::{self, BufRead, Write};
 
 use inquire::ui::{Attributes, Color, RenderConfig, StyleSheet, Styled};
 use inquire::validator::Validation;
-use inquire::{Confirm, InquireError, Select, Text};
+use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
+use termimad::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use termimad::crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
 use super::Stop;
 use crate::term::{Printer, sanitize};
@@ -101,7 +103,7 @@ impl<'a> Talk<'a> {
                 text.push_str(&format!("  {}: {}\n", choice.at + 1, choice.text));
             }
             self.say(&text)?;
-            let Some(answer) = self.line("number, or the begin of it (nothing: back)")? else { return Ok(None) };
+            let Some(answer) = self.line("number, or the beginning of it (nothing: back)")? else { return Ok(None) };
             let begins = |c: &&Choice| c.text.to_lowercase().starts_with(&answer.to_lowercase());
             let found: Vec<&Choice> = match answer.parse::<usize>() {
                 Ok(number) => all.iter().filter(|c| c.at + 1 == number).collect(),
@@ -150,10 +152,49 @@ impl<'a> Talk<'a> {
         answered(text.with_render_config(self.look()).prompt())
     }
 
+    /// The same of what nobody may read over the person's shoulder.
+    pub(super) fn secret(
+        &self,
+        question: &str,
+        help: &str,
+        fits: impl Fn(&str) -> Result<(), String> + Clone + 'static,
+    ) -> Result<Option<String>, Stop> {
+        if self.manner == Manner::Lines {
+            loop {
+                self.ask(&format!("{question} (not shown; {help})"))?;
+                let failed = |error: io::Error| Stop::Failed(error.into());
+                enable_raw_mode().map_err(failed)?;
+                let typed = unseen();
+                disable_raw_mode().map_err(failed)?;
+                self.say("\n")?;
+                let Some(answer) = typed? else { return Ok(None) };
+                match fits(&answer) {
+                    Ok(()) => return Ok(Some(answer)),
+                    Err(why) => self.say(&format!("{why}\n"))?,
+                }
+            }
+        }
+        let validator = move |text: &str| match fits(text) {
+            Ok(()) => Ok(Validation::Valid),
+            Err(why) => Ok(Validation::Invalid(why.into())),
+        };
+        let question = &sanitize(question);
+        let password = Password::new(question)
+            .with_display_mode(PasswordDisplayMode::Masked)
+            .without_confirmation()
+            .with_help_message(help)
+            .with_validator(validator);
+        answered(password.with_render_config(self.look()).prompt())
+    }
+
+    fn ask(&self, question: &str) -> Result<(), Stop> {
+        let asked = write!(io::stderr(), "{}: ", sanitize(question)).and_then(|()| io::stderr().flush());
+        asked.map_err(|error| Stop::Failed(error.into()))
+    }
+
     /// A line of the terminal as it is; `None` where it is empty.
     fn line(&self, question: &str) -> Result<Option<String>, Stop> {
-        let asked = write!(io::stderr(), "{}: ", sanitize(question)).and_then(|()| io::stderr().flush());
-        asked.map_err(|error| Stop::Failed(error.into()))?;
+        self.ask(question)?;
         let mut answer = String::new();
         match io::stdin().lock().read_line(&mut answer) {
             Ok(0) => Err(Stop::Quit),
@@ -180,6 +221,27 @@ impl<'a> Talk<'a> {
             answer: cyan,
             help_message: StyleSheet::new().with_fg(Color::DarkGrey),
             ..plain
+        }
+    }
+}
+
+/// What is typed up to Enter, in raw mode: nothing of it is shown. `None` after Esc, or where it is empty.
+fn unseen() -> Result<Option<String>, Stop> {
+    let mut typed = String::new();
+    loop {
+        let Event::Key(key) = event::read().map_err(|error| Stop::Failed(error.into()))? else { continue };
+        if key.kind == KeyEventKind::Release {
+            continue;
+        }
+        let with_control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c') if with_control => return Err(Stop::Interrupted),
+            KeyCode::Char('d') if with_control => return Err(Stop::Quit),
+            KeyCode::Enter => return Ok(Some(typed.trim().to_owned()).filter(|t| !t.is_empty())),
+            KeyCode::Esc => return Ok(None),
+            KeyCode::Backspace => _ = typed.pop(),
+            KeyCode::Char(letter) if !with_control => typed.push(letter),
+            _ => {}
         }
     }
 }

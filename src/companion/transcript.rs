@@ -126,7 +126,7 @@ pub fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-/// The one that is meant: `last`, a name, or the begin of one.
+/// The one that is meant: `last`, a name, or the beginning of one.
 ///
 /// # Errors
 /// There is none, or several begin like that.

@@ -26,7 +26,7 @@ impl Companion<'_> {
             match pages::fill(&command, work.language(), &placeholder.name, &values) {
                 Ok(filled) => {
                     command = filled;
-                    if !is_like_credential(&placeholder.name) {
+                    if !is_secret(&placeholder.name) {
                         self.record.note(&format!("{}: <{}> is {}", work.label, placeholder.name, values.join(", ")));
                     }
                     self.values.insert(key, values);
@@ -53,7 +53,7 @@ impl Companion<'_> {
             let of = if count > 1 { format!(" ({number} of {count})") } else { String::new() };
             match self.ask_value(placeholder, &of)? {
                 Some(value) => {
-                    if is_like_credential(&placeholder.name) {
+                    if is_secret(&placeholder.name) {
                         self.record.keep_secret(&value);
                     }
                     values.push(value);
@@ -78,7 +78,16 @@ impl Companion<'_> {
             }
         }
         let fits = |text: &str| if text.is_empty() { Ok(()) } else { pages::judge(text) };
-        let value = self.talk.text(&question, "nothing or Esc: it stays open", fits)?;
+        let help = "nothing or Esc: it stays open";
+        let value = match is_secret(&placeholder.name) {
+            true => self.talk.secret(&question, help, fits)?,
+            false => self.talk.text(&question, help, fits)?,
+        };
         Ok(value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()))
     }
+}
+
+/// Nobody else may read what is typed for it: the name says so, or a secret stood there.
+fn is_secret(name: &str) -> bool {
+    name == "redacted" || is_like_credential(name)
 }

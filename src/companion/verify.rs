@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{CheckId, Finding, Outcome, Report, Severity};
+use crate::history::Past;
+use crate::model::{CheckId, Finding, Report, Severity};
 
 /// What became of one root cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +31,13 @@ pub(super) struct Fate {
 /// What became of the root causes of a report, and which are new.
 pub(super) fn compare(before: &Report, after: &Report) -> Vec<Fate> {
     let mut fates: Vec<Fate> = Vec::new();
+    let (past, now) = (Past::of(before), Past::of(after));
     let roots: BTreeSet<Identity> = before.roots.iter().map(|g| identity(&before.findings[g.root])).collect();
     for group in &before.roots {
         let finding = &before.findings[group.root];
         let became = match still_there(after, finding) {
             Some(at) => Became::Failing(why(after, at)),
-            None => gone(after, finding.check),
+            None => gone(&past, &now, group.root),
         };
         fates.push(fate(finding, became));
     }
@@ -86,13 +88,10 @@ fn why(after: &Report, at: usize) -> String {
     }
 }
 
-/// A finding that is not there: nothing is known of it where its check did not come to a verdict.
-fn gone(after: &Report, check: CheckId) -> Became {
-    match after.runs.iter().find(|run| run.check.id == check).map(|run| &run.outcome) {
-        Some(Outcome::NotEvaluated(gap)) => Became::Unknown(gap.to_string()),
-        Some(Outcome::Failed(bug)) => Became::Unknown(bug.clone()),
-        _ => Became::Resolved,
-    }
+/// A finding that is not there: nothing is known of it where its check did not run, or did not see what it saw before.
+fn gone(before: &Past, after: &Past, at: usize) -> Became {
+    let finding = &before.findings[at];
+    after.hides(finding, &before.without(finding)).map_or(Became::Resolved, Became::Unknown)
 }
 
 impl Fate {
@@ -120,7 +119,7 @@ impl Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CheckRun, Gap, GapCause, Linked, ResourceRef, RootGroup, Stats, Target};
+    use crate::model::{CheckRun, Gap, GapCause, Linked, Outcome, ResourceRef, RootGroup, Stats, Target};
 
     fn finding(check: &'static str, name: &str, key: &str) -> Finding {
         let mut finding =
@@ -146,10 +145,16 @@ mod tests {
             muted_roots: Vec::new(),
             mutes: Vec::new(),
             signals: Vec::new(),
-            runs: Vec::new(),
+            runs: ["a", "b"].map(|id| run(id, Outcome::Pass, Vec::new())).to_vec(),
             gaps: Vec::new(),
             stats: Stats::default(),
         }
+    }
+
+    fn run(id: &'static str, outcome: Outcome, unseen: Vec<Gap>) -> CheckRun {
+        let mut check = *crate::checks::find("pvc-pending").expect("is there").meta();
+        check.id = CheckId(id);
+        CheckRun { check, unseen, outcome }
     }
 
     fn told(before: &Report, after: &Report) -> Vec<String> {
@@ -173,9 +178,18 @@ mod tests {
     fn what_could_not_be_looked_at_is_not_resolved() {
         let before = report(vec![finding("pvc-pending", "x", "")], vec![]);
         let mut after = report(vec![], vec![]);
-        let check = *crate::checks::find("pvc-pending").expect("is there").meta();
+        let not_known = "not known: pvc-pending (m/x) could not be evaluated: ";
+        assert_eq!(told(&before, &after), [format!("{not_known}its check did not run")]);
         let gap = Gap::new("GET /api/v1/persistentvolumeclaims", GapCause::Timeout, "no answer");
-        after.runs.push(CheckRun { check, unseen: vec![gap.clone()], outcome: Outcome::NotEvaluated(gap) });
-        assert!(told(&before, &after)[0].starts_with("not known: pvc-pending (m/x) could not be evaluated"));
+        let unseen = format!("{not_known}not seen: {}", gap.what);
+        after.runs.push(run("pvc-pending", Outcome::NotEvaluated(gap.clone()), vec![gap.clone()]));
+        assert_eq!(told(&before, &after), [unseen.clone()]);
+        // Others are still found; what it was about is out of sight.
+        after.runs.pop();
+        after.runs.push(run("pvc-pending", Outcome::Findings(1), vec![gap.clone()]));
+        assert_eq!(told(&before, &after), [unseen]);
+        let mut before = before;
+        before.runs.push(run("pvc-pending", Outcome::Findings(1), vec![gap]));
+        assert_eq!(told(&before, &after), ["resolved: pvc-pending (m/x)"], "it was found without that, too");
     }
 }

@@ -3,7 +3,7 @@
 use owo_colors::Style;
 
 use super::effect::{self, Effect, Manner};
-use super::record::Mark;
+use super::record::{Mark, StepId};
 use super::sequence::{Item, Sequence, letter};
 use super::session::{Companion, HELP, bold, dim, plain};
 use super::{MayRun, Stop, dry_run, tools};
@@ -20,6 +20,9 @@ pub(super) struct Work {
     pub(super) risk: Risk,
     pub(super) is_edited: bool,
 }
+
+/// What is said where nobody here knows what a command does.
+const UNJUDGED: &str = "what it changes is not known here: judge it yourself";
 
 /// What is done with a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,7 @@ impl Companion<'_> {
     pub(super) fn walk(&mut self, fingerprint: &str, mut sequence: Sequence) -> Result<bool, Stop> {
         let mut is_undone = false;
         loop {
-            self.record.ahead(sequence.ahead());
+            self.record.ahead(fingerprint, sequence.ahead());
             let Some(item) = sequence.current().cloned() else { return Ok(!is_undone) };
             let go = match item {
                 Item::Ways(options, _) => match self.choose_way(&options)? {
@@ -70,7 +73,7 @@ impl Companion<'_> {
                 Go::On => sequence.forward(),
                 Go::Back if sequence.back() => {}
                 Go::Back => {
-                    self.record.ahead(Vec::new());
+                    self.record.ahead(fingerprint, Vec::new());
                     return Ok(false);
                 }
                 Go::Undo => {
@@ -160,8 +163,8 @@ impl Companion<'_> {
     }
 
     fn leave(&mut self, fingerprint: &str, work: &Work, mark: Mark) -> Result<Go, Stop> {
-        self.record.marked(&work.label, &work.command, mark);
-        self.marks.insert((fingerprint.to_owned(), work.label.clone()), mark);
+        self.record.marked(&work.id(fingerprint), &work.command, mark);
+        self.marks.insert(work.id(fingerprint), mark);
         Ok(Go::On)
     }
 
@@ -169,12 +172,13 @@ impl Companion<'_> {
     fn acts(&self, fingerprint: &str, work: &Work) -> Vec<(Act, String)> {
         let mut acts = Vec::new();
         let is_shell = work.step.kind.is_shell();
-        let failed = self.mark(fingerprint, &work.label) == Some(Mark::Failed);
+        let failed = self.mark(&work.id(fingerprint)) == Some(Mark::Failed);
         if self.cannot_run(work).is_none() {
             let again = if failed { "run it again" } else { "run it" };
             acts.push((Act::Run, format!("{again}: asks once more before")));
         }
-        let can_diff = is_shell && self.options.is_live && open(work).is_none() && dry_run::of(&work.command).is_ok();
+        let may_ask = self.options.is_live && self.options.may_run == MayRun::Yes;
+        let can_diff = is_shell && may_ask && open(work).is_none() && dry_run::of(&work.command).is_ok();
         if can_diff {
             acts.push((Act::Diff, "diff: what it would change, by the server's dry run".to_owned()));
         }
@@ -201,8 +205,8 @@ impl Companion<'_> {
             && !work.label.starts_with("undo")
     }
 
-    pub(super) fn mark(&self, fingerprint: &str, label: &str) -> Option<Mark> {
-        self.marks.get(&(fingerprint.to_owned(), label.to_owned())).copied()
+    pub(super) fn mark(&self, id: &StepId) -> Option<Mark> {
+        self.marks.get(id).copied()
     }
 
     /// Why a step is not run from here; `None`: it may be.
@@ -227,7 +231,7 @@ impl Companion<'_> {
     fn show(&mut self, fingerprint: &str, work: &Work) -> Result<(), Stop> {
         let mut page = self.page();
         page.blank();
-        let mark = self.mark(fingerprint, &work.label);
+        let mark = self.mark(&work.id(fingerprint));
         let before = mark.map_or(String::new(), |mark| format!(" · {} {}", mark.sign(), mark.word()));
         let (label, risk) = (capital(&work.label), format!(" · {}", work.risk.as_str()));
         page.line(2, &[(&label, bold()), (&risk, risk_style(work.risk)), (&before, dim())]);
@@ -254,16 +258,19 @@ impl Companion<'_> {
         }
         page.command(4, &shown, cyan());
         page.blank();
-        for effect in effect::all(&work.command) {
+        let effects = effect::all(&work.command);
+        let is_unknown = effects.iter().any(|effect| matches!(effect, Effect::Unknown(_)));
+        for effect in effects {
             let text = match effect {
                 Effect::Changes(text) | Effect::Interrupts(text) | Effect::Deletes(text, _) | Effect::Unknown(text) => {
                     text
                 }
                 Effect::Looks => continue,
             };
-            page.paragraph(2, "· ", &text, dim());
+            page.paragraph(2, "· ", &self.record.clean_values(&text), dim());
         }
-        page.paragraph(2, "· ", meaning(work.risk), dim());
+        let meaning = if is_unknown && work.risk == Risk::Change { UNJUDGED } else { meaning(work.risk) };
+        page.paragraph(2, "· ", meaning, dim());
         for tool in tools::missing(&work.command, std::env::var_os("PATH").as_deref()) {
             let from = if tool.source.is_empty() { String::new() } else { format!(": {}", tool.source) };
             page.paragraph(2, "! ", &format!("{} is not on PATH{from}", tool.name), Style::new().yellow());
@@ -280,6 +287,11 @@ fn open(work: &Work) -> Option<String> {
 }
 
 impl Work {
+    /// Which step it is, whatever became of its command.
+    pub(super) fn id(&self, fingerprint: &str) -> StepId {
+        StepId::new(fingerprint, &self.label, &self.step.command)
+    }
+
     /// What its text is.
     pub(super) fn language(&self) -> Language {
         if self.step.kind.is_shell() { Language::Shell } else { Language::File }

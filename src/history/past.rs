@@ -144,7 +144,7 @@ impl Past {
     }
 
     /// What one of its findings was found without: what its check could not see, and what nobody could.
-    pub(super) fn without(&self, finding: &PastFinding) -> BTreeSet<String> {
+    pub fn without(&self, finding: &PastFinding) -> BTreeSet<String> {
         let of_run = self.run(&finding.check).map(PastRun::unseen).unwrap_or_default();
         let lasting = self.gaps.iter().filter(|g| LASTING.contains(&g.cause.as_str())).map(|g| g.what.clone());
         let own = finding.judged_without.iter().map(|g| g.what.clone());
@@ -153,7 +153,7 @@ impl Past {
 
     /// Why nobody can say that a finding of before is gone, which this report does not have; `None`: it is gone. Its check
     /// must have run, and have seen what it saw then: `without` is what the finding was found without.
-    pub(super) fn hides(&self, finding: &PastFinding, without: &BTreeSet<String>) -> Option<String> {
+    pub fn hides(&self, finding: &PastFinding, without: &BTreeSet<String>) -> Option<String> {
         let Some(run) = self.run(&finding.check) else { return Some("its check did not run".to_owned()) };
         match run.outcome.as_str() {
             "pass" | "not_applicable" => None,

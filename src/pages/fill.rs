@@ -135,19 +135,38 @@ fn written(value: &str, place: Place) -> Result<String, String> {
 fn place(text: &str, at: usize, length: usize, language: Language) -> Place {
     let before = text[..at].chars().next_back();
     let after = text[at + length..].chars().next();
-    if language == Language::File || in_document(text, at) {
-        return Place::Yaml(match (before, after) {
+    let open = if language == Language::File { Stand::Document } else { stand(text, at) };
+    match open {
+        Stand::Document => Place::Yaml(match (before, after) {
             (Some('"'), _) | (_, Some('"')) => Scalar::Quoted,
             (Some(' '), None | Some('\n')) => Scalar::Whole,
             _ => Scalar::Part,
-        });
+        }),
+        Stand::Within(Some('\'')) if before == Some('\'') && after == Some('\'') => Place::Word,
+        Stand::Within(Some('\'')) => Place::Single,
+        Stand::Within(Some('"')) => Place::Double,
+        Stand::Within(_) => Place::Plain,
     }
+}
+
+/// What of the shell a place is in.
+enum Stand {
+    /// The body of a here-document.
+    Document,
+    /// The innermost quote or substitution that is open there.
+    Within(Option<char>),
+}
+
+/// Reads up to a place; comments and the bodies of here-documents open and close nothing.
+fn stand(text: &str, at: usize) -> Stand {
     let mut open: Vec<char> = Vec::new();
-    let mut escaped = false;
-    let mut last = ' ';
-    for letter in text[..at].chars() {
-        let within = open.last().copied();
-        match (within, letter) {
+    // The words that end the here-documents which begin on the next line, and whether tabs may stand before them.
+    let mut ends: Vec<(String, bool)> = Vec::new();
+    let (mut now, mut last, mut escaped) = (0, '\n', false);
+    while let Some(letter) = text[now..].chars().next().filter(|_| now < at) {
+        let rest = &text[now..];
+        let mut step = letter.len_utf8();
+        match (open.last().copied(), letter) {
             _ if escaped => escaped = false,
             (Some('\''), '\'') => _ = open.pop(),
             (Some('\''), _) => {}
@@ -155,29 +174,52 @@ fn place(text: &str, at: usize, length: usize, language: Language) -> Place {
             (Some('"'), '"') | (Some('('), ')') => _ = open.pop(),
             (_, '(') if last == '$' => open.push('('),
             (_, '"') => open.push('"'),
-            (None | Some('('), '\'') => open.push('\''),
+            (Some('"'), _) => {}
+            (_, '\'') => open.push('\''),
+            (_, '#') if last.is_whitespace() || ";&|(".contains(last) => step = rest.find('\n').unwrap_or(rest.len()),
+            (_, '<') if rest.starts_with("<<<") => step = 3,
+            (_, '<') if rest.starts_with("<<") => {
+                step = 2;
+                ends.push(end_of_document(&rest[2..]));
+            }
+            (_, '\n') if !ends.is_empty() => {
+                let behind = behind_documents(text, now, &ends);
+                if at < behind {
+                    return Stand::Document;
+                }
+                ends.clear();
+                step = behind - now;
+            }
             _ => {}
         }
-        last = letter;
+        now += step;
+        last = text[..now].chars().next_back().unwrap_or(letter);
     }
-    match open.last() {
-        Some('\'') if before == Some('\'') && after == Some('\'') => Place::Word,
-        Some('\'') => Place::Single,
-        Some('"') => Place::Double,
-        _ => Place::Plain,
-    }
+    Stand::Within(open.last().copied())
 }
 
-/// Within a here-document: behind its first line, and before its end.
-fn in_document(text: &str, at: usize) -> bool {
-    let Some((head, rest)) = text.split_once("<<") else { return false };
-    let Some(line) = rest.find('\n') else { return false };
-    let word = rest[..line].trim_start_matches('-').split_whitespace().next().unwrap_or_default();
-    let end = word.trim_matches(['\'', '"']);
-    let start = head.len() + 2 + line;
-    let body = &text[start..];
-    let stop = body.find(&format!("\n{end}")).map_or(text.len(), |stop| start + stop);
-    (start..=stop).contains(&at)
+/// The word behind `<<`.
+fn end_of_document(behind: &str) -> (String, bool) {
+    let word = behind.strip_prefix('-').unwrap_or(behind).trim_start_matches([' ', '\t']);
+    let word = word.split(|c: char| c.is_whitespace() || ";&|()<>".contains(c)).next().unwrap_or_default();
+    (word.replace(['\'', '"', '\\'], ""), behind.starts_with('-'))
+}
+
+/// Behind the last line of the here-documents whose bodies begin behind this line break.
+fn behind_documents(text: &str, line_break: usize, ends: &[(String, bool)]) -> usize {
+    let mut at = line_break;
+    for (end, has_tabs) in ends {
+        loop {
+            let Some(rest) = text.get(at + 1..) else { return text.len() };
+            let line = rest.split('\n').next().unwrap_or_default();
+            at += 1 + line.len();
+            let own = if *has_tabs { line.trim_start_matches('\t') } else { line };
+            if own == end {
+                break;
+            }
+        }
+    }
+    at
 }
 
 #[cfg(test)]
@@ -201,6 +243,20 @@ mod tests {
         let file = |value: &str| fill("user: <user>", Language::File, "user", &[value.to_owned()]);
         assert_eq!(file("a"), Ok("user: a".into()));
         assert_eq!(file("a: #b"), Ok("user: \"a: #b\"".into()));
+    }
+
+    #[test]
+    fn comments_and_documents_open_no_quotes() {
+        let one = "kubectl apply -f - <<'EOF'\nname: it's\nEOF\n";
+        let two = "kubectl apply -f - <<-'END'\n\tname: \"<x>\"\n\tEND\n";
+        assert_eq!(filled(&format!("{one}kubectl get '<x>'"), "x", "a b"), format!("{one}kubectl get 'a b'"));
+        assert_eq!(filled("# it's\nget a'b'#'<x>c' '<x>'", "x", "a-b"), "# it's\nget a'b'#'a-bc' a-b");
+        assert_eq!(
+            filled(&format!("{one}{two}get '<x>'"), "x", "a: b"),
+            format!("{one}{}get 'a: b'", two.replace("<x>", "a: b"))
+        );
+        assert!(names("get x # '<x>'", Language::Shell).is_empty());
+        assert_eq!(names("jq . <<<'<x>'\nget '<y>'", Language::Shell), ["x", "y"]);
     }
 
     #[test]
