@@ -26,6 +26,7 @@ pub(super) fn chain(b: &mut Builder<'_>, url: &str) -> Option<()> {
         Place::Public => on_the_internet(b, &address),
         Place::Private if is_loopback(&address.host) => {
             b.link("host", Vec::new(), Claims::Of(&[]), || Ok(idle("it is the very pod or machine that asks")));
+            unasked(b);
         }
         Place::Private => match snap.pod_by_ip(&address.host) {
             Some(pod) => of_pod(b, pod, &address),
@@ -101,7 +102,7 @@ fn on_the_internet(b: &mut Builder<'_>, address: &Address) {
     b.link("host", Vec::new(), Claims::Of(&[]), || Ok(idle(text)));
     let egress = b.verdict("nat-egress", "no way out of the cluster's subnets was found to be broken");
     b.link("egress", Vec::new(), Claims::Check(&["nat-egress"]), || egress);
-    asked_from_outside(b);
+    unasked(b);
 }
 
 fn in_a_private_network(b: &mut Builder<'_>, address: &Address) {
@@ -113,11 +114,11 @@ fn in_a_private_network(b: &mut Builder<'_>, address: &Address) {
         snap.pods()?;
         Ok(idle(text))
     });
-    asked_from_outside(b);
+    unasked(b);
 }
 
 /// No command asks it without starting a pod, and what shows a link changes nothing.
-fn asked_from_outside(b: &mut Builder<'_>) {
+fn unasked(b: &mut Builder<'_>) {
     let text = "what it answers was not asked: only a pod of the cluster can ask it as the stack does";
     b.link("answer", Vec::new(), Claims::Of(&[]), || Ok(untold(text)));
 }
