@@ -67,6 +67,11 @@ impl Recording {
         Ok(Self { inner, secrets: Secrets::default(), state: Mutex::new(state), partial })
     }
 
+    /// Writes nothing more: what is there is given up.
+    pub fn abandon(&self) {
+        self.with(|state| state.writer = None);
+    }
+
     /// Where the bundle lies until it is whole.
     pub fn partial(&self) -> &Path {
         &self.partial

@@ -60,9 +60,10 @@ async fn capture(args: &Capture, printer: &Printer) -> anyhow::Result<String> {
     let failed = || format!("{name} cannot be written");
     let recording = Recording::new(Arc::clone(&opened.source), &target, at, args.max_size).with_context(failed)?;
     let recording = Arc::new(recording);
-    let (partial, said_by) = (recording.partial().to_owned(), printer.clone());
+    let (partial, said_by, ended) = (recording.partial().to_owned(), printer.clone(), Arc::clone(&recording));
     interrupt::on_leave(move || {
         // Nobody wants half of it.
+        ended.abandon();
         let _ = std::fs::remove_file(&partial).or_else(|_| std::fs::remove_dir_all(&partial));
         said_by.stderr("kdoctor: interrupted");
     });

@@ -198,7 +198,7 @@ impl Words {
         let (Some(instance), Some(host)) = (&cut.instance, &cut.pod_ip) else { return String::new() };
         let port = self.local.port();
         // The port here is taken by this very program.
-        let local = port.checked_add(10_000).unwrap_or(port - 10_000);
+        let local = port.checked_add(10_000).unwrap_or_else(|| port - 10_000);
         let forward =
             json!({"host": [host], "portNumber": [cut.port.to_string()], "localPortNumber": [local.to_string()]});
         let mut params = Params::default();

@@ -104,7 +104,7 @@ fn finish(lines: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::Component;
+    use crate::snapshot::{Component, Listing};
 
     #[test]
     fn the_page_names_what_is_there_and_what_comes_next() {
@@ -115,9 +115,11 @@ mod tests {
         let mut snap = Snapshot::empty(Timestamp::UNIX_EPOCH);
         snap.target.namespaces = vec!["monitoring".into()];
         snap.target.kubernetes_version = Some("v1.36.2".into());
-        assert!(
-            text("kdoctor", Some("prod"), Some(&snap), None).contains("Kubernetes v1.36.2, no monitoring stack found")
-        );
+        let unseen = text("kdoctor", Some("prod"), Some(&snap), None);
+        assert!(unseen.contains("Kubernetes v1.36.2, the Services could not be read"), "{unseen}");
+        snap.services = Listing::cluster(Vec::new());
+        let empty = text("kdoctor", Some("prod"), Some(&snap), None);
+        assert!(empty.contains("Kubernetes v1.36.2, no monitoring stack found"), "{empty}");
         snap.scope.grafana = Some(Component {
             namespace: "monitoring".into(),
             service: "grafana".into(),
