@@ -289,7 +289,7 @@ pub struct CompanionArgs {
 /// Options of `kdoctor transcript`.
 #[derive(Debug, Args)]
 pub struct Transcript {
-    /// Which one to print: last, its name, or the begin of it [default: lists all]
+    /// Which one to print: last, its name, or the beginning of it [default: lists all]
     pub name: Option<String>,
 }
 
