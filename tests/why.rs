@@ -243,9 +243,8 @@ fn what_was_not_seen_is_not_right() {
             let before = whole.why(what);
             // What names the thing may be what is missing.
             let Ok(after) = partial.try_why(what) else { continue };
-            for link in after.links.iter().filter(|l| l.state == LinkState::Broken) {
-                panic!("without {fact} {what} is broken at {}: {}", link.title, link.text);
-            }
+            let broken = after.links.iter().find(|l| l.state == LinkState::Broken);
+            assert!(broken.is_none(), "without {fact} {what} is broken: {broken:?}");
             let is_right = |chain: &Chain, title: &str| {
                 chain.links.iter().any(|l| l.title == title && l.state == LinkState::Right)
             };

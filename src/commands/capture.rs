@@ -146,7 +146,7 @@ fn quoted(path: &Path) -> String {
 fn bytes(number: u64) -> String {
     match number {
         ..1024 => format!("{number} B"),
-        ..1_048_576 => format!("{} KiB", number >> 10),
+        1024..1_048_576 => format!("{} KiB", number >> 10),
         // Only shown: a tenth is exact enough.
         _ => format!("{}.{} MiB", number >> 20, ((number & ((1 << 20) - 1)) * 10) >> 20),
     }

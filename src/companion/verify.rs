@@ -183,7 +183,7 @@ mod tests {
         let gap = Gap::new("GET /api/v1/persistentvolumeclaims", GapCause::Timeout, "no answer");
         let unseen = format!("{not_known}not seen: {}", gap.what);
         after.runs.push(run("pvc-pending", Outcome::NotEvaluated(gap.clone()), vec![gap.clone()]));
-        assert_eq!(told(&before, &after), [unseen.clone()]);
+        assert_eq!(told(&before, &after), std::slice::from_ref(&unseen));
         // Others are still found; what it was about is out of sight.
         after.runs.pop();
         after.runs.push(run("pvc-pending", Outcome::Findings(1), vec![gap.clone()]));

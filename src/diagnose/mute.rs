@@ -59,7 +59,7 @@ pub fn mute(report: &mut Report, mutes: &[Mute]) {
         let members = group.prerequisites.iter().chain(&group.explains);
         std::iter::once(&group.root).chain(members).all(|at| findings[*at].muted.is_some())
     };
-    let (muted, counted): (Vec<(usize, RootGroup)>, Vec<(usize, RootGroup)>) =
+    let (muted, counted): (Vec<_>, Vec<_>) =
         std::mem::take(&mut report.roots).into_iter().enumerate().partition(|(_, group)| is_muted(group));
     // Signals name their root by its place.
     let places: Vec<usize> = counted.iter().chain(&muted).map(|(before, _)| *before).collect();

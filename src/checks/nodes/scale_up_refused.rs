@@ -80,7 +80,7 @@ impl Check for ScaleUpRefused {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.events()?;
         // Pods that wait for different node groups have different causes.
-        let mut groups: BTreeMap<(Reason, Vec<ResourceRef>), Vec<(&Pod, &Event)>> = BTreeMap::new();
+        let mut groups: BTreeMap<_, Vec<(&Pod, &Event)>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| concerns(snap, p)) {
             if let Some((event, reason)) = scale_up::refused(snap, pod) {
                 let culprits = scale_up::culprits(snap, pod, &reason);

@@ -55,7 +55,7 @@ mod tests {
         assert!(!is_of_another(&first, &found(&[pod(0), pod(1)])));
         // It is about all of them.
         assert!(!is_of_another(&first, &found(&[])));
-        assert!(!is_of_another(&link(&[owner.clone()]), &found(&[pod(1)])));
+        assert!(!is_of_another(&link(std::slice::from_ref(&owner)), &found(&[pod(1)])));
         let claim = ResourceRef::pvc("ns", "shared");
         assert!(!is_of_another(&link(&[claim.clone(), pod(0), owner.clone()]), &found(&[claim, pod(1)])));
     }
