@@ -242,7 +242,9 @@ fn ci_systems_get_their_formats_at_once() {
     assert!(
         ends(&folder.run(&["-f", "k8s", "-o", "json", "-o", "junit"]), 2).1.contains("two formats cannot share stdout")
     );
-    assert!(ends(&folder.run(&["-f", "k8s", "-o", "sarf"]), 2).1.contains("there is: table, markdown, json, sarif,"));
+    assert!(
+        ends(&folder.run(&["-f", "k8s", "-o", "sarf"]), 2).1.contains("there is: table, markdown, html, json, sarif,")
+    );
     assert!(
         ends(&folder.run(&["-f", "k8s", "-o", "junit=missing/out.xml"]), 2)
             .1

@@ -22,11 +22,16 @@ pub(crate) fn event_evidence(event: &Event) -> Evidence {
         1 => String::new(),
         n => format!(" (seen {n} times)"),
     };
+    // Events of what has no namespace lie in this one.
+    let (place, namespace) = match object.namespace.as_str() {
+        "" => (String::new(), "default"),
+        namespace => (format!("{namespace}/"), namespace),
+    };
     Evidence::new(
-        format!("event {} of {} {}/{}", event.reason, object.kind, object.namespace, object.name),
+        format!("event {} of {} {place}{}", event.reason, object.kind, object.name),
         format!("{}{times}", event.message.trim()),
         "kubectl get events -n {{ namespace }} --field-selector involvedObject.name={{ name }}",
     )
-    .with("namespace", &object.namespace)
+    .with("namespace", namespace)
     .with("name", &object.name)
 }

@@ -275,6 +275,7 @@ enum Way {
         labels_patch: &'static str,
     },
     Metadata {
+        pod: String,
         instance: String,
         region: String,
         #[serde(flatten)]
@@ -395,7 +396,7 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             let nodes = case.snap.nodes.items().unwrap_or_default();
             let instance = nodes.iter().find(|n| Some(n.metadata.name.as_str()) == node).and_then(Node::instance_id);
             let region = Place::of(case.snap).region;
-            Way::Metadata { instance: instance.unwrap_or("<instance-id>").to_owned(), region, kept }
+            Way::Metadata { pod, instance: instance.unwrap_or("<instance-id>").to_owned(), region, kept }
         }
         Class::MemoryMap => {
             Way::MemoryMap { node: node(case), pod, container: case.failing.container.name.clone(), kept }

@@ -20,7 +20,7 @@ pub(super) fn is_only_kind(snap: &Snapshot) -> bool {
     snap.nodes.is_whole()
         && !nodes.is_empty()
         && nodes.iter().all(|n| n.is_fargate())
-        && snap.eks_nodegroups.as_ref().is_ok_and(Vec::is_empty)
+        && !snap.eks_nodegroups.as_ref().is_ok_and(|groups| !groups.is_empty())
         && !snap.eks_cluster.as_ref().is_ok_and(|c| c.auto_mode_storage())
         && !snap.workloads.items().unwrap_or_default().iter().any(makes_nodes)
 }
