@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::model::{Finding, MuteRecord, MuteState, Muted, Outcome, Report, RootGroup};
+use crate::text::glob;
 
 /// A finding that is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,30 +93,9 @@ fn record(report: &Report, mute: &Mute, used: usize) -> MuteRecord {
     }
 }
 
-/// `*` stands for anything, `?` for one letter; the case does not count.
+/// The case does not count.
 fn fits(pattern: &str, text: &str) -> bool {
-    let fold = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
-    let (pattern, text) = (fold(pattern), fold(text));
-    let (mut p, mut t) = (0, 0);
-    // Where the last `*` was, and how much of the text it has taken.
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => (p, t) = (p + 1, t + 1),
-            _ => match star {
-                Some((at, taken)) => {
-                    star = Some((at, taken + 1));
-                    (p, t) = (at + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
+    glob::fits(&pattern.to_lowercase(), &text.to_lowercase())
 }
 
 #[cfg(test)]
@@ -123,20 +103,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_fit_the_whole_text() {
-        for (pattern, text) in [
-            ("*", ""),
-            ("Deployment batch/*", "deployment batch/report-1"),
-            ("*/grafana", "Deployment monitoring/grafana"),
-            ("Pod a/b-?", "Pod a/b-1"),
-            ("*a*b*", "xxaxxbxx"),
-        ] {
-            assert!(fits(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in [("", "a"), ("Deployment batch/*", "Deployment prod/a"), ("a*b", "abc"), ("a?", "a")] {
-            assert!(!fits(pattern, text), "{pattern} {text}");
-        }
-        let (pattern, text) = ("*a".repeat(40), "a".repeat(39));
-        assert!(!fits(&pattern, &text), "it ends");
+    fn the_case_of_a_pattern_does_not_count() {
+        assert!(fits("Deployment batch/*", "deployment batch/report-1"));
+        assert!(!fits("Deployment batch/*", "Deployment prod/a"));
     }
 }

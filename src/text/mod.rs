@@ -1,5 +1,6 @@
 //! Free text, below everything else: what is secret in it, and which words resemble each other.
 
 pub(crate) mod credential;
+pub(crate) mod glob;
 pub(crate) mod near;
 pub(crate) mod redact;

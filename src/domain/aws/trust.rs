@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::text::glob::fits;
+
 /// A JSON value that IAM takes as one string or a list of them.
 fn strings(value: Option<&Value>) -> Vec<&str> {
     match value {
@@ -23,28 +25,8 @@ fn is_allow(statement: &Value) -> bool {
     statement.get("Effect").and_then(Value::as_str) == Some("Allow")
 }
 
-/// `*` and `?` as in IAM.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t, mut star, mut mark) = (0, 0, None, 0);
-    while t < text.len() {
-        if p < pattern.len() && (pattern[p] == '?' || (pattern[p] == text[t] && pattern[p] != '*')) {
-            (p, t) = (p + 1, t + 1);
-        } else if p < pattern.len() && pattern[p] == '*' {
-            star = Some(p);
-            (mark, p) = (t, p + 1);
-        } else if let Some(at) = star {
-            mark += 1;
-            (p, t) = (at + 1, mark);
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
-}
-
 fn action_matches(pattern: &str, action: &str) -> bool {
-    matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
+    fits(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }
 
 /// True if the document allows the action on some resource. Denies and conditions are left out: they can only be judged
@@ -69,7 +51,7 @@ pub(crate) fn allows_on(document: &Value, action: &str, resource: &str) -> bool 
     statements(document).into_iter().filter(|s| is_allow(s)).any(|s| {
         let does = strings(s.get("Action")).iter().any(|a| action_matches(a, action))
             || s.get("NotAction").is_some_and(|n| !strings(Some(n)).iter().any(|a| action_matches(a, action)));
-        let on = strings(s.get("Resource")).iter().any(|r| matches(r, resource)) || s.get("NotResource").is_some();
+        let on = strings(s.get("Resource")).iter().any(|r| fits(r, resource)) || s.get("NotResource").is_some();
         does && on
     })
 }
@@ -160,7 +142,7 @@ fn bare(operator: &str) -> &str {
 
 /// Does a condition hold for a value? `None` for operators that are too rare to be judged here.
 fn holds(operator: &str, values: &[&str], wanted: &str) -> Option<bool> {
-    let like = || values.iter().any(|v| matches(v, wanted));
+    let like = || values.iter().any(|v| fits(v, wanted));
     let equals = || values.contains(&wanted);
     match bare(operator) {
         "StringLike" | "ArnLike" | "ArnEquals" => Some(like()),
@@ -373,7 +355,7 @@ mod tests {
         assert!(allows(&allow(json!("ec2:Create*")), "ec2:CreateVolume"));
         assert!(allows(&allow(json!(["s3:*", "EC2:createvolume"])), "ec2:CreateVolume"));
         assert!(!allows(&allow(json!("ec2:Describe*")), "ec2:CreateVolume"));
-        assert!(matches("a*c?e", "abbcde") && !matches("a*c?e", "abbcd"));
+        assert!(fits("a*c?e", "abbcde") && !fits("a*c?e", "abbcd"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::FargateSelector;
 use crate::snapshot::kubernetes::{Meta, Pod, Workload};
+use crate::text::glob::fits;
 
 /// With it, a pod is left to the nodes of EC2. EKS gives it to CoreDNS.
 const COMPUTE_TYPE: &str = "eks.amazonaws.com/compute-type";
@@ -39,20 +40,7 @@ pub(super) fn execution_role(snap: &Snapshot) -> String {
 
 /// Namespace, which may hold wildcards, and labels are those of the pod.
 fn selects(selector: &FargateSelector, meta: &Meta) -> bool {
-    like(&selector.namespace, &meta.namespace) && selector.labels.iter().all(|(k, v)| meta.label(k) == Some(v.as_str()))
-}
-
-/// `*` stands for any text, `?` for a letter.
-fn like(pattern: &str, text: &str) -> bool {
-    match (pattern.chars().next(), text.chars().next()) {
-        (None, None) => true,
-        (Some('*'), _) => {
-            let rest = &pattern[1..];
-            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| like(rest, &text[at..]))
-        }
-        (Some(p), Some(t)) if p == '?' || p == t => like(&pattern[p.len_utf8()..], &text[t.len_utf8()..]),
-        _ => false,
-    }
+    fits(&selector.namespace, &meta.namespace) && selector.labels.iter().all(|(k, v)| meta.label(k) == Some(v.as_str()))
 }
 
 /// Why none is made for it.
