@@ -6,11 +6,11 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::BundleError;
 use super::names::HEADER;
 use super::tree::Tree;
+use crate::text::digest::sha256;
 
 /// The bundle format that this version reads and writes.
 pub(super) const FORMAT: u64 = 1;
@@ -109,9 +109,7 @@ pub(super) struct Written {
 impl Written {
     /// Of these bytes.
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { bytes: bytes.len() as u64, sha256 }
+        Self { bytes: bytes.len() as u64, sha256: sha256(bytes) }
     }
 }
 

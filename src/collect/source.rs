@@ -11,11 +11,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::domain::kubernetes::proxy;
 use crate::model::{Gap, GapCause};
 use crate::snapshot::Component;
+use crate::text::digest;
 
 /// What a file name in a bundle cannot hold.
 const IN_NAME: &AsciiSet = &CONTROLS.add(b' ').add(b'/').add(b'\\').add(b'%');
@@ -318,8 +318,7 @@ fn file_name(part: &str) -> Cow<'_, str> {
         while !part.is_char_boundary(end) {
             end -= 1;
         }
-        let digest: String = Sha256::digest(part).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        return format!("{}~{digest}", &part[..end]).into();
+        return format!("{}~{}", &part[..end], digest::short(part)).into();
     }
     match part {
         "." | ".." => part.replace('.', "%2E").into(),
@@ -363,7 +362,7 @@ pub trait Source: Send + Sync {
         false
     }
 
-    /// False where the list that a request asks for comes whole, whatever its `metadata.continue` says.
+    /// False where the list of which a request asks for a page comes whole, whatever its `metadata.continue` says.
     fn has_pages(&self, _request: &Request) -> bool {
         true
     }

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use sha2::{Digest, Sha256};
-
 use super::{Grades, correlate, redact, rollout};
 use crate::checks::Check;
 use crate::model::{CheckMeta, CheckRun, Diagnosis, Fact, Finding, Gap, Outcome, Report, Severity, Stats};
 use crate::snapshot::{Listing, Platform, Snapshot, journal};
+use crate::text::digest;
 use crate::{pages, signals};
 
 /// The facts that these checks need or use, those that signals are read from, and those that tell of changes.
@@ -227,8 +226,7 @@ fn finish(meta: &CheckMeta, findings: &mut [Finding]) -> Result<(), String> {
 
 /// 16 hexadecimal digits of SHA-256 over the check and the identity.
 fn fingerprint(check: &str, identity: &str) -> String {
-    let digest = Sha256::digest(format!("{check}\n{identity}"));
-    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+    digest::short(format!("{check}\n{identity}"))
 }
 
 /// Everything that is missing of these facts, each thing once.

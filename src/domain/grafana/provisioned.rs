@@ -1,14 +1,13 @@
 //! What Grafana is provisioned with: the ConfigMaps that it mounts or that its side-cars load, and what stands in them.
 
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-
 use crate::domain::kubernetes::index::selects;
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::model::{Program, ResourceRef};
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod, Workload};
 use crate::snapshot::{Fetched, Snapshot};
+use crate::text::digest;
 use crate::text::near::near;
+use serde_json::Value;
 
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -337,9 +336,7 @@ fn datasources_of(file: File<'_>) -> Vec<Datasource<'_>> {
 
 /// The uid that Grafana gives to a provisioned datasource without one.
 fn generated_uid(name: &str) -> String {
-    let digest = Sha256::digest(name.as_bytes());
-    let hex: String = digest.iter().take(8).map(|b| format!("{b:02X}")).collect();
-    format!("P{hex}")
+    format!("P{}", digest::short(name).to_uppercase())
 }
 
 #[cfg(test)]
