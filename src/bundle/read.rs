@@ -1,5 +1,6 @@
 //! Answers requests from the files of a bundle.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
@@ -105,9 +106,7 @@ impl Bundle {
 
     /// A document by its name without suffix: the answer, the recorded error, or nothing.
     fn document(&self, name: &str, request: &Request) -> Result<Option<Vec<u8>>, FetchError> {
-        let bad = |file: &str, error: &dyn std::fmt::Display| {
-            FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, format!("{file}: {error}")))
-        };
+        let bad = |file: &str, error: &dyn Display| unreadable(request, file, error);
         if name.ends_with(".log")
             && let Some(bytes) = self.tree.raw(name).map_err(|e| bad(name, &e))?
         {
@@ -128,14 +127,17 @@ impl Bundle {
 
     /// The error that stands for a document.
     fn refusal(&self, name: &str, request: &Request) -> Result<Option<Vec<u8>>, FetchError> {
-        let bad = |file: &str, error: &dyn std::fmt::Display| {
-            FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, format!("{file}: {error}")))
-        };
         let refused = format!("{name}.error.json");
-        let Some(bytes) = self.tree.raw(&refused).map_err(|e| bad(&refused, &e))? else { return Ok(None) };
-        let document: Value = serde_json::from_slice(&bytes).map_err(|e| bad(&refused, &e))?;
+        let Some(bytes) = self.tree.raw(&refused).map_err(|e| unreadable(request, &refused, &e))? else {
+            return Ok(None);
+        };
+        let document: Value = serde_json::from_slice(&bytes).map_err(|e| unreadable(request, &refused, &e))?;
         Err(error_from_document(request, &document))
     }
+}
+
+fn unreadable(request: &Request, file: &str, error: &dyn Display) -> FetchError {
+    FetchError::Gap(Gap::new(request.label(), GapCause::BadAnswer, format!("{file}: {error}")))
 }
 
 fn unpack(bytes: &[u8], limit: u64) -> std::io::Result<Vec<u8>> {
@@ -183,7 +185,8 @@ impl Source for Bundle {
 
     fn has_pages(&self, request: &Request) -> bool {
         // A list that was captured in part says why its rest is missing.
-        self.tree.has(&format!("{}.rest.error.json", request.bundle_path()))
+        let path = request.bundle_path();
+        self.tree.has(&format!("{}.rest.error.json", path.strip_suffix(".rest").unwrap_or(&path)))
     }
 
     fn manifests(&self) -> Vec<(String, std::io::Result<Vec<u8>>)> {

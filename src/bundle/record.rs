@@ -163,7 +163,7 @@ impl Recording {
             return self.with(|state| state.keep(&format!("{path}.json"), &bytes));
         };
         let next = page.pointer("/metadata/continue").and_then(Value::as_str).is_some_and(|next| !next.is_empty());
-        let goes_on = next && self.inner.has_pages(&first(request));
+        let goes_on = next && self.inner.has_pages(request);
         self.with(|state| {
             if let Some(first) = path.strip_suffix(".rest") {
                 let Some(mut pages) = state.lists.remove(first) else { return };
@@ -236,17 +236,6 @@ fn items(document: &mut Value) -> Option<&mut Vec<Value>> {
 /// A request of one page of a list.
 fn is_list(request: &Request) -> bool {
     matches!(request, Request::Kubernetes { query, .. } if query.split('&').any(|pair| pair.starts_with("limit=")))
-}
-
-/// The request of the first page.
-fn first(request: &Request) -> Request {
-    match request {
-        Request::Kubernetes { path, query, metadata_only } => {
-            let pairs: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("continue=")).collect();
-            Request::Kubernetes { path: path.clone(), query: pairs.join("&"), metadata_only: *metadata_only }
-        }
-        other => other.clone(),
-    }
 }
 
 #[async_trait]

@@ -125,7 +125,6 @@ impl Client {
             let mut items = Vec::new();
             let mut bad = None;
             let mut query = format!("{filter}limit={PAGE}");
-            let first = Request::Kubernetes { path: path.to_owned(), query: query.clone(), metadata_only };
             let mut seen = BTreeSet::new();
             loop {
                 let request = Request::Kubernetes { path: path.to_owned(), query: query.clone(), metadata_only };
@@ -134,7 +133,7 @@ impl Client {
                     Ok((page, next, gap)) => {
                         items.extend(page);
                         bad = bad.or(gap);
-                        let next = next.filter(|n| !n.is_empty() && self.source.has_pages(&first));
+                        let next = next.filter(|n| !n.is_empty() && self.source.has_pages(&request));
                         let Some(next) = next else { return Ok((items, bad)) };
                         // No list runs as long as the server likes.
                         let late = start.elapsed() > self.source.deadline() * MAX_LIST_DEADLINES;
