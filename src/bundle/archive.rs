@@ -54,14 +54,27 @@ pub(super) enum Refused {
     Io(#[from] io::Error),
 }
 
-/// How an archive is packed, by its first bytes: names lie.
-enum Packing {
+/// How an archive is packed.
+pub(super) enum Packing {
     Gzip,
     Zstd,
     None,
 }
 
 impl Packing {
+    /// By its name, for one that is to be written.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| name.ends_with(suffix));
+        if ends(&[".tar.zst", ".tzst"]) {
+            Some(Self::Zstd)
+        } else if ends(&[".tar.gz", ".tgz"]) {
+            Some(Self::Gzip)
+        } else {
+            ends(&[".tar"]).then_some(Self::None)
+        }
+    }
+
+    /// By the first bytes of one that is read: names lie.
     fn of(start: &[u8]) -> Option<Self> {
         match start {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),

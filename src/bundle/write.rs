@@ -10,6 +10,7 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use tempfile::{TempDir, TempPath};
 
+use super::archive::Packing;
 use super::header::{Header, Written};
 use super::names::HEADER;
 
@@ -58,17 +59,12 @@ impl Write for Packer {
 }
 
 impl Packer {
-    fn new(name: &str, file: File) -> io::Result<Option<Self>> {
+    fn new(packing: Packing, file: File) -> io::Result<Self> {
         let out = BufWriter::new(file);
-        Ok(match name {
-            name if name.ends_with(".tar.zst") || name.ends_with(".tzst") => {
-                Some(Self::Zstd(zstd::Encoder::new(out, LEVEL)?))
-            }
-            name if name.ends_with(".tar.gz") || name.ends_with(".tgz") => {
-                Some(Self::Gzip(GzEncoder::new(out, Compression::default())))
-            }
-            name if name.ends_with(".tar") => Some(Self::None(out)),
-            _ => None,
+        Ok(match packing {
+            Packing::Zstd => Self::Zstd(zstd::Encoder::new(out, LEVEL)?),
+            Packing::Gzip => Self::Gzip(GzEncoder::new(out, Compression::default())),
+            Packing::None => Self::None(out),
         })
     }
 
@@ -97,15 +93,13 @@ impl Writer {
         let mut partial = tempfile::Builder::new();
         let prefix = format!(".{name}.");
         partial.prefix(&prefix).suffix(PARTIAL);
-        let is_archive = [".tar.zst", ".tzst", ".tar.gz", ".tgz", ".tar"].iter().any(|suffix| name.ends_with(suffix));
-        let sink = if is_archive {
+        let sink = if let Some(packing) = Packing::named(&name) {
             if target.exists() && !target.is_file() {
                 return Err(io::Error::other("it is there already, and is no file"));
             }
             // For its owner alone, and so is what it becomes.
             let (file, path) = partial.tempfile_in(beside)?.into_parts();
-            let packer = Packer::new(&name, file)?.ok_or_else(|| io::Error::other("its suffix is not known"))?;
-            Sink::Archive { tar: tar::Builder::new(packer), path }
+            Sink::Archive { tar: tar::Builder::new(Packer::new(packing, file)?), path }
         } else {
             let is_free = !target.exists() || (target.is_dir() && fs::read_dir(target)?.next().is_none());
             if !is_free {
