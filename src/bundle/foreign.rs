@@ -243,13 +243,19 @@ impl Mapped<'_> {
         let items = list.as_array().or_else(|| list.get("items")?.as_array());
         let version = items.and_then(|items| items.first()?.get("apiVersion")?.as_str());
         if let Some(version) = version.and_then(|api| api.strip_prefix(group)?.strip_prefix('/')) {
-            self.list(name, &format!("apis/{group}/{version}"), kind, Some(namespace));
+            let api = format!("apis/{group}/{version}");
+            self.listed(list, &api, kind, Some(namespace));
+        }
+    }
+
+    fn list(&mut self, name: &str, api: &str, kind: &str, namespace: Option<&str>) {
+        if let Some(document) = self.json(name) {
+            self.listed(document, api, kind, namespace);
         }
     }
 
     /// A list, as the server sends it; one of another version of the API is of no use.
-    fn list(&mut self, name: &str, api: &str, kind: &str, namespace: Option<&str>) {
-        let Some(mut document) = self.json(name) else { return };
+    fn listed(&mut self, mut document: Value, api: &str, kind: &str, namespace: Option<&str>) {
         if document.is_array() {
             // Of namespaces only those that were asked for: that is not the list of all.
             if kind == "namespaces" {
