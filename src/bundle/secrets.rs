@@ -12,11 +12,9 @@ use serde_json::{Map, Value, json};
 use crate::collect::manifests;
 use crate::collect::source::Request;
 use crate::snapshot::kubernetes::DEFAULT_PASSWORDS;
+use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
 use crate::text::credential::is_credential;
 use crate::text::redact::{self, is_secret_value, mask, mask_file, mask_sentence};
-
-/// An annotation that repeats a whole object.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Fields in which systems speak.
 const SENTENCES: &[&str] = &["message", "note", "reason", "error", "lastError", "last_error", "hint", "what"];

@@ -12,9 +12,11 @@ use super::source::Source;
 use crate::lint::yaml::{self, Node, Value};
 use crate::lint::{Place, Problem};
 use crate::model::{Fact, Gap, GapCause, ManifestCount};
+use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
 use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
 use crate::snapshot::manifests::{BLANK, Manifest, ManifestFile, apply_errors};
 use crate::snapshot::{Listing, Snapshot};
+use crate::text::redact::token;
 
 /// A larger file is no manifest.
 const MAX_FILE: u64 = 64 << 20;
@@ -246,7 +248,7 @@ pub(super) fn recorded(source: &dyn Source) -> Listing<ManifestFile> {
 pub(crate) fn without_secrets(name: &str, text: &str) -> String {
     match documents(name, text) {
         // The blank would be an alias of YAML.
-        Ok(mut documents) => blank_secrets(text, &mut documents).replace(BLANK, "redacted-0"),
+        Ok(mut documents) => blank_secrets(text, &mut documents).replace(BLANK, &token(0)),
         Err(_) => without_data(text),
     }
 }
@@ -493,7 +495,7 @@ fn blank(node: &mut Node, hide: Hide, hidden: &mut Vec<Place>) {
             for (key, value) in entries {
                 let key = key.as_str().unwrap_or_default();
                 let whole = hide == Hide::All
-                    || key == "kubectl.kubernetes.io/last-applied-configuration"
+                    || key == LAST_APPLIED
                     || (is_secret && matches!(key, "data" | "stringData"))
                     || (value.as_str().is_some()
                         && ((variable && key == "value") || (hide == Hide::Values && tells(key))));

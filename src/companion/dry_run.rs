@@ -7,6 +7,7 @@ use super::effect::{self, Effect};
 use super::kubectl::Kubectl;
 use super::process::Captured;
 use crate::pages;
+use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
 use crate::text::redact::{MASK, mask_file};
 
 /// Lines around a change.
@@ -14,8 +15,6 @@ const AROUND: usize = 3;
 /// Fields that the server sets, and that no command changes.
 const SET_BY_SERVER: &[&str] =
     &["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink"];
-/// What kubectl itself keeps of the last manifest.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A dry run that can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

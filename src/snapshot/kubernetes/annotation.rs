@@ -65,7 +65,10 @@ const PREFIXES: &[&str] = &[
     "volume.",
 ];
 
-/// Whether an annotation is kept: others can be large (last-applied-configuration).
+/// What kubectl keeps of the last manifest, a whole object; it is dropped.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Whether an annotation is kept: others can be large ([`LAST_APPLIED`]).
 pub fn is_kept(name: &str) -> bool {
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
