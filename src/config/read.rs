@@ -35,8 +35,8 @@ const KEYS: &[&str] = &[
 ];
 /// Keys of a mute.
 const MUTE_KEYS: &[&str] = &["check", "subject", "reason", "until"];
-/// Severities by their words.
-const SEVERITIES: &[Severity] = &[Severity::Error, Severity::Warning, Severity::Info];
+/// Severities, as an error names them.
+const SEVERITIES: [Severity; 3] = [Severity::Error, Severity::Warning, Severity::Info];
 
 type Value<'a> = Spanned<DeValue<'a>>;
 
@@ -72,21 +72,19 @@ impl<'a> Reader<'a> {
     fn told(mut self) -> Vec<String> {
         self.wrong.sort();
         self.wrong.dedup();
-        let place = |at: usize| {
-            let before = self.text.get(..at).unwrap_or(self.text);
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            (line, column)
-        };
         let told = self.wrong.iter().map(|(at, message)| {
-            let (line, column) = place(*at);
+            let (line, column) = self.place(*at);
             format!("{}:{line}:{column}: {message}", self.name)
         });
         told.collect()
     }
 
-    fn line(&self, at: usize) -> usize {
-        self.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1)
+    /// Line and column.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
     }
 
     fn config(&mut self, table: &DeTable<'_>) -> Config {
@@ -188,9 +186,9 @@ impl<'a> Reader<'a> {
 
     fn severity(&mut self, value: &Value<'_>) -> Option<Severity> {
         let word = self.word(value)?;
-        let found = SEVERITIES.iter().copied().find(|s| s.as_str() == word);
+        let found = SEVERITIES.into_iter().find(|s| s.as_str() == word);
         if found.is_none() {
-            self.unlisted(value.span(), &word, &["error", "warning", "info"]);
+            self.unlisted(value.span(), &word, &SEVERITIES.map(Severity::as_str));
         }
         found
     }
@@ -269,7 +267,7 @@ impl<'a> Reader<'a> {
                 self.say(value.span(), format!("a mute needs a {needed}"));
             }
         }
-        let place = format!("{}:{}", self.name, self.line(value.span().start));
+        let place = format!("{}:{}", self.name, self.place(value.span().start).0);
         Some(Mute { check: check?, subject: subject?, reason: reason?, until, place })
     }
 
