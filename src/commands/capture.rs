@@ -12,10 +12,10 @@ use crate::bundle::{Captured, Recording, Scope};
 use crate::cli::Capture;
 use crate::collect::Plan;
 use crate::collect::source::Known;
-use crate::diagnose;
 use crate::model::{Fact, Gap, GapCause, Report};
 use crate::term::{Printer, Progress, interrupt, sanitize_lines};
 use crate::text::redact::mask;
+use crate::{diagnose, pages};
 
 /// Gaps that are printed; all of them stand in the bundle.
 const MAX_GAPS: usize = 15;
@@ -114,7 +114,12 @@ fn told(report: &Report, captured: &Captured, scope: &Scope, target: &Path) -> S
             let _ = writeln!(out, "  and {} more", alike.len() - MAX_GAPS);
         }
     }
-    let _ = write!(out, "\nlook at it\n  kdoctor monitoring --from {}{}", quoted(target), flags(scope));
+    let _ = write!(
+        out,
+        "\nlook at it\n  kdoctor monitoring --from {}{}",
+        pages::quoted(&target.to_string_lossy()),
+        flags(scope)
+    );
     out
 }
 
@@ -136,11 +141,6 @@ fn flags(scope: &Scope) -> String {
         if words.is_empty() { String::new() } else { format!(" --{name} {}", words.join(",")) }
     };
     format!("{}{}", flag("only", &scope.only), flag("skip", &scope.skip))
-}
-
-fn quoted(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    shlex::try_quote(&path).map_or_else(|_| path.clone().into_owned(), std::borrow::Cow::into_owned)
 }
 
 fn bytes(number: u64) -> String {
