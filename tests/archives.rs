@@ -3,19 +3,16 @@
 mod support;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kdoctor::bundle::Bundle;
+use support::fixtures::fixture;
 use support::kdoctor;
 use tar::{EntryType, Header};
 
 const FIXTURE: &str = "demo/ebs-csi-missing";
 const HEADER: &[u8] = br#"{"format": 1, "collected_at": "2026-11-21T00:00:00Z"}"#;
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
 
 /// The fixture as a tar below a folder, or at its top.
 fn packed(top: &str) -> Vec<u8> {

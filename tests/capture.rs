@@ -21,25 +21,9 @@ use kdoctor::{diagnose, pages, render};
 use planted::{Planted, SECRET};
 use serde_json::json;
 use support::api_server::{ApiServer, ServerOptions};
+use support::fixtures::{self, fixture};
 use support::kdoctor;
 use support::wire::{Action, Fault};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
-}
-
-/// All bundles below fixtures/, by their path in it.
-fn fixtures() -> Vec<String> {
-    let mut all = Vec::new();
-    for group in ["demo", "incidents", "healthy", "cases"] {
-        for entry in std::fs::read_dir(root().join(group)).expect("fixtures are there") {
-            let name = entry.expect("a folder entry").file_name().into_string().expect("UTF-8 names");
-            all.push(format!("{group}/{name}"));
-        }
-    }
-    all.sort();
-    all
-}
 
 fn open(path: &Path) -> Bundle {
     Bundle::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
@@ -81,7 +65,7 @@ fn first_difference(one: &str, other: &str) -> String {
 
 /// Runs `judge` on all fixtures, and gives what it finds wrong.
 fn on_all(judge: impl Fn(&str) -> Option<String> + Sync) -> Vec<String> {
-    let names = fixtures();
+    let names = fixtures::all();
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
@@ -103,7 +87,7 @@ fn on_all(judge: impl Fn(&str) -> Option<String> + Sync) -> Vec<String> {
 fn a_capture_of_each_fixture_gives_its_report() {
     let dir = tempfile::tempdir().expect("a folder");
     let wrong = on_all(|name| {
-        let path = root().join(name);
+        let path = fixture(name);
         let to = dir.path().join(format!("{}.tar", name.replace('/', "-")));
         let (before, after) = both(|| Arc::new(open(&path)), open(&path).collected_at(), &to);
         (before != after).then(|| first_difference(&before, &after))
@@ -115,7 +99,7 @@ fn a_capture_of_each_fixture_gives_its_report() {
 fn a_capture_holds_no_planted_secret() {
     let dir = tempfile::tempdir().expect("a folder");
     let wrong = on_all(|name| {
-        let (bundle, to) = (open(&root().join(name)), dir.path().join(format!("{}.tar", name.replace('/', "-"))));
+        let (bundle, to) = (open(&fixture(name)), dir.path().join(format!("{}.tar", name.replace('/', "-"))));
         let at = bundle.collected_at();
         let recording = Recording::new(Arc::new(Planted(bundle)), &to, at, 1 << 30).expect("it can be written");
         let recording = Arc::new(recording);
@@ -139,8 +123,8 @@ struct Cluster {
 
 impl Cluster {
     fn with(name: &str, change: impl FnOnce(ServerOptions) -> ServerOptions) -> Self {
-        let now = open(&root().join(name)).collected_at().to_string();
-        let options = ServerOptions::bundle(root().join(name)).token("t0ken").eks(
+        let now = open(&fixture(name)).collected_at().to_string();
+        let options = ServerOptions::bundle(fixture(name)).token("t0ken").eks(
             "ap-northeast-2",
             "339712948064",
             "flash-tickets-eks",

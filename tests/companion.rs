@@ -14,6 +14,7 @@ use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 use serde_json::{Value, json};
 use support::api_server::{ApiServer, ServerOptions};
+use support::fixtures::{self, fixture};
 use support::kdoctor;
 use tempfile::TempDir;
 
@@ -21,10 +22,6 @@ use tempfile::TempDir;
 const PATIENCE: u64 = 30_000;
 /// What stands below every list.
 const HELP: &str = "Esc goes back]";
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
 
 /// A home, a state folder and a folder of tools, and what is asked.
 struct Scene {
@@ -173,7 +170,7 @@ impl Cluster {
         before.kubeconfig(scene.dir.path());
         let after = change.map(|change| {
             let copy = scene.path("after");
-            copy_folder(&bundle, &copy);
+            fixtures::copy(&bundle, &copy);
             change(&copy);
             let server = ApiServer::start(ServerOptions::bundle(&copy).token("t0ken"));
             std::fs::create_dir(scene.path("fixed")).expect("a folder");
@@ -194,19 +191,6 @@ impl Cluster {
     /// What a tool does to make the cluster the one after the fix.
     fn mends(&self) -> String {
         format!("cp '{}' '{}'", self.scene.path("fixed/kubeconfig").display(), self.scene.path("kubeconfig").display())
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let name = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy_folder(&path, &name);
-        } else {
-            std::fs::copy(&path, &name).expect("copies");
-        }
     }
 }
 

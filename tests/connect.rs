@@ -4,11 +4,12 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::api_server::{ApiServer, ServerOptions};
+use support::fixtures;
 use support::kdoctor;
 use support::kdoctor_process;
 use support::real::{Answer, Target};
@@ -42,8 +43,7 @@ impl Stack {
     fn start(first: &[Value]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let bundle = dir.path().join("bundle");
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/healthy/plain");
-        copy(&fixture, &bundle);
+        fixtures::copy(&fixtures::fixture("healthy/plain"), &bundle);
         std::fs::remove_file(bundle.join("kubernetes/api/v1/pods.json.gz")).expect("the fixture holds pods");
         let prometheus = Target::start(&[("/-/healthy", Answer::Json(r#"{"healthy": true}"#))]);
         let options = ServerOptions::bundle(&bundle).fresh().listener("prometheus-", 9090, prometheus.addr());
@@ -214,18 +214,5 @@ fn a_usual_port_that_is_taken_is_not_waited_for() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(word), "{args:?}: {said}");
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("writable");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).expect("writable");
-        }
     }
 }

@@ -2,9 +2,11 @@
 //! and nothing panics. In CI a sample of all fixtures, facts and documents; all of them with `KDOCTOR_FAULTS=all`, which
 //! takes minutes.
 
+#[path = "support/fixtures.rs"]
+mod fixtures;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,21 +28,11 @@ const DOCUMENTS_IN_CI: u64 = 199;
 /// What the gaps of this test say.
 const SPOILED: &str = "spoiled by the test";
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
-}
-
-fn fixtures() -> Vec<String> {
-    let mut all = Vec::new();
-    for group in ["demo", "incidents", "healthy", "cases"] {
-        for entry in std::fs::read_dir(root().join(group)).expect("fixtures are there") {
-            let name = entry.expect("a folder entry").file_name().into_string().expect("UTF-8 names");
-            all.push(format!("{group}/{name}"));
-        }
-    }
+/// The fixtures of this run.
+fn chosen() -> Vec<String> {
+    let mut all = fixtures::all();
     let only = std::env::var("KDOCTOR_FAULTS_IN").unwrap_or_default();
     all.retain(|name| name.contains(&only) && is_chosen(name, FIXTURES_IN_CI));
-    all.sort();
     all
 }
 
@@ -56,7 +48,7 @@ fn is_chosen(what: &impl Hash, one_of: u64) -> bool {
 
 /// Works on all fixtures with all cores; what is wrong, sorted.
 fn over_fixtures(work: impl Fn(&str) -> Vec<String> + Sync) -> Vec<String> {
-    let names = fixtures();
+    let names = chosen();
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
@@ -176,7 +168,7 @@ fn can_be_told(request: &Request, answer_is_text: bool, how: Spoil) -> bool {
 }
 
 fn open(fixture: &str) -> Arc<Bundle> {
-    Arc::new(Bundle::open(&root().join(fixture)).unwrap_or_else(|e| panic!("{fixture}: {e}")))
+    Arc::new(Bundle::open(&fixtures::fixture(fixture)).unwrap_or_else(|e| panic!("{fixture}: {e}")))
 }
 
 fn gather(bundle: &Arc<Bundle>, spoil: Option<(Request, Spoil)>) -> (Option<Snapshot>, Vec<Request>) {

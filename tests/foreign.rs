@@ -2,20 +2,19 @@
 
 mod support;
 
-use std::path::Path;
-
 use kdoctor::bundle::Bundle;
 use kdoctor::collect::source::{FetchError, Request, Source};
 use kdoctor::model::GapCause;
 use serde_json::{Value, json};
+use support::fixtures::fixture;
 use support::kdoctor;
 use tempfile::TempDir;
 
-const FIXTURE: &str = "fixtures/demo/ebs-csi-missing";
+const FIXTURE: &str = "demo/ebs-csi-missing";
 
 /// A list of a fixture, or of one of its namespaces.
 fn list(path: &str) -> Value {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURE).join(format!("kubernetes{path}.json"));
+    let file = fixture(FIXTURE).join(format!("kubernetes{path}.json"));
     let bytes = std::fs::read(&file).unwrap_or_else(|_| {
         let packed = std::fs::read(format!("{}.gz", file.display())).unwrap_or_else(|e| panic!("{path}: {e}"));
         let mut bytes = Vec::new();

@@ -2,21 +2,18 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use support::api_server::{ApiServer, ServerOptions};
+use support::fixtures::fixture;
 use support::kdoctor;
 use support::real::{Answer, Prometheus, Target};
 use support::wire::{Action, Ask, Fault, Handler, Reply, Server};
 use tempfile::TempDir;
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
 
 /// When the recorded cluster was recorded: events and ages are judged as of then.
 fn recorded_at(fixture: &Path) -> String {

@@ -4,11 +4,12 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use support::api_server::{ApiServer, ServerOptions};
 use support::aws_server::{AwsOptions, AwsServer};
+use support::fixtures::fixture;
 use support::kdoctor;
 use support::real::{Moto, element};
 use support::wire::{Action, Fault};
@@ -18,10 +19,6 @@ const REGION: &str = "ap-northeast-2";
 const ACCOUNT: &str = "339712948064";
 /// The account that moto plays.
 const MOTO_ACCOUNT: &str = "123456789012";
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
 
 fn json(command: &mut assert_cmd::Command) -> Value {
     let output = command.args(["-o", "json"]).output().expect("kdoctor runs");

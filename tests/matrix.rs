@@ -2,15 +2,18 @@
 
 #[path = "matrix/advice.rs"]
 mod advice;
+#[path = "support/fixtures.rs"]
+mod fixtures;
 #[path = "support/planted.rs"]
 mod planted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use fixtures::root;
 use kdoctor::bundle::Bundle;
 use kdoctor::checks::{self, Check};
 use kdoctor::collect::client::Client;
@@ -23,23 +26,6 @@ use kdoctor::snapshot::Snapshot;
 use kdoctor::term::Printer;
 use planted::{Planted, SECRET};
 use serde::Deserialize;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
-}
-
-/// All bundles below fixtures/, by their path in it.
-fn fixtures() -> Vec<String> {
-    let mut all = Vec::new();
-    for group in ["demo", "incidents", "healthy", "cases"] {
-        for entry in std::fs::read_dir(root().join(group)).expect("fixtures are there") {
-            let name = entry.expect("a folder entry").file_name().into_string().expect("UTF-8 names");
-            all.push(format!("{group}/{name}"));
-        }
-    }
-    all.sort();
-    all
-}
 
 fn snapshot(fixture: &str) -> Snapshot {
     snapshot_at(&root().join(fixture))
@@ -58,7 +44,7 @@ fn snapshot_at(path: &Path) -> Snapshot {
 fn report(fixture: &str) -> &'static Report {
     static REPORTS: OnceLock<BTreeMap<String, Report>> = OnceLock::new();
     let reports = REPORTS.get_or_init(|| {
-        let names = fixtures();
+        let names = fixtures::all();
         let (next, made) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
         std::thread::scope(|scope| {
             for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
@@ -143,7 +129,7 @@ fn every_check_fires_somewhere_and_is_quiet_somewhere() {
         }
     }
     let named: BTreeSet<&str> = cases.iter().map(|c| c.fixture.as_str()).collect();
-    for fixture in fixtures().iter().filter(|f| f.starts_with("cases/")) {
+    for fixture in fixtures::all().iter().filter(|f| f.starts_with("cases/")) {
         assert!(named.contains(fixture.as_str()), "{fixture} is in no case");
     }
 }
@@ -152,7 +138,7 @@ fn every_check_fires_somewhere_and_is_quiet_somewhere() {
 #[test]
 fn all_is_well_is_said_only_where_nothing_is_unexplained() {
     let plain = TableOptions::new(&Printer { color: false, width: None, progress: false }, false);
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         let report = report(&fixture);
         let open: Vec<&str> = report.signals.iter().filter(|s| s.is_open()).map(|s| s.title.as_str()).collect();
         let text = kdoctor::render::table(report, &plain);
@@ -171,7 +157,7 @@ fn all_is_well_is_said_only_where_nothing_is_unexplained() {
 fn every_fixture_is_judged_as_reviewed() {
     let mut wrong = Vec::new();
     let mut expected = BTreeSet::new();
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         let name = fixture.replace('/', "__");
         expected.insert(format!("{name}.snap"));
         let mut settings = insta::Settings::clone_current();
@@ -289,7 +275,7 @@ fn faults_that_have_nothing_to_do_with_each_other_stay_apart() {
 
 #[test]
 fn healthy_clusters_are_silent() {
-    for fixture in fixtures().iter().filter(|f| f.starts_with("healthy/")) {
+    for fixture in fixtures::all().iter().filter(|f| f.starts_with("healthy/")) {
         let report = report(fixture);
         assert!(report.findings.is_empty(), "{fixture}: {:#?}", report.findings);
         assert!(report.roots.is_empty());
@@ -349,8 +335,7 @@ fn losing_any_single_fact_raises_no_alarm_on_a_healthy_cluster() {
 #[test]
 fn losing_any_single_answer_raises_no_alarm_on_a_healthy_cluster() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let mut files = Vec::new();
-    copy(&root().join("healthy/plain"), dir.path(), &mut files);
+    let files = fixtures::copy(&root().join("healthy/plain"), dir.path());
     assert!(files.len() > 50, "{}", files.len());
     let refused = r#"{"kind":"Status","status":"Failure","reason":"Forbidden","code":403,"message":"no"}"#;
     let denied = r#"{"code":"AccessDenied","message":"no"}"#;
@@ -381,7 +366,7 @@ fn losing_any_single_answer_raises_no_alarm_on_a_healthy_cluster() {
 #[test]
 fn a_verdict_does_not_depend_on_the_other_checks() {
     let mut wrong = Vec::new();
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         let full = snapshot(&fixture);
         for check in checks::registry() {
             let meta = check.meta();
@@ -420,7 +405,7 @@ fn says_the_same(one: &Result<Diagnosis, Gap>, other: &Result<Diagnosis, Gap>) -
 fn no_report_shows_a_planted_secret() {
     let printer = kdoctor::term::Printer { color: false, width: None, progress: false };
     let (mut shown, mut masked) = (Vec::new(), BTreeSet::new());
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         let bundle = Bundle::open(&root().join(&fixture)).unwrap_or_else(|e| panic!("{fixture}: {e}"));
         let plan = Plan::new(diagnose::facts(&checks::registry()), bundle.collected_at());
         let client = Client::new(Arc::new(Planted(bundle)), Arc::new(Silent));
@@ -438,26 +423,12 @@ fn no_report_shows_a_planted_secret() {
     assert!(masked.len() > 15, "the plants reach few checks: {masked:?}");
 }
 
-fn copy(from: &Path, to: &Path, files: &mut Vec<PathBuf>) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a bundle") {
-        let path = entry.expect("a folder entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &target, files);
-        } else {
-            std::fs::copy(&path, &target).expect("a copy");
-            files.push(target);
-        }
-    }
-}
-
 /// Commands of every fixture are whole shell commands: they parse, and no template or empty value is left in them.
 #[test]
 fn every_command_is_complete() {
     let mut seen = 0;
     let mut distinct = BTreeSet::new();
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         let report = report(&fixture);
         for finding in &report.findings {
             let fix = &finding.remediation;
@@ -506,7 +477,7 @@ fn is_bash(command: &str) -> bool {
 #[test]
 fn every_fix_is_shown_by_some_fixture() {
     let mut shown = BTreeSet::new();
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         let report = report(&fixture);
         shown.extend(report.findings.iter().map(|f| format!("{}/{}", f.check, f.variant)));
     }
@@ -530,7 +501,7 @@ fn every_fix_is_shown_by_some_fixture() {
 #[test]
 fn every_step_says_what_it_is_for() {
     let mut bare = BTreeSet::new();
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         let report = report(&fixture);
         for finding in &report.findings {
             let fix = &finding.remediation;

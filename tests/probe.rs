@@ -2,20 +2,16 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use support::api_server::{ApiServer, ServerOptions};
+use support::fixtures::fixture;
 use support::kdoctor;
 use support::real::{Answer, Target};
 use support::streams::Ran;
 
 const NOW: &str = "2026-11-21T02:50:53Z";
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
 
 struct Served {
     server: ApiServer,

@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
-use support::kdoctor;
+use support::{fixtures, kdoctor};
 use tempfile::TempDir;
 
 /// A folder with settings, and one below it in which kdoctor runs.
@@ -37,7 +36,7 @@ fn told(output: &Output) -> String {
 }
 
 fn fixture(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).display().to_string()
+    fixtures::fixture(name).display().to_string()
 }
 
 fn findings(report: &Value) -> Vec<&Value> {

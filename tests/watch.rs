@@ -2,17 +2,13 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::api_server::{ApiServer, ServerOptions};
+use support::fixtures::{copy, fixture};
 use support::running::Running;
 use support::{kdoctor, kdoctor_process};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -78,19 +74,6 @@ fn what_could_not_be_looked_at_is_not_resolved() {
     let has =
         |list: &str, check: &str| report["since"][list].as_array().expect("a list").iter().any(|f| f["check"] == check);
     assert!(has("out_of_sight", "pvc-pending") && !has("resolved", "pvc-pending"), "{:#}", report["since"]);
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("writable");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).expect("writable");
-        }
-    }
 }
 
 /// Long enough for any one step on a machine that does other things, too.

@@ -135,6 +135,11 @@ impl ResourceRef {
         Self::kubernetes("", "Node", "", name)
     }
 
+    /// A port of something that is well otherwise: of a node, of all nodes but one.
+    pub fn port(of: &str, port: u16) -> Self {
+        Self::kubernetes("", "Port", "", format!("{of}:{port}"))
+    }
+
     /// A Namespace.
     pub fn namespace(name: &str) -> Self {
         Self::kubernetes("", "Namespace", "", name)

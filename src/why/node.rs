@@ -4,17 +4,16 @@ use super::build::{Builder, Claims, Seen, broken, idle, right, untold};
 use super::pod::{QUOTED, on_node};
 use super::shown;
 use super::words::few;
+use crate::domain::kubernetes::network_plugin;
 use crate::domain::text::shorten::shorten;
 use crate::model::ResourceRef;
-use crate::snapshot::kubernetes::{Node, Pod};
+use crate::snapshot::kubernetes::Node;
 use crate::snapshot::{Fetched, Snapshot};
 
 /// The label by which EKS names the group of a node.
 const GROUP: &str = "eks.amazonaws.com/nodegroup";
 /// Conditions that say that something runs short.
 const PRESSURE: &[&str] = &["DiskPressure", "MemoryPressure", "PIDPressure"];
-/// DaemonSets that give pods their network, by their names.
-const NETWORKS: &[&str] = &["aws-node", "calico-node", "cilium", "flannel", "kindnet", "weave-net"];
 
 /// The chain of a node.
 pub(super) fn chain(b: &mut Builder<'_>, node: &Node) {
@@ -51,14 +50,7 @@ fn network(snap: &Snapshot, node: &Node) -> Fetched<Seen> {
         return Ok(idle("EKS runs its network"));
     }
     snap.pods.covered("kube-system")?;
-    let name = node.metadata.name.as_str();
-    let pods = snap.pods.items().unwrap_or_default().iter();
-    let is_agent = |p: &&Pod| {
-        p.spec.node_name.as_deref() == Some(name)
-            && p.metadata.controller().is_some_and(|o| o.kind == "DaemonSet")
-            && NETWORKS.iter().any(|n| p.metadata.name.starts_with(n))
-    };
-    Ok(match pods.filter(is_agent).min_by_key(|p| p.is_ready()) {
+    Ok(match network_plugin::agents(snap, &node.metadata.name).min_by_key(|p| p.is_ready()) {
         None => untold("no pod of a network plugin that is known was seen on it"),
         Some(pod) if pod.is_ready() => right(format!("{} is ready", pod.metadata.name)),
         Some(pod) => broken(format!("{} is not ready", pod.metadata.name)).with(shown::described("pod", &pod.metadata)),

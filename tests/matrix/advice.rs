@@ -11,7 +11,7 @@ use super::{fixtures, report, snapshot};
 /// verification.
 fn ways() -> Vec<(String, &'static Finding, Vec<&'static Step>)> {
     let mut all = Vec::new();
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         for finding in &report(&fixture).findings {
             let fix = &finding.remediation;
             let options: Vec<&[Step]> = match fix.options.as_slice() {
@@ -31,7 +31,7 @@ fn ways() -> Vec<(String, &'static Finding, Vec<&'static Step>)> {
 fn commands() -> Vec<(String, &'static Step)> {
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         for finding in &report(&fixture).findings {
             let steps = finding.remediation.all_steps().filter(|s| s.kind.is_shell());
             all.extend(steps.filter(|s| seen.insert(&s.command)).map(|s| (format!("{fixture} {}", finding.check), s)));
@@ -93,7 +93,7 @@ fn permissions_are_asked_for_as_kubectl_reads_them() {
 
 #[test]
 fn a_drain_is_a_way_to_choose() {
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         for finding in &report(&fixture).findings {
             let fix = &finding.remediation;
             let drained = |steps: &[Step]| steps.iter().any(|s| s.command.starts_with("kubectl drain"));
@@ -160,7 +160,7 @@ fn a_pod_that_holds_its_claim_goes_before_the_new_one_comes() {
 #[test]
 fn nothing_is_verified_at_a_pod_that_the_fix_replaces() {
     let mut bad = BTreeSet::new();
-    for fixture in fixtures() {
+    for fixture in fixtures::all() {
         for finding in &report(&fixture).findings {
             let fix = &finding.remediation;
             let replaces = |s: &Step| {

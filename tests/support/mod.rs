@@ -8,6 +8,7 @@
 //! | [`real`] | Prometheus, Alertmanager and moto as child processes, and a small scrape target |
 //! | [`streams`] | exec in containers and port-forward to pods, over WebSockets |
 //! | [`recording`] | a bundle of one recorded case of Prometheus or Alertmanager |
+//! | [`fixtures`] | the bundles below fixtures/, their names and copies of them |
 //! | [`running`] | a child process whose lines are waited for |
 //! | [`names`] | a host table (and DNS faults) for one child process, so that it can use cluster names |
 //!
@@ -20,6 +21,7 @@ pub mod api_server;
 pub mod aws_query;
 pub mod aws_server;
 pub mod bundle;
+pub mod fixtures;
 pub mod kube;
 pub mod names;
 pub mod real;

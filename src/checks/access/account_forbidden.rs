@@ -61,14 +61,9 @@ impl Check for AccountForbidden {
     }
 }
 
-/// `prometheuses.monitoring.coreos.com`
-fn full_name(act: &Act) -> String {
-    if act.group.is_empty() { act.resource.clone() } else { format!("{}.{}", act.resource, act.group) }
-}
-
 fn finding(snap: &Snapshot, found: &Forbidden<'_>) -> Finding {
     let account = &found.account;
-    let mut names: Vec<String> = found.acts.iter().map(|a| format!("{} {}", a.verb, full_name(a))).collect();
+    let mut names: Vec<String> = found.acts.iter().map(|a| format!("{} {}", a.verb, a.full_name())).collect();
     names.dedup();
     let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
     let message = format!(

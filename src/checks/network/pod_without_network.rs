@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::event_evidence;
+use crate::checks::support::seen::{container_states, event_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
-use crate::domain::kubernetes::foundation;
 use crate::domain::kubernetes::sandbox::Fault;
+use crate::domain::kubernetes::{foundation, network_plugin};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -89,34 +89,9 @@ fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, Fault)> {
     sandbox.find_map(|e| Some((e, Fault::read(&e.message)?)))
 }
 
-/// Network plugins: what their messages say, and the images and containers of their pods.
-const PLUGINS: &[(&str, &[&str])] = &[
-    ("calico", &["calico/node", "calico-node"]),
-    ("cilium", &["cilium/cilium", "cilium-agent"]),
-    ("aws-cni", &["amazon-k8s-cni", "aws-node"]),
-    ("flannel", &["flannel/flannel", "kube-flannel"]),
-    ("weave", &["weave-kube", "weave"]),
-    ("antrea", &["antrea/antrea", "antrea-agent"]),
-    ("kindnet", &["kindnetd", "kindnet-cni"]),
-    ("ovn", &["ovn-kubernetes", "ovnkube-node"]),
-];
-
-/// The pod of the network plugin on a node: of the one that the message is of, else of any.
-fn plugin<'a>(snap: &'a Snapshot, node: &str, message: &str) -> Option<&'a Pod> {
-    let here = || snap.pods.items().unwrap_or_default().iter().filter(|p| p.spec.node_name.as_deref() == Some(node));
-    let of = |marks: &[&str]| {
-        let is_it =
-            |p: &&Pod| p.spec.containers.iter().any(|c| marks.iter().any(|m| c.image.contains(m) || c.name == *m));
-        here().find(is_it)
-    };
-    let lower = message.to_ascii_lowercase();
-    let named = PLUGINS.iter().filter(|(word, _)| lower.contains(word)).find_map(|(_, marks)| of(marks));
-    named.or_else(|| PLUGINS.iter().find_map(|(_, marks)| of(marks)))
-}
-
 fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) -> Finding {
     let (first, event) = all[0];
-    let plugin = plugin(snap, node, &event.message);
+    let plugin = network_plugin::pod_on(snap, node, &event.message);
     let who = match all {
         [(pod, _)] => format!("pod {}/{} gets no sandbox", pod.metadata.namespace, pod.metadata.name),
         many => format!("{} pods get no sandbox", many.len()),
@@ -182,17 +157,9 @@ fn fix(snap: &Snapshot, node: &str, fault: Fault, first: &Pod, plugin: Option<&P
 }
 
 fn plugin_evidence(pod: &Pod) -> Evidence {
-    let lines: Vec<String> = pod
-        .statuses()
-        .map(|s| {
-            let running = if s.ready { "ready" } else { "not ready" };
-            let state = s.state.waiting.as_ref().map_or(running, |w| w.reason.as_str());
-            format!("container {}: {state}, {} restarts", s.name, s.restart_count)
-        })
-        .collect();
     Evidence::new(
         format!("Pod {}/{}", pod.metadata.namespace, pod.metadata.name),
-        lines.join("\n"),
+        container_states(pod).join("\n"),
         "kubectl get pod -n {{ namespace }} {{ pod }} -o wide",
     )
     .with("namespace", &pod.metadata.namespace)

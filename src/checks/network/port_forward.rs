@@ -10,7 +10,7 @@ use crate::checks::support::probes;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::forwarding::way_round;
-use crate::domain::kubernetes::nodes::not_ready;
+use crate::domain::kubernetes::nodes::{KUBELET_PORT, not_ready};
 use crate::domain::kubernetes::service_port::{self, is_headless, named, reached};
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
@@ -285,7 +285,7 @@ fn unreachable_nodes(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
             .collect();
         let Some((part, pod)) = here.first() else { continue };
         let refused = node.internal_ip().and_then(|ip| {
-            let address = format!("{ip}:10250");
+            let address = format!("{ip}:{KUBELET_PORT}");
             let says = |g: &&&Gap| g.message.contains(&format!("dial tcp {address}"));
             gaps.iter().find(says).copied()
         });
@@ -317,7 +317,7 @@ fn unreachable_nodes(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
         let made = Finding::new(PortForward::META.id, Severity::Warning, subject.clone(), message)
             .evidence(seen)
             .depends_on(subject)
-            .depends_on(ResourceRef::kubernetes("", "Port", "", format!("{name}:10250")))
+            .depends_on(ResourceRef::port(name, KUBELET_PORT))
             // What else is wrong with the node is another check's to say.
             .breaks_nothing()
             .key("node")

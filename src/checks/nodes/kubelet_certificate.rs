@@ -10,14 +10,12 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::node_group;
-use crate::domain::kubernetes::metrics_server::{self, KubeletFault};
+use crate::domain::kubernetes::metrics_server::{self, KubeletFault, NO_CERTIFICATE};
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::text::log_line::written_at;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Node;
 use crate::snapshot::{Platform, Snapshot};
-
-/// What the kubelet's side of a TLS connection sends where it has no certificate to show.
-const NO_CERTIFICATE: &str = "remote error: tls: internal error";
 
 check! {
     /// See the check's page.
@@ -45,8 +43,6 @@ enum Fix {
     },
 }
 
-/// The kubelet's port.
-const PORT: u16 = 10250;
 /// Seconds for which a line of metrics-server's log tells of now.
 const NOW: i64 = 180;
 
@@ -82,8 +78,10 @@ impl<'a> Seen<'a> {
     fn of(snap: &'a Snapshot, node: &'a Node) -> Self {
         let address: Option<IpAddr> = node.internal_ip().and_then(|ip| ip.parse().ok());
         // An address of version 6 stands in brackets.
-        let names =
-            [address.map(|a| SocketAddr::new(a, PORT).to_string()), Some(format!("{}:{PORT}", node.metadata.name))];
+        let names = [
+            address.map(|a| SocketAddr::new(a, KUBELET_PORT).to_string()),
+            Some(format!("{}:{KUBELET_PORT}", node.metadata.name)),
+        ];
         let is_kubelet = |text: &str| {
             text.contains(NO_CERTIFICATE) && names.iter().flatten().any(|n| text.contains(&format!("{n}/")))
         };
@@ -132,7 +130,7 @@ fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
     let mut made = Finding::new(KubeletCertificate::META.id, Severity::Error, subject, message)
         .cause(Cause::keyed("kubelet-serving", "kubelets of several nodes have no serving certificate"));
     // The node itself is well: what is broken is its port.
-    made.breaks = Some(vec![ResourceRef::kubernetes("", "Port", "", format!("{node}:{PORT}"))]);
+    made.breaks = Some(vec![ResourceRef::port(node, KUBELET_PORT)]);
     for (url, error) in &seen.targets {
         made = made.breaks(ResourceRef::ScrapeUrl { url: (*url).to_owned() }).evidence(Evidence::new(
             format!("target {url}"),

@@ -11,7 +11,7 @@ use crate::domain::kubernetes::autoscaling;
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault};
-use crate::domain::kubernetes::nodes::dead_nodes;
+use crate::domain::kubernetes::nodes::{KUBELET_PORT, dead_nodes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Autoscaler, Workload};
 use crate::snapshot::{Platform, Snapshot};
@@ -307,7 +307,7 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
     let dead = failed.iter().filter(|f| nodes.iter().any(|n| n.metadata.name == f.node && !n.is_ready()));
     made = dead.fold(made, |made, f| made.depends_on(ResourceRef::node(&f.node)));
     for name in &names {
-        made = made.depends_on(ResourceRef::kubernetes("", "Port", "", format!("{name}:10250")));
+        made = made.depends_on(ResourceRef::port(name, KUBELET_PORT));
     }
     let pods = snap.pods.items().unwrap_or_default().iter();
     let own = pods.filter(|p| p.metadata.name == first.log.pod && p.metadata.namespace == first.log.namespace);

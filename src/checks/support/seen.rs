@@ -1,8 +1,8 @@
-//! Events and lines of logs as evidence.
+//! Events, lines of logs and states of containers as evidence.
 
 use crate::domain::text::redact::redact;
 use crate::model::Evidence;
-use crate::snapshot::kubernetes::Event;
+use crate::snapshot::kubernetes::{Event, Pod};
 
 const SHOW_LOG: &str = "kubectl logs -n {{ namespace }} {{ pod }}{% if container %} -c {{ container }}{% endif %}{% if previous %} --previous{% endif %} --tail=200";
 
@@ -34,4 +34,15 @@ pub(crate) fn event_evidence(event: &Event) -> Evidence {
     )
     .with("namespace", namespace)
     .with("name", &object.name)
+}
+
+/// What each container of a pod does, and how often it was started again.
+pub(crate) fn container_states(pod: &Pod) -> Vec<String> {
+    pod.statuses()
+        .map(|s| {
+            let running = if s.ready { "ready" } else { "not ready" };
+            let state = s.state.waiting.as_ref().map_or(running, |w| w.reason.as_str());
+            format!("container {}: {state}, {} restarts", s.name, s.restart_count)
+        })
+        .collect()
 }

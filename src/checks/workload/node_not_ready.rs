@@ -1,6 +1,8 @@
 //! A node that runs parts of the stack is not Ready.
 
 use crate::checks::support::place::Place;
+use crate::checks::support::seen::container_states;
+use crate::domain::kubernetes::network_plugin;
 use crate::domain::kubernetes::nodes::{could_take, not_ready};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
@@ -69,13 +71,6 @@ fn waiting_for<'a>(snap: &'a Snapshot, node: &Node) -> Vec<&'a Pod> {
         .collect()
 }
 
-/// The network plugin's pod on a node.
-fn network_pod<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
-    let pods = snap.pods.items().unwrap_or_default().iter();
-    let mut here = pods.filter(|p| p.spec.node_name.as_deref() == Some(node) && p.metadata.namespace == "kube-system");
-    here.find(|p| p.spec.containers.iter().any(|c| c.name == "aws-node" || c.image.contains("amazon-k8s-cni")))
-}
-
 /// The kubelet waits for the network plugin.
 fn waits_for_network(ready: &Condition) -> bool {
     let said = ready.message.as_deref().unwrap_or_default();
@@ -87,17 +82,10 @@ fn network_evidence(snap: &Snapshot, node: &str) -> Evidence {
     let template =
         "kubectl get pods -n kube-system -l k8s-app=aws-node -o wide --field-selector spec.nodeName={{ node }}";
     let source = format!("aws-node on node {node}");
-    let Some(pod) = network_pod(snap, node) else {
+    let Some(pod) = network_plugin::vpc_cni(snap, node) else {
         return Evidence::new(source, "no pod of it is there", template).with("node", node);
     };
-    let mut lines: Vec<String> = pod
-        .statuses()
-        .map(|s| {
-            let state =
-                s.state.waiting.as_ref().map_or(if s.ready { "ready" } else { "not ready" }, |w| w.reason.as_str());
-            format!("container {}: {state}, {} restarts", s.name, s.restart_count)
-        })
-        .collect();
+    let mut lines = container_states(pod);
     let logs = snap.part_logs.iter().flatten();
     let own = logs.filter(|l| l.namespace == "kube-system" && l.pod == pod.metadata.name);
     lines.extend(
@@ -143,7 +131,7 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
         .depends_on(ResourceRef::node(name));
     if waits_for_network(ready) {
         made = made.evidence(network_evidence(snap, name));
-        if let Some(pod) = network_pod(snap, name) {
+        if let Some(pod) = network_plugin::vpc_cni(snap, name) {
             made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
         }
     }
@@ -190,7 +178,7 @@ fn params(finding: Finding, snap: &Snapshot, node: &Node, ready: &Condition, pod
             true => "not-ready",
             false => "lost",
         })
-        .param("network_pod", network_pod(snap, &node.metadata.name).map(|p| p.metadata.name.as_str()))
+        .param("network_pod", network_plugin::vpc_cni(snap, &node.metadata.name).map(|p| p.metadata.name.as_str()))
         .param("node", &node.metadata.name)
         .param("instance", instance.filter(|_| !node.is_auto_mode()))
         .param("scaled", instance.filter(|_| !replaced_by_cluster))

@@ -13,6 +13,7 @@ mod prometheus;
 mod reason;
 mod unreached;
 
+use crate::domain::kubernetes::forbidden::{Account, Act};
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
@@ -145,21 +146,6 @@ impl Class {
     }
 }
 
-/// A right that the API server refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Denied {
-    /// Namespace of the ServiceAccount.
-    pub(crate) namespace: String,
-    /// The ServiceAccount.
-    pub(crate) account: String,
-    /// `list`.
-    pub(crate) verb: String,
-    /// `prometheuses.monitoring.coreos.com`.
-    pub(crate) resource: String,
-    /// `metrics` of `nodes/metrics`.
-    pub(crate) subresource: Option<String>,
-}
-
 /// What is known of a fault beyond its class, where its fix depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Detail {
@@ -180,8 +166,8 @@ pub(crate) enum Detail {
     Url,
     /// A flag with one dash.
     ShortFlag,
-    /// A right that is missing.
-    Denied(Denied),
+    /// A right that is missing, and the ServiceAccount that lacks it.
+    Denied(Account, Act),
 }
 
 /// Why a program ended.
@@ -212,6 +198,12 @@ pub(crate) struct Crash {
 }
 
 impl Crash {
+    /// The host that is not reached, and its port where that is said.
+    pub(crate) fn unreached(&self) -> Option<(&str, Option<&str>)> {
+        let host = self.what.as_deref().filter(|_| self.class == Class::Unreached)?;
+        Some(host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port))))
+    }
+
     fn new(class: Class, reason: impl AsRef<str>) -> Self {
         Self {
             class,

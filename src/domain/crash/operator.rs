@@ -1,6 +1,7 @@
 //! The Prometheus operator, kube-state-metrics and other programs that live on the Kubernetes API.
 
-use crate::domain::crash::{Class, Crash, Denied, Detail, common, pattern};
+use crate::domain::crash::{Class, Crash, Detail, common, pattern};
+use crate::domain::kubernetes::forbidden::{Account, Act};
 use crate::domain::text::log_line::{Level, Line};
 
 /// The VPC CNI tries to reach the API server before it starts, and says so as information only.
@@ -30,18 +31,16 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     )
     .captures(&text)
     {
-        let group = found.get(5).map(|g| g.as_str()).filter(|g| !g.is_empty()).map(|g| format!(".{g}")).unwrap_or_default();
-        let reason = format!("ServiceAccount {}/{} may not {} {}{group}", &found[1], &found[2], &found[3], &found[4]);
-        // A subresource is a flag of kubectl's.
-        let (kind, part) = found[4].split_once('/').map_or((&found[4], None), |(kind, part)| (kind, Some(part)));
-        let denied = Denied {
-            namespace: found[1].to_owned(),
-            account: found[2].to_owned(),
+        let account = Account { namespace: found[1].to_owned(), name: found[2].to_owned() };
+        let act = Act {
             verb: found[3].to_owned(),
-            resource: format!("{kind}{group}"),
-            subresource: part.map(str::to_owned),
+            resource: found[4].to_owned(),
+            group: found.get(5).map(|g| g.as_str().to_owned()).unwrap_or_default(),
+            namespace: None,
         };
-        return Some(Crash::new(Class::Forbidden, reason).what(&found[4]).detail(Detail::Denied(denied)));
+        let reason =
+            format!("ServiceAccount {}/{} may not {} {}", account.namespace, account.name, act.verb, act.full_name());
+        return Some(Crash::new(Class::Forbidden, reason).what(&found[4]).detail(Detail::Denied(account, act)));
     }
     if has(&[
         "failed to make file target manager: too many open files",

@@ -32,14 +32,22 @@ pub(crate) struct Act {
 }
 
 impl Act {
+    /// `prometheuses.monitoring.coreos.com`.
+    pub(crate) fn full_name(&self) -> String {
+        with_group(&self.resource, &self.group)
+    }
+
     /// As `kubectl auth can-i` takes it: a subresource is a flag there, `nodes/metrics` would be a node called metrics.
     pub(crate) fn asked(&self) -> Vec<String> {
         let (resource, part) =
             self.resource.split_once('/').map_or((self.resource.as_str(), None), |(r, p)| (r, Some(p)));
-        let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
         let part = part.map(|p| format!("--subresource={p}"));
-        [self.verb.clone(), format!("{resource}{group}")].into_iter().chain(part).collect()
+        [self.verb.clone(), with_group(resource, &self.group)].into_iter().chain(part).collect()
     }
+}
+
+fn with_group(resource: &str, group: &str) -> String {
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
 }
 
 /// What one ServiceAccount may not do, as one program says.

@@ -13,6 +13,9 @@ use crate::snapshot::monitoring::ContainerLog;
 /// Seconds for which a line of its log tells of now.
 const RECENT: i64 = 15 * 60;
 
+/// What a kubelet sends in the TLS handshake where it has no certificate to show.
+pub(crate) const NO_CERTIFICATE: &str = "remote error: tls: internal error";
+
 /// Why a kubelet gives it no metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum KubeletFault {
@@ -41,7 +44,7 @@ impl KubeletFault {
         let has = |part: &str| text.contains(part);
         if has("any IP SANs") || has("certificate is valid for") {
             Self::NoAddressInCertificate
-        } else if has("remote error: tls: internal error") {
+        } else if has(NO_CERTIFICATE) {
             Self::NoCertificate
         } else if has("signed by unknown authority") {
             Self::UnknownAuthority

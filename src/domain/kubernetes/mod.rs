@@ -28,6 +28,7 @@ pub(crate) mod managed;
 pub(crate) mod metrics_server;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
+pub(crate) mod network_plugin;
 pub(crate) mod network_policy;
 pub(crate) mod nodes;
 pub(crate) mod owner;

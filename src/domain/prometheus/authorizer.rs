@@ -1,5 +1,6 @@
 //! Who Prometheus is to a target that refuses it, and which Kubernetes permission the target asks for.
 
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::prometheus::targets::{self, Address};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ScrapeTarget;
@@ -44,7 +45,7 @@ impl Guard {
                 if proxied { Self::RbacProxy } else { Self::Application }
             }
             // The operator's own webhook listens on 10250 too, but in a pod.
-            None if address.port == 10250 => Self::Kubelet,
+            None if address.port == KUBELET_PORT => Self::Kubelet,
             None => Self::Application,
         }
     }

@@ -8,6 +8,7 @@ use regex::Regex;
 
 use crate::domain::aws::interface::{Interface, Interfaces};
 use crate::domain::kubernetes::network_policy::Protocol;
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::{service_host, service_port};
 use crate::domain::text::log_line;
 use crate::domain::text::windows::RECENT;
@@ -219,12 +220,11 @@ fn proxied(snap: &Snapshot) -> Vec<Attempt<'_>> {
 
 fn reached(snap: &Snapshot, gap: &Gap, ip: IpAddr, port: u16) -> (String, Vec<ResourceRef>) {
     let nodes = snap.nodes.items().unwrap_or_default();
-    if port == 10250
+    if port == KUBELET_PORT
         && let Some(node) = nodes.iter().find(|n| n.internal_ip() == Some(&ip.to_string()))
     {
         let name = &node.metadata.name;
-        let port = ResourceRef::kubernetes("", "Port", "", format!("{name}:{port}"));
-        return (format!("the kubelet of node {name}"), vec![port]);
+        return (format!("the kubelet of node {name}"), vec![ResourceRef::port(name, port)]);
     }
     match snap.pod_by_ip(&ip.to_string()) {
         Some(pod) => {

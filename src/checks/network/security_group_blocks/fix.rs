@@ -11,6 +11,7 @@ use crate::checks::support::traffic::evidence;
 use crate::domain::aws::firewall::words;
 use crate::domain::aws::network_acl::free_number;
 use crate::domain::kubernetes::network_policy::Protocol;
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::traffic::attempts::{Attempt, Party};
 use crate::domain::traffic::other_nodes::OtherNodes;
 use crate::domain::traffic::seen::Seen;
@@ -155,12 +156,11 @@ fn of_group(id: CheckId, snap: &Snapshot, group: &str, shut: &Shut<'_>, inbound:
 
 /// Only requests through the API server's proxy fail for want of it: the stack itself does without.
 fn is_for_proxy(missing: &Missing<'_>, attempts: &[Attempt<'_>]) -> bool {
-    let kubelet = 10250;
     let of_port =
         |a: &&Attempt<'_>| matches!(a.from, Party::ControlPlane) && a.to.iter().any(|(_, port)| *port == missing.port);
     let mut all = attempts.iter().filter(of_port).peekable();
     missing.from_control_plane
-        && missing.port != kubelet
+        && missing.port != KUBELET_PORT
         && all.peek().is_some()
         && all.all(|a| matches!(a.seen, Seen::Proxy { .. }))
 }
@@ -295,7 +295,7 @@ pub(super) fn between_nodes(
         pattern.own,
         nodes.join(", ")
     );
-    let subject = ResourceRef::kubernetes("", "Port", "", format!("other-nodes:{}", pattern.port));
+    let subject = ResourceRef::port("other-nodes", pattern.port);
     let errors: Vec<(&str, &str)> =
         pattern.down.iter().map(|d| (d.target.scrape_url.as_str(), d.target.last_error.as_str())).collect();
     let job = pattern.down.first().map_or("", |d| d.target.job());

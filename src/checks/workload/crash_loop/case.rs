@@ -215,8 +215,7 @@ impl<'a> Case<'a> {
     /// What would explain that something is not reached: its Service and pods, the DNS, the way out of the pod's subnet.
     fn unreached(&self, mut made: Finding) -> Finding {
         let said = self.crash.as_ref().map(|c| format!("{} {}", c.reason, c.said)).unwrap_or_default();
-        let host = self.crash.as_ref().filter(|c| c.class == Class::Unreached).and_then(|c| c.what.as_deref());
-        let host = host.map(|h| h.rsplit_once(':').map_or(h, |(name, _)| name));
+        let host = self.crash.as_ref().and_then(Crash::unreached).map(|(name, _)| name);
         if let Some(service) = host.and_then(|h| self.snap.service_by_host(h)) {
             return made.depends_on(ResourceRef::service(&service.metadata.namespace, &service.metadata.name));
         }

@@ -11,7 +11,7 @@ use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
     DiskFull, Kept, Lines, Ownership, Repair, Workload, file, file_name, ids, key_path, look_at_blocks, operator_up,
 };
-use crate::domain::crash::{Class, Crash, Denied, Detail};
+use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::model::Placeholder;
@@ -403,13 +403,12 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
         }
         Class::Memberlist => Way::Memberlist { kept },
         _ => {
-            let host = crash.what.clone().unwrap_or_default();
-            let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+            let (name, port) = crash.unreached().unwrap_or_default();
             let service = case.snap.service_by_host(name).map(|s| s.metadata.clone());
             Way::Unreached {
                 reason,
                 host: name.to_owned(),
-                port: host.rsplit_once(':').map_or("443", |(_, port)| port).to_owned(),
+                port: port.unwrap_or("443").to_owned(),
                 service_namespace: service.as_ref().map(|m| m.namespace.clone()),
                 service: service.map(|m| format!("kubernetes.io/service-name={}", m.name)),
                 is_grafana: case.is_grafana(),
@@ -431,7 +430,7 @@ fn volume(case: &Case<'_>) -> Option<String> {
     let of_claim = volumes
         .iter()
         .find(|v| v.spec.claim_ref.as_ref().is_some_and(|r| r.name == *name && r.namespace == case.namespace()));
-    Some(of_claim?.spec.csi.as_ref()?.volume_handle.clone()).filter(|h| h.starts_with("vol-"))
+    of_claim?.ebs_id().map(str::to_owned)
 }
 
 /// A file of the configuration is refused.
@@ -616,26 +615,14 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
         Class::Credentials => Way::Credentials { account: account.to_owned(), pod },
         Class::CrdMissing => Way::CrdMissing { reason, crds: crds(case.snap), pod },
         Class::Forbidden => {
-            let denied = match &crash.detail {
-                Detail::Denied(denied) => Some(denied),
-                _ => None,
+            let (namespace, account, can_i) = match &crash.detail {
+                Detail::Denied(own, act) => (own.namespace.as_str(), own.name.as_str(), act.asked()),
+                _ => (case.namespace(), account, Vec::new()),
             };
-            let own = |d: &Denied| format!("system:serviceaccount:{}:{}", d.namespace, d.account);
-            Way::Forbidden {
-                reason,
-                can_i: denied.map_or_else(Vec::new, |d| {
-                    let part = d.subresource.as_ref().map(|p| format!("--subresource={p}"));
-                    [d.verb.clone(), d.resource.clone()].into_iter().chain(part).collect()
-                }),
-                user: denied.map_or_else(|| format!("system:serviceaccount:{}:{account}", case.namespace()), own),
-                pod,
-            }
+            Way::Forbidden { reason, can_i, user: format!("system:serviceaccount:{namespace}:{account}"), pod }
         }
         Class::Webhook => Way::Webhook { reason, pod },
-        Class::Inotify => {
-            let node = case.failing.pod.spec.node_name.as_deref().unwrap_or("<node>");
-            Way::Inotify { reason, node: node.to_owned(), pod }
-        }
+        Class::Inotify => Way::Inotify { reason, node: node(case), pod },
         Class::ExternalLabels => Way::ExternalLabels {
             operator_kind: case.target.operator_kind().to_owned(),
             operator_name: case.target.operator_name().to_owned(),

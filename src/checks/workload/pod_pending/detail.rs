@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{NodeSelectorRequirement, Taint};
 
-use crate::checks::workload::pod_pending::fargate;
+use crate::checks::workload::pod_pending::{fargate, scarce_extended};
 use crate::domain::kubernetes::capacity::{amount, largest_free, largest_node, requests};
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::nodes::could_take;
@@ -74,8 +74,7 @@ impl Detail {
 
 /// How many nodes offer the resource that is named.
 fn offers(all: &[&Node], message: &str) -> Detail {
-    let name = message.split("Insufficient ").skip(1).filter_map(|rest| rest.split([',', ' ']).next());
-    let Some(name) = name.map(|n| n.trim_end_matches('.')).find(|n| n.contains('/')) else { return Detail::default() };
+    let Some(name) = scarce_extended(message) else { return Detail::default() };
     let offering = all.iter().filter(|n| n.status.allocatable.get(name).is_some_and(|q| q.as_str() != "0")).count();
     let line = match offering {
         0 => format!("no node offers {name}"),

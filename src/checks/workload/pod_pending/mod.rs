@@ -165,11 +165,6 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     params(finding, snap, pod, &detail, message)
 }
 
-/// The resource with a domain of its own that the scheduler names as insufficient.
-fn scarce_extended(message: &str) -> String {
-    scarce(message).split(", ").find(|r| r.contains('/')).unwrap_or_default().to_owned()
-}
-
 /// What pods of several owners are kept by alike: they are one finding about it. Claims and zones are each pod's own.
 fn shared_cause(reason: Reason, message: &str, detail: &Detail) -> Option<Cause> {
     let what = match reason {
@@ -179,7 +174,7 @@ fn shared_cause(reason: Reason, message: &str, detail: &Detail) -> Option<Cause>
             detail.nodes.join(", ")
         }
         Reason::Selector => detail.text(),
-        Reason::Resources | Reason::Extended => scarce(message),
+        Reason::Resources | Reason::Extended => scarce(message).into_iter().collect::<Vec<_>>().join(", "),
         Reason::Fargate => detail.text(),
         Reason::TooManyPods | Reason::NoNodes | Reason::VolumeLimit => String::new(),
         Reason::Volume | Reason::VolumeZone | Reason::PodAffinity | Reason::Ports | Reason::Other => return None,
@@ -201,10 +196,14 @@ fn said_taint(message: &str) -> String {
 }
 
 /// The resources that the scheduler names as insufficient.
-fn scarce(message: &str) -> String {
+fn scarce(message: &str) -> BTreeSet<&str> {
     let names = message.split("Insufficient ").skip(1).filter_map(|rest| rest.split([',', ' ']).next());
-    let all: BTreeSet<&str> = names.map(|n| n.trim_end_matches('.')).collect();
-    all.into_iter().collect::<Vec<_>>().join(", ")
+    names.map(|n| n.trim_end_matches('.')).collect()
+}
+
+/// The one of them with a domain of its own.
+fn scarce_extended(message: &str) -> Option<&str> {
+    scarce(message).into_iter().find(|r| r.contains('/'))
 }
 
 /// What the fixes of the single reasons name.
@@ -212,6 +211,7 @@ fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail, message
     let place = Place::of(snap);
     let empty = snap.eks_nodegroups.iter().flatten().find(|g| g.scaling_config.desired_size == Some(0));
     let taint = detail.taint.as_ref();
+    let resource = scarce_extended(message).unwrap_or_default();
     let max = empty.and_then(|g| g.scaling_config.max_size).unwrap_or(0).max(1);
     finding
         .param("cluster", place.cluster)
@@ -224,15 +224,12 @@ fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail, message
         .param("drivers", detail.signals.iter().filter_map(|k| agent(k)).collect::<Vec<_>>().join(", "))
         .param("ebs", detail.signals.iter().any(|k| k.starts_with(ebs::DRIVER)))
         .param("karpenter", detail.signals.iter().any(|k| k.starts_with("karpenter.sh/")))
-        .param("resource", scarce_extended(message))
+        .param("resource", resource)
         .param(
             "resource_path",
-            format!(
-                "custom-columns=NAME:.metadata.name,OFFERS:.status.allocatable.{}",
-                scarce_extended(message).replace('.', "\\.")
-            ),
+            format!("custom-columns=NAME:.metadata.name,OFFERS:.status.allocatable.{}", resource.replace('.', "\\.")),
         )
-        .param("is_branch", scarce_extended(message).ends_with("/pod-eni"))
+        .param("is_branch", resource.ends_with("/pod-eni"))
         .param("annotated", fargate::asks_for_ec2(pod))
         .param("execution_role", fargate::execution_role(snap))
         .param("annotation_patch", fargate::ANNOTATION_PATCH)

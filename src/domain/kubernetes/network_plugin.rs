@@ -1,0 +1,90 @@
+//! The pods that give the other pods of a node their network.
+
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+
+/// A network plugin, as its pods show it.
+struct Plugin {
+    /// What its messages say.
+    word: &'static str,
+    /// A part of its image.
+    image: &'static str,
+    /// Its container.
+    container: &'static str,
+    /// How the names of its pods begin.
+    pods: &'static str,
+}
+
+/// The one that EKS brings.
+const VPC_CNI: Plugin = Plugin { word: "aws-cni", image: "amazon-k8s-cni", container: "aws-node", pods: "aws-node" };
+
+/// All that are known.
+const PLUGINS: &[Plugin] = &[
+    Plugin { word: "calico", image: "calico/node", container: "calico-node", pods: "calico-node" },
+    Plugin { word: "cilium", image: "cilium/cilium", container: "cilium-agent", pods: "cilium" },
+    VPC_CNI,
+    Plugin { word: "flannel", image: "flannel/flannel", container: "kube-flannel", pods: "flannel" },
+    Plugin { word: "weave", image: "weave-kube", container: "weave", pods: "weave-net" },
+    Plugin { word: "antrea", image: "antrea/antrea", container: "antrea-agent", pods: "antrea-agent" },
+    Plugin { word: "kindnet", image: "kindnetd", container: "kindnet-cni", pods: "kindnet" },
+    Plugin { word: "ovn", image: "ovn-kubernetes", container: "ovnkube-node", pods: "ovnkube-node" },
+];
+
+impl Plugin {
+    fn has(&self, pod: &Pod) -> bool {
+        let names = |c: &Container, mark: &str| c.image.contains(mark) || c.name == mark;
+        pod.spec.containers.iter().any(|c| names(c, self.image) || names(c, self.container))
+    }
+
+    /// The pod is the part that runs on each node, and not another one of the same image.
+    fn runs_in(&self, pod: &Pod) -> bool {
+        pod.metadata.controller().is_some_and(|o| o.kind == "DaemonSet")
+            && (pod.metadata.name.starts_with(self.pods)
+                || pod.spec.containers.iter().any(|c| c.name == self.container))
+    }
+}
+
+/// The pod of the network plugin on a node: of the one that a message is of, else of any.
+pub(crate) fn pod_on<'a>(snap: &'a Snapshot, node: &str, message: &str) -> Option<&'a Pod> {
+    let of = |plugin: &Plugin| on(snap, node).find(|p| plugin.has(p));
+    let lower = message.to_ascii_lowercase();
+    let named = PLUGINS.iter().filter(|plugin| lower.contains(plugin.word)).find_map(of);
+    named.or_else(|| PLUGINS.iter().find_map(of))
+}
+
+/// The pods of DaemonSets on a node that give the others their network.
+pub(crate) fn agents<'a>(snap: &'a Snapshot, node: &str) -> impl Iterator<Item = &'a Pod> {
+    on(snap, node).filter(|pod| PLUGINS.iter().any(|plugin| plugin.runs_in(pod)))
+}
+
+/// The pod of the VPC CNI on a node.
+pub(crate) fn vpc_cni<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
+    on(snap, node).find(|p| p.metadata.namespace == "kube-system" && VPC_CNI.has(p))
+}
+
+fn on<'a>(snap: &'a Snapshot, node: &str) -> impl Iterator<Item = &'a Pod> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    pods.filter(move |p| p.spec.node_name.as_deref() == Some(node))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn agents_are_known_by_their_names_and_their_containers() {
+        let is_agent = |name: &str, container: &str, image: &str, owner: &str| {
+            let pod: Pod = serde_json::from_value(json!({
+                "metadata": {"name": name, "namespace": "kube-system",
+                    "ownerReferences": [{"kind": owner, "name": "x", "uid": "1", "apiVersion": "apps/v1", "controller": true}]},
+                "spec": {"nodeName": "a", "containers": [{"name": container, "image": image}]}}))
+            .expect("a pod");
+            PLUGINS.iter().any(|plugin| plugin.runs_in(&pod))
+        };
+        assert!(is_agent("aws-node-abcde", "agent", "mirror/cni:1", "DaemonSet"));
+        assert!(is_agent("kube-flannel-ds-abcde", "kube-flannel", "flannel/flannel:1", "DaemonSet"));
+        assert!(!is_agent("cilium-operator-1", "cilium-operator", "cilium/operator:1", "ReplicaSet"));
+        assert!(!is_agent("ovnkube-master-1", "ovnkube-master", "ovn-kubernetes:1", "DaemonSet"));
+    }
+}
