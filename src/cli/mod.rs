@@ -130,7 +130,7 @@ pub struct Parts<'a> {
     /// A cluster is asked, so that a file may say which.
     pub asks_cluster: bool,
     /// Namespace of the stack, and whether all are judged.
-    pub scope: Option<(&'a mut Option<String>, &'a mut bool)>,
+    pub scope: Option<&'a mut ScopeArgs>,
     /// Which checks.
     pub select: Option<&'a mut SelectArgs>,
     /// What comes of it.
@@ -140,63 +140,47 @@ pub struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Where to look, and nothing else.
     fn of_source(source: &'a mut SourceArgs) -> Self {
-        let asks_cluster = source.from.is_none() && source.demo.is_none();
-        Self { source, asks_cluster, scope: None, select: None, result: None }
+        Self { asks_cluster: source.is_live(), source, scope: None, select: None, result: None }
     }
 }
 
 impl Command {
     /// What a file of settings fills in; `None` where a command reads none.
     pub fn parts(&mut self) -> Option<Parts<'_>> {
-        let is_live = |source: &SourceArgs| source.from.is_none() && source.demo.is_none();
-        match self {
-            Self::Monitoring(args) => Some(Parts {
-                asks_cluster: is_live(&args.source),
-                source: &mut args.source,
-                scope: Some((&mut args.namespace, &mut args.all_namespaces)),
+        Some(match self {
+            Self::Monitoring(args) => Parts {
+                scope: Some(&mut args.scope),
                 select: Some(&mut args.select),
                 result: Some(&mut args.result),
-            }),
-            Self::Capture(args) => Some(Parts {
-                asks_cluster: is_live(&args.source),
-                source: &mut args.source,
-                scope: (!args.all).then_some((&mut args.namespace, &mut args.all_namespaces)),
+                ..Parts::of_source(&mut args.source)
+            },
+            Self::Capture(args) => Parts {
+                scope: (!args.all).then_some(&mut args.scope),
                 select: (!args.all).then_some(&mut args.select),
-                result: None,
-            }),
+                ..Parts::of_source(&mut args.source)
+            },
             // Files alone are judged unless a cluster is named on the command line.
-            Self::Preflight(args) => Some(Parts {
-                asks_cluster: is_live(&args.source) && (args.against_cluster || args.source.kubeconfig.is_some()),
-                source: &mut args.source,
-                scope: None,
+            Self::Preflight(args) => Parts {
+                asks_cluster: args.source.is_live() && (args.against_cluster || args.source.kubeconfig.is_some()),
                 select: Some(&mut args.select),
                 result: Some(&mut args.result),
-            }),
-            Self::Fix(args) => Some(Parts {
-                asks_cluster: is_live(&args.source),
-                source: &mut args.source,
-                scope: Some((&mut args.namespace, &mut args.all_namespaces)),
+                ..Parts::of_source(&mut args.source)
+            },
+            Self::Fix(args) => Parts {
+                scope: Some(&mut args.scope),
                 select: Some(&mut args.select),
-                result: None,
-            }),
-            Self::Watch(args) => Some(Parts {
-                asks_cluster: is_live(&args.source),
-                source: &mut args.source,
-                scope: Some((&mut args.namespace, &mut args.all_namespaces)),
+                ..Parts::of_source(&mut args.source)
+            },
+            Self::Watch(args) => Parts {
+                scope: Some(&mut args.scope),
                 select: Some(&mut args.select),
-                result: None,
-            }),
-            Self::Why(args) => Some(Parts {
-                asks_cluster: is_live(&args.source),
-                source: &mut args.source,
-                scope: Some((&mut args.namespace, &mut args.all_namespaces)),
-                select: None,
-                result: None,
-            }),
-            Self::Access(args) => Some(Parts::of_source(&mut args.source)),
-            Self::Connect(args) => Some(Parts::of_source(&mut args.source)),
-            _ => None,
-        }
+                ..Parts::of_source(&mut args.source)
+            },
+            Self::Why(args) => Parts { scope: Some(&mut args.scope), ..Parts::of_source(&mut args.source) },
+            Self::Access(args) => Parts::of_source(&mut args.source),
+            Self::Connect(args) => Parts::of_source(&mut args.source),
+            _ => return None,
+        })
     }
 }
 
@@ -215,12 +199,9 @@ pub struct Monitoring {
     /// Where to look.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Namespace of the stack [default: found by looking for it, else monitoring]
-    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
-    pub namespace: Option<String>,
-    /// Judge storage, workloads and network in every namespace, not only in those of the stack
-    #[arg(short = 'A', long, help_heading = "What to look at")]
-    pub all_namespaces: bool,
+    /// Which namespaces.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
     /// Manifests or Helm values to judge, too: file, folder, or - for standard input (repeat)
     #[arg(short, long, value_name = "FILE|DIR|-", help_heading = "What to look at")]
     pub filename: Vec<String>,
@@ -252,12 +233,9 @@ pub struct Fix {
     /// Where to look.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Namespace of the stack [default: found by looking for it, else monitoring]
-    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
-    pub namespace: Option<String>,
-    /// Judge storage, workloads and network in every namespace, not only in those of the stack
-    #[arg(short = 'A', long, help_heading = "What to look at")]
-    pub all_namespaces: bool,
+    /// Which namespaces.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
     /// Which checks.
     #[command(flatten)]
     pub select: SelectArgs,
@@ -295,6 +273,9 @@ pub struct Transcript {
 
 /// Options of `kdoctor capture`.
 #[derive(Debug, Args)]
+#[command(mut_arg("all_namespaces", |arg| {
+    arg.help("Storage, workloads and network in every namespace, not only in those of the stack")
+}))]
 pub struct Capture {
     /// Where to look.
     #[command(flatten)]
@@ -306,12 +287,9 @@ pub struct Capture {
     /// Leave out what would make the files together larger than this before they are packed (K, M, G)
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size, help_heading = "Result")]
     pub max_size: u64,
-    /// Namespace of the stack [default: found by looking for it, else monitoring]
-    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
-    pub namespace: Option<String>,
-    /// Storage, workloads and network in every namespace, not only in those of the stack
-    #[arg(short = 'A', long, help_heading = "What to look at")]
-    pub all_namespaces: bool,
+    /// Which namespaces.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
     /// Everything that kdoctor can read, in every namespace
     #[arg(long, conflicts_with_all = ["namespace", "only", "skip"], help_heading = "What to look at")]
     pub all: bool,
@@ -344,6 +322,10 @@ Exit code: 0 no link is broken · 1 a link is broken · 2 there is no such thing
 
 /// Options of `kdoctor why`.
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("namespace", |arg| arg.help("Namespace of the thing [default: those of the stack and of what it scrapes]")),
+    mut_arg("all_namespaces", |arg| arg.help("Look for it in every namespace"))
+)]
 pub struct Why {
     /// What does not work: KIND/NAME, KIND NAME, a URL, or words that its name holds
     #[arg(required = true, value_name = "WHAT")]
@@ -351,12 +333,9 @@ pub struct Why {
     /// Where to look.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Namespace of the thing [default: those of the stack and of what it scrapes]
-    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
-    pub namespace: Option<String>,
-    /// Look for it in every namespace
-    #[arg(short = 'A', long, help_heading = "What to look at")]
-    pub all_namespaces: bool,
+    /// Which namespaces.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
     /// Namespace of the stack [default: found by looking for it, else monitoring]
     #[arg(long, value_name = "NAMESPACE", help_heading = "What to look at")]
     pub stack: Option<String>,
@@ -395,6 +374,17 @@ pub struct Preflight {
     /// What comes of it.
     #[command(flatten)]
     pub result: ResultArgs,
+}
+
+/// Where of a cluster to look.
+#[derive(Debug, Args)]
+pub struct ScopeArgs {
+    /// Namespace of the stack [default: found by looking for it, else monitoring]
+    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
+    pub namespace: Option<String>,
+    /// Judge storage, workloads and network in every namespace, not only in those of the stack
+    #[arg(short = 'A', long, help_heading = "What to look at")]
+    pub all_namespaces: bool,
 }
 
 /// Which checks run.
@@ -491,6 +481,13 @@ pub struct SourceArgs {
     /// What no flag says.
     #[arg(skip)]
     pub settings: Settings,
+}
+
+impl SourceArgs {
+    /// A cluster is asked, and no bundle.
+    pub fn is_live(&self) -> bool {
+        self.from.is_none() && self.demo.is_none()
+    }
 }
 
 /// Options of `kdoctor diff`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{SelectArgs, SourceArgs, parse_span};
+use super::{ScopeArgs, SelectArgs, SourceArgs, parse_span};
 use crate::diagnose::FailOn;
 
 /// Options of `kdoctor watch`.
@@ -41,12 +41,9 @@ pub struct Watch {
     /// Lines instead of a live view
     #[arg(long, help_heading = "Watch")]
     pub plain: bool,
-    /// Namespace of the stack [default: found by looking for it, else monitoring]
-    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
-    pub namespace: Option<String>,
-    /// Judge storage, workloads and network in every namespace, not only in those of the stack
-    #[arg(short = 'A', long, help_heading = "What to look at")]
-    pub all_namespaces: bool,
+    /// Which namespaces.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
     /// Which checks.
     #[command(flatten)]
     pub select: SelectArgs,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::run::{self, Gathered, Opened, consent, gather, is_live, open, selected, wait_for};
+use super::run::{self, Gathered, Opened, consent, gather, open, selected, wait_for};
 use crate::bundle::{Captured, Recording, Scope};
 use crate::cli::Capture;
 use crate::collect::Plan;
@@ -37,15 +37,15 @@ async fn capture(args: &Capture, printer: &Printer) -> anyhow::Result<String> {
         (_, true) => diagnose::facts(&checks),
         (_, false) => diagnose::facts_of(&checks),
     };
-    let all_namespaces = args.all_namespaces || args.all;
-    let plan = run::plan(facts, args.namespace.as_deref(), all_namespaces);
-    let live = is_live(&args.source);
+    let all_namespaces = args.scope.all_namespaces || args.all;
+    let plan = run::plan(facts, args.scope.namespace.as_deref(), all_namespaces);
+    let live = args.source.is_live();
     let progress = Arc::new(Progress::new(printer.progress && live));
     let plan = Plan { probe: consent(args.probe, live, printer, &progress)?, ..plan };
     let opened = open(&args.source, plan.facts.iter().any(|f| f.is_aws())).await?;
     let (known, at) = (opened.source.known(), opened.collected_at);
     let scope = Scope {
-        namespace: args.namespace.clone().or_else(|| opened.scope.as_ref()?.namespace.clone()),
+        namespace: args.scope.namespace.clone().or_else(|| opened.scope.as_ref()?.namespace.clone()),
         all_namespaces: all_namespaces || opened.scope.as_ref().is_some_and(|scope| scope.all_namespaces),
         probes: match &opened.scope {
             _ if live => args.probe.is_some(),

@@ -30,7 +30,7 @@ const SESSION: &str = "aws ssm start-session{% if region %} --region {{ region }
 /// # Errors
 /// The cluster cannot be asked, the program is not there, or the port is taken.
 pub(super) fn run(args: &Connect, printer: &Printer) -> anyhow::Result<u8> {
-    if args.source.from.is_some() || args.source.demo.is_some() {
+    if !args.source.is_live() {
         bail!("kdoctor connect leads to pods of a cluster; a bundle has none that run");
     }
     if args.port.is_some() && args.apps.len() != 1 {

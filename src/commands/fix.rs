@@ -38,7 +38,7 @@ impl Host for Again<'_> {
         some_of(read.as_ref())?;
         self.faults = read.iter().flat_map(|r| &r.faults).map(ToString::to_string).collect();
         let mut report = monitoring::report(&Wanted { read: read.as_ref(), ..self.wanted }, self.printer)?;
-        if is_live(self.wanted.source) {
+        if self.wanted.source.is_live() {
             let context = report.target.context.clone();
             pages::apply(&mut report, &Invocation { context, ..Invocation::default() });
         }
@@ -63,14 +63,7 @@ pub(super) fn run(args: &Fix, printer: &Printer) -> anyhow::Result<u8> {
         return Ok(0);
     }
     needs_terminal("kdoctor fix", printer)?;
-    let wanted = Wanted {
-        source: &args.source,
-        namespace: args.namespace.as_deref(),
-        all_namespaces: args.all_namespaces,
-        select: &args.select,
-        probe: None,
-        read: None,
-    };
+    let wanted = Wanted::new(&args.source, &args.scope, &args.select);
     let quiet = quiet(&args.companion, printer);
     let mut host = Again { wanted, files: &[], faults: Vec::new(), printer: &quiet };
     let report = host.look()?;
@@ -186,10 +179,6 @@ fn talk(
     companion.run(roots)
 }
 
-fn is_live(source: &SourceArgs) -> bool {
-    source.from.is_none() && source.demo.is_none()
-}
-
 fn options(source: &SourceArgs, args: &CompanionArgs) -> Options {
     let is_set = |value: std::ffi::OsString| !["", "0", "false", "no"].iter().any(|no| value.eq_ignore_ascii_case(no));
     let may_run = match () {
@@ -203,5 +192,5 @@ fn options(source: &SourceArgs, args: &CompanionArgs) -> Options {
     };
     let is_dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
     let manner = if args.plain || is_dumb { Manner::Lines } else { Manner::Keys };
-    Options { may_run, manner, patience: args.patience, is_live: is_live(source) }
+    Options { may_run, manner, patience: args.patience, is_live: source.is_live() }
 }

@@ -3,7 +3,7 @@
 use super::fix;
 use super::output::Outputs;
 use super::run::{self, Aim, selected, some_of, wait_for};
-use crate::cli::{Monitoring, ProbeMode, SelectArgs, SourceArgs};
+use crate::cli::{Monitoring, ProbeMode, ScopeArgs, SelectArgs, SourceArgs};
 use crate::collect::manifests::{self, Read};
 use crate::diagnose;
 use crate::model::Report;
@@ -21,14 +21,7 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
     let outputs = Outputs::new(&args.result)?;
     let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
     some_of(read.as_ref())?;
-    let wanted = Wanted {
-        source: &args.source,
-        namespace: args.namespace.as_deref(),
-        all_namespaces: args.all_namespaces,
-        select: &args.select,
-        probe: args.probe,
-        read: read.as_ref(),
-    };
+    let wanted = Wanted { read: read.as_ref(), ..Wanted::of(args) };
     if args.interactive {
         return fix::from_report(&wanted, args, &outputs, printer);
     }
@@ -41,16 +34,26 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
 pub(super) struct Wanted<'a> {
     /// Where to look.
     pub(super) source: &'a SourceArgs,
-    /// Namespace of the stack.
-    pub(super) namespace: Option<&'a str>,
-    /// Everything in every namespace.
-    pub(super) all_namespaces: bool,
+    /// Which namespaces.
+    pub(super) scope: &'a ScopeArgs,
     /// Which checks.
     pub(super) select: &'a SelectArgs,
     /// Who allows probes.
     pub(super) probe: Option<ProbeMode>,
     /// Files that are judged, too.
     pub(super) read: Option<&'a Read>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Without probes and files.
+    pub(super) fn new(source: &'a SourceArgs, scope: &'a ScopeArgs, select: &'a SelectArgs) -> Self {
+        Self { source, scope, select, probe: None, read: None }
+    }
+
+    /// As the flags say it, without files.
+    pub(super) fn of(args: &'a Monitoring) -> Self {
+        Self { probe: args.probe, ..Self::new(&args.source, &args.scope, &args.select) }
+    }
 }
 
 /// The report of a run.
@@ -65,21 +68,8 @@ pub(super) fn report(wanted: &Wanted<'_>, printer: &Printer) -> anyhow::Result<R
     } else {
         (diagnose::facts_of(&checks), Aim::Checks)
     };
-    let mut plan = run::plan(facts, wanted.namespace, wanted.all_namespaces);
+    let mut plan = run::plan(facts, wanted.scope.namespace.as_deref(), wanted.scope.all_namespaces);
     plan.manifests = wanted.read.map(Read::listing);
     let run = wait_for(run::run(wanted.source, plan, wanted.probe, &checks, aim, printer))?;
     Ok(run.report)
-}
-
-/// The report of a run without files.
-pub(super) fn report_of(args: &Monitoring, printer: &Printer) -> anyhow::Result<Report> {
-    let wanted = Wanted {
-        source: &args.source,
-        namespace: args.namespace.as_deref(),
-        all_namespaces: args.all_namespaces,
-        select: &args.select,
-        probe: args.probe,
-        read: None,
-    };
-    report(&wanted, printer)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::Parser;
 
-use super::monitoring;
+use super::monitoring::{self, Wanted};
 use crate::bundle;
 use crate::cli::{Cli, Command, Diff, Output};
 use crate::history::{Changes, Past, PastFinding};
@@ -80,5 +80,5 @@ fn of(path: &Path, printer: &Printer) -> anyhow::Result<Past> {
     let Command::Monitoring(args) = Cli::try_parse_from(words)?.command else {
         bail!("{} is no bundle", path.display())
     };
-    Ok(Past::of(&monitoring::report_of(&args, printer)?))
+    Ok(Past::of(&monitoring::report(&Wanted::of(&args), printer)?))
 }

@@ -20,11 +20,7 @@ use crate::term::Printer;
 /// What kept kdoctor from doing its job.
 pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     let source = &args.source;
-    let cluster = args.against_cluster
-        || source.from.is_some()
-        || source.demo.is_some()
-        || source.context.is_some()
-        || source.kubeconfig.is_some();
+    let cluster = args.against_cluster || !source.is_live() || source.context.is_some() || source.kubeconfig.is_some();
     let mut checks = selected(&args.select)?;
     checks.retain(|c| judges_files(*c, cluster));
     if checks.is_empty() {

@@ -157,17 +157,12 @@ pub(super) async fn run(
     aim: Aim,
     printer: &Printer,
 ) -> anyhow::Result<Run> {
-    let live = is_live(args);
+    let live = args.is_live();
     let progress = Arc::new(Progress::new(printer.progress && live));
     let plan = Plan { probe: consent(probe, live, printer, &progress)?, ..plan };
     let run = observed(args, plan, checks, aim, progress.clone(), None).await;
     progress.finish();
     run
-}
-
-/// A cluster is asked, and no bundle.
-pub(super) fn is_live(args: &SourceArgs) -> bool {
-    args.from.is_none() && args.demo.is_none()
 }
 
 /// The same, with somebody else who hears of the calls, and with a memory for who looks again and again.
@@ -182,7 +177,7 @@ pub(super) async fn observed(
     let mut opened = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
     let known = opened.source.known();
     let start = Instant::now();
-    let live = is_live(args);
+    let live = args.is_live();
     if let Some(memory) = memory {
         opened.source = Arc::new(Remembering::new(opened.source, memory));
     }

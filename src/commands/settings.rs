@@ -53,12 +53,12 @@ fn apply(config: Config, parts: Parts<'_>, given: impl Fn(&str) -> bool) {
         fill(&mut source.alertmanager_url, config.alertmanager_url);
         fill(&mut source.grafana_url, config.grafana_url);
         source.timeout = config.timeout.filter(|_| !given("timeout")).unwrap_or(source.timeout);
-        if let Some((namespace, all_namespaces)) = parts.scope
-            && namespace.is_none()
-            && !*all_namespaces
+        if let Some(scope) = parts.scope
+            && scope.namespace.is_none()
+            && !scope.all_namespaces
         {
-            *namespace = config.namespace;
-            *all_namespaces = config.all_namespaces.unwrap_or(false);
+            scope.namespace = config.namespace;
+            scope.all_namespaces = config.all_namespaces.unwrap_or(false);
         }
     }
     if let Some(select) = parts.select

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::anyhow;
-use jiff::Timestamp;
 
 use super::run::{self, Aim, wait_for};
 use crate::cli::{Output, Why};
-use crate::collect::Plan;
-use crate::model::{Chain, Fact, LinkState};
+use crate::model::{Chain, LinkState};
 use crate::term::Printer;
 use crate::why::{self, Unclear};
 use crate::{checks, diagnose, render};
@@ -28,16 +26,11 @@ pub(super) fn run(args: &Why, printer: &Printer) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let checks = checks::registry();
-    let mut plan = Plan::new(diagnose::facts(&checks), Timestamp::default());
-    if args.all_namespaces {
-        plan.facts.insert(Fact::Namespaces);
-    }
-    plan.namespace.clone_from(&args.stack);
-    plan.all_namespaces = args.all_namespaces;
+    let mut plan = run::plan(diagnose::facts(&checks), args.stack.as_deref(), args.scope.all_namespaces);
     plan.beside =
-        Some(why::namespace_of(&args.what).into_iter().chain(args.namespace.clone()).collect::<BTreeSet<_>>());
+        Some(why::namespace_of(&args.what).into_iter().chain(args.scope.namespace.clone()).collect::<BTreeSet<_>>());
     let run = wait_for(run::run(&args.source, plan, None, &checks, Aim::Everything, printer))?;
-    let chain = why::chain(&run.snapshot, &run.report, &args.what, args.namespace.as_deref(), &run.invocation);
+    let chain = why::chain(&run.snapshot, &run.report, &args.what, args.scope.namespace.as_deref(), &run.invocation);
     let chain = chain.map_err(|unclear| anyhow!("{}", told(&unclear, args)))?;
     let text = match args.output {
         Output::Table => render::why(&run.report, &chain, &render::TableOptions::new(printer, args.verbose)),
@@ -75,7 +68,7 @@ fn told(unclear: &Unclear, args: &Why) -> String {
     }
     if !several {
         lines.extend(unseen.iter().map(|gap| format!("not seen: {gap}")));
-        if !args.all_namespaces && args.namespace.is_none() && args.source.from.is_none() {
+        if !args.scope.all_namespaces && args.scope.namespace.is_none() && args.source.from.is_none() {
             lines.push("-n NAMESPACE or -A looks into other namespaces, too".to_owned());
         }
         if offered.is_empty() {

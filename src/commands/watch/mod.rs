@@ -21,7 +21,7 @@ use crate::collect::live::ConnectError;
 use crate::collect::memory::Memory;
 use crate::diagnose::{self, exit_code};
 use crate::history::{Board, Event, Past, lasted};
-use crate::model::{Fact, GapCause, Report};
+use crate::model::{GapCause, Report};
 use crate::render::live::{Frame, LogLine, Tone, event_lines, log_line, place, severity, verdict_line};
 use crate::term::interrupt::{self, INTERRUPTED};
 use crate::term::screen::{Key, Screen};
@@ -44,7 +44,7 @@ const LOG: usize = 1000;
 /// # Errors
 /// What keeps kdoctor from looking at all.
 pub(super) fn run(args: &Watch, printer: &Printer) -> anyhow::Result<u8> {
-    if args.source.from.is_some() || args.source.demo.is_some() {
+    if !args.source.is_live() {
         bail!(
             "kdoctor watch looks at a cluster again and again, and a bundle does not change; kdoctor monitoring looks at it once"
         );
@@ -301,13 +301,7 @@ fn plan(args: &Watch, checks: &[&'static dyn Check]) -> (Plan, Aim) {
     } else {
         (diagnose::facts_of(checks), Aim::Checks)
     };
-    let mut plan = Plan::new(facts, Timestamp::default());
-    if args.all_namespaces {
-        plan.facts.insert(Fact::Namespaces);
-    }
-    plan.namespace.clone_from(&args.namespace);
-    plan.all_namespaces = args.all_namespaces;
-    (plan, aim)
+    (run::plan(facts, args.scope.namespace.as_deref(), args.scope.all_namespaces), aim)
 }
 
 /// A root came, went or changed, or sight was lost or is back. What stood at the beginning is no change.
