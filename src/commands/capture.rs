@@ -32,11 +32,7 @@ pub(super) fn run(args: &Capture, printer: &Printer) -> anyhow::Result<u8> {
 
 async fn capture(args: &Capture, printer: &Printer) -> anyhow::Result<String> {
     let checks = selected(&args.select)?;
-    let facts = match (args.all, args.select.only.is_empty()) {
-        (true, _) => Fact::ALL.iter().copied().collect(),
-        (_, true) => diagnose::facts(&checks),
-        (_, false) => diagnose::facts_of(&checks),
-    };
+    let facts = if args.all { Fact::ALL.iter().copied().collect() } else { run::aim(&args.select, &checks).0 };
     let all_namespaces = args.scope.all_namespaces || args.all;
     let plan = run::plan(facts, args.scope.namespace.as_deref(), all_namespaces);
     let live = args.source.is_live();

@@ -6,9 +6,8 @@ use anyhow::bail;
 
 use super::monitoring::{self, Wanted};
 use super::output::Outputs;
-use super::run::some_of;
+use super::run;
 use crate::cli::{CompanionArgs, Fix, Format, Monitoring, SourceArgs};
-use crate::collect::manifests;
 use crate::companion::{self, Companion, Ended, Host, Manner, MayRun, Options};
 use crate::diagnose::{self, FailOn};
 use crate::model::{CheckId, Report};
@@ -34,8 +33,7 @@ struct Again<'a> {
 impl Host for Again<'_> {
     /// What is run later goes to the cluster that was looked at, whatever has become the current context since.
     fn look(&mut self) -> anyhow::Result<Report> {
-        let read = (!self.files.is_empty()).then(|| manifests::read(self.files));
-        some_of(read.as_ref())?;
+        let read = run::read(self.files)?;
         self.faults = read.iter().flat_map(|r| &r.faults).map(ToString::to_string).collect();
         let mut report = monitoring::report(&Wanted { read: read.as_ref(), ..self.wanted }, self.printer)?;
         if self.wanted.source.is_live() {

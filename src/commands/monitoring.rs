@@ -2,10 +2,9 @@
 
 use super::fix;
 use super::output::Outputs;
-use super::run::{self, Aim, selected, some_of, wait_for};
+use super::run::{self, selected, wait_for};
 use crate::cli::{Monitoring, ProbeMode, ScopeArgs, SelectArgs, SourceArgs};
-use crate::collect::manifests::{self, Read};
-use crate::diagnose;
+use crate::collect::manifests::Read;
 use crate::model::Report;
 use crate::term::Printer;
 
@@ -19,8 +18,7 @@ pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let outputs = Outputs::new(&args.result)?;
-    let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
-    some_of(read.as_ref())?;
+    let read = run::read(&args.filename)?;
     let wanted = Wanted { read: read.as_ref(), ..Wanted::of(args) };
     if args.interactive {
         return fix::from_report(&wanted, args, &outputs, printer);
@@ -62,12 +60,7 @@ impl<'a> Wanted<'a> {
 /// What kept kdoctor from it.
 pub(super) fn report(wanted: &Wanted<'_>, printer: &Printer) -> anyhow::Result<Report> {
     let checks = selected(wanted.select)?;
-    // Whoever asks for some checks asks for nothing else.
-    let (facts, aim) = if wanted.select.only.is_empty() {
-        (diagnose::facts(&checks), Aim::Everything)
-    } else {
-        (diagnose::facts_of(&checks), Aim::Checks)
-    };
+    let (facts, aim) = run::aim(wanted.select, &checks);
     let mut plan = run::plan(facts, wanted.scope.namespace.as_deref(), wanted.scope.all_namespaces);
     plan.manifests = wanted.read.map(Read::listing);
     let run = wait_for(run::run(wanted.source, plan, wanted.probe, &checks, aim, printer))?;

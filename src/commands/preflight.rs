@@ -4,7 +4,7 @@ use anyhow::bail;
 use jiff::Timestamp;
 
 use super::output::Outputs;
-use super::run::{self, Aim, selected, some_of, wait_for};
+use super::run::{self, Aim, selected, wait_for};
 use crate::checks::Check;
 use crate::cli::Preflight;
 use crate::collect::Plan;
@@ -27,8 +27,7 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
         bail!("none of the chosen checks can judge manifests{}", if cluster { "" } else { " without a cluster" });
     }
     let outputs = Outputs::new(&args.result)?;
-    let read = (!args.filename.is_empty()).then(|| manifests::read(&args.filename));
-    some_of(read.as_ref())?;
+    let read = run::read(&args.filename)?;
     if let Some(read) = read.as_ref().filter(|r| !r.holds_something()) {
         bail!("{}", nothing_in(read));
     }

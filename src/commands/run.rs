@@ -13,7 +13,7 @@ use crate::checks::{self, Check};
 use crate::cli::{ProbeMode, SelectArgs, SourceArgs};
 use crate::collect::client::Client;
 use crate::collect::live::{ConnectOptions, Live};
-use crate::collect::manifests::Read;
+use crate::collect::manifests::{self, Read};
 use crate::collect::memory::{Memory, Remembering};
 use crate::collect::probe::Consent;
 use crate::collect::source::{Known, Source};
@@ -56,15 +56,20 @@ pub(super) fn at_most<T: Send + 'static>(
     answer.recv_timeout(deadline).ok().flatten()
 }
 
-/// Of files that were given, at least one must be readable.
-pub(super) fn some_of(read: Option<&Read>) -> anyhow::Result<()> {
-    match read {
-        Some(read) if read.is_empty() => {
-            let faults: Vec<String> = read.faults.iter().map(ToString::to_string).collect();
-            bail!("{}", faults.join("\nkdoctor: "))
-        }
-        _ => Ok(()),
+/// Reads the files that were given, where any were.
+///
+/// # Errors
+/// Not one of them is readable.
+pub(super) fn read(files: &[String]) -> anyhow::Result<Option<Read>> {
+    if files.is_empty() {
+        return Ok(None);
     }
+    let read = manifests::read(files);
+    if read.is_empty() {
+        let faults: Vec<String> = read.faults.iter().map(ToString::to_string).collect();
+        bail!("{}", faults.join("\nkdoctor: "))
+    }
+    Ok(Some(read))
 }
 
 /// The checks that the flags choose.
@@ -108,6 +113,15 @@ pub(super) enum Aim {
         /// What the cluster has anyway counts, too.
         cluster_too: bool,
     },
+}
+
+/// What a run of these checks reads, and what for. Whoever asks for some checks asks for nothing else.
+pub(super) fn aim(args: &SelectArgs, checks: &[&'static dyn Check]) -> (BTreeSet<Fact>, Aim) {
+    if args.only.is_empty() {
+        (diagnose::facts(checks), Aim::Everything)
+    } else {
+        (diagnose::facts_of(checks), Aim::Checks)
+    }
 }
 
 /// What a run saw, and what it means.

@@ -13,13 +13,12 @@ use jiff::tz::TimeZone;
 
 use self::hook::Hook;
 use super::UNABLE;
-use super::run::{self, Aim, Run, Unasked, selected, wait_for};
+use super::run::{self, Run, Unasked, selected, wait_for};
 use crate::checks::Check;
 use crate::cli::Watch;
-use crate::collect::Plan;
 use crate::collect::live::ConnectError;
 use crate::collect::memory::Memory;
-use crate::diagnose::{self, exit_code};
+use crate::diagnose::exit_code;
 use crate::history::{Board, Event, Past, lasted};
 use crate::model::{GapCause, Report};
 use crate::render::live::{Frame, LogLine, Tone, event_lines, log_line, place, severity, verdict_line};
@@ -52,8 +51,8 @@ pub(super) fn run(args: &Watch, printer: &Printer) -> anyhow::Result<u8> {
     let checks = selected(&args.select)?;
     let screen = if args.plain || !Screen::is_possible() { None } else { Some(Screen::enter()?) };
     wait_for(async {
-        let mut session = Session::new(args, checks, printer, screen);
-        let code = session.attend().await;
+        let mut session = Session::new(args, printer, screen);
+        let code = session.attend(&checks).await;
         session.close().await?;
         code
     })
@@ -79,7 +78,6 @@ enum Waited<T> {
 
 struct Session<'a> {
     args: &'a Watch,
-    checks: Vec<&'static dyn Check>,
     printer: &'a Printer,
     screen: Option<Screen>,
     hook: Option<Hook>,
@@ -95,10 +93,9 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(args: &'a Watch, checks: Vec<&'static dyn Check>, printer: &'a Printer, screen: Option<Screen>) -> Self {
+    fn new(args: &'a Watch, printer: &'a Printer, screen: Option<Screen>) -> Self {
         Self {
             args,
-            checks,
             printer,
             screen,
             hook: args.exec.as_deref().map(Hook::start),
@@ -113,14 +110,15 @@ impl<'a> Session<'a> {
     }
 
     /// Looks until somebody ends it; gives the exit code.
-    async fn attend(&mut self) -> anyhow::Result<u8> {
+    async fn attend(&mut self, checks: &[&'static dyn Check]) -> anyhow::Result<u8> {
+        let args = self.args;
         let memory = Arc::new(Memory::new(KEEP));
         loop {
             let start = Instant::now();
             let calls = Arc::new(Calls::default());
-            let (args, checks) = (self.args, self.checks.clone());
-            let (plan, aim) = plan(args, &checks);
-            let look = run::observed(&args.source, plan, &checks, aim, calls.clone(), Some(Arc::clone(&memory)));
+            let (facts, aim) = run::aim(&args.select, checks);
+            let plan = run::plan(facts, args.scope.namespace.as_deref(), args.scope.all_namespaces);
+            let look = run::observed(&args.source, plan, checks, aim, calls.clone(), Some(Arc::clone(&memory)));
             // A key that asks for a look while there is one has what it wants.
             let result = match self.wait(look, false, &|| calls.words()).await? {
                 Waited::Done(result) => result,
@@ -292,16 +290,6 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
-}
-
-/// What each look collects, and what for.
-fn plan(args: &Watch, checks: &[&'static dyn Check]) -> (Plan, Aim) {
-    let (facts, aim) = if args.select.only.is_empty() {
-        (diagnose::facts(checks), Aim::Everything)
-    } else {
-        (diagnose::facts_of(checks), Aim::Checks)
-    };
-    (run::plan(facts, args.scope.namespace.as_deref(), args.scope.all_namespaces), aim)
 }
 
 /// A root came, went or changed, or sight was lost or is back. What stood at the beginning is no change.
