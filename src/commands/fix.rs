@@ -56,8 +56,7 @@ impl Host for Again<'_> {
 /// # Errors
 /// There is no terminal, no such root cause, or what kept kdoctor from looking.
 pub(super) fn run(args: &Fix, printer: &Printer) -> anyhow::Result<u8> {
-    if args.source.demo.as_deref() == Some("list") {
-        printer.stdout(&super::run::demo_list()?)?;
+    if run::lists_demos(&args.source, printer)? {
         return Ok(0);
     }
     needs_terminal("kdoctor fix", printer)?;

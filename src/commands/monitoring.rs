@@ -13,8 +13,7 @@ use crate::term::Printer;
 /// # Errors
 /// What kept kdoctor from doing its job.
 pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
-    if args.source.demo.as_deref() == Some("list") {
-        printer.stdout(&run::demo_list()?)?;
+    if run::lists_demos(&args.source, printer)? {
         return Ok(0);
     }
     let outputs = Outputs::new(&args.result)?;

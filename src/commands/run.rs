@@ -349,11 +349,16 @@ fn demo(name: &str) -> anyhow::Result<&'static Dir<'static>> {
     })
 }
 
-pub(super) fn demo_list() -> anyhow::Result<String> {
+/// `--demo list`: prints the names of what is built in; true where that is what was asked for.
+pub(super) fn lists_demos(args: &SourceArgs, printer: &Printer) -> anyhow::Result<bool> {
+    if args.demo.as_deref() != Some("list") {
+        return Ok(false);
+    }
     let mut out = String::new();
     for name in demo_names() {
         let default = if name == DEFAULT_DEMO { "  (default)" } else { "" };
         out.push_str(&format!("{name}{default}\n"));
     }
-    Ok(out)
+    printer.stdout(&out)?;
+    Ok(true)
 }

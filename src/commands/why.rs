@@ -21,8 +21,7 @@ const UNSEEN: u8 = 3;
 /// # Errors
 /// There is no such thing, or what kept kdoctor from doing its job.
 pub(super) fn run(args: &Why, printer: &Printer) -> anyhow::Result<u8> {
-    if args.source.demo.as_deref() == Some("list") {
-        printer.stdout(&run::demo_list()?)?;
+    if run::lists_demos(&args.source, printer)? {
         return Ok(0);
     }
     let checks = checks::registry();
