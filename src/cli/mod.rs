@@ -3,6 +3,7 @@
 mod connect;
 mod watch;
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -222,6 +223,17 @@ pub struct Monitoring {
     /// What comes of it.
     #[command(flatten)]
     pub result: ResultArgs,
+}
+
+impl Monitoring {
+    /// What these words mean behind `kdoctor monitoring`.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn of_words<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
+        let command = clap::Command::new("kdoctor monitoring").no_binary_name(true);
+        Self::from_arg_matches(&Self::augment_args(command).try_get_matches_from(words)?)
+    }
 }
 
 /// Options of `kdoctor fix`.
@@ -693,7 +705,7 @@ pub fn program() -> String {
     }
 }
 
-fn file_stem(path: &std::ffi::OsStr) -> String {
+fn file_stem(path: &OsStr) -> String {
     std::path::Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
@@ -722,7 +734,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
 /// # Errors
 /// What is wrong with it; also a call for help.
 pub fn parse() -> Result<(Cli, ArgMatches), clap::Error> {
-    let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
     // kubectl asks an executable of this name for the completions of its plugin.
     if arguments.first().is_some_and(|called| file_stem(called).starts_with("kubectl_complete-")) {
         arguments.splice(1..1, ["__complete".into(), "--".into()]);

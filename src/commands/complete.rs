@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Arg, CommandFactory, Parser, ValueEnum, ValueHint};
+use clap::{Arg, CommandFactory, ValueEnum, ValueHint};
 
 use super::run::{self, wait_for};
 use crate::checks;
-use crate::cli::{Cli, Command, Format};
+use crate::cli::{Cli, Format, Monitoring};
 use crate::collect::client::{Client, IfAbsent};
 use crate::collect::live;
 use crate::companion::transcript;
@@ -177,13 +177,13 @@ fn given<'a>(words: &'a [String], option: &str) -> Option<&'a str> {
 
 /// The namespaces of the cluster that is typed, if it answers at once.
 fn namespaces(words: &[String]) -> Option<Vec<String>> {
-    let mut line = vec!["kdoctor", "monitoring"];
+    let mut line = Vec::new();
     for option in ["--context", "--kubeconfig"] {
         if let Some(value) = given(words, option) {
             line.extend([option, value]);
         }
     }
-    let Command::Monitoring(args) = Cli::try_parse_from(line).ok()?.command else { return None };
+    let args = Monitoring::of_words(line).ok()?;
     run::at_most(DEADLINE, move || {
         wait_for(async {
             let live = run::live(&args.source, false).await?;

@@ -8,12 +8,11 @@ use jiff::{Timestamp, Zoned};
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::run::{self, Unasked, wait_for};
+use super::run::{self, Opened, wait_for};
 use crate::cli::{Connect, ConnectApp};
-use crate::collect::client::Client;
+use crate::collect;
 use crate::collect::live::{Cut, Line, Notice, Tunnel};
 use crate::collect::source::Source;
-use crate::collect::{self, Plan};
 use crate::domain::kubernetes::forwarding::Fate;
 use crate::model::{Fact, Params};
 use crate::pages::{self, Invocation};
@@ -53,13 +52,11 @@ async fn connect(args: &Connect, printer: &Printer) -> anyhow::Result<u8> {
     let line = Arc::new(Line::new(&live, run::options(&args.source, false)));
     let known = live.known();
     let progress = Arc::new(Progress::new(printer.progress));
-    let client = Client::new(live, progress.clone());
-    let facts = [Fact::Services, Fact::MonitoringResources].into();
-    let mut plan = Plan::new(facts, Timestamp::now());
-    plan.namespace.clone_from(&args.namespace);
-    let snap = collect::gather(&client, &plan).await;
+    let plan = run::plan([Fact::Services, Fact::MonitoringResources].into(), args.namespace.as_deref(), false);
+    let opened = Opened { source: live, collected_at: Timestamp::now(), scope: None };
+    let gathered = run::gather(opened, plan, progress.clone()).await;
     progress.finish();
-    let snap = snap.map_err(Unasked)?;
+    let snap = gathered?.snapshot;
     let invocation = run::invocation(&args.source, Some(&known), &snap.target);
 
     let mut doors = Vec::new();

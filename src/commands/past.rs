@@ -1,14 +1,14 @@
 //! Reports of before, as JSON: what is new, what is gone, and what is known already.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use clap::Parser;
 
 use super::monitoring::{self, Wanted};
 use crate::bundle;
-use crate::cli::{Cli, Command, Diff, Output};
+use crate::cli::{Diff, Monitoring, Output};
 use crate::history::{Changes, Past, PastFinding};
 use crate::term::{Printer, sanitize};
 
@@ -76,9 +76,6 @@ fn of(path: &Path, printer: &Printer) -> anyhow::Result<Past> {
     if !bundle::may_be_bundle(path) {
         return read(path);
     }
-    let words: [&std::ffi::OsStr; 4] = ["kdoctor".as_ref(), "monitoring".as_ref(), "--from".as_ref(), path.as_os_str()];
-    let Command::Monitoring(args) = Cli::try_parse_from(words)?.command else {
-        bail!("{} is no bundle", path.display())
-    };
+    let args = Monitoring::of_words([OsStr::new("--from"), path.as_os_str()])?;
     Ok(Past::of(&monitoring::report(&Wanted::of(&args), printer)?))
 }

@@ -3,13 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
-use jiff::Timestamp;
-
 use super::run::{self, wait_for};
-use crate::cli::{Cli, Command, SourceArgs};
-use crate::collect::client::Client;
-use crate::collect::{self, Plan, live};
+use crate::cli::Monitoring;
+use crate::collect::live;
 use crate::companion::transcript::{self, Kept};
 use crate::model::{Fact, Silent};
 use crate::snapshot::Snapshot;
@@ -32,13 +28,11 @@ pub(super) fn run(program: &str, printer: &Printer) -> anyhow::Result<u8> {
 
 /// The Services of the cluster.
 fn glance() -> Option<Snapshot> {
-    let Command::Monitoring(args) = Cli::try_parse_from(["kdoctor", "monitoring"]).ok()?.command else { return None };
-    let source: SourceArgs = args.source;
+    let args = Monitoring::of_words::<&str>([]).ok()?;
+    let plan = run::plan([Fact::Services, Fact::MonitoringResources].into(), None, false);
     wait_for(async move {
-        let live = run::live(&source, false).await?;
-        let client = Client::new(Arc::new(live), Arc::new(Silent));
-        let plan = Plan::new([Fact::Services, Fact::MonitoringResources].into(), Timestamp::now());
-        collect::gather(&client, &plan).await.map_err(|gap| anyhow::anyhow!("{gap}"))
+        let opened = run::open(&args.source, false).await?;
+        Ok(run::gather(opened, plan, Arc::new(Silent)).await?.snapshot)
     })
     .ok()
 }
@@ -103,6 +97,8 @@ fn finish(lines: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::snapshot::{Component, Listing};
 
