@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use super::monitoring::{self, Wanted};
 use super::output::Outputs;
-use super::run;
+use super::run::{lists_demos, read};
 use crate::cli::{CompanionArgs, Fix, Format, Monitoring, SourceArgs};
 use crate::companion::{self, Companion, Ended, Host, Manner, MayRun, Options};
 use crate::diagnose::{self, FailOn};
@@ -33,7 +33,7 @@ struct Again<'a> {
 impl Host for Again<'_> {
     /// What is run later goes to the cluster that was looked at, whatever has become the current context since.
     fn look(&mut self) -> anyhow::Result<Report> {
-        let read = run::read(self.files)?;
+        let read = read(self.files)?;
         self.faults = read.iter().flat_map(|r| &r.faults).map(ToString::to_string).collect();
         let mut report = monitoring::report(&Wanted { read: read.as_ref(), ..self.wanted }, self.printer)?;
         if self.wanted.source.is_live() {
@@ -56,7 +56,7 @@ impl Host for Again<'_> {
 /// # Errors
 /// There is no terminal, no such root cause, or what kept kdoctor from looking.
 pub(super) fn run(args: &Fix, printer: &Printer) -> anyhow::Result<u8> {
-    if run::lists_demos(&args.source, printer)? {
+    if lists_demos(&args.source, printer)? {
         return Ok(0);
     }
     needs_terminal("kdoctor fix", printer)?;
