@@ -265,6 +265,8 @@ fn clean(text: &str, secrets: &[String]) -> String {
 fn summary(inner: &Inner) -> String {
     let mut out = String::new();
     let short = |command: &str| {
+        // A part of a secret is known for none any more: it is cleaned before it is cut.
+        let command = clean(command, &inner.secrets);
         let first = &without_place(command.lines().next().unwrap_or_default());
         match first.char_indices().nth(SHORT) {
             Some((at, _)) => format!("{} …", first[..at].trim_end()),
@@ -359,6 +361,24 @@ mod tests {
         }
         record.note(&format!("typed {secret}"));
         assert!(!record.clean_values(&pages::quoted(secret)).contains("ss it"));
+    }
+
+    #[test]
+    fn a_secret_that_is_cut_in_the_summary_is_still_one() {
+        let record = Record::default();
+        record.keep_secret("hunter2hunter2");
+        let long = "kubectl create secret generic grafana-admin-user --from-literal=";
+        for (number, value) in ["hunter2hunter2", "admin=hunter2hunter2"].into_iter().enumerate() {
+            for cut in 0..8 {
+                let command = format!("{}{value}", &long[cut..]);
+                let id = StepId::new("r", &format!("step {number}.{cut}"), &command);
+                record.ran(&id, &command, Risk::Change, &finished(0, ""));
+            }
+        }
+        let token = format!("curl -H 'Authorization: Bearer {}' x", "s3cr3tvalue".repeat(5));
+        record.ran(&StepId::new("r", "last", &token), &token, Risk::Change, &finished(0, ""));
+        let summary = record.end(false);
+        assert!(!summary.contains("hunt") && !summary.contains("s3cr3t"), "{summary}");
     }
 
     #[test]
