@@ -91,3 +91,32 @@ impl Companion<'_> {
 fn is_secret(name: &str) -> bool {
     name == "redacted" || is_like_credential(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn pages_below(folder: &Path, all: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                pages_below(&path, all);
+            } else {
+                all.push(std::fs::read_to_string(path).expect("a page"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_that_pages_ask_for_are_shown_as_they_are_typed() {
+        let mut all = Vec::new();
+        pages_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("checks"), &mut all);
+        let names: Vec<String> = all.iter().flat_map(|page| pages::names(page, pages::Language::File)).collect();
+        assert!(names.iter().any(|name| name == "secret-name"), "{names:?}");
+        let hidden: Vec<&String> = names.iter().filter(|name| is_secret(name)).collect();
+        assert!(hidden.is_empty(), "a page asks where a secret is, never for it: {hidden:?}");
+        assert!(is_secret("redacted") && is_secret("password"));
+    }
+}

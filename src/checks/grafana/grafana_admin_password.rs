@@ -103,7 +103,7 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
         ("owner", target.name.clone()),
         ("container", grafana.map_or_else(|| "grafana".to_owned(), |c| c.name.clone())),
         ("sidecar", log.container.clone()),
-        ("secret", secret.map_or_else(|| "<secret-with-the-admin-password>".to_owned(), |s| s.name.clone())),
+        ("secret", secret.map_or_else(|| "<admin-password-secret-name>".to_owned(), |s| s.name.clone())),
         ("secret_path", format!("{{.data.{}}}", key.replace('.', "\\."))),
     ];
     for (name, value) in texts {
