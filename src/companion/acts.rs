@@ -14,7 +14,8 @@ impl Companion<'_> {
         let terminal = clipboard::sequence(&work.command, between);
         let desktop = clipboard::desktop(&work.command);
         if let Some(sequence) = &terminal {
-            self.talk.signal(sequence)?;
+            // It is for the terminal itself, which shows nothing of it.
+            self.talk.say(sequence)?;
         }
         let how = match (desktop, terminal.is_some()) {
             (Some(tool), _) => format!("copied, by {tool}"),

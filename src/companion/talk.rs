@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, BufRead, Write};
 
 use inquire::ui::{Attributes, Color, RenderConfig, StyleSheet, Styled};
-use inquire::validator::Validation;
+use inquire::validator::{StringValidator, Validation};
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
 use termimad::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use termimad::crossterm::terminal::{disable_raw_mode, enable_raw_mode};
@@ -45,6 +45,11 @@ impl fmt::Display for Choice {
     }
 }
 
+/// Why an answer cannot be taken; fine where it can.
+pub(super) trait Fits: Fn(&str) -> Result<(), String> + Clone + 'static {}
+
+impl<F: Fn(&str) -> Result<(), String> + Clone + 'static> Fits for F {}
+
 impl<'a> Talk<'a> {
     pub(super) fn new(printer: &'a Printer, manner: Manner) -> Self {
         Self { printer, manner }
@@ -62,11 +67,6 @@ impl<'a> Talk<'a> {
     /// Says something that is laid out already.
     pub(super) fn say(&self, text: &str) -> Result<(), Stop> {
         self.printer.stdout(text).map_err(|error| Stop::Failed(error.into()))
-    }
-
-    /// Says something to the terminal itself: it shows nothing.
-    pub(super) fn signal(&self, sequence: &str) -> Result<(), Stop> {
-        self.say(sequence)
     }
 
     /// Which of them; `None`: none of them, but back.
@@ -128,63 +128,42 @@ impl<'a> Talk<'a> {
     }
 
     /// A line of text that fits; `None`: back.
-    pub(super) fn text(
-        &self,
-        question: &str,
-        help: &str,
-        fits: impl Fn(&str) -> Result<(), String> + Clone + 'static,
-    ) -> Result<Option<String>, Stop> {
+    pub(super) fn text(&self, question: &str, help: &str, fits: impl Fits) -> Result<Option<String>, Stop> {
         if self.manner == Manner::Lines {
-            loop {
-                let Some(answer) = self.line(&format!("{question} ({help})"))? else { return Ok(None) };
-                match fits(&answer) {
-                    Ok(()) => return Ok(Some(answer)),
-                    Err(why) => self.say(&format!("{why}\n"))?,
-                }
-            }
+            return self.until_it_fits(fits, || self.line(&format!("{question} ({help})")));
         }
-        let validator = move |text: &str| match fits(text) {
-            Ok(()) => Ok(Validation::Valid),
-            Err(why) => Ok(Validation::Invalid(why.into())),
-        };
         let question = &sanitize(question);
-        let text = Text::new(question).with_help_message(help).with_validator(validator);
+        let text = Text::new(question).with_help_message(help).with_validator(validator(fits));
         answered(text.with_render_config(self.look()).prompt())
     }
 
     /// The same of what nobody may read over the person's shoulder.
-    pub(super) fn secret(
-        &self,
-        question: &str,
-        help: &str,
-        fits: impl Fn(&str) -> Result<(), String> + Clone + 'static,
-    ) -> Result<Option<String>, Stop> {
+    pub(super) fn secret(&self, question: &str, help: &str, fits: impl Fits) -> Result<Option<String>, Stop> {
         if self.manner == Manner::Lines {
-            loop {
-                self.ask(&format!("{question} (not shown; {help})"))?;
-                let failed = |error: io::Error| Stop::Failed(error.into());
-                enable_raw_mode().map_err(failed)?;
-                let typed = unseen();
-                disable_raw_mode().map_err(failed)?;
-                self.say("\n")?;
-                let Some(answer) = typed? else { return Ok(None) };
-                match fits(&answer) {
-                    Ok(()) => return Ok(Some(answer)),
-                    Err(why) => self.say(&format!("{why}\n"))?,
-                }
-            }
+            return self.until_it_fits(fits, || self.unseen_line(&format!("{question} (not shown; {help})")));
         }
-        let validator = move |text: &str| match fits(text) {
-            Ok(()) => Ok(Validation::Valid),
-            Err(why) => Ok(Validation::Invalid(why.into())),
-        };
         let question = &sanitize(question);
         let password = Password::new(question)
             .with_display_mode(PasswordDisplayMode::Masked)
             .without_confirmation()
             .with_help_message(help)
-            .with_validator(validator);
+            .with_validator(validator(fits));
         answered(password.with_render_config(self.look()).prompt())
+    }
+
+    /// Asks again, and says why, until the answer fits.
+    fn until_it_fits(
+        &self,
+        fits: impl Fits,
+        ask: impl Fn() -> Result<Option<String>, Stop>,
+    ) -> Result<Option<String>, Stop> {
+        loop {
+            let Some(answer) = ask()? else { return Ok(None) };
+            match fits(&answer) {
+                Ok(()) => return Ok(Some(answer)),
+                Err(why) => self.say(&format!("{why}\n"))?,
+            }
+        }
     }
 
     fn ask(&self, question: &str) -> Result<(), Stop> {
@@ -201,6 +180,17 @@ impl<'a> Talk<'a> {
             Ok(_) => Ok(Some(answer.trim().to_owned()).filter(|a| !a.is_empty())),
             Err(error) => Err(Stop::Failed(error.into())),
         }
+    }
+
+    /// A line that is not shown; `None` where it is empty.
+    fn unseen_line(&self, question: &str) -> Result<Option<String>, Stop> {
+        self.ask(question)?;
+        let failed = |error: io::Error| Stop::Failed(error.into());
+        enable_raw_mode().map_err(failed)?;
+        let typed = unseen();
+        disable_raw_mode().map_err(failed)?;
+        self.say("\n")?;
+        typed
     }
 
     fn look(&self) -> RenderConfig<'static> {
@@ -222,6 +212,14 @@ impl<'a> Talk<'a> {
             help_message: StyleSheet::new().with_fg(Color::DarkGrey),
             ..plain
         }
+    }
+}
+
+/// What fits, as prompts take it.
+fn validator(fits: impl Fits) -> impl StringValidator {
+    move |text: &str| match fits(text) {
+        Ok(()) => Ok(Validation::Valid),
+        Err(why) => Ok(Validation::Invalid(why.into())),
     }
 }
 
