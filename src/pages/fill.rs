@@ -1,6 +1,7 @@
 //! Puts the values that a person chose in the place of `<name>`, quoted for where they stand.
 
 use super::placeholders;
+use super::shell::{self, Within};
 use super::template::quote_shell;
 
 /// What a text is.
@@ -135,91 +136,18 @@ fn written(value: &str, place: Place) -> Result<String, String> {
 fn place(text: &str, at: usize, length: usize, language: Language) -> Place {
     let before = text[..at].chars().next_back();
     let after = text[at + length..].chars().next();
-    let open = if language == Language::File { Stand::Document } else { stand(text, at) };
-    match open {
-        Stand::Document => Place::Yaml(match (before, after) {
+    let within = if language == Language::File { Within::Document } else { shell::within(text, at) };
+    match within {
+        Within::Document => Place::Yaml(match (before, after) {
             (Some('"'), _) | (_, Some('"')) => Scalar::Quoted,
             (Some(' '), None | Some('\n')) => Scalar::Whole,
             _ => Scalar::Part,
         }),
-        Stand::Within(Some('\'')) if before == Some('\'') && after == Some('\'') => Place::Word,
-        Stand::Within(Some('\'')) => Place::Single,
-        Stand::Within(Some('"')) => Place::Double,
-        Stand::Within(_) => Place::Plain,
+        Within::Single if before == Some('\'') && after == Some('\'') => Place::Word,
+        Within::Single => Place::Single,
+        Within::Double => Place::Double,
+        Within::Words => Place::Plain,
     }
-}
-
-/// What of the shell a place is in.
-enum Stand {
-    /// The body of a here-document.
-    Document,
-    /// The innermost quote or substitution that is open there.
-    Within(Option<char>),
-}
-
-/// Reads up to a place; comments and the bodies of here-documents open and close nothing.
-fn stand(text: &str, at: usize) -> Stand {
-    let mut open: Vec<char> = Vec::new();
-    // The words that end the here-documents which begin on the next line, and whether tabs may stand before them.
-    let mut ends: Vec<(String, bool)> = Vec::new();
-    let (mut now, mut last, mut escaped) = (0, '\n', false);
-    while let Some(letter) = text[now..].chars().next().filter(|_| now < at) {
-        let rest = &text[now..];
-        let mut step = letter.len_utf8();
-        match (open.last().copied(), letter) {
-            _ if escaped => escaped = false,
-            (Some('\''), '\'') => _ = open.pop(),
-            (Some('\''), _) => {}
-            (_, '\\') => escaped = true,
-            (Some('"'), '"') | (Some('('), ')') => _ = open.pop(),
-            (_, '(') if last == '$' => open.push('('),
-            (_, '"') => open.push('"'),
-            (Some('"'), _) => {}
-            (_, '\'') => open.push('\''),
-            (_, '#') if last.is_whitespace() || ";&|(".contains(last) => step = rest.find('\n').unwrap_or(rest.len()),
-            (_, '<') if rest.starts_with("<<<") => step = 3,
-            (_, '<') if rest.starts_with("<<") => {
-                step = 2;
-                ends.push(end_of_document(&rest[2..]));
-            }
-            (_, '\n') if !ends.is_empty() => {
-                let behind = behind_documents(text, now, &ends);
-                if at < behind {
-                    return Stand::Document;
-                }
-                ends.clear();
-                step = behind - now;
-            }
-            _ => {}
-        }
-        now += step;
-        last = text[..now].chars().next_back().unwrap_or(letter);
-    }
-    Stand::Within(open.last().copied())
-}
-
-/// The word behind `<<`.
-fn end_of_document(behind: &str) -> (String, bool) {
-    let word = behind.strip_prefix('-').unwrap_or(behind).trim_start_matches([' ', '\t']);
-    let word = word.split(|c: char| c.is_whitespace() || ";&|()<>".contains(c)).next().unwrap_or_default();
-    (word.replace(['\'', '"', '\\'], ""), behind.starts_with('-'))
-}
-
-/// Behind the last line of the here-documents whose bodies begin behind this line break.
-fn behind_documents(text: &str, line_break: usize, ends: &[(String, bool)]) -> usize {
-    let mut at = line_break;
-    for (end, has_tabs) in ends {
-        loop {
-            let Some(rest) = text.get(at + 1..) else { return text.len() };
-            let line = rest.split('\n').next().unwrap_or_default();
-            at += 1 + line.len();
-            let own = if *has_tabs { line.trim_start_matches('\t') } else { line };
-            if own == end {
-                break;
-            }
-        }
-    }
-    at
 }
 
 #[cfg(test)]

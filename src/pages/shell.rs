@@ -21,9 +21,28 @@ pub(super) fn written(text: &str) -> Vec<&str> {
     read(text).written.into_iter().map(|target| &text[target]).collect()
 }
 
+/// In what a place of a text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Within {
+    /// Words without quotes.
+    Words,
+    /// Single quotes.
+    Single,
+    /// Double quotes.
+    Double,
+    /// The body of a here-document.
+    Document,
+}
+
+/// The innermost of what a place of a text stands in.
+pub(super) fn within(text: &str, at: usize) -> Within {
+    let around = read(text).spans.into_iter().filter(|(span, _)| span.contains(&at));
+    around.max_by_key(|(span, _)| span.start).map_or(Within::Words, |(_, within)| within)
+}
+
 fn read(text: &str) -> Reader<'_> {
-    let (found, written, documents) = (Vec::new(), Vec::new(), Vec::new());
-    let mut reader = Reader { text: text.as_bytes(), at: 0, found, written, documents };
+    let (found, written, spans, documents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut reader = Reader { text: text.as_bytes(), at: 0, found, written, spans, documents };
     while reader.at < reader.text.len() {
         reader.list(None);
         // A parenthesis that nothing opened.
@@ -38,6 +57,8 @@ struct Reader<'a> {
     found: Vec<Simple>,
     /// Targets of redirections that write.
     written: Vec<Range<usize>>,
+    /// Quotes, here-documents, and the substitutions that may stand in them.
+    spans: Vec<(Range<usize>, Within)>,
     /// Ends of the here-documents that begin on the next line, and whether tabs may stand before them.
     documents: Vec<(Vec<u8>, bool)>,
 }
@@ -117,6 +138,7 @@ impl Reader<'_> {
     }
 
     fn skip_documents(&mut self) {
+        let start = self.at;
         for (end, tabs) in std::mem::take(&mut self.documents) {
             while self.at < self.text.len() {
                 let start = self.at;
@@ -132,6 +154,7 @@ impl Reader<'_> {
             }
         }
         self.at = self.at.min(self.text.len());
+        self.span(start, Within::Document);
     }
 
     fn redirection(&mut self) {
@@ -185,7 +208,7 @@ impl Reader<'_> {
                 l if Some(l) == until => return,
                 b' ' | b'\t' | b'\r' | b'\n' | b';' | b'|' | b'&' | b'(' | b')' | b'<' | b'>' => return,
                 b'\\' => self.at += 2,
-                b'\'' => self.skip_to(b'\''),
+                b'\'' => self.single_quoted(),
                 b'"' => self.double_quoted(),
                 b'$' => self.dollar(),
                 b'`' => self.nested(1, b'`'),
@@ -195,16 +218,23 @@ impl Reader<'_> {
         self.at = self.at.min(self.text.len());
     }
 
-    /// From a quote to the next of its kind.
-    fn skip_to(&mut self, quote: u8) {
+    /// What was read since `start`.
+    fn span(&mut self, start: usize, within: Within) {
+        self.spans.push((start..self.at, within));
+    }
+
+    fn single_quoted(&mut self) {
+        let start = self.at;
         self.at += 1;
-        while self.peek(0).is_some_and(|l| l != quote) {
+        while self.peek(0).is_some_and(|l| l != b'\'') {
             self.at += 1;
         }
         self.at = (self.at + 1).min(self.text.len());
+        self.span(start, Within::Single);
     }
 
     fn double_quoted(&mut self) {
+        let start = self.at;
         self.at += 1;
         while let Some(letter) = self.peek(0) {
             match letter {
@@ -216,6 +246,7 @@ impl Reader<'_> {
             }
         }
         self.at = (self.at + 1).min(self.text.len());
+        self.span(start, Within::Double);
     }
 
     fn dollar(&mut self) {
@@ -226,7 +257,9 @@ impl Reader<'_> {
             }
             self.at = (self.at + 2).min(self.text.len());
         } else if self.starts_with("$(") {
+            let start = self.at;
             self.nested(2, b')');
+            self.span(start, Within::Words);
         } else if self.starts_with("${") {
             while self.peek(0).is_some_and(|l| l != b'}') {
                 self.at += 1;
