@@ -1,7 +1,7 @@
 //! What a command prints: in lines, without what a terminal would obey, without secrets, and trimmed for the transcript.
 
 use crate::term::sanitize_lines;
-use crate::text::redact::mask;
+use crate::text::redact::{MASK, mask};
 
 /// Lines that are kept of the begin, and of the end.
 const KEPT: usize = 40;
@@ -119,7 +119,7 @@ impl Lines {
         }
         if self.in_key {
             self.in_key = !raw.contains("-----END");
-            return "<redacted>".to_owned();
+            return MASK.to_owned();
         }
         self.recent.push(raw.to_owned());
         if self.recent.len() > CONTEXT {

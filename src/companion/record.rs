@@ -131,11 +131,8 @@ impl Record {
         if value.len() <= 2 {
             return;
         }
-        let json = serde_json::Value::from(value).to_string();
-        let json = &json[1..json.len() - 1];
-        let in_quotes = json.replace('$', "\\$").replace('`', "\\`");
         let secrets = &mut self.inner().secrets;
-        secrets.extend([value.to_owned(), pages::quoted(value), json.to_owned(), in_quotes]);
+        secrets.extend(pages::forms(value));
         // The longest first: one form may stand within another.
         secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
@@ -143,8 +140,7 @@ impl Record {
 
     /// A command as it may be shown: without what the person typed in as a secret.
     pub(super) fn clean_values(&self, text: &str) -> String {
-        let inner = self.inner();
-        inner.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+        without(text, &self.inner().secrets)
     }
 
     /// A text as it may be shown.
@@ -170,7 +166,7 @@ impl Record {
 
     /// A line of the timeline.
     pub(super) fn note(&self, line: &str) {
-        self.entry(&text(&self.clean_values(line)), &[]);
+        self.note_with(line, &[]);
     }
 
     /// A line of the timeline with blocks below it.
@@ -257,8 +253,11 @@ fn write(inner: &mut Inner, text: &str) {
 }
 
 fn clean(text: &str, secrets: &[String]) -> String {
-    let text = secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK));
-    mask(&text)
+    mask(&without(text, secrets))
+}
+
+fn without(text: &str, secrets: &[String]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
 }
 
 /// What was done and what was not, a line each.

@@ -112,24 +112,37 @@ pub fn judge(value: &str) -> Result<(), String> {
 
 fn written(value: &str, place: Place) -> Result<String, String> {
     let is_simple = value.chars().all(|c| c.is_alphanumeric() || ".,:/@=+-_".contains(c));
-    let json = || serde_json::Value::from(value).to_string();
     match place {
         Place::Word | Place::Plain => Ok(quote_shell(value)),
         _ if is_simple => Ok(value.to_owned()),
-        Place::Double => {
-            let quoted = json();
-            Ok(quoted[1..quoted.len() - 1].replace('$', "\\$").replace('`', "\\`"))
-        }
+        Place::Double => Ok(in_shell_quotes(value)),
         // A here-document may be one that the shell reads, too.
-        Place::Yaml(Scalar::Whole) if !value.contains(['$', '`']) => Ok(json()),
-        Place::Yaml(Scalar::Quoted) if !value.contains(['$', '`']) => {
-            let quoted = json();
-            Ok(quoted[1..quoted.len() - 1].to_owned())
-        }
+        Place::Yaml(Scalar::Whole) if !value.contains(['$', '`']) => Ok(json(value)),
+        Place::Yaml(Scalar::Quoted) if !value.contains(['$', '`']) => Ok(in_json_quotes(value)),
         Place::Single | Place::Yaml(_) => Err(format!(
             "{value:?} stands within other text there: letters, digits and . , : / @ = + - _ only (or edit the command)"
         )),
     }
+}
+
+/// A value in every form in which a text may hold it.
+pub fn forms(value: &str) -> [String; 4] {
+    [value.to_owned(), quote_shell(value), in_json_quotes(value), in_shell_quotes(value)]
+}
+
+fn json(value: &str) -> String {
+    serde_json::Value::from(value).to_string()
+}
+
+/// Between double quotes of JSON and YAML.
+fn in_json_quotes(value: &str) -> String {
+    let quoted = json(value);
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Between double quotes of the shell.
+fn in_shell_quotes(value: &str) -> String {
+    in_json_quotes(value).replace('$', "\\$").replace('`', "\\`")
 }
 
 /// Where in a text the `length` bytes from `at` stand.

@@ -20,7 +20,7 @@ use crate::model::{CheckMeta, Finding, Params, Remediation};
 
 pub use calls::{Call, calls, writes_files};
 pub use explain::readable;
-pub use fill::{Language, fill, judge, names, wanted};
+pub use fill::{Language, fill, forms, judge, names, wanted};
 pub use invocation::{Invocation, apply, in_context};
 pub use parse::Page;
 pub use render::command;
