@@ -1,6 +1,6 @@
 //! What a command does, read from its words: what it changes, what it interrupts, what it deletes.
 
-use super::kubectl::Kubectl;
+use super::kubectl::{Kubectl, dry_run};
 use crate::model::Risk;
 use crate::pages::{self, Call};
 
@@ -86,12 +86,7 @@ fn is_in_place(argument: &str) -> bool {
 
 /// The last `--dry-run` counts; one that is switched off is none.
 fn is_dry(call: &Call) -> bool {
-    let of = |a: &String| match a.strip_prefix("--dry-run") {
-        Some("") => Some(true),
-        Some(rest) => rest.strip_prefix('=').map(|value| ["client", "server", "true"].contains(&value)),
-        None => None,
-    };
-    call.arguments.iter().filter_map(of).next_back().unwrap_or(false)
+    call.arguments.iter().filter_map(|word| dry_run(word)).next_back().unwrap_or(false)
 }
 
 fn helm(words: &[&str], is_dry: bool) -> Effect {

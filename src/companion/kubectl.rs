@@ -95,6 +95,39 @@ pub(super) struct Kubectl {
 /// Verbs with a word of their own behind them.
 const DOUBLE: &[&str] = &["rollout", "set", "create", "auth", "config", "top", "certificate"];
 
+/// Verbs that only look: whatever stands behind them, or only with their second word.
+const LOOKING: &[&str] = &[
+    "get",
+    "describe",
+    "logs",
+    "top",
+    "explain",
+    "api-resources",
+    "api-versions",
+    "version",
+    "wait",
+    "events",
+    "diff",
+    "cluster-info",
+    "options",
+    "completion",
+    "rollout status",
+    "rollout history",
+    "auth can-i",
+    "auth whoami",
+    "config view",
+    "config current-context",
+    "config get-contexts",
+];
+
+/// Whether a word asks for a dry run, or switches it off; `None`: it is about something else.
+pub(super) fn dry_run(word: &str) -> Option<bool> {
+    match word.strip_prefix("--dry-run")? {
+        "" => Some(true),
+        rest => rest.strip_prefix('=').map(|value| ["client", "server", "true"].contains(&value)),
+    }
+}
+
 impl Kubectl {
     /// `None` for another program.
     pub(super) fn of(call: &Call) -> Option<Self> {
@@ -121,7 +154,7 @@ impl Kubectl {
                 "-n" | "--namespace" => namespace.clone_from(&value),
                 "-l" | "--selector" => selector.clone_from(&value),
                 // The last one counts; one that is switched off is none.
-                "--dry-run" if !matches!(value.as_deref(), None | Some("client" | "server" | "true")) => {
+                "--dry-run" if dry_run(word) == Some(false) => {
                     flags.retain(|f| f != "--dry-run");
                     continue;
                 }
@@ -161,21 +194,8 @@ impl Kubectl {
 
     /// It only looks.
     pub(super) fn looks(&self) -> bool {
-        let verb = self.verb.split(' ').next().unwrap_or_default();
-        let reading = ["get", "describe", "logs", "top", "explain", "api-resources", "api-versions", "version", "wait"];
-        reading.contains(&verb)
-            || matches!(verb, "events" | "diff" | "cluster-info" | "options" | "completion")
-            || [
-                "rollout status",
-                "rollout history",
-                "auth can-i",
-                "auth whoami",
-                "config view",
-                "config current-context",
-            ]
-            .contains(&self.verb.as_str())
-            || self.verb == "config get-contexts"
-            || self.has(&["--dry-run"])
+        let first = self.verb.split(' ').next().unwrap_or_default();
+        LOOKING.contains(&first) || LOOKING.contains(&self.verb.as_str()) || self.has(&["--dry-run"])
     }
 
     /// It wants the terminal for itself.
