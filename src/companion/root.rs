@@ -9,7 +9,7 @@ use super::sequence::Sequence;
 use super::session::{Companion, HELP, bold, dim, plain};
 use super::verify::{Became, Fate};
 use super::{MayRun, Stop, tools};
-use crate::model::{Risk, RootGroup, Step};
+use crate::model::{Risk, Step};
 use crate::pages;
 use crate::render::Pieces;
 
@@ -67,12 +67,6 @@ impl Companion<'_> {
                 }
             }
         }
-    }
-
-    /// Where the root with this fingerprint stands now.
-    pub(super) fn place_of(&self, fingerprint: &str) -> Option<usize> {
-        let is_it = |g: &RootGroup| self.report.findings[g.root].fingerprint == fingerprint;
-        self.report.roots.iter().position(is_it)
     }
 
     fn asks(&self, root: usize) -> Vec<(Ask, String)> {
@@ -243,12 +237,17 @@ impl Companion<'_> {
     }
 
     fn undo(&mut self, fingerprint: &str) -> Result<(), Stop> {
-        let Some(root) = self.place_of(fingerprint) else { return Ok(()) };
-        let fix = &self.report.findings[self.report.roots[root].root].remediation;
-        let sequence = Sequence::of_rollback(fix);
-        self.record.note("undoes the fix");
-        self.walk(fingerprint, sequence)?;
+        if let Some(sequence) = self.rollback(fingerprint) {
+            self.walk(fingerprint, sequence)?;
+        }
         Ok(())
+    }
+
+    /// The way back from a fix, which is taken from now on.
+    pub(super) fn rollback(&self, fingerprint: &str) -> Option<Sequence> {
+        let sequence = Sequence::of_rollback(&self.root_of(fingerprint)?.remediation);
+        self.record.note("undoes the fix");
+        Some(sequence)
     }
 
     /// How commands of this risk are run.

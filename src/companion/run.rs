@@ -60,8 +60,7 @@ impl Companion<'_> {
     }
 
     fn subject(&self, fingerprint: &str) -> String {
-        let group = self.place_of(fingerprint).map(|at| self.report.roots[at].root);
-        let name = group.map(|at| self.report.findings[at].subject().name()).unwrap_or_default();
+        let name = self.root_of(fingerprint).map(|root| root.subject().name()).unwrap_or_default();
         match name.rsplit('/').next().map(str::trim) {
             Some(name) if !name.is_empty() => name.to_owned(),
             _ => "yes".to_owned(),

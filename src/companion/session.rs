@@ -9,7 +9,7 @@ use super::record::{self, Mark, Record, StepId};
 use super::talk::Talk;
 use super::verify::{self, Became, Fate};
 use super::{Host, MayRun, Options, Stop, transcript};
-use crate::model::{CheckId, Report};
+use crate::model::{CheckId, Finding, Report, RootGroup};
 use crate::render::{Page, Pieces, TableOptions, table};
 use crate::term::{Printer, interrupt, suggest};
 
@@ -268,12 +268,26 @@ impl<'a> Companion<'a> {
     }
 
     pub(super) fn fingerprint(&self, root: usize) -> String {
-        let group = self.report.roots.get(root);
-        group.map(|g| self.report.findings[g.root].fingerprint.clone()).unwrap_or_default()
+        self.finding(root).map(|finding| finding.fingerprint.clone()).unwrap_or_default()
     }
 
     pub(super) fn check(&self, root: usize) -> Option<CheckId> {
-        self.report.roots.get(root).map(|g| self.report.findings[g.root].check)
+        self.finding(root).map(|finding| finding.check)
+    }
+
+    fn finding(&self, root: usize) -> Option<&Finding> {
+        self.report.roots.get(root).map(|group| &self.report.findings[group.root])
+    }
+
+    /// Where the root with this fingerprint stands now.
+    pub(super) fn place_of(&self, fingerprint: &str) -> Option<usize> {
+        let is_it = |g: &RootGroup| self.report.findings[g.root].fingerprint == fingerprint;
+        self.report.roots.iter().position(is_it)
+    }
+
+    /// The root with this fingerprint, if it is still one.
+    pub(super) fn root_of(&self, fingerprint: &str) -> Option<&Finding> {
+        self.finding(self.place_of(fingerprint)?)
     }
 }
 

@@ -7,7 +7,7 @@ use super::record::{Mark, StepId};
 use super::sequence::{Item, Sequence, letter};
 use super::session::{Companion, HELP, bold, dim, plain};
 use super::{MayRun, Stop, dry_run, tools};
-use crate::model::{FixOption, Placeholder, Risk, Step, StepKind};
+use crate::model::{Finding, FixOption, Placeholder, Risk, Step, StepKind};
 use crate::pages::{self, Language};
 use crate::render::Page;
 
@@ -77,11 +77,9 @@ impl Companion<'_> {
                     return Ok(false);
                 }
                 Go::Undo => {
-                    let Some(root) = self.place_of(fingerprint) else { return Ok(false) };
-                    let fix = &self.report.findings[self.report.roots[root].root].remediation;
-                    sequence = Sequence::of_rollback(fix);
+                    let Some(back) = self.rollback(fingerprint) else { return Ok(false) };
+                    sequence = back;
                     is_undone = true;
-                    self.record.note("undoes the fix");
                 }
             }
         }
@@ -200,9 +198,8 @@ impl Companion<'_> {
     }
 
     fn can_undo(&self, fingerprint: &str, work: &Work) -> bool {
-        let root = self.place_of(fingerprint).map(|at| self.report.roots[at].root);
-        root.is_some_and(|at| !self.report.findings[at].remediation.rollback.is_empty())
-            && !work.label.starts_with("undo")
+        let has_way = |root: &Finding| !root.remediation.rollback.is_empty();
+        self.root_of(fingerprint).is_some_and(has_way) && !work.label.starts_with("undo")
     }
 
     pub(super) fn mark(&self, id: &StepId) -> Option<Mark> {
