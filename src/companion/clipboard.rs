@@ -1,11 +1,9 @@
 //! Copies a command: by the terminal itself (OSC 52, which also works over SSH), and by the desktop's tool where there is one.
 
-use std::ffi::OsStr;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::process;
+use super::{process, tools};
 
 /// Letters that terminals take at least.
 const LIMIT: usize = 74_994;
@@ -26,13 +24,16 @@ pub(super) enum Between {
 impl Between {
     /// As their own variables say.
     pub(super) fn detect() -> Self {
-        let is_set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
         match () {
             () if is_set("TMUX") => Self::Tmux,
             () if is_set("STY") => Self::Screen,
             () => Self::Nothing,
         }
     }
+}
+
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|v| !v.is_empty())
 }
 
 /// What makes the terminal copy this text; `None` where it is too long for that.
@@ -55,19 +56,16 @@ pub(super) fn sequence(text: &str, between: Between) -> Option<String> {
 
 /// Hands the text to the desktop's clipboard; gives the tool that took it.
 pub(super) fn desktop(text: &str) -> Option<&'static str> {
-    let is_set = |name| std::env::var_os(name).is_some_and(|v: std::ffi::OsString| !v.is_empty());
     // Over SSH the desktop is another machine's.
     if is_set("SSH_CONNECTION") {
         return None;
     }
-    let tools: [(&str, &[&str], bool); 3] = [
+    let desktops: [(&str, &[&str], bool); 3] = [
         ("pbcopy", &[], cfg!(target_os = "macos")),
         ("wl-copy", &[], is_set("WAYLAND_DISPLAY")),
         ("xclip", &["-selection", "clipboard"], is_set("DISPLAY")),
     ];
-    let path = std::env::var_os("PATH");
-    let is_there = |name: &str| process::find(name, path.as_deref().map(OsStr::new)).is_some();
-    let (tool, arguments, _) = tools.into_iter().find(|(name, _, fits)| *fits && is_there(name))?;
+    let (tool, arguments, _) = desktops.into_iter().find(|(name, _, fits)| *fits && tools::find(name).is_some())?;
     process::feed(tool, arguments, text).ok().map(|()| tool)
 }
 

@@ -21,6 +21,7 @@ mod tools;
 pub mod transcript;
 mod values;
 mod verify;
+mod waiting;
 mod walk;
 
 use std::time::Duration;

@@ -1,24 +1,21 @@
 //! The only place that starts programs: a command as it was shown, by `sh`; its output line by line; the person's editor.
 
-use std::ffi::OsStr;
 use std::io::{PipeReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::Lines;
+use super::waiting::Waiting;
 use crate::term::interrupt::Held;
 
 /// How long a line that is not ended yet is waited for: it may be a question.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// How long output is waited for once the command has ended: another program may hold its end for ever.
 const REST: Duration = Duration::from_millis(500);
-/// Silence from which on it is shown that the command is still running.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// How a command is run.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +82,7 @@ pub(super) fn run(command: &str, way: Way, mut show: impl FnMut(&str)) -> anyhow
     // Its ends of the pipe are its own now.
     drop(shell);
     let mut lines = Lines::default();
-    let mut waiting = Waiting { visible: way.progress, start, last: start, bar: None };
+    let mut waiting = Waiting::new(way.progress);
     let (status, is_late) = follow(&mut child, &pieces(reader), way.limit, |piece| {
         let lines = lines.take(piece);
         if lines.is_empty() {
@@ -169,64 +166,6 @@ fn pieces(mut reader: PipeReader) -> Receiver<Vec<u8>> {
         }
     });
     receiver
-}
-
-/// Shows that a silent command is still running.
-struct Waiting {
-    visible: bool,
-    start: Instant,
-    /// When it last printed something.
-    last: Instant,
-    bar: Option<ProgressBar>,
-}
-
-impl Waiting {
-    /// It has printed nothing for a while.
-    fn goes_on(&mut self) {
-        if !self.visible || self.bar.is_some() || self.last.elapsed() < SILENCE {
-            return;
-        }
-        let Ok(style) = ProgressStyle::with_template("  {spinner:.cyan} running for {elapsed} · Ctrl-C stops it")
-        else {
-            return;
-        };
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let bar = bar.with_style(style).with_elapsed(self.start.elapsed());
-        bar.enable_steady_tick(Duration::from_millis(200));
-        self.bar = Some(bar);
-    }
-
-    /// It prints something, or has ended.
-    fn end(&mut self) {
-        self.last = Instant::now();
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// Waits, and says so.
-pub(super) fn pause(time: Duration, visible: bool) {
-    let style = ProgressStyle::with_template("  {spinner:.cyan} next look in {msg} s · Ctrl-C ends it");
-    let bar = visible.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()));
-    if let (Some(bar), Ok(style)) = (&bar, style) {
-        bar.set_style(style);
-    }
-    let end = Instant::now() + time;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if let Some(bar) = &bar {
-            bar.set_message(left.as_secs().to_string());
-            bar.tick();
-        }
-        if left.is_zero() {
-            break;
-        }
-        std::thread::sleep(left.min(Duration::from_millis(250)));
-    }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
 }
 
 /// What a command prints, apart from its complaints.
@@ -325,28 +264,10 @@ pub(super) fn feed(program: &str, arguments: &[&str], text: &str) -> anyhow::Res
     Ok(())
 }
 
-/// Where a program is, as the shell looks for it.
-pub(super) fn find(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
-    if program.contains('/') {
-        return Some(PathBuf::from(program)).filter(|p| is_program(p));
-    }
-    std::env::split_paths(path?).map(|folder| folder.join(program)).find(|p| is_program(p))
-}
-
-#[cfg(unix)]
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_program(path: &Path) -> bool {
-    path.is_file() || path.with_extension("exe").is_file()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::companion::tools;
 
     const QUIET: Way = Way { limit: None, takes_terminal: false, progress: false };
 
@@ -389,16 +310,9 @@ mod tests {
         let command = format!("(sleep 2; touch '{}') | cat", mark.display());
         let late = capture(&command, Duration::from_millis(200)).map(|c| c.out).map_err(|e| e.to_string());
         assert!(late.is_err_and(|why| why.contains("ended after")));
-        if find("ps", std::env::var_os("PATH").as_deref()).is_some() {
+        if tools::find("ps").is_some() {
             std::thread::sleep(Duration::from_secs(3));
             assert!(!mark.exists(), "what it started was ended, too");
         }
-    }
-
-    #[test]
-    fn programs_are_found_as_the_shell_finds_them() {
-        let path = std::env::var_os("PATH");
-        assert!(find("sh", path.as_deref()).is_some() && find("/bin/sh", None).is_some());
-        assert!(find("no-such-program", path.as_deref()).is_none());
     }
 }

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::effect;
-use super::process::{self, Way};
+use super::process::Way;
 use super::record::{Mark, StepId};
 use super::sequence::Sequence;
 use super::session::{Companion, HELP, bold, dim, plain};
-use super::verify::{Became, Fate};
-use super::{MayRun, Stop, tools};
+use super::tools::{self, Missing};
+use super::verify::{self, Became, Fate};
+use super::{MayRun, Stop, waiting};
 use crate::model::{Risk, Step};
 use crate::pages;
 use crate::render::Pieces;
@@ -211,7 +212,7 @@ impl Companion<'_> {
         let (start, before) = (Instant::now(), self.report.clone());
         loop {
             let has_looked = self.look_again()?.is_some();
-            let mut fates = super::verify::compare(&before, &self.report);
+            let mut fates = verify::compare(&before, &self.report);
             if has_looked && is_over(&fates, fingerprint) {
                 return Ok(fates);
             }
@@ -232,7 +233,7 @@ impl Companion<'_> {
                 self.record.note("waited until the time was over");
                 return Ok(fates);
             }
-            process::pause(BETWEEN, self.talk.printer().progress && self.talk.draws());
+            waiting::pause(BETWEEN, self.talk.printer().progress && self.talk.draws());
         }
     }
 
@@ -264,8 +265,7 @@ fn lack(command: &str) -> Option<String> {
     if let Some(name) = pages::names(command, pages::Language::Shell).first() {
         return Some(format!("<{name}> has no value"));
     }
-    let missing = tools::missing(command, std::env::var_os("PATH").as_deref());
-    missing.first().map(|tool| format!("{} is not on PATH", tool.name))
+    tools::missing(command).first().map(Missing::told)
 }
 
 fn is_over(fates: &[Fate], fingerprint: &str) -> bool {

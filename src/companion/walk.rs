@@ -6,7 +6,8 @@ use super::effect::{self, Effect, Manner};
 use super::record::{Mark, StepId};
 use super::sequence::{Item, Sequence, letter};
 use super::session::{Companion, HELP, bold, dim, plain};
-use super::{MayRun, Stop, dry_run, tools};
+use super::tools::{self, Missing};
+use super::{MayRun, Stop, dry_run};
 use crate::model::{Finding, FixOption, Placeholder, Risk, Step, StepKind};
 use crate::pages::{self, Language};
 use crate::render::Page;
@@ -220,8 +221,7 @@ impl Companion<'_> {
         if effect::manner(&work.command) == Manner::Endless {
             return Some("it runs until it is stopped: copy it into another terminal".to_owned());
         }
-        let missing = tools::missing(&work.command, std::env::var_os("PATH").as_deref());
-        missing.first().map(|tool| format!("{} is not on PATH", tool.name))
+        tools::missing(&work.command).first().map(Missing::told)
     }
 
     /// A step as a whole: its text, its command, what it does, its risk, and what it takes.
@@ -268,9 +268,9 @@ impl Companion<'_> {
         }
         let meaning = if is_unknown && work.risk == Risk::Change { UNJUDGED } else { meaning(work.risk) };
         page.paragraph(2, "· ", meaning, dim());
-        for tool in tools::missing(&work.command, std::env::var_os("PATH").as_deref()) {
+        for tool in tools::missing(&work.command) {
             let from = if tool.source.is_empty() { String::new() } else { format!(": {}", tool.source) };
-            page.paragraph(2, "! ", &format!("{} is not on PATH{from}", tool.name), Style::new().yellow());
+            page.paragraph(2, "! ", &format!("{}{from}", tool.told()), Style::new().yellow());
         }
         if let Some(why) = self.cannot_run(work).filter(|_| self.options.may_run == MayRun::Yes) {
             page.paragraph(2, "· ", &format!("not run from here: {why}"), dim());
