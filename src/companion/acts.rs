@@ -2,10 +2,11 @@
 
 use owo_colors::Style;
 
-use super::session::{Companion, bold, dim, plain};
+use super::session::Companion;
 use super::walk::Work;
 use super::{Stop, clipboard, dry_run, editor, effect, process};
 use crate::model::Risk;
+use crate::render::{bold, dim, plain};
 
 impl Companion<'_> {
     /// Hands it to the clipboard.

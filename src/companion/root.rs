@@ -6,13 +6,13 @@ use super::effect;
 use super::process::Way;
 use super::record::{Mark, StepId};
 use super::sequence::Sequence;
-use super::session::{Companion, HELP, bold, dim, plain};
+use super::session::{Companion, HELP};
 use super::tools::{self, Missing};
 use super::verify::{self, Became, Fate};
 use super::{MayRun, Stop, waiting};
 use crate::model::{Risk, Step};
 use crate::pages;
-use crate::render::Pieces;
+use crate::render::{Pieces, bold, cyan, dim, plain};
 
 /// How long it is waited between two looks.
 const BETWEEN: Duration = Duration::from_secs(15);
@@ -133,7 +133,7 @@ impl Companion<'_> {
         page.line(2, &[("verify", bold())]);
         for step in &steps {
             page.paragraph(4, "· ", &step.text, plain());
-            page.command(6, &step.command, super::walk::cyan());
+            page.command(6, &step.command, cyan());
         }
         page.blank();
         self.talk.say(&page.finish())?;

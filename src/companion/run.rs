@@ -3,10 +3,11 @@
 use super::effect::{self, Effect};
 use super::process;
 use super::record::{Mark, StepId};
-use super::session::{Companion, bold, dim, plain};
+use super::session::Companion;
 use super::walk::Work;
 use super::{MayRun, Stop};
 use crate::model::Risk;
+use crate::render::{bold, dim, plain};
 
 /// Names up to which all are typed; of more, their number.
 const TYPED: usize = 3;

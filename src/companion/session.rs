@@ -10,7 +10,7 @@ use super::talk::Talk;
 use super::verify::{self, Became, Fate};
 use super::{Host, MayRun, Options, Stop, transcript};
 use crate::model::{CheckId, Finding, Report, RootGroup};
-use crate::render::{Page, Pieces, TableOptions, table};
+use crate::render::{Page, Pieces, TableOptions, dim, plain, table};
 use crate::term::{Printer, interrupt, suggest};
 
 /// Where the transcript goes.
@@ -311,16 +311,4 @@ fn farewell(record: &Record, is_interrupted: bool) -> String {
     }
     out.truncate(out.trim_end().len());
     out
-}
-
-pub(super) fn plain() -> Style {
-    Style::new()
-}
-
-pub(super) fn dim() -> Style {
-    Style::new().dimmed()
-}
-
-pub(super) fn bold() -> Style {
-    Style::new().bold()
 }

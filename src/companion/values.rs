@@ -1,10 +1,11 @@
 //! Asks for the values that only the person can know, and puts them into the command.
 
 use super::Stop;
-use super::session::{Companion, HELP, bold, dim};
-use super::walk::{Work, cyan};
+use super::session::{Companion, HELP};
+use super::walk::Work;
 use crate::model::Placeholder;
 use crate::pages;
+use crate::render::{bold, cyan, dim};
 use crate::text::credential::is_like_credential;
 
 impl Companion<'_> {

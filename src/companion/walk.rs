@@ -5,12 +5,12 @@ use owo_colors::Style;
 use super::effect::{self, Effect, Manner};
 use super::record::{Mark, StepId};
 use super::sequence::{Item, Sequence, letter};
-use super::session::{Companion, HELP, bold, dim, plain};
+use super::session::{Companion, HELP};
 use super::tools::{self, Missing};
 use super::{MayRun, Stop, dry_run};
 use crate::model::{Finding, FixOption, Placeholder, Risk, Step, StepKind};
 use crate::pages::{self, Language};
-use crate::render::Page;
+use crate::render::{Page, bold, cyan, dim, plain};
 
 /// What a step is for the person: the command as it is now, and what of it is still open.
 pub(super) struct Work {
@@ -311,10 +311,6 @@ fn meaning(risk: Risk) -> &'static str {
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-}
-
-pub(super) fn cyan() -> Style {
-    Style::new().cyan()
 }
 
 fn risk_style(risk: Risk) -> Style {

@@ -16,3 +16,4 @@ pub(crate) use layout::Page;
 pub(crate) use markdown::escape;
 pub use markdown::{MarkdownOptions, changes_markdown, markdown, why_markdown};
 pub use table::{Pieces, TableOptions, changes_text, table, why};
+pub(crate) use table::{bold, cyan, dim, plain};

@@ -76,19 +76,19 @@ struct Out<'a> {
     is_whole: bool,
 }
 
-fn plain() -> Style {
+pub(crate) fn plain() -> Style {
     Style::new()
 }
 
-fn dim() -> Style {
+pub(crate) fn dim() -> Style {
     Style::new().dimmed()
 }
 
-fn bold() -> Style {
+pub(crate) fn bold() -> Style {
     Style::new().bold()
 }
 
-fn cyan() -> Style {
+pub(crate) fn cyan() -> Style {
     Style::new().cyan()
 }
 
