@@ -65,7 +65,7 @@ pub(super) fn run(args: &Fix, printer: &Printer) -> anyhow::Result<u8> {
     let mut host = Again { wanted, files: &[], faults: Vec::new(), printer: &quiet };
     let report = host.look()?;
     let how = args.root.as_ref().map_or_else(|| "kdoctor fix".to_owned(), |root| format!("kdoctor fix {root}"));
-    let meant = args.root.as_deref().map(|word| Companion::root(&report, word)).transpose()?;
+    let meant = args.root.as_deref().map(|word| companion::meant(&report, word)).transpose()?;
     // The only one needs no choice.
     let roots = meant.or_else(|| (report.roots.len() == 1).then(|| vec![0]));
     match &roots {

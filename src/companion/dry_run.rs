@@ -1,20 +1,12 @@
 //! What a change to Kubernetes would do: the server's dry run of the very command, against the object as it is now.
 
-use serde_json::{Map, Value};
-use similar::TextDiff;
+use serde_json::Value;
 
+use super::change::Change;
 use super::effect::{self, Effect};
 use super::kubectl::Kubectl;
 use super::process::Captured;
 use crate::pages;
-use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
-use crate::text::redact::{MASK, mask_file};
-
-/// Lines around a change.
-const AROUND: usize = 3;
-/// Fields that the server sets, and that no command changes.
-const SET_BY_SERVER: &[&str] =
-    &["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink"];
 
 /// A dry run that can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +29,6 @@ enum Answer {
     Names,
     /// A sentence.
     Words,
-}
-
-/// What one object is now, and would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
-    /// `deployment web, namespace shop`.
-    pub(super) object: String,
-    /// A unified diff; empty where nothing would change.
-    pub(super) diff: String,
 }
 
 /// What a dry run showed.
@@ -124,7 +107,7 @@ pub(super) fn ask(dry: &DryRun, mut capture: impl FnMut(&str) -> anyhow::Result<
         Answer::Names => {
             for name in out.lines().map(str::trim).filter(|l| !l.is_empty()) {
                 let now = objects(&answer(&dry.get(name, dry.namespace.as_deref()))?)?;
-                shown.changes.extend(now.iter().map(|now| change(Some(now), None)));
+                shown.changes.extend(now.iter().map(|now| Change::between(Some(now), None)));
             }
         }
         Answer::Objects => {
@@ -132,7 +115,7 @@ pub(super) fn ask(dry: &DryRun, mut capture: impl FnMut(&str) -> anyhow::Result<
                 let text = |pointer: &str| after.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
                 let object = format!("{}/{}", resource(text("/apiVersion"), text("/kind")), text("/metadata/name"));
                 let now = answer(&dry.get(&object, Some(text("/metadata/namespace"))))?;
-                shown.changes.push(change(objects(&now)?.first(), Some(&after)));
+                shown.changes.push(Change::between(objects(&now)?.first(), Some(&after)));
             }
         }
     }
@@ -170,80 +153,6 @@ fn objects(text: &str) -> Result<Vec<Value>, String> {
         }
     }
     Ok(all)
-}
-
-fn change(now: Option<&Value>, after: Option<&Value>) -> Change {
-    let about = after.or(now);
-    let text = |pointer: &str| about.and_then(|o| o.pointer(pointer)).and_then(Value::as_str).unwrap_or_default();
-    let namespace = match text("/metadata/namespace") {
-        "" => String::new(),
-        namespace => format!(", namespace {namespace}"),
-    };
-    let object = format!("{} {}{namespace}", text("/kind"), text("/metadata/name"));
-    let (now, after) = (now.map(bare), after.map(bare));
-    let shown = |object: &Option<Value>| mask_file(&object.as_ref().map(yaml).unwrap_or_default());
-    let (before, then) = (shown(&now), shown(&after));
-    let header = match (&now, &after) {
-        (None, _) => ("(not there)", "after"),
-        (_, None) => ("now", "(deleted)"),
-        _ => ("now", "after"),
-    };
-    let diff = TextDiff::from_lines(&before, &then);
-    let mut diff = diff.unified_diff().context_radius(AROUND).header(header.0, header.1).to_string();
-    if diff.is_empty() && now != after {
-        diff = "only values change that are secret\n".to_owned();
-    }
-    Change { object, diff }
-}
-
-/// An object as people read it, without the values of a Secret.
-fn yaml(object: &Value) -> String {
-    let mut object = object.clone();
-    if object.get("kind").and_then(Value::as_str) == Some("Secret") {
-        for key in ["data", "stringData"] {
-            hide(object.get_mut(key));
-        }
-    }
-    serde_saphyr::to_string(&object).unwrap_or_default()
-}
-
-/// An object without what only the server sets, its keys in one order.
-fn bare(object: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(fields) = object.as_object_mut() {
-        fields.remove("status");
-    }
-    if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        meta.retain(|key, _| !SET_BY_SERVER.contains(&key.as_str()));
-        if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
-            annotations.remove(LAST_APPLIED);
-            if annotations.is_empty() {
-                meta.remove("annotations");
-            }
-        }
-    }
-    sorted(object)
-}
-
-/// Values of a Secret: that they differ may be seen, what they are may not.
-fn hide(values: Option<&mut Value>) {
-    for value in values.and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
-        let length = value.as_str().map_or(0, str::len);
-        *value = Value::from(format!("{MASK} ({length} letters)"));
-    }
-}
-
-/// The same with its keys in one order.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
-            fields.sort_by(|a, b| a.0.cmp(&b.0));
-            Value::Object(fields.into_iter().map(|(key, value)| (key, sorted(value))).collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -289,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_diff_leaves_out_what_the_server_sets_and_the_values_of_secrets() {
+    fn the_diff_leaves_out_what_the_server_sets() {
         let object = |replicas: i64, version: &str| {
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "status": {"replicas": replicas},
                 "metadata": {"name": "web", "namespace": "shop", "resourceVersion": version, "generation": replicas},
@@ -307,9 +216,6 @@ mod tests {
         let Change { object, diff } = &shown.changes[0];
         assert_eq!(object, "Deployment web, namespace shop");
         assert!(diff.contains("-  replicas: 1\n+  replicas: 2\n") && !diff.contains("generation"), "{diff}");
-        let secret = |value: &str| json!({"kind": "Secret", "metadata": {"name": "s"}, "data": {"x": value}});
-        let hidden = change(Some(&secret("c2VjcmV0")), Some(&secret("b3RoZXI="))).diff;
-        assert!(!hidden.contains("c2Vj") && !hidden.is_empty(), "{hidden}");
     }
 
     #[test]

@@ -4,11 +4,15 @@
 //! more than the command that was shown. What happens is written down as it happens.
 
 mod acts;
+mod change;
 mod clipboard;
+mod deeds;
 mod dry_run;
 mod editor;
 mod effect;
 mod kubectl;
+mod manner;
+mod meant;
 mod output;
 mod process;
 mod record;
@@ -16,6 +20,7 @@ mod root;
 mod run;
 mod sequence;
 mod session;
+mod show;
 mod talk;
 mod tools;
 pub mod transcript;
@@ -28,6 +33,7 @@ use std::time::Duration;
 
 use crate::model::{CheckId, Report};
 
+pub use meant::meant;
 pub use session::{Companion, Ended, Wanted};
 pub use talk::Manner;
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::deeds::{Deeds, Mark, StepId};
 use super::process::Finished;
 use super::transcript::{self, ENDED, INTERRUPTED, TITLE};
 use crate::model::{Report, Risk};
@@ -16,83 +17,13 @@ use crate::render::escape::{code, fence, text};
 use crate::render::{MarkdownOptions, markdown};
 use crate::text::redact::{MASK, mask};
 
-/// Letters of a command in a summary.
-const SHORT: usize = 60;
-
-/// What was done with one step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
-    /// It ran, and did what it should.
-    Ran,
-    /// It ran, and failed.
-    Failed,
-    /// The person did it elsewhere.
-    Done,
-    /// It was left out.
-    Skipped,
-}
-
-impl Mark {
-    /// Nothing is left to do of it.
-    pub(super) fn is_well(self) -> bool {
-        matches!(self, Self::Ran | Self::Done)
-    }
-
-    /// A sign for it.
-    pub(super) fn sign(self) -> &'static str {
-        match self {
-            Self::Ran | Self::Done => "✓",
-            Self::Failed => "✗",
-            Self::Skipped => "–",
-        }
-    }
-
-    /// The same in words.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Ran => "ran",
-            Self::Failed => "failed",
-            Self::Done => "done elsewhere",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-/// Which step: its root's fingerprint, its label, and its command as the report has it. Labels alone come again: in other
-/// roots, and in the ways of what must be right before.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct StepId {
-    root: String,
-    label: String,
-    command: String,
-}
-
-impl StepId {
-    pub(super) fn new(root: &str, label: &str, command: &str) -> Self {
-        Self { root: root.to_owned(), label: label.to_owned(), command: command.to_owned() }
-    }
-}
-
-/// Something that was done with a step.
-#[derive(Debug, Clone)]
-struct Deed {
-    id: StepId,
-    command: String,
-    mark: Mark,
-    ending: String,
-}
-
 #[derive(Default)]
 struct Inner {
     file: Option<File>,
     path: Option<PathBuf>,
     /// Why it is not written any more.
     failure: Option<String>,
-    deeds: Vec<Deed>,
-    /// Steps that are not done yet.
-    open: Vec<StepId>,
-    /// The label and the command.
-    running: Option<(String, String)>,
+    deeds: Deeds,
     /// What a person typed in and nobody else may read.
     secrets: Vec<String>,
     is_ended: bool,
@@ -185,14 +116,14 @@ impl Record {
 
     /// What lies ahead.
     pub(super) fn ahead(&self, root: &str, steps: Vec<(String, String)>) {
-        self.inner().open = steps.iter().map(|(label, command)| StepId::new(root, label, command)).collect();
+        self.inner().deeds.ahead(root, &steps);
     }
 
     /// A command is about to run. That is written down before: whatever ends this program, it is known.
     pub(super) fn starts(&self, id: &StepId, command: &str) {
         let label = &id.label;
         self.entry(&text(&format!("{label}: starts")), &[("sh", command)]);
-        self.inner().running = Some((label.to_owned(), command.to_owned()));
+        self.inner().deeds.starts(id, command);
     }
 
     /// A command ran.
@@ -202,21 +133,13 @@ impl Record {
         let seconds = finished.took.as_secs_f64();
         let line = format!("{label} ({}): ran, {}, {seconds:.1} s", risk.as_str(), finished.ending());
         self.entry(&text(&line), &[("text", &finished.output)]);
-        self.inner().running = None;
-        self.mark(id, command, mark, &finished.ending());
+        self.inner().deeds.ran(id, command, mark, finished.ending());
     }
 
     /// Something else was done with a step.
     pub(super) fn marked(&self, id: &StepId, command: &str, mark: Mark) {
         self.entry(&text(&format!("{}: {}", id.label, mark.word())), &[("sh", command)]);
-        self.mark(id, command, mark, "");
-    }
-
-    fn mark(&self, id: &StepId, command: &str, mark: Mark, ending: &str) {
-        let mut inner = self.inner();
-        inner.open.retain(|open| open != id);
-        let (id, command, ending) = (id.clone(), command.to_owned(), ending.to_owned());
-        inner.deeds.push(Deed { id, command, mark, ending });
+        self.inner().deeds.marked(id, command, mark);
     }
 
     /// Ends it: writes the summary, and gives it.
@@ -227,7 +150,8 @@ impl Record {
         }
         let now = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC");
         let word = if is_interrupted { INTERRUPTED } else { ENDED };
-        let summary = clean(&summary(&inner), &inner.secrets);
+        let secrets = &inner.secrets;
+        let summary = clean(&inner.deeds.summary(|command| clean(command, secrets)), secrets);
         let mut lines = String::from("\n## Summary\n\n");
         for line in summary.lines() {
             lines.push_str(&format!("- {}\n", text(line.trim())));
@@ -258,49 +182,6 @@ fn clean(text: &str, secrets: &[String]) -> String {
 
 fn without(text: &str, secrets: &[String]) -> String {
     secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
-}
-
-/// What was done and what was not, a line each.
-fn summary(inner: &Inner) -> String {
-    let mut out = String::new();
-    let short = |command: &str| {
-        // A part of a secret is known for none any more: it is cleaned before it is cut.
-        let command = clean(command, &inner.secrets);
-        let first = &without_place(command.lines().next().unwrap_or_default());
-        match first.char_indices().nth(SHORT) {
-            Some((at, _)) => format!("{} …", first[..at].trim_end()),
-            None if command.lines().count() > 1 => format!("{first} …"),
-            None => first.to_owned(),
-        }
-    };
-    for deed in &inner.deeds {
-        let ending = if deed.ending.is_empty() { deed.mark.word().to_owned() } else { deed.ending.clone() };
-        out.push_str(&format!("{} {}: {} ({ending})\n", deed.mark.sign(), deed.id.label, short(&deed.command)));
-    }
-    if let Some((label, command)) = &inner.running {
-        out.push_str(&format!("? {label}: {} (was running: what it did is not known)\n", short(command)));
-    }
-    let is_open = |id: &&StepId| !inner.deeds.iter().any(|deed| deed.id == **id);
-    for StepId { label, command, .. } in inner.open.iter().filter(is_open) {
-        out.push_str(&format!("· {label}: {} (not done)\n", short(command)));
-    }
-    if out.is_empty() {
-        out.push_str("nothing was done, and nothing was changed\n");
-    }
-    out
-}
-
-/// A command without the flags that say which cluster: a summary has no room for them.
-fn without_place(command: &str) -> String {
-    let mut words = Vec::new();
-    let mut rest = command.split(' ');
-    while let Some(word) = rest.next() {
-        match word {
-            "--context" | "--kubeconfig" | "--kube-context" | "--profile" => _ = rest.next(),
-            word => words.push(word),
-        }
-    }
-    words.join(" ")
 }
 
 /// What a report is about, in a few words.

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::effect;
+use super::deeds::{Mark, StepId};
+use super::manner::{self, Manner};
 use super::process::Way;
-use super::record::{Mark, StepId};
 use super::sequence::Sequence;
 use super::session::{Companion, HELP};
 use super::tools::{self, Missing};
@@ -147,9 +147,7 @@ impl Companion<'_> {
     }
 
     fn run_verification(&mut self, fingerprint: &str, steps: &[Step]) -> Result<(), Stop> {
-        let fits = |s: &&Step| {
-            s.kind.is_shell() && s.risk == Risk::ReadOnly && effect::manner(&s.command) == effect::Manner::Plain
-        };
+        let fits = |s: &&Step| s.kind.is_shell() && s.risk == Risk::ReadOnly && manner::of(&s.command) == Manner::Plain;
         let (steps, lacking): (Vec<&Step>, Vec<&Step>) =
             steps.iter().filter(fits).partition(|step| lack(&step.command).is_none());
         for step in lacking {
@@ -253,7 +251,7 @@ impl Companion<'_> {
 
     /// How commands of this risk are run.
     pub(super) fn way(&self, command: &str, risk: Risk) -> Way {
-        let takes_terminal = effect::manner(command) == effect::Manner::Terminal;
+        let takes_terminal = manner::of(command) == Manner::Terminal;
         // Whatever changes something is left to end by itself.
         let limit = (risk == Risk::ReadOnly).then_some(self.options.patience);
         Way { limit, takes_terminal, progress: self.talk.printer().progress && self.talk.draws() }

@@ -1,8 +1,8 @@
 //! Runs a step after a yes, and nothing but the command that was shown.
 
+use super::deeds::{Mark, StepId};
 use super::effect::{self, Effect};
 use super::process;
-use super::record::{Mark, StepId};
 use super::session::Companion;
 use super::walk::Work;
 use super::{MayRun, Stop};

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use owo_colors::Style;
 
-use super::record::{self, Mark, Record, StepId};
+use super::deeds::{Mark, StepId};
+use super::record::{self, Record};
 use super::talk::Talk;
 use super::verify::{self, Became, Fate};
 use super::{Host, MayRun, Options, Stop, transcript};
 use crate::model::{CheckId, Finding, Report, RootGroup};
 use crate::render::{Page, Pieces, TableOptions, dim, plain, table};
-use crate::term::{Printer, interrupt, suggest};
+use crate::term::{Printer, interrupt};
 
 /// Where the transcript goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,46 +83,6 @@ impl<'a> Companion<'a> {
         self.record = Record::new(file);
         self.record.begin(&self.report, how);
         Ok(())
-    }
-
-    /// The place of the root that a word means: its number, its check, or its fingerprint.
-    ///
-    /// # Errors
-    /// There is none, or several are meant.
-    pub fn root(report: &Report, word: &str) -> anyhow::Result<Vec<usize>> {
-        let of = |at: usize| &report.findings[report.roots[at].root];
-        if report.roots.is_empty() {
-            anyhow::bail!("there is no root cause to fix");
-        }
-        if let Ok(number) = word.parse::<usize>() {
-            return match number.checked_sub(1).filter(|at| *at < report.roots.len()) {
-                Some(at) => Ok(vec![at]),
-                None => anyhow::bail!("there is no root cause {number}: there are {}", report.roots.len()),
-            };
-        }
-        let is_meant = |at: &usize| of(*at).check.0 == word || of(*at).fingerprint == word;
-        let meant: Vec<usize> = (0..report.roots.len()).filter(is_meant).collect();
-        if !meant.is_empty() {
-            return Ok(meant);
-        }
-        // What a root explains is fixed there.
-        let symptom = |g: &crate::model::RootGroup| {
-            g.explains.iter().chain(&g.prerequisites).any(|at| report.findings[*at].check.0 == word)
-        };
-        if let Some(at) = report.roots.iter().position(symptom) {
-            let root = of(at);
-            anyhow::bail!(
-                "{word} is no root cause here: it belongs to {}. {} (kdoctor fix {})",
-                at + 1,
-                root.check,
-                at + 1
-            );
-        }
-        let names: Vec<&str> = (0..report.roots.len()).map(|at| of(at).check.0).collect();
-        match suggest(word, names.iter().copied()) {
-            Some(near) => anyhow::bail!("no root cause is called {word:?}; did you mean {near:?}?"),
-            None => anyhow::bail!("no root cause is called {word:?}; there are: {}", names.join(", ")),
-        }
     }
 
     /// Talks until it is enough; `roots`: begins with one of these.

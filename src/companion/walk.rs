@@ -1,16 +1,15 @@
 //! Goes through the steps of a fix: shows each, and does with it what the person wants.
 
-use owo_colors::Style;
-
-use super::effect::{self, Effect, Manner};
-use super::record::{Mark, StepId};
+use super::deeds::{Mark, StepId};
+use super::manner::{self, Manner};
 use super::sequence::{Item, Sequence, letter};
 use super::session::{Companion, HELP};
+use super::show::capital;
 use super::tools::{self, Missing};
 use super::{MayRun, Stop, dry_run};
 use crate::model::{Finding, FixOption, Placeholder, Risk, Step, StepKind};
 use crate::pages::{self, Language};
-use crate::render::{Page, bold, cyan, dim, plain};
+use crate::render::{bold, dim};
 
 /// What a step is for the person: the command as it is now, and what of it is still open.
 pub(super) struct Work {
@@ -21,9 +20,6 @@ pub(super) struct Work {
     pub(super) risk: Risk,
     pub(super) is_edited: bool,
 }
-
-/// What is said where nobody here knows what a command does.
-const UNJUDGED: &str = "what it changes is not known here: judge it yourself";
 
 /// What is done with a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,13 +104,6 @@ impl Companion<'_> {
             self.record.note(&format!("chose way {}) {}", letter(at), options[at].title));
         }
         Ok(chosen)
-    }
-
-    fn say_note(&mut self, step: &Step) -> Result<(), Stop> {
-        let mut page = self.page();
-        page.blank();
-        page.paragraph(2, "note: ", &step.text, plain());
-        self.talk.say(&page.finish())
     }
 
     fn step(&mut self, fingerprint: &str, label: String, step: Step) -> Result<Go, Stop> {
@@ -208,7 +197,7 @@ impl Companion<'_> {
     }
 
     /// Why a step is not run from here; `None`: it may be.
-    fn cannot_run(&self, work: &Work) -> Option<String> {
+    pub(super) fn cannot_run(&self, work: &Work) -> Option<String> {
         if !work.step.kind.is_shell() {
             return Some("a change in a file is made by hand".to_owned());
         }
@@ -218,63 +207,10 @@ impl Companion<'_> {
         if let Some(name) = open(work) {
             return Some(format!("<{name}> has no value yet"));
         }
-        if effect::manner(&work.command) == Manner::Endless {
+        if manner::of(&work.command) == Manner::Endless {
             return Some("it runs until it is stopped: copy it into another terminal".to_owned());
         }
         tools::missing(&work.command).first().map(Missing::told)
-    }
-
-    /// A step as a whole: its text, its command, what it does, its risk, and what it takes.
-    fn show(&mut self, fingerprint: &str, work: &Work) -> Result<(), Stop> {
-        let mut page = self.page();
-        page.blank();
-        let mark = self.mark(&work.id(fingerprint));
-        let before = mark.map_or(String::new(), |mark| format!(" · {} {}", mark.sign(), mark.word()));
-        let (label, risk) = (capital(&work.label), format!(" · {}", work.risk.as_str()));
-        page.line(2, &[(&label, bold()), (&risk, risk_style(work.risk)), (&before, dim())]);
-        page.paragraph(2, "", &work.step.text, plain());
-        page.blank();
-        self.command(&mut page, work);
-        page.blank();
-        self.talk.say(&page.finish())
-    }
-
-    fn show_command(&mut self, work: &Work) -> Result<(), Stop> {
-        let mut page = self.page();
-        page.blank();
-        self.command(&mut page, work);
-        page.blank();
-        self.talk.say(&page.finish())
-    }
-
-    fn command(&self, page: &mut Page, work: &Work) {
-        let shown = self.record.clean_values(&work.command);
-        if !work.step.kind.is_shell() {
-            page.excerpt(4, &shown, cyan());
-            return;
-        }
-        page.command(4, &shown, cyan());
-        page.blank();
-        let effects = effect::all(&work.command);
-        let is_unknown = effects.iter().any(|effect| matches!(effect, Effect::Unknown(_)));
-        for effect in effects {
-            let text = match effect {
-                Effect::Changes(text) | Effect::Interrupts(text) | Effect::Deletes(text, _) | Effect::Unknown(text) => {
-                    text
-                }
-                Effect::Looks => continue,
-            };
-            page.paragraph(2, "· ", &self.record.clean_values(&text), dim());
-        }
-        let meaning = if is_unknown && work.risk == Risk::Change { UNJUDGED } else { meaning(work.risk) };
-        page.paragraph(2, "· ", meaning, dim());
-        for tool in tools::missing(&work.command) {
-            let from = if tool.source.is_empty() { String::new() } else { format!(": {}", tool.source) };
-            page.paragraph(2, "! ", &format!("{}{from}", tool.told()), Style::new().yellow());
-        }
-        if let Some(why) = self.cannot_run(work).filter(|_| self.options.may_run == MayRun::Yes) {
-            page.paragraph(2, "· ", &format!("not run from here: {why}"), dim());
-        }
     }
 }
 
@@ -297,26 +233,4 @@ impl Work {
 
 fn worst(steps: &[Step]) -> Risk {
     steps.iter().filter(|s| s.kind != StepKind::Note).map(|s| s.risk).max().unwrap_or(Risk::ReadOnly)
-}
-
-fn meaning(risk: Risk) -> &'static str {
-    match risk {
-        Risk::ReadOnly => "it only looks",
-        Risk::Change => "it changes configuration; nothing stops working meanwhile",
-        Risk::Disruptive => "it interrupts a running component for a moment",
-        Risk::Destructive => "it deletes for good: there is no way back",
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-}
-
-fn risk_style(risk: Risk) -> Style {
-    match risk {
-        Risk::ReadOnly | Risk::Change => dim(),
-        Risk::Disruptive => Style::new().yellow(),
-        Risk::Destructive => Style::new().red().bold(),
-    }
 }
