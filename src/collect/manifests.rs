@@ -1,5 +1,7 @@
 //! Reads manifests and Helm values: files, folders and standard input that the user gives, and those of a bundle.
 
+mod inside;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
@@ -14,7 +16,7 @@ use crate::lint::{Place, Problem};
 use crate::model::{Fact, Gap, GapCause, ManifestCount};
 use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
 use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
-use crate::snapshot::manifests::{BLANK, Manifest, ManifestFile, apply_errors};
+use crate::snapshot::manifests::{BLANK, Inside, Manifest, ManifestFile, apply_errors};
 use crate::snapshot::{Listing, Snapshot};
 use crate::text::redact::token;
 
@@ -78,7 +80,11 @@ impl Read {
 
     /// True where a file holds an object, values or a configuration, or a record of what was refused.
     pub fn holds_something(&self) -> bool {
-        let some = |f: &ManifestFile| !f.objects.is_empty() || !f.values.is_empty() || !f.errors.is_empty();
+        // Of a kustomization alone only what it holds can be judged.
+        let is_judged = |o: &Manifest| o.group() != "kustomize.config.k8s.io";
+        let some = |f: &ManifestFile| {
+            f.objects.iter().any(is_judged) || !f.values.is_empty() || !f.inside.is_empty() || !f.errors.is_empty()
+        };
         self.files.iter().any(some)
     }
 
@@ -181,13 +187,7 @@ impl Read {
 
     fn text(&mut self, path: &str, text: &str) {
         let name = path.rsplit('/').next().unwrap_or(path);
-        let mut file = ManifestFile {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            objects: Vec::new(),
-            values: Vec::new(),
-            errors: Vec::new(),
-        };
+        let mut file = ManifestFile::new(path, text);
         if name.ends_with(".log") {
             file.errors = apply_errors(text);
             self.files.push(file);
@@ -205,17 +205,47 @@ impl Read {
         if documents.iter().any(is_template) {
             return self.template(path);
         }
+        let secrets = inside::secrets(text, &documents);
         file.text = blank_secrets(text, &mut documents);
-        let other = ["Chart.yaml", "Chart.lock", "kustomization.yaml", "kustomization.yml"].contains(&name);
+        let kustomization = KUSTOMIZATIONS.contains(&name);
+        let other = kustomization || ["Chart.yaml", "Chart.lock"].contains(&name);
         for document in documents {
             if matches!(document.value, Value::Scalar { .. }) {
                 let message = "holds a text that is neither a Kubernetes object nor Helm values".to_owned();
                 self.faults.push(Fault { path: path.to_owned(), place: Some(document.place), message });
                 continue;
             }
+            if kustomization && document.get("kind").is_none() {
+                file.objects.push(as_kustomization(document));
+                continue;
+            }
             add(document, &mut file, !other);
         }
+        for (name, inside) in secrets {
+            let object = file.objects.iter().position(|o| o.kind == "Secret" && o.name == name);
+            file.inside.extend(object.map(|object| Inside { object, ..inside }));
+        }
         self.files.push(file);
+    }
+
+    /// Looks for the local files that a kustomization on the disk names.
+    fn absent(&mut self) {
+        for file in &mut self.files {
+            let (folder, name) = file.path.rsplit_once('/').unwrap_or((".", &file.path));
+            if KUSTOMIZATIONS.contains(&name) {
+                let folder = Path::new(folder);
+                file.absent = file.objects.iter().flat_map(|o| inside::local_files(&o.node)).collect();
+                // Beside a chart it may be what the chart renders to.
+                let made = folder.join("Chart.yaml").exists();
+                file.absent.retain(|(_, named)| !made && !folder.join(named).exists());
+            }
+        }
+    }
+
+    /// Reads what stands inside of the objects of all files.
+    fn inside(&mut self) {
+        let faults = inside::read(&mut self.files);
+        self.faults.extend(faults);
     }
 
     fn template(&mut self, path: &str) {
@@ -224,12 +254,23 @@ impl Read {
     }
 }
 
+/// What Kustomize calls its own file.
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Kustomize takes its own file without kind and version.
+fn as_kustomization(node: Node) -> Manifest {
+    let api_version = "kustomize.config.k8s.io/v1beta1".to_owned();
+    Manifest { api_version, kind: "Kustomization".to_owned(), namespace: String::new(), name: String::new(), node }
+}
+
 /// Reads what the user names: files, folders with what is below them, `-` for standard input.
 pub fn read(paths: &[String]) -> Read {
     let mut read = Read::default();
     for path in paths {
         read.one(path);
     }
+    read.absent();
+    read.inside();
     read
 }
 
@@ -241,6 +282,7 @@ pub(super) fn recorded(source: &dyn Source) -> Listing<ManifestFile> {
             read.bytes(&name, text);
         }
     }
+    read.inside();
     read.listing()
 }
 

@@ -5,10 +5,12 @@ mod frame;
 pub(crate) mod go;
 mod helm;
 pub mod kubernetes;
+pub mod operator;
 pub mod prometheus;
 pub(crate) mod promql;
 pub mod rules;
 mod strict;
+pub(crate) mod within;
 pub mod yaml;
 
 use std::fmt;

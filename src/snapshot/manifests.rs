@@ -26,8 +26,43 @@ pub struct ManifestFile {
     pub objects: Vec<Manifest>,
     /// Mappings that are no Kubernetes objects: Helm values, mostly.
     pub values: Vec<Node>,
+    /// What the objects hold as texts of their own, read.
+    pub inside: Vec<Inside>,
+    /// Local files that a kustomization names and that are not there, with the field that names them.
+    pub absent: Vec<(Place, String)>,
     /// What `kubectl apply` complained of, if this is a record of its output.
     pub errors: Vec<ApplyError>,
+}
+
+impl ManifestFile {
+    /// A file of which nothing is read yet.
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        let (path, text) = (path.into(), text.into());
+        let (objects, values, inside, absent, errors) = Default::default();
+        Self { path, text, objects, values, inside, absent, errors }
+    }
+}
+
+/// A part of an object that is a document for another program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inside {
+    /// Number of the object in its file.
+    pub object: usize,
+    /// Where in it: `spec.source.helm.values`.
+    pub path: String,
+    /// What stands there, with places in the file.
+    pub node: Node,
+    /// Whom it is for.
+    pub holds: Holds,
+}
+
+/// What a part of an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Helm values.
+    Values,
+    /// The configuration of Alertmanager, without its secrets.
+    Alertmanager,
 }
 
 /// A Kubernetes object of a file.

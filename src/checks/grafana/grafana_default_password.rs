@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::{managed_by, release};
+use crate::domain::manifests::values::{self, Values};
 use crate::lint::yaml::{Node, Value};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Location, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -46,7 +47,7 @@ impl Check for GrafanaDefaultPassword {
         let workloads = snap.workloads()?.iter().filter(|w| snap.scope.is_stack(&w.metadata.namespace));
         let mut findings: Vec<Finding> = workloads.filter_map(of_workload).collect();
         for file in snap.manifests.items().unwrap_or_default() {
-            findings.extend(file.values.iter().flat_map(|root| of_values(snap, file, root)));
+            findings.extend(values::all(file).flat_map(|values| of_values(snap, file, values)));
         }
         Ok(Diagnosis::Findings(findings))
     }
@@ -85,9 +86,9 @@ fn of_workload(workload: &Workload) -> Option<Finding> {
 }
 
 /// `adminPassword` in Helm values, at the top or below `grafana`.
-fn of_values(snap: &Snapshot, file: &ManifestFile, root: &Node) -> Vec<Finding> {
+fn of_values(snap: &Snapshot, file: &ManifestFile, values: Values<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    look(root, "", &mut |path, node| {
+    look(values.node, values.path, &mut |path, node| {
         let Some(password) = node.as_str().filter(|p| DEFAULT_PASSWORDS.contains(p)) else { return };
         let namespace = snap.scope.stack.first().cloned().unwrap_or_else(|| "monitoring".to_owned());
         let message = format!(

@@ -6,10 +6,12 @@ use serde::Serialize;
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::manifests::given::Parts;
+use crate::domain::manifests::values;
+use crate::lint::operator::{self, Refused};
 use crate::lint::{Problem, kubernetes};
-use crate::model::{CheckMeta, Diagnosis, Gap};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap};
 use crate::snapshot::Snapshot;
-use crate::snapshot::manifests::{BLANK, Manifest};
+use crate::snapshot::manifests::{BLANK, Manifest, ManifestFile};
 
 check! {
     /// See the check's page.
@@ -42,31 +44,80 @@ impl Check for ManifestInvalid {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.manifests()?;
         let parts = Parts::of(snap);
-        written::each_object(snap, |file, object| {
-            let problems = problems(snap, object, parts.holds(file));
+        let of_values = snap.manifests.items().unwrap_or_default().iter().flat_map(values_of).collect::<Vec<_>>();
+        let of_objects = written::each_object(snap, |file, object| {
+            let (problems, so) = problems(snap, object, parts.holds(file));
             problems.first()?;
-            let found = written::of_object(&Self::META, file, object, &problems, ": the API server refuses it");
+            let found = written::of_object(&Self::META, file, object, &problems, so);
             Some(found.fix(Fix::File { lines: Corrected::new(file, "", &problems, "") }))
+        })?;
+        Ok(match of_objects {
+            Diagnosis::Findings(found) => Diagnosis::Findings(found.into_iter().chain(of_values).collect()),
+            Diagnosis::NotApplicable(_) if values::any(snap) => Diagnosis::Findings(of_values),
+            other => other,
         })
     }
 }
 
-/// `part`: it may be laid over another manifest.
-fn problems(snap: &Snapshot, object: &Manifest, part: bool) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = kubernetes::lint(&object.node, part);
-    // What was blanked out is of no type.
-    problems.retain(|p| !p.message.contains(BLANK));
-    problems.extend(removed(snap, object));
-    for problem in &mut problems {
-        // Whoever reads of a type wants to know of which field.
+const BY_SERVER: &str = ": the API server refuses it";
+const BY_OPERATOR: &str = ": the operator leaves it out";
+
+/// What is wrong with Helm values: keys that come twice, and what the chart hands on as it is.
+fn values_of(file: &ManifestFile) -> Vec<Finding> {
+    values::all(file)
+        .filter_map(|values| {
+            let mut problems = if values.is_text { kubernetes::doubled(values.node, values.path) } else { Vec::new() };
+            let twice = !problems.is_empty();
+            let mut by_operator = false;
+            for (spec, path) in values::server_specs(&values) {
+                let found = operator::lint_values(spec, &path);
+                by_operator |= found.iter().any(|(by, _)| *by == Refused::ByOperator);
+                problems.extend(found.into_iter().map(|(_, p)| p));
+            }
+            tell_field(&mut problems);
+            problems.sort_by_key(|p| p.place);
+            problems.first()?;
+            let so = match (twice, by_operator) {
+                (true, _) => ": Helm silently takes the last",
+                (_, true) => BY_OPERATOR,
+                _ => ": the API server refuses what the chart makes of it, or leaves it out",
+            };
+            let found = written::of_values(&ManifestInvalid::META, file, &values, &problems, so);
+            Some(found.fix(Fix::File { lines: Corrected::new(file, values.path, &problems, "") }))
+        })
+        .collect()
+}
+
+/// Whoever reads of a type wants to know of which field.
+fn tell_field(problems: &mut [Problem]) {
+    for problem in problems {
         let names_it = ["unknown field", "the key"].iter().any(|w| problem.message.starts_with(w));
         if !names_it && problem.path != "apiVersion" {
             problem.message = format!("{}: {}", problem.path, problem.message);
         }
     }
+}
+
+/// What is wrong with an object, and what follows; `part`: it may be laid over another manifest.
+fn problems(snap: &Snapshot, object: &Manifest, part: bool) -> (Vec<Problem>, &'static str) {
+    let mut problems: Vec<Problem> = kubernetes::lint(&object.node, part);
+    let all_twice = problems.iter().all(|p| p.message.ends_with(kubernetes::TWICE)) && !problems.is_empty();
+    let own = operator::lint(&object.node);
+    let by_server = own.iter().any(|(by, _)| *by == Refused::ByServer);
+    let so = match (problems.is_empty(), all_twice, own.is_empty()) {
+        (_, true, true) => ": kubectl refuses it, and Helm silently takes the last",
+        (true, _, false) if !by_server => BY_OPERATOR,
+        _ => BY_SERVER,
+    };
+    problems.extend(own.into_iter().map(|(_, p)| p));
+    // What was blanked out is of no type.
+    problems.retain(|p| !p.message.contains(BLANK));
+    problems.extend(removed(snap, object));
+    tell_field(&mut problems);
     problems.sort_by_key(|p| p.place);
-    problems
+    (problems, so)
 }
 
 /// A version of an API that the cluster, or any that is still supported, does not serve.

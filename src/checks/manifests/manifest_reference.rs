@@ -6,9 +6,13 @@ use serde::Serialize;
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::manifests::given::Parts;
+use crate::domain::manifests::links::Links;
 use crate::domain::manifests::references::References;
+use crate::lint::Problem;
 use crate::model::{CheckMeta, Diagnosis, Gap};
 use crate::snapshot::Snapshot;
+use crate::snapshot::manifests::ManifestFile;
+use crate::text::near::near;
 
 check! {
     /// See the check's page.
@@ -31,6 +35,17 @@ enum Fix {
     },
 }
 
+/// Files that a kustomization names and that are not there.
+fn absent<'a>(snap: &'a Snapshot, file: &'a ManifestFile) -> impl Iterator<Item = Problem> + 'a {
+    let folder = file.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
+    let files = snap.manifests.items().unwrap_or_default().iter();
+    let beside: Vec<&str> = files.filter_map(|f| f.path.strip_prefix(folder)?.strip_prefix('/')).collect();
+    file.absent.iter().map(move |(place, path)| {
+        let message = format!("there is no {path} in {folder}: kustomize ends with an error");
+        Problem::new(*place, "resources", message).instead(near(path, beside.iter().copied()))
+    })
+}
+
 impl Check for ManifestReference {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
@@ -41,10 +56,18 @@ impl Check for ManifestReference {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let (parts, references) = (Parts::of(snap), References::of(snap));
+        let (parts, references, links) = (Parts::of(snap), References::of(snap), Links::of(snap));
         written::each_object(snap, |file, object| {
             // What Kustomize puts together may find each other yet.
-            let problems = if parts.holds(file) { Vec::new() } else { references.broken(object) };
+            let mut problems = Vec::new();
+            if !parts.holds(file) {
+                problems.extend(references.broken(object));
+                problems.extend(links.broken(object));
+                problems.sort_by_key(|p| p.place);
+            }
+            if object.group() == "kustomize.config.k8s.io" {
+                problems.extend(absent(snap, file));
+            }
             problems.first()?;
             let found = written::of_object(&Self::META, file, object, &problems, "");
             Some(found.fix(Fix::File { lines: Corrected::new(file, "", &problems, "") }))

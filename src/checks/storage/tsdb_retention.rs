@@ -1,8 +1,10 @@
 //! What Prometheus is told to keep does not fit on its volume.
 
 use crate::checks::support::scrape::api_evidence;
+use crate::checks::support::written;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::manifests::retention::{self, Kept};
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::tsdb::{Intake, Place, Retention, data_path, place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -30,6 +32,10 @@ impl Check for TsdbRetention {
         &Self::META
     }
 
+    fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
+        Some(of_files(snap))
+    }
+
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.workloads()?;
         let all = servers(snap);
@@ -39,6 +45,24 @@ impl Check for TsdbRetention {
         let findings = all.into_iter().filter(|s| !s.is_agent()).filter_map(|server| judge(snap, server));
         Ok(Diagnosis::Findings(findings.collect()))
     }
+}
+
+/// Limits in the files that are as large as the volume beside them.
+fn of_files(snap: &Snapshot) -> Result<Diagnosis, Gap> {
+    snap.manifests()?;
+    let found = retention::all(snap).into_iter().map(|kept| match kept {
+        Kept::Object(file, object, problem) => {
+            let problems = [problem];
+            let finding = written::of_object(&TsdbRetention::META, file, object, &problems, "");
+            written::corrected(finding, file, "", &problems)
+        }
+        Kept::Values(file, values, problem) => {
+            let problems = [problem];
+            let finding = written::of_values(&TsdbRetention::META, file, &values, &problems, "");
+            written::corrected(finding, file, values.path, &problems)
+        }
+    });
+    Ok(Diagnosis::Findings(found.collect()))
 }
 
 /// The claim that a server's pods use: of a StatefulSet's claims the first.

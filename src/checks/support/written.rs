@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::faulty_file::{self, headline, job_of, rule_of};
 use crate::domain::manifests::given;
+use crate::domain::manifests::values::Values;
 use crate::domain::manifests::written::{self, Dialect, Readers, Written};
 use crate::domain::prometheus::server::Server;
 use crate::lint::{Problem, alertmanager, frame};
@@ -74,12 +75,17 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
     let whole = written.object.is_none() && written.field.is_empty();
     let job = job_of(&file.text, first).filter(|_| whole).map_or(String::new(), |j| format!(" (job {j})"));
     let holder = match written.object {
+        // Of what an object holds for a chart the path says more than the object.
+        Some(object) if object.name.is_empty() => format!(", in the Helm values {}", written.field),
         Some(object) => format!(", in {} {}", object.kind, given::full_name(object)),
         None if whole => String::new(),
         None => format!(", in the Helm values {}", written.field),
     };
-    let message = format!("{}{job}{holder}: {}", headline(shown_path(&file.path), &problems), consequence(written));
+    let source = source_of(file, first.place.line);
+    let headline = headline(shown_path(&file.path), &problems);
+    let message = format!("{headline}{job}{holder}{source}: {}", consequence(written));
     let subject = match written.object {
+        Some(o) if o.name.is_empty() => ResourceRef::file(&file.path, &written.field),
         Some(o) => ResourceRef::kubernetes(o.group(), &o.kind, &o.namespace, &o.name),
         None => ResourceRef::file(&file.path, &written.field),
     };
@@ -137,9 +143,32 @@ pub(crate) fn of_object(
     so: &str,
 ) -> Finding {
     let (kind, name) = (&object.kind, given::full_name(object));
-    let message = format!("{}, in {kind} {name}{so}", headline(shown_path(&file.path), problems));
+    let source = problems.first().map_or(String::new(), |first| source_of(file, first.place.line));
+    // A kustomization has no name: its file says which it is.
+    let holder = if object.name.is_empty() { String::new() } else { format!(", in {kind} {name}") };
+    let message = format!("{}{holder}{source}{so}", headline(shown_path(&file.path), problems));
     let subject = ResourceRef::kubernetes(object.group(), kind, &object.namespace, &object.name);
     let finding = Finding::new(meta.id, meta.severity, subject, message).key(format!("{} {kind} {name}", file.path));
+    located(finding, file, "", problems)
+}
+
+/// A finding about Helm values; `so` says what follows from the problems.
+pub(crate) fn of_values(
+    meta: &'static CheckMeta,
+    file: &ManifestFile,
+    values: &Values<'_>,
+    problems: &[Problem],
+    so: &str,
+) -> Finding {
+    let (subject, holder) = match values.object.filter(|o| !o.name.is_empty()) {
+        Some(object) => {
+            let subject = ResourceRef::kubernetes(object.group(), &object.kind, &object.namespace, &object.name);
+            (subject, format!("in the Helm values of {} {}", object.kind, given::full_name(object)))
+        }
+        None => (ResourceRef::file(&file.path, values.path), "in Helm values".to_owned()),
+    };
+    let message = format!("{}, {holder}{so}", headline(shown_path(&file.path), problems));
+    let finding = Finding::new(meta.id, meta.severity, subject, message).key(format!("{} {}", file.path, values.path));
     located(finding, file, "", problems)
 }
 
@@ -154,6 +183,11 @@ enum Fix {
 }
 
 impl FixValues for Fix {}
+
+/// Adds the fix that corrects the lines of a file, for checks whose other fixes are of a cluster.
+pub(crate) fn corrected(finding: Finding, file: &ManifestFile, field: &str, problems: &[Problem]) -> Finding {
+    finding.fix(Fix::File { lines: Corrected::new(file, field, problems, "") })
+}
 
 /// Values of the fix that corrects the lines of a file: the steps of `file-corrected` and `file-judged`.
 #[derive(Serialize, JsonSchema)]
@@ -183,6 +217,14 @@ impl Corrected {
 /// A path as people read it.
 fn shown_path(path: &str) -> &str {
     if path == PIPED { "standard input" } else { path }
+}
+
+/// The file of a chart that a line of its rendered text comes from, as `helm template` says above it.
+fn source_of(file: &ManifestFile, line: usize) -> String {
+    let before = file.text.lines().take(line).collect::<Vec<_>>();
+    let document = before.iter().rposition(|l| l.starts_with("---")).unwrap_or_default();
+    let source = before[document..].iter().find_map(|l| l.strip_prefix("# Source: "));
+    source.map_or(String::new(), |source| format!(", from {}", source.trim()))
 }
 
 /// A problem in one line, for the page.

@@ -1,6 +1,8 @@
 //! What the files hold that the user is about to apply.
 
 pub(crate) mod given;
+pub(crate) mod links;
 pub(crate) mod references;
+pub(crate) mod retention;
 pub(crate) mod values;
 pub(crate) mod written;

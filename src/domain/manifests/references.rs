@@ -7,7 +7,7 @@ use crate::lint::yaml::Node;
 use crate::lint::{Place, Problem};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::Manifest;
-use crate::text::near::{suggest, typo};
+use crate::text::near::{is_slip, suggest, typo};
 
 /// Letters by which a misspelt word differs.
 const SLIP: usize = 2;
@@ -66,7 +66,7 @@ impl<'a> Labelled<'a> {
         &'s self,
         selector: &[Pair<'s>],
         may_be: impl Fn(&Manifest) -> bool,
-        path: &str,
+        (own, path): (&str, &str),
         of: &str,
     ) -> Option<Problem> {
         // Who lacks one pair has one of any two.
@@ -80,7 +80,8 @@ impl<'a> Labelled<'a> {
             let (Some((key, value, place)), None) = (misses.next(), misses.next()) else { return None };
             let (_, found, _) = entry.labels.iter().find(|(k, ..)| k == key)?;
             // Pods that an operator makes are in no file: only a slip tells that these labels were meant.
-            typo(value, found, SLIP).then(|| {
+            let meant = typo(value, found, SLIP) || (entry.object.name == own && is_slip(value, found, SLIP));
+            meant.then(|| {
                 let whom = format!("{of} {} {}", entry.object.kind, full_name(entry.object));
                 let message = format!("{key}={value} selects nothing in the files: {whom} have {key}={found}");
                 Problem::new(*place, format!("{path}.{key}"), message).instead(Some(*found))
@@ -122,7 +123,11 @@ impl<'a> References<'a> {
         let near = |object: &Manifest| may_meet(object, service);
         let matched = self.templates.matching(&selector, near);
         let Some(first) = matched.first() else {
-            return self.templates.nearly(&selector, near, "spec.selector", "the pods of").into_iter().collect();
+            return self
+                .templates
+                .nearly(&selector, near, (&service.name, "spec.selector"), "the pods of")
+                .into_iter()
+                .collect();
         };
         let named: Vec<&str> = matched.iter().flat_map(|e| port_names(e.node)).collect();
         let ports = service.node.at(&["spec", "ports"]).and_then(Node::items).unwrap_or_default();
@@ -197,7 +202,8 @@ impl<'a> References<'a> {
         let anywhere = |_: &Manifest| true;
         let matched = self.services.matching(&selector, anywhere);
         let Some(first) = matched.first() else {
-            let found = self.services.nearly(&selector, anywhere, "spec.selector.matchLabels", "the labels of");
+            let own = (monitor.name.as_str(), "spec.selector.matchLabels");
+            let found = self.services.nearly(&selector, anywhere, own, "the labels of");
             return found.into_iter().collect();
         };
         let names: Vec<&str> = matched

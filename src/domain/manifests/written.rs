@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 
-use super::values;
+use super::values::{self, Values};
+use crate::lint::within::Start;
 use crate::lint::yaml::{self, Node, Value};
 use crate::lint::{Place, Problem, Version, alertmanager, prometheus, rules};
 use crate::snapshot::Snapshot;
-use crate::snapshot::manifests::{BLANK, Manifest, ManifestFile};
+use crate::snapshot::manifests::{BLANK, Holds, Manifest, ManifestFile};
 
 /// What reads a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,8 @@ enum Body<'a> {
     Text { text: &'a str, place: Place },
     /// A part of the file's document; of a custom resource where rules may have fields of Thanos.
     Part(Cow<'a, Node>),
+    /// A configuration of Alertmanager whose secrets were taken out.
+    Secret(&'a Node),
 }
 
 /// All configurations of a dialect, in the order of the files.
@@ -84,9 +87,14 @@ fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
             _ => {}
         }
     }
-    for (object, root, prefix) in values::all(file) {
+    for inside in file.inside.iter().filter(|i| i.holds == Holds::Alertmanager) {
+        let (object, field) = (file.objects.get(inside.object), inside.path.clone());
+        let body = Body::Secret(&inside.node);
+        found.push(Written { file, object, field, dialect: Dialect::Alertmanager, body });
+    }
+    for Values { object, node, path, .. } in values::all(file) {
         let mut walk = Walk { file, object, found };
-        walk.values(root, prefix, 0);
+        walk.values(node, path, 0);
     }
 }
 
@@ -263,6 +271,12 @@ impl Written<'_> {
             (Body::Part(node), Dialect::Prometheus) => prometheus::lint_node(node, of_prometheus),
             (Body::Part(node), Dialect::Rules) if is_logql(node) => Vec::new(),
             (Body::Part(node), Dialect::Rules) => rules::lint_node(node.clone().into_owned(), of_rules(true)),
+            (Body::Secret(node), _) => {
+                let mut found = refused(alertmanager::check_node(node, readers.alertmanager));
+                // What was taken out is not wrong.
+                found.retain(|p| !p.message.contains(BLANK));
+                return found;
+            }
             (Body::Part(node), Dialect::Alertmanager) => refused(alertmanager::check_node(node, readers.alertmanager)),
         };
         if let Body::Text { text, place } = self.body
@@ -299,62 +313,13 @@ fn is_logql(node: &Node) -> bool {
     }
 }
 
-/// Where a text inside of a document begins.
-#[derive(Debug, Clone, Copy)]
-enum Start {
-    /// Its lines are lines of the file.
-    Block {
-        /// Lines of the file before its first.
-        before: usize,
-        /// Columns before its first.
-        indent: usize,
-    },
-    /// It is folded or quoted: only where it begins is known.
-    Point(Place),
-}
-
-impl Start {
-    fn of(file: &str, text: &str, place: Place) -> Self {
-        let Some((at, first)) = text.lines().enumerate().find(|(_, l)| !l.trim().is_empty()) else {
-            return Self::Point(place);
-        };
-        let near = file.lines().enumerate().skip(place.line.saturating_sub(1)).take(at + 3);
-        let indent = |line: &str| line.strip_suffix(first).filter(|i| i.chars().all(|c| c == ' ')).map(str::len);
-        let found = near.filter_map(|(number, line)| Some((number.checked_sub(at)?, indent(line)?))).next();
-        found.map_or(Self::Point(place), |(before, indent)| Self::Block { before, indent })
-    }
-
-    /// The place in the file of a place in the text.
-    fn place(self, file: &str, text: &str, place: Place) -> Place {
-        match self {
-            Self::Point(start) => start,
-            Self::Block { before, indent } => {
-                let line = before + place.line;
-                let same = file.lines().nth(line - 1).map(str::trim) == text.lines().nth(place.line - 1).map(str::trim);
-                let end = text.lines().count() < place.line;
-                if same || end {
-                    Place { line, column: place.column + indent }
-                } else {
-                    Place { line: before, column: 1 }
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::snapshot::Listing;
 
     fn file(text: &str) -> ManifestFile {
-        let mut file = ManifestFile {
-            path: "x.yaml".into(),
-            text: text.into(),
-            objects: Vec::new(),
-            values: Vec::new(),
-            errors: Vec::new(),
-        };
+        let mut file = ManifestFile::new("x.yaml", text);
         for document in yaml::documents(text).expect("is YAML") {
             match Manifest::of(document.clone()) {
                 Some(object) => file.objects.push(object),

@@ -12,6 +12,8 @@ use crate::text::near::near;
 /// Made by `tests/tools/kubernetes_fields.py` of a server's OpenAPI document.
 const FIELDS: &str = include_str!("fields.json");
 
+/// What is said of a key that comes twice.
+pub(crate) const TWICE: &str = " is there twice";
 /// What is said of a field that must be there.
 const NOT_THERE: &str = " is required and not there";
 
@@ -31,9 +33,7 @@ fn schema() -> &'static Schema {
 /// Checks the fields of an object of a built-in kind; of another one, that no key comes twice.
 pub(super) fn check(object: &Node, part: bool, problems: &mut Vec<Problem>) {
     twice(object, "", problems);
-    let text = |key: &str| object.get(key).and_then(Node::as_str).unwrap_or_default();
-    let kind = format!("{} {}", text("apiVersion"), text("kind"));
-    if let Some(of) = schema().kinds.get(&kind) {
+    if let Some(of) = schema().kinds.get(&kind(object)) {
         let before = problems.len();
         walk(object, of, "", problems);
         if part {
@@ -41,6 +41,23 @@ pub(super) fn check(object: &Node, part: bool, problems: &mut Vec<Problem>) {
             problems.extend(whole);
         }
     }
+}
+
+/// True for a built-in kind.
+pub(super) fn is_known(object: &Node) -> bool {
+    schema().kinds.contains_key(&kind(object))
+}
+
+fn kind(object: &Node) -> String {
+    let text = |key: &str| object.get(key).and_then(Node::as_str).unwrap_or_default();
+    format!("{} {}", text("apiVersion"), text("kind"))
+}
+
+/// Keys that come twice in a document that is of no kind.
+pub(crate) fn doubled(node: &Node, path: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    twice(node, path, &mut problems);
+    problems
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -61,7 +78,7 @@ fn twice(node: &Node, path: &str, problems: &mut Vec<Problem>) {
                 let Some(name) = key.as_str() else { continue };
                 let path = join(path, name);
                 if !seen.insert(name) {
-                    problems.push(Problem::new(key.place, &path, format!("the key {name:?} is there twice")));
+                    problems.push(Problem::new(key.place, &path, format!("the key {name:?}{TWICE}")));
                 }
                 twice(value, &path, problems);
             }

@@ -3,10 +3,12 @@
 mod agree;
 mod fields;
 mod removed;
+mod words;
 
 use super::Problem;
 use super::yaml::Node;
 
+pub(crate) use fields::{TWICE, doubled};
 pub use removed::{Removed, removed};
 
 /// What an API server refuses of an object. Kinds that are not built in are judged by their keys alone; `part`: of a patch
@@ -14,6 +16,9 @@ pub use removed::{Removed, removed};
 pub fn lint(object: &Node, part: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     fields::check(object, part, &mut problems);
+    if fields::is_known(object) {
+        words::check(object, &mut problems);
+    }
     if !part {
         agree::check(object, &mut problems);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::manifests::values;
+use crate::domain::manifests::values::{self, Values};
 use crate::lint::Place;
 use crate::lint::yaml::{Node, Value};
 use crate::snapshot::Snapshot;
@@ -51,11 +51,9 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Asked<'_>> {
         of_service(kind, file, service, &mut found);
     }
     for file in snap.manifests.items().unwrap_or_default() {
-        let embedded = file.objects.iter().flat_map(values::embedded);
-        let documents: Vec<(&Node, &str)> = file.values.iter().map(|v| (v, "")).chain(embedded).collect();
-        for (values, prefix) in documents {
-            let mut walk = Walk { snap, file, prefix, above: Vec::new(), keys: Vec::new(), found: &mut found };
-            walk.node(values, prefix, false);
+        for Values { node, path, .. } in values::all(file) {
+            let mut walk = Walk { snap, file, prefix: path, above: Vec::new(), keys: Vec::new(), found: &mut found };
+            walk.node(node, path, false);
         }
     }
     found
@@ -104,7 +102,7 @@ fn number(node: &Node) -> Option<i64> {
 struct Walk<'a, 'f> {
     snap: &'a Snapshot,
     file: &'a ManifestFile,
-    prefix: &'static str,
+    prefix: &'a str,
     /// Mappings on the way down.
     above: Vec<&'a Node>,
     keys: Vec<&'a str>,

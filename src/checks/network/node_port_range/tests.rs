@@ -14,11 +14,10 @@ fn snapshot(files: &[(&str, &str)]) -> Snapshot {
         let (objects, values): (Vec<_>, Vec<_>) =
             documents.into_iter().partition(|d| Manifest::of(d.clone()).is_some());
         ManifestFile {
-            path: (*path).to_owned(),
-            text: (*text).to_owned(),
             objects: objects.into_iter().filter_map(Manifest::of).collect(),
             values,
             errors: if log { apply_errors(text) } else { Vec::new() },
+            ..ManifestFile::new(*path, *text)
         }
     });
     snap.manifests = Listing::cluster(files.collect());
