@@ -8,6 +8,7 @@ use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
 use crate::domain::kubernetes::foundation;
+use crate::domain::prometheus::exporter_log;
 use crate::model::{Fact, GapCause};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -110,7 +111,12 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         let trouble = in_trouble(pod, snap);
         let stack = snap.scope.is_stack(&pod.metadata.namespace);
         let wants = |c: &&Container| {
-            c.program().is_none() && if is_part(c) { trouble || !is_node_exporter(c) } else { stack && trouble }
+            c.program().is_none()
+                && if is_part(c) || exporter_log::exporter(c) {
+                    trouble || !is_node_exporter(c)
+                } else {
+                    stack && trouble
+                }
         };
         let containers: Vec<&Container> = pod.spec.containers.iter().filter(wants).collect();
         let count = of_owner.entry(snap.owner_ref(pod).key()).or_default();
@@ -121,7 +127,13 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         wanted.extend(containers.into_iter().map(|container| (pod, container, false)));
     }
     wanted.truncate(MAX_PART_LOGS);
-    read_logs(client, wanted).await
+    // Recordings of before do not hold the logs of exporters: whoever asks for these sees that they are not there.
+    let (parts, exporters) = wanted.into_iter().partition(|(_, c, _)| is_part(c) || !exporter_log::exporter(c));
+    let mut logs = read_logs(client, parts).await;
+    if let (Ok(logs), Ok(of_exporters)) = (logs.as_mut(), read_logs(client, exporters).await.as_ref()) {
+        logs.extend(of_exporters.iter().filter(|l| l.text.gap().is_none()).cloned());
+    }
+    logs
 }
 
 /// Not ready, or started again lately.

@@ -8,6 +8,7 @@ use crate::checks::{Check, check};
 use crate::domain::prometheus::coverage::{self, Core};
 use crate::domain::prometheus::operator::chain;
 use crate::domain::prometheus::operator::selection::Kind;
+use crate::domain::prometheus::origin;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup};
@@ -68,7 +69,7 @@ impl Check for AlertCoverage {
         if !missing.is_empty() {
             findings.push(uncovered(snap, &missing));
         }
-        let own: Vec<RuleGroup> = groups.iter().filter(|g| !is_of_the_stack(snap, g)).cloned().collect();
+        let own: Vec<RuleGroup> = groups.iter().filter(|g| !origin::is_of_the_stack(snap, &g.file)).cloned().collect();
         let names = |keep: fn(&Rule) -> bool| -> Vec<String> {
             let mut all: Vec<String> = coverage::alerts(&own).filter(|r| keep(r)).map(|r| r.name.clone()).collect();
             all.sort();
@@ -81,17 +82,6 @@ impl Check for AlertCoverage {
         }
         Ok(Diagnosis::Findings(findings))
     }
-}
-
-/// The rules that come with the stack are as their makers want them.
-fn is_of_the_stack(snap: &Snapshot, group: &RuleGroup) -> bool {
-    let made = snap.prometheus_rule_names.items().unwrap_or_default().iter().map(|r| &r.metadata);
-    let mut of_stack =
-        made.filter(|m| m.label("app.kubernetes.io/part-of").is_some_and(|p| p.starts_with("kube-prometheus")));
-    of_stack.any(|m| {
-        let file = format!("/{}-{}", m.namespace, m.name);
-        group.file.rsplit_once(&file).is_some_and(|(_, rest)| rest.starts_with(['-', '.']))
-    })
 }
 
 fn rules() -> ResourceRef {

@@ -9,6 +9,7 @@ mod grafana_database;
 mod grafana_datasource;
 mod grafana_default_datasource;
 mod grafana_default_password;
+mod grafana_part_failing;
 mod grafana_provisioning;
 mod grafana_sidecar;
 
@@ -21,6 +22,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &grafana_database::GrafanaDatabase,
     &grafana_admin_password::GrafanaAdminPassword,
     &grafana_alerting::GrafanaAlerting,
+    &grafana_part_failing::GrafanaPartFailing,
     &grafana_sidecar::GrafanaSidecar,
     &grafana_provisioning::GrafanaProvisioning,
     &dashboard_datasource::DashboardDatasource,

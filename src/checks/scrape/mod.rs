@@ -1,12 +1,14 @@
 //! Prometheus targets and what serves them.
 
 mod discovery_failing;
+mod exporter_failing;
 mod job_without_targets;
 mod prometheus_config;
 mod reload_refused;
 mod remote_write_failing;
 mod rule_failing;
 mod rule_invalid;
+mod rule_without_data;
 mod samples_dropped;
 mod scrape_timing;
 mod service_no_endpoints;
@@ -24,11 +26,13 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &service_no_endpoints::ServiceNoEndpoints,
     &discovery_failing::DiscoveryFailing,
     &job_without_targets::JobWithoutTargets,
+    &exporter_failing::ExporterFailing,
     &samples_dropped::SamplesDropped,
     &remote_write_failing::RemoteWriteFailing,
     &prometheus_config::PrometheusConfig,
     &reload_refused::ReloadRefused,
     &rule_invalid::RuleInvalid,
     &rule_failing::RuleFailing,
+    &rule_without_data::RuleWithoutData,
     &scrape_timing::ScrapeTiming,
 ];

@@ -137,7 +137,7 @@ fn finding(
         .fix(variant)
         .key(format!("{}/{}/{variant}", group.name, rule.name));
     let file = group.file.rsplit('/').next().unwrap_or(&group.file);
-    let (object, object_namespace) = prometheus_rule(snap, &group.file).unzip();
+    let (object, object_namespace) = origin::rule_object(snap, &group.file).unzip();
     let params = &mut made.params;
     *params = crate::checks::support::scrape::api_params(snap, "/api/v1/rules");
     let word = if rule.name.is_empty() { &group.name } else { &rule.name };
@@ -154,16 +154,6 @@ fn finding(
     params.set("longer", format!("{}s", (group.evaluation_time * 2.0).ceil().max(1.0)));
     params.set("alerting", rule.kind == "alerting");
     made
-}
-
-/// The PrometheusRule from which the operator wrote a file: `…-rulefiles-0/NAMESPACE-NAME-UID.yaml`. A namespace may have
-/// dashes too, so only the list of rules tells where it ends.
-fn prometheus_rule(snap: &Snapshot, file: &str) -> Option<(String, String)> {
-    let (folder, name) = file.rsplit_once('/')?;
-    let stem = name.strip_suffix(".yaml").filter(|_| folder.contains("-rulefiles-"))?;
-    let objects = snap.prometheus_rule_objects.items().unwrap_or_default().iter().map(|o| &o.metadata);
-    let found = objects.filter(|m| !m.uid.is_empty()).find(|m| stem == format!("{}-{}-{}", m.namespace, m.name, m.uid));
-    found.map(|m| (m.name.clone(), m.namespace.clone()))
 }
 
 #[cfg(test)]
@@ -217,18 +207,5 @@ mod tests {
             ]
         );
         assert!(found[3].message.contains(".Labels.x.y: can't evaluate field y"), "{}", found[3].message);
-    }
-
-    #[test]
-    fn the_operators_file_names_lead_to_the_object() {
-        let mut snap = with(json!([]));
-        let uid = "0a1b2c3d-0000-4000-8000-00000000abcd";
-        let object = json!({"metadata": {"namespace": "flash-ticket", "name": "app-rules", "uid": uid}});
-        snap.prometheus_rule_objects =
-            crate::snapshot::Listing::cluster(vec![serde_json::from_value(object).expect("a rule")]);
-        let file = format!("/etc/prometheus/rules/prometheus-x-rulefiles-0/flash-ticket-app-rules-{uid}.yaml");
-        assert_eq!(prometheus_rule(&snap, &file), Some(("app-rules".into(), "flash-ticket".into())));
-        assert_eq!(prometheus_rule(&snap, "/etc/prometheus/rules/flash.yml"), None);
-        assert_eq!(prometheus_rule(&with(json!([])), &file), None);
     }
 }

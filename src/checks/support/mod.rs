@@ -13,6 +13,7 @@ pub(crate) mod pipeline;
 pub(crate) mod place;
 pub(crate) mod probes;
 pub(crate) mod rollout;
+pub(crate) mod rule;
 pub(crate) mod scrape;
 pub(crate) mod seen;
 pub(crate) mod services;

@@ -31,6 +31,8 @@ pub(crate) enum Reason {
     Policy,
     /// A webhook of Teams' connectors, which Microsoft has retired.
     Retired,
+    /// A workflow of Teams got the card of a connector.
+    OldCard,
     /// The message was refused (400 and the like).
     Payload,
     /// The path does not exist there (404).
@@ -132,7 +134,15 @@ impl Reason {
             return None;
         }
         let status = status(cause)?;
-        if integration == "msteams" && (matches!(status, 400 | 403 | 404 | 410) || any(&["O365ConnectorDeprecation"])) {
+        // A workflow is alive: it only does not take the cards that the connectors took.
+        let workflow = any(&["TriggerInputSchemaMismatch", "logic.azure.com", "powerplatform.com"]);
+        if integration == "msteams" && workflow && status == 400 {
+            return Some(Self::OldCard);
+        }
+        if integration == "msteams"
+            && !workflow
+            && (matches!(status, 400 | 403 | 404 | 410) || any(&["O365ConnectorDeprecation"]))
+        {
             return Some(Self::Retired);
         }
         Some(match status {
@@ -397,6 +407,12 @@ mod tests {
             ("slack", r##"channel "#a": unexpected status code 404: no_active_hooks"##, Reason::Auth),
             ("msteams", "unexpected status code 410: https://x.webhook.office.com/webhookb2/x: Gone", Reason::Retired),
             ("msteams", "unexpected status code 429: x", Reason::RateLimit),
+            (
+                "msteams",
+                r#"unexpected status code 400: https://prod-12.koreacentral.logic.azure.com:443/workflows/x: {"error":{"code":"TriggerInputSchemaMismatch"}}"#,
+                Reason::OldCard,
+            ),
+            ("msteams", "unexpected status code 401: https://prod-12.koreacentral.logic.azure.com:443/x", Reason::Auth),
             ("webhook", "something new", Reason::Other),
         ];
         for (integration, cause, reason) in cases {

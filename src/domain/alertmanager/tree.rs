@@ -53,6 +53,16 @@ pub(crate) struct Sink {
     pub(crate) line: usize,
 }
 
+/// A route that takes nothing, because one before it takes the same alerts.
+#[derive(Debug, Clone)]
+pub(crate) struct Shadowed<'t> {
+    pub(crate) route: &'t Route,
+    /// Its matchers and those on the way to it.
+    pub(crate) path: Vec<Matcher>,
+    /// The route before it.
+    pub(crate) by: &'t Route,
+}
+
 /// A route that is muted by an interval without end.
 #[derive(Debug, Clone)]
 pub(crate) struct Muted {
@@ -232,6 +242,46 @@ impl Tree {
         })
     }
 
+    /// An interval all of whose times are those of UTC.
+    pub(crate) fn is_in_utc(&self, interval: &str) -> bool {
+        self.intervals.get(interval).is_some_and(|all| all.iter().all(Interval::is_in_utc))
+    }
+
+    /// Whether a moment is in an interval.
+    pub(crate) fn covers(&self, interval: &str, at: Timestamp) -> bool {
+        self.intervals.get(interval).is_some_and(|all| all.iter().any(|i| i.contains(at)))
+    }
+
+    /// Routes to receivers that send, which take nothing, because one before them takes the same alerts for another
+    /// receiver and does not go on.
+    pub(crate) fn shadowed(&self) -> Vec<Shadowed<'_>> {
+        let mut found = Vec::new();
+        self.find_shadowed(&self.root, &[], &mut found);
+        found
+    }
+
+    fn find_shadowed<'t>(&'t self, route: &'t Route, path: &[Matcher], found: &mut Vec<Shadowed<'t>>) {
+        let path: Vec<Matcher> = path.iter().chain(&route.matchers).cloned().collect();
+        for (at, child) in route.routes.iter().enumerate() {
+            let all: Vec<Matcher> = path.iter().chain(&child.matchers).cloned().collect();
+            let takes = |r: &&Route| !r.continues && r.matchers.iter().all(|m| is_implied(m, &all));
+            match route.routes[..at].iter().find(takes) {
+                Some(by) if self.sends(&child.receiver) && !leads_to(by, &child.receiver) => {
+                    found.push(Shadowed { route: child, path: all, by });
+                }
+                Some(_) => {}
+                None => self.find_shadowed(child, &path, found),
+            }
+        }
+    }
+
+    /// Receivers of routes that something can reach.
+    pub(crate) fn reached(&self) -> BTreeSet<&str> {
+        let dead: Vec<*const Route> = self.shadowed().iter().map(|s| std::ptr::from_ref(s.route)).collect();
+        let alive = self.paths().into_iter().filter(|(_, r)| !dead.contains(&std::ptr::from_ref(*r)));
+        alive.map(|(_, route)| route.receiver.as_str()).collect()
+    }
+
     /// Receivers of an alert all of whose labels are known.
     pub(crate) fn receivers_of(&self, labels: &Labels) -> Vec<&str> {
         let mut found = Vec::new();
@@ -253,6 +303,31 @@ fn walk<'a>(route: &'a Route, path: &[Matcher], found: &mut Vec<(Vec<Matcher>, &
     for child in &route.routes {
         walk(child, &path, found);
     }
+}
+
+fn leads_to(route: &Route, receiver: &str) -> bool {
+    route.receiver == receiver || route.routes.iter().any(|child| leads_to(child, receiver))
+}
+
+/// Whether each alert that fulfils the others fulfils this one.
+fn is_implied(matcher: &Matcher, others: &[Matcher]) -> bool {
+    if matcher.matches_all_values() && (matcher.name == "alertname" || matcher.matches("") == Some(true)) {
+        return true;
+    }
+    others.iter().filter(|o| o.name == matcher.name).any(|other| match other.op {
+        _ if other == matcher => true,
+        Op::Equal => matcher.matches(&other.value) == Some(true),
+        Op::Regex => alternatives(&other.value).is_some_and(|all| all.iter().all(|v| matcher.matches(v) == Some(true))),
+        Op::NotEqual | Op::NotRegex => false,
+    })
+}
+
+/// The words of `a|b|c`; `None` of another expression.
+fn alternatives(regex: &str) -> Option<Vec<&str>> {
+    let inner = regex.trim_start_matches(['^', '(']).trim_end_matches(['$', ')']);
+    let plain = |v: &&str| !v.is_empty() && v.chars().all(|c| c.is_alphanumeric() || "-_/".contains(c));
+    let all: Vec<&str> = inner.split('|').collect();
+    all.iter().all(plain).then_some(all)
 }
 
 fn deliver<'a>(route: &'a Route, labels: &Labels, found: &mut Vec<&'a str>) {
@@ -412,6 +487,30 @@ mod tests {
         assert_eq!(with("{weekdays: ['saturday:saturday']}", "mute_time_intervals"), 0);
         assert_eq!(with("{years: ['2020:2021']}", "active_time_intervals"), 1);
         assert_eq!(with("{weekdays: ['monday:friday']}", "active_time_intervals"), 0);
+    }
+
+    #[test]
+    fn a_route_behind_one_that_takes_the_same_is_dead() {
+        let dead = |routes: &str| {
+            let tree = tree(&format!("route:\n  receiver: 'null'\n  routes:\n{routes}"));
+            tree.shadowed().iter().map(|s| (s.route.receiver.clone(), s.by.line)).collect::<Vec<_>>()
+        };
+        let wide = "    - matchers: ['severity=~\"critical|warning\"']\n      receiver: slack\n";
+        let narrow = "    - matchers: [severity = critical]\n      receiver: pager\n";
+        assert_eq!(dead(&format!("{wide}{narrow}")), [("pager".to_owned(), 4)]);
+        assert!(dead(&format!("{narrow}{wide}")).is_empty());
+        assert!(
+            dead(&format!("{}{narrow}", wide.replace("receiver: slack", "receiver: slack\n      continue: true")))
+                .is_empty()
+        );
+        assert!(
+            dead(&format!("    - matchers: [severity = critical, team = a]\n      receiver: slack\n{narrow}"))
+                .is_empty()
+        );
+        assert!(dead(&format!("    - matchers: [severity != critical]\n      receiver: slack\n{narrow}")).is_empty());
+        let all = "    - matchers: ['alertname=~\".+\"']\n      receiver: slack\n";
+        assert_eq!(dead(&format!("{all}{narrow}")).len(), 1);
+        assert!(dead(&format!("{all}{}", narrow.replace("pager", "slack"))).is_empty(), "the same receiver");
     }
 
     #[test]

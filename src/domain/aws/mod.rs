@@ -10,6 +10,7 @@ pub(crate) mod ebs;
 pub(crate) mod efs;
 pub(crate) mod endpoints;
 pub(crate) mod firewall;
+pub(crate) mod hours;
 pub(crate) mod identity;
 pub(crate) mod interface;
 pub(crate) mod network_acl;

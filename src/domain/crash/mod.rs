@@ -104,6 +104,8 @@ pub(crate) enum Class {
     ApiServer,
     /// The node lets no more files be watched (inotify).
     Inotify,
+    /// The node lets a process map too few areas of memory (Elasticsearch, OpenSearch).
+    MapCount,
     /// Thanos asks for external labels that tell this Prometheus from others.
     ExternalLabels,
     /// The metadata of the instance cannot be read.

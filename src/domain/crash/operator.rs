@@ -51,6 +51,28 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     {
         return Some(Crash::new(Class::Inotify, &text));
     }
+    if let Some(found) =
+        pattern!(r"max virtual memory areas vm\.max_map_count \[(\d+)\] is too low, increase to at least \[(\d+)\]")
+            .captures(&text)
+    {
+        let reason = format!("the node's vm.max_map_count is {} and it wants {} at least", &found[1], &found[2]);
+        return Some(Crash::new(Class::MapCount, reason).what(&found[2]));
+    }
+    if let Some(found) = pattern!(r"java\.nio\.file\.AccessDeniedException: (/\S+)").captures(&text) {
+        return Some(Crash::new(Class::Permission, format!("it may not write {}", &found[1])).file(&found[1]));
+    }
+    if let Some(found) = pattern!(r#"host not found in (resolver|upstream) "([^"]+)""#).captures(&text) {
+        let host = found[2].trim_end_matches('.').to_owned();
+        let crash =
+            Crash::new(Class::Unreached, format!("{host} is not found in the DNS (nginx names it as {})", &found[1]));
+        let advice = match &found[1] {
+            "resolver" => {
+                "nginx asks the cluster's DNS by this name: it is Service kube-dns of kube-system on EKS, with the cluster's domain. In the values of Grafana's charts: global.dnsService (dnsNamespace, clusterDomain)."
+            }
+            _ => "",
+        };
+        return Some(crash.what(host).advice(advice));
+    }
     if has(&["no private ip address found", "no useable address found for interfaces", "no usable address found"]) {
         let reason = "its ring finds no address for itself: none of the pod's interfaces has one of the private ranges";
         return Some(Crash::new(Class::Memberlist, reason));

@@ -3,6 +3,7 @@
 pub(crate) mod dashboards;
 pub(crate) mod datasources;
 pub(crate) mod panel;
+pub(crate) mod part_log;
 pub(crate) mod provision_log;
 pub(crate) mod provisioned;
 pub(crate) mod url;

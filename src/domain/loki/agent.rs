@@ -7,6 +7,7 @@ pub(crate) enum Agent {
     Alloy,
     FluentBit,
     Fluentd,
+    Vector,
 }
 
 impl Agent {
@@ -23,6 +24,8 @@ impl Agent {
             Some(Self::FluentBit)
         } else if name.contains("fluentd") {
             Some(Self::Fluentd)
+        } else if name == "vector" {
+            Some(Self::Vector)
         } else {
             None
         }
@@ -35,6 +38,7 @@ impl Agent {
             Self::Alloy => "Alloy",
             Self::FluentBit => "Fluent Bit",
             Self::Fluentd => "Fluentd",
+            Self::Vector => "Vector",
         }
     }
 
@@ -45,6 +49,7 @@ impl Agent {
             Self::Alloy => "alloy",
             Self::FluentBit => "fluent-bit",
             Self::Fluentd => "fluentd",
+            Self::Vector => "vector",
         }
     }
 }
@@ -61,6 +66,7 @@ mod tests {
             ("cr.fluentbit.io/fluent/fluent-bit:3.1.0", Some(Agent::FluentBit)),
             ("public.ecr.aws/aws-observability/aws-for-fluent-bit:2.32.0", Some(Agent::FluentBit)),
             ("fluent/fluentd-kubernetes-daemonset:v1.16-debian-elasticsearch8-1", Some(Agent::Fluentd)),
+            ("timberio/vector:0.39.0-distroless-libc", Some(Agent::Vector)),
             ("grafana/loki:3.0.0", None),
         ] {
             assert_eq!(Agent::of_image(image), agent, "{image}");

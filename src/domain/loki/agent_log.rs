@@ -1,4 +1,4 @@
-//! Reads the logs of log agents: promtail and Alloy (logfmt), Fluent Bit, Fluentd.
+//! Reads the logs of log agents: promtail and Alloy (logfmt), Fluent Bit, Fluentd, Vector.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -97,7 +97,12 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
 /// Agents speak to the API server as well, whose refusals are another matter.
 fn is_about_sending(text: &str, reason: Reason) -> bool {
     let other = ["[filter:kubernetes", "kube_api", "reflector.go", "/api/v1/namespaces", "kubernetes_metadata"];
-    reason == Reason::Files || !other.iter().any(|o| text.contains(o))
+    match reason {
+        Reason::Files | Reason::Watches => true,
+        // The files of the node, and no volume of its own.
+        Reason::Unreadable => ["/var/log/", "/var/lib/docker/containers"].iter().any(|p| text.contains(p)),
+        _ => !other.iter().any(|o| text.contains(o)),
+    }
 }
 
 /// The agent says that it does not try again.
@@ -109,6 +114,7 @@ fn is_lost(text: &str) -> bool {
         "dropping",
         "cannot be retried",
         "retry count exceeded",
+        "retries exhausted",
         "Retry limit",
     ]
     .iter()
@@ -144,6 +150,10 @@ fn entry(raw: &str) -> Option<Entry> {
         Regex::new(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([+-]\d{2})(\d{2}) \[(\w+)\]: (.*)$")
             .expect("the pattern is fixed")
     });
+    static VECTOR: OnceLock<Regex> = OnceLock::new();
+    let vector = VECTOR.get_or_init(|| {
+        Regex::new(r"^(\d{4}-\d\d-\d\dT\S+Z)\s+(ERROR|WARN|INFO|DEBUG|TRACE) (.*)$").expect("the pattern is fixed")
+    });
     if let Some(c) = fluent_bit.captures(raw) {
         let time: Option<DateTime> = format!("{}-{}-{}T{}", &c[1], &c[2], &c[3], &c[4]).parse().ok();
         let at = time.and_then(|t| t.to_zoned(TimeZone::UTC).ok()).map(|z| z.timestamp());
@@ -153,8 +163,15 @@ fn entry(raw: &str) -> Option<Entry> {
         let at = format!("{}{}:{}", c[1].replace(' ', "T"), &c[2], &c[3]).parse().ok();
         return Some(Entry { at, bad: matches!(&c[4], "warn" | "error" | "fatal"), text: c[5].to_owned() });
     }
+    if let Some(c) = vector.captures(raw) {
+        // What its sources and transforms complain of is not about sending.
+        let bad = matches!(&c[2], "WARN" | "ERROR") && (c[3].contains("sink{") || c[3].contains("source{"));
+        return Some(Entry { at: c[1].parse().ok(), bad, text: c[3].to_owned() });
+    }
     let line = Line::parse(raw);
-    let bad = matches!(line.level, Level::Warning | Level::Error);
+    // Alloy sends metrics too: their remote write is another matter.
+    let of_metrics = line.get("component_id").starts_with("prometheus.");
+    let bad = matches!(line.level, Level::Warning | Level::Error) && !of_metrics;
     // promtail and Alloy name the host in a field of its own, and not where the store answered.
     let text = match line.get("host") {
         "" => line.text(),
@@ -177,7 +194,8 @@ pub(crate) fn target(text: &str) -> Option<(String, Option<u16>)> {
     let found = target.captures(text)?;
     let host = found[1].trim_end_matches('.').to_owned();
     // `[output:es:es.0] HTTP status=401`: no host is named.
-    (host != "HTTP").then(|| (host, found.get(2).and_then(|p| p.as_str().parse().ok())))
+    let is_word = text.starts_with("[output:") && found.get(2).is_none() && !host.contains('.');
+    (!is_word).then(|| (host, found.get(2).and_then(|p| p.as_str().parse().ok())))
 }
 
 /// The labels of the stream that an answer of Loki names.
@@ -247,6 +265,14 @@ mod tests {
         let why = "[2026/11/21 02:50:00] [error] [output:es:es.0] HTTP status=401 URI=/_bulk\n";
         let both = read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), why.repeat(3)));
         assert_eq!(both.iter().map(|f| f.reason).collect::<Vec<_>>(), [Reason::Credential]);
+    }
+
+    #[test]
+    fn what_alloy_says_of_metrics_is_not_about_lines() {
+        let line = "ts=2026-11-21T02:50:05Z level=error msg=\"non-recoverable error\" component_id=prometheus.remote_write.default url=http://p:9090/api/v1/write err=\"server returned HTTP status 404 Not Found\"\n";
+        assert!(read("grafana/alloy:v1.4", &line.repeat(5)).is_empty());
+        let lines = line.replace("prometheus.remote_write", "loki.write");
+        assert_eq!(read("grafana/alloy:v1.4", &lines.repeat(5))[0].reason, Reason::Path);
     }
 
     #[test]

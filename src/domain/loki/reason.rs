@@ -41,6 +41,12 @@ pub(crate) enum Reason {
     Server,
     /// The agent's own files: positions, too many open files.
     Files,
+    /// The node watches no more files for it (inotify); the error speaks of space, and no disk is full.
+    Watches,
+    /// It may not read the log files of the node.
+    Unreadable,
+    /// Its AWS identity may not write there.
+    Denied,
     /// The store is there and takes no more for now: its queues or its memory are full.
     Overload,
     /// Chunks are not taken, and the log does not say why.
@@ -50,6 +56,24 @@ pub(crate) enum Reason {
 /// Words, in the order in which they are looked for.
 const WORDS: &[(Reason, &[&str])] = &[
     (Reason::Tenant, &["no org id", "no tenant id"]),
+    (
+        Reason::Watches,
+        &[
+            "tail_fs_inotify.c",
+            "could not register file into fs_events",
+            "inotify instances",
+            "failed to make file target manager",
+        ],
+    ),
+    (
+        Reason::Denied,
+        &[
+            "AccessDeniedException",
+            "is not authorized to perform",
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+        ],
+    ),
     (Reason::Order, &["too far behind", "out of order", "out-of-order"]),
     (Reason::TooOld, &["timestamp too old", "greater_than_max_sample_age", "has timestamp too old"]),
     (Reason::Streams, &["active stream limit", "streams limit", "per_stream_rate_limit", "Per stream rate limit"]),
@@ -99,6 +123,7 @@ const WORDS: &[(Reason, &[&str])] = &[
             "inotify_add_watch",
         ],
     ),
+    (Reason::Unreadable, &["permission denied", "Permission denied"]),
     (Reason::Name, &["Domain name not found", "getaddrinfo", "no such host", "Name or service not known"]),
     (Reason::Tls, &["certificate verify failed", "x509:", "SSL_connect", "tls: "]),
     (
@@ -153,6 +178,7 @@ impl Reason {
                 | Self::Server
                 | Self::IndexReadOnly
                 | Self::TypeName
+                | Self::Denied
         )
     }
 }
@@ -162,7 +188,7 @@ pub(crate) fn status(text: &str) -> Option<u16> {
     if let Some(code) = SendFailure::classify(text).status() {
         return Some(code);
     }
-    let at = ["HTTP status=", "http_status=", "status=", "[", "("].iter();
+    let at = ["HTTP status=", "ServerError { code: ", "http_status=", "status=", "[", "("].iter();
     at.filter_map(|mark| text.split_once(mark)).find_map(|(_, rest)| {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok().filter(|code| digits.len() == 3 && (400..600).contains(code))
@@ -212,6 +238,19 @@ mod tests {
             ),
             ("[engine] failed to flush chunk '1-1.flb', retry in 11 seconds: output=es.0", Some(Reason::Unsaid)),
             ("failed to POST http://loki/loki/api/v1/push (401 Unauthorized no org id)", Some(Reason::Tenant)),
+            (
+                "[/src/fluent-bit/plugins/in_tail/tail_fs_inotify.c:360 errno=28] No space left on device",
+                Some(Reason::Watches),
+            ),
+            (
+                "[output:cloudwatch_logs:cloudwatch_logs.0] CreateLogStream API responded with error='AccessDeniedException'",
+                Some(Reason::Denied),
+            ),
+            ("failed to start tailer: open /var/log/pods/a/b/0.log: permission denied", Some(Reason::Unreadable)),
+            (
+                "vector_common::internal_event::service: Service call failed. No retries or retries exhausted. error=Some(ServerError { code: 429 }) request_id=244",
+                Some(Reason::Rate),
+            ),
             ("something went well", None),
         ] {
             assert_eq!(Reason::of(text), reason, "{text}");

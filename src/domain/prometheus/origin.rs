@@ -156,6 +156,27 @@ pub(crate) fn workload_behind(snap: &Snapshot, service: &Service) -> Option<Stri
     Some(snap.owner_ref(pod).kubectl_name())
 }
 
+/// The PrometheusRule from which the operator wrote a file: `…-rulefiles-0/NAMESPACE-NAME-UID.yaml`. A namespace may have
+/// dashes too, so only the list of rules tells where it ends.
+pub(crate) fn rule_object(snap: &Snapshot, file: &str) -> Option<(String, String)> {
+    let (folder, name) = file.rsplit_once('/')?;
+    let stem = name.strip_suffix(".yaml").filter(|_| folder.contains("-rulefiles-"))?;
+    let objects = snap.prometheus_rule_objects.items().unwrap_or_default().iter().map(|o| &o.metadata);
+    let found = objects.filter(|m| !m.uid.is_empty()).find(|m| stem == format!("{}-{}-{}", m.namespace, m.name, m.uid));
+    found.map(|m| (m.name.clone(), m.namespace.clone()))
+}
+
+/// A rule file with rules that come with the stack: they are as their makers want them.
+pub(crate) fn is_of_the_stack(snap: &Snapshot, file: &str) -> bool {
+    let made = snap.prometheus_rule_names.items().unwrap_or_default().iter().map(|r| &r.metadata);
+    let mut of_stack =
+        made.filter(|m| m.label("app.kubernetes.io/part-of").is_some_and(|p| p.starts_with("kube-prometheus")));
+    of_stack.any(|m| {
+        let name = format!("/{}-{}", m.namespace, m.name);
+        file.rsplit_once(&name).is_some_and(|(_, rest)| rest.starts_with(['-', '.']))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,5 +208,18 @@ mod tests {
         );
         assert_eq!(monitor_of("web/shop/x"), None);
         assert_eq!(monitor_of("serviceMonitor/shop"), None);
+    }
+
+    #[test]
+    fn the_operators_file_names_lead_to_the_object() {
+        let mut snap = snapshot(json!({}));
+        let uid = "0a1b2c3d-0000-4000-8000-00000000abcd";
+        let object = json!({"metadata": {"namespace": "flash-ticket", "name": "app-rules", "uid": uid}});
+        snap.prometheus_rule_objects =
+            crate::snapshot::Listing::cluster(vec![serde_json::from_value(object).expect("a rule")]);
+        let file = format!("/etc/prometheus/rules/prometheus-x-rulefiles-0/flash-ticket-app-rules-{uid}.yaml");
+        assert_eq!(rule_object(&snap, &file), Some(("app-rules".into(), "flash-ticket".into())));
+        assert_eq!(rule_object(&snap, "/etc/prometheus/rules/flash.yml"), None);
+        assert_eq!(rule_object(&snapshot(json!({})), &file), None);
     }
 }

@@ -128,6 +128,11 @@ impl Interval {
         }
     }
 
+    /// Whether its times are those of UTC.
+    pub fn is_in_utc(&self) -> bool {
+        self.location.as_deref().is_none_or(|name| name.eq_ignore_ascii_case("utc"))
+    }
+
     /// Whether a moment is in it.
     pub fn contains(&self, at: Timestamp) -> bool {
         let zone = self.location.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);

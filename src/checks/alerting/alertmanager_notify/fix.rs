@@ -192,6 +192,9 @@ impl<'a> Case<'a> {
             Reason::Retired => format!(
                 "{host} does not take messages any more ({detail}): Microsoft has retired the connectors of Teams"
             ),
+            Reason::OldCard => format!(
+                "{host} is a workflow of Teams, which does not take the cards of msteams_configs ({detail}): it wants those of msteamsv2_configs"
+            ),
             Reason::Payload => format!("{host} refuses the message ({detail})"),
             Reason::NotFound => format!("{host} answers, but knows no such path ({detail})"),
             Reason::RateLimit => format!("{host} limits the rate ({detail})"),
@@ -271,7 +274,7 @@ impl<'a> Case<'a> {
             Reason::Auth => "credential",
             Reason::Channel => "channel",
             Reason::Policy => "policy",
-            Reason::Retired => "retired",
+            Reason::Retired | Reason::OldCard => "retired",
             Reason::AwsDenied => "aws-denied",
             Reason::Payload => "payload",
             Reason::Template => "template",
@@ -326,6 +329,7 @@ impl<'a> Case<'a> {
             .param("receiver", self.receiver())
             .param("integration", &sample.integration)
             .param("slack", sample.integration == "slack")
+            .param("workflow", self.group.reason == Reason::OldCard)
             .param("telegram", sample.integration == "telegram")
             .param("mail", sample.integration == "email")
             .param("smtp", self.smarthost())

@@ -1,10 +1,12 @@
 //! Alerts reach nobody: routes to receivers that send nothing, silences and intervals without end.
 
+mod hours;
 mod inhibited;
+mod relabelled;
+mod shadowed;
+mod silences;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::Timestamp;
 
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::config::{config_source, loaded};
@@ -14,11 +16,9 @@ use crate::domain::alertmanager::tree::{LONG, Labels, Muted, Sink, Tree, is_abou
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
 use crate::domain::kubernetes::proxy;
-use crate::domain::text::windows::DAY;
 use crate::lint::alertmanager::matcher::{Matcher, Op};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::monitoring::Silence;
 
 check! {
     /// See the check's page.
@@ -26,31 +26,10 @@ check! {
         id: "alerts-muted", suite: Alerting, severity: Error,
         title: "alerts reach nobody",
         requires: [AlertmanagerStatus, AlertmanagerSilences, PrometheusConfig],
-        uses: [AlertmanagerAlerts, Pods, ConfigMaps, Workloads],
+        uses: [AlertmanagerAlerts, PrometheusAlerts, Pods, ConfigMaps, Workloads, MonitoringResources],
     }
 }
 
-/// Labels that single out some alerts: a long silence for them is a decision.
-const NARROW: &[&str] = &[
-    "alertname",
-    "instance",
-    "pod",
-    "node",
-    "namespace",
-    "job",
-    "container",
-    "device",
-    "service",
-    "deployment",
-    "statefulset",
-    "daemonset",
-    "persistentvolumeclaim",
-    "job_name",
-    "mountpoint",
-    "target",
-];
-/// Silences of some alerts that are named; thousands of them say no more.
-const NOTED: usize = 10;
 /// Names of receivers that are there to send nothing, as charts have them.
 const PLACEHOLDERS: &[&str] = &["null", "default-receiver", "blackhole", "devnull", "dev-null", "none", "noop"];
 /// Words for the kind of an environment.
@@ -74,7 +53,10 @@ impl Check for AlertsMuted {
         findings.extend(view.inhibited());
         if let Some(tree) = &view.tree {
             findings.extend(view.routes(tree));
-            findings.extend(tree.muted(snap.collected_at).iter().map(|m| view.interval(tree, m)));
+            let muted = tree.muted(snap.collected_at);
+            findings.extend(muted.iter().map(|m| view.interval(tree, m)));
+            findings.extend(view.muted_now(tree, &muted));
+            findings.extend(view.shadowed(tree));
         }
         if findings.is_empty() && view.tree.is_none() {
             snap.alertmanager_status()?;
@@ -133,7 +115,8 @@ impl<'a> View<'a> {
     /// each such receiver. A route for named alerts is a decision.
     fn unrouted(&self, tree: &Tree) -> Vec<Finding> {
         let mut by_receiver: BTreeMap<String, Vec<Lost>> = BTreeMap::new();
-        for lost in self.lost(tree) {
+        let (relabelled, lost) = self.relabelled(tree, self.lost(tree));
+        for lost in lost {
             let decided = tree.paths().into_iter().any(|(path, route)| {
                 let value = |m: &Matcher| lost.labels.get(&m.name).map_or("", String::as_str);
                 !tree.sends(&route.receiver)
@@ -145,12 +128,13 @@ impl<'a> View<'a> {
                 by_receiver.entry(receiver).or_default().push(lost);
             }
         }
-        by_receiver.iter().map(|(receiver, lost)| self.ends_at(tree, receiver, lost)).collect()
+        let ends = by_receiver.iter().map(|(receiver, lost)| self.ends_at(tree, receiver, lost));
+        relabelled.into_iter().chain(ends).collect()
     }
 
     fn ends_at(&self, tree: &Tree, receiver: &str, lost: &[Lost]) -> Finding {
         let names: BTreeSet<&str> = lost.iter().map(|l| l.name.as_str()).collect();
-        let critical = lost.iter().any(|l| l.labels.get("severity").is_some_and(|s| s == "critical"));
+        let critical = lost.iter().any(|l| is_critical(&l.labels));
         // Where only lesser alerts end there, somebody may want it so.
         let severity = if critical { Severity::Warning } else { Severity::Info };
         let at_root = tree.root.receiver == receiver;
@@ -459,81 +443,6 @@ impl<'a> View<'a> {
             .param("receiver", &muted.receiver)
     }
 
-    fn silences(&self) -> Vec<Finding> {
-        let all = self.snap.alertmanager_silences.iter().flatten();
-        let (mut found, mut notes): (Vec<Finding>, Vec<Finding>) =
-            all.filter_map(|silence| self.silence(silence)).partition(|f| f.severity > Severity::Info);
-        let more = notes.len().saturating_sub(NOTED);
-        if more > 1 {
-            notes.truncate(NOTED + 1);
-            if let Some(last) = notes.last_mut() {
-                last.message =
-                    format!("{more} more silences mute some alerts for months, among them: {}", last.message);
-            }
-        }
-        found.append(&mut notes);
-        found
-    }
-
-    fn silence(&self, silence: &Silence) -> Option<Finding> {
-        let now = self.snap.collected_at;
-        let ends: Timestamp = silence.ends_at.parse().ok()?;
-        let starts: Option<Timestamp> = silence.starts_at.parse().ok();
-        let active = silence.status.state == "active"
-            || silence.status.state.is_empty() && starts.is_none_or(|s| s <= now) && ends > now;
-        if !active || ends <= now {
-            return None;
-        }
-        let matchers = matchers(silence);
-        let left = ends.as_second() - now.as_second();
-        let whole = ends.as_second() - starts.map_or(now.as_second(), |s| s.as_second());
-        let everything = !matchers.is_empty()
-            && matchers.iter().all(|m| {
-                m.matches_all_values() || self.common.labels.get(&m.name).is_some_and(|v| m.matches(v) == Some(true))
-            });
-        let narrow = matchers.iter().any(|m| NARROW.contains(&m.name.as_str()) && !m.matches_all_values());
-        let long = left > LONG * DAY;
-        let severity = match (everything, long, narrow) {
-            (true, true, _) | (false, true, false) => Severity::Warning,
-            (true, false, _) if whole > DAY => Severity::Warning,
-            (true, false, _) => Severity::Info,
-            // A decision about some alerts; one that nobody will look at again is worth a line.
-            (false, true, true) if left > 90 * DAY && !about_itself(&matchers) => Severity::Info,
-            _ => return None,
-        };
-        let suppressed = self.snap.alertmanager_alerts.iter().flatten().flat_map(|g| &g.alerts);
-        let names: BTreeSet<&str> = suppressed
-            .filter(|a| a.status.silenced_by.contains(&silence.id))
-            .filter_map(|a| a.labels.get("alertname"))
-            .map(String::as_str)
-            .collect();
-        // Nothing at all is told, and there is something to tell.
-        let severity = if everything && long && !names.is_empty() { Severity::Error } else { severity };
-        let which = if everything { "all alerts" } else { "alerts" };
-        let days = left / DAY;
-        let rest = if days > 1 { format!("{days} days more") } else { format!("{} hours more", (left / 3600).max(1)) };
-        let by = if silence.created_by.is_empty() { "someone" } else { &silence.created_by };
-        let by_now = if names.is_empty() { String::new() } else { format!("; it hides {} now", join(&names)) };
-        let id = &silence.id;
-        let message = format!(
-            "silence {id} by {by} ({:?}) mutes {which} with {} until {ends:.0}, {rest}{by_now}",
-            silence.comment,
-            show(&matchers)
-        );
-        let seen = Evidence::new(
-            format!("silence {id}"),
-            format!("{} until {ends:.0}, by {by}: {:?}", show(&matchers), silence.comment),
-            "kubectl get --raw {{ path }}",
-        )
-        .with("path", self.path("/api/v2/silences"));
-        let finding = Finding::new(AlertsMuted::META.id, severity, self.alertmanager(), message)
-            .breaks(ResourceRef::Receiver { name: format!("silence {id}") })
-            .key(format!("silence/{id}"))
-            .evidence(seen);
-        let words: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
-        Some(self.params(finding).fix("silence").param("id", id).param("matchers", words))
-    }
-
     /// The workload of Alertmanager, else its Service.
     fn alertmanager(&self) -> ResourceRef {
         if let Some((pod, _)) = alertmanager_pods(self.snap).into_iter().next() {
@@ -631,28 +540,15 @@ impl<'a> View<'a> {
     }
 }
 
-fn matchers(silence: &Silence) -> Vec<Matcher> {
-    let all = silence.matchers.iter().filter_map(|m| {
-        let op = match (m.is_regex, m.is_equal) {
-            (false, true) => Op::Equal,
-            (false, false) => Op::NotEqual,
-            (true, true) => Op::Regex,
-            (true, false) => Op::NotRegex,
-        };
-        Matcher::new(&m.name, op, &m.value).ok()
-    });
-    all.collect()
-}
-
-fn about_itself(matchers: &[Matcher]) -> bool {
-    matchers.iter().any(|m| m.name == "alertname" && proves_alerting(&m.value))
-}
-
 /// An alert that someone wants to hear of: not one that proves alerting, not one that only informs.
 fn matters(labels: &Labels) -> bool {
     let name = labels.get("alertname").map_or("", String::as_str);
     let severity = labels.get("severity").map_or("", String::as_str);
     !proves_alerting(name) && !matches!(severity, "none" | "info")
+}
+
+fn is_critical(labels: &Labels) -> bool {
+    labels.get("severity").is_some_and(|s| matches!(s.as_str(), "critical" | "page" | "emergency" | "disaster"))
 }
 
 fn lost(labels: Labels) -> Lost {

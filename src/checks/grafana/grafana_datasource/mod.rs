@@ -9,6 +9,7 @@ use crate::domain::grafana::provisioned::Datasource;
 use crate::domain::grafana::url::{self, Fault, Verdict, Written};
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::{proxy, proxy_env, service_host};
+use crate::domain::text::log_line::{Level, Line};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Service;
 use crate::snapshot::probe::{Trial, Verdict as Trying};
@@ -252,7 +253,9 @@ fn behind<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>) -> Option<&'a Ser
 }
 
 /// The URL is well as far as it can be seen, and Grafana says that the datasource does not work.
-fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, message: &str) -> Fetched<Finding> {
+fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Fetched<Finding> {
+    let told = told(snap, datasource, answer);
+    let message = told.as_deref().unwrap_or(answer);
     let first = message.lines().next().unwrap_or_default();
     let subject = datasource.reference();
     let service = behind(snap, datasource);
@@ -269,6 +272,9 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, message: &str) -> Fet
     let mut made = start(datasource, Severity::Error, text);
     if let Some(service) = service {
         made = depend_on_service(snap, made, service, None);
+    }
+    if answer.contains("decrypt") {
+        made = made.depends_on(datasource.instance.reference());
     }
     let has = |words: &[&str]| words.iter().any(|w| message.to_ascii_lowercase().contains(w));
     let other_scheme =
@@ -294,7 +300,27 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, message: &str) -> Fet
     } else {
         "unhealthy"
     });
-    Ok(finish(snap, made, datasource, meant.as_ref(), service, Some(message)))
+    Ok(finish(snap, made, datasource, meant.as_ref(), service, Some(answer)))
+}
+
+/// What the log says of the datasource, where its health only points there.
+fn told(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Option<String> {
+    let points =
+        ["check the server logs", "Please check the", "An error occurred within the plugin", "error decrypting"];
+    if !points.iter().any(|w| answer.contains(w)) {
+        return None;
+    }
+    let logs = snap.logs_of(Program::Grafana).ok()?;
+    let lines =
+        logs.into_iter().filter(|l| l.namespace == datasource.instance.namespace()).flat_map(|l| l.text.lines());
+    let own = lines.map(Line::parse).filter(|l| {
+        let named = [l.get("dsUID"), l.get("datasourceUid"), l.get("uid")].contains(&datasource.uid.as_str())
+            || [l.get("dsName"), l.get("datasource")].contains(&datasource.name.as_str());
+        named && l.level == Level::Error && !l.err.is_empty()
+    });
+    let last = own.last()?;
+    let status = Some(last.get("statusCode")).filter(|s| !s.is_empty()).map(|s| format!("{s} ")).unwrap_or_default();
+    Some(format!("{status}{}", last.err))
 }
 
 /// The proxy of Grafana's environment that a datasource is asked through, and the host.

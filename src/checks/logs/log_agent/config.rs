@@ -81,6 +81,7 @@ fn output(text: &str, agent: Agent) -> Option<&str> {
         Agent::Alloy => &["loki.write"],
         Agent::FluentBit => &["[OUTPUT]", "outputs:"],
         Agent::Fluentd => &["<match"],
+        Agent::Vector => &["sinks:", "[sinks."],
     };
     let at = marks.iter().find_map(|m| text.find(m))?;
     Some(&text[at..])

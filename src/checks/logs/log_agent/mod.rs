@@ -22,7 +22,7 @@ check! {
         id: "log-agent", suite: Logs, severity: Warning,
         title: "log lines do not arrive in their store",
         requires: [Pods],
-        uses: [PartLogs, Workloads, Services, ConfigMaps, NetworkPolicies, Namespaces],
+        uses: [PartLogs, Workloads, Services, ConfigMaps, NetworkPolicies, Namespaces, ServiceAccounts],
     }
 }
 
@@ -80,6 +80,8 @@ impl<'a> Case<'a> {
         match &self.target {
             Some((host, Some(port))) => format!("{host}:{port}"),
             Some((host, None)) => host.clone(),
+            None if self.last.text.contains("cloudwatch") => "CloudWatch Logs".to_owned(),
+            None if self.last.text.contains("firehose") => "Firehose".to_owned(),
             None => "the store".to_owned(),
         }
     }
@@ -92,21 +94,29 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// What it cannot do.
+    fn fails(&self) -> String {
+        match self.last.reason {
+            Reason::Watches | Reason::Unreadable => "cannot read all lines".to_owned(),
+            _ => format!("cannot deliver to {}", self.place()),
+        }
+    }
+
     fn finding(&self) -> Finding {
         let last = self.last;
         let severity = if last.reason.stops_all() { Severity::Error } else { Severity::Warning };
         let owner = self.owner();
         let times: usize = self.all.iter().map(|f| f.times).sum();
-        let effect = if self.all.iter().any(|f| f.lost) {
-            "lines are thrown away"
-        } else {
-            "lines wait, and are lost when the buffer is full"
+        let effect = match last.reason {
+            Reason::Watches | Reason::Unreadable => "lines of some pods are not sent",
+            _ if self.all.iter().any(|f| f.lost) => "lines are thrown away",
+            _ => "lines wait, and are lost when the buffer is full",
         };
         let message = format!(
-            "{} ({}) cannot deliver to {}: {}; {effect} ({times} times in {} of its pods' logs)",
+            "{} ({}) {}: {}; {effect} ({times} times in {} of its pods' logs)",
             last.agent.words(),
             owner.kubectl_name(),
-            self.place(),
+            self.fails(),
             self.why(),
             self.all.len()
         );
@@ -152,6 +162,9 @@ impl<'a> Case<'a> {
             Reason::Tls => "TLS fails".into(),
             Reason::Server => "it answers with a server error (5xx)".into(),
             Reason::Files => "the agent cannot use its own files".into(),
+            Reason::Watches => "the node watches no more files for it (inotify); no disk is full".into(),
+            Reason::Unreadable => "it may not read the log files of the node (permission denied)".into(),
+            Reason::Denied => format!("{} may not write there (access denied)", self.identity()),
             Reason::Overload => {
                 "it takes no more for now: its queues or its memory are full (rejected execution)".into()
             }
@@ -177,8 +190,29 @@ impl<'a> Case<'a> {
             Reason::Unreachable | Reason::Server => "unreachable",
             Reason::Tls => "tls",
             Reason::Files => "files",
+            Reason::Watches => "watches",
+            Reason::Unreadable => "unreadable",
+            Reason::Denied => "denied",
             Reason::Overload => "overload",
             Reason::Unsaid => "unsaid",
+        }
+    }
+
+    fn account(&self) -> &'a str {
+        self.pod.and_then(|p| p.spec.service_account_name.as_deref()).unwrap_or("default")
+    }
+
+    /// The role that the ServiceAccount names.
+    fn role(&self) -> Option<&'a str> {
+        let account = self.snap.service_accounts.find(&self.last.namespace, self.account()).ok().flatten()?;
+        account.role_arn().and_then(|arn| arn.rsplit('/').next())
+    }
+
+    /// As whom it writes to AWS.
+    fn identity(&self) -> String {
+        match self.role() {
+            Some(role) => format!("its role {role}"),
+            None => format!("its AWS identity (ServiceAccount {} names no role, so it is the node's)", self.account()),
         }
     }
 
@@ -195,6 +229,9 @@ impl<'a> Case<'a> {
             ("place", self.place()),
             ("host", self.target.as_ref().map_or_else(|| "<host>".to_owned(), |(h, _)| h.clone())),
             ("detail", redact(&last.text)),
+            ("account", self.account().to_owned()),
+            ("role", self.role().unwrap_or_default().to_owned()),
+            ("node", self.pod.and_then(|p| p.spec.node_name.clone()).unwrap_or_else(|| "<node>".to_owned())),
             ("config_kind", self.config.kind.to_owned()),
             ("config_name", self.config.name.clone()),
             ("config_key", self.config.key.clone()),
@@ -219,8 +256,20 @@ impl<'a> Case<'a> {
         for (name, value) in texts {
             made.params.set(name, value);
         }
-        let of_store =
-            ["overload", "limits", "old", "index-read-only", "index", "unreachable", "name", "files", "late"];
+        let of_store = [
+            "overload",
+            "limits",
+            "old",
+            "index-read-only",
+            "index",
+            "unreachable",
+            "name",
+            "files",
+            "late",
+            "watches",
+            "unreadable",
+            "denied",
+        ];
         made.params.set("changes_config", !of_store.contains(&self.variant()));
     }
 
@@ -232,7 +281,7 @@ impl<'a> Case<'a> {
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {
-        if self.last.reason == Reason::Credential {
+        if matches!(self.last.reason, Reason::Credential | Reason::Denied) {
             // In AWS it is the ServiceAccount that gives one.
             let account = self.pod.map(|p| {
                 let name = p.spec.service_account_name.as_deref().unwrap_or("default");

@@ -107,14 +107,29 @@ fn words(down: &Down<'_>) -> String {
             let why = error.rsplit(": ").next().unwrap_or_default();
             format!("the credentials file {file} cannot be read: {why}")
         }),
+        ScrapeFailure::Status(400) if asks_to_probe(down) => {
+            format!("{general}: the prober does not know what it is asked for (an unknown module, or no target)")
+        }
         ScrapeFailure::Status(400) if is_http => {
             format!("{general}, as a server that wants HTTPS answers HTTP")
         }
         ScrapeFailure::Status(status) => {
             status_words(*status).map_or_else(|| general.clone(), |words| format!("{general}, {words}"))
         }
+        ScrapeFailure::Other if is_out_of_files(down) => "Prometheus itself has no file descriptor left".into(),
         _ => general,
     }
+}
+
+/// The target is a prober that looks at something else: blackbox-exporter, snmp-exporter.
+pub(super) fn asks_to_probe(down: &Down<'_>) -> bool {
+    let path = down.address.as_ref().map_or("", |a| a.bare_path());
+    path == "/probe" || path == "/snmp"
+}
+
+/// Nothing is wrong with the target.
+pub(super) fn is_out_of_files(down: &Down<'_>) -> bool {
+    down.target.last_error.contains("too many open files")
 }
 
 /// `current time 2026-11-21T02:55:30Z is after 2026-11-20T00:00:00Z`.

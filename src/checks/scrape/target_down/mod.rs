@@ -112,6 +112,10 @@ fn shared(snap: &Snapshot, family: &Family<'_>, lacking: Option<String>) -> Opti
         let message = format!("several jobs are refused with HTTP 403: {lacking}");
         return Some(Cause::keyed(lacking, message));
     }
+    if family.kind == Kind::Other && family::is_out_of_files(family.group[0]) {
+        let message = "Prometheus reaches none of its targets: it has no file descriptor left (too many open files)";
+        return Some(Cause::keyed("own files", message));
+    }
     if matches!(family.kind, Kind::Certificate(_) | Kind::Tls) {
         return same_places(family);
     }
@@ -162,6 +166,8 @@ fn dependencies(snap: &Snapshot, down: &Down<'_>) -> Vec<ResourceRef> {
         | ScrapeFailure::NoRoute
         | ScrapeFailure::Reset
         | ScrapeFailure::Tls => all.push(url),
+        // What the prober says of the module is the deeper word.
+        ScrapeFailure::Status(400) if family::asks_to_probe(down) => all.push(url),
         ScrapeFailure::Dns => {
             all.push(ResourceRef::service("kube-system", "kube-dns"));
             all.push(ResourceRef::kubernetes("apps", "Deployment", "kube-system", "coredns"));

@@ -269,6 +269,14 @@ enum Way {
         node: String,
         pod: String,
     },
+    MapCount {
+        reason: String,
+        wanted: String,
+        node: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     ExternalLabels {
         operator_kind: String,
         operator_name: String,
@@ -300,6 +308,7 @@ enum Way {
     },
     Unreached {
         reason: String,
+        advice: String,
         host: String,
         port: String,
         service_namespace: Option<String>,
@@ -381,6 +390,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::Webhook
         | Class::ApiServer
         | Class::Inotify
+        | Class::MapCount
         | Class::ExternalLabels => cluster(case, crash),
         Class::Device => Way::Device { pod: case.pod_name(), node: node(case), volume: volume(case) },
         Class::Metadata | Class::MemoryMap | Class::Memberlist | Class::Unreached => outside(case, crash),
@@ -407,6 +417,7 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             let service = case.snap.service_by_host(name).map(|s| s.metadata.clone());
             Way::Unreached {
                 reason,
+                advice: crash.advice.clone(),
                 host: name.to_owned(),
                 port: port.unwrap_or("443").to_owned(),
                 service_namespace: service.as_ref().map(|m| m.namespace.clone()),
@@ -622,6 +633,13 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             Way::Forbidden { reason, can_i, user: format!("system:serviceaccount:{namespace}:{account}"), pod }
         }
         Class::Webhook => Way::Webhook { reason, pod },
+        Class::MapCount => Way::MapCount {
+            reason,
+            wanted: crash.what.clone().unwrap_or_default(),
+            node: node(case),
+            pod,
+            kept: Kept::of(case),
+        },
         Class::Inotify => Way::Inotify { reason, node: node(case), pod },
         Class::ExternalLabels => Way::ExternalLabels {
             operator_kind: case.target.operator_kind().to_owned(),

@@ -11,10 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::{coredns_log, foundation};
+use crate::domain::loki::agent_log;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::{Snapshot, journal};
 use case::Case;
 use failing::{Failing, failing};
 use fix::Fix;
@@ -36,7 +38,8 @@ impl Check for CrashLoop {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let behind = behind_failing_targets(snap);
+        let mut behind = behind_failing_targets(snap);
+        behind.extend(behind_log_agents(snap));
         let mut groups: BTreeMap<(ResourceRef, String, String), Vec<Failing<'_>>> = BTreeMap::new();
         let concerned = snap.pods()?.iter().filter(|p| {
             let place = (p.metadata.namespace.clone(), p.metadata.name.clone());
@@ -84,6 +87,19 @@ fn behind_failing_targets(snap: &Snapshot) -> BTreeSet<(String, String)> {
         }
     }
     found
+}
+
+/// Pods of the stores to which log agents cannot send, wherever they run.
+fn behind_log_agents(snap: &Snapshot) -> BTreeSet<(String, String)> {
+    // What the agents say only widens the look.
+    let failing = journal::aside(|| agent_log::failing(snap)).unwrap_or_default();
+    let hosts = failing.iter().filter_map(|f| Some((agent_log::target(&f.text)?.0, f.namespace.as_str())));
+    let services = hosts.filter_map(|(host, namespace)| in_cluster(snap, &host, namespace));
+    let pods = services.filter_map(|s| {
+        let service = snap.services.find(&s.namespace, &s.service).ok().flatten()?;
+        Some(snap.pods_of_service(service))
+    });
+    pods.flatten().map(|p| (p.metadata.namespace.clone(), p.metadata.name.clone())).collect()
 }
 
 /// `Prometheus`, or the container by its name.

@@ -140,6 +140,7 @@ pub(super) fn ids(container: &Container) -> (i64, i64) {
     match container.program() {
         Some(Program::Grafana) => (472, 472),
         None if container.image.contains("grafana") || container.name.contains("chown") => (472, 472),
+        None if container.image.contains("elasticsearch") || container.image.contains("opensearch") => (1000, 1000),
         _ => (65534, 65534),
     }
 }

@@ -1,0 +1,67 @@
+//! Alerts that fire while an interval mutes their route.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{AlertsMuted, View, is_critical, join, matters};
+use crate::domain::alertmanager::tree::{Muted, Tree};
+use crate::domain::aws::hours::{Hours, of_region};
+use crate::domain::aws::identity::Identity;
+use crate::model::{Finding, ResourceRef, Severity};
+use crate::snapshot::monitoring::Alert;
+
+impl View<'_> {
+    /// One finding for each interval that mutes something grave now and is not reported for its length.
+    pub(super) fn muted_now(&self, tree: &Tree, long: &[Muted]) -> Vec<Finding> {
+        let mut by_interval: BTreeMap<&str, Vec<(&str, &Alert)>> = BTreeMap::new();
+        for group in self.snap.alertmanager_alerts.iter().flatten() {
+            for alert in group.alerts.iter().filter(|a| is_critical(&a.labels) && matters(&a.labels)) {
+                for interval in alert.status.muted_by.iter().filter(|i| !long.iter().any(|m| m.interval == **i)) {
+                    by_interval.entry(interval).or_default().push((&group.receiver.name, alert));
+                }
+            }
+        }
+        by_interval.iter().map(|(interval, muted)| self.mutes_now(tree, interval, muted)).collect()
+    }
+
+    fn mutes_now(&self, tree: &Tree, interval: &str, muted: &[(&str, &Alert)]) -> Finding {
+        let names: BTreeSet<&str> =
+            muted.iter().filter_map(|(_, a)| a.labels.get("alertname")).map(String::as_str).collect();
+        let receivers: BTreeSet<&str> = muted.iter().map(|(r, _)| *r).collect();
+        let receiver = receivers.iter().copied().collect::<Vec<_>>().join(", ");
+        let here = Identity::of(self.snap).region.and_then(of_region).filter(|h| self.is_mistaken(tree, interval, *h));
+        let (severity, why) = match here {
+            Some(hours) => {
+                (Severity::Warning, format!("; its times are UTC, and in {} that is the working day", hours.zone))
+            }
+            None => (Severity::Info, String::new()),
+        };
+        let message = format!(
+            "{} fire now and receiver {receiver} is not told: time interval {interval:?} mutes the route{why}",
+            join(&names)
+        );
+        let line = tree.paths().into_iter().find(|(_, r)| r.mutes.iter().chain(&r.actives).any(|n| n == interval));
+        let line = line.map_or(tree.root.line, |(_, route)| route.line);
+        let mut finding =
+            Finding::new(AlertsMuted::META.id, severity, ResourceRef::Receiver { name: receiver.clone() }, message)
+                .key(format!("muted-now/{interval}"))
+                .evidence(self.alerts_seen(format!("{} mutedBy {interval}", join(&names))))
+                .evidence(self.route_seen(line, format!("the route with interval {interval}")));
+        finding.breaks = Some(Vec::new());
+        self.params(finding)
+            .fix("muted-now")
+            .param("interval", interval)
+            .param("receiver", receiver)
+            .param("zone", here.map(|h| h.zone).unwrap_or_default())
+    }
+
+    /// Nobody gave the interval a place, and by the clock of the region it mutes the working day and leaves the night.
+    fn is_mistaken(&self, tree: &Tree, interval: &str, here: Hours) -> bool {
+        if !tree.is_in_utc(interval) {
+            return false;
+        }
+        let mutes = |hour: i64| tree.covers(interval, here.at(self.snap.collected_at, hour));
+        let day = (10..=16).all(mutes);
+        let night = [21, 23, 1, 3, 5].iter().any(|h| !mutes(*h));
+        day && night
+    }
+}

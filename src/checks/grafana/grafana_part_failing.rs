@@ -1,0 +1,217 @@
+//! A part of a running Grafana does not work: logins, its own secrets, rendering, a plugin.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::alertmanager::notify_error;
+use crate::domain::grafana::part_log::{self, Part, Said};
+use crate::domain::grafana::provisioned::Instance;
+use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+
+check! {
+    /// See the check's page.
+    GrafanaPartFailing {
+        id: "grafana-part-failing", suite: Grafana, severity: Error,
+        title: "a part of Grafana does not work",
+        requires: [ConfigMaps, Workloads, ComponentLogs],
+        uses: [Pods, Services],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    grafana: String,
+    container: String,
+    detail: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Secrets { key_set: bool, replicas: bool },
+    LoginClient { client: String, root_url: String },
+    LoginReach { host: String },
+    LoginState { root_url: String, replicas: bool },
+    LoginUser { client: String },
+    Ldap,
+    Rendering { host: String, service: Option<String>, service_namespace: Option<String>, exists: bool },
+    Signature { plugin: String },
+}
+
+/// Characters of an error that are shown in a message.
+const WIDTH: usize = 200;
+
+impl Check for GrafanaPartFailing {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let Some(instances) = running(snap)? else { return Ok(none_runs()) };
+        let of_pod = |pod: &str| {
+            let own = instances.iter().find(|i| i.pods(snap).iter().any(|p| p.metadata.name == pod));
+            own.or_else(|| instances.first()).copied()
+        };
+        let all = part_log::failing(snap)?;
+        let mut findings: Vec<Finding> = Vec::new();
+        for said in &all {
+            let Some(instance) = of_pod(&said.log.pod) else { continue };
+            let made = finding(snap, instance, said);
+            // Replicas say the same.
+            if !findings.iter().any(|f| f.message == made.message || f.key == made.key) {
+                findings.push(made);
+            }
+        }
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding {
+    let error = shorten(&redact(&said.error), WIDTH);
+    let who = format!("Grafana ({})", instance.kubectl_name());
+    let host = notify_error::host(&said.error).unwrap_or_default();
+    let message = match said.part {
+        Part::Secrets => format!(
+            "{who} cannot decrypt what it keeps in its database (passwords of datasources and contact points): it was encrypted with another secret_key, or the key of the data is gone ({error})"
+        ),
+        Part::LoginClient => format!(
+            "nobody can log in to {who} by {}: the identity provider does not accept Grafana itself ({error})",
+            client(said)
+        ),
+        Part::LoginReach => format!(
+            "nobody can log in to {who} by {}: it does not reach the identity provider {host} ({error})",
+            client(said)
+        ),
+        Part::LoginState => format!(
+            "logins to {who} break off at their end: the cookie of their beginning is not there any more ({error})"
+        ),
+        Part::LoginUser => format!(
+            "logins to {who} by {} fail: the identity provider does not say who the user is ({error})",
+            client(said)
+        ),
+        Part::Ldap => format!("{who} cannot ask the directory (LDAP) who logs in ({error})"),
+        Part::Rendering => format!("{who} makes no images: its renderer {host} fails ({error})"),
+        Part::Signature => format!("{who} does not load plugin {}: it is not signed ({error})", said.what),
+    };
+    let severity = match said.part {
+        Part::Secrets | Part::LoginClient | Part::LoginReach => Severity::Error,
+        _ => Severity::Warning,
+    };
+    let mut made = Finding::new(GrafanaPartFailing::META.id, severity, instance.reference(), message)
+        .key(format!("{:?} {} {}", said.part, instance.reference().key(), said.what))
+        .evidence(log_evidence(&said.log.namespace, &said.log.pod, &said.log.container, false, &said.line));
+    // It runs, and the rest of it works.
+    // Datasources with a password get none.
+    made.breaks = Some(if said.part == Part::Secrets { vec![instance.reference()] } else { Vec::new() });
+    let way = way(snap, instance, said, host);
+    if let Way::Rendering { service: Some(service), service_namespace: Some(namespace), .. } = &way {
+        made = made.depends_on(ResourceRef::service(namespace, service));
+        if let Some(service) = snap.services.find(namespace, service).ok().flatten() {
+            for pod in snap.pods_of_service(service) {
+                made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+                made = made.depends_on(snap.owner_ref(pod));
+            }
+        }
+    }
+    made.fix(Fix {
+        namespace: instance.namespace().to_owned(),
+        grafana: instance.kubectl_name(),
+        container: instance.container.name.clone(),
+        detail: redact(&said.error),
+        way,
+    })
+}
+
+fn client<'s>(said: &'s Said<'_>) -> &'s str {
+    if said.what.is_empty() { "OAuth" } else { &said.what }
+}
+
+fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -> Way {
+    let replicas = instance.pods(snap).len() > 1;
+    let root_url = instance.container.env("GF_SERVER_ROOT_URL").unwrap_or_default().to_owned();
+    match said.part {
+        Part::Secrets => {
+            let set = instance.container.env.iter().any(|e| e.name.starts_with("GF_SECURITY_SECRET_KEY"));
+            Way::Secrets { key_set: set, replicas }
+        }
+        Part::LoginClient => Way::LoginClient { client: client(said).to_owned(), root_url },
+        Part::LoginReach => Way::LoginReach { host },
+        Part::LoginState => Way::LoginState { root_url, replicas },
+        Part::LoginUser => Way::LoginUser { client: client(said).to_owned() },
+        Part::Ldap => Way::Ldap,
+        Part::Rendering => {
+            let named = in_cluster(snap, &host, instance.namespace());
+            let exists =
+                named.as_ref().and_then(|s| snap.services.find(&s.namespace, &s.service).ok().flatten()).is_some();
+            let (service, service_namespace) = named.map(|s| (s.service, s.namespace)).unzip();
+            Way::Rendering { host, service, service_namespace, exists }
+        }
+        Part::Signature => Way::Signature { plugin: said.what.clone() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::grafana::{grafana, snapshot};
+    use crate::model::Program;
+    use crate::snapshot::monitoring::ContainerLog;
+    use serde_json::json;
+
+    fn with(line: &str) -> Snapshot {
+        let mut snap = snapshot(json!({"workloads": [grafana(json!({"app": "grafana"}))]}));
+        let at = snap.collected_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let text = format!("{}\n", line.replace("NOW", &at)).repeat(3);
+        let log = ContainerLog {
+            program: Some(Program::Grafana),
+            namespace: "monitoring".into(),
+            pod: "grafana-0".into(),
+            container: "grafana".into(),
+            text: text.into(),
+            ..ContainerLog::default()
+        };
+        *snap.component_logs = Ok(vec![log]);
+        snap
+    }
+
+    #[test]
+    fn each_part_has_its_fix() {
+        for (line, variant) in [
+            (
+                "logger=secrets t=NOW level=error msg=\"Failed to decrypt secret\" error=\"data key not found\"",
+                "secrets",
+            ),
+            (
+                "logger=authn.service t=NOW level=warn msg=\"Failed to authenticate request\" client=auth.client.azuread error=\"oauth2: invalid_client\"",
+                "login-client",
+            ),
+            (
+                "logger=rendering t=NOW level=error msg=\"Could not render\" error=\"Get \\\"http://r:8081/render\\\": EOF\"",
+                "rendering",
+            ),
+            (
+                "logger=plugins t=NOW level=error msg=\"Plugin validation failed\" pluginId=a-b error=\"plugin 'a-b' has no signature\"",
+                "signature",
+            ),
+        ] {
+            let found = findings(&GrafanaPartFailing, &with(line));
+            assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{line}");
+            assert!(!steps(&found[0]).is_empty());
+        }
+        assert!(findings(&GrafanaPartFailing, &with("logger=x t=NOW level=error msg=y")).is_empty());
+    }
+}

@@ -1,0 +1,278 @@
+//! An exporter answers its scrapes and measures nothing: it does not get into what it measures.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::mounts::Mounts;
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::prometheus::exporter_log::{self, Failing, Why, exporter, measured, user};
+use crate::domain::prometheus::targets;
+use crate::domain::text::redact::redact;
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, GapCause, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::monitoring::ScrapeTarget;
+
+check! {
+    /// See the check's page.
+    ExporterFailing {
+        id: "exporter-failing", suite: Scrape, severity: Error,
+        title: "an exporter measures nothing, although its target is up",
+        requires: [Pods],
+        uses: [PartLogs, PrometheusTargets, Services, ConfigMaps, Workloads, NetworkPolicies],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    owner: String,
+    container: String,
+    detail: String,
+    host: String,
+    managed_by: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Login { user: String, secret: String, key: String, patch: String },
+    Rights { user: String, postgres: bool },
+    Reach { service: Option<String>, service_namespace: Option<String>, address: String, port: String },
+    Tls,
+    Module { module: String, modules: Vec<String>, map: String, key: String },
+}
+
+impl Check for ExporterFailing {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let pods: Vec<&Pod> = snap.pods()?.iter().filter(|p| p.spec.containers.iter().any(exporter)).collect();
+        if pods.is_empty() {
+            return Ok(Diagnosis::NotApplicable(
+                "no exporter of another program runs in the namespaces that were read".into(),
+            ));
+        }
+        let mut groups: BTreeMap<(String, Why), Vec<Failing<'_>>> = BTreeMap::new();
+        for failing in exporter_log::failing(snap)? {
+            let pod = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten();
+            let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
+            groups.entry((owner, failing.why)).or_default().push(failing);
+        }
+        let findings: Vec<Finding> = groups.values().filter_map(|g| finding(snap, g)).collect();
+        // Of those that run, one log at least has to be there before all is said to be well.
+        let logs = snap.part_logs()?;
+        let unread = pods.iter().find(|p| {
+            let meta = &p.metadata;
+            p.status.phase == "Running" && !logs.iter().any(|l| l.namespace == meta.namespace && l.pod == meta.name)
+        });
+        match unread {
+            Some(pod) if findings.is_empty() && logs.iter().all(|l| !exporter_log::is_exporter(&l.image)) => {
+                Err(Gap::new(
+                    format!("log of pod {}/{}", pod.metadata.namespace, pod.metadata.name),
+                    GapCause::NotCollected,
+                    "the log was not read",
+                ))
+            }
+            _ => Ok(Diagnosis::Findings(findings)),
+        }
+    }
+}
+
+fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
+    let failing = group.iter().max_by_key(|f| f.last)?;
+    let log = failing.log;
+    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    let container = pod.spec.containers.iter().find(|c| c.name == log.container)?;
+    let owner = snap.owner_ref(pod);
+    let host = measured(&failing.text);
+    let what = host.clone().unwrap_or_else(|| "what it measures".to_owned());
+    let name = user(&failing.text);
+    let of_user = name.as_ref().map(|u| format!(" of user {u}")).unwrap_or_default();
+    let module = module(&failing.line);
+    let why = match failing.why {
+        Why::Login => format!("{what} does not accept the login{of_user}"),
+        Why::Rights => format!(
+            "its user{} may not read what it measures",
+            name.as_ref().map(|u| format!(" {u}")).unwrap_or_default()
+        ),
+        Why::Name => format!("the name of {what} does not resolve"),
+        Why::Unreached => format!("{what} cannot be reached"),
+        Why::Tls => format!("TLS to {what} fails"),
+        Why::Module => format!("probes ask for module {module}, which its configuration does not have"),
+    };
+    let times: usize = group.iter().map(|f| f.times).sum();
+    let up = match failing.why {
+        Why::Module => "",
+        _ => "; its own target is up all the same",
+    };
+    let message =
+        format!("exporter {} in {}: {why} ({times} lines within 15 minutes){up}", owner.kubectl_name(), log.namespace);
+    let mut made = Finding::new(ExporterFailing::META.id, Severity::Error, owner.clone(), message)
+        .key(format!("{:?}", failing.why))
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line));
+    made = made.breaks(owner.clone());
+    made = match failing.why {
+        Why::Module => asking(snap, &module).into_iter().fold(made, Finding::breaks),
+        _ => jobs(snap, pod).into_iter().fold(made, |made, job| made.breaks(ResourceRef::ScrapeJob { job })),
+    };
+    let way = way(snap, failing, pod, container, host.as_deref(), module);
+    if let Way::Reach { service: Some(service), service_namespace: Some(namespace), .. } = &way {
+        made = made.depends_on(ResourceRef::service(namespace, service));
+        if let Some(service) = snap.services.find(namespace, service).ok().flatten() {
+            for pod in snap.pods_of_service(service) {
+                made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+                made = made.depends_on(snap.owner_ref(pod));
+            }
+        }
+    }
+    let target = Target::of(snap, pod);
+    Some(made.fix(Fix {
+        namespace: log.namespace.clone(),
+        owner: owner.kubectl_name(),
+        container: log.container.clone(),
+        detail: redact(&failing.text),
+        host: host.unwrap_or_else(|| "<host>".to_owned()),
+        managed_by: target.managed_by,
+        way,
+    }))
+}
+
+/// Jobs that scrape the pod, or ask it to probe: by their pool and by the label that their series have.
+fn jobs(snap: &Snapshot, pod: &Pod) -> Vec<String> {
+    let ip = pod.status.pod_ip.as_deref().unwrap_or("-");
+    let is_its = |t: &&ScrapeTarget| {
+        let host = targets::Address::parse(&t.scrape_url).map(|a| a.host).unwrap_or_default();
+        host == ip
+            || t.labels.get("pod") == Some(&pod.metadata.name)
+            || snap
+                .service_by_host(&host)
+                .is_some_and(|s| snap.pods_of_service(s).any(|p| p.metadata.name == pod.metadata.name))
+    };
+    let mut found: Vec<String> = Vec::new();
+    for target in targets::all(snap).iter().filter(is_its) {
+        found.push(target.job().to_owned());
+        found.extend(target.labels.get("job").cloned());
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Targets that are probed by a module.
+fn asking(snap: &Snapshot, module: &str) -> Vec<ResourceRef> {
+    let asks = |t: &&ScrapeTarget| t.discovered_labels.get("__param_module").is_some_and(|m| m == module);
+    let urls = targets::all(snap).iter().filter(asks).map(|t| t.scrape_url.clone());
+    urls.map(|url| ResourceRef::ScrapeUrl { url }).collect()
+}
+
+/// `module=http_2xx_auth`.
+fn module(line: &str) -> String {
+    let rest = line.split_once("module=").map_or("", |(_, rest)| rest);
+    rest.split([' ', ',']).next().unwrap_or_default().trim_matches('"').to_owned()
+}
+
+fn way(
+    snap: &Snapshot,
+    failing: &Failing<'_>,
+    pod: &Pod,
+    container: &Container,
+    host: Option<&str>,
+    module: String,
+) -> Way {
+    let user = user(&failing.text).unwrap_or_else(|| "<user>".to_owned());
+    match failing.why {
+        Why::Login => {
+            let refs = container
+                .env
+                .iter()
+                .filter_map(|e| Some((e.name.as_str(), e.value_from.as_ref()?.secret_key_ref.as_ref()?)));
+            let named = |name: &str| {
+                ["PASS", "PASSWORD", "DATA_SOURCE", "URI", "DSN"].iter().any(|w| name.to_ascii_uppercase().contains(w))
+            };
+            let found = refs.filter(|(name, _)| named(name)).map(|(_, r)| (r.name.clone(), r.key.clone())).next();
+            let (secret, key) = found.unwrap_or_default();
+            let patch = format!("{{\"data\":{{\"{key}\":\"%s\"}}}}");
+            Way::Login { user, secret, key, patch }
+        }
+        Why::Rights => Way::Rights { user, postgres: container.image.contains("postgres") },
+        Why::Tls => Way::Tls,
+        Why::Module => {
+            let files = Mounts::of_pod(snap, pod, container).files();
+            let file = files.iter().find(|f| f.text.contains("modules:"));
+            let modules = file.map(|f| modules_of(f.text)).unwrap_or_default();
+            let map = file.map(|f| f.map.metadata.name.clone()).unwrap_or_default();
+            let key = file.map(|f| f.key.to_owned()).unwrap_or_default();
+            Way::Module { module, modules, map, key }
+        }
+        Why::Name | Why::Unreached => {
+            let (address, port) = host.and_then(|h| h.rsplit_once(':')).unwrap_or((host.unwrap_or("<host>"), "<port>"));
+            let named = in_cluster(snap, address, &pod.metadata.namespace);
+            let (service, service_namespace) = named.map(|s| (s.service, s.namespace)).unzip();
+            Way::Reach { service, service_namespace, address: address.to_owned(), port: port.to_owned() }
+        }
+    }
+}
+
+/// Names below `modules:`.
+fn modules_of(text: &str) -> Vec<String> {
+    let root = crate::lint::yaml::document(text).ok().flatten();
+    let entries = root.as_ref().and_then(|r| r.get("modules")).and_then(crate::lint::yaml::Node::entries);
+    entries.unwrap_or_default().iter().filter_map(|(name, _)| name.as_str().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::monitoring::ContainerLog;
+    use serde_json::json;
+
+    fn with(image: &str, line: &str) -> Snapshot {
+        let mut snap = snapshot(json!({"pods": [{
+            "metadata": {"namespace": "monitoring", "name": "pg-0", "ownerReferences": [{"kind": "StatefulSet", "name": "pg", "controller": true}]},
+            "spec": {"containers": [{"name": "exporter", "image": image, "env": [
+                {"name": "DATA_SOURCE_PASS", "valueFrom": {"secretKeyRef": {"name": "pg-login", "key": "password"}}}]}]},
+            "status": {"phase": "Running"}
+        }]}));
+        *snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "pg-0".into(),
+            container: "exporter".into(),
+            image: image.into(),
+            text: format!("{line}\n").repeat(3).into(),
+            ..ContainerLog::default()
+        }]);
+        snap
+    }
+
+    #[test]
+    fn a_login_that_is_refused_names_the_secret() {
+        let image = "quay.io/prometheuscommunity/postgres-exporter:v0.16.0";
+        let line = r#"level=error msg="error scraping dsn" err="Error opening connection to database (postgresql://exporter:PASSWORD_REMOVED@db.example:5432/postgres): pq: password authentication failed for user \"exporter\"""#;
+        let found = findings(&ExporterFailing, &with(image, line));
+        assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["login"]);
+        assert!(
+            found[0].message.contains("db.example:5432 does not accept the login of user exporter"),
+            "{}",
+            found[0].message
+        );
+        assert!(steps(&found[0]).contains("pg-login"), "{}", steps(&found[0]));
+        assert!(findings(&ExporterFailing, &with(image, "level=info msg=\"Listening on\" address=:9187")).is_empty());
+        let other = ExporterFailing.diagnose(&with("grafana/grafana:11", line));
+        assert!(matches!(other, Ok(Diagnosis::NotApplicable(_))), "no exporter");
+    }
+}

@@ -1,0 +1,269 @@
+//! A rule reads what Prometheus does not have: it is evaluated without an error, and never has a result.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::rule::ChangeRule;
+use crate::checks::support::scrape::api_evidence;
+use crate::checks::{Check, check};
+use crate::domain::prometheus::no_result::{Known, Nothing, Why};
+use crate::domain::prometheus::{origin, targets};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::{Rule, RuleGroup};
+
+check! {
+    /// See the check's page.
+    RuleWithoutData {
+        id: "rule-without-data", suite: Scrape, severity: Warning,
+        title: "a rule reads what Prometheus does not have",
+        requires: [PrometheusRules, PrometheusMetricNames],
+        uses: [PrometheusTargets, PrometheusRuntime, PrometheusRuleNames, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Correct {
+        corrections: Vec<Correction>,
+        expr: String,
+        /// A query that has a result once the rule reads what is there.
+        query_path: Option<String>,
+        rules_path: Option<String>,
+        #[serde(flatten)]
+        at: ChangeRule,
+    },
+    Record {
+        name: String,
+        expr: String,
+        rules_path: Option<String>,
+        operated_by: Option<String>,
+    },
+    Supply {
+        rules: Vec<String>,
+        names_path: Option<String>,
+        rules_path: Option<String>,
+        pattern: String,
+    },
+}
+
+/// What is written and what it should be.
+#[derive(Serialize, JsonSchema)]
+struct Correction {
+    old: String,
+    new: String,
+}
+
+/// Rules that are named in one line.
+const NAMED: usize = 5;
+
+impl Check for RuleWithoutData {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let known = Known::of(snap)?;
+        let mut findings = Vec::new();
+        let mut unexplained: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        // What comes with the stack is also about parts that nobody runs here.
+        for group in snap.prometheus_rules()?.iter().filter(|g| !origin::is_of_the_stack(snap, &g.file)) {
+            // One that fails says why itself.
+            for rule in group.rules.iter().filter(|r| r.health != "err") {
+                let lacks = known.lacks(&rule.query);
+                let told: Vec<&Nothing> = lacks.iter().filter(|n| n.why != Why::Absent).collect();
+                if !told.is_empty() {
+                    findings.push(finding(snap, group, rule, &told));
+                } else if rule.kind == "alerting" {
+                    for nothing in &lacks {
+                        unexplained.entry(nothing.metric.clone()).or_default().insert(rule.name.clone());
+                    }
+                }
+            }
+        }
+        findings.extend(absent(snap, &unexplained));
+        Ok(Diagnosis::Findings(findings))
+    }
+}
+
+fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) -> Finding {
+    let alerting = rule.kind == "alerting";
+    let words: Vec<String> = lacks.iter().map(|n| words(n)).collect();
+    let effect = if alerting { "cannot fire" } else { "makes no data" };
+    let kind = if alerting { "alert" } else { "recording rule" };
+    let message = format!("{kind} {} of rule group {} {effect}: {}", rule.name, group.name, words.join("; "));
+    let severity = if alerting { Severity::Warning } else { Severity::Info };
+    let subject = ResourceRef::Rule { group: group.name.clone(), rule: rule.name.clone() };
+    let seen = api_evidence(
+        snap,
+        format!("Prometheus /api/v1/rules, rule {} ({})", rule.name, group.file),
+        rule.query.clone(),
+        "/api/v1/rules",
+    );
+    let corrections: Vec<Correction> = lacks.iter().filter_map(|n| correction(n)).collect();
+    let rules_path = targets::prometheus_path(snap, "/api/v1/rules");
+    let fix = match lacks.iter().find(|n| n.why == Why::Unrecorded(None)) {
+        Some(unrecorded) if corrections.is_empty() => Fix::Record {
+            name: unrecorded.metric.clone(),
+            expr: rule.query.clone(),
+            rules_path,
+            operated_by: origin::rule_object(snap, &group.file).map(|(name, namespace)| format!("{namespace}/{name}")),
+        },
+        _ => Fix::Correct {
+            query_path: lacks.iter().find_map(|n| query(n)).and_then(|q| {
+                let asked: String = url::form_urlencoded::byte_serialize(q.as_bytes()).collect();
+                targets::prometheus_path(snap, &format!("/api/v1/query?query={asked}"))
+            }),
+            corrections,
+            rules_path,
+            expr: rule.query.clone(),
+            at: ChangeRule::of(snap, group, &rule.name),
+        },
+    };
+    let mut made = Finding::new(RuleWithoutData::META.id, severity, subject, message)
+        .key(format!("{}/{}", group.name, rule.name))
+        .fix(fix)
+        .evidence(seen);
+    for nothing in lacks.iter().filter(|n| matches!(n.why, Why::Job { .. })) {
+        if let Why::Job { job, .. } = &nothing.why {
+            made = made.depends_on(ResourceRef::ScrapeJob { job: job.clone() });
+        }
+    }
+    made
+}
+
+/// One line for all alerts whose metrics are not there, and nothing tells why.
+fn absent(snap: &Snapshot, missing: &BTreeMap<String, BTreeSet<String>>) -> Option<Finding> {
+    let rules: BTreeSet<&String> = missing.values().flatten().collect();
+    let shown: Vec<String> = missing
+        .iter()
+        .take(NAMED)
+        .map(|(metric, rules)| {
+            format!("{metric} ({})", rules.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    let more = missing.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let first = rules.first()?;
+    let message = format!(
+        "{} cannot fire yet: Prometheus has never stored {}{more}; what is counted may never have happened, or is not scraped",
+        if rules.len() == 1 { format!("alert {first}") } else { format!("{} alerts", rules.len()) },
+        shown.join(", ")
+    );
+    let pattern: BTreeSet<&str> = missing.keys().map(|m| m.split(['_', ':']).next().unwrap_or(m)).collect();
+    let fix = Fix::Supply {
+        rules: rules.iter().map(|r| (*r).clone()).collect(),
+        names_path: targets::prometheus_path(snap, "/api/v1/label/__name__/values"),
+        rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
+        pattern: pattern.into_iter().collect::<Vec<_>>().join("|"),
+    };
+    let subject = ResourceRef::Rule {
+        group: String::new(),
+        rule: rules.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(", "),
+    };
+    let seen = api_evidence(
+        snap,
+        "Prometheus /api/v1/label/__name__/values".to_owned(),
+        format!("not there: {}", missing.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        "/api/v1/label/__name__/values",
+    );
+    let mut made =
+        Finding::new(RuleWithoutData::META.id, Severity::Info, subject, message).key("absent").fix(fix).evidence(seen);
+    made.breaks = Some(Vec::new());
+    Some(made)
+}
+
+fn words(nothing: &Nothing) -> String {
+    let metric = &nothing.metric;
+    match &nothing.why {
+        Why::Unrecorded(Some(near)) => format!("it reads {metric}, which no loaded rule records ({near} is recorded)"),
+        Why::Unrecorded(None) => format!("it reads {metric}, which no loaded rule records"),
+        Why::Renamed(now) => format!("it reads {metric}, which is called {now} now"),
+        Why::Near(near) => format!("it reads {metric}, which Prometheus does not have ({near}?)"),
+        Why::Whole { label, value, kept } => {
+            format!("it asks {metric} for {label}={value:?}, which Prometheus 3 keeps as {label}={kept:?}")
+        }
+        Why::Label { label, now } => {
+            format!("it asks {metric} for label {label}, which is called {now} since Kubernetes 1.16")
+        }
+        Why::Job { job, near } => format!("it asks {metric} for job={job:?}, and no target has that job ({near}?)"),
+        Why::Absent => format!("it reads {metric}, which Prometheus does not have"),
+    }
+}
+
+fn correction(nothing: &Nothing) -> Option<Correction> {
+    let (old, new) = match &nothing.why {
+        Why::Unrecorded(Some(near)) | Why::Near(near) => (nothing.metric.clone(), near.clone()),
+        Why::Renamed(now) => (nothing.metric.clone(), (*now).to_owned()),
+        Why::Whole { label, value, .. } => {
+            // Both forms: blocks of the time before the upgrade keep the old one.
+            (format!("{label}={value:?}"), format!("{label}=~\"{value}(\\\\.0)?\""))
+        }
+        Why::Label { label, now } => (label.clone(), (*now).to_owned()),
+        Why::Job { job, near } => (format!("job={job:?}"), format!("job={near:?}")),
+        Why::Unrecorded(None) | Why::Absent => return None,
+    };
+    Some(Correction { old, new })
+}
+
+/// What to ask Prometheus for, to see that the corrected selector selects something.
+fn query(nothing: &Nothing) -> Option<String> {
+    let metric = &nothing.metric;
+    let selector = match &nothing.why {
+        Why::Unrecorded(Some(near)) | Why::Near(near) => near.clone(),
+        Why::Renamed(now) => (*now).to_owned(),
+        Why::Whole { label, kept, .. } => format!("{metric}{{{label}={kept:?}}}"),
+        Why::Label { now, .. } => format!("{metric}{{{now}!=\"\"}}"),
+        Why::Job { near, .. } => format!("{metric}{{job={near:?}}}"),
+        Why::Unrecorded(None) | Why::Absent => return None,
+    };
+    Some(format!("count({selector})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use serde_json::json;
+
+    fn with(rules: serde_json::Value) -> Snapshot {
+        let mut snap = snapshot(json!({}));
+        let groups = json!([{"name": "g", "file": "/r/a.yml", "interval": 30, "rules": rules}]);
+        *snap.prometheus_rules = Ok(serde_json::from_value(groups).expect("are rule groups"));
+        let names = ["up", "kube_node_status_allocatable", "http_requests_total"];
+        *snap.prometheus_metric_names = Ok(names.into_iter().map(str::to_owned).collect());
+        snap
+    }
+
+    #[test]
+    fn what_is_there_is_quiet_and_what_nobody_can_tell_is_a_line() {
+        let snap = with(json!([
+            {"name": "A", "type": "alerting", "query": "http_requests_total > 1"},
+            {"name": "B", "type": "alerting", "query": "absent(orders_total)"},
+            {"name": "C", "type": "alerting", "health": "err", "query": "nosuch:x:rate5m > 1"},
+            {"name": "a:b", "type": "recording", "query": "sum(nosuch_total)"},
+        ]));
+        assert!(findings(&RuleWithoutData, &snap).is_empty());
+        let snap = with(json!([{"name": "A", "type": "alerting", "query": "increase(payments_failed_total[5m]) > 1"}]));
+        let found = findings(&RuleWithoutData, &snap);
+        assert_eq!((found.len(), found[0].severity, found[0].variant), (1, Severity::Info, "supply"));
+    }
+
+    #[test]
+    fn a_renamed_metric_is_corrected_and_a_missing_record_is_asked_for() {
+        let snap = with(json!([
+            {"name": "A", "type": "alerting", "query": "kube_node_status_allocatable_cpu_cores < 1"},
+            {"name": "B", "type": "alerting", "query": "flash:errors:rate5m > 1"},
+        ]));
+        let found = findings(&RuleWithoutData, &snap);
+        let variants: Vec<_> = found.iter().map(|f| (f.variant, f.severity)).collect();
+        assert_eq!(variants, [("correct", Severity::Warning), ("record", Severity::Warning)]);
+        assert!(steps(&found[0]).contains("kube_node_status_allocatable{resource=\"cpu\"}"), "{}", steps(&found[0]));
+    }
+}

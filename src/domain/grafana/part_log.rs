@@ -1,0 +1,215 @@
+//! What a running Grafana says of parts of itself that do not work: logins, its own secrets, rendering, plugins.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::domain::text::log_line::{Level, Line};
+use crate::model::{Gap, Program};
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which a failure of something that people do counts.
+const RECENT: i64 = 3600;
+/// Failures from which on it is not one person's mistake.
+const SEVERAL: usize = 3;
+
+/// A part, and in which way it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// What it keeps encrypted in its database does not decrypt with its key.
+    Secrets,
+    /// The identity provider does not accept Grafana itself.
+    LoginClient,
+    /// The identity provider cannot be reached, or its certificate is not accepted.
+    LoginReach,
+    /// The cookie of the beginning of a login is gone at its end.
+    LoginState,
+    /// The provider says too little of the user: no e-mail, no role.
+    LoginUser,
+    /// The directory (LDAP) cannot be asked.
+    Ldap,
+    /// The image renderer.
+    Rendering,
+    /// A plugin is not loaded, for lack of a signature.
+    Signature,
+}
+
+/// What was said of one part.
+#[derive(Debug, Clone)]
+pub(crate) struct Said<'a> {
+    pub(crate) part: Part,
+    pub(crate) log: &'a ContainerLog,
+    pub(crate) times: usize,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) error: String,
+    pub(crate) line: String,
+    /// The plugin, or the client of the login (`generic_oauth`).
+    pub(crate) what: String,
+}
+
+/// What the logs of the stack's Grafanas say.
+///
+/// # Errors
+/// The gap, if no log could be read.
+pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Said<'_>>, Gap> {
+    let logs = snap.logs_of(Program::Grafana)?;
+    Ok(logs.into_iter().filter(|l| !l.previous).flat_map(|log| of_log(snap, log)).collect())
+}
+
+fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
+    let mut found: BTreeMap<(Part, String), Said<'a>> = BTreeMap::new();
+    for line in log.text.lines().map(Line::parse).filter(|l| matches!(l.level, Level::Error | Level::Warning)) {
+        let Some((part, what)) = part(&line) else { continue };
+        let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+        // Plugins are looked at when Grafana starts, and then no more.
+        if old && part != Part::Signature {
+            continue;
+        }
+        let said = found.entry((part, what.clone())).or_insert_with(|| Said {
+            part,
+            log,
+            times: 0,
+            last: None,
+            error: String::new(),
+            line: String::new(),
+            what,
+        });
+        said.times += 1;
+        said.last = line.at.or(said.last);
+        said.error = line.text();
+        line.raw.clone_into(&mut said.line);
+    }
+    let is_enough = |s: &Said<'_>| s.part == Part::Signature || s.times >= SEVERAL;
+    found.into_values().filter(is_enough).collect()
+}
+
+fn part(line: &Line<'_>) -> Option<(Part, String)> {
+    let text = line.text();
+    let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
+    let logger = line.get("logger");
+    let refused = ["has no signature", "has an invalid signature", "has modified signature", "signature is invalid"];
+    if has(&refused) && (has(&["plugin"]) || logger.starts_with("plugin")) {
+        let named = [line.get("pluginId"), line.get("pluginID"), line.get("plugin")];
+        let quoted = || text.split("plugin '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap_or_default();
+        let id = named.into_iter().find(|n| !n.is_empty()).unwrap_or_else(quoted);
+        return Some((Part::Signature, id.to_owned()));
+    }
+    if has(&[
+        "Failed to decrypt secret",
+        "error decrypting secret value",
+        "Failed to lookup data key",
+        "data key not found",
+        "cipher: message authentication failed",
+        "unable to decrypt",
+    ]) {
+        return Some((Part::Secrets, String::new()));
+    }
+    if logger.starts_with("rendering") && line.level == Level::Error {
+        return Some((Part::Rendering, String::new()));
+    }
+    if text.contains("LDAP Result Code") {
+        // A person who mistypes a password is told the same code, by the search that follows the bind.
+        let mistyped = has(&["invalid username or password"]);
+        return (!mistyped).then(|| (Part::Ldap, String::new()));
+    }
+    login(line, &text)
+}
+
+fn login(line: &Line<'_>, text: &str) -> Option<(Part, String)> {
+    let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
+    let client = line.get("client").trim_start_matches("auth.client.");
+    let oauth = client.contains("oauth")
+        || ["azuread", "okta", "github", "gitlab", "google", "keycloak"].iter().any(|p| client.contains(p))
+        || has(&["auth.oauth", "login.OAuthLogin", "oauth2:", "OAuth"]);
+    if !oauth {
+        return None;
+    }
+    let reach = [
+        "no such host",
+        "i/o timeout",
+        "connection refused",
+        "deadline exceeded",
+        "x509:",
+        "Client.Timeout",
+        "no route to host",
+    ];
+    let part = match () {
+        () if has(&reach) => Part::LoginReach,
+        () if has(&["missing saved", "oauth.state", "state mismatch", "state not provided", "pkce"]) => {
+            Part::LoginState
+        }
+        () if has(&[
+            "invalid_client",
+            "unauthorized_client",
+            "invalid client",
+            "AADSTS7000215",
+            "AADSTS7000222",
+            "redirect_uri",
+            "AADSTS50011",
+            "invalid_grant",
+            "token.exchange",
+            "NewTransportWithCode",
+        ]) =>
+        {
+            Part::LoginClient
+        }
+        () if has(&["userinfo", "user info", "email", "role"]) => Part::LoginUser,
+        () => return None,
+    };
+    Some((part, client.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> Vec<Part> {
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        let log = ContainerLog { program: Some(Program::Grafana), text: text.into(), ..ContainerLog::default() };
+        *snap.component_logs = Ok(vec![log]);
+        failing(&snap).expect("a log").into_iter().map(|s| s.part).collect()
+    }
+
+    #[test]
+    fn tells_parts_by_their_words() {
+        for (line, part) in [
+            (
+                "logger=secrets t=2026-11-21T02:50:11Z level=error msg=\"Failed to decrypt secret\" error=\"data key not found\"",
+                Part::Secrets,
+            ),
+            (
+                "logger=authn.service t=2026-11-21T02:50:11Z level=warn msg=\"Failed to authenticate request\" client=auth.client.generic_oauth error=\"[auth.oauth.token.exchange] failed to exchange code to token: oauth2: \\\"unauthorized_client\\\" \\\"Invalid client or Invalid client credentials\\\"\"",
+                Part::LoginClient,
+            ),
+            (
+                "logger=authn.service t=2026-11-21T02:50:11Z level=error msg=\"Failed to authenticate request\" client=auth.client.generic_oauth error=\"[auth.oauth.token.exchange] failed to exchange code to token: Post \\\"https://id.corp/token\\\": dial tcp: lookup id.corp: no such host\"",
+                Part::LoginReach,
+            ),
+            (
+                "logger=context t=2026-11-21T02:50:11Z level=error msg=\"login.OAuthLogin(missing saved state)\" error=x",
+                Part::LoginState,
+            ),
+            (
+                "logger=rendering renderer=http t=2026-11-21T02:50:11Z level=error msg=\"Failed to send request to remote rendering service\" error=\"Get \\\"http://r:8081/render\\\": EOF\"",
+                Part::Rendering,
+            ),
+            (
+                "logger=ldap t=2026-11-21T02:50:11Z level=error msg=\"Error while trying to authenticate\" error=\"LDAP Result Code 49 \\\"Invalid Credentials\\\"\"",
+                Part::Ldap,
+            ),
+        ] {
+            assert_eq!(parts(&format!("{line}\n").repeat(3)), [part], "{line}");
+            assert!(parts(line).is_empty(), "once: {line}");
+            assert!(parts(&format!("{}\n", line.replace("02:50", "01:10")).repeat(3)).is_empty(), "old: {line}");
+        }
+        let plugin = "logger=plugins.validation t=2026-11-20T02:42:01Z level=error msg=\"Plugin validation failed\" pluginId=flash-panel error=\"plugin 'flash-panel' has no signature\"";
+        assert_eq!(parts(plugin), [Part::Signature], "once, at its start");
+    }
+
+    #[test]
+    fn a_person_who_mistypes_is_no_fault() {
+        let line = "logger=authn.service t=2026-11-21T02:50:11Z level=warn msg=\"Failed to authenticate request\" client=auth.client.form error=\"[password-auth.failed] failed to authenticate identity: [identity.not-found] no user found\"\n";
+        assert!(parts(&line.repeat(9)).is_empty());
+    }
+}

@@ -1,0 +1,233 @@
+//! What exporters say of what they measure: their target is up, and the metrics are missing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::domain::text::log_line::{Level, Line};
+use crate::model::Gap;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Container;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which lines count: exporters try again at each scrape.
+const RECENT: i64 = 900;
+/// Lines from which on it is no hiccup.
+const SEVERAL: usize = 3;
+
+/// Why an exporter does not measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// User and password, or the key, are not accepted.
+    Login,
+    /// The user is known, and may not read what is measured.
+    Rights,
+    /// Its name does not resolve.
+    Name,
+    /// Nobody answers.
+    Unreached,
+    /// TLS.
+    Tls,
+    /// A probe names a module that blackbox-exporter's configuration does not have.
+    Module,
+}
+
+/// Words, in the order in which they are looked for.
+const WORDS: &[(Why, &[&str])] = &[
+    (Why::Module, &["Unknown module"]),
+    (
+        Why::Login,
+        &[
+            "password authentication failed",
+            "no pg_hba.conf entry",
+            "pg_hba.conf rejects",
+            "no password supplied",
+            "Error 1045",
+            "Access denied for user",
+            "NOAUTH",
+            "WRONGPASS",
+            "invalid username-password pair",
+            "invalid password",
+            "ERR AUTH",
+            "AuthenticationFailed",
+            "authentication failed",
+            "Authentication failed",
+            "ACCESS_REFUSED",
+            "401 Unauthorized",
+            "status code 401",
+            "security_exception",
+            "SASL authentication",
+        ],
+    ),
+    (
+        Why::Rights,
+        &[
+            "permission denied for",
+            "must be superuser",
+            "not authorized on admin",
+            "command denied to user",
+            "NOPERM",
+            "Error 1142",
+            "Error 1227",
+            "SPECIAL privilege",
+            "403 Forbidden",
+        ],
+    ),
+    (Why::Tls, &["x509:", "SSL is not enabled on the server", "tls: ", "certificate verify failed"]),
+    (Why::Name, &["no such host", "server misbehaving", "Name or service not known"]),
+    (
+        Why::Unreached,
+        &[
+            "connection refused",
+            "i/o timeout",
+            "deadline exceeded",
+            "run out of available brokers",
+            "no route to host",
+            "connection reset",
+            "server selection error",
+            "Couldn't connect to redis instance",
+        ],
+    ),
+];
+
+/// What one exporter's pod says.
+#[derive(Debug, Clone)]
+pub(crate) struct Failing<'a> {
+    pub(crate) why: Why,
+    pub(crate) log: &'a ContainerLog,
+    pub(crate) times: usize,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) line: String,
+    pub(crate) text: String,
+}
+
+/// An exporter that measures another program. Those that measure the node and the cluster have checks of their own.
+pub(crate) fn is_exporter(image: &str) -> bool {
+    let image = image.split('@').next().unwrap_or_default();
+    let name = image.rsplit('/').next().and_then(|i| i.split(':').next()).unwrap_or_default();
+    let measures = name.contains("exporter") && !name.contains("node-exporter") && !name.contains("node_exporter");
+    measures && !name.contains("cloudwatch")
+}
+
+/// The container of an exporter.
+pub(crate) fn exporter(container: &Container) -> bool {
+    is_exporter(&container.image)
+}
+
+/// What the exporters' logs say now.
+///
+/// # Errors
+/// The gap, if no log could be read.
+pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
+    let mut found = Vec::new();
+    for log in snap.part_logs()?.iter().filter(|l| !l.previous && is_exporter(&l.image)) {
+        let mut by_why: BTreeMap<Why, Failing<'_>> = BTreeMap::new();
+        for line in log.text.lines().map(Line::parse) {
+            let bad = matches!(line.level, Level::Warning | Level::Error) || is_plain_error(&line);
+            let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+            if !bad || old {
+                continue;
+            }
+            let text = line.text();
+            let Some((why, _)) = WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))) else {
+                continue;
+            };
+            let failing = by_why.entry(*why).or_insert_with(|| Failing {
+                why: *why,
+                log,
+                times: 0,
+                last: None,
+                line: String::new(),
+                text: String::new(),
+            });
+            failing.times += 1;
+            failing.last = line.at.or(failing.last);
+            line.raw.clone_into(&mut failing.line);
+            // The URL often stands in a field of its own.
+            let url = [line.get("dsn"), line.get("url"), line.get("target"), line.get("uri")];
+            failing.text =
+                url.iter().fold(text, |text, url| if url.is_empty() { text } else { format!("{text} {url}") });
+        }
+        // What is said most is what it is about.
+        found.extend(by_why.into_values().filter(|f| f.times >= SEVERAL).max_by_key(|f| f.times));
+    }
+    Ok(found)
+}
+
+/// Loggers that write no level field (logrus' text on a terminal, klog's own).
+fn is_plain_error(line: &Line<'_>) -> bool {
+    line.level == Level::Unknown && ["ERRO", "WARN", "error", "Error"].iter().any(|w| line.raw.contains(w))
+}
+
+/// `host:port` of what is measured.
+pub(crate) fn measured(text: &str) -> Option<String> {
+    static HOST: std::sync::OnceLock<regex::Regex> = std::sync::OnceLock::new();
+    let host = HOST.get_or_init(|| {
+        regex::Regex::new(
+            r#"(?x)
+            (?: [a-z+]+://(?:[^\s"'/@]*@)? | @?tcp\( | dial\ tcp:?\ (?:lookup\ )? | lookup\  )
+            ([a-zA-Z0-9][\w.-]*\w (?::\d{2,5})?)"#,
+        )
+        .expect("the pattern is fixed")
+    });
+    host.captures(text).map(|c| c[1].to_owned())
+}
+
+/// The user that is not let in.
+pub(crate) fn user(text: &str) -> Option<String> {
+    static USER: std::sync::OnceLock<regex::Regex> = std::sync::OnceLock::new();
+    let user = USER.get_or_init(|| {
+        regex::Regex::new(r#"(?:for user|for role|user) \\?["']?([\w.-]+)\\?["']?"#).expect("the pattern is fixed")
+    });
+    user.captures(text).map(|c| c[1].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(image: &str, line: &str, times: usize) -> Vec<(Why, Option<String>)> {
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        let text = format!("{line}\n").repeat(times);
+        let log = ContainerLog { image: image.into(), text: text.into(), ..ContainerLog::default() };
+        *snap.part_logs = Ok(vec![log]);
+        failing(&snap).expect("a log").into_iter().map(|f| (f.why, measured(&f.text))).collect()
+    }
+
+    #[test]
+    fn tells_why_nothing_is_measured() {
+        for (image, line, why, host) in [
+            (
+                "quay.io/prometheuscommunity/postgres-exporter:v0.16.0",
+                r#"time=2026-11-21T02:50:00.494Z level=ERROR source=postgres_exporter.go:681 msg="error scraping dsn" err="Error opening connection to database (postgresql://exporter:PASSWORD_REMOVED@db.example:5432/postgres?sslmode=require): pq: password authentication failed for user \"exporter\"""#,
+                Why::Login,
+                "db.example:5432",
+            ),
+            (
+                "prom/mysqld-exporter:v0.15.1",
+                r#"ts=2026-11-21T02:50:00.1Z caller=exporter.go:152 level=error msg="Error pinging mysqld" err="Error 1045 (28000): Access denied for user 'exporter'@'10.0.1.5' (using password: YES)""#,
+                Why::Login,
+                "",
+            ),
+            (
+                "oliver006/redis_exporter:v1.58.0",
+                r#"time="2026-11-21T02:50:00Z" level=error msg="Couldn't connect to redis instance (redis://cache.shop.svc:6379)""#,
+                Why::Unreached,
+                "cache.shop.svc:6379",
+            ),
+            (
+                "quay.io/prometheus/blackbox-exporter:v0.25.0",
+                r#"ts=2026-11-21T02:50:00.1Z caller=handler.go:53 level=error msg="Unknown module" module=http_2xx_auth"#,
+                Why::Module,
+                "",
+            ),
+        ] {
+            let host = Some(host.to_owned()).filter(|h| !h.is_empty());
+            assert_eq!(read(image, line, 3), [(why, host)], "{line}");
+            assert!(read(image, line, 2).is_empty(), "a hiccup");
+            assert!(read("grafana/grafana:11", line, 9).is_empty(), "no exporter");
+        }
+        assert_eq!(user("pq: password authentication failed for user \"exporter\"").as_deref(), Some("exporter"));
+        assert_eq!(user("Access denied for user 'exporter'@'10.0.1.5'").as_deref(), Some("exporter"));
+    }
+}

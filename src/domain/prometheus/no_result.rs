@@ -1,0 +1,281 @@
+//! Why an expression can have no result: the selectors without which it has none, and why they select nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use promql_parser::label::{MatchOp, Matcher};
+use promql_parser::parser::token::{T_LOR, T_LUNLESS};
+use promql_parser::parser::{Call, Expr, VectorSelector};
+
+use crate::domain::prometheus::renamed;
+use crate::domain::prometheus::server::servers;
+use crate::lint::promql;
+use crate::model::Gap;
+use crate::snapshot::Snapshot;
+use crate::text::near::near_metric;
+
+/// Recording rules that are followed at most, one through the other.
+const DEPTH: usize = 8;
+/// Metrics that Prometheus makes itself.
+const OWN: &[&str] = &["ALERTS", "ALERTS_FOR_STATE", "up"];
+
+/// Why a selector selects nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// A name as recording rules give it, and no loaded rule records it; the name that was meant, where one is near.
+    Unrecorded(Option<String>),
+    /// The exporter calls it so today, and Prometheus has that.
+    Renamed(&'static str),
+    /// Prometheus has a metric of nearly this name.
+    Near(String),
+    /// `le="1"`: label and value as Prometheus 3 keeps it.
+    Whole { label: String, value: String, kept: String },
+    /// A label that the exporter calls otherwise today.
+    Label { label: String, now: &'static str },
+    /// No target has this job; the one that was meant.
+    Job { job: String, near: String },
+    /// No such metric, and nothing tells why: what it counts may never have happened.
+    Absent,
+}
+
+/// A selector that selects nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Nothing {
+    pub(crate) metric: String,
+    pub(crate) why: Why,
+}
+
+/// What Prometheus has.
+pub(crate) struct Known<'a> {
+    names: &'a BTreeSet<String>,
+    /// Expressions of the recording rules by what they record.
+    recorded: BTreeMap<&'a str, &'a str>,
+    /// Values of the label `job`; `None` where they were not read.
+    jobs: Option<BTreeSet<&'a str>>,
+    /// Every server keeps whole numbers of `le` and `quantile` with a point.
+    points: bool,
+}
+
+impl<'a> Known<'a> {
+    /// Of the Prometheus that was asked.
+    ///
+    /// # Errors
+    /// The gap, where names or rules were not read.
+    pub(crate) fn of(snap: &'a Snapshot) -> Result<Self, Gap> {
+        let rules = snap.prometheus_rules()?.iter().flat_map(|g| &g.rules);
+        let recorded = rules.filter(|r| r.kind == "recording").map(|r| (r.name.as_str(), r.query.as_str()));
+        let targets = snap.prometheus_targets.as_ref().ok();
+        let jobs = targets.map(|all| all.iter().filter_map(|t| t.labels.get("job")).map(String::as_str).collect());
+        let versions: Vec<_> = servers(snap).into_iter().map(|s| s.version(snap)).collect();
+        let points = !versions.is_empty() && versions.iter().all(|v| v.is_some_and(|(major, _)| major >= 3));
+        Ok(Self { names: snap.prometheus_metric_names()?, recorded: recorded.collect(), jobs, points })
+    }
+
+    /// What an expression lacks to have a result; nothing where it can have one.
+    pub(crate) fn lacks(&self, expression: &str) -> BTreeSet<Nothing> {
+        self.through(expression, DEPTH)
+    }
+
+    fn through(&self, expression: &str, depth: usize) -> BTreeSet<Nothing> {
+        match promql::parse(expression) {
+            Ok(Some(parsed)) if depth > 0 => self.of_expr(&parsed, depth),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn of_expr(&self, expr: &Expr, depth: usize) -> BTreeSet<Nothing> {
+        match expr {
+            Expr::VectorSelector(selector) => self.of_selector(selector, depth),
+            Expr::MatrixSelector(matrix) => self.of_selector(&matrix.vs, depth),
+            Expr::Aggregate(aggregate) => self.of_expr(&aggregate.expr, depth),
+            Expr::Unary(unary) => self.of_expr(&unary.expr, depth),
+            Expr::Paren(paren) => self.of_expr(&paren.expr, depth),
+            Expr::Subquery(subquery) => self.of_expr(&subquery.expr, depth),
+            Expr::Call(call) => self.of_call(call, depth),
+            Expr::Binary(binary) => {
+                let left = self.of_expr(&binary.lhs, depth);
+                match binary.op.id() {
+                    T_LUNLESS => left,
+                    T_LOR if left.is_empty() => left,
+                    T_LOR => {
+                        let right = self.of_expr(&binary.rhs, depth);
+                        if right.is_empty() { right } else { left.into_iter().chain(right).collect() }
+                    }
+                    _ => left.into_iter().chain(self.of_expr(&binary.rhs, depth)).collect(),
+                }
+            }
+            Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => BTreeSet::new(),
+        }
+    }
+
+    fn of_call(&self, call: &Call, depth: usize) -> BTreeSet<Nothing> {
+        // They say that something is not there; a scalar is there in any case.
+        if matches!(call.func.name, "absent" | "absent_over_time" | "scalar" | "vector" | "time") {
+            return BTreeSet::new();
+        }
+        call.args.args.iter().flat_map(|arg| self.of_expr(arg, depth)).collect()
+    }
+
+    fn of_selector(&self, selector: &VectorSelector, depth: usize) -> BTreeSet<Nothing> {
+        let matchers = &selector.matchers;
+        let equal = |name: &str| {
+            matchers
+                .matchers
+                .iter()
+                .find(|m| m.name == name && matches!(m.op, MatchOp::Equal))
+                .map(|m| m.value.as_str())
+        };
+        let Some(metric) = selector.name.as_deref().or_else(|| equal("__name__")) else { return BTreeSet::new() };
+        if OWN.contains(&metric) || !matchers.or_matchers.is_empty() {
+            return BTreeSet::new();
+        }
+        if !self.names.contains(metric)
+            && let Some(expression) = self.recorded.get(metric)
+        {
+            return self.through(expression, depth - 1);
+        }
+        let why = if self.names.contains(metric) {
+            matchers.matchers.iter().find_map(|m| self.of_matcher(metric, m))
+        } else {
+            Some(self.of_name(metric))
+        };
+        why.map(|why| Nothing { metric: metric.to_owned(), why }).into_iter().collect()
+    }
+
+    fn of_name(&self, metric: &str) -> Why {
+        if metric.contains(':') {
+            let near = near_record(metric, self.recorded.keys().copied());
+            return Why::Unrecorded(near.map(str::to_owned));
+        }
+        if let Some(now) = renamed::metric(metric).filter(|now| self.names.contains(renamed::bare(now))) {
+            return Why::Renamed(now);
+        }
+        match near_metric(metric, self.names.iter().map(String::as_str)) {
+            Some(near) => Why::Near(near.to_owned()),
+            None => Why::Absent,
+        }
+    }
+
+    fn of_matcher(&self, metric: &str, matcher: &Matcher) -> Option<Why> {
+        let (label, value) = (matcher.name.as_str(), matcher.value.as_str());
+        let positive =
+            matches!(matcher.op, MatchOp::Re(_)) || matches!(matcher.op, MatchOp::Equal) && !value.is_empty();
+        if let Some(now) = renamed::label(metric, label)
+            .filter(|_| positive || matches!(matcher.op, MatchOp::NotEqual) && value.is_empty())
+        {
+            return Some(Why::Label { label: label.to_owned(), now });
+        }
+        if !matches!(matcher.op, MatchOp::Equal) {
+            return None;
+        }
+        let whole = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+        let rounded = label == "le" && metric.ends_with("_bucket") || label == "quantile";
+        if self.points && whole && rounded {
+            return Some(Why::Whole { label: label.to_owned(), value: value.to_owned(), kept: format!("{value}.0") });
+        }
+        let jobs = self.jobs.as_ref().filter(|jobs| label == "job" && !value.is_empty() && !jobs.contains(value))?;
+        let near = near_job(value, jobs)?;
+        Some(Why::Job { job: value.to_owned(), near: near.to_owned() })
+    }
+}
+
+/// The job that is meant: the same with a release's name before it, or nearly the same.
+fn near_job<'j>(job: &str, jobs: &BTreeSet<&'j str>) -> Option<&'j str> {
+    let longer: Vec<&&str> =
+        jobs.iter().filter(|j| j.strip_suffix(job).is_some_and(|head| head.ends_with(['-', '/']))).collect();
+    match longer.as_slice() {
+        [one] => Some(**one),
+        [] => near_metric(job, jobs.iter().copied()),
+        _ => None,
+    }
+}
+
+/// The recorded name that is meant: level and operations are often written in another way, the metric seldom is.
+fn near_record<'r>(name: &str, recorded: impl Iterator<Item = &'r str> + Clone) -> Option<&'r str> {
+    if let Some(near) = near_metric(name, recorded.clone()) {
+        return Some(near);
+    }
+    let middle = |n: &str| n.split(':').nth(1).map(str::to_owned);
+    let level = |n: &str| n.split(':').next().map(str::to_owned);
+    let mut alike = recorded.filter(|r| middle(r) == middle(name) && level(r) == level(name));
+    match (alike.next(), alike.next()) {
+        (Some(one), None) => Some(one),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> (BTreeSet<String>, BTreeMap<&'static str, &'static str>) {
+        let names = [
+            "http_requests_total",
+            "kube_pod_container_resource_limits",
+            "http_request_duration_seconds_bucket",
+            "container_memory_working_set_bytes",
+            "kube_node_info",
+        ];
+        let recorded = [
+            ("flash:errors:ratio_rate5m", "sum(rate(http_requests_total[5m]))"),
+            ("flash:gone:sum", "sum(flash_gone_total)"),
+        ];
+        (names.into_iter().map(str::to_owned).collect(), recorded.into())
+    }
+
+    fn why(expression: &str) -> Vec<Why> {
+        let (names, recorded) = known();
+        let jobs = Some(BTreeSet::from(["stack-kube-state-metrics", "flash-api"]));
+        let known = Known { names: &names, recorded, jobs, points: true };
+        known.lacks(expression).into_iter().map(|n| n.why).collect()
+    }
+
+    #[test]
+    fn what_can_have_a_result_is_quiet() {
+        for expression in [
+            "sum(rate(http_requests_total{code=~\"5..\"}[5m])) > 1",
+            "absent(flash_orders_total)",
+            "(sum(rate(flash_failures_total[5m])) or vector(0)) > 1",
+            "http_requests_total unless flash_maintenance",
+            "flash:errors:ratio_rate5m > 0.1",
+            "rate(http_request_duration_seconds_bucket{le=\"0.5\"}[5m])",
+            "http_request_duration_seconds_bucket{le=\"+Inf\"}",
+            "kube_node_info{job=\"pushed-from-elsewhere\"}",
+            "container_memory_working_set_bytes{container_name!=\"POD\"}",
+            "up{job=\"x\"} == 0",
+            "{__name__=~\"flash_.*\"}",
+            "vector(1)",
+            "sum(",
+        ] {
+            assert!(why(expression).is_empty(), "{expression}: {:?}", why(expression));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_apart() {
+        for (expression, expected) in [
+            (
+                "http_requests_total / on (pod) kube_pod_container_resource_limits_memory_bytes",
+                Why::Renamed("kube_pod_container_resource_limits{resource=\"memory\"}"),
+            ),
+            ("flash:errors:rate5m > 1", Why::Unrecorded(Some("flash:errors:ratio_rate5m".into()))),
+            ("other:errors:rate5m > 1", Why::Unrecorded(None)),
+            ("rate(http_request_total[5m]) > 1", Why::Near("http_requests_total".into())),
+            ("rate(payments_failed_total[5m]) > 1", Why::Absent),
+            ("flash:gone:sum > 1", Why::Absent),
+            (
+                "rate(http_request_duration_seconds_bucket{le=\"1\"}[5m])",
+                Why::Whole { label: "le".into(), value: "1".into(), kept: "1.0".into() },
+            ),
+            (
+                "container_memory_working_set_bytes{pod_name=~\"flash.*\"}",
+                Why::Label { label: "pod_name".into(), now: "pod" },
+            ),
+            (
+                "kube_node_info{job=\"kube-state-metrics\"}",
+                Why::Job { job: "kube-state-metrics".into(), near: "stack-kube-state-metrics".into() },
+            ),
+        ] {
+            assert_eq!(why(expression), [expected], "{expression}");
+        }
+    }
+}
