@@ -10,13 +10,16 @@ use super::kubernetes::Wanted;
 use crate::model::Fact;
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CronJob, DisruptionBudget, EniConfig, HelmRelease, Ingress,
-    IngressClass, Job, Monitor, MonitoringResource, Object, ObjectName, ProbeResource, ReplicaSet,
-    ScrapeConfigResource, SecurityGroupPolicy, WebhookConfiguration,
+    IngressClass, Job, Monitor, MonitoringResource, NodeMaker, Object, ObjectName, ProbeResource, ReplicaSet,
+    ScrapeConfigResource, SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
 /// The operator's API group.
 const OPERATOR: &str = "/apis/monitoring.coreos.com";
+
+/// The API of External Secrets.
+const EXTERNAL: &str = "/apis/external-secrets.io";
 
 /// Asks only for what is wanted.
 async fn wanted<T>(plan: &Plan, fact: Fact, list: impl Future<Output = Listing<T>>) -> Listing<T> {
@@ -61,6 +64,12 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     (snap.security_group_policies, snap.eni_configs) = cni;
     cluster.store(snap);
     namespaced.store(snap);
+    // Which of them there are, the CustomResourceDefinitions say.
+    let (nodes, secrets) = futures::join!(
+        wanted(plan, Fact::NodeMakers, node_makers(client, snap)),
+        wanted(plan, Fact::SecretMakers, secret_makers(client, snap, &scope))
+    );
+    (snap.node_makers, snap.secret_makers) = (nodes, secrets);
 }
 
 struct Operator {
@@ -163,6 +172,75 @@ async fn cni(client: &Client, plan: &Plan, lists: &Wanted) -> (Listing<SecurityG
         ),
         wanted(plan, Fact::EniConfigs, client.cluster_list("/apis/crd.k8s.amazonaws.com/v1alpha1/eniconfigs", absent)),
     )
+}
+
+/// What makes nodes for Karpenter and EKS Auto Mode: asked for where the cluster knows the kinds, and where nobody may see
+/// that, where a node was made so.
+async fn node_makers(client: &Client, snap: &Snapshot) -> Listing<NodeMaker> {
+    let crds = snap.crds.items().ok();
+    let is_used = || {
+        let nodes = snap.nodes.items().unwrap_or_default();
+        nodes.iter().any(|n| n.metadata.label("karpenter.sh/nodepool").is_some())
+    };
+    let list = |group: &'static str, resource: &'static str, kind: &'static str| async move {
+        let name = format!("{resource}.{group}");
+        let is_there = crds.map_or_else(is_used, |all| all.iter().any(|c| c.metadata.name == name));
+        if !is_there {
+            return Listing::cluster(Vec::new());
+        }
+        let path = format!("/apis/{group}/v1/{resource}");
+        let all = client.cluster_list::<NodeMaker>(&path, IfAbsent::Empty).await;
+        all.map(|object| NodeMaker { kind: kind.to_owned(), ..object })
+    };
+    let (pools, claims, classes, own) = futures::join!(
+        list("karpenter.sh", "nodepools", "NodePool"),
+        list("karpenter.sh", "nodeclaims", "NodeClaim"),
+        list("karpenter.k8s.aws", "ec2nodeclasses", "EC2NodeClass"),
+        list("eks.amazonaws.com", "nodeclasses", "NodeClass"),
+    );
+    pools.merge(claims).merge(classes).merge(own)
+}
+
+/// What makes Secrets from somewhere else: asked for where the cluster says that it knows the kinds.
+async fn secret_makers(client: &Client, snap: &Snapshot, scope: &BTreeSet<String>) -> Listing<SecretMaker> {
+    let crds = snap.crds.items().unwrap_or_default();
+    let is_there = |name: String| crds.iter().any(|c| c.metadata.name == name);
+    let absent = IfAbsent::Empty;
+    let tag = |kind: &'static str| move |object: SecretMaker| SecretMaker { kind: kind.to_owned(), ..object };
+    let list = |prefix: &'static str, group: &'static str, resource: &'static str, kind: &'static str| async move {
+        if !is_there(format!("{resource}.{group}")) {
+            return Listing::cluster(Vec::new());
+        }
+        client.wide_list::<SecretMaker>(prefix, resource, scope, absent).await.map(tag(kind))
+    };
+    let whole = async {
+        if !is_there("clustersecretstores.external-secrets.io".to_owned()) {
+            return Listing::cluster(Vec::new());
+        }
+        let path = |version: &str| format!("{EXTERNAL}/{version}/clustersecretstores");
+        let all = client.cluster_list::<SecretMaker>(&path("v1"), absent).await;
+        let all = match all.items() {
+            Ok([_, ..]) => all,
+            _ => client.cluster_list::<SecretMaker>(&path("v1beta1"), absent).await,
+        };
+        all.map(tag("ClusterSecretStore"))
+    };
+    // Its version is another since 2025, and for a while both are served.
+    let external = |resource: &'static str, kind: &'static str| async move {
+        let all = list("/apis/external-secrets.io/v1", "external-secrets.io", resource, kind).await;
+        match all.items() {
+            Ok([_, ..]) => all,
+            _ => list("/apis/external-secrets.io/v1beta1", "external-secrets.io", resource, kind).await,
+        }
+    };
+    let (secrets, stores, whole, sealed, certificates) = futures::join!(
+        external("externalsecrets", "ExternalSecret"),
+        external("secretstores", "SecretStore"),
+        whole,
+        list("/apis/bitnami.com/v1alpha1", "bitnami.com", "sealedsecrets", "SealedSecret"),
+        list("/apis/cert-manager.io/v1", "cert-manager.io", "certificates", "Certificate"),
+    );
+    secrets.merge(stores).merge(whole).merge(sealed).merge(certificates)
 }
 
 struct Namespaced {

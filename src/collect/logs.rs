@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
-use crate::domain::kubernetes::foundation;
+use crate::domain::kubernetes::{foundation, skew};
 use crate::domain::prometheus::exporter_log;
 use crate::model::{Fact, GapCause};
 use crate::snapshot::kubernetes::{Container, Pod};
@@ -110,12 +110,13 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     for pod in pods {
         let trouble = in_trouble(pod, snap);
         let stack = snap.scope.is_stack(&pod.metadata.namespace);
+        let behind = is_left_behind(pod, snap);
         let wants = |c: &&Container| {
             c.program().is_none()
                 && if is_part(c) || exporter_log::exporter(c) {
                     trouble || !is_node_exporter(c)
                 } else {
-                    stack && trouble
+                    (stack && trouble) || behind
                 }
         };
         let containers: Vec<&Container> = pod.spec.containers.iter().filter(wants).collect();
@@ -139,6 +140,14 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
 /// Not ready, or started again lately.
 fn in_trouble(pod: &Pod, snap: &Snapshot) -> bool {
     !pod.is_ready() || pod.statuses().any(|s| s.ended_within(3600, snap.collected_at))
+}
+
+/// A kube-proxy that an update of the cluster has left behind further than is supported.
+fn is_left_behind(pod: &Pod, snap: &Snapshot) -> bool {
+    let own =
+        pod.spec.containers.iter().filter(|c| c.name == "kube-proxy").find_map(|c| skew::minor_of_image(&c.image));
+    let cluster = snap.target.kubernetes_version.as_deref().and_then(skew::minor);
+    own.zip(cluster).is_some_and(|(own, cluster)| own + skew::KUBE_PROXY < cluster)
 }
 
 fn is_node_exporter(container: &Container) -> bool {

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::{is_ours, seconds_ago};
+use crate::domain::aws::node_pool;
 use crate::domain::kubernetes::nodes;
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
@@ -19,6 +20,7 @@ const DAY: i64 = 86_400;
 pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
     [
         of_nodes(snap),
+        of_node_makers(snap),
         of_operator(snap),
         of_monitors(snap),
         of_apis(snap),
@@ -47,6 +49,21 @@ fn of_nodes(snap: &Snapshot) -> Vec<Signal> {
         }
     }
     all
+}
+
+/// NodePools and node classes that are not ready, claims that are not launched.
+fn of_node_makers(snap: &Snapshot) -> Vec<Signal> {
+    let all = snap.node_makers.items().unwrap_or_default().iter();
+    let failing = all.filter_map(|o| {
+        let wanted = if o.kind == "NodeClaim" { "Launched" } else { "Ready" };
+        Some((o, o.condition(wanted).filter(|c| c.status == "False")?))
+    });
+    failing
+        .map(|(o, c)| {
+            let pools = o.pool().map(node_pool::pool_reference);
+            of_object(node_pool::group(o), &o.kind, node_pool::resource(o), &o.metadata, c).about(pools)
+        })
+        .collect()
 }
 
 /// The condition as evidence.

@@ -406,6 +406,11 @@ snapshot! {
         security_group_policies: kubernetes::SecurityGroupPolicy = SecurityGroupPolicies,
         /// ENIConfigs of the VPC CNI, with which pods have subnets of their own; empty where the kind is not there.
         eni_configs: kubernetes::EniConfig = EniConfigs,
+        /// NodePools, NodeClaims and node classes of Karpenter and of EKS Auto Mode; empty where the kinds are not there.
+        node_makers: kubernetes::NodeMaker = NodeMakers,
+        /// What makes Secrets from somewhere else: ExternalSecrets and their stores, SealedSecrets, Certificates; empty where the
+        /// kinds are not there.
+        secret_makers: kubernetes::SecretMaker = SecretMakers,
         /// Ingresses of the namespaces in scope.
         ingresses: kubernetes::Ingress = Ingresses,
         /// IngressClasses.
@@ -601,9 +606,10 @@ impl Scope {
         self.stack.iter().cloned().chain(beside).chain(["kube-system".to_owned()]).collect()
     }
 
-    /// True for a namespace whose pods and volumes are judged: of the stack, or any where all are.
+    /// True for a namespace whose pods and volumes are judged: of the stack, of its log stores, agents and operators beside
+    /// it, or any where all are.
     pub fn is_judged(&self, namespace: &str) -> bool {
-        !self.all.is_empty() || self.is_stack(namespace)
+        !self.all.is_empty() || self.is_stack(namespace) || self.parts.contains(namespace)
     }
 
     /// Why nobody knows where the stack is: none was found, and a list that would show it could not be read. What was

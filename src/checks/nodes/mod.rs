@@ -2,6 +2,7 @@
 
 mod addon_degraded;
 mod kubelet_certificate;
+mod node_pool_stuck;
 mod node_pressure;
 mod nodegroup_failed;
 mod scale_up_refused;
@@ -15,4 +16,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &node_pressure::NodePressure,
     &addon_degraded::AddonDegraded,
     &kubelet_certificate::KubeletCertificate,
+    &node_pool_stuck::NodePoolStuck,
 ];

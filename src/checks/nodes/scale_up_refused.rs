@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::checks::{Check, check};
+use crate::domain::aws::node_pool;
 use crate::domain::aws::scale_up::{self, Reason};
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
@@ -20,7 +21,7 @@ check! {
         id: "scale-up-refused", suite: Nodes, severity: Error,
         title: "the autoscaler adds no node for pods that wait",
         requires: [Pods, Events],
-        uses: [EksNodegroups, Subnets, PartLogs, EksCluster],
+        uses: [EksNodegroups, Subnets, PartLogs, EksCluster, NodeMakers],
         fix: Fix,
     }
 }
@@ -123,8 +124,13 @@ fn finding(snap: &Snapshot, reason: &Reason, culprits: &[ResourceRef], pods: &[(
             .key(format!("{reason:?}").to_ascii_lowercase())
             .fix(fix(snap, reason, pod))
             .evidence(event_evidence(event));
+    let stuck: Vec<&str> = node_pool::stuck(snap).into_iter().flat_map(|s| s.pools).collect();
     for culprit in culprits {
         made = made.breaks(culprit.clone());
+        // A pool that is not ready is deeper than what it does not do.
+        if stuck.iter().any(|pool| node_pool::pool_reference(pool) == *culprit) {
+            made = made.depends_on(culprit.clone());
+        }
     }
     if let (Reason::Backoff, Some((log, line))) = (reason, failed) {
         made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));

@@ -1,11 +1,13 @@
 //! What stands between a manifest and a running stack: admission, aggregated APIs, Helm, scaling, eviction.
 
 mod admission_denied;
+mod api_server_throttles;
 mod apiservice_unavailable;
 mod helm_leftover;
 mod helm_refused;
 mod helm_release_stuck;
 mod hpa_stuck;
+mod kind_not_served;
 mod metrics_adapter;
 mod metrics_server;
 mod monitoring_components;
@@ -31,4 +33,6 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &admission_denied::AdmissionDenied,
     &helm_refused::HelmRefused,
     &metrics_adapter::MetricsAdapter,
+    &kind_not_served::KindNotServed,
+    &api_server_throttles::ApiServerThrottles,
 ];

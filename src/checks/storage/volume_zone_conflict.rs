@@ -7,6 +7,7 @@ use crate::checks::support::claims::give_up_values;
 use crate::checks::support::node_group::create;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
+use crate::domain::aws::node_pool;
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
@@ -20,7 +21,7 @@ check! {
         id: "volume-zone-conflict", suite: Storage, severity: Error,
         title: "no node is where a pod's volume is",
         requires: [Pods, PersistentVolumeClaims, PersistentVolumes, Nodes],
-        uses: [Events, EksCluster, EksNodegroups, Subnets, Workloads],
+        uses: [Events, EksCluster, EksNodegroups, Subnets, Workloads, NodeMakers],
     }
 }
 
@@ -129,6 +130,9 @@ fn finding(
     .param("owner", owner.name())
     .param("target", owner.kubectl_name())
     .param("rolls", ["deployment/", "statefulset/"].iter().any(|kind| owner.kubectl_name().starts_with(kind)));
+    // The nodes that the pod is meant for would lie where the volume is, if they were made.
+    let pools: BTreeSet<ResourceRef> = pods.iter().flat_map(|p| node_pool::awaited_by(snap, p)).collect();
+    finding = pools.into_iter().fold(finding, Finding::depends_on);
     finding = give_up_values(finding, snap, namespace, culprit.claim, Some(culprit.volume));
     for other in pods {
         finding = finding.breaks(ResourceRef::pod(namespace, &other.metadata.name));

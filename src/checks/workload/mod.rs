@@ -8,6 +8,9 @@ mod memory_headroom;
 pub(crate) mod node_not_ready;
 mod oom_killed;
 mod pod_pending;
+mod secret_not_made;
+mod update_held;
+mod vpa_evicts;
 
 use crate::checks::Check;
 
@@ -21,4 +24,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &image_pull::ImagePull,
     &config_error::ConfigError,
     &image_cache::ImageCache,
+    &update_held::UpdateHeld,
+    &secret_not_made::SecretNotMade,
+    &vpa_evicts::VpaEvicts,
 ];

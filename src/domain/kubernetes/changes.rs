@@ -140,7 +140,7 @@ fn revision(set: &ReplicaSet) -> u64 {
 }
 
 /// What differs between two pod specs, of what is read of them.
-fn differs(before: &PodSpec, after: &PodSpec) -> Vec<Differs> {
+pub(crate) fn differs(before: &PodSpec, after: &PodSpec) -> Vec<Differs> {
     let mut all = Vec::new();
     for container in &after.containers {
         match before.containers.iter().find(|c| c.name == container.name) {

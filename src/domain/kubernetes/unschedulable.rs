@@ -6,9 +6,20 @@ pub(crate) use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 
-/// Pods of kube-system that storage, DNS, the network and the stack's metrics hang on, by the beginning of their names.
-const SYSTEM: &[&str] =
-    &["ebs-csi-", "efs-csi-", "coredns", "aws-node", "kube-proxy", "metrics-server", "eks-pod-identity-agent"];
+/// Pods of kube-system that storage, DNS, the network, nodes, load balancers and the stack's metrics hang on, by the beginning
+/// of their names.
+const SYSTEM: &[&str] = &[
+    "ebs-csi-",
+    "efs-csi-",
+    "coredns",
+    "aws-node",
+    "kube-proxy",
+    "metrics-server",
+    "eks-pod-identity-agent",
+    "aws-load-balancer-controller",
+    "karpenter",
+    "cluster-autoscaler",
+];
 
 /// Pods of the stack, and the storage, DNS and network pods of kube-system; those of other namespaces are their owners'
 /// concern.

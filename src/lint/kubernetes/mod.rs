@@ -2,7 +2,7 @@
 
 mod agree;
 mod fields;
-mod removed;
+pub mod removed;
 mod words;
 
 use super::Problem;

@@ -43,6 +43,12 @@ const REMOVED: &[(&str, &[&str], u16, &str)] = &[
     ("flowcontrol.apiserver.k8s.io/v1beta3", &[], 32, "flowcontrol.apiserver.k8s.io/v1"),
 ];
 
+/// The group of a kind of which only the version is told, where one that was removed fits.
+pub fn group_of(version: &str, kind: &str) -> Option<&'static str> {
+    let groups = REMOVED.iter().filter(|(_, kinds, ..)| kinds.contains(&kind));
+    groups.filter_map(|(api, ..)| api.split_once('/')).find(|(_, v)| *v == version).map(|(group, _)| group)
+}
+
 /// Whether an API version is one that was removed.
 pub fn removed(api_version: &str, kind: &str) -> Option<Removed> {
     let found = REMOVED.iter().find(|(v, kinds, ..)| *v == api_version && (kinds.is_empty() || kinds.contains(&kind)));

@@ -11,10 +11,12 @@ mod helm;
 mod ingress;
 mod meta;
 mod node;
+mod node_maker;
 mod operator;
 mod pod;
 mod policy;
 mod scaling;
+mod secret_maker;
 mod service;
 mod storage;
 mod vpc_cni;
@@ -29,6 +31,7 @@ pub use helm::HelmRelease;
 pub use ingress::*;
 pub use meta::{Condition, Map, Meta, Object, ObjectName, ObjectReference, OwnerReference, PhaseOnly};
 pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus};
+pub use node_maker::{NodeClassRef, NodeMaker, NodeMakerSpec, NodeMakerStatus, NodeTemplate, NodeTemplateSpec};
 pub use operator::*;
 pub use pod::{
     ClaimSource, Container, ContainerPort, ContainerRequests, ContainerState, ContainerStatus, ContainerUsage,
@@ -38,6 +41,7 @@ pub use pod::{
 };
 pub use policy::{NetworkPolicy, QuotaStatus, ResourceQuota};
 pub use scaling::*;
+pub use secret_maker::{MadeSecret, SealedTemplate, SecretMaker, SecretMakerSpec, SecretMakerStatus, StoreRef};
 pub use service::{
     Endpoint, EndpointConditions, EndpointPort, EndpointSlice, Service, ServicePort, ServiceSpec, ServiceStatus,
 };

@@ -51,6 +51,8 @@ pub struct Strategy {
 pub struct RollingUpdate {
     pub max_surge: serde_json::Value,
     pub max_unavailable: serde_json::Value,
+    /// Of a StatefulSet: pods with a lower number keep the template they have.
+    pub partition: Option<u64>,
 }
 
 /// `spec.template`.

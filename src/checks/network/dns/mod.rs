@@ -174,8 +174,9 @@ fn unexplained(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -
     let workload = server.workload_ref(snap);
     let mut made = made(snap, server, failures, workload.clone(), message, variant)
         .key(variant)
-        // What its own log says is deeper.
+        // What its own log says is deeper, and who leads the way to it.
         .depends_on(workload.clone())
+        .depends_on(ResourceRef::workload("DaemonSet", "kube-system", "kube-proxy"))
         .breaks(workload);
     made.severity = severity(snap, failures);
     for pod in failures.iter().filter_map(|f| f.pod) {

@@ -296,7 +296,9 @@ impl<'a> Writer<'a> {
                 .fix(variant)
                 .evidence(said(&stops[0]));
         if let Some((holder, name)) = &self.holder {
-            made = made.also(ResourceRef::kubernetes("", holder.kind(), &self.pod.metadata.namespace, name));
+            let held = ResourceRef::kubernetes("", holder.kind(), &self.pod.metadata.namespace, name);
+            // Who was to make it, and does not, is deeper.
+            made = made.also(held.clone()).depends_on(held);
             made = self.listed(made, *holder);
             let object = format!("{} {}/{name}", holder.kind(), self.pod.metadata.namespace);
             let text = format!("several containers cannot start: {}", self.why());

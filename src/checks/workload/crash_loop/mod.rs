@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::kubernetes::{coredns_log, foundation};
 use crate::domain::loki::agent_log;
@@ -132,6 +133,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
         .breaks(owner);
     for failing in all {
         made = made.breaks(ResourceRef::pod(&failing.pod.metadata.namespace, &failing.pod.metadata.name));
+        made = held_update::outdated(snap, failing.pod, Field::Any).into_iter().fold(made, Finding::depends_on);
     }
     let state = match (&first.status.state.waiting, first.status.ended()) {
         (Some(waiting), ended) => format!(

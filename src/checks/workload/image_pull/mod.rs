@@ -6,6 +6,7 @@ use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
+use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::image::{Image, Retired};
 use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready};
 use crate::domain::kubernetes::pull_error::Reason;
@@ -163,6 +164,7 @@ impl<'a> Writer<'a> {
             if reference != *owner {
                 made = made.also(reference);
             }
+            made = held_update::outdated(self.snap, pod, Field::Image).into_iter().fold(made, Finding::depends_on);
         }
         if !replaced {
             made = made.breaks(owner.clone());

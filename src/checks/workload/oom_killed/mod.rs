@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready};
 use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose, request_of, sensible};
 use crate::domain::prometheus::oom::{Kill, Recency, kills};
@@ -105,6 +106,7 @@ fn join(snap: &Snapshot, mut made: Finding, owner: &ResourceRef, pods: &[&Pod]) 
         if reference != *owner {
             made = made.also(reference);
         }
+        made = held_update::outdated(snap, pod, Field::Limits).into_iter().fold(made, Finding::depends_on);
     }
     if pods.iter().any(|p| p.is_ready()) || others_ready(snap, owner, pods) {
         return made;

@@ -3,6 +3,7 @@
 mod detail;
 mod fargate;
 mod not_created;
+mod preemption;
 
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::nodes::could_take;
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::workload::pod_pending::detail::Detail;
 use crate::checks::{Check, check};
-use crate::domain::aws::{ebs, node_group, scale_up, vpc_cni};
+use crate::domain::aws::{ebs, node_group, node_pool, scale_up, vpc_cni};
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{Reason, concerns, main_reason, main_reason_but, unscheduled};
@@ -26,7 +27,7 @@ check! {
         id: "pod-pending", suite: Workload, severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, EksCluster, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, EksCluster, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers],
     }
 }
 
@@ -101,8 +102,16 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     let claims: Vec<&PersistentVolumeClaim> = pods.iter().flat_map(|(p, _)| unbound(snap, p)).collect();
     let missing = missing_claim(message);
     let detail = Detail::of(snap, pod, reason, message);
-    let variant = if missing.is_some() { "claim-missing" } else { reason.variant() };
-    let why = explain(reason, message, &claims, &detail);
+    let preempted = preemption::of(snap, pod, reason);
+    let variant = match (&missing, &preempted) {
+        (Some(_), _) => "claim-missing",
+        (None, Some(_)) => "preempted",
+        (None, None) => reason.variant(),
+    };
+    let mut why = explain(reason, message, &claims, &detail);
+    if let Some(preempted) = &preempted {
+        why = format!("{}, and now {why}", preempted.words());
+    }
     let condition = Evidence::new(
         format!("Pod {namespace}/{}, condition PodScheduled", pod.metadata.name),
         message.clone(),
@@ -124,8 +133,10 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         .param("on_eks", snap.platform == Platform::Eks)
         .param("room", detail.text())
         .evidence(condition.with("namespace", namespace).with("pod", &pod.metadata.name));
-    if let Some(cause) = shared_cause(reason, message, &detail) {
-        finding = finding.cause(cause);
+    match (&preempted, shared_cause(reason, message, &detail)) {
+        (Some(preempted), _) => finding = preempted.tell(finding),
+        (None, Some(cause)) => finding = finding.cause(cause),
+        (None, None) => {}
     }
     finding = refs.iter().cloned().fold(finding, Finding::breaks).also_all(refs.iter().cloned());
     finding = finding.breaks(owner);
@@ -156,6 +167,10 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         finding = groups.into_iter().fold(finding, Finding::depends_on);
     }
     // Who should add a node and does not is deeper than that there is none.
+    if reason != Reason::Volume {
+        let pools: BTreeSet<ResourceRef> = pods.iter().flat_map(|(p, _)| node_pool::awaited_by(snap, p)).collect();
+        finding = pools.into_iter().fold(finding, Finding::depends_on);
+    }
     if !matches!(reason, Reason::Volume | Reason::VolumeZone) {
         let told = pods.iter().filter_map(|(p, _)| Some((p, scale_up::refused(snap, p)?.1)));
         let culprits: BTreeSet<ResourceRef> = told.flat_map(|(p, why)| scale_up::culprits(snap, p, &why)).collect();

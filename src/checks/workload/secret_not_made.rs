@@ -1,0 +1,227 @@
+//! A Secret comes from somewhere else, and what was to bring it does not.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::event_evidence;
+use crate::checks::{Check, check};
+use crate::domain::aws::secret_makers::{self, Failing, Fault};
+use crate::domain::kubernetes::start_error;
+use crate::domain::text::shorten::shorten;
+use crate::domain::text::windows::RECENT;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Pod, SecretMaker, Waiting};
+use crate::text::near::near_name;
+
+/// Longest part of a message that is shown in the sentence.
+const QUOTED: usize = 200;
+
+check! {
+    /// See the check's page.
+    SecretNotMade {
+        id: "secret-not-made", suite: Workload, severity: Error,
+        title: "a Secret is not made by what should make it",
+        requires: [SecretMakers],
+        uses: [Crds, Pods, Events],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Denied {
+        #[serde(flatten)]
+        of: Of,
+        action: String,
+        role: Placeholder,
+        policy: String,
+    },
+    Absent {
+        #[serde(flatten)]
+        of: Of,
+        key: Placeholder,
+        region: String,
+    },
+    NoStore {
+        #[serde(flatten)]
+        of: Of,
+        store: Placeholder,
+    },
+    Store {
+        #[serde(flatten)]
+        of: Of,
+        store_kind: String,
+        store: String,
+        /// Empty of a store of the whole cluster.
+        store_namespace: String,
+    },
+    Sealed {
+        #[serde(flatten)]
+        of: Of,
+    },
+    Taken {
+        #[serde(flatten)]
+        of: Of,
+        sealed: bool,
+    },
+    Certificate {
+        #[serde(flatten)]
+        of: Of,
+    },
+    Other {
+        #[serde(flatten)]
+        of: Of,
+    },
+}
+
+/// What makes the Secret.
+#[derive(Serialize, JsonSchema)]
+struct Of {
+    resource: String,
+    name: String,
+    namespace: String,
+    secret: String,
+}
+
+impl Check for SecretNotMade {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        if snap.secret_makers()?.is_empty() {
+            // Which kinds there are has to be known where a container waits for a Secret.
+            let waits = |p: &Pod| p.statuses().any(|s| is_refused(s.state.waiting.as_ref()));
+            if snap.pods.items().unwrap_or_default().iter().any(waits) {
+                snap.crds()?;
+            }
+            return Ok(Diagnosis::NotApplicable("nothing makes Secrets from somewhere else".into()));
+        }
+        let all = secret_makers::failing(snap);
+        let judged = all.iter().filter(|f| snap.scope.is_judged(&f.maker.metadata.namespace));
+        Ok(Diagnosis::Findings(judged.map(|f| finding(snap, f)).collect()))
+    }
+}
+
+/// The kubelet cannot make the container as it is written.
+fn is_refused(waiting: Option<&Waiting>) -> bool {
+    waiting.is_some_and(|w| w.reason == "CreateContainerConfigError")
+}
+
+/// A pod that does not start because the Secret is not there.
+fn is_missed(snap: &Snapshot, pod: &Pod, secret: &str) -> bool {
+    let names = |message: &str| matches!(start_error::Fault::of(message), Some(start_error::Fault::Missing { name, .. }) if name == secret);
+    let waits = pod.statuses().filter_map(|s| s.state.waiting.as_ref()?.message.as_deref()).any(names);
+    waits || snap.events_about("Pod", &pod.metadata, RECENT).iter().any(|e| e.kind == "Warning" && names(&e.message))
+}
+
+fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
+    let meta = &failing.maker.metadata;
+    let all = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == meta.namespace);
+    let missed: Vec<&Pod> = all.filter(|p| !p.is_ready() && is_missed(snap, p, failing.secret)).collect();
+    let severity = if missed.is_empty() { Severity::Warning } else { Severity::Error };
+    let kept = if missed.is_empty() { ": it stays as it is, if it is there" } else { "" };
+    let who = format!("{} {}/{}", failing.maker.kind, meta.namespace, meta.name);
+    let message = format!("{who} does not make Secret {}{kept}: {}", failing.secret, why(failing));
+    let secret = ResourceRef::secret(&meta.namespace, failing.secret);
+    let mut made = Finding::new(SecretNotMade::META.id, severity, secret_makers::reference(failing.maker), message)
+        .also(secret.clone())
+        .breaks(secret)
+        .evidence(seen(failing.maker))
+        .fix(fix(snap, failing));
+    if let Some(store) = failing.store {
+        made = made.evidence(seen(store)).also(secret_makers::reference(store));
+    }
+    failing.event.map(event_evidence).into_iter().fold(made, Finding::evidence)
+}
+
+/// The condition as evidence.
+fn seen(maker: &SecretMaker) -> Evidence {
+    let meta = &maker.metadata;
+    let condition = secret_makers::not_ready(maker);
+    let said = condition.map(|c| {
+        let said = [c.reason.as_deref(), c.message.as_deref()].into_iter().flatten().filter(|t| !t.is_empty());
+        format!("{}: {}", c.status, said.collect::<Vec<_>>().join(": "))
+    });
+    let kind = condition.map_or("Ready", |c| c.kind.as_str());
+    Evidence::new(
+        format!("{} {}, condition {kind}", maker.kind, secret_makers::reference(maker).name()),
+        said.unwrap_or_default(),
+        "kubectl describe {{ resource }} {{ name }}{% if namespace %} -n {{ namespace }}{% endif %}",
+    )
+    .with("resource", resource(maker))
+    .with("name", &meta.name)
+    .with("namespace", &meta.namespace)
+}
+
+/// As kubectl takes it.
+fn resource(maker: &SecretMaker) -> String {
+    format!("{}s.{}", maker.kind.to_ascii_lowercase(), secret_makers::group(&maker.kind))
+}
+
+fn why(failing: &Failing<'_>) -> String {
+    let said = failing.condition.message.as_deref().unwrap_or_default();
+    match &failing.fault {
+        Fault::Denied { action, role } => {
+            let who = role.as_ref().map_or_else(|| "its credentials".to_owned(), |r| format!("role {r}"));
+            format!("{who} may not {action}")
+        }
+        Fault::Absent { key: Some(key) } => format!("{key} does not exist where it looks for it"),
+        Fault::Absent { key: None } => "the value does not exist where it looks for it".to_owned(),
+        Fault::Property => format!("the value has not the field that it asks for ({})", shorten(said, QUOTED)),
+        Fault::NoStore { name } => format!("its store {name} does not exist"),
+        Fault::Store { name } => {
+            let own = failing.store.and_then(secret_makers::not_ready).and_then(|c| c.message.as_deref());
+            let own = own.map(|m| format!(" ({})", shorten(m, QUOTED))).unwrap_or_default();
+            format!("its store {name} is not ready{own}")
+        }
+        Fault::Sealed => "it was sealed for another key than the controller's".to_owned(),
+        Fault::Taken => format!("a Secret {} is there already, and is somebody else's", failing.secret),
+        Fault::Certificate | Fault::Other => shorten(said, QUOTED),
+    }
+}
+
+fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
+    let meta = &failing.maker.metadata;
+    let of = Of {
+        resource: resource(failing.maker),
+        name: meta.name.clone(),
+        namespace: meta.namespace.clone(),
+        secret: failing.secret.to_owned(),
+    };
+    match &failing.fault {
+        Fault::Denied { action, role } => {
+            let statement = serde_json::json!({"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Action": [action], "Resource": ["<arn-of-the-secret>"]}]});
+            let role = Placeholder::new("role").candidates(role.clone());
+            Fix::Denied { of, action: action.clone(), role, policy: statement.to_string() }
+        }
+        Fault::Absent { key } => {
+            Fix::Absent { of, key: Placeholder::new("key").candidates(key.clone()), region: Place::of(snap).region }
+        }
+        Fault::NoStore { name } => Fix::NoStore { of, store: other_store(snap, name) },
+        Fault::Store { name } => {
+            let kind = failing.store.map_or_else(|| "ClusterSecretStore".to_owned(), |s| s.kind.clone());
+            let namespace = failing.store.map(|s| s.metadata.namespace.clone()).unwrap_or_default();
+            let store_kind = format!("{}s.external-secrets.io", kind.to_ascii_lowercase());
+            Fix::Store { of, store_kind, store: name.clone(), store_namespace: namespace }
+        }
+        Fault::Sealed => Fix::Sealed { of },
+        Fault::Taken => Fix::Taken { of, sealed: failing.maker.kind == "SealedSecret" },
+        Fault::Certificate => Fix::Certificate { of },
+        Fault::Property | Fault::Other => Fix::Other { of },
+    }
+}
+
+/// Stores that are there, the one that is likely meant first.
+fn other_store(snap: &Snapshot, name: &str) -> Placeholder {
+    let all = snap.secret_makers.items().unwrap_or_default();
+    let stores: Vec<&str> =
+        all.iter().filter(|s| s.kind.ends_with("SecretStore")).map(|s| s.metadata.name.as_str()).collect();
+    let near = near_name(name, stores.iter().copied());
+    Placeholder::new("store").candidates(near.into_iter().chain(stores.iter().copied()))
+}

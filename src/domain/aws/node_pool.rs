@@ -1,0 +1,284 @@
+//! Why a NodePool of Karpenter, or of EKS Auto Mode, makes no nodes: what its controller says in conditions.
+
+use crate::domain::aws::denied::Denied;
+use crate::domain::kubernetes::scheduling;
+use crate::domain::text::windows::RECENT;
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Condition, NodeClassRef, NodeMaker, Pod};
+
+/// The label of nodes and claims that names their NodePool.
+const POOL: &str = "karpenter.sh/nodepool";
+/// Seconds in which an instance joins.
+const JOINS: i64 = 300;
+/// Seconds for which a claim may wait for its instance.
+const LAUNCHES: i64 = 60;
+
+/// What keeps nodes from coming.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// The node class finds no subnets, security groups or images, or its role cannot be used.
+    Class { what: Unfound },
+    /// The controller may not do what the class asks for: it tried without doing it.
+    Unauthorized { action: String },
+    /// The class says that it is not ready, in other words.
+    ClassOther,
+    /// The NodePool names a class that does not exist.
+    NoClass { name: String },
+    /// The NodePool itself is not valid.
+    Pool,
+    /// Instances cannot be launched.
+    Launch { why: Launch },
+    /// Instances were launched and do not join.
+    Joins,
+}
+
+/// What a node class looks for in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Unfound {
+    Subnets,
+    SecurityGroups,
+    Images,
+    InstanceProfile,
+}
+
+impl Unfound {
+    /// As a word of a sentence.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Subnets => "subnets",
+            Self::SecurityGroups => "security groups",
+            Self::Images => "images",
+            Self::InstanceProfile => "instance profile",
+        }
+    }
+}
+
+/// Why an instance cannot be launched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Launch {
+    Denied,
+    Quota,
+    Capacity,
+    SpotRole,
+    Key,
+    Other,
+}
+
+/// A fault with the object that says so.
+#[derive(Debug)]
+pub(crate) struct Stuck<'a> {
+    pub(crate) fault: Fault,
+    /// The class, pool or claim whose condition it is.
+    pub(crate) object: &'a NodeMaker,
+    pub(crate) condition: &'a Condition,
+    /// The NodePools that it keeps from making nodes.
+    pub(crate) pools: Vec<&'a str>,
+}
+
+/// The group of an object's API.
+pub(crate) fn group(object: &NodeMaker) -> &'static str {
+    match object.kind.as_str() {
+        "EC2NodeClass" => "karpenter.k8s.aws",
+        "NodeClass" => "eks.amazonaws.com",
+        _ => "karpenter.sh",
+    }
+}
+
+/// An object as a resource.
+pub(crate) fn reference(object: &NodeMaker) -> ResourceRef {
+    ResourceRef::kubernetes(group(object), &object.kind, "", &object.metadata.name)
+}
+
+/// A NodePool as a resource.
+pub(crate) fn pool_reference(name: &str) -> ResourceRef {
+    ResourceRef::kubernetes("karpenter.sh", "NodePool", "", name)
+}
+
+/// Its resource, without the group.
+pub(crate) fn resource(object: &NodeMaker) -> &'static str {
+    match object.kind.as_str() {
+        "EC2NodeClass" => "ec2nodeclasses",
+        "NodeClass" => "nodeclasses",
+        "NodeClaim" => "nodeclaims",
+        _ => "nodepools",
+    }
+}
+
+/// As kubectl takes it: other kinds have the same short names.
+pub(crate) fn kubectl_kind(object: &NodeMaker) -> String {
+    format!("{}.{}", resource(object), group(object))
+}
+
+/// All that is stuck, by the deepest object.
+pub(crate) fn stuck(snap: &Snapshot) -> Vec<Stuck<'_>> {
+    let all = snap.node_makers.items().unwrap_or_default();
+    let classes = all.iter().filter(|o| o.kind.ends_with("NodeClass")).filter_map(|c| of_class(all, c));
+    let pools = all.iter().filter(|o| o.kind == "NodePool").filter_map(of_pool);
+    let claims = all.iter().filter(|o| o.kind == "NodeClaim").filter_map(|c| of_claim(snap, c));
+    classes.chain(pools).chain(claims).collect()
+}
+
+fn is_false(condition: &&Condition) -> bool {
+    condition.status == "False"
+}
+
+fn of_class<'a>(all: &'a [NodeMaker], class: &'a NodeMaker) -> Option<Stuck<'a>> {
+    class.condition("Ready").filter(is_false)?;
+    let failing = class.status.conditions.iter().filter(is_false).filter(|c| c.kind != "Ready");
+    // What only waits for the others says nothing.
+    let own = failing.filter(|c| c.reason.as_deref() != Some("DependenciesNotReady"));
+    let condition = own.min_by_key(|c| c.kind == "ValidationSucceeded").or(class.condition("Ready"))?;
+    let message = condition.message.as_deref().unwrap_or_default();
+    let fault = match condition.kind.as_str() {
+        "SubnetsReady" => Fault::Class { what: Unfound::Subnets },
+        "SecurityGroupsReady" => Fault::Class { what: Unfound::SecurityGroups },
+        "AMIsReady" => Fault::Class { what: Unfound::Images },
+        "InstanceProfileReady" => Fault::Class { what: Unfound::InstanceProfile },
+        _ => match message.split_once("authorized to call ") {
+            Some((_, action)) => Fault::Unauthorized { action: action.trim().to_owned() },
+            None => Fault::ClassOther,
+        },
+    };
+    let uses = |p: &&NodeMaker| {
+        let own = p.spec.template.spec.node_class_ref.as_ref();
+        p.kind == "NodePool" && own.is_some_and(|r| is_it(r, class))
+    };
+    let pools = all.iter().filter(uses).map(|p| p.metadata.name.as_str()).collect();
+    Some(Stuck { fault, object: class, condition, pools })
+}
+
+fn is_it(reference: &NodeClassRef, class: &NodeMaker) -> bool {
+    reference.name == class.metadata.name && (reference.kind.is_empty() || reference.kind == class.kind)
+}
+
+fn of_pool(pool: &NodeMaker) -> Option<Stuck<'_>> {
+    pool.condition("Ready").filter(is_false)?;
+    let name = pool.metadata.name.as_str();
+    if let Some(condition) = pool.condition("ValidationSucceeded").filter(is_false) {
+        return Some(Stuck { fault: Fault::Pool, object: pool, condition, pools: vec![name] });
+    }
+    let condition = pool.condition("NodeClassReady").filter(is_false)?;
+    // A class that is there says more itself.
+    if !matches!(condition.reason.as_deref(), Some("NodeClassNotFound" | "NodeClassTerminating")) {
+        return None;
+    }
+    let named = pool.spec.template.spec.node_class_ref.as_ref().map(|r| r.name.clone()).unwrap_or_default();
+    Some(Stuck { fault: Fault::NoClass { name: named }, object: pool, condition, pools: vec![name] })
+}
+
+fn of_claim<'a>(snap: &Snapshot, claim: &'a NodeMaker) -> Option<Stuck<'a>> {
+    if claim.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let age = snap.age_seconds(&claim.metadata);
+    let pools = claim.pool().into_iter().collect();
+    if let Some(condition) = claim.condition("Launched").filter(|c| c.status != "True") {
+        let said = condition.reason.as_deref() == Some("LaunchFailed");
+        let why = Launch::read(condition.message.as_deref().unwrap_or_default());
+        return (said && age >= LAUNCHES).then_some(Stuck {
+            fault: Fault::Launch { why },
+            object: claim,
+            condition,
+            pools,
+        });
+    }
+    let launched = claim.condition("Launched").filter(|c| c.status == "True")?;
+    let since = launched.last_transition_time.map_or(age, |t| snap.collected_at.as_second() - t.as_second());
+    let condition = claim.condition("Registered").filter(|c| c.status != "True")?;
+    (since >= JOINS).then_some(Stuck { fault: Fault::Joins, object: claim, condition, pools })
+}
+
+impl Launch {
+    /// Reads the words of EC2's fleet.
+    pub(crate) fn read(message: &str) -> Self {
+        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if has(&["ServiceLinkedRoleCreationNotPermitted"]) {
+            return Self::SpotRole;
+        }
+        if Denied::read(message).is_some() || has(&["UnauthorizedOperation", "AccessDenied", "is not authorized"]) {
+            return Self::Denied;
+        }
+        if has(&["VcpuLimitExceeded", "MaxSpotInstanceCountExceeded", "InstanceLimitExceeded", "LimitExceeded"]) {
+            return Self::Quota;
+        }
+        if has(&["InsufficientInstanceCapacity", "UnfulfillableCapacity", "InsufficientCapacity", "Unsupported"]) {
+            return Self::Capacity;
+        }
+        if has(&["KMSKey", "KmsKey", "KMS key"]) {
+            return Self::Key;
+        }
+        Self::Other
+    }
+}
+
+/// The NodePools that a pod waits for: those that it names, that a claim was nominated of, or, where it names none, all of
+/// them if none works.
+pub(crate) fn awaited_by(snap: &Snapshot, pod: &Pod) -> Vec<ResourceRef> {
+    let all = snap.node_makers.items().unwrap_or_default();
+    let names = || all.iter().filter(|o| o.kind == "NodePool").map(|p| p.metadata.name.as_str());
+    let mut wanted: Vec<&str> = names().filter(|pool| names_pool(pod, pool)).collect();
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
+    for event in events.iter().filter(|e| e.reason == "Nominated") {
+        let claim =
+            event.message.split_once("nodeclaim/").map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or(rest));
+        let claim = all.iter().find(|o| o.kind == "NodeClaim" && Some(o.metadata.name.as_str()) == claim);
+        wanted.extend(claim.and_then(NodeMaker::pool));
+    }
+    let broken: Vec<&str> = stuck(snap).into_iter().flat_map(|s| s.pools).collect();
+    if wanted.is_empty() && names().all(|pool| broken.contains(&pool)) {
+        wanted.extend(names());
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted.into_iter().map(pool_reference).collect()
+}
+
+/// The pod asks for nodes of this pool alone.
+fn names_pool(pod: &Pod, pool: &str) -> bool {
+    if let Some(named) = pod.spec.node_selector.get(POOL) {
+        return named == pool;
+    }
+    let terms = scheduling::required_affinity(pod).map(|s| s.node_selector_terms.as_slice()).unwrap_or_default();
+    let asked = terms.iter().flat_map(|t| t.match_expressions.iter().flatten());
+    asked.filter(|r| r.key == POOL && r.operator == "In").any(|r| r.values.iter().flatten().any(|v| v == pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_the_fleet() {
+        for (text, why) in [
+            (
+                "creating instance, with fleet error(s), UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/k/1 is not authorized to perform: ec2:RunInstances on resource: arn:aws:ec2:eu-west-1:1:instance/* with an explicit deny in a service control policy",
+                Launch::Denied,
+            ),
+            (
+                "creating instance, with fleet error(s), AuthFailure.ServiceLinkedRoleCreationNotPermitted: The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.",
+                Launch::SpotRole,
+            ),
+            (
+                "creating instance, with fleet error(s), VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 32 allows for the instance bucket that the specified instance type belongs to.",
+                Launch::Quota,
+            ),
+            (
+                "creating instance, insufficient capacity, with fleet error(s), InsufficientInstanceCapacity: We currently do not have sufficient c7g.large capacity",
+                Launch::Capacity,
+            ),
+            ("creating instance, with fleet error(s), InvalidParameterValue: x", Launch::Other),
+        ] {
+            assert_eq!(Launch::read(text), why, "{text}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_named_with_their_group() {
+        let of = |kind: &str| kubectl_kind(&NodeMaker { kind: kind.to_owned(), ..NodeMaker::default() });
+        assert_eq!(of("NodePool"), "nodepools.karpenter.sh");
+        assert_eq!(of("NodeClaim"), "nodeclaims.karpenter.sh");
+        assert_eq!(of("EC2NodeClass"), "ec2nodeclasses.karpenter.k8s.aws");
+        assert_eq!(of("NodeClass"), "nodeclasses.eks.amazonaws.com");
+    }
+}

@@ -1,0 +1,173 @@
+//! Who was to make a Secret that is not there, and what keeps it from that.
+
+use crate::domain::aws::denied::Denied;
+use crate::domain::text::windows::RECENT;
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Condition, Event, SecretMaker};
+
+/// Seconds that making one may take.
+const PATIENCE: i64 = 300;
+
+/// Why a Secret is not made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// AWS refuses to give the value.
+    Denied { action: String, role: Option<String> },
+    /// The place has no such value.
+    Absent { key: Option<String> },
+    /// The value has no such field.
+    Property,
+    /// The store does not exist.
+    NoStore { name: String },
+    /// The store is not ready.
+    Store { name: String },
+    /// It was encrypted for another key.
+    Sealed,
+    /// A Secret of that name is there, and belongs to somebody else.
+    Taken,
+    /// A certificate that is not issued.
+    Certificate,
+    /// Something else.
+    Other,
+}
+
+/// A maker that does not make its Secret.
+#[derive(Debug)]
+pub(crate) struct Failing<'a> {
+    pub(crate) maker: &'a SecretMaker,
+    pub(crate) secret: &'a str,
+    pub(crate) condition: &'a Condition,
+    /// The last warning about it.
+    pub(crate) event: Option<&'a Event>,
+    /// The store that it takes the value from, where that is what fails.
+    pub(crate) store: Option<&'a SecretMaker>,
+    pub(crate) fault: Fault,
+}
+
+/// The group of the kind of a maker.
+pub(crate) fn group(kind: &str) -> &'static str {
+    match kind {
+        "SealedSecret" => "bitnami.com",
+        "Certificate" => "cert-manager.io",
+        _ => "external-secrets.io",
+    }
+}
+
+/// A maker as a resource.
+pub(crate) fn reference(maker: &SecretMaker) -> ResourceRef {
+    ResourceRef::kubernetes(group(&maker.kind), &maker.kind, &maker.metadata.namespace, &maker.metadata.name)
+}
+
+/// All makers that fail for longer than it takes.
+pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
+    snap.secret_makers.items().unwrap_or_default().iter().filter_map(|m| of(snap, m)).collect()
+}
+
+fn of<'a>(snap: &'a Snapshot, maker: &'a SecretMaker) -> Option<Failing<'a>> {
+    let secret = maker.secret()?;
+    let condition = not_ready(maker)?;
+    let since = condition.last_transition_time.or(maker.metadata.creation_timestamp)?;
+    if snap.collected_at.as_second() - since.as_second() < PATIENCE || maker.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let events = snap.events_about(&maker.kind, &maker.metadata, RECENT);
+    let event = events.into_iter().find(|e| e.kind == "Warning");
+    let store = store_of(snap, maker);
+    let said = event.map_or("", |e| e.message.as_str());
+    let said = format!("{} {said}", condition.message.as_deref().unwrap_or_default());
+    let fault = fault(maker, &said, store);
+    let store = store.filter(|s| not_ready(s).is_some());
+    Some(Failing { maker, secret, condition, event, store, fault })
+}
+
+/// The condition that says that it does not work.
+pub(crate) fn not_ready(maker: &SecretMaker) -> Option<&Condition> {
+    maker.status.conditions.iter().find(|c| matches!(c.kind.as_str(), "Ready" | "Synced") && c.status == "False")
+}
+
+fn store_of<'a>(snap: &'a Snapshot, maker: &SecretMaker) -> Option<&'a SecretMaker> {
+    let named = &maker.spec.secret_store_ref;
+    let kind = if named.kind.is_empty() { "SecretStore" } else { named.kind.as_str() };
+    let namespace = if kind == "SecretStore" { maker.metadata.namespace.as_str() } else { "" };
+    let all = snap.secret_makers.items().unwrap_or_default();
+    all.iter().find(|s| s.kind == kind && s.metadata.name == named.name && s.metadata.namespace == namespace)
+}
+
+fn fault(maker: &SecretMaker, said: &str, store: Option<&SecretMaker>) -> Fault {
+    let has = |parts: &[&str]| parts.iter().any(|p| said.contains(p));
+    match maker.kind.as_str() {
+        "Certificate" => return Fault::Certificate,
+        "SealedSecret" if has(&["no key could decrypt"]) => return Fault::Sealed,
+        "SealedSecret" if has(&["already exists and is not managed"]) => return Fault::Taken,
+        "SealedSecret" => return Fault::Other,
+        _ => {}
+    }
+    if let Some(denied) = Denied::read(said) {
+        let action = denied.action.clone().unwrap_or_else(|| "secretsmanager:GetSecretValue".to_owned());
+        return Fault::Denied { action, role: denied.role().map(str::to_owned) };
+    }
+    let named = &maker.spec.secret_store_ref.name;
+    if has(&["SecretStore.external-secrets.io \"", "could not get SecretStore", "could not get ClusterSecretStore"])
+        && has(&["not found"])
+    {
+        return Fault::NoStore { name: named.clone() };
+    }
+    if store.is_some_and(|s| not_ready(s).is_some()) || has(&["is not ready"]) {
+        return Fault::Store { name: named.clone() };
+    }
+    if has(&["does not exist in secret", "property", "find secret data for key"]) {
+        return Fault::Property;
+    }
+    if has(&[
+        "ResourceNotFoundException",
+        "can't find the specified secret",
+        "ParameterNotFound",
+        "Secret does not exist",
+    ]) {
+        return Fault::Absent { key: key(said) };
+    }
+    if has(&["already exists", "not owned by", "owned by another"]) {
+        return Fault::Taken;
+    }
+    Fault::Other
+}
+
+/// `(key: prod/grafana)` and older words for the same.
+fn key(said: &str) -> Option<String> {
+    let rest = said.split_once("(key: ").map(|(_, rest)| rest);
+    let rest = rest.or_else(|| said.split_once("key \"").map(|(_, rest)| rest))?;
+    let key = rest.split([')', '"', ',']).next()?.trim();
+    (!key.is_empty()).then(|| key.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: &str, said: &str) -> Fault {
+        let mut maker = SecretMaker { kind: kind.to_owned(), ..SecretMaker::default() };
+        maker.spec.secret_store_ref.name = "aws".to_owned();
+        fault(&maker, said, None)
+    }
+
+    #[test]
+    fn the_words_of_those_who_make_secrets() {
+        let denied = "error processing spec.data[0] (key: prod/grafana), err: operation error Secrets Manager: GetSecretValue, https response error StatusCode: 400, RequestID: 1, api error AccessDeniedException: User: arn:aws:sts::1:assumed-role/eso/1 is not authorized to perform: secretsmanager:GetSecretValue on resource: prod/grafana because no identity-based policy allows the secretsmanager:GetSecretValue action";
+        assert_eq!(
+            of("ExternalSecret", denied),
+            Fault::Denied { action: "secretsmanager:GetSecretValue".into(), role: Some("eso".into()) }
+        );
+        let absent = "error processing spec.data[0] (key: prod/grafana), err: Secret does not exist";
+        assert_eq!(of("ExternalSecret", absent), Fault::Absent { key: Some("prod/grafana".into()) });
+        let store =
+            "could not get ClusterSecretStore \"aws\", ClusterSecretStore.external-secrets.io \"aws\" not found";
+        assert_eq!(of("ExternalSecret", store), Fault::NoStore { name: "aws".into() });
+        assert_eq!(
+            of("ExternalSecret", "ClusterSecretStore \"aws\" is not ready"),
+            Fault::Store { name: "aws".into() }
+        );
+        assert_eq!(of("SealedSecret", "no key could decrypt secret (password)"), Fault::Sealed);
+        assert_eq!(of("Certificate", "Issuing certificate as Secret does not exist"), Fault::Certificate);
+    }
+}

@@ -1,0 +1,108 @@
+//! Kinds that programs ask the API server for, and that it does not serve: gone with its version, or of a CRD that is not there.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::domain::text::log_line::written_at;
+use crate::lint::kubernetes::removed::{self, Removed};
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which a line tells of now: informers try again every few seconds, and after a while each minute.
+const NOW: i64 = 900;
+/// Lines of a log without times that are of now.
+const LATEST: usize = 60;
+/// Lines from which on it is no race with a CRD that is just being installed.
+const OFTEN: usize = 3;
+
+/// A kind that is not served.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Asked {
+    pub(crate) kind: String,
+    /// `v1beta1`.
+    pub(crate) version: String,
+    /// Its group; empty where the words do not say it.
+    pub(crate) group: String,
+    /// `cronjobs.batch`, where the words say it.
+    pub(crate) resource: Option<String>,
+}
+
+impl Asked {
+    /// What a line says was asked for in vain.
+    pub(crate) fn read(line: &str) -> Option<Self> {
+        static LISTED: OnceLock<Option<Regex>> = OnceLock::new();
+        static MATCHED: OnceLock<Option<Regex>> = OnceLock::new();
+        let listed = pattern(
+            &LISTED,
+            r"failed to list \*(v\d\w*)\.([A-Z]\w+): the server could not find the requested resource(?: \(get ([a-z0-9.-]+)\))?",
+        )?;
+        if let Some(found) = listed.captures(line) {
+            let resource = found.get(3).map(|r| r.as_str().to_owned());
+            let (version, kind) = (found[1].to_owned(), found[2].to_owned());
+            let of_resource = resource.as_deref().and_then(|r| r.split_once('.')).map(|(_, group)| group.to_owned());
+            let group = of_resource.or_else(|| removed::group_of(&version, &kind).map(str::to_owned));
+            return Some(Self { kind, version, group: group.unwrap_or_default(), resource });
+        }
+        let matched = pattern(&MATCHED, r#"no matches for kind \\*"(\w+)\\*" in version \\*"([^"\\]+)\\*""#)?;
+        let found = matched.captures(line)?;
+        let (group, version) = found[2].split_once('/').unwrap_or(("", &found[2]));
+        Some(Self { kind: found[1].to_owned(), version: version.to_owned(), group: group.to_owned(), resource: None })
+    }
+
+    /// `discovery.k8s.io/v1beta1`.
+    pub(crate) fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// With which version of Kubernetes it went, if it was one of its own.
+    pub(crate) fn removed(&self) -> Option<Removed> {
+        removed::removed(&self.api_version(), &self.kind)
+    }
+}
+
+fn pattern(cell: &'static OnceLock<Option<Regex>>, text: &str) -> Option<&'static Regex> {
+    cell.get_or_init(|| Regex::new(text).ok()).as_ref()
+}
+
+/// What one log asks for in vain now: each kind with its last line and how often it was said.
+pub(crate) fn of<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<(Asked, &'a str, usize)> {
+    let lines: Vec<&str> = log.text.lines().collect();
+    let mut found: Vec<(Asked, &str, usize, usize)> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(asked) = Asked::read(line) else { continue };
+        match found.iter_mut().find(|(known, ..)| *known == asked) {
+            Some((_, last, count, place)) => (*last, *count, *place) = (line, *count + 1, at),
+            None => found.push((asked, line, 1, at)),
+        }
+    }
+    let now = snap.collected_at;
+    let is_now = |line: &str, at: usize| match written_at(line, now) {
+        Some(time) => now.as_second() - time.as_second() <= NOW,
+        None => lines.len() - at <= LATEST,
+    };
+    let lasting = found.into_iter().filter(|(_, line, count, at)| *count >= OFTEN && is_now(line, *at));
+    lasting.map(|(asked, line, count, _)| (asked, line, count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Option<(String, String)> {
+        Asked::read(line).map(|a| (a.api_version(), a.kind))
+    }
+
+    #[test]
+    fn reads_the_words_of_informers_and_managers() {
+        let some = |api: &str, kind: &str| Some((api.to_owned(), kind.to_owned()));
+        let old = "E0619 11:28:42.171528       1 reflector.go:138] k8s.io/client-go/informers/factory.go:134: Failed to watch *v1beta1.EndpointSlice: failed to list *v1beta1.EndpointSlice: the server could not find the requested resource";
+        assert_eq!(read(old), some("discovery.k8s.io/v1beta1", "EndpointSlice"));
+        assert!(Asked::read(old).and_then(|a| a.removed()).is_some_and(|r| r.since == 25));
+        let snapshots = "W0221 02:22:00.050445       1 reflector.go:424] github.com/kubernetes-csi/external-snapshotter/client/v6/informers/externalversions/factory.go:117: failed to list *v1.VolumeSnapshotContent: the server could not find the requested resource (get volumesnapshotcontents.snapshot.storage.k8s.io)";
+        assert_eq!(read(snapshots), some("snapshot.storage.k8s.io/v1", "VolumeSnapshotContent"));
+        let manager = r#"{"level":"error","ts":1677101790.50,"msg":"Could not wait for Cache to sync","error":"failed to wait for targetGroupBinding caches to sync: no matches for kind \"EndpointSlice\" in version \"discovery.k8s.io/v1beta1\""}"#;
+        assert_eq!(read(manager), some("discovery.k8s.io/v1beta1", "EndpointSlice"));
+        assert_eq!(read("failed to list *v1.Pod: pods is forbidden: User \"x\" cannot list resource"), None);
+    }
+}

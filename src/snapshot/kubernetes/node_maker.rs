@@ -1,0 +1,86 @@
+//! What makes nodes for Karpenter and for EKS Auto Mode: NodePools, their node classes, and the nodes that were asked for.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::meta::null_default;
+use super::{Condition, Map, Meta};
+
+/// NodePool, NodeClaim (`karpenter.sh`), EC2NodeClass (`karpenter.k8s.aws`) or NodeClass (`eks.amazonaws.com`).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeMaker {
+    /// Set by the collector: `NodePool`, `NodeClaim`, `EC2NodeClass`, `NodeClass`.
+    #[serde(skip)]
+    pub kind: String,
+    pub metadata: Meta,
+    pub spec: NodeMakerSpec,
+    pub status: NodeMakerStatus,
+}
+
+/// `spec` of any of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeMakerSpec {
+    /// Of a NodePool.
+    pub template: NodeTemplate,
+    /// Of a NodeClaim.
+    pub node_class_ref: Option<NodeClassRef>,
+    /// Of a node class: the node's role by name, and what is looked for by tag, id or name.
+    pub role: Option<String>,
+    pub instance_profile: Option<String>,
+    pub subnet_selector_terms: Value,
+    pub security_group_selector_terms: Value,
+    pub ami_selector_terms: Value,
+}
+
+/// `spec.template` of a NodePool.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeTemplate {
+    pub spec: NodeTemplateSpec,
+}
+
+/// `spec.template.spec` of a NodePool.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeTemplateSpec {
+    pub node_class_ref: Option<NodeClassRef>,
+}
+
+/// `nodeClassRef`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeClassRef {
+    pub group: String,
+    pub kind: String,
+    pub name: String,
+}
+
+/// `status` of any of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeMakerStatus {
+    #[serde(deserialize_with = "null_default")]
+    pub conditions: Vec<Condition>,
+    /// Of a NodeClaim.
+    #[serde(rename = "providerID")]
+    pub provider_id: String,
+    pub node_name: String,
+    #[serde(deserialize_with = "null_default")]
+    pub resources: Map,
+}
+
+impl NodeMaker {
+    /// A condition by its type.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.status.conditions.iter().find(|c| c.kind == kind)
+    }
+
+    /// The NodePool of a NodeClaim.
+    pub fn pool(&self) -> Option<&str> {
+        self.metadata.label("karpenter.sh/nodepool")
+    }
+}
+
+objects!(NodeMaker);
