@@ -104,6 +104,11 @@ pub fn lint_node(mut root: Node, options: Options) -> Vec<Problem> {
     strict.finish()
 }
 
+/// True where the rules load all the same, and fail each time they are evaluated.
+pub fn load(problems: &[Problem]) -> bool {
+    !problems.is_empty() && problems.iter().all(|p| p.message.contains(promql::NO_RESULT))
+}
+
 /// True if a text is meant to be a rule file.
 pub fn is_rules(text: &str) -> bool {
     let groups = text.lines().any(|l| l.strip_prefix("groups").is_some_and(|r| r.trim_start().starts_with(':')));

@@ -7,7 +7,7 @@ use super::{Place, Problem};
 use crate::text::near::near;
 
 /// The newest version that the tables know in full.
-const NEWEST: Version = (3, 10);
+const NEWEST: Version = (3, 14);
 
 /// Major and minor of the program that reads the file.
 pub type Version = (u16, u16);
@@ -57,6 +57,9 @@ pub(super) const fn field(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, since: (0, 0), until: None }
 }
 
+/// Stands for every field that a table does not name.
+pub(super) const ANY_OTHER: Field = field("*", Kind::Any);
+
 impl Field {
     /// Known since a version.
     pub(super) const fn since(mut self, major: u16, minor: u16) -> Self {
@@ -92,7 +95,7 @@ impl Schema {
     }
 
     fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.fields.iter().copied().flatten().map(|f| f.name)
+        self.fields.iter().copied().flatten().map(|f| f.name).filter(|name| *name != ANY_OTHER.name)
     }
 }
 
@@ -395,7 +398,9 @@ impl Strict {
 
     fn known(&mut self, key: &Node, value: &Node, schema: &'static Schema, path: &str) {
         let name = text_of(key);
-        let Some(field) = schema.find(&name) else { return self.unknown(key, &name, schema, path) };
+        let Some(field) = schema.find(&name).or_else(|| schema.find(ANY_OTHER.name)) else {
+            return self.unknown(key, &name, schema, path);
+        };
         let path = join(path, &name);
         if self.before(field.since) {
             let (major, minor) = field.since;

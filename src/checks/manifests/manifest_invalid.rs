@@ -48,10 +48,12 @@ impl Check for ManifestInvalid {
         let parts = Parts::of(snap);
         let of_values = snap.manifests.items().unwrap_or_default().iter().flat_map(values_of).collect::<Vec<_>>();
         let of_objects = written::each_object(snap, |file, object| {
-            let (problems, so) = problems(snap, object, parts.holds(file));
-            problems.first()?;
-            let found = written::of_object(&Self::META, file, object, &problems, so);
-            Some(found.fix(Fix::File { lines: Corrected::new(file, "", &problems, "") }))
+            let part = parts.holds(file);
+            let (found, so) = problems(snap, object, part);
+            found.first()?;
+            let again = written::of_copy(file, object, |copy| problems(snap, copy, part).0);
+            let lines = Corrected::new(file, "", &found, "", &again);
+            Some(written::of_object(&Self::META, file, object, &found, so).fix(Fix::File { lines }))
         })?;
         Ok(match of_objects {
             Diagnosis::Findings(found) => Diagnosis::Findings(found.into_iter().chain(of_values).collect()),
@@ -85,7 +87,8 @@ fn values_of(file: &ManifestFile) -> Vec<Finding> {
                 _ => ": the API server refuses what the chart makes of it, or leaves it out",
             };
             let found = written::of_values(&ManifestInvalid::META, file, &values, &problems, so);
-            Some(found.fix(Fix::File { lines: Corrected::new(file, values.path, &problems, "") }))
+            let lines = Corrected::new(file, values.path, &problems, "", &written::still_read(file));
+            Some(found.fix(Fix::File { lines }))
         })
         .collect()
 }

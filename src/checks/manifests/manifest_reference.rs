@@ -70,7 +70,7 @@ impl Check for ManifestReference {
             }
             problems.first()?;
             let found = written::of_object(&Self::META, file, object, &problems, "");
-            Some(found.fix(Fix::File { lines: Corrected::new(file, "", &problems, "") }))
+            Some(found.fix(Fix::File { lines: Corrected::new(file, "", &problems, "", &written::still_read(file)) }))
         })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
+use crate::checks::support::edits::edits;
 use crate::checks::support::faulty_file::{self, headline, job_of};
 use crate::checks::support::written;
 use crate::checks::{Check, check};
@@ -81,7 +82,7 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     let known = |line: usize| !file.text.lines().nth(line - 1).is_some_and(filled_in);
     let problems: Vec<_> = lint(file.text, options).into_iter().filter(|p| known(p.place.line)).collect();
     if !problems.is_empty() {
-        return vec![invalid(server, &state, &file, &problems)];
+        return vec![invalid(server, &state, &file, &problems, options)];
     }
     let mut findings: Vec<Finding> = not_loaded(snap, server, &state, Some(&file)).into_iter().collect();
     if let Ok(root) = yaml::document(file.text) {
@@ -151,7 +152,13 @@ fn new(server: Server<'_>, severity: Severity, subject: ResourceRef, message: St
         .param("meant", None::<String>)
 }
 
-fn invalid(server: Server<'_>, state: &State, file: &File<'_>, problems: &[crate::lint::Problem]) -> Finding {
+fn invalid(
+    server: Server<'_>,
+    state: &State,
+    file: &File<'_>,
+    problems: &[crate::lint::Problem],
+    options: Options,
+) -> Finding {
     let severity = if state.is_broken() { Severity::Error } else { Severity::Warning };
     let meta = &file.map.metadata;
     let job = problems.first().and_then(|p| job_of(file.text, p)).map_or(String::new(), |j| format!(" (job {j})"));
@@ -165,7 +172,7 @@ fn invalid(server: Server<'_>, state: &State, file: &File<'_>, problems: &[crate
     let mut finding = new(server, severity, file.map.reference(), message)
         .key(format!("{} invalid", file.key))
         .fix("invalid")
-        .param("edits", faulty_file::edits(file.text, problems))
+        .param("edits", edits(file.text, problems, &|copy, _| Some(lint(copy, options))))
         .param("crashes", matches!(state, State::Crashing(_)));
     finding.evidence.extend(faulty_file::evidence(file, problems));
     if let State::Crashing(Some(error)) | State::ReloadFailed(Some(error)) = state {

@@ -1,5 +1,6 @@
 //! Rules that Prometheus, or its operator, refuses.
 
+use crate::checks::support::edits::edits;
 use crate::checks::support::faulty_file::{self, headline, sentence};
 use crate::checks::support::written;
 use crate::checks::{Check, check};
@@ -11,7 +12,7 @@ use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::{State, state};
-use crate::lint::rules::{Features, Options, is_logql, is_rules, lint};
+use crate::lint::rules::{Features, Options, is_logql, is_rules, lint, load};
 use crate::lint::yaml::{self, Node};
 use crate::lint::{Problem, Version};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -115,16 +116,22 @@ fn of_files(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     let files = rule_files(server, &mounts).into_iter();
     // The operator writes these ConfigMaps from PrometheusRules, which are looked at themselves.
     let own = files.filter(|f| operator_owner(&f.map.metadata).is_none());
+    let options = Options { version, features: Some(server.promql_features()), ..Options::default() };
     own.filter_map(|file| {
-        let mut problems =
-            lint(file.text, Options { version, features: Some(server.promql_features()), ..Options::default() });
-        for problem in &mut problems {
-            let rule = faulty_file::rule_of(file.text, problem).unwrap_or_default();
-            problem.message.insert_str(0, &rule);
-        }
-        (!problems.is_empty()).then(|| of_file(server, &state, &file, &problems))
+        let problems = of_text(file.text, options);
+        (!problems.is_empty()).then(|| of_file(server, &state, &file, &problems, options))
     })
     .collect()
+}
+
+/// What is wrong with a file, with the rule that it is about.
+fn of_text(text: &str, options: Options) -> Vec<Problem> {
+    let mut problems = lint(text, options);
+    for problem in &mut problems {
+        let rule = faulty_file::rule_of(text, problem).unwrap_or_default();
+        problem.message.insert_str(0, &rule);
+    }
+    problems
 }
 
 /// The files that `rule_files` names; where the configuration is not known, those that look like rules.
@@ -149,10 +156,11 @@ fn rule_files<'a>(server: Server<'_>, mounts: &Mounts<'a>) -> Vec<File<'a>> {
     files
 }
 
-fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Problem]) -> Finding {
+fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Problem], options: Options) -> Finding {
     let meta = &file.map.metadata;
     let who = server.target();
     let consequence = match state {
+        _ if load(problems) => format!("{who} loads them, and they fail each time they are evaluated"),
         State::Crashing(_) => format!("{who} does not start with it"),
         State::ReloadFailed(_) => format!("the last reload failed and {who} runs with the rules from before"),
         State::Running => format!("{who} still runs with what it loaded before; the next reload or restart will fail"),
@@ -165,7 +173,7 @@ fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Probl
     let mut finding = Finding::new(RuleInvalid::META.id, severity, subject, message)
         .key(file.key)
         .fix("config-map")
-        .param("edits", faulty_file::edits(file.text, problems))
+        .param("edits", edits(file.text, problems, &|copy, _| Some(of_text(copy, options))))
         .param("crashes", matches!(state, State::Crashing(_)));
     finding.evidence.extend(faulty_file::evidence(file, problems));
     if !state.is_broken() {
@@ -205,7 +213,11 @@ fn of_object(object: &PrometheusRule, readers: Readers) -> Option<Finding> {
         meta.namespace,
         meta.name,
         say(first),
-        consequence(is_taken && readers.server.is_some(), readers.version)
+        if load(&problems) {
+            "it is loaded, and the rule fails each time it is evaluated".to_owned()
+        } else {
+            consequence(is_taken && readers.server.is_some(), readers.version)
+        }
     );
     let lines: Vec<String> = problems.iter().take(10).map(say).collect();
     let subject = ResourceRef::kubernetes("monitoring.coreos.com", "PrometheusRule", &meta.namespace, &meta.name);

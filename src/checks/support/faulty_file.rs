@@ -56,61 +56,6 @@ pub(crate) fn rule_of(text: &str, problem: &Problem) -> Option<String> {
     })
 }
 
-/// The lines of a file as they should be, where that can be told.
-pub(crate) fn edits(text: &str, problems: &[Problem]) -> String {
-    let mut out = Vec::new();
-    for problem in problems.iter().take(SHOWN) {
-        let Some(line) = text.lines().nth(problem.place.line - 1) else { continue };
-        let Some(new) = corrected(line, problem) else { continue };
-        out.push(format!("# line {}, now: {}\n{new}", problem.place.line, line.trim()));
-    }
-    out.join("\n")
-}
-
-/// A line with what was meant in place of what is wrong.
-fn corrected(line: &str, problem: &Problem) -> Option<String> {
-    let meant = problem.instead.as_deref()?;
-    let from = line.char_indices().nth(problem.place.column - 1)?.0;
-    let (before, rest) = line.split_at(from);
-    let name = problem.path.rsplit('.').next()?.split('[').next()?;
-    // A key: it is renamed.
-    if let Some(after) = rest.strip_prefix(name).filter(|a| a.trim_start().starts_with(':')) {
-        return Some(format!("{before}{meant}{after}"));
-    }
-    let length = token(before, rest)?;
-    let (old, after) = rest.split_at(length);
-    if meant.starts_with(&format!("{name}: ")) {
-        return Some(format!("{}{}{after}", before, meant.strip_prefix(&format!("{name}: "))?));
-    }
-    let quote = old.chars().next().filter(|c| matches!(c, '"' | '\''));
-    let bare = quote.map_or(old, |q| old.trim_matches(q));
-    let fault = ["could not parse expression: ", "template: "];
-    let fault = fault.iter().find_map(|f| problem.message.split_once(f)).map_or("", |(_, f)| f);
-    let named = ["undefined variable", "unknown function", "function \""].iter().any(|w| fault.starts_with(w));
-    let fault = if named { fault } else { "" };
-    let part = fault.split('"').skip(1).step_by(2).find(|w| !w.is_empty() && bare != *w && bare.contains(*w));
-    let new = part.map_or_else(|| meant.to_owned(), |word| bare.replace(word, meant));
-    Some(match quote {
-        Some(q) if !new.contains(q) => format!("{before}{q}{new}{q}{after}"),
-        Some(_) => return None,
-        None => format!("{before}{new}{after}"),
-    })
-}
-
-/// Length of the scalar that a line goes on with; none for a block text.
-fn token(before: &str, rest: &str) -> Option<usize> {
-    let first = rest.chars().next()?;
-    if matches!(first, '|' | '>' | '[' | '{' | '&' | '*' | '!') {
-        return None;
-    }
-    if matches!(first, '"' | '\'') {
-        return rest[1..].find(first).map(|at| at + 2);
-    }
-    let flow = before.contains(['[', '{']);
-    let end = if flow { rest.find([',', ']', '}']) } else { rest.find(" #") };
-    Some(rest[..end.unwrap_or(rest.len())].trim_end().len())
-}
-
 /// The file around the first problems.
 pub(crate) fn evidence(file: &File<'_>, problems: &[Problem]) -> Vec<Evidence> {
     let meta = &file.map.metadata;
@@ -152,57 +97,12 @@ pub(crate) fn set_params(params: &mut Params, server: Server<'_>, map: Option<&C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lint::{prometheus, rules};
-
-    fn first(text: &str) -> (String, String) {
-        let problems = if text.contains("groups:") {
-            rules::lint(text, rules::Options::default())
-        } else {
-            prometheus::lint(text, prometheus::Options::default())
-        };
-        (headline("f", &problems), edits(text, &problems))
-    }
-
-    #[test]
-    fn lines_are_corrected_in_place() {
-        for (text, expected) in [
-            (
-                "groups:\n- name: a\n  rules:\n  - record: a\n    expr: rate(x) / rate(y[1m])\n",
-                "    expr: rate(x[5m]) / rate(y[1m])",
-            ),
-            ("scrape_configs:\n- job_name: a\n  metric_path: /live  # health\n", "  metrics_path: /live  # health"),
-            ("global:\n  scrape_interval: 15sec # often\n", "  scrape_interval: 15s # often"),
-            (
-                "global: {scrape_interval: \"15\", scrape_timeout: 5s}\n",
-                "global: {scrape_interval: \"15s\", scrape_timeout: 5s}",
-            ),
-            ("rule_files: /a/*.yml\n", "rule_files: ['/a/*.yml']"),
-            (
-                "scrape_configs:\n- job_name: a\n  static_configs:\n  - targets: ['http://web:80/live', b]\n",
-                "  - targets: ['web:80', b]",
-            ),
-            (
-                "groups:\n- name: a\n  rules:\n  - {alert: a, expr: up, annotations: {s: '{{ $label.x }} down'}}\n",
-                "  - {alert: a, expr: up, annotations: {s: '{{ $labels.x }} down'}}",
-            ),
-            ("groups:\n- name: a\n  rules:\n  - record: a\n    expr: sum(rate(x))\n", "    expr: sum(rate(x[5m]))"),
-            (
-                "groups:\n- name: a\n  rules:\n  - record: a\n    expr: sum(ratee(x[5m]))\n",
-                "    expr: sum(rate(x[5m]))",
-            ),
-        ] {
-            let (_, edit) = first(text);
-            assert_eq!(edit.lines().last(), Some(expected), "{text}");
-        }
-        let block = |expr: &str| format!("groups:\n- name: a\n  rules:\n  - record: a\n    expr: |\n      {expr}\n");
-        assert_eq!(first(&block("rate(x)")).1.lines().last(), Some("      rate(x[5m])"));
-        assert_eq!(first(&block("rate(x)\n      > 1")).1, "");
-    }
+    use crate::lint::prometheus;
 
     #[test]
     fn the_headline_has_line_and_meaning() {
         let text = "scrape_configs:\n- job_name: a\n  metric_path: /live\n  honor_label: true\n";
-        let found = first(text).0;
+        let found = headline("f", &prometheus::lint(text, prometheus::Options::default()));
         assert_eq!(found, "f line 3: unknown field \"metric_path\" in scrape config (metrics_path?); 1 more problem");
         let problems = prometheus::lint(text, prometheus::Options::default());
         assert_eq!(job_of(text, &problems[0]).as_deref(), Some("a"));

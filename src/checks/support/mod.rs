@@ -2,6 +2,7 @@
 
 pub(crate) mod authorizer;
 pub(crate) mod claims;
+pub(crate) mod edits;
 pub(crate) mod faulty_file;
 pub(crate) mod grafana;
 pub(crate) mod helm;

@@ -3,12 +3,15 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::edits::{Again, edits};
 use crate::checks::support::faulty_file::{self, headline, job_of, rule_of};
+use crate::domain::manifests::copy;
 use crate::domain::manifests::given;
 use crate::domain::manifests::values::Values;
 use crate::domain::manifests::written::{self, Dialect, Readers, Written};
-use crate::domain::prometheus::server::Server;
-use crate::lint::{Problem, alertmanager, frame};
+use crate::domain::prometheus::server::{Server, numbers};
+use crate::lint::yaml::Node;
+use crate::lint::{Place, Problem, alertmanager, frame, kubernetes, rules};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, FixValues, Gap, Location, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
@@ -47,12 +50,14 @@ fn readers(snap: &Snapshot) -> Readers {
     let workloads = snap.workloads.items().unwrap_or_default();
     let containers = workloads.iter().flat_map(|w| w.spec.template.spec.containers.iter().map(move |c| (w, c)));
     let (mut versions, mut alertmanagers, mut agent) = (Vec::new(), Vec::new(), false);
+    let mut features = Vec::new();
     for (workload, container) in containers {
         match container.program() {
             Some(Program::Prometheus) => {
                 let server = Server { workload, container };
                 versions.push(server.version(snap));
                 agent |= server.is_agent();
+                features.push(Some(server.promql_features()));
             }
             Some(Program::Alertmanager) => {
                 let tag = container.image.rsplit(['/', ':']).next().unwrap_or_default();
@@ -61,11 +66,25 @@ fn readers(snap: &Snapshot) -> Readers {
             _ => {}
         }
     }
+    for (_, object) in snap.manifest_objects("monitoring.coreos.com", "Prometheus") {
+        let spec = object.node.get("spec");
+        let text = |key: &str| spec.and_then(|s| s.get(key)).and_then(Node::as_str);
+        versions.push(text("version").or_else(|| text("image")?.rsplit(':').next()).and_then(numbers));
+        let listed = spec.and_then(|s| s.get("enableFeatures")).and_then(Node::items).unwrap_or_default();
+        let on = |name: &str| listed.iter().any(|f| f.as_str() == Some(name));
+        // More arguments may switch more on.
+        features.push(spec.is_some_and(|s| s.get("additionalArgs").is_none()).then(|| rules::Features {
+            experimental_functions: on("promql-experimental-functions"),
+            duration_expressions: on("promql-duration-expr"),
+        }));
+    }
     versions.dedup();
     alertmanagers.dedup();
     let one = |all: &[Option<_>]| if let [one] = all { *one } else { None };
     let alertmanager = if let [one] = alertmanagers.as_slice() { *one } else { None };
-    Readers { prometheus: one(&versions), alertmanager, agent: agent && versions.len() == 1 }
+    features.dedup();
+    let features = if let [one] = features.as_slice() { *one } else { None };
+    Readers { prometheus: one(&versions), alertmanager, agent: agent && versions.len() == 1, features }
 }
 
 fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) -> Option<Finding> {
@@ -83,7 +102,7 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
     };
     let source = source_of(file, first.place.line);
     let headline = headline(shown_path(&file.path), &problems);
-    let message = format!("{headline}{job}{holder}{source}: {}", consequence(written));
+    let message = format!("{headline}{job}{holder}{source}: {}", consequence(written, &problems));
     let subject = match written.object {
         Some(o) if o.name.is_empty() => ResourceRef::file(&file.path, &written.field),
         Some(o) => ResourceRef::kubernetes(o.group(), &o.kind, &o.namespace, &o.name),
@@ -92,7 +111,13 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
     let finding = Finding::new(meta.id, Severity::Error, subject, message)
         .key(format!("{} {}", file.path, written.field))
         .fix(Fix::File {
-            lines: Corrected::new(file, &written.field, &problems, if whole { tool(written.dialect) } else { "" }),
+            lines: Corrected::new(
+                file,
+                &written.field,
+                &problems,
+                if whole { tool(written.dialect) } else { "" },
+                &|text, at| written.again(text, at, readers),
+            ),
         })
         .param("reader", None::<String>)
         .param("workload", None::<String>)
@@ -186,7 +211,29 @@ impl FixValues for Fix {}
 
 /// Adds the fix that corrects the lines of a file, for checks whose other fixes are of a cluster.
 pub(crate) fn corrected(finding: Finding, file: &ManifestFile, field: &str, problems: &[Problem]) -> Finding {
-    finding.fix(Fix::File { lines: Corrected::new(file, field, problems, "") })
+    finding.fix(Fix::File { lines: Corrected::new(file, field, problems, "", &still_read(file)) })
+}
+
+/// For problems of several objects together: a copy has to be readable, and its objects no worse by themselves.
+pub(crate) fn still_read(file: &ManifestFile) -> impl Fn(&str, Place) -> Option<Vec<Problem>> + '_ {
+    let faults = |file: &ManifestFile| file.objects.iter().flat_map(|o| kubernetes::lint(&o.node, true)).count();
+    move |text, at| {
+        let before = copy::reread(file, &file.text, at)?;
+        let after = copy::reread(file, text, at)?;
+        (faults(&after) <= faults(&before) && after.objects.len() == before.objects.len()).then(Vec::new)
+    }
+}
+
+/// For problems of an object by itself: what `judge` says of its copy.
+pub(crate) fn of_copy<'a>(
+    file: &'a ManifestFile,
+    object: &'a Manifest,
+    judge: impl Fn(&Manifest) -> Vec<Problem> + 'a,
+) -> impl Fn(&str, Place) -> Option<Vec<Problem>> + 'a {
+    move |text, at| {
+        let copy = copy::reread(file, text, at)?;
+        copy.objects.iter().find(|o| o.place() == object.place()).map(&judge)
+    }
 }
 
 /// Values of the fix that corrects the lines of a file: the steps of `file-corrected` and `file-judged`.
@@ -202,11 +249,17 @@ pub(crate) struct Corrected {
 
 impl Corrected {
     /// Of the field of a file, or of the whole file where it is empty; `tool` names its program's own checker.
-    pub(crate) fn new(file: &ManifestFile, field: &str, problems: &[Problem], tool: &'static str) -> Self {
+    pub(crate) fn new(
+        file: &ManifestFile,
+        field: &str,
+        problems: &[Problem],
+        tool: &'static str,
+        again: Again<'_>,
+    ) -> Self {
         Self {
             file: shown_path(&file.path).to_owned(),
             field: field.to_owned(),
-            edits: faulty_file::edits(&file.text, problems),
+            edits: edits(&file.text, problems, again),
             problems: problems.iter().take(SHOWN).map(|p| said(&file.text, p)).collect(),
             tool,
             piped: file.path == PIPED,
@@ -233,7 +286,10 @@ fn said(text: &str, problem: &Problem) -> String {
     format!("line {}: {rule}{}", problem.place.line, faulty_file::sentence(problem))
 }
 
-fn consequence(written: &Written<'_>) -> &'static str {
+fn consequence(written: &Written<'_>, problems: &[Problem]) -> &'static str {
+    if rules::load(problems) {
+        return "Prometheus loads it, and the rule fails each time it is evaluated";
+    }
     match (written.dialect, written.object.map(|o| o.kind.as_str())) {
         (Dialect::Rules, Some("PrometheusRule")) => {
             "the operator or its webhook refuses the object, so that none of its rules is loaded"

@@ -1,5 +1,6 @@
 //! What the files hold that the user is about to apply.
 
+pub(crate) mod copy;
 pub(crate) mod given;
 pub(crate) mod links;
 pub(crate) mod references;

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::copy;
 use super::values::{self, Values};
 use crate::lint::within::Start;
 use crate::lint::yaml::{self, Node, Value};
@@ -30,6 +31,8 @@ pub(crate) struct Readers {
     pub(crate) alertmanager: Option<alertmanager::Version>,
     /// Prometheus runs in agent mode.
     pub(crate) agent: bool,
+    /// What of PromQL is switched on, where the arguments are known.
+    pub(crate) features: Option<rules::Features>,
 }
 
 /// One configuration.
@@ -260,7 +263,7 @@ impl Written<'_> {
     /// What its program refuses, with places in the file, in their order.
     pub(crate) fn problems(&self, readers: Readers) -> Vec<Problem> {
         let of_prometheus = prometheus::Options { version: readers.prometheus, agent: readers.agent };
-        let of_rules = |resource| rules::Options { version: readers.prometheus, resource, ..rules::Options::default() };
+        let of_rules = |resource| rules::Options { version: readers.prometheus, resource, features: readers.features };
         let mut problems = match (&self.body, self.dialect) {
             (Body::Text { text, .. }, Dialect::Prometheus) => prometheus::lint(text, of_prometheus),
             (Body::Text { text, .. }, Dialect::Rules) if rules::is_logql(text) => Vec::new(),
@@ -287,6 +290,21 @@ impl Written<'_> {
         }
         problems.retain(|p| !self.is_unknown(p.place));
         problems
+    }
+
+    /// What its program would refuse of a copy of the file of which a line was changed; `None` where that cannot be told.
+    pub(crate) fn again(&self, text: &str, at: Place, readers: Readers) -> Option<Vec<Problem>> {
+        if matches!(self.body, Body::Secret(_)) {
+            return None;
+        }
+        let copy = copy::reread(self.file, text, at)?;
+        let mut found = Vec::new();
+        of_file(&copy, &mut found);
+        let place = |object: Option<&Manifest>| object.map(Manifest::place);
+        let same = |w: &&Written<'_>| {
+            w.dialect == self.dialect && w.field == self.field && place(w.object) == place(self.object)
+        };
+        found.iter().find(same).map(|w| w.problems(readers))
     }
 
     /// A secret that was blanked out, or a value that something fills in before the program reads it.

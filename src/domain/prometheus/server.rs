@@ -96,7 +96,7 @@ impl<'a> Server<'a> {
 }
 
 /// `v2.53.5`, `3.5.0-distroless` → 2.53, 3.5.
-fn numbers(text: &str) -> Option<(u16, u16)> {
+pub(crate) fn numbers(text: &str) -> Option<(u16, u16)> {
     let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
     let major = parts.next()?.parse().ok()?;
     let minor = parts.next()?.parse().ok()?;

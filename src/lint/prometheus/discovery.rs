@@ -2,7 +2,7 @@
 //! field that is missing in a table must not be an alarm.
 
 use super::http;
-use crate::lint::strict::{Fault, Field, Kind, Object, Schema, Strict, field};
+use crate::lint::strict::{ANY_OTHER, Fault, Field, Kind, Object, Schema, Strict, field};
 use crate::lint::yaml::Node;
 
 macro_rules! sections {
@@ -21,15 +21,21 @@ pub(super) const ALL: &[Field] = &{
         field("consul_sd_configs", Kind::Items(&CONSUL, "section in consul_sd_configs")),
         field("stackit_sd_configs", Kind::Items(&OTHER, "section in stackit_sd_configs")).since(3, 5),
         field("aws_sd_configs", Kind::Items(&OTHER, "section in aws_sd_configs")).since(3, 8),
+        field("ecs_sd_configs", Kind::Items(&OTHER, "section in ecs_sd_configs")).since(3, 8),
+        field("msk_sd_configs", Kind::Items(&OTHER, "section in msk_sd_configs")).since(3, 10),
+        field("elasticache_sd_configs", Kind::Items(&OTHER, "section in elasticache_sd_configs")).since(3, 11),
+        field("rds_sd_configs", Kind::Items(&OTHER, "section in rds_sd_configs")).since(3, 11),
+        field("outscale_sd_configs", Kind::Items(&OTHER, "section in outscale_sd_configs")).since(3, 12),
+        field("oci_sd_configs", Kind::Items(&OTHER, "section in oci_sd_configs")).since(3, 14),
     ];
     let others = sections!(
         "azure_sd_configs" "digitalocean_sd_configs" "docker_sd_configs" "dockerswarm_sd_configs" "eureka_sd_configs"
         "gce_sd_configs" "hetzner_sd_configs" "ionos_sd_configs" "kuma_sd_configs" "lightsail_sd_configs"
         "linode_sd_configs" "marathon_sd_configs" "nerve_sd_configs" "nomad_sd_configs" "openstack_sd_configs"
         "ovhcloud_sd_configs" "puppetdb_sd_configs" "scaleway_sd_configs" "serverset_sd_configs" "triton_sd_configs"
-        "uyuni_sd_configs" "vultr_sd_configs" "xds_sd_configs"
+        "uyuni_sd_configs" "vultr_sd_configs"
     );
-    let mut all = [field("static_configs", Kind::Any); 32];
+    let mut all = [field("static_configs", Kind::Any); 37];
     let mut at = 0;
     while at < all.len() {
         all[at] = if at < own.len() { own[at] } else { others[at - own.len()] };
@@ -38,8 +44,13 @@ pub(super) const ALL: &[Field] = &{
     all
 };
 
-/// A section whose fields are not known here.
-static OTHER: Schema = Schema { what: "service discovery", fields: &[], hints: &[], check: None };
+/// A section of which only the HTTP client is known: it has fields of its own.
+static OTHER: Schema = Schema {
+    what: "service discovery",
+    fields: &[&[REFRESH, ANY_OTHER], http::CLIENT],
+    hints: &[],
+    check: Some(http::client),
+};
 
 const REFRESH: Field = field("refresh_interval", Kind::Duration);
 
@@ -106,7 +117,8 @@ fn kubernetes(strict: &mut Strict, sd: &Object<'_>, path: &str) {
     }
     http::client(strict, sd, path);
     let server = sd.text("api_server").is_some();
-    if server && sd.text("kubeconfig_file").is_some() {
+    let file = sd.text("kubeconfig_file").is_some();
+    if file && server {
         let message = "cannot use 'kubeconfig_file' and 'api_server' simultaneously";
         strict.report(sd.key_place("kubeconfig_file"), path, message);
     }
@@ -114,6 +126,10 @@ fn kubernetes(strict: &mut Strict, sd: &Object<'_>, path: &str) {
     if server && own {
         let message = "cannot use 'api_server' and 'namespaces.own_namespace' simultaneously";
         strict.report(sd.key_place("api_server"), path, message);
+    }
+    if file && !server && own {
+        let message = "cannot use 'kubeconfig_file' and 'namespaces.own_namespace' simultaneously";
+        strict.report(sd.key_place("kubeconfig_file"), path, message);
     }
     if !server && let Some(name) = custom_client(sd) {
         let message = "to use custom HTTP client configuration please provide the 'api_server' URL explicitly";

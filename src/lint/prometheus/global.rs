@@ -129,6 +129,7 @@ static TSDB: Schema = Schema {
         field("out_of_order_time_window", Kind::Duration),
         field("retention", Kind::Struct(&RETENTION)).since(3, 8),
         field("stale_series_compaction_threshold", Kind::Float).since(3, 9),
+        field("chunk_encoding", Kind::Struct(&CHUNKS)).since(3, 13),
     ]],
     hints: &[
         ("path", "set the flag --storage.tsdb.path"),
@@ -139,10 +140,34 @@ static TSDB: Schema = Schema {
 
 static RETENTION: Schema = Schema {
     what: "storage.tsdb.retention",
-    fields: &[&[field("time", Kind::Duration), field("size", Kind::Size), field("percentage", Kind::Any)]],
+    fields: &[&[
+        field("time", Kind::Duration),
+        field("size", Kind::Size),
+        field("percentage", Kind::Float).since(3, 11),
+    ]],
+    hints: &[],
+    check: Some(retention),
+};
+
+fn retention(strict: &mut Strict, retention: &Object<'_>, path: &str) {
+    let share = retention.text("percentage").and_then(|t| t.parse::<f64>().ok());
+    if let Some(share) = share.filter(|p| !(0.0..=100.0).contains(p)) {
+        let message = format!("'storage.tsdb.retention.percentage' must be in the range [0, 100], got {share}");
+        strict.report(retention.key_place("percentage"), path, message);
+    }
+}
+
+static CHUNKS: Schema = Schema {
+    what: "storage.tsdb.chunk_encoding",
+    fields: &[&[field("floats", Kind::Word(encoding))]],
     hints: &[],
     check: None,
 };
+
+fn encoding(_: &Strict, text: &str) -> Fault {
+    (!matches!(text, "" | "xor" | "xor2"))
+        .then(|| (format!("'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', not {text:?}"), None))
+}
 
 static EXEMPLARS: Schema =
     Schema { what: "storage.exemplars", fields: &[&[field("max_exemplars", Kind::Int)]], hints: &[], check: None };
@@ -196,8 +221,32 @@ pub(super) static OTLP: Schema = Schema {
         field("label_name_preserve_multiple_underscores", Kind::Bool).since(3, 7),
     ]],
     hints: &[],
-    check: None,
+    check: Some(attributes),
 };
+
+/// Which attributes become labels is said in one way.
+fn attributes(strict: &mut Strict, otlp: &Object<'_>, path: &str) {
+    let all = otlp.get("promote_all_resource_attributes").is_some_and(|n| n.is_true());
+    let list = if all { "ignore_resource_attributes" } else { "promote_resource_attributes" };
+    let other = if all { "promote_resource_attributes" } else { "ignore_resource_attributes" };
+    if !otlp.items(other).is_empty() {
+        let message = if all {
+            "'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured simultaneously"
+        } else {
+            "'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is true"
+        };
+        strict.report(otlp.key_place(other), path, message);
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for node in otlp.items(list) {
+        let name = node.as_str().unwrap_or_default().trim();
+        if name.is_empty() || seen.contains(&name) {
+            let what = if name.is_empty() { "empty" } else { "duplicated" };
+            strict.report(node.place, path, format!("invalid '{list}': {what} OTel resource attribute {name:?}"));
+        }
+        seen.push(name);
+    }
+}
 
 fn translation(_: &Strict, text: &str) -> Fault {
     let known = [

@@ -2,7 +2,7 @@
 
 use super::http;
 use super::relabel::RELABEL;
-use crate::lint::strict::{Fault, Kind, Object, Schema, Strict, field};
+use crate::lint::strict::{Fault, Kind, Object, Schema, Strict, Version, field};
 
 /// `remote_write[]`.
 pub(super) static WRITE: Schema = Schema {
@@ -44,8 +44,36 @@ static QUEUE: Schema = Schema {
         field("sample_age_limit", Kind::Duration).since(2, 50),
     ]],
     hints: &[],
-    check: None,
+    check: Some(queue),
 };
+
+/// Older versions take such numbers, and send nothing or not well.
+fn queue(strict: &mut Strict, queue: &Object<'_>, path: &str) {
+    if !strict.from(CHECKS_QUEUES) {
+        return;
+    }
+    let number = |name: &str| queue.text(name).and_then(|t| t.replace('_', "").parse::<i64>().ok());
+    for name in ["max_shards", "min_shards", "max_samples_per_send", "capacity"] {
+        if number(name).is_some_and(|n| n <= 0) {
+            strict.report(queue.key_place(name), path, format!("remote write queue {name} must be positive"));
+        }
+    }
+    if let (Some(min), Some(max)) = (number("min_shards"), number("max_shards").or(Some(50)))
+        && min > max
+    {
+        let message = "remote write queue min_shards must not be greater than max_shards";
+        strict.report(queue.key_place("min_shards"), path, message);
+    }
+    let (min, max) = (queue.millis("min_backoff").unwrap_or(30), queue.millis("max_backoff").unwrap_or(5_000));
+    if max < min {
+        let message = "remote write queue max_backoff must not be less than min_backoff";
+        let place = if queue.get("max_backoff").is_some() { "max_backoff" } else { "min_backoff" };
+        strict.report(queue.key_place(place), path, message);
+    }
+}
+
+/// The first version that looks at the numbers of a queue.
+const CHECKS_QUEUES: Version = (3, 12);
 
 static METADATA: Schema = Schema {
     what: "metadata_config",

@@ -34,7 +34,14 @@ const SINCE: &[(&str, Version)] = &[
     ("ts_of_last_over_time", (3, 5)),
     ("ts_of_first_over_time", (3, 7)),
     ("first_over_time", (3, 7)),
+    ("histogram_quantiles", (3, 11)),
+    ("start_timestamp", (3, 14)),
 ];
+
+/// Experimental functions that no longer are, and since when.
+const STABLE: &[(&str, Version)] = &[("first_over_time", (3, 14))];
+/// The version since which durations are computed without a flag.
+const COMPUTES_DURATIONS: Version = (3, 14);
 
 /// Functions and aggregations that have to be switched on.
 const EXPERIMENTAL: &[&str] = &[
@@ -47,6 +54,7 @@ const EXPERIMENTAL: &[&str] = &[
     "mad_over_time",
     "sort_by_label",
     "sort_by_label_desc",
+    "start_timestamp",
     "ts_of_first_over_time",
     "ts_of_last_over_time",
     "ts_of_max_over_time",
@@ -54,8 +62,24 @@ const EXPERIMENTAL: &[&str] = &[
 ];
 
 /// Words of newer syntax: what the parser says about such an expression may be its own limit.
-const NEWER: &[&str] =
-    &["fill", "fill_left", "fill_right", "anchored", "smoothed", "step", "range", "limitk", "limit_ratio", "info"];
+const NEWER: &[&str] = &[
+    "fill",
+    "fill_left",
+    "fill_right",
+    "anchored",
+    "smoothed",
+    "step",
+    "range",
+    "start",
+    "end",
+    "min_of",
+    "max_of",
+    "start_timestamp",
+    "histogram_quantiles",
+    "limitk",
+    "limit_ratio",
+    "info",
+];
 
 /// What is wrong with an expression, and what was meant.
 pub(super) fn fault(
@@ -77,7 +101,10 @@ pub(super) fn fault(
         }
         if version >= (3, 0) && calls().any(|c| c == "holt_winters") {
             let meant = "double_exponential_smoothing".to_owned();
-            return Some(("unknown function with name \"holt_winters\": renamed in 3.0".into(), Some(meant)));
+            // The new name is one that a flag switches on.
+            let is_on = features.is_some_and(|f| f.experimental_functions);
+            let message = "unknown function with name \"holt_winters\": renamed in 3.0 to double_exponential_smoothing, which needs --enable-feature=promql-experimental-functions";
+            return Some((message.into(), is_on.then_some(meant)));
         }
     }
     if let Some(features) = features
@@ -95,6 +122,9 @@ pub(super) fn fault(
     }
 }
 
+/// What Prometheus says of an expression that it loads and cannot use.
+pub(crate) const NO_RESULT: &str = "rule result is not a vector or scalar";
+
 /// Of what parses, what Prometheus would refuse all the same.
 fn refused(expr: &Expr) -> Option<(String, Option<String>)> {
     let mut regexes = Regexes(None);
@@ -103,8 +133,8 @@ fn refused(expr: &Expr) -> Option<(String, Option<String>)> {
         return Some((fault, None));
     }
     match expr.value_type() {
-        ValueType::Matrix => Some(("rule result is not a vector or scalar: it is a range vector".into(), None)),
-        ValueType::String => Some(("rule result is not a vector or scalar: it is a string".into(), None)),
+        ValueType::Matrix => Some((format!("{NO_RESULT}: it is a range vector"), None)),
+        ValueType::String => Some((format!("{NO_RESULT}: it is a string"), None)),
         _ => None,
     }
 }
@@ -171,12 +201,14 @@ fn judge(expr: &str, message: &str, words: &[Word<'_>], version: Option<Version>
 /// What is read only where a flag switches it on.
 fn switched_off(expr: &str, words: &[Word<'_>], version: Option<Version>, features: Features) -> Option<String> {
     let aggregates = |w: &Word<'_>| matches!(w.text, "limitk" | "limit_ratio");
-    let used = words.iter().find(|w| EXPERIMENTAL.contains(&w.text) && (w.call || aggregates(w)));
+    let stable =
+        |w: &Word<'_>| STABLE.iter().any(|(name, since)| *name == w.text && version.is_some_and(|v| v >= *since));
+    let used = words.iter().find(|w| EXPERIMENTAL.contains(&w.text) && !stable(w) && (w.call || aggregates(w)));
     if let Some(used) = used.filter(|_| !features.experimental_functions) {
         let flag = "--enable-feature=promql-experimental-functions is not set";
         return Some(format!("{:?} is experimental, and {flag}", used.text));
     }
-    let computed = version.is_some_and(|v| v >= (3, 0)) && duration_arithmetic(expr);
+    let computed = version.is_some_and(|v| (3, 0) <= v && v < COMPUTES_DURATIONS) && duration_arithmetic(expr);
     (computed && !features.duration_expressions)
         .then(|| "a duration is computed, and --enable-feature=promql-duration-expr is not set".to_owned())
 }
