@@ -9,6 +9,7 @@ use super::client::Client;
 use super::source::{FetchError, Request};
 use crate::domain::kubernetes::{foundation, skew};
 use crate::domain::prometheus::exporter_log;
+use crate::domain::prometheus::remote_write::collector;
 use crate::model::{Fact, GapCause};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -113,7 +114,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         let behind = is_left_behind(pod, snap);
         let wants = |c: &&Container| {
             c.program().is_none()
-                && if is_part(c) || exporter_log::exporter(c) {
+                && if is_part(c) || is_further(c) {
                     trouble || !is_node_exporter(c)
                 } else {
                     (stack && trouble) || behind
@@ -128,8 +129,8 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         wanted.extend(containers.into_iter().map(|container| (pod, container, false)));
     }
     wanted.truncate(MAX_PART_LOGS);
-    // Recordings of before do not hold the logs of exporters: whoever asks for these sees that they are not there.
-    let (parts, exporters) = wanted.into_iter().partition(|(_, c, _)| is_part(c) || !exporter_log::exporter(c));
+    // Recordings of before do not hold these logs: whoever asks for these sees that they are not there.
+    let (parts, exporters) = wanted.into_iter().partition(|(_, c, _)| is_part(c) || !is_further(c));
     let mut logs = read_logs(client, parts).await;
     if let (Ok(logs), Ok(of_exporters)) = (logs.as_mut(), read_logs(client, exporters).await.as_ref()) {
         logs.extend(of_exporters.iter().filter(|l| l.text.gap().is_none()).cloned());
@@ -152,6 +153,11 @@ fn is_left_behind(pod: &Pod, snap: &Snapshot) -> bool {
 
 fn is_node_exporter(container: &Container) -> bool {
     container.image.contains("node-exporter") || container.name == "node-exporter"
+}
+
+/// Exporters of other programs, and what sends samples on.
+fn is_further(container: &Container) -> bool {
+    exporter_log::exporter(container) || collector::is_vmagent(&container.image)
 }
 
 /// By its image or name: a part of a monitoring or logging stack, or of the cluster below it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{around, is_ours, seconds_ago};
+use crate::domain::prometheus::exporter_log;
 use crate::domain::text::complaint::{Group, groups};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, Program, ResourceRef, Signal, SignalKind, Weight};
@@ -88,6 +89,10 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
         return Weight::Nothing;
     }
     if start_up {
+        return Weight::Note;
+    }
+    // What an exporter measures comes and goes; one that goes on is told of.
+    if exporter_log::is_exporter(&log.image) && (group.count < 3 || ago > FRESH / 2) {
         return Weight::Note;
     }
     // A warning that carries an error may pass by itself once.

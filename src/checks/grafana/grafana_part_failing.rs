@@ -47,6 +47,8 @@ enum Way {
     LoginState { root_url: String, replicas: bool },
     LoginUser { client: String },
     Ldap,
+    Database { host: String },
+    GatewayTimeout { source: String },
     Rendering { host: String, service: Option<String>, service_namespace: Option<String>, exists: bool },
     Signature { plugin: String },
 }
@@ -103,11 +105,16 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             client(said)
         ),
         Part::Ldap => format!("{who} cannot ask the directory (LDAP) who logs in ({error})"),
+        Part::Database => format!("the database of {who} takes no more connections ({error})"),
+        Part::GatewayTimeout => format!(
+            "queries of datasource {} in {who} are cut off (504): what stands between the two gives up before the answer is there",
+            said.what
+        ),
         Part::Rendering => format!("{who} makes no images: its renderer {host} fails ({error})"),
         Part::Signature => format!("{who} does not load plugin {}: it is not signed ({error})", said.what),
     };
     let severity = match said.part {
-        Part::Secrets | Part::LoginClient | Part::LoginReach => Severity::Error,
+        Part::Secrets | Part::LoginClient | Part::LoginReach | Part::Database => Severity::Error,
         _ => Severity::Warning,
     };
     let mut made = Finding::new(GrafanaPartFailing::META.id, severity, instance.reference(), message)
@@ -152,6 +159,11 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
         Part::LoginState => Way::LoginState { root_url, replicas },
         Part::LoginUser => Way::LoginUser { client: client(said).to_owned() },
         Part::Ldap => Way::Ldap,
+        Part::Database => {
+            let host = instance.container.env("GF_DATABASE_HOST").unwrap_or("<database>").to_owned();
+            Way::Database { host }
+        }
+        Part::GatewayTimeout => Way::GatewayTimeout { source: said.what.clone() },
         Part::Rendering => {
             let named = in_cluster(snap, &host, instance.namespace());
             let exists =

@@ -53,6 +53,9 @@ fn words(trouble: Trouble) -> &'static str {
         Trouble::Store(StoreFailure::Bucket) => "the bucket does not exist, or lies in another region",
         Trouble::Store(StoreFailure::Unreachable) => "its object store cannot be reached",
         Trouble::Ring => "ingesters are missing from its ring",
+        Trouble::Members => {
+            "its members do not find each other: the name that leads to them (memberlist) does not resolve"
+        }
         Trouble::Compactor => "its compactor fails",
         Trouble::Streams => "it refuses new streams (429): the tenant has as many as it may have",
         Trouble::Rate => "it refuses lines (429): more bytes in a second than the limit allows",
@@ -69,6 +72,7 @@ fn variant(trouble: Trouble) -> &'static str {
         Trouble::Store(StoreFailure::Bucket) => "bucket",
         Trouble::Store(StoreFailure::Unreachable) => "store",
         Trouble::Ring => "ring",
+        Trouble::Members => "members",
         Trouble::Compactor => "compactor",
         Trouble::Streams => "streams",
         Trouble::Rate => "rate",
@@ -207,6 +211,7 @@ mod tests {
             ("mkdir /loki: read-only file system", "read-only"),
             ("https://b.s3.eu-west-1.amazonaws.com: i/o timeout", "store"),
             ("at least 1 live replicas required, could only find 0", "ring"),
+            ("joining memberlist cluster failed: Failed to resolve loki-memberlist: no such host", "members"),
             ("failed to run compaction", "compactor"),
             ("Code(429) desc = Maximum active stream limit exceeded", "streams"),
             ("Code(429) desc = Ingestion rate limit exceeded for user fake", "rate"),

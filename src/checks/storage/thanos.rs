@@ -69,6 +69,10 @@ enum Fix {
         #[serde(flatten)]
         at: At,
     },
+    Stores {
+        #[serde(flatten)]
+        at: At,
+    },
 }
 
 /// What all fixes name.
@@ -171,6 +175,9 @@ fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
             (format!("its object store cannot be reached{of_store}"), Severity::Error)
         }
         Trouble::DiskFull => ("its disk is full".into(), Severity::Error),
+        Trouble::Stores => {
+            (format!("it does not find the stores that it is to ask: {}", shorten(&failing.text)), Severity::Error)
+        }
     }
 }
 
@@ -226,6 +233,7 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
         Trouble::Store(StoreFailure::Bucket) => Fix::Bucket { at },
         Trouble::Store(StoreFailure::Unreachable) => Fix::Store { at },
         Trouble::DiskFull => Fix::DiskFull { at },
+        Trouble::Stores => Fix::Stores { at },
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use regex::Regex;
+
 use crate::domain::alertmanager::config::source_of;
 use crate::domain::alertmanager::tree::Labels;
 use crate::domain::kubernetes::arguments;
@@ -90,6 +92,13 @@ fn external_labels(text: &str) -> Option<Labels> {
                 labels.extend(fixed.map(|value| (target.to_owned(), value.to_owned())));
             }
             "keep" | "drop" => {}
+            // The operator has the label dropped that tells replicas apart.
+            action @ ("labeldrop" | "labelkeep") => {
+                match Regex::new(&format!("^(?s:{})$", text("regex").unwrap_or("(.*)"))) {
+                    Ok(regex) => labels.retain(|name, _| regex.is_match(name) == (action == "labelkeep")),
+                    Err(_) => labels.clear(),
+                }
+            }
             // Which labels such a rule leaves takes more than is needed here.
             _ => labels.clear(),
         }
@@ -140,6 +149,10 @@ mod tests {
         assert_eq!(show(&format!("{base}{set}")), r#"{"env": "prod"}"#);
         assert_eq!(
             show(&format!("{base}alerting:\n  alert_relabel_configs: [{{action: labeldrop, regex: env}}]\n")),
+            r#"{"cluster": "c"}"#
+        );
+        assert_eq!(
+            show(&format!("{base}alerting:\n  alert_relabel_configs: [{{action: labelmap, regex: env}}]\n")),
             "{}"
         );
         assert_eq!(show("scrape_configs: []"), "{}");

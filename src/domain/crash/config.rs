@@ -7,7 +7,7 @@ use crate::domain::text::shorten::shorten;
 
 /// Reads a whole log: a refusal often takes several lines.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    alloy(text).or_else(|| collector(text)).or_else(|| yaml(text))
+    alloy(text).or_else(|| collector(text)).or_else(|| vector(text)).or_else(|| yaml(text))
 }
 
 /// `Error: /etc/alloy/config.alloy:12:3: unrecognized attribute name "forward"`.
@@ -31,6 +31,17 @@ fn collector(text: &str) -> Option<Crash> {
     };
     let crash = Crash::new(Class::Config, shorten(&found[1], 300)).advice(gone);
     Some(Crash { said: redact(found[0].trim()), ..crash })
+}
+
+/// `ERROR vector::cli: Configuration error. error=unknown field …`, and the place in the lines that follow.
+fn vector(text: &str) -> Option<Crash> {
+    let found = pattern!(r"(?m)ERROR vector\S*: Configuration error\. error=([^\n]+)((?:\n[^\n]*){0,3})")
+        .captures_iter(text)
+        .last()?;
+    let place = pattern!(r"in `([^`]+)`").captures(&found[2]).map(|c| format!(" (in {})", &c[1])).unwrap_or_default();
+    let file = pattern!(r#"paths=\["([^"]+)"#).captures(text).map(|c| c[1].to_owned());
+    let crash = Crash::new(Class::Config, format!("{}{place}", shorten(&found[1], 300)));
+    Some(Crash { said: redact(found[0].trim()), ..crash.maybe_file(file) })
 }
 
 /// An error of a YAML reader, with the file where one is named beside it.
@@ -69,6 +80,11 @@ mod tests {
         );
         let otel = "Error: failed to get config: cannot unmarshal the configuration:\n\nerror decoding 'exporters': unknown type: \"logging\" for id: \"logging\" (valid values: [debug otlp])\n2026/11/21 02:52:01 collector server run finished with error: failed to get config\n";
         assert!(read(otel).is_some_and(|c| c.class == Class::Config && c.advice.contains("debug")));
+        let vector = "2026-11-21T02:52:01.114Z  INFO vector::app: Loading configs. paths=[\"/etc/vector\"]\n2026-11-21T02:52:01.118Z ERROR vector::cli: Configuration error. error=unknown field `endpont`, expected `endpoint`\n\nin `sinks.loki`\n";
+        assert_eq!(
+            of(vector),
+            Some(("/etc/vector".into(), None, "unknown field `endpont`, expected `endpoint` (in sinks.loki)".into()))
+        );
         assert!(of("level=info msg=\"loaded yaml: line 3\"\n").is_none());
         assert!(of("Error: something else\n").is_none());
     }

@@ -73,6 +73,12 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         };
         return Some(crash.what(host).advice(advice));
     }
+    if let Some(found) =
+        pattern!(r#"cannot acquire lock on file "([^"]+)": resource temporarily unavailable"#).captures(&text)
+    {
+        let reason = format!("another process holds {}", &found[1]);
+        return Some(Crash::new(Class::Lock, reason).file(&found[1]));
+    }
     if has(&["no private ip address found", "no useable address found for interfaces", "no usable address found"]) {
         let reason = "its ring finds no address for itself: none of the pod's interfaces has one of the private ranges";
         return Some(Crash::new(Class::Memberlist, reason));

@@ -29,6 +29,10 @@ pub(crate) enum Part {
     LoginUser,
     /// The directory (LDAP) cannot be asked.
     Ldap,
+    /// Its database takes no more connections, or none at all.
+    Database,
+    /// Something between Grafana and a datasource gives up before the answer is there.
+    GatewayTimeout,
     /// The image renderer.
     Rendering,
     /// A plugin is not loaded, for lack of a signature.
@@ -77,7 +81,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
         });
         said.times += 1;
         said.last = line.at.or(said.last);
-        said.error = line.text();
+        said.error = if line.err.is_empty() { line.text() } else { line.err.clone() };
         line.raw.clone_into(&mut said.line);
     }
     let is_enough = |s: &Said<'_>| s.part == Part::Signature || s.times >= SEVERAL;
@@ -104,6 +108,18 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
         "unable to decrypt",
     ]) {
         return Some((Part::Secrets, String::new()));
+    }
+    if has(&[
+        "sorry, too many clients already",
+        "remaining connection slots are reserved",
+        "Too many connections",
+        "Error 1040",
+        "Error 1203",
+    ]) {
+        return Some((Part::Database, String::new()));
+    }
+    if logger.starts_with("tsdb.") && (line.get("statusCode") == "504" || has(&["504 Gateway Time"])) {
+        return Some((Part::GatewayTimeout, line.get("dsName").to_owned()));
     }
     if logger.starts_with("rendering") && line.level == Level::Error {
         return Some((Part::Rendering, String::new()));
@@ -193,6 +209,14 @@ mod tests {
             (
                 "logger=rendering renderer=http t=2026-11-21T02:50:11Z level=error msg=\"Failed to send request to remote rendering service\" error=\"Get \\\"http://r:8081/render\\\": EOF\"",
                 Part::Rendering,
+            ),
+            (
+                "logger=context userId=0 t=2026-11-21T02:50:11Z level=error msg=\"Failed to look up user based on cookie\" error=\"pq: sorry, too many clients already\"",
+                Part::Database,
+            ),
+            (
+                "logger=tsdb.loki endpoint=queryData dsName=Loki dsUID=loki t=2026-11-21T02:50:11Z level=error msg=\"Error received from Loki\" error=\"<html>504 Gateway Time-out</html>\" statusCode=504",
+                Part::GatewayTimeout,
             ),
             (
                 "logger=ldap t=2026-11-21T02:50:11Z level=error msg=\"Error while trying to authenticate\" error=\"LDAP Result Code 49 \\\"Invalid Credentials\\\"\"",

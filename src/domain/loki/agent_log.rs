@@ -62,7 +62,9 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
 fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     let mut by_reason: BTreeMap<Reason, Failing> = BTreeMap::new();
     for entry in entries(&log.text).into_iter().filter(|e| e.bad) {
-        let Some(reason) = Reason::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r)) else { continue };
+        let sending = Reason::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r));
+        let metadata = is_about_metadata(&entry.text).then_some(Reason::Metadata);
+        let Some(reason) = metadata.or(sending) else { continue };
         let lost = is_lost(&entry.text);
         let age = entry.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
         if age > if lost { LOST } else { RETRIED } {
@@ -103,6 +105,13 @@ fn is_about_sending(text: &str, reason: Reason) -> bool {
         Reason::Unreadable => ["/var/log/", "/var/lib/docker/containers"].iter().any(|p| text.contains(p)),
         _ => !other.iter().any(|o| text.contains(o)),
     }
+}
+
+/// The API server refuses to tell about pods: the rights of the agent's ServiceAccount.
+fn is_about_metadata(text: &str) -> bool {
+    text.contains("[filter:kubernetes") && text.contains("HTTP status=403")
+        || text.contains("kubernetes_metadata") && (text.contains("403") || text.contains("Forbidden"))
+        || text.contains("is forbidden: User \"system:serviceaccount:") && text.contains("pods")
 }
 
 /// The agent says that it does not try again.
@@ -280,5 +289,7 @@ mod tests {
         let line =
             "[2026/11/21 02:52:02] [ warn] [filter:kubernetes:kubernetes.0] could not get meta: connection refused\n";
         assert!(read("fluent/fluent-bit:3.0", &line.repeat(5)).is_empty());
+        let denied = "[2026/11/21 02:52:02] [error] [filter:kubernetes:kubernetes.0] kubernetes.default.svc:443 HTTP status=403\n";
+        assert_eq!(read("fluent/fluent-bit:3.0", &denied.repeat(5))[0].reason, Reason::Metadata);
     }
 }

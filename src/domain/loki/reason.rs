@@ -47,6 +47,8 @@ pub(crate) enum Reason {
     Unreadable,
     /// Its AWS identity may not write there.
     Denied,
+    /// The API server does not tell it which pod a line is from.
+    Metadata,
     /// The store is there and takes no more for now: its queues or its memory are full.
     Overload,
     /// Chunks are not taken, and the log does not say why.

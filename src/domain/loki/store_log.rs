@@ -24,6 +24,8 @@ pub(crate) enum Trouble {
     Store(StoreFailure),
     /// Ingesters are missing from the ring.
     Ring,
+    /// The name of its members does not resolve.
+    Members,
     /// The compactor fails.
     Compactor,
     /// A tenant has as many streams as it may have.
@@ -47,6 +49,7 @@ const DISK: &[(Trouble, &[&str])] = &[
 ];
 
 const OWN: &[(Trouble, &[&str])] = &[
+    (Trouble::Members, &["memberlist cluster failed", "failed to resolve members"]),
     (
         Trouble::Ring,
         &[
@@ -137,6 +140,10 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
             failing.last = line.at.or(failing.last);
             failing.text = line.raw.to_owned();
         }
+        // A ring without members is what the name leads to.
+        if by_trouble.get(&Trouble::Members).is_some_and(|f| f.times >= SEVERAL) {
+            by_trouble.remove(&Trouble::Ring);
+        }
         found.extend(by_trouble.into_values().filter(|f| f.times >= SEVERAL || f.trouble == Trouble::DiskFull));
     }
     Ok(found)
@@ -183,6 +190,10 @@ mod tests {
                 Trouble::Store(StoreFailure::Unreachable),
             ),
             ("empty ring", Trouble::Ring),
+            (
+                "joining memberlist cluster failed: * Failed to resolve loki-memberlist: lookup loki-memberlist on 172.20.0.10:53: no such host",
+                Trouble::Members,
+            ),
             ("rpc error: code = Code(429) desc = too many outstanding requests", Trouble::Queries),
             (
                 "rpc error: code = Code(429) desc = maximum active stream limit exceeded when trying to create stream {app=x}",

@@ -27,6 +27,8 @@ pub(crate) enum Trouble {
     Store(StoreFailure),
     /// Its disk is full.
     DiskFull,
+    /// A query part finds none of the stores that it is given.
+    Stores,
 }
 
 /// What one container says of one trouble.
@@ -74,6 +76,10 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         let age = line.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
         // A compactor that has halted says so once, and then does nothing until it is started again.
         let lasts = matches!(trouble, Trouble::Overlap | Trouble::Halted);
+        // Names are asked for each half minute.
+        if trouble == Trouble::Stores && age > 900 {
+            continue;
+        }
         if !lasts && age > RECENT {
             continue;
         }
@@ -87,11 +93,23 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         });
         failing.times += 1;
         failing.last = line.at.or(failing.last);
-        failing.text = line.text();
+        // The name says more than that something is not reached.
+        let named = |t: &str| t.contains("lookup");
+        if !(trouble == Trouble::Stores && named(&failing.text) && !named(&line.text())) {
+            failing.text = match line.get("host") {
+                "" => line.text(),
+                host => format!("{} ({host})", line.text()),
+            };
+        }
         failing.blocks = blocks(&failing.text);
     }
     // One refused upload is tried again.
-    by_trouble.into_values().filter(|f| f.times > 1 || !matches!(f.trouble, Trouble::Store(_))).collect()
+    let enough = |f: &Failing<'_>| match f.trouble {
+        Trouble::Store(_) => f.times > 1,
+        Trouble::Stores => f.times > 2,
+        _ => true,
+    };
+    by_trouble.into_values().filter(enough).collect()
 }
 
 fn trouble(line: &Line<'_>) -> Option<Trouble> {
@@ -101,6 +119,13 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
     }
     if text.contains("critical error detected; halting") {
         return Some(if text.contains("overlaps found") { Trouble::Overlap } else { Trouble::Halted });
+    }
+    let lookup = ["failed to lookup SRV records", "failed to lookup IP addresses", "lookup IP addresses failed"];
+    if lookup.iter().any(|w| text.contains(w))
+        || text.contains("some of the expected endpoints are not reachable")
+        || text.contains("update of node failed") && ["getting metadata", "dial tcp"].iter().any(|w| text.contains(w))
+    {
+        return Some(Trouble::Stores);
     }
     StoreFailure::of(&text).map(Trouble::Store)
 }

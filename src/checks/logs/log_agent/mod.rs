@@ -98,6 +98,7 @@ impl<'a> Case<'a> {
     fn fails(&self) -> String {
         match self.last.reason {
             Reason::Watches | Reason::Unreadable => "cannot read all lines".to_owned(),
+            Reason::Metadata => "sends lines without the labels of their pods".to_owned(),
             _ => format!("cannot deliver to {}", self.place()),
         }
     }
@@ -109,6 +110,7 @@ impl<'a> Case<'a> {
         let times: usize = self.all.iter().map(|f| f.times).sum();
         let effect = match last.reason {
             Reason::Watches | Reason::Unreadable => "lines of some pods are not sent",
+            Reason::Metadata => "lines cannot be found by pod or namespace",
             _ if self.all.iter().any(|f| f.lost) => "lines are thrown away",
             _ => "lines wait, and are lost when the buffer is full",
         };
@@ -164,6 +166,10 @@ impl<'a> Case<'a> {
             Reason::Files => "the agent cannot use its own files".into(),
             Reason::Watches => "the node watches no more files for it (inotify); no disk is full".into(),
             Reason::Unreadable => "it may not read the log files of the node (permission denied)".into(),
+            Reason::Metadata => format!(
+                "the API server does not tell it which pod a line is from (403): ServiceAccount {} may not read pods and namespaces",
+                self.account()
+            ),
             Reason::Denied => format!("{} may not write there (access denied)", self.identity()),
             Reason::Overload => {
                 "it takes no more for now: its queues or its memory are full (rejected execution)".into()
@@ -193,6 +199,7 @@ impl<'a> Case<'a> {
             Reason::Watches => "watches",
             Reason::Unreadable => "unreadable",
             Reason::Denied => "denied",
+            Reason::Metadata => "metadata",
             Reason::Overload => "overload",
             Reason::Unsaid => "unsaid",
         }
@@ -230,6 +237,9 @@ impl<'a> Case<'a> {
             ("host", self.target.as_ref().map_or_else(|| "<host>".to_owned(), |(h, _)| h.clone())),
             ("detail", redact(&last.text)),
             ("account", self.account().to_owned()),
+            ("account_binding", format!("{}:{}", last.namespace, self.account())),
+            ("reader", format!("{}-{}-reader", last.namespace, self.account())),
+            ("account_user", format!("system:serviceaccount:{}:{}", last.namespace, self.account())),
             ("role", self.role().unwrap_or_default().to_owned()),
             ("node", self.pod.and_then(|p| p.spec.node_name.clone()).unwrap_or_else(|| "<node>".to_owned())),
             ("config_kind", self.config.kind.to_owned()),
@@ -269,6 +279,7 @@ impl<'a> Case<'a> {
             "watches",
             "unreadable",
             "denied",
+            "metadata",
         ];
         made.params.set("changes_config", !of_store.contains(&self.variant()));
     }
@@ -281,7 +292,7 @@ impl<'a> Case<'a> {
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {
-        if matches!(self.last.reason, Reason::Credential | Reason::Denied) {
+        if matches!(self.last.reason, Reason::Credential | Reason::Denied | Reason::Metadata) {
             // In AWS it is the ServiceAccount that gives one.
             let account = self.pod.map(|p| {
                 let name = p.spec.service_account_name.as_deref().unwrap_or("default");

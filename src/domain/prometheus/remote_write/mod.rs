@@ -1,6 +1,7 @@
 //! Remote writes that fail: what Prometheus' log says, who receives, and what the answer means.
 
 pub(crate) mod answer;
+pub(crate) mod collector;
 pub(crate) mod config;
 pub(crate) mod queue;
 
@@ -72,6 +73,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, Gap> {
         retried.retain(|url, f| !lost.contains_key(url) && is_stuck(snap, f));
         found.extend(lost.into_values().chain(retried.into_values()));
     }
+    found.extend(collector::failing(snap));
     Ok(found)
 }
 
@@ -79,7 +81,11 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, Gap> {
 pub(crate) fn agents(snap: &Snapshot) -> Vec<&ContainerLog> {
     let is_agent = |log: &&ContainerLog| {
         let image = log.image.split('@').next().unwrap_or_default();
-        !log.previous && (image.contains("grafana/alloy") || image.contains("grafana/agent"))
+        !log.previous
+            && (image.contains("grafana/alloy")
+                || image.contains("grafana/agent")
+                || collector::is_collector(image)
+                || collector::is_vmagent(image))
     };
     snap.part_logs().map(Vec::as_slice).unwrap_or_default().iter().filter(is_agent).collect()
 }
