@@ -120,6 +120,10 @@ impl Secrets {
                 ("data", Value::Object(data)) if is_release => self.blank(data),
                 // Key stores, packed files: only their names are looked at.
                 ("binaryData", Value::Object(data)) => self.blank(data),
+                // Logins of registries, as Docker keeps them.
+                ("auths", Value::Object(hosts)) => {
+                    hosts.values_mut().filter_map(Value::as_object_mut).for_each(|login| self.blank(login));
+                }
                 _ => self.value(key, value),
             }
         }
@@ -133,7 +137,15 @@ impl Secrets {
     fn flags(&self, items: &mut [Value]) {
         for at in 1..items.len() {
             let (before, rest) = items.split_at_mut(at);
-            let flag = before[at - 1].as_str().and_then(|flag| flag.strip_prefix("--"));
+            let flag = before[at - 1].as_str().unwrap_or_default();
+            if matches!(flag, "-u" | "--user")
+                && let Value::String(text) = &mut rest[0]
+                && let Some((user, password)) = text.split_once(':').filter(|(_, p)| !is_number(p) && hides(p))
+            {
+                *text = format!("{user}:{}", self.token(password));
+                continue;
+            }
+            let flag = flag.strip_prefix("--");
             if flag.is_some_and(|flag| !flag.contains('=') && is_credential(flag))
                 && let Value::String(text) = &mut rest[0]
                 && hides(text)
@@ -237,6 +249,11 @@ impl Secrets {
     }
 }
 
+/// `1000:1000` behind `-u` are the numbers of a user and a group.
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// A whole value that is a secret, and not what stands for one.
 fn hides(text: &str) -> bool {
     is_secret_value(text) && !stays(text)
@@ -293,6 +310,20 @@ mod tests {
         assert!(kept.contains("--log.level=info") && kept.contains("kept"), "{kept}");
         let token = secrets.token("hunter2");
         assert!(kept.matches(&token).count() >= 3, "{token}: {kept}");
+    }
+
+    #[test]
+    fn logins_of_commands_and_registries_are_tokens() {
+        let document = json!({"items": [{
+            "command": ["curl", "-u", "jane:hunter2", "https://example.org"], "args": ["run", "-u", "1000:1000"],
+            "auths": {"registry.example.org": {"auth": "amFuZTpodW50ZXIy", "username": "jane"}},
+        }]});
+        let kept = kept(&Secrets::default(), "/api/v1/pods", &document).to_string();
+        assert!(!kept.contains("hunter2") && !kept.contains("amFuZTpodW50ZXIy"), "{kept}");
+        assert!(
+            kept.contains("jane:redacted-") && kept.contains("1000:1000") && kept.contains("registry.example.org"),
+            "{kept}"
+        );
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The command line: types only.
 
+mod baseline;
 mod connect;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+pub use baseline::{Baseline, Write};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 pub use connect::{Connect, ConnectApp};
@@ -46,7 +48,8 @@ impl Cli {
             Command::Why(args) => args.output == Output::Json,
             Command::List(args) => args.output == Output::Json,
             Command::Diff(args) => args.output == Output::Json,
-            Command::Capture(_)
+            Command::Baseline(_)
+            | Command::Capture(_)
             | Command::Watch(_)
             | Command::Connect(_)
             | Command::Fix(_)
@@ -89,6 +92,9 @@ pub enum Command {
     Capture(Box<Capture>),
     /// Compare two JSON reports, or bundles: what is new, resolved, unchanged; exits with 1 where something is new
     Diff(Diff),
+    /// Accept what is found now, so that a gate fails on what is new
+    #[command(subcommand)]
+    Baseline(Baseline),
     /// List the checks by suite, with severity and the facts they need
     List(List),
     /// Show what a check looks for, why it fires and how it is fixed
@@ -173,6 +179,13 @@ impl Command {
                 ..Parts::of_source(&mut args.source)
             },
             Self::Watch(args) => Parts {
+                scope: Some(&mut args.scope),
+                select: Some(&mut args.select),
+                ..Parts::of_source(&mut args.source)
+            },
+            Self::Baseline(Baseline::Write(args)) => Parts {
+                asks_cluster: args.source.is_live()
+                    && (args.filename.is_empty() || args.against_cluster || args.source.kubeconfig.is_some()),
                 scope: Some(&mut args.scope),
                 select: Some(&mut args.select),
                 ..Parts::of_source(&mut args.source)
@@ -377,6 +390,10 @@ pub struct Preflight {
     /// Count what is wrong in the cluster anyway, too, and not only what the files bring
     #[arg(long, help_heading = "What to look at")]
     pub include_cluster: bool,
+    /// Kubernetes that the files are for (1.33): which versions of APIs it serves [default: that of the cluster, else the
+    /// newest]
+    #[arg(long, value_name = "VERSION", value_parser = parse_kubernetes, help_heading = "What to look at")]
+    pub kubernetes_version: Option<String>,
     /// Where to look.
     #[command(flatten)]
     pub source: SourceArgs,
@@ -416,8 +433,8 @@ pub struct ResultArgs {
     /// Exit with 1 from this severity on
     #[arg(long, value_enum, default_value = "error", help_heading = "Result")]
     pub fail_on: FailOn,
-    /// JSON report of before: what stands in it does not fail the run
-    #[arg(long, value_name = "REPORT", help_heading = "Result")]
+    /// What stands in this file does not fail the run: one of `kdoctor baseline write`, or a JSON report of before
+    #[arg(long, value_name = "FILE", help_heading = "Result")]
     pub baseline: Option<PathBuf>,
     /// JSON report of before: tells beside the report what is new, resolved and unchanged since (table, markdown, json)
     #[arg(long, value_name = "REPORT", help_heading = "Result")]
@@ -627,6 +644,15 @@ impl Wanted {
     /// A format on stdout.
     pub fn stdout(format: Format) -> Self {
         Self { format, file: None }
+    }
+}
+
+/// `1.33`, `v1.33.2`.
+fn parse_kubernetes(text: &str) -> Result<String, String> {
+    let mut numbers = text.trim_start_matches('v').split('.').map(str::parse::<u16>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(1)), Some(Ok(_))) => Ok(text.to_owned()),
+        _ => Err("is written 1.33".into()),
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Plan {
     pub manifests: Option<Listing<ManifestFile>>,
     /// The stack is not there yet, so that an empty namespace is no mistake.
     pub before_install: bool,
+    /// The Kubernetes that manifests are for, where that is not the cluster's.
+    pub kubernetes_version: Option<String>,
 }
 
 impl Plan {
@@ -64,6 +66,7 @@ impl Plan {
             collected_at,
             manifests: None,
             before_install: false,
+            kubernetes_version: None,
         }
     }
 
@@ -113,6 +116,9 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     if plan.wants(Fact::Manifests) {
         let of_bundle = || manifests::recorded(client.source());
         manifests::store(&mut snap, plan.manifests.clone().unwrap_or_else(of_bundle));
+    }
+    if plan.kubernetes_version.is_some() {
+        snap.target.kubernetes_version.clone_from(&plan.kubernetes_version);
     }
     match no_such_namespace(&snap, plan) {
         Some(gap) => Err(gap),

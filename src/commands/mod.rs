@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 mod access;
+mod baseline;
 mod capture;
 mod complete;
 mod connect;
@@ -59,6 +60,7 @@ fn obey(command: Command, printer: &Printer) -> anyhow::Result<u8> {
         Command::Preflight(args) => preflight::run(&args, printer),
         Command::Capture(args) => capture::run(&args, printer),
         Command::Why(args) => why::run(&args, printer),
+        Command::Baseline(cli::Baseline::Write(args)) => baseline::write(&args, printer),
         Command::Diff(args) => past::diff(&args, printer),
         Command::List(args) => list::run(&args, printer),
         Command::Explain(args) => explain::run(&args, printer),

@@ -99,7 +99,7 @@ impl<'a> Outputs<'a> {
 }
 
 /// A file can be made there, as far as one sees without making it.
-fn can_hold(file: &Path) -> anyhow::Result<()> {
+pub(super) fn can_hold(file: &Path) -> anyhow::Result<()> {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     if !folder.is_dir() {
         bail!("{} cannot be written: there is no folder {}", file.display(), folder.display());
@@ -181,7 +181,7 @@ fn rules(report: &Report) -> Vec<Rule> {
 }
 
 /// Writes a file as a whole: who reads it meanwhile sees the one of before.
-fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     if file.exists() && !file.is_file() {
         // A device or a pipe is written to, and not replaced.
         return std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()));

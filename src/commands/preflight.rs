@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use super::output::Outputs;
 use super::run::{self, Aim, selected, wait_for};
 use crate::checks::Check;
-use crate::cli::Preflight;
+use crate::cli::{Preflight, SelectArgs, SourceArgs};
 use crate::collect::Plan;
 use crate::collect::manifests::{self, Read};
 use crate::diagnose;
-use crate::model::Fact;
+use crate::model::{Fact, Report};
 use crate::snapshot::Snapshot;
 use crate::term::Printer;
 
@@ -19,37 +19,82 @@ use crate::term::Printer;
 /// # Errors
 /// What kept kdoctor from doing its job.
 pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
-    let source = &args.source;
-    let cluster = args.against_cluster || !source.is_live() || source.context.is_some() || source.kubeconfig.is_some();
-    let mut checks = selected(&args.select)?;
-    checks.retain(|c| judges_files(*c, cluster));
-    if checks.is_empty() {
-        bail!("none of the chosen checks can judge manifests{}", if cluster { "" } else { " without a cluster" });
-    }
     let outputs = Outputs::new(&args.result)?;
+    let files = Files {
+        source: &args.source,
+        select: &args.select,
+        against_cluster: args.against_cluster,
+        include_cluster: args.include_cluster,
+        kubernetes_version: args.kubernetes_version.as_deref(),
+    };
+    // What is wrong with the choice of checks is said before anything is read.
+    files.checks()?;
     let read = run::read(&args.filename)?;
-    if let Some(read) = read.as_ref().filter(|r| !r.holds_something()) {
+    outputs.finish(&report(&files, read.as_ref(), printer)?, read.as_ref(), printer)
+}
+
+/// How files are judged.
+pub(super) struct Files<'a> {
+    /// The cluster, where one is asked.
+    pub(super) source: &'a SourceArgs,
+    /// Which checks.
+    pub(super) select: &'a SelectArgs,
+    /// The cluster is asked although no flag names it.
+    pub(super) against_cluster: bool,
+    /// What the cluster has anyway counts.
+    pub(super) include_cluster: bool,
+    /// The version that they are for.
+    pub(super) kubernetes_version: Option<&'a str>,
+}
+
+impl Files<'_> {
+    fn asks_cluster(&self) -> bool {
+        let source = self.source;
+        self.against_cluster || !source.is_live() || source.context.is_some() || source.kubeconfig.is_some()
+    }
+
+    fn checks(&self) -> anyhow::Result<Vec<&'static dyn Check>> {
+        let cluster = self.asks_cluster();
+        let mut checks = selected(self.select)?;
+        checks.retain(|c| judges_files(*c, cluster));
+        if checks.is_empty() {
+            bail!("none of the chosen checks can judge manifests{}", if cluster { "" } else { " without a cluster" });
+        }
+        Ok(checks)
+    }
+}
+
+/// The report on files that were read, or on those of a bundle.
+///
+/// # Errors
+/// What kept kdoctor from it.
+pub(super) fn report(files: &Files<'_>, read: Option<&Read>, printer: &Printer) -> anyhow::Result<Report> {
+    let source = files.source;
+    let checks = files.checks()?;
+    if let Some(read) = read.filter(|r| !r.holds_something()) {
         bail!("{}", nothing_in(read));
     }
-    let listing = read.as_ref().map(Read::listing);
-    if !cluster {
+    let listing = read.map(Read::listing);
+    if !files.asks_cluster() {
         let now = source.now.unwrap_or_else(Timestamp::now);
         let mut snap = manifests::alone(listing.unwrap_or_default(), now);
+        snap.target.kubernetes_version = files.kubernetes_version.map(str::to_owned);
         let mut report = source.settings.grades.run_files(&mut snap, &checks, false);
         diagnose::mute(&mut report, &source.settings.mutes);
-        return outputs.finish(&report, read.as_ref(), printer);
+        return Ok(report);
     }
-    let aim = Aim::Files { cluster_too: args.include_cluster };
+    let aim = Aim::Files { cluster_too: files.include_cluster };
     let plan = Plan {
         manifests: listing,
         before_install: true,
+        kubernetes_version: files.kubernetes_version.map(str::to_owned),
         ..Plan::new(diagnose::facts_of(&checks), Timestamp::default())
     };
     let report = wait_for(run::run(source, plan, None, &checks, aim, printer))?.report;
     if report.target.manifests.is_none() && read.is_none() {
         bail!("the bundle holds no manifests; give them with -f");
     }
-    outputs.finish(&report, read.as_ref(), printer)
+    Ok(report)
 }
 
 /// True for a check that judges files; with a cluster beside them, for one that has an eye on both.

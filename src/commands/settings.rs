@@ -27,7 +27,11 @@ pub(super) fn settle(cli: &mut Cli, matches: &ArgMatches, printer: &Printer) -> 
         Err(wrong) => bail!("{}", wrong.join("\nkdoctor: ")),
     };
     printer.stderr(&format!("kdoctor: settings of {}", sanitize(&path.display().to_string())));
-    let of_command = matches.subcommand().map(|(_, of_command)| of_command);
+    // Of a command with commands of its own the innermost has the flags.
+    let mut of_command = matches.subcommand().map(|(_, of_command)| of_command);
+    while let Some((_, inner)) = of_command.and_then(ArgMatches::subcommand) {
+        of_command = Some(inner);
+    }
     apply(config, parts, |flag| of_command.and_then(|m| m.value_source(flag)) == Some(ValueSource::CommandLine));
     Ok(())
 }

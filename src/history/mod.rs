@@ -7,5 +7,5 @@ mod time;
 
 pub use board::{Blind, Board, Event, Hidden, Tracked};
 pub use changes::{Changes, Lost};
-pub use past::{Past, PastFinding};
+pub use past::{Past, PastFinding, SCHEMA_VERSION};
 pub use time::lasted;

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::model::{GapCause, Outcome, Report, ResourceRef};
 
 /// Version of the JSON report that is read.
-const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 1;
 /// Lacks that last: what could not be seen for one of them before is no loss of sight now.
 const LASTING: &[&str] = &["not-configured", "not-collected", "forbidden"];
 

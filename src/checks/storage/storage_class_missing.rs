@@ -10,9 +10,10 @@ use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claim_templates::{self, Template};
 use crate::domain::kubernetes::claims;
 use crate::domain::kubernetes::leftovers;
+use crate::domain::manifests::values;
 use crate::lint::yaml::Node;
 use crate::lint::{self, Place};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Location, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
 use crate::snapshot::manifests::ManifestFile;
@@ -147,7 +148,35 @@ fn manifests(snap: &Snapshot) -> Vec<(&str, Written<'_>)> {
             }
         }
     }
+    for file in snap.manifests.items().unwrap_or_default() {
+        for values in values::all(file) {
+            let object = match values.object {
+                Some(o) => ResourceRef::kubernetes(o.group(), &o.kind, &o.namespace, &o.name),
+                None => ResourceRef::file(&file.path, values.path),
+            };
+            in_values(values.node, &mut |class, place| {
+                found.push((class, Written { file, place, object: object.clone() }))
+            });
+        }
+    }
     found
+}
+
+/// Classes that Helm values ask for, of what is not switched off.
+fn in_values<'a>(node: &'a Node, say: &mut dyn FnMut(&'a str, Place)) {
+    if node.get("enabled").and_then(Node::as_str) == Some("false") {
+        return;
+    }
+    for (key, value) in node.entries().unwrap_or_default() {
+        match (key.as_str(), value.as_str()) {
+            // Charts take `-` for the empty class.
+            (Some("storageClassName" | "storageClass"), Some(class)) if !class.is_empty() && class != "-" => {
+                say(class, value.place);
+            }
+            _ => in_values(value, say),
+        }
+    }
+    node.items().unwrap_or_default().iter().for_each(|item| in_values(item, say));
 }
 
 /// `known`: the classes that there are, where they could be read.
@@ -226,7 +255,10 @@ fn finding(snap: &Snapshot, known: Option<&[StorageClass]>, name: &str, users: &
         let frame = lint::frame(&written.file.text, written.place);
         let value = if frame.is_empty() { format!("storageClassName: {name}") } else { frame };
         let evidence = Evidence::new(source, value, "grep -n storageClassName {{ file }}");
-        finding = finding.evidence(evidence.with("file", &written.file.path));
+        let place = Location::file(&written.file.path).field("storageClassName");
+        finding = finding
+            .evidence(evidence.with("file", &written.file.path))
+            .location(place.at(written.place.line, Some(written.place.column)));
     }
     for owner in users.owners.iter() {
         finding = finding.evidence(
