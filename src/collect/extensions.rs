@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 use super::Plan;
 use super::client::{Client, IfAbsent};
 use super::kubernetes::Wanted;
-use crate::model::Fact;
+use crate::domain::kubernetes::cilium;
+use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
-    AlertmanagerConfigResource, ApiService, Autoscaler, CronJob, DisruptionBudget, EniConfig, HelmRelease, Ingress,
-    IngressClass, Job, Monitor, MonitoringResource, NodeMaker, Object, ObjectName, ProbeResource, ReplicaSet,
-    ScrapeConfigResource, SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
+    AlertmanagerConfigResource, ApiService, Autoscaler, CiliumPolicy, CronJob, DisruptionBudget, EniConfig,
+    HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource, NetworkPolicy, NodeMaker, Object, ObjectName,
+    ProbeResource, ReplicaSet, ScrapeConfigResource, SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
@@ -65,11 +66,14 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     cluster.store(snap);
     namespaced.store(snap);
     // Which of them there are, the CustomResourceDefinitions say.
-    let (nodes, secrets) = futures::join!(
+    let (nodes, secrets, policies) = futures::join!(
         wanted(plan, Fact::NodeMakers, node_makers(client, snap)),
-        wanted(plan, Fact::SecretMakers, secret_makers(client, snap, &scope))
+        wanted(plan, Fact::SecretMakers, secret_makers(client, snap, &scope)),
+        cilium(client, plan, snap, &scope)
     );
     (snap.node_makers, snap.secret_makers) = (nodes, secrets);
+    let known = std::mem::take(&mut snap.network_policies);
+    snap.network_policies = known.with_more(policies.0).with_gap(policies.1);
 }
 
 struct Operator {
@@ -219,19 +223,20 @@ async fn secret_makers(client: &Client, snap: &Snapshot, scope: &BTreeSet<String
         }
         let path = |version: &str| format!("{EXTERNAL}/{version}/clustersecretstores");
         let all = client.cluster_list::<SecretMaker>(&path("v1"), absent).await;
-        let all = match all.items() {
-            Ok([_, ..]) => all,
-            _ => client.cluster_list::<SecretMaker>(&path("v1beta1"), absent).await,
-        };
-        all.map(tag("ClusterSecretStore"))
+        if matches!(all.items(), Ok([_, ..])) {
+            return all.map(tag("ClusterSecretStore"));
+        }
+        let older = client.cluster_list::<SecretMaker>(&path("v1beta1"), absent).await;
+        (if older.items().is_ok() { older } else { all }).map(tag("ClusterSecretStore"))
     };
     // Its version is another since 2025, and for a while both are served.
     let external = |resource: &'static str, kind: &'static str| async move {
         let all = list("/apis/external-secrets.io/v1", "external-secrets.io", resource, kind).await;
-        match all.items() {
-            Ok([_, ..]) => all,
-            _ => list("/apis/external-secrets.io/v1beta1", "external-secrets.io", resource, kind).await,
+        if matches!(all.items(), Ok([_, ..])) {
+            return all;
         }
+        let older = list("/apis/external-secrets.io/v1beta1", "external-secrets.io", resource, kind).await;
+        if older.items().is_ok() { older } else { all }
     };
     let (secrets, stores, whole, sealed, certificates) = futures::join!(
         external("externalsecrets", "ExternalSecret"),
@@ -241,6 +246,33 @@ async fn secret_makers(client: &Client, snap: &Snapshot, scope: &BTreeSet<String
         list("/apis/cert-manager.io/v1", "cert-manager.io", "certificates", "Certificate"),
     );
     secrets.merge(stores).merge(whole).merge(sealed).merge(certificates)
+}
+
+/// What Cilium's own policies say, as far as those of Kubernetes can say it; a gap where they are there and cannot be read.
+async fn cilium(
+    client: &Client,
+    plan: &Plan,
+    snap: &Snapshot,
+    scope: &BTreeSet<String>,
+) -> (Vec<NetworkPolicy>, Option<Gap>) {
+    let crds = snap.crds.items().unwrap_or_default();
+    let is_there = |name: &str| plan.wants(Fact::NetworkPolicies) && crds.iter().any(|c| c.metadata.name == name);
+    let (mut made, mut gap) = (Vec::new(), None);
+    let namespaces: Vec<&str> = scope.iter().map(String::as_str).collect();
+    for (name, resource) in [
+        ("ciliumnetworkpolicies.cilium.io", "ciliumnetworkpolicies"),
+        ("ciliumclusterwidenetworkpolicies.cilium.io", "ciliumclusterwidenetworkpolicies"),
+    ] {
+        if !is_there(name) {
+            continue;
+        }
+        let path = format!("/apis/cilium.io/v2/{resource}");
+        let all = client.cluster_list::<CiliumPolicy>(&path, IfAbsent::Empty).await;
+        let own = all.items().unwrap_or_default().iter().flat_map(|p| cilium::translated(p, &namespaces));
+        made.extend(own.filter(|p| scope.contains(&p.metadata.namespace)));
+        gap = gap.or(all.gaps().first().cloned());
+    }
+    (made, gap)
 }
 
 struct Namespaced {

@@ -10,7 +10,7 @@ use crate::model::{Finding, ResourceRef, RootGroup, Severity, Signal, SignalKind
 use crate::snapshot::Snapshot;
 
 /// Letters from which on a piece of a message is no common phrase.
-const TELLING: usize = 30;
+const TELLING: usize = 28;
 /// Letters from which on a name stands for one thing.
 const NAME: usize = 8;
 

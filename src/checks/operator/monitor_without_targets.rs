@@ -11,7 +11,7 @@ use crate::domain::prometheus::operator::chain::{self, End, Near};
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::operator::{deployment, log};
 use crate::domain::prometheus::targets::is_control_plane_name;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Monitor, MonitorEndpoint, MonitoringResource, Service};
 use crate::snapshot::{Platform, Snapshot};
 
@@ -125,7 +125,7 @@ impl<'a> View<'a> {
         let loaded = self.jobs.as_ref().filter(|_| asked)?;
         let Some(job) = jobs.iter().find(|j| loaded.contains(*j)) else {
             let young = self.snap.age_seconds(&monitor.metadata) < YOUNG;
-            return (!young && !server.spec.paused).then_some(Fault::NotLoaded);
+            return (!young).then_some(Fault::NotLoaded);
         };
         // Each shard keeps its part only.
         if active.is_none() || server.spec.shards.unwrap_or(1) > 1 || matches!(end, End::Unknown) {
@@ -175,6 +175,13 @@ impl<'a> View<'a> {
             .depends_on(ResourceRef::ScrapeJob { job: job.clone() })
             .fix(words.variant);
         made = self.dependencies(&fault, server).into_iter().fold(made, Finding::depends_on);
+        if words.variant == "paused" {
+            let text = format!(
+                "{} is paused: what its monitors ask for is not written into its configuration",
+                server_text(server)
+            );
+            made = made.cause(Cause::resource(server.reference(), text));
+        }
         made.evidence.push(monitor_seen(kind, monitor, at, endpoint));
         made.evidence.extend(words.services.iter().take(3).map(|s| service_seen(s)));
         made.evidence.extend(self.targets_seen(&job, &fault));
@@ -378,6 +385,10 @@ fn words<'a>(
                 .map(|n| format!("all {n} that were discovered"))
                 .unwrap_or_else(|| "whatever is discovered".into());
             of("dropped", format!("relabelling drops {n}"), Vec::new())
+        }
+        Fault::NotLoaded if server.spec.paused => {
+            let why = format!("{} is paused, and the operator writes nothing for it", server_text(server));
+            of("paused", why, Vec::new())
         }
         Fault::NotLoaded => {
             of("not-loaded", "its job is not in the configuration that Prometheus runs with".to_owned(), Vec::new())

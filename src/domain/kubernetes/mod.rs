@@ -6,6 +6,7 @@ pub(crate) mod autoscaling;
 pub(crate) mod capacity;
 pub(crate) mod changes;
 pub(crate) mod chart;
+pub(crate) mod cilium;
 pub(crate) mod claim_templates;
 pub(crate) mod claims;
 pub(crate) mod cluster_dns;

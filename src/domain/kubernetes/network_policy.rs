@@ -257,7 +257,11 @@ pub(crate) fn egress_policies(snap: &Snapshot, pod: &Pod) -> Vec<ResourceRef> {
 /// A policy as a resource.
 pub(crate) fn reference(policy: &NetworkPolicy) -> ResourceRef {
     let meta = &policy.metadata;
-    ResourceRef::kubernetes("networking.k8s.io", "NetworkPolicy", &meta.namespace, &meta.name)
+    match policy.cilium {
+        None => ResourceRef::kubernetes("networking.k8s.io", "NetworkPolicy", &meta.namespace, &meta.name),
+        Some(false) => ResourceRef::kubernetes("cilium.io", "CiliumNetworkPolicy", &meta.namespace, &meta.name),
+        Some(true) => ResourceRef::kubernetes("cilium.io", "CiliumClusterwideNetworkPolicy", "", &meta.name),
+    }
 }
 
 fn is_same(a: &Pod, b: &Pod) -> bool {

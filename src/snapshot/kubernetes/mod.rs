@@ -39,7 +39,7 @@ pub use pod::{
     PodOnNodeSpec, PodSecurityContext, PodSpec, PodStatus, PortOnly, Probe, ProjectedSource, ProjectedSources,
     Resources, Running, SecretSource, Terminated, Volume, VolumeMount, Waiting,
 };
-pub use policy::{NetworkPolicy, QuotaStatus, ResourceQuota};
+pub use policy::{CiliumPolicy, NetworkPolicy, QuotaStatus, ResourceQuota};
 pub use scaling::*;
 pub use secret_maker::{MadeSecret, SealedTemplate, SecretMaker, SecretMakerSpec, SecretMakerStatus, StoreRef};
 pub use service::{

@@ -10,7 +10,21 @@ use serde::Deserialize;
 pub struct NetworkPolicy {
     pub metadata: Meta,
     pub spec: Option<NetworkPolicySpec>,
+    /// Made from a policy of Cilium, and whether that is one of the whole cluster.
+    #[serde(skip)]
+    pub cilium: Option<bool>,
 }
+
+/// CiliumNetworkPolicy or CiliumClusterwideNetworkPolicy (`cilium.io`), as written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct CiliumPolicy {
+    pub metadata: Meta,
+    pub spec: Option<serde_json::Value>,
+    pub specs: Option<Vec<serde_json::Value>>,
+}
+
+objects!(CiliumPolicy);
 
 /// ResourceQuota.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -98,6 +98,8 @@ fn selects_all(policy: &NetworkPolicy) -> bool {
 fn message(snap: &Snapshot, engine: Engine, group: &Blocked<'_>, policies: &[&NetworkPolicy]) -> String {
     let names: Vec<String> = policies.iter().map(|p| format!("{}/{}", p.metadata.namespace, p.metadata.name)).collect();
     let (noun, verb) = match (names.len(), group.direction) {
+        (1, Direction::Ingress) if policies[0].cilium.is_some() => (kind(policies[0]), "admits nothing"),
+        (1, Direction::Egress) if policies[0].cilium.is_some() => (kind(policies[0]), "lets nothing out"),
         (1, Direction::Ingress) => ("NetworkPolicy", "admits nothing"),
         (_, Direction::Ingress) => ("NetworkPolicies", "admit nothing"),
         (1, Direction::Egress) => ("NetworkPolicy", "lets nothing out"),
@@ -119,6 +121,15 @@ fn message(snap: &Snapshot, engine: Engine, group: &Blocked<'_>, policies: &[&Ne
         None => String::new(),
     };
     format!("{noun} {} {verb} from {from} to {ends}{reading}: {symptoms}{doubt}", names.join(" and "))
+}
+
+/// The kind of a policy.
+fn kind(policy: &NetworkPolicy) -> &'static str {
+    match policy.cilium {
+        None => "NetworkPolicy",
+        Some(false) => "CiliumNetworkPolicy",
+        Some(true) => "CiliumClusterwideNetworkPolicy",
+    }
 }
 
 /// Each once, the first few by name.
@@ -165,10 +176,11 @@ fn policy_evidence(policy: &NetworkPolicy, direction: Direction) -> Evidence {
         value.push('…');
     }
     Evidence::new(
-        format!("NetworkPolicy {namespace}/{name} spec"),
+        format!("{} {namespace}/{name} spec", kind(policy)),
         value,
-        "kubectl get networkpolicy -n {{ namespace }} {{ name }} -o yaml",
+        "kubectl get {{ kind }} -n {{ namespace }} {{ name }} -o yaml",
     )
+    .with("kind", kind(policy).to_ascii_lowercase())
     .with("namespace", namespace)
     .with("name", name)
 }

@@ -54,6 +54,9 @@ impl Check for NodePressure {
     }
 }
 
+/// Evictions for its own limit within an hour from which on a pod will not last, though it is replaced each time.
+const AGAIN: usize = 3;
+
 /// A node that runs short now.
 struct Short<'a> {
     node: &'a Node,
@@ -158,7 +161,9 @@ impl<'a> User<'a> {
             .collect();
         let lacks = workload(snap, owner).is_none_or(|w| w.ready() < w.desired());
         let recent = evicted.iter().any(|(p, _)| eviction::is_recent(snap, p));
-        if nodes.is_empty() && !(lacks && recent) {
+        let own = |why: &Why| matches!(why, Why::EmptyDirLimit { .. } | Why::StorageLimit(_));
+        let again = evicted.iter().filter(|(p, told)| own(&told.why) && eviction::is_recent(snap, p)).count() >= AGAIN;
+        if nodes.is_empty() && !(lacks && recent) && !again {
             return None;
         }
         let telling = evicted.iter().max_by_key(|(pod, told)| {
