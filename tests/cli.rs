@@ -295,3 +295,60 @@ fn errors_do_not_repeat_secrets() {
         }
     }
 }
+
+/// A report that cannot be written is no report.
+#[test]
+fn a_full_disk_ends_with_2() {
+    for args in [&["monitoring", "--demo"][..], &["monitoring", "--demo", "-o", "json"], &["list"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let output = support::kdoctor_process().args(args).stdout(full).output().expect("kdoctor runs");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
+        assert!(error.contains("No space left on device"), "{args:?}: {error}");
+    }
+}
+
+/// How many threads there are is not the environment's to say.
+#[test]
+fn odd_variables_of_the_runtime_change_nothing() {
+    for threads in ["0", "-1", "many"] {
+        let output = kdoctor().args(["monitoring", "--demo"]).env("TOKIO_WORKER_THREADS", threads).output();
+        let output = output.expect("kdoctor runs");
+        assert_eq!(output.status.code(), Some(1), "{threads}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stderr), "", "{threads}");
+    }
+}
+
+/// Whoever reads the report through a pager that waits can still leave.
+#[test]
+fn ctrl_c_ends_a_report_that_nobody_reads() {
+    let mut child = support::kdoctor_process()
+        .args(["monitoring", "--from", &fixture("incidents/targets-down"), "-o", "json", "--verbose"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("kdoctor starts");
+    // It has filled the pipe once it sleeps in a write.
+    let pid = child.id().to_string();
+    let waits = || {
+        let wchan = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+        wchan.contains("pipe")
+    };
+    let patience = std::time::Instant::now();
+    while !waits() && patience.elapsed() < std::time::Duration::from_secs(10) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(waits(), "the report is smaller than a pipe holds");
+    let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill runs");
+    assert!(killed.success());
+    let began = std::time::Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "it still writes");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(130));
+}

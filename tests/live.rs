@@ -239,6 +239,36 @@ fn a_slow_server_never_holds_kdoctor_beyond_its_deadline() {
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
+/// What is slow holds up nothing but itself: connections that wait meanwhile are good, or made anew.
+#[test]
+fn a_url_that_hangs_takes_no_list_with_it() {
+    // It takes connections, and that is all.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let cluster = Cluster::serve("incidents/targets-down");
+    let whole = cluster.report(&["--alertmanager-url", "http://127.0.0.1:1"]);
+    for _ in 0..3 {
+        let report = cluster.report(&["--timeout", "1s", "--alertmanager-url", &url]);
+        let gaps = report["gaps"].as_array().expect("gaps");
+        let slow: Vec<&Value> = gaps.iter().filter(|g| g["cause"] == "timeout").collect();
+        assert!(!slow.is_empty() && slow.iter().all(|g| g["what"].to_string().contains("lertmanager")), "{gaps:#?}");
+        assert_eq!(root_checks(&report), root_checks(&whole));
+    }
+}
+
+/// A run ends when its user wants it to, and says what it did not see by then.
+#[test]
+fn nothing_is_asked_beyond_the_deadline_of_the_run() {
+    let cluster = Cluster::with("incidents/targets-down", |o| {
+        o.fault(Fault::on("/api/v1/namespaces/monitoring", Action::Delay(Duration::from_secs(2))))
+    });
+    let began = Instant::now();
+    let report = cluster.report(&["--deadline", "1s"]);
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(gap_texts(&report).contains("raise --deadline"), "{report:#}");
+    assert_ne!(report["runs"].to_string().matches("not_evaluated").count(), 0);
+}
+
 /// The API server has no way to the stack's pods, and neither has the port-forward.
 #[test]
 fn a_stack_that_runs_and_gives_no_answer_is_a_finding() {

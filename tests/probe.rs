@@ -172,3 +172,44 @@ fn the_applications_are_reached_by_port_forward_where_the_proxy_is_refused() {
         report["runs"].as_array().expect("runs").iter().find(|r| r["check"] == "target-down").expect("ran").clone();
     assert_eq!(run["outcome"], "pass", "{run}");
 }
+
+/// A question is left as anything else is.
+#[test]
+fn ctrl_c_at_the_question_ends_the_run() {
+    let served = Served::start("incidents/targets-down", busybox, |o| o);
+    let mut command = support::kdoctor_process();
+    command.args(["monitoring", "--probe", "--now", NOW, "--only", "target-down", "--kubeconfig"]);
+    command.arg(served.server.kubeconfig(served.dir.path()));
+    let mut session = rexpect::session::spawn_command(command, Some(20_000)).expect("starts");
+    session.exp_string("[y]es, [N]o").expect("it asks");
+    session.send_control('c').expect("sends");
+    let began = std::time::Instant::now();
+    let last = session.exp_eof().expect("ends");
+    let status = format!("{:?}", session.process().wait().expect("has ended"));
+    assert!(status.ends_with(", 130)"), "{status}: {last}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(served.commands().is_empty(), "{:?}", served.commands());
+}
+
+/// What a cluster says does not steer a terminal, in no format.
+#[test]
+fn json_at_a_terminal_is_letters_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let bundle = dir.path().join("bundle");
+    support::fixtures::copy(&fixture("incidents/targets-down"), &bundle);
+    let path = bundle.join("prometheus/api/v1/targets.json");
+    let text = std::fs::read_to_string(&path).expect("the targets");
+    let wild = text.replace("connection refused", "\u{9b}2J\u{202e}\u{1b}[31m refused");
+    assert_ne!(text, wild, "an error to change");
+    std::fs::write(&path, wild.replace('\u{1b}', "\\u001b")).expect("writable");
+    let mut command = support::kdoctor_process();
+    command.args(["monitoring", "-o", "json", "--from"]).arg(&bundle);
+    let options = rexpect::reader::Options::new().timeout_ms(Some(20_000)).strip_ansi_escape_codes(false);
+    let mut session = rexpect::session::spawn_with_options(command, options).expect("starts");
+    let seen = session.exp_eof().expect("ends");
+    // Each byte is a letter here: U+009B is C2 9B, U+202E is E2 80 AE.
+    assert!(seen.contains("refused"), "{seen}");
+    for raw in ["\u{c2}\u{9b}", "\u{e2}\u{80}\u{ae}", "\u{1b}"] {
+        assert!(!seen.contains(raw), "{raw:?}");
+    }
+}

@@ -504,6 +504,9 @@ pub struct SourceArgs {
     /// Longest time for one call, in seconds or with a unit (500ms, 10s, 1m)
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_timeout, help_heading = "Source")]
     pub timeout: std::time::Duration,
+    /// Longest time for all calls together; what has no answer by then is reported as not seen
+    #[arg(long, value_name = "TIME", value_parser = parse_timeout, help_heading = "Source")]
+    pub deadline: Option<std::time::Duration>,
     /// Judge ages as of this time instead of now, so that a recorded cluster can be served and asked again.
     #[arg(long, value_name = "RFC3339", hide = true)]
     pub now: Option<jiff::Timestamp>,

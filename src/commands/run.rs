@@ -17,6 +17,7 @@ use crate::collect::manifests::{self, Read};
 use crate::collect::memory::{Memory, Remembering};
 use crate::collect::probe::Consent;
 use crate::collect::source::{Known, Source};
+use crate::collect::until::Until;
 use crate::collect::{self, Plan};
 use crate::diagnose;
 use crate::model::{Fact, Gap, Observer, Report, Target};
@@ -192,6 +193,9 @@ pub(super) async fn observed(
     let known = opened.source.known();
     let start = Instant::now();
     let live = args.is_live();
+    if let Some(limit) = args.deadline.filter(|_| live) {
+        opened.source = Arc::new(Until::new(opened.source, limit));
+    }
     if let Some(memory) = memory {
         opened.source = Arc::new(Remembering::new(opened.source, memory));
     }

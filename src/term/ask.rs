@@ -13,7 +13,8 @@ pub struct Asking {
 impl Asking {
     /// True if the person says yes. No answer is a no.
     pub fn allows(&mut self, what: &str) -> bool {
-        self.ask(what, &mut io::stdin().lock(), &mut io::stderr().lock())
+        // Not locked while it waits: Ctrl-C has its last words there.
+        self.ask(what, &mut io::stdin().lock(), &mut io::stderr())
     }
 
     fn ask(&mut self, what: &str, answers: &mut impl BufRead, questions: &mut impl Write) -> bool {

@@ -13,7 +13,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// First wait before a retry. The SDK's own second would often outlast the deadline, and "timeout" would then hide
-/// that the connection was refused.
+/// that the connection was refused, or the account throttled.
 const BACKOFF: Duration = Duration::from_millis(200);
 
 /// What the user or the kubeconfig says about where credentials and region come from.
@@ -51,7 +51,7 @@ impl Chain<'_> {
             .operation_timeout(self.timeout)
             .build();
         let loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::adaptive().with_max_attempts(3).with_initial_backoff(BACKOFF))
+            .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(BACKOFF))
             .timeout_config(timeouts);
         // The SDK's own User-Agent says which program it works for.
         let loader = match AppName::new(concat!("kdoctor-", env!("CARGO_PKG_VERSION"))) {

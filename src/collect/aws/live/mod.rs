@@ -18,6 +18,7 @@ mod ec2;
 mod eks;
 mod errors;
 mod iam;
+mod whole;
 
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ use tokio::sync::OnceCell;
 use crate::collect::source::{AwsCall, FetchError};
 use crate::model::{Gap, GapCause};
 use errors::{bad_answer, explain};
+
+use whole::Whole;
 
 pub(crate) use config::Chain;
 pub(crate) use errors::{LOG_IN, chain_text, find};
@@ -57,9 +60,9 @@ impl AwsClient {
         Self {
             has_region: config.region().is_some(),
             eks: aws_sdk_eks::Client::new(config),
-            ec2: aws_sdk_ec2::Client::new(config),
-            iam: aws_sdk_iam::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
+            ec2: aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(config).interceptor(Whole).build()),
+            iam: aws_sdk_iam::Client::from_conf(aws_sdk_iam::config::Builder::from(config).interceptor(Whole).build()),
+            sts: aws_sdk_sts::Client::from_conf(aws_sdk_sts::config::Builder::from(config).interceptor(Whole).build()),
             no_credentials: OnceCell::new(),
         }
     }

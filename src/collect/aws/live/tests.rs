@@ -130,6 +130,30 @@ async fn a_refusal_names_the_permission() {
 }
 
 #[tokio::test]
+async fn an_answer_that_broke_off_is_no_shorter_list() {
+    let whole = "<DescribeSubnetsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>1</requestId>\
+                 <subnetSet><item><subnetId>subnet-1</subnetId></item><item><subnetId>subnet-2</subnetId></item>\
+                 </subnetSet></DescribeSubnetsResponse>";
+    let subnets = async |body| ask(&subnets(), Some((200, "text/xml", body))).await;
+    let all = subnets(whole).await.expect("it is whole");
+    assert_eq!(all["Subnets"].as_array().map(Vec::len), Some(2), "{all}");
+    let cut = &whole[..whole.find("<item><subnetId>subnet-2").expect("it is there")];
+    let gap = gap(subnets(cut).await);
+    assert_eq!(gap.cause, GapCause::BadAnswer);
+    assert!(gap.message.contains("the answer broke off"), "{gap}");
+}
+
+#[tokio::test]
+async fn an_account_that_is_throttled_is_told_soon() {
+    let body = "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message>\
+                </Error></Errors><RequestID>1</RequestID></Response>";
+    let began = std::time::Instant::now();
+    let gap = gap(ask(&subnets(), Some((503, "text/xml", body))).await);
+    assert_eq!(gap.cause, GapCause::Throttled, "{gap}");
+    assert!(began.elapsed() < TIMEOUT, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn tells_silence_from_a_closed_port() {
     let silent = client(&server(None).await, keys()).await;
     assert_eq!(gap(silent.call(&subnets()).await).cause, GapCause::Timeout);
