@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::model::{Finding, Linked, Remediation, ResourceRef, RootGroup, Severity, Step};
+use super::merge::merged;
+use crate::model::{Finding, Linked, ResourceRef, RootGroup, Severity};
 
 /// Orders the findings (roots first), links them and groups them by root.
 pub(super) fn link(mut findings: Vec<Finding>) -> (Vec<Finding>, Vec<Linked>, Vec<RootGroup>) {
@@ -14,69 +15,6 @@ pub(super) fn link(mut findings: Vec<Finding>) -> (Vec<Finding>, Vec<Linked>, Ve
     let graph = Graph::of(&findings);
     let groups = graph.groups(&findings);
     reorder(findings, &graph, groups)
-}
-
-/// Findings with one fingerprint are one finding: what one says of subjects and causes, the other keeps. Findings of one
-/// check with one cause have one fingerprint: together they are a finding about the cause, with one fix for all.
-fn merged(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
-    for finding in findings {
-        match kept.iter_mut().find(|k| k.fingerprint == finding.fingerprint) {
-            Some(twin) => absorb(twin, finding),
-            None => kept.push(about_its_cause(finding)),
-        }
-    }
-    kept
-}
-
-/// Makes the cause the main subject, where it is a resource. What it breaks stays: the cause and its victims.
-fn about_its_cause(mut finding: Finding) -> Finding {
-    let Some(subject) = finding.cause.as_ref().and_then(|c| c.subject.clone()) else { return finding };
-    if let Some(breaks) = &mut finding.breaks {
-        breaks.push(subject.clone());
-    }
-    finding.subjects.retain(|s| *s != subject);
-    finding.subjects.insert(0, subject);
-    finding
-}
-
-fn absorb(twin: &mut Finding, finding: Finding) {
-    let broken: Vec<ResourceRef> = twin.broken().iter().chain(finding.broken()).cloned().collect();
-    if twin.breaks.is_some() || finding.breaks.is_some() {
-        twin.breaks = Some(broken);
-    }
-    let mut known: BTreeSet<ResourceRef> = twin.subjects.iter().cloned().collect();
-    twin.subjects.extend(finding.subjects.into_iter().filter(|s| known.insert(s.clone())));
-    twin.depends_on.extend(finding.depends_on);
-    twin.fix_needs.extend(finding.fix_needs);
-    let new: Vec<_> = finding.evidence.into_iter().filter(|e| !twin.evidence.contains(e)).collect();
-    twin.evidence.extend(new);
-    twin.locations.extend(finding.locations);
-    if let Some(cause) = &twin.cause {
-        twin.message.clone_from(&cause.message);
-        join(&mut twin.remediation, finding.remediation);
-    }
-}
-
-/// Adds the steps that only the other victim needs.
-fn join(fix: &mut Remediation, other: Remediation) {
-    add(&mut fix.steps, other.steps);
-    add(&mut fix.verify, other.verify);
-    add(&mut fix.rollback, other.rollback);
-    for option in other.options {
-        match fix.options.iter_mut().find(|o| o.title == option.title) {
-            Some(same) => add(&mut same.steps, option.steps),
-            None => fix.options.push(option),
-        }
-    }
-}
-
-fn add(steps: &mut Vec<Step>, others: Vec<Step>) {
-    for step in others {
-        if !steps.contains(&step) {
-            steps.push(step);
-        }
-    }
 }
 
 struct Graph {
@@ -237,7 +175,7 @@ fn reorder(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cause, CheckId, Risk, StepKind};
+    use crate::model::{Cause, CheckId, Remediation, Risk, Step, StepKind};
 
     fn step(command: &str) -> Step {
         Step {

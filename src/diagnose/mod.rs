@@ -4,6 +4,7 @@ mod correlate;
 mod engine;
 mod gate;
 mod grades;
+mod merge;
 mod mute;
 mod redact;
 mod rollout;

@@ -3,7 +3,7 @@
 use super::Params;
 
 /// One observation that supports a finding.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Evidence {
     /// Object and field path, API call, log line or query it was read from.
     pub source: String,

@@ -10,7 +10,7 @@ use serde_json::Value;
 pub const VARIANT: &str = "variant";
 
 /// Values for the command templates of a finding. Lists are joined by spaces, each element quoted on its own.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Params(BTreeMap<String, Value>);
 
 impl Params {

@@ -9,7 +9,7 @@ use serde_json::Value;
 const MARK: &str = "$placeholder";
 
 /// A value of a command that could not be told: it stands there as `<name>`, with what helps to fill it in.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Placeholder {
     /// What it is, in lower case: `subnet-id`.
     pub name: String,

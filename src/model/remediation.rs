@@ -3,7 +3,7 @@
 use super::{CheckId, Placeholder};
 
 /// What a step changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Risk {
     /// Looks only.
     ReadOnly,
@@ -33,7 +33,7 @@ impl Risk {
 }
 
 /// What kind of work a step is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StepKind {
     /// A shell command, complete.
     Command,
@@ -63,7 +63,7 @@ impl StepKind {
 }
 
 /// One step of a fix.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Step {
     /// What kind of work it is.
     pub kind: StepKind,
