@@ -34,6 +34,7 @@ fn shown(browser: &Path, page: &Path, profile: &Path) -> (String, String) {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "who runs the tests is told what was skipped")]
 fn the_page_works_in_a_browser() {
     let Some(browser) = chromium() else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");

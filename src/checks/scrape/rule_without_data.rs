@@ -36,7 +36,7 @@ enum Fix {
         query_path: Option<String>,
         rules_path: Option<String>,
         #[serde(flatten)]
-        at: ChangeRule,
+        at: Box<ChangeRule>,
     },
     Record {
         name: String,
@@ -122,7 +122,7 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) 
             corrections,
             rules_path,
             expr: rule.query.clone(),
-            at: ChangeRule::of(snap, group, &rule.name),
+            at: Box::new(ChangeRule::of(snap, group, &rule.name)),
         },
     };
     let mut made = Finding::new(RuleWithoutData::META.id, severity, subject, message)

@@ -26,10 +26,10 @@ pub(crate) fn reread(file: &ManifestFile, text: &str, at: Place) -> Option<Manif
 /// The document with a line, at its own lines.
 fn alone(text: &str, line: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let ends = |l: &&str| l.starts_with("---");
+    let ends = |l: &str| l.starts_with("---");
     let at = line.saturating_sub(1).min(lines.len());
-    let from = lines[..at].iter().rposition(|l| ends(&l)).unwrap_or_default();
-    let to = lines[at..].iter().skip(1).position(|l| ends(&l)).map_or(lines.len(), |n| at + 1 + n);
+    let from = lines[..at].iter().rposition(|l| ends(l)).unwrap_or_default();
+    let to = lines[at..].iter().skip(1).position(|l| ends(l)).map_or(lines.len(), |n| at + 1 + n);
     format!("{}{}\n", "\n".repeat(from), lines[from..to].join("\n"))
 }
 

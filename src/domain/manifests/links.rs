@@ -253,7 +253,7 @@ impl<'a> Server<'a> {
         }
         let selectors = SELECTED.iter().filter_map(|(_, field)| {
             if let Some(own) = spec.and_then(|s| s.get(field)).filter(|s| s.entries().is_some_and(|e| !e.is_empty())) {
-                return Some((*field, pairs(own)?));
+                return pairs(own).map(|labels| (*field, labels));
             }
             let key = format!("{field}NilUsesHelmValues");
             let off = spec.and_then(|s| s.get(&key)).is_some_and(|v| v.as_str() == Some("false"));

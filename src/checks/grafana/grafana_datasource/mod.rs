@@ -313,12 +313,12 @@ fn told(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Option<St
     let logs = snap.logs_of(Program::Grafana).ok()?;
     let lines =
         logs.into_iter().filter(|l| l.namespace == datasource.instance.namespace()).flat_map(|l| l.text.lines());
-    let own = lines.map(Line::parse).filter(|l| {
+    let mut own = lines.map(Line::parse).filter(|l| {
         let named = [l.get("dsUID"), l.get("datasourceUid"), l.get("uid")].contains(&datasource.uid.as_str())
             || [l.get("dsName"), l.get("datasource")].contains(&datasource.name.as_str());
         named && l.level == Level::Error && !l.err.is_empty()
     });
-    let last = own.last()?;
+    let last = own.next_back()?;
     let status = Some(last.get("statusCode")).filter(|s| !s.is_empty()).map(|s| format!("{s} ")).unwrap_or_default();
     Some(format!("{status}{}", last.err))
 }
