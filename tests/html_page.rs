@@ -8,6 +8,7 @@ use std::process::Command;
 use support::kdoctor;
 
 /// A Chromium by one of its names; the test says so where there is none.
+#[expect(clippy::print_stderr, reason = "who runs the tests is told what was skipped")]
 fn chromium() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
@@ -34,7 +35,6 @@ fn shown(browser: &Path, page: &Path, profile: &Path) -> (String, String) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "who runs the tests is told what was skipped")]
 fn the_page_works_in_a_browser() {
     let Some(browser) = chromium() else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
