@@ -122,8 +122,8 @@ impl Out<'_> {
         if let Some(option) = first.option {
             self.paragraph(&format!("one way: {}", text(&option.title)));
         }
-        if step.risk > Risk::Change {
-            self.paragraph(&format!("**{}**", step.risk.as_str()));
+        if let Some((risk, what)) = first.warning() {
+            self.paragraph(format!("**{}** {}", risk.as_str(), prose(what)).trim_end());
         }
         if alone && step.kind.is_shell() {
             self.block("sh", &step.command);

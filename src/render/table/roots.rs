@@ -48,8 +48,8 @@ impl Out<'_> {
         if let Some(option) = first.option {
             self.page.paragraph(3, "", &format!("one way: {}", option.title), dim());
         }
-        if step.risk > Risk::Change {
-            self.page.line(3, &[(&format!("[{}]", step.risk.as_str()), risk_style(step.risk))]);
+        if let Some((risk, what)) = first.warning() {
+            self.page.tagged("   ", &format!("[{}]", risk.as_str()), risk_style(risk), what);
         }
         if alone && step.kind.is_shell() {
             self.page.command(3, &step.command, cyan());

@@ -84,6 +84,12 @@ pub(in crate::render) enum Brief<'a> {
 }
 
 impl<'a> First<'a> {
+    /// The risk of a step that interrupts something, and what the step is for: a restart alone is seldom what one does.
+    pub(in crate::render) fn warning(&self) -> Option<(Risk, &'a str)> {
+        let is_said = matches!(self.brief(), Brief::Text(_));
+        (self.step.risk > Risk::Change).then(|| (self.step.risk, if is_said { "" } else { self.step.text.as_str() }))
+    }
+
     /// One line of it.
     pub(in crate::render) fn brief(&self) -> Brief<'a> {
         let step = self.step;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AlertsMuted, View, is_critical, join, matters};
+use super::{AlertsMuted, View, fire_now, is_critical, join, matters};
 use crate::domain::alertmanager::tree::{Muted, Tree};
 use crate::domain::aws::hours::{Hours, of_region};
 use crate::domain::aws::identity::Identity;
@@ -36,8 +36,8 @@ impl View<'_> {
             None => (Severity::Info, String::new()),
         };
         let message = format!(
-            "{} fire now and receiver {receiver} is not told: time interval {interval:?} mutes the route{why}",
-            join(&names)
+            "{} and receiver {receiver} is not told: time interval {interval:?} mutes the route{why}",
+            fire_now(&names)
         );
         let line = tree.paths().into_iter().find(|(_, r)| r.mutes.iter().chain(&r.actives).any(|n| n == interval));
         let line = line.map_or(tree.root.line, |(_, route)| route.line);

@@ -143,7 +143,7 @@ impl<'a> View<'a> {
         } else {
             format!("their route ends at receiver {receiver:?}, which has no integration")
         };
-        let message = format!("{} fire now and nobody is told: {why}", join(&names));
+        let message = format!("{} and nobody is told: {why}", fire_now(&names));
         let taken = tree.paths().into_iter().filter(|(_, route)| route.receiver == receiver);
         let line = taken.map(|(_, route)| route.line).next_back().filter(|_| !at_root).unwrap_or(tree.root.line);
         let labels: Vec<String> =
@@ -581,6 +581,11 @@ fn join(names: &BTreeSet<&str>) -> String {
     let more =
         if names.len() > first.len() { format!(" and {} more", names.len() - first.len()) } else { String::new() };
     format!("{}{more}", first.join(", "))
+}
+
+/// `A fires now`, `A, B fire now`.
+fn fire_now(names: &BTreeSet<&str>) -> String {
+    format!("{} {} now", join(names), if names.len() == 1 { "fires" } else { "fire" })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{AlertsMuted, Lost, View, is_critical, join};
+use super::{AlertsMuted, Lost, View, fire_now, is_critical, join};
 use crate::checks::support::scrape::api_evidence;
 use crate::domain::alertmanager::tree::{Labels, Tree};
 use crate::domain::prometheus::relabel::{self, Relabelled};
@@ -49,8 +49,8 @@ impl View<'_> {
         let receiver = lost.first().and_then(|l| tree.receivers_of(&l.labels).first().map(|r| (*r).to_owned()));
         let receiver = receiver.unwrap_or_default();
         let message = format!(
-            "{} fire now and nobody is told: alert_relabel_configs of Prometheus take or change their label {labels} before they are sent, so no route that asks for it takes them, and they end at receiver {receiver:?}, which has no integration",
-            join(&names)
+            "{} and nobody is told: alert_relabel_configs of Prometheus take or change their label {labels} before they are sent, so no route that asks for it takes them, and they end at receiver {receiver:?}, which has no integration",
+            fire_now(&names)
         );
         let severity = if lost.iter().any(|l| is_critical(&l.labels)) || changed.contains("severity") {
             Severity::Error
