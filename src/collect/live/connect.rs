@@ -154,11 +154,11 @@ fn read_default() -> Result<Kubeconfig, KubeconfigError> {
 async fn choose(options: &ConnectOptions) -> Result<Chosen, ConnectError> {
     let kubeconfig = match &options.kubeconfig {
         Some(path) => Kubeconfig::read_from(path)
-            .map_err(|e| ConnectError::BadConfig(format!("{}: {}", path.display(), mask_values(&chain(&e)))))?,
+            .map_err(|e| ConnectError::BadConfig(unreadable(&path.display().to_string(), &e)))?,
         None => match read_default() {
             Ok(found) => found,
             Err(error) => {
-                let told = format!("{}: {}", default_files(), mask_values(&chain(&error)));
+                let told = unreadable(&default_files(), &error);
                 let config = Config::incluster().map_err(|_| ConnectError::NoCluster(told))?;
                 return Ok(Chosen { config, context: None, exec: None });
             }
@@ -183,6 +183,14 @@ async fn choose(options: &ConnectOptions) -> Result<Chosen, ConnectError> {
         .map_err(|e| ConnectError::BadConfig(format!("context {context:?}: {}", mask_values(&chain(&e)))))?;
     let exec = recognise_exec(&config.auth_info);
     Ok(Chosen { config, context: Some(context), exec })
+}
+
+/// Why there is no kubeconfig: the file, named once, and what is wrong with it.
+fn unreadable(files: &str, error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(why, path) => format!("{}: cannot be read: {why}", path.display()),
+        other => format!("{files}: {}", mask_values(&chain(other))),
+    }
 }
 
 /// The files that are read where none is given.
