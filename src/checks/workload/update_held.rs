@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
@@ -34,6 +35,8 @@ enum Fix {
         namespace: String,
         pods: Vec<String>,
         set: String,
+        /// The partition that begins at the lowest number of the pods that do not work.
+        patch: String,
         /// Who keeps the StatefulSet; empty where nobody does.
         managed: String,
     },
@@ -101,9 +104,19 @@ fn finding(snap: &Snapshot, held: &Held<'_>) -> Option<Finding> {
     }
     let (namespace, set) = (meta.namespace.clone(), meta.name.clone());
     Some(made.fix(match held.hold {
-        Hold::Partition(_) => Fix::Partition { namespace, pods: names, set, managed: managed_by(meta) },
+        Hold::Partition(_) => Fix::Partition {
+            namespace,
+            pods: names,
+            set,
+            patch: partition(held.first_ordinal()),
+            managed: managed_by(meta),
+        },
         hold => Fix::Delete { namespace, pods: names, on_delete: hold == Hold::OnDelete },
     }))
+}
+
+fn partition(from: u64) -> String {
+    json!({"spec": {"updateStrategy": {"rollingUpdate": {"partition": from}}}}).to_string()
 }
 
 fn shown(value: &str) -> &str {

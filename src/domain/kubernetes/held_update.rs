@@ -32,6 +32,13 @@ pub(crate) struct Held<'a> {
     pub(crate) differs: Vec<Differs>,
 }
 
+impl Held<'_> {
+    /// The lowest number of these pods.
+    pub(crate) fn first_ordinal(&self) -> u64 {
+        self.pods.iter().filter_map(|pod| ordinal(pod)).min().unwrap_or_default()
+    }
+}
+
 /// The pods of a StatefulSet that do not work and that it does not replace by its present template.
 pub(crate) fn of<'a>(snap: &'a Snapshot, set: &'a Workload) -> Option<Held<'a>> {
     let newest = set.status.update_revision.as_deref().filter(|_| set.kind == "StatefulSet")?;
@@ -49,15 +56,19 @@ pub(crate) fn of<'a>(snap: &'a Snapshot, set: &'a Workload) -> Option<Held<'a>> 
     (!differs.is_empty()).then_some(Held { set, pods, hold, differs })
 }
 
+/// The number of a pod of a StatefulSet.
+fn ordinal(pod: &Pod) -> Option<u64> {
+    pod.metadata.name.rsplit('-').next()?.parse().ok()
+}
+
 /// Why a StatefulSet does not replace a pod of it.
 fn hold(set: &Workload, pod: &Pod) -> Option<Hold> {
     let strategy = &set.spec.update_strategy;
     if strategy.kind.as_deref() == Some("OnDelete") {
         return Some(Hold::OnDelete);
     }
-    let ordinal: Option<u64> = pod.metadata.name.rsplit('-').next().and_then(|n| n.parse().ok());
     let partition = strategy.rolling_update.partition.unwrap_or_default();
-    if ordinal.is_some_and(|n| n < partition) {
+    if ordinal(pod).is_some_and(|n| n < partition) {
         return Some(Hold::Partition(partition));
     }
     let ordered = set.spec.pod_management_policy.as_deref().is_none_or(|p| p == "OrderedReady");
