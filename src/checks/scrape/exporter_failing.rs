@@ -46,11 +46,31 @@ struct Fix {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
-    Login { user: String, secret: String, key: String, patch: String },
-    Rights { user: String, postgres: bool },
-    Reach { service: Option<String>, service_namespace: Option<String>, address: String, port: String },
+    Login {
+        user: String,
+        secret: String,
+        key: String,
+        /// The key holds a whole address, with user and password in it.
+        whole: bool,
+        patch: String,
+    },
+    Rights {
+        user: String,
+        postgres: bool,
+    },
+    Reach {
+        service: Option<String>,
+        service_namespace: Option<String>,
+        address: String,
+        port: String,
+    },
     Tls,
-    Module { module: String, modules: Vec<String>, map: String, key: String },
+    Module {
+        module: String,
+        modules: Vec<String>,
+        map: String,
+        key: String,
+    },
 }
 
 impl Check for ExporterFailing {
@@ -195,17 +215,9 @@ fn way(
     let user = user(&failing.text).unwrap_or_else(|| "<user>".to_owned());
     match failing.why {
         Why::Login => {
-            let refs = container
-                .env
-                .iter()
-                .filter_map(|e| Some((e.name.as_str(), e.value_from.as_ref()?.secret_key_ref.as_ref()?)));
-            let named = |name: &str| {
-                ["PASS", "PASSWORD", "DATA_SOURCE", "URI", "DSN"].iter().any(|w| name.to_ascii_uppercase().contains(w))
-            };
-            let found = refs.filter(|(name, _)| named(name)).map(|(_, r)| (r.name.clone(), r.key.clone())).next();
-            let (secret, key) = found.unwrap_or_default();
+            let (secret, key, whole) = login(container).unwrap_or_default();
             let patch = format!("{{\"data\":{{\"{key}\":\"%s\"}}}}");
-            Way::Login { user, secret, key, patch }
+            Way::Login { user, secret, key, whole, patch }
         }
         Why::Rights => Way::Rights { user, postgres: container.image.contains("postgres") },
         Why::Tls => Way::Tls,
@@ -224,6 +236,23 @@ fn way(
             Way::Reach { service, service_namespace, address: address.to_owned(), port: port.to_owned() }
         }
     }
+}
+
+/// Secret and key of the exporter's password, and whether the key holds a whole address with the password in it. A key
+/// with the user's name, or with an address without login (`DATA_SOURCE_URI`), is none.
+fn login(container: &Container) -> Option<(String, String, bool)> {
+    let keys = || container.env.iter().filter_map(|e| Some((&e.name, e.value_from.as_ref()?.secret_key_ref.as_ref()?)));
+    let named = |words: &[&str]| {
+        keys().find(|(name, _)| {
+            let name = name.to_ascii_uppercase();
+            name != "DATA_SOURCE_URI" && words.iter().any(|w| name.contains(w))
+        })
+    };
+    let (found, whole) = match named(&["PASS"]) {
+        Some(password) => (password, false),
+        None => (named(&["DATA_SOURCE_NAME", "URI", "DSN"])?, true),
+    };
+    Some((found.1.name.clone(), found.1.key.clone(), whole))
 }
 
 /// Names below `modules:`.
@@ -274,5 +303,21 @@ mod tests {
         assert!(findings(&ExporterFailing, &with(image, "level=info msg=\"Listening on\" address=:9187")).is_empty());
         let other = ExporterFailing.diagnose(&with("grafana/grafana:11", line));
         assert!(matches!(other, Ok(Diagnosis::NotApplicable(_))), "no exporter");
+    }
+
+    #[test]
+    fn the_password_goes_to_its_own_key_alone() {
+        let of = |env: serde_json::Value| {
+            let container = serde_json::from_value(json!({"name": "exporter", "image": "x", "env": env}));
+            login(&container.expect("a container"))
+        };
+        let from =
+            |name: &str, key: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": "pg", "key": key}}});
+        let found = |key: &str, whole: bool| Some(("pg".to_owned(), key.to_owned(), whole));
+        let user = from("DATA_SOURCE_USER", "username");
+        assert_eq!(of(json!([user, from("DATA_SOURCE_PASS", "password")])), found("password", false));
+        assert_eq!(of(json!([user, from("DATA_SOURCE_URI", "uri")])), None);
+        assert_eq!(of(json!([from("DATA_SOURCE_NAME", "dsn")])), found("dsn", true));
+        assert_eq!(of(json!([from("MONGODB_URI", "uri")])), found("uri", true));
     }
 }

@@ -177,9 +177,13 @@ pub(crate) fn measured(text: &str) -> Option<String> {
 pub(crate) fn user(text: &str) -> Option<String> {
     static USER: std::sync::OnceLock<regex::Regex> = std::sync::OnceLock::new();
     let user = USER.get_or_init(|| {
-        regex::Regex::new(r#"(?:for user|for role|user) \\?["']?([\w.-]+)\\?["']?"#).expect("the pattern is fixed")
+        regex::Regex::new(
+            r#"(?:for user|for role) \\?["']?([\w.-]+)|user \\?["']([\w.-]+)\\?["']|NOPERM User ([\w.-]+)"#,
+        )
+        .expect("the pattern is fixed")
     });
-    user.captures(text).map(|c| c[1].to_owned())
+    let found = user.captures(text)?;
+    found.iter().skip(1).flatten().next().map(|name| name.as_str().to_owned())
 }
 
 #[cfg(test)]
@@ -229,5 +233,11 @@ mod tests {
         }
         assert_eq!(user("pq: password authentication failed for user \"exporter\"").as_deref(), Some("exporter"));
         assert_eq!(user("Access denied for user 'exporter'@'10.0.1.5'").as_deref(), Some("exporter"));
+        assert_eq!(user("no pg_hba.conf entry for host \"10.0.1.5\", user \"exporter\"").as_deref(), Some("exporter"));
+        assert_eq!(
+            user("NOPERM User exporter has no permissions to run the 'info' command").as_deref(),
+            Some("exporter")
+        );
+        assert_eq!(user("NOPERM this user has no permissions to run the 'info' command"), None);
     }
 }
