@@ -9,6 +9,7 @@ use crate::checks::{Check, check};
 use crate::domain::alertmanager::notify_error;
 use crate::domain::grafana::part_log::{self, Part, Said};
 use crate::domain::grafana::provisioned::Instance;
+use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
@@ -41,16 +42,44 @@ struct Fix {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
-    Secrets { key_set: bool, replicas: bool },
-    LoginClient { client: String, root_url: String },
-    LoginReach { host: String },
-    LoginState { root_url: String, replicas: bool },
-    LoginUser { client: String },
+    Secrets {
+        key_set: bool,
+        replicas: bool,
+    },
+    LoginClient {
+        client: String,
+        root_url: String,
+    },
+    LoginReach {
+        host: String,
+    },
+    LoginState {
+        root_url: String,
+        replicas: bool,
+    },
+    LoginUser {
+        client: String,
+    },
     Ldap,
-    Database { host: String },
-    GatewayTimeout { source: String },
-    Rendering { host: String, service: Option<String>, service_namespace: Option<String>, exists: bool },
-    Signature { plugin: String },
+    Database {
+        host: String,
+    },
+    GatewayTimeout {
+        source: String,
+    },
+    Rendering {
+        host: String,
+        service: Option<String>,
+        service_namespace: Option<String>,
+        exists: bool,
+    },
+    Signature {
+        plugin: String,
+        /// It never had a signature, so it may be allowed; one that does not fit is never loaded.
+        unsigned: bool,
+        /// The plugins that are allowed, this one included.
+        allowed: String,
+    },
 }
 
 /// Characters of an error that are shown in a message.
@@ -171,8 +200,31 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             let (service, service_namespace) = named.map(|s| (s.service, s.namespace)).unzip();
             Way::Rendering { host, service, service_namespace, exists }
         }
-        Part::Signature => Way::Signature { plugin: said.what.clone() },
+        Part::Signature => Way::Signature {
+            plugin: said.what.clone(),
+            unsigned: said.line.contains("has no signature") && !said.what.is_empty(),
+            allowed: allowed(snap, instance, &said.what),
+        },
     }
+}
+
+/// The unsigned plugins that are allowed today, and one more: the environment takes the place of what grafana.ini says.
+fn allowed(snap: &Snapshot, instance: Instance<'_>, plugin: &str) -> String {
+    let of_environment = instance.container.env("GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS").map(str::to_owned);
+    let today = of_environment.or_else(|| {
+        let pod = instance.pods(snap).into_iter().next()?;
+        let of_text = |text: &str| {
+            let set = text.lines().filter_map(|l| l.trim().strip_prefix("allow_loading_unsigned_plugins"));
+            set.filter_map(|rest| rest.trim_start().strip_prefix('=')).map(|v| v.trim().to_owned()).next_back()
+        };
+        Mounts::of_pod(snap, pod, instance.container).files().iter().find_map(|f| of_text(f.text))
+    });
+    let today = today.unwrap_or_default();
+    let mut all: Vec<&str> = today.split([',', ' ']).filter(|p| !p.is_empty()).collect();
+    if !all.contains(&plugin) {
+        all.push(plugin);
+    }
+    all.join(",")
 }
 
 #[cfg(test)]
@@ -225,5 +277,28 @@ mod tests {
             assert!(!steps(&found[0]).is_empty());
         }
         assert!(findings(&GrafanaPartFailing, &with("logger=x t=NOW level=error msg=y")).is_empty());
+    }
+
+    #[test]
+    fn plugins_that_are_allowed_stay_so_and_a_changed_one_is_not_allowed() {
+        let line = |why: &str| {
+            format!(
+                "logger=plugins t=NOW level=error msg=\"Plugin validation failed\" pluginId=a-b error=\"plugin 'a-b' {why}\""
+            )
+        };
+        let mut deployment = grafana(json!({"app": "grafana"}));
+        deployment["spec"]["template"]["spec"]["containers"][0]["env"] =
+            json!([{"name": "GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS", "value": "c-d, e-f"}]);
+        let steps_of = |why: &str| {
+            let mut snap = with(&line(why));
+            snap.workloads = snapshot(json!({"workloads": [deployment.clone()]})).workloads;
+            steps(&findings(&GrafanaPartFailing, &snap)[0])
+        };
+        assert!(
+            steps_of("has no signature").contains("UNSIGNED_PLUGINS=c-d,e-f,a-b"),
+            "{}",
+            steps_of("has no signature")
+        );
+        assert!(!steps_of("has modified signature").contains("set env"));
     }
 }

@@ -138,6 +138,7 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                         | "AWS_WEB_IDENTITY_TOKEN_FILE"
                         | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
                         | "GF_SERVER_HTTP_PORT"
+                        | "GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS"
                         | "GF_SERVER_ROOT_URL"
                         | "GF_SERVER_SERVE_FROM_SUB_PATH"
                         | "LABEL"
