@@ -54,14 +54,42 @@ impl View<'_> {
             .param("zone", here.map(|h| h.zone).unwrap_or_default())
     }
 
-    /// Nobody gave the interval a place, and by the clock of the region it mutes the working day and leaves the night.
+    /// Nobody gave the interval a place, and by the clock of the region it mutes the working day and leaves the night. One
+    /// in which a route is active mutes outside of its times.
     fn is_mistaken(&self, tree: &Tree, interval: &str, here: Hours) -> bool {
-        if !tree.is_in_utc(interval) {
+        let paths = tree.paths();
+        let mut active = paths.iter().map(|(_, r)| &r.actives).filter(|a| a.iter().any(|n| n == interval)).peekable();
+        let mutes_inside = active.peek().is_none();
+        // Several active intervals mute outside of all of them together.
+        if !tree.is_in_utc(interval) || active.any(|all| all.len() > 1) {
             return false;
         }
-        let mutes = |hour: i64| tree.covers(interval, here.at(self.snap.collected_at, hour));
+        let mutes = |hour: i64| tree.covers(interval, here.at(self.snap.collected_at, hour)) == mutes_inside;
         let day = (10..=16).all(mutes);
         let night = [21, 23, 1, 3, 5].iter().any(|h| !mutes(*h));
         day && night
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Snapshot;
+
+    #[test]
+    fn active_hours_mute_outside_of_themselves() {
+        let snap = Snapshot::empty("2026-11-21T03:28:36Z".parse().expect("a time"));
+        let seoul = of_region("ap-northeast-2").expect("is known");
+        let is_mistaken = |start: &str, end: &str, how: &str| {
+            let tree = Tree::read(&format!(
+                "route:\n  receiver: slack\n  routes:\n    - receiver: slack\n      {how}\nreceivers:\n  - name: slack\n    slack_configs: [{{channel: a}}]\ntime_intervals:\n  - name: x\n    time_intervals: [{{times: [{{start_time: '{start}', end_time: '{end}'}}]}}]\n"
+            ));
+            View::new(&snap).is_mistaken(&tree.expect("a tree"), "x", seoul)
+        };
+        // 00:00 to 09:00 UTC is 9 to 18 o'clock in Seoul.
+        let (mute, active) = ("mute_time_intervals: [x]", "active_time_intervals: [x]");
+        assert!(is_mistaken("00:00", "09:00", mute) && !is_mistaken("00:00", "09:00", active));
+        assert!(!is_mistaken("09:00", "24:00", mute) && is_mistaken("09:00", "24:00", active));
+        assert!(!is_mistaken("09:00", "24:00", "active_time_intervals: [x, y]"));
     }
 }
