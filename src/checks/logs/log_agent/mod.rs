@@ -209,6 +209,13 @@ impl<'a> Case<'a> {
         self.pod.and_then(|p| p.spec.service_account_name.as_deref()).unwrap_or("default")
     }
 
+    /// CloudWatch Logs knows who writes, and does not let it.
+    fn is_denied_by_cloudwatch(&self) -> bool {
+        let has = |words: &[&str]| words.iter().any(|w| self.last.text.contains(w));
+        has(&["AccessDeniedException", "is not authorized to perform"])
+            && has(&["cloudwatch", "CloudWatch", "LogStream", "LogGroup", "PutLogEvents", "logs:"])
+    }
+
     /// The role that the ServiceAccount names.
     fn role(&self) -> Option<&'a str> {
         let account = self.snap.service_accounts.find(&self.last.namespace, self.account()).ok().flatten()?;
@@ -282,6 +289,7 @@ impl<'a> Case<'a> {
             "metadata",
         ];
         made.params.set("changes_config", !of_store.contains(&self.variant()));
+        made.params.set("to_cloudwatch", self.is_denied_by_cloudwatch());
     }
 
     /// The Service of the host.
