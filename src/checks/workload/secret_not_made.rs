@@ -12,7 +12,7 @@ use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Pod, SecretMaker, Waiting};
+use crate::snapshot::kubernetes::{Pod, SecretMaker, Waiting, Workload};
 use crate::text::near::near_name;
 
 /// Longest part of a message that is shown in the sentence.
@@ -24,7 +24,7 @@ check! {
         id: "secret-not-made", suite: Workload, severity: Error,
         title: "a Secret is not made by what should make it",
         requires: [SecretMakers],
-        uses: [Crds, Pods, Events],
+        uses: [Crds, Pods, Events, Workloads],
         fix: Fix,
     }
 }
@@ -38,12 +38,16 @@ enum Fix {
         of: Of,
         action: String,
         role: Placeholder,
+        /// One for each Secret: a policy of the same name would be replaced.
+        policy_name: String,
         policy: String,
     },
     Absent {
         #[serde(flatten)]
         of: Of,
         key: Placeholder,
+        /// `secrets` (Secrets Manager), `parameters` (Parameter Store) or `other`.
+        place: &'static str,
         region: String,
     },
     NoStore {
@@ -58,15 +62,21 @@ enum Fix {
         store: String,
         /// Empty of a store of the whole cluster.
         store_namespace: String,
+        operator: String,
+        operator_namespace: String,
     },
     Sealed {
         #[serde(flatten)]
         of: Of,
+        controller: String,
+        controller_namespace: String,
     },
     Taken {
         #[serde(flatten)]
         of: Of,
         sealed: bool,
+        controller: String,
+        controller_namespace: String,
     },
     Certificate {
         #[serde(flatten)]
@@ -177,6 +187,9 @@ fn why(failing: &Failing<'_>) -> String {
         Fault::Store { name } => {
             let own = failing.store.and_then(secret_makers::not_ready).and_then(|c| c.message.as_deref());
             let own = own.map(|m| format!(" ({})", shorten(m, QUOTED))).unwrap_or_default();
+            if own.is_empty() && said.contains("sts:AssumeRole") {
+                return format!("its store {name} cannot take its role ({})", shorten(said, QUOTED));
+            }
             format!("its store {name} is not ready{own}")
         }
         Fault::Sealed => "it was sealed for another key than the controller's".to_owned(),
@@ -198,23 +211,78 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
             let statement = serde_json::json!({"Version": "2012-10-17", "Statement": [
                 {"Effect": "Allow", "Action": [action], "Resource": ["<arn-of-the-secret>"]}]});
             let role = Placeholder::new("role").candidates(role.clone());
-            Fix::Denied { of, action: action.clone(), role, policy: statement.to_string() }
+            // IAM takes 128 characters.
+            let policy_name = format!("read-{}-{}", of.namespace, of.name).chars().take(128).collect();
+            Fix::Denied { of, action: action.clone(), role, policy_name, policy: statement.to_string() }
         }
         Fault::Absent { key } => {
-            Fix::Absent { of, key: Placeholder::new("key").candidates(key.clone()), region: Place::of(snap).region }
+            let (place, region) = place(snap, failing);
+            Fix::Absent { of, key: Placeholder::new("key").candidates(key.clone()), place, region }
         }
         Fault::NoStore { name } => Fix::NoStore { of, store: other_store(snap, name) },
         Fault::Store { name } => {
-            let kind = failing.store.map_or_else(|| "ClusterSecretStore".to_owned(), |s| s.kind.clone());
-            let namespace = failing.store.map(|s| s.metadata.namespace.clone()).unwrap_or_default();
-            let store_kind = format!("{}s.external-secrets.io", kind.to_ascii_lowercase());
-            Fix::Store { of, store_kind, store: name.clone(), store_namespace: namespace }
+            let (kind, namespace) = secret_makers::store_place(failing.maker);
+            let (operator_namespace, operator) = operator(snap);
+            Fix::Store {
+                of,
+                store_kind: format!("{}s.external-secrets.io", kind.to_ascii_lowercase()),
+                store: name.clone(),
+                store_namespace: namespace.to_owned(),
+                operator,
+                operator_namespace,
+            }
         }
-        Fault::Sealed => Fix::Sealed { of },
-        Fault::Taken => Fix::Taken { of, sealed: failing.maker.kind == "SealedSecret" },
+        Fault::Sealed => {
+            let (controller_namespace, controller) = sealer(snap);
+            Fix::Sealed { of, controller, controller_namespace }
+        }
+        Fault::Taken => {
+            let (controller_namespace, controller) = sealer(snap);
+            Fix::Taken { of, sealed: failing.maker.kind == "SealedSecret", controller, controller_namespace }
+        }
         Fault::Certificate => Fix::Certificate { of },
         Fault::Property | Fault::Other => Fix::Other { of },
     }
+}
+
+/// The service of AWS that has the values, and its region.
+fn place(snap: &Snapshot, failing: &Failing<'_>) -> (&'static str, String) {
+    let said = failing.condition.message.as_deref().unwrap_or_default();
+    let region = Place::of(snap).region;
+    let store = secret_makers::store_of(snap, failing.maker);
+    let Some(provider) = store.and_then(|s| s.spec.provider.as_ref()) else {
+        return (if said.contains("ParameterNotFound") { "parameters" } else { "secrets" }, region);
+    };
+    match &provider.aws {
+        Some(aws) => {
+            let place = if aws.service == "ParameterStore" { "parameters" } else { "secrets" };
+            (place, if aws.region.is_empty() { region } else { aws.region.clone() })
+        }
+        None => ("other", region),
+    }
+}
+
+/// Namespace and name of the operator of External Secrets, which has a webhook and more of the same image.
+fn operator(snap: &Snapshot) -> (String, String) {
+    let is_part = |w: &Workload| ["-webhook", "-cert-controller"].iter().any(|end| w.metadata.name.ends_with(end));
+    deployment(snap, |w| runs(w, "/external-secrets") && !is_part(w))
+        .unwrap_or_else(|| ("external-secrets".to_owned(), "external-secrets".to_owned()))
+}
+
+/// Namespace and name of the controller of Sealed Secrets.
+fn sealer(snap: &Snapshot) -> (String, String) {
+    deployment(snap, |w| runs(w, "sealed-secrets-controller"))
+        .unwrap_or_else(|| ("kube-system".to_owned(), "sealed-secrets-controller".to_owned()))
+}
+
+fn runs(workload: &Workload, image: &str) -> bool {
+    workload.spec.template.spec.containers.iter().any(|c| c.image.contains(image))
+}
+
+fn deployment(snap: &Snapshot, is_it: impl Fn(&Workload) -> bool) -> Option<(String, String)> {
+    let all = snap.workloads.items().unwrap_or_default();
+    let found = all.iter().find(|w| w.kind == "Deployment" && is_it(w))?;
+    Some((found.metadata.namespace.clone(), found.metadata.name.clone()))
 }
 
 /// Stores that are there, the one that is likely meant first.
@@ -224,4 +292,56 @@ fn other_store(snap: &Snapshot, name: &str) -> Placeholder {
         all.iter().filter(|s| s.kind.ends_with("SecretStore")).map(|s| s.metadata.name.as_str()).collect();
     let near = near_name(name, stores.iter().copied());
     Placeholder::new("store").candidates(near.into_iter().chain(stores.iter().copied()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    fn object(kind: &str, name: &str, spec: Value, condition: (&str, &str)) -> SecretMaker {
+        let (status, message) = condition;
+        let conditions = json!([{"type": "Ready", "status": status, "message": message, "lastTransitionTime": "2026-11-21T00:00:00Z"}]);
+        let meta = json!({"name": name, "namespace": "monitoring"});
+        let object = json!({"metadata": meta, "spec": spec, "status": {"conditions": conditions}});
+        SecretMaker { kind: kind.to_owned(), ..serde_json::from_value(object).expect("an object") }
+    }
+
+    /// The fix for an ExternalSecret that says this, by a store of this provider.
+    fn told(message: &str, provider: Value) -> String {
+        let mut snap = snapshot(json!({"pods": []}));
+        let store = object("SecretStore", "aws", json!({"provider": provider}), ("True", ""));
+        let secret = object("ExternalSecret", "smtp", json!({"secretStoreRef": {"name": "aws"}}), ("False", message));
+        snap.secret_makers = Listing::cluster(vec![store, secret]);
+        let found = findings(&SecretNotMade, &snap);
+        format!("{}\n{}", found[0].message, steps(&found[0]))
+    }
+
+    #[test]
+    fn a_value_is_made_where_the_store_looks_for_it() {
+        let absent = "error processing spec.data[0] (key: prod/smtp), err: Secret does not exist";
+        let parameters = told(absent, json!({"aws": {"service": "ParameterStore", "region": "eu-west-3"}}));
+        assert!(parameters.contains("aws ssm put-parameter --name prod/smtp"), "{parameters}");
+        assert!(parameters.contains("--region eu-west-3") && !parameters.contains("secretsmanager"), "{parameters}");
+        let secrets = told(absent, json!({"aws": {"service": "SecretsManager"}}));
+        assert!(secrets.contains("aws secretsmanager create-secret") && !secrets.contains("aws ssm"), "{secrets}");
+        let vault = told(absent, json!({"vault": {"server": "https://vault"}}));
+        assert!(!vault.contains("create-secret") && !vault.contains("put-parameter"), "{vault}");
+    }
+
+    #[test]
+    fn each_secret_has_a_policy_of_its_own_and_a_role_is_not_allowed_to_take_itself() {
+        let denied = "User: arn:aws:sts::1:assumed-role/eso/1 is not authorized to perform: secretsmanager:GetSecretValue on resource: prod/smtp";
+        let denied = told(denied, json!({"aws": {}}));
+        assert!(denied.contains("--policy-name read-monitoring-smtp"), "{denied}");
+        let trust = "api error AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity";
+        let trust = told(trust, json!({"aws": {}}));
+        assert!(trust.contains("its store aws cannot take its role"), "{trust}");
+        assert!(trust.contains("kubectl describe secretstores.external-secrets.io aws -n monitoring"), "{trust}");
+        assert!(!trust.contains("put-role-policy"), "{trust}");
+    }
 }

@@ -86,10 +86,18 @@ pub(crate) fn not_ready(maker: &SecretMaker) -> Option<&Condition> {
     maker.status.conditions.iter().find(|c| matches!(c.kind.as_str(), "Ready" | "Synced") && c.status == "False")
 }
 
-fn store_of<'a>(snap: &'a Snapshot, maker: &SecretMaker) -> Option<&'a SecretMaker> {
+/// Where a store that a maker names is: its kind, and its namespace, empty of one of the whole cluster.
+pub(crate) fn store_place(maker: &SecretMaker) -> (&str, &str) {
+    match maker.spec.secret_store_ref.kind.as_str() {
+        "" | "SecretStore" => ("SecretStore", &maker.metadata.namespace),
+        kind => (kind, ""),
+    }
+}
+
+/// The store that a maker takes its value from.
+pub(crate) fn store_of<'a>(snap: &'a Snapshot, maker: &SecretMaker) -> Option<&'a SecretMaker> {
     let named = &maker.spec.secret_store_ref;
-    let kind = if named.kind.is_empty() { "SecretStore" } else { named.kind.as_str() };
-    let namespace = if kind == "SecretStore" { maker.metadata.namespace.as_str() } else { "" };
+    let (kind, namespace) = store_place(maker);
     let all = snap.secret_makers.items().unwrap_or_default();
     all.iter().find(|s| s.kind == kind && s.metadata.name == named.name && s.metadata.namespace == namespace)
 }
@@ -103,11 +111,15 @@ fn fault(maker: &SecretMaker, said: &str, store: Option<&SecretMaker>) -> Fault 
         "SealedSecret" => return Fault::Other,
         _ => {}
     }
+    let named = &maker.spec.secret_store_ref.name;
     if let Some(denied) = Denied::read(said) {
+        // A role that cannot be taken is a matter of who trusts it, and not of what it may.
+        if said.contains("sts:AssumeRole") {
+            return Fault::Store { name: named.clone() };
+        }
         let action = denied.action.clone().unwrap_or_else(|| "secretsmanager:GetSecretValue".to_owned());
         return Fault::Denied { action, role: denied.role().map(str::to_owned) };
     }
-    let named = &maker.spec.secret_store_ref.name;
     if has(&["SecretStore.external-secrets.io \"", "could not get SecretStore", "could not get ClusterSecretStore"])
         && has(&["not found"])
     {
@@ -167,6 +179,8 @@ mod tests {
             of("ExternalSecret", "ClusterSecretStore \"aws\" is not ready"),
             Fault::Store { name: "aws".into() }
         );
+        let trust = "could not get provider client: operation error STS: AssumeRoleWithWebIdentity, https response error StatusCode: 403, RequestID: 1, api error AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity";
+        assert_eq!(of("ExternalSecret", trust), Fault::Store { name: "aws".into() });
         assert_eq!(of("SealedSecret", "no key could decrypt secret (password)"), Fault::Sealed);
         assert_eq!(of("Certificate", "Issuing certificate as Secret does not exist"), Fault::Certificate);
     }

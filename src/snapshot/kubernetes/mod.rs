@@ -41,7 +41,9 @@ pub use pod::{
 };
 pub use policy::{CiliumPolicy, NetworkPolicy, QuotaStatus, ResourceQuota};
 pub use scaling::*;
-pub use secret_maker::{MadeSecret, SealedTemplate, SecretMaker, SecretMakerSpec, SecretMakerStatus, StoreRef};
+pub use secret_maker::{
+    AwsProvider, MadeSecret, Provider, SealedTemplate, SecretMaker, SecretMakerSpec, SecretMakerStatus, StoreRef,
+};
 pub use service::{
     Endpoint, EndpointConditions, EndpointPort, EndpointSlice, Service, ServicePort, ServiceSpec, ServiceStatus,
 };

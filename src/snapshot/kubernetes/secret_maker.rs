@@ -25,6 +25,8 @@ pub struct SecretMakerSpec {
     /// Of an ExternalSecret.
     pub target: MadeSecret,
     pub secret_store_ref: StoreRef,
+    /// Of a store.
+    pub provider: Option<Provider>,
     /// Of a SealedSecret.
     pub template: SealedTemplate,
     /// Of a Certificate.
@@ -45,6 +47,22 @@ pub struct StoreRef {
     pub name: String,
     /// `SecretStore` where empty.
     pub kind: String,
+}
+
+/// `spec.provider` of a store: only that of AWS is read, and nothing of it that could be secret.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Provider {
+    pub aws: Option<AwsProvider>,
+}
+
+/// `spec.provider.aws` of a store.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AwsProvider {
+    /// `SecretsManager` or `ParameterStore`.
+    pub service: String,
+    pub region: String,
 }
 
 /// `spec.template` of a SealedSecret.

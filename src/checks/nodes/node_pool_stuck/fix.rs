@@ -39,6 +39,10 @@ pub(super) enum Fix {
     },
     Allow {
         action: String,
+        /// EKS Auto Mode: no controller runs in the cluster.
+        auto: bool,
+        cluster: String,
+        region: String,
         controller: String,
         namespace: String,
         account: String,
@@ -68,6 +72,7 @@ pub(super) enum Fix {
     },
     Launch {
         claim: String,
+        auto: bool,
         controller: String,
         namespace: String,
     },
@@ -77,6 +82,8 @@ pub(super) enum Fix {
         role: String,
         /// The role has no access entry, as the list of them says.
         unmapped: bool,
+        /// Nodes of EKS Auto Mode have another kind of entry.
+        auto: bool,
         instance: String,
         claim: String,
     },
@@ -110,6 +117,7 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
     let pool = stuck.pools.first().map_or_else(|| "<nodepool>".to_owned(), |p| (*p).to_owned());
     let (namespace, controller) = controller(snap);
     let class = || Class::of(stuck.object);
+    let auto = is_auto(stuck.object);
     match &stuck.fault {
         Fault::Class { what: Unfound::Subnets } => Fix::Subnets {
             class: class(),
@@ -126,7 +134,8 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             Fix::Profile { class: class(), role: stuck.object.spec.role.clone().unwrap_or_else(|| "<role>".to_owned()) }
         }
         Fault::Unauthorized { action } => {
-            Fix::Allow { action: action.clone(), controller, namespace, account: account(snap) }
+            let (action, account) = (action.clone(), account(snap));
+            Fix::Allow { action, auto, cluster, region, controller, namespace, account }
         }
         Fault::ClassOther => Fix::ClassOther { class: class() },
         Fault::NoClass { name } => no_class(snap, stuck, pool, name),
@@ -135,21 +144,27 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             Launch::Denied => {
                 let action = crate::domain::aws::denied::Denied::read(stuck.condition.message.as_deref().unwrap_or(""));
                 let action = action.and_then(|d| d.action).unwrap_or_else(|| "ec2:RunInstances".to_owned());
-                Fix::Allow { action, controller, namespace, account: account(snap) }
+                Fix::Allow { action, auto, cluster, region, controller, namespace, account: account(snap) }
             }
             Launch::Quota => Fix::Quota { pool, region },
             Launch::Capacity => Fix::Capacity { pool },
             Launch::SpotRole => Fix::SpotRole,
             Launch::Key => Fix::Key { pool, region },
-            Launch::Other => Fix::Launch { claim: stuck.object.metadata.name.clone(), controller, namespace },
+            Launch::Other => Fix::Launch { claim: stuck.object.metadata.name.clone(), auto, controller, namespace },
         },
         Fault::Joins => {
             let role = role(snap, stuck).unwrap_or_else(|| "<node-role>".to_owned());
             let instance = stuck.object.status.provider_id.rsplit('/').next().unwrap_or_default().to_owned();
             let unmapped = is_unmapped(snap, stuck).is_some();
-            Fix::Joins { cluster, region, role, unmapped, instance, claim: stuck.object.metadata.name.clone() }
+            Fix::Joins { cluster, region, role, unmapped, auto, instance, claim: stuck.object.metadata.name.clone() }
         }
     }
+}
+
+/// A node class of EKS Auto Mode, or a claim by one.
+fn is_auto(object: &NodeMaker) -> bool {
+    let named = object.spec.node_class_ref.as_ref();
+    object.kind == "NodeClass" || named.is_some_and(|class| class.kind == "NodeClass")
 }
 
 /// The controller's ServiceAccount.

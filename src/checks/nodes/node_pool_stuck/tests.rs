@@ -91,3 +91,29 @@ fn a_launch_that_is_refused_says_by_whom() {
         found[0].message
     );
 }
+
+#[test]
+fn nodes_of_auto_mode_have_an_entry_of_their_own_kind_and_no_controller_to_ask() {
+    let named = json!({"group": "eks.amazonaws.com", "kind": "NodeClass", "name": "default"});
+    let claim = |conditions: Value| {
+        let meta = json!({"name": "monitoring-x", "labels": {"karpenter.sh/nodepool": "monitoring"}, "creationTimestamp": "2026-11-21T01:00:00Z"});
+        object(
+            "NodeClaim",
+            json!({"metadata": meta, "spec": {"nodeClassRef": named}, "status": {"conditions": conditions}}),
+        )
+    };
+    let class = object("NodeClass", json!({"metadata": {"name": "default"}, "spec": {"role": "nodes"}}));
+    let joins = json!([
+        {"type": "Launched", "status": "True", "lastTransitionTime": "2026-11-21T01:00:00Z"},
+        {"type": "Registered", "status": "Unknown", "reason": "NodeNotFound"}]);
+    let mut joining = snap(vec![claim(joins), class]);
+    *joining.access_entries = Ok(vec!["arn:aws:iam::111122223333:role/other".to_owned()]);
+    let steps_of = |snap: &Snapshot| steps(&findings(&NodePoolStuck, snap)[0]);
+    let text = steps_of(&joining);
+    assert!(text.contains("--type EC2 ") && !text.contains("EC2_LINUX"), "{text}");
+    assert!(text.contains("AmazonEKSAutoNodePolicy"), "{text}");
+    let refused = json!([{"type": "Launched", "status": "Unknown", "reason": "LaunchFailed",
+        "message": "UnauthorizedOperation: You are not authorized to perform: ec2:RunInstances"}]);
+    let text = steps_of(&snap(vec![claim(refused)]));
+    assert!(text.contains("cluster.roleArn") && !text.contains("deployment/karpenter"), "{text}");
+}
