@@ -219,7 +219,7 @@ impl Read {
                 file.objects.push(as_kustomization(document));
                 continue;
             }
-            add(document, &mut file, !other);
+            file.add(document, !other);
         }
         for (name, inside) in secrets {
             let object = file.objects.iter().position(|o| o.kind == "Secret" && o.name == name);
@@ -425,18 +425,6 @@ fn without_places(value: &Json) -> Node {
         other => scalar(other.to_string(), true),
     };
     Node { place: Place { line: 1, column: 1 }, value }
-}
-
-/// Sorts a document into a file; lists are unfolded.
-fn add(document: Node, file: &mut ManifestFile, may_be_values: bool) {
-    let is_list = document.get("kind").and_then(Node::as_str).is_some_and(|k| k.ends_with("List"));
-    if is_list && let Some(items) = document.get("items").and_then(Node::items) {
-        items.iter().for_each(|item| add(item.clone(), file, false));
-    } else if let Some(object) = Manifest::of(document.clone()) {
-        file.objects.push(object);
-    } else if document.entries().is_some() && may_be_values {
-        file.values.push(document);
-    }
 }
 
 /// Text that is no YAML because Helm has still to render it. Other languages use the braces in strings, too.

@@ -1,27 +1,24 @@
 //! Findings of one check with one cause are one finding, about the cause, with one fix for all its victims.
 
-use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::model::{Finding, FixOption, Remediation, ResourceRef, Step};
 
 /// Findings with one fingerprint are one finding: what one says of subjects and causes, the other keeps. Each stands where
 /// the first of its kind stood.
 pub(super) fn merged(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    let mut kinds: Vec<Vec<Finding>> = Vec::new();
+    let mut kinds: IndexMap<String, (Finding, Vec<Finding>)> = IndexMap::new();
     for finding in findings {
-        match places.get(&finding.fingerprint) {
-            Some(at) => kinds[*at].push(finding),
+        match kinds.get_mut(&finding.fingerprint) {
+            Some((_, others)) => others.push(finding),
             None => {
-                places.insert(finding.fingerprint.clone(), kinds.len());
-                kinds.push(vec![about_its_cause(finding)]);
+                kinds.insert(finding.fingerprint.clone(), (about_its_cause(finding), Vec::new()));
             }
         }
     }
-    kinds.into_iter().filter_map(one).collect()
+    kinds.into_values().map(|(first, others)| one(first, others)).collect()
 }
 
 /// Makes the cause the main subject, where it is a resource. What it breaks stays: the cause and its victims.
@@ -36,11 +33,9 @@ fn about_its_cause(mut finding: Finding) -> Finding {
 }
 
 /// The first with all that the others say.
-fn one(mut all: Vec<Finding>) -> Option<Finding> {
-    let others = all.split_off(1);
-    let mut first = all.pop()?;
+fn one(mut first: Finding, others: Vec<Finding>) -> Finding {
     if others.is_empty() {
-        return Some(first);
+        return first;
     }
     if first.breaks.is_some() || others.iter().any(|f| f.breaks.is_some()) {
         let broken: Vec<ResourceRef> =
@@ -48,7 +43,6 @@ fn one(mut all: Vec<Finding>) -> Option<Finding> {
         first.breaks = Some(broken);
     }
     let mut fixes = Vec::new();
-    let (mut subjects, mut evidence) = (first.subjects, first.evidence);
     let (mut more_subjects, mut more_evidence) = (Vec::new(), Vec::new());
     for finding in others {
         more_subjects.extend(finding.subjects);
@@ -58,14 +52,13 @@ fn one(mut all: Vec<Finding>) -> Option<Finding> {
         first.locations.extend(finding.locations);
         fixes.push(finding.remediation);
     }
-    add(&mut subjects, more_subjects);
-    add(&mut evidence, more_evidence);
-    (first.subjects, first.evidence) = (subjects, evidence);
+    add(&mut first.subjects, more_subjects);
+    add(&mut first.evidence, more_evidence);
     if let Some(cause) = &first.cause {
         first.message.clone_from(&cause.message);
         join(&mut first.remediation, fixes);
     }
-    Some(first)
+    first
 }
 
 /// Adds the steps that only other victims need.

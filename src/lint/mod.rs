@@ -63,3 +63,8 @@ impl Problem {
         self
     }
 }
+
+/// True where something puts another text there before the program sees it.
+pub(crate) fn is_filled_in(text: &str) -> bool {
+    text.contains(['$', '{'])
+}

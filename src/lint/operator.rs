@@ -1,10 +1,10 @@
 //! Custom resources of the Prometheus Operator: slips in the names of their fields, times, relabelling, and what the operator
 //! itself refuses. New fields come with every version, so of an unknown one only a slip of a known one is a fault.
 
-use super::Problem;
 use super::go::{duration, regex_fault};
 use super::prometheus::relabel;
 use super::yaml::{Node, join};
+use super::{Problem, is_filled_in};
 use crate::text::near::{is_slip, near};
 
 mod known;
@@ -77,7 +77,7 @@ impl Reader {
 
     fn time(&mut self, node: Option<&Node>, path: &str) -> Option<u64> {
         let node = node?;
-        let text = node.as_str().filter(|t| !t.is_empty() && !t.contains(['$', '{']))?;
+        let text = node.as_str().filter(|t| !t.is_empty() && !is_filled_in(t))?;
         match duration(text) {
             Ok(millis) => Some(millis),
             Err((message, meant)) => {
@@ -141,7 +141,7 @@ impl Reader {
             self.time(spec.get(key), &join(path, key));
         }
         let size = spec.get("retentionSize").and_then(|n| Some((n, n.as_str()?)));
-        if let Some((node, text)) = size.filter(|(_, t)| !t.is_empty() && !t.contains(['$', '{']) && !is_size(t)) {
+        if let Some((node, text)) = size.filter(|(_, t)| !t.is_empty() && !is_filled_in(t) && !is_size(t)) {
             let meant = text.strip_suffix(['i', 'b']).map(|t| format!("{t}B")).filter(|m| is_size(m));
             let meant = meant.or_else(|| Some(format!("{text}B")).filter(|m| is_size(m)));
             let message = format!("{text:?} is no size such as 40GB");

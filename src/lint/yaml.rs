@@ -385,7 +385,7 @@ fn size(node: &Node) -> (usize, usize) {
 }
 
 /// The path of a field.
-pub(super) fn join(path: &str, name: &str) -> String {
+pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 

@@ -41,6 +41,18 @@ impl ManifestFile {
         let (objects, values, inside, absent, errors) = Default::default();
         Self { path, text, objects, values, inside, absent, errors }
     }
+
+    /// Sorts a document into the file; lists are unfolded.
+    pub(crate) fn add(&mut self, document: Node, may_be_values: bool) {
+        let is_list = document.get("kind").and_then(Node::as_str).is_some_and(|k| k.ends_with("List"));
+        if is_list && let Some(items) = document.get("items").and_then(Node::items) {
+            items.iter().for_each(|item| self.add(item.clone(), false));
+        } else if let Some(object) = Manifest::of(document.clone()) {
+            self.objects.push(object);
+        } else if document.entries().is_some() && may_be_values {
+            self.values.push(document);
+        }
+    }
 }
 
 /// A part of an object that is a document for another program.

@@ -10,7 +10,7 @@ use crate::checks::support::written;
 use crate::checks::{Check, check};
 use crate::domain::manifests::given;
 use crate::lint::Problem;
-use crate::lint::yaml::{Node, Value};
+use crate::lint::yaml::{Node, Value, join};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
@@ -134,7 +134,7 @@ fn walk(node: &Node, path: &str, problems: &mut Vec<Problem>) {
                 if (elsewhere && !hosts) || OF_TOOLS.iter().any(|tool| key.starts_with(tool)) {
                     continue;
                 }
-                walk(value, &if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }, problems);
+                walk(value, &join(path, key), problems);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::lint::{Place, Problem};
 
 /// Problems whose lines are shown.
-const SHOWN: usize = 5;
+pub(crate) const SHOWN: usize = 5;
 
 /// What is wrong with a copy of the text of which a line was changed; `None` where it cannot be read any more.
 pub(crate) type Again<'a> = &'a dyn Fn(&str, Place) -> Option<Vec<Problem>>;

@@ -1,15 +1,12 @@
-//! What is said of a file of a ConfigMap that Prometheus refuses: the place, the lines as they should be, how the change
-//! takes effect.
+//! What is said of a file of a ConfigMap that Prometheus refuses: the place, and how the change takes effect.
 
+use crate::checks::support::edits::SHOWN;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::File;
 use crate::domain::prometheus::server::Server;
 use crate::lint::{Problem, frame, yaml};
 use crate::model::{Evidence, Params};
 use crate::snapshot::kubernetes::ConfigMap;
-
-/// Problems whose lines are shown.
-const SHOWN: usize = 5;
 
 /// `prometheus.yml line 12: unknown field "metric_path" (metrics_path?)`, and how many more there are.
 pub(crate) fn headline(file: &str, problems: &[Problem]) -> String {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::edits::{Again, edits};
+use crate::checks::support::edits::{Again, SHOWN, edits};
 use crate::checks::support::faulty_file::{self, headline, job_of, rule_of};
 use crate::domain::manifests::copy;
 use crate::domain::manifests::given;
@@ -19,8 +19,6 @@ use crate::text::redact::mask_file;
 
 /// The path of what came on standard input.
 pub(crate) const PIPED: &str = "-";
-/// Problems of which the lines are shown.
-const SHOWN: usize = 5;
 
 /// What a program refuses of its configurations in the files.
 ///
@@ -80,11 +78,18 @@ fn readers(snap: &Snapshot) -> Readers {
     }
     versions.dedup();
     alertmanagers.dedup();
-    let one = |all: &[Option<_>]| if let [one] = all { *one } else { None };
-    let alertmanager = if let [one] = alertmanagers.as_slice() { *one } else { None };
     features.dedup();
-    let features = if let [one] = features.as_slice() { *one } else { None };
-    Readers { prometheus: one(&versions), alertmanager, agent: agent && versions.len() == 1, features }
+    Readers {
+        prometheus: only(&versions),
+        alertmanager: only(&alertmanagers),
+        agent: agent && versions.len() == 1,
+        features: only(&features),
+    }
+}
+
+/// What all of them are, where it is known.
+fn only<T: Copy>(all: &[Option<T>]) -> Option<T> {
+    if let [one] = all { *one } else { None }
 }
 
 fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) -> Option<Finding> {

@@ -2,7 +2,7 @@
 
 use crate::lint::yaml::{self, Node};
 use crate::lint::{Place, within};
-use crate::snapshot::manifests::{BLANK, Inside, Manifest, ManifestFile};
+use crate::snapshot::manifests::{BLANK, Inside, ManifestFile};
 
 /// The document around a place of a changed text, read again. Lines keep their numbers; other documents are left out. `None`
 /// where it is no YAML any more.
@@ -12,7 +12,7 @@ pub(crate) fn reread(file: &ManifestFile, text: &str, at: Place) -> Option<Manif
     let documents = yaml::documents(&text.replace(BLANK, "redacted")).ok()?;
     let mut copy = ManifestFile::new(file.path.as_str(), text);
     for document in documents {
-        add(document, &mut copy);
+        copy.add(document, true);
     }
     for inside in &file.inside {
         let Some(object) = file.objects.get(inside.object) else { continue };
@@ -31,17 +31,6 @@ fn alone(text: &str, line: usize) -> String {
     let from = lines[..at].iter().rposition(|l| ends(l)).unwrap_or_default();
     let to = lines[at..].iter().skip(1).position(|l| ends(l)).map_or(lines.len(), |n| at + 1 + n);
     format!("{}{}\n", "\n".repeat(from), lines[from..to].join("\n"))
-}
-
-fn add(document: Node, file: &mut ManifestFile) {
-    let is_list = document.get("kind").and_then(Node::as_str).is_some_and(|k| k.ends_with("List"));
-    if is_list && let Some(items) = document.get("items").and_then(Node::items) {
-        items.iter().for_each(|item| add(item.clone(), file));
-    } else if let Some(object) = Manifest::of(document.clone()) {
-        file.objects.push(object);
-    } else if document.entries().is_some() {
-        file.values.push(document);
-    }
 }
 
 /// What a node holds as a document: itself, or the text that it is.

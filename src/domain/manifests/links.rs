@@ -2,15 +2,13 @@
 //! accounts, keys of values, files of ConfigMaps, the servers that select monitors.
 
 use super::given::{full_name, may_meet};
+use super::references::{SLIP, is_meant};
 use super::values;
-use crate::lint::Problem;
 use crate::lint::yaml::Node;
+use crate::lint::{Problem, is_filled_in};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::Manifest;
-use crate::text::near::{is_slip, suggest, typo};
-
-/// Letters by which a misspelt name differs.
-const SLIP: usize = 2;
+use crate::text::near::{suggest, typo};
 
 /// What the files have that others name.
 pub(crate) struct Links<'a> {
@@ -77,9 +75,7 @@ impl<'a> Links<'a> {
         if there.contains(&name) {
             return None;
         }
-        // The account of the workload's own name is meant, however short it is.
-        let meant = |a: &&&str| typo(name, a, SLIP) || (**a == object.name && is_slip(name, a, SLIP));
-        let meant = there.iter().find(meant)?;
+        let meant = there.iter().find(|a| is_meant(name, a, **a == object.name))?;
         let message = format!("the files hold no ServiceAccount {name}");
         Some(Problem::new(node.place, format!("{path}.serviceAccountName"), message).instead(Some(*meant)))
     }
@@ -248,7 +244,7 @@ impl<'a> Server<'a> {
             _ => return None,
         };
         let spec = values.at(&["prometheus", "prometheusSpec"]);
-        if chart.rsplit('/').next() != Some("kube-prometheus-stack") || release.contains(['$', '{']) {
+        if chart.rsplit('/').next() != Some("kube-prometheus-stack") || is_filled_in(release) {
             return None;
         }
         let selectors = SELECTED.iter().filter_map(|(_, field)| {

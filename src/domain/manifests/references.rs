@@ -10,7 +10,12 @@ use crate::snapshot::manifests::Manifest;
 use crate::text::near::{is_slip, suggest, typo};
 
 /// Letters by which a misspelt word differs.
-const SLIP: usize = 2;
+pub(super) const SLIP: usize = 2;
+
+/// A misspelt word stands for another; that of an object of the same name is meant however short it is.
+pub(super) fn is_meant(word: &str, other: &str, same_name: bool) -> bool {
+    typo(word, other, SLIP) || (same_name && is_slip(word, other, SLIP))
+}
 /// Kinds with a pod template.
 const WORKLOADS: [(&str, &str); 3] = [("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet")];
 
@@ -80,8 +85,7 @@ impl<'a> Labelled<'a> {
             let (Some((key, value, place)), None) = (misses.next(), misses.next()) else { return None };
             let (_, found, _) = entry.labels.iter().find(|(k, ..)| k == key)?;
             // Pods that an operator makes are in no file: only a slip tells that these labels were meant.
-            let meant = typo(value, found, SLIP) || (entry.object.name == own && is_slip(value, found, SLIP));
-            meant.then(|| {
+            is_meant(value, found, entry.object.name == own).then(|| {
                 let whom = format!("{of} {} {}", entry.object.kind, full_name(entry.object));
                 let message = format!("{key}={value} selects nothing in the files: {whom} have {key}={found}");
                 Problem::new(*place, format!("{path}.{key}"), message).instead(Some(*found))

@@ -3,7 +3,7 @@
 use super::values::{self, Values};
 use crate::domain::prometheus::tsdb;
 use crate::lint::Problem;
-use crate::lint::yaml::Node;
+use crate::lint::yaml::{Node, join};
 use crate::snapshot::manifests::{Manifest, ManifestFile};
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
 
@@ -43,7 +43,8 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Kept<'_>> {
 fn of_spec(spec: &Node, storage: &str, path: &str) -> Option<Problem> {
     let claim = ["volumeClaimTemplate", "spec", "resources", "requests", "storage"];
     let volume = spec.get(storage)?.at(&claim)?.as_str()?;
-    compare(spec.get("retentionSize")?, spec.get("retentionSize")?.as_str()?, volume, &format!("{path}.retentionSize"))
+    let node = spec.get("retentionSize")?;
+    compare(node, node.as_str()?, volume, &join(path, "retentionSize"))
 }
 
 /// `server` in the values of the chart prometheus.
@@ -51,8 +52,7 @@ fn of_server(values: &Node, path: &str) -> Option<Problem> {
     let server = values.get("server")?;
     let volume = server.at(&["persistentVolume", "size"])?.as_str()?;
     let node = server.get("retentionSize")?;
-    let path = if path.is_empty() { "server".to_owned() } else { format!("{path}.server") };
-    compare(node, node.as_str()?, volume, &format!("{path}.retentionSize"))
+    compare(node, node.as_str()?, volume, &join(path, "server.retentionSize"))
 }
 
 /// A StatefulSet whose container keeps its blocks on a claim of its own.

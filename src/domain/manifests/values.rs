@@ -1,6 +1,6 @@
 //! Helm values: files of them, and those inside of objects that install a chart.
 
-use crate::lint::yaml::Node;
+use crate::lint::yaml::{Node, join};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Holds, Manifest, ManifestFile};
 
@@ -54,7 +54,7 @@ pub(crate) fn server_specs<'a>(values: &Values<'a>) -> Vec<(&'a Node, String)> {
 fn look<'a>(node: &'a Node, path: &str, depth: usize, found: &mut Vec<(&'a Node, String)>) {
     for (key, value) in node.entries().unwrap_or_default() {
         let Some(key) = key.as_str() else { continue };
-        let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let path = join(path, key);
         match (key, value.get("prometheusSpec")) {
             ("prometheus", Some(spec)) => found.push((spec, format!("{path}.prometheusSpec"))),
             _ if depth < DEPTH => look(value, &path, depth + 1, found),

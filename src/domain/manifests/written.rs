@@ -199,7 +199,7 @@ impl<'a> Walk<'a, '_> {
     fn values(&mut self, node: &'a Node, path: &str, depth: usize) {
         for (key, value) in node.entries().unwrap_or_default() {
             let Some(key) = key.as_str() else { continue };
-            let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            let path = yaml::join(path, key);
             match key {
                 "additionalPrometheusRulesMap" => {
                     for (name, rules) in value.entries().unwrap_or_default() {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use crate::lint::Problem;
-use crate::lint::yaml::{Node, Value};
+use crate::lint::yaml::{Node, Value, join};
 use crate::text::near::near;
 
 /// Made by `tests/tools/kubernetes_fields.py` of a server's OpenAPI document.
@@ -58,10 +58,6 @@ pub(crate) fn doubled(node: &Node, path: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     twice(node, path, &mut problems);
     problems
-}
-
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 fn twice(node: &Node, path: &str, problems: &mut Vec<Problem>) {

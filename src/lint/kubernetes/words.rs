@@ -1,7 +1,7 @@
 //! Words and quantities that an API server takes only as they are: access modes, policies, sizes.
 
-use crate::lint::Problem;
 use crate::lint::yaml::{Node, Value, join};
+use crate::lint::{Problem, is_filled_in};
 use crate::text::near::near;
 
 /// Fields that hold one of a few words, wherever they stand in a built-in kind.
@@ -82,11 +82,6 @@ fn quantity(node: &Node, path: &str, problems: &mut Vec<Problem>) {
     let meant = Some(meant).filter(|m| m != text && is_quantity(m));
     problems
         .push(Problem::new(node.place, path, format!("{text:?} is no quantity such as 10Gi or 500m")).instead(meant));
-}
-
-/// Something puts another text there before the server sees it.
-fn is_filled_in(text: &str) -> bool {
-    text.contains(['$', '{'])
 }
 
 fn is_quantity(text: &str) -> bool {
