@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::grafana::{none_runs, of_pod, running};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::support::services;
 use crate::checks::{Check, check};
@@ -71,16 +71,12 @@ impl Check for GrafanaAlerting {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let logs = snap.logs_of(Program::Grafana)?;
-        let of_pod = |pod: &str| {
-            let own = instances.iter().find(|i| i.pods(snap).iter().any(|p| p.metadata.name == pod));
-            own.or_else(|| instances.first()).copied()
-        };
         let mut findings: Vec<Finding> = groups(failures_of(snap, Program::Grafana))
             .iter()
-            .filter_map(|g| Some(undelivered(of_pod(&g.sample.pod)?, g)))
+            .filter_map(|g| Some(undelivered(of_pod(snap, &instances, &g.sample.pod)?, g)))
             .collect();
         for log in logs.into_iter().filter(|l| !l.previous) {
-            let Some(instance) = of_pod(&log.pod) else { continue };
+            let Some(instance) = of_pod(snap, &instances, &log.pod) else { continue };
             findings.extend(failing_rules(snap, log).values().filter_map(|f| unevaluated(instance, log, f)));
         }
         Ok(Diagnosis::Findings(findings))

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::grafana::{none_runs, of_pod, running};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::notify_error;
@@ -92,14 +92,10 @@ impl Check for GrafanaPartFailing {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let Some(instances) = running(snap)? else { return Ok(none_runs()) };
-        let of_pod = |pod: &str| {
-            let own = instances.iter().find(|i| i.pods(snap).iter().any(|p| p.metadata.name == pod));
-            own.or_else(|| instances.first()).copied()
-        };
         let all = part_log::failing(snap)?;
         let mut findings: Vec<Finding> = Vec::new();
         for said in &all {
-            let Some(instance) = of_pod(&said.log.pod) else { continue };
+            let Some(instance) = of_pod(snap, &instances, &said.log.pod) else { continue };
             let made = finding(snap, instance, said);
             // Replicas say the same.
             if !findings.iter().any(|f| f.message == made.message || f.key == made.key) {

@@ -19,6 +19,12 @@ pub(crate) fn running(snap: &Snapshot) -> Fetched<Option<Vec<Instance<'_>>>> {
     Ok((!instances.is_empty()).then_some(instances))
 }
 
+/// The Grafana whose pod this is, else the first.
+pub(crate) fn of_pod<'a>(snap: &Snapshot, instances: &[Instance<'a>], pod: &str) -> Option<Instance<'a>> {
+    let own = instances.iter().find(|i| i.pods(snap).iter().any(|p| p.metadata.name == pod));
+    own.or_else(|| instances.first()).copied()
+}
+
 /// What a check of Grafana says where none runs.
 pub(crate) fn none_runs() -> Diagnosis {
     Diagnosis::NotApplicable("no Grafana runs in the stack's namespaces".into())
