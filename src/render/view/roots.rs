@@ -87,7 +87,8 @@ impl<'a> First<'a> {
     /// The risk of a step that interrupts something, and what the step is for: a restart alone is seldom what one does.
     pub(in crate::render) fn warning(&self) -> Option<(Risk, &'a str)> {
         let is_said = matches!(self.brief(), Brief::Text(_));
-        (self.step.risk > Risk::Change).then(|| (self.step.risk, if is_said { "" } else { self.step.text.as_str() }))
+        let what = if is_said { "" } else { self.step.text.as_str() };
+        (self.step.risk > Risk::Change).then_some((self.step.risk, what))
     }
 
     /// One line of it.
