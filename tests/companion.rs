@@ -63,7 +63,7 @@ impl Scene {
 
     fn start(&self, arguments: &[&str]) -> Talk {
         let mut command = Command::new("/bin/sh");
-        let start = format!("stty cols {} rows 50; exec \"$0\" \"$@\"", self.columns);
+        let start = format!("stty cols {} rows 50; tty >\"$HOME/tty\"; exec \"$0\" \"$@\"", self.columns);
         command.args(["-c", &start]).arg(kdoctor().get_program()).args(arguments);
         // Only the tools of the scene, and those that every system has.
         let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
@@ -488,10 +488,16 @@ fn waiting_has_an_end_and_says_what_still_fails() {
 
 #[test]
 fn read_only_takes_running_away() {
-    for (variable, flags) in [(Some("1"), &[][..]), (None, &["--read-only"][..])] {
+    for (variable, flags) in [(Some("1"), &[][..]), (None, &["--read-only"][..]), (None, &["--config"])] {
         let mut arguments = vec!["--only", "pdb-blocks", "--no-transcript"];
         arguments.extend(flags);
         let mut cluster = Cluster::serve("cases/pdb-never", None);
+        let settings = cluster.scene.path("kdoctor.toml");
+        std::fs::write(&settings, "read-only = true\n").expect("writes");
+        let settings = settings.display().to_string();
+        if flags.contains(&"--config") {
+            arguments.push(&settings);
+        }
         cluster.scene.tool("kubectl", "echo never");
         cluster.scene.variables.extend(variable.map(|v| ("KDOCTOR_READ_ONLY", v.to_owned())));
         let mut talk = cluster.start(&["fix", "1"], &arguments);
@@ -505,6 +511,88 @@ fn read_only_takes_running_away() {
         talk.end();
         assert!(cluster.scene.calls().is_empty());
     }
+}
+
+/// A bundle of a budget whose name looks like a token: the report must not show it, so the person is asked for it.
+fn with_masked_name(dir: &Path) -> String {
+    let bundle = dir.join("masked");
+    fixtures::copy(&fixture("cases/pdb-never"), &bundle);
+    let path = bundle.join("kubernetes/apis/policy/v1/poddisruptionbudgets.json");
+    let text = std::fs::read_to_string(&path).expect("budgets");
+    let masked = text.replacen("\"web\"", "\"xoxb-123456789012-1234567890123-abcdefghijklmnop\"", 1);
+    assert_ne!(text, masked);
+    std::fs::write(&path, masked).expect("writes");
+    bundle.display().to_string()
+}
+
+#[test]
+fn a_secret_is_typed_unseen_and_stays_out_of_the_transcript() {
+    for manner in [&[][..], &["--plain"]] {
+        let scene = Scene::new();
+        let bundle = with_masked_name(scene.dir.path());
+        let mut arguments = vec!["fix", "pdb-blocks", "--only", "pdb-blocks", "--from", &bundle];
+        arguments.extend(manner);
+        let mut talk = scene.start(&arguments);
+        if manner.is_empty() {
+            talk.choose("1. pdb-blocks:", "steps");
+        } else {
+            talk.answer("(nothing: back): ", "steps");
+        }
+        talk.see("<redacted> has to be chosen");
+        talk.answer("<redacted>", "hunter2hunter2");
+        if manner.is_empty() {
+            talk.choose("Step 1 of 2:", "copy");
+        } else {
+            talk.answer("(nothing: back): ", "copy");
+        }
+        let copied = talk.see("\u{7}");
+        let copied = copied.rsplit(';').next().and_then(|text| STANDARD.decode(text).ok()).expect("it was copied");
+        let copied = String::from_utf8(copied).expect("text");
+        assert!(copied.starts_with("kubectl ") && copied.contains("patch pdb hunter2hunter2 -n shop"), "{copied}");
+        talk.see("Step 1 of 2:");
+        talk.send("\u{3}");
+        talk.end();
+        let text = scene.transcript();
+        assert!(text.contains("step 1 of 2: copied"), "{text}");
+        assert!(!text.contains("hunter2") && !talk.seen.contains("hunter2"), "{}", talk.seen);
+    }
+}
+
+/// The widest line, without what only moves the cursor or sets a style.
+fn widest(shown: &str) -> usize {
+    let mut text = String::new();
+    let mut letters = shown.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\u{1b}' => _ = letters.by_ref().skip(1).find(char::is_ascii_alphabetic),
+            '\r' => {}
+            letter => text.push(letter),
+        }
+    }
+    text.lines().map(|line| line.chars().count()).max().unwrap_or_default()
+}
+
+#[test]
+fn a_window_that_becomes_smaller_is_written_in_as_it_is_then() {
+    let scene = Scene::new();
+    let mut talk = scene.start(&["fix", "1", "--demo", "--no-transcript"]);
+    talk.choose("1. ebs-csi-addon-missing:", "evidence");
+    let wide = talk.see("? 1. ebs-csi-addon-missing:");
+    assert!(widest(&wide) > 80, "{wide}");
+    talk.see(HELP);
+    let terminal = std::fs::read_to_string(scene.path("tty")).expect("it was written");
+    let set = Command::new("stty").args(["-F", terminal.trim(), "cols", "80", "rows", "40"]).status();
+    assert!(set.is_ok_and(|status| status.success()));
+    for part in ["evidence", "page"] {
+        talk.send(&format!("{part}\r"));
+        talk.see(&format!("· 1. ebs-csi-addon-missing: {part}"));
+        let narrow = talk.see("? 1. ebs-csi-addon-missing:");
+        let narrow = narrow.split_once('\n').map_or("", |(_, rest)| rest);
+        assert!(widest(narrow) <= 80, "{}: {narrow}", widest(narrow));
+        talk.see(HELP);
+    }
+    talk.send("\u{3}");
+    talk.end();
 }
 
 #[test]

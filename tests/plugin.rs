@@ -112,6 +112,121 @@ fn bash_completes_names_with_colons() {
     assert_eq!(complete("kdoctor explain pvc-pend"), "pvc-pending\n");
 }
 
+/// A folder with the binary by its name, for shells that look for it on `PATH`; and the script for a shell.
+fn for_shell(dir: &Path, shell: &str) -> (String, PathBuf) {
+    let link = dir.join("kdoctor");
+    std::os::unix::fs::symlink(kdoctor_process().get_program(), &link).expect("a link can be made");
+    let script = dir.join(format!("script.{shell}"));
+    let output = kdoctor().args(["completions", shell]).output().expect("kdoctor runs");
+    std::fs::write(&script, output.stdout).expect("writable");
+    (format!("{}:/usr/bin:/bin", dir.display()), script)
+}
+
+/// Says so where a shell is not installed: the tests run everywhere.
+fn has(shell: &str) -> bool {
+    let there = ["/bin", "/usr/bin", "/usr/local/bin"].iter().any(|folder| Path::new(folder).join(shell).exists());
+    if !there {
+        eprintln!("{shell} is not installed");
+    }
+    there
+}
+
+#[test]
+fn fish_completes() {
+    if !has("fish") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let (path, script) = for_shell(dir.path(), "fish");
+    let complete = |line: &str| {
+        let code = format!("source '{}'; complete -C '{line}'", script.display());
+        let mut fish = std::process::Command::new("fish");
+        fish.args(["--no-config", "-c", &code]).env("PATH", &path).env("HOME", dir.path()).current_dir(dir.path());
+        text(&fish.output().expect("fish runs").stdout)
+    };
+    assert!(complete("kdoctor conn").starts_with("connect\tOpen local ports"));
+    assert!(complete("kdoctor explain pvc-pend").starts_with("pvc-pending\t"));
+    assert!(complete("kdoctor monitoring --fail-on=war").starts_with("--fail-on=warning"));
+    assert!(complete("kdoctor diff script").contains("script.fish"), "files are offered where files may stand");
+    assert_eq!(complete("kdoctor monitoring --region x"), "");
+}
+
+#[test]
+fn zsh_completes() {
+    if !has("zsh") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let (path, script) = for_shell(dir.path(), "zsh");
+    let mut zsh = std::process::Command::new("zsh");
+    zsh.args(["-f", "-i"]).env_clear().env("PATH", &path).env("HOME", dir.path()).env("TERM", "dumb");
+    let mut shell = rexpect::session::spawn_command(zsh, Some(30_000)).expect("a pseudo-terminal");
+    let setup = format!("autoload -Uz compinit; compinit -D -u; source '{}'; echo rea''dy", script.display());
+    shell.send_line(&setup).expect("it reads");
+    shell.exp_string("ready").expect("it is set up");
+    for (typed, completed) in [
+        ("kdoctor conn", "connect"),
+        ("kdoctor explain pvc-pend", "pvc-pending"),
+        ("kdoctor monitoring --fail-on=war", "--fail-on=warning"),
+    ] {
+        shell.send(&format!("{typed}\t")).expect("it reads");
+        shell.flush().expect("it reads");
+        shell.exp_string(completed).unwrap_or_else(|e| panic!("{typed}: {e}"));
+        // Away with the line.
+        shell.send("\u{15}").expect("it reads");
+        shell.flush().expect("it reads");
+    }
+}
+
+/// Runs it at a terminal to its end; gives what it said.
+fn at_terminal(args: &[&str], variables: &[(&str, &str)]) -> String {
+    let mut command = kdoctor_process();
+    command.args(args).env("TERM", "xterm-256color").envs(variables.iter().copied());
+    let mut terminal = rexpect::session::spawn_command(command, Some(30_000)).expect("a pseudo-terminal");
+    terminal.exp_eof().expect("it ends")
+}
+
+#[test]
+fn the_roots_of_the_last_report_are_completed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = dir.path().display().to_string();
+    let state = state.as_str();
+    let complete = |words: &[&str]| {
+        let asked = kdoctor().env("XDG_STATE_HOME", state).args(["__complete", "--"]).args(words).output();
+        text(&asked.expect("kdoctor runs").stdout)
+    };
+    let all = complete(&["fix", "--demo=", ""]);
+    assert!(all.lines().count() > 40, "nothing is known yet: {all}");
+    kdoctor().env("XDG_STATE_HOME", state).args(["monitoring", "--demo"]).output().expect("kdoctor runs");
+    assert!(!dir.path().join("kdoctor").exists(), "a pipeline leaves nothing behind");
+    at_terminal(&["monitoring", "--demo"], &[("XDG_STATE_HOME", state)]);
+    let roots = complete(&["fix", "--demo=", ""]);
+    assert!(roots.starts_with("ebs-csi-addon-missing\t") && roots.lines().count() == 2, "{roots}");
+    let things = complete(&["why", "--demo=", "pvc/"]);
+    assert!(things.contains("pvc/flash-tickets-prometheus"), "{things}");
+    assert!(complete(&["fix", ""]).lines().count() > 40, "of another cluster nothing is known");
+}
+
+#[test]
+fn addresses_are_links_where_the_terminal_has_them() {
+    let page = |args: &[&str], variables: &[(&str, &str)]| {
+        at_terminal(&[&["explain", "api-access"][..], args].concat(), variables)
+    };
+    let link = "\u{1b}]8;;https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html\u{1b}\\";
+    let forced = [("FORCE_HYPERLINK", "1"), ("NO_COLOR", "0")];
+    assert!(page(&[], &forced).contains(link));
+    for (args, variables) in [
+        (&[][..], &[("FORCE_HYPERLINK", "0"), ("NO_COLOR", "0")][..]),
+        (&["--no-color"][..], &forced[..]),
+        (&[][..], &[("FORCE_HYPERLINK", "1"), ("NO_COLOR", "1")][..]),
+        (&[][..], &[("FORCE_HYPERLINK", "1"), ("NO_COLOR", "0"), ("TERM", "dumb")][..]),
+    ] {
+        assert!(!page(args, variables).contains("\u{1b}]8"), "{args:?} {variables:?}");
+    }
+    let piped = kdoctor().args(["explain", "api-access"]).env("FORCE_HYPERLINK", "1").output().expect("kdoctor runs");
+    assert!(!text(&piped.stdout).contains('\u{1b}'));
+}
+
 #[test]
 fn alone_at_a_terminal_it_says_where_one_is_and_what_comes_next() {
     let (server, dir) = serve();

@@ -117,7 +117,8 @@ impl Changing {
 #[test]
 fn a_fault_appears_and_is_resolved_while_the_server_restarts_in_between() {
     let mut cluster = Changing::start("healthy/plain");
-    let mut watch = cluster.watch(&["--for", "5m"]);
+    let file = cluster.dir.path().join("watch.md").display().to_string();
+    let mut watch = cluster.watch(&["--for", "5m", "--transcript", &file]);
     watch.expect("watching test · namespace monitoring, every 2s", SOON);
     watch.expect("✓ no problem found", SOON);
 
@@ -145,6 +146,67 @@ fn a_fault_appears_and_is_resolved_while_the_server_restarts_in_between() {
     watch.expect("✓ no problem found", SOON);
     watch.signal("TERM");
     assert_eq!(watch.end(SOON).code(), Some(130));
+    let transcript = std::fs::read_to_string(&file).expect("a transcript was kept");
+    let mut rest = transcript.as_str();
+    for part in [
+        "# kdoctor: test\n",
+        "by `kdoctor watch`",
+        "no problem found",
+        "## What changed",
+        " new error\\[pvc-pending\\] 3 PersistentVolumeClaims are Pending",
+        "kubectl ",
+        " cannot see: the cluster cannot be asked: ",
+        " can see again after ",
+        " resolved error\\[pvc-pending\\] ",
+        "## Summary",
+        "- ✓ error\\[pvc-pending\\] 3 PersistentVolumeClaims are Pending",
+        "\nInterrupted ",
+    ] {
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part} is not there, or not in its order: {transcript}"));
+        rest = &rest[at + part.len()..];
+    }
+}
+
+#[test]
+fn a_transcript_is_kept_unless_nobody_wants_one() {
+    let cluster = Changing::start("demo/ebs-csi-missing");
+    let state = cluster.dir.path().join("state");
+    for (args, count) in [(&["--for", "2s", "--no-transcript"][..], 0), (&["--for", "2s"], 1)] {
+        let mut watch = Running::start(cluster.command(args).env("XDG_STATE_HOME", &state));
+        assert_eq!(watch.end(SOON).code(), Some(1), "{:#?}", watch.seen);
+        let kept = std::fs::read_dir(state.join("kdoctor/transcripts")).map_or(0, Iterator::count);
+        assert_eq!(kept, count, "{args:?}");
+    }
+    let printed = kdoctor().env("XDG_STATE_HOME", &state).args(["transcript", "last"]).output().expect("kdoctor runs");
+    let printed = text(&printed.stdout);
+    assert!(printed.contains("(from the beginning; still there)") && printed.contains("\nEnded "), "{printed}");
+}
+
+/// Requests so far for the claims of the stack: whole lists, and what changed.
+fn asked(server: &ApiServer) -> (usize, usize) {
+    let all = server.requests();
+    let claims: Vec<_> = all.iter().filter(|r| r.path().ends_with("/monitoring/persistentvolumeclaims")).collect();
+    let changes = claims.iter().filter(|r| r.line.contains("watch=1")).count();
+    (claims.len() - changes, changes)
+}
+
+#[test]
+fn a_list_is_read_once_and_then_only_what_changed() {
+    let mut cluster = Changing::start("healthy/plain");
+    let mut watch = cluster.watch(&["--for", "5m"]);
+    watch.expect("✓ no problem found", SOON);
+    cluster.becomes("demo/ebs-csi-missing");
+    watch.expect(" new error[pvc-pending] ", SOON);
+    cluster.becomes("healthy/plain");
+    watch.expect(" resolved error[pvc-pending] ", SOON);
+    let (lists, changes) = asked(&cluster.server);
+    assert!(lists == 1 && changes >= 2, "{lists} lists, {changes} times what changed");
+    // After a restart the server does not know what changed before: the list is read again.
+    cluster.becomes("demo/ebs-csi-missing");
+    cluster.server.stop();
+    cluster.server.start_again();
+    watch.expect(" new error[pvc-pending] ", SOON);
+    assert_eq!(asked(&cluster.server).0, 1);
 }
 
 #[test]
@@ -226,18 +288,39 @@ fn what_no_waiting_mends_is_said_at_once() {
     }
 }
 
+/// Makes the window of a terminal smaller.
+fn resize(terminal: &str) {
+    let set = std::process::Command::new("stty").args(["-F", terminal.trim(), "cols", "50", "rows", "16"]).status();
+    assert!(set.is_ok_and(|status| status.success()));
+}
+
 /// A terminal that is taken is given back, whatever ends the view.
 #[test]
 fn on_a_terminal_it_is_a_live_view_that_leaves_the_terminal_as_it_was() {
     let cluster = Changing::start("demo/ebs-csi-missing");
     for key in ["q", "\u{3}", "TERM"] {
-        let mut command = cluster.command(&[]);
-        command.env("TERM", "xterm-256color");
+        let tty = cluster.dir.path().join("tty");
+        let watch = cluster.command(&[]);
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", "tty >\"$TTY_FILE\"; exec \"$0\" \"$@\""]).arg(watch.get_program()).args(watch.get_args());
+        command.envs(watch.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("TTY_FILE", &tty).env("TERM", "xterm-256color");
         let mut view = rexpect::session::spawn_command(command, Some(30_000)).expect("a pseudo-terminal");
         view.exp_string("\u{1b}[?1049h").expect("the alternate screen");
         view.exp_string("1 root cause: pvc-pending").expect("the verdict");
         view.exp_string("1. error[pvc-pending]").expect("the root");
         view.exp_string("q ends").expect("the keys");
+        resize(&std::fs::read_to_string(&tty).expect("it was written"));
+        for _ in 0..2 {
+            view.exp_string("q ends").expect("another picture");
+        }
+        let picture = view.exp_string("q ends").expect("another picture");
+        // Each byte is read as a letter.
+        let picture: Vec<u8> = picture.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect();
+        let picture = String::from_utf8_lossy(&picture);
+        let text = |part: &str| part.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).chars().skip(1).count();
+        let widest = picture.split("\u{1b}[").map(text).max();
+        assert!(widest.is_some_and(|columns| columns <= 50), "{widest:?} {picture}");
         if key == "TERM" {
             view.process_mut().signal(rexpect::process::Signal::SIGTERM).expect("it runs");
         } else {

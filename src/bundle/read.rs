@@ -210,6 +210,7 @@ impl Source for Bundle {
             profile: None,
             account: target.account.clone(),
             server: target.server.clone(),
+            endpoint: None,
             is_eks: target.platform.as_deref().filter(|p| !p.is_empty()).map(|p| p == "eks"),
             urls: ["prometheus", "alertmanager", "grafana"]
                 .into_iter()

@@ -103,7 +103,7 @@ pub enum Command {
     Access(Box<AccessArgs>),
     /// Print the least that the checks need to read: ClusterRole, binding and IAM policy
     Permissions(Permissions),
-    /// List the transcripts of fixes, or print one
+    /// List the transcripts of fixes and watches, or print one
     Transcript(Transcript),
     /// Print the shell completion script: it knows checks, contexts and namespaces (bash, zsh, fish)
     #[command(
@@ -205,6 +205,8 @@ pub struct Settings {
     pub grades: Grades,
     /// Findings that are accepted.
     pub mutes: Vec<Mute>,
+    /// The companion runs nothing.
+    pub read_only: bool,
 }
 
 /// Options of `kdoctor monitoring`.
@@ -272,7 +274,8 @@ pub struct Fix {
 /// How the companion works.
 #[derive(Debug, Args)]
 pub struct CompanionArgs {
-    /// Run nothing from here: copy a command, run it elsewhere, mark it as done (also: KDOCTOR_READ_ONLY)
+    /// Run nothing from here: copy a command, run it elsewhere, mark it as done (also: KDOCTOR_READ_ONLY, and
+    /// read-only in kdoctor.toml)
     #[arg(long, help_heading = "Companion")]
     pub read_only: bool,
     /// Write the transcript to this file instead of the state folder; what stands in it stays
@@ -578,6 +581,9 @@ pub struct Permissions {
     /// Also the right to list Secrets, whose labels hold the state of Helm releases; it includes the right to read them
     #[arg(long)]
     pub helm_releases: bool,
+    /// Also the verb watch: with it kdoctor watch and fix fetch only what changed, without it they list again
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// What `kdoctor permissions` prints.

@@ -1,5 +1,6 @@
 //! Options of `kdoctor watch`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -41,6 +42,12 @@ pub struct Watch {
     /// Lines instead of a live view
     #[arg(long, help_heading = "Watch")]
     pub plain: bool,
+    /// Write the transcript to this file instead of the state folder; what stands in it stays
+    #[arg(long, value_name = "FILE", conflicts_with = "no_transcript", help_heading = "Watch")]
+    pub transcript: Option<PathBuf>,
+    /// Keep no transcript (kdoctor transcript last prints it)
+    #[arg(long, help_heading = "Watch")]
+    pub no_transcript: bool,
     /// Which namespaces.
     #[command(flatten)]
     pub scope: ScopeArgs,

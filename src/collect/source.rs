@@ -241,9 +241,15 @@ impl Request {
         Self::Kubernetes { path: path.into(), query: String::new(), metadata_only: false }
     }
 
+    /// Asks for what changes of a list, not for the list.
+    pub(crate) fn is_watch(&self) -> bool {
+        matches!(self, Self::Kubernetes { query, .. } if query.split('&').any(|pair| pair == "watch=1"))
+    }
+
     /// What it is called in progress lines and gaps.
     pub fn label(&self) -> String {
         match self {
+            Self::Kubernetes { path, .. } if self.is_watch() => format!("changes of {path}"),
             Self::Kubernetes { path, .. } => format!("GET {path}"),
             Self::Log { namespace, pod, container, previous } => {
                 let which = if *previous { "previous log" } else { "log" };
@@ -394,6 +400,8 @@ pub struct Known {
     pub account: Option<String>,
     /// Host of the API server.
     pub server: Option<String>,
+    /// The API server's URL: by it clusters are told apart.
+    pub endpoint: Option<String>,
     /// The kubeconfig or the bundle's header says that this is EKS (`Some(true)`) or that it is not.
     pub is_eks: Option<bool>,
     /// URLs that the user gave for parts of the stack, without their passwords.

@@ -27,7 +27,7 @@ pub(super) fn run(args: &AccessArgs, printer: &Printer) -> anyhow::Result<u8> {
     let checks = run::selected(&SelectArgs { only: args.only.clone(), skip: Vec::new() })?;
     let mut plan = Plan::new(diagnose::facts_of(&checks), Timestamp::default());
     plan.namespace.clone_from(&args.namespace);
-    let work = run::run(&args.source, plan, None, &checks, Aim::Checks, printer);
+    let work = run::run(&args.source, plan, None, &checks, Aim::Checks, None, printer);
     let report = run::wait_for(work)?.report;
     let missing = missing(&report);
     printer.stdout(&format!("{}\n", sanitize_lines(&text(&report, &missing))))?;

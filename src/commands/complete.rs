@@ -1,12 +1,14 @@
 //! Completions with the values of now: contexts, namespaces, checks. What the shell has typed comes in, candidates go out, as
 //! Cobra's `__complete` does it, so that kubectl can ask the same way. Whatever fails is no candidate.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Arg, CommandFactory, ValueEnum, ValueHint};
 
+use super::last::{self, Last};
 use super::run::{self, wait_for};
 use crate::checks;
 use crate::cli::{Cli, Format, Monitoring};
@@ -120,11 +122,13 @@ fn values(arg: &Arg, typed: &str, words: &[String]) -> Found {
         |values: Vec<String>| Found { values: values.into_iter().map(|v| (v, String::new())).collect(), files: false };
     match arg.get_id().as_str() {
         "context" => plain(live::contexts(given(words, "--kubeconfig").map(PathBuf::from).as_deref()).0),
-        "what" if words.iter().rev().nth(1).is_some_and(|w| w == "why") => {
-            plain(why::kinds().map(str::to_owned).collect())
+        "what" if is_first_of("why", words) => {
+            let things = last_report(words).map(|last| last.things).unwrap_or_default();
+            plain(why::kinds().map(str::to_owned).chain(things).collect())
         }
         "namespace" | "stack" => plain(namespaces(words).unwrap_or_default()),
-        "check" | "root" => titles(""),
+        "root" => roots(last_report(words), typed),
+        "check" => titles(""),
         "name" => Found { values: transcripts(), files: false },
         "only" | "skip" => {
             // Several are separated by commas: what stands before the last one stays.
@@ -160,6 +164,34 @@ fn titles(before: &str) -> Found {
     let all = checks::registry();
     let values = all.iter().map(|c| (format!("{before}{}", c.meta().id), c.meta().title.to_owned())).collect();
     Found { values, files: false }
+}
+
+/// Nothing but options stands between a command and the word that is typed.
+fn is_first_of(command: &str, words: &[String]) -> bool {
+    words.iter().rev().skip(1).take_while(|word| *word != command).all(|word| word.starts_with('-'))
+}
+
+/// The root causes of the last report with what is wrong; where none of them fits, the checks.
+fn roots(last: Option<Last>, typed: &str) -> Found {
+    let mut values = last.map(|last| last.roots).unwrap_or_default();
+    values.retain(|(check, _)| check.starts_with(typed));
+    let mut seen = BTreeSet::new();
+    values.retain(|(check, _)| seen.insert(check.clone()));
+    if values.is_empty() { titles("") } else { Found { values, files: false } }
+}
+
+/// The last report, if it is of the cluster or bundle that is typed.
+fn last_report(words: &[String]) -> Option<Last> {
+    let is_demo = words.iter().any(|w| w == "--demo" || w.starts_with("--demo="));
+    let of = match (is_demo, given(words, "--from")) {
+        (true, _) => last::demo(words.iter().find_map(|w| w.strip_prefix("--demo=")).unwrap_or_default()),
+        (false, Some(path)) => last::bundle(path),
+        (false, None) => {
+            let current = || live::contexts(given(words, "--kubeconfig").map(PathBuf::from).as_deref()).1;
+            last::cluster(&given(words, "--context").map(str::to_owned).or_else(current).unwrap_or_default())
+        }
+    };
+    last::read().filter(|last| last.is_of(&of))
 }
 
 /// The transcripts with what they are about.
@@ -223,6 +255,14 @@ mod tests {
         assert_eq!(of("transcript la"), ["last"]);
         assert!(of("monitoring --demo ebs").contains(&"ebs-csi-missing".to_owned()));
         assert!(!of("").iter().any(|c| c.starts_with("__")), "what is hidden is not offered");
+    }
+
+    #[test]
+    fn what_was_found_last_comes_before_what_may_be_found() {
+        let names = |typed| roots(Some(Last::sample("")), typed).values.into_iter().map(|v| v.0).collect::<Vec<_>>();
+        assert_eq!(names(""), ["pvc-pending"]);
+        assert!(names("oidc").contains(&"oidc-provider-missing".to_owned()));
+        assert!(roots(None, "").values.len() > 40);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::checks;
 use crate::cli::Explain;
 use crate::model::CheckMeta;
 use crate::pages;
-use crate::term::{Printer, suggest};
+use crate::term::{Printer, addresses, linked, suggest};
 
 /// Prints the page.
 ///
@@ -46,8 +46,9 @@ pub(super) fn page(meta: &CheckMeta, printer: &Printer) -> anyhow::Result<String
     let shown = match printer.width {
         Some(width) => skin.text(&text, Some(width)).to_string(),
         // A file or a pipe gets the Markdown itself.
-        None => text,
+        None => text.clone(),
     };
+    let shown = if printer.has_links() { linked(&shown, &addresses(&text)) } else { shown };
     Ok(shown.lines().map(|l| format!("{}\n", l.trim_end())).collect())
 }
 

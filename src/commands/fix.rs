@@ -1,6 +1,8 @@
 //! `kdoctor fix` and `kdoctor monitoring -i`: through the fix of a root cause with the companion.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 
@@ -8,6 +10,7 @@ use super::monitoring::{self, Wanted};
 use super::output::Outputs;
 use super::run::{lists_demos, read};
 use crate::cli::{CompanionArgs, Fix, Format, Monitoring, SourceArgs};
+use crate::collect::memory::Memory;
 use crate::companion::{self, Companion, Ended, Host, Manner, MayRun, Options};
 use crate::diagnose::{self, FailOn};
 use crate::model::{CheckId, Report};
@@ -28,6 +31,14 @@ struct Again<'a> {
     /// What of them could not be read at the last look.
     faults: Vec<String>,
     printer: &'a Printer,
+    /// The lists of the last look: of the next one only what changed is fetched. AWS is asked anew each time.
+    memory: Arc<Memory>,
+}
+
+impl<'a> Again<'a> {
+    fn new(wanted: Wanted<'a>, files: &'a [String], printer: &'a Printer) -> Self {
+        Self { wanted, files, faults: Vec::new(), printer, memory: Arc::new(Memory::new(Duration::ZERO)) }
+    }
 }
 
 impl Host for Again<'_> {
@@ -35,7 +46,8 @@ impl Host for Again<'_> {
     fn look(&mut self) -> anyhow::Result<Report> {
         let read = read(self.files)?;
         self.faults = read.iter().flat_map(|r| &r.faults).map(ToString::to_string).collect();
-        let mut report = monitoring::report(&Wanted { read: read.as_ref(), ..self.wanted }, self.printer)?;
+        let wanted = Wanted { read: read.as_ref(), memory: Some(&self.memory), ..self.wanted };
+        let mut report = monitoring::report(&wanted, self.printer)?;
         if self.wanted.source.is_live() {
             let context = report.target.context.clone();
             pages::apply(&mut report, &Invocation { context, ..Invocation::default() });
@@ -45,7 +57,7 @@ impl Host for Again<'_> {
 
     fn page(&self, check: CheckId) -> anyhow::Result<String> {
         match checks::find(check.0) {
-            Some(check) => explain::page(check.meta(), self.printer),
+            Some(check) => explain::page(check.meta(), &self.printer.resized()),
             None => bail!("there is no check {check}"),
         }
     }
@@ -62,7 +74,7 @@ pub(super) fn run(args: &Fix, printer: &Printer) -> anyhow::Result<u8> {
     needs_terminal("kdoctor fix", printer)?;
     let wanted = Wanted::new(&args.source, &args.scope, &args.select);
     let quiet = quiet(&args.companion, printer);
-    let mut host = Again { wanted, files: &[], faults: Vec::new(), printer: &quiet };
+    let mut host = Again::new(wanted, &[], &quiet);
     let report = host.look()?;
     let how = args.root.as_ref().map_or_else(|| "kdoctor fix".to_owned(), |root| format!("kdoctor fix {root}"));
     let meant = args.root.as_deref().map(|word| companion::meant(&report, word)).transpose()?;
@@ -98,7 +110,7 @@ pub(super) fn from_report(
         bail!("--interactive talks on stdout: give other formats a file (--output json=report.json)");
     }
     let quiet = quiet(&args.companion, printer);
-    let mut host = Again { wanted: *wanted, files: &args.filename, faults: Vec::new(), printer: &quiet };
+    let mut host = Again::new(*wanted, &args.filename, &quiet);
     let report = host.look()?;
     if args.result.verbose || args.result.output.iter().any(|w| w.file.is_some()) {
         outputs.finish(&report, wanted.read, printer)?;
@@ -167,11 +179,7 @@ fn talk(
 ) -> anyhow::Result<Ended> {
     let options = options(host.wanted.source, args);
     let mut companion = Companion::new(printer, options, host, report);
-    let transcript = match (&args.transcript, args.no_transcript) {
-        (Some(file), _) => companion::Wanted::File(file.clone()),
-        (None, true) => companion::Wanted::Nothing,
-        (None, false) => companion::Wanted::Kept,
-    };
+    let transcript = companion::Wanted::of(args.transcript.as_deref(), args.no_transcript);
     companion.transcript(&transcript, how)?;
     companion.run(roots)
 }
@@ -185,6 +193,7 @@ fn options(source: &SourceArgs, args: &CompanionArgs) -> Options {
         }
         () if args.read_only => MayRun::No("--read-only".to_owned()),
         () if std::env::var_os(READ_ONLY).is_some_and(is_set) => MayRun::No(format!("{READ_ONLY} is set")),
+        () if source.settings.read_only => MayRun::No("the settings say read-only (kdoctor.toml)".to_owned()),
         () => MayRun::Yes,
     };
     let is_dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");

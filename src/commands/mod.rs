@@ -7,6 +7,7 @@ mod complete;
 mod connect;
 mod explain;
 mod fix;
+mod last;
 mod list;
 mod monitoring;
 mod output;

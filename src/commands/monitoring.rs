@@ -1,10 +1,14 @@
 //! `kdoctor monitoring`: collect, diagnose, report.
 
+use std::sync::Arc;
+
 use super::fix;
+use super::last;
 use super::output::Outputs;
 use super::run::{self, selected, wait_for};
 use crate::cli::{Monitoring, ProbeMode, ScopeArgs, SelectArgs, SourceArgs};
 use crate::collect::manifests::Read;
+use crate::collect::memory::Memory;
 use crate::model::Report;
 use crate::term::Printer;
 
@@ -39,12 +43,14 @@ pub(super) struct Wanted<'a> {
     pub(super) probe: Option<ProbeMode>,
     /// Files that are judged, too.
     pub(super) read: Option<&'a Read>,
+    /// What is known from the look before, for who looks again.
+    pub(super) memory: Option<&'a Arc<Memory>>,
 }
 
 impl<'a> Wanted<'a> {
     /// Without probes and files.
     pub(super) fn new(source: &'a SourceArgs, scope: &'a ScopeArgs, select: &'a SelectArgs) -> Self {
-        Self { source, scope, select, probe: None, read: None }
+        Self { source, scope, select, probe: None, read: None, memory: None }
     }
 
     /// As the flags say it, without files.
@@ -62,6 +68,10 @@ pub(super) fn report(wanted: &Wanted<'_>, printer: &Printer) -> anyhow::Result<R
     let (facts, aim) = run::aim(wanted.select, &checks);
     let mut plan = run::plan(facts, wanted.scope.namespace.as_deref(), wanted.scope.all_namespaces);
     plan.manifests = wanted.read.map(Read::listing);
-    let run = wait_for(run::run(wanted.source, plan, wanted.probe, &checks, aim, printer))?;
+    let run = wait_for(run::run(wanted.source, plan, wanted.probe, &checks, aim, wanted.memory, printer))?;
+    // Nobody completes a command or reads a start page in a pipeline.
+    if printer.can_ask() {
+        last::keep(&run.report, wanted.source);
+    }
     Ok(run.report)
 }

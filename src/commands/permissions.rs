@@ -24,7 +24,9 @@ pub(super) fn run(args: &Permissions, printer: &Printer) -> anyhow::Result<u8> {
         Fact::HelmReleases => args.helm_releases,
         _ => true,
     });
-    printer.stdout(&text(&Rights::of(facts), args.format))?;
+    let rights = Rights::of(facts);
+    let rights = if args.watch { rights.with_watch() } else { rights };
+    printer.stdout(&text(&rights, args.format))?;
     Ok(0)
 }
 

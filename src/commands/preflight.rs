@@ -90,7 +90,7 @@ pub(super) fn report(files: &Files<'_>, read: Option<&Read>, printer: &Printer) 
         kubernetes_version: files.kubernetes_version.map(str::to_owned),
         ..Plan::new(diagnose::facts_of(&checks), Timestamp::default())
     };
-    let report = wait_for(run::run(source, plan, None, &checks, aim, printer))?.report;
+    let report = wait_for(run::run(source, plan, None, &checks, aim, None, printer))?.report;
     if report.target.manifests.is_none() && read.is_none() {
         bail!("the bundle holds no manifests; give them with -f");
     }

@@ -163,31 +163,32 @@ pub(super) async fn gather(opened: Opened, plan: Plan, observer: Arc<dyn Observe
     Ok(Gathered { snapshot, calls: client.calls() })
 }
 
-/// Collects what the plan asks for, and diagnoses it.
+/// Collects what the plan asks for, and diagnoses it; with a memory, for who looks again.
 pub(super) async fn run(
     args: &SourceArgs,
     plan: Plan,
     probe: Option<ProbeMode>,
     checks: &[&'static dyn Check],
     aim: Aim,
+    memory: Option<&Arc<Memory>>,
     printer: &Printer,
 ) -> anyhow::Result<Run> {
     let live = args.is_live();
     let progress = Arc::new(Progress::new(printer.progress && live));
     let plan = Plan { probe: consent(probe, live, printer, &progress)?, ..plan };
-    let run = observed(args, plan, checks, aim, progress.clone(), None).await;
+    let run = observed(args, plan, checks, aim, progress.clone(), memory).await;
     progress.finish();
     run
 }
 
-/// The same, with somebody else who hears of the calls, and with a memory for who looks again and again.
+/// The same, with somebody else who hears of the calls.
 pub(super) async fn observed(
     args: &SourceArgs,
     plan: Plan,
     checks: &[&'static dyn Check],
     aim: Aim,
     observer: Arc<dyn Observer>,
-    memory: Option<Arc<Memory>>,
+    memory: Option<&Arc<Memory>>,
 ) -> anyhow::Result<Run> {
     let mut opened = open(args, plan.facts.iter().any(|f| f.is_aws())).await?;
     let known = opened.source.known();
@@ -196,8 +197,8 @@ pub(super) async fn observed(
     if let Some(limit) = args.deadline.filter(|_| live) {
         opened.source = Arc::new(Until::new(opened.source, limit));
     }
-    if let Some(memory) = memory {
-        opened.source = Arc::new(Remembering::new(opened.source, memory));
+    if let Some(memory) = memory.filter(|_| live) {
+        opened.source = Arc::new(Remembering::begin(opened.source, Arc::clone(memory), observer.as_ref()).await);
     }
     let Gathered { snapshot: mut snap, calls } = gather(opened, plan, observer).await?;
     let mut report = match aim {

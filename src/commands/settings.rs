@@ -46,7 +46,8 @@ fn nearest() -> anyhow::Result<Option<PathBuf>> {
 /// `given`: a flag stands on the command line.
 fn apply(config: Config, parts: Parts<'_>, given: impl Fn(&str) -> bool) {
     let source = parts.source;
-    source.settings = Settings { grades: Grades::new(config.severity), mutes: config.mutes };
+    let read_only = config.read_only.unwrap_or(false);
+    source.settings = Settings { grades: Grades::new(config.severity), mutes: config.mutes, read_only };
     // Of a bundle the file says nothing: that is of whatever cluster it was captured from.
     if parts.asks_cluster {
         fill(&mut source.context, config.context);

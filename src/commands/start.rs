@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::last::{self, Last};
 use super::run::{self, wait_for};
 use crate::cli::Monitoring;
 use crate::collect::live;
 use crate::companion::transcript::{self, Kept};
+use crate::history::lasted;
 use crate::model::{Fact, Silent};
 use crate::snapshot::Snapshot;
 use crate::term::{Printer, sanitize};
@@ -21,8 +25,11 @@ const GLANCE: Duration = Duration::from_secs(1);
 pub(super) fn run(program: &str, printer: &Printer) -> anyhow::Result<u8> {
     let (_, context) = live::contexts(None);
     let snap = context.as_ref().and_then(|_| run::at_most(GLANCE, glance));
-    let last = transcript::all().unwrap_or_default().into_iter().next();
-    printer.stdout(&text(program, context.as_deref(), snap.as_ref(), last.as_ref()))?;
+    let talk = transcript::all().unwrap_or_default().into_iter().next();
+    let known = context.as_deref().map(last::cluster);
+    let last = last::read().filter(|last| known.as_ref().is_some_and(|of| last.is_of(of)));
+    let past = Past { run: last.as_ref(), talk: talk.as_ref(), now: Timestamp::now() };
+    printer.stdout(&text(program, context.as_deref(), snap.as_ref(), &past))?;
     Ok(0)
 }
 
@@ -37,7 +44,14 @@ fn glance() -> Option<Snapshot> {
     .ok()
 }
 
-fn text(program: &str, context: Option<&str>, snap: Option<&Snapshot>, last: Option<&Kept>) -> String {
+/// What is known of before.
+struct Past<'a> {
+    run: Option<&'a Last>,
+    talk: Option<&'a Kept>,
+    now: Timestamp,
+}
+
+fn text(program: &str, context: Option<&str>, snap: Option<&Snapshot>, past: &Past<'_>) -> String {
     let mut lines =
         vec![format!("kdoctor {}: the doctor for monitoring stacks on Kubernetes and EKS", env!("CARGO_PKG_VERSION"))];
     lines.push(String::new());
@@ -64,11 +78,19 @@ fn text(program: &str, context: Option<&str>, snap: Option<&Snapshot>, last: Opt
         };
         lines.push(format!("{}{stack}", version.unwrap_or_default()));
     }
-    if let Some(last) = last {
-        let told = format!("{}, {} ({program} transcript last)", last.about, last.ending);
-        lines.push(format!("last talk: {}", sanitize(&told)));
+    if let Some(run) = past.run {
+        let ago = lasted((past.now.as_second() - run.at.as_second()).max(0));
+        lines.push(format!("last run: {}, {ago} ago", sanitize(&run.verdict)));
     }
-    let mut commands = vec![("monitoring", "what is wrong, and how to fix it"), ("watch", "the same as a live view")];
+    if let Some(talk) = past.talk {
+        let told = format!("{}, {} ({program} transcript last)", talk.about, talk.ending);
+        lines.push(format!("last transcript: {}", sanitize(&told)));
+    }
+    let mut commands = vec![("monitoring", "what is wrong, and how to fix it")];
+    if past.run.is_some_and(|run| !run.roots.is_empty()) {
+        commands.push(("fix", "through the fix of what was found, step by step"));
+    }
+    commands.push(("watch", "the same as a live view"));
     let connect =
         parts.iter().find(|p| **p == "Grafana").or(parts.first()).map(|p| format!("connect {}", p.to_lowercase()));
     if let Some(connect) = &connect {
@@ -97,24 +119,24 @@ fn finish(lines: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::snapshot::{Component, Listing};
 
+    const NOTHING: Past<'static> = Past { run: None, talk: None, now: Timestamp::UNIX_EPOCH };
+
     #[test]
     fn the_page_names_what_is_there_and_what_comes_next() {
-        let nowhere = text("kdoctor", None, None, None);
+        let nowhere = text("kdoctor", None, None, &NOTHING);
         assert!(nowhere.contains("kdoctor monitoring --demo "), "{nowhere}");
-        let slow = text("kubectl kdoctor", Some("prod"), None, None);
+        let slow = text("kubectl kdoctor", Some("prod"), None, &NOTHING);
         assert!(slow.contains("context prod\n\n  kubectl kdoctor monitoring   what is wrong"), "{slow}");
         let mut snap = Snapshot::empty(Timestamp::UNIX_EPOCH);
         snap.target.namespaces = vec!["monitoring".into()];
         snap.target.kubernetes_version = Some("v1.36.2".into());
-        let unseen = text("kdoctor", Some("prod"), Some(&snap), None);
+        let unseen = text("kdoctor", Some("prod"), Some(&snap), &NOTHING);
         assert!(unseen.contains("Kubernetes v1.36.2, the Services could not be read"), "{unseen}");
         snap.services = Listing::cluster(Vec::new());
-        let empty = text("kdoctor", Some("prod"), Some(&snap), None);
+        let empty = text("kdoctor", Some("prod"), Some(&snap), &NOTHING);
         assert!(empty.contains("Kubernetes v1.36.2, no monitoring stack found"), "{empty}");
         snap.scope.grafana = Some(Component {
             namespace: "monitoring".into(),
@@ -123,7 +145,7 @@ mod tests {
             scheme: "http",
             prefix: String::new(),
         });
-        let page = text("kdoctor", Some("prod"), Some(&snap), None);
+        let page = text("kdoctor", Some("prod"), Some(&snap), &NOTHING);
         assert!(page.contains("Kubernetes v1.36.2, Grafana in namespace monitoring\n"), "{page}");
         assert!(page.contains("  kdoctor connect grafana   a local port"), "{page}");
         let last = Kept {
@@ -132,7 +154,14 @@ mod tests {
             about: "shop".into(),
             ending: "ended 2026-11-28 10:00:00 utc".into(),
         };
-        let page = text("kdoctor", Some("prod"), None, Some(&last));
-        assert!(page.contains("last talk: shop, ended 2026-11-28 10:00:00 utc (kdoctor transcript last)\n"), "{page}");
+        let run = Last::sample("✗ 1 root cause: pvc-pending");
+        let now = run.at.checked_add(jiff::SignedDuration::from_mins(5)).expect("a time");
+        let page = text("kdoctor", Some("prod"), None, &Past { run: Some(&run), talk: Some(&last), now });
+        assert!(page.contains("last run: ✗ 1 root cause: pvc-pending, 5m ago\n"), "{page}");
+        assert!(page.contains("  kdoctor fix          through the fix"), "{page}");
+        assert!(
+            page.contains("last transcript: shop, ended 2026-11-28 10:00:00 utc (kdoctor transcript last)\n"),
+            "{page}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `kdoctor transcript`: what was done in former talks with the companion.
+//! `kdoctor transcript`: what was done and seen before: with the companion, and in watches.
 
 use crate::cli::Transcript;
 use crate::companion::transcript;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &Transcript, printer: &Printer) -> anyhow::Result<u8> {
         out.push_str(&format!("and {} more\n", all.len() - LISTED));
     }
     if all.is_empty() {
-        out.push_str("there is no transcript yet: kdoctor fix and kdoctor monitoring -i write them\n");
+        out.push_str("there is no transcript yet: kdoctor fix, monitoring -i and watch write them\n");
     } else {
         out.push_str(&format!("kept in {}\n", sanitize(&transcript::folder()?.display().to_string())));
     }

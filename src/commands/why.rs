@@ -28,7 +28,7 @@ pub(super) fn run(args: &Why, printer: &Printer) -> anyhow::Result<u8> {
     let mut plan = run::plan(diagnose::facts(&checks), args.stack.as_deref(), args.scope.all_namespaces);
     plan.beside =
         Some(why::namespace_of(&args.what).into_iter().chain(args.scope.namespace.clone()).collect::<BTreeSet<_>>());
-    let run = wait_for(run::run(&args.source, plan, None, &checks, Aim::Everything, printer))?;
+    let run = wait_for(run::run(&args.source, plan, None, &checks, Aim::Everything, None, printer))?;
     let chain = why::chain(&run.snapshot, &run.report, &args.what, args.scope.namespace.as_deref(), &run.invocation);
     let chain = chain.map_err(|unclear| anyhow!("{}", told(&unclear, args)))?;
     let text = match args.output {

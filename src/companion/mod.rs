@@ -34,7 +34,8 @@ use std::time::Duration;
 use crate::model::{CheckId, Report};
 
 pub use meant::meant;
-pub use session::{Companion, Ended, Wanted};
+pub use record::{Record, Wanted};
+pub use session::{Companion, Ended};
 pub use talk::Manner;
 
 /// What ends the talk.

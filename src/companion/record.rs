@@ -3,9 +3,10 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use anyhow::Context;
 use jiff::Timestamp;
 
 use super::deeds::{Deeds, Mark, StepId};
@@ -29,9 +30,31 @@ struct Inner {
     is_ended: bool,
 }
 
-/// The record of one talk. Its clones write to the same.
+/// Where the transcript goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// To the state folder.
+    Kept,
+    /// To this file.
+    File(PathBuf),
+    /// Nowhere.
+    Nothing,
+}
+
+impl Wanted {
+    /// As the flags say it.
+    pub fn of(file: Option<&Path>, is_unwanted: bool) -> Self {
+        match (file, is_unwanted) {
+            (Some(file), _) => Self::File(file.to_owned()),
+            (None, true) => Self::Nothing,
+            (None, false) => Self::Kept,
+        }
+    }
+}
+
+/// The record of one talk, or of one watch. Its clones write to the same.
 #[derive(Clone, Default)]
-pub(super) struct Record(Arc<Mutex<Inner>>);
+pub struct Record(Arc<Mutex<Inner>>);
 
 impl Record {
     /// A record that is written to this file, where there is one.
@@ -40,12 +63,33 @@ impl Record {
         Self(Arc::new(Mutex::new(Inner { file, path, ..Inner::default() })))
     }
 
+    /// A record where it is wanted, named after the cluster of this report. What keeps it out of the state folder is told,
+    /// and nothing else: an incident does not wait for a disk.
+    ///
+    /// # Errors
+    /// The file that was asked for cannot be written.
+    pub fn open(wanted: &Wanted, report: &Report, complain: impl FnOnce(&str)) -> anyhow::Result<Self> {
+        let file = match wanted {
+            Wanted::Nothing => None,
+            Wanted::File(path) => {
+                let file = transcript::open(path).with_context(|| format!("{} cannot be written", path.display()))?;
+                Some((path.clone(), file))
+            }
+            Wanted::Kept => {
+                let made = transcript::folder()
+                    .and_then(|folder| Ok(transcript::create(&folder, &place(report), Timestamp::now())?));
+                made.map_err(|error| complain(&format!("no transcript is kept: {error:#}"))).ok()
+            }
+        };
+        Ok(Self::new(file))
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How it is read.
-    pub(super) fn how_to_read(&self) -> Option<String> {
+    pub fn how_to_read(&self) -> Option<String> {
         let inner = self.inner();
         let path = inner.path.as_ref()?;
         let is_kept = transcript::folder().is_ok_and(|folder| path.starts_with(folder));
@@ -53,7 +97,7 @@ impl Record {
     }
 
     /// Why it could not be written, told once.
-    pub(super) fn failure(&self) -> Option<String> {
+    pub fn failure(&self) -> Option<String> {
         self.inner().failure.take()
     }
 
@@ -79,8 +123,8 @@ impl Record {
         clean(text, &self.inner().secrets)
     }
 
-    /// What was found, and how it was asked.
-    pub(super) fn begin(&self, report: &Report, how: &str) {
+    /// What was found, and how it was asked; what follows is `ahead`.
+    pub fn begin(&self, report: &Report, how: &str, ahead: &str) {
         let place = place(report);
         let now = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC");
         let found = markdown(report, MarkdownOptions::default());
@@ -88,7 +132,7 @@ impl Record {
         let found: String =
             found.lines().map(|l| if l.starts_with("##") { format!("#{l}\n") } else { format!("{l}\n") }).collect();
         self.write(&format!(
-            "{TITLE}{}\n\nBegun {now} by {}, kdoctor {}.\n\n## What was found\n\n{found}\n## What was done\n",
+            "{TITLE}{}\n\nBegun {now} by {}, kdoctor {}.\n\n## What was found\n\n{found}\n## {ahead}\n",
             text(&place),
             code(how),
             env!("CARGO_PKG_VERSION")
@@ -101,7 +145,7 @@ impl Record {
     }
 
     /// A line of the timeline with blocks below it.
-    pub(super) fn note_with(&self, line: &str, blocks: &[(&str, &str)]) {
+    pub fn note_with(&self, line: &str, blocks: &[(&str, &str)]) {
         self.entry(&text(&self.clean_values(line)), blocks);
     }
 
@@ -144,21 +188,29 @@ impl Record {
 
     /// Ends it: writes the summary, and gives it.
     pub(super) fn end(&self, is_interrupted: bool) -> String {
+        let summary = {
+            let inner = self.inner();
+            clean(&inner.deeds.summary(|command| clean(command, &inner.secrets)), &inner.secrets)
+        };
+        if self.finish(&summary, is_interrupted) { summary } else { String::new() }
+    }
+
+    /// Writes this summary and the end; false where it has ended already.
+    pub fn finish(&self, summary: &str, is_interrupted: bool) -> bool {
         let mut inner = self.inner();
         if std::mem::replace(&mut inner.is_ended, true) {
-            return String::new();
+            return false;
         }
         let now = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC");
         let word = if is_interrupted { INTERRUPTED } else { ENDED };
-        let secrets = &inner.secrets;
-        let summary = clean(&inner.deeds.summary(|command| clean(command, secrets)), secrets);
         let mut lines = String::from("\n## Summary\n\n");
         for line in summary.lines() {
             lines.push_str(&format!("- {}\n", text(line.trim())));
         }
         lines.push_str(&format!("\n{word}{now}.\n"));
+        let lines = clean(&lines, &inner.secrets);
         write(&mut inner, &lines);
-        summary
+        true
     }
 
     fn write(&self, text: &str) {
@@ -185,7 +237,7 @@ fn without(text: &str, secrets: &[String]) -> String {
 }
 
 /// What a report is about, in a few words.
-pub(super) fn place(report: &Report) -> String {
+fn place(report: &Report) -> String {
     let target = &report.target;
     let name = target.cluster.as_deref().or(target.context.as_deref()).unwrap_or("a cluster");
     // Of an ARN the name.

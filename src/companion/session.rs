@@ -1,29 +1,17 @@
 //! One talk, from the report to the last answer: which root cause, and what of it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use owo_colors::Style;
 
 use super::deeds::{Mark, StepId};
-use super::record::{self, Record};
+use super::record::{Record, Wanted};
 use super::talk::Talk;
 use super::verify::{self, Became, Fate};
-use super::{Host, MayRun, Options, Stop, transcript};
+use super::{Host, MayRun, Options, Stop};
 use crate::model::{CheckId, Finding, Report, RootGroup};
 use crate::render::{Page, Pieces, TableOptions, dim, plain, table};
 use crate::term::{Printer, interrupt};
-
-/// Where the transcript goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    /// To the state folder.
-    Kept,
-    /// To this file.
-    File(PathBuf),
-    /// Nowhere.
-    Nothing,
-}
 
 /// How the talk ended.
 #[derive(Debug)]
@@ -60,28 +48,9 @@ impl<'a> Companion<'a> {
     /// # Errors
     /// The file that was asked for cannot be written.
     pub fn transcript(&mut self, wanted: &Wanted, how: &str) -> anyhow::Result<()> {
-        let file = match wanted {
-            Wanted::Nothing => return Ok(()),
-            Wanted::File(path) => {
-                let file = transcript::open(path);
-                Some((path.clone(), file.map_err(|e| anyhow::anyhow!("{} cannot be written: {e}", path.display()))?))
-            }
-            Wanted::Kept => {
-                let place = record::place(&self.report);
-                let made = transcript::folder()
-                    .and_then(|folder| Ok(transcript::create(&folder, &place, jiff::Timestamp::now())?));
-                match made {
-                    Ok(made) => Some(made),
-                    // An incident does not wait for a disk.
-                    Err(error) => {
-                        self.talk.printer().stderr(&format!("kdoctor: no transcript is kept: {error:#}"));
-                        None
-                    }
-                }
-            }
-        };
-        self.record = Record::new(file);
-        self.record.begin(&self.report, how);
+        let printer = self.talk.printer();
+        self.record = Record::open(wanted, &self.report, |why| printer.stderr(&format!("kdoctor: {why}")))?;
+        self.record.begin(&self.report, how, "What was done");
         Ok(())
     }
 
@@ -90,7 +59,7 @@ impl<'a> Companion<'a> {
     /// # Errors
     /// The terminal failed.
     pub fn run(mut self, roots: Option<Vec<usize>>) -> anyhow::Result<Ended> {
-        let (record, printer) = (self.record.clone(), self.talk.printer().clone());
+        let (record, printer) = (self.record.clone(), self.talk.printer());
         interrupt::on_leave(move || {
             let summary = farewell(&record, true);
             printer.stderr(&summary);
@@ -217,7 +186,7 @@ impl<'a> Companion<'a> {
     }
 
     pub(super) fn table(&self) -> TableOptions {
-        TableOptions::new(self.talk.printer(), false)
+        TableOptions::new(&self.talk.printer(), false)
     }
 
     /// Something did not work.

@@ -55,8 +55,9 @@ impl<'a> Talk<'a> {
         Self { printer, manner }
     }
 
-    pub(super) fn printer(&self) -> &Printer {
-        self.printer
+    /// As the terminal is now.
+    pub(super) fn printer(&self) -> Printer {
+        self.printer.resized()
     }
 
     /// Something may be drawn over: a line that tells that one waits.
@@ -71,7 +72,7 @@ impl<'a> Talk<'a> {
 
     /// Which of them; `None`: none of them, but back.
     pub(super) fn choose(&self, question: &str, choices: &[String], help: &str) -> Result<Option<usize>, Stop> {
-        let width = self.printer.width.unwrap_or(80).saturating_sub(MARGIN);
+        let width = self.printer().width.unwrap_or(80).saturating_sub(MARGIN);
         let all = choices.iter().enumerate().map(|(at, text)| Choice { at, text: cut(&sanitize(text), width) });
         let all: Vec<Choice> = all.collect();
         if self.manner == Manner::Lines {

@@ -19,14 +19,21 @@ pub(super) const INTERRUPTED: &str = "Interrupted ";
 /// A larger file is no transcript.
 const MAX: u64 = 64 << 20;
 
+/// The folder of what is kept from one run to the next.
+///
+/// # Errors
+/// There is no home folder.
+pub fn state() -> anyhow::Result<PathBuf> {
+    let base = etcetera::choose_base_strategy().context("there is no home folder")?;
+    Ok(base.state_dir().unwrap_or_else(|| base.data_dir()).join("kdoctor"))
+}
+
 /// The folder of the transcripts.
 ///
 /// # Errors
 /// There is no home folder.
 pub fn folder() -> anyhow::Result<PathBuf> {
-    let base = etcetera::choose_base_strategy().context("there is no home folder for transcripts")?;
-    let state = base.state_dir().unwrap_or_else(|| base.data_dir());
-    Ok(state.join("kdoctor").join("transcripts"))
+    Ok(state()?.join("transcripts"))
 }
 
 /// A transcript that is kept.
@@ -74,7 +81,11 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.append(true)
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder that only its owner can read.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -133,7 +144,7 @@ pub fn read(path: &Path) -> anyhow::Result<String> {
 pub fn find(all: Vec<Kept>, wanted: &str) -> anyhow::Result<Kept> {
     let name = wanted.trim_end_matches(".md");
     if all.is_empty() {
-        bail!("there is no transcript yet: kdoctor fix and kdoctor monitoring -i write them");
+        bail!("there is no transcript yet: kdoctor fix, monitoring -i and watch write them");
     }
     let is_it = |kept: &&Kept| name == "last" || kept.name == name;
     if let Some(kept) = all.iter().find(is_it) {

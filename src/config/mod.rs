@@ -35,6 +35,7 @@ pub struct Config {
     pub skip: Vec<String>,
     pub fail_on: Option<FailOn>,
     pub strict: Option<bool>,
+    pub read_only: Option<bool>,
     /// Severities of checks, where they differ from those of the checks themselves.
     pub severity: BTreeMap<String, Severity>,
     /// Findings that are accepted.

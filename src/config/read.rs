@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "skip",
     "fail-on",
     "strict",
+    "read-only",
     "severity",
     "mute",
 ];
@@ -105,6 +106,7 @@ impl<'a> Reader<'a> {
                 "skip" => config.skip = self.selectors(value),
                 "fail-on" => config.fail_on = self.fail_on(value),
                 "strict" => config.strict = self.flag(value),
+                "read-only" => config.read_only = self.flag(value),
                 "severity" => self.severities(value, &mut config),
                 "mute" => self.mutes(value, &mut config),
                 other => self.unknown(key.span(), other, KEYS),
@@ -314,6 +316,7 @@ timeout = "20s"
 only = ["storage"]
 fail-on = "warning"
 strict = true
+read-only = true
 [severity]
 alert-coverage = "warning"
 [[mute]]
@@ -325,10 +328,10 @@ until = 2026-12-31
         let config = parse(text, "k.toml", known()).expect("it is right");
         assert_eq!(config.namespace.as_deref(), Some("observability"));
         assert_eq!(config.timeout, Some(Duration::from_secs(20)));
-        assert_eq!((config.fail_on, config.strict), (Some(FailOn::Warning), Some(true)));
+        assert_eq!((config.fail_on, config.strict, config.read_only), (Some(FailOn::Warning), Some(true), Some(true)));
         assert_eq!(config.severity["alert-coverage"], Severity::Warning);
         let mute = &config.mutes[0];
-        assert_eq!((mute.place.as_str(), mute.subject.as_str()), ("k.toml:11", "Deployment batch/*"));
+        assert_eq!((mute.place.as_str(), mute.subject.as_str()), ("k.toml:12", "Deployment batch/*"));
         assert_eq!(mute.until.map(|d| d.to_string()).as_deref(), Some("2026-12-31"));
     }
 
@@ -344,6 +347,7 @@ until = 2026-12-31
             ["k.toml:1:9: no check or suite is called \"storag\"; did you mean \"storage\"?"]
         );
         assert_eq!(wrong("strict = \"yes\""), ["k.toml:1:10: must be true or false, and is of type string"]);
+        assert_eq!(wrong("read-only = 1"), ["k.toml:1:13: must be true or false, and is of type integer"]);
         assert_eq!(wrong("fail-on = \"fatal\""), ["k.toml:1:11: \"fatal\" is none of error, signal, warning, never"]);
         assert_eq!(wrong("grafana-url = \"http://a:b@c\"").len(), 1);
         assert_eq!(

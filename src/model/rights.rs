@@ -39,6 +39,15 @@ impl Rights {
         own
     }
 
+    /// What may be listed may also be watched.
+    #[must_use]
+    pub fn with_watch(mut self) -> Self {
+        for verbs in self.rules.values_mut().filter(|verbs| verbs.contains(&"list")) {
+            verbs.push("watch");
+        }
+        self
+    }
+
     /// The rules of a ClusterRole, in YAML.
     pub fn rules(&self) -> String {
         let mut out = String::new();
@@ -83,6 +92,8 @@ mod tests {
         let role = rights.cluster_role("kdoctor");
         assert!(role.contains("resources: [pods]\n    verbs: [list]"), "{role}");
         assert!(role.contains("resources: [pods/log]\n    verbs: [get]"), "{role}");
+        let watching = rights.clone().with_watch().cluster_role("kdoctor");
+        assert!(watching.contains("verbs: [list, watch]") && watching.contains("verbs: [get]"), "{watching}");
         let policy = rights.iam_policy();
         assert!(policy.contains("eks:DescribeCluster") && policy.contains("sts:GetCallerIdentity"), "{policy}");
         assert!(Rights::of([Fact::Nodes]).is_without_aws());

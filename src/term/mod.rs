@@ -3,6 +3,7 @@
 mod ask;
 mod calls;
 pub mod interrupt;
+mod links;
 mod printer;
 mod progress;
 mod sanitize;
@@ -10,6 +11,7 @@ pub mod screen;
 
 pub use ask::Asking;
 pub use calls::Calls;
+pub use links::{addresses, linked};
 pub use printer::Printer;
 pub use progress::Progress;
 pub use sanitize::{json_escaped, sanitize, sanitize_lines};

@@ -24,10 +24,20 @@ impl Printer {
     /// Looks at the streams and at `NO_COLOR`, `CLICOLOR_FORCE`, `TERM`.
     pub fn detect(no_color: bool, quiet: bool) -> Self {
         let color = !no_color && supports_color::on(supports_color::Stream::Stdout).is_some_and(|c| c.has_basic);
-        let columns = || terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0));
-        let width = io::stdout().is_terminal().then(|| columns().clamp(MIN_WIDTH, MAX_WIDTH));
+        let width = io::stdout().is_terminal().then(columns);
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
         Self { color, width, progress: !quiet && !dumb && io::stderr().is_terminal() }
+    }
+
+    /// The same for the terminal as it is now: its window may have changed.
+    #[must_use]
+    pub fn resized(&self) -> Self {
+        Self { width: self.width.map(|_| columns()), ..self.clone() }
+    }
+
+    /// Terminals that have links in texts show these as such. Who wants no colours wants none of them either.
+    pub fn has_links(&self) -> bool {
+        self.color && self.width.is_some() && supports_hyperlinks::on(supports_hyperlinks::Stream::Stdout)
     }
 
     /// For a file: no colour, nothing wrapped.
@@ -63,6 +73,10 @@ impl Printer {
         // Nobody is left to hear that stderr is closed.
         let _ = writeln!(io::stderr().lock(), "{}", mask(text));
     }
+}
+
+fn columns() -> usize {
+    terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0)).clamp(MIN_WIDTH, MAX_WIDTH)
 }
 
 /// The stream itself: the standard library's takes a stream that cannot be written for one that nobody reads.

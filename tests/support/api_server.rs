@@ -17,6 +17,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::bundle::Files;
+use super::changes::Changes;
 use super::kube::{self, Failure};
 use super::service_proxy::{Call, Proxies};
 use super::streams::{self, Ran, Runner, Streaming};
@@ -121,6 +122,8 @@ pub struct ApiServer {
 
 struct Kubernetes {
     files: Files,
+    /// Of a folder that changes.
+    changes: Option<Changes>,
     token: Option<String>,
     proxies: Proxies,
     client: reqwest::Client,
@@ -136,6 +139,7 @@ impl ApiServer {
             reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client without TLS can be built");
         let handler = Kubernetes {
             files: Files::open(&options.bundle).fresh(options.fresh),
+            changes: options.fresh.then(Changes::default),
             token: options.token.clone(),
             proxies: options.proxies,
             client,
@@ -161,8 +165,10 @@ impl ApiServer {
         self.server = None;
     }
 
-    /// Comes up again, where it was and as the same one. The log of requests begins anew.
+    /// Comes up again, where it was and as the same one. The log of requests begins anew, and nobody knows any more what
+    /// changed before.
     pub fn start_again(&mut self) {
+        self.handler.changes.iter().for_each(Changes::forget);
         let (tls, faults) = (self.tls.clone(), self.faults.clone());
         self.server = Some(Server::start(self.addr, Some(tls), faults, self.handler.clone()));
     }
@@ -233,6 +239,10 @@ impl Handler for Kubernetes {
                 return call.answer(&self.files, &self.proxies, &self.client, &ask).await;
             }
             let reply = kube::answer(&self.files, &ask);
+            let reply = match &self.changes {
+                Some(changes) => changes.answer(&ask, reply),
+                None => reply,
+            };
             if reply.content_type == "application/json" { reply.gzip_for(&ask) } else { reply }
         }
         .boxed()

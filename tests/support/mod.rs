@@ -9,6 +9,7 @@
 //! | [`streams`] | exec in containers and port-forward to pods, over WebSockets |
 //! | [`recording`] | a bundle of one recorded case of Prometheus or Alertmanager |
 //! | [`fixtures`] | the bundles below fixtures/, their names and copies of them |
+//! | [`changes`] | what changed of a list of a bundle folder that changes, as a watch tells it |
 //! | [`running`] | a child process whose lines are waited for |
 //! | [`names`] | a host table (and DNS faults) for one child process, so that it can use cluster names |
 //!
@@ -21,6 +22,7 @@ pub mod api_server;
 pub mod aws_query;
 pub mod aws_server;
 pub mod bundle;
+pub mod changes;
 pub mod fixtures;
 pub mod kube;
 pub mod names;

@@ -241,6 +241,7 @@ fn known(options: &ConnectOptions, chosen: &Chosen) -> Known {
         profile: exec.and_then(|e| e.profile.clone()),
         account: arn.map(|a| a.account),
         server: Some(host.to_owned()).filter(|h| !h.is_empty()),
+        endpoint: Some(chosen.config.cluster_url.to_string()),
         is_eks,
         urls: given_urls(options),
         aws_unavailable: (!cfg!(feature = "aws")).then(|| "this kdoctor was built without AWS support".to_owned()),

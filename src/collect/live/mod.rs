@@ -306,6 +306,10 @@ async fn read_body(
 /// Metadata-only lists are a tenth of the size.
 fn accept(request: &Request) -> &'static str {
     match request {
+        // The changes of a list are objects.
+        Request::Kubernetes { metadata_only: true, .. } if request.is_watch() => {
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+        }
         // A server that cannot leave the data out must refuse.
         Request::Kubernetes { metadata_only: true, path, .. } if path.ends_with("/secrets") => {
             "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"

@@ -1,9 +1,10 @@
 //! `kdoctor watch`: looks again and again, and tells what appears, what is resolved, and what it cannot see any more.
 
 mod hook;
+mod journal;
+mod resolved;
+mod tell;
 
-use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,20 +13,19 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use self::hook::Hook;
+use self::journal::Journal;
 use super::UNABLE;
-use super::run::{self, Run, Unasked, selected, wait_for};
+use super::run::{self, selected, wait_for};
 use crate::checks::Check;
 use crate::cli::Watch;
-use crate::collect::live::ConnectError;
 use crate::collect::memory::Memory;
-use crate::diagnose::exit_code;
-use crate::history::{Board, Event, Past, lasted};
-use crate::model::{GapCause, Report};
-use crate::render::live::{Frame, LogLine, Tone, event_lines, log_line, place, severity, verdict_line};
+use crate::companion::Wanted;
+use crate::history::{Board, lasted};
+use crate::model::Report;
+use crate::render::live::{Frame, LogLine, log_line};
 use crate::term::interrupt::{self, INTERRUPTED};
 use crate::term::screen::{Key, Screen};
 use crate::term::{Calls, Printer, sanitize};
-use crate::text::redact::mask;
 
 /// Something is wrong, or was at the end of the time.
 const WRONG: u8 = 1;
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Watch, printer: &Printer) -> anyhow::Result<u8> {
     wait_for(async {
         let mut session = Session::new(args, printer, screen);
         let code = session.attend(&checks).await;
-        session.close().await?;
+        session.close(matches!(code, Ok(INTERRUPTED))).await?;
         code
     })
 }
@@ -90,6 +90,9 @@ struct Session<'a> {
     before: usize,
     /// How it stood last.
     verdict: String,
+    journal: Journal,
+    /// Of the next look only what changed is fetched.
+    memory: Arc<Memory>,
 }
 
 impl<'a> Session<'a> {
@@ -106,19 +109,20 @@ impl<'a> Session<'a> {
             log: Vec::new(),
             before: 0,
             verdict: String::new(),
+            journal: Journal::new(Wanted::of(args.transcript.as_deref(), args.no_transcript)),
+            memory: Arc::new(Memory::new(KEEP)),
         }
     }
 
     /// Looks until somebody ends it; gives the exit code.
     async fn attend(&mut self, checks: &[&'static dyn Check]) -> anyhow::Result<u8> {
-        let args = self.args;
-        let memory = Arc::new(Memory::new(KEEP));
+        let (args, memory) = (self.args, Arc::clone(&self.memory));
         loop {
             let start = Instant::now();
             let calls = Arc::new(Calls::default());
             let (facts, aim) = run::aim(&args.select, checks);
             let plan = run::plan(facts, args.scope.namespace.as_deref(), args.scope.all_namespaces);
-            let look = run::observed(&args.source, plan, checks, aim, calls.clone(), Some(Arc::clone(&memory)));
+            let look = run::observed(&args.source, plan, checks, aim, calls.clone(), Some(&memory));
             // A key that asks for a look while there is one has what it wants.
             let result = match self.wait(look, false, &|| calls.words()).await? {
                 Waited::Done(result) => result,
@@ -126,7 +130,7 @@ impl<'a> Session<'a> {
                 Waited::Leave(why) => return Ok(self.code(&why)),
             };
             self.take(result)?;
-            if self.args.until_resolved && self.is_resolved() {
+            if args.until_resolved && self.is_resolved() {
                 return Ok(0);
             }
             let pause = self.args.interval.saturating_sub(start.elapsed()).max(PAUSE);
@@ -179,75 +183,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What came of a look.
-    fn take(&mut self, result: anyhow::Result<Run>) -> anyhow::Result<()> {
-        let at = Timestamp::now();
-        let is_first = self.board.seen_at().is_none();
-        let events = match result {
-            Ok(run) => {
-                let events = self.board.saw(at, &Past::of(&run.report));
-                if is_first {
-                    let every = lasted(i64::try_from(self.args.interval.as_secs()).unwrap_or(i64::MAX));
-                    let text = format!("watching {}, every {every}", place(&run.report));
-                    self.say(LogLine { at, text, tone: Tone::Plain })?;
-                }
-                self.report = Some(run.report);
-                events
-            }
-            Err(error) if is_first && is_misuse(&error) => return Err(error),
-            Err(error) => Vec::from_iter(self.board.failed(at, &mask(&format!("{error:#}")))),
-        };
-        for line in event_lines(at, &events) {
-            self.say(line)?;
-        }
-        if self.board.blind().is_none()
-            && let Some(verdict) = self.report.as_ref().map(|report| verdict_line(at, report))
-            && verdict.text != self.verdict
-        {
-            self.verdict.clone_from(&verdict.text);
-            self.say(verdict)?;
-        }
-        if is_first && self.board.seen_at().is_some() {
-            self.before = self.log.len();
-        }
-        if events.iter().any(is_change) {
-            self.ring();
-            if let (Some(hook), Some(report)) = (&self.hook, &self.report) {
-                hook.call(at, &events, &self.board, report);
-            }
-        }
-        for failure in self.hook.iter_mut().flat_map(Hook::failures).collect::<Vec<_>>() {
-            self.say(LogLine { at, text: sanitize(&mask(&failure)), tone: Tone::Unknown })?;
-        }
-        Ok(())
-    }
-
-    /// Keeps a line; without a screen it is printed at once.
-    fn say(&mut self, line: LogLine) -> anyhow::Result<()> {
-        if self.screen.is_none() {
-            self.printer.stdout(&format!("{}\n", log_line(&line, &self.zone, self.printer.color)))?;
-        }
-        if self.log.len() == LOG {
-            self.log.remove(0);
-            self.before = self.before.saturating_sub(1);
-        }
-        self.log.push(line);
-        Ok(())
-    }
-
-    fn ring(&self) {
-        if self.args.bell {
-            // A terminal that is gone rings no bell.
-            let _ = std::io::stderr().write_all(b"\x07");
-        }
-    }
-
     fn draw(&mut self, doing: &str) -> anyhow::Result<()> {
+        let aws = self.aws_at();
         let Some(screen) = &mut self.screen else { return Ok(()) };
         let frame = Frame {
             board: &self.board,
             report: self.report.as_ref(),
             doing,
+            aws,
             log: &self.log[self.before.min(self.log.len())..],
             every: self.args.interval,
             now: Timestamp::now(),
@@ -258,13 +201,8 @@ impl<'a> Session<'a> {
         Ok(screen.draw(&frame.lines())?)
     }
 
-    /// Nothing at or above `--fail-on` is there, and nothing of it is only out of sight.
     fn is_resolved(&self) -> bool {
-        let fail_on = self.args.fail_on;
-        let bad = |name: &str| fail_on.threshold().is_some_and(|t| severity(name).is_none_or(|s| s >= t));
-        let hidden = self.board.entries().iter().any(|e| e.hidden.is_some() && bad(&e.finding.severity));
-        let gate = |report| exit_code(report, &BTreeSet::new(), fail_on, false) == 0;
-        self.board.blind().is_none() && !hidden && self.report.as_ref().is_some_and(gate)
+        self.report.as_ref().is_some_and(|report| resolved::is_resolved(&self.board, report, self.args.fail_on))
     }
 
     fn code(&self, why: &Leave) -> u8 {
@@ -276,8 +214,14 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// When AWS was asked, where it is some time ago.
+    fn aws_at(&self) -> Option<Timestamp> {
+        let age = self.memory.aws_age().filter(|age| *age > self.args.interval)?;
+        Timestamp::now().checked_sub(age).ok()
+    }
+
     /// Gives the terminal back and leaves on it what happened; what was called on a change may end.
-    async fn close(mut self) -> anyhow::Result<()> {
+    async fn close(mut self, is_interrupted: bool) -> anyhow::Result<()> {
         if self.screen.take().is_some() {
             let lines = self.log.iter().map(|line| log_line(line, &self.zone, self.printer.color));
             let text: String = lines.map(|line| format!("{line}\n")).collect();
@@ -288,22 +232,10 @@ impl<'a> Session<'a> {
                 self.printer.stderr(&format!("kdoctor: {}", sanitize(&failure)));
             }
         }
+        if let Some(how) = self.journal.end(is_interrupted) {
+            self.printer.stderr(&how);
+        }
         Ok(())
-    }
-}
-
-/// A root came, went or changed, or sight was lost or is back. What stood at the beginning is no change.
-fn is_change(event: &Event) -> bool {
-    !matches!(event, Event::Open(_)) && event.finding().is_none_or(|f| f.root)
-}
-
-/// An error that no waiting mends: a context that does not exist, a namespace that holds nothing.
-fn is_misuse(error: &anyhow::Error) -> bool {
-    match (error.downcast_ref::<ConnectError>(), error.downcast_ref::<Unasked>()) {
-        (Some(ConnectError::Token { .. }), _) => false,
-        (Some(_), _) => true,
-        (None, Some(Unasked(gap))) => gap.cause == GapCause::NotConfigured,
-        (None, None) => false,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Frame<'a> {
     pub report: Option<&'a Report>,
     /// What is being done now: `next look in 12s`, `waiting for 3 of 59 answers: …`.
     pub doing: &'a str,
+    /// When AWS was asked, where that is some time ago.
+    pub aws: Option<Timestamp>,
     /// The changes so far.
     pub log: &'a [LogLine],
     /// Time between two looks.
@@ -75,7 +77,13 @@ impl Frame<'_> {
         let seen =
             self.board.seen_at().map_or("nothing seen yet".to_owned(), |at| format!("as of {}", clock(at, self.zone)));
         let every = i64::try_from(self.every.as_secs()).unwrap_or(i64::MAX);
-        page.paragraph(0, "", &format!("{seen} · every {} · {}", lasted(every), self.doing), Style::new().dimmed());
+        let aws = self.aws.map_or(String::new(), |at| format!(" (AWS as of {})", clock(at, self.zone)));
+        page.paragraph(
+            0,
+            "",
+            &format!("{seen}{aws} · every {} · {}", lasted(every), self.doing),
+            Style::new().dimmed(),
+        );
         if let Some(blind) = self.board.blind() {
             let since = clock(blind.since, self.zone);
             let text = format!("cannot see since {since}: {}", one_line(&blind.why));

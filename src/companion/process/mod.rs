@@ -1,12 +1,18 @@
-//! The only place that starts programs: a command as it was shown, by `sh`; its output line by line; the person's editor.
+//! The only place that starts programs: a command as it was shown, by `sh`, its output line by line; the person's tools.
 
-use std::io::{PipeReader, Read, Write};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+mod capture;
+mod family;
+mod tools;
+
+use std::io::{PipeReader, Read};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+
+pub(super) use capture::{Captured, capture};
+pub(super) use tools::{feed, in_foreground};
 
 use super::output::Lines;
 use super::waiting::Waiting;
@@ -149,7 +155,7 @@ fn follow(
         }
         if ended.is_none() && !is_late && limit.is_some_and(|limit| start.elapsed() > limit) {
             is_late = true;
-            end(child)?;
+            family::end(child)?;
         }
     }
 }
@@ -168,106 +174,9 @@ fn pieces(mut reader: PipeReader) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// What a command prints, apart from its complaints.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Captured {
-    pub(super) is_well: bool,
-    pub(super) out: String,
-    pub(super) complaints: String,
-    /// Ctrl-C was pressed meanwhile.
-    pub(super) is_interrupted: bool,
-}
-
-/// Runs a command by `sh` without a terminal, and keeps all that it prints.
-///
-/// # Errors
-/// It could not be started, or took longer than `limit`.
-pub(super) fn capture(command: &str, limit: Duration) -> anyhow::Result<Captured> {
-    let held = Held::new();
-    let (out, out_end) = std::io::pipe()?;
-    let (complaints, complaints_end) = std::io::pipe()?;
-    let mut shell = Command::new("sh");
-    shell.args(["-e", "-c", command]).stdin(Stdio::null()).stdout(out_end).stderr(complaints_end);
-    let mut child = shell.spawn().context("sh cannot be started")?;
-    drop(shell);
-    let (out, complaints) = (pieces(out), pieces(complaints));
-    let mut bytes = Vec::new();
-    let (status, is_late) = follow(&mut child, &out, Some(limit), |piece| bytes.extend_from_slice(piece))?;
-    let mut said = Vec::new();
-    // Whatever it left behind may hold its end for ever.
-    while let Ok(piece) = complaints.recv_timeout(REST) {
-        said.extend(piece);
-    }
-    anyhow::ensure!(!is_late, "it was ended after {} s", limit.as_secs());
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, complaints) = (text(&bytes), text(&said));
-    let is_interrupted = interrupted(status, &held);
-    Ok(Captured { is_well: status.success(), out, complaints, is_interrupted })
-}
-
-/// Ends a program and what it started. It shares this program's terminal, so it has no group of its own to be ended by.
-fn end(child: &mut Child) -> std::io::Result<()> {
-    let below = below(child.id());
-    child.kill()?;
-    if !below.is_empty() {
-        let kill = Command::new("kill").arg("-KILL").args(below).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        // Some of them may have ended meanwhile; without the tool there is no more that could be done.
-        drop(kill);
-    }
-    Ok(())
-}
-
-/// The programs that a program started, and those that these started; none where `ps` cannot tell.
-fn below(program: u32) -> Vec<String> {
-    let listed =
-        Command::new("ps").args(["-A", "-o", "pid=,ppid="]).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let all: Vec<(&str, &str)> = text.lines().filter_map(|l| l.trim().split_once(char::is_whitespace)).collect();
-    let mut found: Vec<String> = Vec::new();
-    let mut from = vec![program.to_string()];
-    while let Some(parent) = from.pop() {
-        for (own, _) in all.iter().filter(|(_, above)| above.trim() == parent) {
-            if !found.iter().any(|known| known == own) {
-                found.push((*own).to_owned());
-                from.push((*own).to_owned());
-            }
-        }
-    }
-    found
-}
-
-/// Runs a program in the foreground, with a file as its last argument.
-///
-/// # Errors
-/// It could not be started.
-pub(super) fn in_foreground(program: &str, arguments: &[String], file: &Path) -> anyhow::Result<ExitStatus> {
-    // Ctrl-C in an editor is the editor's.
-    let _held = Held::new();
-    Ok(Command::new(program).args(arguments).arg(file).status()?)
-}
-
-/// Gives a program a text to read.
-///
-/// # Errors
-/// It could not be started, or failed.
-pub(super) fn feed(program: &str, arguments: &[&str], text: &str) -> anyhow::Result<()> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(text.as_bytes())?;
-    }
-    anyhow::ensure!(child.wait()?.success(), "{program} failed");
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::companion::tools;
 
     const QUIET: Way = Way { limit: None, takes_terminal: false, progress: false };
 
@@ -297,22 +206,5 @@ mod tests {
         let (finished, shown) = ran("sleep 5 & echo started", QUIET);
         assert!(finished.is_well() && finished.took < Duration::from_secs(4), "{finished:?}");
         assert_eq!(shown, ["started"]);
-    }
-
-    #[test]
-    fn what_is_captured_has_an_end_and_leaves_nothing_behind() {
-        let start = Instant::now();
-        let captured = capture("sleep 5 & echo out; echo err >&2", Duration::from_secs(60)).expect("runs");
-        assert_eq!((captured.out.as_str(), captured.complaints.as_str(), captured.is_well), ("out\n", "err\n", true));
-        assert!(start.elapsed() < Duration::from_secs(4));
-        let dir = tempfile::tempdir().expect("a folder");
-        let mark = dir.path().join("mark");
-        let command = format!("(sleep 2; touch '{}') | cat", mark.display());
-        let late = capture(&command, Duration::from_millis(200)).map(|c| c.out).map_err(|e| e.to_string());
-        assert!(late.is_err_and(|why| why.contains("ended after")));
-        if tools::find("ps").is_some() {
-            std::thread::sleep(Duration::from_secs(3));
-            assert!(!mark.exists(), "what it started was ended, too");
-        }
     }
 }
