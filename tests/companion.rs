@@ -282,7 +282,7 @@ fn a_way_is_chosen_by_its_letter_and_another_after_going_back() {
     talk.see("That was the last step.");
     talk.choose("1. servicemonitor-unselected:", "quit");
     assert!(exits(&talk.end().0, 1));
-    assert!(!scene.path("state").exists(), "no transcript was wanted");
+    assert!(!scene.path("state/kdoctor/transcripts").exists(), "no transcript was wanted");
 }
 
 #[test]
