@@ -15,7 +15,8 @@ use super::header::{FORMAT, Header, HeaderTarget, Scope, Tool};
 use super::secrets::Secrets;
 use super::write::{Size, Writer};
 use crate::collect::client::{deadline, no_answer};
-use crate::collect::source::{FetchError, Known, Request, Source, error_document};
+use crate::collect::layer::Layer;
+use crate::collect::source::{FetchError, Request, Source, error_document};
 use crate::model::{GapCause, Target};
 
 /// How much longer than the source's own deadline a call may take, so that its end is seen here.
@@ -239,8 +240,12 @@ fn is_list(request: &Request) -> bool {
 }
 
 #[async_trait]
-impl Source for Recording {
-    async fn fetch(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
+impl Layer for Recording {
+    fn below(&self) -> &dyn Source {
+        self.inner.as_ref()
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
         // Here, for what the client gives up is not seen by its source.
         let limit = deadline(self.inner.as_ref(), request);
         let answer = tokio::time::timeout(limit, self.inner.fetch(request)).await;
@@ -249,23 +254,7 @@ impl Source for Recording {
         answer
     }
 
-    fn has_whole_list(&self, path: &str) -> bool {
-        self.inner.has_whole_list(path)
-    }
-
-    fn has_pages(&self, request: &Request) -> bool {
-        self.inner.has_pages(request)
-    }
-
-    fn manifests(&self) -> Vec<(String, io::Result<Vec<u8>>)> {
-        self.inner.manifests()
-    }
-
-    fn deadline(&self) -> Duration {
-        self.inner.deadline() + SLACK
-    }
-
-    fn known(&self) -> Known {
-        self.inner.known()
+    fn slack(&self) -> Duration {
+        SLACK
     }
 }

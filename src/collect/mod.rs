@@ -11,6 +11,7 @@ mod extensions;
 pub(crate) mod files;
 mod grafana;
 mod kubernetes;
+pub mod layer;
 pub mod live;
 mod logs;
 pub mod manifests;

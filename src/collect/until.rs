@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::source::{FetchError, Known, Request, Source};
+use super::layer::Layer;
+use super::source::{FetchError, Request, Source};
 use crate::model::{Gap, GapCause};
 
 /// A source that is asked for so long, for all calls together.
@@ -28,8 +29,12 @@ impl Until {
 }
 
 #[async_trait]
-impl Source for Until {
-    async fn fetch(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
+impl Layer for Until {
+    fn below(&self) -> &dyn Source {
+        self.source.as_ref()
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(self.too_late(request));
@@ -37,31 +42,12 @@ impl Source for Until {
         let answer = tokio::time::timeout(left, self.source.fetch(request)).await;
         answer.unwrap_or_else(|_| Err(self.too_late(request)))
     }
-
-    fn has_whole_list(&self, path: &str) -> bool {
-        self.source.has_whole_list(path)
-    }
-
-    fn has_pages(&self, request: &Request) -> bool {
-        self.source.has_pages(request)
-    }
-
-    fn manifests(&self) -> Vec<(String, std::io::Result<Vec<u8>>)> {
-        self.source.manifests()
-    }
-
-    fn deadline(&self) -> Duration {
-        self.source.deadline()
-    }
-
-    fn known(&self) -> Known {
-        self.source.known()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::source::Known;
 
     struct Slow;
 

@@ -12,7 +12,8 @@ use async_trait::async_trait;
 
 use self::list::{List, Name, Page};
 use self::lists::Lists;
-use super::source::{AwsCall, FetchError, Known, Request, Source};
+use super::layer::Layer;
+use super::source::{AwsCall, FetchError, Request, Source};
 use crate::model::Observer;
 
 /// What outlives a look.
@@ -127,8 +128,12 @@ impl Remembering {
 }
 
 #[async_trait]
-impl Source for Remembering {
-    async fn fetch(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
+impl Layer for Remembering {
+    fn below(&self) -> &dyn Source {
+        self.source.as_ref()
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
         if let Request::Aws(call) = request {
             return self.aws(request, call).await;
         }
@@ -136,26 +141,6 @@ impl Source for Remembering {
             Some((name, token)) => self.page(request, name, token).await,
             None => self.source.fetch(request).await,
         }
-    }
-
-    fn has_whole_list(&self, path: &str) -> bool {
-        self.source.has_whole_list(path)
-    }
-
-    fn has_pages(&self, request: &Request) -> bool {
-        self.source.has_pages(request)
-    }
-
-    fn manifests(&self) -> Vec<(String, std::io::Result<Vec<u8>>)> {
-        self.source.manifests()
-    }
-
-    fn deadline(&self) -> Duration {
-        self.source.deadline()
-    }
-
-    fn known(&self) -> Known {
-        self.source.known()
     }
 }
 

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::collect::source::Known;
 use crate::model::{Gap, GapCause, Silent};
 
 /// A cluster with one list, whose changes it tells, and an account of AWS.
