@@ -149,8 +149,18 @@ const EXPECTED: &[Expected] = &[
         &["nat-egress"],
     ),
     ("incidents/slack-egress", "receiver/slack", &["delivery: alertmanager-notify ← nat-egress"], &["nat-egress"]),
-    // A counter of what has not happened yet is not there either.
-    ("cases/dashboard-without-metrics", "panel Ticket sales/Refunds", &[], &[]),
+    (
+        "cases/dashboard-without-metrics",
+        "panel Ticket sales/Refunds",
+        &["metric: dashboard-missing-metric"],
+        &["dashboard-missing-metric"],
+    ),
+    (
+        "cases/dashboard-import-placeholder",
+        "panel Spegel/Advertised images",
+        &["datasource: dashboard-datasource"],
+        &["dashboard-datasource"],
+    ),
     (
         "incidents/prometheus-crashloop-config",
         "datasource/Prometheus",

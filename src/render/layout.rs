@@ -41,7 +41,7 @@ impl Page {
     /// `number`, a tag in a colour of its own, and text from anywhere, wrapped below the tag.
     pub(crate) fn tagged(&mut self, number: &str, tag: &str, style: Style, text: &str) {
         let hang = textwrap::core::display_width(number);
-        let lines = self.wrap(&format!("{tag} {}", sanitize(text)), hang);
+        let lines = self.wrap(format!("{tag} {}", sanitize(text)).trim_end(), hang);
         for (at, line) in lines.iter().enumerate() {
             let line = match line.strip_prefix(tag).filter(|_| at == 0) {
                 Some(rest) => format!("{number}{}{rest}", self.paint(tag, style)),

@@ -15,11 +15,12 @@ use crate::domain::grafana::url::{self, Fault, Written};
 use crate::domain::prometheus::reads::reads;
 use crate::domain::prometheus::targets;
 use crate::domain::text::shorten::shorten;
-use crate::model::Evidence;
+use crate::model::{Evidence, Severity};
 use crate::snapshot::{Fetched, Snapshot};
 use crate::text::near::near_metric;
 
 const NAMES: usize = 3;
+const MISSING_METRIC: &str = "dashboard-missing-metric";
 const NOT_OURS: &str = "whether it asks the Prometheus that was looked at is not known";
 const QUERY: &str = "{% if path %}kubectl get --raw {{ path }}{% endif %}";
 
@@ -40,20 +41,40 @@ pub(super) fn panel(b: &mut Builder<'_>, dashboard: &Dashboard<'_>, panel: &Valu
     let about = || vec![dashboard.reference(), dashboard.subject()];
     b.link("dashboard", about(), Claims::Of(&["grafana-provisioning", "grafana-sidecar"]), || Ok(loaded(dashboard)));
     let used = source(snap, dashboard.instance, panel);
-    let of_source = used.as_ref().map(Datasource::reference);
-    b.link("datasource", of_source.into_iter().chain(about()).collect(), Claims::Of(&["grafana-datasource"]), || {
-        datasource_of(snap, dashboard, panel, used.as_ref())
-    });
+    let of_source = used.as_ref().map(Datasource::reference).into_iter().chain(about()).collect();
+    // What the report says of other panels of the dashboard does not break this one.
+    let is_left = dashboard.left_by_import(&reference(panel).0).is_some();
+    let claims = match used {
+        _ if is_left => Claims::Of(&["dashboard-datasource"]),
+        None => Claims::Of(&["grafana-datasource", "dashboard-datasource"]),
+        Some(_) => Claims::Of(&["grafana-datasource"]),
+    };
+    b.link("datasource", of_source, claims, || datasource_of(snap, dashboard, panel, used.as_ref()));
+    if is_left {
+        return idle_links(b, &["metric", "labels", "value"], "no datasource is asked");
+    }
     let read = panel::read(panel);
-    b.link("metric", about(), Claims::Of(&[]), || metric(snap, dashboard.instance, read.as_ref()));
+    let own = dashboard.reference();
+    let is_reported = b
+        .report
+        .findings
+        .iter()
+        .any(|f| f.check.0 == MISSING_METRIC && f.severity > Severity::Info && f.broken().contains(&own));
+    b.link("metric", vec![own], Claims::IfBroken(&[MISSING_METRIC]), || {
+        metric(snap, dashboard.instance, read.as_ref(), is_reported)
+    });
     if b.is_broken("metric") {
-        for title in ["labels", "value"] {
-            b.link(title, Vec::new(), Claims::Of(&[]), || Ok(idle("there is no series")));
-        }
-        return;
+        return idle_links(b, &["labels", "value"], "there is no series");
     }
     b.link("labels", Vec::new(), Claims::Of(&[]), || labels(snap, dashboard.instance, panel));
     b.link("value", Vec::new(), Claims::Of(&[]), || Ok(value(snap, dashboard.instance, panel)));
+}
+
+/// Links that do not count, for one before them is broken.
+fn idle_links(b: &mut Builder<'_>, titles: &[&str], why: &str) {
+    for title in titles {
+        b.link(title, Vec::new(), Claims::Of(&[]), || Ok(idle(why)));
+    }
 }
 
 fn loaded(dashboard: &Dashboard<'_>) -> Seen {
@@ -96,8 +117,11 @@ fn datasource_of(
     panel: &Value,
     used: Option<&Datasource<'_>>,
 ) -> Fetched<Seen> {
+    let (named, kind) = reference(panel);
+    if dashboard.left_by_import(&named).is_some() {
+        return Ok(broken(format!("it asks datasource {named}, which only the import dialogue fills in")));
+    }
     let Some(used) = used else {
-        let (named, kind) = reference(panel);
         if BUILT_IN.contains(&named.as_str()) || kind == "datasource" {
             return Ok(idle("it takes its data from Grafana itself"));
         }
@@ -147,8 +171,8 @@ fn fault(fault: &Fault<'_>) -> String {
     }
 }
 
-/// Whether the metrics are there, by the names that Prometheus has.
-fn metric(snap: &Snapshot, instance: Instance<'_>, read: Option<&panel::Panel>) -> Fetched<Seen> {
+/// Whether the metrics are there, by the names that Prometheus has; `is_reported`: the report says that they should be.
+fn metric(snap: &Snapshot, instance: Instance<'_>, read: Option<&panel::Panel>, is_reported: bool) -> Fetched<Seen> {
     let Some(read) = read else { return Ok(untold("it does not ask Prometheus for a metric by its plain name")) };
     let names = snap.prometheus_metric_names()?;
     if !asks_our_prometheus(snap, instance) {
@@ -161,7 +185,7 @@ fn metric(snap: &Snapshot, instance: Instance<'_>, read: Option<&panel::Panel>) 
     };
     let near = near_metric(first, names.iter().map(String::as_str)).map(|n| format!("; there is {n}"));
     // Else it is a side of an `or`, or a counter of what did not happen yet.
-    let is_mistaken = missing.len() == read.metrics.len() && near.is_some();
+    let is_mistaken = missing.len() == read.metrics.len() && (near.is_some() || is_reported);
     let text = format!("Prometheus has no {}{}", few(missing.iter().copied(), NAMES), near.unwrap_or_default());
     Ok(if is_mistaken { broken(text) } else { untold(text) }.with(shown))
 }

@@ -105,32 +105,19 @@ struct Correction {
 }
 
 fn of(known: &Known, dashboard: &Dashboard<'_>) -> Option<Finding> {
-    let inputs = inputs(&dashboard.json);
-    let variables: BTreeSet<String> = dashboard
-        .json
-        .pointer("/templating/list")
-        .and_then(Value::as_array)
-        .map(|list| list.iter().map(|v| text_of(v, "name")).collect())
-        .unwrap_or_default();
     let mut lost: BTreeMap<Lost, BTreeSet<String>> = BTreeMap::new();
     for (place, value) in references(dashboard) {
         let (written, kind) = match value {
             Value::String(name) => (name.clone(), String::new()),
             object => (text_of(object, "uid"), text_of(object, "type")),
         };
-        let Some(found) = judge(known, &inputs, &variables, &written, &kind) else { continue };
+        let Some(found) = judge(known, dashboard, &written, &kind) else { continue };
         lost.entry(found).or_default().insert(place);
     }
     if lost.is_empty() {
         return None;
     }
     Some(finding(known, dashboard, &lost))
-}
-
-/// `__inputs`: what the import dialogue would have asked for, by name, with its plug-in.
-fn inputs(json: &Value) -> BTreeMap<String, String> {
-    let list = json.get("__inputs").and_then(Value::as_array).into_iter().flatten();
-    list.filter(|i| text_of(i, "type") == "datasource").map(|i| (text_of(i, "name"), text_of(i, "pluginId"))).collect()
 }
 
 /// Everything in the dashboard that names a datasource, with where it stands.
@@ -150,21 +137,10 @@ fn references<'d>(dashboard: &'d Dashboard<'_>) -> Vec<(String, &'d Value)> {
     all
 }
 
-fn judge(
-    known: &Known,
-    inputs: &BTreeMap<String, String>,
-    variables: &BTreeSet<String>,
-    written: &str,
-    kind: &str,
-) -> Option<Lost> {
+fn judge(known: &Known, dashboard: &Dashboard<'_>, written: &str, kind: &str) -> Option<Lost> {
     if written.contains('$') {
-        let name = variable_of(written)?;
-        // Other variables may be made by a plug-in or a library panel.
-        let by_import = name.starts_with("DS_") || inputs.contains_key(name);
-        if variables.contains(name) || !by_import {
-            return None;
-        }
-        let by_input = inputs.get(name).filter(|k| !k.is_empty()).cloned();
+        let name = dashboard.left_by_import(written)?;
+        let by_input = dashboard.inputs().remove(name).filter(|k| !k.is_empty());
         let by_name = || name.trim_start_matches("DS_").to_lowercase().replace('_', "-");
         let kind = by_input.or(Some(kind.to_owned()).filter(|k| !k.is_empty())).unwrap_or_else(by_name);
         return Some(Lost { written: written.to_owned(), kind, placeholder: true });
@@ -173,15 +149,6 @@ fn judge(
         BUILT_IN.contains(&written) || written.starts_with("--") || matches!(kind, "datasource" | "__expr__");
     let is_lost = known.complete && !is_special && !known.has(written) && !written.contains('[');
     is_lost.then(|| Lost { written: written.to_owned(), kind: kind.to_owned(), placeholder: false })
-}
-
-/// The name in `$NAME`, `${NAME}` or `${NAME:format}`.
-fn variable_of(text: &str) -> Option<&str> {
-    let rest = text.strip_prefix('$')?;
-    let rest = rest.strip_prefix('{').map_or(Some(rest), |r| r.strip_suffix('}'))?;
-    let name = rest.split(':').next()?;
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    is_name.then_some(name)
 }
 
 fn finding(known: &Known, dashboard: &Dashboard<'_>, lost: &BTreeMap<Lost, BTreeSet<String>>) -> Finding {
