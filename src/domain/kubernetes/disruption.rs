@@ -48,6 +48,10 @@ pub(crate) fn blocked<'a>(snap: &'a Snapshot, budget: &DisruptionBudget) -> Opti
     if status.disruptions_allowed > 0 || status.expected_pods == 0 || budget.metadata.deletion_timestamp.is_some() {
         return None;
     }
+    // The numbers are still those of what was asked for before.
+    if status.observed_generation.zip(budget.metadata.generation).is_some_and(|(seen, now)| seen < now) {
+        return None;
+    }
     let why = if status.desired_healthy >= status.expected_pods { Why::Never } else { Why::Unhealthy };
     let pods = pods(snap, budget);
     let on = |node: &&Node| pods.iter().any(|p| p.spec.node_name.as_deref() == Some(node.metadata.name.as_str()));

@@ -75,6 +75,7 @@ pub struct BudgetStatus {
     pub desired_healthy: u32,
     pub disruptions_allowed: u32,
     pub expected_pods: u32,
+    pub observed_generation: Option<i64>,
     #[serde(deserialize_with = "null_default")]
     pub conditions: Vec<Condition>,
 }
