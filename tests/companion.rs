@@ -481,7 +481,7 @@ fn waiting_has_an_end_and_says_what_still_fails() {
     talk.choose("Is it resolved?", "wait");
     talk.see("the time is over: it is not resolved yet");
     talk.see("✗ still failing: pdb-blocks (shop/web), because ");
-    talk.choose("Is it resolved?", "go back");
+    talk.choose("Is it resolved?", "back");
     talk.choose("1. pdb-blocks:", "quit");
     assert!(cluster.scene.transcript().contains("✗ still failing: pdb-blocks"));
 }
@@ -615,7 +615,7 @@ fn lines_are_enough_where_nothing_may_move_the_cursor() {
 fn a_root_that_is_not_there_is_told_with_those_that_are() {
     let scene = Scene::new();
     for (word, told) in [
-        ("9", "there is no root cause 9: there are 1"),
+        ("9", "there is no root cause 9: the last one is 1"),
         ("ebs-csi-adon-missing", "did you mean \"ebs-csi-addon-missing\"?"),
         ("pod-pending", "it belongs to 1. ebs-csi-addon-missing"),
     ] {

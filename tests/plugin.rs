@@ -176,6 +176,9 @@ fn zsh_completes() {
         shell.send("\u{15}").expect("it reads");
         shell.flush().expect("it reads");
     }
+    // A shell that is asked things lets no signal end it.
+    shell.send_line("exit").expect("it reads");
+    shell.exp_eof().expect("it ends");
 }
 
 /// Runs it at a terminal to its end; gives what it said.

@@ -167,6 +167,41 @@ fn a_fault_appears_and_is_resolved_while_the_server_restarts_in_between() {
     }
 }
 
+/// The text of one file of a fixture with a word changed, beside the rest of it.
+fn with_event(name: &str, dir: &std::path::Path, says: &str) {
+    copy(&fixture(name), dir);
+    let events = dir.join("kubernetes/api/v1/events.json");
+    let text = std::fs::read_to_string(&events).expect("the fixture has events");
+    let changed =
+        text.replace("Waiting for a volume to be created", &format!("Waiting for a volume to be created {says}"));
+    assert_ne!(changed, text);
+    std::fs::write(&events, changed).expect("writable");
+}
+
+/// What a cluster says, and what a command prints, may hold what nobody may read.
+#[test]
+fn no_secret_is_told_or_kept() {
+    let cluster = Changing::start("healthy/plain");
+    let file = cluster.dir.path().join("watch.md").display().to_string();
+    let exec = "echo 'denied: password=hunter2exec' >&2; exit 3";
+    let mut watch = cluster.watch(&["--for", "5m", "--transcript", &file, "--exec", exec]);
+    watch.expect("✓ no problem found", SOON);
+    let staged = cluster.dir.path().join("staged");
+    with_event("demo/ebs-csi-missing", &staged, "(password=hunter2event)");
+    copy(&staged, &cluster.dir.path().join("bundle"));
+    watch.expect(" new error[pvc-pending] ", SOON);
+    watch.expect("--exec ended with exit status: 3: denied: ", SOON);
+    watch.signal("TERM");
+    assert_eq!(watch.end(SOON).code(), Some(130));
+    let transcript = std::fs::read_to_string(&file).expect("a transcript was kept");
+    for part in ["Waiting for a volume to be created", "--exec ended with"] {
+        assert!(transcript.contains(part), "{part} is not there: {transcript}");
+    }
+    for text in [&transcript, &watch.seen.join("\n")] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
 #[test]
 fn a_transcript_is_kept_unless_nobody_wants_one() {
     let cluster = Changing::start("demo/ebs-csi-missing");

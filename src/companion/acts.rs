@@ -64,6 +64,7 @@ impl Companion<'_> {
         let mut page = self.page();
         page.blank();
         page.paragraph(2, "· ", "asks the API server; nothing is changed by it", dim());
+        page.blank();
         if work.is_edited {
             // What a person wrote may do more than is read from its words.
             page.command(4, &self.record.clean_values(&dry.command), plain());

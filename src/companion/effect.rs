@@ -41,7 +41,11 @@ fn of_kubectl(kubectl: &Kubectl) -> Effect {
         "run" | "debug" => Effect::Changes(format!("starts a pod: {shown}")),
         "port-forward" | "proxy" => Effect::Looks,
         "apply" | "create" | "replace" if kubectl.objects.is_empty() => Effect::Changes(OF_MANIFEST.to_owned()),
-        verb => Effect::Changes(format!("{}: {shown}", verb.trim())),
+        verb => Effect::Changes(match verb.split_once(' ').unwrap_or((verb, "")) {
+            ("patch" | "set" | "edit" | "label" | "annotate" | "taint", _) => format!("changes {shown}"),
+            ("create", kind) => format!("makes {kind} {shown}"),
+            _ => format!("runs kubectl {verb}: {shown}"),
+        }),
     }
 }
 
@@ -105,8 +109,8 @@ fn helm(words: &[&str], is_dry: bool) -> Effect {
 fn eksctl(words: &[&str]) -> Effect {
     match words {
         ["get" | "info" | "version", ..] => Effect::Looks,
-        ["delete", what, ..] => Effect::Deletes(format!("eksctl: delete {what}"), Vec::new()),
-        [verb, what, ..] => Effect::Changes(format!("eksctl: {verb} {what}")),
+        ["delete", what, ..] => Effect::Deletes(format!("runs eksctl delete {what}"), Vec::new()),
+        [verb, what, ..] => Effect::Changes(format!("runs eksctl {verb} {what}")),
         _ => Effect::Unknown("runs eksctl".to_owned()),
     }
 }
@@ -130,7 +134,7 @@ fn aws(call: &Call) -> Effect {
     }
     let mut words = words.into_iter().filter(is_word);
     let (Some(service), Some(operation)) = (words.next(), words.next()) else {
-        return Effect::Unknown("calls AWS".to_owned());
+        return Effect::Unknown("runs aws".to_owned());
     };
     let verb = operation.split('-').next().unwrap_or_default();
     match verb {
@@ -138,9 +142,12 @@ fn aws(call: &Call) -> Effect {
         "delete" | "terminate" | "deregister" | "disassociate" | "detach" | "revoke" | "remove" => {
             let is_name = |flag: &str| ["-name", "-id", "-ids", "-arn", "-names"].iter().any(|end| flag.ends_with(end));
             let name = values.iter().rev().find(|(flag, _)| is_name(flag) && !flag.starts_with("--cluster"));
-            Effect::Deletes(format!("{service}: {operation}"), name.map(|(_, v)| (*v).clone()).into_iter().collect())
+            Effect::Deletes(
+                format!("runs aws {service} {operation}"),
+                name.map(|(_, v)| (*v).clone()).into_iter().collect(),
+            )
         }
-        _ => Effect::Changes(format!("{service}: {operation}")),
+        _ => Effect::Changes(format!("runs aws {service} {operation}")),
     }
 }
 
@@ -224,14 +231,21 @@ mod tests {
                 "kubectl apply -f - <<'EOF'\nkind: A\nmetadata:\n  name: x\n---\nkind: B\nmetadata:\n  name: \"y\"\nEOF",
                 vec!["makes or changes A x, B y"],
             ),
-            ("aws eks create-addon --cluster-name c --addon-name a", vec!["eks: create-addon"]),
+            ("aws eks create-addon --cluster-name c --addon-name a", vec!["runs aws eks create-addon"]),
             ("aws --profile ops eks describe-addon --cluster-name c", vec![]),
             ("helm uninstall old -n m", vec!["uninstalls release old"]),
             ("helm repo add a https://b", vec!["helm repo: on this machine alone"]),
             ("kubectl delete pods -l app=old -n m", vec!["deletes pods with app=old in namespace m"]),
             ("kubectl --request-timeout 5s delete pvc x", vec!["deletes pvc x"]),
             ("kubectl --as-group ops -v 6 --certificate-authority ca delete pvc x", vec!["deletes pvc x"]),
-            ("kubectl create secret generic s --from-literal a=b", vec!["create secret: generic s"]),
+            ("kubectl create secret generic s --from-literal a=b", vec!["makes secret generic s"]),
+            ("kubectl patch pdb web -n m -p '{}'", vec!["changes pdb web in namespace m"]),
+            ("kubectl set image deployment/web a=b:1 -n m", vec!["changes deployment/web a=b:1 in namespace m"]),
+            ("kubectl autoscale deployment/web --max 3", vec!["runs kubectl autoscale: deployment/web"]),
+            (
+                "eksctl utils associate-iam-oidc-provider --approve",
+                vec!["runs eksctl utils associate-iam-oidc-provider"],
+            ),
             ("command -v jq", vec![]),
         ] {
             assert_eq!(shown(command), expected, "{command}");

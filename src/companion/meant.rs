@@ -17,7 +17,7 @@ pub fn meant(report: &Report, word: &str) -> anyhow::Result<Vec<usize>> {
     if let Ok(number) = word.parse::<usize>() {
         return match number.checked_sub(1).filter(|at| *at < roots.len()) {
             Some(at) => Ok(vec![at]),
-            None => bail!("there is no root cause {number}: there are {}", roots.len()),
+            None => bail!("there is no root cause {number}: the last one is {}", roots.len()),
         };
     }
     let is_meant = |at: &usize| roots[*at].check.0 == word || roots[*at].fingerprint == word;
@@ -31,7 +31,12 @@ pub fn meant(report: &Report, word: &str) -> anyhow::Result<Vec<usize>> {
     if let Some(at) = report.roots.iter().position(symptom) {
         bail!("{word} is no root cause here: it belongs to {}. {} (kdoctor fix {})", at + 1, roots[at].check, at + 1);
     }
-    let names: Vec<&str> = roots.iter().map(|root| root.check.0).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for name in roots.iter().map(|root| root.check.0) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     match suggest(word, names.iter().copied()) {
         Some(near) => bail!("no root cause is called {word:?}; did you mean {near:?}?"),
         None => bail!("no root cause is called {word:?}; there are: {}", names.join(", ")),

@@ -184,7 +184,7 @@ impl Companion<'_> {
             let choices = [
                 "look again now".to_owned(),
                 format!("wait until it is resolved: a look every {} s, for {limit} at most", BETWEEN.as_secs()),
-                "go back".to_owned(),
+                "back".to_owned(),
             ];
             match self.talk.choose("Is it resolved?", &choices, HELP)? {
                 Some(0) => {

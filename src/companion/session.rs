@@ -80,6 +80,7 @@ impl<'a> Companion<'a> {
     fn talk_about(&mut self, roots: Option<Vec<usize>>) -> Result<(), Stop> {
         if let MayRun::No(why) = &self.options.may_run {
             let mut page = self.page();
+            page.blank();
             page.paragraph(0, "", &format!("Nothing is run from here: {why}."), dim());
             self.talk.say(&page.finish())?;
         }

@@ -67,7 +67,8 @@ impl Companion<'_> {
         page.paragraph(2, "· ", meaning, dim());
         for tool in tools::missing(&work.command) {
             let from = if tool.source.is_empty() { String::new() } else { format!(": {}", tool.source) };
-            page.paragraph(2, "! ", &format!("{}{from}", tool.told()), Style::new().yellow());
+            let sign = page.paint("! ", Style::new().yellow());
+            page.paragraph(2, &sign, &format!("{}{from}", tool.told()), plain());
         }
         if let Some(why) = self.cannot_run(work).filter(|_| self.options.may_run == MayRun::Yes) {
             page.paragraph(2, "· ", &format!("not run from here: {why}"), dim());

@@ -124,7 +124,8 @@ impl<'a> Talk<'a> {
             return Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"));
         }
         let question = &sanitize(question);
-        let confirm = Confirm::new(question).with_default(false).with_render_config(self.look());
+        let confirm = Confirm::new(question).with_default(false).with_error_message("y or n");
+        let confirm = confirm.with_render_config(self.look());
         answered(confirm.prompt()).map(|yes| yes.unwrap_or(false))
     }
 
@@ -206,11 +207,9 @@ impl<'a> Talk<'a> {
         let cyan = StyleSheet::new().with_fg(Color::DarkCyan);
         RenderConfig {
             prompt_prefix: Styled::new("?").with_fg(Color::DarkCyan),
-            answered_prompt_prefix: Styled::new("·").with_fg(Color::DarkGrey),
             highlighted_option_prefix: Styled::new("❯").with_fg(Color::DarkCyan),
             selected_option: Some(cyan.with_attr(Attributes::BOLD)),
             answer: cyan,
-            help_message: StyleSheet::new().with_fg(Color::DarkGrey),
             ..plain
         }
     }

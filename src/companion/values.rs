@@ -46,7 +46,7 @@ impl Companion<'_> {
         page.line(2, &[(&format!("<{}>", placeholder.name), bold()), (" has to be chosen", dim())]);
         if !placeholder.how.is_empty() {
             page.line(4, &[("how to find it:", dim())]);
-            page.command(4, &placeholder.how, cyan());
+            page.command(6, &placeholder.how, cyan());
         }
         self.talk.say(&page.finish())?;
         let mut values = Vec::new();

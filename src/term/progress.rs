@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Calls, sanitize};
+use super::Calls;
 use crate::model::Observer;
-use crate::text::redact::mask;
 
-/// A line that says what is waited for; failures stay above it.
+/// A line that says what is waited for, and how much failed: what that was is in the report.
 pub struct Progress {
     bar: ProgressBar,
     calls: Calls,
@@ -48,8 +47,5 @@ impl Observer for Progress {
     fn finished(&self, label: &str, error: Option<&str>) {
         self.calls.finished(label, error);
         self.bar.set_message(self.calls.words());
-        if let Some(error) = error {
-            self.bar.println(format!("  ! {}", sanitize(&mask(error))));
-        }
     }
 }

@@ -345,6 +345,10 @@ fn display_url(url: &Url) -> String {
     url.to_string()
 }
 
+/// What libraries say of their own layers before they come to the cause.
+const LAYERS: &[&str] =
+    &["ServiceError: ", "client error (Connect): ", "client error (SendRequest): ", "tcp connect error: "];
+
 /// An error with its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -356,7 +360,16 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    plainly(&text)
+}
+
+/// `Connection refused`, without the layers through which it came and its number.
+fn plainly(text: &str) -> String {
+    let text = LAYERS.iter().fold(text.to_owned(), |text, layer| text.replace(layer, ""));
+    match text.split_once(" (os error ") {
+        Some((said, number)) if number.ends_with(')') => said.to_owned(),
+        _ => text,
+    }
 }
 
 /// The other side's certificate is not to be trusted: no network path is at fault.
@@ -435,5 +448,17 @@ impl Source for Live {
 
     fn known(&self) -> Known {
         self.known.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plainly;
+
+    #[test]
+    fn what_went_wrong_is_said_without_the_layers_it_came_through() {
+        let text = "ServiceError: client error (Connect): tcp connect error: Connection refused (os error 111)";
+        assert_eq!(plainly(text), "Connection refused");
+        assert_eq!(plainly("invalid peer certificate: UnknownIssuer"), "invalid peer certificate: UnknownIssuer");
     }
 }

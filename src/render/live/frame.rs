@@ -11,7 +11,7 @@ use super::{LogLine, clock, log_line, one_line, place};
 use crate::history::{Board, Tracked, lasted};
 use crate::model::Report;
 use crate::render::layout::Page;
-use crate::render::table::of;
+use crate::render::table::{dim, of, plain};
 use crate::render::view::{Brief, Entry, First, Verdict, View};
 use crate::render::words;
 use crate::term::sanitize;
@@ -78,12 +78,8 @@ impl Frame<'_> {
             self.board.seen_at().map_or("nothing seen yet".to_owned(), |at| format!("as of {}", clock(at, self.zone)));
         let every = i64::try_from(self.every.as_secs()).unwrap_or(i64::MAX);
         let aws = self.aws.map_or(String::new(), |at| format!(" (AWS as of {})", clock(at, self.zone)));
-        page.paragraph(
-            0,
-            "",
-            &format!("{seen}{aws} · every {} · {}", lasted(every), self.doing),
-            Style::new().dimmed(),
-        );
+        // One line: what is waited for changes, and nothing below it may move for that.
+        page.line(0, &[(&format!("{seen}{aws} · every {} · {}", lasted(every), self.doing), dim())]);
         if let Some(blind) = self.board.blind() {
             let since = clock(blind.since, self.zone);
             let text = format!("cannot see since {since}: {}", one_line(&blind.why));
@@ -91,7 +87,7 @@ impl Frame<'_> {
             if let (Some(at), true) = (self.board.seen_at(), !self.board.entries().is_empty()) {
                 let text =
                     format!("what follows is as of {}; whether it still holds is not known", clock(at, self.zone));
-                page.paragraph(2, "", &text, Style::new().yellow());
+                page.paragraph(2, "", &text, plain());
             }
         }
         if let Some(report) = self.report {

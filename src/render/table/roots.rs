@@ -136,7 +136,7 @@ impl Out<'_> {
         self.page.line(3, &[("why", bold())]);
         for one in seen {
             self.page.paragraph(5, "· ", one.source, plain());
-            self.page.verbatim(7, &one.value, Style::new().yellow(), EVIDENCE_LINES);
+            self.page.verbatim(7, &one.value, plain(), EVIDENCE_LINES);
             self.page.command(7, one.reproduce, dim());
         }
         if more > 0 {
