@@ -6,6 +6,8 @@ mod advice;
 mod fixtures;
 #[path = "support/planted.rs"]
 mod planted;
+#[path = "matrix/ways.rs"]
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;

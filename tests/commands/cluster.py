@@ -83,6 +83,10 @@ class Cluster:
                 if {"list", "create", "delete"} <= set(resource["verbs"]) and "/" not in resource["name"]:
                     self.resources[(version, resource["name"])] = (resource["kind"], resource["namespaced"])
 
+    def revision(self):
+        """The revision of the store: as long as it stays, nothing was written."""
+        return self.call("GET", "/api/v1/namespaces?limit=1")[1].get("metadata", {}).get("resourceVersion")
+
     def objects(self):
         """Every object: (API path, plural, namespace, name) to the object."""
         skipped = {"events", "leases", "endpoints"}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs every command of the reports of some bundles against a real API server, and compares what it did with what it says.
 
-usage: KDOCTOR_TEST_KUBECONFIG=FILE run.py --kdoctor BINARY BUNDLE...
+usage: KDOCTOR_TEST_KUBECONFIG=FILE run.py --kdoctor BINARY [--list] BUNDLE...
 
 The API server is an empty one of your own on loopback: everything that was not there at the start is deleted. Neither controllers
 nor kubelets are needed; what needs them (logs, exec, a rollout that ends) is counted as such, once the API server knows pod
@@ -25,7 +25,7 @@ sys.dont_write_bytecode = True
 
 from cluster import Cluster, version_of
 
-NOT_RUN = ["helm", "eksctl", "curl", "docker", "flux", "argocd", "ssh", "dig", "nslookup", "session-manager-plugin", "sleep"]
+NOT_RUN = ["helm", "eksctl", "curl", "docker", "flux", "argocd", "ssh", "dig", "nslookup", "session-manager-plugin", "sleep", "kdoctor"]
 # What kubelets, aggregated APIs and Services would answer.
 NOBODY_THERE = re.compile(
     r"error dialing backend|no preferred addresses|proxy error|no endpoints available|error trying to reach service|Metrics API not available|"
@@ -35,7 +35,11 @@ NOBODY_THERE = re.compile(
 MISSING = re.compile(r'\(NotFound\): (\w+)[.\w]* "([^"]+)" not found')
 CHANGING = re.compile(r"\bkubectl (patch|set|label|annotate|scale|apply|delete|create|replace|cordon|uncordon|taint|rollout (restart|undo))\b")
 TAKES_AWAY = re.compile(r"\bnull\b|\"value\":{}|op\W+(remove|replace)|rollout undo|kubectl uncordon|kubectl (label|annotate) .*-( |$)|(unset|-)=?$")
-ANSWERS_BY_ITS_CODE = re.compile(r"kubectl (diff|auth can-i)\b|\bgrep\b")
+ANSWERS_BY_ITS_CODE = re.compile(r"kubectl (diff|auth can-i)\b|\b(grep|printenv)\b")
+# What only ends once something has happened that nobody does here: it is asked for a moment.
+WAITS = re.compile(r"kubectl (rollout status|wait|port-forward|proxy|attach)\b|kubectl .*(--watch|--follow| -w| -f\b(?! -))( |$)")
+# What leaves a pod behind, although it is to look only.
+LEAVES_A_POD = re.compile(r"kubectl (debug|run)\b")
 # What the first version of the AWS CLI does not know.
 NEWER = re.compile(r"\baws (sso|configure list-profiles)\b")
 ERRORS_OF_AWS = re.compile(r"Unknown options|invalid choice|the following arguments are required|Parameter validation failed|Error parsing parameter")
@@ -45,6 +49,10 @@ class Runner:
     def __init__(self, cluster, kdoctor, folder):
         self.cluster, self.kdoctor, self.folder = cluster, kdoctor, folder
         self.problems, self.counts, self.left_out = [], collections.Counter(), collections.Counter()
+        # Commands that were run, from the state of whichever bundle.
+        self.known = set()
+        # Why a command was not run to its end, and which.
+        self.reasons = collections.defaultdict(set)
         self.env = dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}", KUBE_EDITOR="true", NOT_RUN_LOG=f"{folder}/not-run")
         self.env.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="eu-west-1", AWS_PAGER="")
         endpoint = os.environ.get("KDOCTOR_TEST_AWS_ENDPOINT")
@@ -59,7 +67,8 @@ class Runner:
         """All reports' commands of one bundle."""
         out = subprocess.run([self.kdoctor, "monitoring", "--from", path, "--output", "json"], capture_output=True, text=True)
         findings = json.loads(out.stdout).get("findings", [])
-        if not any(step["command"] for f in findings for step in f["remediation"]["steps"]):
+        ways = [(f, way) for f in findings for way in sequences(f["remediation"]) if self.is_new(way)]
+        if not ways:
             return
         self.subjects = {s.get("name") for f in findings for s in f["subjects"]}
         steps = [step["command"] for f in findings for step in f["remediation"]["steps"]]
@@ -69,14 +78,21 @@ class Runner:
             if self.verbose:
                 print(f"  {path}: not loaded: {wrong}")
         self.reads = set()
-        for finding in findings:
-            for sequence in sequences(finding["remediation"]):
-                self.sequence(path, finding, sequence)
+        self.state, self.seen = self.cluster.state, None
+        for finding, way in ways:
+            if self.is_new(way):
+                self.sequence(path, finding, way)
+                self.known |= {step["command"] for step in way}
+
+    def is_new(self, way):
+        """Whether a way has a command that was not run yet in the same words."""
+        return self.all or any(s["command"] not in self.known for s in way if s["kind"] in ("command", "manifest"))
 
     def sequence(self, path, finding, steps):
         """Steps that follow each other, from the state as it was recorded."""
-        self.state = self.cluster.state
-        self.gone, self.awaited = set(), False
+        if self.state is not self.cluster.state:
+            self.state, self.seen = self.cluster.state, None
+        self.gone, self.awaited, self.fetched = set(), False, False
         dirty = False
         with tempfile.TemporaryDirectory() as here:
             for step in steps:
@@ -84,7 +100,7 @@ class Runner:
                     self.awaited |= step["kind"] == "edit"
                     continue
                 reading = step["risk"] == "read-only"
-                if reading and not dirty and step["command"] in self.reads:
+                if reading and not dirty and step["command"] in self.reads and not LEAVES_A_POD.search(step["command"]):
                     continue
                 for problem in self.step(step, here):
                     where = f"{pathlib.Path(path).name} {finding['check']}"
@@ -92,7 +108,7 @@ class Runner:
                     print(f"{where}: {problem}\n    {step['command']}", flush=True)
                 if reading and not dirty:
                     self.reads.add(step["command"])
-                dirty |= not reading
+                dirty |= not reading or bool(LEAVES_A_POD.search(step["command"]))
         # Reads alone are judged together.
         changed = self.compare()
         if not dirty and changed:
@@ -104,73 +120,88 @@ class Runner:
 
     def step(self, step, here):
         """Runs one step. The answer is what is wrong with it."""
-        command = step["command"]
-        values = {p["name"]: p["candidates"] for p in step.get("placeholders", [])}
-        for name, candidates in values.items():
-            if not candidates:
-                self.counts["asks for a value"] += 1
-                return []
-            command = command.replace(f"'<{name}>'", shlex.quote(candidates[0])).replace(f"<{name}>", candidates[0])
-        if re.search(r"<[a-z][a-z -]*>", command):
-            self.counts["asks for a value"] += 1
-            return []
-        changing = step["risk"] != "read-only"
+        command = self.filled(step)
+        if command is None:
+            self.awaited = True
+            return self.excused("asks for a value", step)
         if NEWER.search(command):
-            self.counts["aws: of version 2"] += 1
-            return []
+            return self.excused("aws: of version 2", step)
+        changing = step["risk"] != "read-only"
         code, text = self.run(command, here, changing)
         if self.stood_in():
             self.awaited = True
             return []
         self.awaited |= "kubectl edit " in command
+        self.fetched |= "kubectl apply" in command and "https://" in command
+        changed = self.take_over() if changing or LEAVES_A_POD.search(command) else {}
         if code is None:
-            self.counts["waits"] += 1
-            self.take_over(changing)
-            return []
-        if code and NOBODY_THERE.search(text):
-            self.counts["nobody there"] += 1
-            return []
-        if code and "aws" in command and not ERRORS_OF_AWS.search(text) and not re.search(r"\(NotFound\)|^error: ", text):
-            self.counts["aws: not in the stand-in"] += 1
-            return []
+            return self.excused("waits", step)
         if code == 1 and not changing and ANSWERS_BY_ITS_CODE.search(command):
             code = 0
-        if code and "server doesn't have a resource type" in text:
-            self.counts["a kind that the recording lacks"] += 1
-            return []
-        if code and self.awaited and re.search(r"(promtool|amtool) check", command):
-            self.counts["judges a file that people correct"] += 1
-            return []
-        if code and (re.search(r'the path "[^"]*" does not exist|reading .*: no such file', text) or "test -s " in command):
-            self.counts["needs a file of the user"] += 1
-            self.awaited = True
-            return []
-        if code and self.is_unrecorded(text):
-            self.counts["an object of a kind that the recording lacks"] += 1
-            return []
-        if code and self.is_there(text):
-            self.counts["nobody there"] += 1
-            return []
-        if code and all(name in self.subjects for _, name in MISSING.findall(text) or [("", "")]):
-            self.counts["missing, as the report says"] += 1
-            return []
-        if code and self.comes_again(text):
-            self.counts["comes again by a controller"] += 1
-            return []
         if code:
+            reason = self.excuse(command, text)
+            if reason:
+                return self.excused(reason, step)
             self.counts["failed"] += 1
             return [f"exit {code}: {' '.join(text.split())[:300]}"]
         self.counts["ran"] += 1
         if not changing:
             return []
-        return list(promise(command, self.take_over(changing)))
+        if not changed and (step.get("back") or self.awaited and re.search(r" < \S", command)):
+            # It puts back what people were to change, or what another way changes.
+            return []
+        chosen = re.search(r"kubectl delete (\w+) .*-l ", command)
+        if not changed and chosen and chosen[1].removesuffix("s") not in self.recorded_kinds():
+            return self.excused("an object of a kind that the recording lacks", step)
+        return list(promise(command, changed))
 
-    def take_over(self, changing):
+    def filled(self, step):
+        """The command with the first candidate of each value. None where there is no candidate."""
+        command = step["command"]
+        for placeholder in step.get("placeholders", []):
+            if not placeholder["candidates"]:
+                return None
+            name, first = placeholder["name"], placeholder["candidates"][0]
+            command = command.replace(f"'<{name}>'", shlex.quote(first)).replace(f"<{name}>", first)
+        return None if re.search(r"<[a-z][a-z -]*>", command) else command
+
+    def excused(self, reason, step):
+        """Counts a command that could not be run to its end."""
+        self.counts[reason] += 1
+        self.reasons[reason].add(step["command"])
+        return []
+
+    def excuse(self, command, text):
+        """Why a command may have failed here that would not fail in the cluster that was recorded."""
+        if NOBODY_THERE.search(text):
+            return "nobody there"
+        if "aws" in command and not ERRORS_OF_AWS.search(text) and not re.search(r"\(NotFound\)|^error: ", text):
+            return "aws: not in the stand-in"
+        if re.search(r"server doesn't have a resource type|no matches for kind", text):
+            return "a kind that the recording lacks"
+        if "file://" in command and "Invalid length for parameter" in text:
+            return "a file that AWS did not fill"
+        if self.awaited and re.search(r"(promtool|amtool) check", command):
+            return "judges a file that people correct"
+        if re.search(r'the path "[^"]*" does not exist|[Nn]o such file', text) or "test -s " in command:
+            self.awaited = True
+            return "needs a file of the user"
+        if self.is_unrecorded(text) or "no rollout history found" in text:
+            return "an object of a kind that the recording lacks"
+        if self.is_there(text):
+            return "nobody there"
+        if all(name in self.subjects for _, name in MISSING.findall(text) or [("", "")]):
+            return "missing, as the report says"
+        if self.comes_again(text):
+            return "comes again by a controller"
+        if self.fetched and MISSING.search(text):
+            return "made by a manifest from elsewhere"
+        return None
+
+    def take_over(self):
         """Makes what is there now the state that the next step is compared with. The answer is what changed."""
-        if not changing:
-            return {}
         changed = self.compare()
-        self.state = dict(self.now)
+        self.state = self.now
         self.gone |= {key for key, (_, new) in changed.items() if new is None}
         return changed
 
@@ -181,10 +212,19 @@ class Runner:
         return bool(missing) and all(one in there for one in missing)
 
     def is_unrecorded(self, text):
-        """Whether the recording holds no object at all of the kinds that are missing: only some kinds are read."""
+        """Whether the recording holds no object at all of the kinds that are missing, as only some kinds are read, or names
+        them as owners of what it holds."""
         missing = MISSING.findall(text)
         kinds = {key[1] for key in self.cluster.wanted} - {"secrets"}
-        return bool(missing) and all(plural not in kinds for plural, _ in missing)
+        owners = {o["name"] for item in self.cluster.wanted.values() for o in item["metadata"].get("ownerReferences", [])}
+        owners |= {name.rsplit("-", 1)[0] for name in owners}
+        return bool(missing) and all(plural not in kinds or name in owners for plural, name in missing)
+
+    def recorded_kinds(self):
+        """Kinds of which the recording holds objects, in the singular: others stand in for what those name. Of Secrets only
+        some are read."""
+        kinds = {key[1] for key, item in self.cluster.wanted.items() if len(item) > 1} - {"secrets"}
+        return {kind.removesuffix("s") for kind in kinds}
 
     def comes_again(self, text):
         """Whether all that is missing was deleted by an earlier step, and comes again under its name: by the controller of a
@@ -207,7 +247,7 @@ class Runner:
         process = subprocess.Popen(["bash", "-c", command], cwd=here, env=self.env, text=True, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            text, _ = process.communicate(timeout=20 if changing else 5)
+            text, _ = process.communicate(timeout=2 if WAITS.search(command) else 20 if changing else 5)
             return process.returncode, text
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
@@ -229,10 +269,17 @@ class Runner:
 
     def compare(self):
         """What changed since the last comparison."""
-        self.now = {k: v for k, v in self.cluster.objects().items() if k in self.cluster.state or k not in self.cluster.own}
-        keys = sorted(set(self.now) | set(self.state))
-        pairs = {key: (self.state.get(key), self.now.get(key)) for key in keys}
-        return {k: (a, b) for k, (a, b) in pairs.items() if a is None or b is None or version_of(a) != version_of(b)}
+        revision = self.cluster.revision()
+        if revision == self.seen and self.now is self.state:
+            return {}
+        self.seen = revision
+        now = {k: v for k, v in self.cluster.objects().items() if k in self.cluster.state or k not in self.cluster.own}
+        keys = sorted(set(now) | set(self.state))
+        pairs = {key: (self.state.get(key), now.get(key)) for key in keys}
+        changed = {k: (a, b) for k, (a, b) in pairs.items() if a is None or b is None or version_of(a) != version_of(b)}
+        # What is the same is kept, so that it need not be compared until something is written.
+        self.now = now if changed else self.state
+        return changed
 
 
 def promise(command, changed):
@@ -271,7 +318,7 @@ def sequences(fix):
         if step.get("option") and step["option"] not in options:
             options.append(step["option"])
     for option in options or [None]:
-        yield [s for s in steps if s.get("option") in (None, option)] + fix["verify"] + fix["rollback"]
+        yield [s for s in steps if s.get("option") in (None, option)] + fix["verify"] + [{**s, "back": True} for s in fix["rollback"]]
 
 
 def names(changed):
@@ -283,19 +330,26 @@ def main():
     parser.add_argument("--kdoctor", required=True, help="the binary whose reports are run")
     parser.add_argument("-v", "--verbose", action="store_true", help="say what of a bundle could not be loaded")
     parser.add_argument("bundles", nargs="+")
+    parser.add_argument("--all", action="store_true", help="run each command for every bundle that has it, in the same words too")
+    parser.add_argument("--list", action="store_true", help="list at the end what could not be run, and why")
     given = parser.parse_args()
     os.environ["KUBECONFIG"] = os.environ["KDOCTOR_TEST_KUBECONFIG"]
     cluster = Cluster()
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(cluster, given.kdoctor, folder)
-        runner.verbose = given.verbose
+        runner.verbose, runner.all = given.verbose, given.all
         try:
-            for bundle in given.bundles:
+            for at, bundle in enumerate(given.bundles, 1):
+                if given.verbose:
+                    print(f"{at}/{len(given.bundles)} {bundle}", file=sys.stderr, flush=True)
                 runner.bundle(bundle)
         finally:
             cluster.close()
     print(f"{len(runner.problems)} problems;", ", ".join(f"{n} {what}" for what, n in sorted(runner.counts.items())))
     print("not run:", ", ".join(f"{n} {what}" for what, n in runner.left_out.most_common()))
+    if given.list:
+        for reason, commands in sorted(runner.reasons.items()):
+            print(f"\n{reason}:", *sorted(commands), sep="\n    ")
     sys.exit(1 if runner.problems else 0)
 
 

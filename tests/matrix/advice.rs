@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use kdoctor::model::{Finding, Risk, Step, StepKind};
 use kdoctor::{checks, diagnose};
 
+use kdoctor::snapshot::Listing;
+
 use super::{fixtures, report, snapshot};
 
 /// Each finding of each fixture with what a reader does: what stands before the options, then one option, then the
 /// verification.
-fn ways() -> Vec<(String, &'static Finding, Vec<&'static Step>)> {
+pub(super) fn ways() -> Vec<(String, &'static Finding, Vec<&'static Step>)> {
     let mut all = Vec::new();
     for fixture in fixtures::all() {
         for finding in &report(&fixture).findings {
@@ -140,7 +142,7 @@ fn a_pod_that_holds_its_claim_goes_before_the_new_one_comes() {
         let mut snap = snapshot(fixture);
         let mut workloads = snap.workloads.items().unwrap_or_default().to_vec();
         workloads.iter_mut().for_each(|w| w.spec.strategy.kind = Some("RollingUpdate".into()));
-        snap.workloads = kdoctor::snapshot::Listing::cluster(workloads);
+        snap.workloads = Listing::cluster(workloads);
         let target = format!("deployment/{deployment}");
         let replaces = |s: &&Step| s.risk == Risk::Disruptive && s.command.contains(&target);
         let report = diagnose::run(&snap, &checks::registry());
@@ -215,4 +217,51 @@ fn a_trust_policy_keeps_its_statements() {
         seen += 1;
     }
     assert!(seen > 2, "only {seen} were seen");
+}
+
+#[test]
+fn values_have_the_type_that_their_field_takes() {
+    forbid("a placeholder becomes the value of a Secret", |s| {
+        s.command.contains("patch secret") && s.command.contains("<value>")
+    });
+    forbid("the CRD takes a number", |s| {
+        let c = &s.command;
+        c.contains(r#""sampleLimit":""#) || c.contains(r#"sampleLimit: ""#)
+    });
+    forbid("a policy is its version", |s| {
+        s.command.contains("aws iam get-policy ") && !s.command.contains("get-policy-version")
+    });
+    forbid("the log names the address", |s| s.command.contains("https://127.0.0.1/"));
+    forbid("an edit opens one object", |s| {
+        let words = shlex::split(&s.command).unwrap_or_default();
+        let is_value = |at: usize| matches!(words[at - 1].as_str(), "-n" | "--context" | "--kubeconfig");
+        let named: Vec<&String> =
+            (2..words.len()).filter(|at| !words[*at].starts_with('-') && !is_value(*at)).map(|at| &words[at]).collect();
+        s.command.starts_with("kubectl edit ") && named.len() < 2 && !named.iter().any(|w| w.contains('/'))
+    });
+    for fixture in fixtures::all() {
+        for finding in &report(&fixture).findings {
+            for step in finding.remediation.all_steps() {
+                let mut lines = step.command.lines().filter_map(|l| l.split_once("source_labels:"));
+                assert!(lines.all(|(_, v)| v.trim().is_empty() || v.trim().starts_with('[')), "{}", step.command);
+            }
+            let fix = &finding.remediation;
+            let dropped = fix.verify.iter().any(|s| s.command.contains("state=dropped"));
+            assert!(!dropped, "{fixture} {}: what works is not among what was dropped", finding.check);
+        }
+    }
+}
+
+/// Evidence, too, shows no Secret whole.
+#[test]
+fn evidence_shows_no_secret() {
+    for fixture in fixtures::all() {
+        for finding in &report(&fixture).findings {
+            for evidence in &finding.evidence {
+                let c = &evidence.reproduce;
+                let whole = c.contains("get secret") && (c.contains("-o yaml") || c.ends_with("-o json"));
+                assert!(!whole, "{fixture} {}: {c}", finding.check);
+            }
+        }
+    }
 }

@@ -153,6 +153,7 @@ fn params(made: Finding, snap: &Snapshot, place: &Place, why: &Refusal) -> Findi
     let mode = snap.eks_cluster.as_ref().ok().map_or("", |c| c.access_config.authentication_mode.as_str());
     made.param("cluster", &place.cluster)
         .param("region", &place.region)
+        .param("dns_suffix", place.dns_suffix())
         .param("account", &place.account)
         .param("partition", &place.partition)
         .param("role", own.as_ref().filter(|_| is_role).map(|p| p.name.clone()))

@@ -216,6 +216,18 @@ mod tests {
     use crate::domain::testing::service;
     use serde_json::json;
 
+    /// A value of the chart is about the datasource that it makes, not about others in the same file.
+    #[test]
+    fn a_value_of_the_chart_is_named_for_its_own_datasource_alone() {
+        let labels = json!({"helm.sh/chart": "kube-prometheus-stack-75.1.0", "release": "stack"});
+        let meta = serde_json::from_value(json!({"name": "d", "namespace": "monitoring", "labels": labels}))
+            .expect("metadata");
+        let value = |names: &[&str]| Chart::of(&meta, "monitoring", names).map(|c| c.value);
+        assert_eq!(value(&["Prometheus"]), Some("grafana.sidecar.datasources.isDefaultDatasource"));
+        assert_eq!(value(&["Prometheus", "Mimir"]), None);
+        assert_eq!(value(&["Mimir"]), None);
+    }
+
     fn of(entries: &str) -> Vec<Finding> {
         findings(
             &GrafanaDefaultDatasource,

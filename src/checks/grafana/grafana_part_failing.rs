@@ -51,7 +51,8 @@ enum Way {
         root_url: String,
     },
     LoginReach {
-        host: String,
+        /// Scheme, host and port of the provider; empty where the log does not say them.
+        url: String,
     },
     LoginState {
         root_url: String,
@@ -180,7 +181,7 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             Way::Secrets { key_set: set, replicas }
         }
         Part::LoginClient => Way::LoginClient { client: client(said).to_owned(), root_url },
-        Part::LoginReach => Way::LoginReach { host },
+        Part::LoginReach => Way::LoginReach { url: notify_error::origin(&said.error).unwrap_or_default() },
         Part::LoginState => Way::LoginState { root_url, replicas },
         Part::LoginUser => Way::LoginUser { client: client(said).to_owned() },
         Part::Ldap => Way::Ldap,

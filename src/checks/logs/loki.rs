@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
+use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
@@ -153,6 +154,7 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
         ("account", account),
         ("role_arn", role.unwrap_or_default().to_owned()),
         ("role", role_name.to_owned()),
+        ("partition", Identity::of(snap).partition.to_owned()),
         ("config_kind", kind.to_owned()),
         ("config_name", config),
         (

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::node_pool::Pool;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::checks::{Check, check};
@@ -45,17 +46,20 @@ enum Fix {
     Limit {
         #[serde(flatten)]
         of: Of,
-        pool: String,
+        #[serde(flatten)]
+        pool: Pool,
     },
     NoInstanceType {
         #[serde(flatten)]
         of: Of,
-        pool: String,
+        #[serde(flatten)]
+        pool: Pool,
     },
     Label {
         #[serde(flatten)]
         of: Of,
-        pool: String,
+        #[serde(flatten)]
+        pool: Pool,
         label: String,
     },
     Taint {
@@ -203,9 +207,9 @@ fn fix(snap: &Snapshot, reason: &Reason, pod: &Pod) -> Fix {
             }
         }
         Reason::Backoff => Fix::Backoff { of },
-        Reason::Limit(pool) => Fix::Limit { of, pool: pool.clone() },
-        Reason::NoInstanceType(pool) => Fix::NoInstanceType { of, pool: pool.clone() },
-        Reason::Label(pool, label) => Fix::Label { of, pool: pool.clone(), label: label.clone() },
+        Reason::Limit(pool) => Fix::Limit { of, pool: Pool::of(snap, pool.clone()) },
+        Reason::NoInstanceType(pool) => Fix::NoInstanceType { of, pool: Pool::of(snap, pool.clone()) },
+        Reason::Label(pool, label) => Fix::Label { of, pool: Pool::of(snap, pool.clone()), label: label.clone() },
         Reason::Taint(pool, taint) => Fix::Taint { of, pool: pool.clone(), taint: taint.clone() },
     }
 }
@@ -252,5 +256,19 @@ mod tests {
         let limit = "Failed to schedule pod, all available instance types exceed limits for nodepool: \"default\"";
         let found = findings(&ScaleUpRefused, &snap("FailedScheduling", limit));
         assert!(steps(&found[0]).contains("kubectl patch nodepool default"), "{}", steps(&found[0]));
+    }
+
+    #[test]
+    fn a_pool_that_auto_mode_brings_gets_another_beside_it() {
+        let none = "Failed to schedule pod, incompatible with nodepool \"general-purpose\", daemonset overhead={}, no instance type has enough resources";
+        let mut snap = snap("FailedScheduling", none);
+        let own = findings(&ScaleUpRefused, &snap);
+        assert!(steps(&own[0]).contains("kubectl edit nodepool general-purpose"), "{}", steps(&own[0]));
+        let nodes = json!([{"metadata": {"name": "n", "labels": {"eks.amazonaws.com/compute-type": "auto"}}}]);
+        snap.nodes = crate::snapshot::Listing::cluster(serde_json::from_value(nodes).expect("nodes"));
+        let found = findings(&ScaleUpRefused, &snap);
+        let text = steps(&found[0]);
+        assert!(!text.contains("kubectl edit nodepool"), "{text}");
+        assert!(text.contains("name: general-purpose-own") && text.contains("kind: NodeClass"), "{text}");
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::skew::minor;
 use crate::domain::text::log_line::written_at;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -34,7 +35,11 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Share { accounts: Vec<Account> },
+    Share {
+        /// Of the group flowcontrol.apiserver.k8s.io.
+        version: &'static str,
+        accounts: Vec<Account>,
+    },
 }
 
 /// Whose requests are turned away.
@@ -70,6 +75,14 @@ fn refused<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<(&'a ContainerL
     Some((log, lines.last()?, lines.len()))
 }
 
+/// v1 came with Kubernetes 1.29.
+fn flow_version(snap: &Snapshot) -> &'static str {
+    match snap.target.kubernetes_version.as_deref().and_then(minor) {
+        Some(..29) => "v1beta3",
+        _ => "v1",
+    }
+}
+
 fn finding(snap: &Snapshot, refused: &[(&ContainerLog, &str, usize)]) -> Option<Finding> {
     let total: usize = refused.iter().map(|(.., n)| n).sum();
     let mut owners = BTreeSet::new();
@@ -92,7 +105,7 @@ fn finding(snap: &Snapshot, refused: &[(&ContainerLog, &str, usize)]) -> Option<
     let mut made = Finding::new(ApiServerThrottles::META.id, Severity::Error, subject, message)
         .also_all(owners)
         .breaks_nothing()
-        .fix(Fix::Share { accounts: accounts.into_iter().collect() });
+        .fix(Fix::Share { version: flow_version(snap), accounts: accounts.into_iter().collect() });
     for (log, line, _) in refused.iter().take(3) {
         made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::addon;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
@@ -35,6 +36,10 @@ enum Fix {
     KubeProxy {
         /// The add-on keeps it already.
         is_addon: bool,
+        /// Whether it is an add-on could be read.
+        seen: bool,
+        /// What was given to the add-on, as options of an update.
+        kept: Vec<String>,
         cluster: String,
         region: String,
         kubernetes: String,
@@ -42,6 +47,8 @@ enum Fix {
     Newer {
         #[serde(flatten)]
         program: Program,
+        /// Without its repository, as a search finds it.
+        chart_name: String,
         kubernetes: String,
     },
     Crd {
@@ -67,6 +74,7 @@ struct Program {
     /// The release of Helm; empty where it is of none.
     release: String,
     release_namespace: String,
+    /// Repository and chart.
     chart: String,
     managed: String,
 }
@@ -172,11 +180,13 @@ impl Case<'_> {
     fn newer(&self, kubernetes: String) -> Fix {
         if self.is_kube_proxy() && self.snap.platform == Platform::Eks {
             let Place { cluster, region, .. } = Place::of(self.snap);
-            let addons = self.snap.eks_addons().map(Vec::as_slice).unwrap_or_default();
-            let is_addon = addons.iter().any(|a| a.addon_name == "kube-proxy");
-            return Fix::KubeProxy { is_addon, cluster, region, kubernetes };
+            let addon = addon::named(self.snap, "kube-proxy");
+            let (is_addon, seen, kept) = (addon.is_some(), self.snap.eks_addons().is_ok(), addon::kept(addon));
+            return Fix::KubeProxy { is_addon, seen, kept, cluster, region, kubernetes };
         }
-        Fix::Newer { program: self.program(), kubernetes }
+        let program = self.program();
+        let chart_name = program.chart.rsplit('/').next().unwrap_or_default().to_owned();
+        Fix::Newer { program, chart_name, kubernetes }
     }
 
     /// `None` where the kind is there by now.

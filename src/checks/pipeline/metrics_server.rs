@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::checks::support::addon;
 use crate::checks::support::pipeline::{api_evidence, plural};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
@@ -14,7 +15,7 @@ use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault};
 use crate::domain::kubernetes::nodes::{KUBELET_PORT, dead_nodes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Autoscaler, Workload};
-use crate::snapshot::{Platform, Snapshot};
+use crate::snapshot::{Platform, Snapshot, journal};
 
 /// Autoscalers and nodes that are named in a message.
 const NAMED: usize = 3;
@@ -84,13 +85,14 @@ fn base(snap: &Snapshot, severity: Severity, message: String) -> Finding {
         .param("service", "metrics-server")
         .param("workload", "deployment/metrics-server")
         .param("managed_by", "")
-        .param("insecure_patch", arguments::adding(None, "metrics-server", INSECURE))
-        .param("address_patch", arguments::adding(None, "metrics-server", BY_ADDRESS))
+        .param("insecure_patch", arguments::adding(installed(snap), "metrics-server", INSECURE))
+        .param("address_patch", arguments::adding(installed(snap), "metrics-server", BY_ADDRESS))
         .param("nodes", Vec::<String>::new())
         .param("api_port", "")
         .param("kubelet", false)
         .param("gone", false)
         .param("is_addon", is_addon(snap))
+        .param("kept", addon::kept(addon::named(snap, "metrics-server")))
         .param("is_eks", snap.platform == Platform::Eks)
         .param("local", metrics_server::is_local_cluster(snap))
         .param("cluster", snap.target.cluster.as_deref().unwrap_or("<cluster>"))
@@ -100,6 +102,13 @@ fn base(snap: &Snapshot, severity: Severity, message: String) -> Finding {
             cluster.map_or("<cluster-security-group>", |c| c.resources_vpc_config.cluster_security_group_id.as_str()),
         )
         .param("node_group", node_group(snap))
+}
+
+/// Its Deployment where it usually is. What is printed hangs on it, no verdict.
+fn installed(snap: &Snapshot) -> Option<&Workload> {
+    let all = journal::aside(|| snap.workloads.items().unwrap_or_default());
+    let mut own = all.iter().filter(|w| w.metadata.namespace == "kube-system" && w.metadata.name == "metrics-server");
+    own.find(|w| w.kind == "Deployment")
 }
 
 fn is_addon(snap: &Snapshot) -> bool {

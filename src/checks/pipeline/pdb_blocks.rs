@@ -146,11 +146,13 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
     }
     Some(made)
 }
-/// A second pod can run beside the first: it has a volume of its own or needs none, and no operator takes it away again.
+/// A second pod can run beside the first: it has a volume of its own or needs none, no operator takes it away again, and it
+/// is none of the programs that answer from what they keep, whose pods would each tell something else.
 fn runs_twice(snap: &Snapshot, owner: &ResourceRef) -> bool {
     let Some(workload) = workload(snap, owner) else { return false };
     let spec = &workload.spec.template.spec;
-    let shares = spec.volumes.iter().any(|v| v.persistent_volume_claim.is_some());
+    let shares = spec.volumes.iter().any(|v| v.persistent_volume_claim.is_some())
+        || spec.containers.iter().any(|c| c.program().is_some());
     match workload.kind.as_str() {
         "Deployment" => !shares,
         "StatefulSet" => !shares && operator_owner(&workload.metadata).is_none(),

@@ -11,6 +11,7 @@ use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::prometheus::exporter_log::{self, Failing, Why, exporter, measured, user};
+use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::targets;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, GapCause, ResourceRef, Severity};
@@ -67,6 +68,8 @@ enum Way {
     Tls,
     Module {
         module: String,
+        /// Kinds that ask for modules and that the API server has, as kubectl takes them.
+        asking: String,
         modules: Vec<String>,
         map: String,
         key: String,
@@ -227,7 +230,8 @@ fn way(
             let modules = file.map(|f| modules_of(f.text)).unwrap_or_default();
             let map = file.map(|f| f.map.metadata.name.clone()).unwrap_or_default();
             let key = file.map(|f| f.key.to_owned()).unwrap_or_default();
-            Way::Module { module, modules, map, key }
+            let asking: Vec<&str> = ["probes", "scrapeconfigs"].into_iter().filter(|r| serves(snap, r)).collect();
+            Way::Module { module, asking: asking.join(","), modules, map, key }
         }
         Why::Name | Why::Unreached => {
             let (address, port) = host.and_then(|h| h.rsplit_once(':')).unwrap_or((host.unwrap_or("<host>"), "<port>"));

@@ -9,6 +9,7 @@ use crate::checks::support::rule::ChangeRule;
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::prometheus::no_result::{Known, Nothing, Why};
+use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::{origin, targets};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -42,6 +43,8 @@ enum Fix {
         name: String,
         expr: String,
         rules_path: Option<String>,
+        /// The API server has the operator's kinds.
+        operated: bool,
         operated_by: Option<String>,
     },
     Supply {
@@ -112,6 +115,7 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) 
             name: unrecorded.metric.clone(),
             expr: rule.query.clone(),
             rules_path,
+            operated: serves(snap, "prometheusrules"),
             operated_by: origin::rule_object(snap, &group.file).map(|(name, namespace)| format!("{namespace}/{name}")),
         },
         _ => Fix::Correct {

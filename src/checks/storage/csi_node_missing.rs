@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::checks::support::addon;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::addon::with_values;
@@ -196,13 +197,17 @@ fn params(made: Finding, snap: &Snapshot, node: &Node, driver: &str, why: &Why<'
         _ => None,
     };
     let name = if driver == ebs::DRIVER { ebs::ADDON } else { "aws-efs-csi-driver" };
-    let addon = snap.eks_addons.iter().flatten().find(|a| a.addon_name == name);
+    let addon = addon::named(snap, name);
     let values = addon.and_then(tolerate_all);
     let managed = set.map(|s| managed_by(&s.metadata)).unwrap_or_default();
     let toleration = taint.map(|t| {
-        serde_json::json!([{"op": "add", "path": "/spec/template/spec/tolerations/-",
-            "value": {"key": t.key, "operator": "Exists", "effect": t.effect}}])
-        .to_string()
+        let value = json!({"key": t.key, "operator": "Exists", "effect": t.effect});
+        // A list that is not there takes no further item.
+        let patch = match set.is_some_and(|s| !s.spec.template.spec.tolerations.is_empty()) {
+            true => json!([{"op": "add", "path": "/spec/template/spec/tolerations/-", "value": value}]),
+            false => json!([{"op": "add", "path": "/spec/template/spec/tolerations", "value": [value]}]),
+        };
+        patch.to_string()
     });
     let by_hand = addon.is_none() && managed.is_empty();
     made.param("node", &node.metadata.name)
@@ -211,6 +216,7 @@ fn params(made: Finding, snap: &Snapshot, node: &Node, driver: &str, why: &Why<'
         .param("region", &place.region)
         .param("addon", addon.map(|a| a.addon_name.clone()))
         .param("values", values)
+        .param("kept_role", addon::kept_role(addon))
         .param("managed_by", if addon.is_some() { String::new() } else { managed })
         .param("toleration", toleration.filter(|_| by_hand))
         .param("set", set.map_or("ebs-csi-node", |s| s.metadata.name.as_str()))

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::checks::support::addon;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
@@ -324,8 +325,8 @@ impl<'a> Controller<'a> {
             Some(id) => place(id),
             None => "<kms-key-arn>".to_owned(),
         };
-        let mut condition =
-            json!({"StringEquals": {"kms:ViaService": format!("ec2.{}.amazonaws.com", self.place.region)}});
+        let via = format!("ec2.{}.{}", self.place.region, self.place.dns_suffix());
+        let mut condition = json!({"StringEquals": {"kms:ViaService": via}});
         if let Some(alias) = alias {
             condition["ForAnyValue:StringEquals"] = json!({"kms:ResourceAliases": alias});
         }
@@ -517,6 +518,7 @@ impl<'a> Controller<'a> {
             .param("cluster", &self.cluster.name)
             .param("region", &self.place.region)
             .param("is_addon", ebs::addon(self.snap).is_some())
+            .param("kept_values", addon::kept_values(ebs::addon(self.snap)))
             .param("policy", "")
             .param("good_role", role_arn)
             .param("kms_key", "<kms-key-arn>")

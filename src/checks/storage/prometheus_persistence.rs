@@ -152,7 +152,9 @@ fn fix(snap: &Snapshot, server: Server<'_>, path: &str) -> Fix {
     let managed_by = managed_by(&server.workload.metadata);
     if let Some(object) = server.operator_resource() {
         let spec = serde_json::json!({"accessModes": ["ReadWriteOnce"], "storageClassName": class, "resources": {"requests": {"storage": size}}});
-        let patch = serde_json::json!({"spec": {"storage": {"volumeClaimTemplate": {"spec": spec}}}}).to_string();
+        // The operator takes an emptyDir before a claim.
+        let storage = serde_json::json!({"emptyDir": null, "ephemeral": null, "volumeClaimTemplate": {"spec": spec}});
+        let patch = serde_json::json!({"spec": {"storage": storage}}).to_string();
         return Fix::Operator { at, object: object.to_owned(), patch, managed_by };
     }
     if chart_of(&server.workload.metadata).as_deref() == Some("prometheus") {

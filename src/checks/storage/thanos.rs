@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::thanos::{self, Failing, Trouble};
 use crate::domain::text::object_store::StoreFailure;
@@ -56,6 +57,7 @@ enum Fix {
         account: String,
         role_arn: String,
         role: String,
+        partition: String,
     },
     Bucket {
         #[serde(flatten)]
@@ -229,7 +231,10 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
             let managed_by = pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default();
             Fix::Credentials { at, account, role_arn, role, managed_by }
         }
-        Trouble::Store(StoreFailure::Denied) => Fix::Denied { at, account, role_arn, role },
+        Trouble::Store(StoreFailure::Denied) => {
+            let partition = Identity::of(snap).partition.to_owned();
+            Fix::Denied { at, account, role_arn, role, partition }
+        }
         Trouble::Store(StoreFailure::Bucket) => Fix::Bucket { at },
         Trouble::Store(StoreFailure::Unreachable) => Fix::Store { at },
         Trouble::DiskFull => Fix::DiskFull { at },

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::support::addon;
 use crate::checks::support::claims::give_up_values;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
@@ -573,6 +574,7 @@ fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
         .param("volume", case.volume.map_or("<volume>", |v| v.metadata.name.as_str()))
         .param("volume_id", case.volume.and_then(PersistentVolume::ebs_id).unwrap_or("<volume-id>"))
         .param("managed", managed_by(meta))
+        .param("kept_role", addon::kept_role(ebs::addon(case.snap)))
         .param("addon_values", ebs::addon(case.snap).and_then(|a| with_values(Some(a), &reserved)))
         .param("cluster", place.cluster)
         .param("region", place.region)

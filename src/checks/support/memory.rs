@@ -1,5 +1,6 @@
 //! Words and values of fixes that change a memory limit.
 
+use crate::checks::support::addon::{kept_role, named};
 use crate::domain::aws::addon::with_values;
 use crate::domain::kubernetes::owner::{Settable, Target};
 use crate::domain::prometheus::memory::{Measured, Meter, Proposal, exact};
@@ -38,6 +39,7 @@ pub(crate) fn with_change(
         .param("custom_side", target.custom.is_some() && !main)
         .param("addon", target.addon)
         .param("addon_values", configuration)
+        .param("kept_role", target.addon.map(|name| kept_role(named(snap, name))).unwrap_or_default())
         .param("cluster", cluster)
         .param("region", snap.target.region.as_deref().unwrap_or_default())
         .param("fixed", target.settable == Settable::No)
@@ -84,6 +86,5 @@ fn addon_values(snap: &Snapshot, addon: &str, container: &str, resources: &serde
         }
         _ => return None,
     };
-    let installed = snap.eks_addons.iter().flatten().find(|a| a.addon_name == addon);
-    with_values(installed, &values)
+    with_values(named(snap, addon), &values)
 }

@@ -1,5 +1,6 @@
 //! What several checks say alike: evidence and values of fixes.
 
+pub(crate) mod addon;
 pub(crate) mod authorizer;
 pub(crate) mod claims;
 pub(crate) mod edits;
@@ -8,6 +9,7 @@ pub(crate) mod grafana;
 pub(crate) mod helm;
 pub(crate) mod memory;
 pub(crate) mod node_group;
+pub(crate) mod node_pool;
 pub(crate) mod operator;
 pub(crate) mod origin;
 pub(crate) mod pipeline;

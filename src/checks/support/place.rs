@@ -28,6 +28,11 @@ impl Place {
         format!("arn:{}:iam::{}:role/{name}", self.partition, self.account)
     }
 
+    /// What AWS' host names and service principals end with.
+    pub(crate) fn dns_suffix(&self) -> &'static str {
+        if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
+    }
+
     /// ARN of the managed policy for the driver.
     pub(crate) fn policy_arn(&self) -> String {
         format!("arn:{}:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy", self.partition)

@@ -302,6 +302,15 @@ pub(crate) fn host(cause: &str) -> Option<String> {
     (!host.is_empty()).then(|| host.to_owned())
 }
 
+/// Scheme, host and port of the URL that an error names: `https://id.corp:8443/`.
+pub(crate) fn origin(cause: &str) -> Option<String> {
+    let (before, rest) = cause.split_once("://")?;
+    let scheme = ["https", "http"].into_iter().find(|s| before.ends_with(s))?;
+    let authority = rest.split(['/', '"', '\\', '?', ' ']).next()?;
+    let host = authority.rsplit('@').next().filter(|h| !h.is_empty())?;
+    Some(format!("{scheme}://{host}/"))
+}
+
 /// The address that was dialled, from `dial tcp <address>:<port>`.
 pub(crate) fn address(cause: &str) -> Option<IpAddr> {
     let (_, rest) = cause.split_once("dial tcp ")?;
@@ -312,6 +321,15 @@ pub(crate) fn address(cause: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_keeps_scheme_and_port_and_no_login() {
+        let of = |text: &str| origin(text);
+        let plain = r#"Post "http://u:p@id.corp:8080/token?x=1": dial tcp: lookup id.corp: no such host"#;
+        assert_eq!(of(plain).as_deref(), Some("http://id.corp:8080/"));
+        assert_eq!(of(r#"Post \"https://id.corp/token\": EOF"#).as_deref(), Some("https://id.corp/"));
+        assert_eq!(of("dial tcp: lookup id.corp: no such host"), None);
+    }
 
     #[test]
     fn tells_the_families_in_the_wording_of_every_version() {

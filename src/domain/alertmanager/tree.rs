@@ -61,6 +61,8 @@ pub(crate) struct Shadowed<'t> {
     pub(crate) path: Vec<Matcher>,
     /// The route before it.
     pub(crate) by: &'t Route,
+    /// The route that both are below, where that is not the root.
+    pub(crate) above: Option<&'t Route>,
 }
 
 /// A route that is muted by an interval without end.
@@ -267,7 +269,8 @@ impl Tree {
             let takes = |r: &&Route| !r.continues && r.matchers.iter().all(|m| is_implied(m, &all));
             match route.routes[..at].iter().find(takes) {
                 Some(by) if self.sends(&child.receiver) && !leads_to(by, &child.receiver) => {
-                    found.push(Shadowed { route: child, path: all, by });
+                    let above = Some(route).filter(|r| !std::ptr::eq(*r, &self.root));
+                    found.push(Shadowed { route: child, path: all, by, above });
                 }
                 Some(_) => {}
                 None => self.find_shadowed(child, &path, found),

@@ -111,6 +111,12 @@ pub(crate) fn fault<'a>(
     }
 }
 
+/// The service of an endpoint as it is asked for: in China all but S3 have another prefix.
+pub(crate) fn service_name(region: &str, service: &str) -> String {
+    let china = region.starts_with("cn-") && service != "s3";
+    format!("{}com.amazonaws.{region}.{service}", if china { "cn." } else { "" })
+}
+
 /// `com.amazonaws.eu-west-1.ecr.api` is the endpoint of `ecr.api`.
 pub(crate) fn is_of(endpoint: &VpcEndpoint, service: &str) -> bool {
     let mut parts = endpoint.service_name.splitn(2, "amazonaws.");

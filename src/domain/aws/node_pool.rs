@@ -4,8 +4,8 @@ use crate::domain::aws::denied::Denied;
 use crate::domain::kubernetes::scheduling;
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, NodeClassRef, NodeMaker, Pod};
+use crate::snapshot::{Snapshot, journal};
 
 /// The label of nodes and claims that names their NodePool.
 const POOL: &str = "karpenter.sh/nodepool";
@@ -93,6 +93,20 @@ pub(crate) fn reference(object: &NodeMaker) -> ResourceRef {
 /// A NodePool as a resource.
 pub(crate) fn pool_reference(name: &str) -> ResourceRef {
     ResourceRef::kubernetes("karpenter.sh", "NodePool", "", name)
+}
+
+/// The pools that EKS Auto Mode brings: they can be switched on and off, and not changed.
+const BUILT_IN: &[&str] = &["general-purpose", "system"];
+
+/// Whether a pool is one that EKS Auto Mode brings. Where pools could not be read, a node of Auto Mode tells.
+pub(crate) fn is_built_in(snap: &Snapshot, name: &str) -> bool {
+    let all = journal::aside(|| snap.node_makers.items().unwrap_or_default());
+    let pool = all.iter().find(|o| o.kind == "NodePool" && o.metadata.name == name);
+    let by_eks = |pool: &NodeMaker| {
+        pool.spec.template.spec.node_class_ref.as_ref().is_some_and(|class| class.kind == "NodeClass")
+    };
+    let nodes = || journal::aside(|| snap.nodes.items().unwrap_or_default()).iter().any(|n| n.is_auto_mode());
+    BUILT_IN.contains(&name) && pool.map_or_else(nodes, by_eks)
 }
 
 /// Its resource, without the group.

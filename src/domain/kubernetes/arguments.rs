@@ -71,7 +71,9 @@ pub(crate) fn adding(workload: Option<&Workload>, container: &str, argument: &st
         Some(true) => serde_json::json!({"op": "add", "path": path, "value": [argument]}),
         _ => serde_json::json!({"op": "add", "path": format!("{path}/-"), "value": argument}),
     };
-    serde_json::Value::Array(vec![operation]).to_string()
+    // The container is named by its place: it has to be the one that is meant.
+    let name = serde_json::json!({"op": "test", "path": format!("/spec/template/spec/containers/{at}/name"), "value": container});
+    serde_json::Value::Array(vec![name, operation]).to_string()
 }
 
 #[cfg(test)]

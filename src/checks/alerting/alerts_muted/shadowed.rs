@@ -56,6 +56,7 @@ impl View<'_> {
             .param("matchers", words(&route.matchers))
             .param("before", &before.receiver)
             .param("before_matchers", words(&before.matchers))
+            .param("above", dead.above.map(|r| r.line))
             .param("labels", plain(&dead.path))
     }
 }

@@ -5,6 +5,7 @@ mod config;
 use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
+use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::network_policy;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::in_cluster;
@@ -290,6 +291,8 @@ impl<'a> Case<'a> {
         ];
         made.params.set("changes_config", !of_store.contains(&self.variant()));
         made.params.set("to_cloudwatch", self.is_denied_by_cloudwatch());
+        let partition = Identity::of(self.snap).partition;
+        made.params.set("policy_arn", format!("arn:{partition}:iam::aws:policy/CloudWatchAgentServerPolicy"));
     }
 
     /// The Service of the host.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::checks::support::addon;
 use crate::domain::aws::addon::with_values;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::managed::managed_by;
@@ -78,6 +79,8 @@ pub(super) struct InCluster {
     kept: Kept,
     cluster: String,
     region: String,
+    /// The role that an update of the add-on repeats.
+    kept_role: Vec<String>,
 }
 
 /// What the fixes name of CoreDNS and of its cluster.
@@ -92,7 +95,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn of(snap: &Snapshot, workload: &ResourceRef) -> Self {
-        let addon = snap.eks_addons.iter().flatten().find(|a| a.addon_name == "coredns");
+        let addon = addon::named(snap, "coredns");
         let known = Identity::of(snap);
         let deployment = owner::workload(snap, workload);
         let managed = deployment.map(|w| managed_by(&w.metadata)).unwrap_or_default();
@@ -103,6 +106,7 @@ impl Names {
                 kept,
                 cluster: known.cluster.unwrap_or("<cluster-name>").to_owned(),
                 region: known.region.unwrap_or_default().to_owned(),
+                kept_role: addon::kept_role(addon),
             },
             spread: spread(addon),
             replicas,

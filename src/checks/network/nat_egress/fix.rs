@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
+use crate::checks::support::addon;
 use crate::checks::support::node_group::again;
 use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::aws::addon::with_values;
 use crate::domain::aws::network_acl::{FINAL_RULE, Packet, free_numbers};
 use crate::domain::aws::routing::{Family, Fault, Network, target};
 use crate::domain::aws::vpc_cni::EXTERNAL_SNAT;
@@ -45,15 +49,26 @@ impl<'a> Writer<'a> {
         match trouble {
             Trouble::Routing { fault, table, family } => self.routing_fix(finding, fault, table, *family, affected),
             Trouble::NoPublicAddress { .. } => self.address_fix(finding, affected),
-            Trouble::ExternalSnat { .. } => finding
-                .fix("external-snat")
-                .param("addon", self.survey.snap.eks_addons.iter().flatten().any(|a| a.addon_name == "vpc-cni")),
+            Trouble::ExternalSnat { .. } => self.snat_fix(finding),
             Trouble::Acl { .. } => self.acl_fix(finding, trouble),
             Trouble::SecurityGroup { groups } => {
                 let group = groups.first().cloned().unwrap_or_default();
                 finding.fix("security-group").param("group", group)
             }
         }
+    }
+
+    /// What the add-on's configuration sets changes with it; what was set on the DaemonSet by hand would be preserved.
+    fn snat_fix(&self, finding: Finding) -> Finding {
+        let cni = addon::named(self.survey.snap, "vpc-cni");
+        let configured = cni.and_then(|a| a.configuration_values.as_deref()).is_some_and(|v| v.contains(EXTERNAL_SNAT));
+        let values = cni.and_then(|a| with_values(Some(a), &json!({"env": {EXTERNAL_SNAT: "false"}})));
+        finding
+            .fix("external-snat")
+            .param("addon", cni.is_some())
+            .param("by_hand", !configured)
+            .param("values", values)
+            .param("kept_role", addon::kept_role(cni))
     }
 
     /// Node groups in these subnets whose instances do not join.

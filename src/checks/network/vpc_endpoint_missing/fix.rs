@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::node_group::{Again, again};
 use crate::checks::support::traffic::evidence;
-use crate::domain::aws::endpoints::Fault;
+use crate::domain::aws::endpoints::{self, Fault};
 use crate::domain::traffic::closed_vpc::{ClosedVpc, Lack, lost_nodes};
 use crate::model::{CheckId, Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -198,9 +198,7 @@ impl<'a> Writer<'a> {
     }
 
     fn service_name(&self, service: &str) -> String {
-        let china = self.snap.eks_cluster.as_ref().is_ok_and(|c| c.partition() == "aws-cn");
-        let prefix = if china && service != "s3" { "cn.com.amazonaws" } else { "com.amazonaws" };
-        format!("{prefix}.{}.{service}", self.region())
+        endpoints::service_name(&self.region(), service)
     }
 
     fn common(&self) -> Common {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::checks::support::addon::{kept, kept_role};
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::addon::{self, Conflict, issue_text};
@@ -313,14 +314,10 @@ impl Subject<'_> {
         let cluster = self.snap.eks_cluster().ok();
         let conflicts: Vec<Conflict> =
             self.addon.iter().flat_map(|a| &a.health.issues).flat_map(addon::conflicts).collect();
-        let conflict = conflicting_env(&conflicts);
         let workload = self.parts.iter().find(|p| p.missing() > 0).or(self.parts.first());
         let (kind, name) =
             workload.map_or(("deployment", ""), |p| (lower(&p.workload.kind), p.workload.metadata.name.as_str()));
-        let value = conflict.as_deref().and_then(|env| self.env_value(env));
-        let configuration = conflict.as_deref().and_then(|env| {
-            addon::with_values(self.addon, &serde_json::json!({"env": {env: value.unwrap_or("<value>")}}))
-        });
+        let configuration = self.configuration(&conflicts);
         let role =
             self.addon.and_then(|a| a.service_account_role_arn.as_deref()).and_then(|arn| arn.rsplit('/').next());
         let policy = addon::policy(self.name).map(|name| format!("arn:{}:iam::aws:policy/{name}", place.partition));
@@ -355,8 +352,10 @@ impl Subject<'_> {
                 self.parts.iter().flat_map(|p| &p.unready).map(|p| p.metadata.name.as_str()).collect::<Vec<_>>(),
             )
             .param("has_pods", self.parts.iter().any(|p| !p.unready.is_empty()))
-            .param("configuration", configuration.clone().unwrap_or_default())
-            .param("has_configuration", configuration.is_some() && self.name == "vpc-cni")
+            .param("configuration", configuration.as_deref().unwrap_or_default())
+            .param("has_configuration", configuration.is_some())
+            .param("kept", kept(self.addon))
+            .param("kept_role", kept_role(self.addon))
             .param("status", self.addon.map_or("", |a| a.status.as_str()))
             .param("objects", objects)
             .param(
@@ -373,6 +372,18 @@ impl Subject<'_> {
                     .map(|p| format!("daemonset/{}", p.workload.metadata.name))
                     .collect::<Vec<_>>(),
             )
+    }
+
+    /// The add-on's configuration with the values that its DaemonSet has now, where all that is in conflict can be put there.
+    fn configuration(&self, conflicts: &[Conflict]) -> Option<String> {
+        if self.name != "vpc-cni" || conflicts.is_empty() {
+            return None;
+        }
+        let mut env = serde_json::Map::new();
+        for name in conflicts.iter().map(conflicting_env) {
+            env.insert(name?.to_owned(), self.env_value(name?)?.into());
+        }
+        addon::with_values(self.addon, &serde_json::json!({"env": env}))
     }
 
     /// What a variable of the workload is set to, where it may be read.
@@ -414,11 +425,9 @@ fn variant_of(code: &str) -> &'static str {
 }
 
 /// The variable that a conflict is about: `….env[name="ENABLE_PREFIX_DELEGATION"].value`.
-fn conflicting_env(conflicts: &[Conflict]) -> Option<String> {
-    conflicts.iter().find_map(|conflict| {
-        let rest = conflict.field.split_once(".env[name=\"")?.1;
-        rest.split_once('"').map(|(name, _)| name.to_owned())
-    })
+fn conflicting_env(conflict: &Conflict) -> Option<&str> {
+    let rest = conflict.field.split_once(".env[name=\"")?.1;
+    rest.split_once('"').map(|(name, _)| name)
 }
 
 fn list(names: &[&str]) -> String {

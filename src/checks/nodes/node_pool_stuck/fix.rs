@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::checks::support::node_pool::Pool;
 use crate::checks::support::place::Place;
 use crate::domain::aws::node_pool::{self, Fault, Launch, Stuck, Unfound};
 use crate::model::Placeholder;
@@ -51,19 +52,22 @@ pub(super) enum Fix {
         class: Class,
     },
     NoClass {
-        pool: String,
+        #[serde(flatten)]
+        pool: Pool,
         class: Placeholder,
         kind: String,
     },
     Pool {
-        pool: String,
+        #[serde(flatten)]
+        pool: Pool,
     },
     Quota {
         pool: String,
         region: String,
     },
     Capacity {
-        pool: String,
+        #[serde(flatten)]
+        pool: Pool,
     },
     SpotRole,
     Key {
@@ -139,7 +143,7 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
         }
         Fault::ClassOther => Fix::ClassOther { class: class() },
         Fault::NoClass { name } => no_class(snap, stuck, pool, name),
-        Fault::Pool => Fix::Pool { pool },
+        Fault::Pool => Fix::Pool { pool: Pool::of(snap, pool) },
         Fault::Launch { why } => match why {
             Launch::Denied => {
                 let action = crate::domain::aws::denied::Denied::read(stuck.condition.message.as_deref().unwrap_or(""));
@@ -147,7 +151,7 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
                 Fix::Allow { action, auto, cluster, region, controller, namespace, account: account(snap) }
             }
             Launch::Quota => Fix::Quota { pool, region },
-            Launch::Capacity => Fix::Capacity { pool },
+            Launch::Capacity => Fix::Capacity { pool: Pool::of(snap, pool) },
             Launch::SpotRole => Fix::SpotRole,
             Launch::Key => Fix::Key { pool, region },
             Launch::Other => Fix::Launch { claim: stuck.object.metadata.name.clone(), auto, controller, namespace },
@@ -182,6 +186,7 @@ fn no_class(snap: &Snapshot, stuck: &Stuck<'_>, pool: String, name: &str) -> Fix
     let classes: Vec<&str> = all.iter().filter(|o| o.kind == kind).map(|o| o.metadata.name.as_str()).collect();
     let near = near_name(name, classes.iter().copied());
     let candidates = near.into_iter().chain(classes.iter().copied());
+    let pool = Pool::of(snap, pool);
     Fix::NoClass { pool, class: Placeholder::new("class").candidates(candidates), kind: kind.to_ascii_lowercase() }
 }
 

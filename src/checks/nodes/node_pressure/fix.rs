@@ -44,7 +44,7 @@ pub(super) fn user(made: Finding, snap: &Snapshot, pod: &Pod, told: &Eviction, n
         {"name": volume, "emptyDir": null, "persistentVolumeClaim": {"claimName": claim}}]}}}});
     let bounded = json!({"spec": {"template": {"spec": {"volumes": [
         {"name": volume, "emptyDir": {"sizeLimit": format!("{size}Gi")}}]}}}});
-    let storage = json!({"spec": {"storage": {"volumeClaimTemplate": {"spec": {
+    let storage = json!({"spec": {"storage": {"emptyDir": null, "volumeClaimTemplate": {"spec": {
         "resources": {"requests": {"storage": format!("{size}Gi")}}}}}, "retentionSize": retention(size)}});
     let in_place = target.in_place() && target.managed_by.is_empty();
     let made = made

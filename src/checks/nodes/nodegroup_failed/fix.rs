@@ -1,5 +1,7 @@
 //! Which fix a failed node group gets, and what its commands hold.
 
+use serde_json::json;
+
 use crate::checks::support::node_group::create;
 use crate::checks::support::place::Place;
 use crate::domain::aws::node_group::{Fault, Launch};
@@ -69,6 +71,7 @@ pub(super) fn params(made: Finding, snap: &Snapshot, group: &Nodegroup, fault: F
         .param("group", name)
         .param("role", role)
         .param("policies", policies(&place.partition))
+        .param("node_trust", node_trust(place))
         .param("subnets", &doubtful)
         .param("instance", instance)
         .param("scaling_group", scaling_group)
@@ -79,6 +82,14 @@ pub(super) fn params(made: Finding, snap: &Snapshot, group: &Nodegroup, fault: F
         .param("create", failed.then(|| create(group, place, &group.nodegroup_name, &subnets)))
         .param("by_eksctl", by_eksctl)
         .param("stack", stack)
+}
+
+/// The trust policy of a node role.
+fn node_trust(place: &Place) -> String {
+    let service = format!("ec2.{}", place.dns_suffix());
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": service},
+        "Action": "sts:AssumeRole"}]})
+    .to_string()
 }
 
 /// The managed policies that a node role needs.

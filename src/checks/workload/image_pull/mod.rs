@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::held_update::{self, Field};
@@ -177,7 +178,7 @@ impl<'a> Writer<'a> {
         // In a VPC without a way out, the endpoint that is missing is the cause.
         if let Some(ecr) = self.image.as_ref().and_then(Image::ecr) {
             for service in ["ecr.api", "ecr.dkr", "s3"] {
-                let name = format!("com.amazonaws.{}.{service}", ecr.region);
+                let name = endpoints::service_name(ecr.region, service);
                 made = made.depends_on(ResourceRef::aws("ec2", "vpc-endpoint", name));
             }
         }
@@ -325,7 +326,7 @@ impl<'a> Writer<'a> {
             return Vec::new();
         }
         let missing = ["ecr.api", "ecr.dkr", "s3"].iter().filter(|s| !named(s));
-        missing.map(|s| format!("com.amazonaws.{}.{s}", ecr.region)).collect()
+        missing.map(|s| endpoints::service_name(ecr.region, s)).collect()
     }
 
     /// The image that is likely meant.

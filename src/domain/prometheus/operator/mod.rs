@@ -6,6 +6,8 @@ pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod selection;
 
+use crate::snapshot::{Snapshot, journal};
+
 /// Its resources, as their CRDs are named before the group.
 pub(crate) const RESOURCES: &[&str] = &[
     "alertmanagerconfigs",
@@ -19,6 +21,20 @@ pub(crate) const RESOURCES: &[&str] = &[
     "servicemonitors",
     "thanosrulers",
 ];
+
+/// Whether the API server has one of the operator's resources: kubectl fails for others. Where the CRDs could not be read,
+/// an object of it tells.
+pub(crate) fn serves(snap: &Snapshot, resource: &str) -> bool {
+    // What is printed hangs on it, no verdict.
+    journal::aside(|| {
+        let name = format!("{resource}.monitoring.coreos.com");
+        if snap.crds.is_whole() {
+            return snap.crds.items().unwrap_or_default().iter().any(|c| c.metadata.name == name);
+        }
+        let objects = snap.monitoring_resources.items().unwrap_or_default();
+        objects.iter().any(|r| crd_of(&r.kind).as_deref() == Some(name.as_str()))
+    })
+}
 
 /// The CRD of one of its kinds, by name; `None` for any other kind.
 pub(crate) fn crd_of(kind: &str) -> Option<String> {

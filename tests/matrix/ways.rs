@@ -1,0 +1,286 @@
+//! What a way out does from its first step to its last, and what it knows of the state.
+
+use std::collections::BTreeSet;
+
+use kdoctor::model::{Fact, Gap, GapCause, Step, StepKind};
+use kdoctor::snapshot::Snapshot;
+use kdoctor::{checks, diagnose};
+
+use super::advice::ways;
+use super::{fixtures, report, snapshot};
+
+/// Every command of the reports on fixtures that were changed before they were judged.
+fn commands_of(change: impl Fn(&mut Snapshot) -> bool) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for fixture in fixtures::all() {
+        let mut snap = snapshot(&fixture);
+        if !change(&mut snap) {
+            continue;
+        }
+        for finding in &diagnose::run(&snap, &checks::registry()).findings {
+            let steps = finding.remediation.all_steps().filter(|s| s.kind.is_shell());
+            all.extend(steps.map(|s| (format!("{fixture} {}", finding.check), s.command.clone())));
+        }
+    }
+    all
+}
+
+/// An update that leaves out the role has the add-on use that of the nodes; one that replaces the configuration, or
+/// overwrites, loses what is left out.
+#[test]
+fn an_add_on_keeps_what_was_given_to_it() {
+    const ROLE: &str = "arn:aws:iam::111122223333:role/path/of/its/own";
+    let commands = commands_of(|snap| {
+        let Ok(addons) = snap.eks_addons.as_mut() else { return false };
+        for addon in addons.iter_mut() {
+            addon.service_account_role_arn = Some(ROLE.into());
+            addon.configuration_values = Some(r#"{"kept":{"by":"us"}}"#.into());
+        }
+        !addons.is_empty()
+    });
+    let mut seen = BTreeSet::new();
+    for (of, command) in commands.iter().filter(|(_, c)| c.contains("aws eks update-addon")) {
+        let words = shlex::split(command).expect("a command");
+        let value = |option: &str| words.iter().skip_while(|w| *w != option).nth(1).map(String::as_str);
+        assert!(value("--service-account-role-arn").is_some(), "{of} takes the role away: {command}");
+        let values = value("--configuration-values").unwrap_or_default();
+        assert!(values.contains(r#""kept":{"by":"us"}"#), "{of} takes the configuration away: {command}");
+        seen.insert(value("--addon-name").unwrap_or_default().to_owned());
+    }
+    assert!(seen.len() > 3, "only {seen:?} were seen");
+}
+
+/// kubectl fails for a kind that the API server does not have, and so does all that hangs on its output.
+#[test]
+fn kinds_of_the_operator_are_asked_for_where_they_are_there() {
+    let kinds = ["prometheus", "prometheuses", "alertmanagers", "probes", "scrapeconfigs", "prometheusrules"];
+    let mut bad = BTreeSet::new();
+    for fixture in fixtures::all() {
+        let snap = snapshot(&fixture);
+        if !snap.crds.is_whole() {
+            continue;
+        }
+        let crds = snap.crds.items().unwrap_or_default();
+        let is_there = |kind: &str| {
+            let plural = if kind == "prometheus" { "prometheuses" } else { kind };
+            crds.iter().any(|c| c.metadata.name == format!("{plural}.monitoring.coreos.com"))
+        };
+        for finding in &report(&fixture).findings {
+            for step in finding.remediation.all_steps().filter(|s| s.command.starts_with("kubectl get ")) {
+                let asked = step.command.split_whitespace().nth(2).unwrap_or_default().split(',');
+                if asked.filter(|k| kinds.contains(k)).any(|k| !is_there(k)) {
+                    bad.insert(format!("{fixture} {}: {}", finding.check, step.command));
+                }
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// ARNs begin with the partition, and host names of China end in another way.
+#[test]
+fn commands_are_of_the_partition_of_the_cluster() {
+    let commands = commands_of(|snap| {
+        let Ok(cluster) = snap.eks_cluster.as_mut() else { return false };
+        cluster.arn = "arn:aws-cn:eks:cn-north-1:111122223333:cluster/shop".into();
+        snap.target.region = Some("cn-north-1".into());
+        true
+    });
+    assert!(!commands.is_empty());
+    for (of, command) in &commands {
+        // What others wrote stands as it is.
+        let ours =
+            ["arn:aws:iam::aws:", "sts.cn-north-1.amazonaws.com ", "\"com.amazonaws.cn-north-1.e", "arn:aws:s3:::<"];
+        for word in ours {
+            assert!(!command.contains(word), "{of}: {command}");
+        }
+    }
+}
+
+/// Nothing makes a claim again that stands alone.
+#[test]
+fn a_claim_that_stands_alone_is_saved_and_made_again() {
+    let mut seen = 0;
+    for (fixture, finding, steps) in ways() {
+        let deletes = |s: &&Step| s.command.starts_with("kubectl delete pvc") && s.command.contains("--wait=false");
+        let Some(at) = steps.iter().position(|s| deletes(&s)) else { continue };
+        seen += 1;
+        let saved = steps[..at].iter().any(|s| s.command.contains("get pvc") && s.command.contains("> claim.json"));
+        let again = steps[at..].iter().any(|s| s.command.contains("apply -f claim.json"));
+        assert!(saved && again, "{fixture} {}: {}", finding.check, steps[at].command);
+    }
+    assert!(seen > 2, "only {seen} were seen");
+}
+
+/// A volume is made from a snapshot that is complete, and what a command makes is named by the next one.
+#[test]
+fn what_aws_makes_is_kept_in_a_variable() {
+    let mut seen = 0;
+    for (fixture, finding, steps) in ways() {
+        for (at, step) in steps.iter().enumerate().filter(|(_, s)| s.command.contains("create-volume --snapshot-id")) {
+            seen += 1;
+            let waits = steps[..at].iter().any(|s| s.command.contains("wait snapshot-completed"));
+            let named = step.command.contains(r#"--snapshot-id "$SNAPSHOT_ID""#);
+            assert!(waits && named, "{fixture} {}: {}", finding.check, step.command);
+        }
+    }
+    assert!(seen > 0);
+}
+
+/// A disk that is full is no lock of another instance.
+#[test]
+fn a_full_disk_gets_a_larger_claim() {
+    let fixture = "cases/prometheus-storage-disk-full";
+    let steps = report(fixture).findings.iter().flat_map(|f| f.remediation.all_steps());
+    let all: Vec<&str> = steps.map(|s| s.command.as_str()).collect();
+    assert!(all.iter().any(|c| c.starts_with("kubectl patch pvc")), "{all:#?}");
+    assert!(!all.iter().any(|c| c.contains("--replicas=0")), "{all:#?}");
+}
+
+/// Without an internet gateway AWS takes the money for an address and refuses the NAT gateway.
+#[test]
+fn a_nat_gateway_is_made_where_the_internet_is_reached() {
+    let mut seen = 0;
+    for fixture in fixtures::all() {
+        let makes = |s: &Step| s.command.contains("create-nat-gateway");
+        if !report(&fixture).findings.iter().any(|f| f.remediation.all_steps().any(makes)) {
+            continue;
+        }
+        seen += 1;
+        let snap = snapshot(&fixture);
+        let vpc = snap.eks_cluster.as_ref().map(|c| c.resources_vpc_config.vpc_id.clone()).unwrap_or_default();
+        let gateways = snap.internet_gateways().expect("read");
+        assert!(gateways.iter().any(|g| g.attachments.iter().any(|a| a.vpc_id == vpc)), "{fixture}");
+    }
+    assert!(seen > 0);
+}
+
+/// The policy that a step replaces can be put back.
+#[test]
+fn a_trust_policy_is_saved_before_it_is_replaced() {
+    for (fixture, finding, steps) in ways() {
+        let replaces = |s: &&Step| s.command.contains("update-assume-role-policy");
+        if let Some(at) = steps.iter().position(|s| replaces(&s)) {
+            let saved = steps[..at].iter().any(|s| s.command.contains("get-role") && s.command.contains(" > "));
+            assert!(saved, "{fixture} {}: {}", finding.check, steps[at].command);
+        }
+    }
+}
+
+/// Pods come and go with their addresses.
+#[test]
+fn a_probe_asks_names() {
+    let mut seen = 0;
+    for fixture in fixtures::all() {
+        let steps = report(&fixture).findings.iter().flat_map(|f| f.remediation.all_steps());
+        for step in steps.filter(|s| s.command.contains("kind: Probe\n")) {
+            seen += 1;
+            let address = |line: &str| {
+                let host = line.trim_start_matches(['-', ' ', '"']).split("://").last().unwrap_or_default();
+                let host = host.split(['/', ':', '"']).next().unwrap_or_default();
+                host.parse::<std::net::IpAddr>().is_ok()
+            };
+            assert!(!step.command.lines().any(address), "{fixture}: {}", step.command);
+        }
+    }
+    assert!(seen > 0);
+}
+
+/// Nodes that are closed to pods are opened again.
+#[test]
+fn a_node_does_not_stay_cordoned() {
+    let mut seen = 0;
+    for (fixture, finding, steps) in ways() {
+        let Some(at) = steps.iter().position(|s| s.command.starts_with("kubectl cordon")) else { continue };
+        seen += 1;
+        let after = &steps[at..];
+        let opened = after.iter().any(|s| s.command.starts_with("kubectl uncordon"));
+        let moved = after.iter().any(|s| s.command.contains("delete pod") || s.command.starts_with("kubectl drain"));
+        assert!(opened && moved, "{fixture} {}", finding.check);
+    }
+    assert!(seen > 3, "only {seen} were seen");
+}
+
+/// A Service that is not there gives no proof.
+#[test]
+fn what_verifies_goes_through_services_that_are_there() {
+    let mut bad = BTreeSet::new();
+    for fixture in fixtures::all() {
+        let snap = snapshot(&fixture);
+        if !snap.services.is_whole() {
+            continue;
+        }
+        for finding in &report(&fixture).findings {
+            let fix = &finding.remediation;
+            for step in &fix.verify {
+                let Some((_, rest)) = step.command.split_once("/api/v1/namespaces/") else { continue };
+                let mut parts = rest.split('/');
+                let (Some(namespace), Some("services"), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+                    continue;
+                };
+                let name = name.split(':').nth(1).unwrap_or(name);
+                let makes = fix.all_steps().any(|s| s.kind != StepKind::Note && s.command.contains("kind: Service"));
+                if snap.services.find(namespace, name).ok().flatten().is_none() && !makes {
+                    bad.insert(format!("{fixture} {}: {}", finding.check, step.command));
+                }
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// What the report is about has to be seen to work at the end.
+#[test]
+fn claims_are_seen_to_become_bound() {
+    for check in ["oidc-provider-missing", "ebs-csi-addon-missing"] {
+        let mut seen = 0;
+        for fixture in fixtures::all() {
+            let pending = snapshot(&fixture)
+                .persistent_volume_claims
+                .items()
+                .is_ok_and(|all| all.iter().any(|c| c.status.phase == "Pending"));
+            for finding in report(&fixture).findings.iter().filter(|f| f.check.0 == check && pending) {
+                seen += 1;
+                let looks = finding.remediation.verify.iter().any(|s| s.command.contains("get pvc"));
+                assert!(looks, "{fixture} {check}");
+            }
+        }
+        assert!(seen > 0, "{check} was not seen");
+    }
+}
+
+/// An add-on that could not be read is not one that is missing: making it would replace what is there.
+#[test]
+fn an_add_on_that_was_not_seen_is_looked_for_first() {
+    let mut snap = snapshot("cases/kinds-not-served-each-way");
+    let refused = Gap::new("eks:ListAddons", GapCause::Timeout, "dropped by the test");
+    snap.forget(Fact::EksAddons, &refused);
+    let report = diagnose::run(&snap, &checks::registry());
+    let mut all = report.findings.iter().filter(|f| f.check.0 == "kind-not-served");
+    let fix =
+        &all.find(|f| f.remediation.all_steps().any(|s| s.command.contains("kube-proxy"))).expect("found").remediation;
+    assert!(fix.steps.iter().any(|s| s.command.contains("describe-addon --cluster-name")), "{:#?}", fix.steps);
+    assert_eq!(fix.options.len(), 2, "{:#?}", fix.options);
+    let made = &fix.options[1].steps;
+    let at = made.iter().position(|s| s.command.contains("create-addon")).expect("it is made");
+    assert!(made[..at].iter().any(|s| s.command.contains("> kube-proxy-before.yaml")), "{made:#?}");
+}
+
+/// What the state says is filled in: nobody has to look it up.
+#[test]
+fn names_and_numbers_come_from_the_state() {
+    let wanted = [
+        ("cases/webhook-unknown-authority", "kubectl patch mutatingwebhookconfiguration policy-mutate "),
+        ("cases/pod-pending-selector", "nodes have "),
+        ("cases/dns-second-node-group", "--group-id sg-0a41c6f0e7d35b921 --protocol udp --port 53 --source-group sg-"),
+        ("cases/network-policy-api-server-egress", r#"cidr: "10.0.0.0/20""#),
+        ("cases/oom-killed-operator", "kubectl patch prometheus prometheus-stack-kube-prom-prometheus -n monitoring"),
+        ("cases/vpc-endpoint-ecr-api-missing", "--service-name com.amazonaws.ap-northeast-2.ecr.api"),
+        ("cases/ecr-node-role-may-not-pull", "--role-name flash-tickets-eks-node-role --policy-arn arn:aws:iam::aws:"),
+    ];
+    for (fixture, word) in wanted {
+        let steps = report(fixture).findings.iter().flat_map(|f| f.remediation.all_steps());
+        let said: Vec<String> = steps.map(|s| format!("{}\n{}", s.text, s.command)).collect();
+        assert!(said.iter().any(|s| s.contains(word)), "{fixture} does not say {word}: {said:#?}");
+    }
+}
