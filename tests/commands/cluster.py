@@ -272,6 +272,7 @@ def stand_in(wanted, absent, namespaces):
             wanted.setdefault(("api/v1", "secrets", key[2], name), {"metadata": {"name": name, "namespace": key[2]}})
     for namespace in ({key[2] for key in wanted} | namespaces) - {""}:
         wanted.setdefault(("api/v1", "namespaces", "", namespace), {"metadata": {"name": namespace}})
+        wanted.setdefault(("api/v1", "serviceaccounts", namespace, "default"), {"metadata": {"name": "default", "namespace": namespace}})
 
 
 def version_of(item):

@@ -25,13 +25,15 @@ sys.dont_write_bytecode = True
 
 from cluster import Cluster, version_of
 
-NOT_RUN = ["helm", "eksctl", "curl", "docker", "flux", "argocd", "ssh", "dig", "nslookup", "session-manager-plugin", "sleep", "kdoctor"]
+NOT_RUN = ["helm", "eksctl", "curl", "docker", "flux", "argocd", "ssh", "dig", "nslookup", "session-manager-plugin", "sleep", "kdoctor", "kubeseal"]
 # What kubelets, aggregated APIs and Services would answer.
 NOBODY_THERE = re.compile(
     r"error dialing backend|no preferred addresses|proxy error|no endpoints available|error trying to reach service|Metrics API not available|"
     r"metrics not available|unable to upgrade connection|dial tcp|address not allowed|pod is not running|pod .* does not have a host assigned|"
     r"exceeded its progress deadline|currently unable to handle the request|the server is currently unable|timed out waiting|egress|connection refused|ServiceUnavailable|"
     r"unable to forward port because pod is not running|cannot exec into a container in a completed pod|InternalError|an error on the server")
+# Programs in their usual places, and what they write, that the recording of a stack need not hold.
+BESIDE = {"cluster-autoscaler-status", "sealed-secrets-controller", "external-secrets"}
 MISSING = re.compile(r'\(NotFound\): (\w+)[.\w]* "([^"]+)" not found')
 CHANGING = re.compile(r"\bkubectl (patch|set|label|annotate|scale|apply|delete|create|replace|cordon|uncordon|taint|rollout (restart|undo))\b")
 TAKES_AWAY = re.compile(r"\bnull\b|\"value\":{}|op\W+(remove|replace)|rollout undo|kubectl uncordon|kubectl (label|annotate) .*-( |$)|(unset|-)=?$")
@@ -186,7 +188,7 @@ class Runner:
         if re.search(r'the path "[^"]*" does not exist|[Nn]o such file', text) or "test -s " in command:
             self.awaited = True
             return "needs a file of the user"
-        if self.is_unrecorded(text) or "no rollout history found" in text:
+        if self.is_unrecorded(text) or re.search(r"no rollout history found|no last revision to roll back", text):
             return "an object of a kind that the recording lacks"
         if self.is_there(text):
             return "nobody there"
@@ -218,7 +220,7 @@ class Runner:
         kinds = {key[1] for key in self.cluster.wanted} - {"secrets"}
         owners = {o["name"] for item in self.cluster.wanted.values() for o in item["metadata"].get("ownerReferences", [])}
         owners |= {name.rsplit("-", 1)[0] for name in owners}
-        return bool(missing) and all(plural not in kinds or name in owners for plural, name in missing)
+        return bool(missing) and all(plural not in kinds or name in owners | BESIDE for plural, name in missing)
 
     def recorded_kinds(self):
         """Kinds of which the recording holds objects, in the singular: others stand in for what those name. Of Secrets only

@@ -324,6 +324,20 @@ impl<'a> Answer<'a> {
         all.into_iter().collect()
     }
 
+    /// What a probe asks: Services by their names, as pods come and go with their addresses.
+    fn probed(&self) -> BTreeSet<String> {
+        let url = |down: &&Down<'_>| {
+            let address = down.address.as_ref()?;
+            let service = targets::existing_service_of(self.snap, down.target, address)?;
+            let port = targets::service_port(service, down.target, address);
+            let port = port.or_else(|| service.spec.ports.first().map(|p| p.port))?;
+            let meta = &service.metadata;
+            let (scheme, path) = (&address.scheme, &address.path);
+            Some(format!("{scheme}://{}.{}.svc:{port}{path}", meta.name, meta.namespace))
+        };
+        self.targets.iter().map(|d| url(d).unwrap_or_else(|| d.target.scrape_url.clone())).collect()
+    }
+
     fn with_params(&self, mut made: Finding, job: &str, better: Option<Better>) -> Finding {
         let mut params = crate::checks::support::scrape::targets_params(self.snap, Some(job));
         crate::checks::support::origin::set_params(self.snap, job, &mut params);
@@ -335,6 +349,7 @@ impl<'a> Answer<'a> {
         params.set("kind", self.kind.words());
         params.set("is_known", !matches!(self.kind, Kind::Unknown | Kind::Undeclared));
         params.set("targets", self.job_targets());
+        params.set("probed", self.probed());
         params.set("blackbox", blackbox(self.snap));
         params.set("probe_name", origin::monitor_of(job).map(|m| format!("{}-probe", m.name)));
         let host = match better.as_ref().and_then(|b| b.port) {

@@ -101,6 +101,21 @@ fn a_monitor_gets_a_probe_of_the_operator() {
     assert!(!steps.contains("# - job_name"), "{steps}");
 }
 
+/// A ServiceMonitor's targets are pods, which come and go with their addresses.
+#[test]
+fn a_probe_asks_the_service_by_its_name() {
+    let pods = ["10.0.0.1", "10.0.0.2"].map(|address| {
+        let mut target = down("serviceMonitor/shop/web/0", &format!("http://{address}:8080/live"), START_TOKEN);
+        target["discoveredLabels"] =
+            json!({"__meta_kubernetes_namespace": "shop", "__meta_kubernetes_service_name": "web"});
+        target
+    });
+    let found = one(&shop(json!(pods)));
+    let steps = steps(&found);
+    assert_eq!(steps.matches("http://web.shop.svc:80/live").count(), 1, "{steps}");
+    assert!(!steps.contains("- \"http://10.0.0."), "{steps}");
+}
+
 #[test]
 fn replicas_without_a_service_are_one_finding() {
     let targets = json!([
