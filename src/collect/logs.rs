@@ -69,6 +69,11 @@ const PARTS: &[&str] = &[
     "tempo",
     "thanos",
     "vector",
+    "victoria-metrics",
+    "vmalert",
+    "vminsert",
+    "vmselect",
+    "vmstorage",
 ];
 
 /// The end of the stack's logs, and of the previous logs of failing containers of the stack.

@@ -452,13 +452,23 @@ fn scraped_namespaces(snap: &Snapshot) -> BTreeSet<String> {
         }
     });
     let by_discovery = down.filter_map(|t| t.discovered_labels.get("__meta_kubernetes_namespace").cloned());
+    // An exporter answers its scrapes whether it measures something or not: its own log tells.
+    let by_exporter = targets.iter().filter(|t| is_of_exporter(t)).filter_map(|t| t.labels.get("namespace").cloned());
     by_name
         .chain(by_discovery)
+        .chain(by_exporter)
         .filter(|n| !snap.scope.is_stack(n) && (known.contains(n.as_str()) || known.is_empty()))
         .collect::<BTreeSet<_>>()
         .into_iter()
         .take(MAX_SCRAPED)
         .collect()
+}
+
+/// A target of an exporter of another program, by the name of its job, container or Service.
+fn is_of_exporter(target: &ScrapeTarget) -> bool {
+    let named = ["job", "container", "service"].iter().filter_map(|label| target.labels.get(*label));
+    let is_other = |name: &&String| name.contains("exporter") && !name.contains("node-exporter");
+    named.filter(is_other).count() > 0
 }
 
 /// Asks the scrape URLs that answered something else than metrics, through the API server: what do they say?

@@ -23,8 +23,26 @@ const BESIDE: &[&str] = &[
     "prometheus-operator",
     "promtail",
 ];
+/// The same of names that are parts of other names: whole words of a name (`otel-gateway`, not `hotel`).
+const BESIDE_WORDS: &[&str] = &[
+    "adot",
+    "mimir",
+    "opentelemetry",
+    "otel",
+    "otelcol",
+    "tempo",
+    "thanos",
+    "vector",
+    "vmagent",
+    "vmalert",
+    "vminsert",
+    "vmselect",
+    "vmsingle",
+    "vmstorage",
+    "victoria",
+];
 /// Namespaces that are read at most because of them.
-const MAX_BESIDE: usize = 6;
+const MAX_BESIDE: usize = 8;
 
 /// A part of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,12 +126,12 @@ async fn workloads(client: &Client, plan: &Plan) -> (Vec<Meta>, Vec<Gap>) {
     (lists.into_iter().flat_map(|l| l.items().unwrap_or_default()).map(|w| w.metadata.clone()).collect(), gaps)
 }
 
-/// Namespaces outside of the stack in which another operator, a log agent or a log store runs.
+/// Namespaces outside of the stack in which another operator, an agent, a collector or a store of its data runs.
 fn parts_beside(workloads: &[Meta], stack: &[String]) -> BTreeSet<String> {
     let is_part = |meta: &&Meta| {
         let label = meta.label("app.kubernetes.io/name").or(meta.label("k8s-app")).or(meta.label("app"));
         let has = |word: &&str| meta.name.contains(*word) || label.is_some_and(|l| l == *word);
-        BESIDE.iter().any(has)
+        BESIDE.iter().any(has) || meta.name.split('-').any(|word| BESIDE_WORDS.contains(&word))
     };
     let outside = |n: &&String| !stack.contains(n) && *n != "kube-system";
     let namespaces = workloads.iter().filter(is_part).map(|m| &m.namespace).filter(outside);
@@ -266,6 +284,21 @@ mod tests {
         ] {
             assert_eq!(part_of(&named(name, labels)), part, "{name}");
         }
+    }
+
+    #[test]
+    fn collectors_and_stores_of_other_namespaces_are_looked_at() {
+        let of =
+            |namespace: &str, name: &str| Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() };
+        let all = [
+            of("observability", "otel-gateway"),
+            of("shop", "hotel-api"),
+            of("jobs", "temporal-frontend"),
+            of("vm", "vmagent-main"),
+            of("monitoring", "thanos-query"),
+        ];
+        let found = parts_beside(&all, &["monitoring".to_owned()]);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["observability", "vm"]);
     }
 
     #[test]

@@ -106,10 +106,12 @@ pub fn read(text: &str) -> Result<Option<Node>, Problem> {
 
 /// People deserve more than the scanner's words.
 fn syntax(text: &str, problem: Problem) -> Problem {
-    if problem.message.contains("tab character") {
+    if ["tab character", "quote"].iter().any(|w| problem.message.contains(w)) {
         return problem;
     }
-    unclosed(text, problem.place.line).unwrap_or(problem)
+    // A bracket that the reader knows to be open is at the fault itself.
+    let until = problem.place.line + usize::from(problem.message.contains("is not closed"));
+    unclosed(text, until).unwrap_or(problem)
 }
 
 /// A bracket that is open where the scanner gave up is the fault, not what follows it.

@@ -2,7 +2,7 @@
 //! twice, wrong types. What the tables cannot say is in the checks that they name.
 
 use super::go::{self, duration, is_size, url_fault};
-use super::yaml::{Node, Value, is_bool, is_number, join, last};
+use super::yaml::{Node, Value, is_bool, is_number, join, last, quotes};
 use super::{Place, Problem};
 use crate::text::near::near;
 
@@ -278,6 +278,9 @@ impl Strict {
     fn wrong(&mut self, node: &Node, path: &str, expected: &str) {
         let message = match node.as_str() {
             Some(text) => format!("{} must be {expected}, not {text:?}", last(path)),
+            None if node.is_template() => {
+                format!("{} must be {expected}, not {}{}", last(path), node.kind(), quotes::TEMPLATE)
+            }
             None => format!("{} must be {expected}, not {}", last(path), node.kind()),
         };
         self.report(node.place, path, message);

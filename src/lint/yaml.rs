@@ -1,5 +1,7 @@
 //! YAML with the place of every node, as strict readers need it: streams of documents, duplicate keys kept.
 
+pub(crate) mod quotes;
+
 use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag};
@@ -83,6 +85,11 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
+    /// What is left of `{{ .Labels.x }}` that stands without quotes: a mapping whose key is a mapping.
+    pub fn is_template(&self) -> bool {
+        matches!(self.entries(), Some([(key, _)]) if key.entries().is_some())
+    }
+
     /// What it is in a message: `a list`.
     pub fn kind(&self) -> &'static str {
         match &self.value {
@@ -139,18 +146,24 @@ fn as_go(text: &str, limit: usize) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
         if !relaxed {
             let at_fault = |p: &Problem| fault.message.contains("tab") || p.place.line == fault.place.line;
             let problem = tab(text, &spans, fault.place.line + 1).filter(at_fault);
-            return Err((before, problem.unwrap_or_else(|| explained(fault, &spans))));
+            return Err((before, problem.unwrap_or_else(|| explained(fault, &spans, text))));
         }
     }
     let mut spans = Vec::new();
     read(text, limit, &mut spans)
 }
 
-/// Says what is behind a fault that a reader finds later only: an open bracket, an indentation that does not fit.
-fn explained(mut fault: Problem, spans: &[Lines]) -> Problem {
+/// Says what is behind a fault that a reader finds later only: a quote or a bracket that is not closed, a value that has to
+/// be in quotes, an indentation that does not fit.
+fn explained(mut fault: Problem, spans: &[Lines], text: &str) -> Problem {
+    if let Some(problem) = quotes::explained(&fault, text) {
+        return problem;
+    }
     let open = spans.iter().rev().find(|s| !s.block && s.to == usize::MAX);
     let late = ["is only valid inside a block", "unclosed bracket", "flow sequence", "flow mapping"];
-    if let Some(open) = open.filter(|_| late.iter().any(|w| fault.message.contains(w))) {
+    // A colon inside brackets is one where it should not be, unless the brackets were meant to end before.
+    let after = |s: &&Lines| fault.message.contains("illegal placement of ':'") && s.from < fault.place.line;
+    if let Some(open) = open.filter(|s| after(s) || late.iter().any(|w| fault.message.contains(w))) {
         fault.message = format!(
             "not valid YAML: did not find expected ',' or the closing bracket: the bracket of line {} is not closed",
             open.from

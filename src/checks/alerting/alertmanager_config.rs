@@ -20,6 +20,7 @@ use crate::lint::Problem;
 use crate::lint::alertmanager as lint;
 use crate::lint::alertmanager::Version;
 use crate::lint::frame;
+use crate::lint::yaml::quotes;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
@@ -489,7 +490,9 @@ fn meant(problem: &Problem) -> String {
 fn corrected(text: &str, problem: &Problem) -> (String, String) {
     let line = text.lines().nth(problem.place.line.saturating_sub(1)).unwrap_or_default();
     let shown = masked(line);
-    let corrected = problem.instead.as_ref().and_then(|meant| {
+    let corrected = quotes::corrected(line, problem).map(|line| masked(&line));
+    let corrected = corrected.or_else(|| {
+        let meant = problem.instead.as_ref()?;
         let wrong = problem.message.split(['`', '"']).nth(1)?;
         line.contains(wrong).then(|| masked(&line.replacen(wrong, meant, 1)))
     });

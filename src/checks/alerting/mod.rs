@@ -1,6 +1,7 @@
 //! Alertmanager and its receivers.
 
 mod alert_coverage;
+mod alert_never_fires;
 mod alertmanager_cluster;
 pub(crate) mod alertmanager_config;
 mod alertmanager_disconnected;
@@ -18,5 +19,6 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &alertmanager_storage::AlertmanagerStorage,
     &alerts_muted::AlertsMuted,
     &alertmanager_notify::AlertmanagerNotify,
+    &alert_never_fires::AlertNeverFires,
     &alert_coverage::AlertCoverage,
 ];

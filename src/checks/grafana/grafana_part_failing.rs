@@ -9,7 +9,8 @@ use crate::checks::{Check, check};
 use crate::domain::alertmanager::notify_error;
 use crate::domain::grafana::part_log::{self, Part, Said};
 use crate::domain::grafana::provisioned::Instance;
-use crate::domain::kubernetes::mounts::Mounts;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
@@ -62,6 +63,9 @@ enum Way {
         client: String,
     },
     Ldap,
+    Sessions {
+        managed_by: String,
+    },
     Database {
         host: String,
     },
@@ -97,6 +101,10 @@ impl Check for GrafanaPartFailing {
         let mut findings: Vec<Finding> = Vec::new();
         for said in &all {
             let Some(instance) = of_pod(snap, &instances, &said.log.pod) else { continue };
+            // An old cookie is no fault.
+            if said.part == Part::Sessions && !keeps_sessions_apart(snap, instance) {
+                continue;
+            }
             let made = finding(snap, instance, said);
             // Replicas say the same.
             if !findings.iter().any(|f| f.message == made.message || f.key == made.key) {
@@ -131,6 +139,10 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             client(said)
         ),
         Part::Ldap => format!("{who} cannot ask the directory (LDAP) who logs in ({error})"),
+        Part::Sessions => format!(
+            "users of {who} are logged out again and again: each of its {} replicas knows only its own sessions, in a SQLite database of its own",
+            instance.pods(snap).len()
+        ),
         Part::Database => format!("the database of {who} takes no more connections ({error})"),
         Part::GatewayTimeout => format!(
             "queries of datasource {} in {who} are cut off (504): what stands between the two gives up before the answer is there",
@@ -185,6 +197,7 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
         Part::LoginState => Way::LoginState { root_url, replicas },
         Part::LoginUser => Way::LoginUser { client: client(said).to_owned() },
         Part::Ldap => Way::Ldap,
+        Part::Sessions => Way::Sessions { managed_by: managed_by(&instance.workload.metadata) },
         Part::Database => {
             let host = instance.container.env("GF_DATABASE_HOST").unwrap_or("<database>").to_owned();
             Way::Database { host }
@@ -203,6 +216,27 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             allowed: allowed(snap, instance, &said.what),
         },
     }
+}
+
+/// Several replicas, each with a SQLite file that no other has.
+fn keeps_sessions_apart(snap: &Snapshot, instance: Instance<'_>) -> bool {
+    let pods = instance.pods(snap);
+    let [first, _, ..] = pods.as_slice() else { return false };
+    let shared = |text: &str| {
+        let types = ["mysql", "postgres"];
+        let mut lines = text.lines().map(str::trim).filter(|l| l.starts_with("type") || l.starts_with("url"));
+        lines.any(|l| types.iter().any(|t| l.contains(t)))
+    };
+    let set = |name: &str| instance.container.env.iter().any(|e| e.name == name);
+    let by_environment = ["GF_DATABASE_URL", "GF_DATABASE_HOST", "GF_DATABASE_TYPE"].into_iter().any(set);
+    let files = Mounts::of_pod(snap, first, instance.container).files();
+    let path = instance.container.env("GF_PATHS_DATA").unwrap_or("/var/lib/grafana");
+    let data = mounts::origin(snap, first, instance.container, path);
+    // The claims of a StatefulSet are one for each pod.
+    let of_all = matches!(data, Origin::Claim { .. }) && instance.workload.kind == "Deployment";
+    // A file in a Secret could say anything.
+    let known = files.iter().any(|f| f.key == "grafana.ini") || instance.container.env("GF_PATHS_CONFIG").is_none();
+    known && !by_environment && !of_all && !files.iter().any(|f| f.key.ends_with(".ini") && shared(f.text))
 }
 
 /// The unsigned plugins that are allowed today, and one more: the environment takes the place of what grafana.ini says.

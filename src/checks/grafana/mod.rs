@@ -12,6 +12,7 @@ mod grafana_default_password;
 mod grafana_part_failing;
 mod grafana_provisioning;
 mod grafana_sidecar;
+mod grafana_sub_path;
 
 use crate::checks::Check;
 
@@ -23,6 +24,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &grafana_admin_password::GrafanaAdminPassword,
     &grafana_alerting::GrafanaAlerting,
     &grafana_part_failing::GrafanaPartFailing,
+    &grafana_sub_path::GrafanaSubPath,
     &grafana_sidecar::GrafanaSidecar,
     &grafana_provisioning::GrafanaProvisioning,
     &dashboard_datasource::DashboardDatasource,

@@ -1,4 +1,4 @@
-//! Loki does not keep what it gets: its object store, its disk, its ring.
+//! Loki, Mimir or Tempo does not keep what it gets: its object store, its disk, its ring.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
-use crate::domain::loki::store_log::{self, Failing, Trouble, is_loki};
+use crate::domain::loki::store_log::{self, Failing, QueryLimit, Store, Trouble};
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -18,7 +18,7 @@ check! {
     /// See the check's page.
     Loki {
         id: "loki", suite: Logs, severity: Error,
-        title: "Loki does not keep what it gets",
+        title: "Loki (Mimir, Tempo) does not keep what it gets",
         requires: [Pods],
         uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses, ServiceAccounts],
     }
@@ -31,8 +31,10 @@ impl Check for Loki {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut containers = snap.pods()?.iter().flat_map(|p| &p.spec.containers);
-        if !containers.any(|c| is_loki(&c.image)) {
-            return Ok(Diagnosis::NotApplicable("no Loki runs in the namespaces that were read".into()));
+        if !containers.any(|c| Store::of_image(&c.image).is_some()) {
+            return Ok(Diagnosis::NotApplicable(
+                "no Loki, Mimir or Tempo runs in the namespaces that were read".into(),
+            ));
         }
         // Its parts fail at the same store: one finding for each namespace and trouble.
         let mut groups: BTreeMap<(String, Trouble), Vec<Failing>> = BTreeMap::new();
@@ -59,7 +61,9 @@ fn words(trouble: Trouble) -> &'static str {
         }
         Trouble::Compactor => "its compactor fails",
         Trouble::Streams => "it refuses new streams (429): the tenant has as many as it may have",
-        Trouble::Rate => "it refuses lines (429): more bytes in a second than the limit allows",
+        Trouble::Rate => "it refuses lines (429): more bytes in a second than the tenant's limit allows",
+        Trouble::StreamRate => "it refuses lines (429): more bytes in a second than one stream may have",
+        Trouble::QueryLimit => "it refuses queries: they ask for more than one query may",
         Trouble::Queries => "it refuses queries (429): its queue is full (too many outstanding requests)",
     }
 }
@@ -77,6 +81,8 @@ fn variant(trouble: Trouble) -> &'static str {
         Trouble::Compactor => "compactor",
         Trouble::Streams => "streams",
         Trouble::Rate => "rate",
+        Trouble::StreamRate => "stream-rate",
+        Trouble::QueryLimit => "query-limit",
         Trouble::Queries => "queries",
     }
 }
@@ -92,8 +98,10 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         true => String::new(),
         false => format!("; each value of label {} makes a stream of its own", countless.join(", ")),
     };
+    let labels = labels + &more(snap, failing);
     let message = format!(
-        "Loki ({} in {}): {}{labels} ({times} lines within 15 minutes)",
+        "{} ({} in {}): {}{labels} ({times} lines within 15 minutes)",
+        failing.store.name(),
         owner.kubectl_name(),
         failing.namespace,
         words(failing.trouble)
@@ -115,13 +123,44 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     if failing.trouble == Trouble::Ring {
         // Ingesters that do not run explain it.
         let others = snap.pods().unwrap_or_default().iter().filter(|p| p.metadata.namespace == failing.namespace);
-        let of_loki = others.filter(|p| p.spec.containers.iter().any(|c| is_loki(&c.image)) && !p.is_ready());
+        let of_loki = others.filter(|p| {
+            p.spec.containers.iter().any(|c| Store::of_image(&c.image) == Some(failing.store)) && !p.is_ready()
+        });
         for other in of_loki.filter(|p| p.metadata.name != failing.pod) {
             made = made.depends_on(ResourceRef::pod(&other.metadata.namespace, &other.metadata.name));
             made = made.depends_on(snap.owner_ref(other));
         }
     }
     made.fix(variant(failing.trouble))
+}
+
+/// What the line says beyond its trouble.
+fn more(snap: &Snapshot, failing: &Failing) -> String {
+    match failing.trouble {
+        Trouble::StreamRate => stream(&failing.text).map(|s| format!(": stream {s}")).unwrap_or_default(),
+        Trouble::QueryLimit => match store_log::query_limit(&failing.text) {
+            Some(limit) if limit.now.is_empty() => format!(" ({})", limit.field),
+            Some(limit) => format!(" ({}: {})", limit.field, limit.now),
+            None => String::new(),
+        },
+        Trouble::Ring => match gone(snap, &failing.text).as_slice() {
+            [] => String::new(),
+            gone => format!(": {} is in it and is no pod's address any more", gone.join(", ")),
+        },
+        _ => String::new(),
+    }
+}
+
+/// The stream that is refused, without the escapes of the log.
+fn stream(text: &str) -> Option<String> {
+    crate::domain::loki::agent_log::stream(text).map(|s| s.replace('\\', ""))
+}
+
+/// Members of the ring that are told as unhealthy and are no pod's address.
+fn gone(snap: &Snapshot, text: &str) -> Vec<String> {
+    let pods = snap.pods().unwrap_or_default();
+    let is_there = |address: &str| pods.iter().any(|p| p.status.pod_ip.as_deref() == address.split(':').next());
+    store_log::unhealthy(text).into_iter().filter(|a| !is_there(a)).map(str::to_owned).collect()
 }
 
 fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>, owner: &ResourceRef) {
@@ -144,6 +183,12 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
         Some(Origin::Secret { name, .. }) => ("secret", name),
         _ => ("", String::new()),
     };
+    let limit = store_log::query_limit(&failing.text);
+    let ring = failing.store.ring_page();
+    let named =
+        container.and_then(|c| c.ports.iter().find(|p| matches!(p.name.as_deref(), Some("http-metrics" | "http"))));
+    let port = named.map_or(failing.store.port(), |p| p.container_port);
+    let address = pod.and_then(|p| p.status.pod_ip.as_deref()).unwrap_or("<pod-address>");
     let role_name = role.and_then(|r| r.rsplit('/').next()).unwrap_or("<role-name>");
     let texts = [
         ("namespace", failing.namespace.clone()),
@@ -161,7 +206,12 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
             "labels_path",
             format!("/api/v1/namespaces/{}/pods/{}:3100/proxy/loki/api/v1/labels", failing.namespace, failing.pod),
         ),
-        ("config_path", format!("/api/v1/namespaces/{}/pods/{}:3100/proxy/config", failing.namespace, failing.pod)),
+        ("config_path", format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/config", failing.namespace, failing.pod)),
+        ("ring_path", format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy{ring}", failing.namespace, failing.pod)),
+        ("ring_url", format!("http://{address}:{port}{ring}")),
+        ("program", failing.store.name().to_owned()),
+        ("gone", gone(snap, &failing.text).join(", ")),
+        ("limit_field", limit.as_ref().map_or("", |l| l.field).to_owned()),
         ("claim", claim.map_or_else(String::new, |c| c.metadata.name.clone())),
         ("size", size.cloned().unwrap_or_default()),
         ("bigger_patch", serde_json::json!({"spec": {"resources": {"requests": {"storage": bigger}}}}).to_string()),
@@ -170,8 +220,20 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
     for (name, value) in texts {
         made.params.set(name, value);
     }
+    made.params.set("limit_new", limit.as_ref().map(raised));
     made.params.set("expandable", expandable);
     made.params.set("changes_config", failing.trouble.is_limit());
+}
+
+/// A limit as high as what was asked for; twice what it is where that is not known. Numbers stay numbers: Loki takes no
+/// text for them.
+fn raised(limit: &QueryLimit) -> serde_json::Value {
+    match (limit.asked.parse::<u64>(), limit.now.parse::<u64>()) {
+        (Ok(asked), _) => asked.into(),
+        (Err(_), Ok(now)) if limit.asked.is_empty() => (now * 2).into(),
+        _ if limit.asked.is_empty() => "<limit>".into(),
+        _ => limit.asked.clone().into(),
+    }
 }
 
 #[cfg(test)]
@@ -217,10 +279,15 @@ mod tests {
             ("failed to run compaction", "compactor"),
             ("Code(429) desc = Maximum active stream limit exceeded", "streams"),
             ("Code(429) desc = Ingestion rate limit exceeded for user fake", "rate"),
+            ("Code(429) desc = Per stream rate limit exceeded (limit: 3MB/sec) for stream: {app=x}", "stream-rate"),
+            ("Code(400) desc = maximum of series (500) reached for a single query", "query-limit"),
             ("Code(429) desc = too many outstanding requests", "queries"),
         ] {
             let found = findings(&Loki, &with(err));
             assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{err}");
         }
+        let found = findings(&Loki, &with("Code(400) desc = maximum of series (500) reached for a single query"));
+        let shown = crate::checks::support::testing::steps(&found[0]);
+        assert!(shown.contains("max_query_series: 1000\n") || shown.ends_with("max_query_series: 1000"), "{shown}");
     }
 }

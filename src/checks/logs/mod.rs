@@ -1,9 +1,10 @@
-//! Log agents, Loki and Elasticsearch.
+//! Log agents, collectors, Loki and Elasticsearch.
 
+mod collector_failing;
 mod log_agent;
 mod loki;
 
 use crate::checks::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&log_agent::LogAgent, &loki::Loki];
+pub(super) const CHECKS: &[&dyn Check] = &[&collector_failing::CollectorFailing, &log_agent::LogAgent, &loki::Loki];

@@ -1,6 +1,6 @@
 //! An exporter answers its scrapes and measures nothing: it does not get into what it measures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -74,6 +74,7 @@ enum Way {
         map: String,
         key: String,
     },
+    Socket,
 }
 
 impl Check for ExporterFailing {
@@ -134,11 +135,12 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         Why::Name => format!("the name of {what} does not resolve"),
         Why::Unreached => format!("{what} cannot be reached"),
         Why::Tls => format!("TLS to {what} fails"),
+        Why::Socket => "it may not open the sockets that ICMP probes need: all of them fail".to_owned(),
         Why::Module => format!("probes ask for module {module}, which its configuration does not have"),
     };
     let times: usize = group.iter().map(|f| f.times).sum();
     let up = match failing.why {
-        Why::Module => "",
+        Why::Module | Why::Socket => "",
         _ => "; its own target is up all the same",
     };
     let message =
@@ -148,7 +150,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line));
     made = made.breaks(owner.clone());
     made = match failing.why {
-        Why::Module => asking(snap, &module).into_iter().fold(made, Finding::breaks),
+        Why::Module | Why::Socket => asking(snap, &module).into_iter().fold(made, Finding::breaks),
         _ => jobs(snap, pod).into_iter().fold(made, |made, job| made.breaks(ResourceRef::ScrapeJob { job })),
     };
     let way = way(snap, failing, pod, container, host.as_deref(), module);
@@ -194,11 +196,14 @@ fn jobs(snap: &Snapshot, pod: &Pod) -> Vec<String> {
     found
 }
 
-/// Targets that are probed by a module.
+/// Targets that are probed by a module, and their jobs.
 fn asking(snap: &Snapshot, module: &str) -> Vec<ResourceRef> {
     let asks = |t: &&ScrapeTarget| t.discovered_labels.get("__param_module").is_some_and(|m| m == module);
-    let urls = targets::all(snap).iter().filter(asks).map(|t| t.scrape_url.clone());
-    urls.map(|url| ResourceRef::ScrapeUrl { url }).collect()
+    let probed: Vec<&ScrapeTarget> = targets::all(snap).iter().filter(asks).collect();
+    let urls = probed.iter().map(|t| ResourceRef::ScrapeUrl { url: t.scrape_url.clone() });
+    let jobs: BTreeSet<&str> =
+        probed.iter().flat_map(|t| [Some(t.job()), t.labels.get("job").map(String::as_str)]).flatten().collect();
+    urls.chain(jobs.into_iter().map(|job| ResourceRef::ScrapeJob { job: job.to_owned() })).collect()
 }
 
 /// `module=http_2xx_auth`.
@@ -224,6 +229,7 @@ fn way(
         }
         Why::Rights => Way::Rights { user, postgres: container.image.contains("postgres") },
         Why::Tls => Way::Tls,
+        Why::Socket => Way::Socket,
         Why::Module => {
             let files = Mounts::of_pod(snap, pod, container).files();
             let file = files.iter().find(|f| f.text.contains("modules:"));

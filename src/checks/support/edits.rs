@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::lint::yaml::quotes;
 use crate::lint::{Place, Problem};
 
 /// Problems whose lines are shown.
@@ -42,7 +43,8 @@ fn mends(text: &str, line: &str, problem: &Problem, before: &[Problem], again: A
     let Some(after) = again(&copy, problem.place) else { return false };
     let same = |a: &Problem, b: &Problem| a.message == b.message && a.place.line == b.place.line;
     let is_new = |p: &Problem| p.place.line == problem.place.line && !before.iter().any(|b| same(b, p));
-    let broken = |p: &Problem| p.message.contains("not valid YAML");
+    // Another fault further down was hidden by this one.
+    let broken = |p: &Problem| p.message.contains("not valid YAML") && !is_of_yaml(problem);
     !after.iter().any(|p| same(p, problem) || is_new(p) || broken(p))
 }
 
@@ -62,6 +64,9 @@ pub(crate) fn with_line(text: &str, number: usize, line: &str) -> String {
 
 /// A line with what was meant in place of what is wrong.
 fn corrected(line: &str, problem: &Problem) -> Option<String> {
+    if let Some(line) = quotes::corrected(line, problem) {
+        return Some(line);
+    }
     let meant = problem.instead.as_deref()?;
     let from = line.char_indices().nth(problem.place.column - 1)?.0;
     let (before, rest) = line.split_at(from);
@@ -93,6 +98,11 @@ fn corrected(line: &str, problem: &Problem) -> Option<String> {
         Some(_) => return None,
         None => format!("{before}{new}{after}"),
     })
+}
+
+/// The text is not YAML: its places are those of the reader.
+fn is_of_yaml(problem: &Problem) -> bool {
+    problem.message.starts_with("not valid YAML")
 }
 
 /// Every `word` of a text, but not where it is only the beginning or the end of another.

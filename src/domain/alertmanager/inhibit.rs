@@ -25,9 +25,16 @@ pub(crate) enum Loose {
     NoEqual,
     /// Both alerts lack all labels that it compares.
     Missing(Vec<String>),
+    /// The alert that mutes is less severe than the one that is muted.
+    Weaker,
 }
 
 impl Rule {
+    /// It says which alerts it means: whether one stands for the other is its own knowledge.
+    fn names_alerts(&self) -> bool {
+        self.source.iter().chain(&self.target).any(|m| m.name == "alertname")
+    }
+
     /// Whether the rule mutes `target` because of `source`; and, where it does, why it should not.
     pub(crate) fn mutes(&self, source: &Labels, target: &Labels) -> Option<Option<Loose>> {
         let fits = |matchers: &[Matcher], labels: &Labels| {
@@ -41,9 +48,22 @@ impl Rule {
         Some(match self.equal.as_slice() {
             [] => Some(Loose::NoEqual),
             all if all.iter().all(|name| missing(&name)) => Some(Loose::Missing(all.to_vec())),
+            _ if !self.names_alerts() && is_weaker(source, target) => Some(Loose::Weaker),
             _ => None,
         })
     }
+}
+
+/// A warning about the same thing does not stand for what is critical.
+fn is_weaker(source: &Labels, target: &Labels) -> bool {
+    let rank = |labels: &Labels| match labels.get("severity").map(String::as_str) {
+        Some("critical" | "page" | "emergency" | "fatal") => Some(3),
+        Some("error" | "high" | "major") => Some(2),
+        Some("warning" | "warn") => Some(1),
+        _ => None,
+    };
+    rank(source).zip(rank(target)).is_some_and(|(source, target)| source < target)
+        && source.get("alertname") != target.get("alertname")
 }
 
 /// The rules of a configuration; empty where it cannot be read.
@@ -101,5 +121,17 @@ mod tests {
         assert_eq!(all[1].mutes(&source, &target), None);
         let with = |l: &Labels| l.clone().into_iter().chain([("cluster".to_owned(), "c".to_owned())]).collect();
         assert_eq!(all[0].mutes(&with(&source), &with(&target)), Some(None));
+    }
+
+    #[test]
+    fn what_is_less_severe_does_not_stand_for_what_is_more_so() {
+        let text = "route: {receiver: a}\nreceivers: [{name: a}]\ninhibit_rules:\n  - source_match_re: {severity: 'critical|warning'}\n    target_match_re: {severity: 'critical|warning'}\n    equal: [namespace]\n  - source_matchers: [alertname = Maintenance]\n    target_matchers: [severity = critical]\n    equal: [namespace]\n";
+        let all = rules(text);
+        let of =
+            |name: &str, severity: &str| labels(&[("alertname", name), ("severity", severity), ("namespace", "a")]);
+        assert_eq!(all[0].mutes(&of("Slow", "warning"), &of("Down", "critical")), Some(Some(Loose::Weaker)));
+        assert_eq!(all[0].mutes(&of("Down", "critical"), &of("Slow", "warning")), Some(None));
+        assert_eq!(all[0].mutes(&of("Down", "warning"), &of("Down", "critical")), Some(None), "one alert, two levels");
+        assert_eq!(all[1].mutes(&of("Maintenance", "warning"), &of("Down", "critical")), Some(None), "it is meant");
     }
 }

@@ -19,11 +19,14 @@ fn alloy(text: &str) -> Option<Crash> {
 
 /// `error decoding 'exporters': unknown type: "logging" for id: "logging" (valid values: […])`.
 fn collector(text: &str) -> Option<Crash> {
-    let found = pattern!(r"(?m)^\s*(?:\* )?(error decoding '[^']+': [^\n]+|'[\w.:/-]+' has invalid keys: [^\n]+)")
+    let found = pattern!(r"(?m)^\s*(?:\* )?(?:Error: invalid configuration: )?(error decoding '[^']+': [^\n]+|'[\w.:/-]+' has invalid keys: [^\n]+|(?:service|exporters|receivers|processors|connectors|extensions)::[^\n]+)")
         .captures_iter(text)
         .last()?;
     let gone = match &found[1] {
         f if f.contains("unknown type: \"logging\"") => "The exporter logging is called debug since 0.111.",
+        f if f.contains("which is not configured") => {
+            "A pipeline names only what stands in exporters, receivers, processors and connectors: add it there, or take it out of the pipeline."
+        }
         f if f.contains("unknown type") => {
             "The image does not have that component: use the contrib image or another component, or correct its name."
         }
@@ -80,6 +83,8 @@ mod tests {
         );
         let otel = "Error: failed to get config: cannot unmarshal the configuration:\n\nerror decoding 'exporters': unknown type: \"logging\" for id: \"logging\" (valid values: [debug otlp])\n2026/11/21 02:52:01 collector server run finished with error: failed to get config\n";
         assert!(read(otel).is_some_and(|c| c.class == Class::Config && c.advice.contains("debug")));
+        let unknown = "Error: invalid configuration: service::pipelines::traces: references exporter \"otlp/jaeger\" which is not configured\n2026/11/21 02:52:01 collector server run finished with error: invalid configuration: x\n";
+        assert!(read(unknown).is_some_and(|c| c.reason.starts_with("service::pipelines::traces: references")));
         let vector = "2026-11-21T02:52:01.114Z  INFO vector::app: Loading configs. paths=[\"/etc/vector\"]\n2026-11-21T02:52:01.118Z ERROR vector::cli: Configuration error. error=unknown field `endpont`, expected `endpoint`\n\nin `sinks.loki`\n";
         assert_eq!(
             of(vector),

@@ -9,6 +9,7 @@ mod known;
 mod loki;
 mod metadata;
 mod operator;
+mod panic;
 mod prometheus;
 mod reason;
 mod unreached;
@@ -118,6 +119,10 @@ pub(crate) enum Class {
     Memberlist,
     /// Something that it needs at its start does not answer.
     Unreached,
+    /// Thanos asks Prometheus to leave its blocks as they are.
+    Compaction,
+    /// It panics: a bug of its own.
+    Panic,
 }
 
 impl Class {
@@ -303,7 +308,8 @@ pub(crate) fn classify(program: Option<Program>, text: &str) -> Option<Crash> {
     let Some(last) = last else {
         // A file that a warning speaks of was done without.
         let own: Vec<&str> = lines.iter().filter(|l| l.level != Level::Warning).map(|l| l.raw).collect();
-        return needed(lines).or_else(|| program.is_none().then(|| config::read(&own.join("\n"))).flatten());
+        let of_config = || program.is_none().then(|| config::read(&own.join("\n"))).flatten();
+        return needed(lines).or_else(of_config).or_else(|| panic::read(text));
     };
     if last.class != Class::Rules {
         return Some(last);

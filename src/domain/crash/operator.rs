@@ -87,6 +87,10 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         let crash = Crash::new(Class::Device, format!("the disk gives errors: {text}"));
         return Some(crash.maybe_file(common::path(&text)));
     }
+    if has(&["compaction needs to be disabled"]) {
+        let reason = "Prometheus compacts its blocks, and the side-car uploads only what is not compacted";
+        return Some(Crash::new(Class::Compaction, reason));
+    }
     if has(&["no external labels configured on prometheus server"]) {
         return Some(Crash::new(Class::ExternalLabels, "no external labels are configured on Prometheus"));
     }

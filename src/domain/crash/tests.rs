@@ -98,6 +98,7 @@ fn alertmanager_grafana_and_the_rest() {
             .starts_with("Inotify ")
     );
     assert!(rest(r#"ts=2026-11-21T02:52:00Z caller=main.go:135 level=error err="no external labels configured on Prometheus server, uniquely identifying external labels must be configured; see https://thanos.io/tip/thanos/storage.md#external-labels for details.""#).starts_with("ExternalLabels "));
+    assert!(rest(r#"ts=2026-11-21T02:52:05.562Z caller=main.go:145 level=error err="validate Prometheus flags: found that TSDB Max time is 1d12h and Min time is 2h. Compaction needs to be disabled (storage.tsdb.min-block-duration = storage.tsdb.max-block-duration)""#).starts_with("Compaction "));
     assert!(rest("failed parsing config: failed to parse configFile /etc/tempo.yaml: yaml: unmarshal errors:\n  line 9: field receivers not found in type distributor.Config\n").starts_with("Config /etc/tempo.yaml line 9"));
     assert!(
         rest("chown: /var/lib/grafana/csv: Permission denied\nchown: /var/lib/grafana/pdf: Permission denied")

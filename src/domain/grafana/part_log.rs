@@ -29,6 +29,8 @@ pub(crate) enum Part {
     LoginUser,
     /// The directory (LDAP) cannot be asked.
     Ldap,
+    /// Sessions are not found: users are logged out.
+    Sessions,
     /// Its database takes no more connections, or none at all.
     Database,
     /// Something between Grafana and a datasource gives up before the answer is there.
@@ -117,6 +119,9 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
         "Error 1203",
     ]) {
         return Some((Part::Database, String::new()));
+    }
+    if has(&["user token not found"]) {
+        return Some((Part::Sessions, String::new()));
     }
     if logger.starts_with("tsdb.") && (line.get("statusCode") == "504" || has(&["504 Gateway Time"])) {
         return Some((Part::GatewayTimeout, line.get("dsName").to_owned()));
@@ -209,6 +214,10 @@ mod tests {
             (
                 "logger=rendering renderer=http t=2026-11-21T02:50:11Z level=error msg=\"Failed to send request to remote rendering service\" error=\"Get \\\"http://r:8081/render\\\": EOF\"",
                 Part::Rendering,
+            ),
+            (
+                "logger=authn.service t=2026-11-21T02:50:11Z level=warn msg=\"Failed to authenticate request\" client=auth.client.session error=\"user token not found\"",
+                Part::Sessions,
             ),
             (
                 "logger=context userId=0 t=2026-11-21T02:50:11Z level=error msg=\"Failed to look up user based on cookie\" error=\"pq: sorry, too many clients already\"",

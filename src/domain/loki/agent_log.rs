@@ -93,6 +93,10 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     {
         by_reason.remove(&Reason::Unsaid);
     }
+    // An input pauses where the output does not get rid of what was read.
+    if by_reason.len() > 1 {
+        by_reason.remove(&Reason::Paused);
+    }
     by_reason.into_values().filter(|f| f.lost || f.times >= SEVERAL).collect()
 }
 
@@ -271,6 +275,16 @@ mod tests {
         assert_eq!(read("fluent/fluent-bit:3.0", &line.repeat(3))[0].reason, Reason::Unsaid);
         let mended = "[2026/11/21 02:51:00] [ info] [engine] flush chunk '1-1.flb' succeeded at retry 1: task_id=7, input=tail.0 > output=es.0 (out_id=0)\n";
         assert!(read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), mended.repeat(3))).is_empty());
+        let why = "[2026/11/21 02:50:00] [error] [output:es:es.0] HTTP status=401 URI=/_bulk\n";
+        let both = read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), why.repeat(3)));
+        assert_eq!(both.iter().map(|f| f.reason).collect::<Vec<_>>(), [Reason::Credential]);
+    }
+
+    #[test]
+    fn an_input_that_pauses_is_told_where_nothing_else_is() {
+        let line = "[2026/11/21 02:50:00] [ warn] [input] tail.0 paused (mem buf overlimit)\n[2026/11/21 02:50:01] [ info] [input] tail.0 resume (mem buf overlimit)\n";
+        assert_eq!(read("fluent/fluent-bit:3.0", &line.repeat(3))[0].reason, Reason::Paused);
+        assert!(read("fluent/fluent-bit:3.0", line).is_empty());
         let why = "[2026/11/21 02:50:00] [error] [output:es:es.0] HTTP status=401 URI=/_bulk\n";
         let both = read("fluent/fluent-bit:3.0", &format!("{}{}", line.repeat(3), why.repeat(3)));
         assert_eq!(both.iter().map(|f| f.reason).collect::<Vec<_>>(), [Reason::Credential]);

@@ -51,6 +51,8 @@ pub(crate) enum Reason {
     Metadata,
     /// The store is there and takes no more for now: its queues or its memory are full.
     Overload,
+    /// It reads faster than it can send: its input pauses again and again.
+    Paused,
     /// Chunks are not taken, and the log does not say why.
     Unsaid,
 }
@@ -146,6 +148,7 @@ const WORDS: &[(Reason, &[&str])] = &[
             "Can not reach Elasticsearch cluster",
         ],
     ),
+    (Reason::Paused, &["paused (mem buf overlimit", "paused (storage buf overlimit"]),
     (Reason::Unsaid, &["failed to flush chunk", "BufferOverflowError", "buffer space has too many data"]),
 ];
 

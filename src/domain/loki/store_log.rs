@@ -1,4 +1,4 @@
-//! Reads Loki's own log: what it fails at.
+//! Reads the own logs of Loki, Mimir and Tempo: what they fail at.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +30,12 @@ pub(crate) enum Trouble {
     Compactor,
     /// A tenant has as many streams as it may have.
     Streams,
-    /// A tenant or a stream sends more bytes in a second than it may.
+    /// A tenant sends more bytes in a second than it may.
     Rate,
+    /// The same of one stream.
+    StreamRate,
+    /// Queries ask for more than one query may.
+    QueryLimit,
     /// Queries wait in a queue that is full.
     Queries,
 }
@@ -39,7 +43,7 @@ pub(crate) enum Trouble {
 impl Trouble {
     /// A limit that holds: what is sent or asked is refused, Loki itself is well.
     pub(crate) fn is_limit(self) -> bool {
-        matches!(self, Self::Streams | Self::Rate | Self::Queries)
+        matches!(self, Self::Streams | Self::Rate | Self::StreamRate | Self::Queries | Self::QueryLimit)
     }
 }
 
@@ -61,13 +65,16 @@ const OWN: &[(Trouble, &[&str])] = &[
     ),
     (Trouble::Queries, &["too many outstanding requests"]),
     (Trouble::Streams, &["aximum active stream limit exceeded", "streams limit exceeded"]),
+    (Trouble::StreamRate, &["er stream rate limit exceeded", "per_stream_rate_limit", "stream rate limit exceeded"]),
+    (Trouble::Rate, &["ngestion rate limit"]),
     (
-        Trouble::Rate,
+        Trouble::QueryLimit,
         &[
-            "ngestion rate limit",
-            "er stream rate limit exceeded",
-            "per_stream_rate_limit",
-            "stream rate limit exceeded",
+            "reached for a single query",
+            "query time range exceeds the limit",
+            "max entries limit per query exceeded",
+            "too many bytes (query",
+            "max number of chunks limit",
         ],
     ),
     (
@@ -93,9 +100,56 @@ pub(crate) fn countless_labels(text: &str) -> Vec<String> {
     found
 }
 
+/// A limit of queries that was hit: its field, what it is, and what was asked for; empty where that is not said.
+pub(crate) struct QueryLimit {
+    pub(crate) field: &'static str,
+    pub(crate) now: String,
+    pub(crate) asked: String,
+}
+
+/// The limit that a refused query hit.
+pub(crate) fn query_limit(text: &str) -> Option<QueryLimit> {
+    let between = |from: &str, to: &[char]| {
+        text.split_once(from).and_then(|(_, rest)| rest.split(to).next()).unwrap_or_default().trim().to_owned()
+    };
+    let number = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let whole_hours = |length: String| length.strip_suffix("0m0s").map_or_else(|| length.clone(), str::to_owned);
+    let (field, now, asked) = match () {
+        () if text.contains("maximum of series (") => {
+            ("max_query_series", between("maximum of series (", &[')']), String::new())
+        }
+        () if text.contains("query time range exceeds the limit") => (
+            "max_query_length",
+            whole_hours(between("limit: ", &[')', ','])),
+            whole_hours(between("query length: ", &[',', ')'])),
+        ),
+        () if text.contains("max entries limit per query exceeded") => (
+            "max_entries_limit_per_query",
+            text.rsplit_once(" > ").map(|(_, rest)| number(rest)).unwrap_or_default(),
+            text.rsplit_once('(').map(|(_, rest)| number(rest)).unwrap_or_default(),
+        ),
+        () if text.contains("too many bytes (query") => {
+            ("max_query_bytes_read", between("limit: ", &[')']), between("query: ", &[',', ')']))
+        }
+        () if text.contains("max number of chunks limit") => {
+            ("max_chunks_per_query", between("limit: ", &[' ', ')', ',']), String::new())
+        }
+        () => return None,
+    };
+    Some(QueryLimit { field, now, asked })
+}
+
+/// Addresses of ring members that are told as unhealthy.
+pub(crate) fn unhealthy(text: &str) -> Vec<&str> {
+    let rest = text.split_once("unhealthy instances: ").map_or("", |(_, rest)| rest);
+    let rest = rest.split(['\\', '"', '\n']).next().unwrap_or_default();
+    rest.split(',').map(str::trim).filter(|a| !a.is_empty()).collect()
+}
+
 /// What one pod's log says of one trouble.
 #[derive(Debug, Clone)]
 pub(crate) struct Failing {
+    pub(crate) store: Store,
     pub(crate) trouble: Trouble,
     pub(crate) times: usize,
     pub(crate) last: Option<Timestamp>,
@@ -105,29 +159,74 @@ pub(crate) struct Failing {
     pub(crate) container: String,
 }
 
-/// True for the image of Loki itself.
-pub(crate) fn is_loki(image: &str) -> bool {
-    let image = image.split('@').next().unwrap_or_default();
-    image
-        .rsplit('/')
-        .next()
-        .and_then(|i| i.split(':').next())
-        .is_some_and(|name| matches!(name, "loki" | "enterprise-logs"))
+/// A store that is built as Loki is: a ring of ingesters before an object store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Store {
+    Loki,
+    Mimir,
+    Tempo,
 }
 
-/// What Loki fails at now.
+impl Store {
+    /// By an image.
+    pub(crate) fn of_image(image: &str) -> Option<Self> {
+        let image = image.split('@').next().unwrap_or_default();
+        match image.rsplit('/').next().and_then(|i| i.split(':').next())? {
+            "loki" | "enterprise-logs" => Some(Self::Loki),
+            "mimir" | "enterprise-metrics" => Some(Self::Mimir),
+            "tempo" | "enterprise-traces" => Some(Self::Tempo),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Loki => "Loki",
+            Self::Mimir => "Mimir",
+            Self::Tempo => "Tempo",
+        }
+    }
+
+    /// The port of its HTTP API, unless it is told otherwise.
+    pub(crate) fn port(self) -> u16 {
+        match self {
+            Self::Loki => 3100,
+            Self::Mimir => 8080,
+            Self::Tempo => 3200,
+        }
+    }
+
+    /// The page with the members of its ring of ingesters.
+    pub(crate) fn ring_page(self) -> &'static str {
+        match self {
+            Self::Loki => "/ring",
+            Self::Mimir | Self::Tempo => "/ingester/ring",
+        }
+    }
+
+    /// Limits of Mimir and Tempo are told where they are hit, at who sends, and what AWS refuses them as of any pod.
+    fn tells(self, trouble: Trouble) -> bool {
+        let elsewhere = matches!(trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied));
+        self == Self::Loki || !trouble.is_limit() && !elsewhere
+    }
+}
+
+/// What the stores fail at now.
 ///
 /// # Errors
 /// The gap, if no log could be read.
 pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap> {
     let mut found = Vec::new();
-    for log in snap.part_logs()?.iter().filter(|l| !l.previous && is_loki(&l.image)) {
+    for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
+        let Some(store) = Store::of_image(&log.image) else { continue };
         let mut by_trouble: BTreeMap<Trouble, Failing> = BTreeMap::new();
         for line in log.text.lines().map(Line::parse) {
             let bad = matches!(line.level, Level::Warning | Level::Error);
             let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
-            let Some(trouble) = trouble(&line.text()).filter(|_| bad && !old) else { continue };
+            let Some(trouble) = trouble(&line.text()).filter(|t| bad && !old && store.tells(*t)) else { continue };
             let failing = by_trouble.entry(trouble).or_insert_with(|| Failing {
+                store,
                 trouble,
                 times: 0,
                 last: None,
@@ -202,6 +301,52 @@ mod tests {
         ] {
             assert_eq!(read(&line(err)), [trouble], "{err}");
         }
+    }
+
+    #[test]
+    fn limits_of_queries_are_named() {
+        for (text, field, now, asked) in [
+            ("maximum of series (500) reached for a single query", "max_query_series", "500", ""),
+            (
+                "the query time range exceeds the limit (query length: 1200h0m0s, limit: 721h0m0s)",
+                "max_query_length",
+                "721h",
+                "1200h",
+            ),
+            (
+                "max entries limit per query exceeded, limit > max_entries_limit_per_query (10000 > 5000)",
+                "max_entries_limit_per_query",
+                "5000",
+                "10000",
+            ),
+        ] {
+            let found = query_limit(text).expect("a limit");
+            assert_eq!((found.field, found.now.as_str(), found.asked.as_str()), (field, now, asked), "{text}");
+            let line = format!("level=error ts=2026-11-21T02:50:00Z msg=\"error processing request\" err=\"{text}\"\n");
+            assert_eq!(read(&line.repeat(3)), [Trouble::QueryLimit], "{text}");
+        }
+        assert!(query_limit("context canceled").is_none());
+    }
+
+    #[test]
+    fn members_that_are_missing_are_named() {
+        let text = "at least 2 live replicas required, could only find 1 - unhealthy instances: 10.0.1.7:9095,10.0.1.8:9095\\n";
+        assert_eq!(unhealthy(text), ["10.0.1.7:9095", "10.0.1.8:9095"]);
+        assert!(unhealthy("empty ring").is_empty());
+    }
+
+    #[test]
+    fn mimir_and_tempo_have_the_same_ring() {
+        let line = "ts=2026-11-21T02:50:07Z caller=push.go:171 level=error user=anonymous msg=\"detected an error while ingesting\" httpCode=500 err=\"at least 2 live replicas required, could only find 1 - unhealthy instances: 10.0.9.9:9095\"\nts=2026-11-21T02:50:07Z level=error err=\"ingestion rate limit exceeded\"\n";
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        let log = ContainerLog {
+            image: "grafana/mimir:2.13.0".into(),
+            text: line.repeat(3).into(),
+            ..ContainerLog::default()
+        };
+        *snap.part_logs = Ok(vec![log]);
+        let found: Vec<_> = failing(&snap).expect("a log").into_iter().map(|f| (f.store, f.trouble)).collect();
+        assert_eq!(found, [(Store::Mimir, Trouble::Ring)], "its limits are told elsewhere");
     }
 
     #[test]

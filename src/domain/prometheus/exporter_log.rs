@@ -30,11 +30,17 @@ pub(crate) enum Why {
     Tls,
     /// A probe names a module that blackbox-exporter's configuration does not have.
     Module,
+    /// It may not open sockets for ICMP.
+    Socket,
 }
 
 /// Words, in the order in which they are looked for.
 const WORDS: &[(Why, &[&str])] = &[
     (Why::Module, &["Unknown module"]),
+    (
+        Why::Socket,
+        &["icmp 0.0.0.0: socket: operation not permitted", "ip6:ipv6-icmp ::: socket: operation not permitted"],
+    ),
     (
         Why::Login,
         &[
@@ -55,6 +61,8 @@ const WORDS: &[(Why, &[&str])] = &[
             "ACCESS_REFUSED",
             "401 Unauthorized",
             "status code 401",
+            "failed with code 401",
+            "expected 200 response, got 401",
             "security_exception",
             "SASL authentication",
         ],
@@ -71,6 +79,8 @@ const WORDS: &[(Why, &[&str])] = &[
             "Error 1227",
             "SPECIAL privilege",
             "403 Forbidden",
+            "failed with code 403",
+            "expected 200 response, got 403",
         ],
     ),
     (Why::Tls, &["x509:", "SSL is not enabled on the server", "tls: ", "certificate verify failed"]),

@@ -1,12 +1,14 @@
 //! What Prometheus says of itself and its targets, and where its jobs come from.
 
 pub(crate) mod authorizer;
+pub(crate) mod collector_log;
 pub(crate) mod coverage;
 pub(crate) mod discovery_jobs;
 pub(crate) mod discovery_log;
 pub(crate) mod exporter_log;
 pub(crate) mod joined;
 pub(crate) mod memory;
+pub(crate) mod never;
 pub(crate) mod no_result;
 pub(crate) mod notifier;
 pub(crate) mod oom;

@@ -185,7 +185,8 @@ impl Walker<'_> {
         }
         let text = node.as_str();
         if text.is_none() {
-            self.refuse(node, path, format!("{} must be a single value, not {}", yaml::last(path), node.kind()));
+            let why = if node.is_template() { yaml::quotes::TEMPLATE } else { "" };
+            self.refuse(node, path, format!("{} must be a single value, not {}{why}", yaml::last(path), node.kind()));
         }
         text
     }

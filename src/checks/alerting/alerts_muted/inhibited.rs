@@ -57,6 +57,7 @@ impl View<'_> {
         let since = since.map(|t| format!(" (since {})", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
         let why = match &muting.loose {
             Loose::NoEqual => "it compares no label (equal), so one such alert anywhere mutes all of them".to_owned(),
+            Loose::Weaker => "it lets an alert that is less severe stand for one that is more so".to_owned(),
             Loose::Missing(labels) => {
                 format!(
                     "neither alert has the label that it compares ({}), and two missing labels count as equal",
@@ -64,13 +65,14 @@ impl View<'_> {
                 )
             }
         };
+        let is_weaker = muting.loose == Loose::Weaker;
         let line = muting.rule.line;
         let message = format!(
             "{} fire and nobody is told: {}{since} mutes them by the inhibit rule in line {line}; {why}",
             join(&targets),
             join(&sources)
         );
-        let severity = match muting.pairs.iter().any(|(s, t)| about(s) != about(t)) {
+        let severity = match is_weaker || muting.pairs.iter().any(|(s, t)| about(s) != about(t)) {
             true => Severity::Warning,
             // About the same thing after all.
             false => Severity::Info,
@@ -80,7 +82,10 @@ impl View<'_> {
             .key(format!("inhibit/{line}"))
             .evidence(self.route_seen(line, format!("inhibit rule, equal: [{}]", muting.rule.equal.join(", "))))
             .evidence(self.alerts_seen(format!("{} inhibited by {}", join(&targets), join(&sources))));
-        self.params(finding).fix("inhibit").param("line", line).param("equal", self.equal(muting))
+        self.params(finding)
+            .fix(if is_weaker { "inhibit-weaker" } else { "inhibit" })
+            .param("line", line)
+            .param("equal", self.equal(muting))
     }
 
     /// Labels that both sides have.

@@ -100,6 +100,7 @@ impl<'a> Case<'a> {
         match self.last.reason {
             Reason::Watches | Reason::Unreadable => "cannot read all lines".to_owned(),
             Reason::Metadata => "sends lines without the labels of their pods".to_owned(),
+            Reason::Paused => "reads faster than it sends".to_owned(),
             _ => format!("cannot deliver to {}", self.place()),
         }
     }
@@ -112,6 +113,7 @@ impl<'a> Case<'a> {
         let effect = match last.reason {
             Reason::Watches | Reason::Unreadable => "lines of some pods are not sent",
             Reason::Metadata => "lines cannot be found by pod or namespace",
+            Reason::Paused => "lines come late, and are lost when their file is rotated before",
             _ if self.all.iter().any(|f| f.lost) => "lines are thrown away",
             _ => "lines wait, and are lost when the buffer is full",
         };
@@ -175,6 +177,7 @@ impl<'a> Case<'a> {
             Reason::Overload => {
                 "it takes no more for now: its queues or its memory are full (rejected execution)".into()
             }
+            Reason::Paused => "the memory of an input is full, so that it pauses again and again".into(),
             Reason::Unsaid => "chunks are not taken, again and again, and the log does not say why".into(),
         }
     }
@@ -191,7 +194,8 @@ impl<'a> Case<'a> {
             Reason::Labels => "label-limit",
             Reason::Path => "path",
             Reason::IndexReadOnly => "index-read-only",
-            Reason::Mapping | Reason::Shards => "index",
+            Reason::Mapping => "index",
+            Reason::Shards => "shards",
             Reason::TypeName => "type-name",
             Reason::Name => "name",
             Reason::Unreachable | Reason::Server => "unreachable",
@@ -202,6 +206,7 @@ impl<'a> Case<'a> {
             Reason::Denied => "denied",
             Reason::Metadata => "metadata",
             Reason::Overload => "overload",
+            Reason::Paused => "paused",
             Reason::Unsaid => "unsaid",
         }
     }
@@ -261,13 +266,8 @@ impl<'a> Case<'a> {
                     format!("/api/v1/namespaces/{ns}/services/{name}:3100/proxy/config")
                 }),
             ),
-            (
-                "health_path",
-                service.as_ref().zip(self.target.as_ref()).map_or_else(String::new, |((ns, name), (_, port))| {
-                    let port = port.unwrap_or(9200);
-                    format!("/api/v1/namespaces/{ns}/services/{name}:{port}/proxy/_cluster/health?pretty")
-                }),
-            ),
+            ("health_path", self.elastic_path("/_cluster/health?pretty")),
+            ("indices_path", self.elastic_path("/_cat/indices?v&s=index")),
             ("service_target", service.as_ref().map_or_else(String::new, |(_, name)| format!("service/{name}"))),
             ("managed_by", target.map(|t| t.managed_by).unwrap_or_default()),
         ];
@@ -280,6 +280,7 @@ impl<'a> Case<'a> {
             "old",
             "index-read-only",
             "index",
+            "shards",
             "unreachable",
             "name",
             "files",
@@ -300,6 +301,14 @@ impl<'a> Case<'a> {
         let (host, _) = self.target.as_ref()?;
         let named = in_cluster(self.snap, host, &self.last.namespace)?;
         Some((named.namespace, named.service))
+    }
+
+    /// A path of Elasticsearch behind the Service, through the API server; empty where no Service is known.
+    fn elastic_path(&self, path: &str) -> String {
+        let Some(((namespace, name), (_, port))) = self.service().zip(self.target.as_ref()) else {
+            return String::new();
+        };
+        format!("/api/v1/namespaces/{namespace}/services/{name}:{}/proxy{path}", port.unwrap_or(9200))
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {

@@ -199,6 +199,8 @@ enum Way {
         /// `--probe` was given.
         probed: bool,
         port: Option<u16>,
+        /// It is asked for series of another Prometheus.
+        federates: bool,
         job: String,
         monitor: Option<String>,
         monitor_list: Option<&'static str>,
@@ -407,6 +409,7 @@ impl Site<'_> {
             reader_namespace,
             probed: self.snap.probes().is_ok(),
             port: self.port(),
+            federates: self.down.target.scrape_url.split('?').next().is_some_and(|u| u.ends_with("/federate")),
             job: self.family.job.to_owned(),
             monitor_list: self.monitor_list(),
             monitor: self.change.monitor,

@@ -282,6 +282,18 @@ enum Way {
         operator_name: String,
         labels_patch: &'static str,
     },
+    Compaction {
+        operator_kind: String,
+        operator_name: String,
+    },
+    Panic {
+        advice: String,
+        container: String,
+        previous: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     Metadata {
         pod: String,
         instance: String,
@@ -391,7 +403,15 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::ApiServer
         | Class::Inotify
         | Class::MapCount
-        | Class::ExternalLabels => cluster(case, crash),
+        | Class::ExternalLabels
+        | Class::Compaction => cluster(case, crash),
+        Class::Panic => Way::Panic {
+            advice: crash.advice.clone(),
+            container: case.failing.container.name.clone(),
+            previous: case.failing.cause.said().is_none_or(|(_, previous)| previous),
+            pod: case.pod_name(),
+            kept: Kept::of(case),
+        },
         Class::Device => Way::Device { pod: case.pod_name(), node: node(case), volume: volume(case) },
         Class::Metadata | Class::MemoryMap | Class::Memberlist | Class::Unreached => outside(case, crash),
     }
@@ -641,6 +661,10 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             kept: Kept::of(case),
         },
         Class::Inotify => Way::Inotify { reason, node: node(case), pod },
+        Class::Compaction => Way::Compaction {
+            operator_kind: case.target.operator_kind().to_owned(),
+            operator_name: case.target.operator_name().to_owned(),
+        },
         Class::ExternalLabels => Way::ExternalLabels {
             operator_kind: case.target.operator_kind().to_owned(),
             operator_name: case.target.operator_name().to_owned(),

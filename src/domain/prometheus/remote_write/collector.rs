@@ -127,14 +127,15 @@ fn of_log(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
     Some(failing)
 }
 
-fn time(raw: &str) -> Option<jiff::Timestamp> {
+/// When a line was written.
+pub(crate) fn time(raw: &str) -> Option<jiff::Timestamp> {
     let json = || raw.split("\"ts\":\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
     let first = raw.split([' ', '\t']).next().unwrap_or_default();
     first.parse().ok().or_else(|| json()?.parse().ok())
 }
 
 /// The plain values of the object at the line's end: `"error": "…"`, `"dropped_items": 212`.
-fn fields(raw: &str) -> BTreeMap<String, String> {
+pub(crate) fn fields(raw: &str) -> BTreeMap<String, String> {
     static FIELD: OnceLock<Regex> = OnceLock::new();
     let field = FIELD.get_or_init(|| {
         Regex::new(r#""(error|name|dropped_items|otelcol\.component\.id)":\s*(?:"((?:[^"\\]|\\.)*)"|(\d+))"#)

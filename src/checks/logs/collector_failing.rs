@@ -1,0 +1,302 @@
+//! An OpenTelemetry Collector does not pass on what it gets, or does not take it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::mounts::Mounts;
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
+use crate::domain::prometheus::collector_log::{self, Failing, Trouble};
+use crate::domain::prometheus::remote_write::collector::is_collector;
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod, Service};
+
+check! {
+    /// See the check's page.
+    CollectorFailing {
+        id: "collector-failing", suite: Logs, severity: Error,
+        title: "an OpenTelemetry Collector loses what it gets",
+        requires: [Pods],
+        uses: [PartLogs, Services, ConfigMaps, Workloads, ServiceAccounts],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    owner: String,
+    pod: String,
+    container: String,
+    component: String,
+    detail: String,
+    managed_by: String,
+    map: String,
+    key: String,
+    /// The fix is a change of the configuration.
+    changes_config: bool,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Memory {
+        limit: String,
+    },
+    Queue,
+    Name {
+        host: String,
+        /// Services of that namespace that have the port, as `host:port`.
+        meant: Vec<String>,
+    },
+    Unreached {
+        host: String,
+        service: Option<String>,
+        service_namespace: Option<String>,
+    },
+    PlainText,
+    Tls,
+    Path {
+        /// The store behind the address is a Loki that knows no OTLP.
+        old_loki: bool,
+    },
+    Credential,
+    Denied {
+        account: String,
+        role: String,
+    },
+    Size,
+    Rate,
+    Store {
+        host: String,
+        service_namespace: Option<String>,
+    },
+}
+
+impl Check for CollectorFailing {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut containers = snap.pods()?.iter().flat_map(|p| &p.spec.containers);
+        if !containers.any(|c| is_collector(&c.image)) {
+            return Ok(Diagnosis::NotApplicable(
+                "no OpenTelemetry Collector runs in the namespaces that were read".into(),
+            ));
+        }
+        // Pods of one workload say the same.
+        let mut groups: BTreeMap<(String, String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
+        for failing in collector_log::failing(snap)? {
+            let pod = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten();
+            let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
+            groups.entry((owner, failing.component.clone(), failing.trouble)).or_default().push(failing);
+        }
+        Ok(Diagnosis::Findings(groups.values().filter_map(|g| Some(Case::new(snap, g)?.finding())).collect()))
+    }
+}
+
+/// What the pods of one collector say of one exporter.
+struct Case<'a> {
+    snap: &'a Snapshot,
+    all: &'a [Failing<'a>],
+    last: &'a Failing<'a>,
+    pod: &'a Pod,
+    container: &'a Container,
+    /// ConfigMap and key with the configuration.
+    file: Option<(String, String)>,
+    /// The file belongs to somebody.
+    file_managed_by: String,
+    target: Option<(String, Option<u16>)>,
+}
+
+impl<'a> Case<'a> {
+    fn new(snap: &'a Snapshot, all: &'a [Failing<'a>]) -> Option<Self> {
+        let last = all.iter().max_by_key(|f| f.last)?;
+        let pod = snap.pods.find(&last.log.namespace, &last.log.pod).ok().flatten()?;
+        let container = pod.spec.containers.iter().find(|c| c.name == last.log.container)?;
+        let files = Mounts::of_pod(snap, pod, container).files();
+        let file = files.iter().find(|f| f.text.contains("exporters:"));
+        let configured = file.and_then(|f| collector_log::configured(f.text, &last.component));
+        Some(Self {
+            snap,
+            all,
+            last,
+            pod,
+            container,
+            target: configured.or_else(|| collector_log::host(&last.error)),
+            file: file.map(|f| (f.map.metadata.name.clone(), f.key.to_owned())),
+            file_managed_by: file.map(|f| managed_by(&f.map.metadata)).unwrap_or_default(),
+        })
+    }
+
+    fn finding(&self) -> Finding {
+        let owner = self.snap.owner_ref(self.pod);
+        let log = self.last.log;
+        let times: usize = self.all.iter().map(|f| f.times).sum();
+        let lost: u64 = self.all.iter().map(|f| f.lost).sum();
+        let effect = match lost {
+            0 => format!("({times} lines within 15 minutes)"),
+            _ => format!("({lost} items were thrown away within an hour)"),
+        };
+        let message = format!(
+            "OpenTelemetry Collector ({} in {}): {} {effect}",
+            owner.kubectl_name(),
+            log.namespace,
+            self.what()
+        );
+        let severity = match self.last.trouble {
+            Trouble::Rate | Trouble::Size | Trouble::Refused => Severity::Warning,
+            _ => Severity::Error,
+        };
+        let made = Finding::new(CollectorFailing::META.id, severity, owner.clone(), message)
+            .key(format!("{} {:?}", self.last.component, self.last.trouble))
+            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &self.last.line))
+            .breaks(owner.clone());
+        let target = Target::of(self.snap, self.pod);
+        let managed_by = if target.managed_by.is_empty() { self.file_managed_by.clone() } else { target.managed_by };
+        let (map, key) = self.file.clone().unwrap_or_default();
+        self.depends_on(made).fix(Fix {
+            namespace: log.namespace.clone(),
+            owner: owner.kubectl_name(),
+            pod: log.pod.clone(),
+            container: log.container.clone(),
+            component: self.last.component.clone(),
+            detail: shorten(&redact(&self.last.error), 300),
+            managed_by,
+            map,
+            key,
+            changes_config: self.changes_config(),
+            way: self.way(),
+        })
+    }
+
+    /// `host:port`.
+    fn place(&self) -> String {
+        match &self.target {
+            Some((host, Some(port))) => format!("{host}:{port}"),
+            Some((host, None)) => host.clone(),
+            None => "its backend".to_owned(),
+        }
+    }
+
+    fn host(&self) -> String {
+        self.target.as_ref().map_or_else(|| "<host>".to_owned(), |(host, _)| host.clone())
+    }
+
+    fn what(&self) -> String {
+        let (exporter, place) = (&self.last.component, self.place());
+        match self.last.trouble {
+            Trouble::Memory => "its memory_limiter refuses data: more memory is in use than it allows".to_owned(),
+            Trouble::Queue => {
+                format!("the queue of exporter {exporter} is full: {place} takes less than what comes in")
+            }
+            Trouble::Name => format!("exporter {exporter} cannot send: the name {} does not resolve", self.host()),
+            Trouble::Unreached => format!("exporter {exporter} does not reach {place}"),
+            Trouble::PlainText => format!("exporter {exporter} begins TLS, and {place} speaks plain text"),
+            Trouble::Tls => format!("exporter {exporter}: TLS to {place} fails"),
+            Trouble::Path => format!("exporter {exporter}: {place} does not take such data (no such path or service)"),
+            Trouble::Credential => format!("exporter {exporter}: {place} does not accept its credential"),
+            Trouble::Denied => format!("exporter {exporter}: AWS does not let it write"),
+            Trouble::Size => format!("exporter {exporter}: its requests are larger than {place} takes"),
+            Trouble::Rate => format!("exporter {exporter}: {place} limits the rate"),
+            Trouble::Server => format!("exporter {exporter}: {place} fails itself (5xx)"),
+            Trouble::Refused => format!("exporter {exporter}: {place} refuses the data"),
+        }
+    }
+
+    /// The Service that the address names, whether it is there or not.
+    fn named(&self) -> Option<ServiceHost> {
+        in_cluster(self.snap, &self.target.as_ref()?.0, &self.pod.metadata.namespace)
+    }
+
+    fn service(&self) -> Option<&'a Service> {
+        let named = self.named()?;
+        self.snap.services.find(&named.namespace, &named.service).ok().flatten()
+    }
+
+    fn way(&self) -> Way {
+        let service = self.service().map(|s| (s.metadata.name.clone(), s.metadata.namespace.clone()));
+        let (service, service_namespace) = service.unzip();
+        match self.last.trouble {
+            Trouble::Memory => {
+                Way::Memory { limit: self.container.resources.limits.get("memory").cloned().unwrap_or_default() }
+            }
+            Trouble::Queue => Way::Queue,
+            Trouble::Name => Way::Name { host: self.host(), meant: self.meant() },
+            Trouble::Unreached => Way::Unreached { host: self.place(), service, service_namespace },
+            Trouble::PlainText => Way::PlainText,
+            Trouble::Tls => Way::Tls,
+            Trouble::Path => Way::Path { old_loki: self.is_old_loki() },
+            Trouble::Credential => Way::Credential,
+            Trouble::Denied => self.denied(),
+            Trouble::Size => Way::Size,
+            Trouble::Rate => Way::Rate,
+            Trouble::Server | Trouble::Refused => Way::Store { host: self.place(), service_namespace },
+        }
+    }
+
+    /// What the others need is elsewhere: a restart would only throw the queue away.
+    fn changes_config(&self) -> bool {
+        use Trouble::{Credential, Memory, Name, Path, PlainText, Queue, Size};
+        matches!(self.last.trouble, Memory | Queue | Name | PlainText | Path | Credential | Size)
+    }
+
+    fn account(&self) -> &'a str {
+        self.pod.spec.service_account_name.as_deref().unwrap_or("default")
+    }
+
+    fn denied(&self) -> Way {
+        let account = self.snap.service_accounts.find(&self.pod.metadata.namespace, self.account()).ok().flatten();
+        let role = account.and_then(|a| a.role_arn()).and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+        Way::Denied { account: self.account().to_owned(), role: role.to_owned() }
+    }
+
+    /// Services of the namespace that is named, with the port that is asked for.
+    fn meant(&self) -> Vec<String> {
+        let Some((named, port)) = self.named().zip(self.target.as_ref().and_then(|(_, port)| *port)) else {
+            return Vec::new();
+        };
+        let services = self.snap.services.items().unwrap_or_default().iter();
+        let has = |s: &&Service| s.metadata.namespace == named.namespace && s.spec.ports.iter().any(|p| p.port == port);
+        services.filter(has).map(|s| format!("{}.{}.svc:{port}", s.metadata.name, s.metadata.namespace)).collect()
+    }
+
+    /// Loki takes OTLP since 3.0.
+    fn is_old_loki(&self) -> bool {
+        let Some(service) = self.service() else { return false };
+        let mut images = self.snap.pods_of_service(service).flat_map(|p| &p.spec.containers).map(|c| c.image.as_str());
+        images.any(|image| {
+            let name = image.rsplit('/').next().unwrap_or_default();
+            name.starts_with("loki:2.") || name.starts_with("loki:1.") || name.starts_with("loki:v1.")
+        })
+    }
+
+    fn depends_on(&self, finding: Finding) -> Finding {
+        if self.last.trouble == Trouble::Denied {
+            let account = ResourceRef::service_account(&self.pod.metadata.namespace, self.account());
+            return finding.depends_on(account);
+        }
+        let of_backend =
+            [Trouble::Name, Trouble::Unreached, Trouble::Server, Trouble::Rate, Trouble::Path, Trouble::Queue];
+        let Some(named) = self.named().filter(|_| of_backend.contains(&self.last.trouble)) else { return finding };
+        let mut finding = finding.depends_on(ResourceRef::service(&named.namespace, &named.service));
+        for pod in self.service().into_iter().flat_map(|s| self.snap.pods_of_service(s)) {
+            finding = finding.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+            finding = finding.depends_on(self.snap.owner_ref(pod));
+        }
+        finding
+    }
+}

@@ -1,0 +1,272 @@
+//! What an OpenTelemetry Collector says of data that it does not take or cannot pass on.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use regex::Regex;
+
+use crate::domain::prometheus::remote_write::collector::{self, fields, time};
+use crate::domain::text::send_error::SendFailure;
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which lines about what is tried again count.
+const RETRIED: i64 = 900;
+/// The same of what was thrown away.
+const LOST: i64 = 3600;
+/// Lines from which on it is no hiccup, where nothing is thrown away.
+const SEVERAL: usize = 3;
+
+/// What fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trouble {
+    /// The backend's name does not resolve.
+    Name,
+    /// Nobody answers there, or not in time.
+    Unreached,
+    /// It speaks plain text where TLS was begun.
+    PlainText,
+    /// Another fault of TLS.
+    Tls,
+    /// It knows no such path or service: it takes no data of this kind there.
+    Path,
+    /// It does not accept the credential, or asks for one or for a tenant.
+    Credential,
+    /// AWS knows no identity, or does not let it write.
+    Denied,
+    /// The request is too large.
+    Size,
+    /// It limits the rate.
+    Rate,
+    /// It fails itself.
+    Server,
+    /// It refuses the data.
+    Refused,
+    /// The memory limiter refuses data.
+    Memory,
+    /// The sending queue is full, and no line says why.
+    Queue,
+}
+
+/// What one collector's pod says of one exporter, or of its memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Failing<'a> {
+    pub(crate) trouble: Trouble,
+    pub(crate) log: &'a ContainerLog,
+    /// The exporter or processor (`otlp/tempo`).
+    pub(crate) component: String,
+    pub(crate) times: usize,
+    /// Spans, points and records that were thrown away.
+    pub(crate) lost: u64,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) error: String,
+    pub(crate) line: String,
+}
+
+/// What the collectors' logs say now.
+///
+/// # Errors
+/// The gap, if no log could be read.
+pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, crate::model::Gap> {
+    let logs = snap.part_logs()?.iter().filter(|l| !l.previous && collector::is_collector(&l.image));
+    Ok(logs.flat_map(|log| of_log(snap, log)).collect())
+}
+
+fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
+    let mut found: BTreeMap<(String, Trouble), Failing<'a>> = BTreeMap::new();
+    for raw in log.text.lines() {
+        let refuses = raw.contains("Refusing data.") || raw.contains("limit. Dropping data.");
+        // Old versions say `Exporting failed. Try enabling retry_on_failure …`.
+        if !refuses && !raw.contains("Exporting failed.") {
+            continue;
+        }
+        let fields = fields(raw);
+        let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
+        let lost = field("dropped_items").parse().unwrap_or(0);
+        let at = time(raw);
+        let age = at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        if age > if lost > 0 { LOST } else { RETRIED } {
+            continue;
+        }
+        let error = field("error").replace("Permanent error: ", "").replace("not retryable error: ", "");
+        let trouble = if refuses { Trouble::Memory } else { trouble(&error) };
+        let component = field("name").to_owned();
+        let said = found.entry((component.clone(), trouble)).or_insert_with(|| Failing {
+            trouble,
+            log,
+            component,
+            times: 0,
+            lost: 0,
+            last: None,
+            error: String::new(),
+            line: String::new(),
+        });
+        said.times += 1;
+        said.lost += lost;
+        said.last = at.or(said.last);
+        said.error = error;
+        raw.clone_into(&mut said.line);
+    }
+    found.retain(|_, f| f.lost > 0 || f.times >= SEVERAL);
+    // A backend that takes nothing fills the queue, and a full queue the memory.
+    let is_cause = |f: &Failing<'_>| !matches!(f.trouble, Trouble::Memory | Trouble::Queue);
+    if found.values().any(is_cause) {
+        found.retain(|_, f| is_cause(f));
+    }
+    // Remote writes of samples are told as those of Prometheus are.
+    found.into_values().filter(|f| !f.component.starts_with("prometheusremotewrite")).collect()
+}
+
+fn trouble(error: &str) -> Trouble {
+    let has = |words: &[&str]| words.iter().any(|w| error.contains(w));
+    let code = code(error);
+    match SendFailure::classify(error) {
+        _ if has(&["queue is full"]) => Trouble::Queue,
+        _ if has(&[
+            "AccessDenied",
+            "is not authorized to perform",
+            "NoCredentialProviders",
+            "no EC2 IMDS role found",
+            "get identity: get credentials",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "ExpiredToken",
+            "InvalidSignatureException",
+        ]) =>
+        {
+            Trouble::Denied
+        }
+        SendFailure::NoSuchHost(_) | SendFailure::Dns => Trouble::Name,
+        _ if has(&["produced zero addresses"]) => Trouble::Name,
+        SendFailure::PlainHttp => Trouble::PlainText,
+        SendFailure::Expired
+        | SendFailure::UnknownAuthority
+        | SendFailure::OtherName
+        | SendFailure::ClientCertificate
+        | SendFailure::Tls => Trouble::Tls,
+        _ if has(&["larger than max", "Request Entity Too Large"]) || code == Some(413) => Trouble::Size,
+        _ if has(&["code = Unimplemented"]) || matches!(code, Some(404 | 405 | 501)) => Trouble::Path,
+        _ if has(&["code = Unauthenticated", "code = PermissionDenied", "no org id"])
+            || matches!(code, Some(401 | 403)) =>
+        {
+            Trouble::Credential
+        }
+        _ if has(&["code = ResourceExhausted", "ThrottlingException", "RATE_LIMITED"]) || code == Some(429) => {
+            Trouble::Rate
+        }
+        _ if matches!(code, Some(500..=599)) || has(&["code = Internal"]) => Trouble::Server,
+        SendFailure::Refused | SendFailure::NoRoute | SendFailure::Reset | SendFailure::Timeout => Trouble::Unreached,
+        _ if has(&["code = Unavailable", "code = DeadlineExceeded"]) => Trouble::Unreached,
+        _ => Trouble::Refused,
+    }
+}
+
+/// `… responded with HTTP Status Code 404`.
+fn code(error: &str) -> Option<u16> {
+    static CODE: OnceLock<Regex> = OnceLock::new();
+    let code = CODE.get_or_init(|| Regex::new(r"HTTP [Ss]tatus(?: [Cc]ode)?:? (\d{3})").expect("the pattern is fixed"));
+    code.captures(error)?[1].parse().ok()
+}
+
+/// Host and port that an error names.
+pub(crate) fn host(error: &str) -> Option<(String, Option<u16>)> {
+    static HOST: OnceLock<Regex> = OnceLock::new();
+    let host = HOST.get_or_init(|| {
+        Regex::new(r#"(?:https?://|lookup |dial tcp )([a-zA-Z0-9][\w.-]*)(?::(\d{2,5}))?"#)
+            .expect("the pattern is fixed")
+    });
+    let found = host.captures_iter(error).last()?;
+    Some((found[1].to_owned(), found.get(2).and_then(|p| p.as_str().parse().ok())))
+}
+
+/// `endpoint` of an exporter in the collector's configuration: host and port.
+pub(crate) fn configured(text: &str, component: &str) -> Option<(String, Option<u16>)> {
+    let root = crate::lint::yaml::document(text).ok().flatten()?;
+    let endpoint = root.get("exporters")?.get(component)?.get("endpoint")?.as_str()?;
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let address = rest.split('/').next()?;
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    (!host.is_empty() && !host.contains('$')).then(|| (host.to_owned(), port.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<(Trouble, String, u64)> {
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        let image = "otel/opentelemetry-collector-contrib:0.110.0".into();
+        *snap.part_logs = Ok(vec![ContainerLog { image, text: text.into(), ..ContainerLog::default() }]);
+        failing(&snap).expect("a log").into_iter().map(|f| (f.trouble, f.component, f.lost)).collect()
+    }
+
+    #[test]
+    fn errors_of_exporters_are_told_apart() {
+        for (error, expected) in [
+            ("rpc error: code = Unavailable desc = name resolver error: produced zero addresses", Trouble::Name),
+            (
+                r#"rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 10.0.0.1:4317: connect: connection refused\""#,
+                Trouble::Unreached,
+            ),
+            (
+                r#"rpc error: code = Unavailable desc = connection error: desc = \"transport: authentication handshake failed: tls: first record does not look like a TLS handshake\""#,
+                Trouble::PlainText,
+            ),
+            (
+                "rpc error: code = Unimplemented desc = unknown service opentelemetry.proto.collector.logs.v1.LogsService",
+                Trouble::Path,
+            ),
+            (
+                "rpc error: code = Unimplemented desc = error exporting items, request to http://loki:3100/otlp/v1/logs responded with HTTP Status Code 404",
+                Trouble::Path,
+            ),
+            (
+                "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5242880 vs. 4194304)",
+                Trouble::Size,
+            ),
+            ("rpc error: code = ResourceExhausted desc = RATE_LIMITED: ingestion rate limit exceeded", Trouble::Rate),
+            ("rpc error: code = Unauthenticated desc = invalid token", Trouble::Credential),
+            (
+                "error exporting items, request to https://x/v1/traces responded with HTTP Status Code 503",
+                Trouble::Server,
+            ),
+            (
+                "AccessDeniedException: User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: xray:PutTraceSegments",
+                Trouble::Denied,
+            ),
+            ("sending queue is full", Trouble::Queue),
+            ("rpc error: code = InvalidArgument desc = no", Trouble::Refused),
+        ] {
+            let line = format!(
+                "2026-11-21T02:50:02.113Z\terror\tinternal/queue_sender.go:84\tExporting failed. Dropping data.\t{{\"kind\": \"exporter\", \"name\": \"otlp/x\", \"error\": \"{error}\", \"dropped_items\": 5}}\n"
+            );
+            assert_eq!(read(&line), [(expected, "otlp/x".to_owned(), 5)], "{error}");
+        }
+    }
+
+    #[test]
+    fn what_fills_queue_and_memory_is_the_cause() {
+        let memory = "2026-11-21T02:50:45.501Z\twarn\tmemorylimiter/memorylimiter.go:209\tMemory usage is above soft limit. Refusing data.\t{\"kind\": \"processor\", \"name\": \"memory_limiter\", \"cur_mem_mib\": 351}\n";
+        assert_eq!(read(&memory.repeat(3)), [(Trouble::Memory, "memory_limiter".to_owned(), 0)]);
+        assert!(read(memory).is_empty());
+        let retry = "2026-11-21T02:50:02.113Z\tinfo\tinternal/retry_sender.go:118\tExporting failed. Will retry the request after interval.\t{\"kind\": \"exporter\", \"name\": \"otlp/x\", \"error\": \"rpc error: code = DeadlineExceeded desc = context deadline exceeded\"}\n";
+        let both = format!("{}{}", memory.repeat(3), retry.repeat(3));
+        assert_eq!(read(&both), [(Trouble::Unreached, "otlp/x".to_owned(), 0)]);
+        let of_samples = both.replace("otlp/x", "prometheusremotewrite");
+        assert!(read(&of_samples).is_empty(), "told elsewhere");
+        assert!(read(&both.replace("T02:50", "T02:20")).is_empty(), "it is over");
+    }
+
+    #[test]
+    fn the_backend_is_named_by_the_error_or_the_configuration() {
+        assert_eq!(
+            host("dial tcp: lookup tempo.tracing.svc on 172.20.0.10:53: no such host"),
+            Some(("tempo.tracing.svc".into(), None))
+        );
+        assert_eq!(host("request to http://loki.a.svc:3100/otlp responded"), Some(("loki.a.svc".into(), Some(3100))));
+        let text = "exporters:\n  otlp/tempo:\n    endpoint: tempo.tracing.svc:4317\n";
+        assert_eq!(configured(text, "otlp/tempo"), Some(("tempo.tracing.svc".into(), Some(4317))));
+        assert_eq!(configured(text, "otlp"), None);
+    }
+}
