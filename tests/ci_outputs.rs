@@ -241,6 +241,44 @@ fn junit_counts_what_it_holds() {
     assert!(text.contains("name=\"manifest-invalid\" classname=\"kdoctor.manifests\""), "{text}");
 }
 
+/// Elements, the attributes that each must have and those that it may have, by the schema with which Jenkins' xUnit refuses files.
+const OF_JUNIT: [(&str, &[&str], &[&str]); 6] = [
+    ("testsuites", &[], &["name", "time", "tests", "failures", "errors"]),
+    (
+        "testsuite",
+        &["name", "tests", "failures", "errors"],
+        &["time", "skipped", "timestamp", "hostname", "id", "package"],
+    ),
+    ("testcase", &["name"], &["time", "classname", "group"]),
+    ("failure", &[], &["type", "message"]),
+    ("skipped", &[], &["type", "message"]),
+    ("system-out", &[], &[]),
+];
+
+#[test]
+fn junit_has_the_attributes_that_its_schema_has() {
+    let folder = Folder::of(&[("wrong.yaml", WRONG), ("values.yaml", WEAK)]);
+    let text = folder.text("junit", &[]);
+    let mut seen = Vec::new();
+    for tag in text.split('<').skip(2).filter(|t| !t.starts_with('/')) {
+        // A greater-than sign in a value is escaped.
+        let tag = tag.split('>').next().unwrap_or_default().trim_end_matches('/');
+        let name = tag.split_whitespace().next().unwrap_or_default();
+        let (_, must, may) = OF_JUNIT.iter().find(|(known, ..)| *known == name).unwrap_or_else(|| panic!("{name}"));
+        // Values have no quotes.
+        let own: Vec<&str> = tag[name.len()..]
+            .split('"')
+            .step_by(2)
+            .map(|a| a.trim().trim_end_matches('='))
+            .filter(|a| !a.is_empty())
+            .collect();
+        assert!(must.iter().all(|a| own.contains(a)), "{tag}");
+        assert!(own.iter().all(|a| must.contains(a) || may.contains(a)), "{tag}");
+        seen.push(name);
+    }
+    assert!(OF_JUNIT.iter().all(|(name, ..)| seen.contains(name)), "{seen:?}");
+}
+
 #[test]
 fn annotations_are_commands_that_github_reads() {
     let many: Vec<(String, String)> =

@@ -180,7 +180,7 @@ fn configurations_are_judged_wherever_they_are_written() {
         (
             "rule.yaml",
             RULE,
-            "rule.yaml line 9: group \"g\", rule 1, \"A\": could not parse expression: unclosed left parenthesis",
+            "rule.yaml line 9: group \"g\", rule 1, \"A\": could not parse expression: 1:20: parse error: unclosed left parenthesis",
         ),
         ("map.yaml", map, "map.yaml line 8: unknown field \"scrape_intervall\" in scrape config (scrape_interval?)"),
         (

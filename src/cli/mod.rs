@@ -384,9 +384,12 @@ pub struct Preflight {
     /// Manifests or Helm values: file, folder (*.yaml, *.yml, *.json below it), or - for standard input (repeat)
     #[arg(
         short, long, value_name = "FILE|DIR|-", help_heading = "What to look at",
-        required_unless_present_any = ["from", "demo"]
+        required_unless_present_any = ["files", "from", "demo"]
     )]
     pub filename: Vec<String>,
+    /// The same without a flag: `kdoctor preflight deploy/ prometheus.yml`
+    #[arg(value_name = "FILE", help_heading = "What to look at")]
+    pub files: Vec<String>,
     /// Look for conflicts with the cluster, too; --from, --context and --kubeconfig do the same
     #[arg(long, help_heading = "What to look at")]
     pub against_cluster: bool,

@@ -1,6 +1,7 @@
 //! Reads manifests and Helm values: files, folders and standard input that the user gives, and those of a bundle.
 
 mod inside;
+mod patch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,12 +12,15 @@ use serde_json::Value as Json;
 
 use super::files;
 use super::source::Source;
+use crate::domain::manifests::dialect::of_whole_file;
+use crate::domain::manifests::given::KUSTOMIZATIONS;
+use crate::domain::manifests::included::{self, Pattern};
 use crate::lint::yaml::{self, Node, Value};
 use crate::lint::{Place, Problem};
 use crate::model::{Fact, Gap, GapCause, ManifestCount};
 use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
 use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
-use crate::snapshot::manifests::{BLANK, Inside, Manifest, ManifestFile, apply_errors};
+use crate::snapshot::manifests::{BLANK, Inside, Manifest, ManifestFile, Original, apply_errors};
 use crate::snapshot::{Listing, Snapshot};
 use crate::text::redact::token;
 
@@ -26,6 +30,8 @@ const MAX_FILE: u64 = 64 << 20;
 const MAX_DEPTH: usize = 32;
 /// Files with other names in a folder are left alone.
 const SUFFIXES: [&str; 3] = ["yaml", "yml", "json"];
+/// Files that one pattern includes at most.
+const MAX_INCLUDED: usize = 500;
 /// kubectl's output, kept beside what it applied.
 const LOG: &str = "apply.log";
 /// Something that the user gave and that cannot be read.
@@ -90,8 +96,7 @@ impl Read {
 
     /// True where one of the files is for Kustomize.
     pub fn has_kustomization(&self) -> bool {
-        let name = |f: &ManifestFile| f.path.rsplit('/').next().unwrap_or_default().to_owned();
-        self.files.iter().any(|f| name(f).starts_with("kustomization."))
+        self.files.iter().any(|f| KUSTOMIZATIONS.contains(&f.path.rsplit('/').next().unwrap_or_default()))
     }
 
     /// True where nothing at all was read.
@@ -206,6 +211,11 @@ impl Read {
             return self.template(path);
         }
         let secrets = inside::secrets(text, &documents);
+        if let [root] = documents.as_slice()
+            && of_whole_file(path, root).is_some()
+        {
+            file.original = Original::keep(text);
+        }
         file.text = blank_secrets(text, &mut documents);
         let kustomization = KUSTOMIZATIONS.contains(&name);
         let other = kustomization || ["Chart.yaml", "Chart.lock"].contains(&name);
@@ -226,6 +236,25 @@ impl Read {
             file.inside.extend(object.map(|object| Inside { object, ..inside }));
         }
         self.files.push(file);
+    }
+
+    /// Reads the files that configurations of Prometheus on the disk include, as the program does: one that is not there is
+    /// no fault.
+    fn included(&mut self) {
+        let patterns: Vec<Pattern> = self.files.iter().flat_map(included::patterns).collect();
+        for pattern in patterns {
+            let folder = if pattern.folder.is_empty() { "." } else { &pattern.folder };
+            let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+            let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+            names.retain(|name| pattern.takes(name));
+            names.sort();
+            for name in names.into_iter().take(MAX_INCLUDED) {
+                let path = if pattern.folder.is_empty() { name } else { format!("{}/{name}", pattern.folder) };
+                if Path::new(&path).is_file() {
+                    self.bytes(&path, read_file(&path));
+                }
+            }
+        }
     }
 
     /// Looks for the local files that a kustomization on the disk names.
@@ -254,9 +283,6 @@ impl Read {
     }
 }
 
-/// What Kustomize calls its own file.
-const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-
 /// Kustomize takes its own file without kind and version.
 fn as_kustomization(node: Node) -> Manifest {
     let api_version = "kustomize.config.k8s.io/v1beta1".to_owned();
@@ -269,6 +295,7 @@ pub fn read(paths: &[String]) -> Read {
     for path in paths {
         read.one(path);
     }
+    read.included();
     read.absent();
     read.inside();
     read
@@ -360,7 +387,9 @@ pub fn alone(files: Listing<ManifestFile>, collected_at: Timestamp) -> Snapshot 
 }
 
 fn is_wanted(name: &str) -> bool {
-    name == LOG || name.rsplit_once('.').is_some_and(|(_, suffix)| SUFFIXES.contains(&suffix))
+    name == LOG
+        || KUSTOMIZATIONS.contains(&name)
+        || name.rsplit_once('.').is_some_and(|(_, suffix)| SUFFIXES.contains(&suffix))
 }
 
 fn read_file(path: &str) -> std::io::Result<Vec<u8>> {

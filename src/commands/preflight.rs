@@ -29,7 +29,8 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     };
     // What is wrong with the choice of checks is said before anything is read.
     files.checks()?;
-    let read = run::read(&args.filename)?;
+    let given: Vec<String> = args.filename.iter().chain(&args.files).cloned().collect();
+    let read = run::read(&given)?;
     outputs.finish(&report(&files, read.as_ref(), printer)?, read.as_ref(), printer)
 }
 

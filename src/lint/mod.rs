@@ -46,6 +46,8 @@ pub struct Problem {
     pub message: String,
     /// What was meant, where that can be told: `metrics_path`.
     pub instead: Option<String>,
+    /// Where in the value the program points at, where that is another place.
+    pub at: Option<Place>,
 }
 
 impl Problem {
@@ -53,7 +55,19 @@ impl Problem {
     pub fn new(place: Place, path: impl Into<String>, message: impl Into<String>) -> Self {
         let path = path.into();
         let message = mask_value_of(&path, &message.into());
-        Self { place, path, message, instead: None }
+        Self { place, path, message, instead: None, at: None }
+    }
+
+    /// Says where the fault is in the value.
+    #[must_use]
+    pub fn pointing(mut self, at: Option<Place>) -> Self {
+        self.at = at;
+        self
+    }
+
+    /// Where a caret belongs.
+    pub fn caret(&self) -> Place {
+        self.at.unwrap_or(self.place)
     }
 
     /// Says what was meant.

@@ -5,7 +5,7 @@ pub(crate) mod promql;
 use super::go::{is_legacy_metric, template};
 use super::strict::{Kind, Object, Schema, Strict, Version, field};
 use super::yaml::{Node, document};
-use super::{Place, Problem, helm};
+use super::{Place, Problem, helm, within};
 
 /// Who reads the rules.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,18 +88,18 @@ pub fn lint(text: &str, options: Options) -> Vec<Problem> {
         Ok(None) => return Vec::new(),
         Err(problem) => return helm::explain(text, true, vec![problem]),
     };
-    helm::explain(text, true, lint_node(root, options))
+    helm::explain(text, true, lint_node(root, text, options))
 }
 
-/// The same for rules that stand inside of another document.
-pub fn lint_node(mut root: Node, options: Options) -> Vec<Problem> {
+/// The same for rules that stand inside of the document of a text.
+pub fn lint_node(mut root: Node, text: &str, options: Options) -> Vec<Problem> {
     if options.resource {
         without_what_the_operator_drops(&mut root, options.version);
     }
     let mut strict = Strict::new(options.version);
     strict.read(&root, Kind::Struct(&FILE), "");
     let broken = strict.paths();
-    let reader = Reader { strict: &mut strict, version: options.version, features: options.features, broken };
+    let reader = Reader { strict: &mut strict, text, version: options.version, features: options.features, broken };
     reader.groups(&root);
     strict.finish()
 }
@@ -197,6 +197,8 @@ const VARIABLES: &[&str] = &["$", "$labels", "$externalLabels", "$externalURL", 
 
 struct Reader<'a> {
     strict: &'a mut Strict,
+    /// The text that holds the rules.
+    text: &'a str,
     version: Option<Version>,
     features: Option<Features>,
     /// Paths with a fault in their fields: what follows from it is not said again.
@@ -276,16 +278,8 @@ impl Reader<'_> {
                 say(place, format!("invalid recording rule name: {record} (letters, digits, _ and : only)"));
             }
         }
-        if let Some(expr) = expr
-            && let Some((message, meant)) =
-                promql::fault(expr.as_str().unwrap_or_default(), self.version, self.features)
-        {
-            self.strict.report_instead(
-                expr.place,
-                path,
-                format!("{who}: could not parse expression: {message}"),
-                meant,
-            );
+        if let Some(expr) = expr {
+            self.expression(expr, &who, path);
         }
         self.labels(rule, "labels", &who, path);
         self.labels(rule, "annotations", &who, path);
@@ -293,6 +287,16 @@ impl Reader<'_> {
             self.templates(rule, "labels", &who, path);
             self.templates(rule, "annotations", &who, path);
         }
+    }
+
+    fn expression(&mut self, expr: &Node, who: &str, path: &str) {
+        let text = expr.as_str().unwrap_or_default();
+        let Some((message, meant)) = promql::fault(text, self.version, self.features) else { return };
+        let told = promql::position::told(text, &message);
+        let at = told.as_ref().and_then(|told| within::of_byte(self.text, text, expr.place, told.at));
+        let message = told.map_or(message, |told| told.message);
+        let message = format!("{who}: could not parse expression: {message}");
+        self.strict.add(Problem::new(expr.place, path, message).instead(meant).pointing(at));
     }
 
     fn labels(&mut self, object: &Object<'_>, field: &str, who: &str, path: &str) {

@@ -7,7 +7,7 @@ use super::{Place, Problem};
 use crate::text::near::near;
 
 /// The newest version that the tables know in full.
-const NEWEST: Version = (3, 14);
+pub(super) const NEWEST: Version = (3, 14);
 
 /// Major and minor of the program that reads the file.
 pub type Version = (u16, u16);
@@ -61,6 +61,14 @@ pub(super) const fn field(name: &'static str, kind: Kind) -> Field {
 pub(super) const ANY_OTHER: Field = field("*", Kind::Any);
 
 impl Field {
+    /// The struct that it holds, or each item of it.
+    pub(super) fn schema(&self) -> Option<&'static Schema> {
+        match self.kind {
+            Kind::Struct(schema) | Kind::Items(schema, _) => Some(schema),
+            _ => None,
+        }
+    }
+
     /// Known since a version.
     pub(super) const fn since(mut self, major: u16, minor: u16) -> Self {
         self.since = (major, minor);
@@ -90,7 +98,8 @@ pub(super) struct Schema {
 }
 
 impl Schema {
-    fn find(&self, name: &str) -> Option<&'static Field> {
+    /// Where a field of it is described.
+    pub(super) fn find(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().copied().flatten().find(|f| f.name == name)
     }
 
@@ -122,6 +131,11 @@ impl<'a> Object<'a> {
     /// A value that is not null.
     pub(super) fn get(&self, name: &str) -> Option<&'a Node> {
         self.entries.iter().find(|(k, _)| k.as_str() == Some(name)).map(|(_, v)| *v).filter(|v| !v.is_null())
+    }
+
+    /// True for a field that stands there and says nothing.
+    pub(super) fn is_null(&self, name: &str) -> bool {
+        self.entries.iter().any(|(k, v)| k.as_str() == Some(name) && v.is_null())
     }
 
     /// A text that is not empty.
@@ -216,6 +230,11 @@ impl Strict {
         meant: Option<impl Into<String>>,
     ) {
         self.problems.push(Problem::new(place, path, message).instead(meant));
+    }
+
+    /// Adds a problem.
+    pub(super) fn add(&mut self, problem: Problem) {
+        self.problems.push(problem);
     }
 
     /// Paths of what was found so far.
@@ -347,18 +366,25 @@ impl Strict {
 
     fn labels(&mut self, node: &Node, path: &str) {
         self.map(node, Kind::Str, path);
-        for (key, _) in Object::of(node).map(|o| o.entries).unwrap_or_default() {
+        for (key, value) in Object::of(node).map(|o| o.entries).unwrap_or_default() {
             if let Some(name) = key.as_str()
                 && !self.is_label(name)
             {
                 self.report(key.place, path, format!("{name:?} is not a valid label name"));
+            }
+            if let Some(text) = value.as_str().filter(|t| t.contains(char::REPLACEMENT_CHARACTER)) {
+                self.report(value.place, path, format!("{text:?} is not a valid label value: it is not UTF-8"));
             }
         }
     }
 
     /// True for a label name that the version takes.
     pub(super) fn is_label(&self, name: &str) -> bool {
-        if self.legacy_names { go::is_legacy_label(name) } else { !name.is_empty() }
+        if self.legacy_names {
+            go::is_legacy_label(name)
+        } else {
+            !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER)
+        }
     }
 
     fn structure(&mut self, node: &Node, schema: &'static Schema, path: &str) {

@@ -4,10 +4,14 @@ pub(crate) mod quotes;
 
 use std::collections::HashMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag};
 
 use super::{Place, Problem};
 
+/// Where the types of YAML are named.
+const YAML: &str = "tag:yaml.org,2002:";
 /// Nodes of a file at most, aliases expanded: more is an alias bomb, or no configuration.
 const MAX_NODES: usize = 2_000_000;
 /// Letters that aliases may add to a text at most.
@@ -273,6 +277,15 @@ fn syntax(error: &ScanError) -> Problem {
     Problem::new(place, "", format!("not valid YAML: {info}"))
 }
 
+/// What a `!!binary` stands for; bytes that are no text become signs that no name has.
+fn binary(text: &str, place: Place) -> Result<String, Problem> {
+    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    match STANDARD.decode(compact) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(_) => Err(Problem::new(place, "", "not valid YAML: !!binary value contains invalid base64 data")),
+    }
+}
+
 fn place(span: Span) -> Place {
     Place { line: span.start.line().max(1), column: span.start.col() + 1 }
 }
@@ -307,7 +320,11 @@ impl Reader<'_> {
                     self.spans.push(Lines { from: place.line, column: place.column, to, block });
                 }
                 let plain = style == ScalarStyle::Plain && tag.as_deref().is_none_or(Tag::is_yaml_core_schema);
-                (Value::Scalar { text: text.into_owned(), plain }, anchor)
+                let text = match tag.as_deref().filter(|t| t.suffix_in_namespace(YAML).as_deref() == Some("binary")) {
+                    Some(_) => binary(&text, place)?,
+                    None => text.into_owned(),
+                };
+                (Value::Scalar { text, plain }, anchor)
             }
             Event::SequenceStart(style, anchor, _) => {
                 let mut items = Vec::new();

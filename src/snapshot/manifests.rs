@@ -1,6 +1,7 @@
 //! Manifests and Helm values: what the user is about to apply, or has applied. Secrets in them are blanked out when they
 //! are read.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use regex::Regex;
@@ -22,6 +23,8 @@ pub struct ManifestFile {
     pub path: String,
     /// Its text, secrets blanked out, for excerpts; places count in it.
     pub text: String,
+    /// Its text as its program reads it, where it is a configuration of the stack: it is judged, and never shown.
+    pub original: Original,
     /// Kubernetes objects, lists unfolded.
     pub objects: Vec<Manifest>,
     /// Mappings that are no Kubernetes objects: Helm values, mostly.
@@ -38,8 +41,8 @@ impl ManifestFile {
     /// A file of which nothing is read yet.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         let (path, text) = (path.into(), text.into());
-        let (objects, values, inside, absent, errors) = Default::default();
-        Self { path, text, objects, values, inside, absent, errors }
+        let (original, objects, values, inside, absent, errors) = Default::default();
+        Self { path, text, original, objects, values, inside, absent, errors }
     }
 
     /// Sorts a document into the file; lists are unfolded.
@@ -52,6 +55,28 @@ impl ManifestFile {
         } else if document.entries().is_some() && may_be_values {
             self.values.push(document);
         }
+    }
+}
+
+/// A text that may hold secrets: nothing prints it by accident.
+#[derive(Clone, Default)]
+pub struct Original(Option<String>);
+
+impl Original {
+    /// Keeps a text.
+    pub(crate) fn keep(text: &str) -> Self {
+        Self(Some(text.to_owned()))
+    }
+
+    /// The text, for a program's reader.
+    pub(crate) fn judged(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Debug for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "kept" } else { "none" })
     }
 }
 

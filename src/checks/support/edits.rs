@@ -89,6 +89,8 @@ fn corrected(line: &str, problem: &Problem) -> Option<String> {
     let bare = quote.map_or(old, |q| old.trim_matches(q));
     let fault = ["could not parse expression: ", "template: "];
     let fault = fault.iter().find_map(|f| problem.message.split_once(f)).map_or("", |(_, f)| f);
+    // `1:7: parse error: …`
+    let fault = fault.split_once("parse error: ").map_or(fault, |(_, f)| f);
     let named = ["undefined variable", "unknown function", "function \""].iter().any(|w| fault.starts_with(w));
     let fault = if named { fault } else { "" };
     let part = fault.split('"').skip(1).step_by(2).find(|w| !w.is_empty() && bare != *w && bare.contains(*w));

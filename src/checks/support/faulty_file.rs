@@ -63,7 +63,7 @@ pub(crate) fn evidence(file: &File<'_>, problems: &[Problem]) -> Vec<Evidence> {
         );
         let template =
             "kubectl get configmap {{ config_map }} -n {{ config_namespace }} -o jsonpath={{ config_jsonpath }}";
-        Evidence::new(source, frame(file.text, problem.place), template)
+        Evidence::new(source, frame(file.text, problem.caret()), template)
             .with("config_map", &meta.name)
             .with("config_namespace", &meta.namespace)
             .with("config_jsonpath", jsonpath(file.key))

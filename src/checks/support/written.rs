@@ -11,10 +11,12 @@ use crate::domain::manifests::values::Values;
 use crate::domain::manifests::written::{self, Dialect, Readers, Written};
 use crate::domain::prometheus::server::{Server, numbers};
 use crate::lint::yaml::Node;
-use crate::lint::{Place, Problem, alertmanager, frame, kubernetes, rules};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, FixValues, Gap, Location, Program, ResourceRef, Severity};
+use crate::lint::{Place, Problem, alertmanager, frame, kubernetes, prometheus, rules};
+use crate::model::{
+    CheckMeta, Diagnosis, Evidence, Finding, FixValues, Gap, GapCause, Location, Program, ResourceRef, Severity,
+};
 use crate::snapshot::Snapshot;
-use crate::snapshot::manifests::{Manifest, ManifestFile};
+use crate::snapshot::manifests::{BLANK, Manifest, ManifestFile};
 use crate::text::redact::mask_file;
 
 /// The path of what came on standard input.
@@ -31,7 +33,13 @@ pub(crate) fn judge(snap: &Snapshot, dialect: Dialect, meta: &'static CheckMeta)
         return Ok(Diagnosis::NotApplicable(format!("{} in the files", none_of(dialect))));
     }
     let readers = readers(snap);
-    let found = all.iter().filter_map(|written| finding(written, readers, meta)).collect();
+    let found: Vec<Finding> = all.iter().filter_map(|written| finding(written, readers, meta)).collect();
+    let newer = prometheus::newer_than(readers.prometheus).filter(|_| dialect == Dialect::Prometheus);
+    if let (Some((known, minor)), true, Some((major, newest))) = (newer, found.is_empty(), readers.prometheus) {
+        let message = format!("it is newer than {known}.{minor}, the newest known here: unknown fields are not judged");
+        let hint = "promtool of that version knows them: promtool check config FILE";
+        return Err(Gap::new(format!("Prometheus {major}.{newest}"), GapCause::Truncated, message).hint(hint));
+    }
     Ok(Diagnosis::Findings(found))
 }
 
@@ -143,7 +151,7 @@ fn located(mut finding: Finding, file: &ManifestFile, field: &str, problems: &[P
         let source = format!("{}:{}: {}", shown_path(&file.path), problem.place, problem.message);
         let near = format!("{},{}p", problem.place.line.saturating_sub(2).max(1), problem.place.line + 2);
         let template = if file.path == PIPED { "" } else { "sed -n {{ lines }} {{ file }}" };
-        let shown = Evidence::new(source, frame(&file.text, problem.place), template);
+        let shown = Evidence::new(source, frame(&file.text, problem.caret()), template);
         finding.evidence.push(shown.with("lines", near).with("file", &file.path));
     }
     finding
@@ -264,12 +272,18 @@ impl Corrected {
         Self {
             file: shown_path(&file.path).to_owned(),
             field: field.to_owned(),
-            edits: edits(&file.text, problems, again),
+            edits: edits(&file.text, &visible(file, problems), again),
             problems: problems.iter().take(SHOWN).map(|p| said(&file.text, p)).collect(),
             tool,
             piped: file.path == PIPED,
         }
     }
+}
+
+/// Problems of lines that are shown as they are: what is blanked out cannot be written again.
+fn visible(file: &ManifestFile, problems: &[Problem]) -> Vec<Problem> {
+    let line = |p: &Problem| file.text.lines().nth(p.place.line.saturating_sub(1)).unwrap_or_default();
+    problems.iter().filter(|p| !line(p).contains(BLANK)).cloned().collect()
 }
 
 /// A path as people read it.

@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{BLANK, Fault};
+use super::{BLANK, Fault, patch};
 use crate::lint::yaml::{Node, Value};
 use crate::lint::{Place, within};
 use crate::snapshot::manifests::{Holds, Inside, Manifest, ManifestFile};
@@ -138,16 +138,33 @@ impl Reader<'_> {
             }
         }
         let patches = node.get("patches").and_then(Node::items).unwrap_or_default();
-        let inline = patches.iter().filter_map(|p| p.get("patch"));
+        let json = node.get("patchesJson6902").and_then(Node::items).unwrap_or_default();
+        let inline = patches.iter().chain(json).filter_map(|p| Some((p.get("patch")?, p.get("target"))));
         let older = node.get("patchesStrategicMerge").and_then(Node::items).unwrap_or_default();
-        for patch in inline.chain(older.iter().filter(|p| p.as_str().is_some_and(|t| t.contains('\n')))) {
+        let older = older.iter().filter(|p| p.as_str().is_some_and(|t| t.contains('\n'))).map(|p| (p, None));
+        for (patch, target) in inline.chain(older) {
             let text = patch.as_str().unwrap_or_default();
             match within::documents(&self.file.text, text, patch.place) {
-                Ok(documents) => self.patches.extend(documents.into_iter().filter_map(Manifest::of)),
+                Ok(documents) => documents.into_iter().for_each(|document| self.patch(document, target)),
                 Err(problem) => {
                     let message = format!("a patch is {}", problem.message);
                     self.faults.push(Fault { path: self.file.path.clone(), place: Some(problem.place), message });
                 }
+            }
+        }
+    }
+
+    /// A patch: a part of an object, or operations on one.
+    fn patch(&mut self, document: Node, target: Option<&Node>) {
+        if !patch::is_operations(&document) {
+            self.patches.extend(Manifest::of(document));
+            return;
+        }
+        match patch::part(&document, target) {
+            Ok(part) => self.patches.extend(part),
+            Err(problem) => {
+                let (place, message) = (Some(problem.place), problem.message);
+                self.faults.push(Fault { path: self.file.path.clone(), place, message });
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::lint::yaml::{self, Node};
 use crate::lint::{Place, within};
-use crate::snapshot::manifests::{BLANK, Inside, ManifestFile};
+use crate::snapshot::manifests::{BLANK, Inside, ManifestFile, Original};
 
 /// The document around a place of a changed text, read again. Lines keep their numbers; other documents are left out. `None`
 /// where it is no YAML any more.
@@ -21,6 +21,18 @@ pub(crate) fn reread(file: &ManifestFile, text: &str, at: Place) -> Option<Manif
         copy.inside.extend(node.map(|node| Inside { object: number, node, ..inside.clone() }));
     }
     Some(copy)
+}
+
+/// What the program would read of a file of which lines were changed: the lines that are as they were, as they really are.
+pub(crate) fn original(file: &ManifestFile, changed: &str) -> Original {
+    let Some(real) = file.original.judged() else { return Original::default() };
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (real, shown, changed) = (lines(real), lines(&file.text), lines(changed));
+    if real.len() != shown.len() || shown.len() != changed.len() {
+        return Original::default();
+    }
+    let kept = changed.iter().zip(&shown).zip(&real).map(|((new, old), real)| if new == old { real } else { new });
+    Original::keep(&kept.map(String::as_str).collect::<Vec<_>>().join("\n"))
 }
 
 /// The document with a line, at its own lines.

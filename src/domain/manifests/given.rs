@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
 
+/// What Kustomize calls its own file.
+pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
 /// All objects with their files, in order.
 pub(crate) fn objects(snap: &Snapshot) -> impl Iterator<Item = (&ManifestFile, &Manifest)> {
     let files = snap.manifests.items().unwrap_or_default().iter();
@@ -18,7 +21,7 @@ impl<'a> Parts<'a> {
     /// Of all files.
     pub(crate) fn of(snap: &'a Snapshot) -> Self {
         let files = snap.manifests.items().unwrap_or_default().iter().map(|f| split(&f.path));
-        Self(files.filter(|(_, name)| name.starts_with("kustomization.")).map(|(folder, _)| folder).collect())
+        Self(files.filter(|(_, name)| KUSTOMIZATIONS.contains(name)).map(|(folder, _)| folder).collect())
     }
 
     /// True for a file that may be a part.

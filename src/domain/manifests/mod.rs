@@ -1,7 +1,9 @@
 //! What the files hold that the user is about to apply.
 
 pub(crate) mod copy;
+pub(crate) mod dialect;
 pub(crate) mod given;
+pub(crate) mod included;
 pub(crate) mod links;
 pub(crate) mod references;
 pub(crate) mod retention;

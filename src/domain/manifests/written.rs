@@ -3,24 +3,15 @@
 
 use std::borrow::Cow;
 
-use super::copy;
+pub(crate) use super::dialect::Dialect;
+use super::dialect::{dialect_of, dialect_of_text, of_whole_file};
 use super::values::{self, Values};
+use super::{copy, included};
 use crate::lint::within::Start;
 use crate::lint::yaml::{self, Node, Value};
 use crate::lint::{Place, Problem, Version, alertmanager, prometheus, rules};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{BLANK, Holds, Manifest, ManifestFile};
-
-/// What reads a configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// Prometheus, as its main configuration.
-    Prometheus,
-    /// Prometheus, as a rule file.
-    Rules,
-    /// Alertmanager.
-    Alertmanager,
-}
 
 /// Versions of the programs that the files install, where they tell.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +38,22 @@ pub(crate) struct Written<'a> {
     /// What reads it.
     pub(crate) dialect: Dialect,
     body: Body<'a>,
+    /// The settings of the configuration that includes it.
+    global: Option<&'a Node>,
+    /// Jobs that it includes and has already.
+    doubled: Vec<Problem>,
+}
+
+impl<'a> Written<'a> {
+    fn new(
+        file: &'a ManifestFile,
+        object: Option<&'a Manifest>,
+        field: impl Into<String>,
+        dialect: Dialect,
+        body: Body<'a>,
+    ) -> Self {
+        Self { file, object, field: field.into(), dialect, body, global: None, doubled: Vec::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -62,20 +69,26 @@ enum Body<'a> {
 /// All configurations of a dialect, in the order of the files.
 pub(crate) fn all(snap: &Snapshot, dialect: Dialect) -> Vec<Written<'_>> {
     let mut found = Vec::new();
-    for file in snap.manifests.items().unwrap_or_default() {
+    let files = snap.manifests.items().unwrap_or_default();
+    for file in files {
         of_file(file, &mut found);
     }
     found.retain(|w| w.dialect == dialect);
+    for written in found.iter_mut().filter(|w| dialect == Dialect::Prometheus && w.field.is_empty()) {
+        written.global = included::global_of(written.file, files);
+        written.doubled = included::doubled(written.file, files);
+    }
     found
 }
 
 fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
     if let [root] = file.values.as_slice()
         && file.objects.is_empty()
-        && let Some(dialect) = dialect_of(root)
+        && let Some(dialect) = of_whole_file(&file.path, root)
     {
-        let body = Body::Text { text: &file.text, place: Place { line: 1, column: 1 } };
-        found.push(Written { file, object: None, field: String::new(), dialect, body });
+        let text = file.original.judged().unwrap_or(&file.text);
+        let body = Body::Text { text, place: Place { line: 1, column: 1 } };
+        found.push(Written::new(file, None, "", dialect, body));
         return;
     }
     for object in &file.objects {
@@ -85,7 +98,7 @@ fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
                 let Some(spec) = object.node.get("spec") else { continue };
                 let body = Body::Part(Cow::Borrowed(spec));
                 let field = "spec".to_owned();
-                found.push(Written { file, object: Some(object), field, dialect: Dialect::Rules, body });
+                found.push(Written::new(file, Some(object), field, Dialect::Rules, body));
             }
             _ => {}
         }
@@ -93,7 +106,7 @@ fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
     for inside in file.inside.iter().filter(|i| i.holds == Holds::Alertmanager) {
         let (object, field) = (file.objects.get(inside.object), inside.path.clone());
         let body = Body::Secret(&inside.node);
-        found.push(Written { file, object, field, dialect: Dialect::Alertmanager, body });
+        found.push(Written::new(file, object, field, Dialect::Alertmanager, body));
     }
     for Values { object, node, path, .. } in values::all(file) {
         let mut walk = Walk { file, object, found };
@@ -106,83 +119,9 @@ fn of_config_map<'a>(file: &'a ManifestFile, object: &'a Manifest, found: &mut V
         let (Some(key), Some(text)) = (key.as_str(), value.as_str()) else { continue };
         if let Some(dialect) = dialect_of_text(key, text) {
             let body = Body::Text { text, place: value.place };
-            found.push(Written { file, object: Some(object), field: format!("data.{key}"), dialect, body });
+            found.push(Written::new(file, Some(object), format!("data.{key}"), dialect, body));
         }
     }
-}
-
-fn dialect_of_text(key: &str, text: &str) -> Option<Dialect> {
-    if key.ends_with(".json") {
-        return None;
-    }
-    match yaml::document(text) {
-        Ok(root) => dialect_of(&root?),
-        // What is no YAML is known by its first words.
-        Err(_) if !(key.ends_with(".yml") || key.ends_with(".yaml") || key.ends_with(".rules")) => None,
-        Err(_) if prometheus::is_config(text) => Some(Dialect::Prometheus),
-        Err(_) if rules::is_rules(text) => Some(Dialect::Rules),
-        Err(_) => {
-            let has = |section: &str| text.lines().any(|l| l.starts_with(section));
-            (has("route:") && has("receivers:")).then_some(Dialect::Alertmanager)
-        }
-    }
-}
-
-/// Sections of programs whose files resemble those of Prometheus: Promtail, vmagent, rule tests, the OpenTelemetry
-/// collector, Mimir's rule files.
-const FOREIGN: &[&str] = &[
-    "clients",
-    "positions",
-    "server",
-    "tests",
-    "modules",
-    "service",
-    "exporters",
-    "processors",
-    "namespace",
-    "metrics",
-    "apiVersion",
-    "kind",
-];
-/// Fields of a job that only VictoriaMetrics reads.
-const OF_VICTORIA_METRICS: &[&str] = &[
-    "stream_parse",
-    "no_stale_markers",
-    "scrape_align_interval",
-    "scrape_offset",
-    "disable_keepalive",
-    "series_limit",
-];
-
-/// Whose configuration a document is; `None` for anything else, Helm values first of all.
-fn dialect_of(root: &Node) -> Option<Dialect> {
-    let has = |key: &str| root.get(key).is_some();
-    if FOREIGN.iter().any(|key| has(key)) {
-        return None;
-    }
-    let items = |key: &str| root.get(key).and_then(Node::items);
-    let is_receiver = |r: &Node| r.entries().is_some_and(|e| e.iter().any(|(k, _)| is_integration(k)));
-    let routes = root.get("route").is_some_and(|r| r.get("receiver").is_some() || r.get("routes").is_some());
-    if routes && items("receivers").is_some() || items("receivers").is_some_and(|r| r.iter().any(is_receiver)) {
-        return Some(Dialect::Alertmanager);
-    }
-    if items("groups").is_some_and(|groups| groups.iter().any(|g| g.get("rules").is_some_and(|r| r.items().is_some())))
-    {
-        return Some(Dialect::Rules);
-    }
-    let jobs = items("scrape_configs");
-    let foreign = |job: &Node| OF_VICTORIA_METRICS.iter().any(|key| job.get(key).is_some());
-    if jobs.is_some_and(|jobs| jobs.iter().any(foreign)) {
-        return None;
-    }
-    let times = ["scrape_interval", "evaluation_interval", "scrape_timeout", "external_labels"];
-    let global = root.get("global").is_some_and(|g| times.iter().any(|key| g.get(key).is_some()));
-    let lists = items("rule_files").is_some() || items("scrape_config_files").is_some();
-    (jobs.is_some() || lists || global).then_some(Dialect::Prometheus)
-}
-
-fn is_integration(key: &Node) -> bool {
-    key.as_str().is_some_and(|k| k.ends_with("_configs"))
 }
 
 /// Depth at which a chart's values may stand below those of a chart that contains it.
@@ -255,7 +194,7 @@ impl<'a> Walk<'a, '_> {
 
     fn part(&mut self, node: Cow<'a, Node>, field: String, dialect: Dialect) {
         let body = Body::Part(node);
-        self.found.push(Written { file: self.file, object: self.object, field, dialect, body });
+        self.found.push(Written::new(self.file, self.object, field, dialect, body));
     }
 }
 
@@ -265,7 +204,7 @@ impl Written<'_> {
         let of_prometheus = prometheus::Options { version: readers.prometheus, agent: readers.agent };
         let of_rules = |resource| rules::Options { version: readers.prometheus, resource, features: readers.features };
         let mut problems = match (&self.body, self.dialect) {
-            (Body::Text { text, .. }, Dialect::Prometheus) => prometheus::lint(text, of_prometheus),
+            (Body::Text { text, .. }, Dialect::Prometheus) => self.of_text(text, of_prometheus),
             (Body::Text { text, .. }, Dialect::Rules) if rules::is_logql(text) => Vec::new(),
             (Body::Text { text, .. }, Dialect::Rules) => rules::lint(text, of_rules(false)),
             (Body::Text { text, .. }, Dialect::Alertmanager) => {
@@ -273,7 +212,9 @@ impl Written<'_> {
             }
             (Body::Part(node), Dialect::Prometheus) => prometheus::lint_node(node, of_prometheus),
             (Body::Part(node), Dialect::Rules) if is_logql(node) => Vec::new(),
-            (Body::Part(node), Dialect::Rules) => rules::lint_node(node.clone().into_owned(), of_rules(true)),
+            (Body::Part(node), Dialect::Rules) => {
+                rules::lint_node(node.clone().into_owned(), &self.file.text, of_rules(true))
+            }
             (Body::Secret(node), _) => {
                 let mut found = refused(alertmanager::check_node(node, readers.alertmanager));
                 // What was taken out is not wrong.
@@ -286,9 +227,32 @@ impl Written<'_> {
             && self.object.is_some()
         {
             let start = Start::of(&self.file.text, text, place);
-            problems.iter_mut().for_each(|p| p.place = start.place(&self.file.text, text, p.place));
+            for problem in &mut problems {
+                problem.place = start.place(&self.file.text, text, problem.place);
+                problem.at = problem.at.map(|at| start.place(&self.file.text, text, at));
+            }
         }
         problems.retain(|p| !self.is_unknown(p.place));
+        problems
+    }
+
+    /// The same of a file of Prometheus: with the settings of the one that includes it, and with what it includes.
+    fn of_text(&self, text: &str, options: prometheus::Options) -> Vec<Problem> {
+        let mut problems = match (self.global, yaml::document(text)) {
+            (Some(global), Ok(Some(mut root))) if root.get("global").is_none() => {
+                if let Value::Mapping(entries) = &mut root.value {
+                    let key = Value::Scalar { text: "global".into(), plain: true };
+                    entries.push((Node { place: root.place, value: key }, global.clone()));
+                }
+                let mut found = prometheus::lint_node(&root, options);
+                // They are wrong where they stand.
+                found.retain(|p| !p.path.starts_with("global"));
+                found
+            }
+            _ => prometheus::lint(text, options),
+        };
+        problems.extend(self.doubled.iter().cloned());
+        problems.sort_by_key(|p| p.place);
         problems
     }
 
@@ -297,7 +261,8 @@ impl Written<'_> {
         if matches!(self.body, Body::Secret(_)) {
             return None;
         }
-        let copy = copy::reread(self.file, text, at)?;
+        let mut copy = copy::reread(self.file, text, at)?;
+        copy.original = copy::original(self.file, text);
         let mut found = Vec::new();
         of_file(&copy, &mut found);
         let place = |object: Option<&Manifest>| object.map(Manifest::place);
@@ -312,7 +277,8 @@ impl Written<'_> {
         let line = self.file.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
         let filled_in = self.dialect != Dialect::Rules && (line.contains("${") || line.contains("{{"));
         let own_templates = self.dialect == Dialect::Alertmanager && line.contains("{{");
-        line.contains(BLANK) || line.contains("$(") || (filled_in && !own_templates)
+        let hidden = line.contains(BLANK) && self.file.original.judged().is_none();
+        hidden || line.contains("$(") || (filled_in && !own_templates)
     }
 }
 

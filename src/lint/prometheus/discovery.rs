@@ -1,7 +1,7 @@
 //! Service discovery. The kinds that Kubernetes stacks use are read strictly; of the others only the name is known: a
 //! field that is missing in a table must not be an alarm.
 
-use super::http;
+use super::{clouds, http};
 use crate::lint::strict::{ANY_OTHER, Fault, Field, Kind, Object, Schema, Strict, field};
 use crate::lint::yaml::Node;
 
@@ -49,7 +49,7 @@ static OTHER: Schema = Schema {
     what: "service discovery",
     fields: &[&[REFRESH, ANY_OTHER], http::CLIENT],
     hints: &[],
-    check: Some(http::client),
+    check: Some(clouds::check),
 };
 
 const REFRESH: Field = field("refresh_interval", Kind::Duration);
@@ -131,6 +131,10 @@ fn kubernetes(strict: &mut Strict, sd: &Object<'_>, path: &str) {
         let message = "cannot use 'kubeconfig_file' and 'namespaces.own_namespace' simultaneously";
         strict.report(sd.key_place("kubeconfig_file"), path, message);
     }
+    if file && let Some(name) = custom_client(sd) {
+        let message = "cannot use a custom HTTP client configuration together with 'kubeconfig_file'";
+        return strict.report(sd.key_place(name), path, format!("{message}: remove {name}"));
+    }
     if !server && let Some(name) = custom_client(sd) {
         let message = "to use custom HTTP client configuration please provide the 'api_server' URL explicitly";
         strict.report(sd.key_place(name), path, format!("{message}, or move {name} to the job"));
@@ -156,8 +160,8 @@ fn custom_client(sd: &Object<'_>) -> Option<&'static str> {
 fn selectors(strict: &mut Strict, sd: &Object<'_>, path: &str) {
     let role = sd.text("role").unwrap_or_default();
     let allowed: &[&str] = match role {
-        "endpointslice" => &["pod", "service", "endpointslice", "node"],
-        "endpoints" => &["pod", "service", "endpoints", "node"],
+        "endpointslice" => &["pod", "service", "endpointslice"],
+        "endpoints" => &["pod", "service", "endpoints"],
         "pod" => &["pod", "node"],
         "service" => &["service"],
         "node" => &["node"],
@@ -172,8 +176,17 @@ fn selectors(strict: &mut Strict, sd: &Object<'_>, path: &str) {
             let message = format!("{role} role supports only {} selectors", allowed.join(", "));
             strict.report(selector.place(), path, message);
         }
+        if let Some(term) = selector.text("field").and_then(no_term) {
+            let message = format!("invalid selector: {term:?} has no =, == or !=");
+            strict.report(selector.get("field").map_or(selector.place(), |n| n.place), path, message);
+        }
         seen.push(of);
     }
+}
+
+/// The part of a field selector that compares nothing.
+fn no_term(selector: &str) -> Option<&str> {
+    selector.split(',').map(str::trim).find(|t| !t.is_empty() && !t.contains('='))
 }
 
 static FILE: Schema = Schema {

@@ -72,6 +72,16 @@ fn intervals(strict: &mut Strict, global: &Object<'_>, path: &str) {
         );
     }
     protocols(strict, global, path);
+    names(strict, global, path);
+}
+
+/// Names that are not escaped need a scheme that takes them.
+pub(super) fn names(strict: &mut Strict, object: &Object<'_>, path: &str) {
+    let legacy = object.text("metric_name_validation_scheme") == Some("legacy");
+    if legacy && object.text("metric_name_escaping_scheme") == Some("allow-utf-8") {
+        let message = "utf8 metric names requested but validation scheme is not set to UTF8";
+        strict.report(object.key_place("metric_name_escaping_scheme"), path, message);
+    }
 }
 
 /// `scrape_protocols` names no protocol twice and is not empty.
@@ -150,6 +160,10 @@ static RETENTION: Schema = Schema {
 };
 
 fn retention(strict: &mut Strict, retention: &Object<'_>, path: &str) {
+    if retention.text("size").is_some_and(|size| size.starts_with('-')) {
+        let message = "'storage.tsdb.retention.size' must be greater than or equal to 0";
+        strict.report(retention.key_place("size"), path, message);
+    }
     let share = retention.text("percentage").and_then(|t| t.parse::<f64>().ok());
     if let Some(share) = share.filter(|p| !(0.0..=100.0).contains(p)) {
         let message = format!("'storage.tsdb.retention.percentage' must be in the range [0, 100], got {share}");

@@ -153,7 +153,7 @@ pub(super) fn at_most_one(strict: &mut Strict, object: &Object<'_>, names: &[&st
         strict.report(
             place,
             path,
-            format!("at most one of {} must be configured; set are {}", list(names), list(&set)),
+            format!("at most one of {} must be configured ({} are set)", list(names), list(&set)),
         );
     }
 }
@@ -248,8 +248,12 @@ pub(super) fn reserved_headers(strict: &mut Strict, object: &Object<'_>, path: &
         let Some(name) = key.as_str() else { continue };
         let lower = name.to_ascii_lowercase();
         if lower == "authorization" {
-            let message =
-                "authorization header must be changed via the basic_auth, authorization, oauth2 or sigv4 parameter";
+            let message = match super::super::yaml::last(path) {
+                "tracing" => "authorization header configuration is not yet supported",
+                _ => {
+                    "authorization header must be changed via the basic_auth, authorization, oauth2 or sigv4 parameter"
+                }
+            };
             strict.report(key.place, path, message);
         } else if RESERVED.contains(&lower.as_str()) {
             strict.report(key.place, path, format!("{name} is a reserved header. It must not be changed"));

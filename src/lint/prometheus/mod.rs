@@ -1,6 +1,7 @@
 //! The main configuration of Prometheus, as strict as `promtool check config`. What only the file system or a Secret
 //! shows (rule files, certificates, files of file_sd) is left to the caller.
 
+mod clouds;
 mod discovery;
 mod global;
 mod http;
@@ -8,7 +9,7 @@ pub(crate) mod relabel;
 mod remote;
 mod scrape;
 
-use super::strict::{Fault, Kind, Object, Schema, Strict, Version, field};
+use super::strict::{Fault, Kind, NEWEST, Object, Schema, Strict, Version, field};
 use super::yaml::{Node, document};
 use super::{Problem, helm};
 
@@ -29,7 +30,7 @@ static CONFIG: Schema = Schema {
         field("runtime", Kind::Struct(&global::RUNTIME)).since(2, 53),
         field("alerting", Kind::Struct(&scrape::ALERTING)),
         field("rule_files", Kind::List(&Kind::Word(glob))),
-        field("scrape_config_files", Kind::List(&Kind::Word(glob))).since(2, 43),
+        field("scrape_config_files", Kind::List(&Kind::Word(glob_of_jobs))).since(2, 43),
         field("scrape_configs", Kind::Items(&scrape::SCRAPE, "scrape config section")),
         field("storage", Kind::Struct(&global::STORAGE)),
         field("tracing", Kind::Struct(&global::TRACING)),
@@ -87,6 +88,22 @@ pub fn lint_node(root: &Node, options: Options) -> Vec<Problem> {
     strict.finish()
 }
 
+/// The newest version whose fields are all known, where this one is newer: unknown fields are not judged then.
+pub(crate) fn newer_than(version: Option<Version>) -> Option<Version> {
+    version.is_some_and(|v| v > NEWEST).then_some(NEWEST)
+}
+
+/// True for a section of the top level.
+pub(crate) fn has_section(name: &str) -> bool {
+    CONFIG.find(name).is_some()
+}
+
+/// True for a key that a section, or an item of it, may have.
+pub(crate) fn knows(section: &str, key: &str) -> bool {
+    let schema = CONFIG.find(section).and_then(super::strict::Field::schema);
+    schema.is_some_and(|s| s.find(key).is_some())
+}
+
 /// True if a text is meant to be the main configuration: one of its sections stands at the top.
 pub fn is_config(text: &str) -> bool {
     let sections = ["global", "scrape_configs", "rule_files", "alerting", "remote_write", "scrape_config_files"];
@@ -98,10 +115,16 @@ pub fn is_config(text: &str) -> bool {
 
 /// `[^*]*(\*[^/]*)?`: a star only in the last part.
 fn glob(_: &Strict, text: &str) -> Fault {
-    let star = text.find('*')?;
-    text[star..]
-        .contains('/')
-        .then(|| (format!("invalid rule file path {text:?}: a * may stand in the file's name only"), None))
+    early_star(text).then(|| (format!("invalid rule file path {text:?}: a * may stand in the file's name only"), None))
+}
+
+fn glob_of_jobs(_: &Strict, text: &str) -> Fault {
+    let message = || format!("invalid scrape config file path {text:?}: a * may stand in the file's name only");
+    early_star(text).then(|| (message(), None))
+}
+
+fn early_star(text: &str) -> bool {
+    text.find('*').is_some_and(|star| text[star..].contains('/'))
 }
 
 fn agent(strict: &mut Strict, config: &Object<'_>) {

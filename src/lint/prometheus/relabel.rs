@@ -73,6 +73,9 @@ fn is_target(strict: &Strict, text: &str) -> bool {
 }
 
 fn rule(strict: &mut Strict, rule: &Object<'_>, path: &str) {
+    if rule.is_null("action") {
+        return strict.report(rule.key_place("action"), path, "relabel action cannot be empty");
+    }
     let action = rule.text("action").map_or_else(|| "replace".to_owned(), str::to_lowercase);
     let target = rule.text("target_label").unwrap_or_default();
     let wants_target =

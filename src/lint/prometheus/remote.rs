@@ -47,9 +47,10 @@ static QUEUE: Schema = Schema {
     check: Some(queue),
 };
 
-/// Older versions take such numbers, and send nothing or not well.
+/// Older versions take such numbers, and send nothing or not well. Which version reads it may not be known: the newest
+/// refuses them.
 fn queue(strict: &mut Strict, queue: &Object<'_>, path: &str) {
-    if !strict.from(CHECKS_QUEUES) {
+    if strict.before(CHECKS_QUEUES) {
         return;
     }
     let number = |name: &str| queue.text(name).and_then(|t| t.replace('_', "").parse::<i64>().ok());

@@ -48,6 +48,7 @@ fn job(strict: &mut Strict, job: &Object<'_>, path: &str) {
     }
     http::client(strict, job, path);
     global::protocols(strict, job, path);
+    global::names(strict, job, path);
     targets(strict, job, path);
 }
 

@@ -1,5 +1,7 @@
 //! What Prometheus refuses in an expression. The parser's own limits are no fault of the expression.
 
+pub(super) mod position;
+
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{Expr, VectorSelector};
 use promql_parser::util::visitor::{ExprVisitor, walk_expr};
