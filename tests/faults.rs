@@ -335,6 +335,20 @@ fn what_was_refused_is_no_pass() {
     }
 }
 
+/// What is left without these answers still tells the cause.
+#[test]
+fn what_is_left_names_the_root() {
+    for (fixture, part, check, says) in [
+        ("cases/ip-exhaustion-one-subnet", "/events", "ip-exhaustion", "has 2 left"),
+        ("cases/csi-driver-kept-away-by-taint", "/events", "csi-node-missing", "does not tolerate"),
+    ] {
+        let (report, outcome) = refused(fixture, part, check);
+        let root = report.roots.first().map(|r| &report.findings[r.root]);
+        let named = root.is_some_and(|f| f.check.0 == check && f.message.contains(says));
+        assert!(named, "{fixture} without {part}: {outcome:?}, {root:#?}");
+    }
+}
+
 /// Each of these was an alarm once that the refused answer would have kept from being raised.
 #[test]
 fn what_was_refused_raises_no_alarm() {

@@ -18,14 +18,16 @@ use crate::snapshot::kubernetes::{EniConfig, Event, Node, Pod};
 
 /// With so few addresses left a node gets neither another interface with a few warm addresses nor a prefix (/28).
 const FEW: u32 = 16;
+/// With no more left it is used up: single addresses come and go with pods that end.
+const NONE: u32 = 2;
 
 check! {
     /// See the check's page.
     IpExhaustion {
         id: "ip-exhaustion", suite: Network, severity: Error,
         title: "pods get no IP address",
-        requires: [Pods, Events],
-        uses: [Nodes, Subnets, Instances, Workloads, EksCluster, EniConfigs, PartLogs],
+        requires: [Pods],
+        uses: [Events, Nodes, Subnets, Instances, Workloads, EksCluster, EniConfigs, PartLogs],
         fix: Fix,
     }
 }
@@ -87,22 +89,41 @@ impl Check for IpExhaustion {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        snap.events()?;
         let place = Placement::new(snap);
         // With custom networking pods have subnets of their own, which an ENIConfig names.
         let own_subnets = vpc_cni::is_on(snap, vpc_cni::CUSTOM_NETWORK);
-        let mut groups: BTreeMap<Option<&str>, Vec<(&Pod, &Event)>> = BTreeMap::new();
+        let mut groups: BTreeMap<Option<&str>, Vec<Waiting<'_>>> = BTreeMap::new();
+        let mut unknown = None;
         for pod in snap.pods()?.iter().filter(|p| waits(snap, p)) {
-            let Some(event) = refused(snap, pod) else { continue };
             let subnet = match own_subnets {
                 true => eni_config(snap, pod).map(|c| c.spec.subnet.as_str()),
                 false => place.of_pod(pod),
             };
+            let event = refused(snap, pod);
+            if event.is_none() {
+                let Err(gap) = snap.events.covered(&pod.metadata.namespace) else { continue };
+                // Where nothing can be read of the pod, a subnet without any address tells enough.
+                if !subnet.is_some_and(|id| is_used_up(snap, id)) {
+                    unknown.get_or_insert(gap);
+                    continue;
+                }
+            }
             groups.entry(subnet).or_default().push((pod, event));
         }
-        let findings = groups.into_iter().map(|(subnet, pods)| finding(snap, subnet, &pods));
-        Ok(Diagnosis::Findings(findings.collect()))
+        match unknown {
+            Some(gap) if groups.is_empty() => Err(gap),
+            _ => Ok(Diagnosis::Findings(groups.into_iter().map(|(s, pods)| finding(snap, s, &pods)).collect())),
+        }
     }
+}
+
+/// A pod that waits for an address, and the event that says so.
+type Waiting<'a> = (&'a Pod, Option<&'a Event>);
+
+/// The subnet has no address left to speak of.
+fn is_used_up(snap: &Snapshot, id: &str) -> bool {
+    let mut all = snap.subnets.iter().flatten();
+    all.any(|s| s.subnet_id == id && s.available_ip_address_count.is_some_and(|n| n <= NONE))
 }
 
 /// A pod that has a node and no address.
@@ -141,9 +162,9 @@ enum Why {
 }
 
 impl Why {
-    fn of(snap: &Snapshot, subnet: Option<&Subnet>, pods: &[(&Pod, &Event)]) -> Self {
+    fn of(snap: &Snapshot, subnet: Option<&Subnet>, pods: &[Waiting<'_>]) -> Self {
         let left = subnet.and_then(|s| s.available_ip_address_count);
-        let blocks = pods.iter().any(|(_, e)| e.message.contains("InsufficientCidrBlocks"))
+        let blocks = pods.iter().filter_map(|(_, e)| *e).any(|e| e.message.contains("InsufficientCidrBlocks"))
             || cni_log(snap).any(|l| l.text.contains("InsufficientCidrBlocks"));
         if left.is_some_and(|n| n <= FEW) {
             Self::Subnet
@@ -187,7 +208,7 @@ fn lacks_config(snap: &Snapshot, pod: &Pod) -> bool {
     snap.eni_configs.items().is_ok() && config_name(snap, pod).is_some() && eni_config(snap, pod).is_none()
 }
 
-fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Finding {
+fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[Waiting<'_>]) -> Finding {
     let subnets = snap.subnets.as_deref().unwrap_or_default();
     let known = subnet.and_then(|id| subnets.iter().find(|s| s.subnet_id == id));
     let nodes: BTreeSet<&str> = pods.iter().filter_map(|(p, _)| p.spec.node_name.as_deref()).collect();
@@ -207,8 +228,10 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[(&Pod, &Event)]) -> Fi
     let region = Place::of(snap).region;
     let mut finding = Finding::new(IpExhaustion::META.id, Severity::Error, subject.clone(), format!("{who}: {words}"))
         .breaks(subject)
-        .fix(fix(snap, why, known, &nodes, pods))
-        .evidence(event_evidence(pod, event));
+        .fix(fix(snap, why, known, &nodes, pods));
+    if let Some(event) = event {
+        finding = finding.evidence(event_evidence(pod, event));
+    }
     for (pod, _) in pods {
         let found = ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name);
         finding = finding.breaks(found).breaks(snap.owner_ref(pod));
@@ -237,7 +260,7 @@ fn nodes_to_avoid(snap: &Snapshot, subnet: Option<&str>, known: &[&str]) -> Vec<
 }
 
 /// The pods that somebody makes anew.
-fn replaced(snap: &Snapshot, pods: &[(&Pod, &Event)]) -> Vec<String> {
+fn replaced(snap: &Snapshot, pods: &[Waiting<'_>]) -> Vec<String> {
     let namespace = &pods[0].0.metadata.namespace;
     let own = pods.iter().map(|(p, _)| *p).filter(|p| p.metadata.namespace == *namespace);
     own.filter(|p| !snap.owner_ref(p).kubectl_name().starts_with("pod/")).map(|p| p.metadata.name.clone()).collect()
@@ -286,7 +309,7 @@ fn held(snap: &Snapshot, pod: &Pod) -> String {
     format!("; its {kind} has {given} addresses for pods on {} network interfaces", interfaces.len())
 }
 
-fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods: &[(&Pod, &Event)]) -> Fix {
+fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods: &[Waiting<'_>]) -> Fix {
     let subnets = snap.subnets.as_deref().unwrap_or_default();
     let own = subnet.map(|s| s.subnet_id.clone()).unwrap_or_default();
     let free = subnets.iter().filter(|s| s.available_ip_address_count.is_some_and(|n| n > FEW) && s.subnet_id != own);

@@ -103,18 +103,37 @@ fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
             last.insert(key, Logged { pod, url: url.to_owned(), line: line.raw.to_owned(), at: line.at, times });
         }
     }
+    let shared = shared_addresses(snap, &last);
     let goes_on = |l: &Logged| l.times >= 3 || l.at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() < NOW);
     let of_now = last.into_iter().filter(|(_, logged)| goes_on(logged));
-    Ok(of_now.map(|((job, loss), logged)| lost(snap, &job, loss, &logged)).collect())
+    Ok(of_now.map(|((job, loss), logged)| lost(snap, &job, loss, &logged, &shared)).collect())
+}
+
+/// Addresses of which the log says that two jobs lose samples as duplicates: pairs of jobs. Prometheus itself tells more,
+/// where it can be asked.
+fn shared_addresses(snap: &Snapshot, last: &BTreeMap<(String, Loss), Logged>) -> BTreeMap<String, Vec<String>> {
+    let mut jobs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for ((job, _), logged) in last.iter().filter(|((_, loss), _)| *loss == Loss::Duplicate) {
+        jobs.entry(logged.url.clone()).or_default().push(job.clone());
+    }
+    jobs.retain(|_, jobs| jobs.len() > 1);
+    if jobs.is_empty() || snap.prometheus_targets.is_ok() { BTreeMap::new() } else { jobs }
 }
 
 fn job_of<'a>(snap: &'a Snapshot, url: &'a str) -> &'a str {
     targets::all(snap).iter().find(|t| t.scrape_url == url).map_or(url, |t| t.job())
 }
 
-fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged) -> Finding {
+fn lost(
+    snap: &Snapshot,
+    job: &str,
+    loss: Loss,
+    logged: &Logged,
+    shared: &BTreeMap<String, Vec<String>>,
+) -> Finding {
     let (namespace, pod, container) = &logged.pod;
-    let twice = if loss == Loss::Duplicate { twice(snap, job, &logged.url) } else { None };
+    let known = || twice(snap, job, &logged.url).or_else(|| logged_twice(shared, job, &logged.url));
+    let twice = if loss == Loss::Duplicate { known() } else { None };
     let message = match &twice {
         Some(twice) => twice.message(),
         None => format!("Prometheus drops samples of job {job}: {} ({})", loss.words(), logged.url),
@@ -132,75 +151,86 @@ fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged) -> Finding {
     }
 }
 
-/// Two targets whose samples are the same series.
-struct Twice<'a> {
-    target: &'a ScrapeTarget,
-    other: &'a ScrapeTarget,
+/// Two targets whose samples are the same series: jobs and addresses.
+struct Twice {
+    target: (String, String),
+    other: (String, String),
+    /// Their labels, where Prometheus told them.
+    labels: Option<String>,
+}
+
+/// One pair is one finding, whichever of the two the log names: the object of the operator comes second, since the
+/// broader job is the one to narrow.
+fn rank((job, url): &(String, String)) -> (bool, String, String) {
+    (monitor_of(job).is_some(), job.clone(), url.clone())
 }
 
 /// The other target that gives the same series as this one.
-fn twice<'a>(snap: &'a Snapshot, job: &str, url: &str) -> Option<Twice<'a>> {
+fn twice(snap: &Snapshot, job: &str, url: &str) -> Option<Twice> {
     let of_job = |t: &&ScrapeTarget| t.scrape_url == url && t.job() == job;
     let target = targets::all(snap).iter().find(of_job)?;
     let others = targets::twins(snap, target);
     let other = others.iter().copied().find(|t| t.job() != job).or_else(|| others.first().copied())?;
-    // One pair is one finding, whichever of the two the log names: the object of the operator comes second, since the
-    // broader job is the one to narrow.
-    let is_object = |t: &ScrapeTarget| monitor_of(t.job()).is_some();
-    let rank = |t: &ScrapeTarget| (is_object(t), t.job().to_owned(), t.scrape_url.clone());
-    let (target, other) = if rank(target) <= rank(other) { (target, other) } else { (other, target) };
-    Some(Twice { target, other })
+    let mut pair = [target, other];
+    let named = |t: &ScrapeTarget| (t.job().to_owned(), t.scrape_url.clone());
+    pair.sort_by_key(|t| rank(&named(t)));
+    let labels = pair.map(|t| {
+        let all: Vec<String> = t.labels.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
+        format!("{} {}: {{{}}}", t.job(), t.scrape_url, all.join(", "))
+    });
+    Some(Twice { target: named(pair[0]), other: named(pair[1]), labels: Some(labels.join("\n")) })
 }
 
-impl Twice<'_> {
+/// The same from the log alone: one address, at which two jobs lose samples as duplicates.
+fn logged_twice(shared: &BTreeMap<String, Vec<String>>, job: &str, url: &str) -> Option<Twice> {
+    let other = shared.get(url)?.iter().find(|other| *other != job)?;
+    let mut pair = [(job.to_owned(), url.to_owned()), (other.clone(), url.to_owned())];
+    pair.sort_by_key(rank);
+    let [target, other] = pair;
+    Some(Twice { target, other, labels: None })
+}
+
+impl Twice {
     fn message(&self) -> String {
-        let (url, other) = (&self.target.scrape_url, &self.other.scrape_url);
+        let ((job, url), (other_job, other)) = (&self.target, &self.other);
         let lost =
             "each scrape of the one finds the samples of the other (duplicate samples), and Prometheus drops them";
-        match (self.target.job() == self.other.job(), url == other) {
-            (false, true) => format!(
-                "two jobs scrape the same address with the same labels, {url}: {} and {}; {lost}",
-                self.target.job(),
-                self.other.job()
-            ),
-            (false, false) => format!(
-                "two jobs give different targets the same labels: {} ({url}) and {} ({other}); {lost}",
-                self.target.job(),
-                self.other.job()
-            ),
-            (true, _) => {
-                format!("job {} gives two targets the same labels: {url} and {other}; {lost}", self.target.job())
+        let labels = if self.labels.is_some() { " with the same labels" } else { "" };
+        match (job == other_job, url == other) {
+            (false, true) => {
+                format!("two jobs scrape the same address{labels}, {url}: {job} and {other_job}; {lost}")
             }
+            (false, false) => {
+                format!("two jobs give different targets the same labels: {job} ({url}) and {other_job} ({other}); {lost}")
+            }
+            (true, _) => format!("job {job} gives two targets the same labels: {url} and {other}; {lost}"),
         }
     }
 
     /// Where both are configured, and what takes one of them out.
     fn complete(&self, snap: &Snapshot, mut made: Finding) -> Finding {
-        let (job, other) = (self.target.job(), self.other.job());
-        let labels = |t: &ScrapeTarget| {
-            let all: Vec<String> = t.labels.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
-            format!("{} {}: {{{}}}", t.job(), t.scrape_url, all.join(", "))
-        };
-        let seen = format!("{}\n{}", labels(self.target), labels(self.other));
-        let source = "Prometheus /api/v1/targets".to_owned();
-        made = made.evidence(crate::checks::support::scrape::api_evidence(
-            snap,
-            source,
-            seen,
-            "/api/v1/targets?state=active",
-        ));
-        made.subjects = vec![ResourceRef::ScrapeJob { job: job.to_owned() }];
+        let ((job, url), (other, _)) = (&self.target, &self.other);
+        if let Some(labels) = &self.labels {
+            let source = "Prometheus /api/v1/targets".to_owned();
+            made = made.evidence(crate::checks::support::scrape::api_evidence(
+                snap,
+                source,
+                labels.clone(),
+                "/api/v1/targets?state=active",
+            ));
+        }
+        made.subjects = vec![ResourceRef::ScrapeJob { job: job.clone() }];
         if job != other {
-            made = made.also(ResourceRef::ScrapeJob { job: other.to_owned() });
+            made = made.also(ResourceRef::ScrapeJob { job: other.clone() });
         }
         made.key = format!("{job}/{other}/twice");
         crate::checks::support::origin::set_params(snap, job, &mut made.params);
-        let host = targets::Address::parse(&self.target.scrape_url).map(|a| a.host_port()).unwrap_or_default();
+        let host = targets::Address::parse(url).map(|a| a.host_port()).unwrap_or_default();
         let secret = additional(snap).filter(|_| monitor_of(job).is_none());
         let known = job_line(snap, job).is_some();
         let values = [
-            ("job", job.to_owned()),
-            ("other", other.to_owned()),
+            ("job", job.clone()),
+            ("other", other.clone()),
             ("here", whereabouts(snap, job)),
             ("there", whereabouts(snap, other)),
             ("address_pattern", host.replace('.', "\\.")),
@@ -326,6 +356,26 @@ mod tests {
         let found = findings(&SamplesDropped, &snap);
         assert_eq!((found.len(), found[0].variant), (1, "twice"));
         assert!(found[0].message.contains("web and serviceMonitor/shop/web/0"), "{}", found[0].message);
+    }
+
+    #[test]
+    fn where_prometheus_cannot_be_asked_its_log_names_both_jobs() {
+        let line = |job: &str, address: &str| {
+            format!(
+                "time=2026-11-21T01:59:00Z level=WARN msg=\"Error on ingesting samples with different value but same timestamp\" scrape_pool={job} target=http://{address}/metrics num_dropped=2\n"
+            )
+        };
+        let seen = |other: &str| {
+            let log = line("serviceMonitor/shop/web/0", "10.0.0.7:80") + &line("consul", other);
+            let mut snap = with(&log, 3.0);
+            *snap.prometheus_targets = Err(Gap::new("targets", crate::model::GapCause::Timeout, ""));
+            let found = findings(&SamplesDropped, &snap);
+            found.iter().map(|f| (f.variant, f.message.clone())).collect::<Vec<_>>()
+        };
+        let found = seen("10.0.0.7:80");
+        let named = "two jobs scrape the same address, http://10.0.0.7:80/metrics: consul and serviceMonitor/shop/web/0";
+        assert!(found.iter().all(|(v, m)| *v == "twice" && m.starts_with(named)), "{found:?}");
+        assert_eq!(seen("10.0.0.8:80").iter().map(|f| f.0).collect::<Vec<_>>(), ["duplicate", "duplicate"]);
     }
 
     #[test]

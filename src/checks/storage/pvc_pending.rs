@@ -13,7 +13,7 @@ use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_er
 use crate::domain::kubernetes::scheduling;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass};
+use crate::snapshot::kubernetes::{Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass, annotation};
 use crate::snapshot::{Snapshot, parse_quantity};
 
 check! {
@@ -185,7 +185,7 @@ fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String {
     // Volumes that a provisioner made belong to their claims.
     let by_hand = volumes.filter(|v| {
         v.status.phase != "Bound"
-            && !v.metadata.annotations.contains_key(crate::snapshot::kubernetes::annotation::PROVISIONED_BY)
+            && !v.metadata.annotations.contains_key(annotation::PROVISIONED_BY)
     });
     let same_class = |v: &&PersistentVolume| {
         v.spec.storage_class_name.as_deref().unwrap_or_default() == claim.class().unwrap_or_default()
@@ -426,8 +426,13 @@ fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim])
         Cause::ClassMissing(name) => vec![ResourceRef::storage_class(name)],
         // With a default class it would still wait for the driver, where the cluster has no other.
         Cause::NoDefaultClass => vec![ResourceRef::default_storage_class(), ResourceRef::csi_driver(ebs::DRIVER)],
-        Cause::NotProvisioned(provisioner) if ebs::serves(provisioner) => vec![ResourceRef::csi_driver(ebs::DRIVER)],
-        Cause::NotProvisioned(provisioner) => vec![ResourceRef::csi_driver(provisioner)],
+        // The driver may be absent, or not run on the node that was chosen.
+        Cause::NotProvisioned(provisioner) => {
+            let driver = if ebs::serves(provisioner) { ebs::DRIVER } else { provisioner };
+            let chosen = claims.iter().filter_map(|c| c.metadata.annotations.get(annotation::SELECTED_NODE));
+            let nodes = chosen.map(|node| csi_node::reference(node));
+            nodes.chain([ResourceRef::csi_driver(driver)]).collect()
+        }
         // The driver may not run on the node that the volume is for.
         Cause::ProvisioningFailed("topology") => {
             let nodes = claims

@@ -31,10 +31,9 @@ const KNOWN_HOSTS: &[(&str, &str)] = &[
 pub(crate) struct Config(Value);
 
 impl Config {
-    /// The configuration that Alertmanager runs with, where its API could be asked.
+    /// The configuration that Alertmanager runs with; where its API could not be asked, the one in the file that it mounts.
     pub(crate) fn of(snap: &Snapshot) -> Option<Self> {
-        let text = &snap.alertmanager_status.as_ref().ok()?.config.original;
-        serde_saphyr::from_str::<Value>(text).ok().filter(Value::is_object).map(Self)
+        serde_saphyr::from_str::<Value>(loaded(snap)?).ok().filter(Value::is_object).map(Self)
     }
 
     /// The configuration in the ConfigMap that Alertmanager mounts: its API hides URLs that hold tokens.

@@ -199,6 +199,9 @@ pub(crate) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
     if let Some(init) = running_init(pod) {
         return Some(format!("init container {init} runs and does not come to its end, which the others wait for"));
     }
+    if is_being_created(pod) {
+        return Some("none of its containers has started: ContainerCreating".to_owned());
+    }
     let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
     let waiting = statuses.filter(|s| !s.ready).find_map(|s| s.state.waiting.as_ref()).map(|w| w.reason.clone());
     if let Some(reason) = waiting.filter(|r| !r.is_empty() && r != "PodInitializing" && r != "ContainerCreating") {
@@ -222,6 +225,17 @@ pub(crate) fn running_init(pod: &Pod) -> Option<&str> {
     let mut running = inits.filter(|s| !s.ready && s.state.running.is_some() && !runs_on(&s.name));
     let waits = !all.is_empty() && all.iter().all(held);
     running.next().filter(|_| waits).map(|s| s.name.as_str())
+}
+
+/// It has a node, and waits there for its volumes, its network or its images: nothing of it has run yet.
+pub(crate) fn is_being_created(pod: &Pod) -> bool {
+    let status = &pod.status;
+    let mut all = status.init_container_statuses.iter().chain(&status.container_statuses).peekable();
+    let held = |s: &ContainerStatus| {
+        let reason = s.state.waiting.as_ref().map(|w| w.reason.as_str());
+        s.restart_count == 0 && matches!(reason, Some("ContainerCreating" | "PodInitializing"))
+    };
+    pod.spec.node_name.is_some() && all.peek().is_some() && all.all(held)
 }
 
 /// The newest event of a failed readiness probe, of the last hour.

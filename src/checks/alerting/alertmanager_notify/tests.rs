@@ -175,3 +175,15 @@ fn a_running_alertmanager_without_a_log_is_a_gap() {
     snap.pods = Listing::cluster(Vec::new());
     assert!(matches!(AlertmanagerNotify.diagnose(&snap), Ok(Diagnosis::NotApplicable(_))));
 }
+
+/// Without Alertmanager's API its file still tells of the proxy.
+#[test]
+fn the_proxy_of_the_mounted_file_is_named() {
+    let mut snap = snapshot(&lost("Post \"<redacted>\": context deadline exceeded", "slack"));
+    *snap.alertmanager_status = Err(Gap::new("status", GapCause::Timeout, ""));
+    let file = "route: {receiver: team}\nreceivers: [{name: team, slack_configs: [{http_config: {proxy_url: 'http://proxy.corp:3128'}}]}]\n";
+    let maps = json!([{"metadata": {"name": "am-config", "namespace": "monitoring"}, "data": {"alertmanager.yml": file}}]);
+    snap.config_maps = Listing::cluster(serde_json::from_value(maps).expect("ConfigMaps"));
+    let found = applicable(&AlertmanagerNotify, &snap);
+    assert!(found[0].message.contains("through the proxy http://proxy.corp:3128"), "{}", found[0].message);
+}

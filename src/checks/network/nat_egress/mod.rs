@@ -21,7 +21,7 @@ check! {
         id: "nat-egress", suite: Network, severity: Error,
         title: "pods have no route to the internet",
         requires: [EksCluster, Nodes, Subnets, RouteTables, NatGateways, InternetGateways],
-        uses: [CrashLogs, Instances, NetworkAcls, SecurityGroups, Pods, Events, ComponentLogs, AlertmanagerStatus, EksNodegroups, Services, VpcEndpoints, Probes, Addresses, Workloads, EksAddons],
+        uses: [ConfigMaps, CrashLogs, Instances, NetworkAcls, SecurityGroups, Pods, Events, ComponentLogs, AlertmanagerStatus, EksNodegroups, Services, VpcEndpoints, Probes, Addresses, Workloads, EksAddons],
     }
 }
 

@@ -16,7 +16,7 @@ check! {
         id: "security-group-blocks", suite: Network, severity: Error,
         title: "a security group drops what the stack needs",
         requires: [PrometheusTargets],
-        uses: [SecurityGroups, Instances, Subnets, NetworkAcls, EksCluster, Nodes, Pods, Services, Events, ApiServices, Webhooks, PartLogs, ComponentLogs, CrashLogs, AlertmanagerStatus, GrafanaHealth, PrometheusConfig, NetworkPolicies, Namespaces, Workloads, SecurityGroupPolicies, ServiceAccounts, Vpcs],
+        uses: [ConfigMaps, SecurityGroups, Instances, Subnets, NetworkAcls, EksCluster, Nodes, Pods, Services, Events, ApiServices, Webhooks, PartLogs, ComponentLogs, CrashLogs, AlertmanagerStatus, GrafanaHealth, PrometheusConfig, NetworkPolicies, Namespaces, Workloads, SecurityGroupPolicies, ServiceAccounts, Vpcs],
         fix: fix::Fix,
     }
 }

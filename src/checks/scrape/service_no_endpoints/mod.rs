@@ -236,10 +236,12 @@ fn service_params(params: &mut Params, service: &Service) {
 /// The first pod, its container that is not ready, and the URL of its readiness probe.
 fn pod_params(params: &mut Params, pod: Option<&Pod>) {
     // What an init container waits for, no readiness probe tells.
-    let pod_runs = pod.filter(|p| endpoints::running_init(p).is_none());
+    let created = pod.filter(|p| !endpoints::is_being_created(p));
+    let pod_runs = created.filter(|p| endpoints::running_init(p).is_none());
     let container = pod_runs.and_then(endpoints::unready_container);
     let status = container.and_then(|c| pod?.status.container_statuses.iter().find(|s| s.name == c.name));
     let probe = container.and_then(|c| c.readiness_probe.as_ref()?.http_get.as_ref());
+    params.set("has_run", created.is_some());
     params.set("pod", pod.map(|p| p.metadata.name.as_str()));
     params.set("container", container.map(|c| c.name.as_str()));
     params.set("crashed", status.is_some_and(|s| s.restart_count > 0));
@@ -289,9 +291,8 @@ fn pod_evidence(snap: &Snapshot, pod: &Pod) -> Vec<Evidence> {
     value.extend(ready.map(|c| format!("Ready={}", c.status)));
     value.extend(ready.and_then(|c| c.message.clone()).filter(|m| !m.is_empty()));
     value.extend(scheduled.and_then(|c| c.message.clone()));
-    value.extend(
-        endpoints::unready_container(pod).and_then(endpoints::probe_words).map(|p| format!("readiness probe {p}")),
-    );
+    let asked = Some(pod).filter(|p| !endpoints::is_being_created(p)).and_then(endpoints::unready_container);
+    value.extend(asked.and_then(endpoints::probe_words).map(|p| format!("readiness probe {p}")));
     let restarts: u32 = pod.status.container_statuses.iter().map(|s| s.restart_count).sum();
     value.push(format!("{restarts} restarts"));
     let source = format!("Pod {}/{} status", meta.namespace, meta.name);
