@@ -63,9 +63,12 @@ fn first_difference(one: &str, other: &str) -> String {
     lines.map_or_else(|| "one is longer".into(), |(a, b)| format!("{}\n    but captured: {}", cut(a), cut(b)))
 }
 
-/// Runs `judge` on all fixtures, and gives what it finds wrong.
+/// Of so many fixtures one is captured in CI.
+const ONE_OF: u64 = 4;
+
+/// Runs `judge` on fixtures, and gives what it finds wrong.
 fn on_all(judge: impl Fn(&str) -> Option<String> + Sync) -> Vec<String> {
-    let names = fixtures::all();
+    let names = fixtures::sample(ONE_OF);
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {

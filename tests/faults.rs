@@ -1,12 +1,11 @@
 //! What a spoiled answer does to a verdict: a finding that vanishes leaves "not evaluated", none appears that is not true,
-//! and nothing panics. In CI a sample of all fixtures, facts and documents; all of them with `KDOCTOR_FAULTS=all`, which
+//! and nothing panics. In CI a sample of all fixtures, facts and documents; all of them with `KDOCTOR_FIXTURES=all`, which
 //! takes minutes.
 
 #[path = "support/fixtures.rs"]
 mod fixtures;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,20 +29,8 @@ const SPOILED: &str = "spoiled by the test";
 
 /// The fixtures of this run.
 fn chosen() -> Vec<String> {
-    let mut all = fixtures::all();
     let only = std::env::var("KDOCTOR_FAULTS_IN").unwrap_or_default();
-    all.retain(|name| name.contains(&only) && is_chosen(name, FIXTURES_IN_CI));
-    all
-}
-
-/// Whether this one is tried in this run.
-fn is_chosen(what: &impl Hash, one_of: u64) -> bool {
-    if std::env::var("KDOCTOR_FAULTS").is_ok_and(|v| v == "all") {
-        return true;
-    }
-    let mut hasher = DefaultHasher::new();
-    what.hash(&mut hasher);
-    hasher.finish().is_multiple_of(one_of)
+    fixtures::sample(FIXTURES_IN_CI).into_iter().filter(|name| name.contains(&only)).collect()
 }
 
 /// Works on all fixtures with all cores; what is wrong, sorted.
@@ -237,8 +224,9 @@ fn a_fact_that_is_missing_conceals_nothing_and_invents_nothing() {
 fn without_each_fact(fixture: &str, full: &Snapshot, check: &'static dyn Check) -> Vec<String> {
     let meta = check.meta();
     let declared = meta.requires.iter().chain(meta.uses);
-    let chosen = declared
-        .filter(|fact| full.gaps_of(**fact).is_empty() && is_chosen(&(fixture, meta.id, fact.as_str()), FACTS_IN_CI));
+    let chosen = declared.filter(|fact| {
+        full.gaps_of(**fact).is_empty() && fixtures::is_chosen(&(fixture, meta.id, fact.as_str()), FACTS_IN_CI)
+    });
     let chosen: Vec<Fact> = chosen.copied().collect();
     if chosen.is_empty() {
         return Vec::new();
@@ -269,7 +257,9 @@ fn with_each_document_spoiled(fixture: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, request) in documents {
         for how in SPOILS {
-            if !is_chosen(&(fixture, &name, how), DOCUMENTS_IN_CI) || !can_be_told(&request, is_text(&request), how) {
+            if !fixtures::is_chosen(&(fixture, &name, how), DOCUMENTS_IN_CI)
+                || !can_be_told(&request, is_text(&request), how)
+            {
                 continue;
             }
             // Without the server's version nothing else is lost.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "some tests name it as a module of theirs, and use a part")]
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// `fixtures/`.
@@ -25,6 +26,18 @@ pub fn all() -> Vec<String> {
     }
     all.sort();
     all
+}
+
+/// Whether this one of many is tried: in CI one of so many, always the same ones; all with `KDOCTOR_FIXTURES=all`.
+pub fn is_chosen(what: &impl Hash, one_of: u64) -> bool {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    std::env::var("KDOCTOR_FIXTURES").is_ok_and(|v| v == "all") || hasher.finish().is_multiple_of(one_of)
+}
+
+/// The fixtures that are tried where one of so many is enough.
+pub fn sample(one_of: u64) -> Vec<String> {
+    all().into_iter().filter(|name| is_chosen(name, one_of)).collect()
 }
 
 /// Copies a folder; gives the files that were made.

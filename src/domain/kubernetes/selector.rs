@@ -95,7 +95,10 @@ pub(crate) fn unmet(selector: &LabelSelector, labels: &Map) -> Vec<Unmet> {
 
 /// True where these labels meet every requirement.
 pub(crate) fn selects(selector: &LabelSelector, labels: &Map) -> bool {
-    unmet(selector, labels).is_empty()
+    let equal = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
+    // Most have labels only, and are held against every object of a cluster.
+    let is_simple = selector.match_expressions.as_ref().is_none_or(Vec::is_empty);
+    equal && (is_simple || unmet(selector, labels).is_empty())
 }
 
 /// The selector in the syntax of `kubectl -l`; empty for one that selects everything.

@@ -100,8 +100,8 @@ struct Case<'a> {
     by_port: BTreeMap<i64, Vec<usize>>,
     /// Services of the cluster by the ports that they have.
     holders: BTreeMap<i64, Vec<&'a Service>>,
-    /// Paths of the files.
-    files: BTreeSet<&'a str>,
+    /// The lines of the files, by their paths.
+    files: BTreeMap<&'a str, Vec<&'a str>>,
 }
 
 impl<'a> Case<'a> {
@@ -116,7 +116,8 @@ impl<'a> Case<'a> {
                 holders.entry(port.into()).or_default().push(service);
             }
         }
-        let files = snap.manifests.items().unwrap_or_default().iter().map(|f| f.path.as_str()).collect();
+        let files = snap.manifests.items().unwrap_or_default().iter();
+        let files = files.map(|f| (f.path.as_str(), f.text.lines().collect())).collect();
         Self { snap, range: Range::of(snap, refusals), asked, refusals, by_port, holders, files }
     }
 
@@ -250,8 +251,15 @@ impl<'a> Case<'a> {
         for evidence in self.evidence(problems) {
             finding = finding.evidence(evidence);
         }
-        finding.locations.extend(problems.iter().filter_map(|p| p.asked).map(location));
+        finding.locations.extend(problems.iter().filter_map(|p| p.asked).map(|asked| self.location(asked)));
         self.params(finding, problems)
+    }
+
+    fn location(&self, asked: &Asked<'_>) -> Location {
+        let lines = self.files.get(asked.file.path.as_str());
+        let line = lines.and_then(|l| l.get(asked.place.line.saturating_sub(1))).copied().unwrap_or_default();
+        let place = Location::file(&asked.file.path).field(&asked.path);
+        place.at(asked.place.line, Some(asked.place.column)).excerpt(line)
     }
 
     fn message(&self, kind: Kind, problems: &[Problem<'_>]) -> String {
@@ -382,7 +390,7 @@ impl<'a> Case<'a> {
         let recorded = || problem.refusals.iter().find_map(|r| r.file.clone());
         let path = problem.asked.map(|a| a.file.path.clone()).or_else(recorded).filter(|p| p != "-")?;
         let here = folder(&path);
-        let kustomized = |name: &str| self.files.contains(format!("{here}/{name}").as_str());
+        let kustomized = |name: &str| self.files.contains_key(format!("{here}/{name}").as_str());
         let kustomized = !here.is_empty() && (kustomized("kustomization.yaml") || kustomized("kustomization.yml"));
         let flag = if kustomized { "-k" } else { "-f" };
         Some(Apply { flag, path: if kustomized { here.to_owned() } else { path } })
@@ -487,12 +495,6 @@ fn written(asked: &Asked<'_>) -> Evidence {
         return evidence.with("key", asked.key);
     }
     Evidence::new(source, value, "grep -n {{ key }} {{ file }}").with("key", asked.key).with("file", &asked.file.path)
-}
-
-fn location(asked: &Asked<'_>) -> Location {
-    let line = asked.file.text.lines().nth(asked.place.line.saturating_sub(1)).unwrap_or_default();
-    let place = Location::file(&asked.file.path).field(&asked.path);
-    place.at(asked.place.line, Some(asked.place.column)).excerpt(line)
 }
 
 /// Two Services that cannot both have their port.

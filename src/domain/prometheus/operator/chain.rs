@@ -133,9 +133,9 @@ pub(crate) fn walk<'a>(
         return End::NoService(near_service(all, monitor, scope.as_ref()));
     }
     match port(snap, endpoint, &services) {
-        Ok(services) => match endpoints(snap, &services) {
-            Some(0) => End::NoEndpoints(services),
-            Some(_) => End::Found,
+        Ok(services) => match has_endpoints(snap, &services) {
+            Some(false) => End::NoEndpoints(services),
+            Some(true) => End::Found,
             None => End::Unknown,
         },
         Err(end) => end,
@@ -209,18 +209,17 @@ fn container_ports(pods: &[&Pod]) -> Vec<String> {
     all.into_iter().collect()
 }
 
-/// Addresses of all Services together, ready or not; `None` where they were not read.
-fn endpoints(snap: &Snapshot, services: &[&Service]) -> Option<usize> {
-    let counts = services.iter().map(|s| snap.endpoints_of(s).map(|(ready, unready)| ready + unready));
-    let mut sum = 0;
+/// One of the Services has an address, ready or not; `None` where they were not read.
+fn has_endpoints(snap: &Snapshot, services: &[&Service]) -> Option<bool> {
     let mut unknown = false;
-    for count in counts {
-        match count {
-            Some(count) => sum += count,
+    for service in services {
+        match snap.endpoints_of(service) {
+            Some((0, 0)) => {}
+            Some(_) => return Some(true),
             None => unknown = true,
         }
     }
-    if unknown && sum == 0 { None } else { Some(sum) }
+    (!unknown).then_some(false)
 }
 
 fn near_service<'a>(all: &'a [Service], monitor: &Monitor, scope: Option<&BTreeSet<String>>) -> Option<Near<'a>> {
