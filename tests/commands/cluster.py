@@ -270,8 +270,9 @@ def stand_in(wanted, absent, namespaces):
                 wanted.setdefault(("api/v1", "nodes", "", item["spec"]["nodeName"]), {"metadata": {"name": item["spec"]["nodeName"]}})
         for name in secrets_of(item) - absent:
             wanted.setdefault(("api/v1", "secrets", key[2], name), {"metadata": {"name": name, "namespace": key[2]}})
-    for namespace in ({key[2] for key in wanted} | namespaces) - {""}:
-        wanted.setdefault(("api/v1", "namespaces", "", namespace), {"metadata": {"name": namespace}})
+    for namespace in ({key[2] for key in wanted} | namespaces | {"default"}) - {""}:
+        if namespace != "default":
+            wanted.setdefault(("api/v1", "namespaces", "", namespace), {"metadata": {"name": namespace}})
         wanted.setdefault(("api/v1", "serviceaccounts", namespace, "default"), {"metadata": {"name": "default", "namespace": namespace}})
 
 

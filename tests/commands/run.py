@@ -56,6 +56,8 @@ class Runner:
         # Why a command was not run to its end, and which.
         self.reasons = collections.defaultdict(set)
         self.env = dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}", KUBE_EDITOR="true", NOT_RUN_LOG=f"{folder}/not-run")
+        # What another state had on the same port is not known any more.
+        self.env["KUBECACHEDIR"] = f"{folder}/cache"
         self.env.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="eu-west-1", AWS_PAGER="")
         endpoint = os.environ.get("KDOCTOR_TEST_AWS_ENDPOINT")
         if endpoint:
@@ -179,7 +181,7 @@ class Runner:
             return "nobody there"
         if "aws" in command and not ERRORS_OF_AWS.search(text) and not re.search(r"\(NotFound\)|^error: ", text):
             return "aws: not in the stand-in"
-        if re.search(r"server doesn't have a resource type|no matches for kind", text):
+        if re.search(r"server doesn't have a resource type|no matches for kind|could not find the requested resource", text):
             return "a kind that the recording lacks"
         if "file://" in command and "Invalid length for parameter" in text:
             return "a file that AWS did not fill"
