@@ -11,8 +11,9 @@ use crate::domain::kubernetes::cilium;
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CiliumPolicy, CronJob, DisruptionBudget, EniConfig,
-    HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource, NetworkPolicy, NodeMaker, Object, ObjectName,
-    ProbeResource, ReplicaSet, ScrapeConfigResource, SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
+    GitOpsObject, HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource, NetworkPolicy, NodeMaker,
+    Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource, SecretMaker, SecurityGroupPolicy,
+    WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
@@ -66,12 +67,13 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     cluster.store(snap);
     namespaced.store(snap);
     // Which of them there are, the CustomResourceDefinitions say.
-    let (nodes, secrets, policies) = futures::join!(
+    let (nodes, secrets, git_ops, policies) = futures::join!(
         wanted(plan, Fact::NodeMakers, node_makers(client, snap)),
         wanted(plan, Fact::SecretMakers, secret_makers(client, snap, &scope)),
+        wanted(plan, Fact::GitOps, git_ops(client, snap)),
         cilium(client, plan, snap, &scope)
     );
-    (snap.node_makers, snap.secret_makers) = (nodes, secrets);
+    (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
     let known = std::mem::take(&mut snap.network_policies);
     snap.network_policies = known.with_more(policies.0).with_gap(policies.1);
 }
@@ -203,6 +205,33 @@ async fn node_makers(client: &Client, snap: &Snapshot) -> Listing<NodeMaker> {
         list("eks.amazonaws.com", "nodeclasses", "NodeClass"),
     );
     pools.merge(claims).merge(classes).merge(own)
+}
+
+/// What brings objects from a repository: asked for where the cluster says that it knows the kinds. They lie anywhere.
+async fn git_ops(client: &Client, snap: &Snapshot) -> Listing<GitOpsObject> {
+    let crds = snap.crds.items().unwrap_or_default();
+    let list = |group: &'static str, versions: &'static [&'static str], resource: &'static str, kind: &'static str| async move {
+        let name = format!("{resource}.{group}");
+        let mut all = Listing::cluster(Vec::new());
+        if !crds.iter().any(|c| c.metadata.name == name) {
+            return all;
+        }
+        for version in versions {
+            let path = format!("/apis/{group}/{version}/{resource}");
+            let found = client.cluster_list::<GitOpsObject>(&path, IfAbsent::Empty).await;
+            all = found.map(|object| GitOpsObject { kind: kind.to_owned(), ..object });
+            if !matches!(all.items(), Ok([])) {
+                break;
+            }
+        }
+        all
+    };
+    let (applications, kustomizations, releases) = futures::join!(
+        list("argoproj.io", &["v1alpha1"], "applications", "Application"),
+        list("kustomize.toolkit.fluxcd.io", &["v1", "v1beta2"], "kustomizations", "Kustomization"),
+        list("helm.toolkit.fluxcd.io", &["v2", "v2beta2"], "helmreleases", "HelmRelease"),
+    );
+    applications.merge(kustomizations).merge(releases)
 }
 
 /// What makes Secrets from somewhere else: asked for where the cluster says that it knows the kinds.

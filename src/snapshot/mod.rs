@@ -411,6 +411,9 @@ snapshot! {
         /// What makes Secrets from somewhere else: ExternalSecrets and their stores, SealedSecrets, Certificates; empty where the
         /// kinds are not there.
         secret_makers: kubernetes::SecretMaker = SecretMakers,
+        /// What brings objects from a repository: Applications of Argo CD, Kustomizations and HelmReleases of Flux; empty where
+        /// the kinds are not there.
+        git_ops: kubernetes::GitOpsObject = GitOps,
         /// Ingresses of the namespaces in scope.
         ingresses: kubernetes::Ingress = Ingresses,
         /// IngressClasses.

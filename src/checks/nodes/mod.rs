@@ -1,6 +1,7 @@
 //! Nodes, node groups, EKS add-ons, and what runs short on nodes.
 
 mod addon_degraded;
+mod consolidation_evicts;
 mod kubelet_certificate;
 mod node_pool_stuck;
 mod node_pressure;
@@ -17,4 +18,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &addon_degraded::AddonDegraded,
     &kubelet_certificate::KubeletCertificate,
     &node_pool_stuck::NodePoolStuck,
+    &consolidation_evicts::ConsolidationEvicts,
 ];

@@ -5,6 +5,7 @@ use super::Check;
 mod alertmanagerconfig_namespace;
 mod alertmanagerconfig_receivers;
 mod alertmanagerconfig_unselected;
+mod crd_deleted;
 mod crd_skew;
 mod monitor_without_targets;
 mod operator_down;
@@ -21,6 +22,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &operator_down::OperatorDown,
     &operators_compete::OperatorsCompete,
     &crd_skew::CrdSkew,
+    &crd_deleted::CrdDeleted,
     &operator_refuses::OperatorRefuses,
     &servicemonitor_unselected::ServiceMonitorUnselected,
     &monitor_without_targets::MonitorWithoutTargets,

@@ -3,6 +3,8 @@
 mod admission_denied;
 mod api_server_throttles;
 mod apiservice_unavailable;
+mod conversion_webhook;
+mod gitops_sync;
 mod helm_leftover;
 mod helm_refused;
 mod helm_release_stuck;
@@ -21,6 +23,7 @@ use crate::checks::Check;
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[
     &webhook_broken::WebhookBroken,
+    &conversion_webhook::ConversionWebhook,
     &metrics_server::MetricsServer,
     &apiservice_unavailable::ApiServiceUnavailable,
     &hpa_stuck::HpaStuck,
@@ -32,6 +35,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &monitoring_unreachable::MonitoringUnreachable,
     &admission_denied::AdmissionDenied,
     &helm_refused::HelmRefused,
+    &gitops_sync::GitOpsSync,
     &metrics_adapter::MetricsAdapter,
     &kind_not_served::KindNotServed,
     &api_server_throttles::ApiServerThrottles,

@@ -1,5 +1,6 @@
 //! Volumes, classes, the EBS CSI driver and its IAM.
 
+mod claim_deleted;
 mod csi_node_missing;
 mod default_storage_class;
 mod ebs_csi_addon_missing;
@@ -17,6 +18,7 @@ mod storage_class_unserved;
 mod thanos;
 mod tsdb_retention;
 mod volume_attach;
+mod volume_mount;
 mod volume_resize;
 pub(super) mod volume_zone_conflict;
 
@@ -31,8 +33,10 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &csi_node_missing::CsiNodeMissing,
     &volume_zone_conflict::VolumeZoneConflict,
     &volume_attach::VolumeAttach,
+    &volume_mount::VolumeMount,
     &efs_mount::EfsMount,
     &volume_resize::VolumeResize,
+    &claim_deleted::ClaimDeleted,
     &ebs_csi_addon_missing::EbsCsiAddonMissing,
     &oidc_provider_missing::OidcProviderMissing,
     &ebs_csi_role::EbsCsiRole,

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::owner::workload_of_name;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Event, Workload};
+use crate::snapshot::kubernetes::Event;
 
 /// Evictions within an hour that are more than an adjustment.
 const OFTEN: u32 = 3;
@@ -47,23 +48,13 @@ impl Check for VpaEvicts {
         let mut evicted: BTreeMap<ResourceRef, Vec<&Event>> = BTreeMap::new();
         for event in snap.events()?.iter().filter(|e| e.reason == "EvictedByVPA").filter(judged).filter(recent) {
             let object = &event.involved_object;
-            if let Some(workload) = owner_of(snap, &object.namespace, &object.name) {
+            if let Some(workload) = workload_of_name(snap, &object.namespace, &object.name) {
                 evicted.entry(workload.reference()).or_default().push(event);
             }
         }
         let often = evicted.into_iter().filter(|(_, events)| events.iter().map(|e| e.times()).sum::<u32>() >= OFTEN);
         Ok(Diagnosis::Findings(often.filter_map(|(owner, events)| finding(snap, &owner, &events)).collect()))
     }
-}
-
-/// The workload that a pod, which is gone by now, was of: by its name.
-fn owner_of<'a>(snap: &'a Snapshot, namespace: &str, pod: &str) -> Option<&'a Workload> {
-    let own = |w: &&Workload| {
-        let rest = pod.strip_prefix(w.metadata.name.as_str()).and_then(|r| r.strip_prefix('-'));
-        w.metadata.namespace == namespace
-            && rest.is_some_and(|r| r.split('-').count() == if w.kind == "Deployment" { 2 } else { 1 })
-    };
-    snap.workloads.items().unwrap_or_default().iter().filter(own).max_by_key(|w| w.metadata.name.len())
 }
 
 /// The autoscaler that says that it evicted one of the pods.
@@ -82,7 +73,7 @@ fn autoscaler<'a>(snap: &'a Snapshot, events: &[&Event]) -> Option<&'a str> {
 fn finding(snap: &Snapshot, owner: &ResourceRef, events: &[&Event]) -> Option<Finding> {
     let newest = events.iter().max_by_key(|e| e.last_seen())?;
     let namespace = &newest.involved_object.namespace;
-    let workload = owner_of(snap, namespace, &newest.involved_object.name)?;
+    let workload = workload_of_name(snap, namespace, &newest.involved_object.name)?;
     let times: u32 = events.iter().map(|e| e.times()).sum();
     let vpa = autoscaler(snap, events);
     let who =

@@ -15,6 +15,10 @@ pub(crate) enum Fault {
     NotTrusted,
     /// STS does not know the cluster's issuer.
     NoProvider,
+    /// The provider in IAM does not take tokens for this audience.
+    Audience,
+    /// EKS may not assume the role of the Pod Identity association.
+    NotAssumed,
     /// The agent of Pod Identity does not answer, or gives none.
     Agent,
     /// The role may not do something.
@@ -25,6 +29,12 @@ impl Fault {
     /// Reads a line; `None` where it is not about credentials.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let has = |parts: &[&str]| parts.iter().any(|p| line.contains(p));
+        if has(&["does not have permissions to assume the associated role"]) {
+            return Some(Self::NotAssumed);
+        }
+        if has(&["Incorrect token audience"]) {
+            return Some(Self::Audience);
+        }
         if has(&["No OpenIDConnect provider found", "InvalidIdentityToken"]) {
             return Some(Self::NoProvider);
         }
@@ -126,6 +136,7 @@ mod tests {
                 "InvalidIdentityToken: No OpenIDConnect provider found in your account for https://oidc.eks",
                 Some(Fault::NoProvider),
             ),
+            ("InvalidIdentityToken: Incorrect token audience", Some(Fault::Audience)),
             (
                 "failed to fetch credentials from http://169.254.170.23/v1/credentials: connect: connection refused",
                 Some(Fault::Agent),

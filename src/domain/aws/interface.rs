@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::network_policy::matches;
@@ -122,11 +123,13 @@ impl<'a> Interfaces<'a> {
     fn of_branch(&self, pod: &Pod, address: IpAddr) -> Option<Interface<'a>> {
         let policies = self.snap.security_group_policies.items().ok()?;
         let name = pod.spec.service_account_name.as_deref().unwrap_or("default");
-        let account = self.snap.service_accounts.find(&pod.metadata.namespace, name).ok().flatten();
+        let is_account = |selector: &LabelSelector| {
+            let account = self.snap.service_accounts.find(&pod.metadata.namespace, name).ok().flatten();
+            account.is_some_and(|a| matches(selector, &a.metadata.labels))
+        };
         let selects = |p: &&SecurityGroupPolicy| {
             let by_pod = p.spec.pod_selector.as_ref().is_none_or(|s| matches(s, &pod.metadata.labels));
-            let by_account = p.spec.service_account_selector.as_ref();
-            by_pod && by_account.is_none_or(|s| account.is_some_and(|a| matches(s, &a.metadata.labels)))
+            by_pod && p.spec.service_account_selector.as_ref().is_none_or(is_account)
         };
         let groups: Vec<&str> = policies
             .iter()

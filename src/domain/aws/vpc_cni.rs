@@ -9,6 +9,14 @@ pub(crate) const PREFIXES: &str = "ENABLE_PREFIX_DELEGATION";
 /// Pods have subnets of their own, which ENIConfigs name.
 pub(crate) const CUSTOM_NETWORK: &str = "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG";
 
+/// `strict`: what no policy selects gets and sends nothing.
+const POLICY_MODE: &str = "NETWORK_POLICY_ENFORCING_MODE";
+
+/// Pods that no NetworkPolicy selects are cut off (enforcing mode strict).
+pub(crate) fn is_strict(snap: &Snapshot) -> bool {
+    env(snap, POLICY_MODE) == Some("strict")
+}
+
 /// The value of a variable; `None` where it is not set, or the DaemonSet was not read.
 pub(crate) fn env<'a>(snap: &'a Snapshot, name: &str) -> Option<&'a str> {
     let workloads = snap.workloads.items().unwrap_or_default().iter();

@@ -7,6 +7,9 @@ use crate::domain::text::log_line::Line;
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     let text = line.text();
     let lower = text.to_ascii_lowercase();
+    if let Some(found) = pattern!(r"(?i)\bexec ([^\s:]+): exec format error").captures(&text) {
+        return Some(Crash::new(Class::Architecture, &found[0]).what(&found[1]));
+    }
     let of = |class| Some(Crash::new(class, why(&text)).maybe_file(path(&text)));
     if lower.contains("no space left on device") || lower.contains("disk quota exceeded") {
         return of(Class::DiskFull);

@@ -117,6 +117,8 @@ pub(crate) enum Class {
     Device,
     /// A ring of Loki, Mimir or Tempo finds no address to give to the others.
     Memberlist,
+    /// Its image is built for another processor than the node's.
+    Architecture,
     /// Something that it needs at its start does not answer.
     Unreached,
     /// Thanos asks Prometheus to leave its blocks as they are.

@@ -131,9 +131,44 @@ pub(crate) fn refused<'a>(snap: &'a Snapshot, kind: &str, meta: &Meta) -> Option
     let last = events.iter().find(|e| FAILED.contains(&e.reason.as_str()) || DONE.contains(&e.reason.as_str()));
     match last {
         Some(event) if FAILED.contains(&event.reason.as_str()) => Some(Said::Event(event)),
-        Some(_) => None,
-        None => logged(snap, |line| line.get("name") == meta.name && line.get("namespace") == meta.namespace),
+        Some(_) => binding_refused(snap, kind, meta),
+        None => logged(snap, |line| line.get("name") == meta.name && line.get("namespace") == meta.namespace)
+            .or_else(|| binding_refused(snap, kind, meta)),
     }
+}
+
+/// What is said last of the registration of its targets, if it is a failure: the controller speaks of the
+/// TargetGroupBinding then, whose name begins with those of the namespace and of the Service.
+fn binding_refused<'a>(snap: &'a Snapshot, kind: &str, meta: &Meta) -> Option<Said<'a>> {
+    let own = |i: &&Ingress| i.metadata.name == meta.name && i.metadata.namespace == meta.namespace;
+    let services: Vec<&str> = match kind {
+        "Ingress" => {
+            let ingress = snap.ingresses.items().unwrap_or_default().iter().find(own)?;
+            backends(ingress).into_iter().filter_map(|b| b.service.as_ref()).map(|s| s.name.as_str()).collect()
+        }
+        _ => vec![&meta.name],
+    };
+    let prefixes: Vec<String> = services.iter().map(|s| binding_prefix(&meta.namespace, s)).collect();
+    let is_own = |name: &str| prefixes.iter().any(|p| name.starts_with(p.as_str()));
+    let now = snap.collected_at.as_second();
+    let events = snap.events.items().unwrap_or_default().iter().filter(|e| {
+        let object = &e.involved_object;
+        object.kind == "TargetGroupBinding"
+            && object.namespace == meta.namespace
+            && is_own(&object.name)
+            && e.last_seen().is_some_and(|t| now - t.as_second() <= RECENT)
+    });
+    match events.max_by_key(|e| e.last_seen()) {
+        Some(event) if event.kind == "Warning" => Some(Said::Event(event)),
+        Some(_) => None,
+        None => logged(snap, |line| is_own(&line.get("name")) && line.get("namespace") == meta.namespace),
+    }
+}
+
+/// What the names of the TargetGroupBindings of a Service begin with.
+fn binding_prefix(namespace: &str, service: &str) -> String {
+    let short = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>();
+    format!("k8s-{}-{}-", short(namespace), short(service))
 }
 
 /// The newest error of the controller's log that a line belongs to, of the last hour.

@@ -1,7 +1,7 @@
 //! The pods that give the other pods of a node their network.
 
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::{Snapshot, journal};
 
 /// A network plugin, as its pods show it.
 struct Plugin {
@@ -29,6 +29,26 @@ const PLUGINS: &[Plugin] = &[
     Plugin { word: "kindnet", image: "kindnetd", container: "kindnet-cni", pods: "kindnet" },
     Plugin { word: "ovn", image: "ovn-kubernetes", container: "ovnkube-node", pods: "ovnkube-node" },
 ];
+
+/// Kinds of policies beside those of Kubernetes and of Cilium.
+const OTHER_POLICIES: &[&str] = &[
+    "globalnetworkpolicies.crd.projectcalico.org",
+    "networkpolicies.crd.projectcalico.org",
+    "clusternetworkpolicies.policy.networking.k8s.io",
+    "adminnetworkpolicies.policy.networking.k8s.io",
+    "baselineadminnetworkpolicies.policy.networking.k8s.io",
+    "applicationnetworkpolicies.networking.k8s.aws",
+    "clusternetworkpolicies.networking.k8s.aws",
+];
+
+/// Kinds of policies that this cluster knows and nobody evaluates here, as kubectl takes them.
+pub(crate) fn other_policies(snap: &Snapshot) -> Option<String> {
+    // It only adds where to look.
+    let crds = journal::aside(|| snap.crds.items()).unwrap_or_default();
+    let is_known = |name: &&&str| crds.iter().any(|c| c.metadata.name == **name);
+    let found: Vec<&str> = OTHER_POLICIES.iter().filter(is_known).copied().collect();
+    (!found.is_empty()).then(|| found.join(","))
+}
 
 impl Plugin {
     fn has(&self, pod: &Pod) -> bool {

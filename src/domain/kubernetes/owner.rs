@@ -42,6 +42,16 @@ pub(crate) fn workload<'a>(snap: &'a Snapshot, owner: &ResourceRef) -> Option<&'
     all.iter().find(|w| w.kind == *kind && w.metadata.namespace == *namespace && w.metadata.name == *name)
 }
 
+/// The workload that a pod, which is gone by now, was of: by its name.
+pub(crate) fn workload_of_name<'a>(snap: &'a Snapshot, namespace: &str, pod: &str) -> Option<&'a Workload> {
+    let own = |w: &&Workload| {
+        let rest = pod.strip_prefix(w.metadata.name.as_str()).and_then(|r| r.strip_prefix('-'));
+        w.metadata.namespace == namespace
+            && rest.is_some_and(|r| r.split('-').count() == if w.kind == "Deployment" { 2 } else { 1 })
+    };
+    snap.workloads.items().unwrap_or_default().iter().filter(own).max_by_key(|w| w.metadata.name.len())
+}
+
 /// The operator's resource that an object was made from, by its owner: kind and name, as kubectl takes them.
 pub(crate) fn operator_owner(meta: &Meta) -> Option<(&'static str, &str)> {
     let (kind, name) = owner_of(meta)?;

@@ -33,6 +33,9 @@ pub(crate) enum Reason {
     Other,
 }
 
+/// What a registry of ECR says of a login that is older than twelve hours.
+const EXPIRED: &str = "authorization token has expired";
+
 impl Reason {
     /// What the reason is about: the image itself, or its registry and so all images from there.
     pub(crate) fn concerns(self, image: &str) -> String {
@@ -108,7 +111,7 @@ impl Reason {
         let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
         // Docker Hub does not tell a stranger a private repository from none at all.
         if has(&["pull access denied", "repository does not exist or may require", "insufficient_scope"])
-            && !has(&["no basic auth credentials"])
+            && !has(&["no basic auth credentials", EXPIRED])
         {
             return Some(Self::Denied);
         }
@@ -116,7 +119,7 @@ impl Reason {
             "no basic auth credentials",
             "unauthorized",
             "authentication required",
-            "authorization token has expired",
+            EXPIRED,
             "not authorized to perform",
             "accessdenied",
             "403 forbidden",
@@ -142,6 +145,11 @@ impl Reason {
             "does not exist",
         ])
         .then_some(Self::NotFound)
+    }
+
+    /// The login that was sent was good once: that of a pull secret, since the kubelet renews its own.
+    pub(crate) fn is_expired(text: &str) -> bool {
+        text.to_ascii_lowercase().contains(EXPIRED)
     }
 
     /// As the end of a sentence.

@@ -104,6 +104,35 @@ pub(crate) fn read(text: &str) -> Option<FailedCall> {
     })
 }
 
+/// A webhook that was to convert objects, and could not be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FailedConversion {
+    /// The group of the custom resource.
+    pub(crate) group: String,
+    /// Its kind.
+    pub(crate) kind: String,
+    /// Namespace and name of the Service that was called, where the URL is that of a Service.
+    pub(crate) service: Option<(String, String)>,
+    /// What went wrong.
+    pub(crate) fault: CallFault,
+}
+
+/// The conversion that a text says failed. A webhook that was called and refused is none.
+pub(crate) fn read_conversion(text: &str) -> Option<FailedConversion> {
+    static CALL: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = r"conversion webhook for ([^/\s]+)/\w+, Kind=(\w+) failed: Post";
+    let call = CALL.get_or_init(|| Regex::new(pattern).ok()).as_ref()?;
+    let text = text.replace("\\\"", "\"");
+    let found = call.captures(&text)?;
+    let rest = text[found.get(0)?.start()..].lines().next().unwrap_or_default();
+    Some(FailedConversion {
+        group: found[1].to_owned(),
+        kind: found[2].to_owned(),
+        service: service(rest),
+        fault: CallFault::of(rest),
+    })
+}
+
 /// Namespace and name from `https://<name>.<namespace>.svc:443/path`.
 fn service(text: &str) -> Option<(String, String)> {
     let host = text.split_once("https://")?.1.split(['/', ':', '"', '?']).next()?;
@@ -148,6 +177,11 @@ mod tests {
         assert_eq!(read(old).and_then(|c| c.service).map(|s| s.1).as_deref(), Some("hook"));
         let logged = r#"level=error err="failed calling webhook \"v\": failed to call webhook: Post \"https://hook.sys.svc:443/x?timeout=10s\": EOF""#;
         assert_eq!(read(logged).map(|c| c.fault), Some(CallFault::Other));
+        let told = "conversion webhook for cert-manager.io/v1alpha2, Kind=Issuer failed: Post \"https://hook.sys.svc:443/convert?timeout=30s\": service \"hook\" not found";
+        let failed = read_conversion(told).expect("a failed conversion");
+        assert_eq!((failed.group.as_str(), failed.kind.as_str()), ("cert-manager.io", "Issuer"));
+        assert_eq!(failed.service, Some(("sys".to_owned(), "hook".to_owned())));
+        assert_eq!(failed.fault, CallFault::NoService);
         assert_eq!(read("admission webhook \"a.b.c\" denied the request: no"), None);
     }
 }

@@ -7,6 +7,7 @@ pub mod annotation;
 mod batch;
 mod config;
 mod event;
+mod git_ops;
 mod helm;
 mod ingress;
 mod meta;
@@ -27,6 +28,10 @@ pub use admission::*;
 pub use batch::*;
 pub use config::{ConfigMap, ROLE_ANNOTATION, ServiceAccount};
 pub use event::{Event, EventSeries};
+pub use git_ops::{
+    Destination, GitOpsObject, GitOpsSpec, GitOpsStatus, OperationState, SyncPolicy, SyncResult, SyncStatus,
+    SyncedResource,
+};
 pub use helm::HelmRelease;
 pub use ingress::*;
 pub use meta::{Condition, Map, Meta, Object, ObjectName, ObjectReference, OwnerReference, PhaseOnly};

@@ -155,6 +155,7 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                         | "MINIMUM_IP_TARGET"
                         | "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
                         | "AWS_VPC_K8S_CNI_EXTERNALSNAT"
+                        | "NETWORK_POLICY_ENFORCING_MODE"
                 )
         })
         // That it is set counts; what it is nobody else may know.

@@ -59,6 +59,18 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: Of,
     },
+    Associated {
+        #[serde(flatten)]
+        of: InCluster,
+        account: String,
+        role: Placeholder,
+    },
+    Audience {
+        #[serde(flatten)]
+        of: Of,
+        account: String,
+        provider: String,
+    },
     Agent {
         #[serde(flatten)]
         of: InCluster,
@@ -103,6 +115,8 @@ pub(super) fn kind(fault: &Fault) -> &'static str {
         Fault::None => "none",
         Fault::NotTrusted => "not-trusted",
         Fault::NoProvider => "no-provider",
+        Fault::Audience => "audience",
+        Fault::NotAssumed => "not-assumed",
         Fault::Agent => "agent",
         Fault::Denied(_) => "denied",
     }
@@ -171,7 +185,7 @@ impl<'a> Case<'a> {
         if let Some(role) = role {
             made = made.breaks(ResourceRef::aws("iam", "role", role));
         }
-        if self.fault == Fault::NoProvider
+        if matches!(self.fault, Fault::NoProvider | Fault::Audience)
             && let Ok(cluster) = self.snap.eks_cluster()
         {
             made = made.depends_on(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
@@ -180,6 +194,12 @@ impl<'a> Case<'a> {
             made = made.depends_on(ResourceRef::aws("eks", "addon", "eks-pod-identity-agent"));
         }
         made.evidence_all(evidence).evidence(self.account_evidence())
+    }
+
+    /// The ARN of the cluster's OIDC provider in IAM.
+    fn provider(&self) -> Option<String> {
+        let cluster = self.snap.eks_cluster().ok()?;
+        Some(format!("arn:aws:iam::{}:oidc-provider/{}", cluster.account()?, cluster.issuer_host_path()))
     }
 
     fn account_evidence(&self) -> Evidence {
@@ -211,6 +231,28 @@ impl<'a> Case<'a> {
         let source = credentials::source(self.snap, self.pod());
         match (&self.fault, source) {
             (Fault::Denied(denied), source) => self.denied(denied, &source),
+            (Fault::NotAssumed, source) => {
+                let name = source.role().and_then(|r| r.rsplit('/').next());
+                let role = Placeholder::new("role-name")
+                    .how("the role of the association")
+                    .candidates(name.map(str::to_owned));
+                let why = format!(
+                    "gets no credentials: EKS Pod Identity may not assume the role of the association of {}",
+                    self.who()
+                );
+                self.plain(Fix::Associated { of: self.in_cluster(), account: self.account().to_owned(), role }, why)
+            }
+            (Fault::Audience, _) => self.plain(
+                Fix::Audience {
+                    of: self.of(),
+                    account: self.pod().spec.service_account_name.clone().unwrap_or_else(|| "default".to_owned()),
+                    provider: self.provider().unwrap_or_else(|| "<provider-arn>".to_owned()),
+                },
+                format!(
+                    "gets no credentials: the cluster's OIDC provider does not take the audience of its token ({})",
+                    self.who()
+                ),
+            ),
             (Fault::NoProvider, _) => self.plain(
                 Fix::Provider { of: self.in_cluster() },
                 format!("gets no credentials: STS does not know the cluster's OIDC issuer ({})", self.who()),

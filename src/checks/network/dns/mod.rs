@@ -177,6 +177,8 @@ fn unexplained(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -
         // What its own log says is deeper, and who leads the way to it.
         .depends_on(workload.clone())
         .depends_on(ResourceRef::workload("DaemonSet", "kube-system", "kube-proxy"))
+        // The cache on each node, where there is one: pods ask it, and not CoreDNS.
+        .depends_on(ResourceRef::workload("DaemonSet", "kube-system", "node-local-dns"))
         .breaks(workload);
     made.severity = severity(snap, failures);
     for pod in failures.iter().filter_map(|f| f.pod) {

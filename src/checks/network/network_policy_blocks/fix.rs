@@ -58,7 +58,7 @@ struct Rule {
 
 /// A policy to add.
 #[derive(Debug, Clone, Serialize)]
-struct Manifest {
+pub(super) struct Manifest {
     name: String,
     namespace: String,
     selector: Vec<Label>,
@@ -196,20 +196,25 @@ fn params(
         Direction::Ingress => ingress_manifests(snap, group),
         Direction::Egress => vec![egress_manifest(snap, map, group)],
     };
-    let mut jobs: Vec<&str> = group.flows.iter().filter_map(|f| f.job).collect();
-    jobs.dedup();
-    let scraped = !jobs.is_empty();
     let keeper = policies.iter().map(|p| managed_by(&p.metadata)).find(|m| !m.is_empty());
-    let from = group.flows[0].from;
     let names: Vec<&str> = policies.iter().map(|p| p.metadata.name.as_str()).collect();
-    let mut finding = finding
+    let finding = finding
         .fix(if group.direction == Direction::Ingress { "ingress" } else { "egress" })
         .param("manifests", manifests)
         .param("policies", names)
         .param("namespace", &policies[0].metadata.namespace)
         .param("managed_by", keeper)
-        .param("scraped", scraped)
-        .param("api_server", group.flows.iter().any(|f| f.to.kind == Kind::ApiServer))
+        .param("api_server", group.flows.iter().any(|f| f.to.kind == Kind::ApiServer));
+    targets(snap, group, finding)
+}
+
+/// What shows that the connections come through.
+pub(super) fn targets(snap: &Snapshot, group: &Blocked<'_>, finding: Finding) -> Finding {
+    let mut jobs: Vec<&str> = group.flows.iter().filter_map(|f| f.job).collect();
+    jobs.dedup();
+    let from = group.flows[0].from;
+    let mut finding = finding
+        .param("scraped", !jobs.is_empty())
         .param("from_namespace", &from.metadata.namespace)
         .param("from_pod", snap.owner_ref(from).kubectl_name());
     let only = if let [job] = jobs.as_slice() { Some(*job) } else { None };
@@ -221,7 +226,7 @@ fn params(
 }
 
 /// One policy for each workload that is to be reached.
-fn ingress_manifests(snap: &Snapshot, group: &Blocked<'_>) -> Vec<Manifest> {
+pub(super) fn ingress_manifests(snap: &Snapshot, group: &Blocked<'_>) -> Vec<Manifest> {
     let mut by_workload: BTreeMap<ResourceRef, (&Pod, BTreeSet<PortRule>)> = BTreeMap::new();
     for flow in &group.flows {
         for end in &flow.to.ends {

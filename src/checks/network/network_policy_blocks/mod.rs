@@ -1,10 +1,12 @@
 //! A NetworkPolicy drops what the stack needs.
 
 mod fix;
+mod strict;
 
 use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
+use crate::domain::aws::vpc_cni;
 use crate::domain::kubernetes::arguments::has_flag;
 use crate::domain::kubernetes::network_policy::{Block, Direction, Policies, reference};
 use crate::domain::traffic::blocked::{Blocked, Engine, blocks};
@@ -31,12 +33,13 @@ impl Check for NetworkPolicyBlocks {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let all = snap.network_policies()?;
         snap.pods()?;
-        if all.is_empty() {
+        let engine = engine(snap);
+        let is_strict = engine == Engine::VpcCni && vpc_cni::is_strict(snap);
+        if all.is_empty() && !is_strict {
             // Which namespaces beyond the stack's own matter, its targets say.
             snap.prometheus_targets()?;
             return Ok(Diagnosis::NotApplicable("no NetworkPolicy in the namespaces of the stack".into()));
         }
-        let engine = engine(snap);
         let map = Map::new(snap, engine == Engine::VpcCni);
         let policies = Policies::of(snap).except_wins(engine == Engine::VpcCni);
         let flows = flows::failing(snap, &map)?;
@@ -45,6 +48,7 @@ impl Check for NetworkPolicyBlocks {
             .flat_map(|(from, to)| blocks(&policies, from, to).into_iter().map(|b| key(snap, from, &b)))
             .collect();
         let mut groups: BTreeMap<Key, Blocked<'_>> = BTreeMap::new();
+        let alone = if is_strict { strict::cut_off(&policies, &flows) } else { Vec::new() };
         for flow in flows {
             for block in blocks(&policies, flow.from, &flow.to) {
                 let key = key(snap, flow.from, &block);
@@ -58,7 +62,8 @@ impl Check for NetworkPolicyBlocks {
             }
         }
         let findings = groups.into_values().map(|group| fix::finding(Self::META.id, snap, engine, &map, &group));
-        Ok(Diagnosis::Findings(findings.collect()))
+        let strict = strict::findings(Self::META.id, snap, alone);
+        Ok(Diagnosis::Findings(findings.chain(strict).collect()))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::checks::support::authorizer::Authorizer;
 use crate::checks::support::origin::ChangeJob;
 use crate::checks::support::scrape::Targets;
+use crate::domain::kubernetes::network_plugin;
 use crate::domain::prometheus::joined::samples_offered;
 use crate::domain::prometheus::origin;
 use crate::domain::prometheus::targets::{self, Address, Down};
@@ -196,6 +197,8 @@ enum Way {
         answer_path: Option<String>,
         namespace: Option<String>,
         reader_namespace: String,
+        /// Kinds of policies that other plugins have, as kubectl takes them.
+        other_policies: Option<String>,
         /// `--probe` was given.
         probed: bool,
         port: Option<u16>,
@@ -407,6 +410,7 @@ impl Site<'_> {
             answer_path: self.answer().answer_path,
             namespace: self.namespace(),
             reader_namespace,
+            other_policies: network_plugin::other_policies(self.snap),
             probed: self.snap.probes().is_ok(),
             port: self.port(),
             federates: self.down.target.scrape_url.split('?').next().is_some_and(|u| u.ends_with("/federate")),

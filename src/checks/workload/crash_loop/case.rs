@@ -49,8 +49,14 @@ impl<'a> Case<'a> {
         if let Some(crash) = &mut crash {
             name_argument(crash, container);
             name_instance(snap, pod, crash);
+            name_processor(snap, pod, crash);
         }
         Self { snap, failing, target: Target::of(snap, pod), crash, origin, text, is_corrected }
+    }
+
+    /// The processor of the pod's node, as Kubernetes calls it.
+    pub(super) fn arch(&self) -> Option<&'a str> {
+        processor(self.snap, self.failing.pod)
     }
 
     pub(super) fn namespace(&self) -> &'a str {
@@ -428,6 +434,24 @@ fn name_argument(crash: &mut Crash, container: &Container) {
     if let Some(argument) = argument_with(container, what).filter(|a| *a != what) {
         crash.reason = format!("{argument}: {}", crash.reason);
     }
+}
+
+/// The processor of a pod's node, as Kubernetes calls it.
+fn processor<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a str> {
+    let name = pod.spec.node_name.as_deref()?;
+    let node = snap.nodes.items().unwrap_or_default().iter().find(|n| n.metadata.name == name)?;
+    node.metadata.label("kubernetes.io/arch")
+}
+
+/// Says which processor the program is not built for.
+fn name_processor(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
+    if crash.class != Class::Architecture {
+        return;
+    }
+    let what = crash.what.as_deref().unwrap_or_default();
+    let arch = processor(snap, pod).unwrap_or("the processor");
+    let node = pod.spec.node_name.as_deref().unwrap_or_default();
+    crash.reason = format!("{what} is not built for {arch} of node {node} (exec format error)");
 }
 
 /// Says what keeps the pod from the metadata of its instance, where that is known.

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::checks::support::helm::Release;
 use crate::checks::support::place::Place;
@@ -277,6 +278,16 @@ enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
+    Architecture {
+        image: String,
+        arch: String,
+        other: &'static str,
+        selector_patch: Option<String>,
+        node: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     ExternalLabels {
         operator_kind: String,
         operator_name: String,
@@ -413,7 +424,9 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             kept: Kept::of(case),
         },
         Class::Device => Way::Device { pod: case.pod_name(), node: node(case), volume: volume(case) },
-        Class::Metadata | Class::MemoryMap | Class::Memberlist | Class::Unreached => outside(case, crash),
+        Class::Metadata | Class::MemoryMap | Class::Memberlist | Class::Architecture | Class::Unreached => {
+            outside(case, crash)
+        }
     }
 }
 
@@ -432,6 +445,25 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             Way::MemoryMap { node: node(case), pod, container: case.failing.container.name.clone(), kept }
         }
         Class::Memberlist => Way::Memberlist { kept },
+        Class::Architecture => {
+            let arch = case.arch();
+            let other = match arch {
+                Some("arm64") => "amd64",
+                Some("amd64") => "arm64",
+                _ => "<architecture of the image>",
+            };
+            let selector = json!({"nodeSelector": {"kubernetes.io/arch": other}});
+            let patch = json!({"spec": {"template": {"spec": selector}}}).to_string();
+            Way::Architecture {
+                image: case.failing.container.image.clone(),
+                arch: arch.unwrap_or("<architecture>").to_owned(),
+                other,
+                selector_patch: case.target.in_place().then_some(patch),
+                node: node(case),
+                pod,
+                kept,
+            }
+        }
         _ => {
             let (name, port) = crash.unreached().unwrap_or_default();
             let service = case.snap.service_by_host(name).map(|s| s.metadata.clone());

@@ -111,6 +111,8 @@ struct Writer<'a> {
     retired: Option<Retired>,
     target: Target<'a>,
     node: Option<&'a Node>,
+    /// The login that was sent is past its time.
+    is_late: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -125,7 +127,8 @@ impl<'a> Writer<'a> {
         let retired = image.as_ref().filter(|_| closed).and_then(Image::retired);
         let nodes = snap.nodes.items().unwrap_or_default();
         let node = nodes.iter().find(|n| pod.spec.node_name.as_deref() == Some(n.metadata.name.as_str()));
-        Self { snap, pod, container, reason, image, retired, target: Target::of(snap, pod), node }
+        let is_late = Reason::is_expired(&failures[0].said);
+        Self { is_late, snap, pod, container, reason, image, retired, target: Target::of(snap, pod), node }
     }
 
     fn finding(&self, failures: &[Failure<'a>]) -> Finding {
@@ -197,7 +200,7 @@ impl<'a> Writer<'a> {
             // A slip in the name of a public repository reads like a private one.
             Reason::Denied if self.proposed().is_some() => "not-found",
             Reason::Denied | Reason::Unauthorized => match ecr {
-                Some(_) if self.snap.platform == Platform::Other => "ecr-token",
+                Some(_) if self.snap.platform == Platform::Other || self.is_expired() => "ecr-token",
                 Some(ecr) if self.is_foreign(ecr.account) => "ecr-other-account",
                 Some(_) => "ecr-auth",
                 None => "unauthorized",
@@ -216,6 +219,11 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The pull secret holds a login of ECR that is past its twelve hours.
+    fn is_expired(&self) -> bool {
+        self.is_late && !self.secrets().is_empty()
+    }
+
     fn message(&self, variant: &str) -> String {
         let who =
             format!("image {} of container {} in {}", self.container.image, self.container.name, self.target.owner);
@@ -224,6 +232,10 @@ impl<'a> Writer<'a> {
             ("ecr-other-account", _) => {
                 format!("it lies in the registry of account {}, which refuses the cluster's nodes", self.account())
             }
+            ("ecr-token", _) if self.is_expired() => format!(
+                "the login for Amazon ECR in its pull secret ({}) is older than twelve hours, and is sent instead of the node's own",
+                self.secrets().join(", ")
+            ),
             ("ecr-auth", _) => "the node's IAM role may not pull from Amazon ECR".to_owned(),
             ("ecr-endpoints", _) => {
                 format!(

@@ -22,6 +22,8 @@ fn variant_of(message: &str) -> &'static str {
         "limit-range"
     } else if has("no PriorityClass with name") {
         "priority-class"
+    } else if has("RuntimeClass \"") && has("not found") {
+        "runtime-class"
     } else if has("service account") || has("serviceaccount") {
         "service-account"
     } else {

@@ -1,0 +1,175 @@
+//! Argo CD or Flux does not manage to bring the stack's objects into the cluster.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::checks::support::pipeline::release_ref;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::gitops::{self, Failing, Fault};
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+
+/// Longest part of a message that is shown in the sentence.
+const QUOTED: usize = 260;
+/// What makes Argo CD apply on the server's side.
+const SERVER_SIDE: &str = "ServerSideApply=true";
+
+check! {
+    /// See the check's page.
+    GitOpsSync {
+        id: "gitops-sync", suite: Pipeline, severity: Warning,
+        title: "Argo CD or Flux does not bring the stack up to date",
+        requires: [GitOps],
+        uses: [Crds],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    TooLong {
+        #[serde(flatten)]
+        of: Of,
+        patch: String,
+    },
+    Immutable {
+        #[serde(flatten)]
+        of: Of,
+        /// The object, as kubectl takes it; empty where none is named.
+        object: String,
+        object_namespace: String,
+        /// Its pods stay when it is deleted so.
+        keeps_pods: bool,
+    },
+    Hook {
+        #[serde(flatten)]
+        of: Of,
+        home: String,
+    },
+    Source {
+        #[serde(flatten)]
+        of: Of,
+    },
+    Other {
+        #[serde(flatten)]
+        of: Of,
+    },
+}
+
+/// What syncs.
+#[derive(Serialize, JsonSchema)]
+struct Of {
+    /// `applications.argoproj.io`.
+    resource: String,
+    /// `kustomization` or `helmrelease`, as flux takes it; empty of Argo CD.
+    flux: &'static str,
+    name: String,
+    namespace: String,
+    /// Starts another sync of Argo CD.
+    sync_patch: String,
+}
+
+impl Check for GitOpsSync {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        if snap.git_ops()?.is_empty() {
+            return Ok(Diagnosis::NotApplicable("neither Argo CD nor Flux brings objects here".into()));
+        }
+        let found = gitops::failing(snap);
+        Ok(Diagnosis::Findings(found.iter().map(finding).collect()))
+    }
+}
+
+fn finding(failing: &Failing<'_>) -> Finding {
+    let object = failing.object;
+    let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
+    let text = redact(&failing.text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let why = match failing.fault {
+        Fault::TooLong => {
+            "client-side apply keeps a copy of the object in an annotation, and this object is too large for that"
+        }
+        Fault::Immutable => "a field that cannot be changed is changed",
+        Fault::NoKind => "a kind is not there yet",
+        Fault::Hook => "a job of a hook failed",
+        Fault::Source => "its manifests cannot be made",
+        Fault::Conflict => "another field manager holds a field",
+        Fault::Refused => "an object is refused",
+        Fault::Other => "it fails",
+    };
+    let message = format!(
+        "{} {namespace}/{name} does not bring namespace {} up to date, and what is changed in its repository does not arrive: {why}: {}",
+        object.kind,
+        gitops::home(object),
+        shorten(&text, QUOTED)
+    );
+    let subject = gitops::reference(object);
+    let resource = format!("{}.{}", plural(&object.kind), gitops::group(object));
+    let seen = Evidence::new(
+        format!("{} {namespace}/{name} status", object.kind),
+        shorten(&text, 600),
+        "kubectl get {{ resource }} -n {{ namespace }} {{ name }} -o yaml",
+    );
+    let seen = seen.with("resource", &resource).with("namespace", namespace).with("name", name);
+    let mut made = Finding::new(GitOpsSync::META.id, Severity::Warning, subject.clone(), message)
+        .key(format!("{:?}", failing.fault).to_ascii_lowercase())
+        .breaks(subject)
+        .evidence(seen)
+        .fix(fix(failing, resource));
+    if object.kind == "HelmRelease" {
+        let release = object.spec.release_name.as_deref().unwrap_or(name);
+        made = made.depends_on(release_ref(gitops::home(object), release));
+    }
+    if let Some(refused) = failing.resource {
+        let of = ResourceRef::kubernetes(&refused.group, &refused.kind, &refused.namespace, &refused.name);
+        made = made.depends_on(of);
+    }
+    made
+}
+
+fn plural(kind: &str) -> String {
+    format!("{}s", kind.to_ascii_lowercase())
+}
+
+fn fix(failing: &Failing<'_>, resource: String) -> Fix {
+    let object = failing.object;
+    let mut options = object.spec.sync_policy.sync_options.clone();
+    if failing.fault == Fault::TooLong && !options.iter().any(|o| o == SERVER_SIDE) {
+        options.push(SERVER_SIDE.to_owned());
+    }
+    let operation = json!({"initiatedBy": {"username": "kubectl"}, "sync": {"syncOptions": options}});
+    let of = Of {
+        resource,
+        flux: match object.kind.as_str() {
+            "Kustomization" => "kustomization",
+            "HelmRelease" => "helmrelease",
+            _ => "",
+        },
+        name: object.metadata.name.clone(),
+        namespace: object.metadata.namespace.clone(),
+        sync_patch: json!({"operation": operation}).to_string(),
+    };
+    let refused = failing.resource;
+    match failing.fault {
+        Fault::TooLong => {
+            let patch = json!({"spec": {"syncPolicy": {"syncOptions": options}}}).to_string();
+            Fix::TooLong { of, patch }
+        }
+        Fault::Immutable => Fix::Immutable {
+            of,
+            object: refused.map(|r| format!("{}/{}", r.kind.to_ascii_lowercase(), r.name)).unwrap_or_default(),
+            object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),
+            keeps_pods: refused.is_some_and(|r| matches!(r.kind.as_str(), "StatefulSet" | "Deployment" | "DaemonSet")),
+        },
+        Fault::Hook => Fix::Hook { of, home: gitops::home(object).to_owned() },
+        Fault::Source => Fix::Source { of },
+        _ => Fix::Other { of },
+    }
+}

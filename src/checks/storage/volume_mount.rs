@@ -1,0 +1,220 @@
+//! A volume that a pod brings itself cannot be set up: of the Secrets Store, of the host, over the network.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::event_evidence;
+use crate::checks::{Check, check};
+use crate::domain::aws::csi_node;
+use crate::domain::aws::denied::Denied;
+use crate::domain::kubernetes::mount_error::{self, Fault, Refused};
+use crate::domain::kubernetes::owner::{Target, in_scope};
+use crate::domain::kubernetes::start_error;
+use crate::domain::text::shorten::shorten;
+use crate::domain::text::windows::RECENT;
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, Pod};
+
+/// Longest part of a message that is shown in the sentence.
+const QUOTED: usize = 220;
+
+check! {
+    /// See the check's page.
+    VolumeMount {
+        id: "volume-mount", suite: Storage, severity: Error,
+        title: "a volume that a pod brings itself cannot be mounted",
+        requires: [Pods, Events],
+        uses: [Workloads, MonitoringResources],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    NoClass {
+        #[serde(flatten)]
+        of: Of,
+        class: String,
+        class_namespace: String,
+    },
+    NoProvider {
+        #[serde(flatten)]
+        of: Of,
+        provider: String,
+        node_field: String,
+    },
+    NoRole {
+        #[serde(flatten)]
+        of: Of,
+        account: String,
+    },
+    NotFetched {
+        #[serde(flatten)]
+        of: Of,
+        account: String,
+        /// Empty where nothing is said to be denied.
+        action: String,
+        role: String,
+    },
+    NoDriver {
+        #[serde(flatten)]
+        of: Of,
+        driver: String,
+        node_field: String,
+    },
+    HostPath {
+        #[serde(flatten)]
+        of: Of,
+        path: String,
+        node: String,
+    },
+    Other {
+        #[serde(flatten)]
+        of: Of,
+        node_field: String,
+    },
+}
+
+/// The pod and what it is made from.
+#[derive(Serialize, JsonSchema)]
+struct Of {
+    namespace: String,
+    pod: String,
+    volume: String,
+    owner: String,
+    operator_kind: String,
+    operator_name: String,
+    managed: String,
+}
+
+/// A pod that waits for a volume.
+struct Waits<'a> {
+    pod: &'a Pod,
+    event: &'a Event,
+    refused: Refused<'a>,
+}
+
+impl Check for VolumeMount {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.events()?;
+        let mut groups: BTreeMap<(ResourceRef, Fault), Vec<Waits<'_>>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| in_scope(snap, p, &[])) {
+            if let Some(waits) = waits(snap, pod) {
+                groups.entry((snap.owner_ref(pod), waits.refused.fault.clone())).or_default().push(waits);
+            }
+        }
+        Ok(Diagnosis::Findings(groups.iter().map(|((owner, _), all)| finding(snap, owner, all)).collect()))
+    }
+}
+
+fn waits<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Waits<'a>> {
+    if pod.status.phase != "Pending" || pod.spec.node_name.is_none() || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
+    events.into_iter().filter(|e| e.reason == "FailedMount").find_map(|event| {
+        let refused = mount_error::read(&event.message)?;
+        let volume = pod.spec.volumes.iter().find(|v| v.name == refused.volume)?;
+        // Claims, and the objects that files come from, are other checks' matter.
+        let is_own = volume.persistent_volume_claim.is_none() && volume.config_map.is_none() && volume.secret.is_none();
+        let is_missing = matches!(
+            start_error::Fault::of(&event.message),
+            Some(start_error::Fault::Missing { .. } | start_error::Fault::MissingKey { .. })
+        );
+        let is_object = is_missing && matches!(refused.fault, Fault::Other);
+        (is_own && !is_object).then_some(Waits { pod, event, refused })
+    })
+}
+
+fn finding(snap: &Snapshot, owner: &ResourceRef, all: &[Waits<'_>]) -> Finding {
+    let first = &all[0];
+    let node = first.pod.spec.node_name.as_deref().unwrap_or_default();
+    let volume = first.refused.volume;
+    let why = match &first.refused.fault {
+        Fault::NoClass(namespace, name) => {
+            format!("SecretProviderClass {namespace}/{name}, which volume {volume} names, does not exist")
+        }
+        Fault::NoProvider(provider) => {
+            format!("the provider {provider} of the Secrets Store does not run on node {node} (volume {volume})")
+        }
+        Fault::NoRole => format!(
+            "its ServiceAccount {} has no IAM role with which the Secrets Store could fetch volume {volume}",
+            account(first.pod)
+        ),
+        Fault::NoDriver(driver) => format!("CSI driver {driver} does not run on node {node} (volume {volume})"),
+        Fault::HostPath(path) => {
+            format!(
+                "{path} on node {node} is not what its volume {volume} asks for: {}",
+                shorten(first.refused.text, QUOTED)
+            )
+        }
+        Fault::NotFetched => {
+            format!("the Secrets Store does not get volume {volume}: {}", shorten(first.refused.text, QUOTED))
+        }
+        Fault::Other => format!("its volume {volume} is not set up: {}", shorten(first.refused.text, QUOTED)),
+    };
+    let message = format!("the pods of {owner} do not start: {why}");
+    let subject = match &first.refused.fault {
+        Fault::NoClass(namespace, name) => {
+            ResourceRef::kubernetes("secrets-store.csi.x-k8s.io", "SecretProviderClass", namespace, name)
+        }
+        _ => owner.clone(),
+    };
+    let mut made = Finding::new(VolumeMount::META.id, Severity::Error, subject, message)
+        .also(owner.clone())
+        .key(format!("{} {volume}", owner.key()))
+        .breaks(owner.clone())
+        .depends_on(ResourceRef::node(node))
+        .evidence(event_evidence(first.event))
+        .fix(fix(snap, first));
+    if matches!(first.refused.fault, Fault::NoDriver(_)) {
+        made = made.depends_on(csi_node::reference(node));
+    }
+    for waits in all {
+        made = made.breaks(ResourceRef::pod(&waits.pod.metadata.namespace, &waits.pod.metadata.name));
+    }
+    made
+}
+
+fn account(pod: &Pod) -> &str {
+    pod.spec.service_account_name.as_deref().unwrap_or("default")
+}
+
+fn fix(snap: &Snapshot, waits: &Waits<'_>) -> Fix {
+    let target = Target::of(snap, waits.pod);
+    let of = Of {
+        namespace: waits.pod.metadata.namespace.clone(),
+        pod: waits.pod.metadata.name.clone(),
+        volume: waits.refused.volume.to_owned(),
+        owner: target.name.clone(),
+        operator_kind: target.operator_kind().to_owned(),
+        operator_name: target.operator_name().to_owned(),
+        managed: target.managed_by.clone(),
+    };
+    let node = waits.pod.spec.node_name.clone().unwrap_or_default();
+    let node_field = format!("spec.nodeName={node}");
+    let account = account(waits.pod).to_owned();
+    match waits.refused.fault.clone() {
+        Fault::NoClass(class_namespace, class) => Fix::NoClass { of, class, class_namespace },
+        Fault::NoProvider(provider) => Fix::NoProvider { of, provider, node_field },
+        Fault::NoRole => Fix::NoRole { of, account },
+        Fault::NotFetched => {
+            let denied = Denied::read(&waits.event.message);
+            let role = denied.as_ref().and_then(Denied::role).unwrap_or_default().to_owned();
+            let action = denied.and_then(|d| d.action).unwrap_or_default();
+            Fix::NotFetched { of, account, action, role }
+        }
+        Fault::NoDriver(driver) => Fix::NoDriver { of, driver, node_field },
+        Fault::HostPath(path) => Fix::HostPath { of, path, node },
+        Fault::Other => Fix::Other { of, node_field },
+    }
+}

@@ -1,0 +1,106 @@
+//! What brings the stack from a repository: applications of Argo CD, Kustomizations and HelmReleases of Flux.
+
+use serde::Deserialize;
+
+use super::meta::null_default;
+use super::{Condition, Meta};
+
+/// Application (`argoproj.io`), Kustomization (`kustomize.toolkit.fluxcd.io`) or HelmRelease (`helm.toolkit.fluxcd.io`).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct GitOpsObject {
+    /// Set by the collector.
+    #[serde(skip)]
+    pub kind: String,
+    pub metadata: Meta,
+    pub spec: GitOpsSpec,
+    pub status: GitOpsStatus,
+}
+
+/// `spec` of any of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GitOpsSpec {
+    /// Of an Application.
+    pub destination: Destination,
+    pub sync_policy: SyncPolicy,
+    /// Of Flux' kinds: where the objects lie, if not beside it.
+    pub target_namespace: Option<String>,
+    /// Of a HelmRelease.
+    pub release_name: Option<String>,
+    pub suspend: bool,
+}
+
+/// `spec.destination` of an Application.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Destination {
+    #[serde(deserialize_with = "null_default")]
+    pub namespace: String,
+}
+
+/// `spec.syncPolicy` of an Application.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SyncPolicy {
+    #[serde(deserialize_with = "null_default")]
+    pub sync_options: Vec<String>,
+}
+
+/// `status` of any of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GitOpsStatus {
+    /// Those of Argo CD have no status: that they are there is what they say.
+    #[serde(deserialize_with = "null_default")]
+    pub conditions: Vec<Condition>,
+    pub sync: SyncStatus,
+    pub operation_state: OperationState,
+}
+
+/// `status.sync` of an Application.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SyncStatus {
+    /// `Synced`, `OutOfSync` or `Unknown`.
+    pub status: String,
+}
+
+/// `status.operationState` of an Application: the last sync.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OperationState {
+    pub phase: String,
+    #[serde(deserialize_with = "null_default")]
+    pub message: String,
+    pub sync_result: SyncResult,
+}
+
+/// `status.operationState.syncResult`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SyncResult {
+    #[serde(deserialize_with = "null_default")]
+    pub resources: Vec<SyncedResource>,
+}
+
+/// `status.operationState.syncResult.resources[]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SyncedResource {
+    #[serde(deserialize_with = "null_default")]
+    pub group: String,
+    pub kind: String,
+    #[serde(deserialize_with = "null_default")]
+    pub namespace: String,
+    pub name: String,
+    #[serde(deserialize_with = "null_default")]
+    pub status: String,
+    /// Of a hook.
+    #[serde(deserialize_with = "null_default")]
+    pub hook_phase: String,
+    #[serde(deserialize_with = "null_default")]
+    pub message: String,
+}
+
+objects!(GitOpsObject);
