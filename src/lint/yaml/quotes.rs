@@ -85,7 +85,8 @@ fn not_quoted(fault: &Problem, lines: &[&str]) -> Option<Problem> {
     let why = match first {
         '{' if rest.starts_with("{{") => "begins with {{".to_owned(),
         '*' if says(&["anchor", "alias"]) => "begins with * (a reference in YAML)".to_owned(),
-        '@' | '`' | '%' => format!("begins with {first}"),
+        // A stray letter before a key or a dash is no value.
+        '@' | '`' | '%' if line[..from].trim_end().ends_with([':', '-']) => format!("begins with {first}"),
         _ if says(&["mapping values are not allowed", "illegal placement of ':'"]) && rest.contains(": ") => {
             "has a colon followed by a space".to_owned()
         }
