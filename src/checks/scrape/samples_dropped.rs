@@ -124,13 +124,7 @@ fn job_of<'a>(snap: &'a Snapshot, url: &'a str) -> &'a str {
     targets::all(snap).iter().find(|t| t.scrape_url == url).map_or(url, |t| t.job())
 }
 
-fn lost(
-    snap: &Snapshot,
-    job: &str,
-    loss: Loss,
-    logged: &Logged,
-    shared: &BTreeMap<String, Vec<String>>,
-) -> Finding {
+fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeMap<String, Vec<String>>) -> Finding {
     let (namespace, pod, container) = &logged.pod;
     let known = || twice(snap, job, &logged.url).or_else(|| logged_twice(shared, job, &logged.url));
     let twice = if loss == Loss::Duplicate { known() } else { None };
@@ -201,7 +195,9 @@ impl Twice {
                 format!("two jobs scrape the same address{labels}, {url}: {job} and {other_job}; {lost}")
             }
             (false, false) => {
-                format!("two jobs give different targets the same labels: {job} ({url}) and {other_job} ({other}); {lost}")
+                format!(
+                    "two jobs give different targets the same labels: {job} ({url}) and {other_job} ({other}); {lost}"
+                )
             }
             (true, _) => format!("job {job} gives two targets the same labels: {url} and {other}; {lost}"),
         }
@@ -373,7 +369,8 @@ mod tests {
             found.iter().map(|f| (f.variant, f.message.clone())).collect::<Vec<_>>()
         };
         let found = seen("10.0.0.7:80");
-        let named = "two jobs scrape the same address, http://10.0.0.7:80/metrics: consul and serviceMonitor/shop/web/0";
+        let named =
+            "two jobs scrape the same address, http://10.0.0.7:80/metrics: consul and serviceMonitor/shop/web/0";
         assert!(found.iter().all(|(v, m)| *v == "twice" && m.starts_with(named)), "{found:?}");
         assert_eq!(seen("10.0.0.8:80").iter().map(|f| f.0).collect::<Vec<_>>(), ["duplicate", "duplicate"]);
     }

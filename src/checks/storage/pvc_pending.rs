@@ -183,10 +183,8 @@ fn named_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, name: &str) -> S
 fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String {
     let volumes = snap.persistent_volumes.items().unwrap_or_default().iter();
     // Volumes that a provisioner made belong to their claims.
-    let by_hand = volumes.filter(|v| {
-        v.status.phase != "Bound"
-            && !v.metadata.annotations.contains_key(annotation::PROVISIONED_BY)
-    });
+    let by_hand = volumes
+        .filter(|v| v.status.phase != "Bound" && !v.metadata.annotations.contains_key(annotation::PROVISIONED_BY));
     let same_class = |v: &&PersistentVolume| {
         v.spec.storage_class_name.as_deref().unwrap_or_default() == claim.class().unwrap_or_default()
     };

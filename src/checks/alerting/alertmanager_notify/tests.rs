@@ -182,7 +182,8 @@ fn the_proxy_of_the_mounted_file_is_named() {
     let mut snap = snapshot(&lost("Post \"<redacted>\": context deadline exceeded", "slack"));
     *snap.alertmanager_status = Err(Gap::new("status", GapCause::Timeout, ""));
     let file = "route: {receiver: team}\nreceivers: [{name: team, slack_configs: [{http_config: {proxy_url: 'http://proxy.corp:3128'}}]}]\n";
-    let maps = json!([{"metadata": {"name": "am-config", "namespace": "monitoring"}, "data": {"alertmanager.yml": file}}]);
+    let maps =
+        json!([{"metadata": {"name": "am-config", "namespace": "monitoring"}, "data": {"alertmanager.yml": file}}]);
     snap.config_maps = Listing::cluster(serde_json::from_value(maps).expect("ConfigMaps"));
     let found = applicable(&AlertmanagerNotify, &snap);
     assert!(found[0].message.contains("through the proxy http://proxy.corp:3128"), "{}", found[0].message);
