@@ -438,8 +438,10 @@ fn parse_labels(mut text: &str) -> Option<(BTreeMap<String, String>, &str)> {
 
 /// Namespaces where Prometheus fails to scrape; none where it cannot be asked.
 fn scraped_namespaces(snap: &Snapshot) -> BTreeSet<String> {
-    let known: BTreeSet<&str> =
-        snap.services.items().unwrap_or_default().iter().map(|s| s.metadata.namespace.as_str()).collect();
+    let of_services = snap.services.items().unwrap_or_default().iter().map(|s| s.metadata.namespace.as_str());
+    // Pods may be scraped where no Service is.
+    let named = snap.namespaces.items().unwrap_or_default().iter().map(|n| n.metadata.name.as_str());
+    let known: BTreeSet<&str> = of_services.chain(named).collect();
     let Ok(targets) = snap.prometheus_targets() else { return BTreeSet::new() };
     let own = snap.scope.prometheus.as_ref().map_or("", |p| p.namespace.as_str());
     let down = targets.iter().filter(|t| t.health != "up");

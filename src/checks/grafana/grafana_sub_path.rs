@@ -8,6 +8,7 @@ use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::Instance;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::Mounts;
+use crate::domain::kubernetes::proxy;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{HttpPath, Ingress};
@@ -117,13 +118,18 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, ingress: &Ingress, route: &R
             .with("namespace", &meta.namespace)
             .with("name", &meta.name),
         );
-    let service = format!("{}:{}", route.service, route.port);
     Some(made.fix(Fix::Serve {
         namespace: instance.namespace().to_owned(),
         grafana: instance.kubectl_name(),
         managed_by: managed_by(&instance.workload.metadata),
         root_url,
-        login_path: format!("/api/v1/namespaces/{}/services/{service}/proxy/{}/login", meta.namespace, route.path),
+        login_path: proxy::of_service(
+            &meta.namespace,
+            "http",
+            &route.service,
+            &route.port,
+            &format!("{}/login", route.path),
+        ),
     }))
 }
 

@@ -30,40 +30,7 @@ check! {
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
-#[serde(tag = "variant", rename_all = "kebab-case")]
-enum Fix {
-    TooLong {
-        #[serde(flatten)]
-        of: Of,
-        patch: String,
-    },
-    Immutable {
-        #[serde(flatten)]
-        of: Of,
-        /// The object, as kubectl takes it; empty where none is named.
-        object: String,
-        object_namespace: String,
-        /// Its pods stay when it is deleted so.
-        keeps_pods: bool,
-    },
-    Hook {
-        #[serde(flatten)]
-        of: Of,
-        home: String,
-    },
-    Source {
-        #[serde(flatten)]
-        of: Of,
-    },
-    Other {
-        #[serde(flatten)]
-        of: Of,
-    },
-}
-
-/// What syncs.
-#[derive(Serialize, JsonSchema)]
-struct Of {
+struct Fix {
     /// `applications.argoproj.io`.
     resource: String,
     /// `kustomization` or `helmrelease`, as flux takes it; empty of Argo CD.
@@ -72,6 +39,29 @@ struct Of {
     namespace: String,
     /// Starts another sync of Argo CD.
     sync_patch: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// What keeps it from syncing.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    TooLong {
+        patch: String,
+    },
+    Immutable {
+        /// The object, as kubectl takes it; empty where none is named.
+        object: String,
+        object_namespace: String,
+        /// Its pods stay when it is deleted so.
+        keeps_pods: bool,
+    },
+    Hook {
+        home: String,
+    },
+    Source,
+    Other,
 }
 
 impl Check for GitOpsSync {
@@ -145,7 +135,7 @@ fn fix(failing: &Failing<'_>, resource: String) -> Fix {
         options.push(SERVER_SIDE.to_owned());
     }
     let operation = json!({"initiatedBy": {"username": "kubectl"}, "sync": {"syncOptions": options}});
-    let of = Of {
+    Fix {
         resource,
         flux: match object.kind.as_str() {
             "Kustomization" => "kustomization",
@@ -155,21 +145,21 @@ fn fix(failing: &Failing<'_>, resource: String) -> Fix {
         name: object.metadata.name.clone(),
         namespace: object.metadata.namespace.clone(),
         sync_patch: json!({"operation": operation}).to_string(),
-    };
+        way: way(failing, &options),
+    }
+}
+
+fn way(failing: &Failing<'_>, options: &[String]) -> Way {
     let refused = failing.resource;
     match failing.fault {
-        Fault::TooLong => {
-            let patch = json!({"spec": {"syncPolicy": {"syncOptions": options}}}).to_string();
-            Fix::TooLong { of, patch }
-        }
-        Fault::Immutable => Fix::Immutable {
-            of,
+        Fault::TooLong => Way::TooLong { patch: json!({"spec": {"syncPolicy": {"syncOptions": options}}}).to_string() },
+        Fault::Immutable => Way::Immutable {
             object: refused.map(|r| format!("{}/{}", r.kind.to_ascii_lowercase(), r.name)).unwrap_or_default(),
             object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),
             keeps_pods: refused.is_some_and(|r| matches!(r.kind.as_str(), "StatefulSet" | "Deployment" | "DaemonSet")),
         },
-        Fault::Hook => Fix::Hook { of, home: gitops::home(object).to_owned() },
-        Fault::Source => Fix::Source { of },
-        _ => Fix::Other { of },
+        Fault::Hook => Way::Hook { home: gitops::home(failing.object).to_owned() },
+        Fault::Source => Way::Source,
+        _ => Way::Other,
     }
 }

@@ -34,55 +34,7 @@ check! {
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
-#[serde(tag = "variant", rename_all = "kebab-case")]
-enum Fix {
-    NoClass {
-        #[serde(flatten)]
-        of: Of,
-        class: String,
-        class_namespace: String,
-    },
-    NoProvider {
-        #[serde(flatten)]
-        of: Of,
-        provider: String,
-        node_field: String,
-    },
-    NoRole {
-        #[serde(flatten)]
-        of: Of,
-        account: String,
-    },
-    NotFetched {
-        #[serde(flatten)]
-        of: Of,
-        account: String,
-        /// Empty where nothing is said to be denied.
-        action: String,
-        role: String,
-    },
-    NoDriver {
-        #[serde(flatten)]
-        of: Of,
-        driver: String,
-        node_field: String,
-    },
-    HostPath {
-        #[serde(flatten)]
-        of: Of,
-        path: String,
-        node: String,
-    },
-    Other {
-        #[serde(flatten)]
-        of: Of,
-        node_field: String,
-    },
-}
-
-/// The pod and what it is made from.
-#[derive(Serialize, JsonSchema)]
-struct Of {
+struct Fix {
     namespace: String,
     pod: String,
     volume: String,
@@ -90,6 +42,42 @@ struct Of {
     operator_kind: String,
     operator_name: String,
     managed: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// What keeps the volume from the pod.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    NoClass {
+        class: String,
+        class_namespace: String,
+    },
+    NoProvider {
+        provider: String,
+        node_field: String,
+    },
+    NoRole {
+        account: String,
+    },
+    NotFetched {
+        account: String,
+        /// Empty where nothing is said to be denied.
+        action: String,
+        role: String,
+    },
+    NoDriver {
+        driver: String,
+        node_field: String,
+    },
+    HostPath {
+        path: String,
+        node: String,
+    },
+    Other {
+        node_field: String,
+    },
 }
 
 /// A pod that waits for a volume.
@@ -191,7 +179,7 @@ fn account(pod: &Pod) -> &str {
 
 fn fix(snap: &Snapshot, waits: &Waits<'_>) -> Fix {
     let target = Target::of(snap, waits.pod);
-    let of = Of {
+    Fix {
         namespace: waits.pod.metadata.namespace.clone(),
         pod: waits.pod.metadata.name.clone(),
         volume: waits.refused.volume.to_owned(),
@@ -199,22 +187,26 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>) -> Fix {
         operator_kind: target.operator_kind().to_owned(),
         operator_name: target.operator_name().to_owned(),
         managed: target.managed_by.clone(),
-    };
+        way: way(waits),
+    }
+}
+
+fn way(waits: &Waits<'_>) -> Way {
     let node = waits.pod.spec.node_name.clone().unwrap_or_default();
     let node_field = format!("spec.nodeName={node}");
     let account = account(waits.pod).to_owned();
     match waits.refused.fault.clone() {
-        Fault::NoClass(class_namespace, class) => Fix::NoClass { of, class, class_namespace },
-        Fault::NoProvider(provider) => Fix::NoProvider { of, provider, node_field },
-        Fault::NoRole => Fix::NoRole { of, account },
+        Fault::NoClass(class_namespace, class) => Way::NoClass { class, class_namespace },
+        Fault::NoProvider(provider) => Way::NoProvider { provider, node_field },
+        Fault::NoRole => Way::NoRole { account },
         Fault::NotFetched => {
             let denied = Denied::read(&waits.event.message);
             let role = denied.as_ref().and_then(Denied::role).unwrap_or_default().to_owned();
             let action = denied.and_then(|d| d.action).unwrap_or_default();
-            Fix::NotFetched { of, account, action, role }
+            Way::NotFetched { account, action, role }
         }
-        Fault::NoDriver(driver) => Fix::NoDriver { of, driver, node_field },
-        Fault::HostPath(path) => Fix::HostPath { of, path, node },
-        Fault::Other => Fix::Other { of, node_field },
+        Fault::NoDriver(driver) => Way::NoDriver { driver, node_field },
+        Fault::HostPath(path) => Way::HostPath { path, node },
+        Fault::Other => Way::Other { node_field },
     }
 }

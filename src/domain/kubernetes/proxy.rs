@@ -1,6 +1,8 @@
 //! Paths of the API server's proxy, which `kubectl get --raw` takes. The scheme is part of them: without it the API
 //! server speaks plain HTTP, and whoever serves HTTPS answers 400.
 
+use std::fmt::Display;
+
 use crate::snapshot::{Component, Scope};
 
 /// A path of a part of the stack, below the prefix that it serves.
@@ -21,7 +23,7 @@ pub(crate) fn of_call(scope: &Scope, call: &str) -> Option<String> {
 }
 
 /// A path of a Service.
-pub(crate) fn of_service(namespace: &str, scheme: &str, service: &str, port: u16, path: &str) -> String {
+pub(crate) fn of_service(namespace: &str, scheme: &str, service: &str, port: impl Display, path: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/services/{scheme}:{service}:{port}/proxy{}", with_slash(path))
 }
 

@@ -107,7 +107,7 @@ fn a_probe_asks_the_service_by_its_name() {
     let pods = ["10.0.0.1", "10.0.0.2"].map(|address| {
         let mut target = down("serviceMonitor/shop/web/0", &format!("http://{address}:8080/live"), START_TOKEN);
         target["discoveredLabels"] =
-            json!({"__meta_kubernetes_namespace": "shop", "__meta_kubernetes_service_name": "web"});
+            json!({"__address__": format!("{address}:8080"), "__meta_kubernetes_namespace": "shop", "__meta_kubernetes_service_name": "web"});
         target
     });
     let found = one(&shop(json!(pods)));
