@@ -123,6 +123,7 @@ fn for_shell(dir: &Path, shell: &str) -> (String, PathBuf) {
 }
 
 /// Says so where a shell is not installed: the tests run everywhere.
+#[expect(clippy::print_stderr, reason = "who runs the tests is told what was skipped")]
 fn has(shell: &str) -> bool {
     let there = ["/bin", "/usr/bin", "/usr/local/bin"].iter().any(|folder| Path::new(folder).join(shell).exists());
     if !there {

@@ -47,7 +47,7 @@ pub struct Problem {
     /// What was meant, where that can be told: `metrics_path`.
     pub instead: Option<String>,
     /// Where in the value the program points at, where that is another place.
-    pub at: Option<Place>,
+    pub at: Option<Box<Place>>,
 }
 
 impl Problem {
@@ -61,13 +61,13 @@ impl Problem {
     /// Says where the fault is in the value.
     #[must_use]
     pub fn pointing(mut self, at: Option<Place>) -> Self {
-        self.at = at;
+        self.at = at.map(Box::new);
         self
     }
 
     /// Where a caret belongs.
     pub fn caret(&self) -> Place {
-        self.at.unwrap_or(self.place)
+        self.at.as_deref().copied().unwrap_or(self.place)
     }
 
     /// Says what was meant.

@@ -382,7 +382,10 @@ fn headers(text: &str) -> String {
             && scheme.ends_with(|c: char| c.is_lowercase())
         {
             let is_prose = |word: &str| word.chars().all(|c| c.is_ascii_lowercase() || "_:,.'".contains(c));
-            if value.split_whitespace().all(is_prose) {
+            // A sentence may begin within; one word with a capital may be a password.
+            let begins = |word: &str| is_prose(word.trim_start_matches(|c: char| c.is_ascii_uppercase()));
+            let is_sentence = value.split_whitespace().count() >= 4 && value.split_whitespace().all(begins);
+            if is_sentence || value.split_whitespace().all(is_prose) {
                 return c[0].to_owned();
             }
         }
@@ -402,6 +405,12 @@ fn headers(text: &str) -> String {
     text.into_owned()
 }
 
+/// What AWS calls an error about a token: `InvalidIdentityToken: Incorrect token audience`.
+fn is_error_code(name: &str) -> bool {
+    let of_error = ["Invalid", "Expired", "Missing"].iter().any(|word| name.starts_with(word));
+    of_error && (name.ends_with("Token") || name.ends_with("TokenException"))
+}
+
 /// `password=x`, `"token": "x"`, `{credentials: x}`, `--password x`, `-u user:x`.
 fn assignments(text: &str) -> String {
     let key = pattern!(r#"([A-Za-z_$][\w.-]*)(\\*["']?\s*[:=]\s*)"#);
@@ -410,6 +419,9 @@ fn assignments(text: &str) -> String {
     while let Some(found) = key.captures_at(text, at) {
         let (whole, name, sign) = (found.get(0).expect("the whole"), &found[1], &found[2]);
         at = whole.end();
+        if is_error_code(name) {
+            continue;
+        }
         let Some(range) = value_range(text, whole.start(), whole.end(), name, sign) else { continue };
         out.push_str(&text[from..range.start]);
         out.push_str(MASK);

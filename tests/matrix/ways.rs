@@ -103,7 +103,7 @@ fn a_claim_that_stands_alone_is_saved_and_made_again() {
     let mut seen = 0;
     for (fixture, finding, steps) in ways() {
         let deletes = |s: &&Step| s.command.starts_with("kubectl delete pvc") && s.command.contains("--wait=false");
-        let Some(at) = steps.iter().position(|s| deletes(&s)) else { continue };
+        let Some(at) = steps.iter().position(deletes) else { continue };
         seen += 1;
         let saved = steps[..at].iter().any(|s| s.command.contains("get pvc") && s.command.contains("> claim.json"));
         let again = steps[at..].iter().any(|s| s.command.contains("apply -f claim.json"));
@@ -160,7 +160,7 @@ fn a_nat_gateway_is_made_where_the_internet_is_reached() {
 fn a_trust_policy_is_saved_before_it_is_replaced() {
     for (fixture, finding, steps) in ways() {
         let replaces = |s: &&Step| s.command.contains("update-assume-role-policy");
-        if let Some(at) = steps.iter().position(|s| replaces(&s)) {
+        if let Some(at) = steps.iter().position(replaces) {
             let saved = steps[..at].iter().any(|s| s.command.contains("get-role") && s.command.contains(" > "));
             assert!(saved, "{fixture} {}: {}", finding.check, steps[at].command);
         }

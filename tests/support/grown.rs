@@ -19,8 +19,11 @@ const RULES: &str = "kubernetes/apis/monitoring.coreos.com/v1/prometheusrules";
 const CLAIMS: &str = "kubernetes/api/v1/persistentvolumeclaims";
 const TOO_LITTLE_CPU: &str = "0/2 nodes are available: 2 Insufficient cpu.";
 
-/// What can grow: its name, and how so many more of it come into a bundle.
-pub const KINDS: &[(&str, fn(&mut Grown, usize))] = &[
+/// Brings so many more of a kind into a bundle.
+pub type Grow = fn(&mut Grown, usize);
+
+/// What can grow: its name, and how.
+pub const KINDS: &[(&str, Grow)] = &[
     ("pods that run", |b, n| b.pods(n, |_| {})),
     ("pods that are pending", pending),
     ("Services with EndpointSlices", services),

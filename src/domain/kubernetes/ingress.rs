@@ -161,7 +161,7 @@ fn binding_refused<'a>(snap: &'a Snapshot, kind: &str, meta: &Meta) -> Option<Sa
     match events.max_by_key(|e| e.last_seen()) {
         Some(event) if event.kind == "Warning" => Some(Said::Event(event)),
         Some(_) => None,
-        None => logged(snap, |line| is_own(&line.get("name")) && line.get("namespace") == meta.namespace),
+        None => logged(snap, |line| is_own(line.get("name")) && line.get("namespace") == meta.namespace),
     }
 }
 

@@ -229,7 +229,7 @@ impl Written<'_> {
             let start = Start::of(&self.file.text, text, place);
             for problem in &mut problems {
                 problem.place = start.place(&self.file.text, text, problem.place);
-                problem.at = problem.at.map(|at| start.place(&self.file.text, text, at));
+                problem.at = problem.at.take().map(|at| Box::new(start.place(&self.file.text, text, *at)));
             }
         }
         problems.retain(|p| !self.is_unknown(p.place));

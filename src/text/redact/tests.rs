@@ -63,6 +63,11 @@ const SECRETS: &[&str] = &[
 fn what_a_registry_says_of_authorization_is_no_header() {
     let said = "repository does not exist or may require authorization: server message: insufficient_scope: authorization failed";
     assert_eq!(mask(said), said);
+    let expired = "may require authorization: authorization failed: Your authorization token has expired. Reauthenticate and try again.";
+    assert_eq!(mask(expired), expired);
+    assert_eq!(mask("authorization: Opensesame"), format!("authorization: {MASK}"));
+    let refused = "StatusCode: 400, InvalidIdentityToken: Incorrect token audience";
+    assert_eq!(mask(refused), refused);
     assert_eq!(
         mask_sentence("ExpiredToken: The security token is expired"),
         "ExpiredToken: The security token is expired"
