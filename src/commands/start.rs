@@ -58,10 +58,7 @@ fn text(program: &str, context: Option<&str>, snap: Option<&Snapshot>, past: &Pa
     let Some(context) = context else {
         lines.push("no cluster: there is no kubeconfig with a current context".to_owned());
         lines.extend(next(
-            &[
-                ("monitoring --demo", "a recorded incident, to see what it does"),
-                ("monitoring --kubeconfig FILE", "a cluster"),
-            ],
+            &[("monitoring --demo", "a recorded incident: a tour"), ("monitoring --kubeconfig FILE", "a cluster")],
             program,
         ));
         lines.push(format!("\n{program} --help shows everything"));
