@@ -1,8 +1,15 @@
 //! Evicted pods: what ran short, and who used it. Source: the messages of the kubelet's eviction manager.
 
+use std::collections::BTreeMap;
+
+use crate::domain::kubernetes::owner::workload_of_name;
 use crate::domain::text::windows::RECENT;
-use crate::snapshot::kubernetes::{Container, Pod, Volume};
+use crate::model::Gap;
+use crate::snapshot::kubernetes::{Container, Event, Pod, Volume, Workload};
 use crate::snapshot::{Snapshot, parse_quantity};
+
+/// Evictions within an hour that are more than an adjustment.
+const OFTEN: u32 = 3;
 
 /// Why the kubelet ended a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +104,44 @@ pub(crate) fn is_recent(snap: &Snapshot, pod: &Pod) -> bool {
     let told = snap.events_about("Pod", &pod.metadata, RECENT).iter().any(|e| e.reason == "Evicted");
     let since = pod.condition("DisruptionTarget").and_then(|c| c.last_transition_time).or(pod.status.start_time);
     told || since.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= RECENT)
+}
+
+/// A workload whose pods somebody evicts again and again.
+#[derive(Debug)]
+pub(crate) struct Often<'a> {
+    pub(crate) workload: &'a Workload,
+    /// What tells of it, and the newest of that.
+    pub(crate) events: Vec<&'a Event>,
+    pub(crate) newest: &'a Event,
+    pub(crate) times: u32,
+}
+
+impl Often<'_> {
+    /// It runs one of the servers of the stack.
+    pub(crate) fn is_server(&self) -> bool {
+        self.workload.spec.template.spec.containers.iter().any(|c| c.program().is_some())
+    }
+}
+
+/// The workloads whose pods were evicted often within the last hour, by the events that tell of it. The pods are gone.
+pub(crate) fn often<'a>(snap: &'a Snapshot, tells: impl Fn(&Event) -> bool) -> Result<Vec<Often<'a>>, Gap> {
+    snap.workloads()?;
+    let now = snap.collected_at.as_second();
+    let recent = |e: &&Event| e.last_seen().is_some_and(|t| now - t.as_second() <= RECENT);
+    let judged = |e: &&Event| snap.scope.is_judged(&e.involved_object.namespace);
+    let mut evicted: BTreeMap<_, (&Workload, Vec<&Event>)> = BTreeMap::new();
+    for event in snap.events()?.iter().filter(|e| tells(e)).filter(judged).filter(recent) {
+        let object = &event.involved_object;
+        if let Some(workload) = workload_of_name(snap, &object.namespace, &object.name) {
+            evicted.entry(workload.reference()).or_insert_with(|| (workload, Vec::new())).1.push(event);
+        }
+    }
+    let all = evicted.into_values().filter_map(|(workload, events)| {
+        let newest = events.iter().copied().max_by_key(|e| e.last_seen())?;
+        let times = events.iter().map(|e| e.times()).sum();
+        Some(Often { workload, events, newest, times })
+    });
+    Ok(all.filter(|o| o.times >= OFTEN).collect())
 }
 
 /// Volumes of the node's disk that a container writes to and that have no limit.

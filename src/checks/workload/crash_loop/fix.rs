@@ -5,12 +5,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::helm::Release;
+use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::checks::workload::crash_loop::case::{Case, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
-    DiskFull, Kept, Lines, Ownership, Repair, Workload, file, file_name, ids, key_path, look_at_blocks, operator_up,
+    DiskFull, Lines, Ownership, Repair, Workload, file, file_name, ids, key_path, look_at_blocks, operator_up,
 };
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::managed::managed_by;
@@ -378,8 +379,10 @@ impl Fix {
 fn unknown(case: &Case<'_>) -> Way {
     let (pod, container) = (case.pod_name(), case.failing.container.name.clone());
     match case.failing.cause {
-        Cause::Probe(_) => Way::Probe { container, is_prometheus: case.is_prometheus(), pod, kept: Kept::of(case) },
-        Cause::Ends(_, previous) => Way::Ends { container, previous, pod, kept: Kept::of(case) },
+        Cause::Probe(_) => {
+            Way::Probe { container, is_prometheus: case.is_prometheus(), pod, kept: Kept::of(&case.target) }
+        }
+        Cause::Ends(_, previous) => Way::Ends { container, previous, pod, kept: Kept::of(&case.target) },
         Cause::Said(_, previous) | Cause::Unknown(_, previous) => Way::Other { container, previous, pod },
         Cause::Unread(_) => Way::Other { container, previous: true, pod },
     }
@@ -421,7 +424,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             container: case.failing.container.name.clone(),
             previous: case.failing.cause.said().is_none_or(|(_, previous)| previous),
             pod: case.pod_name(),
-            kept: Kept::of(case),
+            kept: Kept::of(&case.target),
         },
         Class::Device => Way::Device { pod: case.pod_name(), node: node(case), volume: volume(case) },
         Class::Metadata | Class::MemoryMap | Class::Memberlist | Class::Architecture | Class::Unreached => {
@@ -432,7 +435,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
 
 /// What the node, AWS or another program does not give.
 fn outside(case: &Case<'_>, crash: &Crash) -> Way {
-    let (reason, pod, kept) = (crash.reason.clone(), case.pod_name(), Kept::of(case));
+    let (reason, pod, kept) = (crash.reason.clone(), case.pod_name(), Kept::of(&case.target));
     match crash.class {
         Class::Metadata => {
             let node = case.failing.pod.spec.node_name.as_deref();
@@ -548,7 +551,7 @@ fn map_managed(case: &Case<'_>) -> String {
 
 /// A file is missing, or cannot be read.
 fn file_way(case: &Case<'_>, crash: &Crash) -> Way {
-    let (file, pod, kept) = (file(crash), case.pod_name(), Kept::of(case));
+    let (file, pod, kept) = (file(crash), case.pod_name(), Kept::of(&case.target));
     let (map, secret, key) = match &case.origin {
         Origin::ConfigMap { name, key } => (Some(name.clone()), None, key.clone()),
         Origin::Secret { name, key } => (None, Some(name.clone()), key.clone()),
@@ -564,7 +567,7 @@ fn file_way(case: &Case<'_>, crash: &Crash) -> Way {
 
 /// The volume, or what lies on it.
 fn storage(case: &Case<'_>, crash: &Crash) -> Way {
-    let (pod, kept) = (case.pod_name(), Kept::of(case));
+    let (pod, kept) = (case.pod_name(), Kept::of(&case.target));
     let container = case.failing.container;
     let group = case.failing.pod.spec.security_context.as_ref().and_then(|c| c.fs_group);
     match crash.class {
@@ -618,13 +621,13 @@ fn flag(case: &Case<'_>, crash: &Crash) -> Way {
         new_arg,
         advice: crash.advice.clone(),
         pod: case.pod_name(),
-        kept: Kept::of(case),
+        kept: Kept::of(&case.target),
     }
 }
 
 /// The port or address on which it listens.
 fn listening(case: &Case<'_>, crash: &Crash) -> Way {
-    let kept = Kept::of(case);
+    let kept = Kept::of(&case.target);
     match crash.class {
         Class::Port => Way::Port {
             what: crash.what.clone().unwrap_or_default(),
@@ -643,10 +646,12 @@ fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
     match crash.class {
         Class::SecondDefault => second_default(case, pod),
         Class::Provisioning => Way::Provisioning { reason, advice: crash.advice.clone(), pod },
-        Class::Plugin => Way::Plugin { reason, kept: Kept::of(case) },
+        Class::Plugin => Way::Plugin { reason, kept: Kept::of(&case.target) },
         Class::Ini => Way::Ini { reason, pod },
-        Class::Migration => Way::Migration { reason, kept: Kept::of(case) },
-        Class::DatabaseLocked => Way::DatabaseLocked { recreate_patch: case.recreate_patch(), kept: Kept::of(case) },
+        Class::Migration => Way::Migration { reason, kept: Kept::of(&case.target) },
+        Class::DatabaseLocked => {
+            Way::DatabaseLocked { recreate_patch: case.recreate_patch(), kept: Kept::of(&case.target) }
+        }
         _ => Way::Database { reason, pod },
     }
 }
@@ -690,7 +695,7 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             wanted: crash.what.clone().unwrap_or_default(),
             node: node(case),
             pod,
-            kept: Kept::of(case),
+            kept: Kept::of(&case.target),
         },
         Class::Inotify => Way::Inotify { reason, node: node(case), pod },
         Class::Compaction => Way::Compaction {

@@ -31,24 +31,6 @@ impl Workload {
     }
 }
 
-/// Who would undo a change of the workload.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Kept {
-    operator_kind: String,
-    operator_name: String,
-    managed: String,
-}
-
-impl Kept {
-    pub(super) fn of(case: &Case<'_>) -> Self {
-        Self {
-            operator_kind: case.target.operator_kind().to_owned(),
-            operator_name: case.target.operator_name().to_owned(),
-            managed: case.target.managed_by.clone(),
-        }
-    }
-}
-
 /// The lines of a file that are wrong, and as they should be.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Lines {
