@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::kept::Kept;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
 use crate::domain::aws::denied::Denied;
 use crate::domain::kubernetes::mount_error::{self, Fault, Refused};
 use crate::domain::kubernetes::owner::{Target, in_scope};
-use crate::domain::kubernetes::start_error;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -39,9 +39,8 @@ struct Fix {
     pod: String,
     volume: String,
     owner: String,
-    operator_kind: String,
-    operator_name: String,
-    managed: String,
+    #[serde(flatten)]
+    kept: Kept,
     #[serde(flatten)]
     way: Way,
 }
@@ -112,14 +111,9 @@ fn waits<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Waits<'a>> {
     events.into_iter().filter(|e| e.reason == "FailedMount").find_map(|event| {
         let refused = mount_error::read(&event.message)?;
         let volume = pod.spec.volumes.iter().find(|v| v.name == refused.volume)?;
-        // Claims, and the objects that files come from, are other checks' matter.
+        // Claims, and volumes of ConfigMaps and Secrets alone, are other checks' matter.
         let is_own = volume.persistent_volume_claim.is_none() && volume.config_map.is_none() && volume.secret.is_none();
-        let is_missing = matches!(
-            start_error::Fault::of(&event.message),
-            Some(start_error::Fault::Missing { .. } | start_error::Fault::MissingKey { .. })
-        );
-        let is_object = is_missing && matches!(refused.fault, Fault::Other);
-        (is_own && !is_object).then_some(Waits { pod, event, refused })
+        is_own.then_some(Waits { pod, event, refused })
     })
 }
 
@@ -183,10 +177,8 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>) -> Fix {
         namespace: waits.pod.metadata.namespace.clone(),
         pod: waits.pod.metadata.name.clone(),
         volume: waits.refused.volume.to_owned(),
-        owner: target.name.clone(),
-        operator_kind: target.operator_kind().to_owned(),
-        operator_name: target.operator_name().to_owned(),
-        managed: target.managed_by.clone(),
+        kept: Kept::of(&target),
+        owner: target.name,
         way: way(waits),
     }
 }

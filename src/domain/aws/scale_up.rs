@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::domain::aws::node_group;
+use crate::domain::text::between::between;
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -46,11 +47,12 @@ impl Reason {
         if message.contains("exceed limits") || message.contains("limits exceeded") {
             return Some(Self::Limit(pool));
         }
-        if let Some(label) = between(message, "label \"", "\" does not have known values") {
-            return Some(Self::Label(pool, label));
+        let plain = message.replace("\\\"", "\"");
+        if let Some(label) = between(&plain, "label \"", "\" does not have known values") {
+            return Some(Self::Label(pool, label.to_owned()));
         }
-        if let Some(taint) = between(message, "did not tolerate taint (taint=", ")") {
-            return Some(Self::Taint(pool, taint));
+        if let Some(taint) = between(&plain, "did not tolerate taint (taint=", ")") {
+            return Some(Self::Taint(pool, taint.to_owned()));
         }
         if let Some((_, rest)) = message.split_once("did not tolerate ") {
             let taint = rest.split([',', ';', ' ']).next().unwrap_or_default();
@@ -75,12 +77,6 @@ fn pool(message: &str) -> String {
         Regex::new(r#"(?:nodepool|provisioner):? \\?"?([a-z0-9][a-z0-9.-]*)"#).expect("the pattern is fixed")
     });
     pool.captures(message).map(|c| c[1].to_owned()).unwrap_or_else(|| "default".to_owned())
-}
-
-fn between(text: &str, before: &str, after: &str) -> Option<String> {
-    let text = text.replace("\\\"", "\"");
-    let (_, rest) = text.split_once(before)?;
-    rest.split_once(after).map(|(found, _)| found.to_owned())
 }
 
 /// What an autoscaler said last of a pod.

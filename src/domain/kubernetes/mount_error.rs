@@ -5,6 +5,9 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
+use crate::domain::kubernetes::start_error;
+use crate::domain::text::between::between;
+
 /// Why it is not set up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
@@ -34,7 +37,8 @@ pub(crate) struct Refused<'a> {
     pub(crate) text: &'a str,
 }
 
-/// Reads a FailedMount; `None` where it tells of nothing that stays: objects and caches that the kubelet has not seen yet.
+/// Reads a FailedMount; `None` where it tells of nothing that stays (objects and caches that the kubelet has not seen yet), or
+/// of a ConfigMap or Secret that is not there, which [`start_error`] reads.
 pub(crate) fn read(message: &str) -> Option<Refused<'_>> {
     static SET_UP: OnceLock<Option<Regex>> = OnceLock::new();
     let pattern = r#"(?s)MountVolume\.SetUp failed for volume "([^"]+)" : (.*)"#;
@@ -44,7 +48,12 @@ pub(crate) fn read(message: &str) -> Option<Refused<'_>> {
     if text.contains("not registered") || text.contains("failed to sync") {
         return None;
     }
-    Some(Refused { volume, fault: fault(text), text: innermost(text) })
+    let fault = fault(text);
+    let is_object = |f| matches!(f, start_error::Fault::Missing { .. } | start_error::Fault::MissingKey { .. });
+    if fault == Fault::Other && start_error::Fault::of(message).is_some_and(is_object) {
+        return None;
+    }
+    Some(Refused { volume, fault, text: innermost(text) })
 }
 
 fn fault(text: &str) -> Fault {
@@ -71,11 +80,6 @@ fn fault(text: &str) -> Fault {
         return Fault::HostPath(rest.split(' ').next().unwrap_or_default().to_owned());
     }
     Fault::Other
-}
-
-fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
-    let rest = &text[text.find(start)? + start.len()..];
-    rest.find(end).map(|at| &rest[..at])
 }
 
 /// Without the wrapping of gRPC and of the driver.

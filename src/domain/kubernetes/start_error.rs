@@ -1,6 +1,7 @@
 //! Why a container is not started: the kubelet's and the runtime's words, taken apart.
 
 use crate::domain::kubernetes::mounts::Holder;
+use crate::domain::text::between::between;
 
 /// What keeps a container from being started.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,10 +103,6 @@ fn mount_target(message: &str) -> Option<String> {
         // Older runtimes name the container's root first.
         path.starts_with('/').then(|| path.rsplit_once("/rootfs/").map_or(path.to_owned(), |(_, p)| format!("/{p}")))
     })
-}
-
-fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
-    Some(text.split_once(start)?.1.split_once(end)?.0)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What texts say: log lines, windows of time, secrets in free text.
 
+pub(crate) mod between;
 pub(crate) mod complaint;
 pub(crate) mod log_line;
 pub(crate) mod object_store;

@@ -7,6 +7,7 @@ use crate::checks::scrape::target_down::joined;
 use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down};
+use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
 
 /// Targets of one job that fail in one way.
@@ -264,8 +265,4 @@ pub(super) fn camel_case(field: &str) -> String {
         let upper: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
         name + &upper + letters.as_str()
     })
-}
-
-pub(super) fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
-    text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(found, _)| found)
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::scrape::target_down::family::{Family, between, camel_case, limit_name, scheme_spoken};
+use crate::checks::scrape::target_down::family::{Family, camel_case, limit_name, scheme_spoken};
 use crate::checks::scrape::target_down::joined::{Bound, Past, proxy_map};
 use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::checks::support::authorizer::Authorizer;
@@ -13,6 +13,7 @@ use crate::domain::kubernetes::network_plugin;
 use crate::domain::prometheus::joined::samples_offered;
 use crate::domain::prometheus::origin;
 use crate::domain::prometheus::targets::{self, Address, Down};
+use crate::domain::text::between::between;
 use crate::model::Placeholder;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::annotation;
