@@ -195,6 +195,11 @@ impl ResourceRef {
         Self::kubernetes("", "ServiceAccount", namespace, name)
     }
 
+    /// A CustomResourceDefinition.
+    pub fn crd(name: &str) -> Self {
+        Self::kubernetes("apiextensions.k8s.io", "CustomResourceDefinition", "", name)
+    }
+
     /// A StorageClass.
     pub fn storage_class(name: &str) -> Self {
         Self::kubernetes("storage.k8s.io", "StorageClass", "", name)

@@ -29,52 +29,42 @@ check! {
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
+struct Fix {
+    /// A pod that waits.
+    namespace: String,
+    pod: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// What keeps a node from being added.
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
-enum Fix {
+enum Way {
     AtMaximum {
-        #[serde(flatten)]
-        of: Of,
         group: Placeholder,
         scaling: String,
         cluster: String,
         region: String,
     },
-    Backoff {
-        #[serde(flatten)]
-        of: Of,
-    },
+    Backoff,
     Limit {
-        #[serde(flatten)]
-        of: Of,
         #[serde(flatten)]
         pool: Pool,
     },
     NoInstanceType {
         #[serde(flatten)]
-        of: Of,
-        #[serde(flatten)]
         pool: Pool,
     },
     Label {
-        #[serde(flatten)]
-        of: Of,
         #[serde(flatten)]
         pool: Pool,
         label: String,
     },
     Taint {
-        #[serde(flatten)]
-        of: Of,
         pool: String,
         taint: String,
     },
-}
-
-/// A pod that waits.
-#[derive(Serialize, JsonSchema)]
-struct Of {
-    namespace: String,
-    pod: String,
 }
 
 impl Check for ScaleUpRefused {
@@ -192,26 +182,25 @@ fn groups_evidence(snap: &Snapshot, pod: &Pod) -> Evidence {
 }
 
 fn fix(snap: &Snapshot, reason: &Reason, pod: &Pod) -> Fix {
-    let of = Of { namespace: pod.metadata.namespace.clone(), pod: pod.metadata.name.clone() };
-    match reason {
+    let way = match reason {
         Reason::AtMaximum => {
             let groups = scale_up::full_groups(snap, pod);
             let larger = groups.first().and_then(|g| g.scaling_config.max_size).map(|n| n + 1);
             let place = Place::of(snap);
-            Fix::AtMaximum {
-                of,
+            Way::AtMaximum {
                 group: Placeholder::new("node-group").candidates(groups.iter().map(|g| g.nodegroup_name.clone())),
                 scaling: larger.map_or_else(|| "maxSize=<one-more>".to_owned(), |n| format!("maxSize={n}")),
                 cluster: place.cluster,
                 region: place.region,
             }
         }
-        Reason::Backoff => Fix::Backoff { of },
-        Reason::Limit(pool) => Fix::Limit { of, pool: Pool::of(snap, pool.clone()) },
-        Reason::NoInstanceType(pool) => Fix::NoInstanceType { of, pool: Pool::of(snap, pool.clone()) },
-        Reason::Label(pool, label) => Fix::Label { of, pool: Pool::of(snap, pool.clone()), label: label.clone() },
-        Reason::Taint(pool, taint) => Fix::Taint { of, pool: pool.clone(), taint: taint.clone() },
-    }
+        Reason::Backoff => Way::Backoff,
+        Reason::Limit(pool) => Way::Limit { pool: Pool::of(snap, pool.clone()) },
+        Reason::NoInstanceType(pool) => Way::NoInstanceType { pool: Pool::of(snap, pool.clone()) },
+        Reason::Label(pool, label) => Way::Label { pool: Pool::of(snap, pool.clone()), label: label.clone() },
+        Reason::Taint(pool, taint) => Way::Taint { pool: pool.clone(), taint: taint.clone() },
+    };
+    Fix { namespace: pod.metadata.namespace.clone(), pod: pod.metadata.name.clone(), way }
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ fn finding(snap: &Snapshot, crd: &ObjectName, plural: &str) -> Finding {
         "CustomResourceDefinition {name} was deleted ({}) and waits until all its objects are gone: each object without a finalizer is deleted, and none can be made",
         since.unwrap_or_default()
     );
-    let subject = ResourceRef::kubernetes("apiextensions.k8s.io", "CustomResourceDefinition", "", name);
+    let subject = ResourceRef::crd(name);
     let at = crd.metadata.deletion_timestamp.map(|t| t.to_string()).unwrap_or_default();
     let seen = Evidence::new(
         format!("CustomResourceDefinition {name} metadata"),

@@ -97,9 +97,7 @@ impl Skew {
 fn finding(snap: &Snapshot, operator: &Operator<'_>, wanted: Version, skew: &Skew) -> Finding {
     let meta = &operator.workload.metadata;
     let names = skew.names();
-    let refs = |plural: &str| {
-        ResourceRef::kubernetes("apiextensions.k8s.io", "CustomResourceDefinition", "", format!("{plural}.{GROUP}"))
-    };
+    let refs = |plural: &str| ResourceRef::crd(&format!("{plural}.{GROUP}"));
     let sign = sign(snap);
     let oldest = skew.old.iter().map(|(_, v)| v.map_or_else(|| "a version before 0.70".to_owned(), version_text)).min();
     let what = match (&oldest, skew.missing.is_empty()) {

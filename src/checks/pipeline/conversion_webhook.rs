@@ -25,26 +25,21 @@ check! {
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
-#[serde(tag = "variant", rename_all = "kebab-case")]
-enum Fix {
-    Absent {
-        #[serde(flatten)]
-        of: Of,
-    },
-    Broken {
-        #[serde(flatten)]
-        of: Of,
-        is_tls: bool,
-    },
-}
-
-/// The definition and the Service that it names.
-#[derive(Serialize, JsonSchema)]
-struct Of {
+struct Fix {
     crd: String,
-    resource: String,
+    /// What the definition calls.
     service: String,
     service_namespace: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// What is wrong with the Service.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Absent,
+    Broken { is_tls: bool },
 }
 
 /// One definition and where its conversion was seen to fail.
@@ -119,16 +114,15 @@ fn finding(snap: &Snapshot, case: Case) -> Option<Finding> {
         "objects of {} ({}) cannot be read in another version than the stored one: {why}, and the CustomResourceDefinition has it convert them; whoever lists them gets an error",
         failed.kind, failed.group
     );
-    let definition = ResourceRef::kubernetes("apiextensions.k8s.io", "CustomResourceDefinition", "", &name);
-    let of = Of { resource: name.clone(), crd: name, service: service.clone(), service_namespace: namespace.clone() };
-    let fix = match failed.fault {
-        CallFault::NoService => Fix::Absent { of },
-        fault => Fix::Broken { of, is_tls: fault.is_tls() },
+    let definition = ResourceRef::crd(&name);
+    let way = match failed.fault {
+        CallFault::NoService => Way::Absent,
+        fault => Way::Broken { is_tls: fault.is_tls() },
     };
     let made = Finding::new(ConversionWebhook::META.id, Severity::Error, definition.clone(), message)
         .breaks(definition)
         .depends_on(ResourceRef::service(&namespace, &service))
-        .fix(fix);
+        .fix(Fix { crd: name, service, service_namespace: namespace, way });
     Some(case.seen.into_iter().take(3).fold(made, Finding::evidence))
 }
 

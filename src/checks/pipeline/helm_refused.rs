@@ -154,7 +154,6 @@ fn finding(snap: &Snapshot, refusal: &Refusal, text: &str, told: &Told<'_>) -> O
 
 /// What it is about, what is wrong, and what mends it; `None` where another finding says it.
 fn judged(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(ResourceRef, String, Fix)> {
-    let crd = |name: &str| ResourceRef::kubernetes("apiextensions.k8s.io", "CustomResourceDefinition", "", name);
     let release = place.release();
     Some(match refusal {
         Refusal::Immutable { kind, name, field } => immutable(place, kind, name, field),
@@ -167,7 +166,7 @@ fn judged(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(Resource
         }
         Refusal::NoKind { kind, version } if version.contains("monitoring.coreos.com") => {
             let text = format!("the cluster does not know the kind {kind} ({version}): its CRD is not installed");
-            (crd(&crd_of(kind).unwrap_or_else(|| kind.clone())), text, Fix::Crds { release })
+            (ResourceRef::crd(&crd_of(kind).unwrap_or_else(|| kind.clone())), text, Fix::Crds { release })
         }
         Refusal::NoKind { kind, version } => {
             let text = format!("the chart makes a {kind} of {version}, which this version of Kubernetes does not have");
@@ -178,13 +177,13 @@ fn judged(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(Resource
             // Of a kind that is not the operator's the chart's own values or manifests are wrong.
             let name = crd_of(kind)?;
             let text = format!("the CRD of {kind} is older than the chart: it does not know the field {field}");
-            (crd(&name), text, Fix::Crds { release })
+            (ResourceRef::crd(&name), text, Fix::Crds { release })
         }
         Refusal::TooLong { name } => {
             let text = format!(
                 "CustomResourceDefinition {name} is too large for a client-side apply, which keeps a copy in an annotation"
             );
-            (crd(name), text, Fix::Crds { release })
+            (ResourceRef::crd(name), text, Fix::Crds { release })
         }
         Refusal::Hook { kind, name } => {
             let job = name.clone().or_else(|| open_job(snap, &place.home)).unwrap_or_default();

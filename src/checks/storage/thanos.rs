@@ -29,63 +29,29 @@ check! {
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
-#[serde(tag = "variant", rename_all = "kebab-case")]
-enum Fix {
-    Overlap {
-        #[serde(flatten)]
-        at: At,
-        compactors: Vec<String>,
-        several: bool,
-        mark: String,
-        list: String,
-    },
-    Halted {
-        #[serde(flatten)]
-        at: At,
-    },
-    Credentials {
-        #[serde(flatten)]
-        at: At,
-        account: String,
-        role_arn: String,
-        role: String,
-        managed_by: String,
-    },
-    Denied {
-        #[serde(flatten)]
-        at: At,
-        account: String,
-        role_arn: String,
-        role: String,
-        partition: String,
-    },
-    Bucket {
-        #[serde(flatten)]
-        at: At,
-    },
-    Store {
-        #[serde(flatten)]
-        at: At,
-    },
-    DiskFull {
-        #[serde(flatten)]
-        at: At,
-    },
-    Stores {
-        #[serde(flatten)]
-        at: At,
-    },
-}
-
-/// What all fixes name.
-#[derive(Serialize, JsonSchema)]
-struct At {
+struct Fix {
     namespace: String,
     pod: String,
     owner: String,
     container: String,
     /// A sentence, with its full stop.
     detail: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// What is wrong with it.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Overlap { compactors: Vec<String>, several: bool, mark: String, list: String },
+    Halted,
+    Credentials { account: String, role_arn: String, role: String, managed_by: String },
+    Denied { account: String, role_arn: String, role: String, partition: String },
+    Bucket,
+    Store,
+    DiskFull,
+    Stores,
 }
 
 impl Check for Thanos {
@@ -194,30 +160,34 @@ fn account(pod: Option<&Pod>) -> String {
 
 fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
     let log = failing.log;
-    let pod = pod(snap, failing);
-    let container = container(pod, failing);
-    let at = At {
+    Fix {
         namespace: log.namespace.clone(),
         pod: log.pod.clone(),
         container: log.container.clone(),
         owner: owner(snap, failing).kubectl_name(),
         detail: format!("{}.", redact(&failing.text).trim_end_matches('.')),
-    };
+        way: way(snap, failing),
+    }
+}
+
+fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
+    let pod = pod(snap, failing);
     let account = account(pod);
-    let role_arn = snap.service_accounts.find(&log.namespace, &account).ok().flatten().and_then(|a| a.role_arn());
+    let role_arn = snap.service_accounts.find(&failing.log.namespace, &account).ok().flatten();
+    let role_arn = role_arn.and_then(|a| a.role_arn());
     let role = role_arn.and_then(|r| r.rsplit('/').next()).unwrap_or("<role-name>").to_owned();
     let role_arn = role_arn.unwrap_or_default().to_owned();
     match failing.trouble {
         Trouble::Overlap => {
-            let flag = container.map_or_else(|| "--objstore.config-file=<file>".into(), thanos::store_flag);
+            let flag =
+                container(pod, failing).map_or_else(|| "--objstore.config-file=<file>".into(), thanos::store_flag);
             let compactors: Vec<String> = thanos::compactors(snap)
                 .iter()
                 .map(|p| format!("{}/{}", p.metadata.namespace, p.metadata.name))
                 .collect();
             // The one with fewer sources is not known from here: the person chooses with the list before.
             let id = failing.blocks.last().map_or("<block>", String::as_str);
-            Fix::Overlap {
-                at,
+            Way::Overlap {
                 several: compactors.len() > 1,
                 compactors,
                 list: format!("thanos tools bucket inspect {flag}"),
@@ -226,19 +196,18 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
                 ),
             }
         }
-        Trouble::Halted => Fix::Halted { at },
+        Trouble::Halted => Way::Halted,
         Trouble::Store(StoreFailure::Credentials) => {
             let managed_by = pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default();
-            Fix::Credentials { at, account, role_arn, role, managed_by }
+            Way::Credentials { account, role_arn, role, managed_by }
         }
         Trouble::Store(StoreFailure::Denied) => {
-            let partition = Identity::of(snap).partition.to_owned();
-            Fix::Denied { at, account, role_arn, role, partition }
+            Way::Denied { account, role_arn, role, partition: Identity::of(snap).partition.to_owned() }
         }
-        Trouble::Store(StoreFailure::Bucket) => Fix::Bucket { at },
-        Trouble::Store(StoreFailure::Unreachable) => Fix::Store { at },
-        Trouble::DiskFull => Fix::DiskFull { at },
-        Trouble::Stores => Fix::Stores { at },
+        Trouble::Store(StoreFailure::Bucket) => Way::Bucket,
+        Trouble::Store(StoreFailure::Unreachable) => Way::Store,
+        Trouble::DiskFull => Way::DiskFull,
+        Trouble::Stores => Way::Stores,
     }
 }
 

@@ -196,9 +196,7 @@ impl<'a> Case<'a> {
         }
         if class == Class::CrdMissing {
             for plural in operator::RESOURCES {
-                let name = format!("{plural}.monitoring.coreos.com");
-                let group = "apiextensions.k8s.io";
-                made = made.depends_on(ResourceRef::kubernetes(group, "CustomResourceDefinition", "", name));
+                made = made.depends_on(ResourceRef::crd(&format!("{plural}.monitoring.coreos.com")));
             }
         }
         if class == Class::Forbidden {
