@@ -101,7 +101,7 @@ fn finding(failing: &Failing<'_>) -> Finding {
         shorten(&text, QUOTED)
     );
     let subject = gitops::reference(object);
-    let resource = format!("{}.{}", plural(&object.kind), gitops::group(object));
+    let resource = gitops::resource(object);
     let seen = Evidence::new(
         format!("{} {namespace}/{name} status", object.kind),
         shorten(&text, 600),
@@ -122,10 +122,6 @@ fn finding(failing: &Failing<'_>) -> Finding {
         made = made.depends_on(of);
     }
     made
-}
-
-fn plural(kind: &str) -> String {
-    format!("{}s", kind.to_ascii_lowercase())
 }
 
 fn fix(failing: &Failing<'_>, resource: String) -> Fix {

@@ -112,7 +112,7 @@ fn installed(snap: &Snapshot) -> Option<&Workload> {
 }
 
 fn is_addon(snap: &Snapshot) -> bool {
-    snap.eks_addons().is_ok_and(|all| all.iter().any(|a| a.addon_name == "metrics-server"))
+    addon::named(snap, "metrics-server").is_some()
 }
 
 /// The security group that all nodes share, where it is one and not the cluster's own.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::addon;
 use crate::checks::support::claims::claim_evidence;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
@@ -161,10 +162,9 @@ fn fix(snap: &Snapshot, on_eks: bool, place: &Place, has_pending: bool, claims: 
     if ebs::is_auto_mode(snap) {
         return Fix::AutoMode { has_pending, claims };
     }
-    let agent = |name: &str| snap.eks_addons().is_ok_and(|all| all.iter().any(|a| a.addon_name == name));
     // With the agent in place no OIDC provider is needed at all.
     let role = Role::of(snap, place);
-    if agent("eks-pod-identity-agent") {
+    if addon::named(snap, "eks-pod-identity-agent").is_some() {
         return Fix::PodIdentity { role, claims };
     }
     Fix::Addon { role, oidc_unknown: snap.iam_oidc_providers().is_err(), claims }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::addon;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs;
@@ -128,7 +129,7 @@ fn is_used(snap: &Snapshot, account: &ServiceAccount) -> bool {
 
 /// The EBS CSI driver has to be installed, and the way to do it is IRSA.
 fn needs_driver(snap: &Snapshot) -> bool {
-    let agent = snap.eks_addons().is_ok_and(|all| all.iter().any(|a| a.addon_name == "eks-pod-identity-agent"));
+    let agent = addon::named(snap, "eks-pod-identity-agent").is_some();
     let auto_mode = snap.eks_cluster().is_ok_and(Cluster::auto_mode_storage);
     let waiting = ebs::pending_claims(snap).is_ok_and(|claims| !claims.is_empty());
     !agent && !auto_mode && waiting && ebs::is_missing(snap).unwrap_or(false)

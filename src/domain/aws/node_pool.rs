@@ -95,6 +95,12 @@ pub(crate) fn pool_reference(name: &str) -> ResourceRef {
     ResourceRef::kubernetes("karpenter.sh", "NodePool", "", name)
 }
 
+/// A node class of EKS Auto Mode, or a pool or claim by one.
+pub(crate) fn is_of_auto_mode(object: &NodeMaker) -> bool {
+    let named = object.spec.node_class_ref.as_ref().or(object.spec.template.spec.node_class_ref.as_ref());
+    object.kind == "NodeClass" || named.is_some_and(|class| class.kind == "NodeClass")
+}
+
 /// The pools that EKS Auto Mode brings: they can be switched on and off, and not changed.
 const BUILT_IN: &[&str] = &["general-purpose", "system"];
 
@@ -102,11 +108,8 @@ const BUILT_IN: &[&str] = &["general-purpose", "system"];
 pub(crate) fn is_built_in(snap: &Snapshot, name: &str) -> bool {
     let all = journal::aside(|| snap.node_makers.items().unwrap_or_default());
     let pool = all.iter().find(|o| o.kind == "NodePool" && o.metadata.name == name);
-    let by_eks = |pool: &NodeMaker| {
-        pool.spec.template.spec.node_class_ref.as_ref().is_some_and(|class| class.kind == "NodeClass")
-    };
     let nodes = || journal::aside(|| snap.nodes.items().unwrap_or_default()).iter().any(|n| n.is_auto_mode());
-    BUILT_IN.contains(&name) && pool.map_or_else(nodes, by_eks)
+    BUILT_IN.contains(&name) && pool.map_or_else(nodes, is_of_auto_mode)
 }
 
 /// Its resource, without the group.

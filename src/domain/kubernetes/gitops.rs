@@ -111,12 +111,17 @@ pub(crate) fn reference(object: &GitOpsObject) -> ResourceRef {
 }
 
 /// Its API group.
-pub(crate) fn group(object: &GitOpsObject) -> &'static str {
+fn group(object: &GitOpsObject) -> &'static str {
     match object.kind.as_str() {
         "Application" => "argoproj.io",
         "Kustomization" => "kustomize.toolkit.fluxcd.io",
         _ => "helm.toolkit.fluxcd.io",
     }
+}
+
+/// As kubectl takes it: `applications.argoproj.io`.
+pub(crate) fn resource(object: &GitOpsObject) -> String {
+    format!("{}s.{}", object.kind.to_ascii_lowercase(), group(object))
 }
 
 fn of(object: &GitOpsObject) -> Option<Failing<'_>> {

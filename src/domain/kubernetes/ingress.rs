@@ -140,10 +140,9 @@ pub(crate) fn refused<'a>(snap: &'a Snapshot, kind: &str, meta: &Meta) -> Option
 /// What is said last of the registration of its targets, if it is a failure: the controller speaks of the
 /// TargetGroupBinding then, whose name begins with those of the namespace and of the Service.
 fn binding_refused<'a>(snap: &'a Snapshot, kind: &str, meta: &Meta) -> Option<Said<'a>> {
-    let own = |i: &&Ingress| i.metadata.name == meta.name && i.metadata.namespace == meta.namespace;
     let services: Vec<&str> = match kind {
         "Ingress" => {
-            let ingress = snap.ingresses.items().unwrap_or_default().iter().find(own)?;
+            let ingress = snap.ingresses.find(&meta.namespace, &meta.name).ok().flatten()?;
             backends(ingress).into_iter().filter_map(|b| b.service.as_ref()).map(|s| s.name.as_str()).collect()
         }
         _ => vec![&meta.name],

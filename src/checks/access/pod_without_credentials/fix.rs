@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::PodWithoutCredentials;
+use crate::checks::support::addon;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::aws::credentials::{self, Fault, Source};
@@ -306,9 +307,8 @@ impl<'a> Case<'a> {
 
     fn agent(&self) -> Verdict {
         let workloads = self.snap.workloads.items().unwrap_or_default();
-        let addons = self.snap.eks_addons.as_deref().unwrap_or_default();
         let installed = workloads.iter().any(|w| w.metadata.name.contains("eks-pod-identity-agent"))
-            || addons.iter().any(|a| a.addon_name == "eks-pod-identity-agent");
+            || addon::named(self.snap, "eks-pod-identity-agent").is_some();
         let what = if installed { "does not answer it" } else { "is not installed" };
         self.plain(
             Fix::Agent { of: self.in_cluster(), installed },

@@ -7,6 +7,7 @@ use crate::domain::kubernetes::cluster_dns::{APP, NAMESPACE, service};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::network::dns::evidence::{Failure, How, failures};
+use crate::checks::support::addon;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::network_policy::{Direction, Policies, egress_policies, reference};
@@ -216,7 +217,7 @@ fn made(
     let pod = failures.iter().find_map(|f| f.pod);
     let host = failures.iter().map(|f| f.host.as_str()).find(|h| !h.is_empty());
     let managed = server.workload.map(|w| managed_by(&w.metadata)).unwrap_or_default();
-    let addon = snap.eks_addons.iter().flatten().any(|a| a.addon_name == "coredns");
+    let addon = addon::named(snap, "coredns").is_some();
     let workload = server.workload_ref(snap);
     let seen = server.workload.is_some() || !server.pods.is_empty();
     let selected = failures.iter().filter_map(|f| f.pod).flat_map(|p| egress_policies(snap, p));

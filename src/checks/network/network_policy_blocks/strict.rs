@@ -1,6 +1,6 @@
 //! Pods that no policy selects, where the VPC CNI cuts off such pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fix::{ingress_manifests, targets};
 use crate::checks::support::traffic::evidence;
@@ -34,31 +34,26 @@ pub(super) fn findings(id: CheckId, snap: &Snapshot, flows: Vec<Flow<'_>>) -> Ve
 
 fn finding(id: CheckId, snap: &Snapshot, from: &ResourceRef, namespace: &str, flows: Vec<Flow<'_>>) -> Finding {
     let group = Blocked { direction: Direction::Ingress, policies: Vec::new(), flows, except: None };
-    let owners: std::collections::BTreeSet<ResourceRef> = group
+    let owners: BTreeSet<ResourceRef> = group
         .flows
         .iter()
         .flat_map(|f| f.to.ends.iter().filter_map(|e| e.peer.pod))
         .map(|p| snap.owner_ref(p))
         .collect();
     let to: Vec<String> = owners.iter().map(ToString::to_string).collect();
-    let symptoms: std::collections::BTreeSet<&str> = group.flows.iter().map(|f| f.symptom.as_str()).collect();
-    let symptoms: Vec<&str> = symptoms.into_iter().collect();
+    let symptoms: BTreeSet<&str> = group.flows.iter().map(|f| f.symptom.as_str()).collect();
+    let symptoms = Vec::from_iter(symptoms).join(", ");
     let message = format!(
-        "no NetworkPolicy selects {}, and the VPC CNI runs in strict mode, in which such pods get nothing: {from} does not reach them ({})",
-        to.join(", "),
-        symptoms.join(", ")
+        "no NetworkPolicy selects {}, and the VPC CNI runs in strict mode, in which such pods get nothing: {from} does not reach them ({symptoms})",
+        to.join(", ")
     );
     let mut owners = owners.into_iter();
     let subject = owners.next().unwrap_or_else(|| ResourceRef::namespace(namespace));
     let mut made =
         Finding::new(id, Severity::Error, subject, message).key(format!("strict/{namespace}/{}", from.key()));
     made = owners.fold(made, Finding::also);
-    for (i, flow) in group.flows.iter().enumerate() {
-        made = flow.breaks.iter().cloned().fold(made, Finding::breaks);
-        if i < SHOWN {
-            made = made.evidence(evidence(snap, &flow.seen));
-        }
-    }
+    made = group.flows.iter().flat_map(|f| &f.breaks).cloned().fold(made, Finding::breaks);
+    made = made.evidence_all(group.flows.iter().take(SHOWN).map(|f| evidence(snap, &f.seen)));
     made = made
         .evidence(Evidence::new(
             "DaemonSet kube-system/aws-node env",

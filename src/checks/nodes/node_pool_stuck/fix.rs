@@ -121,7 +121,7 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
     let pool = stuck.pools.first().map_or_else(|| "<nodepool>".to_owned(), |p| (*p).to_owned());
     let (namespace, controller) = controller(snap);
     let class = || Class::of(stuck.object);
-    let auto = is_auto(stuck.object);
+    let auto = node_pool::is_of_auto_mode(stuck.object);
     match &stuck.fault {
         Fault::Class { what: Unfound::Subnets } => Fix::Subnets {
             class: class(),
@@ -163,12 +163,6 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             Fix::Joins { cluster, region, role, unmapped, auto, instance, claim: stuck.object.metadata.name.clone() }
         }
     }
-}
-
-/// A node class of EKS Auto Mode, or a claim by one.
-fn is_auto(object: &NodeMaker) -> bool {
-    let named = object.spec.node_class_ref.as_ref();
-    object.kind == "NodeClass" || named.is_some_and(|class| class.kind == "NodeClass")
 }
 
 /// The controller's ServiceAccount.
