@@ -20,7 +20,7 @@ use crate::collect::source::{Known, Source};
 use crate::collect::until::Until;
 use crate::collect::{self, Plan};
 use crate::diagnose;
-use crate::model::{Fact, Gap, Observer, Report, Target};
+use crate::model::{Fact, Gap, GapCause, Observer, Report, Target};
 use crate::pages::{self, Invocation};
 use crate::snapshot::Snapshot;
 use crate::term::{Asking, Printer, Progress, sanitize, suggest};
@@ -158,9 +158,18 @@ pub(super) async fn gather(opened: Opened, plan: Plan, observer: Arc<dyn Observe
     let none_ran = scope.as_ref().is_some_and(|scope| !scope.probes);
     let mut plan = within(Plan { collected_at, ..plan }, scope);
     plan.probe = plan.probe.filter(|_| !none_ran);
+    let endpoint = source.known().endpoint;
     let client = Client::new(source, observer);
-    let snapshot = collect::gather(&client, &plan).await.map_err(Unasked)?;
+    let snapshot = collect::gather(&client, &plan).await.map_err(|gap| Unasked(at(endpoint, gap)))?;
     Ok(Gathered { snapshot, calls: client.calls() })
+}
+
+/// Where nothing answers, who was meant: `Connection refused (https://10.0.0.1/)`.
+fn at(endpoint: Option<String>, mut gap: Gap) -> Gap {
+    if let Some(endpoint) = endpoint.filter(|_| matches!(gap.cause, GapCause::Unreachable | GapCause::Timeout)) {
+        gap.message = format!("{} ({endpoint})", gap.message);
+    }
+    gap
 }
 
 /// Collects what the plan asks for, and diagnoses it; with a memory, for who looks again.
