@@ -7,6 +7,7 @@ use futures::future::join_all;
 use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::{foundation, skew};
 use crate::domain::prometheus::exporter_log;
 use crate::domain::prometheus::remote_write::collector;
@@ -167,8 +168,7 @@ fn is_further(container: &Container) -> bool {
 
 /// By its image or name: a part of a monitoring or logging stack, or of the cluster below it.
 fn is_part(container: &Container) -> bool {
-    let image = container.image.split('@').next().unwrap_or_default();
-    let image = image.rsplit('/').next().and_then(|i| i.split(':').next()).unwrap_or_default();
+    let image = base_of(&container.image);
     PARTS.iter().any(|part| image.contains(part) || container.name == *part)
 }
 

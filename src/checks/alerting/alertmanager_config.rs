@@ -12,6 +12,7 @@ use crate::domain::alertmanager::config::{Source, config_source, keeper};
 use crate::domain::alertmanager::load::{Refusal, refusal};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::chart::{Installed, release_of};
+use crate::domain::kubernetes::image::tag_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
 use crate::domain::manifests::written::Dialect;
@@ -162,7 +163,7 @@ impl<'a> Subject<'a> {
         let samples = snap.alertmanager_metrics.iter().flatten();
         let mut samples = samples.filter(|s| s.name == "alertmanager_config_last_reload_successful");
         let running = snap.alertmanager_status.iter().map(|s| s.version_info.version.as_str());
-        let images = reading.pods.iter().map(|(_, c)| tag(&c.image));
+        let images = reading.pods.iter().filter_map(|(_, c)| tag_of(&c.image));
         // What the pod's image is comes first: the API may be answered by a replica of an older image.
         let version = images.chain(running).find_map(Version::parse);
         Self { snap, namespace, reading, version, refusal, loaded: samples.next().map(|s| s.value != 0.0) }
@@ -477,11 +478,6 @@ fn undefined(why: &str) -> Option<String> {
     rest.split_once('"').map(|(name, _)| name.to_owned())
 }
 
-fn tag(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or_default();
-    image.rsplit('/').next().and_then(|i| i.split_once(':')).map_or("", |(_, tag)| tag)
-}
-
 fn meant(problem: &Problem) -> String {
     problem.instead.as_ref().map(|m| format!("; perhaps `{m}` was meant")).unwrap_or_default()
 }
@@ -567,6 +563,5 @@ mod tests {
         let problem = Problem::new(Place { line: 2, column: 3 }, "", "unknown field `chanel`").instead(Some("channel"));
         assert_eq!(corrected("a:\n  chanel: '#a'\n", &problem).1, "  channel: '#a'");
         assert_eq!(undefined("undefined receiver \"null\" used in route").as_deref(), Some("null"));
-        assert_eq!((tag("quay.io:443/x/alertmanager:v0.25.0@sha256:1"), tag("prom/alertmanager")), ("v0.25.0", ""));
     }
 }

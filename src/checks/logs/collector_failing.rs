@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::owner::Target;
@@ -278,10 +279,8 @@ impl<'a> Case<'a> {
     fn is_old_loki(&self) -> bool {
         let Some(service) = self.service() else { return false };
         let mut images = self.snap.pods_of_service(service).flat_map(|p| &p.spec.containers).map(|c| c.image.as_str());
-        images.any(|image| {
-            let name = image.rsplit('/').next().unwrap_or_default();
-            name.starts_with("loki:2.") || name.starts_with("loki:1.") || name.starts_with("loki:v1.")
-        })
+        let is_old = |tag: &str| ["1.", "v1.", "2."].iter().any(|old| tag.starts_with(old));
+        images.any(|image| base_of(image) == "loki" && tag_of(image).is_some_and(is_old))
     }
 
     fn depends_on(&self, finding: Finding) -> Finding {

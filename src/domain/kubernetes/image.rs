@@ -17,6 +17,22 @@ pub(crate) struct Image {
     explicit: bool,
 }
 
+/// The last part of the repository in a reference, whether or not the rest of it is well written: `prometheus`.
+pub(crate) fn base_of(reference: &str) -> &str {
+    last(reference).split(':').next().unwrap_or_default()
+}
+
+/// The tag in a reference: `v3.1.0`.
+pub(crate) fn tag_of(reference: &str) -> Option<&str> {
+    last(reference).split_once(':').map(|(_, tag)| tag)
+}
+
+/// Name and tag. A digest has a colon too, and so has a registry with a port.
+fn last(reference: &str) -> &str {
+    let written = reference.split('@').next().unwrap_or_default();
+    written.rsplit('/').next().unwrap_or_default()
+}
+
 impl Image {
     /// Takes a reference apart; `None` where it is not one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -199,6 +215,14 @@ mod tests {
 
     fn parse(text: &str) -> Image {
         Image::parse(text).unwrap_or_else(|| panic!("{text} is an image"))
+    }
+
+    #[test]
+    fn a_port_and_a_digest_are_no_tag() {
+        let of = |reference| (base_of(reference), tag_of(reference));
+        assert_eq!(of("quay.io:443/x/alertmanager:v0.25.0@sha256:1"), ("alertmanager", Some("v0.25.0")));
+        assert_eq!(of("quay.io:443/thanos/thanos@sha256:1"), ("thanos", None));
+        assert_eq!(of("prom/alertmanager"), ("alertmanager", None));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The programs that collect logs.
 
+use crate::domain::kubernetes::image::base_of;
+
 /// A log agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Agent {
@@ -13,9 +15,7 @@ pub(crate) enum Agent {
 impl Agent {
     /// By an image.
     pub(crate) fn of_image(image: &str) -> Option<Self> {
-        let image = image.split('@').next().unwrap_or_default();
-        // A port of the registry has a colon too.
-        let name = image.rsplit('/').next()?.split(':').next()?;
+        let name = base_of(image);
         if name.contains("promtail") {
             Some(Self::Promtail)
         } else if name == "alloy" || name == "agent" && image.contains("grafana/agent") {

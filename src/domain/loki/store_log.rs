@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::object_store::StoreFailure;
 use crate::snapshot::Snapshot;
@@ -170,8 +171,7 @@ pub(crate) enum Store {
 impl Store {
     /// By an image.
     pub(crate) fn of_image(image: &str) -> Option<Self> {
-        let image = image.split('@').next().unwrap_or_default();
-        match image.rsplit('/').next().and_then(|i| i.split(':').next())? {
+        match base_of(image) {
             "loki" | "enterprise-logs" => Some(Self::Loki),
             "mimir" | "enterprise-metrics" => Some(Self::Mimir),
             "tempo" | "enterprise-traces" => Some(Self::Tempo),

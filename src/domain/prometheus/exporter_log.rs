@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::log_line::{Level, Line};
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
@@ -113,8 +114,7 @@ pub(crate) struct Failing<'a> {
 
 /// An exporter that measures another program. Those that measure the node and the cluster have checks of their own.
 pub(crate) fn is_exporter(image: &str) -> bool {
-    let image = image.split('@').next().unwrap_or_default();
-    let name = image.rsplit('/').next().and_then(|i| i.split(':').next()).unwrap_or_default();
+    let name = base_of(image);
     let measures = name.contains("exporter") && !name.contains("node-exporter") && !name.contains("node_exporter");
     measures && !name.contains("cloudwatch")
 }

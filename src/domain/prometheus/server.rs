@@ -1,5 +1,6 @@
 //! A container that runs Prometheus, and how it is told to run.
 
+use crate::domain::kubernetes::image::tag_of;
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::{arguments, owner};
 use crate::lint::rules::Features;
@@ -60,13 +61,11 @@ impl<'a> Server<'a> {
 
     /// Major and minor by the image's tag, else by what Prometheus says where it is the only one.
     pub(crate) fn version(self, snap: &Snapshot) -> Option<(u16, u16)> {
-        let image = self.container.image.split('@').next().unwrap_or_default();
-        let tag = image.rsplit('/').next().and_then(|i| i.split_once(':')).map(|(_, tag)| tag);
         let said = || match servers(snap).len() {
             1 => snap.prometheus_runtime().ok().and_then(|r| numbers(&r.version)),
             _ => None,
         };
-        tag.and_then(numbers).or_else(said)
+        tag_of(&self.container.image).and_then(numbers).or_else(said)
     }
 
     /// `deployment/prometheus`, as kubectl takes it.

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use regex::Regex;
 
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::Gap;
@@ -49,8 +50,7 @@ pub(crate) fn is_thanos(container: &Container) -> bool {
 }
 
 fn is_image(image: &str) -> bool {
-    let image = image.split('@').next().unwrap_or_default();
-    image.rsplit('/').next().and_then(|i| i.split(':').next()) == Some("thanos")
+    base_of(image) == "thanos"
 }
 
 /// The part of Thanos that a container runs: `compact`, `sidecar`, `store` …

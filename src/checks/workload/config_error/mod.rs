@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready, workload};
@@ -562,10 +563,7 @@ impl<'a> Writer<'a> {
     /// The operator's workload: `deployment/name` and its namespace.
     fn operator(&self) -> Option<Vec<String>> {
         let workloads = self.snap.workloads.items().unwrap_or_default().iter();
-        let is_operator = |c: &Container| {
-            let image = c.image.split('@').next().unwrap_or_default();
-            image.rsplit('/').next().is_some_and(|i| i.split(':').next() == Some("prometheus-operator"))
-        };
+        let is_operator = |c: &Container| base_of(&c.image) == "prometheus-operator";
         let mut found = workloads.filter(|w| w.spec.template.spec.containers.iter().any(is_operator));
         let operator = found.next()?;
         Some(vec![operator.kubectl_name(), "-n".into(), operator.metadata.namespace.clone()])

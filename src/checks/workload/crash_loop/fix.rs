@@ -14,6 +14,7 @@ use crate::checks::workload::crash_loop::values::{
     DiskFull, Lines, Ownership, Repair, Workload, file, file_name, ids, key_path, look_at_blocks, operator_up,
 };
 use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::model::Placeholder;
@@ -714,11 +715,9 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
 /// Where the CRDs of the operator that runs here are.
 fn crds(snap: &Snapshot) -> String {
     let containers = snap.pods().unwrap_or_default().iter().flat_map(|p| &p.spec.containers);
-    let version = containers.filter_map(|c| {
-        let image = c.image.split('@').next()?.rsplit('/').next()?;
-        image.strip_prefix("prometheus-operator:")
-    });
-    let version = version.map(str::to_owned).next().unwrap_or_else(|| "v<version>".to_owned());
+    let mut versions =
+        containers.filter(|c| base_of(&c.image) == "prometheus-operator").filter_map(|c| tag_of(&c.image));
+    let version = versions.next().unwrap_or("v<version>");
     format!(
         "https://github.com/prometheus-operator/prometheus-operator/releases/download/{version}/stripped-down-crds.yaml"
     )

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Workload};
 
@@ -96,9 +97,8 @@ pub(crate) fn operators(snap: &Snapshot) -> Vec<Operator<'_>> {
 /// By its image, whose copies keep the last part of the name, or by a flag that nothing else has. The webhook and the reloader
 /// have names of their own.
 pub(crate) fn is_operator(container: &Container) -> bool {
-    let image = container.image.split('@').next().unwrap_or_default();
-    let name = image.rsplit('/').next().and_then(|i| i.split(':').next()).unwrap_or_default();
-    name.ends_with("prometheus-operator") || arguments::flag(container, "prometheus-config-reloader").is_some()
+    base_of(&container.image).ends_with("prometheus-operator")
+        || arguments::flag(container, "prometheus-config-reloader").is_some()
 }
 
 /// Whether some operator looks at a namespace. True where none was seen: then nobody knows.
@@ -108,9 +108,7 @@ pub(crate) fn watched(operators: &[Operator<'_>], namespace: &str) -> bool {
 
 /// `quay.io/…/prometheus-operator:v0.93.1@sha256:…` → 0.93.1.
 pub(crate) fn version_of_image(image: &str) -> Option<Version> {
-    let image = image.split('@').next().unwrap_or_default();
-    let (_, tag) = image.rsplit('/').next()?.split_once(':')?;
-    version(tag)
+    version(tag_of(image)?)
 }
 
 /// `v0.93.1`, `0.93.1-rc.0` → 0.93.1.

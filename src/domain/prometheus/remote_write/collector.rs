@@ -7,6 +7,7 @@ use regex::Regex;
 
 use super::{Failing, LOST};
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::prometheus::notifier::Place;
 use crate::domain::text::send_error::SendFailure;
@@ -18,15 +19,13 @@ const SEVERAL: usize = 3;
 
 /// True for the image of a collector.
 pub(crate) fn is_collector(image: &str) -> bool {
-    let image = image.split('@').next().unwrap_or_default();
-    let name = image.rsplit('/').next().and_then(|i| i.split(':').next()).unwrap_or_default();
+    let name = base_of(image);
     name.starts_with("opentelemetry-collector") || name.starts_with("otelcol") || name == "aws-otel-collector"
 }
 
 /// True for the image of vmagent.
 pub(crate) fn is_vmagent(image: &str) -> bool {
-    let image = image.split('@').next().unwrap_or_default();
-    image.rsplit('/').next().and_then(|i| i.split(':').next()) == Some("vmagent")
+    base_of(image) == "vmagent"
 }
 
 /// Exports that fail now.
