@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::grafana::{none_runs, of_pod, running};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
@@ -14,7 +15,7 @@ use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 
 check! {
@@ -163,13 +164,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
     made.breaks = Some(if said.part == Part::Secrets { vec![instance.reference()] } else { Vec::new() });
     let way = way(snap, instance, said, host);
     if let Way::Rendering { service: Some(service), service_namespace: Some(namespace), .. } = &way {
-        made = made.depends_on(ResourceRef::service(namespace, service));
-        if let Some(service) = snap.services.find(namespace, service).ok().flatten() {
-            for pod in snap.pods_of_service(service) {
-                made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
-                made = made.depends_on(snap.owner_ref(pod));
-            }
-        }
+        made = depends_on_service(snap, made, namespace, service);
     }
     made.fix(Fix {
         namespace: instance.namespace().to_owned(),

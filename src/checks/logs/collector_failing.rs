@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::image::{base_of, tag_of};
@@ -291,11 +292,6 @@ impl<'a> Case<'a> {
         let of_backend =
             [Trouble::Name, Trouble::Unreached, Trouble::Server, Trouble::Rate, Trouble::Path, Trouble::Queue];
         let Some(named) = self.named().filter(|_| of_backend.contains(&self.last.trouble)) else { return finding };
-        let mut finding = finding.depends_on(ResourceRef::service(&named.namespace, &named.service));
-        for pod in self.service().into_iter().flat_map(|s| self.snap.pods_of_service(s)) {
-            finding = finding.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
-            finding = finding.depends_on(self.snap.owner_ref(pod));
-        }
-        finding
+        depends_on_service(self.snap, finding, &named.namespace, &named.service)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::Mounts;
@@ -155,13 +156,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     };
     let way = way(snap, failing, pod, container, host.as_deref(), module);
     if let Way::Reach { service: Some(service), service_namespace: Some(namespace), .. } = &way {
-        made = made.depends_on(ResourceRef::service(namespace, service));
-        if let Some(service) = snap.services.find(namespace, service).ok().flatten() {
-            for pod in snap.pods_of_service(service) {
-                made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
-                made = made.depends_on(snap.owner_ref(pod));
-            }
-        }
+        made = depends_on_service(snap, made, namespace, service);
     }
     let target = Target::of(snap, pod);
     Some(made.fix(Fix {

@@ -2,6 +2,7 @@
 
 pub(crate) mod addon;
 pub(crate) mod authorizer;
+pub(crate) mod behind;
 pub(crate) mod claims;
 pub(crate) mod edits;
 pub(crate) mod faulty_file;

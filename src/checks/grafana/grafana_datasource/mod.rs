@@ -1,7 +1,7 @@
 //! A datasource of Grafana does not lead to something that answers.
 
-use crate::checks::support::grafana::SHOW_API;
-use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::behind::depends_on_service;
+use crate::checks::support::grafana::{SHOW_API, none_runs, running};
 use crate::checks::support::probes;
 use crate::checks::{Check, check};
 use crate::domain::grafana::datasources::{self, health, shown_url};
@@ -128,18 +128,13 @@ fn depend(snap: &Snapshot, made: Finding, fault: &Fault<'_>, meant: Option<&Writ
         Fault::UnknownService(host) if meant.is_none() => {
             made.depends_on(ResourceRef::service(&host.namespace, &host.service))
         }
-        Fault::NoEndpoints(service, reason) => depend_on_service(snap, made, service, reason.as_ref()),
+        Fault::NoEndpoints(service, reason) => depend_with_reason(snap, made, service, reason.as_ref()),
         _ => made,
     }
 }
 
-fn depend_on_service(snap: &Snapshot, made: Finding, service: &Service, reason: Option<&Reason<'_>>) -> Finding {
-    let meta = &service.metadata;
-    let mut made = made.depends_on(ResourceRef::service(&meta.namespace, &meta.name));
-    for pod in snap.pods_of_service(service) {
-        made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
-        made = made.depends_on(snap.owner_ref(pod));
-    }
+fn depend_with_reason(snap: &Snapshot, made: Finding, service: &Service, reason: Option<&Reason<'_>>) -> Finding {
+    let made = depends_on_service(snap, made, &service.metadata.namespace, &service.metadata.name);
     reason.map(|r| r.owners(snap)).unwrap_or_default().into_iter().fold(made, Finding::depends_on)
 }
 
@@ -271,7 +266,7 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Fetc
     );
     let mut made = start(datasource, Severity::Error, text);
     if let Some(service) = service {
-        made = depend_on_service(snap, made, service, None);
+        made = depend_with_reason(snap, made, service, None);
     }
     if answer.contains("decrypt") {
         made = made.depends_on(datasource.instance.reference());

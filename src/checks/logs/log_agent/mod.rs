@@ -4,6 +4,7 @@ mod config;
 
 use std::collections::BTreeMap;
 
+use crate::checks::support::behind::depends_on_service;
 use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::network_policy;
@@ -334,20 +335,12 @@ impl<'a> Case<'a> {
         if !of_store.contains(&self.last.reason) {
             return finding;
         }
-        let mut all: Vec<ResourceRef> = Vec::new();
-        if let Some((namespace, name)) = self.service() {
-            all.push(ResourceRef::service(&namespace, &name));
-            if let Ok(Some(service)) = self.snap.services.find(&namespace, &name) {
-                for pod in self.snap.pods_of_service(service) {
-                    all.extend([
-                        ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name),
-                        self.snap.owner_ref(pod),
-                    ]);
-                }
-            }
-        }
-        all.extend(self.pod.map(|p| network_policy::egress_policies(self.snap, p)).unwrap_or_default());
-        all.into_iter().fold(finding, Finding::depends_on)
+        let made = match self.service() {
+            Some((namespace, name)) => depends_on_service(self.snap, finding, &namespace, &name),
+            None => finding,
+        };
+        let policies = self.pod.map(|p| network_policy::egress_policies(self.snap, p)).unwrap_or_default();
+        policies.into_iter().fold(made, Finding::depends_on)
     }
 }
 
