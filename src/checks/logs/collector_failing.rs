@@ -262,7 +262,7 @@ impl<'a> Case<'a> {
 
     fn denied(&self) -> Way {
         let account = self.snap.service_accounts.find(&self.pod.metadata.namespace, self.account()).ok().flatten();
-        let role = account.and_then(|a| a.role_arn()).and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+        let role = account.and_then(|a| a.role_name()).unwrap_or_default();
         Way::Denied { account: self.account().to_owned(), role: role.to_owned() }
     }
 

@@ -165,7 +165,7 @@ fn gone(snap: &Snapshot, text: &str) -> Vec<String> {
 
 fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>, owner: &ResourceRef) {
     let account = pod.and_then(|p| p.spec.service_account_name.clone()).unwrap_or_else(|| "default".into());
-    let role = snap.service_accounts.find(&failing.namespace, &account).ok().flatten().and_then(|a| a.role_arn());
+    let service_account = snap.service_accounts.find(&failing.namespace, &account).ok().flatten();
     let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == failing.container));
     let mounted = pod.zip(container).and_then(|(p, c)| {
         let paths = c.volume_mounts.iter().map(|m| m.mount_path.as_str());
@@ -189,7 +189,6 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
         container.and_then(|c| c.ports.iter().find(|p| matches!(p.name.as_deref(), Some("http-metrics" | "http"))));
     let port = named.map_or(failing.store.port(), |p| p.container_port);
     let address = pod.and_then(|p| p.status.pod_ip.as_deref()).unwrap_or("<pod-address>");
-    let role_name = role.and_then(|r| r.rsplit('/').next()).unwrap_or("<role-name>");
     let texts = [
         ("namespace", failing.namespace.clone()),
         ("pod", failing.pod.clone()),
@@ -197,8 +196,8 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
         ("owner", owner.kubectl_name()),
         ("detail", redact(&failing.text)),
         ("account", account),
-        ("role_arn", role.unwrap_or_default().to_owned()),
-        ("role", role_name.to_owned()),
+        ("role_arn", service_account.and_then(|a| a.role_arn()).unwrap_or_default().to_owned()),
+        ("role", service_account.and_then(|a| a.role_name()).unwrap_or("<role-name>").to_owned()),
         ("partition", Identity::of(snap).partition.to_owned()),
         ("config_kind", kind.to_owned()),
         ("config_name", config),

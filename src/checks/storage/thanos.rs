@@ -173,10 +173,9 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
 fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
     let pod = pod(snap, failing);
     let account = account(pod);
-    let role_arn = snap.service_accounts.find(&failing.log.namespace, &account).ok().flatten();
-    let role_arn = role_arn.and_then(|a| a.role_arn());
-    let role = role_arn.and_then(|r| r.rsplit('/').next()).unwrap_or("<role-name>").to_owned();
-    let role_arn = role_arn.unwrap_or_default().to_owned();
+    let service_account = snap.service_accounts.find(&failing.log.namespace, &account).ok().flatten();
+    let role = service_account.and_then(|a| a.role_name()).unwrap_or("<role-name>").to_owned();
+    let role_arn = service_account.and_then(|a| a.role_arn()).unwrap_or_default().to_owned();
     match failing.trouble {
         Trouble::Overlap => {
             let flag =

@@ -32,4 +32,9 @@ impl ServiceAccount {
     pub fn role_arn(&self) -> Option<&str> {
         self.metadata.annotations.get(ROLE_ANNOTATION).map(String::as_str).filter(|arn| !arn.is_empty())
     }
+
+    /// Name of that role.
+    pub fn role_name(&self) -> Option<&str> {
+        self.role_arn()?.rsplit('/').next()
+    }
 }

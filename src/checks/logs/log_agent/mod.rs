@@ -225,8 +225,7 @@ impl<'a> Case<'a> {
 
     /// The role that the ServiceAccount names.
     fn role(&self) -> Option<&'a str> {
-        let account = self.snap.service_accounts.find(&self.last.namespace, self.account()).ok().flatten()?;
-        account.role_arn().and_then(|arn| arn.rsplit('/').next())
+        self.snap.service_accounts.find(&self.last.namespace, self.account()).ok().flatten()?.role_name()
     }
 
     /// As whom it writes to AWS.
