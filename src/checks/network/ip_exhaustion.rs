@@ -199,7 +199,7 @@ fn eni_config<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a EniConfig> {
 
 /// The name of the ENIConfig that a pod's node wants.
 fn config_name<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a str> {
-    let node = snap.nodes.items().ok()?.iter().find(|n| Some(&n.metadata.name) == pod.spec.node_name.as_ref())?;
+    let node = snap.node_of(pod)?;
     node.metadata.label("k8s.amazonaws.com/eniConfig").or_else(|| scheduling::zone(node))
 }
 
@@ -295,11 +295,7 @@ fn words(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pod
 
 /// How many addresses the interfaces of the pod's node have, and how many pods run there.
 fn held(snap: &Snapshot, pod: &Pod) -> String {
-    let Some(node) =
-        snap.nodes.items().unwrap_or_default().iter().find(|n| Some(&n.metadata.name) == pod.spec.node_name.as_ref())
-    else {
-        return String::new();
-    };
+    let Some(node) = snap.node_of(pod) else { return String::new() };
     let Some(instance) = Placement::new(snap).instance(node) else { return String::new() };
     let interfaces = &instance.network_interfaces;
     let addresses: usize = interfaces.iter().map(|i| i.private_ip_addresses.len().saturating_sub(1)).sum();

@@ -81,12 +81,8 @@ fn digest_of<'a>(pod: &'a Pod, container: &Container) -> Option<&'a str> {
 
 /// Images of several architectures can have digests of their own.
 fn one_architecture(snap: &Snapshot, all: &Pulled<'_>) -> bool {
-    let nodes = snap.nodes.items().unwrap_or_default();
-    let of = |pod: &Pod| {
-        let name = pod.spec.node_name.as_deref()?;
-        nodes.iter().find(|n| n.metadata.name == name).map(|n| n.status.node_info.architecture.as_str())
-    };
-    let kinds: BTreeSet<&str> = all.iter().filter_map(|(pod, ..)| of(pod)).collect();
+    let nodes = all.iter().filter_map(|(pod, ..)| snap.node_of(pod));
+    let kinds: BTreeSet<&str> = nodes.map(|n| n.status.node_info.architecture.as_str()).collect();
     kinds.len() <= 1
 }
 

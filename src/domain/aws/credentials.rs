@@ -113,7 +113,7 @@ pub(crate) fn out_of_reach<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Inst
     if pod.spec.host_network {
         return None;
     }
-    let node = snap.nodes.items().ok()?.iter().find(|n| Some(&n.metadata.name) == pod.spec.node_name.as_ref())?;
+    let node = snap.node_of(pod)?;
     let instance = Placement::new(snap).instance(node)?;
     let options = instance.metadata_options.as_ref()?;
     let short = options.http_put_response_hop_limit == Some(1) && options.http_tokens.as_deref() == Some("required");

@@ -2,7 +2,7 @@
 
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::model::{Program, ResourceRef};
-use crate::snapshot::kubernetes::{ConfigMap, Map, Meta, Pod, Service, Workload};
+use crate::snapshot::kubernetes::{ConfigMap, Map, Meta, Node, Pod, Service, Workload};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Fetched, Snapshot};
 
@@ -114,6 +114,12 @@ impl Snapshot {
     /// The pod with an address.
     pub fn pod_by_ip(&self, ip: &str) -> Option<&Pod> {
         self.pods.items().ok()?.iter().find(|p| p.status.pod_ip.as_deref() == Some(ip) && !p.spec.host_network)
+    }
+
+    /// The node that a pod runs on.
+    pub fn node_of(&self, pod: &Pod) -> Option<&Node> {
+        let name = pod.spec.node_name.as_deref()?;
+        self.nodes.items().ok()?.iter().find(|n| n.metadata.name == name)
     }
 
     /// Events about one object, newest first, none older than `seconds` before the snapshot.

@@ -63,6 +63,12 @@ impl Node {
         self.metadata.label("eks.amazonaws.com/compute-type") == Some("auto")
     }
 
+    /// Its processor, as Kubernetes calls it: `amd64`, `arm64`.
+    pub fn architecture(&self) -> Option<&str> {
+        let said = Some(self.status.node_info.architecture.as_str()).filter(|a| !a.is_empty());
+        self.metadata.label("kubernetes.io/arch").or(said)
+    }
+
     /// EC2 instance id from `spec.providerID` (`aws:///zone/i-0123`).
     pub fn instance_id(&self) -> Option<&str> {
         let id = self.spec.provider_id.as_deref()?.strip_prefix("aws://")?.rsplit('/').next()?;

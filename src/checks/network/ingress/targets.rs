@@ -175,9 +175,7 @@ fn admitted(snap: &Snapshot, groups: &[String], pod: &Pod, port: &str) -> bool {
 
 /// The security groups of a pod's node.
 fn node_groups(snap: &Snapshot, pod: &Pod) -> Vec<String> {
-    let nodes = snap.nodes.items().unwrap_or_default();
-    let node = nodes.iter().find(|n| Some(&n.metadata.name) == pod.spec.node_name.as_ref());
-    let instance = node.and_then(|n| Placement::new(snap).instance(n));
+    let instance = snap.node_of(pod).and_then(|n| Placement::new(snap).instance(n));
     instance.map(|i| i.security_groups.iter().map(|g| g.group_id.clone()).collect()).unwrap_or_default()
 }
 

@@ -17,7 +17,7 @@ use crate::domain::prometheus::operator;
 use crate::lint::{Place, frame};
 use crate::model::{Evidence, Finding, Location, Program, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::kubernetes::{Container, Node, Pod};
 
 /// Everything about one crash that its finding needs.
 pub(super) struct Case<'a> {
@@ -56,7 +56,7 @@ impl<'a> Case<'a> {
 
     /// The processor of the pod's node, as Kubernetes calls it.
     pub(super) fn arch(&self) -> Option<&'a str> {
-        processor(self.snap, self.failing.pod)
+        self.snap.node_of(self.failing.pod).and_then(Node::architecture)
     }
 
     pub(super) fn namespace(&self) -> &'a str {
@@ -434,20 +434,13 @@ fn name_argument(crash: &mut Crash, container: &Container) {
     }
 }
 
-/// The processor of a pod's node, as Kubernetes calls it.
-fn processor<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a str> {
-    let name = pod.spec.node_name.as_deref()?;
-    let node = snap.nodes.items().unwrap_or_default().iter().find(|n| n.metadata.name == name)?;
-    node.metadata.label("kubernetes.io/arch")
-}
-
 /// Says which processor the program is not built for.
 fn name_processor(snap: &Snapshot, pod: &Pod, crash: &mut Crash) {
     if crash.class != Class::Architecture {
         return;
     }
     let what = crash.what.as_deref().unwrap_or_default();
-    let arch = processor(snap, pod).unwrap_or("the processor");
+    let arch = snap.node_of(pod).and_then(Node::architecture).unwrap_or("the processor");
     let node = pod.spec.node_name.as_deref().unwrap_or_default();
     crash.reason = format!("{what} is not built for {arch} of node {node} (exec format error)");
 }

@@ -125,10 +125,18 @@ impl<'a> Writer<'a> {
             Reason::NotFound | Reason::Denied | Reason::Unauthorized | Reason::Server | Reason::Other | Reason::Dns
         );
         let retired = image.as_ref().filter(|_| closed).and_then(Image::retired);
-        let nodes = snap.nodes.items().unwrap_or_default();
-        let node = nodes.iter().find(|n| pod.spec.node_name.as_deref() == Some(n.metadata.name.as_str()));
         let is_late = Reason::is_expired(&failures[0].said);
-        Self { is_late, snap, pod, container, reason, image, retired, target: Target::of(snap, pod), node }
+        Self {
+            is_late,
+            snap,
+            pod,
+            container,
+            reason,
+            image,
+            retired,
+            target: Target::of(snap, pod),
+            node: snap.node_of(pod),
+        }
     }
 
     fn finding(&self, failures: &[Failure<'a>]) -> Finding {
@@ -294,8 +302,7 @@ impl<'a> Writer<'a> {
     }
 
     fn arch(&self) -> &str {
-        self.node
-            .map_or("", |n| n.metadata.label("kubernetes.io/arch").unwrap_or(n.status.node_info.architecture.as_str()))
+        self.node.and_then(Node::architecture).unwrap_or_default()
     }
 
     /// Another architecture of which the cluster has nodes.
