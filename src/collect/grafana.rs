@@ -9,6 +9,7 @@ use super::Plan;
 use super::client::Client;
 use super::monitoring::where_unknown;
 use super::source::{App, FetchError, Request};
+use crate::domain::grafana::ini;
 use crate::model::{Fact, Gap, GapCause, Program};
 use crate::snapshot::grafana::{Dashboard, Datasource, DatasourceHealth, Health};
 use crate::snapshot::kubernetes::Container;
@@ -161,22 +162,9 @@ fn sub_path(snap: &Snapshot) -> String {
     maps.filter_map(|m| m.data.get("grafana.ini")).map(|ini| sub_path_of_ini(ini)).next().unwrap_or_default()
 }
 
-fn sub_path_of_ini(ini: &str) -> String {
-    let mut section = "";
-    let (mut root, mut served) = ("", false);
-    for line in ini.lines().map(str::trim) {
-        if line.starts_with('[') {
-            section = line;
-        } else if section == "[server]"
-            && let Some((key, value)) = line.split_once('=')
-        {
-            match key.trim() {
-                "root_url" => root = value.trim(),
-                "serve_from_sub_path" => served = value.trim() == "true",
-                _ => {}
-            }
-        }
-    }
+fn sub_path_of_ini(text: &str) -> String {
+    let served = ini::value(text, "server", "serve_from_sub_path") == Some("true");
+    let root = ini::value(text, "server", "root_url").unwrap_or_default();
     if served { path_of(root) } else { String::new() }
 }
 

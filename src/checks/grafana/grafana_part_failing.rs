@@ -8,6 +8,7 @@ use crate::checks::support::grafana::{none_runs, of_pod, running};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::notify_error;
+use crate::domain::grafana::ini;
 use crate::domain::grafana::part_log::{self, Part, Said};
 use crate::domain::grafana::provisioned::Instance;
 use crate::domain::kubernetes::managed::managed_by;
@@ -218,9 +219,8 @@ fn keeps_sessions_apart(snap: &Snapshot, instance: Instance<'_>) -> bool {
     let pods = instance.pods(snap);
     let [first, _, ..] = pods.as_slice() else { return false };
     let shared = |text: &str| {
-        let types = ["mysql", "postgres"];
-        let mut lines = text.lines().map(str::trim).filter(|l| l.starts_with("type") || l.starts_with("url"));
-        lines.any(|l| types.iter().any(|t| l.contains(t)))
+        let mut set = ["type", "url"].into_iter().filter_map(|key| ini::value(text, "database", key));
+        set.any(|value| ["mysql", "postgres"].iter().any(|t| value.contains(t)))
     };
     let set = |name: &str| instance.container.env.iter().any(|e| e.name == name);
     let by_environment = ["GF_DATABASE_URL", "GF_DATABASE_HOST", "GF_DATABASE_TYPE"].into_iter().any(set);
@@ -239,10 +239,7 @@ fn allowed(snap: &Snapshot, instance: Instance<'_>, plugin: &str) -> String {
     let of_environment = instance.container.env("GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS").map(str::to_owned);
     let today = of_environment.or_else(|| {
         let pod = instance.pods(snap).into_iter().next()?;
-        let of_text = |text: &str| {
-            let set = text.lines().filter_map(|l| l.trim().strip_prefix("allow_loading_unsigned_plugins"));
-            set.filter_map(|rest| rest.trim_start().strip_prefix('=')).map(|v| v.trim().to_owned()).next_back()
-        };
+        let of_text = |text| ini::value(text, "plugins", "allow_loading_unsigned_plugins").map(str::to_owned);
         Mounts::of_pod(snap, pod, instance.container).files().iter().find_map(|f| of_text(f.text))
     });
     let today = today.unwrap_or_default();

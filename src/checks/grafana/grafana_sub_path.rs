@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::{Check, check};
+use crate::domain::grafana::ini;
 use crate::domain::grafana::provisioned::Instance;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::Mounts;
@@ -150,40 +151,9 @@ impl Settings {
         if file.is_none() && mounts_secrets {
             return None;
         }
-        let of_file = |key: &str| file.and_then(|f| value(f.text, "server", key)).unwrap_or_default().to_owned();
+        let of_file = |key: &str| file.and_then(|f| ini::value(f.text, "server", key)).unwrap_or_default().to_owned();
         let of = |variable: &str, key: &str| container.env(variable).map_or_else(|| of_file(key), str::to_owned);
         let serves = of("GF_SERVER_SERVE_FROM_SUB_PATH", "serve_from_sub_path");
         Some(Self { root_url: of("GF_SERVER_ROOT_URL", "root_url"), serves: matches!(serves.as_str(), "true" | "1") })
-    }
-}
-
-/// The value of a key in a section of an ini file.
-fn value<'t>(text: &'t str, section: &str, key: &str) -> Option<&'t str> {
-    let mut inside = false;
-    let mut found = None;
-    for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix('[') {
-            inside = name.trim_end_matches(']') == section;
-        } else if inside
-            && let Some((name, value)) = line.split_once('=')
-            && name.trim() == key
-        {
-            found = Some(value.trim().trim_matches('"'));
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_read_in_its_section() {
-        let text =
-            "[auth]\nroot_url = x\n[server]\nroot_url = https://a.example/grafana/\nserve_from_sub_path = true\n";
-        assert_eq!(value(text, "server", "root_url"), Some("https://a.example/grafana/"));
-        assert_eq!(value(text, "server", "serve_from_sub_path"), Some("true"));
-        assert_eq!(value(text, "database", "type"), None);
     }
 }

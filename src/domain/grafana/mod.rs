@@ -3,6 +3,7 @@
 pub(crate) mod dashboards;
 pub(crate) mod datasources;
 pub(crate) mod import;
+pub(crate) mod ini;
 pub(crate) mod panel;
 pub(crate) mod part_log;
 pub(crate) mod provision_log;

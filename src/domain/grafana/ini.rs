@@ -1,0 +1,32 @@
+//! grafana.ini.
+
+/// The value of a key in a section; the last one, where it is set several times.
+pub(crate) fn value<'t>(text: &'t str, section: &str, key: &str) -> Option<&'t str> {
+    let mut inside = false;
+    let mut found = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[') {
+            inside = name.trim_end_matches(']') == section;
+        } else if inside
+            && let Some((name, value)) = line.split_once('=')
+            && name.trim() == key
+        {
+            found = Some(value.trim().trim_matches('"'));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_read_in_its_section() {
+        let text =
+            "[auth]\nroot_url = x\n[server]\nroot_url = https://a.example/grafana/\nserve_from_sub_path = true\n";
+        assert_eq!(value(text, "server", "root_url"), Some("https://a.example/grafana/"));
+        assert_eq!(value(text, "server", "serve_from_sub_path"), Some("true"));
+        assert_eq!(value(text, "database", "type"), None);
+    }
+}
