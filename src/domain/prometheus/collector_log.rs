@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use regex::Regex;
 
-use crate::domain::prometheus::remote_write::collector::{self, fields, time};
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
@@ -64,12 +64,18 @@ pub(crate) struct Failing<'a> {
     pub(crate) line: String,
 }
 
+/// True for the image of a collector.
+pub(crate) fn is_collector(image: &str) -> bool {
+    let name = base_of(image);
+    name.starts_with("opentelemetry-collector") || name.starts_with("otelcol") || name == "aws-otel-collector"
+}
+
 /// What the collectors' logs say now.
 ///
 /// # Errors
 /// The gap, if no log could be read.
 pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, crate::model::Gap> {
-    let logs = snap.part_logs()?.iter().filter(|l| !l.previous && collector::is_collector(&l.image));
+    let logs = snap.part_logs()?.iter().filter(|l| !l.previous && is_collector(&l.image));
     Ok(logs.flat_map(|log| of_log(snap, log)).collect())
 }
 
@@ -116,6 +122,28 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
     }
     // Remote writes of samples are told as those of Prometheus are.
     found.into_values().filter(|f| !f.component.starts_with("prometheusremotewrite")).collect()
+}
+
+/// When a line was written.
+pub(crate) fn time(raw: &str) -> Option<Timestamp> {
+    let json = || raw.split("\"ts\":\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
+    let first = raw.split([' ', '\t']).next().unwrap_or_default();
+    first.parse().ok().or_else(|| json()?.parse().ok())
+}
+
+/// The plain values of the object at the line's end: `"error": "…"`, `"dropped_items": 212`.
+pub(crate) fn fields(raw: &str) -> BTreeMap<String, String> {
+    static FIELD: OnceLock<Regex> = OnceLock::new();
+    let field = FIELD.get_or_init(|| {
+        Regex::new(r#""(error|name|dropped_items|otelcol\.component\.id)":\s*(?:"((?:[^"\\]|\\.)*)"|(\d+))"#)
+            .expect("the pattern is fixed")
+    });
+    let all = field.captures_iter(raw).map(|c| {
+        let value = c.get(2).or(c.get(3)).map_or("", |m| m.as_str());
+        let key = if &c[1] == "otelcol.component.id" { "name" } else { &c[1] };
+        (key.to_owned(), value.replace("\\n", "\n").replace("\\\"", "\""))
+    });
+    all.collect()
 }
 
 fn trouble(error: &str) -> Trouble {
@@ -182,12 +210,17 @@ pub(crate) fn host(error: &str) -> Option<(String, Option<u16>)> {
 
 /// `endpoint` of an exporter in the collector's configuration: host and port.
 pub(crate) fn configured(text: &str, component: &str) -> Option<(String, Option<u16>)> {
-    let root = crate::lint::yaml::document(text).ok().flatten()?;
-    let endpoint = root.get("exporters")?.get(component)?.get("endpoint")?.as_str()?;
-    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let endpoint = endpoint(text, component)?;
+    let rest = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, rest)| rest);
     let address = rest.split('/').next()?;
     let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
     (!host.is_empty() && !host.contains('$')).then(|| (host.to_owned(), port.parse().ok()))
+}
+
+/// The same as it is written.
+pub(crate) fn endpoint(text: &str, component: &str) -> Option<String> {
+    let root = crate::lint::yaml::document(text).ok().flatten()?;
+    root.get("exporters")?.get(component)?.get("endpoint")?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -268,5 +301,13 @@ mod tests {
         let text = "exporters:\n  otlp/tempo:\n    endpoint: tempo.tracing.svc:4317\n";
         assert_eq!(configured(text, "otlp/tempo"), Some(("tempo.tracing.svc".into(), Some(4317))));
         assert_eq!(configured(text, "otlp"), None);
+        assert_eq!(
+            endpoint(
+                "exporters:\n  prometheusremotewrite:\n    endpoint: \"https://x/api/v1/push\"\n",
+                "prometheusremotewrite"
+            )
+            .as_deref(),
+            Some("https://x/api/v1/push")
+        );
     }
 }

@@ -1,6 +1,5 @@
 //! Remote writes of the OpenTelemetry Collector and of vmagent, by their own words.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use regex::Regex;
@@ -9,6 +8,7 @@ use super::{Failing, LOST};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::mounts::Mounts;
+use crate::domain::prometheus::collector_log::{endpoint, fields, is_collector, time};
 use crate::domain::prometheus::notifier::Place;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
@@ -16,12 +16,6 @@ use crate::snapshot::monitoring::ContainerLog;
 
 /// Failures from which on it is no hiccup, where nothing is thrown away.
 const SEVERAL: usize = 3;
-
-/// True for the image of a collector.
-pub(crate) fn is_collector(image: &str) -> bool {
-    let name = base_of(image);
-    name.starts_with("opentelemetry-collector") || name.starts_with("otelcol") || name == "aws-otel-collector"
-}
 
 /// True for the image of vmagent.
 pub(crate) fn is_vmagent(image: &str) -> bool {
@@ -121,31 +115,9 @@ fn of_log(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
     }
     let mut failing = last.filter(|f| f.lost > 0 || f.times >= SEVERAL)?;
     if failing.url.is_empty() {
-        failing.url = configured(snap, log).unwrap_or_else(|| format!("exporter {}", failing.name));
+        failing.url = configured(snap, log, &failing.name).unwrap_or_else(|| format!("exporter {}", failing.name));
     }
     Some(failing)
-}
-
-/// When a line was written.
-pub(crate) fn time(raw: &str) -> Option<jiff::Timestamp> {
-    let json = || raw.split("\"ts\":\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
-    let first = raw.split([' ', '\t']).next().unwrap_or_default();
-    first.parse().ok().or_else(|| json()?.parse().ok())
-}
-
-/// The plain values of the object at the line's end: `"error": "…"`, `"dropped_items": 212`.
-pub(crate) fn fields(raw: &str) -> BTreeMap<String, String> {
-    static FIELD: OnceLock<Regex> = OnceLock::new();
-    let field = FIELD.get_or_init(|| {
-        Regex::new(r#""(error|name|dropped_items|otelcol\.component\.id)":\s*(?:"((?:[^"\\]|\\.)*)"|(\d+))"#)
-            .expect("the pattern is fixed")
-    });
-    let all = field.captures_iter(raw).map(|c| {
-        let value = c.get(2).or(c.get(3)).map_or("", |m| m.as_str());
-        let key = if &c[1] == "otelcol.component.id" { "name" } else { &c[1] };
-        (key.to_owned(), value.replace("\\n", "\n").replace("\\\"", "\""))
-    });
-    all.collect()
 }
 
 /// `remote write returned HTTP status 401 Unauthorized; err = …: no org id` in the words of Prometheus.
@@ -170,18 +142,12 @@ fn url(error: &str) -> Option<String> {
     rest.split('"').next().map(str::to_owned)
 }
 
-/// The endpoint of the exporter in the file that the collector mounts.
-fn configured(snap: &Snapshot, log: &ContainerLog) -> Option<String> {
+/// The endpoint of an exporter in the file that the collector mounts.
+fn configured(snap: &Snapshot, log: &ContainerLog, exporter: &str) -> Option<String> {
     let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
     let container = pod.spec.containers.iter().find(|c| c.name == log.container)?;
-    Mounts::of_pod(snap, pod, container).files().iter().find_map(|file| endpoint(file.text))
-}
-
-fn endpoint(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once("prometheusremotewrite")?;
-    let line = rest.lines().map(str::trim).find(|l| l.starts_with("endpoint:"))?;
-    let url = line.trim_start_matches("endpoint:").trim().trim_matches(['"', '\'']);
-    url.contains("://").then(|| url.to_owned())
+    let files = Mounts::of_pod(snap, pod, container).files();
+    files.iter().find_map(|file| endpoint(file.text, exporter)).filter(|url| url.contains("://"))
 }
 
 #[cfg(test)]
@@ -227,9 +193,5 @@ mod tests {
         let retried = "{\"level\":\"info\",\"ts\":\"2026-11-21T02:50:05.1Z\",\"msg\":\"Exporting failed. Will retry the request after interval.\",\"otelcol.component.id\":\"prometheusremotewrite\",\"error\":\"Post \\\"http://mimir:8080/api/v1/push\\\": dial tcp 10.0.0.1:8080: connect: connection refused\"}\n";
         assert!(read(retried).is_empty());
         assert_eq!(read(&retried.repeat(3))[0].url, "http://mimir:8080/api/v1/push");
-        assert_eq!(
-            endpoint("exporters:\n  prometheusremotewrite:\n    endpoint: \"https://x/api/v1/push\"\n").as_deref(),
-            Some("https://x/api/v1/push")
-        );
     }
 }

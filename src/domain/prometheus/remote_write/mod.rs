@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::domain::prometheus::collector_log::is_collector;
 use crate::domain::prometheus::notifier::Place;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::send_error::SendFailure;
@@ -84,7 +85,7 @@ pub(crate) fn agents(snap: &Snapshot) -> Vec<&ContainerLog> {
         !log.previous
             && (image.contains("grafana/alloy")
                 || image.contains("grafana/agent")
-                || collector::is_collector(image)
+                || is_collector(image)
                 || collector::is_vmagent(image))
     };
     snap.part_logs().map(Vec::as_slice).unwrap_or_default().iter().filter(is_agent).collect()
