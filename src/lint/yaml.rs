@@ -127,9 +127,14 @@ pub fn document(text: &str) -> Result<Option<Node>, Problem> {
 /// Attempts to read a text that Go takes and a strict reader does not.
 const MAX_ATTEMPTS: usize = 64;
 
+/// Reads as Go does; what is said to be meant in place of a fault was tried.
+fn as_go(text: &str, limit: usize) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
+    attempt(text, limit).map_err(|(before, fault)| (before, quotes::tried(fault, text)))
+}
+
 /// Reads as libyaml does, on which Go's readers are built: lines of a quoted text may begin anywhere, tabs may indent
 /// inside brackets, and nowhere else.
-fn as_go(text: &str, limit: usize) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
+fn attempt(text: &str, limit: usize) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
     if let Some(problem) = incompatible(text) {
         return Err((Vec::new(), problem));
     }

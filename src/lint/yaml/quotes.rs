@@ -1,19 +1,23 @@
 //! Quotes that are missing or not closed: where the mistake begins, which a reader notices lines later only.
 
-use super::document;
+use super::attempt;
 use crate::lint::{Place, Problem};
 
 /// What is said of a template that stands without quotes.
 pub(crate) const TEMPLATE: &str = ": a template has to be in quotes";
 
-/// The quote that is behind a fault, at the place where it stands or should stand, with the rest of that line as it should
-/// be where that can be told.
+/// The quote that is behind a fault, at the place where it stands or should stand, with what the rest of that line seems to
+/// be meant to be.
 pub(super) fn explained(fault: &Problem, text: &str) -> Option<Problem> {
     let lines: Vec<&str> = text.lines().collect();
-    let found = not_closed(fault, &lines).or_else(|| not_quoted(fault, &lines))?;
-    let kept = found.instead.as_deref().filter(|meant| mends(text, found.place, meant));
-    let meant = kept.map(str::to_owned);
-    Some(Problem { instead: meant, ..found })
+    not_closed(fault, &lines).or_else(|| not_quoted(fault, &lines))
+}
+
+/// The same fault, without what was meant where that does not mend it. What it brings to light is not tried in turn: a text
+/// may have a fault in each of its lines.
+pub(super) fn tried(fault: Problem, text: &str) -> Problem {
+    let meant = fault.instead.as_deref().filter(|meant| mends(text, fault.place, meant));
+    Problem { instead: meant.map(str::to_owned), ..fault }
 }
 
 /// A quoted text that goes on after its closing quote: a quote before was not closed, or one inside was taken for its end.
@@ -48,7 +52,9 @@ fn opened(lines: &[&str], line: usize, column: usize) -> Option<Problem> {
 
 /// The quote that closes the text of `opening` is the first on the line of the fault.
 fn closes_late(lines: &[&str], opening: usize, fault: usize, quote: char) -> bool {
-    lines[opening + 1..fault].iter().all(|l| !l.contains(quote)) && lines[fault].contains(quote)
+    // Where a carriage return alone ends a line for the reader, it counts more of them.
+    let Some(between) = lines.get(opening + 1..=fault) else { return false };
+    between.iter().position(|l| l.contains(quote)).is_some_and(|first| opening + 1 + first == fault)
 }
 
 /// Where a text in quotes begins on a line and does not end on it.
@@ -142,12 +148,12 @@ fn mends(text: &str, place: Place, meant: &str) -> bool {
         .enumerate()
         .map(|(at, line)| if at + 1 == place.line { changed(line) } else { line.to_owned() })
         .collect();
-    document(&copy.join("\n")).map_or_else(|fault| fault.place.line > place.line, |_| true)
+    attempt(&copy.join("\n"), 1).map_or_else(|(_, next)| next.place.line > place.line, |_| true)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::lint::yaml::document;
 
     fn fault(text: &str) -> (usize, usize, String, Option<String>) {
         let p = document(text).expect_err("a fault");
@@ -189,6 +195,13 @@ mod tests {
             let found = fault(text);
             assert_eq!((found.0, found.3.as_deref()), (line, Some(meant)), "{text}: {}", found.2);
         }
+    }
+
+    #[test]
+    fn a_fault_in_each_line_and_lone_carriage_returns_are_read_to_their_end() {
+        let many: String = (0..20_000).map(|n| format!("k{n}: @ops\n")).collect();
+        assert_eq!((fault(&many).0, fault(&many).3.as_deref()), (1, Some("'@ops'")));
+        assert_eq!(fault("a: \"x\r\r  foo\n  bar\" baz\n").0, 4);
     }
 
     #[test]
