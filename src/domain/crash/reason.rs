@@ -112,7 +112,7 @@ fn other(crash: Crash, text: &str) -> Crash {
         return crash.what(&found[2]).instead(Some(format!("api_version: {}", &found[1])));
     }
     if let Some(found) = pattern!(r#"unknown function with name "([^"]+)""#).captures(text) {
-        return crash.what(&found[1]).instead(near(&found[1], promql::FUNCTIONS.iter().copied()));
+        return crash.what(&found[1]).instead(promql::near_function(&found[1]));
     }
     let name = pattern!(r#""([^"]+)""#).captures(text).map(|c| c[1].to_owned());
     let crash = Crash { what: name.clone(), ..crash };

@@ -1,6 +1,7 @@
 //! What Prometheus refuses in an expression. The parser's own limits are no fault of the expression.
 
 pub(super) mod position;
+mod tokens;
 
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{Expr, VectorSelector};
@@ -11,6 +12,8 @@ use crate::lint::go::regex_fault;
 use crate::lint::promql::parse;
 use crate::lint::rules::Features;
 use crate::text::near::near;
+
+use tokens::{Word, string, words};
 
 /// Functions and the version that brought them.
 const SINCE: &[(&str, Version)] = &[
@@ -182,7 +185,7 @@ fn judge(expr: &str, message: &str, words: &[Word<'_>], version: Option<Version>
     }
     if let Some(name) = message.strip_prefix("unknown function with name '").and_then(|r| r.strip_suffix('\'')) {
         let known = words.iter().find(|w| w.text == name)?;
-        let meant = near_function(known.text);
+        let meant = near_function(known.text).map(str::to_owned);
         // Functions of newer versions, and those of Thanos.
         let other = version.is_none_or(|v| v > (3, 8)) && meant.is_none() || name.starts_with('x') && meant.is_some();
         if other {
@@ -309,8 +312,8 @@ fn range_meant(expr: &str, message: &str) -> Option<String> {
     (out != expr).then_some(out)
 }
 
-/// Functions and aggregations that every version has.
-pub(crate) const FUNCTIONS: &[&str] = &[
+/// Functions that every version has.
+const FUNCTIONS: &[&str] = &[
     "abs",
     "absent",
     "absent_over_time",
@@ -360,64 +363,15 @@ pub(crate) const FUNCTIONS: &[&str] = &[
     "timestamp",
     "vector",
     "year",
-    "avg",
-    "bottomk",
-    "count",
-    "count_values",
-    "group",
-    "max",
-    "min",
-    "quantile",
-    "stddev",
-    "stdvar",
-    "sum",
-    "topk",
 ];
 
-fn near_function(name: &str) -> Option<String> {
-    near(name, FUNCTIONS.iter().copied()).map(str::to_owned)
-}
+/// Aggregations that every version has.
+const AGGREGATIONS: &[&str] =
+    &["avg", "bottomk", "count", "count_values", "group", "max", "min", "quantile", "stddev", "stdvar", "sum", "topk"];
 
-/// A word outside strings and comments.
-struct Word<'a> {
-    text: &'a str,
-    /// Where it begins.
-    at: usize,
-    /// A parenthesis follows.
-    call: bool,
-}
-
-fn words(expr: &str) -> Vec<Word<'_>> {
-    let mut words = Vec::new();
-    let mut rest = expr;
-    let is_word = |c: char| c == '_' || c == ':' || c == '.' || c.is_alphanumeric();
-    while let Some(c) = rest.chars().next() {
-        let length = match c {
-            '"' | '\'' | '`' => string(rest, c),
-            '#' => rest.find('\n').unwrap_or(rest.len()),
-            c if is_word(c) => {
-                let length = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
-                let call = rest[length..].trim_start().starts_with('(');
-                words.push(Word { text: &rest[..length], at: expr.len() - rest.len(), call });
-                length
-            }
-            c => c.len_utf8(),
-        };
-        rest = &rest[length..];
-    }
-    words
-}
-
-fn string(text: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            '\\' if quote != '`' && !escaped => escaped = true,
-            c if c == quote && !escaped => return at + 1,
-            _ => escaped = false,
-        }
-    }
-    text.len()
+/// The function or aggregation that a misspelt one resembles.
+pub(crate) fn near_function(name: &str) -> Option<&'static str> {
+    near(name, FUNCTIONS.iter().chain(AGGREGATIONS).copied())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Where an expression is wrong, and at which token, as Prometheus itself says it: the parser here only says that it is.
 
-use super::{Word, string, words};
+use super::AGGREGATIONS;
+use super::tokens::{Token, Word, tokens, words};
 use crate::lint::promql::parse;
 
 /// What the parser says of an expression that its grammar does not take.
@@ -66,37 +67,17 @@ fn place_of(expr: &str, message: &str) -> Option<usize> {
     None
 }
 
-/// A word, a sign, a text in quotes.
-struct Token<'a> {
-    text: &'a str,
-    at: usize,
-}
-
 impl Token<'_> {
     /// As Prometheus names it: `identifier "foo"`, `<op:+>`, `<by>`.
     fn named(&self) -> String {
         let text = self.text;
         let lower = text.to_ascii_lowercase();
         let keywords = ["by", "without", "on", "ignoring", "group_left", "group_right", "offset", "bool"];
-        let aggregations = [
-            "avg",
-            "bottomk",
-            "count",
-            "count_values",
-            "group",
-            "max",
-            "min",
-            "quantile",
-            "stddev",
-            "stdvar",
-            "sum",
-            "topk",
-        ];
         let operators =
             ["and", "or", "unless", "atan2", "+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<="];
         match text.chars().next().unwrap_or_default() {
             _ if keywords.contains(&lower.as_str()) => format!("<{lower}>"),
-            _ if aggregations.contains(&lower.as_str()) => format!("<aggr:{lower}>"),
+            _ if AGGREGATIONS.contains(&lower.as_str()) => format!("<aggr:{lower}>"),
             _ if operators.contains(&lower.as_str()) => format!("<op:{lower}>"),
             '"' | '\'' | '`' => format!("string {text:?}"),
             c if c.is_ascii_digit() && text.parse::<f64>().is_err() => format!("duration {text:?}"),
@@ -106,27 +87,6 @@ impl Token<'_> {
             _ => format!("{text:?}"),
         }
     }
-}
-
-fn tokens(expr: &str) -> Vec<Token<'_>> {
-    let is_word = |c: char| c == '_' || c == ':' || c == '.' || c.is_alphanumeric();
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(c) = expr[at..].chars().next() {
-        let rest = &expr[at..];
-        let length = match c {
-            '"' | '\'' | '`' => string(rest, c),
-            '#' => rest.find('\n').unwrap_or(rest.len()),
-            c if is_word(c) => rest.find(|c: char| !is_word(c)).unwrap_or(rest.len()),
-            '=' | '!' | '<' | '>' if rest[1..].starts_with(['=', '~']) => 2,
-            c => c.len_utf8(),
-        };
-        if !c.is_whitespace() && c != '#' {
-            found.push(Token { text: &rest[..length], at });
-        }
-        at += length;
-    }
-    found
 }
 
 /// The first token that cannot follow what stands before it; `None` inside where only the end is missing.
@@ -139,16 +99,16 @@ fn unexpected(expr: &str) -> Option<Option<Token<'_>>> {
     let (mut good, mut bad) = (0, tokens.len() + 1);
     while bad - good > 1 {
         let middle = good.midpoint(bad);
-        let last = &tokens[middle - 1];
-        if begins(&expr[..last.at + last.text.len()]) { good = middle } else { bad = middle }
+        if begins(expr, &tokens[..middle]) { good = middle } else { bad = middle }
     }
     if bad > tokens.len() { Some(None) } else { Some(Some(tokens.swap_remove(bad - 1))) }
 }
 
-/// True for a text that some expression begins with.
-fn begins(text: &str) -> bool {
+/// True for tokens that some expression begins with.
+fn begins(expr: &str, tokens: &[Token<'_>]) -> bool {
+    let text = &expr[..tokens.last().map_or(0, |last| last.at + last.text.len())];
     let mut open = Vec::new();
-    for token in tokens(text) {
+    for token in tokens {
         match token.text {
             "(" => open.push(')'),
             "{" => open.push('}'),
