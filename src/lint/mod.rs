@@ -29,6 +29,16 @@ pub struct Place {
     pub column: usize,
 }
 
+impl Place {
+    /// The place of a byte of a text.
+    pub(crate) fn of_byte(text: &str, at: usize) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+        Self { line, column }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
@@ -70,12 +80,31 @@ impl Problem {
         self.at.as_deref().copied().unwrap_or(self.place)
     }
 
+    /// True where the text is not YAML: its places are those of the reader.
+    pub(crate) fn is_of_yaml(&self) -> bool {
+        self.message.starts_with("not valid YAML")
+    }
+
     /// Says what was meant.
     #[must_use]
     pub fn instead(mut self, meant: Option<impl Into<String>>) -> Self {
         self.instead = meant.map(Into::into);
         self
     }
+}
+
+/// A text with another line in place of one.
+pub(crate) fn with_line(text: &str, number: usize, line: &str) -> String {
+    let mut copy = String::with_capacity(text.len() + line.len());
+    for (at, old) in text.split_inclusive('\n').enumerate() {
+        if at + 1 == number {
+            copy.push_str(line);
+            copy.push_str(if old.ends_with('\n') { "\n" } else { "" });
+        } else {
+            copy.push_str(old);
+        }
+    }
+    copy
 }
 
 /// True where something puts another text there before the program sees it.

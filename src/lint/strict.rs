@@ -2,12 +2,12 @@
 //! twice, wrong types. What the tables cannot say is in the checks that they name.
 
 use super::go::{self, duration, is_size, url_fault};
-use super::yaml::{Node, Value, is_bool, is_number, join, last, quotes};
+use super::yaml::{Node, Value, is_bool, is_number, join, last};
 use super::{Place, Problem};
 use crate::text::near::near;
 
-/// The newest version that the tables know in full.
-pub(super) const NEWEST: Version = (3, 14);
+/// The newest version that the tables know in full: of a newer one unknown fields are not judged.
+pub(crate) const NEWEST: Version = (3, 14);
 
 /// Major and minor of the program that reads the file.
 pub type Version = (u16, u16);
@@ -297,10 +297,7 @@ impl Strict {
     fn wrong(&mut self, node: &Node, path: &str, expected: &str) {
         let message = match node.as_str() {
             Some(text) => format!("{} must be {expected}, not {text:?}", last(path)),
-            None if node.is_template() => {
-                format!("{} must be {expected}, not {}{}", last(path), node.kind(), quotes::TEMPLATE)
-            }
-            None => format!("{} must be {expected}, not {}", last(path), node.kind()),
+            None => format!("{} must be {expected}, not {}", last(path), node.described()),
         };
         self.report(node.place, path, message);
     }

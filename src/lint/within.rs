@@ -49,19 +49,17 @@ impl Start {
 
 /// The place in a file of a byte of the text that a node at `place` holds; `None` where it is folded or escaped.
 pub(crate) fn of_byte(file: &str, text: &str, place: Place, byte: usize) -> Option<Place> {
-    let before = text.get(..byte)?;
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let inner = Place::of_byte(text, byte);
     if !text.trim_end().contains('\n') {
         let raw = file.lines().nth(place.line.checked_sub(1)?)?;
         let from = raw.char_indices().nth(place.column.checked_sub(1)?)?.0;
         let quote = usize::from(raw[from..].starts_with(['"', '\'']));
         if raw[from + quote..].starts_with(text.trim_end()) {
-            return Some(Place { line: place.line, column: place.column + quote + column - 1 });
+            return Some(Place { line: place.line, column: place.column + quote + inner.column - 1 });
         }
     }
     match Start::of(file, text, place) {
-        start @ Start::Block { .. } => Some(start.place(file, text, Place { line, column })),
+        start @ Start::Block { .. } => Some(start.place(file, text, inner)),
         Start::Point(_) => None,
     }
 }

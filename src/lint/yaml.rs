@@ -94,6 +94,12 @@ impl Node {
         matches!(self.entries(), Some([(key, _)]) if key.entries().is_some())
     }
 
+    /// What it is where a single value should be.
+    pub fn described(&self) -> String {
+        let why = if self.is_template() { quotes::TEMPLATE } else { "" };
+        format!("{}{why}", self.kind())
+    }
+
     /// What it is in a message: `a list`.
     pub fn kind(&self) -> &'static str {
         match &self.value {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::lint::yaml::quotes;
-use crate::lint::{Place, Problem};
+use crate::lint::{Place, Problem, with_line};
 
 /// Problems whose lines are shown.
 pub(crate) const SHOWN: usize = 5;
@@ -44,22 +44,8 @@ fn mends(text: &str, line: &str, problem: &Problem, before: &[Problem], again: A
     let same = |a: &Problem, b: &Problem| a.message == b.message && a.place.line == b.place.line;
     let is_new = |p: &Problem| p.place.line == problem.place.line && !before.iter().any(|b| same(b, p));
     // Another fault further down was hidden by this one.
-    let broken = |p: &Problem| p.message.contains("not valid YAML") && !is_of_yaml(problem);
+    let broken = |p: &Problem| p.is_of_yaml() && !problem.is_of_yaml();
     !after.iter().any(|p| same(p, problem) || is_new(p) || broken(p))
-}
-
-/// A text with another line in place of one.
-pub(crate) fn with_line(text: &str, number: usize, line: &str) -> String {
-    let mut copy = String::with_capacity(text.len() + line.len());
-    for (at, old) in text.split_inclusive('\n').enumerate() {
-        if at + 1 == number {
-            copy.push_str(line);
-            copy.push_str(if old.ends_with('\n') { "\n" } else { "" });
-        } else {
-            copy.push_str(old);
-        }
-    }
-    copy
 }
 
 /// A line with what was meant in place of what is wrong.
@@ -100,11 +86,6 @@ fn corrected(line: &str, problem: &Problem) -> Option<String> {
         Some(_) => return None,
         None => format!("{before}{new}{after}"),
     })
-}
-
-/// The text is not YAML: its places are those of the reader.
-fn is_of_yaml(problem: &Problem) -> bool {
-    problem.message.starts_with("not valid YAML")
 }
 
 /// Every `word` of a text, but not where it is only the beginning or the end of another.

@@ -34,11 +34,14 @@ pub(crate) fn judge(snap: &Snapshot, dialect: Dialect, meta: &'static CheckMeta)
     }
     let readers = readers(snap);
     let found: Vec<Finding> = all.iter().filter_map(|written| finding(written, readers, meta)).collect();
-    let newer = prometheus::newer_than(readers.prometheus).filter(|_| dialect == Dialect::Prometheus);
-    if let (Some((known, minor)), true, Some((major, newest))) = (newer, found.is_empty(), readers.prometheus) {
-        let message = format!("it is newer than {known}.{minor}, the newest known here: unknown fields are not judged");
+    if dialect == Dialect::Prometheus
+        && found.is_empty()
+        && let Some((major, minor)) = readers.prometheus.filter(|version| *version > prometheus::NEWEST)
+    {
+        let known = format!("{}.{}", prometheus::NEWEST.0, prometheus::NEWEST.1);
+        let message = format!("it is newer than {known}, the newest known here: unknown fields are not judged");
         let hint = "promtool of that version knows them: promtool check config FILE";
-        return Err(Gap::new(format!("Prometheus {major}.{newest}"), GapCause::Truncated, message).hint(hint));
+        return Err(Gap::new(format!("Prometheus {major}.{minor}"), GapCause::Truncated, message).hint(hint));
     }
     Ok(Diagnosis::Findings(found))
 }

@@ -185,8 +185,8 @@ impl Walker<'_> {
         }
         let text = node.as_str();
         if text.is_none() {
-            let why = if node.is_template() { yaml::quotes::TEMPLATE } else { "" };
-            self.refuse(node, path, format!("{} must be a single value, not {}{why}", yaml::last(path), node.kind()));
+            let message = format!("{} must be a single value, not {}", yaml::last(path), node.described());
+            self.refuse(node, path, message);
         }
         text
     }

@@ -84,15 +84,12 @@ pub(crate) fn parse(text: &str, functions: &[&str], variables: &[&str]) -> Resul
         filled: BTreeSet::new(),
         depth: 0,
     };
-    parser.run().map_err(|stop| Fault { place: place(text, stop.at), message: stop.message, unknown: stop.unknown })?;
+    parser.run().map_err(|stop| Fault {
+        place: Place::of_byte(text, stop.at),
+        message: stop.message,
+        unknown: stop.unknown,
+    })?;
     Ok(parser.names)
-}
-
-fn place(text: &str, at: usize) -> Place {
-    let before = &text[..at.min(text.len())];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-    Place { line, column }
 }
 
 /// A fault with its offset.

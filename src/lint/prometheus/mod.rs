@@ -9,7 +9,8 @@ pub(crate) mod relabel;
 mod remote;
 mod scrape;
 
-use super::strict::{Fault, Kind, NEWEST, Object, Schema, Strict, Version, field};
+pub(crate) use super::strict::NEWEST;
+use super::strict::{Fault, Kind, Object, Schema, Strict, Version, field};
 use super::yaml::{Node, document};
 use super::{Problem, helm};
 
@@ -86,11 +87,6 @@ pub fn lint_node(root: &Node, options: Options) -> Vec<Problem> {
         }
     }
     strict.finish()
-}
-
-/// The newest version whose fields are all known, where this one is newer: unknown fields are not judged then.
-pub(crate) fn newer_than(version: Option<Version>) -> Option<Version> {
-    version.is_some_and(|v| v > NEWEST).then_some(NEWEST)
 }
 
 /// True for a section of the top level.

@@ -1,7 +1,7 @@
 //! Quotes that are missing or not closed: where the mistake begins, which a reader notices lines later only.
 
 use super::attempt;
-use crate::lint::{Place, Problem};
+use crate::lint::{Place, Problem, with_line};
 
 /// What is said of a template that stands without quotes.
 pub(crate) const TEMPLATE: &str = ": a template has to be in quotes";
@@ -15,9 +15,11 @@ pub(super) fn explained(fault: &Problem, text: &str) -> Option<Problem> {
 
 /// The same fault, without what was meant where that does not mend it. What it brings to light is not tried in turn: a text
 /// may have a fault in each of its lines.
-pub(super) fn tried(fault: Problem, text: &str) -> Problem {
-    let meant = fault.instead.as_deref().filter(|meant| mends(text, fault.place, meant));
-    Problem { instead: meant.map(str::to_owned), ..fault }
+pub(super) fn tried(mut fault: Problem, text: &str) -> Problem {
+    if !mends(text, &fault) {
+        fault.instead = None;
+    }
+    fault
 }
 
 /// A quoted text that goes on after its closing quote: a quote before was not closed, or one inside was taken for its end.
@@ -33,9 +35,10 @@ fn not_closed(fault: &Problem, lines: &[&str]) -> Option<Problem> {
     let is_odd = |line: &str| line.matches(quote).count() % 2 == 1;
     let at = fault.place.line - 1;
     // The line whose quote began the text: the nearest one above with one that has no partner.
-    let opening = lines[..at.min(lines.len())].iter().rposition(|l| is_odd(l) && begins(l, quote).is_some());
-    match opening.filter(|line| closes_late(lines, *line, at, quote)) {
-        Some(line) => opened(lines, line, lines[line][..begins(lines[line], quote)?].chars().count()),
+    let above = lines.iter().take(at).enumerate().rev();
+    let opening = above.filter(|(_, l)| is_odd(l)).find_map(|(line, l)| Some((line, begins(l, quote)?)));
+    match opening.filter(|(line, _)| closes_late(lines, *line, at, quote)) {
+        Some((line, from)) => opened(lines, line, lines[line][..from].chars().count()),
         None => inside(fault, lines.get(at)?, quote),
     }
 }
@@ -60,9 +63,8 @@ fn closes_late(lines: &[&str], opening: usize, fault: usize, quote: char) -> boo
 /// Where a text in quotes begins on a line and does not end on it.
 fn begins(line: &str, quote: char) -> Option<usize> {
     let at = line.rfind(quote)?;
-    let starts = line.find(quote).filter(|first| *first == at);
     let before = line[..at].trim_end();
-    (before.is_empty() || before.ends_with([':', '-', '[', ',', '{'])).then_some(starts.unwrap_or(at))
+    (before.is_empty() || before.ends_with([':', '-', '[', ',', '{'])).then_some(at)
 }
 
 /// Quotes inside a text in the same quotes.
@@ -123,7 +125,7 @@ pub(crate) fn corrected(line: &str, problem: &Problem) -> Option<String> {
     let (before, rest) = line.split_at(from);
     let meant = match &problem.instead {
         _ if problem.message.ends_with(TEMPLATE) => in_quotes(rest.trim_end())?,
-        Some(meant) if problem.message.starts_with("not valid YAML") => meant.clone(),
+        Some(meant) if problem.is_of_yaml() => meant.clone(),
         _ => return None,
     };
     Some(format!("{before}{meant}"))
@@ -137,18 +139,13 @@ fn value(line: &str) -> Option<usize> {
     (from + blank < line.len()).then_some(from + blank)
 }
 
-/// A copy with that rest of the line has no fault there or before.
-fn mends(text: &str, place: Place, meant: &str) -> bool {
-    let changed = |line: &str| {
-        let from = line.char_indices().nth(place.column - 1).map_or(line.len(), |(at, _)| at);
-        format!("{}{meant}", &line[..from])
-    };
-    let copy: Vec<String> = text
-        .lines()
-        .enumerate()
-        .map(|(at, line)| if at + 1 == place.line { changed(line) } else { line.to_owned() })
-        .collect();
-    attempt(&copy.join("\n"), 1).map_or_else(|(_, next)| next.place.line > place.line, |_| true)
+/// A copy with what was meant has no fault there or before.
+fn mends(text: &str, fault: &Problem) -> bool {
+    let number = fault.place.line;
+    let line = text.lines().nth(number - 1).and_then(|line| corrected(line, fault));
+    line.is_some_and(|line| {
+        attempt(&with_line(text, number, &line), 1).map_or_else(|(_, next)| next.place.line > number, |_| true)
+    })
 }
 
 #[cfg(test)]
