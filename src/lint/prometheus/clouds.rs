@@ -2,9 +2,9 @@
 //! Fields that are not named here are not judged: they differ from version to version.
 
 use super::http;
+use crate::lint::Place;
 use crate::lint::go::url_fault;
 use crate::lint::strict::{Object, Strict};
-use crate::lint::yaml::Node;
 
 /// Something that must hold of a section.
 enum Must {
@@ -18,13 +18,18 @@ enum Must {
     Be(&'static str, &'static [&'static str], Option<&'static str>),
     /// A URL with a scheme, and a host.
     Url(&'static str, &'static str),
+    /// What it takes more words to say.
+    Hold(fn(&Object<'_>) -> Broken),
 }
 
-use Must::{Be, Have, HaveOne, List, Url};
+/// What is said of a section that breaks a rule, and where.
+type Broken = Option<(Place, String)>;
+
+use Must::{Be, Have, HaveOne, Hold, List, Url};
 
 /// By section.
 const RULES: &[(&str, &[Must])] = &[
-    ("azure_sd_configs", &[Have("subscription_id", "azure SD configuration requires a subscription_id")]),
+    ("azure_sd_configs", &[Have("subscription_id", "azure SD configuration requires a subscription_id"), Hold(azure)]),
     ("digitalocean_sd_configs", &[Be("role", &["droplets", "databases"], Some("droplets"))]),
     ("docker_sd_configs", &[Have("host", "host missing")]),
     ("dockerswarm_sd_configs", &[Have("host", "host missing"), Be("role", &["services", "nodes", "tasks"], None)]),
@@ -51,7 +56,10 @@ const RULES: &[(&str, &[Must])] = &[
             Url("server", "kuma SD server must not be empty and have a scheme"),
         ],
     ),
-    ("marathon_sd_configs", &[List("servers", "marathon_sd: must contain at least one Marathon server")]),
+    (
+        "marathon_sd_configs",
+        &[List("servers", "marathon_sd: must contain at least one Marathon server"), Hold(marathon)],
+    ),
     (
         "nerve_sd_configs",
         &[
@@ -94,7 +102,12 @@ const RULES: &[(&str, &[Must])] = &[
     ),
     (
         "puppetdb_sd_configs",
-        &[Have("url", "URL is missing"), Url("url", "host is missing in URL"), Have("query", "query missing")],
+        &[
+            Have("url", "URL is missing"),
+            Hold(web),
+            Url("url", "host is missing in URL"),
+            Have("query", "query missing"),
+        ],
     ),
     (
         "scaleway_sd_configs",
@@ -112,6 +125,7 @@ const RULES: &[(&str, &[Must])] = &[
             List("paths", "serverset SD config must contain at least one path"),
         ],
     ),
+    ("stackit_sd_configs", &[Hold(stackit)]),
     (
         "triton_sd_configs",
         &[
@@ -135,79 +149,65 @@ const RULES: &[(&str, &[Must])] = &[
 pub(super) fn check(strict: &mut Strict, sd: &Object<'_>, path: &str) {
     let section = path.rsplit('.').next().unwrap_or_default().split('[').next().unwrap_or_default();
     let rules = RULES.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, rules)| *rules);
-    for must in rules {
-        if let Some((field, message)) = broken(sd, must) {
-            return strict.report(sd.key_place(field), path, message);
-        }
+    match rules.iter().find_map(|must| broken(sd, must)) {
+        Some((place, message)) => strict.report(place, path, message),
+        None => http::client(strict, sd, path),
     }
-    match section {
-        "azure_sd_configs" if !azure(strict, sd, path) => return,
-        "marathon_sd_configs" if !marathon(strict, sd, path) => return,
-        "stackit_sd_configs" if !stackit(strict, sd, path) => return,
-        _ => {}
-    }
-    http::client(strict, sd, path);
 }
 
-/// What a rule says of a section that breaks it, and the field that it is about.
-fn broken(sd: &Object<'_>, must: &Must) -> Option<(&'static str, String)> {
+fn broken(sd: &Object<'_>, must: &Must) -> Broken {
+    let say = |field: &str, message: String| Some((sd.key_place(field), message));
     match *must {
-        Have(field, message) => sd.text(field).is_none().then(|| (field, message.to_owned())),
+        Have(field, message) if sd.text(field).is_none() => say(field, message.to_owned()),
         HaveOne([one, other]) => match sd.set(&[one, other]).len() {
             1 => None,
-            0 => Some((one, format!("one of {one} & {other} must be configured"))),
-            _ => Some((other, format!("at most one of {one} & {other} must be configured"))),
+            0 => say(one, format!("one of {one} & {other} must be configured")),
+            _ => say(other, format!("at most one of {one} & {other} must be configured")),
         },
-        List(field, message) => sd.items(field).is_empty().then(|| (field, message.to_owned())),
+        List(field, message) if sd.items(field).is_empty() => say(field, message.to_owned()),
         Be(field, words, default) => match sd.text(field).or(default) {
-            None => Some((field, format!("{field} missing (one of: {})", words.join(", ")))),
+            None => say(field, format!("{field} missing (one of: {})", words.join(", "))),
             Some(word) if words.contains(&word) => None,
-            Some(word) => Some((field, format!("unknown {field} {word:?}, expected one of: {}", words.join(", ")))),
+            Some(word) => say(field, format!("unknown {field} {word:?}, expected one of: {}", words.join(", "))),
         },
         Url(field, message) => {
-            let text = sd.text(field)?;
-            let (scheme, rest) = text.split_once("://").unwrap_or_default();
-            if field == "url" && !matches!(scheme, "http" | "https") {
-                return Some((field, "URL scheme must be 'http' or 'https'".to_owned()));
-            }
-            (scheme.is_empty() || rest.is_empty() || rest.starts_with('/')).then(|| (field, message.to_owned()))
+            let (scheme, rest) = sd.text(field)?.split_once("://").unwrap_or_default();
+            let is_whole = !scheme.is_empty() && !rest.is_empty() && !rest.starts_with('/');
+            if is_whole { None } else { say(field, message.to_owned()) }
         }
+        Hold(rule) => rule(sd),
+        Have(..) | List(..) => None,
     }
 }
 
-fn azure(strict: &mut Strict, sd: &Object<'_>, path: &str) -> bool {
+fn azure(sd: &Object<'_>) -> Broken {
     let known = ["OAuth", "ManagedIdentity", "SDK", "WorkloadIdentity"];
     let method = sd.text("authentication_method").unwrap_or("OAuth");
     if !known.contains(&method) {
         let message = format!("unknown authentication_type {method:?}, expected one of: {}", known.join(", "));
-        strict.report(sd.key_place("authentication_method"), path, message);
-        return false;
+        return Some((sd.key_place("authentication_method"), message));
     }
     let needed = ["tenant_id", "client_id", "client_secret"];
-    let missing = needed.into_iter().find(|name| method == "OAuth" && sd.text(name).is_none());
-    if let Some(name) = missing {
-        strict.report(sd.key_place(name), path, format!("azure SD configuration requires a {name}"));
-    }
-    missing.is_none()
+    let missing = needed.into_iter().find(|name| method == "OAuth" && sd.text(name).is_none())?;
+    Some((sd.key_place(missing), format!("azure SD configuration requires a {missing}")))
 }
 
-fn marathon(strict: &mut Strict, sd: &Object<'_>, path: &str) -> bool {
-    let before = strict.count();
+fn marathon(sd: &Object<'_>) -> Broken {
     let token = ["auth_token", "auth_token_file"];
-    http::at_most_one(strict, sd, &token, path);
-    for other in [&["basic_auth"][..], &["bearer_token", "bearer_token_file"], &["authorization"]] {
-        if !sd.set(&token).is_empty() && strict.count() == before {
-            http::at_most_one(strict, sd, &[&token, other].concat(), path);
-        }
-    }
-    strict.count() == before
+    let others = [&["basic_auth"][..], &["bearer_token", "bearer_token_file"], &["authorization"]];
+    let with = |other: &&[&str]| http::too_many(sd, &[&token[..], *other].concat());
+    let is_set = !sd.set(&token).is_empty();
+    http::too_many(sd, &token).or_else(|| others.iter().filter(|_| is_set).find_map(with))
 }
 
-fn stackit(strict: &mut Strict, sd: &Object<'_>, path: &str) -> bool {
-    let fault = sd.get("endpoint").and_then(Node::as_str).and_then(url_fault);
-    if let Some(fault) = &fault {
-        let message = format!("stackit_sd: invalid endpoint {:?}: {fault}", sd.text("endpoint").unwrap_or_default());
-        strict.report(sd.key_place("endpoint"), path, message);
-    }
-    fault.is_none()
+fn web(sd: &Object<'_>) -> Broken {
+    let scheme = sd.text("url")?.split_once("://").unwrap_or_default().0;
+    let message = "URL scheme must be 'http' or 'https'";
+    (!matches!(scheme, "http" | "https")).then(|| (sd.key_place("url"), message.to_owned()))
+}
+
+fn stackit(sd: &Object<'_>) -> Broken {
+    let endpoint = sd.get("endpoint")?.as_str()?;
+    let fault = url_fault(endpoint)?;
+    Some((sd.key_place("endpoint"), format!("stackit_sd: invalid endpoint {endpoint:?}: {fault}")))
 }

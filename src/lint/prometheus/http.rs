@@ -1,6 +1,8 @@
 //! The HTTP client: authentication, TLS, proxies.
 
+use crate::lint::Place;
 use crate::lint::strict::{Fault, Field, Kind, Object, Schema, Strict, field};
+use crate::lint::yaml::last;
 
 const PROXY: &[Field] = &[
     field("proxy_url", Kind::Url),
@@ -145,17 +147,18 @@ fn tls(strict: &mut Strict, tls: &Object<'_>, path: &str) {
     }
 }
 
-/// Reports all but the first of fields that exclude each other.
+/// Reports fields that exclude each other, at the last of them.
 pub(super) fn at_most_one(strict: &mut Strict, object: &Object<'_>, names: &[&str], path: &str) {
-    let set = object.set(names);
-    if let [_, second, ..] = set.as_slice() {
-        let place = set.iter().map(|n| object.key_place(n)).max().unwrap_or(object.key_place(second));
-        strict.report(
-            place,
-            path,
-            format!("at most one of {} must be configured ({} are set)", list(names), list(&set)),
-        );
+    if let Some((place, message)) = too_many(object, names) {
+        strict.report(place, path, message);
     }
+}
+
+/// What is said of fields that exclude each other where more than one is set, and the place of the last.
+pub(super) fn too_many(object: &Object<'_>, names: &[&str]) -> Option<(Place, String)> {
+    let set = object.set(names);
+    let last = set.iter().map(|n| object.key_place(n)).max().filter(|_| set.len() > 1)?;
+    Some((last, format!("at most one of {} must be configured ({} are set)", list(names), list(&set))))
 }
 
 /// `a, b & c`
@@ -248,11 +251,10 @@ pub(super) fn reserved_headers(strict: &mut Strict, object: &Object<'_>, path: &
         let Some(name) = key.as_str() else { continue };
         let lower = name.to_ascii_lowercase();
         if lower == "authorization" {
-            let message = match super::super::yaml::last(path) {
-                "tracing" => "authorization header configuration is not yet supported",
-                _ => {
-                    "authorization header must be changed via the basic_auth, authorization, oauth2 or sigv4 parameter"
-                }
+            let message = if last(path) == "tracing" {
+                "authorization header configuration is not yet supported"
+            } else {
+                "authorization header must be changed via the basic_auth, authorization, oauth2 or sigv4 parameter"
             };
             strict.report(key.place, path, message);
         } else if RESERVED.contains(&lower.as_str()) {
