@@ -5,9 +5,6 @@ use crate::lint::yaml::Node;
 use crate::lint::{Place, Problem};
 use crate::snapshot::manifests::ManifestFile;
 
-/// The section that includes jobs.
-const JOBS: &str = "scrape_config_files";
-
 /// A pattern of files beside a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pattern {
@@ -36,13 +33,34 @@ impl Pattern {
     }
 }
 
-/// What a file includes from where it lies; absolute paths are those of a container.
+/// What a file includes from where it lies.
 pub(crate) fn patterns(file: &ManifestFile) -> Vec<Pattern> {
-    let Some(root) = main(file) else { return Vec::new() };
-    let own = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let mut found = Vec::new();
-    for section in ["rule_files", JOBS] {
-        for (at, node) in root.get(section).and_then(Node::items).unwrap_or_default().iter().enumerate() {
+    Main::of(file).map_or_else(Vec::new, |main| [main.patterns("rule_files"), main.jobs()].concat())
+}
+
+/// A file that is a configuration of Prometheus and nothing else.
+struct Main<'a> {
+    file: &'a ManifestFile,
+    root: &'a Node,
+}
+
+impl<'a> Main<'a> {
+    fn of(file: &'a ManifestFile) -> Option<Self> {
+        let [root] = file.values.as_slice() else { return None };
+        let is_main = file.path != "-" && of_whole_file(&file.path, root) == Some(Dialect::Prometheus);
+        is_main.then_some(Self { file, root })
+    }
+
+    /// The files of jobs that it includes.
+    fn jobs(&self) -> Vec<Pattern> {
+        self.patterns("scrape_config_files")
+    }
+
+    /// The files that a section includes; absolute paths are those of a container.
+    fn patterns(&self, section: &str) -> Vec<Pattern> {
+        let own = self.file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut found = Vec::new();
+        for (at, node) in self.root.get(section).and_then(Node::items).unwrap_or_default().iter().enumerate() {
             let Some(text) = node.as_str().filter(|t| !t.starts_with('/') && !t.contains(['$', '\\', '{'])) else {
                 continue;
             };
@@ -52,58 +70,59 @@ pub(crate) fn patterns(file: &ManifestFile) -> Vec<Pattern> {
             let field = format!("{section}[{at}]");
             found.push(Pattern { place: node.place, field, folder, name: name.to_owned() });
         }
+        found
     }
-    found
-}
 
-/// The document of a file that is a configuration of Prometheus and nothing else.
-fn main(file: &ManifestFile) -> Option<&Node> {
-    let [root] = file.values.as_slice() else { return None };
-    let is_main = file.path != "-" && of_whole_file(&file.path, root) == Some(Dialect::Prometheus);
-    is_main.then_some(root)
-}
-
-/// The files of jobs that a configuration includes, each as often as it does.
-fn jobs<'a>(file: &ManifestFile, all: &'a [ManifestFile]) -> Vec<(Pattern, &'a ManifestFile, &'a Node)> {
-    let patterns = patterns(file).into_iter().filter(|p| p.field.starts_with(JOBS));
-    let mut found = Vec::new();
-    for pattern in patterns {
-        let taken = all.iter().filter(|f| f.path != file.path && pattern.takes_path(&f.path));
-        found.extend(taken.filter_map(|f| Some((pattern.clone(), f, main(f)?))));
+    fn names(&self) -> Vec<&'a str> {
+        let jobs = self.root.get("scrape_configs").and_then(Node::items).unwrap_or_default();
+        jobs.iter().filter_map(|job| job.get("job_name")?.as_str()).collect()
     }
-    found
 }
 
-/// The global settings that hold for the jobs of a file: those of the one configuration that includes it.
-pub(crate) fn global_of<'a>(file: &ManifestFile, all: &'a [ManifestFile]) -> Option<&'a Node> {
-    let takes = |main: &&ManifestFile| {
-        main.path != file.path && patterns(main).iter().any(|p| p.field.starts_with(JOBS) && p.takes_path(&file.path))
-    };
-    let mut mains = all.iter().filter(takes);
-    let only = mains.next().filter(|_| mains.next().is_none())?;
-    main(only)?.get("global")
-}
+/// The configurations of Prometheus among some files, each with the files of jobs that it includes.
+pub(crate) struct Included<'a>(Vec<(Main<'a>, Vec<Pattern>)>);
 
-/// Jobs of the files that a configuration includes whose name is taken.
-pub(crate) fn doubled(file: &ManifestFile, all: &[ManifestFile]) -> Vec<Problem> {
-    let Some(root) = main(file) else { return Vec::new() };
-    let mut seen: Vec<&str> = names(root);
-    let mut found = Vec::new();
-    for (pattern, included, root) in jobs(file, all) {
-        let own = names(root);
-        if let Some(name) = own.iter().find(|name| seen.contains(name)) {
-            let message =
-                format!("found multiple scrape configs with job name {name:?}: {} has it again", included.path);
-            found.push(Problem::new(pattern.place, pattern.field, message));
+impl<'a> Included<'a> {
+    /// Of all files.
+    pub(crate) fn of(files: &'a [ManifestFile]) -> Self {
+        let mains = files.iter().filter_map(Main::of);
+        let with_jobs = |main: Main<'a>| {
+            let jobs = main.jobs();
+            (main, jobs)
+        };
+        Self(mains.map(with_jobs).collect())
+    }
+
+    /// The global settings that hold for the jobs of a file: those of the one configuration that includes it.
+    pub(crate) fn global_of(&self, file: &ManifestFile) -> Option<&'a Node> {
+        let takes = |(main, jobs): &&(Main<'a>, Vec<Pattern>)| {
+            main.file.path != file.path && jobs.iter().any(|p| p.takes_path(&file.path))
+        };
+        let mut mains = self.0.iter().filter(takes);
+        let (only, _) = mains.next().filter(|_| mains.next().is_none())?;
+        only.root.get("global")
+    }
+
+    /// Jobs of the files that a configuration includes whose name is taken.
+    pub(crate) fn doubled(&self, file: &ManifestFile) -> Vec<Problem> {
+        let Some((main, jobs)) = self.0.iter().find(|(main, _)| main.file.path == file.path) else { return Vec::new() };
+        let mut seen: Vec<&str> = main.names();
+        let mut found = Vec::new();
+        for pattern in jobs {
+            for (included, _) in
+                self.0.iter().filter(|(m, _)| m.file.path != file.path && pattern.takes_path(&m.file.path))
+            {
+                let own = included.names();
+                if let Some(name) = own.iter().find(|name| seen.contains(name)) {
+                    let path = &included.file.path;
+                    let message = format!("found multiple scrape configs with job name {name:?}: {path} has it again");
+                    found.push(Problem::new(pattern.place, &pattern.field, message));
+                }
+                seen.extend(own);
+            }
         }
-        seen.extend(own);
+        found
     }
-    found
-}
-
-fn names(root: &Node) -> Vec<&str> {
-    let jobs = root.get("scrape_configs").and_then(Node::items).unwrap_or_default();
-    jobs.iter().filter_map(|job| job.get("job_name")?.as_str()).collect()
 }
 
 #[cfg(test)]
@@ -115,6 +134,10 @@ mod tests {
         let mut file = ManifestFile::new(path, text);
         file.values = yaml::documents(text).expect("is YAML");
         file
+    }
+
+    fn doubled(main: &ManifestFile, all: &[ManifestFile]) -> Vec<Problem> {
+        Included::of(all).doubled(main)
     }
 
     #[test]
@@ -131,7 +154,7 @@ mod tests {
         assert_eq!((found.len(), found[0].place.line, found[0].path.as_str()), (1, 2, "scrape_config_files[0]"));
         let of: Vec<(String, String)> = patterns(&main).into_iter().map(|p| (p.folder, p.name)).collect();
         assert_eq!(of, [("etc".to_owned(), "r.yml".to_owned()), ("etc/jobs".to_owned(), "*.yml".to_owned())]);
-        assert!(global_of(&own, &[main, own.clone()]).is_some());
+        assert!(Included::of(&[main, own.clone()]).global_of(&own).is_some());
         let twice = file("p.yml", "scrape_config_files: [a.yml, ./a.yml]\n");
         let jobs = file("a.yml", "scrape_configs: [{job_name: a}]\n");
         assert_eq!(doubled(&twice, &[twice.clone(), jobs]).len(), 1);

@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 
+use super::copy;
 pub(crate) use super::dialect::Dialect;
 use super::dialect::{dialect_of, dialect_of_text, of_whole_file};
+use super::included::Included;
 use super::values::{self, Values};
-use super::{copy, included};
 use crate::lint::within::Start;
 use crate::lint::yaml::{self, Node, Value};
 use crate::lint::{Place, Problem, Version, alertmanager, prometheus, rules};
@@ -74,9 +75,12 @@ pub(crate) fn all(snap: &Snapshot, dialect: Dialect) -> Vec<Written<'_>> {
         of_file(file, &mut found);
     }
     found.retain(|w| w.dialect == dialect);
-    for written in found.iter_mut().filter(|w| dialect == Dialect::Prometheus && w.field.is_empty()) {
-        written.global = included::global_of(written.file, files);
-        written.doubled = included::doubled(written.file, files);
+    if dialect == Dialect::Prometheus {
+        let included = Included::of(files);
+        for written in found.iter_mut().filter(|w| w.field.is_empty()) {
+            written.global = included.global_of(written.file);
+            written.doubled = included.doubled(written.file);
+        }
     }
     found
 }
