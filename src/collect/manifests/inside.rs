@@ -124,10 +124,7 @@ impl Reader<'_> {
             }
             // A generator fills it in.
             Err(_) if text.contains("{{") => {}
-            Err(problem) => {
-                let message = format!("{path}: {}", problem.message);
-                self.faults.push(Fault { path: self.file.path.clone(), place: Some(problem.place), message });
-            }
+            Err(problem) => self.fault(problem.place, format!("{path}: {}", problem.message)),
         }
     }
 
@@ -146,10 +143,7 @@ impl Reader<'_> {
             let text = patch.as_str().unwrap_or_default();
             match within::documents(&self.file.text, text, patch.place) {
                 Ok(documents) => documents.into_iter().for_each(|document| self.patch(document, target)),
-                Err(problem) => {
-                    let message = format!("a patch is {}", problem.message);
-                    self.faults.push(Fault { path: self.file.path.clone(), place: Some(problem.place), message });
-                }
+                Err(problem) => self.fault(problem.place, format!("a patch is {}", problem.message)),
             }
         }
     }
@@ -162,11 +156,12 @@ impl Reader<'_> {
         }
         match patch::part(&document, target) {
             Ok(part) => self.patches.extend(part),
-            Err(problem) => {
-                let (place, message) = (Some(problem.place), problem.message);
-                self.faults.push(Fault { path: self.file.path.clone(), place, message });
-            }
+            Err(problem) => self.fault(problem.place, problem.message),
         }
+    }
+
+    fn fault(&mut self, place: Place, message: String) {
+        self.faults.push(Fault { path: self.file.path.clone(), place: Some(place), message });
     }
 }
 
@@ -197,22 +192,28 @@ fn is_local(path: &str) -> bool {
     !path.is_empty() && !remote.iter().any(|sign| path.contains(sign)) && (is_file || !host)
 }
 
-fn mapping(place: Place) -> Node {
+pub(super) fn mapping(place: Place) -> Node {
     Node { place, value: Value::Mapping(Vec::new()) }
+}
+
+/// The value of a key, a mapping where there was none.
+pub(super) fn entry<'n>(entries: &'n mut Vec<(Node, Node)>, key: &str, place: Place) -> &'n mut Node {
+    let at = entries.iter().position(|(k, _)| k.as_str() == Some(key)).unwrap_or_else(|| {
+        let value = Value::Scalar { text: key.to_owned(), plain: false };
+        entries.push((Node { place, value }, mapping(place)));
+        entries.len() - 1
+    });
+    &mut entries[at].1
 }
 
 /// Puts a value where `a.b.c` says.
 fn set(node: &mut Node, path: &[&str], value: &Node) {
     let Value::Mapping(entries) = &mut node.value else { return };
     let Some((first, rest)) = path.split_first() else { return };
-    let at = entries.iter().position(|(k, _)| k.as_str() == Some(first)).unwrap_or_else(|| {
-        let key = Value::Scalar { text: (*first).to_owned(), plain: false };
-        entries.push((Node { place: value.place, value: key }, mapping(value.place)));
-        entries.len() - 1
-    });
+    let own = entry(entries, first, value.place);
     match rest {
-        [] => entries[at].1 = value.clone(),
-        rest => set(&mut entries[at].1, rest, value),
+        [] => *own = value.clone(),
+        rest => set(own, rest, value),
     }
 }
 

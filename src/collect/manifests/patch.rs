@@ -1,5 +1,6 @@
 //! JSON patches of Kustomize (RFC 6902): what they put into an object, as a part of that object.
 
+use super::inside::{entry, mapping};
 use crate::lint::yaml::{Node, Value};
 use crate::lint::{Place, Problem};
 use crate::snapshot::manifests::Manifest;
@@ -26,7 +27,7 @@ pub(super) fn is_operations(document: &Node) -> bool {
 /// # Errors
 /// An operation that Kustomize refuses.
 pub(super) fn part(operations: &Node, target: Option<&Node>) -> Result<Option<Manifest>, Problem> {
-    let mut root = Node { place: operations.place, value: Value::Mapping(Vec::new()) };
+    let mut root = mapping(operations.place);
     let mut writes = false;
     for operation in operations.items().unwrap_or_default() {
         let (path, value) = read(operation)?;
@@ -87,7 +88,6 @@ fn put(node: &mut Node, path: &[String], value: &Node, place: Place) {
         *node = value.clone();
         return;
     };
-    let open = |value: Value| Node { place, value };
     let is_item = step == "-" || step.bytes().all(|b| b.is_ascii_digit());
     let is_empty = node.entries().is_some_and(<[_]>::is_empty);
     if is_item && is_empty {
@@ -97,18 +97,11 @@ fn put(node: &mut Node, path: &[String], value: &Node, place: Place) {
         Value::Sequence(items) if is_item => {
             let at = step.parse::<usize>().unwrap_or(usize::MAX).min(items.len());
             if at == items.len() {
-                items.push(open(Value::Mapping(Vec::new())));
+                items.push(mapping(place));
             }
             put(&mut items[at], rest, value, place);
         }
-        Value::Mapping(entries) => {
-            let at = entries.iter().position(|(k, _)| k.as_str() == Some(step)).unwrap_or_else(|| {
-                let key = open(Value::Scalar { text: step.clone(), plain: false });
-                entries.push((key, open(Value::Mapping(Vec::new()))));
-                entries.len() - 1
-            });
-            put(&mut entries[at].1, rest, value, place);
-        }
+        Value::Mapping(entries) => put(entry(entries, step, place), rest, value, place),
         _ => {}
     }
 }
