@@ -468,9 +468,8 @@ fn scraped_namespaces(snap: &Snapshot) -> BTreeSet<String> {
 
 /// A target of an exporter of another program, by the name of its job, container or Service.
 fn is_of_exporter(target: &ScrapeTarget) -> bool {
-    let named = ["job", "container", "service"].iter().filter_map(|label| target.labels.get(*label));
-    let is_other = |name: &&String| name.contains("exporter") && !name.contains("node-exporter");
-    named.filter(is_other).count() > 0
+    let mut named = ["job", "container", "service"].iter().filter_map(|label| target.labels.get(*label));
+    named.any(|name| name.contains("exporter") && !name.contains("node-exporter"))
 }
 
 /// Asks the scrape URLs that answered something else than metrics, through the API server: what do they say?

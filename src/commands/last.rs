@@ -11,6 +11,7 @@ use crate::companion::transcript;
 use crate::model::{Report, ResourceRef};
 use crate::render::live::verdict_line;
 use crate::text::redact::mask;
+use crate::why::Kind;
 
 /// Version of the file.
 const VERSION: u32 = 1;
@@ -65,23 +66,23 @@ impl Last {
 
 /// A resource as `kdoctor why` takes it.
 fn thing(resource: &ResourceRef) -> Option<String> {
-    let (word, name) = match resource {
+    let (kind, name) = match resource {
         ResourceRef::Kubernetes { kind, name, .. } => match kind.as_str() {
-            "Pod" => ("pod", name),
-            "Service" => ("svc", name),
-            "PersistentVolumeClaim" => ("pvc", name),
-            "Node" => ("node", name),
-            "Deployment" => ("deploy", name),
-            "StatefulSet" => ("sts", name),
-            "DaemonSet" => ("ds", name),
+            "Pod" => (Kind::Pod, name),
+            "Service" => (Kind::Service, name),
+            "PersistentVolumeClaim" => (Kind::Claim, name),
+            "Node" => (Kind::Node, name),
+            "Deployment" => (Kind::Deployment, name),
+            "StatefulSet" => (Kind::StatefulSet, name),
+            "DaemonSet" => (Kind::DaemonSet, name),
             _ => return None,
         },
-        ResourceRef::ScrapeJob { job } => ("target", job),
-        ResourceRef::Receiver { name } => ("receiver", name),
-        ResourceRef::Datasource { name, .. } => ("datasource", name),
+        ResourceRef::ScrapeJob { job } => (Kind::Target, job),
+        ResourceRef::Receiver { name } => (Kind::Receiver, name),
+        ResourceRef::Datasource { name, .. } => (Kind::Datasource, name),
         _ => return None,
     };
-    (!name.is_empty()).then(|| format!("{word}/{name}"))
+    (!name.is_empty()).then(|| format!("{}/{name}", kind.word()))
 }
 
 /// The name of a live cluster, by its context.

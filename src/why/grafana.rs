@@ -42,17 +42,18 @@ pub(super) fn panel(b: &mut Builder<'_>, dashboard: &Dashboard<'_>, panel: &Valu
     b.link("dashboard", about(), Claims::Of(&["grafana-provisioning", "grafana-sidecar"]), || Ok(loaded(dashboard)));
     let used = source(snap, dashboard.instance, panel);
     let of_source = used.as_ref().map(Datasource::reference).into_iter().chain(about()).collect();
+    let (named, _) = reference(panel);
+    if dashboard.left_by_import(&named).is_some() {
+        let text = format!("it asks datasource {named}, which only the import dialogue fills in");
+        b.link("datasource", of_source, Claims::Of(&["dashboard-datasource"]), || Ok(broken(text)));
+        return idle_links(b, &["metric", "labels", "value"], "no datasource is asked");
+    }
     // What the report says of other panels of the dashboard does not break this one.
-    let is_left = dashboard.left_by_import(&reference(panel).0).is_some();
     let claims = match used {
-        _ if is_left => Claims::Of(&["dashboard-datasource"]),
         None => Claims::Of(&["grafana-datasource", "dashboard-datasource"]),
         Some(_) => Claims::Of(&["grafana-datasource"]),
     };
     b.link("datasource", of_source, claims, || datasource_of(snap, dashboard, panel, used.as_ref()));
-    if is_left {
-        return idle_links(b, &["metric", "labels", "value"], "no datasource is asked");
-    }
     let read = panel::read(panel);
     let own = dashboard.reference();
     let is_reported = b
@@ -117,11 +118,8 @@ fn datasource_of(
     panel: &Value,
     used: Option<&Datasource<'_>>,
 ) -> Fetched<Seen> {
-    let (named, kind) = reference(panel);
-    if dashboard.left_by_import(&named).is_some() {
-        return Ok(broken(format!("it asks datasource {named}, which only the import dialogue fills in")));
-    }
     let Some(used) = used else {
+        let (named, kind) = reference(panel);
         if BUILT_IN.contains(&named.as_str()) || kind == "datasource" {
             return Ok(idle("it takes its data from Grafana itself"));
         }
