@@ -25,7 +25,7 @@ fn main() {
     println!("| kind | {} |\n| --- |{}", head.join(" | "), " --- |".repeat(TIMES.len()));
     for (kind, grow) in grown::KINDS.iter().filter(|(kind, _)| kind.contains(&only)) {
         row(kind, |times| {
-            let mut bundle = grown::Grown::at(&folder);
+            let mut bundle = grown::Grown::of("healthy/kube-prometheus-stack", &folder);
             grow(&mut bundle, times * base);
             bundle.write();
             vec!["monitoring".into(), "--from".into(), folder.display().to_string()]

@@ -1,6 +1,6 @@
-//! Bundles of any size: the healthy stack with many more objects of one kind, most of them faulty.
+//! Bundles of any size: a fixture with many more objects. Of the healthy stack there are kinds that grow, most of them faulty.
 
-#![allow(dead_code, unreachable_pub, reason = "a bench and a test use it")]
+#![allow(dead_code, unreachable_pub, reason = "each bench uses a part")]
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 
 use super::fixtures;
 
-const PODS: &str = "kubernetes/api/v1/pods";
-const EVENTS: &str = "kubernetes/api/v1/events";
+/// A list that grows.
+pub const PODS: &str = "kubernetes/api/v1/pods";
+/// A list that grows.
+pub const EVENTS: &str = "kubernetes/api/v1/events";
+/// A list that grows.
+pub const NODES: &str = "kubernetes/api/v1/nodes";
 const SERVICES: &str = "kubernetes/api/v1/services";
 const SLICES: &str = "kubernetes/apis/discovery.k8s.io/v1/endpointslices";
 const MONITORS: &str = "kubernetes/apis/monitoring.coreos.com/v1/servicemonitors";
@@ -37,17 +41,17 @@ pub const KINDS: &[(&str, Grow)] = &[
     ("silences", silences),
 ];
 
-/// A copy of the healthy bundle that grows.
+/// A copy of a bundle that grows.
 pub struct Grown {
     root: PathBuf,
     documents: BTreeMap<String, Value>,
 }
 
 impl Grown {
-    /// Makes the copy at `root`; what was there goes.
-    pub fn at(root: &Path) -> Self {
+    /// Copies a fixture to `root`; what was there goes.
+    pub fn of(fixture: &str, root: &Path) -> Self {
         let _ = std::fs::remove_dir_all(root);
-        fixtures::copy(&fixtures::fixture("healthy/kube-prometheus-stack"), root);
+        fixtures::copy(&fixtures::fixture(fixture), root);
         Self { root: root.to_owned(), documents: BTreeMap::new() }
     }
 
@@ -72,6 +76,12 @@ impl Grown {
             });
             serde_json::from_slice(&text).expect("JSON")
         })
+    }
+
+    /// Changed copies of a list's first item until it has `count`.
+    pub fn up_to(&mut self, list: &str, count: usize, change: impl Fn(usize, &mut Value)) {
+        let more = count.saturating_sub(self.items(list).len());
+        self.many(list, "", more, change);
     }
 
     fn items(&mut self, list: &str) -> &mut Vec<Value> {
@@ -183,7 +193,7 @@ fn targets(bundle: &mut Grown, count: usize) {
 }
 
 fn nodes(bundle: &mut Grown, count: usize) {
-    bundle.many("kubernetes/api/v1/nodes", "", count, |n, node| {
+    bundle.many(NODES, "", count, |n, node| {
         node["metadata"]["name"] = json!(format!("ip-10-1-{}-{}.ap-northeast-2.compute.internal", n / 250, n % 250));
     });
 }
