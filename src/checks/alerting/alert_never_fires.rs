@@ -29,8 +29,10 @@ check! {
 enum Fix {
     Count {
         expr: String,
-        /// The whole expression as it is meant; empty where that cannot be told.
+        /// The comparison as it is meant; empty where that cannot be told.
         meant: String,
+        /// It is one part of the expression.
+        is_part: bool,
         rules_path: Option<String>,
         #[serde(flatten)]
         at: Box<ChangeRule>,
@@ -69,6 +71,7 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding> {
     Some(made.fix(Fix::Count {
         expr: rule.query.clone(),
         meant: never.meant,
+        is_part: never.is_part,
         rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
         at: Box::new(ChangeRule::of(snap, group, &rule.name)),
     }))
