@@ -294,3 +294,40 @@ impl<'a> Case<'a> {
         depends_on_service(self.snap, finding, &named.namespace, &named.service)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::monitoring::ContainerLog;
+
+    /// The fix of a collector with these resources whose memory_limiter refuses data.
+    fn refusing(resources: &Value) -> String {
+        let image = "otel/opentelemetry-collector-contrib:0.110.0";
+        let mut snap = snapshot(json!({"pods": [{
+            "metadata": {"namespace": "monitoring", "name": "otel-0"},
+            "spec": {"containers": [{"name": "otel", "image": image, "resources": resources}]},
+            "status": {"phase": "Running"}
+        }]}));
+        let line = "2026-11-21T01:58:45.501Z\twarn\tmemorylimiter.go:209\tMemory usage is above soft limit. Refusing data.\t{\"name\": \"memory_limiter\"}\n";
+        *snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "otel-0".into(),
+            container: "otel".into(),
+            image: image.into(),
+            text: line.repeat(3).into(),
+            ..ContainerLog::default()
+        }]);
+        steps(&findings(&CollectorFailing, &snap)[0])
+    }
+
+    #[test]
+    fn a_share_of_the_nodes_memory_is_no_bound() {
+        let bound = refusing(&json!({"limits": {"memory": "512Mi"}}));
+        assert!(bound.contains("limit is 512Mi") && !bound.contains("node's memory"), "{bound}");
+        assert!(refusing(&json!({})).contains("give it one first"));
+    }
+}

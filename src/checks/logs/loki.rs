@@ -203,7 +203,7 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
         ("config_name", config),
         (
             "labels_path",
-            format!("/api/v1/namespaces/{}/pods/{}:3100/proxy/loki/api/v1/labels", failing.namespace, failing.pod),
+            format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/loki/api/v1/labels", failing.namespace, failing.pod),
         ),
         ("config_path", format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/config", failing.namespace, failing.pod)),
         ("ring_path", format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy{ring}", failing.namespace, failing.pod)),
@@ -285,6 +285,8 @@ mod tests {
             let found = findings(&Loki, &with(err));
             assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{err}");
         }
+        let queue = crate::checks::support::testing::steps(&findings(&Loki, &with("too many outstanding requests"))[0]);
+        assert!(queue.contains("max_outstanding_requests_per_tenant: 32000"), "not less than Loki 3 has: {queue}");
         let found = findings(&Loki, &with("Code(400) desc = maximum of series (500) reached for a single query"));
         let shown = crate::checks::support::testing::steps(&found[0]);
         assert!(shown.contains("max_query_series: 1000\n") || shown.ends_with("max_query_series: 1000"), "{shown}");
