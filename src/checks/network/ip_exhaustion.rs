@@ -9,6 +9,7 @@ use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::vpc_cni;
+use crate::domain::kubernetes::owner::has_rollout;
 use crate::domain::kubernetes::scheduling;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -71,7 +72,7 @@ enum Fix {
 struct Of {
     namespace: String,
     owner: String,
-    rolls: bool,
+    has_rollout: bool,
 }
 
 /// The same, with the network.
@@ -311,11 +312,11 @@ fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods:
     let free = subnets.iter().filter(|s| s.available_ip_address_count.is_some_and(|n| n > FEW) && s.subnet_id != own);
     let others: Vec<String> = free.map(|s| format!("{} in {}", s.subnet_id, s.availability_zone)).collect();
     let first = pods[0].0;
-    let owner = snap.owner_ref(first).kubectl_name();
+    let owner = snap.owner_ref(first);
     let node = nodes.first().copied().unwrap_or_default().to_owned();
-    let rolls = !owner.starts_with("pod/");
+    let has_rollout = has_rollout(snap, &owner);
     let of = InVpc {
-        of: Of { namespace: first.metadata.namespace.clone(), owner, rolls },
+        of: Of { namespace: first.metadata.namespace.clone(), owner: owner.kubectl_name(), has_rollout },
         region: Place::of(snap).region,
         vpc: subnet.or(subnets.first()).map_or("<vpc-id>", |s| s.vpc_id.as_str()).to_owned(),
     };

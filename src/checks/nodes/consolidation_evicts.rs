@@ -9,7 +9,7 @@ use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::consolidation::{self, Reason};
 use crate::domain::kubernetes::eviction::{self, Often};
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, has_rollout};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Workload;
@@ -34,6 +34,7 @@ enum Fix {
         /// Pods that run now.
         pods: Vec<String>,
         workload: String,
+        has_rollout: bool,
         patch: String,
         #[serde(flatten)]
         kept: Kept,
@@ -82,6 +83,7 @@ fn fix(snap: &Snapshot, workload: &Workload) -> Fix {
         namespace: workload.metadata.namespace.clone(),
         pods: pods.iter().map(|p| p.metadata.name.clone()).collect(),
         workload: workload.kubectl_name(),
+        has_rollout: has_rollout(snap, &workload.reference()),
         patch: spec.to_string(),
         kept: target.as_ref().map(Kept::of).unwrap_or_default(),
     }

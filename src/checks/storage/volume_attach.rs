@@ -13,7 +13,7 @@ use crate::domain::aws::ebs;
 use crate::domain::aws::efs;
 use crate::domain::kubernetes::claims::ProvisioningFault;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::workload;
+use crate::domain::kubernetes::owner::{has_rollout, workload};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -562,6 +562,7 @@ fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
         .param("owner", &name)
         .param("target", owner.kubectl_name())
         .param("scalable", scalable)
+        .param("has_rollout", has_rollout(case.snap, owner))
         .param("holder", holder.map_or("", |p| p.metadata.name.as_str()))
         .param(
             "holder_node",

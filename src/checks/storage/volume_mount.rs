@@ -39,6 +39,7 @@ struct Fix {
     pod: String,
     volume: String,
     owner: String,
+    has_rollout: bool,
     #[serde(flatten)]
     kept: Kept,
     #[serde(flatten)]
@@ -179,6 +180,7 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>) -> Fix {
         volume: waits.refused.volume.to_owned(),
         kept: Kept::of(&target),
         owner: target.name,
+        has_rollout: target.has_rollout,
         way: way(waits),
     }
 }

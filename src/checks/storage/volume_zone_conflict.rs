@@ -1,5 +1,6 @@
 //! A pod cannot be scheduled because no node is where its volume is.
 
+use crate::domain::kubernetes::owner::has_rollout;
 use crate::domain::kubernetes::volumes::{Bound, bound_volumes, is_local, keys, place_of, reaches};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -129,7 +130,7 @@ fn finding(
     .param("place", place)
     .param("owner", owner.name())
     .param("target", owner.kubectl_name())
-    .param("rolls", ["deployment/", "statefulset/"].iter().any(|kind| owner.kubectl_name().starts_with(kind)));
+    .param("has_rollout", has_rollout(snap, &owner));
     // The nodes that the pod is meant for would lie where the volume is, if they were made.
     let pools: BTreeSet<ResourceRef> = pods.iter().flat_map(|p| node_pool::awaited_by(snap, p)).collect();
     finding = pools.into_iter().fold(finding, Finding::depends_on);

@@ -43,7 +43,7 @@ pub(crate) fn with_change(
         .param("cluster", cluster)
         .param("region", snap.target.region.as_deref().unwrap_or_default())
         .param("fixed", target.settable == Settable::No)
-        .param("rolls", target.settable != Settable::No)
+        .param("has_rollout", target.has_rollout)
         .param("stuck", target.in_place() && target.name.starts_with("statefulset/") && !pod.is_ready())
         .param("managed_by", &target.managed_by)
         .param("values_path", path)

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::eviction::{self, Often};
+use crate::domain::kubernetes::owner::has_rollout;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Event;
@@ -25,7 +26,7 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Initial { namespace: String, vpa: String, workload: String },
+    Initial { namespace: String, vpa: String, workload: String, has_rollout: bool },
 }
 
 impl Check for VpaEvicts {
@@ -67,6 +68,7 @@ fn finding(snap: &Snapshot, often: &Often<'_>) -> Finding {
         namespace: namespace.clone(),
         vpa: vpa.unwrap_or("<vpa>").to_owned(),
         workload: often.workload.kubectl_name(),
+        has_rollout: has_rollout(snap, &owner),
     })
 }
 

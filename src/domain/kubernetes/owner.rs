@@ -29,6 +29,12 @@ pub(crate) fn is_settable(snap: &Snapshot, owner: &ResourceRef) -> Settable {
     }
 }
 
+/// `kubectl rollout status` tells of it: it refuses bare pods and Jobs, and what replaces no pods by itself (`OnDelete`).
+pub(crate) fn has_rollout(snap: &Snapshot, owner: &ResourceRef) -> bool {
+    let on_delete = |w: &Workload| w.spec.update_strategy.kind.as_deref() == Some("OnDelete");
+    is_kind(owner, &["Deployment", "StatefulSet", "DaemonSet"]) && !workload(snap, owner).is_some_and(on_delete)
+}
+
 /// `deployment/prometheus`: the workload of a pod as kubectl takes it; `None` for a pod of its own.
 pub(crate) fn workload_name(snap: &Snapshot, pod: &Pod) -> Option<String> {
     let owner = snap.owner_ref(pod);
@@ -111,6 +117,8 @@ pub(crate) struct Target<'a> {
     pub(crate) managed_by: String,
     /// A Deployment or DaemonSet: a new rollout replaces the pod.
     pub(crate) rolls: bool,
+    /// `kubectl rollout status` tells of it.
+    pub(crate) has_rollout: bool,
     /// A StatefulSet, which waits for a broken pod: the pod has to be deleted.
     pub(crate) stateful: bool,
     /// Replicas that are wanted; 1 where not known.
@@ -136,6 +144,7 @@ impl<'a> Target<'a> {
             addon: addon(snap, pod),
             managed_by: managed_by(meta),
             rolls: is_kind(&owner, &["Deployment", "DaemonSet"]),
+            has_rollout: has_rollout(snap, &owner),
             stateful: is_kind(&owner, &["StatefulSet"]),
             replicas: workload.map_or(1, Workload::desired).max(1),
             owner,
@@ -338,5 +347,17 @@ mod tests {
         assert_eq!(target.values_path(&snap, "prometheus", "resources"), "prometheus.prometheusSpec.resources");
         let (snap, pod) = snapshot(json!({}));
         assert_eq!(Target::of(&snap, &pod).values_path(&snap, "prometheus", "resources"), "");
+    }
+
+    #[test]
+    fn a_rollout_is_of_what_replaces_its_pods() {
+        let (mut snap, pod) = snapshot(json!({}));
+        assert!(Target::of(&snap, &pod).has_rollout);
+        let set = json!({"metadata": {"name": "prometheus-main", "namespace": "obs"}, "spec": {"updateStrategy": {"type": "OnDelete"}}});
+        let mut set: Workload = serde_json::from_value(set).expect("a workload");
+        set.kind = "StatefulSet".into();
+        snap.workloads = Listing::cluster(vec![set]);
+        assert!(!Target::of(&snap, &pod).has_rollout, "kubectl rollout status refuses OnDelete");
+        assert!(!has_rollout(&snap, &ResourceRef::pod("obs", "alone")));
     }
 }

@@ -468,6 +468,7 @@ impl<'a> Writer<'a> {
             .param("target", &self.target.name)
             .param("in_place", self.target.in_place())
             .param("rolls", self.target.settable != Settable::No)
+            .param("has_rollout", self.target.has_rollout)
             .param("custom", self.target.custom.map(|(kind, _)| kind))
             .param("custom_name", self.target.custom.map(|(_, name)| name))
             .param("managed_by", &self.target.managed_by)

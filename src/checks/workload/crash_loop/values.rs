@@ -18,6 +18,7 @@ pub(super) struct Workload {
     owner: String,
     rolls: bool,
     stateful: bool,
+    has_rollout: bool,
 }
 
 impl Workload {
@@ -27,6 +28,7 @@ impl Workload {
             owner: case.target.name.clone(),
             rolls: case.target.rolls,
             stateful: case.target.stateful,
+            has_rollout: case.target.has_rollout,
         }
     }
 }

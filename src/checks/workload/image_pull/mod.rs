@@ -409,6 +409,7 @@ impl<'a> Writer<'a> {
             .param("fixed", self.target.settable == Settable::No)
             .param("job", self.target.name.starts_with("job/"))
             .param("rolls", self.target.settable != Settable::No)
+            .param("has_rollout", self.target.has_rollout)
             .param("managed_by", &self.target.managed_by)
             .param("values_path", self.target.values_path(self.snap, &self.container.name, "image"))
             .param("running", self.running().filter(|_| self.target.in_place() && replaced))

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::held_update::{self, Field};
-use crate::domain::kubernetes::owner::{Settable, Target, in_scope, others_ready};
+use crate::domain::kubernetes::owner::{Target, in_scope, others_ready};
 use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose, request_of, sensible};
 use crate::domain::prometheus::oom::{Kill, Recency, kills};
 use crate::domain::prometheus::wal;
@@ -202,7 +202,7 @@ fn of_node(
         .param("custom_name", target.custom.map(|(_, name)| name))
         .param("managed_by", &target.managed_by)
         .param("evicted", Vec::<&str>::new())
-        .param("rolls", target.settable != Settable::No)
+        .param("has_rollout", target.has_rollout)
         .param("wal", false)
         .param("is_prometheus", false)
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::workload::pod_pending::detail::Detail;
 use crate::checks::{Check, check};
 use crate::domain::aws::{ebs, node_group, node_pool, scale_up, vpc_cni};
-use crate::domain::kubernetes::owner::{Settable, is_settable};
+use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{Reason, concerns, main_reason, main_reason_but, unscheduled};
 use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
@@ -126,7 +126,8 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         .param("has_claims", !claims.is_empty())
         .param("claim", missing.clone().unwrap_or_else(|| "<claim>".into()))
         .param("owner", owner.kubectl_name())
-        .param("rolls", has_rollout(&owner))
+        .param("rolls", is_settable(snap, &owner) != Settable::No)
+        .param("has_rollout", has_rollout(snap, &owner))
         .param("settable", is_settable(snap, &owner) == Settable::Yes)
         .param("operator", is_settable(snap, &owner) == Settable::ByOperator)
         .param("container", largest_container(pod))
@@ -254,12 +255,6 @@ fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail, message
         .param("taint_word", taint.map(scheduling::taint_text).unwrap_or_default())
         .param("labels", own_labels(pod))
         .param("prefixes", snap.platform == Platform::Eks && !vpc_cni::is_on(snap, vpc_cni::PREFIXES))
-}
-
-/// `kubectl rollout status` knows it.
-fn has_rollout(owner: &ResourceRef) -> bool {
-    let kinds = ["deployment/", "statefulset/", "daemonset/"];
-    kinds.iter().any(|kind| owner.kubectl_name().starts_with(kind))
 }
 
 /// The labels that the pod's selector asks for, if people give all of them: those of Kubernetes, EKS and Karpenter say what a

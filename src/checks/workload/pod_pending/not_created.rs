@@ -2,6 +2,7 @@
 
 use crate::domain::kubernetes::denied;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::has_rollout;
 use crate::domain::kubernetes::unschedulable::RECENT;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::text::shorten::shorten;
@@ -124,6 +125,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         .param("is_job", workload.kind == "Job")
         .param("account", workload.spec.template.spec.service_account_name.as_deref().unwrap_or("default"))
         .param("rolls", workload.kind != "Job")
+        .param("has_rollout", has_rollout(snap, &workload.reference()))
         .param("managed", managed_by(meta))
         .param("quota", quota.as_ref().map_or("", |q| q.name.as_str()))
         .param("hard", quota.as_ref().and_then(Quota::patch).unwrap_or_default());
