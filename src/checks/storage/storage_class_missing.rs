@@ -212,7 +212,8 @@ fn finding(snap: &Snapshot, known: Option<&[StorageClass]>, name: &str, users: &
         .collect();
     let provisioner = provisioner(snap, classes);
     let variant = match &provisioner {
-        Some(_) if volume_type(name).is_some() || have.is_empty() => "create",
+        Some(_) if have.is_empty() => "create",
+        Some(_) if volume_type(name).is_some() => "create-or-use",
         _ if have.is_empty() && known.is_some() => "create-other",
         _ => "use-existing",
     };
@@ -223,7 +224,6 @@ fn finding(snap: &Snapshot, known: Option<&[StorageClass]>, name: &str, users: &
             .param("provisioner", provisioner.unwrap_or_else(|| "<provisioner>".into()))
             .param("volume_type", volume_type(name).unwrap_or("gp3"))
             .param("existing", best(classes).unwrap_or("<storage-class>"))
-            .param("has_existing", !have.is_empty())
             .param("namespace", namespace.clone().unwrap_or_default())
             .param("pvcs", &claims)
             .param("has_pvcs", !claims.is_empty());
