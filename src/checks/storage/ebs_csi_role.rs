@@ -165,11 +165,10 @@ impl<'a> Controller<'a> {
         Ok(Some(self.finding(arn, "restart", message).evidence(evidence.with("namespace", &self.namespace))))
     }
 
-    /// The role to name instead: the add-on's, else a name of the usual form in this account.
+    /// The role to name instead: the add-on's, else one in this account.
     fn good_role(&self, wrong: &str) -> String {
         let of_addon = ebs::addon(self.snap).and_then(|a| a.service_account_role_arn.clone());
-        let name = wrong.rsplit('/').next().filter(|_| is_role_arn(wrong)).map(str::to_owned);
-        let own = || self.place.role_arn(&name.clone().unwrap_or_else(|| ebs::role_name(&self.cluster.name)));
+        let own = || own_role(&self.place, wrong, &ebs::role_name(&self.cluster.name));
         of_addon.filter(|arn| arn != wrong && is_role_arn(arn)).unwrap_or_else(own)
     }
 
@@ -552,6 +551,12 @@ fn is_role_arn(arn: &str) -> bool {
         if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) && role.starts_with("role/") && role.len() > 5)
 }
 
+/// A role of this account: with the path and name of the one that is wrong, where it is one, else of the usual name.
+fn own_role(place: &Place, wrong: &str, usual: &str) -> String {
+    let named = wrong.split_once(":role/").filter(|_| is_role_arn(wrong));
+    place.role_arn(named.map_or(usual, |(_, name)| name))
+}
+
 fn is_credentials(event: &crate::snapshot::kubernetes::Event) -> bool {
     ProvisioningFault::classify(&event.message) == ProvisioningFault::Credentials
 }
@@ -603,5 +608,18 @@ mod tests {
         ] {
             assert!(!is_role_arn(slip), "{slip}");
         }
+    }
+
+    #[test]
+    fn the_role_of_this_account_keeps_its_path() {
+        let place = Place {
+            cluster: "shop".into(),
+            region: "eu-west-1".into(),
+            account: "111122223333".into(),
+            partition: "aws".into(),
+        };
+        let own = |wrong: &str| own_role(&place, wrong, "usual");
+        assert_eq!(own("arn:aws:iam::999988887777:role/eks/ebs"), "arn:aws:iam::111122223333:role/eks/ebs");
+        assert_eq!(own("ebs"), "arn:aws:iam::111122223333:role/usual");
     }
 }
