@@ -200,7 +200,7 @@ impl<'a> Case<'a> {
     /// The ARN of the cluster's OIDC provider in IAM.
     fn provider(&self) -> Option<String> {
         let cluster = self.snap.eks_cluster().ok()?;
-        Some(format!("arn:aws:iam::{}:oidc-provider/{}", cluster.account()?, cluster.issuer_host_path()))
+        Some(Place::of(self.snap).provider_arn(cluster.issuer_host_path()))
     }
 
     fn account_evidence(&self) -> Evidence {

@@ -109,3 +109,18 @@ fn pods_that_are_older_than_the_annotation() {
     let found = one(&snap(TRUSTED, Some("arn:aws:iam::111122223333:role/agent"), json!([])));
     assert!(steps(&found).contains("kubectl rollout restart -n monitoring daemonset/agent"), "{}", steps(&found));
 }
+
+#[test]
+fn an_audience_that_the_provider_does_not_take_is_added_to_the_one_of_the_partition() {
+    let arn = "arn:aws-cn:iam::111122223333:role/agent";
+    let line = "InvalidIdentityToken: Incorrect token audience";
+    let mut snap = snap(line, Some(arn), json!([{"name": "AWS_ROLE_ARN", "value": arn}]));
+    *snap.eks_cluster =
+        Ok(serde_json::from_value(json!({"name": "c", "arn": "arn:aws-cn:eks:cn-north-1:111122223333:cluster/c",
+        "identity": {"oidc": {"issuer": "https://oidc.eks.cn-north-1.amazonaws.com.cn/id/0123456789ABCDEF"}}}))
+        .expect("a cluster"));
+    let text = steps(&one(&snap));
+    let provider =
+        "arn:aws-cn:iam::111122223333:oidc-provider/oidc.eks.cn-north-1.amazonaws.com.cn/id/0123456789ABCDEF";
+    assert!(text.contains(provider), "{text}");
+}

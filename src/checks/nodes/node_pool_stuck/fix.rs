@@ -88,6 +88,8 @@ pub(super) enum Fix {
         unmapped: bool,
         /// Nodes of EKS Auto Mode have another kind of entry.
         auto: bool,
+        /// What nodes of EKS Auto Mode may do in the cluster.
+        node_policy: String,
         instance: String,
         claim: String,
     },
@@ -117,7 +119,7 @@ pub(super) fn controller(snap: &Snapshot) -> (String, String) {
 }
 
 pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
-    let Place { cluster, region, .. } = Place::of(snap);
+    let Place { cluster, region, partition, .. } = Place::of(snap);
     let pool = stuck.pools.first().map_or_else(|| "<nodepool>".to_owned(), |p| (*p).to_owned());
     let (namespace, controller) = controller(snap);
     let class = || Class::of(stuck.object);
@@ -160,7 +162,9 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             let role = role(snap, stuck).unwrap_or_else(|| "<node-role>".to_owned());
             let instance = stuck.object.status.provider_id.rsplit('/').next().unwrap_or_default().to_owned();
             let unmapped = is_unmapped(snap, stuck).is_some();
-            Fix::Joins { cluster, region, role, unmapped, auto, instance, claim: stuck.object.metadata.name.clone() }
+            let node_policy = format!("arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy");
+            let claim = stuck.object.metadata.name.clone();
+            Fix::Joins { cluster, region, role, unmapped, auto, node_policy, instance, claim }
         }
     }
 }

@@ -111,7 +111,10 @@ fn nodes_of_auto_mode_have_an_entry_of_their_own_kind_and_no_controller_to_ask()
     let steps_of = |snap: &Snapshot| steps(&findings(&NodePoolStuck, snap)[0]);
     let text = steps_of(&joining);
     assert!(text.contains("--type EC2 ") && !text.contains("EC2_LINUX"), "{text}");
-    assert!(text.contains("AmazonEKSAutoNodePolicy"), "{text}");
+    assert!(text.contains("arn:aws:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy"), "{text}");
+    joining.target.region = Some("us-gov-west-1".into());
+    let text = steps_of(&joining);
+    assert!(text.contains("arn:aws-us-gov:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy"), "{text}");
     let refused = json!([{"type": "Launched", "status": "Unknown", "reason": "LaunchFailed",
         "message": "UnauthorizedOperation: You are not authorized to perform: ec2:RunInstances"}]);
     let text = steps_of(&snap(vec![claim(refused)]));
