@@ -54,8 +54,10 @@ enum Way {
         /// The object, as kubectl takes it; empty where none is named.
         object: String,
         object_namespace: String,
-        /// Its pods stay when it is deleted so.
+        /// Its pods can stay: it takes them on again when it is made anew.
         keeps_pods: bool,
+        /// It can be deleted with its pods: they are made anew with it.
+        takes_pods: bool,
     },
     Hook {
         home: String,
@@ -109,7 +111,7 @@ fn finding(failing: &Failing<'_>) -> Finding {
     );
     let seen = seen.with("resource", &resource).with("namespace", namespace).with("name", name);
     let mut made = Finding::new(GitOpsSync::META.id, Severity::Warning, subject.clone(), message)
-        .key(format!("{:?}", failing.fault).to_ascii_lowercase())
+        .key(format!("{} {:?}", object.kind, failing.fault).to_ascii_lowercase())
         .breaks(subject)
         .evidence(seen)
         .fix(fix(failing, resource));
@@ -152,10 +154,45 @@ fn way(failing: &Failing<'_>, options: &[String]) -> Way {
         Fault::Immutable => Way::Immutable {
             object: refused.map(|r| format!("{}/{}", r.kind.to_ascii_lowercase(), r.name)).unwrap_or_default(),
             object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),
-            keeps_pods: refused.is_some_and(|r| matches!(r.kind.as_str(), "StatefulSet" | "Deployment" | "DaemonSet")),
+            keeps_pods: refused.is_some_and(|r| r.kind == "StatefulSet"),
+            // What cannot be changed of a Deployment is its selector: the new one would leave the pods of before running.
+            takes_pods: refused.is_some_and(|r| matches!(r.kind.as_str(), "Deployment" | "DaemonSet" | "Job")),
         },
         Fault::Hook => Way::Hook { home: gitops::home(failing.object).to_owned() },
         Fault::Source => Way::Source,
         _ => Way::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+    use crate::snapshot::kubernetes::GitOpsObject;
+
+    fn synced(kind: &str) -> String {
+        let refused = json!({"group": "apps", "kind": kind, "namespace": "monitoring", "name": "grafana",
+            "status": "SyncFailed", "message": "spec.selector: Invalid value: {}: field is immutable"});
+        let object = json!({"metadata": {"name": "stack", "namespace": "argocd"},
+            "spec": {"destination": {"namespace": "monitoring"}},
+            "status": {"sync": {"status": "OutOfSync"},
+                "operationState": {"phase": "Failed", "syncResult": {"resources": [refused]}}}});
+        let mut object: GitOpsObject = serde_json::from_value(object).expect("an application");
+        object.kind = "Application".into();
+        let mut snap = snapshot(json!({}));
+        snap.git_ops = Listing::cluster(vec![object]);
+        steps(&findings(&GitOpsSync, &snap)[0])
+    }
+
+    #[test]
+    fn only_a_stateful_set_takes_its_pods_on_again() {
+        let text = synced("StatefulSet");
+        assert!(text.contains("kubectl delete statefulset/grafana -n monitoring --cascade=orphan"), "{text}");
+        let text = synced("Deployment");
+        assert!(text.contains("kubectl delete deployment/grafana -n monitoring"), "{text}");
+        assert!(!text.contains("orphan"), "pods of the old selector would run beside the new ones: {text}");
+        assert!(!synced("Service").contains("kubectl delete"), "nobody knows what hangs on it");
     }
 }
