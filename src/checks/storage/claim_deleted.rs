@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::checks::support::kept::Kept;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::{Target, workload};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -34,16 +35,16 @@ enum Fix {
         volume: String,
         /// The volume would go with its claim.
         is_lost: bool,
-        /// The operator's resource, as kubectl takes its kind; empty where there is none.
-        operator_kind: String,
-        operator_name: String,
-        /// The workload, where no operator makes it.
+        pod: String,
+        /// The workload, where no operator makes it and it can be scaled.
         workload: String,
         replicas: u32,
         /// Starts the operator's pods again.
         start_patch: String,
         /// Nobody makes the claim anew: it was not made from a template.
         claim_manifest: Option<Manifest>,
+        #[serde(flatten)]
+        kept: Kept,
     },
 }
 
@@ -122,18 +123,18 @@ fn fix(snap: &Snapshot, claim: &PersistentVolumeClaim, pod: &Pod, is_lost: bool)
         mode: claim.spec.access_modes.first().cloned().unwrap_or_else(|| "ReadWriteOnce".to_owned()),
         size,
     };
-    let by_operator = !target.operator_kind().is_empty();
+    let scales = target.custom.is_none() && ["deployment/", "statefulset/"].iter().any(|k| target.name.starts_with(k));
     Fix::Keep {
         namespace: claim.metadata.namespace.clone(),
         claim: claim.metadata.name.clone(),
         volume: claim.spec.volume_name.clone().unwrap_or_else(|| "<volume>".to_owned()),
         is_lost,
-        operator_kind: target.operator_kind().to_owned(),
-        operator_name: target.operator_name().to_owned(),
-        workload: if by_operator { String::new() } else { target.name.clone() },
+        pod: pod.metadata.name.clone(),
+        workload: if scales { target.name.clone() } else { String::new() },
         replicas: target.replicas,
         start_patch: json!({"spec": {"replicas": target.replicas}}).to_string(),
         claim_manifest: (!from_template).then(manifest),
+        kept: Kept::of(&target),
     }
 }
 
@@ -158,4 +159,27 @@ fn volume_evidence(volume: &PersistentVolume) -> Evidence {
         "kubectl get pv {{ name }} -o yaml",
     )
     .with("name", &volume.metadata.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    #[test]
+    fn what_cannot_be_scaled_is_ended_by_its_pod() {
+        let owner = json!([{"kind": "Job", "name": "backup", "controller": true}]);
+        let volumes = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
+        let mut snap = snapshot(json!({"pods": [{
+            "metadata": {"name": "backup-x", "namespace": "monitoring", "ownerReferences": owner},
+            "spec": {"containers": [{"name": "backup"}], "volumes": volumes}, "status": {"phase": "Running"}}]}));
+        let claim = json!([{"metadata": {"name": "data", "namespace": "monitoring", "finalizers": [PROTECTION],
+            "deletionTimestamp": "2026-11-21T01:00:00Z"}, "spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}}]);
+        snap.persistent_volume_claims = Listing::cluster(serde_json::from_value(claim).expect("claims"));
+        let text = steps(&findings(&ClaimDeleted, &snap)[0]);
+        assert!(text.contains("kubectl delete pod -n monitoring backup-x"), "{text}");
+        assert!(!text.contains("kubectl scale"), "{text}");
+    }
 }
