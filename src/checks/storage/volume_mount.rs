@@ -18,6 +18,8 @@ use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, Pod};
 
+/// Seconds within which the drivers of a new node start and are tried again.
+const GRACE: i64 = 120;
 /// Longest part of a message that is shown in the sentence.
 const QUOTED: usize = 220;
 
@@ -106,6 +108,9 @@ impl Check for VolumeMount {
 
 fn waits<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Waits<'a>> {
     if pod.status.phase != "Pending" || pod.spec.node_name.is_none() || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    if pod.metadata.creation_timestamp.is_some() && snap.age_seconds(&pod.metadata) < GRACE {
         return None;
     }
     let events = snap.events_about("Pod", &pod.metadata, RECENT);
@@ -202,5 +207,30 @@ fn way(waits: &Waits<'_>) -> Way {
         Fault::NoDriver(driver) => Way::NoDriver { driver, node_field },
         Fault::HostPath(path) => Way::HostPath { path, node },
         Fault::Other => Way::Other { node_field },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::findings;
+    use crate::domain::testing::snapshot;
+
+    #[test]
+    fn a_driver_of_a_new_node_may_take_a_moment() {
+        let message = "MountVolume.SetUp failed for volume \"secrets\" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name secrets-store.csi.k8s.io not found in the list of registered CSI drivers";
+        let made = |at: &str| {
+            snapshot(json!({
+                "pods": [{"metadata": {"name": "grafana-x", "namespace": "monitoring", "creationTimestamp": at},
+                    "spec": {"nodeName": "n1", "containers": [{"name": "grafana"}],
+                        "volumes": [{"name": "secrets", "csi": {"driver": "secrets-store.csi.k8s.io"}}]},
+                    "status": {"phase": "Pending"}}],
+                "events": [{"reason": "FailedMount", "message": message, "lastTimestamp": "2026-11-21T01:59:50Z",
+                    "involvedObject": {"kind": "Pod", "namespace": "monitoring", "name": "grafana-x"}}]}))
+        };
+        assert!(findings(&VolumeMount, &made("2026-11-21T01:59:20Z")).is_empty());
+        assert_eq!(findings(&VolumeMount, &made("2026-11-21T01:50:00Z")).len(), 1);
     }
 }
