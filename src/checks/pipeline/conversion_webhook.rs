@@ -39,7 +39,7 @@ struct Fix {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Absent,
-    Broken { is_tls: bool },
+    Broken { is_tls: bool, is_timeout: bool },
 }
 
 /// One definition and where its conversion was seen to fail.
@@ -117,7 +117,7 @@ fn finding(snap: &Snapshot, case: Case) -> Option<Finding> {
     let definition = ResourceRef::crd(&name);
     let way = match failed.fault {
         CallFault::NoService => Way::Absent,
-        fault => Way::Broken { is_tls: fault.is_tls() },
+        fault => Way::Broken { is_tls: fault.is_tls(), is_timeout: fault == CallFault::Timeout },
     };
     let made = Finding::new(ConversionWebhook::META.id, Severity::Error, definition.clone(), message)
         .breaks(definition)
