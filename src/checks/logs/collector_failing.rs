@@ -256,7 +256,7 @@ impl<'a> Case<'a> {
     }
 
     fn account(&self) -> &'a str {
-        self.pod.spec.service_account_name.as_deref().unwrap_or("default")
+        self.pod.spec.account()
     }
 
     fn denied(&self) -> Way {

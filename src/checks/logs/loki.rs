@@ -116,7 +116,7 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         );
     set(snap, &mut made, failing, pod, &owner);
     made.params.set("countless", countless.join(", "));
-    let account = pod.and_then(|p| p.spec.service_account_name.clone()).unwrap_or_else(|| "default".into());
+    let account = pod.map_or("default", |p| p.spec.account()).to_owned();
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
     }
@@ -164,7 +164,7 @@ fn gone(snap: &Snapshot, text: &str) -> Vec<String> {
 }
 
 fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>, owner: &ResourceRef) {
-    let account = pod.and_then(|p| p.spec.service_account_name.clone()).unwrap_or_else(|| "default".into());
+    let account = pod.map_or("default", |p| p.spec.account()).to_owned();
     let service_account = snap.service_accounts.find(&failing.namespace, &account).ok().flatten();
     let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == failing.container));
     let mounted = pod.zip(container).and_then(|(p, c)| {

@@ -90,7 +90,7 @@ fn finding(snap: &Snapshot, refused: &[(&ContainerLog, &str, usize)]) -> Option<
     for (log, ..) in refused {
         let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
         owners.insert(snap.owner_ref(pod));
-        let account = pod.spec.service_account_name.as_deref().unwrap_or("default");
+        let account = pod.spec.account();
         accounts.insert(Account { namespace: log.namespace.clone(), name: account.to_owned() });
     }
     let who = match owners.len() {

@@ -102,7 +102,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.text))
         .fix(fix(snap, failing));
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
-        made = made.depends_on(ResourceRef::service_account(&log.namespace, &account(pod(snap, failing))));
+        made = made.depends_on(ResourceRef::service_account(&log.namespace, account(pod(snap, failing))));
     }
     made
 }
@@ -154,8 +154,8 @@ fn shorten(text: &str) -> String {
     redact(said)
 }
 
-fn account(pod: Option<&Pod>) -> String {
-    pod.and_then(|p| p.spec.service_account_name.clone()).unwrap_or_else(|| "default".into())
+fn account(pod: Option<&Pod>) -> &str {
+    pod.map_or("default", |p| p.spec.account())
 }
 
 fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
@@ -172,7 +172,7 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
 
 fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
     let pod = pod(snap, failing);
-    let account = account(pod);
+    let account = account(pod).to_owned();
     let service_account = snap.service_accounts.find(&failing.log.namespace, &account).ok().flatten();
     let role = service_account.and_then(|a| a.role_name()).unwrap_or("<role-name>").to_owned();
     let role_arn = service_account.and_then(|a| a.role_arn()).unwrap_or_default().to_owned();

@@ -136,7 +136,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, all: &[Waits<'_>]) -> Finding {
         }
         Fault::NoRole => format!(
             "its ServiceAccount {} has no IAM role with which the Secrets Store could fetch volume {volume}",
-            account(first.pod)
+            first.pod.spec.account()
         ),
         Fault::NoDriver(driver) => format!("CSI driver {driver} does not run on node {node} (volume {volume})"),
         Fault::HostPath(path) => {
@@ -173,10 +173,6 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, all: &[Waits<'_>]) -> Finding {
     made
 }
 
-fn account(pod: &Pod) -> &str {
-    pod.spec.service_account_name.as_deref().unwrap_or("default")
-}
-
 fn fix(snap: &Snapshot, waits: &Waits<'_>) -> Fix {
     let target = Target::of(snap, waits.pod);
     Fix {
@@ -193,7 +189,7 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>) -> Fix {
 fn way(waits: &Waits<'_>) -> Way {
     let node = waits.pod.spec.node_name.clone().unwrap_or_default();
     let node_field = format!("spec.nodeName={node}");
-    let account = account(waits.pod).to_owned();
+    let account = waits.pod.spec.account().to_owned();
     match waits.refused.fault.clone() {
         Fault::NoClass(class_namespace, class) => Way::NoClass { class, class_namespace },
         Fault::NoProvider(provider) => Way::NoProvider { provider, node_field },

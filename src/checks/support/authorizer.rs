@@ -29,7 +29,7 @@ impl Authorizer {
         let path = address.map_or("/metrics", Address::bare_path);
         let pod = targets::prometheus_pod(snap);
         // The admission controller fills in `default` where a pod names none.
-        let account = pod.map(|p| p.spec.service_account_name.as_deref().unwrap_or("default"));
+        let account = pod.map(|p| p.spec.account());
         let account = account.unwrap_or("<service-account>");
         let namespace = pod.map_or("<namespace>", |p| p.metadata.namespace.as_str());
         Self {

@@ -89,7 +89,7 @@ impl Source {
 /// Where a pod's credentials are meant to come from.
 pub(crate) fn source(snap: &Snapshot, pod: &Pod) -> Source {
     let namespace = &pod.metadata.namespace;
-    let name = account_name(pod);
+    let name = pod.spec.account();
     let has = |variable: &str| pod.spec.containers.iter().flat_map(|c| &c.env).any(|e| e.name == variable);
     let associations = snap.pod_identity_associations.as_deref().unwrap_or_default();
     if let Some(own) = associations.iter().find(|a| a.namespace == *namespace && a.service_account == name) {
@@ -101,11 +101,6 @@ pub(crate) fn source(snap: &Snapshot, pod: &Pod) -> Source {
         Some(role) => Source::Irsa { role: role.to_owned(), injected: has("AWS_ROLE_ARN") },
         None => Source::Node,
     }
-}
-
-/// The ServiceAccount of a pod.
-pub(crate) fn account_name(pod: &Pod) -> &str {
-    pod.spec.service_account_name.as_deref().filter(|n| !n.is_empty()).unwrap_or("default")
 }
 
 /// The instance of a pod's node, if its metadata does not reach pods: one hop, or turned off.

@@ -122,7 +122,7 @@ impl<'a> Interfaces<'a> {
     /// A pod with groups of its own: those of all SecurityGroupPolicies that select it.
     fn of_branch(&self, pod: &Pod, address: IpAddr) -> Option<Interface<'a>> {
         let policies = self.snap.security_group_policies.items().ok()?;
-        let name = pod.spec.service_account_name.as_deref().unwrap_or("default");
+        let name = pod.spec.account();
         let is_account = |selector: &LabelSelector| {
             let account = self.snap.service_accounts.find(&pod.metadata.namespace, name).ok().flatten();
             account.is_some_and(|a| matches(selector, &a.metadata.labels))

@@ -83,6 +83,6 @@ pub(crate) fn lacking(snap: &Snapshot, target: &ScrapeTarget, address: &Address)
     guard.word()?;
     let asked = guard.asks(address.bare_path()).join(" ").replace(" --subresource=", "/");
     let pod = targets::prometheus_pod(snap)?;
-    let account = pod.spec.service_account_name.as_deref().unwrap_or("default");
+    let account = pod.spec.account();
     Some(format!("ServiceAccount {}/{account} may not get {asked}", pod.metadata.namespace))
 }

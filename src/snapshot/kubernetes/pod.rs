@@ -36,6 +36,13 @@ pub struct PodSpec {
     pub security_context: Option<PodSecurityContext>,
 }
 
+impl PodSpec {
+    /// The ServiceAccount that pods of it run as.
+    pub fn account(&self) -> &str {
+        self.service_account_name.as_deref().filter(|n| !n.is_empty()).unwrap_or("default")
+    }
+}
+
 /// `securityContext` of a pod.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

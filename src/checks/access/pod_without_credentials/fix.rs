@@ -152,7 +152,7 @@ impl<'a> Case<'a> {
     }
 
     fn account(&self) -> &'a str {
-        credentials::account_name(self.pod())
+        self.pod().spec.account()
     }
 
     fn who(&self) -> String {
@@ -246,7 +246,7 @@ impl<'a> Case<'a> {
             (Fault::Audience, _) => self.plain(
                 Fix::Audience {
                     of: self.of(),
-                    account: self.pod().spec.service_account_name.clone().unwrap_or_else(|| "default".to_owned()),
+                    account: self.account().to_owned(),
                     provider: self.provider().unwrap_or_else(|| "<provider-arn>".to_owned()),
                 },
                 format!(

@@ -352,10 +352,7 @@ impl<'a> Case<'a> {
             .param("secret_known", secret.is_some())
             .param("secret_fixed", secret.as_ref().is_some_and(|s| s.fixed))
             .param("workload", workload)
-            .param(
-                "service_account",
-                self.pod.and_then(|p| p.spec.service_account_name.as_deref()).unwrap_or("default"),
-            )
+            .param("service_account", self.pod.map_or("default", |p| p.spec.account()))
             .param("config_kind", config.as_ref().map_or("", |s| s.kind))
             .param("config_name", config.as_ref().map_or("<config-name>", |s| s.name.as_str()))
             .param("config_key", config.as_ref().map_or("alertmanager.yml", |s| s.key.as_str()))

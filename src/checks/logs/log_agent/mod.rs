@@ -213,7 +213,7 @@ impl<'a> Case<'a> {
     }
 
     fn account(&self) -> &'a str {
-        self.pod.and_then(|p| p.spec.service_account_name.as_deref()).unwrap_or("default")
+        self.pod.map_or("default", |p| p.spec.account())
     }
 
     /// CloudWatch Logs knows who writes, and does not let it.
@@ -315,7 +315,7 @@ impl<'a> Case<'a> {
         if matches!(self.last.reason, Reason::Credential | Reason::Denied | Reason::Metadata) {
             // In AWS it is the ServiceAccount that gives one.
             let account = self.pod.map(|p| {
-                let name = p.spec.service_account_name.as_deref().unwrap_or("default");
+                let name = p.spec.account();
                 ResourceRef::service_account(&p.metadata.namespace, name)
             });
             return account.into_iter().fold(finding, Finding::depends_on);

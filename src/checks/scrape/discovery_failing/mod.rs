@@ -179,7 +179,7 @@ impl<'a> Discovery<'a> {
 
     fn account(&self) -> (String, String) {
         let pod = self.pod;
-        let name = pod.map_or("<service-account>", |p| p.spec.service_account_name.as_deref().unwrap_or("default"));
+        let name = pod.map_or("<service-account>", |p| p.spec.account());
         (pod.map_or(self.first.pod.0.as_str(), |p| &p.metadata.namespace).to_owned(), name.to_owned())
     }
 

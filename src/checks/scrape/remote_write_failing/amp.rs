@@ -68,7 +68,7 @@ fn denied(user: &str, action: &str, resource: &str) -> Option<Fault> {
 /// The ServiceAccount of the pod that writes.
 fn account<'a>(case: &Case<'a>) -> Option<&'a ServiceAccount> {
     let pod = case.pod?;
-    let name = pod.spec.service_account_name.as_deref().unwrap_or("default");
+    let name = pod.spec.account();
     case.snap.service_accounts.find(&pod.metadata.namespace, name).ok().flatten()
 }
 
@@ -173,7 +173,7 @@ pub(super) fn evidence(case: &Case<'_>) -> Vec<Evidence> {
 pub(super) fn depends_on(case: &Case<'_>) -> Vec<ResourceRef> {
     match fault(case) {
         Some(Fault::NodeRole { .. } | Fault::NoCredentials) => case.pod.map_or_else(Vec::new, |p| {
-            let name = p.spec.service_account_name.as_deref().unwrap_or("default");
+            let name = p.spec.account();
             vec![ResourceRef::service_account(&p.metadata.namespace, name)]
         }),
         Some(Fault::Write { role } | Fault::Assume { role, .. }) => vec![ResourceRef::aws("iam", "role", role)],
@@ -197,7 +197,7 @@ pub(super) fn set(case: &Case<'_>, made: &mut Finding) {
     let partition = user.split(':').nth(1).filter(|p| p.starts_with("aws")).unwrap_or("aws");
     let account_id = user.split(':').nth(4).unwrap_or("<account-id>");
     let account = account(case).map(|a| &a.metadata);
-    let pod_account = case.pod.and_then(|p| p.spec.service_account_name.clone()).unwrap_or_else(|| "default".into());
+    let pod_account = case.pod.map_or("default", |p| p.spec.account()).to_owned();
     let wanted_arn = match (&case.configured.role_arn, resource) {
         (Some(arn), _) => arn.clone(),
         (None, arn) if arn.contains(":role/") => arn.to_owned(),

@@ -154,7 +154,7 @@ impl<'a> Case<'a> {
         // Credentials that do not work are told of by the ServiceAccount that has them.
         let unsaid = self.failing.cause.class().is_none() && foundation::is_part(self.failing.pod);
         if unsaid || self.is_about_credentials() {
-            let account = credentials::account_name(self.failing.pod);
+            let account = self.failing.pod.spec.account();
             made = made.depends_on(ResourceRef::service_account(namespace, account));
             if self.failing.pod.spec.containers.iter().any(|c| c.image.contains("ebs-csi-driver")) {
                 made = made.depends_on(ebs::credentials_ref(self.snap));
@@ -200,7 +200,7 @@ impl<'a> Case<'a> {
             }
         }
         if class == Class::Forbidden {
-            let account = self.failing.pod.spec.service_account_name.as_deref().unwrap_or("default");
+            let account = self.failing.pod.spec.account();
             made = made.depends_on(ResourceRef::service_account(namespace, account));
         }
         if class == Class::SecondDefault {

@@ -679,7 +679,7 @@ fn second_default(case: &Case<'_>, pod: String) -> Way {
 /// The Kubernetes API, and rights.
 fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
     let (reason, pod) = (crash.reason.clone(), case.pod_name());
-    let account = case.failing.pod.spec.service_account_name.as_deref().unwrap_or("default");
+    let account = case.failing.pod.spec.account();
     match crash.class {
         Class::Credentials => Way::Credentials { account: account.to_owned(), pod },
         Class::CrdMissing => Way::CrdMissing { reason, crds: crds(case.snap), pod },

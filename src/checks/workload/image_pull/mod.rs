@@ -437,7 +437,7 @@ impl<'a> Writer<'a> {
         let selector = serde_json::json!({"spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/arch": arch.unwrap_or_default()}}}}});
         let hub = host == "docker.io";
         let secret = self.secrets().first().map_or_else(|| if hub { "docker-hub" } else { "registry-login" }, |s| *s);
-        let account = self.pod.spec.service_account_name.as_deref().unwrap_or("default");
+        let account = self.pod.spec.account();
         let (interface, gateway): (Vec<String>, Vec<String>) =
             self.missing_endpoints().into_iter().partition(|s| !s.ends_with(".s3"));
         let vpc = cluster.map(|c| &c.resources_vpc_config);

@@ -123,7 +123,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         .param("owner_name", name)
         .param("priority_class", between(message, "no PriorityClass with name ", " "))
         .param("is_job", workload.kind == "Job")
-        .param("account", workload.spec.template.spec.service_account_name.as_deref().unwrap_or("default"))
+        .param("account", workload.spec.template.spec.account())
         .param("rolls", workload.kind != "Job")
         .param("has_rollout", has_rollout(snap, &workload.reference()))
         .param("managed", managed_by(meta))
