@@ -346,25 +346,26 @@ fn a_fix_is_looked_at_run_and_seen_to_be_resolved() {
     );
     let mut talk = cluster.start(&["fix", "storage-class-missing"], &["--only", "storage-class-missing"]);
     talk.choose("1. storage-class-missing:", "steps");
-    talk.choose("Step 1 of 3:", "skip");
-    talk.choose("Step 2 of 3:", "diff");
+    talk.choose("Step 1 of 1:", "skip");
+    talk.choose("Which way?", "a)");
+    talk.choose("Way a, step 1 of 1:", "diff");
     talk.see("+provisioner: ebs.csi.aws.com");
     assert!(!cluster.scene.path("applied").exists(), "a dry run changes nothing");
-    talk.choose("Step 2 of 3:", "run");
+    talk.choose("Way a, step 1 of 1:", "run");
     talk.answer("Run exactly this command?", "n");
     talk.see("not run");
-    talk.choose("Step 2 of 3:", "run");
+    talk.choose("Way a, step 1 of 1:", "run");
     // Nothing but a yes is a yes.
     talk.answer("Run exactly this command?", "");
     talk.see("not run");
     assert!(!cluster.scene.path("applied").exists());
-    talk.choose("Step 2 of 3:", "run");
+    talk.choose("Way a, step 1 of 1:", "run");
     talk.answer("Run exactly this command?", "y");
     talk.see("│ storageclass created");
     talk.see("│ password: <redacted>");
     talk.see("│ \\u{1b}[2Jdone");
     talk.see("✓ exit code 0");
-    talk.answer("Run these 2 commands? They only look.", "y");
+    talk.answer("Run this command? It only looks.", "y");
     talk.see("looked at --context test --kubeconfig");
     talk.choose("Is it resolved?", "look again");
     talk.see("resolved: storage-class-missing");
@@ -379,9 +380,9 @@ fn a_fix_is_looked_at_run_and_seen_to_be_resolved() {
     for part in [
         "looked at what it would change",
         "not run, the answer was no",
-        "step 2 of 3 (change): ran, exit code 0",
+        "way a, step 1 of 1 (change): ran, exit code 0",
         "storageclass created",
-        "verify 1 of 2 (read-only): ran, exit code 0",
+        "verify 1 of 1 (read-only): ran, exit code 0",
         "✓ resolved: storage-class-missing",
     ] {
         assert!(text.contains(part), "{part}: {text}");
