@@ -229,8 +229,10 @@ fn keeps_sessions_apart(snap: &Snapshot, instance: Instance<'_>) -> bool {
     let data = mounts::origin(snap, first, instance.container, path);
     // The claims of a StatefulSet are one for each pod.
     let of_all = matches!(data, Origin::Claim { .. }) && instance.workload.kind == "Deployment";
-    // A file in a Secret could say anything.
-    let known = files.iter().any(|f| f.key == "grafana.ini") || instance.container.env("GF_PATHS_CONFIG").is_none();
+    // A file or variables in a Secret could say anything.
+    let reads_file =
+        files.iter().any(|f| f.key == "grafana.ini") || instance.container.env("GF_PATHS_CONFIG").is_none();
+    let known = reads_file && instance.container.env_from.is_empty();
     known && !by_environment && !of_all && !files.iter().any(|f| f.key.ends_with(".ini") && shared(f.text))
 }
 
@@ -300,6 +302,29 @@ mod tests {
             assert!(!steps(&found[0]).is_empty());
         }
         assert!(findings(&GrafanaPartFailing, &with("logger=x t=NOW level=error msg=y")).is_empty());
+    }
+
+    #[test]
+    fn a_database_that_was_not_seen_may_be_a_common_one() {
+        let line = "logger=authn.service t=NOW level=warn msg=\"Failed to authenticate request\" client=auth.client.session error=\"user token not found\"";
+        let of = |field: &str, value: serde_json::Value| {
+            let mut deployment = grafana(json!({"app": "grafana"}));
+            deployment["spec"]["template"]["spec"]["containers"][0][field] = value;
+            let template = deployment["spec"]["template"]["spec"].clone();
+            let pods = ["grafana-5d4f8c7b9-abcde", "grafana-5d4f8c7b9-fghij"].map(|name| {
+                let owner = json!([{"kind": "ReplicaSet", "name": "grafana-5d4f8c7b9", "controller": true}]);
+                let labels = json!({"app": "grafana", "pod-template-hash": "5d4f8c7b9"});
+                json!({"metadata": {"namespace": "monitoring", "name": name, "labels": labels, "ownerReferences": owner},
+                    "spec": template, "status": {"phase": "Running"}})
+            });
+            let mut snap = with(line);
+            let objects = snapshot(json!({"workloads": [deployment], "pods": pods}));
+            (snap.workloads, snap.pods) = (objects.workloads, objects.pods);
+            findings(&GrafanaPartFailing, &snap).len()
+        };
+        assert_eq!(of("env", json!([])), 1);
+        assert_eq!(of("env", json!([{"name": "GF_DATABASE_URL", "value": "mysql://u:p@db/grafana"}])), 0);
+        assert_eq!(of("envFrom", json!([{"secretRef": {"name": "grafana-database"}}])), 0);
     }
 
     #[test]

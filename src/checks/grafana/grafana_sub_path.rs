@@ -12,7 +12,7 @@ use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::proxy;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{HttpPath, Ingress};
+use crate::snapshot::kubernetes::{EnvVar, HttpPath, Ingress};
 
 check! {
     /// See the check's page.
@@ -148,7 +148,9 @@ impl Settings {
         let files = Mounts::of_pod(snap, pods.first()?, container).files();
         let file = files.iter().find(|f| f.key == "grafana.ini");
         let mounts_secrets = container.volume_mounts.iter().any(|m| m.mount_path.ends_with("grafana.ini"));
-        if file.is_none() && mounts_secrets {
+        let is_unseen = |e: &EnvVar| e.name == "GF_SERVER_SERVE_FROM_SUB_PATH" && e.value.is_none();
+        let hides_variables = !container.env_from.is_empty() || container.env.iter().any(is_unseen);
+        if hides_variables || file.is_none() && mounts_secrets {
             return None;
         }
         let of_file = |key: &str| file.and_then(|f| ini::value(f.text, "server", key)).unwrap_or_default().to_owned();

@@ -145,6 +145,9 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                         | "AWS_WEB_IDENTITY_TOKEN_FILE"
                         | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
                         | "GF_DATABASE_HOST"
+                        | "GF_DATABASE_TYPE"
+                        | "GF_DATABASE_URL"
+                        | "GF_PATHS_CONFIG"
                         | "GF_SECURITY_SECRET_KEY"
                         | "GF_SERVER_HTTP_PORT"
                         | "GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS"
@@ -166,7 +169,10 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                 )
         })
         // That it is set counts; what it is nobody else may know.
-        .map(|e| if e.name == "GF_SECURITY_SECRET_KEY" { EnvVar { value: None, ..e } } else { e })
+        .map(|e| match e.name.to_ascii_uppercase().as_str() {
+            "GF_SECURITY_SECRET_KEY" | "GF_DATABASE_URL" => EnvVar { value: None, ..e },
+            _ => e,
+        })
         .collect())
 }
 
@@ -447,4 +453,28 @@ pub struct PodMetrics {
 pub struct ContainerUsage {
     pub name: String,
     pub usage: Map,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_value_of_a_secret_variable_is_kept() {
+        let container: Container = serde_json::from_value(json!({"name": "grafana", "env": [
+            {"name": "GF_DATABASE_URL", "value": "mysql://grafana:hunter2@db/grafana"},
+            {"name": "GF_SECURITY_SECRET_KEY", "value": "hunter2"},
+            {"name": "gf_security_secret_key", "value": "hunter2"},
+            {"name": "GF_DATABASE_PASSWORD", "value": "hunter2"},
+            {"name": "GF_SECURITY_ADMIN_PASSWORD", "value": "hunter2"},
+            {"name": "GF_DATABASE_TYPE", "value": "mysql"},
+        ]}))
+        .unwrap();
+        let kept = container.env.iter().map(|e| (e.name.as_str(), e.value.as_deref())).collect::<Vec<_>>();
+        let unseen = |name| (name, None);
+        let names = ["GF_DATABASE_URL", "GF_SECURITY_SECRET_KEY", "gf_security_secret_key"].map(unseen);
+        assert_eq!(kept, [names.as_slice(), &[("GF_DATABASE_TYPE", Some("mysql"))]].concat());
+    }
 }
