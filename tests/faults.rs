@@ -148,10 +148,14 @@ fn spoil(request: &Request, answer: Vec<u8>, how: Spoil) -> Result<Vec<u8>, Fetc
 /// Whether what is left can be told from an answer: a shorter text is a text.
 fn can_be_told(request: &Request, answer_is_text: bool, how: Spoil) -> bool {
     if how == Spoil::SecondPage {
-        return matches!(request, Request::Kubernetes { query, .. } if query.contains("limit="));
+        return is_paged(request);
     }
     let is_text = answer_is_text || matches!(request, Request::Log { .. } | Request::Service { .. });
     !is_text || matches!(how, Spoil::Removed | Spoil::Refused)
+}
+
+fn is_paged(request: &Request) -> bool {
+    matches!(request, Request::Kubernetes { query, .. } if query.contains("limit="))
 }
 
 fn open(fixture: &str) -> Arc<Bundle> {
@@ -323,6 +327,28 @@ fn what_was_refused_is_no_pass() {
         );
         assert!(report.gaps.iter().any(|g| g.message == SPOILED), "{fixture} without {part}: no gap tells of it");
     }
+}
+
+/// A list of which only the first page came is not taken for the whole.
+#[test]
+fn the_first_page_is_not_the_whole_list() {
+    let mut spoiled = 0;
+    for fixture in ["healthy/plain", "healthy/kube-prometheus-stack", "cases/dashboard-datasource-variable"] {
+        let bundle = open(fixture);
+        let (full, asked) = gather(&bundle, None);
+        let whole = diagnose::run_checks(&full.expect("a fixture can be read"), &checks::registry());
+        let lists = asked.into_iter().filter(|r| r.bundle_path().contains("/configmaps") && is_paged(r));
+        for list in lists {
+            let what = format!("on {fixture} with half of {}", list.bundle_path());
+            let snap = gather(&bundle, Some((list, Spoil::SecondPage))).0.unwrap_or_else(|| panic!("nothing {what}"));
+            let report = diagnose::run_checks(&snap, &checks::registry());
+            assert!(report.gaps.iter().any(|g| g.message.contains(SPOILED)), "{what}: {:#?}", report.gaps);
+            let wrong = compare(&whole, &report, &what);
+            assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+            spoiled += 1;
+        }
+    }
+    assert!(spoiled >= 3, "{spoiled} lists have pages");
 }
 
 /// What is left without these answers still tells the cause.

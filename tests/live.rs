@@ -190,6 +190,25 @@ fn every_failure_of_one_list_is_a_gap_and_not_the_end() {
 }
 
 #[test]
+fn a_server_that_repeats_the_request_does_not_spread_the_token() {
+    let claims = "/api/v1/namespaces/monitoring/persistentvolumeclaims";
+    for message in
+        ["GET x HTTP/1.1\r\nauthorization: Bearer t0ken\r\n", "\"t0ken\" is not known here", "no session of t0ken."]
+    {
+        let echo = Action::status(400, "BadRequest", message);
+        let cluster = Cluster::with("demo/ebs-csi-missing", |o| o.fault(Fault::on(claims, echo)));
+        for format in ["table", "json", "markdown"] {
+            let mut command = cluster.command();
+            let output = command.args(["--only", "pvc-pending", "-v", "-o", format]).output().expect("kdoctor runs");
+            let text =
+                format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(text.contains("persistentvolumeclaims"), "{message}, {format}: {text}");
+            assert!(!text.contains("t0ken"), "{message}, {format}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_throttled_list_is_asked_again_after_the_time_the_server_asks_for() {
     let path = "/apis/storage.k8s.io/v1/storageclasses";
     let slow_down = Action::too_many_requests(1);

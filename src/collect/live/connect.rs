@@ -9,7 +9,7 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use thiserror::Error;
 use url::Url;
 
-use super::{Live, chain};
+use super::{Credentials, Live, chain};
 use crate::collect::eks_token::{self, EksExec};
 use crate::collect::source::Known;
 use crate::text::redact::mask_values;
@@ -97,6 +97,7 @@ impl Live {
         chosen.config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
         let known = known(&options, &chosen);
         native_token(&options, &mut chosen, &known).await?;
+        let credentials = Credentials::new(&chosen.config.auth_info, options.grafana_token.as_ref());
         let client = kube::Client::try_from(chosen.config).map_err(|e| ConnectError::BadConfig(chain(&e)))?;
         let http = reqwest::Client::builder()
             .timeout(options.timeout)
@@ -121,6 +122,7 @@ impl Live {
             alertmanager_url: options.alertmanager_url,
             grafana_url: options.grafana_url,
             grafana_token: options.grafana_token,
+            credentials,
             forward: false.into(),
             #[cfg(feature = "aws")]
             aws,

@@ -3,6 +3,7 @@
 //! only for active probes.
 
 mod connect;
+mod credentials;
 mod exec;
 mod forward;
 mod tunnel;
@@ -23,6 +24,7 @@ use crate::domain::kubernetes::proxy;
 use crate::model::{Gap, GapCause};
 use crate::snapshot::Component;
 pub use connect::{ConnectError, ConnectOptions, contexts};
+use credentials::Credentials;
 pub(crate) use tunnel::{Cut, Notice};
 pub use tunnel::{Line, Tunnel};
 
@@ -56,6 +58,7 @@ pub struct Live {
     grafana_url: Option<Url>,
     /// `Bearer …`, marked as sensitive; for Grafana alone.
     grafana_token: Option<HeaderValue>,
+    credentials: Credentials,
     /// The service proxy does not work here; the port-forward does.
     forward: AtomicBool,
     #[cfg(feature = "aws")]
@@ -243,6 +246,38 @@ impl Live {
         let gap = Gap::new(call.iam_action(), GapCause::NotConfigured, "this kdoctor was built without AWS support");
         Err(FetchError::Gap(gap.hint("build it with the default features")))
     }
+
+    async fn ask(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
+        match request {
+            Request::Kubernetes { path, query, .. } => self.get(&with_query(path, query), request).await,
+            Request::Log { namespace, pod, container, previous } => {
+                let (namespace, pod, container) = (escape(namespace), escape(pod), escape(container));
+                let uri = format!(
+                    "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&previous={previous}\
+                     &tailLines={LOG_LINES}&limitBytes={LOG_ANSWER}"
+                );
+                self.get(&uri, request).await
+            }
+            Request::App { .. } => self.app(request).await,
+            Request::Service { namespace, service, scheme, port, path } => {
+                let (namespace, service) = (escape(namespace), escape(service));
+                let path = utf8_percent_encode(path, CONTROLS).to_string();
+                let uri = proxy::of_service(&namespace, scheme, &service, *port, &path);
+                self.get(&uri, request).await
+            }
+            Request::Exec { namespace, pod, container, command } => {
+                exec::run(&self.client, namespace, pod, container, command).await.map_err(|e| e.into_error(request))
+            }
+            Request::PortForward { namespace, pod, port } => {
+                let fail = |message: String| FetchError::Gap(Gap::new(request.label(), GapCause::Unreachable, message));
+                let host = format!("{pod}.{namespace}");
+                let (status, _) =
+                    forward::through(&self.client, namespace, pod, *port, &host, "/", None).await.map_err(fail)?;
+                Ok(serde_json::json!({"status": status}).to_string().into_bytes())
+            }
+            Request::Aws(call) => self.aws(call).await,
+        }
+    }
 }
 
 /// What the port-forward said, where both ways are closed; who lacks a right is told that alone.
@@ -411,35 +446,7 @@ fn status_error(request: &Request, answer: &Answer) -> FetchError {
 #[async_trait]
 impl Source for Live {
     async fn fetch(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
-        match request {
-            Request::Kubernetes { path, query, .. } => self.get(&with_query(path, query), request).await,
-            Request::Log { namespace, pod, container, previous } => {
-                let (namespace, pod, container) = (escape(namespace), escape(pod), escape(container));
-                let uri = format!(
-                    "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&previous={previous}\
-                     &tailLines={LOG_LINES}&limitBytes={LOG_ANSWER}"
-                );
-                self.get(&uri, request).await
-            }
-            Request::App { .. } => self.app(request).await,
-            Request::Service { namespace, service, scheme, port, path } => {
-                let (namespace, service) = (escape(namespace), escape(service));
-                let path = utf8_percent_encode(path, CONTROLS).to_string();
-                let uri = proxy::of_service(&namespace, scheme, &service, *port, &path);
-                self.get(&uri, request).await
-            }
-            Request::Exec { namespace, pod, container, command } => {
-                exec::run(&self.client, namespace, pod, container, command).await.map_err(|e| e.into_error(request))
-            }
-            Request::PortForward { namespace, pod, port } => {
-                let fail = |message: String| FetchError::Gap(Gap::new(request.label(), GapCause::Unreachable, message));
-                let host = format!("{pod}.{namespace}");
-                let (status, _) =
-                    forward::through(&self.client, namespace, pod, *port, &host, "/", None).await.map_err(fail)?;
-                Ok(serde_json::json!({"status": status}).to_string().into_bytes())
-            }
-            Request::Aws(call) => self.aws(call).await,
-        }
+        self.ask(request).await.map_err(|error| self.credentials.hide(error))
     }
 
     fn deadline(&self) -> Duration {
