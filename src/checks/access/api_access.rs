@@ -1,5 +1,8 @@
 //! The API server lets nobody in: credentials, access entries, an endpoint that is open inside the VPC only.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::access::{self, Principal, Refusal};
@@ -13,6 +16,88 @@ check! {
         title: "the cluster's API server cannot be asked",
         requires: [Namespaces],
         uses: [CallerIdentity, EksCluster, AccessEntries, EksNodegroups],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    cluster: String,
+    region: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Expired,
+    OtherAccount,
+    OtherServer,
+    NotMapped {
+        /// Who asks: one of them, or neither where it is something else.
+        role: Option<String>,
+        user: Option<String>,
+        /// A role that has an entry, and that people may assume.
+        mapped_role: Option<String>,
+        policy: String,
+    },
+    Mapped {
+        dns_suffix: &'static str,
+    },
+    Unknown {
+        /// The cluster knows no access entries yet.
+        old_mode: bool,
+    },
+    Refused {
+        context: String,
+    },
+    PrivateEndpoint {
+        cluster_group: String,
+    },
+    Networks {
+        /// `publicAccessCidrs=…` with an address of one's own.
+        cidrs_and_own: String,
+    },
+}
+
+impl Way {
+    fn of(snap: &Snapshot, place: &Place, why: &Refusal) -> Self {
+        let cluster = snap.eks_cluster.as_ref().ok();
+        match why {
+            Refusal::Expired(_) => Self::Expired,
+            Refusal::OtherAccount { .. } => Self::OtherAccount,
+            Refusal::OtherServer { .. } => Self::OtherServer,
+            Refusal::NotMapped => Self::not_mapped(snap, place),
+            Refusal::Mapped => Self::Mapped { dns_suffix: place.dns_suffix() },
+            Refusal::Unknown => {
+                Self::Unknown { old_mode: cluster.is_some_and(|c| c.access_config.authentication_mode == "CONFIG_MAP") }
+            }
+            Refusal::Refused => {
+                Self::Refused { context: snap.target.context.clone().unwrap_or_else(|| "<context>".to_owned()) }
+            }
+            Refusal::PrivateEndpoint => {
+                let group = cluster.map(|c| c.resources_vpc_config.cluster_security_group_id.clone());
+                Self::PrivateEndpoint { cluster_group: group.unwrap_or_default() }
+            }
+            Refusal::Networks(cidrs) => {
+                Self::Networks { cidrs_and_own: format!("publicAccessCidrs={},<own-address>/32", cidrs.join(",")) }
+            }
+        }
+    }
+
+    fn not_mapped(snap: &Snapshot, place: &Place) -> Self {
+        let own = snap.caller_identity.as_ref().ok().and_then(|c| Principal::of(&c.arn));
+        let named = |kind: &str| own.as_ref().filter(|p| p.kind == kind).map(|p| p.name.clone());
+        let usable = access::usable_entries(snap);
+        let mapped = usable.iter().find(|e| Principal::of(e).is_some_and(|p| access::may_be_assumed_by_people(&p)));
+        Self::NotMapped {
+            role: named("role"),
+            user: named("user"),
+            mapped_role: mapped.map(|e| (*e).to_owned()),
+            policy: format!("arn:{}:eks::aws:cluster-access-policy/AmazonEKSViewPolicy", place.partition),
+        }
     }
 }
 
@@ -44,8 +129,8 @@ fn finding(snap: &Snapshot, refused: &ApiRefusal, why: &Refusal) -> Finding {
     let message = format!("{who} {}", words(why, arn));
     let mut made = Finding::new(ApiAccess::META.id, Severity::Error, subject.clone(), message)
         .breaks(subject)
-        .key(variant(why))
-        .fix(variant(why))
+        .key(key(why))
+        .fix(Fix { cluster: place.cluster.clone(), region: place.region.clone(), way: Way::of(snap, &place, why) })
         .evidence(Evidence::new(
             refused.gap.what.clone(),
             format!("{}: {}", refused.gap.cause.as_str(), refused.gap.message),
@@ -55,11 +140,11 @@ fn finding(snap: &Snapshot, refused: &ApiRefusal, why: &Refusal) -> Finding {
         made = made.evidence(Evidence::new("sts:GetCallerIdentity", arn, "aws sts get-caller-identity"));
     }
     made = made.evidence_all(entries_evidence(snap, &place));
-    made = made.evidence_all(endpoint_evidence(snap, &place, why));
-    params(made, snap, &place, why)
+    made.evidence_all(endpoint_evidence(snap, &place, why))
 }
 
-fn variant(why: &Refusal) -> &'static str {
+/// What tells apart findings about one cluster.
+fn key(why: &Refusal) -> &'static str {
     match why {
         Refusal::Expired(_) => "expired",
         Refusal::OtherAccount { .. } => "other-account",
@@ -139,35 +224,6 @@ fn endpoint_evidence(snap: &Snapshot, place: &Place, why: &Refusal) -> Option<Ev
         "aws eks describe-cluster --name {{ cluster }} --region {{ region }} --query 'cluster.[endpoint,resourcesVpcConfig]'",
     );
     Some(evidence.with("cluster", &place.cluster).with("region", &place.region))
-}
-
-fn params(made: Finding, snap: &Snapshot, place: &Place, why: &Refusal) -> Finding {
-    let own = snap.caller_identity.as_ref().ok().and_then(|c| Principal::of(&c.arn));
-    let usable = access::usable_entries(snap);
-    let role = usable.iter().find(|e| Principal::of(e).is_some_and(|p| access::may_be_assumed_by_people(&p)));
-    let is_role = own.as_ref().is_some_and(|p| p.kind == "role");
-    let cidrs = match why {
-        Refusal::Networks(cidrs) => cidrs.join(","),
-        _ => String::new(),
-    };
-    let mode = snap.eks_cluster.as_ref().ok().map_or("", |c| c.access_config.authentication_mode.as_str());
-    made.param("cluster", &place.cluster)
-        .param("region", &place.region)
-        .param("dns_suffix", place.dns_suffix())
-        .param("account", &place.account)
-        .param("partition", &place.partition)
-        .param("role", own.as_ref().filter(|_| is_role).map(|p| p.name.clone()))
-        .param("user", own.as_ref().filter(|p| p.kind == "user").map(|p| p.name.clone()))
-        .param("known", !usable.is_empty())
-        .param("mapped_role", role.copied())
-        .param("policy", format!("arn:{}:eks::aws:cluster-access-policy/AmazonEKSViewPolicy", place.partition))
-        .param("old_mode", mode == "CONFIG_MAP")
-        .param(
-            "cluster_group",
-            snap.eks_cluster.as_ref().map_or("", |c| &c.resources_vpc_config.cluster_security_group_id),
-        )
-        .param("context", snap.target.context.as_deref().unwrap_or("<context>"))
-        .param("cidrs_and_own", format!("publicAccessCidrs={cidrs},<own-address>/32"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! There is no monitoring stack where one was looked for: everything else was looked at all the same.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::{Check, check};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -13,7 +16,15 @@ check! {
         title: "no monitoring stack was found",
         requires: [Services, Pods, Workloads, PersistentVolumeClaims],
         uses: [Namespaces, Nodes],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Missing,
 }
 
 impl Check for StackMissing {
@@ -62,8 +73,7 @@ fn finding(snap: &Snapshot, namespace: &str) -> Finding {
         message,
     )
     .key("stack")
-    .fix("missing")
-    .param("namespace", namespace)
+    .fix(Fix::Missing)
     .evidence(Evidence::new(
         "Services of all namespaces",
         "none is a part of a monitoring stack by its name or labels",

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::service_host::in_cluster;
@@ -18,7 +21,31 @@ check! {
         title: "Alertmanager does not find its peers",
         requires: [ComponentLogs],
         uses: [AlertmanagerMetrics, Pods, Services],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    pod: String,
+    container: String,
+    port: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Resolve {
+        service: String,
+        service_missing: bool,
+        /// The label of the slices of its endpoints.
+        slice_selector: String,
+    },
+    Reach,
 }
 
 /// A replica that fails to reach a peer.
@@ -122,27 +149,30 @@ fn finding(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> Finding {
         .map(|s| s.service)
         .or_else(|| host.split('.').nth(1).or(host.split('.').next()).map(str::to_owned));
     let service = service.unwrap_or_else(|| host.to_owned());
+    let subject = ResourceRef::service(namespace, &service);
+    let way = if unresolved {
+        Way::Resolve {
+            service_missing: snap.services.find(namespace, &service).is_ok_and(|s| s.is_none()),
+            slice_selector: format!("kubernetes.io/service-name={service}"),
+            service,
+        }
+    } else {
+        Way::Reach
+    };
+    let fix = Fix {
+        namespace: namespace.clone(),
+        pod: name.clone(),
+        container: lonely.container.clone(),
+        port: lonely.peer.rsplit_once(':').map_or("9094", |(_, port)| port).to_owned(),
+        way,
+    };
     let mut made = Finding::new(AlertmanagerCluster::META.id, Severity::Warning, snap.owner_ref(pod), message)
         .evidence(evidence)
-        .depends_on(ResourceRef::service(namespace, &service))
+        .depends_on(subject)
         .key(format!("{namespace}/{}", lonely.peer))
-        .fix(if unresolved { "resolve" } else { "reach" });
+        .fix(fix);
     // It runs and notifies: nothing else is broken by it.
     made.breaks = Some(Vec::new());
-    let exists = snap.services.find(namespace, &service).ok().map(|s| s.is_some());
-    let port = lonely.peer.rsplit_once(':').map_or("9094", |(_, port)| port);
-    for (key, value) in [
-        ("namespace", namespace.as_str()),
-        ("pod", name),
-        ("container", &lonely.container),
-        ("host", host),
-        ("service", &service),
-        ("port", port),
-        ("slice_selector", &format!("kubernetes.io/service-name={service}")),
-    ] {
-        made.params.set(key, value);
-    }
-    made.params.set("service_missing", exists == Some(false));
     made
 }
 

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::text::log_line::fields;
@@ -17,7 +20,23 @@ check! {
         title: "Grafana's database does not know the admin password in the Secret",
         requires: [Pods],
         uses: [PartLogs, Workloads],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Reset {
+        namespace: String,
+        owner: String,
+        container: String,
+        sidecar: String,
+        secret: String,
+        /// The JSONPath of the password in it.
+        secret_path: String,
+    },
 }
 
 /// Seconds for which a refusal counts: side-cars ask when something changes, and once an hour at least.
@@ -98,18 +117,14 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
     // Grafana itself works.
     made.breaks = Some(Vec::new());
     let key = secret.map_or("admin-password", |s| s.key.as_str());
-    let texts = [
-        ("namespace", meta.namespace.clone()),
-        ("owner", target.name.clone()),
-        ("container", grafana.map_or_else(|| "grafana".to_owned(), |c| c.name.clone())),
-        ("sidecar", log.container.clone()),
-        ("secret", secret.map_or_else(|| "<admin-password-secret-name>".to_owned(), |s| s.name.clone())),
-        ("secret_path", format!("{{.data.{}}}", key.replace('.', "\\."))),
-    ];
-    for (name, value) in texts {
-        made.params.set(name, value);
-    }
-    made.fix("reset")
+    made.fix(Fix::Reset {
+        namespace: meta.namespace.clone(),
+        owner: target.name,
+        container: grafana.map_or_else(|| "grafana".to_owned(), |c| c.name.clone()),
+        sidecar: log.container.clone(),
+        secret: secret.map_or_else(|| "<admin-password-secret-name>".to_owned(), |s| s.name.clone()),
+        secret_path: format!("{{.data.{}}}", key.replace('.', "\\.")),
+    })
 }
 
 #[cfg(test)]

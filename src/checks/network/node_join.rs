@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
@@ -20,7 +22,20 @@ check! {
         title: "the API endpoint does not admit the nodes",
         requires: [EksCluster, Nodes],
         uses: [EksNodegroups, RouteTables, NatGateways, InternetGateways, Subnets, Instances],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    EndpointAccess {
+        cluster: String,
+        region: String,
+        /// `publicAccessCidrs=…` with the addresses of the nodes.
+        with_nat: String,
+    },
 }
 
 impl Check for NodeJoin {
@@ -120,11 +135,11 @@ fn finding(cluster: &Cluster, lost: &Lost<'_>, shut: &BTreeSet<IpAddr>) -> Findi
     )
     .evidence(seen)
     .key("public-access-cidrs")
-    .fix("endpoint-access")
-    .param("region", region)
-    .param("cluster", &cluster.name)
-    .param("group", lost.groups.first().map(|(name, _)| *name))
-    .param("with_nat", format!("publicAccessCidrs={}", cidrs.join(",")));
+    .fix(Fix::EndpointAccess {
+        cluster: cluster.name.clone(),
+        region: region.to_owned(),
+        with_nat: format!("publicAccessCidrs={}", cidrs.join(",")),
+    });
     for (group, issue) in &lost.groups {
         let template = "aws eks describe-nodegroup{% if region %} --region {{ region }}{% endif %} --cluster-name {{ cluster }} --nodegroup-name {{ group }} --query nodegroup.health";
         let health = Evidence::new(format!("EKS node group {group} health"), issue.clone(), template);

@@ -1,5 +1,8 @@
 //! CRDs that are older than the operator that works with them.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::deployment::{self, Operator, Version, version, version_text};
@@ -16,7 +19,21 @@ check! {
         title: "the CRDs are older than the operator",
         requires: [Crds, Workloads],
         uses: [PartLogs],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Update {
+        operator: String,
+        namespace: String,
+        managed: String,
+        /// The CRDs as the operator's version has them.
+        files: Vec<String>,
+    },
 }
 
 /// The first operator whose CRDs carry their version.
@@ -120,10 +137,22 @@ fn finding(snap: &Snapshot, operator: &Operator<'_>, wanted: Version, skew: &Ske
         .map(|(plural, v)| format!("{plural}: {}", v.map_or_else(|| "no version".to_owned(), version_text)))
         .chain(skew.missing.iter().map(|plural| format!("{plural}: does not exist")))
         .collect();
+    let file = |name: &&str| {
+        format!(
+            "https://raw.githubusercontent.com/prometheus-operator/prometheus-operator/v{}/example/prometheus-operator-crd/{GROUP}_{name}.yaml",
+            version_text(wanted)
+        )
+    };
+    let fix = Fix::Update {
+        operator: meta.name.clone(),
+        namespace: meta.namespace.clone(),
+        managed: managed_by(meta),
+        files: names.iter().map(file).collect(),
+    };
     let mut made = Finding::new(CrdSkew::META.id, severity, refs(names[0]), message)
         .also_all(names.iter().skip(1).map(|n| refs(n)))
         .key("version")
-        .fix("update")
+        .fix(fix)
         .evidence(Evidence::new(
             "CRDs, annotation operator.prometheus.io/version",
             value.join("\n"),
@@ -139,10 +168,7 @@ fn finding(snap: &Snapshot, operator: &Operator<'_>, wanted: Version, skew: &Ske
             .with("namespace", &meta.namespace),
         );
     made.evidence.extend(sign);
-    made.param("files", names.iter().map(|n| format!("https://raw.githubusercontent.com/prometheus-operator/prometheus-operator/v{}/example/prometheus-operator-crd/{GROUP}_{n}.yaml", version_text(wanted))).collect::<Vec<_>>())
-        .param("operator", &meta.name)
-        .param("namespace", &meta.namespace)
-        .param("managed", managed_by(meta))
+    made
 }
 
 /// A line of the operator that complains of CRDs.

@@ -1,5 +1,8 @@
 //! The operator does not run: what changes in its resources is not taken over.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::operator::server_text;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::{managed_by, release};
@@ -16,7 +19,30 @@ check! {
         title: "the Prometheus Operator does not run",
         requires: [MonitoringResources, Workloads],
         uses: [OtherServers, Pods],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Scaled(Deployment),
+    NotReady(Deployment),
+    Absent {
+        release: String,
+        namespace: String,
+        /// Of its chart, where a label says it.
+        chart_version: Option<String>,
+    },
+}
+
+/// The operator's Deployment.
+#[derive(Serialize, JsonSchema)]
+struct Deployment {
+    operator: String,
+    namespace: String,
+    managed: String,
 }
 
 impl Check for OperatorDown {
@@ -73,8 +99,10 @@ fn not_ready(snap: &Snapshot, operator: &Operator<'_>, servers: &[&MonitoringRes
         list(servers)
     );
     let subject = operator.workload.reference();
+    let deployment =
+        Deployment { operator: meta.name.clone(), namespace: meta.namespace.clone(), managed: managed_by(meta) };
     let mut made = Finding::new(OperatorDown::META.id, Severity::Error, subject.clone(), message)
-        .fix(if off { "scaled" } else { "not-ready" })
+        .fix(if off { Fix::Scaled(deployment) } else { Fix::NotReady(deployment) })
         .evidence(
             Evidence::new(
                 format!("Deployment {}/{}", meta.namespace, meta.name),
@@ -84,10 +112,7 @@ fn not_ready(snap: &Snapshot, operator: &Operator<'_>, servers: &[&MonitoringRes
             .with("name", &meta.name)
             .with("namespace", &meta.namespace),
         )
-        .depends_on(subject)
-        .param("operator", &meta.name)
-        .param("namespace", &meta.namespace)
-        .param("managed", managed_by(meta));
+        .depends_on(subject);
     for pod in snap.pods_of_workload(operator.workload) {
         made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
     }
@@ -116,9 +141,10 @@ fn absent(snap: &Snapshot, servers: &[&MonitoringResource]) -> Option<Finding> {
         Finding::new(OperatorDown::META.id, Severity::Warning, server.reference(), message)
             .breaks(ResourceRef::kubernetes("apps", "Deployment", namespace, format!("{release}-operator")))
             .evidence(seen.with("namespace", namespace))
-            .fix("absent")
-            .param("release", release)
-            .param("namespace", namespace)
-            .param("chart_version", chart.rsplit_once('-').map(|(_, version)| version)),
+            .fix(Fix::Absent {
+                release: release.to_owned(),
+                namespace: namespace.to_owned(),
+                chart_version: chart.rsplit_once('-').map(|(_, version)| version.to_owned()),
+            }),
     )
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::operator::{broken, server_text};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
@@ -21,7 +24,33 @@ check! {
         title: "two operators work on the same resources",
         requires: [MonitoringResources, Workloads],
         uses: [OtherServers, PartLogs, Pods, Services],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    One {
+        keep: String,
+        keep_namespace: String,
+        keep_why: &'static str,
+        others: Vec<Deployment>,
+        /// Who keeps the first of the others.
+        managed: String,
+        /// Its Helm release, where that is not the release of the one to keep.
+        release: Option<String>,
+        release_namespace: Option<String>,
+        server_namespaces: BTreeSet<String>,
+    },
+}
+
+/// An operator's Deployment.
+#[derive(Serialize, JsonSchema)]
+struct Deployment {
+    name: String,
+    namespace: String,
 }
 
 /// A StatefulSet younger than this, of a resource that is much older, was made again.
@@ -79,32 +108,31 @@ fn finding(snap: &Snapshot, operators: &[&Operator<'_>], servers: &[&MonitoringR
         .also_all(others.iter().skip(1).map(|o| o.workload.reference()))
         .also(keep.workload.reference())
         .key("compete")
-        .fix("one");
+        .fix(fix(keep, &others, servers));
     made.breaks = Some(if signs.is_empty() { Vec::new() } else { broken(snap, servers) });
     made.evidence.extend(std::iter::once(keep).chain(others.iter().copied()).map(|o| operator_seen(o)));
     made.evidence.extend(signs);
-    let of = |o: &&Operator<'_>| {
+    made
+}
+
+fn fix(keep: &Operator<'_>, others: &[&Operator<'_>], servers: &[&MonitoringResource]) -> Fix {
+    let deployment = |o: &&Operator<'_>| {
         let meta = &o.workload.metadata;
-        serde_json::json!({"name": meta.name, "namespace": meta.namespace})
+        Deployment { name: meta.name.clone(), namespace: meta.namespace.clone() }
     };
-    let release = release(&extra.workload.metadata).filter(|r| Some(*r) != release_of(keep));
-    made.param("others", others.iter().map(of).collect::<Vec<_>>())
-        .param("keep", &keep.workload.metadata.name)
-        .param("keep_namespace", &keep.workload.metadata.namespace)
-        .param(
-            "keep_why",
-            if same_chart(keep, servers) {
-                "the chart that made the servers made it too"
-            } else {
-                "it is the newer one"
-            },
-        )
-        .param("managed", managed_by(&extra.workload.metadata))
-        .param("release", release.map(|(name, _)| name))
-        .param("release_namespace", release.map(|(_, namespace)| namespace))
-        .param("other", &extra.workload.metadata.name)
-        .param("other_namespace", &extra.workload.metadata.namespace)
-        .param("server_namespaces", servers.iter().map(|s| s.metadata.namespace.clone()).collect::<BTreeSet<_>>())
+    let extra = &others.first().copied().unwrap_or(keep).workload.metadata;
+    let release = release(extra).filter(|r| Some(*r) != release_of(keep));
+    let ours = same_chart(keep, servers);
+    Fix::One {
+        keep: keep.workload.metadata.name.clone(),
+        keep_namespace: keep.workload.metadata.namespace.clone(),
+        keep_why: if ours { "the chart that made the servers made it too" } else { "it is the newer one" },
+        others: others.iter().map(deployment).collect(),
+        managed: managed_by(extra),
+        release: release.map(|(name, _)| name.to_owned()),
+        release_namespace: release.map(|(_, namespace)| namespace.to_owned()),
+        server_namespaces: servers.iter().map(|s| s.metadata.namespace.clone()).collect(),
+    }
 }
 
 fn release_of<'a>(operator: &Operator<'a>) -> Option<(&'a str, &'a str)> {

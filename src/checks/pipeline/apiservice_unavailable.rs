@@ -1,5 +1,8 @@
 //! An aggregated API does not answer: discovery, namespace deletion and Helm suffer from it.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::pipeline::{api_evidence, release_ref};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
@@ -16,7 +19,27 @@ check! {
         title: "an aggregated API does not answer",
         requires: [ApiServices],
         uses: [Services, EndpointSlices, Pods, Workloads, Namespaces, HelmReleases],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    /// The namespace of the Service behind it.
+    namespace: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Leftover { api: String, release: String, release_namespace: String },
+    NoService { api: String, managed_by: String },
+    ScaledToZero { workload: String },
+    NotReady { service: String, workload: String },
+    Look { api: String },
 }
 
 impl Check for ApiServiceUnavailable {
@@ -64,19 +87,6 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
         _ => String::new(),
     };
     let severity = if waiting.is_empty() { Severity::Warning } else { Severity::Error };
-    let is_left = matches!(silent.fault, Fault::NoService | Fault::NoEndpoints(_))
-        && api_services::left_behind(snap, silent.service);
-    let variant = match &silent.fault {
-        _ if is_gone || is_left => "leftover",
-        Fault::NoService => "no-service",
-        Fault::NoEndpoints(Some(Reason::ScaledToZero(_))) => "scaled-to-zero",
-        Fault::NoEndpoints(_) | Fault::Refused => "not-ready",
-        _ => "look",
-    };
-    let workload = match &silent.fault {
-        Fault::NoEndpoints(Some(reason)) => reason.owners(snap).first().map(|o| o.kubectl_name()),
-        _ => None,
-    };
     let subject = api_services::reference(name);
     let mut made = Finding::new(
         ApiServiceUnavailable::META.id,
@@ -85,18 +95,32 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
         format!("API {}/{} does not answer: {why}{left}; {blocks}", silent.api.spec.group, silent.api.spec.version),
     )
     .key(name)
-    .fix(variant)
-    .param("api", name)
-    .param("namespace", namespace)
-    .param("service", service)
-    .param("workload", workload.unwrap_or_default())
-    .param("managed_by", managed_by(&silent.api.metadata))
-    .param("release", release.as_ref().map(|r| r.name.as_str()).unwrap_or_default())
-    .param("release_namespace", release.as_ref().and_then(|r| r.namespace.as_deref()).unwrap_or(namespace))
+    .fix(Fix { namespace: namespace.clone(), way: way(snap, silent, release.as_ref()) })
     .evidence(api_evidence(silent.api));
     if let Some(gone) = release.filter(|_| is_gone) {
         return made.depends_on(release_ref(gone.namespace.as_deref().unwrap_or(namespace), &gone.name));
     }
     made = silent.depends_on(snap).into_iter().fold(made, Finding::depends_on);
     made
+}
+
+/// What mends it.
+fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>) -> Way {
+    let api = silent.api.metadata.name.clone();
+    let is_left = matches!(silent.fault, Fault::NoService | Fault::NoEndpoints(_))
+        && api_services::left_behind(snap, silent.service);
+    if is_left || release.is_some_and(Release::is_gone) {
+        let home = release.and_then(|r| r.namespace.as_ref()).unwrap_or(&silent.service.namespace);
+        let release = release.map(|r| r.name.clone()).unwrap_or_default();
+        return Way::Leftover { api, release, release_namespace: home.clone() };
+    }
+    let owner = |reason: &Reason| reason.owners(snap).first().map(|o| o.kubectl_name()).unwrap_or_default();
+    let service = silent.service.name.clone();
+    match &silent.fault {
+        Fault::NoService => Way::NoService { api, managed_by: managed_by(&silent.api.metadata) },
+        Fault::NoEndpoints(Some(reason @ Reason::ScaledToZero(_))) => Way::ScaledToZero { workload: owner(reason) },
+        Fault::NoEndpoints(Some(reason)) => Way::NotReady { service, workload: owner(reason) },
+        Fault::NoEndpoints(None) | Fault::Refused => Way::NotReady { service, workload: String::new() },
+        _ => Way::Look { api },
+    }
 }

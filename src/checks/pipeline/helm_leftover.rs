@@ -1,5 +1,8 @@
 //! What a removed Helm release left behind, where something visible suffers from it.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::pipeline::{plural, release_ref};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::leftovers::{self, Leftover};
@@ -17,7 +20,31 @@ check! {
         title: "objects of a removed Helm release are in the way",
         requires: [HelmReleases, Services],
         uses: [Workloads, PersistentVolumeClaims, PersistentVolumes, ConfigMaps, Webhooks, Namespaces, Pods, Events, Manifests, StorageClasses],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Purge {
+        namespace: String,
+        release: String,
+        /// The labels by which its objects are found.
+        selector: String,
+        stateful_sets: Vec<String>,
+        daemon_sets: Vec<String>,
+        claims: Vec<String>,
+        /// A claim has a volume, and so data.
+        bound: bool,
+        volumes: Vec<String>,
+        config_maps: Vec<String>,
+        validating: Vec<String>,
+        mutating: Vec<String>,
+        /// A release of the same name in another namespace may own what is cluster-wide.
+        shared: bool,
+    },
 }
 
 impl Check for HelmLeftover {
@@ -106,7 +133,7 @@ fn finding(snap: &Snapshot, left: &Leftover<'_>) -> Option<Finding> {
     for workload in &left.workloads {
         made = made.also(workload.reference());
     }
-    made = params(left, made).param("shared", shares_its_name(snap, left)).fix("purge").evidence(
+    made = made.fix(fix(snap, left)).evidence(
         Evidence::new(
             format!("Helm releases of namespace {}", left.namespace),
             format!("no revision of {} is kept, and no Service or Deployment of it is left", left.name),
@@ -163,24 +190,23 @@ fn configurations(left: &Leftover<'_>, kind: &str) -> Vec<ResourceRef> {
     all
 }
 
-fn params(left: &Leftover<'_>, made: Finding) -> Finding {
+fn fix(snap: &Snapshot, left: &Leftover<'_>) -> Fix {
     let of_kind = |kind: &str| -> Vec<String> {
         left.workloads.iter().filter(|w| w.kind == kind).map(|w| w.metadata.name.clone()).collect()
     };
     let named = |kind: &str| configurations(left, kind).iter().map(ResourceRef::name).collect::<Vec<_>>();
-    let claims: Vec<&str> = left.claims.iter().map(|c| c.metadata.name.as_str()).collect();
-    let volumes: Vec<&str> = left.volumes.iter().map(|v| v.metadata.name.as_str()).collect();
-    let bound = left.claims.iter().any(|c| c.status.phase == "Bound");
-    let maps: Vec<&str> = left.config_maps.iter().map(|m| m.metadata.name.as_str()).collect();
-    made.param("namespace", &left.namespace)
-        .param("release", &left.name)
-        .param("selector", format!("app.kubernetes.io/managed-by=Helm,app.kubernetes.io/instance={}", left.name))
-        .param("stateful_sets", of_kind("StatefulSet"))
-        .param("daemon_sets", of_kind("DaemonSet"))
-        .param("claims", claims)
-        .param("bound", bound)
-        .param("volumes", volumes)
-        .param("config_maps", maps)
-        .param("validating", named("ValidatingWebhookConfiguration"))
-        .param("mutating", named("MutatingWebhookConfiguration"))
+    Fix::Purge {
+        namespace: left.namespace.clone(),
+        release: left.name.clone(),
+        selector: format!("app.kubernetes.io/managed-by=Helm,app.kubernetes.io/instance={}", left.name),
+        stateful_sets: of_kind("StatefulSet"),
+        daemon_sets: of_kind("DaemonSet"),
+        claims: left.claims.iter().map(|c| c.metadata.name.clone()).collect(),
+        bound: left.claims.iter().any(|c| c.status.phase == "Bound"),
+        volumes: left.volumes.iter().map(|v| v.metadata.name.clone()).collect(),
+        config_maps: left.config_maps.iter().map(|m| m.metadata.name.clone()).collect(),
+        validating: named("ValidatingWebhookConfiguration"),
+        mutating: named("MutatingWebhookConfiguration"),
+        shared: shares_its_name(snap, left),
+    }
 }

@@ -1,5 +1,8 @@
 //! A Helm release that stopped half-way, or failed.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::pipeline::release_ref;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_named;
@@ -19,6 +22,71 @@ check! {
         title: "a Helm release is stuck or failed",
         requires: [HelmReleases],
         uses: [Workloads, Webhooks, Manifests, Events, Namespaces, Services, MonitoringResources, Jobs],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    name: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    PendingUpgrade {
+        /// The revision to go back to.
+        back: u32,
+        #[serde(flatten)]
+        record: Record,
+    },
+    PendingInstall {
+        #[serde(flatten)]
+        chart: Chart,
+        #[serde(flatten)]
+        record: Record,
+    },
+    FailedUpgrade {
+        back: u32,
+        #[serde(flatten)]
+        chart: Chart,
+    },
+    FailedInstall(Chart),
+    Uninstalling,
+}
+
+/// What Helm keeps of the revision.
+#[derive(Serialize, JsonSchema)]
+struct Record {
+    keeper: String,
+    /// `secret` or `configmap`.
+    kept_in: String,
+}
+
+/// What is installed again.
+#[derive(Serialize, JsonSchema)]
+struct Chart {
+    chart: String,
+    version: String,
+}
+
+impl Way {
+    fn of(snap: &Snapshot, release: &HelmRelease, back: Option<&HelmRelease>) -> Self {
+        let installed = release_named(snap, &release.name, &release.metadata.namespace);
+        let version = if installed.version.is_empty() { "<version>".to_owned() } else { installed.version };
+        let chart = Chart { chart: installed.chart, version };
+        let record = Record { keeper: release.metadata.name.clone(), kept_in: release.kept_in.to_ascii_lowercase() };
+        match (release.status.as_str(), back.map(|b| b.revision)) {
+            ("uninstalling", _) => Self::Uninstalling,
+            ("failed", Some(back)) => Self::FailedUpgrade { back, chart },
+            ("failed", None) => Self::FailedInstall(chart),
+            (_, Some(back)) => Self::PendingUpgrade { back, record },
+            (_, None) => Self::PendingInstall { chart, record },
+        }
     }
 }
 
@@ -102,24 +170,8 @@ fn finding(snap: &Snapshot, all: &[HelmRelease], release: &HelmRelease) -> Optio
     };
     let message =
         format!("Helm release {namespace}/{name}, revision {}, is {}{since}{effect}", release.revision, release.status);
-    let variant = match (release.status.as_str(), back) {
-        ("uninstalling", _) => "uninstalling",
-        ("failed", Some(_)) => "failed-upgrade",
-        ("failed", None) => "failed-install",
-        (_, Some(_)) => "pending-upgrade",
-        (_, None) => "pending-install",
-    };
-    let installed = release_named(snap, name, namespace);
     let mut made = Finding::new(HelmReleaseStuck::META.id, severity, release_ref(namespace, name), message)
-        .fix(variant)
-        .param("namespace", namespace)
-        .param("name", name)
-        .param("chart", installed.chart)
-        .param("version", if installed.version.is_empty() { "<version>" } else { &installed.version })
-        .param("revision", release.revision)
-        .param("back", back.map_or(0, |b| b.revision))
-        .param("keeper", &release.metadata.name)
-        .param("kept_in", release.kept_in.to_ascii_lowercase())
+        .fix(Fix { namespace: namespace.clone(), name: name.clone(), way: Way::of(snap, release, back) })
         .evidence(history(all, release));
     for workload in unready.iter().take(3) {
         made = made.also(workload.reference());

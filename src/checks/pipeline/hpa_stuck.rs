@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, METRICS};
 use crate::domain::kubernetes::autoscaling::{self, Stuck};
@@ -18,7 +21,58 @@ check! {
         title: "a HorizontalPodAutoscaler cannot do its work",
         requires: [Autoscalers],
         uses: [ApiServices, Workloads, Pods, PrometheusMetricNames],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    name: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    MetricsApi {
+        api: &'static str,
+    },
+    CustomApi,
+    NoRequest {
+        containers: Vec<String>,
+        /// `cpu=<cpu>`.
+        request: String,
+        target: String,
+        /// kubectl can set it.
+        in_place: bool,
+        managed_by: String,
+    },
+    NoMetric {
+        metric: String,
+        /// Where the API lists its metrics.
+        path: String,
+        /// One that Prometheus has, and whose name begins alike; empty where there is none.
+        series: String,
+        stem: String,
+        external: bool,
+    },
+    NoTarget {
+        kind: String,
+        near: Vec<String>,
+    },
+    Ambiguous,
+    NoValues,
+    AtMax {
+        metric: String,
+        desired: u32,
+        patch: String,
+        patch_back: String,
+        managed_by: String,
+    },
+    Look,
 }
 
 impl Check for HpaStuck {
@@ -63,19 +117,13 @@ fn evidence(hpa: &Autoscaler, condition: &Condition) -> Evidence {
     .with("name", &hpa.metadata.name)
 }
 
-fn base(hpa: &Autoscaler, message: String) -> Finding {
-    let target = target(hpa);
+fn base(hpa: &Autoscaler, way: Way, message: String) -> Finding {
+    let fix = Fix { namespace: hpa.metadata.namespace.clone(), name: hpa.metadata.name.clone(), way };
     let made = Finding::new(HpaStuck::META.id, Severity::Warning, autoscaling::reference(hpa), message);
     // KEDA makes one of each ScaledObject, and keeps it.
     let scaled = hpa.metadata.name.strip_prefix("keda-hpa-");
     let scaled = scaled.map(|name| ResourceRef::kubernetes("keda.sh", "ScaledObject", &hpa.metadata.namespace, name));
-    scaled
-        .into_iter()
-        .fold(made, Finding::depends_on)
-        .param("namespace", &hpa.metadata.namespace)
-        .param("name", &hpa.metadata.name)
-        .param("target", target.kubectl_name())
-        .param("managed_by", managed_by(&hpa.metadata))
+    scaled.into_iter().fold(made, Finding::depends_on).fix(fix)
 }
 
 /// All that wait for one API.
@@ -89,12 +137,8 @@ fn without_api(snap: &Snapshot, api: &'static str, all: &[(&Autoscaler, &Conditi
         _ => "does not answer",
     };
     let message = format!("{noun} {} {verb} no metrics: APIService {api} {state}", names.join(", "));
-    let mut made = base(all[0].0, message)
-        .key(api)
-        .fix(if api == METRICS { "metrics-api" } else { "custom-api" })
-        .param("api", api)
-        .param("all", &names)
-        .depends_on(api_services::reference(api));
+    let way = if api == METRICS { Way::MetricsApi { api } } else { Way::CustomApi };
+    let mut made = base(all[0].0, way, message).key(api).depends_on(api_services::reference(api));
     for (hpa, condition) in all {
         made = made.also(autoscaling::reference(hpa)).evidence(evidence(hpa, condition));
     }
@@ -108,6 +152,13 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
     let made = match stuck {
         Stuck::AtMax(need) => base(
             hpa,
+            Way::AtMax {
+                metric: need.metric.clone(),
+                desired: need.desired,
+                patch: max_patch(need.desired),
+                patch_back: max_patch(hpa.spec.max_replicas),
+                managed_by: managed_by(&hpa.metadata),
+            },
             format!(
                 "{name} is at its maximum of {} replicas while {} is at {} of {}: ceil({} × {} ÷ {}) = {} are wanted",
                 hpa.spec.max_replicas,
@@ -119,14 +170,8 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
                 need.target,
                 need.desired
             ),
-        )
-        .fix("at-max")
-        .param("max", hpa.spec.max_replicas)
-        .param("patch", serde_json::json!({"spec": {"maxReplicas": need.desired}}).to_string())
-        .param("patch_back", serde_json::json!({"spec": {"maxReplicas": hpa.spec.max_replicas}}).to_string())
-        .param("metric", &need.metric)
-        .param("desired", need.desired),
-        Stuck::NoRequest { resource, container, pod } => {
+        ),
+        Stuck::NoRequest { resource, container, .. } => {
             let lacking = autoscaling::without_request(snap, hpa, resource);
             let containers: Vec<&str> = match container.as_deref() {
                 Some(one) if lacking.is_empty() => vec![one],
@@ -137,31 +182,43 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
                 [one] => (format!("container {one} of {of}"), "has"),
                 many => (format!("containers {} of {of}", many.join(", ")), "have"),
             };
-            base(hpa, format!("{name} cannot scale by {resource}: {place} {verb} no {resource} request, so there is no percentage of it"))
-                .fix("no-request")
-                .param("containers", if containers.is_empty() { vec!["<container>"] } else { containers })
-                .param("resource", resource)
-                .param("request", format!("{resource}={}", if resource == "memory" { "<memory>" } else { "<cpu>" }))
-                .param("pod", pod.as_deref().unwrap_or_default())
-                .param("in_place", matches!(hpa.spec.scale_target_ref.kind.as_str(), "Deployment" | "StatefulSet"))
+            let containers = if containers.is_empty() { vec!["<container>"] } else { containers };
+            let way = Way::NoRequest {
+                containers: containers.into_iter().map(str::to_owned).collect(),
+                request: format!("{resource}={}", if resource == "memory" { "<memory>" } else { "<cpu>" }),
+                target: of.kubectl_name(),
+                in_place: matches!(hpa.spec.scale_target_ref.kind.as_str(), "Deployment" | "StatefulSet"),
+                managed_by: managed_by(&hpa.metadata),
+            };
+            base(
+                hpa,
+                way,
+                format!(
+                    "{name} cannot scale by {resource}: {place} {verb} no {resource} request, so there is no percentage of it"
+                ),
+            )
         }
         Stuck::NoMetric { metric, external } => no_metric(snap, hpa, metric, *external),
-        Stuck::NoTarget => base(hpa, format!("{name} finds nothing to scale: {of}: {told}"))
-            .fix("no-target")
-            .param("kind", hpa.spec.scale_target_ref.kind.to_ascii_lowercase())
-            .param("near", near(snap, hpa)),
-        Stuck::Ambiguous => {
-            base(hpa, format!("{name} does nothing: other autoscalers scale the same pods: {told}")).fix("ambiguous")
+        Stuck::NoTarget => {
+            let kind = hpa.spec.scale_target_ref.kind.to_ascii_lowercase();
+            let way = Way::NoTarget { kind, near: near(snap, hpa) };
+            base(hpa, way, format!("{name} finds nothing to scale: {of}: {told}"))
         }
-        Stuck::NoValues => base(hpa, format!("{name} gets no values for the pods of {of}: {told}"))
-            .fix("no-values")
+        Stuck::Ambiguous => {
+            base(hpa, Way::Ambiguous, format!("{name} does nothing: other autoscalers scale the same pods: {told}"))
+        }
+        Stuck::NoValues => base(hpa, Way::NoValues, format!("{name} gets no values for the pods of {of}: {told}"))
             .depends_on(of.clone())
             .depends_on(api_services::reference(METRICS)),
         Stuck::Selector | Stuck::Other | Stuck::Api(_) => {
-            base(hpa, format!("{name} cannot scale {of}: {told}")).fix("look")
+            base(hpa, Way::Look, format!("{name} cannot scale {of}: {told}"))
         }
     };
     made.evidence(evidence(hpa, condition))
+}
+
+fn max_patch(replicas: u32) -> String {
+    serde_json::json!({"spec": {"maxReplicas": replicas}}).to_string()
 }
 
 /// The adapter answers and does not know the metric: it has no rule for it, or Prometheus has no series.
@@ -185,16 +242,18 @@ fn no_metric(snap: &Snapshot, hpa: &Autoscaler, metric: &str, external: bool) ->
             format!("Prometheus has {}, but its adapter has no rule that makes {metric} of it", names.join(", "))
         }
     };
+    let way = Way::NoMetric {
+        metric: metric.to_owned(),
+        path: format!("/apis/{api}/v1beta1"),
+        series: series.first().copied().unwrap_or_default().to_owned(),
+        stem: stem.to_owned(),
+        external,
+    };
     base(
         hpa,
+        way,
         format!("HorizontalPodAutoscaler {} scales by {metric}, which the API {api} does not have: {why}", named(hpa)),
     )
-    .fix("no-metric")
-    .param("metric", metric)
-    .param("path", format!("/apis/{api}/v1beta1"))
-    .param("series", series.first().copied().unwrap_or_default())
-    .param("stem", stem)
-    .param("external", external)
     .depends_on(api_services::reference(&format!("v1beta1.{api}")))
 }
 

@@ -1,5 +1,8 @@
 //! A Namespace that is being deleted and does not end.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::namespaces::{self, HeldUp};
 use crate::domain::kubernetes::nodes::dead_nodes;
@@ -14,6 +17,57 @@ check! {
         title: "a Namespace stays Terminating",
         requires: [Namespaces],
         uses: [ApiServices, Webhooks, Pods, Nodes],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    name: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Discovery {
+        apis: Vec<String>,
+    },
+    Webhook {
+        webhooks: Vec<String>,
+    },
+    Finalizers {
+        finalizer: String,
+        /// Who takes it away; empty where that is not known.
+        remover: &'static str,
+        resource: String,
+        /// All that is left, as kubectl takes it.
+        kinds: String,
+    },
+    Content {
+        kinds: String,
+    },
+}
+
+impl Way {
+    fn of(held: &HeldUp) -> Self {
+        if !held.apis.is_empty() {
+            return Self::Discovery { apis: held.apis.iter().map(ResourceRef::name).collect() };
+        }
+        if !held.webhooks.is_empty() {
+            return Self::Webhook { webhooks: held.webhooks.iter().map(ResourceRef::kubectl_name).collect() };
+        }
+        let resources: Vec<&str> = held.resources.iter().map(|(r, _)| r.as_str()).collect();
+        let kinds = resources.join(",");
+        let Some((finalizer, _)) = held.finalizers.first() else { return Self::Content { kinds } };
+        Self::Finalizers {
+            finalizer: finalizer.clone(),
+            remover: held.finalizers.iter().find_map(|(f, _)| namespaces::remover(f)).unwrap_or_default(),
+            resource: resources.first().copied().unwrap_or("<resource>").to_owned(),
+            kinds,
+        }
     }
 }
 
@@ -33,20 +87,9 @@ fn finding(snap: &Snapshot, namespace: &Namespace, held: &HeldUp) -> Finding {
     let since = namespace.metadata.deletion_timestamp.map(|t| t.to_string()).unwrap_or_default();
     let severity = if snap.scope.is_stack(name) { Severity::Error } else { Severity::Warning };
     let message = format!("Namespace {name} is Terminating since {since}: {}", why(held));
-    let finalizer = held.finalizers.first().map(|(f, _)| f.as_str()).unwrap_or_default();
-    let removers: Vec<&str> = held.finalizers.iter().filter_map(|(f, _)| namespaces::remover(f)).collect();
-    let resources: Vec<&str> = held.resources.iter().map(|(r, _)| r.as_str()).collect();
     let reference = ResourceRef::kubernetes("", "Namespace", "", name);
     let mut made = Finding::new(NamespaceTerminating::META.id, severity, reference, message)
-        .fix(variant(held))
-        .param("name", name)
-        .param("apis", held.apis.iter().map(ResourceRef::name).collect::<Vec<_>>())
-        .param("webhooks", held.webhooks.iter().map(ResourceRef::kubectl_name).collect::<Vec<_>>())
-        .param("resources", &resources)
-        .param("resource", resources.first().copied().unwrap_or("<resource>"))
-        .param("kinds", resources.join(","))
-        .param("finalizer", finalizer)
-        .param("remover", removers.first().copied().unwrap_or_default())
+        .fix(Fix { name: name.clone(), way: Way::of(held) })
         .evidence(
             Evidence::new(
                 format!("Namespace {name}, conditions"),
@@ -86,17 +129,5 @@ fn why(held: &HeldUp) -> String {
                 .collect();
             format!("{} are left, held by the finalizer {}", counted(left), names.join(", "))
         }
-    }
-}
-
-fn variant(held: &HeldUp) -> &'static str {
-    if !held.apis.is_empty() {
-        "discovery"
-    } else if !held.webhooks.is_empty() {
-        "webhook"
-    } else if !held.finalizers.is_empty() {
-        "finalizers"
-    } else {
-        "content"
     }
 }

@@ -1,5 +1,8 @@
 //! A PodDisruptionBudget that allows no eviction.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::pipeline::plural;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::disruption::{self, Blocked, Why};
@@ -17,6 +20,65 @@ check! {
         title: "a PodDisruptionBudget allows no eviction",
         requires: [DisruptionBudgets],
         uses: [Pods, Nodes, Events, Workloads],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    name: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Never(Loosened),
+    Single {
+        owner: String,
+        /// A second replica can run beside the one that is there.
+        scales: bool,
+        #[serde(flatten)]
+        loosened: Loosened,
+    },
+    Unhealthy {
+        owner: String,
+        selector: String,
+    },
+}
+
+/// The budget as it lets one pod go.
+#[derive(Serialize, JsonSchema)]
+struct Loosened {
+    managed_by: String,
+    patch: String,
+    patch_back: String,
+}
+
+impl Way {
+    fn of(snap: &Snapshot, budget: &DisruptionBudget, why: &Why, owner: Option<&ResourceRef>) -> Self {
+        let name = owner.map(ResourceRef::kubectl_name).unwrap_or_default();
+        let spec = &budget.spec;
+        let back =
+            serde_json::json!({"spec": {"minAvailable": spec.min_available, "maxUnavailable": spec.max_unavailable}});
+        let loosened = Loosened {
+            managed_by: managed_by(&budget.metadata),
+            patch: serde_json::json!({"spec": {"minAvailable": null, "maxUnavailable": 1}}).to_string(),
+            patch_back: back.to_string(),
+        };
+        match why {
+            Why::Unhealthy => {
+                let selector = spec.selector.as_ref().map(label_selector::words).unwrap_or_default();
+                Self::Unhealthy { owner: name, selector }
+            }
+            Why::Never if budget.status.expected_pods == 1 => {
+                Self::Single { owner: name, scales: owner.is_some_and(|o| runs_twice(snap, o)), loosened }
+            }
+            Why::Never => Self::Never(loosened),
+        }
     }
 }
 
@@ -85,29 +147,14 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
     };
     let owner = blocked.pods.first().map(|p| snap.owner_ref(p));
     let unready: Vec<&Pod> = blocked.pods.iter().copied().filter(|p| !p.is_ready()).collect();
-    let variant = match blocked.why {
-        Why::Unhealthy => "unhealthy",
-        Why::Never if status.expected_pods == 1 => "single",
-        Why::Never => "never",
-    };
-    let selector = budget.spec.selector.as_ref().map(label_selector::words).unwrap_or_default();
-    let back = serde_json::json!({"spec": {"minAvailable": budget.spec.min_available, "maxUnavailable": budget.spec.max_unavailable}});
+    let way = Way::of(snap, budget, &blocked.why, owner.as_ref());
     let mut made = Finding::new(
         PdbBlocks::META.id,
         severity,
         disruption::reference(budget),
         format!("PodDisruptionBudget {namespace}/{name}: {fact}{waits}"),
     )
-    .fix(variant)
-    .param("namespace", namespace)
-    .param("name", name)
-    .param("selector", selector)
-    .param("patch", serde_json::json!({"spec": {"minAvailable": null, "maxUnavailable": 1}}).to_string())
-    .param("patch_back", back.to_string())
-    .param("owner", owner.as_ref().map(ResourceRef::kubectl_name).unwrap_or_default())
-    .param("scales", owner.as_ref().is_some_and(|o| runs_twice(snap, o)))
-    .param("managed_by", managed_by(&budget.metadata))
-    .param("nodes", blocked.nodes.iter().map(|n| n.metadata.name.as_str()).collect::<Vec<_>>())
+    .fix(Fix { namespace: namespace.clone(), name: name.clone(), way })
     .evidence(
         Evidence::new(
             format!("PodDisruptionBudget {namespace}/{name}"),
@@ -146,6 +193,7 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
     }
     Some(made)
 }
+
 /// A second pod can run beside the first: it has a volume of its own or needs none, no operator takes it away again, and it
 /// is none of the programs that answer from what they keep, whose pods would each tell something else.
 fn runs_twice(snap: &Snapshot, owner: &ResourceRef) -> bool {

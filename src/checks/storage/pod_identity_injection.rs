@@ -1,5 +1,8 @@
 //! Pods of a ServiceAccount with a Pod Identity association run without its credentials.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
@@ -19,7 +22,15 @@ check! {
         title: "pods run without their Pod Identity credentials",
         requires: [Pods, PodIdentityAssociations],
         uses: [EksCluster, EksAddons, Events, PersistentVolumeClaims, StorageClasses],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Recreate { namespace: String, account: String, pods: Vec<String> },
 }
 
 impl Check for PodIdentityInjection {
@@ -72,7 +83,6 @@ fn is_injected(pod: &Pod) -> bool {
 fn finding(snap: &Snapshot, association: &PodIdentityAssociation, with: &[&Pod], without: &[&Pod]) -> Finding {
     let PodIdentityAssociation { namespace, service_account, association_id, .. } = association;
     let place = Place::of(snap);
-    let names: Vec<&str> = without.iter().map(|p| p.metadata.name.as_str()).collect();
     let owner = snap.owner_ref(without[0]);
     let message = format!(
         "{} of {} pods of ServiceAccount {namespace}/{service_account} run without {INJECTED}, although Pod Identity association {association_id} exists: they fall back to the node's role",
@@ -83,13 +93,11 @@ fn finding(snap: &Snapshot, association: &PodIdentityAssociation, with: &[&Pod],
         .key(format!("{namespace}/{service_account}"))
         .breaks(owner)
         .breaks(ResourceRef::service_account(namespace, service_account))
-        .fix("recreate")
-        .param("namespace", namespace)
-        .param("pods", &names)
-        .param("account", service_account)
-        .param("cluster", &place.cluster)
-        .param("region", &place.region)
-        .param("association", association_id);
+        .fix(Fix::Recreate {
+            namespace: namespace.clone(),
+            account: service_account.clone(),
+            pods: without.iter().map(|p| p.metadata.name.clone()).collect(),
+        });
     for pod in without {
         finding = finding.breaks(ResourceRef::pod(namespace, &pod.metadata.name)).evidence(
             Evidence::new(
