@@ -129,33 +129,18 @@ fn finding(snap: &Snapshot, refused: &ApiRefusal, why: &Refusal) -> Finding {
     let message = format!("{who} {}", words(why, arn));
     let mut made = Finding::new(ApiAccess::META.id, Severity::Error, subject.clone(), message)
         .breaks(subject)
-        .key(key(why))
         .fix(Fix { cluster: place.cluster.clone(), region: place.region.clone(), way: Way::of(snap, &place, why) })
         .evidence(Evidence::new(
             refused.gap.what.clone(),
             format!("{}: {}", refused.gap.cause.as_str(), refused.gap.message),
             "kubectl get --raw /version",
         ));
+    made.key = made.variant.to_owned();
     if caller.is_some() {
         made = made.evidence(Evidence::new("sts:GetCallerIdentity", arn, "aws sts get-caller-identity"));
     }
     made = made.evidence_all(entries_evidence(snap, &place));
     made.evidence_all(endpoint_evidence(snap, &place, why))
-}
-
-/// What tells apart findings about one cluster.
-fn key(why: &Refusal) -> &'static str {
-    match why {
-        Refusal::Expired(_) => "expired",
-        Refusal::OtherAccount { .. } => "other-account",
-        Refusal::OtherServer { .. } => "other-server",
-        Refusal::NotMapped => "not-mapped",
-        Refusal::Mapped => "mapped",
-        Refusal::Unknown => "unknown",
-        Refusal::Refused => "refused",
-        Refusal::PrivateEndpoint => "private-endpoint",
-        Refusal::Networks(_) => "networks",
-    }
 }
 
 fn words(why: &Refusal, arn: &str) -> String {

@@ -1,12 +1,14 @@
 //! A panel or alarm shows pods' share of the node where their use of their limit is meant.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::grafana::{KeptIn, in_dashboard, in_file, named_in, none_runs, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
-use crate::domain::grafana::provisioned::{File, Instance, Kind};
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
+use crate::domain::grafana::provisioned::{File, Kind};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
 /// Metrics of Container Insights that are a share of the node.
@@ -31,7 +33,36 @@ check! {
         title: "a panel shows pods' share of the node instead of their limit",
         requires: [ConfigMaps, Workloads],
         uses: [Services, GrafanaDashboards, PrometheusRules],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    OverLimit {
+        /// The dashboard's title, or the file of the alarms.
+        dashboard: String,
+        #[serde(flatten)]
+        kept_in: KeptIn,
+        #[serde(flatten)]
+        change: Change,
+    },
+}
+
+/// What is wrong as it should be.
+#[derive(Serialize, JsonSchema)]
+struct Change {
+    /// `panel` or `alarm`.
+    word: &'static str,
+    excerpt: Vec<Value>,
+    metrics: Vec<String>,
+    /// Of the first query, where it names them.
+    dimensions: Vec<String>,
+    region: Option<String>,
+    /// What corrects the whole file; empty where that would change more than what is wrong.
+    sed: Vec<&'static str>,
 }
 
 impl Check for ContainerInsightsMetric {
@@ -44,8 +75,7 @@ impl Check for ContainerInsightsMetric {
         let mut findings: Vec<Finding> =
             dashboards::with_word(snap, &instances, &OF_NODE).iter().filter_map(|d| of_dashboard(snap, d)).collect();
         for instance in instances {
-            findings
-                .extend(instance.files(snap, Kind::Alerting).into_iter().filter_map(|f| of_rules(snap, instance, f)));
+            findings.extend(instance.files(snap, Kind::Alerting).into_iter().filter_map(|f| of_rules(snap, f)));
         }
         Ok(Diagnosis::Findings(findings))
     }
@@ -80,10 +110,10 @@ fn of_dashboard(snap: &Snapshot, dashboard: &Dashboard<'_>) -> Option<Finding> {
         panels.iter().map(|p| queries(p).iter().filter(|q| !uses(snap, q).is_empty()).count()).sum();
     let whole = wrong.iter().all(|w| w.plain) && wrong.iter().map(|w| w.targets.len()).sum::<usize>() == all_places;
     let what = format!("dashboard {}", dashboard.title);
-    let made = finding(dashboard.subject(), &what, "panel", &wrong, whole);
-    let made =
-        wrong.iter().fold(made, |m, w| m.evidence(crate::checks::support::grafana::in_dashboard(dashboard, w.words())));
-    Some(crate::checks::support::grafana::named_in(dashboard, made))
+    let (made, change) = finding(dashboard.subject(), &what, "panel", &wrong, whole);
+    let made = wrong.iter().fold(made, |m, w| m.evidence(in_dashboard(dashboard, w.words())));
+    let fix = Fix::OverLimit { dashboard: dashboard.title.clone(), kept_in: KeptIn::of(dashboard.file), change };
+    Some(named_in(dashboard, made).fix(fix))
 }
 
 fn wrong_panel(snap: &Snapshot, panel: &Value) -> Option<Wrong> {
@@ -173,7 +203,7 @@ fn corrected(query: &Value, metrics: &[&str]) -> (Value, bool) {
 }
 
 /// Alarms of Grafana in a file of `provisioning/alerting`.
-fn of_rules(snap: &Snapshot, instance: Instance<'_>, file: File<'_>) -> Option<Finding> {
+fn of_rules(snap: &Snapshot, file: File<'_>) -> Option<Finding> {
     if !OF_NODE.iter().any(|m| file.text.contains(m)) {
         return None;
     }
@@ -194,14 +224,13 @@ fn of_rules(snap: &Snapshot, instance: Instance<'_>, file: File<'_>) -> Option<F
     }
     let map = file.config_map.reference();
     let what = format!("the alert rules in {} of {map}", file.key);
-    let made = finding(map.clone(), &what, "alarm", &wrong, false);
-    let mut made =
-        wrong.iter().fold(made, |m, w| m.evidence(crate::checks::support::grafana::in_file(&file, w.words())));
-    crate::checks::support::grafana::set_params(&mut made.params, instance, Some(file));
-    Some(made.key(format!("{} {}", map.key(), file.key)).param("dashboard", file.key).param("uid", ""))
+    let (made, change) = finding(map.clone(), &what, "alarm", &wrong, false);
+    let made = wrong.iter().fold(made, |m, w| m.evidence(in_file(&file, w.words())));
+    let fix = Fix::OverLimit { dashboard: file.key.to_owned(), kept_in: KeptIn::of(Some(file)), change };
+    Some(made.key(format!("{} {}", map.key(), file.key)).fix(fix))
 }
 
-fn finding(subject: crate::model::ResourceRef, what: &str, word: &str, wrong: &[Wrong], whole: bool) -> Finding {
+fn finding(subject: ResourceRef, what: &str, word: &'static str, wrong: &[Wrong], whole: bool) -> (Finding, Change) {
     let mut metrics: Vec<&str> = wrong.iter().flat_map(|w| w.metrics.iter().copied()).collect();
     metrics.sort_unstable();
     metrics.dedup();
@@ -213,30 +242,33 @@ fn finding(subject: crate::model::ResourceRef, what: &str, word: &str, wrong: &[
         metrics.join(" and "),
         titles.join(", ")
     );
-    let excerpt = |w: &Wrong| match w.id {
-        Some(id) => json!({"id": id, "title": w.title, "targets": w.targets}),
-        None => json!({"title": w.title, "targets": w.targets}),
-    };
-    let all: Vec<Value> = wrong.iter().map(excerpt).collect();
-    let right: Vec<String> = metrics.iter().map(|m| format!("{m}{OVER_LIMIT}")).collect();
-    let first = wrong.iter().flat_map(|w| &w.targets).next().cloned().unwrap_or_default();
-    let dimension = |name: &str| {
-        let value = first.pointer(&format!("/dimensions/{name}"))?;
-        let value = value.as_str().or(value.get(0).and_then(Value::as_str))?;
-        (!value.contains(['$', '*'])).then(|| format!("Name={name},Value={value}"))
-    };
-    let dimensions: Vec<String> = ["ClusterName", "Namespace"].into_iter().filter_map(dimension).collect();
-    let region = Some(text_of(&first, "region")).filter(|r| !r.is_empty() && r != "default" && !r.contains('$'));
-    Finding::new(ContainerInsightsMetric::META.id, Severity::Warning, subject, message)
-        .fix("over-limit")
-        .param("excerpt", all)
-        .param("metrics", right)
-        .param("old_metrics", metrics)
-        .param("dimensions", dimensions)
-        .param("region", region)
-        .param("word", word)
-        // What has the ending already must not get it twice.
-        .param("sed", if whole { vec!["-e", ADD_ENDING, "-e", ONE_ENDING] } else { Vec::new() })
+    let made = Finding::new(ContainerInsightsMetric::META.id, Severity::Warning, subject, message);
+    (made, Change::of(word, wrong, &metrics, whole))
+}
+
+impl Change {
+    fn of(word: &'static str, wrong: &[Wrong], metrics: &[&str], whole: bool) -> Self {
+        let excerpt = |w: &Wrong| match w.id {
+            Some(id) => json!({"id": id, "title": w.title, "targets": w.targets}),
+            None => json!({"title": w.title, "targets": w.targets}),
+        };
+        let first = wrong.iter().flat_map(|w| &w.targets).next().cloned().unwrap_or_default();
+        let dimension = |name: &str| {
+            let value = first.pointer(&format!("/dimensions/{name}"))?;
+            let value = value.as_str().or(value.get(0).and_then(Value::as_str))?;
+            (!value.contains(['$', '*'])).then(|| format!("Name={name},Value={value}"))
+        };
+        let region = Some(text_of(&first, "region")).filter(|r| !r.is_empty() && r != "default" && !r.contains('$'));
+        Self {
+            word,
+            excerpt: wrong.iter().map(excerpt).collect(),
+            metrics: metrics.iter().map(|m| format!("{m}{OVER_LIMIT}")).collect(),
+            dimensions: ["ClusterName", "Namespace"].into_iter().filter_map(dimension).collect(),
+            region,
+            // What has the ending already must not get it twice.
+            sed: if whole { vec!["-e", ADD_ENDING, "-e", ONE_ENDING] } else { Vec::new() },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::checks::support::grafana::{none_runs, running};
+use crate::checks::support::grafana::{Grafana, KeptIn, in_dashboard, named_in, none_runs, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::dashboards::{self, Dashboard, text_of};
 use crate::domain::grafana::provisioned::{self, Instance};
@@ -22,7 +23,36 @@ check! {
         title: "a dashboard asks for a datasource that does not exist",
         requires: [ConfigMaps, Workloads],
         uses: [Services, GrafanaDatasources, GrafanaDashboards],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    dashboard: String,
+    /// The references as they are written.
+    written: Vec<String>,
+    /// What replaces all of them in the file; empty where that is not known of each.
+    sed: Vec<String>,
+    /// The first one as it should be.
+    excerpt: Option<Value>,
+    #[serde(flatten)]
+    kept_in: KeptIn,
+    #[serde(flatten)]
+    grafana: Grafana,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Placeholder,
+    Unknown {
+        /// The datasources that there are.
+        existing: String,
+    },
 }
 
 impl Check for DashboardDatasource {
@@ -96,14 +126,6 @@ struct Lost {
     placeholder: bool,
 }
 
-/// One reference with what it should be.
-#[derive(Debug, Serialize)]
-struct Correction {
-    written: String,
-    kind: String,
-    uid: String,
-}
-
 fn of(known: &Known, dashboard: &Dashboard<'_>) -> Option<Finding> {
     let mut lost: BTreeMap<Lost, BTreeSet<String>> = BTreeMap::new();
     for (place, value) in references(dashboard) {
@@ -156,38 +178,31 @@ fn finding(known: &Known, dashboard: &Dashboard<'_>, lost: &BTreeMap<Lost, BTree
     let is_placeholder = lost.keys().all(|l| l.placeholder);
     let why = if is_placeholder { "which only the import dialogue fills in" } else { "which Grafana does not have" };
     let message = format!("dashboard {} asks for datasource {}, {why}", dashboard.title, names.join(" and "));
-    let mut made = Finding::new(DashboardDatasource::META.id, Severity::Error, dashboard.subject(), message)
-        .fix(if is_placeholder { "placeholder" } else { "unknown" });
-    let mut corrections: Vec<Correction> = Vec::new();
+    let mut made = Finding::new(DashboardDatasource::META.id, Severity::Error, dashboard.subject(), message);
+    let mut excerpt = None;
     let mut sed: Vec<String> = Vec::new();
     for (reference, places) in lost {
         let listed: Vec<&str> = places.iter().map(String::as_str).collect();
-        made = made.evidence(crate::checks::support::grafana::in_dashboard(
-            dashboard,
-            format!("{} in {}", reference.written, listed.join(", ")),
-        ));
+        made = made.evidence(in_dashboard(dashboard, format!("{} in {}", reference.written, listed.join(", "))));
         let meant = known.of_kind(&reference.kind);
         if let (true, Some(meant)) = (reference.placeholder, meant) {
             sed.extend(["-e".to_owned(), replacement(&reference.written, &meant.uid)]);
         }
-        corrections.push(Correction {
-            written: reference.written.clone(),
-            kind: reference.kind.clone(),
-            uid: meant.map_or_else(|| "<uid of the datasource>".to_owned(), |d| d.uid.clone()),
-        });
+        let uid = meant.map_or("<uid of the datasource>", |d| d.uid.as_str());
+        excerpt.get_or_insert_with(|| serde_json::json!({"datasource": {"type": reference.kind, "uid": uid}}));
     }
     // A replacement of a part would leave the rest as it is.
     let whole = sed.len() == 2 * lost.len();
-    let first = corrections.first();
-    let excerpt = first.map(|c| serde_json::json!({"datasource": {"type": c.kind, "uid": c.uid}}));
     let existing: Vec<String> = known.all.iter().map(|d| format!("{} ({}, uid {})", d.name, d.kind, d.uid)).collect();
-    let made = made
-        .param("sed", if whole { sed } else { Vec::new() })
-        .param("written", names)
-        .param("corrections", corrections)
-        .param("excerpt", excerpt)
-        .param("existing", existing.join("; "));
-    crate::checks::support::grafana::named_in(dashboard, made)
+    named_in(dashboard, made).fix(Fix {
+        dashboard: dashboard.title.clone(),
+        written: names.into_iter().map(str::to_owned).collect(),
+        sed: if whole { sed } else { Vec::new() },
+        excerpt,
+        kept_in: KeptIn::of(dashboard.file),
+        grafana: Grafana::of(dashboard.instance),
+        way: if is_placeholder { Way::Placeholder } else { Way::Unknown { existing: existing.join("; ") } },
+    })
 }
 
 /// A sed command that replaces a placeholder wherever it stands.

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::dashboards::{self, Dashboard};
@@ -20,7 +23,34 @@ check! {
         title: "a dashboard asks for metrics that Prometheus does not have",
         requires: [ConfigMaps, Workloads, PrometheusMetricNames],
         uses: [Services, GrafanaDatasources, GrafanaDashboards, PrometheusTargets],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    dashboard: String,
+    /// Lists the names of all metrics.
+    names_path: String,
+    /// Finds those of the same applications.
+    pattern: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Rename { corrections: Vec<Correction>, config_map: Option<String>, config_namespace: Option<String> },
+    Expose,
+}
+
+/// A name, and the one that is meant.
+#[derive(Serialize, JsonSchema)]
+struct Correction {
+    old: String,
+    new: String,
 }
 
 impl Check for DashboardMissingMetric {
@@ -77,8 +107,7 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
         })
         .collect();
     let made = Finding::new(DashboardMissingMetric::META.id, severity, dashboard.subject(), message)
-        .evidence(crate::checks::support::grafana::in_dashboard(dashboard, titles.join("\n")))
-        .fix(if meant.is_empty() { "expose" } else { "rename" });
+        .evidence(crate::checks::support::grafana::in_dashboard(dashboard, titles.join("\n")));
     let mut made = crate::checks::support::grafana::named_in(dashboard, made);
     // Nothing else fails for it.
     made.breaks = Some(vec![dashboard.reference()]);
@@ -87,11 +116,23 @@ fn finding(snap: &Snapshot, names: &BTreeSet<String>, dashboard: &Dashboard<'_>)
         made = made.depends_on(ResourceRef::ScrapeJob { job: target.job().to_owned() });
     }
     let at = snap.scope.prometheus.as_ref()?;
-    let proxy = proxy::of_component(at, "/api/v1/label/__name__/values");
-    let corrections: Vec<BTreeMap<&str, &str>> =
-        meant.iter().map(|(old, new)| BTreeMap::from([("old", *old), ("new", *new)])).collect();
-    let pattern = missing.iter().map(|m| stem(m)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("|");
-    Some(made.param("names_path", proxy).param("corrections", corrections).param("pattern", pattern))
+    let way = if meant.is_empty() {
+        Way::Expose
+    } else {
+        let corrected = |(old, new): (&&str, &&str)| Correction { old: (*old).to_owned(), new: (*new).to_owned() };
+        let map = dashboard.file.map(|f| &f.config_map.metadata);
+        Way::Rename {
+            corrections: meant.iter().map(corrected).collect(),
+            config_map: map.map(|m| m.name.clone()),
+            config_namespace: map.map(|m| m.namespace.clone()),
+        }
+    };
+    Some(made.fix(Fix {
+        dashboard: dashboard.title.clone(),
+        names_path: proxy::of_component(at, "/api/v1/label/__name__/values"),
+        pattern: missing.iter().map(|m| stem(m)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("|"),
+        way,
+    }))
 }
 
 /// The beginning of a name: the application or exporter that it belongs to.

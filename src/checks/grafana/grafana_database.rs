@@ -1,5 +1,8 @@
 //! Grafana cannot get at its own SQLite database: it is locked.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::claims::block_class;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::{self, Origin};
@@ -17,7 +20,38 @@ check! {
         title: "Grafana's SQLite database is locked",
         requires: [ComponentLogs, CrashLogs, Pods],
         uses: [PersistentVolumeClaims, StorageClasses, Workloads],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    container: String,
+    owner: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Network {
+        pod: String,
+        claim: String,
+        size: String,
+        /// A class of block devices, a claim of it, and the pod that copies the data there.
+        block_class: String,
+        new_claim: String,
+        mover: String,
+        /// Mounts the new claim.
+        volume_patch: String,
+        managed_by: String,
+        /// The owner replaces its pods by itself.
+        rolls: bool,
+    },
+    Locked,
 }
 
 /// Seconds for which lines of a log count.
@@ -123,31 +157,35 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
             .with("class", class_name),
         );
     }
-    let size = claim.and_then(|c| c.spec.resources.requests.get("storage")).cloned().unwrap_or_else(|| "10Gi".into());
+    let way = if network { move_data(snap, pod, &target, name, claim) } else { Way::Locked };
+    made.fix(Fix { namespace: meta.namespace.clone(), container: log.container.clone(), owner: target.name, way })
+}
+
+/// The way from a network file system to a block device.
+fn move_data(
+    snap: &Snapshot,
+    pod: &Pod,
+    target: &Target<'_>,
+    name: &str,
+    claim: Option<&PersistentVolumeClaim>,
+) -> Way {
     let new_claim = format!("{}-block", if name.is_empty() { "grafana" } else { name });
     let volume =
         pod.spec.volumes.iter().find(|v| v.persistent_volume_claim.as_ref().is_some_and(|c| c.claim_name == name));
     let volume_patch = serde_json::json!({"spec": {"template": {"spec": {"volumes": [
         {"name": volume.map_or("storage", |v| v.name.as_str()), "persistentVolumeClaim": {"claimName": new_claim}}
     ]}}}});
-    let texts = [
-        ("mover", format!("{}-copy", target.name.rsplit('/').next().unwrap_or("grafana"))),
-        ("size", size),
-        ("new_claim", new_claim),
-        ("volume_patch", volume_patch.to_string()),
-        ("namespace", meta.namespace.clone()),
-        ("pod", meta.name.clone()),
-        ("container", log.container.clone()),
-        ("owner", target.name.clone()),
-        ("claim", name.to_owned()),
-        ("managed_by", target.managed_by.clone()),
-        ("block_class", block_class(snap)),
-    ];
-    for (key, value) in texts {
-        made.params.set(key, value);
+    Way::Network {
+        pod: pod.metadata.name.clone(),
+        claim: name.to_owned(),
+        size: claim.and_then(|c| c.spec.resources.requests.get("storage")).cloned().unwrap_or_else(|| "10Gi".into()),
+        block_class: block_class(snap),
+        new_claim,
+        mover: format!("{}-copy", target.name.rsplit('/').next().unwrap_or("grafana")),
+        volume_patch: volume_patch.to_string(),
+        managed_by: target.managed_by.clone(),
+        rolls: target.rolls,
     }
-    made.params.set("rolls", target.rolls);
-    made.fix(if network { "network" } else { "locked" })
 }
 
 #[cfg(test)]

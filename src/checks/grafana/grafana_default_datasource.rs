@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::support::grafana::{none_runs, running};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::grafana::{Grafana, KeptIn, none_runs, running};
 use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{self, Datasource, Instance};
 use crate::domain::grafana::url::{self, Written};
@@ -23,7 +26,38 @@ check! {
         title: "two Grafana datasources are marked as default",
         requires: [ConfigMaps, Workloads],
         uses: [Services, Pods, ComponentLogs, CrashLogs, GrafanaHealth, GrafanaDatasources],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    OneDefault {
+        /// Those that are not to be the default.
+        names: Vec<String>,
+        types: Vec<String>,
+        /// The one that stays it.
+        kept: String,
+        reloads: bool,
+        #[serde(flatten)]
+        kept_in: KeptIn,
+        #[serde(flatten)]
+        grafana: Grafana,
+        #[serde(flatten)]
+        chart: ChartValue,
+    },
+}
+
+/// The value of a chart that says which datasource is the default; none where no chart has one.
+#[derive(Default, Serialize, JsonSchema)]
+struct ChartValue {
+    values_key: Option<&'static str>,
+    helm_release: Option<String>,
+    helm_chart: Option<&'static str>,
+    helm_version: Option<String>,
+    helm_set: Option<String>,
 }
 
 impl Check for GrafanaDefaultDatasource {
@@ -110,7 +144,15 @@ fn finding(
         .key(format!("{} {} {org}", map.key(), instance.reference().key()))
         .evidence(marked_evidence(wrong[0]))
         .evidence(marked_evidence(kept))
-        .fix("one-default");
+        .fix(Fix::OneDefault {
+            names: wrong.iter().map(|d| d.name.clone()).collect(),
+            types: wrong.iter().map(|d| d.kind.clone()).collect(),
+            kept: kept.name.clone(),
+            reloads: file.reloads,
+            kept_in: KeptIn::of(Some(file)),
+            grafana: Grafana::of(instance),
+            chart: ChartValue::of(&file.config_map.metadata, instance.namespace(), &names).unwrap_or_default(),
+        });
     for missing in not_loaded(snap, instance, all) {
         made = made.breaks(missing);
     }
@@ -121,17 +163,6 @@ fn finding(
     if let Some((log, line)) = refusal {
         made = made.evidence(log_evidence(log, line));
     }
-    let chart = Chart::of(&file.config_map.metadata, instance.namespace(), &names);
-    let params = &mut made.params;
-    crate::checks::support::grafana::set_params(params, instance, Some(file));
-    params.set("names", &names);
-    params.set("types", wrong.iter().map(|d| d.kind.as_str()).collect::<Vec<_>>());
-    params.set("kept", &kept.name);
-    params.set("values_key", chart.as_ref().map(|c| c.value));
-    params.set("helm_release", chart.as_ref().map(|c| c.release.as_str()));
-    params.set("helm_chart", chart.as_ref().map(|c| c.name));
-    params.set("helm_version", chart.as_ref().and_then(|c| c.version.as_deref()));
-    params.set("helm_set", chart.as_ref().map(|c| format!("{}=false", c.value)));
     Some(made)
 }
 
@@ -177,15 +208,7 @@ fn marked_evidence(datasource: &Datasource<'_>) -> Evidence {
     crate::checks::support::grafana::in_datasource(datasource, value)
 }
 
-/// A chart whose values say which datasource is the default.
-struct Chart {
-    release: String,
-    name: &'static str,
-    version: Option<String>,
-    value: &'static str,
-}
-
-impl Chart {
+impl ChartValue {
     fn of(meta: &crate::snapshot::kubernetes::Meta, grafana_namespace: &str, names: &[&str]) -> Option<Self> {
         let label = meta.label("helm.sh/chart").or(meta.label("chart"))?;
         let (name, value) = match label {
@@ -204,7 +227,13 @@ impl Chart {
         let release = by_annotation.or(meta.label("release")).or(meta.label("app.kubernetes.io/instance"))?;
         let short = name.rsplit('/').next().unwrap_or(name);
         let version = label.strip_prefix(short).and_then(|v| v.strip_prefix('-')).map(str::to_owned);
-        Some(Self { release: release.to_owned(), name, version, value })
+        Some(Self {
+            values_key: Some(value),
+            helm_release: Some(release.to_owned()),
+            helm_chart: Some(name),
+            helm_version: version,
+            helm_set: Some(format!("{value}=false")),
+        })
     }
 }
 
@@ -222,7 +251,7 @@ mod tests {
         let labels = json!({"helm.sh/chart": "kube-prometheus-stack-75.1.0", "release": "stack"});
         let meta = serde_json::from_value(json!({"name": "d", "namespace": "monitoring", "labels": labels}))
             .expect("metadata");
-        let value = |names: &[&str]| Chart::of(&meta, "monitoring", names).map(|c| c.value);
+        let value = |names: &[&str]| ChartValue::of(&meta, "monitoring", names).and_then(|c| c.values_key);
         assert_eq!(value(&["Prometheus"]), Some("grafana.sidecar.datasources.isDefaultDatasource"));
         assert_eq!(value(&["Prometheus", "Mimir"]), None);
         assert_eq!(value(&["Mimir"]), None);

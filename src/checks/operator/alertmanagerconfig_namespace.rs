@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::checks::support::operator::{self, server_text};
+use crate::checks::support::operator::{self, Server, StackRelease, server_text};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::deployment;
@@ -20,7 +22,37 @@ check! {
         title: "routes of an AlertmanagerConfig match no alert",
         requires: [MonitoringResources, AlertmanagerConfigResources],
         uses: [Namespaces, Workloads, AlertmanagerAlerts],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Namespace {
+        config: String,
+        namespace: String,
+        /// The namespace whose alerts it asks for, and more of them.
+        target: String,
+        others: Vec<String>,
+        managed: String,
+        /// The filter of jq that moves the object there.
+        move_filter: String,
+        secrets: Vec<String>,
+        strategy: &'static str,
+        /// The operator can leave out the matcher for Alertmanager's own namespace alone.
+        except: bool,
+        patch: String,
+        /// The value of the chart that holds the strategy.
+        values: String,
+        /// Labels of an alert that would take the route.
+        labels: Vec<String>,
+        #[serde(flatten)]
+        server: Server,
+        #[serde(flatten)]
+        stack: StackRelease,
+    },
 }
 
 /// The operator that can leave out the matcher for Alertmanager's own namespace.
@@ -131,8 +163,25 @@ fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &Alertman
     let version = deployment::operators(snap).iter().filter_map(deployment::Operator::version).max();
     let except = own == server.metadata.namespace && version.is_some_and(|v| v >= EXCEPT_OWN);
     let strategy_to = if except { "OnNamespaceExceptForAlertmanagerNamespace" } else { "None" };
-    let patch = serde_json::json!({"spec": {"alertmanagerConfigMatcherStrategy": {"type": strategy_to}}}).to_string();
-    let mut made = Finding::new(
+    let fix = Fix::Namespace {
+        config: meta.name.clone(),
+        namespace: own.to_owned(),
+        target: target.to_owned(),
+        others: namespaces.iter().skip(1).map(|n| (*n).to_owned()).collect(),
+        managed: managed_by(meta),
+        move_filter: format!(
+            "del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp, .metadata.managedFields, .metadata.annotations) | .metadata.namespace = \"{target}\""
+        ),
+        secrets: secrets(&config.spec.receivers),
+        strategy: strategy_to,
+        except,
+        patch: serde_json::json!({"spec": {"alertmanagerConfigMatcherStrategy": {"type": strategy_to}}}).to_string(),
+        values: format!("{}.alertmanagerConfigMatcherStrategy.type", operator::values_base(server)),
+        labels: labels(routes.iter().find(|r| r.namespace == target)?, &firing),
+        server: Server::of(server),
+        stack: StackRelease::of(server),
+    };
+    let made = Finding::new(
         AlertmanagerConfigNamespace::META.id,
         Severity::Error,
         Kind::AlertmanagerConfig.reference(own, &meta.name),
@@ -143,20 +192,7 @@ fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &Alertman
     .breaks(ResourceRef::Receiver { name: format!("{own}/{}/{}", meta.name, first.receiver) })
     .evidence(config_seen(config, &routes))
     .evidence(server_seen(server, strategy))
-    .fix("namespace")
-    .param("config", &meta.name)
-    .param("namespace", own)
-    .param("target", target)
-    .param("managed", managed_by(meta))
-    .param("patch", patch)
-    .param("move_filter", format!("del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp, .metadata.managedFields, .metadata.annotations) | .metadata.namespace = \"{target}\""))
-    .param("except", except)
-    .param("values", format!("{}.alertmanagerConfigMatcherStrategy.type", operator::values_base(server)))
-    .param("strategy", strategy_to)
-    .param("secrets", secrets(&config.spec.receivers))
-    .param("others", namespaces.iter().skip(1).collect::<Vec<_>>())
-    .param("labels", labels(routes.iter().find(|r| r.namespace == target)?, &firing));
-    operator::server_params(&mut made.params, server);
+    .fix(fix);
     Some(made)
 }
 

@@ -1,6 +1,9 @@
 //! AlertmanagerConfigs that no Alertmanager selects.
 
-use crate::checks::support::unselected;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::unselected::{self, Selection};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::selection::Kind;
 use crate::model::{CheckMeta, Diagnosis, Gap};
@@ -13,7 +16,15 @@ check! {
         title: "no Alertmanager selects an AlertmanagerConfig",
         requires: [MonitoringResources, AlertmanagerConfigResources],
         uses: [Namespaces, Workloads, Manifests],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Select(Selection),
 }
 
 impl Check for AlertmanagerConfigUnselected {
@@ -22,6 +33,6 @@ impl Check for AlertmanagerConfigUnselected {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        unselected::diagnose(snap, Self::META.id, &[Kind::AlertmanagerConfig])
+        unselected::diagnose(snap, Self::META.id, &[Kind::AlertmanagerConfig], |selection, _| Fix::Select(selection))
     }
 }

@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checks::support::operator::{self, found_text, server_text};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::operator::{
+    Label, Loaded, Operator, Server, StackRelease, found_text, labels, server_text,
+};
 use crate::checks::support::scrape::{SHOW_TARGETS, targets_params};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::selector;
+use crate::domain::kubernetes::selector::{self, Unmet};
 use crate::domain::prometheus::operator::chain::{self, End, Near};
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::operator::{deployment, log};
@@ -25,6 +30,89 @@ check! {
             OtherServers, Namespaces, Workloads, Pods, EndpointSlices, PrometheusConfig, PrometheusTargets, DroppedTargets,
             PrometheusRuntime, PartLogs,
         ],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    kind: &'static str,
+    /// Its kind as kubectl takes it.
+    resource: &'static str,
+    monitor: String,
+    namespace: String,
+    managed: String,
+    #[serde(flatten)]
+    loaded: Loaded,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    NoService {
+        /// None where it looks at all of them.
+        namespaces: Option<BTreeSet<String>>,
+        selector: String,
+    },
+    Namespace {
+        #[serde(flatten)]
+        service: Named,
+        patch: String,
+    },
+    ServiceLabels {
+        #[serde(flatten)]
+        service: Named,
+        service_managed: String,
+        service_labels: Vec<Label>,
+    },
+    Selector {
+        #[serde(flatten)]
+        service: Named,
+        service_labels: Vec<Label>,
+        /// The monitor's selector as the Service has its labels, where it can have them.
+        patch: Option<String>,
+    },
+    Port {
+        /// The number of the endpoint.
+        at: usize,
+        service: Option<String>,
+        /// Names the port that is meant.
+        patch: Option<String>,
+    },
+    TargetPort,
+    Endpoints {
+        service_namespace: Option<String>,
+    },
+    ControlPlane(StackRelease),
+    NoPod {
+        namespaces: Option<BTreeSet<String>>,
+    },
+    Dropped {
+        /// The field of the monitor's spec that holds its endpoints.
+        list: &'static str,
+    },
+    Paused(Server),
+    NotLoaded {
+        #[serde(flatten)]
+        server: Server,
+        #[serde(flatten)]
+        operator: Operator,
+    },
+}
+
+/// A Service as commands name it.
+#[derive(Serialize, JsonSchema)]
+struct Named {
+    service: String,
+    service_namespace: String,
+}
+
+impl Named {
+    fn of(service: &Service) -> Self {
+        Self { service: service.metadata.name.clone(), service_namespace: service.metadata.namespace.clone() }
     }
 }
 
@@ -153,9 +241,9 @@ impl<'a> View<'a> {
     ) -> Finding {
         let meta = &monitor.metadata;
         let subject = kind.reference(&meta.namespace, &meta.name);
-        let mut words = words(server, monitor, endpoint, &fault);
+        let mut words = words(self.snap, server, monitor, at, &fault);
         if self.is_hidden(monitor, &fault) {
-            words.variant = "control-plane";
+            words.way = Way::ControlPlane(StackRelease::of(server));
         }
         let job = chain::job_names(kind, &meta.namespace, &meta.name, at).swap_remove(0);
         let severity = self.severity(monitor, &fault);
@@ -168,14 +256,12 @@ impl<'a> View<'a> {
             words.why
         );
         let mut made = Finding::new(MonitorWithoutTargets::META.id, severity, subject.clone(), message)
-            .key(words.variant)
             .breaks(subject.clone())
             .breaks(ResourceRef::ScrapeJob { job: job.clone() })
             .depends_on(subject)
-            .depends_on(ResourceRef::ScrapeJob { job: job.clone() })
-            .fix(words.variant);
+            .depends_on(ResourceRef::ScrapeJob { job: job.clone() });
         made = self.dependencies(&fault, server).into_iter().fold(made, Finding::depends_on);
-        if words.variant == "paused" {
+        if matches!(words.way, Way::Paused(_)) {
             let text = format!(
                 "{} is paused: what its monitors ask for is not written into its configuration",
                 server_text(server)
@@ -185,7 +271,17 @@ impl<'a> View<'a> {
         made.evidence.push(monitor_seen(kind, monitor, at, endpoint));
         made.evidence.extend(words.services.iter().take(3).map(|s| service_seen(s)));
         made.evidence.extend(self.targets_seen(&job, &fault));
-        self.set_params(made, kind, monitor, server, at, &words)
+        made = made.fix(Fix {
+            kind: kind.as_str(),
+            resource: kind.kubectl(),
+            monitor: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            managed: managed_by(meta),
+            loaded: Loaded::of(self.snap, kind, &meta.namespace, &meta.name),
+            way: words.way,
+        });
+        made.key = made.variant.to_owned();
+        made
     }
 
     /// The monitor is for a part of the control plane, which EKS keeps to itself.
@@ -245,44 +341,6 @@ impl<'a> View<'a> {
         seen.params = targets_params(self.snap, Some(job));
         Some(seen)
     }
-
-    fn set_params(
-        &self,
-        made: Finding,
-        kind: Kind,
-        monitor: &Monitor,
-        server: &MonitoringResource,
-        at: usize,
-        words: &Words<'_>,
-    ) -> Finding {
-        let meta = &monitor.metadata;
-        let list = if kind == Kind::PodMonitor { "podMetricsEndpoints" } else { "endpoints" };
-        let patch = words.patch.as_ref().map(|(path, value)| {
-            let path = path.replace("{list}", list).replace("{at}", &at.to_string());
-            serde_json::json!([{"op": "add", "path": path, "value": value}]).to_string()
-        });
-        let service = words.services.first().copied();
-        let mut made = made
-            .param("kind", kind.as_str())
-            .param("resource", kind.kubectl())
-            .param("monitor", &meta.name)
-            .param("namespace", &meta.namespace)
-            .param("managed", managed_by(meta))
-            .param("patch", patch)
-            .param("service", service.map(|s| s.metadata.name.as_str()))
-            .param("service_namespace", service.map(|s| s.metadata.namespace.as_str()))
-            .param("service_managed", service.map(|s| managed_by(&s.metadata)))
-            .param("service_labels", &words.labels)
-            .param("selector", selector::text(&monitor.spec.selector))
-            .param("namespaces", chain::namespaces(server, monitor).map(|n| n.into_iter().collect::<Vec<_>>()))
-            .param("hint", &words.hint)
-            .param("at", at)
-            .param("list", list);
-        operator::server_params(&mut made.params, server);
-        operator::operator_params(&mut made.params, self.snap);
-        operator::loaded_params(&mut made.params, self.snap, kind, &meta.namespace, &meta.name);
-        made
-    }
 }
 
 /// The endpoint has relabelings of its own that can drop a target; the operator's fit what was walked.
@@ -294,14 +352,19 @@ fn may_drop(endpoint: &MonitorEndpoint) -> bool {
 
 /// The words of a fault, and what mends it.
 struct Words<'a> {
-    variant: &'static str,
+    way: Way,
     why: String,
     services: Vec<&'a Service>,
-    /// What the monitor needs: the path within its spec, and the value.
-    patch: Option<(&'static str, serde_json::Value)>,
-    /// Labels that the Service needs, as kubectl takes them.
-    labels: Vec<serde_json::Value>,
-    hint: String,
+}
+
+/// A JSON patch of one operation.
+fn add(path: &str, value: &serde_json::Value) -> String {
+    serde_json::json!([{"op": "add", "path": path, "value": value}]).to_string()
+}
+
+/// The field of a monitor's spec that holds its endpoints.
+fn endpoints_field(monitor: &Monitor) -> &'static str {
+    if monitor.kind == Kind::PodMonitor.as_str() { "podMetricsEndpoints" } else { "endpoints" }
 }
 
 fn named(service: &Service) -> String {
@@ -319,21 +382,21 @@ fn where_looked(server: &MonitoringResource, monitor: &Monitor) -> String {
     }
 }
 
+/// `at` is the number of the endpoint.
 fn words<'a>(
+    snap: &Snapshot,
     server: &MonitoringResource,
     monitor: &Monitor,
-    endpoint: &MonitorEndpoint,
+    at: usize,
     fault: &Fault<'a>,
 ) -> Words<'a> {
     let wants = selector::text(&monitor.spec.selector);
-    let of = |variant, why: String, services: Vec<&'a Service>| Words {
-        variant,
-        why,
-        services,
-        patch: None,
-        labels: Vec::new(),
-        hint: String::new(),
+    let endpoint = &monitor.spec.endpoints[at];
+    let list_field = endpoints_field(monitor);
+    let named_port = |meant: &Option<String>| {
+        meant.as_ref().map(|m| add(&format!("/spec/{list_field}/{at}/port"), &m.as_str().into()))
     };
+    let of = |way, why: String, services: Vec<&'a Service>| Words { way, why, services };
     let port = endpoint.port.as_deref().unwrap_or_default();
     match fault {
         Fault::Walk(End::NoService(near)) => no_service(server, monitor, near.as_ref()),
@@ -350,9 +413,9 @@ fn words<'a>(
             } else {
                 format!("no port is named {port:?}")
             };
-            let mut made = of("port", format!("{what}: Service {} has {has}", list(services)), services.clone());
-            made.patch = meant.as_ref().map(|m| ("/spec/{list}/{at}/port", m.as_str().into()));
-            made
+            let service = services.first().map(|s| s.metadata.name.clone());
+            let way = Way::Port { at, service, patch: named_port(meant) };
+            of(way, format!("{what}: Service {} has {has}", list(services)), services.clone())
         }
         Fault::Walk(End::NoTargetPort { services, known }) => {
             let target = endpoint.target_port.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -361,13 +424,16 @@ fn words<'a>(
                 list(services),
                 known.join(", ")
             );
-            of("target-port", why, services.clone())
+            of(Way::TargetPort, why, services.clone())
         }
         Fault::Walk(End::NoEndpoints(services)) => {
-            of("endpoints", format!("Service {} has no endpoint", list(services)), services.clone())
+            let service_namespace = services.first().map(|s| s.metadata.namespace.clone());
+            let why = format!("Service {} has no endpoint", list(services));
+            of(Way::Endpoints { service_namespace }, why, services.clone())
         }
         Fault::Walk(End::NoPod) => {
-            of("no-pod", format!("no pod in {} has {wants}", where_looked(server, monitor)), Vec::new())
+            let way = Way::NoPod { namespaces: chain::namespaces(server, monitor) };
+            of(way, format!("no pod in {} has {wants}", where_looked(server, monitor)), Vec::new())
         }
         Fault::Walk(End::NoPodPort { pods, known, meant }) => {
             let why = format!(
@@ -375,25 +441,24 @@ fn words<'a>(
                 pods.len(),
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             );
-            let mut made = of("port", why, Vec::new());
-            made.patch = meant.as_ref().map(|m| ("/spec/{list}/{at}/port", m.as_str().into()));
-            made
+            of(Way::Port { at, service: None, patch: named_port(meant) }, why, Vec::new())
         }
         Fault::Dropped(count) => {
             let n = count
                 .filter(|n| *n > 0)
                 .map(|n| format!("all {n} that were discovered"))
                 .unwrap_or_else(|| "whatever is discovered".into());
-            of("dropped", format!("relabelling drops {n}"), Vec::new())
+            of(Way::Dropped { list: list_field }, format!("relabelling drops {n}"), Vec::new())
         }
         Fault::NotLoaded if server.spec.paused => {
             let why = format!("{} is paused, and the operator writes nothing for it", server_text(server));
-            of("paused", why, Vec::new())
+            of(Way::Paused(Server::of(server)), why, Vec::new())
         }
         Fault::NotLoaded => {
-            of("not-loaded", "its job is not in the configuration that Prometheus runs with".to_owned(), Vec::new())
+            let way = Way::NotLoaded { server: Server::of(server), operator: Operator::of(snap) };
+            of(way, "its job is not in the configuration that Prometheus runs with".to_owned(), Vec::new())
         }
-        Fault::Walk(End::Found | End::Unknown) => of("dropped", String::new(), Vec::new()),
+        Fault::Walk(End::Found | End::Unknown) => of(Way::Dropped { list: list_field }, String::new(), Vec::new()),
     }
 }
 
@@ -401,46 +466,47 @@ fn no_service<'a>(server: &MonitoringResource, monitor: &Monitor, near: Option<&
     let wants = selector::text(&monitor.spec.selector);
     let looked = where_looked(server, monitor);
     let services: Vec<&Service> = near.map(Near::service).into_iter().collect();
-    let mut made = Words {
-        variant: "no-service",
-        why: format!("no Service in {looked} has {wants}"),
-        services,
-        patch: None,
-        labels: Vec::new(),
-        hint: String::new(),
-    };
-    match near {
-        None => {}
+    let mut why = format!("no Service in {looked} has {wants}");
+    let way = match near {
+        None => Way::NoService { namespaces: chain::namespaces(server, monitor), selector: wants },
         Some(Near::Namespace(service)) => {
-            made.variant = "namespace";
-            made.why.push_str(&format!("; Service {} has", named(service)));
+            why.push_str(&format!("; Service {} has", named(service)));
             let mut names: BTreeSet<String> = monitor.spec.namespace_selector.match_names.iter().cloned().collect();
             names.insert(service.metadata.namespace.clone());
-            made.patch = Some(("/spec/namespaceSelector", serde_json::json!({"matchNames": names})));
+            let patch = add("/spec/namespaceSelector", &serde_json::json!({"matchNames": names}));
+            Way::Namespace { service: Named::of(service), patch }
         }
         Some(Near::PodLabels(service, unmet)) => {
-            made.variant = "service-labels";
-            made.why.push_str(&format!(
+            why.push_str(&format!(
                 "; the pods of Service {} have it, the Service itself has {}",
                 named(service),
                 found_text(unmet)
             ));
-            made.labels = operator::label_values(unmet);
-        }
-        Some(Near::Labels(service, unmet)) => {
-            made.variant = "selector";
-            made.why.push_str(&format!("; Service {} has {}", named(service), found_text(unmet)));
-            made.labels = operator::label_values(unmet);
-            let equal: BTreeMap<&str, &str> =
-                unmet.iter().filter_map(|u| Some((u.key.as_str(), u.found.as_deref()?))).collect();
-            let mut all = monitor.spec.selector.match_labels.clone().unwrap_or_default();
-            if equal.len() == unmet.len() && equal.keys().all(|k| all.contains_key(*k)) {
-                all.extend(equal.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
-                made.patch = Some(("/spec/selector/matchLabels", serde_json::json!(all)));
+            Way::ServiceLabels {
+                service: Named::of(service),
+                service_managed: managed_by(&service.metadata),
+                service_labels: labels(unmet),
             }
         }
+        Some(Near::Labels(service, unmet)) => {
+            why.push_str(&format!("; Service {} has {}", named(service), found_text(unmet)));
+            let patch = selector_of(monitor, unmet);
+            Way::Selector { service: Named::of(service), service_labels: labels(unmet), patch }
+        }
+    };
+    Words { way, why, services }
+}
+
+/// The patch by which the monitor asks for what a Service has, where it asks for the same labels with other values.
+fn selector_of(monitor: &Monitor, unmet: &[Unmet]) -> Option<String> {
+    let equal: BTreeMap<&str, &str> =
+        unmet.iter().filter_map(|u| Some((u.key.as_str(), u.found.as_deref()?))).collect();
+    let mut all = monitor.spec.selector.match_labels.clone().unwrap_or_default();
+    if equal.len() != unmet.len() || !equal.keys().all(|k| all.contains_key(*k)) {
+        return None;
     }
-    made
+    all.extend(equal.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
+    Some(add("/spec/selector/matchLabels", &serde_json::json!(all)))
 }
 
 fn monitor_seen(kind: Kind, monitor: &Monitor, at: usize, endpoint: &MonitorEndpoint) -> Evidence {

@@ -1,6 +1,9 @@
 //! A PrometheusRule that Prometheus selects and has not loaded.
 
-use crate::checks::support::operator::{self, server_text};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::operator::{Loaded, Operator, server_text};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::selection::{self, Kind};
@@ -17,7 +20,25 @@ check! {
         title: "a PrometheusRule is not loaded",
         requires: [MonitoringResources, PrometheusRuleNames, PrometheusRules],
         uses: [PrometheusRuleObjects, OtherServers, Namespaces, Workloads, PrometheusConfig, PrometheusRuntime, PartLogs],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    NotLoaded {
+        rule: String,
+        namespace: String,
+        managed: String,
+        server: String,
+        server_namespace: String,
+        #[serde(flatten)]
+        operator: Operator,
+        #[serde(flatten)]
+        loaded: Loaded,
+    },
 }
 
 /// Seconds until a new object has to be there: operator, kubelet and reloader take their time.
@@ -127,18 +148,20 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, missing: &[(&Meta, Vec<
         .depends_on(server.set())
         .evidence(seen)
         .evidence(object.with("name", &meta.name).with("namespace", &meta.namespace))
-        .fix("not-loaded")
-        .param("rule", &meta.name)
-        .param("namespace", &meta.namespace)
-        .param("managed", managed_by(meta));
+        .fix(Fix::NotLoaded {
+            rule: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            managed: managed_by(meta),
+            server: server.metadata.name.clone(),
+            server_namespace: server.metadata.namespace.clone(),
+            operator: Operator::of(snap),
+            loaded: Loaded::of(snap, Kind::PrometheusRule, &meta.namespace, &meta.name),
+        });
     for (rule, _) in missing {
         made = made.depends_on(reference(rule));
     }
     for one in deployment::operators(snap) {
         made = made.depends_on(one.workload.reference());
     }
-    operator::server_params(&mut made.params, server);
-    operator::operator_params(&mut made.params, snap);
-    operator::loaded_params(&mut made.params, snap, Kind::PrometheusRule, &meta.namespace, &meta.name);
     made
 }

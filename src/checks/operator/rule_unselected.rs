@@ -1,6 +1,10 @@
 //! PrometheusRules that neither a Prometheus nor a ThanosRuler selects.
 
-use crate::checks::support::unselected;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::operator::Loaded;
+use crate::checks::support::unselected::{self, Selection};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::selection::Kind;
 use crate::model::{CheckMeta, Diagnosis, Gap};
@@ -13,7 +17,20 @@ check! {
         title: "no Prometheus selects a PrometheusRule",
         requires: [MonitoringResources, PrometheusRuleNames],
         uses: [OtherServers, Namespaces, Workloads, PrometheusConfig, Manifests],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Select {
+        #[serde(flatten)]
+        selection: Selection,
+        #[serde(flatten)]
+        loaded: Loaded,
+    },
 }
 
 impl Check for RuleUnselected {
@@ -22,6 +39,9 @@ impl Check for RuleUnselected {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        unselected::diagnose(snap, Self::META.id, &[Kind::PrometheusRule])
+        unselected::diagnose(snap, Self::META.id, &[Kind::PrometheusRule], |selection, loaded| Fix::Select {
+            selection,
+            loaded,
+        })
     }
 }

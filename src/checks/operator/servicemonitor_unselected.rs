@@ -1,6 +1,10 @@
 //! ServiceMonitors, PodMonitors, Probes and ScrapeConfigs that no Prometheus selects.
 
-use crate::checks::support::unselected;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::operator::Loaded;
+use crate::checks::support::unselected::{self, Selection};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::selection::Kind;
 use crate::model::{CheckMeta, Diagnosis, Gap};
@@ -13,7 +17,20 @@ check! {
         title: "no Prometheus selects a monitor",
         requires: [MonitoringResources, Monitors],
         uses: [OtherServers, ProbeResources, ScrapeConfigResources, Namespaces, Services, EndpointSlices, Pods, Workloads, PrometheusConfig, Manifests],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Select {
+        #[serde(flatten)]
+        selection: Selection,
+        #[serde(flatten)]
+        loaded: Loaded,
+    },
 }
 
 impl Check for ServiceMonitorUnselected {
@@ -26,6 +43,7 @@ impl Check for ServiceMonitorUnselected {
             snap,
             Self::META.id,
             &[Kind::ServiceMonitor, Kind::PodMonitor, Kind::Probe, Kind::ScrapeConfig],
+            |selection, loaded| Fix::Select { selection, loaded },
         )
     }
 }

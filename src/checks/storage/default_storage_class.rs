@@ -1,6 +1,9 @@
 //! No StorageClass is the default one while claims name none, or more than one is.
 
-use crate::checks::support::claims::{claim_evidence, set_values};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::claims::{ClassChange, Waiting, claim_evidence};
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs;
@@ -18,7 +21,44 @@ check! {
         title: "no StorageClass is the default one, or several are",
         requires: [StorageClasses, PersistentVolumeClaims],
         uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Mark {
+        class: String,
+        #[serde(flatten)]
+        claims: Waiting,
+        retroactive: bool,
+        #[serde(flatten)]
+        change: ClassChange,
+    },
+    Create {
+        class: String,
+        provisioner: &'static str,
+        /// A class that there is.
+        old: Option<String>,
+        #[serde(flatten)]
+        claims: Waiting,
+        retroactive: bool,
+    },
+    CreateOther {
+        class: &'static str,
+        provisioner: &'static str,
+        #[serde(flatten)]
+        claims: Waiting,
+    },
+    Several {
+        winner: String,
+        losers: Vec<String>,
+        /// The first of them.
+        other: String,
+        managed: String,
+    },
 }
 
 impl Check for DefaultStorageClass {
@@ -84,23 +124,11 @@ fn none_finding(
         if have.is_empty() { "there is no class at all".to_owned() } else { format!("there is {}", have.join(", ")) };
     let message = format!("no StorageClass is the default one ({there}), and {who}");
     let severity = if pending.is_empty() { Severity::Warning } else { Severity::Error };
-    let (variant, class, provisioner) = remedy(snap, classes);
-    let namespace = pending.first().map_or("", |c| c.metadata.namespace.as_str());
-    let names: Vec<&str> =
-        pending.iter().filter(|c| c.metadata.namespace == namespace).map(|c| c.metadata.name.as_str()).collect();
     let mut finding =
         Finding::new(DefaultStorageClass::META.id, severity, ResourceRef::default_storage_class(), message)
             .key("none")
             .breaks(ResourceRef::default_storage_class())
-            .fix(variant)
-            .param("class", &class)
-            .param("provisioner", provisioner)
-            .param("old", have.first().copied().unwrap_or_default())
-            .param("has_old", !have.is_empty())
-            .param("namespace", namespace)
-            .param("pvcs", &names)
-            .param("has_pvcs", !names.is_empty())
-            .param("retroactive", assigned_later(snap))
+            .fix(remedy(snap, classes, pending))
             .evidence(Evidence::new(
                 "annotation storageclass.kubernetes.io/is-default-class of the StorageClasses",
                 if have.is_empty() {
@@ -110,7 +138,6 @@ fn none_finding(
                 },
                 "kubectl get storageclass",
             ));
-    finding = set_values(finding, snap, pending, &class);
     for claim in pending {
         finding = finding
             .breaks(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name))
@@ -139,24 +166,34 @@ fn assigned_later(snap: &Snapshot) -> bool {
     minor.is_none_or(|minor| minor >= 26)
 }
 
-/// How to get a default class: mark one of a CSI driver, else make one. Variant, class and provisioner.
-fn remedy(snap: &Snapshot, classes: &[StorageClass]) -> (&'static str, String, String) {
+/// How to get a default class: mark one of a CSI driver, else make one.
+fn remedy(snap: &Snapshot, classes: &[StorageClass], pending: &[&PersistentVolumeClaim]) -> Fix {
+    let (claims, retroactive) = (Waiting::of(pending), assigned_later(snap));
     let auto_mode = snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage());
     let own = if auto_mode { ebs::AUTO_MODE } else { ebs::DRIVER };
     if let Some(class) = claims::candidate(classes, own) {
-        return ("mark", class.to_owned(), String::new());
+        return Fix::Mark {
+            class: class.to_owned(),
+            claims,
+            retroactive,
+            change: ClassChange::of(snap, pending, class),
+        };
     }
     let name = |wanted: &str| {
         let taken = classes.iter().any(|c| c.metadata.name == wanted);
         if taken { format!("{wanted}-csi") } else { wanted.to_owned() }
     };
     let on_ebs = auto_mode || snap.platform == Platform::Eks || classes.iter().any(|c| ebs::serves(&c.provisioner));
+    let first = classes.first().map(|c| c.metadata.name.clone());
     if on_ebs {
-        return ("create", name("gp3"), own.to_owned());
+        return Fix::Create { class: name("gp3"), provisioner: own, old: first, claims, retroactive };
     }
-    match classes {
-        [] => ("create-other", "standard".into(), "<provisioner>".into()),
-        [first, ..] => ("mark", first.metadata.name.clone(), String::new()),
+    match first {
+        None => Fix::CreateOther { class: "standard", provisioner: "<provisioner>", claims },
+        Some(class) => {
+            let change = ClassChange::of(snap, pending, &class);
+            Fix::Mark { class, claims, retroactive, change }
+        }
     }
 }
 
@@ -176,15 +213,16 @@ fn several(snap: &Snapshot, winner: &StorageClass, losers: &[&StorageClass]) -> 
             claims.filter(|c| snap.scope.is_judged(&c.metadata.namespace) && c.class() == Some(&class.metadata.name));
         of_class.map(|c| format!("{}/{}", c.metadata.namespace, c.metadata.name)).collect::<Vec<_>>()
     };
-    let others: Vec<&str> = losers.iter().map(|c| c.metadata.name.as_str()).collect();
+    let others: Vec<String> = losers.iter().map(|c| c.metadata.name.clone()).collect();
     let mut finding = Finding::new(DefaultStorageClass::META.id, Severity::Warning, subject, message)
         .also_all(losers.iter().map(|c| ResourceRef::storage_class(&c.metadata.name)))
         .key("several")
-        .fix("several")
-        .param("winner", &winner.metadata.name)
-        .param("losers", &others)
-        .param("other", others.first().copied().unwrap_or_default())
-        .param("managed", losers.iter().map(|c| managed_by(&c.metadata)).find(|m| !m.is_empty()).unwrap_or_default());
+        .fix(Fix::Several {
+            winner: winner.metadata.name.clone(),
+            other: others.first().cloned().unwrap_or_default(),
+            losers: others,
+            managed: losers.iter().map(|c| managed_by(&c.metadata)).find(|m| !m.is_empty()).unwrap_or_default(),
+        });
     for class in std::iter::once(winner).chain(losers.iter().copied()) {
         let claims = made(class);
         let used = if claims.is_empty() { "no claim of the stack".to_owned() } else { claims.join(", ") };

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::support::claims::{claim_evidence, set_values};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::claims::{ClassChange, Waiting, claim_evidence};
 use crate::checks::support::pipeline::release_ref;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
@@ -25,6 +28,64 @@ check! {
         title: "a StorageClass that is asked for does not exist",
         requires: [StorageClasses, PersistentVolumeClaims],
         uses: [Workloads, MonitoringResources, PersistentVolumes, Events, EksCluster, Manifests, HelmReleases, Services],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Create {
+        class: String,
+        provisioner: String,
+        volume_type: &'static str,
+        #[serde(flatten)]
+        claims: Waiting,
+    },
+    CreateOrUse {
+        class: String,
+        provisioner: String,
+        volume_type: &'static str,
+        existing: String,
+        #[serde(flatten)]
+        claims: Waiting,
+        #[serde(flatten)]
+        change: ClassChange,
+    },
+    UseExisting {
+        #[serde(flatten)]
+        claims: Waiting,
+        #[serde(flatten)]
+        change: ClassChange,
+    },
+    CreateOther {
+        class: String,
+        provisioner: String,
+    },
+}
+
+impl Fix {
+    /// `known`: the classes that there are, where they could be read.
+    fn of(snap: &Snapshot, known: Option<&[StorageClass]>, name: &str, claims: &[&PersistentVolumeClaim]) -> Self {
+        let classes = known.unwrap_or_default();
+        let class = name.to_owned();
+        let waiting = Waiting::of(claims);
+        let existing = best(classes).unwrap_or("<storage-class>").to_owned();
+        let change = || ClassChange::of(snap, claims, &existing);
+        match (provisioner(snap, classes), volume_type(name)) {
+            (Some(provisioner), of_name) if classes.is_empty() => {
+                Self::Create { class, provisioner, volume_type: of_name.unwrap_or("gp3"), claims: waiting }
+            }
+            (Some(provisioner), Some(volume_type)) => {
+                let change = change();
+                Self::CreateOrUse { class, provisioner, volume_type, existing, claims: waiting, change }
+            }
+            (provisioner, _) if classes.is_empty() && known.is_some() => {
+                Self::CreateOther { class, provisioner: provisioner.unwrap_or_else(|| "<provisioner>".into()) }
+            }
+            _ => Self::UseExisting { claims: waiting, change: change() },
+        }
     }
 }
 
@@ -203,30 +264,9 @@ fn finding(snap: &Snapshot, known: Option<&[StorageClass]>, name: &str, users: &
         format!("there is {}", have.join(", "))
     };
     let message = format!("StorageClass {name} does not exist ({there}), and {who}");
-    let namespace = users.claims.first().map(|c| c.metadata.namespace.clone());
-    let claims: Vec<&str> = users
-        .claims
-        .iter()
-        .filter(|c| Some(&c.metadata.namespace) == namespace.as_ref())
-        .map(|c| c.metadata.name.as_str())
-        .collect();
-    let provisioner = provisioner(snap, classes);
-    let variant = match &provisioner {
-        Some(_) if have.is_empty() => "create",
-        Some(_) if volume_type(name).is_some() => "create-or-use",
-        _ if have.is_empty() && known.is_some() => "create-other",
-        _ => "use-existing",
-    };
     let mut finding =
         Finding::new(StorageClassMissing::META.id, Severity::Error, ResourceRef::storage_class(name), message)
-            .fix(variant)
-            .param("class", name)
-            .param("provisioner", provisioner.unwrap_or_else(|| "<provisioner>".into()))
-            .param("volume_type", volume_type(name).unwrap_or("gp3"))
-            .param("existing", best(classes).unwrap_or("<storage-class>"))
-            .param("namespace", namespace.clone().unwrap_or_default())
-            .param("pvcs", &claims)
-            .param("has_pvcs", !claims.is_empty());
+            .fix(Fix::of(snap, known, name, &users.claims));
     if known.is_some() {
         finding = finding.evidence(Evidence::new(
             "StorageClasses of the cluster",
@@ -242,7 +282,6 @@ fn finding(snap: &Snapshot, known: Option<&[StorageClass]>, name: &str, users: &
     for (namespace, release) in gone.iter().filter(|_| all_gone) {
         finding = finding.depends_on(release_ref(namespace, release));
     }
-    finding = set_values(finding, snap, &users.claims, best(classes).unwrap_or("<storage-class>"));
     for claim in &users.claims {
         finding = finding.evidence(claim_evidence(claim));
         let said = claims::events(snap, claim).into_iter().find(|e| e.message.contains("not found"));

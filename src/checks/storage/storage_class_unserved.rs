@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::support::claims::{claim_evidence, set_values};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::claims::{ClassChange, claim_evidence};
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
@@ -19,7 +22,33 @@ check! {
         title: "a StorageClass is not served by EKS Auto Mode",
         requires: [PersistentVolumeClaims, StorageClasses, CsiDrivers, Workloads],
         uses: [Events, Nodes, EksCluster, EksAddons, MonitoringResources, Services],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    /// The class to use instead.
+    wanted: String,
+    namespace: String,
+    /// Nodes that EKS does not manage are there too.
+    mixed: bool,
+    #[serde(flatten)]
+    change: ClassChange,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    CreateClass {
+        /// What the old class says of its volumes.
+        keeps: bool,
+        grows: bool,
+    },
+    UseClass,
 }
 
 impl Check for StorageClassUnserved {
@@ -61,33 +90,33 @@ fn finding(snap: &Snapshot, class: &StorageClass, claims: &[&PersistentVolumeCla
     );
     let existing = snap.storage_classes.items().unwrap_or_default().iter().find(|c| c.provisioner == ebs::AUTO_MODE);
     let wanted = existing.map_or("auto-ebs-gp3", |c| c.metadata.name.as_str());
-    let own: Vec<&str> = claims
-        .iter()
-        .filter(|c| c.metadata.namespace == first.metadata.namespace)
-        .map(|c| c.metadata.name.as_str())
-        .collect();
+    let way = match existing {
+        Some(_) => Way::UseClass,
+        None => Way::CreateClass {
+            keeps: class.reclaim_policy.as_deref() == Some("Retain"),
+            grows: class.allow_volume_expansion == Some(true),
+        },
+    };
     let others = snap.nodes.items().unwrap_or_default().iter().any(|n| !n.is_auto_mode() && !n.is_fargate());
     let mut made =
         Finding::new(StorageClassUnserved::META.id, Severity::Error, ResourceRef::storage_class(name), message)
             .breaks(ResourceRef::storage_class(name))
             .breaks(ResourceRef::csi_driver(ebs::DRIVER))
             .key("provisioner")
-            .fix(if existing.is_some() { "use-class" } else { "create-class" })
-            .param("class", name)
-            .param("wanted", wanted)
-            .param("namespace", &first.metadata.namespace)
-            .param("pvcs", &own)
-            .param("mixed", others)
-            .param("keeps", class.reclaim_policy.as_deref() == Some("Retain"))
-            .param("grows", class.allow_volume_expansion == Some(true))
+            .fix(Fix {
+                wanted: wanted.to_owned(),
+                namespace: first.metadata.namespace.clone(),
+                mixed: others,
+                change: ClassChange::of(snap, claims, wanted),
+                way,
+            })
             .evidence(class_evidence(class))
             .evidence(driver_evidence(snap));
     for claim in claims {
         made = made.breaks(ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name));
     }
     let waiting = claims::events(snap, first).into_iter().find(|e| e.reason == "ExternalProvisioning");
-    made = made.evidence(waiting.map_or_else(|| claim_evidence(first), event_evidence));
-    set_values(made, snap, claims, wanted)
+    made.evidence(waiting.map_or_else(|| claim_evidence(first), event_evidence))
 }
 
 fn class_evidence(class: &StorageClass) -> Evidence {

@@ -48,7 +48,7 @@ struct Release {
 }
 
 /// A resource out of which an operator makes the StatefulSet of a claim, and the patch that names another class in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 struct Operated {
     kind: &'static str,
     name: String,
@@ -56,7 +56,7 @@ struct Operated {
 }
 
 /// Who makes the claims of one namespace: what has to be deleted, and what comes again of itself.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 struct Makers {
     /// StatefulSets that somebody applies: their templates cannot be changed.
     orphans: Vec<String>,
@@ -68,7 +68,12 @@ struct Makers {
     operated_claims: Vec<String>,
     operated_pods: Vec<String>,
     /// Owners of StatefulSets that other operators keep.
+    #[serde(serialize_with = "listed")]
     kept_by: Vec<String>,
+}
+
+fn listed<S: serde::Serializer>(all: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&all.join(", "))
 }
 
 impl Makers {
@@ -121,43 +126,68 @@ fn waiting_pods(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Vec<String> {
 
 /// Values of the shared step `claims-class`, which changes the class of Pending claims where it is kept: the Helm release
 /// with the path of each part's class, and who makes the claims.
-pub(crate) fn set_values(made: Finding, snap: &Snapshot, claims: &[&PersistentVolumeClaim], class: &str) -> Finding {
-    let namespace = claims.first().map(|c| c.metadata.namespace.as_str()).unwrap_or_default();
-    let here: Vec<&PersistentVolumeClaim> =
-        claims.iter().filter(|c| c.metadata.namespace == namespace).copied().collect();
-    let makers = Makers::of(snap, &here, class);
-    let mut flags: Vec<String> = Vec::new();
-    let mut found: Option<Release> = None;
-    for claim in claims {
-        let user = users(snap, claim).into_iter().next();
-        let meta = user.map_or(&claim.metadata, |w| &w.metadata);
-        let values = storage_values(snap, meta).or_else(|| storage_values(snap, &claim.metadata));
-        let (Some(values), Some((name, namespace))) = (values, release(meta)) else { continue };
-        let (chart, version) = installed(snap, meta).unwrap_or_default();
-        let place = Release { name: name.to_owned(), namespace: namespace.to_owned(), chart, version };
-        if *found.get_or_insert_with(|| place.clone()) == place {
-            let flag = format!("{}={class}", values.class);
-            if !flags.contains(&flag) {
-                flags.push(flag);
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ClassChange {
+    set_class: String,
+    /// Empty where no release is known.
+    set_release: String,
+    set_release_namespace: String,
+    set_chart: String,
+    set_version: String,
+    /// `--set` and the values.
+    set_words: Vec<String>,
+    claims_namespace: String,
+    #[serde(flatten)]
+    makers: Makers,
+}
+
+impl ClassChange {
+    /// Of claims that are to have another class.
+    pub(crate) fn of(snap: &Snapshot, claims: &[&PersistentVolumeClaim], class: &str) -> Self {
+        let namespace = claims.first().map(|c| c.metadata.namespace.as_str()).unwrap_or_default();
+        let here: Vec<&PersistentVolumeClaim> =
+            claims.iter().filter(|c| c.metadata.namespace == namespace).copied().collect();
+        let mut flags: Vec<String> = Vec::new();
+        let mut found: Option<Release> = None;
+        for claim in claims {
+            let user = users(snap, claim).into_iter().next();
+            let meta = user.map_or(&claim.metadata, |w| &w.metadata);
+            let values = storage_values(snap, meta).or_else(|| storage_values(snap, &claim.metadata));
+            let (Some(values), Some((name, namespace))) = (values, release(meta)) else { continue };
+            let (chart, version) = installed(snap, meta).unwrap_or_default();
+            let place = Release { name: name.to_owned(), namespace: namespace.to_owned(), chart, version };
+            if *found.get_or_insert_with(|| place.clone()) == place {
+                push(&mut flags, format!("{}={class}", values.class));
             }
         }
+        let Release { name, namespace: home, chart, version } = found.unwrap_or_default();
+        Self {
+            set_class: class.to_owned(),
+            set_release: name,
+            set_release_namespace: home,
+            set_chart: chart,
+            set_version: if version.is_empty() { "<version>".to_owned() } else { version },
+            set_words: flags.into_iter().flat_map(|f| ["--set".to_owned(), f]).collect(),
+            claims_namespace: namespace.to_owned(),
+            makers: Makers::of(snap, &here, class),
+        }
     }
-    let release = found.unwrap_or_default();
-    let words: Vec<String> = flags.iter().flat_map(|f| ["--set".to_owned(), f.clone()]).collect();
-    made.param("set_release", release.name)
-        .param("set_release_namespace", release.namespace)
-        .param("set_chart", release.chart)
-        .param("set_version", if release.version.is_empty() { "<version>".to_owned() } else { release.version })
-        .param("set_words", words)
-        .param("set_class", class)
-        .param("claims_namespace", namespace)
-        .param("orphans", makers.orphans)
-        .param("own_claims", makers.own_claims)
-        .param("operated", makers.operated)
-        .param("operated_sets", makers.operated_sets)
-        .param("operated_claims", makers.operated_claims)
-        .param("operated_pods", makers.operated_pods)
-        .param("kept_by", makers.kept_by.join(", "))
+}
+
+/// Claims that wait: those of the namespace of the first.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Waiting {
+    namespace: String,
+    pvcs: Vec<String>,
+}
+
+impl Waiting {
+    /// Of claims, which may be none.
+    pub(crate) fn of(claims: &[&PersistentVolumeClaim]) -> Self {
+        let namespace = claims.first().map(|c| c.metadata.namespace.clone()).unwrap_or_default();
+        let here = claims.iter().filter(|c| c.metadata.namespace == namespace);
+        Self { pvcs: here.map(|c| c.metadata.name.clone()).collect(), namespace }
+    }
 }
 
 /// Values of the shared step `claim-given-up`: whether a StatefulSet makes the claim again, and what becomes of its volume.

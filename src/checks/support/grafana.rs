@@ -1,9 +1,12 @@
 //! Files, datasources and dashboards of Grafana as evidence and as values of fixes.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::domain::grafana::dashboards::Dashboard;
 use crate::domain::grafana::provisioned::{self, Datasource, File, Instance};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::model::{Diagnosis, Evidence, Finding, Params};
+use crate::model::{Diagnosis, Evidence, Finding};
 use crate::snapshot::{Fetched, Snapshot};
 
 /// Asks Grafana's API with the token of the environment.
@@ -30,18 +33,46 @@ pub(crate) fn none_runs() -> Diagnosis {
     Diagnosis::NotApplicable("no Grafana runs in the stack's namespaces".into())
 }
 
-/// Values that say where something is provisioned and how a change takes effect: `config_map`, `config_namespace`,
-/// `config_key`, `managed_by`, `reloads`; `grafana`, `grafana_namespace`, `grafana_container`. Absent is null.
-pub(crate) fn set_params(params: &mut Params, instance: Instance<'_>, file: Option<File<'_>>) {
-    let meta = file.map(|f| &f.config_map.metadata);
-    params.set("config_map", meta.map(|m| m.name.as_str()));
-    params.set("config_namespace", meta.map(|m| m.namespace.as_str()));
-    params.set("config_key", file.map(|f| f.key));
-    params.set("managed_by", meta.map(managed_by).unwrap_or_default());
-    params.set("reloads", file.is_some_and(|f| f.reloads));
-    params.set("grafana", instance.kubectl_name());
-    params.set("grafana_namespace", instance.namespace());
-    params.set("grafana_container", &instance.container.name);
+/// The file in which something is provisioned; none where it is in Grafana's database.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct KeptIn {
+    config_map: Option<String>,
+    config_namespace: Option<String>,
+    config_key: Option<String>,
+    /// Who keeps the ConfigMap; empty where nobody does.
+    managed_by: String,
+}
+
+impl KeptIn {
+    /// Of a file.
+    pub(crate) fn of(file: Option<File<'_>>) -> Self {
+        let meta = file.map(|f| &f.config_map.metadata);
+        Self {
+            config_map: meta.map(|m| m.name.clone()),
+            config_namespace: meta.map(|m| m.namespace.clone()),
+            config_key: file.map(|f| f.key.to_owned()),
+            managed_by: meta.map(managed_by).unwrap_or_default(),
+        }
+    }
+}
+
+/// A Grafana as commands name it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Grafana {
+    grafana: String,
+    grafana_namespace: String,
+    grafana_container: String,
+}
+
+impl Grafana {
+    /// Of one that runs.
+    pub(crate) fn of(instance: Instance<'_>) -> Self {
+        Self {
+            grafana: instance.kubectl_name(),
+            grafana_namespace: instance.namespace().to_owned(),
+            grafana_container: instance.container.name.clone(),
+        }
+    }
 }
 
 /// Something that stands in a file that Grafana loads.
@@ -63,12 +94,9 @@ pub(crate) fn in_datasource(datasource: &Datasource<'_>, value: String) -> Evide
     }
 }
 
-/// Adds a dashboard to a finding, with the values of the page that say where it is.
+/// Adds a dashboard to a finding.
 pub(crate) fn named_in(dashboard: &Dashboard<'_>, made: Finding) -> Finding {
-    let mut made =
-        made.also(dashboard.reference()).key(format!("{} {}", dashboard.subject().key(), dashboard.reference().key()));
-    set_params(&mut made.params, dashboard.instance, dashboard.file);
-    made.param("dashboard", &dashboard.title).param("uid", &dashboard.uid)
+    made.also(dashboard.reference()).key(format!("{} {}", dashboard.subject().key(), dashboard.reference().key()))
 }
 
 /// Something that stands in a dashboard.

@@ -1,12 +1,15 @@
 //! Values and words of the operator's servers that several checks share.
 
-use crate::checks::support::scrape;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::scrape::Api;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::selector::{Unmet, Wanted};
 use crate::domain::prometheus::operator::chain;
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::Kind;
-use crate::model::{Params, ResourceRef};
+use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{MonitoringResource, Pod};
 
@@ -21,11 +24,19 @@ pub(crate) fn found_text(unmet: &[Unmet]) -> String {
     unmet.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
-/// What meets a requirement, as `kubectl label` takes it: `key`, and `value` or null where the label has to go.
-pub(crate) fn label_values(unmet: &[Unmet]) -> Vec<serde_json::Value> {
+/// A label as `kubectl label` takes it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Label {
+    key: String,
+    /// None where the label has to go.
+    value: Option<String>,
+}
+
+/// What meets the requirements.
+pub(crate) fn labels(unmet: &[Unmet]) -> Vec<Label> {
     let of = |u: &Unmet| {
         let value = u.value().or(matches!(u.wanted, Wanted::Present).then_some("true"));
-        serde_json::json!({"key": u.key, "value": value})
+        Label { key: u.key.clone(), value: value.map(str::to_owned) }
     };
     unmet.iter().map(of).collect()
 }
@@ -49,46 +60,94 @@ pub(crate) fn add_patch(field: &str) -> String {
     format!("{{\"op\":\"add\",\"path\":\"/spec/{field}\",\"value\":{{}}}}")
 }
 
-/// `server_kind`, `server`, `server_namespace`, `server_managed`; `release`, `release_namespace`, `chart_version` where
-/// kube-prometheus-stack made it.
-pub(crate) fn server_params(params: &mut Params, server: &MonitoringResource) {
-    let meta = &server.metadata;
-    params.set("server_kind", server.kind.to_ascii_lowercase());
-    params.set("server", &meta.name);
-    params.set("server_namespace", &meta.namespace);
-    params.set("server_managed", managed_by(meta));
-    let chart = meta.label("helm.sh/chart").or(meta.label("chart"));
-    let version = chart.and_then(|c| c.strip_prefix("kube-prometheus-stack-"));
-    let release = release(meta).filter(|_| version.is_some());
-    params.set("release", release.map(|(name, _)| name));
-    params.set("release_namespace", release.map(|(_, namespace)| namespace));
-    params.set("chart_version", version);
+/// A server as commands name it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Server {
+    server_kind: String,
+    server: String,
+    server_namespace: String,
+    /// Who keeps it; empty where nobody does.
+    server_managed: String,
 }
 
-/// `operator`, `operator_namespace`: the operator's Deployment, the first where several are.
-pub(crate) fn operator_params(params: &mut Params, snap: &Snapshot) {
-    let operators = deployment::operators(snap);
-    let meta = operators.first().map(|o| &o.workload.metadata);
-    params.set("operator", meta.map_or("<operator-deployment>", |m| m.name.as_str()));
-    params.set("operator_namespace", meta.map_or("<operator-namespace>", |m| m.namespace.as_str()));
-}
-
-/// `verify_path` or `verify_url`: what shows in Prometheus' API that an object was taken.
-pub(crate) fn loaded_params(params: &mut Params, snap: &Snapshot, kind: Kind, namespace: &str, name: &str) {
-    let path = match kind {
-        Kind::PrometheusRule => "/api/v1/rules".to_owned(),
-        Kind::AlertmanagerConfig => String::new(),
-        _ => {
-            let job = chain::job_names(kind, namespace, name, 0).into_iter().next().unwrap_or_default();
-            let query: String = url::form_urlencoded::byte_serialize(job.as_bytes()).collect();
-            format!("/api/v1/targets?state=active&scrapePool={query}")
+impl Server {
+    /// Of the operator's resource.
+    pub(crate) fn of(server: &MonitoringResource) -> Self {
+        let meta = &server.metadata;
+        Self {
+            server_kind: server.kind.to_ascii_lowercase(),
+            server: meta.name.clone(),
+            server_namespace: meta.namespace.clone(),
+            server_managed: managed_by(meta),
         }
-    };
-    let all = scrape::api_params(snap, &path);
-    let value = |name: &str| all.values().get(name).cloned().unwrap_or_default();
-    let known = !path.is_empty();
-    params.set("verify_path", if known { value("api_path") } else { serde_json::Value::Null });
-    params.set("verify_url", if known { value("api_url") } else { serde_json::Value::Null });
+    }
+}
+
+/// The release of kube-prometheus-stack that made a server; none where something else did.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct StackRelease {
+    release: Option<String>,
+    release_namespace: Option<String>,
+    chart_version: Option<String>,
+}
+
+impl StackRelease {
+    /// Of the operator's resource.
+    pub(crate) fn of(server: &MonitoringResource) -> Self {
+        let meta = &server.metadata;
+        let chart = meta.label("helm.sh/chart").or(meta.label("chart"));
+        let version = chart.and_then(|c| c.strip_prefix("kube-prometheus-stack-"));
+        let (release, release_namespace) = release(meta).filter(|_| version.is_some()).unzip();
+        Self {
+            release: release.map(str::to_owned),
+            release_namespace: release_namespace.map(str::to_owned),
+            chart_version: version.map(str::to_owned),
+        }
+    }
+}
+
+/// The operator's Deployment, the first where several are.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Operator {
+    operator: String,
+    operator_namespace: String,
+}
+
+impl Operator {
+    /// Of the cluster.
+    pub(crate) fn of(snap: &Snapshot) -> Self {
+        let operators = deployment::operators(snap);
+        let meta = operators.first().map(|o| &o.workload.metadata);
+        Self {
+            operator: meta.map_or("<operator-deployment>", |m| m.name.as_str()).to_owned(),
+            operator_namespace: meta.map_or("<operator-namespace>", |m| m.namespace.as_str()).to_owned(),
+        }
+    }
+}
+
+/// What shows in Prometheus' API that an object was taken; none for what Prometheus does not load.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Loaded {
+    /// Through the API server.
+    verify_path: Option<String>,
+    verify_url: Option<String>,
+}
+
+impl Loaded {
+    /// Of an object.
+    pub(crate) fn of(snap: &Snapshot, kind: Kind, namespace: &str, name: &str) -> Self {
+        let path = match kind {
+            Kind::AlertmanagerConfig => return Self { verify_path: None, verify_url: None },
+            Kind::PrometheusRule => "/api/v1/rules".to_owned(),
+            _ => {
+                let job = chain::job_names(kind, namespace, name, 0).into_iter().next().unwrap_or_default();
+                let query: String = url::form_urlencoded::byte_serialize(job.as_bytes()).collect();
+                format!("/api/v1/targets?state=active&scrapePool={query}")
+            }
+        };
+        let Api { api_path, api_url } = Api::of(snap, &path);
+        Self { verify_path: api_path, verify_url: Some(api_url) }
+    }
 }
 
 /// `-0`, or `-shard-1-0`: a pod of the set itself, and not of another one whose name begins alike.

@@ -52,10 +52,26 @@ pub(crate) fn targets_params(snap: &Snapshot, job: Option<&str>) -> Params {
 }
 
 /// Values for [`SHOW_API`].
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Api {
+    /// Through the API server.
+    pub(crate) api_path: Option<String>,
+    pub(crate) api_url: String,
+}
+
+impl Api {
+    /// Of a path of Prometheus' API.
+    pub(crate) fn of(snap: &Snapshot, path: &str) -> Self {
+        Self { api_path: prometheus_path(snap, path), api_url: format!("<prometheus-url>{path}") }
+    }
+}
+
+/// The same for a command of an evidence.
 pub(crate) fn api_params(snap: &Snapshot, path: &str) -> Params {
+    let Api { api_path, api_url } = Api::of(snap, path);
     let mut params = Params::default();
-    params.set("api_path", prometheus_path(snap, path));
-    params.set("api_url", format!("<prometheus-url>{path}"));
+    params.set("api_path", api_path);
+    params.set("api_url", api_url);
     params
 }
 

@@ -1,20 +1,67 @@
 //! Objects of the operator that no server selects: how the checks of each kind say it.
 
-use crate::checks::support::operator::{self, found_text, server_text};
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::operator::{
+    self, Label, Loaded, Operator, Server, StackRelease, found_text, labels, server_text,
+};
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::selector::{self, Unmet};
 use crate::domain::prometheus::operator::chain::{self, End};
 use crate::domain::prometheus::operator::selection::{self, Broken, Kind, Unselected};
 use crate::lint::yaml::Value;
-use crate::model::{CheckId, Diagnosis, Evidence, Finding, Gap, Params, Severity};
+use crate::model::{CheckId, Diagnosis, Evidence, Finding, FixValues, Gap, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::MonitoringResource;
+use crate::snapshot::kubernetes::{Meta, MonitoringResource};
 
 /// Objects named in a message at most.
 const NAMED: usize = 5;
 
-/// Everything that no server selects, of these kinds: one finding for each link that is broken.
-pub(crate) fn diagnose(snap: &Snapshot, check: CheckId, kinds: &[Kind]) -> Result<Diagnosis, Gap> {
+/// Values of the shared steps `unselected`.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Selection {
+    resource: &'static str,
+    objects: Vec<Unread>,
+    /// Labels of theirs are wrong.
+    relabel: bool,
+    objects_managed: String,
+    object_namespace: String,
+    namespace_labels: Vec<Label>,
+    /// Makes selectors that are absent select everything.
+    patch: Option<String>,
+    not_watched: bool,
+    #[serde(flatten)]
+    server: Server,
+    #[serde(flatten)]
+    stack: StackRelease,
+    #[serde(flatten)]
+    operator: Operator,
+    /// The chart's value that makes the selector ask for no label, or the patch where no chart sets it.
+    widen_set: Option<String>,
+    widen_patch: Option<String>,
+    quoted: Option<Quoted>,
+}
+
+/// An object that no server selects.
+#[derive(Serialize, JsonSchema)]
+struct Unread {
+    name: String,
+    namespace: String,
+    labels: Vec<Label>,
+    managed: String,
+}
+
+/// Everything that no server selects, of these kinds: one finding for each link that is broken, with the fix that is made of
+/// how its first object could be selected and of what shows that it was.
+pub(crate) fn diagnose<F: FixValues>(
+    snap: &Snapshot,
+    check: CheckId,
+    kinds: &[Kind],
+    fix: impl Fn(Selection, Loaded) -> F,
+) -> Result<Diagnosis, Gap> {
     let mut findings = Vec::new();
     let mut any_server = false;
     for (at, kind) in kinds.iter().enumerate() {
@@ -25,7 +72,11 @@ pub(crate) fn diagnose(snap: &Snapshot, check: CheckId, kinds: &[Kind]) -> Resul
         }
         let unselected = selection::unselected(snap, *kind)?;
         for group in groups(&unselected) {
-            findings.push(finding(snap, check, *kind, &group));
+            let quoted = quoted_false(snap, *kind);
+            let made = finding(snap, check, *kind, &group, quoted.as_ref());
+            let Meta { namespace, name, .. } = group[0].object;
+            let loaded = Loaded::of(snap, *kind, namespace, name);
+            findings.push(made.fix(fix(Selection::of(snap, *kind, &group, quoted), loaded)));
         }
     }
     if !any_server {
@@ -63,26 +114,22 @@ fn wanted(unmet: &[Unmet]) -> String {
     unmet.iter().map(Unmet::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn finding(snap: &Snapshot, check: CheckId, kind: Kind, group: &[&Unselected<'_>]) -> Finding {
+fn finding(snap: &Snapshot, check: CheckId, kind: Kind, group: &[&Unselected<'_>], quoted: Option<&Quoted>) -> Finding {
     let first = group[0];
     let server = first.nearest.server;
     let refs = |one: &Unselected<'_>| kind.reference(&one.object.namespace, &one.object.name);
     let who = names(kind, group);
     let verb = if group.len() == 1 { "is" } else { "are" };
     let by = kind.servers().join(" or ");
-    let quoted = quoted_false(snap, kind);
-    let slip =
-        quoted.as_ref().map(|q| format!("; {} in {} is the string \"false\", which counts as true", q.key, q.file));
+    let slip = quoted.map(|q| format!("; {} in {} is the string \"false\", which counts as true", q.key, q.file));
     let message = format!("{who} {verb} selected by no {by}: {}{}", why(kind, group), slip.unwrap_or_default());
     let mut made = Finding::new(check, severity(snap, kind, group), refs(first), message)
         .also_all(group.iter().skip(1).map(|one| refs(one)))
-        .key(format!("{} {} {}", kind.as_str(), server.reference().key(), link_key(first)))
-        .fix("select");
+        .key(format!("{} {} {}", kind.as_str(), server.reference().key(), link_key(first)));
     made.evidence.push(selector_seen(kind, server));
     made.evidence.extend(group.iter().take(NAMED).map(|one| object_seen(kind, one)));
     made.evidence.extend(first.nearest.broken.iter().filter_map(|b| namespace_seen(first, b)));
-    made.evidence.extend(quoted.as_ref().map(Quoted::seen));
-    set_params(&mut made.params, snap, kind, group, quoted.as_ref());
+    made.evidence.extend(quoted.map(Quoted::seen));
     made
 }
 
@@ -197,10 +244,12 @@ fn namespace_seen(one: &Unselected<'_>, broken: &Broken) -> Option<Evidence> {
 }
 
 /// `…NilUsesHelmValues: "false"` in a values file: a template takes any text but the empty one for true.
+#[derive(Serialize, JsonSchema)]
 struct Quoted {
     key: String,
     file: String,
     line: usize,
+    #[serde(skip)]
     text: String,
 }
 
@@ -229,59 +278,63 @@ fn quoted_false(snap: &Snapshot, kind: Kind) -> Option<Quoted> {
     })
 }
 
-fn set_params(params: &mut Params, snap: &Snapshot, kind: Kind, group: &[&Unselected<'_>], quoted: Option<&Quoted>) {
-    let first = group[0];
-    let server = first.nearest.server;
-    let objects: Vec<serde_json::Value> = group
-        .iter()
-        .map(|one| {
-            let labels = one.nearest.broken.iter().find_map(|b| match b {
-                Broken::Labels(unmet) => Some(operator::label_values(unmet)),
-                _ => None,
-            });
-            let meta = one.object;
-            serde_json::json!({
-                "name": meta.name, "namespace": meta.namespace, "labels": labels.unwrap_or_default(), "managed": managed_by(meta)
-            })
-        })
-        .collect();
-    let managed: std::collections::BTreeSet<String> =
-        group.iter().map(|one| managed_by(one.object)).filter(|m| !m.is_empty()).collect();
-    let namespace_labels = first.nearest.broken.iter().find_map(|b| match b {
-        Broken::NamespaceLabels(unmet) => Some(operator::label_values(unmet)),
-        _ => None,
-    });
-    let mut patches = Vec::new();
-    if first.nearest.broken.contains(&Broken::NoSelector) {
-        patches.push(operator::add_patch(kind.field()));
+impl Selection {
+    fn of(snap: &Snapshot, kind: Kind, group: &[&Unselected<'_>], quoted: Option<Quoted>) -> Self {
+        let first = group[0];
+        let server = first.nearest.server;
+        let broken = &first.nearest.broken;
+        let managed: BTreeSet<String> =
+            group.iter().map(|one| managed_by(one.object)).filter(|m| !m.is_empty()).collect();
+        let namespace_labels = broken.iter().find_map(|b| match b {
+            Broken::NamespaceLabels(unmet) => Some(labels(unmet)),
+            _ => None,
+        });
+        let absent = [(Broken::NoSelector, kind.field()), (Broken::OwnNamespace, kind.namespace_field())];
+        let patches: Vec<String> =
+            absent.iter().filter(|(b, _)| broken.contains(b)).map(|(_, field)| operator::add_patch(field)).collect();
+        let relabel = broken.iter().any(|b| matches!(b, Broken::Labels(_)));
+        let by_chart = is_of_chart(kind, server);
+        let value = format!("{}.{}NilUsesHelmValues", operator::values_base(server), kind.field());
+        Self {
+            resource: kind.kubectl(),
+            objects: group.iter().map(|one| Unread::of(one)).collect(),
+            relabel,
+            objects_managed: managed.into_iter().collect::<Vec<_>>().join(", "),
+            object_namespace: first.object.namespace.clone(),
+            namespace_labels: namespace_labels.unwrap_or_default(),
+            patch: (!patches.is_empty()).then(|| format!("[{}]", patches.join(","))),
+            not_watched: broken.contains(&Broken::NotWatched),
+            server: Server::of(server),
+            stack: StackRelease::of(server),
+            operator: Operator::of(snap),
+            widen_set: (by_chart && relabel).then_some(value),
+            widen_patch: (!by_chart && relabel).then(|| format!("[{}]", operator::add_patch(kind.field()))),
+            quoted,
+        }
     }
-    if first.nearest.broken.contains(&Broken::OwnNamespace) {
-        patches.push(operator::add_patch(kind.namespace_field()));
-    }
-    let has_labels = first.nearest.broken.iter().any(|b| matches!(b, Broken::Labels(_)));
-    params.set("kind", kind.as_str());
-    params.set("resource", kind.kubectl());
-    params.set("objects", objects);
-    params.set("relabel", has_labels);
-    params.set("objects_managed", managed.into_iter().collect::<Vec<_>>().join(", "));
-    params.set("object_namespace", &first.object.namespace);
-    params.set("namespace_labels", namespace_labels.unwrap_or_default());
-    params.set("patch", (!patches.is_empty()).then(|| format!("[{}]", patches.join(","))));
-    params.set("not_watched", first.nearest.broken.contains(&Broken::NotWatched));
-    params.set("field", kind.field());
-    operator::server_params(params, server);
-    operator::operator_params(params, snap);
-    operator::loaded_params(params, snap, kind, &first.object.namespace, &first.object.name);
-    // The chart sets the selector to its release's label unless this value is false.
+}
+
+/// The chart sets the selector to its release's label unless a value of it is false.
+fn is_of_chart(kind: Kind, server: &MonitoringResource) -> bool {
     let (labels, _) = kind.selectors(&server.spec);
-    let by_chart = release(&server.metadata).is_some_and(|(release, _)| {
+    release(&server.metadata).is_some_and(|(release, _)| {
         labels.is_some_and(|l| selector::text(l) == format!("release={release}"))
             && server.metadata.label("chart").is_some_and(|c| c.starts_with("kube-prometheus-stack"))
-    });
-    let value = format!("{}.{}NilUsesHelmValues", operator::values_base(server), kind.field());
-    params.set("widen_set", (by_chart && has_labels).then_some(value));
-    params.set("widen_patch", (!by_chart && has_labels).then(|| format!("[{}]", operator::add_patch(kind.field()))));
-    params.set("quoted_key", quoted.map(|q| q.key.as_str()));
-    params.set("quoted_file", quoted.map(|q| q.file.as_str()));
-    params.set("quoted_line", quoted.map(|q| q.line));
+    })
+}
+
+impl Unread {
+    fn of(one: &Unselected<'_>) -> Self {
+        let wrong = one.nearest.broken.iter().find_map(|b| match b {
+            Broken::Labels(unmet) => Some(labels(unmet)),
+            _ => None,
+        });
+        let meta = one.object;
+        Self {
+            name: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            labels: wrong.unwrap_or_default(),
+            managed: managed_by(meta),
+        }
+    }
 }

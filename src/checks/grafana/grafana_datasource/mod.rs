@@ -1,13 +1,17 @@
 //! A datasource of Grafana does not lead to something that answers.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::behind::depends_on_service;
-use crate::checks::support::grafana::{SHOW_API, none_runs, running};
+use crate::checks::support::grafana::{Grafana, KeptIn, SHOW_API, none_runs, running};
 use crate::checks::support::probes;
 use crate::checks::{Check, check};
 use crate::domain::grafana::datasources::{self, health, shown_url};
 use crate::domain::grafana::provisioned::Datasource;
 use crate::domain::grafana::url::{self, Fault, Verdict, Written};
-use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::endpoints::{self, Reason};
+use crate::domain::kubernetes::service_host::ServiceHost;
 use crate::domain::kubernetes::{proxy, proxy_env, service_host};
 use crate::domain::text::log_line::{Level, Line};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
@@ -32,7 +36,66 @@ check! {
             EndpointSlices, Pods, Nodes, ComponentLogs, GrafanaHealth, GrafanaDatasources, GrafanaDatasourceHealth,
             PrometheusMetricNames, PrometheusTargets, Probes,
         ],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    name: String,
+    r#type: String,
+    old_url: String,
+    new_url: String,
+    /// What the datasource is changed for is in its own definition.
+    changes: bool,
+    /// What answers where all is well: the URL as Grafana asks it, and through the API server.
+    check_url: String,
+    proxy_path: Option<String>,
+    /// Where the chart keeps the datasource.
+    values_key: Option<&'static str>,
+    reloads: bool,
+    #[serde(flatten)]
+    kept_in: KeptIn,
+    #[serde(flatten)]
+    grafana: Grafana,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Url {
+        host_namespace: String,
+    },
+    ServiceMissing {
+        host_namespace: String,
+        host_service: Option<String>,
+    },
+    NoEndpoints {
+        service: String,
+        service_namespace: String,
+        slice_selector: String,
+        /// None where the Service has none.
+        selector: Option<String>,
+    },
+    Refused {
+        /// A tenant is asked for.
+        tenant: bool,
+    },
+    Tls {
+        host_port: Option<String>,
+    },
+    Timeout {
+        host_namespace: String,
+    },
+    Proxy {
+        /// `NO_PROXY=…` with the host.
+        no_proxy: String,
+    },
+    Unhealthy,
+    NoData,
 }
 
 impl Check for GrafanaDatasource {
@@ -114,12 +177,43 @@ fn by_url(snap: &Snapshot, datasource: &Datasource<'_>, verdict: &Verdict<'_>, i
     let mut made = start(datasource, Severity::Error, format!("datasource {name} ({url}) {detail}{proposal}"));
     made = depend(snap, made, &verdict.fault, meant);
     made = made.evidence(fault_evidence(&verdict.fault, datasource));
-    made = made.fix(match (&verdict.fault, meant) {
-        (Fault::NoEndpoints(..), _) => "no-endpoints",
-        (Fault::UnknownService(_), None) => "service-missing",
-        _ => "url",
-    });
-    finish(snap, made, datasource, meant, service_of(snap, datasource, &verdict.fault), ill)
+    let end = End::of(snap, datasource, meant);
+    let way = match (&verdict.fault, meant) {
+        (Fault::NoEndpoints(service, _), _) => Way::NoEndpoints {
+            service: service.metadata.name.clone(),
+            service_namespace: service.metadata.namespace.clone(),
+            slice_selector: format!("kubernetes.io/service-name={}", service.metadata.name),
+            selector: Some(endpoints::selector(service)).filter(|s| !s.is_empty()),
+        },
+        (Fault::UnknownService(_), None) => Way::ServiceMissing {
+            host_namespace: end.namespace(datasource),
+            host_service: end.host.as_ref().map(|h| h.service.clone()),
+        },
+        _ => Way::Url { host_namespace: end.namespace(datasource) },
+    };
+    finish(snap, made, datasource, end, way, ill)
+}
+
+/// What a datasource asks, or is to ask.
+struct End {
+    /// The URL that is to stand there, where another is meant.
+    new: Option<String>,
+    url: Option<Written>,
+    /// The Service that its host is.
+    host: Option<ServiceHost>,
+}
+
+impl End {
+    fn of(snap: &Snapshot, datasource: &Datasource<'_>, meant: Option<&Written>) -> Self {
+        let url = meant.cloned().or_else(|| Written::parse(&datasource.url));
+        let own = datasource.instance.namespace();
+        let host = url.as_ref().and_then(|w| service_host::in_cluster(snap, &w.host, own));
+        Self { new: meant.map(Written::text), url, host }
+    }
+
+    fn namespace(&self, datasource: &Datasource<'_>) -> String {
+        self.host.as_ref().map_or(datasource.instance.namespace(), |h| h.namespace.as_str()).to_owned()
+    }
 }
 
 /// What would explain the fault. Where another name is meant, the missing one explains nothing.
@@ -234,13 +328,6 @@ fn fault_evidence(fault: &Fault<'_>, datasource: &Datasource<'_>) -> Evidence {
     .with("name", &meta.name)
 }
 
-fn service_of<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>, fault: &Fault<'a>) -> Option<&'a Service> {
-    match fault {
-        Fault::Port(s) | Fault::Scheme(s) | Fault::Prefix(s, _) | Fault::NoEndpoints(s, _) => Some(s),
-        _ => behind(snap, datasource),
-    }
-}
-
 /// The Service that the URL names, where it exists.
 fn behind<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>) -> Option<&'a Service> {
     let written = Written::parse(&datasource.url)?;
@@ -278,24 +365,25 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Fetc
         let (_, served) = schemes(datasource);
         Written { scheme: served.to_owned(), ..w }
     });
-    made.params.set("tenant", has(&["no org id"]));
-    if let Some((_, host)) = &proxy {
-        made = through_proxy(made, datasource, host);
-    }
-    made = made.fix(if proxy.is_some() {
-        "proxy"
+    let end = End::of(snap, datasource, meant.as_ref());
+    let way = if let Some((_, host)) = &proxy {
+        let old = proxy_env::no_proxy(datasource.instance.container).unwrap_or_default();
+        made = made.evidence(environment(datasource, old));
+        let own = if host.contains(".svc") { String::new() } else { format!(",{host}") };
+        let new = format!("{old},.svc,.svc.cluster.local{own}");
+        Way::Proxy { no_proxy: format!("NO_PROXY={}", new.trim_start_matches(',')) }
     } else if meant.is_some() {
-        "url"
+        Way::Url { host_namespace: end.namespace(datasource) }
     } else if has(&["x509:", "certificate"]) {
-        "tls"
+        Way::Tls { host_port: end.url.as_ref().map(|w| format!("{}:{}", w.host, w.port)) }
     } else if has(&["401", "403", "unauthorized", "forbidden", "no org id"]) {
-        "refused"
+        Way::Refused { tenant: has(&["no org id"]) }
     } else if has(&["timeout", "deadline exceeded", "timed out"]) {
-        "timeout"
+        Way::Timeout { host_namespace: end.namespace(datasource) }
     } else {
-        "unhealthy"
-    });
-    Ok(finish(snap, made, datasource, meant.as_ref(), service, Some(answer)))
+        Way::Unhealthy
+    };
+    Ok(finish(snap, made, datasource, end, way, Some(answer)))
 }
 
 /// What the log says of the datasource, where its health only points there.
@@ -330,21 +418,15 @@ fn is_direct(message: &str) -> bool {
     ["no such host", "dial tcp", "x509:", "401", "no org id"].iter().any(|m| message.contains(m))
 }
 
-/// What the fix needs, and what Grafana's environment holds.
-fn through_proxy(mut made: Finding, datasource: &Datasource<'_>, host: &str) -> Finding {
-    let container = datasource.instance.container;
-    let old = proxy_env::no_proxy(container).unwrap_or_default();
-    let own = if host.contains(".svc") { String::new() } else { format!(",{host}") };
-    let new = format!("{old},.svc,.svc.cluster.local{own}");
-    made.params.set("no_proxy", format!("NO_PROXY={}", new.trim_start_matches(',')));
-    let seen = Evidence::new(
-        format!("environment of container {}", container.name),
-        format!("NO_PROXY={old}"),
+/// What Grafana's environment holds.
+fn environment(datasource: &Datasource<'_>, no_proxy: &str) -> Evidence {
+    Evidence::new(
+        format!("environment of container {}", datasource.instance.container.name),
+        format!("NO_PROXY={no_proxy}"),
         "kubectl set env -n {{ namespace }} {{ grafana }} --list",
-    );
-    made.evidence(
-        seen.with("namespace", datasource.instance.namespace()).with("grafana", datasource.instance.kubectl_name()),
     )
+    .with("namespace", datasource.instance.namespace())
+    .with("grafana", datasource.instance.kubectl_name())
 }
 
 /// All is well, but there is nothing to show: worth a line.
@@ -365,13 +447,12 @@ fn without_data(snap: &Snapshot, datasource: &Datasource<'_>) -> Fetched<Option<
     };
     let name = datasource.reference().name();
     let text = format!("datasource {name} works, and its Prometheus {}/{} {why}", at.namespace, at.service);
-    let made = start(datasource, Severity::Info, text).fix("no-data");
-    let service = behind(snap, datasource);
+    let made = start(datasource, Severity::Info, text);
     let made = targets
         .iter()
         .filter(|t| t.health == "down")
         .fold(made, |made, t| made.depends_on(ResourceRef::ScrapeJob { job: t.job().to_owned() }));
-    Ok(Some(finish(snap, made, datasource, None, service, None)))
+    Ok(Some(finish(snap, made, datasource, End::of(snap, datasource, None), Way::NoData, None)))
 }
 
 /// Adds what Grafana says, and the values of the page.
@@ -379,8 +460,8 @@ fn finish(
     snap: &Snapshot,
     mut made: Finding,
     datasource: &Datasource<'_>,
-    meant: Option<&Written>,
-    service: Option<&Service>,
+    end: End,
+    way: Way,
     ill: Option<&str>,
 ) -> Finding {
     if let Some(message) = ill {
@@ -391,40 +472,30 @@ fn finish(
     if let Some(logged) = logged(snap, datasource) {
         made = made.evidence(logged);
     }
-    let changes = matches!(made.variant, "url" | "service-missing");
+    let changes = matches!(way, Way::Url { .. } | Way::ServiceMissing { .. });
     if let Some(file) = datasource.file.filter(|_| changes) {
         made = made.also(file.config_map.reference());
     }
-    let written = Written::parse(&datasource.url);
-    let new_url = meant.map(Written::text);
-    let checked = meant.or(written.as_ref());
-    let base = checked.map(|w| w.text().trim_end_matches('/').to_owned());
     let path = probe_path(&datasource.kind);
-    let params = &mut made.params;
-    crate::checks::support::grafana::set_params(params, datasource.instance, datasource.file);
-    params.set("name", &datasource.name);
-    params.set("type", &datasource.kind);
-    params.set("uid", &datasource.uid);
-    params.set("old_url", shown_url(&datasource.url));
-    params.set("new_url", new_url.as_deref().unwrap_or("<url that works>"));
-    params.set("check_url", format!("{}{path}", base.as_deref().unwrap_or("<url of the datasource>")));
-    params.set("values_key", values_key(datasource));
-    params.set("changes", changes);
-    let meta = service.map(|s| &s.metadata);
-    params.set("service", meta.map(|m| m.name.as_str()));
-    params.set("service_namespace", meta.map(|m| m.namespace.as_str()));
-    params.set("slice_selector", meta.map(|m| format!("kubernetes.io/service-name={}", m.name)));
-    params.set("selector", service.map(crate::domain::kubernetes::endpoints::selector).filter(|s| !s.is_empty()));
-    let host = checked.and_then(|w| service_host::in_cluster(snap, &w.host, datasource.instance.namespace()));
-    params.set("host_port", checked.map(|w| format!("{}:{}", w.host, w.port)));
-    params.set("host_namespace", host.as_ref().map_or(datasource.instance.namespace(), |h| h.namespace.as_str()));
-    params.set("host_service", host.as_ref().map(|h| h.service.as_str()));
-    let proxied = host.zip(checked).map(|(h, w)| {
-        let (ns, name) = (h.namespace, h.service);
-        proxy::of_service(&ns, &w.scheme, &name, w.port, &format!("{}{path}", w.path))
-    });
-    params.set("proxy_path", proxied);
-    made
+    let base = end.url.as_ref().map(|w| w.text().trim_end_matches('/').to_owned());
+    let proxy_path = end
+        .host
+        .zip(end.url.as_ref())
+        .map(|(h, w)| proxy::of_service(&h.namespace, &w.scheme, &h.service, w.port, &format!("{}{path}", w.path)));
+    made.fix(Fix {
+        name: datasource.name.clone(),
+        r#type: datasource.kind.clone(),
+        old_url: shown_url(&datasource.url),
+        new_url: end.new.unwrap_or_else(|| "<url that works>".to_owned()),
+        changes,
+        check_url: format!("{}{path}", base.as_deref().unwrap_or("<url of the datasource>")),
+        proxy_path,
+        values_key: values_key(datasource),
+        reloads: datasource.file.is_some_and(|f| f.reloads),
+        kept_in: KeptIn::of(datasource.file),
+        grafana: Grafana::of(datasource.instance),
+        way,
+    })
 }
 
 /// What a program of this type answers without a login.

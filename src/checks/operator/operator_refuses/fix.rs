@@ -1,61 +1,180 @@
 //! Which fix mends what the operator refuses.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
-use super::{Left, shared};
-use crate::checks::support::operator;
+use super::Left;
+use crate::checks::support::operator::{Loaded, Operator, Server, StackRelease};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::log::{self, Reason};
 use crate::domain::prometheus::operator::selection::{self, Kind};
-use crate::model::Finding;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Monitor, MonitoringResource};
 
 /// The Secret of the token that a monitor names instead of a file.
 const TOKEN: &str = "metrics-token";
 
+/// See the page's fixes: those of objects that are left out, then those of servers that are not written.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Fix {
+    FileAccess {
+        #[serde(flatten)]
+        object: Object,
+        /// A ServiceAccount to be made, and the Secret of its token.
+        account: String,
+        token: &'static str,
+        /// Names the Secret instead of the files.
+        patch: Option<String>,
+        #[serde(flatten)]
+        loaded: Loaded,
+    },
+    Missing {
+        #[serde(flatten)]
+        object: Object,
+        #[serde(flatten)]
+        source: Source,
+        #[serde(flatten)]
+        operator: Operator,
+    },
+    Key {
+        #[serde(flatten)]
+        object: Object,
+        #[serde(flatten)]
+        source: Source,
+        key: String,
+        #[serde(flatten)]
+        operator: Operator,
+    },
+    Rule {
+        #[serde(flatten)]
+        object: Object,
+        text: String,
+        /// The server that would load it, where it is known.
+        server: Option<String>,
+        server_kind: Option<String>,
+        server_namespace: Option<String>,
+        #[serde(flatten)]
+        loaded: Loaded,
+    },
+    Object {
+        #[serde(flatten)]
+        object: Object,
+        text: String,
+        #[serde(flatten)]
+        operator: Operator,
+    },
+    ServerSecret {
+        #[serde(flatten)]
+        server: Server,
+        text: String,
+        #[serde(flatten)]
+        source: Source,
+    },
+    Alertmanager {
+        server_kind: String,
+        server_namespace: String,
+        server_managed: String,
+        #[serde(flatten)]
+        stack: StackRelease,
+        text: String,
+        config_secret: String,
+        /// The JSONPath of the configuration in it.
+        config_path: &'static str,
+    },
+    Additional {
+        #[serde(flatten)]
+        server: Server,
+        text: String,
+        /// The Secret of the additional scrape configuration, and the JSONPath in it.
+        extra_secret: Option<String>,
+        extra_path: Option<String>,
+    },
+    Server {
+        #[serde(flatten)]
+        server: Server,
+        text: String,
+        #[serde(flatten)]
+        operator: Operator,
+    },
+}
+
+/// The object that is left out.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Object {
+    kind: &'static str,
+    /// Its kind as kubectl takes it.
+    resource: &'static str,
+    object: String,
+    namespace: String,
+    managed: String,
+}
+
+/// The Secret or the ConfigMap that something is to be taken from.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Source {
+    /// Its kind as kubectl takes it.
+    source: &'static str,
+    source_name: String,
+}
+
+impl Source {
+    /// Of what a reason says is not there.
+    fn of(reason: &Reason) -> Option<Self> {
+        let (source, name) = match reason {
+            Reason::SecretMissing { name } => ("secret", name),
+            Reason::ConfigMapMissing { name } => ("configmap", name),
+            Reason::KeyMissing { kind, name, .. } => (if *kind == "Secret" { "secret" } else { "configmap" }, name),
+            _ => return None,
+        };
+        Some(Self { source, source_name: name.clone() })
+    }
+}
+
 /// The fix of an object that is left out.
-pub(super) fn object(snap: &Snapshot, made: Finding, left: &Left<'_>) -> Finding {
+pub(super) fn object(snap: &Snapshot, left: &Left<'_>) -> Fix {
     let meta = left.meta;
-    let server = left.server.as_ref().and_then(|(namespace, name)| {
-        selection::all_servers(snap)
-            .unwrap_or_default()
-            .into_iter()
-            .find(|s| s.metadata.namespace == *namespace && s.metadata.name == *name)
-    });
-    let variant = match &left.reason {
-        Reason::FileAccess(_) => "file-access",
-        Reason::SecretMissing { .. } | Reason::ConfigMapMissing { .. } => "missing",
-        Reason::KeyMissing { .. } => "key",
-        Reason::Rule => "rule",
-        Reason::Other => "object",
+    let object = Object {
+        kind: left.kind.as_str(),
+        resource: left.kind.kubectl(),
+        object: meta.name.clone(),
+        namespace: meta.namespace.clone(),
+        managed: managed_by(meta),
     };
-    let (source, name, key) = match &left.reason {
-        Reason::SecretMissing { name } => ("secret", name.as_str(), ""),
-        Reason::ConfigMapMissing { name } => ("configmap", name.as_str(), ""),
-        Reason::KeyMissing { kind, name, key } => {
-            (if *kind == "Secret" { "secret" } else { "configmap" }, name.as_str(), key.as_str())
+    let loaded = || Loaded::of(snap, left.kind, &meta.namespace, &meta.name);
+    let text = left.text.trim().to_owned();
+    let operator = Operator::of(snap);
+    match (&left.reason, Source::of(&left.reason)) {
+        (Reason::KeyMissing { key, .. }, Some(source)) => Fix::Key { object, source, key: key.clone(), operator },
+        (_, Some(source)) => Fix::Missing { object, source, operator },
+        (Reason::FileAccess(_), None) => Fix::FileAccess {
+            object,
+            account: format!("{}-scrape", meta.name),
+            token: TOKEN,
+            patch: monitor(snap, left).and_then(|m| file_patch(m, &left.reason)),
+            loaded: loaded(),
+        },
+        (Reason::Rule, None) => {
+            let server = selected_by(snap, left);
+            Fix::Rule {
+                object,
+                text,
+                server: server.map(|s| s.metadata.name.clone()),
+                server_kind: server.map(|s| s.kind.to_ascii_lowercase()),
+                server_namespace: server.map(|s| s.metadata.namespace.clone()),
+                loaded: loaded(),
+            }
         }
-        _ => ("", "", ""),
-    };
-    let monitor = monitor(snap, left);
-    let mut made = shared(snap, made, server)
-        .fix(variant)
-        .param("kind", left.kind.as_str())
-        .param("resource", left.kind.kubectl())
-        .param("object", &meta.name)
-        .param("namespace", &meta.namespace)
-        .param("managed", managed_by(meta))
-        .param("text", left.text.trim())
-        .param("source", source)
-        .param("source_name", name)
-        .param("key", key)
-        .param("patch", monitor.and_then(|m| file_patch(m, &left.reason)))
-        .param("token", TOKEN)
-        .param("account", format!("{}-scrape", meta.name))
-        .param("server_known", server.is_some());
-    operator::loaded_params(&mut made.params, snap, left.kind, &meta.namespace, &meta.name);
-    made
+        _ => Fix::Object { object, text, operator },
+    }
+}
+
+/// The server that leaves it out, where that is said.
+fn selected_by<'a>(snap: &'a Snapshot, left: &Left<'_>) -> Option<&'a MonitoringResource> {
+    let (namespace, name) = left.server.as_ref()?;
+    let mut all = selection::all_servers(snap).unwrap_or_default().into_iter();
+    all.find(|s| s.metadata.namespace == *namespace && s.metadata.name == *name)
 }
 
 fn monitor<'a>(snap: &'a Snapshot, left: &Left<'_>) -> Option<&'a Monitor> {
@@ -100,40 +219,34 @@ pub(super) fn is_of_config(text: &str) -> bool {
 }
 
 /// The fix of a server that is not written.
-pub(super) fn server(snap: &Snapshot, made: Finding, server: &MonitoringResource, text: &str) -> Finding {
-    let kind = if server.kind == "Alertmanager" { Kind::AlertmanagerConfig } else { Kind::ServiceMonitor };
-    let of_config = server.kind == "Alertmanager" && is_of_config(text);
+pub(super) fn server(snap: &Snapshot, server: &MonitoringResource, text: &str) -> Fix {
+    let is_alertmanager = server.kind == "Alertmanager";
+    let kind = if is_alertmanager { Kind::AlertmanagerConfig } else { Kind::ServiceMonitor };
     let reason = log::reason(kind, text);
-    let additional = server.kind != "Alertmanager" && text.contains("additional");
-    let variant = match (&reason, of_config, additional) {
-        (Reason::SecretMissing { .. } | Reason::ConfigMapMissing { .. } | Reason::KeyMissing { .. }, ..) => {
-            "server-secret"
-        }
-        (_, true, _) => "alertmanager",
-        (_, _, true) => "additional",
-        _ => "server",
-    };
     let meta = &server.metadata;
-    let (source, name, key) = match &reason {
-        Reason::ConfigMapMissing { name } => ("configmap", name.clone(), String::new()),
-        Reason::SecretMissing { name } => ("secret", name.clone(), String::new()),
-        Reason::KeyMissing { kind, name, key } => {
-            (if *kind == "Secret" { "secret" } else { "configmap" }, name.clone(), key.clone())
-        }
-        _ => ("secret", String::new(), String::new()),
-    };
-    let default = if server.kind == "Alertmanager" { format!("alertmanager-{}", meta.name) } else { String::new() };
-    let config = server.spec.config_secret.clone().unwrap_or(default);
-    let extra = server.spec.additional_scrape_configs.as_ref().map(|s| (s.name.clone(), s.key.clone()));
-    shared(snap, made, Some(server))
-        .fix(variant)
-        .param("text", text.trim())
-        .param("source", source)
-        .param("source_name", name)
-        .param("key", key)
-        .param("config_secret", config)
-        .param("config_path", "{.data.alertmanager\\.yaml}")
-        .param("extra_secret", extra.as_ref().map(|(name, _)| name.as_str()))
-        .param("extra_path", extra.as_ref().map(|(_, key)| format!("{{.data.{}}}", key.replace('.', "\\."))))
-        .param("values", operator::values_base(server))
+    let (named, said) = (Server::of(server), text.trim().to_owned());
+    if let Some(source) = Source::of(&reason) {
+        return Fix::ServerSecret { server: named, text: said, source };
+    }
+    if is_alertmanager && is_of_config(text) {
+        return Fix::Alertmanager {
+            server_kind: server.kind.to_ascii_lowercase(),
+            server_namespace: meta.namespace.clone(),
+            server_managed: managed_by(meta),
+            stack: StackRelease::of(server),
+            text: said,
+            config_secret: server.spec.config_secret.clone().unwrap_or_else(|| format!("alertmanager-{}", meta.name)),
+            config_path: "{.data.alertmanager\\.yaml}",
+        };
+    }
+    if !is_alertmanager && text.contains("additional") {
+        let extra = server.spec.additional_scrape_configs.as_ref();
+        return Fix::Additional {
+            server: named,
+            text: said,
+            extra_secret: extra.map(|s| s.name.clone()),
+            extra_path: extra.map(|s| format!("{{.data.{}}}", s.key.replace('.', "\\."))),
+        };
+    }
+    Fix::Server { server: named, text: said, operator: Operator::of(snap) }
 }

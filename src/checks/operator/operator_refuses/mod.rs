@@ -7,6 +7,8 @@ mod tests;
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
+use fix::Fix;
+
 use crate::checks::support::operator::{self, server_text};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::operator::deployment;
@@ -28,6 +30,7 @@ check! {
             OtherServers, PartLogs, Monitors, ProbeResources, ScrapeConfigResources, AlertmanagerConfigResources,
             PrometheusRuleNames, Workloads, Events, PrometheusRuntime, PrometheusConfig, Pods,
         ],
+        fix: Fix,
     }
 }
 
@@ -251,7 +254,7 @@ fn finding(snap: &Snapshot, left: &Left<'_>) -> Finding {
         // The log that was read may begin later than the fault.
         seen.value.push_str(&format!("\nat least since {since}"));
     }
-    fix::object(snap, made, left)
+    made.fix(fix::object(snap, left))
 }
 
 /// A server that is not written: its reconciliation fails, or its StatefulSet does not exist.
@@ -294,7 +297,7 @@ fn server(snap: &Snapshot, server: &MonitoringResource, said: &Said<'_>) -> Opti
     }
     made = made.breaks(server.reference());
     made = made.breaks(server.set());
-    Some(fix::server(snap, made, server, text.as_deref().unwrap_or_default()))
+    Some(made.fix(fix::server(snap, server, text.as_deref().unwrap_or_default())))
 }
 
 fn missing_set(snap: &Snapshot, server: &MonitoringResource) -> Option<String> {
@@ -348,13 +351,4 @@ fn set_seen(server: &MonitoringResource) -> Evidence {
         "kubectl get statefulsets -n {{ namespace }}",
     )
     .with("namespace", &server.metadata.namespace)
-}
-
-/// Values that both fixes need.
-fn shared(snap: &Snapshot, mut made: Finding, server: Option<&MonitoringResource>) -> Finding {
-    operator::operator_params(&mut made.params, snap);
-    if let Some(server) = server {
-        operator::server_params(&mut made.params, server);
-    }
-    made
 }
