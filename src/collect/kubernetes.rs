@@ -123,7 +123,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
             Listing::missing(crate::snapshot::not_collected(Fact::PrometheusRuleObjects))
         }
     };
-    let (pods, claims, events, slices, maps, accounts, policies, quotas, metrics, workloads, rules) = futures::join!(
+    let (pods, claims, events, slices, maps, accounts, policies, quotas, ranges, metrics, workloads, rules) = futures::join!(
         list!(Pods, "/api/v1", "pods", scope),
         list!(PersistentVolumeClaims, "/api/v1", "persistentvolumeclaims", scope),
         list!(Events, "/api/v1", "events", scope),
@@ -132,11 +132,12 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
         list!(ServiceAccounts, "/api/v1", "serviceaccounts", small),
         list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", scope),
         list!(ResourceQuotas, "/api/v1", "resourcequotas", scope),
+        list!(LimitRanges, "/api/v1", "limitranges", scope),
         list!(PodMetrics, "/apis/metrics.k8s.io/v1beta1", "pods", small),
         workloads,
         rules
     );
-    snap.pods = pods;
+    snap.pods = pods.map(Pod::with_own_claims);
     snap.persistent_volume_claims = claims;
     snap.events = match of_nodes(client, plan, snap).await.items() {
         Ok(more) => events.with_more(more.iter().filter(|e| e.involved_object.kind == "Node").cloned()),
@@ -148,6 +149,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.service_accounts = accounts;
     snap.network_policies = policies;
     snap.resource_quotas = quotas;
+    snap.limit_ranges = ranges;
     snap.pod_metrics = metrics;
     snap.workloads = workloads;
     snap.prometheus_rule_objects = rules;

@@ -11,6 +11,7 @@ use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::{foundation, skew};
 use crate::domain::prometheus::exporter_log;
 use crate::domain::prometheus::remote_write::collector;
+use crate::domain::text::windows::DAY;
 use crate::model::{Fact, GapCause};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -172,6 +173,15 @@ fn is_part(container: &Container) -> bool {
     PARTS.iter().any(|part| image.contains(part) || container.name == *part)
 }
 
+/// A pod of a Job of the stack that failed within a day: it is not started again.
+fn is_failed_job(pod: &Pod, snap: &Snapshot) -> bool {
+    let of_job = pod.metadata.controller().is_some_and(|o| o.kind == "Job");
+    of_job
+        && pod.status.phase == "Failed"
+        && snap.scope.is_stack(&pod.metadata.namespace)
+        && pod.statuses().any(|s| s.ended_within(DAY, snap.collected_at))
+}
+
 /// Previous logs of containers that ended and were started again; of one whose previous log is gone the current one.
 async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog>> {
     let pods = match snap.pods() {
@@ -181,8 +191,11 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLo
     let mut wanted = Vec::new();
     for pod in pods {
         let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
-        let ended =
-            statuses.filter(|s| s.restart_count > 0 && (!s.ready || s.ended_within(RECENT_END, snap.collected_at)));
+        let job = is_failed_job(pod, snap);
+        let ended = statuses.filter(|s| {
+            let again = s.restart_count > 0 && (!s.ready || s.ended_within(RECENT_END, snap.collected_at));
+            again || (job && s.state.terminated.as_ref().is_some_and(|t| t.exit_code != 0))
+        });
         for status in ended {
             let container = pod.all_containers().find(|c| c.name == status.name);
             wanted.extend(container.map(|container| (pod, container, true)));

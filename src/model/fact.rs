@@ -99,6 +99,7 @@ facts! {
     VolumeAttachments "volumeattachments" Kubernetes(&[list("storage.k8s.io", "volumeattachments")]);
     CsiNodes "csinodes" Kubernetes(&[list("storage.k8s.io", "csinodes")]);
     ResourceQuotas "resourcequotas" Kubernetes(&[list("", "resourcequotas")]);
+    LimitRanges "limitranges" Kubernetes(&[list("", "limitranges")]);
     NodeRequests "pods of all namespaces" Kubernetes(&[list("", "pods")]);
     PodMetrics "pod metrics" Kubernetes(&[list("metrics.k8s.io", "pods")]);
     MonitoringResources "monitoring.coreos.com" Kubernetes( &[list("monitoring.coreos.com", "prometheuses"), list("monitoring.coreos.com", "alertmanagers")], );

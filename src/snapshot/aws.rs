@@ -22,6 +22,8 @@ pub struct Cluster {
     pub compute_config: Option<ComputeConfig>,
     pub storage_config: Option<StorageConfig>,
     pub access_config: AccessConfig,
+    pub role_arn: String,
+    pub health: AddonHealth,
 }
 
 /// `accessConfig` of a cluster.

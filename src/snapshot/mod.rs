@@ -358,6 +358,8 @@ snapshot! {
         network_policies: kubernetes::NetworkPolicy = NetworkPolicies,
         /// ResourceQuotas of the namespaces in scope.
         resource_quotas: kubernetes::ResourceQuota = ResourceQuotas,
+        /// LimitRanges of the namespaces in scope.
+        limit_ranges: kubernetes::LimitRange = LimitRanges,
         /// Volumes that are to be on a node; empty where no pod in scope waits for a volume.
         volume_attachments: kubernetes::VolumeAttachment = VolumeAttachments,
         /// CSI drivers of each node; empty where no pod in scope waits for a volume.

@@ -2,6 +2,7 @@
 
 mod coredns_failing;
 mod dns;
+mod dns_policy;
 mod ingress;
 mod ip_exhaustion;
 mod nat_egress;
@@ -10,6 +11,7 @@ mod node_join;
 mod node_port_range;
 mod pod_without_network;
 mod port_forward;
+mod readiness_gate;
 mod security_group_blocks;
 mod vpc_endpoint_missing;
 
@@ -28,5 +30,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &pod_without_network::PodWithoutNetwork,
     &coredns_failing::CorednsFailing,
     &dns::Dns,
+    &dns_policy::DnsPolicy,
     &ingress::IngressBroken,
+    &readiness_gate::ReadinessGate,
 ];

@@ -1,6 +1,8 @@
 //! Nodes, node groups, EKS add-ons, and what runs short on nodes.
 
 mod addon_degraded;
+mod clock_skew;
+mod cluster_impaired;
 mod consolidation_evicts;
 mod kubelet_certificate;
 mod node_pool_stuck;
@@ -12,11 +14,13 @@ use crate::checks::Check;
 
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[
+    &cluster_impaired::ClusterImpaired,
     &nodegroup_failed::NodegroupFailed,
     &scale_up_refused::ScaleUpRefused,
     &node_pressure::NodePressure,
     &addon_degraded::AddonDegraded,
     &kubelet_certificate::KubeletCertificate,
+    &clock_skew::ClockSkew,
     &node_pool_stuck::NodePoolStuck,
     &consolidation_evicts::ConsolidationEvicts,
 ];

@@ -2,6 +2,7 @@
 
 mod admission_denied;
 mod api_server_throttles;
+mod api_storage_full;
 mod apiservice_unavailable;
 mod conversion_webhook;
 mod gitops_sync;
@@ -39,4 +40,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &metrics_adapter::MetricsAdapter,
     &kind_not_served::KindNotServed,
     &api_server_throttles::ApiServerThrottles,
+    &api_storage_full::ApiStorageFull,
 ];

@@ -4,10 +4,13 @@ mod config_error;
 mod crash_loop;
 mod image_cache;
 mod image_pull;
+mod job_failed;
 mod memory_headroom;
 pub(crate) mod node_not_ready;
 mod oom_killed;
+mod pod_not_ending;
 mod pod_pending;
+mod pod_refused;
 mod secret_not_made;
 mod update_held;
 mod vpa_evicts;
@@ -17,6 +20,8 @@ use crate::checks::Check;
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[
     &pod_pending::PodPending,
+    &pod_refused::PodRefused,
+    &pod_not_ending::PodNotEnding,
     &node_not_ready::NodeNotReady,
     &crash_loop::CrashLoop,
     &oom_killed::OomKilled,
@@ -27,4 +32,5 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &update_held::UpdateHeld,
     &secret_not_made::SecretNotMade,
     &vpa_evicts::VpaEvicts,
+    &job_failed::JobFailed,
 ];

@@ -119,7 +119,10 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
         (true, false) => format!("{noun} {} wait for it", names.join(", ")),
         _ => format!("runs {noun} {}", names.join(", ")),
     };
-    let message = format!("node {name} {is} Ready{since} ({}), and {does}", value.trim());
+    let zone = lost_zone(snap, node)
+        .map(|z| format!("; no node of zone {z} is Ready, those of other zones are"))
+        .unwrap_or_default();
+    let message = format!("node {name} {is} Ready{since} ({}), and {does}{zone}", value.trim());
     let mut made = Finding::new(NodeNotReady::META.id, severity, ResourceRef::node(name), message)
         .key("ready")
         .breaks(ResourceRef::node(name))
@@ -149,6 +152,16 @@ fn runs_elsewhere(snap: &Snapshot, owner: &ResourceRef, node: &str) -> bool {
     let pods = snap.pods.items().unwrap_or_default().iter();
     let others = pods.filter(|p| p.spec.node_name.as_deref().is_some_and(|n| n != node) && p.is_ready());
     others.into_iter().any(|p| snap.owner_ref(p) == *owner)
+}
+
+/// The zone of a node, if all of its nodes, several of them, are lost while other zones have nodes that are well.
+fn lost_zone<'a>(snap: &Snapshot, node: &'a Node) -> Option<&'a str> {
+    let zone = node.metadata.label("topology.kubernetes.io/zone")?;
+    let all = snap.nodes.items().unwrap_or_default();
+    let (here, elsewhere): (Vec<&Node>, Vec<&Node>) =
+        all.iter().partition(|n| n.metadata.label("topology.kubernetes.io/zone") == Some(zone));
+    let lost = here.len() > 1 && here.iter().all(|n| !n.is_ready());
+    (lost && elsewhere.iter().any(|n| n.is_ready())).then_some(zone)
 }
 
 fn duration(minutes: i64) -> String {

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod addon;
 pub(crate) mod balancer;
+pub(crate) mod cluster_health;
 pub(crate) mod consolidation;
 pub(crate) mod credentials;
 pub(crate) mod csi_node;

@@ -147,6 +147,13 @@ impl Reason {
         .then_some(Self::NotFound)
     }
 
+    /// The mirror that containerd asked instead of the registry: it names the registry in the query (`?ns=docker.io`).
+    pub(crate) fn mirror(text: &str) -> Option<&str> {
+        let urls = text.split('"').filter(|part| part.starts_with("http"));
+        let mut asked = urls.filter(|url| url.contains("?ns=") || url.contains("&ns="));
+        asked.next()?.split_once("://")?.1.split('/').next()
+    }
+
     /// The login that was sent was good once: that of a pull secret, since the kubelet renews its own.
     pub(crate) fn is_expired(text: &str) -> bool {
         text.to_ascii_lowercase().contains(EXPIRED)
@@ -171,6 +178,11 @@ impl Reason {
         }
     }
 
+    /// The way to the registry, or what answers there, and not the image.
+    pub(crate) fn is_of_the_way(self) -> bool {
+        matches!(self, Self::Dns | Self::Tls | Self::Network | Self::Server | Self::Unauthorized)
+    }
+
     /// Failures that a missing way to the registry can cause.
     pub(crate) fn may_be_egress(self) -> bool {
         matches!(self, Self::Network | Self::Dns)
@@ -180,6 +192,14 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mirror_names_the_registry_that_it_stands_for() {
+        let asked = r#"failed to do request: Head "https://mirror.corp.internal:5000/v2/grafana/grafana/manifests/12.1.0?ns=docker.io": dial tcp 10.200.9.9:5000: connect: connection refused"#;
+        assert_eq!(Reason::mirror(asked), Some("mirror.corp.internal:5000"));
+        let own = r#"failed to do request: Head "https://registry-1.docker.io/v2/grafana/grafana/manifests/12.1.0": dial tcp: i/o timeout"#;
+        assert_eq!(Reason::mirror(own), None);
+    }
 
     #[test]
     fn tells_the_reasons_apart_in_the_words_of_runtimes_and_registries() {

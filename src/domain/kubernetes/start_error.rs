@@ -12,8 +12,12 @@ pub(crate) enum Fault {
     MissingKey { holder: Holder, name: Option<String>, volume: Option<String>, key: String },
     /// A file and a directory do not fit each other.
     MountType { path: Option<String> },
+    /// The kubelet cannot make the subPath of a mount in its volume.
+    SubPath { volume: String },
     /// The image would run as root, or as a user that has only a name, and the pod forbids it.
     Root { user: Option<String> },
+    /// The node lacks the seccomp or AppArmor profile that the container names.
+    Profile { kind: &'static str, name: String },
     /// The program is not in the image.
     Command { name: Option<String> },
     /// Something else.
@@ -33,9 +37,17 @@ impl Fault {
         {
             return None;
         }
+        if let Some(fault) = Self::of_profile(message) {
+            return Some(fault);
+        }
         if has("runAsNonRoot") {
             let user = between(message, "non-numeric user (", ")").map(str::to_owned);
             return Some(Self::Root { user });
+        }
+        if let Some(volume) = between(message, "subPath for volumeMount \"", "\"")
+            .or_else(|| between(message, "subPath directory for volumeMount \"", "\""))
+        {
+            return Some(Self::SubPath { volume: volume.to_owned() });
         }
         let of_type =
             ["Are you trying to mount a directory onto a file", "not a directory", "is a directory", "subPath"];
@@ -52,6 +64,15 @@ impl Fault {
             return Some(Self::Command { name });
         }
         Some(Self::Other)
+    }
+
+    /// `cannot load seccomp profile "/var/lib/kubelet/seccomp/x.json"`, `apparmor profile not found x`.
+    fn of_profile(message: &str) -> Option<Self> {
+        if let Some(path) = between(message, "cannot load seccomp profile \"", "\"") {
+            return Some(Self::Profile { kind: "seccomp", name: path.to_owned() });
+        }
+        let name = message.split_once("apparmor profile not found ")?.1.split([':', ' ', '"']).next()?;
+        Some(Self::Profile { kind: "AppArmor", name: name.to_owned() })
     }
 
     /// `couldn't find key k in ConfigMap ns/name`, `references non-existent secret key: k`.
@@ -147,6 +168,11 @@ mod tests {
         assert_eq!(Fault::of(runc), Some(Fault::MountType { path: Some("/etc/prometheus/prometheus.yml".into()) }));
         let exec = r#"exec: "promethues": executable file not found in $PATH: unknown"#;
         assert_eq!(Fault::of(exec), Some(Fault::Command { name: Some("promethues".into()) }));
+        let sub_path = r#"failed to create subPath directory for volumeMount "storage" of container "grafana""#;
+        assert_eq!(Fault::of(sub_path), Some(Fault::SubPath { volume: "storage".into() }));
+        let seccomp = r#"failed to create containerd container: cannot load seccomp profile "/var/lib/kubelet/seccomp/x.json": open /var/lib/kubelet/seccomp/x.json: no such file or directory"#;
+        let path = "/var/lib/kubelet/seccomp/x.json".to_owned();
+        assert_eq!(Fault::of(seccomp), Some(Fault::Profile { kind: "seccomp", name: path }));
         assert_eq!(Fault::of("failed to sync configmap cache: timed out waiting for the condition"), None);
         assert_eq!(Fault::of(r#"MountVolume.SetUp failed for volume "x" : object "n"/"y" not registered"#), None);
         assert_eq!(Fault::of("context deadline exceeded"), Some(Fault::Other));

@@ -37,7 +37,9 @@ pub(crate) fn kills<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Kill<'a>> {
     let of = |status: &'a ContainerStatus| {
         let container = pod.all_containers().find(|c| c.name == status.name)?;
         let end = status.ended()?;
-        let is_oom = end.reason == "OOMKilled" || (end.exit_code == 137 && shows_oom(snap, pod, container));
+        let is_oom = end.reason == "OOMKilled"
+            || is_oom_at_start(end)
+            || (end.exit_code == 137 && shows_oom(snap, pod, container));
         let recency = is_oom.then(|| recency(snap, status, end))??;
         Some(Kill { pod, container, status, end, recency })
     };
@@ -59,6 +61,11 @@ fn recency(snap: &Snapshot, status: &ContainerStatus, end: &Terminated) -> Optio
         Some(age) if age <= WEEK => Some(Recency::Past),
         _ => None,
     }
+}
+
+/// The limit is too low for the runtime to start the container at all: it says so in the message of the end.
+fn is_oom_at_start(end: &Terminated) -> bool {
+    end.message.as_deref().is_some_and(|m| m.contains("container init was OOM-killed"))
 }
 
 /// SIGKILL has many senders (a failed liveness probe, an eviction); the kernel's own word, or a working set at the limit,

@@ -16,6 +16,8 @@ kept! {
     HELM_RELEASE = "meta.helm.sh/release-name";
     /// Namespace of the Helm release.
     HELM_NAMESPACE = "meta.helm.sh/release-namespace";
+    /// When an install or upgrade of Helm makes the object: `pre-install`, `post-upgrade`.
+    HELM_HOOK = "helm.sh/hook";
     /// Application of Argo CD.
     ARGO_TRACKING = "argocd.argoproj.io/tracking-id";
     /// Pods with this annotation have security groups of their own.
@@ -38,6 +40,8 @@ kept! {
     INGRESS_CLASS = "kubernetes.io/ingress.class";
     /// Version of the operator whose CRD it is.
     OPERATOR_VERSION = "operator.prometheus.io/version";
+    /// What the LimitRanges of the namespace gave to the containers of a pod.
+    LIMIT_RANGER = "kubernetes.io/limit-ranger";
     /// Number of the revision of a Deployment that a ReplicaSet is.
     REVISION = "deployment.kubernetes.io/revision";
     /// Default IngressClass.

@@ -42,9 +42,9 @@ pub use pod::{
     ClaimSource, Container, ContainerPort, ContainerRequests, ContainerState, ContainerStatus, ContainerUsage,
     DEFAULT_PASSWORDS, EnvFrom, EnvSource, EnvVar, HttpGet, KeyRef, KeyToPath, NamedSource, Pod, PodMetrics, PodOnNode,
     PodOnNodeSpec, PodSecurityContext, PodSpec, PodStatus, PortOnly, Probe, ProjectedSource, ProjectedSources,
-    Resources, Running, SecretSource, Terminated, Volume, VolumeMount, Waiting,
+    ReadinessGate, Resources, Running, SecretSource, Terminated, Volume, VolumeMount, Waiting,
 };
-pub use policy::{CiliumPolicy, NetworkPolicy, QuotaStatus, ResourceQuota};
+pub use policy::{CiliumPolicy, LimitItem, LimitRange, LimitRangeSpec, NetworkPolicy, QuotaStatus, ResourceQuota};
 pub use scaling::*;
 pub use secret_maker::{
     AwsProvider, MadeSecret, Provider, SealedTemplate, SecretMaker, SecretMakerSpec, SecretMakerStatus, StoreRef,

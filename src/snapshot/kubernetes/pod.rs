@@ -31,9 +31,19 @@ pub struct PodSpec {
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     pub service_account_name: Option<String>,
     pub host_network: bool,
+    pub dns_policy: Option<String>,
     #[serde(deserialize_with = "null_default")]
     pub image_pull_secrets: Vec<NamedSource>,
     pub security_context: Option<PodSecurityContext>,
+    #[serde(deserialize_with = "null_default")]
+    pub readiness_gates: Vec<ReadinessGate>,
+}
+
+/// `readinessGates[]`: a condition that somebody else sets, without which the pod is not Ready.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ReadinessGate {
+    pub condition_type: String,
 }
 
 impl PodSpec {
@@ -230,6 +240,8 @@ pub struct Volume {
     pub secret: Option<SecretSource>,
     pub projected: Option<ProjectedSources>,
     pub empty_dir: Option<Value>,
+    /// A claim of the pod's own, which Kubernetes makes for it.
+    pub ephemeral: Option<Value>,
 }
 
 /// `projected` of a volume.
@@ -395,6 +407,17 @@ impl Pod {
     /// Statuses of its init containers and containers.
     pub fn statuses(&self) -> impl Iterator<Item = &ContainerStatus> {
         self.status.init_container_statuses.iter().chain(&self.status.container_statuses)
+    }
+
+    /// With the claims that Kubernetes makes for its generic ephemeral volumes, as claims that it mounts.
+    #[must_use]
+    pub fn with_own_claims(mut self) -> Self {
+        let pod = &self.metadata.name;
+        for volume in self.spec.volumes.iter_mut().filter(|v| v.ephemeral.is_some()) {
+            let claim_name = format!("{pod}-{}", volume.name);
+            volume.persistent_volume_claim = Some(ClaimSource { claim_name, read_only: false });
+        }
+        self
     }
 
     /// Names of the claims it mounts.

@@ -1,5 +1,6 @@
-//! NetworkPolicies and ResourceQuotas.
+//! NetworkPolicies, ResourceQuotas and LimitRanges.
 
+use super::meta::null_default;
 use super::{Map, Meta};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use serde::Deserialize;
@@ -41,3 +42,35 @@ pub struct QuotaStatus {
     pub hard: Map,
     pub used: Map,
 }
+
+/// LimitRange.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct LimitRange {
+    pub metadata: Meta,
+    pub spec: LimitRangeSpec,
+}
+
+/// `spec` of a LimitRange.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct LimitRangeSpec {
+    #[serde(deserialize_with = "null_default")]
+    pub limits: Vec<LimitItem>,
+}
+
+/// `spec.limits[]`: what containers, pods or claims may ask for, and what containers get that ask for nothing.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LimitItem {
+    /// `Container`, `Pod`, `PersistentVolumeClaim`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub max: Map,
+    pub min: Map,
+    pub max_limit_request_ratio: Map,
+    /// Limits of containers that name none.
+    pub default: Map,
+}
+
+objects!(LimitRange);

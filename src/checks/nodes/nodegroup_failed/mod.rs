@@ -5,6 +5,7 @@ mod fix;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::node_group::{self, Fault, Launch};
+use crate::domain::kubernetes::disruption;
 use crate::domain::kubernetes::unschedulable::unscheduled;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -18,7 +19,7 @@ check! {
         id: "nodegroup-failed", suite: Nodes, severity: Error,
         title: "a node group failed or is degraded",
         requires: [EksNodegroups],
-        uses: [Nodes, Pods, Events, EksCluster, Subnets],
+        uses: [Nodes, Pods, Events, EksCluster, Subnets, DisruptionBudgets],
     }
 }
 
@@ -80,6 +81,12 @@ fn finding(snap: &Snapshot, group: &Nodegroup) -> Finding {
         && let Some(role) = group.node_role.rsplit('/').next()
     {
         made = made.depends_on(ResourceRef::aws("iam", "role", role));
+    }
+    // Its update waits for pods that a budget lets nobody evict.
+    if group.health.issues.iter().any(|i| i.code.contains("PodEviction") || i.message.contains("PodEviction")) {
+        let budgets = snap.disruption_budgets.items().unwrap_or_default().iter();
+        let blocking = budgets.filter(|b| disruption::blocked(snap, b).is_some_and(|b| b.is_waited_for()));
+        made = blocking.map(disruption::reference).fold(made, Finding::depends_on);
     }
     if snap.nodes.items().is_ok() {
         made = made.evidence(nodes_evidence(name, &nodes, ready));

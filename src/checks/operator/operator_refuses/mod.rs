@@ -11,6 +11,7 @@ use fix::Fix;
 
 use crate::checks::support::operator::{self, server_text};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::api_storage;
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::files;
 use crate::domain::prometheus::operator::log::{self, Reason, Refused, Said, SyncFailed};
@@ -294,6 +295,10 @@ fn server(snap: &Snapshot, server: &MonitoringResource, said: &Said<'_>) -> Opti
     // Without its operator nothing is made.
     for operator in deployment::operators(snap) {
         made = made.depends_on(operator.workload.reference());
+    }
+    // Nobody can write anything.
+    if text.as_deref().is_some_and(api_storage::is_full) {
+        made = made.depends_on(api_storage::reference(snap));
     }
     made = made.breaks(server.reference());
     made = made.breaks(server.set());

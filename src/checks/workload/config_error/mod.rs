@@ -333,6 +333,8 @@ impl<'a> Writer<'a> {
             Fault::MountType { .. } if self.whole_volume_on_file().is_some() => "sub-path",
             Fault::MountType { .. } => "mount-type",
             Fault::Root { .. } => "root",
+            Fault::SubPath { .. } => "sub-path-refused",
+            Fault::Profile { .. } => "profile",
             Fault::Command { .. } => "command",
             Fault::Other => "other",
         }
@@ -367,6 +369,14 @@ impl<'a> Writer<'a> {
                 format!("runAsNonRoot is set, and the image names its user ({user}) without a number")
             }
             Fault::Root { user: None } => "runAsNonRoot is set, and the image runs as root".into(),
+            Fault::SubPath { volume } => {
+                let path = self.sub_path(volume).map(|p| format!(" {p}")).unwrap_or_default();
+                format!("the kubelet cannot make its subPath{path} in volume {volume}")
+            }
+            Fault::Profile { kind, name } => {
+                let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
+                format!("node {node} does not have the {kind} profile {name} that it names")
+            }
             Fault::Command { name: Some(name) } => format!("the image has no program {name} that can be run"),
             Fault::Command { name: None } => "the image does not have the program that it should run".into(),
             Fault::Other => "the runtime refuses it".into(),
@@ -446,6 +456,33 @@ impl<'a> Writer<'a> {
         made.evidence(seen.with("namespace", namespace))
     }
 
+    /// The volume whose subPath the kubelet cannot make.
+    fn sub_volume(&self) -> &str {
+        match &self.fault {
+            Fault::SubPath { volume } => volume,
+            _ => "",
+        }
+    }
+
+    /// The subPath of a volume that the container mounts.
+    fn sub_path(&self, volume: &str) -> Option<&str> {
+        self.container.volume_mounts.iter().filter(|m| m.name == volume).find_map(|m| m.sub_path.as_deref())
+    }
+
+    /// The claim behind that volume; empty where it is none.
+    fn sub_claim(&self) -> &str {
+        let volume = self.pod.spec.volumes.iter().find(|v| v.name == self.sub_volume());
+        volume.and_then(|v| v.persistent_volume_claim.as_ref()).map_or("", |c| c.claim_name.as_str())
+    }
+
+    /// Kind and name of the profile that the node lacks.
+    fn profile(&self) -> (&str, &str) {
+        match &self.fault {
+            Fault::Profile { kind, name } => (kind, name),
+            _ => ("", ""),
+        }
+    }
+
     fn params(&self, made: Finding) -> Finding {
         let meta = &self.pod.metadata;
         let (holder, name) = self.holder.clone().unwrap_or((Holder::ConfigMap, String::new()));
@@ -494,6 +531,12 @@ impl<'a> Writer<'a> {
                 },
             )
             .param("part_of", self.release())
+            .param("node", self.pod.spec.node_name.as_deref().unwrap_or("<node>"))
+            .param("sub_volume", self.sub_volume())
+            .param("sub_path", self.sub_path(self.sub_volume()).unwrap_or_default())
+            .param("claim", self.sub_claim())
+            .param("profile", self.profile().1)
+            .param("is_seccomp", self.profile().0 == "seccomp")
     }
 
     /// A patch of the workload that names the ConfigMap that is likely meant.

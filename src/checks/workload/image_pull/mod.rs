@@ -113,6 +113,8 @@ struct Writer<'a> {
     node: Option<&'a Node>,
     /// The login that was sent is past its time.
     is_late: bool,
+    /// The mirror of the nodes that was asked instead of the registry.
+    mirror: Option<String>,
 }
 
 impl<'a> Writer<'a> {
@@ -126,8 +128,10 @@ impl<'a> Writer<'a> {
         );
         let retired = image.as_ref().filter(|_| closed).and_then(Image::retired);
         let is_late = Reason::is_expired(&failures[0].said);
+        let mirror = Reason::mirror(&failures[0].said).filter(|_| reason.is_of_the_way()).map(str::to_owned);
         Self {
             is_late,
+            mirror,
             snap,
             pod,
             container,
@@ -181,7 +185,7 @@ impl<'a> Writer<'a> {
         if !replaced {
             made = made.breaks(owner.clone());
         }
-        if self.reason.may_be_egress() {
+        if self.reason.may_be_egress() && self.mirror.is_none() {
             let at = Placement::new(self.snap);
             let subnets: BTreeSet<&str> = pods.iter().filter_map(|p| at.of_pod(p)).collect();
             made = subnets.into_iter().fold(made, |f, id| f.depends_on(ResourceRef::aws("ec2", "subnet", id)));
@@ -200,6 +204,9 @@ impl<'a> Writer<'a> {
         if self.retired.is_some() {
             let metrics_server = self.image.as_ref().is_some_and(|i| i.base() == "metrics-server");
             return if metrics_server && self.snap.platform == Platform::Eks { "metrics-server" } else { "retired" };
+        }
+        if self.mirror.is_some() {
+            return "mirror";
         }
         let ecr = self.image.as_ref().and_then(Image::ecr);
         match self.reason {
@@ -244,6 +251,14 @@ impl<'a> Writer<'a> {
                 "the login for Amazon ECR in its pull secret ({}) is older than twelve hours, and is sent instead of the node's own",
                 self.secrets().join(", ")
             ),
+            ("mirror", _) => {
+                let host = self.image.as_ref().map_or("its registry", |i| i.host.as_str());
+                let mirror = self.mirror.as_deref().unwrap_or_default();
+                format!(
+                    "the nodes ask mirror {mirror} for images of {host}, and {}",
+                    self.reason.words().replacen("the registry", "it", 1)
+                )
+            }
             ("ecr-auth", _) => "the node's IAM role may not pull from Amazon ECR".to_owned(),
             ("ecr-endpoints", _) => {
                 format!(
@@ -414,8 +429,22 @@ impl<'a> Writer<'a> {
             .param("values_path", self.target.values_path(self.snap, &self.container.name, "image"))
             .param("running", self.running().filter(|_| self.target.in_place() && replaced))
             .param("why", self.retired.as_ref().map(|r| r.why))
-            .param("policy_patch", policy.to_string());
+            .param("policy_patch", policy.to_string())
+            .param("mirror", self.mirror.as_deref().unwrap_or_default())
+            .param("instance", self.node.and_then(Node::instance_id).unwrap_or_default())
+            .param("show_hosts", self.show_hosts());
         self.with_registry(made)
+    }
+
+    /// Shows on the node which mirrors it has for the registry, and whether this one answers.
+    fn show_hosts(&self) -> String {
+        let host = self.image.as_ref().map_or("_default", |i| i.host.as_str());
+        let mirror = self.mirror.as_deref().unwrap_or_default();
+        let commands = serde_json::json!([
+            format!("cat /etc/containerd/certs.d/{host}/hosts.toml /etc/containerd/certs.d/_default/hosts.toml"),
+            format!("curl -sS -m 5 -o /dev/null -w '%{{http_code}}' https://{mirror}/v2/"),
+        ]);
+        serde_json::json!({ "commands": commands }).to_string()
     }
 
     fn list(&self) -> &'static str {

@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use serde_json::json;
+
 use crate::domain::kubernetes::held_update::{self, Field};
+use crate::domain::kubernetes::limit_range;
 use crate::domain::kubernetes::owner::{Target, in_scope, others_ready};
 use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose, request_of, sensible};
 use crate::domain::prometheus::oom::{Kill, Recency, kills};
 use crate::domain::prometheus::wal;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Container, Pod};
-use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
+use crate::snapshot::kubernetes::{Container, LimitRange, Pod};
+use crate::snapshot::{Snapshot, format_bytes, journal, parse_quantity};
 
 /// Pods of kube-system without which the stack does not work.
 const SYSTEM: &[&str] = &["ebs-csi-", "coredns-"];
@@ -24,7 +27,7 @@ check! {
         id: "oom-killed", suite: Workload, severity: Error,
         title: "a container of the stack is killed for its memory",
         requires: [Pods],
-        uses: [Nodes, NodeRequests, PodMetrics, ContainerMemory, PrometheusMetrics, CrashLogs, Events, Workloads, MonitoringResources, EksAddons],
+        uses: [Nodes, NodeRequests, PodMetrics, ContainerMemory, PrometheusMetrics, CrashLogs, Events, Workloads, MonitoringResources, EksAddons, LimitRanges],
     }
 }
 
@@ -142,12 +145,47 @@ fn raise(
         if proposal.basis.is_empty() { String::new() } else { format!(" ({})", proposal.basis) },
     );
     let variant = if proposal.fit.is_no() { "no-room" } else { "raise" };
-    let made = Finding::new(OomKilled::META.id, severity(snap, kill), target.owner.clone(), message)
+    // That the limit is none of its own sharpens the finding, and decides nothing.
+    let given = journal::aside(|| limit_range::given_limit(snap, kill.pod, kill.container));
+    let ceiling = journal::aside(|| limit_range::below(snap, &kill.pod.metadata.namespace, proposal.limit));
+    let message = match given {
+        Some(range) => format!(
+            "{message}; the limit is the default of LimitRange {}/{}: its template names none",
+            range.metadata.namespace, range.metadata.name
+        ),
+        None => message,
+    };
+    let to = |path: &str| json!([{"op": "replace", "path": path, "value": exact(proposal.limit)}]).to_string();
+    let mut made = Finding::new(OomKilled::META.id, severity(snap, kill), target.owner.clone(), message);
+    if let Some(range) = given {
+        made = made.also(limit_range::reference(range)).evidence(range_seen(range));
+    }
+    let made = made
         .key(format!("{} {}", target.owner.key(), kill.container.name))
         .fix(variant)
+        .param("given_by", given.map(|r| r.metadata.name.as_str()).unwrap_or_default())
+        .param("ceiling", ceiling.as_ref().map(|(r, _)| r.metadata.name.as_str()).unwrap_or_default())
+        .param("ceiling_patch", ceiling.as_ref().map(|(_, path)| to(path)).unwrap_or_default())
         .param("wal", replay.is_some())
         .param("is_prometheus", kill.container.program() == Some(Program::Prometheus));
     with_change(snap, made, target, kill.pod, kill.container, &proposal)
+}
+
+/// What a LimitRange gives and allows.
+fn range_seen(range: &LimitRange) -> Evidence {
+    let items = range.spec.limits.iter();
+    let said: Vec<String> = items
+        .flat_map(|i| [("default", &i.default), ("max", &i.max)].map(|(word, map)| (i, word, map)))
+        .filter_map(|(i, word, map)| Some(format!("{word} memory per {}: {}", i.kind, map.get("memory")?)))
+        .collect();
+    let meta = &range.metadata;
+    Evidence::new(
+        format!("LimitRange {}/{}", meta.namespace, meta.name),
+        said.join(", "),
+        "kubectl describe limitrange -n {{ namespace }} {{ name }}",
+    )
+    .with("namespace", &meta.namespace)
+    .with("name", &meta.name)
 }
 
 /// What a container needs that was killed at `limit`, and why. A use that was measured below the limit says nothing of what

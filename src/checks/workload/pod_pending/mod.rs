@@ -27,7 +27,7 @@ check! {
         id: "pod-pending", suite: Workload, severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, EksCluster, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, LimitRanges, EksCluster, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers],
     }
 }
 

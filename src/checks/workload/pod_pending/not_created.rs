@@ -1,14 +1,20 @@
 //! Pods that a workload wants and the API server refuses to make: quota, limit ranges, admission.
 
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::domain::kubernetes::api_storage;
 use crate::domain::kubernetes::denied;
+use crate::domain::kubernetes::limit_range::{self, Bound, Side};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::has_rollout;
+use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, operator_owner};
 use crate::domain::kubernetes::unschedulable::RECENT;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckId, Evidence, Finding, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Event, Workload};
-use crate::snapshot::{Snapshot, format_cpu, parse_quantity};
+use crate::snapshot::kubernetes::{Event, LimitRange, Workload};
+use crate::snapshot::{Snapshot, format_cpu, journal, parse_quantity};
 
 /// Why the API server refuses a pod.
 fn variant_of(message: &str) -> &'static str {
@@ -19,7 +25,7 @@ fn variant_of(message: &str) -> &'static str {
         "quota-must-specify"
     } else if has("violates PodSecurity") {
         "pod-security"
-    } else if has("per Container is") || has("per Pod is") {
+    } else if has("per Container is") || has("per Pod is") || has("limit to request ratio per ") {
         "limit-range"
     } else if has("no PriorityClass with name") {
         "priority-class"
@@ -98,13 +104,21 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         return None;
     }
     let event = event(snap, workload);
-    let message = condition(workload).or(event.map(|e| e.message.as_str()))?;
-    let variant = variant_of(message);
     let meta = &workload.metadata;
     let (namespace, name) = (&meta.namespace, &meta.name);
+    let left = || {
+        // With the events gone, the ranges still say what they refuse; where they cannot be read, nobody said that they do.
+        let all = journal::aside(|| limit_range::left_by(snap, namespace, &workload.spec.template.spec));
+        (!all.is_empty()).then(|| all.iter().map(Bound::text).collect::<Vec<_>>().join(", "))
+    };
+    let said = condition(workload).or(event.map(|e| e.message.as_str())).map(str::to_owned).or_else(left)?;
+    let message = said.as_str();
+    let variant = if event.is_none() && condition(workload).is_none() { "limit-range" } else { variant_of(message) };
     let owner = workload.reference();
+    let range = Range::of(snap, workload, message, variant);
     let quota = Quota::of(message).map(|q| q.now(snap, namespace));
     let why = match (variant, &quota) {
+        ("limit-range", _) if range.first.is_some() => range.text(),
         ("quota", Some(quota)) => format!("ResourceQuota {} is used up ({})", quota.name, quota.text()),
         _ => shorten(message.lines().next().unwrap_or_default(), 300),
     };
@@ -129,8 +143,12 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         .param("managed", managed_by(meta))
         .param("quota", quota.as_ref().map_or("", |q| q.name.as_str()))
         .param("hard", quota.as_ref().and_then(Quota::patch).unwrap_or_default());
+    finding = range.tell(finding, snap, workload);
     finding = webhooks::blamed(snap, message).into_iter().fold(finding, Finding::depends_on);
     finding = denied::read(message).map(|d| d.reference(snap)).into_iter().fold(finding, Finding::depends_on);
+    if api_storage::is_full(message) {
+        finding = finding.depends_on(api_storage::reference(snap));
+    }
     if let Some(quota) = &quota {
         let used_up = ResourceRef::kubernetes("", "ResourceQuota", namespace, &quota.name);
         let text = format!(
@@ -167,6 +185,88 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         );
     }
     Some(finding)
+}
+
+/// The LimitRange that refuses a workload's pods.
+struct Range<'a> {
+    bounds: Vec<Bound>,
+    /// The first range that sets one of the bounds, with the path of that bound.
+    first: Option<(&'a LimitRange, String)>,
+    /// A patch for it that lets these pods pass.
+    patch: Vec<Value>,
+}
+
+impl<'a> Range<'a> {
+    fn of(snap: &'a Snapshot, workload: &Workload, message: &str, variant: &str) -> Self {
+        let namespace = &workload.metadata.namespace;
+        let mut bounds = if variant == "limit-range" { limit_range::bounds(message) } else { Vec::new() };
+        if bounds.is_empty() && variant == "limit-range" {
+            bounds = journal::aside(|| limit_range::left_by(snap, namespace, &workload.spec.template.spec));
+        }
+        // The message says what is refused; which object does it sharpens the fix.
+        let of = |b: &Bound| journal::aside(|| limit_range::of_bound(snap, namespace, b));
+        let first = bounds.iter().find_map(of);
+        let own = |r: &LimitRange| first.as_ref().is_some_and(|(f, _)| f.metadata.name == r.metadata.name);
+        let patch = bounds.iter().filter_map(|b| {
+            let (range, path) = of(b)?;
+            let asked = b.asked.as_ref().filter(|_| own(range))?;
+            Some(json!({"op": "replace", "path": path, "value": asked}))
+        });
+        let patch = patch.collect();
+        Self { bounds, first, patch }
+    }
+
+    fn text(&self) -> String {
+        let said: Vec<String> = self.bounds.iter().map(Bound::text).collect();
+        let name = self.first.as_ref().map_or("a LimitRange", |(r, _)| r.metadata.name.as_str());
+        format!("LimitRange {name} does not allow it ({})", said.join("; "))
+    }
+
+    /// What each container would have to ask for: `-c prometheus --limits=memory=2Gi`.
+    fn changes(&self, workload: &Workload) -> Vec<String> {
+        let spec = &workload.spec.template.spec;
+        let mut of: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
+        for bound in self.bounds.iter().filter(|b| b.per == "Container") {
+            for container in limit_range::leaving(spec, bound) {
+                let flag = if bound.side == Side::Max { "limits" } else { "requests" };
+                let set = of.entry(&container.name).or_default();
+                set.entry(flag).or_default().push(format!("{}={}", bound.resource, bound.bound));
+                // A request above its limit would be refused in turn.
+                let request = container.resources.requests.get(&bound.resource).and_then(|r| parse_quantity(r));
+                let above = request.zip(parse_quantity(&bound.bound)).is_some_and(|(r, b)| r > b);
+                if bound.side == Side::Max && above {
+                    set.entry("requests").or_default().push(format!("{}={}", bound.resource, bound.bound));
+                }
+            }
+        }
+        let flags = |(container, set): (&str, BTreeMap<&str, Vec<String>>)| {
+            let each = set.into_iter().map(|(flag, values)| format!("--{flag}={}", values.join(",")));
+            format!("-c {container} {}", each.collect::<Vec<_>>().join(" "))
+        };
+        of.into_iter().map(flags).collect()
+    }
+
+    fn tell(&self, mut finding: Finding, snap: &Snapshot, workload: &Workload) -> Finding {
+        let custom = operator_owner(&workload.metadata);
+        finding = finding
+            .param("range", self.first.as_ref().map_or("", |(r, _)| r.metadata.name.as_str()))
+            .param("range_patch", if self.patch.is_empty() { String::new() } else { json!(self.patch).to_string() })
+            .param("changes", self.changes(workload))
+            .param("settable", is_settable(snap, &workload.reference()) == Settable::Yes)
+            .param("custom", custom.map_or("", |(kind, _)| kind))
+            .param("custom_name", custom.map_or("", |(_, name)| name));
+        let Some((range, _)) = &self.first else { return finding };
+        let meta = &range.metadata;
+        let text = format!("LimitRange {}/{} refuses the pods of several workloads", meta.namespace, meta.name);
+        let said: Vec<String> = self.bounds.iter().map(Bound::text).collect();
+        let seen = Evidence::new(
+            format!("LimitRange {}/{}", meta.namespace, meta.name),
+            said.join("; "),
+            "kubectl describe limitrange -n {{ namespace }} {{ name }}",
+        );
+        let seen = seen.with("namespace", &meta.namespace).with("name", &meta.name);
+        finding.cause(Cause::resource(limit_range::reference(range), text)).evidence(seen)
+    }
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {

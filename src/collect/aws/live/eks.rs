@@ -100,6 +100,8 @@ fn fargate_profile(p: types::FargateProfile) -> FargateProfile {
 }
 
 fn cluster(c: types::Cluster) -> Cluster {
+    let issue = |i: types::ClusterIssue| health_issue(i.code.as_ref().map(|c| c.as_str()), i.message, i.resource_ids);
+    let issues = c.health.and_then(|h| h.issues).unwrap_or_default();
     Cluster {
         name: c.name.unwrap_or_default(),
         arn: c.arn.unwrap_or_default(),
@@ -126,6 +128,8 @@ fn cluster(c: types::Cluster) -> Cluster {
                 .and_then(|a| a.authentication_mode)
                 .map_or(String::new(), |m| m.as_str().to_owned()),
         },
+        role_arn: c.role_arn.unwrap_or_default(),
+        health: AddonHealth { issues: issues.into_iter().map(issue).collect() },
     }
 }
 
@@ -141,7 +145,7 @@ fn vpc_config(v: types::VpcConfigResponse) -> VpcConfig {
     }
 }
 
-/// Add-ons and node groups report their health alike, in types of their own.
+/// Clusters, add-ons and node groups report their health alike, in types of their own.
 fn health_issue(code: Option<&str>, message: Option<String>, resource_ids: Option<Vec<String>>) -> HealthIssue {
     HealthIssue {
         code: code.unwrap_or_default().to_owned(),

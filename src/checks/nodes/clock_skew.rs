@@ -1,0 +1,107 @@
+//! The clock of a node is off.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::place::Place;
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::node_clock::{self, Off};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+
+check! {
+    /// See the check's page.
+    ClockSkew {
+        id: "clock-skew", suite: Nodes, severity: Error,
+        title: "the clock of a node is off",
+        requires: [Nodes, PrometheusAlerts],
+        uses: [PrometheusRules, ComponentLogs, PartLogs, CrashLogs, Pods],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Synchronize {
+        node: String,
+        /// Its EC2 instance; empty where it has none that commands reach.
+        instance: String,
+        region: String,
+        /// Pods there that sign requests.
+        namespace: String,
+        pods: Vec<String>,
+    },
+}
+
+impl Check for ClockSkew {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.nodes()?;
+        let all = node_clock::all(snap);
+        if all.is_empty() {
+            snap.prometheus_alerts()?;
+        }
+        Ok(Diagnosis::Findings(all.iter().map(|off| finding(snap, off)).collect()))
+    }
+}
+
+fn finding(snap: &Snapshot, off: &Off<'_>) -> Finding {
+    let name = &off.node.metadata.name;
+    let by = match off.seconds {
+        Some(s) if s < 0 => format!(" by {} (it is behind)", duration(-s)),
+        Some(s) => format!(" by {} (it is ahead)", duration(s)),
+        None => String::new(),
+    };
+    let follows = match off.refused.as_slice() {
+        [] => String::new(),
+        [(pod, ..)] => format!(": AWS refuses what pod {}/{} signs there", pod.metadata.namespace, pod.metadata.name),
+        many => format!(": AWS refuses what {} pods sign there", many.len()),
+    };
+    let severity = if off.refused.is_empty() { Severity::Warning } else { Severity::Error };
+    let own = ResourceRef::node(name);
+    let message = format!("the clock of node {name} is off{by}{follows}");
+    // The node is Ready, and takes pods; what its time breaks are the requests that are signed there.
+    let mut made = Finding::new(ClockSkew::META.id, severity, own, message).key("clock").breaks_nothing();
+    for alert in &off.alerts {
+        let said = ["description", "summary"].iter().find_map(|k| alert.annotations.get(*k)).cloned();
+        made = made.evidence(
+            Evidence::new(
+                format!("alert {}", alert.name()),
+                said.unwrap_or_else(|| "it fires".to_owned()),
+                "kubectl describe node {{ node }}",
+            )
+            .with("node", name),
+        );
+    }
+    for (pod, log, line) in &off.refused {
+        let owner = snap.owner_ref(pod);
+        made = made
+            .also(owner.clone())
+            .breaks(owner)
+            .breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name))
+            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line.trim()));
+    }
+    let first = off.refused.first().map(|(pod, ..)| *pod);
+    let namespace = first.map(|p| p.metadata.namespace.clone()).unwrap_or_default();
+    let same = off.refused.iter().filter(|(p, ..)| p.metadata.namespace == namespace);
+    made.fix(Fix::Synchronize {
+        node: name.clone(),
+        instance: off.node.instance_id().filter(|_| !off.node.is_auto_mode()).unwrap_or_default().to_owned(),
+        region: Place::of(snap).region,
+        pods: same.map(|(p, ..)| p.metadata.name.clone()).collect(),
+        namespace,
+    })
+}
+
+fn duration(seconds: i64) -> String {
+    match seconds {
+        s if s < 120 => format!("{s} seconds"),
+        s => format!("{} minutes", s / 60),
+    }
+}

@@ -1,0 +1,123 @@
+//! A Job beside the stack failed: a backup, a clean-up.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::crash::{last_lines, telling};
+use crate::domain::kubernetes::failed_jobs::{self, Failed};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+
+check! {
+    /// See the check's page.
+    JobFailed {
+        id: "job-failed", suite: Workload, severity: Warning,
+        title: "a Job of the stack's namespace failed",
+        requires: [Jobs],
+        uses: [Pods, CrashLogs, PrometheusAlerts],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Again {
+        namespace: String,
+        job: String,
+        /// The CronJob that made it; empty where none did.
+        cron: String,
+        /// Name of the run by hand.
+        run: String,
+        /// It took longer than it may.
+        late: bool,
+    },
+}
+
+/// Letters that the name of a Job may have, so that its pods' names have room.
+const NAME: usize = 52;
+
+impl Check for JobFailed {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.jobs()?;
+        Ok(Diagnosis::Findings(failed_jobs::all(snap).iter().map(finding).collect()))
+    }
+}
+
+fn finding(failed: &Failed<'_>) -> Finding {
+    let meta = &failed.job.metadata;
+    let own = ResourceRef::kubernetes("batch", "Job", &meta.namespace, &meta.name);
+    let reason = failed.condition.reason.as_deref().unwrap_or("Failed");
+    let line = failed.log.and_then(|log| telling(&last_lines(&log.text)));
+    let why = line.as_deref().map(|l| format!(": its log ends with: {l}")).unwrap_or_default();
+    let of = failed.cron.map(|c| format!(" of CronJob {c}")).unwrap_or_default();
+    let message = format!("Job {}/{}{of} failed ({reason}){why}", meta.namespace, meta.name);
+    // The next run of a CronJob may do: only who was alerted has to look now.
+    let severity = if failed.cron.is_none() || failed.alerted { Severity::Warning } else { Severity::Info };
+    let mut made = Finding::new(JobFailed::META.id, severity, own.clone(), message).breaks(own).evidence(
+        Evidence::new(
+            format!("Job {}/{}, condition Failed", meta.namespace, meta.name),
+            format!("{reason}: {}", failed.condition.message.as_deref().unwrap_or_default()),
+            "kubectl describe job -n {{ namespace }} {{ job }}",
+        )
+        .with("namespace", &meta.namespace)
+        .with("job", &meta.name),
+    );
+    if let Some(pod) = failed.pod {
+        // What its pod complains of may have a check of its own.
+        made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
+    }
+    if let (Some(log), Some(line)) = (failed.log, &line) {
+        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line));
+    }
+    let cron = failed.cron.unwrap_or_default().to_owned();
+    let stem: String = cron.chars().take(NAME - "-by-hand".len()).collect();
+    made.fix(Fix::Again {
+        namespace: meta.namespace.clone(),
+        job: meta.name.clone(),
+        run: format!("{}-by-hand", stem.trim_end_matches('-')),
+        cron,
+        late: reason == "DeadlineExceeded",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::findings;
+    use crate::domain::testing::workload::snapshot;
+    use crate::snapshot::Listing;
+    use serde_json::{Value, json};
+
+    fn job(name: &str, created: &str, state: &str) -> Value {
+        json!({"metadata": {"name": name, "namespace": "monitoring", "creationTimestamp": created,
+            "ownerReferences": [{"kind": "CronJob", "name": "backup", "controller": true}]},
+            "status": {"conditions": [{"type": state, "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": created}]}})
+    }
+
+    fn found(jobs: Value) -> Vec<Finding> {
+        let mut snap = snapshot(json!([]));
+        snap.jobs = Listing::cluster(serde_json::from_value(jobs).expect("jobs"));
+        *snap.crash_logs = Ok(Vec::new());
+        findings(&JobFailed, &snap)
+    }
+
+    #[test]
+    fn the_newest_run_counts() {
+        let failed = job("backup-1", "2026-11-21T10:00:00Z", "Failed");
+        assert_eq!(
+            found(json!([failed]))[0].message,
+            "Job monitoring/backup-1 of CronJob backup failed (BackoffLimitExceeded)"
+        );
+        assert_eq!(found(json!([failed, job("backup-2", "2026-11-21T11:00:00Z", "Complete")])), []);
+        assert_eq!(found(json!([job("backup-1", "2026-11-18T10:00:00Z", "Failed")])), []);
+        assert_eq!(found(json!([job("kps-admission-create", "2026-11-21T10:00:00Z", "Failed")])), []);
+    }
+}

@@ -1,0 +1,68 @@
+//! Jobs that failed and that nothing has made good since: of a CronJob a later run may have.
+
+use crate::domain::text::windows::DAY;
+use crate::snapshot::kubernetes::{Condition, Job, Pod, annotation};
+use crate::snapshot::monitoring::{ContainerLog, FiringAlert};
+use crate::snapshot::{Snapshot, journal};
+
+/// Jobs that an install or upgrade runs, and waits for: what becomes of these is told of the release.
+const OF_RELEASES: &[&str] = &["-admission-create", "-admission-patch"];
+
+/// A Job that failed.
+#[derive(Debug)]
+pub(crate) struct Failed<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) condition: &'a Condition,
+    /// The CronJob that made it.
+    pub(crate) cron: Option<&'a str>,
+    /// Its last pod that failed, if it is still there.
+    pub(crate) pod: Option<&'a Pod>,
+    /// What that pod wrote last.
+    pub(crate) log: Option<&'a ContainerLog>,
+    /// An alert fires about it.
+    pub(crate) alerted: bool,
+}
+
+/// Jobs of the stack's namespaces that failed within a day, the newest of each CronJob.
+pub(crate) fn all(snap: &Snapshot) -> Vec<Failed<'_>> {
+    let jobs = snap.jobs.items().unwrap_or_default();
+    jobs.iter().filter(|j| snap.scope.is_stack(&j.metadata.namespace)).filter_map(|j| failed(snap, jobs, j)).collect()
+}
+
+fn failed<'a>(snap: &'a Snapshot, jobs: &'a [Job], job: &'a Job) -> Option<Failed<'a>> {
+    let meta = &job.metadata;
+    let condition = job.status.conditions.iter().find(|c| c.kind == "Failed" && c.status == "True")?;
+    let at = condition.last_transition_time;
+    let of_release =
+        meta.annotations.contains_key(annotation::HELM_HOOK) || OF_RELEASES.iter().any(|end| meta.name.ends_with(end));
+    if of_release || at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > DAY) {
+        return None;
+    }
+    let cron = cron_of(job);
+    // A later run was well, or failed in its turn, or is on its way.
+    let later = |other: &&Job| {
+        other.metadata.namespace == meta.namespace
+            && cron_of(other) == cron
+            && other.metadata.creation_timestamp > meta.creation_timestamp
+    };
+    if cron.is_some() && jobs.iter().any(|j| later(&j)) {
+        return None;
+    }
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let own = pods.filter(|p| {
+        let owner = p.metadata.controller();
+        p.metadata.namespace == meta.namespace && owner.is_some_and(|o| o.kind == "Job" && o.name == meta.name)
+    });
+    let pod = own.filter(|p| p.status.phase == "Failed").max_by_key(|p| p.metadata.creation_timestamp);
+    let mut logs = snap.crash_logs.iter().flatten();
+    let log = pod.and_then(|p| logs.find(|l| l.namespace == meta.namespace && l.pod == p.metadata.name));
+    // Without the alerts it is told all the same.
+    let alerts = journal::aside(|| snap.prometheus_alerts().map(Vec::as_slice).unwrap_or_default());
+    let about = |a: &FiringAlert| a.label("namespace") == meta.namespace && a.label("job_name") == meta.name;
+    let alerted = alerts.iter().any(|a| a.state == "firing" && about(a));
+    Some(Failed { job, condition, cron, pod, log, alerted })
+}
+
+fn cron_of(job: &Job) -> Option<&str> {
+    job.metadata.controller().filter(|o| o.kind == "CronJob").map(|o| o.name.as_str())
+}

@@ -1,0 +1,112 @@
+//! Nodes whose clock is off: by the alerts about it, and by what AWS says of requests that were signed there.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use jiff::civil::DateTime;
+use regex::Regex;
+
+use crate::domain::text::log_line::written_at;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Node, Pod};
+use crate::snapshot::monitoring::{ContainerLog, FiringAlert};
+
+/// Seconds for which a line of a log tells of now.
+const NOW: i64 = 900;
+
+/// A node whose clock is off.
+#[derive(Debug)]
+pub(crate) struct Off<'a> {
+    pub(crate) node: &'a Node,
+    /// Firing alerts about it.
+    pub(crate) alerts: Vec<&'a FiringAlert>,
+    /// A request that AWS refused for its time: who signed it, and the line.
+    pub(crate) refused: Vec<(&'a Pod, &'a ContainerLog, &'a str)>,
+    /// Seconds by which the clock is ahead, negative where it is behind; of what AWS said.
+    pub(crate) seconds: Option<i64>,
+}
+
+/// Such nodes, by their names.
+pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
+    let mut found: BTreeMap<&str, Off<'_>> = BTreeMap::new();
+    let nodes = snap.nodes.items().unwrap_or_default();
+    for alert in snap.prometheus_alerts().map(Vec::as_slice).unwrap_or_default() {
+        let of = |node: &&Node| is_of(alert, node);
+        if let Some(node) = nodes.iter().find(of).filter(|_| is_clock(snap, alert)) {
+            entry(&mut found, node).alerts.push(alert);
+        }
+    }
+    let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
+    for log in logs.chain(snap.crash_logs.iter().flatten()) {
+        let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
+        let Some(node) = snap.node_of(pod) else { continue };
+        let recent = |l: &&str| {
+            let at = written_at(l, snap.collected_at);
+            log.previous || at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= NOW)
+        };
+        let Some((line, seconds)) = log.text.lines().rev().filter(recent).find_map(|l| Some((l, refused(l)?))) else {
+            continue;
+        };
+        let off = entry(&mut found, node);
+        off.seconds = off.seconds.or(seconds);
+        off.refused.push((pod, log, line));
+    }
+    found.into_values().collect()
+}
+
+fn entry<'a, 'm>(found: &'m mut BTreeMap<&'a str, Off<'a>>, node: &'a Node) -> &'m mut Off<'a> {
+    let new = || Off { node, alerts: Vec::new(), refused: Vec::new(), seconds: None };
+    found.entry(node.metadata.name.as_str()).or_insert_with(new)
+}
+
+/// By what its expression reads; without the rules, by its name.
+fn is_clock(snap: &Snapshot, alert: &FiringAlert) -> bool {
+    let rules = snap.prometheus_rules().map(Vec::as_slice).unwrap_or_default().iter().flat_map(|g| &g.rules);
+    let mut own = rules.filter(|r| r.kind == "alerting" && r.name == alert.name()).peekable();
+    let known = own.peek().is_some();
+    alert.state == "firing"
+        && (own.any(|r| r.query.contains("node_timex_")) || (!known && alert.name().starts_with("NodeClock")))
+}
+
+fn is_of(alert: &FiringAlert, node: &Node) -> bool {
+    let instance = alert.label("instance");
+    let host = instance.rsplit_once(':').map_or(instance, |(host, _)| host);
+    let name = node.metadata.name.as_str();
+    node.internal_ip() == Some(host) || [host, alert.label("node"), alert.label("nodename")].contains(&name)
+}
+
+/// What AWS says of a request that was signed at another time than its own; the seconds in between, where it names them.
+fn refused(line: &str) -> Option<Option<i64>> {
+    static SIGNED: OnceLock<Regex> = OnceLock::new();
+    let signed = SIGNED.get_or_init(|| {
+        Regex::new(r"Signature (?:expired|not yet current): (\d{8}T\d{6})Z is (?:now earlier|still later) than \d{8}T\d{6}Z \((\d{8}T\d{6})Z [-+]")
+            .expect("the pattern is fixed")
+    });
+    if let Some(found) = signed.captures(line) {
+        let read =
+            |at: usize| DateTime::strptime("%Y%m%dT%H%M%S", &found[at]).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+        return Some(
+            read(1).zip(read(2)).map(|(own, theirs)| own.timestamp().as_second() - theirs.timestamp().as_second()),
+        );
+    }
+    let told = ["RequestTimeTooSkewed", "difference between the request time and the current time is too large"];
+    told.iter().any(|t| line.contains(t)).then_some(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aws_says_by_how_much_a_clock_is_off() {
+        let behind = "api error InvalidSignatureException: Signature expired: 20261121T023000Z is now earlier than 20261121T023403Z (20261121T023903Z - 5 min.)";
+        assert_eq!(refused(behind), Some(Some(-543)));
+        let ahead = "SignatureDoesNotMatch: Signature not yet current: 20261121T025000Z is still later than 20261121T024403Z (20261121T023903Z + 5 min.)";
+        assert_eq!(refused(ahead), Some(Some(657)));
+        assert_eq!(
+            refused("RequestTimeTooSkewed: The difference between the request time and the current time is too large."),
+            Some(None)
+        );
+        assert_eq!(refused("SignatureDoesNotMatch: The request signature we calculated does not match"), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! Look-ups of the cluster's names that a pod asks of another resolver than the cluster's DNS, and why it asks that one.
+
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::domain::kubernetes::cluster_dns;
+use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::prometheus::targets::prometheus_pod;
+use crate::domain::text::log_line::written_at;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which a line of a log tells of now.
+const NOW: i64 = 900;
+
+/// Why a pod asks another resolver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// `dnsPolicy: Default` gives it the resolver of its node.
+    Default,
+    /// On the network of its node it has the node's resolver, unless its policy is ClusterFirstWithHostNet.
+    HostNetwork,
+    /// `dnsPolicy: None` with resolvers of its own.
+    Own,
+    /// The kubelet of its node gives pods another address than that of the cluster's DNS.
+    Kubelet,
+}
+
+/// A look-up that went astray.
+#[derive(Debug, Clone)]
+pub(crate) struct Misled<'a> {
+    pub(crate) pod: &'a Pod,
+    /// The name of a Service that exists.
+    pub(crate) host: String,
+    /// Who was asked.
+    pub(crate) resolver: IpAddr,
+    /// Container and text that say so.
+    pub(crate) container: &'a str,
+    pub(crate) said: &'a str,
+    pub(crate) why: Why,
+}
+
+/// Look-ups that went astray within the last minutes, one for each pod.
+pub(crate) fn all(snap: &Snapshot) -> Vec<Misled<'_>> {
+    let Some(dns) = cluster_dns::service(snap).and_then(|s| s.spec.cluster_ip.as_deref()?.parse::<IpAddr>().ok())
+    else {
+        return Vec::new();
+    };
+    let mut found: Vec<Misled<'_>> = Vec::new();
+    for (pod, container, text) in logged(snap).chain(answered(snap)) {
+        let is_known = found.iter().any(|m| m.pod.metadata.name == pod.metadata.name);
+        if let Some(one) = read(snap, dns, pod, container, text).filter(|_| !is_known) {
+            found.push(one);
+        }
+    }
+    found
+}
+
+/// Lines of logs, the newest first.
+fn logged(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
+    let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
+    let recent = |log: &ContainerLog, line: &str| {
+        let at = written_at(line, snap.collected_at);
+        !log.previous && at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= NOW)
+    };
+    logs.filter_map(|log| Some((log, snap.pods.find(&log.namespace, &log.pod).ok()??))).flat_map(move |(log, pod)| {
+        let lines = log.text.lines().rev().filter(move |l| l.contains("lookup ") && recent(log, l));
+        lines.map(move |line| (pod, log.container.as_str(), line))
+    })
+}
+
+/// What Prometheus and Grafana answer of their targets and datasources.
+fn answered(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
+    let targets = snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter();
+    let down = targets.filter(|t| t.health == "down").map(|t| t.last_error.as_str());
+    let grafana = snap.scope.grafana.as_ref().and_then(|c| {
+        let service = snap.services.find(&c.namespace, &c.service).ok()??;
+        snap.pods_of_service(service).next()
+    });
+    let health = snap.grafana_datasource_health().map(Vec::as_slice).unwrap_or_default().iter();
+    let health = health.map(|h| h.message.as_str());
+    let of_prometheus =
+        prometheus_pod(snap).into_iter().flat_map(move |pod| down.clone().map(move |text| (pod, "", text)));
+    let of_grafana = grafana.into_iter().flat_map(move |pod| health.clone().map(move |text| (pod, "", text)));
+    of_prometheus.chain(of_grafana)
+}
+
+fn read<'a>(snap: &Snapshot, dns: IpAddr, pod: &'a Pod, container: &'a str, said: &'a str) -> Option<Misled<'a>> {
+    static LOOKUP: OnceLock<Regex> = OnceLock::new();
+    let lookup = LOOKUP.get_or_init(|| {
+        Regex::new(r"lookup ([^\s:]+) on \[?([0-9a-fA-F.:]+?)\]?:53: no such host").expect("the pattern is fixed")
+    });
+    let found = lookup.captures(said)?;
+    let resolver: IpAddr = found[2].parse().ok()?;
+    // A cache on the node answers for the cluster's DNS.
+    let is_local = matches!(resolver, IpAddr::V4(v4) if v4.is_link_local() && v4.octets()[2] != 169);
+    if resolver == dns || is_local || resolver.is_loopback() {
+        return None;
+    }
+    let host = found[1].trim_end_matches('.').to_owned();
+    let service = in_cluster(snap, &host, &pod.metadata.namespace)?;
+    snap.services.find(&service.namespace, &service.service).ok()??;
+    Some(Misled { pod, host, resolver, container, said, why: why(pod) })
+}
+
+fn why(pod: &Pod) -> Why {
+    match pod.spec.dns_policy.as_deref() {
+        Some("Default") => Why::Default,
+        Some("None") => Why::Own,
+        Some("ClusterFirstWithHostNet") => Why::Kubelet,
+        _ if pod.spec.host_network => Why::HostNetwork,
+        _ => Why::Kubelet,
+    }
+}
