@@ -43,6 +43,7 @@ const JUDGES: &[(&str, &[&str])] = &[
     ("alertmanager_cluster_", &["alertmanager-cluster"]),
     ("alertmanager_config_", &["alertmanager-config"]),
     ("alertmanager_notifications_", &["alertmanager-notify"]),
+    ("loki_", &["loki", "log-agent", "ruler-disconnected"]),
     ("prometheus_config_", &["prometheus-config"]),
     ("prometheus_notifications_", &["alertmanager-disconnected"]),
     ("prometheus_remote_storage_", &["remote-write-failing"]),
@@ -50,6 +51,8 @@ const JUDGES: &[(&str, &[&str])] = &[
     ("prometheus_sd_", &["discovery-failing"]),
     ("prometheus_target_scrapes_", &["samples-dropped", "target-not-metrics"]),
     ("prometheus_tsdb_", &["prometheus-storage", "tsdb-retention"]),
+    ("thanos_alert_", &["ruler-disconnected"]),
+    ("thanos_", &["thanos"]),
 ];
 
 /// Reads them.

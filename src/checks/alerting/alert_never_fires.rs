@@ -1,14 +1,19 @@
-//! An alert's condition can never hold, whatever is measured.
+//! A rule's condition can never hold, whatever is measured.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::origin::ChangeJob;
 use crate::checks::support::rule::ChangeRule;
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
-use crate::domain::prometheus::never::never;
-use crate::domain::prometheus::targets;
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::domain::prometheus::never::{Never, never};
+use crate::domain::prometheus::reads::reads;
+use crate::domain::prometheus::window::{TooShort, too_short};
+use crate::domain::prometheus::{origin, targets};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup};
 
@@ -18,12 +23,12 @@ check! {
         id: "alert-never-fires", suite: Alerting, severity: Warning,
         title: "an alert's condition can never hold",
         requires: [PrometheusRules],
-        uses: [PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],
+        uses: [PrometheusRuleObjects, PrometheusRuleNames, ConfigMaps, Workloads, Services, Pods, PrometheusTargets],
         fix: Fix,
     }
 }
 
-/// See the page's fix.
+/// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
@@ -37,7 +42,41 @@ enum Fix {
         #[serde(flatten)]
         at: Box<ChangeRule>,
     },
+    Quantile {
+        expr: String,
+        aggregation: String,
+        meant: String,
+        rules_path: Option<String>,
+        #[serde(flatten)]
+        at: Box<ChangeRule>,
+    },
+    Window {
+        expr: String,
+        selector: String,
+        window: String,
+        wanted: String,
+        often: String,
+        interval: String,
+        job: String,
+        rules_path: Option<String>,
+        #[serde(flatten)]
+        at: Box<ChangeRule>,
+    },
+    Interval {
+        job: String,
+        interval: String,
+        shorter: &'static str,
+        rules: Vec<String>,
+        rules_path: Option<String>,
+        #[serde(flatten)]
+        at: Box<ChangeJob>,
+    },
 }
+
+/// Rules of one job whose windows are too short, from which on the job's interval is what to change.
+const MANY: usize = 3;
+/// Rules that are named in one line.
+const NAMED: usize = 5;
 
 impl Check for AlertNeverFires {
     fn meta(&self) -> &'static CheckMeta {
@@ -45,18 +84,129 @@ impl Check for AlertNeverFires {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let all = snap.prometheus_rules()?.iter().flat_map(|g| g.rules.iter().map(move |r| (g, r)));
-        let alerts = all.filter(|(_, rule)| rule.kind == "alerting");
-        Ok(Diagnosis::Findings(alerts.filter_map(|(group, rule)| finding(snap, group, rule)).collect()))
+        let all = || snap.prometheus_rules().into_iter().flatten().flat_map(|g| g.rules.iter().map(move |r| (g, r)));
+        snap.prometheus_rules()?;
+        let mut found: Vec<Finding> = all().filter_map(|(group, rule)| of_form(snap, group, rule)).collect();
+        let mut by_job: BTreeMap<&str, Vec<Short<'_>>> = BTreeMap::new();
+        for (group, rule) in all() {
+            if let Some(window) = too_short(snap, &rule.query) {
+                by_job.entry(window.target.job()).or_default().push(Short { group, rule, window });
+            }
+        }
+        for (job, short) in by_job {
+            // Rules of the stack are written for its own intervals.
+            let is_of_job = short.len() >= MANY || short.iter().any(|s| origin::is_of_the_stack(snap, &s.group.file));
+            if is_of_job {
+                found.extend(of_interval(snap, job, &short));
+            } else {
+                found.extend(short.iter().map(|s| of_window(snap, s)));
+            }
+        }
+        Ok(Diagnosis::Findings(found))
     }
 }
 
-fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding> {
+/// A rule and its window.
+struct Short<'a> {
+    group: &'a RuleGroup,
+    rule: &'a Rule,
+    window: TooShort<'a>,
+}
+
+/// What the form of its expression alone says.
+fn of_form(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding> {
     let never = never(&rule.query)?;
-    let message = format!(
-        "alert {} of rule group {} can never fire: where there is nothing to count, count() has no result, and never 0",
-        rule.name, group.name
+    // A record that counts what is not there is meant to have no result.
+    if rule.kind != "alerting" && matches!(never, Never::Count { .. }) {
+        return None;
+    }
+    let rules_path = targets::prometheus_path(snap, "/api/v1/rules");
+    let (expr, at) = (rule.query.clone(), Box::new(ChangeRule::of(snap, group, &rule.name)));
+    let (why, fix) = match never {
+        Never::Count { meant, is_part } => (
+            "where there is nothing to count, count() has no result, and never 0".to_owned(),
+            Fix::Count { expr, meant, is_part, rules_path, at },
+        ),
+        Never::Quantile { aggregation, meant } => (
+            "histogram_quantile() reads the bounds of the buckets from label le, which its aggregation drops"
+                .to_owned(),
+            Fix::Quantile { expr, aggregation, meant, rules_path, at },
+        ),
+    };
+    Some(made(snap, group, rule, &why).fix(fix))
+}
+
+fn of_window(snap: &Snapshot, short: &Short<'_>) -> Finding {
+    let Short { group, rule, window } = short;
+    let interval = &window.target.scrape_interval;
+    let job = window.target.labels.get("job").cloned().unwrap_or_default();
+    let why = format!(
+        "{}() needs two samples, and job {job} is scraped every {interval}, so that its window of {} holds one",
+        window.function, window.window
     );
+    let pool = window.target.job();
+    let seen = format!("scrape interval of {}: {interval}", window.target.scrape_url);
+    made(snap, group, rule, &why)
+        .depends_on(ResourceRef::ScrapeJob { job: pool.to_owned() })
+        .evidence(targets_evidence(snap, pool, seen))
+        .fix(Fix::Window {
+            expr: rule.query.clone(),
+            selector: window.selector.clone(),
+            window: window.window.clone(),
+            wanted: window.wanted.clone(),
+            often: window.often.clone(),
+            interval: interval.clone(),
+            job,
+            rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
+            at: Box::new(ChangeRule::of(snap, group, &rule.name)),
+        })
+}
+
+/// Many rules of one job: it is the job that is unlike what they were written for.
+fn of_interval(snap: &Snapshot, pool: &str, short: &[Short<'_>]) -> Option<Finding> {
+    let target = short.first()?.window.target;
+    let names: Vec<String> = short.iter().map(|s| s.rule.name.clone()).collect();
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let message = format!(
+        "job {pool} is scraped every {}, and {} rules that read it have no result: their windows are no longer than that and hold no second sample ({}{more})",
+        target.scrape_interval,
+        names.len(),
+        names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ")
+    );
+    let lines: Vec<String> = short.iter().take(NAMED).map(|s| s.rule.query.clone()).collect();
+    let rules = api_evidence(snap, "Prometheus /api/v1/rules".to_owned(), lines.join("\n"), "/api/v1/rules");
+    let interval = format!("scrape interval of {}: {}", target.scrape_url, target.scrape_interval);
+    let subject = ResourceRef::ScrapeJob { job: pool.to_owned() };
+    Some(
+        Finding::new(AlertNeverFires::META.id, Severity::Warning, subject.clone(), message)
+            .key(format!("interval {pool}"))
+            .breaks_nothing()
+            .depends_on(subject)
+            .evidence(targets_evidence(snap, pool, interval))
+            .evidence(rules)
+            .fix(Fix::Interval {
+                job: pool.to_owned(),
+                interval: target.scrape_interval.clone(),
+                shorter: "30s",
+                rules: names,
+                rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
+                at: Box::new(ChangeJob::of(snap, pool)),
+            }),
+    )
+}
+
+fn targets_evidence(snap: &Snapshot, pool: &str, value: String) -> Evidence {
+    let asked: String = url::form_urlencoded::byte_serialize(pool.as_bytes()).collect();
+    let path = format!("/api/v1/targets?state=active&scrapePool={asked}");
+    api_evidence(snap, format!("Prometheus /api/v1/targets, job {pool}"), value, &path)
+}
+
+fn made(snap: &Snapshot, group: &RuleGroup, rule: &Rule, why: &str) -> Finding {
+    let is_alert = rule.kind == "alerting";
+    let (kind, effect) = if is_alert { ("alert", "can never fire") } else { ("recording rule", "never has a result") };
+    let readers = if is_alert { String::new() } else { readers(snap, &rule.name) };
+    let message = format!("{kind} {} of rule group {} {effect}: {why}{readers}", rule.name, group.name);
     let seen = api_evidence(
         snap,
         format!("Prometheus /api/v1/rules, rule {} ({})", rule.name, group.file),
@@ -64,15 +214,23 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding> {
         "/api/v1/rules",
     );
     let subject = ResourceRef::Rule { group: group.name.clone(), rule: rule.name.clone() };
-    let made = Finding::new(AlertNeverFires::META.id, Severity::Warning, subject, message)
+    Finding::new(AlertNeverFires::META.id, Severity::Warning, subject, message)
         .key(format!("{}/{}", group.name, rule.name))
         .breaks_nothing()
-        .evidence(seen);
-    Some(made.fix(Fix::Count {
-        expr: rule.query.clone(),
-        meant: never.meant,
-        is_part: never.is_part,
-        rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
-        at: Box::new(ChangeRule::of(snap, group, &rule.name)),
-    }))
+        .evidence(seen)
+}
+
+/// Alerts that read a record: `; alert A cannot fire`.
+fn readers(snap: &Snapshot, record: &str) -> String {
+    let all = snap.prometheus_rules().into_iter().flatten().flat_map(|g| &g.rules);
+    let alerts: Vec<&str> = all
+        .filter(|r| r.kind == "alerting" && reads(&r.query).iter().any(|read| read.metric == record))
+        .map(|r| r.name.as_str())
+        .take(NAMED)
+        .collect();
+    match alerts.as_slice() {
+        [] => String::new(),
+        [one] => format!("; alert {one} reads it"),
+        all => format!("; alerts {} read it", all.join(", ")),
+    }
 }

@@ -8,6 +8,7 @@ mod alertmanager_disconnected;
 mod alertmanager_notify;
 mod alertmanager_storage;
 mod alerts_muted;
+mod ruler_disconnected;
 
 use crate::checks::Check;
 
@@ -19,6 +20,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &alertmanager_storage::AlertmanagerStorage,
     &alerts_muted::AlertsMuted,
     &alertmanager_notify::AlertmanagerNotify,
+    &ruler_disconnected::RulerDisconnected,
     &alert_never_fires::AlertNeverFires,
     &alert_coverage::AlertCoverage,
 ];

@@ -8,7 +8,7 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Store, Trouble};
-use crate::domain::text::object_store::StoreFailure;
+use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Pod;
@@ -64,6 +64,7 @@ fn words(trouble: Trouble) -> &'static str {
         Trouble::Rate => "it refuses lines (429): more bytes in a second than the tenant's limit allows",
         Trouble::StreamRate => "it refuses lines (429): more bytes in a second than one stream may have",
         Trouble::QueryLimit => "it refuses queries: they ask for more than one query may",
+        Trouble::Traces => "it refuses traces: a tenant sends more, or larger ones, than it may",
         Trouble::Queries => "it refuses queries (429): its queue is full (too many outstanding requests)",
     }
 }
@@ -84,6 +85,7 @@ fn variant(trouble: Trouble) -> &'static str {
         Trouble::StreamRate => "stream-rate",
         Trouble::QueryLimit => "query-limit",
         Trouble::Queries => "queries",
+        Trouble::Traces => "traces",
     }
 }
 
@@ -138,7 +140,7 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
 fn more(snap: &Snapshot, failing: &Failing) -> String {
     match failing.trouble {
         Trouble::StreamRate => stream(&failing.text).map(|s| format!(": stream {s}")).unwrap_or_default(),
-        Trouble::QueryLimit => match store_log::query_limit(&failing.text) {
+        Trouble::QueryLimit | Trouble::Traces => match limit(failing) {
             Some(limit) if limit.now.is_empty() => format!(" ({})", limit.field),
             Some(limit) => format!(" ({}: {})", limit.field, limit.now),
             None => String::new(),
@@ -146,6 +148,10 @@ fn more(snap: &Snapshot, failing: &Failing) -> String {
         Trouble::Ring => match gone(snap, &failing.text).as_slice() {
             [] => String::new(),
             gone => format!(": {} is in it and is no pod's address any more", gone.join(", ")),
+        },
+        Trouble::Store(StoreFailure::Bucket) => match regions(&failing.text) {
+            Some((configured, bucket)) => format!(": it lies in {bucket}, and {configured} is configured"),
+            None => String::new(),
         },
         _ => String::new(),
     }
@@ -183,7 +189,7 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
         Some(Origin::Secret { name, .. }) => ("secret", name),
         _ => ("", String::new()),
     };
-    let limit = store_log::query_limit(&failing.text);
+    let limit = limit(failing);
     let ring = failing.store.ring_page();
     let named =
         container.and_then(|c| c.ports.iter().find(|p| matches!(p.name.as_deref(), Some("http-metrics" | "http"))));
@@ -206,6 +212,10 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
             format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/loki/api/v1/labels", failing.namespace, failing.pod),
         ),
         ("config_path", format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/config", failing.namespace, failing.pod)),
+        (
+            "overrides_path",
+            format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/status/config", failing.namespace, failing.pod),
+        ),
         ("ring_path", format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy{ring}", failing.namespace, failing.pod)),
         ("ring_url", format!("http://{address}:{port}{ring}")),
         ("program", failing.store.name().to_owned()),
@@ -222,6 +232,11 @@ fn set(snap: &Snapshot, made: &mut Finding, failing: &Failing, pod: Option<&Pod>
     made.params.set("limit_new", limit.as_ref().map(raised));
     made.params.set("expandable", expandable);
     made.params.set("changes_config", failing.trouble.is_limit());
+}
+
+/// The limit that was hit, where the line names it.
+fn limit(failing: &Failing) -> Option<QueryLimit> {
+    store_log::query_limit(&failing.text).or_else(|| store_log::trace_limit(&failing.text))
 }
 
 /// A limit as high as what was asked for; twice what it is where that is not known. Numbers stay numbers: Loki takes no

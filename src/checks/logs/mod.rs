@@ -3,8 +3,10 @@
 mod collector_failing;
 mod log_agent;
 mod loki;
+mod loki_retention;
 
 use crate::checks::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] = &[&collector_failing::CollectorFailing, &log_agent::LogAgent, &loki::Loki];
+pub(super) const CHECKS: &[&dyn Check] =
+    &[&collector_failing::CollectorFailing, &log_agent::LogAgent, &loki::Loki, &loki_retention::LokiRetention];

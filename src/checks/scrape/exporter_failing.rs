@@ -11,7 +11,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::prometheus::exporter_log::{self, Failing, Why, exporter, measured, user};
+use crate::domain::prometheus::exporter_log::{self, Failing, Why, exporter, measured, pushed, user};
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::targets;
 use crate::domain::text::redact::redact;
@@ -76,6 +76,16 @@ enum Way {
         key: String,
     },
     Socket,
+    Snmp {
+        module: String,
+        auth: String,
+    },
+    Pushed {
+        metric: String,
+        job: String,
+        groups_path: String,
+        group_path: String,
+    },
 }
 
 impl Check for ExporterFailing {
@@ -136,12 +146,22 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         Why::Name => format!("the name of {what} does not resolve"),
         Why::Unreached => format!("{what} cannot be reached"),
         Why::Tls => format!("TLS to {what} fails"),
+        Why::Pushed => match pushed(&failing.text) {
+            Some((metric, job)) if job.is_empty() => {
+                format!("it refuses pushes: metric {metric} contradicts what it holds")
+            }
+            Some((metric, job)) => {
+                format!("it refuses the pushes of job {job}: metric {metric} contradicts what it holds")
+            }
+            None => "it refuses pushes, which are not valid".to_owned(),
+        },
+        Why::Snmp => format!("{what} does not answer over SNMP{}", asked_with(&failing.line)),
         Why::Socket => "it may not open the sockets that ICMP probes need: all of them fail".to_owned(),
         Why::Module => format!("probes ask for module {module}, which its configuration does not have"),
     };
     let times: usize = group.iter().map(|f| f.times).sum();
     let up = match failing.why {
-        Why::Module | Why::Socket => "",
+        Why::Module | Why::Socket | Why::Snmp | Why::Pushed => "",
         _ => "; its own target is up all the same",
     };
     let message =
@@ -151,6 +171,8 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line));
     made = made.breaks(owner.clone());
     made = match failing.why {
+        Why::Pushed => made,
+        Why::Snmp => probed(snap, host.as_deref().unwrap_or_default()).into_iter().fold(made, Finding::breaks),
         Why::Module | Why::Socket => asking(snap, &module).into_iter().fold(made, Finding::breaks),
         _ => jobs(snap, pod).into_iter().fold(made, |made, job| made.breaks(ResourceRef::ScrapeJob { job })),
     };
@@ -193,7 +215,21 @@ fn jobs(snap: &Snapshot, pod: &Pod) -> Vec<String> {
 
 /// Targets that are probed by a module, and their jobs.
 fn asking(snap: &Snapshot, module: &str) -> Vec<ResourceRef> {
-    let asks = |t: &&ScrapeTarget| t.discovered_labels.get("__param_module").is_some_and(|m| m == module);
+    by_parameter(snap, "module", module)
+}
+
+/// Targets by which a device is probed, and their jobs.
+fn probed(snap: &Snapshot, device: &str) -> Vec<ResourceRef> {
+    by_parameter(snap, "target", device)
+}
+
+fn by_parameter(snap: &Snapshot, name: &str, value: &str) -> Vec<ResourceRef> {
+    let label = format!("__param_{name}");
+    let in_url = |t: &ScrapeTarget| {
+        let url = url::Url::parse(&t.scrape_url).ok();
+        url.is_some_and(|u| u.query_pairs().any(|(key, of)| key == name && of == value))
+    };
+    let asks = |t: &&ScrapeTarget| t.discovered_labels.get(&label).is_some_and(|v| v == value) || in_url(t);
     let probed: Vec<&ScrapeTarget> = targets::all(snap).iter().filter(asks).collect();
     let urls = probed.iter().map(|t| ResourceRef::ScrapeUrl { url: t.scrape_url.clone() });
     let jobs: BTreeSet<&str> =
@@ -203,8 +239,21 @@ fn asking(snap: &Snapshot, module: &str) -> Vec<ResourceRef> {
 
 /// `module=http_2xx_auth`.
 fn module(line: &str) -> String {
-    let rest = line.split_once("module=").map_or("", |(_, rest)| rest);
+    field(line, "module=")
+}
+
+fn field(line: &str, name: &str) -> String {
+    let rest = line.split_once(name).map_or("", |(_, rest)| rest);
     rest.split([' ', ',']).next().unwrap_or_default().trim_matches('"').to_owned()
+}
+
+/// ` (module if_mib, auth public_v2)`.
+fn asked_with(line: &str) -> String {
+    match (module(line), field(line, "auth=")) {
+        (module, _) if module.is_empty() => String::new(),
+        (module, auth) if auth.is_empty() => format!(" (module {module})"),
+        (module, auth) => format!(" (module {module}, auth {auth})"),
+    }
 }
 
 fn way(
@@ -225,6 +274,15 @@ fn way(
         Why::Rights => Way::Rights { user, postgres: container.image.contains("postgres") },
         Why::Tls => Way::Tls,
         Why::Socket => Way::Socket,
+        Why::Pushed => {
+            let (metric, job) = pushed(&failing.text).unwrap_or_default();
+            let port = container.ports.first().map_or(9091, |p| p.container_port);
+            let at = format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy", pod.metadata.namespace, pod.metadata.name);
+            let encoded: String = url::form_urlencoded::byte_serialize(job.as_bytes()).collect();
+            let group_path = if job.is_empty() { String::new() } else { format!("{at}/metrics/job/{encoded}") };
+            Way::Pushed { metric, job, groups_path: format!("{at}/api/v1/metrics"), group_path }
+        }
+        Why::Snmp => Way::Snmp { module, auth: field(&failing.line, "auth=") },
         Why::Module => {
             let files = Mounts::of_pod(snap, pod, container).files();
             let file = files.iter().find(|f| f.text.contains("modules:"));

@@ -5,13 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::helm::Release;
+use crate::checks::support::origin::ChangeJob;
 use crate::checks::support::rule::ChangeRule;
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::chart::release_of;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::prometheus::exposed::{Hidden, Shown, key_of};
 use crate::domain::prometheus::no_result::{Known, Nothing, Why};
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::{origin, targets};
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup};
 
@@ -21,7 +26,7 @@ check! {
         id: "rule-without-data", suite: Scrape, severity: Warning,
         title: "a rule reads what Prometheus does not have",
         requires: [PrometheusRules, PrometheusMetricNames],
-        uses: [PrometheusTargets, PrometheusRuntime, PrometheusRuleNames, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],
+        uses: [PrometheusTargets, PrometheusRuntime, PrometheusRuleNames, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods, PrometheusConfig, PrometheusFlags],
         fix: Fix,
     }
 }
@@ -46,6 +51,29 @@ enum Fix {
         /// The API server has the operator's kinds.
         operated: bool,
         operated_by: Option<String>,
+    },
+    Expose {
+        argument: String,
+        value: String,
+        /// As the chart's values have it.
+        field: &'static str,
+        /// The chart is a part of another one.
+        is_part: bool,
+        resource: String,
+        entry: String,
+        target: String,
+        namespace: String,
+        managed: String,
+        rules_path: Option<String>,
+        #[serde(flatten)]
+        release: Release,
+    },
+    HonorLabels {
+        pool: String,
+        asked: String,
+        rules_path: Option<String>,
+        #[serde(flatten)]
+        at: Box<ChangeJob>,
     },
     Supply {
         rules: Vec<String>,
@@ -118,27 +146,93 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) 
             operated: serves(snap, "prometheusrules"),
             operated_by: origin::rule_object(snap, &group.file).map(|(name, namespace)| format!("{namespace}/{name}")),
         },
-        _ => Fix::Correct {
-            query_path: lacks.iter().find_map(|n| query(n)).and_then(|q| {
-                let asked: String = url::form_urlencoded::byte_serialize(q.as_bytes()).collect();
-                targets::prometheus_path(snap, &format!("/api/v1/query?query={asked}"))
-            }),
-            corrections,
-            rules_path,
-            expr: rule.query.clone(),
-            at: Box::new(ChangeRule::of(snap, group, &rule.name)),
+        _ if corrections.is_empty() => match lacks.iter().find_map(|n| elsewhere(snap, n)) {
+            Some(fix) => fix,
+            None => correct(snap, group, rule, lacks, corrections),
         },
+        _ => correct(snap, group, rule, lacks, corrections),
     };
     let mut made = Finding::new(RuleWithoutData::META.id, severity, subject, message)
         .key(format!("{}/{}", group.name, rule.name))
         .fix(fix)
         .evidence(seen);
-    for nothing in lacks.iter().filter(|n| matches!(n.why, Why::Job { .. })) {
-        if let Why::Job { job, .. } = &nothing.why {
-            made = made.depends_on(ResourceRef::ScrapeJob { job: job.clone() });
+    for nothing in lacks {
+        match &nothing.why {
+            Why::Job { job, .. } => made = made.depends_on(ResourceRef::ScrapeJob { job: job.clone() }),
+            Why::Hidden(hidden) => made.evidence.extend(shown(snap, hidden)),
+            _ => {}
         }
     }
     made
+}
+
+fn correct(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing], corrections: Vec<Correction>) -> Fix {
+    Fix::Correct {
+        query_path: lacks.iter().find_map(|n| query(n)).and_then(|q| {
+            let asked: String = url::form_urlencoded::byte_serialize(q.as_bytes()).collect();
+            targets::prometheus_path(snap, &format!("/api/v1/query?query={asked}"))
+        }),
+        corrections,
+        rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
+        expr: rule.query.clone(),
+        at: Box::new(ChangeRule::of(snap, group, &rule.name)),
+    }
+}
+
+/// What is to be changed where the rule is right.
+fn elsewhere(snap: &Snapshot, nothing: &Nothing) -> Option<Fix> {
+    let rules_path = targets::prometheus_path(snap, "/api/v1/rules");
+    match &nothing.why {
+        Why::Hidden(hidden) => {
+            let shown = Shown::of(snap)?;
+            let meta = &shown.workload.metadata;
+            let release = release_of(snap, meta);
+            let value = shown.with(hidden, &key(snap, hidden));
+            let entry = value.split_inclusive(']').next_back().unwrap_or_default().trim_start_matches(',').to_owned();
+            let is_labels = hidden.argument == "metric-labels-allowlist";
+            Some(Fix::Expose {
+                argument: hidden.argument.to_owned(),
+                entry,
+                value,
+                field: if is_labels { "metricLabelsAllowlist" } else { "metricAnnotationsAllowList" },
+                is_part: release.as_ref().is_some_and(|r| !r.chart.ends_with("/kube-state-metrics")),
+                resource: hidden.resource.clone(),
+                target: shown.workload.reference().kubectl_name(),
+                namespace: meta.namespace.clone(),
+                managed: if release.is_some() { String::new() } else { managed_by(meta) },
+                rules_path,
+                release: Release::of(release.as_ref()),
+            })
+        }
+        Why::Exported { job, pool, .. } => Some(Fix::HonorLabels {
+            pool: pool.clone(),
+            asked: job.clone(),
+            rules_path,
+            at: Box::new(ChangeJob::of(snap, pool)),
+        }),
+        _ => None,
+    }
+}
+
+/// The key of the objects' label that is to be shown.
+fn key(snap: &Snapshot, hidden: &Hidden) -> String {
+    key_of(snap, &hidden.label).unwrap_or_else(|| match hidden.label.split_once('_') {
+        Some((_, rest)) => rest.to_owned(),
+        None => "<label>".to_owned(),
+    })
+}
+
+/// What kube-state-metrics is told to show.
+fn shown(snap: &Snapshot, hidden: &Hidden) -> Option<Evidence> {
+    let shown = Shown::of(snap)?;
+    let value = match shown.named(hidden.argument) {
+        none if none.is_empty() => format!("no --{}", hidden.argument),
+        value => format!("--{}={value}", hidden.argument),
+    };
+    let template = "kubectl get {{ target }} -n {{ namespace }} -o jsonpath='{.spec.template.spec.containers[*].args}'";
+    let workload = shown.workload;
+    let seen = Evidence::new(format!("arguments of {}", workload.reference()), value, template);
+    Some(seen.with("target", workload.reference().kubectl_name()).with("namespace", &workload.metadata.namespace))
 }
 
 /// One line for all alerts whose metrics are not there, and nothing tells why.
@@ -196,6 +290,18 @@ fn words(nothing: &Nothing) -> String {
             format!("it asks {metric} for label {label}, which is called {now} since Kubernetes 1.16")
         }
         Why::Job { job, near } => format!("it asks {metric} for job={job:?}, and no target has that job ({near}?)"),
+        Why::Hidden(hidden) if hidden.label.is_empty() => {
+            format!(
+                "it reads {metric}, and kube-state-metrics shows nothing of {} (--{})",
+                hidden.resource, hidden.argument
+            )
+        }
+        Why::Hidden(Hidden { resource, label, argument }) => format!(
+            "it asks {metric} for label {label}, which kube-state-metrics does not show (--{argument} does not name it for {resource})"
+        ),
+        Why::Exported { job, pool, source } => format!(
+            "it asks {metric} for job={job:?}, and no target has that job; what {source} passes on has its own job as exported_job, as job {pool} does not honour labels"
+        ),
         Why::Absent => format!("it reads {metric}, which Prometheus does not have"),
     }
 }
@@ -210,7 +316,7 @@ fn correction(nothing: &Nothing) -> Option<Correction> {
         }
         Why::Label { label, now } => (label.clone(), (*now).to_owned()),
         Why::Job { job, near } => (format!("job={job:?}"), format!("job={near:?}")),
-        Why::Unrecorded(None) | Why::Absent => return None,
+        Why::Unrecorded(None) | Why::Absent | Why::Hidden(_) | Why::Exported { .. } => return None,
     };
     Some(Correction { old, new })
 }
@@ -224,7 +330,7 @@ fn query(nothing: &Nothing) -> Option<String> {
         Why::Whole { label, kept, .. } => format!("{metric}{{{label}={kept:?}}}"),
         Why::Label { now, .. } => format!("{metric}{{{now}!=\"\"}}"),
         Why::Job { near, .. } => format!("{metric}{{job={near:?}}}"),
-        Why::Unrecorded(None) | Why::Absent => return None,
+        Why::Unrecorded(None) | Why::Absent | Why::Hidden(_) | Why::Exported { .. } => return None,
     };
     Some(format!("count({selector})"))
 }

@@ -281,13 +281,30 @@ fn empty(snap: &Snapshot) -> Vec<Finding> {
             continue;
         }
         let url = &mine[0].scrape_url;
-        let message = format!("targets of job {job} are up and expose no metrics (0 samples, {url})");
+        let matches = federated(url);
+        let message = match matches.is_empty() {
+            true => format!("targets of job {job} are up and expose no metrics (0 samples, {url})"),
+            false => format!(
+                "job {job} federates nothing (0 samples): the other Prometheus has no series that match[] selects, {}",
+                matches.join(", ")
+            ),
+        };
         let source = format!("Prometheus query scrape_samples_scraped, job {job}");
         let path = "/api/v1/query?query=scrape_samples_scraped%20%3D%3D%200";
         let evidence = crate::checks::support::scrape::api_evidence(snap, source, "0".to_owned(), path);
-        findings.push(finding(snap, mine[0].job(), "empty", message, url).evidence(evidence));
+        let mut made = finding(snap, mine[0].job(), "empty", message, url).evidence(evidence);
+        made.params.set("matches", matches);
+        made.params.set("origin", url.split("/federate").next());
+        findings.push(made);
     }
     findings
+}
+
+/// The selectors of a federation's URL.
+fn federated(url: &str) -> Vec<String> {
+    let parsed = url::Url::parse(url).ok().filter(|u| u.path().ends_with("/federate"));
+    let all = parsed.iter().flat_map(|u| u.query_pairs()).filter(|(key, _)| key == "match[]");
+    all.map(|(_, value)| value.into_owned()).collect()
 }
 
 fn finding(snap: &Snapshot, job: &str, variant: &'static str, message: String, url: &str) -> Finding {
@@ -300,6 +317,8 @@ fn finding(snap: &Snapshot, job: &str, variant: &'static str, message: String, u
     let address = targets::Address::parse(url);
     let answer = target.zip(address.as_ref()).and_then(|(t, a)| targets::answer_path(snap, t, a));
     made.params.set("answer_path", answer);
+    made.params.set("matches", Vec::<String>::new());
+    made.params.set("origin", "");
     made.params.set("url", url);
     made.params.set("job", job);
     made.params.set("changes_job", variant == "timestamps");

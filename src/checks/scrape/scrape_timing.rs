@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::scrape::{SHOW_TARGETS, targets_params};
+use crate::checks::support::origin::ChangeJob;
+use crate::checks::support::scrape::{SHOW_TARGETS, Targets, targets_params};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::domain::prometheus::window;
 use crate::lint::go::duration;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -19,9 +21,9 @@ check! {
     /// See the check's page.
     ScrapeTiming {
         id: "scrape-timing", suite: Scrape, severity: Warning,
-        title: "scrapes take almost as long as they may, or may take longer than the interval",
+        title: "scrapes take almost as long as they may, or come too seldom",
         requires: [PrometheusTargets],
-        uses: [Monitors, MonitoringResources, OtherServers, Namespaces, Workloads],
+        uses: [Monitors, MonitoringResources, OtherServers, Namespaces, Workloads, PrometheusFlags, ConfigMaps, Pods],
         fix: Fix,
     }
 }
@@ -46,10 +48,22 @@ enum Fix {
         interval: String,
         managed: String,
     },
+    Gaps {
+        job: String,
+        interval: String,
+        lookback: String,
+        targets_path: Option<String>,
+        targets_url: String,
+        #[serde(flatten)]
+        at: Box<ChangeJob>,
+    },
 }
 
 /// The part of the timeout from which on a scrape is close to it.
 const CLOSE: f64 = 0.8;
+/// After how long without a sample a series is gone, unless the flag says otherwise.
+const LOOKBACK: &str = "5m";
+const LOOKBACK_FLAG: &str = "query.lookback-delta";
 /// What an interval is where nobody says it: the operator's default.
 const OPERATOR_INTERVAL: &str = "30s";
 
@@ -71,8 +85,50 @@ impl Check for ScrapeTiming {
             by_job.entry(target.job()).or_default().push((target, part));
         }
         let slow = by_job.into_iter().map(|(job, all)| slow(snap, job, &all));
-        Ok(Diagnosis::Findings(slow.chain(refused).collect()))
+        Ok(Diagnosis::Findings(slow.chain(refused).chain(gaps(snap, targets)).collect()))
     }
+}
+
+/// Jobs whose series are gone before the next scrape.
+fn gaps(snap: &Snapshot, targets: &[ScrapeTarget]) -> Vec<Finding> {
+    // Only where some interval is longer than what is usual does it matter what the server was told.
+    let is_long = |target: &ScrapeTarget| {
+        window::interval(target).zip(duration(LOOKBACK).ok()).is_some_and(|(interval, usual)| interval > usual)
+    };
+    if !targets.iter().any(is_long) {
+        return Vec::new();
+    }
+    let told = snap.prometheus_flags.as_ref().ok().and_then(|flags| flags.get(LOOKBACK_FLAG)).map(String::as_str);
+    let lookback = told.unwrap_or(LOOKBACK);
+    let Ok(most) = duration(lookback) else { return Vec::new() };
+    let mut by_job: BTreeMap<&str, &ScrapeTarget> = BTreeMap::new();
+    for target in targets.iter().filter(|t| window::interval(t).is_some_and(|interval| interval > most)) {
+        by_job.entry(target.job()).or_insert(target);
+    }
+    by_job.into_iter().map(|(job, target)| gap(snap, job, target, lookback)).collect()
+}
+
+fn gap(snap: &Snapshot, job: &str, target: &ScrapeTarget, lookback: &str) -> Finding {
+    let interval = &target.scrape_interval;
+    let message = format!(
+        "job {job} is scraped every {interval}, and Prometheus takes a series for gone {lookback} after its last sample: graphs of it have gaps, and alerts on it do not fire, or start anew, between two scrapes"
+    );
+    let value = format!("{}: scrapeInterval {interval}", target.scrape_url);
+    let mut seen = Evidence::new(format!("Prometheus /api/v1/targets, job {job}"), value, SHOW_TARGETS);
+    seen.params = targets_params(snap, Some(job));
+    let subject = ResourceRef::ScrapeJob { job: job.to_owned() };
+    let Targets { targets_path, targets_url } = Targets::of(snap, Some(job));
+    Finding::new(ScrapeTiming::META.id, Severity::Warning, subject, message)
+        .key(format!("gaps {job}"))
+        .evidence(seen)
+        .fix(Fix::Gaps {
+            job: job.to_owned(),
+            interval: interval.clone(),
+            lookback: lookback.to_owned(),
+            targets_path,
+            targets_url,
+            at: Box::new(ChangeJob::of(snap, job)),
+        })
 }
 
 /// How much of its timeout the last scrape took.

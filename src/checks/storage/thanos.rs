@@ -9,8 +9,9 @@ use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::thanos::{self, Failing, Trouble};
-use crate::domain::text::object_store::StoreFailure;
+use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -44,14 +45,46 @@ struct Fix {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
-    Overlap { compactors: Vec<String>, several: bool, mark: String, list: String },
+    Overlap {
+        compactors: Vec<String>,
+        several: bool,
+        mark: String,
+        list: String,
+    },
     Halted,
-    Credentials { account: String, role_arn: String, role: String, managed_by: String },
-    Denied { account: String, role_arn: String, role: String, partition: String },
-    Bucket,
+    Credentials {
+        account: String,
+        role_arn: String,
+        role: String,
+        managed_by: String,
+    },
+    Denied {
+        account: String,
+        role_arn: String,
+        role: String,
+        partition: String,
+    },
+    Bucket {
+        /// Empty where the store does not name it.
+        region: String,
+        partition_suffix: &'static str,
+        /// Secret and key with the object store's configuration; empty where an argument or a file has it.
+        secret: String,
+        key: String,
+        key_path: String,
+        patch: String,
+    },
     Store,
     DiskFull,
     Stores,
+    Twins {
+        labels: String,
+        address: String,
+        custom: String,
+        custom_namespace: String,
+        operated: bool,
+    },
+    Hashring,
 }
 
 impl Check for Thanos {
@@ -98,9 +131,12 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let message = format!("{who} ({} in {}): {what}", owner.kubectl_name(), log.namespace);
     let mut made = Finding::new(Thanos::META.id, severity, owner, message)
         .key(format!("{:?}", failing.trouble))
-        .breaks_nothing()
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.text))
         .fix(fix(snap, failing));
+    // Who is told to write to a receiver is refused; nobody waits for the others.
+    if failing.trouble != Trouble::Hashring {
+        made = made.breaks_nothing();
+    }
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
         made = made.depends_on(ResourceRef::service_account(&log.namespace, account(pod(snap, failing))));
     }
@@ -136,12 +172,31 @@ fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
             (format!("it has no valid credentials for its object store{of_store}"), Severity::Error)
         }
         Trouble::Store(StoreFailure::Denied) => (format!("it may not use the bucket{of_store}"), Severity::Error),
+        Trouble::Store(StoreFailure::Bucket) if regions(&failing.text).is_some() => {
+            let (configured, bucket) = regions(&failing.text).unwrap_or_default();
+            (format!("the bucket lies in {bucket}, and {configured} is configured{of_store}"), Severity::Error)
+        }
         Trouble::Store(StoreFailure::Bucket) => {
             (format!("the bucket does not exist, or lies in another region{of_store}"), Severity::Error)
         }
         Trouble::Store(StoreFailure::Unreachable) => {
             (format!("its object store cannot be reached{of_store}"), Severity::Error)
         }
+        Trouble::Twins => {
+            let (address, labels) = failing.twin.clone().unwrap_or_default();
+            let labels = if labels.is_empty() { "none at all".to_owned() } else { labels };
+            let words = format!(
+                "two stores have the same external labels ({labels}; one is {address}): their series are taken for one another, and in one bucket their blocks overlap"
+            );
+            (words, Severity::Warning)
+        }
+        Trouble::Hashring => (
+            format!(
+                "its hashring has fewer members than samples are to have copies, and it refuses what is written: {}",
+                shorten(&failing.text)
+            ),
+            Severity::Error,
+        ),
         Trouble::DiskFull => ("its disk is full".into(), Severity::Error),
         Trouble::Stores => {
             (format!("it does not find the stores that it is to ask: {}", shorten(&failing.text)), Severity::Error)
@@ -203,11 +258,42 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
         Trouble::Store(StoreFailure::Denied) => {
             Way::Denied { account, role_arn, role, partition: Identity::of(snap).partition.to_owned() }
         }
-        Trouble::Store(StoreFailure::Bucket) => Way::Bucket,
+        Trouble::Store(StoreFailure::Bucket) => {
+            let (secret, key) = container(pod, failing).and_then(configuration).unwrap_or_default();
+            let region = regions(&failing.text).map(|(_, region)| region.to_owned()).unwrap_or_default();
+            Way::Bucket {
+                partition_suffix: if region.starts_with("cn-") { ".cn" } else { "" },
+                region,
+                key_path: format!("{{.data.{}}}", key.replace('.', "\\.")),
+                patch: format!("{{\"data\":{{\"{key}\":\"%s\"}}}}"),
+                secret,
+                key,
+            }
+        }
         Trouble::Store(StoreFailure::Unreachable) => Way::Store,
         Trouble::DiskFull => Way::DiskFull,
         Trouble::Stores => Way::Stores,
+        Trouble::Hashring => Way::Hashring,
+        Trouble::Twins => {
+            let (address, labels) = failing.twin.clone().unwrap_or_default();
+            let store = address.rsplit_once(':').and_then(|(ip, _)| snap.pod_by_ip(ip));
+            let custom = store.and_then(|p| p.metadata.labels.get("operator.prometheus.io/name")).cloned();
+            Way::Twins {
+                labels,
+                address,
+                custom_namespace: store.map(|p| p.metadata.namespace.clone()).unwrap_or_default(),
+                custom: custom.unwrap_or_default(),
+                operated: serves(snap, "prometheuses"),
+            }
+        }
     }
+}
+
+/// Secret and key from which a container takes its object store's configuration.
+fn configuration(container: &Container) -> Option<(String, String)> {
+    let keys = container.env.iter().filter_map(|e| Some((&e.name, e.value_from.as_ref()?.secret_key_ref.as_ref()?)));
+    let found = keys.into_iter().find(|(name, _)| name.to_ascii_uppercase().contains("OBJSTORE"))?.1;
+    Some((found.name.clone(), found.key.clone()))
 }
 
 #[cfg(test)]
@@ -249,6 +335,10 @@ mod tests {
             ("upload: Access Denied.", "denied"),
             ("NoCredentialProviders: no valid providers", "credentials"),
             ("NoSuchBucket", "bucket"),
+            (
+                "upload s3 object: the region 'us-east-1' is wrong; expecting 'eu-west-1': AuthorizationHeaderMalformed",
+                "bucket",
+            ),
             ("https://b.s3.eu-west-1.amazonaws.com: i/o timeout", "store"),
             ("write /data/x: no space left on device", "disk-full"),
         ] {

@@ -23,8 +23,8 @@ pub(crate) const SHOW_API: &str =
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Targets {
     /// Through the API server.
-    targets_path: Option<String>,
-    targets_url: String,
+    pub(crate) targets_path: Option<String>,
+    pub(crate) targets_url: String,
 }
 
 impl Targets {

@@ -198,6 +198,21 @@ impl Reason {
         if any(&["530 5.7.0 Must issue a STARTTLS"]) || !any(&["530 "]) && any(&["STARTTLS", "starttls", "startTLS"]) {
             return Some(Self::StartTls);
         }
+        let too_much = [
+            "Too many login attempts",
+            "Too many messages",
+            "sending quota exceeded",
+            "user sending quota",
+            "sending limit",
+            "sending rate exceeded",
+            "Throttling failure",
+            "421 4.7.",
+            "450 4.2.1",
+            "550 5.4.5",
+        ];
+        if any(&too_much) {
+            return Some(Self::RateLimit);
+        }
         if any(&["auth: ", "Auth auth", "535 ", "534 ", "530 ", "unknown auth mechanism", "unencrypted connection"]) {
             return Some(Self::Auth);
         }

@@ -30,6 +30,9 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if has(&["database or disk is full"]) {
         return of(Class::DiskFull);
     }
+    if has(&["database disk image is malformed", "file is not a database"]) {
+        return of(Class::DatabaseDamaged).map(|c| c.file("/var/lib/grafana/grafana.db").what("grafana.db"));
+    }
     if has(&["migration failed", "failed to migrate"]) {
         return of(Class::Migration);
     }

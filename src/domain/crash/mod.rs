@@ -93,6 +93,8 @@ pub(crate) enum Class {
     Migration,
     /// The SQLite database is locked.
     DatabaseLocked,
+    /// The SQLite database is damaged.
+    DatabaseDamaged,
     /// The database cannot be reached.
     Database,
     /// A CustomResourceDefinition is missing or too old.
@@ -334,6 +336,15 @@ pub(crate) fn by_exit_code(text: &str, code: i32) -> Option<Crash> {
 
 /// Lines that only say that something else failed.
 const CONSEQUENCES: &[&str] = &[
+    // Fluent Bit
+    "[lib] backend failed",
+    "input initialization failed",
+    "output initialization failed",
+    "filter initialization failed",
+    "failed initialize input",
+    "failed initialize output",
+    "failed to initialize filter",
+    "could not load multiline parsers",
     "because it depends on",
     "failed services",
     "error running ",

@@ -123,7 +123,8 @@ pub(crate) struct Target<'a> {
     pub(crate) stateful: bool,
     /// Replicas that are wanted; 1 where not known.
     pub(crate) replicas: u32,
-    meta: &'a Meta,
+    /// The object that is changed: the operator's resource, the workload, else the pod itself.
+    pub(crate) meta: &'a Meta,
 }
 
 impl<'a> Target<'a> {

@@ -3,4 +3,5 @@
 pub(crate) mod agent;
 pub(crate) mod agent_log;
 pub(crate) mod reason;
+pub(crate) mod retention;
 pub(crate) mod store_log;

@@ -39,12 +39,14 @@ pub(crate) enum Trouble {
     QueryLimit,
     /// Queries wait in a queue that is full.
     Queries,
+    /// Tempo: more or larger traces than a tenant may send.
+    Traces,
 }
 
 impl Trouble {
     /// A limit that holds: what is sent or asked is refused, Loki itself is well.
     pub(crate) fn is_limit(self) -> bool {
-        matches!(self, Self::Streams | Self::Rate | Self::StreamRate | Self::Queries | Self::QueryLimit)
+        matches!(self, Self::Streams | Self::Rate | Self::StreamRate | Self::Queries | Self::QueryLimit | Self::Traces)
     }
 }
 
@@ -63,6 +65,10 @@ const OWN: &[(Trouble, &[&str])] = &[
             "too many unhealthy instances in the ring",
             "too many failed ingesters",
         ],
+    ),
+    (
+        Trouble::Traces,
+        &["LIVE_TRACES_EXCEEDED", "max live traces", "TRACE_TOO_LARGE", "max size of trace", "RATE_LIMITED: "],
     ),
     (Trouble::Queries, &["too many outstanding requests"]),
     (Trouble::Streams, &["aximum active stream limit exceeded", "streams limit exceeded"]),
@@ -140,6 +146,21 @@ pub(crate) fn query_limit(text: &str) -> Option<QueryLimit> {
     Some(QueryLimit { field, now, asked })
 }
 
+/// The limit of Tempo's overrides that refused traces: below `ingestion`, or below `global`.
+pub(crate) fn trace_limit(text: &str) -> Option<QueryLimit> {
+    let number = |from: &str| {
+        let rest = text.split_once(from).map_or("", |(_, rest)| rest);
+        rest.chars().take_while(char::is_ascii_digit).collect::<String>()
+    };
+    let (field, now) = match () {
+        () if text.contains("max live traces") => ("max_traces_per_user", number("(local: ")),
+        () if text.contains("max size of trace") => ("max_bytes_per_trace", number("max size of trace (")),
+        () if text.contains("RATE_LIMITED: ") => ("rate_limit_bytes", number("(local: ")),
+        () => return None,
+    };
+    Some(QueryLimit { field, now, asked: String::new() })
+}
+
 /// Addresses of ring members that are told as unhealthy.
 pub(crate) fn unhealthy(text: &str) -> Vec<&str> {
     let rest = text.split_once("unhealthy instances: ").map_or("", |(_, rest)| rest);
@@ -205,10 +226,11 @@ impl Store {
         }
     }
 
-    /// Limits of Mimir and Tempo are told where they are hit, at who sends, and what AWS refuses them as of any pod.
+    /// Other limits of Mimir and Tempo are told where they are hit, at who sends, and what AWS refuses them as of any pod.
     fn tells(self, trouble: Trouble) -> bool {
         let elsewhere = matches!(trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied));
-        self == Self::Loki || !trouble.is_limit() && !elsewhere
+        let own = trouble == Trouble::Traces && self == Self::Tempo;
+        self == Self::Loki && trouble != Trouble::Traces || own || !trouble.is_limit() && !elsewhere
     }
 }
 
@@ -326,6 +348,32 @@ mod tests {
             assert_eq!(read(&line.repeat(3)), [Trouble::QueryLimit], "{text}");
         }
         assert!(query_limit("context canceled").is_none());
+    }
+
+    #[test]
+    fn limits_of_traces_are_named() {
+        for (text, field, now) in [
+            (
+                "LIVE_TRACES_EXCEEDED: max live traces exceeded for tenant single-tenant: per-user traces limit (local: 10000 global: 0 actual local: 10000) exceeded",
+                "max_traces_per_user",
+                "10000",
+            ),
+            (
+                "TRACE_TOO_LARGE: max size of trace (5000000) exceeded while adding 242475 bytes to trace a1 for tenant t",
+                "max_bytes_per_trace",
+                "5000000",
+            ),
+            (
+                "RATE_LIMITED: ingestion rate limit (local: 15000000 bytes, global: 0 bytes) exceeded while adding 10 bytes for user t",
+                "rate_limit_bytes",
+                "15000000",
+            ),
+        ] {
+            let found = trace_limit(text).expect("a limit");
+            assert_eq!((found.field, found.now.as_str()), (field, now), "{text}");
+            assert_eq!(trouble(text), Some(Trouble::Traces), "{text}");
+        }
+        assert!(!Store::Loki.tells(Trouble::Traces) && Store::Tempo.tells(Trouble::Traces));
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub(crate) enum Why {
     Module,
     /// It may not open sockets for ICMP.
     Socket,
+    /// A device does not answer over SNMP.
+    Snmp,
+    /// Pushgateway takes no push that contradicts what it holds.
+    Pushed,
 }
 
 /// Words, in the order in which they are looked for.
@@ -41,6 +45,17 @@ const WORDS: &[(Why, &[&str])] = &[
     (
         Why::Socket,
         &["icmp 0.0.0.0: socket: operation not permitted", "ip6:ipv6-icmp ::: socket: operation not permitted"],
+    ),
+    (Why::Pushed, &["pushed metrics are invalid or inconsistent"]),
+    (
+        Why::Snmp,
+        &[
+            "equest timeout (after",
+            "scrape canceled",
+            "scrape cancelled",
+            "error walking target",
+            "error getting target",
+        ],
     ),
     (
         Why::Login,
@@ -116,7 +131,7 @@ pub(crate) struct Failing<'a> {
 pub(crate) fn is_exporter(image: &str) -> bool {
     let name = base_of(image);
     let measures = name.contains("exporter") && !name.contains("node-exporter") && !name.contains("node_exporter");
-    measures && !name.contains("cloudwatch")
+    measures && !name.contains("cloudwatch") || matches!(name, "pushgateway" | "prometheus-pushgateway")
 }
 
 /// The container of an exporter.
@@ -133,7 +148,10 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
     for log in snap.part_logs()?.iter().filter(|l| !l.previous && is_exporter(&l.image)) {
         let mut by_why: BTreeMap<Why, Failing<'_>> = BTreeMap::new();
         for line in log.text.lines().map(Line::parse) {
-            let bad = matches!(line.level, Level::Warning | Level::Error) || is_plain_error(&line);
+            // snmp-exporter tells what it cannot ask as information.
+            let bad = matches!(line.level, Level::Warning | Level::Error)
+                || is_plain_error(&line)
+                || line.msg.starts_with("Error scraping target");
             let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
             if !bad || old {
                 continue;
@@ -175,12 +193,20 @@ pub(crate) fn measured(text: &str) -> Option<String> {
     let host = HOST.get_or_init(|| {
         regex::Regex::new(
             r#"(?x)
-            (?: [a-z+]+://(?:[^\s"'/@]*@)? | @?tcp\( | dial\ tcp:?\ (?:lookup\ )? | lookup\  )
+            (?: [a-z+]+://(?:[^\s"'/@]*@)? | @?tcp\( | dial\ tcp:?\ (?:lookup\ )? | lookup\  | (?:getting|walking)\ target\  )
             ([a-zA-Z0-9][\w.-]*\w (?::\d{2,5})?)"#,
         )
         .expect("the pattern is fixed")
     });
     host.captures(text).map(|c| c[1].to_owned())
+}
+
+/// The metric that a push is refused for, and its job.
+pub(crate) fn pushed(text: &str) -> Option<(String, String)> {
+    let plain = text.replace('\\', "");
+    let metric = plain.split_once("collected metric ")?.1.trim_start_matches('"').split(['"', ' ']).next()?.to_owned();
+    let job = plain.split_once("name:\"job\" value:\"").and_then(|(_, rest)| rest.split('"').next());
+    Some((metric, job.unwrap_or_default().to_owned()))
 }
 
 /// The user that is not let in.
@@ -230,6 +256,18 @@ mod tests {
                 "cache.shop.svc:6379",
             ),
             (
+                "quay.io/prometheus/pushgateway:v1.11.0",
+                r#"time=2026-11-21T02:50:00.1Z level=ERROR source=push.go:133 msg="pushed metrics are invalid or inconsistent with existing metrics" method=PUT source=10.0.140.9:39112 err="pushed metrics must not have timestamps""#,
+                Why::Pushed,
+                "",
+            ),
+            (
+                "quay.io/prometheus/snmp-exporter:v0.28.0",
+                r#"time=2026-11-21T02:50:00.1Z level=INFO source=collector.go:478 msg="Error scraping target" auth=public_v2 target=10.9.0.5 module=if_mib err="error getting target 10.9.0.5: request timeout (after 3 retries)""#,
+                Why::Snmp,
+                "10.9.0.5",
+            ),
+            (
                 "quay.io/prometheus/blackbox-exporter:v0.25.0",
                 r#"ts=2026-11-21T02:50:00.1Z caller=handler.go:53 level=error msg="Unknown module" module=http_2xx_auth"#,
                 Why::Module,
@@ -248,6 +286,13 @@ mod tests {
             user("NOPERM User exporter has no permissions to run the 'info' command").as_deref(),
             Some("exporter")
         );
+        assert_eq!(
+            pushed(
+                r#"collected metric \"backup_seconds\" { label:{name:\"instance\" value:\"\"} label:{name:\"job\" value:\"nightly\"} counter:{value:12}} should be a Gauge"#
+            ),
+            Some(("backup_seconds".into(), "nightly".into()))
+        );
+        assert_eq!(pushed("pushed metrics must not have timestamps"), None);
         assert_eq!(user("NOPERM this user has no permissions to run the 'info' command"), None);
     }
 }

@@ -6,6 +6,8 @@ use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::token::{T_LOR, T_LUNLESS};
 use promql_parser::parser::{Call, Expr, VectorSelector};
 
+use crate::domain::prometheus::exposed::{Hidden, Shown};
+use crate::domain::prometheus::gateways::{self, Renaming};
 use crate::domain::prometheus::renamed;
 use crate::domain::prometheus::server::servers;
 use crate::lint::promql;
@@ -33,6 +35,10 @@ pub(crate) enum Why {
     Label { label: String, now: &'static str },
     /// No target has this job; the one that was meant.
     Job { job: String, near: String },
+    /// kube-state-metrics does not show the label, or none of these objects.
+    Hidden(Hidden),
+    /// No target has this job; what another program passes on keeps its job as `exported_job` in that pool.
+    Exported { job: String, pool: String, source: &'static str },
     /// No such metric, and nothing tells why: what it counts may never have happened.
     Absent,
 }
@@ -51,6 +57,8 @@ pub(crate) struct Known<'a> {
     recorded: BTreeMap<&'a str, &'a str>,
     /// Values of the label `job`; `None` where they were not read.
     jobs: Option<BTreeSet<&'a str>>,
+    shown: Option<Shown<'a>>,
+    renaming: Vec<Renaming<'a>>,
     /// Every server keeps whole numbers of `le` and `quantile` with a point.
     points: bool,
 }
@@ -67,7 +75,14 @@ impl<'a> Known<'a> {
         let jobs = targets.map(|all| all.iter().filter_map(|t| t.labels.get("job")).map(String::as_str).collect());
         let versions: Vec<_> = servers(snap).into_iter().map(|s| s.version(snap)).collect();
         let points = !versions.is_empty() && versions.iter().all(|v| v.is_some_and(|(major, _)| major >= 3));
-        Ok(Self { names: snap.prometheus_metric_names()?, recorded: recorded.collect(), jobs, points })
+        Ok(Self {
+            names: snap.prometheus_metric_names()?,
+            recorded: recorded.collect(),
+            jobs,
+            shown: Shown::of(snap),
+            renaming: gateways::renaming(snap),
+            points,
+        })
     }
 
     /// What an expression lacks to have a result; nothing where it can have one.
@@ -136,7 +151,10 @@ impl<'a> Known<'a> {
         let why = if self.names.contains(metric) {
             matchers.matchers.iter().find_map(|m| self.of_matcher(metric, m))
         } else {
-            Some(self.of_name(metric))
+            let label = matchers.matchers.iter().map(|m| m.name.as_str()).find(|l| l.contains('_'));
+            let hidden =
+                self.shown.and_then(|s| label.and_then(|l| s.hides(metric, Some(l))).or_else(|| s.hides(metric, None)));
+            Some(hidden.map_or_else(|| self.of_name(metric), Why::Hidden))
         };
         why.map(|why| Nothing { metric: metric.to_owned(), why }).into_iter().collect()
     }
@@ -159,10 +177,12 @@ impl<'a> Known<'a> {
         let (label, value) = (matcher.name.as_str(), matcher.value.as_str());
         let positive =
             matches!(matcher.op, MatchOp::Re(_)) || matches!(matcher.op, MatchOp::Equal) && !value.is_empty();
-        if let Some(now) = renamed::label(metric, label)
-            .filter(|_| positive || matches!(matcher.op, MatchOp::NotEqual) && value.is_empty())
-        {
+        let must_be = positive || matches!(matcher.op, MatchOp::NotEqual) && value.is_empty();
+        if let Some(now) = renamed::label(metric, label).filter(|_| must_be) {
             return Some(Why::Label { label: label.to_owned(), now });
+        }
+        if let Some(hidden) = self.shown.filter(|_| must_be).and_then(|s| s.hides(metric, Some(label))) {
+            return Some(Why::Hidden(hidden));
         }
         if !matches!(matcher.op, MatchOp::Equal) {
             return None;
@@ -173,8 +193,12 @@ impl<'a> Known<'a> {
             return Some(Why::Whole { label: label.to_owned(), value: value.to_owned(), kept: format!("{value}.0") });
         }
         let jobs = self.jobs.as_ref().filter(|jobs| label == "job" && !value.is_empty() && !jobs.contains(value))?;
-        let near = near_job(value, jobs)?;
-        Some(Why::Job { job: value.to_owned(), near: near.to_owned() })
+        let job = value.to_owned();
+        match (near_job(value, jobs), self.renaming.first()) {
+            (Some(near), _) => Some(Why::Job { job, near: near.to_owned() }),
+            (None, Some(by)) => Some(Why::Exported { job, pool: by.pool.to_owned(), source: by.source }),
+            (None, None) => None,
+        }
     }
 }
 
@@ -225,7 +249,7 @@ mod tests {
     fn why(expression: &str) -> Vec<Why> {
         let (names, recorded) = known();
         let jobs = Some(BTreeSet::from(["stack-kube-state-metrics", "flash-api"]));
-        let known = Known { names: &names, recorded, jobs, points: true };
+        let known = Known { names: &names, recorded, jobs, shown: None, renaming: Vec::new(), points: true };
         known.lacks(expression).into_iter().map(|n| n.why).collect()
     }
 

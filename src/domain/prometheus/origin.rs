@@ -162,7 +162,12 @@ pub(crate) fn rule_object(snap: &Snapshot, file: &str) -> Option<(String, String
     let (folder, name) = file.rsplit_once('/')?;
     let stem = name.strip_suffix(".yaml").filter(|_| folder.contains("-rulefiles-"))?;
     let objects = snap.prometheus_rule_objects.items().unwrap_or_default().iter().map(|o| &o.metadata);
-    let found = objects.filter(|m| !m.uid.is_empty()).find(|m| stem == format!("{}-{}-{}", m.namespace, m.name, m.uid));
+    // Of the namespaces of applications the names are known, and nothing else.
+    let names = snap.prometheus_rule_names.items().unwrap_or_default().iter().map(|o| &o.metadata);
+    let found = objects
+        .chain(names)
+        .filter(|m| !m.uid.is_empty())
+        .find(|m| stem == format!("{}-{}-{}", m.namespace, m.name, m.uid));
     found.map(|m| (m.name.clone(), m.namespace.clone()))
 }
 

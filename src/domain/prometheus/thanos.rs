@@ -30,6 +30,10 @@ pub(crate) enum Trouble {
     DiskFull,
     /// A query part finds none of the stores that it is given.
     Stores,
+    /// Two stores say that they have the same external labels.
+    Twins,
+    /// A receiver's hashring has fewer members than samples are to have copies.
+    Hashring,
 }
 
 /// What one container says of one trouble.
@@ -42,6 +46,8 @@ pub(crate) struct Failing<'a> {
     pub(crate) text: String,
     /// Blocks that the message names.
     pub(crate) blocks: Vec<String>,
+    /// The store that has another one's labels: its address and the labels.
+    pub(crate) twin: Option<(String, String)>,
 }
 
 /// True for a container of Thanos.
@@ -77,7 +83,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         // A compactor that has halted says so once, and then does nothing until it is started again.
         let lasts = matches!(trouble, Trouble::Overlap | Trouble::Halted);
         // Names are asked for each half minute.
-        if trouble == Trouble::Stores && age > 900 {
+        if matches!(trouble, Trouble::Stores | Trouble::Twins | Trouble::Hashring) && age > 900 {
             continue;
         }
         if !lasts && age > RECENT {
@@ -90,6 +96,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
             last: None,
             text: String::new(),
             blocks: Vec::new(),
+            twin: None,
         });
         failing.times += 1;
         failing.last = line.at.or(failing.last);
@@ -102,11 +109,15 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
             };
         }
         failing.blocks = blocks(&failing.text);
+        if trouble == Trouble::Twins {
+            let labels = [line.get("extLset"), line.get("nextLset")].into_iter().find(|l| !l.is_empty());
+            failing.twin = Some((line.get("address").to_owned(), labels.unwrap_or_default().replace('\\', "")));
+        }
     }
     // One refused upload is tried again.
     let enough = |f: &Failing<'_>| match f.trouble {
         Trouble::Store(_) => f.times > 1,
-        Trouble::Stores => f.times > 2,
+        Trouble::Stores | Trouble::Twins | Trouble::Hashring => f.times > 2,
         _ => true,
     };
     by_trouble.into_values().filter(enough).collect()
@@ -119,6 +130,14 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
     }
     if text.contains("critical error detected; halting") {
         return Some(if text.contains("overlaps found") { Trouble::Overlap } else { Trouble::Halted });
+    }
+    if text.contains("found duplicate store") {
+        return Some(Trouble::Twins);
+    }
+    if text.contains("insufficient nodes; have")
+        || text.contains("endpoints needs to be larger than replication factor")
+    {
+        return Some(Trouble::Hashring);
     }
     let lookup = ["failed to lookup SRV records", "failed to lookup IP addresses", "lookup IP addresses failed"];
     if lookup.iter().any(|w| text.contains(w))

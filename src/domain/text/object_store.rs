@@ -39,6 +39,7 @@ const WORDS: &[(StoreFailure, &[&str])] = &[
             "PermanentRedirect",
             "BucketRegionError",
             "AuthorizationHeaderMalformed",
+            "he authorization header is malformed",
             "BucketNotFound",
             "The specified bucket does not exist",
             "301 Moved Permanently",
@@ -59,9 +60,25 @@ impl StoreFailure {
     }
 }
 
+/// The region that is configured and the one that the bucket lies in, where the store names them.
+pub(crate) fn regions(text: &str) -> Option<(&str, &str)> {
+    let (_, rest) = text.split_once("the region ")?;
+    let (configured, rest) = rest.split_once(" is wrong; expecting ")?;
+    let quotes = ['\'', '"', '\\'];
+    Some((configured.trim_matches(quotes), rest.trim_start_matches(quotes).split(quotes).next()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_store_names_the_region_of_the_bucket() {
+        let text = "upload s3 object: The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'";
+        assert_eq!(StoreFailure::of(text), Some(StoreFailure::Bucket));
+        assert_eq!(regions(text), Some(("us-east-1", "eu-west-1")));
+        assert_eq!(regions("NoSuchBucket"), None);
+    }
 
     #[test]
     fn tells_what_the_clients_say() {

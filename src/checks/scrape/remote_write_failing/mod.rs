@@ -172,6 +172,9 @@ impl<'a> Case<'a> {
             || matches!(self.reason, Reason::Server(_));
         if let (Some(service), true) = (&service, answers_not) {
             all.push(ResourceRef::service(&service.namespace, &service.service));
+            let found = snap.services.find(&service.namespace, &service.service).ok().flatten();
+            let behind = found.into_iter().flat_map(|s| snap.pods_of_service(s));
+            all.extend(behind.map(|pod| snap.owner_ref(pod)));
         }
         if self.failing.failure == SendFailure::Dns {
             all.push(ResourceRef::service("kube-system", "kube-dns"));

@@ -240,6 +240,12 @@ fn certificate_problem(error: &str) -> Option<Certificate> {
 }
 
 /// The field of the scrape job that an error of exceeded limits is about.
+/// What a target offers of what is limited: `number of labels: 42, limit: 30`, `length: 512, limit: 200`.
+pub(super) fn offered(error: &str) -> Option<u64> {
+    let (before, _) = error.rsplit_once(", limit: ")?;
+    before.rsplit_once(": ")?.1.parse().ok()
+}
+
 pub(super) fn limit_name(error: &str) -> Option<&'static str> {
     let words = error.split(" exceeded").next()?.replace(' ', "_");
     let known = [

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::scrape::target_down::family::{Family, camel_case, limit_name, scheme_spoken};
+use crate::checks::scrape::target_down::family::{Family, camel_case, limit_name, offered, scheme_spoken};
 use crate::checks::scrape::target_down::joined::{Bound, Past, proxy_map};
 use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::checks::support::authorizer::Authorizer;
@@ -358,12 +358,18 @@ impl Site<'_> {
 
     fn limits(self, error: String) -> Way {
         let limit = limit_name(&error);
+        // What the error names, in whole tens; samples in whole hundreds.
+        let of_samples =
+            || samples_offered(self.snap, self.down).map(|(offered, _)| (offered * 6 / 5).div_ceil(100) * 100);
+        let new_limit = match limit {
+            Some("sample_limit") | None => of_samples(),
+            _ => offered(&error).map(|offered| (offered * 6 / 5).div_ceil(10) * 10),
+        };
         Way::Limits {
             answer_path: self.answer().answer_path,
             limit,
+            new_limit,
             limit_field: camel_case(limit.unwrap_or("<limit>")),
-            // In whole hundreds.
-            new_limit: samples_offered(self.snap, self.down).map(|(offered, _)| (offered * 6 / 5).div_ceil(100) * 100),
             job: self.family.job.to_owned(),
             change: self.change,
             error,

@@ -167,7 +167,7 @@ fn dependencies(snap: &Snapshot, down: &Down<'_>) -> Vec<ResourceRef> {
         | ScrapeFailure::Reset
         | ScrapeFailure::Tls => all.push(url),
         // What the prober says of the module is the deeper word.
-        ScrapeFailure::Status(400) if family::asks_to_probe(down) => all.push(url),
+        ScrapeFailure::Status(400 | 500) if family::asks_to_probe(down) => all.push(url),
         ScrapeFailure::Dns => {
             all.push(ResourceRef::service("kube-system", "kube-dns"));
             all.push(ResourceRef::kubernetes("apps", "Deployment", "kube-system", "coredns"));

@@ -174,6 +174,10 @@ enum Way {
         #[serde(flatten)]
         repair: Repair,
     },
+    DatabaseDamaged {
+        #[serde(flatten)]
+        repair: Repair,
+    },
     State {
         advice: String,
         #[serde(flatten)]
@@ -401,7 +405,8 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::Wal
         | Class::Block
         | Class::HeadChunks
-        | Class::State => storage(case, crash),
+        | Class::State
+        | Class::DatabaseDamaged => storage(case, crash),
         Class::Flag => flag(case, crash),
         Class::Port | Class::Bind | Class::Cluster => listening(case, crash),
         Class::SecondDefault
@@ -596,6 +601,7 @@ fn storage(case: &Case<'_>, crash: &Crash) -> Way {
         Class::DiskFull => Way::DiskFull { disk: DiskFull::of(case), kept },
         Class::Wal => Way::Wal { advice: crash.advice.clone(), repair: Repair::of(case, crash) },
         Class::Block => Way::Block { look: look_at_blocks(case), repair: Repair::of(case, crash) },
+        Class::DatabaseDamaged => Way::DatabaseDamaged { repair: Repair::of(case, crash) },
         Class::HeadChunks => Way::HeadChunks { repair: Repair::of(case, crash) },
         _ => Way::State { advice: crash.advice.clone(), repair: Repair::of(case, crash) },
     }
