@@ -170,6 +170,10 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         .key(format!("{:?}", failing.why))
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line));
     made = made.breaks(owner.clone());
+    if failing.line.contains("no such host") {
+        // Whom its pod asks for names is deeper.
+        made = made.depends_on(ResourceRef::pod(&log.namespace, &log.pod));
+    }
     made = match failing.why {
         Why::Pushed => made,
         Why::Snmp => probed(snap, host.as_deref().unwrap_or_default()).into_iter().fold(made, Finding::breaks),

@@ -355,7 +355,8 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Fetc
     if let Some(service) = service {
         made = depend_with_reason(snap, made, service, None);
     }
-    if answer.contains("decrypt") {
+    // A key that does not fit, or a name that this Grafana asks of the wrong resolver: that is told of itself.
+    if answer.contains("decrypt") || (answer.contains("lookup ") && answer.contains("no such host")) {
         made = made.depends_on(datasource.instance.reference());
     }
     let has = |words: &[&str]| words.iter().any(|w| message.to_ascii_lowercase().contains(w));
