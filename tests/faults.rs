@@ -277,6 +277,28 @@ fn with_each_document_spoiled(fixture: &str) -> Vec<String> {
     wrong
 }
 
+/// Whatever is refused leaves a gap that says so, unless the same was learnt by another way.
+#[test]
+fn whatever_is_refused_is_told() {
+    let wrong = over_fixtures(|fixture| {
+        let bundle = open(fixture);
+        let (_, asked) = gather(&bundle, None);
+        let documents: BTreeMap<String, Request> = asked.into_iter().map(|r| (format!("{r:?}"), r)).collect();
+        let is_untold = |request: &Request| {
+            let Some(snap) = gather(&bundle, Some((request.clone(), Spoil::Refused))).0 else { return false };
+            let gaps = Fact::ALL.iter().flat_map(|fact| snap.gaps_of(*fact)).chain(&snap.scope.gaps);
+            // Where AWS answers nothing that counts, that is told once for all of it.
+            let of_all = matches!(request, Request::Aws(_)) && !snap.gaps_of(Fact::EksCluster).is_empty();
+            !of_all && !gaps.into_iter().any(|gap| gap.message.contains(SPOILED))
+        };
+        // ConfigMaps hold releases of Helm only where someone chose so.
+        let counts = |request: &Request| !request.bundle_path().contains("configmaps.metadata.owner%3Dhelm");
+        let untold = documents.into_values().filter(counts).filter(is_untold);
+        untold.map(|request| format!("{fixture}: {}", request.bundle_path())).collect()
+    });
+    assert!(wrong.is_empty(), "{} answers:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// Answers of applications that are text.
 fn is_text(request: &Request) -> bool {
     matches!(request, Request::App { path, .. } if path == "/metrics" || path.starts_with("/-/"))

@@ -255,8 +255,7 @@ async fn secret_makers(client: &Client, snap: &Snapshot, scope: &BTreeSet<String
         if matches!(all.items(), Ok([_, ..])) {
             return all.map(tag("ClusterSecretStore"));
         }
-        let older = client.cluster_list::<SecretMaker>(&path("v1beta1"), absent).await;
-        (if older.items().is_ok() { older } else { all }).map(tag("ClusterSecretStore"))
+        either(all, client.cluster_list::<SecretMaker>(&path("v1beta1"), absent).await).map(tag("ClusterSecretStore"))
     };
     // Its version is another since 2025, and for a while both are served.
     let external = |resource: &'static str, kind: &'static str| async move {
@@ -264,8 +263,7 @@ async fn secret_makers(client: &Client, snap: &Snapshot, scope: &BTreeSet<String
         if matches!(all.items(), Ok([_, ..])) {
             return all;
         }
-        let older = list("/apis/external-secrets.io/v1beta1", "external-secrets.io", resource, kind).await;
-        if older.items().is_ok() { older } else { all }
+        either(all, list("/apis/external-secrets.io/v1beta1", "external-secrets.io", resource, kind).await)
     };
     let (secrets, stores, whole, sealed, certificates) = futures::join!(
         external("externalsecrets", "ExternalSecret"),
@@ -275,6 +273,12 @@ async fn secret_makers(client: &Client, snap: &Snapshot, scope: &BTreeSet<String
         list("/apis/cert-manager.io/v1", "cert-manager.io", "certificates", "Certificate"),
     );
     secrets.merge(stores).merge(whole).merge(sealed).merge(certificates)
+}
+
+/// The objects of a kind of which one of two versions is served; a gap of either counts.
+fn either<T>(newer: Listing<T>, older: Listing<T>) -> Listing<T> {
+    let gap = newer.items().err();
+    if older.items().is_ok_and(|items| items.is_empty()) && gap.is_some() { newer } else { older.with_gap(gap) }
 }
 
 /// What Cilium's own policies say, as far as those of Kubernetes can say it; a gap where they are there and cannot be read.

@@ -12,7 +12,7 @@ use crate::domain::kubernetes::{foundation, skew};
 use crate::domain::prometheus::exporter_log;
 use crate::domain::prometheus::remote_write::collector;
 use crate::domain::text::windows::DAY;
-use crate::model::{Fact, GapCause};
+use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Reading, Snapshot, Text};
@@ -139,10 +139,13 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     // Recordings of before do not hold these logs: whoever asks for these sees that they are not there.
     let (parts, exporters) = wanted.into_iter().partition(|(_, c, _)| is_part(c) || !is_further(c));
     let mut logs = read_logs(client, parts).await;
-    if let (Ok(logs), Ok(of_exporters)) = (logs.as_mut(), read_logs(client, exporters).await.as_ref()) {
-        logs.extend(of_exporters.iter().filter(|l| l.text.gap().is_none()).cloned());
+    let further = read_logs(client, exporters).await;
+    if let (Ok(logs), Ok(further)) = (logs.as_mut(), further.as_ref()) {
+        let is_recorded = |log: &&ContainerLog| log.text.gap().is_none_or(|gap| !gap.is_not_collected());
+        logs.extend(further.iter().filter(is_recorded).cloned());
     }
-    logs
+    let refused = further.as_ref().err().filter(|gap| !gap.is_not_collected()).cloned();
+    logs.lacking(refused)
 }
 
 /// Not ready, or started again lately.
@@ -217,10 +220,16 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLo
     let current = wanted.into_iter().map(|(pod, container, _)| (pod, container, false)).collect();
     let current = read_logs(client, current).await;
     logs.extend(current.iter().flatten().cloned());
-    match (logs.is_empty(), current.as_ref().err().or(previous.as_ref().err())) {
-        (true, Some(gap)) => Err(gap.clone()).into(),
-        (_, gap) => Reading::with_holes(Ok(logs), current.as_ref().err().and(gap).cloned().into_iter().collect()),
+    let mut missing: Vec<&Gap> = current.as_ref().err().into_iter().chain(previous.as_ref().err()).collect();
+    missing.sort_by_key(|gap| gap.is_not_collected());
+    if let Some(gap) = missing.first().filter(|_| logs.is_empty()) {
+        return Err((*gap).clone()).into();
     }
+    // What the current log does not hold may have stood in the previous one that was refused.
+    let of_previous = previous.iter().flatten().filter_map(|l| l.text.gap()).chain(previous.as_ref().err());
+    let refused = of_previous.filter(|gap| !gap.is_not_collected());
+    let holes = current.as_ref().err().into_iter().chain(refused).cloned().collect();
+    Reading::with_holes(Ok(logs), holes)
 }
 
 /// Reads logs. That a container has none is an answer; one that could not be read is in the list without its text, and a
@@ -240,7 +249,9 @@ async fn read_logs(client: &Client, wanted: Vec<(&Pod, &Container, bool)>) -> Re
             Err(FetchError::NotFound(_)) => continue,
             Err(error) => {
                 let gap = error.into_gap(&request.label());
-                first = first.or(Some(gap.clone()));
+                if first.as_ref().is_none_or(Gap::is_not_collected) {
+                    first = Some(gap.clone());
+                }
                 Text::unread(gap)
             }
         };

@@ -85,12 +85,16 @@ pub async fn gather(client: &Client, plan: &Plan) -> Result<Snapshot, Gap> {
     let known = client.source().known();
     let mut snap = Snapshot::empty(plan.collected_at);
     snap.target.context = known.context.clone();
-    match version(client).await {
-        Ok(version) => snap.target.kubernetes_version = version,
+    let version = match version(client).await {
+        Ok(version) => version,
         Err(gap) => return refused(client, plan, snap, &known, gap).await,
-    }
+    };
     kubernetes::cluster_scope(client, plan, &mut snap).await;
     scope::find(client, plan, &mut snap).await;
+    match version {
+        Ok(version) => snap.target.kubernetes_version = Some(version),
+        Err(gap) => snap.scope.gaps.push(gap),
+    }
     snap.platform = platform(&snap, known.is_eks);
     snap.target.platform = match snap.platform {
         Platform::Eks => "eks".into(),
@@ -175,21 +179,21 @@ async fn refused(client: &Client, plan: &Plan, mut snap: Snapshot, known: &Known
 }
 
 /// The server's version: also the proof that the cluster can be asked at all.
-async fn version(client: &Client) -> Result<Option<String>, Gap> {
+async fn version(client: &Client) -> Result<Result<String, Gap>, Gap> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Version {
         git_version: String,
     }
     match client.json::<Version>(&Request::kubernetes("/version")).await {
-        Ok(version) => Ok(Some(version.git_version)),
+        Ok(version) => Ok(Ok(version.git_version)),
         Err(FetchError::Gap(gap))
             if matches!(gap.cause, GapCause::Unreachable | GapCause::Unauthorized | GapCause::Timeout) =>
         {
             Err(gap)
         }
         // Some clusters close /version to ordinary users; the lists will tell.
-        Err(_) => Ok(None),
+        Err(error) => Ok(Err(error.into_gap("GET /version"))),
     }
 }
 

@@ -38,14 +38,15 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// `number`, a tag in a colour of its own, and text from anywhere, wrapped below the tag.
+    /// `number`, a tag in a colour of its own, and text from anywhere, wrapped below the tag; the branches of a tree go
+    /// on beside it.
     pub(crate) fn tagged(&mut self, number: &str, tag: &str, style: Style, text: &str) {
-        let hang = textwrap::core::display_width(number);
-        let lines = self.wrap(format!("{tag} {}", sanitize(text)).trim_end(), hang);
+        let hang: String = number.chars().map(|c| if matches!(c, '│' | '├') { '│' } else { ' ' }).collect();
+        let lines = self.wrap(format!("{tag} {}", sanitize(text)).trim_end(), textwrap::core::display_width(number));
         for (at, line) in lines.iter().enumerate() {
             let line = match line.strip_prefix(tag).filter(|_| at == 0) {
                 Some(rest) => format!("{number}{}{rest}", self.paint(tag, style)),
-                None => format!("{}{line}", " ".repeat(hang)),
+                None => format!("{hang}{line}"),
             };
             self.text.push_str(&line);
             self.text.push('\n');
@@ -244,6 +245,18 @@ fn words(command: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn branches_go_on_beside_a_line_that_is_wrapped() {
+        let mut page = Page::new(false, Some(30));
+        page.tagged("   │  ├─ ", "check", Style::new(), "Service monitoring/alertmanager");
+        page.tagged("   └─ ", "check", Style::new(), "Service monitoring/prometheus-stack");
+        let (first, last) = (
+            "   │  ├─ check Service\n   │  │  monitoring/alertmanager\n",
+            "   └─ check Service\n      monitoring/prometheus-stack\n",
+        );
+        assert_eq!(page.finish(), format!("{first}{last}"));
+    }
 
     #[test]
     fn a_long_command_is_continued_and_stays_the_same_command() {

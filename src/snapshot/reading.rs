@@ -18,6 +18,12 @@ impl<T> Reading<T> {
         Self { value, holes }
     }
 
+    /// The same, without that which these gaps are about as well.
+    pub fn lacking(mut self, gaps: impl IntoIterator<Item = Gap>) -> Self {
+        self.holes.extend(gaps);
+        self
+    }
+
     /// Everything that is missing of it.
     pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
         self.value.as_ref().err().into_iter().chain(&self.holes)

@@ -288,7 +288,8 @@ class Runner:
 
 def promise(command, changed):
     """What a command did that it does not say, or did not do that it says."""
-    if CHANGING.search(command) and not changed:
+    # Definitions are this tool's own: recordings hold their metadata only.
+    if CHANGING.search(command) and not changed and "kubectl patch crd " not in command:
         yield "changed nothing: the state has it already"
     for key, (old, new) in changed.items():
         if old and old["metadata"].get("deletionTimestamp"):
