@@ -249,7 +249,7 @@ async fn read_logs(client: &Client, wanted: Vec<(&Pod, &Container, bool)>) -> Re
             Err(FetchError::NotFound(_)) => continue,
             Err(error) => {
                 let gap = error.into_gap(&request.label());
-                if first.as_ref().is_none_or(|first| first.is_not_collected() && !gap.is_not_collected()) {
+                if first.as_ref().is_none_or(|first: &Gap| first.is_not_collected() && !gap.is_not_collected()) {
                     first = Some(gap.clone());
                 }
                 Text::unread(gap)
