@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
@@ -20,7 +23,54 @@ check! {
         title: "Alertmanager cannot save its silences",
         requires: [ComponentLogs, Pods],
         uses: [AlertmanagerMetrics, PersistentVolumeClaims, StorageClasses, Workloads, MonitoringResources],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    container: String,
+    owner: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Permission {
+        pod: String,
+        data: String,
+        /// Whom it runs as, and the group that the volume is to have.
+        user: i64,
+        group: i64,
+        has_group: bool,
+        group_patch: String,
+        /// The operator's resource that it is made of.
+        custom: Option<String>,
+        managed: String,
+    },
+    NoVolume {
+        data: String,
+        volume: String,
+        group: i64,
+        custom: Option<String>,
+        managed: String,
+    },
+    Full {
+        pod: String,
+        data: String,
+        claim: String,
+        size: String,
+        bigger_patch: String,
+        storage_class: String,
+        expandable: bool,
+    },
+    Remount {
+        pod: String,
+    },
 }
 
 /// Seconds for which a line counts: it is saved each quarter of an hour, and success is logged at debug only.
@@ -161,17 +211,20 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, seen: &Seen) -> Fi
     }
     // It notifies all the same.
     made.breaks = Some(Vec::new());
-    set(snap, &mut made, pod, container, &origin, data);
-    made.fix(variant(seen.why, &origin))
-}
-
-fn variant(why: Why, origin: &Origin) -> &'static str {
-    match (why, origin) {
-        (Why::Permission | Why::ReadOnly | Why::Missing, Origin::Image) => "no-volume",
-        (Why::Permission, _) => "permission",
-        (Why::Full, _) => "full",
-        (Why::ReadOnly | Why::Missing | Why::Broken, _) => "remount",
-    }
+    let target = Target::of(snap, pod);
+    let way = match (seen.why, &origin) {
+        (Why::Permission | Why::ReadOnly | Why::Missing, Origin::Image) => Way::NoVolume {
+            data: data.to_owned(),
+            volume: format!("{}-data", container.name),
+            group: group(pod).unwrap_or(NOBODY),
+            custom: custom(&target),
+            managed: target.managed_by.clone(),
+        },
+        (Why::Permission, _) => permission(pod, &target, data),
+        (Why::Full, _) => full(snap, pod, &origin, data),
+        (Why::ReadOnly | Why::Missing | Why::Broken, _) => Way::Remount { pod: meta.name.clone() },
+    };
+    made.fix(Fix { namespace: meta.namespace.clone(), container: container.name.clone(), owner: target.name, way })
 }
 
 fn counters(snap: &Snapshot) -> Option<String> {
@@ -184,54 +237,65 @@ fn counters(snap: &Snapshot) -> Option<String> {
     (!failed.is_empty()).then(|| failed.join("\n"))
 }
 
-fn set(snap: &Snapshot, made: &mut Finding, pod: &Pod, container: &Container, origin: &Origin, data: &str) {
-    let meta = &pod.metadata;
-    let target = Target::of(snap, pod);
-    let claim = mounts::claim(snap, &meta.namespace, origin);
+fn custom(target: &Target<'_>) -> Option<String> {
+    target.custom.filter(|(kind, _)| *kind == "alertmanager").map(|(_, name)| name.to_owned())
+}
+
+/// The user and the group of the image.
+const NOBODY: i64 = 65534;
+
+fn group(pod: &Pod) -> Option<i64> {
+    pod.spec.security_context.as_ref()?.fs_group
+}
+
+/// The volume gets the group that it runs with.
+fn permission(pod: &Pod, target: &Target<'_>, data: &str) -> Way {
+    let user = pod.spec.security_context.as_ref().and_then(|c| c.run_as_user).unwrap_or(NOBODY);
+    let group = group(pod);
+    let wanted = group.unwrap_or(NOBODY);
+    let custom = custom(target);
+    let patch = match custom {
+        Some(_) => {
+            json!({"spec": {"securityContext": {"fsGroup": wanted, "runAsUser": user, "runAsNonRoot": user != 0}}})
+        }
+        None => json!({"spec": {"template": {"spec": {"securityContext": {"fsGroup": wanted}}}}}),
+    };
+    Way::Permission {
+        pod: pod.metadata.name.clone(),
+        data: data.to_owned(),
+        user,
+        group: wanted,
+        has_group: group.is_some(),
+        group_patch: patch.to_string(),
+        custom,
+        managed: target.managed_by.clone(),
+    }
+}
+
+/// A larger volume.
+fn full(snap: &Snapshot, pod: &Pod, origin: &Origin, data: &str) -> Way {
+    let claim = mounts::claim(snap, &pod.metadata.namespace, origin);
     let class = claim.and_then(|c| c.class()).unwrap_or_default();
-    let expandable =
-        snap.storage_classes.find("", class).ok().flatten().map(|c| c.allow_volume_expansion == Some(true));
+    let of_class = snap.storage_classes.find("", class).ok().flatten();
     let size = claim.and_then(|c| c.spec.resources.requests.get("storage"));
     let bigger = size.and_then(|q| parse_quantity(q)).map_or_else(|| "<size>".to_owned(), |b| format_bytes(b * 2.0));
-    let context = pod.spec.security_context.as_ref();
-    // Of the image: nobody.
-    let user = context.and_then(|c| c.run_as_user).unwrap_or(65534);
-    let group = context.and_then(|c| c.fs_group);
-    let wanted = group.unwrap_or(65534);
-    let custom = target.custom.filter(|(kind, _)| *kind == "alertmanager").map(|(_, name)| name);
-    let name = match origin {
-        Origin::Claim { name, .. } => name.as_str(),
-        _ => "",
-    };
-    let template = serde_json::json!({"spec": {"template": {"spec": {"securityContext": {"fsGroup": wanted}}}}});
-    let on_custom = serde_json::json!({"spec": {"securityContext": {"fsGroup": wanted, "runAsUser": user, "runAsNonRoot": user != 0}}});
-    let texts = [
-        ("namespace", meta.namespace.clone()),
-        ("pod", meta.name.clone()),
-        ("container", container.name.clone()),
-        ("owner", target.name.clone()),
-        ("managed", target.managed_by.clone()),
-        ("data", data.to_owned()),
-        ("claim", name.to_owned()),
-        ("size", size.cloned().unwrap_or_default()),
-        ("bigger_patch", serde_json::json!({"spec": {"resources": {"requests": {"storage": bigger}}}}).to_string()),
-        ("storage_class", class.to_owned()),
-        ("group_patch", if custom.is_some() { on_custom.to_string() } else { template.to_string() }),
-        ("custom", custom.unwrap_or_default().to_owned()),
-        ("volume", format!("{}-data", container.name)),
-    ];
-    for (name, value) in texts {
-        made.params.set(name, value);
+    Way::Full {
+        pod: pod.metadata.name.clone(),
+        data: data.to_owned(),
+        claim: match origin {
+            Origin::Claim { name, .. } => name.clone(),
+            _ => String::new(),
+        },
+        size: size.cloned().unwrap_or_default(),
+        bigger_patch: json!({"spec": {"resources": {"requests": {"storage": bigger}}}}).to_string(),
+        storage_class: class.to_owned(),
+        expandable: of_class.is_some_and(|c| c.allow_volume_expansion == Some(true)),
     }
-    made.params.set("user", user);
-    made.params.set("group", wanted);
-    made.params.set("has_group", group.is_some());
-    made.params.set("expandable", expandable == Some(true));
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
     use crate::checks::support::testing::{findings, steps};

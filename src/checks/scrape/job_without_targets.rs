@@ -2,6 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::origin::ConfigLine;
+use crate::checks::support::scrape::{Api, Targets, api_evidence};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::origin;
 use crate::lint::yaml::{self, Node};
@@ -15,7 +20,36 @@ check! {
         title: "a scrape job has no target",
         requires: [PrometheusConfig, PrometheusTargets],
         uses: [DroppedTargets, ConfigMaps, Workloads, Services, Pods],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    #[serde(flatten)]
+    line: ConfigLine,
+    #[serde(flatten)]
+    targets: Targets,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Dropped {
+        /// Labels that the rules look at.
+        labels: Vec<String>,
+        /// The targets that were dropped.
+        #[serde(flatten)]
+        api: Api,
+    },
+    NoneFound {
+        job: String,
+        found_by: String,
+        files: Vec<String>,
+    },
 }
 
 /// Ways to find targets whose result is meant to be there; discovery of a whole cluster or cloud may rightly find none.
@@ -72,45 +106,36 @@ fn finding(snap: &Snapshot, name: &str, job: &Node) -> Option<Finding> {
         .collect();
     let dropped = snap.dropped_targets().ok().and_then(|all| all.get(name)).copied();
     let relabels = !rules.is_empty();
-    let (variant, why) = match (dropped, named.is_empty()) {
-        (Some(n), _) if n > 0 => ("dropped", format!("relabel_configs drop all {n} of them")),
+    let (is_dropped, why) = match (dropped, named.is_empty()) {
+        (Some(n), _) if n > 0 => (true, format!("relabel_configs drop all {n} of them")),
         // `targets: []` is how a job is switched off.
         (_, true) if found_by == ["static_configs"] => return None,
-        (None | Some(0), false) if relabels => ("dropped", format!("relabel_configs drop all {} of them", named.len())),
+        (None | Some(0), false) if relabels => (true, format!("relabel_configs drop all {} of them", named.len())),
         (_, false) => return None,
-        (_, true) => ("none-found", format!("{} found none", found_by.join(" and "))),
+        (_, true) => (false, format!("{} found none", found_by.join(" and "))),
     };
-    let files: Vec<&str> = job
-        .get("file_sd_configs")
-        .and_then(Node::items)
-        .into_iter()
-        .flatten()
-        .filter_map(|c| c.get("files")?.items())
-        .flatten()
-        .filter_map(Node::as_str)
-        .collect();
     let message = format!("scrape job {name} has no target: {why}");
     let subject = ResourceRef::ScrapeJob { job: name.to_owned() };
     let path = "/api/v1/targets?state=dropped";
     let source = format!("Prometheus /api/v1/status/config and /api/v1/targets, job {name}");
-    let evidence = crate::checks::support::scrape::api_evidence(snap, source, format!("no active target; {why}"), path);
-    let mut made = Finding::new(JobWithoutTargets::META.id, Severity::Warning, subject.clone(), message)
+    let evidence = api_evidence(snap, source, format!("no active target; {why}"), path);
+    let way = if is_dropped {
+        Way::Dropped { labels: relabel_sources(job), api: Api::of(snap, path) }
+    } else {
+        Way::NoneFound { job: name.to_owned(), found_by: found_by.join(", "), files: files(job) }
+    };
+    let made = Finding::new(JobWithoutTargets::META.id, Severity::Warning, subject.clone(), message)
         .depends_on(subject)
-        .fix(variant)
         .key(name)
         .evidence(evidence);
-    made.params = crate::checks::support::scrape::api_params(snap, path);
-    let active = crate::checks::support::scrape::targets_params(snap, Some(name));
-    for name in ["targets_path", "targets_url"] {
-        made.params.set(name, active.values().get(name));
-    }
-    crate::checks::support::origin::set_params(snap, name, &mut made.params);
-    made.params.set("job", name);
-    made.params.set("target", named.first());
-    made.params.set("files", files);
-    made.params.set("labels", relabel_sources(job));
-    made.params.set("found_by", found_by.join(", "));
-    Some(made)
+    Some(made.fix(Fix { line: ConfigLine::of_job(snap, name), targets: Targets::of(snap, Some(name)), way }))
+}
+
+/// The files that its discovery reads.
+fn files(job: &Node) -> Vec<String> {
+    let configs = job.get("file_sd_configs").and_then(Node::items).unwrap_or_default().iter();
+    let names = configs.filter_map(|c| c.get("files")?.items()).flatten().filter_map(Node::as_str);
+    names.map(str::to_owned).collect()
 }
 
 /// Labels that `keep` and `drop` look at.

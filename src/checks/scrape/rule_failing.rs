@@ -1,7 +1,11 @@
 //! A rule fails each time Prometheus evaluates it.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::rule::ChangeRule;
+use crate::checks::support::scrape::{Api, api_evidence};
 use crate::checks::{Check, check};
-use crate::domain::prometheus::origin;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup};
@@ -13,7 +17,47 @@ check! {
         title: "a rule fails each time it is evaluated",
         requires: [PrometheusRules],
         uses: [PrometheusMetrics, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    #[serde(flatten)]
+    api: Api,
+    #[serde(flatten)]
+    at: ChangeRule,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Matching {
+        expr: String,
+    },
+    SameLabels {
+        expr: String,
+    },
+    Limit {
+        expr: String,
+        group: String,
+    },
+    Timeout {
+        expr: String,
+    },
+    Template,
+    Slow {
+        group: String,
+        interval: String,
+        /// Twice what it takes.
+        longer: String,
+    },
+    Other {
+        expr: String,
+    },
 }
 
 impl Check for RuleFailing {
@@ -34,38 +78,39 @@ impl Check for RuleFailing {
     }
 }
 
-/// Why an evaluation fails: the page's fix, and the words for it.
-fn reason(error: &str) -> (&'static str, String) {
+/// Why an evaluation fails: what mends it, and the words for it.
+fn reason(error: &str, group: &RuleGroup, rule: &Rule) -> (Way, String) {
+    let expr = rule.query.clone();
     let has = |part: &str| error.contains(part);
     if has("many-to-many matching not allowed") {
         let side = if has("on the left hand-side") { "left" } else { "right" };
         return (
-            "matching",
+            Way::Matching { expr },
             format!("many-to-many matching: several series on the {side} side match one on the other"),
         );
     }
     if has("matching must be explicit") {
         let kind = if has("one-to-many") { "one-to-many" } else { "many-to-one" };
-        return ("matching", format!("{kind} matching must be explicit (group_left or group_right)"));
+        return (Way::Matching { expr }, format!("{kind} matching must be explicit (group_left or group_right)"));
     }
     if has("same labelset") {
-        return ("same-labels", "its result has several series with the same labelset".into());
+        return (Way::SameLabels { expr }, "its result has several series with the same labelset".into());
     }
     if has("exceeded limit of") {
-        return ("limit", format!("it {error}: the group's limit"));
+        return (Way::Limit { expr, group: group.name.clone() }, format!("it {error}: the group's limit"));
     }
     if has("query timed out") || has("context deadline exceeded") {
-        return ("timeout", "its query timed out".into());
+        return (Way::Timeout { expr }, "its query timed out".into());
     }
     if has("too many samples") {
-        return ("timeout", "its query loads too many samples".into());
+        return (Way::Timeout { expr }, "its query loads too many samples".into());
     }
-    ("other", error.lines().next().unwrap_or_default().to_owned())
+    (Way::Other { expr }, error.lines().next().unwrap_or_default().to_owned())
 }
 
 fn evaluation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding> {
     let error = rule.last_error.as_deref().filter(|e| rule.health == "err" && !e.is_empty())?;
-    let (variant, why) = reason(error);
+    let (way, why) = reason(error, group, rule);
     let alerting = rule.kind == "alerting";
     let message = if alerting {
         format!("alert {} of rule group {} cannot fire: {why}", rule.name, group.name)
@@ -73,10 +118,10 @@ fn evaluation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding
         format!("recording rule {} of rule group {} makes no data: {why}", rule.name, group.name)
     };
     // A slow query may succeed the next time; one that does not match never will.
-    let severity = if alerting && variant != "timeout" { Severity::Error } else { Severity::Warning };
+    let severity = if alerting && !matches!(way, Way::Timeout { .. }) { Severity::Error } else { Severity::Warning };
     let source = format!("Prometheus /api/v1/rules, rule {} ({})", rule.name, group.file);
-    let evidence = crate::checks::support::scrape::api_evidence(snap, source, error.to_owned(), "/api/v1/rules");
-    Some(finding(snap, severity, group, rule, variant, message).evidence(evidence))
+    let evidence = api_evidence(snap, source, error.to_owned(), "/api/v1/rules");
+    Some(finding(snap, severity, group, rule, way, message).evidence(evidence))
 }
 
 /// A template that fails only when the alert fires: the text of the notification is the error.
@@ -89,8 +134,8 @@ fn annotation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding
     let why = inner.rsplit_once(" at <").map_or(inner, |(_, why)| why).replacen(">:", ":", 1);
     let message = format!("annotation {name} of alert {} is an error text: its template fails at {why}", rule.name);
     let source = format!("Prometheus /api/v1/rules, alert {} annotation {name}", rule.name);
-    let evidence = crate::checks::support::scrape::api_evidence(snap, source, text.clone(), "/api/v1/rules");
-    Some(finding(snap, Severity::Warning, group, rule, "template", message).evidence(evidence))
+    let evidence = api_evidence(snap, source, text.clone(), "/api/v1/rules");
+    Some(finding(snap, Severity::Warning, group, rule, Way::Template, message).evidence(evidence))
 }
 
 /// A group that takes longer than its interval: evaluations are left out.
@@ -110,8 +155,13 @@ fn slow(snap: &Snapshot, group: &RuleGroup) -> Option<Finding> {
     );
     let source = format!("Prometheus /api/v1/rules, group {} ({})", group.name, group.file);
     let value = format!("evaluationTime {:.3} s, interval {} s", group.evaluation_time, group.interval);
-    let evidence = crate::checks::support::scrape::api_evidence(snap, source, value, "/api/v1/rules");
-    Some(finding(snap, Severity::Warning, group, &Rule::default(), "slow", message).evidence(evidence))
+    let evidence = api_evidence(snap, source, value, "/api/v1/rules");
+    let way = Way::Slow {
+        group: group.name.clone(),
+        interval: format!("{}s", group.interval),
+        longer: format!("{}s", (group.evaluation_time * 2.0).ceil().max(1.0)),
+    };
+    Some(finding(snap, Severity::Warning, group, &Rule::default(), way, message).evidence(evidence))
 }
 
 /// `prometheus_rule_group_iterations_missed_total` of a group.
@@ -124,35 +174,18 @@ fn missed(snap: &Snapshot, group: &RuleGroup) -> Option<f64> {
     mine.map(|s| s.value)
 }
 
-fn finding(
-    snap: &Snapshot,
-    severity: Severity,
-    group: &RuleGroup,
-    rule: &Rule,
-    variant: &'static str,
-    message: String,
-) -> Finding {
+fn finding(snap: &Snapshot, severity: Severity, group: &RuleGroup, rule: &Rule, way: Way, message: String) -> Finding {
     let subject = ResourceRef::Rule { group: group.name.clone(), rule: rule.name.clone() };
-    let mut made = Finding::new(RuleFailing::META.id, severity, subject, message)
-        .fix(variant)
-        .key(format!("{}/{}/{variant}", group.name, rule.name));
-    let file = group.file.rsplit('/').next().unwrap_or(&group.file);
-    let (object, object_namespace) = origin::rule_object(snap, &group.file).unzip();
-    let params = &mut made.params;
-    *params = crate::checks::support::scrape::api_params(snap, "/api/v1/rules");
     let word = if rule.name.is_empty() { &group.name } else { &rule.name };
-    let line = origin::lines_in_file(snap, file, word);
-    crate::checks::support::origin::set_line_params(snap, line, params);
-    params.set("prometheus_rule", object);
-    params.set("rule_namespace", object_namespace);
-    params.set("operated", group.file.contains("-rulefiles-"));
-    params.set("group", &group.name);
-    params.set("rule", &rule.name);
-    params.set("file", &group.file);
-    params.set("expr", &rule.query);
-    params.set("interval", format!("{}s", group.interval));
-    params.set("longer", format!("{}s", (group.evaluation_time * 2.0).ceil().max(1.0)));
-    params.set("alerting", rule.kind == "alerting");
+    let mut at = ChangeRule::of(snap, group, word);
+    // The group's own word for it says more than its name.
+    at.file.clone_from(&group.file);
+    let mut made = Finding::new(RuleFailing::META.id, severity, subject, message).fix(Fix {
+        api: Api::of(snap, "/api/v1/rules"),
+        at,
+        way,
+    });
+    made.key = format!("{}/{}/{}", group.name, rule.name, made.variant);
     made
 }
 

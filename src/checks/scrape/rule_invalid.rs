@@ -1,8 +1,11 @@
 //! Rules that Prometheus, or its operator, refuses.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::edits::edits;
-use crate::checks::support::faulty_file::{self, headline, sentence};
-use crate::checks::support::written;
+use crate::checks::support::faulty_file::{self, Holder, headline, sentence};
+use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{File, Mounts, Seen};
@@ -26,7 +29,28 @@ check! {
         title: "rules are not valid, so that they do not load",
         requires: [ConfigMaps, Workloads],
         uses: [PrometheusRuleObjects, OtherServers, Namespaces, MonitoringResources, Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    ConfigMap {
+        #[serde(flatten)]
+        holder: Holder,
+        /// The lines as they should be.
+        edits: String,
+        crashes: bool,
+    },
+    Object {
+        rule: String,
+        rule_namespace: String,
+        managed_by: String,
+        problems: Vec<String>,
+    },
+    File(Corrected),
 }
 
 impl Check for RuleInvalid {
@@ -35,7 +59,7 @@ impl Check for RuleInvalid {
     }
 
     fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
-        Some(written::judge(snap, Dialect::Rules, &Self::META))
+        Some(written::judge(snap, Dialect::Rules, &Self::META, Fix::File))
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
@@ -170,16 +194,16 @@ fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Probl
     let message =
         format!("{}, in ConfigMap {}/{}: {consequence}", headline(file.key, problems), meta.namespace, meta.name);
     let subject = file.map.reference();
-    let mut finding = Finding::new(RuleInvalid::META.id, severity, subject, message)
-        .key(file.key)
-        .fix("config-map")
-        .param("edits", edits(file.text, problems, &|copy, _| Some(of_text(copy, options))))
-        .param("crashes", matches!(state, State::Crashing(_)));
+    let mut finding =
+        Finding::new(RuleInvalid::META.id, severity, subject, message).key(file.key).fix(Fix::ConfigMap {
+            holder: Holder::of(server, Some(file.map), file.key),
+            edits: edits(file.text, problems, &|copy, _| Some(of_text(copy, options))),
+            crashes: matches!(state, State::Crashing(_)),
+        });
     finding.evidence.extend(faulty_file::evidence(file, problems));
     if !state.is_broken() {
         finding.breaks = Some(Vec::new());
     }
-    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
     finding
 }
 
@@ -228,11 +252,12 @@ fn of_object(object: &PrometheusRule, readers: Readers) -> Option<Finding> {
     );
     Some(
         Finding::new(RuleInvalid::META.id, Severity::Error, subject, message)
-            .fix("object")
-            .param("rule", &meta.name)
-            .param("rule_namespace", &meta.namespace)
-            .param("managed_by", managed_by(meta))
-            .param("problems", lines)
+            .fix(Fix::Object {
+                rule: meta.name.clone(),
+                rule_namespace: meta.namespace.clone(),
+                managed_by: managed_by(meta),
+                problems: lines,
+            })
             .evidence(evidence.with("rule", &meta.name).with("namespace", &meta.namespace)),
     )
 }

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use crate::checks::support::origin::{JobPlace, monitor_list};
+use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::prometheus::origin::{job_line, monitor_of};
 use crate::domain::prometheus::targets;
@@ -20,6 +24,96 @@ check! {
         title: "a target is up, but its samples do not arrive",
         requires: [ComponentLogs],
         uses: [ScrapeSamples, PrometheusTargets, ConfigMaps, Workloads, Services, Pods, MonitoringResources],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    job: String,
+    /// It is the job that has to be changed.
+    changes_job: bool,
+    #[serde(flatten)]
+    place: JobPlace,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Duplicate(Answer),
+    Twice {
+        other: String,
+        same_job: bool,
+        /// Where both are configured, in words.
+        here: String,
+        there: String,
+        /// The address as relabelling takes it.
+        address_pattern: String,
+        monitor_list: Option<&'static str>,
+        #[serde(flatten)]
+        secret: Secret,
+    },
+    Timestamps {
+        monitor_list: Option<&'static str>,
+        #[serde(flatten)]
+        answer: Answer,
+    },
+    Empty {
+        #[serde(flatten)]
+        answer: Answer,
+        /// What a federation selects, and the server that it asks.
+        matches: Vec<String>,
+        origin: String,
+    },
+}
+
+/// What a target answers.
+#[derive(Serialize, JsonSchema)]
+struct Answer {
+    url: String,
+    /// Through the API server.
+    answer_path: Option<String>,
+}
+
+/// The Secret with further jobs of the operator's Prometheus; empty where the job is in none.
+#[derive(Serialize, JsonSchema)]
+struct Secret {
+    secret: String,
+    secret_key: String,
+    secret_namespace: String,
+    secret_path: String,
+}
+
+impl Fix {
+    fn of(snap: &Snapshot, job: &str, way: Way) -> Self {
+        let changes_job = matches!(way, Way::Timestamps { .. } | Way::Twice { .. });
+        Self { job: job.to_owned(), changes_job, place: JobPlace::of(snap, job), way }
+    }
+}
+
+impl Answer {
+    fn of(snap: &Snapshot, url: &str) -> Self {
+        let target = targets::all(snap).iter().find(|t| t.scrape_url == url);
+        let address = targets::Address::parse(url);
+        let answer_path = target.zip(address.as_ref()).and_then(|(t, a)| targets::answer_path(snap, t, a));
+        Self { url: url.to_owned(), answer_path }
+    }
+}
+
+impl Secret {
+    /// Of a job that stands in no file that can be seen.
+    fn of(snap: &Snapshot, job: &str) -> Self {
+        let found = additional(snap).filter(|_| monitor_of(job).is_none());
+        let Some((secret_namespace, secret, secret_key)) = found else {
+            let none = String::new;
+            return Self { secret: none(), secret_key: none(), secret_namespace: none(), secret_path: none() };
+        };
+        let secret = if job_line(snap, job).is_some() { String::new() } else { secret };
+        let secret_path = format!("{{.data.{}}}", secret_key.replace('.', "\\."));
+        Self { secret, secret_key, secret_namespace, secret_path }
     }
 }
 
@@ -54,10 +148,6 @@ impl Loss {
             Self::OutOfOrder => "the target exposes timestamps that are out of order",
             Self::TooOld => "the target exposes timestamps that are too old or in the future",
         }
-    }
-
-    fn variant(self) -> &'static str {
-        if self == Self::Duplicate { "duplicate" } else { "timestamps" }
     }
 }
 
@@ -138,7 +228,12 @@ fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeM
         .with("pod", pod)
         .with("container", container)
         .with("pattern", "Error on ingesting");
-    let made = finding(snap, job, loss.variant(), message, &logged.url).evidence(evidence);
+    let answer = Answer::of(snap, &logged.url);
+    let way = match loss {
+        Loss::Duplicate => Way::Duplicate(answer),
+        _ => Way::Timestamps { monitor_list: monitor_list(job), answer },
+    };
+    let made = finding(snap, job, way, message).evidence(evidence);
     match twice {
         Some(twice) => twice.complete(snap, made),
         None => made,
@@ -208,42 +303,24 @@ impl Twice {
         let ((job, url), (other, _)) = (&self.target, &self.other);
         if let Some(labels) = &self.labels {
             let source = "Prometheus /api/v1/targets".to_owned();
-            made = made.evidence(crate::checks::support::scrape::api_evidence(
-                snap,
-                source,
-                labels.clone(),
-                "/api/v1/targets?state=active",
-            ));
+            made = made.evidence(api_evidence(snap, source, labels.clone(), "/api/v1/targets?state=active"));
         }
         made.subjects = vec![ResourceRef::ScrapeJob { job: job.clone() }];
         if job != other {
             made = made.also(ResourceRef::ScrapeJob { job: other.clone() });
         }
         made.key = format!("{job}/{other}/twice");
-        crate::checks::support::origin::set_params(snap, job, &mut made.params);
         let host = targets::Address::parse(url).map(|a| a.host_port()).unwrap_or_default();
-        let secret = additional(snap).filter(|_| monitor_of(job).is_none());
-        let known = job_line(snap, job).is_some();
-        let values = [
-            ("job", job.clone()),
-            ("other", other.clone()),
-            ("here", whereabouts(snap, job)),
-            ("there", whereabouts(snap, other)),
-            ("address_pattern", host.replace('.', "\\.")),
-            ("secret", secret.as_ref().filter(|_| !known).map_or_else(String::new, |(_, name, _)| name.clone())),
-            ("secret_key", secret.as_ref().map_or_else(String::new, |(_, _, key)| key.clone())),
-            ("secret_namespace", secret.as_ref().map_or_else(String::new, |(ns, _, _)| ns.clone())),
-            (
-                "secret_path",
-                secret.as_ref().map_or_else(String::new, |(.., key)| format!("{{.data.{}}}", key.replace('.', "\\."))),
-            ),
-        ];
-        for (name, value) in values {
-            made.params.set(name, value);
-        }
-        made.params.set("same_job", job == other);
-        made.params.set("changes_job", true);
-        made.fix("twice")
+        let way = Way::Twice {
+            other: other.clone(),
+            same_job: job == other,
+            here: whereabouts(snap, job),
+            there: whereabouts(snap, other),
+            address_pattern: host.replace('.', "\\."),
+            monitor_list: monitor_list(job),
+            secret: Secret::of(snap, job),
+        };
+        made.fix(Fix::of(snap, job, way))
     }
 }
 
@@ -291,11 +368,10 @@ fn empty(snap: &Snapshot) -> Vec<Finding> {
         };
         let source = format!("Prometheus query scrape_samples_scraped, job {job}");
         let path = "/api/v1/query?query=scrape_samples_scraped%20%3D%3D%200";
-        let evidence = crate::checks::support::scrape::api_evidence(snap, source, "0".to_owned(), path);
-        let mut made = finding(snap, mine[0].job(), "empty", message, url).evidence(evidence);
-        made.params.set("matches", matches);
-        made.params.set("origin", url.split("/federate").next());
-        findings.push(made);
+        let evidence = api_evidence(snap, source, "0".to_owned(), path);
+        let origin = url.split("/federate").next().unwrap_or_default().to_owned();
+        let way = Way::Empty { answer: Answer::of(snap, url), matches, origin };
+        findings.push(finding(snap, mine[0].job(), way, message).evidence(evidence));
     }
     findings
 }
@@ -307,21 +383,11 @@ fn federated(url: &str) -> Vec<String> {
     all.map(|(_, value)| value.into_owned()).collect()
 }
 
-fn finding(snap: &Snapshot, job: &str, variant: &'static str, message: String, url: &str) -> Finding {
+fn finding(snap: &Snapshot, job: &str, way: Way, message: String) -> Finding {
     let subject = ResourceRef::ScrapeJob { job: job.to_owned() };
-    let mut made = Finding::new(SamplesDropped::META.id, Severity::Warning, subject, message)
-        .fix(variant)
-        .key(format!("{job}/{variant}"));
-    crate::checks::support::origin::set_params(snap, job, &mut made.params);
-    let target = targets::all(snap).iter().find(|t| t.scrape_url == url);
-    let address = targets::Address::parse(url);
-    let answer = target.zip(address.as_ref()).and_then(|(t, a)| targets::answer_path(snap, t, a));
-    made.params.set("answer_path", answer);
-    made.params.set("matches", Vec::<String>::new());
-    made.params.set("origin", "");
-    made.params.set("url", url);
-    made.params.set("job", job);
-    made.params.set("changes_job", variant == "timestamps");
+    let mut made = Finding::new(SamplesDropped::META.id, Severity::Warning, subject, message);
+    made = made.fix(Fix::of(snap, job, way));
+    made.key = format!("{job}/{}", made.variant);
     made
 }
 

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Taint;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::addon;
@@ -25,7 +28,61 @@ check! {
         title: "the CSI driver does not run on the node where a volume is to be",
         requires: [Nodes, PersistentVolumeClaims, StorageClasses, CsiNodes],
         uses: [Pods, Events, Workloads, PersistentVolumes, EksCluster, EksAddons],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    node: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Taint {
+        taint: String,
+        namespace: String,
+        /// The driver's DaemonSet.
+        set: String,
+        cluster: String,
+        region: String,
+        /// The add-on that keeps the DaemonSet, its configuration that tolerates the taint, and the options that keep its role.
+        addon: Option<String>,
+        values: Option<String>,
+        kept_role: Vec<String>,
+        /// Who else keeps it; empty where nobody does.
+        managed_by: String,
+        /// The patch of a DaemonSet that nobody keeps.
+        toleration: Option<String>,
+    },
+    LeftOut {
+        namespace: String,
+        set: String,
+        addon: Option<String>,
+        managed_by: String,
+    },
+    NotReady {
+        namespace: String,
+        pod: String,
+    },
+    Unknown {
+        namespace: String,
+        set: String,
+        /// The field selector of the node's pods.
+        field: String,
+    },
+    NoDaemonSet {
+        driver: String,
+    },
+    AutoMode,
+    Fargate {
+        cluster: String,
+        region: String,
+    },
 }
 
 /// Seconds for which a node may be without the driver: its pod takes some to register.
@@ -100,9 +157,9 @@ fn finding(snap: &Snapshot, node: &Node, driver: &str, victims: &[ResourceRef]) 
         format!("the driver {driver} does not run on node {name}, where {first}{more} needs it: {}", words(&why));
     let mut made = Finding::new(CsiNodeMissing::META.id, Severity::Error, subject.clone(), message)
         .breaks(subject)
-        .key(format!("{driver} {}", variant(&why)))
-        .fix(variant(&why))
+        .fix(Fix { node: name.clone(), way: Way::of(snap, node, driver, &why) })
         .evidence(csi_evidence(snap, name));
+    made.key = format!("{driver} {}", made.variant);
     for victim in victims {
         made = made.breaks(victim.clone());
     }
@@ -117,19 +174,7 @@ fn finding(snap: &Snapshot, node: &Node, driver: &str, victims: &[ResourceRef]) 
     if let Some(daemons) = daemons_of(&why) {
         made = made.evidence(daemons_evidence(daemons, node));
     }
-    params(made, snap, node, driver, &why)
-}
-
-fn variant(why: &Why<'_>) -> &'static str {
-    match why {
-        Why::NoDaemonSet => "no-daemon-set",
-        Why::Taint(..) => "taint",
-        Why::LeftOut(_) => "left-out",
-        Why::NotReady(..) => "not-ready",
-        Why::Unknown(_) => "unknown",
-        Why::Fargate => "fargate",
-        Why::AutoMode | Why::NotAutoMode => "auto-mode",
-    }
+    made
 }
 
 fn words(why: &Why<'_>) -> String {
@@ -185,45 +230,66 @@ fn daemons_evidence(set: &Workload, node: &Node) -> Evidence {
     .with("name", &meta.name)
 }
 
-fn params(made: Finding, snap: &Snapshot, node: &Node, driver: &str, why: &Why<'_>) -> Finding {
-    let place = Place::of(snap);
-    let set = daemons_of(why);
-    let pod = match why {
-        Why::NotReady(_, pod) => Some(pod.metadata.name.as_str()),
-        _ => None,
-    };
-    let taint = match why {
-        Why::Taint(_, taint) => Some(taint),
-        _ => None,
-    };
+impl Way {
+    fn of(snap: &Snapshot, node: &Node, driver: &str, why: &Why<'_>) -> Self {
+        match why {
+            Why::Taint(set, taint) => Self::tolerated(snap, driver, set, taint),
+            Why::LeftOut(set) => {
+                let (addon, managed_by) = kept(snap, driver, set);
+                Self::LeftOut {
+                    namespace: set.metadata.namespace.clone(),
+                    set: set.metadata.name.clone(),
+                    addon: addon.map(|a| a.addon_name.clone()),
+                    managed_by,
+                }
+            }
+            Why::NotReady(set, pod) => {
+                Self::NotReady { namespace: set.metadata.namespace.clone(), pod: pod.metadata.name.clone() }
+            }
+            Why::Unknown(set) => Self::Unknown {
+                namespace: set.metadata.namespace.clone(),
+                set: set.metadata.name.clone(),
+                field: format!("spec.nodeName={}", node.metadata.name),
+            },
+            Why::NoDaemonSet => Self::NoDaemonSet { driver: driver.to_owned() },
+            Why::AutoMode | Why::NotAutoMode => Self::AutoMode,
+            Why::Fargate => {
+                let Place { cluster, region, .. } = Place::of(snap);
+                Self::Fargate { cluster, region }
+            }
+        }
+    }
+
+    fn tolerated(snap: &Snapshot, driver: &str, set: &Workload, taint: &Taint) -> Self {
+        let Place { cluster, region, .. } = Place::of(snap);
+        let (addon, managed_by) = kept(snap, driver, set);
+        let by_hand = addon.is_none() && managed_by.is_empty();
+        let value = json!({"key": taint.key, "operator": "Exists", "effect": taint.effect});
+        // A list that is not there takes no further item.
+        let patch = match set.spec.template.spec.tolerations.is_empty() {
+            false => json!([{"op": "add", "path": "/spec/template/spec/tolerations/-", "value": value}]),
+            true => json!([{"op": "add", "path": "/spec/template/spec/tolerations", "value": [value]}]),
+        };
+        Self::Taint {
+            taint: taint_text(taint),
+            namespace: set.metadata.namespace.clone(),
+            set: set.metadata.name.clone(),
+            cluster,
+            region,
+            addon: addon.map(|a| a.addon_name.clone()),
+            values: addon.and_then(tolerate_all),
+            kept_role: addon::kept_role(addon),
+            managed_by,
+            toleration: by_hand.then(|| patch.to_string()),
+        }
+    }
+}
+
+/// The add-on that keeps the driver's DaemonSet, or who else does.
+fn kept<'a>(snap: &'a Snapshot, driver: &str, set: &Workload) -> (Option<&'a Addon>, String) {
     let name = if driver == ebs::DRIVER { ebs::ADDON } else { "aws-efs-csi-driver" };
     let addon = addon::named(snap, name);
-    let values = addon.and_then(tolerate_all);
-    let managed = set.map(|s| managed_by(&s.metadata)).unwrap_or_default();
-    let toleration = taint.map(|t| {
-        let value = json!({"key": t.key, "operator": "Exists", "effect": t.effect});
-        // A list that is not there takes no further item.
-        let patch = match set.is_some_and(|s| !s.spec.template.spec.tolerations.is_empty()) {
-            true => json!([{"op": "add", "path": "/spec/template/spec/tolerations/-", "value": value}]),
-            false => json!([{"op": "add", "path": "/spec/template/spec/tolerations", "value": [value]}]),
-        };
-        patch.to_string()
-    });
-    let by_hand = addon.is_none() && managed.is_empty();
-    made.param("node", &node.metadata.name)
-        .param("driver", driver)
-        .param("cluster", &place.cluster)
-        .param("region", &place.region)
-        .param("addon", addon.map(|a| a.addon_name.clone()))
-        .param("values", values)
-        .param("kept_role", addon::kept_role(addon))
-        .param("managed_by", if addon.is_some() { String::new() } else { managed })
-        .param("toleration", toleration.filter(|_| by_hand))
-        .param("set", set.map_or("ebs-csi-node", |s| s.metadata.name.as_str()))
-        .param("namespace", set.map_or(ebs::NAMESPACE, |s| s.metadata.namespace.as_str()))
-        .param("pod", pod)
-        .param("taint", taint.map(taint_text))
-        .param("field", format!("spec.nodeName={}", node.metadata.name))
+    (addon, if addon.is_some() { String::new() } else { managed_by(&set.metadata) })
 }
 
 /// The add-on's configuration with the node plugin on every node; what it holds already is kept, and where that cannot be

@@ -35,7 +35,7 @@ enum Fix {
         claims: Waiting,
         retroactive: bool,
         #[serde(flatten)]
-        change: ClassChange,
+        change: Box<ClassChange>,
     },
     Create {
         class: String,
@@ -172,12 +172,8 @@ fn remedy(snap: &Snapshot, classes: &[StorageClass], pending: &[&PersistentVolum
     let auto_mode = snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage());
     let own = if auto_mode { ebs::AUTO_MODE } else { ebs::DRIVER };
     if let Some(class) = claims::candidate(classes, own) {
-        return Fix::Mark {
-            class: class.to_owned(),
-            claims,
-            retroactive,
-            change: ClassChange::of(snap, pending, class),
-        };
+        let change = Box::new(ClassChange::of(snap, pending, class));
+        return Fix::Mark { class: class.to_owned(), claims, retroactive, change };
     }
     let name = |wanted: &str| {
         let taken = classes.iter().any(|c| c.metadata.name == wanted);
@@ -191,7 +187,7 @@ fn remedy(snap: &Snapshot, classes: &[StorageClass], pending: &[&PersistentVolum
     match first {
         None => Fix::CreateOther { class: "standard", provisioner: "<provisioner>", claims },
         Some(class) => {
-            let change = ClassChange::of(snap, pending, &class);
+            let change = Box::new(ClassChange::of(snap, pending, &class));
             Fix::Mark { class, claims, retroactive, change }
         }
     }

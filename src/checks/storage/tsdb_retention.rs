@@ -1,7 +1,10 @@
 //! What Prometheus is told to keep does not fit on its volume.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::scrape::api_evidence;
-use crate::checks::support::written;
+use crate::checks::support::written::{self, Corrected, still_read};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::manifests::retention::{self, Kept};
@@ -18,7 +21,74 @@ check! {
         title: "what Prometheus is told to keep does not fit on its volume",
         requires: [Workloads, PersistentVolumeClaims],
         uses: [PrometheusMetrics, StorageClasses, Pods, MonitoringResources],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Size {
+        container: String,
+        #[serde(flatten)]
+        limit: Limit,
+    },
+    Time {
+        size: String,
+        bigger_patch: String,
+        expandable: bool,
+        #[serde(flatten)]
+        limit: Limit,
+    },
+    File(Corrected),
+}
+
+/// A limit that fits the volume, and where it is set.
+#[derive(Serialize, JsonSchema)]
+struct Limit {
+    namespace: String,
+    claim: String,
+    owner: String,
+    /// The operator's resource that the server is made of.
+    custom: Option<String>,
+    managed_by: String,
+    retention_arg: String,
+    retention_patch: String,
+}
+
+impl Limit {
+    fn of(server: &Server<'_>, claim: &PersistentVolumeClaim, capacity: f64) -> Self {
+        let fits = format!("{}GB", (capacity * 0.8 / 1_073_741_824.0).floor().max(1.0));
+        Self {
+            namespace: claim.metadata.namespace.clone(),
+            claim: claim.metadata.name.clone(),
+            owner: server.target(),
+            custom: server.operator_resource().map(str::to_owned),
+            managed_by: managed_by(&server.workload.metadata),
+            retention_arg: format!("--storage.tsdb.retention.size={fits}"),
+            retention_patch: serde_json::json!({"spec": {"retentionSize": fits}}).to_string(),
+        }
+    }
+}
+
+impl Fix {
+    fn time(snap: &Snapshot, claim: &PersistentVolumeClaim, capacity: f64, limit: Limit) -> Self {
+        let class = snap.storage_classes.find("", claim.class().unwrap_or_default()).ok().flatten();
+        let bigger =
+            serde_json::json!({"spec": {"resources": {"requests": {"storage": format_bytes(capacity * 2.0)}}}});
+        Self::Time {
+            size: asked(claim),
+            bigger_patch: bigger.to_string(),
+            expandable: class.is_some_and(|c| c.allow_volume_expansion == Some(true)),
+            limit,
+        }
+    }
+}
+
+/// The size that a claim asks for.
+fn asked(claim: &PersistentVolumeClaim) -> String {
+    claim.spec.resources.requests.get("storage").cloned().unwrap_or_default()
 }
 
 /// Share of a volume that blocks may fill: the rest is for the write-ahead log and for compaction, which writes before it
@@ -54,12 +124,12 @@ fn of_files(snap: &Snapshot) -> Result<Diagnosis, Gap> {
         Kept::Object(file, object, problem) => {
             let problems = [problem];
             let finding = written::of_object(&TsdbRetention::META, file, object, &problems, "");
-            written::corrected(finding, file, "", &problems)
+            finding.fix(Fix::File(Corrected::new(file, "", &problems, "", &still_read(file))))
         }
         Kept::Values(file, values, problem) => {
             let problems = [problem];
             let finding = written::of_values(&TsdbRetention::META, file, &values, &problems, "");
-            written::corrected(finding, file, values.path, &problems)
+            finding.fix(Fix::File(Corrected::new(file, values.path, &problems, "", &still_read(file))))
         }
     });
     Ok(Diagnosis::Findings(found.collect()))
@@ -84,6 +154,7 @@ fn judge(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
     let capacity = capacity(claim)?;
     let retention = Retention::of(server.container);
     let name = format!("{}/{}", claim.metadata.namespace, claim.metadata.name);
+    let limit = Limit::of(&server, claim, capacity);
     if let Some(bytes) = retention.bytes {
         if bytes < capacity * 0.95 {
             return None;
@@ -93,7 +164,8 @@ fn judge(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
             format_bytes(bytes),
             format_bytes(capacity)
         );
-        return Some(finding(snap, server, claim, capacity, Severity::Warning, message, "size"));
+        let fix = Fix::Size { container: server.container.name.clone(), limit };
+        return Some(finding(server, claim, Severity::Warning, message, fix));
     }
     let intake = Intake::of(snap)?;
     let wanted = intake.bytes(retention.seconds?);
@@ -122,59 +194,31 @@ fn judge(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         measured,
         "/metrics",
     );
-    Some(finding(snap, server, claim, capacity, severity, message, "time").evidence(seen))
+    Some(finding(server, claim, severity, message, Fix::time(snap, claim, capacity, limit)).evidence(seen))
 }
 
 fn finding(
-    snap: &Snapshot,
     server: Server<'_>,
     claim: &PersistentVolumeClaim,
-    capacity: f64,
     severity: Severity,
     message: String,
-    variant: &'static str,
+    fix: Fix,
 ) -> Finding {
     let (namespace, name) = (&claim.metadata.namespace, &claim.metadata.name);
-    let size = claim.spec.resources.requests.get("storage").cloned().unwrap_or_default();
     let show = "kubectl get pvc -n {{ namespace }} {{ claim }}";
-    let mut made = Finding::new(TsdbRetention::META.id, severity, server.workload.reference(), message)
-        .key(format!("{name} {variant}"))
-        .evidence(
+    let mut made =
+        Finding::new(TsdbRetention::META.id, severity, server.workload.reference(), message).fix(fix).evidence(
             Evidence::new(
                 format!("PersistentVolumeClaim {namespace}/{name}, spec.resources.requests.storage"),
-                size.clone(),
+                asked(claim),
                 show,
             )
             .with("namespace", namespace)
             .with("claim", name),
         );
+    made.key = format!("{name} {}", made.variant);
     made.breaks = Some(Vec::new());
-    let class = claim.class().unwrap_or_default();
-    let expandable =
-        snap.storage_classes.find("", class).ok().flatten().is_some_and(|c| c.allow_volume_expansion == Some(true));
-    let fits = format!("{}GB", (capacity * 0.8 / 1_073_741_824.0).floor().max(1.0));
-    let custom = server.operator_resource().unwrap_or_default();
-    let texts = [
-        ("namespace", namespace.clone()),
-        ("claim", name.clone()),
-        ("size", size),
-        ("owner", server.target()),
-        ("container", server.container.name.clone()),
-        ("custom", custom.to_owned()),
-        ("retention_arg", format!("--storage.tsdb.retention.size={fits}")),
-        ("retention_patch", serde_json::json!({"spec": {"retentionSize": fits}}).to_string()),
-        (
-            "bigger_patch",
-            serde_json::json!({"spec": {"resources": {"requests": {"storage": format_bytes(capacity * 2.0)}}}})
-                .to_string(),
-        ),
-        ("managed_by", managed_by(&server.workload.metadata)),
-    ];
-    for (key, value) in texts {
-        made.params.set(key, value);
-    }
-    made.params.set("expandable", expandable);
-    made.depends_on(ResourceRef::pvc(namespace, name)).fix(variant)
+    made.depends_on(ResourceRef::pvc(namespace, name))
 }
 
 #[cfg(test)]

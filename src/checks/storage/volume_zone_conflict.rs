@@ -1,10 +1,13 @@
 //! A pod cannot be scheduled because no node is where its volume is.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::domain::kubernetes::owner::has_rollout;
 use crate::domain::kubernetes::volumes::{Bound, bound_volumes, is_local, keys, place_of, reaches};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checks::support::claims::give_up_values;
+use crate::checks::support::claims::LostVolume;
 use crate::checks::support::node_group::create;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
@@ -23,7 +26,68 @@ check! {
         title: "no node is where a pod's volume is",
         requires: [Pods, PersistentVolumeClaims, PersistentVolumes, Nodes],
         uses: [Events, EksCluster, EksNodegroups, Subnets, Workloads, NodeMakers],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    target: String,
+    has_rollout: bool,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Zone {
+        pod: String,
+        /// The zone of the volume.
+        place: String,
+        #[serde(flatten)]
+        lost: LostVolume,
+        volume_id: String,
+        cluster: String,
+        region: String,
+        /// The node group that has a subnet there, empty where none has one, and its size with one more node.
+        group: String,
+        scaling: String,
+        /// What a new group would be made of.
+        can_create: bool,
+        new_group: String,
+        subnet: String,
+        node_role: String,
+        /// A zone with a node that takes pods.
+        live_zone: String,
+    },
+    ZoneOther {
+        volume: String,
+    },
+    NodeGone {
+        pod: String,
+        place: String,
+        #[serde(flatten)]
+        lost: LostVolume,
+    },
+    Split,
+    Selector {
+        pod: String,
+        owner: String,
+        claim: String,
+        place: String,
+        volume_id: String,
+        cluster: String,
+        region: String,
+        /// The node group of the nodes that the pod may go to, empty where it is not known, with one more node.
+        own_group: String,
+        own_scaling: String,
+        /// The words after `aws eks create-nodegroup` of one like it in the volume's zone.
+        twin: Option<Vec<String>>,
+        pod_zone: Placeholder,
+    },
 }
 
 /// What keeps a pod and its volumes apart.
@@ -112,7 +176,7 @@ fn finding(
     let pod = pods[0];
     let case = Case { snap, pod, volumes: bound_volumes(snap, pod)?, place };
     let culprit = case.culprit();
-    let (variant, message) = case.explain(conflict, culprit);
+    let message = case.explain(conflict, culprit);
     let namespace = &pod.metadata.namespace;
     let mut finding = Finding::new(
         VolumeZoneConflict::META.id,
@@ -120,21 +184,17 @@ fn finding(
         ResourceRef::persistent_volume(&culprit.volume.metadata.name),
         message,
     )
-    .key(format!("{} {variant} {place}", owner.key()))
     .breaks(owner.clone())
-    .fix(variant)
-    .param("namespace", namespace)
-    .param("pod", &pod.metadata.name)
-    .param("claim", culprit.claim)
-    .param("volume", &culprit.volume.metadata.name)
-    .param("place", place)
-    .param("owner", owner.name())
-    .param("target", owner.kubectl_name())
-    .param("has_rollout", has_rollout(snap, &owner));
+    .fix(Fix {
+        namespace: namespace.clone(),
+        target: owner.kubectl_name(),
+        has_rollout: has_rollout(snap, &owner),
+        way: case.way(conflict, culprit, &owner),
+    });
+    finding.key = format!("{} {} {place}", owner.key(), finding.variant);
     // The nodes that the pod is meant for would lie where the volume is, if they were made.
     let pools: BTreeSet<ResourceRef> = pods.iter().flat_map(|p| node_pool::awaited_by(snap, p)).collect();
     finding = pools.into_iter().fold(finding, Finding::depends_on);
-    finding = give_up_values(finding, snap, namespace, culprit.claim, Some(culprit.volume));
     for other in pods {
         finding = finding.breaks(ResourceRef::pod(namespace, &other.metadata.name));
         for bound in
@@ -144,7 +204,6 @@ fn finding(
             finding = finding.breaks(volume.clone()).also(volume);
         }
     }
-    finding = case.with_aws(finding, culprit);
     for evidence in case.evidence(conflict) {
         finding = finding.evidence(evidence);
     }
@@ -174,71 +233,97 @@ impl<'a> Case<'a> {
         scheduling::zones(self.nodes().filter(fits)).into_iter().collect()
     }
 
-    fn explain(&self, conflict: Conflict, culprit: &Bound<'_>) -> (&'static str, String) {
+    fn explain(&self, conflict: Conflict, culprit: &Bound<'_>) -> String {
         let name = format!("{}/{}", self.pod.metadata.namespace, self.pod.metadata.name);
         let volume = format!("its volume {} (claim {})", culprit.volume.metadata.name, culprit.claim);
         let zones = scheduling::zones(self.nodes()).into_iter().collect::<Vec<_>>().join(", ");
         let zones = if zones.is_empty() { "carry no zone label".to_owned() } else { format!("are in {zones}") };
         let place = self.place;
-        match conflict {
-            Conflict::NoNode => {
-                let variant = if culprit.volume.ebs_id().is_some() { "zone" } else { "zone-other" };
-                let what = format!("{volume} is in {place}, and the cluster's nodes {zones}");
-                (variant, format!("pod {name} cannot be scheduled: {what}"))
-            }
-            Conflict::NodeGone => {
-                let what = format!("{volume} is a disk of node {place}, which is not there");
-                ("node-gone", format!("pod {name} cannot be scheduled: {what}"))
-            }
+        let what = match conflict {
+            Conflict::NoNode => format!("{volume} is in {place}, and the cluster's nodes {zones}"),
+            Conflict::NodeGone => format!("{volume} is a disk of node {place}, which is not there"),
             Conflict::Split => {
                 let all: Vec<String> = self
                     .volumes
                     .iter()
                     .map(|b| format!("{} in {}", b.claim, place_of(b.volume).unwrap_or_default()))
                     .collect();
-                let what = format!("its volumes are in different zones ({})", all.join("; "));
-                ("split", format!("pod {name} cannot be scheduled: {what}"))
+                format!("its volumes are in different zones ({})", all.join("; "))
             }
             Conflict::Selector => {
-                let what =
-                    format!("{volume} is in {place}, where no node has what its node selector or affinity asks for");
-                ("selector", format!("pod {name} cannot be scheduled: {what}"))
+                format!("{volume} is in {place}, where no node has what its node selector or affinity asks for")
             }
+        };
+        format!("pod {name} cannot be scheduled: {what}")
+    }
+
+    fn way(&self, conflict: Conflict, culprit: &Bound<'_>, owner: &ResourceRef) -> Way {
+        let pod = self.pod.metadata.name.clone();
+        let place = self.place.to_owned();
+        let namespace = &self.pod.metadata.namespace;
+        let lost = || LostVolume::of(self.snap, namespace, culprit.claim, Some(culprit.volume));
+        match conflict {
+            Conflict::NoNode if culprit.volume.ebs_id().is_some() => self.zone(pod, culprit, lost()),
+            Conflict::NoNode => Way::ZoneOther { volume: culprit.volume.metadata.name.clone() },
+            Conflict::NodeGone => Way::NodeGone { pod, place, lost: lost() },
+            Conflict::Split => Way::Split,
+            Conflict::Selector => self.selector(pod, culprit, owner),
         }
     }
 
-    /// Node group and subnet in the volume's zone, as far as AWS says.
-    fn with_aws(&self, finding: Finding, culprit: &Bound<'_>) -> Finding {
-        let place = Place::of(self.snap);
-        let zone = self.place;
+    /// A node in the volume's zone: of a group that reaches it, or of a new one.
+    fn zone(&self, pod: String, culprit: &Bound<'_>, lost: LostVolume) -> Way {
+        let Place { cluster, region, .. } = Place::of(self.snap);
         let subnets = self.snap.subnets.as_deref().unwrap_or_default();
-        let group = self.group_in(zone, subnets);
+        let group = self.group_in(self.place, subnets);
         let model = self.snap.eks_nodegroups.as_deref().unwrap_or_default().first();
-        let private = |s: &&Subnet| !s.map_public_ip_on_launch && !name_tag(&s.tags).contains("public");
-        let in_zone = || subnets.iter().filter(|s| s.availability_zone == zone);
-        let subnet = in_zone().find(private).or_else(|| in_zone().next());
-        let size = one_more(group);
-        let live = self.live_zones();
+        let subnet = self.subnet(subnets);
+        Way::Zone {
+            pod,
+            place: self.place.to_owned(),
+            lost,
+            volume_id: culprit.volume.ebs_id().unwrap_or_default().to_owned(),
+            cluster,
+            region,
+            group: group.map(|g| g.nodegroup_name.clone()).unwrap_or_default(),
+            scaling: one_more(group),
+            can_create: group.is_none() && model.is_some() && subnet.is_some(),
+            new_group: format!("monitoring-{}", self.place),
+            subnet: subnet.map(|s| s.subnet_id.clone()).unwrap_or_default(),
+            node_role: model.map(|g| g.node_role.clone()).unwrap_or_default(),
+            live_zone: self.live_zones().first().copied().unwrap_or("<zone>").to_owned(),
+        }
+    }
+
+    /// A node of the pod's own kind in the volume's zone, or the volume where those nodes are.
+    fn selector(&self, pod: String, culprit: &Bound<'_>, owner: &ResourceRef) -> Way {
+        let at = Place::of(self.snap);
+        let subnets = self.snap.subnets.as_deref().unwrap_or_default();
         let own = self.own_group();
-        let twin = own.zip(subnet).filter(|(g, _)| !self.reaches_zone(g, subnets)).map(|(g, subnet)| {
-            let name = format!("{}-{zone}", g.nodegroup_name);
-            create(g, &place, &name, std::slice::from_ref(&subnet.subnet_id))
+        let twin = own.zip(self.subnet(subnets)).filter(|(g, _)| !self.reaches_zone(g, subnets)).map(|(g, subnet)| {
+            let name = format!("{}-{}", g.nodegroup_name, self.place);
+            create(g, &at, &name, std::slice::from_ref(&subnet.subnet_id))
         });
-        finding
-            .param("own_group", own.map_or("", |g| g.nodegroup_name.as_str()))
-            .param("own_scaling", one_more(own))
-            .param("twin", twin)
-            .param("cluster", &place.cluster)
-            .param("region", &place.region)
-            .param("group", group.map_or("", |g| g.nodegroup_name.as_str()))
-            .param("scaling", size)
-            .param("can_create", group.is_none() && model.is_some() && subnet.is_some())
-            .param("new_group", format!("monitoring-{zone}"))
-            .param("subnet", subnet.map_or("", |s| s.subnet_id.as_str()))
-            .param("node_role", model.map_or("", |g| g.node_role.as_str()))
-            .param("live_zone", live.first().copied().unwrap_or("<zone>"))
-            .param("pod_zone", Placeholder::new("zone-of-the-nodes").candidates(self.pod_zones()))
-            .param("volume_id", culprit.volume.ebs_id().unwrap_or_default())
+        Way::Selector {
+            pod,
+            owner: owner.name(),
+            claim: culprit.claim.to_owned(),
+            place: self.place.to_owned(),
+            volume_id: culprit.volume.ebs_id().unwrap_or_default().to_owned(),
+            own_group: own.map(|g| g.nodegroup_name.clone()).unwrap_or_default(),
+            own_scaling: one_more(own),
+            twin,
+            pod_zone: Placeholder::new("zone-of-the-nodes").candidates(self.pod_zones()),
+            cluster: at.cluster,
+            region: at.region,
+        }
+    }
+
+    /// A subnet in the volume's zone, a private one first.
+    fn subnet<'s>(&self, subnets: &'s [Subnet]) -> Option<&'s Subnet> {
+        let private = |s: &&Subnet| !s.map_public_ip_on_launch && !name_tag(&s.tags).contains("public");
+        let in_zone = || subnets.iter().filter(|s| s.availability_zone == self.place);
+        in_zone().find(private).or_else(|| in_zone().next())
     }
 
     /// The node group whose nodes the pod may go to, by its selector and affinity.

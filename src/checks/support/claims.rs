@@ -211,6 +211,26 @@ impl GivenUp {
     }
 }
 
+/// A volume that is given up, and its claim.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct LostVolume {
+    volume: String,
+    claim: String,
+    #[serde(flatten)]
+    given_up: GivenUp,
+}
+
+impl LostVolume {
+    /// Of a claim and the volume that it is bound to.
+    pub(crate) fn of(snap: &Snapshot, namespace: &str, claim: &str, volume: Option<&PersistentVolume>) -> Self {
+        Self {
+            volume: volume.map_or("<volume>", |v| v.metadata.name.as_str()).to_owned(),
+            claim: claim.to_owned(),
+            given_up: GivenUp::of(snap, namespace, claim, volume),
+        }
+    }
+}
+
 /// The same, one by one.
 pub(crate) fn give_up_values(
     made: Finding,

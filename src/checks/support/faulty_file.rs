@@ -1,11 +1,14 @@
 //! What is said of a file of a ConfigMap that Prometheus refuses: the place, and how the change takes effect.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::edits::SHOWN;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::File;
 use crate::domain::prometheus::server::Server;
 use crate::lint::{Problem, frame, yaml};
-use crate::model::{Evidence, Params};
+use crate::model::Evidence;
 use crate::snapshot::kubernetes::ConfigMap;
 
 /// `prometheus.yml line 12: unknown field "metric_path" (metrics_path?)`, and how many more there are.
@@ -76,19 +79,34 @@ fn jsonpath(key: &str) -> String {
     format!("{{.data.{}}}", key.replace('.', "\\."))
 }
 
-/// Values for the pages: the ConfigMap, who keeps it, who reads it.
-pub(crate) fn set_params(params: &mut Params, server: Server<'_>, map: Option<&ConfigMap>, key: &str) {
-    let meta = map.map(|m| &m.metadata);
-    params.set("config_map", meta.map(|m| m.name.as_str()));
-    params.set("config_namespace", meta.map(|m| m.namespace.as_str()));
-    params.set("config_key", key);
-    params.set("config_jsonpath", jsonpath(key));
-    params.set("managed_by", meta.map(managed_by).unwrap_or_default());
-    params.set("reader", server.target());
-    params.set("reader_namespace", server.namespace());
-    params.set("reloads", server.reloads());
-    params.set("lifecycle", server.has_flag("web.enable-lifecycle"));
-    params.set("operator_resource", server.operator_resource());
+/// The ConfigMap that holds a file, who keeps it and who reads it; nothing of them for a file that was given.
+#[derive(Default, Serialize, JsonSchema)]
+pub(crate) struct Holder {
+    config_map: Option<String>,
+    config_namespace: Option<String>,
+    config_key: String,
+    config_jsonpath: String,
+    managed_by: String,
+    reader: Option<String>,
+    reader_namespace: Option<String>,
+    reloads: bool,
+}
+
+impl Holder {
+    /// Of a key that a server reads.
+    pub(crate) fn of(server: Server<'_>, map: Option<&ConfigMap>, key: &str) -> Self {
+        let meta = map.map(|m| &m.metadata);
+        Self {
+            config_map: meta.map(|m| m.name.clone()),
+            config_namespace: meta.map(|m| m.namespace.clone()),
+            config_key: key.to_owned(),
+            config_jsonpath: jsonpath(key),
+            managed_by: meta.map(managed_by).unwrap_or_default(),
+            reader: Some(server.target()),
+            reader_namespace: Some(server.namespace().to_owned()),
+            reloads: server.reloads(),
+        }
+    }
 }
 
 #[cfg(test)]

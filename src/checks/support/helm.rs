@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::kubernetes::chart::Installed;
-use crate::model::Params;
 
 /// Values of the shared step `helm-values`.
 #[derive(Serialize, JsonSchema)]
@@ -27,13 +26,4 @@ impl Release {
             helm_version: version.unwrap_or_default().to_owned(),
         }
     }
-}
-
-/// The same, one by one.
-pub(crate) fn set_release(params: &mut Params, release: Option<&Installed>) {
-    let Release { helm_release, helm_namespace, helm_chart, helm_version } = Release::of(release);
-    params.set("helm_release", helm_release);
-    params.set("helm_namespace", helm_namespace);
-    params.set("helm_chart", helm_chart);
-    params.set("helm_version", helm_version);
 }

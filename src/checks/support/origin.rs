@@ -8,55 +8,69 @@ use crate::domain::prometheus::origin::{Line, Monitor, job_line, monitor_of, rea
 use crate::model::Params;
 use crate::snapshot::Snapshot;
 
-/// Where a job is configured and how a change takes effect: the values of the shared steps `change-job`.
+/// A line of a ConfigMap, none where it is not known, and who reads it.
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct ChangeJob {
-    pub(crate) monitor_kind: Option<&'static str>,
-    pub(crate) monitor: Option<String>,
-    pub(crate) monitor_namespace: Option<String>,
+pub(crate) struct ConfigLine {
     pub(crate) config_map: Option<String>,
     pub(crate) config_namespace: Option<String>,
     pub(crate) config_key: Option<String>,
     pub(crate) config_line: Option<usize>,
-    pub(crate) config_jsonpath: Option<String>,
     pub(crate) managed_by: Option<String>,
     pub(crate) reader: String,
     pub(crate) reader_namespace: String,
     pub(crate) reloads: bool,
 }
 
-impl ChangeJob {
+/// Where a job is configured: in a monitor or in a line.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct JobPlace {
+    pub(crate) monitor_kind: Option<&'static str>,
+    pub(crate) monitor: Option<String>,
+    pub(crate) monitor_namespace: Option<String>,
+    #[serde(flatten)]
+    pub(crate) line: ConfigLine,
+}
+
+impl JobPlace {
     /// Of a job.
     pub(crate) fn of(snap: &Snapshot, job: &str) -> Self {
+        Self::at(snap, job, own_line(snap, job))
+    }
+
+    fn at(snap: &Snapshot, job: &str, line: Option<Line<'_>>) -> Self {
         let monitor = monitor_of(job);
-        let line = if monitor.is_none() { job_line(snap, job) } else { None };
         Self {
             monitor_kind: monitor.as_ref().map(|m| m.kind),
             monitor_namespace: monitor.as_ref().map(|m| m.namespace.clone()),
             monitor: monitor.map(|m| m.name),
-            ..Self::of_line(snap, line)
+            line: ConfigLine::of(snap, line),
         }
     }
+}
 
-    /// Of a line that is known.
-    pub(crate) fn of_line(snap: &Snapshot, line: Option<Line<'_>>) -> Self {
-        let map = line.map(|l| &l.config_map.metadata);
-        let reader = reader_of(snap, line.map(|l| l.config_map));
-        let namespace = reader.as_ref().map(|r| r.namespace.clone()).or(map.map(|m| m.namespace.clone()));
-        Self {
-            monitor_kind: None,
-            monitor: None,
-            monitor_namespace: None,
-            config_map: map.map(|m| m.name.clone()),
-            config_namespace: map.map(|m| m.namespace.clone()),
-            config_key: line.map(|l| l.key.to_owned()),
-            config_line: line.map(|l| l.number),
-            config_jsonpath: line.map(|l| format!("{{.data.{}}}", l.key.replace('.', "\\."))),
-            managed_by: map.map(managed_by),
-            reloads: reader.as_ref().is_some_and(|r| r.reloads),
-            reader: reader.map_or_else(|| "<deployment or statefulset of Prometheus>".to_owned(), |r| r.name),
-            reader_namespace: namespace.unwrap_or_else(|| "<namespace>".to_owned()),
-        }
+/// The line of a job that no monitor makes.
+fn own_line<'a>(snap: &'a Snapshot, job: &str) -> Option<Line<'a>> {
+    if monitor_of(job).is_none() { job_line(snap, job) } else { None }
+}
+
+/// Where a job is configured and how a change takes effect: the values of the shared steps `change-job`.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ChangeJob {
+    #[serde(flatten)]
+    pub(crate) place: JobPlace,
+    pub(crate) config_jsonpath: Option<String>,
+}
+
+impl ChangeJob {
+    /// Of a job.
+    pub(crate) fn of(snap: &Snapshot, job: &str) -> Self {
+        Self::at(snap, job, None)
+    }
+
+    /// The same at a line that is known to be at fault, where one is.
+    pub(crate) fn at(snap: &Snapshot, job: &str, line: Option<Line<'_>>) -> Self {
+        let line = line.or_else(|| own_line(snap, job));
+        Self { place: JobPlace::at(snap, job, line), config_jsonpath: jsonpath(line) }
     }
 
     fn set(&self, params: &mut Params) {
@@ -66,17 +80,42 @@ impl ChangeJob {
     }
 }
 
+impl ConfigLine {
+    /// The line of a job.
+    pub(crate) fn of_job(snap: &Snapshot, job: &str) -> Self {
+        Self::of(snap, own_line(snap, job))
+    }
+
+    /// Of a line.
+    pub(crate) fn of(snap: &Snapshot, line: Option<Line<'_>>) -> Self {
+        let map = line.map(|l| &l.config_map.metadata);
+        let reader = reader_of(snap, line.map(|l| l.config_map));
+        let namespace = reader.as_ref().map(|r| r.namespace.clone()).or(map.map(|m| m.namespace.clone()));
+        Self {
+            config_map: map.map(|m| m.name.clone()),
+            config_namespace: map.map(|m| m.namespace.clone()),
+            config_key: line.map(|l| l.key.to_owned()),
+            config_line: line.map(|l| l.number),
+            managed_by: map.map(managed_by),
+            reloads: reader.as_ref().is_some_and(|r| r.reloads),
+            reader: reader.map_or_else(|| "<deployment or statefulset of Prometheus>".to_owned(), |r| r.name),
+            reader_namespace: namespace.unwrap_or_else(|| "<namespace>".to_owned()),
+        }
+    }
+}
+
 /// The values of [`ChangeJob`], and `monitor_list`: the list in the monitor's spec that holds the endpoints.
 pub(crate) fn set_params(snap: &Snapshot, job: &str, params: &mut Params) {
     ChangeJob::of(snap, job).set(params);
-    params.set("monitor_list", monitor_of(job).as_ref().and_then(Monitor::list));
+    params.set("monitor_list", monitor_list(job));
 }
 
-/// The values of [`ChangeJob`] that say where a line is.
-pub(crate) fn set_line_params(snap: &Snapshot, line: Option<Line<'_>>, params: &mut Params) {
-    let line = serde_json::to_value(ChangeJob::of_line(snap, line));
-    let Ok(serde_json::Value::Object(fields)) = line else { return };
-    for (name, value) in fields.into_iter().filter(|(name, _)| !name.starts_with("monitor")) {
-        params.set(name, value);
-    }
+/// The JSONPath of the key that a line is in.
+fn jsonpath(line: Option<Line<'_>>) -> Option<String> {
+    line.map(|l| format!("{{.data.{}}}", l.key.replace('.', "\\.")))
+}
+
+/// The field of a job's monitor that holds its endpoints.
+pub(crate) fn monitor_list(job: &str) -> Option<&'static str> {
+    monitor_of(job).as_ref().and_then(Monitor::list)
 }

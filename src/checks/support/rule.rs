@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::origin::ChangeJob;
+use crate::checks::support::origin::ConfigLine;
 use crate::domain::prometheus::origin;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::RuleGroup;
@@ -13,15 +13,9 @@ use crate::snapshot::monitoring::RuleGroup;
 pub(crate) struct ChangeRule {
     prometheus_rule: Option<String>,
     rule_namespace: Option<String>,
-    config_map: Option<String>,
-    config_namespace: Option<String>,
-    config_key: Option<String>,
-    config_line: Option<usize>,
-    managed_by: Option<String>,
-    reader: String,
-    reader_namespace: String,
-    reloads: bool,
-    file: String,
+    #[serde(flatten)]
+    line: ConfigLine,
+    pub(crate) file: String,
     operated: bool,
 }
 
@@ -30,18 +24,10 @@ impl ChangeRule {
     pub(crate) fn of(snap: &Snapshot, group: &RuleGroup, rule: &str) -> Self {
         let file = group.file.rsplit('/').next().unwrap_or(&group.file).to_owned();
         let (prometheus_rule, rule_namespace) = origin::rule_object(snap, &group.file).unzip();
-        let line = ChangeJob::of_line(snap, origin::lines_in_file(snap, &file, rule));
         Self {
             prometheus_rule,
             rule_namespace,
-            config_map: line.config_map,
-            config_namespace: line.config_namespace,
-            config_key: line.config_key,
-            config_line: line.config_line,
-            managed_by: line.managed_by,
-            reader: line.reader,
-            reader_namespace: line.reader_namespace,
-            reloads: line.reloads,
+            line: ConfigLine::of(snap, origin::lines_in_file(snap, &file, rule)),
             operated: group.file.contains("-rulefiles-"),
             file,
         }

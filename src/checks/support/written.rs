@@ -22,18 +22,23 @@ use crate::text::redact::mask_file;
 /// The path of what came on standard input.
 pub(crate) const PIPED: &str = "-";
 
-/// What a program refuses of its configurations in the files.
+/// What a program refuses of its configurations in the files; `fix` corrects the lines.
 ///
 /// # Errors
 /// The gap, if no file could be read.
-pub(crate) fn judge(snap: &Snapshot, dialect: Dialect, meta: &'static CheckMeta) -> Result<Diagnosis, Gap> {
+pub(crate) fn judge<F: FixValues>(
+    snap: &Snapshot,
+    dialect: Dialect,
+    meta: &'static CheckMeta,
+    fix: fn(Corrected) -> F,
+) -> Result<Diagnosis, Gap> {
     snap.manifests()?;
     let all = written::all(snap, dialect);
     if all.is_empty() {
         return Ok(Diagnosis::NotApplicable(format!("{} in the files", none_of(dialect))));
     }
     let readers = readers(snap);
-    let found: Vec<Finding> = all.iter().filter_map(|written| finding(written, readers, meta)).collect();
+    let found: Vec<Finding> = all.iter().filter_map(|written| finding(written, readers, meta, fix)).collect();
     if dialect == Dialect::Prometheus
         && found.is_empty()
         && let Some((major, minor)) = readers.prometheus.filter(|version| *version > prometheus::NEWEST)
@@ -103,7 +108,12 @@ fn only<T: Copy>(all: &[Option<T>]) -> Option<T> {
     if let [one] = all { *one } else { None }
 }
 
-fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) -> Option<Finding> {
+fn finding<F: FixValues>(
+    written: &Written<'_>,
+    readers: Readers,
+    meta: &'static CheckMeta,
+    fix: fn(Corrected) -> F,
+) -> Option<Finding> {
     let file = written.file;
     let problems = written.problems(readers);
     let first = problems.first()?;
@@ -124,20 +134,11 @@ fn finding(written: &Written<'_>, readers: Readers, meta: &'static CheckMeta) ->
         Some(o) => ResourceRef::kubernetes(o.group(), &o.kind, &o.namespace, &o.name),
         None => ResourceRef::file(&file.path, &written.field),
     };
+    let tool = if whole { tool(written.dialect) } else { "" };
+    let again = |text: &str, at: Place| written.again(text, at, readers);
     let finding = Finding::new(meta.id, Severity::Error, subject, message)
         .key(format!("{} {}", file.path, written.field))
-        .fix(Fix::File {
-            lines: Corrected::new(
-                file,
-                &written.field,
-                &problems,
-                if whole { tool(written.dialect) } else { "" },
-                &|text, at| written.again(text, at, readers),
-            ),
-        })
-        .param("reader", None::<String>)
-        .param("workload", None::<String>)
-        .param("pod", None::<String>);
+        .fix(fix(Corrected::new(file, &written.field, &problems, tool, &again)));
     Some(located(finding, file, &written.field, &problems))
 }
 
@@ -211,23 +212,6 @@ pub(crate) fn of_values(
     let message = format!("{}, {holder}{so}", headline(shown_path(&file.path), problems));
     let finding = Finding::new(meta.id, meta.severity, subject, message).key(format!("{} {}", file.path, values.path));
     located(finding, file, "", problems)
-}
-
-/// The fix of a configuration.
-#[derive(Serialize)]
-#[serde(tag = "variant", rename_all = "kebab-case")]
-enum Fix {
-    File {
-        #[serde(flatten)]
-        lines: Corrected,
-    },
-}
-
-impl FixValues for Fix {}
-
-/// Adds the fix that corrects the lines of a file, for checks whose other fixes are of a cluster.
-pub(crate) fn corrected(finding: Finding, file: &ManifestFile, field: &str, problems: &[Problem]) -> Finding {
-    finding.fix(Fix::File { lines: Corrected::new(file, field, problems, "", &still_read(file)) })
 }
 
 /// For problems of several objects together: a copy has to be readable, and its objects no worse by themselves.

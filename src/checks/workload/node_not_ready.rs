@@ -1,17 +1,20 @@
 //! A node that runs parts of the stack is not Ready.
 
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::container_states;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::network_plugin;
 use crate::domain::kubernetes::nodes::{could_take, not_ready};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::GRACE;
-use std::collections::BTreeSet;
-
-use crate::checks::{Check, check};
-use crate::domain::kubernetes::index::owner_of;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, Node, Pod};
@@ -26,6 +29,62 @@ check! {
         title: "a node that runs the stack is not Ready",
         requires: [Nodes, Pods],
         uses: [EksCluster, Events, PersistentVolumes, PersistentVolumeClaims, PartLogs],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    node: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Lost {
+        /// Pods of it have volumes.
+        stateful: bool,
+        #[serde(flatten)]
+        instance: Instance,
+    },
+    NotReady(Instance),
+    Network {
+        /// The pod of the network plugin there.
+        network_pod: Option<String>,
+    },
+}
+
+/// The instance behind a node, and what replaces it.
+#[derive(Serialize, JsonSchema)]
+struct Instance {
+    region: String,
+    /// None where EKS does not let people at it.
+    instance: Option<String>,
+    /// The same, where an Auto Scaling group replaces it.
+    scaled: Option<String>,
+    group: Option<String>,
+    /// Karpenter or EKS Auto Mode replaces the node.
+    karpenter: bool,
+}
+
+impl Instance {
+    fn of(snap: &Snapshot, node: &Node) -> Self {
+        let label = |key: &str| node.metadata.label(key);
+        let karpenter = node.is_auto_mode()
+            || label("karpenter.sh/nodepool").is_some()
+            || label("karpenter.sh/provisioner-name").is_some();
+        let id = node.instance_id().map(str::to_owned);
+        Self {
+            region: Place::of(snap).region,
+            instance: id.clone().filter(|_| !node.is_auto_mode()),
+            scaled: id.filter(|_| !karpenter),
+            group: label("eks.amazonaws.com/nodegroup").map(str::to_owned),
+            karpenter,
+        }
     }
 }
 
@@ -144,7 +203,19 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
     let owners: BTreeSet<ResourceRef> =
         parts.iter().map(|p| snap.owner_ref(p)).filter(|o| !runs_elsewhere(snap, o, name)).collect();
     made = owners.into_iter().fold(made, Finding::breaks);
-    params(made, snap, node, ready, &shown)
+    let way = match ready.status == "False" {
+        true if waits_for_network(ready) => {
+            Way::Network { network_pod: network_plugin::vpc_cni(snap, name).map(|p| p.metadata.name.clone()) }
+        }
+        // A kubelet that still speaks can end its pods in order.
+        true => Way::NotReady(Instance::of(snap, node)),
+        false => Way::Lost {
+            stateful: shown.iter().any(|p| p.claims().next().is_some()),
+            instance: Instance::of(snap, node),
+        },
+    };
+    let namespace = shown.first().map(|p| p.metadata.namespace.clone()).unwrap_or_default();
+    made.fix(Fix { namespace, node: name.clone(), way })
 }
 
 /// Another pod of the workload is ready on another node.
@@ -171,36 +242,6 @@ fn duration(minutes: i64) -> String {
         m if m < 2880 => format!("{} hours", m / 60),
         m => format!("{} days", m / 1440),
     }
-}
-
-fn params(finding: Finding, snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod]) -> Finding {
-    let label = |key: &str| node.metadata.label(key);
-    let replaced_by_cluster = node.is_auto_mode()
-        || label("karpenter.sh/nodepool").is_some()
-        || label("karpenter.sh/provisioner-name").is_some();
-    let instance = node.instance_id();
-    let namespace = pods.first().map_or("", |p| p.metadata.namespace.as_str());
-    let mut names: Vec<&str> = pods.iter().map(|p| p.metadata.name.as_str()).collect();
-    names.sort_unstable();
-    // A kubelet that still speaks can end its pods in order.
-    let speaks = ready.status == "False";
-    let region = Place::of(snap).region;
-    finding
-        .fix(match speaks {
-            true if waits_for_network(ready) => "network",
-            true => "not-ready",
-            false => "lost",
-        })
-        .param("network_pod", network_plugin::vpc_cni(snap, &node.metadata.name).map(|p| p.metadata.name.as_str()))
-        .param("node", &node.metadata.name)
-        .param("instance", instance.filter(|_| !node.is_auto_mode()))
-        .param("scaled", instance.filter(|_| !replaced_by_cluster))
-        .param("karpenter", replaced_by_cluster)
-        .param("group", label("eks.amazonaws.com/nodegroup"))
-        .param("region", region)
-        .param("namespace", namespace)
-        .param("pods", names)
-        .param("stateful", pods.iter().any(|p| p.claims().next().is_some()))
 }
 
 #[cfg(test)]

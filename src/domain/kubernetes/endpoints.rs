@@ -96,8 +96,8 @@ impl<'a> Reason<'a> {
         owners
     }
 
-    /// The fix that applies.
-    pub(crate) fn variant(&self) -> &'static str {
+    /// The reason in a word: Services with the same one are told of together.
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::NotReady(_) => "not-ready",
             Self::Pending(_) => "pending",

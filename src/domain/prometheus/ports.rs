@@ -67,15 +67,6 @@ impl PortFault {
         }
     }
 
-    /// The fix that applies.
-    pub(crate) fn variant(&self) -> &'static str {
-        match self {
-            Self::NotOffered { declared: true, .. } => "port-add",
-            Self::NotOffered { .. } => "port-scraped",
-            Self::NoSuchTarget { .. } => "port-target",
-        }
-    }
-
     /// The JSON patch of the Service that mends it, where it is certain.
     pub(crate) fn patch(&self, service: &Service) -> Option<String> {
         let operations = match self {

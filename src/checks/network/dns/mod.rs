@@ -2,13 +2,16 @@
 
 mod evidence;
 
-use crate::domain::aws::identity::Identity;
-use crate::domain::kubernetes::cluster_dns::{APP, NAMESPACE, service};
 use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::checks::network::dns::evidence::{Failure, How, failures};
 use crate::checks::support::addon;
 use crate::checks::{Check, check};
+use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::cluster_dns::{APP, NAMESPACE, service};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::network_policy::{Direction, Policies, egress_policies, reference};
 use crate::domain::prometheus::targets;
@@ -24,7 +27,47 @@ check! {
         title: "the cluster's DNS does not answer",
         requires: [PrometheusTargets],
         uses: [ComponentLogs, CrashLogs, Probes, AlertmanagerStatus, Pods, Services, Workloads, EndpointSlices, NetworkPolicies, Nodes, EksCluster, EksAddons, Instances, SecurityGroups, Subnets],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    /// A pod that cannot look up names, none where none is known, and a name that it asked for.
+    pod_namespace: Option<String>,
+    pod: Option<String>,
+    container: Option<String>,
+    host: String,
+    /// What serves the names; none where it was not seen.
+    workload: Option<String>,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    SecurityGroup {
+        group: String,
+        source: String,
+        region: String,
+        udp: bool,
+        tcp: bool,
+    },
+    NoEndpoints {
+        addon: bool,
+        managed_by: String,
+        scaled_to_zero: bool,
+    },
+    Upstream,
+    Other {
+        /// The field selector of the pods on its node.
+        node_field: Option<String>,
+        /// Policies that select it for what goes out.
+        policies: BTreeSet<String>,
+        policy_namespace: Option<String>,
+    },
 }
 
 impl Check for Dns {
@@ -123,9 +166,13 @@ fn down(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -> Findi
         (false, _) => "its Service has no ready endpoint".to_owned(),
     };
     let message = format!("{}: nobody answers behind {}, because {why}", symptom(failures), server.service_ref());
-    let mut made = made(snap, server, failures, server.service_ref(), message, "no-endpoints")
+    let way = Way::NoEndpoints {
+        addon: addon::named(snap, "coredns").is_some(),
+        managed_by: server.workload.map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+        scaled_to_zero: off,
+    };
+    let mut made = made(snap, server, failures, server.service_ref(), message, way)
         .key("no-endpoints")
-        .param("scaled_to_zero", off)
         .breaks(workload)
         // The add-on, or the pods' own faults, say more of it.
         .depends_on(ResourceRef::aws("eks", "addon", "coredns"));
@@ -151,21 +198,22 @@ fn shut_out(snap: &Snapshot, server: &Server<'_>, way: &Closed<'_>, failures: &[
         .with("region", &region)
         .with("group", way.group);
     let subject = ResourceRef::aws("ec2", "security-group", way.group);
-    made(snap, server, failures, subject, message, "security-group")
+    let way_in = Way::SecurityGroup {
+        group: way.group.to_owned(),
+        source: way.source.to_owned(),
+        region,
+        udp: way.protocols.contains(&"udp"),
+        tcp: way.protocols.contains(&"tcp"),
+    };
+    made(snap, server, failures, subject, message, way_in)
         .key(format!("{} {}", way.group, way.source))
         .depends_on(ResourceRef::aws("ec2", "security-group", way.group))
         .evidence(rules)
-        .param("group", way.group)
-        .param("source", way.source)
-        .param("udp", way.protocols.contains(&"udp"))
-        .param("tcp", way.protocols.contains(&"tcp"))
-        .param("region", region)
 }
 
 /// The servers are ready, and no security group is in the way as far as is known.
 fn unexplained(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -> Finding {
     let answers = failures.iter().all(|f| f.how == How::Answered);
-    let variant = if answers { "upstream" } else { "other" };
     let how = match (answers, server.pods.is_empty()) {
         (true, _) => "the servers answer, but with an error (SERVFAIL)".to_owned(),
         (false, true) => "no server of it is seen as a pod".to_owned(),
@@ -173,14 +221,15 @@ fn unexplained(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -
     };
     let message = format!("{}: {how}", symptom(failures));
     let workload = server.workload_ref(snap);
-    let mut made = made(snap, server, failures, workload.clone(), message, variant)
-        .key(variant)
+    let way = if answers { Way::Upstream } else { way_there(snap, failures) };
+    let mut made = made(snap, server, failures, workload.clone(), message, way)
         // What its own log says is deeper, and who leads the way to it.
         .depends_on(workload.clone())
         .depends_on(ResourceRef::workload("DaemonSet", "kube-system", "kube-proxy"))
         // The cache on each node, where there is one: pods ask it, and not CoreDNS.
         .depends_on(ResourceRef::workload("DaemonSet", "kube-system", "node-local-dns"))
         .breaks(workload);
+    made.key = made.variant.to_owned();
     made.severity = severity(snap, failures);
     for pod in failures.iter().filter_map(|f| f.pod) {
         made = egress_policies(snap, pod).into_iter().fold(made, Finding::depends_on);
@@ -194,6 +243,18 @@ fn unexplained(snap: &Snapshot, server: &Server<'_>, failures: &[Failure<'_>]) -
         }
     }
     made
+}
+
+/// What may lie between a pod and the servers.
+fn way_there(snap: &Snapshot, failures: &[Failure<'_>]) -> Way {
+    let pods: Vec<&Pod> = failures.iter().filter_map(|f| f.pod).collect();
+    let first = pods.first();
+    let selected = pods.iter().flat_map(|p| egress_policies(snap, p));
+    Way::Other {
+        node_field: first.and_then(|p| p.spec.node_name.as_deref()).map(|n| format!("spec.nodeName={n}")),
+        policies: selected.map(|p| p.name().rsplit('/').next().unwrap_or_default().to_owned()).collect(),
+        policy_namespace: first.map(|p| p.metadata.namespace.clone()),
+    }
 }
 
 /// One failed look-up may be a lost packet, and one name outside of the cluster may have servers that fail.
@@ -211,33 +272,25 @@ fn made(
     failures: &[Failure<'_>],
     subject: ResourceRef,
     message: String,
-    variant: &'static str,
+    way: Way,
 ) -> Finding {
     const SHOWN: usize = 2;
     let pod = failures.iter().find_map(|f| f.pod);
     let host = failures.iter().map(|f| f.host.as_str()).find(|h| !h.is_empty());
-    let managed = server.workload.map(|w| managed_by(&w.metadata)).unwrap_or_default();
-    let addon = addon::named(snap, "coredns").is_some();
     let workload = server.workload_ref(snap);
     let seen = server.workload.is_some() || !server.pods.is_empty();
-    let selected = failures.iter().filter_map(|f| f.pod).flat_map(|p| egress_policies(snap, p));
-    let policies: BTreeSet<String> =
-        selected.map(|p| p.name().rsplit('/').next().unwrap_or_default().to_owned()).collect();
+    let fix = Fix {
+        pod_namespace: pod.map(|p| p.metadata.namespace.clone()),
+        pod: pod.map(|p| p.metadata.name.clone()),
+        container: pod.and_then(|p| p.spec.containers.first()).map(|c| c.name.clone()),
+        host: host.unwrap_or("kubernetes.default.svc.cluster.local").to_owned(),
+        workload: seen.then(|| workload_path(&workload)),
+        way,
+    };
     let mut made = Finding::new(Dns::META.id, Severity::Error, subject, message)
-        .fix(variant)
-        .param("policies", policies)
-        .param("policy_namespace", failures.iter().find_map(|f| f.pod).map(|p| p.metadata.namespace.as_str()))
+        .fix(fix)
         .breaks(server.service_ref())
-        .evidence_all(failures.iter().take(SHOWN).map(|f| f.seen.clone()))
-        .param("workload", seen.then(|| workload_path(&workload)))
-        .param("managed_by", managed)
-        .param("addon", addon)
-        .param("pod_namespace", pod.map(|p| p.metadata.namespace.as_str()))
-        .param("pod", pod.map(|p| p.metadata.name.as_str()))
-        .param("container", pod.and_then(|p| p.spec.containers.first()).map(|c| c.name.as_str()))
-        .param("node_field", pod.and_then(|p| p.spec.node_name.as_deref()).map(|n| format!("spec.nodeName={n}")))
-        .param("scaled_to_zero", false)
-        .param("host", host.unwrap_or("kubernetes.default.svc.cluster.local"));
+        .evidence_all(failures.iter().take(SHOWN).map(|f| f.seen.clone()));
     if seen {
         let show = "kubectl get pods -n kube-system -l k8s-app=kube-dns -o wide";
         made = made.evidence(Evidence::new(format!("pods of {workload}"), where_they_run(server), show));

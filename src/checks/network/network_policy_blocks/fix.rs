@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::scrape::Targets;
 use crate::checks::support::traffic::evidence;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::network_policy::{Direction, Policies, Protocol, reference};
@@ -29,14 +31,14 @@ const UNSTABLE_LABELS: &[&str] = &[
     "controller-uid",
 ];
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 struct Label {
     name: String,
     value: String,
 }
 
 /// Pods, or a network.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 struct PeerRule {
     namespace: String,
     labels: Vec<Label>,
@@ -44,20 +46,81 @@ struct PeerRule {
     except: Vec<&'static str>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 struct PortRule {
     protocol: &'static str,
     port: u16,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct Rule {
     peers: BTreeSet<PeerRule>,
     ports: BTreeSet<PortRule>,
 }
 
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    /// The policies to add.
+    manifests: Vec<Manifest>,
+    namespace: String,
+    /// Whose connections are dropped.
+    from_namespace: String,
+    from_pod: String,
+    /// They are scrapes.
+    scraped: bool,
+    #[serde(flatten)]
+    targets: Targets,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Way {
+    Ingress(Existing),
+    Egress {
+        #[serde(flatten)]
+        existing: Existing,
+        api_server: bool,
+    },
+    Strict,
+}
+
+/// The policies that drop them, and who keeps these.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Existing {
+    policies: Vec<String>,
+    managed_by: Option<String>,
+}
+
+impl Fix {
+    /// Policies to add, and what shows that the connections come through.
+    pub(super) fn of(
+        snap: &Snapshot,
+        group: &Blocked<'_>,
+        namespace: &str,
+        manifests: Vec<Manifest>,
+        way: Way,
+    ) -> Self {
+        let mut jobs: Vec<&str> = group.flows.iter().filter_map(|f| f.job).collect();
+        jobs.dedup();
+        let from = group.flows[0].from;
+        let only = if let [job] = jobs.as_slice() { Some(*job) } else { None };
+        Self {
+            manifests,
+            namespace: namespace.to_owned(),
+            from_namespace: from.metadata.namespace.clone(),
+            from_pod: snap.owner_ref(from).kubectl_name(),
+            scraped: !jobs.is_empty(),
+            targets: Targets::of(snap, only),
+            way,
+        }
+    }
+}
+
 /// A policy to add.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Manifest {
     name: String,
     namespace: String,
@@ -85,7 +148,7 @@ pub(super) fn finding(id: CheckId, snap: &Snapshot, engine: Engine, map: &Map<'_
         }
     }
     made = shown.into_iter().map(|seen| evidence(snap, seen)).fold(made, Finding::evidence);
-    params(snap, map, group, &policies, made)
+    made.fix(added(snap, map, group, &policies))
 }
 
 fn selects_all(policy: &NetworkPolicy) -> bool {
@@ -185,44 +248,19 @@ fn policy_evidence(policy: &NetworkPolicy, direction: Direction) -> Evidence {
     .with("name", name)
 }
 
-fn params(
-    snap: &Snapshot,
-    map: &Map<'_>,
-    group: &Blocked<'_>,
-    policies: &[&NetworkPolicy],
-    finding: Finding,
-) -> Finding {
-    let manifests = match group.direction {
-        Direction::Ingress => ingress_manifests(snap, group),
-        Direction::Egress => vec![egress_manifest(snap, map, group)],
+fn added(snap: &Snapshot, map: &Map<'_>, group: &Blocked<'_>, policies: &[&NetworkPolicy]) -> Fix {
+    let existing = Existing {
+        policies: policies.iter().map(|p| p.metadata.name.clone()).collect(),
+        managed_by: policies.iter().map(|p| managed_by(&p.metadata)).find(|m| !m.is_empty()),
     };
-    let keeper = policies.iter().map(|p| managed_by(&p.metadata)).find(|m| !m.is_empty());
-    let names: Vec<&str> = policies.iter().map(|p| p.metadata.name.as_str()).collect();
-    let finding = finding
-        .fix(if group.direction == Direction::Ingress { "ingress" } else { "egress" })
-        .param("manifests", manifests)
-        .param("policies", names)
-        .param("namespace", &policies[0].metadata.namespace)
-        .param("managed_by", keeper)
-        .param("api_server", group.flows.iter().any(|f| f.to.kind == Kind::ApiServer));
-    targets(snap, group, finding)
-}
-
-/// What shows that the connections come through.
-pub(super) fn targets(snap: &Snapshot, group: &Blocked<'_>, finding: Finding) -> Finding {
-    let mut jobs: Vec<&str> = group.flows.iter().filter_map(|f| f.job).collect();
-    jobs.dedup();
-    let from = group.flows[0].from;
-    let mut finding = finding
-        .param("scraped", !jobs.is_empty())
-        .param("from_namespace", &from.metadata.namespace)
-        .param("from_pod", snap.owner_ref(from).kubectl_name());
-    let only = if let [job] = jobs.as_slice() { Some(*job) } else { None };
-    let asked = crate::checks::support::scrape::targets_params(snap, only);
-    for (name, value) in asked.values() {
-        finding.params.set(name, value);
-    }
-    finding
+    let (manifests, way) = match group.direction {
+        Direction::Ingress => (ingress_manifests(snap, group), Way::Ingress(existing)),
+        Direction::Egress => {
+            let api_server = group.flows.iter().any(|f| f.to.kind == Kind::ApiServer);
+            (vec![egress_manifest(snap, map, group)], Way::Egress { existing, api_server })
+        }
+    };
+    Fix::of(snap, group, &policies[0].metadata.namespace, manifests, way)
 }
 
 /// One policy for each workload that is to be reached.

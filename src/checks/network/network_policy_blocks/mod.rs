@@ -5,6 +5,8 @@ mod strict;
 
 use std::collections::BTreeMap;
 
+use fix::Fix;
+
 use crate::checks::{Check, check};
 use crate::domain::aws::vpc_cni;
 use crate::domain::kubernetes::arguments::has_flag;
@@ -22,6 +24,7 @@ check! {
         title: "a NetworkPolicy drops what the stack needs",
         requires: [NetworkPolicies, Pods],
         uses: [ConfigMaps, Crds, PrometheusTargets, Namespaces, Services, Workloads, Nodes, ComponentLogs, CrashLogs, AlertmanagerStatus, EksCluster, Subnets],
+        fix: Fix,
     }
 }
 

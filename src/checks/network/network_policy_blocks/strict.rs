@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fix::{ingress_manifests, targets};
+use super::fix::{Fix, Way, ingress_manifests};
 use crate::checks::support::traffic::evidence;
 use crate::domain::kubernetes::network_policy::{Direction, Policies};
 use crate::domain::traffic::blocked::Blocked;
@@ -69,5 +69,5 @@ fn finding(id: CheckId, snap: &Snapshot, from: &ResourceRef, namespace: &str, fl
             .with("namespace", namespace),
         );
     let manifests = ingress_manifests(snap, &group);
-    targets(snap, &group, made.fix("strict").param("manifests", manifests).param("namespace", namespace))
+    made.fix(Fix::of(snap, &group, namespace, manifests, Way::Strict))
 }

@@ -1,72 +1,161 @@
 //! What relieves a node, and what keeps the user of its disk within bounds.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
-use crate::checks::support::place::Place;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::chart::storage_values;
 use crate::domain::kubernetes::eviction::{self, Eviction, Why};
 use crate::domain::kubernetes::owner::{Target, workload};
-use crate::model::{Finding, Program};
+use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, Node, Pod};
 use crate::snapshot::{Snapshot, parse_quantity};
 
 const GI: f64 = 1_073_741_824.0;
 
+/// See the page's fixes: those of a workload that used the disk, then those of a node.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    namespace: String,
+    node: String,
+    /// The labels of the workload's pods; empty where there is none.
+    selector: String,
+    /// The node while it runs short: the steps that relieve it are left out where it has recovered.
+    short: Option<String>,
+    /// Its node group.
+    group: Option<String>,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Tsdb {
+        target: String,
+        volume: String,
+        /// A claim in place of the emptyDir, and what Prometheus may keep on it.
+        claim: String,
+        size: String,
+        retention: String,
+        /// Patches of a Deployment that nobody keeps.
+        patch: Option<String>,
+        args: Option<String>,
+        /// The operator's resource, and its patch.
+        custom: Option<String>,
+        custom_patch: String,
+        managed_by: String,
+        /// Values of the chart.
+        size_path: Option<String>,
+        enable_path: Option<String>,
+    },
+    EmptyDir {
+        target: String,
+        volume: String,
+        bounded: Option<String>,
+        managed_by: String,
+    },
+    Limit {
+        target: String,
+        volume: String,
+        container: String,
+        managed_by: String,
+    },
+    OwnFiles {
+        target: String,
+        container: String,
+    },
+    NodeDisk,
+    NodeMemory,
+    NodePids,
+}
+
 /// The fix where one workload used the disk.
-pub(super) fn user(made: Finding, snap: &Snapshot, pod: &Pod, told: &Eviction, nodes: &[&str]) -> Finding {
-    let meta = &pod.metadata;
-    let of_name = |name: &str| pod.spec.containers.iter().find(|c| c.name == name);
-    let container = told.container.as_deref().and_then(of_name).or(match pod.spec.containers.as_slice() {
-        [one] => Some(one),
-        _ => None,
-    });
-    let volumes = container.map(|c| eviction::unbounded(pod, c)).unwrap_or_default();
-    let limited = match &told.why {
-        Why::EmptyDirLimit { volume, .. } => Some(volume.as_str()),
-        _ => None,
-    };
-    let volume = limited.or(volumes.first().map(|v| v.name.as_str()));
-    let is_tsdb = container.is_some_and(|c| c.program() == Some(Program::Prometheus)) && volume.is_some();
-    let variant = match (&told.why, is_tsdb, volume) {
-        (_, true, _) => "tsdb",
-        (Why::EmptyDirLimit { .. } | Why::StorageLimit(_), ..) => "limit",
-        (_, _, Some(_)) => "empty-dir",
-        _ => "own-files",
-    };
-    let used = told.used.as_deref().and_then(parse_quantity).unwrap_or(0.0);
-    let size = ((used * 1.5 / GI).ceil() as u64).max(20);
-    let target = Target::of(snap, pod);
-    let labels = workload(snap, &target.owner).map_or(meta, |w| &w.metadata);
-    let values = storage_values(snap, labels);
-    let claim = format!("{}-data", target.name.rsplit('/').next().unwrap_or("prometheus"));
-    let patch = json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}, "template": {"spec": {"volumes": [
-        {"name": volume, "emptyDir": null, "persistentVolumeClaim": {"claimName": claim}}]}}}});
-    let bounded = json!({"spec": {"template": {"spec": {"volumes": [
-        {"name": volume, "emptyDir": {"sizeLimit": format!("{size}Gi")}}]}}}});
-    let storage = json!({"spec": {"storage": {"emptyDir": null, "volumeClaimTemplate": {"spec": {
-        "resources": {"requests": {"storage": format!("{size}Gi")}}}}}, "retentionSize": retention(size)}});
-    let in_place = target.in_place() && target.managed_by.is_empty();
-    let made = made
-        .fix(variant)
-        .param("namespace", &meta.namespace)
-        .param("target", &target.name)
-        .param("volume", volume.unwrap_or_default())
-        .param("claim", claim)
-        .param("size", format!("{size}Gi"))
-        .param("retention", retention(size))
-        .param("patch", (in_place && target.name.starts_with("deployment/")).then(|| patch.to_string()))
-        .param("bounded", (in_place && volume.is_some()).then(|| bounded.to_string()))
-        .param("args", container.filter(|_| in_place).and_then(|c| retention_patch(pod, c, size)))
-        .param("custom", target.custom.map(|(_, name)| name.to_owned()))
-        .param("custom_patch", storage.to_string())
-        .param("managed_by", &target.managed_by)
-        .param("class_path", values.as_ref().map(|v| v.class.clone()))
-        .param("size_path", values.as_ref().map(|v| v.size.clone()))
-        .param("enable_path", values.as_ref().and_then(|v| v.enable.clone()))
-        .param("container", container.map_or("<container>", |c| c.name.as_str()))
-        .param("selector", selector(snap, pod));
-    relief(made, snap, nodes.first().copied(), pod.spec.node_name.as_deref())
+pub(super) fn user(snap: &Snapshot, pod: &Pod, told: &Eviction, nodes: &[&str]) -> Fix {
+    let short = nodes.first().copied();
+    let node = pod.spec.node_name.as_deref();
+    Fix {
+        namespace: pod.metadata.namespace.clone(),
+        node: node.unwrap_or("<node>").to_owned(),
+        selector: selector(snap, pod),
+        short: short.map(str::to_owned),
+        group: node.and_then(|n| node_group(snap, n)),
+        way: Way::of(snap, pod, told),
+    }
+}
+
+impl Way {
+    fn of(snap: &Snapshot, pod: &Pod, told: &Eviction) -> Self {
+        let of_name = |name: &str| pod.spec.containers.iter().find(|c| c.name == name);
+        let container = told.container.as_deref().and_then(of_name).or(match pod.spec.containers.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        });
+        let volumes = container.map(|c| eviction::unbounded(pod, c)).unwrap_or_default();
+        let limited = match &told.why {
+            Why::EmptyDirLimit { volume, .. } => Some(volume.as_str()),
+            _ => None,
+        };
+        let volume = limited.or(volumes.first().map(|v| v.name.as_str()));
+        let target = Target::of(snap, pod);
+        let used = told.used.as_deref().and_then(parse_quantity).unwrap_or(0.0);
+        let size = ((used * 1.5 / GI).ceil() as u64).max(20);
+        let name = container.map_or("<container>", |c| c.name.as_str()).to_owned();
+        let of_tsdb = container.filter(|c| c.program() == Some(Program::Prometheus)).zip(volume);
+        if let Some((container, volume)) = of_tsdb {
+            return Self::tsdb(snap, pod, target, container, volume, size);
+        }
+        match (&told.why, volume) {
+            (Why::EmptyDirLimit { .. } | Why::StorageLimit(_), _) => Self::Limit {
+                target: target.name,
+                volume: volume.unwrap_or_default().to_owned(),
+                container: name,
+                managed_by: target.managed_by,
+            },
+            (_, Some(volume)) => {
+                let bounded = json!({"spec": {"template": {"spec": {"volumes": [
+                    {"name": volume, "emptyDir": {"sizeLimit": format!("{size}Gi")}}]}}}});
+                Self::EmptyDir {
+                    bounded: in_place(&target).then(|| bounded.to_string()),
+                    target: target.name,
+                    volume: volume.to_owned(),
+                    managed_by: target.managed_by,
+                }
+            }
+            _ => Self::OwnFiles { target: target.name, container: name },
+        }
+    }
+
+    fn tsdb(snap: &Snapshot, pod: &Pod, target: Target<'_>, container: &Container, volume: &str, size: u64) -> Self {
+        let labels = workload(snap, &target.owner).map_or(&pod.metadata, |w| &w.metadata);
+        let values = storage_values(snap, labels);
+        let claim = format!("{}-data", target.name.rsplit('/').next().unwrap_or("prometheus"));
+        let patch = json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}, "template": {"spec": {"volumes": [
+            {"name": volume, "emptyDir": null, "persistentVolumeClaim": {"claimName": claim}}]}}}});
+        let storage = json!({"spec": {"storage": {"emptyDir": null, "volumeClaimTemplate": {"spec": {
+            "resources": {"requests": {"storage": format!("{size}Gi")}}}}}, "retentionSize": retention(size)}});
+        let in_place = in_place(&target);
+        Self::Tsdb {
+            volume: volume.to_owned(),
+            claim,
+            size: format!("{size}Gi"),
+            retention: retention(size),
+            patch: (in_place && target.name.starts_with("deployment/")).then(|| patch.to_string()),
+            args: if in_place { retention_patch(pod, container, size) } else { None },
+            custom: target.custom.map(|(_, name)| name.to_owned()),
+            custom_patch: storage.to_string(),
+            target: target.name,
+            managed_by: target.managed_by,
+            size_path: values.as_ref().map(|v| v.size.clone()),
+            enable_path: values.and_then(|v| v.enable),
+        }
+    }
+}
+
+/// A patch of it stays.
+fn in_place(target: &Target<'_>) -> bool {
+    target.in_place() && target.managed_by.is_empty()
 }
 
 /// Nine tenths of the volume: the write-ahead log and compaction need the rest.
@@ -96,24 +185,23 @@ fn selector(snap: &Snapshot, pod: &Pod) -> String {
 }
 
 /// The fix where nobody is known to have used it up.
-pub(super) fn node(made: Finding, snap: &Snapshot, node: &Node, conditions: &[&str]) -> Finding {
-    let variant = match conditions {
-        all if all.contains(&"DiskPressure") => "node-disk",
-        all if all.contains(&"MemoryPressure") => "node-memory",
-        _ => "node-pids",
-    };
-    let made = made.fix(variant).param("namespace", snap.scope.stack.first().map_or("default", String::as_str));
-    relief(made.param("selector", ""), snap, Some(&node.metadata.name), Some(&node.metadata.name))
+pub(super) fn node(snap: &Snapshot, node: &Node, conditions: &[&str]) -> Fix {
+    let name = &node.metadata.name;
+    Fix {
+        namespace: snap.scope.stack.first().map_or("default", String::as_str).to_owned(),
+        node: name.clone(),
+        selector: String::new(),
+        short: Some(name.clone()),
+        group: node_group(snap, name),
+        way: match conditions {
+            all if all.contains(&"DiskPressure") => Way::NodeDisk,
+            all if all.contains(&"MemoryPressure") => Way::NodeMemory,
+            _ => Way::NodePids,
+        },
+    }
 }
 
-/// Values of the steps that relieve a node; they are left out where it has recovered.
-fn relief(made: Finding, snap: &Snapshot, short: Option<&str>, node: Option<&str>) -> Finding {
-    let place = Place::of(snap);
-    let find = |name: &str| snap.nodes.items().ok()?.iter().find(|n| n.metadata.name == name);
-    let group = node.and_then(find).and_then(|n| n.metadata.label("eks.amazonaws.com/nodegroup"));
-    made.param("short", short)
-        .param("node", node.unwrap_or("<node>"))
-        .param("group", group)
-        .param("cluster", &place.cluster)
-        .param("region", &place.region)
+fn node_group(snap: &Snapshot, node: &str) -> Option<String> {
+    let node = snap.nodes.items().ok()?.iter().find(|n| n.metadata.name == node)?;
+    node.metadata.label("eks.amazonaws.com/nodegroup").map(str::to_owned)
 }

@@ -4,6 +4,8 @@ mod fix;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fix::Fix;
+
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::eviction::{self, Eviction, Why};
@@ -22,6 +24,7 @@ check! {
         title: "a node runs short of disk, memory or process ids",
         requires: [Nodes, Pods],
         uses: [Events, Workloads, StorageClasses, MonitoringResources],
+        fix: Fix,
     }
 }
 
@@ -80,11 +83,11 @@ impl<'a> Short<'a> {
         // Evicted pods of others would be somebody else's to see to.
         let severity = if here.is_empty() { Severity::Warning } else { Severity::Error };
         let message = format!("node {name} runs short of {} ({})", what.join(" and "), self.conditions.join(", "));
-        let made = Finding::new(NodePressure::META.id, severity, ResourceRef::node(name), message)
+        Finding::new(NodePressure::META.id, severity, ResourceRef::node(name), message)
             .breaks(ResourceRef::node(name))
             .key(self.conditions.join(","))
-            .evidence(condition_evidence(self));
-        fix::node(made, snap, self.node, &self.conditions)
+            .evidence(condition_evidence(self))
+            .fix(fix::node(snap, self.node, &self.conditions))
     }
 }
 
@@ -101,11 +104,13 @@ fn nearly_full(snap: &Snapshot, node: &Node) -> Option<Finding> {
         "the disk of node {name} is nearly full: the kubelet wants room and finds no image to remove ({})",
         shorten(&event.message, 200)
     );
-    let mut made = Finding::new(NodePressure::META.id, Severity::Warning, ResourceRef::node(name), message)
-        .key("images")
-        .evidence(event_evidence(event));
-    made.breaks = Some(Vec::new());
-    Some(fix::node(made, snap, node, &["DiskPressure"]))
+    Some(
+        Finding::new(NodePressure::META.id, Severity::Warning, ResourceRef::node(name), message)
+            .key("images")
+            .evidence(event_evidence(event))
+            .breaks_nothing()
+            .fix(fix::node(snap, node, &["DiskPressure"])),
+    )
 }
 
 fn words(condition: &str) -> &'static str {
@@ -198,7 +203,7 @@ impl<'a> User<'a> {
         for short in self.short.iter().filter(|s| self.nodes.contains(&s.node.metadata.name.as_str())) {
             made = made.breaks(ResourceRef::node(&short.node.metadata.name)).evidence(condition_evidence(short));
         }
-        fix::user(made, snap, pod, told, &self.nodes)
+        made.fix(fix::user(snap, pod, told, &self.nodes))
     }
 
     fn message(&self) -> String {

@@ -1,87 +1,140 @@
 //! Which fix a failed node group gets, and what its commands hold.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::checks::support::node_group::create;
 use crate::checks::support::place::Place;
 use crate::domain::aws::node_group::{Fault, Launch};
-use crate::model::Finding;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Nodegroup;
 
-/// The section of the page.
-pub(super) fn variant(group: &Nodegroup, fault: Fault) -> &'static str {
-    if group.status == "DELETE_FAILED" {
-        return "delete-failed";
-    }
-    match fault {
-        Fault::SubnetConfiguration => "subnet-configuration",
-        Fault::SubnetMissing => "subnet-missing",
-        Fault::Addresses => "addresses",
-        Fault::Join => "join",
-        Fault::Launch(Launch::Quota) => "quota",
-        Fault::Launch(Launch::Capacity) => "capacity",
-        Fault::Launch(Launch::Unsupported) => "unsupported",
-        Fault::Launch(Launch::Key) => "key",
-        Fault::Launch(_) => "launch",
-        Fault::Role => "role",
-        Fault::Access => "access",
-        Fault::LaunchTemplate | Fault::Image => "launch-template",
-        Fault::SecurityGroup => "security-group",
-        Fault::AutoScalingGroup => "auto-scaling-group",
-        Fault::Cluster | Fault::Internal | Fault::Other => "other",
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    cluster: String,
+    region: String,
+    group: String,
+    #[serde(flatten)]
+    again: Again,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// Values of the shared step `node-group-again`.
+#[derive(Serialize, JsonSchema)]
+struct Again {
+    /// It was not created: it does not recover by itself.
+    failed: bool,
+    /// The words after `aws eks create-nodegroup`.
+    create: Option<Vec<String>>,
+    /// The stack of CloudFormation that keeps it.
+    stack: Option<String>,
+    by_eksctl: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    SubnetConfiguration { subnets: Vec<String> },
+    SubnetMissing { vpc: String },
+    Addresses { subnets: Vec<String> },
+    Join { role: String, instance: Option<String> },
+    Quota { scaling_group: Option<String> },
+    Capacity { scaling_group: Option<String> },
+    Unsupported { instance_types: Vec<String> },
+    Key { scaling_group: Option<String> },
+    Launch { scaling_group: Option<String> },
+    Role { role: String, policies: Vec<String>, node_trust: String },
+    Access { role: String },
+    LaunchTemplate { template: Option<String> },
+    SecurityGroup { vpc: String },
+    AutoScalingGroup,
+    DeleteFailed,
+    Other { scaling_group: Option<String> },
+}
+
+impl Fix {
+    /// Of a node group that failed.
+    pub(super) fn of(snap: &Snapshot, group: &Nodegroup, fault: Fault, place: &Place) -> Self {
+        Self {
+            cluster: place.cluster.clone(),
+            region: place.region.clone(),
+            group: group.nodegroup_name.clone(),
+            again: Again::of(group, fault, place),
+            way: Way::of(snap, group, fault, place),
+        }
     }
 }
 
-/// Values for the templates.
-pub(super) fn params(made: Finding, snap: &Snapshot, group: &Nodegroup, fault: Fault, place: &Place) -> Finding {
-    let name = &group.nodegroup_name;
-    let named = |prefix: &str| -> Vec<String> {
-        let words = group.health.issues.iter().flat_map(|i| {
-            let in_message = i.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-            i.resource_ids.iter().map(String::as_str).chain(in_message)
-        });
-        let mut found: Vec<String> = words.filter(|w| w.starts_with(prefix)).map(str::to_owned).collect();
-        found.sort();
-        found.dedup();
-        found
-    };
-    let said = named("subnet-");
-    let doubtful: Vec<String> = match said.is_empty() {
-        false => said,
-        true => group.subnets.clone(),
-    };
-    let good: Vec<String> = group.subnets.iter().filter(|s| !doubtful.contains(s)).cloned().collect();
-    let failed = group.status == "CREATE_FAILED";
-    let instance = named("i-").into_iter().next();
-    let role = group.node_role.rsplit('/').next().unwrap_or_default();
-    let tag = |key: &str| group.tags.get(key).map(String::as_str);
-    let by_eksctl =
-        tag("alpha.eksctl.io/cluster-name").is_some() || tag("eksctl.cluster.k8s.io/v1alpha1/cluster-name").is_some();
-    let stack = tag("aws:cloudformation:stack-name");
-    let scaling_group = group.resources.auto_scaling_groups.first().map(|g| g.name.as_str());
-    let subnets = match fault {
-        Fault::SubnetMissing if good.is_empty() => vec!["<subnet-id>".to_owned()],
-        Fault::SubnetMissing => good,
-        _ => group.subnets.clone(),
-    };
-    made.fix(variant(group, fault))
-        .param("cluster", &place.cluster)
-        .param("region", &place.region)
-        .param("group", name)
-        .param("role", role)
-        .param("policies", policies(&place.partition))
-        .param("node_trust", node_trust(place))
-        .param("subnets", &doubtful)
-        .param("instance", instance)
-        .param("scaling_group", scaling_group)
-        .param("template", group.launch_template.as_ref().map(|t| t.id.clone()))
-        .param("instance_types", &group.instance_types)
-        .param("vpc", snap.eks_cluster.as_ref().map_or("", |c| c.resources_vpc_config.vpc_id.as_str()))
-        .param("failed", failed)
-        .param("create", failed.then(|| create(group, place, &group.nodegroup_name, &subnets)))
-        .param("by_eksctl", by_eksctl)
-        .param("stack", stack)
+impl Again {
+    fn of(group: &Nodegroup, fault: Fault, place: &Place) -> Self {
+        let failed = group.status == "CREATE_FAILED";
+        let tag = |key: &str| group.tags.get(key);
+        let by_eksctl = tag("alpha.eksctl.io/cluster-name").or(tag("eksctl.cluster.k8s.io/v1alpha1/cluster-name"));
+        let doubtful = doubtful(group);
+        let good: Vec<String> = group.subnets.iter().filter(|s| !doubtful.contains(s)).cloned().collect();
+        let subnets = match fault {
+            Fault::SubnetMissing if good.is_empty() => vec!["<subnet-id>".to_owned()],
+            Fault::SubnetMissing => good,
+            _ => group.subnets.clone(),
+        };
+        Self {
+            failed,
+            create: failed.then(|| create(group, place, &group.nodegroup_name, &subnets)),
+            stack: tag("aws:cloudformation:stack-name").cloned(),
+            by_eksctl: by_eksctl.is_some(),
+        }
+    }
+}
+
+impl Way {
+    fn of(snap: &Snapshot, group: &Nodegroup, fault: Fault, place: &Place) -> Self {
+        if group.status == "DELETE_FAILED" {
+            return Self::DeleteFailed;
+        }
+        let role = group.node_role.rsplit('/').next().unwrap_or_default().to_owned();
+        let scaling_group = group.resources.auto_scaling_groups.first().map(|g| g.name.clone());
+        let vpc = || snap.eks_cluster.as_ref().map(|c| c.resources_vpc_config.vpc_id.clone()).unwrap_or_default();
+        match fault {
+            Fault::SubnetConfiguration => Self::SubnetConfiguration { subnets: doubtful(group) },
+            Fault::SubnetMissing => Self::SubnetMissing { vpc: vpc() },
+            Fault::Addresses => Self::Addresses { subnets: doubtful(group) },
+            Fault::Join => Self::Join { role, instance: named(group, "i-").into_iter().next() },
+            Fault::Launch(Launch::Quota) => Self::Quota { scaling_group },
+            Fault::Launch(Launch::Capacity) => Self::Capacity { scaling_group },
+            Fault::Launch(Launch::Unsupported) => Self::Unsupported { instance_types: group.instance_types.clone() },
+            Fault::Launch(Launch::Key) => Self::Key { scaling_group },
+            Fault::Launch(_) => Self::Launch { scaling_group },
+            Fault::Role => Self::Role { role, policies: policies(&place.partition), node_trust: node_trust(place) },
+            Fault::Access => Self::Access { role },
+            Fault::LaunchTemplate | Fault::Image => {
+                Self::LaunchTemplate { template: group.launch_template.as_ref().map(|t| t.id.clone()) }
+            }
+            Fault::SecurityGroup => Self::SecurityGroup { vpc: vpc() },
+            Fault::AutoScalingGroup => Self::AutoScalingGroup,
+            Fault::Cluster | Fault::Internal | Fault::Other => Self::Other { scaling_group },
+        }
+    }
+}
+
+/// Ids that begin so, and that the health issues name.
+fn named(group: &Nodegroup, prefix: &str) -> Vec<String> {
+    let words = group.health.issues.iter().flat_map(|i| {
+        let in_message = i.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        i.resource_ids.iter().map(String::as_str).chain(in_message)
+    });
+    let mut found: Vec<String> = words.filter(|w| w.starts_with(prefix)).map(str::to_owned).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The subnets that are named as the fault, else all of them.
+fn doubtful(group: &Nodegroup) -> Vec<String> {
+    let said = named(group, "subnet-");
+    if said.is_empty() { group.subnets.clone() } else { said }
 }
 
 /// The trust policy of a node role.

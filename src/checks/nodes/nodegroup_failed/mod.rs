@@ -2,6 +2,8 @@
 
 mod fix;
 
+use fix::Fix;
+
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::node_group::{self, Fault, Launch};
@@ -20,6 +22,7 @@ check! {
         title: "a node group failed or is degraded",
         requires: [EksNodegroups],
         uses: [Nodes, Pods, Events, EksCluster, Subnets, DisruptionBudgets],
+        fix: Fix,
     }
 }
 
@@ -67,8 +70,9 @@ fn finding(snap: &Snapshot, group: &Nodegroup) -> Finding {
         .breaks(own.clone())
         // Why its instances do not join is another check's to say.
         .depends_on(own)
-        .key(format!("{name} {}", fix::variant(group, fault)))
+        .fix(Fix::of(snap, group, fault, &place))
         .evidence(health_evidence(group, &place));
+    made.key = format!("{name} {}", made.variant);
     for node in nodes.iter().filter(|n| !n.is_ready()) {
         let node = ResourceRef::node(&node.metadata.name);
         // Nodes whose role the cluster does not let in are not heard of: that is deeper than each of them.
@@ -91,7 +95,7 @@ fn finding(snap: &Snapshot, group: &Nodegroup) -> Finding {
     if snap.nodes.items().is_ok() {
         made = made.evidence(nodes_evidence(name, &nodes, ready));
     }
-    fix::params(made, snap, group, fault, &place)
+    made
 }
 
 /// Subnets whose own fault would explain it.

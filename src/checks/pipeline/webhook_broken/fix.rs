@@ -1,9 +1,10 @@
 //! The fix of a webhook that cannot be called: by who keeps it, and by what is wrong.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Group, WebhookBroken, is_installed, told_evidence};
-use crate::checks::support::helm::set_release;
+use crate::checks::support::helm;
 use crate::domain::aws::interface::Interfaces;
 use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::endpoints::Reason;
@@ -15,59 +16,200 @@ use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Meta, WebhookConfiguration};
 use crate::snapshot::{Platform, Snapshot};
 
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    /// A namespace of the stack in which a rule can be tried.
+    probe: Option<String>,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Leftover {
+        release: String,
+        release_namespace: String,
+        validating: Vec<String>,
+        mutating: Vec<String>,
+    },
+    ServiceLost {
+        service: String,
+        release: String,
+        release_namespace: String,
+        #[serde(flatten)]
+        home: helm::Release,
+        #[serde(flatten)]
+        stop_gap: StopGap,
+    },
+    ServiceUnknown {
+        namespace: String,
+        service: String,
+        /// Empty where it belongs to none.
+        release: String,
+        managed_by: String,
+        #[serde(flatten)]
+        stop_gap: StopGap,
+    },
+    ScaledToZero {
+        namespace: String,
+        workload: String,
+        managed_by: String,
+    },
+    NoEndpoints {
+        namespace: String,
+        service: String,
+        workload: String,
+        #[serde(flatten)]
+        stop_gap: StopGap,
+    },
+    Port {
+        namespace: String,
+        service: String,
+        /// The port that is called, and those that there are.
+        port: u16,
+        ports: Vec<String>,
+        installed: bool,
+        managed_by: String,
+        #[serde(flatten)]
+        home: helm::Release,
+        #[serde(flatten)]
+        stop_gap: StopGap,
+    },
+    Certificate {
+        namespace: String,
+        workload: String,
+        /// cert-manager fills in the CA bundle.
+        injected: bool,
+        #[serde(flatten)]
+        home: helm::Release,
+        #[serde(flatten)]
+        stop_gap: StopGap,
+    },
+    Timeout {
+        namespace: String,
+        slice_selector: String,
+        target_port: String,
+        is_eks: bool,
+        cluster: String,
+        region: String,
+        /// Security groups: of the control plane, and of the pods that serve it.
+        cluster_group: String,
+        node_group: String,
+        #[serde(flatten)]
+        stop_gap: StopGap,
+    },
+    Look {
+        namespace: String,
+        workload: String,
+        #[serde(flatten)]
+        stop_gap: StopGap,
+    },
+    Unread {
+        namespace: String,
+        service: String,
+        webhook: String,
+    },
+}
+
+/// Values of the shared step `webhook-stop-gap`: patches that let everything pass, and those that take it back.
+#[derive(Serialize, JsonSchema)]
+struct StopGap {
+    ignore: Vec<Patch>,
+    strict: Vec<Patch>,
+}
+
 /// A change of one configuration: its kind and name as kubectl takes them, and a JSON patch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Patch {
     kind: String,
     name: String,
     patch: String,
 }
 
-/// Chooses the fix and sets its values.
-pub(super) fn set(snap: &Snapshot, group: &Group<'_>, release: Option<&Release>, made: Finding) -> Finding {
-    let variant = variant(group, release);
-    let service = group.hooks[0].service();
-    let (namespace, name) = service.map_or(("", ""), |s| (s.namespace.as_str(), s.name.as_str()));
-    let configurations = group.configurations();
-    let of_kind = |kind: &str| -> Vec<String> {
-        configurations.iter().filter(|c| c.kind_label() == kind).map(ResourceRef::name).collect()
-    };
-    let first = &group.hooks[0].configuration.metadata;
-    let workload = workload(snap, group);
-    let target_port = target_port(snap, group);
-    let cluster = snap.eks_cluster().ok();
-    let named = release.filter(|_| is_installed(release));
-    // cert-manager fills in what the chart's hooks do elsewhere.
-    let by_hooks = named.filter(|_| variant != "certificate" || !is_injected(first));
-    let home = by_hooks.map(|r| release_named(snap, &r.name, r.namespace.as_deref().unwrap_or(namespace)));
-    let mut made = made;
-    set_release(&mut made.params, home.as_ref());
-    made.fix(variant)
-        .param("namespace", namespace)
-        .param("service", name)
-        .param("slice_selector", format!("kubernetes.io/service-name={name}"))
-        .param("port", service.and_then(|s| s.port).unwrap_or(443))
-        .param("validating", of_kind("ValidatingWebhookConfiguration"))
-        .param("mutating", of_kind("MutatingWebhookConfiguration"))
-        .param("ignore", policies(group, "Ignore"))
-        .param("strict", policies(group, "Fail"))
-        .param("managed_by", managed_by(first))
-        .param("release", release.map(|r| r.name.as_str()).unwrap_or_default())
-        .param("release_namespace", release.and_then(|r| r.namespace.as_deref()).unwrap_or(namespace))
-        .param("installed", is_installed(release))
-        .param("workload", workload.as_ref().map(ResourceRef::kubectl_name).unwrap_or_default())
-        .param("injected", is_injected(first))
-        .param("node_group", node_group(snap, group).unwrap_or_else(|| "<node-security-group>".into()))
-        .param("target_port", target_port.map(|p| p.to_string()).unwrap_or_else(|| "<container-port>".into()))
-        .param("is_eks", snap.platform == Platform::Eks)
-        .param("cluster", snap.target.cluster.as_deref().unwrap_or("<cluster>"))
-        .param("region", snap.target.region.as_deref().unwrap_or("<region>"))
-        .param(
-            "cluster_group",
-            cluster.map_or("<cluster-security-group>", |c| c.resources_vpc_config.cluster_security_group_id.as_str()),
-        )
-        .param("ports", ports(&group.fault))
-        .param("probe", snap.scope.stack.first().filter(|_| group.hooks.iter().any(super::guards_operator)))
+/// The fix of webhooks that cannot be called.
+pub(super) fn of(snap: &Snapshot, group: &Group<'_>, release: Option<&Release>) -> Fix {
+    let probe = snap.scope.stack.first().filter(|_| group.hooks.iter().any(super::guards_operator));
+    Fix { probe: probe.cloned(), way: Way::of(snap, group, release) }
+}
+
+impl Way {
+    fn of(snap: &Snapshot, group: &Group<'_>, release: Option<&Release>) -> Self {
+        let called = group.hooks[0].service();
+        let (namespace, service) = called.map(|s| (s.namespace.clone(), s.name.clone())).unwrap_or_default();
+        let meta = &group.hooks[0].configuration.metadata;
+        let named = release.map(|r| r.name.clone()).unwrap_or_default();
+        let release_namespace = release.and_then(|r| r.namespace.clone()).unwrap_or_else(|| namespace.clone());
+        let stop_gap = StopGap { ignore: policies(group, "Ignore"), strict: policies(group, "Fail") };
+        let workload = || workload(snap, group).as_ref().map(ResourceRef::kubectl_name).unwrap_or_default();
+        let installed = release.filter(|_| is_installed(release));
+        let home = |by: Option<&Release>| {
+            let known = by.map(|r| release_named(snap, &r.name, r.namespace.as_deref().unwrap_or(&namespace)));
+            helm::Release::of(known.as_ref())
+        };
+        match &group.fault {
+            _ if release.is_some_and(Release::is_gone) => {
+                let validating = group.of_kind("ValidatingWebhookConfiguration");
+                let mutating = group.of_kind("MutatingWebhookConfiguration");
+                Self::Leftover { release: named, release_namespace, validating, mutating }
+            }
+            Fault::NoService | Fault::Told(CallFault::NoService) if installed.is_some() => {
+                let home = home(installed);
+                Self::ServiceLost { service, release: named, release_namespace, home, stop_gap }
+            }
+            Fault::NoService | Fault::Told(CallFault::NoService) => {
+                Self::ServiceUnknown { namespace, service, release: named, managed_by: managed_by(meta), stop_gap }
+            }
+            Fault::NoEndpoints(_, Reason::ScaledToZero(_)) => {
+                Self::ScaledToZero { namespace, workload: workload(), managed_by: managed_by(meta) }
+            }
+            Fault::NoEndpoints(..) | Fault::Told(CallFault::NoEndpoints | CallFault::Refused) => {
+                Self::NoEndpoints { namespace, service, workload: workload(), stop_gap }
+            }
+            Fault::NoPort(..) | Fault::Told(CallFault::NoPort) => Self::Port {
+                home: home(installed),
+                namespace,
+                service,
+                port: called.and_then(|s| s.port).unwrap_or(443),
+                ports: ports(&group.fault),
+                installed: installed.is_some(),
+                managed_by: managed_by(meta),
+                stop_gap,
+            },
+            fault if is_of_certificate(fault) => {
+                let injected = is_injected(meta);
+                // cert-manager fills in what the chart's hooks do elsewhere.
+                let home = home(installed.filter(|_| !injected));
+                Self::Certificate { namespace, workload: workload(), injected, home, stop_gap }
+            }
+            Fault::Told(CallFault::Timeout) => Self::timeout(snap, group, namespace, &service, stop_gap),
+            _ => Self::Look { namespace, workload: workload(), stop_gap },
+        }
+    }
+
+    fn timeout(snap: &Snapshot, group: &Group<'_>, namespace: String, service: &str, stop_gap: StopGap) -> Self {
+        let of_cluster = snap.eks_cluster().map(|c| c.resources_vpc_config.cluster_security_group_id.clone());
+        Self::Timeout {
+            namespace,
+            slice_selector: format!("kubernetes.io/service-name={service}"),
+            target_port: target_port(snap, group).map_or_else(|| "<container-port>".into(), |p| p.to_string()),
+            is_eks: snap.platform == Platform::Eks,
+            cluster: snap.target.cluster.as_deref().unwrap_or("<cluster>").to_owned(),
+            region: snap.target.region.as_deref().unwrap_or("<region>").to_owned(),
+            cluster_group: of_cluster.unwrap_or_else(|_| "<cluster-security-group>".to_owned()),
+            node_group: node_group(snap, group).unwrap_or_else(|| "<node-security-group>".into()),
+            stop_gap,
+        }
+    }
+}
+
+fn is_of_certificate(fault: &Fault<'_>) -> bool {
+    match fault {
+        Fault::NoBundle | Fault::BadBundle => true,
+        Fault::Told(told) => told.is_tls(),
+        _ => false,
+    }
 }
 
 /// The security group in front of the pods that serve it, where it is one.
@@ -81,24 +223,6 @@ fn node_group(snap: &Snapshot, group: &Group<'_>) -> Option<String> {
 /// cert-manager fills in the CA bundle.
 fn is_injected(meta: &Meta) -> bool {
     meta.annotations.keys().any(|k| k.starts_with("cert-manager.io/inject-ca"))
-}
-
-/// Which section of the page.
-fn variant(group: &Group<'_>, release: Option<&Release>) -> &'static str {
-    let is_gone = release.is_some_and(Release::is_gone);
-    let absent = matches!(group.fault, Fault::NoService | Fault::Told(CallFault::NoService));
-    match &group.fault {
-        _ if is_gone => "leftover",
-        _ if absent && is_installed(release) => "service-lost",
-        _ if absent => "service-unknown",
-        Fault::NoEndpoints(_, Reason::ScaledToZero(_)) => "scaled-to-zero",
-        Fault::NoEndpoints(..) | Fault::Told(CallFault::NoEndpoints | CallFault::Refused) => "no-endpoints",
-        Fault::NoPort(..) | Fault::Told(CallFault::NoPort) => "port",
-        Fault::NoBundle | Fault::BadBundle => "certificate",
-        Fault::Told(fault) if fault.is_tls() => "certificate",
-        Fault::Told(CallFault::Timeout) => "timeout",
-        _ => "look",
-    }
 }
 
 /// The workload that serves it.
@@ -166,12 +290,7 @@ pub(super) fn unread(name: &str, calls: &[&(FailedCall, Told<'_>)]) -> Finding {
         .key(format!("webhook {name}"))
         .breaks(webhooks::named(name))
         .depends_on(subject)
-        .fix("unread")
-        .param("webhook", name)
-        .param("namespace", &namespace)
-        .param("service", &service)
-        .param("probe", false)
-        .param("slice_selector", format!("kubernetes.io/service-name={service}"));
+        .fix(Fix { probe: None, way: Way::Unread { namespace, service, webhook: name.to_owned() } });
     for (call, told) in calls.iter().take(3) {
         made = made.evidence(told_evidence(call, told));
     }

@@ -28,6 +28,7 @@ check! {
         title: "an admission webhook cannot be called",
         requires: [Webhooks, Services],
         uses: [EndpointSlices, Pods, Workloads, Events, HelmReleases, Namespaces, Manifests, PartLogs, Nodes, EksCluster, MonitoringResources, Instances],
+        fix: fix::Fix,
     }
 }
 
@@ -103,7 +104,7 @@ impl Group<'_> {
         for reference in self.depends_on(snap, release.as_ref()) {
             made = made.depends_on(reference);
         }
-        fix::set(snap, &self, release.as_ref(), made)
+        made.fix(fix::of(snap, &self, release.as_ref()))
     }
 
     /// The configurations, each once.
@@ -116,6 +117,11 @@ impl Group<'_> {
             }
         }
         all
+    }
+
+    /// Names of the configurations of a kind.
+    fn of_kind(&self, kind: &str) -> Vec<String> {
+        self.configurations().iter().filter(|c| c.kind_label() == kind).map(ResourceRef::name).collect()
     }
 
     fn release(&self, snap: &Snapshot) -> Option<Release> {

@@ -1,20 +1,20 @@
 //! A Service has no ready endpoint.
 
+mod fix;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use fix::Fix;
 
+use crate::checks::support::scrape;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::endpoints::{self, Difference, Reason};
-use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::nodes::dead_nodes;
-use crate::domain::kubernetes::proxy;
-use crate::domain::prometheus::origin;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down};
 use crate::domain::text::windows::STARTING;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};
 use crate::snapshot::{Platform, Snapshot};
 
@@ -28,6 +28,7 @@ check! {
         title: "a Service has no ready endpoint",
         requires: [Services, EndpointSlices, Pods],
         uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps],
+        fix: Fix,
     }
 }
 
@@ -57,7 +58,7 @@ impl Check for ServiceNoEndpoints {
             let Some(reason) = reason(snap, service, &behind) else { continue };
             let owners = reason.owners(snap).iter().map(ResourceRef::key).collect::<Vec<_>>().join(" ");
             let same = if owners.is_empty() { endpoints::selector(service) } else { owners };
-            let key = (service.metadata.namespace.clone(), reason.variant(), same);
+            let key = (service.metadata.namespace.clone(), reason.word(), same);
             let group = groups.entry(key).or_insert_with(|| Group { reason, services: Vec::new(), unready: 0 });
             group.unready = group.unready.max(unready);
             group.services.push((service, behind));
@@ -150,7 +151,7 @@ impl Group<'_> {
         let owners = self.reason.owners(snap);
         let mut made = Finding::new(ServiceNoEndpoints::META.id, self.severity(snap), subjects[0].clone(), message)
             .also_all(subjects.iter().cloned())
-            .fix(self.reason.variant())
+            .fix(Fix::endpoints(snap, first, &self.reason))
             .key(subjects[0].key());
         // The workload is what has to be mended; what its fault takes away are the Services.
         made = subjects.into_iter().fold(made, Finding::breaks);
@@ -161,9 +162,7 @@ impl Group<'_> {
         }
         made = owners.into_iter().fold(made, Finding::depends_on);
         made = dead_nodes(snap, self.reason.pods().iter().copied()).into_iter().fold(made, Finding::depends_on);
-        made = self.evidence(snap, made, first);
-        made.params = self.params(snap, first);
-        made
+        self.evidence(snap, made, first)
     }
 
     /// Error where something asks for it: a main part of the stack, or a target that is down.
@@ -205,55 +204,6 @@ impl Group<'_> {
         }
         made
     }
-
-    fn params(&self, snap: &Snapshot, service: &Service) -> Params {
-        let mut params = Params::default();
-        let workload = self.reason.workload();
-        let named = workload.map(|w| w.kubectl_name());
-        params.set("workload", named.or_else(|| origin::workload_behind(snap, service)));
-        params.set("workload_managed_by", workload.map(|w| managed_by(&w.metadata)));
-        if let Reason::Mismatch(_, differences) = &self.reason {
-            params.set("patch", selector_patch(differences, |d| d.found.clone()));
-            params.set("patch_back", selector_patch(differences, |d| Some(d.wanted.clone())));
-        }
-        service_params(&mut params, service);
-        crate::checks::support::origin::set_params(snap, "", &mut params);
-        params.set("changes_job", false);
-        pod_params(&mut params, self.reason.pods().first().copied());
-        params
-    }
-}
-
-fn service_params(params: &mut Params, service: &Service) {
-    let meta = &service.metadata;
-    params.set("namespace", &meta.namespace);
-    params.set("name", &meta.name);
-    params.set("slice_selector", format!("kubernetes.io/service-name={}", meta.name));
-    params.set("selector", endpoints::selector(service));
-    params.set("service_managed_by", managed_by(meta));
-}
-
-/// The first pod, its container that is not ready, and the URL of its readiness probe.
-fn pod_params(params: &mut Params, pod: Option<&Pod>) {
-    // What an init container waits for, no readiness probe tells.
-    let created = pod.filter(|p| !endpoints::is_being_created(p));
-    let pod_runs = created.filter(|p| endpoints::running_init(p).is_none());
-    let container = pod_runs.and_then(endpoints::unready_container);
-    let status = container.and_then(|c| pod?.status.container_statuses.iter().find(|s| s.name == c.name));
-    let probe = container.and_then(|c| c.readiness_probe.as_ref()?.http_get.as_ref());
-    params.set("has_run", created.is_some());
-    params.set("pod", pod.map(|p| p.metadata.name.as_str()));
-    params.set("container", container.map(|c| c.name.as_str()));
-    params.set("crashed", status.is_some_and(|s| s.restart_count > 0));
-    params.set("probe", container.and_then(endpoints::probe_words));
-    let path = probe.zip(container).zip(pod).and_then(|((probe, container), pod)| {
-        let port = endpoints::probe_port(container, &probe.port)?;
-        let scheme = probe.scheme.as_deref().unwrap_or("HTTP").to_lowercase();
-        let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
-        let path = probe.path.as_deref().unwrap_or("/");
-        Some(proxy::of_pod(namespace, &scheme, name, u16::try_from(port).ok()?, path))
-    });
-    params.set("probe_path", path);
 }
 
 fn reference(service: &Service) -> ResourceRef {
@@ -274,12 +224,6 @@ fn is_main(snap: &Snapshot, service: &Service) -> bool {
         .get("app")
         .map(String::as_str));
     snap.scope.is_stack(&meta.namespace) && (is_part(&meta.name) || label.is_some_and(is_part))
-}
-
-/// A merge patch of the selector; a label without a value is taken out.
-fn selector_patch(differences: &[Difference], value: impl Fn(&Difference) -> Option<String>) -> String {
-    let selector: Map<String, Value> = differences.iter().map(|d| (d.key.clone(), Value::from(value(d)))).collect();
-    serde_json::json!({"spec": {"selector": selector}}).to_string()
 }
 
 fn pod_evidence(snap: &Snapshot, pod: &Pod) -> Vec<Evidence> {
@@ -327,36 +271,16 @@ fn port_finding(snap: &Snapshot, service: &Service, behind: &[&Down<'_>]) -> Opt
     let source = format!("Service {}/{} spec.ports", meta.namespace, meta.name);
     let show = "kubectl get service -n {{ namespace }} {{ name }} -o yaml";
     let shown = Evidence::new(source, fault.words(), show).with("namespace", &meta.namespace).with("name", &meta.name);
-    let job = down.target.job();
     let mut made = Finding::new(ServiceNoEndpoints::META.id, Severity::Error, reference(service), message)
-        .fix(fault.variant())
-        .key(format!("{} {}", reference(service).key(), fault.variant()))
+        .fix(Fix::port(snap, service, fault, down))
         .evidence(shown)
-        .evidence(crate::checks::support::scrape::evidence(snap, job, &[down]));
+        .evidence(scrape::evidence(snap, down.target.job(), &[down]));
+    made.key = format!("{} {}", reference(service).key(), made.variant);
     // The Service works for others: only these URLs do not.
     let same = faulty.iter().filter(|(f, _)| f == fault);
     let urls: BTreeSet<&str> = same.map(|(_, d)| d.target.scrape_url.as_str()).collect();
     made = urls.into_iter().fold(made, |made, url| made.breaks(ResourceRef::ScrapeUrl { url: url.to_owned() }));
-    made.params = port_params(snap, service, fault, down);
     Some(made)
-}
-
-fn port_params(snap: &Snapshot, service: &Service, fault: &PortFault, down: &Down<'_>) -> Params {
-    let mut params = crate::checks::support::scrape::targets_params(snap, Some(down.target.job()));
-    crate::checks::support::origin::set_params(snap, down.target.job(), &mut params);
-    service_params(&mut params, service);
-    params.set("job", down.target.job());
-    params.set("patch", fault.patch(service));
-    params.set("changes_job", fault.variant() == "port-scraped");
-    params.set("old_target", down.host_port());
-    let port = match fault {
-        PortFault::NotOffered { offered, .. } if offered.len() == 1 => offered[0].to_string(),
-        _ => "<port of the metrics>".to_owned(),
-    };
-    let host = down.address.as_ref().map_or("<host>", |a| a.host.as_str());
-    params.set("new_target", format!("{host}:{port}"));
-    params.set("workload", origin::workload_behind(snap, service));
-    params
 }
 
 #[cfg(test)]

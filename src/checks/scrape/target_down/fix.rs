@@ -268,7 +268,7 @@ struct Site<'a> {
 impl Site<'_> {
     fn way(self) -> Way {
         let error = self.down.target.last_error.clone();
-        let reader_namespace = self.change.reader_namespace.clone();
+        let reader_namespace = self.change.place.line.reader_namespace.clone();
         match self.family.kind {
             Kind::BadLine => Way::BadLine { error, answer: self.answer() },
             Kind::Certificate(which) => self.certificate(which),
@@ -284,7 +284,7 @@ impl Site<'_> {
             Kind::Credentials => Way::Credentials {
                 file: between(&error, "open ", ": ").map(str::to_owned),
                 error,
-                reader: self.change.reader.clone(),
+                reader: self.change.place.line.reader.clone(),
                 reader_namespace,
             },
             Kind::Dns => Way::Dns { reader_namespace },
@@ -337,7 +337,7 @@ impl Site<'_> {
             Certificate::Expired => Way::CertificateExpired {
                 host_port,
                 logged: self.logged(),
-                reader_namespace: self.change.reader_namespace,
+                reader_namespace: self.change.place.line.reader_namespace,
             },
             Certificate::Name => Way::CertificateName { host_port, edit: self.edit() },
         }
@@ -348,11 +348,11 @@ impl Site<'_> {
         Way::CredentialRefused {
             guard: Authorizer::of(self.snap, self.down.target, self.address()).guard,
             configz_path: node.map(|n| format!("/api/v1/nodes/{n}/proxy/configz")),
-            monitor_kind: self.change.monitor_kind,
-            monitor: self.change.monitor,
-            monitor_namespace: self.change.monitor_namespace,
-            config_map: self.change.config_map,
-            config_namespace: self.change.config_namespace,
+            monitor_kind: self.change.place.monitor_kind,
+            monitor: self.change.place.monitor,
+            monitor_namespace: self.change.place.monitor_namespace,
+            config_map: self.change.place.line.config_map,
+            config_namespace: self.change.place.line.config_namespace,
         }
     }
 
@@ -423,7 +423,7 @@ impl Site<'_> {
             federates: self.down.target.scrape_url.split('?').next().is_some_and(|u| u.ends_with("/federate")),
             job: self.family.job.to_owned(),
             monitor_list: self.monitor_list(),
-            monitor: self.change.monitor,
+            monitor: self.change.place.monitor,
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::origin::{ChangeJob, monitor_list};
 use crate::checks::support::scrape::SHOW_ANSWER;
+use crate::checks::support::scrape::{self, Targets};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::origin;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
@@ -23,7 +26,50 @@ check! {
         title: "a scrape URL answers something else than metrics",
         requires: [PrometheusTargets],
         uses: [Services, Pods, TargetAnswers, ConfigMaps, Workloads],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    job: String,
+    changes_job: bool,
+    #[serde(flatten)]
+    change: ChangeJob,
+    #[serde(flatten)]
+    targets: Targets,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    NotMetrics {
+        path: String,
+        url: String,
+        answer_path: Option<String>,
+        /// It is known what it answers.
+        is_known: bool,
+        targets: Vec<JobTarget>,
+        /// The URLs of a probe in place of the job, its name and the exporter that makes it.
+        probed: BTreeSet<String>,
+        probe_name: Option<String>,
+        blackbox: String,
+    },
+    Path {
+        better_path: String,
+        better_target: String,
+        better_answer_path: Option<String>,
+        /// Where it is known from.
+        better_source: String,
+        monitor_list: Option<&'static str>,
+    },
+    ContentType {
+        url: String,
+        answer_path: Option<String>,
+    },
 }
 
 impl Check for TargetNotMetrics {
@@ -141,7 +187,7 @@ struct Answer<'a> {
 }
 
 /// One target of a job in the configuration's own words.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 struct JobTarget {
     job: String,
     target: String,
@@ -188,14 +234,8 @@ impl<'a> Answer<'a> {
         let message =
             format!("{name} answers {} at {path}{health}, which job {} scrapes", self.answers(), jobs.join(", "));
         let better = self.better();
-        let variant = match (self.kind, &better) {
-            (Kind::Undeclared, None) if is_health_path(path) => "not-metrics",
-            (Kind::Metrics | Kind::Undeclared, _) => "content-type",
-            (_, Some(_)) => "path",
-            (_, None) => "not-metrics",
-        };
         let mut made = Finding::new(TargetNotMetrics::META.id, self.severity(&jobs), subject.clone(), message)
-            .fix(variant)
+            .fix(self.fix(jobs[0], better.as_ref()))
             .key(format!("{} {path}", subject.key()));
         for down in self.targets {
             let url = ResourceRef::ScrapeUrl { url: down.target.scrape_url.clone() };
@@ -206,7 +246,7 @@ impl<'a> Answer<'a> {
         }
         for job in &jobs {
             let of_job: Vec<&Down<'_>> = self.targets.iter().filter(|d| d.target.job() == *job).copied().collect();
-            made = made.evidence(crate::checks::support::scrape::evidence(self.snap, job, &of_job));
+            made = made.evidence(scrape::evidence(self.snap, job, &of_job));
         }
         made = self.answer_evidence(made);
         if let Some(better) = &better {
@@ -216,7 +256,7 @@ impl<'a> Answer<'a> {
                 made = made.evidence(Evidence::new(&better.source, better.place(), show).with("path", shown));
             }
         }
-        Some(self.with_params(made, jobs[0], better))
+        Some(made)
     }
 
     /// Error where a job has no target left.
@@ -338,30 +378,45 @@ impl<'a> Answer<'a> {
         self.targets.iter().map(|d| url(d).unwrap_or_else(|| d.target.scrape_url.clone())).collect()
     }
 
-    fn with_params(&self, mut made: Finding, job: &str, better: Option<Better>) -> Finding {
-        let mut params = crate::checks::support::scrape::targets_params(self.snap, Some(job));
-        crate::checks::support::origin::set_params(self.snap, job, &mut params);
-        params.set("changes_job", true);
-        params.set("job", job);
-        params.set("url", &self.first.target.scrape_url);
-        params.set("answer_path", self.answer_path());
-        params.set("path", self.address.bare_path());
-        params.set("kind", self.kind.words());
-        params.set("is_known", !matches!(self.kind, Kind::Unknown | Kind::Undeclared));
-        params.set("targets", self.job_targets());
-        params.set("probed", self.probed());
-        params.set("blackbox", blackbox(self.snap));
-        params.set("probe_name", origin::monitor_of(job).map(|m| format!("{}-probe", m.name)));
-        let host = match better.as_ref().and_then(|b| b.port) {
-            Some(port) => Address { port, ..self.address.clone() }.host_port(),
-            None => self.first.host_port(),
+    fn fix(&self, job: &str, better: Option<&Better>) -> Fix {
+        let path = self.address.bare_path();
+        let way = match (self.kind, better) {
+            (Kind::Undeclared, None) if is_health_path(path) => self.not_metrics(job),
+            (Kind::Metrics | Kind::Undeclared, _) => {
+                Way::ContentType { url: self.first.target.scrape_url.clone(), answer_path: self.answer_path() }
+            }
+            (_, Some(better)) => Way::Path {
+                better_path: better.path.clone(),
+                better_target: match better.port {
+                    Some(port) => Address { port, ..self.address.clone() }.host_port(),
+                    None => self.first.host_port(),
+                },
+                better_answer_path: self.answer_path_of(better),
+                better_source: better.source.clone(),
+                monitor_list: monitor_list(job),
+            },
+            (_, None) => self.not_metrics(job),
         };
-        params.set("better_target", host);
-        params.set("better_answer_path", better.as_ref().and_then(|b| self.answer_path_of(b)));
-        params.set("better_path", better.as_ref().map(|b| b.path.as_str()));
-        params.set("better_source", better.as_ref().map(|b| b.source.as_str()));
-        made.params = params;
-        made
+        Fix {
+            job: job.to_owned(),
+            changes_job: true,
+            change: ChangeJob::of(self.snap, job),
+            targets: Targets::of(self.snap, Some(job)),
+            way,
+        }
+    }
+
+    fn not_metrics(&self, job: &str) -> Way {
+        Way::NotMetrics {
+            path: self.address.bare_path().to_owned(),
+            url: self.first.target.scrape_url.clone(),
+            answer_path: self.answer_path(),
+            is_known: !matches!(self.kind, Kind::Unknown | Kind::Undeclared),
+            targets: self.job_targets(),
+            probed: self.probed(),
+            probe_name: origin::monitor_of(job).map(|m| format!("{}-probe", m.name)),
+            blackbox: blackbox(self.snap),
+        }
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::origin::ChangeJob;
+use crate::checks::support::scrape::{self, Targets};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::index::selects;
 use crate::domain::kubernetes::managed::managed_by;
@@ -11,7 +14,7 @@ use crate::domain::kubernetes::{service_host, service_port};
 use crate::domain::prometheus::origin::{self, Line};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Params, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Service, Workload};
 use crate::text::near;
@@ -23,7 +26,52 @@ check! {
         title: "a scrape target names a Service that does not exist",
         requires: [PrometheusTargets, Services],
         uses: [ConfigMaps, Workloads, Pods, Nodes],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    /// It is the job that has to be changed.
+    changes_job: bool,
+    #[serde(flatten)]
+    change: ChangeJob,
+    #[serde(flatten)]
+    targets: Targets,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Rename {
+        corrections: Vec<Correction>,
+        meant: String,
+        meant_namespace: String,
+    },
+    NotDeployed {
+        corrections: Vec<Correction>,
+        name: String,
+        namespace: String,
+        ports: String,
+    },
+    NoService {
+        name: String,
+        namespace: String,
+        /// The labels of the workload's pods.
+        selector: Vec<Label>,
+        service_ports: BTreeSet<u16>,
+        workload_kind: String,
+        workload_managed_by: String,
+    },
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Label {
+    key: String,
+    value: String,
 }
 
 impl Check for TargetServiceMissing {
@@ -72,7 +120,7 @@ struct Missing<'a> {
 }
 
 /// One target to correct.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 struct Correction {
     job: String,
     path: String,
@@ -112,16 +160,15 @@ impl Missing<'_> {
         let made = match (meant, line) {
             (Some(service), Some(line)) => self.renamed(snap, service, line),
             (Some(service), None) => {
-                self.start(snap, self.resource(), &self.renamed_message(service)).fix("rename").evidence(like(service))
+                self.start(snap, self.resource(), &self.renamed_message(service)).evidence(like(service))
             }
             (None, _) => self.not_deployed(snap),
         };
         let made = self.jobs().into_iter().fold(made, |made, job| {
             let of_job: Vec<&Down<'_>> = self.down.iter().filter(|d| d.target.job() == job).copied().collect();
-            made.evidence(crate::checks::support::scrape::evidence(snap, job, &of_job))
+            made.evidence(scrape::evidence(snap, job, &of_job))
         });
-        let made = made.key(self.resource().key());
-        self.with_params(snap, meant, line, made)
+        made.key(self.resource().key()).fix(self.fix(snap, meant, line))
     }
 
     fn start(&self, snap: &Snapshot, subject: ResourceRef, message: &str) -> Finding {
@@ -155,7 +202,6 @@ impl Missing<'_> {
                     .with("name", &map.name),
             )
             .evidence(like(meant))
-            .fix("rename")
     }
 
     fn not_deployed(&self, snap: &Snapshot) -> Finding {
@@ -171,7 +217,7 @@ impl Missing<'_> {
             None => String::new(),
         };
         let message = format!("{jobs} names Service {namespace}/{name}, which does not exist{rest}");
-        self.start(snap, self.resource(), &message).fix(if workload.is_some() { "no-service" } else { "not-deployed" })
+        self.start(snap, self.resource(), &message)
     }
 
     /// A workload of the Service's name that runs without it.
@@ -255,48 +301,41 @@ impl Missing<'_> {
         all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    fn with_params(
-        &self,
-        snap: &Snapshot,
-        meant: Option<&Service>,
-        line: Option<Line<'_>>,
-        mut made: Finding,
-    ) -> Finding {
-        let job = self.jobs()[0];
-        let mut params = crate::checks::support::scrape::targets_params(snap, (self.jobs().len() == 1).then_some(job));
-        crate::checks::support::origin::set_params(snap, job, &mut params);
-        if line.is_some() {
-            crate::checks::support::origin::set_line_params(snap, line, &mut params);
+    fn fix(&self, snap: &Snapshot, meant: Option<&Service>, line: Option<Line<'_>>) -> Fix {
+        let jobs = self.jobs();
+        let way = match (meant, self.workload(snap)) {
+            (Some(service), _) => Way::Rename {
+                corrections: self.corrections(snap, meant),
+                meant: service.metadata.name.clone(),
+                meant_namespace: service.metadata.namespace.clone(),
+            },
+            (None, Some(workload)) => self.served(workload),
+            (None, None) => Way::NotDeployed {
+                corrections: self.corrections(snap, None),
+                name: self.name.clone(),
+                namespace: self.namespace.clone(),
+                ports: self.ports().iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
+            },
+        };
+        Fix {
+            changes_job: !matches!(way, Way::NoService { .. }),
+            change: ChangeJob::at(snap, jobs[0], line),
+            targets: Targets::of(snap, (jobs.len() == 1).then_some(jobs[0])),
+            way,
         }
-        params.set("namespace", &self.namespace);
-        params.set("name", &self.name);
-        params.set("corrections", self.corrections(snap, meant));
-        params.set("meant_namespace", meant.map(|s| s.metadata.namespace.as_str()));
-        params.set("meant", meant.map(|s| s.metadata.name.as_str()));
-        params.set("changes_job", made.variant != "no-service");
-        let ports: Vec<String> = self.ports().iter().map(u16::to_string).collect();
-        params.set("ports", ports.join(", "));
-        self.service_params(snap, &mut params);
-        made.params = params;
-        made
     }
 
-    /// Values of the Service that the workload of its name lacks.
-    fn service_params(&self, snap: &Snapshot, params: &mut Params) {
-        #[derive(Serialize)]
-        struct Pair<'a> {
-            key: &'a str,
-            value: &'a str,
+    /// The Service that the workload of its name lacks.
+    fn served(&self, workload: &Workload) -> Way {
+        let labels = workload.spec.selector.as_ref().and_then(|s| s.match_labels.clone()).unwrap_or_default();
+        Way::NoService {
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            selector: labels.into_iter().map(|(key, value)| Label { key, value }).collect(),
+            service_ports: self.ports(),
+            workload_kind: workload.kind.to_lowercase(),
+            workload_managed_by: managed_by(&workload.metadata),
         }
-        let workload = self.workload(snap);
-        let labels =
-            workload.map(|w| w.spec.selector.as_ref().and_then(|s| s.match_labels.clone()).unwrap_or_default());
-        let labels = labels.unwrap_or_default();
-        let selector: Vec<Pair<'_>> = labels.iter().map(|(key, value)| Pair { key, value }).collect();
-        params.set("selector", selector);
-        params.set("workload_kind", workload.map(|w| w.kind.to_lowercase()));
-        params.set("workload_managed_by", workload.map(|w| managed_by(&w.metadata)));
-        params.set("service_ports", self.ports());
     }
 }
 

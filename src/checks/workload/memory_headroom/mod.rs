@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::support::memory::{measured_words, with_change};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::memory::{Limits, measured_words};
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::owner::{Target, in_scope};
+use crate::domain::kubernetes::owner::{Settable, Target, in_scope};
 use crate::domain::kubernetes::proxy;
 use crate::domain::prometheus::memory::{Measured, Meter, exact, limit_of, propose};
 use crate::domain::prometheus::oom::is_reported;
@@ -24,7 +27,26 @@ check! {
         title: "Prometheus uses nearly all of its memory limit",
         requires: [Pods],
         uses: [PodMetrics, ContainerMemory, PrometheusMetrics, Nodes, NodeRequests, Workloads, MonitoringResources, Events, EksAddons],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Raise {
+        #[serde(flatten)]
+        limits: Limits,
+        /// Nobody can set it.
+        fixed: bool,
+        has_rollout: bool,
+    },
+    NoRoom {
+        #[serde(flatten)]
+        limits: Limits,
+        fit: String,
+    },
 }
 
 impl Check for MemoryHeadroom {
@@ -121,17 +143,21 @@ fn finding(
         show,
     );
     let reference = ResourceRef::pod(&meta.namespace, &meta.name);
+    let limits = Limits::of(snap, &target, pod, container, &proposal);
+    let fix = if proposal.fit.is_no() {
+        Fix::NoRoom { limits, fit: proposal.fit.words() }
+    } else {
+        Fix::Raise { limits, fixed: target.settable == Settable::No, has_rollout: target.has_rollout }
+    };
     let made = Finding::new(MemoryHeadroom::META.id, Severity::Warning, owner.clone(), message)
         .key(format!("{} {}", owner.key(), container.name))
         .also(reference)
-        // It still works.
-        .fix(if proposal.fit.is_no() { "no-room" } else { "raise" })
+        .fix(fix)
         .evidence(
             seen.with("namespace", &meta.namespace).with("pod", &meta.name).with("raw", raw_path(snap, pod, meter)),
         );
-    let mut made = with_change(snap, made, &target, pod, container, &proposal);
-    made.breaks = Some(Vec::new());
-    Some(made)
+    // It still works.
+    Some(made.breaks_nothing())
 }
 
 /// Where Prometheus can be asked for the same number, through the API server.

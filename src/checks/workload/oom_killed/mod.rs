@@ -1,21 +1,22 @@
 //! A container of the stack is killed for its memory.
 
-use crate::checks::support::memory::{measured_words, with_change};
-use crate::domain::prometheus::oom::RECENT;
+mod fix;
+
 use std::collections::BTreeMap;
 
+use fix::{Fix, Ranges};
+
+use crate::checks::support::memory::measured_words;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
-use serde_json::json;
-
 use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::limit_range;
 use crate::domain::kubernetes::owner::{Target, in_scope, others_ready};
-use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose, request_of, sensible};
-use crate::domain::prometheus::oom::{Kill, Recency, kills};
+use crate::domain::prometheus::memory::{Measured, exact, limit_of, propose};
+use crate::domain::prometheus::oom::{Kill, RECENT, Recency, kills};
 use crate::domain::prometheus::wal;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Container, LimitRange, Pod};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::kubernetes::{LimitRange, Pod};
 use crate::snapshot::{Snapshot, format_bytes, journal, parse_quantity};
 
 /// Pods of kube-system without which the stack does not work.
@@ -28,6 +29,7 @@ check! {
         title: "a container of the stack is killed for its memory",
         requires: [Pods],
         uses: [Nodes, NodeRequests, PodMetrics, ContainerMemory, PrometheusMetrics, CrashLogs, Events, Workloads, MonitoringResources, EksAddons, LimitRanges],
+        fix: Fix,
     }
 }
 
@@ -80,7 +82,8 @@ fn of_kills(snap: &Snapshot, kills: &mut [Kill<'_>]) -> Finding {
         None => without_limit(snap, worst, &target, measured),
     };
     if worst.recency == Recency::Past {
-        made = made.fix("watch");
+        let meta = &worst.pod.metadata;
+        made = made.fix(Fix::Watch { namespace: meta.namespace.clone(), pod: meta.name.clone() });
     }
     made = kills.iter().fold(made, |f, k| f.evidence(ended(k)));
     if let Some(value) = measured_words(&measured) {
@@ -144,7 +147,6 @@ fn raise(
         proposal.fit.words(),
         if proposal.basis.is_empty() { String::new() } else { format!(" ({})", proposal.basis) },
     );
-    let variant = if proposal.fit.is_no() { "no-room" } else { "raise" };
     // That the limit is none of its own sharpens the finding, and decides nothing.
     let given = journal::aside(|| limit_range::given_limit(snap, kill.pod, kill.container));
     let ceiling = journal::aside(|| limit_range::below(snap, &kill.pod.metadata.namespace, proposal.limit));
@@ -155,20 +157,19 @@ fn raise(
         ),
         None => message,
     };
-    let to = |path: &str| json!([{"op": "replace", "path": path, "value": exact(proposal.limit)}]).to_string();
+    let ranges = Ranges::of(given, ceiling, &proposal);
     let mut made = Finding::new(OomKilled::META.id, severity(snap, kill), target.owner.clone(), message);
     if let Some(range) = given {
         made = made.also(limit_range::reference(range)).evidence(range_seen(range));
     }
-    let made = made
-        .key(format!("{} {}", target.owner.key(), kill.container.name))
-        .fix(variant)
-        .param("given_by", given.map(|r| r.metadata.name.as_str()).unwrap_or_default())
-        .param("ceiling", ceiling.as_ref().map(|(r, _)| r.metadata.name.as_str()).unwrap_or_default())
-        .param("ceiling_patch", ceiling.as_ref().map(|(_, path)| to(path)).unwrap_or_default())
-        .param("wal", replay.is_some())
-        .param("is_prometheus", kill.container.program() == Some(Program::Prometheus));
-    with_change(snap, made, target, kill.pod, kill.container, &proposal)
+    made.key(format!("{} {}", target.owner.key(), kill.container.name)).fix(Fix::limit(
+        snap,
+        target,
+        kill,
+        &proposal,
+        replay.is_some(),
+        ranges,
+    ))
 }
 
 /// What a LimitRange gives and allows.
@@ -208,41 +209,9 @@ fn without_limit(snap: &Snapshot, kill: &Kill<'_>, target: &Target<'_>, measured
         "container {} of {} has no memory limit and was OOM-killed: node {node} ran out of memory",
         kill.container.name, target.owner
     );
-    let made = Finding::new(OomKilled::META.id, severity(snap, kill), target.owner.clone(), message)
+    Finding::new(OomKilled::META.id, severity(snap, kill), target.owner.clone(), message)
         .key(format!("{} {}", target.owner.key(), kill.container.name))
-        .fix("node");
-    let used = measured.highest();
-    of_node(made, target, kill.pod, Some(kill.container), used, node)
-}
-
-/// Values for the steps about a node without memory.
-fn of_node(
-    made: Finding,
-    target: &Target<'_>,
-    pod: &Pod,
-    container: Option<&Container>,
-    used: Option<f64>,
-    node: &str,
-) -> Finding {
-    let asked = container.and_then(request_of).unwrap_or(0.0);
-    // A request beyond the limit would be refused.
-    let limit = container.and_then(limit_of).unwrap_or(f64::INFINITY);
-    let request = used.map(|u| sensible(u * 1.1).min(limit)).filter(|r| *r > asked).map(exact);
-    let on_workload = target.in_place() && container.is_some();
-    made.param("namespace", &pod.metadata.namespace)
-        .param("pod", &pod.metadata.name)
-        .param("node", node)
-        .param("target", &target.name)
-        .param("container", container.map(|c| c.name.as_str()))
-        .param("request", request)
-        .param("in_place", on_workload)
-        .param("custom", target.custom.map(|(kind, _)| kind))
-        .param("custom_name", target.custom.map(|(_, name)| name))
-        .param("managed_by", &target.managed_by)
-        .param("evicted", Vec::<&str>::new())
-        .param("has_rollout", target.has_rollout)
-        .param("wal", false)
-        .param("is_prometheus", false)
+        .fix(Fix::node(target, kill.pod, Some(kill.container), measured.highest(), node, Vec::new()))
 }
 
 fn of_evictions(snap: &Snapshot, owner: ResourceRef, pods: &[&Pod]) -> Option<Finding> {
@@ -259,9 +228,10 @@ fn of_evictions(snap: &Snapshot, owner: ResourceRef, pods: &[&Pod]) -> Option<Fi
         "{count} of {owner} {} evicted because node {node} ran low on memory: this is the node's lack, not the container's limit",
         if pods.len() == 1 { "was" } else { "were" }
     );
+    let evicted = pods.iter().map(|p| p.metadata.name.clone()).collect();
     let made = Finding::new(OomKilled::META.id, severity, owner.clone(), message)
         .key(format!("{} evicted", owner.key()))
-        .fix("node")
+        .fix(Fix::node(&target, newest, container, used, node, evicted))
         .evidence(
             Evidence::new(
                 format!("Pod {}/{} status.message", newest.metadata.namespace, newest.metadata.name),
@@ -271,8 +241,6 @@ fn of_evictions(snap: &Snapshot, owner: ResourceRef, pods: &[&Pod]) -> Option<Fi
             .with("namespace", &newest.metadata.namespace)
             .with("pod", &newest.metadata.name),
         );
-    let evicted: Vec<&str> = pods.iter().map(|p| p.metadata.name.as_str()).collect();
-    let made = of_node(made, &target, newest, container, used, node).param("evicted", evicted);
     Some(join(snap, made, &owner, pods))
 }
 

@@ -1,21 +1,22 @@
 //! The metrics API is missing, does not answer, or gets nothing from kubelets.
 
+mod fix;
+
 use std::collections::BTreeSet;
 
-use crate::checks::support::addon;
+use fix::Fix;
+
 use crate::checks::support::pipeline::{api_evidence, plural};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
-use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::autoscaling;
 use crate::domain::kubernetes::endpoints::Reason;
-use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault};
 use crate::domain::kubernetes::nodes::{KUBELET_PORT, dead_nodes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Autoscaler, Workload};
-use crate::snapshot::{Platform, Snapshot, journal};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Autoscaler;
 
 /// Autoscalers and nodes that are named in a message.
 const NAMED: usize = 3;
@@ -27,6 +28,7 @@ check! {
         title: "the metrics API is missing or does not answer",
         requires: [ApiServices],
         uses: [Namespaces, Services, EndpointSlices, Pods, Workloads, Autoscalers, PartLogs, Nodes, EksCluster, EksAddons, EksNodegroups, Instances],
+        fix: Fix,
     }
 }
 
@@ -71,59 +73,10 @@ fn effect(wanting: &[&Autoscaler]) -> String {
     }
 }
 
-/// Takes the kubelets' certificates as they are.
-const INSECURE: &str = "--kubelet-insecure-tls";
-/// Asks the nodes by their addresses.
-const BY_ADDRESS: &str = "--kubelet-preferred-address-types=InternalIP";
-
-fn base(snap: &Snapshot, severity: Severity, message: String) -> Finding {
-    let cluster = snap.eks_cluster().ok();
+fn base(severity: Severity, message: String) -> Finding {
     Finding::new(MetricsServer::META.id, severity, api_services::reference(METRICS), message)
         .key(METRICS)
         .breaks(api_services::reference(METRICS))
-        .param("namespace", "kube-system")
-        .param("service", "metrics-server")
-        .param("workload", "deployment/metrics-server")
-        .param("managed_by", "")
-        .param("insecure_patch", arguments::adding(installed(snap), "metrics-server", INSECURE))
-        .param("address_patch", arguments::adding(installed(snap), "metrics-server", BY_ADDRESS))
-        .param("nodes", Vec::<String>::new())
-        .param("api_port", "")
-        .param("kubelet", false)
-        .param("gone", false)
-        .param("is_addon", is_addon(snap))
-        .param("kept", addon::kept(addon::named(snap, "metrics-server")))
-        .param("is_eks", snap.platform == Platform::Eks)
-        .param("local", metrics_server::is_local_cluster(snap))
-        .param("cluster", snap.target.cluster.as_deref().unwrap_or("<cluster>"))
-        .param("region", snap.target.region.as_deref().unwrap_or("<region>"))
-        .param(
-            "cluster_group",
-            cluster.map_or("<cluster-security-group>", |c| c.resources_vpc_config.cluster_security_group_id.as_str()),
-        )
-        .param("node_group", node_group(snap))
-}
-
-/// Its Deployment where it usually is. What is printed hangs on it, no verdict.
-fn installed(snap: &Snapshot) -> Option<&Workload> {
-    let all = journal::aside(|| snap.workloads.items().unwrap_or_default());
-    let mut own = all.iter().filter(|w| w.metadata.namespace == "kube-system" && w.metadata.name == "metrics-server");
-    own.find(|w| w.kind == "Deployment")
-}
-
-fn is_addon(snap: &Snapshot) -> bool {
-    addon::named(snap, "metrics-server").is_some()
-}
-
-/// The security group that all nodes share, where it is one and not the cluster's own.
-fn node_group(snap: &Snapshot) -> String {
-    let own = snap.eks_cluster().map(|c| c.resources_vpc_config.cluster_security_group_id.clone()).unwrap_or_default();
-    let groups: Vec<String> = security_groups(snap).into_iter().filter(|g| *g != own).collect();
-    match groups.as_slice() {
-        [one] => one.clone(),
-        [] if !own.is_empty() && snap.instances().is_ok_and(|i| !i.is_empty()) => own,
-        _ => "<node-security-group>".to_owned(),
-    }
 }
 
 /// Security groups of the nodes' instances.
@@ -136,12 +89,7 @@ fn security_groups(snap: &Snapshot) -> BTreeSet<String> {
 /// No such API.
 fn missing(snap: &Snapshot, wanting: &[&Autoscaler]) -> Finding {
     let message = format!("metrics-server is not installed (no APIService {METRICS}): {}", effect(wanting));
-    let variant = match snap.platform {
-        Platform::Eks => "install-addon",
-        _ if metrics_server::is_local_cluster(snap) => "install-local",
-        _ => "install-manifest",
-    };
-    let mut made = base(snap, Severity::Error, message).fix(variant).evidence(Evidence::new(
+    let mut made = base(Severity::Error, message).fix(fix::install(snap)).evidence(Evidence::new(
         "APIServices of the cluster",
         format!("{METRICS} is not among them"),
         "kubectl get apiservices",
@@ -168,15 +116,6 @@ fn hpa_evidence(hpa: &Autoscaler) -> Evidence {
     .with("name", &meta.name)
 }
 
-/// The Deployment that serves the API.
-fn served_by<'a>(snap: &'a Snapshot, silent: &Unavailable<'a>) -> Option<&'a Workload> {
-    let service = snap.services.find(&silent.service.namespace, &silent.service.name).ok()??;
-    let workloads = snap.workloads.items().unwrap_or_default().iter();
-    workloads
-        .filter(|w| w.metadata.namespace == service.metadata.namespace)
-        .find(|w| crate::domain::kubernetes::index::selects(&service.spec.selector, &w.spec.template.metadata.labels))
-}
-
 /// The API is registered and does not answer.
 fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler], failed: &[Failed<'_>]) -> Finding {
     let (namespace, name) = (&silent.service.namespace, &silent.service.name);
@@ -199,23 +138,9 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
         Fault::Status | Fault::Other => silent.condition.message.clone().unwrap_or_default(),
     };
     let message = format!("the metrics API does not answer: {why}; {}", effect(wanting));
-    let workload = served_by(snap, silent);
-    let port = called_port(silent).unwrap_or_else(|| "<container-port>".to_owned());
-    let mut made = base(snap, Severity::Error, message)
-        .fix(if is_left { "left-behind" } else { variant(snap, &silent.fault, failed) })
-        .param("namespace", namespace)
-        .param("service", name)
-        .param("api_port", port)
-        .param("kubelet", failed.iter().any(|f| f.fault == KubeletFault::Timeout))
-        .param("gone", is_left)
+    let mut made = base(Severity::Error, message)
+        .fix(fix::silent(snap, silent, failed, is_left))
         .evidence(api_evidence(silent.api));
-    if let Some(workload) = workload {
-        made = made
-            .param("workload", workload.kubectl_name())
-            .param("managed_by", managed_by(&workload.metadata))
-            .param("insecure_patch", arguments::adding(Some(workload), "metrics-server", INSECURE))
-            .param("address_patch", arguments::adding(Some(workload), "metrics-server", BY_ADDRESS));
-    }
     made = silent.depends_on(snap).into_iter().fold(made, Finding::depends_on);
     if matches!(silent.fault, Fault::Timeout) {
         made = network(snap, made);
@@ -225,7 +150,7 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
         let failed = snap.eks_nodegroups.iter().flatten().filter(|g| g.join_failure().is_some());
         made = failed.fold(made, |made, g| made.depends_on(ResourceRef::aws("eks", "nodegroup", &g.nodegroup_name)));
     }
-    with_nodes(made, failed)
+    with_log(made, failed)
 }
 
 /// What lies between the control plane, the nodes and the pods.
@@ -234,51 +159,10 @@ fn network(snap: &Snapshot, made: Finding) -> Finding {
     groups.iter().fold(made, |made, group| made.depends_on(ResourceRef::aws("ec2", "security-group", group)))
 }
 
-fn variant(snap: &Snapshot, fault: &Fault<'_>, failed: &[Failed<'_>]) -> &'static str {
-    match fault {
-        Fault::NoService | Fault::NoPort => "reinstall",
-        Fault::NoEndpoints(Some(Reason::ScaledToZero(_))) => "scaled-to-zero",
-        // It is not ready until one kubelet has answered.
-        Fault::NoEndpoints(Some(Reason::NotReady(_))) if !failed.is_empty() => kubelet_variant(snap, failed),
-        Fault::NoEndpoints(_) | Fault::Refused => "not-ready",
-        Fault::Timeout => "blocked",
-        Fault::Certificate | Fault::Status | Fault::Other => "look",
-    }
-}
-
-fn kubelet_variant(snap: &Snapshot, failed: &[Failed<'_>]) -> &'static str {
-    match failed[0].fault {
-        KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority
-            if metrics_server::is_local_cluster(snap) =>
-        {
-            "insecure-tls"
-        }
-        KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority | KubeletFault::NoCertificate => {
-            "kubelet-certificate"
-        }
-        KubeletFault::Timeout => "kubelet-blocked",
-        KubeletFault::Forbidden | KubeletFault::Unauthorized => "kubelet-denied",
-        KubeletFault::NoHost => "kubelet-name",
-        KubeletFault::Refused | KubeletFault::Other => "look",
-    }
-}
-
-/// The port of the pod that the condition's URL has.
-fn called_port(silent: &Unavailable<'_>) -> Option<String> {
-    let message = silent.condition.message.as_deref()?;
-    let host = message.split_once("https://")?.1.split('/').next()?;
-    let port = host.rsplit_once(':')?.1;
-    port.chars().all(|c| c.is_ascii_digit()).then(|| port.to_owned())
-}
-
-fn with_nodes(mut made: Finding, failed: &[Failed<'_>]) -> Finding {
-    let names: Vec<&str> = failed.iter().map(|f| f.node.as_str()).collect();
-    made = made.param("nodes", &names);
-    if let Some(last) = failed.first() {
-        let log = last.log;
-        made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, last.line.trim()));
-    }
-    made
+fn with_log(made: Finding, failed: &[Failed<'_>]) -> Finding {
+    let Some(last) = failed.first() else { return made };
+    let log = last.log;
+    made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, last.line.trim()))
 }
 
 /// The API answers, and nodes are missing from it.
@@ -307,10 +191,8 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
         names.join(", ")
     );
     let scale = if wanting.is_empty() { "" } else { "; autoscalers see their pods without values" };
-    let mut made = base(snap, Severity::Warning, format!("{subject}{scale}"))
-        .fix(kubelet_variant(snap, &failed))
-        .key("kubelets")
-        .param("namespace", &first.log.namespace);
+    let mut made =
+        base(Severity::Warning, format!("{subject}{scale}")).fix(fix::kubelets(snap, &failed)).key("kubelets");
     // The API itself answers.
     made.breaks = Some(Vec::new());
     let dead = failed.iter().filter(|f| nodes.iter().any(|n| n.metadata.name == f.node && !n.is_ready()));
@@ -324,5 +206,5 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
     if first.fault == KubeletFault::Timeout {
         made = network(snap, made);
     }
-    vec![with_nodes(made, &failed)]
+    vec![with_log(made, &failed)]
 }

@@ -1,24 +1,23 @@
 //! A pod has a node, but its volume does not come up there.
 
+mod fix;
+
 use std::collections::BTreeMap;
 
-use crate::checks::support::addon;
-use crate::checks::support::claims::give_up_values;
-use crate::checks::support::place::Place;
+use fix::{Ebs, Fix, Held, Way};
+
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
-use crate::domain::aws::addon::with_values;
 use crate::domain::aws::csi_node;
 use crate::domain::aws::ebs;
 use crate::domain::aws::efs;
 use crate::domain::kubernetes::claims::ProvisioningFault;
-use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::{has_rollout, workload};
+use crate::domain::kubernetes::owner::workload;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Event, Meta, PersistentVolume, Pod, VolumeAttachment, Workload};
+use crate::snapshot::kubernetes::{Event, PersistentVolume, Pod, VolumeAttachment, Workload};
 
 /// Seconds for which a volume may take to come up.
 const GRACE: i64 = 120;
@@ -32,6 +31,7 @@ check! {
         title: "a volume cannot be attached or mounted",
         requires: [Pods, Events],
         uses: [PersistentVolumeClaims, PersistentVolumes, VolumeAttachments, CsiNodes, Nodes, Workloads, EksCluster, EksAddons],
+        fix: Fix,
     }
 }
 
@@ -313,68 +313,81 @@ impl<'a> Case<'a> {
     }
 
     /// Who holds a volume that is attached elsewhere: the fix depends on it.
-    fn multi_attach(&self) -> (&'static str, String) {
+    fn multi_attach(&self) -> (Way, String) {
         let holders = self.holders();
         let own = self.snap.owner_ref(self.pod);
         let on = |p: &Pod| p.spec.node_name.clone().unwrap_or_default();
         if let Some(holder) = self.ending() {
             let (name, node) = (&holder.metadata.name, on(holder));
             let end = holder.metadata.deletion_timestamp.map(|t| format!("{t:.0}")).unwrap_or_default();
-            return if self.is_in_grace(holder) {
-                ("ending", format!("it waits until pod {name} on node {node} has ended, at {end} at the latest"))
+            let overdue = !self.is_in_grace(holder);
+            let text = if overdue {
+                format!("pod {name} on node {node} should have ended at {end} and still holds it")
             } else {
-                ("ending", format!("pod {name} on node {node} should have ended at {end} and still holds it"))
+                format!("it waits until pod {name} on node {node} has ended, at {end} at the latest")
             };
+            return (Way::Ending { holder: name.clone(), overdue }, text);
         }
         if let Some(holder) = holders.iter().find(|p| self.is_dead(&on(p))) {
-            let node = on(holder);
-            return (
-                "dead-node",
-                format!("pod {} still holds it on node {node}, which is not Ready", holder.metadata.name),
-            );
+            let (name, node) = (holder.metadata.name.clone(), on(holder));
+            let text = format!("pod {name} still holds it on node {node}, which is not Ready");
+            return (Way::DeadNode { holder: name, holder_node: node }, text);
         }
         // One that stays says more than one that is about to end.
         if let Some(holder) = holders.iter().find(|p| p.metadata.deletion_timestamp.is_none()).or(holders.first()) {
             let text = format!("pod {} holds it on node {}", holder.metadata.name, on(holder));
             if self.snap.owner_ref(holder) != own {
-                return ("shared", text);
+                return (Way::Shared(Held::by(self, Some(holder))), text);
             }
             let workload = self.workload();
             return match workload {
                 Some(w) if w.kind == "Deployment" && w.desired() > 1 => {
-                    ("replicas", format!("{text}; {} replicas share one claim", w.desired()))
+                    let text = format!("{text}; {} replicas share one claim", w.desired());
+                    (Way::Replicas(fix::Workload::of(self)), text)
                 }
                 Some(w) if w.kind == "Deployment" && w.spec.strategy.kind.as_deref() != Some("Recreate") => (
-                    "rolling-update",
+                    Way::RollingUpdate {
+                        node: self.node.to_owned(),
+                        holder: holder.metadata.name.clone(),
+                        workload: fix::Workload::of(self),
+                    },
                     format!("{text}, and its strategy RollingUpdate starts the new pod before the old one is gone"),
                 ),
-                _ => ("held", text),
+                _ => (Way::Held(Held::by(self, Some(holder))), text),
             };
         }
-        match self.attachments().first() {
-            Some(a) if self.is_dead(&a.spec.node_name) => {
-                let node = &a.spec.node_name;
-                ("stale-attachment", format!("it is still attached to node {node}, which is not there or not Ready"))
-            }
-            Some(a) => {
-                ("stale-attachment", format!("it is still attached to node {}, where no pod uses it", a.spec.node_name))
-            }
-            None => ("held", "it is still attached to another node".into()),
-        }
+        let attachments = self.attachments();
+        let Some(stale) = attachments.first() else {
+            return (Way::Held(Held::by(self, None)), "it is still attached to another node".into());
+        };
+        let node = &stale.spec.node_name;
+        let text = if self.is_dead(node) {
+            format!("it is still attached to node {node}, which is not there or not Ready")
+        } else {
+            format!("it is still attached to node {node}, where no pod uses it")
+        };
+        (Way::stale(self), text)
     }
 
-    fn explain(&self) -> (&'static str, String) {
+    fn explain(&self) -> (Way, String) {
+        let (node, pod) = (self.node.to_owned(), self.pod.metadata.name.clone());
         match self.fault {
             Fault::MultiAttach => self.multi_attach(),
-            Fault::Limit => ("limit", format!("the node takes no more volumes ({})", self.counts())),
-            Fault::Stuck => ("limit", format!("it stays in attaching; {}: {}", self.counts(), self.message)),
-            Fault::Gone => ("gone", format!("EC2 does not know it any more: {}", self.message)),
-            Fault::NodePlugin => ("node-plugin", format!("the CSI driver does not run on the node: {}", self.message)),
-            Fault::Iam => ("iam", format!("AWS refuses it: {}", self.message)),
-            Fault::Kms => ("kms", format!("the key that encrypts it cannot be used: {}", self.message)),
-            Fault::Timeout => ("timeout", format!("nobody answers: {}", self.message)),
-            Fault::FileSystem => ("file-system", format!("its file system cannot be mounted: {}", self.message)),
-            Fault::Mount => ("mount", self.message.clone()),
+            Fault::Limit => (Way::limit(self), format!("the node takes no more volumes ({})", self.counts())),
+            Fault::Stuck => (Way::limit(self), format!("it stays in attaching; {}: {}", self.counts(), self.message)),
+            Fault::Gone => (Way::gone(self), format!("EC2 does not know it any more: {}", self.message)),
+            Fault::NodePlugin => {
+                (Way::NodePlugin { node }, format!("the CSI driver does not run on the node: {}", self.message))
+            }
+            Fault::Iam => (Way::Iam { pod }, format!("AWS refuses it: {}", self.message)),
+            Fault::Kms => {
+                (Way::Kms(Ebs::of(self)), format!("the key that encrypts it cannot be used: {}", self.message))
+            }
+            Fault::Timeout => (Way::Timeout(Ebs::of(self)), format!("nobody answers: {}", self.message)),
+            Fault::FileSystem => {
+                (Way::file_system(self), format!("its file system cannot be mounted: {}", self.message))
+            }
+            Fault::Mount => (Way::Mount { node, pod }, self.message.clone()),
         }
     }
 
@@ -450,7 +463,7 @@ fn first_line(message: &str) -> String {
 
 fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
     let case = &cases[0];
-    let (variant, why) = case.explain();
+    let (way, why) = case.explain();
     let namespace = &case.pod.metadata.namespace;
     let volume = case.volume.map_or_else(
         || format!("the volume of claim {}", case.claim),
@@ -467,9 +480,9 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
         _ => Severity::Error,
     };
     let mut finding = Finding::new(VolumeAttach::META.id, severity, owner.clone(), message)
-        .key(format!("{} {variant}", owner.key()))
         .breaks(owner.clone())
-        .fix(variant);
+        .fix(Fix::of(case, &owner, way));
+    finding.key = format!("{} {}", owner.key(), finding.variant);
     for case in cases {
         let pod = ResourceRef::pod(namespace, &case.pod.metadata.name);
         finding = finding.breaks(pod.clone()).also(pod);
@@ -483,7 +496,7 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
     for evidence in evidence(case) {
         finding = finding.evidence(evidence);
     }
-    params(finding, case, &owner)
+    finding
 }
 
 fn evidence(case: &Case<'_>) -> Vec<Evidence> {
@@ -535,50 +548,6 @@ fn evidence(case: &Case<'_>) -> Vec<Evidence> {
         }
     }
     all
-}
-
-fn params(finding: Finding, case: &Case<'_>, owner: &ResourceRef) -> Finding {
-    let place = Place::of(case.snap);
-    let holders = case.holders();
-    let holder = holders.first();
-    let attachments = case.attachments();
-    let none = Meta::default();
-    let meta = case.workload().map_or(&none, |w| &w.metadata);
-    let (kind, name) = match owner {
-        ResourceRef::Kubernetes { kind, name, .. } => (kind.to_ascii_lowercase(), name.clone()),
-        other => ("pod".into(), other.name()),
-    };
-    let scalable = matches!(kind.as_str(), "deployment" | "statefulset");
-    let finding = give_up_values(finding, case.snap, &case.pod.metadata.namespace, &case.claim, case.volume);
-    let held_on = holder.and_then(|p| p.spec.node_name.clone());
-    let old = held_on.clone().or_else(|| attachments.first().map(|a| a.spec.node_name.clone()));
-    let old = old.and_then(|name| case.snap.nodes.named(&name).ok().flatten());
-    let reserved = serde_json::json!({"node": {"reservedVolumeAttachments": 4}});
-    finding
-        .param("namespace", &case.pod.metadata.namespace)
-        .param("pod", &case.pod.metadata.name)
-        .param("claim", &case.claim)
-        .param("node", case.node)
-        .param("owner", &name)
-        .param("target", owner.kubectl_name())
-        .param("scalable", scalable)
-        .param("has_rollout", has_rollout(case.snap, owner))
-        .param("holder", holder.map_or("", |p| p.metadata.name.as_str()))
-        .param(
-            "holder_node",
-            held_on.or_else(|| attachments.first().map(|a| a.spec.node_name.clone())).unwrap_or_default(),
-        )
-        .param("holder_instance", old.and_then(|n| n.instance_id()))
-        .param("overdue", case.ending().is_some_and(|p| !case.is_in_grace(p)))
-        .param("attachments", attachments.iter().map(|a| a.metadata.name.as_str()).collect::<Vec<_>>())
-        .param("has_attachments", !attachments.is_empty())
-        .param("volume", case.volume.map_or("<volume>", |v| v.metadata.name.as_str()))
-        .param("volume_id", case.volume.and_then(PersistentVolume::ebs_id).unwrap_or("<volume-id>"))
-        .param("managed", managed_by(meta))
-        .param("kept_role", addon::kept_role(ebs::addon(case.snap)))
-        .param("addon_values", ebs::addon(case.snap).and_then(|a| with_values(Some(a), &reserved)))
-        .param("cluster", place.cluster)
-        .param("region", place.region)
 }
 
 #[cfg(test)]

@@ -1,31 +1,34 @@
 //! Alertmanager's configuration is invalid, or was not taken over.
 
-use crate::domain::alertmanager::config::is_silent;
-use crate::domain::alertmanager::templates::template_files;
-use crate::domain::kubernetes::proxy;
+mod words;
+
 use std::collections::BTreeMap;
 
-use crate::checks::support::helm::set_release;
-use crate::checks::support::written;
+use schemars::JsonSchema;
+use serde::Serialize;
+use words::{advice, corrected, masked, meant, undefined};
+
+use crate::checks::support::helm;
+use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
-use crate::domain::alertmanager::config::{Source, config_source, keeper};
+use crate::domain::alertmanager::config::{Source, config_source, is_silent, keeper};
 use crate::domain::alertmanager::load::{Refusal, refusal};
 use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::alertmanager::templates::template_files;
 use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::image::tag_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
+use crate::domain::kubernetes::proxy;
 use crate::domain::manifests::written::Dialect;
 use crate::domain::text::redact::redact;
 use crate::lint::Problem;
 use crate::lint::alertmanager as lint;
 use crate::lint::alertmanager::Version;
 use crate::lint::frame;
-use crate::lint::yaml::quotes;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
-use crate::text::redact::mask_file;
 
 check! {
     /// See the check's page.
@@ -34,6 +37,91 @@ check! {
         title: "Alertmanager's configuration is invalid or was not taken over",
         requires: [Pods, ConfigMaps],
         uses: [ComponentLogs, CrashLogs, AlertmanagerMetrics, AlertmanagerStatus, MonitoringResources, EksAddons, Workloads],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    /// Empty where none is known.
+    pod: String,
+    container: String,
+    workload: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    #[serde(rename = "configmap")]
+    ConfigMap {
+        #[serde(flatten)]
+        held: Held,
+        key: String,
+        managed: String,
+        problem: String,
+        place: String,
+        advice: String,
+        /// The line at fault, and what it should be: empty where that cannot be told.
+        line: String,
+        corrected: String,
+    },
+    Key {
+        source: String,
+        key: String,
+        /// The keys that there are.
+        there: String,
+    },
+    Receiver {
+        #[serde(flatten)]
+        refused: Refused,
+        key: String,
+        receiver: String,
+        /// Nothing is to be sent by it.
+        silent_receiver: bool,
+        #[serde(flatten)]
+        release: helm::Release,
+    },
+    Refused {
+        #[serde(flatten)]
+        refused: Refused,
+        why: String,
+    },
+    Operator {
+        name: String,
+        managed: String,
+        why: String,
+    },
+    File(Corrected),
+}
+
+/// The object that holds a configuration.
+#[derive(Serialize, JsonSchema)]
+struct Held {
+    source: String,
+    /// The key as JSONPath takes it.
+    key_path: String,
+}
+
+/// A configuration that Alertmanager refuses, and who keeps it.
+#[derive(Serialize, JsonSchema)]
+struct Refused {
+    #[serde(flatten)]
+    held: Held,
+    config_kind: &'static str,
+    is_secret: bool,
+    managed: String,
+    /// The operator makes the pod.
+    operator: bool,
+}
+
+impl Fix {
+    fn of_file(lines: Corrected) -> Self {
+        let none = String::new;
+        Self { namespace: none(), pod: none(), container: none(), workload: none(), way: Way::File(lines) }
     }
 }
 
@@ -52,7 +140,7 @@ impl Check for AlertmanagerConfig {
     }
 
     fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
-        Some(written::judge(snap, Dialect::Alertmanager, &Self::META))
+        Some(written::judge(snap, Dialect::Alertmanager, &Self::META, Fix::of_file))
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
@@ -129,14 +217,17 @@ fn operator(snap: &Snapshot) -> Vec<Finding> {
                     .with("namespace", namespace)
                     .with("name", name),
                 )
-                .fix("operator")
-                .param("namespace", namespace)
-                .param("name", name)
-                .param("why", redact(&message))
-                .param("workload", object.set().kubectl_name())
-                .param("pod", "")
-                .param("container", "alertmanager")
-                .param("managed", managed_by(&object.metadata))
+                .fix(Fix {
+                    namespace: namespace.clone(),
+                    pod: String::new(),
+                    container: "alertmanager".to_owned(),
+                    workload: object.set().kubectl_name(),
+                    way: Way::Operator {
+                        name: name.clone(),
+                        managed: managed_by(&object.metadata),
+                        why: redact(&message).to_string(),
+                    },
+                })
         })
     });
     refused.collect()
@@ -269,7 +360,7 @@ impl<'a> Subject<'a> {
                 );
             }
         }
-        self.params(finding)
+        finding
     }
 
     fn metrics_path(&self) -> (String, bool) {
@@ -278,26 +369,40 @@ impl<'a> Subject<'a> {
         (path.clone().unwrap_or_default(), path.is_some())
     }
 
-    fn params(&self, finding: Finding) -> Finding {
-        let source = &self.reading.source;
+    fn fix(&self, way: Way) -> Fix {
         let first = self.reading.pods.first();
-        let workload = first.and_then(|(pod, _)| workload_name(self.snap, pod)).unwrap_or_default();
-        let managed = first.map(|(pod, _)| keeper(self.snap, pod, Some(source))).unwrap_or_default();
-        let image = first.map_or_else(String::new, |(_, c)| c.image.clone());
-        let mut finding = finding;
-        set_release(&mut finding.params, self.release().as_ref());
-        finding
-            .param("namespace", self.namespace)
-            .param("source", &source.name)
-            .param("key", &source.key)
-            .param("key_path", source.key.replace('.', "\\."))
-            .param("workload", workload)
-            .param("pod", first.map_or("", |(pod, _)| pod.metadata.name.as_str()))
-            .param("container", first.map_or("alertmanager", |(_, c)| c.name.as_str()))
-            .param("operator", first.is_some_and(|(pod, _)| operator_resource(self.snap, pod).is_some()))
-            .param("managed", managed)
-            .param("image", if image.is_empty() { "quay.io/prometheus/alertmanager".to_owned() } else { image })
-            .param("is_secret", source.kind == "secret")
+        Fix {
+            namespace: self.namespace.to_owned(),
+            pod: first.map(|(pod, _)| pod.metadata.name.clone()).unwrap_or_default(),
+            container: first.map_or("alertmanager", |(_, c)| c.name.as_str()).to_owned(),
+            workload: first.and_then(|(pod, _)| workload_name(self.snap, pod)).unwrap_or_default(),
+            way,
+        }
+    }
+
+    fn held(&self, source: &str) -> Held {
+        Held { source: source.to_owned(), key_path: self.reading.source.key.replace('.', "\\.") }
+    }
+
+    /// Who keeps the object that holds the configuration.
+    fn managed(&self) -> String {
+        let first = self.reading.pods.first();
+        first.map(|(pod, _)| keeper(self.snap, pod, Some(&self.reading.source))).unwrap_or_default()
+    }
+
+    /// The fix of a line in a ConfigMap.
+    fn edit(&self, source: &str, key: &str, text: &str, first: &Problem, problem: String) -> Fix {
+        let (line, corrected) = corrected(text, first);
+        self.fix(Way::ConfigMap {
+            held: self.held(source),
+            key: key.to_owned(),
+            managed: self.managed(),
+            problem,
+            place: format!("line {}", first.place.line),
+            advice: advice(first),
+            line,
+            corrected,
+        })
     }
 
     /// The Helm release that brought the operator's resource, whose values hold the configuration.
@@ -332,18 +437,12 @@ impl<'a> Subject<'a> {
             meant(first),
             self.effect()
         );
-        let (line, corrected) = corrected(text, first);
         let mut finding = self.finding(Severity::Error, message).key(format!("invalid/{key}"));
         for problem in all.iter().take(SHOWN) {
             finding = finding.evidence(self.shown(map, key, text, problem));
         }
-        finding
-            .fix("configmap")
-            .param("problem", format!("{}{}", redact(&first.message), meant(first)))
-            .param("place", format!("line {}", first.place.line))
-            .param("advice", advice(first))
-            .param("line", line)
-            .param("corrected", corrected)
+        let problem = format!("{}{}", redact(&first.message), meant(first));
+        finding.fix(self.edit(&map.metadata.name, key, text, first, problem))
     }
 
     fn shown(&self, map: &ConfigMap, key: &str, text: &str, problem: &Problem) -> Evidence {
@@ -381,7 +480,8 @@ impl<'a> Subject<'a> {
             .with("namespace", self.namespace)
             .with("name", &map.metadata.name),
         );
-        Some(finding.fix("key").param("there", there.join(", ")))
+        let (source, key) = (self.reading.source.name.clone(), key.clone());
+        Some(finding.fix(self.fix(Way::Key { source, key, there: there.join(", ") })))
     }
 
     /// Template files of the configuration, where a ConfigMap holds them.
@@ -402,23 +502,12 @@ impl<'a> Subject<'a> {
                 meant(first),
                 self.effect()
             );
-            let (line, corrected) = corrected(text, first);
+            let problem = format!("{}{}", first.message, meant(first));
+            let fix = self.edit(&map.metadata.name, key, text, first, problem);
             let holder = ResourceRef::config_map(self.namespace, &map.metadata.name);
             let mut finding = self.finding(Severity::Error, message).key(format!("template/{key}"));
             finding.subjects = vec![holder.clone()];
-            found.push(
-                finding
-                    .breaks(holder)
-                    .evidence(self.shown(map, key, text, first))
-                    .fix("configmap")
-                    .param("source", &map.metadata.name)
-                    .param("key", key)
-                    .param("problem", format!("{}{}", first.message, meant(first)))
-                    .param("place", format!("line {}", first.place.line))
-                    .param("advice", advice(first))
-                    .param("line", line)
-                    .param("corrected", corrected),
-            );
+            found.push(finding.breaks(holder).evidence(self.shown(map, key, text, first)).fix(fix));
         }
         found
     }
@@ -436,16 +525,11 @@ impl<'a> Subject<'a> {
             first.message,
             meant(first)
         );
-        let (line, corrected) = corrected(text, first);
+        let problem = format!("{}{}", first.message, meant(first));
         self.finding(Severity::Error, message)
             .key("template")
             .evidence(self.shown(map, key, text, first))
-            .fix("configmap")
-            .param("problem", format!("{}{}", first.message, meant(first)))
-            .param("place", format!("line {}", first.place.line))
-            .param("advice", advice(first))
-            .param("line", line)
-            .param("corrected", corrected)
+            .fix(self.edit(&map.metadata.name, key, text, first, problem))
     }
 
     /// Alertmanager refused what this program cannot see, or sees nothing wrong with.
@@ -459,109 +543,26 @@ impl<'a> Subject<'a> {
             "it does not start"
         };
         let message = format!("Alertmanager refuses the configuration in {}, {what}{because}", self.holder());
-        let receiver = undefined(&why);
-        Some(
-            self.finding(Severity::Error, message)
-                .key("refused")
-                .fix(if receiver.is_some() { "receiver" } else { "refused" })
-                .param("why", if why.is_empty() { "the log says why".to_owned() } else { why.clone() })
-                .param("silent_receiver", receiver.as_deref().is_none_or(is_silent))
-                .param("receiver", receiver.unwrap_or_default())
-                .param("config_kind", self.reading.source.kind),
-        )
-    }
-}
-
-/// The receiver in `undefined receiver "x" used in route`.
-fn undefined(why: &str) -> Option<String> {
-    let (_, rest) = why.split_once("undefined receiver \"")?;
-    rest.split_once('"').map(|(name, _)| name.to_owned())
-}
-
-fn meant(problem: &Problem) -> String {
-    problem.instead.as_ref().map(|m| format!("; perhaps `{m}` was meant")).unwrap_or_default()
-}
-
-/// The line at fault, and what it should be; the second is empty where it cannot be told.
-fn corrected(text: &str, problem: &Problem) -> (String, String) {
-    let line = text.lines().nth(problem.place.line.saturating_sub(1)).unwrap_or_default();
-    let shown = masked(line);
-    let corrected = quotes::corrected(line, problem).map(|line| masked(&line));
-    let corrected = corrected.or_else(|| {
-        let meant = problem.instead.as_ref()?;
-        let wrong = problem.message.split(['`', '"']).nth(1)?;
-        line.contains(wrong).then(|| masked(&line.replacen(wrong, meant, 1)))
-    });
-    let corrected = corrected.or_else(|| line.contains('\t').then(|| line.replace('\t', "  ")));
-    (shown, corrected.unwrap_or_default())
-}
-
-/// A line of a configuration without what may be secret in it.
-fn masked(line: &str) -> String {
-    let line = &mask_file(line);
-    // Spaces are the excerpt's meaning: only words with URLs are shortened.
-    let mut out = line.to_owned();
-    for word in line.split_whitespace().filter(|w| w.contains("://") || w.contains("hooks.slack.com/")) {
-        let shown = if word.contains("://") { redact(word) } else { "<redacted>".to_owned() };
-        out = out.replace(word, &shown);
-    }
-    out
-}
-
-/// What to do about a problem, where its kind tells.
-fn advice(problem: &Problem) -> String {
-    let message = problem.message.as_str();
-    let has = |part: &str| message.contains(part);
-    let advice = if has("undefined receiver") {
-        "Add the receiver to `receivers` (an empty one, with nothing but its name, sends nothing), or name one that is there."
-    } else if has("undefined time interval") {
-        "Define it in `time_intervals`, or name one that is there."
-    } else if has("AlertmanagerConfig object") {
-        "The object of the operator is applied with kubectl apply; this file needs Alertmanager's own format: route, receivers with slack_configs and the like."
-    } else if has("Kubernetes object") {
-        "Only the file inside the object belongs here."
-    } else if has("placeholder") {
-        "Put the URL into a Secret, mount it, and name its file: slack_api_url_file (api_url_file, url_file)."
-    } else if has("no Slack API URL") {
-        "Set slack_api_url_file (or slack_api_url) in global, or api_url_file in the receiver."
-    } else if has("is older than 0.") {
-        "Upgrade Alertmanager, or use an integration that this version knows (webhook_configs)."
-    } else if has("tab") {
-        "Indent with spaces."
-    } else if has("not a valid duration") {
-        "Write a number and a unit: 30s, 5m, 4h."
-    } else if has("bad matcher format") {
-        "A matcher is a label, an operator (=, !=, =~, !~) and a value: severity = \"critical\"."
-    } else if has("at most one of") {
-        "Remove one of the two."
-    } else if has("empty") || has("no route provided") {
-        "Put the configuration back: it needs at least a route with a receiver, and that receiver."
-    } else {
-        ""
-    };
-    advice.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lint::Place;
-
-    #[test]
-    fn hides_what_is_secret_and_keeps_the_columns() {
-        assert_eq!(masked("3 |   auth_password: x y"), "3 |   auth_password: <redacted>");
-        assert_eq!(masked("  auth_password_file: /x"), "  auth_password_file: /x");
-        assert_eq!(
-            masked("  slack_api_url: https://hooks.slack.com/services/T/B/X"),
-            "  slack_api_url: https://hooks.slack.com/services/<redacted>"
-        );
-        assert_eq!(masked("    - severity = \"a\""), "    - severity = \"a\"");
-    }
-
-    #[test]
-    fn corrects_the_word_at_fault() {
-        let problem = Problem::new(Place { line: 2, column: 3 }, "", "unknown field `chanel`").instead(Some("channel"));
-        assert_eq!(corrected("a:\n  chanel: '#a'\n", &problem).1, "  channel: '#a'");
-        assert_eq!(undefined("undefined receiver \"null\" used in route").as_deref(), Some("null"));
+        let source = &self.reading.source;
+        let first = self.reading.pods.first();
+        let refused = Refused {
+            held: self.held(&source.name),
+            config_kind: source.kind,
+            is_secret: source.kind == "secret",
+            managed: self.managed(),
+            operator: first.is_some_and(|(pod, _)| operator_resource(self.snap, pod).is_some()),
+        };
+        let way = match undefined(&why) {
+            Some(receiver) => Way::Receiver {
+                refused,
+                key: source.key.clone(),
+                silent_receiver: is_silent(&receiver),
+                receiver,
+                release: helm::Release::of(self.release().as_ref()),
+            },
+            None if why.is_empty() => Way::Refused { refused, why: "the log says why".to_owned() },
+            None => Way::Refused { refused, why },
+        };
+        Some(self.finding(Severity::Error, message).key("refused").fix(self.fix(way)))
     }
 }

@@ -1,19 +1,22 @@
 //! The configuration of Prometheus is one that it does not load, or one with which it does nothing.
 
+mod named;
+
 use std::sync::OnceLock;
 
 use regex::Regex;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::checks::support::edits::edits;
-use crate::checks::support::faulty_file::{self, headline, job_of};
-use crate::checks::support::written;
+use crate::checks::support::faulty_file::{self, Holder, headline, job_of};
+use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::mounts::{self, File, Mounts, Seen};
+use crate::domain::kubernetes::mounts::{self, File, Seen};
 use crate::domain::manifests::written::Dialect;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::{State, state};
 use crate::lint::prometheus::{Options, is_config, lint};
-use crate::lint::rules::is_rules;
 use crate::lint::yaml::{self, Node};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -26,7 +29,65 @@ check! {
         title: "Prometheus does not load its configuration, or it has nothing to do",
         requires: [ConfigMaps, Workloads],
         uses: [Pods, CrashLogs, ComponentLogs, PrometheusRuntime, PrometheusMetrics, PrometheusRules, MonitoringResources],
+        fix: Fix,
     }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    #[serde(flatten)]
+    holder: Holder,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Invalid {
+        /// The lines as they should be.
+        edits: String,
+        crashes: bool,
+        /// It can be told to reload over HTTP.
+        lifecycle: bool,
+    },
+    Missing(Absent),
+    Directory(Absent),
+    NoJobs,
+    RuleFiles {
+        /// The patterns that name nothing.
+        names: Vec<String>,
+    },
+    FileMissing {
+        names: Vec<String>,
+    },
+    ReloadFailed(Unloaded),
+    File(Corrected),
+}
+
+/// A file that is not where it is read.
+#[derive(Serialize, JsonSchema)]
+struct Absent {
+    path: Option<String>,
+    /// Keys of the ConfigMap.
+    names: Vec<String>,
+    /// The one that holds the configuration.
+    meant: Option<String>,
+}
+
+/// What is known of a configuration that was not taken.
+#[derive(Serialize, JsonSchema)]
+struct Unloaded {
+    container: String,
+    operator_resource: Option<String>,
+    /// The Secret with scrape configuration that people add as text, empty where there is none.
+    additional: String,
+    additional_key: String,
+    additional_path: String,
+    /// What the error shows of it.
+    camel_case: bool,
+    empty_duration: bool,
 }
 
 impl Check for PrometheusConfig {
@@ -35,7 +96,10 @@ impl Check for PrometheusConfig {
     }
 
     fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
-        Some(written::judge(snap, Dialect::Prometheus, &Self::META))
+        Some(written::judge(snap, Dialect::Prometheus, &Self::META, |lines| Fix {
+            holder: Holder::default(),
+            way: Way::File(lines),
+        }))
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
@@ -67,8 +131,8 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
         Seen::File(file) => Some(file),
         // Where the kubelet cannot even mount it, config-error says so.
         Seen::Missing(_) | Seen::Directory(_) if cannot_start(snap, server) => return Vec::new(),
-        Seen::Missing(map) => return Vec::from_iter(absent(server, &state, map, "missing")),
-        Seen::Directory(map) => return Vec::from_iter(absent(server, &state, map, "directory")),
+        Seen::Missing(map) => return Vec::from_iter(absent(server, &state, map, Way::Missing)),
+        Seen::Directory(map) => return Vec::from_iter(absent(server, &state, map, Way::Directory)),
         // Made from a ConfigMap by another container of the pod.
         Seen::Unknown => {
             is_template = true;
@@ -88,8 +152,8 @@ fn examine(snap: &Snapshot, server: Server<'_>) -> Vec<Finding> {
     if let Ok(root) = yaml::document(file.text) {
         findings.extend(idle(server, &file, root.as_ref()));
         if let Some(root) = root {
-            findings.extend(no_rules(snap, server, &mounts, &file, &root));
-            findings.extend(missing_files(server, &mounts, &file, &root));
+            findings.extend(named::no_rules(snap, server, &mounts, &file, &root));
+            findings.extend(named::missing_files(server, &mounts, &file, &root));
         }
     }
     findings
@@ -140,16 +204,8 @@ fn consequence(server: Server<'_>, state: &State) -> String {
     }
 }
 
-fn new(server: Server<'_>, severity: Severity, subject: ResourceRef, message: String) -> Finding {
+fn new(severity: Severity, subject: ResourceRef, message: String) -> Finding {
     Finding::new(PrometheusConfig::META.id, severity, subject, message)
-        .param("edits", "")
-        .param("container", &server.container.name)
-        .param("image", &server.container.image)
-        .param("error", "")
-        .param("names", Vec::<String>::new())
-        .param("path", server.config_file())
-        .param("crashes", false)
-        .param("meant", None::<String>)
 }
 
 fn invalid(
@@ -169,11 +225,14 @@ fn invalid(
         meta.name,
         consequence(server, state)
     );
-    let mut finding = new(server, severity, file.map.reference(), message)
+    let way = Way::Invalid {
+        edits: edits(file.text, problems, &|copy, _| Some(lint(copy, options))),
+        crashes: matches!(state, State::Crashing(_)),
+        lifecycle: server.has_flag("web.enable-lifecycle"),
+    };
+    let mut finding = new(severity, file.map.reference(), message)
         .key(format!("{} invalid", file.key))
-        .fix("invalid")
-        .param("edits", edits(file.text, problems, &|copy, _| Some(lint(copy, options))))
-        .param("crashes", matches!(state, State::Crashing(_)));
+        .fix(Fix { holder: Holder::of(server, Some(file.map), file.key), way });
     finding.evidence.extend(faulty_file::evidence(file, problems));
     if let State::Crashing(Some(error)) | State::ReloadFailed(Some(error)) = state {
         finding.evidence.push(log_evidence(server, state, error));
@@ -182,7 +241,6 @@ fn invalid(
         // Nothing stands still yet.
         finding.breaks = Some(Vec::new());
     }
-    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
     finding
 }
 
@@ -200,16 +258,20 @@ fn log_evidence(server: Server<'_>, state: &State, error: &str) -> Evidence {
 }
 
 /// The mounts do not put the file where it is read.
-fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &'static str) -> Option<Finding> {
+fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, way: fn(Absent) -> Way) -> Option<Finding> {
     // It did read a file when it started: an empty ConfigMap does not tell why.
     if matches!(state, State::Running) && map.is_none_or(|m| m.data.is_empty()) {
         return None;
     }
     let path = server.config_file().unwrap_or_default();
-    let what = match variant {
-        "directory" => "is a directory",
-        _ => "does not exist",
-    };
+    // The key that holds the configuration.
+    let mut configs = map.iter().flat_map(|m| &m.data).filter(|(_, text)| is_config(text)).map(|(key, _)| key.clone());
+    let way = way(Absent {
+        path: server.config_file().map(str::to_owned),
+        meant: configs.next().filter(|_| configs.next().is_none()),
+        names: map.map(|m| m.data.keys().cloned().collect()).unwrap_or_default(),
+    });
+    let what = if matches!(way, Way::Directory(_)) { "is a directory" } else { "does not exist" };
     let held = match map {
         Some(map) => {
             let keys: Vec<&str> = map.data.keys().map(String::as_str).collect();
@@ -240,19 +302,13 @@ fn absent(server: Server<'_>, state: &State, map: Option<&ConfigMap>, variant: &
         "kubectl get {{ reader }} -n {{ namespace }} -o yaml",
     );
     let key = path.rsplit('/').next().unwrap_or_default().to_owned();
-    // The key that holds the configuration.
-    let mut configs = map.iter().flat_map(|m| &m.data).filter(|(_, text)| is_config(text)).map(|(key, _)| key.clone());
-    let meant = configs.next().filter(|_| configs.next().is_none());
-    let mut finding = new(server, severity, subject, message)
-        .key(format!("{} {variant}", server.target()))
-        .fix(variant)
-        .param("meant", meant)
-        .param("names", map.map(|m| m.data.keys().cloned().collect::<Vec<_>>()).unwrap_or_default())
+    let mut finding = new(severity, subject, message)
+        .fix(Fix { holder: Holder::of(server, map, &key), way })
         .evidence(evidence.with("reader", server.target()).with("namespace", server.namespace()));
+    finding.key = format!("{} {}", server.target(), finding.variant);
     if running {
         finding.breaks = Some(Vec::new());
     }
-    faulty_file::set_params(&mut finding.params, server, map, &key);
     Some(finding)
 }
 
@@ -270,24 +326,26 @@ fn not_loaded(snap: &Snapshot, server: Server<'_>, state: &State, file: Option<&
         (Some(file), None) => file.map.reference(),
         (None, None) => server.workload.reference(),
     };
-    let mut finding = new(server, Severity::Error, subject, message)
+    let (additional, additional_key) = additional(snap, server);
+    let way = Way::ReloadFailed(Unloaded {
+        container: server.container.name.clone(),
+        operator_resource: server.operator_resource().map(str::to_owned),
+        additional,
+        additional_path: format!("jsonpath={{.data.{}}}", additional_key.replace('.', "\\.")),
+        additional_key,
+        camel_case: first.contains("Labels not found") || first.contains("Label not found"),
+        empty_duration: first.contains("empty duration string"),
+    });
+    let holder = Holder::of(server, file.map(|f| f.map), file.map_or("prometheus.yml", |f| f.key));
+    let mut finding = new(Severity::Error, subject, message)
         .key("reload failed")
-        .fix("reload-failed")
-        .param("error", &first)
+        .fix(Fix { holder, way })
         .evidence(log_evidence(server, state, &said));
-    finding.params.set("camel_case", first.contains("Labels not found") || first.contains("Label not found"));
-    finding.params.set("empty_duration", first.contains("empty duration string"));
-    let (secret, key) = additional(snap, server);
-    finding.params.set("additional_path", format!("jsonpath={{.data.{}}}", key.replace('.', "\\.")));
-    finding.params.set("additional", secret);
-    finding.params.set("additional_key", key);
     // Rules that do not load are the rules' fault.
     for file in rule_maps(server, &first) {
         finding = finding.depends_on(file);
     }
-    finding.breaks = Some(Vec::new());
-    faulty_file::set_params(&mut finding.params, server, file.map(|f| f.map), file.map_or("prometheus.yml", |f| f.key));
-    Some(finding)
+    Some(finding.breaks_nothing())
 }
 
 /// The Secret with scrape configuration that people add as text, which the operator passes on unread: name and key.
@@ -326,9 +384,9 @@ fn idle(server: Server<'_>, file: &File<'_>, root: Option<&Node>) -> Option<Find
         server.target()
     );
     let head: Vec<&str> = file.text.lines().take(5).collect();
-    let mut finding = new(server, Severity::Error, file.map.reference(), message)
+    let finding = new(Severity::Error, file.map.reference(), message)
         .key(format!("{} no-jobs", file.key))
-        .fix("no-jobs")
+        .fix(Fix { holder: Holder::of(server, Some(file.map), file.key), way: Way::NoJobs })
         .evidence(
             Evidence::new(
                 format!("ConfigMap {}/{}, key {}", meta.namespace, meta.name, file.key),
@@ -338,128 +396,5 @@ fn idle(server: Server<'_>, file: &File<'_>, root: Option<&Node>) -> Option<Find
             .with("config_map", &meta.name)
             .with("config_namespace", &meta.namespace),
         );
-    finding.breaks = Some(Vec::new());
-    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
-    Some(finding)
-}
-
-/// Patterns of `rule_files` that name nothing: Prometheus says nothing and loads no rule of them.
-fn no_rules(snap: &Snapshot, server: Server<'_>, mounts: &Mounts<'_>, file: &File<'_>, root: &Node) -> Option<Finding> {
-    let folder = file.path.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let patterns: Vec<String> = root
-        .get("rule_files")?
-        .items()?
-        .iter()
-        .filter_map(Node::as_str)
-        .map(|p| if p.starts_with('/') { p.to_owned() } else { format!("{folder}/{p}") })
-        .collect();
-    let found: Vec<(&String, Option<usize>)> =
-        patterns.iter().map(|p| (p, mounts.matching(p).map(|f| f.len()))).collect();
-    let none = !found.is_empty() && found.iter().all(|(_, n)| *n == Some(0));
-    // Charts name files that are optional; one that is named in full is meant.
-    let named = |p: &str| !p.contains('*') && (p.ends_with(".yml") || p.ends_with(".yaml"));
-    // A pattern waits for rules that may come; it is at fault where there are rules that it does not find.
-    let unread = if none { unread_rules(snap, server) } else { None };
-    let missing: Vec<&String> =
-        found.iter().filter(|(p, n)| *n == Some(0) && (unread.is_some() || named(p))).map(|(p, _)| *p).collect();
-    let first = missing.first()?;
-    let loaded = snap.prometheus_rules().ok().map(Vec::len);
-    // It has rules from somewhere.
-    if none && loaded.is_some_and(|n| n > 0) {
-        return None;
-    }
-    // Rules that are there, and none of them loaded: no alert can fire.
-    let severity = if none && unread.is_some() { Severity::Error } else { Severity::Warning };
-    let loads = if none { "loads 0 rules" } else { "loads no rules from there" };
-    let unread =
-        unread.map_or(String::new(), |m| format!("; ConfigMap {}/{} has rules", m.metadata.namespace, m.metadata.name));
-    let meta = &file.map.metadata;
-    let message = format!(
-        "rule_files of {} (ConfigMap {}/{}) names {first}, which no mounted ConfigMap has: {} gives no error and {loads}{unread}",
-        file.key,
-        meta.namespace,
-        meta.name,
-        server.target()
-    );
-    let there: Vec<String> = mounts.files().into_iter().map(|f| f.path).collect();
-    let mut finding = new(server, severity, file.map.reference(), message)
-        .key(format!("{} rule-files", file.key))
-        .fix("rule-files")
-        .param("names", &missing)
-        .evidence(
-            Evidence::new(
-                format!("files of ConfigMaps in {} -c {}", server.target(), server.container.name),
-                there.join("\n"),
-                "kubectl get {{ reader }} -n {{ namespace }} -o yaml",
-            )
-            .with("reader", server.target())
-            .with("namespace", server.namespace()),
-        );
-    finding.breaks = Some(Vec::new());
-    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
-    Some(finding)
-}
-
-/// A ConfigMap beside the server that has rules.
-fn unread_rules<'a>(snap: &'a Snapshot, server: Server<'_>) -> Option<&'a ConfigMap> {
-    let maps = snap.config_maps.items().unwrap_or_default().iter();
-    let mut beside = maps.filter(|m| m.metadata.namespace == server.namespace());
-    beside.find(|m| m.data.values().any(|text| is_rules(text)))
-}
-
-/// Certificates, tokens and passwords that the configuration names and no mount has.
-fn missing_files(server: Server<'_>, mounts: &Mounts<'_>, file: &File<'_>, root: &Node) -> Option<Finding> {
-    let folder = file.path.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let mut named = Vec::new();
-    files_of(root, &mut named);
-    let missing = named.into_iter().find(|(_, node)| {
-        let path = node.as_str().unwrap_or_default();
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") };
-        matches!(mounts.look(&path), Seen::Missing(_))
-    });
-    let (field, node) = missing?;
-    let path = node.as_str().unwrap_or_default();
-    let meta = &file.map.metadata;
-    let message = format!(
-        "{} line {} (ConfigMap {}/{}): {field} names {path}, which no mounted volume of {} has",
-        file.key,
-        node.place.line,
-        meta.namespace,
-        meta.name,
-        server.target()
-    );
-    let problem = crate::lint::Problem::new(node.place, field, format!("{field} {path} is not mounted"));
-    let mut finding = new(server, Severity::Error, file.map.reference(), message)
-        .key(format!("{} {field} {path}", file.key))
-        .fix("file-missing")
-        .param("names", [path]);
-    finding.evidence.extend(faulty_file::evidence(file, &[problem]));
-    finding.breaks = Some(Vec::new());
-    faulty_file::set_params(&mut finding.params, server, Some(file.map), file.key);
-    Some(finding)
-}
-
-/// Fields that name a file which is read when it is used.
-fn files_of<'a>(node: &'a Node, into: &mut Vec<(&'a str, &'a Node)>) {
-    let names = [
-        "ca_file",
-        "cert_file",
-        "key_file",
-        "credentials_file",
-        "bearer_token_file",
-        "password_file",
-        "username_file",
-        "client_secret_file",
-    ];
-    for (key, value) in node.entries().unwrap_or_default() {
-        match key.as_str() {
-            Some(name) if names.contains(&name) && value.as_str().is_some_and(|v| !v.is_empty()) => {
-                into.push((name, value))
-            }
-            _ => files_of(value, into),
-        }
-    }
-    for item in node.items().unwrap_or_default() {
-        files_of(item, into);
-    }
+    Some(finding.breaks_nothing())
 }

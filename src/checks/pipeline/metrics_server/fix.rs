@@ -1,0 +1,295 @@
+//! Which fix a metrics API gets that does not answer, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::addon;
+use crate::domain::kubernetes::api_services::{Fault, Unavailable};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::metrics_server::{self, Failed, KubeletFault};
+use crate::snapshot::kubernetes::Workload;
+use crate::snapshot::{Platform, Snapshot, journal};
+
+/// Takes the kubelets' certificates as they are.
+const INSECURE: &str = "--kubelet-insecure-tls";
+/// Asks the nodes by their addresses.
+const BY_ADDRESS: &str = "--kubelet-preferred-address-types=InternalIP";
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    /// The API is given up: nothing is there to be looked at afterwards.
+    gone: bool,
+    #[serde(flatten)]
+    way: Way,
+}
+
+impl From<Way> for Fix {
+    fn from(way: Way) -> Self {
+        Self { gone: matches!(way, Way::LeftBehind { .. }), way }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Way {
+    InstallAddon(Cluster),
+    InstallManifest,
+    InstallLocal,
+    LeftBehind {
+        namespace: String,
+        is_eks: bool,
+        #[serde(flatten)]
+        cluster: Cluster,
+    },
+    Reinstall {
+        namespace: String,
+        service: String,
+        managed_by: String,
+        #[serde(flatten)]
+        addon: Addon,
+    },
+    ScaledToZero {
+        namespace: String,
+        workload: String,
+        managed_by: String,
+    },
+    NotReady {
+        namespace: String,
+        workload: String,
+    },
+    Blocked {
+        namespace: String,
+        /// The port of its pods.
+        api_port: String,
+        is_eks: bool,
+        #[serde(flatten)]
+        cluster: Cluster,
+        /// Security groups: of the control plane, and of the nodes.
+        cluster_group: String,
+        node_group: String,
+        /// Kubelets do not answer it in time either.
+        kubelet: bool,
+    },
+    KubeletBlocked {
+        namespace: String,
+        nodes: Vec<String>,
+        is_eks: bool,
+        region: String,
+        node_group: String,
+    },
+    InsecureTls {
+        namespace: String,
+        workload: String,
+        insecure_patch: String,
+    },
+    KubeletCertificate {
+        is_eks: bool,
+    },
+    KubeletDenied {
+        namespace: String,
+        #[serde(flatten)]
+        addon: Addon,
+    },
+    KubeletName {
+        namespace: String,
+        workload: String,
+        managed_by: String,
+        address_patch: String,
+    },
+    Look {
+        namespace: String,
+        workload: String,
+    },
+}
+
+/// The cluster as commands of AWS name it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Cluster {
+    cluster: String,
+    region: String,
+}
+
+impl Cluster {
+    fn of(snap: &Snapshot) -> Self {
+        Self {
+            cluster: snap.target.cluster.as_deref().unwrap_or("<cluster>").to_owned(),
+            region: snap.target.region.as_deref().unwrap_or("<region>").to_owned(),
+        }
+    }
+}
+
+/// The EKS add-on.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Addon {
+    is_addon: bool,
+    /// Options that repeat what was given to it.
+    kept: Vec<String>,
+    #[serde(flatten)]
+    cluster: Cluster,
+}
+
+impl Addon {
+    fn of(snap: &Snapshot) -> Self {
+        let addon = addon::named(snap, "metrics-server");
+        Self { is_addon: addon.is_some(), kept: addon::kept(addon), cluster: Cluster::of(snap) }
+    }
+}
+
+/// What serves the API.
+pub(super) struct Server<'a> {
+    namespace: String,
+    service: String,
+    workload: String,
+    /// Empty where nobody keeps it, or it is not known.
+    managed_by: String,
+    deployment: Option<&'a Workload>,
+}
+
+impl<'a> Server<'a> {
+    /// As it usually is. What is printed hangs on it, no verdict.
+    pub(super) fn usual(snap: &'a Snapshot, namespace: &str) -> Self {
+        let all = journal::aside(|| snap.workloads.items().unwrap_or_default());
+        let mut own =
+            all.iter().filter(|w| w.metadata.namespace == "kube-system" && w.metadata.name == "metrics-server");
+        Self {
+            namespace: namespace.to_owned(),
+            service: "metrics-server".to_owned(),
+            workload: "deployment/metrics-server".to_owned(),
+            managed_by: String::new(),
+            deployment: own.find(|w| w.kind == "Deployment"),
+        }
+    }
+
+    /// The one behind an API.
+    pub(super) fn of(snap: &'a Snapshot, silent: &Unavailable<'a>) -> Self {
+        let usual = Self::usual(snap, &silent.service.namespace);
+        let service = silent.service.name.clone();
+        match served_by(snap, silent) {
+            Some(found) => Self {
+                service,
+                workload: found.kubectl_name(),
+                managed_by: managed_by(&found.metadata),
+                deployment: Some(found),
+                ..usual
+            },
+            None => Self { service, ..usual },
+        }
+    }
+}
+
+/// The Deployment that serves the API.
+fn served_by<'a>(snap: &'a Snapshot, silent: &Unavailable<'a>) -> Option<&'a Workload> {
+    let service = snap.services.find(&silent.service.namespace, &silent.service.name).ok()??;
+    let workloads = snap.workloads.items().unwrap_or_default().iter();
+    workloads
+        .filter(|w| w.metadata.namespace == service.metadata.namespace)
+        .find(|w| crate::domain::kubernetes::index::selects(&service.spec.selector, &w.spec.template.metadata.labels))
+}
+
+/// There is none.
+pub(super) fn install(snap: &Snapshot) -> Fix {
+    let way = match snap.platform {
+        Platform::Eks => Way::InstallAddon(Cluster::of(snap)),
+        _ if metrics_server::is_local_cluster(snap) => Way::InstallLocal,
+        _ => Way::InstallManifest,
+    };
+    way.into()
+}
+
+/// It is there and does not answer; `is_left` where nothing stands behind it any more.
+pub(super) fn silent(snap: &Snapshot, silent: &Unavailable<'_>, failed: &[Failed<'_>], is_left: bool) -> Fix {
+    let server = Server::of(snap, silent);
+    let is_eks = snap.platform == Platform::Eks;
+    let way = match &silent.fault {
+        _ if is_left => Way::LeftBehind { namespace: server.namespace, is_eks, cluster: Cluster::of(snap) },
+        Fault::NoService | Fault::NoPort => Way::Reinstall {
+            namespace: server.namespace,
+            service: server.service,
+            managed_by: server.managed_by,
+            addon: Addon::of(snap),
+        },
+        Fault::NoEndpoints(Some(Reason::ScaledToZero(_))) => {
+            Way::ScaledToZero { namespace: server.namespace, workload: server.workload, managed_by: server.managed_by }
+        }
+        // It is not ready until one kubelet has answered.
+        Fault::NoEndpoints(Some(Reason::NotReady(_))) if !failed.is_empty() => Way::of_kubelets(snap, failed, server),
+        Fault::NoEndpoints(_) | Fault::Refused => {
+            Way::NotReady { namespace: server.namespace, workload: server.workload }
+        }
+        Fault::Timeout => Way::Blocked {
+            namespace: server.namespace,
+            api_port: called_port(silent).unwrap_or_else(|| "<container-port>".to_owned()),
+            is_eks,
+            cluster: Cluster::of(snap),
+            cluster_group: snap.eks_cluster().map_or_else(
+                |_| "<cluster-security-group>".to_owned(),
+                |c| c.resources_vpc_config.cluster_security_group_id.clone(),
+            ),
+            node_group: node_group(snap),
+            kubelet: failed.iter().any(|f| f.fault == KubeletFault::Timeout),
+        },
+        Fault::Certificate | Fault::Status | Fault::Other => {
+            Way::Look { namespace: server.namespace, workload: server.workload }
+        }
+    };
+    way.into()
+}
+
+/// It gets nothing from kubelets.
+pub(super) fn kubelets(snap: &Snapshot, failed: &[Failed<'_>]) -> Fix {
+    Way::of_kubelets(snap, failed, Server::usual(snap, &failed[0].log.namespace)).into()
+}
+
+impl Way {
+    fn of_kubelets(snap: &Snapshot, failed: &[Failed<'_>], server: Server<'_>) -> Self {
+        let Server { namespace, workload, managed_by, deployment, .. } = server;
+        let is_eks = snap.platform == Platform::Eks;
+        let adding = |argument| arguments::adding(deployment, "metrics-server", argument);
+        match failed[0].fault {
+            KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority
+                if metrics_server::is_local_cluster(snap) =>
+            {
+                Self::InsecureTls { namespace, workload, insecure_patch: adding(INSECURE) }
+            }
+            KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority | KubeletFault::NoCertificate => {
+                Self::KubeletCertificate { is_eks }
+            }
+            KubeletFault::Timeout => Self::KubeletBlocked {
+                namespace,
+                nodes: failed.iter().map(|f| f.node.clone()).collect(),
+                is_eks,
+                region: Cluster::of(snap).region,
+                node_group: node_group(snap),
+            },
+            KubeletFault::Forbidden | KubeletFault::Unauthorized => {
+                Self::KubeletDenied { namespace, addon: Addon::of(snap) }
+            }
+            KubeletFault::NoHost => {
+                Self::KubeletName { namespace, workload, managed_by, address_patch: adding(BY_ADDRESS) }
+            }
+            KubeletFault::Refused | KubeletFault::Other => Self::Look { namespace, workload },
+        }
+    }
+}
+
+/// The security group that all nodes share, where it is one and not the cluster's own.
+fn node_group(snap: &Snapshot) -> String {
+    let own = snap.eks_cluster().map(|c| c.resources_vpc_config.cluster_security_group_id.clone()).unwrap_or_default();
+    let groups: Vec<String> = super::security_groups(snap).into_iter().filter(|g| *g != own).collect();
+    match groups.as_slice() {
+        [one] => one.clone(),
+        [] if !own.is_empty() && snap.instances().is_ok_and(|i| !i.is_empty()) => own,
+        _ => "<node-security-group>".to_owned(),
+    }
+}
+
+/// The port of the pod that the condition's URL has.
+fn called_port(silent: &Unavailable<'_>) -> Option<String> {
+    let message = silent.condition.message.as_deref()?;
+    let host = message.split_once("https://")?.1.split('/').next()?;
+    let port = host.rsplit_once(':')?.1;
+    port.chars().all(|c| c.is_ascii_digit()).then(|| port.to_owned())
+}

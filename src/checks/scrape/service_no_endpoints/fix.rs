@@ -1,0 +1,178 @@
+//! What gives a Service its endpoints back.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::checks::support::origin::ChangeJob;
+use crate::domain::kubernetes::endpoints::{self, Difference, Reason};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::proxy;
+use crate::domain::prometheus::origin;
+use crate::domain::prometheus::ports::PortFault;
+use crate::domain::prometheus::targets::Down;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Pod, Service};
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    namespace: String,
+    /// The label of the slices of its endpoints.
+    slice_selector: String,
+    /// It is the job that has to be changed.
+    changes_job: bool,
+    #[serde(flatten)]
+    change: ChangeJob,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    NotReady {
+        workload: Option<String>,
+        pod: Option<String>,
+        /// Its first container that is not ready; none before it runs.
+        container: Option<String>,
+        has_run: bool,
+        crashed: bool,
+        /// The readiness probe in words, and its URL through the API server.
+        probe: Option<String>,
+        probe_path: Option<String>,
+    },
+    Pending {
+        pod: Option<String>,
+    },
+    ScaledToZero {
+        workload: Option<String>,
+    },
+    NoPods {
+        workload: Option<String>,
+    },
+    SelectorMismatch {
+        name: String,
+        selector: String,
+        service_managed_by: String,
+        workload: Option<String>,
+        patch: String,
+        patch_back: String,
+    },
+    NoWorkload {
+        name: String,
+        service_managed_by: String,
+    },
+    PortAdd {
+        name: String,
+        service_managed_by: String,
+        patch: Option<String>,
+    },
+    PortScraped {
+        name: String,
+        job: String,
+        old_target: String,
+        new_target: String,
+    },
+    PortTarget {
+        name: String,
+        service_managed_by: String,
+        patch: Option<String>,
+        workload: Option<String>,
+    },
+}
+
+impl Fix {
+    fn of(service: &Service, change: ChangeJob, way: Way) -> Self {
+        let meta = &service.metadata;
+        Self {
+            namespace: meta.namespace.clone(),
+            slice_selector: format!("kubernetes.io/service-name={}", meta.name),
+            changes_job: matches!(way, Way::PortScraped { .. }),
+            change,
+            way,
+        }
+    }
+
+    /// No pod is ready, for a reason.
+    pub(super) fn endpoints(snap: &Snapshot, service: &Service, reason: &Reason<'_>) -> Self {
+        let workload = || {
+            let named = reason.workload().map(|w| w.kubectl_name());
+            named.or_else(|| origin::workload_behind(snap, service))
+        };
+        let (name, service_managed_by) = (service.metadata.name.clone(), managed_by(&service.metadata));
+        let pod = reason.pods().first().copied();
+        let way = match reason {
+            Reason::NotReady(_) => not_ready(pod, workload()),
+            Reason::Pending(_) => Way::Pending { pod: pod.map(|p| p.metadata.name.clone()) },
+            Reason::ScaledToZero(_) => Way::ScaledToZero { workload: workload() },
+            Reason::NoPods(_) => Way::NoPods { workload: workload() },
+            Reason::Mismatch(_, differences) => Way::SelectorMismatch {
+                name,
+                selector: endpoints::selector(service),
+                service_managed_by,
+                workload: workload(),
+                patch: selector_patch(differences, |d| d.found.clone()),
+                patch_back: selector_patch(differences, |d| Some(d.wanted.clone())),
+            },
+            Reason::NoWorkload => Way::NoWorkload { name, service_managed_by },
+        };
+        Self::of(service, ChangeJob::of(snap, ""), way)
+    }
+
+    /// A port leads nowhere.
+    pub(super) fn port(snap: &Snapshot, service: &Service, fault: &PortFault, down: &Down<'_>) -> Self {
+        let (name, service_managed_by) = (service.metadata.name.clone(), managed_by(&service.metadata));
+        let patch = fault.patch(service);
+        let job = down.target.job();
+        let way = match fault {
+            PortFault::NotOffered { declared: true, .. } => Way::PortAdd { name, service_managed_by, patch },
+            PortFault::NotOffered { offered, .. } => {
+                let port = match offered.as_slice() {
+                    [one] => one.to_string(),
+                    _ => "<port of the metrics>".to_owned(),
+                };
+                let host = down.address.as_ref().map_or("<host>", |a| a.host.as_str());
+                let (old_target, new_target) = (down.host_port(), format!("{host}:{port}"));
+                Way::PortScraped { name, job: job.to_owned(), old_target, new_target }
+            }
+            PortFault::NoSuchTarget { .. } => {
+                let workload = origin::workload_behind(snap, service);
+                Way::PortTarget { name, service_managed_by, patch, workload }
+            }
+        };
+        Self::of(service, ChangeJob::of(snap, job), way)
+    }
+}
+
+/// The first pod, its container that is not ready, and the URL of its readiness probe.
+fn not_ready(pod: Option<&Pod>, workload: Option<String>) -> Way {
+    // What an init container waits for, no readiness probe tells.
+    let created = pod.filter(|p| !endpoints::is_being_created(p));
+    let pod_runs = created.filter(|p| endpoints::running_init(p).is_none());
+    let container = pod_runs.and_then(endpoints::unready_container);
+    let status = container.and_then(|c| pod?.status.container_statuses.iter().find(|s| s.name == c.name));
+    let probe = container.and_then(|c| c.readiness_probe.as_ref()?.http_get.as_ref());
+    let probe_path = probe.zip(container).zip(pod).and_then(|((probe, container), pod)| {
+        let port = endpoints::probe_port(container, &probe.port)?;
+        let scheme = probe.scheme.as_deref().unwrap_or("HTTP").to_lowercase();
+        let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
+        let path = probe.path.as_deref().unwrap_or("/");
+        Some(proxy::of_pod(namespace, &scheme, name, u16::try_from(port).ok()?, path))
+    });
+    Way::NotReady {
+        workload,
+        pod: pod.map(|p| p.metadata.name.clone()),
+        container: container.map(|c| c.name.clone()),
+        has_run: created.is_some(),
+        crashed: status.is_some_and(|s| s.restart_count > 0),
+        probe: container.and_then(endpoints::probe_words),
+        probe_path,
+    }
+}
+
+/// A merge patch of the selector; a label without a value is taken out.
+fn selector_patch(differences: &[Difference], value: impl Fn(&Difference) -> Option<String>) -> String {
+    let selector: Map<String, Value> = differences.iter().map(|d| (d.key.clone(), Value::from(value(d)))).collect();
+    serde_json::json!({"spec": {"selector": selector}}).to_string()
+}
