@@ -9,7 +9,7 @@ use crate::domain::kubernetes::claims::users;
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::managed::release;
 use crate::domain::kubernetes::owner::operator_owner;
-use crate::model::{Evidence, Finding};
+use crate::model::Evidence;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolume, PersistentVolumeClaim, Pod};
 
@@ -229,16 +229,9 @@ impl LostVolume {
             given_up: GivenUp::of(snap, namespace, claim, volume),
         }
     }
-}
 
-/// The same, one by one.
-pub(crate) fn give_up_values(
-    made: Finding,
-    snap: &Snapshot,
-    namespace: &str,
-    claim: &str,
-    volume: Option<&PersistentVolume>,
-) -> Finding {
-    let GivenUp { claim_made_again, volume_gone, reclaim } = GivenUp::of(snap, namespace, claim, volume);
-    made.param("claim_made_again", claim_made_again).param("volume_gone", volume_gone).param("reclaim", reclaim)
+    /// Of a claim whose volume is not there any more.
+    pub(crate) fn gone(snap: &Snapshot, namespace: &str, claim: &str, volume: &str) -> Self {
+        Self { volume: volume.to_owned(), ..Self::of(snap, namespace, claim, None) }
+    }
 }

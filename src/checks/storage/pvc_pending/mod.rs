@@ -1,20 +1,23 @@
 //! A claim of the stack is Pending: why, from its spec, its class and what the provisioner said.
 
+mod fix;
+mod misfit;
+
 use std::collections::BTreeMap;
 
-use crate::checks::support::claims::{claim_evidence, give_up_values};
-use crate::checks::support::place::Place;
+use fix::{Case, Fix};
+use misfit::{misfits, named_volume, shared_mode, unreachable_topology};
+
+use crate::checks::support::claims::claim_evidence;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
-
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
-use crate::domain::kubernetes::scheduling;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass, annotation};
-use crate::snapshot::{Snapshot, parse_quantity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod, StorageClass, annotation};
 
 check! {
     /// See the check's page.
@@ -23,6 +26,42 @@ check! {
         title: "a PersistentVolumeClaim of the stack is Pending",
         requires: [PersistentVolumeClaims, StorageClasses],
         uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas, Workloads],
+        fix: Fix,
+    }
+}
+
+/// Why the provisioner makes no volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    AccessMode,
+    Denied,
+    /// The driver's credentials or permissions.
+    Iam,
+    Key,
+    Parameter,
+    Silent,
+    Other,
+    Quota,
+    Source,
+    Topology,
+    Zone,
+}
+
+impl Refusal {
+    fn of(message: &str) -> Self {
+        match ProvisioningFault::classify(message) {
+            ProvisioningFault::AccessMode => Self::AccessMode,
+            ProvisioningFault::Parameter => Self::Parameter,
+            ProvisioningFault::Topology => Self::Topology,
+            ProvisioningFault::Timeout => Self::Silent,
+            ProvisioningFault::Credentials | ProvisioningFault::Permission | ProvisioningFault::Kms => Self::Iam,
+            ProvisioningFault::Denied => Self::Denied,
+            ProvisioningFault::Key => Self::Key,
+            ProvisioningFault::Source => Self::Source,
+            ProvisioningFault::Zone => Self::Zone,
+            ProvisioningFault::Quota => Self::Quota,
+            ProvisioningFault::Other => Self::Other,
+        }
     }
 }
 
@@ -46,7 +85,7 @@ enum Cause {
     /// No pod uses it, and its class waits for one.
     NoConsumer,
     /// The provisioner says why.
-    ProvisioningFailed(&'static str),
+    ProvisioningFailed(Refusal),
     /// The provisioner has not answered.
     NotProvisioned(String),
     /// It was bound to a volume that is gone.
@@ -102,7 +141,7 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
         });
     };
     if let Some(event) = provisioning_error(snap, claim) {
-        return Ok(Cause::ProvisioningFailed(variant_of(ProvisioningFault::classify(&event.message))));
+        return Ok(Cause::ProvisioningFailed(Refusal::of(&event.message)));
     }
     // The scheduler has chosen a node: the provisioner is next.
     let provisioning = claims::is_asked_for(snap, claim);
@@ -128,7 +167,7 @@ fn cause(snap: &Snapshot, claim: &PersistentVolumeClaim, class: Option<&StorageC
 /// What the events say of a claim whose class cannot be read.
 fn by_events(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Option<Cause> {
     if let Some(event) = provisioning_error(snap, claim) {
-        return Some(Cause::ProvisioningFailed(variant_of(ProvisioningFault::classify(&event.message))));
+        return Some(Cause::ProvisioningFailed(Refusal::of(&event.message)));
     }
     if claims::class_not_found(snap, claim).is_some() {
         return Some(Cause::ClassMissing(claim.class().unwrap_or_default().to_owned()));
@@ -142,109 +181,6 @@ fn by_events(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Option<Cause> {
         return Some(Cause::NoDefaultClass);
     }
     says("WaitForPodScheduled", "").then_some(Cause::WaitsForPod)
-}
-
-/// A mode for several nodes that EBS cannot serve (raw block volumes of io1 and io2 can).
-fn shared_mode(claim: &PersistentVolumeClaim, class: &StorageClass) -> Option<String> {
-    let ebs = ebs::serves(&class.provisioner) || class.provisioner == ebs::AUTO_MODE;
-    let block = claim.spec.volume_mode.as_deref() == Some("Block");
-    let mode = claim.spec.access_modes.iter().find(|m| matches!(m.as_str(), "ReadWriteMany" | "ReadOnlyMany"));
-    mode.filter(|_| ebs && !block).cloned()
-}
-
-/// `allowedTopologies` that no node meets.
-fn unreachable_topology(snap: &Snapshot, class: &StorageClass) -> Option<String> {
-    let terms = class.allowed_topologies.iter().flat_map(|t| t.match_label_expressions.iter().flatten());
-    let zones: Vec<&str> =
-        terms.filter(|r| scheduling::is_zone_label(&r.key)).flat_map(|r| r.values.iter().map(String::as_str)).collect();
-    let all: Vec<&Node> = snap.nodes.items().ok()?.iter().filter(|n| !n.is_fargate()).collect();
-    let present = scheduling::zones(all.into_iter());
-    if zones.is_empty() || present.is_empty() || zones.iter().any(|z| present.contains(z)) {
-        return None;
-    }
-    let present = present.into_iter().collect::<Vec<_>>().join(", ");
-    Some(format!("only in {}, and the nodes are in {present}", zones.join(", ")))
-}
-
-/// A volume that the claim names: why it does not bind.
-fn named_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, name: &str) -> String {
-    let volume = match snap.persistent_volumes.named(name) {
-        Ok(Some(volume)) => volume,
-        Ok(None) => return format!("PersistentVolume {name}, which does not exist"),
-        Err(_) => return format!("PersistentVolume {name}, which does not exist or is taken"),
-    };
-    match misfit(claim, volume) {
-        Some(why) => format!("PersistentVolume {name}, which does not fit: {why}"),
-        None => format!("PersistentVolume {name}, which is {}", volume.status.phase),
-    }
-}
-
-/// What keeps the volumes made by hand from a claim, those first that come nearest.
-fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String {
-    let volumes = snap.persistent_volumes.items().unwrap_or_default().iter();
-    // Volumes that a provisioner made belong to their claims.
-    let by_hand = volumes
-        .filter(|v| v.status.phase != "Bound" && !v.metadata.annotations.contains_key(annotation::PROVISIONED_BY));
-    let same_class = |v: &&PersistentVolume| {
-        v.spec.storage_class_name.as_deref().unwrap_or_default() == claim.class().unwrap_or_default()
-    };
-    let mut all: Vec<&PersistentVolume> = by_hand.collect();
-    all.sort_by_key(|v| (!same_class(v), v.metadata.name.clone()));
-    let told = all.into_iter().take(3).filter_map(|v| Some(format!("{}: {}", v.metadata.name, misfit(claim, v)?)));
-    told.collect::<Vec<_>>().join("; ")
-}
-
-/// Which attribute of a volume does not fit a claim; `None` if it would bind.
-fn misfit(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<String> {
-    let spec = &volume.spec;
-    let (wanted, has) = (claim.class().unwrap_or_default(), spec.storage_class_name.as_deref().unwrap_or_default());
-    if wanted != has {
-        let or_none = |name: &str| if name.is_empty() { "none".to_owned() } else { name.to_owned() };
-        return Some(format!("its class is {}, not {}", or_none(has), or_none(wanted)));
-    }
-    if let Some(mode) = claim.spec.access_modes.iter().find(|m| !spec.access_modes.contains(m)) {
-        return Some(format!("its access mode is {}, not {mode}", spec.access_modes.join(", ")));
-    }
-    let size = |map: &crate::snapshot::kubernetes::Map| map.get("storage").cloned().unwrap_or_default();
-    let (asked, capacity) = (size(&claim.spec.resources.requests), size(&spec.capacity));
-    if let (Some(a), Some(c)) = (parse_quantity(&asked), parse_quantity(&capacity))
-        && a > c
-    {
-        return Some(format!("its size is {capacity}, less than {asked}"));
-    }
-    let mode = |m: &Option<String>| m.clone().unwrap_or_else(|| "Filesystem".into());
-    if mode(&claim.spec.volume_mode) != mode(&spec.volume_mode) {
-        return Some(format!("its volume mode is {}, not {}", mode(&spec.volume_mode), mode(&claim.spec.volume_mode)));
-    }
-    let labels = claim.spec.selector.as_ref().and_then(|s| s.match_labels.as_ref());
-    if let Some((key, value)) =
-        labels.iter().flat_map(|l| l.iter()).find(|(k, v)| volume.metadata.labels.get(*k) != Some(v))
-    {
-        return Some(format!("it lacks the label {key}={value} that the claim selects"));
-    }
-    let other =
-        spec.claim_ref.as_ref().filter(|r| r.namespace != claim.metadata.namespace || r.name != claim.metadata.name);
-    if let Some(other) = other {
-        return Some(format!("it is reserved for claim {}/{}", other.namespace, other.name));
-    }
-    let phase = volume.status.phase.as_str();
-    matches!(phase, "Released" | "Failed").then(|| format!("it is {phase}, with the data of a former claim"))
-}
-
-fn variant_of(fault: ProvisioningFault) -> &'static str {
-    match fault {
-        ProvisioningFault::AccessMode => "access-mode",
-        ProvisioningFault::Parameter => "parameter",
-        ProvisioningFault::Topology => "topology",
-        ProvisioningFault::Timeout => "provisioner-silent",
-        ProvisioningFault::Credentials | ProvisioningFault::Permission | ProvisioningFault::Kms => "iam",
-        ProvisioningFault::Denied => "denied",
-        ProvisioningFault::Key => "key",
-        ProvisioningFault::Source => "source",
-        ProvisioningFault::Zone => "zone",
-        ProvisioningFault::Quota => "quota",
-        ProvisioningFault::Other => "provisioning",
-    }
 }
 
 /// What is refused, and by which kind of policy.
@@ -279,7 +215,7 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     let refs: Vec<ResourceRef> =
         claims.iter().map(|c| ResourceRef::pvc(&c.metadata.namespace, &c.metadata.name)).collect();
     let first = claims[0];
-    let (variant, mut why) = explain(cause);
+    let mut why = explain(cause);
     if let (Cause::ProvisioningFailed(_), Some(event)) = (cause, provisioning_error(snap, first)) {
         why = format!("provisioning fails: {}", first_line(&event.message));
     }
@@ -294,10 +230,9 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     };
     let said = provisioning_error(snap, first).map(|e| e.message.as_str()).unwrap_or_default();
     let denied = Denied::read(said);
-    if *cause == Cause::ProvisioningFailed("denied") {
+    if *cause == Cause::ProvisioningFailed(Refusal::Denied) {
         why = format!("a policy denies the driver {}", refused(denied.as_ref(), said));
     }
-    let class_object = class.as_deref().and_then(|name| snap.storage_classes.named(name).ok().flatten());
     let names: Vec<&str> = claims
         .iter()
         .filter(|c| c.metadata.namespace == first.metadata.namespace)
@@ -307,44 +242,14 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         names.iter().map(|n| n.trim_end_matches(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join(",");
     let mut finding = Finding::new(PvcPending::META.id, severity, refs[0].clone(), format!("{who}: {why}"))
         .also_all(refs)
-        .key(format!(
-            "{}/{owner_key} {variant} {}",
-            first.metadata.namespace,
-            class.as_deref().or(first.class()).unwrap_or("")
-        ))
-        .fix(variant)
-        .param("namespace", &first.metadata.namespace)
-        .param("pvc", &first.metadata.name)
-        .param("pvcs", &names)
-        .param("class", class.clone().or_else(|| first.class().map(str::to_owned)).unwrap_or_default())
-        .param(
-            "is_ebs",
-            class.as_deref().is_some_and(|name| {
-                snap.storage_classes.named(name).is_ok_and(|c| c.is_some_and(|c| ebs::serves(&c.provisioner)))
-            }),
-        )
-        .param("candidate", candidate(snap))
-        .param("encoded", denied.and_then(|d| d.encoded).unwrap_or_default())
-        .param(
-            "kms_key",
-            class_object
-                .and_then(|c| c.parameters.get("kmsKeyId"))
-                .cloned()
-                .unwrap_or_else(|| "<kms-key-id>".to_owned()),
-        )
-        .param("region", Place::of(snap).region)
-        .param("volume", first.spec.volume_name.clone().unwrap_or_default())
-        .param("size", first.spec.resources.requests.get("storage").cloned().unwrap_or_else(|| "<size>".to_owned()))
+        .fix(Fix::of(Case { snap, claims, class: class.as_deref(), denied }, cause))
         .evidence(claim_evidence(first));
-    if let Cause::Lost(volume) = cause {
-        let pod = consumers(snap, first).unwrap_or_default().first().map(|p| p.metadata.name.clone());
-        finding = finding
-            .param("claim", &first.metadata.name)
-            .param("volume", volume)
-            .param("pod", pod)
-            .param("region", snap.target.region.as_deref().unwrap_or_default());
-        finding = give_up_values(finding, snap, &first.metadata.namespace, &first.metadata.name, None);
-    }
+    finding.key = format!(
+        "{}/{owner_key} {} {}",
+        first.metadata.namespace,
+        finding.variant,
+        class.as_deref().or(first.class()).unwrap_or("")
+    );
     for resource in depends_on(snap, cause, claims) {
         finding = finding.depends_on(resource);
     }
@@ -388,32 +293,25 @@ fn of_several(why: &str) -> String {
         .map_or_else(|| why.to_owned(), |(one, many)| why.replacen(one, many, 1))
 }
 
-fn explain(cause: &Cause) -> (&'static str, String) {
+fn explain(cause: &Cause) -> String {
     match cause {
-        Cause::ClassMissing(name) => ("class-missing", format!("its StorageClass {name} does not exist")),
-        Cause::NoDefaultClass => {
-            ("no-default-class", "it names no StorageClass and the cluster has no default one".into())
-        }
+        Cause::ClassMissing(name) => format!("its StorageClass {name} does not exist"),
+        Cause::NoDefaultClass => "it names no StorageClass and the cluster has no default one".into(),
         Cause::NoStaticVolume(misfits) => {
             let general = "it takes only a volume made by hand, and none that fits is Available";
-            let why = if misfits.is_empty() { general.into() } else { format!("{general} ({misfits})") };
-            ("no-volume", why)
+            if misfits.is_empty() { general.into() } else { format!("{general} ({misfits})") }
         }
-        Cause::VolumeNotAvailable(volume) => ("no-volume", format!("it asks for {volume}")),
+        Cause::VolumeNotAvailable(volume) => format!("it asks for {volume}"),
         Cause::AccessMode(mode) => {
-            ("access-mode", format!("it asks for {mode}, and an EBS volume can be attached to one node only"))
+            format!("it asks for {mode}, and an EBS volume can be attached to one node only")
         }
-        Cause::Topology(text) => ("topology", format!("its class makes volumes {text}")),
-        Cause::WaitsForPod => ("waits-for-pod", "its class binds when its pod is scheduled, and the pod is not".into()),
-        Cause::NoConsumer => {
-            ("no-consumer", "its class binds when a pod uses it, and none does yet; this is normal".into())
-        }
-        Cause::ProvisioningFailed(variant) => (variant, "provisioning fails".into()),
-        Cause::Lost(volume) => {
-            ("lost", format!("it was bound to PersistentVolume {volume}, which does not exist any more"))
-        }
+        Cause::Topology(text) => format!("its class makes volumes {text}"),
+        Cause::WaitsForPod => "its class binds when its pod is scheduled, and the pod is not".into(),
+        Cause::NoConsumer => "its class binds when a pod uses it, and none does yet; this is normal".into(),
+        Cause::ProvisioningFailed(_) => "provisioning fails".into(),
+        Cause::Lost(volume) => format!("it was bound to PersistentVolume {volume}, which does not exist any more"),
         Cause::NotProvisioned(provisioner) => {
-            ("not-provisioned", format!("the provisioner {provisioner} has not made a volume for it"))
+            format!("the provisioner {provisioner} has not made a volume for it")
         }
     }
 }
@@ -432,15 +330,15 @@ fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim])
             nodes.chain([ResourceRef::csi_driver(driver)]).collect()
         }
         // The driver may not run on the node that the volume is for.
-        Cause::ProvisioningFailed("topology") => {
+        Cause::ProvisioningFailed(Refusal::Topology) => {
             let nodes = claims
                 .iter()
                 .filter_map(|c| provisioning_error(snap, c))
                 .filter_map(|e| csi_node::named_in(&e.message));
             nodes.map(csi_node::reference).collect()
         }
-        Cause::ProvisioningFailed("provisioner-silent") => vec![ResourceRef::csi_driver(ebs::DRIVER)],
-        Cause::ProvisioningFailed("iam") => {
+        Cause::ProvisioningFailed(Refusal::Silent) => vec![ResourceRef::csi_driver(ebs::DRIVER)],
+        Cause::ProvisioningFailed(Refusal::Iam) => {
             let mut all = vec![ebs::credentials_ref(snap)];
             if let Ok(cluster) = snap.eks_cluster() {
                 all.push(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
@@ -453,13 +351,4 @@ fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim])
         }
         _ => Vec::new(),
     }
-}
-
-/// The class that would make a good default.
-fn candidate(snap: &Snapshot) -> String {
-    let classes = snap.storage_classes.items().unwrap_or_default();
-    let auto_mode = snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage());
-    let own = if auto_mode { ebs::AUTO_MODE } else { ebs::DRIVER };
-    let first = classes.first().map(|c| c.metadata.name.as_str());
-    claims::candidate(classes, own).or(first).unwrap_or("<storage-class>").to_owned()
 }

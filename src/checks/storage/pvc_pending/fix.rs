@@ -1,0 +1,169 @@
+//! Which fix a Pending claim gets, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Cause, Refusal, consumers};
+use crate::checks::support::claims::{LostVolume, Waiting};
+use crate::checks::support::place::Place;
+use crate::domain::aws::denied::Denied;
+use crate::domain::aws::ebs;
+use crate::domain::kubernetes::claims;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    #[serde(flatten)]
+    claims: Waiting,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    ClassMissing,
+    NoDefaultClass {
+        candidate: String,
+    },
+    NoVolume {
+        candidate: String,
+    },
+    WaitsForPod,
+    NoConsumer,
+    Iam {
+        pvc: String,
+    },
+    Denied {
+        pvc: String,
+        /// What EC2 tells of it, for those who may decode it; empty where it tells nothing.
+        encoded: String,
+    },
+    Key {
+        class: String,
+        kms_key: String,
+        region: String,
+    },
+    Source {
+        pvc: String,
+    },
+    Zone {
+        class: String,
+        pvc: String,
+    },
+    Quota {
+        is_ebs: bool,
+        pvc: String,
+        region: String,
+    },
+    AccessMode {
+        pvc: String,
+    },
+    Parameter {
+        class: String,
+        pvc: String,
+    },
+    Topology {
+        class: String,
+    },
+    ProvisionerSilent {
+        is_ebs: bool,
+    },
+    Provisioning {
+        is_ebs: bool,
+        pvc: String,
+    },
+    NotProvisioned {
+        class: String,
+    },
+    Lost {
+        #[serde(flatten)]
+        lost: LostVolume,
+        /// What made it, and what it was.
+        class: String,
+        size: String,
+        region: String,
+        pod: Option<String>,
+    },
+}
+
+/// What the fix is made for.
+pub(super) struct Case<'a> {
+    pub(super) snap: &'a Snapshot,
+    pub(super) claims: &'a [&'a PersistentVolumeClaim],
+    /// The class that the claims are served by, where it is known.
+    pub(super) class: Option<&'a str>,
+    /// What a policy refuses the driver.
+    pub(super) denied: Option<Denied>,
+}
+
+impl Fix {
+    pub(super) fn of(case: Case<'_>, cause: &Cause) -> Self {
+        Self { claims: Waiting::of(case.claims), way: case.way(cause) }
+    }
+}
+
+impl Case<'_> {
+    fn way(self, cause: &Cause) -> Way {
+        let first = self.claims[0];
+        let class = self.class.or(first.class()).unwrap_or_default().to_owned();
+        match cause {
+            Cause::ClassMissing(_) => Way::ClassMissing,
+            Cause::NoDefaultClass => Way::NoDefaultClass { candidate: candidate(self.snap) },
+            Cause::NoStaticVolume(_) | Cause::VolumeNotAvailable(_) => {
+                Way::NoVolume { candidate: candidate(self.snap) }
+            }
+            Cause::AccessMode(_) => Way::AccessMode { pvc: first.metadata.name.clone() },
+            Cause::Topology(_) => Way::Topology { class },
+            Cause::WaitsForPod => Way::WaitsForPod,
+            Cause::NoConsumer => Way::NoConsumer,
+            Cause::ProvisioningFailed(refusal) => self.refused(*refusal, class),
+            Cause::NotProvisioned(_) => Way::NotProvisioned { class },
+            Cause::Lost(volume) => {
+                let meta = &first.metadata;
+                let pods = consumers(self.snap, first).unwrap_or_default();
+                Way::Lost {
+                    lost: LostVolume::gone(self.snap, &meta.namespace, &meta.name, volume),
+                    class,
+                    size: first.spec.resources.requests.get("storage").cloned().unwrap_or_else(|| "<size>".to_owned()),
+                    region: self.snap.target.region.clone().unwrap_or_default(),
+                    pod: pods.first().map(|p| p.metadata.name.clone()),
+                }
+            }
+        }
+    }
+
+    fn refused(self, refusal: Refusal, class: String) -> Way {
+        let pvc = self.claims[0].metadata.name.clone();
+        let object = self.class.and_then(|name| self.snap.storage_classes.named(name).ok().flatten());
+        let is_ebs = object.is_some_and(|c| ebs::serves(&c.provisioner));
+        match refusal {
+            Refusal::AccessMode => Way::AccessMode { pvc },
+            Refusal::Denied => Way::Denied { pvc, encoded: self.denied.and_then(|d| d.encoded).unwrap_or_default() },
+            Refusal::Iam => Way::Iam { pvc },
+            Refusal::Key => Way::Key { class, kms_key: kms_key(object), region: Place::of(self.snap).region },
+            Refusal::Parameter => Way::Parameter { class, pvc },
+            Refusal::Silent => Way::ProvisionerSilent { is_ebs },
+            Refusal::Other => Way::Provisioning { is_ebs, pvc },
+            Refusal::Quota => Way::Quota { is_ebs, pvc, region: Place::of(self.snap).region },
+            Refusal::Source => Way::Source { pvc },
+            Refusal::Topology => Way::Topology { class },
+            Refusal::Zone => Way::Zone { class, pvc },
+        }
+    }
+}
+
+fn kms_key(class: Option<&StorageClass>) -> String {
+    class.and_then(|c| c.parameters.get("kmsKeyId")).cloned().unwrap_or_else(|| "<kms-key-id>".to_owned())
+}
+
+/// The class that would make a good default.
+fn candidate(snap: &Snapshot) -> String {
+    let classes = snap.storage_classes.items().unwrap_or_default();
+    let auto_mode = snap.eks_cluster().is_ok_and(|c| c.auto_mode_storage());
+    let own = if auto_mode { ebs::AUTO_MODE } else { ebs::DRIVER };
+    let first = classes.first().map(|c| c.metadata.name.as_str());
+    claims::candidate(classes, own).or(first).unwrap_or("<storage-class>").to_owned()
+}

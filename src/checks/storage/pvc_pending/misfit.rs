@@ -1,0 +1,93 @@
+//! What keeps a claim from the volumes that there are, and from those that its class makes.
+
+use crate::domain::aws::ebs;
+use crate::domain::kubernetes::scheduling;
+use crate::snapshot::kubernetes::{Node, PersistentVolume, PersistentVolumeClaim, StorageClass, annotation};
+use crate::snapshot::{Snapshot, parse_quantity};
+
+/// A mode for several nodes that EBS cannot serve (raw block volumes of io1 and io2 can).
+pub(super) fn shared_mode(claim: &PersistentVolumeClaim, class: &StorageClass) -> Option<String> {
+    let ebs = ebs::serves(&class.provisioner) || class.provisioner == ebs::AUTO_MODE;
+    let block = claim.spec.volume_mode.as_deref() == Some("Block");
+    let mode = claim.spec.access_modes.iter().find(|m| matches!(m.as_str(), "ReadWriteMany" | "ReadOnlyMany"));
+    mode.filter(|_| ebs && !block).cloned()
+}
+
+/// `allowedTopologies` that no node meets.
+pub(super) fn unreachable_topology(snap: &Snapshot, class: &StorageClass) -> Option<String> {
+    let terms = class.allowed_topologies.iter().flat_map(|t| t.match_label_expressions.iter().flatten());
+    let zones: Vec<&str> =
+        terms.filter(|r| scheduling::is_zone_label(&r.key)).flat_map(|r| r.values.iter().map(String::as_str)).collect();
+    let all: Vec<&Node> = snap.nodes.items().ok()?.iter().filter(|n| !n.is_fargate()).collect();
+    let present = scheduling::zones(all.into_iter());
+    if zones.is_empty() || present.is_empty() || zones.iter().any(|z| present.contains(z)) {
+        return None;
+    }
+    let present = present.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!("only in {}, and the nodes are in {present}", zones.join(", ")))
+}
+
+/// A volume that the claim names: why it does not bind.
+pub(super) fn named_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, name: &str) -> String {
+    let volume = match snap.persistent_volumes.named(name) {
+        Ok(Some(volume)) => volume,
+        Ok(None) => return format!("PersistentVolume {name}, which does not exist"),
+        Err(_) => return format!("PersistentVolume {name}, which does not exist or is taken"),
+    };
+    match misfit(claim, volume) {
+        Some(why) => format!("PersistentVolume {name}, which does not fit: {why}"),
+        None => format!("PersistentVolume {name}, which is {}", volume.status.phase),
+    }
+}
+
+/// What keeps the volumes made by hand from a claim, those first that come nearest.
+pub(super) fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String {
+    let volumes = snap.persistent_volumes.items().unwrap_or_default().iter();
+    // Volumes that a provisioner made belong to their claims.
+    let by_hand = volumes
+        .filter(|v| v.status.phase != "Bound" && !v.metadata.annotations.contains_key(annotation::PROVISIONED_BY));
+    let same_class = |v: &&PersistentVolume| {
+        v.spec.storage_class_name.as_deref().unwrap_or_default() == claim.class().unwrap_or_default()
+    };
+    let mut all: Vec<&PersistentVolume> = by_hand.collect();
+    all.sort_by_key(|v| (!same_class(v), v.metadata.name.clone()));
+    let told = all.into_iter().take(3).filter_map(|v| Some(format!("{}: {}", v.metadata.name, misfit(claim, v)?)));
+    told.collect::<Vec<_>>().join("; ")
+}
+
+/// Which attribute of a volume does not fit a claim; `None` if it would bind.
+fn misfit(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<String> {
+    let spec = &volume.spec;
+    let (wanted, has) = (claim.class().unwrap_or_default(), spec.storage_class_name.as_deref().unwrap_or_default());
+    if wanted != has {
+        let or_none = |name: &str| if name.is_empty() { "none".to_owned() } else { name.to_owned() };
+        return Some(format!("its class is {}, not {}", or_none(has), or_none(wanted)));
+    }
+    if let Some(mode) = claim.spec.access_modes.iter().find(|m| !spec.access_modes.contains(m)) {
+        return Some(format!("its access mode is {}, not {mode}", spec.access_modes.join(", ")));
+    }
+    let size = |map: &crate::snapshot::kubernetes::Map| map.get("storage").cloned().unwrap_or_default();
+    let (asked, capacity) = (size(&claim.spec.resources.requests), size(&spec.capacity));
+    if let (Some(a), Some(c)) = (parse_quantity(&asked), parse_quantity(&capacity))
+        && a > c
+    {
+        return Some(format!("its size is {capacity}, less than {asked}"));
+    }
+    let mode = |m: &Option<String>| m.clone().unwrap_or_else(|| "Filesystem".into());
+    if mode(&claim.spec.volume_mode) != mode(&spec.volume_mode) {
+        return Some(format!("its volume mode is {}, not {}", mode(&spec.volume_mode), mode(&claim.spec.volume_mode)));
+    }
+    let labels = claim.spec.selector.as_ref().and_then(|s| s.match_labels.as_ref());
+    if let Some((key, value)) =
+        labels.iter().flat_map(|l| l.iter()).find(|(k, v)| volume.metadata.labels.get(*k) != Some(v))
+    {
+        return Some(format!("it lacks the label {key}={value} that the claim selects"));
+    }
+    let other =
+        spec.claim_ref.as_ref().filter(|r| r.namespace != claim.metadata.namespace || r.name != claim.metadata.name);
+    if let Some(other) = other {
+        return Some(format!("it is reserved for claim {}/{}", other.namespace, other.name));
+    }
+    let phase = volume.status.phase.as_str();
+    matches!(phase, "Released" | "Failed").then(|| format!("it is {phase}, with the data of a former claim"))
+}
