@@ -66,7 +66,7 @@ enum Fix {
         managed: String,
         rules_path: Option<String>,
         #[serde(flatten)]
-        release: Release,
+        release: Box<Release>,
     },
     HonorLabels {
         pool: String,
@@ -201,7 +201,7 @@ fn elsewhere(snap: &Snapshot, nothing: &Nothing) -> Option<Fix> {
                 namespace: meta.namespace.clone(),
                 managed: if release.is_some() { String::new() } else { managed_by(meta) },
                 rules_path,
-                release: Release::of(release.as_ref()),
+                release: Box::new(Release::of(release.as_ref())),
             })
         }
         Why::Exported { job, pool, .. } => Some(Fix::HonorLabels {

@@ -77,9 +77,9 @@ pub(crate) fn interval(target: &ScrapeTarget) -> Option<u64> {
 /// Milliseconds as a rule has them: `90s`, `8m`, `1h`.
 fn words(ms: u64) -> String {
     match ms / 1000 {
-        s if ms % 1000 != 0 => format!("{}ms", s * 1000 + ms % 1000),
-        s if s % 3600 == 0 && s > 0 => format!("{}h", s / 3600),
-        s if s % 60 == 0 && s > 0 => format!("{}m", s / 60),
+        s if !ms.is_multiple_of(1000) => format!("{}ms", s * 1000 + ms % 1000),
+        s if s.is_multiple_of(3600) && s > 0 => format!("{}h", s / 3600),
+        s if s.is_multiple_of(60) && s > 0 => format!("{}m", s / 60),
         s => format!("{s}s"),
     }
 }

@@ -494,7 +494,7 @@ mod tests {
             {"name": "GF_SECURITY_ADMIN_PASSWORD", "value": "hunter2"},
             {"name": "GF_DATABASE_TYPE", "value": "mysql"},
         ]}))
-        .unwrap();
+        .expect("a container");
         let kept = container.env.iter().map(|e| (e.name.as_str(), e.value.as_deref())).collect::<Vec<_>>();
         let unseen = |name| (name, None);
         let names = ["GF_DATABASE_URL", "GF_SECURITY_SECRET_KEY", "gf_security_secret_key"].map(unseen);
