@@ -43,7 +43,7 @@ fn properties(root: &Value, schema: &Value, all: &mut BTreeMap<String, Value>) {
 
 #[test]
 fn typed_fixes_are_the_sections_of_the_page_and_fields_their_values() {
-    let mut typed = 0;
+    let (mut typed, mut wrong) = (0, Vec::new());
     for check in checks::registry() {
         let meta = check.meta();
         let Some(schema) = meta.fix else { continue };
@@ -52,19 +52,31 @@ fn typed_fixes_are_the_sections_of_the_page_and_fields_their_values() {
         let Fields { common, own } = fields(schema().as_value());
         let sections: BTreeSet<&str> = page.variants().into_iter().collect();
         let variants: BTreeSet<&str> = own.keys().map(String::as_str).collect();
-        assert_eq!(sections, variants, "{}: sections of the page, variants of the type", meta.id);
+        if sections != variants {
+            wrong.push(format!("{}: the page has the sections {sections:?}, the type {variants:?}", meta.id));
+        }
         let mut shown = BTreeSet::new();
         for (variant, fields) in &own {
-            let used = page.variables(variant).unwrap_or_else(|e| panic!("{} {variant}: {e}", meta.id));
+            let Ok(used) = page.variables(variant).map_err(|e| wrong.push(format!("{} {variant}: {e}", meta.id)))
+            else {
+                continue;
+            };
             let unset: Vec<_> = used.iter().filter(|u| !fields.contains(*u) && !common.contains(*u)).collect();
-            assert!(unset.is_empty(), "{} {variant}: the page names {unset:?}, the type has {fields:?}", meta.id);
+            if !unset.is_empty() {
+                wrong.push(format!("{} {variant}: the page names {unset:?}, the type has {fields:?}", meta.id));
+            }
             let unused: Vec<_> = fields.difference(&used).collect();
-            assert!(unused.is_empty(), "{} {variant}: the page has no use for {unused:?}", meta.id);
+            if !unused.is_empty() {
+                wrong.push(format!("{} {variant}: the page has no use for {unused:?}", meta.id));
+            }
             shown.extend(used);
         }
         let unused: Vec<_> = common.difference(&shown).collect();
-        assert!(unused.is_empty(), "{}: the page has no use for {unused:?}", meta.id);
+        if !unused.is_empty() {
+            wrong.push(format!("{}: the page has no use for {unused:?}", meta.id));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(typed >= 2, "no check has typed fixes");
 }
 

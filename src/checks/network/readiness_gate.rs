@@ -36,7 +36,6 @@ const PATIENCE: i64 = 300;
 enum Fix {
     Target {
         namespace: String,
-        pod: String,
         group: String,
         region: String,
         /// What answers to a health check that asks another path or port than the pod serves.
@@ -48,7 +47,6 @@ enum Fix {
     },
     Controller {
         namespace: String,
-        pod: String,
         /// The controller's Deployment; empty where none was found.
         controller: String,
         controller_namespace: String,
@@ -173,7 +171,6 @@ fn fix(snap: &Snapshot, owner: &ResourceRef, pod: &Pod, shut: Shut<'_>) -> Fix {
     match (shut.target_group(), shut.condition) {
         (Some(group), Some(condition)) => Fix::Target {
             namespace,
-            pod: name,
             group: group.to_owned(),
             region: Place::of(snap).region,
             answers: matches!(
@@ -188,7 +185,6 @@ fn fix(snap: &Snapshot, owner: &ResourceRef, pod: &Pod, shut: Shut<'_>) -> Fix {
             let own = controller(snap);
             Fix::Controller {
                 namespace,
-                pod: name,
                 controller: own.map(|w| w.kubectl_name()).unwrap_or_default(),
                 controller_namespace: own.map(|w| w.metadata.namespace.clone()).unwrap_or_default(),
                 owner,
