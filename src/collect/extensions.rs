@@ -277,8 +277,12 @@ async fn secret_makers(client: &Client, snap: &Snapshot, scope: &BTreeSet<String
 
 /// The objects of a kind of which one of two versions is served; a gap of either counts.
 fn either<T>(newer: Listing<T>, older: Listing<T>) -> Listing<T> {
-    let gap = newer.items().err();
-    if older.items().is_ok_and(|items| items.is_empty()) && gap.is_some() { newer } else { older.with_gap(gap) }
+    match (newer.items().err(), older.items()) {
+        // A recording need not hold a version that nobody uses.
+        (None, Err(gap)) if gap.is_not_collected() => newer,
+        (Some(_), Ok([])) => newer,
+        (gap, _) => older.with_gap(gap),
+    }
 }
 
 /// What Cilium's own policies say, as far as those of Kubernetes can say it; a gap where they are there and cannot be read.
