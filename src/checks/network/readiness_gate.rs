@@ -70,7 +70,7 @@ impl Check for ReadinessGate {
         let mut all: BTreeMap<(ResourceRef, &str), Vec<(&Pod, Shut<'_>)>> = BTreeMap::new();
         for pod in snap.pods()? {
             let judged = snap.scope.is_judged(&pod.metadata.namespace) && pod.metadata.deletion_timestamp.is_none();
-            if let Some(shut) = shut(pod).filter(|_| judged && is_late(snap, pod)) {
+            if let Some(shut) = shut(pod).filter(|shut| judged && is_late(snap, pod, *shut)) {
                 all.entry((snap.owner_ref(pod), shut.gate)).or_default().push((pod, shut));
             }
         }
@@ -78,9 +78,11 @@ impl Check for ReadinessGate {
     }
 }
 
-fn is_late(snap: &Snapshot, pod: &Pod) -> bool {
-    let since = pod.condition("ContainersReady").and_then(|c| c.last_transition_time);
-    since.is_none_or(|t| snap.collected_at.as_second() - t.as_second() >= PATIENCE)
+/// A gate that has just shut on an old pod may open by itself as well.
+fn is_late(snap: &Snapshot, pod: &Pod, shut: Shut<'_>) -> bool {
+    let all = [pod.condition("ContainersReady"), pod.condition("Ready"), shut.condition];
+    let mut since = all.into_iter().flatten().filter_map(|c| c.last_transition_time);
+    since.all(|t| snap.collected_at.as_second() - t.as_second() >= PATIENCE)
 }
 
 fn finding(snap: &Snapshot, owner: ResourceRef, pods: &[(&Pod, Shut<'_>)]) -> Finding {
@@ -121,7 +123,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, pods: &[(&Pod, Shut<'_>)]) -> Fi
     if !replaced {
         made = made.breaks(owner.clone());
     }
-    if let Some(group) = shut.target_group() {
+    if let Some(group) = shut.binding() {
         made = made.depends_on(ResourceRef::aws("elasticloadbalancing", "targetgroup", group));
         made = with_controller(snap, made, shut);
     }
@@ -144,7 +146,7 @@ fn with_controller(snap: &Snapshot, made: Finding, shut: Shut<'_>) -> Finding {
 }
 
 fn why(snap: &Snapshot, shut: Shut<'_>) -> String {
-    match (shut.target_group(), shut.condition) {
+    match (shut.binding(), shut.condition) {
         (Some(_), None) => match controller(snap) {
             Some(own) if own.ready() == 0 => {
                 format!(
@@ -157,7 +159,7 @@ fn why(snap: &Snapshot, shut: Shut<'_>) -> String {
         (None, None) => "nobody has set it".to_owned(),
         (group, Some(condition)) => {
             let said = condition.message.as_deref().filter(|m| !m.is_empty()).or(condition.reason.as_deref());
-            let of = group.map(|g| format!("target group {g} says ")).unwrap_or_default();
+            let of = group.map(|g| format!("the target group of TargetGroupBinding {g} says ")).unwrap_or_default();
             let code = condition.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
             format!("{of}{}{code}", said.unwrap_or("no more"))
         }
@@ -168,7 +170,7 @@ fn fix(snap: &Snapshot, owner: &ResourceRef, pod: &Pod, shut: Shut<'_>) -> Fix {
     let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
     let rolls = has_rollout(snap, owner);
     let owner = owner.kubectl_name();
-    match (shut.target_group(), shut.condition) {
+    match (shut.binding(), shut.condition) {
         (Some(group), Some(condition)) => Fix::Target {
             namespace,
             group: group.to_owned(),
@@ -229,10 +231,23 @@ mod tests {
             "{}",
             found.message
         );
-        assert!(steps(&found).contains("--names k8s-monitori-prom-1a2b"), "{}", steps(&found));
+        let arn = "\"$(kubectl get targetgroupbinding k8s-monitori-prom-1a2b -n monitoring -o jsonpath=";
+        assert!(steps(&found).contains(arn), "{}", steps(&found));
         assert_eq!(applicable(&ReadinessGate, &snapshot(json!([gated("2026-11-21T11:58:00Z", Some(failed))]))), []);
         let open = json!({"status": "True"});
         assert_eq!(applicable(&ReadinessGate, &snapshot(json!([gated(at, Some(open))]))), []);
+    }
+
+    #[test]
+    fn a_gate_that_has_just_shut_has_time_to_open() {
+        let shut =
+            |at: &str| json!({"status": "False", "reason": "Target.FailedHealthChecks", "lastTransitionTime": at});
+        let snap = |at: &str| snapshot(json!([gated("2026-11-21T11:00:00Z", Some(shut(at)))]));
+        assert_eq!(applicable(&ReadinessGate, &snap("2026-11-21T11:59:50Z")), []);
+        assert_eq!(findings(&ReadinessGate, &snap("2026-11-21T11:50:00Z")).len(), 1);
+        let mut ready = gated("2026-11-21T11:00:00Z", None);
+        ready["status"]["conditions"][1]["lastTransitionTime"] = "2026-11-21T11:59:50Z".into();
+        assert_eq!(applicable(&ReadinessGate, &snapshot(json!([ready]))), []);
     }
 
     #[test]

@@ -33,6 +33,19 @@ enum Fix {
         /// Pods there that sign requests.
         namespace: String,
         pods: Vec<String>,
+        /// The node is there afterwards.
+        stays: bool,
+    },
+    Replace {
+        node: String,
+        fargate: bool,
+        /// Karpenter or EKS Auto Mode made it.
+        karpenter: bool,
+        instance: String,
+        region: String,
+        namespace: String,
+        pods: Vec<String>,
+        stays: bool,
     },
 }
 
@@ -87,16 +100,21 @@ fn finding(snap: &Snapshot, off: &Off<'_>) -> Finding {
             .breaks(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name))
             .evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line.trim()));
     }
+    made.fix(fix(snap, off))
+}
+
+fn fix(snap: &Snapshot, off: &Off<'_>) -> Fix {
     let first = off.refused.first().map(|(pod, ..)| *pod);
     let namespace = first.map(|p| p.metadata.namespace.clone()).unwrap_or_default();
     let same = off.refused.iter().filter(|(p, ..)| p.metadata.namespace == namespace);
-    made.fix(Fix::Synchronize {
-        node: name.clone(),
-        instance: off.node.instance_id().filter(|_| !off.node.is_auto_mode()).unwrap_or_default().to_owned(),
-        region: Place::of(snap).region,
-        pods: same.map(|(p, ..)| p.metadata.name.clone()).collect(),
-        namespace,
-    })
+    let pods = same.map(|(p, ..)| p.metadata.name.clone()).collect();
+    let (node, instance) = (off.node.metadata.name.clone(), off.node.instance_id().unwrap_or_default().to_owned());
+    let region = Place::of(snap).region;
+    if !off.node.is_sealed() {
+        return Fix::Synchronize { node, instance, region, namespace, pods, stays: true };
+    }
+    let (fargate, karpenter) = (off.node.is_fargate(), off.node.is_karpenter());
+    Fix::Replace { node, fargate, karpenter, instance, region, namespace, pods, stays: false }
 }
 
 fn duration(seconds: i64) -> String {

@@ -8,12 +8,14 @@ use serde_json::json;
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::{others_ready, workload};
+use crate::domain::kubernetes::owner::{Target, others_ready, workload};
 use crate::domain::kubernetes::refused_pod::{self, Refusal};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Workload};
+
+/// Pods that one command names.
+const NAMED: usize = 10;
 
 check! {
     /// See the check's page.
@@ -47,6 +49,8 @@ enum Fix {
     Sysctl {
         namespace: String,
         owner: String,
+        /// What keeps the template: the operator's resource, or the owner itself.
+        kept_in: String,
         node: String,
         sysctl: String,
         pods: Vec<String>,
@@ -55,6 +59,7 @@ enum Fix {
     Profile {
         namespace: String,
         owner: String,
+        kept_in: String,
         node: String,
         profile: String,
         pods: Vec<String>,
@@ -83,12 +88,13 @@ impl Check for PodRefused {
     }
 }
 
-/// What lies around of refusals that are over is no fault: the newest pod of the workload has to be one.
+/// What lies around of refusals that are over is no fault: the newest pod of the workload has to be one, and its successor may be
+/// of the same second.
 fn finding(snap: &Snapshot, owner: &Workload, mut pods: Vec<&Pod>) -> Option<Finding> {
     pods.sort_by_key(|p| (std::cmp::Reverse(p.metadata.creation_timestamp), &p.metadata.name));
     let first = *pods.first()?;
     let at = first.metadata.creation_timestamp;
-    if snap.pods_of_workload(owner).any(|p| p.metadata.creation_timestamp > at) {
+    if snap.pods_of_workload(owner).any(|p| p.metadata.creation_timestamp >= at && refused_pod::of(p).is_none()) {
         return None;
     }
     let refusal = refused_pod::of(first)?;
@@ -122,7 +128,7 @@ fn finding(snap: &Snapshot, owner: &Workload, mut pods: Vec<&Pod>) -> Option<Fin
     if !replaced {
         made = made.breaks(reference);
     }
-    Some(made.fix(fix(owner, refusal, node, &pods)))
+    Some(made.fix(fix(snap, owner, refusal, node, &pods)))
 }
 
 fn why(refusal: &Refusal, owner: &Workload, pod: &Pod) -> String {
@@ -149,13 +155,18 @@ fn is_pinned(owner: &Workload) -> bool {
     owner.spec.template.spec.node_name.is_some()
 }
 
-fn fix(owner: &Workload, refusal: Refusal, node: String, pods: &[&Pod]) -> Fix {
-    let (namespace, managed) = (owner.metadata.namespace.clone(), managed_by(&owner.metadata));
-    let pods: Vec<String> = pods.iter().map(|p| p.metadata.name.clone()).collect();
+fn fix(snap: &Snapshot, owner: &Workload, refusal: Refusal, node: String, pods: &[&Pod]) -> Fix {
+    let kept = Target::of(snap, pods[0]);
+    let kept_in = match kept.custom {
+        Some((kind, name)) => format!("{kind}/{name}"),
+        None => owner.kubectl_name(),
+    };
+    let (namespace, managed) = (owner.metadata.namespace.clone(), kept.managed_by);
+    let pods: Vec<String> = pods.iter().take(NAMED).map(|p| p.metadata.name.clone()).collect();
     let target = owner.kubectl_name();
     match refusal {
-        Refusal::Sysctl(sysctl) => Fix::Sysctl { namespace, owner: target, node, sysctl, pods, managed },
-        Refusal::AppArmor(profile) => Fix::Profile { namespace, owner: target, node, profile, pods, managed },
+        Refusal::Sysctl(sysctl) => Fix::Sysctl { namespace, owner: target, kept_in, node, sysctl, pods, managed },
+        Refusal::AppArmor(profile) => Fix::Profile { namespace, owner: target, kept_in, node, profile, pods, managed },
         _ if is_pinned(owner) => {
             let patch = json!([{"op": "remove", "path": "/spec/template/spec/nodeName"}]).to_string();
             Fix::Pinned { namespace, owner: target, node, patch, pods, managed }
@@ -202,11 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn a_command_names_few_of_many_pods() {
+        let pods: Vec<Value> =
+            (10..60).map(|n| refused(&format!("aaa{n}"), "2026-11-21T11:50:00Z", "OutOfcpu")).collect();
+        let found = findings(&PodRefused, &with(0, false, json!(pods)));
+        assert_eq!(steps(&found[0]).matches("prom-6d5f9c7b8-aaa").count(), NAMED, "{}", steps(&found[0]));
+    }
+
+    #[test]
     fn refusals_that_are_over_are_left_alone() {
         let old = refused("aaaaa", "2026-11-21T09:50:00Z", "OutOfcpu");
         assert_eq!(findings(&PodRefused, &with(1, false, json!([old]))), []);
         let next = pod(json!({"name": "prometheus", "ready": false}));
         assert_eq!(findings(&PodRefused, &with(0, false, json!([old, next]))), []);
+        let mut same = pod(json!({"name": "prometheus", "ready": false}));
+        same["metadata"]["creationTimestamp"] = "2026-11-21T11:58:00Z".into();
+        let before = refused("aaaaa", "2026-11-21T11:58:00Z", "OutOfcpu");
+        assert_eq!(findings(&PodRefused, &with(0, false, json!([before, same]))), []);
         let evicted = refused("aaaaa", "2026-11-21T11:58:00Z", "Evicted");
         assert_eq!(findings(&PodRefused, &with(0, false, json!([evicted]))), []);
     }

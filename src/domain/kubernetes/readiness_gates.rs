@@ -2,8 +2,9 @@
 
 use crate::snapshot::kubernetes::{Condition, Pod};
 
-/// Gates that the AWS Load Balancer Controller opens when a target is healthy; the target group's name follows.
-const TARGET_HEALTH: &[&str] = &["target-health.elbv2.k8s.aws/", "target-health.alb.ingress.k8s.aws/"];
+/// Gates that the AWS Load Balancer Controller opens when a target is healthy; the TargetGroupBinding's name follows. Those of
+/// its first version (`target-health.alb.ingress.k8s.aws/<ingress>_<service>_<port>`) name none, and nobody opens them now.
+const TARGET_HEALTH: &str = "target-health.elbv2.k8s.aws/";
 
 /// A gate that is not open.
 #[derive(Debug, Clone, Copy)]
@@ -15,9 +16,9 @@ pub(crate) struct Shut<'a> {
 }
 
 impl<'a> Shut<'a> {
-    /// The target group that the gate waits for.
-    pub(crate) fn target_group(&self) -> Option<&'a str> {
-        TARGET_HEALTH.iter().find_map(|prefix| self.gate.strip_prefix(prefix))
+    /// The TargetGroupBinding that the gate waits for; where the controller made it, its target group has the same name.
+    pub(crate) fn binding(&self) -> Option<&'a str> {
+        self.gate.strip_prefix(TARGET_HEALTH)
     }
 }
 
@@ -50,6 +51,8 @@ mod tests {
         assert!(shut(&pod("False", "False")).is_none());
         assert!(shut(&pod("True", "True")).is_none());
         let one = pod("True", "False");
-        assert_eq!(shut(&one).and_then(|s| s.target_group()), Some("k8s-monitori-grafana-1"));
+        assert_eq!(shut(&one).and_then(|s| s.binding()), Some("k8s-monitori-grafana-1"));
+        let first = Shut { gate: "target-health.alb.ingress.k8s.aws/web_grafana_80", condition: None };
+        assert_eq!(first.binding(), None);
     }
 }

@@ -63,6 +63,21 @@ impl Node {
         self.metadata.label("eks.amazonaws.com/compute-type") == Some("auto")
     }
 
+    /// Runs Bottlerocket, which has neither a shell nor systemctl for Systems Manager's commands.
+    pub fn is_bottlerocket(&self) -> bool {
+        self.status.node_info.os_image.starts_with("Bottlerocket")
+    }
+
+    /// Karpenter (or EKS Auto Mode) made it: who deletes the node has its instance terminated.
+    pub fn is_karpenter(&self) -> bool {
+        self.is_auto_mode() || self.metadata.label("karpenter.sh/nodepool").is_some()
+    }
+
+    /// Has no shell that anybody could use: its fault is mended by another node.
+    pub fn is_sealed(&self) -> bool {
+        self.is_fargate() || self.is_auto_mode() || self.is_bottlerocket()
+    }
+
     /// Its processor, as Kubernetes calls it: `amd64`, `arm64`.
     pub fn architecture(&self) -> Option<&str> {
         let said = Some(self.status.node_info.architecture.as_str()).filter(|a| !a.is_empty());
@@ -73,6 +88,11 @@ impl Node {
     pub fn instance_id(&self) -> Option<&str> {
         let id = self.spec.provider_id.as_deref()?.strip_prefix("aws://")?.rsplit('/').next()?;
         id.starts_with("i-").then_some(id)
+    }
+
+    /// EC2 instance whose shell Systems Manager's commands reach.
+    pub fn shell_instance(&self) -> Option<&str> {
+        self.instance_id().filter(|_| !self.is_sealed())
     }
 
     /// Primary address inside the VPC.

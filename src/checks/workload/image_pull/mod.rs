@@ -185,7 +185,7 @@ impl<'a> Writer<'a> {
         if !replaced {
             made = made.breaks(owner.clone());
         }
-        if self.reason.may_be_egress() && self.mirror.is_none() {
+        if self.reason.may_be_egress() {
             let at = Placement::new(self.snap);
             let subnets: BTreeSet<&str> = pods.iter().filter_map(|p| at.of_pod(p)).collect();
             made = subnets.into_iter().fold(made, |f, id| f.depends_on(ResourceRef::aws("ec2", "subnet", id)));
@@ -431,18 +431,20 @@ impl<'a> Writer<'a> {
             .param("why", self.retired.as_ref().map(|r| r.why))
             .param("policy_patch", policy.to_string())
             .param("mirror", self.mirror.as_deref().unwrap_or_default())
-            .param("instance", self.node.and_then(Node::instance_id).unwrap_or_default())
+            .param("instance", self.node.and_then(Node::shell_instance).unwrap_or_default())
             .param("show_hosts", self.show_hosts());
         self.with_registry(made)
     }
 
-    /// Shows on the node which mirrors it has for the registry, and whether this one answers.
+    /// Shows on the node which mirrors it has for the registry, and whether this one and the registry itself answer.
     fn show_hosts(&self) -> String {
         let host = self.image.as_ref().map_or("_default", |i| i.host.as_str());
         let mirror = self.mirror.as_deref().unwrap_or_default();
+        let server = if host == "docker.io" { "registry-1.docker.io" } else { host };
         let commands = serde_json::json!([
             format!("cat /etc/containerd/certs.d/{host}/hosts.toml /etc/containerd/certs.d/_default/hosts.toml"),
-            format!("curl -sS -m 5 -o /dev/null -w '%{{http_code}}' https://{mirror}/v2/"),
+            format!("curl -sS -m 5 -o /dev/null -w '%{{http_code}} {mirror}\\n' https://{mirror}/v2/"),
+            format!("curl -sS -m 5 -o /dev/null -w '%{{http_code}} {server}\\n' https://{server}/v2/"),
         ]);
         serde_json::json!({ "commands": commands }).to_string()
     }
