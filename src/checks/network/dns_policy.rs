@@ -49,6 +49,9 @@ enum Fix {
         pod: String,
         target: String,
         dns: String,
+        asked: String,
+        /// It asks the cluster's DNS first: its dnsPolicy is not None.
+        beside: bool,
         managed: String,
     },
     Kubelet {
@@ -87,6 +90,9 @@ fn finding(snap: &Snapshot, about: ResourceRef, found: &[Misled<'_>]) -> Finding
         Why::HostNetwork => {
             "it is on the network of its node, and its dnsPolicy is not ClusterFirstWithHostNet".to_owned()
         }
+        Why::Own if asks_first(first) => {
+            "its dnsConfig names that one beside the cluster's DNS, which had not answered".to_owned()
+        }
         Why::Own => "its dnsPolicy is None, and its dnsConfig names another".to_owned(),
         Why::Kubelet => format!("the kubelet of its node gives that to pods instead of {dns}"),
     };
@@ -115,6 +121,11 @@ fn finding(snap: &Snapshot, about: ResourceRef, found: &[Misled<'_>]) -> Finding
     made.fix(fix(snap, first, dns))
 }
 
+/// The cluster's DNS is the first of its resolvers.
+fn asks_first(one: &Misled<'_>) -> bool {
+    one.pod.spec.dns_policy.as_deref() != Some("None")
+}
+
 fn dns_address(snap: &Snapshot) -> String {
     let address = cluster_dns::service(snap).and_then(|s| s.spec.cluster_ip.clone());
     address.unwrap_or_else(|| "<cluster-dns>".to_owned())
@@ -134,9 +145,17 @@ fn fix(snap: &Snapshot, one: &Misled<'_>, dns: String) -> Fix {
                 asked: one.resolver.to_string(),
             }
         }
-        Why::Own => Fix::Own { namespace, pod, target: own, dns, managed: target.managed_by },
+        Why::Own => Fix::Own {
+            namespace,
+            pod,
+            target: own,
+            dns,
+            asked: one.resolver.to_string(),
+            beside: asks_first(one),
+            managed: target.managed_by,
+        },
         Why::Default | Why::HostNetwork => {
-            let policy = if one.why == Why::Default { "ClusterFirst" } else { "ClusterFirstWithHostNet" };
+            let policy = if one.pod.spec.host_network { "ClusterFirstWithHostNet" } else { "ClusterFirst" };
             let of_pod = json!({"dnsPolicy": policy});
             Fix::Policy {
                 namespace,
@@ -161,33 +180,44 @@ mod tests {
     use crate::domain::testing::workload::{pod, snapshot};
     use crate::model::Program;
     use crate::snapshot::Listing;
+    use crate::snapshot::kubernetes::Workload;
     use crate::snapshot::monitoring::ContainerLog;
     use serde_json::Value;
 
     fn with(spec: Value, resolver: &str) -> Snapshot {
-        let mut made = pod(json!({"name": "prometheus", "ready": true}));
-        for (key, value) in spec.as_object().expect("an object") {
-            made["spec"][key] = value.clone();
-        }
-        let mut snap = snapshot(json!([made]));
+        of_pods(&[("prom-6d5f9c7b8-x2x2x", spec)], resolver)
+    }
+
+    fn of_pods(pods_of: &[(&str, Value)], resolver: &str) -> Snapshot {
+        let pods = pods_of.iter().map(|(name, spec)| {
+            let mut made = pod(json!({"name": "prometheus", "ready": true}));
+            made["metadata"]["name"] = json!(name);
+            for (key, value) in spec.as_object().expect("an object") {
+                made["spec"][key] = value.clone();
+            }
+            made
+        });
+        let mut snap = snapshot(pods.collect());
         let service = |namespace: &str, name: &str, ip: &str| json!({"metadata": {"name": name, "namespace": namespace}, "spec": {"clusterIP": ip}});
-        let all = json!([
+        let mut all = json!([
             service("kube-system", "kube-dns", "172.20.0.10"),
             service("monitoring", "alertmanager", "172.20.1.1")
         ]);
+        all[0]["spec"]["clusterIPs"] = json!(["172.20.0.10", "fd00:10:96::a"]);
         snap.services = Listing::cluster(serde_json::from_value(all).expect("services"));
         let line = format!(
             "time=2026-11-21T11:58:00Z level=ERROR err=\"dial tcp: lookup alertmanager.monitoring.svc on {resolver}:53: no such host\"\n"
         );
-        *snap.component_logs = Ok(vec![ContainerLog {
+        let log = |(name, _): &(&str, Value)| ContainerLog {
             program: Some(Program::Prometheus),
             namespace: "monitoring".into(),
-            pod: "prom-6d5f9c7b8-x2x2x".into(),
+            pod: (*name).into(),
             container: "prometheus".into(),
             image: "prom/prometheus:v3.5.0".into(),
             previous: false,
-            text: line.into(),
-        }]);
+            text: line.clone().into(),
+        };
+        *snap.component_logs = Ok(pods_of.iter().map(log).collect());
         snap
     }
 
@@ -198,14 +228,38 @@ mod tests {
         assert!(steps(&found[0]).contains(r#"{"dnsPolicy":"ClusterFirst"}"#), "{}", steps(&found[0]));
         let found = findings(&DnsPolicy, &with(json!({"dnsPolicy": "ClusterFirst", "hostNetwork": true}), "10.0.0.2"));
         assert!(steps(&found[0]).contains(r#"{"dnsPolicy":"ClusterFirstWithHostNet"}"#));
-        let found = findings(&DnsPolicy, &with(json!({"dnsPolicy": "ClusterFirst"}), "10.100.0.10"));
+        let found = findings(&DnsPolicy, &with(json!({"dnsPolicy": "Default", "hostNetwork": true}), "10.0.0.2"));
+        assert!(steps(&found[0]).contains(r#"{"dnsPolicy":"ClusterFirstWithHostNet"}"#), "{}", steps(&found[0]));
+    }
+
+    #[test]
+    fn two_pods_of_a_node_have_their_resolver_of_its_kubelet() {
+        let first = || json!({"dnsPolicy": "ClusterFirst"});
+        let found = findings(&DnsPolicy, &of_pods(&[("a", first()), ("b", first())], "10.100.0.10"));
         assert_eq!(found[0].subject(), &ResourceRef::node("node-a"));
+        assert_eq!(applicable(&DnsPolicy, &with(first(), "10.100.0.10")), []);
+        let other = json!({"dnsPolicy": "ClusterFirst", "nodeName": "node-b"});
+        assert_eq!(applicable(&DnsPolicy, &of_pods(&[("a", first()), ("b", other)], "10.100.0.10")), []);
+    }
+
+    #[test]
+    fn a_resolver_beside_the_clusters_is_of_the_pod() {
+        let spec = json!({"dnsPolicy": "ClusterFirst", "dnsConfig": {"nameservers": ["1.1.1.1"]}});
+        let found = findings(&DnsPolicy, &with(spec, "1.1.1.1"));
+        assert!(found[0].message.contains("beside the cluster's DNS"), "{}", found[0].message);
+        assert_ne!(found[0].subject(), &ResourceRef::node("node-a"));
     }
 
     #[test]
     fn whoever_asks_the_clusters_dns_or_its_cache_is_well() {
-        for resolver in ["172.20.0.10", "169.254.20.10"] {
+        for resolver in ["172.20.0.10", "fd00:10:96::a", "169.254.20.10"] {
             assert_eq!(applicable(&DnsPolicy, &with(json!({"dnsPolicy": "Default"}), resolver)), [], "{resolver}");
         }
+        let mut snap = with(json!({"dnsPolicy": "Default"}), "192.0.2.53");
+        let cache = json!({"metadata": {"name": "node-local-dns", "namespace": "kube-system"}, "spec": {"template":
+            {"spec": {"containers": [{"name": "node-cache", "args": ["-localip", "192.0.2.53,172.20.0.10"]}]}}}});
+        let cache: Workload = serde_json::from_value(cache).expect("a workload");
+        snap.workloads = Listing::cluster(vec![Workload { kind: "DaemonSet".into(), ..cache }]);
+        assert_eq!(applicable(&DnsPolicy, &snap), []);
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
-use crate::domain::aws::cluster_health::{Fault, usable_groups, usable_subnets};
+use crate::domain::aws::cluster_health::{Fault, role_of, role_policies, usable_groups, usable_subnets};
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -29,12 +29,54 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Key { cluster: String, region: String, key: String, deletion: bool },
-    KeyLost { cluster: String, region: String, key: String },
-    Role { cluster: String, region: String, role: String, role_arn: String, trust: String, policy: String },
-    Subnets { cluster: String, region: String, vpc: String, config: String },
-    Groups { cluster: String, region: String, config: String },
-    Other { cluster: String, region: String },
+    Key {
+        cluster: String,
+        region: String,
+        key: String,
+        deletion: bool,
+    },
+    KeyLost {
+        cluster: String,
+        region: String,
+        key: String,
+    },
+    Role {
+        #[serde(flatten)]
+        role: Role,
+        /// `/teams/`; empty where the role has none.
+        path: String,
+    },
+    RoleAccess {
+        #[serde(flatten)]
+        role: Role,
+    },
+    Subnets {
+        cluster: String,
+        region: String,
+        vpc: String,
+        config: String,
+    },
+    Groups {
+        cluster: String,
+        region: String,
+        config: String,
+    },
+    Other {
+        cluster: String,
+        region: String,
+    },
+}
+
+/// The cluster's role, and what it has to have.
+#[derive(Serialize, JsonSchema)]
+struct Role {
+    cluster: String,
+    region: String,
+    role: String,
+    role_arn: String,
+    trust: String,
+    /// ARNs of the policies.
+    policies: Vec<String>,
 }
 
 impl Check for ClusterImpaired {
@@ -54,14 +96,14 @@ fn finding(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue) -> Finding {
     let victims = if fault.locks_secrets() { waiting_for_secrets(snap) } else { Vec::new() };
     let follows = match fault {
         Fault::KeyOff { .. } | Fault::KeyLost => ": its Secrets cannot be decrypted, and no pod that needs one starts",
-        Fault::Role => ": EKS can change nothing for it in AWS",
+        Fault::Role | Fault::RoleAccess => ": EKS can change nothing for it in AWS",
         Fault::Subnets | Fault::SecurityGroups => ": it cannot be updated, nor its control plane be replaced",
         Fault::Other => "",
     };
     let said = if issue.message.trim().is_empty() { issue.code.clone() } else { issue.message.trim().to_owned() };
     let message = format!("EKS cluster {} is impaired ({}){follows}: {said}", place.cluster, issue.code);
     let severity = match fault {
-        Fault::KeyOff { .. } | Fault::KeyLost | Fault::Role => Severity::Error,
+        Fault::KeyOff { .. } | Fault::KeyLost | Fault::Role | Fault::RoleAccess => Severity::Error,
         _ => Severity::Warning,
     };
     let own = ResourceRef::aws("eks", "cluster", &place.cluster);
@@ -114,20 +156,10 @@ fn fix(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue, fault: Fault, ke
         Fault::KeyOff { deletion } => Fix::Key { cluster: place.cluster, region: place.region, key, deletion },
         Fault::KeyLost => Fix::KeyLost { cluster: place.cluster, region: place.region, key },
         Fault::Role => {
-            let arn = cluster.role_arn.clone();
-            let name = arn.rsplit('/').next().filter(|n| !n.is_empty()).unwrap_or("<cluster-role>").to_owned();
-            let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-                "Principal": {"Service": "eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]});
-            let policy = format!("arn:{}:iam::aws:policy/AmazonEKSClusterPolicy", place.partition);
-            Fix::Role {
-                cluster: place.cluster,
-                region: place.region,
-                role: name,
-                role_arn: arn,
-                trust: trust.to_string(),
-                policy,
-            }
+            let path = role_of(&cluster.role_arn).map(|(_, path)| path).unwrap_or_default();
+            Fix::Role { role: role(place, cluster), path }
         }
+        Fault::RoleAccess => Fix::RoleAccess { role: role(place, cluster) },
         Fault::Subnets => {
             let all = snap.subnets().map(Vec::as_slice).unwrap_or_default();
             let usable = usable_subnets(cluster, all, issue);
@@ -135,10 +167,25 @@ fn fix(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue, fault: Fault, ke
             Fix::Subnets { cluster: place.cluster, region: place.region, vpc, config: format!("subnetIds={ids}") }
         }
         Fault::SecurityGroups => {
-            let ids = usable_groups(cluster, issue).join(",");
+            let usable = usable_groups(cluster, issue);
+            let ids = usable.map_or_else(|| "<security-group>".to_owned(), |ids| ids.join(","));
             Fix::Groups { cluster: place.cluster, region: place.region, config: format!("securityGroupIds={ids}") }
         }
         Fault::Other => Fix::Other { cluster: place.cluster, region: place.region },
+    }
+}
+
+fn role(place: Place, cluster: &Cluster) -> Role {
+    let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Principal": {"Service": "eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]});
+    let arn = |policy| format!("arn:{}:iam::aws:policy/{policy}", place.partition);
+    Role {
+        policies: role_policies(cluster).into_iter().map(arn).collect(),
+        role: role_of(&cluster.role_arn).map_or("<cluster-role>", |(name, _)| name).to_owned(),
+        role_arn: cluster.role_arn.clone(),
+        trust: trust.to_string(),
+        cluster: place.cluster,
+        region: place.region,
     }
 }
 
@@ -181,8 +228,36 @@ mod tests {
         assert!(steps(&findings(&ClusterImpaired, &with(gone))[0]).contains("subnetIds=subnet-a,subnet-b"));
         let group = json!([{"code": "Ec2SecurityGroupNotFound", "message": "sg-2 does not exist"}]);
         assert!(steps(&findings(&ClusterImpaired, &with(group))[0]).contains("securityGroupIds=sg-1"));
+        let unnamed = json!([{"code": "InsufficientFreeAddresses", "message": ""}]);
+        let mut snap = with(unnamed);
+        snap.eks_cluster.as_mut().expect("a cluster").resources_vpc_config.subnet_ids.pop();
+        let told = steps(&findings(&ClusterImpaired, &snap)[0]);
+        assert!(told.contains("<subnet-1>,<subnet-2>"), "{told}");
+        let all = json!([{"code": "Ec2SecurityGroupNotFound", "message": "sg-1, sg-2 do not exist"}]);
+        assert!(steps(&findings(&ClusterImpaired, &with(all))[0]).contains("securityGroupIds=<security-group>"));
         let role = json!([{"code": "IamRoleNotFound", "message": ""}]);
         assert!(steps(&findings(&ClusterImpaired, &with(role))[0]).contains("--role-name shop-cluster"));
         assert_eq!(findings(&ClusterImpaired, &with(json!([]))), []);
+    }
+
+    #[test]
+    fn a_role_comes_back_at_its_path_and_with_all_that_auto_mode_needs() {
+        let mut snap = with(json!([{"code": "IamRoleNotFound", "message": ""}]));
+        let told = steps(&findings(&ClusterImpaired, &snap)[0]);
+        assert!(!told.contains("--path") && !told.contains("AmazonEKSComputePolicy"), "{told}");
+        let cluster = snap.eks_cluster.as_mut().expect("a cluster");
+        cluster.role_arn = "arn:aws:iam::111122223333:role/teams/eks/shop-cluster".into();
+        cluster.compute_config = serde_json::from_value(json!({"enabled": true})).expect("a configuration");
+        let told = steps(&findings(&ClusterImpaired, &snap)[0]);
+        assert!(told.contains("--role-name shop-cluster --path /teams/eks/ "), "{told}");
+        for policy in ["Cluster", "Compute", "BlockStorage", "LoadBalancing", "Networking"] {
+            assert!(told.contains(&format!("arn:aws:iam::aws:policy/AmazonEKS{policy}Policy")), "{policy}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_role_that_exists_is_not_made() {
+        let told = steps(&findings(&ClusterImpaired, &with(json!([{"code": "AccessDenied", "message": ""}])))[0]);
+        assert!(told.contains("list-attached-role-policies") && !told.contains("create-role"), "{told}");
     }
 }

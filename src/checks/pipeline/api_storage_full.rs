@@ -69,7 +69,31 @@ mod tests {
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::workload::{event, snapshot};
     use crate::snapshot::Listing;
+    use crate::snapshot::monitoring::ContainerLog;
     use serde_json::json;
+
+    #[test]
+    fn who_looks_for_the_words_in_logs_does_not_say_them() {
+        let lines = [
+            r#"level=info ts=2026-11-21T11:59:00Z caller=metrics.go:159 component=querier org_id=fake query="{app=\"api\"} |= \"etcdserver: mvcc: database space exceeded\"" status=200"#,
+            r#"level=error ts=2026-11-21T11:59:00Z caller=retry.go:73 msg="error processing request" query="{app=\"api\"} |= \"etcdserver: no space\"" err="context canceled""#,
+            r#"{"level":"error","time":"2026-11-21T11:59:00Z","query":"{app=\"api\"} |= \"etcdserver: no space\"","msg":"failed"}"#,
+        ];
+        let said = "ts=2026-11-21T11:59:00Z level=error msg=\"sync failed: etcdserver: mvcc: database space exceeded\"";
+        for (line, is_said) in lines.map(|l| (l, false)).into_iter().chain([(said, true)]) {
+            let mut snap = snapshot(json!([]));
+            *snap.part_logs = Ok(vec![ContainerLog {
+                program: None,
+                namespace: "monitoring".into(),
+                pod: "loki-0".into(),
+                container: "loki".into(),
+                image: "grafana/loki:3.5.0".into(),
+                previous: false,
+                text: line.into(),
+            }]);
+            assert_eq!(findings(&ApiStorageFull, &snap).len(), usize::from(is_said), "{line}");
+        }
+    }
 
     #[test]
     fn who_cannot_write_says_so() {

@@ -28,6 +28,8 @@ enum Fix {
     Again {
         namespace: String,
         job: String,
+        /// Its last pod that failed; empty where it is not known.
+        pod: String,
         /// The CronJob that made it; empty where none did.
         cron: String,
         /// Name of the run by hand.
@@ -47,11 +49,11 @@ impl Check for JobFailed {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.jobs()?;
-        Ok(Diagnosis::Findings(failed_jobs::all(snap).iter().map(finding).collect()))
+        Ok(Diagnosis::Findings(failed_jobs::all(snap).iter().map(|f| finding(snap, f)).collect()))
     }
 }
 
-fn finding(failed: &Failed<'_>) -> Finding {
+fn finding(snap: &Snapshot, failed: &Failed<'_>) -> Finding {
     let meta = &failed.job.metadata;
     let own = ResourceRef::kubernetes("batch", "Job", &meta.namespace, &meta.name);
     let reason = failed.condition.reason.as_deref().unwrap_or("Failed");
@@ -78,11 +80,14 @@ fn finding(failed: &Failed<'_>) -> Finding {
         made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line));
     }
     let cron = failed.cron.unwrap_or_default().to_owned();
-    let stem: String = cron.chars().take(NAME - "-by-hand".len()).collect();
+    // Another run by hand, after the next report, has another name.
+    let suffix = snap.collected_at.strftime("-by-hand-%m%d%H%M").to_string();
+    let stem: String = cron.chars().take(NAME - suffix.len()).collect();
     made.fix(Fix::Again {
         namespace: meta.namespace.clone(),
         job: meta.name.clone(),
-        run: format!("{}-by-hand", stem.trim_end_matches('-')),
+        pod: failed.pod.map(|p| p.metadata.name.clone()).unwrap_or_default(),
+        run: format!("{}{suffix}", stem.trim_end_matches(['-', '.'])),
         cron,
         late: reason == "DeadlineExceeded",
     })

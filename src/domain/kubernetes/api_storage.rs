@@ -1,6 +1,6 @@
 //! The API server's own store, etcd, and that it is full: nothing can be written to the cluster any more.
 
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::{Line, written_at};
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Event;
@@ -37,7 +37,7 @@ pub(crate) fn said(snap: &Snapshot) -> Vec<Said<'_>> {
     let seconds = |t: jiff::Timestamp| snap.collected_at.as_second() - t.as_second();
     let recent = |line: &&str| written_at(line, snap.collected_at).is_none_or(|t| seconds(t) <= NOW);
     let of_logs = logs.filter_map(|log| {
-        let line = log.text.lines().rev().filter(recent).find(|l| is_full(l))?;
+        let line = log.text.lines().rev().filter(recent).find(|l| is_full(l) && !Line::parse(l).is_record())?;
         Some(Said::Log(log, line))
     });
     let events = snap.events.items().unwrap_or_default().iter();

@@ -182,6 +182,34 @@ pub(crate) fn below<'a>(snap: &'a Snapshot, namespace: &str, bytes: f64) -> Opti
     Some((range, format!("/spec/limits/{at}/max/memory")))
 }
 
+/// What else would refuse a pod whose container has `bytes` of memory, once the maximum at `raised` is raised: maxima of
+/// other ranges, and those of whole pods, as `limits (4Gi per Pod)`.
+pub(crate) fn also_below(
+    snap: &Snapshot,
+    pod: &Pod,
+    container: &Container,
+    bytes: f64,
+    raised: Option<&(&LimitRange, String)>,
+) -> Vec<String> {
+    let others = pod.spec.containers.iter().filter(|c| c.name != container.name);
+    let limits = others.filter_map(|c| c.resources.limits.get("memory").and_then(|m| parse_quantity(m)));
+    let whole = bytes + limits.sum::<f64>();
+    let refuses = |(range, at, item): (&LimitRange, usize, &LimitItem)| {
+        let max = item.max.get("memory")?;
+        let asked = match item.kind.as_str() {
+            "Container" => bytes,
+            "Pod" => whole,
+            _ => return None,
+        };
+        let is_raised = raised.is_some_and(|(r, path)| {
+            r.metadata.name == range.metadata.name && *path == format!("/spec/limits/{at}/max/memory")
+        });
+        let below = parse_quantity(max).is_some_and(|m| m < asked);
+        (below && !is_raised).then(|| format!("{} ({max} per {})", range.metadata.name, item.kind))
+    };
+    items(snap, &pod.metadata.namespace).into_iter().filter_map(refuses).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

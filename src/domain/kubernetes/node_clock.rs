@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use jiff::civil::DateTime;
 use regex::Regex;
 
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::{Line, written_at};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod};
 use crate::snapshot::monitoring::{ContainerLog, FiringAlert};
@@ -44,9 +44,9 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
             let at = written_at(l, snap.collected_at);
             log.previous || at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= NOW)
         };
-        let Some((line, seconds)) = log.text.lines().rev().filter(recent).find_map(|l| Some((l, refused(l)?))) else {
-            continue;
-        };
+        let alerted = found.get(node.metadata.name.as_str()).is_some_and(|off| !off.alerts.is_empty());
+        let mut said = log.text.lines().rev().filter(recent);
+        let Some((line, seconds)) = said.find_map(|l| Some((l, refused(l, alerted)?))) else { continue };
         let off = entry(&mut found, node);
         off.seconds = off.seconds.or(seconds);
         off.refused.push((pod, log, line));
@@ -76,13 +76,14 @@ fn is_of(alert: &FiringAlert, node: &Node) -> bool {
 }
 
 /// What AWS says of a request that was signed at another time than its own; the seconds in between, where it names them.
-fn refused(line: &str) -> Option<Option<i64>> {
+/// Other stores use some of its words, and their own clock may be the one that is off: those count with an alert only.
+fn refused(line: &str, alerted: bool) -> Option<Option<i64>> {
     static SIGNED: OnceLock<Regex> = OnceLock::new();
     let signed = SIGNED.get_or_init(|| {
         Regex::new(r"Signature (?:expired|not yet current): (\d{8}T\d{6})Z is (?:now earlier|still later) than \d{8}T\d{6}Z \((\d{8}T\d{6})Z [-+]")
             .expect("the pattern is fixed")
     });
-    if let Some(found) = signed.captures(line) {
+    if let Some(found) = signed.captures(line).filter(|_| !Line::parse(line).is_record()) {
         let read =
             |at: usize| DateTime::strptime("%Y%m%dT%H%M%S", &found[at]).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
         return Some(
@@ -90,7 +91,17 @@ fn refused(line: &str) -> Option<Option<i64>> {
         );
     }
     let told = ["RequestTimeTooSkewed", "difference between the request time and the current time is too large"];
-    told.iter().any(|t| line.contains(t)).then_some(None)
+    let counts = |line| (alerted || is_of_aws(line)) && !Line::parse(line).is_record();
+    (told.iter().any(|t| line.contains(t)) && counts(line)).then_some(None)
+}
+
+/// A host of AWS, or S3's id of its own host, which is base64; MinIO gives a hexadecimal one.
+fn is_of_aws(line: &str) -> bool {
+    static HOST: OnceLock<Regex> = OnceLock::new();
+    let host = HOST.get_or_init(|| {
+        Regex::new(r"amazonaws\.com|[Hh]ost ?[Ii][Dd]: [A-Za-z0-9+/]{40,}=").expect("the pattern is fixed")
+    });
+    host.is_match(line)
 }
 
 #[cfg(test)]
@@ -98,15 +109,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn other_stores_and_queries_do_not_say_it() {
+        let minio = "RequestTimeTooSkewed: The difference between the request time and the server's time is too large. status code: 403, request id: 17A9, host id: dd9025bab4ad464b049177c95eb6ebf374d3b3fd1af9251148b658df7ac2e3e8";
+        assert_eq!(refused(minio, false), None);
+        assert_eq!(refused(minio, true), Some(None));
+        let query = r#"level=info ts=2026-11-21T11:59:00Z component=querier query="{app=\"x\"} |= \"RequestTimeTooSkewed\" |= \"amazonaws.com\"""#;
+        assert_eq!(refused(query, true), None);
+        let s3 = "RequestTimeTooSkewed: The difference between the request time and the current time is too large. status code: 403, request id: 5F1E, host id: eftixk72aD6Ap51TnqcoF8eFidJG9Z/2mkiDFu8yU9AS1ed4OpIszj7UDNEHGran+A=";
+        assert_eq!(refused(s3, false), Some(None));
+    }
+
+    #[test]
     fn aws_says_by_how_much_a_clock_is_off() {
         let behind = "api error InvalidSignatureException: Signature expired: 20261121T023000Z is now earlier than 20261121T023403Z (20261121T023903Z - 5 min.)";
-        assert_eq!(refused(behind), Some(Some(-543)));
+        assert_eq!(refused(behind, false), Some(Some(-543)));
         let ahead = "SignatureDoesNotMatch: Signature not yet current: 20261121T025000Z is still later than 20261121T024403Z (20261121T023903Z + 5 min.)";
-        assert_eq!(refused(ahead), Some(Some(657)));
-        assert_eq!(
-            refused("RequestTimeTooSkewed: The difference between the request time and the current time is too large."),
-            Some(None)
-        );
-        assert_eq!(refused("SignatureDoesNotMatch: The request signature we calculated does not match"), None);
+        assert_eq!(refused(ahead, false), Some(Some(657)));
+        assert_eq!(refused("https://loki.s3.eu-west-1.amazonaws.com: RequestTimeTooSkewed", false), Some(None));
+        assert_eq!(refused("SignatureDoesNotMatch: The request signature we calculated does not match", false), None);
     }
 }

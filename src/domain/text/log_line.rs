@@ -91,6 +91,11 @@ impl<'a> Line<'a> {
         others.iter().any(|o| component.starts_with(o)) || self.text().contains("server returned HTTP status")
     }
 
+    /// Holds words of others without saying them: a record of what was done, or of a query and what that looked for.
+    pub(crate) fn is_record(&self) -> bool {
+        self.level == Level::Info || self.raw.contains("query=") || !self.get("query").is_empty()
+    }
+
     /// Message and error in one text, to search in.
     pub(crate) fn text(&self) -> String {
         match (self.msg.as_str(), self.err.as_str()) {

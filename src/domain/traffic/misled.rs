@@ -1,5 +1,6 @@
 //! Look-ups of the cluster's names that a pod asks of another resolver than the cluster's DNS, and why it asks that one.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
@@ -23,7 +24,7 @@ pub(crate) enum Why {
     Default,
     /// On the network of its node it has the node's resolver, unless its policy is ClusterFirstWithHostNet.
     HostNetwork,
-    /// `dnsPolicy: None` with resolvers of its own.
+    /// Its dnsConfig names a resolver of its own: instead of the cluster's DNS, or beside it.
     Own,
     /// The kubelet of its node gives pods another address than that of the cluster's DNS.
     Kubelet,
@@ -45,18 +46,33 @@ pub(crate) struct Misled<'a> {
 
 /// Look-ups that went astray within the last minutes, one for each pod.
 pub(crate) fn all(snap: &Snapshot) -> Vec<Misled<'_>> {
-    let Some(dns) = cluster_dns::service(snap).and_then(|s| s.spec.cluster_ip.as_deref()?.parse::<IpAddr>().ok())
-    else {
+    let dns = cluster_dns::addresses(snap);
+    if cluster_dns::service(snap).is_none() || dns.is_empty() {
         return Vec::new();
-    };
+    }
     let mut found: Vec<Misled<'_>> = Vec::new();
     for (pod, container, text) in logged(snap).chain(answered(snap)) {
-        let is_known = found.iter().any(|m| m.pod.metadata.name == pod.metadata.name);
-        if let Some(one) = read(snap, dns, pod, container, text).filter(|_| !is_known) {
+        let is_known = found.iter().any(|m| is_same(m.pod, pod));
+        if let Some(one) = read(snap, &dns, pod, container, text).filter(|_| !is_known) {
             found.push(one);
         }
     }
-    found
+    // One pod may have come by its resolver in a way that is not seen here; two of a node have it of their kubelet.
+    let twice = |one: &Misled<'_>| {
+        let same = |m: &Misled<'_>| m.why == Why::Kubelet && m.resolver == one.resolver && m.node() == one.node();
+        found.iter().any(|m| same(m) && !is_same(m.pod, one.pod))
+    };
+    found.iter().filter(|m| m.why != Why::Kubelet || twice(m)).cloned().collect()
+}
+
+impl Misled<'_> {
+    fn node(&self) -> Option<&str> {
+        self.pod.spec.node_name.as_deref()
+    }
+}
+
+fn is_same(one: &Pod, other: &Pod) -> bool {
+    (&one.metadata.namespace, &one.metadata.name) == (&other.metadata.namespace, &other.metadata.name)
 }
 
 /// Lines of logs, the newest first.
@@ -88,7 +104,13 @@ fn answered(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
     of_prometheus.chain(of_grafana)
 }
 
-fn read<'a>(snap: &Snapshot, dns: IpAddr, pod: &'a Pod, container: &'a str, said: &'a str) -> Option<Misled<'a>> {
+fn read<'a>(
+    snap: &Snapshot,
+    dns: &BTreeSet<IpAddr>,
+    pod: &'a Pod,
+    container: &'a str,
+    said: &'a str,
+) -> Option<Misled<'a>> {
     static LOOKUP: OnceLock<Regex> = OnceLock::new();
     let lookup = LOOKUP.get_or_init(|| {
         Regex::new(r"lookup ([^\s:]+) on \[?([0-9a-fA-F.:]+?)\]?:53: no such host").expect("the pattern is fixed")
@@ -97,21 +119,23 @@ fn read<'a>(snap: &Snapshot, dns: IpAddr, pod: &'a Pod, container: &'a str, said
     let resolver: IpAddr = found[2].parse().ok()?;
     // A cache on the node answers for the cluster's DNS.
     let is_local = matches!(resolver, IpAddr::V4(v4) if v4.is_link_local() && v4.octets()[2] != 169);
-    if resolver == dns || is_local || resolver.is_loopback() {
+    if dns.contains(&resolver) || is_local || resolver.is_loopback() {
         return None;
     }
     let host = found[1].trim_end_matches('.').to_owned();
     let service = in_cluster(snap, &host, &pod.metadata.namespace)?;
     snap.services.find(&service.namespace, &service.service).ok()??;
-    Some(Misled { pod, host, resolver, container, said, why: why(pod) })
+    Some(Misled { pod, host, resolver, container, said, why: why(pod, resolver) })
 }
 
-fn why(pod: &Pod) -> Why {
-    match pod.spec.dns_policy.as_deref() {
+fn why(pod: &Pod, resolver: IpAddr) -> Why {
+    let policy = pod.spec.dns_policy.as_deref();
+    let own = pod.spec.dns_config.iter().flat_map(|c| &c.nameservers).any(|n| n.parse() == Ok(resolver));
+    match policy {
         Some("Default") => Why::Default,
         Some("None") => Why::Own,
-        Some("ClusterFirstWithHostNet") => Why::Kubelet,
-        _ if pod.spec.host_network => Why::HostNetwork,
+        _ if pod.spec.host_network && policy != Some("ClusterFirstWithHostNet") => Why::HostNetwork,
+        _ if own => Why::Own,
         _ => Why::Kubelet,
     }
 }

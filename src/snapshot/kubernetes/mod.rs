@@ -40,9 +40,9 @@ pub use node_maker::{NodeClassRef, NodeMaker, NodeMakerSpec, NodeMakerStatus, No
 pub use operator::*;
 pub use pod::{
     ClaimSource, Container, ContainerPort, ContainerRequests, ContainerState, ContainerStatus, ContainerUsage,
-    DEFAULT_PASSWORDS, EnvFrom, EnvSource, EnvVar, HttpGet, KeyRef, KeyToPath, NamedSource, Pod, PodMetrics, PodOnNode,
-    PodOnNodeSpec, PodSecurityContext, PodSpec, PodStatus, PortOnly, Probe, ProjectedSource, ProjectedSources,
-    ReadinessGate, Resources, Running, SecretSource, Terminated, Volume, VolumeMount, Waiting,
+    DEFAULT_PASSWORDS, DnsConfig, EnvFrom, EnvSource, EnvVar, HttpGet, KeyRef, KeyToPath, NamedSource, Pod, PodMetrics,
+    PodOnNode, PodOnNodeSpec, PodSecurityContext, PodSpec, PodStatus, PortOnly, Probe, ProjectedSource,
+    ProjectedSources, ReadinessGate, Resources, Running, SecretSource, Terminated, Volume, VolumeMount, Waiting,
 };
 pub use policy::{CiliumPolicy, LimitItem, LimitRange, LimitRangeSpec, NetworkPolicy, QuotaStatus, ResourceQuota};
 pub use scaling::*;

@@ -32,11 +32,20 @@ pub struct PodSpec {
     pub service_account_name: Option<String>,
     pub host_network: bool,
     pub dns_policy: Option<String>,
+    pub dns_config: Option<DnsConfig>,
     #[serde(deserialize_with = "null_default")]
     pub image_pull_secrets: Vec<NamedSource>,
     pub security_context: Option<PodSecurityContext>,
     #[serde(deserialize_with = "null_default")]
     pub readiness_gates: Vec<ReadinessGate>,
+}
+
+/// `dnsConfig` of a pod.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DnsConfig {
+    #[serde(deserialize_with = "null_default")]
+    pub nameservers: Vec<String>,
 }
 
 /// `readinessGates[]`: a condition that somebody else sets, without which the pod is not Ready.

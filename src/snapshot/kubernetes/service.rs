@@ -29,6 +29,9 @@ pub struct ServiceSpec {
     pub kind: Option<String>,
     #[serde(rename = "clusterIP")]
     pub cluster_ip: Option<String>,
+    /// All of them: of both families in a dual-stack cluster.
+    #[serde(rename = "clusterIPs", deserialize_with = "null_default")]
+    pub cluster_ips: Vec<String>,
     pub selector: Map,
     pub ports: Vec<ServicePort>,
     pub external_name: Option<String>,

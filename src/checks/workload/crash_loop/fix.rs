@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
-use crate::checks::workload::crash_loop::case::{Case, operator_field};
+use crate::checks::workload::crash_loop::case::{Case, data_path, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
@@ -175,6 +175,12 @@ enum Way {
         repair: Repair,
     },
     DatabaseDamaged {
+        container: String,
+        /// Shell commands that write the database with its journal to an archive, move both aside, and set the owner.
+        save: String,
+        aside: String,
+        owned: String,
+        folder: String,
         #[serde(flatten)]
         repair: Repair,
     },
@@ -601,9 +607,21 @@ fn storage(case: &Case<'_>, crash: &Crash) -> Way {
         Class::DiskFull => Way::DiskFull { disk: DiskFull::of(case), kept },
         Class::Wal => Way::Wal { advice: crash.advice.clone(), repair: Repair::of(case, crash) },
         Class::Block => Way::Block { look: look_at_blocks(case), repair: Repair::of(case, crash) },
-        Class::DatabaseDamaged => Way::DatabaseDamaged { repair: Repair::of(case, crash) },
+        Class::DatabaseDamaged => database_damaged(case, crash),
         Class::HeadChunks => Way::HeadChunks { repair: Repair::of(case, crash) },
         _ => Way::State { advice: crash.advice.clone(), repair: Repair::of(case, crash) },
+    }
+}
+
+fn database_damaged(case: &Case<'_>, crash: &Crash) -> Way {
+    let folder = data_path(case.failing.container).trim_end_matches('/');
+    Way::DatabaseDamaged {
+        container: case.failing.container.name.clone(),
+        save: format!("cd {folder} && tar -cf - grafana.db*"),
+        aside: format!("cd {folder} && mkdir -p damaged && mv grafana.db* damaged/"),
+        owned: format!("cd {folder} && chown $(stat -c %u:%g damaged/grafana.db) grafana.db"),
+        folder: folder.to_owned(),
+        repair: Repair::of(case, crash),
     }
 }
 

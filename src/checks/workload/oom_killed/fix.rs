@@ -75,17 +75,25 @@ pub(super) struct Ranges {
     /// The one that allows less than is proposed, and what raises it.
     ceiling: String,
     ceiling_patch: String,
+    /// Those that would refuse the pod all the same.
+    also_refused: String,
 }
 
 impl Ranges {
     /// The one that gives the limit, and the one that is below what is proposed, with the path of its maximum.
-    pub(super) fn of(given: Option<&LimitRange>, ceiling: Option<(&LimitRange, String)>, proposal: &Proposal) -> Self {
+    pub(super) fn of(
+        given: Option<&LimitRange>,
+        ceiling: Option<(&LimitRange, String)>,
+        also: Vec<String>,
+        proposal: &Proposal,
+    ) -> Self {
         let (ceiling, path) = ceiling.map(|(range, path)| (range.metadata.name.clone(), path)).unzip();
         let to = |path: String| json!([{"op": "replace", "path": path, "value": exact(proposal.limit)}]).to_string();
         Self {
             given_by: given.map(|r| r.metadata.name.clone()).unwrap_or_default(),
             ceiling: ceiling.unwrap_or_default(),
             ceiling_patch: path.map(to).unwrap_or_default(),
+            also_refused: also.join(", "),
         }
     }
 }

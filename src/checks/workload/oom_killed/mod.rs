@@ -157,7 +157,9 @@ fn raise(
         ),
         None => message,
     };
-    let ranges = Ranges::of(given, ceiling, &proposal);
+    let also =
+        journal::aside(|| limit_range::also_below(snap, kill.pod, kill.container, proposal.limit, ceiling.as_ref()));
+    let ranges = Ranges::of(given, ceiling, also, &proposal);
     let mut made = Finding::new(OomKilled::META.id, severity(snap, kill), target.owner.clone(), message);
     if let Some(range) = given {
         made = made.also(limit_range::reference(range)).evidence(range_seen(range));

@@ -237,6 +237,12 @@ impl<'a> Range<'a> {
                 if bound.side == Side::Max && above {
                     set.entry("requests").or_default().push(format!("{}={}", bound.resource, bound.bound));
                 }
+                // Nor may the limit stay below the request that is raised.
+                let limit = container.resources.limits.get(&bound.resource).and_then(|l| parse_quantity(l));
+                let below = limit.zip(parse_quantity(&bound.bound)).is_some_and(|(l, b)| l < b);
+                if bound.side == Side::Min && below {
+                    set.entry("limits").or_default().push(format!("{}={}", bound.resource, bound.bound));
+                }
             }
         }
         let flags = |(container, set): (&str, BTreeMap<&str, Vec<String>>)| {
