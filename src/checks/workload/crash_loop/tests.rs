@@ -97,30 +97,3 @@ fn without_log_it_is_still_found() {
     *snap.crash_logs = Err(Gap::new("log", crate::model::GapCause::Unreachable, "no"));
     assert_eq!(found(&snap)[0].variant, "other");
 }
-
-#[test]
-fn a_damaged_database_is_saved_with_its_journal_and_an_empty_dir_is_not_thrown_away() {
-    let log = r#"logger=sqlstore t=2026-11-21T02:58:59Z level=error msg="failed to open" error="database disk image is malformed""#;
-    let grafana = |volume: Value| {
-        let mut status = status(BACK_OFF, 7, false, 1, "Error", NOW);
-        status["name"] = json!("grafana");
-        let mut snap = snapshot(status, log);
-        snap.crash_logs.as_mut().expect("logs")[0].container = "grafana".into();
-        let container = json!({"name": "grafana", "image": "grafana/grafana:12.3.0",
-            "volumeMounts": [{"name": "storage", "mountPath": "/var/lib/grafana"}]});
-        let mut pod = snap.pods.items().expect("pods")[0].clone();
-        pod.spec.containers = vec![serde_json::from_value(container).expect("a container")];
-        pod.spec.volumes = vec![serde_json::from_value(volume).expect("a volume")];
-        snap.pods = crate::snapshot::Listing::cluster(vec![pod]);
-        let all = found(&snap);
-        assert_eq!(all[0].variant, "database-damaged");
-        crate::checks::support::testing::steps(&all[0])
-    };
-    let told = grafana(json!({"name": "storage", "persistentVolumeClaim": {"claimName": "grafana"}}));
-    for part in ["tar -cf - grafana.db*", "mv grafana.db* damaged/", "--replicas=0", "chown "] {
-        assert!(told.contains(part), "{part}: {told}");
-    }
-    let told = grafana(json!({"name": "storage", "emptyDir": {}}));
-    assert!(told.contains("kubectl cp -n monitoring -c grafana prometheus-0:/var/lib/grafana"), "{told}");
-    assert!(!told.contains("--replicas=0") && !told.contains("-repair"), "{told}");
-}

@@ -151,7 +151,6 @@ pub(super) struct Repair {
     mount_path: String,
     sub_path: String,
     damaged: String,
-    moved: String,
 }
 
 impl Repair {
@@ -183,7 +182,6 @@ impl Repair {
             repair_image: "busybox:1.36",
             mount_path: mount.map_or(data, |m| m.mount_path.as_str()).to_owned(),
             sub_path: mount.and_then(|m| m.sub_path.clone()).unwrap_or_default(),
-            moved: format!("{damaged}.broken"),
             damaged,
         }
     }
