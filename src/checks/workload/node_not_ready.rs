@@ -73,16 +73,13 @@ struct Instance {
 
 impl Instance {
     fn of(snap: &Snapshot, node: &Node) -> Self {
-        let label = |key: &str| node.metadata.label(key);
-        let karpenter = node.is_auto_mode()
-            || label("karpenter.sh/nodepool").is_some()
-            || label("karpenter.sh/provisioner-name").is_some();
+        let karpenter = node.is_karpenter();
         let id = node.instance_id().map(str::to_owned);
         Self {
             region: Place::of(snap).region,
             instance: id.clone().filter(|_| !node.is_auto_mode()),
             scaled: id.filter(|_| !karpenter),
-            group: label("eks.amazonaws.com/nodegroup").map(str::to_owned),
+            group: node.metadata.label("eks.amazonaws.com/nodegroup").map(str::to_owned),
             karpenter,
         }
     }

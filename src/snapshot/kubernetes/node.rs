@@ -70,7 +70,9 @@ impl Node {
 
     /// Karpenter (or EKS Auto Mode) made it: who deletes the node has its instance terminated.
     pub fn is_karpenter(&self) -> bool {
-        self.is_auto_mode() || self.metadata.label("karpenter.sh/nodepool").is_some()
+        // The second is Karpenter's label of before its first version.
+        let labels = ["karpenter.sh/nodepool", "karpenter.sh/provisioner-name"];
+        self.is_auto_mode() || labels.iter().any(|label| self.metadata.label(label).is_some())
     }
 
     /// Has no shell that anybody could use: its fault is mended by another node.
