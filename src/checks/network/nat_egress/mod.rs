@@ -1,10 +1,12 @@
 //! Pods have no route to the internet.
 
 mod fix;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::collections::BTreeMap;
 
-use crate::checks::network::nat_egress::fix::Writer;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::aws::placement::Placement;
@@ -14,6 +16,8 @@ use crate::domain::traffic::survey::{Affected, Survey, Trouble};
 use crate::model::{CheckMeta, Diagnosis, Gap, Severity};
 use crate::snapshot::kubernetes::Node;
 use crate::snapshot::{Platform, Snapshot};
+use fix::Fix;
+use writer::Writer;
 
 check! {
     /// See the check's page.
@@ -22,6 +26,7 @@ check! {
         title: "pods have no route to the internet",
         requires: [EksCluster, Nodes, Subnets, RouteTables, NatGateways, InternetGateways],
         uses: [ConfigMaps, CrashLogs, Instances, NetworkAcls, SecurityGroups, Pods, Events, ComponentLogs, AlertmanagerStatus, EksNodegroups, Services, VpcEndpoints, Probes, Addresses, Workloads, EksAddons],
+        fix: Fix,
     }
 }
 
@@ -103,6 +108,3 @@ fn severity(snap: &Snapshot, demands: &Demands, trouble: &Trouble, affected: &Af
     let wanted = of_subnets.iter().any(|d| !d.wanted.is_empty());
     (wanted || (trouble.shows_intent() && !proxied)).then_some(Severity::Warning)
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,22 +2,22 @@
 
 mod asked;
 mod choice;
+mod fix;
 mod refusal;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::Serialize;
+use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::lint;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Location, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Meta, Service};
 use asked::Asked;
 use choice::Range;
+use fix::Fix;
 use refusal::Refusal;
 
 check! {
@@ -27,6 +27,7 @@ check! {
         title: "a manifest asks for a nodePort that the API server does not give",
         requires: [Manifests],
         uses: [Services, Events, Pods],
+        fix: Fix,
     }
 }
 
@@ -47,19 +48,17 @@ impl Check for NodePortRange {
         }
         let asked = asked::all(snap);
         let case = Case::new(snap, &asked, &refusals);
-        let mut groups: BTreeMap<(Severity, Kind, &'static str), Vec<Problem<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Severity, Kind, Source), Vec<Problem<'_>>> = BTreeMap::new();
         for problem in case.problems() {
-            groups.entry((problem.severity, problem.kind, problem.variant())).or_default().push(problem);
+            groups.entry((problem.severity, problem.kind, problem.source())).or_default().push(problem);
         }
         let findings = groups
             .into_iter()
-            .map(|((severity, kind, variant), problems)| case.finding(severity, kind, variant, &problems));
+            .map(|((severity, kind, source), problems)| case.finding(severity, kind, source, &problems));
         Ok(Diagnosis::Findings(findings.collect()))
     }
 }
 
-/// Lines of files that are shown at most; all places are named.
-const EXCERPTS: usize = 50;
 /// Who has a port that nobody is seen to have.
 const TAKEN_THEN: &str = "another Service had when it was applied";
 
@@ -72,6 +71,19 @@ enum Kind {
     Taken,
     /// Two Services of the files ask for it.
     Twice,
+}
+
+/// Where a number comes from, and has to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    /// The values of a HelmRelease of Flux.
+    Flux,
+    /// A file with the Service.
+    Manifest,
+    /// What a chart makes, or a pipe.
+    Rendered,
+    /// A file of Helm values.
+    Values,
 }
 
 /// One port that is not given.
@@ -232,11 +244,11 @@ impl<'a> Case<'a> {
         })
     }
 
-    fn finding(&self, severity: Severity, kind: Kind, variant: &'static str, problems: &[Problem<'a>]) -> Finding {
+    fn finding(&self, severity: Severity, kind: Kind, source: Source, problems: &[Problem<'a>]) -> Finding {
         let subjects: Vec<ResourceRef> = problems.iter().map(Problem::subject).collect();
         let first = subjects[0].clone();
-        let mut finding =
-            Finding::new(NodePortRange::META.id, severity, first, self.message(kind, problems)).fix(variant);
+        let mut finding = Finding::new(NodePortRange::META.id, severity, first, self.message(kind, problems))
+            .fix(Fix::of(self, source, problems));
         // What exists goes on working as it was applied before.
         let broken = problems.iter().filter(|p| p.service.is_some() && self.absent(p.service.as_ref()));
         finding.breaks = Some(broken.map(Problem::subject).collect());
@@ -246,154 +258,13 @@ impl<'a> Case<'a> {
             Kind::Taken => "taken",
             Kind::Twice => "twice",
         };
-        let key = format!("{kind} {variant} {}", finding.subject().key());
+        let key = format!("{kind} {} {}", finding.variant, finding.subject().key());
         finding = finding.key(key);
         for evidence in self.evidence(problems) {
             finding = finding.evidence(evidence);
         }
         finding.locations.extend(problems.iter().filter_map(|p| p.asked).map(|asked| self.location(asked)));
-        self.params(finding, problems)
-    }
-
-    fn location(&self, asked: &Asked<'_>) -> Location {
-        let lines = self.files.get(asked.file.path.as_str());
-        let line = lines.and_then(|l| l.get(asked.place.line.saturating_sub(1))).copied().unwrap_or_default();
-        let place = Location::file(&asked.file.path).field(&asked.path);
-        place.at(asked.place.line, Some(asked.place.column)).excerpt(line)
-    }
-
-    fn message(&self, kind: Kind, problems: &[Problem<'_>]) -> String {
-        let one = problems.len() == 1;
-        let names: Vec<String> = problems.iter().map(|p| format!("{} ({})", p.subject().name(), p.port)).collect();
-        let what = problems.first().map(|p| p.subject().kind_label()).unwrap_or_default();
-        let what = if one || what != "Service" { what } else { format!("{what}s") };
-        let missing = problems.iter().all(|p| {
-            p.service.as_ref().is_some_and(|(ns, name)| matches!(self.snap.services.find(ns, name), Ok(None)))
-        });
-        let so = match (missing, one) {
-            (true, true) => ", so it does not exist",
-            (true, false) => ", so they do not exist",
-            _ => "",
-        };
-        let them = if one { "it" } else { "them" };
-        match kind {
-            Kind::Range => {
-                let range = format!("{}-{}", self.range.first, self.range.last);
-                let default = if self.range.known { "" } else { " (the default range)" };
-                let ask = if one { "asks for a nodePort" } else { "ask for nodePorts" };
-                let sure = problems.iter().all(|p| p.severity == Severity::Error);
-                let when = if sure { "" } else { " if the chart's Service is of type NodePort or LoadBalancer" };
-                let names = and(&names);
-                format!("{what} {names} {ask} outside {range}{default}: the API server refuses {them}{when}{so}")
-            }
-            Kind::Taken => {
-                let each =
-                    problems.iter().map(|p| format!("{} asks for nodePort {}, which {}", p.who(), p.port, p.other));
-                format!("{}: the API server refuses {them}{so}", each.collect::<Vec<_>>().join("; "))
-            }
-            Kind::Twice => {
-                let each =
-                    problems.iter().map(|p| format!("{} asks for nodePort {}, as does {}", p.who(), p.port, p.other));
-                let each = each.collect::<Vec<_>>().join("; ");
-                let sure = problems.iter().all(|p| p.severity == Severity::Error);
-                let end = if sure { "a cluster gives a nodePort once" } else { "one cluster gives a nodePort once" };
-                format!("{each}: {end}{so}")
-            }
-        }
-    }
-
-    fn evidence(&self, problems: &[Problem<'_>]) -> Vec<Evidence> {
-        let mut all: Vec<Evidence> = problems.iter().filter_map(|p| p.asked).take(EXCERPTS).map(written).collect();
-        let told: Vec<&Refusal> = problems.iter().flat_map(|p| &p.refusals).copied().collect();
-        let mut more = Vec::new();
-        if let Some(first) = told.first() {
-            let mut lines: Vec<&str> = Vec::new();
-            for refusal in &told {
-                // Who tries again is refused again.
-                if !lines.contains(&refusal.text.as_str()) {
-                    lines.push(&refusal.text);
-                }
-            }
-            let (template, value) = &first.reproduce;
-            more.push(Evidence::new(first.source.clone(), lines.join("\n"), template).with("value", value));
-        }
-        for problem in problems.iter().filter(|p| p.kind == Kind::Taken).take(EXCERPTS) {
-            let of =
-                |s: &&&Service| problem.other == format!("Service {}/{} has", s.metadata.namespace, s.metadata.name);
-            if let Some(holder) = self.holders.get(&problem.port).into_iter().flatten().find(of) {
-                let Meta { namespace, name, .. } = &holder.metadata;
-                let value = format!("nodePort {}", problem.port);
-                let evidence = Evidence::new(
-                    format!("Service {namespace}/{name}"),
-                    value,
-                    "kubectl get service -n {{ namespace }} {{ name }} -o yaml",
-                );
-                more.push(evidence.with("namespace", namespace).with("name", name));
-            }
-        }
-        let missing: Vec<_> = problems
-            .iter()
-            .filter_map(|p| p.service.as_ref())
-            .filter(|(ns, name)| matches!(self.snap.services.find(ns, name), Ok(None)))
-            .collect();
-        if let Some((namespace, _)) = missing.first() {
-            let lines: Vec<String> = missing.iter().map(|(ns, name)| format!("{ns}/{name}: not there")).collect();
-            let evidence =
-                Evidence::new("Services of the cluster", lines.join("\n"), "kubectl get services -n {{ namespace }}");
-            more.push(evidence.with("namespace", namespace));
-        }
-        // One excerpt, then what the API server says, then the other excerpts.
-        let at = all.len().min(1);
-        all.splice(at..at, more);
-        all
-    }
-
-    fn params(&self, finding: Finding, problems: &[Problem<'_>]) -> Finding {
-        let helm_release = problems.iter().find_map(Problem::release).cloned().unwrap_or_default();
-        let edits: Vec<Edit<'_>> = problems.iter().map(Edit::of).collect();
-        let places: Vec<String> = problems.iter().map(Problem::place).collect();
-        let new: Vec<String> = problems.iter().map(|p| p.new.to_string()).collect();
-        let are = if new.len() == 1 { "is" } else { "are" };
-        let mut applies: Vec<Apply> = problems.iter().filter_map(|p| self.apply(p)).collect();
-        applies.dedup();
-        let services: BTreeSet<&(String, String)> = problems.iter().filter_map(|p| p.service.as_ref()).collect();
-        let verify: Vec<Named<'_>> = services.into_iter().map(|(namespace, name)| Named { namespace, name }).collect();
-        let charts: Vec<String> = problems.iter().map(Problem::chart).filter(|c| !c.is_empty()).collect();
-        let values: BTreeSet<&str> = problems.iter().filter_map(|p| p.asked).map(|a| a.file.path.as_str()).collect();
         finding
-            .param("edits", edits)
-            .param("places", and(&places))
-            .param("new", format!("{} {are}", and(&new)))
-            .param("applies", applies)
-            .param("services", verify)
-            .param("free_known", self.snap.services.is_whole())
-            .param("managed", charts.first().cloned().unwrap_or_default())
-            .param("values", values.into_iter().next().filter(|v| *v != "-").unwrap_or("<values.yaml>"))
-            .param("release", "<release>")
-            .param("chart", "<chart>")
-            .param("manifest", "<manifest.yaml>")
-            .param("helm_release_namespace", helm_release.0)
-            .param("helm_release", helm_release.1)
-            .param(
-                "release_namespace",
-                problems
-                    .iter()
-                    .find_map(|p| p.service.as_ref())
-                    .map(|(ns, _)| ns.as_str())
-                    .filter(|ns| !ns.is_empty())
-                    .unwrap_or("<namespace>"),
-            )
-    }
-
-    /// How the file of a problem is applied.
-    fn apply(&self, problem: &Problem<'_>) -> Option<Apply> {
-        let recorded = || problem.refusals.iter().find_map(|r| r.file.clone());
-        let path = problem.asked.map(|a| a.file.path.clone()).or_else(recorded).filter(|p| p != "-")?;
-        let here = folder(&path);
-        let kustomized = |name: &str| self.files.contains_key(format!("{here}/{name}").as_str());
-        let kustomized = !here.is_empty() && (kustomized("kustomization.yaml") || kustomized("kustomization.yml"));
-        let flag = if kustomized { "-k" } else { "-f" };
-        Some(Apply { flag, path: if kustomized { here.to_owned() } else { path } })
     }
 }
 
@@ -423,78 +294,17 @@ impl Problem<'_> {
         self.refusals.iter().find_map(|r| r.release.as_ref())
     }
 
-    /// Which fix of the page: by where the number has to be changed.
-    fn variant(&self) -> &'static str {
+    /// Where the number comes from, and has to be changed.
+    fn source(&self) -> Source {
         match self.asked {
-            Some(asked) if asked.service.is_none() && !asked.embedded => "values",
-            Some(asked) if asked.file.path == "-" || !self.chart().is_empty() => "rendered",
-            Some(_) => "manifest",
-            None if self.refusals.iter().any(|r| r.file.is_some()) => "manifest",
-            None if self.release().is_some() => "flux",
-            None => "rendered",
+            Some(asked) if asked.service.is_none() && !asked.embedded => Source::Values,
+            Some(asked) if asked.file.path == "-" || !self.chart().is_empty() => Source::Rendered,
+            Some(_) => Source::Manifest,
+            None if self.refusals.iter().any(|r| r.file.is_some()) => Source::Manifest,
+            None if self.release().is_some() => Source::Flux,
+            None => Source::Rendered,
         }
     }
-
-    fn place(&self) -> String {
-        match self.asked {
-            Some(asked) if asked.file.path == "-" => format!("standard input, line {}", asked.place.line),
-            Some(asked) => format!("{}:{}", asked.file.path, asked.place.line),
-            None => {
-                let file = self.refusals.iter().find_map(|r| r.file.clone());
-                file.unwrap_or_else(|| format!("the manifest of {}", self.who()))
-            }
-        }
-    }
-}
-
-/// The corrected line of a file.
-#[derive(Serialize)]
-struct Edit<'a> {
-    /// The file, or whose manifest it is.
-    file: String,
-    line: Option<usize>,
-    key: &'a str,
-    old: i64,
-    new: i64,
-}
-
-impl<'a> Edit<'a> {
-    fn of(problem: &Problem<'a>) -> Self {
-        let (file, line, key) = match problem.asked {
-            Some(asked) if asked.file.path != "-" => (asked.file.path.clone(), Some(asked.place.line), asked.key),
-            Some(asked) => (format!("{}, {}", problem.who(), asked.path), None, asked.key),
-            None => (problem.place(), None, "nodePort"),
-        };
-        Self { file, line, key, old: problem.port, new: problem.new }
-    }
-}
-
-/// `kubectl apply -f FILE`.
-#[derive(Serialize, PartialEq)]
-struct Apply {
-    flag: &'static str,
-    path: String,
-}
-
-#[derive(Serialize)]
-struct Named<'a> {
-    namespace: &'a str,
-    name: &'a str,
-}
-
-/// The line in its file.
-fn written(asked: &Asked<'_>) -> Evidence {
-    let of = asked.service.map(|s| format!(" of Service {}", full_name(s))).unwrap_or_default();
-    let path = if asked.file.path == "-" { "standard input" } else { &asked.file.path };
-    let source = format!("{path}:{} {}{of}", asked.place, asked.path);
-    let frame = lint::frame(&asked.file.text, asked.place);
-    let value = if frame.is_empty() { format!("{}: {}", asked.key, asked.wanted) } else { frame };
-    if asked.file.path == "-" {
-        let template = "helm template {{ release }} {{ chart }} | grep -n {{ key }}";
-        let evidence = Evidence::new(source, value, template).with("release", "<release>").with("chart", "<chart>");
-        return evidence.with("key", asked.key);
-    }
-    Evidence::new(source, value, "grep -n {{ key }} {{ file }}").with("key", asked.key).with("file", &asked.file.path)
 }
 
 /// Two Services that cannot both have their port.
@@ -523,13 +333,4 @@ fn full_name(service: &crate::snapshot::manifests::Manifest) -> String {
 
 fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-/// `a, b and c`.
-fn and(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
 }

@@ -1,0 +1,223 @@
+//! What makes an add-on well, and what its commands hold.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::part::Part;
+use super::{Cause, Subject};
+use crate::checks::support::addon::{kept, kept_role};
+use crate::checks::support::place::Place;
+use crate::domain::aws::addon::{self, Conflict};
+use crate::domain::kubernetes::scheduling;
+use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Addon;
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    addon: String,
+    cluster: String,
+    region: String,
+    /// EKS keeps it: a driver that was installed otherwise is somebody's own.
+    is_addon: bool,
+    namespace: &'static str,
+    /// Its workloads.
+    targets: Vec<String>,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Conflict {
+        /// The objects whose fields conflict, and the fields.
+        objects: Vec<String>,
+        fields: String,
+        /// The file that keeps the objects as they are.
+        saved: String,
+        /// The add-on's configuration with what is set now, where all of it can stand there.
+        configuration: Option<String>,
+        kept_role: Vec<String>,
+        /// The add-on was never made.
+        in_creation: bool,
+        #[serde(flatten)]
+        update: Update,
+    },
+    Fargate {
+        daemon_sets: Vec<String>,
+        kubernetes: String,
+        /// The add-on's configuration that tolerates only what the other nodes have.
+        tolerations: Option<String>,
+        kept_role: Vec<String>,
+        #[serde(flatten)]
+        update: Update,
+    },
+    NoNodes,
+    Access(Update),
+    Permission {
+        role: Option<String>,
+        policy_arn: Option<String>,
+        #[serde(flatten)]
+        update: Update,
+    },
+    Replicas {
+        pods: Vec<String>,
+        target: Option<String>,
+    },
+    Version {
+        kubernetes: String,
+        kept: Vec<String>,
+    },
+    Admission(Update),
+    ResourceMissing(Update),
+    Retry(Update),
+    Stuck(Pods),
+    Delete(Update),
+    Other(Pods),
+    Artefact(Pods),
+}
+
+/// An update of the add-on to what it is.
+#[derive(Serialize, JsonSchema)]
+struct Update {
+    version: String,
+    /// The options that repeat its role and its configuration.
+    kept: Vec<String>,
+}
+
+/// The workload that lacks pods, or the first; none where none is seen.
+#[derive(Serialize, JsonSchema)]
+struct Pods {
+    target: Option<String>,
+}
+
+impl Fix {
+    pub(super) fn of(subject: &Subject<'_>, cause: Cause, place: &Place) -> Self {
+        Self {
+            addon: subject.name.to_owned(),
+            cluster: place.cluster.clone(),
+            region: place.region.clone(),
+            is_addon: subject.addon.is_some(),
+            namespace: addon::namespace(subject.name),
+            targets: subject.parts.iter().map(Part::target).collect(),
+            way: subject.way(cause, place),
+        }
+    }
+}
+
+impl Subject<'_> {
+    fn way(&self, cause: Cause, place: &Place) -> Way {
+        match cause {
+            Cause::Conflict => self.conflict(),
+            Cause::Fargate => self.off_fargate(),
+            Cause::NoNodes => Way::NoNodes,
+            Cause::Access => Way::Access(self.update()),
+            Cause::Permission => self.permission(place),
+            Cause::Replicas => Way::Replicas {
+                pods: self.parts.iter().flat_map(|p| &p.unready).map(|p| p.metadata.name.clone()).collect(),
+                target: self.pods().target,
+            },
+            Cause::Version => Way::Version { kubernetes: self.kubernetes(), kept: kept(self.addon) },
+            Cause::Admission => Way::Admission(self.update()),
+            Cause::ResourceMissing => Way::ResourceMissing(self.update()),
+            Cause::Retry => Way::Retry(self.update()),
+            Cause::Stuck => Way::Stuck(self.pods()),
+            Cause::Delete => Way::Delete(self.update()),
+            Cause::Other => Way::Other(self.pods()),
+            Cause::Artefact => Way::Artefact(self.pods()),
+        }
+    }
+
+    fn update(&self) -> Update {
+        Update { version: self.addon.map(|a| a.addon_version.clone()).unwrap_or_default(), kept: kept(self.addon) }
+    }
+
+    fn pods(&self) -> Pods {
+        let part = self.parts.iter().find(|p| p.missing() > 0).or(self.parts.first());
+        Pods { target: part.map(Part::target) }
+    }
+
+    fn kubernetes(&self) -> String {
+        self.snap.eks_cluster().map_or_else(|_| "<version>".to_owned(), |c| c.version.clone())
+    }
+
+    fn conflict(&self) -> Way {
+        let issues = self.addon.iter().flat_map(|a| &a.health.issues);
+        let conflicts: Vec<Conflict> = issues.flat_map(addon::conflicts).collect();
+        let mut objects: Vec<String> = conflicts.iter().map(|c| format!("{}/{}", c.kind, c.name)).collect();
+        objects.dedup();
+        let fields: Vec<String> = conflicts.iter().map(|c| format!("{} {} {}", c.kind, c.name, c.field)).collect();
+        Way::Conflict {
+            objects,
+            fields: fields.join(", "),
+            saved: format!("{}-before.yaml", self.name),
+            configuration: self.configuration(&conflicts),
+            kept_role: kept_role(self.addon),
+            in_creation: self.addon.is_some_and(|a| a.status == "CREATE_FAILED"),
+            update: self.update(),
+        }
+    }
+
+    fn off_fargate(&self) -> Way {
+        let sets = self.parts.iter().filter(|p| p.on_fargate > 0);
+        // Its configuration has tolerations for all of its DaemonSets.
+        let configurable = self.addon.filter(|a| a.addon_name == "amazon-cloudwatch-observability");
+        Way::Fargate {
+            daemon_sets: sets.map(Part::target).collect(),
+            kubernetes: self.kubernetes(),
+            tolerations: configurable.and_then(|a| tolerations(self.snap, a)),
+            kept_role: kept_role(self.addon),
+            update: self.update(),
+        }
+    }
+
+    fn permission(&self, place: &Place) -> Way {
+        let role = self.addon.and_then(|a| a.service_account_role_arn.as_deref());
+        Way::Permission {
+            role: role.and_then(|arn| arn.rsplit('/').next()).map(str::to_owned),
+            policy_arn: addon::policy(self.name).map(|name| format!("arn:{}:iam::aws:policy/{name}", place.partition)),
+            update: self.update(),
+        }
+    }
+
+    /// The add-on's configuration with the values that its DaemonSet has now, where all that is in conflict can be put there.
+    fn configuration(&self, conflicts: &[Conflict]) -> Option<String> {
+        if self.name != "vpc-cni" || conflicts.is_empty() {
+            return None;
+        }
+        let mut env = serde_json::Map::new();
+        for name in conflicts.iter().map(conflicting_env) {
+            env.insert(name?.to_owned(), self.env_value(name?)?.into());
+        }
+        addon::with_values(self.addon, &serde_json::json!({"env": env}))
+    }
+
+    /// What a variable of the workload is set to, where it may be read.
+    fn env_value(&self, name: &str) -> Option<&str> {
+        let containers = self.parts.iter().flat_map(|p| &p.workload.spec.template.spec.containers);
+        let mut env = containers.flat_map(|c| &c.env).filter(|e| e.name == name);
+        env.find_map(|e| e.value.as_deref())
+    }
+}
+
+/// The variable that a conflict is about: `….env[name="ENABLE_PREFIX_DELEGATION"].value`.
+fn conflicting_env(conflict: &Conflict) -> Option<&str> {
+    let rest = conflict.field.split_once(".env[name=\"")?.1;
+    rest.split_once('"').map(|(name, _)| name)
+}
+
+/// Configuration values that have the add-on's DaemonSets tolerate the taints of the nodes that are there, and no more: the
+/// ones that it has already are kept.
+fn tolerations(snap: &Snapshot, addon: &Addon) -> Option<String> {
+    let text = addon.configuration_values.as_deref().unwrap_or("{}");
+    let mut values: serde_json::Value = serde_json::from_str(if text.trim().is_empty() { "{}" } else { text }).ok()?;
+    let nodes = snap.nodes.items().unwrap_or_default().iter().filter(|n| !n.is_fargate());
+    let keys: BTreeSet<&str> = nodes.flat_map(|n| &n.spec.taints).map(|t| t.key.as_str()).collect();
+    let own = keys.into_iter().filter(|k| scheduling::signal(k).is_none());
+    let list: Vec<serde_json::Value> = own.map(|key| serde_json::json!({"key": key, "operator": "Exists"})).collect();
+    values.as_object_mut()?.insert("tolerations".into(), list.into());
+    Some(values.to_string())
+}
