@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::bail;
 
@@ -10,8 +9,8 @@ use super::monitoring::{self, Wanted};
 use super::output::Outputs;
 use super::run::{lists_demos, read};
 use crate::cli::{CompanionArgs, Fix, Format, Monitoring, SourceArgs};
-use crate::collect::memory::Memory;
-use crate::companion::{self, Companion, Ended, Host, Manner, MayRun, Options};
+use crate::collect::memory::{AWS_KEEP, Memory};
+use crate::companion::{self, Companion, Ended, Host, Manner, MayRun, Options, Reach};
 use crate::diagnose::{self, FailOn};
 use crate::model::{CheckId, Report};
 use crate::pages::Invocation;
@@ -31,19 +30,23 @@ struct Again<'a> {
     /// What of them could not be read at the last look.
     faults: Vec<String>,
     printer: &'a Printer,
-    /// The lists of the last look: of the next one only what changed is fetched. AWS is asked anew each time.
+    /// The lists of the last look: of the next one only what changed is fetched. What AWS said holds for a moment, unless
+    /// something was done there.
     memory: Arc<Memory>,
 }
 
 impl<'a> Again<'a> {
     fn new(wanted: Wanted<'a>, files: &'a [String], printer: &'a Printer) -> Self {
-        Self { wanted, files, faults: Vec::new(), printer, memory: Arc::new(Memory::new(Duration::ZERO)) }
+        Self { wanted, files, faults: Vec::new(), printer, memory: Arc::new(Memory::new(AWS_KEEP)) }
     }
 }
 
 impl Host for Again<'_> {
     /// What is run later goes to the cluster that was looked at, whatever has become the current context since.
-    fn look(&mut self) -> anyhow::Result<Report> {
+    fn look(&mut self, reach: Reach) -> anyhow::Result<Report> {
+        if reach == Reach::Beyond {
+            self.memory.forget_aws();
+        }
         let read = read(self.files)?;
         self.faults = read.iter().flat_map(|r| &r.faults).map(ToString::to_string).collect();
         let wanted = Wanted { read: read.as_ref(), memory: Some(&self.memory), ..self.wanted };
@@ -75,7 +78,7 @@ pub(super) fn run(args: &Fix, printer: &Printer) -> anyhow::Result<u8> {
     let wanted = Wanted::new(&args.source, &args.scope, &args.select);
     let quiet = quiet(&args.companion, printer);
     let mut host = Again::new(wanted, &[], &quiet);
-    let report = host.look()?;
+    let report = host.look(Reach::Beyond)?;
     let how = args.root.as_ref().map_or_else(|| "kdoctor fix".to_owned(), |root| format!("kdoctor fix {root}"));
     let meant = args.root.as_deref().map(|word| companion::meant(&report, word)).transpose()?;
     // The only one needs no choice.
@@ -111,7 +114,7 @@ pub(super) fn from_report(
     }
     let quiet = quiet(&args.companion, printer);
     let mut host = Again::new(*wanted, &args.filename, &quiet);
-    let report = host.look()?;
+    let report = host.look(Reach::Beyond)?;
     if args.result.verbose || args.result.output.iter().any(|w| w.file.is_some()) {
         outputs.finish(&report, wanted.read, printer)?;
     } else {

@@ -49,6 +49,14 @@ fn of_kubectl(kubectl: &Kubectl) -> Effect {
     }
 }
 
+/// Whatever a command changes is in the cluster: AWS knows nothing of it.
+pub(super) fn stays_in_cluster(command: &str) -> bool {
+    pages::calls(command).iter().all(|call| {
+        let program = call.program.rsplit('/').next().unwrap_or_default();
+        matches!(program, "kubectl" | "helm") || of(call) == Effect::Looks
+    })
+}
+
 /// What one call does.
 pub(super) fn of(call: &Call) -> Effect {
     if let Some(kubectl) = Kubectl::of(call) {
@@ -249,6 +257,21 @@ mod tests {
             ("command -v jq", vec![]),
         ] {
             assert_eq!(shown(command), expected, "{command}");
+        }
+    }
+
+    #[test]
+    fn only_tools_of_the_cluster_stay_in_it() {
+        for command in ["kubectl delete pvc x", "helm upgrade r c -n m", "kubectl get pvc x -o json | jq .spec"] {
+            assert!(stays_in_cluster(command), "{command}");
+        }
+        for command in [
+            "aws ec2 authorize-security-group-ingress --group-id sg-1",
+            "R=$(aws iam create-role --role-name r) && kubectl annotate sa x a=\"$R\"",
+            "eksctl create nodegroup -f f",
+            "terraform apply",
+        ] {
+            assert!(!stays_in_cluster(command), "{command}");
         }
     }
 

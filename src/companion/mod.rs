@@ -71,13 +71,22 @@ pub struct Options {
     pub is_live: bool,
 }
 
+/// How far what was done reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Into the cluster alone: what AWS said a moment ago still holds.
+    Cluster,
+    /// Beyond it, or nobody here knows.
+    Beyond,
+}
+
 /// What the companion asks of the command that started it.
 pub trait Host {
-    /// Collects and diagnoses once more.
+    /// Collects and diagnoses once more; what was done since reaches so far.
     ///
     /// # Errors
     /// What kept it from that.
-    fn look(&mut self) -> anyhow::Result<Report>;
+    fn look(&mut self, reach: Reach) -> anyhow::Result<Report>;
 
     /// The page of a check, laid out.
     ///

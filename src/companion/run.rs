@@ -5,7 +5,7 @@ use super::effect::{self, Effect};
 use super::process;
 use super::session::Companion;
 use super::walk::Work;
-use super::{MayRun, Stop};
+use super::{MayRun, Reach, Stop};
 use crate::model::Risk;
 use crate::render::{bold, dim, plain};
 
@@ -100,6 +100,9 @@ impl Companion<'_> {
             }
         };
         self.record.ran(id, command, risk, &finished);
+        if risk != Risk::ReadOnly && !effect::stays_in_cluster(command) {
+            self.reach = Reach::Beyond;
+        }
         if finished.is_interrupted {
             return Err(Stop::Interrupted);
         }

@@ -8,7 +8,7 @@ use super::deeds::{Mark, StepId};
 use super::record::{Record, Wanted};
 use super::talk::Talk;
 use super::verify::{self, Became, Fate};
-use super::{Host, MayRun, Options, Stop};
+use super::{Host, MayRun, Options, Reach, Stop};
 use crate::model::{CheckId, Finding, Report, RootGroup};
 use crate::render::{Page, Pieces, TableOptions, dim, plain, table};
 use crate::term::{Printer, interrupt};
@@ -31,6 +31,8 @@ pub struct Companion<'a> {
     pub(super) record: Record,
     /// What was done with which step.
     pub(super) marks: BTreeMap<StepId, Mark>,
+    /// How far what was done so far reaches.
+    pub(super) reach: Reach,
     /// Values that were chosen, by the root's fingerprint and the placeholder's name.
     pub(super) values: BTreeMap<(String, String), Vec<String>>,
 }
@@ -40,7 +42,7 @@ impl<'a> Companion<'a> {
     pub fn new(printer: &'a Printer, options: Options, host: &'a mut dyn Host, report: Report) -> Self {
         let talk = Talk::new(printer, options.manner);
         let (marks, values) = (BTreeMap::new(), BTreeMap::new());
-        Self { talk, options, host, report, record: Record::default(), marks, values }
+        Self { talk, options, host, report, record: Record::default(), marks, reach: Reach::Cluster, values }
     }
 
     /// Keeps a transcript; `how`: the command that began it.
@@ -132,7 +134,7 @@ impl<'a> Companion<'a> {
 
     /// Collects and diagnoses once more, and says what became of the root causes.
     pub(super) fn look_again(&mut self) -> Result<Option<Vec<Fate>>, Stop> {
-        let after = match self.host.look() {
+        let after = match self.host.look(self.reach) {
             Ok(after) => after,
             Err(error) => {
                 self.complain(&format!("it could not be looked again: {error:#}"))?;

@@ -6,7 +6,7 @@ use super::sequence::{Item, Sequence, letter};
 use super::session::{Companion, HELP};
 use super::show::capital;
 use super::tools::{self, Missing};
-use super::{MayRun, Stop, dry_run};
+use super::{MayRun, Reach, Stop, dry_run};
 use crate::model::{Finding, FixOption, Placeholder, Risk, Step, StepKind};
 use crate::pages::{self, Language};
 use crate::render::{bold, dim};
@@ -153,6 +153,10 @@ impl Companion<'_> {
     fn leave(&mut self, fingerprint: &str, work: &Work, mark: Mark) -> Result<Go, Stop> {
         self.record.marked(&work.id(fingerprint), &work.command, mark);
         self.marks.insert(work.id(fingerprint), mark);
+        // What somebody did elsewhere may be more than the step says.
+        if mark == Mark::Done {
+            self.reach = Reach::Beyond;
+        }
         Ok(Go::On)
     }
 

@@ -16,6 +16,9 @@ use super::layer::Layer;
 use super::source::{AwsCall, FetchError, Request, Source};
 use crate::model::Observer;
 
+/// How old an answer of AWS may be.
+pub const AWS_KEEP: Duration = Duration::from_secs(60);
+
 /// What outlives a look.
 #[derive(Debug)]
 pub struct Memory {
@@ -40,6 +43,11 @@ impl Memory {
     /// How old what AWS said is, where the last look asked it.
     pub fn aws_age(&self) -> Option<Duration> {
         self.aws().oldest.map(|at| at.elapsed())
+    }
+
+    /// What AWS said is asked anew at the next look: something was done there.
+    pub fn forget_aws(&self) {
+        self.aws().answers.clear();
     }
 
     fn aws(&self) -> MutexGuard<'_, Aws> {

@@ -161,6 +161,10 @@ async fn aws_is_asked_once_in_a_while_and_its_age_is_known() {
     }
     assert_eq!((said[0] == said[1], fake.asked().len()), (true, 1));
     assert!(memory.aws_age().is_some());
+    memory.forget_aws();
+    let look = Remembering::begin(Arc::<Fake>::clone(&fake), Arc::clone(&memory), &Silent).await;
+    look.fetch(&Request::Aws(AwsCall::GetCallerIdentity)).await.expect("an answer");
+    assert_eq!(fake.asked().len(), 1, "after something was done there it is asked anew");
     let forgetful = Memory::new(Duration::ZERO);
     forgetful.keep("a".into(), b"b");
     assert_eq!(forgetful.recall("a"), None);

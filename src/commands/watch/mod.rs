@@ -18,7 +18,7 @@ use super::UNABLE;
 use super::run::{self, selected, wait_for};
 use crate::checks::Check;
 use crate::cli::Watch;
-use crate::collect::memory::Memory;
+use crate::collect::memory::{AWS_KEEP, Memory};
 use crate::companion::Wanted;
 use crate::history::{Board, lasted};
 use crate::model::Report;
@@ -33,8 +33,6 @@ const WRONG: u8 = 1;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the terminal is drawn: the times on it count seconds.
 const TICK: Duration = Duration::from_millis(500);
-/// How old an answer of AWS may be.
-const KEEP: Duration = Duration::from_secs(60);
 /// Changes that are kept.
 const LOG: usize = 1000;
 
@@ -110,7 +108,7 @@ impl<'a> Session<'a> {
             before: 0,
             verdict: String::new(),
             journal: Journal::new(Wanted::of(args.transcript.as_deref(), args.no_transcript)),
-            memory: Arc::new(Memory::new(KEEP)),
+            memory: Arc::new(Memory::new(AWS_KEEP)),
         }
     }
 
