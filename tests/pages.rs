@@ -144,3 +144,64 @@ fn explained_commands_are_commands() {
     }
     assert!(seen > 300, "{seen}");
 }
+
+/// What no command of a page may do, whether a fixture shows it or not: each is a harm that one has done.
+#[test]
+fn no_page_has_a_command_that_did_harm() {
+    let mut wrong = Vec::new();
+    for check in checks::registry() {
+        let page = pages::of(check.meta()).expect("it has a page");
+        let found = page.shell_templates().into_iter().filter_map(|t| Some((harm(t)?, t)));
+        wrong.extend(found.map(|(why, template)| format!("{}: {why}: {template}", check.meta().id)));
+    }
+    // The chart may be a folder beside the values that were given, and has no version then.
+    wrong.retain(|w| !w.starts_with("node-port-range: the chart moves"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn harm(template: &str) -> Option<&'static str> {
+    let has = |word: &str| template.contains(word);
+    if has("create secret generic") && has("apply") {
+        return Some("a Secret loses its other keys");
+    }
+    // A branch ends where the next tag begins.
+    let shows = |part: &str| part.contains("get secret ") && (part.contains("-o yaml") || part.contains("-o json "));
+    if has("edit secret ") || template.split("{%").any(shows) {
+        return Some("all that a Secret holds is shown");
+    }
+    if has("--from-literal=") && has("<") {
+        return Some("a value stands in the shell's history");
+    }
+    let upgrades = |l: &str| l.contains("helm upgrade ") && !l.contains("--install") && !l.contains("--version");
+    if template.lines().any(upgrades) {
+        return Some("the chart moves");
+    }
+    if has("can-i get nodes/") {
+        return Some("kubectl reads TYPE/NAME");
+    }
+    if has("create-volume") && !has(r#"--snapshot-id "$SNAPSHOT_ID""#) {
+        return Some("the snapshot may not be complete, or is not named");
+    }
+    if has("aws iam get-policy ") && !has("get-policy-version") {
+        return Some("a policy is its version");
+    }
+    has("https://127.0.0.1/").then_some("the log names the address")
+}
+
+#[test]
+fn the_search_for_harm_finds_what_was_done() {
+    for bad in [
+        "kubectl create secret generic {{ name }} --from-file=a --dry-run=client -o yaml | kubectl apply -f -",
+        "kubectl get secret {{ name }} -n {{ namespace }} -o yaml",
+        "{% if a %}kubectl edit secret {{ name }} -n {{ namespace }}{% endif %}",
+        "helm upgrade {{ release }} {{ chart }} -n {{ namespace }} -f values.yaml",
+        "kubectl auth can-i get nodes/metrics --as={{ user }}",
+        "aws ec2 create-volume --snapshot-id '<snapshot-id>' --availability-zone {{ zone }}",
+        "aws iam get-policy --policy-arn {{ policy }}",
+        "curl -k https://127.0.0.1/version",
+    ] {
+        assert!(harm(bad).is_some(), "{bad}");
+    }
+    let branches = "{% if a %}kubectl get secret {{ a }} -o jsonpath={{ b }}{% else %}kubectl get x -o yaml{% endif %}";
+    assert_eq!(harm(branches), None);
+}

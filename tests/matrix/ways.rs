@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use kdoctor::model::{Fact, Gap, GapCause, Step, StepKind};
-use kdoctor::snapshot::Snapshot;
+use kdoctor::snapshot::kubernetes::{SecretSource, Workload};
+use kdoctor::snapshot::{Listing, Snapshot};
 use kdoctor::{checks, diagnose};
 
 use super::advice::ways;
@@ -281,4 +282,77 @@ fn names_and_numbers_come_from_the_state() {
         let said: Vec<String> = steps.map(|s| format!("{}\n{}", s.text, s.command)).collect();
         assert!(said.iter().any(|s| s.contains(word)), "{fixture} does not say {word}: {said:#?}");
     }
+}
+
+/// The template would make them again at once as they were.
+#[test]
+fn claims_of_another_mode_wait_for_their_stateful_set() {
+    let mut snap = snapshot("cases/pvc-read-write-many");
+    let mut claims = snap.persistent_volume_claims.items().expect("claims").to_vec();
+    let claim = claims.iter_mut().find(|c| c.metadata.name == "grafana-shared").expect("the claim");
+    claim.metadata.name = "data-grafana-0".into();
+    snap.persistent_volume_claims = Listing::cluster(claims);
+    let set = serde_json::json!({"metadata": {"name": "grafana", "namespace": "monitoring"},
+        "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}});
+    let set: Workload = serde_json::from_value(set).expect("a workload");
+    let mut workloads = snap.workloads.items().unwrap_or_default().to_vec();
+    workloads.push(Workload { kind: "StatefulSet".into(), ..set });
+    snap.workloads = Listing::cluster(workloads);
+    let report = diagnose::run(&snap, &checks::registry());
+    let found = report.findings.iter().find(|f| f.check.0 == "pvc-pending").expect("found");
+    let steps: Vec<&str> = found.remediation.all_steps().map(|s| s.command.as_str()).collect();
+    let at = |part: &str| steps.iter().position(|c| c.contains(part)).unwrap_or_else(|| panic!("{part}: {steps:#?}"));
+    assert!(at("statefulset/grafana --cascade=orphan") < at("kubectl delete pvc -n monitoring data-grafana-0"));
+}
+
+/// What a step takes out of a Secret is one key, and it alone is put back: an edit shows all that the Secret holds.
+#[test]
+fn a_file_in_a_secret_is_put_back_by_its_key() {
+    let mut snap = snapshot("cases/alertmanager-config-reload-failed");
+    let mut pods = snap.pods.items().expect("pods").to_vec();
+    for volume in pods.iter_mut().flat_map(|p| &mut p.spec.volumes) {
+        if volume.config_map.as_ref().is_some_and(|m| m.name == "alertmanager-config") {
+            volume.config_map = None;
+            volume.secret = Some(SecretSource { secret_name: "alertmanager-config".into(), ..SecretSource::default() });
+        }
+    }
+    snap.pods = Listing::cluster(pods);
+    let report = diagnose::run(&snap, &checks::registry());
+    let mut found = report.findings.iter().filter(|f| f.check.0 == "alertmanager-config");
+    let found = found.find(|f| f.variant == "refused").unwrap_or_else(|| panic!("{:#?}", report.findings));
+    let steps: Vec<&str> = found.remediation.all_steps().map(|s| s.command.as_str()).collect();
+    let at = |part: &str| steps.iter().position(|c| c.contains(part)).unwrap_or_else(|| panic!("{part}: {steps:#?}"));
+    let taken = at("| base64 -d > alertmanager.yml");
+    assert!(taken < at("kubectl patch secret alertmanager-config -n monitoring --type=merge"), "{steps:#?}");
+    assert!(!steps.iter().any(|c| c.contains("kubectl edit")), "{steps:#?}");
+}
+
+/// A Service of peers that is missing is not looked at, and the pod is another one once its arguments were changed.
+#[test]
+fn peers_are_looked_for_where_they_can_be() {
+    let findings = report("cases/alertmanager-peer-not-found").findings.iter();
+    let steps = findings.filter(|f| f.check.0 == "alertmanager-cluster").flat_map(|f| f.remediation.all_steps());
+    let said: Vec<String> = steps.map(|s| format!("{}\n{}", s.text, s.command)).collect();
+    let said = said.join("\n");
+    assert!(said.contains("Service monitoring/alertmanager-peers does not exist"), "{said}");
+    assert!(!said.contains("kubectl get service -n monitoring alertmanager-peers"), "{said}");
+    assert!(said.contains("kubectl exec -n monitoring deployment/alertmanager -c alertmanager"), "{said}");
+}
+
+/// Whoever gives data up knows what becomes of it.
+#[test]
+fn what_becomes_of_the_data_is_said_before_its_claim_is_deleted() {
+    let mut seen = 0;
+    for (fixture, finding, steps) in ways() {
+        let deletes = |s: &&Step| s.command.starts_with("kubectl delete pvc") && s.command.contains("--wait=false");
+        let Some(at) = steps.iter().position(deletes) else { continue };
+        seen += 1;
+        let said = ["The reclaim policy of", "reclaim policy is Delete", "Only where the data is not needed"];
+        let is_said = steps[..at].iter().any(|s| said.iter().any(|w| s.text.contains(w)));
+        assert!(is_said, "{fixture} {}: {}", finding.check, steps[at].command);
+    }
+    assert!(seen > 2, "only {seen} were seen");
+    let conflict = report("cases/volume-zone-conflict").findings.iter().find(|f| f.check.0 == "volume-zone-conflict");
+    let known = conflict.expect("found").remediation.all_steps().any(|s| s.text.contains("The reclaim policy of"));
+    assert!(known, "the volume was read");
 }

@@ -30,6 +30,8 @@ check! {
 struct Fix {
     namespace: String,
     pod: String,
+    /// What makes the pod: it is there once the pod was replaced.
+    owner: String,
     container: String,
     port: String,
     #[serde(flatten)]
@@ -162,6 +164,7 @@ fn finding(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> Finding {
     let fix = Fix {
         namespace: namespace.clone(),
         pod: name.clone(),
+        owner: snap.owner_ref(pod).kubectl_name(),
         container: lonely.container.clone(),
         port: lonely.peer.rsplit_once(':').map_or("9094", |(_, port)| port).to_owned(),
         way,

@@ -44,7 +44,6 @@ enum Fix {
         claims: Claims,
     },
     AutoMode {
-        has_pending: bool,
         #[serde(flatten)]
         claims: Claims,
     },
@@ -132,7 +131,7 @@ fn finding(snap: &Snapshot, pending: &[&PersistentVolumeClaim], bound: &[&Persis
     let of = if on_eks { format!(" on cluster {}", place.cluster) } else { String::new() };
     let message = format!("the EBS CSI driver ({}) is not installed{of}: {what}", ebs::DRIVER);
     let shown = if pending.is_empty() { bound } else { pending };
-    let fix = fix(snap, on_eks, &place, !pending.is_empty(), Claims::of(shown));
+    let fix = fix(snap, on_eks, &place, Claims::of(shown));
     let by_irsa = matches!(fix, Fix::Addon { .. });
     let mut finding = Finding::new(EbsCsiAddonMissing::META.id, severity, subject.clone(), message)
         .breaks(subject)
@@ -155,12 +154,12 @@ fn finding(snap: &Snapshot, pending: &[&PersistentVolumeClaim], bound: &[&Persis
 }
 
 /// Which way to install it fits this cluster.
-fn fix(snap: &Snapshot, on_eks: bool, place: &Place, has_pending: bool, claims: Claims) -> Fix {
+fn fix(snap: &Snapshot, on_eks: bool, place: &Place, claims: Claims) -> Fix {
     if !on_eks {
         return Fix::Helm { claims };
     }
     if ebs::is_auto_mode(snap) {
-        return Fix::AutoMode { has_pending, claims };
+        return Fix::AutoMode { claims };
     }
     // With the agent in place no OIDC provider is needed at all.
     let role = Role::of(snap, place);

@@ -244,7 +244,7 @@ fn duration(minutes: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::support::testing::applicable as findings;
+    use crate::checks::support::testing::{self, applicable as findings, steps};
     use crate::domain::testing::workload::{pod, snapshot};
     use crate::pages;
     use crate::snapshot::Listing;
@@ -296,6 +296,23 @@ mod tests {
         );
         assert!(all.contains("terminate-instance-in-auto-scaling-group --instance-id i-0a1b2c3d4e5f60718"), "{all}");
         assert!(!all.contains("10250") && !all.contains("drain"), "{all}");
+    }
+
+    /// Karpenter and Auto Mode make and end their instances themselves.
+    #[test]
+    fn an_instance_that_no_group_keeps_is_not_terminated() {
+        for labels in [json!({"karpenter.sh/nodepool": "default"}), json!({"eks.amazonaws.com/compute-type": "auto"})] {
+            for status in ["Unknown", "False"] {
+                let mut snap = with(ready(status, OLD), OLD, "ReplicaSet");
+                let node = json!([{"metadata": {"name": "node-a", "creationTimestamp": OLD, "labels": labels},
+                    "spec": {"providerID": "aws:///eu-west-1a/i-0a1b2c3d4e5f60718"},
+                    "status": {"conditions": [ready(status, OLD)]}}]);
+                snap.nodes = Listing::cluster(serde_json::from_value(node).expect("nodes"));
+                let text = steps(&testing::findings(&NodeNotReady, &snap)[0]);
+                assert!(text.contains("kubectl delete node node-a"), "{text}");
+                assert!(!text.contains("terminate-instance"), "{text}");
+            }
+        }
     }
 
     #[test]

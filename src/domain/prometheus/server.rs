@@ -42,10 +42,11 @@ impl<'a> Server<'a> {
         arguments::config_file(self.container)
     }
 
-    /// It runs in agent mode.
+    /// It runs in agent mode: by its flag, or by the feature, which Prometheus passes over since 3.0.
     pub(crate) fn is_agent(self) -> bool {
         let mut features = arguments::flags(self.container, "enable-feature").flat_map(|f| f.split(','));
-        self.has_flag("agent") || features.any(|f| f == "agent")
+        let passed_over = || tag_of(&self.container.image).and_then(numbers).is_some_and(|(major, _)| major >= 3);
+        self.has_flag("agent") || (features.any(|f| f == "agent") && !passed_over())
     }
 
     /// Which parts of PromQL its arguments switch on.
@@ -120,5 +121,19 @@ mod tests {
         assert!(server.has_flag("web.enable-lifecycle") && server.is_agent());
         assert_eq!(server.version(&snap), Some((2, 53)));
         assert_eq!(server.target(), "deployment/prometheus");
+    }
+
+    /// It only warns of the feature, and loads its rules.
+    #[test]
+    fn newer_versions_are_agents_by_their_flag_alone() {
+        let is_agent = |tag: &str, argument: &str| {
+            let container = json!({"name": "main", "image": format!("prom/prometheus:{tag}"), "args": [argument]});
+            let workload = json!({"metadata": {"namespace": "monitoring", "name": "prometheus"},
+                "spec": {"template": {"spec": {"containers": [container]}}}});
+            let snap = snapshot(json!({"workloads": [workload]}));
+            servers(&snap)[0].is_agent()
+        };
+        assert!(is_agent("v2.53.5", "--enable-feature=agent") && is_agent("v3.5.0", "--agent"));
+        assert!(!is_agent("v3.5.0", "--enable-feature=agent"));
     }
 }

@@ -78,7 +78,6 @@ enum Way {
     Receiver {
         #[serde(flatten)]
         refused: Refused,
-        key: String,
         receiver: String,
         /// Nothing is to be sent by it.
         silent_receiver: bool,
@@ -111,7 +110,7 @@ struct Held {
 struct Refused {
     #[serde(flatten)]
     held: Held,
-    config_kind: &'static str,
+    key: String,
     is_secret: bool,
     managed: String,
     /// The operator makes the pod.
@@ -547,7 +546,7 @@ impl<'a> Subject<'a> {
         let first = self.reading.pods.first();
         let refused = Refused {
             held: self.held(&source.name),
-            config_kind: source.kind,
+            key: source.key.clone(),
             is_secret: source.kind == "secret",
             managed: self.managed(),
             operator: first.is_some_and(|(pod, _)| operator_resource(self.snap, pod).is_some()),
@@ -555,7 +554,6 @@ impl<'a> Subject<'a> {
         let way = match undefined(&why) {
             Some(receiver) => Way::Receiver {
                 refused,
-                key: source.key.clone(),
                 silent_receiver: is_silent(&receiver),
                 receiver,
                 release: helm::Release::of(self.release().as_ref()),

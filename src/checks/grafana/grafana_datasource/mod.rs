@@ -72,6 +72,8 @@ enum Way {
     ServiceMissing {
         host_namespace: String,
         host_service: Option<String>,
+        /// The chart's value that leaves the datasource out.
+        switch: Option<&'static str>,
     },
     NoEndpoints {
         service: String,
@@ -174,7 +176,9 @@ fn by_url(snap: &Snapshot, datasource: &Datasource<'_>, verdict: &Verdict<'_>, i
     };
     let name = subject.name();
     let url = shown_url(&datasource.url);
-    let mut made = start(datasource, Severity::Error, format!("datasource {name} ({url}) {detail}{proposal}"));
+    let switch = left_on(datasource, verdict);
+    let severity = if switch.is_some() { Severity::Warning } else { Severity::Error };
+    let mut made = start(datasource, severity, format!("datasource {name} ({url}) {detail}{proposal}"));
     made = depend(snap, made, &verdict.fault, meant);
     made = made.evidence(fault_evidence(&verdict.fault, datasource));
     let end = End::of(snap, datasource, meant);
@@ -188,10 +192,26 @@ fn by_url(snap: &Snapshot, datasource: &Datasource<'_>, verdict: &Verdict<'_>, i
         (Fault::UnknownService(_), None) => Way::ServiceMissing {
             host_namespace: end.namespace(datasource),
             host_service: end.host.as_ref().map(|h| h.service.clone()),
+            switch,
         },
         _ => Way::Url { host_namespace: end.namespace(datasource) },
     };
     finish(snap, made, datasource, end, way, ill)
+}
+
+/// The value of kube-prometheus-stack that leaves its own datasource out: the chart provisions that of Alertmanager also where
+/// it installs none, and nobody misses anything then.
+fn left_on(datasource: &Datasource<'_>, verdict: &Verdict<'_>) -> Option<&'static str> {
+    let leads_nowhere = matches!(verdict.fault, Fault::UnknownService(_)) && verdict.meant.is_none();
+    let is_own = datasource.kind == "alertmanager" && datasource.name == "Alertmanager";
+    (leads_nowhere && is_own && chart(datasource)?.starts_with("kube-prometheus-stack"))
+        .then_some("grafana.sidecar.datasources.alertmanager.enabled")
+}
+
+/// The chart that brought a datasource's file.
+fn chart<'a>(datasource: &Datasource<'a>) -> Option<&'a str> {
+    let meta = &datasource.file?.config_map.metadata;
+    meta.label("helm.sh/chart").or(meta.label("chart"))
 }
 
 /// What a datasource asks, or is to ask.
@@ -473,7 +493,7 @@ fn finish(
     if let Some(logged) = logged(snap, datasource) {
         made = made.evidence(logged);
     }
-    let changes = matches!(way, Way::Url { .. } | Way::ServiceMissing { .. });
+    let changes = matches!(way, Way::Url { .. } | Way::ServiceMissing { switch: None, .. });
     if let Some(file) = datasource.file.filter(|_| changes) {
         made = made.also(file.config_map.reference());
     }
@@ -511,8 +531,7 @@ fn probe_path(kind: &str) -> &'static str {
 
 /// Where the charts keep the datasource, so that the change lasts.
 fn values_key(datasource: &Datasource<'_>) -> Option<&'static str> {
-    let meta = &datasource.file?.config_map.metadata;
-    let chart = meta.label("helm.sh/chart").or(meta.label("chart")).unwrap_or_default();
+    let chart = chart(datasource)?;
     match () {
         () if chart.starts_with("kube-prometheus-stack") && datasource.kind == "prometheus" => {
             Some("grafana.sidecar.datasources.url")

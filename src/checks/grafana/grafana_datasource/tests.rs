@@ -164,3 +164,23 @@ fn a_login_in_the_url_is_not_shown() {
     let all = format!("{:?} {}", found[0], steps(&found[0]));
     assert!(!all.contains("s3cret"), "{all}");
 }
+
+/// kube-prometheus-stack provisions the datasource of Alertmanager also where it installs none.
+#[test]
+fn what_a_chart_provisions_for_a_part_that_is_off_is_a_warning() {
+    let of = |name: &str, chart: &str| {
+        let entry = format!("- {{name: {name}, type: alertmanager, url: 'http://stack-am.monitoring:9093'}}");
+        let mut found = with(&entry, |o| o["config_maps"][0]["metadata"]["labels"] = json!({"chart": chart}));
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    };
+    let own = of("Alertmanager", "kube-prometheus-stack-75.1.0");
+    assert_eq!((own.variant, own.severity), ("service-missing", Severity::Warning));
+    let text = steps(&own);
+    assert!(text.contains("`grafana.sidecar.datasources.alertmanager.enabled: false`"), "{text}");
+    assert!(!text.contains("kubectl edit configmap"), "{text}");
+    for other in [of("Other", "kube-prometheus-stack-75.1.0"), of("Alertmanager", "grafana-9.2.1")] {
+        assert_eq!((other.variant, other.severity), ("service-missing", Severity::Error));
+        assert!(steps(&other).contains("kubectl edit configmap"), "{}", steps(&other));
+    }
+}

@@ -130,3 +130,19 @@ fn pods_with_groups_of_their_own_are_not_judged_by_their_nodes() {
     snap.pods = Listing::cluster(serde_json::from_value(pods).expect("pods"));
     assert_eq!(findings(&Dns, &snap).iter().map(|f| f.variant).collect::<Vec<_>>(), ["other"]);
 }
+
+/// A pod that a policy keeps in does not get out by a restart of the servers.
+#[test]
+fn servers_are_not_restarted_for_a_pod_that_a_policy_keeps_in() {
+    const RESTART: &str = "kubectl rollout restart -n kube-system deployment/coredns";
+    let open = json!([{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-b"}]}]);
+    let mut snap = two_groups(json!([down("web", URL, &timeout())]), "True", open);
+    let free = steps(&findings(&Dns, &snap)[0]);
+    assert!(free.contains(RESTART), "{free}");
+    let policy = json!([{"metadata": {"namespace": "monitoring", "name": "egress"},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"]}}]);
+    snap.network_policies = Listing::cluster(serde_json::from_value(policy).expect("policies"));
+    let kept_in = steps(&findings(&Dns, &snap)[0]);
+    assert!(kept_in.contains("kubectl get networkpolicies -n monitoring egress -o yaml"), "{kept_in}");
+    assert!(!kept_in.contains(RESTART), "{kept_in}");
+}

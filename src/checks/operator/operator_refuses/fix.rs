@@ -87,8 +87,9 @@ pub(super) enum Fix {
         #[serde(flatten)]
         server: Server,
         text: String,
-        /// The Secret of the additional scrape configuration, and the JSONPath in it.
+        /// The Secret of the additional scrape configuration, its key, and the JSONPath of that.
         extra_secret: Option<String>,
+        extra_key: Option<String>,
         extra_path: Option<String>,
     },
     Server {
@@ -245,6 +246,7 @@ pub(super) fn server(snap: &Snapshot, server: &MonitoringResource, text: &str) -
             server: named,
             text: said,
             extra_secret: extra.map(|s| s.name.clone()),
+            extra_key: extra.map(|s| s.key.clone()),
             extra_path: extra.map(|s| format!("{{.data.{}}}", s.key.replace('.', "\\."))),
         };
     }

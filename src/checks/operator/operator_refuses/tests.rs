@@ -61,3 +61,36 @@ fn without_a_log_nothing_is_said_to_be_well() {
     // No operator is among the workloads, so that nobody could have said anything.
     assert!(findings(&OperatorRefuses, &snap).is_empty());
 }
+
+/// What is in a Secret is taken out by its key and put back: an edit would show all that the Secret holds.
+#[test]
+fn a_file_in_a_secret_is_put_back_by_its_key() {
+    let said = |kind: &str, text: &str| {
+        let server = json!({"metadata": {"namespace": "monitoring", "name": "k8s"},
+            "spec": {"additionalScrapeConfigs": {"name": "extra", "key": "jobs.yaml"}}});
+        let server: MonitoringResource = serde_json::from_value(server).expect("a resource");
+        let server = MonitoringResource { kind: kind.into(), ..server };
+        let fix = fix::server(&with(""), &server, text);
+        let mut made =
+            Finding::new(OperatorRefuses::META.id, Severity::Error, server.reference(), text.to_owned()).fix(fix);
+        crate::pages::finish(&OperatorRefuses::META, &mut made).expect("the page renders");
+        (made.variant, steps(&made))
+    };
+    for (kind, text, variant, secret, key) in [
+        ("Prometheus", "additional scrape configs: yaml: line 3: mapping values", "additional", "extra", "jobs.yaml"),
+        (
+            "Alertmanager",
+            "provision alertmanager configuration: bad",
+            "alertmanager",
+            "alertmanager-k8s",
+            "alertmanager.yaml",
+        ),
+    ] {
+        let (found, steps) = said(kind, text);
+        assert_eq!(found, variant, "{steps}");
+        assert!(steps.contains(&format!("kubectl get secret {secret} -n monitoring -o jsonpath=")), "{steps}");
+        assert!(steps.contains(&format!("| base64 -d > {key}")), "{steps}");
+        assert!(steps.contains(&format!("kubectl patch secret {secret} -n monitoring --type=merge")), "{steps}");
+        assert!(!steps.contains("kubectl edit"), "{steps}");
+    }
+}

@@ -227,3 +227,24 @@ fn quiet_where_ports_and_pods_are_fine() {
     none(objects(refused(8080)));
     none(objects(down("web", "http://web.shop.svc:9102/metrics", "server returned HTTP status 404 Not Found")));
 }
+
+/// What is deleted of a release that lives comes back with the next deployment.
+#[test]
+fn a_service_that_somebody_keeps_is_not_to_be_deleted() {
+    let said = |labels: Value| {
+        let mut canary = service("monitoring", "web-canary", &[80]);
+        canary["metadata"]["labels"] = labels;
+        canary["spec"]["selector"] = json!({"app": "web", "track": "canary"});
+        let found = one(json!({
+            "services": [canary, service("monitoring", "web", &[80])], "pods": [pod("monitoring", "web", true)],
+            "endpoint_slices": [slice("monitoring", "web", 1, 0)],
+            "workloads": [workload("monitoring", "web", json!({"app": "web", "track": "stable"}), None)],
+        }));
+        assert_eq!(found.variant, "no-workload");
+        steps(&found)
+    };
+    let kept = said(json!({"app.kubernetes.io/managed-by": "Helm"}));
+    assert!(kept.contains("Do not delete the Service: Helm") && !kept.contains("can be deleted"), "{kept}");
+    let left = said(json!({}));
+    assert!(left.contains("can be deleted once nothing names it"), "{left}");
+}

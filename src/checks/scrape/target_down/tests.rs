@@ -233,3 +233,24 @@ fn hostile_names_stay_one_word() {
     assert_eq!(words.len(), 4, "{shown}");
     assert!(!words[3].contains(';'), "percent-encoded: {shown}");
 }
+
+/// Whoever asks for a certificate of Prometheus gets none by not looking at its own.
+#[test]
+fn a_client_certificate_is_not_a_matter_of_trust() {
+    let said = |error: &str| {
+        let error = format!("Get \"https://10.0.0.1:8443/metrics\": {error}");
+        steps(&found(json!([down("web", "https://10.0.0.1:8443/metrics", &error)]))[0])
+    };
+    let asked = said("remote error: tls: certificate required");
+    assert!(asked.contains("cert_file") && !asked.contains("insecure_skip_verify"), "{asked}");
+    let unknown = said("tls: failed to verify certificate: x509: certificate signed by unknown authority");
+    assert!(unknown.contains("insecure_skip_verify"), "{unknown}");
+}
+
+/// The CRD takes a number: in quotes it would be a text.
+#[test]
+fn a_limit_of_a_monitor_is_a_number() {
+    let found = found(json!([down("serviceMonitor/shop/web/0", "http://10.0.0.1/metrics", "sample limit exceeded")]));
+    let steps = steps(&found[0]);
+    assert!(steps.contains("sampleLimit: <above what the target offers>"), "{steps}");
+}

@@ -1,5 +1,7 @@
 //! Which fix a Pending claim gets, and what its commands hold.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,8 +11,9 @@ use crate::checks::support::place::Place;
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims;
+use crate::domain::kubernetes::index::owner_of;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass, Workload};
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -60,6 +63,8 @@ enum Way {
     },
     AccessMode {
         pvc: String,
+        /// StatefulSets that somebody applies: their templates cannot be changed.
+        orphans: Vec<String>,
     },
     Parameter {
         class: String,
@@ -115,7 +120,7 @@ impl Case<'_> {
             Cause::NoStaticVolume(_) | Cause::VolumeNotAvailable(_) => {
                 Way::NoVolume { candidate: candidate(self.snap) }
             }
-            Cause::AccessMode(_) => Way::AccessMode { pvc: first.metadata.name.clone() },
+            Cause::AccessMode(_) => self.access_mode(),
             Cause::Topology(_) => Way::Topology { class },
             Cause::WaitsForPod => Way::WaitsForPod,
             Cause::NoConsumer => Way::NoConsumer,
@@ -135,12 +140,19 @@ impl Case<'_> {
         }
     }
 
+    fn access_mode(&self) -> Way {
+        let sets = self.claims.iter().flat_map(|c| claims::users(self.snap, c)).filter(|w| w.kind == "StatefulSet");
+        let applied = sets.filter(|w| owner_of(&w.metadata).is_none());
+        let orphans: BTreeSet<String> = applied.map(Workload::kubectl_name).collect();
+        Way::AccessMode { pvc: self.claims[0].metadata.name.clone(), orphans: orphans.into_iter().collect() }
+    }
+
     fn refused(self, refusal: Refusal, class: String) -> Way {
         let pvc = self.claims[0].metadata.name.clone();
         let object = self.class.and_then(|name| self.snap.storage_classes.named(name).ok().flatten());
         let is_ebs = object.is_some_and(|c| ebs::serves(&c.provisioner));
         match refusal {
-            Refusal::AccessMode => Way::AccessMode { pvc },
+            Refusal::AccessMode => self.access_mode(),
             Refusal::Denied => Way::Denied { pvc, encoded: self.denied.and_then(|d| d.encoded).unwrap_or_default() },
             Refusal::Iam => Way::Iam { pvc },
             Refusal::Key => Way::Key { class, kms_key: kms_key(object), region: Place::of(self.snap).region },

@@ -97,3 +97,14 @@ fn without_log_it_is_still_found() {
     *snap.crash_logs = Err(Gap::new("log", crate::model::GapCause::Unreachable, "no"));
     assert_eq!(found(&snap)[0].variant, "other");
 }
+
+/// Without the file's flag it would start, and let everybody in.
+#[test]
+fn a_web_configuration_is_not_left_out() {
+    let log = r#"level=error msg="Unable to validate web configuration file" err="open /etc/web/web.yml: no such file or directory""#;
+    let snap = snapshot(status(BACK_OFF, 7, false, 1, "Error", NOW), log);
+    let found = crate::checks::support::testing::findings(&CrashLoop, &snap);
+    assert_eq!(found[0].variant, "web-config");
+    let steps = crate::checks::support::testing::steps(&found[0]);
+    assert!(steps.contains("Leaving the flag out would serve without TLS and without a password"), "{steps}");
+}
