@@ -52,6 +52,8 @@ struct Fix {
     /// What answers where all is well: the URL as Grafana asks it, and through the API server.
     check_url: String,
     proxy_path: Option<String>,
+    /// A call without the datasource's own login, header or certificate gets that answer.
+    is_bare: bool,
     /// Where the chart keeps the datasource.
     values_key: Option<&'static str>,
     reloads: bool,
@@ -497,6 +499,10 @@ fn finish(
     if let Some(file) = datasource.file.filter(|_| changes) {
         made = made.also(file.config_map.reference());
     }
+    let is_bare = !matches!(
+        way,
+        Way::Refused { .. } | Way::Tls { .. } | Way::Proxy { .. } | Way::ServiceMissing { switch: Some(_), .. }
+    );
     let path = probe_path(&datasource.kind);
     let base = end.url.as_ref().map(|w| w.text().trim_end_matches('/').to_owned());
     let proxy_path = end
@@ -511,6 +517,7 @@ fn finish(
         changes,
         check_url: format!("{}{path}", base.as_deref().unwrap_or("<url of the datasource>")),
         proxy_path,
+        is_bare,
         values_key: values_key(datasource),
         reloads: datasource.file.is_some_and(|f| f.reloads),
         kept_in: KeptIn::of(datasource.file),

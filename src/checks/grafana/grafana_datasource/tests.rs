@@ -184,3 +184,32 @@ fn what_a_chart_provisions_for_a_part_that_is_off_is_a_warning() {
         assert!(steps(&other).contains("kubectl edit configmap"), "{}", steps(&other));
     }
 }
+
+/// Whoever asks without the datasource's own login or certificate is refused as before, after the right fix too.
+#[test]
+fn what_is_verified_can_succeed() {
+    let verified = |message: &str| {
+        let mut snap = snapshot(objects(&entry("http://prometheus:9090"), |o| {
+            let services = o["services"].as_array_mut().expect("a list");
+            services.push(service("monitoring", "grafana", &[3000]));
+        }));
+        let uid = "PBFA97CFB590B2093".to_owned();
+        *snap.grafana_datasource_health =
+            Ok(vec![grafana::DatasourceHealth { uid, status: "ERROR".into(), message: message.into() }]);
+        let found = findings(&GrafanaDatasource, &snap).remove(0);
+        let commands: Vec<String> = found.remediation.verify.into_iter().map(|s| s.command).collect();
+        (found.variant, commands.join("\n"))
+    };
+    for (message, variant) in [
+        ("401 Unauthorized - There was an error returned querying the Prometheus API.", "refused"),
+        ("401 Unauthorized: no org id", "refused"),
+        ("Get \"http://prometheus:9090\": tls: failed to verify certificate: x509: unknown authority", "tls"),
+    ] {
+        let (found, commands) = verified(message);
+        assert_eq!(found, variant, "{message}");
+        assert!(commands.starts_with("kubectl logs -n monitoring deployment/grafana -c grafana"), "{commands}");
+        assert!(!commands.contains("wget") && !commands.contains("--raw"), "{commands}");
+    }
+    let (_, slow) = verified("Post \"http://prometheus:9090/api/v1/query\": context deadline exceeded");
+    assert!(slow.contains("wget -qO-") && slow.contains("kubectl get --raw"), "{slow}");
+}
