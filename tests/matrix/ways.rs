@@ -169,7 +169,8 @@ fn a_trust_policy_is_saved_before_it_is_replaced() {
     for (fixture, finding, steps) in ways() {
         let replaces = |s: &&Step| s.command.contains("update-assume-role-policy");
         if let Some(at) = steps.iter().position(replaces) {
-            let saved = steps[..at].iter().any(|s| s.command.contains("get-role") && s.command.contains(" > "));
+            let as_it_is = |l: &str| l.starts_with("aws iam get-role ") && l.ends_with(" > trust-before.json");
+            let saved = steps[..at].iter().any(|s| s.command.lines().any(as_it_is));
             assert!(saved, "{fixture} {}: {}", finding.check, steps[at].command);
         }
     }
@@ -355,4 +356,24 @@ fn what_becomes_of_the_data_is_said_before_its_claim_is_deleted() {
     let conflict = report("cases/volume-zone-conflict").findings.iter().find(|f| f.check.0 == "volume-zone-conflict");
     let known = conflict.expect("found").remediation.all_steps().any(|s| s.text.contains("The reclaim policy of"));
     assert!(known, "the volume was read");
+}
+
+/// What a node is, nobody sets by hand: a pod that asks for a kind of node gets such a node, and not a label.
+#[test]
+fn a_node_gets_only_labels_that_people_give() {
+    let labelled = |key: &str| {
+        let mut snap = snapshot("cases/pod-pending-selector");
+        let mut pods = snap.pods.items().expect("pods").to_vec();
+        for pod in pods.iter_mut().filter(|p| !p.spec.node_selector.is_empty()) {
+            pod.spec.node_selector = [(key.to_owned(), "x1".to_owned())].into();
+        }
+        snap.pods = Listing::cluster(pods);
+        let report = diagnose::run(&snap, &checks::registry());
+        let steps = report.findings.iter().flat_map(|f| f.remediation.all_steps());
+        steps.filter(|s| s.command.starts_with("kubectl label node ")).count()
+    };
+    assert!(labelled("disktype") > 0);
+    for key in ["eks.amazonaws.com/compute-type", "eks.amazonaws.com/nodegroup", "karpenter.sh/nodepool"] {
+        assert_eq!(labelled(key), 0, "{key}");
+    }
 }
