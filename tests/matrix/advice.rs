@@ -268,3 +268,11 @@ fn evidence_shows_no_secret() {
         }
     }
 }
+
+/// There is one candidate for each of these wherever a fixture asks for it.
+#[test]
+fn what_the_state_names_is_no_placeholder() {
+    forbid("the state names it", |s| {
+        ["<receiver>", "<node-group>"].iter().any(|p| s.command.contains(p) || s.text.contains(p))
+    });
+}

@@ -276,6 +276,7 @@ fn names_and_numbers_come_from_the_state() {
         ("cases/network-policy-api-server-egress", r#"cidr: "10.0.0.0/20""#),
         ("cases/oom-killed-operator", "kubectl patch prometheus prometheus-stack-kube-prom-prometheus -n monitoring"),
         ("cases/vpc-endpoint-ecr-api-missing", "--service-name com.amazonaws.ap-northeast-2.ecr.api"),
+        ("cases/addons-failed-each-way", "arn:aws:iam::aws:policy/service-role/AmazonEFSCSIDriverPolicy"),
         ("cases/ecr-node-role-may-not-pull", "--role-name flash-tickets-eks-node-role --policy-arn arn:aws:iam::aws:"),
     ];
     for (fixture, word) in wanted {
@@ -376,4 +377,20 @@ fn a_node_gets_only_labels_that_people_give() {
     for key in ["eks.amazonaws.com/compute-type", "eks.amazonaws.com/nodegroup", "karpenter.sh/nodepool"] {
         assert_eq!(labelled(key), 0, "{key}");
     }
+}
+
+/// A refusal is of the moment when a pod was asked for: what is used since then counts.
+#[test]
+fn a_quota_is_raised_above_what_is_used_now() {
+    let mut snap = snapshot("cases/pod-not-created-quota");
+    let mut quotas = snap.resource_quotas.items().expect("quotas").to_vec();
+    for quota in &mut quotas {
+        quota.status.used.insert("limits.memory".into(), "6Gi".into());
+    }
+    snap.resource_quotas = Listing::cluster(quotas);
+    let report = diagnose::run(&snap, &checks::registry());
+    let steps = report.findings.iter().flat_map(|f| f.remediation.all_steps());
+    let raised: Vec<&str> =
+        steps.map(|s| s.command.as_str()).filter(|c| c.starts_with("kubectl patch resourcequota")).collect();
+    assert!(!raised.is_empty() && raised.iter().all(|c| c.contains(r#""limits.memory":"6656Mi""#)), "{raised:#?}");
 }
