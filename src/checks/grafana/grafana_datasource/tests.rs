@@ -169,7 +169,7 @@ fn a_login_in_the_url_is_not_shown() {
 #[test]
 fn what_a_chart_provisions_for_a_part_that_is_off_is_a_warning() {
     let of = |name: &str, chart: &str| {
-        let entry = format!("- {{name: {name}, type: alertmanager, url: 'http://stack-am.monitoring:9093'}}");
+        let entry = format!("- {{name: {name}, type: alertmanager, url: 'http://stack-am.monitoring.svc:9093'}}");
         let mut found = with(&entry, |o| o["config_maps"][0]["metadata"]["labels"] = json!({"chart": chart}));
         assert_eq!(found.len(), 1, "{found:?}");
         found.remove(0)
