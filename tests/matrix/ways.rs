@@ -394,3 +394,18 @@ fn a_quota_is_raised_above_what_is_used_now() {
         steps.map(|s| s.command.as_str()).filter(|c| c.starts_with("kubectl patch resourcequota")).collect();
     assert!(!raised.is_empty() && raised.iter().all(|c| c.contains(r#""limits.memory":"6656Mi""#)), "{raised:#?}");
 }
+
+/// What leads back is the policy as it was, and not the copy that is edited.
+#[test]
+fn the_policy_that_leads_back_is_not_edited() {
+    let findings = report("cases/ebs-csi-role-trust-deny").findings.iter();
+    let fixes: Vec<_> = findings.filter(|f| f.check.0 == "ebs-csi-role").map(|f| &f.remediation).collect();
+    assert!(!fixes.is_empty());
+    for fix in fixes {
+        let sets =
+            |s: &Step| s.command.contains("update-assume-role-policy") && s.command.contains("trust-policy.json");
+        assert!(fix.steps.iter().any(sets), "{:#?}", fix.steps);
+        assert!(!fix.steps.iter().any(|s| s.text.contains("out of trust-before.json")), "{:#?}", fix.steps);
+        assert!(fix.rollback.iter().any(|s| s.command.contains("file://trust-before.json")), "{:#?}", fix.rollback);
+    }
+}
