@@ -5,13 +5,13 @@
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 #[path = "../support/fixtures.rs"]
 mod fixtures;
 #[path = "../support/grown.rs"]
 mod grown;
+#[path = "../support/usage.rs"]
+mod usage;
 
 const TIMES: [usize; 5] = [0, 1, 2, 4, 8];
 /// Each is run so often; the one that took least counts.
@@ -51,37 +51,6 @@ fn row(kind: &str, arguments: impl Fn(usize) -> Vec<String>) {
 
 /// The processor time and the memory of the run that took least, and how long the report is.
 fn measured(arguments: &[String]) -> String {
-    let runs = (0..RUNS).map(|_| run(arguments));
-    let Some((time, memory, lines)) = runs.min() else { return String::new() };
+    let Some(usage::Usage { time, memory, lines }) = usage::least(arguments, RUNS) else { return String::new() };
     format!("{}.{:02} s, {} MiB, {lines} lines", time / 100, time % 100, memory / 1024)
-}
-
-/// Hundredths of a second of all processors, KiB, lines.
-fn run(arguments: &[String]) -> (u64, u64, usize) {
-    let out = tempfile::NamedTempFile::new().expect("a temporary file");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kdoctor"))
-        .args(arguments)
-        .stdout(out.reopen().expect("the file"))
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("kdoctor runs");
-    let mut used = (0, 0);
-    while child.try_wait().expect("its end").is_none() {
-        let now = usage_of(child.id()).unwrap_or_default();
-        used = (now.0.max(used.0), now.1.max(used.1));
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    let lines = std::fs::read_to_string(out.path()).expect("what it printed").lines().count();
-    (used.0, used.1, lines)
-}
-
-/// What a process has used so far: the kernel counts in hundredths of a second; its highest memory in KiB.
-fn usage_of(process: u32) -> Option<(u64, u64)> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name of the program, in brackets, may hold blanks.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let time = |at: usize| fields.get(at)?.parse::<u64>().ok();
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()?;
-    Some((time(11)? + time(12)?, peak))
 }

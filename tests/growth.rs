@@ -1,0 +1,46 @@
+//! Four times as much takes about four times as long, and not sixteen times: of what once grew with the square.
+//! `tests/bench/scale.rs` measures every kind.
+#![cfg(target_os = "linux")]
+
+#[path = "support/fixtures.rs"]
+mod fixtures;
+#[path = "support/grown.rs"]
+mod grown;
+#[path = "support/usage.rs"]
+mod usage;
+
+use std::path::Path;
+
+/// The smaller number of objects; the larger one is four times that.
+const FEW: usize = 500;
+/// Between the four of what is linear and the sixteen of a square.
+const LIMIT: u64 = 9;
+
+fn holds(kind: &str, arguments: impl Fn(usize) -> Vec<String>) {
+    let time = |count: usize| usage::least(&arguments(count), 2).expect("a run").time;
+    let (none, few, many) = (time(0), time(FEW), time(4 * FEW));
+    let (few, many) = (few.saturating_sub(none).max(1), many.saturating_sub(none));
+    assert!(many > few, "{kind}: {none}, {few} and {many} hundredths of a second measure nothing");
+    assert!(many <= LIMIT * few, "{kind}: {FEW} take {few} hundredths of a second, four times as many {many}");
+}
+
+#[test]
+fn four_times_as_much_takes_four_times_as_long() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("growth");
+    for kind in ["pods that are pending", "Services with EndpointSlices"] {
+        let (_, grow) = grown::KINDS.iter().find(|(name, _)| *name == kind).expect("a kind that grows");
+        holds(kind, |count| {
+            let mut bundle = grown::Grown::of("healthy/kube-prometheus-stack", &folder);
+            grow(&mut bundle, count);
+            bundle.write();
+            vec!["monitoring".into(), "--from".into(), folder.display().to_string()]
+        });
+    }
+    holds("documents of preflight", |count| {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("services.yaml");
+        std::fs::write(&file, grown::manifests(count + 1)).expect("a written file");
+        vec!["preflight".into(), "-f".into(), file.display().to_string()]
+    });
+    let _ = std::fs::remove_dir_all(&folder);
+}
