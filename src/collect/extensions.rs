@@ -10,7 +10,7 @@ use super::kubernetes::Wanted;
 use crate::domain::kubernetes::cilium;
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
-    AlertmanagerConfigResource, ApiService, Autoscaler, CiliumPolicy, CronJob, DisruptionBudget, EniConfig,
+    AlertmanagerConfigResource, ApiService, Autoscaler, CiliumPolicy, CronJob, DisruptionBudget, EniConfig, Event,
     GitOpsObject, HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource, NetworkPolicy, NodeMaker,
     Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource, SecretMaker, SecurityGroupPolicy,
     WebhookConfiguration,
@@ -66,6 +66,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     (snap.security_group_policies, snap.eni_configs) = cni;
     cluster.store(snap);
     namespaced.store(snap);
+    scaled_events(client, plan, snap).await;
     // Which of them there are, the CustomResourceDefinitions say.
     let (nodes, secrets, git_ops, policies) = futures::join!(
         wanted(plan, Fact::NodeMakers, node_makers(client, snap)),
@@ -76,6 +77,33 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
     let known = std::mem::take(&mut snap.network_policies);
     snap.network_policies = known.with_more(policies.0).with_gap(policies.1);
+}
+
+/// Namespaces that are looked into at most because of KEDA.
+const MAX_SCALED: usize = 4;
+
+/// What KEDA says of the ScaledObjects whose autoscalers get no metric: it stands in the events of their namespaces.
+async fn scaled_events(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    let known = snap.scope.namespaces();
+    if !plan.wants(Fact::Events) || !snap.scope.all.is_empty() {
+        return;
+    }
+    let is_stuck = |h: &&Autoscaler| {
+        let mut conditions = h.status.conditions.iter();
+        h.metadata.name.starts_with("keda-hpa-") && conditions.any(|c| c.kind == "ScalingActive" && c.status == "False")
+    };
+    let stuck = snap.autoscalers.items().unwrap_or_default().iter().filter(is_stuck);
+    let places: BTreeSet<String> = stuck.map(|h| h.metadata.namespace.clone()).filter(|n| !known.contains(n)).collect();
+    let places: BTreeSet<String> = places.into_iter().take(MAX_SCALED).collect();
+    if places.is_empty() {
+        return;
+    }
+    let found = client.namespaced_list::<Event>("/api/v1", "events", &places, IfAbsent::Empty).await;
+    // They only add to what the autoscalers say.
+    let own = found.items().unwrap_or_default().iter().filter(|e| e.involved_object.kind == "ScaledObject").cloned();
+    let more: Vec<Event> = own.collect();
+    let events = std::mem::take(&mut snap.events);
+    snap.events = events.with_more(more);
 }
 
 struct Operator {

@@ -19,7 +19,9 @@ const BESIDE: &[&str] = &[
     "fluentbit",
     "fluentd",
     "grafana-agent",
+    "kube-state-metrics",
     "loki",
+    "node-exporter",
     "prometheus-operator",
     "promtail",
 ];
@@ -30,6 +32,7 @@ const BESIDE_WORDS: &[&str] = &[
     "opentelemetry",
     "otel",
     "otelcol",
+    "prom",
     "tempo",
     "thanos",
     "vector",
@@ -131,7 +134,9 @@ fn parts_beside(workloads: &[Meta], stack: &[String]) -> BTreeSet<String> {
     let is_part = |meta: &&Meta| {
         let label = meta.label("app.kubernetes.io/name").or(meta.label("k8s-app")).or(meta.label("app"));
         let has = |word: &&str| meta.name.contains(*word) || label.is_some_and(|l| l == *word);
-        BESIDE.iter().any(has) || meta.name.split('-').any(|word| BESIDE_WORDS.contains(&word))
+        // An exporter sits beside what it measures.
+        let has_word = || meta.name.split('-').any(|word| BESIDE_WORDS.contains(&word));
+        BESIDE.iter().any(has) || !meta.name.ends_with("-exporter") && has_word()
     };
     let outside = |n: &&String| !stack.contains(n) && *n != "kube-system";
     let namespaces = workloads.iter().filter(is_part).map(|m| &m.namespace).filter(outside);
@@ -293,12 +298,14 @@ mod tests {
         let all = [
             of("observability", "otel-gateway"),
             of("shop", "hotel-api"),
+            of("shop", "orders-prom-exporter"),
+            of("edge", "edge-prom"),
             of("jobs", "temporal-frontend"),
             of("vm", "vmagent-main"),
             of("monitoring", "thanos-query"),
         ];
         let found = parts_beside(&all, &["monitoring".to_owned()]);
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["observability", "vm"]);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["edge", "observability", "vm"]);
     }
 
     #[test]

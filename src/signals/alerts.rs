@@ -85,13 +85,22 @@ fn expressions(snap: &Snapshot) -> BTreeMap<&str, String> {
     rules.map(|r| (r.name.as_str(), r.query.clone())).collect()
 }
 
+/// The loaded rules that raise alerts of a name.
+fn rules_of(snap: &Snapshot, name: &str) -> Vec<ResourceRef> {
+    let groups = snap.prometheus_rules().map(Vec::as_slice).unwrap_or_default();
+    let raising = groups.iter().filter(|g| g.rules.iter().any(|r| r.kind == "alerting" && r.name == name));
+    raising.map(|g| ResourceRef::Rule { group: g.name.clone(), rule: name.to_owned() }).collect()
+}
+
 fn signal(snap: &Snapshot, alert: &FiringAlert, expression: &str) -> Signal {
     let read = reads(expression);
-    let about = about(snap, alert, &read);
+    let mut about = about(snap, alert, &read);
     let subject = about
         .first()
         .cloned()
         .unwrap_or_else(|| ResourceRef::Rule { group: String::new(), rule: alert.name().to_owned() });
+    // A fault of the rule itself explains what it raises.
+    about.extend(rules_of(snap, alert.name()));
     let told = ["description", "message", "summary"].iter().find_map(|name| alert.annotations.get(*name));
     let path = prometheus_path(snap, "/api/v1/alerts").unwrap_or_default();
     let evidence = Evidence::new(

@@ -17,7 +17,7 @@ use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -25,7 +25,7 @@ check! {
         id: "grafana-part-failing", suite: Grafana, severity: Error,
         title: "a part of Grafana does not work",
         requires: [ConfigMaps, Workloads, ComponentLogs],
-        uses: [Pods, Services],
+        uses: [Pods, Services, MonitoringResources, PrometheusFlags],
         fix: Fix,
     }
 }
@@ -73,6 +73,23 @@ enum Way {
     },
     GatewayTimeout {
         source: String,
+    },
+    OwnTimeout {
+        source: String,
+        /// Seconds that it waits now, where the environment says so.
+        now: String,
+    },
+    QueryTimeout {
+        source: String,
+        /// The Prometheus of the operator that answers.
+        prometheus: Option<String>,
+        prometheus_namespace: String,
+        limit: String,
+    },
+    Angular {
+        plugin: String,
+        /// What the environment asks to install.
+        installed: String,
     },
     Rendering {
         host: String,
@@ -150,6 +167,18 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             "queries of datasource {} in {who} are cut off (504): what stands between the two gives up before the answer is there",
             said.what
         ),
+        Part::OwnTimeout => format!(
+            "{who} gives up queries of datasource {} before they are answered: they take longer than it waits ({error})",
+            said.what
+        ),
+        Part::QueryTimeout => format!(
+            "queries of datasource {} in {who} are ended by Prometheus itself: they take longer than its query.timeout ({error})",
+            said.what
+        ),
+        Part::Angular => format!(
+            "{who} does not load plugin {}: it is made with Angular, which Grafana 11 turned off and 12 removed; its panels are empty",
+            said.what
+        ),
         Part::Rendering => format!("{who} makes no images: its renderer {host} fails ({error})"),
         Part::Signature => format!("{who} does not load plugin {}: it is not signed ({error})", said.what),
     };
@@ -166,6 +195,12 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
     let way = way(snap, instance, said, host);
     if let Way::Rendering { service: Some(service), service_namespace: Some(namespace), .. } = &way {
         made = depends_on_service(snap, made, namespace, service);
+    }
+    // Whoever does not answer in time may not run at all.
+    if said.part == Part::OwnTimeout
+        && let Some(named) = notify_error::host(&said.error).and_then(|h| in_cluster(snap, &h, instance.namespace()))
+    {
+        made = depends_on_service(snap, made, &named.namespace, &named.service);
     }
     made.fix(Fix {
         namespace: instance.namespace().to_owned(),
@@ -199,6 +234,32 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             Way::Database { host }
         }
         Part::GatewayTimeout => Way::GatewayTimeout { source: said.what.clone() },
+        Part::OwnTimeout => Way::OwnTimeout {
+            source: said.what.clone(),
+            now: instance.container.env("GF_DATAPROXY_TIMEOUT").unwrap_or_default().to_owned(),
+        },
+        Part::QueryTimeout => {
+            let objects = snap.monitoring_resources.items().unwrap_or_default().iter();
+            let server =
+                objects.filter(|o| o.kind == "Prometheus").find(|o| snap.scope.is_stack(&o.metadata.namespace));
+            // It only says how long the limit is.
+            let flags = journal::aside(|| snap.prometheus_flags.as_ref().cloned().unwrap_or_default());
+            Way::QueryTimeout {
+                source: said.what.clone(),
+                prometheus: server.map(|o| o.metadata.name.clone()),
+                prometheus_namespace: server.map(|o| o.metadata.namespace.clone()).unwrap_or_default(),
+                limit: flags.get("query.timeout").cloned().unwrap_or_else(|| "2m".to_owned()),
+            }
+        }
+        Part::Angular => Way::Angular {
+            plugin: said.what.clone(),
+            installed: instance
+                .container
+                .env("GF_INSTALL_PLUGINS")
+                .or(instance.container.env("GF_PLUGINS_PREINSTALL"))
+                .unwrap_or_default()
+                .to_owned(),
+        },
         Part::Rendering => {
             let named = in_cluster(snap, &host, instance.namespace());
             let exists =

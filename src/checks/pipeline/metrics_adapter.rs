@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_of;
@@ -12,6 +13,8 @@ use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::domain::kubernetes::{api_services, arguments};
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Event, Workload};
@@ -50,6 +53,14 @@ enum Fix {
         namespace: String,
         url: String,
         right: String,
+    },
+    ScaledQuery {
+        name: String,
+        namespace: String,
+        detail: String,
+        /// The query has no result, or several.
+        empty: bool,
+        several: bool,
     },
 }
 
@@ -101,24 +112,73 @@ fn right_address(snap: &Snapshot) -> (String, u16) {
 }
 
 /// Seconds for which an event tells of now.
-const RECENT: i64 = 3600;
+const RECENT: i64 = 1800;
+/// Times from which on it is no hiccup: KEDA asks every 30 seconds.
+const SEVERAL: u32 = 3;
+/// Characters of an error that are shown in a message.
+const WIDTH: usize = 160;
 
-/// ScaledObjects of KEDA whose events say that they ask a Prometheus which is not there.
+/// ScaledObjects of KEDA whose events say that Prometheus gives them nothing.
 fn keda(snap: &Snapshot) -> Vec<Finding> {
-    let mut found: BTreeMap<(&str, &str), Finding> = BTreeMap::new();
+    let mut found: BTreeMap<(&str, &str), (Option<jiff::Timestamp>, Finding)> = BTreeMap::new();
     for event in snap.events.items().unwrap_or_default() {
         let object = &event.involved_object;
         let recent = event.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
-        if object.kind != "ScaledObject" || !recent || !event.message.contains("/api/v1/query") {
+        if object.kind != "ScaledObject" || !recent || event.times() < SEVERAL {
             continue;
         }
-        let Some(url) = address_in(&event.message) else { continue };
-        // A short name is one of KEDA's own namespace, wherever that is.
-        let is_full = url::Url::parse(&url).is_ok_and(|u| u.host_str().is_some_and(|h| h.contains('.')));
-        let Some(why) = leads_nowhere(snap, &url, &object.namespace).filter(|_| is_full) else { continue };
-        found.entry((&object.namespace, &object.name)).or_insert_with(|| scaled_object(snap, event, &url, &why));
+        let Some(made) = asks_nobody(snap, event).or_else(|| gets_nothing(snap, event)) else { continue };
+        let place = (object.namespace.as_str(), object.name.as_str());
+        // What is said last is so now.
+        if found.get(&place).is_none_or(|(at, _)| *at < event.last_seen()) {
+            found.insert(place, (event.last_seen(), made));
+        }
     }
-    found.into_values().collect()
+    found.into_values().map(|(_, made)| made).collect()
+}
+
+/// The address leads nowhere.
+fn asks_nobody(snap: &Snapshot, event: &Event) -> Option<Finding> {
+    let url = address_in(&event.message).filter(|_| event.message.contains("/api/v1/query"))?;
+    // A short name is one of KEDA's own namespace, wherever that is.
+    let is_full = url::Url::parse(&url).is_ok_and(|u| u.host_str().is_some_and(|h| h.contains('.')));
+    let why = leads_nowhere(snap, &url, &event.involved_object.namespace).filter(|_| is_full)?;
+    Some(scaled_object(snap, event, &url, &why))
+}
+
+/// Prometheus does not answer, refuses the query, or has no one result for it. The texts are KEDA's own.
+fn gets_nothing(snap: &Snapshot, event: &Event) -> Option<Finding> {
+    let object = &event.involved_object;
+    let text = redact(&event.message);
+    let empty = text.starts_with("prometheus metrics") && text.contains("is empty");
+    let several = text.starts_with("prometheus query") && text.contains("returned multiple elements");
+    let refused = text.contains("prometheus query api returned error");
+    let host = address_in(&event.message).filter(|_| event.message.contains("/api/v1/query"));
+    let why = match &host {
+        _ if empty => "its query has no result in Prometheus".to_owned(),
+        _ if several => "its query has several results in Prometheus, and only one number can be scaled by".to_owned(),
+        _ if refused => format!("Prometheus refuses its query ({})", shorten(&text, WIDTH)),
+        Some(url) => {
+            format!("{url} gives no answer ({})", shorten(text.rsplit_once("\": ").map_or(&text, |(_, e)| e), WIDTH))
+        }
+        None => return None,
+    };
+    let message = format!(
+        "ScaledObject {}/{} gets no value, so that nothing is scaled by it: {why}",
+        object.namespace, object.name
+    );
+    let reference = ResourceRef::kubernetes("keda.sh", "ScaledObject", &object.namespace, &object.name);
+    let mut made = Finding::new(MetricsAdapter::META.id, Severity::Warning, reference, message);
+    if let Some(service) = host.as_deref().and_then(|url| service_of(snap, url, &object.namespace)) {
+        made = depends_on_service(snap, made, &service.namespace, &service.service);
+    }
+    Some(made.evidence(event_evidence(event)).fix(Fix::ScaledQuery {
+        name: object.name.clone(),
+        namespace: object.namespace.clone(),
+        detail: text.to_string(),
+        empty,
+        several,
+    }))
 }
 
 /// Scheme, host and port of the URL of a query.

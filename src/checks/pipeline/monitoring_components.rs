@@ -1,10 +1,13 @@
 //! A part of the monitoring stack that is not complete.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::pipeline::plural;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -34,6 +37,7 @@ enum Fix {
     NotReady { namespace: String, workload: String },
     KeptAway { namespace: String, workload: String, taint: String },
     Twice { namespace: String, workload: String, other: String, other_namespace: String },
+    Shards { namespace: String, workload: String, total: u32, missing: Vec<String> },
 }
 
 impl Check for MonitoringComponents {
@@ -52,7 +56,7 @@ impl Check for MonitoringComponents {
         let reduced = all.iter().filter_map(|(part, w)| reduced(snap, *part, w));
         let agents = all.iter().filter(|(part, w)| *part == Part::NodeExporter && w.kind == "DaemonSet");
         let kept_away = agents.filter_map(|(_, w)| kept_away(snap, w));
-        Ok(Diagnosis::Findings(reduced.chain(kept_away).chain(twice(&all)).collect()))
+        Ok(Diagnosis::Findings(reduced.chain(kept_away).chain(twice(&all)).chain(shards(&all)).collect()))
     }
 }
 
@@ -147,6 +151,42 @@ fn twice(all: &[(Part, &Workload)]) -> Vec<Finding> {
         found.push(made.key(format!("twice {}", kind.name())));
     }
     found
+}
+
+/// kube-state-metrics whose work is shared by more shards than run: what the others had is not measured.
+fn shards(all: &[(Part, &Workload)]) -> Vec<Finding> {
+    let mut by_total: BTreeMap<u32, BTreeMap<u32, &Workload>> = BTreeMap::new();
+    for (_, workload) in all.iter().filter(|(part, w)| *part == Part::KubeStateMetrics && w.desired() > 0) {
+        let number = |name: &str| {
+            let mut containers = workload.spec.template.spec.containers.iter();
+            containers.find_map(|c| arguments::flag(c, name)?.parse::<u32>().ok())
+        };
+        // A StatefulSet counts its pods itself (`--pod`), and names no shard.
+        if let (Some(shard), Some(total)) = (number("shard"), number("total-shards")) {
+            by_total.entry(total).or_default().insert(shard, workload);
+        }
+    }
+    let lacking = by_total.into_iter().filter_map(|(total, shards)| {
+        let missing: Vec<String> = (0..total).filter(|s| !shards.contains_key(s)).map(|s| s.to_string()).collect();
+        let first = *shards.values().next()?;
+        let message = format!(
+            "kube-state-metrics has a part of all objects only: of its {total} shards {} missing ({} has --total-shards={total})",
+            match missing.as_slice() {
+                [] => return None,
+                [one] => format!("{one} is"),
+                many => format!("{} are", many.join(", ")),
+            },
+            first.reference()
+        );
+        let fix = Fix::Shards {
+            namespace: first.metadata.namespace.clone(),
+            workload: first.kubectl_name(),
+            total,
+            missing,
+        };
+        Some(base(Severity::Warning, first, message).fix(fix).key(format!("shards {total}")))
+    });
+    lacking.collect()
 }
 
 /// One of several that share the work, or that look at some nodes or namespaces only.

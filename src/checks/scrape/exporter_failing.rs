@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::behind::depends_on_service;
+use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::Mounts;
@@ -76,6 +77,12 @@ enum Way {
         key: String,
     },
     Socket,
+    Throttled {
+        /// The call that is refused, where it is named.
+        operation: String,
+        yace: bool,
+        region: String,
+    },
     Snmp {
         module: String,
         auth: String,
@@ -156,6 +163,10 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
             None => "it refuses pushes, which are not valid".to_owned(),
         },
         Why::Snmp => format!("{what} does not answer over SNMP{}", asked_with(&failing.line)),
+        Why::Throttled => {
+            "AWS answers fewer calls in a second than it makes (Rate exceeded): what it could not ask for is missing"
+                .to_owned()
+        }
         Why::Socket => "it may not open the sockets that ICMP probes need: all of them fail".to_owned(),
         Why::Module => format!("probes ask for module {module}, which its configuration does not have"),
     };
@@ -166,7 +177,9 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     };
     let message =
         format!("exporter {} in {}: {why} ({times} lines within 15 minutes){up}", owner.kubectl_name(), log.namespace);
-    let mut made = Finding::new(ExporterFailing::META.id, Severity::Error, owner.clone(), message)
+    // What is throttled gets a part of what it asks for.
+    let severity = if failing.why == Why::Throttled { Severity::Warning } else { Severity::Error };
+    let mut made = Finding::new(ExporterFailing::META.id, severity, owner.clone(), message)
         .key(format!("{:?}", failing.why))
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line));
     made = made.breaks(owner.clone());
@@ -278,6 +291,17 @@ fn way(
         Why::Rights => Way::Rights { user, postgres: container.image.contains("postgres") },
         Why::Tls => Way::Tls,
         Why::Socket => Way::Socket,
+        Why::Throttled => {
+            let quota = match failing.text.split_once("operation error CloudWatch: ") {
+                Some((_, rest)) => rest.split(',').next().unwrap_or_default().to_owned(),
+                None => String::new(),
+            };
+            Way::Throttled {
+                operation: quota,
+                yace: container.image.contains("yet-another"),
+                region: Place::of(snap).region,
+            }
+        }
         Why::Pushed => {
             let (metric, job) = pushed(&failing.text).unwrap_or_default();
             let port = container.ports.first().map_or(9091, |p| p.container_port);

@@ -6,9 +6,11 @@ use serde::Serialize;
 use crate::checks::support::rule::ChangeRule;
 use crate::checks::support::scrape::{Api, api_evidence};
 use crate::checks::{Check, check};
+use crate::domain::prometheus::duplicates::{Twice, alerts_on, twice};
+use crate::domain::prometheus::origin::monitor_of;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::monitoring::{Rule, RuleGroup};
+use crate::snapshot::monitoring::{Rule, RuleGroup, ScrapeTarget};
 
 check! {
     /// See the check's page.
@@ -16,7 +18,7 @@ check! {
         id: "rule-failing", suite: Scrape, severity: Error,
         title: "a rule fails each time it is evaluated",
         requires: [PrometheusRules],
-        uses: [PrometheusMetrics, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],
+        uses: [PrometheusMetrics, PrometheusTargets, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],
         fix: Fix,
     }
 }
@@ -37,6 +39,17 @@ struct Fix {
 enum Way {
     Matching {
         expr: String,
+    },
+    /// kube-state-metrics is scraped twice.
+    Twice {
+        expr: String,
+        metric: String,
+        first: String,
+        second: String,
+        pool: String,
+        monitor_kind: Option<&'static str>,
+        monitor: Option<String>,
+        monitor_namespace: Option<String>,
     },
     SameLabels {
         expr: String,
@@ -79,9 +92,14 @@ impl Check for RuleFailing {
 }
 
 /// Why an evaluation fails: what mends it, and the words for it.
-fn reason(error: &str, group: &RuleGroup, rule: &Rule) -> (Way, String) {
+fn reason(snap: &Snapshot, error: &str, group: &RuleGroup, rule: &Rule) -> (Way, String) {
     let expr = rule.query.clone();
     let has = |part: &str| error.contains(part);
+    if has("many-to-many matching not allowed")
+        && let Some(found) = twice(snap, error)
+    {
+        return of_two(found, expr);
+    }
     if has("many-to-many matching not allowed") {
         let side = if has("on the left hand-side") { "left" } else { "right" };
         return (
@@ -108,14 +126,53 @@ fn reason(error: &str, group: &RuleGroup, rule: &Rule) -> (Way, String) {
     (Way::Other { expr }, error.lines().next().unwrap_or_default().to_owned())
 }
 
+/// Two targets say the same. What is not of the stack's own namespace is the one to leave out.
+fn of_two(found: Twice<'_>, expr: String) -> (Way, String) {
+    let name = |t: &ScrapeTarget| {
+        let service = t.labels.get("service").map(|s| format!(" (Service {s})")).unwrap_or_default();
+        format!("{}{service}", t.labels.get("instance").map_or("", String::as_str))
+    };
+    let [first, second] = found.targets;
+    let why = format!(
+        "kube-state-metrics is scraped twice, so that {} has each series from {} and from {}",
+        found.metric,
+        name(first),
+        name(second)
+    );
+    let monitor = monitor_of(&second.scrape_pool);
+    let way = Way::Twice {
+        expr,
+        metric: found.metric,
+        first: name(first),
+        second: name(second),
+        pool: second.scrape_pool.clone(),
+        monitor_kind: monitor.as_ref().map(|m| m.kind),
+        monitor_namespace: monitor.as_ref().map(|m| m.namespace.clone()),
+        monitor: monitor.map(|m| m.name),
+    };
+    (way, why)
+}
+
+/// `; alert A reads it`.
+fn readers(snap: &Snapshot, rule: &Rule) -> String {
+    let groups = snap.prometheus_rules().map(Vec::as_slice).unwrap_or_default();
+    let alerts: Vec<&str> = alerts_on(groups, &rule.name).into_iter().collect();
+    match alerts.as_slice() {
+        [] => String::new(),
+        [one] => format!("; alert {one} reads it"),
+        [first, rest @ ..] => format!("; alert {first} and {} more read it", rest.len()),
+    }
+}
+
 fn evaluation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding> {
     let error = rule.last_error.as_deref().filter(|e| rule.health == "err" && !e.is_empty())?;
-    let (way, why) = reason(error, group, rule);
+    let (way, why) = reason(snap, error, group, rule);
     let alerting = rule.kind == "alerting";
     let message = if alerting {
         format!("alert {} of rule group {} cannot fire: {why}", rule.name, group.name)
     } else {
-        format!("recording rule {} of rule group {} makes no data: {why}", rule.name, group.name)
+        let readers = readers(snap, rule);
+        format!("recording rule {} of rule group {} makes no data: {why}{readers}", rule.name, group.name)
     };
     // A slow query may succeed the next time; one that does not match never will.
     let severity = if alerting && !matches!(way, Way::Timeout { .. }) { Severity::Error } else { Severity::Warning };

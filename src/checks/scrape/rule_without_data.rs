@@ -12,7 +12,7 @@ use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::prometheus::exposed::{Hidden, Shown, key_of};
+use crate::domain::prometheus::exposed::{DENIED, Hidden, RESOURCES, Shown, key_of};
 use crate::domain::prometheus::no_result::{Known, Nothing, Why};
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::{origin, targets};
@@ -68,6 +68,22 @@ enum Fix {
         #[serde(flatten)]
         release: Box<Release>,
     },
+    LetIn {
+        metric: String,
+        argument: &'static str,
+        /// What it has to list.
+        value: String,
+        entries: Vec<String>,
+        field: &'static str,
+        /// The chart is a part of another one.
+        is_part: bool,
+        target: String,
+        namespace: String,
+        managed: String,
+        rules_path: Option<String>,
+        #[serde(flatten)]
+        release: Box<Release>,
+    },
     HonorLabels {
         pool: String,
         asked: String,
@@ -106,6 +122,14 @@ impl Check for RuleWithoutData {
         for group in snap.prometheus_rules()?.iter().filter(|g| !origin::is_of_the_stack(snap, &g.file)) {
             // One that fails says why itself.
             for rule in group.rules.iter().filter(|r| r.health != "err") {
+                if fires(rule) {
+                    let misnamed = known.misnamed(&rule.query);
+                    if !misnamed.is_empty() {
+                        findings.push(finding(snap, group, rule, &misnamed.iter().collect::<Vec<_>>()));
+                    }
+                    // What fires has a result.
+                    continue;
+                }
                 let lacks = known.lacks(&rule.query);
                 let told: Vec<&Nothing> = lacks.iter().filter(|n| n.why != Why::Absent).collect();
                 if !told.is_empty() {
@@ -122,10 +146,18 @@ impl Check for RuleWithoutData {
     }
 }
 
+fn fires(rule: &Rule) -> bool {
+    rule.alerts.iter().any(|a| a.state == "firing")
+}
+
 fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) -> Finding {
     let alerting = rule.kind == "alerting";
     let words: Vec<String> = lacks.iter().map(|n| words(n)).collect();
-    let effect = if alerting { "cannot fire" } else { "makes no data" };
+    let effect = match alerting {
+        true if fires(rule) => "fires for something that is there by another name",
+        true => "cannot fire",
+        false => "makes no data",
+    };
     let kind = if alerting { "alert" } else { "recording rule" };
     let message = format!("{kind} {} of rule group {} {effect}: {}", rule.name, group.name, words.join("; "));
     let severity = if alerting { Severity::Warning } else { Severity::Info };
@@ -204,6 +236,7 @@ fn elsewhere(snap: &Snapshot, nothing: &Nothing) -> Option<Fix> {
                 release: Box::new(Release::of(release.as_ref())),
             })
         }
+        Why::LeftOut(argument) => let_in(snap, &nothing.metric, argument),
         Why::Exported { job, pool, .. } => Some(Fix::HonorLabels {
             pool: pool.clone(),
             asked: job.clone(),
@@ -212,6 +245,31 @@ fn elsewhere(snap: &Snapshot, nothing: &Nothing) -> Option<Fix> {
         }),
         _ => None,
     }
+}
+
+/// kube-state-metrics has to be told of the metric.
+fn let_in(snap: &Snapshot, metric: &str, argument: &'static str) -> Option<Fix> {
+    let shown = Shown::of(snap)?;
+    let meta = &shown.workload.metadata;
+    let release = release_of(snap, meta);
+    let entries = shown.letting_in(argument, metric);
+    Some(Fix::LetIn {
+        metric: metric.to_owned(),
+        argument,
+        value: entries.join(","),
+        entries,
+        field: match argument {
+            DENIED => "metricDenylist",
+            RESOURCES => "collectors",
+            _ => "metricAllowlist",
+        },
+        is_part: release.as_ref().is_some_and(|r| !r.chart.ends_with("/kube-state-metrics")),
+        target: shown.workload.reference().kubectl_name(),
+        namespace: meta.namespace.clone(),
+        managed: if release.is_some() { String::new() } else { managed_by(meta) },
+        rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
+        release: Box::new(Release::of(release.as_ref())),
+    })
 }
 
 /// The key of the objects' label that is to be shown.
@@ -283,6 +341,9 @@ fn words(nothing: &Nothing) -> String {
         Why::Unrecorded(None) => format!("it reads {metric}, which no loaded rule records"),
         Why::Renamed(now) => format!("it reads {metric}, which is called {now} now"),
         Why::Near(near) => format!("it reads {metric}, which Prometheus does not have ({near}?)"),
+        Why::Suffixed(now) => {
+            format!("it reads {metric}, which Prometheus has as {now}, with its unit or kind in the name")
+        }
         Why::Whole { label, value, kept } => {
             format!("it asks {metric} for {label}={value:?}, which Prometheus 3 keeps as {label}={kept:?}")
         }
@@ -299,6 +360,9 @@ fn words(nothing: &Nothing) -> String {
         Why::Hidden(Hidden { resource, label, argument }) => format!(
             "it asks {metric} for label {label}, which kube-state-metrics does not show (--{argument} does not name it for {resource})"
         ),
+        Why::LeftOut(argument) => {
+            format!("it reads {metric}, which kube-state-metrics is told to leave out (--{argument})")
+        }
         Why::Exported { job, pool, source } => format!(
             "it asks {metric} for job={job:?}, and no target has that job; what {source} passes on has its own job as exported_job, as job {pool} does not honour labels"
         ),
@@ -308,7 +372,7 @@ fn words(nothing: &Nothing) -> String {
 
 fn correction(nothing: &Nothing) -> Option<Correction> {
     let (old, new) = match &nothing.why {
-        Why::Unrecorded(Some(near)) | Why::Near(near) => (nothing.metric.clone(), near.clone()),
+        Why::Unrecorded(Some(near)) | Why::Near(near) | Why::Suffixed(near) => (nothing.metric.clone(), near.clone()),
         Why::Renamed(now) => (nothing.metric.clone(), (*now).to_owned()),
         Why::Whole { label, value, .. } => {
             // Both forms: blocks of the time before the upgrade keep the old one.
@@ -316,7 +380,7 @@ fn correction(nothing: &Nothing) -> Option<Correction> {
         }
         Why::Label { label, now } => (label.clone(), (*now).to_owned()),
         Why::Job { job, near } => (format!("job={job:?}"), format!("job={near:?}")),
-        Why::Unrecorded(None) | Why::Absent | Why::Hidden(_) | Why::Exported { .. } => return None,
+        Why::Unrecorded(None) | Why::Absent | Why::Hidden(_) | Why::LeftOut(_) | Why::Exported { .. } => return None,
     };
     Some(Correction { old, new })
 }
@@ -325,12 +389,12 @@ fn correction(nothing: &Nothing) -> Option<Correction> {
 fn query(nothing: &Nothing) -> Option<String> {
     let metric = &nothing.metric;
     let selector = match &nothing.why {
-        Why::Unrecorded(Some(near)) | Why::Near(near) => near.clone(),
+        Why::Unrecorded(Some(near)) | Why::Near(near) | Why::Suffixed(near) => near.clone(),
         Why::Renamed(now) => (*now).to_owned(),
         Why::Whole { label, kept, .. } => format!("{metric}{{{label}={kept:?}}}"),
         Why::Label { now, .. } => format!("{metric}{{{now}!=\"\"}}"),
         Why::Job { near, .. } => format!("{metric}{{job={near:?}}}"),
-        Why::Unrecorded(None) | Why::Absent | Why::Hidden(_) | Why::Exported { .. } => return None,
+        Why::Unrecorded(None) | Why::Absent | Why::Hidden(_) | Why::LeftOut(_) | Why::Exported { .. } => return None,
     };
     Some(format!("count({selector})"))
 }

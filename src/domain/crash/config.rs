@@ -1,13 +1,13 @@
 //! A configuration file that a program refuses, in the words of programs that have no reader of their own: VictoriaMetrics,
 //! Grafana Alloy, the OpenTelemetry Collector, and whatever reads YAML.
 
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash, Detail, pattern};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 
 /// Reads a whole log: a refusal often takes several lines.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    alloy(text).or_else(|| collector(text)).or_else(|| vector(text)).or_else(|| yaml(text))
+    alloy(text).or_else(|| variable(text)).or_else(|| collector(text)).or_else(|| vector(text)).or_else(|| yaml(text))
 }
 
 /// `Error: /etc/alloy/config.alloy:12:3: unrecognized attribute name "forward"`.
@@ -15,6 +15,23 @@ fn alloy(text: &str) -> Option<Crash> {
     let found = pattern!(r"(?m)^(?:Error: )?(/[\w./-]+\.(?:alloy|river|hcl)):(\d+):\d+: ([^\n]+)").captures(text)?;
     let crash = Crash { line: found[2].parse().ok(), ..Crash::new(Class::Config, &found[3]) };
     Some(Crash { said: redact(&found[0]), ..crash.file(&found[1]) })
+}
+
+/// `environment variable "1" has invalid name: must match regex …`: the Collector reads each `${…}` of its file, those of
+/// regular expressions too.
+fn variable(text: &str) -> Option<Crash> {
+    let found = pattern!(r#"environment variable "([^"\n]*)" has invalid name[^\n]*"#).captures(text)?;
+    let name = &found[1];
+    let is_group = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+    let advice = if is_group {
+        format!(
+            "The OpenTelemetry Collector reads ${{…}} as a variable of its environment, in the replacements of a prometheus receiver too: write $${{{name}}} for the group of the regular expression, and so for every other one."
+        )
+    } else {
+        format!("The name holds letters, digits and _ only: correct ${{{name}}}, or write $$ where a plain $ is meant.")
+    };
+    let crash = Crash::new(Class::Config, &found[0]).what(format!("${{{name}}}")).detail(Detail::MayLack);
+    Some(Crash { said: redact(&found[0]), ..crash.advice(advice) })
 }
 
 /// `error decoding 'exporters': unknown type: "logging" for id: "logging" (valid values: […])`.
@@ -90,6 +107,8 @@ mod tests {
             of(vector),
             Some(("/etc/vector".into(), None, "unknown field `endpont`, expected `endpoint` (in sinks.loki)".into()))
         );
+        let group = "Error: failed to get config: cannot resolve the configuration: environment variable \"1\" has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$\n2026/11/21 02:50:11 collector server run finished with error: x\n";
+        assert!(read(group).is_some_and(|c| c.advice.contains("write $${1}") && c.what.as_deref() == Some("${1}")));
         assert!(of("level=info msg=\"loaded yaml: line 3\"\n").is_none());
         assert!(of("Error: something else\n").is_none());
     }

@@ -51,7 +51,7 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         ])
     {
         let file = pattern!(r"(\S+\.ya?ml)").captures(&text).map(|c| c[1].to_owned());
-        return of(Class::Provisioning).map(|c| c.maybe_file(file));
+        return of(Class::Provisioning).map(|c| c.maybe_file(file).advice(provisioned(&lower)));
     }
     if has(&[
         "failed to download plugin",
@@ -91,6 +91,29 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         return of(Class::Database);
     }
     None
+}
+
+/// What a provisioned object collides with, or lacks.
+fn provisioned(lower: &str) -> &'static str {
+    let known: &[(&str, &str)] = &[
+        (
+            "conflicting alert rule",
+            "A rule of that title is in that folder already: made by hand, or by another file under another uid. Give one of the two another title, or delete the one that is there (Alerting, in the folder), or list its uid below deleteRules of the file.",
+        ),
+        (
+            "with the same uid already exists",
+            "Another datasource has that uid, mostly the same one under its former name: use the name that is there, or list that name below deleteDatasources of the file (name, orgId), so that it is made anew.",
+        ),
+        (
+            "data source not found",
+            "The datasource of that name has another uid in the database: list it below deleteDatasources of the file (name, orgId), so that it is made anew with the uid of the file.",
+        ),
+        (
+            "does not exist",
+            "What the file names has to be there first: provision the contact point or the mute timing beside it, under the very same name.",
+        ),
+    ];
+    known.iter().find(|(words, _)| lower.contains(words)).map_or("", |(_, advice)| advice)
 }
 
 /// The message without what Grafana puts before it.

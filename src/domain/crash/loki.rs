@@ -1,6 +1,6 @@
 //! Loki and the programs that read their configuration as it does (Mimir, Tempo): a configuration that is refused.
 
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash, Detail, pattern};
 
 /// Fields that newer versions no longer know, and what took their place.
 const GONE: &[(&str, &str)] = &[
@@ -86,7 +86,8 @@ fn line(text: &str) -> Option<Crash> {
     }
     let crash = Crash::new(Class::Config, said);
     Some(match known.iter().find(|(words, ..)| words.iter().any(|w| has(w))) {
-        Some((_, what, advice)) => crash.what(*what).advice(*advice),
+        // Where a setting is not in the file, its default is what is refused.
+        Some((_, what, advice)) => crash.what(*what).detail(Detail::MayLack).advice(*advice),
         None => crash.advice("Correct the section that the message names."),
     })
 }
@@ -114,6 +115,7 @@ mod tests {
         let crash = read(schema).expect("a crash");
         assert!(crash.reason.starts_with("CONFIG ERROR: schema v13"), "{}", crash.reason);
         assert!(crash.advice.contains("schema v13"), "{}", crash.advice);
+        assert_eq!(crash.detail, Detail::MayLack, "structured metadata is on where the file does not speak of it");
         let compactor = r#"level=error ts=2026-11-21T02:52:00Z caller=log.go:216 msg="validating config" err="invalid compactor config: compactor.delete-request-store should be configured when retention is enabled""#;
         assert!(read(compactor).expect("a crash").advice.contains("delete_request_store"));
         assert!(read("level=error msg=\"invalid request\" err=\"x\"").is_none());

@@ -69,6 +69,8 @@ pub(crate) enum Class {
     Wal,
     /// A block is damaged.
     Block,
+    /// A newer version wrote the data.
+    NewerData,
     /// A file of the head's chunks is damaged.
     HeadChunks,
     /// Alertmanager's notification log or silences are damaged.
@@ -138,7 +140,8 @@ impl Class {
     /// The volume or what lies on it is at fault.
     pub(crate) fn is_storage(self) -> bool {
         use Class::{
-            Block, Chown, DatabaseLocked, Device, DiskFull, HeadChunks, Lock, Permission, ReadOnly, State, Wal,
+            Block, Chown, DatabaseLocked, Device, DiskFull, HeadChunks, Lock, NewerData, Permission, ReadOnly, State,
+            Wal,
         };
         matches!(
             self,
@@ -149,6 +152,7 @@ impl Class {
                 | DiskFull
                 | Wal
                 | Block
+                | NewerData
                 | HeadChunks
                 | State
                 | DatabaseLocked
@@ -175,6 +179,8 @@ pub(crate) enum Detail {
     KubernetesObject,
     /// A URL is refused: what is named may stand in the file in another form.
     Url,
+    /// What is named is lacking, or may stand in the file in another form.
+    MayLack,
     /// A flag with one dash.
     ShortFlag,
     /// A right that is missing, and the ServiceAccount that lacks it.
@@ -378,7 +384,7 @@ pub(crate) fn telling(lines: &[String]) -> Option<String> {
 /// What only several lines together say.
 fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
     let crash = match program {
-        Some(Program::Prometheus) => prometheus::bus_error(text),
+        Some(Program::Prometheus) => prometheus::bus_error(text).or_else(|| prometheus::agent_feature(text)),
         None => loki::read(text).or_else(|| metadata::read(text)).or_else(|| operator::without_server(text)),
         Some(_) => None,
     }?;

@@ -35,6 +35,17 @@ pub(crate) fn bus_error(text: &str) -> Option<Crash> {
     Some(Crash { said: redact(signal), ..Crash::new(Class::DiskFull, reason) })
 }
 
+/// `--enable-feature=agent`, which is a warning since Prometheus 3; what belongs to agent mode alone ends the server then.
+pub(crate) fn agent_feature(text: &str) -> Option<Crash> {
+    let ended = text.lines().find(|l| l.contains("can only be used in agent mode"))?;
+    let warned = pattern!(r#"Unknown option for --enable-feature"? option=agent\b"#).is_match(text);
+    let reason = format!("since Prometheus 3.0 --enable-feature=agent makes no agent of it: {}", ended.trim());
+    warned.then(|| {
+        let crash = Crash::new(Class::Flag, reason).what("--enable-feature=agent").instead(Some("--agent"));
+        Crash { said: redact(ended), ..crash.advice("Agent mode is --agent since 3.0; the other flags stay.") }
+    })
+}
+
 fn agent(text: &str) -> Option<Crash> {
     let found = pattern!(r"(field \S+ is not allowed in agent mode)|(?i)(.*can ?not be used in agent mode.*|.*only be used in (?:agent|server) mode.*|.*are only valid in (?:agent|server) mode.*)").find(text)?;
     let field = pattern!(r"field (\S+) is not allowed").captures(text).map(|c| c[1].to_owned());
@@ -169,6 +180,11 @@ fn storage(line: &Line<'_>, text: &str) -> Option<Crash> {
     if !opening {
         return None;
     }
+    if has(&["unknown index file version", "invalid chunk format version", "unexpected meta file version"]) {
+        let block = pattern!(r"\b([0-9A-HJKMNP-TV-Z]{26})\b").captures(text).map(|c| c[1].to_owned());
+        let reason = format!("a newer version wrote what it finds: {}", after_opening(text));
+        return Some(Crash { what: block, ..Crash::new(Class::NewerData, reason) });
+    }
     let file = pattern!(r"(/\S+?)(?: at \d+)?:").captures(text).map(|c| c[1].to_owned());
     let block = pattern!(r"\b([0-9A-HJKMNP-TV-Z]{26})\b").captures(text).map(|c| c[1].to_owned());
     let reason = after_opening(text);
@@ -229,6 +245,29 @@ mod tests {
             bus_error(&log.replace("NewActiveQueryTracker", "memmove")).is_none(),
             "a device that fails looks the same"
         );
+    }
+
+    #[test]
+    fn data_of_a_newer_version_is_not_damaged() {
+        let of = |err: &str| {
+            let line = format!(
+                "ts=2026-11-21T03:19:27.109Z caller=main.go:1127 level=error err=\"opening storage failed: {err}\""
+            );
+            read(&Line::parse(&line)).map(|c| c.class)
+        };
+        let block = "reloadBlocks: corrupted block 01M8KXJ5ZKPGR8MAVRJYWXQZ0J:";
+        assert_eq!(of(&format!("{block} unknown index file version 3")), Some(Class::NewerData));
+        assert_eq!(of(&format!("{block} invalid chunk format version 2")), Some(Class::NewerData));
+        assert_eq!(of(&format!("{block} invalid magic number bd40dd")), Some(Class::Block));
+    }
+
+    #[test]
+    fn the_feature_flag_of_agent_mode_is_a_flag_now() {
+        let only = "The following flag(s) can only be used in agent mode: [\"--storage.agent.path\"]\n";
+        let warned = "time=2026-11-21T02:50:12Z level=WARN source=main.go:279 msg=\"Unknown option for --enable-feature\" option=agent\n";
+        let found = agent_feature(&format!("{warned}{only}")).expect("a crash");
+        assert_eq!((found.class, found.instead.as_deref()), (Class::Flag, Some("--agent")));
+        assert!(agent_feature(only).is_none(), "nobody asked for agent mode");
     }
 
     #[test]

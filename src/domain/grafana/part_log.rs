@@ -35,10 +35,23 @@ pub(crate) enum Part {
     Database,
     /// Something between Grafana and a datasource gives up before the answer is there.
     GatewayTimeout,
+    /// Grafana itself gives up before the answer is there.
+    OwnTimeout,
+    /// Prometheus ends the query.
+    QueryTimeout,
     /// The image renderer.
     Rendering,
     /// A plugin is not loaded, for lack of a signature.
     Signature,
+    /// A plugin is not loaded, as it is made with Angular.
+    Angular,
+}
+
+impl Part {
+    /// Plugins are looked at when Grafana starts, and then no more.
+    fn is_of_start(self) -> bool {
+        matches!(self, Self::Signature | Self::Angular)
+    }
 }
 
 /// What was said of one part.
@@ -68,8 +81,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
     for line in log.text.lines().map(Line::parse).filter(|l| matches!(l.level, Level::Error | Level::Warning)) {
         let Some((part, what)) = part(&line) else { continue };
         let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
-        // Plugins are looked at when Grafana starts, and then no more.
-        if old && part != Part::Signature {
+        if old && !part.is_of_start() {
             continue;
         }
         let said = found.entry((part, what.clone())).or_insert_with(|| Said {
@@ -86,7 +98,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
         said.error = if line.err.is_empty() { line.text() } else { line.err.clone() };
         line.raw.clone_into(&mut said.line);
     }
-    let is_enough = |s: &Said<'_>| s.part == Part::Signature || s.times >= SEVERAL;
+    let is_enough = |s: &Said<'_>| s.part.is_of_start() || s.times >= SEVERAL;
     found.into_values().filter(is_enough).collect()
 }
 
@@ -122,6 +134,16 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
     }
     if has(&["user token not found"]) {
         return Some((Part::Sessions, String::new()));
+    }
+    if has(&["angular plugins are not supported"]) {
+        return Some((Part::Angular, line.get("pluginId").to_owned()));
+    }
+    if logger.starts_with("tsdb.") && has(&["query timed out in expression evaluation"]) {
+        return Some((Part::QueryTimeout, line.get("dsName").to_owned()));
+    }
+    let patience = ["timeout awaiting response headers", "Client.Timeout exceeded", "context deadline exceeded"];
+    if logger.starts_with("tsdb.") && has(&patience) {
+        return Some((Part::OwnTimeout, line.get("dsName").to_owned()));
     }
     if logger.starts_with("tsdb.") && (line.get("statusCode") == "504" || has(&["504 Gateway Time"])) {
         return Some((Part::GatewayTimeout, line.get("dsName").to_owned()));
@@ -228,6 +250,14 @@ mod tests {
                 Part::GatewayTimeout,
             ),
             (
+                "logger=tsdb.prometheus endpoint=queryData dsName=Prometheus t=2026-11-21T02:50:11Z level=error msg=\"Error received from Prometheus\" error=\"timeout: query timed out in expression evaluation\" statusCode=503",
+                Part::QueryTimeout,
+            ),
+            (
+                "logger=tsdb.prometheus endpoint=queryData dsName=Prometheus t=2026-11-21T02:50:11Z level=error msg=\"Error received from Prometheus\" error=\"Post \\\"http://p:9090/api/v1/query_range\\\": net/http: timeout awaiting response headers\" statusCode=504",
+                Part::OwnTimeout,
+            ),
+            (
                 "logger=ldap t=2026-11-21T02:50:11Z level=error msg=\"Error while trying to authenticate\" error=\"LDAP Result Code 49 \\\"Invalid Credentials\\\"\"",
                 Part::Ldap,
             ),
@@ -238,6 +268,8 @@ mod tests {
         }
         let plugin = "logger=plugins.validation t=2026-11-20T02:42:01Z level=error msg=\"Plugin validation failed\" pluginId=flash-panel error=\"plugin 'flash-panel' has no signature\"";
         assert_eq!(parts(plugin), [Part::Signature], "once, at its start");
+        let angular = "logger=plugins.validator.angular t=2026-11-20T02:42:01Z level=error msg=\"Refusing to initialize plugin because it's using Angular, which has been disabled\" pluginId=grafana-piechart-panel\nlogger=plugins.validation t=2026-11-20T02:42:01Z level=error msg=\"Plugin validation failed\" pluginId=grafana-piechart-panel error=\"angular plugins are not supported\"";
+        assert_eq!(parts(angular), [Part::Angular]);
     }
 
     #[test]

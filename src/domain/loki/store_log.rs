@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::domain::aws::denied::Denied;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::object_store::StoreFailure;
@@ -227,8 +228,10 @@ impl Store {
     }
 
     /// Other limits of Mimir and Tempo are told where they are hit, at who sends, and what AWS refuses them as of any pod.
-    fn tells(self, trouble: Trouble) -> bool {
-        let elsewhere = matches!(trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied));
+    fn tells(self, trouble: Trouble, text: &str) -> bool {
+        // MinIO's client says no more than that it is denied.
+        let elsewhere = matches!(trouble, Trouble::Store(StoreFailure::Credentials))
+            || matches!(trouble, Trouble::Store(StoreFailure::Denied)) && Denied::read(text).is_some();
         let own = trouble == Trouble::Traces && self == Self::Tempo;
         self == Self::Loki && trouble != Trouble::Traces || own || !trouble.is_limit() && !elsewhere
     }
@@ -246,7 +249,8 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
         for line in log.text.lines().map(Line::parse) {
             let bad = matches!(line.level, Level::Warning | Level::Error);
             let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
-            let Some(trouble) = trouble(&line.text()).filter(|t| bad && !old && store.tells(*t)) else { continue };
+            let text = line.text();
+            let Some(trouble) = trouble(&text).filter(|t| bad && !old && store.tells(*t, &text)) else { continue };
             let failing = by_trouble.entry(trouble).or_insert_with(|| Failing {
                 store,
                 trouble,
@@ -373,7 +377,7 @@ mod tests {
             assert_eq!((found.field, found.now.as_str()), (field, now), "{text}");
             assert_eq!(trouble(text), Some(Trouble::Traces), "{text}");
         }
-        assert!(!Store::Loki.tells(Trouble::Traces) && Store::Tempo.tells(Trouble::Traces));
+        assert!(!Store::Loki.tells(Trouble::Traces, "") && Store::Tempo.tells(Trouble::Traces, ""));
     }
 
     #[test]

@@ -37,11 +37,14 @@ pub(crate) enum Why {
     Snmp,
     /// Pushgateway takes no push that contradicts what it holds.
     Pushed,
+    /// AWS answers fewer calls in a second than it makes.
+    Throttled,
 }
 
 /// Words, in the order in which they are looked for.
 const WORDS: &[(Why, &[&str])] = &[
     (Why::Module, &["Unknown module"]),
+    (Why::Throttled, THROTTLED),
     (
         Why::Socket,
         &["icmp 0.0.0.0: socket: operation not permitted", "ip6:ipv6-icmp ::: socket: operation not permitted"],
@@ -116,6 +119,10 @@ const WORDS: &[(Why, &[&str])] = &[
     ),
 ];
 
+/// What AWS says of too many calls.
+const THROTTLED: &[&str] =
+    &["Rate exceeded", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"];
+
 /// What one exporter's pod says.
 #[derive(Debug, Clone)]
 pub(crate) struct Failing<'a> {
@@ -131,7 +138,12 @@ pub(crate) struct Failing<'a> {
 pub(crate) fn is_exporter(image: &str) -> bool {
     let name = base_of(image);
     let measures = name.contains("exporter") && !name.contains("node-exporter") && !name.contains("node_exporter");
-    measures && !name.contains("cloudwatch") || matches!(name, "pushgateway" | "prometheus-pushgateway")
+    measures || matches!(name, "pushgateway" | "prometheus-pushgateway")
+}
+
+/// It measures what CloudWatch has.
+fn is_of_cloudwatch(image: &str) -> bool {
+    base_of(image).contains("cloudwatch")
 }
 
 /// The container of an exporter.
@@ -157,9 +169,12 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
                 continue;
             }
             let text = line.text();
-            let Some((why, _)) = WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))) else {
-                continue;
+            // What AWS refuses it is told of any pod.
+            let of_aws = is_of_cloudwatch(&log.image);
+            let told = |(why, words): &&(Why, &[&str])| {
+                (!of_aws || *why == Why::Throttled) && words.iter().any(|w| text.contains(w))
             };
+            let Some((why, _)) = WORDS.iter().find(told) else { continue };
             let failing = by_why.entry(*why).or_insert_with(|| Failing {
                 why: *why,
                 log,
@@ -268,6 +283,12 @@ mod tests {
                 "10.9.0.5",
             ),
             (
+                "quay.io/prometheuscommunity/yet-another-cloudwatch-exporter:v0.62.1",
+                r#"{"time":"2026-11-21T02:50:27.1Z","level":"ERROR","msg":"GetMetricData error","err":"operation error CloudWatch: GetMetricData, exceeded maximum number of attempts, 5, https response error StatusCode: 400, RequestID: 4fea, api error Throttling: Rate exceeded"}"#,
+                Why::Throttled,
+                "",
+            ),
+            (
                 "quay.io/prometheus/blackbox-exporter:v0.25.0",
                 r#"ts=2026-11-21T02:50:00.1Z caller=handler.go:53 level=error msg="Unknown module" module=http_2xx_auth"#,
                 Why::Module,
@@ -292,6 +313,8 @@ mod tests {
             ),
             Some(("backup_seconds".into(), "nightly".into()))
         );
+        let denied = r#"{"time":"2026-11-21T02:50:27.1Z","level":"ERROR","msg":"x","err":"api error AccessDenied: 403 Forbidden"}"#;
+        assert!(read("quay.io/prometheuscommunity/yet-another-cloudwatch-exporter:v0.62.1", denied, 9).is_empty());
         assert_eq!(pushed("pushed metrics must not have timestamps"), None);
         assert_eq!(user("NOPERM this user has no permissions to run the 'info' command"), None);
     }

@@ -1,5 +1,7 @@
 //! Which labels of Kubernetes' objects kube-state-metrics shows.
 
+use regex::Regex;
+
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::snapshot::Snapshot;
@@ -8,6 +10,49 @@ use crate::snapshot::kubernetes::{Container, Workload};
 /// The argument that names labels, and the one that names annotations.
 const LABELS: &str = "metric-labels-allowlist";
 const ANNOTATIONS: &str = "metric-annotations-allowlist";
+/// The arguments that say which metrics, and which objects, there are at all.
+const ALLOWED: &str = "metric-allowlist";
+pub(crate) const DENIED: &str = "metric-denylist";
+pub(crate) const RESOURCES: &str = "resources";
+
+/// Objects as kube-state-metrics' names have them.
+const OBJECTS: &[&str] = &[
+    "certificatesigningrequest",
+    "clusterrole",
+    "clusterrolebinding",
+    "configmap",
+    "cronjob",
+    "daemonset",
+    "deployment",
+    "endpoint",
+    "endpointslice",
+    "horizontalpodautoscaler",
+    "ingress",
+    "ingressclass",
+    "job",
+    "lease",
+    "limitrange",
+    "mutatingwebhookconfiguration",
+    "namespace",
+    "networkpolicy",
+    "node",
+    "persistentvolume",
+    "persistentvolumeclaim",
+    "pod",
+    "poddisruptionbudget",
+    "replicaset",
+    "replicationcontroller",
+    "resourcequota",
+    "role",
+    "rolebinding",
+    "secret",
+    "service",
+    "serviceaccount",
+    "statefulset",
+    "storageclass",
+    "validatingwebhookconfiguration",
+    "volumeattachment",
+];
 
 /// A label that a rule asks for and kube-state-metrics does not show.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +106,45 @@ impl<'a> Shown<'a> {
         };
         let label = label.unwrap_or_default().to_owned();
         (!is_shown).then_some(Hidden { resource, label, argument })
+    }
+
+    /// The argument that leaves a metric out as a whole: it names others only, names it, or names other objects only.
+    pub(crate) fn leaves_out(self, metric: &str) -> Option<&'static str> {
+        let object = metric.strip_prefix("kube_")?.split('_').next()?;
+        // Its own counters, and those of the API server and the scheduler, begin alike.
+        if !OBJECTS.contains(&object) || metric.starts_with("kube_pod_resource_") {
+            return None;
+        }
+        let lists = |argument: &str| {
+            let value = self.named(argument);
+            let patterns = value.split(',').map(str::trim).filter(|p| !p.is_empty());
+            patterns.map(|p| Regex::new(&format!("^(?:{p})$"))).collect::<Result<Vec<_>, _>>().ok()
+        };
+        let named = |patterns: &[Regex]| patterns.iter().any(|p| p.is_match(metric));
+        let (allowed, denied) = (lists(ALLOWED)?, lists(DENIED)?);
+        if !allowed.is_empty() && !named(&allowed) {
+            return Some(ALLOWED);
+        }
+        if named(&denied) {
+            return Some(DENIED);
+        }
+        let resources = self.named(RESOURCES);
+        let mut resources = resources.split(',').map(str::trim).filter(|r| !r.is_empty()).peekable();
+        let of_others = resources.peek().is_some() && !resources.any(|r| r == plural(object));
+        of_others.then_some(RESOURCES)
+    }
+
+    /// What such an argument has to list for the metric to be there.
+    pub(crate) fn letting_in(self, argument: &'static str, metric: &str) -> Vec<String> {
+        let now = self.named(argument);
+        let kept = now.split(',').map(str::trim).filter(|e| !e.is_empty());
+        let matches = |pattern: &&str| Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|p| p.is_match(metric));
+        let more = match argument {
+            DENIED => return kept.filter(|p| !matches(p)).map(str::to_owned).collect(),
+            RESOURCES => plural(metric.trim_start_matches("kube_").split('_').next().unwrap_or_default()),
+            _ => metric.to_owned(),
+        };
+        kept.map(str::to_owned).chain([more]).collect()
     }
 
     /// The argument's value with one more label.
@@ -136,6 +220,35 @@ mod tests {
         assert!(shown(&[]).is_some_and(|h| h.resource == "pods" && h.argument == LABELS));
         assert!(shown(&["--metric-labels-allowlist=nodes=[team]"]).is_some());
         assert!(shown(&["--metric-annotations-allowlist=pods=[team]"]).is_some());
+    }
+
+    #[test]
+    fn metrics_that_are_left_out_are_told_by_the_argument() {
+        let workload = Workload::default();
+        let of = |args: &[&str], metric: &str| {
+            let args = args.iter().map(|a| (*a).to_owned()).collect();
+            let container = Container { args, ..Container::default() };
+            let shown = Shown { workload: &workload, container: &container };
+            shown.leaves_out(metric).map(|a| (a, shown.letting_in(a, metric)))
+        };
+        assert_eq!(of(&[], "kube_job_status_failed"), None);
+        assert_eq!(of(&["--metric-allowlist=kube_pod_.*,kube_job_.*"], "kube_job_status_failed"), None);
+        assert_eq!(
+            of(&["--metric-allowlist=kube_pod_.*"], "kube_job_status_failed"),
+            Some(("metric-allowlist", vec!["kube_pod_.*".to_owned(), "kube_job_status_failed".to_owned()]))
+        );
+        assert_eq!(
+            of(&["--metric-denylist=kube_secret_.*,kube_job_.*"], "kube_job_status_failed"),
+            Some(("metric-denylist", vec!["kube_secret_.*".to_owned()]))
+        );
+        assert_eq!(
+            of(&["--resources=pods,nodes"], "kube_job_status_failed"),
+            Some(("resources", vec!["pods".to_owned(), "nodes".to_owned(), "jobs".to_owned()]))
+        );
+        assert_eq!(of(&["--resources=pods,jobs"], "kube_job_status_failed"), None);
+        assert_eq!(of(&["--resources=pods"], "node_load1"), None, "of another exporter");
+        assert_eq!(of(&["--resources=pods"], "kube_state_metrics_list_total"), None, "of itself");
+        assert_eq!(of(&["--metric-allowlist=("], "kube_job_status_failed"), None, "no regular expression");
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod collector_log;
 pub(crate) mod coverage;
 pub(crate) mod discovery_jobs;
 pub(crate) mod discovery_log;
+pub(crate) mod duplicates;
 pub(crate) mod exporter_log;
 pub(crate) mod exposed;
 pub(crate) mod gateways;

@@ -1,10 +1,12 @@
 //! Why an expression can have no result: the selectors without which it has none, and why they select nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::token::{T_LOR, T_LUNLESS};
 use promql_parser::parser::{Call, Expr, VectorSelector};
+use promql_parser::util::visitor::{ExprVisitor, walk_expr};
 
 use crate::domain::prometheus::exposed::{Hidden, Shown};
 use crate::domain::prometheus::gateways::{self, Renaming};
@@ -29,6 +31,8 @@ pub(crate) enum Why {
     Renamed(&'static str),
     /// Prometheus has a metric of nearly this name.
     Near(String),
+    /// OpenTelemetry has put unit or kind into the name: the name that Prometheus has.
+    Suffixed(String),
     /// `le="1"`: label and value as Prometheus 3 keeps it.
     Whole { label: String, value: String, kept: String },
     /// A label that the exporter calls otherwise today.
@@ -37,6 +41,8 @@ pub(crate) enum Why {
     Job { job: String, near: String },
     /// kube-state-metrics does not show the label, or none of these objects.
     Hidden(Hidden),
+    /// kube-state-metrics is told to leave the metric out: by this argument.
+    LeftOut(&'static str),
     /// No target has this job; what another program passes on keeps its job as `exported_job` in that pool.
     Exported { job: String, pool: String, source: &'static str },
     /// No such metric, and nothing tells why: what it counts may never have happened.
@@ -88,6 +94,30 @@ impl<'a> Known<'a> {
     /// What an expression lacks to have a result; nothing where it can have one.
     pub(crate) fn lacks(&self, expression: &str) -> BTreeSet<Nothing> {
         self.through(expression, DEPTH)
+    }
+
+    /// What an expression finds absent because it asks for it by a name that it does not have: such an alert fires.
+    pub(crate) fn misnamed(&self, expression: &str) -> BTreeSet<Nothing> {
+        let Ok(Some(parsed)) = promql::parse(expression) else { return BTreeSet::new() };
+        let mut all = Absences(Vec::new());
+        let _ = walk_expr(&mut all, &parsed);
+        all.0.iter().filter_map(|selector| self.of_absent(selector)).collect()
+    }
+
+    fn of_absent(&self, selector: &VectorSelector) -> Option<Nothing> {
+        let metric = selector.name.as_deref()?;
+        let nothing = |why| Some(Nothing { metric: metric.to_owned(), why });
+        if !OWN.contains(&metric) && !self.names.contains(metric) && !self.recorded.contains_key(metric) {
+            return match self.of_name(metric) {
+                Why::Absent | Why::Unrecorded(None) => None,
+                why => nothing(why),
+            };
+        }
+        let jobs = self.jobs.as_ref()?;
+        let mut asked = selector.matchers.matchers.iter().filter(|m| m.name == "job" && matches!(m.op, MatchOp::Equal));
+        let job = asked.next()?.value.as_str();
+        let near = renamed_job(job, jobs).filter(|_| !jobs.contains(job) && !job.is_empty())?;
+        nothing(Why::Job { job: job.to_owned(), near: near.to_owned() })
     }
 
     fn through(&self, expression: &str, depth: usize) -> BTreeSet<Nothing> {
@@ -154,7 +184,8 @@ impl<'a> Known<'a> {
             let label = matchers.matchers.iter().map(|m| m.name.as_str()).find(|l| l.contains('_'));
             let hidden =
                 self.shown.and_then(|s| label.and_then(|l| s.hides(metric, Some(l))).or_else(|| s.hides(metric, None)));
-            Some(hidden.map_or_else(|| self.of_name(metric), Why::Hidden))
+            let left_out = || self.shown.and_then(|s| s.leaves_out(metric)).map(Why::LeftOut);
+            hidden.map(Why::Hidden).or_else(left_out).or_else(|| Some(self.of_name(metric)))
         };
         why.map(|why| Nothing { metric: metric.to_owned(), why }).into_iter().collect()
     }
@@ -169,7 +200,7 @@ impl<'a> Known<'a> {
         }
         match near_metric(metric, self.names.iter().map(String::as_str)) {
             Some(near) => Why::Near(near.to_owned()),
-            None => Why::Absent,
+            None => suffixed(metric, self.names).map_or(Why::Absent, |name| Why::Suffixed(name.to_owned())),
         }
     }
 
@@ -200,6 +231,83 @@ impl<'a> Known<'a> {
             (None, None) => None,
         }
     }
+}
+
+/// The selectors in `absent()`.
+struct Absences(Vec<VectorSelector>);
+
+impl ExprVisitor for Absences {
+    type Error = Infallible;
+
+    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
+        if let Expr::Call(call) = expr
+            && matches!(call.func.name, "absent" | "absent_over_time")
+        {
+            self.0.extend(call.args.args.iter().filter_map(|arg| selector_of(arg)).cloned());
+        }
+        Ok(true)
+    }
+}
+
+/// The one selector that an argument of `absent()` is about: `up{…}`, `up{…} == 1`, `up{…}[5m]`.
+fn selector_of(expr: &Expr) -> Option<&VectorSelector> {
+    match expr {
+        Expr::VectorSelector(selector) => Some(selector),
+        Expr::MatrixSelector(matrix) => Some(&matrix.vs),
+        Expr::Paren(paren) => selector_of(&paren.expr),
+        Expr::Binary(binary) => selector_of(&binary.lhs).filter(|_| matches!(*binary.rhs, Expr::NumberLiteral(_))),
+        _ => None,
+    }
+}
+
+/// Units and kinds as OpenTelemetry's exporters write them into names.
+const SUFFIXES: &[&str] = &[
+    "milliseconds",
+    "seconds",
+    "microseconds",
+    "nanoseconds",
+    "minutes",
+    "hours",
+    "days",
+    "bytes",
+    "kibibytes",
+    "mebibytes",
+    "gibibytes",
+    "kilobytes",
+    "megabytes",
+    "ratio",
+    "percent",
+    "celsius",
+    "hertz",
+    "volts",
+    "meters",
+    "total",
+];
+/// What histograms, summaries and counters have behind the unit.
+const KINDS: &[&str] = &["_bucket", "_count", "_sum", "_total"];
+
+/// The one name that is this one with its unit, or with `_total`.
+fn suffixed<'n>(metric: &str, names: &'n BTreeSet<String>) -> Option<&'n str> {
+    let (base, kind) = KINDS.iter().find_map(|k| Some((metric.strip_suffix(k)?, *k))).unwrap_or((metric, ""));
+    let with =
+        |s: &&str| if kind == "_total" && *s == "total" { None } else { names.get(&format!("{base}_{s}{kind}")) };
+    let both = |s: &&str| names.get(&format!("{base}_{s}_total")).filter(|_| kind.is_empty());
+    let mut found = SUFFIXES.iter().filter_map(|s| with(&s).or_else(|| both(&s)));
+    match (found.next(), found.next()) {
+        (Some(one), None) => Some(one),
+        _ => None,
+    }
+}
+
+/// The job that is meant, of one that `absent()` asks for: an alert on it fires, so that a part of the name is enough.
+fn renamed_job<'j>(job: &str, jobs: &BTreeSet<&'j str>) -> Option<&'j str> {
+    let whole =
+        |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['-', '_', '/']));
+    let mut parts = jobs.iter().filter(|j| whole(j, job) || whole(job, j));
+    near_job(job, jobs).or_else(|| match (parts.next(), parts.next()) {
+        (Some(one), None) => Some(*one),
+        _ => None,
+    })
 }
 
 /// The job that is meant: the same with a release's name before it, or nearly the same.
@@ -272,6 +380,39 @@ mod tests {
         ] {
             assert!(why(expression).is_empty(), "{expression}: {:?}", why(expression));
         }
+    }
+
+    #[test]
+    fn names_of_opentelemetry_have_their_unit() {
+        let names: BTreeSet<String> = [
+            "http_server_duration_milliseconds_sum",
+            "jobs_total",
+            "queue_size_bytes",
+            "queue_size_ratio",
+            "io_bytes_total",
+        ]
+        .map(str::to_owned)
+        .into();
+        assert_eq!(suffixed("http_server_duration_sum", &names), Some("http_server_duration_milliseconds_sum"));
+        assert_eq!(suffixed("jobs", &names), Some("jobs_total"));
+        assert_eq!(suffixed("io", &names), Some("io_bytes_total"));
+        assert_eq!(suffixed("io_total", &names), Some("io_bytes_total"));
+        assert_eq!(suffixed("queue_size", &names), None, "one of two");
+        assert_eq!(suffixed("http_server_duration_count", &names), None);
+    }
+
+    #[test]
+    fn what_is_absent_by_another_name_is_told() {
+        let (names, recorded) = known();
+        let jobs = Some(BTreeSet::from(["checkout", "flash-api"]));
+        let known = Known { names: &names, recorded, jobs, shown: None, renaming: Vec::new(), points: true };
+        let jobs = |expression: &str| known.misnamed(expression).into_iter().map(|n| n.why).collect::<Vec<_>>();
+        let job = |job: &str, near: &str| vec![Why::Job { job: job.into(), near: near.into() }];
+        assert_eq!(jobs(r#"absent(up{job="checkout-api"} == 1)"#), job("checkout-api", "checkout"));
+        assert_eq!(jobs(r#"absent_over_time(http_requests_total{job="flash"}[5m])"#), job("flash", "flash-api"));
+        assert_eq!(jobs("absent(http_request_total)"), [Why::Near("http_requests_total".into())]);
+        assert!(jobs(r#"absent(up{job="checkout"}) or absent(up{job="payments"}) or absent(orders_total)"#).is_empty());
+        assert!(jobs(r#"up{job="checkout-api"} == 0"#).is_empty());
     }
 
     #[test]

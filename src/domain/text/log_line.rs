@@ -75,7 +75,7 @@ impl<'a> Line<'a> {
             _ => Level::Unknown,
         };
         let at = get(&["ts", "time", "t"]).parse().ok();
-        let (msg, err) = (get(&["msg", "message"]), get(&["err", "error", "reason"]));
+        let (msg, err) = (get(&["msg", "message"]), get(&["err", "error", "reason", "details"]));
         Self { raw: text, at, level, msg, err, fields: all }
     }
 

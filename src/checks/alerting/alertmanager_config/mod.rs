@@ -1,5 +1,6 @@
 //! Alertmanager's configuration is invalid, or was not taken over.
 
+mod retention;
 mod words;
 
 use std::collections::BTreeMap;
@@ -94,6 +95,17 @@ enum Way {
         managed: String,
         why: String,
     },
+    Retention {
+        receiver: String,
+        kept: String,
+        /// What has to be kept.
+        needed: String,
+        argument: String,
+        patch: String,
+        /// The operator's resource; empty where none makes the pod.
+        operator_name: String,
+        managed: String,
+    },
     File(Corrected),
 }
 
@@ -145,6 +157,7 @@ impl Check for AlertmanagerConfig {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.pods()?;
         let mut findings = operator(snap);
+        findings.extend(retention::forgets(snap));
         let readings = readings(snap);
         if readings.is_empty() && findings.is_empty() {
             return elsewhere(snap);

@@ -401,7 +401,7 @@ fn complete(crash: &mut Crash, text: &str) -> bool {
     let hits: Vec<usize> =
         text.lines().enumerate().filter(|(_, l)| l.contains(what) && !is_comment(l)).map(|(at, _)| at + 1).collect();
     match (crash.line, hits.as_slice()) {
-        (_, []) => return crash.detail != Detail::Url,
+        (_, []) => return !matches!(crash.detail, Detail::Url | Detail::MayLack),
         // A file that changed since then has its line elsewhere.
         (Some(line), [one]) if line != *one => crash.line = Some(*one),
         (None, [one]) => crash.line = Some(*one),

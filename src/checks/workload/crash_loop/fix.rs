@@ -14,7 +14,7 @@ use crate::checks::workload::crash_loop::values::{
     DiskFull, Lines, Ownership, Repair, Workload, file, file_name, ids, key_path, look_at_blocks, operator_up,
 };
 use crate::domain::crash::{Class, Crash, Detail};
-use crate::domain::kubernetes::image::{base_of, tag_of};
+use crate::domain::kubernetes::image::{Image, base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::model::Placeholder;
@@ -169,6 +169,15 @@ enum Way {
         look: String,
         #[serde(flatten)]
         repair: Repair,
+    },
+    NewerData {
+        reason: String,
+        image: String,
+        /// Patch of the operator's resource, or the image as `kubectl set image` takes it.
+        newer: String,
+        #[serde(flatten)]
+        repair: Repair,
+        managed: String,
     },
     HeadChunks {
         #[serde(flatten)]
@@ -410,6 +419,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::DiskFull
         | Class::Wal
         | Class::Block
+        | Class::NewerData
         | Class::HeadChunks
         | Class::State
         | Class::DatabaseDamaged => storage(case, crash),
@@ -608,8 +618,26 @@ fn storage(case: &Case<'_>, crash: &Crash) -> Way {
         Class::Wal => Way::Wal { advice: crash.advice.clone(), repair: Repair::of(case, crash) },
         Class::Block => Way::Block { look: look_at_blocks(case), repair: Repair::of(case, crash) },
         Class::DatabaseDamaged => database_damaged(case, crash),
+        Class::NewerData => newer_data(case, crash),
         Class::HeadChunks => Way::HeadChunks { repair: Repair::of(case, crash) },
         _ => Way::State { advice: crash.advice.clone(), repair: Repair::of(case, crash) },
+    }
+}
+
+fn newer_data(case: &Case<'_>, crash: &Crash) -> Way {
+    let container = case.failing.container;
+    let repository = Image::parse(&container.image).map(|i| format!("{}/{}", i.host, i.repository));
+    let newer = format!("{}:<newer-version>", repository.as_deref().unwrap_or("quay.io/prometheus/prometheus"));
+    let newer = match case.target.operator_kind() {
+        "" => format!("{}={newer}", container.name),
+        _ => json!({"spec": {"image": newer}}).to_string(),
+    };
+    Way::NewerData {
+        reason: crash.reason.clone(),
+        image: container.image.clone(),
+        newer,
+        repair: Repair::of(case, crash),
+        managed: case.target.managed_by.clone(),
     }
 }
 

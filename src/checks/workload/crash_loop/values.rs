@@ -159,7 +159,7 @@ impl Repair {
         let damaged = match crash.class {
             Class::Wal => "wal".to_owned(),
             Class::HeadChunks => "chunks_head".to_owned(),
-            Class::Block => what().unwrap_or_else(|| "<block>".to_owned()),
+            Class::Block | Class::NewerData => what().unwrap_or_else(|| "<block>".to_owned()),
             _ => what().unwrap_or_else(|| "nflog".to_owned()),
         };
         let container = case.failing.container;

@@ -1,0 +1,49 @@
+//! A route that repeats less often than Alertmanager remembers: it is told again too soon.
+
+use crate::checks::alerting::alertmanager_config::{AlertmanagerConfig, Fix, Way};
+use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::alertmanager::repeat::{KEPT, forgotten};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::owner::{Target, workload_name};
+use crate::model::{Evidence, Finding, Severity};
+use crate::snapshot::{Snapshot, journal};
+
+/// What the running configuration repeats, against `--data.retention`.
+pub(super) fn forgets(snap: &Snapshot) -> Option<Finding> {
+    // A configuration that could not be read is told by what else is judged of it.
+    let config = journal::aside(|| snap.alertmanager_status.as_ref().ok())?.config.original.as_str();
+    let (pod, name) = alertmanager_pods(snap).into_iter().next()?;
+    let container = pod.spec.containers.iter().find(|c| c.name == name)?;
+    let kept = arguments::flag(container, "data.retention").unwrap_or(KEPT);
+    let found = forgotten(config, kept)?;
+    let target = Target::of(snap, pod);
+    let subject = snap.owner_ref(pod);
+    let message = format!(
+        "receiver {} is to be told again of an alert that lasts after {} (repeat_interval), and Alertmanager forgets after {kept} (--data.retention) that it was told: it is told again then, and at each restart",
+        found.receiver, found.repeat
+    );
+    let seen = Evidence::new(
+        format!("configuration of Alertmanager, line {}", found.line),
+        format!("repeat_interval: {}", found.repeat),
+        "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.spec.containers[*].args}'",
+    )
+    .with("namespace", &pod.metadata.namespace)
+    .with("pod", &pod.metadata.name);
+    let mut made = Finding::new(AlertmanagerConfig::META.id, Severity::Warning, subject, message);
+    made.breaks = Some(Vec::new());
+    Some(made.key("retention").evidence(seen).fix(Fix {
+        namespace: pod.metadata.namespace.clone(),
+        pod: pod.metadata.name.clone(),
+        container: container.name.clone(),
+        workload: workload_name(snap, pod).unwrap_or_default(),
+        way: Way::Retention {
+            receiver: found.receiver,
+            kept: kept.to_owned(),
+            argument: format!("--data.retention={}", found.needed),
+            patch: serde_json::json!({"spec": {"retention": found.needed}}).to_string(),
+            needed: found.needed,
+            operator_name: target.operator_name().to_owned(),
+            managed: target.managed_by.clone(),
+        },
+    }))
+}
