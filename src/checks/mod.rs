@@ -44,8 +44,8 @@ macro_rules! check {
             id: $id:literal, suite: $suite:ident, severity: $severity:ident,
             title: $title:literal,
             requires: [$($need:ident),* $(,)?],
-            uses: [$($use:ident),* $(,)?]
-            $(, fix: $fix:ty)? $(,)?
+            uses: [$($use:ident),* $(,)?],
+            fix: $fix:ty $(,)?
         }
     ) => {
         $(#[$doc])*
@@ -60,14 +60,12 @@ macro_rules! check {
                 severity: $crate::model::Severity::$severity,
                 requires: &[$($crate::model::Fact::$need),*],
                 uses: &[$($crate::model::Fact::$use),*],
-                fix: $crate::checks::check!(@fix $($fix)?),
+                fix: || schemars::schema_for!($fix),
             };
         }
 
-        $(impl $crate::model::FixValues for $fix {})?
+        impl $crate::model::FixValues for $fix {}
     };
-    (@fix) => { None };
-    (@fix $fix:ty) => { Some(|| schemars::schema_for!($fix)) };
 }
 pub(crate) use check;
 

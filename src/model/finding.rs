@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-
 use super::{Change, CheckId, Evidence, FixValues, Gap, Location, Params, Remediation, ResourceRef, Severity};
 
 /// What several findings of one check have in common: they are one finding about it, and one fix.
@@ -191,20 +189,10 @@ impl Finding {
         evidence.into_iter().fold(self, Self::evidence)
     }
 
-    /// Gives the fix: a value of the check's own type, or the name of a section whose values are set by
-    /// [`Finding::param`].
+    /// Gives the fix: a value of the check's own type. A finding has one: another takes its place, with all its values.
     #[must_use]
     pub fn fix(mut self, fix: impl FixValues) -> Self {
-        let (variant, values) = fix.values();
-        self.variant = variant;
-        self.params.extend(values);
-        self
-    }
-
-    /// Sets a value for the templates.
-    #[must_use]
-    pub fn param(mut self, name: &'static str, value: impl Serialize) -> Self {
-        self.params.set(name, value);
+        (self.variant, self.params) = fix.values();
         self
     }
 

@@ -29,11 +29,6 @@ impl Params {
     pub fn change_texts(&mut self, by: &impl Fn(&str) -> String) {
         self.0.values_mut().for_each(|value| change_texts(value, by));
     }
-
-    /// Takes over all values of another set.
-    pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
 }
 
 fn change_texts(value: &mut Value, by: &impl Fn(&str) -> String) {
@@ -69,13 +64,6 @@ pub trait FixValues: Serialize {
             }
         }
         (variant, params)
-    }
-}
-
-/// A section alone; its values are set one by one.
-impl FixValues for &'static str {
-    fn values(&self) -> (&'static str, Params) {
-        (self, Params::default())
     }
 }
 

@@ -100,6 +100,6 @@ pub struct CheckMeta {
     pub requires: &'static [Fact],
     /// Facts that sharpen its verdict where they are there.
     pub uses: &'static [Fact],
-    /// The schema of its fix: an enum whose variants are the page's fixes. `None` where values are set one by one.
-    pub fix: Option<fn() -> schemars::Schema>,
+    /// The schema of its fix: an enum whose variants are the page's fixes.
+    pub fix: fn() -> schemars::Schema,
 }

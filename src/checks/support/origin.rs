@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::origin::{Line, Monitor, job_line, monitor_of, reader_of};
-use crate::model::Params;
 use crate::snapshot::Snapshot;
 
 /// A line of a ConfigMap, none where it is not known, and who reads it.
@@ -72,12 +71,6 @@ impl ChangeJob {
         let line = line.or_else(|| own_line(snap, job));
         Self { place: JobPlace::at(snap, job, line), config_jsonpath: jsonpath(line) }
     }
-
-    fn set(&self, params: &mut Params) {
-        if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(self) {
-            fields.into_iter().for_each(|(name, value)| params.set(name, value));
-        }
-    }
 }
 
 impl ConfigLine {
@@ -102,12 +95,6 @@ impl ConfigLine {
             reader_namespace: namespace.unwrap_or_else(|| "<namespace>".to_owned()),
         }
     }
-}
-
-/// The values of [`ChangeJob`], and `monitor_list`: the list in the monitor's spec that holds the endpoints.
-pub(crate) fn set_params(snap: &Snapshot, job: &str, params: &mut Params) {
-    ChangeJob::of(snap, job).set(params);
-    params.set("monitor_list", monitor_list(job));
 }
 
 /// The JSONPath of the key that a line is in.

@@ -105,32 +105,6 @@ pub(crate) enum Reason {
     Other,
 }
 
-impl Reason {
-    /// Variant of the fix.
-    pub(crate) fn variant(self) -> &'static str {
-        match self {
-            Self::Volume => "volume",
-            Self::VolumeZone => "zone",
-            Self::Resources => "resources",
-            Self::TooManyPods => "too-many-pods",
-            Self::Cordoned => "cordoned",
-            Self::NotReady => "not-ready",
-            Self::Taint => "taint",
-            Self::Leaving => "node-leaving",
-            Self::Starting => "node-starting",
-            Self::Pressure => "node-pressure",
-            Self::Selector => "selector",
-            Self::PodAffinity => "pod-affinity",
-            Self::Ports => "ports",
-            Self::VolumeLimit => "volume-limit",
-            Self::Extended => "extended-resource",
-            Self::Fargate => "fargate",
-            Self::NoNodes => "no-nodes",
-            Self::Other => "other",
-        }
-    }
-}
-
 impl From<Signal> for Reason {
     fn from(signal: Signal) -> Self {
         match signal {

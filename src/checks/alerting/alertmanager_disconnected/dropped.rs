@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fix::{Prometheus, Way};
 use super::{Known, finding};
 use crate::checks::support::scrape::api_evidence;
 use crate::domain::alertmanager::tree::proves_alerting;
@@ -40,7 +41,8 @@ pub(super) fn finding(snap: &Snapshot, known: &Known) -> Option<Finding> {
         known.firing_words()
     );
     let firing = format!("{} fire", all.into_iter().collect::<Vec<_>>().join(", "));
-    let mut made = finding::new(snap, finding::pod(snap, None), Severity::Error, message)
+    let pod = finding::pod(snap, None);
+    let mut made = finding::new(snap, pod, Severity::Error, message)
         .key("alert-relabel")
         .evidence(config_evidence(snap, rules[*at].place.line, &rule))
         .evidence(api_evidence(snap, "Prometheus /api/v1/alerts".into(), firing, "/api/v1/alerts"));
@@ -48,9 +50,7 @@ pub(super) fn finding(snap: &Snapshot, known: &Known) -> Option<Finding> {
         let source = "prometheus_notifications_sent_total".to_owned();
         made = made.evidence(api_evidence(snap, source, format!("{sent} since Prometheus started"), "/metrics"));
     }
-    made.params.set("rule", rule);
-    made.params.set("changes_config", true);
-    Some(made.fix("alert-relabel"))
+    Some(made.fix(Prometheus { snap, pod }.fix(|of| Way::AlertRelabel { rule, change: of.change(false) })))
 }
 
 fn external_labels(root: &Node) -> Labels {

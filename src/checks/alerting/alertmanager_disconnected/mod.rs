@@ -1,7 +1,11 @@
 //! Alerts fire, and Prometheus hands them to no Alertmanager.
 
+mod case;
 mod dropped;
 mod finding;
+mod fix;
+#[cfg(test)]
+mod tests;
 mod undelivered;
 mod undiscovered;
 
@@ -11,8 +15,10 @@ use crate::checks::{Check, check};
 use crate::domain::alertmanager::tree::proves_alerting;
 use crate::domain::prometheus::notifier;
 use crate::domain::prometheus::server::servers;
-use crate::model::{CheckMeta, Diagnosis, Gap};
+use crate::model::{CheckMeta, Diagnosis, Gap, Program};
 use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::{AlertmanagerUrl, FiringAlert};
+use fix::Fix;
 
 check! {
     /// See the check's page.
@@ -24,6 +30,7 @@ check! {
             PrometheusAlertmanagers, PrometheusAlerts, PrometheusMetrics, PrometheusConfig, PrometheusRules, PrometheusRuntime,
             Services, Pods, Workloads, ConfigMaps, MonitoringResources, NetworkPolicies,
         ],
+        fix: Fix,
     }
 }
 
@@ -33,9 +40,7 @@ impl Check for AlertmanagerDisconnected {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        if snap.scope.prometheus.is_none()
-            && servers(snap).is_empty()
-            && snap.logs_of(crate::model::Program::Prometheus)?.is_empty()
+        if snap.scope.prometheus.is_none() && servers(snap).is_empty() && snap.logs_of(Program::Prometheus)?.is_empty()
         {
             return Ok(Diagnosis::NotApplicable("no Prometheus in the stack".into()));
         }
@@ -73,11 +78,11 @@ struct Known {
 impl Known {
     fn of(snap: &Snapshot) -> Self {
         let asked = snap.prometheus_alertmanagers().ok();
-        let urls = |all: &[crate::snapshot::monitoring::AlertmanagerUrl]| all.iter().map(|a| a.url.clone()).collect();
+        let urls = |all: &[AlertmanagerUrl]| all.iter().map(|a| a.url.clone()).collect();
         let counted = snap.prometheus_metrics().ok().and_then(|all| {
             all.iter().find(|s| s.name == "prometheus_notifications_alertmanagers_discovered").map(|s| s.value as usize)
         });
-        let fires = |a: &&crate::snapshot::monitoring::FiringAlert| a.state == "firing";
+        let fires = |a: &&FiringAlert| a.state == "firing";
         let now = snap.prometheus_alerts().ok();
         let any = now.is_some_and(|all| all.iter().any(|a| fires(&a)));
         let rules = snap.prometheus_rules().ok();
@@ -109,6 +114,3 @@ impl Known {
         format!("; firing now, and nobody is told: {}{rest}", first.join(", "))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::fix::{Prometheus, Way};
 use super::{Known, finding};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::owner::operator_resource;
@@ -60,12 +61,17 @@ pub(super) fn finding(snap: &Snapshot, known: &Known) -> Option<Finding> {
     if !matches!(cause, Cause::NotConfigured | Cause::Dropped) {
         made = finding::depends_on_alertmanager(snap, made);
     }
-    made.params.set("changes_config", matches!(cause, Cause::NotConfigured | Cause::Dropped) && exists);
-    if let Cause::Endpoint { words, .. } | Cause::NotFound(words) = &cause {
-        made.params.set("wanted", words);
+    Some(made.fix(Prometheus { snap, pod }.fix(|of| way(of, cause, exists))))
+}
+
+fn way(of: &Prometheus<'_>, cause: Cause, exists: bool) -> Way {
+    match cause {
+        Cause::NotConfigured if exists => of.not_configured(patch(of.snap)),
+        Cause::NotConfigured => Way::NotInstalled,
+        Cause::Dropped => Way::Relabelled(of.change(false)),
+        Cause::Endpoint { words, .. } | Cause::NotFound(words) => of.not_found(Some(words), patch(of.snap)),
+        Cause::Unknown => of.not_found(None, patch(of.snap)),
     }
-    made.params.set("patch", patch(snap));
-    Some(made.fix(variant(&cause, exists)))
 }
 
 fn is_starting(snap: &Snapshot) -> bool {
@@ -153,15 +159,6 @@ fn words(cause: &Cause, known: &Known, exists: bool) -> String {
     }
 }
 
-fn variant(cause: &Cause, exists: bool) -> &'static str {
-    match cause {
-        Cause::NotConfigured if exists => "not-configured",
-        Cause::NotConfigured => "not-installed",
-        Cause::Dropped => "relabelled",
-        Cause::Endpoint { .. } | Cause::NotFound(_) | Cause::Unknown => "not-found",
-    }
-}
-
 fn list(known: &Known) -> String {
     format!("0 active, {} dropped", known.dropped.len())
 }
@@ -198,8 +195,8 @@ fn config_evidence(snap: &Snapshot, custom: Option<&MonitoringResource>, cause: 
 }
 
 /// The patch that names the stack's Alertmanager in the operator's resource.
-fn patch(snap: &Snapshot) -> String {
-    let Some(service) = finding::alertmanager_service(snap) else { return String::new() };
+fn patch(snap: &Snapshot) -> Option<String> {
+    let service = finding::alertmanager_service(snap)?;
     let port = snap.scope.alertmanager.as_ref().map_or(9093, |c| c.port);
     let named = service.spec.ports.iter().find(|p| p.port == port).and_then(|p| p.name.clone());
     let mut entry = json!({
@@ -209,5 +206,5 @@ fn patch(snap: &Snapshot) -> String {
     if let Some(prefix) = snap.scope.alertmanager.as_ref().map(|c| c.prefix.as_str()).filter(|p| !p.is_empty()) {
         entry["pathPrefix"] = json!(prefix);
     }
-    json!({"spec": {"alerting": {"alertmanagers": [entry]}}}).to_string()
+    Some(json!({"spec": {"alerting": {"alertmanagers": [entry]}}}).to_string())
 }

@@ -1,7 +1,12 @@
 //! Alertmanager fails to deliver notifications.
 
+mod case;
+mod finding;
 mod fix;
 mod templates;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +18,7 @@ use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::proxy;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use fix::Fix;
 
 check! {
     /// See the check's page.
@@ -21,6 +27,7 @@ check! {
         title: "Alertmanager fails to deliver notifications",
         requires: [ComponentLogs],
         uses: [AlertmanagerMetrics, AlertmanagerStatus, ConfigMaps, Pods, Nodes, Instances, Subnets, Services, NetworkPolicies, Namespaces, Probes, Workloads],
+        fix: Fix,
     }
 }
 
@@ -43,7 +50,7 @@ impl Check for AlertmanagerNotify {
         // What the logs do not hold, counters since the start cannot add: they do not say that it still fails.
         let at = Placement::new(snap);
         let groups = groups(recent_failures(snap));
-        let mut findings: Vec<Finding> = groups.iter().map(|g| fix::finding(Self::META.id, snap, &at, g)).collect();
+        let mut findings: Vec<Finding> = groups.iter().map(|g| finding::finding(Self::META.id, snap, &at, g)).collect();
         findings.extend(templates::undefined(Self::META.id, snap, &groups));
         match unread_log(snap) {
             Some(gap) if findings.is_empty() => Err(gap),
@@ -125,14 +132,5 @@ fn from_counters(snap: &Snapshot, integration: &str, all: f64, failed: f64) -> F
     )
     .evidence(seen.with("path", &path))
     .key(format!("counters/{integration}"))
-    .fix("counters")
-    .param("namespace", namespace)
-    .param("path", path)
-    .param("integration", integration)
-    .param("pod", "")
-    .param("workload", "")
-    .param("container", "")
+    .fix(Fix::counters(namespace, path))
 }
-
-#[cfg(test)]
-mod tests;

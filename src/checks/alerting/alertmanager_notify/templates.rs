@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::fix::Fix;
 use crate::domain::alertmanager::config::Config;
 use crate::domain::alertmanager::group::Group;
 use crate::domain::alertmanager::notify_error::Reason;
@@ -45,13 +46,7 @@ fn find(id: CheckId, snap: &Snapshot, groups: &[Group]) -> Option<Vec<Finding>> 
         let url = snap.scope.alertmanager.as_ref().map(|c| proxy::of_component(c, "/api/v2/status"));
         let mut finding = Finding::new(id, Severity::Error, ResourceRef::Receiver { name: receiver.clone() }, message)
             .key(format!("{receiver}/template/{name}"))
-            .fix("template")
-            .param("namespace", &pod.metadata.namespace)
-            .param("pod", &pod.metadata.name)
-            .param("workload", snap.owner_ref(pod).kubectl_name())
-            .param("container", container)
-            .param("receiver", &receiver)
-            .param("detail", &detail);
+            .fix(Fix::template(snap, pod, container, &receiver, &detail));
         if let Some(path) = url {
             finding = finding.evidence(
                 Evidence::new("Alertmanager's configuration", detail, "kubectl get --raw {{ path }}")

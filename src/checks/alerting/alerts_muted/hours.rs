@@ -1,15 +1,56 @@
-//! Alerts that fire while an interval mutes their route.
+//! Intervals that mute: for long, or while alerts fire.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AlertsMuted, View, fire_now, is_critical, join, matters};
-use crate::domain::alertmanager::tree::{Muted, Tree};
+use super::fix::Way;
+use super::{AlertsMuted, View, fire_now, is_critical, join, matters, show};
+use crate::domain::alertmanager::tree::{LONG, Muted, Tree};
 use crate::domain::aws::hours::{Hours, of_region};
 use crate::domain::aws::identity::Identity;
+use crate::lint::alertmanager::matcher::Matcher;
 use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::monitoring::Alert;
 
 impl View<'_> {
+    /// An interval that mutes for long.
+    pub(super) fn interval(&self, tree: &Tree, muted: &Muted) -> Finding {
+        let which = if muted.matchers.is_empty() {
+            "all alerts".to_owned()
+        } else {
+            format!("alerts with {}", show(&muted.matchers))
+        };
+        let how = if muted.mutes {
+            format!("mute_time_intervals: {:?} holds without a break for the next {LONG} days", muted.interval)
+        } else {
+            format!("active_time_intervals: {:?} does not begin within the next {LONG} days", muted.interval)
+        };
+        let suppressed = self.snap.alertmanager_alerts.iter().flatten().flat_map(|g| &g.alerts);
+        let by_api = suppressed.clone().filter(|a| a.status.muted_by.contains(&muted.interval));
+        let by_config = suppressed.filter(|a| {
+            let value = |m: &Matcher| a.labels.get(&m.name).map_or("", String::as_str);
+            muted.matchers.iter().all(|m| m.matches(value(m)) == Some(true))
+                && tree.receivers_of(&a.labels).contains(&muted.receiver.as_str())
+        });
+        let names: BTreeSet<&str> =
+            by_api.chain(by_config).filter_map(|a| a.labels.get("alertname")).map(String::as_str).collect();
+        let now = if names.is_empty() { String::new() } else { format!("; firing now: {}", join(&names)) };
+        let message = format!("{which} for receiver {} are muted by {how}{now}", muted.receiver);
+        let mut finding = Finding::new(
+            AlertsMuted::META.id,
+            Severity::Warning,
+            ResourceRef::Receiver { name: muted.receiver.clone() },
+            message,
+        )
+        .breaks(ResourceRef::Receiver { name: format!("{} ({})", muted.receiver, muted.interval) })
+        .key(format!("interval/{}/{}", muted.interval, show(&muted.matchers)))
+        .evidence(self.route_seen(muted.line, how));
+        if !names.is_empty() {
+            finding = finding.evidence(self.alerts_seen(join(&names)));
+        }
+        let way = Way::Interval { interval: muted.interval.clone(), mutes: muted.mutes, edit: self.edit() };
+        finding.fix(self.fix(way))
+    }
+
     /// One finding for each interval that mutes something grave now and is not reported for its length.
     pub(super) fn muted_now(&self, tree: &Tree, long: &[Muted]) -> Vec<Finding> {
         let mut by_interval: BTreeMap<&str, Vec<(&str, &Alert)>> = BTreeMap::new();
@@ -47,11 +88,9 @@ impl View<'_> {
                 .evidence(self.alerts_seen(format!("{} mutedBy {interval}", join(&names))))
                 .evidence(self.route_seen(line, format!("the route with interval {interval}")));
         finding.breaks = Some(Vec::new());
-        self.params(finding)
-            .fix("muted-now")
-            .param("interval", interval)
-            .param("receiver", receiver)
-            .param("zone", here.map(|h| h.zone).unwrap_or_default())
+        let zone = here.map(|h| h.zone).unwrap_or_default();
+        let way = Way::MutedNow { interval: interval.to_owned(), receiver, zone: zone.to_owned(), edit: self.edit() };
+        finding.fix(self.fix(way))
     }
 
     /// Nobody gave the interval a place, and by the clock of the region it mutes the working day and leaves the night. One

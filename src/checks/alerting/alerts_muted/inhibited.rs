@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fix::{InhibitRule, Way};
 use super::{AlertsMuted, View, join, matters, proves_alerting};
 use crate::domain::alertmanager::inhibit::{Loose, Rule, rules};
 use crate::model::{Finding, Severity};
@@ -82,10 +83,8 @@ impl View<'_> {
             .key(format!("inhibit/{line}"))
             .evidence(self.route_seen(line, format!("inhibit rule, equal: [{}]", muting.rule.equal.join(", "))))
             .evidence(self.alerts_seen(format!("{} inhibited by {}", join(&targets), join(&sources))));
-        self.params(finding)
-            .fix(if is_weaker { "inhibit-weaker" } else { "inhibit" })
-            .param("line", line)
-            .param("equal", self.equal(muting))
+        let rule = InhibitRule { line, equal: self.equal(muting), edit: self.edit() };
+        finding.fix(self.fix(if is_weaker { Way::InhibitWeaker(rule) } else { Way::Inhibit(rule) }))
     }
 
     /// Labels that both sides have.

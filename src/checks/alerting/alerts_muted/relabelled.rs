@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::fix::Way;
 use super::{AlertsMuted, Lost, View, fire_now, is_critical, join};
 use crate::checks::support::scrape::api_evidence;
 use crate::domain::alertmanager::tree::{Labels, Tree};
@@ -67,19 +68,21 @@ impl View<'_> {
             finding = finding.evidence(api_evidence(self.snap, source, rule.clone(), "/api/v1/status/config"));
         }
         let map = running_config::in_file(self.snap);
-        let named = |f: fn(&crate::snapshot::kubernetes::ConfigMap) -> &String| {
-            map.map(|(m, _, _)| f(m).clone()).unwrap_or_default()
+        let (secret_namespace, secret, secret_key) = match secret {
+            Some((namespace, name, key)) => (Some(namespace), Some(name), Some(key)),
+            None => (None, None, None),
         };
-        self.params(finding)
-            .fix("relabelled")
-            .param("changed", labels)
-            .param("rule", rule)
-            .param("secret", secret.as_ref().map(|s| s.1.clone()).unwrap_or_default())
-            .param("secret_key", secret.as_ref().map(|s| s.2.clone()).unwrap_or_default())
-            .param("secret_namespace", secret.map(|s| s.0).unwrap_or_default())
-            .param("map", named(|m| &m.metadata.name))
-            .param("map_namespace", named(|m| &m.metadata.namespace))
-            .param("map_key", map.map(|(_, key, _)| key).unwrap_or_default())
+        let way = Way::Relabelled {
+            changed: labels,
+            rule,
+            secret,
+            secret_key,
+            secret_namespace,
+            map: map.map(|(m, _, _)| m.metadata.name.clone()),
+            map_namespace: map.map(|(m, _, _)| m.metadata.namespace.clone()),
+            map_key: map.map(|(_, key, _)| key.to_owned()),
+        };
+        finding.fix(self.fix(way))
     }
 
     /// The alerts that fire, as Prometheus has them and as it sends them.

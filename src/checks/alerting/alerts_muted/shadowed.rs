@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::fix::Way;
 use super::{AlertsMuted, View, join, show};
 use crate::domain::alertmanager::tree::{Shadowed, Tree};
 use crate::lint::alertmanager::matcher::Matcher;
@@ -50,14 +51,17 @@ impl View<'_> {
             finding = finding.evidence(self.alerts_seen(format!("{} → {}", join(&names), before.receiver)));
         }
         let words = |matchers: &[Matcher]| matchers.iter().map(Matcher::to_string).collect::<Vec<_>>();
-        self.params(finding)
-            .fix("shadowed")
-            .param("receiver", receiver)
-            .param("matchers", words(&route.matchers))
-            .param("before", &before.receiver)
-            .param("before_matchers", words(&before.matchers))
-            .param("above", dead.above.map(|r| r.line))
-            .param("labels", plain(&dead.path))
+        let way = Way::Shadowed {
+            receiver: receiver.clone(),
+            matchers: words(&route.matchers),
+            before: before.receiver.clone(),
+            before_matchers: words(&before.matchers),
+            above: dead.above.map(|r| r.line),
+            labels: plain(&dead.path),
+            amtool: self.amtool(),
+            edit: self.edit(),
+        };
+        finding.fix(self.fix(way))
     }
 }
 

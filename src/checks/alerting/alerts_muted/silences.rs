@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::fix::Way;
 use super::{AlertsMuted, View, is_critical, join, matters, proves_alerting, show};
 use crate::domain::alertmanager::tree::LONG;
 use crate::domain::text::windows::DAY;
@@ -108,7 +109,8 @@ impl View<'_> {
             .key(format!("silence/{id}"))
             .evidence(seen);
         let words: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
-        Some(self.params(finding).fix("silence").param("id", id).param("matchers", words))
+        let way = Way::Silence { id: id.clone(), matchers: words, amtool: self.amtool() };
+        Some(finding.fix(self.fix(way)))
     }
 }
 

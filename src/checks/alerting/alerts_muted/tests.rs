@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::model::Severity;
 use crate::pages;
 use crate::snapshot::monitoring::{AlertmanagerConfig, AlertmanagerStatus};
 

@@ -1,6 +1,6 @@
 //! The configuration of a log agent: which object holds it, and what it says of outputs.
 
-use crate::domain::kubernetes::mounts::{self, Mounts};
+use crate::domain::kubernetes::mounts::{self, Holder, Mounts};
 use crate::domain::loki::agent::Agent;
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
@@ -31,7 +31,7 @@ impl Config {
         let mounted = |name: &str| container.volume_mounts.iter().any(|m| m.name == name);
         let volumes = pod.spec.volumes.iter().filter(|v| v.projected.is_none() && mounted(&v.name));
         let first = volumes.flat_map(mounts::sources).find(|s| s.name != "kube-root-ca.crt");
-        first.map_or_else(Self::default, |s| Self { kind: s.holder.kind(), name: s.name.to_owned(), ..Self::default() })
+        first.map_or_else(Self::default, |s| Self { kind: word(s.holder), name: s.name.to_owned(), ..Self::default() })
     }
 
     /// The host that the output names.
@@ -85,4 +85,12 @@ fn output(text: &str, agent: Agent) -> Option<&str> {
     };
     let at = marks.iter().find_map(|m| text.find(m))?;
     Some(&text[at..])
+}
+
+/// As kubectl calls it.
+fn word(holder: Holder) -> &'static str {
+    match holder {
+        Holder::ConfigMap => "configmap",
+        Holder::Secret => "secret",
+    }
 }

@@ -1,14 +1,16 @@
 //! Log lines do not arrive: what the agents say of the store that they send to.
 
 mod config;
+mod fix;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::{Check, check};
-use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::network_policy;
-use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::agent_log::{self, Failing};
@@ -17,6 +19,7 @@ use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
+use fix::Fix;
 
 check! {
     /// See the check's page.
@@ -25,6 +28,7 @@ check! {
         title: "log lines do not arrive in their store",
         requires: [Pods],
         uses: [PartLogs, Workloads, Services, ConfigMaps, NetworkPolicies, Namespaces, ServiceAccounts],
+        fix: Fix,
     }
 }
 
@@ -96,16 +100,6 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What it cannot do.
-    fn fails(&self) -> String {
-        match self.last.reason {
-            Reason::Watches | Reason::Unreadable => "cannot read all lines".to_owned(),
-            Reason::Metadata => "sends lines without the labels of their pods".to_owned(),
-            Reason::Paused => "reads faster than it sends".to_owned(),
-            _ => format!("cannot deliver to {}", self.place()),
-        }
-    }
-
     fn finding(&self) -> Finding {
         let last = self.last;
         let severity = if last.reason.stops_all() { Severity::Error } else { Severity::Warning };
@@ -136,80 +130,7 @@ impl<'a> Case<'a> {
             );
         made.evidence.extend(self.config.evidence(&last.namespace));
         made.breaks = Some(Vec::new());
-        self.set(&mut made);
-        self.depends_on(made).fix(self.variant())
-    }
-
-    fn why(&self) -> String {
-        let stream =
-            || self.all.iter().find_map(|f| agent_log::stream(&f.text)).map(|s| format!(" {s}")).unwrap_or_default();
-        match self.last.reason {
-            Reason::Tenant => "it wants a tenant, and the agent names none (no org id)".into(),
-            Reason::Credential => "it does not accept the agent's credential".into(),
-            Reason::Order if self.shares_streams() => format!(
-                "lines come too late for their stream (entry too far behind, out of order): the stream's labels{} do not tell the pods apart, so that lines of several pods share one stream",
-                stream()
-            ),
-            Reason::Order => {
-                format!("lines come too late for their stream{} (entry too far behind, out of order)", stream())
-            }
-            Reason::TooOld => "lines are older than it takes at all".into(),
-            Reason::Rate => "it limits the rate (429)".into(),
-            Reason::Streams => "the limit of streams, or of a stream's rate, is reached".into(),
-            Reason::Size => "lines or requests are too large".into(),
-            Reason::Labels => "it refuses the labels of streams".into(),
-            Reason::Path => "it knows no such path (404)".into(),
-            Reason::IndexReadOnly => "its indices are read-only, mostly because its disk is nearly full".into(),
-            Reason::Mapping => "fields do not fit the index's mapping".into(),
-            Reason::Shards => "it has as many shards as it may have".into(),
-            Reason::TypeName => "it knows no document types any more (_type)".into(),
-            Reason::Name => "the name does not resolve".into(),
-            Reason::Unreachable => "it cannot be reached".into(),
-            Reason::Tls => "TLS fails".into(),
-            Reason::Server => "it answers with a server error (5xx)".into(),
-            Reason::Files => "the agent cannot use its own files".into(),
-            Reason::Watches => "the node watches no more files for it (inotify); no disk is full".into(),
-            Reason::Unreadable => "it may not read the log files of the node (permission denied)".into(),
-            Reason::Metadata => format!(
-                "the API server does not tell it which pod a line is from (403): ServiceAccount {} may not read pods and namespaces",
-                self.account()
-            ),
-            Reason::Denied => format!("{} may not write there (access denied)", self.identity()),
-            Reason::Overload => {
-                "it takes no more for now: its queues or its memory are full (rejected execution)".into()
-            }
-            Reason::Paused => "the memory of an input is full, so that it pauses again and again".into(),
-            Reason::Unsaid => "chunks are not taken, again and again, and the log does not say why".into(),
-        }
-    }
-
-    fn variant(&self) -> &'static str {
-        match self.last.reason {
-            Reason::Tenant => "tenant",
-            Reason::Credential => "credential",
-            Reason::Order if self.shares_streams() => "labels",
-            Reason::Order => "late",
-            Reason::TooOld => "old",
-            Reason::Rate | Reason::Streams => "limits",
-            Reason::Size => "size",
-            Reason::Labels => "label-limit",
-            Reason::Path => "path",
-            Reason::IndexReadOnly => "index-read-only",
-            Reason::Mapping => "index",
-            Reason::Shards => "shards",
-            Reason::TypeName => "type-name",
-            Reason::Name => "name",
-            Reason::Unreachable | Reason::Server => "unreachable",
-            Reason::Tls => "tls",
-            Reason::Files => "files",
-            Reason::Watches => "watches",
-            Reason::Unreadable => "unreadable",
-            Reason::Denied => "denied",
-            Reason::Metadata => "metadata",
-            Reason::Overload => "overload",
-            Reason::Paused => "paused",
-            Reason::Unsaid => "unsaid",
-        }
+        self.depends_on(made).fix(Fix::of(self))
     }
 
     fn account(&self) -> &'a str {
@@ -234,66 +155,6 @@ impl<'a> Case<'a> {
             Some(role) => format!("its role {role}"),
             None => format!("its AWS identity (ServiceAccount {} names no role, so it is the node's)", self.account()),
         }
-    }
-
-    fn set(&self, made: &mut Finding) {
-        let last = self.last;
-        let service = self.service();
-        let target = self.pod.map(|p| Target::of(self.snap, p));
-        let texts = [
-            ("namespace", last.namespace.clone()),
-            ("pod", last.pod.clone()),
-            ("container", last.container.clone()),
-            ("owner", self.owner().kubectl_name()),
-            ("agent", last.agent.word().to_owned()),
-            ("place", self.place()),
-            ("host", self.target.as_ref().map_or_else(|| "<host>".to_owned(), |(h, _)| h.clone())),
-            ("detail", redact(&last.text)),
-            ("account", self.account().to_owned()),
-            ("account_binding", format!("{}:{}", last.namespace, self.account())),
-            ("reader", format!("{}-{}-reader", last.namespace, self.account())),
-            ("account_user", format!("system:serviceaccount:{}:{}", last.namespace, self.account())),
-            ("role", self.role().unwrap_or_default().to_owned()),
-            ("node", self.pod.and_then(|p| p.spec.node_name.clone()).unwrap_or_else(|| "<node>".to_owned())),
-            ("config_kind", self.config.kind.to_owned()),
-            ("config_name", self.config.name.clone()),
-            ("config_key", self.config.key.clone()),
-            ("service", service.as_ref().map_or_else(String::new, |(_, name)| name.clone())),
-            ("service_namespace", service.as_ref().map_or_else(String::new, |(ns, _)| ns.clone())),
-            (
-                "config_path",
-                service.as_ref().map_or_else(String::new, |(ns, name)| {
-                    format!("/api/v1/namespaces/{ns}/services/{name}:3100/proxy/config")
-                }),
-            ),
-            ("health_path", self.elastic_path("/_cluster/health?pretty")),
-            ("indices_path", self.elastic_path("/_cat/indices?v&s=index")),
-            ("service_target", service.as_ref().map_or_else(String::new, |(_, name)| format!("service/{name}"))),
-            ("managed_by", target.map(|t| t.managed_by).unwrap_or_default()),
-        ];
-        for (name, value) in texts {
-            made.params.set(name, value);
-        }
-        let of_store = [
-            "overload",
-            "limits",
-            "old",
-            "index-read-only",
-            "index",
-            "shards",
-            "unreachable",
-            "name",
-            "files",
-            "late",
-            "watches",
-            "unreadable",
-            "denied",
-            "metadata",
-        ];
-        made.params.set("changes_config", !of_store.contains(&self.variant()));
-        made.params.set("to_cloudwatch", self.is_denied_by_cloudwatch());
-        let partition = Identity::of(self.snap).partition;
-        made.params.set("policy_arn", format!("arn:{partition}:iam::aws:policy/CloudWatchAgentServerPolicy"));
     }
 
     /// The Service of the host.
@@ -342,6 +203,3 @@ impl<'a> Case<'a> {
         policies.into_iter().fold(made, Finding::depends_on)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,10 +1,13 @@
 //! Amazon Managed Service for Prometheus: who signs, with which role, for which region, at which URL.
 
+use serde_json::json;
+
+use super::fix::{Change, Place, Way, replace_url};
 use super::{Case, corrected};
 use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver};
 use crate::domain::prometheus::remote_write::config::Origin;
 use crate::domain::text::send_error::SendFailure;
-use crate::model::{Evidence, Finding, ResourceRef};
+use crate::model::{Evidence, ResourceRef};
 use crate::snapshot::kubernetes::{ROLE_ANNOTATION, ServiceAccount};
 
 /// The policy that AWS keeps for it.
@@ -110,15 +113,24 @@ impl Case<'_> {
 }
 
 /// The fix; `None` where it is nothing of AWS.
-pub(super) fn variant(case: &Case<'_>) -> Option<&'static str> {
+pub(super) fn way(case: &Case<'_>) -> Option<Way> {
     Some(match fault(case)? {
-        Fault::Write { .. } => "forbidden",
-        Fault::Itself { .. } => "itself",
-        Fault::NodeRole { .. } | Fault::NoCredentials => "no-role",
-        Fault::Assume { .. } => "assume",
-        Fault::NotSigned => "unsigned",
-        Fault::Region { .. } => "region",
-        Fault::Url { .. } => "url",
+        Fault::Write { role } => Way::Forbidden {
+            role,
+            policy_arn: policy_arn(case),
+            workspace: Some(asked(case).1).filter(|r| r.contains(":workspace/")).map(str::to_owned),
+        },
+        Fault::Itself { role } => itself(case, role),
+        Fault::NodeRole { .. } | Fault::NoCredentials => no_role(case),
+        Fault::Assume { role, wanted } => assume(case, role, wanted),
+        Fault::NotSigned => {
+            Way::Unsigned { url: case.shown_url(), region: region(case), change: Change::of(case, false) }
+        }
+        Fault::Region { .. } => Way::Region { region: region(case), change: Change::of(case, false) },
+        Fault::Url { right } => {
+            let place = Place::of(case);
+            Way::Url { replace_url: place.index().map(|at| replace_url(at, &right)), right_url: right, place }
+        }
     })
 }
 
@@ -181,59 +193,64 @@ pub(super) fn depends_on(case: &Case<'_>) -> Vec<ResourceRef> {
     }
 }
 
-/// Values of the fixes.
-pub(super) fn set(case: &Case<'_>, made: &mut Finding) {
-    let fault = fault(case);
-    let (role, wanted) = match &fault {
-        Some(Fault::Write { role } | Fault::Itself { role }) => (role.clone(), String::new()),
-        Some(Fault::NodeRole { node_role, wanted }) => (node_role.clone(), wanted.clone()),
-        Some(Fault::Assume { role, wanted }) => (role.clone(), wanted.clone()),
-        _ => (String::new(), String::new()),
-    };
-    let (user, resource) = match &case.reason {
-        Reason::Denied { user, resource, .. } => (user.as_str(), resource.as_str()),
+/// Who was refused, and what he asked for.
+fn asked<'a>(case: &'a Case<'_>) -> (&'a str, &'a str) {
+    match &case.reason {
+        Reason::Denied { user, resource, .. } => (user, resource),
         _ => ("", ""),
-    };
-    let partition = user.split(':').nth(1).filter(|p| p.starts_with("aws")).unwrap_or("aws");
-    let account_id = user.split(':').nth(4).unwrap_or("<account-id>");
-    let account = account(case).map(|a| &a.metadata);
-    let pod_account = case.pod.map_or("default", |p| p.spec.account()).to_owned();
-    let wanted_arn = match (&case.configured.role_arn, resource) {
+    }
+}
+
+fn partition<'a>(case: &'a Case<'_>) -> &'a str {
+    asked(case).0.split(':').nth(1).filter(|p| p.starts_with("aws")).unwrap_or("aws")
+}
+
+fn role_arn(case: &Case<'_>, role: &str) -> String {
+    let account = asked(case).0.split(':').nth(4).unwrap_or("<account-id>");
+    format!("arn:{}:iam::{account}:role/{role}", partition(case))
+}
+
+fn policy_arn(case: &Case<'_>) -> String {
+    format!("arn:{}:iam::aws:policy/{POLICY}", partition(case))
+}
+
+fn region(case: &Case<'_>) -> String {
+    answer::region_of(&case.failing.url).unwrap_or_else(|| "<region>".into())
+}
+
+fn itself(case: &Case<'_>, role: String) -> Way {
+    let at = Place::of(case).index().filter(|_| case.configured.role_arn.is_some());
+    let patch = |at| json!([{"op": "remove", "path": format!("/spec/remoteWrite/{at}/sigv4/roleArn")}]).to_string();
+    Way::Itself { role, region: region(case), remove_role: at.map(patch), change: Change::of(case, at.is_some()) }
+}
+
+/// Nothing gives the pod a role of its own.
+pub(super) fn no_role(case: &Case<'_>) -> Way {
+    let wanted = match (&case.configured.role_arn, asked(case).1) {
         (Some(arn), _) => arn.clone(),
         (None, arn) if arn.contains(":role/") => arn.to_owned(),
-        _ => format!("arn:{partition}:iam::{account_id}:role/<role-name>"),
+        _ => role_arn(case, "<role-name>"),
     };
-    let values = [
-        ("role", if role.is_empty() { "<role-name>".to_owned() } else { role.clone() }),
-        ("role_arn", format!("arn:{partition}:iam::{account_id}:role/{role}")),
-        ("wanted", wanted),
-        ("annotation", format!("{ROLE_ANNOTATION}={wanted_arn}")),
-        ("policy_arn", format!("arn:{partition}:iam::aws:policy/{POLICY}")),
-        ("workspace", if resource.contains(":workspace/") { resource.to_owned() } else { String::new() }),
-        ("service_account", account.map_or(pod_account, |m| m.name.clone())),
-        ("region", answer::region_of(&case.failing.url).unwrap_or_else(|| "<region>".into())),
-        ("right_url", corrected(case).unwrap_or_default()),
-        ("remove_role", serde_json::json!([{"op": "remove", "path": format!("/spec/remoteWrite/{}/sigv4/roleArn", index(case))}]).to_string()),
-        (
-            "replace_url",
-            serde_json::json!([{"op": "replace", "path": format!("/spec/remoteWrite/{}/url", index(case)), "value": corrected(case)}])
-                .to_string(),
-        ),
-    ];
-    for (name, value) in values {
-        made.params.set(name, value);
-    }
-    made.params.set("has_role_arn", case.configured.role_arn.is_some());
-    made.params.set("has_annotation", account_role(case));
-}
-
-fn index(case: &Case<'_>) -> usize {
-    match &case.configured.origin {
-        Origin::Object { index, .. } => *index,
-        _ => 0,
+    let of_pod = case.pod.map_or("default", |p| p.spec.account()).to_owned();
+    Way::NoRole {
+        service_account: account(case).map_or(of_pod, |a| a.metadata.name.clone()),
+        annotation: format!("{ROLE_ANNOTATION}={wanted}"),
+        policy_arn: policy_arn(case),
+        has_role_arn: case.configured.role_arn.is_some(),
+        has_annotation: account(case).is_some_and(|a| a.role_arn().is_some()),
     }
 }
 
-fn account_role(case: &Case<'_>) -> bool {
-    account(case).is_some_and(|a| a.role_arn().is_some())
+fn assume(case: &Case<'_>, role: String, wanted: String) -> Way {
+    let wanted_arn = asked(case).1;
+    let may = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": wanted_arn});
+    let trusts = json!({"Effect": "Allow", "Principal": {"AWS": role_arn(case, &role)}, "Action": "sts:AssumeRole"});
+    Way::Assume {
+        policy: json!({"Version": "2012-10-17", "Statement": [may]}).to_string(),
+        admit: format!(".Statement |= ([.] | flatten) + [{trusts}]"),
+        policy_arn: policy_arn(case),
+        role,
+        wanted,
+        change: Change::of(case, false),
+    }
 }

@@ -1,27 +1,29 @@
 //! Samples do not arrive where Prometheus writes them to.
 
 mod amp;
+mod fix;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::host::{Place as HostPlace, place};
-use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::network_policy;
-use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::kubernetes::service_host;
 use crate::domain::prometheus::remote_write::answer::{self, Reason, Receiver};
 use crate::domain::prometheus::remote_write::config::{Configured, Origin};
 use crate::domain::prometheus::remote_write::queue::Queue;
 use crate::domain::prometheus::remote_write::{self, Failing};
 use crate::domain::prometheus::server::servers;
-use crate::domain::prometheus::targets::{self, Address, prometheus_path};
+use crate::domain::prometheus::targets::{self, Address};
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
+use fix::Fix;
 
 check! {
     /// See the check's page.
@@ -33,6 +35,7 @@ check! {
             PrometheusMetrics, PrometheusConfig, Pods, Services, Workloads, ConfigMaps, MonitoringResources, ServiceAccounts,
             PartLogs, PodIdentityAssociations, NetworkPolicies, Namespaces, Nodes, Instances, Subnets,
         ],
+        fix: Fix,
     }
 }
 
@@ -110,8 +113,7 @@ impl<'a> Case<'a> {
             made = made.evidence(seen);
         }
         made.evidence.extend(amp::evidence(self));
-        self.set(&mut made);
-        self.depends_on(made).fix(self.variant())
+        self.depends_on(made).fix(Fix::of(self))
     }
 
     /// `host:port`, or the workspace.
@@ -191,111 +193,6 @@ impl<'a> Case<'a> {
         all.extend(amp::depends_on(self));
         all.into_iter().fold(finding, Finding::depends_on)
     }
-
-    fn set(&self, made: &mut Finding) {
-        let target = self.pod.map(|p| Target::of(self.snap, p));
-        let (object, index, map, key, line, kept) = match &self.configured.origin {
-            Origin::Object { resource, index } => {
-                let meta = &resource.metadata;
-                (meta.name.clone(), *index, String::new(), String::new(), 0, managed_by(meta))
-            }
-            Origin::File { map, key, line } => {
-                (String::new(), 0, map.metadata.name.clone(), (*key).to_owned(), *line, managed_by(&map.metadata))
-            }
-            Origin::Unknown => {
-                let kept = target.as_ref().map(|t| t.managed_by.clone()).unwrap_or_default();
-                (String::new(), 0, String::new(), "prometheus.yml".into(), 0, kept)
-            }
-        };
-        let at = &self.failing.at;
-        let query = "/api/v1/query?query=rate(prometheus_remote_storage_samples_failed_total%5B5m%5D)%2Brate(prometheus_remote_storage_samples_dropped_total%5B5m%5D)";
-        let host = self.address.as_ref().map_or("", |a| a.host.as_str());
-        let texts = [
-            ("namespace", at.namespace.clone()),
-            ("pod", at.pod.clone()),
-            ("container", at.container.clone()),
-            ("workload", target.as_ref().map_or_else(|| format!("pod/{}", at.pod), |t| t.name.clone())),
-            ("object", object),
-            (
-                "object_kind",
-                if let Origin::Object { resource, .. } = &self.configured.origin {
-                    resource.kind.to_ascii_lowercase()
-                } else {
-                    "prometheus".into()
-                },
-            ),
-            ("config_map", map),
-            ("config_key", key),
-            ("managed_by", kept),
-            ("url", redact(&self.failing.url)),
-            ("host", host.to_owned()),
-            ("receiver", self.receiver.words().to_owned()),
-            ("path", self.receiver.path().unwrap_or("<path>").to_owned()),
-            ("detail", words::detail(self)),
-            ("proxy", self.configured.proxy.clone().unwrap_or_default()),
-        ];
-        for (name, value) in texts {
-            made.params.set(name, value);
-        }
-        made.params.set("index", index);
-        made.params.set("agent", self.failing.by != "Prometheus");
-        made.params.set("config_line", line);
-        made.params.set("reloads", self.pod.is_some_and(|p| owner::reloads(&p.spec)));
-        made.params.set("pending_path", prometheus_path(self.snap, query));
-        made.params.set("pending_url", format!("<prometheus-url>{query}"));
-        let service = service_host::in_cluster(self.snap, host, &at.namespace);
-        made.params.set("service", service.as_ref().map(|s| s.service.as_str()));
-        made.params.set("service_namespace", service.as_ref().map(|s| s.namespace.as_str()));
-        made.params.set("changes_config", self.changes_config());
-        let is_patched = self.variant() == "url" || self.variant() == "itself" && self.configured.role_arn.is_some();
-        made.params.set("is_patched", is_patched);
-        amp::set(self, made);
-    }
-
-    fn changes_config(&self) -> bool {
-        let on_receiver = [
-            "server",
-            "unreachable",
-            "rate",
-            "series",
-            "out-of-order",
-            "forbidden",
-            "assume",
-            "no-role",
-            "receiver-off",
-        ];
-        !on_receiver.contains(&self.variant())
-    }
-
-    fn variant(&self) -> &'static str {
-        if let Some(variant) = amp::variant(self) {
-            return variant;
-        }
-        match &self.reason {
-            Reason::Tenant => "tenant",
-            Reason::Credential | Reason::Denied { .. } | Reason::Unsigned | Reason::Signature => "credential",
-            Reason::NoAwsCredentials => "no-role",
-            Reason::Path => "path",
-            Reason::ReceiverOff => "receiver-off",
-            Reason::OutOfOrder | Reason::TooOld | Reason::Duplicate => "out-of-order",
-            Reason::RateLimit => "rate",
-            Reason::SeriesLimit => "series",
-            Reason::Labels => "labels",
-            Reason::TooLarge => "too-large",
-            Reason::Server(_) | Reason::Refused(_) => "server",
-            Reason::Transport => match &self.failing.failure {
-                SendFailure::NoSuchHost(_) => "name",
-                SendFailure::UnknownAuthority
-                | SendFailure::Tls
-                | SendFailure::OtherName
-                | SendFailure::Expired
-                | SendFailure::ClientCertificate
-                | SendFailure::PlainHttp => "tls",
-                SendFailure::Credentials => "credential",
-                _ => "unreachable",
-            },
-        }
-    }
 }
 
 /// Queues that cannot keep up although nothing fails.
@@ -312,6 +209,3 @@ fn behind(snap: &Snapshot, failing: &[Failing]) -> Vec<Finding> {
 fn corrected(case: &Case<'_>) -> Option<String> {
     answer::corrected(&case.failing.url).filter(|_| case.receiver == Receiver::Amp)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,10 +1,11 @@
 //! What is said of a remote write that fails.
 
+use super::fix::Fix;
 use super::{Case, RemoteWriteFailing, amp};
 use crate::checks::support::scrape::api_evidence;
 use crate::domain::prometheus::remote_write::answer::{Reason, Receiver};
 use crate::domain::prometheus::remote_write::queue::Queue;
-use crate::domain::prometheus::targets::{Address, prometheus_path, prometheus_pod};
+use crate::domain::prometheus::targets::{Address, prometheus_pod};
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::{Finding, ResourceRef, Severity};
@@ -118,29 +119,10 @@ pub(super) fn behind(snap: &Snapshot, name: &str, url: &str, queue: &Queue) -> F
     );
     let source = format!("prometheus_remote_storage_shards_desired{{remote_name={name:?}}}");
     let value = format!("{desired:.0}, max {max:.0}, running {:.0}", queue.shards.unwrap_or_default());
-    let query =
-        "/api/v1/query?query=prometheus_remote_storage_shards_desired%20%2F%20prometheus_remote_storage_shards_max";
     let mut made = Finding::new(RemoteWriteFailing::META.id, Severity::Warning, subject, message)
         .key(format!("{host}/behind"))
         .evidence(api_evidence(snap, source, value, "/metrics"))
-        .fix("behind")
-        .param("pending_path", prometheus_path(snap, query))
-        .param("pending_url", format!("<prometheus-url>{query}"));
+        .fix(Fix::behind(snap, pod, (max * 2.0).max(desired * 1.5).ceil()));
     made.breaks = Some(Vec::new());
-    let (namespace, workload) = pod.map_or(("<namespace>", "<workload>".to_owned()), |p| {
-        (p.metadata.namespace.as_str(), snap.owner_ref(p).kubectl_name())
-    });
-    made.params.set("namespace", namespace);
-    made.params.set("workload", workload);
-    made.params.set("container", "prometheus");
-    made.params.set("url", redact(url));
-    made.params.set("twice", (max * 2.0).max(desired * 1.5).ceil());
-    for unused in ["config_map", "object", "object_kind", "managed_by"] {
-        made.params.set(unused, "");
-    }
-    made.params.set("agent", false);
-    made.params.set("changes_config", false);
-    made.params.set("is_patched", false);
-    made.params.set("reloads", false);
     made
 }

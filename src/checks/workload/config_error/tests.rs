@@ -1,5 +1,6 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::held::closest;
 use super::*;
 use crate::checks::support::testing::applicable as findings;
 use crate::domain::testing::workload::{event, pod, snapshot};

@@ -7,12 +7,14 @@ use serde_json::json;
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
+use crate::checks::support::volume::operator_up;
 use crate::checks::workload::crash_loop::case::{Case, data_path, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
-    DiskFull, Lines, Ownership, Repair, Workload, file, file_name, ids, key_path, look_at_blocks, operator_up,
+    Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, key_path, look_at_blocks,
 };
+use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::image::{Image, base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
@@ -28,360 +30,6 @@ pub(super) struct Fix {
     workload: Workload,
     #[serde(flatten)]
     way: Way,
-}
-
-/// See the page's fixes.
-#[derive(Serialize, JsonSchema)]
-#[serde(tag = "variant", rename_all = "kebab-case")]
-enum Way {
-    Config {
-        map: String,
-        map_managed: String,
-        pod: String,
-        #[serde(flatten)]
-        lines: Lines,
-    },
-    ConfigCorrected {
-        map: String,
-        pod: String,
-    },
-    ConfigSecret {
-        map: String,
-        key: String,
-        key_path: String,
-        pod: String,
-        #[serde(flatten)]
-        lines: Lines,
-    },
-    ConfigOperator {
-        file: String,
-        operator_kind: String,
-        operator_name: String,
-        is_prometheus: bool,
-        additional: Option<String>,
-        additional_key: String,
-        additional_path: String,
-        #[serde(flatten)]
-        release: Release,
-        #[serde(flatten)]
-        lines: Lines,
-    },
-    ConfigCrds {
-        crds: String,
-        operator_kind: String,
-        operator_name: String,
-    },
-    ConfigOther {
-        pod: String,
-        #[serde(flatten)]
-        lines: Lines,
-    },
-    RulesOperator {
-        file: String,
-        rule_namespace: Placeholder,
-        rule_name: Placeholder,
-        #[serde(flatten)]
-        lines: Lines,
-    },
-    ConfigMissing {
-        file: String,
-        map: Option<String>,
-        secret: Option<String>,
-        key: String,
-        map_managed: String,
-        pod: String,
-    },
-    ConfigDirectory {
-        file: String,
-        file_name: String,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Unreadable {
-        file: String,
-        map: Option<String>,
-        secret: Option<String>,
-        pod: String,
-        #[serde(flatten)]
-        ownership: Ownership,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    WebConfig {
-        file: String,
-        reason: String,
-        secret: Option<String>,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Credentials {
-        account: String,
-        pod: String,
-    },
-    Permission {
-        gid: i64,
-        group: Option<i64>,
-        is_grafana: bool,
-        is_prometheus: bool,
-        pod: String,
-        #[serde(flatten)]
-        ownership: Ownership,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Chown {
-        container: String,
-        group: Option<i64>,
-        patch: String,
-        remove_patch: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    ReadOnly {
-        mounted_read_only: bool,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Lock {
-        pod: String,
-        /// Empty where a rollout stops the old pod first already.
-        recreate_patch: &'static str,
-        operator_up: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    DiskFull {
-        #[serde(flatten)]
-        disk: DiskFull,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Wal {
-        advice: String,
-        #[serde(flatten)]
-        repair: Repair,
-    },
-    Block {
-        /// Shell command that shows how each block's index begins.
-        look: String,
-        #[serde(flatten)]
-        repair: Repair,
-    },
-    NewerData {
-        reason: String,
-        image: String,
-        /// Patch of the operator's resource, or the image as `kubectl set image` takes it.
-        newer: String,
-        #[serde(flatten)]
-        repair: Repair,
-        managed: String,
-    },
-    HeadChunks {
-        #[serde(flatten)]
-        repair: Repair,
-    },
-    DatabaseDamaged {
-        container: String,
-        /// Shell commands that write the database with its journal to an archive, move both aside, and set the owner.
-        save: String,
-        aside: String,
-        owned: String,
-        folder: String,
-        #[serde(flatten)]
-        repair: Repair,
-    },
-    State {
-        advice: String,
-        #[serde(flatten)]
-        repair: Repair,
-    },
-    Flag {
-        container: String,
-        old_arg: Option<String>,
-        new_arg: Option<String>,
-        /// Name and value of the new argument.
-        arg_name: String,
-        arg_value: String,
-        /// The field of the operator's resource from which it makes the argument, and its value.
-        field: Option<&'static str>,
-        field_value: String,
-        advice: String,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Port {
-        what: String,
-        is_port_shared: bool,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Bind {
-        old_arg: Option<String>,
-        advice: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Cluster {
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    SecondDefault {
-        default_datasources: String,
-        datasource: Placeholder,
-        datasource_map: Placeholder,
-        datasource_namespace: String,
-        pod: String,
-    },
-    Provisioning {
-        reason: String,
-        advice: String,
-        pod: String,
-    },
-    Plugin {
-        reason: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Ini {
-        reason: String,
-        pod: String,
-    },
-    Migration {
-        reason: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    DatabaseLocked {
-        /// Empty where a rollout stops the old pod first already.
-        recreate_patch: &'static str,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Database {
-        reason: String,
-        pod: String,
-    },
-    CrdMissing {
-        reason: String,
-        crds: String,
-        pod: String,
-    },
-    Forbidden {
-        reason: String,
-        /// `get pods`, as kubectl auth can-i takes it.
-        can_i: Vec<String>,
-        user: String,
-        pod: String,
-    },
-    Webhook {
-        reason: String,
-        pod: String,
-    },
-    ApiServer {
-        reason: String,
-        pod: String,
-    },
-    Inotify {
-        reason: String,
-        node: String,
-        pod: String,
-    },
-    MapCount {
-        reason: String,
-        wanted: String,
-        node: String,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Architecture {
-        image: String,
-        arch: String,
-        other: &'static str,
-        selector_patch: Option<String>,
-        node: String,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    ExternalLabels {
-        operator_kind: String,
-        operator_name: String,
-        labels_patch: &'static str,
-    },
-    Compaction {
-        operator_kind: String,
-        operator_name: String,
-    },
-    Panic {
-        advice: String,
-        container: String,
-        previous: bool,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Metadata {
-        pod: String,
-        instance: String,
-        region: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    MemoryMap {
-        node: String,
-        pod: String,
-        container: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Device {
-        pod: String,
-        node: String,
-        /// The EBS volume, where it is known.
-        volume: Option<String>,
-    },
-    Memberlist {
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Unreached {
-        reason: String,
-        advice: String,
-        host: String,
-        port: String,
-        service_namespace: Option<String>,
-        /// The label by which the Service's EndpointSlices are found.
-        service: Option<String>,
-        is_grafana: bool,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Probe {
-        container: String,
-        is_prometheus: bool,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Ends {
-        container: String,
-        previous: bool,
-        pod: String,
-        #[serde(flatten)]
-        kept: Kept,
-    },
-    Other {
-        container: String,
-        previous: bool,
-        pod: String,
-    },
 }
 
 impl Fix {
@@ -613,14 +261,16 @@ fn storage(case: &Case<'_>, crash: &Crash) -> Way {
             let mount = crash.file.as_deref().and_then(|f| mounts::mount_of(container, f));
             Way::ReadOnly { mounted_read_only: mount.is_some_and(|m| m.read_only), pod, kept }
         }
-        Class::Lock => Way::Lock { pod, recreate_patch: case.recreate_patch(), operator_up: operator_up(case), kept },
+        Class::Lock => {
+            Way::Lock { pod, recreate_patch: case.recreate_patch(), operator_up: operator_up(&case.target), kept }
+        }
         Class::DiskFull => Way::DiskFull { disk: DiskFull::of(case), kept },
-        Class::Wal => Way::Wal { advice: crash.advice.clone(), repair: Repair::of(case, crash) },
-        Class::Block => Way::Block { look: look_at_blocks(case), repair: Repair::of(case, crash) },
+        Class::Wal => Way::Wal { advice: crash.advice.clone(), damaged: Damaged::of(case, crash) },
+        Class::Block => Way::Block { look: look_at_blocks(case), damaged: Damaged::of(case, crash) },
         Class::DatabaseDamaged => database_damaged(case, crash),
         Class::NewerData => newer_data(case, crash),
-        Class::HeadChunks => Way::HeadChunks { repair: Repair::of(case, crash) },
-        _ => Way::State { advice: crash.advice.clone(), repair: Repair::of(case, crash) },
+        Class::HeadChunks => Way::HeadChunks { damaged: Damaged::of(case, crash) },
+        _ => Way::State { advice: crash.advice.clone(), damaged: Damaged::of(case, crash) },
     }
 }
 
@@ -636,7 +286,7 @@ fn newer_data(case: &Case<'_>, crash: &Crash) -> Way {
         reason: crash.reason.clone(),
         image: container.image.clone(),
         newer,
-        repair: Repair::of(case, crash),
+        damaged: Damaged::of(case, crash),
         managed: case.target.managed_by.clone(),
     }
 }
@@ -649,7 +299,7 @@ fn database_damaged(case: &Case<'_>, crash: &Crash) -> Way {
         aside: format!("cd {folder} && mkdir -p damaged && mv grafana.db* damaged/"),
         owned: format!("cd {folder} && chown $(stat -c %u:%g damaged/grafana.db) grafana.db"),
         folder: folder.to_owned(),
-        repair: Repair::of(case, crash),
+        damaged: Damaged::of(case, crash),
     }
 }
 

@@ -6,6 +6,7 @@ mod datasources;
 mod failing;
 mod fix;
 mod values;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,13 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::volume::{Full, Repair};
 use crate::checks::workload::crash_loop::case::{Case, data_path};
 use crate::domain::alertmanager::config::is_silent;
 use crate::domain::crash::{Class, Crash, Detail};
-use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::model::Program;
 use crate::snapshot::kubernetes::Container;
-use crate::snapshot::{format_bytes, parse_quantity};
 
 /// What every fix is verified by.
 #[derive(Serialize, JsonSchema)]
@@ -129,31 +128,15 @@ pub(super) fn ids(container: &Container) -> (i64, i64) {
     }
 }
 
-/// Patch of the operator's resource that starts its replicas again.
-pub(super) fn operator_up(case: &Case<'_>) -> String {
-    format!(r#"{{"spec":{{"replicas":{}}}}}"#, case.target.replicas)
-}
-
-/// Moves what is damaged aside, from a pod of its own: the values of `data-stopped` and `data-started`.
+/// What is damaged is moved aside.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Repair {
-    pod: String,
-    operated: bool,
-    operator_kind: String,
-    operator_name: String,
-    operator_down: &'static str,
-    operator_up: String,
-    replicas: u32,
-    has_claim: bool,
-    claim: String,
-    repair: String,
-    repair_image: &'static str,
-    mount_path: String,
-    sub_path: String,
+pub(super) struct Damaged {
     damaged: String,
+    #[serde(flatten)]
+    repair: Repair,
 }
 
-impl Repair {
+impl Damaged {
     pub(super) fn of(case: &Case<'_>, crash: &Crash) -> Self {
         let what = || crash.what.clone();
         let damaged = match crash.class {
@@ -164,25 +147,9 @@ impl Repair {
         };
         let container = case.failing.container;
         let data = data_path(container);
-        let mount = mounts::mount_of(container, data);
-        let damaged = inside(data, &damaged);
-        let claim = claim_name(case);
-        let operator_kind = case.target.operator_kind().to_owned();
         Self {
-            pod: case.pod_name(),
-            operated: !operator_kind.is_empty(),
-            operator_kind,
-            operator_name: case.target.operator_name().to_owned(),
-            operator_down: r#"{"spec":{"replicas":0}}"#,
-            operator_up: operator_up(case),
-            replicas: case.target.replicas,
-            has_claim: claim.is_some(),
-            claim: claim.unwrap_or_default(),
-            repair: format!("{}-repair", case.target.name.rsplit('/').next().unwrap_or_default()),
-            repair_image: "busybox:1.36",
-            mount_path: mount.map_or(data, |m| m.mount_path.as_str()).to_owned(),
-            sub_path: mount.and_then(|m| m.sub_path.clone()).unwrap_or_default(),
-            damaged,
+            damaged: inside(data, &damaged),
+            repair: Repair::of(&case.target, case.failing.pod, container, &case.origin, data),
         }
     }
 }
@@ -191,13 +158,6 @@ impl Repair {
 pub(super) fn look_at_blocks(case: &Case<'_>) -> String {
     let data = data_path(case.failing.container).trim_end_matches('/');
     format!("for f in {data}/*/index; do echo \"$f $(od -An -tx1 -N4 \"$f\")\"; done")
-}
-
-fn claim_name(case: &Case<'_>) -> Option<String> {
-    match &case.origin {
-        Origin::Claim { name, .. } => Some(name.clone()),
-        _ => None,
-    }
 }
 
 /// A path in the folder of the data.
@@ -209,42 +169,17 @@ fn inside(data: &str, file: &str) -> String {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct DiskFull {
     container: String,
-    claim: Option<String>,
-    size: String,
-    bigger_patch: String,
-    storage_class: String,
-    expandable: bool,
-    not_expandable: bool,
     is_prometheus: bool,
-    retention_arg: String,
-    retention_patch: String,
+    #[serde(flatten)]
+    full: Full,
 }
 
 impl DiskFull {
     pub(super) fn of(case: &Case<'_>) -> Self {
-        let claim = mounts::claim(case.snap, case.namespace(), &case.origin);
-        let size = claim.and_then(|c| c.spec.resources.requests.get("storage"));
-        let bytes = size.and_then(|q| parse_quantity(q));
-        let class_name = claim.and_then(|c| c.class()).unwrap_or_default();
-        let class = case.snap.storage_classes.find("", class_name).ok().flatten();
-        let expands = class.map(|c| c.allow_volume_expansion == Some(true));
-        let bigger = bytes.map_or_else(|| "<size>".to_owned(), |b| format_bytes(b * 2.0));
-        // A fifth stays free for the write-ahead log and for compaction; where the class allows it, of the size that the
-        // step before gives it.
-        let room = bytes.map(|b| if expands == Some(true) { b * 2.0 } else { b });
-        let retention = room
-            .map_or_else(|| "<size>GB".to_owned(), |b| format!("{}GB", (b * 0.8 / 1_073_741_824.0).floor().max(1.0)));
         Self {
             container: case.failing.container.name.clone(),
-            claim: claim_name(case),
-            size: size.cloned().unwrap_or_default(),
-            bigger_patch: format!(r#"{{"spec":{{"resources":{{"requests":{{"storage":"{bigger}"}}}}}}}}"#),
-            storage_class: class_name.to_owned(),
-            expandable: expands == Some(true),
-            not_expandable: expands == Some(false),
             is_prometheus: case.is_prometheus(),
-            retention_arg: format!("--storage.tsdb.retention.size={retention}"),
-            retention_patch: format!(r#"{{"spec":{{"retentionSize":"{retention}"}}}}"#),
+            full: Full::of(case.snap, case.namespace(), &case.origin),
         }
     }
 }

@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::checks::support::testing::applicable as findings;
 use crate::domain::testing::workload::{event, pod, snapshot};
-use crate::snapshot::Listing;
 use crate::snapshot::aws::{Cluster, Nodegroup, VpcEndpoint};
+use crate::snapshot::{Listing, Platform};
 
 fn waiting(image: &str, reason: &str, message: &str) -> Value {
     let mut made = pod(json!({"name": "prometheus", "state": {"waiting": {"reason": reason, "message": message}}}));

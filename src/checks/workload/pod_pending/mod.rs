@@ -2,24 +2,28 @@
 
 mod detail;
 mod fargate;
+mod fix;
 mod not_created;
 mod preemption;
+mod quota;
+mod range;
+mod refusal;
 
-use crate::checks::support::place::Place;
-use crate::domain::kubernetes::nodes::could_take;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checks::workload::pod_pending::detail::Detail;
 use crate::checks::{Check, check};
-use crate::domain::aws::{ebs, node_group, node_pool, scale_up, vpc_cni};
-use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable};
+use crate::domain::aws::{ebs, node_group, node_pool, scale_up};
+use crate::domain::kubernetes::nodes::could_take;
+use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{Reason, concerns, main_reason, main_reason_but, unscheduled};
 use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
-use crate::snapshot::{Platform, Snapshot, parse_quantity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod};
+use detail::Detail;
+use fix::{Asked, Fix, Way};
 
 check! {
     /// See the check's page.
@@ -28,6 +32,7 @@ check! {
         title: "a pod of the stack finds no node",
         requires: [Pods],
         uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, LimitRanges, EksCluster, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers],
+        fix: Fix,
     }
 }
 
@@ -103,10 +108,10 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     let missing = missing_claim(message);
     let detail = Detail::of(snap, pod, reason, message);
     let preempted = preemption::of(snap, pod, reason);
-    let variant = match (&missing, &preempted) {
-        (Some(_), _) => "claim-missing",
-        (None, Some(_)) => "preempted",
-        (None, None) => reason.variant(),
+    let way = match (&missing, &preempted) {
+        (Some(claim), _) => Way::ClaimMissing { claim: claim.clone() },
+        (None, Some(preempted)) => preempted.way(is_settable(snap, &owner) == Settable::Yes),
+        (None, None) => Asked { snap, owner: &owner, pod, detail: &detail, message }.way(reason, &claims),
     };
     let mut why = explain(reason, message, &claims, &detail);
     if let Some(preempted) = &preempted {
@@ -118,24 +123,11 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         "kubectl describe pod -n {{ namespace }} {{ pod }}",
     );
     let mut finding = Finding::new(PodPending::META.id, Severity::Error, refs[0].clone(), format!("{who}: {why}"))
-        .key(format!("{} {variant}", owner.key()))
-        .fix(variant)
-        .param("namespace", namespace)
-        .param("pod", &pod.metadata.name)
-        .param("claims", claims.iter().map(|c| c.metadata.name.clone()).collect::<Vec<_>>())
-        .param("has_claims", !claims.is_empty())
-        .param("claim", missing.clone().unwrap_or_else(|| "<claim>".into()))
-        .param("owner", owner.kubectl_name())
-        .param("rolls", is_settable(snap, &owner) != Settable::No)
-        .param("has_rollout", has_rollout(snap, &owner))
-        .param("settable", is_settable(snap, &owner) == Settable::Yes)
-        .param("operator", is_settable(snap, &owner) == Settable::ByOperator)
-        .param("container", largest_container(pod))
-        .param("on_eks", snap.platform == Platform::Eks)
-        .param("room", detail.text())
+        .fix(Fix::of(snap, &owner, namespace, way))
         .evidence(condition.with("namespace", namespace).with("pod", &pod.metadata.name));
-    match (&preempted, shared_cause(reason, message, &detail)) {
-        (Some(preempted), _) => finding = preempted.tell(finding),
+    finding.key = format!("{} {}", owner.key(), finding.variant);
+    match (&preempted, shared_cause(reason, finding.variant, message, &detail)) {
+        (Some(preempted), _) => finding = finding.evidence(preempted.evidence()),
         (None, Some(cause)) => finding = finding.cause(cause),
         (None, None) => {}
     }
@@ -177,12 +169,11 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         let culprits: BTreeSet<ResourceRef> = told.flat_map(|(p, why)| scale_up::culprits(snap, p, &why)).collect();
         finding = culprits.into_iter().fold(finding, Finding::depends_on);
     }
-    finding = finding.evidence_all(detail.evidence());
-    params(finding, snap, pod, &detail, message)
+    finding.evidence_all(detail.evidence())
 }
 
 /// What pods of several owners are kept by alike: they are one finding about it. Claims and zones are each pod's own.
-fn shared_cause(reason: Reason, message: &str, detail: &Detail) -> Option<Cause> {
+fn shared_cause(reason: Reason, name: &str, message: &str, detail: &Detail) -> Option<Cause> {
     let what = match reason {
         // Without the nodes only the scheduler names the taint, if it does.
         Reason::Taint => detail.taint.as_ref().map_or_else(|| said_taint(message), scheduling::taint_text),
@@ -199,10 +190,7 @@ fn shared_cause(reason: Reason, message: &str, detail: &Detail) -> Option<Cause>
     let general =
         general.replacen("its node selector or node affinity matches", "their node selector or affinity matches", 1);
     let colon = if what.is_empty() { "" } else { ": " };
-    Some(Cause::keyed(
-        format!("{} {what}", reason.variant()),
-        format!("several pods find no node: {general}{colon}{what}"),
-    ))
+    Some(Cause::keyed(format!("{name} {what}"), format!("several pods find no node: {general}{colon}{what}")))
 }
 
 /// The taint that the scheduler names; empty where it only counts.
@@ -217,70 +205,9 @@ fn scarce(message: &str) -> BTreeSet<&str> {
     names.map(|n| n.trim_end_matches('.')).collect()
 }
 
-/// The one of them with a domain of its own.
+/// The one of them with a domain of its own: those are what a plugin announces.
 fn scarce_extended(message: &str) -> Option<&str> {
     scarce(message).into_iter().find(|r| r.contains('/'))
-}
-
-/// What the fixes of the single reasons name.
-fn params(finding: Finding, snap: &Snapshot, pod: &Pod, detail: &Detail, message: &str) -> Finding {
-    let place = Place::of(snap);
-    let empty = snap.eks_nodegroups.iter().flatten().find(|g| g.scaling_config.desired_size == Some(0));
-    let taint = detail.taint.as_ref();
-    let resource = scarce_extended(message).unwrap_or_default();
-    let max = empty.and_then(|g| g.scaling_config.max_size).unwrap_or(0).max(1);
-    finding
-        .param("cluster", place.cluster)
-        .param("region", place.region)
-        .param("empty_group", empty.map_or("", |g| g.nodegroup_name.as_str()))
-        .param("scaling", format!("minSize=0,maxSize={max},desiredSize=1"))
-        .param("nodes", &detail.nodes)
-        .param("first_node", detail.nodes.first().map_or("", String::as_str))
-        .param("has_nodes", !detail.nodes.is_empty())
-        .param("drivers", detail.signals.iter().filter_map(|k| agent(k)).collect::<Vec<_>>().join(", "))
-        .param("ebs", detail.signals.iter().any(|k| k.starts_with(ebs::DRIVER)))
-        .param("karpenter", detail.signals.iter().any(|k| k.starts_with("karpenter.sh/")))
-        .param("resource", resource)
-        .param(
-            "resource_path",
-            format!("custom-columns=NAME:.metadata.name,OFFERS:.status.allocatable.{}", resource.replace('.', "\\.")),
-        )
-        .param("is_branch", resource.ends_with("/pod-eni"))
-        .param("annotated", fargate::asks_for_ec2(pod))
-        .param("execution_role", fargate::execution_role(snap))
-        .param("annotation_patch", fargate::ANNOTATION_PATCH)
-        .param("taint_key", taint.map_or("", |t| t.key.as_str()))
-        .param("taint_value", taint.and_then(|t| t.value.as_deref()).unwrap_or_default())
-        .param("taint_effect", taint.map_or("", |t| t.effect.as_str()))
-        .param("taint_word", taint.map(scheduling::taint_text).unwrap_or_default())
-        .param("labels", own_labels(pod))
-        .param("prefixes", snap.platform == Platform::Eks && !vpc_cni::is_on(snap, vpc_cni::PREFIXES))
-}
-
-/// The labels that the pod's selector asks for, if people give all of them: those of Kubernetes, EKS and Karpenter say what a
-/// node is, and are not set by hand.
-fn own_labels(pod: &Pod) -> Vec<String> {
-    let selector = &pod.spec.node_selector;
-    let given = ["kubernetes.io", "k8s.io", "eks.amazonaws.com", "karpenter.sh", "k8s.aws", "eksctl.io"];
-    let is_given =
-        |key: &String| key.split_once('/').is_some_and(|(domain, _)| given.iter().any(|g| domain.ends_with(g)));
-    if selector.keys().any(is_given) {
-        return Vec::new();
-    }
-    selector.iter().map(|(k, v)| format!("{k}={v}")).collect()
-}
-
-/// The driver or agent that has to come up on the node before its taint goes.
-fn agent(key: &str) -> Option<&str> {
-    let (domain, name) = key.split_once('/')?;
-    (name.ends_with("not-ready") && !domain.ends_with("kubernetes.io")).then_some(domain)
-}
-
-/// The container that asks for most memory.
-fn largest_container(pod: &Pod) -> String {
-    let asked = |c: &Container| c.resources.requests.get("memory").and_then(|q| parse_quantity(q)).unwrap_or(0.0);
-    let largest = pod.spec.containers.iter().max_by(|a, b| asked(a).total_cmp(&asked(b)));
-    largest.map_or_else(|| "<container>".to_owned(), |c| c.name.clone())
 }
 
 /// The claim that the scheduler says does not exist.

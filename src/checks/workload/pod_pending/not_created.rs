@@ -1,42 +1,19 @@
 //! Pods that a workload wants and the API server refuses to make: quota, limit ranges, admission.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
-
+use super::fix::{Fix, Kept, Way};
+use super::quota::Quota;
+use super::range::Range;
+use super::refusal::Refusal;
 use crate::domain::kubernetes::api_storage;
 use crate::domain::kubernetes::denied;
-use crate::domain::kubernetes::limit_range::{self, Bound, Side};
+use crate::domain::kubernetes::limit_range::{self, Bound};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, operator_owner};
 use crate::domain::kubernetes::unschedulable::RECENT;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckId, Evidence, Finding, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Event, LimitRange, Workload};
-use crate::snapshot::{Snapshot, format_cpu, journal, parse_quantity};
-
-/// Why the API server refuses a pod.
-fn variant_of(message: &str) -> &'static str {
-    let has = |part: &str| message.contains(part);
-    if has("exceeded quota") {
-        "quota"
-    } else if has("failed quota") || has("must specify") {
-        "quota-must-specify"
-    } else if has("violates PodSecurity") {
-        "pod-security"
-    } else if has("per Container is") || has("per Pod is") || has("limit to request ratio per ") {
-        "limit-range"
-    } else if has("no PriorityClass with name") {
-        "priority-class"
-    } else if has("RuntimeClass \"") && has("not found") {
-        "runtime-class"
-    } else if has("service account") || has("serviceaccount") {
-        "service-account"
-    } else {
-        "refused"
-    }
-}
+use crate::snapshot::kubernetes::{Event, Workload};
+use crate::snapshot::{Snapshot, journal};
 
 /// One finding for each workload of the stack whose pods are refused.
 pub(super) fn findings(snap: &Snapshot, check: CheckId) -> Vec<Finding> {
@@ -113,13 +90,14 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
     };
     let said = condition(workload).or(event.map(|e| e.message.as_str())).map(str::to_owned).or_else(left)?;
     let message = said.as_str();
-    let variant = if event.is_none() && condition(workload).is_none() { "limit-range" } else { variant_of(message) };
+    let is_left = event.is_none() && condition(workload).is_none();
+    let refusal = if is_left { Refusal::LimitRange } else { Refusal::of(message) };
     let owner = workload.reference();
-    let range = Range::of(snap, workload, message, variant);
+    let range = Range::of(snap, workload, message, refusal);
     let quota = Quota::of(message).map(|q| q.now(snap, namespace));
-    let why = match (variant, &quota) {
-        ("limit-range", _) if range.first.is_some() => range.text(),
-        ("quota", Some(quota)) => format!("ResourceQuota {} is used up ({})", quota.name, quota.text()),
+    let why = match (refusal, &quota) {
+        (Refusal::LimitRange, _) if range.first.is_some() => range.text(),
+        (Refusal::Quota, Some(quota)) => format!("ResourceQuota {} is used up ({})", quota.name, quota.text()),
         _ => shorten(message.lines().next().unwrap_or_default(), 300),
     };
     let text = format!(
@@ -128,22 +106,12 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
         workload.desired()
     );
     let target = workload.kubectl_name();
+    let way = way(snap, workload, message, refusal, quota.as_ref(), &range);
     let mut finding = Finding::new(check, Severity::Error, owner.clone(), text)
-        .key(format!("{} {variant}", owner.key()))
-        .breaks(owner)
-        .fix(variant)
-        .param("namespace", namespace)
-        .param("owner", &target)
-        .param("owner_name", name)
-        .param("priority_class", between(message, "no PriorityClass with name ", " "))
-        .param("is_job", workload.kind == "Job")
-        .param("account", workload.spec.template.spec.account())
-        .param("rolls", workload.kind != "Job")
-        .param("has_rollout", has_rollout(snap, &workload.reference()))
-        .param("managed", managed_by(meta))
-        .param("quota", quota.as_ref().map_or("", |q| q.name.as_str()))
-        .param("hard", quota.as_ref().and_then(Quota::patch).unwrap_or_default());
-    finding = range.tell(finding, snap, workload);
+        .fix(Fix::of(snap, &owner, namespace, way))
+        .breaks(owner.clone());
+    finding.key = format!("{} {}", owner.key(), finding.variant);
+    finding = range.tell(finding);
     finding = webhooks::blamed(snap, message).into_iter().fold(finding, Finding::depends_on);
     finding = denied::read(message).map(|d| d.reference(snap)).into_iter().fold(finding, Finding::depends_on);
     if api_storage::is_full(message) {
@@ -187,188 +155,36 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
     Some(finding)
 }
 
-/// The LimitRange that refuses a workload's pods.
-struct Range<'a> {
-    bounds: Vec<Bound>,
-    /// The first range that sets one of the bounds, with the path of that bound.
-    first: Option<(&'a LimitRange, String)>,
-    /// A patch for it that lets these pods pass.
-    patch: Vec<Value>,
-}
-
-impl<'a> Range<'a> {
-    fn of(snap: &'a Snapshot, workload: &Workload, message: &str, variant: &str) -> Self {
-        let namespace = &workload.metadata.namespace;
-        let mut bounds = if variant == "limit-range" { limit_range::bounds(message) } else { Vec::new() };
-        if bounds.is_empty() && variant == "limit-range" {
-            bounds = journal::aside(|| limit_range::left_by(snap, namespace, &workload.spec.template.spec));
+fn way(
+    snap: &Snapshot,
+    workload: &Workload,
+    message: &str,
+    refusal: Refusal,
+    quota: Option<&Quota>,
+    range: &Range<'_>,
+) -> Way {
+    let kept = || Kept { managed: managed_by(&workload.metadata), owner_name: workload.metadata.name.clone() };
+    match refusal {
+        Refusal::Quota => Way::Quota {
+            quota: quota.map(|q| q.name.clone()).unwrap_or_default(),
+            hard: quota.and_then(Quota::patch),
+            kept: kept(),
+        },
+        Refusal::MustSpecify => Way::QuotaMustSpecify { is_job: workload.kind == "Job", kept: kept() },
+        Refusal::PodSecurity => Way::PodSecurity { managed: kept().managed },
+        Refusal::LimitRange => range.way(snap, workload, kept()),
+        Refusal::PriorityClass => Way::PriorityClass {
+            priority_class: between(message, "no PriorityClass with name ", " ").to_owned(),
+            kept: kept(),
+        },
+        Refusal::RuntimeClass => Way::RuntimeClass(kept()),
+        Refusal::ServiceAccount => {
+            Way::ServiceAccount { account: workload.spec.template.spec.account().to_owned(), kept: kept() }
         }
-        // The message says what is refused; which object does it sharpens the fix.
-        let of = |b: &Bound| journal::aside(|| limit_range::of_bound(snap, namespace, b));
-        let first = bounds.iter().find_map(of);
-        let own = |r: &LimitRange| first.as_ref().is_some_and(|(f, _)| f.metadata.name == r.metadata.name);
-        let patch = bounds.iter().filter_map(|b| {
-            let (range, path) = of(b)?;
-            let asked = b.asked.as_ref().filter(|_| own(range))?;
-            Some(json!({"op": "replace", "path": path, "value": asked}))
-        });
-        let patch = patch.collect();
-        Self { bounds, first, patch }
-    }
-
-    fn text(&self) -> String {
-        let said: Vec<String> = self.bounds.iter().map(Bound::text).collect();
-        let name = self.first.as_ref().map_or("a LimitRange", |(r, _)| r.metadata.name.as_str());
-        format!("LimitRange {name} does not allow it ({})", said.join("; "))
-    }
-
-    /// What each container would have to ask for: `-c prometheus --limits=memory=2Gi`.
-    fn changes(&self, workload: &Workload) -> Vec<String> {
-        let spec = &workload.spec.template.spec;
-        let mut of: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
-        for bound in self.bounds.iter().filter(|b| b.per == "Container") {
-            for container in limit_range::leaving(spec, bound) {
-                let flag = if bound.side == Side::Max { "limits" } else { "requests" };
-                let set = of.entry(&container.name).or_default();
-                set.entry(flag).or_default().push(format!("{}={}", bound.resource, bound.bound));
-                // A request above its limit would be refused in turn.
-                let request = container.resources.requests.get(&bound.resource).and_then(|r| parse_quantity(r));
-                let above = request.zip(parse_quantity(&bound.bound)).is_some_and(|(r, b)| r > b);
-                if bound.side == Side::Max && above {
-                    set.entry("requests").or_default().push(format!("{}={}", bound.resource, bound.bound));
-                }
-                // Nor may the limit stay below the request that is raised.
-                let limit = container.resources.limits.get(&bound.resource).and_then(|l| parse_quantity(l));
-                let below = limit.zip(parse_quantity(&bound.bound)).is_some_and(|(l, b)| l < b);
-                if bound.side == Side::Min && below {
-                    set.entry("limits").or_default().push(format!("{}={}", bound.resource, bound.bound));
-                }
-            }
-        }
-        let flags = |(container, set): (&str, BTreeMap<&str, Vec<String>>)| {
-            let each = set.into_iter().map(|(flag, values)| format!("--{flag}={}", values.join(",")));
-            format!("-c {container} {}", each.collect::<Vec<_>>().join(" "))
-        };
-        of.into_iter().map(flags).collect()
-    }
-
-    fn tell(&self, mut finding: Finding, snap: &Snapshot, workload: &Workload) -> Finding {
-        let custom = operator_owner(&workload.metadata);
-        finding = finding
-            .param("range", self.first.as_ref().map_or("", |(r, _)| r.metadata.name.as_str()))
-            .param("range_patch", if self.patch.is_empty() { String::new() } else { json!(self.patch).to_string() })
-            .param("changes", self.changes(workload))
-            .param("settable", is_settable(snap, &workload.reference()) == Settable::Yes)
-            .param("custom", custom.map_or("", |(kind, _)| kind))
-            .param("custom_name", custom.map_or("", |(_, name)| name));
-        let Some((range, _)) = &self.first else { return finding };
-        let meta = &range.metadata;
-        let text = format!("LimitRange {}/{} refuses the pods of several workloads", meta.namespace, meta.name);
-        let said: Vec<String> = self.bounds.iter().map(Bound::text).collect();
-        let seen = Evidence::new(
-            format!("LimitRange {}/{}", meta.namespace, meta.name),
-            said.join("; "),
-            "kubectl describe limitrange -n {{ namespace }} {{ name }}",
-        );
-        let seen = seen.with("namespace", &meta.namespace).with("name", &meta.name);
-        finding.cause(Cause::resource(limit_range::reference(range), text)).evidence(seen)
+        Refusal::Other => Way::Refused,
     }
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     text.split_once(start).map_or("", |(_, rest)| rest.split(end).next().unwrap_or_default())
-}
-
-/// `exceeded quota: compute, requested: limits.memory=2Gi, used: limits.memory=3Gi, limited: limits.memory=4Gi`.
-struct Quota {
-    name: String,
-    /// Resource, requested, used, limited, as written.
-    exceeded: Vec<(String, String, String, String)>,
-}
-
-impl Quota {
-    fn of(message: &str) -> Option<Self> {
-        let rest = message.split_once("exceeded quota: ")?.1;
-        let (name, rest) = rest.split_once(", requested: ")?;
-        let (requested, rest) = rest.split_once(", used: ")?;
-        let (used, limited) = rest.split_once(", limited: ")?;
-        let pairs = |text: &str| -> Vec<(String, String)> {
-            let all = text.trim().split(',').filter_map(|pair| pair.split_once('='));
-            all.map(|(k, v)| (k.trim().to_owned(), v.trim().trim_end_matches('.').to_owned())).collect()
-        };
-        let value = |all: &[(String, String)], key: &str| {
-            all.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone()).unwrap_or_default()
-        };
-        let (used, limited) = (pairs(used), pairs(limited));
-        let exceeded = pairs(requested)
-            .into_iter()
-            .map(|(key, asked)| (key.clone(), asked, value(&used, &key), value(&limited, &key)))
-            .collect();
-        Some(Self { name: name.trim().to_owned(), exceeded })
-    }
-
-    /// What is used and allowed now: the message is of the moment when a pod was refused.
-    fn now(mut self, snap: &Snapshot, namespace: &str) -> Self {
-        let mut all = snap.resource_quotas.items().unwrap_or_default().iter();
-        let own = all.find(|q| q.metadata.namespace == namespace && q.metadata.name == self.name);
-        for (key, _, used, limit) in &mut self.exceeded {
-            let status = own.map(|q| &q.status);
-            for (value, read) in [(used, status.map(|s| &s.used)), (limit, status.map(|s| &s.hard))] {
-                if let Some(read) = read.and_then(|map| map.get(key)) {
-                    value.clone_from(read);
-                }
-            }
-        }
-        self
-    }
-
-    fn text(&self) -> String {
-        let each = self.exceeded.iter();
-        let each = each.map(|(key, asked, used, limit)| format!("{key}: {asked} more than {used} of {limit}"));
-        each.collect::<Vec<_>>().join("; ")
-    }
-
-    /// A merge patch that makes room for one more pod.
-    fn patch(&self) -> Option<String> {
-        let mut hard = serde_json::Map::new();
-        for (key, asked, used, limit) in &self.exceeded {
-            let sum = parse_quantity(asked)? + parse_quantity(used)?;
-            // There is room by now.
-            if parse_quantity(limit).is_some_and(|limit| sum <= limit) {
-                continue;
-            }
-            let text = match key.as_str() {
-                key if key.ends_with("memory") || key.ends_with("storage") => whole_bytes(sum),
-                key if key.ends_with("cpu") => format_cpu(sum),
-                _ => format!("{}", sum.ceil()),
-            };
-            hard.insert(key.clone(), text.into());
-        }
-        (!hard.is_empty()).then(|| serde_json::json!({"spec": {"hard": hard}}).to_string())
-    }
-}
-
-/// Bytes in whole Mi or Gi, never less than asked for.
-fn whole_bytes(bytes: f64) -> String {
-    let mi = (bytes / 1_048_576.0).ceil();
-    if mi % 1024.0 == 0.0 { format!("{}Gi", mi / 1024.0) } else { format!("{mi}Mi") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_what_a_quota_lacks() {
-        let message = "pods \"grafana-0\" is forbidden: exceeded quota: compute, requested: limits.memory=2Gi,pods=1, used: limits.memory=3Gi,pods=10, limited: limits.memory=4Gi,pods=10";
-        assert_eq!(variant_of(message), "quota");
-        let quota = Quota::of(message).expect("a quota");
-        assert_eq!(quota.name, "compute");
-        assert_eq!(quota.patch().as_deref(), Some(r#"{"spec":{"hard":{"limits.memory":"5Gi","pods":"11"}}}"#));
-        assert_eq!(variant_of("pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\""), "pod-security");
-        assert_eq!(
-            variant_of("error looking up service account monitoring/x: serviceaccount \"x\" not found"),
-            "service-account"
-        );
-    }
 }

@@ -1,9 +1,10 @@
 //! A pod that was put off its node to make room for one of a higher priority.
 
+use super::fix::Way;
 use crate::checks::support::seen::event_evidence;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::unschedulable::{RECENT, Reason};
-use crate::model::Finding;
+use crate::model::Evidence;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, Pod};
 
@@ -13,7 +14,6 @@ pub(super) struct Preempted<'a> {
     /// Who came instead, where it is known.
     by: Option<&'a Pod>,
     target: Target<'a>,
-    namespace: &'a str,
 }
 
 /// The last preemption of a pod that finds no room since.
@@ -37,7 +37,7 @@ pub(super) fn of<'a>(snap: &'a Snapshot, pod: &'a Pod, reason: Reason) -> Option
     let uid = event.message.strip_prefix("Preempted by pod ")?.split(' ').next()?;
     let by = snap.pods.items().unwrap_or_default().iter().find(|p| p.metadata.uid == uid);
     let by = by.filter(|p| snap.owner_ref(p) != owner);
-    Some(Preempted { event, by, target, namespace: &pod.metadata.namespace })
+    Some(Preempted { event, by, target })
 }
 
 impl Preempted<'_> {
@@ -54,17 +54,21 @@ impl Preempted<'_> {
         self.event.message.split_once(" on node ").map_or("<node>", |(_, node)| node.trim())
     }
 
-    /// Evidence, and the values of the fix.
-    pub(super) fn tell(&self, finding: Finding) -> Finding {
-        let (kind, name) = self.target.custom.unwrap_or_default();
-        finding
-            .evidence(event_evidence(self.event))
-            .param("on_node", format!("spec.nodeName={}", self.node()))
-            .param("custom_kind", kind)
-            .param("custom_name", name)
-            .param("managed", &self.target.managed_by)
-            .param("namespace", self.namespace)
-            .param("patch", r#"{"spec":{"template":{"spec":{"priorityClassName":"monitoring"}}}}"#)
-            .param("custom_patch", r#"{"spec":{"priorityClassName":"monitoring"}}"#)
+    /// What the scheduler said of it.
+    pub(super) fn evidence(&self) -> Evidence {
+        event_evidence(self.event)
+    }
+
+    /// What keeps it from being put off again.
+    pub(super) fn way(&self, settable: bool) -> Way {
+        Way::Preempted {
+            on_node: format!("spec.nodeName={}", self.node()),
+            custom_kind: self.target.custom.map(|(kind, _)| kind),
+            custom_name: self.target.custom.map(|(_, name)| name.to_owned()),
+            custom_patch: r#"{"spec":{"priorityClassName":"monitoring"}}"#,
+            settable,
+            patch: r#"{"spec":{"template":{"spec":{"priorityClassName":"monitoring"}}}}"#,
+            managed: self.target.managed_by.clone(),
+        }
     }
 }

@@ -1,0 +1,349 @@
+//! What brings alerts to an Alertmanager, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::case::Case;
+use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::prometheus::running_config;
+use crate::domain::prometheus::targets::prometheus_path;
+use crate::domain::text::redact::redact;
+use crate::domain::text::send_error::SendFailure;
+use crate::model::Program;
+use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::{Component, Snapshot};
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    /// The Alertmanagers that Prometheus knows, and the errors of the last minutes: through the API server or at a URL.
+    list_path: Option<String>,
+    list_url: String,
+    errors_path: Option<String>,
+    errors_url: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Way {
+    NotConfigured {
+        am_namespace: String,
+        am_service: String,
+        am_target: String,
+        am_prefix: String,
+        /// The patch that names it in the operator's resource.
+        patch: Option<String>,
+        #[serde(flatten)]
+        change: ChangeLine,
+    },
+    NotInstalled,
+    NotFound {
+        /// What is looked for.
+        wanted: Option<String>,
+        am_namespace: String,
+        patch: Option<String>,
+        namespace: String,
+        custom: Option<String>,
+        config_map: Option<String>,
+        workload: String,
+        container: String,
+    },
+    Relabelled(Change),
+    AlertRelabel {
+        rule: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Name {
+        host: String,
+        #[serde(flatten)]
+        instead: Instead,
+    },
+    Unreachable {
+        host: String,
+        host_port: String,
+        url: String,
+        am_namespace: String,
+        /// The label of the slices of its Service, where it is one.
+        am_selector: Option<String>,
+        namespace: String,
+        pod: String,
+        container: String,
+    },
+    Port {
+        host_port: String,
+        am_namespace: String,
+        am_service: String,
+        /// The ports that the Service has.
+        right: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Stale(Instead),
+    Path {
+        am_namespace: String,
+        am_pod: String,
+        path_prefix: String,
+        #[serde(flatten)]
+        change: ChangeLine,
+    },
+    ApiVersion(ChangeLine),
+    Credential {
+        detail: String,
+        #[serde(flatten)]
+        change: ChangeLine,
+    },
+    Authority {
+        detail: String,
+        am_namespace: String,
+        #[serde(flatten)]
+        change: ChangeLine,
+    },
+    Expired {
+        am_namespace: String,
+    },
+    ServerName {
+        detail: String,
+        #[serde(flatten)]
+        change: ChangeLine,
+    },
+    ClientCertificate(ChangeLine),
+    PlainHttp(ChangeLine),
+    Server {
+        detail: String,
+        host_port: String,
+        am_target: String,
+        #[serde(flatten)]
+        alertmanager: Alertmanager,
+    },
+    Queue(Alertmanager),
+}
+
+/// A change of Prometheus' configuration: the values of the shared steps `change-alerting`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Change {
+    namespace: String,
+    workload: String,
+    /// The operator's resource that makes the configuration.
+    custom: Option<String>,
+    config_map: Option<String>,
+    managed_by: String,
+    /// Something lets Prometheus read a new file.
+    reloads: bool,
+    /// A step before has patched the resource.
+    is_patched: bool,
+}
+
+/// A change, with the key of the ConfigMap.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ChangeLine {
+    config_key: String,
+    #[serde(flatten)]
+    change: Change,
+}
+
+/// The Service to name instead of what is configured.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Instead {
+    host_port: String,
+    am_namespace: String,
+    am_service: String,
+    am_port_name: String,
+    am_target: String,
+    #[serde(flatten)]
+    change: ChangeLine,
+}
+
+/// The stack's Alertmanager.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Alertmanager {
+    am_namespace: String,
+    am_pod: String,
+    am_container: String,
+}
+
+/// The Prometheus that a finding is about.
+pub(super) struct Prometheus<'a> {
+    pub(super) snap: &'a Snapshot,
+    pub(super) pod: Option<&'a Pod>,
+}
+
+impl<'a> Prometheus<'a> {
+    /// The fix of a way.
+    pub(super) fn fix(&self, way: impl FnOnce(&Self) -> Way) -> Fix {
+        const LIST: &str = "/api/v1/alertmanagers";
+        const ERRORS: &str =
+            "/api/v1/query?query=sum%20by%20(alertmanager)%20(increase(prometheus_notifications_errors_total%5B5m%5D))";
+        Fix {
+            list_path: prometheus_path(self.snap, LIST),
+            list_url: format!("<prometheus-url>{LIST}"),
+            errors_path: prometheus_path(self.snap, ERRORS),
+            errors_url: format!("<prometheus-url>{ERRORS}"),
+            way: way(self),
+        }
+    }
+
+    pub(super) fn change(&self, is_patched: bool) -> Change {
+        let target = self.pod.map(|p| Target::of(self.snap, p));
+        let custom = self.custom();
+        let file = running_config::in_file(self.snap);
+        let managed_by = match (&custom, file) {
+            (None, Some((map, _, _))) => managed_by(&map.metadata),
+            _ => target.as_ref().map(|t| t.managed_by.clone()).unwrap_or_default(),
+        };
+        Change {
+            namespace: self.namespace(),
+            workload: target.map_or_else(|| "<deployment or statefulset of Prometheus>".to_owned(), |t| t.name),
+            custom,
+            config_map: file.map(|(map, _, _)| map.metadata.name.clone()),
+            managed_by,
+            reloads: self.pod.is_some_and(|p| owner::reloads(&p.spec)),
+            is_patched,
+        }
+    }
+
+    fn line(&self, is_patched: bool) -> ChangeLine {
+        let config_key = running_config::in_file(self.snap).map_or("prometheus.yml", |(_, key, _)| key).to_owned();
+        ChangeLine { config_key, change: self.change(is_patched) }
+    }
+
+    /// The operator's Prometheus.
+    fn custom(&self) -> Option<String> {
+        let (kind, name) = Target::of(self.snap, self.pod?).custom?;
+        (kind == "prometheus").then(|| name.to_owned())
+    }
+
+    fn namespace(&self) -> String {
+        self.pod.map_or("<namespace>", |p| p.metadata.namespace.as_str()).to_owned()
+    }
+
+    fn container(&self) -> String {
+        let all = self.pod.map(|p| p.spec.containers.as_slice()).unwrap_or_default();
+        let own = all.iter().find(|c| c.program() == Some(Program::Prometheus));
+        own.map_or("prometheus", |c| c.name.as_str()).to_owned()
+    }
+
+    fn stack(&self) -> Option<&'a Component> {
+        self.snap.scope.alertmanager.as_ref()
+    }
+
+    fn am_namespace(&self) -> String {
+        self.stack().map_or("<namespace>", |c| c.namespace.as_str()).to_owned()
+    }
+
+    fn am_service(&self) -> String {
+        self.stack().map_or("<alertmanager-service>", |c| c.service.as_str()).to_owned()
+    }
+
+    fn am_target(&self) -> String {
+        let named = self.stack().map(|c| format!("{}.{}.svc:{}", c.service, c.namespace, c.port));
+        named.unwrap_or_else(|| "<alertmanager-service>.<namespace>.svc:9093".to_owned())
+    }
+
+    /// The name of its port, else the number.
+    fn am_port_name(&self) -> String {
+        let port = self.stack().map_or(9093, |c| c.port);
+        let service = super::finding::alertmanager_service(self.snap);
+        let named = service.and_then(|s| s.spec.ports.iter().find(|p| p.port == port)).and_then(|p| p.name.clone());
+        named.unwrap_or_else(|| port.to_string())
+    }
+
+    pub(super) fn alertmanager(&self) -> Alertmanager {
+        let pod = alertmanager_pods(self.snap).into_iter().next();
+        Alertmanager {
+            am_namespace: self.am_namespace(),
+            am_pod: pod.map_or("<alertmanager-pod>", |(p, _)| p.metadata.name.as_str()).to_owned(),
+            am_container: pod.map_or("alertmanager", |(_, c)| c).to_owned(),
+        }
+    }
+
+    pub(super) fn not_configured(&self, patch: Option<String>) -> Way {
+        Way::NotConfigured {
+            am_namespace: self.am_namespace(),
+            am_service: self.am_service(),
+            am_target: self.am_target(),
+            am_prefix: self.stack().map_or("", |c| c.prefix.as_str()).to_owned(),
+            change: self.line(self.custom().is_some() && patch.is_some()),
+            patch,
+        }
+    }
+
+    pub(super) fn not_found(&self, wanted: Option<String>, patch: Option<String>) -> Way {
+        let Change { namespace, workload, custom, config_map, .. } = self.change(false);
+        let (am_namespace, container) = (self.am_namespace(), self.container());
+        Way::NotFound { wanted, am_namespace, patch, namespace, custom, config_map, workload, container }
+    }
+}
+
+impl Case<'_> {
+    /// What has to be done that it takes alerts.
+    pub(super) fn way(&self, of: &Prometheus<'_>) -> Way {
+        let detail = redact(&self.failing.error);
+        let am_namespace = self.service.map_or_else(|| of.am_namespace(), |s| s.metadata.namespace.clone());
+        let line = || of.line(false);
+        match &self.failing.failure {
+            SendFailure::NoSuchHost(_) => Way::Name { host: self.host().to_owned(), instead: self.instead(of) },
+            SendFailure::Expired => Way::Expired { am_namespace },
+            SendFailure::UnknownAuthority | SendFailure::Tls => Way::Authority { detail, am_namespace, change: line() },
+            SendFailure::OtherName => Way::ServerName { detail, change: line() },
+            SendFailure::ClientCertificate => Way::ClientCertificate(line()),
+            SendFailure::PlainHttp => Way::PlainHttp(line()),
+            SendFailure::Credentials | SendFailure::Status { code: 401 | 403, .. } => {
+                Way::Credential { detail, change: line() }
+            }
+            SendFailure::Status { code: 410, .. } => Way::ApiVersion(line()),
+            SendFailure::Status { code: 404 | 405, .. } => Way::Path {
+                am_namespace,
+                am_pod: of.alertmanager().am_pod,
+                path_prefix: self.expected_prefix().filter(|p| !p.is_empty()).unwrap_or_else(|| "/".into()),
+                change: line(),
+            },
+            SendFailure::Refused if self.port_missing() => self.port_way(of, am_namespace),
+            SendFailure::Status { .. } | SendFailure::Signing | SendFailure::Other => Way::Server {
+                detail,
+                host_port: self.at(),
+                am_target: of.am_target(),
+                alertmanager: Alertmanager { am_namespace, ..of.alertmanager() },
+            },
+            SendFailure::Refused | SendFailure::Timeout | SendFailure::NoRoute if self.is_stale() => {
+                Way::Stale(self.instead(of))
+            }
+            _ => Way::Unreachable {
+                host: self.host().to_owned(),
+                host_port: self.at(),
+                url: redact(&self.failing.url),
+                am_namespace,
+                am_selector: self.service.map(|s| format!("kubernetes.io/service-name={}", s.metadata.name)),
+                namespace: of.namespace(),
+                pod: of.pod.map_or("<prometheus-pod>", |p| p.metadata.name.as_str()).to_owned(),
+                container: of.container(),
+            },
+        }
+    }
+
+    fn port_way(&self, of: &Prometheus<'_>, am_namespace: String) -> Way {
+        let ports: Vec<String> = self.service.iter().flat_map(|s| &s.spec.ports).map(|p| p.port.to_string()).collect();
+        Way::Port {
+            host_port: self.at(),
+            am_namespace,
+            am_service: self.service.map_or_else(|| of.am_service(), |s| s.metadata.name.clone()),
+            right: ports.join(", "),
+            change: of.change(false),
+        }
+    }
+
+    fn instead(&self, of: &Prometheus<'_>) -> Instead {
+        Instead {
+            host_port: self.at(),
+            am_namespace: of.am_namespace(),
+            am_service: of.am_service(),
+            am_port_name: of.am_port_name(),
+            am_target: of.am_target(),
+            change: of.line(false),
+        }
+    }
+}

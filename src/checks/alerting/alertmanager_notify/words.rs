@@ -1,0 +1,92 @@
+//! What is said of notifications that fail.
+
+use super::case::Case;
+use crate::domain::alertmanager::notify_error::Reason;
+use crate::domain::text::redact::redact;
+
+impl Case<'_> {
+    pub(super) fn message(&self, receiver: &str) -> String {
+        let group = self.group;
+        let integration = match group.sample.integration.as_str() {
+            "" => String::new(),
+            name => format!(" ({name})"),
+        };
+        let count = match group.lost {
+            0 => "attempts fail and are retried".to_owned(),
+            1 => "1 notification was lost in the last hour".to_owned(),
+            n => format!("{n} notifications were lost in the last hour"),
+        };
+        let last = group.last.map(|t| format!(", last at {t:.0}")).unwrap_or_default();
+        format!("receiver {receiver}{integration}: {}; {count}{last}", self.why())
+    }
+
+    fn why(&self) -> String {
+        let host = self.host_name();
+        let detail = self.detail();
+        match self.group.reason {
+            _ if self.suspect().is_some() => {
+                let how = match self.group.reason {
+                    Reason::Timeout => "timeout",
+                    Reason::Refused => "refused or closed",
+                    Reason::Redirect => "redirected",
+                    _ => "no route",
+                };
+                let proxy = redact(self.suspect().unwrap_or_default());
+                format!("{host} cannot be reached through the proxy {proxy}, which its configuration names ({how})")
+            }
+            Reason::Timeout => format!("{host} cannot be reached (timeout)"),
+            Reason::NoSuchHost if self.is_foreign() => {
+                format!(
+                    "the name {host}, which is not Slack's, does not resolve: a proxy redirects there, or the URL is wrong"
+                )
+            }
+            Reason::NoSuchHost => format!("the name {host} does not resolve (no such host)"),
+            Reason::Dns => format!("DNS fails to look up {host}"),
+            Reason::NoRoute => format!("there is no route to {host}"),
+            Reason::Refused => format!("{host} refuses or closes the connection"),
+            Reason::Certificate => format!("the TLS certificate of {host} is not accepted"),
+            Reason::PlainHttp => format!("{host} speaks plain HTTP where HTTPS is expected"),
+            Reason::Proxy => "the egress proxy does not let it through".to_owned(),
+            Reason::Redirect => format!("{host} sends the request elsewhere ({detail})"),
+            Reason::Auth => format!("{host} answers, but does not accept the credential ({detail})"),
+            Reason::Channel if self.group.sample.integration == "telegram" => {
+                format!("Telegram does not let the bot write to the chat ({detail})")
+            }
+            Reason::Channel => format!("Slack does not accept the channel ({detail})"),
+            Reason::Policy => {
+                format!("Slack knows the app and the channel, and the workspace's rules do not let it post ({detail})")
+            }
+            Reason::Retired => format!(
+                "{host} does not take messages any more ({detail}): Microsoft has retired the connectors of Teams"
+            ),
+            Reason::OldCard => format!(
+                "{host} is a workflow of Teams, which does not take the cards of msteams_configs ({detail}): it wants those of msteamsv2_configs"
+            ),
+            Reason::Payload => format!("{host} refuses the message ({detail})"),
+            Reason::NotFound => format!("{host} answers, but knows no such path ({detail})"),
+            Reason::RateLimit => format!("{host} limits the rate ({detail})"),
+            Reason::Server => format!("{host} answers with a server error ({detail})"),
+            Reason::StartTls => format!("{host} offers no working STARTTLS"),
+            Reason::AwsCredentials => format!("Alertmanager has no valid AWS credentials ({detail})"),
+            Reason::AwsDenied => format!("its AWS role may not send it ({detail})"),
+            Reason::Template => format!("its notification template does not work ({detail})"),
+            Reason::File => format!("a file with its URL or key cannot be read ({detail})"),
+            Reason::Other => format!("it fails ({detail})"),
+        }
+    }
+
+    /// The essential part of the cause.
+    pub(super) fn detail(&self) -> String {
+        let cause = redact(&self.group.sample.cause);
+        let marks = ["unexpected status code ", "error response from Slack: ", "auth: ", "> "];
+        // A hidden part of a link in a mail server's answer ends like a template's place.
+        let marks = if self.group.sample.integration == "email" { &marks[..3] } else { &marks[..] };
+        let from = marks.iter().find_map(|m| cause.rfind(m).map(|at| at + m.len())).unwrap_or(0);
+        let mut detail = cause[from..].to_owned();
+        if let Some((at, _)) = detail.char_indices().nth(100) {
+            detail.truncate(at);
+            detail.push('…');
+        }
+        detail
+    }
+}

@@ -1,0 +1,256 @@
+//! What brings log lines to their store, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Case;
+use crate::checks::support::configuration::Configuration;
+use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::loki::reason::Reason;
+use crate::domain::text::redact::redact;
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    namespace: String,
+    owner: String,
+    container: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Tenant {
+        agent: &'static str,
+        /// `host:port` of the store.
+        place: String,
+        config_key: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Credential {
+        detail: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Labels {
+        agent: &'static str,
+        config_key: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Late,
+    Old {
+        pod: String,
+    },
+    Limits {
+        detail: String,
+        /// Loki's own page of its configuration, where its Service is known.
+        config_path: Option<String>,
+    },
+    Size {
+        detail: String,
+        pod: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    LabelLimit {
+        detail: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Path {
+        service_namespace: Option<String>,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    IndexReadOnly(Store),
+    Index {
+        detail: String,
+        config_kind: &'static str,
+        config_name: String,
+    },
+    Shards {
+        detail: String,
+        indices_path: String,
+        #[serde(flatten)]
+        store: Store,
+    },
+    TypeName {
+        agent: &'static str,
+        config_key: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Name {
+        host: String,
+    },
+    Unreachable {
+        detail: String,
+        service: Option<String>,
+        service_namespace: Option<String>,
+    },
+    Tls {
+        detail: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Files {
+        detail: String,
+    },
+    Watches {
+        detail: String,
+        node: String,
+    },
+    Unreadable {
+        detail: String,
+        managed_by: String,
+    },
+    Metadata {
+        detail: String,
+        account_user: String,
+        account_binding: String,
+        /// The name of the role that is made, and of its binding.
+        reader: String,
+        managed_by: String,
+    },
+    Denied {
+        detail: String,
+        account: String,
+        role: Option<String>,
+        to_cloudwatch: bool,
+        policy_arn: String,
+    },
+    Overload {
+        detail: String,
+        service_namespace: Option<String>,
+        health_path: String,
+    },
+    Paused {
+        config_key: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Unsaid {
+        agent: &'static str,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+}
+
+/// The Service of the store; none where it is not in the cluster.
+#[derive(Serialize, JsonSchema)]
+struct Store {
+    service_namespace: Option<String>,
+    /// `service/NAME`.
+    service_target: Option<String>,
+}
+
+impl Fix {
+    pub(super) fn of(case: &Case<'_>) -> Self {
+        Self {
+            namespace: case.last.namespace.clone(),
+            owner: case.owner().kubectl_name(),
+            container: case.last.container.clone(),
+            way: case.way(),
+        }
+    }
+}
+
+impl Case<'_> {
+    fn way(&self) -> Way {
+        let (agent, detail, pod) = (self.last.agent.word(), redact(&self.last.text), self.last.pod.clone());
+        let (service_namespace, service) = self.service().unzip();
+        let config_key = || self.config.key.clone();
+        let change = || self.change();
+        match self.last.reason {
+            Reason::Tenant => Way::Tenant { agent, place: self.place(), config_key: config_key(), change: change() },
+            Reason::Credential => Way::Credential { detail, change: change() },
+            Reason::Order if self.shares_streams() => Way::Labels { agent, config_key: config_key(), change: change() },
+            Reason::Order => Way::Late,
+            Reason::TooOld => Way::Old { pod },
+            Reason::Rate | Reason::Streams => Way::Limits { detail, config_path: self.config_path() },
+            Reason::Size => Way::Size { detail, pod, change: change() },
+            Reason::Labels => Way::LabelLimit { detail, change: change() },
+            Reason::Path => Way::Path { service_namespace, change: change() },
+            Reason::IndexReadOnly => Way::IndexReadOnly(self.store()),
+            Reason::Mapping => {
+                let Configuration { config_kind, config_name, .. } = change();
+                Way::Index { detail, config_kind, config_name }
+            }
+            Reason::Shards => {
+                let indices_path = self.elastic_path("/_cat/indices?v&s=index");
+                Way::Shards { detail, indices_path, store: self.store() }
+            }
+            Reason::TypeName => Way::TypeName { agent, config_key: config_key(), change: change() },
+            Reason::Name => {
+                let host = self.target.as_ref().map_or("<host>", |(host, _)| host).to_owned();
+                Way::Name { host }
+            }
+            Reason::Unreachable | Reason::Server => Way::Unreachable { detail, service, service_namespace },
+            Reason::Tls => Way::Tls { detail, change: change() },
+            Reason::Files => Way::Files { detail },
+            Reason::Watches => Way::Watches { detail, node: self.node() },
+            Reason::Unreadable => Way::Unreadable { detail, managed_by: self.managed_by() },
+            Reason::Metadata => self.metadata(detail),
+            Reason::Denied => self.denied(detail),
+            Reason::Overload => {
+                let health_path = self.elastic_path("/_cluster/health?pretty");
+                Way::Overload { detail, service_namespace, health_path }
+            }
+            Reason::Paused => Way::Paused { config_key: config_key(), change: change() },
+            Reason::Unsaid => Way::Unsaid { agent, change: change() },
+        }
+    }
+
+    fn managed_by(&self) -> String {
+        self.pod.map(|p| Target::of(self.snap, p).managed_by).unwrap_or_default()
+    }
+
+    fn change(&self) -> Configuration {
+        Configuration {
+            config_kind: self.config.kind,
+            config_name: self.config.name.clone(),
+            managed_by: self.managed_by(),
+        }
+    }
+
+    fn node(&self) -> String {
+        self.pod.and_then(|p| p.spec.node_name.clone()).unwrap_or_else(|| "<node>".to_owned())
+    }
+
+    fn config_path(&self) -> Option<String> {
+        let (namespace, name) = self.service()?;
+        Some(format!("/api/v1/namespaces/{namespace}/services/{name}:3100/proxy/config"))
+    }
+
+    fn store(&self) -> Store {
+        let (service_namespace, name) = self.service().unzip();
+        Store { service_namespace, service_target: name.map(|name| format!("service/{name}")) }
+    }
+
+    fn metadata(&self, detail: String) -> Way {
+        let (namespace, account) = (&self.last.namespace, self.account());
+        Way::Metadata {
+            detail,
+            account_user: format!("system:serviceaccount:{namespace}:{account}"),
+            account_binding: format!("{namespace}:{account}"),
+            reader: format!("{namespace}-{account}-reader"),
+            managed_by: self.managed_by(),
+        }
+    }
+
+    fn denied(&self, detail: String) -> Way {
+        let partition = Identity::of(self.snap).partition;
+        Way::Denied {
+            detail,
+            account: self.account().to_owned(),
+            role: self.role().map(str::to_owned),
+            to_cloudwatch: self.is_denied_by_cloudwatch(),
+            policy_arn: format!("arn:{partition}:iam::aws:policy/CloudWatchAgentServerPolicy"),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What is said of an agent whose lines do not arrive.
+
+use super::Case;
+use crate::domain::loki::agent_log;
+use crate::domain::loki::reason::Reason;
+
+impl Case<'_> {
+    /// What it cannot do.
+    pub(super) fn fails(&self) -> String {
+        match self.last.reason {
+            Reason::Watches | Reason::Unreadable => "cannot read all lines".to_owned(),
+            Reason::Metadata => "sends lines without the labels of their pods".to_owned(),
+            Reason::Paused => "reads faster than it sends".to_owned(),
+            _ => format!("cannot deliver to {}", self.place()),
+        }
+    }
+
+    /// Why it cannot.
+    pub(super) fn why(&self) -> String {
+        let stream =
+            || self.all.iter().find_map(|f| agent_log::stream(&f.text)).map(|s| format!(" {s}")).unwrap_or_default();
+        match self.last.reason {
+            Reason::Tenant => "it wants a tenant, and the agent names none (no org id)".into(),
+            Reason::Credential => "it does not accept the agent's credential".into(),
+            Reason::Order if self.shares_streams() => format!(
+                "lines come too late for their stream (entry too far behind, out of order): the stream's labels{} do not tell the pods apart, so that lines of several pods share one stream",
+                stream()
+            ),
+            Reason::Order => {
+                format!("lines come too late for their stream{} (entry too far behind, out of order)", stream())
+            }
+            Reason::TooOld => "lines are older than it takes at all".into(),
+            Reason::Rate => "it limits the rate (429)".into(),
+            Reason::Streams => "the limit of streams, or of a stream's rate, is reached".into(),
+            Reason::Size => "lines or requests are too large".into(),
+            Reason::Labels => "it refuses the labels of streams".into(),
+            Reason::Path => "it knows no such path (404)".into(),
+            Reason::IndexReadOnly => "its indices are read-only, mostly because its disk is nearly full".into(),
+            Reason::Mapping => "fields do not fit the index's mapping".into(),
+            Reason::Shards => "it has as many shards as it may have".into(),
+            Reason::TypeName => "it knows no document types any more (_type)".into(),
+            Reason::Name => "the name does not resolve".into(),
+            Reason::Unreachable => "it cannot be reached".into(),
+            Reason::Tls => "TLS fails".into(),
+            Reason::Server => "it answers with a server error (5xx)".into(),
+            Reason::Files => "the agent cannot use its own files".into(),
+            Reason::Watches => "the node watches no more files for it (inotify); no disk is full".into(),
+            Reason::Unreadable => "it may not read the log files of the node (permission denied)".into(),
+            Reason::Metadata => format!(
+                "the API server does not tell it which pod a line is from (403): ServiceAccount {} may not read pods and namespaces",
+                self.account()
+            ),
+            Reason::Denied => format!("{} may not write there (access denied)", self.identity()),
+            Reason::Overload => {
+                "it takes no more for now: its queues or its memory are full (rejected execution)".into()
+            }
+            Reason::Paused => "the memory of an input is full, so that it pauses again and again".into(),
+            Reason::Unsaid => "chunks are not taken, again and again, and the log does not say why".into(),
+        }
+    }
+}

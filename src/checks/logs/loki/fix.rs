@@ -1,0 +1,282 @@
+//! What lets Loki, Mimir or Tempo keep what it gets, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::words::{gone, limit};
+use crate::checks::support::configuration::Configuration;
+use crate::checks::support::volume::Larger;
+use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
+use crate::domain::text::object_store::StoreFailure;
+use crate::domain::text::redact::redact;
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod, ServiceAccount};
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    namespace: String,
+    owner: String,
+    container: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Denied {
+        program: &'static str,
+        detail: String,
+        account: String,
+        /// The role that the account names.
+        role: Option<String>,
+        partition: String,
+    },
+    Credentials {
+        program: &'static str,
+        detail: String,
+        account: String,
+        role: Option<String>,
+        managed_by: String,
+    },
+    Bucket {
+        detail: String,
+    },
+    Store {
+        program: &'static str,
+        detail: String,
+    },
+    DiskFull {
+        program: &'static str,
+        claim: Option<String>,
+        #[serde(flatten)]
+        larger: Larger,
+    },
+    ReadOnly {
+        program: &'static str,
+        detail: String,
+    },
+    Ring {
+        program: &'static str,
+        detail: String,
+        ring_path: String,
+        ring_url: String,
+        /// Addresses in the ring that are no pod's any more.
+        gone: String,
+    },
+    Members {
+        detail: String,
+        managed_by: String,
+    },
+    Compactor {
+        detail: String,
+        pod: String,
+    },
+    Streams {
+        /// Labels that make a stream of each of their values.
+        countless: String,
+        labels_path: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    StreamRate {
+        detail: String,
+        config_path: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    QueryLimit {
+        detail: String,
+        config_path: String,
+        limit_field: String,
+        limit_new: Value,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Rate {
+        detail: String,
+        config_path: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Traces {
+        detail: String,
+        overrides_path: String,
+        limit_field: String,
+        limit_new: Value,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Queries {
+        config_path: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+}
+
+/// A change of its configuration: the values of the shared steps `change-log-store`.
+#[derive(Serialize, JsonSchema)]
+struct Change {
+    program: &'static str,
+    #[serde(flatten)]
+    configuration: Configuration,
+}
+
+impl Fix {
+    pub(super) fn of(snap: &Snapshot, failing: &Failing, pod: Option<&Pod>, owner: &ResourceRef) -> Self {
+        let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == failing.container));
+        Self {
+            namespace: failing.namespace.clone(),
+            owner: owner.kubectl_name(),
+            container: failing.container.clone(),
+            way: Case { snap, failing, pod, container }.way(),
+        }
+    }
+}
+
+/// What one of its containers says.
+struct Case<'a> {
+    snap: &'a Snapshot,
+    failing: &'a Failing,
+    pod: Option<&'a Pod>,
+    container: Option<&'a Container>,
+}
+
+impl<'a> Case<'a> {
+    fn way(&self) -> Way {
+        let failing = self.failing;
+        let program = failing.store.name();
+        let detail = redact(&failing.text);
+        let config_path = || self.path("/config");
+        let change = || self.change();
+        match failing.trouble {
+            Trouble::Store(StoreFailure::Denied) => Way::Denied {
+                program,
+                detail,
+                account: self.account().to_owned(),
+                role: self.role(),
+                partition: Identity::of(self.snap).partition.to_owned(),
+            },
+            Trouble::Store(StoreFailure::Credentials) => Way::Credentials {
+                program,
+                detail,
+                account: self.account().to_owned(),
+                role: self.role(),
+                managed_by: self.managed_by(),
+            },
+            Trouble::Store(StoreFailure::Bucket) => Way::Bucket { detail },
+            Trouble::Store(StoreFailure::Unreachable) => Way::Store { program, detail },
+            Trouble::DiskFull => self.disk_full(),
+            Trouble::DiskReadOnly => Way::ReadOnly { program, detail },
+            Trouble::Ring => self.ring(detail),
+            Trouble::Members => Way::Members { detail, managed_by: self.managed_by() },
+            Trouble::Compactor => Way::Compactor { detail, pod: failing.pod.clone() },
+            Trouble::Streams => Way::Streams {
+                countless: store_log::countless_labels(&failing.text).join(", "),
+                labels_path: self.path("/loki/api/v1/labels"),
+                change: change(),
+            },
+            Trouble::StreamRate => Way::StreamRate { detail, config_path: config_path(), change: change() },
+            Trouble::QueryLimit => {
+                let (limit_field, limit_new) = self.limit();
+                Way::QueryLimit { detail, config_path: config_path(), limit_field, limit_new, change: change() }
+            }
+            Trouble::Rate => Way::Rate { detail, config_path: config_path(), change: change() },
+            Trouble::Traces => {
+                let (limit_field, limit_new) = self.limit();
+                let overrides_path = self.path("/status/config");
+                Way::Traces { detail, overrides_path, limit_field, limit_new, change: change() }
+            }
+            Trouble::Queries => Way::Queries { config_path: config_path(), change: change() },
+        }
+    }
+
+    fn account(&self) -> &'a str {
+        self.pod.map_or("default", |p| p.spec.account())
+    }
+
+    fn role(&self) -> Option<String> {
+        let found = self.snap.service_accounts.find(&self.failing.namespace, self.account()).ok().flatten();
+        found.and_then(ServiceAccount::role_name).map(str::to_owned)
+    }
+
+    fn managed_by(&self) -> String {
+        self.pod.map(|p| Target::of(self.snap, p).managed_by).unwrap_or_default()
+    }
+
+    /// The port of its API.
+    fn port(&self) -> u16 {
+        let ports = self.container.map(|c| c.ports.as_slice()).unwrap_or_default();
+        let named = ports.iter().find(|p| matches!(p.name.as_deref(), Some("http-metrics" | "http")));
+        named.map_or(self.failing.store.port(), |p| p.container_port)
+    }
+
+    /// A path of its API, through the API server.
+    fn path(&self, path: &str) -> String {
+        let Failing { namespace, pod, .. } = self.failing;
+        format!("/api/v1/namespaces/{namespace}/pods/{pod}:{}/proxy{path}", self.port())
+    }
+
+    fn disk_full(&self) -> Way {
+        let namespace = &self.failing.namespace;
+        let claim = self.pod.zip(self.container).and_then(|(pod, container)| {
+            let paths = container.volume_mounts.iter().map(|m| m.mount_path.as_str());
+            let mut origins = paths.map(|path| mounts::origin(self.snap, pod, container, path));
+            origins.find(|o| matches!(o, Origin::Claim { .. }))
+        });
+        let claim = claim.as_ref().and_then(|o| mounts::claim(self.snap, namespace, o));
+        Way::DiskFull {
+            program: self.failing.store.name(),
+            claim: claim.map(|c| c.metadata.name.clone()),
+            larger: Larger::of_claim(self.snap, claim),
+        }
+    }
+
+    fn ring(&self, detail: String) -> Way {
+        let page = self.failing.store.ring_page();
+        let address = self.pod.and_then(|p| p.status.pod_ip.as_deref()).unwrap_or("<pod-address>");
+        Way::Ring {
+            program: self.failing.store.name(),
+            detail,
+            ring_path: self.path(page),
+            ring_url: format!("http://{address}:{}{page}", self.port()),
+            gone: gone(self.snap, &self.failing.text).join(", "),
+        }
+    }
+
+    fn limit(&self) -> (String, Value) {
+        let limit = limit(self.failing);
+        let field = limit.as_ref().map_or("", |l| l.field).to_owned();
+        (field, limit.as_ref().map_or_else(|| "<limit>".into(), raised))
+    }
+
+    fn change(&self) -> Change {
+        let container = self.pod.zip(self.container);
+        let file = |c: &'a Container| arguments::flag(c, "config.file").unwrap_or("/etc/loki/config/config.yaml");
+        let (config_kind, config_name) = match container.map(|(p, c)| mounts::origin(self.snap, p, c, file(c))) {
+            Some(Origin::ConfigMap { name, .. }) => ("configmap", name),
+            Some(Origin::Secret { name, .. }) => ("secret", name),
+            _ => ("", String::new()),
+        };
+        let configuration = Configuration { config_kind, config_name, managed_by: self.managed_by() };
+        Change { program: self.failing.store.name(), configuration }
+    }
+}
+
+/// A limit as high as what was asked for; twice what it is where that is not known. Numbers stay numbers: Loki takes no
+/// text for them.
+fn raised(limit: &QueryLimit) -> serde_json::Value {
+    match (limit.asked.parse::<u64>(), limit.now.parse::<u64>()) {
+        (Ok(asked), _) => asked.into(),
+        (Err(_), Ok(now)) if limit.asked.is_empty() => (now * 2).into(),
+        _ if limit.asked.is_empty() => "<limit>".into(),
+        _ => limit.asked.clone().into(),
+    }
+}

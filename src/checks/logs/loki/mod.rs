@@ -1,0 +1,96 @@
+//! Loki, Mimir or Tempo does not keep what it gets: its object store, its disk, its ring.
+
+mod fix;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::BTreeMap;
+
+use crate::checks::{Check, check};
+use crate::domain::loki::store_log::{self, Failing, Store, Trouble};
+use crate::domain::text::object_store::StoreFailure;
+use crate::domain::text::redact::redact;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use fix::Fix;
+use words::{more, words};
+
+check! {
+    /// See the check's page.
+    Loki {
+        id: "loki", suite: Logs, severity: Error,
+        title: "Loki (Mimir, Tempo) does not keep what it gets",
+        requires: [Pods],
+        uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses, ServiceAccounts],
+        fix: Fix,
+    }
+}
+
+impl Check for Loki {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut containers = snap.pods()?.iter().flat_map(|p| &p.spec.containers);
+        if !containers.any(|c| Store::of_image(&c.image).is_some()) {
+            return Ok(Diagnosis::NotApplicable(
+                "no Loki, Mimir or Tempo runs in the namespaces that were read".into(),
+            ));
+        }
+        // Its parts fail at the same store: one finding for each namespace and trouble.
+        let mut groups: BTreeMap<(String, Trouble), Vec<Failing>> = BTreeMap::new();
+        for failing in store_log::failing(snap)? {
+            groups.entry((failing.namespace.clone(), failing.trouble)).or_default().push(failing);
+        }
+        let findings =
+            groups.values().filter_map(|group| Some(finding(snap, group.iter().max_by_key(|f| f.times)?, group)));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
+    let pod = snap.pods.find(&failing.namespace, &failing.pod).ok().flatten();
+    let owner = pod.map_or_else(|| ResourceRef::pod(&failing.namespace, &failing.pod), |p| snap.owner_ref(p));
+    let is_mild = failing.trouble == Trouble::Compactor || failing.trouble.is_limit();
+    let severity = if is_mild { Severity::Warning } else { Severity::Error };
+    let times: usize = group.iter().map(|f| f.times).sum();
+    let countless = store_log::countless_labels(&failing.text);
+    let labels = match countless.is_empty() {
+        true => String::new(),
+        false => format!("; each value of label {} makes a stream of its own", countless.join(", ")),
+    };
+    let labels = labels + &more(snap, failing);
+    let message = format!(
+        "{} ({} in {}): {}{labels} ({times} lines within 15 minutes)",
+        failing.store.name(),
+        owner.kubectl_name(),
+        failing.namespace,
+        words(failing.trouble)
+    );
+    let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h";
+    let mut made =
+        Finding::new(Loki::META.id, severity, owner.clone(), message).key(format!("{:?}", failing.trouble)).evidence(
+            Evidence::new(format!("log of pod {}/{}", failing.namespace, failing.pod), redact(&failing.text), show)
+                .with("namespace", &failing.namespace)
+                .with("pod", &failing.pod)
+                .with("container", &failing.container),
+        );
+    let account = pod.map_or("default", |p| p.spec.account()).to_owned();
+    if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
+        made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
+    }
+    if failing.trouble == Trouble::Ring {
+        // Ingesters that do not run explain it.
+        let others = snap.pods().unwrap_or_default().iter().filter(|p| p.metadata.namespace == failing.namespace);
+        let of_loki = others.filter(|p| {
+            p.spec.containers.iter().any(|c| Store::of_image(&c.image) == Some(failing.store)) && !p.is_ready()
+        });
+        for other in of_loki.filter(|p| p.metadata.name != failing.pod) {
+            made = made.depends_on(ResourceRef::pod(&other.metadata.namespace, &other.metadata.name));
+            made = made.depends_on(snap.owner_ref(other));
+        }
+    }
+    made.fix(Fix::of(snap, failing, pod, &owner))
+}

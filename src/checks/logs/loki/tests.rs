@@ -1,0 +1,56 @@
+//! What is said of Loki, Mimir and Tempo.
+
+use serde_json::json;
+
+use super::*;
+use crate::checks::support::testing::findings;
+use crate::domain::testing::snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+fn with(err: &str) -> Snapshot {
+    let mut snap = snapshot(json!({"pods": [{
+        "metadata": {"namespace": "monitoring", "name": "loki-0", "ownerReferences": [{"kind": "StatefulSet", "name": "loki", "controller": true}]},
+        "spec": {"serviceAccountName": "loki", "containers": [{"name": "loki", "image": "grafana/loki:3.0.0"}]},
+        "status": {"phase": "Running"}
+    }]}));
+    let line =
+        format!("level=error ts=2026-11-21T01:58:00Z caller=flush.go:143 msg=\"failed to flush\" err=\"{err}\"\n");
+    *snap.part_logs = Ok(vec![ContainerLog {
+        namespace: "monitoring".into(),
+        pod: "loki-0".into(),
+        container: "loki".into(),
+        image: "grafana/loki:3.0.0".into(),
+        text: line.repeat(3).into(),
+        ..ContainerLog::default()
+    }]);
+    snap
+}
+
+#[test]
+fn each_trouble_has_a_fix() {
+    assert!(findings(&Loki, &with("context canceled")).is_empty());
+    for (err, variant) in [
+        ("AccessDenied: Access Denied", "denied"),
+        ("NoCredentialProviders: no valid providers", "credentials"),
+        ("NoSuchBucket: x", "bucket"),
+        ("no space left on device", "disk-full"),
+        ("mkdir /loki: read-only file system", "read-only"),
+        ("https://b.s3.eu-west-1.amazonaws.com: i/o timeout", "store"),
+        ("at least 1 live replicas required, could only find 0", "ring"),
+        ("joining memberlist cluster failed: Failed to resolve loki-memberlist: no such host", "members"),
+        ("failed to run compaction", "compactor"),
+        ("Code(429) desc = Maximum active stream limit exceeded", "streams"),
+        ("Code(429) desc = Ingestion rate limit exceeded for user fake", "rate"),
+        ("Code(429) desc = Per stream rate limit exceeded (limit: 3MB/sec) for stream: {app=x}", "stream-rate"),
+        ("Code(400) desc = maximum of series (500) reached for a single query", "query-limit"),
+        ("Code(429) desc = too many outstanding requests", "queries"),
+    ] {
+        let found = findings(&Loki, &with(err));
+        assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), [variant], "{err}");
+    }
+    let queue = crate::checks::support::testing::steps(&findings(&Loki, &with("too many outstanding requests"))[0]);
+    assert!(queue.contains("max_outstanding_requests_per_tenant: 32000"), "not less than Loki 3 has: {queue}");
+    let found = findings(&Loki, &with("Code(400) desc = maximum of series (500) reached for a single query"));
+    let shown = crate::checks::support::testing::steps(&found[0]);
+    assert!(shown.contains("max_query_series: 1000\n") || shown.ends_with("max_query_series: 1000"), "{shown}");
+}

@@ -1,0 +1,67 @@
+//! What is said of Loki, Mimir and Tempo.
+
+use crate::domain::loki::agent_log;
+use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
+use crate::domain::text::object_store::{StoreFailure, regions};
+use crate::snapshot::Snapshot;
+
+/// What it does, or cannot do.
+pub(super) fn words(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::DiskFull => "its disk is full",
+        Trouble::DiskReadOnly => "it cannot write to its disk",
+        Trouble::Store(StoreFailure::Credentials) => "it has no valid AWS credentials for its object store",
+        Trouble::Store(StoreFailure::Denied) => "its role may not use the bucket",
+        Trouble::Store(StoreFailure::Bucket) => "the bucket does not exist, or lies in another region",
+        Trouble::Store(StoreFailure::Unreachable) => "its object store cannot be reached",
+        Trouble::Ring => "ingesters are missing from its ring",
+        Trouble::Members => {
+            "its members do not find each other: the name that leads to them (memberlist) does not resolve"
+        }
+        Trouble::Compactor => "its compactor fails",
+        Trouble::Streams => "it refuses new streams (429): the tenant has as many as it may have",
+        Trouble::Rate => "it refuses lines (429): more bytes in a second than the tenant's limit allows",
+        Trouble::StreamRate => "it refuses lines (429): more bytes in a second than one stream may have",
+        Trouble::QueryLimit => "it refuses queries: they ask for more than one query may",
+        Trouble::Traces => "it refuses traces: a tenant sends more, or larger ones, than it may",
+        Trouble::Queries => "it refuses queries (429): its queue is full (too many outstanding requests)",
+    }
+}
+
+/// What the line says beyond its trouble.
+pub(super) fn more(snap: &Snapshot, failing: &Failing) -> String {
+    match failing.trouble {
+        Trouble::StreamRate => stream(&failing.text).map(|s| format!(": stream {s}")).unwrap_or_default(),
+        Trouble::QueryLimit | Trouble::Traces => match limit(failing) {
+            Some(limit) if limit.now.is_empty() => format!(" ({})", limit.field),
+            Some(limit) => format!(" ({}: {})", limit.field, limit.now),
+            None => String::new(),
+        },
+        Trouble::Ring => match gone(snap, &failing.text).as_slice() {
+            [] => String::new(),
+            gone => format!(": {} is in it and is no pod's address any more", gone.join(", ")),
+        },
+        Trouble::Store(StoreFailure::Bucket) => match regions(&failing.text) {
+            Some((configured, bucket)) => format!(": it lies in {bucket}, and {configured} is configured"),
+            None => String::new(),
+        },
+        _ => String::new(),
+    }
+}
+
+/// The stream that is refused, without the escapes of the log.
+fn stream(text: &str) -> Option<String> {
+    agent_log::stream(text).map(|s| s.replace('\\', ""))
+}
+
+/// Members of the ring that are told as unhealthy and are no pod's address.
+pub(super) fn gone(snap: &Snapshot, text: &str) -> Vec<String> {
+    let pods = snap.pods().unwrap_or_default();
+    let is_there = |address: &str| pods.iter().any(|p| p.status.pod_ip.as_deref() == address.split(':').next());
+    store_log::unhealthy(text).into_iter().filter(|a| !is_there(a)).map(str::to_owned).collect()
+}
+
+/// The limit that was hit, where the line names it.
+pub(super) fn limit(failing: &Failing) -> Option<QueryLimit> {
+    store_log::query_limit(&failing.text).or_else(|| store_log::trace_limit(&failing.text))
+}

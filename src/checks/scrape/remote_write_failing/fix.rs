@@ -1,0 +1,350 @@
+//! What brings samples to where they are written, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Case, amp, corrected, words};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::kubernetes::service_host;
+use crate::domain::prometheus::remote_write::answer::Reason;
+use crate::domain::prometheus::remote_write::config::Origin;
+use crate::domain::prometheus::targets::prometheus_path;
+use crate::domain::text::redact::redact;
+use crate::domain::text::send_error::SendFailure;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    namespace: String,
+    /// Who writes.
+    workload: String,
+    container: String,
+    /// It is no Prometheus, and has no API to be asked.
+    agent: bool,
+    /// The query for what fails, through the API server or at a URL.
+    pending_path: Option<String>,
+    pending_url: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Way {
+    Forbidden {
+        role: String,
+        policy_arn: String,
+        workspace: Option<String>,
+    },
+    Itself {
+        role: String,
+        region: String,
+        /// The patch of the operator's resource that takes the role out.
+        remove_role: Option<String>,
+        #[serde(flatten)]
+        change: Change,
+    },
+    NoRole {
+        service_account: String,
+        /// `eks.amazonaws.com/role-arn=…`
+        annotation: String,
+        policy_arn: String,
+        has_role_arn: bool,
+        has_annotation: bool,
+    },
+    Assume {
+        role: String,
+        wanted: String,
+        policy_arn: String,
+        /// The policy that lets the one role assume the other, and the filter of jq that makes the other trust it.
+        policy: String,
+        admit: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Unsigned {
+        url: String,
+        region: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Region {
+        region: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Url {
+        right_url: String,
+        replace_url: Option<String>,
+        #[serde(flatten)]
+        place: Place,
+    },
+    Tenant {
+        url: String,
+        receiver: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Credential {
+        receiver: String,
+        detail: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Path {
+        url: String,
+        receiver: String,
+        path: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    ReceiverOff(Service),
+    OutOfOrder {
+        receiver: String,
+        detail: String,
+    },
+    Rate {
+        url: String,
+        receiver: String,
+        detail: String,
+        pod: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Series {
+        receiver: String,
+        detail: String,
+        pod: String,
+    },
+    Labels {
+        url: String,
+        receiver: String,
+        detail: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    TooLarge {
+        url: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Server {
+        detail: String,
+        #[serde(flatten)]
+        service: Service,
+    },
+    Name {
+        host: String,
+        pod: String,
+        service_namespace: Option<String>,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Unreachable {
+        url: String,
+        pod: String,
+        proxy: Option<String>,
+        service_namespace: Option<String>,
+    },
+    Tls {
+        url: String,
+        detail: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Behind {
+        /// The shards that would do.
+        twice: f64,
+    },
+}
+
+/// The Service of a receiver in the cluster.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Service {
+    service: Option<String>,
+    service_namespace: Option<String>,
+}
+
+/// Where the remote write is configured, and how a change takes effect.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Place {
+    object_kind: String,
+    object: Option<String>,
+    config_map: Option<String>,
+    config_key: String,
+    managed_by: String,
+    /// Something lets Prometheus read a new file.
+    reloads: bool,
+    /// Its place in the list of the resource.
+    #[serde(skip)]
+    index: usize,
+}
+
+/// A change of the remote write: the values of the shared steps `change-remote-write`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Change {
+    /// The URL, where it is wrong as well, and the patch that corrects it.
+    right_url: Option<String>,
+    replace_url: Option<String>,
+    /// A step before has patched the resource.
+    is_patched: bool,
+    #[serde(flatten)]
+    place: Place,
+}
+
+impl Place {
+    pub(super) fn of(case: &Case<'_>) -> Self {
+        let reloads = case.pod.is_some_and(|p| owner::reloads(&p.spec));
+        let unknown = Self {
+            object_kind: "prometheus".into(),
+            object: None,
+            config_map: None,
+            config_key: String::new(),
+            managed_by: String::new(),
+            reloads,
+            index: 0,
+        };
+        match &case.configured.origin {
+            Origin::Object { resource, index } => Self {
+                object_kind: resource.kind.to_ascii_lowercase(),
+                object: Some(resource.metadata.name.clone()),
+                managed_by: managed_by(&resource.metadata),
+                index: *index,
+                ..unknown
+            },
+            Origin::File { map, key, .. } => Self {
+                config_map: Some(map.metadata.name.clone()),
+                config_key: (*key).to_owned(),
+                managed_by: managed_by(&map.metadata),
+                ..unknown
+            },
+            Origin::Unknown => Self {
+                config_key: "prometheus.yml".into(),
+                managed_by: case.pod.map(|p| Target::of(case.snap, p).managed_by).unwrap_or_default(),
+                ..unknown
+            },
+        }
+    }
+
+    /// Its place in the list of the operator's resource, where it is in one.
+    pub(super) fn index(&self) -> Option<usize> {
+        self.object.as_ref().map(|_| self.index)
+    }
+}
+
+impl Change {
+    pub(super) fn of(case: &Case<'_>, is_patched: bool) -> Self {
+        let place = Place::of(case);
+        let right_url = corrected(case);
+        let patch = right_url.as_deref().zip(place.index()).map(|(url, at)| replace_url(at, url));
+        Self { right_url, replace_url: patch, is_patched, place }
+    }
+}
+
+/// The patch of the operator's resource that sets the URL of one remote write.
+pub(super) fn replace_url(index: usize, url: &str) -> String {
+    json!([{"op": "replace", "path": format!("/spec/remoteWrite/{index}/url"), "value": url}]).to_string()
+}
+
+impl Fix {
+    pub(super) fn of(case: &Case<'_>) -> Self {
+        const FAILED: &str = "/api/v1/query?query=rate(prometheus_remote_storage_samples_failed_total%5B5m%5D)%2Brate(prometheus_remote_storage_samples_dropped_total%5B5m%5D)";
+        let at = &case.failing.at;
+        Self {
+            namespace: at.namespace.clone(),
+            workload: case.pod.map_or_else(|| format!("pod/{}", at.pod), |p| Target::of(case.snap, p).name),
+            container: at.container.clone(),
+            agent: case.failing.by != "Prometheus",
+            pending_path: prometheus_path(case.snap, FAILED),
+            pending_url: format!("<prometheus-url>{FAILED}"),
+            way: case.way(),
+        }
+    }
+
+    /// The queue cannot keep up.
+    pub(super) fn behind(snap: &Snapshot, pod: Option<&Pod>, twice: f64) -> Self {
+        const SHARDS: &str =
+            "/api/v1/query?query=prometheus_remote_storage_shards_desired%20%2F%20prometheus_remote_storage_shards_max";
+        Self {
+            namespace: pod.map_or("<namespace>", |p| p.metadata.namespace.as_str()).to_owned(),
+            workload: pod.map_or_else(|| "<workload>".to_owned(), |p| snap.owner_ref(p).kubectl_name()),
+            container: "prometheus".to_owned(),
+            agent: false,
+            pending_path: prometheus_path(snap, SHARDS),
+            pending_url: format!("<prometheus-url>{SHARDS}"),
+            way: Way::Behind { twice },
+        }
+    }
+}
+
+impl Case<'_> {
+    /// The URL without what is secret in it.
+    pub(super) fn shown_url(&self) -> String {
+        redact(&self.failing.url)
+    }
+
+    fn service(&self) -> Service {
+        let host = self.address.as_ref().map_or("", |a| a.host.as_str());
+        let found = service_host::in_cluster(self.snap, host, &self.failing.at.namespace);
+        let (service, service_namespace) = found.map(|s| (s.service, s.namespace)).unzip();
+        Service { service, service_namespace }
+    }
+
+    fn way(&self) -> Way {
+        if let Some(way) = amp::way(self) {
+            return way;
+        }
+        let (url, pod) = (self.shown_url(), self.failing.at.pod.clone());
+        let (receiver, detail) = (self.receiver.words().to_owned(), words::detail(self));
+        let change = || Change::of(self, false);
+        match &self.reason {
+            Reason::Tenant => Way::Tenant { url, receiver, change: change() },
+            Reason::Credential | Reason::Denied { .. } | Reason::Unsigned | Reason::Signature => {
+                Way::Credential { receiver, detail, change: change() }
+            }
+            Reason::NoAwsCredentials => amp::no_role(self),
+            Reason::Path => {
+                let path = self.receiver.path().unwrap_or("<path>").to_owned();
+                Way::Path { url, receiver, path, change: change() }
+            }
+            Reason::ReceiverOff => Way::ReceiverOff(self.service()),
+            Reason::OutOfOrder | Reason::TooOld | Reason::Duplicate => Way::OutOfOrder { receiver, detail },
+            Reason::RateLimit => Way::Rate { url, receiver, detail, pod, change: change() },
+            Reason::SeriesLimit => Way::Series { receiver, detail, pod },
+            Reason::Labels => Way::Labels { url, receiver, detail, change: change() },
+            Reason::TooLarge => Way::TooLarge { url, change: change() },
+            Reason::Server(_) | Reason::Refused(_) => Way::Server { detail, service: self.service() },
+            Reason::Transport => self.transport_way(url, pod, receiver, detail),
+        }
+    }
+
+    /// No answer came.
+    fn transport_way(&self, url: String, pod: String, receiver: String, detail: String) -> Way {
+        let change = || Change::of(self, false);
+        match &self.failing.failure {
+            SendFailure::NoSuchHost(_) => Way::Name {
+                host: self.address.as_ref().map(|a| a.host.clone()).unwrap_or_default(),
+                pod,
+                service_namespace: self.service().service_namespace,
+                change: change(),
+            },
+            SendFailure::UnknownAuthority
+            | SendFailure::Tls
+            | SendFailure::OtherName
+            | SendFailure::Expired
+            | SendFailure::ClientCertificate
+            | SendFailure::PlainHttp => Way::Tls { url, detail, change: change() },
+            SendFailure::Credentials => Way::Credential { receiver, detail, change: change() },
+            _ => Way::Unreachable {
+                url,
+                pod,
+                proxy: self.configured.proxy.clone(),
+                service_namespace: self.service().service_namespace,
+            },
+        }
+    }
+}

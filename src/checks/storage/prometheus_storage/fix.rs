@@ -1,0 +1,128 @@
+//! What lets Prometheus write again, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::log::{Seen, Trouble, damaged, why};
+use crate::checks::support::volume::{Full, Larger, Repair};
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::mounts::Origin;
+use crate::domain::kubernetes::owner::Target;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    namespace: String,
+    owner: String,
+    container: String,
+    /// The folder of the data, and whether it can be looked at from the container.
+    data: String,
+    has_shell: bool,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    DiskFull {
+        /// The operator's resource that makes the workload, where one does, or who else keeps it.
+        operated: bool,
+        operator_kind: &'static str,
+        operator_name: String,
+        managed: String,
+        #[serde(flatten)]
+        full: Full,
+    },
+    ReadOnly {
+        pod: String,
+    },
+    Wal {
+        /// The segment that is damaged.
+        damaged: Option<String>,
+        wal: String,
+        wal_aside: String,
+        #[serde(flatten)]
+        larger: Larger,
+        #[serde(flatten)]
+        repair: Repair,
+    },
+    Compaction {
+        pod: String,
+        error: String,
+    },
+    HeadChunks {
+        error: String,
+        head_chunks: String,
+        head_chunks_aside: String,
+        #[serde(flatten)]
+        repair: Repair,
+    },
+    Block {
+        blocks: Vec<String>,
+        aside: String,
+        #[serde(flatten)]
+        repair: Repair,
+    },
+    Repaired {
+        pod: String,
+    },
+}
+
+impl Fix {
+    pub(super) fn of(
+        snap: &Snapshot,
+        pod: &Pod,
+        container: &Container,
+        origin: &Origin,
+        trouble: Trouble,
+        seen: &Seen,
+    ) -> Self {
+        let data = arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus").trim_end_matches('/');
+        let meta = &pod.metadata;
+        let target = Target::of(snap, pod);
+        let inside = |file: &str| format!("{data}/{file}");
+        let repair = || Repair::of(&target, pod, container, origin, data);
+        let name = || meta.name.clone();
+        let way = match trouble {
+            Trouble::DiskFull => Way::DiskFull {
+                operated: !target.operator_kind().is_empty(),
+                operator_kind: target.operator_kind(),
+                operator_name: target.operator_name().to_owned(),
+                managed: target.managed_by.clone(),
+                full: Full::of(snap, &meta.namespace, origin),
+            },
+            Trouble::ReadOnly => Way::ReadOnly { pod: name() },
+            Trouble::Wal => Way::Wal {
+                damaged: damaged(&seen.text),
+                wal: inside("wal"),
+                wal_aside: inside("wal.damaged"),
+                larger: Larger::of(snap, &meta.namespace, origin),
+                repair: repair(),
+            },
+            Trouble::Compaction => Way::Compaction { pod: name(), error: why(&seen.text) },
+            Trouble::HeadChunks => Way::HeadChunks {
+                error: why(&seen.text),
+                head_chunks: inside("chunks_head"),
+                head_chunks_aside: inside("chunks_head.damaged"),
+                repair: repair(),
+            },
+            Trouble::Block => Way::Block {
+                blocks: seen.blocks.iter().map(|b| inside(b)).collect(),
+                aside: inside("damaged"),
+                repair: repair(),
+            },
+            Trouble::Repaired => Way::Repaired { pod: name() },
+        };
+        Self {
+            namespace: meta.namespace.clone(),
+            owner: target.name.clone(),
+            container: container.name.clone(),
+            has_shell: !container.image.contains("distroless"),
+            data: data.to_owned(),
+            way,
+        }
+    }
+}

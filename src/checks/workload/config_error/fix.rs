@@ -1,0 +1,337 @@
+//! What lets a container start, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::case::Case;
+use super::held::{config_map, env_of, volume_of, wanted_keys};
+use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::managed::{managed_by, release};
+use crate::domain::kubernetes::mounts::Holder;
+use crate::domain::kubernetes::owner::{Settable, workload};
+use crate::domain::kubernetes::start_error::Fault;
+use crate::model::Program;
+use crate::snapshot::kubernetes::Container;
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    namespace: String,
+    target: String,
+    has_rollout: bool,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    ConfigMapName {
+        name: String,
+        /// The ConfigMap that is likely meant, and the patch that names it.
+        near: String,
+        near_patch: Option<String>,
+        in_place: bool,
+        custom: Option<&'static str>,
+        custom_name: Option<String>,
+        managed_by: String,
+    },
+    ConfigMap(Made),
+    Secret(Made),
+    Admission {
+        name: String,
+        /// Name and namespace of the Helm release.
+        part_of: Option<Vec<String>>,
+    },
+    OperatorMade {
+        name: String,
+        /// The operator's workload and its namespace.
+        operator: Option<Vec<String>>,
+        custom: Option<&'static str>,
+        custom_name: Option<String>,
+    },
+    ConfigMapKey {
+        name: String,
+        key: String,
+        /// The key that is likely meant, and the patch that names it.
+        near_key: Option<String>,
+        key_patch: Option<String>,
+        in_place: bool,
+        rolls: bool,
+        map_managed_by: String,
+    },
+    SecretKey {
+        name: String,
+        key: String,
+        managed_by: String,
+    },
+    SubPath {
+        pod: String,
+        in_place: bool,
+        sub_path_patch: Option<String>,
+        managed_by: String,
+    },
+    MountType {
+        pod: String,
+        container: String,
+        /// In words: path, volume, subPath.
+        mounts: String,
+        in_place: bool,
+        managed_by: String,
+    },
+    Root {
+        pod: String,
+        image: String,
+        /// The user that the image names without a number.
+        user: Option<String>,
+        in_place: bool,
+        root_patch: Option<String>,
+        custom: Option<&'static str>,
+        custom_name: Option<String>,
+        custom_root_patch: Option<String>,
+        managed_by: String,
+    },
+    Command {
+        pod: String,
+        container: String,
+        image: String,
+        /// Empty where the image's own is run.
+        command: String,
+        in_place: bool,
+    },
+    SubPathRefused {
+        node: String,
+        sub_path: Option<String>,
+        claim: Option<String>,
+    },
+    Profile {
+        node: String,
+        profile: String,
+        is_seccomp: bool,
+        in_place: bool,
+        managed_by: String,
+    },
+    Other {
+        pod: String,
+    },
+}
+
+/// A ConfigMap or a Secret that is made from files.
+#[derive(Serialize, JsonSchema)]
+struct Made {
+    name: String,
+    /// The keys that the pod wants of it, and the options that fill them.
+    keys: Vec<String>,
+    flags: Vec<String>,
+    managed_by: String,
+}
+
+impl Fix {
+    pub(super) fn of(case: &Case<'_>) -> Self {
+        Self {
+            namespace: case.pod.metadata.namespace.clone(),
+            target: case.target.name.clone(),
+            has_rollout: case.target.has_rollout,
+            way: case.way(),
+        }
+    }
+}
+
+impl Case<'_> {
+    fn way(&self) -> Way {
+        let pod = self.pod.metadata.name.clone();
+        let container = self.container.name.clone();
+        let image = self.container.image.clone();
+        let in_place = self.target.in_place();
+        let managed_by = self.target.managed_by.clone();
+        match &self.fault {
+            Fault::Missing { .. } if self.is_of_admission() => {
+                Way::Admission { name: self.name(), part_of: self.release() }
+            }
+            Fault::Missing { .. } if self.made_by_operator() => Way::OperatorMade {
+                name: self.name(),
+                operator: self.operator(),
+                custom: self.target.custom.map(|(kind, _)| kind),
+                custom_name: self.custom_name(),
+            },
+            Fault::Missing { holder: Holder::ConfigMap, .. } => match self.near() {
+                Some(near) => Way::ConfigMapName {
+                    name: self.name(),
+                    near: near.to_owned(),
+                    near_patch: self.near_patch(),
+                    in_place,
+                    custom: self.target.custom.map(|(kind, _)| kind),
+                    custom_name: self.custom_name(),
+                    managed_by,
+                },
+                None => Way::ConfigMap(self.made()),
+            },
+            Fault::Missing { holder: Holder::Secret, .. } => Way::Secret(self.made()),
+            Fault::MissingKey { holder: Holder::ConfigMap, key, .. } => self.config_map_key(key),
+            Fault::MissingKey { holder: Holder::Secret, key, .. } => {
+                Way::SecretKey { name: self.name(), key: key.clone(), managed_by }
+            }
+            Fault::MountType { .. } if self.whole_volume_on_file().is_some() => {
+                Way::SubPath { pod, in_place, sub_path_patch: self.sub_path_patch(), managed_by }
+            }
+            Fault::MountType { .. } => Way::MountType { pod, container, mounts: self.mounts(), in_place, managed_by },
+            Fault::Root { user } => Way::Root {
+                pod,
+                image,
+                user: user.clone(),
+                in_place,
+                root_patch: self.root_patch(false),
+                custom: self.target.custom.map(|(kind, _)| kind),
+                custom_name: self.custom_name(),
+                custom_root_patch: self.root_patch(true),
+                managed_by,
+            },
+            Fault::SubPath { volume } => Way::SubPathRefused {
+                node: self.node(),
+                sub_path: self.sub_path(volume).map(str::to_owned),
+                claim: self.claim_of(volume),
+            },
+            Fault::Profile { kind, name } => Way::Profile {
+                node: self.node(),
+                profile: name.clone(),
+                is_seccomp: *kind == "seccomp",
+                in_place,
+                managed_by,
+            },
+            Fault::Command { .. } => {
+                Way::Command { pod, container, image, command: self.container.command.join(" "), in_place }
+            }
+            Fault::Other => Way::Other { pod },
+        }
+    }
+
+    /// The name of the object that it is about.
+    fn name(&self) -> String {
+        self.holder.as_ref().map(|(_, name)| name.clone()).unwrap_or_default()
+    }
+
+    /// The Secret of an admission webhook's certificate.
+    fn is_of_admission(&self) -> bool {
+        matches!(&self.fault, Fault::Missing { holder: Holder::Secret, name } if name.ends_with("-admission"))
+    }
+
+    fn custom_name(&self) -> Option<String> {
+        self.target.custom.map(|(_, name)| name.to_owned())
+    }
+
+    fn node(&self) -> String {
+        self.pod.spec.node_name.as_deref().unwrap_or("<node>").to_owned()
+    }
+
+    /// The claim behind a volume.
+    fn claim_of(&self, volume: &str) -> Option<String> {
+        let volume = self.pod.spec.volumes.iter().find(|v| v.name == volume)?;
+        volume.persistent_volume_claim.as_ref().map(|c| c.claim_name.clone())
+    }
+
+    fn made(&self) -> Made {
+        let (holder, name) = self.holder.clone().unwrap_or((Holder::ConfigMap, String::new()));
+        let keys = wanted_keys(self.snap, self.pod, holder, &name);
+        // Files that are not there stop the command; a value in its place would be taken as it stands.
+        let mut flags: Vec<String> = keys.iter().map(|k| format!("--from-file={k}")).collect();
+        if flags.is_empty() {
+            flags.push(format!("--from-file={name}/"));
+        }
+        Made { name, keys, flags, managed_by: self.target.managed_by.clone() }
+    }
+
+    fn config_map_key(&self, key: &str) -> Way {
+        let map = config_map(self.snap, self.pod, &self.fault);
+        Way::ConfigMapKey {
+            name: self.name(),
+            key: key.to_owned(),
+            near_key: self.near_key().map(str::to_owned),
+            key_patch: self.key_patch(),
+            in_place: self.target.in_place(),
+            rolls: self.target.settable != Settable::No,
+            map_managed_by: map.map(|m| managed_by(&m.metadata)).unwrap_or_default(),
+        }
+    }
+
+    /// A patch of the workload that names the ConfigMap that is likely meant.
+    fn near_patch(&self) -> Option<String> {
+        let (near, (holder, name)) = (self.near()?, self.holder.as_ref()?);
+        if let Some(volume) = volume_of(self.pod, *holder, name) {
+            // Of a projected volume the list of its sources would be replaced.
+            volume.config_map.as_ref()?;
+            let volume = json!({"name": volume.name, "configMap": {"name": near}});
+            return Some(json!({"spec": {"template": {"spec": {"volumes": [volume]}}}}).to_string());
+        }
+        let env: Vec<Value> = env_of(self.container, *holder, name)
+            .map(|(e, k)| json!({"name": e.name, "valueFrom": {"configMapKeyRef": {"name": near, "key": k.key}}}))
+            .collect();
+        (!env.is_empty()).then(|| self.container_patch(json!({"name": self.container.name, "env": env})))
+    }
+
+    /// A patch of the workload that names the key that is likely meant.
+    fn key_patch(&self) -> Option<String> {
+        let Fault::MissingKey { key, .. } = &self.fault else { return None };
+        let (near, (_, name)) = (self.near_key()?, self.holder.as_ref()?);
+        let mut env = env_of(self.container, Holder::ConfigMap, name).filter(|(_, k)| k.key == *key);
+        if let Some((var, _)) = env.next() {
+            let env = json!([{"name": var.name, "valueFrom": {"configMapKeyRef": {"name": name, "key": near}}}]);
+            return Some(self.container_patch(json!({"name": self.container.name, "env": env})));
+        }
+        let volume = volume_of(self.pod, Holder::ConfigMap, name)?;
+        let mount =
+            self.container.volume_mounts.iter().find(|m| m.name == volume.name && m.sub_path.as_ref() == Some(key))?;
+        let mount = json!({"mountPath": mount.mount_path, "name": mount.name, "subPath": near});
+        Some(self.container_patch(json!({"name": self.container.name, "volumeMounts": [mount]})))
+    }
+
+    fn container_patch(&self, container: Value) -> String {
+        let init = self.pod.spec.init_containers.iter().any(|c| c.name == self.container.name);
+        let list = if init { "initContainers" } else { "containers" };
+        json!({"spec": {"template": {"spec": {list: [container]}}}}).to_string()
+    }
+
+    fn sub_path_patch(&self) -> Option<String> {
+        let mount = self.whole_volume_on_file()?;
+        let file = mount.mount_path.rsplit('/').next()?;
+        let mount = json!({"mountPath": mount.mount_path, "name": mount.name, "subPath": file});
+        Some(self.container_patch(json!({"name": self.container.name, "volumeMounts": [mount]})))
+    }
+
+    /// A user without rights, as the images of the programs have it: for a template, or for the operator's resource.
+    fn root_patch(&self, custom: bool) -> Option<String> {
+        let id = match self.container.program()? {
+            Program::Prometheus | Program::Alertmanager => 65534,
+            Program::Grafana => 472,
+        };
+        let context =
+            json!({"securityContext": {"runAsUser": id, "runAsGroup": id, "fsGroup": id, "runAsNonRoot": true}});
+        let spec = if custom { context } else { json!({"template": {"spec": context}}) };
+        Some(json!({"spec": spec}).to_string())
+    }
+
+    /// Mounts of the container in words: path, volume, subPath.
+    fn mounts(&self) -> String {
+        let all = self.container.volume_mounts.iter().map(|m| match &m.sub_path {
+            Some(sub) => format!("{} from {} subPath {sub}", m.mount_path, m.name),
+            None => format!("{} from {}", m.mount_path, m.name),
+        });
+        all.collect::<Vec<_>>().join("; ")
+    }
+
+    /// The operator's workload: `deployment/name` and its namespace.
+    fn operator(&self) -> Option<Vec<String>> {
+        let workloads = self.snap.workloads.items().unwrap_or_default().iter();
+        let is_operator = |c: &Container| base_of(&c.image) == "prometheus-operator";
+        let mut found = workloads.filter(|w| w.spec.template.spec.containers.iter().any(is_operator));
+        let operator = found.next()?;
+        Some(vec![operator.kubectl_name(), "-n".into(), operator.metadata.namespace.clone()])
+    }
+
+    /// Helm release and namespace of the workload.
+    fn release(&self) -> Option<Vec<String>> {
+        let workload = workload(self.snap, &self.target.owner)?;
+        let (release, namespace) = release(&workload.metadata)?;
+        Some(vec![release.to_owned(), "-n".into(), namespace.to_owned()])
+    }
+}

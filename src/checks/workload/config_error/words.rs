@@ -1,0 +1,98 @@
+//! What is said of a container that is not started, and where it was seen.
+
+use super::case::Case;
+use super::stops::Stop;
+use crate::domain::kubernetes::mounts::Holder;
+use crate::domain::kubernetes::start_error::Fault;
+use crate::model::{Evidence, Finding};
+
+impl Case<'_> {
+    pub(super) fn why(&self) -> String {
+        let named = |holder: Holder| {
+            let name = self.holder.as_ref().map_or("<unknown>", |(_, n)| n.as_str());
+            format!("{} {}/{name}", holder.kind(), self.pod.metadata.namespace)
+        };
+        match &self.fault {
+            Fault::Missing { holder, .. } => {
+                let near = self.near().map(|n| format!("; {n} does, and is likely meant")).unwrap_or_default();
+                format!("{} does not exist{near}", named(*holder))
+            }
+            Fault::MissingKey { holder, key, .. } => {
+                let keys = self.keys();
+                let has = if keys.is_empty() { String::new() } else { format!("; it has {}", keys.join(", ")) };
+                format!("{} has no key {key}{has}", named(*holder))
+            }
+            Fault::MountType { path } => {
+                let at = path.as_deref().or(self.whole_volume_on_file().map(|m| m.mount_path.as_str()));
+                let at = at.map(|p| format!(" at {p}")).unwrap_or_default();
+                match self.whole_volume_on_file() {
+                    Some(mount) => {
+                        format!("volume {} is mounted as a whole onto a file{at}; it lacks a subPath", mount.name)
+                    }
+                    None => format!("a directory is mounted onto a file{at}, or a file onto a directory"),
+                }
+            }
+            Fault::Root { user: Some(user) } => {
+                format!("runAsNonRoot is set, and the image names its user ({user}) without a number")
+            }
+            Fault::Root { user: None } => "runAsNonRoot is set, and the image runs as root".into(),
+            Fault::SubPath { volume } => {
+                let path = self.sub_path(volume).map(|p| format!(" {p}")).unwrap_or_default();
+                format!("the kubelet cannot make its subPath{path} in volume {volume}")
+            }
+            Fault::Profile { kind, name } => {
+                let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
+                format!("node {node} does not have the {kind} profile {name} that it names")
+            }
+            Fault::Command { name: Some(name) } => format!("the image has no program {name} that can be run"),
+            Fault::Command { name: None } => "the image does not have the program that it should run".into(),
+            Fault::Other => "the runtime refuses it".into(),
+        }
+    }
+
+    /// The ConfigMaps that exist.
+    pub(super) fn listed(&self, made: Finding, holder: Holder) -> Finding {
+        if holder == Holder::Secret || !matches!(self.fault, Fault::Missing { .. }) {
+            return made;
+        }
+        let namespace = &self.pod.metadata.namespace;
+        let Ok(all) = self.snap.config_maps.items() else { return made };
+        let names: Vec<&str> = all
+            .iter()
+            .filter(|m| m.metadata.namespace == *namespace && m.metadata.name != "kube-root-ca.crt")
+            .map(|m| m.metadata.name.as_str())
+            .take(12)
+            .collect();
+        if names.is_empty() {
+            return made;
+        }
+        let seen = Evidence::new(
+            format!("ConfigMaps in namespace {namespace}"),
+            names.join(", "),
+            "kubectl get configmaps -n {{ namespace }}",
+        );
+        made.evidence(seen.with("namespace", namespace))
+    }
+}
+
+pub(super) fn said(stop: &Stop<'_>) -> Evidence {
+    let meta = &stop.pod.metadata;
+    let (source, show) = match stop.source {
+        "event" => (
+            format!("Event FailedMount of Pod {}/{}", meta.namespace, meta.name),
+            "kubectl get events -n {{ namespace }} --field-selector {{ field }}",
+        ),
+        "volume" => (
+            format!("Pod {}/{} spec.volumes", meta.namespace, meta.name),
+            "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.spec.volumes}{\"\\n\"}'",
+        ),
+        _ => (
+            format!("Pod {}/{}, container {}", meta.namespace, meta.name, stop.container.name),
+            "kubectl describe pod -n {{ namespace }} {{ pod }}",
+        ),
+    };
+    Evidence::new(source, stop.said.clone(), show)
+        .with("namespace", &meta.namespace)
+        .with("pod", &meta.name)
+        .with("field", format!("involvedObject.name={},reason=FailedMount", meta.name))
+}

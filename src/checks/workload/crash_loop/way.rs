@@ -1,0 +1,363 @@
+//! The ways to fix a crash, with the values of their pages.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::helm::Release;
+use crate::checks::support::kept::Kept;
+use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Lines, Ownership};
+use crate::model::Placeholder;
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Way {
+    Config {
+        map: String,
+        map_managed: String,
+        pod: String,
+        #[serde(flatten)]
+        lines: Lines,
+    },
+    ConfigCorrected {
+        map: String,
+        pod: String,
+    },
+    ConfigSecret {
+        map: String,
+        key: String,
+        key_path: String,
+        pod: String,
+        #[serde(flatten)]
+        lines: Lines,
+    },
+    ConfigOperator {
+        file: String,
+        operator_kind: String,
+        operator_name: String,
+        is_prometheus: bool,
+        additional: Option<String>,
+        additional_key: String,
+        additional_path: String,
+        #[serde(flatten)]
+        release: Release,
+        #[serde(flatten)]
+        lines: Lines,
+    },
+    ConfigCrds {
+        crds: String,
+        operator_kind: String,
+        operator_name: String,
+    },
+    ConfigOther {
+        pod: String,
+        #[serde(flatten)]
+        lines: Lines,
+    },
+    RulesOperator {
+        file: String,
+        rule_namespace: Placeholder,
+        rule_name: Placeholder,
+        #[serde(flatten)]
+        lines: Lines,
+    },
+    ConfigMissing {
+        file: String,
+        map: Option<String>,
+        secret: Option<String>,
+        key: String,
+        map_managed: String,
+        pod: String,
+    },
+    ConfigDirectory {
+        file: String,
+        file_name: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Unreadable {
+        file: String,
+        map: Option<String>,
+        secret: Option<String>,
+        pod: String,
+        #[serde(flatten)]
+        ownership: Ownership,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    WebConfig {
+        file: String,
+        reason: String,
+        secret: Option<String>,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Credentials {
+        account: String,
+        pod: String,
+    },
+    Permission {
+        gid: i64,
+        group: Option<i64>,
+        is_grafana: bool,
+        is_prometheus: bool,
+        pod: String,
+        #[serde(flatten)]
+        ownership: Ownership,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Chown {
+        container: String,
+        group: Option<i64>,
+        patch: String,
+        remove_patch: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    ReadOnly {
+        mounted_read_only: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Lock {
+        pod: String,
+        /// Empty where a rollout stops the old pod first already.
+        recreate_patch: &'static str,
+        operator_up: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    DiskFull {
+        #[serde(flatten)]
+        disk: DiskFull,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Wal {
+        advice: String,
+        #[serde(flatten)]
+        damaged: Damaged,
+    },
+    Block {
+        /// Shell command that shows how each block's index begins.
+        look: String,
+        #[serde(flatten)]
+        damaged: Damaged,
+    },
+    NewerData {
+        reason: String,
+        image: String,
+        /// Patch of the operator's resource, or the image as `kubectl set image` takes it.
+        newer: String,
+        #[serde(flatten)]
+        damaged: Damaged,
+        managed: String,
+    },
+    HeadChunks {
+        #[serde(flatten)]
+        damaged: Damaged,
+    },
+    DatabaseDamaged {
+        container: String,
+        /// Shell commands that write the database with its journal to an archive, move both aside, and set the owner.
+        save: String,
+        aside: String,
+        owned: String,
+        folder: String,
+        #[serde(flatten)]
+        damaged: Damaged,
+    },
+    State {
+        advice: String,
+        #[serde(flatten)]
+        damaged: Damaged,
+    },
+    Flag {
+        container: String,
+        old_arg: Option<String>,
+        new_arg: Option<String>,
+        /// Name and value of the new argument.
+        arg_name: String,
+        arg_value: String,
+        /// The field of the operator's resource from which it makes the argument, and its value.
+        field: Option<&'static str>,
+        field_value: String,
+        advice: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Port {
+        what: String,
+        is_port_shared: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Bind {
+        old_arg: Option<String>,
+        advice: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Cluster {
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    SecondDefault {
+        default_datasources: String,
+        datasource: Placeholder,
+        datasource_map: Placeholder,
+        datasource_namespace: String,
+        pod: String,
+    },
+    Provisioning {
+        reason: String,
+        advice: String,
+        pod: String,
+    },
+    Plugin {
+        reason: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Ini {
+        reason: String,
+        pod: String,
+    },
+    Migration {
+        reason: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    DatabaseLocked {
+        /// Empty where a rollout stops the old pod first already.
+        recreate_patch: &'static str,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Database {
+        reason: String,
+        pod: String,
+    },
+    CrdMissing {
+        reason: String,
+        crds: String,
+        pod: String,
+    },
+    Forbidden {
+        reason: String,
+        /// `get pods`, as kubectl auth can-i takes it.
+        can_i: Vec<String>,
+        user: String,
+        pod: String,
+    },
+    Webhook {
+        reason: String,
+        pod: String,
+    },
+    ApiServer {
+        reason: String,
+        pod: String,
+    },
+    Inotify {
+        reason: String,
+        node: String,
+        pod: String,
+    },
+    MapCount {
+        reason: String,
+        wanted: String,
+        node: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Architecture {
+        image: String,
+        arch: String,
+        other: &'static str,
+        selector_patch: Option<String>,
+        node: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    ExternalLabels {
+        operator_kind: String,
+        operator_name: String,
+        labels_patch: &'static str,
+    },
+    Compaction {
+        operator_kind: String,
+        operator_name: String,
+    },
+    Panic {
+        advice: String,
+        container: String,
+        previous: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Metadata {
+        pod: String,
+        instance: String,
+        region: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    MemoryMap {
+        node: String,
+        pod: String,
+        container: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Device {
+        pod: String,
+        node: String,
+        /// The EBS volume, where it is known.
+        volume: Option<String>,
+    },
+    Memberlist {
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Unreached {
+        reason: String,
+        advice: String,
+        host: String,
+        port: String,
+        service_namespace: Option<String>,
+        /// The label by which the Service's EndpointSlices are found.
+        service: Option<String>,
+        is_grafana: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Probe {
+        container: String,
+        is_prometheus: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Ends {
+        container: String,
+        previous: bool,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Other {
+        container: String,
+        previous: bool,
+        pod: String,
+    },
+}

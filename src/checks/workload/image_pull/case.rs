@@ -1,0 +1,246 @@
+//! One image that cannot be pulled, and what is known of it.
+
+use std::collections::BTreeSet;
+
+use super::Failure;
+use crate::domain::aws::endpoints;
+use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::image::{Image, Retired};
+use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::pull_error::Reason;
+use crate::domain::text::windows::RECENT;
+use crate::model::Evidence;
+use crate::snapshot::kubernetes::{Container, Node, Pod};
+use crate::snapshot::{Platform, Snapshot};
+
+/// What has to be done about it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The registry was closed, or the repository moved.
+    Retired,
+    /// The old image of metrics-server, which EKS offers as an add-on.
+    MetricsServer,
+    /// The mirror of the nodes does not answer.
+    Mirror,
+    /// The registry does not have it.
+    NotFound,
+    /// The repository of ECR does not have it.
+    EcrNotFound,
+    /// A login is missing or refused.
+    Unauthorized,
+    /// A login of ECR is missing, or past its time.
+    EcrToken,
+    /// The repository of another account does not let the nodes pull.
+    EcrOtherAccount,
+    /// The role of the nodes may not pull.
+    EcrAuth,
+    /// ECR is not reached without VPC endpoints.
+    EcrEndpoints,
+    /// The registry is not reached.
+    Network,
+    /// Its name does not resolve.
+    Dns,
+    /// The name of the image is none.
+    InvalidName,
+    /// The kubelet is told not to pull.
+    Never,
+    /// The registry counts pulls.
+    RateLimit,
+    /// There is no build for the node.
+    Platform,
+    /// The registry's certificate is not accepted.
+    Tls,
+    /// The registry has a fault of its own.
+    Server,
+    /// The node's disk is full.
+    Disk,
+    /// Nothing that is known.
+    Other,
+}
+
+pub(super) struct Case<'a> {
+    pub(super) snap: &'a Snapshot,
+    pub(super) pod: &'a Pod,
+    pub(super) container: &'a Container,
+    pub(super) reason: Reason,
+    pub(super) image: Option<Image>,
+    pub(super) retired: Option<Retired>,
+    pub(super) target: Target<'a>,
+    pub(super) node: Option<&'a Node>,
+    /// The login that was sent is past its time.
+    pub(super) is_late: bool,
+    /// The mirror of the nodes that was asked instead of the registry.
+    pub(super) mirror: Option<String>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(snap: &'a Snapshot, failures: &[Failure<'a>]) -> Self {
+        let Failure { pod, container, reason, .. } = failures[0];
+        let image = Image::parse(&container.image);
+        // A closed registry answers in many ways, or the events that would say how are gone.
+        let closed = matches!(
+            reason,
+            Reason::NotFound | Reason::Denied | Reason::Unauthorized | Reason::Server | Reason::Other | Reason::Dns
+        );
+        let retired = image.as_ref().filter(|_| closed).and_then(Image::retired);
+        let is_late = Reason::is_expired(&failures[0].said);
+        let mirror = Reason::mirror(&failures[0].said).filter(|_| reason.is_of_the_way()).map(str::to_owned);
+        Self {
+            is_late,
+            mirror,
+            snap,
+            pod,
+            container,
+            reason,
+            image,
+            retired,
+            target: Target::of(snap, pod),
+            node: snap.node_of(pod),
+        }
+    }
+
+    pub(super) fn cause(&self) -> Cause {
+        if self.retired.is_some() {
+            let metrics_server = self.image.as_ref().is_some_and(|i| i.base() == "metrics-server");
+            let offered = metrics_server && self.snap.platform == Platform::Eks;
+            return if offered { Cause::MetricsServer } else { Cause::Retired };
+        }
+        if self.mirror.is_some() {
+            return Cause::Mirror;
+        }
+        let ecr = self.image.as_ref().and_then(Image::ecr);
+        match self.reason {
+            Reason::NotFound if ecr.is_some() => Cause::EcrNotFound,
+            Reason::NotFound => Cause::NotFound,
+            // A slip in the name of a public repository reads like a private one.
+            Reason::Denied if self.proposed().is_some() => Cause::NotFound,
+            Reason::Denied | Reason::Unauthorized => match ecr {
+                Some(_) if self.snap.platform == Platform::Other || self.is_expired() => Cause::EcrToken,
+                Some(ecr) if self.is_foreign(ecr.account) => Cause::EcrOtherAccount,
+                Some(_) => Cause::EcrAuth,
+                None => Cause::Unauthorized,
+            },
+            Reason::Network | Reason::Dns if ecr.is_some() && !self.missing_endpoints().is_empty() => {
+                Cause::EcrEndpoints
+            }
+            Reason::Network => Cause::Network,
+            Reason::Dns => Cause::Dns,
+            Reason::InvalidName => Cause::InvalidName,
+            Reason::NeverPulled => Cause::Never,
+            Reason::RateLimit => Cause::RateLimit,
+            Reason::Platform => Cause::Platform,
+            Reason::Tls => Cause::Tls,
+            Reason::Server => Cause::Server,
+            Reason::Disk => Cause::Disk,
+            Reason::Other => Cause::Other,
+        }
+    }
+
+    /// The pull secret holds a login of ECR that is past its twelve hours.
+    pub(super) fn is_expired(&self) -> bool {
+        self.is_late && !self.secrets().is_empty()
+    }
+
+    /// The kubelet's word that a pull secret is not there.
+    pub(super) fn missing_secret(&self) -> Option<Evidence> {
+        let meta = &self.pod.metadata;
+        let events = self.snap.events_about("Pod", meta, RECENT);
+        let event = events.iter().find(|e| e.reason == "FailedToRetrieveImagePullSecret")?;
+        let show = "kubectl get events -n {{ namespace }} --field-selector {{ field }}";
+        let seen = Evidence::new(
+            format!("Event {} of Pod {}/{}", event.reason, meta.namespace, meta.name),
+            event.message.clone(),
+            show,
+        );
+        let field = format!("involvedObject.name={},reason=FailedToRetrieveImagePullSecret", meta.name);
+        Some(seen.with("namespace", &meta.namespace).with("field", field))
+    }
+
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        self.pod.spec.image_pull_secrets.iter().map(|s| s.name.as_str()).collect()
+    }
+
+    pub(super) fn node_name(&self) -> &str {
+        self.pod.spec.node_name.as_deref().unwrap_or("<node>")
+    }
+
+    pub(super) fn arch(&self) -> &str {
+        self.node.and_then(Node::architecture).unwrap_or_default()
+    }
+
+    /// Another architecture of which the cluster has nodes.
+    pub(super) fn other_arch(&self) -> Option<&str> {
+        let all = self.snap.nodes.items().unwrap_or_default();
+        let mut others =
+            all.iter().filter_map(|n| n.metadata.label("kubernetes.io/arch")).filter(|a| *a != self.arch());
+        others.clone().find(|a| *a == "amd64").or_else(|| others.next())
+    }
+
+    pub(super) fn account(&self) -> &str {
+        self.image.as_ref().and_then(Image::ecr).map_or("", |e| e.account)
+    }
+
+    pub(super) fn cluster_account(&self) -> Option<&str> {
+        Identity::of(self.snap).account
+    }
+
+    /// Another account's registry; EKS' own registries let every account pull.
+    pub(super) fn is_foreign(&self, account: &str) -> bool {
+        let of_eks = self.image.as_ref().is_some_and(|i| {
+            i.repository.starts_with("eks/")
+                || i.repository.starts_with("amazon-k8s-cni")
+                || i.repository.starts_with("amazon/")
+        });
+        !of_eks && self.cluster_account().is_some_and(|own| own != account)
+    }
+
+    /// Services of VPC endpoints that a pull from ECR takes and that are missing, where the VPC has some of its own, or
+    /// no way to the internet shows that it is meant to be private.
+    pub(super) fn missing_endpoints(&self) -> Vec<String> {
+        let Some(ecr) = self.image.as_ref().and_then(Image::ecr) else { return Vec::new() };
+        let Ok(endpoints) = self.snap.vpc_endpoints() else { return Vec::new() };
+        let named = |service: &str| {
+            endpoints
+                .iter()
+                .any(|e| e.state == "available" && e.service_name.ends_with(&format!(".{}.{service}", ecr.region)))
+        };
+        if !["ecr.api", "ecr.dkr", "s3", "sts", "ec2"].iter().any(|s| named(s)) {
+            return Vec::new();
+        }
+        let missing = ["ecr.api", "ecr.dkr", "s3"].iter().filter(|s| !named(s));
+        missing.map(|s| endpoints::service_name(ecr.region, s)).collect()
+    }
+
+    /// The image that is likely meant.
+    pub(super) fn proposed(&self) -> Option<String> {
+        match &self.image {
+            Some(image) => image.likely(),
+            None => {
+                let lower = self.container.image.trim().to_ascii_lowercase();
+                let plain = lower.trim_start_matches("https://").trim_start_matches("docker://").trim_end_matches(':');
+                Image::parse(plain).map(|_| plain.to_owned())
+            }
+        }
+    }
+
+    /// The image that another, ready pod of the same owner runs.
+    pub(super) fn running(&self) -> Option<&'a str> {
+        let all = self.snap.pods.items().unwrap_or_default().iter();
+        let mut same = all.filter(|p| p.is_ready() && self.snap.owner_ref(p) == self.target.owner);
+        same.find_map(|p| {
+            let twin = p.all_containers().find(|c| c.name == self.container.name)?;
+            (twin.image != self.container.image).then_some(twin.image.as_str())
+        })
+    }
+
+    /// Name of the IAM role of the pod's node.
+    pub(super) fn node_role(&self) -> Option<&str> {
+        let groups = self.snap.eks_nodegroups().ok()?;
+        let name = self.node.and_then(|n| n.metadata.label("eks.amazonaws.com/nodegroup"));
+        let mine = groups.iter().find(|g| name == Some(g.nodegroup_name.as_str()));
+        let roles: BTreeSet<&str> = groups.iter().map(|g| g.node_role.as_str()).collect();
+        let only = (roles.len() == 1).then(|| roles.iter().next().copied()).flatten();
+        let arn = mine.map(|g| g.node_role.as_str()).or(only).filter(|arn| !arn.is_empty())?;
+        arn.rsplit('/').next()
+    }
+}

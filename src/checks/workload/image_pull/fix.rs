@@ -1,0 +1,415 @@
+//! What gets an image pulled, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::case::{Case, Cause};
+use super::registry::{Ecr, Login};
+use crate::domain::aws::placement::Placement;
+use crate::domain::kubernetes::image::Image;
+use crate::domain::kubernetes::owner::{self, Settable};
+use crate::domain::kubernetes::{managed, pull_error::Reason};
+use crate::model::Program;
+use crate::snapshot::Platform;
+use crate::snapshot::kubernetes::Node;
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    namespace: String,
+    target: String,
+    has_rollout: bool,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Retired {
+        why: String,
+        /// The image is one of Bitnami's, or of kubectl.
+        bitnami: bool,
+        kubectl_image: bool,
+        #[serde(flatten)]
+        set: SetImage,
+    },
+    MetricsServer {
+        why: String,
+        image: String,
+        /// Name and namespace of the Helm release.
+        release: Option<Vec<String>>,
+        cluster: String,
+        cluster_region: Option<String>,
+    },
+    NotFound {
+        /// Where people see which tags there are.
+        repository_url: Option<String>,
+        running: Option<String>,
+        #[serde(flatten)]
+        set: SetImage,
+    },
+    EcrNotFound {
+        running: Option<String>,
+        #[serde(flatten)]
+        set: SetImage,
+        #[serde(flatten)]
+        ecr: Ecr,
+    },
+    InvalidName {
+        current: String,
+        running: Option<String>,
+        #[serde(flatten)]
+        set: SetImage,
+    },
+    Never {
+        in_place: bool,
+        policy_patch: String,
+        custom: Option<&'static str>,
+        custom_name: Option<String>,
+        managed_by: String,
+    },
+    RateLimit {
+        /// The same image is known to be elsewhere.
+        known: bool,
+        rolls: bool,
+        server: String,
+        #[serde(flatten)]
+        set: SetImage,
+        #[serde(flatten)]
+        login: Login,
+    },
+    Unauthorized {
+        /// The registry is Docker Hub.
+        hub: bool,
+        current: String,
+        repository: String,
+        repository_url: Option<String>,
+        rolls: bool,
+        server: String,
+        #[serde(flatten)]
+        login: Login,
+    },
+    EcrAuth {
+        node_role: String,
+        pull_policy: String,
+        secret: String,
+        has_secret: bool,
+        fargate: bool,
+        #[serde(flatten)]
+        ecr: Ecr,
+    },
+    EcrOtherAccount {
+        own_account: String,
+        account: String,
+        region: String,
+        repository: String,
+        repository_policy: String,
+        current: String,
+        node_role: String,
+        pull_policy: String,
+    },
+    EcrToken {
+        region: String,
+        host: String,
+        #[serde(flatten)]
+        login: Login,
+    },
+    Platform {
+        current: String,
+        arch: String,
+        /// Another architecture of which the cluster has nodes, and the patch that runs it there.
+        other_arch: Option<String>,
+        arch_patch: Option<String>,
+        in_place: bool,
+        custom: Option<&'static str>,
+        custom_name: Option<String>,
+        running: Option<String>,
+    },
+    Dns {
+        host: String,
+        current: String,
+        eks: bool,
+        vpc: String,
+        cluster_region: Option<String>,
+    },
+    Network {
+        host: String,
+        node: String,
+        pod: String,
+        subnet: Option<String>,
+        cluster_region: Option<String>,
+    },
+    Mirror {
+        host: String,
+        mirror: String,
+        node: String,
+        /// The instance of the node, where a session on it can be opened, and what is run there.
+        instance: Option<String>,
+        show_hosts: String,
+        cluster_region: Option<String>,
+    },
+    EcrEndpoints {
+        interfaces: Vec<String>,
+        gateways: Vec<String>,
+        region: String,
+        vpc: String,
+        subnets: Vec<String>,
+        group: String,
+    },
+    Tls {
+        host: String,
+    },
+    Server {
+        host: String,
+        pod: String,
+        /// The same image elsewhere.
+        image: Option<String>,
+        container: String,
+        in_place: bool,
+    },
+    Disk {
+        node: String,
+    },
+    Other {
+        pod: String,
+        rolls: bool,
+    },
+}
+
+/// Another image: the values of the shared steps `image-kept` and `job-again`, and of the step before them.
+#[derive(Serialize, JsonSchema)]
+struct SetImage {
+    container: String,
+    image: String,
+    in_place: bool,
+    /// The operator's resource of which it is the main container.
+    custom: Option<&'static str>,
+    custom_name: Option<String>,
+    custom_patch: String,
+    /// It is a side-car that the operator makes.
+    custom_side: bool,
+    /// The template cannot be changed; that of a Job neither.
+    fixed: bool,
+    job: bool,
+    managed_by: String,
+    values_path: String,
+}
+
+impl Fix {
+    /// The fix of a case; other pods of the workload may run another image.
+    pub(super) fn of(case: &Case<'_>, cause: Cause, replaced: bool) -> Self {
+        Self {
+            namespace: case.pod.metadata.namespace.clone(),
+            target: case.target.name.clone(),
+            has_rollout: case.target.has_rollout,
+            way: case.way(cause, replaced),
+        }
+    }
+}
+
+impl Case<'_> {
+    fn way(&self, cause: Cause, replaced: bool) -> Way {
+        let running = || self.running().filter(|_| self.target.in_place() && replaced).map(str::to_owned);
+        let current = || self.container.image.clone();
+        let pod = || self.pod.metadata.name.clone();
+        let rolls = self.target.settable != Settable::No;
+        let Ecr { account, region, repository, image_id } = self.ecr();
+        let ecr = || self.ecr();
+        match cause {
+            Cause::Retired => self.retired(),
+            Cause::MetricsServer => self.metrics_server(),
+            Cause::NotFound => {
+                Way::NotFound { repository_url: self.repository_url(), running: running(), set: self.set_image() }
+            }
+            Cause::EcrNotFound => Way::EcrNotFound { running: running(), set: self.set_image(), ecr: ecr() },
+            Cause::InvalidName => Way::InvalidName { current: current(), running: running(), set: self.set_image() },
+            Cause::Never => self.never(),
+            Cause::RateLimit => Way::RateLimit {
+                known: self.wanted().is_some(),
+                rolls,
+                server: self.server(),
+                set: self.set_image(),
+                login: self.login(),
+            },
+            Cause::Unauthorized => Way::Unauthorized {
+                hub: self.host() == "docker.io",
+                current: current(),
+                repository,
+                repository_url: self.repository_url(),
+                rolls,
+                server: self.server(),
+                login: self.login(),
+            },
+            Cause::EcrAuth => Way::EcrAuth {
+                node_role: self.node_role().unwrap_or("<node-role>").to_owned(),
+                pull_policy: self.pull_policy(),
+                secret: self.login().secret,
+                has_secret: self.login().has_secret,
+                fargate: self.node.is_some_and(Node::is_fargate),
+                ecr: Ecr { account, region, repository, image_id },
+            },
+            Cause::EcrOtherAccount => Way::EcrOtherAccount {
+                own_account: self.cluster_account().unwrap_or("<account>").to_owned(),
+                account,
+                region,
+                repository,
+                repository_policy: self.repository_policy(),
+                current: current(),
+                node_role: self.node_role().unwrap_or("<node-role>").to_owned(),
+                pull_policy: self.pull_policy(),
+            },
+            Cause::EcrToken => Way::EcrToken { region, host: self.host().to_owned(), login: self.login() },
+            Cause::Platform => self.platform(running()),
+            Cause::Dns => Way::Dns {
+                host: self.host().to_owned(),
+                current: current(),
+                eks: self.snap.platform == Platform::Eks,
+                vpc: self.vpc(),
+                cluster_region: self.cluster_region(),
+            },
+            Cause::Network => Way::Network {
+                host: self.host().to_owned(),
+                node: self.node_name().to_owned(),
+                pod: pod(),
+                subnet: Placement::new(self.snap).of_pod(self.pod).map(str::to_owned),
+                cluster_region: self.cluster_region(),
+            },
+            Cause::Mirror => Way::Mirror {
+                host: self.host().to_owned(),
+                mirror: self.mirror.clone().unwrap_or_default(),
+                node: self.node_name().to_owned(),
+                instance: self.node.and_then(Node::shell_instance).map(str::to_owned),
+                show_hosts: self.show_hosts(),
+                cluster_region: self.cluster_region(),
+            },
+            Cause::EcrEndpoints => self.ecr_endpoints(region),
+            Cause::Tls => Way::Tls { host: self.host().to_owned() },
+            Cause::Server => Way::Server {
+                host: self.host().to_owned(),
+                pod: pod(),
+                image: self.wanted(),
+                container: self.container.name.clone(),
+                in_place: self.target.in_place(),
+            },
+            Cause::Disk => Way::Disk { node: self.node_name().to_owned() },
+            Cause::Other => Way::Other { pod: pod(), rolls },
+        }
+    }
+
+    /// The image to use instead, where one is known.
+    fn wanted(&self) -> Option<String> {
+        if let Some(retired) = &self.retired {
+            return Some(retired.image.clone());
+        }
+        match self.reason {
+            Reason::RateLimit | Reason::Server | Reason::Network => self.image.as_ref().and_then(Image::mirror),
+            _ => self.proposed(),
+        }
+    }
+
+    /// The container is the one for which the operator's resource is.
+    fn is_main(&self) -> bool {
+        matches!(self.container.program(), Some(Program::Prometheus | Program::Alertmanager))
+            || self.target.custom.is_some_and(|(kind, _)| kind == self.container.name)
+    }
+
+    fn custom(&self) -> Option<&'static str> {
+        self.target.custom.filter(|_| self.is_main()).map(|(kind, _)| kind)
+    }
+
+    fn custom_name(&self) -> Option<String> {
+        self.target.custom.map(|(_, name)| name.to_owned())
+    }
+
+    fn set_image(&self) -> SetImage {
+        let image = self.wanted().unwrap_or_else(|| "<image>".to_owned());
+        SetImage {
+            container: self.container.name.clone(),
+            in_place: self.target.in_place(),
+            custom: self.custom(),
+            custom_name: self.custom_name(),
+            custom_patch: json!({"spec": {"image": image}}).to_string(),
+            custom_side: self.target.custom.is_some() && !self.is_main(),
+            fixed: self.target.settable == Settable::No,
+            job: self.target.name.starts_with("job/"),
+            managed_by: self.target.managed_by.clone(),
+            values_path: self.target.values_path(self.snap, &self.container.name, "image"),
+            image,
+        }
+    }
+
+    fn why_retired(&self) -> String {
+        self.retired.as_ref().map(|r| r.why.to_owned()).unwrap_or_default()
+    }
+
+    fn retired(&self) -> Way {
+        let image = self.image.as_ref();
+        Way::Retired {
+            why: self.why_retired(),
+            bitnami: image.is_some_and(|i| i.repository.starts_with("bitnami/")),
+            kubectl_image: image.is_some_and(|i| i.base() == "kubectl"),
+            set: self.set_image(),
+        }
+    }
+
+    fn metrics_server(&self) -> Way {
+        let workload = owner::workload(self.snap, &self.target.owner);
+        let release = workload.and_then(|w| managed::release(&w.metadata));
+        Way::MetricsServer {
+            why: self.why_retired(),
+            image: self.wanted().unwrap_or_default(),
+            release: release.map(|(name, namespace)| vec![name.into(), "-n".into(), namespace.into()]),
+            cluster: self.snap.target.cluster.as_deref().unwrap_or("<cluster>").to_owned(),
+            cluster_region: self.cluster_region(),
+        }
+    }
+
+    fn never(&self) -> Way {
+        let container = json!({"name": self.container.name, "imagePullPolicy": "IfNotPresent"});
+        Way::Never {
+            in_place: self.target.in_place(),
+            policy_patch: json!({"spec": {"template": {"spec": {self.list(): [container]}}}}).to_string(),
+            custom: self.custom(),
+            custom_name: self.custom_name(),
+            managed_by: self.target.managed_by.clone(),
+        }
+    }
+
+    fn platform(&self, running: Option<String>) -> Way {
+        let other = self.other_arch();
+        let patch = |arch: &str| {
+            json!({"spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/arch": arch}}}}}).to_string()
+        };
+        Way::Platform {
+            current: self.container.image.clone(),
+            arch: if self.arch().is_empty() { "the node's architecture" } else { self.arch() }.to_owned(),
+            arch_patch: other.map(patch),
+            other_arch: other.map(str::to_owned),
+            in_place: self.target.in_place(),
+            custom: self.custom(),
+            custom_name: self.custom_name(),
+            running,
+        }
+    }
+
+    fn ecr_endpoints(&self, region: String) -> Way {
+        let (interfaces, gateways) = self.missing_endpoints().into_iter().partition(|s| !s.ends_with(".s3"));
+        let cluster = self.snap.eks_cluster.as_ref().ok();
+        let vpc = cluster.map(|c| &c.resources_vpc_config);
+        Way::EcrEndpoints {
+            interfaces,
+            gateways,
+            region,
+            vpc: self.vpc(),
+            subnets: vpc.map(|v| v.subnet_ids.clone()).unwrap_or_default(),
+            group: vpc.map_or("<security-group>", |v| v.cluster_security_group_id.as_str()).to_owned(),
+        }
+    }
+
+    fn list(&self) -> &'static str {
+        let init = self.pod.spec.init_containers.iter().any(|c| c.name == self.container.name);
+        if init { "initContainers" } else { "containers" }
+    }
+}

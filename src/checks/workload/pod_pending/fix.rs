@@ -1,0 +1,319 @@
+//! What gives a pod its node, and what its commands hold.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::detail::Detail;
+use super::{fargate, scarce_extended};
+use crate::checks::support::place::Place;
+use crate::domain::aws::{ebs, vpc_cni};
+use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable};
+use crate::domain::kubernetes::scheduling;
+use crate::domain::kubernetes::unschedulable::Reason;
+use crate::model::ResourceRef;
+use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
+use crate::snapshot::{Platform, Snapshot, parse_quantity};
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Fix {
+    namespace: String,
+    owner: String,
+    has_rollout: bool,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Way {
+    Volume {
+        claims: Vec<String>,
+    },
+    ClaimMissing {
+        claim: String,
+    },
+    Resources {
+        room: String,
+        container: String,
+        settable: bool,
+        /// The operator makes the workload.
+        operator: bool,
+    },
+    Preempted {
+        /// The field selector of the node's pods.
+        on_node: String,
+        /// The operator's resource, and its patch.
+        custom_kind: Option<&'static str>,
+        custom_name: Option<String>,
+        custom_patch: &'static str,
+        settable: bool,
+        patch: &'static str,
+        managed: String,
+    },
+    ExtendedResource {
+        resource: String,
+        /// The columns that show what each node offers of it.
+        resource_path: String,
+        /// It is a branch interface of the VPC.
+        is_branch: bool,
+    },
+    Fargate {
+        cluster: String,
+        region: String,
+        /// The pod asks for a node of EC2.
+        annotated: bool,
+        rolls: bool,
+        annotation_patch: &'static str,
+        execution_role: String,
+    },
+    TooManyPods {
+        /// The CNI could assign prefixes.
+        prefixes: bool,
+    },
+    Taint {
+        /// Empty where only the scheduler counts it.
+        taint_key: String,
+        taint_value: String,
+        taint_effect: String,
+        taint_word: String,
+        nodes: Vec<String>,
+        settable: bool,
+        operator: bool,
+    },
+    Cordoned(Nodes),
+    NotReady(Nodes),
+    NodeLeaving {
+        karpenter: bool,
+    },
+    NodeStarting {
+        nodes: Vec<String>,
+        first_node: String,
+        /// What has to come up there.
+        drivers: String,
+        ebs: bool,
+    },
+    NodePressure(Nodes),
+    Selector {
+        pod: String,
+        room: String,
+        settable: bool,
+        operator: bool,
+        /// The labels that a person may give a node.
+        labels: Vec<String>,
+    },
+    PodAffinity {
+        pod: String,
+    },
+    Zone,
+    Ports {
+        room: String,
+    },
+    VolumeLimit,
+    NoNodes {
+        /// A node group that is scaled to zero, and what starts one node in it.
+        empty_group: Option<String>,
+        scaling: String,
+        cluster: String,
+        region: String,
+        on_eks: bool,
+    },
+    Quota {
+        quota: String,
+        /// The patch that makes room for one more pod.
+        hard: Option<String>,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    QuotaMustSpecify {
+        is_job: bool,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    LimitRange {
+        /// Empty where the range is not known.
+        range: String,
+        range_patch: Option<String>,
+        /// What each container would have to ask for: `-c prometheus --limits=memory=2Gi`.
+        changes: Vec<String>,
+        settable: bool,
+        custom: Option<&'static str>,
+        custom_name: Option<String>,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    PodSecurity {
+        managed: String,
+    },
+    ServiceAccount {
+        account: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    PriorityClass {
+        priority_class: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    RuntimeClass(Kept),
+    Refused,
+    Other {
+        pod: String,
+    },
+}
+
+/// Nodes that the pod is kept from; none where they are not known.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Nodes {
+    nodes: Vec<String>,
+}
+
+/// A workload, and who keeps it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Kept {
+    pub(super) managed: String,
+    pub(super) owner_name: String,
+}
+
+impl Fix {
+    pub(super) fn of(snap: &Snapshot, owner: &ResourceRef, namespace: &str, way: Way) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            owner: owner.kubectl_name(),
+            has_rollout: has_rollout(snap, owner),
+            way,
+        }
+    }
+}
+
+/// A pod that finds no node, and what was seen of it.
+pub(super) struct Asked<'a> {
+    pub(super) snap: &'a Snapshot,
+    pub(super) owner: &'a ResourceRef,
+    pub(super) pod: &'a Pod,
+    pub(super) detail: &'a Detail,
+    pub(super) message: &'a str,
+}
+
+impl Asked<'_> {
+    /// The way to a node.
+    pub(super) fn way(&self, reason: Reason, claims: &[&PersistentVolumeClaim]) -> Way {
+        let detail = self.detail;
+        let nodes = || Nodes { nodes: detail.nodes.clone() };
+        let (settable, operator) = (self.settable() == Settable::Yes, self.settable() == Settable::ByOperator);
+        let (pod, room) = (self.pod.metadata.name.clone(), detail.text());
+        match reason {
+            Reason::Volume => Way::Volume { claims: claims.iter().map(|c| c.metadata.name.clone()).collect() },
+            Reason::VolumeZone => Way::Zone,
+            Reason::Resources => Way::Resources { room, container: largest_container(self.pod), settable, operator },
+            Reason::Extended => self.extended(),
+            Reason::Fargate => self.fargate(),
+            Reason::TooManyPods => {
+                let prefixes = self.snap.platform == Platform::Eks && !vpc_cni::is_on(self.snap, vpc_cni::PREFIXES);
+                Way::TooManyPods { prefixes }
+            }
+            Reason::Taint => self.taint(settable, operator),
+            Reason::Cordoned => Way::Cordoned(nodes()),
+            Reason::NotReady => Way::NotReady(nodes()),
+            Reason::Leaving => {
+                Way::NodeLeaving { karpenter: detail.signals.iter().any(|k| k.starts_with("karpenter.sh/")) }
+            }
+            Reason::Starting => self.starting(),
+            Reason::Pressure => Way::NodePressure(nodes()),
+            Reason::Selector => Way::Selector { pod, room, settable, operator, labels: own_labels(self.pod) },
+            Reason::PodAffinity => Way::PodAffinity { pod },
+            Reason::Ports => Way::Ports { room },
+            Reason::VolumeLimit => Way::VolumeLimit,
+            Reason::NoNodes => self.no_nodes(),
+            Reason::Other => Way::Other { pod },
+        }
+    }
+
+    fn settable(&self) -> Settable {
+        is_settable(self.snap, self.owner)
+    }
+
+    fn extended(&self) -> Way {
+        let resource = scarce_extended(self.message).unwrap_or_default();
+        let column = resource.replace('.', "\\.");
+        Way::ExtendedResource {
+            resource: resource.to_owned(),
+            resource_path: format!("custom-columns=NAME:.metadata.name,OFFERS:.status.allocatable.{column}"),
+            is_branch: resource.ends_with("/pod-eni"),
+        }
+    }
+
+    fn fargate(&self) -> Way {
+        let Place { cluster, region, .. } = Place::of(self.snap);
+        Way::Fargate {
+            cluster,
+            region,
+            annotated: fargate::asks_for_ec2(self.pod),
+            rolls: self.settable() != Settable::No,
+            annotation_patch: fargate::ANNOTATION_PATCH,
+            execution_role: fargate::execution_role(self.snap),
+        }
+    }
+
+    fn taint(&self, settable: bool, operator: bool) -> Way {
+        let taint = self.detail.taint.as_ref();
+        Way::Taint {
+            taint_key: taint.map(|t| t.key.clone()).unwrap_or_default(),
+            taint_value: taint.and_then(|t| t.value.clone()).unwrap_or_default(),
+            taint_effect: taint.map(|t| t.effect.clone()).unwrap_or_default(),
+            taint_word: taint.map(scheduling::taint_text).unwrap_or_default(),
+            nodes: self.detail.nodes.clone(),
+            settable,
+            operator,
+        }
+    }
+
+    fn starting(&self) -> Way {
+        let Detail { nodes, signals, .. } = self.detail;
+        Way::NodeStarting {
+            nodes: nodes.clone(),
+            first_node: nodes.first().cloned().unwrap_or_default(),
+            drivers: signals.iter().filter_map(|k| agent(k)).collect::<Vec<_>>().join(", "),
+            ebs: signals.iter().any(|k| k.starts_with(ebs::DRIVER)),
+        }
+    }
+
+    fn no_nodes(&self) -> Way {
+        let empty = self.snap.eks_nodegroups.iter().flatten().find(|g| g.scaling_config.desired_size == Some(0));
+        let max = empty.and_then(|g| g.scaling_config.max_size).unwrap_or(0).max(1);
+        let Place { cluster, region, .. } = Place::of(self.snap);
+        Way::NoNodes {
+            empty_group: empty.map(|g| g.nodegroup_name.clone()),
+            scaling: format!("minSize=0,maxSize={max},desiredSize=1"),
+            cluster,
+            region,
+            on_eks: self.snap.platform == Platform::Eks,
+        }
+    }
+}
+
+/// The labels that the pod's selector asks for, if people give all of them: those of Kubernetes, EKS and Karpenter say what a
+/// node is, and are not set by hand.
+fn own_labels(pod: &Pod) -> Vec<String> {
+    let selector = &pod.spec.node_selector;
+    let given = ["kubernetes.io", "k8s.io", "eks.amazonaws.com", "karpenter.sh", "k8s.aws", "eksctl.io"];
+    let is_given =
+        |key: &String| key.split_once('/').is_some_and(|(domain, _)| given.iter().any(|g| domain.ends_with(g)));
+    if selector.keys().any(is_given) {
+        return Vec::new();
+    }
+    selector.iter().map(|(k, v)| format!("{k}={v}")).collect()
+}
+
+/// The driver or agent that has to come up on the node before its taint goes.
+fn agent(key: &str) -> Option<&str> {
+    let (domain, name) = key.split_once('/')?;
+    (name.ends_with("not-ready") && !domain.ends_with("kubernetes.io")).then_some(domain)
+}
+
+/// The container that asks for most memory.
+fn largest_container(pod: &Pod) -> String {
+    let asked = |c: &Container| c.resources.requests.get("memory").and_then(|q| parse_quantity(q)).unwrap_or(0.0);
+    let largest = pod.spec.containers.iter().max_by(|a, b| asked(a).total_cmp(&asked(b)));
+    largest.map_or_else(|| "<container>".to_owned(), |c| c.name.clone())
+}

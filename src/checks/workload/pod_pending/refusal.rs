@@ -1,0 +1,60 @@
+//! Why the API server refuses a pod.
+
+/// Why the API server refuses a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A ResourceQuota is used up.
+    Quota,
+    /// A ResourceQuota wants requests and limits to be stated.
+    MustSpecify,
+    /// The namespace's Pod Security level.
+    PodSecurity,
+    /// A LimitRange.
+    LimitRange,
+    /// A PriorityClass that does not exist.
+    PriorityClass,
+    /// A RuntimeClass that does not exist.
+    RuntimeClass,
+    /// A ServiceAccount that does not exist.
+    ServiceAccount,
+    /// Something else, such as a webhook.
+    Other,
+}
+
+impl Refusal {
+    pub(super) fn of(message: &str) -> Self {
+        let has = |part: &str| message.contains(part);
+        if has("exceeded quota") {
+            Self::Quota
+        } else if has("failed quota") || has("must specify") {
+            Self::MustSpecify
+        } else if has("violates PodSecurity") {
+            Self::PodSecurity
+        } else if has("per Container is") || has("per Pod is") || has("limit to request ratio per ") {
+            Self::LimitRange
+        } else if has("no PriorityClass with name") {
+            Self::PriorityClass
+        } else if has("RuntimeClass \"") && has("not found") {
+            Self::RuntimeClass
+        } else if has("service account") || has("serviceaccount") {
+            Self::ServiceAccount
+        } else {
+            Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_refusals_apart() {
+        let quota = "pods \"grafana-0\" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=10, limited: pods=10";
+        assert_eq!(Refusal::of(quota), Refusal::Quota);
+        let level = "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\"";
+        assert_eq!(Refusal::of(level), Refusal::PodSecurity);
+        let account = "error looking up service account monitoring/x: serviceaccount \"x\" not found";
+        assert_eq!(Refusal::of(account), Refusal::ServiceAccount);
+    }
+}
