@@ -7,13 +7,13 @@ use serde::de::DeserializeOwned;
 use super::Plan;
 use super::client::{Client, IfAbsent};
 use super::kubernetes::Wanted;
-use crate::domain::kubernetes::cilium;
+use crate::domain::kubernetes::{calico, cilium};
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
-    AlertmanagerConfigResource, ApiService, Autoscaler, CiliumPolicy, CronJob, DisruptionBudget, EniConfig, Event,
-    GitOpsObject, HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource, NetworkPolicy, NodeMaker,
-    Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource, SecretMaker, SecurityGroupPolicy,
-    WebhookConfiguration,
+    AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
+    EniConfig, Event, GitOpsObject, HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource,
+    NetworkPolicy, NodeMaker, Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource, SecretMaker,
+    SecurityGroupPolicy, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
@@ -72,7 +72,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         wanted(plan, Fact::NodeMakers, node_makers(client, snap)),
         wanted(plan, Fact::SecretMakers, secret_makers(client, snap, &scope)),
         wanted(plan, Fact::GitOps, git_ops(client, snap)),
-        cilium(client, plan, snap, &scope)
+        plugin_policies(client, plan, snap, &scope)
     );
     (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
     let known = std::mem::take(&mut snap.network_policies);
@@ -313,8 +313,9 @@ fn either<T>(newer: Listing<T>, older: Listing<T>) -> Listing<T> {
     }
 }
 
-/// What Cilium's own policies say, as far as those of Kubernetes can say it; a gap where they are there and cannot be read.
-async fn cilium(
+/// What the policies of Cilium and Calico say, as far as those of Kubernetes can say it; a gap where they are there and
+/// cannot be read.
+async fn plugin_policies(
     client: &Client,
     plan: &Plan,
     snap: &Snapshot,
@@ -334,6 +335,16 @@ async fn cilium(
         let path = format!("/apis/cilium.io/v2/{resource}");
         let all = client.cluster_list::<CiliumPolicy>(&path, IfAbsent::Empty).await;
         let own = all.items().unwrap_or_default().iter().flat_map(|p| cilium::translated(p, &namespaces));
+        made.extend(own.filter(|p| scope.contains(&p.metadata.namespace)));
+        gap = gap.or(all.gaps().first().cloned());
+    }
+    for resource in ["networkpolicies", "globalnetworkpolicies"] {
+        if !is_there(&format!("{resource}.crd.projectcalico.org")) {
+            continue;
+        }
+        let path = format!("/apis/crd.projectcalico.org/v1/{resource}");
+        let all = client.cluster_list::<CalicoPolicy>(&path, IfAbsent::Empty).await;
+        let own = all.items().unwrap_or_default().iter().flat_map(|p| calico::translated(p, &namespaces));
         made.extend(own.filter(|p| scope.contains(&p.metadata.namespace)));
         gap = gap.or(all.gaps().first().cloned());
     }

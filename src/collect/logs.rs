@@ -8,7 +8,7 @@ use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
 use crate::domain::kubernetes::image::base_of;
-use crate::domain::kubernetes::{foundation, skew};
+use crate::domain::kubernetes::{foundation, skew, starting};
 use crate::domain::prometheus::exporter_log;
 use crate::domain::prometheus::remote_write::collector;
 use crate::domain::text::windows::DAY;
@@ -195,7 +195,12 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLo
     for pod in pods {
         let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
         let job = is_failed_job(pod, snap);
+        let held = starting::stuck(snap, pod).map(|h| h.container.name.as_str());
         let ended = statuses.filter(|s| {
+            // What the others wait for may say why it does not get on.
+            if held == Some(s.name.as_str()) {
+                return true;
+            }
             let again = s.restart_count > 0 && (!s.ready || s.ended_within(RECENT_END, snap.collected_at));
             again || (job && s.state.terminated.as_ref().is_some_and(|t| t.exit_code != 0))
         });

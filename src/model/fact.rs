@@ -95,7 +95,7 @@ facts! {
     EndpointSlices "endpointslices" Kubernetes(&[list("discovery.k8s.io", "endpointslices")]);
     ConfigMaps "configmaps" Kubernetes(&[list("", "configmaps")]);
     ServiceAccounts "serviceaccounts" Kubernetes(&[list("", "serviceaccounts")]);
-    NetworkPolicies "networkpolicies" Kubernetes(&[list("networking.k8s.io", "networkpolicies"), list("cilium.io", "ciliumnetworkpolicies"), list("cilium.io", "ciliumclusterwidenetworkpolicies")]);
+    NetworkPolicies "networkpolicies" Kubernetes(&[list("networking.k8s.io", "networkpolicies"), list("cilium.io", "ciliumnetworkpolicies"), list("cilium.io", "ciliumclusterwidenetworkpolicies"), list("crd.projectcalico.org", "networkpolicies"), list("crd.projectcalico.org", "globalnetworkpolicies")]);
     VolumeAttachments "volumeattachments" Kubernetes(&[list("storage.k8s.io", "volumeattachments")]);
     CsiNodes "csinodes" Kubernetes(&[list("storage.k8s.io", "csinodes")]);
     ResourceQuotas "resourcequotas" Kubernetes(&[list("", "resourcequotas")]);

@@ -4,6 +4,7 @@ mod account_forbidden;
 mod api_access;
 mod pod_without_credentials;
 mod stack_missing;
+mod token_refused;
 
 use crate::checks::Check;
 
@@ -12,5 +13,6 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &api_access::ApiAccess,
     &stack_missing::StackMissing,
     &account_forbidden::AccountForbidden,
+    &token_refused::TokenRefused,
     &pod_without_credentials::PodWithoutCredentials,
 ];

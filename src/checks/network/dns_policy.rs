@@ -11,6 +11,7 @@ use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::traffic::flows;
 use crate::domain::traffic::misled::{self, Misled, Why};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -106,6 +107,8 @@ fn finding(snap: &Snapshot, about: ResourceRef, found: &[Misled<'_>]) -> Finding
         let meta = &one.pod.metadata;
         let owner = snap.owner_ref(one.pod);
         let reference = ResourceRef::pod(&meta.namespace, &meta.name);
+        // Who is not answered is told of by the connection as well.
+        made = flows::connection(&owner, one.said).into_iter().fold(made, Finding::breaks);
         made = made.also(owner.clone()).breaks(reference).breaks(owner);
         made = made.evidence(match one.container {
             "" => Evidence::new(

@@ -7,6 +7,7 @@ mod ingress;
 mod ip_exhaustion;
 mod nat_egress;
 mod network_policy_blocks;
+mod no_local_endpoint;
 mod node_join;
 mod node_port_range;
 mod pod_without_network;
@@ -24,6 +25,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &security_group_blocks::SecurityGroupBlocks,
     &vpc_endpoint_missing::VpcEndpointMissing,
     &port_forward::PortForward,
+    &no_local_endpoint::NoLocalEndpoint,
     &node_join::NodeJoin,
     &node_port_range::NodePortRange,
     &ip_exhaustion::IpExhaustion,

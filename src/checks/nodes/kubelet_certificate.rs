@@ -10,7 +10,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::node_group;
-use crate::domain::kubernetes::metrics_server::{self, KubeletFault, NO_CERTIFICATE};
+use crate::domain::kubernetes::metrics_server::{self, EXPIRED, KubeletFault, NO_CERTIFICATE};
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::text::log_line::written_at;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
@@ -37,6 +37,10 @@ enum Fix {
         healthz: String,
         /// On EKS a controller of its own approves, and the mapping of the node's role decides.
         on_eks: bool,
+        /// It has one, whose time is over.
+        expired: bool,
+        /// The EC2 instance whose shell commands reach.
+        instance: Option<String>,
         cluster: String,
         region: String,
         role: String,
@@ -83,13 +87,16 @@ impl<'a> Seen<'a> {
             Some(format!("{}:{KUBELET_PORT}", node.metadata.name)),
         ];
         let is_kubelet = |text: &str| {
-            text.contains(NO_CERTIFICATE) && names.iter().flatten().any(|n| text.contains(&format!("{n}/")))
+            let is_said = text.contains(NO_CERTIFICATE) || text.contains(EXPIRED);
+            is_said && names.iter().flatten().any(|n| text.contains(&format!("{n}/")))
         };
         let targets = snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter();
         let targets = targets.filter(|t| t.health == "down" && is_kubelet(&t.last_error));
         let failed = metrics_server::failed_nodes(snap).into_iter();
         let mut failed = failed
-            .filter(|f| f.node == node.metadata.name && f.fault == KubeletFault::NoCertificate)
+            .filter(|f| {
+                f.node == node.metadata.name && matches!(f.fault, KubeletFault::NoCertificate | KubeletFault::Expired)
+            })
             // It asks every minute at most: what it said before is over, as with each node that has just joined.
             .filter(|f| {
                 written_at(f.line, snap.collected_at)
@@ -109,6 +116,12 @@ impl<'a> Seen<'a> {
         !self.targets.is_empty() || self.metrics_server.is_some() || !self.logs.is_empty()
     }
 
+    /// It shows a certificate, whose time is over.
+    fn is_expired(&self) -> bool {
+        let said = self.targets.iter().map(|(_, error)| *error).chain(self.metrics_server.map(|(.., line)| line));
+        said.into_iter().any(|text| text.contains(EXPIRED))
+    }
+
     fn victims(&self) -> String {
         let mut all = Vec::new();
         if !self.targets.is_empty() {
@@ -126,7 +139,8 @@ impl<'a> Seen<'a> {
 
 fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
     let subject = ResourceRef::node(node);
-    let message = format!("the kubelet of node {node} has no serving certificate: {}", seen.victims());
+    let what = if seen.is_expired() { "shows a certificate that has expired" } else { "has no serving certificate" };
+    let message = format!("the kubelet of node {node} {what}: {}", seen.victims());
     let mut made = Finding::new(KubeletCertificate::META.id, Severity::Error, subject, message)
         .cause(Cause::keyed("kubelet-serving", "kubelets of several nodes have no serving certificate"));
     // The node itself is well: what is broken is its port.
@@ -156,6 +170,8 @@ fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
     made.fix(Fix::Approve {
         healthz: format!("/api/v1/nodes/{node}/proxy/healthz"),
         on_eks: snap.platform == Platform::Eks,
+        expired: seen.is_expired(),
+        instance: snap.nodes.named(node).ok().flatten().and_then(Node::shell_instance).map(str::to_owned),
         cluster: place.cluster,
         region: place.region,
         role,

@@ -3,8 +3,10 @@
 mod addon_degraded;
 mod clock_skew;
 mod cluster_impaired;
+mod conntrack_full;
 mod consolidation_evicts;
 mod kubelet_certificate;
+mod kubelet_skew;
 mod node_pool_stuck;
 mod node_pressure;
 mod nodegroup_failed;
@@ -21,6 +23,8 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &addon_degraded::AddonDegraded,
     &kubelet_certificate::KubeletCertificate,
     &clock_skew::ClockSkew,
+    &conntrack_full::ConntrackFull,
+    &kubelet_skew::KubeletSkew,
     &node_pool_stuck::NodePoolStuck,
     &consolidation_evicts::ConsolidationEvicts,
 ];

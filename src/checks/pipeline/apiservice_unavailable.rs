@@ -8,6 +8,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::workload;
 use crate::domain::kubernetes::releases::{self, Release};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
@@ -35,11 +36,32 @@ struct Fix {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
-    Leftover { api: String, release: String, release_namespace: String },
-    NoService { api: String, managed_by: String },
-    ScaledToZero { workload: String },
-    NotReady { service: String, workload: String },
-    Look { api: String },
+    Leftover {
+        api: String,
+        release: String,
+        release_namespace: String,
+    },
+    NoService {
+        api: String,
+        managed_by: String,
+    },
+    ScaledToZero {
+        workload: String,
+    },
+    NotReady {
+        service: String,
+        workload: String,
+    },
+    Certificate {
+        api: String,
+        /// The Secret that its pods mount, where it is known.
+        secret: Option<String>,
+        workload: String,
+        managed: String,
+    },
+    Look {
+        api: String,
+    },
 }
 
 impl Check for ApiServiceUnavailable {
@@ -104,6 +126,26 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
     made
 }
 
+fn said<'a>(silent: &'a Unavailable<'_>) -> &'a str {
+    silent.condition.message.as_deref().unwrap_or_default()
+}
+
+/// Its certificate is not taken: which Secret holds it, and what has to read it anew.
+fn certificate(snap: &Snapshot, silent: &Unavailable<'_>, api: String) -> Way {
+    let service = snap.services.find(&silent.service.namespace, &silent.service.name).ok().flatten();
+    let pod = service.and_then(|s| snap.pods_of_service(s).next());
+    let mounted = pod.into_iter().flat_map(|p| &p.spec.volumes).filter_map(|v| v.secret.as_ref());
+    let secret = mounted.map(|s| s.secret_name.clone()).find(|n| !n.is_empty());
+    let owner = pod.map(|p| snap.owner_ref(p));
+    let known = owner.as_ref().and_then(|o| workload(snap, o));
+    Way::Certificate {
+        api,
+        secret,
+        workload: owner.map(|o| o.kubectl_name()).unwrap_or_else(|| "deployment/<deployment>".to_owned()),
+        managed: known.map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+    }
+}
+
 /// What mends it.
 fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>) -> Way {
     let api = silent.api.metadata.name.clone();
@@ -120,6 +162,7 @@ fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>) -> 
         Fault::NoService => Way::NoService { api, managed_by: managed_by(&silent.api.metadata) },
         Fault::NoEndpoints(Some(reason @ Reason::ScaledToZero(_))) => Way::ScaledToZero { workload: owner(reason) },
         Fault::NoEndpoints(Some(reason)) => Way::NotReady { service, workload: owner(reason) },
+        _ if said(silent).contains("x509:") => certificate(snap, silent, api),
         Fault::NoEndpoints(None) | Fault::Refused => Way::NotReady { service, workload: String::new() },
         _ => Way::Look { api },
     }

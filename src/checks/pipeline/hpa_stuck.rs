@@ -72,6 +72,10 @@ enum Way {
         patch_back: String,
         managed_by: String,
     },
+    Disabled {
+        patch: &'static str,
+        managed_by: String,
+    },
     Look,
 }
 
@@ -169,6 +173,21 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
                 need.value,
                 need.target,
                 need.desired
+            ),
+        ),
+        Stuck::Disabled(need) => base(
+            hpa,
+            Way::Disabled {
+                patch: r#"{"spec":{"behavior":{"scaleUp":{"selectPolicy":"Max"}}}}"#,
+                managed_by: managed_by(&hpa.metadata),
+            },
+            format!(
+                "{name} may not scale up: its behavior.scaleUp.selectPolicy is Disabled, while {} is at {} of {}, for which {} replicas are wanted instead of {}",
+                need.metric,
+                need.value,
+                need.target,
+                need.desired.min(hpa.spec.max_replicas),
+                need.replicas
             ),
         ),
         Stuck::NoRequest { resource, container, .. } => {

@@ -1,5 +1,6 @@
 //! Prometheus targets and what serves them.
 
+mod config_outdated;
 mod discovery_failing;
 mod exporter_failing;
 mod job_without_targets;
@@ -30,6 +31,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &samples_dropped::SamplesDropped,
     &remote_write_failing::RemoteWriteFailing,
     &prometheus_config::PrometheusConfig,
+    &config_outdated::ConfigOutdated,
     &reload_refused::ReloadRefused,
     &rule_invalid::RuleInvalid,
     &rule_failing::RuleFailing,

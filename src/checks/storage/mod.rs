@@ -1,6 +1,7 @@
 //! Volumes, classes, the EBS CSI driver and its IAM.
 
 mod claim_deleted;
+mod claim_in_use;
 mod csi_node_missing;
 mod default_storage_class;
 mod ebs_csi_addon_missing;
@@ -27,6 +28,7 @@ use crate::checks::Check;
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[
     &pvc_pending::PvcPending,
+    &claim_in_use::ClaimInUse,
     &storage_class_missing::StorageClassMissing,
     &storage_class_unserved::StorageClassUnserved,
     &default_storage_class::DefaultStorageClass,

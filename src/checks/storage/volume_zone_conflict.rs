@@ -143,7 +143,10 @@ fn conflict<'a, 'b>(all: &[Node], pod: &Pod, volumes: &'b [Bound<'a>]) -> Option
     if common.is_empty() {
         return Some((Conflict::Split, every()));
     }
-    (!common.iter().any(|n| scheduling::chosen_by(pod, n))).then(|| (Conflict::Selector, every()))
+    // Where no node at all is what the pod asks for, its volume is not what is in the way.
+    let is_meant = |n: &&Node| scheduling::chosen_by(pod, n);
+    let elsewhere = all.iter().filter(|n| !n.is_fargate()).any(|n| is_meant(&n));
+    (elsewhere && !common.iter().any(|n| is_meant(n))).then(|| (Conflict::Selector, every()))
 }
 
 /// The size of a group with one more node.

@@ -2,6 +2,7 @@
 
 mod config_error;
 mod crash_loop;
+mod fargate_unfit;
 mod image_cache;
 mod image_pull;
 mod job_failed;
@@ -11,7 +12,9 @@ mod oom_killed;
 mod pod_not_ending;
 mod pod_pending;
 mod pod_refused;
+mod quota_scope;
 mod secret_not_made;
+mod start_blocked;
 mod update_held;
 mod vpa_evicts;
 
@@ -20,6 +23,9 @@ use crate::checks::Check;
 /// The checks of this suite.
 pub(super) const CHECKS: &[&dyn Check] = &[
     &pod_pending::PodPending,
+    &fargate_unfit::FargateUnfit,
+    &quota_scope::QuotaScope,
+    &start_blocked::StartBlocked,
     &pod_refused::PodRefused,
     &pod_not_ending::PodNotEnding,
     &node_not_ready::NodeNotReady,

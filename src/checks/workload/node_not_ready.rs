@@ -16,8 +16,8 @@ use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::GRACE;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, Node, Pod};
+use crate::snapshot::{Snapshot, journal};
 
 /// Seconds that a new node may take to become Ready.
 const NEW: i64 = 300;
@@ -28,7 +28,7 @@ check! {
         id: "node-not-ready", suite: Workload, severity: Error,
         title: "a node that runs the stack is not Ready",
         requires: [Nodes, Pods],
-        uses: [EksCluster, Events, PersistentVolumes, PersistentVolumeClaims, PartLogs],
+        uses: [EksCluster, Events, PersistentVolumes, PersistentVolumeClaims, PartLogs, Instances],
         fix: Fix,
     }
 }
@@ -48,6 +48,8 @@ enum Way {
     Lost {
         /// Pods of it have volumes.
         stateful: bool,
+        /// Its instance was stopped.
+        stopped: bool,
         #[serde(flatten)]
         instance: Instance,
     },
@@ -178,7 +180,13 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
     let zone = lost_zone(snap, node)
         .map(|z| format!("; no node of zone {z} is Ready, those of other zones are"))
         .unwrap_or_default();
-    let message = format!("node {name} {is} Ready{since} ({}), and {does}{zone}", value.trim());
+    let (stopped, why) = match instance_state(snap, node) {
+        Some((id, state @ ("stopped" | "stopping"))) => {
+            (true, format!(": its instance {id} was stopped (state {state})"))
+        }
+        _ => (false, String::new()),
+    };
+    let message = format!("node {name} {is} Ready{since} ({}), and {does}{zone}{why}", value.trim());
     let mut made = Finding::new(NodeNotReady::META.id, severity, ResourceRef::node(name), message)
         .key("ready")
         .breaks(ResourceRef::node(name))
@@ -208,11 +216,21 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
         true => Way::NotReady(Instance::of(snap, node)),
         false => Way::Lost {
             stateful: shown.iter().any(|p| p.claims().next().is_some()),
+            stopped,
             instance: Instance::of(snap, node),
         },
     };
     let namespace = shown.first().map(|p| p.metadata.namespace.clone()).unwrap_or_default();
     made.fix(Fix { namespace, node: name.clone(), way })
+}
+
+/// The instance of a node, and its state.
+fn instance_state<'a>(snap: &'a Snapshot, node: &'a Node) -> Option<(&'a str, &'a str)> {
+    let id = node.instance_id()?;
+    // It says why; that the node is lost, the node says.
+    let all = journal::aside(|| snap.instances.as_ref().ok())?;
+    let own = all.iter().find(|i| i.instance_id == id)?;
+    Some((id, own.state.as_ref()?.name.as_str()))
 }
 
 /// Another pod of the workload is ready on another node.

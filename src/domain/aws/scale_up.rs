@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::domain::aws::node_group;
+use crate::domain::kubernetes::image;
 use crate::domain::text::between::between;
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
@@ -69,6 +70,23 @@ impl Reason {
             Self::AtMaximum | Self::Backoff => None,
         }
     }
+}
+
+/// Pods of what would add a node: cluster-autoscaler, Karpenter.
+pub(crate) fn makers(snap: &Snapshot) -> impl Iterator<Item = &Pod> {
+    let is_maker = |p: &&Pod| {
+        let images = p.spec.containers.iter().map(|c| image::base_of(&c.image));
+        images
+            .into_iter()
+            .any(|i| i == "cluster-autoscaler" || (i == "controller" && p.metadata.name.starts_with("karpenter")))
+    };
+    snap.pods.items().unwrap_or_default().iter().filter(is_maker).filter(|p| !p.is_finished())
+}
+
+/// The same, where none of them is ready: then none adds a node.
+pub(crate) fn makers_down(snap: &Snapshot) -> Vec<&Pod> {
+    let all: Vec<&Pod> = makers(snap).collect();
+    if all.iter().any(|p| p.is_ready()) { Vec::new() } else { all }
 }
 
 fn pool(message: &str) -> String {

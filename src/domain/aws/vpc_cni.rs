@@ -9,12 +9,19 @@ pub(crate) const PREFIXES: &str = "ENABLE_PREFIX_DELEGATION";
 /// Pods have subnets of their own, which ENIConfigs name.
 pub(crate) const CUSTOM_NETWORK: &str = "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG";
 
+/// `standard`: what stays on a node passes no group of a pod.
+const GROUP_MODE: &str = "POD_SECURITY_GROUP_ENFORCING_MODE";
 /// `strict`: what no policy selects gets and sends nothing.
 const POLICY_MODE: &str = "NETWORK_POLICY_ENFORCING_MODE";
 
 /// Pods that no NetworkPolicy selects are cut off (enforcing mode strict).
 pub(crate) fn is_strict(snap: &Snapshot) -> bool {
     env(snap, POLICY_MODE) == Some("strict")
+}
+
+/// The node's own connections to a pod pass the groups of the pod, too: the kubelet's probes among them.
+pub(crate) fn guards_probes(snap: &Snapshot) -> bool {
+    env(snap, GROUP_MODE) != Some("standard")
 }
 
 /// The value of a variable; `None` where it is not set, or the DaemonSet was not read.

@@ -10,6 +10,11 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if let Some(found) = pattern!(r"(?i)\bexec ([^\s:]+): exec format error").captures(&text) {
         return Some(Crash::new(Class::Architecture, &found[0]).what(&found[1]));
     }
+    let token = "/var/run/secrets/kubernetes.io/serviceaccount/token: no such file";
+    if text.contains(token) {
+        let reason = "it is to ask the API server, and its pod mounts no token of its ServiceAccount";
+        return Some(Crash::new(Class::NoToken, reason));
+    }
     let of = |class| Some(Crash::new(class, why(&text)).maybe_file(path(&text)));
     if lower.contains("no space left on device") || lower.contains("disk quota exceeded") {
         return of(Class::DiskFull);

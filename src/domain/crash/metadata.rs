@@ -14,12 +14,18 @@ const WORDS: &[&str] = &[
     "ec2 metadata is not available",
     "EC2 instance metadata is not available",
     "unable to retrieve instance metadata",
+    "from instance metadata: error in fetching",
+    "failed to introspect vpcID from EC2Metadata",
+    "failed to introspect region from EC2Metadata",
     "did not find aws instance ID in node providerID",
 ];
 
 /// Reads a whole log: the line that ends it only says that there is no region or instance.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    let ends = text.contains("panic:") || text.contains("Could not determine region") || text.contains("fatal");
+    let ends = text.contains("unable to initialize AWS cloud")
+        || text.contains("panic:")
+        || text.contains("Could not determine region")
+        || text.contains("fatal");
     let line = text.lines().rev().find(|l| ends && WORDS.iter().any(|w| l.contains(w)))?;
     let crash = Crash::new(Class::Metadata, "the metadata of its instance (169.254.169.254) cannot be read");
     Some(Crash { said: redact(line), ..crash })

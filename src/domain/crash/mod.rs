@@ -10,6 +10,7 @@ mod loki;
 mod metadata;
 mod operator;
 mod panic;
+mod processes;
 mod prometheus;
 mod reason;
 mod unreached;
@@ -115,6 +116,10 @@ pub(crate) enum Class {
     ExternalLabels,
     /// The metadata of the instance cannot be read.
     Metadata,
+    /// It has no token of its ServiceAccount.
+    NoToken,
+    /// It gets no further thread or process.
+    Processes,
     /// The kernel maps no more memory for it.
     MemoryMap,
     /// The disk gives errors.
@@ -383,6 +388,9 @@ pub(crate) fn telling(lines: &[String]) -> Option<String> {
 
 /// What only several lines together say.
 fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
+    if let Some(crash) = processes::read(text) {
+        return Some(crash);
+    }
     let crash = match program {
         Some(Program::Prometheus) => prometheus::bus_error(text).or_else(|| prometheus::agent_feature(text)),
         None => loki::read(text).or_else(|| metadata::read(text)).or_else(|| operator::without_server(text)),

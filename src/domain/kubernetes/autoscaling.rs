@@ -33,6 +33,8 @@ pub(crate) enum Stuck {
     Selector,
     /// At its maximum, and the metric is above its target.
     AtMax(Need),
+    /// Its own rules forbid it to scale up (`behavior.scaleUp.selectPolicy: Disabled`), and the metric is above its target.
+    Disabled(Need),
     /// Something else, as the condition says.
     Other,
 }
@@ -71,8 +73,18 @@ pub(crate) fn stuck<'a>(snap: &Snapshot, hpa: &'a Autoscaler) -> Option<(Stuck, 
         // Zero replicas switch an autoscaler off: that is how one does it on purpose.
         return (active.reason.as_deref() != Some("ScalingDisabled")).then(|| (inactive(active), active));
     }
-    let limited = condition("ScalingLimited", "True").filter(|c| c.reason.as_deref() == Some("TooManyReplicas"));
-    limited.filter(lasts).and_then(|c| Some((Stuck::AtMax(need(hpa)?), c)))
+    let limited = condition("ScalingLimited", "True").filter(lasts)?;
+    match limited.reason.as_deref() {
+        Some("TooManyReplicas") => Some((Stuck::AtMax(need(hpa, hpa.spec.max_replicas)?), limited)),
+        Some("ScaleUpLimit") if may_not_grow(hpa) => Some((Stuck::Disabled(need(hpa, 0)?), limited)),
+        _ => None,
+    }
+}
+
+/// Its rules let it add no pod.
+fn may_not_grow(hpa: &Autoscaler) -> bool {
+    let rules = hpa.spec.behavior.as_ref().and_then(|b| b.scale_up.as_ref());
+    rules.is_some_and(|r| r.select_policy.as_deref() == Some("Disabled"))
 }
 
 fn inactive(condition: &Condition) -> Stuck {
@@ -145,11 +157,11 @@ fn request(message: &str) -> Stuck {
     Stuck::NoRequest { resource: part(1).unwrap_or_else(|| "cpu".to_owned()), container: part(2), pod: part(3) }
 }
 
-/// The metric that asks for most, if it asks for more than there may be.
-fn need(hpa: &Autoscaler) -> Option<Need> {
+/// The metric that asks for most, if it asks for more than so many.
+fn need(hpa: &Autoscaler, most: u32) -> Option<Need> {
     let replicas = hpa.status.current_replicas.unwrap_or(hpa.status.desired_replicas);
     let needs = hpa.spec.metrics.iter().filter_map(|spec| need_of(spec, &hpa.status.current_metrics, replicas));
-    needs.filter(|n| n.desired > hpa.spec.max_replicas).max_by_key(|n| n.desired)
+    needs.filter(|n| n.desired > most.max(replicas)).max_by_key(|n| n.desired)
 }
 
 fn need_of(spec: &MetricSpec, current: &[MetricStatus], replicas: u32) -> Option<Need> {

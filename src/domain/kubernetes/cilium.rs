@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::snapshot::kubernetes::{CiliumPolicy, NetworkPolicy};
+use crate::snapshot::kubernetes::{CiliumPolicy, NetworkPolicy, PolicyOrigin};
 
 /// The label by which Cilium knows a pod's namespace.
 const NAMESPACE: &str = "io.kubernetes.pod.namespace";
@@ -23,7 +23,7 @@ pub(crate) fn translated(policy: &CiliumPolicy, namespaces: &[&str]) -> Vec<Netw
         let mut made: NetworkPolicy = serde_json::from_value(json!({"spec": spec})).ok()?;
         made.metadata = policy.metadata.clone();
         made.metadata.namespace = home;
-        made.cilium = Some(of_cluster);
+        made.origin = Some(if of_cluster { PolicyOrigin::CiliumCluster } else { PolicyOrigin::Cilium });
         Some(made)
     });
     made.collect()

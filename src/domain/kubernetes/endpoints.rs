@@ -1,6 +1,7 @@
 //! Why a Service has no ready endpoint, read from its pods and from the workloads that should make them.
 
 use crate::domain::kubernetes::index::selects;
+use crate::domain::kubernetes::starting;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Service, Workload};
@@ -198,6 +199,9 @@ fn differences(service: &Service, workload: &Workload) -> Vec<Difference> {
 pub(crate) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
     if let Some(init) = running_init(pod) {
         return Some(format!("init container {init} runs and does not come to its end, which the others wait for"));
+    }
+    if let Some(held) = starting::held(pod).filter(|h| h.side_car) {
+        return Some(format!("side-car {} has not started, which the others wait for", held.container.name));
     }
     if is_being_created(pod) {
         return Some("none of its containers has started: ContainerCreating".to_owned());

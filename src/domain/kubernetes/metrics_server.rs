@@ -16,6 +16,9 @@ const RECENT: i64 = 15 * 60;
 /// What a kubelet sends in the TLS handshake where it has no certificate to show.
 pub(crate) const NO_CERTIFICATE: &str = "remote error: tls: internal error";
 
+/// What is said of a certificate whose time is over.
+pub(crate) const EXPIRED: &str = "x509: certificate has expired";
+
 /// Why a kubelet gives it no metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum KubeletFault {
@@ -29,6 +32,8 @@ pub(crate) enum KubeletFault {
     UnknownAuthority,
     /// The kubelet has no certificate to show.
     NoCertificate,
+    /// The kubelet's certificate has expired.
+    Expired,
     /// The kubelet does not know who asks.
     Unauthorized,
     /// Who asks may not read metrics.
@@ -46,6 +51,8 @@ impl KubeletFault {
             Self::NoAddressInCertificate
         } else if has(NO_CERTIFICATE) {
             Self::NoCertificate
+        } else if has(EXPIRED) {
+            Self::Expired
         } else if has("signed by unknown authority") {
             Self::UnknownAuthority
         } else if has("403 Forbidden") || has("\"403") || has("Forbidden") {

@@ -30,7 +30,7 @@ const PLUGINS: &[Plugin] = &[
     Plugin { word: "ovn", image: "ovn-kubernetes", container: "ovnkube-node", pods: "ovnkube-node" },
 ];
 
-/// Kinds of policies beside those of Kubernetes and of Cilium.
+/// Kinds of policies beside those of Kubernetes and of Cilium. Of those of Calico only what is simple is evaluated.
 const OTHER_POLICIES: &[&str] = &[
     "globalnetworkpolicies.crd.projectcalico.org",
     "networkpolicies.crd.projectcalico.org",

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Map, Namespace, NetworkPolicy, Pod};
+use crate::snapshot::kubernetes::{Map, Namespace, NetworkPolicy, Pod, PolicyOrigin};
 
 /// The label that every namespace has; its value is the namespace's name.
 pub(crate) const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
@@ -257,10 +257,14 @@ pub(crate) fn egress_policies(snap: &Snapshot, pod: &Pod) -> Vec<ResourceRef> {
 /// A policy as a resource.
 pub(crate) fn reference(policy: &NetworkPolicy) -> ResourceRef {
     let meta = &policy.metadata;
-    match policy.cilium {
-        None => ResourceRef::kubernetes("networking.k8s.io", "NetworkPolicy", &meta.namespace, &meta.name),
-        Some(false) => ResourceRef::kubernetes("cilium.io", "CiliumNetworkPolicy", &meta.namespace, &meta.name),
-        Some(true) => ResourceRef::kubernetes("cilium.io", "CiliumClusterwideNetworkPolicy", "", &meta.name),
+    let (namespace, name) = (&meta.namespace, &meta.name);
+    let of = |group, kind, namespace: &str| ResourceRef::kubernetes(group, kind, namespace, name);
+    match policy.origin {
+        None => of("networking.k8s.io", "NetworkPolicy", namespace),
+        Some(PolicyOrigin::Cilium) => of("cilium.io", "CiliumNetworkPolicy", namespace),
+        Some(PolicyOrigin::CiliumCluster) => of("cilium.io", "CiliumClusterwideNetworkPolicy", ""),
+        Some(PolicyOrigin::Calico { .. }) => of("crd.projectcalico.org", "NetworkPolicy", namespace),
+        Some(PolicyOrigin::CalicoGlobal { .. }) => of("crd.projectcalico.org", "GlobalNetworkPolicy", ""),
     }
 }
 

@@ -68,7 +68,8 @@ fn is_clock(snap: &Snapshot, alert: &FiringAlert) -> bool {
         && (own.any(|r| r.query.contains("node_timex_")) || (!known && alert.name().starts_with("NodeClock")))
 }
 
-fn is_of(alert: &FiringAlert, node: &Node) -> bool {
+/// The alert is about this node, by its labels.
+pub(crate) fn is_of(alert: &FiringAlert, node: &Node) -> bool {
     let instance = alert.label("instance");
     let host = instance.rsplit_once(':').map_or(instance, |(host, _)| host);
     let name = node.metadata.name.as_str();

@@ -3,6 +3,7 @@
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::text::windows::GRACE;
 pub(crate) use crate::domain::text::windows::RECENT;
+use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 
@@ -60,6 +61,29 @@ pub(crate) fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
     let events = snap.events_about("Pod", &pod.metadata, RECENT);
     let said = events.into_iter().find(|e| e.reason == "FailedScheduling").map(|e| e.message.clone());
     said.or_else(|| condition.map(|c| c.reason.clone().unwrap_or_default()))
+}
+
+/// How the scheduler of Fargate begins to say that it cannot run a pod.
+const UNSUPPORTED: &str = "Pod not supported on Fargate";
+
+/// Fargate took the pod, and cannot run it.
+pub(crate) fn is_of_fargate(message: &str) -> bool {
+    message.trim_start().starts_with(UNSUPPORTED)
+}
+
+/// What it asks for that Fargate does not have.
+pub(crate) fn unsupported(message: &str) -> &str {
+    message.trim_start().trim_start_matches(UNSUPPORTED).trim_start_matches(':').trim()
+}
+
+/// A claim for one pod of the cluster is held by another one.
+pub(crate) fn is_claim_in_use(message: &str) -> bool {
+    message.contains("ReadWriteOncePod access mode already in-use by another pod")
+}
+
+/// What a claim waits for that nobody binds before it has a pod: a place for the pod.
+pub(crate) fn consumer(namespace: &str, claim: &str) -> ResourceRef {
+    ResourceRef::kubernetes("", "Consumer", namespace, claim)
 }
 
 use crate::domain::kubernetes::scheduling::{Signal, signal};

@@ -13,6 +13,7 @@ pub(crate) mod joined;
 pub(crate) mod memory;
 pub(crate) mod never;
 pub(crate) mod no_result;
+pub(crate) mod not_taken;
 pub(crate) mod notifier;
 pub(crate) mod oom;
 pub(crate) mod operator;

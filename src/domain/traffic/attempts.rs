@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::domain::aws::interface::{Interface, Interfaces};
+use crate::domain::aws::vpc_cni;
 use crate::domain::kubernetes::network_policy::Protocol;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::{service_host, service_port};
@@ -16,12 +17,14 @@ use crate::domain::traffic::flows::{self, Kind, Map};
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Pod, Service};
+use crate::snapshot::kubernetes::{Node, Pod, Service, annotation};
 
 /// Who opens a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Party<'a> {
     Pod(&'a Pod),
+    /// The node itself: its kubelet.
+    Node(&'a Node),
     ControlPlane,
 }
 
@@ -51,6 +54,7 @@ impl<'a> Party<'a> {
     pub(crate) fn interface(self, all: &Interfaces<'a>) -> Option<Interface<'a>> {
         match self {
             Self::Pod(pod) => all.of_pod(pod),
+            Self::Node(node) => all.of_node(node),
             Self::ControlPlane => all.of_control_plane(),
         }
     }
@@ -74,6 +78,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Vec<Attempt<'_>> {
     all.extend(api_services(snap));
     all.extend(webhooks(snap));
     all.extend(proxied(snap));
+    all.extend(probes(snap));
     all.extend(logged(snap));
     all
 }
@@ -185,6 +190,45 @@ fn webhooks(snap: &Snapshot) -> Vec<Attempt<'_>> {
                 message: event.message.clone(),
             },
             breaks,
+        });
+    }
+    all
+}
+
+/// The connection over which the kubelet asks a pod how it is.
+pub(crate) fn probed(pod: &Pod) -> ResourceRef {
+    let name = format!("kubelet to {}/{}", pod.metadata.namespace, pod.metadata.name);
+    ResourceRef::kubernetes("", "Connection", "", name)
+}
+
+/// The kubelet asks pods with security groups of their own, and gets no answer: to others no group stands in between.
+fn probes(snap: &Snapshot) -> Vec<Attempt<'_>> {
+    if !vpc_cni::guards_probes(snap) {
+        return Vec::new();
+    }
+    let own = |p: &&Pod| p.metadata.annotations.contains_key(annotation::POD_ENI);
+    let mut all = Vec::new();
+    for pod in snap.pods.items().unwrap_or_default().iter().filter(own) {
+        let Some(node) = snap.node_of(pod) else { continue };
+        let ip: Option<IpAddr> = pod.status.pod_ip.as_deref().and_then(|ip| ip.parse().ok());
+        let told = snap.events_about("Pod", &pod.metadata, RECENT);
+        let found = told.iter().filter(|e| e.reason == "Unhealthy" && is_silence(&e.message)).find_map(|event| {
+            let (at, port) = dialled(&event.message).or_else(|| url_address(&event.message))?;
+            (Some(at) == ip).then_some((event, port))
+        });
+        let Some((event, port)) = found else { continue };
+        let owner = snap.owner_ref(pod);
+        all.push(Attempt {
+            from: Party::Node(node),
+            to: vec![(Spot::Pod(pod), port)],
+            protocol: Protocol::Tcp,
+            symptom: format!("the kubelet gets no answer to its probes of {owner}"),
+            seen: Seen::Event {
+                namespace: pod.metadata.namespace.clone(),
+                pod: pod.metadata.name.clone(),
+                message: event.message.clone(),
+            },
+            breaks: vec![probed(pod), ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name), owner],
         });
     }
     all

@@ -345,6 +345,16 @@ pub(crate) fn handover(url: &str) -> ResourceRef {
     ResourceRef::kubernetes("", "Connection", "", format!("alerts {url}"))
 }
 
+/// The connection of a workload that a line tells of, as it dials in vain.
+pub(crate) fn connection(owner: &ResourceRef, line: &str) -> Option<ResourceRef> {
+    let to = match (resolver(line), dialled(line)) {
+        (Some(resolver), _) => format!("{resolver}:{DNS_PORT}"),
+        (None, Some((ip, port))) => format!("{ip}:{port}"),
+        (None, None) => return None,
+    };
+    Some(ResourceRef::kubernetes("", "Connection", "", format!("{} to {to}", owner.key())))
+}
+
 /// What the logs say of connections that time out: `dial tcp 172.20.0.1:443: i/o timeout`.
 fn logged<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
     let mut all: Vec<Flow<'a>> = Vec::new();
@@ -369,12 +379,12 @@ fn logged<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
             if all.iter().any(known) {
                 continue;
             }
+            let owner = snap.owner_ref(from);
             // A container that exits over it takes its pod down.
             let breaks = match log.previous {
-                true => vec![ResourceRef::pod(&log.namespace, &log.pod), snap.owner_ref(from)],
-                false => Vec::new(),
+                true => vec![ResourceRef::pod(&log.namespace, &log.pod), owner.clone()],
+                false => connection(&owner, line).into_iter().collect(),
             };
-            let owner = snap.owner_ref(from);
             let symptom = if log.previous { format!("{owner} exits") } else { format!("{owner} gets no answer") };
             let seen = in_log(&log.namespace, &log.pod, &log.container, log.previous, line);
             all.push(Flow { from, to, symptom, seen, breaks, job: None });

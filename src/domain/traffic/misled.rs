@@ -62,7 +62,9 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Misled<'_>> {
         let same = |m: &Misled<'_>| m.why == Why::Kubelet && m.resolver == one.resolver && m.node() == one.node();
         found.iter().any(|m| same(m) && !is_same(m.pod, one.pod))
     };
-    found.iter().filter(|m| m.why != Why::Kubelet || twice(m)).cloned().collect()
+    // Whoever does not answer there is no resolver that somebody chose.
+    let sure = |m: &Misled<'_>| twice(m) || !m.said.contains("no such host");
+    found.iter().filter(|m| m.why != Why::Kubelet || sure(m)).cloned().collect()
 }
 
 impl Misled<'_> {
@@ -113,7 +115,10 @@ fn read<'a>(
 ) -> Option<Misled<'a>> {
     static LOOKUP: OnceLock<Regex> = OnceLock::new();
     let lookup = LOOKUP.get_or_init(|| {
-        Regex::new(r"lookup ([^\s:]+) on \[?([0-9a-fA-F.:]+?)\]?:53: no such host").expect("the pattern is fixed")
+        Regex::new(
+            r"lookup ([^\s:]+) on \[?([0-9a-fA-F.:]+?)\]?:53: (?:(no such host)|read udp \S+: i/o timeout|dial udp)",
+        )
+        .expect("the pattern is fixed")
     });
     let found = lookup.captures(said)?;
     let resolver: IpAddr = found[2].parse().ok()?;
@@ -122,10 +127,19 @@ fn read<'a>(
     if dns.contains(&resolver) || is_local || resolver.is_loopback() {
         return None;
     }
+    // Who does not answer at all may be anybody, but for the two addresses that EKS gives to the DNS of other clusters.
+    if found.get(3).is_none() && !is_of_another_cluster(resolver) {
+        return None;
+    }
     let host = found[1].trim_end_matches('.').to_owned();
     let service = in_cluster(snap, &host, &pod.metadata.namespace)?;
     snap.services.find(&service.namespace, &service.service).ok()??;
     Some(Misled { pod, host, resolver, container, said, why: why(pod, resolver) })
+}
+
+/// One of the addresses that the DNS of a cluster has, as EKS chooses them.
+fn is_of_another_cluster(resolver: IpAddr) -> bool {
+    ["10.100.0.10", "172.20.0.10"].iter().any(|known| known.parse() == Ok(resolver))
 }
 
 fn why(pod: &Pod, resolver: IpAddr) -> Why {

@@ -39,12 +39,16 @@ pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus};
 pub use node_maker::{NodeClassRef, NodeMaker, NodeMakerSpec, NodeMakerStatus, NodeTemplate, NodeTemplateSpec};
 pub use operator::*;
 pub use pod::{
-    ClaimSource, Container, ContainerPort, ContainerRequests, ContainerState, ContainerStatus, ContainerUsage,
-    DEFAULT_PASSWORDS, DnsConfig, EnvFrom, EnvSource, EnvVar, HttpGet, KeyRef, KeyToPath, NamedSource, Pod, PodMetrics,
-    PodOnNode, PodOnNodeSpec, PodSecurityContext, PodSpec, PodStatus, PortOnly, Probe, ProjectedSource,
-    ProjectedSources, ReadinessGate, Resources, Running, SecretSource, Terminated, Volume, VolumeMount, Waiting,
+    ClaimSource, Container, ContainerPort, ContainerRequests, ContainerSecurity, ContainerState, ContainerStatus,
+    ContainerUsage, DEFAULT_PASSWORDS, DnsConfig, EnvFrom, EnvSource, EnvVar, HttpGet, KeyRef, KeyToPath, NamedSource,
+    Pod, PodMetrics, PodOnNode, PodOnNodeSpec, PodSecurityContext, PodSpec, PodStatus, PortOnly, Probe,
+    ProjectedSource, ProjectedSources, ReadinessGate, Resources, Running, SecretSource, Terminated, Volume,
+    VolumeMount, Waiting,
 };
-pub use policy::{CiliumPolicy, LimitItem, LimitRange, LimitRangeSpec, NetworkPolicy, QuotaStatus, ResourceQuota};
+pub use policy::{
+    CalicoPolicy, CiliumPolicy, LimitItem, LimitRange, LimitRangeSpec, NetworkPolicy, PolicyOrigin, QuotaStatus,
+    ResourceQuota,
+};
 pub use scaling::*;
 pub use secret_maker::{
     AwsProvider, MadeSecret, Provider, SealedTemplate, SecretMaker, SecretMakerSpec, SecretMakerStatus, StoreRef,

@@ -30,6 +30,7 @@ pub struct PodSpec {
     #[serde(deserialize_with = "null_default")]
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     pub service_account_name: Option<String>,
+    pub priority_class_name: Option<String>,
     pub host_network: bool,
     pub dns_policy: Option<String>,
     pub dns_config: Option<DnsConfig>,
@@ -87,8 +88,17 @@ pub struct Container {
     pub resources: Resources,
     pub readiness_probe: Option<Probe>,
     pub restart_policy: Option<String>,
+    pub security_context: Option<ContainerSecurity>,
     #[serde(deserialize_with = "null_default")]
     pub volume_mounts: Vec<VolumeMount>,
+}
+
+/// `securityContext` of a container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerSecurity {
+    /// Nothing can be written but into volumes.
+    pub read_only_root_filesystem: Option<bool>,
 }
 
 impl Container {
@@ -174,6 +184,7 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                         | "GF_SERVER_SERVE_FROM_SUB_PATH"
                         | "LABEL"
                         | "LABEL_VALUE"
+                        | "POD_SECURITY_GROUP_ENFORCING_MODE"
                         | "FOLDER"
                         | "NAMESPACE"
                         | "RESOURCE"
@@ -333,6 +344,8 @@ pub struct ContainerStatus {
     #[serde(rename = "imageID")]
     pub image_id: String,
     pub ready: bool,
+    /// Its startup probe has passed, or it has none.
+    pub started: Option<bool>,
     pub restart_count: u32,
     pub state: ContainerState,
     pub last_state: ContainerState,

@@ -11,9 +11,30 @@ use serde::Deserialize;
 pub struct NetworkPolicy {
     pub metadata: Meta,
     pub spec: Option<NetworkPolicySpec>,
-    /// Made from a policy of Cilium, and whether that is one of the whole cluster.
+    /// What kind of policy it was made from, where it is none of Kubernetes.
     #[serde(skip)]
-    pub cilium: Option<bool>,
+    pub origin: Option<PolicyOrigin>,
+}
+
+/// Kinds of policies that plugins bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyOrigin {
+    /// CiliumNetworkPolicy.
+    Cilium,
+    /// CiliumClusterwideNetworkPolicy.
+    CiliumCluster,
+    /// NetworkPolicy of Calico; and one of its rules denies.
+    Calico { denies: bool },
+    /// GlobalNetworkPolicy of Calico; and one of its rules denies.
+    CalicoGlobal { denies: bool },
+}
+
+/// NetworkPolicy or GlobalNetworkPolicy of Calico (`crd.projectcalico.org`), as stored.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct CalicoPolicy {
+    pub metadata: Meta,
+    pub spec: Option<serde_json::Value>,
 }
 
 /// CiliumNetworkPolicy or CiliumClusterwideNetworkPolicy (`cilium.io`), as written.
@@ -25,7 +46,7 @@ pub struct CiliumPolicy {
     pub specs: Option<Vec<serde_json::Value>>,
 }
 
-objects!(CiliumPolicy);
+objects!(CiliumPolicy, CalicoPolicy);
 
 /// ResourceQuota.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -1,6 +1,6 @@
 //! What scales workloads and what keeps their pods from being evicted.
 
-use k8s_openapi::api::autoscaling::v2::{MetricSpec, MetricStatus};
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscalerBehavior, MetricSpec, MetricStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Deserialize;
@@ -26,6 +26,7 @@ pub struct AutoscalerSpec {
     pub max_replicas: u32,
     #[serde(deserialize_with = "null_default")]
     pub metrics: Vec<MetricSpec>,
+    pub behavior: Option<HorizontalPodAutoscalerBehavior>,
 }
 
 /// `spec.scaleTargetRef`.

@@ -37,6 +37,7 @@ pub struct ServiceSpec {
     pub external_name: Option<String>,
     pub load_balancer_class: Option<String>,
     pub publish_not_ready_addresses: bool,
+    pub internal_traffic_policy: Option<String>,
 }
 
 /// `spec.ports[]` of a Service.

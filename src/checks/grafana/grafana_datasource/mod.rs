@@ -14,6 +14,7 @@ use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::service_host::ServiceHost;
 use crate::domain::kubernetes::{proxy, proxy_env, service_host};
 use crate::domain::text::log_line::{Level, Line};
+use crate::domain::traffic::flows;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Service;
 use crate::snapshot::probe::{Trial, Verdict as Trying};
@@ -381,6 +382,9 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Fetc
     if answer.contains("decrypt") || (answer.contains("lookup ") && answer.contains("no such host")) {
         made = made.depends_on(datasource.instance.reference());
     }
+    // What keeps the connection from an answer is deeper than that none comes.
+    let owner = datasource.instance.reference();
+    made = flows::connection(&owner, message).into_iter().fold(made, Finding::depends_on);
     let has = |words: &[&str]| words.iter().any(|w| message.to_ascii_lowercase().contains(w));
     let other_scheme =
         has(&["gave http response to https", "http request to an https server", "malformed http response"]);
@@ -399,7 +403,7 @@ fn by_health(snap: &Snapshot, datasource: &Datasource<'_>, answer: &str) -> Fetc
         Way::Url { host_namespace: end.namespace(datasource) }
     } else if has(&["x509:", "certificate"]) {
         Way::Tls { host_port: end.url.as_ref().map(|w| format!("{}:{}", w.host, w.port)) }
-    } else if has(&["401", "403", "unauthorized", "forbidden", "no org id"]) {
+    } else if has(&["unauthorized", "forbidden", "no org id"]) || says_status(message, &["401", "403"]) {
         Way::Refused { tenant: has(&["no org id"]) }
     } else if has(&["timeout", "deadline exceeded", "timed out"]) {
         Way::Timeout { host_namespace: end.namespace(datasource) }
@@ -438,7 +442,19 @@ fn asked_through<'a>(datasource: &Datasource<'a>) -> Option<(&'a str, String)> {
 
 /// The message is of a connection that Grafana made itself.
 fn is_direct(message: &str) -> bool {
-    ["no such host", "dial tcp", "x509:", "401", "no org id"].iter().any(|m| message.contains(m))
+    says_status(message, &["401"])
+        || ["no such host", "dial tcp", "x509:", "no org id"].iter().any(|m| message.contains(m))
+}
+
+/// One of these statuses stands in a message as a number of its own, and not as a port or a part of one.
+fn says_status(message: &str, statuses: &[&str]) -> bool {
+    let is_own = |(at, status): (usize, &str)| {
+        let before = message[..at].chars().next_back();
+        let after = message[at + status.len()..].chars().next();
+        let is_part = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit() || matches!(c, ':' | '.'));
+        !is_part(before) && !after.is_some_and(|c| c.is_ascii_digit())
+    };
+    statuses.iter().any(|status| message.match_indices(status).any(is_own))
 }
 
 /// What Grafana's environment holds.

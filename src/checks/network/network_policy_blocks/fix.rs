@@ -15,7 +15,7 @@ use crate::domain::traffic::flows::{self, Flow, Kind, Map};
 use crate::domain::traffic::seen::Seen;
 use crate::model::{CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{NetworkPolicy, Pod};
+use crate::snapshot::kubernetes::{NetworkPolicy, Pod, PolicyOrigin};
 
 /// Connections and observations that are shown at most.
 const SHOWN: usize = 3;
@@ -90,7 +90,11 @@ pub(super) enum Way {
 /// The policies that drop them, and who keeps these.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Existing {
+    /// The kind of them, as kubectl takes it.
+    kind: &'static str,
     policies: Vec<String>,
+    /// They are Calico's, which goes by the order, and a rule of theirs denies.
+    calico_denies: bool,
     managed_by: Option<String>,
 }
 
@@ -159,13 +163,11 @@ fn selects_all(policy: &NetworkPolicy) -> bool {
 }
 
 fn message(snap: &Snapshot, engine: Engine, group: &Blocked<'_>, policies: &[&NetworkPolicy]) -> String {
-    let names: Vec<String> = policies.iter().map(|p| format!("{}/{}", p.metadata.namespace, p.metadata.name)).collect();
+    let names: Vec<String> = policies.iter().map(|p| reference(p).name()).collect();
     let (noun, verb) = match (names.len(), group.direction) {
-        (1, Direction::Ingress) if policies[0].cilium.is_some() => (kind(policies[0]), "admits nothing"),
-        (1, Direction::Egress) if policies[0].cilium.is_some() => (kind(policies[0]), "lets nothing out"),
-        (1, Direction::Ingress) => ("NetworkPolicy", "admits nothing"),
+        (1, Direction::Ingress) => (kind(policies[0]), "admits nothing"),
         (_, Direction::Ingress) => ("NetworkPolicies", "admit nothing"),
-        (1, Direction::Egress) => ("NetworkPolicy", "lets nothing out"),
+        (1, Direction::Egress) => (kind(policies[0]), "lets nothing out"),
         (_, Direction::Egress) => ("NetworkPolicies", "let nothing out"),
     };
     let from = snap.owner_ref(group.flows[0].from);
@@ -188,10 +190,23 @@ fn message(snap: &Snapshot, engine: Engine, group: &Blocked<'_>, policies: &[&Ne
 
 /// The kind of a policy.
 fn kind(policy: &NetworkPolicy) -> &'static str {
-    match policy.cilium {
+    match policy.origin {
         None => "NetworkPolicy",
-        Some(false) => "CiliumNetworkPolicy",
-        Some(true) => "CiliumClusterwideNetworkPolicy",
+        Some(PolicyOrigin::Cilium) => "CiliumNetworkPolicy",
+        Some(PolicyOrigin::CiliumCluster) => "CiliumClusterwideNetworkPolicy",
+        Some(PolicyOrigin::Calico { .. }) => "NetworkPolicy of Calico",
+        Some(PolicyOrigin::CalicoGlobal { .. }) => "GlobalNetworkPolicy of Calico",
+    }
+}
+
+/// The same as kubectl takes it.
+fn resource(policy: &NetworkPolicy) -> &'static str {
+    match policy.origin {
+        None => "networkpolicy",
+        Some(PolicyOrigin::Cilium) => "ciliumnetworkpolicy",
+        Some(PolicyOrigin::CiliumCluster) => "ciliumclusterwidenetworkpolicy",
+        Some(PolicyOrigin::Calico { .. }) => "networkpolicies.crd.projectcalico.org",
+        Some(PolicyOrigin::CalicoGlobal { .. }) => "globalnetworkpolicies.crd.projectcalico.org",
     }
 }
 
@@ -243,14 +258,21 @@ fn policy_evidence(policy: &NetworkPolicy, direction: Direction) -> Evidence {
         value,
         "kubectl get {{ kind }} -n {{ namespace }} {{ name }} -o yaml",
     )
-    .with("kind", kind(policy).to_ascii_lowercase())
+    .with("kind", resource(policy))
     .with("namespace", namespace)
     .with("name", name)
 }
 
 fn added(snap: &Snapshot, map: &Map<'_>, group: &Blocked<'_>, policies: &[&NetworkPolicy]) -> Fix {
+    let denies = |p: &&NetworkPolicy| {
+        matches!(p.origin, Some(PolicyOrigin::Calico { denies: true } | PolicyOrigin::CalicoGlobal { denies: true }))
+    };
+    // kubectl describes what is of one kind.
+    let first = resource(policies[0]);
     let existing = Existing {
-        policies: policies.iter().map(|p| p.metadata.name.clone()).collect(),
+        kind: first,
+        policies: policies.iter().filter(|p| resource(p) == first).map(|p| p.metadata.name.clone()).collect(),
+        calico_denies: policies.iter().any(|p| denies(p)),
         managed_by: policies.iter().map(|p| managed_by(&p.metadata)).find(|m| !m.is_empty()),
     };
     let (manifests, way) = match group.direction {

@@ -254,9 +254,10 @@ impl Way {
             {
                 Self::InsecureTls { namespace, workload, insecure_patch: adding(INSECURE) }
             }
-            KubeletFault::NoAddressInCertificate | KubeletFault::UnknownAuthority | KubeletFault::NoCertificate => {
-                Self::KubeletCertificate { is_eks }
-            }
+            KubeletFault::NoAddressInCertificate
+            | KubeletFault::UnknownAuthority
+            | KubeletFault::NoCertificate
+            | KubeletFault::Expired => Self::KubeletCertificate { is_eks },
             KubeletFault::Timeout => Self::KubeletBlocked {
                 namespace,
                 nodes: failed.iter().map(|f| f.node.clone()).collect(),

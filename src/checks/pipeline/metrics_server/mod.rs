@@ -181,6 +181,7 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
         KubeletFault::Forbidden => "their kubelets forbid it to read metrics (403)",
         KubeletFault::NoHost => "their names cannot be resolved",
         KubeletFault::NoCertificate => "their kubelets have no serving certificate",
+        KubeletFault::Expired => "the certificates of their kubelets have expired",
         KubeletFault::Other => "their kubelets give none",
     };
     let names: Vec<&str> = failed.iter().take(NAMED).map(|f| f.node.as_str()).collect();

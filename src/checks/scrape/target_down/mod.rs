@@ -165,6 +165,7 @@ fn dependencies(snap: &Snapshot, down: &Down<'_>) -> Vec<ResourceRef> {
         | ScrapeFailure::Refused
         | ScrapeFailure::NoRoute
         | ScrapeFailure::Reset
+        | ScrapeFailure::Certificate
         | ScrapeFailure::Tls => all.push(url),
         // What the prober says of the module is the deeper word.
         ScrapeFailure::Status(400 | 500) if family::asks_to_probe(down) => all.push(url),

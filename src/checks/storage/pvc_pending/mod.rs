@@ -14,6 +14,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
+use crate::domain::kubernetes::unschedulable;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -250,6 +251,8 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         finding.variant,
         class.as_deref().or(first.class()).unwrap_or("")
     );
+    let consumers = claims.iter().map(|c| unschedulable::consumer(&c.metadata.namespace, &c.metadata.name));
+    finding = finding.depends_on_all(consumers);
     for resource in depends_on(snap, cause, claims) {
         finding = finding.depends_on(resource);
     }

@@ -14,6 +14,7 @@ use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::owner::{Target, workload};
 use crate::domain::prometheus::operator;
+use crate::domain::traffic::attempts;
 use crate::lint::{Place, frame};
 use crate::model::{Evidence, Finding, Location, Program, ResourceRef};
 use crate::snapshot::Snapshot;
@@ -150,6 +151,9 @@ impl<'a> Case<'a> {
             for policy in egress_policies(self.snap, self.failing.pod) {
                 made = made.depends_on(policy);
             }
+        }
+        if matches!(self.failing.cause, Cause::Probe(_)) {
+            made = made.depends_on(attempts::probed(self.failing.pod));
         }
         // Credentials that do not work are told of by the ServiceAccount that has them.
         let unsaid = self.failing.cause.class().is_none() && foundation::is_part(self.failing.pod);

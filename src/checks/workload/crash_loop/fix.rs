@@ -86,6 +86,8 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::Webhook
         | Class::ApiServer
         | Class::Inotify
+        | Class::Processes
+        | Class::NoToken
         | Class::MapCount
         | Class::ExternalLabels
         | Class::Compaction => cluster(case, crash),
@@ -259,7 +261,16 @@ fn storage(case: &Case<'_>, crash: &Crash) -> Way {
         },
         Class::ReadOnly => {
             let mount = crash.file.as_deref().and_then(|f| mounts::mount_of(container, f));
-            Way::ReadOnly { mounted_read_only: mount.is_some_and(|m| m.read_only), pod, kept }
+            let sealed = container.security_context.as_ref().and_then(|c| c.read_only_root_filesystem);
+            let folder = crash.file.as_deref().and_then(|f| f.rsplit_once('/')).map(|(folder, _)| folder);
+            Way::ReadOnly {
+                mounted_read_only: mount.is_some_and(|m| m.read_only),
+                // What no volume holds lies in the image's own file system.
+                own_root: folder.filter(|_| mount.is_none() && sealed == Some(true)).map(str::to_owned),
+                container: container.name.clone(),
+                pod,
+                kept,
+            }
         }
         Class::Lock => {
             Way::Lock { pod, recreate_patch: case.recreate_patch(), operator_up: operator_up(&case.target), kept }
@@ -401,6 +412,13 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             kept: Kept::of(&case.target),
         },
         Class::Inotify => Way::Inotify { reason, node: node(case), pod },
+        Class::NoToken => Way::NoToken {
+            patch: r#"{"spec":{"template":{"spec":{"automountServiceAccountToken":true}}}}"#,
+            account: account.to_owned(),
+            pod,
+            kept: Kept::of(&case.target),
+        },
+        Class::Processes => Way::Processes { reason, node: node(case), pod },
         Class::Compaction => Way::Compaction {
             operator_kind: case.target.operator_kind().to_owned(),
             operator_name: case.target.operator_name().to_owned(),

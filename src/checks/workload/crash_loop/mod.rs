@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
+use crate::domain::aws::scale_up;
 use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::service_host::in_cluster;
-use crate::domain::kubernetes::{coredns_log, foundation};
+use crate::domain::kubernetes::{coredns_log, foundation, ingress, unschedulable};
 use crate::domain::loki::agent_log;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Pod;
@@ -29,7 +30,7 @@ check! {
         id: "crash-loop", suite: Workload, severity: Error,
         title: "a container of the stack is crash-looping",
         requires: [Pods],
-        uses: [CrashLogs, PartLogs, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons],
+        uses: [CrashLogs, PartLogs, Ingresses, IngressClasses, Nodes, Services, Subnets, Instances, PersistentVolumes, Workloads, ConfigMaps, PersistentVolumeClaims, StorageClasses, Events, MonitoringResources, PrometheusTargets, NetworkPolicies, EksAddons],
         fix: Fix,
     }
 }
@@ -42,6 +43,7 @@ impl Check for CrashLoop {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut behind = behind_failing_targets(snap);
         behind.extend(behind_log_agents(snap));
+        behind.extend(awaited(snap));
         let mut groups: BTreeMap<(ResourceRef, String, String), Vec<Failing<'_>>> = BTreeMap::new();
         let concerned = snap.pods()?.iter().filter(|p| {
             let place = (p.metadata.namespace.clone(), p.metadata.name.clone());
@@ -102,6 +104,23 @@ fn behind_log_agents(snap: &Snapshot) -> BTreeSet<(String, String)> {
         Some(snap.pods_of_service(service))
     });
     pods.flatten().map(|p| (p.metadata.namespace.clone(), p.metadata.name.clone())).collect()
+}
+
+/// Pods of controllers that the stack waits for: what makes its load balancers, and what adds nodes for pods that wait.
+fn awaited(snap: &Snapshot) -> BTreeSet<(String, String)> {
+    let place = |p: &Pod| (p.metadata.namespace.clone(), p.metadata.name.clone());
+    let mut found = BTreeSet::new();
+    // They only widen the look.
+    let balances =
+        journal::aside(|| ingress::of_stack(snap).next().is_some() || ingress::balanced(snap).next().is_some());
+    if balances && let Some(controller) = journal::aside(|| ingress::controller(snap)) {
+        found.extend(journal::aside(|| ingress::controller_pods(snap, controller)).into_iter().map(place));
+    }
+    let waits = |p: &Pod| unschedulable::concerns(snap, p) && unschedulable::unscheduled(snap, p).is_some();
+    if snap.pods.items().unwrap_or_default().iter().any(waits) {
+        found.extend(scale_up::makers(snap).map(place));
+    }
+    found
 }
 
 /// `Prometheus`, or the container by its name.

@@ -119,6 +119,9 @@ pub(super) enum Way {
     },
     ReadOnly {
         mounted_read_only: bool,
+        /// The folder that no volume holds, where the root file system is read-only on purpose.
+        own_root: Option<String>,
+        container: String,
         pod: String,
         #[serde(flatten)]
         kept: Kept,
@@ -262,6 +265,18 @@ pub(super) enum Way {
     },
     ApiServer {
         reason: String,
+        pod: String,
+    },
+    NoToken {
+        patch: &'static str,
+        account: String,
+        pod: String,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Processes {
+        reason: String,
+        node: String,
         pod: String,
     },
     Inotify {

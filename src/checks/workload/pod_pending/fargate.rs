@@ -18,8 +18,11 @@ pub(super) fn is_only_kind(snap: &Snapshot) -> bool {
     let nodes = snap.nodes.items().unwrap_or_default();
     let makes_nodes =
         |w: &Workload| ["karpenter", "autoscaler"].iter().any(|program| w.metadata.name.contains(program));
+    // Without any node, it has to be known that no node group makes one.
+    let has_profiles =
+        snap.eks_nodegroups.is_ok() && snap.fargate_profiles.as_ref().is_ok_and(|profiles| !profiles.is_empty());
     snap.nodes.is_whole()
-        && !nodes.is_empty()
+        && (!nodes.is_empty() || has_profiles)
         && nodes.iter().all(|n| n.is_fargate())
         && !snap.eks_nodegroups.as_ref().is_ok_and(|groups| !groups.is_empty())
         && !snap.eks_cluster.as_ref().is_ok_and(|c| c.auto_mode_storage())

@@ -16,7 +16,9 @@ use crate::domain::aws::{ebs, node_group, node_pool, scale_up};
 use crate::domain::kubernetes::nodes::could_take;
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
-use crate::domain::kubernetes::unschedulable::{Reason, concerns, main_reason, main_reason_but, unscheduled};
+use crate::domain::kubernetes::unschedulable::{
+    Reason, concerns, is_claim_in_use, is_of_fargate, main_reason, main_reason_but, unscheduled,
+};
 use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -44,7 +46,9 @@ impl Check for PodPending {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut groups: BTreeMap<(ResourceRef, Reason), Vec<(&Pod, String)>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| concerns(snap, p)) {
-            let Some(message) = unscheduled(snap, pod) else { continue };
+            // What Fargate cannot run is told of its profile, and who holds a claim of that claim.
+            let told = |m: &String| is_of_fargate(m) || is_claim_in_use(m);
+            let Some(message) = unscheduled(snap, pod).filter(|m| !told(m)) else { continue };
             let reason = reason(snap, pod, &message);
             groups.entry((snap.owner_ref(pod), reason)).or_default().push((pod, message));
         }
@@ -65,7 +69,7 @@ fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
         reason => reason,
     };
     match told {
-        Reason::Taint if fargate::is_only_kind(snap) => Reason::Fargate,
+        Reason::Taint | Reason::NoNodes if fargate::is_only_kind(snap) => Reason::Fargate,
         Reason::Taint => signal_of(snap, pod).map_or(Reason::Taint, Reason::from),
         reason => reason,
     }
@@ -168,6 +172,11 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         let told = pods.iter().filter_map(|(p, _)| Some((p, scale_up::refused(snap, p)?.1)));
         let culprits: BTreeSet<ResourceRef> = told.flat_map(|(p, why)| scale_up::culprits(snap, p, &why)).collect();
         finding = culprits.into_iter().fold(finding, Finding::depends_on);
+    }
+    // What would add a node has to run for that.
+    if matches!(reason, Reason::Resources | Reason::TooManyPods | Reason::Selector | Reason::NoNodes) {
+        let makers = scale_up::makers_down(snap);
+        finding = finding.depends_on_all(makers.iter().map(|p| snap.owner_ref(p)));
     }
     finding.evidence_all(detail.evidence())
 }

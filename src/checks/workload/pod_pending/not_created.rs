@@ -8,6 +8,7 @@ use crate::domain::kubernetes::api_storage;
 use crate::domain::kubernetes::denied;
 use crate::domain::kubernetes::limit_range::{self, Bound};
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::quota_scope;
 use crate::domain::kubernetes::unschedulable::RECENT;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::text::shorten::shorten;
@@ -90,6 +91,10 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
     };
     let said = condition(workload).or(event.map(|e| e.message.as_str())).map(str::to_owned).or_else(left)?;
     let message = said.as_str();
+    // Which quota is missing is told elsewhere.
+    if quota_scope::is_lacking(message) {
+        return None;
+    }
     let is_left = event.is_none() && condition(workload).is_none();
     let refusal = if is_left { Refusal::LimitRange } else { Refusal::of(message) };
     let owner = workload.reference();

@@ -1,0 +1,118 @@
+//! A Fargate profile takes a pod that asks for what Fargate does not have.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::checks::support::place::Place;
+use crate::checks::support::severity::severity_of;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::{has_rollout, workload};
+use crate::domain::kubernetes::unschedulable::{self, unscheduled};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Node, Pod};
+
+/// The label with which EKS says which profile took a pod.
+const PROFILE: &str = "eks.amazonaws.com/fargate-profile";
+
+check! {
+    /// See the check's page.
+    FargateUnfit {
+        id: "fargate-unfit", suite: Workload, severity: Error,
+        title: "a Fargate profile takes a pod that Fargate cannot run",
+        requires: [Pods],
+        uses: [Nodes, Workloads, Events],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    pod: String,
+    owner: String,
+    has_rollout: bool,
+    managed: String,
+    profile: String,
+    cluster: String,
+    region: String,
+    /// What is not supported, as Fargate says it.
+    wants: String,
+    /// Leaves the pods to the nodes of EC2.
+    patch: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Nodes,
+    NoNodes,
+}
+
+impl Check for FargateUnfit {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut all: BTreeMap<ResourceRef, Vec<(&Pod, String)>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| unschedulable::concerns(snap, p)) {
+            let said = unscheduled(snap, pod).filter(|m| unschedulable::is_of_fargate(m));
+            if let Some(message) = said {
+                all.entry(snap.owner_ref(pod)).or_default().push((pod, message));
+            }
+        }
+        Ok(Diagnosis::Findings(all.into_iter().map(|(owner, pods)| finding(snap, &owner, &pods)).collect()))
+    }
+}
+
+fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Finding {
+    let (pod, message) = &pods[0];
+    let meta = &pod.metadata;
+    let wants = unschedulable::unsupported(message).to_owned();
+    let profile = meta.label(PROFILE).unwrap_or("<profile>").to_owned();
+    let text = format!("Fargate profile {profile} takes the pods of {owner}, and Fargate does not run them: {wants}");
+    let severity = severity_of(snap, pod, Severity::Error);
+    let mut made = Finding::new(FargateUnfit::META.id, severity, owner.clone(), text)
+        .key(format!("{} {profile}", owner.key()))
+        .breaks(owner.clone())
+        .evidence(
+            Evidence::new(
+                format!("Pod {}/{}, condition PodScheduled", meta.namespace, meta.name),
+                message.clone(),
+                "kubectl describe pod -n {{ namespace }} {{ pod }}",
+            )
+            .with("namespace", &meta.namespace)
+            .with("pod", &meta.name),
+        );
+    for (pod, _) in pods {
+        let own = ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name);
+        made = made.also(own.clone()).breaks(own);
+        // A claim that waits for the pod waits as long as this.
+        let claims = pod.claims().map(|c| unschedulable::consumer(&pod.metadata.namespace, c));
+        made = claims.fold(made, Finding::breaks);
+    }
+    let nodes = snap.nodes.items().unwrap_or_default();
+    let Place { cluster, region, .. } = Place::of(snap);
+    made.fix(Fix {
+        namespace: meta.namespace.clone(),
+        pod: meta.name.clone(),
+        owner: owner.kubectl_name(),
+        has_rollout: has_rollout(snap, owner),
+        managed: workload(snap, owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+        profile,
+        cluster,
+        region,
+        wants,
+        patch: json!({"spec": {"template": {"metadata": {"annotations": {"eks.amazonaws.com/compute-type": "ec2"}}}}})
+            .to_string(),
+        way: if nodes.iter().any(|n: &Node| !n.is_fargate()) { Way::Nodes } else { Way::NoNodes },
+    })
+}

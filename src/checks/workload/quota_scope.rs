@@ -1,0 +1,116 @@
+//! The API server takes pods of a kind only where a ResourceQuota admits them, and the namespace has none.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::event_evidence;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::quota_scope::{self, Scope};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Event, Workload};
+
+/// Pods that the quota admits beside those that are wanted, for a rollout.
+const SPARE: u32 = 10;
+
+check! {
+    /// See the check's page.
+    QuotaScope {
+        id: "quota-scope", suite: Workload, severity: Error,
+        title: "no ResourceQuota admits pods of this kind in the namespace",
+        requires: [Workloads, Events],
+        uses: [Pods],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Priority {
+        namespace: String,
+        owner: String,
+        classes: Vec<String>,
+        /// Of the quota, and how many pods it admits.
+        name: String,
+        pods: String,
+    },
+    Scope {
+        namespace: String,
+        owner: String,
+        scope: String,
+        name: String,
+        pods: String,
+    },
+}
+
+impl Check for QuotaScope {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.events()?;
+        let workloads = snap.workloads()?.iter().filter(|w| {
+            snap.scope.is_judged(&w.metadata.namespace)
+                && w.ready() < w.desired()
+                && w.metadata.deletion_timestamp.is_none()
+        });
+        let mut all: BTreeMap<String, Vec<(&Workload, Scope, Option<&Event>)>> = BTreeMap::new();
+        for workload in workloads {
+            if let Some((scope, event)) = quota_scope::lacking(snap, workload) {
+                all.entry(workload.metadata.namespace.clone()).or_default().push((workload, scope, event));
+            }
+        }
+        Ok(Diagnosis::Findings(all.iter().map(|(namespace, refused)| finding(namespace, refused)).collect()))
+    }
+}
+
+fn finding(namespace: &str, refused: &[(&Workload, Scope, Option<&Event>)]) -> Finding {
+    let (first, scope, _) = &refused[0];
+    let own = first.reference();
+    let what = match refused {
+        [_] => format!("{own} has {} of {} pods", first.ready(), first.desired()),
+        many => format!("{} workloads of namespace {namespace} lack pods", many.len()),
+    };
+    let text = format!(
+        "{what}: the API server takes pods of scope {scope} only where a ResourceQuota admits them, and namespace {namespace} has none"
+    );
+    let mut made =
+        Finding::new(QuotaScope::META.id, Severity::Error, own.clone(), text).key(format!("{namespace} {scope}"));
+    for (workload, _, event) in refused {
+        let own = workload.reference();
+        made = made.also(own.clone()).breaks(own);
+        made = match event {
+            Some(event) => made.evidence(event_evidence(event)),
+            None => made.evidence(
+                Evidence::new(
+                    format!("{} {namespace}/{}", workload.kind, workload.metadata.name),
+                    "its condition ReplicaFailure says so",
+                    "kubectl describe -n {{ namespace }} {{ target }}",
+                )
+                .with("namespace", namespace)
+                .with("target", workload.kubectl_name()),
+            ),
+        };
+    }
+    let wanted: u32 = refused.iter().map(|(w, ..)| w.desired()).sum();
+    let (namespace, owner) = (namespace.to_owned(), first.kubectl_name());
+    let pods = (wanted * 2 + SPARE).to_string();
+    let fix = match scope {
+        Scope::Priority(classes) => {
+            Fix::Priority { namespace, owner, classes: classes.clone(), name: "critical-pods".to_owned(), pods }
+        }
+        Scope::Other(scope) => Fix::Scope {
+            namespace,
+            owner,
+            scope: scope.clone(),
+            name: format!("{}-pods", scope.to_ascii_lowercase()),
+            pods,
+        },
+    };
+    made.fix(fix)
+}

@@ -1,0 +1,189 @@
+//! An init container or a side-car keeps the other containers of its pod from starting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::severity::severity_of;
+use crate::checks::{Check, check};
+use crate::domain::crash::{last_lines, telling};
+use crate::domain::kubernetes::owner::has_rollout;
+use crate::domain::kubernetes::starting::{self, Held};
+use crate::domain::text::shorten::shorten;
+use crate::domain::text::windows::RECENT;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Pod, Service};
+
+check! {
+    /// See the check's page.
+    StartBlocked {
+        id: "start-blocked", suite: Workload, severity: Error,
+        title: "an init container or side-car keeps a pod from starting",
+        requires: [Pods],
+        uses: [CrashLogs, Events, Services, EndpointSlices, Workloads],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    pod: String,
+    container: String,
+    owner: String,
+    has_rollout: bool,
+    /// A Service that it asks and that has no ready pod.
+    service: Option<String>,
+    service_namespace: Option<String>,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    SideCar {
+        /// Path of its startup probe's definition, for kubectl.
+        probe_path: String,
+    },
+    Init {
+        command_path: String,
+    },
+}
+
+impl Check for StartBlocked {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut all: BTreeMap<(ResourceRef, String), Vec<&Pod>> = BTreeMap::new();
+        for pod in snap.pods()?.iter().filter(|p| snap.scope.is_judged(&p.metadata.namespace)) {
+            let Some(held) = starting::stuck(snap, pod).filter(|h| !ends_by_itself(h)) else { continue };
+            all.entry((snap.owner_ref(pod), held.container.name.clone())).or_default().push(pod);
+        }
+        let findings = all.into_iter().filter_map(|((owner, _), pods)| finding(snap, &owner, &pods));
+        Ok(Diagnosis::Findings(findings.collect()))
+    }
+}
+
+/// What exits with an error of its own is crash-looping, which is told elsewhere.
+fn ends_by_itself(held: &Held<'_>) -> bool {
+    held.status.restart_count > 0 && held.status.ended().is_some_and(|t| !matches!(t.exit_code, 0 | 143))
+}
+
+fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Finding> {
+    let pod = *pods.first()?;
+    let held = starting::stuck(snap, pod)?;
+    let (meta, name) = (&pod.metadata, &held.container.name);
+    let said = log_of(snap, pod, name);
+    let probe = failed_probe(snap, pod);
+    let lines = said.as_deref().map(last_lines).unwrap_or_default();
+    let service = said.as_deref().and_then(|text| asked_in_vain(snap, text));
+    let what = match (held.side_car, &probe) {
+        (true, Some(probe)) => format!("side-car {name} does not start ({probe})"),
+        (true, None) => format!("side-car {name} runs, and its startup probe has not passed yet"),
+        (false, _) => format!("init container {name} runs and does not come to its end"),
+    };
+    // Of what stands on several lines, the last one that is a sentence.
+    let sentence = |l: &&String| l.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count() > 2;
+    let line = lines.iter().rev().find(sentence).map(|l| l.trim_start_matches(['|', '*', ' ']).to_owned());
+    let line = line.or_else(|| telling(&lines)).map(|l| shorten(&l, 200));
+    let why = match (&service, line) {
+        (Some(service), _) => format!(
+            ": it asks Service {}/{}, which has no ready pod",
+            service.metadata.namespace, service.metadata.name
+        ),
+        (None, Some(line)) => format!(": its log says: {line}"),
+        (None, None) => String::new(),
+    };
+    let which = match pods {
+        [_] => format!("pod {}/{}", meta.namespace, meta.name),
+        many => format!("{} pods of {owner}", many.len()),
+    };
+    let severity = severity_of(snap, pod, Severity::Error);
+    let mut made = Finding::new(
+        StartBlocked::META.id,
+        severity,
+        owner.clone(),
+        format!("{what}, and the other containers of {which} wait for it{why}"),
+    )
+    .key(format!("{} {name}", owner.key()))
+    .breaks(owner.clone());
+    for pod in pods {
+        let own = ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name);
+        made = made.also(own.clone()).breaks(own);
+    }
+    if let Some(service) = service {
+        made = made.depends_on(ResourceRef::service(&service.metadata.namespace, &service.metadata.name));
+        made = made.depends_on_all(snap.pods_of_service(service).map(|p| snap.owner_ref(p)));
+    }
+    let about = |e: Evidence| e.with("namespace", &meta.namespace).with("pod", &meta.name).with("container", name);
+    let restarts = held.status.restart_count;
+    let state = match restarts {
+        0 => "running, not started".to_owned(),
+        n => format!("running, not started, {n} restarts"),
+    };
+    let source = format!("Pod {}/{}, {name}", meta.namespace, meta.name);
+    made = made.evidence(about(Evidence::new(source, state, "kubectl describe pod -n {{ namespace }} {{ pod }}")));
+    if !lines.is_empty() {
+        let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --tail=50";
+        let source = format!("log of {name} of Pod {}/{}", meta.namespace, meta.name);
+        made = made.evidence(about(Evidence::new(source, lines.join("\n"), show)));
+    }
+    let path = |field: &str| format!("jsonpath={{.spec.initContainers[?(@.name==\"{name}\")].{field}}}");
+    Some(made.fix(Fix {
+        namespace: meta.namespace.clone(),
+        pod: meta.name.clone(),
+        container: name.clone(),
+        owner: owner.kubectl_name(),
+        has_rollout: has_rollout(snap, owner),
+        service: service.map(|s| s.metadata.name.clone()),
+        service_namespace: service.map(|s| s.metadata.namespace.clone()),
+        way: match held.side_car {
+            true => Way::SideCar { probe_path: path("startupProbe") },
+            false => Way::Init { command_path: path("command") },
+        },
+    }))
+}
+
+/// What it wrote, the newest log that is had.
+fn log_of(snap: &Snapshot, pod: &Pod, container: &str) -> Option<String> {
+    let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default().iter();
+    let own = logs
+        .filter(|l| l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name && l.container == container);
+    own.filter(|l| !l.text.trim().is_empty()).min_by_key(|l| l.previous).map(|l| (*l.text).to_owned())
+}
+
+/// What the kubelet says of its startup probe.
+fn failed_probe(snap: &Snapshot, pod: &Pod) -> Option<String> {
+    let told = snap.events_about("Pod", &pod.metadata, RECENT);
+    let event = told.iter().find(|e| e.reason == "Unhealthy" && e.message.starts_with("Startup probe failed"))?;
+    let first = event.message.lines().next().unwrap_or_default().trim().trim_end_matches(':');
+    Some(format!("{first}, {} times", event.times()))
+}
+
+/// A Service that its log names by address or name, and behind which no pod is ready.
+fn asked_in_vain<'a>(snap: &'a Snapshot, text: &str) -> Option<&'a Service> {
+    static HOST: OnceLock<Option<Regex>> = OnceLock::new();
+    let host = HOST
+        .get_or_init(|| Regex::new(r"\b(\d+\.\d+\.\d+\.\d+|[a-z0-9-]+\.[a-z0-9-]+\.svc[a-z0-9.-]*)(?::\d+)?\b").ok());
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    let lines = text.lines().rev().filter(|l| !l.trim().is_empty()).take(40);
+    for line in lines {
+        for found in host.as_ref()?.captures_iter(line) {
+            let Some(name) = found.get(1).map(|m| m.as_str()).filter(|n| known.insert(*n)) else { continue };
+            let Some(service) = snap.service_by_host(name) else { continue };
+            let covered = snap.pods.covers(&service.metadata.namespace) && !service.spec.selector.is_empty();
+            if covered && !snap.pods_of_service(service).any(Pod::is_ready) {
+                return Some(service);
+            }
+        }
+    }
+    None
+}
