@@ -145,10 +145,15 @@ fn spoil(request: &Request, answer: Vec<u8>, how: Spoil) -> Result<Vec<u8>, Fetc
     }
 }
 
-/// Whether what is left can be told from an answer: a shorter text is a text.
+/// Whether what is left can be told from an answer: a shorter text is a text, and recordings of before hold no logs of
+/// exporters and of containers that ended.
 fn can_be_told(request: &Request, answer_is_text: bool, how: Spoil) -> bool {
     if how == Spoil::SecondPage {
         return is_paged(request);
+    }
+    let is_newer = |container: &str, previous: bool| previous || container.ends_with("-exporter");
+    if let (Request::Log { container, previous, .. }, Spoil::Removed) = (request, how) {
+        return !is_newer(container, *previous);
     }
     let is_text = answer_is_text || matches!(request, Request::Log { .. } | Request::Service { .. });
     !is_text || matches!(how, Spoil::Removed | Spoil::Refused)

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::Plan;
 use super::client::{Client, IfAbsent};
 use super::kubernetes::Wanted;
-use crate::domain::kubernetes::{calico, cilium};
+use crate::domain::kubernetes::{calico, cilium, network_plugin};
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
@@ -321,8 +321,14 @@ async fn plugin_policies(
     snap: &Snapshot,
     scope: &BTreeSet<String>,
 ) -> (Vec<NetworkPolicy>, Option<Gap>) {
-    let crds = snap.crds.items().unwrap_or_default();
-    let is_there = |name: &str| plan.wants(Fact::NetworkPolicies) && crds.iter().any(|c| c.metadata.name == name);
+    let (crds, is_whole) = (snap.crds.items().unwrap_or_default(), snap.crds.is_whole());
+    // Where not all definitions can be read, the kind itself is asked for.
+    let is_there = |name: &str| {
+        let may_be = !is_whole || crds.iter().any(|c| c.metadata.name == name);
+        plan.wants(Fact::NetworkPolicies) && may_be
+    };
+    // Then a refusal says something only where the plugin runs: RBAC comes before the question whether there is such a kind.
+    let counts = |plugin: &str| is_whole || network_plugin::runs(snap, plugin);
     let (mut made, mut gap) = (Vec::new(), None);
     let namespaces: Vec<&str> = scope.iter().map(String::as_str).collect();
     for (name, resource) in [
@@ -336,7 +342,7 @@ async fn plugin_policies(
         let all = client.cluster_list::<CiliumPolicy>(&path, IfAbsent::Empty).await;
         let own = all.items().unwrap_or_default().iter().flat_map(|p| cilium::translated(p, &namespaces));
         made.extend(own.filter(|p| scope.contains(&p.metadata.namespace)));
-        gap = gap.or(all.gaps().first().cloned());
+        gap = gap.or(all.gaps().first().filter(|_| counts("cilium")).cloned());
     }
     for resource in ["networkpolicies", "globalnetworkpolicies"] {
         if !is_there(&format!("{resource}.crd.projectcalico.org")) {
@@ -346,7 +352,7 @@ async fn plugin_policies(
         let all = client.cluster_list::<CalicoPolicy>(&path, IfAbsent::Empty).await;
         let own = all.items().unwrap_or_default().iter().flat_map(|p| calico::translated(p, &namespaces));
         made.extend(own.filter(|p| scope.contains(&p.metadata.namespace)));
-        gap = gap.or(all.gaps().first().cloned());
+        gap = gap.or(all.gaps().first().filter(|_| counts("calico")).cloned());
     }
     (made, gap)
 }

@@ -80,14 +80,16 @@ const PARTS: &[&str] = &[
 
 /// The end of the stack's logs, and of the previous logs of failing containers of the stack.
 pub(super) async fn logs(client: &Client, plan: &Plan, snap: &mut Snapshot) {
+    // Where the list of pods broke off, nobody knows whose logs there are besides.
+    let cut: Vec<Gap> = snap.pods.gaps().iter().filter(|g| g.cause == GapCause::Truncated).cloned().collect();
     if plan.wants(Fact::ComponentLogs) {
-        snap.component_logs = component_logs(client, snap).await;
+        snap.component_logs = component_logs(client, snap).await.lacking(cut.clone());
     }
     if plan.wants(Fact::PartLogs) {
-        snap.part_logs = part_logs(client, snap).await;
+        snap.part_logs = part_logs(client, snap).await.lacking(cut.clone());
     }
     if plan.wants(Fact::CrashLogs) {
-        snap.crash_logs = crash_logs(client, snap).await;
+        snap.crash_logs = crash_logs(client, snap).await.lacking(cut);
     }
 }
 

@@ -235,12 +235,13 @@ pub struct PodIdentityAssociation {
 
 /// `iam get-open-id-connect-provider`, with the ARN of the list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(rename_all = "PascalCase")]
 pub struct OidcProvider {
     #[serde(skip)]
     pub arn: String,
+    /// Without it, it is no answer.
     pub url: String,
-    #[serde(rename = "ClientIDList")]
+    #[serde(rename = "ClientIDList", default)]
     pub client_id_list: Option<Vec<String>>,
 }
 

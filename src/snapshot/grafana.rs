@@ -32,13 +32,13 @@ pub struct Datasource {
 
 /// `/api/datasources/uid/<uid>/health`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
 pub struct DatasourceHealth {
     /// Of which datasource; set by the collector.
     #[serde(skip)]
     pub uid: String,
-    /// `OK` or `ERROR`.
+    /// `OK` or `ERROR`: without it, it is no answer.
     pub status: String,
+    #[serde(default)]
     pub message: String,
 }
 

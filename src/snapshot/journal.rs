@@ -29,7 +29,7 @@ pub fn aside<R>(look: impl FnOnce() -> R) -> R {
 }
 
 /// Notes a gap that somebody met.
-pub(super) fn note(gap: &Gap) {
+pub(crate) fn note(gap: &Gap) {
     NOTES.with_borrow_mut(|notes| {
         if let Some(notes) = notes.as_mut().filter(|all| !all.contains(gap)) {
             notes.insert(gap.clone());

@@ -145,9 +145,11 @@ pub struct RuleAlert {
 
 /// `/api/v2/status` of Alertmanager.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct AlertmanagerStatus {
+    /// Without it, it is no answer.
     pub config: AlertmanagerConfig,
+    #[serde(default)]
     pub version_info: VersionInfo,
 }
 

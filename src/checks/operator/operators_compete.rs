@@ -14,8 +14,8 @@ use crate::domain::prometheus::operator::log;
 use crate::domain::prometheus::operator::selection;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Meta, MonitoringResource, Workload};
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -68,6 +68,10 @@ impl Check for OperatorsCompete {
         snap.workloads()?;
         let operators = deployment::operators(snap);
         let working: Vec<&Operator<'_>> = operators.iter().filter(|o| o.workload.desired() > 0).collect();
+        if working.len() < 2 {
+            // One that runs beside the stack is found by the list of the cluster's Deployments.
+            snap.scope.gaps.iter().for_each(journal::note);
+        }
         if servers.is_empty() || working.len() < 2 {
             return Ok(Diagnosis::Findings(Vec::new()));
         }

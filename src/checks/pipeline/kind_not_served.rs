@@ -16,7 +16,7 @@ use crate::domain::kubernetes::not_served::{self, Asked};
 use crate::domain::kubernetes::owner;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::monitoring::ContainerLog;
-use crate::snapshot::{Platform, Snapshot};
+use crate::snapshot::{Platform, Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -88,6 +88,10 @@ impl Check for KindNotServed {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        if snap.target.kubernetes_version.is_none() {
+            // The logs of programs that an update left behind are read by it.
+            snap.scope.gaps.iter().for_each(journal::note);
+        }
         let parts = snap.part_logs()?.iter().filter(|l| !l.previous);
         let others = [snap.component_logs(), snap.crash_logs()].into_iter().flatten().flatten();
         let mut found: BTreeMap<(ResourceRef, String), Case<'_>> = BTreeMap::new();

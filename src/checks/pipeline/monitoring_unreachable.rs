@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::proxy;
+use crate::domain::prometheus::wal;
 use crate::domain::traffic::unreached::{self, Unreached, Why};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::{Platform, Snapshot, journal};
@@ -82,6 +83,10 @@ impl Check for MonitoringUnreachable {
         }
         // What is not answered is what it is about: the gaps are read one by one, and said below.
         let all = journal::aside(|| unreached::unreached(snap));
+        // Whether one that is not ready still replays its log, its own log says.
+        for pod in all.iter().filter(|u| u.why == Why::NoReadyPod).flat_map(|u| &u.pods) {
+            wal::is_replaying(snap, pod);
+        }
         let findings: Vec<Finding> = groups(snap, &all).iter().map(|group| finding(snap, group)).collect();
         match journal::aside(|| unreached::unknown(snap)) {
             Some(gap) if findings.is_empty() => Err(gap.clone()),

@@ -18,7 +18,7 @@ check! {
         id: "prometheus-cardinality", suite: Storage, severity: Warning,
         title: "one metric is most of what Prometheus holds",
         requires: [PrometheusTsdb],
-        uses: [PrometheusTargets, PrometheusConfig],
+        uses: [PrometheusTargets, PrometheusConfig, Services],
         fix: Fix,
     }
 }
@@ -58,6 +58,9 @@ impl Check for PrometheusCardinality {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let status = snap.prometheus_tsdb()?;
+        if snap.scope.prometheus.is_none() {
+            snap.services()?;
+        }
         Ok(Diagnosis::Findings(finding(snap, status).into_iter().collect()))
     }
 }

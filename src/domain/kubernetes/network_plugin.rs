@@ -77,6 +77,12 @@ pub(crate) fn agents<'a>(snap: &'a Snapshot, node: &str) -> impl Iterator<Item =
     on(snap, node).filter(|pod| PLUGINS.iter().any(|plugin| plugin.runs_in(pod)))
 }
 
+/// The plugin of this name runs in the cluster.
+pub(crate) fn runs(snap: &Snapshot, word: &str) -> bool {
+    let pods = snap.pods.items().unwrap_or_default();
+    PLUGINS.iter().filter(|plugin| plugin.word == word).any(|plugin| pods.iter().any(|pod| plugin.has(pod)))
+}
+
 /// The pod of the VPC CNI on a node.
 pub(crate) fn vpc_cni<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
     on(snap, node).find(|p| p.metadata.namespace == "kube-system" && VPC_CNI.has(p))

@@ -257,7 +257,11 @@ pub(crate) fn answer_path(snap: &Snapshot, target: &ScrapeTarget, address: &Addr
 
 /// The pods behind the Service through which Prometheus is asked: Prometheus itself.
 pub(crate) fn prometheus_pod(snap: &Snapshot) -> Option<&Pod> {
-    let component = snap.scope.prometheus.as_ref()?;
+    let Some(component) = &snap.scope.prometheus else {
+        // Where not all Services could be read, its own may be among the others.
+        snap.services.is_whole();
+        return None;
+    };
     let service = snap.services.find(&component.namespace, &component.service).ok().flatten()?;
     snap.pods_of_service(service).next()
 }
