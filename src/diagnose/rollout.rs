@@ -1,7 +1,8 @@
-//! Puts the step before a restart without which it would wait for itself, whatever check's fix it is of.
+//! Puts the step before a restart without which it would wait for itself, and says what is lost with the pod, whatever
+//! check's fix it is of.
 
-use crate::checks::support::rollout::hazard;
-use crate::model::{CheckId, Finding, Params, Risk, Step, StepKind};
+use crate::checks::support::rollout::{hazard, loss};
+use crate::model::{CheckId, Finding, Params, Program, Risk, Step, StepKind};
 use crate::pages;
 use crate::snapshot::Snapshot;
 
@@ -11,6 +12,8 @@ const RECREATE: &str = r#"kubectl patch deployment {{ name }} -n {{ namespace }}
 /// Puts the step into a finding's fix where it is needed.
 pub(super) fn guard(snap: &Snapshot, finding: &mut Finding) {
     let fix = &mut finding.remediation;
+    let of_options = fix.options.iter_mut().flat_map(|o| &mut o.steps);
+    fix.steps.iter_mut().chain(of_options).for_each(|step| warn(snap, step));
     if fix.all_steps().any(|s| s.command.contains("Recreate")) {
         return;
     }
@@ -35,6 +38,30 @@ fn insert(snap: &Snapshot, check: CheckId, steps: &mut Vec<Step>, guarded: &mut 
         }
         at += 1;
     }
+}
+
+/// Says what a restart loses: the data of a server without a volume.
+fn warn(snap: &Snapshot, step: &mut Step) {
+    let Some(loss) = restarted(step).and_then(|[kind, namespace, name]| loss(snap, &kind, &namespace, &name)) else { return };
+    if step.text.contains("emptyDir") {
+        return;
+    }
+    step.text = format!("{} {}", step.text, loss.text).trim().to_owned();
+    if loss.program != Program::Alertmanager {
+        step.risk = Risk::Destructive;
+    }
+}
+
+/// The workload that a step starts anew: kind, namespace and name.
+fn restarted(step: &Step) -> Option<[String; 3]> {
+    step.command.lines().find_map(|line| {
+        let words = shlex::split(line)?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let ["kubectl", "rollout", "restart", rest @ ..] = words.as_slice() else { return None };
+        let namespace = rest.iter().position(|w| *w == "-n").and_then(|i| rest.get(i + 1))?;
+        let (kind, name) = rest.iter().find_map(|w| w.split_once('/'))?;
+        Some([kind.to_owned(), (*namespace).to_owned(), name.to_owned()])
+    })
 }
 
 /// The Deployment whose pods a step replaces: namespace and name.

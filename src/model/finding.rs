@@ -71,6 +71,8 @@ pub struct Finding {
     pub fingerprint: String,
     /// What distinguishes two findings of one check on one subject.
     pub key: String,
+    /// Its place among the findings of its check: what others hang on has a lower one.
+    pub rank: u8,
     /// Somebody has accepted it: it is shown, and does not count.
     pub muted: Option<Muted>,
     /// What the check looked at and could not see; filled in by the engine. With it the finding might read otherwise.
@@ -97,9 +99,17 @@ impl Finding {
             remediation: Remediation::default(),
             fingerprint: String::new(),
             key: String::new(),
+            rank: u8::MAX,
             muted: None,
             unseen: Vec::new(),
         }
+    }
+
+    /// Puts it before others of its check: the lower, the earlier.
+    #[must_use]
+    pub fn rank(mut self, rank: u8) -> Self {
+        self.rank = rank;
+        self
     }
 
     /// The main subject.

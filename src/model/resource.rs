@@ -286,6 +286,7 @@ impl ResourceRef {
             Self::ScrapeJob { job } => job.clone(),
             Self::ScrapeUrl { url } => url.clone(),
             Self::Rule { group, rule } if rule.is_empty() => group.clone(),
+            Self::Rule { group, rule } if group.is_empty() => rule.clone(),
             Self::Rule { group, rule } => format!("{group}/{rule}"),
             Self::Datasource { namespace, name } => format!("{namespace}/{name}"),
             Self::Receiver { name } | Self::Dashboard { name } => name.clone(),

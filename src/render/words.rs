@@ -70,7 +70,12 @@ pub(super) fn within(message: &str, columns: usize) -> String {
     // A parenthesis that is open there would lack its end.
     let closed = |text: &str| text.matches('(').count() == text.matches(')').count();
     let within = |at: &usize| (CLAUSE..=columns).contains(&message[..*at].chars().count()) && closed(&message[..*at]);
-    let end = ends.filter(within).max().or_else(|| {
+    let clause = ends.filter(within).max();
+    // A clause that ends early leaves the rest of the line empty: a part of the next one says more.
+    let early = |at: &usize| message[..*at].chars().count() * 5 < columns * 3;
+    let part = || message.match_indices(", ").map(|(at, _)| at).filter(within).max();
+    let end = if clause.as_ref().is_none_or(early) { clause.max(part()) } else { clause };
+    let end = end.or_else(|| {
         let spaces = message.match_indices(' ').map(|(at, _)| at);
         spaces.filter(|at| message[..*at].chars().count() <= columns).max()
     });
@@ -88,6 +93,8 @@ mod tests {
         assert_eq!(line(&aside), "the Service has no endpoint and so on: none …");
         let long = format!("security group sg-1 does not admit TCP 4443 from the control plane: {}", "x".repeat(200));
         assert_eq!(line(&long), "security group sg-1 does not admit TCP 4443 from the control plane …");
+        let early = format!("pod m/p was evicted for want of room: container c used 9Gi, with emptyDir data, {}", "x".repeat(200));
+        assert_eq!(line(&early), "pod m/p was evicted for want of room: container c used 9Gi, with emptyDir data …");
         let words = "word ".repeat(60);
         assert!(line(&words).chars().count() <= LINE + 2);
     }

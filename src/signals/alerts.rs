@@ -155,6 +155,9 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
     if !scraping && !is_ours(snap, alert.label("namespace")) {
         return (Weight::Note, "it is about something outside the stack's namespaces".into());
     }
+    if expression.is_empty() && !names_something(alert) {
+        return (Weight::Note, "its labels name nothing of the cluster, and its rule was not seen".into());
+    }
     let of_platform =
         |r: &Read| OF_PLATFORM.iter().any(|p| r.metric == *p || (p.ends_with('_') && r.metric.starts_with(p)));
     let recorded = |r: &Read| r.metric.is_empty() || r.metric.contains(':');
@@ -165,6 +168,17 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
         );
     }
     (Weight::Weighs, String::new())
+}
+
+/// Its labels say what it is about: something of Kubernetes, or what is scraped.
+fn names_something(alert: &FiringAlert) -> bool {
+    const NAMES: &[&str] = &[
+        "namespace", "pod", "node", "instance", "job", "service", "container", "deployment", "statefulset", "daemonset",
+        "job_name", "persistentvolumeclaim", "horizontalpodautoscaler", "poddisruptionbudget", "device", "controller",
+    ];
+    // What a chart's rules watch is of the platform, whatever their labels.
+    let known = ["Alertmanager", "Grafana", "Kube", "Loki", "Node", "Prometheus", "TargetDown", "Thanos", "etcd"];
+    NAMES.iter().any(|label| !alert.label(label).is_empty()) || known.iter().any(|k| alert.name().starts_with(k))
 }
 
 /// A job of the control plane, of which the alert says that it is absent, and which EKS does not let anyone scrape.

@@ -1,6 +1,6 @@
 //! Warning events of the last hour about what is not well now, those that say the same together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::pods::is_starting;
 use super::{around, is_ours, seconds_ago};
@@ -82,10 +82,16 @@ fn signal(snap: &Snapshot, mut events: Vec<&Event>) -> Option<Signal> {
     )
     .with("namespace", if object.namespace.is_empty() { "default" } else { &object.namespace })
     .with("name", &object.name);
-    let how_often = if times > 1 { format!(" ({times} times)") } else { String::new() };
+    let names: BTreeSet<&str> = events.iter().map(|e| e.involved_object.name.as_str()).collect();
+    let whose = match names.len() {
+        1 => format!("{} {}", object.kind, object.name),
+        n => format!("{n} {}{} of {}", object.kind, if object.kind.ends_with('s') { "es" } else { "s" }, owner(snap, newest).name()),
+    };
+    // Once for each of them says nothing more.
+    let how_often = if times as usize > names.len() { format!(" ({times} times)") } else { String::new() };
     let about: Vec<ResourceRef> =
         events.iter().flat_map(|e| pod(snap, e).map_or_else(|| vec![subject(e)], |p| around(snap, p))).collect();
-    let title = format!("event {} of {} {}{how_often}", newest.reason, object.kind, object.name);
+    let title = format!("event {} of {whose}{how_often}", newest.reason);
     Some(
         Signal::new(SignalKind::Event, owner(snap, newest), title, evidence)
             .text(redact(&newest.message))
@@ -159,6 +165,24 @@ mod tests {
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found.iter().filter(|(_, w)| *w == Weight::Weighs).count(), 1);
         assert!(found.iter().any(|(t, w)| t == "event Failed of Ingress web (4 times)" && *w == Weight::Weighs));
+    }
+
+    /// One event of each pod is no event of one pod that came several times.
+    #[test]
+    fn events_of_several_pods_are_told_as_theirs() {
+        let mut snap = snapshot();
+        let pod = |name: &str| {
+            json!({"metadata": {"name": name, "namespace": "monitoring", "ownerReferences": [
+                {"kind": "StatefulSet", "name": "prometheus", "controller": true}]}, "status": {"phase": "Failed"}})
+        };
+        snap.pods = Listing::cluster(
+            serde_json::from_value(json!([pod("prometheus-7"), pod("prometheus-8")])).expect("pods"),
+        );
+        let once = |name: &str| Event { count: Some(1), ..with("Pod", name, "2026-11-21T02:50:00Z", "disk pressure") };
+        snap.events = Listing::cluster(vec![once("prometheus-7"), once("prometheus-8")]);
+        let found = read(&snap);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].title, "event Failed of 2 Pods of monitoring/prometheus");
     }
 
     #[test]

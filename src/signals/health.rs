@@ -17,7 +17,7 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
         let evidence = Evidence::new(
             format!("EKS add-on {}: health", addon.addon_name),
             said.clone(),
-            "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ name }}",
+            "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ name }}{% if region %} --region {{ region }}{% endif %}",
         );
         let subject = ResourceRef::aws("eks", "addon", &addon.addon_name);
         Some((
@@ -33,16 +33,17 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
         let evidence = Evidence::new(
             format!("EKS node group {}: health", group.nodegroup_name),
             said.clone(),
-            "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ name }}",
+            "aws eks describe-nodegroup --cluster-name {{ cluster }} --nodegroup-name {{ name }}{% if region %} --region {{ region }}{% endif %}",
         );
         let subject = ResourceRef::aws("eks", "nodegroup", &group.nodegroup_name);
         let title = format!("EKS node group {} {}", group.nodegroup_name, group.status);
         Some((subject, title, evidence, said, group.nodegroup_name.clone()))
     });
+    let region = snap.target.region.as_deref().unwrap_or_default();
     addons
         .chain(groups)
         .map(|(subject, title, evidence, said, name)| {
-            let evidence = evidence.with("cluster", &cluster).with("name", name);
+            let evidence = evidence.with("cluster", &cluster).with("name", name).with("region", region);
             let judges = judges(&subject.name());
             Signal::new(SignalKind::Health, subject, title, evidence).text(said).explained_by_checks(judges)
         })

@@ -63,7 +63,13 @@ fn trouble(snap: &Snapshot, pod: &Pod) -> Option<Trouble> {
         let what = waits_for(pod);
         // A gate is set on purpose.
         let weight = if is_starting(snap, pod) || what == "SchedulingGated" { Weight::Note } else { ours };
-        return Some(Trouble { what, since: not_ready_since(pod), weight });
+        // A pod that has been ready before, or may have been, did not begin to fail when it was made.
+        let since = if restarts(pod) > 0 {
+            pod.condition("Ready").and_then(|c| c.last_transition_time)
+        } else {
+            not_ready_since(pod)
+        };
+        return Some(Trouble { what, since, weight });
     };
     let again = pod.statuses().filter(|s| s.restart_count >= RESTARTS && s.ended_within(RECENT, snap.collected_at));
     let worst = again.max_by_key(|s| s.restart_count)?;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::windows::RECENT;
@@ -46,6 +48,8 @@ enum Way {
         service_missing: bool,
         /// The label of the slices of its endpoints.
         slice_selector: String,
+        /// A StatefulSet makes the pod: its pods have names of their own.
+        stateful: bool,
     },
     Reach,
 }
@@ -66,10 +70,17 @@ impl Check for AlertmanagerCluster {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut found: BTreeMap<(String, String), Lonely> = BTreeMap::new();
         for log in snap.logs_of(Program::Alertmanager)? {
+            let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
+            if pod.is_some_and(|p| is_off(p, &log.container)) {
+                continue;
+            }
+            let started = pod.and_then(|p| started(p, &log.container)).filter(|_| !log.previous);
             let mut state = None;
             for line in log.text.lines() {
                 let line = Line::parse(line);
-                if line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+                let old = |t: Timestamp| snap.collected_at.as_second() - t.as_second() > RECENT;
+                // What it said before its last start is told of another process.
+                if line.at.is_some_and(|t| old(t) || started.is_some_and(|s| t < s)) {
                     continue;
                 }
                 match told(&line) {
@@ -95,6 +106,18 @@ impl Check for AlertmanagerCluster {
             found.iter().filter(|_| !joined).filter_map(|(key, lonely)| Some(finding(snap, running(key)?, lonely)));
         Ok(Diagnosis::Findings(findings.collect()))
     }
+}
+
+/// The cluster is switched off: it has no peers to find.
+fn is_off(pod: &Pod, container: &str) -> bool {
+    let container = pod.spec.containers.iter().find(|c| c.name == container);
+    container.is_some_and(|c| arguments::flag(c, "cluster.listen-address") == Some(""))
+}
+
+/// When a container was last started.
+fn started(pod: &Pod, container: &str) -> Option<Timestamp> {
+    let status = pod.status.container_statuses.iter().find(|s| s.name == container)?;
+    status.state.running.as_ref()?.started_at
 }
 
 enum Told {
@@ -156,6 +179,7 @@ fn finding(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> Finding {
         Way::Resolve {
             service_missing: snap.services.find(namespace, &service).is_ok_and(|s| s.is_none()),
             slice_selector: format!("kubernetes.io/service-name={service}"),
+            stateful: snap.owner_ref(pod).kind_label() == "StatefulSet",
             service,
         }
     } else {
@@ -181,7 +205,12 @@ fn finding(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::checks::support::testing::findings;
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::monitoring::ContainerLog;
 
     #[test]
     fn both_wordings_name_the_peer() {
@@ -192,6 +221,32 @@ mod tests {
         ] {
             assert!(matches!(told(&Line::parse(raw)), Some(Told::Failed(peer, _)) if peer == "am-1.am:9094"), "{raw}");
         }
+    }
+
+    const FAILED: &str = r#"time=2026-11-21T01:50:04.326Z level=WARN msg="failed to join cluster" component=cluster err="1 error occurred:\n\t* Failed to resolve am-1.am:9094: lookup am-1.am on 172.20.0.10:53: no such host\n\n""#;
+
+    fn said(arg: &str, started: &str) -> usize {
+        let mut snap = snapshot(json!({"pods": [{"metadata": {"name": "am-0", "namespace": "monitoring"},
+            "spec": {"containers": [{"name": "alertmanager", "image": "prom/alertmanager:v0.28.1", "args": [arg]}]},
+            "status": {"phase": "Running", "containerStatuses": [
+                {"name": "alertmanager", "ready": true, "state": {"running": {"startedAt": started}}}]}}]}));
+        *snap.component_logs = Ok(vec![ContainerLog {
+            namespace: "monitoring".into(),
+            pod: "am-0".into(),
+            container: "alertmanager".into(),
+            program: Some(Program::Alertmanager),
+            text: FAILED.into(),
+            ..ContainerLog::default()
+        }]);
+        findings(&AlertmanagerCluster, &snap).len()
+    }
+
+    #[test]
+    fn a_cluster_that_is_off_and_what_was_said_before_the_last_start_are_quiet() {
+        let peer = "--cluster.peer=am-1.am:9094";
+        assert_eq!(said(peer, "2026-11-21T01:50:00Z"), 1);
+        assert_eq!(said(peer, "2026-11-21T01:55:00Z"), 0, "another process said it");
+        assert_eq!(said("--cluster.listen-address=", "2026-11-21T01:50:00Z"), 0, "it is switched off");
     }
 
     #[test]

@@ -41,6 +41,8 @@ enum Fix {
         /// The one that stays it.
         kept: String,
         reloads: bool,
+        /// It crash-loops beside the side-car: the kubelet starts it with the new files.
+        starts_itself: bool,
         #[serde(flatten)]
         kept_in: KeptIn,
         #[serde(flatten)]
@@ -149,6 +151,7 @@ fn finding(
             types: wrong.iter().map(|d| d.kind.clone()).collect(),
             kept: kept.name.clone(),
             reloads: file.reloads,
+            starts_itself: file.reloads && is_down(&pods) && pods.iter().all(|p| waits(p, &instance.container.name)),
             kept_in: KeptIn::of(Some(file)),
             grafana: Grafana::of(instance),
             chart: ChartValue::of(&file.config_map.metadata, instance.namespace(), &names).unwrap_or_default(),
@@ -177,6 +180,11 @@ fn not_loaded(snap: &Snapshot, instance: Instance<'_>, all: &[Datasource<'_>]) -
 fn is_down(pods: &[&Pod]) -> bool {
     let failing = |p: &&Pod| !p.is_ready() && p.status.container_statuses.iter().any(|s| s.restart_count > 0);
     !pods.is_empty() && pods.iter().any(failing) && !pods.iter().any(|p| p.is_ready())
+}
+
+/// The container waits for its next start, in a pod whose volumes stay.
+fn waits(pod: &Pod, container: &str) -> bool {
+    pod.status.container_statuses.iter().any(|s| s.name == container && s.restart_count > 0 && !s.ready)
 }
 
 /// The log line with which Grafana refuses the files.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::operator::server_text;
 use crate::checks::support::pipeline::release_ref;
-use crate::checks::support::scrape::api_evidence;
+use crate::checks::support::scrape::{Api, api_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::release;
 use crate::domain::kubernetes::webhooks;
@@ -30,8 +30,27 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Scrape { name: String, namespace: String, labels: Vec<Label>, release: String },
-    Rules { name: String, namespace: String, labels: Vec<Label>, release: String },
+    Scrape {
+        #[serde(flatten)]
+        of: Of,
+    },
+    Rules {
+        #[serde(flatten)]
+        of: Of,
+    },
+}
+
+/// The server, and how its answer shows what it has.
+#[derive(Serialize, JsonSchema)]
+struct Of {
+    name: String,
+    namespace: String,
+    labels: Vec<Label>,
+    release: String,
+    #[serde(flatten)]
+    api: Api,
+    /// A filter of jq that counts.
+    count: &'static str,
 }
 
 /// A label that the selector wants.
@@ -81,30 +100,46 @@ fn labels(server: &MonitoringResource, kind: Kind) -> Vec<Label> {
     wanted.into_iter().flatten().map(|(k, v)| Label { key: k.clone(), value: v.clone() }).collect()
 }
 
-/// Objects of these kinds, and how many of them the server selects.
-fn counts(snap: &Snapshot, server: &MonitoringResource, kinds: &[Kind]) -> (Vec<ResourceRef>, usize) {
-    let mut all = Vec::new();
-    let mut selected = 0;
-    for kind in kinds {
-        for meta in selection::objects(snap, *kind).unwrap_or_default() {
-            let by = selection::selecting(snap, *kind, meta).unwrap_or_default();
-            selected += usize::from(by.iter().any(|s| s.reference() == server.reference()));
-            all.push(kind.reference(&meta.namespace, &meta.name));
-        }
-    }
-    (all, selected)
+/// Objects of some kinds, and how many of them the server selects.
+#[derive(Default)]
+struct Counts {
+    all: Vec<ResourceRef>,
+    selected: usize,
+    /// Some of the kinds could not be read.
+    unread: bool,
 }
 
-fn because(all: usize, selected: usize, what: &str) -> String {
-    match (all, selected) {
-        (0, _) => format!("there is no {what} in the cluster"),
-        (n, 0) => format!("it selects none of the {n} that there are ({what})"),
-        (_, n) => format!("it selects {n} ({what}), and none has come through to its configuration"),
+impl Counts {
+    fn of(snap: &Snapshot, server: &MonitoringResource, kinds: &[Kind]) -> Self {
+        let mut found = Self::default();
+        for kind in kinds {
+            let Ok(objects) = selection::objects(snap, *kind) else {
+                found.unread = true;
+                continue;
+            };
+            for meta in objects {
+                let by = selection::selecting(snap, *kind, meta).unwrap_or_default();
+                found.selected += usize::from(by.iter().any(|s| s.reference() == server.reference()));
+                found.all.push(kind.reference(&meta.namespace, &meta.name));
+            }
+        }
+        found
+    }
+
+    /// Why the server has none of them; continues the sentence that says so.
+    fn because(&self, what: &str) -> String {
+        match (self.all.len(), self.selected) {
+            (0, _) if self.unread => format!(" (which {what} there are was not read)"),
+            (0, _) => format!(": there is no {what} in the cluster"),
+            (n, 0) if self.unread => format!(": it selects none of the {n} that were read ({what})"),
+            (n, 0) => format!(": it selects none of the {n} that there are ({what})"),
+            (_, n) => format!(": it selects {n} ({what}), and none has come through to its configuration"),
+        }
     }
 }
 
 fn base(snap: &Snapshot, server: &MonitoringResource, kinds: &[Kind], message: String, path: &str) -> Finding {
-    let (objects, _) = counts(snap, server, kinds);
+    let objects = Counts::of(snap, server, kinds).all;
     let meta = &server.metadata;
     let value = if kinds[0] == Kind::PrometheusRule { "no rule group" } else { "no scrape_configs" };
     let mut made = Finding::new(PrometheusIdle::META.id, Severity::Warning, server.reference(), message)
@@ -129,26 +164,41 @@ fn base(snap: &Snapshot, server: &MonitoringResource, kinds: &[Kind], message: S
 
 fn without_jobs(snap: &Snapshot, server: &MonitoringResource) -> Finding {
     let kinds = [Kind::ServiceMonitor, Kind::PodMonitor, Kind::Probe, Kind::ScrapeConfig];
-    let (all, selected) = counts(snap, server, &kinds);
-    let why = because(all.len(), selected, "ServiceMonitor, PodMonitor, Probe or ScrapeConfig");
-    let message = format!("{} has nothing to scrape: {why}", server_text(server));
-    base(snap, server, &kinds, message, "/api/v1/status/config").fix(Fix::Scrape {
-        name: server.metadata.name.clone(),
-        namespace: server.metadata.namespace.clone(),
-        labels: labels(server, Kind::ServiceMonitor),
-        release: release(&server.metadata).map(|(name, _)| name.to_owned()).unwrap_or_default(),
-    })
+    let why = Counts::of(snap, server, &kinds).because("ServiceMonitor, PodMonitor, Probe or ScrapeConfig");
+    let message = format!("{} has nothing to scrape{why}", server_text(server));
+    let of = Of::of(snap, server, Kind::ServiceMonitor, "/api/v1/targets?state=active", ".data.activeTargets | length");
+    base(snap, server, &kinds, message, "/api/v1/status/config").fix(Fix::Scrape { of })
 }
 
 fn without_rules(snap: &Snapshot, server: &MonitoringResource) -> Finding {
     let kinds = [Kind::PrometheusRule];
-    let (all, selected) = counts(snap, server, &kinds);
-    let why = because(all.len(), selected, "PrometheusRule");
-    let message = format!("{} has no rules, so that nothing can alert: {why}", server_text(server));
-    base(snap, server, &kinds, message, "/api/v1/rules").fix(Fix::Rules {
-        name: server.metadata.name.clone(),
-        namespace: server.metadata.namespace.clone(),
-        labels: labels(server, Kind::PrometheusRule),
-        release: release(&server.metadata).map(|(name, _)| name.to_owned()).unwrap_or_default(),
-    })
+    let why = Counts::of(snap, server, &kinds).because("PrometheusRule");
+    let message = format!("{} has no rules, so that nothing can alert{why}", server_text(server));
+    let of = Of::of(snap, server, Kind::PrometheusRule, "/api/v1/rules", "[.data.groups[].rules[]] | length");
+    base(snap, server, &kinds, message, "/api/v1/rules").fix(Fix::Rules { of })
+}
+
+impl Of {
+    fn of(snap: &Snapshot, server: &MonitoringResource, kind: Kind, path: &str, count: &'static str) -> Self {
+        Self {
+            name: server.metadata.name.clone(),
+            namespace: server.metadata.namespace.clone(),
+            labels: labels(server, kind),
+            release: release(&server.metadata).map(|(name, _)| name.to_owned()).unwrap_or_default(),
+            api: Api::of(snap, path),
+            count,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_read_is_not_said_to_be_absent() {
+        let unread = Counts { unread: true, ..Counts::default() };
+        assert_eq!(unread.because("PrometheusRule"), " (which PrometheusRule there are was not read)");
+        assert_eq!(Counts::default().because("PrometheusRule"), ": there is no PrometheusRule in the cluster");
+    }
 }

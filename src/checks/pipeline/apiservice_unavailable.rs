@@ -51,6 +51,7 @@ enum Way {
     NotReady {
         service: String,
         workload: String,
+        pod: String,
     },
     Certificate {
         api: String,
@@ -161,9 +162,15 @@ fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>) -> 
     match &silent.fault {
         Fault::NoService => Way::NoService { api, managed_by: managed_by(&silent.api.metadata) },
         Fault::NoEndpoints(Some(reason @ Reason::ScaledToZero(_))) => Way::ScaledToZero { workload: owner(reason) },
-        Fault::NoEndpoints(Some(reason)) => Way::NotReady { service, workload: owner(reason) },
+        Fault::NoEndpoints(Some(reason)) => Way::NotReady {
+            service,
+            workload: owner(reason),
+            pod: reason.pods().first().map(|p| p.metadata.name.clone()).unwrap_or_default(),
+        },
         _ if said(silent).contains("x509:") => certificate(snap, silent, api),
-        Fault::NoEndpoints(None) | Fault::Refused => Way::NotReady { service, workload: String::new() },
+        Fault::NoEndpoints(None) | Fault::Refused => {
+            Way::NotReady { service, workload: String::new(), pod: String::new() }
+        }
         _ => Way::Look { api },
     }
 }

@@ -89,8 +89,9 @@ enum Way {
     },
     Pushed {
         metric: String,
-        job: String,
         groups_path: String,
+        /// A filter of jq for the groups that hold the metric.
+        holders: String,
         group_path: String,
     },
 }
@@ -154,11 +155,13 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         Why::Unreached => format!("{what} cannot be reached"),
         Why::Tls => format!("TLS to {what} fails"),
         Why::Pushed => match pushed(&failing.text) {
-            Some((metric, job)) if job.is_empty() => {
-                format!("it refuses pushes: metric {metric} contradicts what it holds")
-            }
             Some((metric, job)) => {
-                format!("it refuses the pushes of job {job}: metric {metric} contradicts what it holds")
+                let of = if job.is_empty() { "pushes".to_owned() } else { format!("the pushes of job {job}") };
+                let how = match exporter_log::pushed_types(&failing.text) {
+                    Some((held, sent)) => format!("is pushed as {sent}, and another group holds it as {held}"),
+                    None => "contradicts what another group holds".to_owned(),
+                };
+                format!("it refuses {of}: metric {metric} {how}")
             }
             None => "it refuses pushes, which are not valid".to_owned(),
         },
@@ -202,7 +205,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         namespace: log.namespace.clone(),
         owner: owner.kubectl_name(),
         container: log.container.clone(),
-        detail: redact(&failing.text),
+        detail: redact(&failing.said),
         host: host.unwrap_or_else(|| "<host>".to_owned()),
         managed_by: target.managed_by,
         way,
@@ -303,12 +306,18 @@ fn way(
             }
         }
         Why::Pushed => {
-            let (metric, job) = pushed(&failing.text).unwrap_or_default();
+            let (metric, _) = pushed(&failing.text).unwrap_or_default();
             let port = container.ports.first().map_or(9091, |p| p.container_port);
             let at = format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy", pod.metadata.namespace, pod.metadata.name);
-            let encoded: String = url::form_urlencoded::byte_serialize(job.as_bytes()).collect();
-            let group_path = if job.is_empty() { String::new() } else { format!("{at}/metrics/job/{encoded}") };
-            Way::Pushed { metric, job, groups_path: format!("{at}/api/v1/metrics"), group_path }
+            let is_name = !metric.is_empty() && metric.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
+            let holders = if is_name {
+                format!(r#".data[] | select(has("{metric}")) | [.labels, .["{metric}"].type] | tojson"#)
+            } else {
+                ".data[] | .labels | tojson".to_owned()
+            };
+            // The group that contradicts is another one: a push replaces its own before it is compared.
+            let group_path = format!("{at}/metrics/job/<job of that group>");
+            Way::Pushed { metric, groups_path: format!("{at}/api/v1/metrics"), holders, group_path }
         }
         Why::Snmp => Way::Snmp { module, auth: field(&failing.line, "auth=") },
         Why::Module => {
@@ -394,6 +403,16 @@ mod tests {
         assert!(findings(&ExporterFailing, &with(image, "level=info msg=\"Listening on\" address=:9187")).is_empty());
         let other = ExporterFailing.diagnose(&with("grafana/grafana:11", line));
         assert!(matches!(other, Ok(Diagnosis::NotApplicable(_))), "no exporter");
+    }
+
+    /// A push replaces its own group before it is compared with the others.
+    #[test]
+    fn a_push_that_is_refused_is_not_helped_by_deleting_its_own_group() {
+        let line = r#"time=2026-11-21T02:49:05.1Z level=ERROR source=push.go:133 msg="pushed metrics are invalid or inconsistent with existing metrics" method=PUT err="collected metric \"took_seconds\" { label:{name:\"job\" value:\"backup\"} counter:{value:12}} should be a Gauge""#;
+        let found = findings(&ExporterFailing, &with("prom/pushgateway:v1.11.0", line));
+        assert!(found[0].message.contains("another group holds it as Gauge"), "{}", found[0].message);
+        let text = steps(&found[0]);
+        assert!(text.contains(r#"select(has("took_seconds"))"#) && !text.contains("/metrics/job/backup"), "{text}");
     }
 
     #[test]

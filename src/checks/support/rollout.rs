@@ -1,8 +1,14 @@
 //! What a step that replaces a Deployment's pods has to reckon with.
 
+use crate::domain::grafana::ini;
+use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::mounts::Mounts;
 use crate::domain::kubernetes::rollout::waits_for_itself;
+use crate::domain::prometheus::tsdb::{Place, place};
+use crate::model::Program;
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Workload};
 
 /// A Deployment whose new pod waits for what its old one holds, in words; `None` where a restart goes through.
 pub(crate) fn hazard(snap: &Snapshot, namespace: &str, name: &str) -> Option<String> {
@@ -15,4 +21,92 @@ pub(crate) fn hazard(snap: &Snapshot, namespace: &str, name: &str) -> Option<Str
         "Let the old pod go before the new one comes: {} mounts claim {claim}, which only one of them can have, and a rolling update would wait for it.{kept}",
         workload.kubectl_name()
     ))
+}
+
+/// What a program of the stack loses with its pod.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    pub(crate) program: Program,
+    /// In words.
+    pub(crate) text: String,
+}
+
+/// What is lost when the pods of a workload are made anew; `None` where its data lasts, or is none yet.
+pub(crate) fn loss(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> Option<Loss> {
+    let workload = snap.workloads.items().ok()?.iter().find(|w| {
+        w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name
+    })?;
+    let spec = &workload.spec.template.spec;
+    let (container, program) = spec.containers.iter().find_map(|c| Some((c, c.program()?)))?;
+    let absolute = |path: Option<&str>, usual: &'static str| path.filter(|p| p.starts_with('/')).unwrap_or(usual).to_owned();
+    let (path, what) = match program {
+        Program::Prometheus => (absolute(flag(container, "storage.tsdb.path"), "/prometheus"), "what it has recorded is"),
+        Program::Alertmanager => (absolute(flag(container, "storage.path"), "/alertmanager"), "silences are"),
+        Program::Grafana => (
+            absolute(container.env("GF_PATHS_DATA"), "/var/lib/grafana"),
+            "users, API keys and dashboards that were made in it are",
+        ),
+    };
+    let place = match place(&spec.volumes, container, &path) {
+        Place::EmptyDir(_) => "an emptyDir",
+        Place::Container => "the container's own file system",
+        Place::Claim(_) | Place::Other => return None,
+    };
+    let mut pods = snap.pods_of_workload(workload).peekable();
+    let ran = pods.peek().is_none() || pods.any(|p| p.status.container_statuses.iter().any(|s| s.ready || s.restart_count > 0));
+    if !ran || lasts_elsewhere(snap, workload, container, program) {
+        return None;
+    }
+    Some(Loss { program, text: format!("Its data lies in {place}: {what} gone with the pod.") })
+}
+
+/// Another place has the data as well: a database, or whom Prometheus sends its samples to.
+fn lasts_elsewhere(snap: &Snapshot, workload: &Workload, container: &Container, program: Program) -> bool {
+    match program {
+        Program::Alertmanager => false,
+        Program::Prometheus => {
+            let sent = snap.prometheus_config().is_ok_and(|c| c.lines().any(|l| l.starts_with("remote_write:")));
+            sent || workload.spec.template.spec.containers.iter().any(|c| c.image.contains("thanos"))
+        }
+        Program::Grafana => {
+            let set = |name: &str| container.env.iter().any(|e| e.name == name);
+            let shared = |text: &str| {
+                let mut named = ["type", "url"].into_iter().filter_map(|key| ini::value(text, "database", key));
+                named.any(|value| ["mysql", "postgres"].iter().any(|t| value.contains(t)))
+            };
+            let files = Mounts::of(snap, workload, container).files();
+            ["GF_DATABASE_URL", "GF_DATABASE_HOST", "GF_DATABASE_TYPE"].into_iter().any(set)
+                || !container.env_from.is_empty()
+                || files.iter().any(|f| f.key.ends_with(".ini") && shared(f.text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::snapshot::Listing;
+
+    fn of(volume: &Value, env: &Value) -> Option<Loss> {
+        let mut snap = Snapshot::empty("2026-11-21T12:00:00Z".parse().expect("a time"));
+        let made = json!({"metadata": {"name": "grafana", "namespace": "m"}, "spec": {"template": {"spec": {
+            "volumes": [volume],
+            "containers": [{"name": "grafana", "image": "grafana/grafana:12.0.0", "env": env,
+                "volumeMounts": [{"name": "storage", "mountPath": "/var/lib/grafana"}]}]}}}});
+        let workload: Workload = serde_json::from_value(made).expect("a workload");
+        snap.workloads = Listing::cluster(vec![Workload { kind: "Deployment".into(), ..workload }]);
+        loss(&snap, "deployment", "m", "grafana")
+    }
+
+    #[test]
+    fn what_lasts_is_not_lost() {
+        let claim = json!({"name": "storage", "persistentVolumeClaim": {"claimName": "grafana"}});
+        let empty = json!({"name": "storage", "emptyDir": {}});
+        assert_eq!(of(&claim, &json!([])), None);
+        assert_eq!(of(&empty, &json!([{"name": "GF_DATABASE_TYPE", "value": "postgres"}])), None);
+        let lost = of(&empty, &json!([])).expect("a loss");
+        assert!(lost.text.contains("an emptyDir") && lost.text.contains("API keys"), "{}", lost.text);
+    }
 }

@@ -13,8 +13,8 @@ pub(crate) enum Fault {
     None,
     /// STS does not let the ServiceAccount have its role.
     NotTrusted,
-    /// STS does not know the cluster's issuer.
-    NoProvider,
+    /// STS does not know the issuer of the token: host and path, where the line has them.
+    NoProvider(Option<String>),
     /// The provider in IAM does not take tokens for this audience.
     Audience,
     /// EKS may not assume the role of the Pod Identity association.
@@ -36,7 +36,7 @@ impl Fault {
             return Some(Self::Audience);
         }
         if has(&["No OpenIDConnect provider found", "InvalidIdentityToken"]) {
-            return Some(Self::NoProvider);
+            return Some(Self::NoProvider(issuer(line)));
         }
         if has(&["AssumeRoleWithWebIdentity"]) && has(&["AccessDenied", "Not authorized", "not authorized"]) {
             return Some(Self::NotTrusted);
@@ -62,6 +62,13 @@ impl Fault {
         ])
         .then_some(Self::None)
     }
+}
+
+/// The issuer that a refusal of STS names: host and path.
+fn issuer(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once(" for https://")?;
+    let url = rest.split([' ', '"', '\'', '\\', ',']).next()?.trim_end_matches(['.', ':', ';', ')']);
+    url.contains("/id/").then(|| url.to_owned())
 }
 
 /// Where a pod's credentials are meant to come from.
@@ -103,16 +110,40 @@ pub(crate) fn source(snap: &Snapshot, pod: &Pod) -> Source {
     }
 }
 
+/// Whether the metadata of a pod's instance reaches the pod.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Metadata<'a> {
+    /// One hop, or turned off.
+    OutOfReach(&'a Instance),
+    /// It answers pods as well.
+    InReach(&'a Instance),
+    /// The instance, or its options, could not be read.
+    Unseen,
+}
+
+/// Whether the metadata of a pod's instance reaches the pod.
+pub(crate) fn metadata<'a>(snap: &'a Snapshot, pod: &Pod) -> Metadata<'a> {
+    let instance = snap.node_of(pod).and_then(|node| Placement::new(snap).instance(node));
+    let Some((instance, options)) = instance.and_then(|i| Some((i, i.metadata_options.as_ref()?))) else {
+        return Metadata::Unseen;
+    };
+    if options.http_endpoint.as_deref() == Some("disabled") {
+        return Metadata::OutOfReach(instance);
+    }
+    match options.http_put_response_hop_limit {
+        _ if pod.spec.host_network => Metadata::InReach(instance),
+        Some(1) if options.http_tokens.as_deref() == Some("required") => Metadata::OutOfReach(instance),
+        Some(_) => Metadata::InReach(instance),
+        None => Metadata::Unseen,
+    }
+}
+
 /// The instance of a pod's node, if its metadata does not reach pods: one hop, or turned off.
 pub(crate) fn out_of_reach<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Instance> {
-    if pod.spec.host_network {
-        return None;
+    match metadata(snap, pod) {
+        Metadata::OutOfReach(instance) if !pod.spec.host_network => Some(instance),
+        _ => None,
     }
-    let node = snap.node_of(pod)?;
-    let instance = Placement::new(snap).instance(node)?;
-    let options = instance.metadata_options.as_ref()?;
-    let short = options.http_put_response_hop_limit == Some(1) && options.http_tokens.as_deref() == Some("required");
-    (short || options.http_endpoint.as_deref() == Some("disabled")).then_some(instance)
 }
 
 #[cfg(test)]
@@ -129,7 +160,11 @@ mod tests {
             ),
             (
                 "InvalidIdentityToken: No OpenIDConnect provider found in your account for https://oidc.eks",
-                Some(Fault::NoProvider),
+                Some(Fault::NoProvider(None)),
+            ),
+            (
+                "InvalidIdentityToken: No OpenIDConnect provider found in your account for https://oidc.eks.eu-west-1.amazonaws.com/id/0A",
+                Some(Fault::NoProvider(Some("oidc.eks.eu-west-1.amazonaws.com/id/0A".into()))),
             ),
             ("InvalidIdentityToken: Incorrect token audience", Some(Fault::Audience)),
             (

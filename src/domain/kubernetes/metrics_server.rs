@@ -101,6 +101,12 @@ pub(crate) fn failed_nodes(snap: &Snapshot) -> Vec<Failed<'_>> {
     found.into_values().collect()
 }
 
+/// Other nodes that are up give metrics: what they all need (its role, its arguments) is right.
+pub(crate) fn others_answer(snap: &Snapshot, failed: &[Failed<'_>]) -> bool {
+    let nodes = snap.nodes.items().unwrap_or_default();
+    nodes.iter().any(|n| n.is_ready() && !n.is_fargate() && !failed.iter().any(|f| f.node == n.metadata.name))
+}
+
 /// The node of a line that tells of a scrape that failed, in the words of old and new versions.
 fn node_of(line: &str) -> Option<String> {
     static NEW: OnceLock<Option<Regex>> = OnceLock::new();

@@ -84,5 +84,6 @@ pub(crate) fn lacking(snap: &Snapshot, target: &ScrapeTarget, address: &Address)
     let asked = guard.asks(address.bare_path()).join(" ").replace(" --subresource=", "/");
     let pod = targets::prometheus_pod(snap)?;
     let account = pod.spec.account();
-    Some(format!("ServiceAccount {}/{account} may not get {asked}", pod.metadata.namespace))
+    // Its roles are not read: the target alone says no.
+    Some(format!("ServiceAccount {}/{account} probably may not get {asked}", pod.metadata.namespace))
 }

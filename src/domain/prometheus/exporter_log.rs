@@ -131,6 +131,9 @@ pub(crate) struct Failing<'a> {
     pub(crate) times: usize,
     pub(crate) last: Option<Timestamp>,
     pub(crate) line: String,
+    /// What it says.
+    pub(crate) said: String,
+    /// The same, with the address that stands in a field of its own.
     pub(crate) text: String,
 }
 
@@ -181,11 +184,13 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
                 times: 0,
                 last: None,
                 line: String::new(),
+                said: String::new(),
                 text: String::new(),
             });
             failing.times += 1;
             failing.last = line.at.or(failing.last);
             line.raw.clone_into(&mut failing.line);
+            text.clone_into(&mut failing.said);
             // The URL often stands in a field of its own.
             let url = [line.get("dsn"), line.get("url"), line.get("target"), line.get("uri")];
             failing.text =
@@ -222,6 +227,16 @@ pub(crate) fn pushed(text: &str) -> Option<(String, String)> {
     let metric = plain.split_once("collected metric ")?.1.trim_start_matches('"').split(['"', ' ']).next()?.to_owned();
     let job = plain.split_once("name:\"job\" value:\"").and_then(|(_, rest)| rest.split('"').next());
     Some((metric, job.unwrap_or_default().to_owned()))
+}
+
+/// The type that the held metric has, and the one that is pushed: `Gauge`, `counter`.
+pub(crate) fn pushed_types(text: &str) -> Option<(String, String)> {
+    let plain = text.replace('\\', "");
+    let (before, after) = plain.split_once(" should be a ")?;
+    let held = after.split(|c: char| !c.is_ascii_alphabetic()).next().filter(|t| !t.is_empty())?;
+    let types = ["counter", "gauge", "histogram", "summary", "untyped"];
+    let sent = types.iter().find(|t| before.contains(&format!(" {t}:{{")))?;
+    Some((held.to_owned(), (*sent).to_owned()))
 }
 
 /// The user that is not let in.
@@ -316,6 +331,9 @@ mod tests {
         let denied = r#"{"time":"2026-11-21T02:50:27.1Z","level":"ERROR","msg":"x","err":"api error AccessDenied: 403 Forbidden"}"#;
         assert!(read("quay.io/prometheuscommunity/yet-another-cloudwatch-exporter:v0.62.1", denied, 9).is_empty());
         assert_eq!(pushed("pushed metrics must not have timestamps"), None);
+        let other = r#"collected metric \"m\" { label:{name:\"job\" value:\"j\"} counter:{value:12}} should be a Gauge"#;
+        assert_eq!(pushed_types(other), Some(("Gauge".into(), "counter".into())));
+        assert_eq!(pushed_types("pushed metrics must not have timestamps"), None);
         assert_eq!(user("NOPERM this user has no permissions to run the 'info' command"), None);
     }
 }

@@ -22,11 +22,12 @@ pub(crate) fn redact(text: &str) -> String {
     let hidden = url.replace_all(&masked, |c: &regex::Captures<'_>| {
         let (scheme, host, path) = (&c[1], &c[2], &c[3]);
         let name = host.split(':').next().unwrap_or(host);
-        // An address of the cluster or of the VPC is nobody's webhook.
-        let is_private = name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_private());
+        // An address of the cluster, of the VPC or of the node is nobody's webhook.
+        let is_private = name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_private() || ip.is_link_local());
         let in_cluster = is_private || name.contains(".svc") || !name.contains('.');
         let path = match path {
             "" | "/" => path.to_owned(),
+            _ if is_known_by_all(name) => path.to_owned(),
             _ if in_cluster => path.trim_end_matches(':').to_owned(),
             _ if path.starts_with("/services/") => "/services/<redacted>".to_owned(),
             _ => "/<redacted>".to_owned(),
@@ -34,6 +35,13 @@ pub(crate) fn redact(text: &str) -> String {
         format!("{scheme}://{host}{path}")
     });
     shorten(&hidden, LONGEST)
+}
+
+/// Hosts whose paths are public: the issuers of EKS clusters, and what AWS writes for its users.
+fn is_known_by_all(host: &str) -> bool {
+    let is_issuer = ["oidc.eks.", "oidc-eks."].iter().any(|prefix| host.starts_with(prefix));
+    let is_of_aws = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"].iter().any(|suffix| host.ends_with(suffix));
+    (is_issuer && is_of_aws) || ["aws.amazon.com", "docs.aws.amazon.com", "kubernetes.io"].contains(&host)
 }
 
 #[cfg(test)]
@@ -51,6 +59,13 @@ mod tests {
             "https://api.telegram.org/<redacted> x"
         );
         assert_eq!(redact("http://10.0.159.6:9093/api/v2/alerts x"), "http://10.0.159.6:9093/api/v2/alerts x");
+        for public in [
+            "for https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF",
+            "Get \"http://169.254.170.23/v1/credentials\": refused",
+            "Please visit http://aws.amazon.com/contact-us/ec2-request to ask",
+        ] {
+            assert_eq!(redact(public), public);
+        }
         assert_eq!(
             redact("500: http://hook.ops.svc.cluster.local:5001/alert: x\n"),
             "500: http://hook.ops.svc.cluster.local:5001/alert x"

@@ -38,6 +38,8 @@ pub(in crate::render) struct First<'a> {
     pub(in crate::render) step: &'a Step,
     /// The way that it is a step of, where there are several to choose from.
     pub(in crate::render) option: Option<&'a FixOption>,
+    /// What the fix is called: what stands above lines of a file says little without them.
+    title: &'a str,
 }
 
 /// Root causes of one check beyond those that are told in full.
@@ -91,6 +93,12 @@ impl<'a> First<'a> {
         (self.step.risk > Risk::Change).then_some((self.step.risk, what))
     }
 
+    /// What is done, where the step itself does not fit a line.
+    fn words(&self) -> Brief<'a> {
+        let is_caption = self.step.kind != StepKind::Command && !self.title.is_empty();
+        Brief::Text(if is_caption { self.title.to_owned() } else { self.step.text.clone() })
+    }
+
     /// One line of it.
     pub(in crate::render) fn brief(&self) -> Brief<'a> {
         let step = self.step;
@@ -101,8 +109,8 @@ impl<'a> First<'a> {
             StepKind::Command | StepKind::Manifest if more == 0 => Brief::Command(first, 0),
             // Several commands, and not the lines of one.
             StepKind::Command if !first.contains("<<") && !first.ends_with('\\') => Brief::Command(first, more),
-            StepKind::Manifest => applied(&step.command).map_or_else(|| Brief::Text(step.text.clone()), Brief::Apply),
-            _ => Brief::Text(step.text.clone()),
+            StepKind::Manifest => applied(&step.command).map_or_else(|| self.words(), Brief::Apply),
+            _ => self.words(),
         }
     }
 }
@@ -170,15 +178,16 @@ impl<'a> View<'a> {
     fn first(self, group: &'a RootGroup) -> Option<First<'a>> {
         let fixes = self.report.fixes(group);
         let all = fixes.iter().copied().flat_map(|fix| {
-            let of_options = fix.options.iter().flat_map(|o| o.steps.iter().map(move |s| (s, Some(o))));
-            fix.steps.iter().map(|s| (s, None)).chain(of_options)
+            let title = fix.title.as_str();
+            let of_options = fix.options.iter().flat_map(move |o| o.steps.iter().map(move |s| (s, Some(o), title)));
+            fix.steps.iter().map(move |s| (s, None, title)).chain(of_options)
         });
-        let all: Vec<(&Step, Option<&FixOption>)> = all.collect();
+        let all: Vec<(&Step, Option<&FixOption>, &str)> = all.collect();
         // What depends on what one wants is not what comes first.
         let depends = |s: &Step| ["Or ", "Or, ", "If ", "Optional"].iter().any(|word| s.text.starts_with(word));
-        let changes = all.iter().find(|(s, _)| s.risk > Risk::ReadOnly && s.kind != StepKind::Note && !depends(s));
-        let looks = || all.iter().find(|(s, _)| s.kind.is_shell());
-        changes.or_else(looks).map(|(step, option)| First { step, option: *option })
+        let changes = all.iter().find(|(s, ..)| s.risk > Risk::ReadOnly && s.kind != StepKind::Note && !depends(s));
+        let looks = || all.iter().find(|(s, ..)| s.kind.is_shell());
+        changes.or_else(looks).map(|(step, option, title)| First { step, option: *option, title })
     }
 
     /// Names, bounded.

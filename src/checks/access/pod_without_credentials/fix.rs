@@ -8,13 +8,13 @@ use super::PodWithoutCredentials;
 use crate::checks::support::addon;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
-use crate::domain::aws::credentials::{self, Fault, Source};
+use crate::domain::aws::credentials::{self, Fault, Metadata, Source};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::oidc_provider;
 use crate::domain::aws::trust::{self, Mismatch};
 use crate::model::{Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::aws::{Instance, Role};
+use crate::snapshot::aws::{Cluster, Instance, Role};
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
 
@@ -27,12 +27,17 @@ pub(super) enum Fix {
         of: InCluster,
         account: String,
         instance: String,
+        /// The agent of Pod Identity is not installed: an association alone gives nothing.
+        without_agent: bool,
     },
     OwnRole {
         #[serde(flatten)]
         of: InCluster,
         account: String,
         policy: String,
+        without_agent: bool,
+        /// The instance whose metadata reaches its pods; empty where that is not known.
+        instance: String,
     },
     Restart {
         #[serde(flatten)]
@@ -55,6 +60,11 @@ pub(super) enum Fix {
     Provider {
         #[serde(flatten)]
         of: InCluster,
+    },
+    OtherIssuer {
+        #[serde(flatten)]
+        of: Of,
+        pod: String,
     },
     Refused {
         #[serde(flatten)]
@@ -79,7 +89,8 @@ pub(super) enum Fix {
     },
     Sdk {
         #[serde(flatten)]
-        of: Of,
+        of: InCluster,
+        without_agent: bool,
     },
     Permission {
         #[serde(flatten)]
@@ -115,7 +126,7 @@ pub(super) fn kind(fault: &Fault) -> &'static str {
     match fault {
         Fault::None => "none",
         Fault::NotTrusted => "not-trusted",
-        Fault::NoProvider => "no-provider",
+        Fault::NoProvider(_) => "no-provider",
         Fault::Audience => "audience",
         Fault::NotAssumed => "not-assumed",
         Fault::Agent => "agent",
@@ -161,6 +172,7 @@ impl<'a> Case<'a> {
 
     pub(super) fn finding(&self) -> Finding {
         let Verdict { fix, why, evidence, role } = self.verdict();
+        let needs_agent = self.fault == Fault::Agent || matches!(fix, Fix::Sdk { without_agent: true, .. });
         let namespace = &self.pod().metadata.namespace;
         let account = ResourceRef::service_account(namespace, self.account());
         let mut made = Finding::new(
@@ -186,12 +198,13 @@ impl<'a> Case<'a> {
         if let Some(role) = role {
             made = made.breaks(ResourceRef::aws("iam", "role", role));
         }
-        if matches!(self.fault, Fault::NoProvider | Fault::Audience)
+        if matches!(self.fault, Fault::NoProvider(_) | Fault::Audience)
+            && self.other_issuer().is_none()
             && let Ok(cluster) = self.snap.eks_cluster()
         {
             made = made.depends_on(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
         }
-        if self.fault == Fault::Agent {
+        if needs_agent {
             made = made.depends_on(ResourceRef::aws("eks", "addon", "eks-pod-identity-agent"));
         }
         made.evidence_all(evidence).evidence(self.account_evidence())
@@ -207,7 +220,8 @@ impl<'a> Case<'a> {
         let value = match credentials::source(self.snap, self.pod()) {
             Source::Irsa { role, injected: true } => format!("role {role} (IRSA)"),
             Source::Irsa { role, injected: false } => format!("role {role} (IRSA), and the pod has no AWS_ROLE_ARN"),
-            Source::PodIdentity { role, .. } => format!("Pod Identity association, role {}", role.unwrap_or_default()),
+            Source::PodIdentity { role: Some(role), .. } => format!("Pod Identity association, role {role}"),
+            Source::PodIdentity { role: None, .. } => "Pod Identity association".to_owned(),
             Source::Node => "no role of its own: the node's is left".to_owned(),
         };
         Evidence::new(self.who(), value, "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml")
@@ -224,8 +238,35 @@ impl<'a> Case<'a> {
         InCluster { of: self.of(), cluster: place.cluster, region: place.region }
     }
 
-    fn own_role(&self, policy: String) -> Fix {
-        Fix::OwnRole { of: self.in_cluster(), account: self.account().to_owned(), policy }
+    fn own_role(&self, policy: String, instance: &str) -> Fix {
+        Fix::OwnRole {
+            of: self.in_cluster(),
+            account: self.account().to_owned(),
+            policy,
+            without_agent: self.without_agent(),
+            instance: instance.to_owned(),
+        }
+    }
+
+    /// The agent of Pod Identity is known to be absent: it comes as an add-on, as a DaemonSet of one's own, or with Auto Mode.
+    fn without_agent(&self) -> bool {
+        const AGENT: &str = "eks-pod-identity-agent";
+        let snap = self.snap;
+        let is_auto_mode = |c: &Cluster| c.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false);
+        let workloads = snap.workloads.items().unwrap_or_default();
+        let pods = snap.pods.items().unwrap_or_default();
+        snap.eks_addons().is_ok()
+            && addon::named(snap, AGENT).is_none()
+            && !snap.eks_cluster().is_ok_and(is_auto_mode)
+            && !workloads.iter().any(|w| w.metadata.name.contains(AGENT))
+            && !pods.iter().any(|p| p.metadata.name.contains(AGENT))
+    }
+
+    /// The issuer of the token, where it is not the cluster's.
+    fn other_issuer(&self) -> Option<&str> {
+        let Fault::NoProvider(Some(issuer)) = &self.fault else { return None };
+        let own = self.snap.eks_cluster().ok()?.issuer_host_path();
+        (!own.is_empty() && own != issuer).then_some(issuer)
     }
 
     fn verdict(&self) -> Verdict {
@@ -254,10 +295,7 @@ impl<'a> Case<'a> {
                     self.who()
                 ),
             ),
-            (Fault::NoProvider, _) => self.plain(
-                Fix::Provider { of: self.in_cluster() },
-                format!("gets no credentials: STS does not know the cluster's OIDC issuer ({})", self.who()),
-            ),
+            (Fault::NoProvider(_), _) => self.issuer(),
             (_, source @ (Source::Irsa { injected: false, .. } | Source::PodIdentity { injected: false, .. })) => {
                 let role = source.role().unwrap_or("of its association");
                 let why = format!(
@@ -267,10 +305,7 @@ impl<'a> Case<'a> {
                 self.plain(Fix::Restart { of: self.of() }, why)
             }
             (Fault::Agent, _) => self.agent(),
-            (Fault::None, Source::PodIdentity { .. }) => {
-                let why = "has a Pod Identity association, and looks for credentials elsewhere: its AWS SDK is older than Pod Identity".to_owned();
-                self.plain(Fix::Sdk { of: self.of() }, why)
-            }
+            (Fault::None, Source::PodIdentity { .. }) => self.sdk(),
             (Fault::NotTrusted | Fault::None, Source::Irsa { role, .. }) => self.role(&role),
             (Fault::None | Fault::NotTrusted, _) => self.node(),
         }
@@ -280,35 +315,90 @@ impl<'a> Case<'a> {
         Verdict { fix, why, evidence: None, role: None }
     }
 
+    /// STS does not know the issuer of the token.
+    fn issuer(&self) -> Verdict {
+        let own = self.snap.eks_cluster().map(|c| c.issuer_host_path().to_owned()).unwrap_or_default();
+        if let Some(other) = self.other_issuer() {
+            let pod = self.pod().metadata.name.clone();
+            return self.plain(
+                Fix::OtherIssuer { of: self.of(), pod },
+                format!("gets no credentials: its token is of issuer {other}, which is not this cluster's ({own})"),
+            );
+        }
+        let providers = self.snap.iam_oidc_providers();
+        if !own.is_empty() && providers.is_ok_and(|all| oidc_provider::fault(&own, all).is_none()) {
+            return self.plain(
+                Fix::Refused { of: self.of() },
+                format!(
+                    "got no credentials: STS did not know the cluster's OIDC issuer, which IAM has a provider for now ({})",
+                    self.who()
+                ),
+            );
+        }
+        self.plain(
+            Fix::Provider { of: self.in_cluster() },
+            format!("gets no credentials: STS does not know the cluster's OIDC issuer ({})", self.who()),
+        )
+    }
+
+    /// An association that the program does not use.
+    fn sdk(&self) -> Verdict {
+        let without_agent = self.without_agent();
+        let why = if without_agent {
+            "its AWS SDK may be older than Pod Identity, and the agent of EKS Pod Identity is not installed"
+        } else {
+            "its AWS SDK may be older than Pod Identity"
+        };
+        self.plain(
+            Fix::Sdk { of: self.in_cluster(), without_agent },
+            format!("has a Pod Identity association, and finds no credentials: {why}"),
+        )
+    }
+
     /// No role of its own, and the node's cannot be had.
     fn node(&self) -> Verdict {
-        match credentials::out_of_reach(self.snap, self.pod()) {
-            Some(instance) => Verdict {
+        match credentials::metadata(self.snap, self.pod()) {
+            Metadata::OutOfReach(instance) => Verdict {
                 fix: Fix::HopLimit {
                     of: self.in_cluster(),
                     account: self.account().to_owned(),
                     instance: instance.instance_id.clone(),
+                    without_agent: self.without_agent(),
                 },
                 why: format!(
-                    "gets no credentials: the metadata of instance {} (node {}) does not reach pods, with a hop limit of 1, and {} has no role of its own",
+                    "gets no credentials: the metadata of instance {} (node {}) {}, and {} has no role of its own",
                     instance.instance_id,
                     self.pod().spec.node_name.as_deref().unwrap_or_default(),
+                    if is_off(instance) { "is turned off" } else { "does not reach pods, with a hop limit of 1" },
                     self.who()
                 ),
-                evidence: Some(metadata_evidence(instance)),
+                evidence: Some(metadata_evidence(instance, Place::of(self.snap).region)),
                 role: None,
             },
-            None => self.plain(
-                self.own_role(String::new()),
-                format!("gets no AWS credentials: {} has no role, and the pod cannot reach the node's", self.who()),
+            Metadata::InReach(instance) => Verdict {
+                evidence: Some(metadata_evidence(instance, Place::of(self.snap).region)),
+                ..self.plain(
+                    self.own_role(String::new(), &instance.instance_id),
+                    format!(
+                        "gets no AWS credentials: {} has no role of its own, and the pod got none from the node's metadata either, although instance {} lets pods reach it{}",
+                        self.who(),
+                        instance.instance_id,
+                        hops(instance).map(|n| format!(" (hop limit {n})")).unwrap_or_default()
+                    ),
+                )
+            },
+            Metadata::Unseen => self.plain(
+                self.own_role(String::new(), ""),
+                format!(
+                    "gets no AWS credentials: {} has no role of its own, and whether the node's metadata reaches the pod was not seen",
+                    self.who()
+                ),
             ),
         }
     }
 
     fn agent(&self) -> Verdict {
-        let workloads = self.snap.workloads.items().unwrap_or_default();
-        let installed = workloads.iter().any(|w| w.metadata.name.contains("eks-pod-identity-agent"))
-            || addon::named(self.snap, "eks-pod-identity-agent").is_some();
+        let installed = !self.without_agent();
         let what = if installed { "does not answer it" } else { "is not installed" };
         self.plain(
             Fix::Agent { of: self.in_cluster(), installed },
@@ -441,7 +531,7 @@ impl<'a> Case<'a> {
                     "works with the node's role {role}, which may not {action}: {} has no role of its own",
                     self.who()
                 );
-                self.plain(self.own_role(policy), why)
+                self.plain(self.own_role(policy, ""), why)
             }
             _ => {
                 let forbidden =
@@ -472,13 +562,22 @@ impl<'a> Case<'a> {
     }
 }
 
-fn metadata_evidence(instance: &Instance) -> Evidence {
+fn is_off(instance: &Instance) -> bool {
+    instance.metadata_options.as_ref().is_some_and(|o| o.http_endpoint.as_deref() == Some("disabled"))
+}
+
+fn hops(instance: &Instance) -> Option<i64> {
+    instance.metadata_options.as_ref().and_then(|o| o.http_put_response_hop_limit).map(i64::from)
+}
+
+fn metadata_evidence(instance: &Instance, region: String) -> Evidence {
     let options = instance.metadata_options.clone().unwrap_or_default();
-    let hops = options.http_put_response_hop_limit.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let hops = hops(instance).map_or_else(|| "?".to_owned(), |n| n.to_string());
     Evidence::new(
         format!("ec2:DescribeInstances {}, MetadataOptions", instance.instance_id),
         format!("HttpTokens {}, HttpPutResponseHopLimit {hops}", options.http_tokens.unwrap_or_default()),
-        "aws ec2 describe-instances --instance-ids {{ instance }} --query 'Reservations[].Instances[].MetadataOptions'",
+        "aws ec2 describe-instances --instance-ids {{ instance }} --region {{ region }} --query 'Reservations[].Instances[].MetadataOptions'",
     )
     .with("instance", &instance.instance_id)
+    .with("region", region)
 }

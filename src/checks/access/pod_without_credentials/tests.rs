@@ -69,6 +69,35 @@ fn metadata_that_pods_do_not_reach() {
 }
 
 #[test]
+fn metadata_that_reaches_pods_is_not_said_to_be_out_of_reach() {
+    let mut snap = snap("NoCredentialProviders: no valid providers in chain", None, json!([]));
+    let unseen = one(&snap).message;
+    assert!(unseen.contains("was not seen") && !unseen.contains("hop limit"), "{unseen}");
+    snap.nodes = Listing::cluster(
+        serde_json::from_value(json!([{"metadata": {"name": "n1"}, "spec": {"providerID": "aws:///eu-west-1a/i-0a"}}]))
+            .expect("nodes"),
+    );
+    *snap.instances = Ok(serde_json::from_value(json!([{"InstanceId": "i-0a",
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "HttpEndpoint": "enabled"}}]))
+    .expect("instances"));
+    *snap.eks_addons = Ok(Vec::new());
+    let found = one(&snap);
+    assert!(found.message.contains("instance i-0a lets pods reach it (hop limit 2)"), "{}", found.message);
+    let text = steps(&found);
+    assert!(text.contains("--addon-name eks-pod-identity-agent"), "an association alone gives nothing: {text}");
+}
+
+#[test]
+fn a_token_of_another_cluster_is_not_helped_by_registering_this_one() {
+    let line = "InvalidIdentityToken: No OpenIDConnect provider found in your account for https://oidc.eks.eu-west-1.amazonaws.com/id/";
+    let other = one(&snap(&format!("{line}FEDCBA9876543210"), None, json!([])));
+    assert!(other.message.contains("id/FEDCBA9876543210, which is not this cluster's"), "{}", other.message);
+    assert!(!steps(&other).contains("list-open-id-connect-providers"), "{}", steps(&other));
+    let own = one(&snap(&format!("{line}0123456789ABCDEF"), None, json!([])));
+    assert!(own.message.contains("does not know the cluster's OIDC issuer"), "{}", own.message);
+}
+
+#[test]
 fn a_role_that_does_not_trust_the_account() {
     let arn = "arn:aws:iam::111122223333:role/agent";
     let mut snap = snap(TRUSTED, Some(arn), json!([{"name": "AWS_ROLE_ARN", "value": arn}]));

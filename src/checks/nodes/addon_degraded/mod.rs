@@ -216,6 +216,7 @@ impl Subject<'_> {
         let Verdict { severity, cause, what } = verdict;
         let mut finding = Finding::new(AddonDegraded::META.id, severity, subject.clone(), format!("{who} {what}"))
             .breaks(subject)
+            .rank(rank(self.name))
             .fix(Fix::of(self, cause, &place));
         finding.key = format!("{} {}", self.name, finding.variant);
         for part in &self.parts {
@@ -273,6 +274,17 @@ impl Subject<'_> {
         let pods = self.parts.iter().filter(|p| p.workload.kind == "Deployment").flat_map(|p| &p.unready);
         let mut statuses = pods.flat_map(|p| &p.status.container_statuses);
         statuses.any(|s| s.state.waiting.as_ref().is_some_and(|w| w.reason == "CrashLoopBackOff"))
+    }
+}
+
+/// Pods need the network and names before all else.
+fn rank(addon: &str) -> u8 {
+    match addon {
+        "vpc-cni" => 0,
+        "kube-proxy" => 1,
+        "coredns" => 2,
+        ebs::ADDON => 3,
+        _ => u8::MAX,
     }
 }
 

@@ -44,10 +44,13 @@ impl Check for NodePressure {
         }
         let mut findings = Vec::new();
         let mut told: BTreeSet<&str> = BTreeSet::new();
-        for (owner, evicted) in &users {
-            let Some(user) = User::of(snap, owner, evicted, &short) else { continue };
-            told.extend(user.nodes.iter().copied());
-            findings.push(user.finding(snap));
+        let mut users: Vec<User<'_>> =
+            users.iter().filter_map(|(owner, evicted)| User::of(snap, owner, evicted, &short)).collect();
+        users.sort_by(|a, b| b.amount().total_cmp(&a.amount()));
+        for user in &users {
+            // A node is relieved once, whoever filled it.
+            let relieved: Vec<&str> = user.nodes.iter().copied().filter(|n| told.insert(*n)).collect();
+            findings.push(user.finding(snap, &relieved));
         }
         let rest = short.iter().filter(|s| !told.contains(s.node.metadata.name.as_str()));
         findings.extend(rest.map(|s| s.finding(snap)));
@@ -180,7 +183,12 @@ impl<'a> User<'a> {
         (!only_victim).then_some(Self { owner, evicted, telling, nodes, short })
     }
 
-    fn finding(&self, snap: &Snapshot) -> Finding {
+    /// Bytes that the largest of its containers used, where that is told.
+    fn amount(&self) -> f64 {
+        self.telling.1.used.as_deref().and_then(parse_quantity).unwrap_or(0.0)
+    }
+
+    fn finding(&self, snap: &Snapshot, relieved: &[&str]) -> Finding {
         let (pod, told) = self.telling;
         let meta = &pod.metadata;
         let lacks = workload(snap, self.owner).is_none_or(|w| w.ready() < w.desired());
@@ -203,7 +211,7 @@ impl<'a> User<'a> {
         for short in self.short.iter().filter(|s| self.nodes.contains(&s.node.metadata.name.as_str())) {
             made = made.breaks(ResourceRef::node(&short.node.metadata.name)).evidence(condition_evidence(short));
         }
-        made.fix(fix::user(snap, pod, told, &self.nodes))
+        made.fix(fix::user(snap, pod, told, relieved))
     }
 
     fn message(&self) -> String {
@@ -223,8 +231,8 @@ impl<'a> User<'a> {
             }
             Why::NodeLow(resource) | Why::NodeWasShort(resource) => {
                 let used = self.used();
-                let now = if self.nodes.is_empty() { "" } else { ", which has disk pressure now" };
-                format!("{who} from node {node}{now}: the node was low on {resource}{used}")
+                let now = if self.nodes.is_empty() { "" } else { ", which has disk pressure now," };
+                format!("{who}: {used}node {node}{now} was low on {resource}")
             }
         }
     }
@@ -243,11 +251,11 @@ impl<'a> User<'a> {
             .map(|v| v.name.as_str())
             .collect();
         let place = match volumes.as_slice() {
-            [] => ", in its own file system and its logs".to_owned(),
-            [one] => format!(" of the node's disk, with emptyDir {one}, which has no sizeLimit"),
-            many => format!(" of the node's disk, with the emptyDirs {}, which have no sizeLimit", many.join(", ")),
+            [] => ", in its own file system and its logs,".to_owned(),
+            [one] => format!(" of the node's disk, with emptyDir {one}, which has no sizeLimit,"),
+            many => format!(" of the node's disk, with the emptyDirs {}, which have no sizeLimit,", many.join(", ")),
         };
-        format!("; container {name} used{amount}{place}")
+        format!("container {name} used{amount}{place} when ")
     }
 }
 

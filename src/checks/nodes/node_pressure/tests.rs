@@ -45,7 +45,49 @@ fn an_empty_dir_without_limit_that_filled_the_node_is_named() {
     assert!(broken.contains(&"Node node-a".to_owned()), "{broken:?}");
     let text = steps(&found[0]);
     assert!(text.contains("persistentVolumeClaim") && text.contains("retention.size"), "{text}");
-    assert!(text.contains("crictl rmi --prune"), "{text}");
+    assert!(!text.contains("kubectl debug"), "the kubelet rejects it under disk pressure: {text}");
+    assert!(text.contains("the condition ends by itself"), "nothing of it runs there any more: {text}");
+    assert!(!text.contains("aws ssm"), "an instance that is not known is not asked: {text}");
+}
+
+#[test]
+fn a_limit_lies_below_what_filled_the_node() {
+    let mut pod = evicted(&LOW.replace("prometheus", "app"), "2026-11-21T11:40:00Z");
+    pod["spec"]["containers"][0]["name"] = json!("app");
+    pod["spec"]["containers"][0]["image"] = json!("shop/cache:1");
+    let found = findings(&NodePressure, &with(json!([pod]), "True", 0));
+    assert_eq!(found[0].variant, "empty-dir");
+    let text = steps(&found[0]);
+    assert!(text.contains("\"sizeLimit\":\"7Gi\""), "10.2Gi filled it: {text}");
+}
+
+#[test]
+fn the_volume_is_as_large_as_what_is_to_be_kept() {
+    let mut pod = evicted(LOW, "2026-11-10T11:40:00Z");
+    pod["spec"]["containers"][0]["args"] = json!(["--storage.tsdb.retention.time=33d"]);
+    pod["status"]["conditions"] =
+        json!([{"type": "DisruptionTarget", "status": "True", "lastTransitionTime": "2026-11-21T11:40:00Z"}]);
+    let text = steps(&findings(&NodePressure, &with(json!([pod]), "True", 0))[0]);
+    assert!(text.contains("46Gi") && text.contains("33 days"), "10.2Gi in 11 days: {text}");
+}
+
+#[test]
+fn images_are_not_removed_where_the_kubelet_found_none() {
+    let late = evicted("Pod The node had condition: [DiskPressure]. ", "2026-11-21T11:40:00Z");
+    let mut snap = with(json!([late]), "True", 0);
+    let mut nodes = snap.nodes.items().expect("nodes").to_vec();
+    nodes[0].spec.provider_id = Some("aws:///eu-west-1a/i-0a1".into());
+    snap.nodes = Listing::cluster(nodes);
+    let text = steps(&findings(&NodePressure, &snap)[0]);
+    assert!(text.contains("--instance-ids i-0a1") && text.contains("nerdctl -n k8s.io image prune"), "{text}");
+    snap.events = Listing::cluster(
+        serde_json::from_value(json!([{"metadata": {"name": "e", "namespace": "default"}, "type": "Warning",
+            "reason": "FreeDiskSpaceFailed", "message": "but only found 0 bytes eligible to free.",
+            "involvedObject": {"kind": "Node", "name": "node-a"}, "lastTimestamp": "2026-11-21T11:40:00Z"}]))
+        .expect("events"),
+    );
+    let text = steps(&findings(&NodePressure, &snap)[0]);
+    assert!(!text.contains("aws ssm") && text.contains("kubectl drain node-a"), "{text}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::checks::support::node_group::create;
 use crate::checks::support::place::Place;
 use crate::domain::aws::node_group::{Fault, Launch};
+use crate::model::Placeholder;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Nodegroup;
 
@@ -41,7 +42,12 @@ enum Way {
     SubnetMissing { vpc: String },
     Addresses { subnets: Vec<String> },
     Join { role: String, instance: Option<String> },
-    Quota { scaling_group: Option<String> },
+    Quota {
+        scaling_group: Option<String>,
+        /// The code of the quota, and what to ask for.
+        quota: Placeholder,
+        vcpus: Placeholder,
+    },
     Capacity { scaling_group: Option<String> },
     Unsupported { instance_types: Vec<String> },
     Key { scaling_group: Option<String> },
@@ -102,7 +108,9 @@ impl Way {
             Fault::SubnetMissing => Self::SubnetMissing { vpc: vpc() },
             Fault::Addresses => Self::Addresses { subnets: doubtful(group) },
             Fault::Join => Self::Join { role, instance: named(group, "i-").into_iter().next() },
-            Fault::Launch(Launch::Quota) => Self::Quota { scaling_group },
+            Fault::Launch(Launch::Quota) => {
+                Self::Quota { scaling_group, quota: quota(group), vcpus: wanted_vcpus(group) }
+            }
             Fault::Launch(Launch::Capacity) => Self::Capacity { scaling_group },
             Fault::Launch(Launch::Unsupported) => Self::Unsupported { instance_types: group.instance_types.clone() },
             Fault::Launch(Launch::Key) => Self::Key { scaling_group },
@@ -116,6 +124,53 @@ impl Way {
             Fault::AutoScalingGroup => Self::AutoScalingGroup,
             Fault::Cluster | Fault::Internal | Fault::Other => Self::Other { scaling_group },
         }
+    }
+}
+
+/// The quota that a group's instances count against.
+fn quota(group: &Nodegroup) -> Placeholder {
+    let family = |t: &String| -> String { t.chars().take_while(char::is_ascii_alphabetic).collect() };
+    let mut codes = group.instance_types.iter().map(|t| quota_code(&family(t), group.capacity_type == "SPOT"));
+    let first = codes.next().flatten().filter(|one| codes.all(|c| c == Some(*one)));
+    Placeholder::new("quota-code").how("the table above has it, by the family of the instance type").candidates(first)
+}
+
+fn quota_code(family: &str, spot: bool) -> Option<&'static str> {
+    match (family, spot) {
+        ("a" | "c" | "d" | "h" | "i" | "m" | "r" | "t" | "z", false) => Some("L-1216C47A"),
+        ("a" | "c" | "d" | "h" | "i" | "m" | "r" | "t" | "z", true) => Some("L-34B43A08"),
+        ("g" | "vt", false) => Some("L-DB2E81BA"),
+        ("p", false) => Some("L-417A185B"),
+        _ => None,
+    }
+}
+
+/// What to ask for: the limit that EC2 named, and what all nodes of the group take.
+fn wanted_vcpus(group: &Nodegroup) -> Placeholder {
+    let said = group.health.issues.iter().find_map(|i| limit(&i.message));
+    let each = group.instance_types.iter().map(|t| vcpus(t)).collect::<Option<Vec<u32>>>();
+    let each = each.and_then(|all| all.into_iter().max());
+    let nodes = group.scaling_config.max_size.and_then(|n| u32::try_from(n).ok());
+    let known = said.zip(each).zip(nodes).map(|((limit, each), nodes)| (limit + each * nodes).to_string());
+    let how = match said {
+        Some(limit) => format!("the limit is {limit} now: that, and the vCPUs of all nodes of the group"),
+        None => "the quota of now, and the vCPUs of all nodes of the group".to_owned(),
+    };
+    Placeholder::new("vcpus").how(how).candidates(known)
+}
+
+/// `… than your current vCPU limit of 16 allows …`
+fn limit(message: &str) -> Option<u32> {
+    let (_, rest) = message.split_once("vCPU limit of ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The vCPUs of an instance type, by its size; smaller ones differ by family.
+fn vcpus(kind: &str) -> Option<u32> {
+    match kind.rsplit('.').next()? {
+        "large" => Some(2),
+        "xlarge" => Some(4),
+        size => size.strip_suffix("xlarge")?.parse::<u32>().ok().map(|n| n * 4),
     }
 }
 
@@ -149,4 +204,22 @@ fn node_trust(place: &Place) -> String {
 fn policies(partition: &str) -> Vec<String> {
     let names = ["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy"];
     names.iter().map(|n| format!("arn:{partition}:iam::aws:policy/{n}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_more_than_the_limit() {
+        let message = "You have requested more vCPU capacity than your current vCPU limit of 16 allows";
+        let group: Nodegroup = serde_json::from_value(json!({"instanceTypes": ["m5.large"], "capacityType": "ON_DEMAND",
+            "scalingConfig": {"maxSize": 3}, "health": {"issues": [{"message": message}]}}))
+        .expect("a group");
+        assert_eq!(wanted_vcpus(&group).candidates, ["22"]);
+        assert_eq!(quota(&group).candidates, ["L-1216C47A"]);
+        let other = Nodegroup { instance_types: vec!["inf2.24xlarge".into()], ..group };
+        assert!(quota(&other).candidates.is_empty(), "a quota that is not known is not guessed");
+        assert_eq!((vcpus("m5.2xlarge"), vcpus("t3.medium"), vcpus("m5.metal")), (Some(8), None, None));
+    }
 }

@@ -59,6 +59,10 @@ pub(super) enum Way {
     NotReady {
         namespace: String,
         workload: String,
+        /// One of its pods; empty where there is none.
+        pod: String,
+        /// It has ended before.
+        crashed: bool,
     },
     Blocked {
         namespace: String,
@@ -92,6 +96,12 @@ pub(super) enum Way {
         namespace: String,
         #[serde(flatten)]
         addon: Addon,
+    },
+    /// The role is right: other kubelets let it read.
+    KubeletAuthorization {
+        namespace: String,
+        node: String,
+        nodes: Vec<String>,
     },
     KubeletName {
         namespace: String,
@@ -215,9 +225,21 @@ pub(super) fn silent(snap: &Snapshot, silent: &Unavailable<'_>, failed: &[Failed
             Way::ScaledToZero { namespace: server.namespace, workload: server.workload, managed_by: server.managed_by }
         }
         // It is not ready until one kubelet has answered.
-        Fault::NoEndpoints(Some(Reason::NotReady(_))) if !failed.is_empty() => Way::of_kubelets(snap, failed, server),
+        Fault::NoEndpoints(Some(Reason::NotReady(_))) if !failed.is_empty() => {
+            Way::of_kubelets(snap, failed, server, false)
+        }
         Fault::NoEndpoints(_) | Fault::Refused => {
-            Way::NotReady { namespace: server.namespace, workload: server.workload }
+            let pods = match &silent.fault {
+                Fault::NoEndpoints(Some(reason)) => reason.pods(),
+                _ => &[],
+            };
+            let pod = pods.first();
+            Way::NotReady {
+                namespace: server.namespace,
+                workload: server.workload,
+                crashed: pod.is_some_and(|p| p.statuses().any(|s| s.restart_count > 0)),
+                pod: pod.map(|p| p.metadata.name.clone()).unwrap_or_default(),
+            }
         }
         Fault::Timeout => Way::Blocked {
             namespace: server.namespace,
@@ -240,11 +262,13 @@ pub(super) fn silent(snap: &Snapshot, silent: &Unavailable<'_>, failed: &[Failed
 
 /// It gets nothing from kubelets.
 pub(super) fn kubelets(snap: &Snapshot, failed: &[Failed<'_>]) -> Fix {
-    Way::of_kubelets(snap, failed, Server::usual(snap, &failed[0].log.namespace)).into()
+    let others = metrics_server::others_answer(snap, failed);
+    Way::of_kubelets(snap, failed, Server::usual(snap, &failed[0].log.namespace), others).into()
 }
 
 impl Way {
-    fn of_kubelets(snap: &Snapshot, failed: &[Failed<'_>], server: Server<'_>) -> Self {
+    /// `others`: other kubelets answer.
+    fn of_kubelets(snap: &Snapshot, failed: &[Failed<'_>], server: Server<'_>, others: bool) -> Self {
         let Server { namespace, workload, managed_by, deployment, .. } = server;
         let is_eks = snap.platform == Platform::Eks;
         let adding = |argument| arguments::adding(deployment, "metrics-server", argument);
@@ -265,6 +289,13 @@ impl Way {
                 region: Cluster::of(snap).region,
                 node_group: node_group(snap),
             },
+            KubeletFault::Forbidden | KubeletFault::Unauthorized if others => {
+                Self::KubeletAuthorization {
+                    namespace,
+                    node: failed[0].node.clone(),
+                    nodes: failed.iter().map(|f| f.node.clone()).collect(),
+                }
+            }
             KubeletFault::Forbidden | KubeletFault::Unauthorized => {
                 Self::KubeletDenied { namespace, addon: Addon::of(snap) }
             }

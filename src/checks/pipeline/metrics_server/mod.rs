@@ -142,6 +142,11 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
         .fix(fix::silent(snap, silent, failed, is_left))
         .evidence(api_evidence(silent.api));
     made = silent.depends_on(snap).into_iter().fold(made, Finding::depends_on);
+    if let Fault::NoEndpoints(Some(reason)) = &silent.fault {
+        // What is said of its pods is said of it.
+        let pods = reason.pods().iter().map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name));
+        made = made.also_all(pods);
+    }
     if matches!(silent.fault, Fault::Timeout) {
         made = network(snap, made);
     }
@@ -165,6 +170,34 @@ fn with_log(made: Finding, failed: &[Failed<'_>]) -> Finding {
     made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, last.line.trim()))
 }
 
+/// Why kubelets give nothing, of one node or of several.
+fn kubelet_words(fault: KubeletFault, one: bool) -> &'static str {
+    match (fault, one) {
+        (KubeletFault::Timeout, true) => "its kubelet does not answer in time",
+        (KubeletFault::Timeout, false) => "their kubelets do not answer in time",
+        (KubeletFault::Refused, true) => "its kubelet refuses the connection",
+        (KubeletFault::Refused, false) => "their kubelets refuse the connection",
+        (KubeletFault::NoAddressInCertificate, true) => "the certificate of its kubelet does not name its address",
+        (KubeletFault::NoAddressInCertificate, false) => {
+            "the certificates of their kubelets do not name their addresses"
+        }
+        (KubeletFault::UnknownAuthority, true) => "the certificate of its kubelet is of an unknown authority",
+        (KubeletFault::UnknownAuthority, false) => "the certificates of their kubelets are of an unknown authority",
+        (KubeletFault::Unauthorized, true) => "its kubelet does not know metrics-server's ServiceAccount (401)",
+        (KubeletFault::Unauthorized, false) => "their kubelets do not know metrics-server's ServiceAccount (401)",
+        (KubeletFault::Forbidden, true) => "its kubelet forbids metrics-server to read metrics (403)",
+        (KubeletFault::Forbidden, false) => "their kubelets forbid metrics-server to read metrics (403)",
+        (KubeletFault::NoHost, true) => "its name cannot be resolved",
+        (KubeletFault::NoHost, false) => "their names cannot be resolved",
+        (KubeletFault::NoCertificate, true) => "its kubelet has no serving certificate",
+        (KubeletFault::NoCertificate, false) => "their kubelets have no serving certificate",
+        (KubeletFault::Expired, true) => "the certificate of its kubelet has expired",
+        (KubeletFault::Expired, false) => "the certificates of their kubelets have expired",
+        (KubeletFault::Other, true) => "its kubelet gives none",
+        (KubeletFault::Other, false) => "their kubelets give none",
+    }
+}
+
 /// The API answers, and nodes are missing from it.
 fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> Vec<Finding> {
     let nodes = snap.nodes.items().unwrap_or_default();
@@ -172,25 +205,14 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
     let failed: Vec<Failed<'_>> =
         failed.into_iter().filter(|f| nodes.is_empty() || nodes.iter().any(|n| n.metadata.name == f.node)).collect();
     let Some(first) = failed.first() else { return Vec::new() };
-    let why = match first.fault {
-        KubeletFault::Timeout => "their kubelets do not answer in time",
-        KubeletFault::Refused => "their kubelets refuse the connection",
-        KubeletFault::NoAddressInCertificate => "the certificates of their kubelets do not name their addresses",
-        KubeletFault::UnknownAuthority => "the certificates of their kubelets are of an unknown authority",
-        KubeletFault::Unauthorized => "their kubelets do not know its ServiceAccount (401)",
-        KubeletFault::Forbidden => "their kubelets forbid it to read metrics (403)",
-        KubeletFault::NoHost => "their names cannot be resolved",
-        KubeletFault::NoCertificate => "their kubelets have no serving certificate",
-        KubeletFault::Expired => "the certificates of their kubelets have expired",
-        KubeletFault::Other => "their kubelets give none",
-    };
+    let why = kubelet_words(first.fault, failed.len() == 1);
     let names: Vec<&str> = failed.iter().take(NAMED).map(|f| f.node.as_str()).collect();
     let more = if failed.len() > NAMED { " and others" } else { "" };
-    let subject = format!(
-        "metrics-server gets no metrics of {}: {}{more}; {why}",
-        plural(failed.len(), "node"),
-        names.join(", ")
-    );
+    let count = match nodes.len() {
+        all if all > failed.len() => format!("{} of {all} nodes", failed.len()),
+        _ => plural(failed.len(), "node"),
+    };
+    let subject = format!("metrics-server gets no metrics of {count}: {}{more}; {why}", names.join(", "));
     let scale = if wanting.is_empty() { "" } else { "; autoscalers see their pods without values" };
     let mut made =
         base(Severity::Warning, format!("{subject}{scale}")).fix(fix::kubelets(snap, &failed)).key("kubelets");
@@ -208,4 +230,47 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
         made = network(snap, made);
     }
     vec![with_log(made, &failed)]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+    use crate::snapshot::monitoring::ContainerLog;
+
+    fn refused(nodes: &[&str]) -> Snapshot {
+        let ready = json!([{"type": "Ready", "status": "True"}]);
+        let all = ["n1", "n2"].map(|n| json!({"metadata": {"name": n}, "status": {"conditions": ready}}));
+        let mut snap = snapshot(json!({"pods": []}));
+        snap.nodes = Listing::cluster(serde_json::from_value(json!(all)).expect("nodes"));
+        let api = json!([{"metadata": {"name": METRICS}, "spec": {"group": "metrics.k8s.io", "version": "v1beta1",
+            "service": {"namespace": "kube-system", "name": "metrics-server"}},
+            "status": {"conditions": [{"type": "Available", "status": "True"}]}}]);
+        snap.api_services = Listing::cluster(serde_json::from_value(api).expect("an APIService"));
+        let line = |n: &&str| format!("\"Failed to scrape node\" err=\"request failed, status: \\\"403 Forbidden\\\"\" node=\"{n}\"\n");
+        *snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "kube-system".into(),
+            pod: "metrics-server-x".into(),
+            container: "metrics-server".into(),
+            text: nodes.iter().map(line).collect::<String>().into(),
+            ..ContainerLog::default()
+        }]);
+        snap
+    }
+
+    /// A role that is missing refuses at every kubelet.
+    #[test]
+    fn one_kubelet_that_refuses_is_not_helped_by_a_role() {
+        let one = findings(&MetricsServer, &refused(&["n2"]));
+        assert_eq!(one[0].variant, "kubelet-authorization");
+        assert!(one[0].message.contains("of 1 of 2 nodes: n2; its kubelet forbids"), "{}", one[0].message);
+        assert!(steps(&one[0]).contains("/api/v1/nodes/n2/proxy/configz"), "{}", steps(&one[0]));
+        let both = findings(&MetricsServer, &refused(&["n1", "n2"]));
+        assert_eq!(both[0].variant, "kubelet-denied");
+        assert!(both[0].message.contains("of 2 nodes: n1, n2; their kubelets forbid"), "{}", both[0].message);
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::checks::scrape::target_down::joined;
 use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
-use crate::domain::prometheus::targets::{self, Down};
+use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
 
@@ -36,7 +36,11 @@ impl Kind {
             return joined;
         }
         if let Some(url) = down.redirected_to() {
-            return (Self::Redirect, format!("redirected to {url}, and there {words}"));
+            let words = match redirected_without_tls(down, &url) {
+                Some(words) => words,
+                None => format!("redirected to {url}, and there {words}"),
+            };
+            return (Self::Redirect, words);
         }
         let kind = match Self::of_failure(&down.failure, &down.target.last_error) {
             Self::Unauthorized if credentials.contains(down.target.job()) => Self::CredentialRefused,
@@ -72,6 +76,17 @@ impl Kind {
             ScrapeFailure::Other => Self::Other,
         }
     }
+}
+
+/// A redirect to https that leads to a port without TLS.
+fn redirected_without_tls(down: &Down<'_>, url: &str) -> Option<String> {
+    scheme_spoken(&down.target.last_error).filter(|scheme| *scheme == "http")?;
+    let there = Address::parse(url)?;
+    let own = down.address.as_ref().filter(|a| (&a.host, a.port) == (&there.host, there.port));
+    Some(match own {
+        Some(own) => format!("it redirects {} to https on the same port, which speaks no TLS", own.bare_path()),
+        None => format!("it redirects to {url}, and that port speaks no TLS"),
+    })
 }
 
 /// The failure in words, as exact as the error tells.

@@ -149,9 +149,6 @@ enum Way {
     },
     Redirect {
         redirected_to: Option<String>,
-        /// What the port speaks, where it is not what the redirect leads to.
-        redirect_spoken: Option<&'static str>,
-        path: Option<String>,
         final_scheme: String,
         final_path: String,
         /// Host and port, where they are others.
@@ -162,6 +159,15 @@ enum Way {
         logged: Logged,
         #[serde(flatten)]
         edit: Edit,
+    },
+    /// Nothing speaks TLS where the redirect to https leads.
+    RedirectWithoutTls {
+        redirected_to: String,
+        path: String,
+        #[serde(flatten)]
+        answer: Answer,
+        #[serde(flatten)]
+        logged: Logged,
     },
     Refused {
         host: Option<String>,
@@ -379,6 +385,14 @@ impl Site<'_> {
     /// Where a redirect leads, and what of the job must change to scrape there.
     fn redirect(self) -> Way {
         let to = self.down.redirected_to();
+        if let Some(redirected_to) = to.clone().filter(|_| scheme_spoken(&self.down.target.last_error) == Some("http")) {
+            return Way::RedirectWithoutTls {
+                redirected_to,
+                path: self.path().unwrap_or_else(|| "/metrics".to_owned()),
+                answer: self.answer(),
+                logged: self.logged(),
+            };
+        }
         let there = to.as_deref().and_then(Address::parse);
         let same_place = there
             .as_ref()
@@ -386,8 +400,6 @@ impl Site<'_> {
             .is_some_and(|(there, own)| (&there.host, there.port) == (&own.host, own.port));
         let of = |part: fn(&Address) -> &str, unknown: &str| there.as_ref().map_or(unknown, part).to_owned();
         Way::Redirect {
-            redirect_spoken: scheme_spoken(&self.down.target.last_error),
-            path: self.path(),
             final_scheme: of(|a| a.scheme.as_str(), "<scheme of the final URL>"),
             final_path: of(Address::bare_path, "<path of the final URL>"),
             final_target: there.as_ref().filter(|_| !same_place).map(Address::host_port),

@@ -220,8 +220,11 @@ fn an_answer_that_is_not_metrics_depends_on_the_url_alone() {
 fn a_redirect_is_named_with_where_it_leads() {
     let error = "Get \"https://10.1.0.16:3000/metrics\": http: server gave HTTP response to HTTPS client";
     let found = found(json!([down("rails", "http://10.1.0.16:3000/metrics", error)]));
-    assert_eq!(found[0].variant, "redirect");
-    assert!(steps(&found[0]).contains("redirects to https://10.1.0.16:3000/metrics"));
+    assert_eq!(found[0].variant, "redirect-without-tls");
+    assert!(found[0].message.contains("on the same port, which speaks no TLS"), "{}", found[0].message);
+    let text = steps(&found[0]);
+    assert!(text.contains("redirects to https://10.1.0.16:3000/metrics"), "{text}");
+    assert!(!text.contains("scheme: https\n"), "https would fail in the same way: {text}");
 }
 
 #[test]
