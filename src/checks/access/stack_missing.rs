@@ -24,7 +24,11 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Missing,
+    Missing {
+        namespace: String,
+        /// It is being deleted.
+        is_ending: bool,
+    },
 }
 
 impl Check for StackMissing {
@@ -57,7 +61,9 @@ fn finding(snap: &Snapshot, namespace: &str) -> Finding {
     let names: Vec<&str> =
         snap.namespaces.items().unwrap_or_default().iter().map(|n| n.metadata.name.as_str()).collect();
     let alike = names.into_iter().find(|n| *n != namespace && near::typo(namespace, n, 2));
+    let is_ending = snap.namespaces.named(namespace).is_ok_and(|n| n.is_some_and(|n| n.is_terminating()));
     let what = match (exists, alike) {
+        _ if is_ending => format!("namespace {namespace} is being deleted and holds nothing any more"),
         (Some(false), Some(near)) => format!("namespace {namespace} does not exist (there is a namespace {near})"),
         (Some(false), None) => format!("namespace {namespace} does not exist"),
         _ => format!("namespace {namespace} holds neither Services nor pods nor claims"),
@@ -73,7 +79,7 @@ fn finding(snap: &Snapshot, namespace: &str) -> Finding {
         message,
     )
     .key("stack")
-    .fix(Fix::Missing)
+    .fix(Fix::Missing { namespace: namespace.to_owned(), is_ending })
     .evidence(Evidence::new(
         "Services of all namespaces",
         "none is a part of a monitoring stack by its name or labels",
@@ -82,7 +88,7 @@ fn finding(snap: &Snapshot, namespace: &str) -> Finding {
     // Nothing stops working by it.
     made.breaks = Some(Vec::new());
     // It is being deleted: that it is empty is no wonder.
-    if snap.namespaces.named(namespace).is_ok_and(|n| n.is_some_and(|n| n.is_terminating())) {
+    if is_ending {
         made = made.depends_on(ResourceRef::kubernetes("", "Namespace", "", namespace));
     }
     made
