@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
+use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
 
@@ -102,7 +103,11 @@ pub(crate) struct Repair {
     /// None where the data lies on no claim: then nothing can be mended.
     claim: Option<String>,
     repair: String,
-    repair_image: &'static str,
+    /// The server's own image, where it has a shell: it is on the node already.
+    repair_image: String,
+    /// As whom the server runs, where it is nobody who may do all.
+    run_as_user: Option<i64>,
+    fs_group: Option<i64>,
     mount_path: String,
     sub_path: String,
 }
@@ -111,6 +116,10 @@ impl Repair {
     /// Of the data of a container, below `data`.
     pub(crate) fn of(target: &Target<'_>, pod: &Pod, container: &Container, origin: &Origin, data: &str) -> Self {
         let mount = mounts::mount_of(container, data);
+        let context = pod.spec.security_context.as_ref();
+        let own = matches!(container.program(), Some(Program::Prometheus | Program::Alertmanager))
+            && !container.image.contains("distroless");
+        let run_as_user = context.and_then(|c| c.run_as_user).filter(|user| own && *user != 0);
         Self {
             pod: pod.metadata.name.clone(),
             operated: !target.operator_kind().is_empty(),
@@ -121,7 +130,9 @@ impl Repair {
             replicas: target.replicas,
             claim: claim_name(origin),
             repair: format!("{}-repair", target.name.rsplit('/').next().unwrap_or_default()),
-            repair_image: "busybox:1.36",
+            repair_image: if own { container.image.clone() } else { "busybox:1.36".to_owned() },
+            run_as_user,
+            fs_group: context.and_then(|c| c.fs_group).filter(|_| run_as_user.is_some()),
             mount_path: mount.map_or(data, |m| m.mount_path.as_str()).to_owned(),
             sub_path: mount.and_then(|m| m.sub_path.clone()).unwrap_or_default(),
         }

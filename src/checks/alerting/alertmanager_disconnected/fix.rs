@@ -121,6 +121,14 @@ pub(super) enum Way {
         alertmanager: Alertmanager,
     },
     Queue(Alertmanager),
+    Missing {
+        namespace: String,
+        workload: String,
+        container: String,
+        am_namespace: String,
+        /// What Alertmanager has, through the API server.
+        held_path: String,
+    },
 }
 
 /// A change of Prometheus' configuration: the values of the shared steps `change-alerting`.
@@ -184,6 +192,18 @@ impl<'a> Prometheus<'a> {
             errors_path: prometheus_path(self.snap, ERRORS),
             errors_url: format!("<prometheus-url>{ERRORS}"),
             way: way(self),
+        }
+    }
+
+    /// Nothing fails, and the alerts are not there.
+    pub(super) fn missing(&self, held_path: String) -> Way {
+        let target = self.pod.map(|p| Target::of(self.snap, p).name);
+        Way::Missing {
+            namespace: self.namespace(),
+            workload: target.unwrap_or_else(|| "<deployment or statefulset of Prometheus>".to_owned()),
+            container: self.container(),
+            am_namespace: self.stack().map_or("<namespace>", |at| at.namespace.as_str()).to_owned(),
+            held_path,
         }
     }
 

@@ -4,6 +4,7 @@ mod case;
 mod dropped;
 mod finding;
 mod fix;
+mod missing;
 #[cfg(test)]
 mod tests;
 mod undelivered;
@@ -28,7 +29,7 @@ check! {
         requires: [ComponentLogs],
         uses: [
             PrometheusAlertmanagers, PrometheusAlerts, PrometheusMetrics, PrometheusConfig, PrometheusRules, PrometheusRuntime,
-            Services, Pods, Workloads, ConfigMaps, MonitoringResources, NetworkPolicies,
+            Services, Pods, Workloads, ConfigMaps, MonitoringResources, NetworkPolicies, AlertmanagerAlerts,
         ],
         fix: Fix,
     }
@@ -52,6 +53,9 @@ impl Check for AlertmanagerDisconnected {
         }
         if findings.is_empty() {
             findings.extend(dropped::finding(snap, &known));
+        }
+        if findings.is_empty() {
+            findings.extend(missing::finding(snap, &known));
         }
         match snap.prometheus_alertmanagers() {
             // No error in the log says nothing where nobody is sent to.

@@ -67,6 +67,29 @@ fn one(snap: &Snapshot) -> Finding {
     found.remove(0)
 }
 
+/// The last error is of an hour ago; what Alertmanager has says whether it is over.
+#[test]
+fn alerts_that_never_arrived_are_not_over() {
+    let mut snap = with("level=INFO msg=\"Server is ready\"", &[AM]);
+    let alert = |since: &str| -> FiringAlert {
+        serde_json::from_value(json!({"state": "firing", "activeAt": since, "labels": {"alertname": "NodeDown"}}))
+            .expect("an alert")
+    };
+    *snap.prometheus_config = Ok("alerting:\n  alertmanagers: []\n".into());
+    *snap.prometheus_alerts = Ok(vec![alert("2026-11-21T01:30:00Z")]);
+    assert!(findings(&AlertmanagerDisconnected, &snap).is_empty(), "what Alertmanager has is not known");
+    *snap.alertmanager_alerts = Ok(Vec::new());
+    let found = one(&snap);
+    assert_eq!((found.variant, found.severity), ("missing", Severity::Warning));
+    assert!(found.message.contains("NodeDown"), "{}", found.message);
+    *snap.prometheus_alerts = Ok(vec![alert("2026-11-21T01:58:00Z")]);
+    assert!(findings(&AlertmanagerDisconnected, &snap).is_empty(), "it may be on its way");
+    *snap.prometheus_alerts = Ok(vec![alert("2026-11-21T01:30:00Z")]);
+    let held = json!([{"receiver": {"name": "a"}, "alerts": [{"labels": {"alertname": "NodeDown"}}]}]);
+    *snap.alertmanager_alerts = Ok(serde_json::from_value(held).expect("groups"));
+    assert!(findings(&AlertmanagerDisconnected, &snap).is_empty(), "it arrived");
+}
+
 #[test]
 fn a_stack_that_delivers_is_quiet() {
     assert!(findings(&AlertmanagerDisconnected, &with("level=INFO msg=\"Server is ready\"", &[AM])).is_empty());

@@ -1,12 +1,15 @@
 //! What lets alerts reach somebody, and what its commands hold.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::View;
-use crate::domain::alertmanager::config::config_source;
+use crate::domain::alertmanager::config::{self, config_source};
 use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
+use crate::lint::yaml::{self, Node};
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -102,12 +105,19 @@ pub(super) enum Way {
         map: Option<String>,
         map_key: Option<String>,
         map_namespace: Option<String>,
+        /// The ConfigMap has no such rule: Prometheus has not read it since.
+        file_is_right: bool,
+        workload: Option<String>,
+        /// Something lets Prometheus read a new file.
+        reloads: bool,
     },
     MutedNow {
         interval: String,
         receiver: String,
         /// The place of the cluster's region, where the interval lacks one; else empty.
         zone: String,
+        /// The interval as it is.
+        entries: Vec<Entry>,
         #[serde(flatten)]
         edit: Edit,
     },
@@ -133,6 +143,52 @@ pub(super) enum Way {
         #[serde(flatten)]
         amtool: Amtool,
     },
+}
+
+/// One entry of an interval.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Entry {
+    times: Vec<Times>,
+    /// Its weekdays, days, months and years.
+    others: Vec<Values>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Times {
+    start: String,
+    end: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Values {
+    key: &'static str,
+    wanted: Vec<String>,
+}
+
+impl Entry {
+    /// The entries of an interval of a configuration, where all of them can be told as they are.
+    pub(super) fn of(config: Option<&str>, interval: &str) -> Vec<Self> {
+        let Some(root) = config.and_then(|text| yaml::document(text).ok().flatten()) else { return Vec::new() };
+        let list = |node: &Node, key: &str| node.get(key).and_then(Node::items).unwrap_or_default().to_vec();
+        let all = ["time_intervals", "mute_time_intervals"].into_iter().flat_map(|key| list(&root, key));
+        let named = all.into_iter().find(|i| i.get("name").and_then(Node::as_str) == Some(interval));
+        let text = |node: &Node, key: &str| node.get(key).and_then(Node::as_str).unwrap_or_default().to_owned();
+        let entry = |node: &Node| Self {
+            times: list(node, "times")
+                .iter()
+                .map(|t| Times { start: text(t, "start_time"), end: text(t, "end_time") })
+                .collect(),
+            others: ["weekdays", "days_of_month", "months", "years"]
+                .into_iter()
+                .map(|key| Values {
+                    key,
+                    wanted: list(node, key).iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+                })
+                .filter(|v| !v.wanted.is_empty())
+                .collect(),
+        };
+        named.map(|i| list(&i, "time_intervals").iter().map(entry).collect()).unwrap_or_default()
+    }
 }
 
 /// An inhibit rule that mutes too much.
@@ -180,6 +236,10 @@ pub(super) struct Edit {
     config_key: String,
     am_operator: bool,
     am_workload: Option<String>,
+    /// The file in the ConfigMap has other receivers than the configuration that runs.
+    differs: bool,
+    /// The configuration that runs, through the API server.
+    running_path: String,
 }
 
 impl View<'_> {
@@ -208,7 +268,21 @@ impl View<'_> {
             config_key: source.map_or_else(|| "alertmanager.yml".to_owned(), |s| s.key),
             am_operator: pod.is_some_and(|(pod, _)| operator_resource(self.snap, pod).is_some()),
             am_workload: pod.and_then(|(pod, _)| workload_name(self.snap, pod)),
+            differs: self.differs(),
+            running_path: self.path("/api/v2/status"),
         }
+    }
+
+    /// A restart would load another configuration than the one that was judged.
+    fn differs(&self) -> bool {
+        let receivers = |text: &str| -> Option<BTreeSet<String>> {
+            let root = yaml::document(text).ok()??;
+            let all = root.get("receivers")?.items()?.iter();
+            Some(all.filter_map(|r| r.get("name")?.as_str().map(str::to_owned)).collect())
+        };
+        let running = self.snap.alertmanager_status.as_ref().ok().and_then(|s| receivers(&s.config.original));
+        let in_file = config::file(self.snap).and_then(receivers);
+        running.zip(in_file).is_some_and(|(running, in_file)| running != in_file)
     }
 
     pub(super) fn unrouted_way(&self, labels: Vec<String>, matcher: String, sender: &str, senders: &[&str]) -> Way {
@@ -228,5 +302,20 @@ impl View<'_> {
     fn url(&self) -> String {
         let prefix = self.snap.scope.alertmanager.as_ref().map_or("", |c| c.prefix.as_str());
         format!("http://localhost:9093{prefix}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_shown_with_all_its_hours() {
+        let text = "time_intervals:\n- name: off\n  time_intervals:\n  - times:\n    - {start_time: '18:00', end_time: '24:00'}\n    - {start_time: '00:00', end_time: '09:00'}\n    weekdays: ['monday:friday']\n";
+        let entries = Entry::of(Some(text), "off");
+        let hours: Vec<_> = entries[0].times.iter().map(|t| format!("{}-{}", t.start, t.end)).collect();
+        assert_eq!((entries.len(), hours.join(" ")), (1, "18:00-24:00 00:00-09:00".to_owned()));
+        assert_eq!(entries[0].others[0].wanted, ["monday:friday"]);
+        assert!(Entry::of(Some(text), "other").is_empty() && Entry::of(None, "off").is_empty());
     }
 }

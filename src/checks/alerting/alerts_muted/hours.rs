@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fix::Way;
+use super::fix::{Entry, Way};
 use super::{AlertsMuted, View, fire_now, is_critical, join, matters, show};
 use crate::domain::alertmanager::tree::{LONG, Muted, Tree};
 use crate::domain::aws::hours::{Hours, of_region};
@@ -89,7 +89,13 @@ impl View<'_> {
                 .evidence(self.route_seen(line, format!("the route with interval {interval}")));
         finding.breaks = Some(Vec::new());
         let zone = here.map(|h| h.zone).unwrap_or_default();
-        let way = Way::MutedNow { interval: interval.to_owned(), receiver, zone: zone.to_owned(), edit: self.edit() };
+        let way = Way::MutedNow {
+            interval: interval.to_owned(),
+            receiver,
+            zone: zone.to_owned(),
+            entries: Entry::of(self.config, interval),
+            edit: self.edit(),
+        };
         finding.fix(self.fix(way))
     }
 

@@ -8,7 +8,8 @@ use crate::checks::support::scrape::api_evidence;
 use crate::domain::alertmanager::tree::{Labels, Tree};
 use crate::domain::prometheus::relabel::{self, Relabelled};
 use crate::domain::prometheus::running_config;
-use crate::lint::yaml::Node;
+use crate::domain::prometheus::server::servers;
+use crate::lint::yaml::{self, Node};
 use crate::model::{Finding, ResourceRef, Severity};
 
 /// What relabelling makes of an alert that fires.
@@ -49,8 +50,12 @@ impl View<'_> {
         let labels = changed.iter().cloned().collect::<Vec<_>>().join(", ");
         let receiver = lost.first().and_then(|l| tree.receivers_of(&l.labels).first().map(|r| (*r).to_owned()));
         let receiver = receiver.unwrap_or_default();
+        let (they_end, their, they_are, them) = match names.len() {
+            1 => ("it ends", "its", "it is", "it"),
+            _ => ("they end", "their", "they are", "them"),
+        };
         let message = format!(
-            "{} and nobody is told: alert_relabel_configs of Prometheus take or change their label {labels} before they are sent, so no route that asks for it takes them, and they end at receiver {receiver:?}, which has no integration",
+            "{} and nobody is told: {they_end} at receiver {receiver:?}, which has no integration, because alert_relabel_configs of Prometheus take or change {their} label {labels} before {they_are} sent, and no route that asks for it takes {them}",
             fire_now(&names)
         );
         let severity = if lost.iter().any(|l| is_critical(&l.labels)) || changed.contains("severity") {
@@ -63,11 +68,16 @@ impl View<'_> {
             .breaks(ResourceRef::Receiver { name: receiver.clone() })
             .key(format!("relabelled/{labels}"))
             .evidence(self.alerts_seen(format!("{} without {labels} → {receiver}", join(&names))));
-        if !rule.is_empty() {
+        let rule_is_empty = rule.is_empty();
+        if !rule_is_empty {
             let source = "Prometheus /api/v1/status/config, alert_relabel_configs".to_owned();
             finding = finding.evidence(api_evidence(self.snap, source, rule.clone(), "/api/v1/status/config"));
         }
         let map = running_config::in_file(self.snap);
+        let server = servers(self.snap).into_iter().next();
+        // The file may be right already, and not loaded: what is mounted with subPath does not change while the pod runs.
+        let rules_of = |root: &Node| Self::rule_of(root, changed);
+        let in_file = map.and_then(|(_, _, text)| yaml::document(text).ok().flatten()).map(|root| rules_of(&root));
         let (secret_namespace, secret, secret_key) = match secret {
             Some((namespace, name, key)) => (Some(namespace), Some(name), Some(key)),
             None => (None, None, None),
@@ -81,6 +91,9 @@ impl View<'_> {
             map: map.map(|(m, _, _)| m.metadata.name.clone()),
             map_namespace: map.map(|(m, _, _)| m.metadata.namespace.clone()),
             map_key: map.map(|(_, key, _)| key.to_owned()),
+            file_is_right: !rule_is_empty && in_file.is_some_and(|found| found.is_empty()),
+            workload: server.map(|s| s.target()),
+            reloads: server.is_some_and(|s| s.reloads()),
         };
         finding.fix(self.fix(way))
     }
@@ -109,7 +122,11 @@ impl View<'_> {
 
     /// The rule that names one of the labels, in its words.
     fn relabel_rule(&self, changed: &BTreeSet<String>) -> String {
-        let Some(root) = running_config::document(self.snap) else { return String::new() };
+        running_config::document(self.snap).map(|root| Self::rule_of(&root, changed)).unwrap_or_default()
+    }
+
+    /// The rule of a configuration that names one of the labels.
+    fn rule_of(root: &Node, changed: &BTreeSet<String>) -> String {
         let rules = root.at(&["alerting", "alert_relabel_configs"]).and_then(Node::items).unwrap_or_default();
         let text = |rule: &Node, key: &str| rule.get(key).and_then(Node::as_str).unwrap_or_default().to_owned();
         let alone = |rule: &&Node| {

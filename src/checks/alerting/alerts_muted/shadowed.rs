@@ -35,9 +35,9 @@ impl View<'_> {
         };
         let which = if before.matchers.is_empty() { "all alerts".to_owned() } else { show(&before.matchers) };
         let message = format!(
-            "{what}: the route before it (line {}, {which} → {}) takes every alert with {} and ends there, without continue{now}",
-            before.line,
+            "{what}: receiver {} takes its alerts first; the route before it (line {}, {which}) takes every alert with {} and ends there, without continue{now}",
             before.receiver,
+            before.line,
             show(&route.matchers)
         );
         let severity = if elsewhere { Severity::Info } else { Severity::Warning };

@@ -42,7 +42,6 @@ enum Way {
     Wal {
         /// The segment that is damaged.
         damaged: Option<String>,
-        wal: String,
         wal_aside: String,
         #[serde(flatten)]
         larger: Larger,
@@ -97,7 +96,6 @@ impl Fix {
             Trouble::ReadOnly => Way::ReadOnly { pod: name() },
             Trouble::Wal => Way::Wal {
                 damaged: damaged(&seen.text),
-                wal: inside("wal"),
                 wal_aside: inside("wal.damaged"),
                 larger: Larger::of(snap, &meta.namespace, origin),
                 repair: repair(),

@@ -12,7 +12,8 @@ use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::Reason;
 use crate::model::ResourceRef;
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
-use crate::snapshot::{Platform, Snapshot, parse_quantity};
+use crate::snapshot::{Platform, Snapshot, journal, parse_quantity};
+use crate::text::near;
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -32,6 +33,10 @@ pub(super) enum Way {
     },
     ClaimMissing {
         claim: String,
+        /// A claim of the namespace that is nearly called so; empty where none is.
+        meant: String,
+        /// Nothing makes the pod anew: what it mounts cannot be changed.
+        bare: bool,
     },
     Resources {
         room: String,
@@ -226,6 +231,27 @@ impl Asked<'_> {
             Reason::VolumeLimit => Way::VolumeLimit,
             Reason::NoNodes => self.no_nodes(),
             Reason::Other => Way::Other { pod },
+        }
+    }
+
+    /// The claim that the pod mounts does not exist.
+    pub(super) fn without_claim(&self, claim: &str) -> Way {
+        let namespace = &self.pod.metadata.namespace;
+        // What is named is a hint, and decides nothing.
+        let all = journal::aside(|| self.snap.persistent_volume_claims.items().unwrap_or_default());
+        let names = all.iter().filter(|c| c.metadata.namespace == *namespace).map(|c| c.metadata.name.as_str());
+        let first = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
+        let program = first(claim);
+        // `flash-tickets-grafana` for `grafana-data`: of the same program, in another order of words.
+        let same = |name: &&str| program.len() > 3 && name.split('-').any(|word| word == program);
+        let meant = near::near_name(claim, names.clone()).or_else(|| {
+            let mut found = names.filter(same);
+            found.next().filter(|_| found.next().is_none())
+        });
+        Way::ClaimMissing {
+            claim: claim.to_owned(),
+            meant: meant.unwrap_or_default().to_owned(),
+            bare: self.owner.kind_label() == "Pod",
         }
     }
 

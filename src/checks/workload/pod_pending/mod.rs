@@ -113,7 +113,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     let detail = Detail::of(snap, pod, reason, message);
     let preempted = preemption::of(snap, pod, reason);
     let way = match (&missing, &preempted) {
-        (Some(claim), _) => Way::ClaimMissing { claim: claim.clone() },
+        (Some(claim), _) => Asked { snap, owner: &owner, pod, detail: &detail, message }.without_claim(claim),
         (None, Some(preempted)) => preempted.way(is_settable(snap, &owner) == Settable::Yes),
         (None, None) => Asked { snap, owner: &owner, pod, detail: &detail, message }.way(reason, &claims),
     };
