@@ -25,7 +25,7 @@ use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, Resource
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod};
 use detail::Detail;
-use fix::{Asked, Fix, Way};
+use fix::{Asked, Fix};
 
 check! {
     /// See the check's page.
