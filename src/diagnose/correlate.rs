@@ -10,9 +10,7 @@ use crate::model::{Finding, Linked, ResourceRef, RootGroup, Severity};
 
 /// Orders the findings (roots first), links them and groups them by root.
 pub(super) fn link(mut findings: Vec<Finding>) -> (Vec<Finding>, Vec<Linked>, Vec<RootGroup>) {
-    findings.sort_by_cached_key(|f| {
-        (std::cmp::Reverse(f.severity), f.check, f.rank, f.subject().key(), f.key.clone())
-    });
+    findings.sort_by_cached_key(|f| (std::cmp::Reverse(f.severity), f.check, f.rank, f.subject().key(), f.key.clone()));
     let findings = merged(findings);
     let graph = Graph::of(&findings);
     let groups = graph.groups(&findings);

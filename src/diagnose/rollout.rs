@@ -42,7 +42,9 @@ fn insert(snap: &Snapshot, check: CheckId, steps: &mut Vec<Step>, guarded: &mut 
 
 /// Says what a restart loses: the data of a server without a volume.
 fn warn(snap: &Snapshot, step: &mut Step) {
-    let Some(loss) = restarted(step).and_then(|[kind, namespace, name]| loss(snap, &kind, &namespace, &name)) else { return };
+    let Some(loss) = restarted(step).and_then(|[kind, namespace, name]| loss(snap, &kind, &namespace, &name)) else {
+        return;
+    };
     if step.text.contains("emptyDir") {
         return;
     }

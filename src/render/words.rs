@@ -93,7 +93,10 @@ mod tests {
         assert_eq!(line(&aside), "the Service has no endpoint and so on: none …");
         let long = format!("security group sg-1 does not admit TCP 4443 from the control plane: {}", "x".repeat(200));
         assert_eq!(line(&long), "security group sg-1 does not admit TCP 4443 from the control plane …");
-        let early = format!("pod m/p was evicted for want of room: container c used 9Gi, with emptyDir data, {}", "x".repeat(200));
+        let early = format!(
+            "pod m/p was evicted for want of room: container c used 9Gi, with emptyDir data, {}",
+            "x".repeat(200)
+        );
         assert_eq!(line(&early), "pod m/p was evicted for want of room: container c used 9Gi, with emptyDir data …");
         let words = "word ".repeat(60);
         assert!(line(&words).chars().count() <= LINE + 2);

@@ -173,8 +173,22 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
 /// Its labels say what it is about: something of Kubernetes, or what is scraped.
 fn names_something(alert: &FiringAlert) -> bool {
     const NAMES: &[&str] = &[
-        "namespace", "pod", "node", "instance", "job", "service", "container", "deployment", "statefulset", "daemonset",
-        "job_name", "persistentvolumeclaim", "horizontalpodautoscaler", "poddisruptionbudget", "device", "controller",
+        "namespace",
+        "pod",
+        "node",
+        "instance",
+        "job",
+        "service",
+        "container",
+        "deployment",
+        "statefulset",
+        "daemonset",
+        "job_name",
+        "persistentvolumeclaim",
+        "horizontalpodautoscaler",
+        "poddisruptionbudget",
+        "device",
+        "controller",
     ];
     // What a chart's rules watch is of the platform, whatever their labels.
     let known = ["Alertmanager", "Grafana", "Kube", "Loki", "Node", "Prometheus", "TargetDown", "Thanos", "etcd"];

@@ -85,7 +85,12 @@ fn signal(snap: &Snapshot, mut events: Vec<&Event>) -> Option<Signal> {
     let names: BTreeSet<&str> = events.iter().map(|e| e.involved_object.name.as_str()).collect();
     let whose = match names.len() {
         1 => format!("{} {}", object.kind, object.name),
-        n => format!("{n} {}{} of {}", object.kind, if object.kind.ends_with('s') { "es" } else { "s" }, owner(snap, newest).name()),
+        n => format!(
+            "{n} {}{} of {}",
+            object.kind,
+            if object.kind.ends_with('s') { "es" } else { "s" },
+            owner(snap, newest).name()
+        ),
     };
     // Once for each of them says nothing more.
     let how_often = if times as usize > names.len() { format!(" ({times} times)") } else { String::new() };
@@ -175,9 +180,8 @@ mod tests {
             json!({"metadata": {"name": name, "namespace": "monitoring", "ownerReferences": [
                 {"kind": "StatefulSet", "name": "prometheus", "controller": true}]}, "status": {"phase": "Failed"}})
         };
-        snap.pods = Listing::cluster(
-            serde_json::from_value(json!([pod("prometheus-7"), pod("prometheus-8")])).expect("pods"),
-        );
+        snap.pods =
+            Listing::cluster(serde_json::from_value(json!([pod("prometheus-7"), pod("prometheus-8")])).expect("pods"));
         let once = |name: &str| Event { count: Some(1), ..with("Pod", name, "2026-11-21T02:50:00Z", "disk pressure") };
         snap.events = Listing::cluster(vec![once("prometheus-7"), once("prometheus-8")]);
         let found = read(&snap);

@@ -33,14 +33,18 @@ pub(crate) struct Loss {
 
 /// What is lost when the pods of a workload are made anew; `None` where its data lasts, or is none yet.
 pub(crate) fn loss(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> Option<Loss> {
-    let workload = snap.workloads.items().ok()?.iter().find(|w| {
-        w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name
-    })?;
+    let workload =
+        snap.workloads.items().ok()?.iter().find(|w| {
+            w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name
+        })?;
     let spec = &workload.spec.template.spec;
     let (container, program) = spec.containers.iter().find_map(|c| Some((c, c.program()?)))?;
-    let absolute = |path: Option<&str>, usual: &'static str| path.filter(|p| p.starts_with('/')).unwrap_or(usual).to_owned();
+    let absolute =
+        |path: Option<&str>, usual: &'static str| path.filter(|p| p.starts_with('/')).unwrap_or(usual).to_owned();
     let (path, what) = match program {
-        Program::Prometheus => (absolute(flag(container, "storage.tsdb.path"), "/prometheus"), "what it has recorded is"),
+        Program::Prometheus => {
+            (absolute(flag(container, "storage.tsdb.path"), "/prometheus"), "what it has recorded is")
+        }
         Program::Alertmanager => (absolute(flag(container, "storage.path"), "/alertmanager"), "silences are"),
         Program::Grafana => (
             absolute(container.env("GF_PATHS_DATA"), "/var/lib/grafana"),
@@ -53,7 +57,8 @@ pub(crate) fn loss(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> 
         Place::Claim(_) | Place::Other => return None,
     };
     let mut pods = snap.pods_of_workload(workload).peekable();
-    let ran = pods.peek().is_none() || pods.any(|p| p.status.container_statuses.iter().any(|s| s.ready || s.restart_count > 0));
+    let ran = pods.peek().is_none()
+        || pods.any(|p| p.status.container_statuses.iter().any(|s| s.ready || s.restart_count > 0));
     if !ran || lasts_elsewhere(snap, workload, container, program) {
         return None;
     }

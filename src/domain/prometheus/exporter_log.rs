@@ -331,7 +331,8 @@ mod tests {
         let denied = r#"{"time":"2026-11-21T02:50:27.1Z","level":"ERROR","msg":"x","err":"api error AccessDenied: 403 Forbidden"}"#;
         assert!(read("quay.io/prometheuscommunity/yet-another-cloudwatch-exporter:v0.62.1", denied, 9).is_empty());
         assert_eq!(pushed("pushed metrics must not have timestamps"), None);
-        let other = r#"collected metric \"m\" { label:{name:\"job\" value:\"j\"} counter:{value:12}} should be a Gauge"#;
+        let other =
+            r#"collected metric \"m\" { label:{name:\"job\" value:\"j\"} counter:{value:12}} should be a Gauge"#;
         assert_eq!(pushed_types(other), Some(("Gauge".into(), "counter".into())));
         assert_eq!(pushed_types("pushed metrics must not have timestamps"), None);
         assert_eq!(user("NOPERM this user has no permissions to run the 'info' command"), None);

@@ -90,7 +90,8 @@ pub(super) fn user(snap: &Snapshot, pod: &Pod, told: &Eviction, nodes: &[&str]) 
     let short = nodes.first().copied();
     let node = pod.spec.node_name.as_deref();
     let owner = snap.owner_ref(pod);
-    let left = |p: &&Pod| p.spec.node_name.as_deref() == short && p.status.phase != "Failed" && snap.owner_ref(p) == owner;
+    let left =
+        |p: &&Pod| p.spec.node_name.as_deref() == short && p.status.phase != "Failed" && snap.owner_ref(p) == owner;
     let runs_there = snap.pods.items().unwrap_or_default().iter().any(|p| left(&p));
     let relief = short.and_then(|s| snap.nodes.items().ok()?.iter().find(|n| n.metadata.name == s));
     Fix {

@@ -38,27 +38,56 @@ struct Again {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
-    SubnetConfiguration { subnets: Vec<String> },
-    SubnetMissing { vpc: String },
-    Addresses { subnets: Vec<String> },
-    Join { role: String, instance: Option<String> },
+    SubnetConfiguration {
+        subnets: Vec<String>,
+    },
+    SubnetMissing {
+        vpc: String,
+    },
+    Addresses {
+        subnets: Vec<String>,
+    },
+    Join {
+        role: String,
+        instance: Option<String>,
+    },
     Quota {
         scaling_group: Option<String>,
         /// The code of the quota, and what to ask for.
         quota: Placeholder,
         vcpus: Placeholder,
     },
-    Capacity { scaling_group: Option<String> },
-    Unsupported { instance_types: Vec<String> },
-    Key { scaling_group: Option<String> },
-    Launch { scaling_group: Option<String> },
-    Role { role: String, policies: Vec<String>, node_trust: String },
-    Access { role: String },
-    LaunchTemplate { template: Option<String> },
-    SecurityGroup { vpc: String },
+    Capacity {
+        scaling_group: Option<String>,
+    },
+    Unsupported {
+        instance_types: Vec<String>,
+    },
+    Key {
+        scaling_group: Option<String>,
+    },
+    Launch {
+        scaling_group: Option<String>,
+    },
+    Role {
+        role: String,
+        policies: Vec<String>,
+        node_trust: String,
+    },
+    Access {
+        role: String,
+    },
+    LaunchTemplate {
+        template: Option<String>,
+    },
+    SecurityGroup {
+        vpc: String,
+    },
     AutoScalingGroup,
     DeleteFailed,
-    Other { scaling_group: Option<String> },
+    Other {
+        scaling_group: Option<String>,
+    },
 }
 
 impl Fix {
@@ -213,9 +242,10 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_more_than_the_limit() {
         let message = "You have requested more vCPU capacity than your current vCPU limit of 16 allows";
-        let group: Nodegroup = serde_json::from_value(json!({"instanceTypes": ["m5.large"], "capacityType": "ON_DEMAND",
+        let group: Nodegroup =
+            serde_json::from_value(json!({"instanceTypes": ["m5.large"], "capacityType": "ON_DEMAND",
             "scalingConfig": {"maxSize": 3}, "health": {"issues": [{"message": message}]}}))
-        .expect("a group");
+            .expect("a group");
         assert_eq!(wanted_vcpus(&group).candidates, ["22"]);
         assert_eq!(quota(&group).candidates, ["L-1216C47A"]);
         let other = Nodegroup { instance_types: vec!["inf2.24xlarge".into()], ..group };

@@ -289,13 +289,11 @@ impl Way {
                 region: Cluster::of(snap).region,
                 node_group: node_group(snap),
             },
-            KubeletFault::Forbidden | KubeletFault::Unauthorized if others => {
-                Self::KubeletAuthorization {
-                    namespace,
-                    node: failed[0].node.clone(),
-                    nodes: failed.iter().map(|f| f.node.clone()).collect(),
-                }
-            }
+            KubeletFault::Forbidden | KubeletFault::Unauthorized if others => Self::KubeletAuthorization {
+                namespace,
+                node: failed[0].node.clone(),
+                nodes: failed.iter().map(|f| f.node.clone()).collect(),
+            },
             KubeletFault::Forbidden | KubeletFault::Unauthorized => {
                 Self::KubeletDenied { namespace, addon: Addon::of(snap) }
             }

@@ -251,7 +251,9 @@ mod tests {
             "service": {"namespace": "kube-system", "name": "metrics-server"}},
             "status": {"conditions": [{"type": "Available", "status": "True"}]}}]);
         snap.api_services = Listing::cluster(serde_json::from_value(api).expect("an APIService"));
-        let line = |n: &&str| format!("\"Failed to scrape node\" err=\"request failed, status: \\\"403 Forbidden\\\"\" node=\"{n}\"\n");
+        let line = |n: &&str| {
+            format!("\"Failed to scrape node\" err=\"request failed, status: \\\"403 Forbidden\\\"\" node=\"{n}\"\n")
+        };
         *snap.part_logs = Ok(vec![ContainerLog {
             namespace: "kube-system".into(),
             pod: "metrics-server-x".into(),

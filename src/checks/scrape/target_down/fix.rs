@@ -385,7 +385,8 @@ impl Site<'_> {
     /// Where a redirect leads, and what of the job must change to scrape there.
     fn redirect(self) -> Way {
         let to = self.down.redirected_to();
-        if let Some(redirected_to) = to.clone().filter(|_| scheme_spoken(&self.down.target.last_error) == Some("http")) {
+        if let Some(redirected_to) = to.clone().filter(|_| scheme_spoken(&self.down.target.last_error) == Some("http"))
+        {
             return Way::RedirectWithoutTls {
                 redirected_to,
                 path: self.path().unwrap_or_else(|| "/metrics".to_owned()),

@@ -11,6 +11,7 @@ use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable};
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::Reason;
 use crate::model::ResourceRef;
+use crate::snapshot::aws::Nodegroup;
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
 use crate::snapshot::{Platform, Snapshot, journal, parse_quantity};
 use crate::text::near;
@@ -106,6 +107,8 @@ pub(super) enum Way {
         operator: bool,
         /// The labels that a person may give a node.
         labels: Vec<String>,
+        /// A node group whose nodes would have what it asks for, and that has none.
+        group: String,
     },
     PodAffinity {
         pod: String,
@@ -225,13 +228,32 @@ impl Asked<'_> {
             }
             Reason::Starting => self.starting(),
             Reason::Pressure => Way::NodePressure(nodes()),
-            Reason::Selector => Way::Selector { pod, room, settable, operator, labels: own_labels(self.pod) },
+            Reason::Selector => Way::Selector {
+                pod,
+                room,
+                settable,
+                operator,
+                labels: own_labels(self.pod),
+                group: self.failed_group(),
+            },
             Reason::PodAffinity => Way::PodAffinity { pod },
             Reason::Ports => Way::Ports { room },
             Reason::VolumeLimit => Way::VolumeLimit,
             Reason::NoNodes => self.no_nodes(),
             Reason::Other => Way::Other { pod },
         }
+    }
+
+    /// The node group that is meant, where it failed.
+    fn failed_group(&self) -> String {
+        let wanted = &self.pod.spec.node_selector;
+        let mut groups = self.snap.eks_nodegroups.iter().flatten().filter(|g| g.status.ends_with("FAILED"));
+        let has = |g: &Nodegroup, key: &str, value: &str| {
+            g.labels.get(key).is_some_and(|v| v == value)
+                || (key == "eks.amazonaws.com/nodegroup" && value == g.nodegroup_name)
+        };
+        let found = groups.find(|g| !wanted.is_empty() && wanted.iter().all(|(key, value)| has(g, key, value)));
+        found.map(|g| g.nodegroup_name.clone()).unwrap_or_default()
     }
 
     /// The claim that the pod mounts does not exist.
