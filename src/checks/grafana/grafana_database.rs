@@ -8,7 +8,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::text::log_line::Line;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -42,7 +42,7 @@ enum Way {
         claim: String,
         size: String,
         /// A class of block devices, a claim of it, and the pod that copies the data there.
-        block_class: String,
+        block_class: Placeholder,
         new_claim: String,
         mover: String,
         /// Mounts the new claim.

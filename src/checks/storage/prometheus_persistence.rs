@@ -7,11 +7,12 @@ use crate::checks::support::claims::block_class;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::chart_of;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::workload_of_name;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::tsdb::{Intake, Place, Retention, data_path, place};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
-use crate::snapshot::kubernetes::{Pod, Workload};
-use crate::snapshot::{Snapshot, format_bytes};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, Severity};
+use crate::snapshot::kubernetes::{Meta, MonitoringResource, Pod, Workload};
+use crate::snapshot::{Snapshot, format_bytes, journal};
 
 check! {
     /// See the check's page.
@@ -33,23 +34,18 @@ enum Fix {
         at: At,
         object: String,
         patch: String,
-        managed_by: String,
     },
     Chart {
         #[serde(flatten)]
         at: At,
         size: String,
-        class: String,
-        managed_by: String,
     },
     Claim {
         #[serde(flatten)]
         at: At,
         claim: String,
         size: String,
-        class: String,
         path: String,
-        managed_by: String,
     },
 }
 
@@ -58,6 +54,9 @@ enum Fix {
 struct At {
     namespace: String,
     owner: String,
+    managed_by: String,
+    class: Placeholder,
+    class_seen: bool,
 }
 
 /// Seconds for which a pod must have been young beside its workload for data to be lost: a block is made every two hours.
@@ -100,9 +99,9 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         Place::Container => ("the container's own file system", None),
         Place::Claim(_) | Place::Other => return None,
     };
-    let kept = Retention::of(server.container).seconds;
+    let kept = Retention::of_server(snap, server).seconds;
     let lost = lost(snap, server.workload, &pods);
-    let days = kept.map(|s| format!("{:.0} days of", s / 86_400.0)).unwrap_or_else(|| "its".into());
+    let days = kept.map_or_else(|| "its".to_owned(), |s| format!("{} of", time(s)));
     let now = lost
         .as_ref()
         .map(|began| format!("; the pod is new since {began}, and all from before is gone"))
@@ -118,19 +117,40 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         None => format!("{path}: {on}"),
     };
     let show = "kubectl get -n {{ namespace }} {{ owner }} -o yaml";
-    Some(
-        Finding::new(PrometheusPersistence::META.id, severity, server.workload.reference(), message)
-            .key("data")
-            .breaks_nothing()
-            // What ended the pod comes first.
-            .depends_on(server.workload.reference())
-            .evidence(
-                Evidence::new(format!("volumes of {}", server.workload.reference()), seen, show)
-                    .with("namespace", server.namespace())
-                    .with("owner", server.target()),
-            )
-            .fix(fix(snap, server, path)),
-    )
+    let seen = Evidence::new(format!("volumes of {}", server.workload.reference()), seen, show)
+        .with("namespace", server.namespace())
+        .with("owner", server.target());
+    let mut made = Finding::new(PrometheusPersistence::META.id, severity, server.workload.reference(), message)
+        .key("data")
+        .breaks_nothing()
+        .evidence(seen)
+        .fix(fix(snap, server, path));
+    // What ended the pod comes first. Without that the data lies where it lies whatever ails the workload.
+    if lost.is_some() && was_ended(snap, server.workload) {
+        made = made.depends_on(server.workload.reference());
+    }
+    Some(made)
+}
+
+/// `10 days`, `24 hours`.
+fn time(seconds: f64) -> String {
+    if seconds >= 2.0 * 86_400.0 {
+        return format!("{:.0} days", seconds / 86_400.0);
+    }
+    format!("{:.0} hours", seconds / 3600.0)
+}
+
+/// Something ended a pod of the workload: the pod is still there as a record of it, or an event tells.
+fn was_ended(snap: &Snapshot, workload: &Workload) -> bool {
+    let own = workload.reference();
+    let pods = snap.pods.items().unwrap_or_default();
+    let events = journal::aside(|| snap.events.items().unwrap_or_default());
+    let ends = |reason: &str| matches!(reason, "Evicted" | "Preempted" | "TaintManagerEviction" | "NodeNotReady");
+    pods.iter().any(|p| p.is_finished() && snap.owner_ref(p) == own)
+        || events.iter().filter(|e| ends(&e.reason)).any(|e| {
+            let object = &e.involved_object;
+            workload_of_name(snap, &object.namespace, &object.name).is_some_and(|w| w.reference() == own)
+        })
 }
 
 /// Since when the data begins anew, where the workload is much older than its pod.
@@ -143,25 +163,41 @@ fn lost(snap: &Snapshot, workload: &Workload, pods: &[&Pod]) -> Option<String> {
 }
 
 fn fix(snap: &Snapshot, server: Server<'_>, path: &str) -> Fix {
-    let at = At { namespace: server.namespace().to_owned(), owner: server.target() };
     let wanted = Intake::of(snap)
-        .zip(Retention::of(server.container).seconds)
+        .zip(Retention::of_server(snap, server).seconds)
         .map(|(intake, seconds)| intake.bytes(seconds) * 1.5 / 1_073_741_824.0);
     let size = format!("{}Gi", wanted.unwrap_or(50.0).ceil().max(10.0));
     let class = block_class(snap);
-    let managed_by = managed_by(&server.workload.metadata);
+    let at = At {
+        namespace: server.namespace().to_owned(),
+        owner: server.target(),
+        managed_by: managed_by(changed(snap, server)),
+        class_seen: class.value().is_some(),
+        class: class.clone(),
+    };
     if let Some(object) = server.operator_resource() {
-        let spec = serde_json::json!({"accessModes": ["ReadWriteOnce"], "storageClassName": class, "resources": {"requests": {"storage": size}}});
+        let spec = serde_json::json!({"accessModes": ["ReadWriteOnce"], "storageClassName": class.shown(), "resources": {"requests": {"storage": size}}});
         // The operator takes an emptyDir before a claim.
         let storage = serde_json::json!({"emptyDir": null, "ephemeral": null, "volumeClaimTemplate": {"spec": spec}});
         let patch = serde_json::json!({"spec": {"storage": storage}}).to_string();
-        return Fix::Operator { at, object: object.to_owned(), patch, managed_by };
+        return Fix::Operator { at, object: object.to_owned(), patch };
     }
     if chart_of(&server.workload.metadata).as_deref() == Some("prometheus") {
-        return Fix::Chart { at, size, class, managed_by };
+        return Fix::Chart { at, size };
     }
     let claim = format!("{}-data", server.workload.metadata.name);
-    Fix::Claim { at, claim, size, class, path: path.to_owned(), managed_by }
+    Fix::Claim { at, claim, size, path: path.to_owned() }
+}
+
+/// The object that is changed: the operator's resource where it was read, else the workload.
+fn changed<'a>(snap: &'a Snapshot, server: Server<'a>) -> &'a Meta {
+    let objects = journal::aside(|| snap.monitoring_resources.items().unwrap_or_default()).iter();
+    let own = |r: &&MonitoringResource| {
+        r.kind == "Prometheus"
+            && r.metadata.namespace == server.namespace()
+            && server.operator_resource() == Some(r.metadata.name.as_str())
+    };
+    objects.filter(own).map(|r| &r.metadata).next().unwrap_or(&server.workload.metadata)
 }
 
 #[cfg(test)]
@@ -171,6 +207,8 @@ mod tests {
     use super::*;
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+    use crate::snapshot::monitoring::PrometheusRuntime;
 
     fn with(volume: Value, pod_made: &str) -> Snapshot {
         let spec = json!({
@@ -202,5 +240,38 @@ mod tests {
         assert_eq!(new[0].severity, Severity::Warning);
         assert!(new[0].message.contains("new since 2026-11-21 01:00 UTC"), "{}", new[0].message);
         assert!(steps(&new[0]).contains("prometheus-data"), "{}", steps(&new[0]));
+    }
+
+    #[test]
+    fn depends_on_its_workload_where_its_pod_was_ended() {
+        let mut snap = with(json!({"name": "d", "emptyDir": {}}), "2026-11-21T01:00:00Z");
+        assert!(findings(&PrometheusPersistence, &snap)[0].depends_on.is_empty());
+        let mut pods = snap.pods.items().expect("pods").to_vec();
+        let mut ended = pods[0].clone();
+        ended.metadata.name = "prometheus-0".into();
+        ended.status.phase = "Failed".into();
+        pods.push(ended);
+        snap.pods = Listing::cluster(pods);
+        assert_eq!(findings(&PrometheusPersistence, &snap)[0].depends_on.len(), 1);
+    }
+
+    #[test]
+    fn a_class_that_was_not_seen_is_not_named() {
+        let mut snap = with(json!({"name": "d", "emptyDir": {}}), "2026-11-01T00:00:00Z");
+        let unseen = steps(&findings(&PrometheusPersistence, &snap)[0]);
+        assert!(unseen.contains("kubectl get storageclass") && unseen.contains("<storage-class>"), "{unseen}");
+        let class = json!({"metadata": {"name": "fast"}, "provisioner": "ebs.csi.aws.com"});
+        snap.storage_classes = Listing::cluster(vec![serde_json::from_value(class).expect("a class")]);
+        let seen = steps(&findings(&PrometheusPersistence, &snap)[0]);
+        assert!(seen.contains("fast") && !seen.contains("kubectl get storageclass"), "{seen}");
+    }
+
+    #[test]
+    fn tells_what_the_server_itself_says_it_keeps() {
+        let mut snap = with(json!({"name": "d", "emptyDir": {}}), "2026-11-01T00:00:00Z");
+        let storage_retention = "24h".to_owned();
+        *snap.prometheus_runtime = Ok(PrometheusRuntime { storage_retention, ..PrometheusRuntime::default() });
+        let message = &findings(&PrometheusPersistence, &snap)[0].message;
+        assert!(message.contains("keeps 24 hours of data"), "{message}");
     }
 }

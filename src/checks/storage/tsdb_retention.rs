@@ -152,7 +152,7 @@ fn capacity(claim: &PersistentVolumeClaim) -> Option<f64> {
 fn judge(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
     let claim = claim_of(snap, &server)?;
     let capacity = capacity(claim)?;
-    let retention = Retention::of(server.container);
+    let retention = Retention::of_server(snap, server);
     let name = format!("{}/{}", claim.metadata.namespace, claim.metadata.name);
     let limit = Limit::of(&server, claim, capacity);
     if let Some(bytes) = retention.bytes {

@@ -6,7 +6,7 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::lint::go::duration;
 use crate::snapshot::kubernetes::{Container, Volume};
-use crate::snapshot::{Snapshot, parse_quantity};
+use crate::snapshot::{Snapshot, journal, parse_quantity};
 
 /// Counters that stay at 0 as long as the storage is sound.
 pub(crate) const FAILURES: &[&str] = &[
@@ -45,6 +45,33 @@ impl Retention {
         // With a size alone there is no limit by time.
         let seconds = seconds.or_else(|| (time.is_none() && bytes.is_none()).then_some(DEFAULT_SECONDS));
         Self { seconds, bytes }
+    }
+}
+
+impl Retention {
+    /// What the server says itself, where it is the only one, else its flags. An operator always sets one: where it made
+    /// the server and no flag is seen, nothing is known.
+    pub(crate) fn of_server(snap: &Snapshot, server: Server<'_>) -> Self {
+        let runtime = journal::aside(|| snap.prometheus_runtime().ok()).filter(|_| servers(snap).len() == 1);
+        if let Some(said) = runtime.and_then(|r| Self::said(&r.storage_retention)) {
+            return said;
+        }
+        let named = |name: &str| arguments::has_flag(server.container, name);
+        let is_set = ["storage.tsdb.retention.time", "storage.tsdb.retention", "storage.tsdb.retention.size"]
+            .iter()
+            .any(|name| named(name));
+        match server.operator_resource() {
+            Some(_) if !is_set => Self { seconds: None, bytes: None },
+            _ => Self::of(server.container),
+        }
+    }
+
+    /// `10d`, `50GiB`, `10d or 50GiB`: as runtimeinfo says it.
+    fn said(text: &str) -> Option<Self> {
+        let parts = || text.split(" or ").map(str::trim);
+        let seconds = parts().find_map(|p| duration(p).ok()).map(|ms| ms as f64 / 1000.0);
+        let bytes = parts().find_map(size);
+        (seconds.is_some() || bytes.is_some()).then_some(Self { seconds, bytes })
     }
 }
 
@@ -154,6 +181,15 @@ mod tests {
         assert_eq!(size, Retention { seconds: None, bytes: Some(8.0 * 1_073_741_824.0) });
         let both = retention(&["--storage.tsdb.retention.time=30d", "--storage.tsdb.retention.size=500MB"]);
         assert_eq!(both, Retention { seconds: Some(30.0 * 86_400.0), bytes: Some(500.0 * 1_048_576.0) });
+    }
+
+    #[test]
+    fn what_runs_says_what_it_keeps() {
+        assert_eq!(Retention::said("10d"), Some(Retention { seconds: Some(10.0 * 86_400.0), bytes: None }));
+        let both = Retention { seconds: Some(15.0 * 86_400.0), bytes: Some(50.0 * 1_073_741_824.0) };
+        assert_eq!(Retention::said("15d or 50GiB"), Some(both));
+        assert_eq!(Retention::said("50GiB"), Some(Retention { seconds: None, ..both }));
+        assert_eq!(Retention::said(""), None);
     }
 
     #[test]
