@@ -3,15 +3,16 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::scrape::api_evidence;
+use crate::checks::support::scrape::{Api, api_evidence};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::parts;
 use crate::domain::prometheus::coverage::{self, Core};
 use crate::domain::prometheus::operator::chain;
 use crate::domain::prometheus::operator::selection::Kind;
 use crate::domain::prometheus::origin;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup};
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -28,8 +29,22 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Add { missing: Vec<Missing>, namespace: String, labels: Vec<Label>, operated: bool },
-    Complete { hasty: Vec<String>, bare: Vec<String> },
+    Add {
+        missing: Vec<Missing>,
+        namespace: String,
+        labels: Vec<Label>,
+        operated: bool,
+        /// Programs that measure what the alerts read, and of which none runs.
+        unmeasured: Vec<&'static str>,
+        #[serde(flatten)]
+        api: Api,
+    },
+    Complete {
+        hasty: Vec<String>,
+        bare: Vec<String>,
+        #[serde(flatten)]
+        api: Api,
+    },
 }
 
 /// An alert that is proposed.
@@ -46,6 +61,9 @@ struct Label {
     key: String,
     value: String,
 }
+
+/// Where Prometheus tells what it has loaded.
+const RULES: &str = "/api/v1/rules?type=alert";
 
 /// Alerts that are named.
 const NAMED: usize = 5;
@@ -101,15 +119,31 @@ fn uncovered(snap: &Snapshot, missing: &[Core]) -> Finding {
         namespace: server.map_or_else(|| "monitoring".to_owned(), |s| s.metadata.namespace.clone()),
         labels: selector.into_iter().flatten().map(|(k, v)| Label { key: k.clone(), value: v.clone() }).collect(),
         operated: server.is_some(),
+        unmeasured: unmeasured(snap, missing),
+        api: Api::of(snap, RULES),
     };
     let message = format!("no alert watches {}, by what the expressions read", names.join(", "));
     let seen = api_evidence(
         snap,
         "Prometheus /api/v1/rules?type=alert".to_owned(),
         format!("no expression reads what tells of {}", names.join(", ")),
-        "/api/v1/rules?type=alert",
+        RULES,
     );
     Finding::new(AlertCoverage::META.id, Severity::Info, rules(), message).key("coverage").fix(fix).evidence(seen)
+}
+
+/// Who would have to measure it and does not run, by the workloads that were read.
+fn unmeasured(snap: &Snapshot, missing: &[Core]) -> Vec<&'static str> {
+    // A word beside the alerts: what cannot be seen changes nothing of them.
+    let there = journal::aside(|| parts::all(snap));
+    if there.is_empty() || journal::aside(|| snap.prometheus_metric_names().is_ok()) {
+        return Vec::new();
+    }
+    let mut needed: Vec<_> = missing.iter().map(|core| core.measured_by()).collect();
+    needed.sort();
+    needed.dedup();
+    needed.retain(|part| !there.iter().any(|(p, _)| p == part));
+    needed.into_iter().map(parts::Part::name).collect()
 }
 
 fn incomplete(snap: &Snapshot, hasty: Vec<String>, bare: Vec<String>) -> Finding {
@@ -125,14 +159,9 @@ fn incomplete(snap: &Snapshot, hasty: Vec<String>, bare: Vec<String>) -> Finding
         parts.push(format!("have no label severity: {}", list(&bare)));
     }
     let message = format!("alerts {}", parts.join("; alerts "));
-    let seen = api_evidence(
-        snap,
-        "Prometheus /api/v1/rules?type=alert".to_owned(),
-        parts.join("\n"),
-        "/api/v1/rules?type=alert",
-    );
+    let seen = api_evidence(snap, "Prometheus /api/v1/rules?type=alert".to_owned(), parts.join("\n"), RULES);
     Finding::new(AlertCoverage::META.id, Severity::Info, rules(), message)
         .key("complete")
-        .fix(Fix::Complete { hasty, bare })
+        .fix(Fix::Complete { hasty, bare, api: Api::of(snap, RULES) })
         .evidence(seen)
 }

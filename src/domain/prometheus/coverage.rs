@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::kubernetes::parts::Part;
 use crate::domain::prometheus::reads::{Read, reads};
 use crate::snapshot::monitoring::{Rule, RuleGroup};
 
@@ -77,9 +78,21 @@ impl Core {
                 "0m",
             ),
             Self::Restarts => ("PodRestarting", "increase(kube_pod_container_status_restarts_total[1h]) > 3", "5m"),
-            Self::PodNotReady => {
-                ("PodNotReady", "sum by (namespace, pod) (kube_pod_status_ready{condition=\"false\"}) > 0", "15m")
-            }
+            // A pod that has completed is not ready for good.
+            Self::PodNotReady => (
+                "PodNotReady",
+                "sum by (namespace, pod) (kube_pod_status_ready{condition=\"false\"}) > 0 unless on (namespace, pod) \
+                 kube_pod_status_phase{phase=~\"Succeeded|Failed\"} == 1",
+                "15m",
+            ),
+        }
+    }
+
+    /// Who measures what the alert reads.
+    pub(crate) fn measured_by(self) -> Part {
+        match self {
+            Self::Cpu | Self::Memory => Part::NodeExporter,
+            _ => Part::KubeStateMetrics,
         }
     }
 
@@ -223,5 +236,10 @@ mod tests {
             let all = groups(json!([{"type": "alerting", "name": name, "query": query, "duration": 60}]));
             assert!(!missing(&all).contains(&core), "{name}");
         }
+    }
+
+    #[test]
+    fn pods_that_completed_are_none_that_are_not_ready() {
+        assert!(Core::PodNotReady.alert().1.contains("unless on (namespace, pod)"));
     }
 }
