@@ -11,6 +11,7 @@ use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims;
+use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass};
 use crate::snapshot::{Platform, Snapshot};
@@ -34,6 +35,8 @@ struct Fix {
     namespace: String,
     /// Nodes that EKS does not manage are there too.
     mixed: bool,
+    /// Who keeps the class that nothing serves; empty where nobody is known to.
+    class_kept_by: String,
     #[serde(flatten)]
     change: ClassChange,
     #[serde(flatten)]
@@ -107,6 +110,7 @@ fn finding(snap: &Snapshot, class: &StorageClass, claims: &[&PersistentVolumeCla
                 wanted: wanted.to_owned(),
                 namespace: first.metadata.namespace.clone(),
                 mixed: others,
+                class_kept_by: managed_by(&class.metadata),
                 change: ClassChange::of(snap, claims, wanted),
                 way,
             })
@@ -120,9 +124,13 @@ fn finding(snap: &Snapshot, class: &StorageClass, claims: &[&PersistentVolumeCla
 }
 
 fn class_evidence(class: &StorageClass) -> Evidence {
+    let kept = match managed_by(&class.metadata) {
+        by if by.is_empty() => by,
+        by => format!("; it comes from {by}"),
+    };
     Evidence::new(
         format!("StorageClass {}", class.metadata.name),
-        format!("provisioner {}", class.provisioner),
+        format!("provisioner {}{kept}", class.provisioner),
         "kubectl get storageclass {{ class }} -o yaml",
     )
     .with("class", &class.metadata.name)
@@ -131,5 +139,6 @@ fn class_evidence(class: &StorageClass) -> Evidence {
 fn driver_evidence(snap: &Snapshot) -> Evidence {
     let names: Vec<&str> =
         snap.csi_drivers.items().unwrap_or_default().iter().map(|d| d.metadata.name.as_str()).collect();
-    Evidence::new("CSIDrivers of the cluster", names.join(", "), "kubectl get csidrivers")
+    let names = if names.is_empty() { "none".to_owned() } else { format!("only {}", names.join(", ")) };
+    Evidence::new("CSIDrivers of the cluster", names, "kubectl get csidrivers")
 }

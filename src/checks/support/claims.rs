@@ -7,19 +7,21 @@ use serde_json::json;
 use crate::domain::kubernetes::chart::{installed, storage_values};
 use crate::domain::kubernetes::claims::users;
 use crate::domain::kubernetes::index::owner_of;
-use crate::domain::kubernetes::managed::release;
+use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::owner::operator_owner;
-use crate::model::Evidence;
+use crate::model::{Evidence, Placeholder};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{PersistentVolume, PersistentVolumeClaim, Pod};
+use crate::snapshot::kubernetes::{Meta, PersistentVolume, PersistentVolumeClaim, Pod};
 
-/// A class of block devices that the cluster has, the default one first.
-pub(crate) fn block_class(snap: &Snapshot) -> String {
+/// A class of block devices that the cluster has, the default one first; open where none was seen, for no cluster has one
+/// of itself that it could be.
+pub(crate) fn block_class(snap: &Snapshot) -> Placeholder {
     let all = snap.storage_classes().unwrap_or_default();
     let block = |p: &str| ["ebs.csi", "aws-ebs", "disk.csi", "pd.csi"].iter().any(|b| p.contains(b));
     let mut classes: Vec<_> = all.iter().filter(|c| block(&c.provisioner)).collect();
     classes.sort_by_key(|c| (!c.is_default(), c.metadata.name != "gp3", c.metadata.name.clone()));
-    classes.first().map_or_else(|| "gp3".to_owned(), |c| c.metadata.name.clone())
+    let class = Placeholder::new("storage-class").how("a class of `kubectl get storageclass` whose driver runs");
+    class.candidates(classes.first().map(|c| c.metadata.name.clone()))
 }
 
 /// A claim as evidence: what it asks for and its phase.
@@ -64,10 +66,11 @@ struct Makers {
     own_claims: Vec<String>,
     /// What the Prometheus operator makes StatefulSets of; it makes them anew when the class changes.
     operated: Vec<Operated>,
+    /// StatefulSets that an operator makes anew, with their Pending claims and the pods that wait for those.
     operated_sets: Vec<String>,
     operated_claims: Vec<String>,
     operated_pods: Vec<String>,
-    /// Owners of StatefulSets that other operators keep.
+    /// Who else keeps StatefulSets: other operators, Helm releases, GitOps.
     #[serde(serialize_with = "listed")]
     kept_by: Vec<String>,
 }
@@ -96,14 +99,33 @@ impl Makers {
                     push(&mut made.kept_by, format!("{kind} {owner} makes {}", set.kubectl_name()));
                 }
                 Some((set, None, None)) => {
-                    push(&mut made.orphans, set.kubectl_name());
-                    made.own_claims.push(name);
+                    let managed = managed_by(&set.metadata);
+                    if !managed.is_empty() {
+                        push(&mut made.kept_by, managed);
+                    }
+                    match installation(&set.metadata) {
+                        Some(resource) => {
+                            push(&mut made.kept_by, format!("{resource} makes {}", set.kubectl_name()));
+                            push(&mut made.operated_sets, set.kubectl_name());
+                            made.operated_pods.extend(waiting_pods(snap, claim));
+                            made.operated_claims.push(name);
+                        }
+                        None => {
+                            push(&mut made.orphans, set.kubectl_name());
+                            made.own_claims.push(name);
+                        }
+                    }
                 }
                 None => made.own_claims.push(name),
             }
         }
         made
     }
+}
+
+/// The resource out of which the ClickHouse operator makes a StatefulSet. It says so in labels, and owns nothing.
+fn installation(set: &Meta) -> Option<String> {
+    set.label("clickhouse.altinity.com/chi").map(|name| format!("ClickHouseInstallation {name}"))
 }
 
 fn push<T: PartialEq>(all: &mut Vec<T>, one: T) {
@@ -233,5 +255,41 @@ impl LostVolume {
     /// Of a claim whose volume is not there any more.
     pub(crate) fn gone(snap: &Snapshot, namespace: &str, claim: &str, volume: &str) -> Self {
         Self { volume: volume.to_owned(), ..Self::of(snap, namespace, claim, None) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    fn made(labels: Value, annotations: Value) -> Makers {
+        let set = json!({"kind": "StatefulSet", "metadata": {"namespace": "m", "name": "db", "labels": labels, "annotations": annotations},
+            "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}});
+        let claim = json!({"metadata": {"namespace": "m", "name": "data-db-0"}, "status": {"phase": "Pending"}});
+        let mut snap = snapshot(json!({}));
+        snap.workloads = Listing::cluster(vec![serde_json::from_value(set).expect("a StatefulSet")]);
+        let claim: PersistentVolumeClaim = serde_json::from_value(claim).expect("a claim");
+        Makers::of(&snap, &[&claim], "gp3")
+    }
+
+    #[test]
+    fn who_keeps_a_set_is_named() {
+        let annotations = json!({"meta.helm.sh/release-name": "s", "meta.helm.sh/release-namespace": "m"});
+        let made = made(json!({}), annotations);
+        assert_eq!(made.kept_by, ["Helm release s in namespace m"]);
+        assert_eq!((made.orphans, made.own_claims), (vec!["statefulset/db".to_owned()], vec!["data-db-0".to_owned()]));
+    }
+
+    /// Applied manifests do not bring it back.
+    #[test]
+    fn what_an_operator_makes_is_left_to_it() {
+        let made = made(json!({"clickhouse.altinity.com/chi": "signoz"}), json!({}));
+        assert_eq!(made.kept_by, ["ClickHouseInstallation signoz makes statefulset/db"]);
+        assert!(made.orphans.is_empty() && made.own_claims.is_empty());
+        assert_eq!(made.operated_claims, ["data-db-0"]);
     }
 }
