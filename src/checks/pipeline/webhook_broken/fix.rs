@@ -21,6 +21,9 @@ use crate::snapshot::{Platform, Snapshot};
 pub(super) struct Fix {
     /// A namespace of the stack in which a rule can be tried.
     probe: Option<String>,
+    /// The Service that is called, where it is to come back: its namespace, and what selects its endpoints.
+    called_namespace: String,
+    called_slices: Option<String>,
     #[serde(flatten)]
     way: Way,
 }
@@ -131,7 +134,13 @@ struct Patch {
 /// The fix of webhooks that cannot be called.
 pub(super) fn of(snap: &Snapshot, group: &Group<'_>, release: Option<&Release>) -> Fix {
     let probe = snap.scope.stack.first().filter(|_| group.hooks.iter().any(super::guards_operator));
-    Fix { probe: probe.cloned(), way: Way::of(snap, group, release) }
+    let called = group.hooks[0].service().filter(|_| !release.is_some_and(Release::is_gone));
+    Fix {
+        probe: probe.cloned(),
+        called_namespace: called.map(|s| s.namespace.clone()).unwrap_or_default(),
+        called_slices: called.map(|s| format!("kubernetes.io/service-name={}", s.name)),
+        way: Way::of(snap, group, release),
+    }
 }
 
 impl Way {
@@ -290,7 +299,12 @@ pub(super) fn unread(name: &str, calls: &[&(FailedCall, Told<'_>)]) -> Finding {
         .key(format!("webhook {name}"))
         .breaks(webhooks::named(name))
         .depends_on(subject)
-        .fix(Fix { probe: None, way: Way::Unread { namespace, service, webhook: name.to_owned() } });
+        .fix(Fix {
+            probe: None,
+            called_namespace: String::new(),
+            called_slices: None,
+            way: Way::Unread { namespace, service, webhook: name.to_owned() },
+        });
     for (call, told) in calls.iter().take(3) {
         made = made.evidence(told_evidence(call, told));
     }

@@ -159,6 +159,19 @@ impl Group<'_> {
         }
     }
 
+    /// What is not done: `create or change`, by the operations of the strict webhooks.
+    fn refused(&self) -> String {
+        let rules = || self.hooks.iter().filter(|h| h.webhook.blocks()).flat_map(|h| &h.webhook.rules);
+        let asked = |operation: &str| rules().any(|r| r.operations.iter().any(|o| o == operation || o == "*"));
+        let words = [("CREATE", "create"), ("UPDATE", "change"), ("DELETE", "delete"), ("CONNECT", "connect to")];
+        let asked: Vec<&str> = words.iter().filter(|(o, _)| asked(o)).map(|(_, word)| *word).collect();
+        match asked.as_slice() {
+            [] => "create or change".to_owned(),
+            [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
+            one => one.join(""),
+        }
+    }
+
     fn message(&self, snap: &Snapshot, release: Option<&Release>) -> String {
         let mut names: Vec<&str> = self.hooks.iter().map(|h| h.configuration.metadata.name.as_str()).collect();
         names.dedup();
@@ -175,12 +188,11 @@ impl Group<'_> {
             _ => String::new(),
         };
         let guarded = self.guarded();
-        let effect = match (self.blocks(), self.calls.is_empty()) {
-            (false, _) => format!("; {guarded} pass unseen (failurePolicy Ignore)"),
-            (true, true) => format!(
-                "; the API server refuses every change of {guarded} that it is asked about (failurePolicy Fail)"
-            ),
-            (true, false) => format!("; the API server refuses changes of {guarded} (failurePolicy Fail)"),
+        let effect = match self.blocks() {
+            false => format!("; {guarded} pass unseen (failurePolicy Ignore)"),
+            true => {
+                format!("; the API server refuses to {} {guarded} (failurePolicy Fail)", self.refused())
+            }
         };
         format!("{kind} {}: {why}{of}{effect}", names.join(", "))
     }
