@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::operator::serves;
 use crate::domain::prometheus::thanos::{self, Failing, Trouble};
@@ -84,7 +85,12 @@ enum Way {
         custom_namespace: String,
         operated: bool,
     },
-    Hashring,
+    Hashring {
+        /// How many receivers run, and with which factor; empty where that is not known.
+        runs: String,
+        /// It reads its members from a file.
+        has_file: bool,
+    },
 }
 
 impl Check for Thanos {
@@ -273,7 +279,7 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
         Trouble::Store(StoreFailure::Unreachable) => Way::Store,
         Trouble::DiskFull => Way::DiskFull,
         Trouble::Stores => Way::Stores,
-        Trouble::Hashring => Way::Hashring,
+        Trouble::Hashring => hashring(snap, pod.zip(container(pod, failing))),
         Trouble::Twins => {
             let (address, labels) = failing.twin.clone().unwrap_or_default();
             let store = address.rsplit_once(':').and_then(|(ip, _)| snap.pod_by_ip(ip));
@@ -287,6 +293,21 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
             }
         }
     }
+}
+
+/// What a receiver's arguments say of its hashring.
+fn hashring(snap: &Snapshot, receiver: Option<(&Pod, &Container)>) -> Way {
+    let Some((pod, container)) = receiver else { return Way::Hashring { runs: String::new(), has_file: true } };
+    let has_file = ["receive.hashrings-file", "receive.hashrings"].iter().any(|f| arguments::has_flag(container, f));
+    let owner = snap.owner_ref(pod);
+    let pods = snap.pods.items().unwrap_or_default();
+    let runs = match pods.iter().filter(|p| !p.is_finished() && snap.owner_ref(p) == owner).count() {
+        1 => "1 receiver runs".to_owned(),
+        n => format!("{n} receivers run"),
+    };
+    let factor = arguments::flag(container, "receive.replication-factor").unwrap_or("1");
+    let file = if has_file { "" } else { " and no hashring file: without one a receiver is its own only member" };
+    Way::Hashring { runs: format!("{runs}, with factor {factor}{file}."), has_file }
 }
 
 /// Secret and key from which a container takes its object store's configuration.
@@ -353,5 +374,22 @@ mod tests {
         let found = findings(&Thanos, &with("compact", line));
         let steps = steps(&found[0]);
         assert!(steps.contains("--objstore.config=\"$OBJSTORE_CONFIG\" --id=01EN2K69JMEZPBFBKKSN85P3XC"), "{steps}");
+    }
+
+    #[test]
+    fn a_receiver_without_a_file_is_its_own_only_member() {
+        let line = "ts=2026-11-21T01:58:00Z level=error msg=\"internal server error\" err=\"insufficient nodes; have 1, want 2\"\n";
+        let steps = steps(&findings(&Thanos, &with("receive", line))[0]);
+        assert!(steps.contains("1 receiver runs, with factor 1 and no hashring file"), "{steps}");
+        assert!(!steps.contains("kubectl get configmaps"), "{steps}");
+    }
+
+    /// It reads the file at its start only, whoever holds it.
+    #[test]
+    fn a_corrected_store_is_read_at_the_next_start() {
+        let line =
+            "ts=2026-11-21T01:58:00Z level=error msg=\"the region 'us-east-1' is wrong; expecting 'eu-west-1'\"\n";
+        let steps = steps(&findings(&Thanos, &with("compact", line))[0]);
+        assert!(steps.contains("kubectl rollout restart") && steps.contains("get-bucket-location"), "{steps}");
     }
 }
