@@ -85,7 +85,7 @@ impl Bundle {
         }
         Err(FetchError::Gap(
             Gap::new(request.label(), GapCause::NotCollected, "the bundle does not hold it")
-                .hint("capture it again with the permission to read this"),
+                .hint("capture it again, with the permission to read this if that was missing"),
         ))
     }
 

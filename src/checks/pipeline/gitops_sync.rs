@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::checks::support::pipeline::release_ref;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::gitops::{self, Failing, Fault};
+use crate::domain::kubernetes::kinds;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -23,7 +24,7 @@ check! {
         id: "gitops-sync", suite: Pipeline, severity: Warning,
         title: "Argo CD or Flux does not bring the stack up to date",
         requires: [GitOps],
-        uses: [Crds],
+        uses: [Crds, ApiServices],
         fix: Fix,
     }
 }
@@ -73,6 +74,8 @@ impl Check for GitOpsSync {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         if snap.git_ops()?.is_empty() {
+            let groups = ["argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"];
+            kinds::are_told(snap, &groups)?;
             return Ok(Diagnosis::NotApplicable("neither Argo CD nor Flux brings objects here".into()));
         }
         let found = gitops::failing(snap);

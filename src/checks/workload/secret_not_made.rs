@@ -7,12 +7,12 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::secret_makers::{self, Failing, Fault};
-use crate::domain::kubernetes::start_error;
+use crate::domain::kubernetes::{kinds, start_error};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Pod, SecretMaker, Waiting, Workload};
+use crate::snapshot::kubernetes::{Pod, SecretMaker, Workload};
 use crate::text::near::near_name;
 
 /// Longest part of a message that is shown in the sentence.
@@ -24,7 +24,7 @@ check! {
         id: "secret-not-made", suite: Workload, severity: Error,
         title: "a Secret is not made by what should make it",
         requires: [SecretMakers],
-        uses: [Crds, Pods, Events, Workloads],
+        uses: [Crds, ApiServices, Pods, Events, Workloads],
         fix: Fix,
     }
 }
@@ -104,22 +104,13 @@ impl Check for SecretNotMade {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         if snap.secret_makers()?.is_empty() {
-            // Which kinds there are has to be known where a container waits for a Secret.
-            let waits = |p: &Pod| p.statuses().any(|s| is_refused(s.state.waiting.as_ref()));
-            if snap.pods.items().unwrap_or_default().iter().any(waits) {
-                snap.crds()?;
-            }
+            kinds::are_told(snap, &["external-secrets.io", "bitnami.com", "cert-manager.io"])?;
             return Ok(Diagnosis::NotApplicable("nothing makes Secrets from somewhere else".into()));
         }
         let all = secret_makers::failing(snap);
         let judged = all.iter().filter(|f| snap.scope.is_judged(&f.maker.metadata.namespace));
         Ok(Diagnosis::Findings(judged.map(|f| finding(snap, f)).collect()))
     }
-}
-
-/// The kubelet cannot make the container as it is written.
-fn is_refused(waiting: Option<&Waiting>) -> bool {
-    waiting.is_some_and(|w| w.reason == "CreateContainerConfigError")
 }
 
 /// A pod that does not start because the Secret is not there.

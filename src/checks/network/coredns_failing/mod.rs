@@ -11,7 +11,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::resolver::{self, Resolver};
 use crate::domain::kubernetes::cluster_dns::NAMESPACE;
 use crate::domain::kubernetes::coredns_log::{Fault, Upstream, faults};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
@@ -39,7 +39,7 @@ impl Check for CorednsFailing {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let logs: Vec<&ContainerLog> = snap.part_logs()?.iter().filter(|l| is_dns(l) && !l.previous).collect();
         if logs.is_empty() {
-            return Ok(Diagnosis::NotApplicable("no log of CoreDNS was read".into()));
+            return unread(snap);
         }
         let mut seen: Vec<Seen<'_>> = Vec::new();
         for log in logs {
@@ -54,9 +54,25 @@ impl Check for CorednsFailing {
     }
 }
 
+/// Without a log nothing is known of a CoreDNS that runs.
+fn unread(snap: &Snapshot) -> Result<Diagnosis, Gap> {
+    let pods = snap.pods()?.iter().filter(|p| p.metadata.namespace == NAMESPACE && !p.is_finished());
+    let serves = |p: &&Pod| p.spec.containers.iter().any(|c| is_image(&c.image));
+    if let Some(pod) = pods.into_iter().find(serves) {
+        let what = format!("log of {NAMESPACE}/{}", pod.metadata.name);
+        return Err(Gap::new(what, GapCause::NotCollected, "no log of CoreDNS was read"));
+    }
+    snap.pods.covered(NAMESPACE)?;
+    Ok(Diagnosis::NotApplicable(format!("no CoreDNS runs in {NAMESPACE}")))
+}
+
 /// The log of CoreDNS or of its cache on a node.
 fn is_dns(log: &ContainerLog) -> bool {
-    log.namespace == NAMESPACE && (log.image.contains("coredns") || log.image.contains("k8s-dns-node-cache"))
+    log.namespace == NAMESPACE && is_image(&log.image)
+}
+
+fn is_image(image: &str) -> bool {
+    image.contains("coredns") || image.contains("k8s-dns-node-cache")
 }
 
 /// A fault and the logs that say so.

@@ -1,8 +1,10 @@
 use serde_json::{Value, json};
 
 use super::CorednsFailing;
+use crate::checks::Check;
 use crate::checks::support::testing::{findings, steps};
 use crate::domain::testing::snapshot;
+use crate::model::Diagnosis;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 
@@ -33,6 +35,17 @@ fn snap(nodes: [&str; 2], log: &str) -> Snapshot {
 
 const TIMEOUT: &str =
     "[ERROR] plugin/errors: 2 api.example.com. A: read udp 10.0.1.5:33001->10.0.0.2:53: i/o timeout\n";
+
+/// A log that was not read is no CoreDNS that is well.
+#[test]
+fn without_a_log_nothing_is_said_of_it() {
+    let mut unread = snap(["n1", "n2"], "");
+    *unread.part_logs = Ok(Vec::new());
+    assert!(CorednsFailing.diagnose(&unread).is_err());
+    let mut none = snapshot(json!({"pods": []}));
+    *none.part_logs = Ok(Vec::new());
+    assert!(matches!(CorednsFailing.diagnose(&none), Ok(Diagnosis::NotApplicable(_))));
+}
 
 #[test]
 fn a_lost_packet_is_no_fault() {

@@ -10,6 +10,7 @@ use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::node_pool::{self, Fault, Launch, Stuck, Unfound};
+use crate::domain::kubernetes::kinds;
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
@@ -28,7 +29,7 @@ check! {
         id: "node-pool-stuck", suite: Nodes, severity: Error,
         title: "a NodePool makes no nodes",
         requires: [NodeMakers],
-        uses: [Crds, Nodes, Pods, Events, Workloads, Subnets, EksCluster, AccessEntries, PartLogs],
+        uses: [Crds, ApiServices, Nodes, Pods, Events, Workloads, Subnets, EksCluster, AccessEntries, PartLogs],
         fix: Fix,
     }
 }
@@ -40,10 +41,7 @@ impl Check for NodePoolStuck {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         if snap.node_makers()?.is_empty() {
-            // Which kinds there are has to be known where something waits for a node.
-            if snap.pods.items().unwrap_or_default().iter().any(|p| concerns(snap, p)) {
-                snap.crds()?;
-            }
+            kinds::are_told(snap, &["karpenter.sh", "eks.amazonaws.com"])?;
             return Ok(Diagnosis::NotApplicable("no NodePool: neither Karpenter nor EKS Auto Mode makes nodes".into()));
         }
         // Claims come and go: those of one pool that fail alike are one fault.
