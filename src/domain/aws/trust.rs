@@ -67,6 +67,17 @@ pub(crate) struct Mismatch {
     pub(crate) expected: String,
 }
 
+impl Mismatch {
+    /// What is wrong, in words.
+    pub(crate) fn words(&self) -> String {
+        let found = if self.found.is_empty() { "absent" } else { &self.found };
+        match self.part {
+            "Deny" => format!("{found}, covers it"),
+            part => format!("{part} is {found}, must be {}", self.expected),
+        }
+    }
+}
+
 /// Does the trust policy let a service account assume the role through the cluster's OIDC issuer (IRSA)?
 ///
 /// `issuer` is without scheme, `subject` is `system:serviceaccount:<namespace>:<name>`. The statement that comes nearest
@@ -156,9 +167,9 @@ fn holds(operator: &str, values: &[&str], wanted: &str) -> Option<bool> {
 
 /// A statement that refuses the service account, whatever others allow. Only what can be judged as a whole counts.
 fn denied(document: &Value, provider_arn: &str, issuer: &str, subject: &str) -> Option<Mismatch> {
-    let all = statements(document).into_iter();
-    let mut denying = all.filter(|s| s.get("Effect").and_then(Value::as_str) == Some("Deny"));
-    let hit = denying.any(|s| {
+    let all = statements(document).into_iter().enumerate();
+    let mut denying = all.filter(|(_, s)| s.get("Effect").and_then(Value::as_str) == Some("Deny"));
+    let hit = denying.find(|(_, s)| {
         let action = strings(s.get("Action")).iter().any(|a| action_matches(a, "sts:AssumeRoleWithWebIdentity"));
         let principal = s.get("Principal").is_some_and(|p| {
             p.as_str() == Some("*")
@@ -176,11 +187,23 @@ fn denied(document: &Value, provider_arn: &str, issuer: &str, subject: &str) -> 
                 }
             })
     });
-    hit.then(|| Mismatch {
+    hit.map(|(at, s)| Mismatch {
         part: "Deny",
-        found: format!("a Deny statement that covers {subject}"),
+        found: format!("statement {}, a Deny of {}", at + 1, refused(s)),
         expected: "none".into(),
     })
+}
+
+/// Whom a Deny statement is about, by its Sid and the subjects that it names: it may be meant for others as well.
+fn refused(statement: &Value) -> String {
+    let conditions = statement.get("Condition").and_then(Value::as_object);
+    let keys = conditions.into_iter().flat_map(|c| c.values()).filter_map(Value::as_object).flatten();
+    let subjects: Vec<&str> = keys.filter(|(k, _)| k.ends_with(":sub")).flat_map(|(_, v)| strings(Some(v))).collect();
+    let whom = if subjects.is_empty() { "all".to_owned() } else { subjects.join(", ") };
+    match statement.get("Sid").and_then(Value::as_str) {
+        Some(sid) => format!("{whom} ({sid})"),
+        None => whom,
+    }
 }
 
 /// All conditions of a statement are known to hold; `value` says what the request has for a key.
@@ -391,6 +414,9 @@ mod tests {
             "Action": "sts:*", "Condition": condition}]})
         };
         assert_eq!(part(&with(json!({}))), Some("Deny"));
+        let all = with(json!({"StringLike": {format!("{ISSUER}:sub"): "system:serviceaccount:kube-system:*"}}));
+        let words = irsa(&all, PROVIDER, ISSUER, SUBJECT).expect("a mismatch").words();
+        assert_eq!(words, "statement 2, a Deny of system:serviceaccount:kube-system:*, covers it");
         assert_eq!(part(&with(json!({"StringNotEquals": {format!("{ISSUER}:sub"): SUBJECT}}))), None);
         assert_eq!(
             part(&with(json!({"StringLike": {format!("{ISSUER}:sub"): "system:serviceaccount:*"}}))),

@@ -431,7 +431,7 @@ impl<'a> Case<'a> {
         let place = Place::of(self.snap);
         let issuer = self.snap.eks_cluster().map(|c| c.issuer_host_path().to_owned()).unwrap_or_default();
         let mismatch = trust::irsa(&role.trust_policy, &place.provider_arn(&issuer), &issuer, &self.subject());
-        let Some(Mismatch { part, found, expected }) = mismatch else {
+        let Some(mismatch) = mismatch else {
             let registered = self.snap.iam_oidc_providers().map(|all| oidc_provider::fault(&issuer, all).is_none());
             let (fix, left) = match registered {
                 Ok(true) => (
@@ -448,11 +448,13 @@ impl<'a> Case<'a> {
                 format!("was refused role {}, although the role trusts {}: {left}", role.name, self.who()),
             );
         };
+        let words = mismatch.words();
+        let Mismatch { part, found, expected } = mismatch;
         let found = if found.is_empty() { "absent".to_owned() } else { found };
         Verdict {
             fix: self.trust(&role.name, Some(role), if part == "Deny" { &found } else { "" }),
             why: format!(
-                "gets no credentials: the trust policy of role {} does not admit {}: {part} is {found}, must be {expected}",
+                "gets no credentials: the trust policy of role {} does not admit {}: {words}",
                 role.name,
                 self.who()
             ),
