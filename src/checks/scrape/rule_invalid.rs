@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::edits::edits;
 use crate::checks::support::faulty_file::{self, Holder, headline, sentence};
+use crate::checks::support::scrape::Api;
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
@@ -48,7 +49,10 @@ enum Fix {
         rule: String,
         rule_namespace: String,
         managed_by: String,
+        /// Those beside the one that the message tells.
         problems: Vec<String>,
+        #[serde(flatten)]
+        api: Api,
     },
     File(Corrected),
 }
@@ -84,7 +88,7 @@ impl Check for RuleInvalid {
         let objects = if resources.iter().any(|r| r.kind == "Prometheus") { objects } else { &[] };
         let readers = Readers::of(snap, &servers);
         let judged = objects.iter().filter(|object| is_ours(snap, object));
-        findings.extend(judged.filter_map(|object| of_object(object, readers)));
+        findings.extend(judged.filter_map(|object| of_object(object, readers, Api::of(snap, "/api/v1/rules"))));
         // What was found of the objects holds, whatever of the files was read.
         if let Some(gap) = unread.filter(|_| findings.is_empty()) {
             return Err(gap);
@@ -207,7 +211,7 @@ fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Probl
     finding
 }
 
-fn of_object(object: &PrometheusRule, readers: Readers) -> Option<Finding> {
+fn of_object(object: &PrometheusRule, readers: Readers, api: Api) -> Option<Finding> {
     let meta = &object.metadata;
     if object.spec.is_null() || meta.deletion_timestamp.is_some() {
         return None;
@@ -256,7 +260,8 @@ fn of_object(object: &PrometheusRule, readers: Readers) -> Option<Finding> {
                 rule: meta.name.clone(),
                 rule_namespace: meta.namespace.clone(),
                 managed_by: managed_by(meta),
-                problems: lines,
+                problems: if lines.len() > 1 { lines } else { Vec::new() },
+                api,
             })
             .evidence(evidence.with("rule", &meta.name).with("namespace", &meta.namespace)),
     )

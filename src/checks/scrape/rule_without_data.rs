@@ -96,6 +96,10 @@ enum Fix {
         names_path: Option<String>,
         rules_path: Option<String>,
         pattern: String,
+        /// How metrics begin of which others are there: `node_memory_`.
+        siblings: BTreeSet<String>,
+        /// Some are counters, which begin when it happens for the first time.
+        counted: bool,
     },
 }
 
@@ -293,6 +297,19 @@ fn shown(snap: &Snapshot, hidden: &Hidden) -> Option<Evidence> {
     Some(seen.with("target", workload.reference().kubectl_name()).with("namespace", &workload.metadata.namespace))
 }
 
+/// A series of it may begin only when what it counts happens for the first time.
+fn is_counter(metric: &str) -> bool {
+    ["_total", "_count", "_bucket", "_sum"].iter().any(|end| metric.ends_with(end))
+}
+
+/// How a metric begins, where others begin alike and are there: whoever has it is scraped.
+fn family(snap: &Snapshot, metric: &str) -> Option<String> {
+    let (end, _) = metric.match_indices('_').nth(1)?;
+    let prefix = &metric[..=end];
+    let names = snap.prometheus_metric_names().ok()?;
+    names.iter().any(|n| n.starts_with(prefix)).then(|| prefix.to_owned())
+}
+
 /// One line for all alerts whose metrics are not there, and nothing tells why.
 fn absent(snap: &Snapshot, missing: &BTreeMap<String, BTreeSet<String>>) -> Option<Finding> {
     let rules: BTreeSet<&String> = missing.values().flatten().collect();
@@ -306,8 +323,15 @@ fn absent(snap: &Snapshot, missing: &BTreeMap<String, BTreeSet<String>>) -> Opti
     let more = missing.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let first = rules.first()?;
+    let siblings: BTreeSet<String> = missing.keys().filter_map(|m| family(snap, m)).collect();
+    let counted = missing.keys().any(|m| is_counter(m));
+    let why = match siblings.first() {
+        Some(first) => format!("others of {first}* are there, so the relabelling of their job may drop it"),
+        None if counted => "what is counted may never have happened, or is not scraped".to_owned(),
+        None => "what has it is not scraped, or does not show it".to_owned(),
+    };
     let message = format!(
-        "{} cannot fire yet: Prometheus has never stored {}{more}; what is counted may never have happened, or is not scraped",
+        "{} cannot fire yet: Prometheus holds no {}{more}; {why}",
         if rules.len() == 1 { format!("alert {first}") } else { format!("{} alerts", rules.len()) },
         shown.join(", ")
     );
@@ -317,6 +341,8 @@ fn absent(snap: &Snapshot, missing: &BTreeMap<String, BTreeSet<String>>) -> Opti
         names_path: targets::prometheus_path(snap, "/api/v1/label/__name__/values"),
         rules_path: targets::prometheus_path(snap, "/api/v1/rules"),
         pattern: pattern.into_iter().collect::<Vec<_>>().join("|"),
+        siblings,
+        counted,
     };
     let subject = ResourceRef::Rule {
         group: String::new(),
@@ -427,6 +453,16 @@ mod tests {
         let snap = with(json!([{"name": "A", "type": "alerting", "query": "increase(payments_failed_total[5m]) > 1"}]));
         let found = findings(&RuleWithoutData, &snap);
         assert_eq!((found.len(), found[0].severity, found[0].variant), (1, Severity::Info, "supply"));
+        assert!(found[0].message.contains("may never have happened"), "{}", found[0].message);
+    }
+
+    #[test]
+    fn a_gauge_whose_family_is_there_is_dropped_by_somebody() {
+        let snap = with(json!([{"name": "A", "type": "alerting", "query": "kube_node_status_capacity == 0"}]));
+        let found = findings(&RuleWithoutData, &snap);
+        assert!(found[0].message.contains("others of kube_node_* are there"), "{}", found[0].message);
+        let steps = steps(&found[0]);
+        assert!(steps.contains("metric_relabel_configs") && !steps.contains("for the second time"), "{steps}");
     }
 
     #[test]

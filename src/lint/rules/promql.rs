@@ -229,7 +229,11 @@ fn duration_as_number(expr: &str, words: &[Word<'_>]) -> Option<String> {
         !before.ends_with(['[', ':']) && !before.ends_with("offset") && !before.ends_with("OFFSET")
     };
     let found = words.iter().filter(|w| is_duration(w.text)).find(stands_alone)?;
-    Some(format!("bad number or duration syntax: {:?}: a number is meant here, in seconds", found.text))
+    let seconds = crate::lint::go::duration(found.text).ok()? as f64 / 1000.0;
+    Some(format!(
+        "bad number or duration syntax: a number is meant, so write {seconds} for {:?}, the same in seconds: only parsers of 2.54 and later read durations as numbers",
+        found.text
+    ))
 }
 
 /// Names in quotes and durations without a unit, which old versions do not read.
@@ -413,6 +417,8 @@ mod tests {
         for expr in ["time() - x > 100d", "x > 5m", "x > 1h30m"] {
             assert!(fault(expr, Some((2, 53)), None).is_some(), "{expr}");
         }
+        let (message, _) = fault("time() - x > 100d", Some((2, 53)), None).expect("a fault");
+        assert!(message.contains("write 8640000 for \"100d\""), "{message}");
         for expr in ["rate(x[5m]) > 1", "x offset 5m > 1", "x offset -5m", "max_over_time(x[1h:5m])", "x{job=\"5m\"}"] {
             assert_eq!(fault(expr, Some((2, 53)), None), None, "{expr}");
         }
