@@ -6,11 +6,13 @@ use serde::Serialize;
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::proxy;
+use crate::domain::prometheus::memory::limit_of;
 use crate::domain::prometheus::origin::monitor_of;
+use crate::domain::prometheus::server::servers;
 use crate::domain::prometheus::targets;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::monitoring::{Counted, TsdbStatus};
-use crate::snapshot::{Snapshot, format_bytes};
+use crate::snapshot::{Snapshot, format_bytes, journal};
 
 check! {
     /// See the check's page.
@@ -37,6 +39,8 @@ enum Fix {
         monitor: String,
         monitor_namespace: String,
         monitor_list: String,
+        /// It is what histogram_quantile reads.
+        is_histogram: bool,
     },
 }
 
@@ -85,6 +89,15 @@ fn job<'a>(status: &'a TsdbStatus, metric: &Counted) -> Option<&'a str> {
     jobs.filter(|(_, series)| *series >= metric.value).min_by_key(|(_, series)| *series).map(|(job, _)| job)
 }
 
+/// The memory limit of the only server, where the metric alone is beyond it.
+fn limit(snap: &Snapshot, metric: &Counted) -> Option<String> {
+    // A word beside the verdict: without it nothing is judged otherwise.
+    let all = journal::aside(|| servers(snap));
+    let [server] = all.as_slice() else { return None };
+    let limit = limit_of(server.container).filter(|l| *l < metric.value as f64 * PER_SERIES)?;
+    Some(format_bytes(limit))
+}
+
 fn finding(snap: &Snapshot, status: &TsdbStatus) -> Option<Finding> {
     let at = snap.scope.prometheus.as_ref()?;
     let metric = top(status)?;
@@ -95,8 +108,9 @@ fn finding(snap: &Snapshot, status: &TsdbStatus) -> Option<Finding> {
     let job = job(status, metric);
     let why = label.map(|l| format!("; label {} has {} values", l.name, l.value)).unwrap_or_default();
     let whose = job.map(|j| format!(" (job {j})")).unwrap_or_default();
+    let limit = limit(snap, metric).map(|l| format!(" (its limit is {l})")).unwrap_or_default();
     let message = format!(
-        "metric {}{whose} is {} of the {all} series in Prometheus' head ({percent} %), about {cost} of its memory{why}",
+        "metric {}{whose} is {} of the {all} series in Prometheus' head ({percent} %), at some 8 KiB each about {cost} of memory{limit}{why}",
         metric.name, metric.value
     );
     let severity = if metric.value >= MANY && percent >= 50.0 { Severity::Warning } else { Severity::Info };
@@ -114,6 +128,7 @@ fn finding(snap: &Snapshot, status: &TsdbStatus) -> Option<Finding> {
     });
     let monitor = pool.as_deref().and_then(monitor_of);
     let fix = Fix::Drop {
+        is_histogram: metric.name.ends_with("_bucket"),
         metric: metric.name.clone(),
         label: name,
         job: pool.clone().or_else(|| job.map(str::to_owned)).unwrap_or_else(|| "<job>".into()),
@@ -143,7 +158,9 @@ mod tests {
     use crate::domain::testing::snapshot;
 
     fn with(all: u64, top: u64) -> Snapshot {
-        let mut snap = snapshot(json!({}));
+        let container = json!({"name": "prometheus", "image": "prom/prometheus:v3.5.0", "resources": {"limits": {"memory": "2Gi"}}});
+        let mut snap = snapshot(json!({"workloads": [{"metadata": {"namespace": "monitoring", "name": "prometheus"},
+            "spec": {"template": {"spec": {"containers": [container]}}}}]}));
         *snap.prometheus_tsdb = Ok(serde_json::from_value(json!({
             "headStats": {"numSeries": all},
             "seriesCountByMetricName": [{"name": "http_request_duration_seconds_bucket", "value": top}, {"name": "up", "value": 9}],
@@ -165,6 +182,9 @@ mod tests {
         let found = findings(&PrometheusCardinality, &with(4_200_000, 3_600_000));
         assert_eq!(found[0].severity, Severity::Warning);
         assert!(found[0].message.contains("label path has 210000 values"), "{}", found[0].message);
+        assert!(found[0].message.contains("(its limit is 2Gi)"), "{}", found[0].message);
+        let fits = &findings(&PrometheusCardinality, &with(400_000, 200_000))[0].message;
+        assert!(!fits.contains("its limit"), "{fits}");
         assert!(steps(&found[0]).contains("count%28count+by+%28path%29"), "{}", steps(&found[0]));
         assert_eq!(findings(&PrometheusCardinality, &with(400_000, 200_000))[0].severity, Severity::Info);
     }
