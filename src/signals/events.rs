@@ -83,27 +83,39 @@ fn signal(snap: &Snapshot, mut events: Vec<&Event>) -> Option<Signal> {
     .with("namespace", if object.namespace.is_empty() { "default" } else { &object.namespace })
     .with("name", &object.name);
     let names: BTreeSet<&str> = events.iter().map(|e| e.involved_object.name.as_str()).collect();
-    let whose = match names.len() {
-        1 => format!("{} {}", object.kind, object.name),
-        n => format!(
-            "{n} {}{} of {}",
-            object.kind,
-            if object.kind.ends_with('s') { "es" } else { "s" },
-            owner(snap, newest).name()
-        ),
-    };
     // Once for each of them says nothing more.
     let how_often = if times as usize > names.len() { format!(" ({times} times)") } else { String::new() };
     let about: Vec<ResourceRef> =
         events.iter().flat_map(|e| pod(snap, e).map_or_else(|| vec![subject(e)], |p| around(snap, p))).collect();
-    let title = format!("event {} of {whose}{how_often}", newest.reason);
+    let owner = owner(snap, newest);
+    let title = format!("event {} of {}{how_often}", newest.reason, whose(&events, &owner));
     Some(
-        Signal::new(SignalKind::Event, owner(snap, newest), title, evidence)
+        Signal::new(SignalKind::Event, owner, title, evidence)
             .text(redact(&newest.message))
             .since(events.iter().filter_map(|e| e.first_timestamp.or(e.event_time)).min())
             .weight(weight)
             .about(about),
     )
+}
+
+/// `Pod web-0`; where the events are of several objects of one owner, `2 Pods of deployment/web`.
+fn whose(events: &[&Event], owner: &ResourceRef) -> String {
+    let objects: BTreeSet<(&str, &str)> =
+        events.iter().map(|e| (e.involved_object.kind.as_str(), e.involved_object.name.as_str())).collect();
+    let mut kinds: Vec<&str> = objects.iter().map(|(kind, _)| *kind).collect();
+    kinds.dedup();
+    match (events.first(), kinds.as_slice()) {
+        (Some(newest), [_]) if objects.len() == 1 => {
+            format!("{} {}", newest.involved_object.kind, newest.involved_object.name)
+        }
+        (_, [kind]) => format!(
+            "{} {kind}{} of {}",
+            objects.len(),
+            if kind.ends_with('s') { "es" } else { "s" },
+            owner.kubectl_name()
+        ),
+        _ => format!("{} objects of {}", objects.len(), owner.kubectl_name()),
+    }
 }
 
 /// An event tells of the past; what its object is now says whether it matters.
@@ -199,5 +211,14 @@ mod tests {
         let found = read(&snap);
         assert_eq!(found.len(), 1);
         assert!(found[0].title.contains("(8 times)") && found[0].text.contains("12s"), "{:?}", found[0]);
+    }
+
+    #[test]
+    fn the_times_of_several_objects_are_not_those_of_one() {
+        let at = "2026-11-21T02:50:00Z";
+        let (one, other) = (with("Pod", "web-a", at, "x"), with("Pod", "web-b", at, "x"));
+        let owner = ResourceRef::workload("Deployment", "monitoring", "web");
+        assert_eq!(whose(&[&one, &one], &owner), "Pod web-a");
+        assert_eq!(whose(&[&one, &other], &owner), "2 Pods of deployment/web");
     }
 }

@@ -111,6 +111,11 @@ impl Skew {
     }
 }
 
+/// `9 CRDs are at 0.70.0`.
+fn behind(count: usize, oldest: &str) -> String {
+    format!("{count} {} at {oldest}", if count == 1 { "CRD is" } else { "CRDs are" })
+}
+
 fn finding(snap: &Snapshot, operator: &Operator<'_>, wanted: Version, skew: &Skew) -> Finding {
     let meta = &operator.workload.metadata;
     let names = skew.names();
@@ -118,14 +123,14 @@ fn finding(snap: &Snapshot, operator: &Operator<'_>, wanted: Version, skew: &Ske
     let sign = sign(snap);
     let oldest = skew.old.iter().map(|(_, v)| v.map_or_else(|| "a version before 0.70".to_owned(), version_text)).min();
     let what = match (&oldest, skew.missing.is_empty()) {
-        (Some(oldest), true) => format!("{} CRDs are of {oldest}", skew.old.len()),
+        (Some(oldest), true) => behind(skew.old.len(), oldest),
         (Some(oldest), false) => {
-            format!("{} CRDs are of {oldest}, {} do not exist", skew.old.len(), skew.missing.join(", "))
+            format!("{}, {} do not exist", behind(skew.old.len(), oldest), skew.missing.join(", "))
         }
         (None, _) => format!("the CRDs {} do not exist", skew.missing.join(", ")),
     };
     let message = format!(
-        "{what}, and operator {}/{} is {}: fields that the CRDs do not know are dropped without a word, and defaults that the operator counts on are not set",
+        "{what}, and operator {}/{} is {}: fields that the CRDs do not know are dropped (kubectl refuses or warns, other clients say nothing), and defaults that the operator counts on are not set",
         meta.namespace,
         meta.name,
         version_text(wanted)

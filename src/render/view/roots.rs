@@ -86,11 +86,11 @@ pub(in crate::render) enum Brief<'a> {
 }
 
 impl<'a> First<'a> {
-    /// The risk of a step that interrupts something, and what the step is for: a restart alone is seldom what one does.
+    /// The risk of a step that changes something, and what the step is for: a restart alone is seldom what one does.
     pub(in crate::render) fn warning(&self) -> Option<(Risk, &'a str)> {
         let is_said = matches!(self.brief(), Brief::Text(_));
         let what = if is_said { "" } else { self.step.text.as_str() };
-        (self.step.risk > Risk::Change).then_some((self.step.risk, what))
+        (self.step.risk >= Risk::Change).then_some((self.step.risk, what))
     }
 
     /// What is done, where the step itself does not fit a line.

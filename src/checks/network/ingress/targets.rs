@@ -5,6 +5,7 @@ use super::fix::{Fix, Object, object_evidence};
 use crate::checks::support::seen::log_evidence;
 use crate::domain::aws::balancer::TargetFault;
 use crate::domain::aws::firewall::{Firewall, Verdict};
+use crate::domain::aws::identity::Identity;
 use crate::domain::aws::interface::{Interface, Interfaces};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::ingress::{self, Served};
@@ -81,12 +82,8 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
         TargetFault::Timeout => format!("its health check of port {port} gets no answer"),
         TargetFault::Failed => format!("its health check of port {port} gets no connection, or none that holds"),
     };
-    let message = format!(
-        "{}: {} of {all} targets of {} are unhealthy: {why}",
-        object.words(),
-        bad.len(),
-        group.target_group_name
-    );
+    let message = format!("{}: {}: {why}", object.words(), unhealthy_words(bad.len(), all, &group.target_group_name));
+    let region = Identity::of(snap).region.unwrap_or_default();
     let own = ResourceRef::aws("elasticloadbalancing", "targetgroup", &group.target_group_name);
     let told = [state.reason.as_deref(), state.description.as_deref()].into_iter().flatten();
     let mut made = Finding::new(IngressBroken::META.id, Severity::Error, object.reference(), message)
@@ -98,16 +95,18 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
             Evidence::new(
                 format!("health of the targets of {}", group.target_group_name),
                 told.collect::<Vec<_>>().join(": "),
-                "aws elbv2 describe-target-health --target-group-arn {{ arn }}",
+                "aws elbv2 describe-target-health{% if region %} --region {{ region }}{% endif %} --target-group-arn {{ arn }}",
             )
+            .with("region", region)
             .with("arn", &group.target_group_arn),
         )
         .evidence(
             Evidence::new(
                 format!("health check of {}", group.target_group_name),
                 format!("{} {path} on port {port}, healthy on {wanted}", group.health_check_protocol),
-                "aws elbv2 describe-target-groups --target-group-arns {{ arn }}",
+                "aws elbv2 describe-target-groups{% if region %} --region {{ region }}{% endif %} --target-group-arns {{ arn }}",
             )
+            .with("region", region)
             .with("arn", &group.target_group_arn),
         );
     // A pod that is not ready says more of it.
@@ -122,6 +121,15 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
         }
     }
     Some(made)
+}
+
+/// `2 of 3 targets of k8s-web are unhealthy`.
+fn unhealthy_words(bad: usize, all: usize, group: &str) -> String {
+    match (bad, all) {
+        (_, 1) => format!("the only target of {group} is unhealthy"),
+        (1, _) => format!("1 of {all} targets of {group} is unhealthy"),
+        _ => format!("{bad} of {all} targets of {group} are unhealthy"),
+    }
 }
 
 /// The port that the health check asks.
@@ -246,4 +254,16 @@ fn redirected(snap: &Snapshot, object: Object<'_>) -> Option<Finding> {
             .evidence(object_evidence(object, "annotations", "no healthcheck-path, and no success-codes".to_owned()))
             .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_targets_as_people_do() {
+        assert_eq!(unhealthy_words(1, 1, "web"), "the only target of web is unhealthy");
+        assert_eq!(unhealthy_words(1, 2, "web"), "1 of 2 targets of web is unhealthy");
+        assert_eq!(unhealthy_words(2, 2, "web"), "2 of 2 targets of web are unhealthy");
+    }
 }

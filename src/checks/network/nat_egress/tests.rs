@@ -136,6 +136,7 @@ fn names_the_table_and_the_nat_gateway_that_is_there() {
 fn a_wish_without_a_failure_is_a_warning() {
     let (finding, _) = only(&with_slack(cut(healthy())));
     assert_eq!(finding.severity, Severity::Warning);
+    assert!(finding.message.starts_with("Alertmanager is to reach "), "{}", finding.message);
 }
 
 #[test]

@@ -31,7 +31,9 @@ impl<'a> Writer<'a> {
         affected: &Affected<'a>,
     ) -> Finding {
         let subject = self.subject(trouble);
-        let message = format!("{}: {}", cut_off(&affected.subnets), self.because(trouble));
+        let wanted = self.only_wanted(affected);
+        let who = wanted.first().map(|_| format!("Alertmanager is to reach {}: ", few(&wanted))).unwrap_or_default();
+        let message = format!("{who}{}: {}", cut_off(&affected.subnets), self.because(trouble));
         let key = format!("{}/{}", subject.key(), self.key(trouble));
         let mut finding = Finding::new(id, severity, subject, message).key(key);
         for subnet in &affected.subnets {
@@ -201,17 +203,25 @@ impl<'a> Writer<'a> {
         }
         let demands: Vec<_> = affected.subnets.iter().filter_map(|s| self.survey.demands.of(&s.subnet_id)).collect();
         let symptoms = demands.iter().flat_map(|d| &d.symptoms).take(MAX_SYMPTOMS);
-        let fails = symptoms.clone().next().is_some();
         finding = symptoms.fold(finding, |f, s| f.evidence(traffic::evidence(self.survey.snap, s)));
-        let wanted: BTreeSet<&str> = demands.iter().flat_map(|d| &d.wanted).map(String::as_str).collect();
-        if !fails && !wanted.is_empty() {
-            let hosts: Vec<&str> = wanted.into_iter().collect();
-            finding = finding.evidence(self.receivers(&hosts, affected));
+        let wanted = self.only_wanted(affected);
+        if !wanted.is_empty() {
+            finding = finding.evidence(self.receivers(&wanted, affected));
         }
         match self.endpoints() {
             Some(seen) => finding.evidence(seen),
             None => finding,
         }
+    }
+
+    /// Hosts on the internet that Alertmanager is configured to send to, where nothing was seen to fail yet.
+    fn only_wanted(&self, affected: &Affected<'a>) -> Vec<&'a str> {
+        let demands = || affected.subnets.iter().filter_map(|s| self.survey.demands.of(&s.subnet_id));
+        if demands().any(|d| !d.symptoms.is_empty()) {
+            return Vec::new();
+        }
+        let hosts: BTreeSet<&str> = demands().flat_map(|d| &d.wanted).map(String::as_str).collect();
+        hosts.into_iter().collect()
     }
 
     /// Hosts on the internet that Alertmanager is configured to send to.
@@ -246,6 +256,14 @@ impl<'a> Writer<'a> {
         let value = format!("{}: these AWS APIs work without a route to the internet", names.join(", "));
         let seen = Evidence::new("VPC interface endpoints", value, template);
         (!names.is_empty()).then(|| seen.with("region", self.region()).with("vpc", self.survey.net.vpc))
+    }
+}
+
+/// `a, b and 3 more`.
+fn few(hosts: &[&str]) -> String {
+    match hosts {
+        [a, b, rest @ ..] if !rest.is_empty() => format!("{a}, {b} and {} more", rest.len()),
+        all => all.join(", "),
     }
 }
 
