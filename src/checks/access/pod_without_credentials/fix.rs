@@ -299,7 +299,7 @@ impl<'a> Case<'a> {
             (_, source @ (Source::Irsa { injected: false, .. } | Source::PodIdentity { injected: false, .. })) => {
                 let role = source.role().unwrap_or("of its association");
                 let why = format!(
-                    "runs without the role that {} names ({role}): its pods were made before it was named",
+                    "runs without the role that {} names ({role}): its pods get it only when they are made",
                     self.who()
                 );
                 self.plain(Fix::Restart { of: self.of() }, why)
@@ -522,7 +522,7 @@ impl<'a> Case<'a> {
             Source::Irsa { injected: false, .. } | Source::PodIdentity { injected: false, .. } if is_node => {
                 let own = source.role().unwrap_or("that of its association");
                 let why = format!(
-                    "works with the node's role {role}, which may not {action}, and not with {own} that {} names: its pods were made before it was named",
+                    "works with the node's role {role}, which may not {action}, and not with {own} that {} names: its pods get it only when they are made",
                     self.who()
                 );
                 self.plain(Fix::Restart { of: self.of() }, why)

@@ -7,7 +7,9 @@ use super::{Controller, role_name};
 use crate::checks::support::addon;
 use crate::domain::aws::ebs;
 use crate::domain::aws::trust::{self, Mismatch};
+use crate::domain::kubernetes::claims;
 use crate::snapshot::aws::Role;
+use crate::snapshot::{Snapshot, journal};
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -15,8 +17,8 @@ pub(super) struct Fix {
     /// The controller's namespace, and the name of its role.
     namespace: String,
     role: String,
-    /// Where the claims are that wait.
-    pvc_namespace: String,
+    /// Where a claim waits for the driver; without one nothing has to become Bound.
+    pvc_namespace: Option<String>,
     #[serde(flatten)]
     way: Way,
 }
@@ -96,7 +98,7 @@ impl Fix {
         Self {
             namespace: controller.namespace.clone(),
             role: role_name(role).to_owned(),
-            pvc_namespace: controller.snap.scope.stack.first().cloned().unwrap_or_default(),
+            pvc_namespace: waiting(controller.snap),
             way,
         }
     }
@@ -151,6 +153,14 @@ impl Controller<'_> {
             kept_values: addon::kept_values(addon),
         }
     }
+}
+
+/// The namespace of a claim that the driver was asked for.
+fn waiting(snap: &Snapshot) -> Option<String> {
+    // What can be verified hangs on it, no verdict.
+    let all = journal::aside(|| ebs::pending_claims(snap).unwrap_or_default());
+    let asked = all.into_iter().find(|c| journal::aside(|| claims::is_asked_for(snap, c)));
+    asked.map(|c| c.metadata.namespace.clone())
 }
 
 fn named(key: Option<String>) -> String {

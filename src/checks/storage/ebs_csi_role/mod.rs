@@ -157,8 +157,9 @@ impl<'a> Controller<'a> {
             return Ok(None);
         }
         let message = format!(
-            "{} of the controller's pods were made before {} was given role {arn}: they run without it",
+            "{} of the controller's pods {} without role {arn} of {}: pods get it only when they are made",
             without.len(),
+            if without.len() == 1 { "runs" } else { "run" },
             self.who()
         );
         let evidence = Evidence::new(
@@ -258,14 +259,8 @@ impl<'a> Controller<'a> {
     }
 
     fn trust_finding(&self, role: &Role, mismatch: &Mismatch, pod_identity: bool) -> Finding {
-        let message = format!(
-            "the trust policy of role {} does not admit {}: {} is {}, must be {}",
-            role.name,
-            self.who(),
-            mismatch.part,
-            if mismatch.found.is_empty() { "absent" } else { &mismatch.found },
-            mismatch.expected
-        );
+        let message =
+            format!("the trust policy of role {} does not admit {}: {}", role.name, self.who(), mismatch.words());
         let evidence = Evidence::new(
             format!("iam:GetRole {}, AssumeRolePolicyDocument", role.name),
             format!("found    {}\nexpected {}", mismatch.found, mismatch.expected),
