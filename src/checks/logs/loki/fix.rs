@@ -12,6 +12,7 @@ use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
+use crate::domain::text::log_line::Line;
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::model::ResourceRef;
@@ -153,7 +154,7 @@ impl<'a> Case<'a> {
     fn way(&self) -> Way {
         let failing = self.failing;
         let program = failing.store.name();
-        let detail = redact(&failing.text);
+        let detail = said(&failing.text);
         let config_path = || self.path("/config");
         let change = || self.change();
         match failing.trouble {
@@ -268,6 +269,12 @@ impl<'a> Case<'a> {
         let configuration = Configuration { config_kind, config_name, managed_by: self.managed_by() };
         Change { program: self.failing.store.name(), configuration }
     }
+}
+
+/// What a line says, without what stands around it.
+fn said(line: &str) -> String {
+    let text = Line::parse(line).text();
+    redact(if text.is_empty() { line } else { &text })
 }
 
 /// A limit as high as what was asked for; twice what it is where that is not known. Numbers stay numbers: Loki takes no

@@ -67,7 +67,7 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         failing.store.name(),
         owner.kubectl_name(),
         failing.namespace,
-        words(failing.trouble)
+        words(failing)
     );
     let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h";
     let mut made =

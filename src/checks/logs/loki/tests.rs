@@ -8,9 +8,13 @@ use crate::domain::testing::snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 
 fn with(err: &str) -> Snapshot {
+    with_image("grafana/loki:3.0.0", err)
+}
+
+fn with_image(image: &str, err: &str) -> Snapshot {
     let mut snap = snapshot(json!({"pods": [{
         "metadata": {"namespace": "monitoring", "name": "loki-0", "ownerReferences": [{"kind": "StatefulSet", "name": "loki", "controller": true}]},
-        "spec": {"serviceAccountName": "loki", "containers": [{"name": "loki", "image": "grafana/loki:3.0.0"}]},
+        "spec": {"serviceAccountName": "loki", "containers": [{"name": "loki", "image": image}]},
         "status": {"phase": "Running"}
     }]}));
     let line =
@@ -19,7 +23,7 @@ fn with(err: &str) -> Snapshot {
         namespace: "monitoring".into(),
         pod: "loki-0".into(),
         container: "loki".into(),
-        image: "grafana/loki:3.0.0".into(),
+        image: image.into(),
         text: line.repeat(3).into(),
         ..ContainerLog::default()
     }]);
@@ -53,4 +57,26 @@ fn each_trouble_has_a_fix() {
     let found = findings(&Loki, &with("Code(400) desc = maximum of series (500) reached for a single query"));
     let shown = crate::checks::support::testing::steps(&found[0]);
     assert!(shown.contains("max_query_series: 1000\n") || shown.ends_with("max_query_series: 1000"), "{shown}");
+}
+
+/// Many open traces, large ones and many bytes are three things.
+#[test]
+fn the_limit_that_was_hit_is_told() {
+    for (err, words, step) in [
+        (
+            "LIVE_TRACES_EXCEEDED: max live traces exceeded for tenant t: per-user traces limit (local: 10000 global: 0 actual local: 10000) exceeded",
+            "more of them are open at once",
+            "trace_idle_period",
+        ),
+        (
+            "TRACE_TOO_LARGE: max size of trace (5000000) exceeded while adding 9 bytes to trace a1 for tenant t",
+            "larger than one may be",
+            "never ends",
+        ),
+    ] {
+        let found = findings(&Loki, &with_image("grafana/tempo:2.6.0", err));
+        assert!(found[0].message.contains(words), "{}", found[0].message);
+        let shown = crate::checks::support::testing::steps(&found[0]);
+        assert!(shown.contains(step) && !shown.contains("caller="), "{shown}");
+    }
 }

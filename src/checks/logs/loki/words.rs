@@ -6,8 +6,8 @@ use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::snapshot::Snapshot;
 
 /// What it does, or cannot do.
-pub(super) fn words(trouble: Trouble) -> &'static str {
-    match trouble {
+pub(super) fn words(failing: &Failing) -> &'static str {
+    match failing.trouble {
         Trouble::DiskFull => "its disk is full",
         Trouble::DiskReadOnly => "it cannot write to its disk",
         Trouble::Store(StoreFailure::Credentials) => "it has no valid AWS credentials for its object store",
@@ -23,7 +23,11 @@ pub(super) fn words(trouble: Trouble) -> &'static str {
         Trouble::Rate => "it refuses lines (429): more bytes in a second than the tenant's limit allows",
         Trouble::StreamRate => "it refuses lines (429): more bytes in a second than one stream may have",
         Trouble::QueryLimit => "it refuses queries: they ask for more than one query may",
-        Trouble::Traces => "it refuses traces: a tenant sends more, or larger ones, than it may",
+        Trouble::Traces => match limit(failing).map_or("", |l| l.field) {
+            "max_traces_per_user" => "it refuses traces: more of them are open at once than the tenant may have",
+            "max_bytes_per_trace" => "it refuses spans: their trace is larger than one may be",
+            _ => "it refuses spans: more bytes in a second than the tenant's limit allows",
+        },
         Trouble::Queries => "it refuses queries (429): its queue is full (too many outstanding requests)",
     }
 }
