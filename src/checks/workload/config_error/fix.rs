@@ -8,11 +8,11 @@ use super::case::Case;
 use super::held::{config_map, env_of, volume_of, wanted_keys};
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
-use crate::domain::kubernetes::mounts::Holder;
+use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::{Settable, workload};
 use crate::domain::kubernetes::start_error::Fault;
 use crate::model::Program;
-use crate::snapshot::kubernetes::Container;
+use crate::snapshot::kubernetes::{Container, EnvVar};
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -65,6 +65,8 @@ enum Way {
         name: String,
         key: String,
         managed_by: String,
+        /// It is Grafana's first password, and the database that keeps the one of now outlives its pods.
+        keeps_login: bool,
     },
     SubPath {
         pod: String,
@@ -139,6 +141,14 @@ impl Fix {
 }
 
 impl Case<'_> {
+    fn keeps_login(&self, key: &str) -> bool {
+        let from = |e: &EnvVar| e.value_from.as_ref()?.secret_key_ref.as_ref().map(|r| r.key.clone());
+        let mut env = self.container.env.iter().filter(|e| e.name == "GF_SECURITY_ADMIN_PASSWORD");
+        let path = self.container.env("GF_PATHS_DATA").unwrap_or("/var/lib/grafana");
+        env.any(|e| from(e).as_deref() == Some(key))
+            && matches!(mounts::origin(self.snap, self.pod, self.container, path), Origin::Claim { .. })
+    }
+
     fn way(&self) -> Way {
         let pod = self.pod.metadata.name.clone();
         let container = self.container.name.clone();
@@ -170,7 +180,8 @@ impl Case<'_> {
             Fault::Missing { holder: Holder::Secret, .. } => Way::Secret(self.made()),
             Fault::MissingKey { holder: Holder::ConfigMap, key, .. } => self.config_map_key(key),
             Fault::MissingKey { holder: Holder::Secret, key, .. } => {
-                Way::SecretKey { name: self.name(), key: key.clone(), managed_by }
+                let keeps_login = self.keeps_login(key);
+                Way::SecretKey { name: self.name(), key: key.clone(), managed_by, keeps_login }
             }
             Fault::MountType { .. } if self.whole_volume_on_file().is_some() => {
                 Way::SubPath { pod, in_place, sub_path_patch: self.sub_path_patch(), managed_by }
