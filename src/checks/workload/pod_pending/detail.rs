@@ -18,6 +18,10 @@ use crate::snapshot::kubernetes::{ContainerPort, Node, Pod};
 #[derive(Default)]
 pub(super) struct Detail {
     lines: Vec<String>,
+    /// What a sentence takes of the lines, where it says the rest itself.
+    said: Vec<String>,
+    /// There is one node alone to which the pod could go.
+    pub(super) only: bool,
     source: &'static str,
     reproduce: &'static str,
     /// The taint that most nodes have and the pod does not tolerate.
@@ -51,19 +55,15 @@ impl Detail {
             Reason::Ports => ports(snap, pod),
             Reason::VolumeLimit => limits(snap),
             Reason::Extended => offers(&all, message),
-            Reason::Fargate => Self {
-                lines: vec![fargate::why(snap, pod)],
-                source: "nodes, and the Fargate profiles",
-                reproduce: "kubectl get nodes -L eks.amazonaws.com/compute-type",
-                ..Self::default()
-            },
+            Reason::Fargate => Self { said: vec![fargate::why(snap, pod)], ..Self::default() },
             Reason::Volume | Reason::VolumeZone | Reason::NoNodes | Reason::Other => Self::default(),
         }
     }
 
     pub(super) fn text(&self) -> String {
-        let more = self.lines.len().saturating_sub(3);
-        let shown = self.lines.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+        let lines = if self.said.is_empty() { &self.lines } else { &self.said };
+        let more = lines.len().saturating_sub(3);
+        let shown = lines.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
         if more > 0 { format!("{shown} and {more} more") } else { shown }
     }
 
@@ -156,6 +156,8 @@ fn named(near: &[&Node], all: &[&Node], is: fn(&Node) -> bool, source: &'static 
     let hit = Some(names(near)).filter(|n| !n.is_empty()).unwrap_or_else(|| names(all));
     Detail {
         lines: hit.iter().map(|n| format!("{n} {what}")).collect(),
+        said: hit.clone(),
+        only: near.len() == 1,
         nodes: hit,
         source,
         reproduce: "kubectl get nodes",
@@ -168,6 +170,7 @@ fn signals(pod: &Pod, near: &[&Node], signal: Signal, what: &str) -> Detail {
     let mut made = Detail {
         source: "taints of the nodes that the pod does not tolerate",
         reproduce: "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints",
+        only: near.len() == 1,
         ..Detail::default()
     };
     for node in near {
@@ -177,7 +180,9 @@ fn signals(pod: &Pod, near: &[&Node], signal: Signal, what: &str) -> Detail {
             continue;
         }
         let texts: Vec<String> = taints.iter().map(|t| scheduling::taint_text(t)).collect();
-        made.lines.push(format!("{} {what} (taint {})", node.metadata.name, texts.join(", ")));
+        let taints_of = format!("(taint {})", texts.join(", "));
+        made.lines.push(format!("{} {what} {taints_of}", node.metadata.name));
+        made.said.push(format!("{} {taints_of}", node.metadata.name));
         made.nodes.push(node.metadata.name.clone());
         made.signals
             .extend(taints.iter().map(|t| t.key.clone()).filter(|k| !made.signals.contains(k)).collect::<Vec<_>>());

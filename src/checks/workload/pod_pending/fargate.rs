@@ -1,5 +1,7 @@
 //! Pods of a cluster whose nodes are all Fargate's: a node is made for each pod that a profile selects, and takes no other.
 
+use crate::checks::support::place::Place;
+use crate::model::Evidence;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::FargateSelector;
 use crate::snapshot::kubernetes::{Meta, Pod, Workload};
@@ -39,6 +41,33 @@ pub(super) fn execution_role(snap: &Snapshot) -> String {
     let profiles = snap.fargate_profiles.as_deref().unwrap_or_default();
     let known = profiles.iter().map(|p| &p.pod_execution_role_arn).find(|arn| !arn.is_empty());
     known.cloned().unwrap_or_else(|| "<pod-execution-role-arn>".to_owned())
+}
+
+/// The profile that selects a pod.
+pub(super) fn profile(snap: &Snapshot, pod: &Pod) -> Option<String> {
+    let profiles = snap.fargate_profiles.as_deref().unwrap_or_default();
+    let own = profiles.iter().find(|p| p.selectors.iter().any(|s| selects(s, &pod.metadata)));
+    own.map(|p| p.fargate_profile_name.clone())
+}
+
+/// The template of a workload has the annotation; a pod may have it from elsewhere.
+pub(super) fn is_in_template(workload: Option<&Workload>) -> bool {
+    workload.is_some_and(|w| w.spec.template.metadata.annotations.contains_key(COMPUTE_TYPE))
+}
+
+/// The profiles, and the namespaces that they select.
+pub(super) fn evidence(snap: &Snapshot) -> Evidence {
+    let Place { cluster, region, .. } = Place::of(snap);
+    let all = snap.fargate_profiles.as_deref().unwrap_or_default().iter().map(|p| {
+        let namespaces: Vec<&str> = p.selectors.iter().map(|s| s.namespace.as_str()).collect();
+        format!("{}: {}", p.fargate_profile_name, namespaces.join(", "))
+    });
+    let lines: Vec<String> = all.collect();
+    let seen = if lines.is_empty() { "none is known".to_owned() } else { lines.join("\n") };
+    let show = "aws eks list-fargate-profiles --cluster-name {{ cluster }} --region {{ region }}";
+    Evidence::new("Fargate profiles, and the namespaces that they select", seen, show)
+        .with("cluster", cluster)
+        .with("region", region)
 }
 
 /// Namespace, which may hold wildcards, and labels are those of the pod.

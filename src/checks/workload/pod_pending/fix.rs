@@ -7,7 +7,7 @@ use super::detail::Detail;
 use super::{fargate, scarce_extended};
 use crate::checks::support::place::Place;
 use crate::domain::aws::{ebs, vpc_cni};
-use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable};
+use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, workload};
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::Reason;
 use crate::model::ResourceRef;
@@ -69,9 +69,15 @@ pub(super) enum Way {
         region: String,
         /// The pod asks for a node of EC2.
         annotated: bool,
+        /// The workload's template has the annotation.
+        in_template: bool,
+        /// The profile that selects the pod.
+        profile: Option<String>,
         rolls: bool,
         annotation_patch: &'static str,
         execution_role: String,
+        /// Where nodes of EC2 could be made.
+        subnets: Vec<String>,
     },
     TooManyPods {
         /// The CNI could assign prefixes.
@@ -165,6 +171,9 @@ pub(super) enum Way {
     },
     RuntimeClass(Kept),
     Refused,
+    Gated {
+        pod: String,
+    },
     Other {
         pod: String,
     },
@@ -291,12 +300,23 @@ impl Asked<'_> {
         }
     }
 
+    /// The subnets that the cluster names.
+    fn subnets(&self) -> Vec<String> {
+        // Values of a command: no verdict hangs on them.
+        let cluster = journal::aside(|| self.snap.eks_cluster().ok());
+        let known = cluster.map(|c| c.resources_vpc_config.subnet_ids.clone()).filter(|all| !all.is_empty());
+        known.unwrap_or_else(|| vec!["<subnet-id>".to_owned()])
+    }
+
     fn fargate(&self) -> Way {
         let Place { cluster, region, .. } = Place::of(self.snap);
         Way::Fargate {
             cluster,
             region,
             annotated: fargate::asks_for_ec2(self.pod),
+            in_template: fargate::is_in_template(workload(self.snap, self.owner)),
+            profile: fargate::profile(self.snap, self.pod),
+            subnets: self.subnets(),
             rolls: self.settable() != Settable::No,
             annotation_patch: fargate::ANNOTATION_PATCH,
             execution_role: fargate::execution_role(self.snap),

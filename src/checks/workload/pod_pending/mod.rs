@@ -3,6 +3,7 @@
 mod detail;
 mod fargate;
 mod fix;
+mod gated;
 mod not_created;
 mod preemption;
 mod quota;
@@ -53,7 +54,8 @@ impl Check for PodPending {
             groups.entry((snap.owner_ref(pod), reason)).or_default().push((pod, message));
         }
         let findings = groups.into_iter().map(|((owner, reason), pods)| finding(snap, owner, reason, &pods));
-        Ok(Diagnosis::Findings(findings.chain(not_created::findings(snap, Self::META.id)).collect()))
+        let findings = findings.chain(not_created::findings(snap, Self::META.id));
+        Ok(Diagnosis::Findings(findings.chain(gated::findings(snap, Self::META.id)).collect()))
     }
 }
 
@@ -178,7 +180,8 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         let makers = scale_up::makers_down(snap);
         finding = finding.depends_on_all(makers.iter().map(|p| snap.owner_ref(p)));
     }
-    finding.evidence_all(detail.evidence())
+    let profiles = (reason == Reason::Fargate).then(|| fargate::evidence(snap));
+    finding.evidence_all(detail.evidence()).evidence_all(profiles)
 }
 
 /// What pods of several owners are kept by alike: they are one finding about it. Claims and zones are each pod's own.
@@ -236,12 +239,23 @@ fn explain(reason: Reason, message: &str, claims: &[&PersistentVolumeClaim], det
         },
         Reason::Other => shorten(message.lines().next().unwrap_or_default(), 300),
         reason => {
-            let general = general(reason);
+            let general = match general(reason).strip_prefix("the nodes that it could go to ") {
+                Some(are) if detail.only => format!("the only node that it could go to {}", singular(are)),
+                _ => general(reason).to_owned(),
+            };
             match detail.text() {
-                text if text.is_empty() => general.into(),
+                text if text.is_empty() => general,
                 text => format!("{general}: {text}"),
             }
         }
+    }
+}
+
+/// Of one node what is said of several.
+fn singular(are: &str) -> String {
+    match are.strip_prefix("are ") {
+        Some(rest) => format!("is {rest}"),
+        None => are.replacen("run short", "runs short", 1),
     }
 }
 
