@@ -387,8 +387,7 @@ mod tests {
     /// It reads the file at its start only, whoever holds it.
     #[test]
     fn a_corrected_store_is_read_at_the_next_start() {
-        let line =
-            "ts=2026-11-21T01:58:00Z level=error msg=\"the region 'us-east-1' is wrong; expecting 'eu-west-1'\"\n";
+        let line = "ts=2026-11-21T01:58:00Z level=error msg=\"upload s3 object: the region 'us-east-1' is wrong; expecting 'eu-west-1': AuthorizationHeaderMalformed\"\n";
         let steps = steps(&findings(&Thanos, &with("compact", line))[0]);
         assert!(steps.contains("kubectl rollout restart") && steps.contains("get-bucket-location"), "{steps}");
     }

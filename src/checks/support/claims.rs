@@ -265,13 +265,15 @@ mod tests {
     use super::*;
     use crate::domain::testing::snapshot;
     use crate::snapshot::Listing;
+    use crate::snapshot::kubernetes::Workload;
 
     fn made(labels: Value, annotations: Value) -> Makers {
-        let set = json!({"kind": "StatefulSet", "metadata": {"namespace": "m", "name": "db", "labels": labels, "annotations": annotations},
+        let set = json!({"metadata": {"namespace": "m", "name": "db", "labels": labels, "annotations": annotations},
             "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}});
         let claim = json!({"metadata": {"namespace": "m", "name": "data-db-0"}, "status": {"phase": "Pending"}});
         let mut snap = snapshot(json!({}));
-        snap.workloads = Listing::cluster(vec![serde_json::from_value(set).expect("a StatefulSet")]);
+        let set: Workload = serde_json::from_value(set).expect("a StatefulSet");
+        snap.workloads = Listing::cluster(vec![Workload { kind: "StatefulSet".to_owned(), ..set }]);
         let claim: PersistentVolumeClaim = serde_json::from_value(claim).expect("a claim");
         Makers::of(&snap, &[&claim], "gp3")
     }

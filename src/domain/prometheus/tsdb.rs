@@ -69,7 +69,7 @@ impl Retention {
     /// `10d`, `50GiB`, `10d or 50GiB`: as runtimeinfo says it.
     fn said(text: &str) -> Option<Self> {
         let parts = || text.split(" or ").map(str::trim);
-        let seconds = parts().find_map(|p| duration(p).ok()).map(|ms| ms as f64 / 1000.0);
+        let seconds = parts().find_map(|p| duration(p).ok()).map(|ms| ms as f64 / 1000.0).filter(|s| *s > 0.0);
         let bytes = parts().find_map(size);
         (seconds.is_some() || bytes.is_some()).then_some(Self { seconds, bytes })
     }

@@ -56,9 +56,9 @@ impl Check for CorednsFailing {
 
 /// Without a log nothing is known of a CoreDNS that runs.
 fn unread(snap: &Snapshot) -> Result<Diagnosis, Gap> {
-    let pods = snap.pods()?.iter().filter(|p| p.metadata.namespace == NAMESPACE && !p.is_finished());
+    let mut pods = snap.pods()?.iter().filter(|p| p.metadata.namespace == NAMESPACE && !p.is_finished());
     let serves = |p: &&Pod| p.spec.containers.iter().any(|c| is_image(&c.image));
-    if let Some(pod) = pods.into_iter().find(serves) {
+    if let Some(pod) = pods.find(serves) {
         let what = format!("log of {NAMESPACE}/{}", pod.metadata.name);
         return Err(Gap::new(what, GapCause::NotCollected, "no log of CoreDNS was read"));
     }
