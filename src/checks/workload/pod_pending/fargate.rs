@@ -109,4 +109,16 @@ mod tests {
         assert!(selects(&selector, &meta("team-a", "web")));
         assert!(!selects(&selector, &meta("team-a", "db")) && !selects(&selector, &meta("monitoring", "web")));
     }
+
+    /// A patch that removes what is not there fails.
+    #[test]
+    fn only_a_template_that_has_the_annotation_is_patched() {
+        let with = |annotations: serde_json::Value| {
+            let made = serde_json::json!({"metadata": {"name": "coredns"}, "spec": {"template": {"metadata": {"annotations": annotations}}}});
+            let workload: Workload = serde_json::from_value(made).expect("a workload");
+            is_in_template(Some(&workload))
+        };
+        assert!(with(serde_json::json!({COMPUTE_TYPE: "ec2"})));
+        assert!(!with(serde_json::json!({})) && !is_in_template(None));
+    }
 }

@@ -280,3 +280,16 @@ fn general(reason: Reason) -> &'static str {
         Reason::Volume | Reason::Other => "no node takes it",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_node_is_told_as_one() {
+        let of = |reason| singular(general(reason).strip_prefix("the nodes that it could go to ").expect("of nodes"));
+        assert_eq!(of(Reason::Leaving), "is being taken away");
+        assert_eq!(of(Reason::NotReady), "is not Ready");
+        assert_eq!(of(Reason::Pressure), "runs short of memory, disk or process ids");
+    }
+}
