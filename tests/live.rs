@@ -258,7 +258,7 @@ fn a_slow_server_never_holds_kdoctor_beyond_its_deadline() {
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
-/// What is slow holds up nothing but itself: connections that wait meanwhile are good, or made anew.
+/// What is slow holds up nothing but itself: connections that wait meanwhile are good, or recreated.
 #[test]
 fn a_url_that_hangs_takes_no_list_with_it() {
     // It takes connections, and that is all.

@@ -19,7 +19,7 @@ use crate::collect::files;
 use crate::collect::source::{FetchError, Known, Request, Source, error_from_document, http_error};
 use crate::model::{Gap, GapCause};
 
-/// The same for what is packed in an archive once more.
+/// The same for what is packed in an archive again.
 const MAX_PACKED_TWICE: u64 = 32 << 20;
 
 /// Where the manifests are.

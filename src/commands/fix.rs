@@ -22,7 +22,7 @@ use crate::{checks, commands::explain, pages};
 /// The variable that takes running away.
 const READ_ONLY: &str = "KDOCTOR_READ_ONLY";
 
-/// Looks at the same once more, and knows the pages.
+/// Looks at the same again, and knows the pages.
 struct Again<'a> {
     wanted: Wanted<'a>,
     /// Files that are judged, too: read at each look.

@@ -82,7 +82,7 @@ pub enum Reach {
 
 /// What the companion asks of the command that started it.
 pub trait Host {
-    /// Collects and diagnoses once more; what was done since reaches so far.
+    /// Collects and diagnoses again; what was done since reaches so far.
     ///
     /// # Errors
     /// What kept it from that.

@@ -48,7 +48,7 @@ impl Sequence {
             Item::Ways(..) => false,
         };
         let over = self.items.iter().take_while(|item| is_over(item)).count();
-        // A note belongs to what follows, and at the end one begins anew.
+        // A note belongs to what follows, and at the end one starts over.
         let is_step = |item: &Item| matches!(item, Item::Step(label, step) if is_done(label, step));
         let behind = self.items[..over].iter().rposition(is_step).map_or(0, |last| last + 1);
         self.at = if behind < self.items.len() { behind } else { 0 };

@@ -98,7 +98,7 @@ impl<'a> Companion<'a> {
         self.menu()
     }
 
-    /// Which root cause; the whole report; once more.
+    /// Which root cause; the whole report; again.
     fn menu(&mut self) -> Result<(), Stop> {
         loop {
             let count = self.report.roots.len();
@@ -132,13 +132,13 @@ impl<'a> Companion<'a> {
         Pieces::new(&self.report, &self.table()).line(at)
     }
 
-    /// Collects and diagnoses once more, and says what became of the root causes.
+    /// Collects and diagnoses again, and says what became of the root causes.
     pub(super) fn look_again(&mut self) -> Result<Option<Vec<Fate>>, Stop> {
         let after = match self.host.look(self.reach) {
             Ok(after) => after,
             Err(error) => {
                 self.complain(&format!("it could not be looked again: {error:#}"))?;
-                self.record.note(&format!("looked again, in vain: {error:#}"));
+                self.record.note(&format!("tried to look again: {error:#}"));
                 return Ok(None);
             }
         };
@@ -178,7 +178,7 @@ impl<'a> Companion<'a> {
         self.talk.say(&page.finish())
     }
 
-    /// Facts can be collected once more.
+    /// Facts can be collected again.
     pub(super) fn is_live(&self) -> bool {
         self.options.is_live
     }

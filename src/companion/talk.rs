@@ -112,7 +112,7 @@ impl<'a> Talk<'a> {
             };
             match found.first() {
                 Some(first) => return Ok(Some(first.at)),
-                None => self.say("that is none of them\n")?,
+                None => self.say("that is not one of them\n")?,
             }
         }
     }

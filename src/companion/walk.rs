@@ -167,7 +167,7 @@ impl Companion<'_> {
         let failed = self.mark(&work.id(fingerprint)) == Some(Mark::Failed);
         if self.cannot_run(work).is_none() {
             let again = if failed { "run it again" } else { "run it" };
-            acts.push((Act::Run, format!("{again}: asks once more before")));
+            acts.push((Act::Run, format!("{again}: asks again before")));
         }
         let may_ask = self.options.is_live && self.options.may_run == MayRun::Yes;
         let can_diff = is_shell && may_ask && open(work).is_none() && dry_run::of(&work.command).is_ok();

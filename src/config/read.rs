@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
     }
 
     fn unlisted(&mut self, at: Range<usize>, word: &str, known: &[&str]) {
-        self.say(at, format!("{word:?} is none of {}", known.join(", ")));
+        self.say(at, format!("{word:?} is not one of {}", known.join(", ")));
     }
 
     /// A word that is among the known ones.
@@ -354,7 +354,7 @@ until = 2026-12-31
             wrong("[severity]\npod-pendin = \"info\"\nalert-coverage = \"off\""),
             [
                 "k.toml:2:1: no check is called \"pod-pendin\"; did you mean \"pod-pending\"?",
-                "k.toml:3:18: \"off\" is none of error, warning, info",
+                "k.toml:3:18: \"off\" is not one of error, warning, info",
             ]
         );
     }

@@ -54,7 +54,7 @@ fn warn(snap: &Snapshot, step: &mut Step) {
     }
 }
 
-/// The workload that a step starts anew: kind, namespace and name.
+/// The workload that a step starts over: kind, namespace and name.
 fn restarted(step: &Step) -> Option<[String; 3]> {
     step.command.lines().find_map(|line| {
         let words = shlex::split(line)?;

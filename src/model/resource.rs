@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// An AWS resource. `id` is the name or id that the AWS CLI takes. The ARN says the same once more where it is known: it
+/// An AWS resource. `id` is the name or id that the AWS CLI takes. The ARN says the same again where it is known: it
 /// counts neither for equality nor for order.
 #[derive(Debug, Clone)]
 pub struct AwsResource {

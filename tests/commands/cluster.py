@@ -15,7 +15,7 @@ FIRST = ["namespaces", "nodes", "storageclasses", "priorityclasses", "persistent
 LAST = ["resourcequotas", "limitranges", "apiservices", "validatingwebhookconfigurations", "mutatingwebhookconfigurations"]
 # Made by the API server or by controllers out of other objects.
 DERIVED = {"componentstatuses", "events", "endpoints", "customresourcedefinitions"}
-# What an object gets anew when it is made.
+# What an object gets again when it is made.
 OF_THE_SERVER = ["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"]
 
 
@@ -145,7 +145,7 @@ class Cluster:
         self.own |= {key for key in self.objects() if key[1] == "customresourcedefinitions"}
 
     def restore(self, wanted=None):
-        """Makes the server hold the state again (or another one): what differs is deleted and made anew."""
+        """Makes the server hold the state again (or another one): what differs is deleted and recreated."""
         before = {} if wanted is not None else self.state
         self.wanted = wanted if wanted is not None else self.wanted
         have = self.objects()

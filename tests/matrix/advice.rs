@@ -111,7 +111,7 @@ fn a_drain_is_a_way_to_choose() {
 }
 
 /// A StatefulSet makes its claims again at once, of the old template: it goes first, or its operator changes it, or the pod is
-/// made anew with its claim.
+/// recreated with its claim.
 #[test]
 fn claims_of_a_statefulset_are_not_deleted_alone() {
     let mut seen = 0;
@@ -124,9 +124,9 @@ fn claims_of_a_statefulset_are_not_deleted_alone() {
             for set in sets.filter(|s| words.iter().any(|w| made(w, &s.metadata.name))) {
                 seen += 1;
                 let before = steps[..at].iter().any(|s| s.command.contains(&set.metadata.name));
-                let anew = step.command.contains("delete pod")
+                let again = step.command.contains("delete pod")
                     || steps[at..].iter().any(|s| s.command.starts_with("kubectl delete pod"));
-                assert!(before || anew, "{fixture} {}: {}", finding.check, step.command);
+                assert!(before || again, "{fixture} {}: {}", finding.check, step.command);
             }
         }
     }

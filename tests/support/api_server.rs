@@ -165,7 +165,7 @@ impl ApiServer {
         self.server = None;
     }
 
-    /// Comes up again, where it was and as the same one. The log of requests begins anew, and nobody knows any more what
+    /// Comes up again, where it was and as the same one. The log of requests starts over, and nobody knows any more what
     /// changed before.
     pub fn start_again(&mut self) {
         self.handler.changes.iter().for_each(Changes::forget);

@@ -58,10 +58,10 @@ fn finding(snap: &Snapshot, refused: &Refused<'_>) -> Finding {
     let account = pod.spec.account();
     let why = match refused.why {
         Why::Old(days) => format!(
-            "it runs for {days} days, and the token that it read when it started is taken for 90 days at most: its client does not read it anew"
+            "it runs for {days} days, and the token that it read when it started is taken for 90 days at most: its client does not read it again"
         ),
         Why::Remade => {
-            format!("ServiceAccount {account} was made anew since the pod started, and its token is of the one before")
+            format!("ServiceAccount {account} was recreated since the pod started, and its token is of the one before")
         }
         Why::Unknown => "its token has expired, or is of an account or a key that is no more".to_owned(),
     };

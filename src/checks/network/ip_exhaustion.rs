@@ -260,7 +260,7 @@ fn nodes_to_avoid(snap: &Snapshot, subnet: Option<&str>, known: &[&str]) -> Vec<
     all.iter().filter(|n| is_here(n)).map(|n| n.metadata.name.clone()).collect()
 }
 
-/// The pods that somebody makes anew.
+/// The pods that somebody recreates.
 fn replaced(snap: &Snapshot, pods: &[Waiting<'_>]) -> Vec<String> {
     let namespace = &pods[0].0.metadata.namespace;
     let own = pods.iter().map(|(p, _)| *p).filter(|p| p.metadata.namespace == *namespace);

@@ -64,7 +64,7 @@ fn finding(snap: &Snapshot, often: &Often<'_>) -> Option<Finding> {
     let severity = if often.is_server() { Severity::Error } else { Severity::Warning };
     let (owner, times) = (often.workload.reference(), often.times);
     let message = format!(
-        "Karpenter evicted the pod of {owner} {times} times within the last hour, because {why}: each time it starts anew, and does no work meanwhile"
+        "Karpenter evicted the pod of {owner} {times} times within the last hour, because {why}: each time it starts over, and does no work meanwhile"
     );
     let made = Finding::new(ConsolidationEvicts::META.id, severity, owner, message);
     // Between two moves it works.

@@ -127,7 +127,7 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, seen: &Again<'_>) -> Fi
     };
     let since = seen.first.map(|t| format!(" since {t}")).unwrap_or_default();
     let message = format!(
-        "the operator deletes StatefulSet {}/{set} of {} and makes it again, {} times{since}: {why}, and is so each time anew",
+        "the operator deletes StatefulSet {}/{set} of {} and makes it again, {} times{since}: {why}, every time",
         meta.namespace,
         server_text(server),
         seen.times

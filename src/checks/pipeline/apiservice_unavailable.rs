@@ -131,7 +131,7 @@ fn said<'a>(silent: &'a Unavailable<'_>) -> &'a str {
     silent.condition.message.as_deref().unwrap_or_default()
 }
 
-/// Its certificate is not taken: which Secret holds it, and what has to read it anew.
+/// Its certificate is not taken: which Secret holds it, and what has to read it again.
 fn certificate(snap: &Snapshot, silent: &Unavailable<'_>, api: String) -> Way {
     let service = snap.services.find(&silent.service.namespace, &silent.service.name).ok().flatten();
     let pod = service.and_then(|s| snap.pods_of_service(s).next());

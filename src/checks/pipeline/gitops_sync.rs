@@ -55,9 +55,9 @@ enum Way {
         /// The object, as kubectl takes it; empty where none is named.
         object: String,
         object_namespace: String,
-        /// Its pods can stay: it takes them on again when it is made anew.
+        /// Its pods can stay: it takes them on again when it is recreated.
         keeps_pods: bool,
-        /// It can be deleted with its pods: they are made anew with it.
+        /// It can be deleted with its pods: they are recreated with it.
         takes_pods: bool,
     },
     Hook {

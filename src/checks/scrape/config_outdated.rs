@@ -71,7 +71,7 @@ fn finding(snap: &Snapshot, found: &NotTaken<'_>) -> Finding {
     }
     let why = match found.by_sub_path {
         true => "the file is mounted by subPath, which the kubelet never renews in a running pod",
-        false => "nobody told it to read the file anew",
+        false => "nobody told it to read the file again",
     };
     let text = format!(
         "Prometheus has another configuration than ConfigMap {namespace}/{name}: {}; {why}",

@@ -172,7 +172,7 @@ struct Logged {
     times: usize,
 }
 
-/// Seconds within which a single line still is of now: an exporter that starts anew often says it once.
+/// Seconds within which a single line still is of now: an exporter that starts over often says it once.
 const NOW: i64 = 600;
 
 fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {

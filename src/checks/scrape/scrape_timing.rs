@@ -111,7 +111,7 @@ fn gaps(snap: &Snapshot, targets: &[ScrapeTarget]) -> Vec<Finding> {
 fn gap(snap: &Snapshot, job: &str, target: &ScrapeTarget, lookback: &str) -> Finding {
     let interval = &target.scrape_interval;
     let message = format!(
-        "job {job} is scraped every {interval}, and Prometheus takes a series for gone {lookback} after its last sample: graphs of it have gaps, and alerts on it do not fire, or start anew, between two scrapes"
+        "job {job} is scraped every {interval}, and Prometheus takes a series for gone {lookback} after its last sample: graphs of it have gaps, and alerts on it do not fire, or start over, between two scrapes"
     );
     let value = format!("{}: scrapeInterval {interval}", target.scrape_url);
     let mut seen = Evidence::new(format!("Prometheus /api/v1/targets, job {job}"), value, SHOW_TARGETS);

@@ -41,7 +41,7 @@ enum Fix {
         replicas: u32,
         /// Starts the operator's pods again.
         start_patch: String,
-        /// Nobody makes the claim anew: it was not made from a template.
+        /// Nobody recreates the claim: it was not made from a template.
         claim_manifest: Option<Manifest>,
         #[serde(flatten)]
         kept: Kept,

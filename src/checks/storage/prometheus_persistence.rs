@@ -153,7 +153,7 @@ fn was_ended(snap: &Snapshot, workload: &Workload) -> bool {
         })
 }
 
-/// Since when the data begins anew, where the workload is much older than its pod.
+/// Since when the data starts over, where the workload is much older than its pod.
 fn lost(snap: &Snapshot, workload: &Workload, pods: &[&Pod]) -> Option<String> {
     let pod = pods.first()?;
     let (of_pod, of_workload) = (snap.age_seconds(&pod.metadata), snap.age_seconds(&workload.metadata));

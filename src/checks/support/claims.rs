@@ -64,9 +64,9 @@ struct Makers {
     orphans: Vec<String>,
     /// Claims that nobody makes again before the class is changed.
     own_claims: Vec<String>,
-    /// What the Prometheus operator makes StatefulSets of; it makes them anew when the class changes.
+    /// What the Prometheus operator makes StatefulSets of; it recreates them when the class changes.
     operated: Vec<Operated>,
-    /// StatefulSets that an operator makes anew, with their Pending claims and the pods that wait for those.
+    /// StatefulSets that an operator recreates, with their Pending claims and the pods that wait for those.
     operated_sets: Vec<String>,
     operated_claims: Vec<String>,
     operated_pods: Vec<String>,

@@ -31,7 +31,7 @@ pub(crate) struct Loss {
     pub(crate) text: String,
 }
 
-/// What is lost when the pods of a workload are made anew; `None` where its data lasts, or is none yet.
+/// What is lost when the pods of a workload are recreated; `None` where its data lasts, or is none yet.
 pub(crate) fn loss(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> Option<Loss> {
     let workload =
         snap.workloads.items().ok()?.iter().find(|w| {

@@ -60,7 +60,7 @@ fn finding(snap: &Snapshot, often: &Often<'_>) -> Finding {
     let who =
         vpa.map_or_else(|| "a VerticalPodAutoscaler".to_owned(), |v| format!("VerticalPodAutoscaler {namespace}/{v}"));
     let severity = if often.is_server() { Severity::Error } else { Severity::Warning };
-    let message = format!("{who} evicted pods of {owner} {times} times within the last hour: each time it starts anew");
+    let message = format!("{who} evicted pods of {owner} {times} times within the last hour: each time it starts over");
     let subject = vpa.map_or_else(|| owner.clone(), |v| reference(namespace, v));
     let made = Finding::new(VpaEvicts::META.id, severity, subject, message).also(owner.clone()).key(owner.key());
     // Between two evictions it works.

@@ -45,7 +45,7 @@ impl Memory {
         self.aws().oldest.map(|at| at.elapsed())
     }
 
-    /// What AWS said is asked anew at the next look: something was done there.
+    /// What AWS said is asked again at the next look: something was done there.
     pub fn forget_aws(&self) {
         self.aws().answers.clear();
     }

@@ -164,7 +164,7 @@ async fn aws_is_asked_once_in_a_while_and_its_age_is_known() {
     memory.forget_aws();
     let look = Remembering::begin(Arc::<Fake>::clone(&fake), Arc::clone(&memory), &Silent).await;
     look.fetch(&Request::Aws(AwsCall::GetCallerIdentity)).await.expect("an answer");
-    assert_eq!(fake.asked().len(), 1, "after something was done there it is asked anew");
+    assert_eq!(fake.asked().len(), 1, "after something was done there it is asked again");
     let forgetful = Memory::new(Duration::ZERO);
     forgetful.keep("a".into(), b"b");
     assert_eq!(forgetful.recall("a"), None);

@@ -11,7 +11,7 @@ pub(crate) enum Refusal {
     Expired(String),
     /// The credentials are of another account than the cluster.
     OtherAccount { own: String, of_cluster: String },
-    /// The kubeconfig names another server than the cluster has: of a cluster that was made anew.
+    /// The kubeconfig names another server than the cluster has: of a cluster that was recreated.
     OtherServer { server: String, endpoint: String },
     /// The identity is not among the access entries.
     NotMapped,

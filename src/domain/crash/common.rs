@@ -44,7 +44,7 @@ pub(crate) fn port(text: &str) -> Option<Crash> {
     let class = if why.contains("in use") { Class::Port } else { Class::Bind };
     let advice = match why {
         w if w.contains("permission denied") => "Ports below 1024 need a capability: listen on a higher port.",
-        w if w.contains("assign requested address") => "The address is none of the pod's: listen on 0.0.0.0.",
+        w if w.contains("assign requested address") => "The address is not one of the pod's: listen on 0.0.0.0.",
         _ => "",
     };
     let reason = format!("cannot listen on {address}:{port}: {why}");

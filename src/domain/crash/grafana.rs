@@ -102,11 +102,11 @@ fn provisioned(lower: &str) -> &'static str {
         ),
         (
             "with the same uid already exists",
-            "Another datasource has that uid, mostly the same one under its former name: use the name that is there, or list that name below deleteDatasources of the file (name, orgId), so that it is made anew.",
+            "Another datasource has that uid, mostly the same one under its former name: use the name that is there, or list that name below deleteDatasources of the file (name, orgId), so that it is recreated.",
         ),
         (
             "data source not found",
-            "The datasource of that name has another uid in the database: list it below deleteDatasources of the file (name, orgId), so that it is made anew with the uid of the file.",
+            "The datasource of that name has another uid in the database: list it below deleteDatasources of the file (name, orgId), so that it is recreated with the uid of the file.",
         ),
         (
             "does not exist",

@@ -12,7 +12,7 @@ pub(crate) fn requests(pod: &Pod, resource: &str) -> f64 {
     scheduled(pod.spec.containers.iter().map(|c| &c.resources), init, resource)
 }
 
-/// What the scheduler reckons with for a pod.
+/// What the scheduler accounts for for a pod.
 fn scheduled<'a>(
     containers: impl Iterator<Item = &'a Resources>,
     init: impl Iterator<Item = (&'a Resources, Option<&'a str>)>,

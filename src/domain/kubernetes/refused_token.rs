@@ -13,7 +13,7 @@ use crate::snapshot::monitoring::ContainerLog;
 const NOW: i64 = 900;
 /// Lines from which on it is no hiccup of the API server.
 const LEAST: usize = 3;
-/// Days after which EKS takes no token any more that was never read anew.
+/// Days after which EKS takes no token any more that was never read again.
 const EXTENDED: i64 = 90;
 
 /// A program that is answered with 401.
@@ -30,7 +30,7 @@ pub(crate) struct Refused<'a> {
 pub(crate) enum Why {
     /// It reads its token once, and runs for longer than that is taken: so many days.
     Old(i64),
-    /// Its ServiceAccount was made anew since it started.
+    /// Its ServiceAccount was recreated since it started.
     Remade,
     /// It is not known.
     Unknown,

@@ -187,7 +187,7 @@ fn read(line: &str, fields: &BTreeMap<String, String>) -> Option<(String, Reason
     // client-go: in its own format, or passed on in Prometheus' message.
     let said = [error, message, line].into_iter().find_map(|text| {
         let at = text.find("ailed to list *")?;
-        // "… failed to list *v1.Pod: <why>"; a watch that ended is no failure, it begins anew.
+        // "… failed to list *v1.Pod: <why>"; a watch that ended is no failure, it starts over.
         text[at..].split_once(": ").map(|(_, why)| why)
     });
     if let Some(why) = said {

@@ -224,7 +224,7 @@ impl<'a> Rules<'a> {
             let kind = text(responder, "type").unwrap_or_default();
             let known = ["team", "teams", "user", "escalation", "schedule"];
             if !kind.contains("{{") && !known.contains(&kind.to_lowercase().as_str()) {
-                return Some(format!("responder type {kind:?} is none of {}", known.join(", ")));
+                return Some(format!("responder type {kind:?} is not one of {}", known.join(", ")));
             }
         }
         let globally = ["opsgenie_api_key", "opsgenie_api_key_file"].iter().any(|key| self.set_globally(key));

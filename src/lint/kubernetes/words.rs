@@ -71,7 +71,7 @@ fn field(name: &str, node: &Node, path: &str, problems: &mut Vec<Problem>) {
 
 fn word(node: &Node, path: &str, words: &[&str]) -> Option<Problem> {
     let text = node.as_str().filter(|t| !t.is_empty() && !words.contains(t) && !is_filled_in(t))?;
-    let message = format!("{text:?} is none of {}", words.join(", "));
+    let message = format!("{text:?} is not one of {}", words.join(", "));
     Some(Problem::new(node.place, path, message).instead(near(text, words.iter().copied())))
 }
 

@@ -187,7 +187,7 @@ impl Discovery<'_> {
         found.map(|a| managed_by(&a.metadata)).unwrap_or_default()
     }
 
-    /// The operator writes the StatefulSet anew: its own resource is what one changes.
+    /// The operator writes the StatefulSet again: its own resource is what one changes.
     fn operator_resource(&self) -> Option<String> {
         self.pod.and_then(|p| operator_resource(self.snap, p)).map(|(_, name)| name.to_owned())
     }

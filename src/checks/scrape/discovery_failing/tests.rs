@@ -47,11 +47,11 @@ fn what_is_over_or_passes_is_quiet() {
          E1121 01:20:00.000000 1 reflector.go:1] \"Failed to watch\" err=\"failed to list *v1.Pod: pods is forbidden: User \\\"system:serviceaccount:monitoring:prometheus-k8s\\\" cannot list resource \\\"pods\\\" in API group \\\"\\\" at the cluster scope\"",
         // The end of a reload.
         r#"ts=2026-11-21T01:59:00Z level=error component="discovery manager scrape" discovery=dns config=x msg="Unable to refresh target groups" err="context canceled""#,
-        // A watch that ends is begun anew.
+        // A watch that ends is begun again.
         r#"W1121 01:59:00.000000 1 reflector.go:539] watch of *v1.Pod ended with: very short watch: Unexpected watch close"#,
         // Once, while the targets are there.
         r#"E1121 01:59:00.000000 1 reflector.go:1] failed to list *v1.Pod: Get "https://172.20.0.1:443/api/v1/pods": dial tcp 172.20.0.1:443: connect: connection refused"#,
-        // Loaded anew without a fault.
+        // Loaded again without a fault.
         "ts=2026-11-21T01:50:00Z level=error component=\"discovery manager scrape\" msg=\"Cannot create service discovery\" err=\"unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST\" type=kubernetes config=pods\n\
          ts=2026-11-21T01:55:00Z level=info msg=\"Loading configuration file\" filename=/etc/prometheus/prometheus.yml",
     ] {

@@ -100,7 +100,7 @@ pub(super) fn why(case: &Case<'_>) -> Option<String> {
             format!("the request is signed for region {configured}, and the workspace is in {right}")
         }
         Fault::Url { right } => {
-            format!("the path of its URL is none of the API's: it should be {right} ({})", case.reason_code())
+            format!("the path of its URL is not one of the API's: it should be {right} ({})", case.reason_code())
         }
         Fault::NoCredentials => "the request cannot be signed: the pod gets no AWS credentials".into(),
     })

@@ -98,7 +98,7 @@ fn forget(found: &mut BTreeMap<Trouble, Seen>, message: &str) {
     if written.iter().any(|w| message.starts_with(w)) {
         found.retain(|t, _| matches!(t, Trouble::Block | Trouble::Repaired));
     }
-    // A start reads everything anew.
+    // A start reads everything again.
     if message.starts_with("Starting Prometheus") {
         found.clear();
     }

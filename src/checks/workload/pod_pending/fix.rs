@@ -36,7 +36,7 @@ pub(super) enum Way {
         claim: String,
         /// A claim of the namespace that is nearly called so; empty where none is.
         meant: String,
-        /// Nothing makes the pod anew: what it mounts cannot be changed.
+        /// Nothing recreates the pod: what it mounts cannot be changed.
         bare: bool,
     },
     Resources {

@@ -76,7 +76,7 @@ impl AwsClient {
             let gap = Gap::new(call.iam_action(), GapCause::NotConfigured, "no AWS region is set");
             return Err(FetchError::Gap(gap.hint("pass --region, set AWS_REGION, or give the profile a region")));
         }
-        // Away from AWS, looking for credentials takes seconds and fails each time anew. So the first call goes alone,
+        // Away from AWS, looking for credentials takes seconds and fails each time again. So the first call goes alone,
         // and if it finds none, no other call looks again.
         let mut first = None;
         let look = async || {

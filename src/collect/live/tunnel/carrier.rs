@@ -36,7 +36,7 @@ impl Carrier {
         let waiting = timeout(PATIENCE, self.target.wait_for(Option::is_some)).await;
         let Some(target) = waiting.ok().and_then(Result::ok).and_then(|t| t.clone()) else { return };
         let opened = match self.open(&target).await {
-            // The credentials may just have expired: once more, with new ones.
+            // The credentials may just have expired: again, with new ones.
             Err(error) if is_unauthorized(&error) && self.line.renew().await.is_ok() => self.open(&target).await,
             other => other,
         };

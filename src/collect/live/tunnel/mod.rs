@@ -30,7 +30,7 @@ use crate::snapshot::kubernetes::{Node, Pod};
 /// Pause between two looks at least, whoever asks for one.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The way to a cluster, made anew where its credentials expire.
+/// The way to a cluster, recreated where its credentials expire.
 pub struct Line {
     options: ConnectOptions,
     client: RwLock<kube::Client>,
