@@ -348,7 +348,10 @@ until = 2026-12-31
         );
         assert_eq!(wrong("strict = \"yes\""), ["k.toml:1:10: must be true or false, and is of type string"]);
         assert_eq!(wrong("read-only = 1"), ["k.toml:1:13: must be true or false, and is of type integer"]);
-        assert_eq!(wrong("fail-on = \"fatal\""), ["k.toml:1:11: \"fatal\" is none of error, signal, warning, never"]);
+        assert_eq!(
+            wrong("fail-on = \"fatal\""),
+            ["k.toml:1:11: \"fatal\" is not one of error, signal, warning, never"]
+        );
         assert_eq!(wrong("grafana-url = \"http://a:b@c\"").len(), 1);
         assert_eq!(
             wrong("[severity]\npod-pendin = \"info\"\nalert-coverage = \"off\""),

@@ -198,7 +198,7 @@ mod tests {
         snap.events = Listing::cluster(vec![once("prometheus-7"), once("prometheus-8")]);
         let found = read(&snap);
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].title, "event Failed of 2 Pods of monitoring/prometheus");
+        assert_eq!(found[0].title, "event Failed of 2 Pods of statefulset/prometheus");
     }
 
     #[test]

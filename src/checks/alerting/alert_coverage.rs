@@ -20,7 +20,7 @@ check! {
         id: "alert-coverage", suite: Alerting, severity: Info,
         title: "faults of every cluster that no alert watches",
         requires: [PrometheusRules],
-        uses: [MonitoringResources, PrometheusConfig, PrometheusRuleNames, PrometheusMetricNames],
+        uses: [MonitoringResources, PrometheusConfig, PrometheusRuleNames, PrometheusMetricNames, Workloads],
         fix: Fix,
     }
 }

@@ -7,7 +7,6 @@ use crate::checks::support::claims::block_class;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::chart_of;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::workload_of_name;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::tsdb::{Intake, Place, Retention, data_path, place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, Severity};
@@ -20,7 +19,7 @@ check! {
         id: "prometheus-persistence", suite: Storage, severity: Warning,
         title: "Prometheus' data goes with its pod",
         requires: [Workloads],
-        uses: [Pods, StorageClasses, PrometheusMetrics, PrometheusConfig, MonitoringResources],
+        uses: [Pods, StorageClasses, PrometheusMetrics, PrometheusConfig, PrometheusRuntime, MonitoringResources],
         fix: Fix,
     }
 }
@@ -125,8 +124,9 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         .breaks_nothing()
         .evidence(seen)
         .fix(fix(snap, server, path));
-    // What ended the pod comes first. Without that the data lies where it lies whatever ails the workload.
-    if lost.is_some() && was_ended(snap, server.workload) {
+    // What ails the workload comes first, and may be why its pod was replaced. Where nothing was lost the data lies where it
+    // lies, whatever ails it.
+    if lost.is_some() {
         made = made.depends_on(server.workload.reference());
     }
     Some(made)
@@ -138,19 +138,6 @@ fn time(seconds: f64) -> String {
         return format!("{:.0} days", seconds / 86_400.0);
     }
     format!("{:.0} hours", seconds / 3600.0)
-}
-
-/// Something ended a pod of the workload: the pod is still there as a record of it, or an event tells.
-fn was_ended(snap: &Snapshot, workload: &Workload) -> bool {
-    let own = workload.reference();
-    let pods = snap.pods.items().unwrap_or_default();
-    let events = journal::aside(|| snap.events.items().unwrap_or_default());
-    let ends = |reason: &str| matches!(reason, "Evicted" | "Preempted" | "TaintManagerEviction" | "NodeNotReady");
-    pods.iter().any(|p| p.is_finished() && snap.owner_ref(p) == own)
-        || events.iter().filter(|e| ends(&e.reason)).any(|e| {
-            let object = &e.involved_object;
-            workload_of_name(snap, &object.namespace, &object.name).is_some_and(|w| w.reference() == own)
-        })
 }
 
 /// Since when the data starts over, where the workload is much older than its pod.
@@ -243,16 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn depends_on_its_workload_where_its_pod_was_ended() {
-        let mut snap = with(json!({"name": "d", "emptyDir": {}}), "2026-11-21T01:00:00Z");
-        assert!(findings(&PrometheusPersistence, &snap)[0].depends_on.is_empty());
-        let mut pods = snap.pods.items().expect("pods").to_vec();
-        let mut ended = pods[0].clone();
-        ended.metadata.name = "prometheus-0".into();
-        ended.status.phase = "Failed".into();
-        pods.push(ended);
-        snap.pods = Listing::cluster(pods);
-        assert_eq!(findings(&PrometheusPersistence, &snap)[0].depends_on.len(), 1);
+    fn depends_on_its_workload_where_data_was_lost() {
+        let empty = || json!({"name": "d", "emptyDir": {}});
+        let depends = |made: &str| findings(&PrometheusPersistence, &with(empty(), made))[0].depends_on.len();
+        assert_eq!((depends("2026-11-21T01:00:00Z"), depends("2026-11-01T00:00:00Z")), (1, 0));
     }
 
     #[test]

@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn a_receiver_without_a_file_is_its_own_only_member() {
         let line = "ts=2026-11-21T01:58:00Z level=error msg=\"internal server error\" err=\"insufficient nodes; have 1, want 2\"\n";
-        let steps = steps(&findings(&Thanos, &with("receive", line))[0]);
+        let steps = steps(&findings(&Thanos, &with("receive", &line.repeat(2)))[0]);
         assert!(steps.contains("1 receiver runs, with factor 1 and no hashring file"), "{steps}");
         assert!(!steps.contains("kubectl get configmaps"), "{steps}");
     }

@@ -20,7 +20,7 @@ check! {
         id: "tsdb-retention", suite: Storage, severity: Warning,
         title: "what Prometheus is told to keep does not fit on its volume",
         requires: [Workloads, PersistentVolumeClaims],
-        uses: [PrometheusMetrics, StorageClasses, Pods, MonitoringResources],
+        uses: [PrometheusMetrics, PrometheusRuntime, StorageClasses, Pods, MonitoringResources],
         fix: Fix,
     }
 }

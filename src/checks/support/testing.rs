@@ -9,14 +9,14 @@ use crate::snapshot::Snapshot;
 pub(crate) fn findings(check: &dyn Check, snap: &Snapshot) -> Vec<Finding> {
     match check.diagnose(snap).expect("everything it needs is there") {
         Diagnosis::NotApplicable(_) => Vec::new(),
-        Diagnosis::Findings(findings) => {
-            let render = |mut f: Finding| {
-                pages::finish(check.meta(), &mut f).expect("the page and the commands render");
-                f
-            };
-            findings.into_iter().map(render).collect()
-        }
+        Diagnosis::Findings(findings) => findings.into_iter().map(|f| rendered(check, f)).collect(),
     }
+}
+
+/// A finding with its fix.
+pub(crate) fn rendered(check: &dyn Check, mut finding: Finding) -> Finding {
+    pages::finish(check.meta(), &mut finding).expect("the page and the commands render");
+    finding
 }
 
 /// All commands and texts of a fix, one a line.

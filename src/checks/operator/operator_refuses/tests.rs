@@ -1,5 +1,5 @@
 use super::*;
-use crate::checks::support::testing::{findings, steps};
+use crate::checks::support::testing::{findings, rendered, steps};
 use crate::domain::testing::snapshot;
 use crate::snapshot::Listing;
 use crate::snapshot::kubernetes::{Monitor, MonitoringResource};
@@ -71,9 +71,8 @@ fn a_file_in_a_secret_is_put_back_by_its_key() {
         let server: MonitoringResource = serde_json::from_value(server).expect("a resource");
         let server = MonitoringResource { kind: kind.into(), ..server };
         let fix = fix::server(&with(""), &server, text);
-        let mut made =
-            Finding::new(OperatorRefuses::META.id, Severity::Error, server.reference(), text.to_owned()).fix(fix);
-        crate::pages::finish(&OperatorRefuses::META, &mut made).expect("the page renders");
+        let made = Finding::new(OperatorRefuses::META.id, Severity::Error, server.reference(), text.to_owned());
+        let made = rendered(&OperatorRefuses, made.fix(fix));
         (made.variant, steps(&made))
     };
     for (kind, text, variant, secret, key) in [

@@ -53,7 +53,13 @@ impl Check for PodPending {
             let reason = reason(snap, pod, &message);
             groups.entry((snap.owner_ref(pod), reason)).or_default().push((pod, message));
         }
-        let findings = groups.into_iter().map(|((owner, reason), pods)| finding(snap, owner, reason, &pods));
+        // What would add a node has to run for that. All pods are gone through once, and not for each that waits.
+        let makers: Vec<ResourceRef> = scale_up::makers_down(snap).iter().map(|p| snap.owner_ref(p)).collect();
+        let findings = groups.into_iter().map(|((owner, reason), pods)| {
+            let found = finding(snap, owner, reason, &pods);
+            let wants = matches!(reason, Reason::Resources | Reason::TooManyPods | Reason::Selector | Reason::NoNodes);
+            if wants { found.depends_on_all(makers.iter().cloned()) } else { found }
+        });
         let findings = findings.chain(not_created::findings(snap, Self::META.id));
         Ok(Diagnosis::Findings(findings.chain(gated::findings(snap, Self::META.id)).collect()))
     }
@@ -174,11 +180,6 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
         let told = pods.iter().filter_map(|(p, _)| Some((p, scale_up::refused(snap, p)?.1)));
         let culprits: BTreeSet<ResourceRef> = told.flat_map(|(p, why)| scale_up::culprits(snap, p, &why)).collect();
         finding = culprits.into_iter().fold(finding, Finding::depends_on);
-    }
-    // What would add a node has to run for that.
-    if matches!(reason, Reason::Resources | Reason::TooManyPods | Reason::Selector | Reason::NoNodes) {
-        let makers = scale_up::makers_down(snap);
-        finding = finding.depends_on_all(makers.iter().map(|p| snap.owner_ref(p)));
     }
     let profiles = (reason == Reason::Fargate).then(|| fargate::evidence(snap));
     finding.evidence_all(detail.evidence()).evidence_all(profiles)
