@@ -49,7 +49,6 @@ enum Fix {
         rule: String,
         rule_namespace: String,
         managed_by: String,
-        /// Those beside the one that the message tells.
         problems: Vec<String>,
         #[serde(flatten)]
         api: Api,
@@ -260,7 +259,7 @@ fn of_object(object: &PrometheusRule, readers: Readers, api: Api) -> Option<Find
                 rule: meta.name.clone(),
                 rule_namespace: meta.namespace.clone(),
                 managed_by: managed_by(meta),
-                problems: if lines.len() > 1 { lines } else { Vec::new() },
+                problems: lines,
                 api,
             })
             .evidence(evidence.with("rule", &meta.name).with("namespace", &meta.namespace)),

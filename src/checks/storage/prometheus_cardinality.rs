@@ -20,7 +20,7 @@ check! {
         id: "prometheus-cardinality", suite: Storage, severity: Warning,
         title: "one metric is most of what Prometheus holds",
         requires: [PrometheusTsdb],
-        uses: [PrometheusTargets, PrometheusConfig, Services],
+        uses: [PrometheusTargets, PrometheusConfig, Services, Workloads],
         fix: Fix,
     }
 }
