@@ -8,6 +8,7 @@ use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::selector::{Unmet, Wanted};
 use crate::domain::prometheus::operator::chain;
 use crate::domain::prometheus::operator::deployment;
+use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::operator::selection::Kind;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -170,16 +171,8 @@ pub(crate) fn broken(snap: &Snapshot, servers: &[&MonitoringResource]) -> Vec<Re
             p.metadata.namespace == meta.namespace && p.metadata.name.strip_prefix(&set).is_some_and(is_ordinal)
         };
         all.extend(pods.filter(of_set).map(|p| ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)));
-        let word = server.kind.to_ascii_lowercase();
-        let services =
-            snap.services.items().unwrap_or_default().iter().filter(|s| s.metadata.namespace == meta.namespace);
-        let in_front = services.filter(|s| {
-            let selector = &s.spec.selector;
-            selector.get(&word) == Some(&meta.name)
-                || selector.get("operator.prometheus.io/name") == Some(&meta.name)
-                || selector.get("app.kubernetes.io/instance") == Some(&meta.name)
-                || s.metadata.name == format!("{word}-operated")
-        });
+        let services = snap.services.items().unwrap_or_default().iter();
+        let in_front = services.filter(|s| front::is_before(s, server));
         all.extend(in_front.map(|s| ResourceRef::service(&s.metadata.namespace, &s.metadata.name)));
     }
     all

@@ -5,14 +5,16 @@ use serde::Serialize;
 
 use super::case::Case;
 use crate::domain::alertmanager::pods::alertmanager_pods;
+use crate::domain::kubernetes::endpoints;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{self, Target};
+use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::targets::prometheus_path;
 use crate::domain::text::redact::redact;
 use crate::domain::text::send_error::SendFailure;
 use crate::model::Program;
-use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::kubernetes::{Pod, Service};
 use crate::snapshot::{Component, Snapshot};
 
 /// See the page's fixes.
@@ -51,6 +53,17 @@ pub(super) enum Way {
         config_map: Option<String>,
         workload: String,
         container: String,
+    },
+    NoPod {
+        am_namespace: String,
+        /// The labels of the pods behind its Service.
+        am_labels: String,
+        /// The operator's Alertmanager that makes them, and who keeps it.
+        server: Option<String>,
+        managed: String,
+        /// What switches it off, and the patch that lets it have pods again.
+        off: Option<&'static str>,
+        patch: Option<&'static str>,
     },
     Relabelled(Change),
     AlertRelabel {
@@ -129,6 +142,26 @@ pub(super) enum Way {
         /// What Alertmanager has, through the API server.
         held_path: String,
     },
+}
+
+impl Way {
+    /// No pod behind Alertmanager's Service is ready.
+    pub(super) fn no_pod(snap: &Snapshot, service: &Service) -> Self {
+        let server = front::servers_behind(snap, service).into_iter().find(|s| s.kind == "Alertmanager");
+        let (off, patch) = match server.map(|s| &s.spec) {
+            Some(spec) if spec.replicas == Some(0) => (Some("spec.replicas is 0"), Some(r#"{"spec":{"replicas":1}}"#)),
+            Some(spec) if spec.paused => (Some("spec.paused is true"), Some(r#"{"spec":{"paused":false}}"#)),
+            _ => (None, None),
+        };
+        Self::NoPod {
+            am_namespace: service.metadata.namespace.clone(),
+            am_labels: endpoints::selector(service),
+            server: server.map(|s| s.metadata.name.clone()),
+            managed: server.map(|s| managed_by(&s.metadata)).unwrap_or_default(),
+            off,
+            patch,
+        }
+    }
 }
 
 /// A change of Prometheus' configuration: the values of the shared steps `change-alerting`.

@@ -29,7 +29,8 @@ check! {
         requires: [ComponentLogs],
         uses: [
             PrometheusAlertmanagers, PrometheusAlerts, PrometheusMetrics, PrometheusConfig, PrometheusRules, PrometheusRuntime,
-            Services, Pods, Workloads, ConfigMaps, MonitoringResources, NetworkPolicies, AlertmanagerAlerts,
+            Services, Pods, Workloads, ConfigMaps, MonitoringResources, OtherServers, NetworkPolicies,
+            AlertmanagerAlerts,
         ],
         fix: Fix,
     }

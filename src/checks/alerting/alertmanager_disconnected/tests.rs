@@ -6,6 +6,7 @@ use super::*;
 use crate::checks::support::testing::{findings, steps};
 use crate::domain::testing::{service, slice, snapshot};
 use crate::model::{Finding, Program, Severity};
+use crate::snapshot::kubernetes::MonitoringResource;
 use crate::snapshot::monitoring::{
     AlertmanagerUrl, ContainerLog, DiscoveredAlertmanagers, FiringAlert, PrometheusRuntime,
 };
@@ -179,4 +180,87 @@ fn relabelling_that_drops_all_alerts_is_named_and_one_that_drops_some_is_not() {
     assert_eq!(one(&snap).variant, "alert-relabel");
     *snap.prometheus_config = Ok(config("team], regex: [b").replace("regex: [b]", "regex: b"));
     assert!(findings(&AlertmanagerDisconnected, &snap).is_empty());
+}
+
+/// Discovery of a whole namespace always leaves out what is not Alertmanager.
+#[test]
+fn what_discovery_leaves_out_blames_relabelling_only_where_it_is_a_ready_alertmanager() {
+    let with_pods = |ready: &str| {
+        let mut snap = with("", &[]);
+        let mut alertmanager = pod("alertmanager", &[]);
+        alertmanager["status"]["podIP"] = json!("10.0.0.7");
+        alertmanager["status"]["conditions"][0]["status"] = json!(ready);
+        let pods = json!([pod("prometheus", &[]), alertmanager]);
+        snap.pods = crate::snapshot::Listing::cluster(serde_json::from_value(pods).expect("pods"));
+        *snap.prometheus_config =
+            Ok("alerting:\n  alertmanagers:\n    - kubernetes_sd_configs: [{role: endpoints}]\n".into());
+        snap
+    };
+    let dropped = |snap: &mut Snapshot, hosts: &[&str]| {
+        let url = |host: &&str| AlertmanagerUrl { url: format!("http://{host}/api/v2/alerts") };
+        let dropped_alertmanagers = hosts.iter().map(url).collect();
+        *snap.prometheus_alertmanagers =
+            Ok(DiscoveredAlertmanagers { active_alertmanagers: Vec::new(), dropped_alertmanagers });
+    };
+    let others = ["10.0.0.9:9090", "10.0.0.21:8080", "10.0.0.22:8443"];
+    let mut snap = with_pods("True");
+    dropped(&mut snap, &others);
+    assert_eq!(one(&snap).variant, "not-found", "the Alertmanager is not among them");
+    let mut snap = with_pods("False");
+    dropped(&mut snap, &["10.0.0.7:9093", "10.0.0.9:9090"]);
+    assert_eq!(one(&snap).variant, "not-found", "nobody wants one that is not ready");
+    let mut snap = with_pods("True");
+    dropped(&mut snap, &["10.0.0.7:9093", "10.0.0.9:9090", "10.0.0.7:8080"]);
+    let found = one(&snap);
+    assert_eq!(found.variant, "relabelled");
+    assert!(found.message.contains("10.0.0.7:8080") && !found.message.contains("10.0.0.9"), "{}", found.message);
+    dropped(&mut snap, &["10.0.0.7:1", "10.0.0.7:2", "10.0.0.7:3", "10.0.0.7:4", "10.0.0.7:5"]);
+    assert!(one(&snap).message.contains("and 2 more"), "{}", one(&snap).message);
+}
+
+#[test]
+fn a_list_that_a_reload_has_emptied_is_given_time() {
+    let mut snap = with("", &[]);
+    let loaded = |at: &str| {
+        let last_config_time = Some(at.parse().expect("a time"));
+        Ok(PrometheusRuntime { last_config_time, ..PrometheusRuntime::default() })
+    };
+    *snap.prometheus_runtime = loaded("2026-11-21T01:59:50Z");
+    assert!(findings(&AlertmanagerDisconnected, &snap).is_empty());
+    *snap.prometheus_runtime = loaded("2026-11-21T01:59:20Z");
+    one(&snap);
+}
+
+/// The operator's Alertmanager without pods is what has to be mended, and not the relabelling that the operator writes.
+#[test]
+fn an_alertmanager_of_the_operator_that_is_switched_off_is_named() {
+    let mut snap = with("", &[]);
+    let mut own = pod("prometheus", &[]);
+    own["metadata"]["labels"] = json!({"operator.prometheus.io/name": "k8s", "app.kubernetes.io/name": "prometheus",
+        "app.kubernetes.io/managed-by": "prometheus-operator", "prometheus": "k8s"});
+    snap.pods = crate::snapshot::Listing::cluster(serde_json::from_value(json!([own])).expect("pods"));
+    let mut front = service("monitoring", "alertmanager", &[9093]);
+    front["spec"]["selector"] = json!({"app.kubernetes.io/name": "alertmanager", "alertmanager": "main"});
+    snap.services = crate::snapshot::Listing::cluster(serde_json::from_value(json!([front])).expect("Services"));
+    let server = |kind: &str, name: &str, spec: Value| {
+        let made = json!({"metadata": {"namespace": "monitoring", "name": name}, "spec": spec});
+        let made: MonitoringResource = serde_json::from_value(made).expect("a server");
+        MonitoringResource { kind: kind.into(), ..made }
+    };
+    let alerting = json!({"alerting": {"alertmanagers": [{"name": "alertmanager", "port": 9093}]}});
+    snap.monitoring_resources = crate::snapshot::Listing::cluster(vec![
+        server("Prometheus", "k8s", alerting),
+        server("Alertmanager", "main", json!({"replicas": 0})),
+    ]);
+    *snap.prometheus_alertmanagers = Ok(DiscoveredAlertmanagers {
+        active_alertmanagers: Vec::new(),
+        dropped_alertmanagers: vec![AlertmanagerUrl { url: "http://10.0.0.9:9090/api/v2/alerts".into() }],
+    });
+    let found = one(&snap);
+    assert_eq!(found.variant, "no-pod", "{}", found.message);
+    let alertmanager = snap.monitoring_resources.items().expect("read")[1].reference();
+    assert!(found.depends_on.contains(&alertmanager), "{:?}", found.depends_on);
+    let steps = steps(&found);
+    assert!(steps.contains("kubectl patch alertmanager -n monitoring main --type=merge"), "{steps}");
+    assert!(steps.contains("spec.replicas is 0"), "{steps}");
 }

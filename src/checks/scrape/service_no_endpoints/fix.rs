@@ -8,6 +8,7 @@ use crate::checks::support::origin::ChangeJob;
 use crate::domain::kubernetes::endpoints::{self, Difference, Reason};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::proxy;
+use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::origin;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::targets::Down;
@@ -62,6 +63,11 @@ enum Way {
     NoWorkload {
         name: String,
         service_managed_by: String,
+        /// The operator's resource that its pods are made from.
+        server_kind: Option<String>,
+        server: Option<String>,
+        /// The Prometheus that sends its alerts to the Service.
+        sender: Option<String>,
     },
     PortAdd {
         name: String,
@@ -115,7 +121,16 @@ impl Fix {
                 patch: selector_patch(differences, |d| d.found.clone()),
                 patch_back: selector_patch(differences, |d| Some(d.wanted.clone())),
             },
-            Reason::NoWorkload => Way::NoWorkload { name, service_managed_by },
+            Reason::NoWorkload => {
+                let server = front::servers_behind(snap, service).into_iter().next();
+                Way::NoWorkload {
+                    name,
+                    service_managed_by,
+                    server_kind: server.map(|s| s.kind.to_ascii_lowercase()),
+                    server: server.map(|s| s.metadata.name.clone()),
+                    sender: front::sender(snap, service).map(|s| s.reference().to_string()),
+                }
+            }
         };
         Self::of(service, ChangeJob::of(snap, ""), way)
     }

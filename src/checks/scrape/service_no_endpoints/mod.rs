@@ -10,6 +10,7 @@ use crate::checks::support::scrape;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::nodes::dead_nodes;
+use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down};
@@ -27,7 +28,7 @@ check! {
         id: "service-no-endpoints", suite: Scrape, severity: Error,
         title: "a Service has no ready endpoint",
         requires: [Services, EndpointSlices, Pods],
-        uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps],
+        uses: [PrometheusTargets, Workloads, Events, CrashLogs, Nodes, ConfigMaps, MonitoringResources, OtherServers],
         fix: Fix,
     }
 }
@@ -161,6 +162,11 @@ impl Group<'_> {
             made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
         }
         made = owners.into_iter().fold(made, Finding::depends_on);
+        if matches!(self.reason, Reason::NoWorkload) {
+            for server in self.services.iter().flat_map(|(s, _)| front::servers_behind(snap, s)) {
+                made = made.depends_on(server.reference()).depends_on(server.set());
+            }
+        }
         made = dead_nodes(snap, self.reason.pods().iter().copied()).into_iter().fold(made, Finding::depends_on);
         self.evidence(snap, made, first)
     }

@@ -6,6 +6,8 @@ use super::*;
 use crate::checks::support::testing::{findings, steps};
 use crate::domain::testing::{down, pod, service, slice, snapshot, workload};
 use crate::model::GapCause;
+use crate::snapshot::Listing;
+use crate::snapshot::kubernetes::MonitoringResource;
 
 const REFUSED: &str = "Get \"http://web.shop.svc:8080/metrics\": dial tcp 172.20.0.9:8080: connect: connection refused";
 
@@ -247,4 +249,33 @@ fn a_service_that_somebody_keeps_is_not_to_be_deleted() {
     assert!(kept.contains("Do not delete the Service: Helm") && !kept.contains("can be deleted"), "{kept}");
     let left = said(json!({}));
     assert!(left.contains("can be deleted once nothing names it"), "{left}");
+}
+
+/// The operator makes what the Service is for: whatever keeps it from that is the cause, and the Service stays.
+#[test]
+fn a_service_of_the_operators_server_waits_for_it() {
+    let mut front = service("monitoring", "alertmanager-main", &[9093]);
+    front["spec"]["selector"] = json!({"app.kubernetes.io/name": "alertmanager", "app.kubernetes.io/instance": "main"});
+    let mut snap =
+        snapshot(json!({"services": [front], "endpoint_slices": [slice("monitoring", "alertmanager-main", 0, 0)]}));
+    let server = |kind: &str, name: &str, spec: Value| {
+        let made = json!({"metadata": {"namespace": "monitoring", "name": name}, "spec": spec});
+        let made: MonitoringResource = serde_json::from_value(made).expect("a server");
+        MonitoringResource { kind: kind.into(), ..made }
+    };
+    let found = findings(&ServiceNoEndpoints, &snap).remove(0);
+    assert!(steps(&found).contains("can be deleted"), "{}", steps(&found));
+    let alerting = json!({"alerting": {"alertmanagers": [{"name": "alertmanager-main", "port": "web"}]}});
+    snap.monitoring_resources = Listing::cluster(vec![
+        server("Prometheus", "k8s", alerting),
+        server("Alertmanager", "main", json!({})),
+        server("Alertmanager", "other", json!({})),
+    ]);
+    let found = findings(&ServiceNoEndpoints, &snap).remove(0);
+    let set = |name: &str| ResourceRef::workload("StatefulSet", "monitoring", name);
+    assert!(found.depends_on.contains(&set("alertmanager-main")), "{:?}", found.depends_on);
+    assert!(!found.depends_on.contains(&set("alertmanager-other")), "{:?}", found.depends_on);
+    let steps = steps(&found);
+    assert!(!steps.contains("can be deleted") && steps.contains("Do not delete the Service"), "{steps}");
+    assert!(steps.contains("kubectl get alertmanager -n monitoring main -o yaml"), "{steps}");
 }

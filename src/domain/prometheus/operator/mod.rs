@@ -3,6 +3,7 @@
 pub(crate) mod chain;
 pub(crate) mod deployment;
 pub(crate) mod files;
+pub(crate) mod front;
 pub(crate) mod log;
 pub(crate) mod selection;
 
