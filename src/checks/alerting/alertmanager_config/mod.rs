@@ -18,7 +18,6 @@ use crate::domain::alertmanager::pods::alertmanager_pods;
 use crate::domain::alertmanager::templates::template_files;
 use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::image::tag_of;
-use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{operator_resource, workload_name};
 use crate::domain::kubernetes::proxy;
 use crate::domain::manifests::written::Dialect;
@@ -90,11 +89,6 @@ enum Way {
         refused: Refused,
         why: String,
     },
-    Operator {
-        name: String,
-        managed: String,
-        why: String,
-    },
     Retention {
         receiver: String,
         kept: String,
@@ -156,8 +150,7 @@ impl Check for AlertmanagerConfig {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.pods()?;
-        let mut findings = operator(snap);
-        findings.extend(retention::forgets(snap));
+        let mut findings: Vec<Finding> = retention::forgets(snap).into_iter().collect();
         let readings = readings(snap);
         if readings.is_empty() && findings.is_empty() {
             return elsewhere(snap);
@@ -199,50 +192,6 @@ fn readings(snap: &Snapshot) -> BTreeMap<(String, String), Reading<'_>> {
         found.entry(key).or_insert_with(|| Reading { source, pods: Vec::new() }).pods.push((pod, container));
     }
     found
-}
-
-/// The operator says of an Alertmanager object that it cannot build it.
-fn operator(snap: &Snapshot) -> Vec<Finding> {
-    let objects = snap.monitoring_resources.items().unwrap_or_default().iter();
-    let refused = objects.filter(|o| o.kind == "Alertmanager").filter_map(|object| {
-        let condition = object.status.conditions.iter().find(|c| c.kind == "Reconciled" && c.status == "False")?;
-        let message = condition.message.clone().unwrap_or_default();
-        let about = message.to_ascii_lowercase();
-        let is_config = ["config", "receiver", "route", "secret"].iter().any(|word| about.contains(word));
-        is_config.then(|| {
-            let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
-            let subject = object.reference();
-            let text = format!(
-                "the operator refuses the configuration of Alertmanager {namespace}/{name}, so changes do not take effect: {}",
-                redact(&message)
-            );
-            Finding::new(AlertmanagerConfig::META.id, Severity::Error, subject.clone(), text)
-                .breaks(subject)
-                .breaks(object.set())
-                .key("operator")
-                .evidence(
-                    Evidence::new(
-                        format!("Alertmanager {namespace}/{name}, condition Reconciled"),
-                        redact(&message),
-                        "kubectl get alertmanager -n {{ namespace }} {{ name }} -o yaml",
-                    )
-                    .with("namespace", namespace)
-                    .with("name", name),
-                )
-                .fix(Fix {
-                    namespace: namespace.clone(),
-                    pod: String::new(),
-                    container: "alertmanager".to_owned(),
-                    workload: object.set().kubectl_name(),
-                    way: Way::Operator {
-                        name: name.clone(),
-                        managed: managed_by(&object.metadata),
-                        why: redact(&message).to_string(),
-                    },
-                })
-        })
-    });
-    refused.collect()
 }
 
 /// One configuration with all that is known of it.

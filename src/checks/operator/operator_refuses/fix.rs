@@ -9,6 +9,7 @@ use crate::checks::support::operator::{Loaded, Operator, Server, StackRelease};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::log::{self, Reason};
 use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::domain::text::redact::redact;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Monitor, MonitoringResource};
 
@@ -71,6 +72,7 @@ pub(super) enum Fix {
         text: String,
         #[serde(flatten)]
         source: Source,
+        waits: Option<String>,
     },
     Alertmanager {
         server_kind: String,
@@ -82,6 +84,7 @@ pub(super) enum Fix {
         config_secret: String,
         /// The JSONPath of the configuration in it.
         config_path: &'static str,
+        waits: Option<String>,
     },
     Additional {
         #[serde(flatten)]
@@ -91,6 +94,7 @@ pub(super) enum Fix {
         extra_secret: Option<String>,
         extra_key: Option<String>,
         extra_path: Option<String>,
+        waits: Option<String>,
     },
     Server {
         #[serde(flatten)]
@@ -98,6 +102,7 @@ pub(super) enum Fix {
         text: String,
         #[serde(flatten)]
         operator: Operator,
+        waits: Option<String>,
     },
 }
 
@@ -215,8 +220,17 @@ fn file_patch(monitor: &Monitor, reason: &Reason) -> Option<String> {
 }
 
 /// The words speak of Alertmanager's configuration.
-pub(super) fn is_of_config(text: &str) -> bool {
-    ["provision alertmanager configuration", "initialize from", "config from Secret"].iter().any(|w| text.contains(w))
+fn is_of_config(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["alertmanager config", "initialize from", "config from secret", "undefined receiver"]
+        .iter()
+        .any(|w| text.contains(w))
+}
+
+/// The resource as `kubectl wait` takes it, where its operator writes whether it could reconcile it.
+fn waits(server: &MonitoringResource) -> Option<String> {
+    let written = server.status.conditions.iter().any(|c| c.kind == "Reconciled");
+    written.then(|| format!("{}/{}", server.kind.to_ascii_lowercase(), server.metadata.name))
 }
 
 /// The fix of a server that is not written.
@@ -225,9 +239,9 @@ pub(super) fn server(snap: &Snapshot, server: &MonitoringResource, text: &str) -
     let kind = if is_alertmanager { Kind::AlertmanagerConfig } else { Kind::ServiceMonitor };
     let reason = log::reason(kind, text);
     let meta = &server.metadata;
-    let (named, said) = (Server::of(server), text.trim().to_owned());
+    let (named, said, waits) = (Server::of(server), redact(text.trim()), waits(server));
     if let Some(source) = Source::of(&reason) {
-        return Fix::ServerSecret { server: named, text: said, source };
+        return Fix::ServerSecret { server: named, text: said, source, waits };
     }
     if is_alertmanager && is_of_config(text) {
         return Fix::Alertmanager {
@@ -238,6 +252,7 @@ pub(super) fn server(snap: &Snapshot, server: &MonitoringResource, text: &str) -
             text: said,
             config_secret: server.spec.config_secret.clone().unwrap_or_else(|| format!("alertmanager-{}", meta.name)),
             config_path: "{.data.alertmanager\\.yaml}",
+            waits,
         };
     }
     if !is_alertmanager && text.contains("additional") {
@@ -248,7 +263,8 @@ pub(super) fn server(snap: &Snapshot, server: &MonitoringResource, text: &str) -
             extra_secret: extra.map(|s| s.name.clone()),
             extra_key: extra.map(|s| s.key.clone()),
             extra_path: extra.map(|s| format!("{{.data.{}}}", s.key.replace('.', "\\."))),
+            waits,
         };
     }
-    Fix::Server { server: named, text: said, operator: Operator::of(snap) }
+    Fix::Server { server: named, text: said, operator: Operator::of(snap), waits }
 }

@@ -16,6 +16,7 @@ use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::files;
 use crate::domain::prometheus::operator::log::{self, Reason, Refused, Said, SyncFailed};
 use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, ConfigStatus, Meta, MonitoringResource};
@@ -266,18 +267,14 @@ fn server(snap: &Snapshot, server: &MonitoringResource, said: &Said<'_>) -> Opti
     });
     let condition = reconciled(server).filter(|c| c.status == "False");
     let by_condition = condition.and_then(|c| c.message.clone()).filter(|m| !m.is_empty());
-    let missing = missing_set(snap, server);
     let text = failed.map(|f| f.text.clone()).or(by_condition);
+    let missing = missing_set(snap, server, text.is_some());
     if text.is_none() && missing.is_none() {
         return None;
     }
-    // What Alertmanager's own configuration holds is judged with it.
-    let told = server.kind == "Alertmanager" && missing.is_none() && condition.is_some();
-    if told && text.as_deref().is_some_and(fix::is_of_config) {
-        return None;
-    }
     let what = server_text(server);
-    let why = text.as_deref().map(|t| format!(": {}", operator::one_line(t))).unwrap_or_default();
+    // It may quote what it read.
+    let why = text.as_deref().map(|t| format!(": {}", redact(&operator::one_line(t)))).unwrap_or_default();
     let message = match &missing {
         Some(set) => format!("{what} has no StatefulSet {set}{why}"),
         None => format!("the operator cannot write {what}, which keeps what it had before{why}"),
@@ -305,10 +302,12 @@ fn server(snap: &Snapshot, server: &MonitoringResource, said: &Said<'_>) -> Opti
     Some(made.fix(fix::server(snap, server, text.as_deref().unwrap_or_default())))
 }
 
-fn missing_set(snap: &Snapshot, server: &MonitoringResource) -> Option<String> {
+/// The StatefulSet that should be there and is not. Once the operator has said that it fails, there is nothing to wait for.
+fn missing_set(snap: &Snapshot, server: &MonitoringResource, fails: bool) -> Option<String> {
     let meta = &server.metadata;
-    let off = server.spec.paused || server.spec.replicas == Some(0) || snap.age_seconds(meta) < YOUNG;
-    if off || !snap.workloads.covers(&meta.namespace) {
+    let young = !fails && snap.age_seconds(meta) < YOUNG;
+    let off = server.spec.paused || server.spec.replicas == Some(0);
+    if off || young || !snap.workloads.covers(&meta.namespace) {
         return None;
     }
     let workloads = snap.workloads.items().ok()?;
@@ -341,7 +340,7 @@ fn condition_seen(server: &MonitoringResource, condition: &Condition) -> Evidenc
         (condition.reason.clone().unwrap_or_default(), condition.message.clone().unwrap_or_default());
     Evidence::new(
         format!("{} status.conditions", server_text(server)),
-        format!("Reconciled=False{since} {reason}: {message}"),
+        format!("Reconciled=False{since} {reason}: {}", redact(&message)),
         "kubectl get {{ kind }} {{ name }} -n {{ namespace }} -o jsonpath='{.status.conditions}'",
     )
     .with("kind", server.kind.to_ascii_lowercase())

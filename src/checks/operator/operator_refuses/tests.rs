@@ -93,3 +93,43 @@ fn a_file_in_a_secret_is_put_back_by_its_key() {
         assert!(!steps.contains("kubectl edit"), "{steps}");
     }
 }
+
+/// Each operator writes the condition: it says what the log says, with the same way out.
+#[test]
+fn a_configuration_that_the_operator_refuses_is_mended_in_its_secret() {
+    let mut snap = with("");
+    let server = |made: &str, status: &str| {
+        let server = json!({"metadata": {"namespace": "monitoring", "name": "main", "creationTimestamp": made},
+            "status": {"conditions": [{"type": "Reconciled", "status": status, "reason": "ReconciliationFailed",
+                "message": "provision alertmanager configuration: failed to initialize from secret: bad"}]}});
+        let server: MonitoringResource = serde_json::from_value(server).expect("a resource");
+        Listing::cluster(vec![MonitoringResource { kind: "Alertmanager".into(), ..server }])
+    };
+    snap.monitoring_resources = server("2026-11-20T00:00:00Z", "False");
+    let found = findings(&OperatorRefuses, &snap);
+    assert_eq!((found.len(), found[0].variant), (1, "alertmanager"), "{found:?}");
+    let steps = steps(&found[0]);
+    assert!(steps.contains("kubectl get secret alertmanager-main -n monitoring"), "{steps}");
+    let verify: Vec<&str> = found[0].remediation.verify.iter().map(|s| s.command.as_str()).collect();
+    assert!(
+        verify[0].starts_with("kubectl wait --for=condition=Reconciled alertmanager/main -n monitoring"),
+        "{verify:?}"
+    );
+    snap.monitoring_resources = server("2026-11-20T00:00:00Z", "True");
+    assert!(findings(&OperatorRefuses, &snap).is_empty(), "it is taken");
+}
+
+/// What never had a StatefulSet keeps nothing.
+#[test]
+fn a_server_that_was_never_written_is_told_without_waiting() {
+    let server =
+        json!({"metadata": {"namespace": "monitoring", "name": "main", "creationTimestamp": "2026-11-21T01:59:00Z"}});
+    let server: MonitoringResource = serde_json::from_value(server).expect("a resource");
+    let server = MonitoringResource { kind: "Alertmanager".into(), ..server };
+    let operator = json!({"metadata": {"namespace": "monitoring", "name": "prometheus-operator"},
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "prometheus-operator",
+            "image": "quay.io/prometheus-operator/prometheus-operator:v0.93.1"}]}}}});
+    let snap = snapshot(json!({"workloads": [operator]}));
+    assert_eq!(missing_set(&snap, &server, false), None, "it is a minute old");
+    assert_eq!(missing_set(&snap, &server, true).as_deref(), Some("alertmanager-main"));
+}
