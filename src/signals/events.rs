@@ -9,7 +9,7 @@ use crate::domain::text::redact::redact;
 use crate::domain::text::shape::shape;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Event, Pod, Workload};
+use crate::snapshot::kubernetes::{Autoscaler, DisruptionBudget, Event, Pod, Workload};
 
 /// Seconds within which an event is of now.
 const RECENT: i64 = 3600;
@@ -118,6 +118,18 @@ fn whose(events: &[&Event], owner: &ResourceRef) -> String {
     }
 }
 
+/// It gets its metrics and may change its target.
+fn scales(scaler: &Autoscaler) -> bool {
+    let is_true = |kind: &str| scaler.status.conditions.iter().any(|c| c.kind == kind && c.status == "True");
+    is_true("AbleToScale") && is_true("ScalingActive")
+}
+
+/// Its pods could be counted: whether that leaves room for an eviction is no fault of its own.
+fn is_counted(budget: &DisruptionBudget) -> bool {
+    let allowed = budget.status.conditions.iter().find(|c| c.kind == "DisruptionAllowed");
+    allowed.is_some_and(|c| c.reason.as_deref() != Some("SyncFailed"))
+}
+
 /// An event tells of the past; what its object is now says whether it matters.
 fn weigh(snap: &Snapshot, event: &Event) -> Weight {
     let object = &event.involved_object;
@@ -135,11 +147,19 @@ fn weigh(snap: &Snapshot, event: &Event) -> Weight {
             let node = snap.nodes.named(&object.name).ok().flatten();
             return if node.is_some_and(|n| !n.is_ready()) { Weight::Weighs } else { Weight::Note };
         }
-        "PersistentVolumeClaim" => {
-            let claim = snap.persistent_volume_claims.find(&object.namespace, &object.name).ok().flatten();
+        "PersistentVolumeClaim" => match snap.persistent_volume_claims.find(&object.namespace, &object.name) {
             // One that was deleted and made again has the name of the old one, not its history.
-            claim.is_none_or(|c| c.status.phase != "Bound" && is_same(event, &c.metadata.uid))
-        }
+            Ok(claim) => claim.is_some_and(|c| c.status.phase != "Bound" && is_same(event, &c.metadata.uid)),
+            Err(_) => fresh,
+        },
+        "HorizontalPodAutoscaler" => match snap.autoscalers.find(&object.namespace, &object.name) {
+            Ok(scaler) => fresh && scaler.is_some_and(|s| is_same(event, &s.metadata.uid) && !scales(s)),
+            Err(_) => fresh,
+        },
+        "PodDisruptionBudget" => match snap.disruption_budgets.find(&object.namespace, &object.name) {
+            Ok(budget) => fresh && budget.is_some_and(|b| is_same(event, &b.metadata.uid) && !is_counted(b)),
+            Err(_) => fresh,
+        },
         "Deployment" | "StatefulSet" | "DaemonSet" => {
             let all = snap.workloads.items().unwrap_or_default().iter();
             let own = all.filter(|w| w.kind == object.kind && w.metadata.namespace == object.namespace);
@@ -182,6 +202,41 @@ mod tests {
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found.iter().filter(|(_, w)| *w == Weight::Weighs).count(), 1);
         assert!(found.iter().any(|(t, w)| t == "event Failed of Ingress web (4 times)" && *w == Weight::Weighs));
+    }
+
+    /// A list that was read and does not hold the object says that it is gone.
+    #[test]
+    fn events_of_what_is_gone_or_works_again_are_notes() {
+        let mut snap = snapshot();
+        let at = "2026-11-21T02:50:00Z";
+        let kinds = ["PersistentVolumeClaim", "HorizontalPodAutoscaler", "PodDisruptionBudget"];
+        snap.events = Listing::cluster(kinds.map(|kind| with(kind, "web", at, "failed")).to_vec());
+        let weighing = |snap: &Snapshot| {
+            let all = read(snap).into_iter().filter(|s| s.weight == Weight::Weighs);
+            all.map(|s| s.title).collect::<Vec<_>>()
+        };
+        assert_eq!(weighing(&snap).len(), 3, "none of the lists was read");
+        let named = |status: serde_json::Value| json!([{"metadata": {"name": "web", "namespace": "monitoring"}, "status": status}]);
+        let condition =
+            |kind: &str, status: &str, reason: &str| json!({"type": kind, "status": status, "reason": reason});
+        let set = |snap: &mut Snapshot, claim, active: &str, counted: &str| {
+            snap.persistent_volume_claims =
+                Listing::cluster(serde_json::from_value(named(json!({"phase": claim}))).expect("claims"));
+            let conditions = [condition("AbleToScale", "True", "x"), condition("ScalingActive", active, "x")];
+            snap.autoscalers =
+                Listing::cluster(serde_json::from_value(named(json!({"conditions": conditions}))).expect("scalers"));
+            let conditions = [condition("DisruptionAllowed", "False", counted)];
+            snap.disruption_budgets =
+                Listing::cluster(serde_json::from_value(named(json!({"conditions": conditions}))).expect("budgets"));
+        };
+        set(&mut snap, "Pending", "False", "SyncFailed");
+        assert_eq!(weighing(&snap).len(), 3);
+        set(&mut snap, "Bound", "True", "InsufficientPods");
+        assert_eq!(weighing(&snap), Vec::<String>::new());
+        snap.persistent_volume_claims = Listing::cluster(Vec::new());
+        snap.autoscalers = Listing::cluster(Vec::new());
+        snap.disruption_budgets = Listing::cluster(Vec::new());
+        assert_eq!(weighing(&snap), Vec::<String>::new());
     }
 
     /// One event of each pod is no event of one pod that came several times.
