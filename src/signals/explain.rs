@@ -5,14 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use super::named::Name;
 use crate::domain::text::shape::shape;
 use crate::model::{Finding, ResourceRef, RootGroup, Severity, Signal, SignalKind};
 use crate::snapshot::Snapshot;
 
 /// Letters from which on a piece of a message is no common phrase.
 const TELLING: usize = 28;
-/// Letters from which on a name stands for one thing.
-const NAME: usize = 8;
 
 /// Fills in [`Signal::explained_by`].
 pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], roots: &[RootGroup]) {
@@ -29,7 +28,7 @@ pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], ro
 struct Group {
     keys: BTreeSet<String>,
     checks: BTreeSet<&'static str>,
-    names: Vec<String>,
+    names: Vec<Name>,
     /// Messages and evidence, masked.
     quotes: String,
 }
@@ -44,7 +43,7 @@ impl Group {
             for resource in finding.subjects.iter().chain(finding.broken()) {
                 own.keys.insert(resource.key());
                 own.keys.extend(owner(snap, resource).map(|o| o.key()));
-                own.names.extend(telling_name(resource));
+                own.names.extend(Name::of(snap, resource));
             }
             let said = finding.evidence.iter().map(|e| e.value.as_str()).chain([finding.message.as_str()]);
             for text in said {
@@ -78,7 +77,7 @@ impl Group {
     fn is_named_in(&self, signal: &Signal) -> bool {
         let says =
             matches!(signal.kind, SignalKind::Log | SignalKind::Event | SignalKind::Condition | SignalKind::Alert);
-        says && self.names.iter().any(|name| holds_word(&signal.text, name))
+        says && self.names.iter().any(|name| name.is_in(&signal.text))
     }
 }
 
@@ -87,23 +86,6 @@ fn owner(snap: &Snapshot, resource: &ResourceRef) -> Option<ResourceRef> {
     let ResourceRef::Kubernetes { kind, namespace, name, .. } = resource else { return None };
     let pod = snap.pods.find(namespace, name).ok().flatten().filter(|_| kind == "Pod")?;
     Some(snap.owner_ref(pod))
-}
-
-/// A name that can stand for nothing else.
-fn telling_name(resource: &ResourceRef) -> Option<String> {
-    let name = match resource {
-        ResourceRef::Kubernetes { name, .. } => name.clone(),
-        ResourceRef::Aws(aws) => aws.id.clone(),
-        other => other.name(),
-    };
-    (name.len() >= NAME && name.contains(['-', '.', '/', ':'])).then_some(name)
-}
-
-/// The text holds the name, and not as a part of a longer one.
-fn holds_word(text: &str, name: &str) -> bool {
-    let inside = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
-    text.match_indices(name)
-        .any(|(at, _)| !text[..at].ends_with(inside) && !text[at + name.len()..].starts_with(inside))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod events;
 mod explain;
 mod health;
 mod logs;
+mod named;
 mod pods;
 mod releases;
 mod scrape;
