@@ -8,10 +8,13 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::disruption::{self, Blocked, Why};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{operator_owner, workload};
-use crate::domain::kubernetes::{label_selector, nodes};
+use crate::domain::kubernetes::{label_selector, nodes, volumes};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{DisruptionBudget, Pod};
+
+/// Pods that are named.
+const NAMED: usize = 3;
 
 check! {
     /// See the check's page.
@@ -19,7 +22,7 @@ check! {
         id: "pdb-blocks", suite: Pipeline, severity: Error,
         title: "a PodDisruptionBudget allows no eviction",
         requires: [DisruptionBudgets],
-        uses: [Pods, Nodes, Events, Workloads],
+        uses: [Pods, Nodes, Events, Workloads, PersistentVolumeClaims, PersistentVolumes],
         fix: Fix,
     }
 }
@@ -37,16 +40,22 @@ struct Fix {
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
     Never(Loosened),
-    Single {
+    Single(Loosened),
+    Second {
         owner: String,
-        /// A second replica can run beside the one that is there.
-        scales: bool,
+        /// An operator makes its pods, as `owner` asks for.
+        operated: bool,
         #[serde(flatten)]
         loosened: Loosened,
     },
     Unhealthy {
         owner: String,
         selector: String,
+        /// Pods that are not ready.
+        unready: Vec<String>,
+        /// One of them could go at once.
+        frees: bool,
+        policy_back: String,
     },
 }
 
@@ -56,28 +65,71 @@ struct Loosened {
     managed_by: String,
     patch: String,
     patch_back: String,
+    #[serde(flatten)]
+    tied: Tied,
+}
+
+/// A pod that would not come back: its volume is where no other node takes pods. All empty where there is none.
+#[derive(Default, Serialize, JsonSchema)]
+struct Tied {
+    pod: String,
+    node: String,
+    /// The zone of its volume; empty for a disk of the node itself.
+    zone: String,
+}
+
+impl Tied {
+    fn of(snap: &Snapshot, blocked: &Blocked<'_>) -> Self {
+        let mut moving = blocked.moving().filter_map(|p| Some((p, volumes::tied_to_its_node(snap, p)?)));
+        let Some((pod, volume)) = moving.next() else { return Self::default() };
+        let zone = volumes::place_of(volume).filter(|_| !volumes::is_local(volume)).unwrap_or_default();
+        Self { pod: pod.metadata.name.clone(), node: pod.spec.node_name.clone().unwrap_or_default(), zone }
+    }
+
+    /// As the end of the message; empty where every pod can go elsewhere.
+    fn words(&self) -> String {
+        match (self.pod.as_str(), self.zone.as_str()) {
+            ("", _) => String::new(),
+            (pod, "") => format!("; Pod {pod} can run nowhere else: its volume is a disk of Node {}", self.node),
+            (pod, zone) => {
+                format!("; Pod {pod} would stay Pending: its volume is in {zone}, where no other node takes pods now")
+            }
+        }
+    }
 }
 
 impl Way {
-    fn of(snap: &Snapshot, budget: &DisruptionBudget, why: &Why, owner: Option<&ResourceRef>) -> Self {
-        let name = owner.map(ResourceRef::kubectl_name).unwrap_or_default();
+    fn of(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>, owner: Option<&ResourceRef>) -> Self {
         let spec = &budget.spec;
         let back =
             serde_json::json!({"spec": {"minAvailable": spec.min_available, "maxUnavailable": spec.max_unavailable}});
-        let loosened = Loosened {
+        let loosened = || Loosened {
             managed_by: managed_by(&budget.metadata),
             patch: serde_json::json!({"spec": {"minAvailable": null, "maxUnavailable": 1}}).to_string(),
             patch_back: back.to_string(),
+            tied: Tied::of(snap, blocked),
         };
-        match why {
-            Why::Unhealthy => {
-                let selector = spec.selector.as_ref().map(label_selector::words).unwrap_or_default();
-                Self::Unhealthy { owner: name, selector }
-            }
+        match blocked.why {
+            Why::Unhealthy => Self::unhealthy(budget, blocked, owner),
             Why::Never if budget.status.expected_pods == 1 => {
-                Self::Single { owner: name, scales: owner.is_some_and(|o| runs_twice(snap, o)), loosened }
+                let second = owner.filter(|_| disruption::lets_one_of_two_go(spec)).and_then(|o| second(snap, o));
+                match second {
+                    Some((owner, operated)) => Self::Second { owner, operated, loosened: loosened() },
+                    None => Self::Single(loosened()),
+                }
             }
-            Why::Never => Self::Never(loosened),
+            Why::Never => Self::Never(loosened()),
+        }
+    }
+
+    fn unhealthy(budget: &DisruptionBudget, blocked: &Blocked<'_>, owner: Option<&ResourceRef>) -> Self {
+        let policy = budget.spec.unhealthy_pod_eviction_policy.as_deref();
+        Self::Unhealthy {
+            owner: owner.map(ResourceRef::kubectl_name).unwrap_or_default(),
+            selector: budget.spec.selector.as_ref().map(label_selector::words).unwrap_or_default(),
+            unready: blocked.unready().take(NAMED).map(|p| p.metadata.name.clone()).collect(),
+            frees: policy != Some("AlwaysAllow") && blocked.waits_for_unready(),
+            policy_back: serde_json::json!({"spec": {"unhealthyPodEvictionPolicy": policy}}).to_string(),
         }
     }
 }
@@ -133,8 +185,11 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
             format!("{} of {} can never be evicted", asks(budget), plural(status.expected_pods as usize, "pod"))
         }
         Why::Unhealthy => format!(
-            "{} of {} pods are healthy and {} have to be",
-            status.current_healthy, status.expected_pods, status.desired_healthy
+            "{} of {} pods are healthy and {} have to be{}",
+            status.current_healthy,
+            status.expected_pods,
+            status.desired_healthy,
+            not_ready(blocked)
         ),
     };
     let waits = if !blocked.nodes.is_empty() {
@@ -146,13 +201,17 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
         "; a drain or an upgrade of its nodes would wait for ever".to_owned()
     };
     let owner = blocked.pods.first().map(|p| snap.owner_ref(p));
-    let unready: Vec<&Pod> = blocked.pods.iter().copied().filter(|p| !p.is_ready()).collect();
-    let way = Way::of(snap, budget, &blocked.why, owner.as_ref());
+    let unready: Vec<&Pod> = blocked.unready().collect();
+    let way = Way::of(snap, budget, blocked, owner.as_ref());
+    let tied = match &way {
+        Way::Never(l) | Way::Single(l) | Way::Second { loosened: l, .. } => l.tied.words(),
+        Way::Unhealthy { .. } => String::new(),
+    };
     let mut made = Finding::new(
         PdbBlocks::META.id,
         severity,
         disruption::reference(budget),
-        format!("PodDisruptionBudget {namespace}/{name}: {fact}{waits}"),
+        format!("PodDisruptionBudget {namespace}/{name}: {fact}{waits}{tied}"),
     )
     .fix(Fix { namespace: namespace.clone(), name: name.clone(), way })
     .evidence(
@@ -194,16 +253,98 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
     Some(made)
 }
 
-/// A second pod can run beside the first: it has a volume of its own or needs none, no operator takes it away again, and it
-/// is none of the programs that answer from what they keep, whose pods would each tell something else.
-fn runs_twice(snap: &Snapshot, owner: &ResourceRef) -> bool {
-    let Some(workload) = workload(snap, owner) else { return false };
+/// The pods that are not ready, in words; empty where none was read.
+fn not_ready(blocked: &Blocked<'_>) -> String {
+    let names: Vec<&str> = blocked.unready().map(|p| p.metadata.name.as_str()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!(" (Pod {one} is not ready)"),
+        [first @ .., _] if names.len() > NAMED => {
+            format!(" (Pods {} and {} more are not ready)", first[..NAMED].join(", "), names.len() - NAMED)
+        }
+        all => format!(" (Pods {} are not ready)", all.join(", ")),
+    }
+}
+
+/// What runs a second pod beside the first when it is told so, and whether an operator does. `None` where the second would
+/// share a volume with the first, or is one of the programs that answer from what they keep, whose pods would each tell
+/// something else. Those of the operator are made to run twice: each scrapes for itself.
+fn second(snap: &Snapshot, owner: &ResourceRef) -> Option<(String, bool)> {
+    let workload = workload(snap, owner)?;
+    if let Some((kind, name)) = operator_owner(&workload.metadata) {
+        return Some((format!("{kind}/{name}"), true));
+    }
     let spec = &workload.spec.template.spec;
     let shares = spec.volumes.iter().any(|v| v.persistent_volume_claim.is_some())
         || spec.containers.iter().any(|c| c.program().is_some());
-    match workload.kind.as_str() {
-        "Deployment" => !shares,
-        "StatefulSet" => !shares && operator_owner(&workload.metadata).is_none(),
-        _ => false,
+    let scales = matches!(workload.kind.as_str(), "Deployment" | "StatefulSet") && !shares;
+    scales.then(|| (owner.kubectl_name(), false))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    /// A budget whose pods are these: name, node, ready.
+    fn snap(budget: Value, pods: &[(&str, &str, bool)]) -> Snapshot {
+        let pod = |(name, node, ready): &(&str, &str, bool)| {
+            json!({"metadata": {"name": name, "namespace": "m", "labels": {"app": "x"}},
+                "spec": {"nodeName": node, "containers": [], "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]},
+                "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": if *ready { "True" } else { "False" }}]}})
+        };
+        let mut snap = snapshot(json!({"pods": pods.iter().map(pod).collect::<Vec<_>>()}));
+        let node = |name: &str, zone: &str, drained: bool| {
+            json!({"metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone}},
+                "spec": {"unschedulable": drained}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+        };
+        let nodes = json!([node("n1", "zone-a", true), node("n2", "zone-b", false)]);
+        snap.nodes = Listing::cluster(serde_json::from_value(nodes).expect("nodes"));
+        snap.disruption_budgets = Listing::cluster(serde_json::from_value(json!([budget])).expect("budgets"));
+        let claims = json!([{"metadata": {"name": "data", "namespace": "m"}, "spec": {"volumeName": "v"}, "status": {"phase": "Bound"}}]);
+        snap.persistent_volume_claims = Listing::cluster(serde_json::from_value(claims).expect("claims"));
+        snap.persistent_volumes = Listing::cluster(Vec::new());
+        snap
+    }
+
+    fn volume(zone: &str) -> Value {
+        json!([{"metadata": {"name": "v"}, "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]}]}}}}])
+    }
+
+    fn budget(healthy: u32, expected: u32, desired: u32) -> Value {
+        json!({"metadata": {"name": "b", "namespace": "m"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "x"}}},
+            "status": {"currentHealthy": healthy, "expectedPods": expected, "desiredHealthy": desired}})
+    }
+
+    #[test]
+    fn a_pod_that_could_not_come_back_wants_a_node_in_its_zone_first() {
+        let mut tied = snap(budget(1, 1, 1), &[("p", "n1", true)]);
+        assert!(!steps(&findings(&PdbBlocks, &tied)[0]).contains("zone"));
+        tied.persistent_volumes = Listing::cluster(serde_json::from_value(volume("zone-a")).expect("volumes"));
+        let found = findings(&PdbBlocks, &tied);
+        assert!(
+            found[0].message.ends_with("its volume is in zone-a, where no other node takes pods now"),
+            "{}",
+            found[0].message
+        );
+        let steps = steps(&found[0]);
+        let first = steps.find("kubectl get nodes -L").expect("looks at the nodes");
+        assert!(first < steps.find("kubectl patch pdb").expect("loosens the budget"), "{steps}");
+    }
+
+    #[test]
+    fn the_eviction_of_unready_pods_is_allowed_only_where_it_lets_one_go() {
+        let policy = "AlwaysAllow";
+        let elsewhere = findings(&PdbBlocks, &snap(budget(1, 2, 1), &[("a", "n1", true), ("b", "n2", false)]));
+        assert!(!steps(&elsewhere[0]).contains(policy) && elsewhere[0].message.contains("(Pod b is not ready)"));
+        assert!(steps(&elsewhere[0]).contains("kubectl describe pod -n m b"));
+        let drained = findings(&PdbBlocks, &snap(budget(1, 2, 1), &[("a", "n2", true), ("b", "n1", false)]));
+        assert!(steps(&drained[0]).contains(policy));
     }
 }

@@ -1,9 +1,11 @@
 //! PodDisruptionBudgets: whether one allows an eviction at all, and who waits for it.
 
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
 use crate::domain::kubernetes::label_selector;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{DisruptionBudget, Event, Node, Pod};
+use crate::snapshot::kubernetes::{BudgetSpec, DisruptionBudget, Event, Node, Pod};
 
 /// Seconds for which an event tells of now.
 const RECENT: i64 = 3600;
@@ -30,10 +32,45 @@ pub(crate) struct Blocked<'a> {
     pub(crate) events: Vec<&'a Event>,
 }
 
-impl Blocked<'_> {
+impl<'a> Blocked<'a> {
     /// Somebody wants to evict a pod of it.
     pub(crate) fn is_waited_for(&self) -> bool {
         !self.nodes.is_empty() || !self.events.is_empty()
+    }
+
+    /// Its pods that are not ready.
+    pub(crate) fn unready(&self) -> impl Iterator<Item = &'a Pod> + '_ {
+        self.pods.iter().copied().filter(|p| !p.is_ready())
+    }
+
+    /// A pod that runs and is not ready is on a node that is being drained: that one could go at once. The policy lets
+    /// nothing else go: pods that are ready stay under the budget, and those that never started are free to go anyway.
+    pub(crate) fn waits_for_unready(&self) -> bool {
+        let is_drained = |p: &Pod| self.nodes.iter().any(|n| p.spec.node_name.as_deref() == Some(&n.metadata.name));
+        self.unready().any(|p| p.status.phase == "Running" && is_drained(p))
+    }
+
+    /// Its pods that would be moved: those on the nodes that are being drained, else all.
+    pub(crate) fn moving(&self) -> impl Iterator<Item = &'a Pod> + '_ {
+        let is_drained = |p: &Pod| self.nodes.iter().any(|n| p.spec.node_name.as_deref() == Some(&n.metadata.name));
+        self.pods.iter().copied().filter(move |p| self.nodes.is_empty() || is_drained(p))
+    }
+}
+
+/// With two pods instead of one it would let one go.
+pub(crate) fn lets_one_of_two_go(spec: &BudgetSpec) -> bool {
+    // Percentages are rounded up, both of what has to stay and of what may go.
+    let of_two = |value: &IntOrString| match value {
+        IntOrString::Int(number) => Some(*number),
+        IntOrString::String(text) => {
+            let percent: i32 = text.trim_end_matches('%').parse().ok()?;
+            Some((2 * percent + 99) / 100)
+        }
+    };
+    match (&spec.min_available, &spec.max_unavailable) {
+        (Some(min), _) => of_two(min).is_some_and(|n| n < 2),
+        (None, Some(max)) => of_two(max).is_some_and(|n| n > 0),
+        (None, None) => true,
     }
 }
 
@@ -85,4 +122,39 @@ fn events<'a>(snap: &'a Snapshot, budget: &DisruptionBudget, pods: &[&Pod]) -> V
     };
     let is_recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
     snap.events.items().unwrap_or_default().iter().filter(is_own).filter(is_recent).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_second_pod_helps_where_the_budget_then_lets_one_go() {
+        let helps = |spec: Value| lets_one_of_two_go(&serde_json::from_value(spec).expect("a budget"));
+        assert!(helps(json!({"minAvailable": 1})) && helps(json!({"minAvailable": "50%"})));
+        assert!(helps(json!({"maxUnavailable": 1})) && helps(json!({"maxUnavailable": "10%"})));
+        assert!(!helps(json!({"minAvailable": "100%"})) && !helps(json!({"minAvailable": "51%"})));
+        assert!(!helps(json!({"maxUnavailable": 0})) && !helps(json!({"maxUnavailable": "0%"})));
+    }
+
+    #[test]
+    fn only_an_unready_pod_on_a_drained_node_can_be_let_go() {
+        let pod = |name: &str, node: &str, ready: &str, phase: &str| -> Pod {
+            serde_json::from_value(
+                json!({"metadata": {"name": name, "namespace": "m"}, "spec": {"nodeName": node, "containers": []},
+                "status": {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}}),
+            )
+            .expect("a pod")
+        };
+        let node: Node = serde_json::from_value(json!({"metadata": {"name": "n1"}})).expect("a node");
+        let waits = |pods: &[Pod]| {
+            let pods = pods.iter().collect();
+            Blocked { why: Why::Unhealthy, pods, nodes: vec![&node], events: Vec::new() }.waits_for_unready()
+        };
+        assert!(waits(&[pod("a", "n1", "False", "Running"), pod("b", "n2", "True", "Running")]));
+        assert!(!waits(&[pod("a", "n1", "True", "Running"), pod("b", "n2", "False", "Running")]));
+        assert!(!waits(&[pod("a", "n1", "False", "Pending")]));
+    }
 }

@@ -36,6 +36,24 @@ pub(crate) fn reaches(volume: &PersistentVolume, node: &Node) -> bool {
     !node.is_fargate() && required.is_none_or(|r| scheduling::matches(r, node))
 }
 
+/// A volume that would keep a pod from running elsewhere: no other node that takes pods now can have it. `None` where one
+/// can, where the pod is on no node, and where it could not be read.
+pub(crate) fn tied_to_its_node<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<&'a PersistentVolume> {
+    let own = pod.spec.node_name.as_deref()?;
+    let volumes = bound_volumes(snap, pod).ok()?;
+    let nodes = snap.nodes().ok()?;
+    let is_free = |n: &&Node| n.metadata.name != own && n.is_ready() && !n.spec.unschedulable;
+    let takes = |n: &&Node| scheduling::chosen_by(pod, n) && scheduling::tolerates(pod, n);
+    let others: Vec<&Node> = nodes.iter().filter(is_free).filter(takes).collect();
+    let reach_all = |n: &&Node| volumes.iter().all(|b| reaches(b.volume, n));
+    if others.iter().any(reach_all) {
+        return None;
+    }
+    // Of several volumes the one that no other node can have; else the first.
+    let alone = volumes.iter().find(|b| !others.iter().any(|n| reaches(b.volume, n)));
+    alone.or(volumes.first()).map(|b| b.volume)
+}
+
 /// A disk of one node.
 pub(crate) fn is_local(volume: &PersistentVolume) -> bool {
     keys(volume).iter().any(|(key, _)| *key == "kubernetes.io/hostname" || *key == "metadata.name")
@@ -55,4 +73,51 @@ pub(crate) fn place_of(volume: &PersistentVolume) -> Option<String> {
     let zone = keys.iter().find(|(key, _)| scheduling::is_zone_label(key));
     let chosen = zone.or_else(|| keys.iter().find(|(key, _)| *key == "kubernetes.io/hostname")).or(keys.first())?;
     Some(chosen.1.join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    /// A pod on n1, whose volume is in zone a, and other nodes: name, zone, cordoned.
+    fn cluster(others: &[(&str, &str, bool)]) -> Snapshot {
+        let node = |name: &str, zone: &str, off: bool| {
+            json!({"metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone}},
+                "spec": {"unschedulable": off}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+        };
+        let mut nodes = vec![node("n1", "a", true)];
+        nodes.extend(others.iter().map(|(name, zone, off)| node(name, zone, *off)));
+        let mut snap =
+            snapshot(json!({"pods": [{"metadata": {"name": "p", "namespace": "m"}, "spec": {"nodeName": "n1",
+            "containers": [], "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]}}]}));
+        snap.nodes = Listing::cluster(serde_json::from_value(json!(nodes)).expect("nodes"));
+        let claims = json!([{"metadata": {"name": "data", "namespace": "m"}, "spec": {"volumeName": "v"},
+            "status": {"phase": "Bound"}}]);
+        snap.persistent_volume_claims = Listing::cluster(serde_json::from_value(claims).expect("claims"));
+        let volumes = json!([{"metadata": {"name": "v"}, "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]}]}}}}]);
+        snap.persistent_volumes = Listing::cluster(serde_json::from_value(volumes).expect("volumes"));
+        snap
+    }
+
+    fn tied(snap: &Snapshot) -> bool {
+        tied_to_its_node(snap, &snap.pods.items().expect("pods")[0]).is_some()
+    }
+
+    #[test]
+    fn a_pod_is_tied_where_no_other_node_of_the_zone_takes_pods() {
+        assert!(tied(&cluster(&[("n2", "b", false)])));
+        assert!(tied(&cluster(&[("n2", "a", true), ("n3", "b", false)])));
+        assert!(!tied(&cluster(&[("n2", "a", false)])));
+        let mut unread = cluster(&[("n2", "b", false)]);
+        unread.persistent_volumes = Listing::default();
+        assert!(!tied(&unread));
+        let mut without = cluster(&[("n2", "b", false)]);
+        without.persistent_volume_claims = Listing::cluster(Vec::new());
+        assert!(!tied(&without));
+    }
 }

@@ -66,6 +66,8 @@ pub struct BudgetSpec {
     pub selector: Option<LabelSelector>,
     pub min_available: Option<IntOrString>,
     pub max_unavailable: Option<IntOrString>,
+    /// `AlwaysAllow` lets pods go that run and are not ready, whatever the budget says.
+    pub unhealthy_pod_eviction_policy: Option<String>,
 }
 
 /// `status` of a PodDisruptionBudget.
