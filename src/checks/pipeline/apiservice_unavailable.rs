@@ -3,15 +3,20 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::pipeline::{api_evidence, release_ref};
+use crate::checks::support::pipeline::{api_evidence, autoscaler_evidence, release_ref};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
+use crate::domain::kubernetes::autoscaling;
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::workload;
 use crate::domain::kubernetes::releases::{self, Release};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Autoscaler;
+
+/// Autoscalers that are named in a message.
+const NAMED: usize = 3;
 
 check! {
     /// See the check's page.
@@ -19,7 +24,7 @@ check! {
         id: "apiservice-unavailable", suite: Pipeline, severity: Error,
         title: "an aggregated API does not answer",
         requires: [ApiServices],
-        uses: [Services, EndpointSlices, Pods, Workloads, Namespaces, HelmReleases],
+        uses: [Services, EndpointSlices, Pods, Workloads, Namespaces, HelmReleases, Autoscalers],
         fix: Fix,
     }
 }
@@ -40,10 +45,13 @@ enum Way {
         api: String,
         release: String,
         release_namespace: String,
+        /// Autoscalers that want what the API gives.
+        wanted: Vec<String>,
     },
     NoService {
         api: String,
         managed_by: String,
+        wanted: Vec<String>,
     },
     ScaledToZero {
         workload: String,
@@ -89,6 +97,32 @@ fn waiting(snap: &Snapshot, silent: &Unavailable<'_>) -> Vec<String> {
     blocked.map(|n| n.metadata.name.clone()).collect()
 }
 
+/// Autoscalers that get no values because of it.
+fn wanting<'a>(snap: &'a Snapshot, silent: &Unavailable<'_>) -> Vec<&'a Autoscaler> {
+    let all = snap.autoscalers.items().unwrap_or_default().iter();
+    all.filter(|h| autoscaling::wants(h, &silent.api.spec.group)).collect()
+}
+
+/// What does not work without it.
+fn effect(waiting: &[String], wanting: &[&Autoscaler]) -> String {
+    let mut effects = Vec::new();
+    match waiting {
+        [] => {}
+        names => effects.push(format!("Namespace {} cannot be deleted", names.join(", "))),
+    }
+    let named: Vec<String> = wanting.iter().take(NAMED).map(|h| autoscaling::named(h)).collect();
+    let more = if wanting.len() > NAMED { format!(" and {} more", wanting.len() - NAMED) } else { String::new() };
+    match named.as_slice() {
+        [] => {}
+        [one] if more.is_empty() => effects.push(format!("HorizontalPodAutoscaler {one} cannot scale")),
+        many => effects.push(format!("HorizontalPodAutoscalers {}{more} cannot scale", many.join(", "))),
+    }
+    if effects.is_empty() {
+        return "namespaces cannot be deleted, and discovery (kubectl, helm) complains".to_owned();
+    }
+    effects.join("; ")
+}
+
 fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
     let (namespace, service) = (&silent.service.namespace, &silent.service.name);
     let name = &silent.api.metadata.name;
@@ -101,10 +135,8 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
         _ => silent.condition.message.clone().unwrap_or_default(),
     };
     let waiting = waiting(snap, silent);
-    let blocks = match waiting.as_slice() {
-        [] => "namespaces cannot be deleted, and discovery (kubectl, helm) complains".to_owned(),
-        names => format!("Namespace {} cannot be deleted", names.join(", ")),
-    };
+    let wanting = wanting(snap, silent);
+    let blocks = effect(&waiting, &wanting);
     let left = match &release {
         Some(r) if is_gone => format!("; it is left over from Helm release {}, which is not installed", r.name),
         _ => String::new(),
@@ -118,8 +150,11 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
         format!("API {}/{} does not answer: {why}{left}; {blocks}", silent.api.spec.group, silent.api.spec.version),
     )
     .key(name)
-    .fix(Fix { namespace: namespace.clone(), way: way(snap, silent, release.as_ref()) })
+    .fix(Fix { namespace: namespace.clone(), way: way(snap, silent, release.as_ref(), &wanting) })
     .evidence(api_evidence(silent.api));
+    for hpa in wanting.iter().take(NAMED) {
+        made = made.evidence(autoscaler_evidence(hpa));
+    }
     if let Some(gone) = release.filter(|_| is_gone) {
         return made.depends_on(release_ref(gone.namespace.as_deref().unwrap_or(namespace), &gone.name));
     }
@@ -148,19 +183,23 @@ fn certificate(snap: &Snapshot, silent: &Unavailable<'_>, api: String) -> Way {
 }
 
 /// What mends it.
-fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>) -> Way {
+fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>, wanting: &[&Autoscaler]) -> Way {
+    let wanted: Vec<String> = wanting.iter().map(|h| autoscaling::named(h)).collect();
     let api = silent.api.metadata.name.clone();
     let is_left = matches!(silent.fault, Fault::NoService | Fault::NoEndpoints(_))
         && api_services::left_behind(snap, silent.service);
     if is_left || release.is_some_and(Release::is_gone) {
         let home = release.and_then(|r| r.namespace.as_ref()).unwrap_or(&silent.service.namespace);
         let release = release.map(|r| r.name.clone()).unwrap_or_default();
-        return Way::Leftover { api, release, release_namespace: home.clone() };
+        return Way::Leftover { api, release, release_namespace: home.clone(), wanted };
     }
     let owner = |reason: &Reason| reason.owners(snap).first().map(|o| o.kubectl_name()).unwrap_or_default();
     let service = silent.service.name.clone();
     match &silent.fault {
-        Fault::NoService => Way::NoService { api, managed_by: managed_by(&silent.api.metadata) },
+        // Where nothing makes its pods, there is nothing to look at.
+        Fault::NoService | Fault::NoEndpoints(Some(Reason::NoWorkload)) => {
+            Way::NoService { api, managed_by: managed_by(&silent.api.metadata), wanted }
+        }
         Fault::NoEndpoints(Some(reason @ Reason::ScaledToZero(_))) => Way::ScaledToZero { workload: owner(reason) },
         Fault::NoEndpoints(Some(reason)) => Way::NotReady {
             service,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, METRICS};
-use crate::domain::kubernetes::autoscaling::{self, Stuck};
+use crate::domain::kubernetes::autoscaling::{self, Stuck, named};
 use crate::domain::kubernetes::index::group_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -97,10 +97,6 @@ impl Check for HpaStuck {
         findings.extend(by_api.into_iter().map(|(api, all)| without_api(snap, api, &all)));
         Ok(Diagnosis::Findings(findings))
     }
-}
-
-fn named(hpa: &Autoscaler) -> String {
-    format!("{}/{}", hpa.metadata.namespace, hpa.metadata.name)
 }
 
 fn target(hpa: &Autoscaler) -> ResourceRef {

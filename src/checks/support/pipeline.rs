@@ -1,7 +1,7 @@
 //! What checks of the pipeline say alike: a Helm release as a resource, an APIService as evidence.
 
 use crate::model::{Evidence, ResourceRef};
-use crate::snapshot::kubernetes::ApiService;
+use crate::snapshot::kubernetes::{ApiService, Autoscaler};
 
 /// A Helm release, for the graph of causes.
 pub(crate) fn release_ref(namespace: &str, name: &str) -> ResourceRef {
@@ -17,6 +17,22 @@ pub(crate) fn api_evidence(api: &ApiService) -> Evidence {
     let source = format!("APIService {}", api.metadata.name);
     Evidence::new(source, value.unwrap_or_default(), "kubectl describe apiservice {{ name }}")
         .with("name", &api.metadata.name)
+}
+
+/// What an autoscaler says of its metrics.
+pub(crate) fn autoscaler_evidence(hpa: &Autoscaler) -> Evidence {
+    let meta = &hpa.metadata;
+    let active = hpa.status.conditions.iter().find(|c| c.kind == "ScalingActive");
+    let value = active.map(|c| {
+        format!("ScalingActive {}: {}", c.status, c.message.as_deref().or(c.reason.as_deref()).unwrap_or_default())
+    });
+    Evidence::new(
+        format!("HorizontalPodAutoscaler {}/{}", meta.namespace, meta.name),
+        value.unwrap_or_else(|| "has not said anything of its metrics yet".into()),
+        "kubectl describe hpa -n {{ namespace }} {{ name }}",
+    )
+    .with("namespace", &meta.namespace)
+    .with("name", &meta.name)
 }
 
 /// `1 node`, `3 nodes`.

@@ -9,6 +9,8 @@ use crate::snapshot::kubernetes::{ApiService, Condition, ServiceReference};
 pub(crate) const METRICS: &str = "v1beta1.metrics.k8s.io";
 /// Seconds that a server has to come up.
 const STARTING: i64 = 120;
+/// Seconds in which the Service is made beside the APIService, of one installation.
+const MADE_TOGETHER: i64 = 60;
 
 /// Why an aggregated API does not answer.
 #[derive(Debug, Clone)]
@@ -79,8 +81,11 @@ pub(crate) fn unavailable(snap: &Snapshot) -> Vec<Unavailable<'_>> {
 fn state<'a>(snap: &'a Snapshot, api: &'a ApiService) -> Option<Unavailable<'a>> {
     let service = api.spec.service.as_ref()?;
     let condition = api.available().filter(|c| c.status != "True")?;
-    let since = condition.last_transition_time.map_or(STARTING, |t| snap.collected_at.as_second() - t.as_second());
-    (since >= STARTING).then(|| Unavailable { api, service, condition, fault: fault(snap, service, condition) })
+    let fault = fault(snap, service, condition);
+    // A Service that does not exist does not start either.
+    let grace = if matches!(fault, Fault::NoService) { MADE_TOGETHER } else { STARTING };
+    let since = condition.last_transition_time.map_or(grace, |t| snap.collected_at.as_second() - t.as_second());
+    (since >= grace).then_some(Unavailable { api, service, condition, fault })
 }
 
 /// By the reason and the words of the condition.
@@ -111,4 +116,29 @@ pub(crate) fn of_group_version(text: &str) -> Option<ResourceRef> {
     let (group, version) = text.split_once('/')?;
     let is_version = version.starts_with('v') && version.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
     (is_version && group.contains('.')).then(|| reference(&format!("{version}.{group}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    #[test]
+    fn a_service_that_does_not_exist_is_told_after_a_minute_and_one_that_starts_after_two() {
+        let told = |reason: &str, since: &str| {
+            let mut snap = snapshot(json!({}));
+            let api = json!([{"metadata": {"name": "v1beta1.custom.metrics.k8s.io"}, "spec": {"group": "custom.metrics.k8s.io",
+                "version": "v1beta1", "service": {"namespace": "monitoring", "name": "adapter"}}, "status": {"conditions": [
+                {"type": "Available", "status": "False", "reason": reason, "lastTransitionTime": since}]}}]);
+            snap.api_services = Listing::cluster(serde_json::from_value(api).expect("an APIService"));
+            !unavailable(&snap).is_empty()
+        };
+        assert!(!told("ServiceNotFound", "2026-11-21T01:59:30Z"));
+        assert!(told("ServiceNotFound", "2026-11-21T01:58:50Z"));
+        assert!(!told("MissingEndpoints", "2026-11-21T01:58:50Z"));
+        assert!(told("MissingEndpoints", "2026-11-21T01:57:50Z"));
+    }
 }

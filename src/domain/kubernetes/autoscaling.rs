@@ -11,6 +11,8 @@ use crate::snapshot::{Snapshot, parse_quantity};
 
 /// Seconds that metrics of new pods take to come.
 const WARMING_UP: i64 = 180;
+/// Seconds in which what it scales is made beside it, of one installation.
+const MADE_TOGETHER: i64 = 60;
 /// How far a metric may be off its target before the controller acts, as its default has it.
 const TOLERANCE: f64 = 0.1;
 
@@ -61,7 +63,11 @@ pub(crate) fn stuck<'a>(snap: &Snapshot, hpa: &'a Autoscaler) -> Option<(Stuck, 
         all.find(|c| c.kind == kind && c.status == status)
     };
     let lasts = |c: &&Condition| {
-        c.last_transition_time.is_none_or(|t| snap.collected_at.as_second() - t.as_second() >= WARMING_UP)
+        // Nothing has to warm up where there is nothing to scale.
+        let is_absent = c.reason.as_deref() == Some("FailedGetScale")
+            && c.message.as_deref().is_some_and(|m| m.contains("not found"));
+        let grace = if is_absent { MADE_TOGETHER } else { WARMING_UP };
+        c.last_transition_time.is_none_or(|t| snap.collected_at.as_second() - t.as_second() >= grace)
     };
     if let Some(able) = condition("AbleToScale", "False").filter(lasts)
         && able.reason.as_deref() != Some("BackoffBoth")
@@ -106,6 +112,8 @@ fn inactive(condition: &Condition) -> Stuck {
         || has("the server is currently unable")
         || has("no custom metrics API")
         || has("no external metrics API")
+        // The group is registered, and none of its versions answers.
+        || has("no known available metric versions found")
         || has("ServiceUnavailable")
         || has("service unavailable");
     if silent {
@@ -231,9 +239,24 @@ fn ratio(target: &MetricTarget, value: &MetricValueStatus, replicas: u32) -> Opt
 
 /// It scales by CPU or memory, and is not switched off: it needs the metrics API.
 pub(crate) fn wants_metrics_api(hpa: &Autoscaler) -> bool {
-    let by_usage = hpa.spec.metrics.iter().any(|m| m.resource.is_some() || m.container_resource.is_some());
+    wants(hpa, "metrics.k8s.io")
+}
+
+/// It scales by what an API gives, and is not switched off.
+pub(crate) fn wants(hpa: &Autoscaler, group: &str) -> bool {
+    let is_of = |m: &MetricSpec| match group {
+        "metrics.k8s.io" => m.resource.is_some() || m.container_resource.is_some(),
+        "custom.metrics.k8s.io" => m.pods.is_some() || m.object.is_some(),
+        "external.metrics.k8s.io" => m.external.is_some(),
+        _ => false,
+    };
     let is_off = hpa.status.conditions.iter().any(|c| c.reason.as_deref() == Some("ScalingDisabled"));
-    by_usage && !is_off && hpa.metadata.deletion_timestamp.is_none()
+    hpa.spec.metrics.iter().any(is_of) && !is_off && hpa.metadata.deletion_timestamp.is_none()
+}
+
+/// `namespace/name`.
+pub(crate) fn named(hpa: &Autoscaler) -> String {
+    format!("{}/{}", hpa.metadata.namespace, hpa.metadata.name)
 }
 
 /// An autoscaler as a resource.
@@ -271,6 +294,34 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_exist_is_told_after_a_minute() {
+        let of = |reason: &str, message: &str, since: &str| {
+            let able = json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": message,
+                "lastTransitionTime": since}]);
+            stuck(&snap(), &hpa(0, able)).map(|(s, _)| s)
+        };
+        let absent =
+            "the HPA controller was unable to get the target's current scale: deployments.apps \"web\" not found";
+        assert_eq!(of("FailedGetScale", absent, "2026-11-21T01:59:30Z"), None);
+        assert_eq!(of("FailedGetScale", absent, "2026-11-21T01:58:50Z"), Some(Stuck::NoTarget));
+        assert_eq!(of("FailedUpdateScale", "conflict", "2026-11-21T01:58:50Z"), None);
+    }
+
+    #[test]
+    fn wants_the_api_of_its_metrics() {
+        let mut hpa = hpa(0, json!([]));
+        assert!(wants(&hpa, "metrics.k8s.io") && !wants(&hpa, "custom.metrics.k8s.io"));
+        hpa.spec.metrics = serde_json::from_value(json!([{"type": "Pods", "pods": {"metric": {"name": "rps"},
+            "target": {"type": "AverageValue", "averageValue": "5"}}}]))
+        .expect("metrics");
+        assert!(wants(&hpa, "custom.metrics.k8s.io") && !wants(&hpa, "external.metrics.k8s.io"));
+        hpa.status.conditions =
+            serde_json::from_value(json!([{"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled"}]))
+                .expect("conditions");
+        assert!(!wants(&hpa, "custom.metrics.k8s.io"));
+    }
+
+    #[test]
     fn reads_why_it_is_not_active() {
         let of = |reason: &str, message: &str| {
             let conditions =
@@ -293,6 +344,14 @@ mod tests {
         let values =
             format!("{prefix}unable to get metrics for resource cpu: no metrics returned from resource metrics API");
         assert_eq!(of(failed, &values), Some(Stuck::NoValues));
+        for (api, name) in
+            [("custom", "v1beta1.custom.metrics.k8s.io"), ("external", "v1beta1.external.metrics.k8s.io")]
+        {
+            let dead = format!(
+                "the HPA was unable to compute the replica count: unable to get metric rps: unable to fetch metrics from {api} metrics API: no known available metric versions found"
+            );
+            assert_eq!(of("FailedGetPodsMetric", &dead), Some(Stuck::Api(name)));
+        }
         let custom = "the HPA was unable to compute the replica count: unable to get metric rps: unable to fetch metrics from custom metrics API: the server could not find the metric rps for pods";
         assert_eq!(of("FailedGetPodsMetric", custom), Some(Stuck::NoMetric { metric: "rps".into(), external: false }));
         assert_eq!(of("ScalingDisabled", "scaling is disabled since the replica count of the target is zero"), None);

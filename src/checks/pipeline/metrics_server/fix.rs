@@ -177,7 +177,11 @@ impl<'a> Server<'a> {
     pub(super) fn of(snap: &'a Snapshot, silent: &Unavailable<'a>) -> Self {
         let usual = Self::usual(snap, &silent.service.namespace);
         let service = silent.service.name.clone();
-        match served_by(snap, silent) {
+        let looks_like = match &silent.fault {
+            Fault::NoEndpoints(Some(reason)) => reason.workload(),
+            _ => None,
+        };
+        match served_by(snap, silent).or(looks_like) {
             Some(found) => Self {
                 service,
                 workload: found.kubectl_name(),
@@ -215,7 +219,8 @@ pub(super) fn silent(snap: &Snapshot, silent: &Unavailable<'_>, failed: &[Failed
     let is_eks = snap.platform == Platform::Eks;
     let way = match &silent.fault {
         _ if is_left => Way::LeftBehind { namespace: server.namespace, is_eks, cluster: Cluster::of(snap) },
-        Fault::NoService | Fault::NoPort => Way::Reinstall {
+        // Where nothing makes its pods, there is nothing to look at.
+        Fault::NoService | Fault::NoPort | Fault::NoEndpoints(Some(Reason::NoWorkload)) => Way::Reinstall {
             namespace: server.namespace,
             service: server.service,
             managed_by: server.managed_by,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use fix::Fix;
 
-use crate::checks::support::pipeline::{api_evidence, plural};
+use crate::checks::support::pipeline::{api_evidence, autoscaler_evidence, plural};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
@@ -63,8 +63,7 @@ fn wanting(snap: &Snapshot) -> Vec<&Autoscaler> {
 
 /// What does not work without it.
 fn effect(wanting: &[&Autoscaler]) -> String {
-    let names: Vec<String> =
-        wanting.iter().take(NAMED).map(|h| format!("{}/{}", h.metadata.namespace, h.metadata.name)).collect();
+    let names: Vec<String> = wanting.iter().take(NAMED).map(|h| autoscaling::named(h)).collect();
     let more = if wanting.len() > NAMED { format!(" and {} more", wanting.len() - NAMED) } else { String::new() };
     match wanting.len() {
         0 => "kubectl top does not work".to_owned(),
@@ -89,31 +88,16 @@ fn security_groups(snap: &Snapshot) -> BTreeSet<String> {
 /// No such API.
 fn missing(snap: &Snapshot, wanting: &[&Autoscaler]) -> Finding {
     let message = format!("metrics-server is not installed (no APIService {METRICS}): {}", effect(wanting));
-    let mut made = base(Severity::Error, message).fix(fix::install(snap)).evidence(Evidence::new(
+    let made = base(Severity::Error, message).fix(fix::install(snap)).evidence(Evidence::new(
         "APIServices of the cluster",
         format!("{METRICS} is not among them"),
         "kubectl get apiservices",
     ));
-    for hpa in wanting.iter().take(NAMED) {
-        made = made.evidence(hpa_evidence(hpa));
-    }
-    made
+    with_autoscalers(made, wanting)
 }
 
-fn hpa_evidence(hpa: &Autoscaler) -> Evidence {
-    let meta = &hpa.metadata;
-    let active = hpa.status.conditions.iter().find(|c| c.kind == "ScalingActive");
-    let value = active.map(|c| {
-        format!("ScalingActive {}: {}", c.status, c.message.as_deref().or(c.reason.as_deref()).unwrap_or_default())
-    });
-    let source = format!("HorizontalPodAutoscaler {}/{}", meta.namespace, meta.name);
-    Evidence::new(
-        source,
-        value.unwrap_or_else(|| "scales by cpu or memory".into()),
-        "kubectl describe hpa -n {{ namespace }} {{ name }}",
-    )
-    .with("namespace", &meta.namespace)
-    .with("name", &meta.name)
+fn with_autoscalers(made: Finding, wanting: &[&Autoscaler]) -> Finding {
+    wanting.iter().take(NAMED).fold(made, |made, hpa| made.evidence(autoscaler_evidence(hpa)))
 }
 
 /// The API is registered and does not answer.
@@ -141,6 +125,7 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
     let mut made = base(Severity::Error, message)
         .fix(fix::silent(snap, silent, failed, is_left))
         .evidence(api_evidence(silent.api));
+    made = with_autoscalers(made, wanting);
     made = silent.depends_on(snap).into_iter().fold(made, Finding::depends_on);
     if let Fault::NoEndpoints(Some(reason)) = &silent.fault {
         // What is said of its pods is said of it.
@@ -229,7 +214,7 @@ fn blind(snap: &Snapshot, wanting: &[&Autoscaler], failed: Vec<Failed<'_>>) -> V
     if first.fault == KubeletFault::Timeout {
         made = network(snap, made);
     }
-    vec![with_log(made, &failed)]
+    vec![with_autoscalers(with_log(made, &failed), wanting)]
 }
 
 #[cfg(test)]
