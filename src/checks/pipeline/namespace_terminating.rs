@@ -6,9 +6,10 @@ use serde::Serialize;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::namespaces::{self, HeldUp};
 use crate::domain::kubernetes::nodes::dead_nodes;
+use crate::domain::prometheus::operator::deployment::{Operator, operators};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Namespace;
+use crate::snapshot::kubernetes::{Namespace, Workload};
 
 check! {
     /// See the check's page.
@@ -16,7 +17,7 @@ check! {
         id: "namespace-terminating", suite: Pipeline, severity: Error,
         title: "a Namespace stays Terminating",
         requires: [Namespaces],
-        uses: [ApiServices, Webhooks, Pods, Nodes],
+        uses: [ApiServices, Webhooks, Pods, Nodes, MonitoringResources, PersistentVolumeClaims, Services, Workloads],
         fix: Fix,
     }
 }
@@ -42,17 +43,40 @@ enum Way {
         finalizer: String,
         /// Who takes it away; empty where that is not known.
         remover: &'static str,
-        resource: String,
+        /// What has it.
+        left: Vec<Left>,
         /// All that is left, as kubectl takes it.
         kinds: String,
+        /// The controller, where it runs.
+        controller: String,
+        controller_namespace: String,
     },
     Content {
         kinds: String,
     },
 }
 
+/// An object with a finalizer.
+#[derive(Serialize, JsonSchema)]
+struct Left {
+    resource: String,
+    object: String,
+}
+
+impl Left {
+    /// Those that were read, else one of which only the resource is known.
+    fn all(snap: &Snapshot, namespace: &str, held: &HeldUp) -> Vec<Self> {
+        let known = namespaces::left(snap, namespace, held);
+        if !known.is_empty() {
+            return known.into_iter().map(|(resource, object)| Self { resource, object }).collect();
+        }
+        let resource = held.resources.first().map_or("<resource>", |(r, _)| r.as_str());
+        vec![Self { resource: resource.to_owned(), object: "<name>".to_owned() }]
+    }
+}
+
 impl Way {
-    fn of(held: &HeldUp) -> Self {
+    fn of(snap: &Snapshot, namespace: &str, held: &HeldUp) -> Self {
         if !held.apis.is_empty() {
             return Self::Discovery { apis: held.apis.iter().map(ResourceRef::name).collect() };
         }
@@ -62,13 +86,26 @@ impl Way {
         let resources: Vec<&str> = held.resources.iter().map(|(r, _)| r.as_str()).collect();
         let kinds = resources.join(",");
         let Some((finalizer, _)) = held.finalizers.first() else { return Self::Content { kinds } };
+        let remover = held.finalizers.iter().find_map(|(f, _)| namespaces::remover(f)).unwrap_or_default();
+        let controller = controller(snap, remover, namespace);
         Self::Finalizers {
             finalizer: finalizer.clone(),
-            remover: held.finalizers.iter().find_map(|(f, _)| namespaces::remover(f)).unwrap_or_default(),
-            resource: resources.first().copied().unwrap_or("<resource>").to_owned(),
+            remover,
+            left: Left::all(snap, namespace, held),
             kinds,
+            controller: controller.map(|w| w.kubectl_name()).unwrap_or_default(),
+            controller_namespace: controller.map(|w| w.metadata.namespace.clone()).unwrap_or_default(),
         }
     }
+}
+
+/// Who removes the finalizer, where it is ready and looks at the namespace.
+fn controller<'a>(snap: &'a Snapshot, remover: &str, namespace: &str) -> Option<&'a Workload> {
+    if remover != namespaces::OPERATOR {
+        return namespaces::running(snap, remover);
+    }
+    let takes = |o: &Operator<'_>| !o.is_down() && !o.is_picky() && o.servers_scope("Prometheus").holds(namespace);
+    operators(snap).into_iter().find(takes).map(|o| o.workload)
 }
 
 impl Check for NamespaceTerminating {
@@ -89,7 +126,7 @@ fn finding(snap: &Snapshot, namespace: &Namespace, held: &HeldUp) -> Finding {
     let message = format!("Namespace {name} is Terminating since {since}: {}", why(held));
     let reference = ResourceRef::kubernetes("", "Namespace", "", name);
     let mut made = Finding::new(NamespaceTerminating::META.id, severity, reference, message)
-        .fix(Fix { name: name.clone(), way: Way::of(held) })
+        .fix(Fix { name: name.clone(), way: Way::of(snap, name, held) })
         .evidence(
             Evidence::new(
                 format!("Namespace {name}, conditions"),
@@ -107,6 +144,11 @@ fn counted(all: &[(String, u32)]) -> String {
     all.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
 }
 
+/// `is left`, of a single one.
+fn verb(all: &[(String, u32)]) -> &'static str {
+    if all.iter().map(|(_, count)| count).sum::<u32>() == 1 { "is left" } else { "are left" }
+}
+
 fn why(held: &HeldUp) -> String {
     if !held.apis.is_empty() {
         let names: Vec<String> = held.apis.iter().map(ResourceRef::name).collect();
@@ -118,7 +160,7 @@ fn why(held: &HeldUp) -> String {
     }
     match (held.resources.as_slice(), held.finalizers.as_slice()) {
         ([], []) => "its controller does not say why".to_owned(),
-        (left, []) => format!("{} are left", counted(left)),
+        (left, []) => format!("{} {}", counted(left), verb(left)),
         (left, finalizers) => {
             let names: Vec<String> = finalizers
                 .iter()
@@ -127,7 +169,54 @@ fn why(held: &HeldUp) -> String {
                     None => f.clone(),
                 })
                 .collect();
-            format!("{} are left, held by the finalizer {}", counted(left), names.join(", "))
+            format!("{} {}, held by the finalizer {}", counted(left), verb(left), names.join(", "))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+    use crate::snapshot::kubernetes::MonitoringResource;
+
+    /// A namespace that a Prometheus keeps, with so many ready pods of the operator.
+    fn snap(ready: u32) -> Snapshot {
+        let conditions = json!([
+            {"type": "NamespaceContentRemaining", "status": "True",
+                "message": "Some resources are remaining: prometheuses.monitoring.coreos.com has 1 resource instances"},
+            {"type": "NamespaceFinalizersRemaining", "status": "True",
+                "message": "Some content in the namespace has finalizers remaining: monitoring.coreos.com/status-cleanup in 1 resource instances"}]);
+        let operator = json!({"metadata": {"name": "operator", "namespace": "monitoring"}, "spec": {"replicas": 1,
+            "template": {"spec": {"containers": [{"name": "o", "image": "quay.io/prometheus-operator/prometheus-operator:v0.93.1"}]}}},
+            "status": {"readyReplicas": ready}});
+        let mut snap = snapshot(json!({
+            "namespaces": [{"metadata": {"name": "old", "deletionTimestamp": "2026-11-21T01:00:00Z"},
+                "status": {"phase": "Terminating", "conditions": conditions}}],
+            "workloads": [operator]}));
+        let server = |name: &str, namespace: &str| {
+            let meta = json!({"metadata": {"name": name, "namespace": namespace, "deletionTimestamp": "2026-11-21T01:00:00Z",
+                "finalizers": ["monitoring.coreos.com/status-cleanup"]}});
+            let mut server: MonitoringResource = serde_json::from_value(meta).expect("a server");
+            server.kind = "Prometheus".into();
+            server
+        };
+        snap.monitoring_resources = Listing::cluster(vec![server("k8s", "old"), server("other", "monitoring")]);
+        snap
+    }
+
+    #[test]
+    fn names_what_is_left_and_asks_the_controller_that_runs() {
+        let found = findings(&NamespaceTerminating, &snap(1));
+        assert!(found[0].message.contains("1 prometheuses.monitoring.coreos.com is left"), "{}", found[0].message);
+        let text = steps(&found[0]);
+        assert!(text.contains("kubectl patch prometheuses.monitoring.coreos.com k8s -n old"), "{text}");
+        assert!(text.contains("kubectl logs -n monitoring deployment/operator") && !text.contains("other"), "{text}");
+        let text = steps(&findings(&NamespaceTerminating, &snap(0))[0]);
+        assert!(!text.contains("kubectl logs"), "{text}");
     }
 }

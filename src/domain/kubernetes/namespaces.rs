@@ -8,10 +8,24 @@ use crate::domain::kubernetes::api_services;
 use crate::domain::kubernetes::webhooks;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Namespace;
+use crate::snapshot::kubernetes::{Meta, Namespace, Workload};
 
 /// Seconds that a deletion takes where nothing holds it up.
 const ENDING: i64 = 300;
+
+/// What `remover` says of the operator's finalizers.
+pub(crate) const OPERATOR: &str = "the Prometheus operator";
+
+/// A part of the image of those who remove finalizers.
+const IMAGES: &[(&str, &str)] = &[
+    ("the AWS Load Balancer Controller", "/aws-load-balancer-controller:"),
+    ("Karpenter", "karpenter/controller:"),
+    ("External Secrets", "/external-secrets:"),
+    ("cert-manager", "/cert-manager-controller:"),
+    ("the OpenTelemetry operator", "/opentelemetry-operator:"),
+    ("the Grafana operator", "/grafana-operator:"),
+    ("KEDA", "/keda:"),
+];
 
 /// What holds up a namespace that is being deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,7 +100,7 @@ pub(crate) fn remover(finalizer: &str) -> Option<&'static str> {
         ("kubernetes.io/pv-protection", "the deletion of the claim"),
         ("foregroundDeletion", "the end of the dependent objects"),
         ("orphan", "the garbage collector"),
-        ("monitoring.coreos.com/", "the Prometheus operator"),
+        ("monitoring.coreos.com/", OPERATOR),
         ("karpenter.sh/", "Karpenter"),
         ("resources-finalizer.argocd.argoproj.io", "Argo CD"),
         ("post-delete-finalizer.argocd.argoproj.io", "Argo CD"),
@@ -100,6 +114,37 @@ pub(crate) fn remover(finalizer: &str) -> Option<&'static str> {
         ("keda.sh", "KEDA"),
     ];
     known.iter().find(|(prefix, _)| finalizer.contains(prefix)).map(|(_, who)| *who)
+}
+
+/// What is left in a namespace and is being deleted, of the lists that were read: resource as kubectl takes it, and name.
+/// Only of the resources that the controller says are left, and with a finalizer that it names.
+pub(crate) fn left(snap: &Snapshot, namespace: &str, held: &HeldUp) -> Vec<(String, String)> {
+    let mut all: Vec<(String, &Meta)> = Vec::new();
+    for server in snap.monitoring_resources.items().unwrap_or_default() {
+        let plural = if server.kind == "Prometheus" { "prometheuses" } else { "alertmanagers" };
+        all.push((format!("{plural}.monitoring.coreos.com"), &server.metadata));
+    }
+    let claims = snap.persistent_volume_claims.items().unwrap_or_default().iter();
+    all.extend(claims.map(|c| ("persistentvolumeclaims".to_owned(), &c.metadata)));
+    let services = snap.services.items().unwrap_or_default().iter();
+    all.extend(services.map(|s| ("services".to_owned(), &s.metadata)));
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    all.extend(pods.map(|p| ("pods".to_owned(), &p.metadata)));
+    let is_held = |(resource, meta): &(String, &Meta)| {
+        meta.namespace == namespace
+            && meta.deletion_timestamp.is_some()
+            && meta.finalizers.iter().any(|f| held.finalizers.iter().any(|(name, _)| name == f))
+            && held.resources.iter().any(|(r, _)| r == resource)
+    };
+    all.into_iter().filter(is_held).map(|(resource, meta)| (resource, meta.name.clone())).collect()
+}
+
+/// The controller that a finalizer's `remover` names, where it is ready. The Prometheus operator's is not looked for here.
+pub(crate) fn running<'a>(snap: &'a Snapshot, remover: &str) -> Option<&'a Workload> {
+    let (_, image) = IMAGES.iter().find(|(who, _)| *who == remover)?;
+    let is_it = |w: &&Workload| w.spec.template.spec.containers.iter().any(|c| c.image.contains(image));
+    let all = snap.workloads.items().unwrap_or_default().iter();
+    all.filter(|w| w.kind == "Deployment" && w.ready() > 0).find(is_it)
 }
 
 #[cfg(test)]
