@@ -12,7 +12,7 @@ pub(crate) fn release(meta: &Meta) -> Option<(&str, &str)> {
 /// Says who keeps an object as it is; empty where nobody does, so that it can be edited in place.
 pub(crate) fn managed_by(meta: &Meta) -> String {
     if let Some((release, namespace)) = release(meta) {
-        return format!("Helm release {release} in namespace {namespace}");
+        return helm(release, namespace);
     }
     if let Some(id) = meta.annotations.get(annotation::ARGO_TRACKING) {
         return format!("Argo CD application {}", id.split(':').next().unwrap_or(id));
@@ -29,13 +29,21 @@ pub(crate) fn managed_by(meta: &Meta) -> String {
     }
     // Charts of before the common labels.
     if let (Some("Helm" | "Tiller"), Some(release)) = (meta.label("heritage"), meta.label("release")) {
-        return format!("Helm release {release} in namespace {}", meta.namespace);
+        return helm(release, &meta.namespace);
     }
     match meta.label("app.kubernetes.io/managed-by") {
         Some("Helm") => "Helm".to_owned(),
         // Sync waves, options and hooks are for Argo CD alone.
         _ if meta.annotations.keys().any(|k| k.starts_with("argocd.argoproj.io/")) => "Argo CD".to_owned(),
         _ => String::new(),
+    }
+}
+
+/// Objects of the cluster have no namespace that would tell the release's.
+fn helm(release: &str, namespace: &str) -> String {
+    match namespace {
+        "" => format!("Helm release {release}"),
+        _ => format!("Helm release {release} in namespace {namespace}"),
     }
 }
 
@@ -57,5 +65,9 @@ mod tests {
         let argo = meta(json!({}), json!({"argocd.argoproj.io/tracking-id": "stack:apps/Deployment:n/x"}));
         assert_eq!(managed_by(&argo), "Argo CD application stack");
         assert_eq!(managed_by(&meta(json!({"app": "x"}), json!({}))), "");
+        let mut old = meta(json!({"heritage": "Helm", "release": "prom"}), json!({}));
+        assert_eq!(managed_by(&old), "Helm release prom in namespace n");
+        old.namespace = String::new();
+        assert_eq!(managed_by(&old), "Helm release prom");
     }
 }

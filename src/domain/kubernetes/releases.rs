@@ -44,6 +44,12 @@ pub(crate) fn of(snap: &Snapshot, meta: &Meta, home: &str) -> Option<Release> {
     Some(Release { name, namespace: namespace.filter(|n| !n.is_empty()), presence })
 }
 
+/// No revision of a release of this name is kept in any namespace. It says nothing where not all could be read, and little
+/// where others than Helm bring objects.
+pub(crate) fn is_kept_nowhere(snap: &Snapshot, name: &str) -> bool {
+    snap.helm_releases.is_whole() && !snap.helm_releases.items().unwrap_or_default().iter().any(|r| r.name == name)
+}
+
 /// The name that charts put into labels.
 pub(crate) fn labelled(meta: &Meta) -> Option<&str> {
     let by_helm = matches!(meta.label("heritage"), Some("Helm" | "Tiller"))

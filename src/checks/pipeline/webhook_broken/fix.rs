@@ -9,7 +9,7 @@ use crate::domain::aws::interface::Interfaces;
 use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::releases::Release;
+use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Fault, Told};
 use crate::model::{Finding, ResourceRef, Severity};
@@ -52,6 +52,8 @@ enum Way {
         /// Empty where it belongs to none.
         release: String,
         managed_by: String,
+        /// Its labels name a release of which nothing is kept.
+        perhaps_left: bool,
         #[serde(flatten)]
         stop_gap: StopGap,
     },
@@ -168,7 +170,10 @@ impl Way {
                 Self::ServiceLost { service, release: named, release_namespace, home, stop_gap }
             }
             Fault::NoService | Fault::Told(CallFault::NoService) => {
-                Self::ServiceUnknown { namespace, service, release: named, managed_by: managed_by(meta), stop_gap }
+                let perhaps_left =
+                    !named.is_empty() && !releases::is_of_gitops(meta) && releases::is_kept_nowhere(snap, &named);
+                let managed_by = managed_by(meta);
+                Self::ServiceUnknown { namespace, service, release: named, managed_by, perhaps_left, stop_gap }
             }
             Fault::NoEndpoints(_, Reason::ScaledToZero(_)) => {
                 Self::ScaledToZero { namespace, workload: workload(), managed_by: managed_by(meta) }
