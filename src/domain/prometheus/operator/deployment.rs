@@ -120,11 +120,15 @@ pub(crate) fn version(text: &str) -> Option<Version> {
     Some((major, minor, patch))
 }
 
-/// The newest PromQL that an operator's own parser reads, where it is older than what servers of its time read.
+/// The PromQL that an operator's own parser reads: it is built with Prometheus' parser, of one minor version more with each
+/// of its own since 0.79. Of what is not known the newest that it can be, so that nothing is called unknown to it that it
+/// reads.
 pub(crate) fn promql_of(version: Version) -> Option<(u16, u16)> {
     match version {
         v if v < (0, 48, 0) => Some((2, 25)),
         v if v < (0, 76, 0) => Some((2, 53)),
+        v if v < (0, 79, 0) => Some((2, 55)),
+        (0, minor, _) => Some((3, minor - 79)),
         _ => None,
     }
 }
@@ -164,6 +168,16 @@ mod tests {
         assert_eq!(version_of_image("q.io:5000/a/prometheus-operator"), None);
         assert_eq!(version("0.45"), Some((0, 45, 0)));
         assert_eq!(version("main"), None);
+    }
+
+    #[test]
+    fn knows_the_parser_that_an_operator_is_built_with() {
+        assert_eq!(promql_of((0, 75, 2)), Some((2, 53)));
+        assert_eq!(promql_of((0, 78, 1)), Some((2, 55)));
+        assert_eq!(promql_of((0, 79, 0)), Some((3, 0)));
+        assert_eq!(promql_of((0, 82, 0)), Some((3, 3)));
+        assert!(promql_of((0, 93, 1)) >= Some((3, 13)));
+        assert_eq!(promql_of((1, 0, 0)), None);
     }
 
     #[test]
