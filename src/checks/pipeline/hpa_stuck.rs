@@ -13,6 +13,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Autoscaler, Condition};
+use crate::text::near;
 
 check! {
     /// See the check's page.
@@ -62,6 +63,11 @@ enum Way {
     NoTarget {
         kind: String,
         near: Vec<String>,
+        /// The one whose name is nearest; empty where none is, or several are.
+        meant: String,
+        patch: String,
+        patch_back: String,
+        managed_by: String,
     },
     Ambiguous,
     NoValues,
@@ -216,7 +222,16 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
         Stuck::NoMetric { metric, external } => no_metric(snap, hpa, metric, *external),
         Stuck::NoTarget => {
             let kind = hpa.spec.scale_target_ref.kind.to_ascii_lowercase();
-            let way = Way::NoTarget { kind, near: near(snap, hpa) };
+            let near = near(snap, hpa);
+            let meant = meant(snap, hpa, &near);
+            let way = Way::NoTarget {
+                kind,
+                patch: target_patch(&meant),
+                patch_back: target_patch(&hpa.spec.scale_target_ref.name),
+                meant,
+                near,
+                managed_by: managed_by(&hpa.metadata),
+            };
             base(hpa, way, format!("{name} finds nothing to scale: {of}: {told}"))
         }
         Stuck::Ambiguous => {
@@ -234,6 +249,24 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
 
 fn max_patch(replicas: u32) -> String {
     serde_json::json!({"spec": {"maxReplicas": replicas}}).to_string()
+}
+
+fn target_patch(name: &str) -> String {
+    serde_json::json!({"spec": {"scaleTargetRef": {"name": name}}}).to_string()
+}
+
+/// The workload that was meant, by its name. Not one that another autoscaler scales already.
+fn meant(snap: &Snapshot, hpa: &Autoscaler, near: &[String]) -> String {
+    let wanted = &hpa.spec.scale_target_ref;
+    let others = snap.autoscalers.items().unwrap_or_default();
+    let is_taken = |name: &str| {
+        others.iter().any(|o| {
+            let target = &o.spec.scale_target_ref;
+            o.metadata.namespace == hpa.metadata.namespace && target.kind == wanted.kind && target.name == name
+        })
+    };
+    let found = near::near(&wanted.name, near.iter().map(String::as_str));
+    found.filter(|name| !is_taken(name)).unwrap_or_default().to_owned()
 }
 
 /// The adapter answers and does not know the metric: it has no rule for it, or Prometheus has no series.
@@ -289,4 +322,35 @@ fn near(snap: &Snapshot, hpa: &Autoscaler) -> Vec<String> {
     all.filter(|w| w.kind == *kind && w.metadata.namespace == hpa.metadata.namespace)
         .map(|w| w.metadata.name.clone())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    #[test]
+    fn the_near_name_is_put_in_unless_another_autoscaler_scales_it() {
+        let deployment = |name: &str| json!({"metadata": {"name": name, "namespace": "monitoring"}});
+        let hpa = |name: &str, target: &str, able: &str| {
+            json!({"metadata": {"name": name, "namespace": "monitoring"}, "spec": {"maxReplicas": 3,
+                "scaleTargetRef": {"kind": "Deployment", "name": target}}, "status": {"conditions": [{"type": "AbleToScale",
+                "status": able, "reason": "FailedGetScale", "message": format!("deployments.apps {target:?} not found")}]}})
+        };
+        let told = |autoscalers: serde_json::Value| {
+            let mut snap = snapshot(json!({"workloads": [deployment("prometheus-adapter"), deployment("grafana")]}));
+            snap.autoscalers = Listing::cluster(serde_json::from_value(autoscalers).expect("autoscalers"));
+            steps(&findings(&HpaStuck, &snap)[0])
+        };
+        let wrong = hpa("a", "prometheus-adaptor", "False");
+        let patch = "--type=merge -p '{\"spec\":{\"scaleTargetRef\":{\"name\":\"prometheus-adapter\"}}}'";
+        let named = told(json!([wrong]));
+        assert!(named.contains(patch) && !named.contains("kubectl edit"), "{named}");
+        let taken = told(json!([wrong, hpa("b", "prometheus-adapter", "True")]));
+        assert!(!taken.contains("kubectl patch") && taken.contains("kubectl edit hpa"), "{taken}");
+    }
 }
