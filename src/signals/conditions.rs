@@ -182,6 +182,9 @@ fn of_namespaces(snap: &Snapshot) -> Vec<Signal> {
     .collect()
 }
 
+/// Checks that say why an autoscaler gets nowhere.
+pub(super) const SCALING: &[&str] = &["metrics-server", "hpa-stuck", "apiservice-unavailable", "metrics-adapter"];
+
 /// `ScalingActive` and `AbleToScale`; `ScalingActive` is rightly False where the target is scaled to none.
 fn of_autoscalers(snap: &Snapshot) -> Vec<Signal> {
     let mut all = Vec::new();
@@ -197,7 +200,7 @@ fn of_autoscalers(snap: &Snapshot) -> Vec<Signal> {
         all.push(
             of_object("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscaler", &scaler.metadata, condition)
                 .about([target])
-                .explained_by_checks(&["metrics-server", "hpa-stuck"]),
+                .explained_by_checks(SCALING),
         );
     }
     all

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::conditions::SCALING;
 use super::pods::is_starting;
 use super::{around, is_ours, seconds_ago};
 use crate::domain::kubernetes::unschedulable::for_fargate;
@@ -89,8 +90,10 @@ fn signal(snap: &Snapshot, mut events: Vec<&Event>) -> Option<Signal> {
         events.iter().flat_map(|e| pod(snap, e).map_or_else(|| vec![subject(e)], |p| around(snap, p))).collect();
     let owner = owner(snap, newest);
     let title = format!("event {} of {}{how_often}", newest.reason, whose(&events, &owner));
+    let judges = if object.kind == "HorizontalPodAutoscaler" { SCALING } else { &[] };
     Some(
         Signal::new(SignalKind::Event, owner, title, evidence)
+            .explained_by_checks(judges)
             .text(redact(&newest.message))
             .since(events.iter().filter_map(|e| e.first_timestamp.or(e.event_time)).min())
             .weight(weight)

@@ -43,6 +43,8 @@ struct Fix {
     monitor: String,
     namespace: String,
     managed: String,
+    /// It is to be switched off: no targets will come.
+    off: bool,
     #[serde(flatten)]
     loaded: Loaded,
     #[serde(flatten)]
@@ -277,6 +279,7 @@ impl<'a> View<'a> {
             monitor: meta.name.clone(),
             namespace: meta.namespace.clone(),
             managed: managed_by(meta),
+            off: matches!(words.way, Way::ControlPlane(_)),
             loaded: Loaded::of(self.snap, kind, &meta.namespace, &meta.name),
             way: words.way,
         });

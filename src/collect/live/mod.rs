@@ -398,8 +398,13 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     plainly(&text)
 }
 
-/// `Connection refused`, without the layers through which it came and its number.
+/// `Connection refused`, without the layers through which it came and its number; what the API server says, without the
+/// object that holds it.
 fn plainly(text: &str) -> String {
+    let text = &match text.split_once(" (Status {") {
+        Some((said, _)) => said.trim_start_matches("ApiError: ").to_owned(),
+        None => text.to_owned(),
+    };
     let text = LAYERS.iter().fold(text.to_owned(), |text, layer| text.replace(layer, ""));
     match text.split_once(" (os error ") {
         Some((said, number)) if number.ends_with(')') => said.to_owned(),

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::checks::support::pipeline::plural;
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::chart::storage_values;
@@ -168,7 +169,7 @@ impl Way {
             claim,
             size: format!("{size}Gi"),
             retention: retention(size),
-            keeps: kept.map(|(seconds, _)| format!("{} days", (seconds / DAY).ceil())),
+            keeps: kept.map(|(seconds, _)| plural((seconds / DAY).ceil() as usize, "day")),
             patch: (in_place && target.name.starts_with("deployment/")).then(|| patch.to_string()),
             args: if in_place { retention_patch(pod, container, size) } else { None },
             custom: target.custom.map(|(_, name)| name.to_owned()),
