@@ -213,3 +213,37 @@ fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>, wan
         _ => Way::Look { api },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    #[test]
+    fn names_the_autoscalers_that_want_it_and_no_others() {
+        let mut snap = snapshot(json!({"namespaces": [{"metadata": {"name": "monitoring"}}]}));
+        let api = json!([{"metadata": {"name": "v1beta1.custom.metrics.k8s.io"}, "spec": {"group": "custom.metrics.k8s.io",
+            "version": "v1beta1", "service": {"namespace": "monitoring", "name": "adapter"}},
+            "status": {"conditions": [{"type": "Available", "status": "False", "reason": "ServiceNotFound"}]}}]);
+        snap.api_services = Listing::cluster(serde_json::from_value(api).expect("an APIService"));
+        let hpa = |name: &str, metric: serde_json::Value| {
+            json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"maxReplicas": 3, "metrics": [metric],
+                "scaleTargetRef": {"kind": "Deployment", "name": name}}})
+        };
+        let target = json!({"type": "AverageValue", "averageValue": "5"});
+        let all = json!([
+            hpa("web", json!({"type": "Pods", "pods": {"metric": {"name": "rps"}, "target": target}})),
+            hpa("api", json!({"type": "Resource", "resource": {"name": "cpu", "target": target}}))
+        ]);
+        snap.autoscalers = Listing::cluster(serde_json::from_value(all).expect("autoscalers"));
+        let found = findings(&ApiServiceUnavailable, &snap);
+        assert!(found[0].message.ends_with("HorizontalPodAutoscaler shop/web cannot scale"), "{}", found[0].message);
+        assert!(!steps(&found[0]).contains("shop/api"), "{}", steps(&found[0]));
+        snap.autoscalers = Listing::cluster(Vec::new());
+        assert!(findings(&ApiServiceUnavailable, &snap)[0].message.contains("namespaces cannot be deleted"));
+    }
+}

@@ -471,6 +471,9 @@ mod tests {
     fn what_went_wrong_is_said_without_the_layers_it_came_through() {
         let text = "ServiceError: client error (Connect): tcp connect error: Connection refused (os error 111)";
         assert_eq!(plainly(text), "Connection refused");
+        let refused =
+            "ApiError: error dialing backend: no route: InternalError (Status { status: Some(Failure), code: 500 })";
+        assert_eq!(plainly(refused), "error dialing backend: no route: InternalError");
         assert_eq!(plainly("invalid peer certificate: UnknownIssuer"), "invalid peer certificate: UnknownIssuer");
     }
 }

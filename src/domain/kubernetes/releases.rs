@@ -100,3 +100,17 @@ pub(crate) fn is_of(meta: &Meta, name: &str, namespace: &str) -> bool {
         None => meta.namespace == namespace && labelled(meta) == Some(name),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Listing;
+
+    #[test]
+    fn nothing_is_kept_only_where_all_was_read() {
+        let mut snap = Snapshot::empty("2026-11-21T02:00:00Z".parse().expect("a time"));
+        assert!(!is_kept_nowhere(&snap, "prometheus"));
+        snap.helm_releases = Listing::cluster(Vec::new());
+        assert!(is_kept_nowhere(&snap, "prometheus"));
+    }
+}

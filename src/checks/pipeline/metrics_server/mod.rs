@@ -249,6 +249,22 @@ mod tests {
         snap
     }
 
+    /// Its Deployment is gone, and its Service stayed.
+    #[test]
+    fn what_nothing_makes_is_installed_again_and_not_looked_at() {
+        let mut snap = snapshot(json!({
+            "namespaces": [{"metadata": {"name": "kube-system"}}],
+            "services": [{"metadata": {"name": "metrics-server", "namespace": "kube-system"},
+                "spec": {"selector": {"k8s-app": "metrics-server"}, "ports": [{"port": 443}]}}]}));
+        let api = json!([{"metadata": {"name": METRICS}, "spec": {"group": "metrics.k8s.io", "version": "v1beta1",
+            "service": {"namespace": "kube-system", "name": "metrics-server"}},
+            "status": {"conditions": [{"type": "Available", "status": "False", "reason": "MissingEndpoints"}]}}]);
+        snap.api_services = Listing::cluster(serde_json::from_value(api).expect("an APIService"));
+        let found = findings(&MetricsServer, &snap);
+        assert_eq!(found[0].variant, "reinstall", "{}", found[0].message);
+        assert!(!steps(&found[0]).contains("kubectl describe"), "{}", steps(&found[0]));
+    }
+
     /// A role that is missing refuses at every kubelet.
     #[test]
     fn one_kubelet_that_refuses_is_not_helped_by_a_role() {
