@@ -1,11 +1,14 @@
 //! The kubelets of nodes are further from the API server than Kubernetes supports.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::node_versions::{self, Apart, Maker};
+use crate::domain::kubernetes::owner::is_kind;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
@@ -18,7 +21,7 @@ check! {
         id: "kubelet-skew", suite: Nodes, severity: Warning,
         title: "nodes are further from the control plane's version than Kubernetes supports",
         requires: [Nodes],
-        uses: [],
+        uses: [Pods],
         fix: Fix,
     }
 }
@@ -27,10 +30,47 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Group { group: String, cluster: String, region: String, version: String },
-    Pool { pool: String, nodes: Vec<String> },
-    Other { nodes: Vec<String>, version: String },
-    Newer { cluster: String, region: String },
+    Group {
+        group: String,
+        cluster: String,
+        region: String,
+        version: String,
+    },
+    /// The same of nodes with Amazon Linux 2, which the new version does not have.
+    GroupOfAl2 {
+        group: String,
+        cluster: String,
+        region: String,
+        version: String,
+        node: String,
+    },
+    Pool {
+        pool: String,
+        node: String,
+        nodes: Vec<String>,
+    },
+    Fargate {
+        restarts: Vec<Restart>,
+        nodes: Vec<String>,
+    },
+    Other {
+        node: String,
+        nodes: Vec<String>,
+        version: String,
+    },
+    Newer {
+        cluster: String,
+        region: String,
+    },
+}
+
+/// What runs on such a node.
+#[derive(Serialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
+struct Restart {
+    namespace: String,
+    owner: String,
+    /// `kubectl rollout restart` takes it; else the pod is deleted.
+    rolls: bool,
 }
 
 impl Check for KubeletSkew {
@@ -52,6 +92,7 @@ fn finding(snap: &Snapshot, server: u16, apart: &Apart<'_>) -> Finding {
     let which = match (&apart.maker, names.as_slice()) {
         (Maker::Group(group), all) => format!("{} of node group {group}", count(all.len())),
         (Maker::Pool(pool), all) => format!("{} of NodePool {pool}", count(all.len())),
+        (Maker::Fargate, all) => format!("{} of Fargate", count(all.len())),
         (Maker::Other, [one]) => format!("node {one}"),
         (Maker::Other, all) => count(all.len()),
     };
@@ -81,15 +122,86 @@ fn finding(snap: &Snapshot, server: u16, apart: &Apart<'_>) -> Finding {
         "kubectl version",
     ));
     let Place { cluster, region, .. } = Place::of(snap);
-    let (nodes, version) = (names.into_iter().map(str::to_owned).collect(), format!("1.{server}"));
+    let (node, version) = (names[0].to_owned(), format!("1.{server}"));
+    let nodes: Vec<String> = names.into_iter().map(str::to_owned).collect();
     made.fix(match &apart.maker {
         _ if apart.minor > server => Fix::Newer { cluster, region },
+        Maker::Fargate => Fix::Fargate { restarts: restarts(snap, &nodes), nodes },
+        Maker::Group(group) if node_versions::needs_other_image(&apart.nodes, server) => {
+            Fix::GroupOfAl2 { group: group.clone(), cluster, region, version, node }
+        }
         Maker::Group(group) => Fix::Group { group: group.clone(), cluster, region, version },
-        Maker::Pool(pool) => Fix::Pool { pool: pool.clone(), nodes },
-        Maker::Other => Fix::Other { nodes, version },
+        Maker::Pool(pool) => Fix::Pool { pool: pool.clone(), node, nodes },
+        Maker::Other => Fix::Other { node, nodes, version },
     })
+}
+
+/// What runs on nodes of Fargate, each once.
+fn restarts(snap: &Snapshot, nodes: &[String]) -> Vec<Restart> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let here = pods.filter(|p| !p.is_finished() && p.spec.node_name.as_ref().is_some_and(|n| nodes.contains(n)));
+    let all: BTreeSet<Restart> = here
+        .map(|pod| {
+            let owner = snap.owner_ref(pod);
+            let rolls = is_kind(&owner, &["Deployment", "StatefulSet", "DaemonSet"]);
+            let owner = if rolls { owner.kubectl_name() } else { format!("pod/{}", pod.metadata.name) };
+            Restart { namespace: pod.metadata.namespace.clone(), owner, rolls }
+        })
+        .collect();
+    all.into_iter().collect()
 }
 
 fn count(n: usize) -> String {
     if n == 1 { "1 node".to_owned() } else { format!("{n} nodes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::snapshot::Listing;
+    use serde_json::json;
+
+    fn found(nodes: &[serde_json::Value]) -> Vec<Finding> {
+        let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
+        snap.platform = crate::snapshot::Platform::Eks;
+        snap.target.kubernetes_version = Some("v1.34.1-eks-1".to_owned());
+        let nodes = nodes.iter().map(|n| serde_json::from_value(n.clone()).expect("a node"));
+        snap.nodes = Listing::cluster(nodes.collect());
+        let pod = json!({"metadata": {"name": "grafana-0", "namespace": "monitoring", "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "grafana", "controller": true}]},
+            "spec": {"nodeName": "fargate-a"}, "status": {"phase": "Running"}});
+        snap.pods = Listing::cluster(vec![serde_json::from_value(pod).expect("a pod")]);
+        findings(&KubeletSkew, &snap)
+    }
+
+    fn node(name: &str, labels: serde_json::Value, image: &str) -> serde_json::Value {
+        json!({"metadata": {"name": name, "labels": labels},
+            "status": {"nodeInfo": {"kubeletVersion": "v1.30.2-eks-1", "osImage": image}}})
+    }
+
+    #[test]
+    fn one_node_of_a_pool_goes_at_a_time() {
+        let pool = json!({"karpenter.sh/nodepool": "default"});
+        let all = found(&[node("a", pool.clone(), "Amazon Linux 2023"), node("b", pool, "Amazon Linux 2023")]);
+        let told = steps(&all[0]);
+        assert!(told.lines().any(|l| l == "kubectl delete node a"), "{told}");
+    }
+
+    #[test]
+    fn what_runs_on_fargate_is_restarted() {
+        let all = found(&[node("fargate-a", json!({}), "Amazon Linux 2")]);
+        assert_eq!(all[0].variant, "fargate");
+        let told = steps(&all[0]);
+        assert!(told.contains("kubectl rollout restart -n monitoring statefulset/grafana"), "{told}");
+        assert!(!told.contains("drain") && !told.contains("cordon"), "{told}");
+    }
+
+    #[test]
+    fn a_group_of_amazon_linux_2_is_not_updated() {
+        let group = json!({"eks.amazonaws.com/nodegroup": "monitoring"});
+        let all = found(&[node("a", group, "Amazon Linux 2")]);
+        assert_eq!(all[0].variant, "group-of-al2");
+        assert!(!steps(&all[0]).contains("update-nodegroup-version"));
+    }
 }

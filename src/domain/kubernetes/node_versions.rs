@@ -16,6 +16,8 @@ pub(crate) enum Maker {
     Group(String),
     /// A node pool of Karpenter or EKS Auto Mode.
     Pool(String),
+    /// Fargate, which makes one for each pod: of the version that the control plane has at that time.
+    Fargate,
     /// Somebody else.
     Other,
 }
@@ -44,10 +46,21 @@ pub(crate) fn apart(snap: &Snapshot) -> Option<(u16, Vec<Apart<'_>>)> {
 
 fn maker(node: &Node) -> Maker {
     let label = |name: &str| node.metadata.label(name).map(str::to_owned);
+    if node.is_fargate() {
+        return Maker::Fargate;
+    }
     if let Some(pool) = label("karpenter.sh/nodepool").or(label("karpenter.sh/provisioner-name")) {
         return Maker::Pool(pool);
     }
     label("eks.amazonaws.com/nodegroup").map_or(Maker::Other, Maker::Group)
+}
+
+/// The last minor version for which EKS makes images of Amazon Linux 2.
+const LAST_OF_AL2: u16 = 32;
+
+/// They run Amazon Linux 2, and this version of Kubernetes has no image of that.
+pub(crate) fn needs_other_image(nodes: &[&Node], server: u16) -> bool {
+    server > LAST_OF_AL2 && nodes.iter().all(|n| n.status.node_info.os_image == "Amazon Linux 2")
 }
 
 #[cfg(test)]
@@ -72,5 +85,23 @@ mod tests {
         let [one] = all.as_slice() else { panic!("one group") };
         assert_eq!((one.minor, one.maker.clone()), (30, Maker::Group("g".to_owned())));
         assert_eq!(one.nodes.len(), 1);
+    }
+
+    #[test]
+    fn nodes_of_fargate_are_nobodys_group() {
+        let node = |value: serde_json::Value| -> Node { serde_json::from_value(value).expect("a node") };
+        let fargate = node(json!({"metadata": {"name": "fargate-ip-10-0-1-9.ec2.internal"}}));
+        assert_eq!(maker(&fargate), Maker::Fargate);
+        assert_eq!(maker(&node(json!({"metadata": {"name": "ip-10-0-1-9"}}))), Maker::Other);
+    }
+
+    #[test]
+    fn amazon_linux_2_ends_with_1_32() {
+        let of = |image: &str| -> Node {
+            serde_json::from_value(json!({"status": {"nodeInfo": {"osImage": image}}})).expect("a node")
+        };
+        let (old, new) = (of("Amazon Linux 2"), of("Amazon Linux 2023.8.20250707"));
+        assert!(needs_other_image(&[&old], 33));
+        assert!(!needs_other_image(&[&old], 32) && !needs_other_image(&[&new], 34));
     }
 }

@@ -196,7 +196,7 @@ impl<'a> Target<'a> {
     }
 }
 
-fn is_kind(owner: &ResourceRef, kinds: &[&str]) -> bool {
+pub(crate) fn is_kind(owner: &ResourceRef, kinds: &[&str]) -> bool {
     matches!(owner, ResourceRef::Kubernetes { kind, .. } if kinds.contains(&kind.as_str()))
 }
 
