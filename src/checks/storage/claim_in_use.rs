@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::{has_rollout, workload};
+use crate::domain::kubernetes::owner::{Target, has_rollout, is_kind, workload};
 use crate::domain::kubernetes::unschedulable::{self, unscheduled};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -36,6 +36,7 @@ struct Fix {
     has_rollout: bool,
     pod: String,
     holder: String,
+    claim: String,
     #[serde(flatten)]
     way: Way,
 }
@@ -48,9 +49,17 @@ enum Way {
         patch: &'static str,
         managed: String,
     },
+    /// Pods of one workload, which all name the claim.
+    Replicas {
+        /// `kubectl scale` lasts.
+        scales: bool,
+    },
     Holder {
-        claim: String,
         holder_owner: String,
+        /// Its workload can be scaled to nothing, and stays so.
+        scales: bool,
+        /// Nobody makes it again.
+        bare: bool,
     },
 }
 
@@ -87,15 +96,18 @@ fn finding(snap: &Snapshot, pod: &Pod, message: &str) -> Option<Finding> {
             && p.metadata.name != meta.name
             && p.spec.node_name.is_some()
             && !p.is_finished()
+            // One that ends lets the claim go by itself.
+            && p.metadata.deletion_timestamp.is_none()
             && p.claims().any(|c| c == claim)
     };
     let holder = snap.pods.items().unwrap_or_default().iter().find(holds)?;
     let (owner, other) = (snap.owner_ref(pod), snap.owner_ref(holder));
-    let known = workload(snap, &owner);
-    let rolls = owner == other && known.is_some_and(|w| w.kind == "Deployment");
-    let why = match rolls {
-        true => format!("and the rollout of {owner} keeps the old pod until the new one is ready"),
-        false => format!("and pod {} of {other} has it", holder.metadata.name),
+    let way = way(snap, pod, holder);
+    let why = match &way {
+        Way::Rollout { .. } => format!("and the rollout of {owner} keeps the old pod until the new one is ready"),
+        Way::Replicas { .. } => format!("and pod {} of the same {} has it", holder.metadata.name, kind(&owner)),
+        Way::Holder { bare: true, .. } => format!("and pod {} has it", holder.metadata.name),
+        Way::Holder { .. } => format!("and pod {} of {other} has it", holder.metadata.name),
     };
     let text = format!("claim {namespace}/{claim} is {MODE}, {why}: pod {} waits for ever", meta.name);
     // The old pod serves meanwhile.
@@ -116,19 +128,95 @@ fn finding(snap: &Snapshot, pod: &Pod, message: &str) -> Option<Finding> {
             .with("namespace", namespace)
             .with("pod", &meta.name),
         );
-    let way = match rolls {
-        true => Way::Rollout {
-            patch: r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}"#,
-            managed: known.map(|w: &Workload| managed_by(&w.metadata)).unwrap_or_default(),
-        },
-        false => Way::Holder { claim, holder_owner: other.kubectl_name() },
-    };
     Some(made.fix(Fix {
         namespace: namespace.clone(),
         owner: owner.kubectl_name(),
         has_rollout: has_rollout(snap, &owner),
         pod: meta.name.clone(),
         holder: holder.metadata.name.clone(),
+        claim,
         way,
     }))
+}
+
+/// What keeps the two apart: one after the other of a rollout, one beside the other, or two workloads.
+fn way(snap: &Snapshot, pod: &Pod, holder: &Pod) -> Way {
+    let (owner, other) = (snap.owner_ref(pod), snap.owner_ref(holder));
+    let target = Target::of(snap, holder);
+    let scales = target.in_place() && is_kind(&other, &["Deployment", "StatefulSet"]);
+    if owner != other {
+        let bare = is_kind(&other, &["Pod"]);
+        return Way::Holder { holder_owner: other.kubectl_name(), scales, bare };
+    }
+    let made_by = |p: &Pod| p.metadata.controller().map(|o| o.name.clone());
+    let rolls = |w: &&Workload| w.kind == "Deployment" && made_by(pod) != made_by(holder);
+    match workload(snap, &owner).filter(rolls) {
+        Some(known) if known.spec.strategy.kind.as_deref() != Some("Recreate") => Way::Rollout {
+            patch: r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}"#,
+            managed: managed_by(&known.metadata),
+        },
+        _ => Way::Replicas { scales },
+    }
+}
+
+fn kind(owner: &ResourceRef) -> &str {
+    match owner {
+        ResourceRef::Kubernetes { kind, .. } => kind,
+        _ => "workload",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use serde_json::{Value, json};
+
+    fn pod(name: &str, owner: (&str, &str), node: Option<&str>) -> Value {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "monitoring",
+                "creationTimestamp": "2026-01-01T00:00:00Z",
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": owner.0, "name": owner.1, "controller": true}]},
+            "spec": {"nodeName": node, "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]},
+            "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+                "message": "0/1 nodes are available: 1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod."}]}})
+    }
+
+    fn found(holder: Value, waits: Value) -> Vec<Finding> {
+        let mut snap = snapshot(json!({}));
+        let set: Workload = {
+            let mut set: Workload =
+                serde_json::from_value(json!({"metadata": {"name": "tempo", "namespace": "monitoring"}}))
+                    .expect("a set");
+            set.kind = "StatefulSet".to_owned();
+            set
+        };
+        snap.workloads = crate::snapshot::Listing::cluster(vec![set]);
+        let claim = json!({"metadata": {"name": "data", "namespace": "monitoring"}, "spec": {"accessModes": [MODE]}});
+        snap.persistent_volume_claims =
+            crate::snapshot::Listing::cluster(vec![serde_json::from_value(claim).expect("a claim")]);
+        let pods = [holder, waits].map(|p| serde_json::from_value(p).expect("a pod"));
+        snap.pods = crate::snapshot::Listing::cluster(pods.into());
+        findings(&ClaimInUse, &snap)
+    }
+
+    #[test]
+    fn what_waits_is_never_scaled_to_nothing() {
+        let set = ("StatefulSet", "tempo");
+        let own = found(pod("tempo-0", set, Some("a")), pod("tempo-1", set, None));
+        assert_eq!(own.iter().map(|f| f.variant).collect::<Vec<_>>(), ["replicas"]);
+        assert!(!steps(&own[0]).contains("--replicas=0"), "{}", steps(&own[0]));
+        let job = found(pod("backup-x", ("Job", "backup"), Some("a")), pod("tempo-1", set, None));
+        assert_eq!(job[0].variant, "holder");
+        assert!(!steps(&job[0]).contains("kubectl scale"), "{}", steps(&job[0]));
+    }
+
+    #[test]
+    fn one_that_ends_lets_go_by_itself() {
+        let set = ("StatefulSet", "tempo");
+        let mut holder = pod("tempo-0", set, Some("a"));
+        holder["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        assert!(found(holder, pod("tempo-1", set, None)).is_empty());
+    }
 }
