@@ -6,8 +6,11 @@ use serde::Serialize;
 use crate::checks::support::rule::ChangeRule;
 use crate::checks::support::scrape::{Api, api_evidence};
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::{is_kind, workload};
 use crate::domain::prometheus::duplicates::{Twice, alerts_on, twice};
 use crate::domain::prometheus::origin::monitor_of;
+use crate::domain::prometheus::targets::{self, Address};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{Rule, RuleGroup, ScrapeTarget};
@@ -50,6 +53,18 @@ enum Way {
         monitor_kind: Option<&'static str>,
         monitor: Option<String>,
         monitor_namespace: Option<String>,
+    },
+    /// The same scrape finds two of it, so that the scrape itself has to stay.
+    Replicas {
+        expr: String,
+        metric: String,
+        first: String,
+        second: String,
+        pool: String,
+        /// The one workload of both.
+        workload: Option<String>,
+        namespace: Option<String>,
+        managed: String,
     },
     SameLabels {
         expr: String,
@@ -98,7 +113,7 @@ fn reason(snap: &Snapshot, error: &str, group: &RuleGroup, rule: &Rule) -> (Way,
     if has("many-to-many matching not allowed")
         && let Some(found) = twice(snap, error)
     {
-        return of_two(found, expr);
+        return of_two(snap, found, expr);
     }
     if has("many-to-many matching not allowed") {
         let side = if has("on the left hand-side") { "left" } else { "right" };
@@ -127,7 +142,7 @@ fn reason(snap: &Snapshot, error: &str, group: &RuleGroup, rule: &Rule) -> (Way,
 }
 
 /// Two targets say the same. What is not of the stack's own namespace is the one to leave out.
-fn of_two(found: Twice<'_>, expr: String) -> (Way, String) {
+fn of_two(snap: &Snapshot, found: Twice<'_>, expr: String) -> (Way, String) {
     let name = |t: &ScrapeTarget| {
         let service = t.labels.get("service").map(|s| format!(" (Service {s})")).unwrap_or_default();
         format!("{}{service}", t.labels.get("instance").map_or("", String::as_str))
@@ -139,6 +154,9 @@ fn of_two(found: Twice<'_>, expr: String) -> (Way, String) {
         name(first),
         name(second)
     );
+    if first.scrape_pool == second.scrape_pool {
+        return (replicas(snap, &found, [name(first), name(second)], expr), why);
+    }
     let monitor = monitor_of(&second.scrape_pool);
     let way = Way::Twice {
         expr,
@@ -151,6 +169,28 @@ fn of_two(found: Twice<'_>, expr: String) -> (Way, String) {
         monitor: monitor.map(|m| m.name),
     };
     (way, why)
+}
+
+/// Two of one scrape: without the monitor none would be left.
+fn replicas(snap: &Snapshot, found: &Twice<'_>, [first, second]: [String; 2], expr: String) -> Way {
+    let behind = |target: &ScrapeTarget| {
+        let address = Address::parse(&target.scrape_url)?;
+        let (namespace, pod) = targets::pod_of(snap, target, &address)?;
+        Some(snap.owner_ref(snap.pods.find(&namespace, &pod).ok().flatten()?))
+    };
+    let [a, b] = found.targets.map(behind);
+    let one = a.filter(|a| b.as_ref() == Some(a) && is_kind(a, &["Deployment", "StatefulSet"]));
+    let known = one.as_ref().and_then(|o| workload(snap, o));
+    Way::Replicas {
+        expr,
+        metric: found.metric.clone(),
+        first,
+        second,
+        pool: found.targets[0].scrape_pool.clone(),
+        workload: known.and(one.as_ref()).map(ResourceRef::kubectl_name),
+        namespace: known.map(|w| w.metadata.namespace.clone()),
+        managed: known.map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+    }
 }
 
 /// `; alert A reads it`.
@@ -249,7 +289,7 @@ fn finding(snap: &Snapshot, severity: Severity, group: &RuleGroup, rule: &Rule, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::support::testing::findings;
+    use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::snapshot;
     use serde_json::{Value, json};
 
@@ -297,5 +337,24 @@ mod tests {
             ]
         );
         assert!(found[3].message.contains(".Labels.x.y: can't evaluate field y"), "{}", found[3].message);
+    }
+
+    #[test]
+    fn two_of_one_scrape_keep_their_monitor() {
+        const ERROR: &str = r#"found duplicate series for the match group {pod="a"} on the right hand-side of the operation: [{__name__="kube_pod_owner", instance="10.0.0.1:8080", job="ksm", pod="a"}, {__name__="kube_pod_owner", instance="10.0.0.2:8080", job="ksm", pod="a"}];many-to-many matching not allowed: matching labels must be unique on one side"#;
+        let variants = |pools: [&str; 2]| {
+            let mut snap = with(json!([{"name": "g", "file": "/r/a.yml", "interval": 30, "rules": [
+                {"name": "a", "type": "recording", "health": "err", "query": "up", "lastError": ERROR}]}]));
+            let target = |n: usize| {
+                json!({"labels": {"instance": format!("10.0.0.{}:8080", n + 1), "job": "ksm"},
+                "scrapeUrl": format!("http://10.0.0.{}:8080/metrics", n + 1), "scrapePool": pools[n], "health": "up"})
+            };
+            *snap.prometheus_targets = Ok(serde_json::from_value(json!([target(0), target(1)])).expect("are targets"));
+            let found = findings(&RuleFailing, &snap);
+            (found[0].variant, steps(&found[0]).contains("kubectl edit servicemonitor"))
+        };
+        let monitor = |name: &str| format!("serviceMonitor/monitoring/{name}/0");
+        assert_eq!(variants([&monitor("ksm"), &monitor("ksm")]), ("replicas", false));
+        assert_eq!(variants([&monitor("ksm"), &monitor("other")]), ("twice", true));
     }
 }

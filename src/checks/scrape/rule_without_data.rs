@@ -158,7 +158,7 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) 
     let alerting = rule.kind == "alerting";
     let words: Vec<String> = lacks.iter().map(|n| words(n)).collect();
     let effect = match alerting {
-        true if fires(rule) => "fires for something that is there by another name",
+        true if fires(rule) => "probably fires for something that is there by another name",
         true => "cannot fire",
         false => "makes no data",
     };

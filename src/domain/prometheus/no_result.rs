@@ -63,6 +63,8 @@ pub(crate) struct Known<'a> {
     recorded: BTreeMap<&'a str, &'a str>,
     /// Values of the label `job`; `None` where they were not read.
     jobs: Option<BTreeSet<&'a str>>,
+    /// Names of workloads, Services and monitors: what a job may be that is gone.
+    there: BTreeSet<&'a str>,
     shown: Option<Shown<'a>>,
     renaming: Vec<Renaming<'a>>,
     /// Every server keeps whole numbers of `le` and `quantile` with a point.
@@ -85,6 +87,7 @@ impl<'a> Known<'a> {
             names: snap.prometheus_metric_names()?,
             recorded: recorded.collect(),
             jobs,
+            there: there(snap),
             shown: Shown::of(snap),
             renaming: gateways::renaming(snap),
             points,
@@ -116,7 +119,10 @@ impl<'a> Known<'a> {
         let jobs = self.jobs.as_ref()?;
         let mut asked = selector.matchers.matchers.iter().filter(|m| m.name == "job" && matches!(m.op, MatchOp::Equal));
         let job = asked.next()?.value.as_str();
-        let near = renamed_job(job, jobs).filter(|_| !jobs.contains(job) && !job.is_empty())?;
+        if job.is_empty() || jobs.contains(job) || self.there.contains(job) {
+            return None;
+        }
+        let near = renamed_job(job, jobs)?;
         nothing(Why::Job { job: job.to_owned(), near: near.to_owned() })
     }
 
@@ -299,15 +305,27 @@ fn suffixed<'n>(metric: &str, names: &'n BTreeSet<String>) -> Option<&'n str> {
     }
 }
 
-/// The job that is meant, of one that `absent()` asks for: an alert on it fires, so that a part of the name is enough.
+/// Endings that people give the job of a program, or leave out: what exports its metrics, and what serves it.
+const ENDINGS: &[&str] = &["-api", "-exporter", "-metrics", "-monitor", "-server", "-service", "-svc"];
+
+/// The job that is meant, of one that `absent()` asks for. The program of that name may also be what is gone, so that a
+/// common beginning is not enough (`checkout`, `checkout-worker`), and each digit counts (`postgres-1`, `postgres-2`).
 fn renamed_job<'j>(job: &str, jobs: &BTreeSet<&'j str>) -> Option<&'j str> {
-    let whole =
-        |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['-', '_', '/']));
-    let mut parts = jobs.iter().filter(|j| whole(j, job) || whole(job, j));
-    near_job(job, jobs).or_else(|| match (parts.next(), parts.next()) {
+    let ends = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| ENDINGS.contains(&rest));
+    let mut same = jobs.iter().filter(|j| ends(j, job) || ends(job, j));
+    let near = near_job(job, jobs).or_else(|| match (same.next(), same.next()) {
         (Some(one), None) => Some(*one),
         _ => None,
-    })
+    });
+    let digits = |name: &str| name.chars().filter(char::is_ascii_digit).collect::<String>();
+    near.filter(|near| digits(near) == digits(job))
+}
+
+/// Names by which a job could be told that is there, or was meant to be.
+fn there(snap: &Snapshot) -> BTreeSet<&str> {
+    let workloads = snap.workloads.items().unwrap_or_default().iter().map(|w| w.metadata.name.as_str());
+    let services = snap.services.items().unwrap_or_default().iter().map(|s| s.metadata.name.as_str());
+    workloads.chain(services).collect()
 }
 
 /// The job that is meant: the same with a release's name before it, or nearly the same.
@@ -357,7 +375,8 @@ mod tests {
     fn why(expression: &str) -> Vec<Why> {
         let (names, recorded) = known();
         let jobs = Some(BTreeSet::from(["stack-kube-state-metrics", "flash-api"]));
-        let known = Known { names: &names, recorded, jobs, shown: None, renaming: Vec::new(), points: true };
+        let there = BTreeSet::new();
+        let known = Known { names: &names, recorded, jobs, there, shown: None, renaming: Vec::new(), points: true };
         known.lacks(expression).into_iter().map(|n| n.why).collect()
     }
 
@@ -404,8 +423,9 @@ mod tests {
     #[test]
     fn what_is_absent_by_another_name_is_told() {
         let (names, recorded) = known();
-        let jobs = Some(BTreeSet::from(["checkout", "flash-api"]));
-        let known = Known { names: &names, recorded, jobs, shown: None, renaming: Vec::new(), points: true };
+        let jobs = Some(BTreeSet::from(["checkout", "flash-api", "cart-worker", "postgres-1", "ledger"]));
+        let there = BTreeSet::from(["ledger-api"]);
+        let known = Known { names: &names, recorded, jobs, there, shown: None, renaming: Vec::new(), points: true };
         let jobs = |expression: &str| known.misnamed(expression).into_iter().map(|n| n.why).collect::<Vec<_>>();
         let job = |job: &str, near: &str| vec![Why::Job { job: job.into(), near: near.into() }];
         assert_eq!(jobs(r#"absent(up{job="checkout-api"} == 1)"#), job("checkout-api", "checkout"));
@@ -413,6 +433,9 @@ mod tests {
         assert_eq!(jobs("absent(http_request_total)"), [Why::Near("http_requests_total".into())]);
         assert!(jobs(r#"absent(up{job="checkout"}) or absent(up{job="payments"}) or absent(orders_total)"#).is_empty());
         assert!(jobs(r#"up{job="checkout-api"} == 0"#).is_empty());
+        assert!(jobs(r#"absent(up{job="cart"})"#).is_empty(), "a part of it is there, and it is gone");
+        assert!(jobs(r#"absent(up{job="postgres-2"})"#).is_empty(), "another one of several");
+        assert!(jobs(r#"absent(up{job="ledger-api"})"#).is_empty(), "a workload of this name is there");
     }
 
     #[test]
