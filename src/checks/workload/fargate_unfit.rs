@@ -9,8 +9,7 @@ use serde_json::json;
 use crate::checks::support::place::Place;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::{has_rollout, workload};
+use crate::domain::kubernetes::owner::{Settable, Target};
 use crate::domain::kubernetes::unschedulable::{self, unscheduled};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -38,6 +37,8 @@ struct Fix {
     owner: String,
     has_rollout: bool,
     managed: String,
+    /// What is patched; nothing where the pods' annotations cannot be changed in place.
+    patched: Option<String>,
     profile: String,
     cluster: String,
     region: String,
@@ -101,18 +102,58 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Fin
     }
     let nodes = snap.nodes.items().unwrap_or_default();
     let Place { cluster, region, .. } = Place::of(snap);
+    let target = Target::of(snap, pod);
+    let (patched, patch) = patch(&target);
     made.fix(Fix {
         namespace: meta.namespace.clone(),
         pod: meta.name.clone(),
         owner: owner.kubectl_name(),
-        has_rollout: has_rollout(snap, owner),
-        managed: workload(snap, owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+        has_rollout: target.has_rollout,
+        managed: target.managed_by,
+        patched,
         profile,
         cluster,
         region,
         wants,
-        patch: json!({"spec": {"template": {"metadata": {"annotations": {"eks.amazonaws.com/compute-type": "ec2"}}}}})
-            .to_string(),
+        patch,
         way: if nodes.iter().any(|n: &Node| !n.is_fargate()) { Way::Nodes } else { Way::NoNodes },
     })
+}
+
+/// What is patched, and the patch: the resource of the operator, which makes the pods anew from it, else the workload.
+fn patch(target: &Target<'_>) -> (Option<String>, String) {
+    let metadata = json!({"annotations": {"eks.amazonaws.com/compute-type": "ec2"}});
+    match (target.custom, target.settable) {
+        (Some((kind, name)), _) => {
+            (Some(format!("{kind}/{name}")), json!({"spec": {"podMetadata": metadata}}).to_string())
+        }
+        (None, Settable::Yes) => {
+            (Some(target.name.clone()), json!({"spec": {"template": {"metadata": metadata}}}).to_string())
+        }
+        _ => (None, String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::snapshot;
+
+    #[test]
+    fn what_cannot_be_patched_is_not() {
+        let of = |labels: serde_json::Value, kind: &str, name: &str| {
+            let snap = snapshot(json!({}));
+            let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "m", "labels": labels,
+                "ownerReferences": [{"apiVersion": "v1", "kind": kind, "name": name, "controller": true}]}}))
+            .expect("a pod");
+            patch(&Target::of(&snap, &pod))
+        };
+        assert_eq!(of(json!({}), "Job", "backup").0, None);
+        let (patched, what) = of(json!({}), "StatefulSet", "loki");
+        assert_eq!(patched.as_deref(), Some("statefulset/loki"));
+        assert!(what.contains("template"), "{what}");
+        let (patched, what) = of(json!({"prometheus": "k8s"}), "StatefulSet", "prometheus-k8s");
+        assert_eq!(patched.as_deref(), Some("prometheus/k8s"));
+        assert!(what.contains("podMetadata"), "{what}");
+    }
 }
