@@ -28,7 +28,19 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Everywhere { namespace: String, service: String, patch: &'static str, managed: String },
+    Everywhere {
+        namespace: String,
+        service: String,
+        patch: &'static str,
+        managed: String,
+    },
+    /// It is meant for agents that each node has, and the caller's node lacks its own.
+    Agent {
+        namespace: String,
+        service: String,
+        agents: String,
+        node: String,
+    },
 }
 
 impl Check for NoLocalEndpoint {
@@ -74,6 +86,14 @@ fn finding(snap: &Snapshot, own: ResourceRef, found: &[Stranded<'_>]) -> Finding
         if !one.container.is_empty() {
             made = made.evidence(log_evidence(&pod.namespace, &pod.name, one.container, false, one.said.trim()));
         }
+    }
+    if let Some(agents) = found.iter().find_map(|s| s.agents.as_ref()) {
+        return made.depends_on(agents.clone()).fix(Fix::Agent {
+            namespace: meta.namespace.clone(),
+            service: meta.name.clone(),
+            agents: agents.kubectl_name(),
+            node: found[0].pod.spec.node_name.clone().unwrap_or_default(),
+        });
     }
     made.fix(Fix::Everywhere {
         namespace: meta.namespace.clone(),
