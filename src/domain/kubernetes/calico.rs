@@ -17,25 +17,24 @@ pub(crate) fn translated(policy: &CalicoPolicy, namespaces: &[&str]) -> Vec<Netw
     let home = policy.metadata.namespace.as_str();
     let is_global = home.is_empty();
     let text = |key: &str| spec.get(key).and_then(Value::as_str).unwrap_or_default();
-    // Other tiers may hand on what they do not speak of, and these two are about hosts.
-    let is_other = !matches!(text("tier"), "" | TIER);
-    if is_other || ["doNotTrack", "preDNAT"].iter().any(|k| spec.get(*k) == Some(&Value::Bool(true))) {
+    // These two are about hosts.
+    if ["doNotTrack", "preDNAT"].iter().any(|k| spec.get(*k) == Some(&Value::Bool(true))) {
         return Vec::new();
     }
-    let (Some(pods), Some(homes)) = (labels(text("selector"), false), labels(text("namespaceSelector"), true)) else {
-        return Vec::new();
+    let homes = labels(text("namespaceSelector"), true);
+    let pods = labels(text("selector"), false).filter(|_| is_known(spec, is_global, homes.as_ref()));
+    let made = match pods {
+        Some(pods) => rules(spec, pods, is_global),
+        None => open(spec),
     };
-    if spec.get("serviceAccountSelector").is_some_and(|s| s.as_str() != Some("")) {
-        return Vec::new();
-    }
-    let Some(made) = rules(spec, pods, is_global) else { return Vec::new() };
+    let Some(made) = made else { return Vec::new() };
     let denies = ["ingress", "egress"].iter().any(|k| {
         let rules = spec.get(*k).and_then(Value::as_array);
         rules.into_iter().flatten().any(|r| r.get("action").and_then(Value::as_str) == Some("Deny"))
     });
     let homes: Vec<&str> = match is_global {
         false => vec![home],
-        true => namespaces.iter().copied().filter(|n| by_name(&homes, n)).collect(),
+        true => namespaces.iter().copied().filter(|n| homes.as_ref().is_none_or(|h| may_mean(h, n))).collect(),
     };
     let one = |namespace: &str| {
         let mut one: NetworkPolicy = serde_json::from_value(json!({"spec": made.clone()})).ok()?;
@@ -50,20 +49,52 @@ pub(crate) fn translated(policy: &CalicoPolicy, namespaces: &[&str]) -> Vec<Netw
     homes.into_iter().filter_map(one).collect()
 }
 
-/// Whether a selector of namespaces means this one; by what it says of its name, and nothing else may be known.
-fn by_name(homes: &Value, name: &str) -> bool {
-    let terms = homes.get("matchExpressions").and_then(Value::as_array).into_iter().flatten();
-    terms.into_iter().all(|term| {
-        let values: Vec<&str> =
-            term.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-        let is_name = term.get("key").and_then(Value::as_str) == Some(NAME.1);
-        match term.get("operator").and_then(Value::as_str) {
-            Some("In") if is_name => values.contains(&name),
-            Some("NotIn") if is_name => !values.contains(&name),
-            // Labels of namespaces are looked at where they are known, not here: what is not sure is not meant.
-            _ => false,
+/// It can be told whom a policy is about: in the last tier (others may hand on what they do not speak of), whatever the
+/// ServiceAccount, and in namespaces that are told by their names.
+fn is_known(spec: &Value, is_global: bool, homes: Option<&Value>) -> bool {
+    let text = |key: &str| spec.get(key).and_then(Value::as_str).unwrap_or_default();
+    let by_name = |homes: &Value| terms(homes).all(|t| said_of_name(t).is_some());
+    matches!(text("tier"), "" | TIER)
+        && spec.get("serviceAccountSelector").is_none_or(|s| s.as_str() == Some(""))
+        && (!is_global || homes.is_some_and(by_name))
+}
+
+/// Of a policy of which it cannot be told whom it is about: where it admits something, it may admit everything to everybody.
+fn open(spec: &Value) -> Option<Value> {
+    let admits = |key: &str| {
+        let rules = spec.get(key).and_then(Value::as_array).into_iter().flatten();
+        rules.into_iter().any(|r| matches!(r.get("action").and_then(Value::as_str), Some("Allow" | "Pass")))
+    };
+    let mut made = Map::from_iter([("podSelector".to_owned(), json!({}))]);
+    let mut types = Vec::new();
+    for (key, kind) in [("ingress", "Ingress"), ("egress", "Egress")] {
+        if admits(key) {
+            made.insert(key.to_owned(), json!([{}]));
+            types.push(kind);
         }
-    })
+    }
+    made.insert("policyTypes".to_owned(), json!(types));
+    (!types.is_empty()).then_some(Value::Object(made))
+}
+
+fn terms(selector: &Value) -> impl Iterator<Item = &Value> {
+    selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Of a term about the name of a namespace: the names, and whether it has to be one of them.
+fn said_of_name(term: &Value) -> Option<(Vec<&str>, bool)> {
+    let values = term.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let is_name = term.get("key").and_then(Value::as_str) == Some(NAME.1);
+    match term.get("operator").and_then(Value::as_str).filter(|_| is_name)? {
+        "In" => Some((values.collect(), true)),
+        "NotIn" => Some((values.collect(), false)),
+        _ => None,
+    }
+}
+
+/// Whether a selector of namespaces may mean this one: labels of namespaces are looked at where they are known, not here.
+fn may_mean(homes: &Value, name: &str) -> bool {
+    terms(homes).all(|t| said_of_name(t).is_none_or(|(names, is_in)| names.contains(&name) == is_in))
 }
 
 /// The spec, for the directions that it isolates; `None` where it isolates none.
@@ -271,6 +302,29 @@ mod tests {
         assert_eq!(homes, ["shop"]);
         assert_eq!(of("", json!({"selector": "all()", "types": ["Ingress"]})).len(), 3);
         assert!(of("", json!({"namespaceSelector": "team == 'a'", "types": ["Ingress"]})).is_empty(), "not known");
+    }
+
+    #[test]
+    fn what_a_policy_that_is_not_understood_admits_may_be_everything() {
+        let allow = json!([{"action": "Allow", "source": {"selector": "app == 'prometheus'"}}]);
+        for (namespace, key, value) in [
+            ("shop", "selector", "app == 'a' || app == 'b'"),
+            ("shop", "tier", "platform"),
+            ("shop", "serviceAccountSelector", "team == 'x'"),
+            ("", "namespaceSelector", "team == 'x'"),
+        ] {
+            let all = of(namespace, json!({"types": ["Ingress", "Egress"], "ingress": allow, key: value}));
+            assert_eq!(all.len(), if namespace.is_empty() { 3 } else { 1 }, "{value}");
+            let made = serde_json::to_value(&all[0].spec).expect("JSON");
+            assert_eq!(made.pointer("/ingress/0"), Some(&json!({})), "{value}");
+            assert_eq!(
+                made.pointer("/policyTypes"),
+                Some(&json!(["Ingress"])),
+                "it admits nothing that leaves: {value}"
+            );
+        }
+        let named = json!({"namespaceSelector": "projectcalico.org/name == 'shop' && team == 'x'", "ingress": allow});
+        assert_eq!(of("", named).len(), 1, "the name is known");
     }
 
     #[test]
