@@ -34,7 +34,7 @@ enum Fix {
         rolls: bool,
         has_rollout: bool,
         account: String,
-        /// It reads its token only once.
+        /// It probably reads its token only once.
         old: bool,
         version: String,
     },
@@ -57,8 +57,9 @@ fn finding(snap: &Snapshot, refused: &Refused<'_>) -> Finding {
     let owner = snap.owner_ref(pod);
     let account = pod.spec.account();
     let why = match refused.why {
-        Why::Old(days) => format!(
-            "it runs for {days} days, and the token that it read when it started is taken for 90 days at most: its client does not read it again"
+        Why::Old { days, once } => format!(
+            "it has been running for {days} days, and EKS accepts the token of its start for 90 days at most: its client {} it again",
+            if once { "does not read" } else { "probably does not read" }
         ),
         Why::Remade => {
             format!("ServiceAccount {account} was recreated since the pod started, and its token is of the one before")
@@ -83,7 +84,7 @@ fn finding(snap: &Snapshot, refused: &Refused<'_>) -> Finding {
             owner: owner.kubectl_name(),
             pod: meta.name.clone(),
             account: account.to_owned(),
-            old: matches!(refused.why, Why::Old(_)),
+            old: matches!(refused.why, Why::Old { .. }),
             version: image.and_then(tag_of).unwrap_or_default().to_owned(),
         })
 }

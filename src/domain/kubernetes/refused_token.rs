@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::domain::text::log_line::written_at;
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Platform, Snapshot};
 
 /// Seconds for which a line tells of now.
 const NOW: i64 = 900;
@@ -15,6 +15,8 @@ const NOW: i64 = 900;
 const LEAST: usize = 3;
 /// Days after which EKS takes no token any more that was never read again.
 const EXTENDED: i64 = 90;
+/// The day of client-go 0.15.7, the first that reads its token again.
+const FIXED_ON: u32 = 20_191_211;
 
 /// A program that is answered with 401.
 pub(crate) struct Refused<'a> {
@@ -28,8 +30,12 @@ pub(crate) struct Refused<'a> {
 /// Why its token is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Why {
-    /// It reads its token once, and runs for longer than that is taken: so many days.
-    Old(i64),
+    /// It has been running for longer than EKS accepts a token that is not read again.
+    Old {
+        days: i64,
+        /// Its client is one that reads the token only once.
+        once: bool,
+    },
     /// Its ServiceAccount was recreated since it started.
     Remade,
     /// It is not known.
@@ -40,7 +46,7 @@ pub(crate) enum Why {
 pub(crate) fn all(snap: &Snapshot) -> Vec<Refused<'_>> {
     static SAYS: OnceLock<Option<Regex>> = OnceLock::new();
     let says = SAYS.get_or_init(|| {
-        Regex::new(r"(?i)failed to (?:list|watch) \*?[\w.]+(?:, Kind=\S+)?: (?:the server has asked for the client to provide credentials|unauthorized\b)").ok()
+        Regex::new(r"(?i)failed to (?:list|watch) (?:\*\w+\.\w+|[\w./]+, Kind=\S+): (?:the server has asked for the client to provide credentials|unauthorized\b)").ok()
     });
     let Some(says) = says else { return Vec::new() };
     let mut found: Vec<Refused<'_>> = Vec::new();
@@ -56,19 +62,79 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Refused<'_>> {
             continue;
         }
         if let Some(line) = told.last() {
-            found.push(Refused { pod, log, line, why: why(snap, pod) });
+            found.push(Refused { pod, log, line, why: why(snap, pod, &log.container, line) });
         }
     }
     found
 }
 
-fn why(snap: &Snapshot, pod: &Pod) -> Why {
+fn why(snap: &Snapshot, pod: &Pod, container: &str, line: &str) -> Why {
     let started = pod.status.start_time.or(pod.metadata.creation_timestamp);
     let account = snap.service_accounts.find(&pod.metadata.namespace, pod.spec.account()).ok().flatten();
     let made = account.and_then(|a| a.metadata.creation_timestamp);
     if started.zip(made).is_some_and(|(started, made)| made > started) {
         return Why::Remade;
     }
-    let days = started.map(|t| (snap.collected_at.as_second() - t.as_second()) / 86400);
-    days.filter(|d| *d >= EXTENDED).map_or(Why::Unknown, Why::Old)
+    // One that was restarted read the token that was there then.
+    let status = pod.status.container_statuses.iter().find(|s| s.name == container);
+    let days = status.and_then(|s| s.running_since()).map(|t| (snap.collected_at.as_second() - t.as_second()) / 86400);
+    let old = days.filter(|d| *d >= EXTENDED && snap.platform == Platform::Eks);
+    old.map_or(Why::Unknown, |days| Why::Old { days, once: reads_once(line) })
+}
+
+/// The path of the source file in the line is of a client-go before 0.15.7: `client-go@v0.0.0-20191109102209-…`.
+fn reads_once(line: &str) -> bool {
+    static VERSION: OnceLock<Option<Regex>> = OnceLock::new();
+    let version =
+        VERSION.get_or_init(|| Regex::new(r"client-go@v(?:0\.0\.0-(\d{8})|0\.(\d+)\.\d+|(\d+)\.\d+\.\d+\+)").ok());
+    let Some(found) = version.as_ref().and_then(|v| v.captures(line)) else { return false };
+    let number = |i: usize| found.get(i).and_then(|m| m.as_str().parse::<u32>().ok());
+    number(1).is_some_and(|day| day < FIXED_ON) || number(2).is_some_and(|minor| minor < 15) || number(3).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Listing;
+    use serde_json::json;
+
+    fn told(platform: Platform, started: &str, object: &str) -> Vec<Why> {
+        let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
+        snap.platform = platform;
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "ksm", "namespace": "m"},
+            "status": {"phase": "Running", "startTime": "2026-08-01T03:00:00Z", "containerStatuses": [
+                {"name": "ksm", "state": {"running": {"startedAt": started}}}]}}))
+        .expect("a pod");
+        snap.pods = Listing::cluster(vec![pod]);
+        let line = format!("E1121 02:58:12.120000       1 reflector.go:156] Failed to list {object}: Unauthorized\n");
+        let log = ContainerLog {
+            program: None,
+            namespace: "m".into(),
+            pod: "ksm".into(),
+            container: "ksm".into(),
+            image: "ksm:v1".into(),
+            previous: false,
+            text: line.repeat(3).into(),
+        };
+        *snap.part_logs = Ok(vec![log]);
+        all(&snap).iter().map(|r| r.why).collect()
+    }
+
+    #[test]
+    fn a_token_is_old_by_its_container_and_on_eks_alone() {
+        let (long, now) = ("2026-08-01T03:00:00Z", "2026-11-20T03:00:00Z");
+        assert_eq!(told(Platform::Eks, long, "*v1.Pod"), [Why::Old { days: 112, once: false }]);
+        assert_eq!(told(Platform::Eks, now, "*v1.Pod"), [Why::Unknown], "restarted");
+        assert_eq!(told(Platform::Other, long, "*v1.Pod"), [Why::Unknown], "another cluster");
+        assert!(told(Platform::Eks, long, "tags").is_empty(), "of a registry");
+    }
+
+    #[test]
+    fn old_clients_are_known_by_their_path() {
+        assert!(reads_once("k8s.io/client-go@v0.0.0-20191109102209-3c0d1af94be5/tools/cache/reflector.go:108"));
+        assert!(reads_once("k8s.io/client-go@v11.0.0+incompatible/tools/cache/reflector.go:98"));
+        assert!(!reads_once("k8s.io/client-go@v0.35.0/tools/cache/reflector.go:289"));
+        assert!(!reads_once("k8s.io/client-go@v0.0.0-20210313025757-51a1c5553d68/tools/cache/reflector.go:167"));
+        assert!(!reads_once("k8s.io/client-go/informers/factory.go:134"));
+    }
 }
