@@ -11,7 +11,7 @@ use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::crash::{last_lines, telling};
 use crate::domain::kubernetes::owner::has_rollout;
-use crate::domain::kubernetes::starting::{self, Held};
+use crate::domain::kubernetes::starting::{self, Held, Progress};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -51,6 +51,10 @@ enum Way {
         /// Path of its startup probe's definition, for kubectl.
         probe_path: String,
     },
+    /// It has no startup probe, and is started once this has ended.
+    Hook {
+        hook_path: String,
+    },
     Init {
         command_path: String,
     },
@@ -64,17 +68,13 @@ impl Check for StartBlocked {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut all: BTreeMap<(ResourceRef, String), Vec<&Pod>> = BTreeMap::new();
         for pod in snap.pods()?.iter().filter(|p| snap.scope.is_judged(&p.metadata.namespace)) {
-            let Some(held) = starting::stuck(snap, pod).filter(|h| !ends_by_itself(h)) else { continue };
+            // What exits with an error of its own is crash-looping, which is told elsewhere.
+            let Some(held) = starting::stuck(snap, pod).filter(|h| !starting::failed_by_itself(h)) else { continue };
             all.entry((snap.owner_ref(pod), held.container.name.clone())).or_default().push(pod);
         }
         let findings = all.into_iter().filter_map(|((owner, _), pods)| finding(snap, &owner, &pods));
         Ok(Diagnosis::Findings(findings.collect()))
     }
-}
-
-/// What exits with an error of its own is crash-looping, which is told elsewhere.
-fn ends_by_itself(held: &Held<'_>) -> bool {
-    held.status.restart_count > 0 && held.status.ended().is_some_and(|t| !matches!(t.exit_code, 0 | 143))
 }
 
 fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Finding> {
@@ -84,11 +84,18 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
     let said = log_of(snap, pod, name);
     let probe = failed_probe(snap, pod);
     let lines = said.as_deref().map(last_lines).unwrap_or_default();
-    let service = said.as_deref().and_then(|text| asked_in_vain(snap, text));
+    let service = said.as_deref().and_then(|text| asked_in_vain(snap, pod, text));
+    let progress = match (held.side_car, &said) {
+        (true, _) => Progress::Fails,
+        (false, Some(text)) => starting::progress(text, snap.collected_at),
+        (false, None) => Progress::Unknown,
+    };
+    let probed = held.container.startup_probe.is_some();
     let what = match (held.side_car, &probe) {
         (true, Some(probe)) => format!("side-car {name} does not start ({probe})"),
-        (true, None) => format!("side-car {name} runs, and its startup probe has not passed yet"),
-        (false, _) => format!("init container {name} runs and does not come to its end"),
+        (true, None) if probed => format!("side-car {name} runs, and its startup probe has not passed yet"),
+        (true, None) => format!("side-car {name} runs, and has not started: its postStart hook has not ended"),
+        (false, _) => init(&held, progress, snap),
     };
     // Of what stands on several lines, the last one that is a sentence.
     let sentence = |l: &&String| l.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count() > 2;
@@ -106,7 +113,11 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
         [_] => format!("pod {}/{}", meta.namespace, meta.name),
         many => format!("{} pods of {owner}", many.len()),
     };
-    let severity = severity_of(snap, pod, Severity::Error);
+    let severity = match (progress, severity_of(snap, pod, Severity::Error)) {
+        (Progress::Works, _) => Severity::Info,
+        (Progress::Unknown, Severity::Error) => Severity::Warning,
+        (_, severity) => severity,
+    };
     let mut made = Finding::new(
         StartBlocked::META.id,
         severity,
@@ -146,10 +157,23 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
         service: service.map(|s| s.metadata.name.clone()),
         service_namespace: service.map(|s| s.metadata.namespace.clone()),
         way: match held.side_car {
-            true => Way::SideCar { probe_path: path("startupProbe") },
+            true if probed || probe.is_some() => Way::SideCar { probe_path: path("startupProbe") },
+            true => Way::Hook { hook_path: path("lifecycle.postStart") },
             false => Way::Init { command_path: path("command") },
         },
     }))
+}
+
+/// How long an init container has been at it.
+fn init(held: &Held<'_>, progress: Progress, snap: &Snapshot) -> String {
+    let name = &held.container.name;
+    let since = held.status.running_since().map(|t| (snap.collected_at.as_second() - t.as_second()) / 60);
+    let long = since.map(|m| format!(" for {m} minutes")).unwrap_or_default();
+    match progress {
+        Progress::Works => format!("init container {name} has been at work{long}, and still is"),
+        Progress::Fails => format!("init container {name} runs and does not come to its end"),
+        Progress::Unknown => format!("init container {name} has been running{long}"),
+    }
 }
 
 /// What it wrote, the newest log that is had.
@@ -168,22 +192,51 @@ fn failed_probe(snap: &Snapshot, pod: &Pod) -> Option<String> {
     Some(format!("{first}, {} times", event.times()))
 }
 
-/// A Service that its log names by address or name, and behind which no pod is ready.
-fn asked_in_vain<'a>(snap: &'a Snapshot, text: &str) -> Option<&'a Service> {
+/// A Service that its log says it cannot reach, by address or name, and behind which no pod is ready. One that leads to
+/// pods of its own workload has none because they wait for this.
+fn asked_in_vain<'a>(snap: &'a Snapshot, pod: &Pod, text: &str) -> Option<&'a Service> {
     static HOST: OnceLock<Option<Regex>> = OnceLock::new();
     let host = HOST
         .get_or_init(|| Regex::new(r"\b(\d+\.\d+\.\d+\.\d+|[a-z0-9-]+\.[a-z0-9-]+\.svc[a-z0-9.-]*)(?::\d+)?\b").ok());
     let mut known: BTreeSet<&str> = BTreeSet::new();
-    let lines = text.lines().rev().filter(|l| !l.trim().is_empty()).take(40);
+    let lines = text.lines().rev().filter(|l| !l.trim().is_empty()).take(40).filter(|l| starting::says_failure(l));
+    let owner = snap.owner_ref(pod);
+    let own = |service: &Service| snap.pods_of_service(service).any(|p| snap.owner_ref(p) == owner);
     for line in lines {
         for found in host.as_ref()?.captures_iter(line) {
             let Some(name) = found.get(1).map(|m| m.as_str()).filter(|n| known.insert(*n)) else { continue };
             let Some(service) = snap.service_by_host(name) else { continue };
             let covered = snap.pods.covers(&service.metadata.namespace) && !service.spec.selector.is_empty();
-            if covered && !snap.pods_of_service(service).any(Pod::is_ready) {
+            if covered
+                && !service.spec.publish_not_ready_addresses
+                && !own(service)
+                && !snap.pods_of_service(service).any(Pod::is_ready)
+            {
                 return Some(service);
             }
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::{pod, service, snapshot};
+    use serde_json::json;
+
+    #[test]
+    fn what_it_asks_is_another_program() {
+        let mut late = service("monitoring", "peers", &[80]);
+        late["spec"]["publishNotReadyAddresses"] = json!(true);
+        let snap = snapshot(json!({
+            "services": [service("monitoring", "web", &[80]), service("monitoring", "istiod", &[80]), late],
+            "pods": [pod("monitoring", "web", false), pod("monitoring", "istiod", false)]}));
+        let own = &snap.pods.items().expect("pods")[0];
+        let asked = |line: &str| asked_in_vain(&snap, own, line).map(|s| s.metadata.name.as_str());
+        assert_eq!(asked("dial istiod.monitoring.svc:15012: connection refused"), Some("istiod"));
+        assert_eq!(asked("dial web.monitoring.svc:80: connection refused"), None, "its own");
+        assert_eq!(asked("dial peers.monitoring.svc:80: connection refused"), None, "of pods that are not ready");
+        assert_eq!(asked("discovery address istiod.monitoring.svc:15012"), None, "no failure");
+    }
 }

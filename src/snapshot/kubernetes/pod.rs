@@ -87,6 +87,7 @@ pub struct Container {
     pub ports: Vec<ContainerPort>,
     pub resources: Resources,
     pub readiness_probe: Option<Probe>,
+    pub startup_probe: Option<Probe>,
     pub restart_policy: Option<String>,
     pub security_context: Option<ContainerSecurity>,
     #[serde(deserialize_with = "null_default")]
