@@ -63,7 +63,7 @@ pub(crate) struct Known<'a> {
     recorded: BTreeMap<&'a str, &'a str>,
     /// Values of the label `job`; `None` where they were not read.
     jobs: Option<BTreeSet<&'a str>>,
-    /// Names of workloads, Services and monitors: what a job may be that is gone.
+    /// Names of workloads and Services: what a job may be that is gone.
     there: BTreeSet<&'a str>,
     shown: Option<Shown<'a>>,
     renaming: Vec<Renaming<'a>>,
