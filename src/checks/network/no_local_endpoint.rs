@@ -66,7 +66,7 @@ fn finding(snap: &Snapshot, own: ResourceRef, found: &[Stranded<'_>]) -> Finding
     let nodes: BTreeSet<&str> = ready.filter_map(|p| p.spec.node_name.as_deref()).collect();
     let callers: BTreeSet<String> = found.iter().map(|s| snap.owner_ref(s.pod).to_string()).collect();
     let text = format!(
-        "Service {}/{} has internalTrafficPolicy Local, and its ready pods are on {} alone: what {} sends there from another node is dropped",
+        "Service {}/{} has internalTrafficPolicy Local, and its ready pods are only on {}: what {} sends there from another node reaches nobody",
         meta.namespace,
         meta.name,
         nodes.into_iter().collect::<Vec<_>>().join(", "),

@@ -13,6 +13,7 @@ use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::{service_host, service_port};
 use crate::domain::text::log_line;
 use crate::domain::text::windows::RECENT;
+use crate::domain::traffic::dial;
 use crate::domain::traffic::flows::{self, Kind, Map};
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
@@ -213,7 +214,7 @@ fn probes(snap: &Snapshot) -> Vec<Attempt<'_>> {
         let ip: Option<IpAddr> = pod.status.pod_ip.as_deref().and_then(|ip| ip.parse().ok());
         let told = snap.events_about("Pod", &pod.metadata, RECENT);
         let found = told.iter().filter(|e| e.reason == "Unhealthy" && is_silence(&e.message)).find_map(|event| {
-            let (at, port) = dialled(&event.message).or_else(|| url_address(&event.message))?;
+            let (at, port) = dial::unanswered(&event.message).or_else(|| url_address(&event.message))?;
             (Some(at) == ip).then_some((event, port))
         });
         let Some((event, port)) = found else { continue };
@@ -248,7 +249,7 @@ fn proxied(snap: &Snapshot) -> Vec<Attempt<'_>> {
     let mut all = Vec::new();
     let mut known = BTreeSet::new();
     for gap in gaps.into_iter().flatten() {
-        let Some((ip, port)) = dialled(&gap.message).filter(|a| known.insert(*a)) else { continue };
+        let Some((ip, port)) = dial::unanswered(&gap.message).filter(|a| known.insert(*a)) else { continue };
         let (what, breaks) = reached(snap, gap, ip, port);
         all.push(Attempt {
             from: Party::ControlPlane,
@@ -289,7 +290,7 @@ fn logged(snap: &Snapshot) -> Vec<Attempt<'_>> {
             if at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
                 continue;
             }
-            let Some((ip, port)) = dialled(line).or_else(|| url_address(line)) else { continue };
+            let Some((ip, port)) = dial::unanswered(line).or_else(|| url_address(line)) else { continue };
             if !known.insert((log.namespace.clone(), log.pod.clone(), ip, port)) {
                 continue;
             }
@@ -336,17 +337,6 @@ pub(crate) fn is_silence(text: &str) -> bool {
     ]
     .iter()
     .any(|t| text.contains(t))
-}
-
-/// The address and port that was dialled in vain.
-pub(crate) fn dialled(text: &str) -> Option<(IpAddr, u16)> {
-    static DIAL: OnceLock<Regex> = OnceLock::new();
-    let dial = DIAL.get_or_init(|| {
-        Regex::new(r"dial tcp \[?([0-9a-fA-F.:]+?)\]?:(\d+): (?:i/o timeout|connect: connection timed out)")
-            .expect("the pattern is fixed")
-    });
-    let found = dial.captures(text)?;
-    Some((found[1].parse().ok()?, found[2].parse().ok()?))
 }
 
 /// The address and port of a URL that got no answer: `Get "https://10.0.1.9:10250/metrics": context deadline exceeded`.

@@ -19,6 +19,7 @@ use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
 use crate::domain::text::log_line;
 use crate::domain::text::send_error::SendFailure;
+use crate::domain::traffic::dial;
 use crate::domain::traffic::egress_demand::has_proxy;
 use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
@@ -285,7 +286,7 @@ fn notifications<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
         let Some(from) = from.filter(|p| !has_proxy(p)) else { continue };
         let cause = &failure.cause;
         let destinations = match Reason::classify(cause, &failure.integration) {
-            Reason::Timeout => match dialled(cause) {
+            Reason::Timeout => match dial::unanswered(cause) {
                 Some((ip, port)) => vec![map.of_address(ip, port)],
                 None => {
                     let entry = config
@@ -347,9 +348,9 @@ pub(crate) fn handover(url: &str) -> ResourceRef {
 
 /// The connection of a workload that a line tells of, as it dials in vain.
 pub(crate) fn connection(owner: &ResourceRef, line: &str) -> Option<ResourceRef> {
-    let to = match (resolver(line), dialled(line)) {
+    let to = match (resolver(line), dial::in_vain(line)) {
         (Some(resolver), _) => format!("{resolver}:{DNS_PORT}"),
-        (None, Some((ip, port))) => format!("{ip}:{port}"),
+        (None, Some((ip, port, _))) => format!("{ip}:{port}"),
         (None, None) => return None,
     };
     Some(ResourceRef::kubernetes("", "Connection", "", format!("{} to {to}", owner.key())))
@@ -365,7 +366,7 @@ fn logged<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
             continue;
         }
         for line in log.text.lines().rev().filter(|l| l.contains("i/o timeout") && is_recent(snap, log, l)) {
-            let to = match (resolver(line), dialled(line)) {
+            let to = match (resolver(line), dial::unanswered(line)) {
                 (Some(resolver), _) => map.dns(Some(resolver)),
                 (None, Some((ip, port))) => map.of_address(ip, port),
                 (None, None) => None,
@@ -406,16 +407,6 @@ fn in_log(namespace: &str, pod: &str, container: &str, previous: bool, line: &st
 /// No answer at all; a server that says SERVFAIL was reached.
 fn is_silence(error: &str) -> bool {
     error.contains("i/o timeout") || error.contains("Temporary failure in name resolution")
-}
-
-/// The address and port that was dialled in vain.
-fn dialled(line: &str) -> Option<(IpAddr, u16)> {
-    static DIAL: OnceLock<Regex> = OnceLock::new();
-    let dial = DIAL.get_or_init(|| {
-        Regex::new(r"dial tcp \[?([0-9a-fA-F.:]+?)\]?:(\d+): i/o timeout").expect("the pattern is fixed")
-    });
-    let found = dial.captures(line)?;
-    Some((found[1].parse().ok()?, found[2].parse().ok()?))
 }
 
 /// The DNS server of a look-up in vain.

@@ -1,13 +1,10 @@
 //! Services that lead to pods of the caller's own node alone (`internalTrafficPolicy: Local`), asked from a node that has none.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::domain::kubernetes::owner::is_kind;
 use crate::domain::text::log_line::written_at;
+use crate::domain::traffic::dial;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Service};
@@ -37,7 +34,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Stranded<'_>> {
     }
     let mut found: BTreeMap<(String, String), Stranded<'_>> = BTreeMap::new();
     for (pod, container, text) in told(snap) {
-        let Some(ip) = dialled(text) else { continue };
+        let Some((ip, ..)) = dial::in_vain(text) else { continue };
         let of_ip = |s: &&&Service| s.spec.cluster_ip.as_deref() == Some(ip.to_string().as_str());
         let Some(service) = local.iter().find(of_ip).copied() else { continue };
         let here = |p: &Pod| p.spec.node_name == pod.spec.node_name;
@@ -72,16 +69,6 @@ fn told(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
     let health = snap.grafana_datasource_health().map(Vec::as_slice).unwrap_or_default().iter();
     let answered = health.filter_map(move |h| Some((grafana?, "", h.message.as_str())));
     logged.chain(answered)
-}
-
-/// Whom it dialled in vain.
-fn dialled(text: &str) -> Option<IpAddr> {
-    static DIAL: OnceLock<Option<Regex>> = OnceLock::new();
-    let dial = DIAL.get_or_init(|| {
-        Regex::new(r"dial tcp \[?([0-9a-fA-F.:]+?)\]?:\d+: (?:i/o timeout|connect: connection (?:timed out|refused))")
-            .ok()
-    });
-    dial.as_ref()?.captures(text)?[1].parse().ok()
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use crate::domain::kubernetes::network_policy::{self, Direction, Policies};
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::prometheus::wal;
-use crate::domain::traffic::attempts::{dialled, is_silence};
+use crate::domain::traffic::attempts::is_silence;
+use crate::domain::traffic::dial;
 use crate::model::{Gap, GapCause, ResourceRef};
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::{Component, Snapshot};
@@ -128,7 +129,7 @@ fn judge<'a>(snap: &'a Snapshot, asked: &Asked<'a>) -> Option<Unreached<'a>> {
     let url = snap.scope.given.get(asked.word).map(String::as_str);
     let service = asked.at.and_then(|at| snap.services.find(&at.namespace, &at.service).ok().flatten());
     let pods: Vec<&Pod> = service.map(|s| snap.pods_of_service(s).collect()).unwrap_or_default();
-    let address = tried().find_map(|g| dialled(&g.message));
+    let address = tried().find_map(|g| dial::unanswered(&g.message));
     let why = if url.is_some() { Why::Given } else { why(snap, gap, &pods)? };
     Some(Unreached { name: asked.name, at: asked.at, why, gap, pods, address, url })
 }
@@ -149,7 +150,7 @@ fn why(snap: &Snapshot, gap: &Gap, pods: &[&Pod]) -> Option<Why> {
     }
     // What the API server answers for itself (a leader that changed, an overload) is no answer of its proxy.
     let by_proxy = said.contains("error trying to reach service");
-    let hangs = gap.cause == GapCause::Timeout || (by_proxy && (is_silence(said) || dialled(said).is_some()));
+    let hangs = gap.cause == GapCause::Timeout || (by_proxy && (is_silence(said) || dial::unanswered(said).is_some()));
     hangs.then_some(Why::Silence)
 }
 
