@@ -6,11 +6,13 @@ use serde::Serialize;
 use crate::checks::support::traffic::evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::conntrack;
+use crate::domain::kubernetes::network_policy::Policies;
+use crate::domain::traffic::blocked::blocks;
 use crate::domain::traffic::flows::{self, Flow, Map};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod};
 use crate::snapshot::monitoring::FiringAlert;
+use crate::snapshot::{Platform, Snapshot};
 
 /// Connections that are shown.
 const SHOWN: usize = 3;
@@ -21,7 +23,7 @@ check! {
         id: "conntrack-full", suite: Nodes, severity: Error,
         title: "a node's table of connections is full",
         requires: [Nodes, PrometheusAlerts],
-        uses: [PrometheusRules, PrometheusTargets, ComponentLogs, CrashLogs, Pods, Services],
+        uses: [PrometheusRules, PrometheusTargets, ComponentLogs, CrashLogs, Pods, Services, NetworkPolicies, Namespaces],
         fix: Fix,
     }
 }
@@ -34,7 +36,8 @@ enum Fix {
         node: String,
         /// An exporter of the node, through the API server.
         metrics_path: Option<String>,
-        has_proxy: bool,
+        /// The ConfigMap of kube-proxy, where it runs.
+        proxy_map: Option<String>,
     },
 }
 
@@ -62,12 +65,15 @@ fn finding(snap: &Snapshot, node: &Node, alert: &FiringAlert, used: Option<f64>,
     let here = |p: &Pod| p.spec.node_name.as_deref() == Some(name.as_str());
     let touches = |f: &&Flow<'_>| here(f.from) || f.to.ends.iter().any(|e| e.peer.pod.is_some_and(here));
     let full = conntrack::is_full(used);
-    let dropped: Vec<&Flow<'_>> = if full { failing.iter().filter(touches).collect() } else { Vec::new() };
+    // What a policy does not admit fails with any table.
+    let policies = Policies::of(snap);
+    let free = |f: &&Flow<'_>| blocks(&policies, f.from, &f.to).is_empty();
+    let dropped: Vec<&Flow<'_>> = if full { failing.iter().filter(touches).filter(free).collect() } else { Vec::new() };
     let part = used.map(|u| format!(" ({:.0}% of its entries are used)", u * 100.0)).unwrap_or_default();
     let follows = match dropped.as_slice() {
         [] => String::new(),
-        [one] => format!(": new connections are dropped: {}", one.symptom),
-        [one, more @ ..] => format!(": new connections are dropped: {} and {} more", one.symptom, more.len()),
+        [one] => format!(": new connections may be dropped: {}", one.symptom),
+        [one, more @ ..] => format!(": new connections may be dropped: {} and {} more", one.symptom, more.len()),
     };
     let state = if full { "is full" } else { "is filling up" };
     let severity = if dropped.is_empty() { Severity::Warning } else { Severity::Error };
@@ -96,10 +102,59 @@ fn finding(snap: &Snapshot, node: &Node, alert: &FiringAlert, used: Option<f64>,
     let exporter = pods
         .iter()
         .find(|p| here(p) && p.is_ready() && p.spec.containers.iter().any(|c| c.image.contains("node-exporter")));
-    let metrics_path = exporter.map(|p| {
-        let port = p.spec.containers.iter().flat_map(|c| &c.ports).map(|c| c.container_port).next().unwrap_or(9100);
-        format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/metrics", p.metadata.namespace, p.metadata.name)
-    });
-    let has_proxy = pods.iter().any(|p| here(p) && p.spec.containers.iter().any(|c| c.name == "kube-proxy"));
-    made.fix(Fix::Raise { node: name.clone(), metrics_path, has_proxy })
+    let metrics_path = exporter.and_then(metrics_path);
+    let proxy = pods.iter().find(|p| here(p) && p.spec.containers.iter().any(|c| c.name == "kube-proxy"));
+    made.fix(Fix::Raise { node: name.clone(), metrics_path, proxy_map: proxy.map(|p| proxy_map(snap, p)) })
+}
+
+/// Where a node-exporter is asked through the API server; `None` behind a proxy that wants a token.
+fn metrics_path(pod: &Pod) -> Option<String> {
+    if pod.spec.containers.iter().any(|c| c.image.contains("kube-rbac-proxy")) {
+        return None;
+    }
+    let own = pod.spec.containers.iter().filter(|c| c.image.contains("node-exporter"));
+    let port = own.flat_map(|c| &c.ports).map(|c| c.container_port).next().unwrap_or(9100);
+    Some(format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/metrics", pod.metadata.namespace, pod.metadata.name))
+}
+
+/// The ConfigMap of kube-proxy's configuration: `kube-proxy-config` on EKS, where `kube-proxy` is its kubeconfig.
+fn proxy_map(snap: &Snapshot, pod: &Pod) -> String {
+    let mounted = |name: &str| pod.spec.volumes.iter().any(|v| v.config_map.as_ref().is_some_and(|m| m.name == name));
+    let of_eks = mounted("kube-proxy-config") || (!mounted("kube-proxy") && snap.platform != Platform::Other);
+    if of_eks { "kube-proxy-config" } else { "kube-proxy" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(containers: &serde_json::Value, volumes: &serde_json::Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"namespace": "m", "name": "p"},
+            "spec": {"containers": containers, "volumes": volumes}}))
+        .expect("a pod")
+    }
+
+    #[test]
+    fn an_exporter_behind_a_proxy_is_not_asked() {
+        let own = json!({"name": "node-exporter", "image": "quay.io/prometheus/node-exporter:v1.9.1", "ports": [{"containerPort": 9101}]});
+        let side = json!({"name": "side", "image": "side", "ports": [{"containerPort": 1}]});
+        let path = metrics_path(&pod(&json!([side, own]), &json!([])));
+        assert_eq!(path.as_deref(), Some("/api/v1/namespaces/m/pods/p:9101/proxy/metrics"));
+        let proxy = json!({"name": "kube-rbac-proxy", "image": "quay.io/brancz/kube-rbac-proxy:v0.19.1", "ports": [{"containerPort": 9100}]});
+        assert_eq!(metrics_path(&pod(&json!([own, proxy]), &json!([]))), None);
+    }
+
+    #[test]
+    fn the_map_of_kube_proxy_is_the_one_that_it_mounts() {
+        let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
+        let map = |names: &[&str], snap: &Snapshot| {
+            let volumes: Vec<_> = names.iter().map(|n| json!({"name": n, "configMap": {"name": n}})).collect();
+            proxy_map(snap, &pod(&json!([]), &json!(volumes)))
+        };
+        assert_eq!(map(&["kube-proxy"], &snap), "kube-proxy");
+        assert_eq!(map(&["kube-proxy", "kube-proxy-config"], &snap), "kube-proxy-config");
+        snap.platform = Platform::Other;
+        assert_eq!(map(&[], &snap), "kube-proxy");
+    }
 }

@@ -15,12 +15,16 @@ const FULL: f64 = 0.95;
 /// Such nodes, with their alert and the part that is used, by their names.
 pub(crate) fn alerted(snap: &Snapshot) -> Vec<(&Node, &FiringAlert, Option<f64>)> {
     let nodes = snap.nodes.items().unwrap_or_default();
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<&str, (&Node, &FiringAlert, Option<f64>)> = BTreeMap::new();
     for alert in snap.prometheus_alerts().map(Vec::as_slice).unwrap_or_default() {
         let node = nodes.iter().find(|n| is_of(alert, n)).filter(|_| is_about(snap, alert));
         if let Some(node) = node {
             let used = alert.value.parse::<f64>().ok().filter(|v| (0.0..=1.5).contains(v));
-            found.insert(node.metadata.name.as_str(), (node, alert, used));
+            // Of several alerts the one that says how full it is, and fullest.
+            let known = found.get(node.metadata.name.as_str()).map(|(.., used)| *used);
+            if known.is_none_or(|known| known < used) {
+                found.insert(node.metadata.name.as_str(), (node, alert, used));
+            }
         }
     }
     found.into_values().collect()
@@ -39,4 +43,33 @@ fn is_about(snap: &Snapshot, alert: &FiringAlert) -> bool {
     alert.state == "firing"
         && (own.any(|r| r.query.contains(METRIC))
             || (!known && alert.name().to_ascii_lowercase().contains("conntrack")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::snapshot;
+    use serde_json::json;
+
+    #[test]
+    fn an_alert_without_a_part_hides_none_that_has_one() {
+        let alert = |value: &str| -> FiringAlert {
+            serde_json::from_value(
+                json!({"labels": {"alertname": "ConntrackHigh", "instance": "10.0.1.10:9100", "node": "a"},
+                "annotations": {}, "state": "firing", "value": value}),
+            )
+            .expect("an alert")
+        };
+        let of = |values: [&str; 2]| {
+            let mut snap = snapshot(json!({}));
+            let node = serde_json::from_value(json!({"metadata": {"name": "a"}})).expect("a node");
+            snap.nodes = crate::snapshot::Listing::cluster(vec![node]);
+            *snap.prometheus_alerts = Ok(values.map(alert).to_vec());
+            alerted(&snap).first().and_then(|(.., used)| *used)
+        };
+        assert_eq!(of(["0.99", "262000"]), Some(0.99));
+        assert_eq!(of(["262000", "0.99"]), Some(0.99));
+        assert_eq!(of(["0.97", "0.81"]), Some(0.97));
+        assert!(!is_full(None) && is_full(Some(0.99)));
+    }
 }
