@@ -7,7 +7,7 @@ use crate::domain::prometheus::reads::{Read, reads};
 use crate::domain::prometheus::targets::{is_control_plane_name, prometheus_path};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
-use crate::snapshot::monitoring::FiringAlert;
+use crate::snapshot::monitoring::{FiringAlert, Rule, RuleGroup};
 use crate::snapshot::{Platform, Snapshot};
 
 /// Alerts that fire while all is well.
@@ -87,10 +87,15 @@ fn expressions(snap: &Snapshot) -> BTreeMap<&str, String> {
     rules.map(|r| (r.name.as_str(), r.query.clone())).collect()
 }
 
-/// The loaded rules that raise alerts of a name.
-fn rules_of(snap: &Snapshot, name: &str) -> Vec<ResourceRef> {
+/// The loaded rule that raised an alert: one of its name that has it, or the only one of the name.
+fn rules_of(snap: &Snapshot, alert: &FiringAlert) -> Vec<ResourceRef> {
+    let name = alert.name();
     let groups = snap.prometheus_rules().map(Vec::as_slice).unwrap_or_default();
-    let raising = groups.iter().filter(|g| g.rules.iter().any(|r| r.kind == "alerting" && r.name == name));
+    let of_name = |g: &RuleGroup| g.rules.iter().filter(|r| r.kind == "alerting" && r.name == name).count();
+    let only = groups.iter().map(of_name).sum::<usize>() == 1;
+    let raised = |r: &Rule| r.name == name && r.alerts.iter().any(|a| a.labels == alert.labels);
+    // A group's rules of one name are not told apart: the fault of one says nothing of what its twin raises.
+    let raising = groups.iter().filter(|g| of_name(g) == 1 && (only || g.rules.iter().any(raised)));
     raising.map(|g| ResourceRef::Rule { group: g.name.clone(), rule: name.to_owned() }).collect()
 }
 
@@ -102,7 +107,7 @@ fn signal(snap: &Snapshot, alert: &FiringAlert, expression: &str) -> Signal {
         .cloned()
         .unwrap_or_else(|| ResourceRef::Rule { group: String::new(), rule: alert.name().to_owned() });
     // A fault of the rule itself explains what it raises.
-    about.extend(rules_of(snap, alert.name()));
+    about.extend(rules_of(snap, alert));
     let told = ["description", "message", "summary"].iter().find_map(|name| alert.annotations.get(*name));
     let path = prometheus_path(snap, "/api/v1/alerts").unwrap_or_default();
     let evidence = Evidence::new(
@@ -373,5 +378,33 @@ mod tests {
         let weights: Vec<Weight> = read(&snap).iter().map(|s| s.weight).collect();
         assert_eq!(weights, [Weight::Note, Weight::Note, Weight::Weighs]);
         assert_eq!(read(&snap)[2].explained_by_checks, ["remote-write-failing"]);
+    }
+
+    #[test]
+    fn a_rule_is_not_taken_for_its_twin() {
+        let mut snap = snapshot();
+        let fires = alert("HighErrors", &[("severity", "warning")]);
+        let raised: crate::snapshot::monitoring::RuleAlert =
+            serde_json::from_value(serde_json::json!({"labels": fires.labels, "state": "firing"})).expect("an alert");
+        let of = |group: &str, alerts: Vec<crate::snapshot::monitoring::RuleAlert>| {
+            let mut made = rule("HighErrors", "errors > 1");
+            group.clone_into(&mut made.name);
+            made.rules[0].alerts = alerts;
+            made
+        };
+        let explained = |snap: &Snapshot| -> Vec<ResourceRef> {
+            let all = read(snap).remove(0).about;
+            all.into_iter().filter(|r| matches!(r, ResourceRef::Rule { group, .. } if !group.is_empty())).collect()
+        };
+        let own = ResourceRef::Rule { group: "a".into(), rule: "HighErrors".into() };
+        *snap.prometheus_alerts = Ok(vec![fires]);
+        *snap.prometheus_rules = Ok(vec![of("a", vec![])]);
+        assert_eq!(explained(&snap), [own.clone()], "the only one of the name");
+        *snap.prometheus_rules = Ok(vec![of("a", vec![raised.clone()]), of("b", vec![])]);
+        assert_eq!(explained(&snap), [own]);
+        let mut both = of("a", vec![raised]);
+        both.rules.extend(of("a", vec![]).rules);
+        *snap.prometheus_rules = Ok(vec![both]);
+        assert!(explained(&snap).is_empty(), "which of the two is at fault is not known");
     }
 }
