@@ -29,10 +29,23 @@ pub(crate) fn forgotten(config: &str, kept: &str) -> Option<Forgotten> {
     let kept = go::duration(kept).ok()?;
     let mut all = Vec::new();
     routes(root.get("route")?, "", REPEAT, &mut all);
-    let longest = all.into_iter().filter_map(|(found, line)| Some((go::duration(found.1).ok()?, found, line)));
+    // A receiver without integrations is told nothing.
+    let told = all.into_iter().filter(|((receiver, _), _)| tells(&root, receiver));
+    let longest = told.filter_map(|(found, line)| Some((go::duration(found.1).ok()?, found, line)));
     let (repeat, (receiver, text), line) = longest.filter(|(repeat, ..)| *repeat > kept).max_by_key(|(r, ..)| *r)?;
     let needed = format!("{}h", repeat.div_ceil(HOUR) + 24);
     Some(Forgotten { receiver: receiver.to_owned(), repeat: text.to_owned(), line, needed })
+}
+
+/// A receiver sends anything anywhere; so may one that is not in the file.
+fn tells(root: &Node, receiver: &str) -> bool {
+    let mut receivers = root.get("receivers").and_then(Node::items).unwrap_or_default().iter();
+    let own = receivers.find(|r| r.get("name").and_then(Node::as_str) == Some(receiver));
+    own.and_then(Node::entries).is_none_or(|fields| {
+        fields.iter().any(|(key, value)| {
+            key.as_str().is_some_and(|k| k.ends_with("_configs")) && value.items().is_some_and(|i| !i.is_empty())
+        })
+    })
 }
 
 fn routes<'n>(node: &'n Node, receiver: &'n str, repeat: &'n str, all: &mut Vec<((&'n str, &'n str), usize)>) {
@@ -56,7 +69,7 @@ mod tests {
     fn only_what_is_longer_than_what_is_kept() {
         let config = |repeat: &str| {
             format!(
-                "route:\n  receiver: a\n  repeat_interval: 12h\n  routes:\n  - matchers: [severity=info]\n    repeat_interval: {repeat}\nreceivers:\n- name: a\n"
+                "route:\n  receiver: a\n  repeat_interval: 12h\n  routes:\n  - matchers: [severity=info]\n    repeat_interval: {repeat}\nreceivers:\n- name: a\n  webhook_configs: [{{url: http://w}}]\n- name: nobody\n"
             )
         };
         let found = forgotten(&config("7d"), KEPT).expect("is longer");
@@ -64,5 +77,8 @@ mod tests {
         assert_eq!(found.needed, "192h");
         assert_eq!(forgotten(&config("5d"), KEPT), None);
         assert_eq!(forgotten(&config("7d"), "720h"), None);
+        // Nobody is told anything by a receiver without integrations.
+        let silent = config("7d").replace("    repeat_interval", "    receiver: nobody\n    repeat_interval");
+        assert_eq!(forgotten(&silent, KEPT), None);
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn forgets(snap: &Snapshot) -> Option<Finding> {
     let target = Target::of(snap, pod);
     let subject = snap.owner_ref(pod);
     let message = format!(
-        "receiver {} is to be told again of an alert that lasts after {} (repeat_interval), and Alertmanager forgets after {kept} (--data.retention) that it was told: it is told again then, and at each restart",
+        "receiver {} is to be told again of an alert that lasts after {} (repeat_interval), and Alertmanager forgets after {kept} (--data.retention) that it was told: it is told again then",
         found.receiver, found.repeat
     );
     let seen = Evidence::new(
