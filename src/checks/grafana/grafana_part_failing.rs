@@ -8,15 +8,19 @@ use crate::checks::support::grafana::{none_runs, of_pod, running};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::alertmanager::notify_error;
+use crate::domain::grafana::datasources;
 use crate::domain::grafana::ini;
 use crate::domain::grafana::part_log::{self, Part, Said};
 use crate::domain::grafana::provisioned::Instance;
+use crate::domain::grafana::url::{self, Written};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
+use crate::domain::kubernetes::owner::{operator_owner, workload};
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
+use crate::snapshot::kubernetes::Service;
 use crate::snapshot::{Snapshot, journal};
 
 check! {
@@ -25,7 +29,7 @@ check! {
         id: "grafana-part-failing", suite: Grafana, severity: Error,
         title: "a part of Grafana does not work",
         requires: [ConfigMaps, Workloads, ComponentLogs],
-        uses: [Pods, Services, MonitoringResources, PrometheusFlags],
+        uses: [Pods, Services, GrafanaDatasources, PrometheusFlags],
         fix: Fix,
     }
 }
@@ -239,16 +243,13 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             now: instance.container.env("GF_DATAPROXY_TIMEOUT").unwrap_or_default().to_owned(),
         },
         Part::QueryTimeout => {
-            let objects = snap.monitoring_resources.items().unwrap_or_default().iter();
-            let server =
-                objects.filter(|o| o.kind == "Prometheus").find(|o| snap.scope.is_stack(&o.metadata.namespace));
-            // It only says how long the limit is.
-            let flags = journal::aside(|| snap.prometheus_flags.as_ref().cloned().unwrap_or_default());
+            let service = asked(snap, instance, &said.what);
+            let server = service.and_then(|s| prometheus_of(snap, s));
             Way::QueryTimeout {
                 source: said.what.clone(),
-                prometheus: server.map(|o| o.metadata.name.clone()),
-                prometheus_namespace: server.map(|o| o.metadata.namespace.clone()).unwrap_or_default(),
-                limit: flags.get("query.timeout").cloned().unwrap_or_else(|| "2m".to_owned()),
+                limit: service.and_then(|s| limit(snap, s)).unwrap_or_else(|| "2m, unless set".to_owned()),
+                prometheus: server.map(|(_, name)| name.to_owned()),
+                prometheus_namespace: server.map(|(namespace, _)| namespace.to_owned()).unwrap_or_default(),
             }
         }
         Part::Angular => Way::Angular {
@@ -273,6 +274,29 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             allowed: allowed(snap, instance, &said.what),
         },
     }
+}
+
+/// The Service that a datasource asks.
+fn asked<'a>(snap: &'a Snapshot, instance: Instance<'a>, source: &str) -> Option<&'a Service> {
+    let own = datasources::all(snap, &[instance]).into_iter().find(|d| d.name == source)?;
+    url::service_behind(snap, instance.namespace(), &Written::parse(&own.url)?).ok().flatten()
+}
+
+/// The resource of the operator that the pods behind a Service are made from: namespace and name.
+fn prometheus_of<'a>(snap: &'a Snapshot, service: &'a Service) -> Option<(&'a str, &'a str)> {
+    let own = snap.owner_ref(snap.pods_of_service(service).next()?);
+    let meta = &workload(snap, &own)?.metadata;
+    operator_owner(meta).filter(|(kind, _)| *kind == "prometheus").map(|(_, name)| (meta.namespace.as_str(), name))
+}
+
+/// How long a query may take there, where it is the Prometheus that was asked for its flags.
+fn limit(snap: &Snapshot, service: &Service) -> Option<String> {
+    let known = snap.scope.prometheus.as_ref()?;
+    if (&known.namespace, &known.service) != (&service.metadata.namespace, &service.metadata.name) {
+        return None;
+    }
+    // It only says how long the limit is.
+    journal::aside(|| snap.prometheus_flags.as_ref().ok()?.get("query.timeout").cloned())
 }
 
 /// Several replicas, each with a SQLite file that no other has.
@@ -409,5 +433,27 @@ mod tests {
             steps_of("has no signature")
         );
         assert!(!steps_of("has modified signature").contains("set env"));
+    }
+
+    #[test]
+    fn the_prometheus_that_is_asked_is_the_one_that_gets_more_time() {
+        let owner = json!([{"kind": "ReplicaSet", "name": "second-5d4f8c7b9", "controller": true}]);
+        let labels = json!({"app": "second", "pod-template-hash": "5d4f8c7b9"});
+        let objects = |by: serde_json::Value| {
+            snapshot(json!({
+                "services": [{"metadata": {"namespace": "monitoring", "name": "second"}, "spec": {"selector": {"app": "second"}}}],
+                "pods": [{"metadata": {"namespace": "monitoring", "name": "second-5d4f8c7b9-abcde", "labels": labels, "ownerReferences": owner},
+                    "status": {"phase": "Running"}}],
+                "workloads": [{"metadata": {"namespace": "monitoring", "name": "second", "ownerReferences": by}}]}))
+        };
+        let of = |by: serde_json::Value| {
+            let snap = objects(by);
+            let service = &snap.services.items().expect("they were read")[0];
+            prometheus_of(&snap, service).map(|(namespace, name)| format!("{namespace}/{name}"))
+        };
+        let by = |kind: &str| json!([{"kind": kind, "name": "second", "controller": true}]);
+        assert_eq!(of(by("Prometheus")).as_deref(), Some("monitoring/second"));
+        assert_eq!(of(by("ThanosRuler")), None);
+        assert_eq!(of(json!([])), None);
     }
 }

@@ -141,7 +141,8 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
     if logger.starts_with("tsdb.") && has(&["query timed out in expression evaluation"]) {
         return Some((Part::QueryTimeout, line.get("dsName").to_owned()));
     }
-    let patience = ["timeout awaiting response headers", "Client.Timeout exceeded", "context deadline exceeded"];
+    // Bare words of a deadline are those of the store, whose own limit ended the query; Go's client names the URL before them.
+    let patience = ["timeout awaiting response headers", "Client.Timeout exceeded", "\": context deadline exceeded"];
     if logger.starts_with("tsdb.") && has(&patience) {
         return Some((Part::OwnTimeout, line.get("dsName").to_owned()));
     }
@@ -270,6 +271,16 @@ mod tests {
         assert_eq!(parts(plugin), [Part::Signature], "once, at its start");
         let angular = "logger=plugins.validator.angular t=2026-11-20T02:42:01Z level=error msg=\"Refusing to initialize plugin because it's using Angular, which has been disabled\" pluginId=grafana-piechart-panel\nlogger=plugins.validation t=2026-11-20T02:42:01Z level=error msg=\"Plugin validation failed\" pluginId=grafana-piechart-panel error=\"angular plugins are not supported\"";
         assert_eq!(parts(angular), [Part::Angular]);
+    }
+
+    #[test]
+    fn the_deadline_of_the_store_is_not_that_of_grafana() {
+        let line = |error: &str| {
+            format!("logger=tsdb.loki endpoint=queryData dsName=Loki t=2026-11-21T02:50:11Z level=error msg=\"Error received from Loki\" error=\"{error}\" status=error\n").repeat(3)
+        };
+        assert!(parts(&line("context deadline exceeded")).is_empty());
+        let own = line("Get \\\"http://loki:3100/loki/api/v1/query_range\\\": context deadline exceeded");
+        assert_eq!(parts(&own), [Part::OwnTimeout]);
     }
 
     #[test]
