@@ -48,8 +48,10 @@ enum Way {
     Lost {
         /// Pods of it have volumes.
         stateful: bool,
-        /// Its instance was stopped.
+        /// Its instance was stopped, or is about to be.
         stopped: bool,
+        /// It is stopped, and no group replaces it meanwhile.
+        startable: bool,
         #[serde(flatten)]
         instance: Instance,
     },
@@ -180,11 +182,11 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
     let zone = lost_zone(snap, node)
         .map(|z| format!("; no node of zone {z} is Ready, those of other zones are"))
         .unwrap_or_default();
-    let (stopped, why) = match instance_state(snap, node) {
+    let (stopped, startable, why) = match instance_state(snap, node) {
         Some((id, state @ ("stopped" | "stopping"))) => {
-            (true, format!(": its instance {id} was stopped (state {state})"))
+            (true, state == "stopped", format!(": its instance {id} was stopped (state {state})"))
         }
-        _ => (false, String::new()),
+        _ => (false, false, String::new()),
     };
     let message = format!("node {name} {is} Ready{since} ({}), and {does}{zone}{why}", value.trim());
     let mut made = Finding::new(NodeNotReady::META.id, severity, ResourceRef::node(name), message)
@@ -217,11 +219,17 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
         false => Way::Lost {
             stateful: shown.iter().any(|p| p.claims().next().is_some()),
             stopped,
+            startable: startable && !is_replaced(node),
             instance: Instance::of(snap, node),
         },
     };
     let namespace = shown.first().map(|p| p.metadata.namespace.clone()).unwrap_or_default();
     made.fix(Fix { namespace, node: name.clone(), way })
+}
+
+/// A managed group or Karpenter takes a stopped instance for lost, and replaces it.
+fn is_replaced(node: &Node) -> bool {
+    node.is_karpenter() || node.metadata.label("eks.amazonaws.com/nodegroup").is_some()
 }
 
 /// The instance of a node, and its state.
@@ -295,6 +303,24 @@ mod tests {
         let mut elsewhere = with(ready("Unknown", OLD), OLD, "ReplicaSet");
         elsewhere.pods = Listing::cluster(Vec::new());
         assert_eq!(findings(&NodeNotReady, &elsewhere), []);
+    }
+
+    #[test]
+    fn a_stopped_instance_is_started_only_where_no_group_replaces_it() {
+        let starts = |state: &str, grouped: bool| {
+            let mut snap = with(ready("Unknown", "2026-11-21T11:50:00Z"), OLD, "ReplicaSet");
+            let all = json!([{"InstanceId": "i-0a1b2c3d4e5f60718", "State": {"Name": state}}]);
+            *snap.instances = Ok(serde_json::from_value(all).expect("instances"));
+            let mut nodes = snap.nodes.items().expect("they were read").to_vec();
+            if !grouped {
+                nodes[0].metadata.labels.clear();
+            }
+            snap.nodes = Listing::cluster(nodes);
+            steps(&testing::findings(&NodeNotReady, &snap)[0]).contains("start-instances")
+        };
+        assert!(starts("stopped", false));
+        assert!(!starts("stopped", true), "the group replaces it");
+        assert!(!starts("stopping", false), "it is refused");
     }
 
     #[test]
