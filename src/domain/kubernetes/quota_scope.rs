@@ -12,7 +12,7 @@ use crate::snapshot::kubernetes::{Event, Workload};
 const SAYS: &str = "insufficient quota to match these scopes: ";
 
 /// The scope that a quota has to speak of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scope {
     /// Priority classes: one of these.
     Priority(Vec<String>),
