@@ -1,6 +1,7 @@
 //! How the VPC CNI is set up, by the variables of its DaemonSet.
 
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Workload;
 
 /// Pods keep their own addresses towards the internet: something else has to translate them.
 pub(crate) const EXTERNAL_SNAT: &str = "AWS_VPC_K8S_CNI_EXTERNALSNAT";
@@ -21,18 +22,43 @@ pub(crate) fn is_strict(snap: &Snapshot) -> bool {
 
 /// The node's own connections to a pod pass the groups of the pod, too: the kubelet's probes among them.
 pub(crate) fn guards_probes(snap: &Snapshot) -> bool {
-    env(snap, GROUP_MODE) != Some("standard")
+    own(snap).next().is_some() && env(snap, GROUP_MODE) != Some("standard")
+}
+
+/// Its DaemonSet, where that was read.
+fn own(snap: &Snapshot) -> impl Iterator<Item = &Workload> {
+    let workloads = snap.workloads.items().unwrap_or_default().iter();
+    workloads.filter(|w| w.metadata.name == "aws-node" && w.metadata.namespace == "kube-system")
 }
 
 /// The value of a variable; `None` where it is not set, or the DaemonSet was not read.
 pub(crate) fn env<'a>(snap: &'a Snapshot, name: &str) -> Option<&'a str> {
-    let workloads = snap.workloads.items().unwrap_or_default().iter();
-    let own = workloads.filter(|w| w.metadata.name == "aws-node" && w.metadata.namespace == "kube-system");
-    let mut env = own.flat_map(|w| &w.spec.template.spec.containers).flat_map(|c| &c.env);
+    let mut env = own(snap).flat_map(|w| &w.spec.template.spec.containers).flat_map(|c| &c.env);
     env.find(|e| e.name == name).and_then(|e| e.value.as_deref())
 }
 
 /// A switch is on.
 pub(crate) fn is_on(snap: &Snapshot, name: &str) -> bool {
     env(snap, name) == Some("true")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::snapshot;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_not_read_guards_nothing() {
+        assert!(!guards_probes(&Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"))));
+        let with = |env: serde_json::Value| {
+            let containers = json!([{"name": "aws-node", "image": "amazon-k8s-cni", "env": env}]);
+            snapshot(
+                json!({"workloads": [{"kind": "DaemonSet", "metadata": {"namespace": "kube-system", "name": "aws-node"},
+                "spec": {"template": {"spec": {"containers": containers}}}}]}),
+            )
+        };
+        assert!(guards_probes(&with(json!([]))), "strict unless it is set");
+        assert!(!guards_probes(&with(json!([{"name": GROUP_MODE, "value": "standard"}]))));
+    }
 }
