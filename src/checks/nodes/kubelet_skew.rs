@@ -10,7 +10,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::node_versions::{self, Apart, Maker};
 use crate::domain::kubernetes::owner::is_kind;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Platform, Snapshot};
 
 /// Nodes that are named.
 const SHOWN: usize = 3;
@@ -59,6 +59,7 @@ enum Fix {
         version: String,
     },
     Newer {
+        on_eks: bool,
         cluster: String,
         region: String,
     },
@@ -99,9 +100,10 @@ fn finding(snap: &Snapshot, server: u16, apart: &Apart<'_>) -> Finding {
     let verb = if names.len() == 1 { "runs" } else { "run" };
     let why = match apart.minor > server {
         true => "a kubelet may not be newer than the API server",
-        false => {
-            "a kubelet may be three minor versions older at most: pods there may lack what charts of now ask for, and EKS does not update the control plane further"
+        false if snap.platform == Platform::Eks => {
+            "a kubelet may be three minor versions older at most: pods there may lack what current charts ask for, and EKS does not update the control plane further"
         }
+        false => "a kubelet may be three minor versions older at most: pods there may lack what current charts ask for",
     };
     let text = format!("{which} {verb} kubelet 1.{}, and the API server 1.{server}: {why}", apart.minor);
     let shown = if names.len() > SHOWN { &names[..SHOWN] } else { &names };
@@ -125,7 +127,7 @@ fn finding(snap: &Snapshot, server: u16, apart: &Apart<'_>) -> Finding {
     let (node, version) = (names[0].to_owned(), format!("1.{server}"));
     let nodes: Vec<String> = names.into_iter().map(str::to_owned).collect();
     made.fix(match &apart.maker {
-        _ if apart.minor > server => Fix::Newer { cluster, region },
+        _ if apart.minor > server => Fix::Newer { on_eks: snap.platform == Platform::Eks, cluster, region },
         Maker::Fargate => Fix::Fargate { restarts: restarts(snap, &nodes), nodes },
         Maker::Group(group) if node_versions::needs_other_image(&apart.nodes, server) => {
             Fix::GroupOfAl2 { group: group.clone(), cluster, region, version, node }
