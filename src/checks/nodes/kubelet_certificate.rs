@@ -10,7 +10,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::node_group;
-use crate::domain::kubernetes::metrics_server::{self, EXPIRED, KubeletFault, NO_CERTIFICATE};
+use crate::domain::kubernetes::metrics_server::{self, KubeletFault, NO_CERTIFICATE, is_expired};
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::text::log_line::written_at;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
@@ -87,7 +87,7 @@ impl<'a> Seen<'a> {
             Some(format!("{}:{KUBELET_PORT}", node.metadata.name)),
         ];
         let is_kubelet = |text: &str| {
-            let is_said = text.contains(NO_CERTIFICATE) || text.contains(EXPIRED);
+            let is_said = text.contains(NO_CERTIFICATE) || is_expired(text);
             is_said && names.iter().flatten().any(|n| text.contains(&format!("{n}/")))
         };
         let targets = snap.prometheus_targets().map(Vec::as_slice).unwrap_or_default().iter();
@@ -119,7 +119,7 @@ impl<'a> Seen<'a> {
     /// It shows a certificate, whose time is over.
     fn is_expired(&self) -> bool {
         let said = self.targets.iter().map(|(_, error)| *error).chain(self.metrics_server.map(|(.., line)| line));
-        said.into_iter().any(|text| text.contains(EXPIRED))
+        said.into_iter().any(is_expired)
     }
 
     fn victims(&self) -> String {

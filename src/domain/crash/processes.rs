@@ -16,7 +16,7 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
         return Some(Crash { said: found[0].to_owned(), ..Crash::new(Class::Processes, reason) });
     }
     let said = pattern!(
-        r"pthread_create(?: failed|\(\) failed|: Resource)|RuntimeError: can't start new thread|can't create Thread: Resource temporarily unavailable|unable to create (?:new )?native thread|fork/exec \S+: resource temporarily unavailable|\bfork: (?:retry: )?Resource temporarily unavailable|Cannot fork"
+        r"pthread_create\b.*(?:[Rr]esource temporarily unavailable|EAGAIN)|RuntimeError: can't start new thread|can't create Thread: Resource temporarily unavailable|unable to create (?:new )?native thread|fork/exec \S+: resource temporarily unavailable|\bfork: (?:retry: )?Resource temporarily unavailable|Cannot fork"
     );
     let line = text.lines().rev().filter(|l| !l.trim().is_empty()).take(LAST).find(|l| said.is_match(l))?;
     Some(Crash { said: redact(line), ..Crash::new(Class::Processes, reason) })
@@ -35,6 +35,15 @@ mod tests {
         assert!(read("Exception in thread \"main\" java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory or process/resource limits reached").is_some());
         // Out of memory is another matter.
         assert!(read("runtime: failed to create new OS thread (have 5 already; errno=12)").is_none());
+        assert!(
+            read(
+                "OpenBLAS blas_thread_init: pthread_create failed for thread 1 of 4: Resource temporarily unavailable"
+            )
+            .is_some()
+        );
+        // What an old runtime forbids, or memory, is no limit of processes.
+        assert!(read("runtime/cgo: pthread_create failed: Operation not permitted").is_none());
+        assert!(read("runtime/cgo: pthread_create failed: Cannot allocate memory").is_none());
         assert!(read("write: resource temporarily unavailable").is_none());
     }
 }

@@ -16,8 +16,10 @@ const RECENT: i64 = 15 * 60;
 /// What a kubelet sends in the TLS handshake where it has no certificate to show.
 pub(crate) const NO_CERTIFICATE: &str = "remote error: tls: internal error";
 
-/// What is said of a certificate whose time is over.
-pub(crate) const EXPIRED: &str = "x509: certificate has expired";
+/// A certificate whose time is over; Go says the same of one whose time is yet to come, with "is before".
+pub(crate) fn is_expired(text: &str) -> bool {
+    text.contains("x509: certificate has expired") && !text.contains(" is before ")
+}
 
 /// Why a kubelet gives it no metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +53,7 @@ impl KubeletFault {
             Self::NoAddressInCertificate
         } else if has(NO_CERTIFICATE) {
             Self::NoCertificate
-        } else if has(EXPIRED) {
+        } else if is_expired(text) {
             Self::Expired
         } else if has("signed by unknown authority") {
             Self::UnknownAuthority
@@ -171,6 +173,13 @@ mod tests {
         ] {
             assert_eq!((node_of(line).as_deref(), KubeletFault::of(line)), (Some(node), fault), "{line}");
         }
+        let of_time = |how: &str| {
+            format!(
+                "x509: certificate has expired or is not yet valid: current time 2026-11-21T02:50:11Z is {how} 2026-11-20T22:00:00Z"
+            )
+        };
+        assert_eq!(KubeletFault::of(&of_time("after")), KubeletFault::Expired);
+        assert_eq!(KubeletFault::of(&of_time("before")), KubeletFault::Other, "a clock that is behind");
         assert_eq!(node_of("I0101 serving securely"), None);
     }
 }
