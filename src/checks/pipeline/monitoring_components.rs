@@ -34,10 +34,42 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    NotReady { namespace: String, workload: String },
-    KeptAway { namespace: String, workload: String, taint: String },
-    Twice { namespace: String, workload: String, other: String, other_namespace: String },
-    Shards { namespace: String, workload: String, total: u32, missing: Vec<String> },
+    NotReady {
+        namespace: String,
+        workload: String,
+    },
+    KeptAway {
+        namespace: String,
+        workload: String,
+        taint: String,
+    },
+    Twice {
+        namespace: String,
+        workload: String,
+        other: String,
+        other_namespace: String,
+    },
+    Shards {
+        namespace: String,
+        workload: String,
+        total: u32,
+        missing: Vec<String>,
+        /// The other shards, which run.
+        others: Vec<Other>,
+    },
+}
+
+/// Another shard.
+#[derive(Serialize, JsonSchema)]
+struct Other {
+    namespace: String,
+    workload: String,
+}
+
+impl Other {
+    fn of(workload: &Workload) -> Self {
+        Self { namespace: workload.metadata.namespace.clone(), workload: workload.kubectl_name() }
+    }
 }
 
 impl Check for MonitoringComponents {
@@ -56,7 +88,7 @@ impl Check for MonitoringComponents {
         let reduced = all.iter().filter_map(|(part, w)| reduced(snap, *part, w));
         let agents = all.iter().filter(|(part, w)| *part == Part::NodeExporter && w.kind == "DaemonSet");
         let kept_away = agents.filter_map(|(_, w)| kept_away(snap, w));
-        Ok(Diagnosis::Findings(reduced.chain(kept_away).chain(twice(&all)).chain(shards(&all)).collect()))
+        Ok(Diagnosis::Findings(reduced.chain(kept_away).chain(twice(&all)).chain(shards(snap, &all)).collect()))
     }
 }
 
@@ -154,7 +186,11 @@ fn twice(all: &[(Part, &Workload)]) -> Vec<Finding> {
 }
 
 /// kube-state-metrics whose work is shared by more shards than run: what the others had is not measured.
-fn shards(all: &[(Part, &Workload)]) -> Vec<Finding> {
+fn shards(snap: &Snapshot, all: &[(Part, &Workload)]) -> Vec<Finding> {
+    // What was not read may be the shard that is not seen.
+    if !snap.workloads.is_whole() {
+        return Vec::new();
+    }
     let mut by_total: BTreeMap<u32, BTreeMap<u32, &Workload>> = BTreeMap::new();
     for (_, workload) in all.iter().filter(|(part, w)| *part == Part::KubeStateMetrics && w.desired() > 0) {
         let number = |name: &str| {
@@ -183,6 +219,7 @@ fn shards(all: &[(Part, &Workload)]) -> Vec<Finding> {
             workload: first.kubectl_name(),
             total,
             missing,
+            others: shards.values().skip(1).map(|w| Other::of(w)).collect(),
         };
         Some(base(Severity::Warning, first, message).fix(fix).key(format!("shards {total}")))
     });
@@ -206,4 +243,32 @@ fn is_shard(workload: &Workload) -> bool {
         || !spec.node_selector.is_empty()
             && workload.kind == "DaemonSet"
             && spec.node_selector.keys().any(|k| k != "kubernetes.io/os")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+    use serde_json::json;
+
+    #[test]
+    fn a_shard_that_was_not_read_is_not_missing() {
+        let shard = |n: u32| {
+            let args = json!([format!("--shard={n}"), "--total-shards=3"]);
+            let image = "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.17.0";
+            json!({"metadata": {"namespace": "monitoring", "name": format!("kube-state-metrics-{n}"),
+                    "labels": {"app.kubernetes.io/name": "kube-state-metrics"}},
+                "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "kube-state-metrics", "image": image, "args": args}]}}},
+                "status": {"readyReplicas": 1, "availableReplicas": 1, "replicas": 1}})
+        };
+        let mut snap = snapshot(json!({"workloads": [shard(0), shard(1)]}));
+        let told = steps(&findings(&MonitoringComponents, &snap)[0]);
+        assert!(told.contains("kubectl scale deployment/kube-state-metrics-1 -n monitoring --replicas=0"), "{told}");
+        assert!(!told.contains("scale deployment/kube-state-metrics-0"), "{told}");
+        let all = snap.workloads.items().expect("they were read").to_vec();
+        snap.workloads = Listing::namespaces(all, ["monitoring".to_owned()].into(), Vec::new());
+        assert!(findings(&MonitoringComponents, &snap).is_empty());
+    }
 }
