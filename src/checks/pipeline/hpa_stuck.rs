@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, METRICS};
 use crate::domain::kubernetes::autoscaling::{self, Stuck, named};
-use crate::domain::kubernetes::index::group_of;
+use crate::domain::kubernetes::index::{group_of, owner_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -76,10 +76,13 @@ enum Way {
         desired: u32,
         patch: String,
         patch_back: String,
+        /// KEDA's, which writes the autoscaler.
+        scaled_object: Option<String>,
         managed_by: String,
     },
     Disabled {
-        patch: &'static str,
+        patch: String,
+        scaled_object: Option<String>,
         managed_by: String,
     },
     Look,
@@ -127,8 +130,8 @@ fn base(hpa: &Autoscaler, way: Way, message: String) -> Finding {
     let fix = Fix { namespace: hpa.metadata.namespace.clone(), name: hpa.metadata.name.clone(), way };
     let made = Finding::new(HpaStuck::META.id, Severity::Warning, autoscaling::reference(hpa), message);
     // KEDA makes one of each ScaledObject, and keeps it.
-    let scaled = hpa.metadata.name.strip_prefix("keda-hpa-");
-    let scaled = scaled.map(|name| ResourceRef::kubernetes("keda.sh", "ScaledObject", &hpa.metadata.namespace, name));
+    let scaled = scaled_object(hpa)
+        .map(|name| ResourceRef::kubernetes("keda.sh", "ScaledObject", &hpa.metadata.namespace, name));
     scaled.into_iter().fold(made, Finding::depends_on).fix(fix)
 }
 
@@ -161,8 +164,9 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
             Way::AtMax {
                 metric: need.metric.clone(),
                 desired: need.desired,
-                patch: max_patch(need.desired),
-                patch_back: max_patch(hpa.spec.max_replicas),
+                patch: max_patch(hpa, need.desired),
+                patch_back: max_patch(hpa, hpa.spec.max_replicas),
+                scaled_object: scaled_object(hpa).map(str::to_owned),
                 managed_by: managed_by(&hpa.metadata),
             },
             format!(
@@ -180,7 +184,8 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
         Stuck::Disabled(need) => base(
             hpa,
             Way::Disabled {
-                patch: r#"{"spec":{"behavior":{"scaleUp":{"selectPolicy":"Max"}}}}"#,
+                patch: grow_patch(hpa),
+                scaled_object: scaled_object(hpa).map(str::to_owned),
                 managed_by: managed_by(&hpa.metadata),
             },
             format!(
@@ -247,8 +252,26 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
     made.evidence(evidence(hpa, condition))
 }
 
-fn max_patch(replicas: u32) -> String {
-    serde_json::json!({"spec": {"maxReplicas": replicas}}).to_string()
+/// The ScaledObject of KEDA that makes an autoscaler, and writes it back.
+fn scaled_object(hpa: &Autoscaler) -> Option<&str> {
+    let owner = owner_of(&hpa.metadata).filter(|(kind, _)| *kind == "ScaledObject").map(|(_, name)| name);
+    owner.or_else(|| hpa.metadata.name.strip_prefix("keda-hpa-"))
+}
+
+/// For the ScaledObject where there is one, else for the autoscaler.
+fn max_patch(hpa: &Autoscaler, replicas: u32) -> String {
+    let field = if scaled_object(hpa).is_some() { "maxReplicaCount" } else { "maxReplicas" };
+    serde_json::json!({"spec": {field: replicas}}).to_string()
+}
+
+/// The same, to let it scale up.
+fn grow_patch(hpa: &Autoscaler) -> String {
+    let behavior = serde_json::json!({"behavior": {"scaleUp": {"selectPolicy": "Max"}}});
+    let spec = match scaled_object(hpa) {
+        Some(_) => serde_json::json!({"advanced": {"horizontalPodAutoscalerConfig": behavior}}),
+        None => behavior,
+    };
+    serde_json::json!({ "spec": spec }).to_string()
 }
 
 fn target_patch(name: &str) -> String {
@@ -352,5 +375,23 @@ mod tests {
         assert!(named.contains(patch) && !named.contains("kubectl edit"), "{named}");
         let taken = told(json!([wrong, hpa("b", "prometheus-adapter", "True")]));
         assert!(!taken.contains("kubectl patch") && taken.contains("kubectl edit hpa"), "{taken}");
+    }
+
+    #[test]
+    fn what_keda_keeps_is_patched_at_its_scaled_object() {
+        let hpa = |meta: serde_json::Value| -> Autoscaler {
+            serde_json::from_value(json!({"metadata": meta})).expect("is one")
+        };
+        let own = hpa(json!({"name": "web"}));
+        assert_eq!(max_patch(&own, 9), r#"{"spec":{"maxReplicas":9}}"#);
+        assert_eq!(grow_patch(&own), r#"{"spec":{"behavior":{"scaleUp":{"selectPolicy":"Max"}}}}"#);
+        let kept = hpa(json!({"name": "keda-hpa-web"}));
+        assert_eq!(scaled_object(&kept), Some("web"));
+        assert_eq!(max_patch(&kept, 9), r#"{"spec":{"maxReplicaCount":9}}"#);
+        assert!(grow_patch(&kept).contains("horizontalPodAutoscalerConfig"));
+        let renamed = hpa(
+            json!({"name": "mine", "ownerReferences": [{"kind": "ScaledObject", "name": "web", "controller": true}]}),
+        );
+        assert_eq!(scaled_object(&renamed), Some("web"));
     }
 }

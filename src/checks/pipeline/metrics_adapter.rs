@@ -9,6 +9,7 @@ use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_of;
+use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
@@ -17,7 +18,7 @@ use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Event, Workload};
+use crate::snapshot::kubernetes::{Autoscaler, Condition, Container, Event, ObjectReference, Workload};
 use crate::snapshot::monitoring::ContainerLog;
 
 check! {
@@ -26,7 +27,7 @@ check! {
         id: "metrics-adapter", suite: Pipeline, severity: Error,
         title: "what scales by Prometheus' metrics asks a Prometheus that is not there",
         requires: [Workloads, Services],
-        uses: [PartLogs, Pods, ApiServices, Events],
+        uses: [PartLogs, Pods, ApiServices, Events, Autoscalers],
         fix: Fix,
     }
 }
@@ -115,6 +116,8 @@ fn right_address(snap: &Snapshot) -> (String, u16) {
 const RECENT: i64 = 1800;
 /// Times from which on it is no hiccup: KEDA asks every 30 seconds.
 const SEVERAL: u32 = 3;
+/// Seconds that events of one object are apart at most, while it goes on.
+const PACE: i64 = 660;
 /// Characters of an error that are shown in a message.
 const WIDTH: usize = 160;
 
@@ -124,7 +127,7 @@ fn keda(snap: &Snapshot) -> Vec<Finding> {
     for event in snap.events.items().unwrap_or_default() {
         let object = &event.involved_object;
         let recent = event.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
-        if object.kind != "ScaledObject" || !recent || event.times() < SEVERAL {
+        if object.kind != "ScaledObject" || !recent || event.times() < SEVERAL || is_over(snap, event) {
             continue;
         }
         let Some(made) = asks_nobody(snap, event).or_else(|| gets_nothing(snap, event)) else { continue };
@@ -135,6 +138,28 @@ fn keda(snap: &Snapshot) -> Vec<Finding> {
         }
     }
     found.into_values().map(|(_, made)| made).collect()
+}
+
+/// The autoscaler that KEDA made of a ScaledObject has values now.
+fn is_active<'a>(snap: &'a Snapshot, object: &ObjectReference) -> Option<&'a Condition> {
+    let hpas = snap.autoscalers.items().unwrap_or_default().iter();
+    let own = |h: &&Autoscaler| {
+        let by_owner = owner_of(&h.metadata) == Some(("ScaledObject", object.name.as_str()));
+        h.metadata.namespace == object.namespace
+            && (by_owner || h.metadata.name.strip_prefix("keda-hpa-") == Some(object.name.as_str()))
+    };
+    hpas.filter(own).flat_map(|h| &h.status.conditions).find(|c| c.kind == "ScalingActive")
+}
+
+/// The autoscaler got values since, or the event is old and it has them now.
+fn is_over(snap: &Snapshot, event: &Event) -> bool {
+    let Some(active) = is_active(snap, &event.involved_object).filter(|c| c.status == "True") else { return false };
+    active.last_transition_time > event.last_seen() || !is_of_now(snap, event)
+}
+
+/// So young that the next one may not have been told yet: the API server takes one of an object in five minutes.
+fn is_of_now(snap: &Snapshot, event: &Event) -> bool {
+    event.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= PACE)
 }
 
 /// The address leads nowhere.
@@ -163,10 +188,15 @@ fn gets_nothing(snap: &Snapshot, event: &Event) -> Option<Finding> {
         }
         None => return None,
     };
-    let message = format!(
-        "ScaledObject {}/{} gets no value, so that nothing is scaled by it: {why}",
-        object.namespace, object.name
-    );
+    let does = match is_active(snap, object) {
+        Some(active) if active.status == "False" => "gets no value, so that nothing is scaled by it".to_owned(),
+        _ if is_of_now(snap, event) => "gets no value, so that nothing is scaled by it".to_owned(),
+        _ => match event.last_seen() {
+            Some(at) => format!("got no value at {}, and nothing was scaled by it", at.strftime("%H:%M:%S UTC")),
+            None => "got no value, and nothing was scaled by it".to_owned(),
+        },
+    };
+    let message = format!("ScaledObject {}/{} {does}: {why}", object.namespace, object.name);
     let reference = ResourceRef::kubernetes("keda.sh", "ScaledObject", &object.namespace, &object.name);
     let mut made = Finding::new(MetricsAdapter::META.id, Severity::Warning, reference, message);
     if let Some(service) = host.as_deref().and_then(|url| service_of(snap, url, &object.namespace)) {
@@ -278,5 +308,37 @@ fn fix(snap: &Snapshot, workload: &Workload, (at, container): (usize, &Container
         release_namespace: release_namespace.to_owned(),
         chart_version: version.unwrap_or_else(|| "<version>".to_owned()),
         managed: managed_by(meta),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+    use serde_json::{Value, json};
+
+    /// What is said of an event of `at`, with the autoscaler's condition since `since`; the time is 02:00.
+    fn said(at: &str, status: &str, since: &str) -> Vec<String> {
+        let object = json!({"kind": "ScaledObject", "namespace": "shop", "name": "web"});
+        let mut snap =
+            snapshot(json!({"events": [{"metadata": {"namespace": "shop", "name": "e"}, "involvedObject": object,
+            "message": "prometheus metrics 'p' target may be lost, the result is empty", "count": 9,
+            "lastTimestamp": format!("2026-11-21T{at}:00Z")}]}));
+        let condition: Value =
+            json!({"type": "ScalingActive", "status": status, "lastTransitionTime": format!("2026-11-21T{since}:00Z")});
+        let hpa =
+            json!({"metadata": {"namespace": "shop", "name": "keda-hpa-web"}, "status": {"conditions": [condition]}});
+        snap.autoscalers = Listing::cluster(vec![serde_json::from_value(hpa).expect("an autoscaler")]);
+        keda(&snap).into_iter().map(|f| f.message).collect()
+    }
+
+    #[test]
+    fn what_is_over_is_not_told() {
+        assert!(said("01:40", "True", "01:45").is_empty(), "it has values since");
+        assert!(said("01:40", "True", "00:10").is_empty(), "nothing is said any more");
+        assert!(said("01:58", "True", "00:10")[0].contains("gets no value"), "another trigger has values");
+        assert!(said("01:40", "False", "01:30")[0].contains("gets no value"));
+        assert!(said("01:40", "Unknown", "01:30")[0].contains("got no value at 01:40:00 UTC"));
     }
 }
