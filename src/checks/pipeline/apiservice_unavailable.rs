@@ -9,11 +9,12 @@ use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable}
 use crate::domain::kubernetes::autoscaling;
 use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::workload;
+use crate::domain::kubernetes::owner::{has_rollout, workload};
 use crate::domain::kubernetes::releases::{self, Release};
+use crate::domain::kubernetes::{arguments, mounts};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Autoscaler;
+use crate::snapshot::kubernetes::{Autoscaler, Pod};
 
 /// Autoscalers that are named in a message.
 const NAMED: usize = 3;
@@ -63,9 +64,12 @@ enum Way {
     },
     Certificate {
         api: String,
-        /// The Secret that its pods mount, where it is known.
+        /// The Secret with its certificate, where it is known.
         secret: Option<String>,
-        workload: String,
+        /// What reads it, where it can be restarted without a gap.
+        workload: Option<String>,
+        /// Nobody trusts who signed it: the caBundle is old.
+        authority: bool,
         managed: String,
     },
     Look {
@@ -170,16 +174,30 @@ fn said<'a>(silent: &'a Unavailable<'_>) -> &'a str {
 fn certificate(snap: &Snapshot, silent: &Unavailable<'_>, api: String) -> Way {
     let service = snap.services.find(&silent.service.namespace, &silent.service.name).ok().flatten();
     let pod = service.and_then(|s| snap.pods_of_service(s).next());
-    let mounted = pod.into_iter().flat_map(|p| &p.spec.volumes).filter_map(|v| v.secret.as_ref());
-    let secret = mounted.map(|s| s.secret_name.clone()).find(|n| !n.is_empty());
     let owner = pod.map(|p| snap.owner_ref(p));
     let known = owner.as_ref().and_then(|o| workload(snap, o));
     Way::Certificate {
         api,
-        secret,
-        workload: owner.map(|o| o.kubectl_name()).unwrap_or_else(|| "deployment/<deployment>".to_owned()),
+        secret: pod.and_then(certificate_secret).map(str::to_owned),
         managed: known.map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+        authority: said(silent).contains("unknown authority"),
+        workload: owner.filter(|o| has_rollout(snap, o)).map(|o| o.kubectl_name()),
     }
+}
+
+/// The Secret that a pod serves its certificate from: of the path that it is told, else the one whose name says so.
+fn certificate_secret(pod: &Pod) -> Option<&str> {
+    let volume = |name: &str| pod.spec.volumes.iter().find(|v| v.name == name)?.secret.as_ref();
+    let told = pod.spec.containers.iter().find_map(|c| {
+        let path = arguments::flag(c, "tls-cert-file").or_else(|| arguments::flag(c, "cert-dir"))?;
+        volume(&mounts::mount_of(c, path)?.name)
+    });
+    let named = || {
+        let all = pod.spec.volumes.iter().filter_map(|v| Some((v.name.as_str(), v.secret.as_ref()?)));
+        let is_named = |n: &str| n.contains("tls") || n.contains("cert");
+        all.into_iter().find(|(name, s)| is_named(name) || is_named(&s.secret_name)).map(|(_, s)| s)
+    };
+    told.or_else(named).map(|s| s.secret_name.as_str()).filter(|n| !n.is_empty())
 }
 
 /// What mends it.
@@ -245,5 +263,24 @@ mod tests {
         assert!(!steps(&found[0]).contains("shop/api"), "{}", steps(&found[0]));
         snap.autoscalers = Listing::cluster(Vec::new());
         assert!(findings(&ApiServiceUnavailable, &snap)[0].message.contains("namespaces cannot be deleted"));
+    }
+
+    #[test]
+    fn a_configuration_is_not_taken_for_the_certificate() {
+        let pod = |args: &[&str], secrets: &[&str]| -> Pod {
+            let volumes: Vec<_> = secrets.iter().map(|n| json!({"name": n, "secret": {"secretName": n}})).collect();
+            let at: Vec<_> = secrets.iter().map(|n| json!({"name": n, "mountPath": format!("/{n}")})).collect();
+            let container = json!({"name": "c", "image": "i", "args": args, "volumeMounts": at});
+            serde_json::from_value(
+                json!({"metadata": {"name": "p"}, "spec": {"containers": [container], "volumes": volumes}}),
+            )
+            .expect("a pod")
+        };
+        assert_eq!(
+            certificate_secret(&pod(&["--tls-cert-file=/serving/tls.crt"], &["config", "serving"])),
+            Some("serving")
+        );
+        assert_eq!(certificate_secret(&pod(&[], &["config", "adapter-tls"])), Some("adapter-tls"));
+        assert_eq!(certificate_secret(&pod(&[], &["config"])), None);
     }
 }
