@@ -19,7 +19,7 @@ check! {
         id: "config-outdated", suite: Scrape, severity: Warning,
         title: "Prometheus runs with an older configuration than its ConfigMap holds",
         requires: [ConfigMaps, Workloads, PrometheusConfig],
-        uses: [PrometheusRuntime, PrometheusMetrics, ComponentLogs],
+        uses: [PrometheusRuntime, PrometheusMetrics, ComponentLogs, Pods],
         fix: Fix,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::kubernetes::changes;
-use crate::domain::kubernetes::mounts::{self, File, Seen};
+use crate::domain::kubernetes::mounts::{self, File, Mounts, Seen};
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::state;
 use crate::lint::yaml::{self, Node};
@@ -35,6 +35,9 @@ pub(crate) fn find(snap: &Snapshot) -> Option<NotTaken<'_>> {
     let running = snap.prometheus_config().ok().map(String::as_str).filter(|t| !t.trim().is_empty())?;
     let path = server.config_file()?;
     let Seen::File(file) = server.mounts(snap).look(path) else { return None };
+    if !is_mounted(snap, *server, path, &file) {
+        return None;
+    }
     let by_sub_path = mounts::mount_of(server.container, path).is_some_and(|m| m.sub_path.is_some());
     let (now, written) = (jobs(running)?, jobs(file.text)?);
     let missing: Vec<String> = written.difference(&now).cloned().collect();
@@ -49,6 +52,18 @@ pub(crate) fn find(snap: &Snapshot) -> Option<NotTaken<'_>> {
     (is_old != Some(false) && !settles).then_some(NotTaken { server: *server, file, missing, gone, by_sub_path })
 }
 
+/// The pods that run have the file of the template: one of before a rollout that hangs has another ConfigMap.
+fn is_mounted(snap: &Snapshot, server: Server<'_>, path: &str, file: &File<'_>) -> bool {
+    let mut ready = snap.pods_of_workload(server.workload).filter(|p| p.is_ready());
+    ready.all(|pod| {
+        let container = pod.spec.containers.iter().find(|c| c.name == server.container.name);
+        container.is_some_and(|c| match Mounts::of_pod(snap, pod, c).look(path) {
+            Seen::File(own) => own.map.reference() == file.map.reference(),
+            _ => false,
+        })
+    })
+}
+
 /// The names of the jobs; `None` of what is no configuration, or names jobs elsewhere.
 fn jobs(text: &str) -> Option<BTreeSet<String>> {
     let document = yaml::document(text).ok()??;
@@ -57,4 +72,38 @@ fn jobs(text: &str) -> Option<BTreeSet<String>> {
     }
     let jobs = document.get("scrape_configs")?.items()?;
     Some(jobs.iter().filter_map(|j| j.get("job_name").and_then(Node::as_str).map(str::to_owned)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::snapshot;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_of_before_the_rollout_mounts_the_map_of_before() {
+        let spec = |map: &str| {
+            json!({"volumes": [{"name": "config", "configMap": {"name": map}}],
+                "containers": [{"name": "prometheus", "image": "quay.io/prometheus/prometheus:v3.5.0",
+                    "volumeMounts": [{"name": "config", "mountPath": "/etc/prometheus"}]}]})
+        };
+        let of = |running: &str| {
+            let map = |name: &str| json!({"metadata": {"namespace": "monitoring", "name": name}, "data": {"prometheus.yml": "scrape_configs: []"}});
+            let owner = json!([{"kind": "ReplicaSet", "name": "prometheus-5d4f8c7b9", "controller": true}]);
+            let snap = snapshot(json!({
+                "workloads": [{"metadata": {"namespace": "monitoring", "name": "prometheus"},
+                    "spec": {"selector": {"matchLabels": {"app": "p"}},
+                        "template": {"metadata": {"labels": {"app": "p"}}, "spec": spec("config-new")}}}],
+                "pods": [{"metadata": {"namespace": "monitoring", "name": "prometheus-5d4f8c7b9-abcde", "labels": {"app": "p", "pod-template-hash": "5d4f8c7b9"}, "ownerReferences": owner},
+                    "spec": spec(running), "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}],
+                "config_maps": [map("config-new"), map("config-old")]}));
+            let workload = &snap.workloads.items().expect("they were read")[0];
+            let server = Server { workload, container: &workload.spec.template.spec.containers[0] };
+            let path = "/etc/prometheus/prometheus.yml";
+            let Seen::File(file) = server.mounts(&snap).look(path) else { panic!("the file is seen") };
+            is_mounted(&snap, server, path, &file)
+        };
+        assert!(of("config-new"));
+        assert!(!of("config-old"));
+    }
 }
