@@ -331,7 +331,7 @@ fn absent(snap: &Snapshot, missing: &BTreeMap<String, BTreeSet<String>>) -> Opti
         None => "what has it is not scraped, or does not show it".to_owned(),
     };
     let message = format!(
-        "{} cannot fire yet: Prometheus holds no {}{more}; {why}",
+        "{} cannot fire yet: Prometheus has no {}{more}; {why}",
         if rules.len() == 1 { format!("alert {first}") } else { format!("{} alerts", rules.len()) },
         shown.join(", ")
     );
