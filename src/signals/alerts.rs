@@ -399,7 +399,7 @@ mod tests {
         let own = ResourceRef::Rule { group: "a".into(), rule: "HighErrors".into() };
         *snap.prometheus_alerts = Ok(vec![fires]);
         *snap.prometheus_rules = Ok(vec![of("a", vec![])]);
-        assert_eq!(explained(&snap), [own.clone()], "the only one of the name");
+        assert_eq!(explained(&snap), std::slice::from_ref(&own), "the only one of the name");
         *snap.prometheus_rules = Ok(vec![of("a", vec![raised.clone()]), of("b", vec![])]);
         assert_eq!(explained(&snap), [own]);
         let mut both = of("a", vec![raised]);

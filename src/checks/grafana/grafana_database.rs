@@ -42,7 +42,7 @@ enum Way {
         claim: String,
         size: String,
         /// A class of block devices, a claim of it, and the pod that copies the data there.
-        block_class: Placeholder,
+        block_class: Box<Placeholder>,
         new_claim: String,
         mover: String,
         /// Mounts the new claim.
@@ -179,7 +179,7 @@ fn move_data(
         pod: pod.metadata.name.clone(),
         claim: name.to_owned(),
         size: claim.and_then(|c| c.spec.resources.requests.get("storage")).cloned().unwrap_or_else(|| "10Gi".into()),
-        block_class: block_class(snap),
+        block_class: Box::new(block_class(snap)),
         new_claim,
         mover: format!("{}-copy", target.name.rsplit('/').next().unwrap_or("grafana")),
         volume_patch: volume_patch.to_string(),

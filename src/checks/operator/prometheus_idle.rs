@@ -166,7 +166,8 @@ fn without_jobs(snap: &Snapshot, server: &MonitoringResource) -> Finding {
     let kinds = [Kind::ServiceMonitor, Kind::PodMonitor, Kind::Probe, Kind::ScrapeConfig];
     let why = Counts::of(snap, server, &kinds).because("ServiceMonitor, PodMonitor, Probe or ScrapeConfig");
     let message = format!("{} has nothing to scrape{why}", server_text(server));
-    let of = Of::of(snap, server, Kind::ServiceMonitor, "/api/v1/targets?state=active", ".data.activeTargets | length");
+    let of =
+        Of::new(snap, server, Kind::ServiceMonitor, "/api/v1/targets?state=active", ".data.activeTargets | length");
     base(snap, server, &kinds, message, "/api/v1/status/config").fix(Fix::Scrape { of })
 }
 
@@ -174,12 +175,12 @@ fn without_rules(snap: &Snapshot, server: &MonitoringResource) -> Finding {
     let kinds = [Kind::PrometheusRule];
     let why = Counts::of(snap, server, &kinds).because("PrometheusRule");
     let message = format!("{} has no rules, so that nothing can alert{why}", server_text(server));
-    let of = Of::of(snap, server, Kind::PrometheusRule, "/api/v1/rules", "[.data.groups[].rules[]] | length");
+    let of = Of::new(snap, server, Kind::PrometheusRule, "/api/v1/rules", "[.data.groups[].rules[]] | length");
     base(snap, server, &kinds, message, "/api/v1/rules").fix(Fix::Rules { of })
 }
 
 impl Of {
-    fn of(snap: &Snapshot, server: &MonitoringResource, kind: Kind, path: &str, count: &'static str) -> Self {
+    fn new(snap: &Snapshot, server: &MonitoringResource, kind: Kind, path: &str, count: &'static str) -> Self {
         Self {
             name: server.metadata.name.clone(),
             namespace: server.metadata.namespace.clone(),

@@ -146,7 +146,7 @@ fn conflict<'a, 'b>(all: &[Node], pod: &Pod, volumes: &'b [Bound<'a>]) -> Option
     // Where no node at all is what the pod asks for, its volume is not what is in the way.
     let is_meant = |n: &&Node| scheduling::chosen_by(pod, n);
     let elsewhere = all.iter().filter(|n| !n.is_fargate()).any(|n| is_meant(&n));
-    (elsewhere && !common.iter().any(|n| is_meant(n))).then(|| (Conflict::Selector, every()))
+    (elsewhere && !common.iter().any(is_meant)).then(|| (Conflict::Selector, every()))
 }
 
 /// The size of a group with one more node.

@@ -51,6 +51,9 @@ enum Fix {
     },
 }
 
+/// A workload that lacks pods, and the event that tells why.
+type Lacking<'a> = (&'a Workload, Option<&'a Event>);
+
 impl Check for QuotaScope {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
@@ -63,7 +66,7 @@ impl Check for QuotaScope {
                 && w.ready() < w.desired()
                 && w.metadata.deletion_timestamp.is_none()
         });
-        let mut all: BTreeMap<(String, Scope), Vec<(&Workload, Option<&Event>)>> = BTreeMap::new();
+        let mut all: BTreeMap<(String, Scope), Vec<Lacking<'_>>> = BTreeMap::new();
         for workload in workloads {
             if let Some((scope, event)) = quota_scope::lacking(snap, workload) {
                 all.entry((workload.metadata.namespace.clone(), scope)).or_default().push((workload, event));

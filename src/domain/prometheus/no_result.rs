@@ -298,7 +298,7 @@ fn suffixed<'n>(metric: &str, names: &'n BTreeSet<String>) -> Option<&'n str> {
     let with =
         |s: &&str| if kind == "_total" && *s == "total" { None } else { names.get(&format!("{base}_{s}{kind}")) };
     let both = |s: &&str| names.get(&format!("{base}_{s}_total")).filter(|_| kind.is_empty());
-    let mut found = SUFFIXES.iter().filter_map(|s| with(&s).or_else(|| both(&s)));
+    let mut found = SUFFIXES.iter().filter_map(|s| with(s).or_else(|| both(s)));
     match (found.next(), found.next()) {
         (Some(one), None) => Some(one),
         _ => None,

@@ -106,9 +106,10 @@ impl<'a> Line<'a> {
     }
 }
 
-/// When a line was written, klog's short time included.
+/// When a line was written: by its field, by klog's short time, or by a full time that it begins with.
 pub(crate) fn written_at(raw: &str, now: Timestamp) -> Option<Timestamp> {
-    Line::parse(raw).at.or_else(|| klog_time(raw, now))
+    let first = || raw.split_whitespace().next()?.trim_matches(['[', ']', ',']).parse().ok();
+    Line::parse(raw).at.or_else(|| klog_time(raw, now)).or_else(first)
 }
 
 /// klog's `E1121 03:20:49.826213`: month and day without the year; containers mostly keep UTC.

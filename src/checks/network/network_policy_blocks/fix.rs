@@ -272,7 +272,7 @@ fn added(snap: &Snapshot, map: &Map<'_>, group: &Blocked<'_>, policies: &[&Netwo
     let existing = Existing {
         kind: first,
         policies: policies.iter().filter(|p| resource(p) == first).map(|p| p.metadata.name.clone()).collect(),
-        calico_denies: policies.iter().any(|p| denies(p)),
+        calico_denies: policies.iter().any(denies),
         managed_by: policies.iter().map(|p| managed_by(&p.metadata)).find(|m| !m.is_empty()),
     };
     let (manifests, way) = match group.direction {

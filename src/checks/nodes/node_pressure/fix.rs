@@ -42,45 +42,36 @@ pub(super) struct Fix {
     way: Way,
 }
 
+/// A volume in place of what filled the node.
+#[derive(Serialize, JsonSchema)]
+struct Tsdb {
+    target: String,
+    volume: String,
+    /// A claim in place of the emptyDir, and what Prometheus may keep on it.
+    claim: String,
+    size: String,
+    retention: String,
+    /// The time that the size is reckoned for, if there is one: `30 days`.
+    keeps: Option<String>,
+    /// Patches of a Deployment that nobody keeps.
+    patch: Option<String>,
+    args: Option<String>,
+    /// The operator's resource, and its patch.
+    custom: Option<String>,
+    custom_patch: String,
+    managed_by: String,
+    /// Values of the chart.
+    size_path: Option<String>,
+    enable_path: Option<String>,
+}
+
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Way {
-    Tsdb {
-        target: String,
-        volume: String,
-        /// A claim in place of the emptyDir, and what Prometheus may keep on it.
-        claim: String,
-        size: String,
-        retention: String,
-        /// The time that the size is reckoned for, if there is one: `30 days`.
-        keeps: Option<String>,
-        /// Patches of a Deployment that nobody keeps.
-        patch: Option<String>,
-        args: Option<String>,
-        /// The operator's resource, and its patch.
-        custom: Option<String>,
-        custom_patch: String,
-        managed_by: String,
-        /// Values of the chart.
-        size_path: Option<String>,
-        enable_path: Option<String>,
-    },
-    EmptyDir {
-        target: String,
-        volume: String,
-        bounded: Option<String>,
-        managed_by: String,
-    },
-    Limit {
-        target: String,
-        volume: String,
-        container: String,
-        managed_by: String,
-    },
-    OwnFiles {
-        target: String,
-        container: String,
-    },
+    Tsdb(Box<Tsdb>),
+    EmptyDir { target: String, volume: String, bounded: Option<String>, managed_by: String },
+    Limit { target: String, volume: String, container: String, managed_by: String },
+    OwnFiles { target: String, container: String },
     NodeDisk,
     NodeMemory,
     NodePids,
@@ -164,7 +155,7 @@ impl Way {
         let storage = json!({"spec": {"storage": {"emptyDir": null, "volumeClaimTemplate": {"spec": {
             "resources": {"requests": {"storage": format!("{size}Gi")}}}}}, "retentionSize": retention(size)}});
         let in_place = in_place(&target);
-        Self::Tsdb {
+        Self::Tsdb(Box::new(Tsdb {
             volume: volume.to_owned(),
             claim,
             size: format!("{size}Gi"),
@@ -178,7 +169,7 @@ impl Way {
             managed_by: target.managed_by,
             size_path: values.as_ref().map(|v| v.size.clone()),
             enable_path: values.and_then(|v| v.enable),
-        }
+        }))
     }
 }
 
