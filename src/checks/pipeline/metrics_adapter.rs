@@ -126,7 +126,7 @@ fn keda(snap: &Snapshot) -> Vec<Finding> {
     let mut found: BTreeMap<(&str, &str), (Option<jiff::Timestamp>, Finding)> = BTreeMap::new();
     for event in snap.events.items().unwrap_or_default() {
         let object = &event.involved_object;
-        let recent = event.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+        let recent = event.is_within(RECENT, snap.collected_at);
         if object.kind != "ScaledObject" || !recent || event.times() < SEVERAL || is_over(snap, event) {
             continue;
         }
@@ -159,7 +159,7 @@ fn is_over(snap: &Snapshot, event: &Event) -> bool {
 
 /// So young that the next one may not have been told yet: the API server takes one of an object in five minutes.
 fn is_of_now(snap: &Snapshot, event: &Event) -> bool {
-    event.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= PACE)
+    event.is_within(PACE, snap.collected_at)
 }
 
 /// The address leads nowhere.

@@ -150,7 +150,7 @@ pub(crate) enum Told<'a> {
 /// The refusals that are told of now.
 pub(crate) fn all(snap: &Snapshot) -> Vec<(Denied, Told<'_>)> {
     let mut found = Vec::new();
-    let recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     for event in snap.events.items().unwrap_or_default().iter().filter(recent) {
         found.extend(read(&event.message).map(|d| (d, Told::Event(event))));
     }

@@ -120,7 +120,7 @@ fn events<'a>(snap: &'a Snapshot, budget: &DisruptionBudget, pods: &[&Pod]) -> V
         });
         (refused && of_pod) || (e.message.contains("prevents pod evictions") && names(&e.message))
     };
-    let is_recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let is_recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     snap.events.items().unwrap_or_default().iter().filter(is_own).filter(is_recent).collect()
 }
 

@@ -219,16 +219,7 @@ pub(crate) fn trouble(snap: &Snapshot, pod: &Pod) -> Option<String> {
 
 /// The init container that the pod's containers wait for.
 pub(crate) fn running_init(pod: &Pod) -> Option<&str> {
-    let held = |s: &ContainerStatus| s.state.waiting.as_ref().is_some_and(|w| w.reason == "PodInitializing");
-    let all = &pod.status.container_statuses;
-    // Side-cars run on while the others start.
-    let runs_on = |name: &str| {
-        pod.spec.init_containers.iter().any(|c| c.name == name && c.restart_policy.as_deref() == Some("Always"))
-    };
-    let inits = pod.status.init_container_statuses.iter();
-    let mut running = inits.filter(|s| !s.ready && s.state.running.is_some() && !runs_on(&s.name));
-    let waits = !all.is_empty() && all.iter().all(held);
-    running.next().filter(|_| waits).map(|s| s.name.as_str())
+    starting::held(pod).filter(|held| !held.side_car).map(|held| held.container.name.as_str())
 }
 
 /// It has a node, and waits there for its volumes, its network or its images: nothing of it has run yet.

@@ -132,7 +132,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<(Refusal, String, Told<'_>)> {
     for file in snap.manifests.items().unwrap_or_default() {
         all.extend(file.errors.iter().map(|e| (e.message.as_str(), Told::Record(&file.path, e.line))));
     }
-    let recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     let by_helm = |e: &&Event| matches!(e.involved_object.kind.as_str(), "HelmRelease" | "HelmChart" | "Application");
     let events = snap.events.items().unwrap_or_default().iter().filter(recent).filter(by_helm);
     all.extend(events.map(|e| (e.message.as_str(), Told::Event(e))));

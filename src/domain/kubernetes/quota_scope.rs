@@ -60,7 +60,7 @@ pub(crate) fn lacking<'a>(snap: &'a Snapshot, workload: &Workload) -> Option<(Sc
         let by_set = workload.kind == "Deployment" && object.kind == "ReplicaSet" && of_set(&object.name);
         object.namespace == meta.namespace && (same || by_set) && e.reason == "FailedCreate"
     };
-    let recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     let events = snap.events.items().unwrap_or_default().iter().filter(is_own).filter(recent);
     let event = events.filter(|e| e.times() > 1).max_by_key(|e| e.last_seen());
     let said = failure.and_then(|c| c.message.as_deref()).or(event.map(|e| e.message.as_str()))?;

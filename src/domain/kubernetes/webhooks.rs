@@ -135,7 +135,7 @@ pub(crate) fn failed_calls(snap: &Snapshot) -> Vec<(FailedCall, Told<'_>)> {
     let mut found = Vec::new();
     let mut events: Vec<&Event> = snap.events.items().unwrap_or_default().iter().collect();
     events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
-    let is_recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let is_recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     for event in events.into_iter().filter(is_recent) {
         found.extend(webhook_call::read(&event.message).map(|call| (call, Told::Event(event))));
     }

@@ -78,7 +78,7 @@ fn shows_oom(snap: &Snapshot, pod: &Pod, container: &Container) -> bool {
     let kernel = snap.events.items().unwrap_or_default().iter().any(|e| {
         let of_node = e.involved_object.kind == "Node"
             && pod.spec.node_name.as_deref() == Some(e.involved_object.name.as_str())
-            && e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+            && e.is_within(RECENT, snap.collected_at);
         let program = container.program().map(|p| format!("{p:?}").to_lowercase());
         let named = |name: &str| e.message.contains(&format!("({name})")) || e.message.contains(&format!(" {name},"));
         of_node

@@ -56,6 +56,11 @@ impl Event {
             .or(self.metadata.creation_timestamp)
     }
 
+    /// It was last seen so many seconds before `now` at most; one without a time may have been.
+    pub fn is_within(&self, seconds: i64, now: Timestamp) -> bool {
+        self.last_seen().is_none_or(|t| now.as_second() - t.as_second() <= seconds)
+    }
+
     /// How often it was seen.
     pub fn times(&self) -> u32 {
         self.series.as_ref().map(|s| s.count).or(self.count).unwrap_or(1).max(1)

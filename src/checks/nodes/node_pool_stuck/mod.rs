@@ -86,7 +86,7 @@ fn finding(snap: &Snapshot, all: &[Stuck<'_>]) -> Option<Finding> {
     for event in snap.events.items().unwrap_or_default() {
         let object = &event.involved_object;
         let own = all.iter().any(|s| s.object.kind == object.kind && s.object.metadata.name == object.name);
-        let recent = event.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+        let recent = event.is_within(RECENT, snap.collected_at);
         if own && recent && event.kind == "Warning" {
             made = made.evidence(event_evidence(event));
         }

@@ -200,7 +200,7 @@ fn kept(pod: &Pod, container: &Container) -> Option<(f64, f64)> {
 /// The instance of a node where images can be removed: the kubelet has not just found that there are none.
 fn prunable(snap: &Snapshot, node: &Node) -> Option<String> {
     let about = |e: &&Event| e.involved_object.kind == "Node" && e.involved_object.name == node.metadata.name;
-    let recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     let mut events = snap.events.items().unwrap_or_default().iter().filter(about).filter(recent);
     if events.any(|e| e.reason == "FreeDiskSpaceFailed" && e.message.contains(" 0 bytes eligible")) {
         return None;

@@ -100,7 +100,7 @@ fn nearly_full(snap: &Snapshot, node: &Node) -> Option<Finding> {
         snap.events.items().ok()?.iter().filter(|e| {
             e.involved_object.kind == "Node" && e.involved_object.name == node.metadata.name && e.times() > 1
         });
-    let recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     let event = events.filter(recent).find(|e| matches!(e.reason.as_str(), "FreeDiskSpaceFailed" | "ImageGCFailed"))?;
     let name = &node.metadata.name;
     let message = format!(

@@ -63,7 +63,7 @@ fn event<'a>(snap: &'a Snapshot, workload: &Workload) -> Option<&'a Event> {
                 (kind, other) => kind == other && object.name == meta.name,
             }
     };
-    let recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     let events = snap.events.items().unwrap_or_default().iter();
     let failed = events.filter(|e| e.reason == "FailedCreate").filter(is_own).filter(recent);
     // One refusal may be a race with a deletion; the controllers try again and again.

@@ -31,7 +31,7 @@ pub(super) fn of<'a>(snap: &'a Snapshot, pod: &'a Pod, reason: Reason) -> Option
             || object.name.strip_prefix(workload.as_str()).is_some_and(|rest| rest.split('-').count() == 3);
         e.reason == "Preempted" && object.kind == "Pod" && object.namespace == pod.metadata.namespace && same
     };
-    let recent = |e: &&Event| e.last_seen().is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
     let events = snap.events.items().unwrap_or_default().iter();
     let event = events.filter(is_own).filter(recent).max_by_key(|e| e.last_seen())?;
     let uid = event.message.strip_prefix("Preempted by pod ")?.split(' ').next()?;
