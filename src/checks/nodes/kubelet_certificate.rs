@@ -12,7 +12,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::node_group;
 use crate::domain::kubernetes::metrics_server::{self, KubeletFault, NO_CERTIFICATE, is_expired};
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::age;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Fact, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::Node;
 use crate::snapshot::{Platform, Snapshot};
@@ -98,10 +98,7 @@ impl<'a> Seen<'a> {
                 f.node == node.metadata.name && matches!(f.fault, KubeletFault::NoCertificate | KubeletFault::Expired)
             })
             // It asks every minute at most: what it said before is over, as with each node that has just joined.
-            .filter(|f| {
-                written_at(f.line, snap.collected_at)
-                    .is_none_or(|t| snap.collected_at.as_second() - t.as_second() < NOW)
-            })
+            .filter(|f| age(f.line, snap.collected_at).is_none_or(|seconds| seconds < NOW))
             .map(|f| (f.log.namespace.as_str(), f.log.pod.as_str(), f.line));
         let gaps = snap.gaps_of(Fact::ComponentLogs).into_iter().chain(snap.gaps_of(Fact::PartLogs));
         let unread = gaps.filter(|g| is_kubelet(&g.message));

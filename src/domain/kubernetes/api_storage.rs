@@ -1,6 +1,6 @@
 //! The API server's own store, etcd, and that it is full: nothing can be written to the cluster any more.
 
-use crate::domain::text::log_line::{Line, written_at};
+use crate::domain::text::log_line::{Line, age};
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Event;
@@ -34,13 +34,12 @@ pub(crate) enum Said<'a> {
 /// Who says so now: logs first, each once.
 pub(crate) fn said(snap: &Snapshot) -> Vec<Said<'_>> {
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
-    let seconds = |t: jiff::Timestamp| snap.collected_at.as_second() - t.as_second();
-    let recent = |line: &&str| written_at(line, snap.collected_at).is_none_or(|t| seconds(t) <= NOW);
+    let recent = |line: &&str| age(line, snap.collected_at).is_none_or(|seconds| seconds <= NOW);
     let of_logs = logs.filter_map(|log| {
         let line = log.text.lines().rev().filter(recent).find(|l| is_full(l) && !Line::parse(l).is_record())?;
         Some(Said::Log(log, line))
     });
     let events = snap.events.items().unwrap_or_default().iter();
-    let of_events = events.filter(|e| is_full(&e.message) && e.last_seen().is_none_or(|t| seconds(t) <= NOW));
+    let of_events = events.filter(|e| is_full(&e.message) && e.is_within(NOW, snap.collected_at));
     of_logs.chain(of_events.map(Said::Event)).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::age;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 
@@ -90,8 +90,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Forbidden<'_>> {
     for log in logs {
         for line in log.text.lines() {
             let Some((account, act)) = read(line) else { continue };
-            let at = written_at(line, snap.collected_at);
-            if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+            if age(line, snap.collected_at).is_some_and(|seconds| seconds > RECENT) {
                 continue;
             }
             // Side-cars of Grafana are judged with what they load. What one program says of another's account is no business of its own.

@@ -93,8 +93,7 @@ pub(crate) fn failed_nodes(snap: &Snapshot) -> Vec<Failed<'_>> {
     for log in logs.filter(|l| !l.previous && (l.container == "metrics-server" || l.image.contains("metrics-server"))) {
         for line in log.text.lines() {
             let Some(node) = node_of(line) else { continue };
-            let at = log_line::written_at(line, snap.collected_at);
-            if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+            if log_line::age(line, snap.collected_at).is_some_and(|seconds| seconds > RECENT) {
                 continue;
             }
             found.insert(node.clone(), Failed { fault: KubeletFault::of(line), node, line, log });

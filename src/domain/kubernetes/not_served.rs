@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::age;
 use crate::lint::kubernetes::removed::{self, Removed};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
@@ -77,8 +77,8 @@ pub(crate) fn of<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<(Asked, &'a 
         }
     }
     let now = snap.collected_at;
-    let is_now = |line: &str, at: usize| match written_at(line, now) {
-        Some(time) => now.as_second() - time.as_second() <= NOW,
+    let is_now = |line: &str, at: usize| match age(line, now) {
+        Some(seconds) => seconds <= NOW,
         None => lines.len() - at <= LATEST,
     };
     let lasting = found.into_iter().filter(|(_, line, count, at)| *count >= OFTEN && is_now(line, *at));

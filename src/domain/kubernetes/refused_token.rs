@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::age;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Platform, Snapshot};
@@ -51,10 +51,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Refused<'_>> {
     let Some(says) = says else { return Vec::new() };
     let mut found: Vec<Refused<'_>> = Vec::new();
     for log in snap.part_logs.iter().flatten().filter(|l| !l.previous) {
-        let recent = |l: &&str| {
-            let at = written_at(l, snap.collected_at);
-            at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= NOW)
-        };
+        let recent = |l: &&str| age(l, snap.collected_at).is_some_and(|seconds| seconds <= NOW);
         let told: Vec<&str> = log.text.lines().filter(|l| says.is_match(l)).filter(recent).collect();
         let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
         let is_known = found.iter().any(|f| f.log.namespace == log.namespace && f.log.pod == log.pod);

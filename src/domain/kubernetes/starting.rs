@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use regex::Regex;
 
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::age;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
 
@@ -79,7 +79,7 @@ pub(crate) fn progress(text: &str, now: Timestamp) -> Progress {
     if last.iter().any(|l| says_failure(l)) {
         return Progress::Fails;
     }
-    let recent = |l: &&str| written_at(l, now).is_some_and(|t| now.as_second() - t.as_second() <= MOMENT);
+    let recent = |l: &&str| age(l, now).is_some_and(|seconds| seconds <= MOMENT);
     if last.iter().any(recent) { Progress::Works } else { Progress::Unknown }
 }
 

@@ -8,6 +8,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use regex::Regex;
 
+use crate::snapshot::monitoring::ContainerLog;
+
 /// How bad a line says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -110,6 +112,21 @@ impl<'a> Line<'a> {
 pub(crate) fn written_at(raw: &str, now: Timestamp) -> Option<Timestamp> {
     let first = || raw.split_whitespace().next()?.trim_matches(['[', ']', ',']).parse().ok();
     Line::parse(raw).at.or_else(|| klog_time(raw, now)).or_else(first)
+}
+
+/// Seconds since a line was written; nothing where it has no time.
+pub(crate) fn age(raw: &str, now: Timestamp) -> Option<i64> {
+    written_at(raw, now).map(|at| now.as_second() - at.as_second())
+}
+
+/// A line is of now: within so many seconds, or of a container that failed and does not say when. Of a log that goes on,
+/// the line must say when it was written.
+pub(crate) fn is_now(log: &ContainerLog, line: &str, now: Timestamp, window: i64) -> bool {
+    let age = match log.previous {
+        true => Line::parse(line).at.map(|at| now.as_second() - at.as_second()),
+        false => age(line, now),
+    };
+    age.map_or(log.previous, |seconds| seconds <= window)
 }
 
 /// klog's `E1121 03:20:49.826213`: month and day without the year; containers mostly keep UTC.

@@ -286,8 +286,7 @@ fn logged(snap: &Snapshot) -> Vec<Attempt<'_>> {
     for log in snap.part_logs.iter().flatten() {
         let Ok(Some(from)) = snap.pods.find(&log.namespace, &log.pod) else { continue };
         for line in log.text.lines().rev().filter(|l| is_silence(l)) {
-            let at = log_line::written_at(line, snap.collected_at);
-            if at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+            if log_line::age(line, snap.collected_at).is_none_or(|seconds| seconds > RECENT) {
                 continue;
             }
             let Some((ip, port)) = dial::unanswered(line).or_else(|| url_address(line)) else { continue };

@@ -150,9 +150,8 @@ fn symptoms(snap: &Snapshot) -> Vec<Symptom> {
         let Ok(Some(pod)) = snap.pods.find(&log.namespace, &log.pod) else { continue };
         let mut known = BTreeSet::new();
         for line in log.text.lines().rev() {
-            let at = log_line::written_at(line, snap.collected_at);
-            let old =
-                at.map_or(!log.previous && pod.is_ready(), |t| snap.collected_at.as_second() - t.as_second() > RECENT);
+            let age = log_line::age(line, snap.collected_at);
+            let old = age.map_or(!log.previous && pod.is_ready(), |seconds| seconds > RECENT);
             let Some(service) = failing_service(line).filter(|s| !old && known.insert(*s)) else { continue };
             let breaks = vec![ResourceRef::pod(&log.namespace, &log.pod), snap.owner_ref(pod)];
             let seen = Seen::Log {

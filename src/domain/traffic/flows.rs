@@ -17,7 +17,7 @@ use crate::domain::kubernetes::service_port;
 use crate::domain::prometheus::notifier;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Address, Down};
-use crate::domain::text::log_line;
+use crate::domain::text::log_line::is_now;
 use crate::domain::text::send_error::SendFailure;
 use crate::domain::traffic::dial;
 use crate::domain::traffic::egress_demand::has_proxy;
@@ -25,7 +25,6 @@ use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Service};
-use crate::snapshot::monitoring::ContainerLog;
 
 const DNS_PORT: u16 = 53;
 
@@ -365,7 +364,9 @@ fn logged<'a>(snap: &'a Snapshot, map: &Map<'a>) -> Vec<Flow<'a>> {
         if has_proxy(from) {
             continue;
         }
-        for line in log.text.lines().rev().filter(|l| l.contains("i/o timeout") && is_recent(snap, log, l)) {
+        for line in
+            log.text.lines().rev().filter(|l| l.contains("i/o timeout") && is_now(log, l, snap.collected_at, RECENT))
+        {
             let to = match (resolver(line), dial::unanswered(line)) {
                 (Some(resolver), _) => map.dns(Some(resolver)),
                 (None, Some((ip, port))) => map.of_address(ip, port),
@@ -416,13 +417,4 @@ fn resolver(line: &str) -> Option<IpAddr> {
         Regex::new(r"lookup \S+ on \[?([0-9a-fA-F.:]+?)\]?:53: .*i/o timeout").expect("the pattern is fixed")
     });
     lookup.captures(line)?[1].parse().ok()
-}
-
-/// Logs of containers that failed are of now; of others the line must say when it was written.
-fn is_recent(snap: &Snapshot, log: &ContainerLog, line: &str) -> bool {
-    let at = match log.previous {
-        true => log_line::Line::parse(line).at,
-        false => log_line::written_at(line, snap.collected_at),
-    };
-    at.map_or(log.previous, |t| snap.collected_at.as_second() - t.as_second() <= RECENT)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
 use crate::domain::aws::credentials::{self, Fault};
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::age;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Gap, Program, ResourceRef};
 use crate::snapshot::kubernetes::Pod;
@@ -90,8 +90,8 @@ fn last<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<(&'a str, Fault)> 
     let now = snap.collected_at;
     lines.iter().enumerate().rev().find_map(|(at, line)| {
         let fault = Fault::read(line)?;
-        let recent = match written_at(line, now) {
-            Some(at) => now.as_second() - at.as_second() <= RECENT,
+        let recent = match age(line, now) {
+            Some(seconds) => seconds <= RECENT,
             None => lines.len() - at <= LATEST,
         };
         recent.then_some((*line, fault))

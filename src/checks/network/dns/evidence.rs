@@ -11,11 +11,10 @@ use crate::domain::alertmanager::log::recent_failures;
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets;
-use crate::domain::text::log_line;
+use crate::domain::text::log_line::is_now;
 use crate::model::{Evidence, Gap, Program};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
-use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::probe::{Trial, Verdict};
 
 /// A log of a container that runs speaks of now if it said so in these seconds.
@@ -115,7 +114,7 @@ fn logged(snap: &Snapshot) -> Vec<Failure<'_>> {
         if pod.is_some_and(|p| p.spec.host_network) {
             continue;
         }
-        for line in log.text.lines().rev().filter(|l| is_now(snap, log, l)) {
+        for line in log.text.lines().rev().filter(|l| is_now(log, l, snap.collected_at, NOW)) {
             // Alertmanager's notifications are read as such, without those that succeeded later.
             if log.program == Some(Program::Alertmanager) && line.contains("otify") {
                 continue;
@@ -209,15 +208,6 @@ fn is_clusters(snap: &Snapshot, said: &Said) -> bool {
     }
     let known = cluster_dns::service(snap).and_then(|s| s.spec.cluster_ip.as_deref()?.parse::<IpAddr>().ok());
     known.is_none_or(|ip| ip == resolver)
-}
-
-/// Logs of containers that failed are of now; of others the line must say when it was written.
-fn is_now(snap: &Snapshot, log: &ContainerLog, line: &str) -> bool {
-    let at = match log.previous {
-        true => log_line::Line::parse(line).at,
-        false => log_line::written_at(line, snap.collected_at),
-    };
-    at.map_or(log.previous, |t| snap.collected_at.as_second() - t.as_second() <= NOW)
 }
 
 #[cfg(test)]
