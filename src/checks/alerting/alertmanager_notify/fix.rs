@@ -52,18 +52,23 @@ enum Way {
     Counters {
         path: String,
     },
+    /// It stands in the configuration.
     Credential {
         slack: bool,
         advice: &'static str,
-        path: String,
-        /// It is read from a file.
-        in_file: bool,
-        /// The file is mounted with subPath, and does not change while the pod runs.
-        secret_fixed: bool,
-        #[serde(flatten)]
-        secret: Secret,
         #[serde(flatten)]
         config: Config,
+    },
+    /// It is read from a file.
+    CredentialFile {
+        slack: bool,
+        advice: &'static str,
+        path: String,
+        /// The file is mounted with subPath, and does not change while the pod runs.
+        secret_fixed: bool,
+        operator: bool,
+        #[serde(flatten)]
+        secret: Secret,
     },
     Dns {
         host: String,
@@ -325,15 +330,17 @@ impl Case<'_> {
     }
 
     fn credential(&self, advice: &'static str) -> Way {
-        let (path, source) = self.file();
-        Way::Credential {
-            slack: self.group.sample.integration == "slack",
-            advice,
-            in_file: path.is_some(),
-            path: self.path(),
-            secret_fixed: source.is_some_and(|s| s.fixed),
-            secret: self.secret(),
-            config: self.config(),
+        let slack = self.group.sample.integration == "slack";
+        match self.file() {
+            (Some(path), source) => Way::CredentialFile {
+                slack,
+                advice,
+                path,
+                secret_fixed: source.is_some_and(|s| s.fixed),
+                operator: self.is_operated(),
+                secret: self.secret(),
+            },
+            (None, _) => Way::Credential { slack, advice, config: self.config() },
         }
     }
 
