@@ -89,7 +89,8 @@ impl Companion<'_> {
         if !own.remediation.rollback.is_empty() {
             asks.push((Ask::Undo, "undo: the way back".to_owned()));
         }
-        asks.push((Ask::Back, "other root causes".to_owned()));
+        let elsewhere = if self.report.roots.len() > 1 { "other root causes" } else { "the whole report" };
+        asks.push((Ask::Back, format!("back: {elsewhere}")));
         asks.push((Ask::Quit, "quit".to_owned()));
         asks
     }
