@@ -125,6 +125,13 @@ const EXPECTED: &[Expected] = &[
         &["service-no-endpoints"],
     ),
     ("incidents/targets-down", "url http://flash-api.flash-ticket.svc.cluster.local:3000/live", &["service: "], &[]),
+    // There is no target of that name: what should make it has one.
+    (
+        "incidents/servicemonitor-label-mismatch",
+        "target/flash-api",
+        &["selected: servicemonitor-unselected", "targets: "],
+        &["servicemonitor-unselected"],
+    ),
     (
         "incidents/servicemonitor-label-mismatch",
         "servicemonitor/flash-api",

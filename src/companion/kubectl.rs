@@ -185,7 +185,10 @@ impl Kubectl {
         {
             verb = format!("{verb} {second}");
         }
-        Some(Self { verb, objects: words.collect(), namespace, cluster, selector, flags })
+        // What is set stands behind the objects: `release=web`, `release-`.
+        let sets = ["label", "annotate", "taint"].contains(&verb.as_str()) || verb.starts_with("set ");
+        let objects = words.filter(|w| !(sets && (w.contains('=') || w.ends_with('-')))).collect();
+        Some(Self { verb, objects, namespace, cluster, selector, flags })
     }
 
     pub(super) fn has(&self, flags: &[&str]) -> bool {

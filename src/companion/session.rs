@@ -63,7 +63,7 @@ impl<'a> Companion<'a> {
     pub fn run(mut self, roots: Option<Vec<usize>>) -> anyhow::Result<Ended> {
         let (record, printer) = (self.record.clone(), self.talk.printer());
         interrupt::on_leave(move || {
-            let summary = farewell(&record, true);
+            let summary = farewell(&record, true, printer.width);
             printer.stderr(&summary);
         });
         let stop = match self.talk_about(roots) {
@@ -71,8 +71,8 @@ impl<'a> Companion<'a> {
             Err(stop) => stop,
         };
         let is_interrupted = matches!(stop, Stop::Interrupted);
-        let summary = farewell(&self.record, is_interrupted);
-        self.talk.printer().stderr(&summary);
+        let printer = self.talk.printer();
+        printer.stderr(&farewell(&self.record, is_interrupted, printer.width));
         match stop {
             Stop::Failed(error) => Err(error),
             _ => Ok(Ended { report: self.report, is_interrupted }),
@@ -228,14 +228,15 @@ impl<'a> Companion<'a> {
 pub(super) const HELP: &str = "↑↓ or type to choose · Enter · Esc goes back";
 
 /// What was done and what was not, and where it is written down.
-fn farewell(record: &Record, is_interrupted: bool) -> String {
+fn farewell(record: &Record, is_interrupted: bool, width: Option<usize>) -> String {
     let summary = record.end(is_interrupted);
     let mut out = String::from("\n");
     if is_interrupted {
         out.push_str("kdoctor: interrupted\n");
     }
+    let layout = textwrap::Options::new(width.unwrap_or(usize::MAX)).initial_indent("  ").subsequent_indent("    ");
     for line in summary.lines() {
-        out.push_str(&format!("  {}\n", crate::term::sanitize(line)));
+        out.push_str(&format!("{}\n", textwrap::fill(&crate::term::sanitize(line), &layout)));
     }
     if let Some(why) = record.failure() {
         out.push_str(&format!("  the transcript is not whole: {why}\n"));

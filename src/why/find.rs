@@ -152,10 +152,10 @@ pub(super) fn find(snap: &Snapshot, words: &[String], namespace: Option<&str>) -
         return Ok(Thing { kind: Kind::Url, namespace: String::new(), name });
     }
     let mut all: Vec<Thing> = everything(snap);
-    all.retain(|t| kind.is_none_or(|k| k == t.kind));
     if let Some(namespace) = namespace {
         all.retain(|t| t.namespace.is_empty() || t.namespace == namespace);
     }
+    let (all, others): (Vec<Thing>, Vec<Thing>) = all.into_iter().partition(|t| kind.is_none_or(|k| k == t.kind));
     let plain = |text: &str| text.to_lowercase();
     let wanted = plain(&name);
     let words: Vec<String> = name.split_whitespace().map(plain).collect();
@@ -176,7 +176,15 @@ pub(super) fn find(snap: &Snapshot, words: &[String], namespace: Option<&str>) -
             }
         }
     }
-    let mut near = near::ranked(&wanted, all.iter().map(|t| (t.name.as_str(), t.what())));
+    let namesakes: Vec<&Thing> = others.iter().filter(|t| t.is_called(&name)).collect();
+    // Where there is no target, the object that should make it is what was meant.
+    let makes_targets = |t: &&&Thing| matches!(t.kind, Kind::ServiceMonitor | Kind::PodMonitor);
+    let makers: Vec<&&Thing> = namesakes.iter().filter(makes_targets).filter(|_| kind == Some(Kind::Target)).collect();
+    if let [one] = makers.as_slice() {
+        return Ok((**one).clone());
+    }
+    let mut near: Vec<String> = namesakes.iter().map(|t| t.what()).collect();
+    near.extend(near::ranked(&wanted, all.iter().map(|t| (t.name.as_str(), t.what()))));
     near.truncate(OFFERED);
     Err(Box::new(unclear(snap, kind, name, false, near)))
 }
