@@ -1,5 +1,9 @@
 //! How a pod gets AWS credentials, and what its log says where it gets none.
 
+use std::sync::OnceLock;
+
+use regex::Regex;
+
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::placement::Placement;
 use crate::snapshot::Snapshot;
@@ -21,6 +25,16 @@ pub(crate) enum Fault {
     NotAssumed,
     /// The agent of Pod Identity does not answer, or gives none.
     Agent,
+    /// The program's SDK does not know the agent of Pod Identity.
+    Sdk,
+    /// The certificate of the issuer is not one that the provider in IAM names.
+    Thumbprint,
+    /// The program may not read the token that its role is had with: the file.
+    Unreadable(String),
+    /// STS is asked at the address of another service: its host, where the line has it.
+    Endpoint(Option<String>),
+    /// STS is not reached: its host.
+    Sts(String),
     /// The role may not do something.
     Denied(Denied),
 }
@@ -32,6 +46,15 @@ impl Fault {
         if has(&["does not have permissions to assume the associated role"]) {
             return Some(Self::NotAssumed);
         }
+        if has(&["only loopback hosts are allowed", "Host should resolve to a loopback address"]) {
+            return Some(Self::Sdk);
+        }
+        if has(&["doesn't match configured thumbprint"]) {
+            return Some(Self::Thumbprint);
+        }
+        if let Some(file) = unreadable(line) {
+            return Some(Self::Unreadable(file));
+        }
         if has(&["Incorrect token audience"]) {
             return Some(Self::Audience);
         }
@@ -40,6 +63,11 @@ impl Fault {
         }
         if has(&["AssumeRoleWithWebIdentity"]) && has(&["AccessDenied", "Not authorized", "not authorized"]) {
             return Some(Self::NotTrusted);
+        }
+        if has(&["WebIdentity"])
+            && let Some(fault) = asked_at(line)
+        {
+            return Some(fault);
         }
         if has(&["169.254.170.23", "[fd00:ec2::23]"])
             && has(&["refused", "timeout", "exceeded", "AccessDenied", "404", "400"])
@@ -61,6 +89,44 @@ impl Fault {
             "failed to introspect vpcID from EC2Metadata",
         ])
         .then_some(Self::None)
+    }
+}
+
+/// The token of a role, where it may not be read.
+fn unreadable(line: &str) -> Option<String> {
+    static FILE: OnceLock<Regex> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        Regex::new(r"(/var/run/secrets/(?:pods\.)?eks\.amazonaws\.com/serviceaccount/[\w-]+): (?i:permission denied)")
+            .expect("the pattern is fixed")
+    });
+    Some(file.captures(line)?[1].to_owned())
+}
+
+/// Where a token was sent in exchange for credentials, and did not get there, or to somebody who is not STS. An SDK that is
+/// given an address for one service (`endpoint` of S3) may ask for its credentials there too.
+fn asked_at(line: &str) -> Option<Fault> {
+    static POST: OnceLock<Regex> = OnceLock::new();
+    let post = POST.get_or_init(|| Regex::new(r#"Post \\*"?https?://([^/\s"\\]+)"#).expect("the pattern is fixed"));
+    let has = |parts: &[&str]| parts.iter().any(|p| line.contains(p));
+    // S3 and MinIO know no such request, and answer in another form.
+    let strange = has(&["SerializationError", "failed to unmarshal error message"]) && has(&["status code: 40"]);
+    let host = post.captures(line).map(|c| c[1].to_owned());
+    let of_sts = |host: &str| host.split('.').any(|part| part == "sts" || part == "sts-fips");
+    match host {
+        Some(host) if !of_sts(&host) => Some(Fault::Endpoint(Some(host))),
+        Some(host) => {
+            let lost = [
+                "dial tcp",
+                "i/o timeout",
+                "no such host",
+                "deadline exceeded",
+                "refused",
+                "no route to host",
+                "x509:",
+            ];
+            has(&lost).then_some(Fault::Sts(host))
+        }
+        None => strange.then_some(Fault::Endpoint(None)),
     }
 }
 
@@ -170,6 +236,35 @@ mod tests {
             (
                 "failed to fetch credentials from http://169.254.170.23/v1/credentials: connect: connection refused",
                 Some(Fault::Agent),
+            ),
+            (
+                "Ignoring, HTTP credential provider invalid endpoint host, \"169.254.170.23\", only loopback hosts are allowed. <nil>",
+                Some(Fault::Sdk),
+            ),
+            (
+                "InvalidIdentityToken: OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint",
+                Some(Fault::Thumbprint),
+            ),
+            (
+                "WebIdentityErr: unable to read file\\ncaused by: open /var/run/secrets/eks.amazonaws.com/serviceaccount/token: permission denied",
+                Some(Fault::Unreadable("/var/run/secrets/eks.amazonaws.com/serviceaccount/token".into())),
+            ),
+            ("open /var/run/secrets/kubernetes.io/serviceaccount/token: permission denied", None),
+            (
+                "WebIdentityErr: failed to retrieve credentials\\ncaused by: SerializationError: failed to unmarshal error message\\n\\tstatus code: 405, request id: ",
+                Some(Fault::Endpoint(None)),
+            ),
+            (
+                "WebIdentityErr: failed to retrieve credentials\\ncaused by: RequestError: send request failed\\ncaused by: Post \\\"https://logs-chunks/\\\": dial tcp: lookup logs-chunks on 172.20.0.10:53: no such host",
+                Some(Fault::Endpoint(Some("logs-chunks".into()))),
+            ),
+            (
+                "operation error STS: AssumeRoleWithWebIdentity, exceeded maximum number of attempts, 3, request send failed, Post \"https://sts.eu-west-1.amazonaws.com/\": dial tcp 1.2.3.4:443: i/o timeout",
+                Some(Fault::Sts("sts.eu-west-1.amazonaws.com".into())),
+            ),
+            (
+                "WebIdentityErr: failed to retrieve credentials\\ncaused by: RequestError: send request failed\\ncaused by: Post \\\"https://vpce-0a-1.sts.eu-west-1.vpce.amazonaws.com/\\\": x509: certificate signed by unknown authority",
+                Some(Fault::Sts("vpce-0a-1.sts.eu-west-1.vpce.amazonaws.com".into())),
             ),
             ("level=info msg=\"all is well\"", None),
         ] {

@@ -6,11 +6,14 @@ use serde_json::json;
 
 use super::PodWithoutCredentials;
 use crate::checks::support::addon;
+use crate::checks::support::configuration::Configuration;
+use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::log_evidence;
 use crate::domain::aws::credentials::{self, Fault, Metadata, Source};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::oidc_provider;
+use crate::domain::aws::placement::Placement;
 use crate::domain::aws::trust::{self, Mismatch};
 use crate::model::{Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -92,6 +95,36 @@ pub(super) enum Fix {
         of: InCluster,
         without_agent: bool,
     },
+    Thumbprint {
+        #[serde(flatten)]
+        of: Of,
+        provider: String,
+        issuer_host: String,
+    },
+    Token {
+        #[serde(flatten)]
+        of: Of,
+        /// What gives the pod a group that may read the token.
+        patch: String,
+        group: i64,
+        #[serde(flatten)]
+        kept: Kept,
+    },
+    Endpoint {
+        #[serde(flatten)]
+        of: Of,
+        asked: String,
+        region: String,
+        #[serde(flatten)]
+        configuration: Configuration,
+    },
+    Sts {
+        #[serde(flatten)]
+        of: Of,
+        host: String,
+        region: String,
+        vpc: Placeholder,
+    },
     Permission {
         #[serde(flatten)]
         of: Of,
@@ -130,6 +163,12 @@ pub(super) fn kind(fault: &Fault) -> &'static str {
         Fault::Audience => "audience",
         Fault::NotAssumed => "not-assumed",
         Fault::Agent => "agent",
+        // The end of the search for credentials says less of the same.
+        Fault::Sdk => "none",
+        Fault::Thumbprint => "thumbprint",
+        Fault::Unreadable(_) => "unreadable",
+        Fault::Endpoint(_) => "endpoint",
+        Fault::Sts(_) => "sts",
         Fault::Denied(_) => "denied",
     }
 }
@@ -145,12 +184,12 @@ pub(super) struct Case<'a> {
 }
 
 /// What is concluded.
-struct Verdict {
-    fix: Fix,
-    why: String,
-    evidence: Option<Evidence>,
+pub(super) struct Verdict {
+    pub(super) fix: Fix,
+    pub(super) why: String,
+    pub(super) evidence: Option<Evidence>,
     /// The role that is at fault.
-    role: Option<String>,
+    pub(super) role: Option<String>,
 }
 
 impl<'a> Case<'a> {
@@ -158,7 +197,7 @@ impl<'a> Case<'a> {
         self.pods.push(pod);
     }
 
-    fn pod(&self) -> &'a Pod {
+    pub(super) fn pod(&self) -> &'a Pod {
         self.pods[0]
     }
 
@@ -166,13 +205,14 @@ impl<'a> Case<'a> {
         self.pod().spec.account()
     }
 
-    fn who(&self) -> String {
+    pub(super) fn who(&self) -> String {
         format!("ServiceAccount {}/{}", self.pod().metadata.namespace, self.account())
     }
 
     pub(super) fn finding(&self) -> Finding {
         let Verdict { fix, why, evidence, role } = self.verdict();
         let needs_agent = self.fault == Fault::Agent || matches!(fix, Fix::Sdk { without_agent: true, .. });
+        let is_cut_off = matches!(self.fault, Fault::Sts(_));
         let namespace = &self.pod().metadata.namespace;
         let account = ResourceRef::service_account(namespace, self.account());
         let mut made = Finding::new(
@@ -207,11 +247,18 @@ impl<'a> Case<'a> {
         if needs_agent {
             made = made.depends_on(ResourceRef::aws("eks", "addon", "eks-pod-identity-agent"));
         }
+        if is_cut_off {
+            let place = Placement::new(self.snap);
+            for subnet in self.pods.iter().filter_map(|p| place.of_pod(p)) {
+                made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));
+            }
+            made = made.depends_on(ResourceRef::service("kube-system", "kube-dns"));
+        }
         made.evidence_all(evidence).evidence(self.account_evidence())
     }
 
     /// The ARN of the cluster's OIDC provider in IAM.
-    fn provider(&self) -> Option<String> {
+    pub(super) fn provider(&self) -> Option<String> {
         let cluster = self.snap.eks_cluster().ok()?;
         Some(Place::of(self.snap).provider_arn(cluster.issuer_host_path()))
     }
@@ -229,7 +276,7 @@ impl<'a> Case<'a> {
             .with("name", self.account())
     }
 
-    fn of(&self) -> Of {
+    pub(super) fn of(&self) -> Of {
         Of { namespace: self.pod().metadata.namespace.clone(), workload: self.owner.kubectl_name() }
     }
 
@@ -296,6 +343,10 @@ impl<'a> Case<'a> {
                 ),
             ),
             (Fault::NoProvider(_), _) => self.issuer(),
+            (Fault::Thumbprint, _) => self.thumbprint(),
+            (Fault::Unreadable(file), _) => self.unreadable(file),
+            (Fault::Endpoint(host), _) => self.endpoint(host.as_deref()),
+            (Fault::Sts(host), _) => self.sts(host),
             (_, source @ (Source::Irsa { injected: false, .. } | Source::PodIdentity { injected: false, .. })) => {
                 let role = source.role().unwrap_or("of its association");
                 let why = format!(
@@ -305,13 +356,13 @@ impl<'a> Case<'a> {
                 self.plain(Fix::Restart { of: self.of() }, why)
             }
             (Fault::Agent, _) => self.agent(),
-            (Fault::None, Source::PodIdentity { .. }) => self.sdk(),
+            (Fault::Sdk, _) | (Fault::None, Source::PodIdentity { .. }) => self.sdk(),
             (Fault::NotTrusted | Fault::None, Source::Irsa { role, .. }) => self.role(&role),
             (Fault::None | Fault::NotTrusted, _) => self.node(),
         }
     }
 
-    fn plain(&self, fix: Fix, why: String) -> Verdict {
+    pub(super) fn plain(&self, fix: Fix, why: String) -> Verdict {
         Verdict { fix, why, evidence: None, role: None }
     }
 
@@ -344,10 +395,12 @@ impl<'a> Case<'a> {
     /// An association that the program does not use.
     fn sdk(&self) -> Verdict {
         let without_agent = self.without_agent();
-        let why = if without_agent {
-            "its AWS SDK may be older than Pod Identity, and the agent of EKS Pod Identity is not installed"
-        } else {
-            "its AWS SDK may be older than Pod Identity"
+        let why = match (&self.fault, without_agent) {
+            (Fault::Sdk, _) => "its AWS SDK is older than Pod Identity, and refuses the agent's address 169.254.170.23",
+            (_, true) => {
+                "its AWS SDK may be older than Pod Identity, and the agent of EKS Pod Identity is not installed"
+            }
+            (_, false) => "its AWS SDK may be older than Pod Identity",
         };
         self.plain(
             Fix::Sdk { of: self.in_cluster(), without_agent },

@@ -1,5 +1,6 @@
 //! A program gets no AWS credentials, or those of a role that may not do what it does.
 
+mod exchange;
 mod fix;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ check! {
         id: "pod-without-credentials", suite: Access, severity: Error,
         title: "a program gets no AWS credentials, or too few rights",
         requires: [Pods, PartLogs],
-        uses: [ComponentLogs, CrashLogs, ServiceAccounts, PodIdentityAssociations, IamRoles, EksCluster, EksAddons, EksNodegroups, Nodes, Instances, Workloads, IamOidcProviders],
+        uses: [ComponentLogs, CrashLogs, ServiceAccounts, PodIdentityAssociations, IamRoles, EksCluster, EksAddons, EksNodegroups, Nodes, Instances, Workloads, IamOidcProviders, Subnets, ConfigMaps],
         fix: Fix,
     }
 }
@@ -74,12 +75,12 @@ fn is_own(snap: &Snapshot, log: &ContainerLog, pod: &Pod, fault: &Fault) -> bool
         Some(Program::Prometheus | Program::Alertmanager) => without,
         // It finds other ways than the metadata, unless it says so by not being ready.
         _ if is_driver(log) => without && !pod.is_ready(),
-        _ if is_loki(log) => false,
+        _ if is_loki(log) => !matches!(fault, Fault::Denied(_)),
         _ => true,
     }
 }
 
-/// Loki's buckets have a check of their own.
+/// What Loki may do with its buckets has a check of its own.
 fn is_loki(log: &ContainerLog) -> bool {
     log.container == "loki" || log.image.contains("/loki:")
 }
@@ -88,12 +89,18 @@ fn is_loki(log: &ContainerLog) -> bool {
 fn last<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<(&'a str, Fault)> {
     let lines: Vec<&str> = log.text.lines().collect();
     let now = snap.collected_at;
-    lines.iter().enumerate().rev().find_map(|(at, line)| {
+    let mut recent = lines.iter().enumerate().rev().filter_map(|(at, line)| {
         let fault = Fault::read(line)?;
         let recent = match age(line, now) {
             Some(seconds) => seconds <= RECENT,
             None => lines.len() - at <= LATEST,
         };
         recent.then_some((*line, fault))
-    })
+    });
+    let last = recent.next()?;
+    // Nothing but the end of a search: why one of its sources was left out is said before it.
+    match last.1 {
+        Fault::None => recent.find(|(_, fault)| *fault == Fault::Sdk).or(Some(last)),
+        _ => Some(last),
+    }
 }
