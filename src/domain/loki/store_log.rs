@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::domain::aws::credentials::Fault;
 use crate::domain::aws::denied::Denied;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::object_store::StoreFailure;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Platform, Snapshot};
 
 /// Seconds for which lines count.
 const RECENT: i64 = 900;
@@ -251,6 +252,9 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
             let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
             let text = line.text();
             let Some(trouble) = trouble(&text).filter(|t| bad && !old && store.tells(*t, &text)) else { continue };
+            if is_of_the_pod(snap, &text) {
+                continue;
+            }
             let failing = by_trouble.entry(trouble).or_insert_with(|| Failing {
                 store,
                 trouble,
@@ -274,11 +278,19 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
     Ok(found)
 }
 
+/// How any pod on EKS fails to get its credentials, and why, is told of the pod.
+fn is_of_the_pod(snap: &Snapshot, text: &str) -> bool {
+    let fault = Fault::read(text).filter(|f| !matches!(f, Fault::Denied(_)));
+    snap.platform == Platform::Eks && fault.is_some()
+}
+
 fn trouble(text: &str) -> Option<Trouble> {
     let named = |known: &[(Trouble, &[&str])]| {
         known.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(trouble, _)| *trouble)
     };
-    named(DISK).or_else(|| StoreFailure::of(text).map(Trouble::Store)).or_else(|| named(OWN))
+    // A token that may not be read is no disk.
+    let disk = named(DISK).filter(|_| !text.contains("WebIdentity"));
+    disk.or_else(|| StoreFailure::of(text).map(Trouble::Store)).or_else(|| named(OWN))
 }
 
 #[cfg(test)]
@@ -399,6 +411,26 @@ mod tests {
         *snap.part_logs = Ok(vec![log]);
         let found: Vec<_> = failing(&snap).expect("a log").into_iter().map(|f| (f.store, f.trouble)).collect();
         assert_eq!(found, [(Store::Mimir, Trouble::Ring)], "its limits are told elsewhere");
+    }
+
+    /// On EKS the check of credentials says why a pod gets none; of keys that are written down Loki's own says it.
+    #[test]
+    fn credentials_on_eks_are_told_of_the_pod() {
+        let of = |err: &str, platform: Platform| {
+            let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+            snap.platform = platform;
+            let line = format!("level=error ts=2026-11-21T02:50:00Z msg=\"failed to flush\" err=\"{err}\"\n");
+            let log =
+                ContainerLog { image: "grafana/loki:3.0.0".into(), text: line.repeat(3).into(), ..ContainerLog::default() };
+            *snap.part_logs = Ok(vec![log]);
+            failing(&snap).expect("a log").len()
+        };
+        let none = "store put chunk: NoCredentialProviders: no valid providers in chain";
+        assert_eq!((of(none, Platform::Eks), of(none, Platform::Other)), (0, 1));
+        let token = "WebIdentityErr: unable to read file: open /var/run/secrets/eks.amazonaws.com/serviceaccount/token: permission denied";
+        assert_eq!(of(token, Platform::Eks), 0);
+        assert_eq!(trouble(token), Some(Trouble::Store(StoreFailure::Credentials)));
+        assert_eq!(of("InvalidAccessKeyId: The AWS Access Key Id you provided does not exist", Platform::Eks), 1);
     }
 
     #[test]
