@@ -54,6 +54,46 @@ impl Fault {
     }
 }
 
+/// What keeps the driver from making a volume, which is an access point of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Unmade {
+    /// The file system has as many access points as it may have.
+    AccessPoints,
+    /// A parameter of the class is refused, and EFS does not say which.
+    Parameter,
+    /// The file system that the class names is not there.
+    NoFileSystem,
+}
+
+impl Unmade {
+    /// Reads the provisioner's error.
+    pub(crate) fn read(message: &str) -> Option<Self> {
+        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if has(&["AccessPointLimitExceeded", "maximum number of access points"]) {
+            return Some(Self::AccessPoints);
+        }
+        if has(&["FileSystemNotFound", "File System does not exist"]) {
+            return Some(Self::NoFileSystem);
+        }
+        (message.contains("access point") && has(&["ValidationException", "BadRequest"])).then_some(Self::Parameter)
+    }
+}
+
+/// What EFS does not take of a class's parameters, where it can be told: a path is put together of them, from the root.
+pub(crate) fn misfit(parameters: &std::collections::BTreeMap<String, String>) -> Option<String> {
+    let of = |name: &str| parameters.get(name).map(|v| v.trim());
+    if let Some(base) = of("basePath").filter(|b| b.ends_with('/')) {
+        return Some(format!(
+            "basePath {base} ends in a slash: together with the volume's name it gives a path with two, which EFS refuses"
+        ));
+    }
+    if of("fileSystemId").is_none_or(str::is_empty) {
+        return Some("it names no fileSystemId".to_owned());
+    }
+    let octal = |v: &&str| !v.is_empty() && v.len() <= 4 && v.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    of("directoryPerms").filter(|p| !octal(p)).map(|p| format!("directoryPerms {p} is no octal mode, such as 700"))
+}
+
 /// The file system's id of a volume handle: `fs-1::fsap-2`, `fs-1:/path`.
 pub(crate) fn file_system(handle: &str) -> &str {
     handle.split(':').next().unwrap_or(handle)
@@ -62,6 +102,31 @@ pub(crate) fn file_system(handle: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_keeps_it_from_making_a_volume() {
+        for (text, wanted) in [
+            (
+                "Failed to create access point: AccessPointLimitExceeded: You have reached the maximum number of access points",
+                Some(Unmade::AccessPoints),
+            ),
+            ("Failed to create access point: ValidationException: \n\tstatus code: 400", Some(Unmade::Parameter)),
+            (
+                "rpc error: code = InvalidArgument desc = File System does not exist: Resource was not found",
+                Some(Unmade::NoFileSystem),
+            ),
+            ("Failed to create access point: AccessPointAlreadyExists: ", None),
+            ("could not create volume in EC2: ValidationException", None),
+        ] {
+            assert_eq!(Unmade::read(text), wanted, "{text}");
+        }
+        let class =
+            |pairs: &[(&str, &str)]| misfit(&pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+        assert!(class(&[("fileSystemId", "fs-1"), ("basePath", "/")]).is_some_and(|m| m.contains("two")));
+        assert!(class(&[("basePath", "/data")]).is_some_and(|m| m.contains("fileSystemId")));
+        assert!(class(&[("fileSystemId", "fs-1"), ("directoryPerms", "rwx")]).is_some());
+        assert_eq!(class(&[("fileSystemId", "fs-1"), ("basePath", "/data"), ("directoryPerms", "0700")]), None);
+    }
 
     #[test]
     fn the_drivers_words() {

@@ -6,6 +6,7 @@ pub(crate) mod balancer;
 pub(crate) mod cluster_health;
 pub(crate) mod consolidation;
 pub(crate) mod credentials;
+pub(crate) mod csi_driver;
 pub(crate) mod csi_node;
 pub(crate) mod denied;
 pub(crate) mod ebs;

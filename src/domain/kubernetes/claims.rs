@@ -202,7 +202,13 @@ impl ProvisioningFault {
         ]) {
             return Self::Credentials;
         }
-        if has(&["UnauthorizedOperation", "AccessDenied", "is not authorized to perform", "You are not authorized"]) {
+        if has(&[
+            "UnauthorizedOperation",
+            "AccessDenied",
+            "Access Denied",
+            "is not authorized to perform",
+            "You are not authorized",
+        ]) {
             return Self::Permission;
         }
         if has(&[
@@ -232,13 +238,21 @@ impl ProvisioningFault {
             "InvalidParameterCombination",
             "Invalid parameter",
             "InvalidArgument",
+            "InvalidParameterDependency",
             "OutOfRange",
             "iops",
             "IOPS",
         ]) {
             return Self::Parameter;
         }
-        if has(&["DeadlineExceeded", "context deadline exceeded", "timed out", "i/o timeout", "connection refused"]) {
+        if has(&[
+            "DeadlineExceeded",
+            "context deadline exceeded",
+            "RequestCanceled",
+            "timed out",
+            "i/o timeout",
+            "connection refused",
+        ]) {
             return Self::Timeout;
         }
         Self::Other
@@ -299,6 +313,18 @@ mod tests {
                 ProvisioningFault::Topology,
             ),
             ("rpc error: code = Unknown desc = something else", ProvisioningFault::Other),
+            (
+                "rpc error: code = Unauthenticated desc = Access Denied. Please ensure you have the right AWS permissions: Access denied",
+                ProvisioningFault::Permission,
+            ),
+            (
+                "List Access Points failed: RequestCanceled: request context canceled\ncaused by: context canceled",
+                ProvisioningFault::Timeout,
+            ),
+            (
+                "could not create volume in EC2: InvalidParameterDependency: The parameter KmsKeyId requires the parameter Encrypted to be set.",
+                ProvisioningFault::Parameter,
+            ),
         ];
         for (message, fault) in cases {
             assert_eq!(ProvisioningFault::classify(message), fault, "{message}");

@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::{Cause, Refusal, consumers};
 use crate::checks::support::claims::{LostVolume, Waiting};
 use crate::checks::support::place::Place;
+use crate::domain::aws::csi_driver::Controller;
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::ebs;
+use crate::domain::aws::efs::Unmade;
 use crate::domain::kubernetes::claims;
 use crate::domain::kubernetes::index::owner_of;
 use crate::snapshot::Snapshot;
@@ -38,6 +40,12 @@ enum Way {
     NoConsumer,
     Iam {
         pvc: String,
+        /// The driver's ServiceAccount, and its role where it names one. The check of EBS' role says more of that.
+        account: String,
+        account_namespace: String,
+        role: String,
+        policy_arn: String,
+        is_ebs: bool,
     },
     Denied {
         pvc: String,
@@ -73,11 +81,25 @@ enum Way {
     Topology {
         class: String,
     },
+    AccessPoints {
+        class: String,
+        file_system: String,
+        region: String,
+    },
+    FileSystem {
+        class: String,
+        pvc: String,
+        region: String,
+        missing: bool,
+    },
     ProvisionerSilent {
-        is_ebs: bool,
+        #[serde(flatten)]
+        driver: Driver,
+        apis: &'static str,
     },
     Provisioning {
-        is_ebs: bool,
+        #[serde(flatten)]
+        driver: Driver,
         pvc: String,
     },
     NotProvisioned {
@@ -92,6 +114,21 @@ enum Way {
         region: String,
         pod: Option<String>,
     },
+}
+
+/// The controller of the class's driver; empty where it is not known.
+#[derive(Serialize, JsonSchema)]
+struct Driver {
+    controller: String,
+    label: String,
+}
+
+impl Driver {
+    fn of(controller: Option<&Controller>) -> Self {
+        let name = controller.map_or("", |c| c.name);
+        let with = |before: &str| if name.is_empty() { String::new() } else { format!("{before}{name}") };
+        Self { controller: with("deployment/"), label: with("app=") }
+    }
 }
 
 /// What the fix is made for.
@@ -140,6 +177,20 @@ impl Case<'_> {
         }
     }
 
+    fn iam(&self, pvc: String, controller: Option<&Controller>, is_ebs: bool) -> Way {
+        let (account_namespace, account) = controller.map(|c| c.account(self.snap)).unwrap_or_default();
+        let partition = Place::of(self.snap).partition;
+        let policy = controller.map(|c| format!("arn:{partition}:iam::aws:policy/{}", c.policy));
+        Way::Iam {
+            pvc,
+            account,
+            account_namespace,
+            role: controller.and_then(|c| c.role(self.snap)).unwrap_or_default(),
+            policy_arn: policy.unwrap_or_default(),
+            is_ebs,
+        }
+    }
+
     fn access_mode(&self) -> Way {
         let sets = self.claims.iter().flat_map(|c| claims::users(self.snap, c)).filter(|w| w.kind == "StatefulSet");
         let applied = sets.filter(|w| owner_of(&w.metadata).is_none());
@@ -151,14 +202,29 @@ impl Case<'_> {
         let pvc = self.claims[0].metadata.name.clone();
         let object = self.class.and_then(|name| self.snap.storage_classes.named(name).ok().flatten());
         let is_ebs = object.is_some_and(|c| ebs::serves(&c.provisioner));
+        let controller = super::controller_of(object);
+        let parameter = |name: &str| object.and_then(|c| c.parameters.get(name)).cloned();
         match refusal {
+            Refusal::FileSystem(Unmade::AccessPoints) => Way::AccessPoints {
+                class,
+                file_system: parameter("fileSystemId").unwrap_or_else(|| "<file-system-id>".to_owned()),
+                region: Place::of(self.snap).region,
+            },
+            Refusal::FileSystem(unmade) => Way::FileSystem {
+                class,
+                pvc,
+                region: Place::of(self.snap).region,
+                missing: unmade == Unmade::NoFileSystem,
+            },
             Refusal::AccessMode => self.access_mode(),
             Refusal::Denied => Way::Denied { pvc, encoded: self.denied.and_then(|d| d.encoded).unwrap_or_default() },
-            Refusal::Iam => Way::Iam { pvc },
+            Refusal::Iam => self.iam(pvc, controller, is_ebs || object.is_none()),
             Refusal::Key => Way::Key { class, kms_key: kms_key(object), region: Place::of(self.snap).region },
             Refusal::Parameter => Way::Parameter { class, pvc },
-            Refusal::Silent => Way::ProvisionerSilent { is_ebs },
-            Refusal::Other => Way::Provisioning { is_ebs, pvc },
+            Refusal::Silent => {
+                Way::ProvisionerSilent { driver: Driver::of(controller), apis: controller.map_or("", |c| c.apis) }
+            }
+            Refusal::Other => Way::Provisioning { driver: Driver::of(controller), pvc },
             Refusal::Quota => Way::Quota { is_ebs, pvc, region: Place::of(self.snap).region },
             Refusal::Source => Way::Source { pvc },
             Refusal::Topology => Way::Topology { class },

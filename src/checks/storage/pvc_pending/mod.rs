@@ -11,7 +11,9 @@ use misfit::{misfits, named_volume, shared_mode, unreachable_topology};
 use crate::checks::support::claims::claim_evidence;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::csi_driver::{self, Controller};
 use crate::domain::aws::denied::{By, Denied};
+use crate::domain::aws::efs::{self, Unmade};
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
 use crate::domain::kubernetes::unschedulable;
@@ -26,7 +28,7 @@ check! {
         id: "pvc-pending", suite: Storage, severity: Error,
         title: "a PersistentVolumeClaim of the stack is Pending",
         requires: [PersistentVolumeClaims, StorageClasses],
-        uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas, Workloads],
+        uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas, Workloads, ServiceAccounts, PodIdentityAssociations],
         fix: Fix,
     }
 }
@@ -46,10 +48,15 @@ enum Refusal {
     Source,
     Topology,
     Zone,
+    /// The file system of EFS takes no further volume.
+    FileSystem(Unmade),
 }
 
 impl Refusal {
     fn of(message: &str) -> Self {
+        if let Some(unmade) = Unmade::read(message) {
+            return Self::FileSystem(unmade);
+        }
         match ProvisioningFault::classify(message) {
             ProvisioningFault::AccessMode => Self::AccessMode,
             ProvisioningFault::Parameter => Self::Parameter,
@@ -220,6 +227,24 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     if let (Cause::ProvisioningFailed(_), Some(event)) = (cause, provisioning_error(snap, first)) {
         why = format!("provisioning fails: {}", first_line(&event.message));
     }
+    if let (Cause::ProvisioningFailed(Refusal::FileSystem(unmade)), Some(object)) =
+        (cause, class_object(snap, class.as_deref()))
+    {
+        let id = object.parameters.get("fileSystemId").map_or("", String::as_str);
+        match (unmade, efs::misfit(&object.parameters)) {
+            (Unmade::AccessPoints, _) => {
+                why =
+                    format!("file system {id} of EFS has as many access points as it may have, and each volume is one")
+            }
+            (Unmade::NoFileSystem, _) => {
+                why = format!("file system {id}, which its class {} names, is not there", object.metadata.name)
+            }
+            (Unmade::Parameter, Some(misfit)) => {
+                why = format!("EFS refuses what its class {} asks for: {misfit}", object.metadata.name)
+            }
+            (Unmade::Parameter, None) => {}
+        }
+    }
     if claims.len() > 1 {
         why = of_several(&why);
     }
@@ -253,7 +278,7 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     );
     let consumers = claims.iter().map(|c| unschedulable::consumer(&c.metadata.namespace, &c.metadata.name));
     finding = finding.depends_on_all(consumers);
-    for resource in depends_on(snap, cause, claims) {
+    for resource in depends_on(snap, cause, claims, class_object(snap, class.as_deref())) {
         finding = finding.depends_on(resource);
     }
     let telling = |e: &&&crate::snapshot::kubernetes::Event| {
@@ -273,6 +298,16 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
         finding = finding.evidence(event_evidence(event));
     }
     finding
+}
+
+/// The class of the claims, where it can be read.
+fn class_object<'a>(snap: &'a Snapshot, class: Option<&str>) -> Option<&'a StorageClass> {
+    snap.storage_classes.named(class?).ok().flatten()
+}
+
+/// The controller of a class's driver; where the class cannot be read, that of EBS.
+fn controller_of(class: Option<&StorageClass>) -> Option<&'static Controller> {
+    csi_driver::controller(class.map_or(ebs::DRIVER, |c| c.provisioner.as_str()))
 }
 
 /// The same of several claims.
@@ -320,7 +355,15 @@ fn explain(cause: &Cause) -> String {
 }
 
 /// What would explain it.
-fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim]) -> Vec<ResourceRef> {
+fn depends_on(
+    snap: &Snapshot,
+    cause: &Cause,
+    claims: &[&PersistentVolumeClaim],
+    class: Option<&StorageClass>,
+) -> Vec<ResourceRef> {
+    // Where the class cannot be read, it is most likely of EBS.
+    let provisioner = class.map_or(ebs::DRIVER, |c| c.provisioner.as_str());
+    let is_ebs = ebs::serves(provisioner);
     match cause {
         Cause::ClassMissing(name) => vec![ResourceRef::storage_class(name)],
         // With a default class it would still wait for the driver, where the cluster has no other.
@@ -340,9 +383,16 @@ fn depends_on(snap: &Snapshot, cause: &Cause, claims: &[&PersistentVolumeClaim])
                 .filter_map(|e| csi_node::named_in(&e.message));
             nodes.map(csi_node::reference).collect()
         }
-        Cause::ProvisioningFailed(Refusal::Silent) => vec![ResourceRef::csi_driver(ebs::DRIVER)],
+        Cause::ProvisioningFailed(Refusal::Silent) if is_ebs => vec![ResourceRef::csi_driver(ebs::DRIVER)],
+        Cause::ProvisioningFailed(Refusal::Silent) => vec![ResourceRef::csi_driver(provisioner)],
         Cause::ProvisioningFailed(Refusal::Iam) => {
-            let mut all = vec![ebs::credentials_ref(snap)];
+            let account = match csi_driver::controller(provisioner) {
+                _ if is_ebs => Some(ebs::credentials_ref(snap)),
+                controller => {
+                    controller.map(|c| c.account(snap)).map(|(ns, name)| ResourceRef::service_account(&ns, &name))
+                }
+            };
+            let mut all: Vec<ResourceRef> = account.into_iter().collect();
             if let Ok(cluster) = snap.eks_cluster() {
                 all.push(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
             }
