@@ -7,6 +7,7 @@ use crate::checks::support::claims::block_class;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::volumes;
 use crate::domain::text::log_line::Line;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -58,9 +59,9 @@ enum Way {
 const RECENT: i64 = 900;
 /// Lines from which on it is no short wait for another writer.
 const SEVERAL: usize = 3;
-/// Provisioners of network file systems, on which SQLite's locks do not work reliably.
-const NETWORK: &[&str] =
-    &["efs.csi.aws.com", "nfs", "fsx.csi.aws.com", "file.csi.azure.com", "filestore", "cephfs", "smb"];
+/// What SQLite says where it gets no lock; and where the file system fails it, as one over the network does.
+const LOCKED: &[&str] = &["atabase is locked", "SQLITE_BUSY"];
+const BROKEN: &[&str] = &["disk I/O error", "SQLITE_IOERR"];
 
 impl Check for GrafanaDatabase {
     fn meta(&self) -> &'static CheckMeta {
@@ -74,7 +75,7 @@ impl Check for GrafanaDatabase {
         for log in logs.filter(|l| l.program == Some(Program::Grafana)) {
             let Some(seen) = locked(snap, log) else { continue };
             let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
-            let Some(made) = pod.map(|pod| finding(snap, pod, log, &seen)) else { continue };
+            let Some(made) = pod.and_then(|pod| finding(snap, pod, log, &seen)) else { continue };
             if !findings.iter().any(|f| f.subjects == made.subjects && f.key == made.key) {
                 findings.push(made);
             }
@@ -88,7 +89,7 @@ fn locked(snap: &Snapshot, log: &ContainerLog) -> Option<String> {
     let mut times = 0;
     let mut last = None;
     let mut ends = false;
-    for line in log.text.lines().filter(|l| l.contains("atabase is locked") || l.contains("SQLITE_BUSY")) {
+    for line in log.text.lines().filter(|l| LOCKED.iter().chain(BROKEN).any(|w| l.contains(w))) {
         let parsed = Line::parse(line);
         if !log.previous && parsed.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
             continue;
@@ -110,13 +111,18 @@ fn claim<'a>(snap: &'a Snapshot, pod: &Pod, container: &str) -> (Origin, Option<
     (origin, claim)
 }
 
-fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Finding {
+/// `None` where the disk itself is to blame, and no lock.
+fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Option<Finding> {
     let meta = &pod.metadata;
     let (origin, claim) = claim(snap, pod, &log.container);
     let class_name = claim.and_then(|c| c.class()).unwrap_or_default();
     let class = snap.storage_classes.find("", class_name).ok().flatten();
     let provisioner = class.map(|c| c.provisioner.as_str()).unwrap_or_default();
-    let network = NETWORK.iter().any(|n| provisioner.contains(n));
+    let network = volumes::is_network(provisioner);
+    let broken = BROKEN.iter().find(|w| line.contains(*w));
+    if broken.is_some() && !network {
+        return None;
+    }
     let name = match &origin {
         Origin::Claim { name, .. } => name.as_str(),
         _ => "",
@@ -131,8 +137,8 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
     } else {
         "another process holds the file, or one that ended left it locked".to_owned()
     };
-    let message =
-        format!("Grafana {}/{} cannot use its database (database is locked): {why}", meta.namespace, meta.name);
+    let said = broken.copied().unwrap_or("database is locked");
+    let message = format!("Grafana {}/{} cannot use its database ({said}): {why}", meta.namespace, meta.name);
     let subject = if name.is_empty() { snap.owner_ref(pod) } else { ResourceRef::pvc(&meta.namespace, name) };
     let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }}{% if previous %} --previous{% endif %} --tail=100";
     let mut made = Finding::new(GrafanaDatabase::META.id, Severity::Error, subject.clone(), message)
@@ -158,7 +164,7 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
         );
     }
     let way = if network { move_data(snap, pod, &target, name, claim) } else { Way::Locked };
-    made.fix(Fix { namespace: meta.namespace.clone(), container: log.container.clone(), owner: target.name, way })
+    Some(made.fix(Fix { namespace: meta.namespace.clone(), container: log.container.clone(), owner: target.name, way }))
 }
 
 /// The way from a network file system to a block device.
@@ -228,6 +234,18 @@ mod tests {
         assert!(findings(&GrafanaDatabase, &with(LINE, "efs.csi.aws.com")).is_empty());
         assert!(
             findings(&GrafanaDatabase, &with(&LINE.replace("01:58", "01:08").repeat(9), "efs.csi.aws.com")).is_empty()
+        );
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_no_lock() {
+        let line = "Error: ✗ migration failed (id = create migration_log table): disk I/O error\n";
+        assert!(findings(&GrafanaDatabase, &with(line, "ebs.csi.aws.com")).is_empty());
+        let found = findings(&GrafanaDatabase, &with(line, "efs.csi.aws.com"));
+        assert!(
+            found[0].message.contains("(disk I/O error): its data lies on a network file system"),
+            "{}",
+            found[0].message
         );
     }
 

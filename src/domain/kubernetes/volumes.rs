@@ -54,6 +54,16 @@ pub(crate) fn tied_to_its_node<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<&
     alone.or(volumes.first()).map(|b| b.volume)
 }
 
+/// Parts of the names of drivers and provisioners of file systems that are reached over the network.
+const NETWORK: &[&str] =
+    &["efs.csi.aws.com", "nfs", "fsx.csi.aws.com", "file.csi.azure.com", "filestore", "cephfs", "smb"];
+
+/// True for a driver or provisioner of a file system that is reached over the network: owners and locks are the server's
+/// there.
+pub(crate) fn is_network(driver: &str) -> bool {
+    NETWORK.iter().any(|n| driver.contains(n))
+}
+
 /// A disk of one node.
 pub(crate) fn is_local(volume: &PersistentVolume) -> bool {
     keys(volume).iter().any(|(key, _)| *key == "kubernetes.io/hostname" || *key == "metadata.name")
