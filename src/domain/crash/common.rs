@@ -2,6 +2,7 @@
 
 use crate::domain::crash::{Class, Crash, pattern};
 use crate::domain::text::log_line::Line;
+use crate::domain::text::stack;
 
 /// Reads a line about a volume or a port.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
@@ -15,12 +16,17 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         let reason = "it is to ask the API server, and its pod mounts no token of its ServiceAccount";
         return Some(Crash::new(Class::NoToken, reason));
     }
-    let of = |class| Some(Crash::new(class, why(&text)).maybe_file(path(&text)));
+    // The token of a role is no file of the program's own: who cannot read it gets no credentials.
+    if text.contains("eks.amazonaws.com/serviceaccount/") {
+        return None;
+    }
+    let of = |class| Some(Crash::new(class, why(stack::without(&text))).maybe_file(path(&text)));
     if lower.contains("no space left on device") || lower.contains("disk quota exceeded") {
         return of(Class::DiskFull);
     }
     if lower.contains("read-only file system") {
-        return of(Class::ReadOnly);
+        // Snapshots of a file server are read-only on purpose; only what changes owners goes in there.
+        return of(if lower.contains("chown: ") { Class::Chown } else { Class::ReadOnly });
     }
     if let Some(crash) = port(&text) {
         return Some(crash);
@@ -41,9 +47,17 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
 pub(crate) fn port(text: &str) -> Option<Crash> {
     let found = pattern!(r"listen \w+ (\S*?):(\d+): bind: ([^;\n\x22]+)").captures(text)?;
     let (address, port, why) = (&found[1], &found[2], &found[3]);
+    if address.trim_matches(['[', ']']) == "fd00:ec2::23" && why.contains("assign requested address") {
+        let reason = format!("cannot listen on {address}:{port}: its node has no IPv6");
+        return Some(Crash::new(Class::AgentAddress, reason));
+    }
     let class = if why.contains("in use") { Class::Port } else { Class::Bind };
     let advice = match why {
         w if w.contains("permission denied") => "Ports below 1024 need a capability: listen on a higher port.",
+        // Addresses of the link are given to programs of the node on purpose.
+        w if w.contains("assign requested address") && address.starts_with("169.254.") => {
+            "No interface of the node has the address: the program, or an init container beside it, has to add it first."
+        }
         w if w.contains("assign requested address") => "The address is not one of the pod's: listen on 0.0.0.0.",
         _ => "",
     };

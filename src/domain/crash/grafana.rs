@@ -3,6 +3,9 @@
 use crate::domain::crash::{Class, Crash, pattern};
 use crate::domain::text::log_line::{Level, Line};
 
+/// Grafana 8 to 10, told to go from one kind of alerting to the other where that would delete rules.
+const FORCED: &str = "It runs with the old alerting (section alerting) on a database that has rules of the new one. Keep the new one: unified_alerting.enabled = true and alerting.enabled = false in grafana.ini (GF_UNIFIED_ALERTING_ENABLED, GF_ALERTING_ENABLED). force_migration = true deletes the rules, contact points and silences that were made since.";
+
 /// Reads a line of Grafana's log.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if line.level == Level::Warning {
@@ -32,6 +35,12 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     }
     if has(&["database disk image is malformed", "file is not a database"]) {
         return of(Class::DatabaseDamaged).map(|c| c.file("/var/lib/grafana/grafana.db").what("grafana.db"));
+    }
+    if has(&["disk i/o error"]) {
+        return of(Class::Device).map(|c| c.file("/var/lib/grafana/grafana.db"));
+    }
+    if has(&["set force_migration=true"]) {
+        return of(Class::Ini).map(|c| c.advice(FORCED));
     }
     if has(&["migration failed", "failed to migrate"]) {
         return of(Class::Migration);

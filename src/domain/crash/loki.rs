@@ -1,6 +1,7 @@
 //! Loki and the programs that read their configuration as it does (Mimir, Tempo): a configuration that is refused.
 
 use crate::domain::crash::{Class, Crash, Detail, pattern};
+use crate::domain::text::log_line::Line;
 
 /// Fields that newer versions no longer know, and what took their place.
 const GONE: &[(&str, &str)] = &[
@@ -18,7 +19,28 @@ const GONE: &[(&str, &str)] = &[
 
 /// Reads a whole log: the refusal may take several lines.
 pub(crate) fn read(text: &str) -> Option<Crash> {
-    fields(text).or_else(|| text.lines().rev().find_map(line))
+    fields(text).or_else(|| loading(text)).or_else(|| text.lines().rev().find_map(line))
+}
+
+/// `failed parsing config: F: parsing time "0" as …`, and `msg="error loading config" filename=F err=…` of old versions.
+fn loading(text: &str) -> Option<Crash> {
+    let found = pattern!(r"failed parsing config: (/[^\s:]+): ([^\n]+)")
+        .captures(text)
+        .map(|c| (c[1].to_owned(), c[2].to_owned()));
+    let old = || {
+        let line = text.lines().rev().find(|l| l.contains("error loading config"))?;
+        let parsed = Line::parse(line);
+        Some((parsed.get("filename").to_owned(), parsed.err)).filter(|(file, err)| !file.is_empty() && !err.is_empty())
+    };
+    let (file, reason) = found.or_else(old)?;
+    let advice = match reason.as_str() {
+        r if r.contains("parsing time") && r.contains("2006-01-02") => {
+            "`from` of each period in schema_config is a date in quotes, such as \"2024-04-01\"."
+        }
+        _ => "",
+    };
+    let reason = reason.split(" Use `-config.expand-env").next().unwrap_or_default().trim_end_matches('.');
+    Some(Crash::new(Class::Config, reason).file(file).advice(advice))
 }
 
 /// `failed parsing config: F: yaml: unmarshal errors:`, and a line for each field.
@@ -107,6 +129,22 @@ mod tests {
             crash.reason
         );
         assert!(crash.advice.contains("delete_request_store"), "{}", crash.advice);
+    }
+
+    #[test]
+    fn a_value_of_another_form() {
+        let old = r#"level=error ts=2026-11-21T02:53:27Z caller=main.go:46 msg="error loading config" filename=/etc/loki/loki.yaml err="parsing time \"0\" as \"2006-01-02\": cannot parse \"0\" as \"2006\"""#;
+        let new = "failed parsing config: /etc/loki/loki.yaml: parsing time \"0\" as \"2006-01-02\": cannot parse \"0\" as \"2006\". Use `-config.expand-env=true` flag if you want to expand environment variables in your config file\n";
+        for log in [old, new] {
+            let crash = read(log).expect("a crash");
+            assert_eq!((crash.class, crash.file.as_deref()), (Class::Config, Some("/etc/loki/loki.yaml")));
+            assert!(
+                crash.reason.starts_with("parsing time \"0\"") && !crash.reason.contains("expand-env"),
+                "{}",
+                crash.reason
+            );
+            assert!(crash.advice.contains("schema_config"));
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ const WORDS: &[&str] = &[
     "failed to introspect vpcID from EC2Metadata",
     "failed to introspect region from EC2Metadata",
     "did not find aws instance ID in node providerID",
+    "could not get number of attached ENIs",
+    "could not retrieve number of block device mappings",
 ];
 
 /// Reads a whole log: the line that ends it only says that there is no region or instance.
@@ -26,6 +28,11 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
         || text.contains("panic:")
         || text.contains("Could not determine region")
         || text.contains("fatal");
+    // Another source is asked next, and that can be what ends it: the Node object, at the API server.
+    let at_last = text.lines().rev().find(|l| l.starts_with("panic:")).unwrap_or_default();
+    if at_last.contains("dial tcp") || at_last.contains("error getting Node") {
+        return None;
+    }
     let line = text.lines().rev().find(|l| ends && WORDS.iter().any(|w| l.contains(w)))?;
     let crash = Crash::new(Class::Metadata, "the metadata of its instance (169.254.169.254) cannot be read");
     Some(Crash { said: redact(line), ..crash })
@@ -41,5 +48,9 @@ mod tests {
         assert_eq!(read(old).map(|c| c.class), Some(Class::Metadata));
         assert!(read("I0508 metadata.go:52] \"failed to retrieve instance data from ec2 metadata\"\n").is_none());
         assert!(read("panic: runtime error").is_none());
+        let no_server = "I0705 metadata.go:88] \"ec2 metadata is not available\"\nI0705 metadata.go:101] \"kubernetes api is available\"\npanic: error getting Node n1: Get \"https://172.20.0.1:443/api/v1/nodes/n1\": dial tcp 172.20.0.1:443: i/o timeout\n";
+        assert!(read(no_server).is_none(), "the API server is what it did not reach");
+        let enis = "I0517 metadata.go:92] ec2 metadata is available\npanic: could not get number of attached ENIs\n";
+        assert_eq!(read(enis).map(|c| c.class), Some(Class::Metadata));
     }
 }

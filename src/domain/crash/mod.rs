@@ -13,12 +13,14 @@ mod panic;
 mod processes;
 mod prometheus;
 mod reason;
+mod store_start;
 mod unreached;
 
 use crate::domain::kubernetes::forbidden::{Account, Act};
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
+use crate::domain::text::stack;
 use crate::model::Program;
 
 /// A compiled pattern that is made once.
@@ -68,6 +70,8 @@ pub(crate) enum Class {
     DiskFull,
     /// The write-ahead log is damaged.
     Wal,
+    /// Loki's log of its own index is damaged.
+    IndexLog,
     /// A block is damaged.
     Block,
     /// A newer version wrote the data.
@@ -82,6 +86,10 @@ pub(crate) enum Class {
     Port,
     /// The address or port may not be used.
     Bind,
+    /// The agent of Pod Identity is to listen on an address of IPv6, and its node has none.
+    AgentAddress,
+    /// The configuration names a variable of the environment that is not set.
+    Variable,
     /// Alertmanager finds no address for its cluster.
     Cluster,
     /// Two datasources are marked as default.
@@ -145,8 +153,8 @@ impl Class {
     /// The volume or what lies on it is at fault.
     pub(crate) fn is_storage(self) -> bool {
         use Class::{
-            Block, Chown, DatabaseLocked, Device, DiskFull, HeadChunks, Lock, NewerData, Permission, ReadOnly, State,
-            Wal,
+            Block, Chown, DatabaseLocked, Device, DiskFull, HeadChunks, IndexLog, Lock, NewerData, Permission,
+            ReadOnly, State, Wal,
         };
         matches!(
             self,
@@ -156,6 +164,7 @@ impl Class {
                 | Lock
                 | DiskFull
                 | Wal
+                | IndexLog
                 | Block
                 | NewerData
                 | HeadChunks
@@ -190,6 +199,8 @@ pub(crate) enum Detail {
     ShortFlag,
     /// A right that is missing, and the ServiceAccount that lacks it.
     Denied(Account, Act),
+    /// It still waited when it was ended: no signal and no probe tells more.
+    Waits,
 }
 
 /// Why a program ended.
@@ -377,11 +388,18 @@ fn is_consequence(line: &str) -> bool {
 
 /// The line that tells most of a few last ones: what only says that something else failed comes second.
 pub(crate) fn telling(lines: &[String]) -> Option<String> {
-    let line = lines.iter().rev().find(|l| !is_consequence(l)).or(lines.last())?;
+    let told = |l: &&String| !is_consequence(l) && !stack::is_frame(l);
+    let line = lines.iter().rev().find(told).or(lines.last())?;
+    // What is written in fields is told without them where a stack would be part of it.
+    let parsed = Line::parse(line);
+    let line = match line.contains("\\n\\t/") && !parsed.err.is_empty() {
+        true => stack::without(&parsed.text()).to_owned(),
+        false => line.clone(),
+    };
     // Go prints whole structures into errors: what failed stands behind the last of them.
     let short = match line.rsplit_once("} failed: ").or_else(|| line.rsplit_once("}} failed: ")) {
         Some((_, innermost)) if line.contains("&{") => innermost,
-        _ => line,
+        _ => line.as_str(),
     };
     Some(shorten(short, 300))
 }
@@ -393,7 +411,11 @@ fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
     }
     let crash = match program {
         Some(Program::Prometheus) => prometheus::bus_error(text).or_else(|| prometheus::agent_feature(text)),
-        None => loki::read(text).or_else(|| metadata::read(text)).or_else(|| operator::without_server(text)),
+        None => loki::read(text)
+            .or_else(|| store_start::read(text))
+            .or_else(|| metadata::read(text))
+            .or_else(|| unreached::driver(text))
+            .or_else(|| operator::without_server(text)),
         Some(_) => None,
     }?;
     let said = match crash.said.is_empty() {
@@ -412,7 +434,8 @@ fn said(line: &Line<'_>) -> String {
 pub(crate) fn last_lines(text: &str) -> Vec<String> {
     // The stack of a panic says nothing to those who run the program.
     let before = text.find("\ngoroutine ").map_or(text, |at| &text[..at]);
-    let lines: Vec<Line<'_>> = before.lines().filter(|l| !l.trim().is_empty()).map(Line::parse).collect();
+    let told = before.lines().filter(|l| !l.trim().is_empty() && !stack::is_frame(l));
+    let lines: Vec<Line<'_>> = told.map(Line::parse).collect();
     let loud: Vec<&Line<'_>> = lines.iter().filter(|l| matches!(l.level, Level::Error | Level::Unknown)).collect();
     let shown: Vec<&Line<'_>> = if loud.is_empty() { lines.iter().collect() } else { loud };
     shown[shown.len().saturating_sub(SHOWN)..].iter().map(|l| said(l)).collect()

@@ -42,6 +42,17 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
             format!("ServiceAccount {}/{} may not {} {}", account.namespace, account.name, act.verb, act.full_name());
         return Some(Crash::new(Class::Forbidden, reason).what(&found[4]).detail(Detail::Denied(account, act)));
     }
+    if let Some(found) = pattern!(r#"found reference to unset environment variable \\*"([^"\\]+)"#).captures(&text) {
+        let reason = format!("the configuration holds $({}), and no such variable is set for it", &found[1]);
+        return Some(Crash::new(Class::Variable, reason).what(&found[1]));
+    }
+    if let Some(found) = pattern!(r"\b(?:read|open) (/\S+): is a directory").captures(&text) {
+        return Some(Crash::new(Class::ConfigDirectory, &found[0]).file(&found[1]));
+    }
+    // Those who only watch files say no more where the node lets nobody watch another one.
+    if pattern!(r"^(?:[\d/]+ [\d:.]+ )?too many open files$").is_match(text.trim()) {
+        return Some(Crash::new(Class::Inotify, "too many open files, at the start of a program that watches files"));
+    }
     if has(&[
         "failed to make file target manager: too many open files",
         "inotify_init",
@@ -134,6 +145,17 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_side_cars_say() {
+        let of = |line: &str| read(&Line::parse(line)).map(|c| (c.class, c.what.or(c.file).unwrap_or_default()));
+        let unset = r#"level=error ts=2026-11-21T02:53:13.951Z caller=main.go:223 msg="Failed to run" err="expand environment variables: found reference to unset environment variable \"NAMESPACE\"""#;
+        assert_eq!(of(unset), Some((Class::Variable, "NAMESPACE".into())));
+        let folder = r#"level=error caller=main.go:185 err="read /conf/objstore.yml: is a directory\nloading YAML file /conf/objstore.yml""#;
+        assert_eq!(of(folder), Some((Class::ConfigDirectory, "/conf/objstore.yml".into())));
+        assert_eq!(of("2026/11/21 02:53:28 too many open files").map(|c| c.0), Some(Class::Inotify));
+        assert_eq!(of("accept tcp [::]:80: accept4: too many open files"), None, "its own files");
+    }
 
     #[test]
     fn the_network_plugin_waits_for_the_server() {

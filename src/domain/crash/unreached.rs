@@ -1,6 +1,6 @@
 //! Something that a program needs at its start does not answer: a database, a bucket, a store, a site on the internet.
 
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash, Detail, pattern};
 use crate::domain::text::log_line::{Level, Line};
 
 /// Reads a line with which a program ends because a connection failed.
@@ -12,6 +12,23 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     let why = why(&text)?;
     let host = host(&text)?;
     Some(Crash::new(Class::Unreached, format!("{host} {why}")).what(host))
+}
+
+/// The EBS CSI driver 1.47 asks STS who it is before it says anything of itself, and is ended by its probe where nobody
+/// answers: its log stops after the region.
+pub(crate) fn driver(text: &str) -> Option<Crash> {
+    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    let last = lines.last()?;
+    let began = ["Region provided via AWS_REGION environment variable", "Initializing metadata"];
+    if !began.iter().any(|b| last.contains(b)) || text.contains("Driver Information") {
+        return None;
+    }
+    let region = pattern!(r#"region="([a-z0-9-]+)""#).captures(text).map(|c| c[1].to_owned());
+    let host = region.map_or_else(|| "sts.amazonaws.com".to_owned(), |r| format!("sts.{r}.amazonaws.com"));
+    let reason = format!("it waits at its start for the API of AWS ({host}), which gives no answer");
+    let advice = "The driver's log ends before it has said its version: 1.47.0 asks STS first, and its probe ends it meanwhile. 1.47.1 and later start without, and say what they cannot reach";
+    let crash = Crash::new(Class::Unreached, reason).what(format!("{host}:443")).detail(Detail::Waits).advice(advice);
+    Some(Crash { said: crate::domain::text::redact::redact(last), ..crash })
 }
 
 /// What became of the connection, as the end of a sentence.
@@ -99,6 +116,15 @@ mod tests {
             let found = read(&Line::parse(line)).map(|c| c.reason);
             assert_eq!(found.as_deref(), wanted, "{line}");
         }
+    }
+
+    #[test]
+    fn a_driver_that_waits_for_its_cloud() {
+        let log = "I1121 02:53:07.583195       1 main.go:153] \"Region provided via AWS_REGION environment variable\" region=\"eu-west-1\"\n";
+        let crash = driver(log).expect("a crash");
+        assert_eq!((crash.detail, crash.what.as_deref()), (Detail::Waits, Some("sts.eu-west-1.amazonaws.com:443")));
+        let well = format!("{log}I1121 02:53:08.1 1 driver.go:69] \"Driver Information\" Version=\"v1.47.1\"\n");
+        assert!(driver(&well).is_none() && driver("").is_none());
     }
 
     #[test]

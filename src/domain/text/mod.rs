@@ -8,4 +8,5 @@ pub(crate) mod redact;
 pub(crate) mod send_error;
 pub(crate) mod shape;
 pub(crate) mod shorten;
+pub(crate) mod stack;
 pub(crate) mod windows;

@@ -10,6 +10,7 @@ use crate::domain::crash::{Class, Crash, Detail, telling};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::chart::{Installed, release_of};
 use crate::domain::kubernetes::foundation;
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::owner::{Target, workload};
@@ -378,6 +379,14 @@ pub(super) fn data_path(container: &Container) -> &str {
     match container.program() {
         Some(Program::Prometheus) => arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus"),
         Some(Program::Alertmanager) => arguments::flag(container, "storage.path").unwrap_or("/alertmanager"),
+        None if matches!(base_of(&container.image), "loki" | "mimir" | "tempo" | "thanos") => {
+            // The volume, whose path is everybody's own choice.
+            let volume = container
+                .volume_mounts
+                .iter()
+                .find(|m| ["/var/loki", "/loki", "/data", "/var/tempo"].contains(&m.mount_path.as_str()));
+            volume.map_or("/var/loki", |m| m.mount_path.as_str())
+        }
         _ => "/var/lib/grafana",
     }
 }

@@ -1,6 +1,6 @@
 //! Why a container ends: by its log, by the events of its pod, by its exit code.
 
-use crate::domain::crash::{self, Class, Crash};
+use crate::domain::crash::{self, Class, Crash, Detail};
 use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod};
@@ -39,13 +39,19 @@ impl Cause {
             _ => (message, true),
         };
         // After a signal only what the volume lacks can have led to it.
-        let said =
-            crash::classify(container.program(), text).filter(|c| !SIGNALS.contains(&exit) || c.class.is_storage());
+        // Nor does a probe say more of what still waited.
+        let waits = |c: &Crash| c.detail == Detail::Waits;
+        let said = crash::classify(container.program(), text)
+            .filter(|c| !SIGNALS.contains(&exit) || c.class.is_storage() || waits(c));
         let said = said.or_else(|| crash::by_exit_code(text, exit));
         let said = said.map(|c| Self::Said(Box::new(c), previous));
         let last = || crash::last_lines(text);
         match (exit, probe(snap, pod, container)) {
-            (1.., _) if said.is_some() && !SIGNALS.contains(&exit) => {
+            (1.., _)
+                if said
+                    .as_ref()
+                    .is_some_and(|s: &Self| !SIGNALS.contains(&exit) || s.detail() == Some(&Detail::Waits)) =>
+            {
                 said.unwrap_or(Self::Unknown(Vec::new(), previous))
             }
             (_, Some(probe)) => Self::Probe(probe),
@@ -87,6 +93,13 @@ impl Cause {
             Self::Said(..) | Self::Probe(_) => true,
             Self::Ends(lines, _) | Self::Unknown(lines, _) => !lines.is_empty(),
             Self::Unread(_) => false,
+        }
+    }
+
+    fn detail(&self) -> Option<&Detail> {
+        match self {
+            Self::Said(crash, _) => Some(&crash.detail),
+            _ => None,
         }
     }
 

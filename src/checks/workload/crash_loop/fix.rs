@@ -4,17 +4,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::checks::support::addon;
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
-use crate::checks::support::volume::operator_up;
+use crate::checks::support::volume::{Repair, operator_up};
 use crate::checks::workload::crash_loop::case::{Case, data_path, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
-    Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, key_path, look_at_blocks,
+    Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, key_path, look_at_blocks, on_network,
 };
 use crate::checks::workload::crash_loop::way::Way;
+use crate::domain::aws::addon::with_values;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::image::{Image, base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
@@ -66,13 +68,15 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         | Class::Lock
         | Class::DiskFull
         | Class::Wal
+        | Class::IndexLog
         | Class::Block
         | Class::NewerData
         | Class::HeadChunks
         | Class::State
         | Class::DatabaseDamaged => storage(case, crash),
         Class::Flag => flag(case, crash),
-        Class::Port | Class::Bind | Class::Cluster => listening(case, crash),
+        Class::Port | Class::Bind | Class::Cluster | Class::AgentAddress => listening(case, crash),
+        Class::Variable => variable(case, crash),
         Class::SecondDefault
         | Class::Provisioning
         | Class::Plugin
@@ -255,6 +259,8 @@ fn storage(case: &Case<'_>, crash: &Crash) -> Way {
         Class::Chown => Way::Chown {
             container: container.name.clone(),
             group,
+            network: on_network(case),
+            sealed: crash.reason.to_ascii_lowercase().contains("read-only file system"),
             patch: Ownership::of(case).patch,
             remove_patch: remove_patch(case),
             kept,
@@ -262,7 +268,12 @@ fn storage(case: &Case<'_>, crash: &Crash) -> Way {
         Class::ReadOnly => {
             let mount = crash.file.as_deref().and_then(|f| mounts::mount_of(container, f));
             let sealed = container.security_context.as_ref().and_then(|c| c.read_only_root_filesystem);
-            let folder = crash.file.as_deref().and_then(|f| f.rsplit_once('/')).map(|(folder, _)| folder);
+            // A folder that it would make is itself what has to be a volume; a file lies in one.
+            let makes = crash.reason.starts_with("mkdir ");
+            let folder = crash.file.as_deref().and_then(|f| {
+                let below = f.rsplit_once('/').map(|(folder, _)| folder).filter(|f| !f.is_empty());
+                if makes { Some(f) } else { below }
+            });
             Way::ReadOnly {
                 mounted_read_only: mount.is_some_and(|m| m.read_only),
                 // What no volume holds lies in the image's own file system.
@@ -277,11 +288,50 @@ fn storage(case: &Case<'_>, crash: &Crash) -> Way {
         }
         Class::DiskFull => Way::DiskFull { disk: DiskFull::of(case), kept },
         Class::Wal => Way::Wal { advice: crash.advice.clone(), damaged: Damaged::of(case, crash) },
+        Class::IndexLog => index_log(case, crash),
         Class::Block => Way::Block { look: look_at_blocks(case), damaged: Damaged::of(case, crash) },
         Class::DatabaseDamaged => database_damaged(case, crash),
         Class::NewerData => newer_data(case, crash),
         Class::HeadChunks => Way::HeadChunks { damaged: Damaged::of(case, crash) },
         _ => Way::State { advice: crash.advice.clone(), damaged: Damaged::of(case, crash) },
+    }
+}
+
+/// Loki's index: the folder of the damaged segment leaves the place where its logs are looked for.
+fn index_log(case: &Case<'_>, crash: &Crash) -> Way {
+    let container = case.failing.container;
+    let folder = crash.what.clone().unwrap_or_else(|| "<folder>".to_owned());
+    let mount = mounts::mount_of(container, &folder).map_or("/var/loki", |m| m.mount_path.as_str());
+    Way::IndexLog {
+        aside: format!("{}/damaged", mount.trim_end_matches('/')),
+        repair: Repair::of(&case.target, case.failing.pod, container, &case.origin, mount),
+        folder,
+    }
+}
+
+/// A variable that the reloader is to put in, and does not have.
+fn variable(case: &Case<'_>, crash: &Crash) -> Way {
+    let variable = crash.what.clone().unwrap_or_default();
+    Way::Variable {
+        contains: format!("$({variable})"),
+        variable,
+        operator_kind: case.target.operator_kind().to_owned(),
+        operator_name: case.target.operator_name().to_owned(),
+        container: case.failing.container.name.clone(),
+        pod: case.pod_name(),
+    }
+}
+
+/// The agent of Pod Identity listens on IPv4 alone.
+fn agent_address(case: &Case<'_>) -> Way {
+    let Place { cluster, region, .. } = Place::of(case.snap);
+    let addon = addon::named(case.snap, "eks-pod-identity-agent");
+    let alone = json!({"agent": {"additionalArgs": {"-b": "169.254.170.23"}}});
+    Way::AgentAddress {
+        cluster,
+        region,
+        addon_values: addon.and_then(|a| with_values(Some(a), &alone)),
+        kept_role: addon::kept_role(addon),
     }
 }
 
@@ -349,7 +399,11 @@ fn listening(case: &Case<'_>, crash: &Crash) -> Way {
             pod: case.pod_name(),
             kept,
         },
-        Class::Bind => Way::Bind { old_arg: case.argument().0, advice: crash.advice.clone(), kept },
+        // A port alone is no address.
+        Class::Bind => {
+            Way::Bind { old_arg: case.argument().0.filter(|a| a.contains(':')), advice: crash.advice.clone(), kept }
+        }
+        Class::AgentAddress => agent_address(case),
         _ => Way::Cluster { kept },
     }
 }
@@ -361,7 +415,7 @@ fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
         Class::SecondDefault => second_default(case, pod),
         Class::Provisioning => Way::Provisioning { reason, advice: crash.advice.clone(), pod },
         Class::Plugin => Way::Plugin { reason, kept: Kept::of(&case.target) },
-        Class::Ini => Way::Ini { reason, pod },
+        Class::Ini => Way::Ini { reason, advice: crash.advice.clone(), pod },
         Class::Migration => Way::Migration { reason, kept: Kept::of(&case.target) },
         Class::DatabaseLocked => {
             Way::DatabaseLocked { recreate_patch: case.recreate_patch(), kept: Kept::of(&case.target) }

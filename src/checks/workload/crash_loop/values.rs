@@ -7,6 +7,8 @@ use crate::checks::support::volume::{Full, Repair};
 use crate::checks::workload::crash_loop::case::{Case, data_path};
 use crate::domain::alertmanager::config::is_silent;
 use crate::domain::crash::{Class, Crash, Detail};
+use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::{mounts, volumes};
 use crate::model::Program;
 use crate::snapshot::kubernetes::Container;
 
@@ -118,14 +120,40 @@ impl Ownership {
     }
 }
 
+/// Users of images, as whom they also own what they write.
+const USERS: &[(&str, i64)] = &[
+    ("loki", 10001),
+    ("enterprise-logs", 10001),
+    ("mimir", 10001),
+    ("tempo", 10001),
+    ("tempo-query", 10001),
+    ("alloy", 473),
+    ("thanos", 1001),
+    ("elasticsearch", 1000),
+    ("opensearch", 1000),
+];
+
 /// User and group of the program's image.
 pub(super) fn ids(container: &Container) -> (i64, i64) {
+    let base = base_of(&container.image);
+    let known = USERS.iter().find(|(name, _)| base == *name || base.starts_with(&format!("{name}-")));
     match container.program() {
         Some(Program::Grafana) => (472, 472),
-        None if container.image.contains("grafana") || container.name.contains("chown") => (472, 472),
-        None if container.image.contains("elasticsearch") || container.image.contains("opensearch") => (1000, 1000),
+        None if container.image.contains("bitnami") => (1001, 1001),
+        None if known.is_some() => known.map_or((65534, 65534), |(_, id)| (*id, *id)),
+        None if base.starts_with("grafana") || container.name.contains("chown") => (472, 472),
         _ => (65534, 65534),
     }
+}
+
+/// The data lies on a file system that is reached over the network.
+pub(super) fn on_network(case: &Case<'_>) -> bool {
+    let Some(claim) = mounts::claim(case.snap, case.namespace(), &case.origin) else { return false };
+    let class = claim.class().and_then(|name| case.snap.storage_classes.named(name).ok().flatten());
+    let volume = claim.spec.volume_name.as_deref();
+    let volume = volume.and_then(|name| case.snap.persistent_volumes.named(name).ok().flatten());
+    let driver = volume.and_then(|v| v.spec.csi.as_ref()).map(|c| c.driver.as_str());
+    [class.map(|c| c.provisioner.as_str()), driver].into_iter().flatten().any(volumes::is_network)
 }
 
 /// What is damaged is moved aside.

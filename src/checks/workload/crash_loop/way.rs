@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
+use crate::checks::support::volume::Repair;
 use crate::checks::workload::crash_loop::values::{Damaged, DiskFull, Lines, Ownership};
 use crate::model::Placeholder;
 
@@ -112,6 +113,10 @@ pub(super) enum Way {
     Chown {
         container: String,
         group: Option<i64>,
+        /// The data lies on a network file system.
+        network: bool,
+        /// What it may not change the owner of lies on a read-only file system.
+        sealed: bool,
         patch: String,
         remove_patch: String,
         #[serde(flatten)]
@@ -144,6 +149,13 @@ pub(super) enum Way {
         advice: String,
         #[serde(flatten)]
         damaged: Damaged,
+    },
+    IndexLog {
+        /// The folder of the damaged segment, and where it goes.
+        folder: String,
+        aside: String,
+        #[serde(flatten)]
+        repair: Repair,
     },
     Block {
         /// Shell command that shows how each block's index begins.
@@ -207,6 +219,22 @@ pub(super) enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
+    AgentAddress {
+        cluster: String,
+        region: String,
+        /// The configuration of the add-on that leaves IPv6 out, and the options that keep its role; none without add-on.
+        addon_values: Option<String>,
+        kept_role: Vec<String>,
+    },
+    Variable {
+        variable: String,
+        /// `$(NAME)`, as jq takes it.
+        contains: String,
+        operator_kind: String,
+        operator_name: String,
+        container: String,
+        pod: String,
+    },
     Cluster {
         #[serde(flatten)]
         kept: Kept,
@@ -230,6 +258,7 @@ pub(super) enum Way {
     },
     Ini {
         reason: String,
+        advice: String,
         pod: String,
     },
     Migration {
