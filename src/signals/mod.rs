@@ -10,6 +10,7 @@ mod health;
 mod logs;
 mod named;
 mod pods;
+mod records;
 mod releases;
 mod scrape;
 mod server;
@@ -41,6 +42,7 @@ pub const FACTS: &[Fact] = &[
     Fact::Jobs,
     Fact::Autoscalers,
     Fact::HelmReleases,
+    Fact::Manifests,
     Fact::ComponentLogs,
     Fact::PartLogs,
     Fact::CrashLogs,
@@ -59,12 +61,13 @@ pub const FACTS: &[Fact] = &[
 
 /// All signals of a snapshot in a fixed order; what could not be read gives none.
 pub fn read(snap: &Snapshot) -> Vec<Signal> {
-    let sources: [fn(&Snapshot) -> Vec<Signal>; 9] = [
+    let sources: [fn(&Snapshot) -> Vec<Signal>; 10] = [
         alerts::read,
         pods::read,
         conditions::read,
         health::read,
         releases::read,
+        records::read,
         scrape::read,
         server::read,
         events::read,

@@ -30,11 +30,11 @@ fn signal(snap: &Snapshot, release: &HelmRelease) -> Option<Signal> {
     .with("name", &release.name);
     let subject = ResourceRef::kubernetes("helm.sh", "Helm release", namespace, &release.name);
     let title = format!("Helm release {namespace}/{} {}", release.name, release.status);
-    Some(
-        Signal::new(SignalKind::Release, subject, title, evidence)
-            .since(release.changed_at)
-            .explained_by_checks(&["helm-release-stuck", "helm-refused"]),
-    )
+    Some(Signal::new(SignalKind::Release, subject, title, evidence).since(release.changed_at).explained_by_checks(&[
+        "helm-release-stuck",
+        "helm-refused",
+        "gitops-sync",
+    ]))
 }
 
 #[cfg(test)]

@@ -234,8 +234,10 @@ pub fn apply_errors(text: &str) -> Vec<ApplyError> {
     let mut open = false;
     for (at, line) in text.lines().enumerate() {
         let line = line.trim_end();
-        // Several faults of one object follow as a list.
-        let more = line.trim_start().strip_prefix("* ").filter(|_| open);
+        // Several faults of one object follow as a list; what Go prints of a list stands on lines of its own.
+        let printed = line.starts_with("[map[") || line.starts_with(" doesn't match $setElementOrder");
+        let listed = line.trim_start().strip_prefix("* ");
+        let more = listed.or_else(|| printed.then(|| line.trim_start())).filter(|_| open);
         if let (Some(more), Some(last)) = (more, found.last_mut()) {
             last.message.push(' ');
             last.message.push_str(more);

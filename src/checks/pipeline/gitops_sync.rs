@@ -59,6 +59,8 @@ enum Way {
         keeps_pods: bool,
         /// It can be deleted with its pods: they are recreated with it.
         takes_pods: bool,
+        /// It holds data, and is never deleted for this.
+        claim: bool,
     },
     Hook {
         home: String,
@@ -121,6 +123,9 @@ fn finding(failing: &Failing<'_>) -> Finding {
     if object.kind == "HelmRelease" {
         let release = object.spec.release_name.as_deref().unwrap_or(name);
         made = made.depends_on(release_ref(gitops::home(object), release));
+        // What Helm was refused says why.
+        let home = gitops::home(object);
+        made = made.depends_on(ResourceRef::kubernetes("helm.sh", "HelmOperation", home, release));
     }
     if let Some(refused) = failing.resource {
         let of = ResourceRef::kubernetes(&refused.group, &refused.kind, &refused.namespace, &refused.name);
@@ -160,6 +165,8 @@ fn way(failing: &Failing<'_>, options: &[String]) -> Way {
             keeps_pods: refused.is_some_and(|r| r.kind == "StatefulSet"),
             // What cannot be changed of a Deployment is its selector: the new one would leave the pods of before running.
             takes_pods: refused.is_some_and(|r| matches!(r.kind.as_str(), "Deployment" | "DaemonSet" | "Job")),
+            claim: refused.is_some_and(|r| r.kind == "PersistentVolumeClaim")
+                || failing.text.contains("PersistentVolumeClaim \""),
         },
         Fault::Hook => Way::Hook { home: gitops::home(failing.object).to_owned() },
         Fault::Source => Way::Source,
@@ -197,5 +204,7 @@ mod tests {
         assert!(text.contains("kubectl delete deployment/grafana -n monitoring"), "{text}");
         assert!(!text.contains("orphan"), "pods of the old selector would run beside the new ones: {text}");
         assert!(!synced("Service").contains("kubectl delete"), "nobody knows what hangs on it");
+        let text = synced("PersistentVolumeClaim");
+        assert!(text.contains("never deleted for this") && !text.contains("Delete the object"), "{text}");
     }
 }

@@ -35,7 +35,7 @@ impl Asked {
         static MATCHED: OnceLock<Option<Regex>> = OnceLock::new();
         let listed = pattern(
             &LISTED,
-            r"failed to list \*(v\d\w*)\.([A-Z]\w+): the server could not find the requested resource(?: \(get ([a-z0-9.-]+)\))?",
+            r"[Ff]ailed to list \*(v\d\w*)\.([A-Z]\w+): the server could not find the requested resource(?: \(get ([a-z0-9.-]+)\))?",
         )?;
         if let Some(found) = listed.captures(line) {
             let resource = found.get(3).map(|r| r.as_str().to_owned());
@@ -99,6 +99,8 @@ mod tests {
         let old = "E0619 11:28:42.171528       1 reflector.go:138] k8s.io/client-go/informers/factory.go:134: Failed to watch *v1beta1.EndpointSlice: failed to list *v1beta1.EndpointSlice: the server could not find the requested resource";
         assert_eq!(read(old), some("discovery.k8s.io/v1beta1", "EndpointSlice"));
         assert!(Asked::read(old).and_then(|a| a.removed()).is_some_and(|r| r.since == 25));
+        let older = "E0522 13:57:29.070200       1 reflector.go:156] pkg/mod/k8s.io/client-go@v0.0.0-20191109102209-3c0d1af94be5/tools/cache/reflector.go:108: Failed to list *v1beta2.VerticalPodAutoscaler: the server could not find the requested resource (get verticalpodautoscalers.autoscaling.k8s.io)";
+        assert_eq!(read(older), some("autoscaling.k8s.io/v1beta2", "VerticalPodAutoscaler"));
         let snapshots = "W0221 02:22:00.050445       1 reflector.go:424] github.com/kubernetes-csi/external-snapshotter/client/v6/informers/externalversions/factory.go:117: failed to list *v1.VolumeSnapshotContent: the server could not find the requested resource (get volumesnapshotcontents.snapshot.storage.k8s.io)";
         assert_eq!(read(snapshots), some("snapshot.storage.k8s.io/v1", "VolumeSnapshotContent"));
         let manager = r#"{"level":"error","ts":1677101790.50,"msg":"Could not wait for Cache to sync","error":"failed to wait for targetGroupBinding caches to sync: no matches for kind \"EndpointSlice\" in version \"discovery.k8s.io/v1beta1\""}"#;

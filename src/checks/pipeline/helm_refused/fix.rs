@@ -1,0 +1,221 @@
+//! The fixes of what Helm was refused, and the release that they are about.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
+use crate::domain::kubernetes::{gitops, index};
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{GitOpsObject, HelmRelease};
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+pub(super) enum Fix {
+    Immutable {
+        target: String,
+        kind: String,
+        namespace: String,
+        field: String,
+        /// Pods and claims stay where it is deleted with `--cascade=orphan`.
+        stateful: bool,
+        /// What happens where it is deleted; empty where that may cost more than the upgrade is worth.
+        deleted: &'static str,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Claim {
+        claim: String,
+        namespace: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Forced {
+        field: String,
+        kind: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Owned {
+        kind: String,
+        name: String,
+        namespace: String,
+        by: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Crds {
+        #[serde(flatten)]
+        release: Of,
+    },
+    RemovedApi {
+        kind: String,
+        version: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Hook {
+        hook: String,
+        job: String,
+        /// The release was to be removed.
+        removal: bool,
+        #[serde(flatten)]
+        release: Of,
+    },
+    NameInUse {
+        #[serde(flatten)]
+        release: Of,
+    },
+    RecordTooLarge {
+        #[serde(flatten)]
+        release: Of,
+    },
+    Conflict {
+        target: String,
+        namespace: String,
+        manager: String,
+        field: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Doubled {
+        target: String,
+        namespace: String,
+        entries: Vec<String>,
+        #[serde(flatten)]
+        release: Of,
+    },
+    NoValue {
+        value: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    NotText {
+        field: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    LongName {
+        name: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+}
+
+/// The release that was to be installed or upgraded, and Flux' HelmRelease, where that does it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Of {
+    release: String,
+    release_namespace: String,
+    flux: String,
+    flux_namespace: String,
+}
+
+/// Which release was to be installed or upgraded, and where.
+pub(super) struct Place {
+    pub(super) name: Option<String>,
+    pub(super) home: String,
+    /// Namespace and name of Flux' HelmRelease.
+    flux: Option<(String, String)>,
+}
+
+impl Place {
+    /// By the words, by the object that does it, or the one release that failed or hangs.
+    pub(super) fn of(snap: &Snapshot, refusal: &Refusal, told: &Told<'_>) -> Self {
+        let object = match told {
+            Told::Event(event) => helm_words::object_of(snap, event),
+            Told::Status(object) => Some(*object),
+            Told::Record(..) => None,
+        };
+        let known = match told {
+            _ if object.is_some() => object.map(installed_by),
+            Told::Event(event) => Some((event.involved_object.name.clone(), event.involved_object.namespace.clone())),
+            Told::Record(path, line) => called(snap, path, *line).or_else(|| open_release(snap)),
+            Told::Status(_) => None,
+        };
+        let stack = || snap.scope.stack.first().cloned().unwrap_or_default();
+        let home = known.as_ref().map_or_else(stack, |(_, namespace)| namespace.clone());
+        let wanted = match refusal {
+            Refusal::Owned { wanted, .. } => wanted.clone(),
+            Refusal::RecordTooLarge { release } => release.clone(),
+            _ => None,
+        };
+        let flux = object.map(|o| (o.metadata.namespace.clone(), o.metadata.name.clone()));
+        Self { name: wanted.or(known.map(|(name, _)| name)), home, flux }
+    }
+
+    pub(super) fn release(&self) -> Of {
+        let release = self.name.clone().unwrap_or_else(|| "<release>".to_owned());
+        let (flux_namespace, flux) = self.flux.clone().unwrap_or_default();
+        Of { release, release_namespace: self.home.clone(), flux, flux_namespace }
+    }
+
+    pub(super) fn object(&self, kind: &str, name: &str) -> ResourceRef {
+        ResourceRef::kubernetes(group_of(kind), kind, if is_of_cluster(kind) { "" } else { &self.home }, name)
+    }
+}
+
+/// Name and namespace of the release that a HelmRelease makes.
+fn installed_by(object: &GitOpsObject) -> (String, String) {
+    let name = object.spec.release_name.clone().unwrap_or_else(|| match &object.spec.target_namespace {
+        Some(target) => format!("{target}-{}", object.metadata.name),
+        None => object.metadata.name.clone(),
+    });
+    (name, gitops::home(object).to_owned())
+}
+
+/// The release of the call that a record shows before an error: name and namespace.
+fn called(snap: &Snapshot, path: &str, line: usize) -> Option<(String, String)> {
+    let file = snap.manifests.items().unwrap_or_default().iter().find(|f| f.path == path)?;
+    let call = file.errors.iter().find(|e| e.line == line)?.helm.as_ref()?;
+    let stack = || snap.scope.stack.first().cloned();
+    Some((call.release.clone(), call.namespace.clone().or_else(stack)?))
+}
+
+/// The one release of the stack's namespaces that failed or hangs: name and namespace.
+fn open_release(snap: &Snapshot) -> Option<(String, String)> {
+    let newest = HelmRelease::newest(snap.helm_releases.items().unwrap_or_default()).into_iter();
+    let mut open = newest.filter(|r| r.status != "deployed" && snap.scope.is_stack(&r.metadata.namespace));
+    let one = open.next()?;
+    open.next().is_none().then(|| (one.name.clone(), one.metadata.namespace.clone()))
+}
+
+/// What becomes of an object that is deleted, so that an upgrade makes it again.
+pub(super) fn deleted(kind: &str) -> &'static str {
+    match kind {
+        "Deployment" | "DaemonSet" | "ReplicaSet" | "Job" => "its pods end, and the upgrade recreates it",
+        "RoleBinding" | "ClusterRoleBinding" => "until the upgrade recreates it, nobody has the rights that it gives",
+        "StorageClass" => "claims and volumes that were made with it stay as they are",
+        "ConfigMap" => "running pods keep what they have, and the upgrade recreates it",
+        _ => "",
+    }
+}
+
+/// Kinds that lie in no namespace.
+fn is_of_cluster(kind: &str) -> bool {
+    matches!(
+        kind,
+        "ClusterRole"
+            | "ClusterRoleBinding"
+            | "StorageClass"
+            | "PersistentVolume"
+            | "PriorityClass"
+            | "CustomResourceDefinition"
+            | "MutatingWebhookConfiguration"
+            | "ValidatingWebhookConfiguration"
+            | "APIService"
+            | "CSIDriver"
+            | "Namespace"
+    )
+}
+
+pub(super) fn group_of(kind: &str) -> &'static str {
+    match kind {
+        "HelmRelease" => "helm.sh",
+        "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding" => "rbac.authorization.k8s.io",
+        "StorageClass" => "storage.k8s.io",
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => "admissionregistration.k8s.io",
+        kind => index::group_of(kind),
+    }
+}

@@ -1,0 +1,216 @@
+//! What Helm last said when it was refused: an object of another release, a field that cannot change, a CRD of before.
+
+mod fix;
+
+use crate::checks::support::seen::event_evidence;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::helm_words::{self, Refusal, Told};
+use crate::domain::kubernetes::leftovers;
+use crate::domain::prometheus::operator::crd_of;
+use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use fix::{Fix, Of, Place, deleted, group_of};
+
+check! {
+    /// See the check's page.
+    HelmRefused {
+        id: "helm-refused", suite: Pipeline, severity: Error,
+        title: "Helm was refused",
+        requires: [Manifests],
+        uses: [Events, GitOps, HelmReleases, Workloads, Jobs, ConfigMaps, Services, Webhooks, Namespaces, PersistentVolumeClaims, PersistentVolumes],
+        fix: Fix,
+    }
+}
+
+impl Check for HelmRefused {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let told = helm_words::all(snap);
+        Ok(Diagnosis::Findings(
+            told.iter().filter_map(|(refusal, text, told)| finding(snap, refusal, text, told)).collect(),
+        ))
+    }
+}
+
+fn finding(snap: &Snapshot, refusal: &Refusal, text: &str, told: &Told<'_>) -> Option<Finding> {
+    let place = Place::of(snap, refusal, told);
+    let (subject, message, fix) = judged(snap, refusal, &place)?;
+    let severity = if snap.scope.is_stack(&place.home) { Severity::Error } else { Severity::Warning };
+    let operation =
+        ResourceRef::kubernetes("helm.sh", "HelmOperation", &place.home, place.name.as_deref().unwrap_or_default());
+    let key = format!("{} {}", subject.key(), text.chars().take(120).collect::<String>());
+    let mut made = Finding::new(HelmRefused::META.id, severity, subject.clone(), message)
+        .key(key)
+        .fix(fix)
+        .evidence(evidence(text, told))
+        .breaks(operation);
+    if matches!(refusal, Refusal::Hook { .. }) {
+        made = made.depends_on(subject);
+    }
+    Some(made)
+}
+
+/// What it is about, what is wrong, and what mends it; `None` where another finding says it.
+fn judged(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(ResourceRef, String, Fix)> {
+    let release = place.release();
+    Some(match refusal {
+        Refusal::Immutable { kind, name, field, forced } => immutable(place, kind, name, field, *forced),
+        Refusal::Owned { kind, name, namespace, by, .. } => {
+            // What a release left behind that is gone is another finding.
+            if leftovers::all(snap).iter().any(|l| Some(&l.name) == by.as_ref()) {
+                return None;
+            }
+            owned(place, kind, name, namespace, by.as_deref())
+        }
+        Refusal::NoKind { kind, version } if version.contains("monitoring.coreos.com") => {
+            let text = format!("the cluster does not know the kind {kind} ({version}): its CRD is not installed");
+            (ResourceRef::crd(&crd_of(kind).unwrap_or_else(|| kind.clone())), text, Fix::Crds { release })
+        }
+        Refusal::NoKind { kind, version } => {
+            let text = format!("the chart makes a {kind} of {version}, which this version of Kubernetes does not have");
+            let fix = Fix::RemovedApi { kind: kind.clone(), version: version.clone(), release };
+            (ResourceRef::kubernetes(version.split('/').next().unwrap_or_default(), kind, "", version), text, fix)
+        }
+        Refusal::UnknownField { kind, field } => {
+            // Of a kind that is not the operator's the chart's own values or manifests are wrong.
+            let name = crd_of(kind)?;
+            let text = format!("the CRD of {kind} is older than the chart: it does not know the field {field}");
+            (ResourceRef::crd(&name), text, Fix::Crds { release })
+        }
+        Refusal::TooLong { name } => {
+            let text = format!(
+                "CustomResourceDefinition {name} is too large for a client-side apply, which keeps a copy in an annotation"
+            );
+            (ResourceRef::crd(name), text, Fix::Crds { release })
+        }
+        Refusal::Hook { kind, name } => hook(snap, place, kind, name.as_deref()),
+        Refusal::NameInUse => {
+            let text = "a Helm release of this name is there already, so that helm install refuses".to_owned();
+            let named = place.name.as_deref().unwrap_or("of this name");
+            (place.object("HelmRelease", named), text, Fix::NameInUse { release })
+        }
+        other => of_chart(other, place, release)?,
+    })
+}
+
+/// What the chart, its values or another program are to blame for.
+fn of_chart(refusal: &Refusal, place: &Place, release: Of) -> Option<(ResourceRef, String, Fix)> {
+    let named = || place.object("HelmRelease", place.name.as_deref().unwrap_or("of the call"));
+    Some(match refusal {
+        Refusal::RecordTooLarge { .. } => {
+            let text = "what Helm keeps of the release (the whole chart with its files, values and manifests) is larger than the 1 MiB that a Secret may have"
+                .to_owned();
+            (named(), text, Fix::RecordTooLarge { release })
+        }
+        Refusal::Conflict { kind, name, namespace, manager, field } => {
+            let subject = ResourceRef::kubernetes(group_of(kind), kind, namespace, name);
+            let what = if field.is_empty() { "a field" } else { field };
+            let text = format!("Helm applies on the server's side, and {what} of {subject} belongs to {manager}");
+            let (target, namespace) = (subject.kubectl_name(), namespace.clone());
+            let (manager, field) = (manager.clone(), field.clone());
+            (subject, text, Fix::Conflict { target, namespace, manager, field, release })
+        }
+        Refusal::Doubled { kind, name, entries } => {
+            let subject = place.object(kind, name);
+            let which = if entries.is_empty() { String::new() } else { format!(" ({})", entries.join(", ")) };
+            let text = format!(
+                "a list in the chart's {kind} {name} has the same entry twice{which}, so that no patch can be made of it"
+            );
+            let (target, namespace) = (subject.kubectl_name(), place.home.clone());
+            (subject, text, Fix::Doubled { target, namespace, entries: entries.clone(), release })
+        }
+        Refusal::NoValue { value } => {
+            let text = format!(
+                "a template of the chart reads the value {value}, and nothing is given above it: values of another version of the chart"
+            );
+            (named(), text, Fix::NoValue { value: value.clone(), release })
+        }
+        Refusal::NotText { field } => {
+            let text =
+                format!("a manifest of the chart has a number or true/false in {field}, where only text may stand");
+            (named(), text, Fix::NotText { field: field.clone(), release })
+        }
+        Refusal::LongName { kind, name } => {
+            let whose =
+                if kind.is_empty() { "the release's name".to_owned() } else { format!("the name of {kind} {name}") };
+            let text = format!(
+                "{whose} is longer than Kubernetes allows: charts put the release's name before each of their own"
+            );
+            (named(), text, Fix::LongName { name: name.clone(), release })
+        }
+        _ => return None,
+    })
+}
+
+fn hook(snap: &Snapshot, place: &Place, kind: &str, name: Option<&str>) -> (ResourceRef, String, Fix) {
+    let job = name.map(str::to_owned).or_else(|| open_job(snap, &place.home)).unwrap_or_default();
+    let what = if job.is_empty() { String::new() } else { format!(": job {}/{job} did not end well", place.home) };
+    let subject = place.object("Job", if job.is_empty() { "of the hook" } else { &job });
+    let removal = kind == "pre-delete";
+    let fix = Fix::Hook { hook: kind.to_owned(), job, removal, release: place.release() };
+    (subject, format!("the {kind} hook failed{what}"), fix)
+}
+
+fn immutable(place: &Place, kind: &str, name: &str, field: &str, forced: bool) -> (ResourceRef, String, Fix) {
+    let subject = place.object(kind, name);
+    let release = place.release();
+    let text = format!("Helm cannot change {field} of {subject}: it cannot be changed in place");
+    let fix = match kind {
+        "PersistentVolumeClaim" => Fix::Claim { claim: name.to_owned(), namespace: place.home.clone(), release },
+        _ if forced => Fix::Forced { field: field.to_owned(), kind: kind.to_owned(), release },
+        _ => Fix::Immutable {
+            target: subject.kubectl_name(),
+            kind: kind.to_owned(),
+            namespace: place.home.clone(),
+            field: field.to_owned(),
+            stateful: kind == "StatefulSet",
+            deleted: deleted(kind),
+            release,
+        },
+    };
+    (subject, text, fix)
+}
+
+fn owned(place: &Place, kind: &str, name: &str, namespace: &str, by: Option<&str>) -> (ResourceRef, String, Fix) {
+    let subject = ResourceRef::kubernetes(group_of(kind), kind, namespace, name);
+    let owner =
+        by.map_or_else(|| "no Helm release made it".to_owned(), |by| format!("it belongs to Helm release {by}"));
+    let fix = Fix::Owned {
+        kind: kind.to_ascii_lowercase(),
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        by: by.unwrap_or_default().to_owned(),
+        release: place.release(),
+    };
+    let text = format!("Helm may not take over {subject}: {owner}");
+    (subject, text, fix)
+}
+
+/// A job of the namespace that has not ended well.
+fn open_job(snap: &Snapshot, namespace: &str) -> Option<String> {
+    let mut jobs = snap.jobs.items().unwrap_or_default().iter().filter(|j| j.metadata.namespace == *namespace);
+    let open = jobs.find(|j| j.status.succeeded == 0 && (j.status.active > 0 || j.status.failed > 0))?;
+    Some(open.metadata.name.clone())
+}
+
+fn evidence(text: &str, told: &Told<'_>) -> Evidence {
+    match told {
+        Told::Event(event) => event_evidence(event),
+        Told::Status(object) => {
+            let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
+            let source = format!("HelmRelease {namespace}/{name} status.conditions");
+            Evidence::new(source, redact(&shorten(text, 500)), "flux get helmrelease {{ name }} -n {{ namespace }}")
+                .with("name", name)
+                .with("namespace", namespace)
+        }
+        Told::Record(path, line) => {
+            let text: String = text.chars().take(500).collect();
+            Evidence::new(format!("{path}:{line}"), redact(&text), "grep -n Error {{ path }}").with("path", *path)
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What Helm says when an installation or upgrade is refused: in a record of its output, in the events of a controller that
+//! runs it, or in the status that such a controller keeps.
+
+mod read;
+
+pub(crate) use read::read;
+
+use crate::snapshot::kubernetes::{Event, GitOpsObject};
+use crate::snapshot::{Snapshot, journal};
+
+/// Seconds for which an event tells of now.
+const RECENT: i64 = 3600;
+
+/// Why Helm, or the API server that it asks, refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// A field of an object that is there cannot be changed; `forced`: Helm was to replace the object, not to change it.
+    Immutable { kind: String, name: String, field: String, forced: bool },
+    /// An object of another release, or of none, has the name: its namespace, the release that it says it is of, and the one
+    /// that wants it.
+    Owned { kind: String, name: String, namespace: String, by: Option<String>, wanted: Option<String> },
+    /// The cluster does not know a kind: with its version.
+    NoKind { kind: String, version: String },
+    /// The CRD, or the API, does not know a field.
+    UnknownField { kind: String, field: String },
+    /// An annotation of a CRD is too long for a client-side apply.
+    TooLong { name: String },
+    /// What Helm keeps of the release is larger than a Secret may be.
+    RecordTooLarge { release: Option<String> },
+    /// Another program holds a field that Helm applies on the server's side.
+    Conflict { kind: String, name: String, namespace: String, manager: String, field: String },
+    /// A list has two entries of one name, which no patch can tell apart.
+    Doubled { kind: String, name: String, entries: Vec<String> },
+    /// A template reads a value that is not there.
+    NoValue { value: String },
+    /// A number or a truth value stands where a text belongs.
+    NotText { field: String },
+    /// The name that the chart makes of the release's is longer than names may be; empty where it is the release's own.
+    LongName { kind: String, name: String },
+    /// A job that runs before or after did not end well.
+    Hook { kind: &'static str, name: Option<String> },
+    /// A release of the name is there.
+    NameInUse,
+}
+
+/// Where it was said.
+#[derive(Debug, Clone)]
+pub(crate) enum Told<'a> {
+    /// A record of Helm's output: file and line.
+    Record(&'a str, usize),
+    /// An event of a controller that runs Helm.
+    Event(&'a Event),
+    /// The status of Flux' HelmRelease.
+    Status(&'a GitOpsObject),
+}
+
+/// The refusals that are told of, each once.
+pub(crate) fn all(snap: &Snapshot) -> Vec<(Refusal, String, Told<'_>)> {
+    let mut all: Vec<(&str, Told<'_>)> = Vec::new();
+    for file in snap.manifests.items().unwrap_or_default() {
+        all.extend(file.errors.iter().map(|e| (e.message.as_str(), Told::Record(&file.path, e.line))));
+    }
+    for object in releases(snap).iter().filter(|o| o.kind == "HelmRelease" && !o.spec.suspend) {
+        let failed = |kind: &str| object.status.conditions.iter().find(|c| c.kind == kind && c.status == "False");
+        // Ready says at last only that the retries are used up.
+        let said = ["Ready", "Released"].into_iter().filter_map(failed).filter_map(|c| c.message.as_deref());
+        all.extend(said.map(|text| (text, Told::Status(object))));
+    }
+    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
+    let by_helm = |e: &&Event| matches!(e.involved_object.kind.as_str(), "HelmRelease" | "HelmChart" | "Application");
+    let events = snap.events.items().unwrap_or_default().iter().filter(recent).filter(by_helm);
+    // What became of it since stands in its status.
+    let is_over = |e: &Event| is_ready(snap, e);
+    all.extend(events.filter(|e| !is_over(e)).map(|e| (e.message.as_str(), Told::Event(e))));
+    let mut found: Vec<(Refusal, String, Told<'_>)> = Vec::new();
+    for (text, told) in all {
+        for refusal in read(text) {
+            if !found.iter().any(|(other, ..)| *other == refusal) {
+                found.push((refusal, text.to_owned(), told.clone()));
+            }
+        }
+    }
+    found
+}
+
+/// The HelmRelease that an event is about is ready by now.
+fn is_ready(snap: &Snapshot, event: &Event) -> bool {
+    object_of(snap, event).is_some_and(|o| o.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True"))
+}
+
+/// The HelmRelease that an event is about.
+pub(crate) fn object_of<'a>(snap: &'a Snapshot, event: &Event) -> Option<&'a GitOpsObject> {
+    let about = &event.involved_object;
+    let same = |o: &&GitOpsObject| {
+        o.kind == about.kind && o.metadata.namespace == about.namespace && o.metadata.name == about.name
+    };
+    releases(snap).iter().find(same)
+}
+
+/// Objects of Flux and Argo CD. Whether they could be read is told where these are judged; most clusters have none.
+fn releases(snap: &Snapshot) -> &[GitOpsObject] {
+    journal::aside(|| snap.git_ops.items().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! The words of Helm and of the API server, taken apart.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use super::Refusal;
+
+/// Where hooks run.
+const HOOKS: &[&str] =
+    &["pre-install", "pre-upgrade", "post-install", "post-upgrade", "pre-rollback", "post-rollback", "pre-delete"];
+
+fn captures<'t>(cell: &'static OnceLock<Option<Regex>>, pattern: &str, text: &'t str) -> Option<regex::Captures<'t>> {
+    cell.get_or_init(|| Regex::new(pattern).ok()).as_ref()?.captures(text)
+}
+
+/// What a text says that Helm was refused: several objects of one upgrade stand in one line.
+pub(crate) fn read(text: &str) -> Vec<Refusal> {
+    let text = text.replace("\\\"", "\"");
+    let is_upgrade = text.contains("UPGRADE FAILED") || text.to_ascii_lowercase().contains("upgrade failed");
+    let mut found: Vec<Refusal> = Vec::new();
+    for part in text.split(" && ") {
+        if let Some(refusal) = one(part, is_upgrade).filter(|r| !found.contains(r)) {
+            found.push(refusal);
+        }
+    }
+    found
+}
+
+fn one(text: &str, is_upgrade: bool) -> Option<Refusal> {
+    owned(text)
+        .or_else(|| immutable(text, is_upgrade))
+        .or_else(|| no_kind(text))
+        .or_else(|| unknown_field(text))
+        .or_else(|| too_long(text))
+        .or_else(|| record_too_large(text))
+        .or_else(|| conflict(text))
+        .or_else(|| doubled(text))
+        .or_else(|| no_value(text))
+        .or_else(|| not_text(text))
+        .or_else(|| long_name(text))
+        .or_else(|| hook(text))
+        .or_else(|| text.contains("cannot re-use a name that is still in use").then_some(Refusal::NameInUse))
+}
+
+/// `ServiceAccount "x" in namespace "n" exists and cannot be imported into the current release: invalid ownership metadata …`.
+fn owned(text: &str) -> Option<Refusal> {
+    static OWNED: OnceLock<Option<Regex>> = OnceLock::new();
+    static BY: OnceLock<Option<Regex>> = OnceLock::new();
+    static WANTED: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = r#"(\w+) "([^"]+)" in namespace "([^"]*)" exists and cannot be imported into the current release"#;
+    let found = captures(&OWNED, pattern, text)?;
+    let by = r#""meta\.helm\.sh/release-name" must equal "[^"]*": current value is "([^"]+)""#;
+    let wanted = r#""meta\.helm\.sh/release-name" must (?:equal|be set to) "([^"]+)""#;
+    Some(Refusal::Owned {
+        kind: found[1].to_owned(),
+        name: found[2].to_owned(),
+        namespace: found[3].to_owned(),
+        by: captures(&BY, by, text).map(|c| c[1].to_owned()),
+        wanted: captures(&WANTED, wanted, text).map(|c| c[1].to_owned()),
+    })
+}
+
+/// `cannot patch "x" with kind DaemonSet: … is invalid: spec.selector: Invalid value: …: field is immutable`; `… updates to
+/// statefulset spec for fields other than … are forbidden`; `failed to replace object: PersistentVolumeClaim "x" is invalid:
+/// spec: Forbidden: is immutable after creation …`; `roleRef: … cannot change roleRef`.
+fn immutable(text: &str, is_upgrade: bool) -> Option<Refusal> {
+    static INVALID: OnceLock<Option<Regex>> = OnceLock::new();
+    static PATCHED: OnceLock<Option<Regex>> = OnceLock::new();
+    static FIELD: OnceLock<Option<Regex>> = OnceLock::new();
+    let has = |part: &str| text.contains(part);
+    let fixed = has("field is immutable")
+        || has("immutable after creation")
+        || has("cannot change roleRef")
+        || (has("updates to ") && has("are forbidden"));
+    let forced = has("failed to replace object");
+    if !fixed || !(is_upgrade || forced || has("cannot patch \"")) {
+        return None;
+    }
+    let invalid = r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: "#;
+    let (kind, name) = match captures(&INVALID, invalid, text) {
+        Some(found) => (found[1].to_owned(), found[2].to_owned()),
+        None => {
+            let found = captures(&PATCHED, r#"cannot patch "([^"]+)" with kind (\w+)"#, text)?;
+            (found[2].to_owned(), found[1].to_owned())
+        }
+    };
+    let field = captures(&FIELD, r"is invalid: ([a-zA-Z][\w.\[\]]*): ", text)
+        .map_or_else(|| "spec".to_owned(), |c| c[1].to_owned());
+    Some(Refusal::Immutable { kind, name, field, forced })
+}
+
+/// `no matches for kind "PodSecurityPolicy" in version "policy/v1beta1"`.
+fn no_kind(text: &str) -> Option<Refusal> {
+    static KIND: OnceLock<Option<Regex>> = OnceLock::new();
+    let found = captures(&KIND, r#"no matches for kind "(\w+)" in (?:version|group) "([^"]+)""#, text)?;
+    Some(Refusal::NoKind { kind: found[1].to_owned(), version: found[2].to_owned() })
+}
+
+/// `ValidationError(Prometheus.spec): unknown field "shards" in …`; `Prometheus in version "v1" cannot be handled …: strict
+/// decoding error: unknown field "spec.x"`; `(ns/name; monitoring.coreos.com/v1, Kind=Prometheus): .spec.x: field not declared
+/// in schema`.
+fn unknown_field(text: &str) -> Option<Refusal> {
+    static OLD: OnceLock<Option<Regex>> = OnceLock::new();
+    static NEW: OnceLock<Option<Regex>> = OnceLock::new();
+    static TYPED: OnceLock<Option<Regex>> = OnceLock::new();
+    let of = |c: regex::Captures<'_>| Refusal::UnknownField {
+        kind: c[1].to_owned(),
+        field: c[2].trim_start_matches('.').to_owned(),
+    };
+    let old = captures(&OLD, r#"ValidationError\((\w+)[^)]*\): unknown field "([^"]+)""#, text).map(of);
+    let new = r#"(\w+) in version "[^"]+" cannot be handled as a \w+: strict decoding error: unknown field "([^"]+)""#;
+    let typed = r"Kind=(\w+)\): (\.[^\s:]+): field not declared in schema";
+    old.or_else(|| captures(&NEW, new, text).map(of)).or_else(|| captures(&TYPED, typed, text).map(of))
+}
+
+/// `CustomResourceDefinition "x" is invalid: metadata.annotations: Too long: must have at most 262144 bytes`.
+fn too_long(text: &str) -> Option<Refusal> {
+    static LONG: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = r#"CustomResourceDefinition(?:\.\S+)? "([^"]+)" is invalid: metadata\.annotations: Too long"#;
+    captures(&LONG, pattern, text).map(|c| Refusal::TooLong { name: c[1].to_owned() })
+}
+
+/// `Secret "sh.helm.release.v1.x.v3" is invalid: data: Too long: must have at most 1048576 bytes`; something on the way lets
+/// less through: `the server responded with the status code 413 … (post secrets)`.
+fn record_too_large(text: &str) -> Option<Refusal> {
+    static LONG: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = r#"Secret "sh\.helm\.release\.v1\.([^"]+)\.v\d+" is invalid: data: Too long"#;
+    let release = captures(&LONG, pattern, text).map(|c| c[1].to_owned());
+    let cut = text.contains("status code 413") && text.contains("(post secrets)");
+    (release.is_some() || cut).then_some(Refusal::RecordTooLarge { release })
+}
+
+/// `conflict occurred while applying object ns/name apps/v1, Kind=Deployment: Apply failed with 1 conflict: conflict with "x"
+/// using apps/v1: .spec.replicas`.
+fn conflict(text: &str) -> Option<Refusal> {
+    static CONFLICT: OnceLock<Option<Regex>> = OnceLock::new();
+    static FIELD: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = r#"conflict occurred while applying object ([^\s/]*)/(\S+) \S+, Kind=(\w+): Apply failed with \d+ conflicts?: conflicts? with "([^"]+)""#;
+    let found = captures(&CONFLICT, pattern, text)?;
+    let field = captures(&FIELD, r" using [^\s:]+:(?:\s|\\n|- )*(\.\S+)", text).map(|c| c[1].to_owned());
+    Some(Refusal::Conflict {
+        namespace: found[1].to_owned(),
+        name: found[2].to_owned(),
+        kind: found[3].to_owned(),
+        manager: found[4].to_owned(),
+        field: field.unwrap_or_default(),
+    })
+}
+
+/// `cannot patch "x" with kind Deployment: The order in patch list: [map[name:A value:1] …] doesn't match $setElementOrder list:
+/// [map[name:A] map[name:B] map[name:A]]`.
+fn doubled(text: &str) -> Option<Refusal> {
+    static ORDER: OnceLock<Option<Regex>> = OnceLock::new();
+    static ENTRY: OnceLock<Option<Regex>> = OnceLock::new();
+    let found = captures(&ORDER, r#"cannot patch "([^"]+)" with kind (\w+): The order in patch list"#, text)?;
+    let list = text.rsplit_once("$setElementOrder list").map_or("", |(_, list)| list);
+    let entry = ENTRY.get_or_init(|| Regex::new(r"map\[(\w+:[^\]\s]+)\]").ok()).as_ref()?;
+    let (mut seen, mut entries) = (BTreeSet::new(), Vec::new());
+    for one in entry.captures_iter(list).filter_map(|c| c.get(1)).map(|m| m.as_str().replacen(':', " ", 1)) {
+        if !seen.insert(one.clone()) && !entries.contains(&one) {
+            entries.push(one);
+        }
+    }
+    Some(Refusal::Doubled { kind: found[2].to_owned(), name: found[1].to_owned(), entries })
+}
+
+/// `at <.Values.thanosRuler.enabled>: nil pointer evaluating interface {}.enabled`.
+fn no_value(text: &str) -> Option<Refusal> {
+    static VALUE: OnceLock<Option<Regex>> = OnceLock::new();
+    let found = captures(&VALUE, r"<\$?\.Values\.([\w.]+)>: nil pointer evaluating interface \{\}\.\w+", text)?;
+    Some(Refusal::NoValue { value: found[1].to_owned() })
+}
+
+/// `json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string`.
+fn not_text(text: &str) -> Option<Refusal> {
+    static FIELD: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = r"cannot unmarshal (?:number|bool) into Go struct field [A-Z]\w*\.([\w.]+) of type string";
+    captures(&FIELD, pattern, text).map(|c| Refusal::NotText { field: c[1].to_owned() })
+}
+
+/// `Service "x" is invalid: metadata.name: Invalid value: "x": must be no more than 63 characters`; `release name "x" exceeds
+/// max length of 53`.
+fn long_name(text: &str) -> Option<Refusal> {
+    static OBJECT: OnceLock<Option<Regex>> = OnceLock::new();
+    static RELEASE: OnceLock<Option<Regex>> = OnceLock::new();
+    let object =
+        r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: .*must be no more than \d+ (?:characters|bytes)"#;
+    if let Some(found) = captures(&OBJECT, object, text) {
+        return Some(Refusal::LongName { kind: found[1].to_owned(), name: found[2].to_owned() });
+    }
+    let found = captures(&RELEASE, r#"release name "?([a-z0-9.-]+)"? exceeds max length of \d+"#, text)?;
+    Some(Refusal::LongName { kind: String::new(), name: found[1].to_owned() })
+}
+
+/// `pre-upgrade hooks failed: …`, `failed pre-install: …`, `Hook pre-delete … failed: …`, with the job where it is named.
+fn hook(text: &str) -> Option<Refusal> {
+    static JOB: OnceLock<Option<Regex>> = OnceLock::new();
+    let says = |k: &str| [format!("{k} hooks failed"), format!("failed {k}"), format!("Hook {k} ")];
+    let kind = HOOKS.iter().find(|k| says(k).iter().any(|words| text.contains(words)))?;
+    let name =
+        captures(&JOB, r#"\bjob(?:s\.batch)? "?([a-z0-9][a-z0-9.-]+)"? (?:failed|not ready|already exists)"#, text);
+    Some(Refusal::Hook { kind, name: name.map(|c| c[1].to_owned()) })
+}
