@@ -167,9 +167,11 @@ fn is_node_exporter(container: &Container) -> bool {
     container.image.contains("node-exporter") || container.name == "node-exporter"
 }
 
-/// Exporters of other programs, and what sends samples on.
+/// Exporters of other programs, what stands before them and asks who may read them, and what sends samples on.
 fn is_further(container: &Container) -> bool {
-    exporter_log::exporter(container) || collector::is_vmagent(&container.image)
+    exporter_log::exporter(container)
+        || collector::is_vmagent(&container.image)
+        || container.name.contains("kube-rbac-proxy")
 }
 
 /// By its image or name: a part of a monitoring or logging stack, or of the cluster below it.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::pipeline::{plural, release_ref};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::leftovers::{self, Leftover};
+use crate::domain::prometheus::operator::kubelet_services;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Object;
@@ -19,7 +20,7 @@ check! {
         id: "helm-leftover", suite: Pipeline, severity: Error,
         title: "objects of a removed Helm release are in the way",
         requires: [HelmReleases, Services],
-        uses: [Workloads, PersistentVolumeClaims, PersistentVolumes, ConfigMaps, Webhooks, Namespaces, Pods, Events, Manifests, StorageClasses],
+        uses: [Workloads, PersistentVolumeClaims, PersistentVolumes, ConfigMaps, Webhooks, Namespaces, Pods, Events, Manifests, StorageClasses, PrometheusTargets],
         fix: Fix,
     }
 }
@@ -45,6 +46,13 @@ enum Fix {
         /// A release of the same name in another namespace may own what is cluster-wide.
         shared: bool,
     },
+    KubeletService {
+        services: Vec<String>,
+        service_namespace: String,
+        /// `kubernetes.io/service-name in (a,b)`.
+        slices: String,
+        kept: Vec<String>,
+    },
 }
 
 impl Check for HelmLeftover {
@@ -56,8 +64,48 @@ impl Check for HelmLeftover {
         snap.helm_releases()?;
         snap.services()?;
         let all = leftovers::all(snap);
-        Ok(Diagnosis::Findings(all.iter().filter_map(|l| finding(snap, l)).collect()))
+        let releases = all.iter().filter_map(|l| finding(snap, l));
+        Ok(Diagnosis::Findings(releases.chain(kubelets(snap)).collect()))
     }
+}
+
+/// Services of the kubelets that an operator left behind which is gone.
+fn kubelets(snap: &Snapshot) -> Option<Finding> {
+    let left = kubelet_services::left(snap);
+    let first = left.first()?;
+    let namespace = &first.service.metadata.namespace;
+    let own: Vec<_> = left.iter().filter(|l| l.service.metadata.namespace == *namespace).collect();
+    let names: Vec<String> = own.iter().map(|l| l.service.metadata.name.clone()).collect();
+    let (targets, down): (usize, usize) =
+        own.iter().fold((0, 0), |(targets, down), l| (targets + l.targets, down + l.down));
+    let kept: Vec<String> = kubelet_services::kept(snap).into_iter().collect();
+    let (services, are) = if names.len() == 1 { ("Service", "is") } else { ("Services", "are") };
+    let gone =
+        if down == 0 { String::new() } else { format!(", {down} of them down: their addresses are not renewed") };
+    let message = format!(
+        "{services} {} of namespace {namespace} {are} left of an earlier Prometheus operator, and the kubelets are scraped through what the operator of now keeps ({}) and through them as well: {targets} targets too many{gone}",
+        names.join(", "),
+        kept.join(", ")
+    );
+    let reference = |name: &String| ResourceRef::service(namespace, name);
+    let mut made = Finding::new(HelmLeftover::META.id, Severity::Warning, reference(&names[0]), message)
+        .key(format!("kubelet services of {namespace}"))
+        .also_all(names.iter().skip(1).map(reference));
+    made = names.iter().fold(made, |made, name| made.breaks(reference(name)));
+    made = made.evidence(
+        Evidence::new(
+            format!("Services of namespace {namespace} with the label k8s-app=kubelet, and --kubelet-service of the operators"),
+            format!("not kept: {}; kept: {}", names.join(", "), kept.join(", ")),
+            "kubectl get services,endpoints -n {{ namespace }} -l k8s-app=kubelet",
+        )
+        .with("namespace", namespace),
+    );
+    Some(made.fix(Fix::KubeletService {
+        slices: format!("kubernetes.io/service-name in ({})", names.join(",")),
+        services: names,
+        service_namespace: namespace.clone(),
+        kept,
+    }))
 }
 
 /// What suffers from it: without that, leftovers are nobody's trouble.

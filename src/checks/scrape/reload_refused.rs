@@ -45,6 +45,12 @@ enum Fix {
         prefix: String,
         asks: String,
     },
+    Variable {
+        #[serde(flatten)]
+        at: At,
+        variable: String,
+        reference: String,
+    },
 }
 
 /// What all fixes name.
@@ -84,24 +90,38 @@ fn finding(snap: &Snapshot, refused: &Refused<'_>) -> Option<Finding> {
     let name = if program.program() == Some(Program::Alertmanager) { "Alertmanager" } else { "Prometheus" };
     let target = Target::of(snap, pod);
     let why = match refused.refusal {
-        Refusal::LifecycleOff => "its lifecycle API is switched off (403)",
-        Refusal::Login => "it asks for a login (401), which the side-car does not have",
-        Refusal::Path => "it has no such path (404): it runs with another path prefix than the side-car asks for",
+        Refusal::LifecycleOff => "its lifecycle API is switched off (403)".to_owned(),
+        Refusal::Login => "it asks for a login (401), which the side-car does not have".to_owned(),
+        Refusal::Path => {
+            "it has no such path (404): it runs with another path prefix than the side-car asks for".to_owned()
+        }
+        Refusal::Variable => {
+            let variable = reloader::variable(&refused.text).unwrap_or_default();
+            format!("it refers to $({variable}), and the side-car has no environment variable {variable}")
+        }
+    };
+    let until = match refused.refusal {
+        Refusal::Variable => "it runs with the old one, whatever else is changed",
+        _ => "until its next restart it runs with the old one",
     };
     let message = format!(
-        "side-car {} cannot make {name} ({}) load its changed configuration: {why}; until its next restart it runs with the old one",
+        "side-car {} cannot make {name} ({}) load its changed configuration: {why}; {until}",
         log.container, target.name
     );
+    let resource = target.operator_ref(&log.namespace);
     let owner = snap.owner_ref(pod);
-    Some(
-        Finding::new(ReloadRefused::META.id, Severity::Warning, owner, message)
-            .key(format!("{:?}", refused.refusal))
-            .breaks_nothing()
-            .depends_on(ResourceRef::pod(&log.namespace, &log.pod))
-            .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &refused.text))
-            .evidence(arguments_seen(pod, program))
-            .fix(fix(refused, pod, program, &target)),
-    )
+    let made = Finding::new(ReloadRefused::META.id, Severity::Warning, owner, message)
+        .key(format!("{:?}", refused.refusal))
+        .breaks_nothing()
+        .depends_on(ResourceRef::pod(&log.namespace, &log.pod))
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &refused.text))
+        .evidence(arguments_seen(pod, program))
+        .fix(fix(refused, pod, program, &target));
+    // Nothing new reaches the server.
+    Some(match resource {
+        Some(resource) if refused.refusal == Refusal::Variable => made.breaks(resource),
+        _ => made,
+    })
 }
 
 fn arguments_seen(pod: &Pod, container: &Container) -> Evidence {
@@ -134,6 +154,10 @@ fn fix(refused: &Refused<'_>, pod: &Pod, program: &Container, target: &Target<'_
             let strategy = serde_json::json!({"spec": {"reloadStrategy": "ProcessSignal"}});
             let operator = if target.operator_kind() == "prometheus" { target.operator_name() } else { "" };
             Fix::Login { at, operator: operator.to_owned(), strategy: strategy.to_string() }
+        }
+        Refusal::Variable => {
+            let variable = reloader::variable(&refused.text).unwrap_or_default().to_owned();
+            Fix::Variable { at, reference: format!("$({variable})"), variable }
         }
         Refusal::Path => {
             let prefix = arguments::flag(program, "web.route-prefix").unwrap_or("/").to_owned();

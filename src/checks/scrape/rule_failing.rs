@@ -8,7 +8,7 @@ use crate::checks::support::scrape::{Api, api_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{is_kind, workload};
-use crate::domain::prometheus::duplicates::{Twice, alerts_on, twice};
+use crate::domain::prometheus::duplicates::{Twice, alerts_on, services, twice};
 use crate::domain::prometheus::origin::monitor_of;
 use crate::domain::prometheus::targets::{self, Address};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -218,7 +218,9 @@ fn evaluation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding
     let severity = if alerting && !matches!(way, Way::Timeout { .. }) { Severity::Error } else { Severity::Warning };
     let source = format!("Prometheus /api/v1/rules, rule {} ({})", rule.name, group.file);
     let evidence = api_evidence(snap, source, error.to_owned(), "/api/v1/rules");
-    Some(finding(snap, severity, group, rule, way, message).evidence(evidence))
+    let made = finding(snap, severity, group, rule, way, message).evidence(evidence);
+    // One that is there for no good reason says why there are two.
+    Some(services(error).iter().fold(made, |made, (ns, name)| made.depends_on(ResourceRef::service(ns, name))))
 }
 
 /// A template that fails only when the alert fires: the text of the notification is the error.

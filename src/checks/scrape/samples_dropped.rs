@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::checks::support::origin::{JobPlace, monitor_list};
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
+use crate::domain::prometheus::merged::{self, Merged};
 use crate::domain::prometheus::origin::{job_line, monitor_of};
 use crate::domain::prometheus::targets;
 use crate::domain::text::log_line::Line;
@@ -23,7 +24,7 @@ check! {
         id: "samples-dropped", suite: Scrape, severity: Warning,
         title: "a target is up, but its samples do not arrive",
         requires: [ComponentLogs],
-        uses: [ScrapeSamples, PrometheusTargets, ConfigMaps, Workloads, Services, Pods, MonitoringResources],
+        uses: [ScrapeSamples, PrometheusTargets, PrometheusConfig, ConfigMaps, Workloads, Services, Pods, MonitoringResources],
         fix: Fix,
     }
 }
@@ -55,6 +56,11 @@ enum Way {
         monitor_list: Option<&'static str>,
         #[serde(flatten)]
         secret: Secret,
+    },
+    /// Metric relabelling took away what told the targets apart.
+    Merged {
+        lost: Vec<String>,
+        monitor_list: Option<&'static str>,
     },
     Timestamps {
         monitor_list: Option<&'static str>,
@@ -89,7 +95,7 @@ struct Secret {
 
 impl Fix {
     fn of(snap: &Snapshot, job: &str, way: Way) -> Self {
-        let changes_job = matches!(way, Way::Timestamps { .. } | Way::Twice { .. });
+        let changes_job = matches!(way, Way::Timestamps { .. } | Way::Twice { .. } | Way::Merged { .. });
         Self { job: job.to_owned(), changes_job, place: JobPlace::of(snap, job), way }
     }
 }
@@ -196,7 +202,15 @@ fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let shared = shared_addresses(snap, &last);
     let goes_on = |l: &Logged| l.times >= 3 || l.at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() < NOW);
     let of_now = last.into_iter().filter(|(_, logged)| goes_on(logged));
-    Ok(of_now.map(|((job, loss), logged)| lost(snap, &job, loss, &logged, &shared)).collect())
+    let mut findings: Vec<Finding> = Vec::new();
+    for ((job, loss), logged) in of_now {
+        let made = lost(snap, &job, loss, &logged, &shared);
+        // Targets that were merged lose samples in both ways.
+        if !findings.iter().any(|f| f.variant == "merged" && f.key == made.key) {
+            findings.push(made);
+        }
+    }
+    Ok(findings)
 }
 
 /// Addresses of which the log says that two jobs lose samples as duplicates: pairs of jobs. Prometheus itself tells more,
@@ -216,11 +230,13 @@ fn job_of<'a>(snap: &'a Snapshot, url: &'a str) -> &'a str {
 
 fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeMap<String, Vec<String>>) -> Finding {
     let (namespace, pod, container) = &logged.pod;
+    let merged = if loss == Loss::TooOld { None } else { merged::find(snap, job) };
     let known = || twice(snap, job, &logged.url).or_else(|| logged_twice(shared, job, &logged.url));
-    let twice = if loss == Loss::Duplicate { known() } else { None };
-    let message = match &twice {
-        Some(twice) => twice.message(),
-        None => format!("Prometheus drops samples of job {job}: {} ({})", loss.words(), logged.url),
+    let twice = if loss == Loss::Duplicate && merged.is_none() { known() } else { None };
+    let message = match (&twice, &merged) {
+        (Some(twice), _) => twice.message(),
+        (None, Some(merged)) => of_merged(job, merged),
+        (None, None) => format!("Prometheus drops samples of job {job}: {} ({})", loss.words(), logged.url),
     };
     let template = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h | grep {{ pattern }}";
     let evidence = Evidence::new(format!("log of pod {namespace}/{pod}"), logged.line.clone(), template)
@@ -229,8 +245,9 @@ fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeM
         .with("container", container)
         .with("pattern", "Error on ingesting");
     let answer = Answer::of(snap, &logged.url);
-    let way = match loss {
-        Loss::Duplicate => Way::Duplicate(answer),
+    let way = match (loss, merged) {
+        (_, Some(merged)) => Way::Merged { lost: merged.lost, monitor_list: monitor_list(job) },
+        (Loss::Duplicate, None) => Way::Duplicate(answer),
         _ => Way::Timestamps { monitor_list: monitor_list(job), answer },
     };
     let made = finding(snap, job, way, message).evidence(evidence);
@@ -238,6 +255,15 @@ fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeM
         Some(twice) => twice.complete(snap, made),
         None => made,
     }
+}
+
+fn of_merged(job: &str, merged: &Merged) -> String {
+    let [first, second] = &merged.urls;
+    format!(
+        "metric relabelling of job {job} takes away all that tells its {} targets apart ({}), so that {first} and {second} write the same series, and Prometheus drops samples of both",
+        merged.targets,
+        merged.lost.join(", ")
+    )
 }
 
 /// Two targets whose samples are the same series: jobs and addresses.

@@ -1,5 +1,7 @@
 //! Command-line arguments that a program refuses.
 
+use std::collections::BTreeSet;
+
 use crate::domain::crash::known::{self, Flag};
 use crate::domain::crash::{Class, Crash, Detail, pattern};
 use crate::domain::text::log_line::{Level, Line};
@@ -12,6 +14,17 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     }
     let text = line.text();
     unknown(&text).or_else(|| usage(&text)).or_else(|| value(&text)).or_else(|| address(&text))
+}
+
+/// What Go's flag package prints after an argument that it does not know: `Usage of /configmap-reload:` and the flags that
+/// there are.
+pub(crate) fn usage_of(text: &str) -> Option<(String, BTreeSet<&str>)> {
+    let (_, rest) = text.split_once("Usage of ")?;
+    let (program, list) = rest.split_once(":\n")?;
+    let names = list.lines().filter_map(|l| l.strip_prefix("  -")).filter_map(|l| l.split_whitespace().next());
+    let names: BTreeSet<&str> = names.collect();
+    let program = program.rsplit('/').next().unwrap_or(program).trim();
+    (!names.is_empty() && !program.is_empty()).then(|| (program.to_owned(), names))
 }
 
 fn flag(reason: &str) -> Crash {

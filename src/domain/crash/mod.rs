@@ -201,6 +201,8 @@ pub(crate) enum Detail {
     Denied(Account, Act),
     /// It still waited when it was ended: no signal and no probe tells more.
     Waits,
+    /// The image starts this program, which knows none of the container's arguments.
+    OtherProgram(String),
 }
 
 /// Why a program ended.
@@ -350,6 +352,8 @@ fn needed(lines: &[Line<'_>]) -> Option<Crash> {
     let telling = lines.iter().rev().filter(|l| !is_consequence(l.raw)).take(2);
     telling.into_iter().find_map(|line| Some(Crash { said: said(line), ..unreached::read(line)? }))
 }
+
+pub(crate) use flags::usage_of;
 
 /// What the exit code of a program says, where its log does not.
 pub(crate) fn by_exit_code(text: &str, code: i32) -> Option<Crash> {

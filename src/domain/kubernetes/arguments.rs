@@ -37,6 +37,12 @@ pub(crate) fn flag<'a>(container: &'a Container, name: &str) -> Option<&'a str> 
     flags(container, name).next()
 }
 
+/// Names of all flags, without dashes.
+pub(crate) fn names(container: &Container) -> impl Iterator<Item = &str> {
+    let bare = words(container).filter_map(|word| word.strip_prefix("--").or_else(|| word.strip_prefix('-')));
+    bare.map(|word| word.split('=').next().unwrap_or(word)).filter(|name| !name.is_empty())
+}
+
 /// True if a switch is there and not turned off.
 pub(crate) fn has_flag(container: &Container, name: &str) -> bool {
     words(container).filter_map(|word| after(word, name)).any(|rest| rest != "=false")

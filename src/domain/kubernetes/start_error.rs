@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     Root { user: Option<String> },
     /// The node lacks the seccomp or AppArmor profile that the container names.
     Profile { kind: &'static str, name: String },
+    /// A path of the node is to be mounted so that later mounts below it are seen, and the node does not share them.
+    Propagation { path: String },
     /// The program is not in the image.
     Command { name: Option<String> },
     /// Something else.
@@ -39,6 +41,9 @@ impl Fault {
         }
         if let Some(fault) = Self::of_profile(message) {
             return Some(fault);
+        }
+        if let Some(path) = unshared(message) {
+            return Some(Self::Propagation { path });
         }
         if has("runAsNonRoot") {
             let user = between(message, "non-numeric user (", ")").map(str::to_owned);
@@ -116,6 +121,15 @@ impl Fault {
     }
 }
 
+/// `path "/" is mounted on "/" but it is not a shared or slave mount`; Docker writes it without quotes.
+fn unshared(message: &str) -> Option<String> {
+    let (before, _) =
+        message.split_once("but it is not a shared").or_else(|| message.split_once("but it is not shared"))?;
+    let mount = before.rsplit_once(" is mounted on ")?.0;
+    let path = mount.rsplit(' ').next().unwrap_or(mount);
+    Some(path.trim_matches(['"', '\\']).to_owned())
+}
+
 /// Where in the container something was to be mounted: `to rootfs at "/etc/prometheus/prometheus.yml"`.
 fn mount_target(message: &str) -> Option<String> {
     let plain = message.replace("\\\"", "\"");
@@ -166,6 +180,12 @@ mod tests {
         assert_eq!(Fault::of(named), Some(Fault::Root { user: Some("nobody".into()) }));
         let runc = r#"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting "/var/lib/kubelet/pods/1/volume-subpaths/config/prometheus/0" to rootfs at "/etc/prometheus/prometheus.yml": mount src=/x, dst=/etc/prometheus/prometheus.yml: not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type"#;
         assert_eq!(Fault::of(runc), Some(Fault::MountType { path: Some("/etc/prometheus/prometheus.yml".into()) }));
+        for shared in [
+            r#"failed to generate container "14" spec: failed to generate spec: path "/" is mounted on "/" but it is not a shared or slave mount"#,
+            r#"failed to start container "node-exporter": Error response from daemon: path / is mounted on / but it is not a shared or slave mount"#,
+        ] {
+            assert_eq!(Fault::of(shared), Some(Fault::Propagation { path: "/".into() }), "{shared}");
+        }
         let exec = r#"exec: "promethues": executable file not found in $PATH: unknown"#;
         assert_eq!(Fault::of(exec), Some(Fault::Command { name: Some("promethues".into()) }));
         let sub_path = r#"failed to create subPath directory for volumeMount "storage" of container "grafana""#;

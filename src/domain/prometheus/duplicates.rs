@@ -47,6 +47,12 @@ pub(crate) fn twice<'a>(snap: &'a Snapshot, error: &str) -> Option<Twice<'a>> {
     two.then(|| Twice { metric: metric.clone(), targets })
 }
 
+/// The Services that the two series of such an error came through, where their labels say it: namespace and name.
+pub(crate) fn services(error: &str) -> BTreeSet<(String, String)> {
+    let of = |series: Series| Some((series.get("namespace")?.clone(), series.get("service")?.clone()));
+    both(error).into_iter().flatten().filter_map(of).collect()
+}
+
 fn both(error: &str) -> Option<[Series; 2]> {
     let (_, rest) = error.split_once(" hand-side of the operation: [{")?;
     let (first, rest) = rest.split_once("}, {")?;

@@ -6,9 +6,11 @@ use std::collections::BTreeSet;
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down, prometheus_pod};
+use crate::domain::text::log_line::written_at;
 use crate::lint::yaml::Node;
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
+use crate::snapshot::monitoring::ContainerLog;
+use crate::snapshot::{Snapshot, journal};
 
 /// A fact that explains a failure.
 #[derive(Debug, Clone)]
@@ -19,7 +21,12 @@ pub(crate) enum Joined<'a> {
     KubeProxy { map: Option<(&'a ConfigMap, &'a str, String)> },
     /// A side-car of a service mesh takes plain connections from within the mesh only.
     Mesh { pod: &'a Pod, mesh: Mesh },
+    /// kube-rbac-proxy in front of it cannot ask the API server who asks: where that is said, and why.
+    Review { pod: &'a Pod, log: &'a ContainerLog, line: &'a str, why: String },
 }
+
+/// Seconds within which a line of kube-rbac-proxy is of now: it asks at each scrape.
+const ASKED: i64 = 900;
 
 /// A service mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +89,26 @@ pub(crate) fn of<'a>(snap: &'a Snapshot, down: &Down<'_>) -> Option<Joined<'a>> 
             let outside = prometheus_pod(snap).is_some_and(|p| Mesh::of(p).is_none());
             outside.then_some(Joined::Mesh { pod, mesh })
         }
+        // Without an answer kube-rbac-proxy knows nobody, and takes whoever asks for nobody.
+        ScrapeFailure::Status(401 | 500) => review(snap, pod?),
         _ => None,
     }
+}
+
+/// What kube-rbac-proxy says of its own questions, where they fail now.
+fn review<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
+    // Its log only sharpens what the target says.
+    let logs = journal::aside(|| snap.part_logs().map(Vec::as_slice).unwrap_or_default());
+    let own = logs.iter().filter(|l| l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name);
+    let mut proxies = own.filter(|l| !l.previous && l.container.contains("kube-rbac-proxy"));
+    proxies.find_map(|log| {
+        let is_question = |l: &&str| l.contains("/tokenreviews\"") || l.contains("/subjectaccessreviews\"");
+        let line = log.text.lines().rev().find(is_question)?;
+        let old = written_at(line, snap.collected_at)
+            .is_some_and(|at| snap.collected_at.as_second() - at.as_second() > ASKED);
+        let why = line.split_once("reviews\": ").map(|(_, why)| why.trim_end_matches('"').to_owned())?;
+        (!old).then_some(Joined::Review { pod, log, line, why })
+    })
 }
 
 /// The argument that binds a port, or all ports where it names none, to loopback.

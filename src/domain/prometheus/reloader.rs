@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     Login,
     /// The path is not there: another prefix.
     Path,
+    /// The configuration refers to an environment variable that the side-car does not have.
+    Variable,
 }
 
 /// What a reloader says.
@@ -69,8 +71,18 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<Refused<'a>> {
     found.filter(|r| r.times >= SEVERAL)
 }
 
+/// The environment variable that the configuration refers to in vain.
+pub(crate) fn variable(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("found reference to unset environment variable ")?;
+    rest.trim_start_matches(['\\', '"']).split(['\\', '"', ' ']).next().filter(|name| !name.is_empty())
+}
+
 /// `trigger reload: received non-200 response: 403 Forbidden`, `Received response code 403 , expected 200`.
 fn refusal(text: &str) -> Option<Refusal> {
+    // Newer ones go on with the reference as it is, and say so once.
+    if variable(text).is_some() && text.contains("function failed") {
+        return Some(Refusal::Variable);
+    }
     let code = ["received non-200 response: ", "Received response code ", "eceived response code: "]
         .iter()
         .find_map(|mark| text.split_once(mark))
@@ -105,6 +117,9 @@ mod tests {
         let taken = "ts=2026-11-21T02:51:00Z level=info msg=\"Reload triggered\" cfg_in=/etc/x\n";
         assert_eq!(read(&format!("{}{taken}", line.repeat(5))), None);
         assert_eq!(read(&line.replace("403 Forbidden", "500 x").repeat(5)), None, "the configuration is at fault");
+        let unset = "ts=2026-11-21T02:50:00Z level=error msg=\"function failed. Retrying in next tick\" err=\"expand environment variables: found reference to unset environment variable \\\"CLUSTER_ID\\\"\"\n";
+        assert_eq!(read(&unset.repeat(2)), Some(Refusal::Variable));
+        assert_eq!(variable("found reference to unset environment variable \"CLUSTER_ID\""), Some("CLUSTER_ID"));
         assert_eq!(
             read(&"2026/11/21 02:50:00 error: Received response code 404 , expected 200\n".repeat(3)),
             Some(Refusal::Path)

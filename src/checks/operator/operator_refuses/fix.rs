@@ -9,6 +9,7 @@ use crate::checks::support::operator::{Loaded, Operator, Server, StackRelease};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::log::{self, Reason};
 use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::domain::text::between::between;
 use crate::domain::text::redact::redact;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Monitor, MonitoringResource};
@@ -84,6 +85,14 @@ pub(super) enum Fix {
         config_secret: String,
         /// The JSONPath of the configuration in it.
         config_path: &'static str,
+        waits: Option<String>,
+    },
+    Unseen {
+        #[serde(flatten)]
+        server: Server,
+        set: String,
+        /// The labels that it lacks.
+        labels: Vec<String>,
         waits: Option<String>,
     },
     Additional {
@@ -227,6 +236,26 @@ fn is_of_config(text: &str) -> bool {
         .any(|w| text.contains(w))
 }
 
+/// `statefulsets.apps "x" already exists`: since 0.85 the operator sees only StatefulSets with its labels, and tries to make
+/// anew one that lost them. Its name, and the labels that it lacks.
+fn unseen(snap: &Snapshot, server: &MonitoringResource, text: &str) -> Option<(String, Vec<String>)> {
+    let set = between(text, "statefulsets.apps \"", "\" already exists")?;
+    let workloads = snap.workloads.items().unwrap_or_default().iter();
+    let mut own = workloads.filter(|w| w.kind == "StatefulSet" && w.metadata.namespace == server.metadata.namespace);
+    let found = own.find(|w| w.metadata.name == set)?;
+    let mut wanted = vec![("managed-by", "prometheus-operator".to_owned())];
+    if let "Prometheus" | "PrometheusAgent" = server.kind.as_str() {
+        let shard = set.rsplit_once("-shard-").map_or("0", |(_, shard)| shard);
+        let mode = if server.kind == "Prometheus" { "server" } else { "agent" };
+        wanted.push(("operator.prometheus.io/name", server.metadata.name.clone()));
+        wanted.push(("operator.prometheus.io/shard", shard.to_owned()));
+        wanted.push(("operator.prometheus.io/mode", mode.to_owned()));
+    }
+    let lacks = |(name, value): &(&str, String)| found.metadata.label(name) != Some(value.as_str());
+    let labels: Vec<String> = wanted.into_iter().filter(lacks).map(|(name, value)| format!("{name}={value}")).collect();
+    (!labels.is_empty()).then(|| (set.to_owned(), labels))
+}
+
 /// The resource as `kubectl wait` takes it, where its operator writes whether it could reconcile it.
 fn waits(server: &MonitoringResource) -> Option<String> {
     let written = server.status.conditions.iter().any(|c| c.kind == "Reconciled");
@@ -242,6 +271,9 @@ pub(super) fn server(snap: &Snapshot, server: &MonitoringResource, text: &str) -
     let (named, said, waits) = (Server::of(server), redact(text.trim()), waits(server));
     if let Some(source) = Source::of(&reason) {
         return Fix::ServerSecret { server: named, text: said, source, waits };
+    }
+    if let Some((set, labels)) = unseen(snap, server, text) {
+        return Fix::Unseen { server: named, set, labels, waits };
     }
     if is_alertmanager && is_of_config(text) {
         return Fix::Alertmanager {

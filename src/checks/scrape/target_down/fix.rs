@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::scrape::target_down::family::{Family, camel_case, limit_name, offered, scheme_spoken};
-use crate::checks::scrape::target_down::joined::{Bound, Past, proxy_map};
+use crate::checks::scrape::target_down::joined::{Asks, Bound, Past, proxy_map};
 use crate::checks::scrape::target_down::kind::{Certificate, Kind};
 use crate::checks::support::authorizer::Authorizer;
 use crate::checks::support::origin::ChangeJob;
@@ -183,6 +183,11 @@ enum Way {
         #[serde(flatten)]
         logged: Logged,
     },
+    Review {
+        namespace: Option<String>,
+        #[serde(flatten)]
+        asks: Asks,
+    },
     Scheme {
         scheme: Option<String>,
         right_scheme: &'static str,
@@ -319,6 +324,7 @@ impl Site<'_> {
             Kind::Redirect => self.redirect(),
             Kind::Refused => self.refused(),
             Kind::Reset => Way::Reset { logged: self.logged() },
+            Kind::Review => Way::Review { namespace: self.namespace(), asks: Asks::of(self.snap, self.down) },
             Kind::Scheme => Way::Scheme {
                 scheme: self.address().map(|a| a.scheme.clone()),
                 right_scheme: if self.address().is_some_and(|a| a.scheme == "https") { "http" } else { "https" },

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::scrape::target_down::kind::Kind;
+use crate::checks::support::seen::log_evidence;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::prometheus::joined::{self, Joined, Mesh};
 use crate::domain::prometheus::targets::Down;
@@ -23,6 +24,10 @@ pub(super) fn family(snap: &Snapshot, down: &Down<'_>) -> Option<(Kind, String)>
         Joined::KubeProxy { map: None } => (
             Kind::KubeProxy,
             "connection refused: kube-proxy serves its metrics on 127.0.0.1:10249 only, unless metricsBindAddress says otherwise".into(),
+        ),
+        Joined::Review { why, .. } => (
+            Kind::Review,
+            format!("refused by kube-rbac-proxy, which cannot ask the API server who asks: {why}"),
         ),
         Joined::Mesh { mesh, .. } => (
             Kind::Mesh,
@@ -57,7 +62,33 @@ pub(super) fn evidence(snap: &Snapshot, down: &Down<'_>, made: Finding) -> Findi
             let seen = Evidence::new(source, mesh.sidecar(), "kubectl get pod -n {{ namespace }} {{ pod }} -o yaml");
             made.evidence(seen.with("namespace", &meta.namespace).with("pod", &meta.name))
         }
+        Some(Joined::Review { log, line, .. }) => {
+            let seen = log_evidence(&log.namespace, &log.pod, &log.container, false, line);
+            made.evidence(seen).depends_on(ResourceRef::service("default", "kubernetes"))
+        }
         _ => made,
+    }
+}
+
+/// Who cannot ask: its pod and container, and the DaemonSet or Deployment of it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Asks {
+    proxy_container: String,
+    proxy_pod: String,
+    proxy_node: Option<String>,
+}
+
+impl Asks {
+    /// Of the kube-rbac-proxy in front of a target.
+    pub(super) fn of(snap: &Snapshot, down: &Down<'_>) -> Self {
+        match joined::of(snap, down) {
+            Some(Joined::Review { pod, log, .. }) => Self {
+                proxy_container: log.container.clone(),
+                proxy_pod: log.pod.clone(),
+                proxy_node: pod.spec.node_name.clone(),
+            },
+            _ => Self { proxy_container: "kube-rbac-proxy".into(), proxy_pod: "<pod>".into(), proxy_node: None },
+        }
     }
 }
 

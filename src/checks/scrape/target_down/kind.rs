@@ -23,6 +23,7 @@ pub(super) enum Kind {
     Redirect,
     Refused,
     Reset,
+    Review,
     Scheme,
     ServerError,
     Status,

@@ -28,7 +28,7 @@ check! {
         id: "target-down", suite: Scrape, severity: Error,
         title: "Prometheus fails to scrape a job",
         requires: [PrometheusTargets],
-        uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers, Probes, PrometheusConfig, ScrapeSamples, Crds],
+        uses: [Services, Pods, Nodes, ConfigMaps, Workloads, TargetAnswers, Probes, PrometheusConfig, PartLogs, ScrapeSamples, Crds],
         fix: Fix,
     }
 }

@@ -114,6 +114,14 @@ enum Way {
         in_place: bool,
         managed_by: String,
     },
+    Propagation {
+        path: String,
+        node: String,
+        /// It is node-exporter, whose chart has a switch.
+        is_node_exporter: bool,
+        in_place: bool,
+        managed_by: String,
+    },
     Other {
         pod: String,
     },
@@ -207,6 +215,13 @@ impl Case<'_> {
                 node: self.node(),
                 profile: name.clone(),
                 is_seccomp: *kind == "seccomp",
+                in_place,
+                managed_by,
+            },
+            Fault::Propagation { path } => Way::Propagation {
+                path: path.clone(),
+                node: self.node(),
+                is_node_exporter: image.contains("node-exporter") || image.contains("node_exporter"),
                 in_place,
                 managed_by,
             },

@@ -44,6 +44,12 @@ impl Case<'_> {
                 let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
                 format!("node {node} does not have the {kind} profile {name} that it names")
             }
+            Fault::Propagation { path } => {
+                let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
+                format!(
+                    "{path} of node {node} is not a shared mount, and it is to be mounted so that what is mounted below it later is seen (mountPropagation)"
+                )
+            }
             Fault::Command { name: Some(name) } => format!("the image has no program {name} that can be run"),
             Fault::Command { name: None } => "the image does not have the program that it should run".into(),
             Fault::Other => "the runtime refuses it".into(),

@@ -1,6 +1,7 @@
 //! Why a container ends: by its log, by the events of its pod, by its exit code.
 
 use crate::domain::crash::{self, Class, Crash, Detail};
+use crate::domain::kubernetes::arguments;
 use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod};
@@ -21,6 +22,18 @@ pub(super) enum Cause {
     Unknown(Vec<String>, bool),
     /// Its log could not be read.
     Unread(String),
+}
+
+/// Of a program that knows none of the container's arguments, not the argument is wrong but the image.
+fn of_image(crash: Crash, container: &Container, text: &str) -> Crash {
+    let Some((program, known)) = crash::usage_of(text).filter(|_| crash.class == Class::Flag) else { return crash };
+    let given: Vec<&str> = arguments::names(container).collect();
+    if given.len() < 2 || given.iter().any(|name| known.contains(name)) {
+        return crash;
+    }
+    let reason =
+        format!("its image {} starts {program}, which knows none of its arguments ({})", container.image, crash.reason);
+    Crash { reason, detail: Detail::OtherProgram(program), advice: String::new(), ..crash }
 }
 
 impl Cause {
@@ -44,7 +57,7 @@ impl Cause {
         let said = crash::classify(container.program(), text)
             .filter(|c| !SIGNALS.contains(&exit) || c.class.is_storage() || waits(c));
         let said = said.or_else(|| crash::by_exit_code(text, exit));
-        let said = said.map(|c| Self::Said(Box::new(c), previous));
+        let said = said.map(|c| Self::Said(Box::new(of_image(c, container, text)), previous));
         let last = || crash::last_lines(text);
         match (exit, probe(snap, pod, container)) {
             (1.., _)

@@ -313,7 +313,7 @@ fn index_log(case: &Case<'_>, crash: &Crash) -> Way {
 fn variable(case: &Case<'_>, crash: &Crash) -> Way {
     let variable = crash.what.clone().unwrap_or_default();
     Way::Variable {
-        contains: format!("$({variable})"),
+        reference: format!("$({variable})"),
         variable,
         operator_kind: case.target.operator_kind().to_owned(),
         operator_name: case.target.operator_name().to_owned(),
@@ -384,6 +384,11 @@ fn flag(case: &Case<'_>, crash: &Crash) -> Way {
         old_arg,
         new_arg,
         advice: crash.advice.clone(),
+        other_program: match &crash.detail {
+            Detail::OtherProgram(program) => program.clone(),
+            _ => String::new(),
+        },
+        image: case.failing.container.image.clone(),
         pod: case.pod_name(),
         kept: Kept::of(&case.target),
     }

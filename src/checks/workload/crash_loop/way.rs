@@ -202,6 +202,9 @@ pub(super) enum Way {
         field: Option<&'static str>,
         field_value: String,
         advice: String,
+        /// What the image starts instead of the program that the arguments are for, and the image.
+        other_program: String,
+        image: String,
         pod: String,
         #[serde(flatten)]
         kept: Kept,
@@ -228,8 +231,8 @@ pub(super) enum Way {
     },
     Variable {
         variable: String,
-        /// `$(NAME)`, as jq takes it.
-        contains: String,
+        /// `$(NAME)`.
+        reference: String,
         operator_kind: String,
         operator_name: String,
         container: String,

@@ -170,6 +170,13 @@ pub(super) enum Way {
         kept: Kept,
     },
     RuntimeClass(Kept),
+    LongName {
+        long: String,
+        /// The Prometheus operator makes the workload, of this object.
+        operated: bool,
+        owner_name: String,
+        managed: String,
+    },
     Refused,
     Gated {
         pod: String,

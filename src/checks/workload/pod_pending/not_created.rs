@@ -3,7 +3,7 @@
 use super::fix::{Fix, Kept, Way};
 use super::quota::Quota;
 use super::range::Range;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, long_name};
 use crate::domain::kubernetes::api_storage;
 use crate::domain::kubernetes::denied;
 use crate::domain::kubernetes::limit_range::{self, Bound};
@@ -11,6 +11,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::quota_scope;
 use crate::domain::kubernetes::unschedulable::RECENT;
 use crate::domain::kubernetes::webhooks;
+use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckId, Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Event, Workload};
@@ -103,6 +104,11 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
     let why = match (refusal, &quota) {
         (Refusal::LimitRange, _) if range.first.is_some() => range.text(),
         (Refusal::Quota, Some(quota)) => format!("ResourceQuota {} is used up ({})", quota.name, quota.text()),
+        (Refusal::LongName, _) => format!(
+            "{} has {} characters, and names in labels and of volumes may have 63",
+            long_name(message),
+            long_name(message).chars().count()
+        ),
         _ => shorten(message.lines().next().unwrap_or_default(), 300),
     };
     let text = format!(
@@ -186,6 +192,12 @@ fn way(
         Refusal::ServiceAccount => {
             Way::ServiceAccount { account: workload.spec.template.spec.account().to_owned(), kept: kept() }
         }
+        Refusal::LongName => Way::LongName {
+            long: long_name(message).to_owned(),
+            operated: workload.metadata.controller().is_some_and(|o| crd_of(&o.kind).is_some()),
+            owner_name: workload.metadata.controller().map(|o| o.name.clone()).unwrap_or_default(),
+            managed: kept().managed,
+        },
         Refusal::Other => Way::Refused,
     }
 }

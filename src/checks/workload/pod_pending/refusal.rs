@@ -17,6 +17,8 @@ pub(super) enum Refusal {
     RuntimeClass,
     /// A ServiceAccount that does not exist.
     ServiceAccount,
+    /// A name or label that is made of the workload's name is too long.
+    LongName,
     /// Something else, such as a webhook.
     Other,
 }
@@ -28,6 +30,8 @@ impl Refusal {
             Self::Quota
         } else if has("failed quota") || has("must specify") {
             Self::MustSpecify
+        } else if has("must be no more than 63 characters") || has("must be no more than 63 bytes") {
+            Self::LongName
         } else if has("violates PodSecurity") {
             Self::PodSecurity
         } else if has("per Container is") || has("per Pod is") || has("limit to request ratio per ") {
@@ -44,6 +48,12 @@ impl Refusal {
     }
 }
 
+/// The name that is too long: `Invalid value: "x": must be no more than 63 characters`.
+pub(super) fn long_name(message: &str) -> &str {
+    let before = message.split_once("\": must be no more than 63").map_or("", |(before, _)| before);
+    before.rsplit_once("Invalid value: \"").map_or("", |(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +62,9 @@ mod tests {
     fn tells_refusals_apart() {
         let quota = "pods \"grafana-0\" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=10, limited: pods=10";
         assert_eq!(Refusal::of(quota), Refusal::Quota);
+        let name = "Pod \"x-0\" is invalid: metadata.labels: Invalid value: \"x-6d974b664d\": must be no more than 63 characters";
+        assert_eq!(Refusal::of(name), Refusal::LongName);
+        assert_eq!(long_name(name), "x-6d974b664d");
         let level = "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\"";
         assert_eq!(Refusal::of(level), Refusal::PodSecurity);
         let account = "error looking up service account monitoring/x: serviceaccount \"x\" not found";

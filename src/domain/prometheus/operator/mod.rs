@@ -4,6 +4,7 @@ pub(crate) mod chain;
 pub(crate) mod deployment;
 pub(crate) mod files;
 pub(crate) mod front;
+pub(crate) mod kubelet_services;
 pub(crate) mod log;
 pub(crate) mod selection;
 

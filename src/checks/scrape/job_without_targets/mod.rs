@@ -1,5 +1,7 @@
 //! A scrape job that names targets has none.
 
+mod pool;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
@@ -19,7 +21,7 @@ check! {
         id: "job-without-targets", suite: Scrape, severity: Warning,
         title: "a scrape job has no target",
         requires: [PrometheusConfig, PrometheusTargets],
-        uses: [DroppedTargets, ConfigMaps, Workloads, Services, Pods],
+        uses: [DroppedTargets, ConfigMaps, Workloads, Services, Pods, ComponentLogs, ProbeResources],
         fix: Fix,
     }
 }
@@ -50,6 +52,25 @@ enum Way {
         found_by: String,
         files: Vec<String>,
     },
+    /// Prometheus cannot make the client that scrapes.
+    Client {
+        /// The file that it cannot use; empty where it names none.
+        file: String,
+        /// The Secret or ConfigMap that the operator made the file of, and the key in it.
+        source: String,
+        source_namespace: String,
+        source_key: String,
+    },
+    /// It cannot make a target of an address.
+    Address {
+        address: String,
+        host: String,
+        monitor_kind: Option<&'static str>,
+        monitor: Option<String>,
+        monitor_namespace: Option<String>,
+        /// What corrects a Probe.
+        patch: Option<String>,
+    },
 }
 
 /// Ways to find targets whose result is meant to be there; discovery of a whole cluster or cloud may rightly find none.
@@ -68,10 +89,13 @@ impl Check for JobWithoutTargets {
             Gap::new("prometheus /api/v1/status/config", GapCause::BadAnswer, message)
         })?;
         let jobs = config.as_ref().and_then(|c| c.get("scrape_configs")).and_then(Node::items).unwrap_or_default();
-        let mut findings = Vec::new();
+        let names: BTreeSet<&str> = jobs.iter().filter_map(|j| j.get("job_name").and_then(Node::as_str)).collect();
+        let mut findings = pool::findings(snap, &names);
+        let told: BTreeSet<ResourceRef> = findings.iter().flat_map(|f| f.subjects.clone()).collect();
         for job in jobs {
             let Some(name) = job.get("job_name").and_then(Node::as_str) else { continue };
-            if active.contains(name) || origin::monitor_of(name).is_some() {
+            let is_told = told.contains(&ResourceRef::ScrapeJob { job: name.to_owned() });
+            if active.contains(name) || is_told || origin::monitor_of(name).is_some() {
                 continue;
             }
             findings.extend(finding(snap, name, job));

@@ -1,0 +1,84 @@
+//! Services through which the kubelets are scraped. The operator makes one (`--kubelet-service`) and keeps its addresses; nobody
+//! deletes it with the operator, and its addresses stay as they were.
+
+use std::collections::BTreeSet;
+
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::{managed, releases};
+use crate::domain::prometheus::operator::deployment;
+use crate::domain::prometheus::targets;
+use crate::snapshot::kubernetes::Service;
+use crate::snapshot::monitoring::ScrapeTarget;
+use crate::snapshot::{Snapshot, journal};
+
+/// One that no operator keeps, and that Prometheus scrapes through.
+#[derive(Debug)]
+pub(crate) struct Left<'a> {
+    pub(crate) service: &'a Service,
+    /// Targets that are found through it, and how many of them are down.
+    pub(crate) targets: usize,
+    pub(crate) down: usize,
+}
+
+/// `namespace/name` of those that the operators keep.
+pub(crate) fn kept(snap: &Snapshot) -> BTreeSet<String> {
+    let operators = deployment::operators(snap);
+    operators.iter().filter_map(|o| arguments::flag(o.container, "kubelet-service")).map(str::to_owned).collect()
+}
+
+/// Those that are left of an operator that is gone. Empty where it is not known what the operators keep.
+pub(crate) fn left(snap: &Snapshot) -> Vec<Left<'_>> {
+    let kept = kept(snap);
+    if kept.is_empty() || !snap.workloads.is_whole() {
+        return Vec::new();
+    }
+    let services = snap.services.items().unwrap_or_default().iter();
+    let orphans = services.filter(|s| is_of_kubelets(s) && !kept.contains(&full_name(s)));
+    // Nobody suffers from one that is not scraped.
+    let targets = journal::aside(|| targets::all(snap));
+    let scraped = orphans.map(|service| {
+        let of_it = |t: &&ScrapeTarget| {
+            let label = |name: &str| t.labels.get(name).map(String::as_str);
+            label("service") == Some(&service.metadata.name) && label("namespace") == Some(&service.metadata.namespace)
+        };
+        let mine: Vec<_> = targets.iter().filter(of_it).collect();
+        Left { service, targets: mine.len(), down: mine.iter().filter(|t| t.health == "down").count() }
+    });
+    scraped.filter(|l| l.targets > 0).collect()
+}
+
+fn full_name(service: &Service) -> String {
+    format!("{}/{}", service.metadata.namespace, service.metadata.name)
+}
+
+/// As the operator makes them: without a selector, with its label, of no chart and no repository.
+fn is_of_kubelets(service: &Service) -> bool {
+    let meta = &service.metadata;
+    meta.label("k8s-app") == Some("kubelet")
+        && service.spec.selector.is_empty()
+        && meta.deletion_timestamp.is_none()
+        && managed::release(meta).is_none()
+        && !releases::is_of_gitops(meta)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::testing::snapshot;
+
+    #[test]
+    fn what_an_operator_keeps_is_not_left() {
+        let service = |name: &str| json!({"metadata": {"namespace": "kube-system", "name": name, "labels": {"k8s-app": "kubelet"}}, "spec": {"ports": []}});
+        let target = |service: &str, health: &str| json!({"labels": {"namespace": "kube-system", "service": service}, "scrapeUrl": "https://10.0.0.1:10250/metrics", "scrapePool": "kubelet", "health": health});
+        let operator = json!({"metadata": {"namespace": "monitoring", "name": "op"}, "spec": {"template": {"spec": {"containers": [
+            {"name": "op", "image": "quay.io/prometheus-operator/prometheus-operator:v0.80.0", "args": ["--kubelet-service=kube-system/new"]}]}}}});
+        let snap = snapshot(json!({
+            "services": [service("new"), service("old"), service("unused")],
+            "workloads": [operator],
+            "targets": [target("new", "up"), target("old", "down")]}));
+        let left: Vec<_> = left(&snap).iter().map(|l| (l.service.metadata.name.clone(), l.targets, l.down)).collect();
+        assert_eq!(left, [("old".to_owned(), 1, 1)]);
+    }
+}
