@@ -174,7 +174,7 @@ fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
             ),
             Severity::Error,
         ),
-        Trouble::Store(StoreFailure::Credentials) => {
+        Trouble::Store(StoreFailure::Credentials | StoreFailure::Endpoint) => {
             (format!("it has no valid credentials for its object store{of_store}"), Severity::Error)
         }
         Trouble::Store(StoreFailure::Denied) => (format!("it may not use the bucket{of_store}"), Severity::Error),
@@ -257,7 +257,7 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
             }
         }
         Trouble::Halted => Way::Halted,
-        Trouble::Store(StoreFailure::Credentials) => {
+        Trouble::Store(StoreFailure::Credentials | StoreFailure::Endpoint) => {
             let managed_by = pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default();
             Way::Credentials { account, role_arn, role, managed_by }
         }

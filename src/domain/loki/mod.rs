@@ -4,4 +4,5 @@ pub(crate) mod agent;
 pub(crate) mod agent_log;
 pub(crate) mod reason;
 pub(crate) mod retention;
+pub(crate) mod ring;
 pub(crate) mod store_log;

@@ -13,14 +13,20 @@ pub(crate) enum Reason {
     Order,
     /// Lines are older than the store takes at all.
     TooOld,
+    /// Lines are of a time that has not come yet: a time of another zone is read as UTC, or a clock is ahead.
+    TooNew,
     /// Bytes in a second.
     Rate,
     /// Streams of the tenant.
     Streams,
     /// A line is too long, or a request.
     Size,
-    /// Number or length of labels.
+    /// Number, length or form of labels.
     Labels,
+    /// Structured metadata that the store does not take, or not as much.
+    Structured,
+    /// The agent's client does not take the store for Elasticsearch.
+    Product,
     /// No such path there.
     Path,
     /// An index is read-only, mostly because a disk is full.
@@ -80,6 +86,17 @@ const WORDS: &[(Reason, &[&str])] = &[
     ),
     (Reason::Order, &["too far behind", "out of order", "out-of-order"]),
     (Reason::TooOld, &["timestamp too old", "greater_than_max_sample_age", "has timestamp too old"]),
+    (Reason::TooNew, &["has timestamp too new", "timestamp too new", "too_far_in_future"]),
+    (Reason::Structured, &["structured metadata"]),
+    (
+        Reason::Product,
+        &[
+            "not Elasticsearch and we do not support",
+            "not a supported distribution of Elasticsearch",
+            "is not compatible for your Elasticsearch server",
+            "UnsupportedProductError",
+        ],
+    ),
     (Reason::Streams, &["active stream limit", "streams limit", "per_stream_rate_limit", "Per stream rate limit"]),
     (Reason::Rate, &["ngestion rate limit", "rate limit exceeded"]),
     (
@@ -88,7 +105,14 @@ const WORDS: &[(Reason, &[&str])] = &[
     ),
     (
         Reason::Labels,
-        &["label names; limit", "max_label_names_per_series", "label value too long", "at least one label pair"],
+        &[
+            "label names; limit",
+            "max_label_names_per_series",
+            "label value too long",
+            "at least one label pair",
+            "error parsing labels",
+            "couldn't parse labels",
+        ],
     ),
     (
         Reason::IndexReadOnly,
@@ -183,6 +207,7 @@ impl Reason {
                 | Self::Server
                 | Self::IndexReadOnly
                 | Self::TypeName
+                | Self::Product
                 | Self::Denied
         )
     }
@@ -215,6 +240,22 @@ mod tests {
             (
                 "loki:3100, HTTP status=400 Not retrying. entry for stream '{}' has timestamp too old",
                 Some(Reason::TooOld),
+            ),
+            (
+                "loki:3100, HTTP status=400 Not retrying. entry for stream '{job=\"a\"}' has timestamp too new: 2026-11-21 13:48:03 +0000 UTC",
+                Some(Reason::TooNew),
+            ),
+            (
+                "loki.logging.svc:3100, HTTP status=400 error parsing labels: parse error at line 1, col 50: syntax error: unexpected ., expecting = or =~ or !~ or !=",
+                Some(Reason::Labels),
+            ),
+            (
+                "server returned HTTP status 400 Bad Request (400): stream '{app=\"x\"}' includes structured metadata, but this feature is disallowed. Please see `limits_config.allow_structured_metadata`",
+                Some(Reason::Structured),
+            ),
+            (
+                "could not push logs to Elasticsearch cluster ({:host=>\"opensearch\"}): The client noticed that the server is not Elasticsearch and we do not support this unknown product.",
+                Some(Reason::Product),
             ),
             (
                 "server returned HTTP status 429 Too Many Requests (429): Ingestion rate limit exceeded for user fake",

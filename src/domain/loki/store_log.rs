@@ -13,6 +13,8 @@ use crate::snapshot::{Platform, Snapshot};
 
 /// Seconds for which lines count.
 const RECENT: i64 = 900;
+/// The same of connections between its members, which break whenever one of them is replaced.
+const NOW: i64 = 300;
 /// Lines from which on it is no hiccup.
 const SEVERAL: usize = 3;
 
@@ -27,6 +29,8 @@ pub(crate) enum Trouble {
     Store(StoreFailure),
     /// Ingesters are missing from the ring.
     Ring,
+    /// Those who answer queries do not reach those who hand them out.
+    Scheduler,
     /// The name of its members does not resolve.
     Members,
     /// The compactor fails.
@@ -66,8 +70,10 @@ const OWN: &[(Trouble, &[&str])] = &[
             "live replicas required",
             "too many unhealthy instances in the ring",
             "too many failed ingesters",
+            "InstancesCount <= 0",
         ],
     ),
+    (Trouble::Scheduler, &["error contacting scheduler", "error contacting frontend"]),
     (
         Trouble::Traces,
         &["LIVE_TRACES_EXCEEDED", "max live traces", "TRACE_TOO_LARGE", "max size of trace", "RATE_LIMITED: "],
@@ -273,6 +279,8 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
         if by_trouble.get(&Trouble::Members).is_some_and(|f| f.times >= SEVERAL) {
             by_trouble.remove(&Trouble::Ring);
         }
+        let ago = |f: &Failing| f.last.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        by_trouble.retain(|trouble, f| *trouble != Trouble::Scheduler || ago(f) <= NOW);
         found.extend(by_trouble.into_values().filter(|f| f.times >= SEVERAL || f.trouble == Trouble::DiskFull));
     }
     Ok(found)
@@ -290,7 +298,9 @@ fn trouble(text: &str) -> Option<Trouble> {
     };
     // A token that may not be read is no disk.
     let disk = named(DISK).filter(|_| !text.contains("WebIdentity"));
-    disk.or_else(|| StoreFailure::of(text).map(Trouble::Store)).or_else(|| named(OWN))
+    let found = disk.or_else(|| StoreFailure::of(text).map(Trouble::Store)).or_else(|| named(OWN))?;
+    // A query that is given up, or a member that goes, ends the connection on purpose.
+    (found != Trouble::Scheduler || !text.contains("context canceled")).then_some(found)
 }
 
 #[cfg(test)]
@@ -327,6 +337,7 @@ mod tests {
                 Trouble::Store(StoreFailure::Unreachable),
             ),
             ("empty ring", Trouble::Ring),
+            ("DoBatch: InstancesCount <= 0", Trouble::Ring),
             (
                 "joining memberlist cluster failed: * Failed to resolve loki-memberlist: lookup loki-memberlist on 172.20.0.10:53: no such host",
                 Trouble::Members,
@@ -364,6 +375,17 @@ mod tests {
             assert_eq!(read(&line.repeat(3)), [Trouble::QueryLimit], "{text}");
         }
         assert!(query_limit("context canceled").is_none());
+    }
+
+    #[test]
+    fn connections_that_end_on_purpose_are_quiet() {
+        let line = |at: &str, err: &str| {
+            format!("level=error ts=2026-11-21T02:{at}:00Z caller=scheduler_processor.go:111 msg=\"error contacting scheduler\" err=\"{err}\" addr=10.0.1.9:9095\n").repeat(3)
+        };
+        let unknown = "rpc error: code = Unimplemented desc = unknown service schedulerpb.SchedulerForQuerier";
+        assert_eq!(read(&line("53", unknown)), [Trouble::Scheduler]);
+        assert!(read(&line("45", unknown)).is_empty(), "a member was replaced");
+        assert!(read(&line("53", "rpc error: code = Canceled desc = context canceled")).is_empty());
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub(crate) enum StoreFailure {
     Denied,
     /// The bucket does not exist, or lies in another region.
     Bucket,
+    /// The endpoint that is configured for the store is asked for the credentials too: STS is not there.
+    Endpoint,
     /// Nobody answers.
     Unreachable,
 }
@@ -50,11 +52,19 @@ const WORDS: &[(StoreFailure, &[&str])] = &[
 impl StoreFailure {
     /// Reads an error.
     pub(crate) fn of(text: &str) -> Option<Self> {
+        let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
+        // Who assumes a role asks STS first: what becomes of that request says more than that there are no credentials.
+        let assumes = has(&["WebIdentityErr", "AssumeRoleWithWebIdentity", "failed to retrieve credentials"]);
+        if assumes && has(&["failed to unmarshal error message", "MethodNotAllowed", "StatusCode: 405"]) {
+            return Some(Self::Endpoint);
+        }
+        let fails = ["no such host", "i/o timeout", "connection refused", "deadline exceeded", "x509:"];
+        if assumes && has(&fails) {
+            return Some(Self::Unreachable);
+        }
         let said = WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(failure, _)| *failure);
         said.or_else(|| {
             let stores = ["s3", "storage.googleapis.com", "blob.core.windows.net", "minio"];
-            let fails = ["no such host", "i/o timeout", "connection refused", "deadline exceeded", "x509:"];
-            let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
             (has(&stores) && has(&fails)).then_some(Self::Unreachable)
         })
     }
@@ -89,6 +99,18 @@ mod tests {
             (
                 "Put https://b.s3.eu-west-1.amazonaws.com/x: dial tcp 1.2.3.4:443: i/o timeout",
                 Some(StoreFailure::Unreachable),
+            ),
+            (
+                "WebIdentityErr: failed to retrieve credentials\\ncaused by: RequestError: send request failed\\ncaused by: Post \"https://sts.amazonaws.com/\": dial tcp 54.239.29.25:443: i/o timeout",
+                Some(StoreFailure::Unreachable),
+            ),
+            (
+                "WebIdentityErr: failed to retrieve credentials\\ncaused by: SerializationError: failed to unmarshal error message\\n\\tstatus code: 405, request id: ",
+                Some(StoreFailure::Endpoint),
+            ),
+            (
+                "WebIdentityErr: failed to retrieve credentials\\ncaused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
+                Some(StoreFailure::Credentials),
             ),
             ("dial tcp 10.0.0.1:9090: connection refused", None),
         ] {

@@ -46,6 +46,24 @@ enum Way {
     Old {
         pod: String,
     },
+    New {
+        agent: &'static str,
+        detail: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Structured {
+        detail: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Product {
+        agent: &'static str,
+        detail: String,
+        /// The image that runs.
+        image: String,
+        managed_by: String,
+    },
     Limits {
         detail: String,
         /// Loki's own page of its configuration, where its Service is known.
@@ -172,6 +190,9 @@ impl Case<'_> {
             Reason::Order if self.shares_streams() => Way::Labels { agent, config_key: config_key(), change: change() },
             Reason::Order => Way::Late,
             Reason::TooOld => Way::Old { pod },
+            Reason::TooNew => Way::New { agent, detail, change: change() },
+            Reason::Structured => Way::Structured { detail, change: change() },
+            Reason::Product => Way::Product { agent, detail, image: self.image(), managed_by: self.managed_by() },
             Reason::Rate | Reason::Streams => Way::Limits { detail, config_path: self.config_path() },
             Reason::Size => Way::Size { detail, pod, change: change() },
             Reason::Labels => Way::LabelLimit { detail, change: change() },
@@ -216,6 +237,11 @@ impl Case<'_> {
             config_name: self.config.name.clone(),
             managed_by: self.managed_by(),
         }
+    }
+
+    fn image(&self) -> String {
+        let container = self.pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == self.last.container));
+        container.map_or_else(|| "<image>".to_owned(), |c| c.image.clone())
     }
 
     fn node(&self) -> String {

@@ -30,6 +30,11 @@ impl Case<'_> {
                 format!("lines come too late for their stream{} (entry too far behind, out of order)", stream())
             }
             Reason::TooOld => "lines are older than it takes at all".into(),
+            Reason::TooNew => format!("lines{} are of a time that has not come yet (timestamp too new)", stream()),
+            Reason::Structured => "it does not take the structured metadata that the agent sends".into(),
+            Reason::Product => {
+                "the agent's client does not take it for an Elasticsearch that it knows, and sends nothing".into()
+            }
             Reason::Rate => "it limits the rate (429)".into(),
             Reason::Streams => "the limit of streams, or of a stream's rate, is reached".into(),
             Reason::Size => "lines or requests are too large".into(),

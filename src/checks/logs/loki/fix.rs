@@ -4,13 +4,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::words::{gone, limit};
+use super::words::{gone, is_of_sts, limit};
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::volume::Larger;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
 use crate::domain::text::log_line::Line;
 use crate::domain::text::object_store::StoreFailure;
@@ -50,9 +51,16 @@ enum Way {
     Bucket {
         detail: String,
     },
+    Endpoint {
+        detail: String,
+        #[serde(flatten)]
+        change: Change,
+    },
     Store {
         program: &'static str,
         detail: String,
+        /// It is STS that does not answer.
+        of_sts: bool,
     },
     DiskFull {
         program: &'static str,
@@ -71,6 +79,22 @@ enum Way {
         ring_url: String,
         /// Addresses in the ring that are no pod's any more.
         gone: String,
+    },
+    TooFew {
+        detail: String,
+        factor: u32,
+        majority: u32,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Loopback {
+        detail: String,
+        address_field: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    Scheduler {
+        detail: String,
     },
     Members {
         detail: String,
@@ -131,13 +155,19 @@ struct Change {
 }
 
 impl Fix {
-    pub(super) fn of(snap: &Snapshot, failing: &Failing, pod: Option<&Pod>, owner: &ResourceRef) -> Self {
+    pub(super) fn of(
+        snap: &Snapshot,
+        failing: &Failing,
+        pod: Option<&Pod>,
+        owner: &ResourceRef,
+        slip: Option<Slip>,
+    ) -> Self {
         let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == failing.container));
         Self {
             namespace: failing.namespace.clone(),
             owner: owner.kubectl_name(),
             container: failing.container.clone(),
-            way: Case { snap, failing, pod, container }.way(),
+            way: Case { snap, failing, pod, container }.way(slip),
         }
     }
 }
@@ -151,12 +181,19 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn way(&self) -> Way {
+    fn way(&self, slip: Option<Slip>) -> Way {
         let failing = self.failing;
         let program = failing.store.name();
         let detail = said(&failing.text);
         let config_path = || self.path("/config");
         let change = || self.change();
+        match slip {
+            Some(Slip::TooFew { factor, .. }) => {
+                return Way::TooFew { detail, factor, majority: majority(factor), change: change() };
+            }
+            Some(Slip::Loopback { field }) => return Way::Loopback { detail, address_field: field, change: change() },
+            None => {}
+        }
         match failing.trouble {
             Trouble::Store(StoreFailure::Denied) => Way::Denied {
                 program,
@@ -173,10 +210,14 @@ impl<'a> Case<'a> {
                 managed_by: self.managed_by(),
             },
             Trouble::Store(StoreFailure::Bucket) => Way::Bucket { detail },
-            Trouble::Store(StoreFailure::Unreachable) => Way::Store { program, detail },
+            Trouble::Store(StoreFailure::Endpoint) => Way::Endpoint { detail, change: change() },
+            Trouble::Store(StoreFailure::Unreachable) => {
+                Way::Store { program, of_sts: is_of_sts(&failing.text), detail }
+            }
             Trouble::DiskFull => self.disk_full(),
             Trouble::DiskReadOnly => Way::ReadOnly { program, detail },
             Trouble::Ring => self.ring(detail),
+            Trouble::Scheduler => Way::Scheduler { detail },
             Trouble::Members => Way::Members { detail, managed_by: self.managed_by() },
             Trouble::Compactor => Way::Compactor { detail, pod: failing.pod.clone() },
             Trouble::Streams => Way::Streams {

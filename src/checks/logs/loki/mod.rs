@@ -8,6 +8,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
+use crate::domain::loki::ring;
 use crate::domain::loki::store_log::{self, Failing, Store, Trouble};
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
@@ -22,7 +23,7 @@ check! {
         id: "loki", suite: Logs, severity: Error,
         title: "Loki (Mimir, Tempo) does not keep what it gets",
         requires: [Pods],
-        uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses, ServiceAccounts],
+        uses: [PartLogs, Workloads, PersistentVolumeClaims, StorageClasses, ServiceAccounts, ConfigMaps],
         fix: Fix,
     }
 }
@@ -61,7 +62,10 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         true => String::new(),
         false => format!("; each value of label {} makes a stream of its own", countless.join(", ")),
     };
-    let labels = labels + &more(snap, failing);
+    let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == failing.container));
+    let of_members = matches!(failing.trouble, Trouble::Ring | Trouble::Scheduler);
+    let slip = pod.zip(container).filter(|_| of_members).and_then(|(p, c)| ring::slip(snap, p, c));
+    let labels = labels + &more(snap, failing, slip.as_ref());
     let message = format!(
         "{} ({} in {}): {}{labels} ({times} lines within 15 minutes)",
         failing.store.name(),
@@ -81,8 +85,8 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
     }
-    if failing.trouble == Trouble::Ring {
-        // Ingesters that do not run explain it.
+    if of_members && slip.is_none() {
+        // Members that do not run explain it.
         let others = snap.pods().unwrap_or_default().iter().filter(|p| p.metadata.namespace == failing.namespace);
         let of_loki = others.filter(|p| {
             p.spec.containers.iter().any(|c| Store::of_image(&c.image) == Some(failing.store)) && !p.is_ready()
@@ -92,5 +96,5 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
             made = made.depends_on(snap.owner_ref(other));
         }
     }
-    made.fix(Fix::of(snap, failing, pod, &owner))
+    made.fix(Fix::of(snap, failing, pod, &owner, slip))
 }

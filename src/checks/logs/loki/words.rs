@@ -1,6 +1,7 @@
 //! What is said of Loki, Mimir and Tempo.
 
 use crate::domain::loki::agent_log;
+use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
 use crate::domain::text::object_store::{StoreFailure, regions};
 use crate::snapshot::Snapshot;
@@ -13,8 +14,15 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         Trouble::Store(StoreFailure::Credentials) => "it has no valid AWS credentials for its object store",
         Trouble::Store(StoreFailure::Denied) => "its role may not use the bucket",
         Trouble::Store(StoreFailure::Bucket) => "the bucket does not exist, or lies in another region",
+        Trouble::Store(StoreFailure::Unreachable) if is_of_sts(&failing.text) => {
+            "AWS STS, which gives it the credentials for its object store, cannot be reached"
+        }
         Trouble::Store(StoreFailure::Unreachable) => "its object store cannot be reached",
+        Trouble::Store(StoreFailure::Endpoint) => {
+            "it asks the endpoint of its object store for its AWS credentials, which only STS gives"
+        }
         Trouble::Ring => "ingesters are missing from its ring",
+        Trouble::Scheduler => "its queriers do not reach the query scheduler, and queries are not answered",
         Trouble::Members => {
             "its members do not find each other: the name that leads to them (memberlist) does not resolve"
         }
@@ -32,8 +40,24 @@ pub(super) fn words(failing: &Failing) -> &'static str {
     }
 }
 
-/// What the line says beyond its trouble.
-pub(super) fn more(snap: &Snapshot, failing: &Failing) -> String {
+/// It is STS that does not answer, and not the bucket.
+pub(super) fn is_of_sts(text: &str) -> bool {
+    ["//sts.", "lookup sts.", "STS: AssumeRole"].iter().any(|w| text.contains(w))
+}
+
+/// What the line says beyond its trouble, or its configuration where that explains it.
+pub(super) fn more(snap: &Snapshot, failing: &Failing, slip: Option<&Slip>) -> String {
+    match slip {
+        Some(Slip::TooFew { factor, ingesters }) => {
+            let runs =
+                if *ingesters == 1 { "1 ingester runs".to_owned() } else { format!("{ingesters} ingesters run") };
+            return format!(": {runs}, and replication_factor {factor} wants {} of them at least", majority(*factor));
+        }
+        Some(Slip::Loopback { field }) => {
+            return format!(": {field} lets each of them name 127.0.0.1 as its address");
+        }
+        None => {}
+    }
     match failing.trouble {
         Trouble::StreamRate => stream(&failing.text).map(|s| format!(": stream {s}")).unwrap_or_default(),
         Trouble::QueryLimit | Trouble::Traces => match limit(failing) {

@@ -8,7 +8,7 @@ use super::{Case, amp, corrected, words};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::kubernetes::service_host;
-use crate::domain::prometheus::remote_write::answer::Reason;
+use crate::domain::prometheus::remote_write::answer::{Reason, Receiver};
 use crate::domain::prometheus::remote_write::config::Origin;
 use crate::domain::prometheus::targets::prometheus_path;
 use crate::domain::text::redact::redact;
@@ -92,6 +92,8 @@ pub(super) enum Way {
     Credential {
         receiver: String,
         detail: String,
+        /// What is special to this receiver's credentials.
+        of_receiver: &'static str,
         #[serde(flatten)]
         change: Change,
     },
@@ -106,6 +108,17 @@ pub(super) enum Way {
     OutOfOrder {
         receiver: String,
         detail: String,
+    },
+    Future {
+        receiver: String,
+        detail: String,
+    },
+    Protocol {
+        url: String,
+        receiver: String,
+        detail: String,
+        #[serde(flatten)]
+        change: Change,
     },
     Rate {
         url: String,
@@ -304,7 +317,7 @@ impl Case<'_> {
         match &self.reason {
             Reason::Tenant => Way::Tenant { url, receiver, change: change() },
             Reason::Credential | Reason::Denied { .. } | Reason::Unsigned | Reason::Signature => {
-                Way::Credential { receiver, detail, change: change() }
+                Way::Credential { receiver, detail, of_receiver: self.of_receiver(), change: change() }
             }
             Reason::NoAwsCredentials => amp::no_role(self),
             Reason::Path => {
@@ -313,12 +326,24 @@ impl Case<'_> {
             }
             Reason::ReceiverOff => Way::ReceiverOff(self.service()),
             Reason::OutOfOrder | Reason::TooOld | Reason::Duplicate => Way::OutOfOrder { receiver, detail },
+            Reason::Future => Way::Future { receiver, detail },
+            Reason::Protocol => Way::Protocol { url, receiver, detail, change: change() },
             Reason::RateLimit => Way::Rate { url, receiver, detail, pod, change: change() },
             Reason::SeriesLimit => Way::Series { receiver, detail, pod },
             Reason::Labels => Way::Labels { url, receiver, detail, change: change() },
             Reason::TooLarge => Way::TooLarge { url, change: change() },
             Reason::Server(_) | Reason::Refused(_) => Way::Server { detail, service: self.service() },
             Reason::Transport => self.transport_way(url, pod, receiver, detail),
+        }
+    }
+
+    /// What a credential has to be there.
+    fn of_receiver(&self) -> &'static str {
+        match self.receiver {
+            Receiver::GrafanaCloud => {
+                "In Grafana Cloud the user name is the instance id of the stack's Prometheus (not of Loki, nor of the organisation), and the password a token of an access policy with scope metrics:write of that stack's region."
+            }
+            _ => "",
         }
     }
 
@@ -338,7 +363,9 @@ impl Case<'_> {
             | SendFailure::Expired
             | SendFailure::ClientCertificate
             | SendFailure::PlainHttp => Way::Tls { url, detail, change: change() },
-            SendFailure::Credentials => Way::Credential { receiver, detail, change: change() },
+            SendFailure::Credentials => {
+                Way::Credential { receiver, detail, of_receiver: self.of_receiver(), change: change() }
+            }
             _ => Way::Unreachable {
                 url,
                 pod,

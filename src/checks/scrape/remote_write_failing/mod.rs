@@ -129,9 +129,12 @@ impl<'a> Case<'a> {
     fn severity(&self) -> Severity {
         match self.reason {
             // The rest of the samples arrives.
-            Reason::OutOfOrder | Reason::TooOld | Reason::Duplicate | Reason::Labels | Reason::SeriesLimit => {
-                Severity::Warning
-            }
+            Reason::OutOfOrder
+            | Reason::TooOld
+            | Reason::Future
+            | Reason::Duplicate
+            | Reason::Labels
+            | Reason::SeriesLimit => Severity::Warning,
             _ => Severity::Error,
         }
     }

@@ -51,6 +51,8 @@ impl Case<'_> {
             }
             Reason::OutOfOrder => format!("{who} refuses samples that are out of order{code}: {detail}"),
             Reason::TooOld => format!("{who} refuses samples that are too old or out of its window{code}: {detail}"),
+            Reason::Future => format!("{who} refuses samples of a time that has not come yet{code}: {detail}"),
+            Reason::Protocol => format!("{who} does not take remote write 2.0, which is configured{code}: {detail}"),
             Reason::Duplicate => format!("{who} gets another value for the same series and time{code}: {detail}"),
             Reason::RateLimit => format!("{who} limits the rate{code}: {detail}"),
             Reason::SeriesLimit => format!("the limit of active series is reached{code}: {detail}"),

@@ -96,6 +96,10 @@ pub(crate) enum Reason {
     OutOfOrder,
     /// A sample is too old for the receiver.
     TooOld,
+    /// A sample is of a time that has not come yet.
+    Future,
+    /// It does not speak the version of the protocol that is configured.
+    Protocol,
     /// Another value for the same series and time.
     Duplicate,
     /// Samples or requests in a second.
@@ -138,6 +142,17 @@ const WORDS: &[(&[&str], Reason)] = &[
     ),
     (&["duplicate-timestamp", "duplicate sample", "replicas did not match"], Reason::Duplicate),
     (&["out-of-order", "out of order"], Reason::OutOfOrder),
+    (
+        &[
+            "too far in the future",
+            "too far into the future",
+            "too-far-in-future",
+            "timestamp too new",
+            "too_far_in_future",
+        ],
+        Reason::Future,
+    ),
+    (&["io.prometheus.write.v2", "protobuf message is not accepted"], Reason::Protocol),
     (&["too old", "too-old", "out of bounds", "timestamp-too", "too far"], Reason::TooOld),
     (&["ingestion rate limit", "ingestion-rate", "request-rate", "rate limit", "Throttl"], Reason::RateLimit),
     (&["remote write receiver needs to be enabled", "web.enable-remote-write-receiver"], Reason::ReceiverOff),
@@ -163,6 +178,10 @@ impl Reason {
         if *failure == SendFailure::Signing {
             return Self::NoAwsCredentials;
         }
+        // It answered that all is well, and counted nothing as taken.
+        if error.contains("PRW 2.0 response header statistics") {
+            return Self::Protocol;
+        }
         let Some(status) = failure.status() else { return Self::Transport };
         let body = failure.body();
         let said = WORDS.iter().find(|(words, _)| words.iter().any(|w| body.contains(w)));
@@ -172,6 +191,7 @@ impl Reason {
             (_, 404 | 405) => Self::Path,
             (_, 409) => Self::OutOfOrder,
             (_, 413) => Self::TooLarge,
+            (_, 415) => Self::Protocol,
             (_, 429) => Self::RateLimit,
             (_, 500..=599) => Self::Server(status),
             _ => Self::Refused(status),
@@ -271,10 +291,24 @@ mod tests {
             ("403 Forbidden: {\"message\":\"Missing Authentication Token\"}", Reason::Unsigned),
             ("500 Internal Server Error: out of order", Reason::Server(500)),
             ("422 Unprocessable Entity: no", Reason::Refused(422)),
+            (
+                "400 Bad Request: received a sample whose timestamp is too far in the future, series: 'x' (err-mimir-too-far-in-future)",
+                Reason::Future,
+            ),
+            (
+                "400 Bad Request: received a sample whose timestamp is too far in the past (err-mimir-too-far-in-past)",
+                Reason::TooOld,
+            ),
+            (
+                "415 Unsupported Media Type: io.prometheus.write.v2.Request protobuf message is not accepted by this server; accepted prometheus.WriteRequest",
+                Reason::Protocol,
+            ),
         ] {
             assert_eq!(reason(&format!("server returned HTTP status {answer}")), expected, "{answer}");
         }
         assert_eq!(reason("Post \"x\": context deadline exceeded"), Reason::Transport);
+        let counted = "sent v2 request with 3999 samples, 0 histograms and 22 exemplars; got 2xx, but PRW 2.0 response header statistics indicate 0 samples, 0 histograms and 0 exemplars were accepted; assumining failure e.g. the target only supports PRW 1.0 prometheus.WriteRequest, but does not check the Content-Type header correctly";
+        assert_eq!(reason(counted), Reason::Protocol);
     }
 
     #[test]

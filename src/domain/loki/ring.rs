@@ -1,0 +1,97 @@
+//! What the configuration of Loki, Mimir or Tempo says of its ring, beside the members that run.
+
+use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::mounts::{Mounts, Seen};
+use crate::domain::loki::store_log::Store;
+use crate::lint::yaml::{self, Node};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Container, Pod};
+
+/// Why the members of a ring cannot be enough, however well they run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Slip {
+    /// More copies are asked for than ingesters run.
+    TooFew { factor: u32, ingesters: u32 },
+    /// Each member enters the ring under the address of its own loopback.
+    Loopback { field: String },
+}
+
+/// Places of the address that a member gives to the others.
+const ADDRESSES: &[&[&str]] = &[
+    &["common", "instance_addr"],
+    &["common", "ring", "instance_addr"],
+    &["ingester", "lifecycler", "address"],
+    &["ingester", "ring", "instance_addr"],
+    &["query_scheduler", "scheduler_ring", "instance_addr"],
+    &["memberlist", "advertise_addr"],
+];
+/// Places of the number of copies.
+const FACTORS: &[&[&str]] = &[
+    &["common", "replication_factor"],
+    &["ingester", "lifecycler", "ring", "replication_factor"],
+    &["ingester", "ring", "replication_factor"],
+];
+
+/// Copies that have to be there for an answer.
+pub(crate) fn majority(factor: u32) -> u32 {
+    factor / 2 + 1
+}
+
+/// What a member's file says that its ring cannot hold.
+pub(crate) fn slip(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<Slip> {
+    let store = Store::of_image(&container.image)?;
+    let path = arguments::flag(container, "config.file")?;
+    let Seen::File(file) = Mounts::of_pod(snap, pod, container).look(path) else { return None };
+    let config = yaml::document(file.text).ok().flatten()?;
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let own = pods.filter(|p| p.metadata.namespace == pod.metadata.namespace && !p.is_finished());
+    let members: Vec<&Container> =
+        own.filter_map(|p| p.spec.containers.iter().find(|c| Store::of_image(&c.image) == Some(store))).collect();
+    let ingesters = members.iter().filter(|c| ingests(c)).count();
+    slip_in(&config, members.len(), u32::try_from(ingesters).unwrap_or(u32::MAX))
+}
+
+/// A member that takes what is written: told so, or told nothing.
+fn ingests(container: &Container) -> bool {
+    let targets = arguments::flag(container, "target").unwrap_or("all");
+    targets.split(',').any(|t| matches!(t.trim(), "all" | "write" | "ingester" | "scalable-single-binary"))
+}
+
+fn slip_in(config: &Node, members: usize, ingesters: u32) -> Option<Slip> {
+    let text = |path: &&[&str]| config.at(path).and_then(Node::as_str);
+    let is_own = |path: &&&[&str]| text(path).is_some_and(|a| matches!(a, "127.0.0.1" | "localhost" | "::1"));
+    // A member that is alone may ask itself.
+    if members > 1
+        && let Some(path) = ADDRESSES.iter().find(is_own)
+    {
+        return Some(Slip::Loopback { field: path.join(".") });
+    }
+    let factor: u32 = FACTORS.iter().find_map(text)?.parse().ok()?;
+    (ingesters > 0 && ingesters < majority(factor)).then_some(Slip::TooFew { factor, ingesters })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, members: usize, ingesters: u32) -> Option<Slip> {
+        slip_in(&yaml::document(text).expect("YAML").expect("a document"), members, ingesters)
+    }
+
+    #[test]
+    fn as_many_ingesters_as_make_a_majority() {
+        let three = "common: {replication_factor: 3}\n";
+        assert_eq!(read(three, 3, 1), Some(Slip::TooFew { factor: 3, ingesters: 1 }));
+        assert_eq!(read(three, 3, 2), None, "two of three are enough");
+        assert_eq!(read(three, 3, 0), None, "whoever ingests is elsewhere");
+        assert_eq!(read("common: {replication_factor: 1}\n", 1, 1), None);
+        assert_eq!(read("auth_enabled: false\n", 1, 1), None);
+    }
+
+    #[test]
+    fn a_loopback_is_right_for_one_alone() {
+        let own = "common: {ring: {instance_addr: 127.0.0.1}, replication_factor: 1}\n";
+        assert_eq!(read(own, 3, 1), Some(Slip::Loopback { field: "common.ring.instance_addr".into() }));
+        assert_eq!(read(own, 1, 1), None);
+    }
+}
