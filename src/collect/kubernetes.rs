@@ -97,6 +97,9 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     // The agents' configurations, too.
     let with_parts = Wanted::Some(stack.iter().chain(&snap.scope.parts).cloned().collect());
     let small = Wanted::Some(stack.iter().cloned().chain(["kube-system".to_owned()]).collect());
+    // A store or an agent beside the stack has its role by its own account.
+    let with_roles = stack.iter().chain(&snap.scope.parts).cloned().chain(["kube-system".to_owned()]);
+    let with_roles = Wanted::Some(with_roles.collect());
     macro_rules! list {
         ($fact:ident, $prefix:expr, $resource:expr, $namespaces:expr) => {
             async {
@@ -129,7 +132,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
         list!(Events, "/api/v1", "events", scope),
         list!(EndpointSlices, "/apis/discovery.k8s.io/v1", "endpointslices", scope),
         list!(ConfigMaps, "/api/v1", "configmaps", with_parts),
-        list!(ServiceAccounts, "/api/v1", "serviceaccounts", small),
+        list!(ServiceAccounts, "/api/v1", "serviceaccounts", with_roles),
         list!(NetworkPolicies, "/apis/networking.k8s.io/v1", "networkpolicies", scope),
         list!(ResourceQuotas, "/api/v1", "resourcequotas", scope),
         list!(LimitRanges, "/api/v1", "limitranges", scope),

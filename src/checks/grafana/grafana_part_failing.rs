@@ -17,6 +17,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Mounts, Origin};
 use crate::domain::kubernetes::owner::{operator_owner, workload};
 use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::text::log_line::Line;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
@@ -68,6 +69,18 @@ enum Way {
     LoginUser {
         client: String,
     },
+    UserSync {
+        client: String,
+        /// The provider's role would leave the organisation without an administrator.
+        last_admin: bool,
+    },
+    Origin {
+        origin: String,
+        root_url: String,
+        /// As it should be.
+        right_url: String,
+        managed_by: String,
+    },
     Ldap,
     Sessions {
         managed_by: String,
@@ -100,6 +113,8 @@ enum Way {
         service: Option<String>,
         service_namespace: Option<String>,
         exists: bool,
+        /// It answers, and does not take Grafana's token.
+        unauthorized: bool,
     },
     Signature {
         plugin: String,
@@ -141,7 +156,9 @@ impl Check for GrafanaPartFailing {
 fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding {
     let error = shorten(&redact(&said.error), WIDTH);
     let who = format!("Grafana ({})", instance.kubectl_name());
-    let host = notify_error::host(&said.error).unwrap_or_default();
+    // The renderer's address may stand beside the error.
+    let beside = || (said.part == Part::Rendering).then(|| notify_error::host(&said.line)).flatten();
+    let host = notify_error::host(&said.error).or_else(beside).unwrap_or_default();
     let message = match said.part {
         Part::Secrets => format!(
             "{who} cannot decrypt what it keeps in its database (passwords of datasources and contact points): it was encrypted with another secret_key, or the key of the data is gone ({error})"
@@ -160,6 +177,15 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
         Part::LoginUser => format!(
             "logins to {who} by {} fail: the identity provider does not say who the user is ({error})",
             client(said)
+        ),
+        Part::UserSync => format!(
+            "somebody who logs in to {who} by {} is refused: Grafana cannot join what the provider says with the users that it has ({error})",
+            client(said)
+        ),
+        Part::Origin => format!(
+            "{who} refuses live updates (403): it is opened at {}, and its root_url is {}",
+            redact(&said.what),
+            root_of(said)
         ),
         Part::Ldap => format!("{who} cannot ask the directory (LDAP) who logs in ({error})"),
         Part::Sessions => format!(
@@ -183,6 +209,9 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             "{who} does not load plugin {}: it is made with Angular, which Grafana 11 turned off and 12 removed; its panels are empty",
             said.what
         ),
+        Part::Rendering if is_unauthorized(said) => {
+            format!("{who} makes no images: its renderer {host} does not accept its token ({error})")
+        }
         Part::Rendering => format!("{who} makes no images: its renderer {host} fails ({error})"),
         Part::Signature => format!("{who} does not load plugin {}: it is not signed ({error})", said.what),
     };
@@ -215,6 +244,22 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
     })
 }
 
+/// The `root_url` that Grafana compared with.
+fn root_of(said: &Said<'_>) -> String {
+    let url = Line::parse(&said.line).get("appUrl").to_owned();
+    if url.is_empty() { "<root_url>".to_owned() } else { redact(&url) }
+}
+
+/// The origin with the path of the `root_url`: people may open Grafana below a path.
+fn right_url(origin: &str, root: &str) -> String {
+    let path = root.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+    format!("{}/{path}", redact(origin).trim_end_matches('/'))
+}
+
+fn is_unauthorized(said: &Said<'_>) -> bool {
+    ["401 Unauthorized", "Unauthorized request", "Unauthenticated"].iter().any(|w| said.error.contains(w))
+}
+
 fn client<'s>(said: &'s Said<'_>) -> &'s str {
     if said.what.is_empty() { "OAuth" } else { &said.what }
 }
@@ -231,6 +276,19 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
         Part::LoginReach => Way::LoginReach { url: notify_error::origin(&said.error).unwrap_or_default() },
         Part::LoginState => Way::LoginState { root_url, replicas },
         Part::LoginUser => Way::LoginUser { client: client(said).to_owned() },
+        Part::UserSync => {
+            let last_admin = said.error.contains("last organization admin");
+            Way::UserSync { client: client(said).to_owned(), last_admin }
+        }
+        Part::Origin => {
+            let root = root_of(said);
+            Way::Origin {
+                origin: redact(&said.what),
+                right_url: right_url(&said.what, &root),
+                root_url: root,
+                managed_by: managed_by(&instance.workload.metadata),
+            }
+        }
         Part::Ldap => Way::Ldap,
         Part::Sessions => Way::Sessions { managed_by: managed_by(&instance.workload.metadata) },
         Part::Database => {
@@ -266,7 +324,7 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             let exists =
                 named.as_ref().and_then(|s| snap.services.find(&s.namespace, &s.service).ok().flatten()).is_some();
             let (service, service_namespace) = named.map(|s| (s.service, s.namespace)).unzip();
-            Way::Rendering { host, service, service_namespace, exists }
+            Way::Rendering { host, service, service_namespace, exists, unauthorized: is_unauthorized(said) }
         }
         Part::Signature => Way::Signature {
             plugin: said.what.clone(),

@@ -44,6 +44,15 @@ enum Fix {
         file: String,
         error: String,
     },
+    Folder {
+        #[serde(flatten)]
+        at: At,
+        path: String,
+        /// The folder that it would lie in.
+        parent: String,
+        provider: String,
+        managed_by: String,
+    },
     Duplicates {
         #[serde(flatten)]
         at: At,
@@ -135,6 +144,19 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
         Refusal::NotSaved { file } => {
             let fix = Fix::NotSaved { at, file: file.clone(), error: error.clone() };
             (format!("Grafana ({who}) cannot save dashboard {file}: {error}"), format!("save {file}"), fix)
+        }
+        Refusal::Folder { path, provider } => {
+            let fix = Fix::Folder {
+                at,
+                path: path.clone(),
+                parent: path.rsplit_once('/').map_or("/", |(above, _)| above).to_owned(),
+                provider: provider.clone(),
+                managed_by: managed_by(&instance.workload.metadata),
+            };
+            let message = format!(
+                "Grafana ({who}) looks for the dashboards of provider {provider} in {path}, and there is no such folder: none of them is loaded"
+            );
+            (message, format!("folder {path}"), fix)
         }
         Refusal::Duplicates => {
             let twice: Vec<String> = said.twice.iter().take(5).cloned().collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::support::seen::log_evidence;
@@ -57,6 +58,16 @@ enum Fix {
         config_map: String,
         namespace: String,
         search: String,
+        owner: String,
+        grafana_namespace: String,
+    },
+    Ending {
+        namespace: String,
+        config_map: String,
+        ending: &'static str,
+        /// Gives its keys the names that Grafana reads.
+        patch: String,
+        managed_by: String,
         owner: String,
         grafana_namespace: String,
     },
@@ -158,6 +169,10 @@ fn passed_by(instance: Instance<'_>, passed: &PassedBy<'_>, what: &str) -> Findi
             let value = meta.label(has).unwrap_or_default();
             (format!("its label is {has}, and the side-car loads what has {wants}"), format!("{has}={value}"))
         }
+        Passed::Ending { keys } => {
+            let named = keys.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
+            (format!("Grafana reads no files there but those that end in {}", ending(keys)), named)
+        }
         Passed::Namespace { watches } => {
             let seen = format!("{}={}", passed.label, meta.label(passed.label).unwrap_or_default());
             (format!("the side-car looks into namespace {} only", watches.join(", ")), seen)
@@ -171,27 +186,41 @@ fn passed_by(instance: Instance<'_>, passed: &PassedBy<'_>, what: &str) -> Findi
             let search = watches.iter().chain([&namespace]).map(String::as_str).collect::<Vec<_>>().join(",");
             Fix::Namespace { config_map, namespace, search, owner, grafana_namespace }
         }
+        Passed::Ending { keys } => {
+            let moves = keys.iter().map(
+                |(key, right)| json!({"op": "move", "from": format!("/data/{key}"), "path": format!("/data/{right}")}),
+            );
+            let patch = Value::Array(moves.collect()).to_string();
+            let managed_by = managed_by(meta);
+            Fix::Ending { namespace, config_map, ending: ending(keys), patch, managed_by, owner, grafana_namespace }
+        }
         Passed::Value { .. } | Passed::Label { .. } => {
             let pair = format!("{}={}", passed.label, passed.value.unwrap_or("1"));
             Fix::Label { namespace, config_map, pair, managed_by: managed_by(meta), owner, grafana_namespace }
         }
     };
-    let show = "kubectl get configmap -n {{ namespace }} {{ name }} --show-labels";
+    let (seen_in, show) = match &passed.why {
+        Passed::Ending { .. } => ("keys", "kubectl describe configmap -n {{ namespace }} {{ name }}"),
+        _ => ("labels", "kubectl get configmap -n {{ namespace }} {{ name }} --show-labels"),
+    };
     Finding::new(GrafanaSidecar::META.id, Severity::Warning, passed.config_map.reference(), message)
         .key("passed by")
         .breaks_nothing()
         .evidence(
-            Evidence::new(format!("{map}, labels"), seen, show)
+            Evidence::new(format!("{map}, {seen_in}"), seen, show)
                 .with("namespace", &meta.namespace)
                 .with("name", &meta.name),
         )
         .fix(fix)
 }
 
+/// What names have to end in.
+fn ending(keys: &[(String, String)]) -> &'static str {
+    if keys.iter().any(|(_, right)| right.ends_with(".json")) { ".json" } else { ".yaml or .yml" }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::grafana::{grafana, snapshot};
@@ -216,6 +245,23 @@ mod tests {
             assert!(findings(&GrafanaSidecar, &with(labels.clone(), "monitoring")).is_empty(), "{labels}");
         }
         assert!(findings(&GrafanaSidecar, &with(json!({"app": "orders"}), "tools")).is_empty());
+    }
+
+    #[test]
+    fn a_file_of_another_name_is_not_read() {
+        let with = |data: Value| {
+            let mut snap = with(json!({"grafana_dashboard": "1"}), "monitoring");
+            let map = json!([{"metadata": {"namespace": "monitoring", "name": "orders", "labels": {"grafana_dashboard": "1"}}, "data": data}]);
+            snap.config_maps = crate::snapshot::Listing::cluster(serde_json::from_value(map).expect("ConfigMaps"));
+            findings(&GrafanaSidecar, &snap)
+        };
+        let board = "{\"title\": \"Orders\", \"panels\": []}";
+        let found = with(json!({"orders.yaml": board}));
+        assert_eq!(found[0].variant, "ending");
+        let shown = steps(&found[0]);
+        assert!(shown.contains(r#""from":"/data/orders.yaml""#) && shown.contains("/data/orders.json"), "{shown}");
+        assert!(with(json!({"orders.json": board})).is_empty());
+        assert!(with(json!({"orders.url": "https://example.org/orders.json"})).is_empty(), "the side-car loads it");
     }
 
     #[test]

@@ -39,8 +39,18 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if has(&["disk i/o error"]) {
         return of(Class::Device).map(|c| c.file("/var/lib/grafana/grafana.db"));
     }
-    if has(&["set force_migration=true"]) {
-        return of(Class::Ini).map(|c| c.advice(FORCED));
+    if has(&[
+        "set force_migration=true",
+        "option '[alerting].enabled' cannot be true",
+        "invalid setting [alerting].enabled",
+    ]) {
+        let advice = if has(&["force_migration"]) {
+            FORCED
+        } else {
+            "Grafana 11 and later has no legacy alerting: take enabled out of [alerting] (values: grafana.ini.alerting; GF_ALERTING_ENABLED), and leave [unified_alerting] on. Rules of the legacy alerting are migrated by 10.4 alone: run that once before, if there are any."
+        };
+        let reason = text.trim_start_matches("panic: ").split(" For more information").next().unwrap_or_default();
+        return Some(Crash::new(Class::Ini, inner(reason)).file("/etc/grafana/grafana.ini").advice(advice));
     }
     if has(&["migration failed", "failed to migrate"]) {
         return of(Class::Migration);

@@ -1,5 +1,6 @@
 //! Why a program of the stack ended, by what its log says last. Text in, class and details out.
 
+mod agents;
 mod alertmanager;
 mod common;
 mod config;
@@ -384,7 +385,17 @@ const CONSEQUENCES: &[&str] = &[
     "run finished with error",
     "could not perform the initial load",
     "command failed",
+    // Fluentd
+    "exited unexpectedly with status",
+    "finished unexpectedly with status",
+    // Elasticsearch
+    "did not exit normally",
 ];
+
+/// What Fluent Bit and Fluentd write for information.
+fn is_calm(line: &str) -> bool {
+    pattern!(r"^\[?\d{4}[-/]\d\d[-/]\d\d [\d:. +-]{8,24}\]? \[ ?(?:info|debug|trace|help)\]").is_match(line)
+}
 
 fn is_consequence(line: &str) -> bool {
     CONSEQUENCES.iter().any(|c| line.contains(c))
@@ -416,6 +427,7 @@ fn of_several_lines(program: Option<Program>, text: &str) -> Option<Crash> {
     let crash = match program {
         Some(Program::Prometheus) => prometheus::bus_error(text).or_else(|| prometheus::agent_feature(text)),
         None => loki::read(text)
+            .or_else(|| agents::read(text))
             .or_else(|| store_start::read(text))
             .or_else(|| metadata::read(text))
             .or_else(|| unreached::driver(text))
@@ -440,7 +452,8 @@ pub(crate) fn last_lines(text: &str) -> Vec<String> {
     let before = text.find("\ngoroutine ").map_or(text, |at| &text[..at]);
     let told = before.lines().filter(|l| !l.trim().is_empty() && !stack::is_frame(l));
     let lines: Vec<Line<'_>> = told.map(Line::parse).collect();
-    let loud: Vec<&Line<'_>> = lines.iter().filter(|l| matches!(l.level, Level::Error | Level::Unknown)).collect();
+    let is_loud = |l: &&Line<'_>| matches!(l.level, Level::Error | Level::Unknown) && !is_calm(l.raw);
+    let loud: Vec<&Line<'_>> = lines.iter().filter(is_loud).collect();
     let shown: Vec<&Line<'_>> = if loud.is_empty() { lines.iter().collect() } else { loud };
     shown[shown.len().saturating_sub(SHOWN)..].iter().map(|l| said(l)).collect()
 }

@@ -69,7 +69,7 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         let reason = format!("the node's vm.max_map_count is {} and it wants {} at least", &found[1], &found[2]);
         return Some(Crash::new(Class::MapCount, reason).what(&found[2]));
     }
-    if let Some(found) = pattern!(r"java\.nio\.file\.AccessDeniedException: (/\S+)").captures(&text) {
+    if let Some(found) = pattern!(r#"java\.nio\.file\.AccessDeniedException: (/[^\s\\"]+)"#).captures(line.raw) {
         return Some(Crash::new(Class::Permission, format!("it may not write {}", &found[1])).file(&found[1]));
     }
     if let Some(found) = pattern!(r#"host not found in (resolver|upstream) "([^"]+)""#).captures(&text) {

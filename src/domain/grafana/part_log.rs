@@ -27,6 +27,10 @@ pub(crate) enum Part {
     LoginState,
     /// The provider says too little of the user: no e-mail, no role.
     LoginUser,
+    /// Who logs in is somebody else in Grafana's database, or may not have the role that the provider gives.
+    UserSync,
+    /// Live updates are refused: the browser's address is not the `root_url`.
+    Origin,
     /// The directory (LDAP) cannot be asked.
     Ldap,
     /// Sessions are not found: users are logged out.
@@ -63,7 +67,7 @@ pub(crate) struct Said<'a> {
     pub(crate) last: Option<Timestamp>,
     pub(crate) error: String,
     pub(crate) line: String,
-    /// The plugin, or the client of the login (`generic_oauth`).
+    /// The plugin, the client of the login (`generic_oauth`), or the origin that is refused.
     pub(crate) what: String,
 }
 
@@ -95,7 +99,10 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
         });
         said.times += 1;
         said.last = line.at.or(said.last);
-        said.error = if line.err.is_empty() { line.text() } else { line.err.clone() };
+        // That a user could not be joined is said by what follows the reason.
+        if said.error.is_empty() || !line.err.starts_with("[user.sync") {
+            said.error = if line.err.is_empty() { line.text() } else { line.err.clone() };
+        }
         line.raw.clone_into(&mut said.line);
     }
     let is_enough = |s: &Said<'_>| s.part.is_of_start() || s.times >= SEVERAL;
@@ -134,6 +141,15 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
     }
     if has(&["user token not found"]) {
         return Some((Part::Sessions, String::new()));
+    }
+    if line.msg == "Request Origin is not authorized" {
+        let named = [line.get("requestOrigin"), line.get("origin")].into_iter().find(|o| !o.is_empty())?;
+        return Some((Part::Origin, named.to_owned()));
+    }
+    if has(&["user already exists", "cannot remove last organization admin", "[user.sync."]) {
+        let by = [line.get("client"), line.get("auth_module")].into_iter().find(|c| !c.is_empty()).unwrap_or_default();
+        let by = by.trim_start_matches("auth.client.").trim_start_matches("oauth_");
+        return (!by.is_empty()).then(|| (Part::UserSync, by.to_owned()));
     }
     if has(&["angular plugins are not supported"]) {
         return Some((Part::Angular, line.get("pluginId").to_owned()));
@@ -233,6 +249,18 @@ mod tests {
             (
                 "logger=context t=2026-11-21T02:50:11Z level=error msg=\"login.OAuthLogin(missing saved state)\" error=x",
                 Part::LoginState,
+            ),
+            (
+                "logger=live t=2026-11-21T02:50:11Z level=warn msg=\"Request Origin is not authorized\" requestOrigin=https://grafana.corp requestHost=grafana.corp appUrl=http://localhost:3000/ allowedOrigins=",
+                Part::Origin,
+            ),
+            (
+                "logger=user.sync t=2026-11-21T02:50:11Z level=error msg=\"Failed to create user\" error=\"user already exists\" auth_module=oauth_generic_oauth auth_id=f:1",
+                Part::UserSync,
+            ),
+            (
+                "logger=authn.service t=2026-11-21T02:50:11Z level=warn msg=\"Failed to run post auth hook\" client=auth.client.azuread id= error=\"cannot remove last organization admin\"",
+                Part::UserSync,
             ),
             (
                 "logger=rendering renderer=http t=2026-11-21T02:50:11Z level=error msg=\"Failed to send request to remote rendering service\" error=\"Get \\\"http://r:8081/render\\\": EOF\"",

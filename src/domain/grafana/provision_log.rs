@@ -12,6 +12,9 @@ use crate::snapshot::monitoring::ContainerLog;
 /// Seconds for which lines count: providers look at their files every 10 to 30 seconds.
 const RECENT: i64 = 1800;
 
+/// Lines about a folder that is not there, up to which it may be made yet.
+const LOOKS: usize = 3;
+
 /// A file or a group of files that Grafana does not take.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Refusal {
@@ -19,6 +22,8 @@ pub(crate) enum Refusal {
     Dashboard { file: String },
     /// A dashboard cannot be written to the database.
     NotSaved { file: String },
+    /// The folder that a provider of dashboards names is not there.
+    Folder { path: String, provider: String },
     /// Providers whose dashboards are not written, because some are there twice.
     Duplicates,
     /// A plugin that something needs is not there.
@@ -36,6 +41,7 @@ pub(crate) struct Said<'a> {
     pub(crate) twice: BTreeSet<String>,
     /// Names of providers that have them.
     pub(crate) providers: BTreeSet<String>,
+    times: usize,
     last: Option<Timestamp>,
 }
 
@@ -62,8 +68,10 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
             line: String::new(),
             twice: BTreeSet::new(),
             providers: BTreeSet::new(),
+            times: 0,
             last: None,
         });
+        said.times += 1;
         said.last = line.at.or(said.last);
         line.raw.clone_into(&mut said.line);
         said.error.clone_from(&line.err);
@@ -72,6 +80,8 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
         let providers = line.get("providers").trim_matches(['[', ']']).split(' ').chain([line.get("provider")]);
         said.providers.extend(providers.filter(|p| !p.is_empty()).map(str::to_owned));
     }
+    // A folder may be made while Grafana starts; each look at it is told by two lines.
+    found.retain(|refusal, said| !matches!(refusal, Refusal::Folder { .. }) || said.times > LOOKS);
     found.into_values().collect()
 }
 
@@ -80,6 +90,11 @@ fn refusal(line: &Line<'_>) -> Option<Refusal> {
     let of_dashboards = line.get("logger") == "provisioning.dashboard";
     match line.msg.trim() {
         "failed to load dashboard from" if of_dashboards => Some(Refusal::Dashboard { file: file() }),
+        "failed to search for dashboards" | "Cannot read directory" if of_dashboards => {
+            let path = line.err.strip_prefix("stat ").or(line.err.strip_prefix("open "))?;
+            let path = path.strip_suffix(": no such file or directory")?.to_owned();
+            Some(Refusal::Folder { path, provider: line.get("name").to_owned() })
+        }
         "failed to save dashboard" if of_dashboards => Some(Refusal::NotSaved { file: file() }),
         "dashboards provisioning provider has no database write permissions because of duplicates"
         | "the same UID is used more than once"
@@ -117,5 +132,12 @@ mod tests {
             ]
         );
         assert!(read(&log.replace("T02:50", "T01:50")).is_empty(), "it is over");
+        let folder = "logger=provisioning.dashboard type=file name=default t=2026-11-21T02:50:30Z level=error msg=\"failed to search for dashboards\" error=\"stat /var/lib/grafana/dashboards/default: no such file or directory\"\n";
+        let refusal =
+            Refusal::Folder { path: "/var/lib/grafana/dashboards/default".into(), provider: "default".into() };
+        assert_eq!(read(&folder.repeat(4)), [(refusal, vec![])]);
+        assert!(read(folder).is_empty(), "it may be made yet");
+        let unused = "logger=provisioning.plugins t=2026-11-21T02:50:30Z level=error msg=\"Failed to read plugin provisioning files from directory\" path=/etc/grafana/provisioning/plugins error=\"open /etc/grafana/provisioning/plugins: no such file or directory\"\n";
+        assert!(read(unused).is_empty(), "nothing is provisioned that way");
     }
 }

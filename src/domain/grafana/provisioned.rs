@@ -197,6 +197,8 @@ pub(crate) enum Passed {
     Namespace { watches: Vec<String> },
     /// Another label that resembles the one that is asked for.
     Label { has: String },
+    /// The side-car writes it, and Grafana reads no files of that name: its keys, and as they should be.
+    Ending { keys: Vec<(String, String)> },
 }
 
 /// A file that a side-car passes by.
@@ -217,6 +219,15 @@ impl<'a> Instance<'a> {
         let loaded = self.files(snap, kind);
         let mut found = Vec::new();
         for map in snap.config_maps.items().unwrap_or_default() {
+            if let Some(sidecar) = sidecars.iter().find(|s| s.loads(map, self.namespace())) {
+                let keys = misnamed(kind, map);
+                let Some((key, _)) = keys.first().and_then(|(key, _)| map.data.get_key_value(key.as_str())) else {
+                    continue;
+                };
+                let why = Passed::Ending { keys };
+                found.push(PassedBy { config_map: map, key, why, label: sidecar.label, value: sidecar.value });
+                continue;
+            }
             // A second Grafana may have a side-car of its own for it.
             if loaded.iter().any(|f| std::ptr::eq(f.config_map, map)) {
                 continue;
@@ -262,6 +273,31 @@ impl Sidecar<'_> {
             if watched.is_empty() { vec![own.to_owned()] } else { watched.iter().map(|n| (*n).to_owned()).collect() };
         (!self.reaches(map, own)).then_some(Passed::Namespace { watches })
     }
+}
+
+/// Keys that hold a file of a kind under a name that Grafana does not read, and the names that it would.
+fn misnamed(kind: Kind, map: &ConfigMap) -> Vec<(String, String)> {
+    let ending = match kind {
+        Kind::Dashboards => "json",
+        Kind::Datasources | Kind::Alerting => "yaml",
+    };
+    let holds = |text: &str| match kind {
+        Kind::Dashboards => {
+            let is_object = text.trim_start().starts_with('{');
+            is_object && (text.contains("\"panels\"") || text.contains("\"rows\""))
+        }
+        Kind::Datasources => text.lines().any(|l| l.starts_with("datasources:")),
+        // A rule's file of Prometheus looks alike.
+        Kind::Alerting => false,
+    };
+    let wrong = map.data.iter().filter(|(key, text)| !is_file_of(kind, key, text) && holds(text));
+    let named = wrong.map(|(key, _)| {
+        let base = key.rsplit_once('.').map_or(key.as_str(), |(base, _)| base);
+        let short = format!("{base}.{ending}");
+        let right = if map.data.contains_key(&short) { format!("{key}.{ending}") } else { short };
+        (key.clone(), right)
+    });
+    named.collect()
 }
 
 fn is_file_of(kind: Kind, key: &str, text: &str) -> bool {

@@ -57,7 +57,7 @@ impl<'a> Line<'a> {
             return Self { raw: text, at: None, level, msg: found[2].to_owned(), err, fields: BTreeMap::new() };
         }
         let all = fields(text);
-        let known = ["level", "lvl", "msg", "err", "error", "caller"];
+        let known = ["level", "lvl", "msg", "err", "error", "caller", "log.level"];
         if !known.iter().any(|k| all.contains_key(*k)) {
             let level = if text.starts_with("panic:") { Level::Error } else { Level::Unknown };
             return Self {
@@ -70,14 +70,14 @@ impl<'a> Line<'a> {
             };
         }
         let get = |names: &[&str]| names.iter().find_map(|n| all.get(*n)).cloned().unwrap_or_default();
-        let level = match get(&["level", "lvl"]).to_ascii_lowercase().as_str() {
+        let level = match get(&["level", "lvl", "log.level"]).to_ascii_lowercase().as_str() {
             "debug" | "info" | "dbug" | "trace" => Level::Info,
             "warn" | "warning" => Level::Warning,
             "error" | "eror" | "err" | "crit" | "critical" | "fatal" | "panic" | "dpanic" => Level::Error,
             _ => Level::Unknown,
         };
-        let at = get(&["ts", "time", "t"]).parse().ok();
-        let (msg, err) = (get(&["msg", "message"]), get(&["err", "error", "reason", "details"]));
+        let at = get(&["ts", "time", "t", "@timestamp"]).parse().ok();
+        let (msg, err) = (get(&["msg", "message"]), get(&["err", "error", "error.message", "reason", "details"]));
         Self { raw: text, at, level, msg, err, fields: all }
     }
 
@@ -207,6 +207,16 @@ mod tests {
         assert_eq!(
             parts(klog),
             (Level::Error, "pkg/a.go:1: failed to list *v1.Pod: x is forbidden".into(), String::new(), false)
+        );
+        let elastic = r#"{"@timestamp":"2026-11-21T03:20:48.835Z", "log.level":"ERROR", "message":"fatal exception while booting Elasticsearch", "error.message":"failed to obtain node locks"}"#;
+        assert_eq!(
+            parts(elastic),
+            (
+                Level::Error,
+                "fatal exception while booting Elasticsearch".into(),
+                "failed to obtain node locks".into(),
+                true
+            )
         );
         let plain = "Error parsing command line arguments: unexpected storage.tsdb.retention.time=15d";
         assert_eq!(parts(plain), (Level::Unknown, plain.into(), String::new(), false));

@@ -139,6 +139,7 @@ enum Way {
         detail: String,
         account: String,
         role: Option<String>,
+        account_read: bool,
         to_cloudwatch: bool,
         policy_arn: String,
     },
@@ -275,6 +276,7 @@ impl Case<'_> {
             detail,
             account: self.account().to_owned(),
             role: self.role().map(str::to_owned),
+            account_read: self.is_account_read(),
             to_cloudwatch: self.is_denied_by_cloudwatch(),
             policy_arn: format!("arn:{partition}:iam::aws:policy/CloudWatchAgentServerPolicy"),
         }

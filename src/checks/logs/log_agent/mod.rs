@@ -149,11 +149,19 @@ impl<'a> Case<'a> {
         self.snap.service_accounts.find(&self.last.namespace, self.account()).ok().flatten()?.role_name()
     }
 
+    /// That it names no role was seen.
+    fn is_account_read(&self) -> bool {
+        self.snap.service_accounts.find(&self.last.namespace, self.account()).is_ok()
+    }
+
     /// As whom it writes to AWS.
     fn identity(&self) -> String {
         match self.role() {
             Some(role) => format!("its role {role}"),
-            None => format!("its AWS identity (ServiceAccount {} names no role, so it is the node's)", self.account()),
+            None if self.is_account_read() => {
+                format!("its AWS identity (ServiceAccount {} names no role, so it is the node's)", self.account())
+            }
+            None => "its AWS identity".to_owned(),
         }
     }
 

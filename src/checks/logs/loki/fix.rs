@@ -46,6 +46,7 @@ enum Way {
         detail: String,
         account: String,
         role: Option<String>,
+        account_read: bool,
         managed_by: String,
     },
     Bucket {
@@ -207,6 +208,7 @@ impl<'a> Case<'a> {
                 detail,
                 account: self.account().to_owned(),
                 role: self.role(),
+                account_read: self.snap.service_accounts.find(&failing.namespace, self.account()).is_ok(),
                 managed_by: self.managed_by(),
             },
             Trouble::Store(StoreFailure::Bucket) => Way::Bucket { detail },

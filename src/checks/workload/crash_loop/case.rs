@@ -340,6 +340,7 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
     // Flags that agent mode refuses stand in no file.
     let in_file = crash.class.is_configuration() && (crash.class != Class::Agent || crash.what.is_some());
     let is_configuration = in_file
+        || crash.class == Class::Ini && crash.file.is_some()
         || matches!(crash.class, Class::ConfigMissing | Class::ConfigDirectory | Class::Unreadable | Class::WebConfig);
     if is_configuration {
         let usual = match program {

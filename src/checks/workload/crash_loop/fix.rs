@@ -420,7 +420,13 @@ fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
         Class::SecondDefault => second_default(case, pod),
         Class::Provisioning => Way::Provisioning { reason, advice: crash.advice.clone(), pod },
         Class::Plugin => Way::Plugin { reason, kept: Kept::of(&case.target) },
-        Class::Ini => Way::Ini { reason, advice: crash.advice.clone(), pod },
+        Class::Ini => {
+            let map = match &case.origin {
+                Origin::ConfigMap { name, .. } => Some(name.clone()),
+                _ => None,
+            };
+            Way::Ini { reason, advice: crash.advice.clone(), map, map_managed: map_managed(case), pod }
+        }
         Class::Migration => Way::Migration { reason, kept: Kept::of(&case.target) },
         Class::DatabaseLocked => {
             Way::DatabaseLocked { recreate_patch: case.recreate_patch(), kept: Kept::of(&case.target) }

@@ -262,6 +262,9 @@ pub(super) enum Way {
     Ini {
         reason: String,
         advice: String,
+        /// The ConfigMap that holds the file, where it is known.
+        map: Option<String>,
+        map_managed: String,
         pod: String,
     },
     Migration {
