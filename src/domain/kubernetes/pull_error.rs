@@ -19,6 +19,8 @@ pub(crate) enum Reason {
     Unauthorized,
     /// No build for the node's architecture.
     Platform,
+    /// It is stored in a format that the node's runtime does not take any more.
+    Format,
     /// The registry's name does not resolve.
     Dns,
     /// The registry's certificate is not accepted, or it does not speak TLS.
@@ -40,7 +42,9 @@ impl Reason {
     /// What the reason is about: the image itself, or its registry and so all images from there.
     pub(crate) fn concerns(self, image: &str) -> String {
         match self {
-            Self::InvalidName | Self::NeverPulled | Self::NotFound | Self::Denied | Self::Platform => image.to_owned(),
+            Self::InvalidName | Self::NeverPulled | Self::NotFound | Self::Denied | Self::Platform | Self::Format => {
+                image.to_owned()
+            }
             _ => Image::parse(image).map_or_else(|| image.to_owned(), |i| i.host),
         }
     }
@@ -62,6 +66,10 @@ impl Reason {
         }
         if has(&["no space left on device"]) {
             return Self::Disk;
+        }
+        // Schema 1 of Docker's manifests: refused by containerd 2.1 and later, and by Docker.
+        if has(&["distribution.manifest.v1+", "manifest version 2, schema 1 support"]) {
+            return Self::Format;
         }
         if has(&[
             "no match for platform",
@@ -169,6 +177,9 @@ impl Reason {
             Self::Denied => "the repository does not exist, or it is private and no credentials were given",
             Self::Unauthorized => "the registry refuses the credentials, or none were given",
             Self::Platform => "it has no build for the node's architecture",
+            Self::Format => {
+                "it is stored in a format that the node's runtime does not take any more (schema 1 of Docker's manifests)"
+            }
             Self::Dns => "the name of the registry does not resolve",
             Self::Tls => "the TLS connection to the registry fails",
             Self::Network => "the registry cannot be reached",
@@ -251,6 +262,14 @@ mod tests {
             (r#"Head "https://registry.corp:5000/v2/": http: server gave HTTP response to HTTPS client"#, Reason::Tls),
             (r#"failed to do request: Head "https://quay.io/v2/": net/http: TLS handshake timeout"#, Reason::Network),
             ("failed to pull and unpack image: no match for platform in manifest: not found", Reason::Platform),
+            (
+                r#"failed to pull and unpack image "quay.io/x/y:v0.0.1": not implemented: media type "application/vnd.docker.distribution.manifest.v1+prettyjws" is no longer supported since containerd v2.1, please rebuild the image as "application/vnd.docker.distribution.manifest.v2+json" or "application/vnd.oci.image.manifest.v1+json""#,
+                Reason::Format,
+            ),
+            (
+                "Error response from daemon: [DEPRECATION NOTICE] Docker Image Format v1 and Docker Image manifest version 2, schema 1 support is disabled by default and will be removed in an upcoming release.",
+                Reason::Format,
+            ),
             (
                 "write /var/lib/containerd/io.containerd.content.v1.content/ingest/x: no space left on device",
                 Reason::Disk,

@@ -22,6 +22,10 @@ pub(crate) enum Fault {
     Propagation { path: String },
     /// The program is not in the image.
     Command { name: Option<String> },
+    /// The node knows the image, and some of its layers are not there.
+    Layers,
+    /// The runtime does not get the container made in time.
+    Slow,
     /// Something else.
     Other,
 }
@@ -44,6 +48,9 @@ impl Fault {
         }
         if let Some(path) = unshared(message) {
             return Some(Self::Propagation { path });
+        }
+        if has("content digest ") && has("not found") {
+            return Some(Self::Layers);
         }
         if has("runAsNonRoot") {
             let user = between(message, "non-numeric user (", ")").map(str::to_owned);
@@ -68,7 +75,13 @@ impl Fault {
             let name = between(message, "exec: \"", "\"").map(str::to_owned);
             return Some(Self::Command { name });
         }
-        Some(Self::Other)
+        Some(if has("deadline exceeded") { Self::Slow } else { Self::Other })
+    }
+
+    /// The name of the container is held by an attempt of before, which has not come to its end. `of` says nothing of it: it
+    /// passes, unless it goes on.
+    pub(crate) fn is_held(message: &str) -> bool {
+        message.contains("failed to reserve container name")
     }
 
     /// `cannot load seccomp profile "/var/lib/kubelet/seccomp/x.json"`, `apparmor profile not found x`.
@@ -195,6 +208,12 @@ mod tests {
         assert_eq!(Fault::of(seccomp), Some(Fault::Profile { kind: "seccomp", name: path }));
         assert_eq!(Fault::of("failed to sync configmap cache: timed out waiting for the condition"), None);
         assert_eq!(Fault::of(r#"MountVolume.SetUp failed for volume "x" : object "n"/"y" not registered"#), None);
-        assert_eq!(Fault::of("context deadline exceeded"), Some(Fault::Other));
+        assert_eq!(Fault::of("context deadline exceeded"), Some(Fault::Slow));
+        let held =
+            r#"failed to reserve container name "grafana_g-0_m_1_0": name "grafana_g-0_m_1_0" is reserved for "6a37""#;
+        assert!(Fault::of(held).is_none() && Fault::is_held(held));
+        let layers = "failed to create containerd container: error unpacking image: failed to extract layer sha256:fc: failed to get reader from content store: content digest sha256:14: not found";
+        assert_eq!(Fault::of(layers), Some(Fault::Layers));
+        assert_eq!(Fault::of("failed to create shim task: something new"), Some(Fault::Other));
     }
 }

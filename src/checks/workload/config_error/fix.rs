@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use super::case::Case;
 use super::held::{config_map, env_of, volume_of, wanted_keys};
+use crate::checks::support::place::Place;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
 use crate::domain::kubernetes::owner::{Settable, workload};
 use crate::domain::kubernetes::start_error::Fault;
+use crate::domain::kubernetes::{nodes, scheduling};
 use crate::model::Program;
-use crate::snapshot::kubernetes::{Container, EnvVar};
+use crate::snapshot::kubernetes::{Container, EnvVar, Node};
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -122,9 +124,24 @@ enum Way {
         in_place: bool,
         managed_by: String,
     },
+    Layers(OnNode),
+    Slow(OnNode),
     Other {
         pod: String,
     },
+}
+
+/// The node is at fault: its shell, and another node for the pod.
+#[derive(Serialize, JsonSchema)]
+struct OnNode {
+    pod: String,
+    node: String,
+    /// The instance of the node, where its shell can be reached, and what is run there.
+    instance: Option<String>,
+    commands: String,
+    region: String,
+    /// Another node could take the pod, and somebody makes it again.
+    elsewhere: bool,
 }
 
 /// A ConfigMap or a Secret that is made from files.
@@ -228,7 +245,36 @@ impl Case<'_> {
             Fault::Command { .. } => {
                 Way::Command { pod, container, image, command: self.container.command.join(" "), in_place }
             }
+            // Amazon Linux 2 has crictl, Amazon Linux 2023 nerdctl. What runs of the image goes on.
+            Fault::Layers => {
+                let image = if is_plain(&image) { image } else { "<image>".to_owned() };
+                Way::Layers(self.on_node(&format!(
+                    "if command -v crictl; then crictl rmi '{image}'; else nerdctl -n k8s.io image rm --force '{image}'; fi"
+                )))
+            }
+            // Containers go on while it starts again.
+            Fault::Slow => Way::Slow(self.on_node("systemctl restart containerd")),
             Fault::Other => Way::Other { pod },
+        }
+    }
+
+    /// What is run on the pod's node, and whether the pod could go to another one.
+    fn on_node(&self, command: &str) -> OnNode {
+        let node = self.snap.node_of(self.pod);
+        let takes = |n: &&Node| {
+            Some(n.metadata.name.as_str()) != self.pod.spec.node_name.as_deref()
+                && n.is_ready()
+                && !n.spec.unschedulable
+                && scheduling::tolerates(self.pod, n)
+        };
+        let kept = self.pod.metadata.controller().is_some_and(|o| o.kind != "DaemonSet");
+        OnNode {
+            pod: self.pod.metadata.name.clone(),
+            node: self.node(),
+            instance: node.and_then(Node::shell_instance).map(str::to_owned),
+            commands: json!({"commands": [command]}).to_string(),
+            region: Place::of(self.snap).region,
+            elsewhere: kept && nodes::could_take(self.snap, self.pod).iter().any(takes),
         }
     }
 
@@ -360,4 +406,9 @@ impl Case<'_> {
         let (release, namespace) = release(&workload.metadata)?;
         Some(vec![release.to_owned(), "-n".into(), namespace.to_owned()])
     }
+}
+
+/// A name that stands in the command of another shell as it is.
+fn is_plain(image: &str) -> bool {
+    image.chars().all(|c| c.is_ascii_alphanumeric() || "./:@_-".contains(c))
 }

@@ -31,7 +31,7 @@ check! {
         id: "config-error", suite: Workload, severity: Error,
         title: "a container is not started for its configuration",
         requires: [Pods],
-        uses: [Events, ConfigMaps, Workloads, MonitoringResources, EksAddons],
+        uses: [Events, ConfigMaps, Workloads, MonitoringResources, EksAddons, Nodes, PersistentVolumeClaims, PersistentVolumes],
         fix: Fix,
     }
 }

@@ -9,6 +9,8 @@ use crate::snapshot::kubernetes::{Container, ContainerStatus, Event, Pod};
 
 /// Seconds after which the kubelet has tried a mount again, and said so.
 const ATTEMPT: i64 = 150;
+/// Attempts of the kubelet, some ten seconds apart, after which a name that is held does not pass by itself.
+const HELD: u32 = 20;
 
 /// A container that is not started.
 pub(super) struct Stop<'a> {
@@ -24,7 +26,7 @@ pub(super) struct Stop<'a> {
 pub(super) fn stops<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Stop<'a>> {
     // A Secret that an operator makes comes a moment after the pod.
     let young = pod.metadata.creation_timestamp.is_some() && snap.age_seconds(&pod.metadata) < GRACE;
-    let mut found: Vec<Stop<'a>> = pod.statuses().filter(|_| !young).filter_map(|s| of_status(pod, s)).collect();
+    let mut found: Vec<Stop<'a>> = pod.statuses().filter(|_| !young).filter_map(|s| of_status(snap, pod, s)).collect();
     if found.is_empty() && is_in_the_making(snap, pod) {
         found.extend(of_events(snap, pod).or_else(|| of_volumes(snap, pod)));
     }
@@ -32,14 +34,14 @@ pub(super) fn stops<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Stop<'a>> {
 }
 
 /// A container that the kubelet refuses to make, or that the runtime refuses to start.
-fn of_status<'a>(pod: &'a Pod, status: &ContainerStatus) -> Option<Stop<'a>> {
+fn of_status<'a>(snap: &Snapshot, pod: &'a Pod, status: &ContainerStatus) -> Option<Stop<'a>> {
     let container = pod.all_containers().find(|c| c.name == status.name)?;
     let waiting = status.state.waiting.as_ref()?;
     let is_refused =
         matches!(waiting.reason.as_str(), "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError");
     if is_refused {
         let said = waiting.message.clone().unwrap_or_default();
-        let fault = Fault::of(&said)?;
+        let fault = Fault::of(&said).or_else(|| held_for_long(snap, pod, &said))?;
         return Some(Stop { pod, container, fault, said, source: "waits" });
     }
     // Between two attempts the container's last end has the runtime's word.
@@ -47,6 +49,13 @@ fn of_status<'a>(pod: &'a Pod, status: &ContainerStatus) -> Option<Stop<'a>> {
     let said = end.message.clone().filter(|_| matches!(end.reason.as_str(), "StartError" | "ContainerCannotRun"))?;
     let fault = Fault::of(&said).filter(|f| matches!(f, Fault::MountType { .. }))?;
     Some(Stop { pod, container, fault, said, source: "ended" })
+}
+
+/// An attempt of before holds the container's name, and the kubelet has tried often since.
+fn held_for_long(snap: &Snapshot, pod: &Pod, said: &str) -> Option<Fault> {
+    let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
+    let times: u32 = events.filter(|e| Fault::is_held(&e.message)).map(Event::times).sum();
+    (Fault::is_held(said) && times >= HELD).then_some(Fault::Slow)
 }
 
 /// A pod with a node whose containers are being made for longer than that takes.

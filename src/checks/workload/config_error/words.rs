@@ -52,6 +52,14 @@ impl Case<'_> {
             }
             Fault::Command { name: Some(name) } => format!("the image has no program {name} that can be run"),
             Fault::Command { name: None } => "the image does not have the program that it should run".into(),
+            Fault::Layers => {
+                let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
+                format!("node {node} has its image {} only in part, and does not fetch the rest", self.container.image)
+            }
+            Fault::Slow => {
+                let node = self.pod.spec.node_name.as_deref().unwrap_or("<node>");
+                format!("the container runtime of node {node} does not get it made in time")
+            }
             Fault::Other => "the runtime refuses it".into(),
         }
     }

@@ -48,6 +48,8 @@ pub(super) enum Cause {
     RateLimit,
     /// There is no build for the node.
     Platform,
+    /// It is stored in a format of former times.
+    Format,
     /// The registry's certificate is not accepted.
     Tls,
     /// The registry has a fault of its own.
@@ -129,6 +131,7 @@ impl<'a> Case<'a> {
             Reason::NeverPulled => Cause::Never,
             Reason::RateLimit => Cause::RateLimit,
             Reason::Platform => Cause::Platform,
+            Reason::Format => Cause::Format,
             Reason::Tls => Cause::Tls,
             Reason::Server => Cause::Server,
             Reason::Disk => Cause::Disk,

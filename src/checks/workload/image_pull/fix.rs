@@ -127,6 +127,14 @@ enum Way {
         custom_name: Option<String>,
         running: Option<String>,
     },
+    Format {
+        /// Where people see which tags there are.
+        repository_url: Option<String>,
+        /// The image, as skopeo names it.
+        source: String,
+        #[serde(flatten)]
+        set: SetImage,
+    },
     Dns {
         host: String,
         current: String,
@@ -262,6 +270,11 @@ impl Case<'_> {
             },
             Cause::EcrToken => Way::EcrToken { region, host: self.host().to_owned(), login: self.login() },
             Cause::Platform => self.platform(running()),
+            Cause::Format => Way::Format {
+                repository_url: self.repository_url(),
+                source: format!("docker://{}", self.container.image),
+                set: self.set_image(),
+            },
             Cause::Dns => Way::Dns {
                 host: self.host().to_owned(),
                 current: current(),
@@ -305,6 +318,8 @@ impl Case<'_> {
         }
         match self.reason {
             Reason::RateLimit | Reason::Server | Reason::Network => self.image.as_ref().and_then(Image::mirror),
+            // The name is right.
+            Reason::Format => None,
             _ => self.proposed(),
         }
     }
