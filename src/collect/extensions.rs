@@ -11,7 +11,7 @@ use crate::domain::kubernetes::{calico, cilium, network_plugin};
 use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
-    EniConfig, Event, GitOpsObject, HelmRelease, Ingress, IngressClass, Job, Monitor, MonitoringResource,
+    EniConfig, Event, GitOpsObject, HelmRelease, Ingress, IngressClass, Issuing, Job, Monitor, MonitoringResource,
     NetworkPolicy, NodeMaker, Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource, SecretMaker,
     SecurityGroupPolicy, WebhookConfiguration,
 };
@@ -68,13 +68,15 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     namespaced.store(snap);
     scaled_events(client, plan, snap).await;
     // Which of them there are, the CustomResourceDefinitions say.
-    let (nodes, secrets, git_ops, policies) = futures::join!(
+    let (nodes, secrets, issuing, git_ops, policies) = futures::join!(
         wanted(plan, Fact::NodeMakers, node_makers(client, snap)),
         wanted(plan, Fact::SecretMakers, secret_makers(client, snap, &scope)),
+        wanted(plan, Fact::Issuing, issuing(client, snap, &scope)),
         wanted(plan, Fact::GitOps, git_ops(client, snap)),
         plugin_policies(client, plan, snap, &scope)
     );
     (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
+    snap.issuing = issuing;
     let known = std::mem::take(&mut snap.network_policies);
     snap.network_policies = known.with_more(policies.0).with_gap(policies.1);
 }
@@ -301,6 +303,32 @@ async fn secret_makers(client: &Client, snap: &Snapshot, scope: &BTreeSet<String
         list("/apis/cert-manager.io/v1", "cert-manager.io", "certificates", "Certificate"),
     );
     secrets.merge(stores).merge(whole).merge(sealed).merge(certificates)
+}
+
+/// How certificates of cert-manager are issued, and by whom.
+async fn issuing(client: &Client, snap: &Snapshot, scope: &BTreeSet<String>) -> Listing<Issuing> {
+    let crds = snap.crds.items().unwrap_or_default();
+    let is_there = |name: String| crds.iter().any(|c| c.metadata.name == name);
+    let tag = |kind: &'static str| move |object: Issuing| Issuing { kind: kind.to_owned(), ..object };
+    let list = |group: &'static str, resource: &'static str, kind: &'static str| async move {
+        if !is_there(format!("{resource}.{group}")) {
+            return Listing::cluster(Vec::new());
+        }
+        let prefix = format!("/apis/{group}/v1");
+        let all = match kind {
+            "ClusterIssuer" => client.cluster_list::<Issuing>(&format!("{prefix}/{resource}"), IfAbsent::Empty).await,
+            _ => client.wide_list::<Issuing>(&prefix, resource, scope, IfAbsent::Empty).await,
+        };
+        all.map(tag(kind))
+    };
+    let (requests, issuers, whole, orders, challenges) = futures::join!(
+        list("cert-manager.io", "certificaterequests", "CertificateRequest"),
+        list("cert-manager.io", "issuers", "Issuer"),
+        list("cert-manager.io", "clusterissuers", "ClusterIssuer"),
+        list("acme.cert-manager.io", "orders", "Order"),
+        list("acme.cert-manager.io", "challenges", "Challenge"),
+    );
+    requests.merge(issuers).merge(whole).merge(orders).merge(challenges)
 }
 
 /// The objects of a kind of which one of two versions is served; a gap of either counts.

@@ -413,6 +413,8 @@ snapshot! {
         /// What makes Secrets from somewhere else: ExternalSecrets and their stores, SealedSecrets, Certificates; empty where the
         /// kinds are not there.
         secret_makers: kubernetes::SecretMaker = SecretMakers,
+        /// How certificates of cert-manager are issued, and by whom; empty where the kinds are not there.
+        issuing: kubernetes::Issuing = Issuing,
         /// What brings objects from a repository: Applications of Argo CD, Kustomizations and HelmReleases of Flux; empty where
         /// the kinds are not there.
         git_ops: kubernetes::GitOpsObject = GitOps,

@@ -10,6 +10,7 @@ mod event;
 mod git_ops;
 mod helm;
 mod ingress;
+mod issuing;
 mod meta;
 mod node;
 mod node_maker;
@@ -34,6 +35,7 @@ pub use git_ops::{
 };
 pub use helm::HelmRelease;
 pub use ingress::*;
+pub use issuing::{IssuerRef, Issuing, IssuingSpec, IssuingStatus};
 pub use meta::{Condition, Map, Meta, Object, ObjectName, ObjectReference, OwnerReference, PhaseOnly};
 pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus};
 pub use node_maker::{NodeClassRef, NodeMaker, NodeMakerSpec, NodeMakerStatus, NodeTemplate, NodeTemplateSpec};

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::meta::null_default;
-use super::{Condition, Meta};
+use super::{Condition, IssuerRef, Meta};
 
 /// ExternalSecret, SecretStore, ClusterSecretStore (`external-secrets.io`), SealedSecret (`bitnami.com`) or Certificate
 /// (`cert-manager.io`). Values are in none of them, or encrypted, and are not read.
@@ -31,6 +31,7 @@ pub struct SecretMakerSpec {
     pub template: SealedTemplate,
     /// Of a Certificate.
     pub secret_name: Option<String>,
+    pub issuer_ref: IssuerRef,
 }
 
 /// `spec.target` of an ExternalSecret.

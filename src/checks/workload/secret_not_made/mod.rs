@@ -1,11 +1,14 @@
 //! A Secret comes from somewhere else, and what was to bring it does not.
 
+mod certificate;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::issuing;
 use crate::domain::aws::secret_makers::{self, Failing, Fault};
 use crate::domain::kubernetes::{kinds, start_error};
 use crate::domain::text::shorten::shorten;
@@ -24,7 +27,7 @@ check! {
         id: "secret-not-made", suite: Workload, severity: Error,
         title: "a Secret is not made by what should make it",
         requires: [SecretMakers],
-        uses: [Crds, ApiServices, Pods, Events, Workloads],
+        uses: [Crds, ApiServices, Pods, Events, Workloads, Issuing],
         fix: Fix,
     }
 }
@@ -82,6 +85,49 @@ enum Fix {
         #[serde(flatten)]
         of: Of,
     },
+    CertificateIssuer {
+        #[serde(flatten)]
+        of: Of,
+        issuer: Placeholder,
+        issuer_kind: String,
+        /// The Ingress that the Certificate is made of, and the annotation that names its issuer.
+        ingress: Option<String>,
+        annotation: String,
+    },
+    CertificateIssuerNotReady {
+        #[serde(flatten)]
+        of: Of,
+        issuer: String,
+        issuer_resource: String,
+        /// Empty of an issuer of the whole cluster.
+        issuer_namespace: String,
+        controller: String,
+        controller_namespace: String,
+    },
+    CertificateDenied {
+        #[serde(flatten)]
+        of: Of,
+        action: String,
+        role: Placeholder,
+        policy_name: String,
+        policy: String,
+    },
+    CertificateCredentials {
+        #[serde(flatten)]
+        of: Of,
+        controller: String,
+        controller_namespace: String,
+        account: String,
+    },
+    CertificateUnproven {
+        #[serde(flatten)]
+        of: Of,
+        host: String,
+        /// The name of its record, and the path below which it is asked.
+        record: String,
+        url: String,
+        dns: bool,
+    },
     Other {
         #[serde(flatten)]
         of: Of,
@@ -95,6 +141,18 @@ struct Of {
     name: String,
     namespace: String,
     secret: String,
+}
+
+impl Of {
+    fn of(failing: &Failing<'_>) -> Self {
+        let meta = &failing.maker.metadata;
+        Self {
+            resource: resource(failing.maker),
+            name: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            secret: failing.secret.to_owned(),
+        }
+    }
 }
 
 impl Check for SecretNotMade {
@@ -125,15 +183,25 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let all = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == meta.namespace);
     let missed: Vec<&Pod> = all.filter(|p| !p.is_ready() && is_missed(snap, p, failing.secret)).collect();
     let severity = if missed.is_empty() { Severity::Warning } else { Severity::Error };
-    let kept = if missed.is_empty() { ": it stays as it is, if it is there" } else { "" };
+    let is_new = failing.condition.reason.as_deref() == Some("DoesNotExist");
+    let kept = match missed.is_empty() {
+        true if is_new => ": there is none yet",
+        true => ": it stays as it is, if it is there",
+        false => "",
+    };
     let who = format!("{} {}/{}", failing.maker.kind, meta.namespace, meta.name);
-    let message = format!("{who} does not make Secret {}{kept}: {}", failing.secret, why(failing));
+    let issuing = (failing.fault == Fault::Certificate).then(|| issuing::kept(snap, failing.maker)).flatten();
+    let why = issuing.as_ref().map_or_else(|| why(failing), certificate::why);
+    let message = format!("{who} does not make Secret {}{kept}: {why}", failing.secret);
     let secret = ResourceRef::secret(&meta.namespace, failing.secret);
     let mut made = Finding::new(SecretNotMade::META.id, severity, secret_makers::reference(failing.maker), message)
         .also(secret.clone())
         .breaks(secret)
         .evidence(seen(failing.maker))
-        .fix(fix(snap, failing));
+        .fix(issuing.as_ref().map_or_else(|| fix(snap, failing), |k| certificate::fix(snap, failing, k)));
+    if let Some(kept) = &issuing {
+        made = certificate::add(made, kept);
+    }
     if let Some(store) = failing.store {
         made = made.evidence(seen(store)).also(secret_makers::reference(store));
     }
@@ -190,13 +258,7 @@ fn why(failing: &Failing<'_>) -> String {
 }
 
 fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
-    let meta = &failing.maker.metadata;
-    let of = Of {
-        resource: resource(failing.maker),
-        name: meta.name.clone(),
-        namespace: meta.namespace.clone(),
-        secret: failing.secret.to_owned(),
-    };
+    let of = Of::of(failing);
     match &failing.fault {
         Fault::Denied { action, role } => {
             let statement = serde_json::json!({"Version": "2012-10-17", "Statement": [
