@@ -8,7 +8,7 @@ use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
 use crate::domain::kubernetes::image::base_of;
-use crate::domain::kubernetes::{foundation, skew, starting};
+use crate::domain::kubernetes::{foundation, ingress, skew, starting};
 use crate::domain::prometheus::exporter_log;
 use crate::domain::prometheus::remote_write::collector;
 use crate::domain::text::windows::DAY;
@@ -115,6 +115,8 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     };
     let mut pods: Vec<&Pod> = pods.iter().filter(|p| p.status.phase == "Running").collect();
     pods.sort_by_cached_key(|p| (!in_trouble(p, snap), p.metadata.namespace.clone(), p.metadata.name.clone()));
+    // What writes DNS records matters where the stack is to be reached by a name.
+    let is_named = ingress::of_stack(snap).next().is_some() || ingress::balanced(snap).next().is_some();
     let mut of_owner: BTreeMap<String, usize> = BTreeMap::new();
     let mut wanted: Vec<(&Pod, &Container, bool)> = Vec::new();
     for pod in pods {
@@ -123,7 +125,9 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         let behind = is_left_behind(pod, snap);
         let wants = |c: &&Container| {
             c.program().is_none()
-                && if is_part(c) || is_further(c) {
+                && if gives_names(c) {
+                    is_named
+                } else if is_part(c) || is_further(c) {
                     trouble || !is_node_exporter(c)
                 } else {
                     (stack && trouble) || behind
@@ -172,6 +176,11 @@ fn is_further(container: &Container) -> bool {
     exporter_log::exporter(container)
         || collector::is_vmagent(&container.image)
         || container.name.contains("kube-rbac-proxy")
+}
+
+/// Writes records of Ingresses and Services into DNS.
+fn gives_names(container: &Container) -> bool {
+    base_of(&container.image) == "external-dns"
 }
 
 /// By its image or name: a part of a monitoring or logging stack, or of the cluster below it.

@@ -15,6 +15,7 @@ const DEFAULT_NAMESPACE: &str = "monitoring";
 const BESIDE: &[&str] = &[
     "alloy",
     "cloudwatch-agent",
+    "external-dns",
     "fluent-bit",
     "fluentbit",
     "fluentd",

@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use crate::domain::aws::denied::Denied;
+use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::placement::Placement;
+use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Instance;
 use crate::snapshot::kubernetes::{Pod, ServiceAccount};
@@ -87,6 +88,7 @@ impl Fault {
             "failed to refresh cached credentials",
             "EC2RoleRequestError",
             "failed to introspect vpcID from EC2Metadata",
+            "failed to fetch VPC ID from instance metadata",
         ])
         .then_some(Self::None)
     }
@@ -127,6 +129,18 @@ fn asked_at(line: &str) -> Option<Fault> {
             has(&lost).then_some(Fault::Sts(host))
         }
         None => strange.then_some(Fault::Endpoint(None)),
+    }
+}
+
+impl Fault {
+    /// Reads an event of the VPC CNI: `Unauthorized operation: failed to call ec2:CreateNetworkInterface due to missing
+    /// permissions.`
+    pub(crate) fn of_event(reason: &str, message: &str) -> Option<Self> {
+        if reason != "MissingIAMPermissions" {
+            return None;
+        }
+        let action = between(message, "failed to call ", " ").filter(|a| a.contains(':')).map(str::to_owned);
+        Some(Self::Denied(Denied { caller: None, action, resource: None, by: By::Unknown, encoded: None }))
     }
 }
 
@@ -270,6 +284,10 @@ mod tests {
         ] {
             assert_eq!(Fault::read(line), wanted, "{line}");
         }
+        let cni = "Unauthorized operation: failed to call ec2:CreateNetworkInterface due to missing permissions. Please refer https://github.com/aws/amazon-vpc-cni-k8s/blob/master/docs/iam-policy.md to attach relevant policy to IAM role";
+        let Some(Fault::Denied(found)) = Fault::of_event("MissingIAMPermissions", cni) else { panic!("is denied") };
+        assert_eq!((found.role(), found.action.as_deref()), (None, Some("ec2:CreateNetworkInterface")));
+        assert_eq!(Fault::of_event("Unhealthy", cni), None);
         let denied = "AccessDeniedException: User: arn:aws:sts::1:assumed-role/node/i-1 is not authorized to perform: logs:PutLogEvents on resource: arn:aws:logs:eu-west-1:1:log-group:x";
         let Some(Fault::Denied(found)) = Fault::read(denied) else { panic!("is denied") };
         assert_eq!((found.role(), found.action.as_deref()), (Some("node"), Some("logs:PutLogEvents")));

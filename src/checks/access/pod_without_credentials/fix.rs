@@ -9,16 +9,18 @@ use crate::checks::support::addon;
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::domain::aws::credentials::{self, Fault, Metadata, Source};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::oidc_provider;
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::trust::{self, Mismatch};
+use crate::domain::kubernetes::image::base_of;
+use crate::domain::kubernetes::ingress;
 use crate::model::{Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Cluster, Instance, Role};
-use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::kubernetes::{Event, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 
 /// See the page's fixes.
@@ -131,6 +133,8 @@ pub(super) enum Fix {
         role: Placeholder,
         policy: String,
         policy_name: String,
+        /// The policy is all that the program's documentation asks for.
+        is_documented: bool,
         denied: bool,
         /// ARN of the managed policy that is made for the program; empty where there is none.
         managed_policy: String,
@@ -178,9 +182,24 @@ pub(super) struct Case<'a> {
     pub(super) snap: &'a Snapshot,
     pub(super) owner: ResourceRef,
     pub(super) pods: Vec<&'a Pod>,
-    pub(super) log: &'a ContainerLog,
-    pub(super) line: &'a str,
+    pub(super) said: Said<'a>,
     pub(super) fault: Fault,
+}
+
+/// What tells of it.
+#[derive(Clone, Copy)]
+pub(super) enum Said<'a> {
+    Log(&'a ContainerLog, &'a str),
+    Event(&'a Event),
+}
+
+impl Said<'_> {
+    fn evidence(self) -> Evidence {
+        match self {
+            Self::Log(log, line) => log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line.trim()),
+            Self::Event(event) => event_evidence(event),
+        }
+    }
 }
 
 /// What is concluded.
@@ -219,19 +238,13 @@ impl<'a> Case<'a> {
             PodWithoutCredentials::META.id,
             Severity::Error,
             self.owner.clone(),
-            format!("{} {why}", self.owner),
+            format!("{} {why}{}", self.owner, self.effect()),
         )
         .key(format!("{} {}", self.owner.key(), kind(&self.fault)))
         .breaks(self.owner.clone())
         .breaks(account)
         .fix(fix)
-        .evidence(log_evidence(
-            namespace,
-            &self.log.pod,
-            &self.log.container,
-            self.log.previous,
-            self.line.trim(),
-        ));
+        .evidence(self.said.evidence());
         for pod in &self.pods {
             made = made.breaks(ResourceRef::pod(namespace, &pod.metadata.name));
         }
@@ -274,6 +287,60 @@ impl<'a> Case<'a> {
         Evidence::new(self.who(), value, "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml")
             .with("namespace", &self.pod().metadata.namespace)
             .with("name", self.account())
+    }
+
+    /// What of the stack suffers, where that is another thing than the program itself.
+    fn effect(&self) -> String {
+        if !self.is_program("external-dns") {
+            return String::new();
+        }
+        let ingresses =
+            ingress::of_stack(self.snap).map(|i| format!("Ingress {}/{}", i.metadata.namespace, i.metadata.name));
+        let services =
+            ingress::balanced(self.snap).map(|s| format!("Service {}/{}", s.metadata.namespace, s.metadata.name));
+        match ingresses.chain(services).take(3).collect::<Vec<_>>() {
+            named if named.is_empty() => String::new(),
+            named => format!("; DNS records of {} are not kept", named.join(", ")),
+        }
+    }
+
+    /// It runs an image of this name.
+    fn is_program(&self, name: &str) -> bool {
+        self.pod().spec.containers.iter().any(|c| base_of(&c.image) == name)
+    }
+
+    /// What its documentation asks for as a whole: one action after the other would be refused otherwise.
+    fn documented(&self) -> Option<serde_json::Value> {
+        let allow = |actions: &[&str], on: &str| json!({"Effect": "Allow", "Action": actions, "Resource": on});
+        if self.is_program("external-dns") {
+            let zones = format!("arn:{}:route53:::hostedzone/*", Place::of(self.snap).partition);
+            return Some(json!([
+                allow(
+                    &[
+                        "route53:ChangeResourceRecordSets",
+                        "route53:ListResourceRecordSets",
+                        "route53:ListTagsForResources"
+                    ],
+                    &zones
+                ),
+                allow(&["route53:ListHostedZones"], "*"),
+            ]));
+        }
+        let tag = format!("aws:ResourceTag/k8s.io/cluster-autoscaler/{}", Place::of(self.snap).cluster);
+        self.is_program("cluster-autoscaler").then(|| {
+            json!([
+                allow(&[
+                    "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingInstances",
+                    "autoscaling:DescribeLaunchConfigurations", "autoscaling:DescribeScalingActivities",
+                    "autoscaling:DescribeTags", "ec2:DescribeImages", "ec2:DescribeInstanceTypes",
+                    "ec2:DescribeLaunchTemplateVersions", "ec2:GetInstanceTypesFromInstanceRequirements",
+                    "eks:DescribeNodegroup",
+                ], "*"),
+                {"Effect": "Allow", "Resource": "*",
+                    "Action": ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"],
+                    "Condition": {"StringEquals": {tag: "owned"}}},
+            ])
+        })
     }
 
     pub(super) fn of(&self) -> Of {
@@ -563,14 +630,31 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// The role of the pod's node, where it is known.
+    fn node_role(&self) -> Option<&'a str> {
+        let groups = self.snap.eks_nodegroups().ok()?;
+        let name = self.snap.node_of(self.pod()).and_then(|n| n.metadata.label("eks.amazonaws.com/nodegroup"));
+        let mut roles: Vec<&str> = match name {
+            Some(name) => groups.iter().filter(|g| g.nodegroup_name == name).map(|g| g.node_role.as_str()).collect(),
+            None => groups.iter().map(|g| g.node_role.as_str()).collect(),
+        };
+        roles.dedup();
+        let [one] = roles.as_slice() else { return None };
+        one.rsplit('/').next().filter(|r| !r.is_empty())
+    }
+
     fn denied(&self, denied: &Denied, source: &Source) -> Verdict {
         let action = denied.action.clone().unwrap_or_default();
-        let role = denied.role().unwrap_or_default().to_owned();
+        // What does not name the caller has the role that it is meant to have.
+        let meant = || source.role().map(|r| r.rsplit('/').next().unwrap_or(r)).or_else(|| self.node_role());
+        let role = denied.role().or_else(meant).unwrap_or_default().to_owned();
         let is_node = self.snap.eks_nodegroups.iter().flatten().any(|g| g.node_role.rsplit('/').next() == Some(&role));
         let on = denied.resource.as_deref().filter(|r| !r.is_empty()).unwrap_or("*").to_owned();
-        let policy =
-            json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": on}]})
-                .to_string();
+        let asked = || json!([{"Effect": "Allow", "Action": action, "Resource": on}]);
+        let documented = self.documented();
+        let is_documented = documented.is_some();
+        let statements = documented.unwrap_or_else(asked);
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
         match source {
             Source::Irsa { injected: false, .. } | Source::PodIdentity { injected: false, .. } if is_node => {
                 let own = source.role().unwrap_or("that of its association");
@@ -605,7 +689,13 @@ impl<'a> Case<'a> {
                             .how("aws iam list-roles --query 'Roles[].RoleName' --output text")
                             .candidates(Some(role.clone()).filter(|r| !r.is_empty())),
                         policy,
-                        policy_name: format!("allow-{}", action.replace(':', "-")),
+                        policy_name: match is_documented {
+                            true => {
+                                format!("allow-{}", self.owner.kubectl_name().rsplit('/').next().unwrap_or_default())
+                            }
+                            false => format!("allow-{}", action.replace(':', "-")),
+                        },
+                        is_documented,
                         denied: forbidden,
                         managed_policy: self.managed_policy(),
                     },

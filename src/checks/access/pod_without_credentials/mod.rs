@@ -12,10 +12,10 @@ use crate::domain::aws::credentials::{self, Fault};
 use crate::domain::text::log_line::age;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Gap, Program, ResourceRef};
-use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::kubernetes::{Event, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Platform, Snapshot};
-use fix::{Case, Fix};
+use fix::{Case, Fix, Said};
 
 /// Lines of a log without times that are of now.
 const LATEST: usize = 60;
@@ -26,7 +26,7 @@ check! {
         id: "pod-without-credentials", suite: Access, severity: Error,
         title: "a program gets no AWS credentials, or too few rights",
         requires: [Pods, PartLogs],
-        uses: [ComponentLogs, CrashLogs, ServiceAccounts, PodIdentityAssociations, IamRoles, EksCluster, EksAddons, EksNodegroups, Nodes, Instances, Workloads, IamOidcProviders, Subnets, ConfigMaps],
+        uses: [Events, ComponentLogs, CrashLogs, ServiceAccounts, PodIdentityAssociations, IamRoles, EksCluster, EksAddons, EksNodegroups, Nodes, Instances, Workloads, IamOidcProviders, Subnets, ConfigMaps, Ingresses, Services],
         fix: Fix,
     }
 }
@@ -52,7 +52,14 @@ impl Check for PodWithoutCredentials {
             }
             let owner = snap.owner_ref(pod);
             let key = (owner.clone(), fix::kind(&fault));
-            cases.entry(key).or_insert_with(|| Case { snap, owner, pods: Vec::new(), log, line, fault }).add(pod);
+            let said = Said::Log(log, line);
+            cases.entry(key).or_insert_with(|| Case { snap, owner, pods: Vec::new(), said, fault }).add(pod);
+        }
+        for (pod, event, fault) in told_by_events(snap) {
+            let owner = snap.owner_ref(pod);
+            let key = (owner.clone(), fix::kind(&fault));
+            let said = Said::Event(event);
+            cases.entry(key).or_insert_with(|| Case { snap, owner, pods: Vec::new(), said, fault }).add(pod);
         }
         let findings = cases.values().map(Case::finding);
         Ok(Diagnosis::Findings(findings.collect()))
@@ -83,6 +90,17 @@ fn is_own(snap: &Snapshot, log: &ContainerLog, pod: &Pod, fault: &Fault) -> bool
 /// What Loki may do with its buckets has a check of its own.
 fn is_loki(log: &ContainerLog) -> bool {
     log.container == "loki" || log.image.contains("/loki:")
+}
+
+/// The VPC CNI keeps its log on the node: what it is refused, it says in events of its pods.
+fn told_by_events(snap: &Snapshot) -> Vec<(&Pod, &Event, Fault)> {
+    let mut found = Vec::new();
+    for pod in snap.pods.items().unwrap_or_default().iter().filter(|p| !p.is_ready()) {
+        let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
+        let mut refused = events.filter_map(|e| Some((e, Fault::of_event(&e.reason, &e.message)?)));
+        found.extend(refused.next().map(|(event, fault)| (pod, event, fault)));
+    }
+    found
 }
 
 /// The last line of a log that speaks of credentials, and is of now.
