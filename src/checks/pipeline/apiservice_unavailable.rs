@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::host_network::HostNetwork;
 use crate::checks::support::pipeline::{api_evidence, autoscaler_evidence, release_ref};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, Fault, METRICS, Unavailable};
@@ -25,7 +26,7 @@ check! {
         id: "apiservice-unavailable", suite: Pipeline, severity: Error,
         title: "an aggregated API does not answer",
         requires: [ApiServices],
-        uses: [Services, EndpointSlices, Pods, Workloads, Namespaces, HelmReleases, Autoscalers],
+        uses: [Services, EndpointSlices, Pods, Workloads, Namespaces, HelmReleases, Autoscalers, Nodes, EksCluster, Vpcs],
         fix: Fix,
     }
 }
@@ -72,6 +73,7 @@ enum Way {
         authority: bool,
         managed: String,
     },
+    Overlay(HostNetwork),
     Look {
         api: String,
     },
@@ -135,7 +137,10 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
     let why = match &silent.fault {
         Fault::NoService => format!("Service {namespace}/{service} does not exist"),
         Fault::NoEndpoints(_) => format!("Service {namespace}/{service} has no ready endpoint"),
-        Fault::Timeout => format!("the control plane gets no answer from the pods of Service {namespace}/{service}"),
+        Fault::Timeout => match HostNetwork::behind(snap, silent.service) {
+            Some(overlay) => overlay.why(&format!("{namespace}/{service}")),
+            None => format!("the control plane gets no answer from the pods of Service {namespace}/{service}"),
+        },
         _ => silent.condition.message.clone().unwrap_or_default(),
     };
     let waiting = waiting(snap, silent);
@@ -228,6 +233,7 @@ fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>, wan
         Fault::NoEndpoints(None) | Fault::Refused => {
             Way::NotReady { service, workload: String::new(), pod: String::new() }
         }
+        Fault::Timeout => HostNetwork::behind(snap, silent.service).map_or(Way::Look { api }, Way::Overlay),
         _ => Way::Look { api },
     }
 }

@@ -1,6 +1,7 @@
 //! EKS add-ons: which workloads they bring, and what their health issues say.
 
 use crate::domain::aws::ebs;
+use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Addon, HealthIssue};
 use crate::snapshot::kubernetes::Workload;
@@ -27,6 +28,30 @@ const KNOWN: &[(&str, &str, &[&str])] = &[
     ("kube-state-metrics", "kube-state-metrics", &["kube-state-metrics"]),
     ("prometheus-node-exporter", "prometheus-node-exporter", &["prometheus-node-exporter"]),
 ];
+
+/// A rule of RBAC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) groups: Vec<String>,
+    pub(crate) resources: Vec<String>,
+    pub(crate) verbs: Vec<String>,
+}
+
+/// The rules that a refusal says would be given to an add-on by somebody who does not have them:
+/// `{APIGroups:["networking.k8s.io"], Resources:["ingresses"], Verbs:["create" "delete"]}`.
+pub(crate) fn rights(message: &str) -> Vec<Rule> {
+    let list = |rule: &str, name: &str| -> Vec<String> {
+        let words = between(rule, &format!("{name}:["), "]").unwrap_or_default();
+        words.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let rules = message.split('{').skip(1).filter_map(|part| part.split('}').next());
+    let rules = rules.map(|rule| Rule {
+        groups: list(rule, "APIGroups"),
+        resources: list(rule, "Resources"),
+        verbs: list(rule, "Verbs"),
+    });
+    rules.filter(|r| !r.resources.is_empty() && !r.verbs.is_empty()).collect()
+}
 
 /// The AWS-managed policy that the role of an add-on needs, below `arn:…:iam::aws:policy/`.
 pub(crate) fn policy(name: &str) -> Option<&'static str> {
@@ -119,6 +144,18 @@ pub(crate) fn issue_text(issue: &HealthIssue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rights_that_a_refusal_names() {
+        let said = "clusterroles.rbac.authorization.k8s.io \"m\" is forbidden: user \"eks:addon-manager\" (groups=[\"system:authenticated\"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[\"networking.k8s.io\"], Resources:[\"ingresses\"], Verbs:[\"create\" \"delete\"]}";
+        let rule = |groups: &str, resources: &str, verbs: &[&str]| Rule {
+            groups: vec![groups.into()],
+            resources: vec![resources.into()],
+            verbs: verbs.iter().map(|v| (*v).to_owned()).collect(),
+        };
+        assert_eq!(rights(said), [rule("networking.k8s.io", "ingresses", &["create", "delete"])]);
+        assert!(rights("no such thing").is_empty());
+    }
 
     #[test]
     fn reads_the_fields_in_conflict() {

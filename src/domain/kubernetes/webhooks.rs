@@ -7,8 +7,9 @@ use crate::domain::kubernetes::endpoints::Reason;
 use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedCall};
 use crate::model::ResourceRef;
-use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Addon;
 use crate::snapshot::kubernetes::{Event, Map, Service, ServiceReference, Webhook, WebhookConfiguration};
+use crate::snapshot::{Snapshot, journal};
 
 /// API group of webhook configurations.
 pub(crate) const GROUP: &str = "admissionregistration.k8s.io";
@@ -128,6 +129,8 @@ pub(crate) enum Told<'a> {
     Namespace(&'a str),
     /// The log of a container: namespace, pod, container.
     Log(&'a str, &'a str, &'a str),
+    /// The health of an EKS add-on.
+    Addon(&'a Addon),
 }
 
 /// Every failed call that was told, the newest of a kind first.
@@ -157,6 +160,11 @@ pub(crate) fn failed_calls(snap: &Snapshot) -> Vec<(FailedCall, Told<'_>)> {
         // The last one counts: what was mended since is not repeated.
         let call = log.text.lines().rev().take(200).find_map(webhook_call::read);
         found.extend(call.map(|call| (call, Told::Log(&log.namespace, &log.pod, &log.container))));
+    }
+    // It only adds to what the cluster itself tells.
+    for addon in journal::aside(|| snap.eks_addons.as_deref().unwrap_or_default()) {
+        let calls = addon.health.issues.iter().filter_map(|i| webhook_call::read(&i.message));
+        found.extend(calls.map(|call| (call, Told::Addon(addon))));
     }
     found
 }

@@ -10,7 +10,7 @@ use super::{Cause, Subject};
 use crate::checks::support::addon::{kept, kept_role};
 use crate::checks::support::place::Place;
 use crate::domain::aws::addon::{self, Conflict};
-use crate::domain::kubernetes::scheduling;
+use crate::domain::kubernetes::{scheduling, webhook_call};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Addon;
 
@@ -72,6 +72,20 @@ enum Way {
         kept: Vec<String>,
     },
     Admission(Update),
+    Webhook {
+        webhook: String,
+        #[serde(flatten)]
+        update: Update,
+    },
+    CertManager(Update),
+    Rights {
+        kubernetes: String,
+        /// The name of the role that is made, and its rules as YAML.
+        role: String,
+        rules: Vec<Right>,
+        #[serde(flatten)]
+        update: Update,
+    },
     ResourceMissing(Update),
     Retry(Update),
     Stuck(Pods),
@@ -86,6 +100,20 @@ struct Update {
     version: String,
     /// The options that repeat its role and its configuration.
     kept: Vec<String>,
+}
+
+/// A rule of a role.
+#[derive(Serialize, JsonSchema)]
+struct Right {
+    groups: Vec<String>,
+    resources: Vec<String>,
+    verbs: Vec<String>,
+}
+
+impl From<addon::Rule> for Right {
+    fn from(rule: addon::Rule) -> Self {
+        Self { groups: rule.groups, resources: rule.resources, verbs: rule.verbs }
+    }
 }
 
 /// The workload that lacks pods, or the first; none where none is seen.
@@ -122,6 +150,20 @@ impl Subject<'_> {
             },
             Cause::Version => Way::Version { kubernetes: self.kubernetes(), kept: kept(self.addon) },
             Cause::Admission => Way::Admission(self.update()),
+            Cause::Webhook => Way::Webhook { webhook: self.webhook(), update: self.update() },
+            Cause::CertManager => Way::CertManager(self.update()),
+            Cause::Rights => Way::Rights {
+                kubernetes: self.kubernetes(),
+                role: format!("eks-addon-manager-{}", self.name),
+                rules: self
+                    .addon
+                    .iter()
+                    .flat_map(|a| &a.health.issues)
+                    .flat_map(|i| addon::rights(&i.message))
+                    .map(Right::from)
+                    .collect(),
+                update: self.update(),
+            },
             Cause::ResourceMissing => Way::ResourceMissing(self.update()),
             Cause::Retry => Way::Retry(self.update()),
             Cause::Stuck => Way::Stuck(self.pods()),
@@ -133,6 +175,12 @@ impl Subject<'_> {
 
     fn update(&self) -> Update {
         Update { version: self.addon.map(|a| a.addon_version.clone()).unwrap_or_default(), kept: kept(self.addon) }
+    }
+
+    /// The webhook that could not be called.
+    fn webhook(&self) -> String {
+        let mut said = self.addon.iter().flat_map(|a| &a.health.issues);
+        said.find_map(|i| webhook_call::read(&i.message)).map(|c| c.webhook).unwrap_or_default()
     }
 
     fn pods(&self) -> Pods {

@@ -10,8 +10,9 @@ use crate::checks::{Check, check};
 use crate::domain::aws::addon::issue_text;
 use crate::domain::aws::ebs;
 use crate::domain::aws::node_group;
+use crate::domain::kubernetes::webhooks;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::aws::Addon;
+use crate::snapshot::aws::{Addon, HealthIssue};
 use crate::snapshot::{Platform, Snapshot};
 use fix::Fix;
 use part::{Part, has_driver, lost_nodes, part_evidence, parts};
@@ -25,7 +26,7 @@ check! {
         id: "addon-degraded", suite: Nodes, severity: Error,
         title: "an EKS add-on is degraded",
         requires: [Workloads, EksAddons],
-        uses: [Pods, Nodes, EksCluster, EksNodegroups, Events, PersistentVolumeClaims, StorageClasses, CsiDrivers],
+        uses: [Pods, Nodes, EksCluster, EksNodegroups, Events, PersistentVolumeClaims, StorageClasses, CsiDrivers, Webhooks],
         fix: Fix,
     }
 }
@@ -86,6 +87,12 @@ enum Cause {
     Version,
     /// An admission webhook refuses its objects.
     Admission,
+    /// An admission webhook that is asked about its objects cannot be called.
+    Webhook,
+    /// It needs cert-manager, which is not installed.
+    CertManager,
+    /// EKS would give it rights that EKS itself does not have.
+    Rights,
     /// An object of it was deleted.
     ResourceMissing,
     /// EKS failed of its own.
@@ -134,7 +141,7 @@ impl Subject<'_> {
 
     fn failed(&self, status: &str) -> Verdict {
         let issues = self.addon.map(|a| a.health.issues.as_slice()).unwrap_or_default();
-        let named = issues.iter().map(|i| cause_of(&i.code)).find(|c| *c != Cause::Other).unwrap_or(Cause::Other);
+        let named = issues.iter().map(cause_of).find(|c| *c != Cause::Other).unwrap_or(Cause::Other);
         let counted = matches!(named, Cause::Replicas | Cause::Other);
         if counted && self.no_node_runs() {
             let what = format!(
@@ -248,6 +255,12 @@ impl Subject<'_> {
                 finding = finding.depends_on(ResourceRef::node(&node.metadata.name));
             }
         }
+        // A webhook that cannot be called keeps others out, too.
+        for issue in self.addon.iter().flat_map(|a| &a.health.issues) {
+            for webhook in webhooks::blamed(self.snap, &issue.message) {
+                finding = finding.depends_on(webhook);
+            }
+        }
         // Its workload is what has the cause: an image, a crash, a place to run.
         for part in self.parts.iter().filter(|p| p.missing() > 0) {
             finding = finding.depends_on(part.reference());
@@ -293,8 +306,12 @@ fn is_failed(status: &str) -> bool {
 }
 
 /// The cause that a code of EKS' add-on health names.
-fn cause_of(code: &str) -> Cause {
-    match code {
+fn cause_of(issue: &HealthIssue) -> Cause {
+    let said = |part: &str| issue.message.contains(part);
+    match issue.code.as_str() {
+        "AccessDenied" if said("attempting to grant RBAC permissions not currently held") => Cause::Rights,
+        "AdmissionRequestDenied" if said("cert-manager is not installed") => Cause::CertManager,
+        "AdmissionRequestDenied" if said("failed calling webhook") => Cause::Webhook,
         "ConfigurationConflict" => Cause::Conflict,
         "AccessDenied" => Cause::Access,
         "AddonPermissionFailure" => Cause::Permission,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::addon;
+use crate::checks::support::host_network::HostNetwork;
 use crate::domain::kubernetes::api_services::{Fault, Unavailable};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::endpoints::Reason;
@@ -77,6 +78,7 @@ pub(super) enum Way {
         /// Kubelets do not answer it in time either.
         kubelet: bool,
     },
+    Overlay(HostNetwork),
     KubeletBlocked {
         namespace: String,
         nodes: Vec<String>,
@@ -246,17 +248,9 @@ pub(super) fn silent(snap: &Snapshot, silent: &Unavailable<'_>, failed: &[Failed
                 pod: pod.map(|p| p.metadata.name.clone()).unwrap_or_default(),
             }
         }
-        Fault::Timeout => Way::Blocked {
-            namespace: server.namespace,
-            api_port: called_port(silent).unwrap_or_else(|| "<container-port>".to_owned()),
-            is_eks,
-            cluster: Cluster::of(snap),
-            cluster_group: snap.eks_cluster().map_or_else(
-                |_| "<cluster-security-group>".to_owned(),
-                |c| c.resources_vpc_config.cluster_security_group_id.clone(),
-            ),
-            node_group: node_group(snap),
-            kubelet: failed.iter().any(|f| f.fault == KubeletFault::Timeout),
+        Fault::Timeout => match HostNetwork::behind(snap, silent.service) {
+            Some(overlay) => Way::Overlay(overlay),
+            None => Way::blocked(snap, silent, failed, server),
         },
         Fault::Certificate | Fault::Status | Fault::Other => {
             Way::Look { namespace: server.namespace, workload: server.workload }
@@ -272,6 +266,21 @@ pub(super) fn kubelets(snap: &Snapshot, failed: &[Failed<'_>]) -> Fix {
 }
 
 impl Way {
+    fn blocked(snap: &Snapshot, silent: &Unavailable<'_>, failed: &[Failed<'_>], server: Server<'_>) -> Self {
+        Self::Blocked {
+            namespace: server.namespace,
+            api_port: called_port(silent).unwrap_or_else(|| "<container-port>".to_owned()),
+            is_eks: snap.platform == Platform::Eks,
+            cluster: Cluster::of(snap),
+            cluster_group: snap.eks_cluster().map_or_else(
+                |_| "<cluster-security-group>".to_owned(),
+                |c| c.resources_vpc_config.cluster_security_group_id.clone(),
+            ),
+            node_group: node_group(snap),
+            kubelet: failed.iter().any(|f| f.fault == KubeletFault::Timeout),
+        }
+    }
+
     /// `others`: other kubelets answer.
     fn of_kubelets(snap: &Snapshot, failed: &[Failed<'_>], server: Server<'_>, others: bool) -> Self {
         let Server { namespace, workload, managed_by, deployment, .. } = server;

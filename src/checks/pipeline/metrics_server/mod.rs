@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use fix::Fix;
 
+use crate::checks::support::host_network::HostNetwork;
 use crate::checks::support::pipeline::{api_evidence, autoscaler_evidence, plural};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
@@ -27,7 +28,7 @@ check! {
         id: "metrics-server", suite: Pipeline, severity: Error,
         title: "the metrics API is missing or does not answer",
         requires: [ApiServices],
-        uses: [Namespaces, Services, EndpointSlices, Pods, Workloads, Autoscalers, PartLogs, Nodes, EksCluster, EksAddons, EksNodegroups, Instances],
+        uses: [Namespaces, Services, EndpointSlices, Pods, Workloads, Autoscalers, PartLogs, Nodes, EksCluster, EksAddons, EksNodegroups, Instances, Vpcs],
         fix: Fix,
     }
 }
@@ -116,7 +117,10 @@ fn unavailable(snap: &Snapshot, silent: &Unavailable<'_>, wanting: &[&Autoscaler
             let words = reason.as_ref().zip(service).map(|(r, s)| format!(": {}", r.words(snap, s)));
             format!("Service {namespace}/{name} has no ready endpoint{}", words.unwrap_or_default())
         }
-        Fault::Timeout => format!("the control plane gets no answer from the pods of Service {namespace}/{name}"),
+        Fault::Timeout => match HostNetwork::behind(snap, silent.service) {
+            Some(overlay) => overlay.why(&format!("{namespace}/{name}")),
+            None => format!("the control plane gets no answer from the pods of Service {namespace}/{name}"),
+        },
         Fault::Refused => format!("the pods of Service {namespace}/{name} refuse the control plane's connections"),
         Fault::Certificate => format!("the certificate of Service {namespace}/{name} is not trusted"),
         Fault::Status | Fault::Other => silent.condition.message.clone().unwrap_or_default(),

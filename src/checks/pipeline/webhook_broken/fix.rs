@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::kubelet_port::KubeletPort;
 use super::{Group, WebhookBroken, is_installed, told_evidence};
 use crate::checks::support::helm;
+use crate::checks::support::host_network::HostNetwork;
 use crate::domain::aws::interface::Interfaces;
 use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::endpoints::Reason;
@@ -105,6 +107,18 @@ enum Way {
         #[serde(flatten)]
         stop_gap: StopGap,
     },
+    Overlay {
+        #[serde(flatten)]
+        host: HostNetwork,
+        #[serde(flatten)]
+        stop_gap: StopGap,
+    },
+    KubeletPort {
+        #[serde(flatten)]
+        on: KubeletPort,
+        #[serde(flatten)]
+        stop_gap: StopGap,
+    },
     Look {
         namespace: String,
         workload: String,
@@ -192,12 +206,18 @@ impl Way {
                 stop_gap,
             },
             fault if is_of_certificate(fault) => {
+                if let Some(on) = KubeletPort::of(snap, group).filter(|_| is_of_name(fault)) {
+                    return Self::KubeletPort { on, stop_gap };
+                }
                 let injected = is_injected(meta);
                 // cert-manager fills in what the chart's hooks do elsewhere.
                 let home = home(installed.filter(|_| !injected));
                 Self::Certificate { namespace, workload: workload(), injected, home, stop_gap }
             }
-            Fault::Told(CallFault::Timeout) => Self::timeout(snap, group, namespace, &service, stop_gap),
+            Fault::Told(CallFault::Timeout) => match called.and_then(|c| HostNetwork::behind(snap, c)) {
+                Some(host) => Self::Overlay { host, stop_gap },
+                None => Self::timeout(snap, group, namespace, &service, stop_gap),
+            },
             _ => Self::Look { namespace, workload: workload(), stop_gap },
         }
     }
@@ -224,6 +244,11 @@ fn is_of_certificate(fault: &Fault<'_>) -> bool {
         Fault::Told(told) => told.is_tls(),
         _ => false,
     }
+}
+
+/// The certificate is for another name: somebody else's, perhaps.
+fn is_of_name(fault: &Fault<'_>) -> bool {
+    matches!(fault, Fault::Told(CallFault::WrongName))
 }
 
 /// The security group in front of the pods that serve it, where it is one.

@@ -1,9 +1,11 @@
 //! An admission webhook that cannot be called: what it guards cannot be written.
 
 mod fix;
+mod kubelet_port;
 
 use std::collections::BTreeMap;
 
+use crate::checks::support::host_network::HostNetwork;
 use crate::checks::support::pipeline::release_ref;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
@@ -15,6 +17,7 @@ use crate::domain::kubernetes::webhooks::{self, Fault, Hook, Told};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Map;
+use kubelet_port::KubeletPort;
 
 /// Seconds that the pods of a webhook have to become ready.
 const STARTING: i64 = 120;
@@ -27,7 +30,7 @@ check! {
         id: "webhook-broken", suite: Pipeline, severity: Error,
         title: "an admission webhook cannot be called",
         requires: [Webhooks, Services],
-        uses: [EndpointSlices, Pods, Workloads, Events, HelmReleases, Namespaces, Manifests, PartLogs, Nodes, EksCluster, MonitoringResources, Instances],
+        uses: [EndpointSlices, Pods, Workloads, Events, HelmReleases, Namespaces, Manifests, PartLogs, Nodes, EksCluster, MonitoringResources, Instances, EksAddons, Vpcs],
         fix: fix::Fix,
     }
 }
@@ -214,10 +217,16 @@ impl Group<'_> {
                 CallFault::NoService => format!("{called} was not found"),
                 CallFault::NoEndpoints => format!("{called} has no endpoint"),
                 CallFault::NoPort => format!("{called} does not have the port that is called"),
-                CallFault::Timeout => format!("the API server gets no answer from {called} in time"),
+                CallFault::Timeout => match hook.service().and_then(|s| HostNetwork::behind(snap, s)) {
+                    Some(host) => host.why(called.trim_start_matches("Service ")),
+                    None => format!("the API server gets no answer from {called} in time"),
+                },
                 CallFault::Refused => format!("{called} refuses the API server's connections"),
                 CallFault::UnknownAuthority => format!("the certificate of {called} is not signed by its CA bundle"),
-                CallFault::WrongName => format!("the certificate of {called} is for another name"),
+                CallFault::WrongName => match KubeletPort::of(snap, self) {
+                    Some(kubelet) => kubelet.why(&called),
+                    None => format!("the certificate of {called} is for another name"),
+                },
                 CallFault::Expired => format!("the certificate of {called} is not valid at this time"),
                 CallFault::BadBundle => "its CA bundle is no certificate".to_owned(),
                 CallFault::NoHost => format!("the API server cannot resolve {called}"),
@@ -334,6 +343,15 @@ fn told_evidence(call: &FailedCall, told: &Told<'_>) -> Evidence {
             Evidence::new(format!("{path}:{line}"), text, "grep -n 'failed calling webhook' {{ path }}")
                 .with("path", *path)
         }
+        // arn:aws:eks:eu-west-1:111122223333:addon/cluster/name/id
+        Told::Addon(addon) => Evidence::new(
+            format!("eks:DescribeAddon {}, health", addon.addon_name),
+            text,
+            "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ addon }} --region {{ region }} --query addon.health",
+        )
+        .with("addon", &addon.addon_name)
+        .with("cluster", addon.addon_arn.split('/').nth(1).unwrap_or("<cluster-name>"))
+        .with("region", addon.addon_arn.split(':').nth(3).unwrap_or("<region>")),
         Told::Namespace(name) => {
             Evidence::new(format!("Namespace {name}, conditions"), text, "kubectl describe namespace {{ name }}")
                 .with("name", *name)
