@@ -52,7 +52,24 @@ enum Way {
         /// The owner replaces its pods by itself.
         rolls: bool,
     },
-    Locked,
+    Locked {
+        /// Those that use it, as `pod/NAME`.
+        pods: Vec<String>,
+    },
+    /// Nothing failed so far: writers only wait for each other.
+    Waits {
+        managed_by: String,
+        /// The owner replaces its pods by itself.
+        rolls: bool,
+    },
+}
+
+/// What the log says of the lock.
+struct Seen {
+    line: String,
+    times: usize,
+    /// Something was given up for it: a change, a migration, Grafana's start.
+    fails: bool,
 }
 
 /// Seconds for which lines of a log count.
@@ -84,11 +101,11 @@ impl Check for GrafanaDatabase {
     }
 }
 
-/// The last line that says so, where it is said several times or ended the container.
-fn locked(snap: &Snapshot, log: &ContainerLog) -> Option<String> {
+/// What is said of it, where it is said several times or ended the container; the line is the last one.
+fn locked(snap: &Snapshot, log: &ContainerLog) -> Option<Seen> {
     let mut times = 0;
     let mut last = None;
-    let mut ends = false;
+    let (mut ends, mut fails) = (false, false);
     for line in log.text.lines().filter(|l| LOCKED.iter().chain(BROKEN).any(|w| l.contains(w))) {
         let parsed = Line::parse(line);
         if !log.previous && parsed.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
@@ -97,9 +114,10 @@ fn locked(snap: &Snapshot, log: &ContainerLog) -> Option<String> {
         times += 1;
         // What ends Grafana is said without a log line's form.
         ends |= parsed.at.is_none() && line.trim_start().starts_with("Error:");
+        fails |= !line.contains("sleeping then retrying");
         last = Some(line.trim().to_owned());
     }
-    last.filter(|_| times >= SEVERAL || ends)
+    last.filter(|_| times >= SEVERAL || ends).map(|line| Seen { line, times, fails })
 }
 
 /// The claim that Grafana's data lies on.
@@ -112,14 +130,14 @@ fn claim<'a>(snap: &'a Snapshot, pod: &Pod, container: &str) -> (Origin, Option<
 }
 
 /// `None` where the disk itself is to blame, and no lock.
-fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Option<Finding> {
+fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: &Seen) -> Option<Finding> {
     let meta = &pod.metadata;
     let (origin, claim) = claim(snap, pod, &log.container);
     let class_name = claim.and_then(|c| c.class()).unwrap_or_default();
     let class = snap.storage_classes.find("", class_name).ok().flatten();
     let provisioner = class.map(|c| c.provisioner.as_str()).unwrap_or_default();
     let network = volumes::is_network(provisioner);
-    let broken = BROKEN.iter().find(|w| line.contains(*w));
+    let broken = BROKEN.iter().find(|w| seen.line.contains(*w));
     if broken.is_some() && !network {
         return None;
     }
@@ -128,6 +146,8 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Option
         _ => "",
     };
     let target = Target::of(snap, pod);
+    // One Grafana on a disk of its own: its own writers wait for each other.
+    let waits = !network && target.replicas <= 1 && !seen.fails;
     let why = if network {
         format!(
             "its data lies on a network file system (PersistentVolumeClaim {name}, StorageClass {class_name}, {provisioner}), where SQLite's locks do not work reliably"
@@ -138,21 +158,32 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Option
         "another process holds the file, or one that ended left it locked".to_owned()
     };
     let said = broken.copied().unwrap_or("database is locked");
-    let message = format!("Grafana {}/{} cannot use its database ({said}): {why}", meta.namespace, meta.name);
+    let who = format!("Grafana {}/{}", meta.namespace, meta.name);
+    let message = if waits {
+        format!(
+            "{who} has to wait for its SQLite database again and again (database is locked, {} times within 15 minutes): several write at once",
+            seen.times
+        )
+    } else {
+        format!("{who} cannot use its database ({said}): {why}")
+    };
     let subject = if name.is_empty() { snap.owner_ref(pod) } else { ResourceRef::pvc(&meta.namespace, name) };
     let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }}{% if previous %} --previous{% endif %} --tail=100";
-    let mut made = Finding::new(GrafanaDatabase::META.id, Severity::Error, subject.clone(), message)
-        .key("locked")
-        .breaks(subject)
-        .breaks(ResourceRef::pod(&meta.namespace, &meta.name))
-        .breaks(snap.owner_ref(pod))
-        .evidence(
-            Evidence::new(format!("log of pod {}/{}", meta.namespace, meta.name), line.to_owned(), show)
-                .with("namespace", &meta.namespace)
-                .with("pod", &meta.name)
-                .with("container", &log.container)
-                .with("previous", log.previous),
-        );
+    let severity = if waits { Severity::Warning } else { Severity::Error };
+    let mut made = Finding::new(GrafanaDatabase::META.id, severity, subject.clone(), message).key("locked");
+    made = if waits {
+        made.breaks_nothing()
+    } else {
+        let pod_ref = ResourceRef::pod(&meta.namespace, &meta.name);
+        made.breaks(subject).breaks(pod_ref).breaks(snap.owner_ref(pod))
+    };
+    made = made.evidence(
+        Evidence::new(format!("log of pod {}/{}", meta.namespace, meta.name), seen.line.clone(), show)
+            .with("namespace", &meta.namespace)
+            .with("pod", &meta.name)
+            .with("container", &log.container)
+            .with("previous", log.previous),
+    );
     if network {
         made = made.evidence(
             Evidence::new(
@@ -163,8 +194,22 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Option
             .with("class", class_name),
         );
     }
-    let way = if network { move_data(snap, pod, &target, name, claim) } else { Way::Locked };
+    let way = if network {
+        move_data(snap, pod, &target, name, claim)
+    } else if waits {
+        Way::Waits { managed_by: target.managed_by.clone(), rolls: target.rolls }
+    } else {
+        Way::Locked { pods: users(snap, pod) }
+    };
     Some(made.fix(Fix { namespace: meta.namespace.clone(), container: log.container.clone(), owner: target.name, way }))
+}
+
+/// The pods of its owner that hold the file.
+fn users(snap: &Snapshot, pod: &Pod) -> Vec<String> {
+    let owner = snap.owner_ref(pod);
+    let pods = snap.pods().unwrap_or_default().iter().filter(|p| !p.is_finished());
+    let own = pods.filter(|p| p.metadata.namespace == pod.metadata.namespace && snap.owner_ref(p) == owner);
+    own.map(|p| format!("pod/{}", p.metadata.name)).collect()
 }
 
 /// The way from a network file system to a block device.
@@ -256,6 +301,19 @@ mod tests {
         let told = steps(&found[0]);
         assert!(told.contains("--replicas=0") && told.contains("cp -a /old/. /new/"), "{told}");
         assert!(!told.contains("kubectl cp"), "the pod is gone by then: {told}");
-        assert_eq!(findings(&GrafanaDatabase, &with(&LINE.repeat(3), "ebs.csi.aws.com"))[0].variant, "locked");
+    }
+
+    #[test]
+    fn a_wait_is_no_failure() {
+        let waits = findings(&GrafanaDatabase, &with(&LINE.repeat(3), "ebs.csi.aws.com"));
+        assert_eq!((waits[0].variant, waits[0].severity), ("waits", Severity::Warning));
+        assert!(!steps(&waits[0]).contains("--replicas=0"), "{}", steps(&waits[0]));
+        let failed = LINE.replace(
+            "level=info msg=\"Database locked, sleeping then retrying\"",
+            "level=error msg=\"Failed to save alert rule state\"",
+        );
+        let fails = findings(&GrafanaDatabase, &with(&failed.repeat(3), "ebs.csi.aws.com"));
+        assert_eq!((fails[0].variant, fails[0].severity), ("locked", Severity::Error));
+        assert!(steps(&fails[0]).contains("kubectl wait --for=delete pod/grafana-0"), "{}", steps(&fails[0]));
     }
 }

@@ -76,14 +76,16 @@ impl<'a> Case<'a> {
                 "it has no API v1 any more (410 Gone: removed in Alertmanager 0.27), and api_version v1 is configured"
                     .into()
             }
-            SendFailure::Status { code: 404, .. } if self.expected_prefix().is_some_and(|p| p != prefix) => format!(
-                "it answers 404: its API lies under {}, and {} is asked",
-                shown(self.expected_prefix().unwrap_or_default()),
-                shown(&prefix)
-            ),
-            SendFailure::Status { code: 404, .. } => {
-                format!("it answers 404: its API does not lie under the path prefix {}", shown(&prefix))
-            }
+            SendFailure::Status { code: code @ (404 | 405), .. } => match self.expected_prefix() {
+                Some(own) if own == prefix => format!(
+                    "it answers {code}, although Alertmanager's API lies under {}, which is asked: something else answers there",
+                    shown(&own)
+                ),
+                Some(own) => {
+                    format!("it answers {code}: its API lies under {}, and {} is asked", shown(own), shown(&prefix))
+                }
+                None => format!("it answers {code}: its API does not lie under the path prefix {}", shown(&prefix)),
+            },
             SendFailure::Status { code: code @ (401 | 403), .. } => {
                 format!("it answers {code}: Prometheus' credential is not accepted")
             }
@@ -113,7 +115,7 @@ impl<'a> Case<'a> {
 
     /// The prefix of Alertmanager's API by its arguments: `--web.route-prefix`, else the path of its external URL.
     pub(super) fn expected_prefix(&self) -> Option<String> {
-        let (pod, name) = alertmanager_pods(self.snap).into_iter().next()?;
+        let (pod, name) = alertmanager_pods(self.snap).into_iter().find(|(p, _)| self.is_behind(p))?;
         let container = pod.spec.containers.iter().find(|c| c.name == name)?;
         let flag = |name: &str| arguments::flag(container, name);
         let path = match (flag("web.route-prefix"), flag("web.external-url")) {
@@ -122,6 +124,25 @@ impl<'a> Case<'a> {
             (None, None) => String::new(),
         };
         Some(path.trim_end_matches('/').to_owned())
+    }
+
+    /// The prefix that is asked is the one that Alertmanager serves: what answers is another program.
+    pub(super) fn is_another(&self) -> bool {
+        let asked = self.address.as_ref().map(|a| notifier::api_of(a).0);
+        asked.is_some_and(|asked| self.expected_prefix().as_deref() == Some(asked))
+    }
+
+    /// The address is that of the pod, or of a Service that selects it.
+    fn is_behind(&self, pod: &Pod) -> bool {
+        let meta = &pod.metadata;
+        match (self.pod, self.service) {
+            (Some(own), _) => (&own.metadata.namespace, &own.metadata.name) == (&meta.namespace, &meta.name),
+            (None, Some(service)) => self
+                .snap
+                .pods_of_service(service)
+                .any(|p| (&p.metadata.namespace, &p.metadata.name) == (&meta.namespace, &meta.name)),
+            (None, None) => false,
+        }
     }
 
     /// An address that is written down and that no pod and no Service of the cluster has.

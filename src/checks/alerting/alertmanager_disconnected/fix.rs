@@ -99,10 +99,21 @@ pub(super) enum Way {
     Stale(Instead),
     Path {
         am_namespace: String,
-        am_pod: String,
+        /// Its pod, where the address leads to one that was read.
+        am_pod: Option<String>,
         path_prefix: String,
         #[serde(flatten)]
         change: ChangeLine,
+    },
+    /// The path is right, and what answers is no Alertmanager.
+    Another {
+        host_port: String,
+        url: String,
+        am_namespace: String,
+        am_target: String,
+        namespace: String,
+        pod: String,
+        container: String,
     },
     ApiVersion(ChangeLine),
     Credential {
@@ -349,12 +360,28 @@ impl Case<'_> {
                 Way::Credential { detail, change: line() }
             }
             SendFailure::Status { code: 410, .. } => Way::ApiVersion(line()),
-            SendFailure::Status { code: 404 | 405, .. } => Way::Path {
+            SendFailure::Status { code: 404 | 405, .. } if self.is_another() => Way::Another {
+                host_port: self.at(),
+                url: redact(&self.failing.url),
                 am_namespace,
-                am_pod: of.alertmanager().am_pod,
-                path_prefix: self.expected_prefix().filter(|p| !p.is_empty()).unwrap_or_else(|| "/".into()),
-                change: line(),
+                am_target: of.am_target(),
+                namespace: of.namespace(),
+                pod: of.pod.map_or("<prometheus-pod>", |p| p.metadata.name.as_str()).to_owned(),
+                container: of.container(),
             },
+            SendFailure::Status { code: 404 | 405, .. } => {
+                let own = self.expected_prefix();
+                Way::Path {
+                    am_namespace,
+                    am_pod: own.is_some().then(|| of.alertmanager().am_pod),
+                    path_prefix: match own.as_deref() {
+                        None => "<prefix>".to_owned(),
+                        Some("") => "/".to_owned(),
+                        Some(own) => own.to_owned(),
+                    },
+                    change: line(),
+                }
+            }
             SendFailure::Refused if self.port_missing() => self.port_way(of, am_namespace),
             SendFailure::Status { .. } | SendFailure::Signing | SendFailure::Other => Way::Server {
                 detail,

@@ -140,6 +140,18 @@ fn each_answer_has_its_own_fix() {
     }
 }
 
+/// Where the path is right, another path is no fix.
+#[test]
+fn a_path_that_is_right_is_not_changed() {
+    let url = "http://alertmanager.monitoring.svc:9093/am/api/v2/alerts";
+    let found = one(&with(&error(url, "bad response status 404 Not Found"), &[url]));
+    assert_eq!(found.variant, "another", "{}", found.message);
+    assert!(found.message.contains("something else answers there"), "{}", found.message);
+    let outside = "http://am.example.com/api/v2/alerts";
+    let found = one(&with(&error(outside, "bad response status 404 Not Found"), &[outside]));
+    assert!(found.variant == "path" && steps(&found).contains("<prefix>"), "{}", steps(&found));
+}
+
 #[test]
 fn one_of_two_is_a_warning() {
     let other = "http://10.0.0.77:9093/api/v2/alerts";

@@ -111,6 +111,8 @@ enum Way {
         /// What made it, and what it was.
         class: String,
         size: String,
+        /// Only a volume that is reserved for it is bound to a claim that was bound before.
+        claim_uid: String,
         region: String,
         pod: Option<String>,
     },
@@ -170,6 +172,7 @@ impl Case<'_> {
                     lost: LostVolume::gone(self.snap, &meta.namespace, &meta.name, volume),
                     class,
                     size: first.spec.resources.requests.get("storage").cloned().unwrap_or_else(|| "<size>".to_owned()),
+                    claim_uid: Some(meta.uid.clone()).filter(|u| !u.is_empty()).unwrap_or_else(|| "<uid>".to_owned()),
                     region: self.snap.target.region.clone().unwrap_or_default(),
                     pod: pods.first().map(|p| p.metadata.name.clone()),
                 }

@@ -281,16 +281,17 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
     for resource in depends_on(snap, cause, claims, class_object(snap, class.as_deref())) {
         finding = finding.depends_on(resource);
     }
-    let telling = |e: &&&crate::snapshot::kubernetes::Event| {
-        matches!(
+    let telling = |e: &&&crate::snapshot::kubernetes::Event| match cause {
+        // What was said when it was made has nothing to do with it.
+        Cause::Lost(_) => e.reason == "ClaimLost",
+        _ => matches!(
             e.reason.as_str(),
             "ProvisioningFailed"
                 | "ExternalProvisioning"
                 | "FailedBinding"
                 | "WaitForFirstConsumer"
                 | "WaitForPodScheduled"
-                | "ClaimLost"
-        )
+        ),
     };
     let events = claims::events(snap, first);
     let shown = provisioning_error(snap, first).or_else(|| events.iter().find(telling).copied());
