@@ -16,7 +16,7 @@ use crate::domain::manifests::dialect::of_whole_file;
 use crate::domain::manifests::given::KUSTOMIZATIONS;
 use crate::domain::manifests::included::{self, Pattern};
 use crate::lint::yaml::{self, Node, Value};
-use crate::lint::{Place, Problem};
+use crate::lint::{Place, Problem, web};
 use crate::model::{Fact, Gap, GapCause, ManifestCount};
 use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
 use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
@@ -216,7 +216,7 @@ impl Read {
         {
             file.original = Original::keep(text);
         }
-        file.text = blank_secrets(text, &mut documents);
+        file.text = web::without_users(&blank_secrets(text, &mut documents), BLANK);
         let kustomization = KUSTOMIZATIONS.contains(&name);
         let other = kustomization || ["Chart.yaml", "Chart.lock"].contains(&name);
         for document in documents {
@@ -317,7 +317,7 @@ pub(super) fn recorded(source: &dyn Source) -> Listing<ManifestFile> {
 pub(crate) fn without_secrets(name: &str, text: &str) -> String {
     match documents(name, text) {
         // The blank would be an alias of YAML.
-        Ok(mut documents) => blank_secrets(text, &mut documents).replace(BLANK, &token(0)),
+        Ok(mut documents) => web::without_users(&blank_secrets(text, &mut documents), BLANK).replace(BLANK, &token(0)),
         Err(_) => without_data(text),
     }
 }

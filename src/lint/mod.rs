@@ -10,6 +10,7 @@ pub mod prometheus;
 pub(crate) mod promql;
 pub mod rules;
 mod strict;
+pub mod web;
 pub(crate) mod within;
 pub mod yaml;
 

@@ -61,6 +61,11 @@ pub(super) const fn field(name: &'static str, kind: Kind) -> Field {
 pub(super) const ANY_OTHER: Field = field("*", Kind::Any);
 
 impl Field {
+    /// Its name.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The struct that it holds, or each item of it.
     pub(super) fn schema(&self) -> Option<&'static Schema> {
         match self.kind {

@@ -100,6 +100,8 @@ pub enum Holds {
     Values,
     /// The configuration of Alertmanager, without its secrets.
     Alertmanager,
+    /// A web configuration, without its secrets.
+    Web,
 }
 
 /// A Kubernetes object of a file.

@@ -3,9 +3,14 @@
 mod manifest_invalid;
 mod manifest_reference;
 mod manifest_variable;
+mod web_config;
 
 use crate::checks::Check;
 
 /// The checks of this suite.
-pub(super) const CHECKS: &[&dyn Check] =
-    &[&manifest_invalid::ManifestInvalid, &manifest_reference::ManifestReference, &manifest_variable::ManifestVariable];
+pub(super) const CHECKS: &[&dyn Check] = &[
+    &manifest_invalid::ManifestInvalid,
+    &manifest_reference::ManifestReference,
+    &manifest_variable::ManifestVariable,
+    &web_config::WebConfig,
+];

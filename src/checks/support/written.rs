@@ -56,6 +56,7 @@ fn none_of(dialect: Dialect) -> &'static str {
         Dialect::Prometheus => "no configuration of Prometheus",
         Dialect::Rules => "no rules",
         Dialect::Alertmanager => "no configuration of Alertmanager",
+        Dialect::Web => "no web configuration",
     }
 }
 
@@ -302,6 +303,7 @@ fn consequence(written: &Written<'_>, problems: &[Problem]) -> &'static str {
         }
         (Dialect::Prometheus | Dialect::Rules, _) => "Prometheus does not load it",
         (Dialect::Alertmanager, _) => "Alertmanager does not load it, or fails when it sends",
+        (Dialect::Web, _) => "a program does not start with it, and one that runs refuses each request",
     }
 }
 
@@ -311,5 +313,7 @@ fn tool(dialect: Dialect) -> &'static str {
         Dialect::Prometheus => "config",
         Dialect::Rules => "rules",
         Dialect::Alertmanager => "alertmanager",
+        // It wants to read the certificates as well, which are elsewhere.
+        Dialect::Web => "",
     }
 }

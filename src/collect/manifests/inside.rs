@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{BLANK, Fault, patch};
 use crate::lint::yaml::{Node, Value};
-use crate::lint::{Place, within};
+use crate::lint::{Place, web, within};
 use crate::snapshot::manifests::{Holds, Inside, Manifest, ManifestFile};
 
 /// Keys under which a ConfigMap holds values where nothing else is said.
@@ -217,7 +217,7 @@ fn set(node: &mut Node, path: &[&str], value: &Node) {
     }
 }
 
-/// Configurations of Alertmanager in Secrets, before their data is blanked out: of them only what has no secret is kept.
+/// Configurations in Secrets, before their data is blanked out: of them only what has no secret is kept.
 pub(super) fn secrets(file: &str, documents: &[Node]) -> Vec<(String, Inside)> {
     let is_secret = |d: &&Node| d.get("kind").and_then(Node::as_str) == Some("Secret") && d.get("apiVersion").is_some();
     let mut found = Vec::new();
@@ -227,8 +227,16 @@ pub(super) fn secrets(file: &str, documents: &[Node]) -> Vec<(String, Inside)> {
             for (key, value) in document.get(part).and_then(Node::entries).unwrap_or_default() {
                 let (Some(key), Some(text)) = (key.as_str(), value.as_str()) else { continue };
                 let Some(mut node) = configuration(file, key, text, value.place, part == "data") else { continue };
-                censor(&mut node, false);
-                let inside = Inside { object: 0, path: format!("{part}.{key}"), node, holds: Holds::Alertmanager };
+                let holds = if ALERTMANAGER.contains(&key) {
+                    censor(&mut node, false);
+                    Holds::Alertmanager
+                } else if web::is_config(&node, key) {
+                    censor_web(&mut node);
+                    Holds::Web
+                } else {
+                    continue;
+                };
+                let inside = Inside { object: 0, path: format!("{part}.{key}"), node, holds };
                 found.push((name.to_owned(), inside));
             }
         }
@@ -236,8 +244,11 @@ pub(super) fn secrets(file: &str, documents: &[Node]) -> Vec<(String, Inside)> {
     found
 }
 
+/// Keys under which Alertmanager's configuration stands.
+const ALERTMANAGER: [&str; 2] = ["alertmanager.yaml", "alertmanager.yml"];
+
 fn configuration(file: &str, key: &str, text: &str, place: Place, encoded: bool) -> Option<Node> {
-    if !["alertmanager.yaml", "alertmanager.yml"].contains(&key) {
+    if !(key.ends_with(".yaml") || key.ends_with(".yml")) {
         return None;
     }
     let documents = if encoded {
@@ -294,6 +305,23 @@ fn censor(node: &mut Node, open: bool) {
             for (key, value) in entries {
                 let own = key.as_str().is_some_and(|k| OPEN.contains(&k));
                 censor(value, open || own);
+            }
+        }
+    }
+}
+
+/// Leaves what is no secret of a web configuration, and hashes as right or wrong as they are.
+fn censor_web(node: &mut Node) {
+    let Value::Mapping(sections) = &mut node.value else { return };
+    for (section, value) in sections {
+        let users = section.as_str() == Some("basic_auth_users");
+        let Value::Mapping(entries) = &mut value.value else { continue };
+        for (key, value) in entries {
+            let inline = ["key", "cert", "client_ca"].contains(&key.as_str().unwrap_or_default());
+            match &mut value.value {
+                Value::Scalar { text, .. } if users => *text = web::censored(text),
+                Value::Scalar { text, .. } if inline => BLANK.clone_into(text),
+                _ => {}
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Whose configuration a document is: that of Prometheus, of its rules, of Alertmanager, or something else.
 
 use crate::lint::yaml::{self, Node};
-use crate::lint::{prometheus, rules};
+use crate::lint::{prometheus, rules, web};
 
 /// What reads a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) enum Dialect {
     Rules,
     /// Alertmanager.
     Alertmanager,
+    /// The web server of any of them, or of an exporter.
+    Web,
 }
 
 /// Whose configuration a text is that stands under a key.
@@ -20,16 +22,22 @@ pub(super) fn dialect_of_text(key: &str, text: &str) -> Option<Dialect> {
         return None;
     }
     match yaml::document(text) {
-        Ok(root) => dialect_of(&root?),
+        Ok(root) => named(key, &root?),
         // What is no YAML is known by its first words.
         Err(_) if !(key.ends_with(".yml") || key.ends_with(".yaml") || key.ends_with(".rules")) => None,
         Err(_) if prometheus::is_config(text) => Some(Dialect::Prometheus),
         Err(_) if rules::is_rules(text) => Some(Dialect::Rules),
+        Err(_) if web::resembles(text) => Some(Dialect::Web),
         Err(_) => {
             let has = |section: &str| text.lines().any(|l| l.starts_with(section));
             (has("route:") && has("receivers:")).then_some(Dialect::Alertmanager)
         }
     }
+}
+
+/// Whose configuration a document is that has a name.
+pub(super) fn named(name: &str, root: &Node) -> Option<Dialect> {
+    if web::is_config(root, name) { Some(Dialect::Web) } else { dialect_of(root) }
 }
 
 /// Sections of programs whose files resemble those of Prometheus: Promtail, vmagent, rule tests, the OpenTelemetry
@@ -62,7 +70,7 @@ const OF_VICTORIA_METRICS: &[&str] = &[
 pub(crate) fn of_whole_file(path: &str, root: &Node) -> Option<Dialect> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let named = name == "prometheus.yml" && root.get("global").is_some_and(has_plain_keys) && has_own_sections(root);
-    dialect_of(root).or(named.then_some(Dialect::Prometheus))
+    self::named(name, root).or(named.then_some(Dialect::Prometheus))
 }
 
 /// Keys as Prometheus writes them, and not as charts do (`imageRegistry`).
@@ -72,7 +80,7 @@ fn has_plain_keys(node: &Node) -> bool {
 }
 
 /// Whose configuration a document is; `None` for anything else, Helm values first of all.
-pub(super) fn dialect_of(root: &Node) -> Option<Dialect> {
+fn dialect_of(root: &Node) -> Option<Dialect> {
     let has = |key: &str| root.get(key).is_some();
     if FOREIGN.iter().any(|key| has(key)) {
         return None;

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 
 use super::copy;
 pub(crate) use super::dialect::Dialect;
-use super::dialect::{dialect_of, dialect_of_text, of_whole_file};
+use super::dialect::{dialect_of_text, named, of_whole_file};
 use super::included::Included;
 use super::values::{self, Values};
 use crate::lint::within::Start;
 use crate::lint::yaml::{self, Node, Value};
-use crate::lint::{Place, Problem, Version, alertmanager, prometheus, rules};
+use crate::lint::{Place, Problem, Version, alertmanager, prometheus, rules, web};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{BLANK, Holds, Manifest, ManifestFile};
 
@@ -63,7 +63,7 @@ enum Body<'a> {
     Text { text: &'a str, place: Place },
     /// A part of the file's document; of a custom resource where rules may have fields of Thanos.
     Part(Cow<'a, Node>),
-    /// A configuration of Alertmanager whose secrets were taken out.
+    /// A configuration whose secrets were taken out.
     Secret(&'a Node),
 }
 
@@ -107,10 +107,14 @@ fn of_file<'a>(file: &'a ManifestFile, found: &mut Vec<Written<'a>>) {
             _ => {}
         }
     }
-    for inside in file.inside.iter().filter(|i| i.holds == Holds::Alertmanager) {
+    for inside in &file.inside {
+        let dialect = match inside.holds {
+            Holds::Alertmanager => Dialect::Alertmanager,
+            Holds::Web => Dialect::Web,
+            Holds::Values => continue,
+        };
         let (object, field) = (file.objects.get(inside.object), inside.path.clone());
-        let body = Body::Secret(&inside.node);
-        found.push(Written::new(file, object, field, Dialect::Alertmanager, body));
+        found.push(Written::new(file, object, field, dialect, Body::Secret(&inside.node)));
     }
     for Values { object, node, path, .. } in values::all(file) {
         let mut walk = Walk { file, object, found };
@@ -158,8 +162,9 @@ impl<'a> Walk<'a, '_> {
                 "additionalScrapeConfigs" | "extraScrapeConfigs" => self.jobs(value, path),
                 "serverFiles" => {
                     for (name, content) in value.entries().unwrap_or_default() {
-                        let Some(dialect) = dialect_of(content) else { continue };
-                        let field = format!("{path}.{}", name.as_str().unwrap_or_default());
+                        let name = name.as_str().unwrap_or_default();
+                        let Some(dialect) = named(name, content) else { continue };
+                        let field = format!("{path}.{name}");
                         self.part(Cow::Borrowed(content), field, dialect);
                     }
                 }
@@ -219,8 +224,13 @@ impl Written<'_> {
             (Body::Part(node), Dialect::Rules) => {
                 rules::lint_node(node.clone().into_owned(), &self.file.text, of_rules(true))
             }
-            (Body::Secret(node), _) => {
-                let mut found = refused(alertmanager::check_node(node, readers.alertmanager));
+            (Body::Text { text, .. }, Dialect::Web) => web::lint(text),
+            (Body::Part(node), Dialect::Web) => web::lint_node(node),
+            (Body::Secret(node), dialect) => {
+                let mut found = match dialect {
+                    Dialect::Web => web::lint_node(node),
+                    _ => refused(alertmanager::check_node(node, readers.alertmanager)),
+                };
                 // What was taken out is not wrong.
                 found.retain(|p| !p.message.contains(BLANK));
                 return found;
@@ -230,6 +240,8 @@ impl Written<'_> {
         if let Body::Text { text, place } = self.body
             && self.object.is_some()
         {
+            // As the file shows it.
+            let text = &*web::without_users(text, BLANK);
             let start = Start::of(&self.file.text, text, place);
             for problem in &mut problems {
                 problem.place = start.place(&self.file.text, text, problem.place);
@@ -281,7 +293,9 @@ impl Written<'_> {
         let line = self.file.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
         let filled_in = self.dialect != Dialect::Rules && (line.contains("${") || line.contains("{{"));
         let own_templates = self.dialect == Dialect::Alertmanager && line.contains("{{");
-        let hidden = line.contains(BLANK) && self.file.original.judged().is_none();
+        // Of users the file shows nothing, and they are judged all the same.
+        let kept = self.dialect == Dialect::Web || self.file.original.judged().is_some();
+        let hidden = line.contains(BLANK) && !kept;
         hidden || line.contains("$(") || (filled_in && !own_templates)
     }
 }

@@ -118,7 +118,8 @@ pub(super) static TLS: Schema = Schema {
     check: Some(tls),
 };
 
-fn tls_version(_: &Strict, text: &str) -> Fault {
+/// A version of TLS.
+pub(in crate::lint) fn tls_version(_: &Strict, text: &str) -> Fault {
     let known = ["TLS10", "TLS11", "TLS12", "TLS13"];
     let compact: String = text.to_uppercase().chars().filter(char::is_ascii_alphanumeric).collect();
     let compact = compact.replace("TLSV", "TLS");

@@ -9,6 +9,8 @@ pub(crate) mod relabel;
 mod remote;
 mod scrape;
 
+pub(super) use http::tls_version;
+
 pub(crate) use super::strict::NEWEST;
 use super::strict::{Fault, Kind, Object, Schema, Strict, Version, field};
 use super::yaml::{Node, document};
