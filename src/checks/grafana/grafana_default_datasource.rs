@@ -6,9 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::grafana::{Grafana, KeptIn, none_runs, running};
+use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::grafana::provisioned::{self, Datasource, Instance};
 use crate::domain::grafana::url::{self, Written};
+use crate::domain::manifests::grafana::{Listed, lists};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -50,6 +52,7 @@ enum Fix {
         #[serde(flatten)]
         chart: ChartValue,
     },
+    File(Corrected),
 }
 
 /// The value of a chart that says which datasource is the default; none where no chart has one.
@@ -67,6 +70,17 @@ impl Check for GrafanaDefaultDatasource {
         &Self::META
     }
 
+    fn judge(&self, snap: &Snapshot) -> Option<Result<Diagnosis, Gap>> {
+        let judged = snap.manifests().map(|_| {
+            let all = lists(snap);
+            if all.is_empty() {
+                return Diagnosis::NotApplicable("no datasources in the files".into());
+            }
+            Diagnosis::Findings(all.iter().filter_map(|list| in_file(snap, list)).collect())
+        });
+        Some(judged)
+    }
+
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let Some(instances) = running(snap)? else { return Ok(none_runs()) };
         let mut findings = Vec::new();
@@ -82,6 +96,20 @@ impl Check for GrafanaDefaultDatasource {
         }
         Ok(Diagnosis::Findings(findings))
     }
+}
+
+/// Two defaults that stand in one file.
+fn in_file(snap: &Snapshot, list: &Listed<'_>) -> Option<Finding> {
+    let problems = list.second_defaults(snap);
+    problems.first()?;
+    let so = ": Grafana refuses all its datasources, and does not start";
+    let (meta, file) = (&GrafanaDefaultDatasource::META, list.file);
+    let found = match (&list.values, list.object) {
+        (Some(values), _) => written::of_values(meta, file, values, &problems, so),
+        (None, Some(object)) => written::of_object(meta, file, object, &problems, so),
+        (None, None) => written::of_file(meta, file, &problems, so),
+    };
+    Some(found.fix(Fix::File(Corrected::new(file, &list.field, &problems, "", &written::still_read(file)))))
 }
 
 /// One finding for each file that should give way.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::manifests::given::Parts;
+use crate::domain::manifests::grafana::Grafana;
 use crate::domain::manifests::links::Links;
 use crate::domain::manifests::references::References;
 use crate::lint::Problem;
@@ -57,12 +58,14 @@ impl Check for ManifestReference {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let (parts, references, links) = (Parts::of(snap), References::of(snap), Links::of(snap));
+        let grafana = Grafana::of(snap);
         written::each_object(snap, |file, object| {
             // What Kustomize puts together may find each other yet.
             let mut problems = Vec::new();
             if !parts.holds(file) {
                 problems.extend(references.broken(object));
                 problems.extend(links.broken(object));
+                problems.extend(grafana.broken(file, object));
                 problems.sort_by_key(|p| p.place);
             }
             if object.group() == "kustomize.config.k8s.io" {

@@ -195,6 +195,13 @@ pub(crate) fn of_object(
     located(finding, file, "", problems)
 }
 
+/// A finding about a file as a whole; `so` says what follows from the problems.
+pub(crate) fn of_file(meta: &'static CheckMeta, file: &ManifestFile, problems: &[Problem], so: &str) -> Finding {
+    let message = format!("{}{so}", headline(shown_path(&file.path), problems));
+    let finding = Finding::new(meta.id, meta.severity, ResourceRef::file(&file.path, ""), message).key(&file.path);
+    located(finding, file, "", problems)
+}
+
 /// A finding about Helm values; `so` says what follows from the problems.
 pub(crate) fn of_values(
     meta: &'static CheckMeta,

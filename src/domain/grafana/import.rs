@@ -9,24 +9,32 @@ use super::dashboards::{Dashboard, text_of};
 impl Dashboard<'_> {
     /// `__inputs`: what the dialogue would have asked for, by name, with its plug-in.
     pub(crate) fn inputs(&self) -> BTreeMap<String, String> {
-        let list = self.json.get("__inputs").and_then(Value::as_array).into_iter().flatten();
-        list.filter(|i| text_of(i, "type") == "datasource")
-            .map(|i| (text_of(i, "name"), text_of(i, "pluginId")))
-            .collect()
+        inputs(&self.json)
     }
 
     /// The name in a reference that only the dialogue fills in.
     pub(crate) fn left_by_import<'t>(&self, written: &'t str) -> Option<&'t str> {
-        let name = variable_of(written)?;
-        // Other variables may be made by a plug-in or a library panel.
-        let by_import = name.starts_with("DS_") || self.inputs().contains_key(name);
-        (by_import && !self.variables().contains(name)).then_some(name)
+        left_by_import(&self.json, written)
     }
+}
 
-    fn variables(&self) -> BTreeSet<String> {
-        let list = self.json.pointer("/templating/list").and_then(Value::as_array).into_iter().flatten();
-        list.map(|v| text_of(v, "name")).collect()
-    }
+/// `__inputs` of a dashboard.
+fn inputs(dashboard: &Value) -> BTreeMap<String, String> {
+    let list = dashboard.get("__inputs").and_then(Value::as_array).into_iter().flatten();
+    list.filter(|i| text_of(i, "type") == "datasource").map(|i| (text_of(i, "name"), text_of(i, "pluginId"))).collect()
+}
+
+/// The name in a reference of a dashboard that only the dialogue fills in.
+pub(crate) fn left_by_import<'t>(dashboard: &Value, written: &'t str) -> Option<&'t str> {
+    let name = variable_of(written)?;
+    // Other variables may be made by a plug-in or a library panel.
+    let by_import = name.starts_with("DS_") || inputs(dashboard).contains_key(name);
+    (by_import && !variables(dashboard).contains(name)).then_some(name)
+}
+
+fn variables(dashboard: &Value) -> BTreeSet<String> {
+    let list = dashboard.pointer("/templating/list").and_then(Value::as_array).into_iter().flatten();
+    list.map(|v| text_of(v, "name")).collect()
 }
 
 /// The name in `$NAME`, `${NAME}` or `${NAME:format}`.

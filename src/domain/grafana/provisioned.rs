@@ -371,7 +371,7 @@ fn datasources_of(file: File<'_>) -> Vec<Datasource<'_>> {
 }
 
 /// The uid that Grafana gives to a provisioned datasource without one.
-fn generated_uid(name: &str) -> String {
+pub(crate) fn generated_uid(name: &str) -> String {
     format!("P{}", digest::short(name).to_uppercase())
 }
 

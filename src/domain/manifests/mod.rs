@@ -3,6 +3,7 @@
 pub(crate) mod copy;
 pub(crate) mod dialect;
 pub(crate) mod given;
+pub(crate) mod grafana;
 pub(crate) mod included;
 pub(crate) mod links;
 pub(crate) mod references;
