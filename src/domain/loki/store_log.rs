@@ -442,8 +442,11 @@ mod tests {
             let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
             snap.platform = platform;
             let line = format!("level=error ts=2026-11-21T02:50:00Z msg=\"failed to flush\" err=\"{err}\"\n");
-            let log =
-                ContainerLog { image: "grafana/loki:3.0.0".into(), text: line.repeat(3).into(), ..ContainerLog::default() };
+            let log = ContainerLog {
+                image: "grafana/loki:3.0.0".into(),
+                text: line.repeat(3).into(),
+                ..ContainerLog::default()
+            };
             *snap.part_logs = Ok(vec![log]);
             failing(&snap).expect("a log").len()
         };

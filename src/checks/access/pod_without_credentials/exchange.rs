@@ -51,7 +51,7 @@ impl Case<'_> {
         let asked = host.unwrap_or_default().to_owned();
         let at = host.map(|h| format!(" ({h})")).unwrap_or_default();
         let pod = self.pod();
-        let container = pod.spec.containers.iter().find(|c| c.name == self.log.container);
+        let container = pod.spec.containers.iter().find(|c| Some(c.name.as_str()) == self.said.container());
         let file = container.and_then(|c| arguments::flag(c, "config.file"));
         let origin = container.zip(file).map(|(c, file)| mounts::origin(self.snap, pod, c, file));
         let (config_kind, config_name) = match origin {

@@ -193,7 +193,15 @@ pub(super) enum Said<'a> {
     Event(&'a Event),
 }
 
-impl Said<'_> {
+impl<'a> Said<'a> {
+    /// The container that says it; an event tells of the pod alone.
+    pub(super) fn container(self) -> Option<&'a str> {
+        match self {
+            Self::Log(log, _) => Some(&log.container),
+            Self::Event(_) => None,
+        }
+    }
+
     fn evidence(self) -> Evidence {
         match self {
             Self::Log(log, line) => log_evidence(&log.namespace, &log.pod, &log.container, log.previous, line.trim()),
