@@ -174,6 +174,7 @@ pub(super) enum Way {
         long: String,
         /// The Prometheus operator makes the workload, of this object.
         operated: bool,
+        stateful: bool,
         owner_name: String,
         managed: String,
     },

@@ -195,6 +195,7 @@ fn way(
         Refusal::LongName => Way::LongName {
             long: long_name(message).to_owned(),
             operated: workload.metadata.controller().is_some_and(|o| crd_of(&o.kind).is_some()),
+            stateful: workload.kind == "StatefulSet",
             owner_name: workload.metadata.controller().map(|o| o.name.clone()).unwrap_or_default(),
             managed: kept().managed,
         },
