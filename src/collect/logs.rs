@@ -121,7 +121,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     let mut wanted: Vec<(&Pod, &Container, bool)> = Vec::new();
     for pod in pods {
         let trouble = in_trouble(pod, snap);
-        let stack = snap.scope.is_stack(&pod.metadata.namespace);
+        let stack = snap.scope.is_stack(&pod.metadata.namespace) || snap.scope.parts.contains(&pod.metadata.namespace);
         let behind = is_left_behind(pod, snap);
         let wants = |c: &&Container| {
             c.program().is_none()
@@ -143,7 +143,9 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     }
     wanted.truncate(MAX_PART_LOGS);
     // Recordings of before do not hold these logs: whoever asks for these sees that they are not there.
-    let (parts, exporters) = wanted.into_iter().partition(|(_, c, _)| is_part(c) || !is_further(c));
+    let (parts, exporters) = wanted
+        .into_iter()
+        .partition(|(p, c, _)| is_part(c) || !is_further(c) && snap.scope.is_stack(&p.metadata.namespace));
     let mut logs = read_logs(client, parts).await;
     let further = read_logs(client, exporters).await;
     if let (Ok(logs), Ok(further)) = (logs.as_mut(), further.as_ref()) {

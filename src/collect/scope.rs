@@ -45,6 +45,11 @@ const BESIDE_WORDS: &[&str] = &[
     "vmstorage",
     "victoria",
 ];
+/// Stores of lines that are stores of other things too: they belong to the stack in a namespace for logging.
+const STORES: &[&str] = &["elasticsearch", "opensearch"];
+/// Words of the names of such namespaces.
+const LOGGING: &[&str] =
+    &["logging", "logs", "log", "elastic", "elasticsearch", "opensearch", "efk", "elk", "monitoring", "observability"];
 /// Namespaces that are read at most because of them.
 const MAX_BESIDE: usize = 8;
 
@@ -137,7 +142,11 @@ fn parts_beside(workloads: &[Meta], stack: &[String]) -> BTreeSet<String> {
         let has = |word: &&str| meta.name.contains(*word) || label.is_some_and(|l| l == *word);
         // An exporter sits beside what it measures.
         let has_word = || meta.name.split('-').any(|word| BESIDE_WORDS.contains(&word));
-        BESIDE.iter().any(has) || !meta.name.ends_with("-exporter") && has_word()
+        let is_store = || {
+            let by_label = meta.label("common.k8s.elastic.co/type") == Some("elasticsearch");
+            (by_label || STORES.iter().any(has)) && meta.namespace.split('-').any(|w| LOGGING.contains(&w))
+        };
+        BESIDE.iter().any(has) || !meta.name.ends_with("-exporter") && (has_word() || is_store())
     };
     let outside = |n: &&String| !stack.contains(n) && *n != "kube-system";
     let namespaces = workloads.iter().filter(is_part).map(|m| &m.namespace).filter(outside);
@@ -304,9 +313,11 @@ mod tests {
             of("jobs", "temporal-frontend"),
             of("vm", "vmagent-main"),
             of("monitoring", "thanos-query"),
+            of("cluster-logging", "elasticsearch-master"),
+            of("catalogs", "elasticsearch-products"),
         ];
         let found = parts_beside(&all, &["monitoring".to_owned()]);
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["edge", "observability", "vm"]);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["cluster-logging", "edge", "observability", "vm"]);
     }
 
     #[test]

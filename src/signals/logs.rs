@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{around, is_ours, seconds_ago};
+use crate::domain::loki::agent::Agent;
+use crate::domain::loki::store_log::Store;
 use crate::domain::prometheus::exporter_log;
 use crate::domain::text::complaint::{Group, groups};
 use crate::domain::text::redact::redact;
@@ -91,6 +93,9 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     if start_up {
         return Weight::Note;
     }
+    if is_calm(log, &group.text) {
+        return Weight::Note;
+    }
     // What an exporter measures comes and goes; one that goes on is told of.
     if exporter_log::is_exporter(&log.image) && (group.count < 3 || ago > FRESH / 2) {
         return Weight::Note;
@@ -98,6 +103,16 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     // A warning that carries an error may pass by itself once.
     let goes_on = group.count >= 3 || (group.is_error && (group.count > 1 || ago <= FRESH));
     if goes_on { ours(snap, log) } else { Weight::Note }
+}
+
+/// What a program calls an error and is none: who asked has gone, or a file went with its container.
+fn is_calm(log: &ContainerLog, text: &str) -> bool {
+    let of_store = Store::of_image(&log.image).is_some()
+        && (text.contains("context canceled") || text.contains("failed to record query metrics"));
+    let of_agent = Agent::of_image(&log.image).is_some()
+        && text.contains("stat failed")
+        && text.contains("no such file or directory");
+    of_store || of_agent
 }
 
 fn ours(snap: &Snapshot, log: &ContainerLog) -> Weight {
@@ -187,6 +202,26 @@ mod tests {
         assert!(with(&["level=error ts=2026-11-21T02:00:20Z msg=\"not there yet\""; 9]).is_empty());
         let once = with(&["level=warn ts=2026-11-21T02:59:00Z msg=refused err=\"timeout\""]);
         assert_eq!(once[0].weight, Weight::Note);
+    }
+
+    #[test]
+    fn what_went_with_whoever_asked_is_calm() {
+        let with = |image: &str, line: &str| {
+            let mut snap = snapshot();
+            *snap.part_logs = Ok(vec![ContainerLog {
+                namespace: "monitoring".into(),
+                pod: "prometheus-0".into(),
+                image: image.into(),
+                text: format!("{line}\n").repeat(9).into(),
+                ..ContainerLog::default()
+            }]);
+            read(&snap)[0].weight
+        };
+        let gone = "level=error ts=2026-11-21T02:59:00Z msg=\"error contacting scheduler\" err=\"rpc error: code = Canceled desc = context canceled\"";
+        assert_eq!(with("grafana/loki:3.2.1", gone), Weight::Note);
+        assert_eq!(with("grafana/loki:3.2.1", &gone.replace("context canceled", "x")), Weight::Weighs);
+        let file = "level=error ts=2026-11-21T02:59:00Z msg=\"failed to tail file, stat failed\" error=\"stat /var/log/pods/a/0.log: no such file or directory\"";
+        assert_eq!(with("grafana/promtail:3.0.0", file), Weight::Note);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::access::{self, Principal, Refusal};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::{ApiRefusal, Snapshot};
 
 check! {
@@ -49,6 +49,8 @@ enum Way {
     Unknown {
         /// The cluster knows no access entries yet.
         old_mode: bool,
+        /// Who asks, as aws-auth names it: a role without its path and its session. Empty where it is no role.
+        role_arn: String,
     },
     Refused {
         context: String,
@@ -72,7 +74,16 @@ impl Way {
             Refusal::NotMapped => Self::not_mapped(snap, place),
             Refusal::Mapped => Self::Mapped { dns_suffix: place.dns_suffix() },
             Refusal::Unknown => {
-                Self::Unknown { old_mode: cluster.is_some_and(|c| c.access_config.authentication_mode == "CONFIG_MAP") }
+                let own = snap.caller_identity.as_ref().ok();
+                let role = own.and_then(|c| Principal::of(&c.arn)).filter(|p| p.kind == "role");
+                let arn_of = |r: Principal| {
+                    let account = own.map_or("", |c| c.account.as_str());
+                    format!("arn:{}:iam::{account}:role/{}", place.partition, r.name)
+                };
+                Self::Unknown {
+                    old_mode: cluster.is_some_and(|c| c.access_config.authentication_mode == "CONFIG_MAP"),
+                    role_arn: role.map(arn_of).unwrap_or_default(),
+                }
             }
             Refusal::Refused => {
                 Self::Refused { context: snap.target.context.clone().unwrap_or_else(|| "<context>".to_owned()) }
@@ -126,7 +137,8 @@ fn finding(snap: &Snapshot, refused: &ApiRefusal, why: &Refusal) -> Finding {
     };
     let caller = snap.caller_identity.as_ref().ok();
     let arn = caller.map_or("", |c| c.arn.as_str());
-    let message = format!("{who} {}", words(why, arn));
+    let answers = refused.gap.cause == GapCause::Unauthorized;
+    let message = format!("{who} {}", words(why, arn, answers));
     let mut made = Finding::new(ApiAccess::META.id, Severity::Error, subject.clone(), message)
         .breaks(subject)
         .fix(Fix { cluster: place.cluster.clone(), region: place.region.clone(), way: Way::of(snap, &place, why) })
@@ -143,13 +155,16 @@ fn finding(snap: &Snapshot, refused: &ApiRefusal, why: &Refusal) -> Finding {
     made.evidence_all(endpoint_evidence(snap, &place, why))
 }
 
-fn words(why: &Refusal, arn: &str) -> String {
+fn words(why: &Refusal, arn: &str, answers: bool) -> String {
     match why {
         Refusal::Expired(said) => {
             format!("answers 401 Unauthorized: the AWS credentials are expired or not valid ({said})")
         }
         Refusal::OtherAccount { own, of_cluster } => format!(
             "answers 401 Unauthorized: the credentials ({arn}) are of account {own}, the cluster is in account {of_cluster}"
+        ),
+        Refusal::OtherServer { server, endpoint } if !answers => format!(
+            "is not the one that is asked and does not answer: the kubeconfig names {server}, and the cluster's endpoint is {endpoint}"
         ),
         Refusal::OtherServer { server, endpoint } => format!(
             "cannot be the one that answers 401 Unauthorized: the kubeconfig names {server}, and the cluster's endpoint is {endpoint}"
@@ -217,7 +232,6 @@ mod tests {
 
     use super::*;
     use crate::checks::support::testing::{findings, steps};
-    use crate::model::GapCause;
     use crate::snapshot::Platform;
 
     fn refused(cause: GapCause) -> Snapshot {

@@ -33,6 +33,16 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
         "The key has to be that of an API integration of the team (Settings, Integrations, API), with the right to create. An account in the EU needs api_url: https://api.eu.opsgenie.com/.",
     ),
     (
+        "opsgenie",
+        &["should be one of [ P1", "\"priority\":"],
+        "`priority` is P1 to P5. Map it from the label: priority: '{{ if eq .CommonLabels.severity \"critical\" }}P1{{ else }}P3{{ end }}'.",
+    ),
+    (
+        "opsgenie",
+        &["unexpected status code 422"],
+        "422 is a field with a value that Opsgenie does not take: mostly `priority` (P1 to P5), a responder without type, or one that does not exist. The older `teams` is written as responders: [{name: …, type: team}].",
+    ),
+    (
         "discord",
         &["Unknown Webhook", "Invalid Webhook Token"],
         "The webhook was deleted: make a new one in the channel's settings (Integrations, Webhooks).",
@@ -49,7 +59,7 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "pagerduty",
-        &["Invalid routing key", "routing key", "Unrecognized routing key"],
+        &["Invalid routing key", "routing key", "Unrecognized routing key", "routing_key"],
         "routing_key is the Integration Key of an Events API v2 integration of the service, 32 characters; an API key of the account or a key of Events API v1 (service_key) is another thing.",
     ),
     (
@@ -103,6 +113,7 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
         &["invalid_blocks", "invalid_attachments", "invalid_payload"],
         "A template renders to something that is no valid message, mostly an unescaped quote or a line break in JSON, or an action without a URL.",
     ),
+    ("webhook", &["only GET allowed"], "Jiralert takes alerts at /alert; its other paths are for people."),
     (
         "webhook",
         &["unexpected status code 415"],
@@ -126,6 +137,8 @@ mod tests {
     fn the_words_of_one_service_are_not_anothers() {
         assert!(advice("telegram", "telegram: Bad Request: chat not found (400)").contains("chat_id"));
         assert!(advice("email", "*email.loginAuth auth: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant").contains("SMTP AUTH"));
+        let priority = r#"unexpected status code 422: {"message":"Request body is not processable.","errors":{"priority":"should be one of [ P1, P2, P3, P4, P5 ]"}}"#;
+        assert!(advice("opsgenie", priority).starts_with("`priority` is P1 to P5"));
         assert!(advice("webhook", "chat not found").is_empty());
         assert!(advice("slack", "context deadline exceeded").is_empty());
     }

@@ -150,11 +150,16 @@ impl Reason {
             401 | 403 => Self::Auth,
             429 => Self::RateLimit,
             404 | 405 | 410 => Self::NotFound,
+            // Another path of the same host, which takes no messages.
+            400..=499 if any(&["only GET allowed", "only POST allowed", "ethod not allowed", "ethod Not Allowed"]) => {
+                Self::NotFound
+            }
             400..=499
                 if any(&[
                     "Key format is not valid",
                     "Could not authenticate",
                     "routing key",
+                    "routing_key",
                     "Invalid token",
                     "invalid token",
                     "api key",
@@ -372,6 +377,12 @@ mod tests {
                 Reason::Dns,
             ),
             ("slack", r#"Post "<redacted>": dial tcp 10.0.1.30:443: connect: connection refused"#, Reason::Refused),
+            ("webhook", "unexpected status code 400: http://jiralert:9097/alerts: only GET allowed", Reason::NotFound),
+            (
+                "pagerduty",
+                r#"unexpected status code 400: {"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect (should be 32 characters)"]}"#,
+                Reason::Auth,
+            ),
             ("slack", r##"channel "#a": unexpected status code 404: no_service"##, Reason::Auth),
             ("slack", r##"channel "#a": unexpected status code 404: no_team"##, Reason::Auth),
             ("slack", r##"channel "#monitoring": unexpected status code 403: invalid_token"##, Reason::Auth),

@@ -2,7 +2,7 @@
 
 use crate::model::GapCause;
 use crate::snapshot::aws::Cluster;
-use crate::snapshot::{Platform, Snapshot};
+use crate::snapshot::{ApiRefusal, Platform, Snapshot};
 
 /// Why the API server cannot be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) fn refusal(snap: &Snapshot) -> Option<Refusal> {
     let refused = snap.api_refusal.as_ref()?;
     let cluster = snap.eks_cluster.as_ref().ok();
     if refused.gap.cause != GapCause::Unauthorized {
-        return unreachable(cluster?);
+        return other_server(refused, cluster).or_else(|| unreachable(cluster?));
     }
     if snap.platform != Platform::Eks {
         return Some(Refusal::Refused);
@@ -46,11 +46,8 @@ pub(crate) fn refusal(snap: &Snapshot) -> Option<Refusal> {
     if let Some(of_cluster) = of_cluster.filter(|a| *a != caller.account) {
         return Some(Refusal::OtherAccount { own: caller.account.clone(), of_cluster: of_cluster.to_owned() });
     }
-    let endpoint = cluster.map(|c| host(&c.endpoint)).unwrap_or_default();
-    if let Some(server) = refused.server.as_deref().filter(|s| s.ends_with("amazonaws.com") && !endpoint.is_empty())
-        && !server.eq_ignore_ascii_case(endpoint)
-    {
-        return Some(Refusal::OtherServer { server: server.to_owned(), endpoint: endpoint.to_owned() });
+    if let Some(other) = other_server(refused, cluster) {
+        return Some(other);
     }
     let by_entries = cluster.is_none_or(|c| c.access_config.authentication_mode != "CONFIG_MAP");
     Some(match (snap.access_entries(), Principal::of(&caller.arn)) {
@@ -60,6 +57,15 @@ pub(crate) fn refusal(snap: &Snapshot) -> Option<Refusal> {
         },
         _ => Refusal::Unknown,
     })
+}
+
+/// The kubeconfig names another server than the cluster has.
+fn other_server(refused: &ApiRefusal, cluster: Option<&Cluster>) -> Option<Refusal> {
+    let endpoint = host(&cluster?.endpoint);
+    let server =
+        refused.server.as_deref().map(host).filter(|s| s.ends_with("amazonaws.com") && !endpoint.is_empty())?;
+    let other = Refusal::OtherServer { server: server.to_owned(), endpoint: endpoint.to_owned() };
+    (!server.eq_ignore_ascii_case(endpoint)).then_some(other)
 }
 
 /// What the endpoint's own configuration says of callers from outside.
@@ -163,7 +169,6 @@ mod tests {
 
     use super::*;
     use crate::model::Gap;
-    use crate::snapshot::ApiRefusal;
 
     fn refused(cause: GapCause) -> Snapshot {
         let mut snap = Snapshot::empty(jiff::Timestamp::UNIX_EPOCH);
@@ -210,6 +215,9 @@ mod tests {
     fn an_endpoint_out_of_reach_is_told_from_one_that_does_not_answer() {
         let mut snap = refused(GapCause::Timeout);
         assert_eq!(refusal(&snap), None);
+        let mut gone = refused(GapCause::Unreachable);
+        gone.api_refusal.as_mut().expect("refused").server = Some("OLD.gr7.eu-west-1.eks.amazonaws.com".into());
+        assert!(matches!(refusal(&gone), Some(Refusal::OtherServer { .. })), "of a cluster that was made again");
         let config = &mut snap.eks_cluster.as_mut().expect("a cluster").resources_vpc_config;
         config.public_access_cidrs = vec!["198.51.100.0/24".into()];
         assert_eq!(refusal(&snap), Some(Refusal::Networks(vec!["198.51.100.0/24".into()])));

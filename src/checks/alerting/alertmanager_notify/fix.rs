@@ -84,6 +84,8 @@ enum Way {
         secret: Secret,
     },
     NotFound {
+        detail: String,
+        advice: &'static str,
         receiver: String,
         integration: String,
     },
@@ -237,9 +239,8 @@ impl Case<'_> {
             return self.through_proxy(proxy);
         }
         match self.group.reason {
-            Reason::Timeout | Reason::NoRoute | Reason::Refused | Reason::Server | Reason::NotFound if in_cluster => {
-                self.service()
-            }
+            Reason::NotFound if in_cluster && advice.is_empty() => self.service(),
+            Reason::Timeout | Reason::NoRoute | Reason::Refused | Reason::Server if in_cluster => self.service(),
             Reason::Timeout | Reason::NoRoute => Way::Egress(self.asked()),
             Reason::NoSuchHost | Reason::Dns => Way::Dns { host: host(), foreign: self.is_foreign() },
             Reason::Refused => Way::Refused(self.asked()),
@@ -266,7 +267,7 @@ impl Case<'_> {
             }
             Reason::Payload => Way::Payload { receiver, detail, advice },
             Reason::Template => Way::Template { receiver, detail },
-            Reason::NotFound => Way::NotFound { receiver, integration },
+            Reason::NotFound => Way::NotFound { receiver, integration, detail, advice },
             Reason::RateLimit => Way::RateLimit,
             Reason::Server => Way::Server { host: host(), url: self.url() },
             Reason::StartTls => Way::Starttls { receiver, host: host(), advice },

@@ -1,5 +1,7 @@
 //! What is said of notifications that fail.
 
+use serde_json::Value;
+
 use super::case::Case;
 use crate::domain::alertmanager::notify_error::Reason;
 use crate::domain::text::redact::redact;
@@ -82,11 +84,48 @@ impl Case<'_> {
         // A hidden part of a link in a mail server's answer ends like a template's place.
         let marks = if self.group.sample.integration == "email" { &marks[..3] } else { &marks[..] };
         let from = marks.iter().find_map(|m| cause.rfind(m).map(|at| at + m.len())).unwrap_or(0);
-        let mut detail = cause[from..].to_owned();
+        let mut detail = essential(&cause[from..]);
         if let Some((at, _)) = detail.char_indices().nth(100) {
             detail.truncate(at);
             detail.push('…');
         }
         detail
+    }
+}
+
+/// What a service answers in JSON, down to what is wrong: `422: priority should be one of [ P1, … ]`.
+fn essential(answer: &str) -> String {
+    let read = || {
+        let (before, _) = answer.split_once('{')?;
+        let body: Value = serde_json::Deserializer::from_str(&answer[before.len()..]).into_iter().next()?.ok()?;
+        let said = wrong(body.get("errors")?).or_else(|| wrong(body.get("message")?))?;
+        Some(format!("{before}{said}"))
+    };
+    read().unwrap_or_else(|| answer.to_owned())
+}
+
+fn wrong(errors: &Value) -> Option<String> {
+    let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    let said: Vec<String> = match errors {
+        Value::Object(fields) => fields.iter().map(|(name, why)| format!("{name} {}", text(why))).collect(),
+        Value::Array(all) => all.iter().map(text).collect(),
+        Value::String(one) => vec![one.clone()],
+        _ => Vec::new(),
+    };
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_answer_in_json_what_is_wrong_is_told() {
+        let opsgenie = r#"422: {"message":"Request body is not processable. Please check the errors.","errors":{"priority":"should be one of [ P1, P2 ]"},"took":0.005}"#;
+        assert_eq!(essential(opsgenie), "422: priority should be one of [ P1, P2 ]");
+        let pagerduty = r#"400: {"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect"]}"#;
+        assert_eq!(essential(pagerduty), "400: Length of 'routing_key' is incorrect");
+        assert_eq!(essential("404: no_service"), "404: no_service");
+        assert_eq!(essential(r#"400: {"embeds": ["0"]}"#), r#"400: {"embeds": ["0"]}"#);
     }
 }
