@@ -18,6 +18,12 @@ pub(crate) fn service(snap: &Snapshot) -> Option<&Service> {
     by_name.or_else(|| snap.services.items().unwrap_or_default().iter().find(labelled))
 }
 
+/// The Service that pods ask, by whatever name: that of the chart of CoreDNS is called after its release.
+pub(crate) fn serving(snap: &Snapshot) -> Option<&Service> {
+    let serves = |s: &&Service| s.metadata.namespace == NAMESPACE && s.spec.ports.iter().any(|p| p.port == 53);
+    service(snap).or_else(|| snap.services.items().unwrap_or_default().iter().find(serves))
+}
+
 /// All addresses at which the cluster's DNS answers: of its Service in both families, of other Services beside it that
 /// serve DNS, and of the caches on the nodes.
 pub(crate) fn addresses(snap: &Snapshot) -> BTreeSet<IpAddr> {

@@ -57,6 +57,13 @@ impl Config {
             && !lower.contains("filename")
     }
 
+    /// The first output writes to Loki.
+    pub(super) fn is_to_loki(&self) -> bool {
+        let words = self.output.to_ascii_lowercase();
+        let name = words.lines().map(str::trim).find(|l| l.starts_with("name ") || l.starts_with("@type "));
+        name.is_some_and(|l| l.contains("loki"))
+    }
+
     /// What it says of the output.
     pub(super) fn evidence(&self, namespace: &str) -> Option<Evidence> {
         const SHOWN: usize = 12;

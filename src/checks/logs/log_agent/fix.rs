@@ -155,6 +155,7 @@ enum Way {
     },
     Unsaid {
         agent: &'static str,
+        to_loki: bool,
         #[serde(flatten)]
         change: Configuration,
     },
@@ -224,7 +225,7 @@ impl Case<'_> {
                 Way::Overload { detail, service_namespace, health_path }
             }
             Reason::Paused => Way::Paused { config_key: config_key(), change: change() },
-            Reason::Unsaid => Way::Unsaid { agent, change: change() },
+            Reason::Unsaid => Way::Unsaid { agent, to_loki: self.config.is_to_loki(), change: change() },
         }
     }
 

@@ -21,6 +21,7 @@ use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::image::{Image, base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
+use crate::domain::kubernetes::service_host::in_cluster;
 use crate::model::Placeholder;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Node;
@@ -146,7 +147,10 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
         _ => {
             let (name, port) = crash.unreached().unwrap_or_default();
             let service = case.snap.service_by_host(name).map(|s| s.metadata.clone());
+            let named = in_cluster(case.snap, name, case.namespace());
             Way::Unreached {
+                unresolved: crash.reason.contains("is not found in the DNS"),
+                of_namespace: named.map(|s| s.namespace),
                 reason,
                 advice: crash.advice.clone(),
                 host: name.to_owned(),

@@ -383,6 +383,10 @@ pub(super) enum Way {
         advice: String,
         host: String,
         port: String,
+        /// The name is not found: no connection is tried.
+        unresolved: bool,
+        /// The namespace of the Service that it names.
+        of_namespace: Option<String>,
         service_namespace: Option<String>,
         /// The label by which the Service's EndpointSlices are found.
         service: Option<String>,
