@@ -36,6 +36,8 @@ pub(crate) enum Refusal {
     Backend,
     /// Targets are instances, and the Service has no node port.
     NodePort,
+    /// The addresses of its targets are none of the VPC: pods of an overlay.
+    OutsideVpc,
     /// The class does not exist.
     Class,
     /// A network interface has several security groups with the cluster's tag, or none: which groups.
@@ -63,6 +65,9 @@ impl Refusal {
         }
         if has(&["securityGroup tagged with", "Multiple tagged security groups found"]) {
             return Self::SecurityGroups(ids(message, "sg-"));
+        }
+        if has(&["Availability Zone"]) && has(&["not in the VPC", "outside of the VPC", "not within the VPC"]) {
+            return Self::OutsideVpc;
         }
         if let Some((_, host)) = message.split_once("no certificate found for host: ") {
             return Self::NoCertificate(host.split([' ', ',', '"']).next().unwrap_or_default().to_owned());
@@ -225,6 +230,18 @@ mod tests {
             (
                 "expected exactly one securityGroup tagged with kubernetes.io/cluster/prod for eni eni-0123, got: [sg-0aaaaaaaaaaaaaaaa sg-0bbbbbbbbbbbbbbbb] (clusterName: prod)",
                 sg("sg-0aaaaaaaaaaaaaaaa"),
+            ),
+            (
+                "api error ValidationError: The Availability Zone is required for IP address '172.28.163.212' because it is not in the VPC",
+                Refusal::OutsideVpc,
+            ),
+            (
+                "ValidationError: When cross-zone load balancing is disabled on this target group, you must specify an Availability Zone for IP target '172.16.0.108' since it is outside of the VPC",
+                Refusal::OutsideVpc,
+            ),
+            (
+                "expected exactly one securityGroup tagged with kubernetes.io/cluster/prod for eni eni-0123, got: [] (clusterName: prod)",
+                Refusal::SecurityGroups(Vec::new()),
             ),
             ("invalid ingress class: IngressClass.networking.k8s.io \"alb\" not found", Refusal::Class),
             (

@@ -53,6 +53,15 @@ pub(super) enum Fix {
         version: String,
         cluster: String,
     },
+    Vpc {
+        #[serde(flatten)]
+        of: Common,
+        controller_namespace: String,
+        controller: String,
+        release: String,
+        version: String,
+        vpc: String,
+    },
     SubnetFull {
         #[serde(flatten)]
         of: Common,
@@ -87,6 +96,19 @@ pub(super) enum Fix {
         #[serde(flatten)]
         of: Kept,
         annotation: String,
+    },
+    InstanceTargets {
+        #[serde(flatten)]
+        of: Kept,
+        annotation: String,
+        /// Services without node ports.
+        services: Vec<String>,
+    },
+    NoGroup {
+        #[serde(flatten)]
+        of: Common,
+        group: Placeholder,
+        cluster: String,
     },
     SecurityGroups {
         #[serde(flatten)]
@@ -197,6 +219,11 @@ impl<'a> Object<'a> {
             Self::Ingress(_) => format!("alb.ingress.kubernetes.io/{name}"),
             Self::Service(_) => format!("service.beta.kubernetes.io/aws-load-balancer-{name}"),
         }
+    }
+
+    /// The annotation that says what the targets are.
+    pub(super) fn target_type(self) -> String {
+        self.annotation(if matches!(self, Self::Ingress(_)) { "target-type" } else { "nlb-target-type" })
     }
 
     /// The value of such an annotation.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::IngressBroken;
 use super::fix::{Fix, Object};
 use crate::checks::support::seen::{event_evidence, log_evidence};
-use crate::domain::aws::balancer::{self, INTERNAL_TAG, PUBLIC_TAG, Refusal};
+use crate::domain::aws::balancer::{self, FREE_ADDRESSES, INTERNAL_TAG, PUBLIC_TAG, Refusal};
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments::flag;
@@ -13,6 +13,7 @@ use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::ingress::{self, Said};
 use crate::model::{Cause, Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::aws::Subnet;
 
 pub(super) fn findings(snap: &Snapshot) -> Vec<Finding> {
     let ingresses = ingress::of_stack(snap).map(Object::Ingress);
@@ -126,11 +127,21 @@ impl Told<'_> {
             }
             Refusal::NodePort => {
                 let why = "its targets are instances, and its Service has no node port".to_owned();
-                (
-                    Fix::NodePort { of: self.object.kept(of), annotation: self.object.annotation("target-type") },
-                    why,
-                    None,
-                )
+                (Fix::NodePort { of: self.object.kept(of), annotation: self.object.target_type() }, why, None)
+            }
+            Refusal::OutsideVpc => {
+                let why = "its targets are pods, whose addresses are not the VPC's: the network plugin keeps them in an overlay".to_owned();
+                let annotation = self.object.target_type();
+                (Fix::InstanceTargets { of: self.object.kept(of), annotation, services: self.portless() }, why, None)
+            }
+            Refusal::SecurityGroups(groups) if groups.is_empty() => {
+                let cluster = Identity::of(self.snap).cluster.unwrap_or("<cluster-name>").to_owned();
+                let why = format!("no security group of a node carries the tag kubernetes.io/cluster/{cluster}");
+                let group = Placeholder::new("security-group-id")
+                    .how("a group that all nodes have")
+                    .candidates(self.own_group());
+                let cause = Cause::keyed("no group", format!("{why}: load balancers cannot be opened to the nodes"));
+                (Fix::NoGroup { of, group, cluster }, why, Some(cause))
             }
             Refusal::SecurityGroups(groups) => {
                 let cluster = Identity::of(self.snap).cluster.unwrap_or("<cluster-name>").to_owned();
@@ -140,7 +151,7 @@ impl Told<'_> {
                 );
                 let group = Placeholder::new("security-group-id")
                     .how("the group that the cluster did not make itself")
-                    .candidates(groups.clone());
+                    .candidates(groups.iter().filter(|g| Some(*g) != self.own_group().as_ref()).cloned());
                 let cause =
                     Cause::keyed(groups.join(","), format!("{why}: load balancers cannot be opened to the nodes"));
                 (Fix::SecurityGroups { of, group, groups: groups.clone(), cluster }, why, Some(cause))
@@ -160,7 +171,68 @@ impl Told<'_> {
         (given != own).then(|| given.to_owned())
     }
 
+    /// The security group that EKS made for the cluster.
+    fn own_group(&self) -> Option<String> {
+        let cluster = self.snap.eks_cluster().ok()?;
+        Some(cluster.resources_vpc_config.cluster_security_group_id.clone()).filter(|g| !g.is_empty())
+    }
+
+    /// Services that it leads to and that have no node port.
+    fn portless(&self) -> Vec<String> {
+        let Object::Ingress(one) = self.object else { return Vec::new() };
+        let named = ingress::backends(one).into_iter().filter_map(|b| b.service.as_ref());
+        let services = named.filter_map(|s| self.snap.services.find(&one.metadata.namespace, &s.name).ok().flatten());
+        let mut names: Vec<String> = services
+            .filter(|s| s.spec.ports.iter().any(|p| p.node_port.is_none()))
+            .map(|s| s.metadata.name.clone())
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// The VPC that the controller was given, and the cluster's, where that is another.
+    fn wrong_vpc(&self) -> Option<(String, String)> {
+        let own = &self.snap.eks_cluster().ok()?.resources_vpc_config.vpc_id;
+        let containers = &ingress::controller(self.snap)?.spec.template.spec.containers;
+        let given = containers.iter().find_map(|c| flag(c, "aws-vpc-id")).filter(|g| !g.is_empty())?;
+        (!own.is_empty() && given != own).then(|| (given.to_owned(), own.clone()))
+    }
+
+    /// It looks for subnets in a VPC that is not the cluster's.
+    fn other_vpc(&self, given: &str, own: String) -> (Fix, String, Option<Cause>) {
+        let why = format!(
+            "its controller runs with --aws-vpc-id {given}, and the cluster lies in {own}: it looks for subnets in another VPC"
+        );
+        let (controller_namespace, controller, _) = self.controller();
+        let installed = ingress::controller(self.snap).and_then(|w| release_of(self.snap, &w.metadata));
+        let (release, version) = installed.map(|i| (i.release, i.version)).unwrap_or_default();
+        let about = format!(
+            "the AWS Load Balancer Controller runs with --aws-vpc-id {given}, and the cluster lies in {own}: it finds no subnets"
+        );
+        let of = self.object.common(self.snap);
+        let fix = Fix::Vpc { of, controller_namespace, controller, release, version, vpc: own };
+        (fix, why, Some(Cause::keyed("vpc", about)))
+    }
+
+    /// Why subnets that carry the tag are not taken.
+    fn unfit(&self, tagged: &[&Subnet], tag: &str) -> String {
+        let own = Identity::of(self.snap).cluster.map(|c| format!("kubernetes.io/cluster/{c}"));
+        let of_cluster = |s: &&Subnet| s.tags.iter().any(|t| t.key.starts_with("kubernetes.io/cluster/"));
+        let of_own = |s: &&Subnet| s.tags.iter().any(|t| Some(&t.key) == own.as_ref());
+        let full = |s: &&Subnet| s.available_ip_address_count.is_some_and(|n| n < FREE_ADDRESSES);
+        if tagged.iter().all(|s| of_cluster(&s) && !of_own(&s)) {
+            format!("the subnets with the tag {tag} are tagged for another cluster")
+        } else if tagged.iter().all(|s| full(&s)) {
+            format!("the subnets with the tag {tag} have fewer than {FREE_ADDRESSES} free addresses")
+        } else {
+            format!("its controller takes none of the subnets with the tag {tag}")
+        }
+    }
+
     fn subnets(&self) -> (Fix, String, Option<Cause>) {
+        if let Some((given, own)) = self.wrong_vpc() {
+            return self.other_vpc(&given, own);
+        }
         if let Some(given) = self.wrong_name() {
             let own = Identity::of(self.snap).cluster.unwrap_or_default().to_owned();
             let given = if given.is_empty() { "nothing".to_owned() } else { given };
@@ -181,7 +253,7 @@ impl Told<'_> {
         let tag = if internal { INTERNAL_TAG } else { PUBLIC_TAG };
         let kind = if internal { "internal" } else { "internet-facing" };
         let known = balancer::subnets(self.snap, internal).unwrap_or_default();
-        let zones = |all: &[&crate::snapshot::aws::Subnet]| {
+        let zones = |all: &[&Subnet]| {
             let mut zones: Vec<&str> = all.iter().map(|s| s.availability_zone.as_str()).collect();
             zones.sort_unstable();
             zones.dedup();
@@ -195,9 +267,7 @@ impl Told<'_> {
             (None, tagged) if zones(tagged) < 2 => {
                 format!("the subnets with the tag {tag} lie in one zone only, and an {kind} load balancer wants two")
             }
-            _ => format!(
-                "none of the subnets with the tag {tag} fits: they are tagged for another cluster, or have no addresses left"
-            ),
+            (None, tagged) => self.unfit(tagged, tag),
         };
         let missing = known.fit.iter().filter(|s| !known.tagged.iter().any(|t| t.subnet_id == s.subnet_id));
         let subnets: Vec<String> = missing.map(|s| s.subnet_id.clone()).collect();
@@ -216,7 +286,7 @@ impl Told<'_> {
             return None;
         }
         let all = self.snap.subnets().ok()?;
-        let line = |s: &crate::snapshot::aws::Subnet| {
+        let line = |s: &Subnet| {
             let tags: Vec<&str> =
                 s.tags.iter().map(|t| t.key.as_str()).filter(|k| k.starts_with("kubernetes.io/")).collect();
             let free = s.available_ip_address_count.map_or_else(|| "?".to_owned(), |n| n.to_string());
