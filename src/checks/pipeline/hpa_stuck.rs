@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::api_services::{self, METRICS};
-use crate::domain::kubernetes::autoscaling::{self, Stuck, named};
-use crate::domain::kubernetes::index::{group_of, owner_of};
+use crate::domain::kubernetes::autoscaling::{self, Stuck, named, scaled_object};
+use crate::domain::kubernetes::index::group_of;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Autoscaler, Condition};
+use crate::snapshot::kubernetes::{Autoscaler, Condition, ServiceReference};
 use crate::text::near;
 
 check! {
@@ -59,6 +59,14 @@ enum Way {
         series: String,
         stem: String,
         external: bool,
+    },
+    /// Of KEDA and of another one, one serves the API, and the autoscaler is the other's.
+    OtherAdapter {
+        served_by: String,
+        served_namespace: String,
+        for_keda: bool,
+        /// Who keeps the registration.
+        registered_by: String,
     },
     NoTarget {
         kind: String,
@@ -158,6 +166,10 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
     let of = target(hpa);
     let name = format!("HorizontalPodAutoscaler {}", named(hpa));
     let told = condition.message.clone().unwrap_or_default();
+    let unknown = matches!(stuck, Stuck::NoMetric { external: true, .. } | Stuck::NoValues | Stuck::Other);
+    if let Some(other) = autoscaling::other_adapter(snap, hpa).filter(|_| unknown) {
+        return other_adapter(snap, hpa, other).evidence(evidence(hpa, condition));
+    }
     let made = match stuck {
         Stuck::AtMax(need) => base(
             hpa,
@@ -252,10 +264,26 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
     made.evidence(evidence(hpa, condition))
 }
 
-/// The ScaledObject of KEDA that makes an autoscaler, and writes it back.
-fn scaled_object(hpa: &Autoscaler) -> Option<&str> {
-    let owner = owner_of(&hpa.metadata).filter(|(kind, _)| *kind == "ScaledObject").map(|(_, name)| name);
-    owner.or_else(|| hpa.metadata.name.strip_prefix("keda-hpa-"))
+/// The API of external metrics is somebody else's.
+fn other_adapter(snap: &Snapshot, hpa: &Autoscaler, other: &ServiceReference) -> Finding {
+    const API: &str = "v1beta1.external.metrics.k8s.io";
+    let for_keda = scaled_object(hpa).is_some();
+    let served = format!("{}/{}", other.namespace, other.name);
+    let (whose, by) = if for_keda { ("KEDA's", "not by KEDA") } else { ("not KEDA's", "which is KEDA's") };
+    let message = format!(
+        "HorizontalPodAutoscaler {} is {whose} and gets no value: the API of external metrics is served by Service {served}, {by}, and a cluster has one such API",
+        named(hpa)
+    );
+    let api = snap.api_services.named(API).ok().flatten();
+    let way = Way::OtherAdapter {
+        served_by: other.name.clone(),
+        served_namespace: other.namespace.clone(),
+        for_keda,
+        registered_by: api.map(|a| managed_by(&a.metadata)).unwrap_or_default(),
+    };
+    let seen =
+        Evidence::new(format!("APIService {API}"), format!("Service {served}"), "kubectl get apiservice {{ api }}");
+    base(hpa, way, message).evidence(seen.with("api", API))
 }
 
 /// For the ScaledObject where there is one, else for the autoscaler.

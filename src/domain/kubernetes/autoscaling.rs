@@ -5,10 +5,13 @@ use std::sync::OnceLock;
 use k8s_openapi::api::autoscaling::v2::{MetricSpec, MetricStatus, MetricTarget, MetricValueStatus};
 use regex::Regex;
 
+use crate::domain::kubernetes::index::owner_of;
 use crate::model::ResourceRef;
-use crate::snapshot::kubernetes::{Autoscaler, Condition};
+use crate::snapshot::kubernetes::{Autoscaler, Condition, ServiceReference};
 use crate::snapshot::{Snapshot, parse_quantity};
 
+/// The API of metrics of something else than pods.
+const EXTERNAL: &str = "v1beta1.external.metrics.k8s.io";
 /// Seconds that metrics of new pods take to come.
 const WARMING_UP: i64 = 180;
 /// Seconds in which what it scales is made beside it, of one installation.
@@ -252,6 +255,24 @@ pub(crate) fn wants(hpa: &Autoscaler, group: &str) -> bool {
     };
     let is_off = hpa.status.conditions.iter().any(|c| c.reason.as_deref() == Some("ScalingDisabled"));
     hpa.spec.metrics.iter().any(is_of) && !is_off && hpa.metadata.deletion_timestamp.is_none()
+}
+
+/// The ScaledObject of KEDA that makes an autoscaler, and writes it back.
+pub(crate) fn scaled_object(hpa: &Autoscaler) -> Option<&str> {
+    let owner = owner_of(&hpa.metadata).filter(|(kind, _)| *kind == "ScaledObject").map(|(_, name)| name);
+    owner.or_else(|| hpa.metadata.name.strip_prefix("keda-hpa-"))
+}
+
+/// Who serves the external metrics, where that is not who has those of an autoscaler: KEDA for an autoscaler of somebody
+/// else, or somebody else for one of KEDA's. There is one such API in a cluster.
+pub(crate) fn other_adapter<'a>(snap: &'a Snapshot, hpa: &Autoscaler) -> Option<&'a ServiceReference> {
+    if !hpa.spec.metrics.iter().any(|m| m.external.is_some()) {
+        return None;
+    }
+    let api = snap.api_services.named(EXTERNAL).ok()??;
+    let service = api.spec.service.as_ref().filter(|_| api.available().is_some_and(|c| c.status == "True"))?;
+    let of_keda = service.name.contains("keda") || service.namespace.contains("keda");
+    (of_keda != scaled_object(hpa).is_some()).then_some(service)
 }
 
 /// `namespace/name`.
