@@ -237,6 +237,7 @@ fn started(snap: &Snapshot, pod: &Pod) -> Seen {
         let what = match Fault::read(said) {
             Some(Fault::Plugin | Fault::Binary) => "the node cannot set up its network",
             Some(Fault::Image) => "the node cannot pull the image of its sandbox",
+            Some(Fault::NoAddress) => "the network plugin has no address for it",
             Some(Fault::Other) | None => "its sandbox is not made",
         };
         return broken(format!("{what}: {}", shorten(said, QUOTED))).with(shown::described("pod", &pod.metadata));

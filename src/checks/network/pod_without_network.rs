@@ -14,7 +14,7 @@ use crate::domain::kubernetes::{foundation, network_plugin};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Event, Pod};
+use crate::snapshot::kubernetes::{Event, Node, Pod};
 use crate::snapshot::{Platform, Snapshot};
 
 check! {
@@ -41,6 +41,16 @@ enum Fix {
         plugin_owner: String,
         vpc_cni: bool,
         field: String,
+    },
+    NoAddress {
+        node: String,
+        plugin: Option<String>,
+        plugin_namespace: String,
+        cilium: bool,
+        calico: bool,
+        /// The pods that wait and that somebody makes again, where they could go to other nodes.
+        namespace: String,
+        pods: Vec<String>,
     },
     Image {
         node: String,
@@ -102,6 +112,10 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
         }
         (Fault::Plugin, Some(p)) => format!("the network plugin ({}) does not answer there", p.metadata.name),
         (Fault::Plugin, None) => "no network plugin answers there".to_owned(),
+        (Fault::NoAddress, Some(p)) => {
+            format!("the network plugin ({}) has no address left to give there", p.metadata.name)
+        }
+        (Fault::NoAddress, None) => "the network plugin has no address left to give there".to_owned(),
         (Fault::Binary, _) => "the program of the network plugin is not on the node".to_owned(),
         (Fault::Image, _) => "the image of the sandbox (pause) cannot be pulled".to_owned(),
         (Fault::Other, _) => shorten(event.message.lines().next().unwrap_or_default(), 300),
@@ -131,12 +145,32 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
     {
         made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));
     }
-    made.fix(fix(snap, node, fault, first, plugin))
+    made.fix(fix(snap, node, fault, all, plugin))
 }
 
-fn fix(snap: &Snapshot, node: &str, fault: Fault, first: &Pod, plugin: Option<&Pod>) -> Fix {
+fn fix(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)], plugin: Option<&Pod>) -> Fix {
+    let (first, event) = all[0];
     let node = node.to_owned();
     match fault {
+        Fault::NoAddress => {
+            let lower = event.message.to_ascii_lowercase();
+            let elsewhere =
+                |n: &Node| n.metadata.name != node && n.is_ready() && !n.spec.unschedulable && !n.is_fargate();
+            let there_are = snap.nodes.items().unwrap_or_default().iter().any(elsewhere);
+            let namespace = first.metadata.namespace.clone();
+            let made = |p: &Pod| p.metadata.controller().is_some_and(|o| o.kind != "DaemonSet");
+            let waiting =
+                all.iter().map(|(p, _)| *p).filter(|p| there_are && made(p) && p.metadata.namespace == namespace);
+            Fix::NoAddress {
+                plugin: plugin.map(|p| p.metadata.name.clone()),
+                plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),
+                cilium: lower.contains("cilium"),
+                calico: lower.contains("calico"),
+                pods: waiting.map(|p| p.metadata.name.clone()).collect(),
+                namespace,
+                node,
+            }
+        }
         Fault::Plugin | Fault::Binary => Fix::Plugin {
             field: format!("spec.nodeName={node}"),
             plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),

@@ -7,6 +7,8 @@ pub(crate) enum Fault {
     Plugin,
     /// The program of the network plugin is not on the node.
     Binary,
+    /// The network plugin answers, and has no address left to give on this node.
+    NoAddress,
     /// The image of the sandbox (pause) cannot be pulled.
     Image,
     /// Something else.
@@ -29,6 +31,18 @@ impl Fault {
         }
         if has(&["failed to find plugin", "executable file not found in $PATH", "no such plugin"]) {
             return Some(Self::Binary);
+        }
+        // Cilium and Calico; those of the VPC CNI are told by the subnets.
+        let used_up = [
+            "No more IPs available",
+            "CIDR ranges are exhausted",
+            "range is full",
+            "no IP addresses available in range set",
+            "Assigned 0 out of 1 requested IPv4 addresses",
+            "No IPs available",
+        ];
+        if has(&used_up) {
+            return Some(Self::NoAddress);
         }
         let plugin = [
             "127.0.0.1:50051",
@@ -74,6 +88,18 @@ mod tests {
             (
                 r#"failed to setup network for sandbox "a": plugin type="aws-cni" name="aws-cni" failed (add): add cmd: failed to assign an IP address to container"#,
                 None,
+            ),
+            (
+                r#"plugin type="cilium-cni" name="cilium" failed (add): unable to allocate IP via local cilium agent: [POST /ipam][502] postIpamFailure "No more IPs available""#,
+                Some(Fault::NoAddress),
+            ),
+            (
+                r#"plugin type="cilium-cni" failed (add): unable to allocate IP via local cilium agent: [POST /ipam][502] postIpamFailure "all CIDR ranges are exhausted""#,
+                Some(Fault::NoAddress),
+            ),
+            (
+                r#"plugin type="calico" failed (add): error adding host side routes: failed to request IPv4 addresses: Assigned 0 out of 1 requested IPv4 addresses; No more free affine blocks and strict affinity enabled"#,
+                Some(Fault::NoAddress),
             ),
             (r#"failed to reserve sandbox name "x": name "x" is reserved for "y""#, None),
         ] {
