@@ -10,9 +10,14 @@ use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::nodes::could_take;
 use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::Reason;
+use crate::domain::text::shorten::shorten;
+use crate::domain::text::windows::DAY;
 use crate::model::Evidence;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{ContainerPort, Node, Pod};
+use crate::snapshot::kubernetes::{ContainerPort, Event, Node, Pod};
+
+/// Longest part of a message that stands in the sentence.
+const QUOTED: usize = 200;
 
 /// What is to be said of one pod beside the reason.
 #[derive(Default)]
@@ -54,7 +59,7 @@ impl Detail {
             Reason::PodAffinity => affinity(pod, &all),
             Reason::Ports => ports(snap, pod),
             Reason::VolumeLimit => limits(snap),
-            Reason::Extended => offers(&all, message),
+            Reason::Extended => offers(snap, &all, message),
             Reason::Fargate => Self { said: vec![fargate::why(snap, pod)], ..Self::default() },
             Reason::Volume | Reason::VolumeZone | Reason::NoNodes | Reason::Other => Self::default(),
         }
@@ -73,11 +78,24 @@ impl Detail {
 }
 
 /// How many nodes offer the resource that is named.
-fn offers(all: &[&Node], message: &str) -> Detail {
+/// Why EKS makes no trunk interface, on which those of pods stand, where it says so.
+pub(super) fn trunk_failure<'a>(snap: &'a Snapshot, resource: &str) -> Option<&'a Event> {
+    if !resource.ends_with("/pod-eni") {
+        return None;
+    }
+    let of_node = |e: &&Event| e.involved_object.kind == "Node" && e.reason == "TrunkENICreationFailed";
+    let all = snap.events.items().unwrap_or_default().iter().filter(of_node);
+    all.filter(|e| e.is_within(DAY, snap.collected_at)).max_by_key(|e| e.last_seen())
+}
+
+fn offers(snap: &Snapshot, all: &[&Node], message: &str) -> Detail {
     let Some(name) = scarce_extended(message) else { return Detail::default() };
     let offering = all.iter().filter(|n| n.status.allocatable.get(name).is_some_and(|q| q.as_str() != "0")).count();
     let line = match offering {
-        0 => format!("no node offers {name}"),
+        0 => match trunk_failure(snap, name) {
+            Some(event) => format!("no node offers {name}: {}", shorten(&event.message, QUOTED)),
+            None => format!("no node offers {name}"),
+        },
         n => format!("{n} of {} nodes offer {name}, and none has as much of it left as the pod asks for", all.len()),
     };
     Detail {

@@ -3,14 +3,14 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::detail::Detail;
+use super::detail::{Detail, trunk_failure};
 use super::{fargate, scarce_extended};
 use crate::checks::support::place::Place;
 use crate::domain::aws::{ebs, vpc_cni};
 use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, workload};
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::Reason;
-use crate::model::ResourceRef;
+use crate::model::{Placeholder, ResourceRef};
 use crate::snapshot::aws::Nodegroup;
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
 use crate::snapshot::{Platform, Snapshot, journal, parse_quantity};
@@ -63,6 +63,10 @@ pub(super) enum Way {
         resource_path: String,
         /// It is a branch interface of the VPC.
         is_branch: bool,
+        /// EKS may not make the interfaces on which they stand.
+        trunk_denied: bool,
+        cluster_role: Placeholder,
+        policy_arn: String,
     },
     Fargate {
         cluster: String,
@@ -300,11 +304,23 @@ impl Asked<'_> {
 
     fn extended(&self) -> Way {
         let resource = scarce_extended(self.message).unwrap_or_default();
+        // A value of a command: no verdict hangs on it.
+        let cluster = journal::aside(|| self.snap.eks_cluster().ok());
+        let cluster_role = cluster.and_then(|c| c.role_arn.rsplit('/').next());
         let column = resource.replace('.', "\\.");
         Way::ExtendedResource {
             resource: resource.to_owned(),
             resource_path: format!("custom-columns=NAME:.metadata.name,OFFERS:.status.allocatable.{column}"),
             is_branch: resource.ends_with("/pod-eni"),
+            trunk_denied: trunk_failure(self.snap, resource)
+                .is_some_and(|e| e.message.contains("UnauthorizedOperation")),
+            cluster_role: Placeholder::new("cluster-role")
+                .how("aws eks describe-cluster --query cluster.roleArn")
+                .candidates(cluster_role.filter(|r| !r.is_empty())),
+            policy_arn: format!(
+                "arn:{}:iam::aws:policy/AmazonEKSVPCResourceController",
+                Place::of(self.snap).partition
+            ),
         }
     }
 

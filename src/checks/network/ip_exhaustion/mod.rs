@@ -1,5 +1,7 @@
 //! Pods that get no address: the subnet of their node has none left.
 
+mod branch;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -12,7 +14,7 @@ use crate::domain::aws::vpc_cni;
 use crate::domain::kubernetes::owner::has_rollout;
 use crate::domain::kubernetes::scheduling;
 use crate::domain::text::windows::{GRACE, RECENT};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Subnet;
 use crate::snapshot::kubernetes::{EniConfig, Event, Node, Pod};
@@ -65,6 +67,17 @@ enum Fix {
         pods: Vec<String>,
         node: String,
     },
+    Branch {
+        #[serde(flatten)]
+        of: Of,
+        pod: String,
+        /// The interface is there, and could not be written into the pod.
+        unwritten: bool,
+        denied: bool,
+        no_group: bool,
+        role: Placeholder,
+        policy_arn: String,
+    },
 }
 
 /// Who makes the pods that wait.
@@ -95,7 +108,7 @@ impl Check for IpExhaustion {
         let own_subnets = vpc_cni::is_on(snap, vpc_cni::CUSTOM_NETWORK);
         let mut groups: BTreeMap<Option<&str>, Vec<Waiting<'_>>> = BTreeMap::new();
         let mut unknown = None;
-        for pod in snap.pods()?.iter().filter(|p| waits(snap, p)) {
+        for pod in snap.pods()?.iter().filter(|p| waits(snap, p) && branch::said(snap, p).is_none()) {
             let subnet = match own_subnets {
                 true => eni_config(snap, pod).map(|c| c.spec.subnet.as_str()),
                 false => place.of_pod(pod),
@@ -111,9 +124,13 @@ impl Check for IpExhaustion {
             }
             groups.entry(subnet).or_default().push((pod, event));
         }
+        let branches = branch::findings(snap);
         match unknown {
-            Some(gap) if groups.is_empty() => Err(gap),
-            _ => Ok(Diagnosis::Findings(groups.into_iter().map(|(s, pods)| finding(snap, s, &pods)).collect())),
+            Some(gap) if groups.is_empty() && branches.is_empty() => Err(gap),
+            _ => {
+                let of_subnets = groups.into_iter().map(|(s, pods)| finding(snap, s, &pods));
+                Ok(Diagnosis::Findings(of_subnets.chain(branches).collect()))
+            }
         }
     }
 }
