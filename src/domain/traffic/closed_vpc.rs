@@ -24,6 +24,8 @@ pub(crate) struct ClosedVpc<'a> {
     pub(crate) tables: BTreeSet<&'a str>,
     /// The VPC has an internet gateway: a NAT gateway would be another way.
     pub(crate) has_gateway: bool,
+    /// It has a way out: only an endpoint that takes an API's name, and lets nobody in, shuts that API off.
+    pub(crate) is_open: bool,
 }
 
 /// An API whose endpoint is missing or broken.
@@ -55,7 +57,18 @@ pub(crate) fn of(snap: &Snapshot) -> Result<Option<ClosedVpc<'_>>, Gap> {
     let interfaces = snap.vpc_endpoints.iter().flatten().any(|e| e.vpc_endpoint_type == "Interface");
     let has_gateway = net.attached_gateway().is_some();
     let closed = !subnets.is_empty() && (!has_gateway || interfaces);
-    Ok(closed.then_some(ClosedVpc { vpc: net.vpc, subnets, tables, has_gateway }))
+    Ok(closed.then_some(ClosedVpc { vpc: net.vpc, subnets, tables, has_gateway, is_open: false }))
+}
+
+/// The same of a VPC that has a way out.
+///
+/// # Errors
+/// The gap, if the VPC's routing could not be read.
+pub(crate) fn open(snap: &Snapshot) -> Result<ClosedVpc<'_>, Gap> {
+    let net = Network::of(snap)?;
+    let subnets = node_subnets(snap)?;
+    let tables = subnets.iter().filter_map(|s| net.table_of(s)).map(|t| t.route_table_id.as_str()).collect();
+    Ok(ClosedVpc { vpc: net.vpc, subnets, tables, has_gateway: true, is_open: true })
 }
 
 /// Subnets with nodes, and those of node groups whose instances do not join.
@@ -96,6 +109,10 @@ pub(crate) fn lacks<'a>(snap: &'a Snapshot, closed: &ClosedVpc<'a>) -> Result<Ve
         .into_iter()
         .filter_map(|need| {
             let fault = endpoints::fault(snap, endpoints, need.service, &nodes, &closed.tables)?;
+            // Without private DNS the API's own name leads past the endpoint.
+            if closed.is_open && !matches!(fault, Fault::Closed { .. }) {
+                return None;
+            }
             let of_need = symptoms.iter().filter(|s| s.service == need.service);
             let seen: Vec<(Seen, Vec<ResourceRef>)> = of_need.map(|s| (s.seen.clone(), s.breaks.clone())).collect();
             Some(Lack { need, fault, seen })
@@ -152,7 +169,9 @@ fn symptoms(snap: &Snapshot) -> Vec<Symptom> {
         for line in log.text.lines().rev() {
             let age = log_line::age(line, snap.collected_at);
             let old = age.map_or(!log.previous && pod.is_ready(), |seconds| seconds > RECENT);
-            let Some(service) = failing_service(line).filter(|s| !old && known.insert(*s)) else { continue };
+            let waits = || (log.container == "aws-node" && !pod.is_ready() && waits_for_ipamd(line)).then_some("ec2");
+            let service = failing_service(line).or_else(waits);
+            let Some(service) = service.filter(|s| !old && known.insert(*s)) else { continue };
             let breaks = vec![ResourceRef::pod(&log.namespace, &log.pod), snap.owner_ref(pod)];
             let seen = Seen::Log {
                 namespace: log.namespace.clone(),
@@ -165,6 +184,11 @@ fn symptoms(snap: &Snapshot) -> Vec<Symptom> {
         }
     }
     all
+}
+
+/// The VPC CNI's daemon does not come up: it asks EC2 first, and keeps what it meets in a log of the node.
+fn waits_for_ipamd(line: &str) -> bool {
+    line.contains("Retrying waiting for IPAM-D")
 }
 
 /// The API that a text says does not answer.

@@ -148,10 +148,17 @@ impl<'a> Writer<'a> {
             ),
             Fault::Missing => ("is missing".to_owned(), Fix::State { common, endpoint: endpoint.clone() }),
         };
-        let message = format!(
-            "VPC {} has no way to the internet, and endpoint {endpoint} of {name} {what} ({})",
-            self.closed.vpc, lack.need.why
-        );
+        let vpc = self.closed.vpc;
+        let message = match self.closed.is_open {
+            true => format!(
+                "endpoint {endpoint} takes the name of {name} in VPC {vpc}, whatever other way there is, and {what} ({})",
+                lack.need.why
+            ),
+            false => format!(
+                "VPC {vpc} has no way to the internet, and endpoint {endpoint} of {name} {what} ({})",
+                lack.need.why
+            ),
+        };
         let made = Finding::new(id, Severity::Error, ResourceRef::aws("ec2", "vpc-endpoint", &endpoint), message)
             .key(lack.need.service)
             .breaks(ResourceRef::aws("ec2", "vpc-endpoint", &name));

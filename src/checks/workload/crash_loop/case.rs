@@ -5,6 +5,8 @@ use crate::checks::workload::crash_loop::datasources;
 use crate::checks::workload::crash_loop::failing::Failing;
 use crate::domain::aws::credentials;
 use crate::domain::aws::ebs;
+use crate::domain::aws::endpoints;
+use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
 use crate::domain::crash::{Class, Crash, Detail, telling};
 use crate::domain::kubernetes::arguments;
@@ -166,6 +168,14 @@ impl<'a> Case<'a> {
             made = made.depends_on(ResourceRef::service_account(namespace, account));
             if self.failing.pod.spec.containers.iter().any(|c| c.image.contains("ebs-csi-driver")) {
                 made = made.depends_on(ebs::credentials_ref(self.snap));
+            }
+        }
+        // The VPC CNI waits for EC2, and keeps what it meets in a log of the node.
+        if unsaid && self.failing.container.image.contains("amazon-k8s-cni") {
+            let region = Identity::of(self.snap).region.unwrap_or_default();
+            for service in ["ec2", "sts"] {
+                let name = endpoints::service_name(region, service);
+                made = made.depends_on(ResourceRef::aws("ec2", "vpc-endpoint", name));
             }
         }
         let Some(class) = self.failing.cause.class() else { return made };
