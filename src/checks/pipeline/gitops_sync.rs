@@ -117,6 +117,8 @@ fn finding(failing: &Failing<'_>) -> Finding {
     let seen = seen.with("resource", &resource).with("namespace", namespace).with("name", name);
     let mut made = Finding::new(GitOpsSync::META.id, Severity::Warning, subject.clone(), message)
         .key(format!("{} {:?}", object.kind, failing.fault).to_ascii_lowercase())
+        // A check that knows the refusal better says that it does not come.
+        .depends_on(subject.clone())
         .breaks(subject)
         .evidence(seen)
         .fix(fix(failing, resource));
@@ -140,7 +142,6 @@ fn fix(failing: &Failing<'_>, resource: String) -> Fix {
     if failing.fault == Fault::TooLong && !options.iter().any(|o| o == SERVER_SIDE) {
         options.push(SERVER_SIDE.to_owned());
     }
-    let operation = json!({"initiatedBy": {"username": "kubectl"}, "sync": {"syncOptions": options}});
     Fix {
         resource,
         flux: match object.kind.as_str() {
@@ -150,7 +151,7 @@ fn fix(failing: &Failing<'_>, resource: String) -> Fix {
         },
         name: object.metadata.name.clone(),
         namespace: object.metadata.namespace.clone(),
-        sync_patch: json!({"operation": operation}).to_string(),
+        sync_patch: gitops::sync_patch(&options),
         way: way(failing, &options),
     }
 }

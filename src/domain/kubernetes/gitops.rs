@@ -1,5 +1,7 @@
 //! What Argo CD and Flux do not manage to bring into the cluster, in their own words.
 
+use serde_json::json;
+
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{GitOpsObject, SyncedResource};
@@ -107,12 +109,17 @@ pub(crate) fn home(object: &GitOpsObject) -> &str {
 
 /// It, for the graph of causes.
 pub(crate) fn reference(object: &GitOpsObject) -> ResourceRef {
-    ResourceRef::kubernetes(group(object), &object.kind, &object.metadata.namespace, &object.metadata.name)
+    reference_of(&object.kind, &object.metadata.namespace, &object.metadata.name)
+}
+
+/// The same by its names.
+pub(crate) fn reference_of(kind: &str, namespace: &str, name: &str) -> ResourceRef {
+    ResourceRef::kubernetes(group(kind), kind, namespace, name)
 }
 
 /// Its API group.
-fn group(object: &GitOpsObject) -> &'static str {
-    match object.kind.as_str() {
+fn group(kind: &str) -> &'static str {
+    match kind {
         "Application" => "argoproj.io",
         "Kustomization" => "kustomize.toolkit.fluxcd.io",
         _ => "helm.toolkit.fluxcd.io",
@@ -121,7 +128,18 @@ fn group(object: &GitOpsObject) -> &'static str {
 
 /// As kubectl takes it: `applications.argoproj.io`.
 pub(crate) fn resource(object: &GitOpsObject) -> String {
-    format!("{}s.{}", object.kind.to_ascii_lowercase(), group(object))
+    resource_of(&object.kind)
+}
+
+/// The same of its kind.
+pub(crate) fn resource_of(kind: &str) -> String {
+    format!("{}s.{}", kind.to_ascii_lowercase(), group(kind))
+}
+
+/// What starts another sync of an Application of Argo CD, with its own options.
+pub(crate) fn sync_patch(options: &[String]) -> String {
+    let operation = json!({"initiatedBy": {"username": "kubectl"}, "sync": {"syncOptions": options}});
+    json!({"operation": operation}).to_string()
 }
 
 fn of(object: &GitOpsObject) -> Option<Failing<'_>> {

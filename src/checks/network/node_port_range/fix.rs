@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::words::and;
 use super::{Case, Problem, Source, folder};
+use crate::domain::kubernetes::gitops;
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -45,6 +46,16 @@ enum Way {
     Flux {
         helm_release: String,
         helm_release_namespace: String,
+    },
+    GitOps {
+        /// `applications.argoproj.io`.
+        resource: String,
+        /// `kustomization`, as flux takes it; empty of Argo CD.
+        flux: &'static str,
+        bringer: String,
+        bringer_namespace: String,
+        /// Starts another sync of Argo CD.
+        sync_patch: String,
     },
 }
 
@@ -114,9 +125,29 @@ impl Way {
                 choice: choice(),
             },
             Source::Flux => {
-                let (helm_release_namespace, helm_release) =
-                    problems.iter().find_map(Problem::release).cloned().unwrap_or_default();
-                Self::Flux { helm_release, helm_release_namespace }
+                let of = problems.iter().find_map(Problem::bringer);
+                Self::Flux {
+                    helm_release: of.map(|b| b.name.clone()).unwrap_or_default(),
+                    helm_release_namespace: of.map(|b| b.namespace.clone()).unwrap_or_default(),
+                }
+            }
+            Source::GitOps => {
+                let of = problems.iter().find_map(Problem::bringer);
+                let all = case.snap.git_ops.items().unwrap_or_default();
+                let object = all.iter().find(|o| {
+                    of.is_some_and(|b| {
+                        (&b.kind, &b.namespace, &b.name) == (&o.kind, &o.metadata.namespace, &o.metadata.name)
+                    })
+                });
+                let options = object.map(|o| o.spec.sync_policy.sync_options.as_slice()).unwrap_or_default();
+                let is_flux = of.is_some_and(|b| b.kind == "Kustomization");
+                Self::GitOps {
+                    resource: of.map(|b| gitops::resource_of(&b.kind)).unwrap_or_default(),
+                    flux: if is_flux { "kustomization" } else { "" },
+                    bringer: of.map(|b| b.name.clone()).unwrap_or_default(),
+                    bringer_namespace: of.map(|b| b.namespace.clone()).unwrap_or_default(),
+                    sync_patch: gitops::sync_patch(options),
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -18,7 +19,7 @@ use crate::snapshot::kubernetes::{Meta, Service};
 use asked::Asked;
 use choice::Range;
 use fix::Fix;
-use refusal::Refusal;
+use refusal::{Bringer, Refusal};
 
 check! {
     /// See the check's page.
@@ -26,7 +27,7 @@ check! {
         id: "node-port-range", suite: Network, severity: Error,
         title: "a manifest asks for a nodePort that the API server does not give",
         requires: [Manifests],
-        uses: [Services, Events, Pods],
+        uses: [Services, Events, Pods, GitOps],
         fix: Fix,
     }
 }
@@ -78,6 +79,8 @@ enum Kind {
 enum Source {
     /// The values of a HelmRelease of Flux.
     Flux,
+    /// The repository that Argo CD, or a Kustomization of Flux, applies.
+    GitOps,
     /// A file with the Service.
     Manifest,
     /// What a chart makes, or a pipe.
@@ -190,7 +193,9 @@ impl<'a> Case<'a> {
         let told = problems.iter().any(|p| p.port == refusal.port && p.service.as_ref() == Some(&service));
         // A manifest that says something else by now was corrected; a Service that exists was applied since.
         let corrected = self.asked.iter().any(|a| a.service.is_some_and(|s| s.name == refusal.service));
-        if told || corrected || !self.absent(Some(&service)) {
+        let has = || self.holders.get(&refusal.port).is_some_and(|all| all.iter().any(|s| names(s) == service));
+        let past = !self.absent(Some(&service)) && (!refusal.stands || has());
+        if told || corrected || past {
             return None;
         }
         Some(Problem {
@@ -251,7 +256,9 @@ impl<'a> Case<'a> {
             .fix(Fix::of(self, source, problems));
         // What exists goes on working as it was applied before.
         let broken = problems.iter().filter(|p| p.service.is_some() && self.absent(p.service.as_ref()));
-        finding.breaks = Some(broken.map(Problem::subject).collect());
+        let late = problems.iter().filter(|p| p.refusals.iter().any(|r| r.stands));
+        let late = late.filter_map(Problem::bringer).map(|b| gitops::reference_of(&b.kind, &b.namespace, &b.name));
+        finding.breaks = Some(broken.map(Problem::subject).chain(late).collect());
         finding = finding.also_all(subjects);
         let kind = match kind {
             Kind::Range => "range",
@@ -289,9 +296,9 @@ impl Problem<'_> {
         meta.map(|m| managed_by(&m)).filter(|m| m.starts_with("Helm")).unwrap_or_default()
     }
 
-    /// The HelmRelease that asks.
-    fn release(&self) -> Option<&(String, String)> {
-        self.refusals.iter().find_map(|r| r.release.as_ref())
+    /// What brings it into the cluster.
+    fn bringer(&self) -> Option<&Bringer> {
+        self.refusals.iter().find_map(|r| r.bringer.as_ref())
     }
 
     /// Where the number comes from, and has to be changed.
@@ -301,7 +308,8 @@ impl Problem<'_> {
             Some(asked) if asked.file.path == "-" || !self.chart().is_empty() => Source::Rendered,
             Some(_) => Source::Manifest,
             None if self.refusals.iter().any(|r| r.file.is_some()) => Source::Manifest,
-            None if self.release().is_some() => Source::Flux,
+            None if self.bringer().is_some_and(|b| b.kind == "HelmRelease") => Source::Flux,
+            None if self.bringer().is_some() => Source::GitOps,
             None => Source::Rendered,
         }
     }
@@ -325,6 +333,10 @@ fn collide(first: &Asked<'_>, second: &Asked<'_>) -> bool {
         // The manifest may be what the chart makes of the values.
         _ => false,
     }
+}
+
+fn names(service: &Service) -> (String, String) {
+    (service.metadata.namespace.clone(), service.metadata.name.clone())
 }
 
 fn full_name(service: &crate::snapshot::manifests::Manifest) -> String {

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
+use crate::domain::kubernetes::gitops;
 use crate::snapshot::Snapshot;
 
 /// Events and records of earlier days tell of what was tried then.
@@ -22,8 +23,10 @@ pub(super) struct Refusal {
     pub(super) range: Option<(i64, i64)>,
     /// Somebody else had it.
     pub(super) taken: bool,
-    /// The HelmRelease that the Helm controller of Flux could not install: namespace and name.
-    pub(super) release: Option<(String, String)>,
+    /// What brings it into the cluster, and is refused: an Application of Argo CD, a HelmRelease or Kustomization of Flux.
+    pub(super) bringer: Option<Bringer>,
+    /// It is so still, and no record of what was tried.
+    pub(super) stands: bool,
     /// The file that was applied.
     pub(super) file: Option<String>,
     /// Where it was read, and the template of the command that shows it again with its value.
@@ -31,6 +34,14 @@ pub(super) struct Refusal {
     pub(super) reproduce: (&'static str, String),
     /// The API server's words.
     pub(super) text: String,
+}
+
+/// An object of Argo CD or Flux.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bringer {
+    pub(super) kind: String,
+    pub(super) namespace: String,
+    pub(super) name: String,
 }
 
 /// All that were recorded.
@@ -45,6 +56,7 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Refusal> {
             }
         }
     }
+    found.extend(of_git_ops(snap));
     for event in snap.events.items().unwrap_or_default() {
         let age = event.last_seen().map(|t| snap.collected_at.as_second() - t.as_second());
         if !event.message.contains("provided port is") || age.is_some_and(|a| a > RECENT) {
@@ -55,8 +67,34 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Refusal> {
             let source = format!("event {} on {} {}/{}", event.reason, about.kind, about.namespace, about.name);
             let reproduce = ("kubectl get events -n {{ value }} --sort-by=.lastTimestamp", about.namespace.clone());
             let namespace = Some(about.namespace.clone()).filter(|n| !n.is_empty());
-            let release = (about.kind == "HelmRelease").then(|| (about.namespace.clone(), about.name.clone()));
-            found.push(Refusal { namespace, release, source, reproduce, ..told });
+            let bringer = matches!(about.kind.as_str(), "HelmRelease" | "Kustomization").then(|| Bringer {
+                kind: about.kind.clone(),
+                namespace: about.namespace.clone(),
+                name: about.name.clone(),
+            });
+            found.push(Refusal { namespace, bringer, source, reproduce, ..told });
+        }
+    }
+    found
+}
+
+/// What Argo CD and Flux say of themselves: it stays there when the events are gone.
+fn of_git_ops(snap: &Snapshot) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    for failing in gitops::failing(snap) {
+        let (object, resource) = (failing.object, gitops::resource(failing.object));
+        let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
+        for told in read(&failing.text) {
+            let at = failing.resource.map(|r| r.namespace.clone()).filter(|n| !n.is_empty());
+            let bringer = Bringer { kind: object.kind.clone(), namespace: namespace.clone(), name: name.clone() };
+            found.push(Refusal {
+                namespace: Some(at.unwrap_or_else(|| gitops::home(object).to_owned())),
+                bringer: Some(bringer),
+                stands: true,
+                source: format!("{} {namespace}/{name} status", object.kind),
+                reproduce: ("kubectl get {{ value }} -A -o yaml", resource.clone()),
+                ..told
+            });
         }
     }
     found
@@ -85,7 +123,8 @@ pub(super) fn read(text: &str) -> Vec<Refusal> {
                 port,
                 range: number(3).zip(number(4)),
                 taken: told.get(2).is_some(),
-                release: None,
+                bringer: None,
+                stands: false,
                 file: None,
                 source: String::new(),
                 reproduce: ("", String::new()),

@@ -161,6 +161,31 @@ fn the_api_servers_words_are_enough() {
 }
 
 #[test]
+fn what_argo_cd_is_refused_stands_in_its_application() {
+    let refused = "Service \"grafana\" is invalid: spec.ports[0].nodePort: Invalid value: 32100: provided port is already allocated";
+    let application = serde_json::json!({"metadata": {"name": "stack", "namespace": "argocd"},
+        "spec": {"destination": {"namespace": "monitoring"}},
+        "status": {"sync": {"status": "OutOfSync"}, "operationState": {"phase": "Failed", "syncResult": {"resources": [
+            {"kind": "Service", "namespace": "monitoring", "name": "grafana", "status": "SyncFailed", "message": refused}]}}}});
+    let mut object: crate::snapshot::kubernetes::GitOpsObject =
+        serde_json::from_value(application).expect("an application");
+    object.kind = "Application".into();
+    let has = |grafana: i32| {
+        let services = serde_json::json!([
+            {"metadata": {"namespace": "monitoring", "name": "grafana"}, "spec": {"ports": [{"port": 80, "nodePort": grafana}]}},
+            {"metadata": {"namespace": "monitoring", "name": "prometheus"}, "spec": {"ports": [{"port": 8080, "nodePort": 32100}]}}]);
+        let mut snap = cluster(snapshot(&[]), services);
+        snap.git_ops = Listing::cluster(vec![object.clone()]);
+        found(&snap)
+    };
+    let finding = &has(0)[0];
+    assert_eq!(finding.variant, "git-ops");
+    assert!(finding.message.contains("32100, which Service monitoring/prometheus has"), "{}", finding.message);
+    let late = ResourceRef::kubernetes("argoproj.io", "Application", "argocd", "stack");
+    assert_eq!(finding.breaks, Some(vec![late]), "the Service is there, and what is changed in it does not come");
+}
+
+#[test]
 fn refusals_are_read_in_all_their_wordings() {
     let short = |text: &str| -> Vec<_> {
         refusal::read(text).into_iter().map(|r| (r.service, r.port, r.taken, r.range)).collect()
