@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{around, is_ours, seconds_ago};
+use crate::domain::kubernetes::metrics_server;
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::store_log::Store;
 use crate::domain::prometheus::exporter_log;
@@ -32,7 +33,7 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
     let mut owners: BTreeMap<String, BTreeMap<String, Said<'_>>> = BTreeMap::new();
     for log in current {
         let of_owner = owners.entry(format!("{} {}", subject(snap, log).key(), log.container)).or_default();
-        for group in groups(&log.text, snap.collected_at) {
+        for group in groups(&metrics_server::without_gone_nodes(snap, log), snap.collected_at) {
             let weight = weigh(snap, log, &group);
             if weight == Weight::Nothing {
                 continue;

@@ -1,5 +1,6 @@
 //! What metrics-server says of the kubelets that it asks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -90,7 +91,7 @@ pub(crate) struct Failed<'a> {
 pub(crate) fn failed_nodes(snap: &Snapshot) -> Vec<Failed<'_>> {
     let logs = snap.part_logs.as_ref().map(Vec::as_slice).unwrap_or_default().iter();
     let mut found: BTreeMap<String, Failed<'_>> = BTreeMap::new();
-    for log in logs.filter(|l| !l.previous && (l.container == "metrics-server" || l.image.contains("metrics-server"))) {
+    for log in logs.filter(|l| !l.previous && is_of(l)) {
         for line in log.text.lines() {
             let Some(node) = node_of(line) else { continue };
             if log_line::age(line, snap.collected_at).is_some_and(|seconds| seconds > RECENT) {
@@ -100,6 +101,22 @@ pub(crate) fn failed_nodes(snap: &Snapshot) -> Vec<Failed<'_>> {
         }
     }
     found.into_values().collect()
+}
+
+/// It is metrics-server's.
+fn is_of(log: &ContainerLog) -> bool {
+    log.container == "metrics-server" || log.image.contains("metrics-server")
+}
+
+/// A log without what metrics-server says of nodes that went since: it asks each for a while until it learns of that.
+pub(crate) fn without_gone_nodes<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Cow<'a, str> {
+    let nodes = snap.nodes.items().unwrap_or_default();
+    if nodes.is_empty() || !is_of(log) {
+        return Cow::Borrowed(&log.text);
+    }
+    let is_gone = |line: &&str| node_of(line).is_some_and(|n| !nodes.iter().any(|has| has.metadata.name == n));
+    let kept: Vec<&str> = log.text.lines().filter(|line| !is_gone(line)).collect();
+    Cow::Owned(kept.join("\n"))
 }
 
 /// Other nodes that are up give metrics: what they all need (its role, its arguments) is right.
@@ -140,6 +157,21 @@ pub(crate) fn is_local_cluster(snap: &Snapshot) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_nodes_that_went_nothing_is_read() {
+        use crate::domain::testing::snapshot;
+        use serde_json::json;
+
+        let line = |node: &str| format!("E1121 02:53:44.1 1 scraper.go:140] \"Failed to scrape node\" node=\"{node}\"");
+        let text = format!("{}\n{}\nE1121 other", line("gone"), line("here"));
+        let log = ContainerLog { container: "metrics-server".into(), text: text.into(), ..ContainerLog::default() };
+        let mut snap = snapshot(json!({}));
+        assert_eq!(without_gone_nodes(&snap, &log), *log.text, "nobody knows which nodes there are");
+        let here = serde_json::from_value(json!({"metadata": {"name": "here"}})).expect("a node");
+        snap.nodes = crate::snapshot::Listing::cluster(vec![here]);
+        assert_eq!(without_gone_nodes(&snap, &log), format!("{}\nE1121 other", line("here")));
+    }
 
     #[test]
     fn reads_old_and_new_words() {
