@@ -31,6 +31,8 @@ pub(crate) enum Reason {
     Server,
     /// The node's disk is full.
     Disk,
+    /// The kubelet starts only so many pulls at once, and has more to do.
+    Kubelet,
     /// Something else.
     Other,
 }
@@ -42,9 +44,13 @@ impl Reason {
     /// What the reason is about: the image itself, or its registry and so all images from there.
     pub(crate) fn concerns(self, image: &str) -> String {
         match self {
-            Self::InvalidName | Self::NeverPulled | Self::NotFound | Self::Denied | Self::Platform | Self::Format => {
-                image.to_owned()
-            }
+            Self::InvalidName
+            | Self::NeverPulled
+            | Self::NotFound
+            | Self::Denied
+            | Self::Platform
+            | Self::Format
+            | Self::Kubelet => image.to_owned(),
             _ => Image::parse(image).map_or_else(|| image.to_owned(), |i| i.host),
         }
     }
@@ -63,6 +69,9 @@ impl Reason {
         }
         if has(&["toomanyrequests", "too many requests", "pull rate limit", "status code 429", "rate exceeded"]) {
             return Self::RateLimit;
+        }
+        if has(&["pull qps exceeded"]) {
+            return Self::Kubelet;
         }
         if has(&["no space left on device"]) {
             return Self::Disk;
@@ -185,6 +194,9 @@ impl Reason {
             Self::Network => "the registry cannot be reached",
             Self::Server => "the registry has a fault of its own",
             Self::Disk => "the node's disk is full",
+            Self::Kubelet => {
+                "the kubelet of its node starts only so many pulls in a second, and had more to do; it tries again by itself"
+            }
             Self::Other => "the pull failed",
         }
     }
@@ -215,6 +227,7 @@ mod tests {
     #[test]
     fn tells_the_reasons_apart_in_the_words_of_runtimes_and_registries() {
         let cases = [
+            (r#"Failed to pull image "quay.io/prometheus/prometheus:v3.5.0": pull QPS exceeded"#, Reason::Kubelet),
             (
                 r#"Failed to pull image "bitnami/kubectl:latest": rpc error: code = NotFound desc = failed to pull and unpack image "docker.io/bitnami/kubectl:latest": failed to resolve reference "docker.io/bitnami/kubectl:latest": docker.io/bitnami/kubectl:latest: not found"#,
                 Reason::NotFound,

@@ -56,6 +56,8 @@ pub(super) enum Cause {
     Server,
     /// The node's disk is full.
     Disk,
+    /// The kubelet has more pulls to do than it starts at once.
+    PullRate,
     /// Nothing that is known.
     Other,
 }
@@ -135,6 +137,7 @@ impl<'a> Case<'a> {
             Reason::Tls => Cause::Tls,
             Reason::Server => Cause::Server,
             Reason::Disk => Cause::Disk,
+            Reason::Kubelet => Cause::PullRate,
             Reason::Other => Cause::Other,
         }
     }

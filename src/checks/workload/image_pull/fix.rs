@@ -180,6 +180,10 @@ enum Way {
     Disk {
         node: String,
     },
+    PullRate {
+        /// What the kubelet tells of its own configuration.
+        configuration: String,
+    },
     Other {
         pod: String,
         rolls: bool,
@@ -307,6 +311,9 @@ impl Case<'_> {
                 in_place: self.target.in_place(),
             },
             Cause::Disk => Way::Disk { node: self.node_name().to_owned() },
+            Cause::PullRate => {
+                Way::PullRate { configuration: format!("/api/v1/nodes/{}/proxy/configz", self.node_name()) }
+            }
             Cause::Other => Way::Other { pod: pod(), rolls },
         }
     }

@@ -86,7 +86,7 @@ fn failures<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Vec<Failure<'a>> {
         }
         let said = detail(snap, pod, container, waiting);
         let reason = Reason::of(&waiting.reason, &said);
-        let passes = matches!(reason, Reason::Network | Reason::Dns | Reason::Server | Reason::Other);
+        let passes = matches!(reason, Reason::Network | Reason::Dns | Reason::Server | Reason::Kubelet | Reason::Other);
         let young = snap.age_seconds(&pod.metadata) < GRACE && pod.metadata.creation_timestamp.is_some();
         (!(passes && young)).then_some(Failure { pod, container, reason, said })
     };
@@ -113,7 +113,8 @@ impl<'a> Case<'a> {
         let pods: Vec<&Pod> = failures.iter().map(|f| f.pod).collect();
         let owner = &self.target.owner;
         let replaced = others_ready(self.snap, owner, &pods);
-        let severity = if replaced { Severity::Warning } else { Severity::Error };
+        let passes = self.reason == Reason::Kubelet;
+        let severity = if replaced || passes { Severity::Warning } else { Severity::Error };
         let severity = severity_of(self.snap, self.pod, severity);
         let cause = self.cause();
         let mut made = Finding::new(ImagePull::META.id, severity, owner.clone(), self.message(cause))
