@@ -7,10 +7,11 @@ use crate::checks::support::claims::block_class;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::chart_of;
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::mounts;
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::tsdb::{Intake, Place, Retention, data_path, place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, Severity};
-use crate::snapshot::kubernetes::{Meta, MonitoringResource, Pod, Workload};
+use crate::snapshot::kubernetes::{Container, Meta, MonitoringResource, Pod, PodSpec, Workload};
 use crate::snapshot::{Snapshot, format_bytes, journal};
 
 check! {
@@ -45,6 +46,11 @@ enum Fix {
         claim: String,
         size: String,
         path: String,
+        container: String,
+        /// The emptyDir that is mounted there; none where nothing is.
+        volume: Option<String>,
+        /// A Deployment starts the new pod before the old one ends, unless told otherwise.
+        rolls: bool,
     },
 }
 
@@ -103,7 +109,7 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
     let days = kept.map_or_else(|| "its".to_owned(), |s| format!("{} of", time(s)));
     let now = lost
         .as_ref()
-        .map(|began| format!("; the pod is new since {began}, and all from before is gone"))
+        .map(|began| format!("; the pod is new since {began}, and what an earlier pod held is gone"))
         .unwrap_or_default();
     let message = format!(
         "{} in {} keeps {days} data in {on} ({path}): they go with the pod, at each eviction, node change or update{now}",
@@ -123,7 +129,7 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         .key("data")
         .breaks_nothing()
         .evidence(seen)
-        .fix(fix(snap, server, path));
+        .fix(fix(snap, server, path, empty_dir(spec, container, path)));
     // What ails the workload comes first, and may be why its pod was replaced. Where nothing was lost the data lies where it
     // lies, whatever ails it.
     if lost.is_some() {
@@ -149,7 +155,13 @@ fn lost(snap: &Snapshot, workload: &Workload, pods: &[&Pod]) -> Option<String> {
     Some(began.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
-fn fix(snap: &Snapshot, server: Server<'_>, path: &str) -> Fix {
+/// The emptyDir that is mounted at a path.
+fn empty_dir(spec: &PodSpec, container: &Container, path: &str) -> Option<String> {
+    let mount = mounts::mount_of(container, path)?;
+    spec.volumes.iter().find(|v| v.name == mount.name && v.empty_dir.is_some()).map(|v| v.name.clone())
+}
+
+fn fix(snap: &Snapshot, server: Server<'_>, path: &str, volume: Option<String>) -> Fix {
     let wanted = Intake::of(snap)
         .zip(Retention::of_server(snap, server).seconds)
         .map(|(intake, seconds)| intake.bytes(seconds) * 1.5 / 1_073_741_824.0);
@@ -173,7 +185,8 @@ fn fix(snap: &Snapshot, server: Server<'_>, path: &str) -> Fix {
         return Fix::Chart { at, size };
     }
     let claim = format!("{}-data", server.workload.metadata.name);
-    Fix::Claim { at, claim, size, path: path.to_owned() }
+    let (container, rolls) = (server.container.name.clone(), server.workload.kind == "Deployment");
+    Fix::Claim { at, claim, size, path: path.to_owned(), container, volume, rolls }
 }
 
 /// The object that is changed: the operator's resource where it was read, else the workload.
@@ -226,7 +239,9 @@ mod tests {
         let new = findings(&PrometheusPersistence, &with(empty(), "2026-11-21T01:00:00Z"));
         assert_eq!(new[0].severity, Severity::Warning);
         assert!(new[0].message.contains("new since 2026-11-21 01:00 UTC"), "{}", new[0].message);
-        assert!(steps(&new[0]).contains("prometheus-data"), "{}", steps(&new[0]));
+        let told = steps(&new[0]);
+        assert!(told.contains("prometheus-data") && told.contains("- name: \"d\""), "{told}");
+        assert!(!told.contains("mountPath"), "it is mounted: {told}");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(super) struct Fix {
     /// Empty where it is not known.
     region: String,
     vpc: String,
+    /// The routes are what was wrong.
+    routed: bool,
     /// Node groups that failed for it and do not recover by themselves.
     failed_groups: Vec<Again>,
     /// A pod of Alertmanager to try the way from, empty where none is, and a URL on the internet.
@@ -139,6 +141,7 @@ impl<'a> Writer<'a> {
             cluster: self.cluster.name.clone(),
             region: self.region().to_owned(),
             vpc: self.survey.net.vpc.to_owned(),
+            routed: matches!(trouble, Trouble::Routing { .. }),
             failed_groups: again(self.survey.snap, self.cut_off_groups(affected)),
             pod: pod.to_owned(),
             namespace: namespace.to_owned(),

@@ -23,6 +23,8 @@ pub(super) struct Fix {
     /// EKS keeps it: a driver that was installed otherwise is somebody's own.
     is_addon: bool,
     namespace: &'static str,
+    /// Its deletion failed: it may also be gone in the end.
+    deleted: bool,
     /// Its workloads.
     targets: Vec<String>,
     #[serde(flatten)]
@@ -130,6 +132,7 @@ impl Fix {
             region: place.region.clone(),
             is_addon: subject.addon.is_some(),
             namespace: addon::namespace(subject.name),
+            deleted: cause == Cause::Delete,
             targets: subject.parts.iter().map(Part::target).collect(),
             way: subject.way(cause, place),
         }

@@ -399,7 +399,8 @@ impl<'a> Answer<'a> {
         };
         Fix {
             job: job.to_owned(),
-            changes_job: true,
+            // How it is changed depends on the way that is chosen.
+            changes_job: !matches!(way, Way::NotMetrics { .. }),
             change: ChangeJob::of(self.snap, job),
             targets: Targets::of(self.snap, Some(job)),
             way,

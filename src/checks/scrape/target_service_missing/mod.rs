@@ -318,7 +318,7 @@ impl Missing<'_> {
             },
         };
         Fix {
-            changes_job: !matches!(way, Way::NoService { .. }),
+            changes_job: matches!(way, Way::Rename { .. }),
             change: ChangeJob::at(snap, jobs[0], line),
             targets: Targets::of(snap, (jobs.len() == 1).then_some(jobs[0])),
             way,

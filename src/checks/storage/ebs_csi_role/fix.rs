@@ -9,6 +9,7 @@ use crate::domain::aws::ebs;
 use crate::domain::aws::trust::{self, Mismatch};
 use crate::domain::kubernetes::claims;
 use crate::snapshot::aws::Role;
+use crate::snapshot::kubernetes::Event;
 use crate::snapshot::{Snapshot, journal};
 
 /// See the page's fixes.
@@ -55,11 +56,15 @@ pub(super) enum Way {
         role_arn: String,
         kms_key: String,
         region: String,
+        #[serde(flatten)]
+        claim: RolledBack,
     },
     Kms {
         kms_policy: String,
         kms_key: String,
         region: String,
+        #[serde(flatten)]
+        claim: RolledBack,
     },
     NoRole {
         role_arn: String,
@@ -76,6 +81,36 @@ pub(super) struct Trust {
     denied: Option<String>,
     /// The policy with the statement that admits.
     added_trust: String,
+}
+
+/// The values of the shared steps `claim-rolled-back`: a claim whose volume was made and taken back.
+#[derive(Default, Serialize, JsonSchema)]
+pub(super) struct RolledBack {
+    rolled_back: Option<String>,
+    claim_namespace: String,
+    /// Its StatefulSet makes it with its pod.
+    made_again: bool,
+    waiting_pod: Option<String>,
+}
+
+impl RolledBack {
+    /// Of the claim that an event is about, where the driver asks for the volume of before.
+    pub(super) fn of(snap: &Snapshot, event: Option<&Event>) -> Self {
+        let Some(event) = event.filter(|e| e.message.contains("IdempotentParameterMismatch")) else {
+            return Self::default();
+        };
+        let (namespace, name) = (&event.involved_object.namespace, &event.involved_object.name);
+        let claim = journal::aside(|| snap.persistent_volume_claims.find(namespace, name).ok().flatten());
+        let pods = journal::aside(|| snap.pods().unwrap_or_default());
+        let mut users = pods.iter().filter(|p| p.metadata.namespace == *namespace && p.claims().any(|c| c == name));
+        Self {
+            rolled_back: Some(name.clone()),
+            claim_namespace: namespace.clone(),
+            made_again: claim
+                .is_some_and(|c| journal::aside(|| claims::users(snap, c)).iter().any(|w| w.kind == "StatefulSet")),
+            waiting_pod: users.next().map(|p| p.metadata.name.clone()),
+        }
+    }
 }
 
 /// The controller's ServiceAccount, and the add-on that keeps it.
@@ -130,13 +165,19 @@ impl Controller<'_> {
         Way::Agent { cluster: self.cluster.name.clone(), region: self.place.region.clone() }
     }
 
-    pub(super) fn kms_key_policy(&self, role_arn: &str, key: Option<String>) -> Way {
-        Way::KmsKeyPolicy { role_arn: role_arn.to_owned(), kms_key: named(key), region: self.place.region.clone() }
+    pub(super) fn kms_key_policy(&self, role_arn: &str, key: Option<String>, event: Option<&Event>) -> Way {
+        Way::KmsKeyPolicy {
+            role_arn: role_arn.to_owned(),
+            kms_key: named(key),
+            region: self.place.region.clone(),
+            claim: RolledBack::of(self.snap, event),
+        }
     }
 
-    pub(super) fn kms(&self, key: Option<String>) -> Way {
+    pub(super) fn kms(&self, key: Option<String>, event: Option<&Event>) -> Way {
         let kms_policy = self.kms_policy(key.as_deref());
-        Way::Kms { kms_policy, kms_key: named(key), region: self.place.region.clone() }
+        let claim = RolledBack::of(self.snap, event);
+        Way::Kms { kms_policy, kms_key: named(key), region: self.place.region.clone(), claim }
     }
 
     pub(super) fn no_role(&self, role_arn: &str) -> Way {

@@ -106,7 +106,7 @@ impl Controller<'_> {
         };
         let verb = if event.is_some() { "cannot" } else { "may not" };
         let message = format!("role {} {verb} use {which}: {iam}", role.name);
-        let way = if lacking.is_empty() { self.kms_key_policy(&role.arn, key) } else { self.kms(key) };
+        let way = if lacking.is_empty() { self.kms_key_policy(&role.arn, key, event) } else { self.kms(key, event) };
         let mut finding = self.finding(&role.arn, way, message).evidence(attached_evidence(role));
         match event {
             Some(event) => Some(finding.evidence(event_evidence(event))),
