@@ -65,6 +65,7 @@ impl Check for ManifestInvalid {
 
 const BY_SERVER: &str = ": the API server refuses it";
 const BY_OPERATOR: &str = ": the operator leaves it out";
+const BY_BALANCER: &str = ": the load balancer controller does not take it";
 
 /// What is wrong with Helm values: keys that come twice, and what the chart hands on as it is.
 fn values_of(file: &ManifestFile) -> Vec<Finding> {
@@ -108,13 +109,16 @@ fn problems(snap: &Snapshot, object: &Manifest, part: bool) -> (Vec<Problem>, &'
     let mut problems: Vec<Problem> = kubernetes::lint(&object.node, part);
     let all_twice = problems.iter().all(|p| p.message.ends_with(kubernetes::TWICE)) && !problems.is_empty();
     let own = operator::lint(&object.node);
+    let of_balancer = kubernetes::balancer::lint(&object.node);
     let by_server = own.iter().any(|(by, _)| *by == Refused::ByServer);
     let so = match (problems.is_empty(), all_twice, own.is_empty()) {
         (_, true, true) => ": kubectl refuses it, and Helm silently takes the last",
         (true, _, false) if !by_server => BY_OPERATOR,
+        (true, _, true) if !of_balancer.is_empty() => BY_BALANCER,
         _ => BY_SERVER,
     };
     problems.extend(own.into_iter().map(|(_, p)| p));
+    problems.extend(of_balancer);
     // What was blanked out is of no type.
     problems.retain(|p| !p.message.contains(BLANK));
     problems.extend(removed(snap, object));

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
+use crate::domain::manifests::balancer::Behind;
 use crate::domain::manifests::given::Parts;
 use crate::domain::manifests::grafana::Grafana;
 use crate::domain::manifests::links::Links;
@@ -58,7 +59,7 @@ impl Check for ManifestReference {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let (parts, references, links) = (Parts::of(snap), References::of(snap), Links::of(snap));
-        let grafana = Grafana::of(snap);
+        let (grafana, behind) = (Grafana::of(snap), Behind::of(snap));
         written::each_object(snap, |file, object| {
             // What Kustomize puts together may find each other yet.
             let mut problems = Vec::new();
@@ -66,6 +67,7 @@ impl Check for ManifestReference {
                 problems.extend(references.broken(object));
                 problems.extend(links.broken(object));
                 problems.extend(grafana.broken(file, object));
+                problems.extend(behind.broken(object));
                 problems.sort_by_key(|p| p.place);
             }
             if object.group() == "kustomize.config.k8s.io" {

@@ -1,6 +1,7 @@
 //! Manifests of built-in kinds, as strict as an API server: fields, their types, what they must agree on.
 
 mod agree;
+pub(crate) mod balancer;
 mod fields;
 pub mod removed;
 mod words;
@@ -21,6 +22,7 @@ pub fn lint(object: &Node, part: bool) -> Vec<Problem> {
     }
     if !part {
         agree::check(object, &mut problems);
+        balancer::class(object, &mut problems);
     }
     problems.sort_by_key(|p| p.place);
     problems
