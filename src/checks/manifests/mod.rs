@@ -3,6 +3,7 @@
 mod manifest_invalid;
 mod manifest_reference;
 mod manifest_variable;
+mod rule_hint;
 mod web_config;
 
 use crate::checks::Check;
@@ -12,5 +13,6 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &manifest_invalid::ManifestInvalid,
     &manifest_reference::ManifestReference,
     &manifest_variable::ManifestVariable,
+    &rule_hint::RuleHint,
     &web_config::WebConfig,
 ];

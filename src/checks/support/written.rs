@@ -117,9 +117,28 @@ fn finding<F: FixValues>(
 ) -> Option<Finding> {
     let file = written.file;
     let problems = written.problems(readers);
-    let first = problems.first()?;
+    problems.first()?;
     let whole = written.object.is_none() && written.field.is_empty();
-    let job = job_of(&file.text, first).filter(|_| whole).map_or(String::new(), |j| format!(" (job {j})"));
+    let tool = if whole { tool(written.dialect) } else { "" };
+    let again = |text: &str, at: Place| written.again(text, at, readers);
+    let so = format!(": {}", consequence(written, &problems));
+    let finding = of_written(meta, Severity::Error, written, &problems, &so);
+    Some(finding.fix(fix(Corrected::new(file, &written.field, &problems, tool, &again))))
+}
+
+/// A finding about a configuration; `so` says what follows from the problems.
+pub(crate) fn of_written(
+    meta: &'static CheckMeta,
+    severity: Severity,
+    written: &Written<'_>,
+    problems: &[Problem],
+    so: &str,
+) -> Finding {
+    let file = written.file;
+    let whole = written.object.is_none() && written.field.is_empty();
+    let first = problems.first();
+    let job = first.and_then(|first| job_of(&file.text, first)).filter(|_| whole);
+    let job = job.map_or(String::new(), |j| format!(" (job {j})"));
     let holder = match written.object {
         // Of what an object holds for a chart the path says more than the object.
         Some(object) if object.name.is_empty() => format!(", in the Helm values {}", written.field),
@@ -127,20 +146,16 @@ fn finding<F: FixValues>(
         None if whole => String::new(),
         None => format!(", in the Helm values {}", written.field),
     };
-    let source = source_of(file, first.place.line);
-    let headline = headline(shown_path(&file.path), &problems);
-    let message = format!("{headline}{job}{holder}{source}: {}", consequence(written, &problems));
+    let source = first.map_or(String::new(), |first| source_of(file, first.place.line));
+    let headline = headline(shown_path(&file.path), problems);
+    let message = format!("{headline}{job}{holder}{source}{so}");
     let subject = match written.object {
         Some(o) if o.name.is_empty() => ResourceRef::file(&file.path, &written.field),
         Some(o) => ResourceRef::kubernetes(o.group(), &o.kind, &o.namespace, &o.name),
         None => ResourceRef::file(&file.path, &written.field),
     };
-    let tool = if whole { tool(written.dialect) } else { "" };
-    let again = |text: &str, at: Place| written.again(text, at, readers);
-    let finding = Finding::new(meta.id, Severity::Error, subject, message)
-        .key(format!("{} {}", file.path, written.field))
-        .fix(fix(Corrected::new(file, &written.field, &problems, tool, &again)));
-    Some(located(finding, file, &written.field, &problems))
+    let finding = Finding::new(meta.id, severity, subject, message).key(format!("{} {}", file.path, written.field));
+    located(finding, file, &written.field, problems)
 }
 
 /// Adds the places of problems in a file, with what stands there.

@@ -8,7 +8,7 @@ pub(crate) use super::dialect::Dialect;
 use super::dialect::{dialect_of_text, named, of_whole_file};
 use super::included::Included;
 use super::values::{self, Values};
-use crate::lint::within::Start;
+use crate::lint::within::{self, Start};
 use crate::lint::yaml::{self, Node, Value};
 use crate::lint::{Place, Problem, Version, alertmanager, prometheus, rules, web};
 use crate::snapshot::Snapshot;
@@ -250,6 +250,17 @@ impl Written<'_> {
         }
         problems.retain(|p| !self.is_unknown(p.place));
         problems
+    }
+
+    /// What it holds as a document, with places in the file; `None` where it is no YAML, or of Loki.
+    pub(crate) fn document(&self) -> Option<Node> {
+        let node = match &self.body {
+            Body::Text { text, .. } if self.object.is_none() => yaml::document(text).ok()??,
+            Body::Text { text, place } => within::documents(&self.file.text, text, *place).ok()?.into_iter().next()?,
+            Body::Part(node) => node.clone().into_owned(),
+            Body::Secret(_) => return None,
+        };
+        (!is_logql(&node)).then_some(node)
     }
 
     /// The same of a file of Prometheus: with the settings of the one that includes it, and with what it includes.

@@ -9,6 +9,7 @@ pub(crate) mod duplicates;
 pub(crate) mod exporter_log;
 pub(crate) mod exposed;
 pub(crate) mod gateways;
+pub(crate) mod hints;
 pub(crate) mod joined;
 pub(crate) mod memory;
 pub(crate) mod merged;

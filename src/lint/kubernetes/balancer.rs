@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use regex::Regex;
 use serde_json::Value as Json;
 
-use crate::lint::Problem;
 use crate::lint::yaml::Node;
+use crate::lint::{Problem, is_filled_in};
 use crate::text::near::{is_slip, near_name};
 
 /// What its annotations begin with.
@@ -261,15 +261,20 @@ fn listeners(annotations: &Annotations<'_>) -> Option<Problem> {
     }
 }
 
-/// A class that is named twice: the API server takes no new Ingress with both.
+/// Two classes: the API server takes no new Ingress with an annotation that says another one than the field.
 pub(super) fn class(object: &Node, problems: &mut Vec<Problem>) {
     if object.get("kind").and_then(Node::as_str) != Some("Ingress") {
         return;
     }
     let all = object.at(&["metadata", "annotations"]).and_then(Node::entries).unwrap_or_default();
-    let old = all.iter().find(|(k, _)| k.as_str() == Some(OLD_CLASS));
-    if let (Some((_, node)), Some(_)) = (old, object.at(&["spec", "ingressClassName"]).filter(|n| !n.is_null())) {
-        let message = "it can not be set when the class field is also set (spec.ingressClassName): a new Ingress with both is refused";
+    let old = all.iter().find(|(k, _)| k.as_str() == Some(OLD_CLASS)).map(|(_, v)| v);
+    let class = object.at(&["spec", "ingressClassName"]).and_then(Node::as_str);
+    if let (Some(node), Some(class)) = (old, class)
+        && node.as_str().is_some_and(|text| text != class && !is_filled_in(text) && !is_filled_in(class))
+    {
+        let message = format!(
+            "it must match `ingressClassName` when both are specified ({class}): a new Ingress with both is refused"
+        );
         problems.push(Problem::new(node.place, format!("metadata.annotations.{OLD_CLASS}"), message));
     }
 }
