@@ -72,6 +72,26 @@ impl Bundle {
         self.header.altered(&self.tree)
     }
 
+    /// The header without what it says of files.
+    pub(super) fn header_alone(&self) -> serde_json::Result<Value> {
+        let mut header = serde_json::to_value(&self.header)?;
+        header.as_object_mut().map(|fields| fields.remove("entries"));
+        Ok(header)
+    }
+
+    /// The names of all files but the header.
+    pub(super) fn files(&self) -> Vec<String> {
+        self.tree.below("").into_iter().filter(|name| name != HEADER).collect()
+    }
+
+    /// A file as it is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn file(&self, name: &str) -> std::io::Result<Vec<u8>> {
+        Ok(self.tree.raw(name)?.unwrap_or_default())
+    }
+
     fn answer(&self, request: &Request) -> Result<Vec<u8>, FetchError> {
         for path in candidates(request) {
             if let Some(found) = self.document(&path, request)? {

@@ -16,7 +16,7 @@ use super::secrets::Secrets;
 use super::write::{Size, Writer};
 use crate::collect::client::{deadline, no_answer};
 use crate::collect::layer::Layer;
-use crate::collect::source::{FetchError, Request, Source, error_document};
+use crate::collect::source::{FetchError, Request, Source, error_document, file_path};
 use crate::model::{GapCause, Target};
 
 /// How much longer than the source's own deadline a call may take, so that its end is seen here.
@@ -30,12 +30,15 @@ pub struct Recording {
     partial: PathBuf,
 }
 
+#[derive(Default)]
 struct State {
     /// Taken where the bundle is finished.
     writer: Option<Writer>,
     /// Lists of which pages are still to come, by their place.
     lists: HashMap<String, Pages>,
     left_out: Vec<String>,
+    /// Paths that are too long for a file name, by what stands for them.
+    whole: HashMap<String, String>,
     /// Why nothing more is written.
     broken: Option<io::Error>,
 }
@@ -54,6 +57,8 @@ pub struct Captured {
     pub size: Size,
     /// What was left out for its size.
     pub left_out: Vec<String>,
+    /// Paths that are too long for a file name, by what stands for them.
+    pub(super) whole: HashMap<String, String>,
 }
 
 impl Recording {
@@ -64,7 +69,7 @@ impl Recording {
     pub fn new(inner: Arc<dyn Source>, target: &Path, at: Timestamp, limit: u64) -> io::Result<Self> {
         let writer = Writer::create(target, at, limit)?;
         let partial = writer.partial().to_owned();
-        let state = State { writer: Some(writer), lists: HashMap::new(), left_out: Vec::new(), broken: None };
+        let state = State { writer: Some(writer), ..State::default() };
         Ok(Self { inner, secrets: Secrets::default(), state: Mutex::new(state), partial })
     }
 
@@ -113,7 +118,8 @@ impl Recording {
             entries: BTreeMap::new(),
         };
         let size = writer.finish(header)?;
-        Ok(Captured { size, left_out: std::mem::take(&mut state.left_out) })
+        let (left_out, whole) = (std::mem::take(&mut state.left_out), std::mem::take(&mut state.whole));
+        Ok(Captured { size, left_out, whole })
     }
 
     fn target(&self, target: &Target) -> HeaderTarget {
@@ -135,7 +141,11 @@ impl Recording {
 
     /// Keeps an answer or an error.
     fn keep(&self, request: &Request, answer: &Result<Vec<u8>, FetchError>) {
-        let path = self.secrets.path(request);
+        let whole = self.secrets.path(request);
+        let path = file_path(&whole);
+        if path != whole {
+            self.with(|state| drop(state.whole.insert(path.clone(), whole)));
+        }
         match answer {
             Ok(bytes) if is_list(request) => self.page(request, bytes),
             Ok(bytes) => {

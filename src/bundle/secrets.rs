@@ -57,9 +57,9 @@ impl Secrets {
         self.people(&self.tokens(text, &mask(text)))
     }
 
-    /// Where a request's answer is kept: what a URL or a command holds is in it.
+    /// Where a request's answer is kept, before it is made the name of a file: what a URL or a command holds is in it.
     pub(super) fn path(&self, request: &Request) -> String {
-        let path = request.bundle_path();
+        let path = request.whole_path();
         match request {
             Request::Service { .. } | Request::App { .. } | Request::Exec { .. } => self.text(&path),
             _ => path,

@@ -85,11 +85,7 @@ impl Writer {
     /// # Errors
     /// There is something already, or nothing can be written there.
     pub(super) fn create(target: &Path, at: Timestamp, limit: u64) -> io::Result<Self> {
-        let name = target.file_name().ok_or_else(|| io::Error::other("it has no name"))?.to_string_lossy().into_owned();
-        let beside = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let (beside, name) = place(target)?;
         let mut partial = tempfile::Builder::new();
         let prefix = format!(".{name}.");
         partial.prefix(&prefix).suffix(PARTIAL);
@@ -186,6 +182,29 @@ impl Writer {
             }
         }
     }
+}
+
+/// A folder beside the place of a bundle, for what is not to last.
+///
+/// # Errors
+/// Nothing can be written there.
+pub(super) fn folder_beside(target: &Path) -> io::Result<TempDir> {
+    let (beside, name) = place(target)?;
+    let mut partial = tempfile::Builder::new();
+    let prefix = format!(".{name}.");
+    partial.prefix(&prefix).suffix(PARTIAL);
+    private_folder(&mut partial);
+    partial.tempdir_in(beside)
+}
+
+/// The folder in which a bundle lies, and its name there.
+fn place(target: &Path) -> io::Result<(PathBuf, String)> {
+    let name = target.file_name().ok_or_else(|| io::Error::other("it has no name"))?.to_string_lossy().into_owned();
+    let beside = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok((beside, name))
 }
 
 /// How large a bundle is.

@@ -315,6 +315,10 @@ pub struct Capture {
     /// Leave out what would make the files together larger than this before they are packed (K, M, G)
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size, help_heading = "Result")]
     pub max_size: u64,
+    /// Also replace names of objects and hosts, numbers of accounts, addresses and ids of AWS, the same by the same: the
+    /// report stays the same but for them
+    #[arg(long, help_heading = "Result")]
+    pub anonymize: bool,
     /// Which namespaces.
     #[command(flatten)]
     pub scope: ScopeArgs,

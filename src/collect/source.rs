@@ -265,7 +265,12 @@ impl Request {
 
     /// Its place in a bundle, without the `.json`: where it is read, and where a capture writes it.
     pub fn bundle_path(&self) -> String {
-        let path = match self {
+        file_path(&self.whole_path())
+    }
+
+    /// The same before it is made one that every file system holds.
+    pub(crate) fn whole_path(&self) -> String {
+        match self {
             Self::Kubernetes { path, query, metadata_only } => {
                 let of = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
                 let metadata = if *metadata_only { ".metadata" } else { "" };
@@ -305,14 +310,13 @@ impl Request {
             Self::Service { namespace, service, scheme, port, path } => {
                 format!("kubernetes{}", proxy::of_service(namespace, scheme, service, *port, path))
             }
-        };
-        file_path(&path)
+        }
     }
 }
 
 /// A path that every file system and archive can hold: no empty part but the last, none that leads upwards, none that is
 /// too long for a file name.
-fn file_path(path: &str) -> String {
+pub(crate) fn file_path(path: &str) -> String {
     let (folder, last) = path.rsplit_once('/').unwrap_or(("", path));
     let parts = folder.split('/').filter(|part| !part.is_empty()).chain([last]);
     parts.map(file_name).collect::<Vec<_>>().join("/")

@@ -1,5 +1,6 @@
 //! `kdoctor capture`: what the checks read, as a file that `--from` reads.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,11 +9,13 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::run::{self, Gathered, Opened, consent, gather, open, selected, wait_for};
-use crate::bundle::{Captured, Recording, Scope};
+use crate::bundle::{Bundle, Captured, Recording, Rewriting, Rewritten, Scope};
+use crate::checks::Check;
 use crate::cli::Capture;
 use crate::collect::Plan;
+use crate::collect::probe::Consent;
 use crate::collect::source::Known;
-use crate::model::{Fact, Gap, GapCause, Report};
+use crate::model::{Fact, Gap, GapCause, Report, Silent};
 use crate::term::{Printer, Progress, interrupt, sanitize_lines};
 use crate::text::redact::mask;
 use crate::{diagnose, pages};
@@ -51,26 +54,75 @@ async fn capture(args: &Capture, printer: &Printer) -> anyhow::Result<String> {
         only: args.select.only.clone(),
         skip: args.select.skip.clone(),
     };
-    let target = args.output.clone().unwrap_or_else(|| default_name(&known, at));
+    let named = if args.anonymize { Known::default() } else { known };
+    let target = args.output.clone().unwrap_or_else(|| default_name(&named, at));
     let name = target.display().to_string();
     let failed = || format!("{name} cannot be written");
-    let recording = Recording::new(Arc::clone(&opened.source), &target, at, args.max_size).with_context(failed)?;
+    let again = args.anonymize.then(|| Rewriting::new(&target, at)).transpose().with_context(failed)?.map(Arc::new);
+    let first = again.as_ref().map_or_else(|| target.clone(), |again| again.first());
+    let recording = Recording::new(Arc::clone(&opened.source), &first, at, args.max_size).with_context(failed)?;
     let recording = Arc::new(recording);
     let (partial, said_by, ended) = (recording.partial().to_owned(), printer.clone(), Arc::clone(&recording));
+    let ended_again = again.as_ref().map(Arc::downgrade);
     interrupt::on_leave(move || {
         // Nobody wants half of it.
         ended.abandon();
         let _ = std::fs::remove_file(&partial).or_else(|_| std::fs::remove_dir_all(&partial));
+        if let Some(again) = ended_again.as_ref().and_then(std::sync::Weak::upgrade) {
+            again.abandon();
+        }
         said_by.stderr("kdoctor: interrupted");
     });
     let source = Arc::clone(&recording);
     let opened = Opened { source, ..opened };
-    let gathered = gather(opened, plan, progress.clone()).await;
+    let gathered = gather(opened, plan.clone(), progress.clone()).await;
     progress.finish();
     let Gathered { snapshot, .. } = gathered?;
     let report = diagnose::run_checks(&snapshot, &checks);
     let captured = recording.finish(at, &snapshot.target, scope.clone()).with_context(failed)?;
-    Ok(format!("{}\n", sanitize_lines(&mask(&told(&report, &captured, &scope, &target)))))
+    let anonymous = match again {
+        Some(again) => {
+            let rewritten = tokio::task::block_in_place(|| again.write(&captured)).with_context(failed)?;
+            Some(Anonymous { rewritten, differs: differs(&target, plan, &checks, &report).await? })
+        }
+        None => None,
+    };
+    Ok(format!("{}\n", sanitize_lines(&mask(&told(&report, &captured, anonymous.as_ref(), &scope, &target)))))
+}
+
+/// What was written without names.
+struct Anonymous {
+    rewritten: Rewritten,
+    /// Checks that find something else in it.
+    differs: Vec<&'static str>,
+}
+
+/// The checks that do not find in a bundle what they found before its names were replaced.
+async fn differs(
+    target: &Path,
+    plan: Plan,
+    checks: &[&'static dyn Check],
+    before: &Report,
+) -> anyhow::Result<Vec<&'static str>> {
+    let probe = plan.probe.as_ref().map(|_| Consent::given());
+    // Where to look, the bundle says by its own names.
+    let plan = Plan { probe, namespace: None, all_namespaces: false, ..plan };
+    let gathered = gather(Opened::bundle(Bundle::open(target)?), plan, Arc::new(Silent)).await?;
+    let after = diagnose::run_checks(&gathered.snapshot, checks);
+    let (before, after) = (found(before), found(&after));
+    let either = before.keys().chain(after.keys());
+    let differs: BTreeSet<&str> = either.filter(|key| before.get(key) != after.get(key)).map(|key| key.0).collect();
+    Ok(differs.into_iter().collect())
+}
+
+/// How often a check found what, and whether as a root cause.
+fn found(report: &Report) -> BTreeMap<(&'static str, &'static str, bool), usize> {
+    let mut all = BTreeMap::new();
+    for (at, finding) in report.findings.iter().enumerate() {
+        let is_root = report.roots.iter().any(|group| group.root == at);
+        *all.entry((finding.check.0, finding.variant, is_root)).or_default() += 1;
+    }
+    all
 }
 
 /// `kdoctor-CLUSTER-TIME.tar.zst`.
@@ -84,8 +136,8 @@ fn default_name(known: &Known, at: Timestamp) -> PathBuf {
 }
 
 /// What was taken, what was not, and what to do with it.
-fn told(report: &Report, captured: &Captured, scope: &Scope, target: &Path) -> String {
-    let size = &captured.size;
+fn told(report: &Report, captured: &Captured, anonymous: Option<&Anonymous>, scope: &Scope, target: &Path) -> String {
+    let size = anonymous.map_or(&captured.size, |anonymous| &anonymous.rewritten.size);
     let packed = if size.packed > 0 { format!(", packed {}", bytes(size.packed)) } else { String::new() };
     let mut out = format!("{}: {} files, {}{packed}\n", target.display(), size.files, bytes(size.bytes));
     let of = &report.target;
@@ -94,7 +146,14 @@ fn told(report: &Report, captured: &Captured, scope: &Scope, target: &Path) -> S
     let namespaces = if scope.all_namespaces { "all".to_owned() } else { of.namespaces.join(", ") };
     let _ = writeln!(out, "  namespaces of the stack: {namespaces}");
     out.push_str("  secrets and the names in e-mail addresses are replaced by tokens; no Secret was read.\n");
-    out.push_str("  Names of hosts, objects and accounts, addresses and logs are in it: look before you pass it on\n");
+    match anonymous {
+        Some(anonymous) => replaced(&mut out, anonymous),
+        None => {
+            out.push_str(
+                "  Names of hosts, objects and accounts, addresses and logs are in it: look before you pass it on\n",
+            );
+        }
+    }
     if !captured.left_out.is_empty() {
         let _ = writeln!(out, "\nleft out for the size (--max-size): {}", captured.left_out.join(", "));
     }
@@ -117,6 +176,23 @@ fn told(report: &Report, captured: &Captured, scope: &Scope, target: &Path) -> S
         flags(scope)
     );
     out
+}
+
+/// What was replaced, and what it changed.
+fn replaced(out: &mut String, anonymous: &Anonymous) {
+    let replaced = &anonymous.rewritten.replaced;
+    let _ = writeln!(
+        out,
+        "  replaced, the same by the same: {} words of names, {} accounts, {} addresses, {} ids of AWS",
+        replaced.words, replaced.accounts, replaced.addresses, replaced.ids
+    );
+    if anonymous.differs.is_empty() {
+        out.push_str("  Its report finds the same as that of the cluster.\n");
+    } else {
+        let differs = anonymous.differs.join(", ");
+        let _ = writeln!(out, "  Its report differs from that of the cluster in what these checks find: {differs}");
+    }
+    out.push_str("  Logs and what else people write in their own words are in it: look before you pass it on\n");
 }
 
 /// Gaps that say the same are one line: the first, and how many there are beside it.

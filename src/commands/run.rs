@@ -274,7 +274,8 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    fn bundle(bundle: Bundle) -> Self {
+    /// A bundle.
+    pub(super) fn bundle(bundle: Bundle) -> Self {
         let (collected_at, scope) = (bundle.collected_at(), bundle.scope().cloned());
         Self { source: Arc::new(bundle), collected_at, scope }
     }

@@ -1,0 +1,122 @@
+//! Words of which names are made: which of them everybody uses, and what stands for the others.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use super::split::stem;
+
+/// The words of kdoctor's code: what it looks for stays, so that it is found again.
+const CODE: &str = include_str!(concat!(env!("OUT_DIR"), "/words_of_the_code.txt"));
+/// Words of the field.
+const FIELD: &str = include_str!("field.txt");
+/// Of these Kubernetes makes the ends of names.
+const RANDOM: &str = "bcdfghjklmnpqrstvwxz2456789";
+/// Letters of a word that stands for another.
+const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz";
+
+/// The words that everybody uses.
+pub(super) struct Public {
+    words: HashSet<&'static str>,
+}
+
+impl Public {
+    pub(super) fn new() -> Self {
+        Self { words: CODE.split_whitespace().chain(FIELD.split_whitespace()).collect() }
+    }
+
+    /// True of a word that tells nobody anything: numbers, the ends that Kubernetes makes, words of the field and what
+    /// is meant for one.
+    pub(super) fn holds(&self, word: &str) -> bool {
+        let stem = stem(word);
+        let is_random = matches!(word.len(), 5 | 8..=10) && word.chars().all(|c| RANDOM.contains(c));
+        let letters = stem.chars().filter(|c| c.is_alphabetic()).count();
+        letters < 3 || is_random || self.is_one(&stem)
+    }
+
+    fn is_one(&self, stem: &str) -> bool {
+        let is_plural = || stem.strip_suffix('s').is_some_and(|one| one.len() > 3 && self.words.contains(one));
+        self.words.contains(stem)
+            || is_plural()
+            || (stem.len() > 5 && self.words.iter().any(|known| known.len() > 5 && is_slip(known, stem)))
+    }
+}
+
+/// One letter is wrong, missing, added or swapped with the next one.
+fn is_slip(one: &str, other: &str) -> bool {
+    let (a, b) = (one.as_bytes(), other.as_bytes());
+    if a.len().abs_diff(b.len()) > 1 {
+        return false;
+    }
+    let begin = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[begin..], &b[begin..]);
+    let end = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+    match (&a[..a.len() - end], &b[..b.len() - end]) {
+        ([x, y], [z, w]) => x == w && y == z,
+        (x, y) => x.len() < 2 && y.len() < 2,
+    }
+}
+
+/// What stands for each of some words. What begins like another one, or is a slip of it, stays so.
+pub(super) fn replaced(words: &BTreeSet<String>, public: &Public) -> HashMap<String, String> {
+    let mut made = Made { key: RandomState::new(), all: HashMap::new(), used: HashSet::new() };
+    // The shorter first: others begin with them.
+    let mut sorted: Vec<&String> = words.iter().collect();
+    sorted.sort_by_key(|word| word.len());
+    for word in sorted {
+        let new = made.like_another(word).unwrap_or_else(|| made.new_word(word, public));
+        made.used.insert(new.clone());
+        made.all.insert(word.clone(), new);
+    }
+    made.all
+}
+
+struct Made {
+    key: RandomState,
+    all: HashMap<String, String>,
+    used: HashSet<String>,
+}
+
+impl Made {
+    fn like_another(&self, word: &str) -> Option<String> {
+        let ends = (4..word.len()).rev().filter(|end| word.is_char_boundary(*end));
+        let begin = ends.map(|end| word.split_at(end)).find_map(|(begin, end)| Some((self.all.get(begin)?, end)));
+        if let Some((begin, end)) = begin {
+            let end = if end == "s" { end.to_owned() } else { self.letters(word, 0, end.len().min(4)) };
+            return Some(format!("{begin}{end}")).filter(|new| !self.used.contains(new));
+        }
+        if word.len() < 5 {
+            return None;
+        }
+        let meant = self.all.iter().filter(|(known, _)| known.len() > 4 && is_slip(known, word)).min()?.1;
+        // The fourth letter is another.
+        let slip = |letter: &u8| format!("{}{}{}", &meant[..3], char::from(*letter), &meant[4..]);
+        LETTERS.iter().map(slip).find(|new| !self.used.contains(new))
+    }
+
+    /// `kytv`, `mydrskl`: no word of a language, and none that Kubernetes makes. Long ones differ from each other in
+    /// more letters than a slip does.
+    fn new_word(&self, word: &str, public: &Public) -> String {
+        let length = if word.len() < 5 { 4 } else { 7 };
+        let mut tried = (0..).map(|attempt| {
+            let letters = self.letters(word, attempt, length - 1);
+            format!("{}y{}", &letters[..1], &letters[1..])
+        });
+        let is_free = |new: &String| {
+            let near = |known: &&String| known.bytes().zip(new.bytes()).filter(|(a, b)| a != b).count() < 3;
+            !public.words.contains(new.as_str())
+                && !self.used.contains(new)
+                && (length < 7 || !self.used.iter().any(|known| near(&known)))
+        };
+        tried.by_ref().take(1000).find(is_free).unwrap_or_else(|| format!("yyyyy{}", self.used.len()))
+    }
+
+    fn letters(&self, word: &str, attempt: u32, count: usize) -> String {
+        let mut number = self.key.hash_one((word, attempt));
+        let mut next = || {
+            let letter = LETTERS[(number % 20) as usize];
+            number /= 20;
+            char::from(letter)
+        };
+        (0..count).map(|_| next()).collect()
+    }
+}
