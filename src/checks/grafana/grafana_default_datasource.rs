@@ -36,23 +36,27 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    OneDefault {
-        /// Those that are not to be the default.
-        names: Vec<String>,
-        types: Vec<String>,
-        /// The one that stays it.
-        kept: String,
-        reloads: bool,
-        /// It crash-loops beside the side-car: the kubelet starts it with the new files.
-        starts_itself: bool,
-        #[serde(flatten)]
-        kept_in: KeptIn,
-        #[serde(flatten)]
-        grafana: Grafana,
-        #[serde(flatten)]
-        chart: ChartValue,
-    },
+    OneDefault(Box<OneDefault>),
     File(Corrected),
+}
+
+/// One of several defaults is to stay it.
+#[derive(Serialize, JsonSchema)]
+struct OneDefault {
+    /// Those that are not to be the default.
+    names: Vec<String>,
+    types: Vec<String>,
+    /// The one that stays it.
+    kept: String,
+    reloads: bool,
+    /// It crash-loops beside the side-car: the kubelet starts it with the new files.
+    starts_itself: bool,
+    #[serde(flatten)]
+    kept_in: KeptIn,
+    #[serde(flatten)]
+    grafana: Grafana,
+    #[serde(flatten)]
+    chart: ChartValue,
 }
 
 /// The value of a chart that says which datasource is the default; none where no chart has one.
@@ -174,7 +178,7 @@ fn finding(
         .key(format!("{} {} {org}", map.key(), instance.reference().key()))
         .evidence(marked_evidence(wrong[0]))
         .evidence(marked_evidence(kept))
-        .fix(Fix::OneDefault {
+        .fix(Fix::OneDefault(Box::new(OneDefault {
             names: wrong.iter().map(|d| d.name.clone()).collect(),
             types: wrong.iter().map(|d| d.kind.clone()).collect(),
             kept: kept.name.clone(),
@@ -183,7 +187,7 @@ fn finding(
             kept_in: KeptIn::of(Some(file)),
             grafana: Grafana::of(instance),
             chart: ChartValue::of(&file.config_map.metadata, instance.namespace(), &names).unwrap_or_default(),
-        });
+        })));
     for missing in not_loaded(snap, instance, all) {
         made = made.breaks(missing);
     }

@@ -102,7 +102,7 @@ impl<'a> Behind<'a> {
         let plain = own.node("success-codes").is_none() || own.text("success-codes") == Some("200");
         let grpc = own.text("backend-protocol-version") == Some("GRPC");
         let unknown = own.node("healthcheck-path").is_some() && asked.is_none();
-        if !asked.is_none_or(|p| p == "/") || !plain || grpc || unknown {
+        if asked.is_some_and(|p| p != "/") || !plain || grpc || unknown {
             return None;
         }
         let (program, right) = self.workloads_of(service).find_map(|w| redirects(w))?;

@@ -52,7 +52,7 @@ struct Range {
 }
 
 impl Range {
-    fn of(op: u8, number: f64) -> Option<Self> {
+    fn of(op: u16, number: f64) -> Option<Self> {
         let (least, most) = (f64::NEG_INFINITY, f64::INFINITY);
         Some(match op {
             T_GTR => Self { from: number, with_from: false, to: most, with_to: true },
@@ -148,7 +148,7 @@ fn within(expr: &Expr) -> &Expr {
     }
 }
 
-fn is_comparison(op: u8) -> bool {
+fn is_comparison(op: u16) -> bool {
     matches!(op, T_EQLC | T_NEQ | T_GTR | T_GTE | T_LSS | T_LTE)
 }
 
@@ -327,10 +327,11 @@ macro_rules! pattern {
 /// Labels that a template prints, whatever is there: not those that it asks about first.
 pub(crate) fn printed(template: &str) -> BTreeSet<String> {
     let (mut printed, mut asked) = (BTreeSet::new(), BTreeSet::new());
+    let labels = pattern!(r"\$labels\.([A-Za-z_][A-Za-z0-9_]*)");
     for action in pattern!(r"(?s)\{\{-?(.*?)-?\}\}").captures_iter(template) {
         let first = action[1].split_whitespace().next().unwrap_or_default();
         let asks = matches!(first, "if" | "else" | "with" | "range" | "define") || action[1].contains(" or ");
-        for label in pattern!(r"\$labels\.([A-Za-z_][A-Za-z0-9_]*)").captures_iter(&action[1]) {
+        for label in labels.captures_iter(&action[1]) {
             if asks { &mut asked } else { &mut printed }.insert(label[1].to_owned());
         }
     }

@@ -220,9 +220,9 @@ impl Told<'_> {
         let of_cluster = |s: &&Subnet| s.tags.iter().any(|t| t.key.starts_with("kubernetes.io/cluster/"));
         let of_own = |s: &&Subnet| s.tags.iter().any(|t| Some(&t.key) == own.as_ref());
         let full = |s: &&Subnet| s.available_ip_address_count.is_some_and(|n| n < FREE_ADDRESSES);
-        if tagged.iter().all(|s| of_cluster(&s) && !of_own(&s)) {
+        if tagged.iter().all(|s| of_cluster(s) && !of_own(s)) {
             format!("the subnets with the tag {tag} are tagged for another cluster")
-        } else if tagged.iter().all(|s| full(&s)) {
+        } else if tagged.iter().all(full) {
             format!("the subnets with the tag {tag} have fewer than {FREE_ADDRESSES} free addresses")
         } else {
             format!("its controller takes none of the subnets with the tag {tag}")

@@ -58,7 +58,7 @@ pub(super) fn add(made: Finding, kept: &Kept<'_>) -> Finding {
 
 /// What gets it issued.
 pub(super) fn fix(snap: &Snapshot, failing: &Failing<'_>, kept: &Kept<'_>) -> Fix {
-    let of = Of::of(failing);
+    let of = Of::new(failing);
     match &kept.obstacle {
         Obstacle::NoIssuer { kind, name } => no_issuer(snap, failing, kind, name),
         Obstacle::Issuer { kind, name } => {
@@ -96,7 +96,7 @@ pub(super) fn fix(snap: &Snapshot, failing: &Failing<'_>, kept: &Kept<'_>) -> Fi
 }
 
 fn no_issuer(snap: &Snapshot, failing: &Failing<'_>, kind: &str, name: &str) -> Fix {
-    let of = Of::of(failing);
+    let of = Of::new(failing);
     let here = |namespace: &str| kind == "ClusterIssuer" || namespace == of.namespace;
     let all = snap.issuing.items().unwrap_or_default().iter();
     let there: Vec<&str> =

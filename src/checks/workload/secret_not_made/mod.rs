@@ -144,7 +144,7 @@ struct Of {
 }
 
 impl Of {
-    fn of(failing: &Failing<'_>) -> Self {
+    fn new(failing: &Failing<'_>) -> Self {
         let meta = &failing.maker.metadata;
         Self {
             resource: resource(failing.maker),
@@ -258,7 +258,7 @@ fn why(failing: &Failing<'_>) -> String {
 }
 
 fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
-    let of = Of::of(failing);
+    let of = Of::new(failing);
     match &failing.fault {
         Fault::Denied { action, role } => {
             let statement = serde_json::json!({"Version": "2012-10-17", "Statement": [
