@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{around, is_ours};
+use crate::domain::kubernetes::network_plugin;
 use crate::domain::prometheus::reads::{Read, reads};
 use crate::domain::prometheus::targets::{is_control_plane_name, prometheus_path};
 use crate::domain::text::redact::redact;
@@ -31,6 +32,7 @@ const OF_PLATFORM: &[&str] = &[
     "node_",
     "prometheus_",
     "promtail_",
+    "reloader_",
     "rest_client_",
     "scheduler_",
     "scrape_",
@@ -47,12 +49,16 @@ const JUDGES: &[(&str, &[&str])] = &[
     ("loki_", &["loki", "log-agent", "ruler-disconnected"]),
     ("node_nf_conntrack_", &["conntrack-full"]),
     ("prometheus_config_", &["prometheus-config"]),
+    ("prometheus_operator_", &["operator-refuses", "operators-compete", "crd-skew", "crd-deleted"]),
     ("prometheus_notifications_", &["alertmanager-disconnected"]),
     ("prometheus_remote_storage_", &["remote-write-failing"]),
     ("prometheus_rule_", &["rule-failing", "rule-invalid"]),
     ("prometheus_sd_", &["discovery-failing"]),
+    ("prometheus_target_scrape_pools_failed_", &["job-without-targets"]),
+    ("prometheus_target_sync_failed_", &["job-without-targets"]),
     ("prometheus_target_scrapes_", &["samples-dropped", "target-not-metrics"]),
     ("prometheus_tsdb_", &["prometheus-storage", "tsdb-retention"]),
+    ("reloader_", &["reload-refused", "prometheus-config", "alertmanager-config"]),
     ("thanos_alert_", &["ruler-disconnected"]),
     ("thanos_", &["thanos"]),
 ];
@@ -149,6 +155,11 @@ fn weigh(snap: &Snapshot, alert: &FiringAlert, expression: &str, read: &[Read]) 
     if let Some(job) = hidden_job(snap, alert, read) {
         return (Weight::Note, hidden_reason(&job));
     }
+    if is_of_kube_proxy(alert, read) && network_plugin::replaces_kube_proxy(snap) {
+        let reason = "not an outage: Cilium does the work of kube-proxy here, so there is nothing to scrape; \
+                      `kubeProxy.enabled: false` in the values of kube-prometheus-stack removes the job and its alert";
+        return (Weight::Note, reason.to_owned());
+    }
     if alert.state == "pending" {
         return (Weight::Note, String::new());
     }
@@ -217,6 +228,12 @@ fn hidden_job(snap: &Snapshot, alert: &FiringAlert, read: &[Read]) -> Option<Str
         };
         read.is_empty().then(|| job.to_owned())
     })
+}
+
+/// It says that kube-proxy is not scraped.
+fn is_of_kube_proxy(alert: &FiringAlert, read: &[Read]) -> bool {
+    let scraped = |r: &Read| r.metric == "up" && r.labels.get("job").is_some_and(|j| j == "kube-proxy");
+    read.iter().any(scraped) || (read.is_empty() && alert.name() == "KubeProxyDown")
 }
 
 fn hidden_reason(job: &str) -> String {
@@ -348,6 +365,30 @@ mod tests {
         assert!(found[0].next.contains("kubeScheduler.enabled: false"), "{}", found[0].next);
         snap.platform = Platform::Other;
         assert_eq!(read(&snap)[0].weight, Weight::Weighs);
+    }
+
+    #[test]
+    fn a_kube_proxy_that_cilium_replaces_is_not_missed() {
+        let mut snap = snapshot();
+        *snap.prometheus_alerts = Ok(vec![alert("KubeProxyDown", &[("severity", "critical")])]);
+        *snap.prometheus_rules = Ok(vec![rule("KubeProxyDown", r#"absent(up{job="kube-proxy"} == 1)"#)]);
+        assert_eq!(read(&snap)[0].weight, Weight::Weighs);
+        let map = serde_json::json!({"metadata": {"namespace": "kube-system", "name": "cilium-config"}, "data": {"kube-proxy-replacement": "true"}});
+        snap.config_maps = crate::snapshot::Listing::cluster(vec![serde_json::from_value(map).expect("a ConfigMap")]);
+        let found = read(&snap);
+        assert_eq!(found[0].weight, Weight::Note);
+        assert!(found[0].next.contains("kubeProxy.enabled: false"), "{}", found[0].next);
+        let proxy = serde_json::json!({"metadata": {"namespace": "kube-system", "name": "kube-proxy-a"}, "spec": {"containers": [{"name": "kube-proxy"}]}});
+        snap.pods = crate::snapshot::Listing::cluster(vec![serde_json::from_value(proxy).expect("a pod")]);
+        assert_eq!(read(&snap)[0].weight, Weight::Weighs, "it runs, and is not scraped");
+    }
+
+    #[test]
+    fn what_the_operator_and_the_reloaders_count_is_judged() {
+        let judged = |query: &str| judges(&reads(query));
+        assert!(judged("rate(prometheus_operator_reconcile_errors_total[5m]) > 0").contains(&"operator-refuses"));
+        assert!(judged("reloader_last_reload_successful == 0").contains(&"reload-refused"));
+        assert_eq!(judged("increase(prometheus_target_sync_failed_total[30m]) > 0"), ["job-without-targets"]);
     }
 
     #[test]

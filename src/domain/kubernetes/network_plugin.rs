@@ -83,6 +83,15 @@ pub(crate) fn runs(snap: &Snapshot, word: &str) -> bool {
     PLUGINS.iter().filter(|plugin| plugin.word == word).any(|plugin| pods.iter().any(|pod| plugin.has(pod)))
 }
 
+/// Cilium does the work of kube-proxy, by its own configuration, and kube-proxy runs nowhere.
+pub(crate) fn replaces_kube_proxy(snap: &Snapshot) -> bool {
+    let map = journal::aside(|| snap.config_maps.find("kube-system", "cilium-config").ok().flatten());
+    let set = map.and_then(|m| m.data.get("kube-proxy-replacement")).map(String::as_str);
+    let pods = journal::aside(|| snap.pods.items()).unwrap_or_default();
+    let runs = pods.iter().any(|p| p.spec.containers.iter().any(|c| c.name == "kube-proxy"));
+    matches!(set, Some("true" | "strict")) && !runs
+}
+
 /// The pod of the VPC CNI on a node.
 pub(crate) fn vpc_cni<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
     on(snap, node).find(|p| p.metadata.namespace == "kube-system" && VPC_CNI.has(p))

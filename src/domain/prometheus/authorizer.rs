@@ -1,6 +1,7 @@
 //! Who Prometheus is to a target that refuses it, and which Kubernetes permission the target asks for.
 
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
+use crate::domain::prometheus::rbac_proxy::{self, Asked};
 use crate::domain::prometheus::targets::{self, Address};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ScrapeTarget;
@@ -38,10 +39,7 @@ impl Guard {
         match targets::pod_of(snap, target, address) {
             Some((namespace, name)) => {
                 let pod = snap.pods.find(&namespace, &name).ok().flatten();
-                let proxied = pod.is_some_and(|p| {
-                    let mut containers = p.spec.containers.iter();
-                    containers.any(|c| c.name.contains("kube-rbac-proxy") || c.image.contains("kube-rbac-proxy"))
-                });
+                let proxied = pod.is_some_and(|p| p.spec.containers.iter().any(rbac_proxy::is_it));
                 if proxied { Self::RbacProxy } else { Self::Application }
             }
             // The operator's own webhook listens on 10250 too, but in a pod.
@@ -77,11 +75,25 @@ impl Guard {
     }
 }
 
+/// What the target asks for, where that is not of the path alone.
+pub(crate) fn asked(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Asked {
+    if Guard::of(snap, target, address) != Guard::RbacProxy {
+        return Asked::Path;
+    }
+    let pod = targets::pod_of(snap, target, address)
+        .and_then(|(namespace, name)| snap.pods.find(&namespace, &name).ok().flatten());
+    pod.map_or(Asked::Path, |pod| rbac_proxy::asked(snap, pod, address.port))
+}
+
 /// The permission that Prometheus' service account lacks where Kubernetes decides.
 pub(crate) fn lacking(snap: &Snapshot, target: &ScrapeTarget, address: &Address) -> Option<String> {
     let guard = Guard::of(snap, target, address);
     guard.word()?;
-    let asked = guard.asks(address.bare_path()).join(" ").replace(" --subresource=", "/");
+    let asked = match asked(snap, target, address) {
+        Asked::Path => guard.asks(address.bare_path()).join(" ").replace(" --subresource=", "/"),
+        Asked::Resource(attributes) => attributes.words(),
+        Asked::Hidden(_) => return None,
+    };
     let pod = targets::prometheus_pod(snap)?;
     let account = pod.spec.account();
     // Its roles are not read: the target alone says no.

@@ -22,6 +22,7 @@ pub(crate) mod operator;
 pub(crate) mod origin;
 pub(crate) mod pool_log;
 pub(crate) mod ports;
+pub(crate) mod rbac_proxy;
 pub(crate) mod reads;
 pub(crate) mod relabel;
 pub(crate) mod reloader;
