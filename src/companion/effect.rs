@@ -248,7 +248,7 @@ mod tests {
             ("kubectl --as-group ops -v 6 --certificate-authority ca delete pvc x", vec!["deletes pvc x"]),
             ("kubectl create secret generic s --from-literal a=b", vec!["makes secret generic s"]),
             ("kubectl patch pdb web -n m -p '{}'", vec!["changes pdb web in namespace m"]),
-            ("kubectl set image deployment/web a=b:1 -n m", vec!["changes deployment/web a=b:1 in namespace m"]),
+            ("kubectl set image deployment/web a=b:1 -n m", vec!["changes deployment/web in namespace m"]),
             ("kubectl autoscale deployment/web --max 3", vec!["runs kubectl autoscale: deployment/web"]),
             (
                 "eksctl utils associate-iam-oidc-provider --approve",

@@ -35,7 +35,6 @@ fn each_trouble_has_a_fix() {
     assert!(findings(&Loki, &with("context canceled")).is_empty());
     for (err, variant) in [
         ("AccessDenied: Access Denied", "denied"),
-        ("NoCredentialProviders: no valid providers", "credentials"),
         ("NoSuchBucket: x", "bucket"),
         ("no space left on device", "disk-full"),
         ("mkdir /loki: read-only file system", "read-only"),
