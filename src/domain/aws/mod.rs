@@ -30,3 +30,4 @@ pub(crate) mod secret_makers;
 pub(crate) mod security_group;
 pub(crate) mod trust;
 pub(crate) mod vpc_cni;
+pub(crate) mod xfs;

@@ -49,6 +49,8 @@ pub struct NodeInfo {
     pub kubelet_version: String,
     pub os_image: String,
     pub architecture: String,
+    /// `6.1.158-178.288.amzn2023.x86_64`
+    pub kernel_version: String,
 }
 
 impl Node {

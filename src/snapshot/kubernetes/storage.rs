@@ -90,6 +90,8 @@ pub struct ClaimRef {
 pub struct CsiVolume {
     pub driver: String,
     pub volume_handle: String,
+    /// The file system that the driver makes on it and mounts.
+    pub fs_type: Option<String>,
 }
 
 /// `spec.awsElasticBlockStore`: the in-tree way to name an EBS volume.

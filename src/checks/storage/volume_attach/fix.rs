@@ -8,11 +8,12 @@ use crate::checks::support::addon;
 use crate::checks::support::claims::LostVolume;
 use crate::checks::support::place::Place;
 use crate::domain::aws::addon::with_values;
-use crate::domain::aws::ebs;
+use crate::domain::aws::xfs::{self, Newer};
+use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::has_rollout;
 use crate::model::ResourceRef;
-use crate::snapshot::kubernetes::{PersistentVolume, Pod};
+use crate::snapshot::kubernetes::{Node, PersistentVolume, Pod};
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -96,10 +97,82 @@ pub(super) enum Way {
         #[serde(flatten)]
         ebs: Ebs,
     },
-    Mount {
-        node: String,
+    /// The driver makes file systems that the node's kernel does not know.
+    NewFileSystem {
+        pod: String,
+        needs: String,
+        /// Nodes whose kernel knows them.
+        nodes: Vec<String>,
+        /// The driver's minor version of 1.
+        driver: u16,
+    },
+    Helper {
         pod: String,
     },
+    NoInstance(NoInstance),
+    OtherZone {
+        pod: String,
+        volume: String,
+        /// What tells the scheduler its zone; none where the PersistentVolume names one.
+        patch: Option<String>,
+        #[serde(flatten)]
+        ebs: Ebs,
+    },
+    Mount {
+        pod: String,
+        /// The driver's pod on the node, with its namespace; empty where it is not known.
+        driver_namespace: String,
+        driver_pod: String,
+    },
+}
+
+/// An instance that EC2 does not tell the driver of.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct NoInstance {
+    node: String,
+    instance: String,
+    region: String,
+    /// The region that the controller is told, where it is another one; and where that is kept.
+    asked: Option<String>,
+    controller: String,
+    controller_namespace: String,
+    managed: String,
+    #[serde(skip)]
+    is_known: bool,
+}
+
+impl NoInstance {
+    pub(super) fn of(case: &Case<'_>, instance: String) -> Self {
+        let region = Place::of(case.snap).region;
+        let controller = ebs::controller(case.snap).ok().flatten();
+        let plugin = controller.and_then(|w| w.spec.template.spec.containers.iter().find(|c| c.name == "ebs-plugin"));
+        let told = plugin.and_then(|c| c.env.iter().find(|e| e.name == "AWS_REGION")).and_then(|e| e.value.clone());
+        let instances = case.snap.instances.as_deref().unwrap_or_default();
+        Self {
+            node: case.node.to_owned(),
+            is_known: instances.iter().any(|i| i.instance_id == instance),
+            instance,
+            asked: told.filter(|t| !t.is_empty() && *t != region && !region.starts_with('<')),
+            region,
+            controller: controller.map(|w| w.metadata.name.clone()).unwrap_or_default(),
+            controller_namespace: controller.map(|w| w.metadata.namespace.clone()).unwrap_or_default(),
+            managed: controller.map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+        }
+    }
+
+    /// The region in which the driver asks, if it is not the cluster's.
+    pub(super) fn asks_elsewhere(&self) -> Option<&str> {
+        self.asked.as_deref()
+    }
+
+    /// EC2 tells kdoctor of it.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
 }
 
 /// The workload of the pods, and who keeps it.
@@ -182,6 +255,48 @@ impl Way {
             pod: meta.name.clone(),
             lost: LostVolume::of(case.snap, &meta.namespace, &case.claim, case.volume),
             ebs: Ebs::of(case),
+        }
+    }
+
+    /// The node does not know what the driver makes.
+    pub(super) fn newer(case: &Case<'_>, newer: &Newer) -> Self {
+        let knows = |n: &&Node| {
+            n.is_ready() && xfs::kernel(&n.status.node_info.kernel_version).is_some_and(|k| k >= newer.needs)
+        };
+        let nodes = case.snap.nodes.items().unwrap_or_default().iter().filter(knows);
+        Self::NewFileSystem {
+            pod: case.pod.metadata.name.clone(),
+            needs: format!("{}.{}", newer.needs.0, newer.needs.1),
+            nodes: nodes.map(|n| n.metadata.name.clone()).collect(),
+            driver: newer.driver,
+        }
+    }
+
+    /// The volume lies in another zone, and nothing tells the scheduler.
+    pub(super) fn other_zone(case: &Case<'_>) -> Self {
+        let zone = serde_json::json!({"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["<availability-zone>"]});
+        let affinity = serde_json::json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [zone]}]}});
+        Self::OtherZone {
+            pod: case.pod.metadata.name.clone(),
+            volume: case.volume.map_or("<volume>", |v| v.metadata.name.as_str()).to_owned(),
+            patch: (!case.names_zone()).then(|| serde_json::json!({"spec": {"nodeAffinity": affinity}}).to_string()),
+            ebs: Ebs::of(case),
+        }
+    }
+
+    /// The kubelet and the driver on the node say more.
+    pub(super) fn mount(case: &Case<'_>) -> Self {
+        let driver = case.volume.and_then(|v| v.spec.csi.as_ref()).map(|c| c.driver.as_str()).unwrap_or_default();
+        let daemons = csi_node::daemon_set(case.snap, driver);
+        let pods = case.snap.pods.items().unwrap_or_default().iter();
+        let pod = daemons.and_then(|d| {
+            let mut own = pods.filter(|p| case.snap.owner_ref(p) == d.reference());
+            own.find(|p| p.spec.node_name.as_deref() == Some(case.node))
+        });
+        Self::Mount {
+            pod: case.pod.metadata.name.clone(),
+            driver_namespace: pod.map(|p| p.metadata.namespace.clone()).unwrap_or_default(),
+            driver_pod: pod.map(|p| p.metadata.name.clone()).unwrap_or_default(),
         }
     }
 

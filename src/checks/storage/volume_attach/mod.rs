@@ -1,17 +1,19 @@
 //! A pod has a node, but its volume does not come up there.
 
+mod fault;
 mod fix;
 
 use std::collections::BTreeMap;
 
-use fix::{Ebs, Fix, Held, Way};
+use fault::Fault;
+use fix::{Ebs, Fix, Held, NoInstance, Way};
 
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
 use crate::domain::aws::ebs;
 use crate::domain::aws::efs;
-use crate::domain::kubernetes::claims::ProvisioningFault;
+use crate::domain::aws::xfs::{self, Newer};
 use crate::domain::kubernetes::owner::workload;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
@@ -30,127 +32,9 @@ check! {
         id: "volume-attach", suite: Storage, severity: Error,
         title: "a volume cannot be attached or mounted",
         requires: [Pods, Events],
-        uses: [PersistentVolumeClaims, PersistentVolumes, VolumeAttachments, CsiNodes, Nodes, Workloads, EksCluster, EksAddons],
+        uses: [PersistentVolumeClaims, PersistentVolumes, VolumeAttachments, CsiNodes, Nodes, Workloads, EksCluster, EksAddons, Instances],
         fix: Fix,
     }
-}
-
-/// Why a volume does not come up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
-    /// It is attached to another node.
-    MultiAttach,
-    /// The node takes no more volumes.
-    Limit,
-    /// It stays in attaching.
-    Stuck,
-    /// It does not exist in EC2 any more.
-    Gone,
-    /// The driver does not run on the node.
-    NodePlugin,
-    /// EC2 refuses the driver's call.
-    Iam,
-    /// The driver's controller does not answer.
-    Timeout,
-    /// Its file system is damaged, or not the one that is expected.
-    FileSystem,
-    /// The key that encrypts it cannot be used.
-    Kms,
-    /// Mounting fails otherwise.
-    Mount,
-}
-
-impl Fault {
-    /// Reads a message of the attach-detach controller or of the kubelet, with the driver's error in it.
-    fn classify(message: &str) -> Self {
-        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
-        if has(&[
-            "Multi-Attach error",
-            "is already exclusively attached",
-            "VolumeInUse",
-            "is already attached to an instance",
-        ]) {
-            return Self::MultiAttach;
-        }
-        if has(&[
-            "AttachmentLimitExceeded",
-            "maximum number of attachments",
-            "exceed max volume count",
-            "attachment limit",
-            "Maximum number of volumes",
-        ]) {
-            return Self::Limit;
-        }
-        if has(&["InvalidVolume.NotFound", "does not exist in AWS"]) || is_gone(message) {
-            return Self::Gone;
-        }
-        if has(&[
-            "not found in the list of registered CSI drivers",
-            "does not contain driver",
-            "no such file or directory\" transport",
-            "csinode",
-            "CSINode",
-        ]) {
-            return Self::NodePlugin;
-        }
-        if has(&["KMS", "kms:", "CustomerKeyHasBeenRevoked"]) {
-            return Self::Kms;
-        }
-        if matches!(
-            ProvisioningFault::classify(message),
-            ProvisioningFault::Credentials | ProvisioningFault::Permission
-        ) {
-            return Self::Iam;
-        }
-        if has(&[
-            "but was attaching",
-            "is still attaching",
-            "still being attached",
-            "in attaching state",
-            "state attaching",
-        ]) {
-            return Self::Stuck;
-        }
-        if has(&[
-            "wrong fs type",
-            "bad superblock",
-            "fsck",
-            "Structure needs cleaning",
-            "unknown filesystem",
-            "corrupt",
-        ]) {
-            return Self::FileSystem;
-        }
-        if message.contains("AttachVolume")
-            && has(&["timed out", "DeadlineExceeded", "context deadline exceeded", "external-attacher"])
-        {
-            return Self::Timeout;
-        }
-        if has(&["Unable to attach or mount volumes", "timed out waiting for the condition"])
-            && !message.contains("MountVolume")
-        {
-            return Self::Timeout;
-        }
-        Self::Mount
-    }
-
-    /// What is told of it: an event about attaching says more than the kubelet's "timed out".
-    fn weight(self) -> u8 {
-        match self {
-            Self::Timeout => 0,
-            Self::Mount => 1,
-            _ => 2,
-        }
-    }
-}
-
-/// A volume that the cloud does not know. Secrets and ConfigMaps that are missing are another matter.
-fn is_gone(message: &str) -> bool {
-    let at = message.find("vol-");
-    at.is_some_and(|at| {
-        let rest: String = message[at..].chars().take(60).collect();
-        rest.contains("does not exist") || rest.contains("not found")
-    })
 }
 
 impl Check for VolumeAttach {
@@ -248,7 +132,7 @@ impl<'a> Case<'a> {
             volume,
             event,
             attachment,
-            message: first_line(message),
+            message: said(message),
         };
         match (best, failed()) {
             (Some((fault, event, (_, claim, volume))), _) if fault.weight() > 0 => {
@@ -384,11 +268,32 @@ impl<'a> Case<'a> {
                 (Way::Kms(Ebs::of(self)), format!("the key that encrypts it cannot be used: {}", self.message))
             }
             Fault::Timeout => (Way::Timeout(Ebs::of(self)), format!("nobody answers: {}", self.message)),
-            Fault::FileSystem => {
-                (Way::file_system(self), format!("its file system cannot be mounted: {}", self.message))
+            Fault::FileSystem => match self.newer_file_system() {
+                Some(newer) => (Way::newer(self, &newer), newer_text(&newer, self.message.as_str())),
+                None => (Way::file_system(self), format!("its file system cannot be mounted: {}", self.message)),
+            },
+            Fault::Helper => (
+                Way::Helper { pod },
+                format!("the node has no program that mounts such a file system: {}", self.message),
+            ),
+            Fault::NoInstance => no_instance(self),
+            Fault::OtherZone => {
+                let unsaid = if self.names_zone() { "" } else { ", and its PersistentVolume does not say in which" };
+                (Way::other_zone(self), format!("it lies in another zone than the node{unsaid}: {}", self.message))
             }
-            Fault::Mount => (Way::Mount { node, pod }, self.message.clone()),
+            Fault::Mount => (Way::mount(self), self.message.clone()),
         }
+    }
+
+    /// Its PersistentVolume tells the scheduler where it lies.
+    fn names_zone(&self) -> bool {
+        self.volume.is_some_and(|v| v.spec.node_affinity.is_some())
+    }
+
+    /// Its file system is newer than the node's kernel.
+    fn newer_file_system(&self) -> Option<Newer> {
+        let node = self.snap.nodes.named(self.node).ok().flatten()?;
+        xfs::newer(self.snap, node, self.volume?)
     }
 
     /// Volumes on the node against what its driver says it takes.
@@ -407,9 +312,11 @@ impl<'a> Case<'a> {
 
     fn depends_on(&self) -> Vec<ResourceRef> {
         let snap = self.snap;
-        let driver = ResourceRef::csi_driver(ebs::DRIVER);
+        let driver = self.volume.and_then(|v| v.spec.csi.as_ref()).map_or(ebs::DRIVER, |c| c.driver.as_str());
+        let is_ebs = driver == ebs::DRIVER;
+        let driver = ResourceRef::csi_driver(driver);
         match self.fault {
-            Fault::Iam | Fault::Kms => {
+            Fault::Iam | Fault::Kms if is_ebs => {
                 let mut all = vec![ebs::credentials_ref(snap)];
                 if let Ok(cluster) = snap.eks_cluster() {
                     all.push(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
@@ -418,6 +325,7 @@ impl<'a> Case<'a> {
             }
             Fault::NodePlugin => vec![driver, csi_node::reference(self.node)],
             Fault::Timeout | Fault::Stuck => vec![driver],
+            Fault::NoInstance => vec![ResourceRef::node(self.node)],
             Fault::MultiAttach => {
                 let attached = self.attachments().into_iter().map(|a| a.spec.node_name.as_str());
                 let held = self.holders().into_iter().filter_map(|p| p.spec.node_name.as_deref());
@@ -426,6 +334,32 @@ impl<'a> Case<'a> {
             _ => Vec::new(),
         }
     }
+}
+
+/// The driver makes file systems that the kernel of the node does not know.
+fn newer_text(newer: &Newer, said: &str) -> String {
+    let (major, minor) = newer.needs;
+    format!(
+        "the kernel of the node ({}) does not know the XFS file systems that version 1.{} of the EBS CSI driver makes, which need {major}.{minor}: {said}",
+        newer.kernel, newer.driver
+    )
+}
+
+/// EC2 knows no such instance where the driver asks.
+fn no_instance(case: &Case<'_>) -> (Way, String) {
+    let instance = fault::instance(&case.message).unwrap_or("<instance-id>").to_owned();
+    let way = NoInstance::of(case, instance.clone());
+    let why = match (way.asks_elsewhere(), way.is_known()) {
+        (Some(asked), _) => format!(
+            "the driver asks EC2 in {asked} for the node's instance {instance}, and the cluster is in {}",
+            way.region()
+        ),
+        (None, true) => format!(
+            "EC2 does not tell the driver of the node's instance {instance}, which is there: the driver asks another region or account"
+        ),
+        (None, false) => format!("EC2 does not tell the driver of the node's instance {instance}"),
+    };
+    (Way::NoInstance(way), why)
 }
 
 /// Volumes of a pod that come from claims: name in the pod, claim, PersistentVolume.
@@ -456,9 +390,16 @@ fn attach_word(event: &Event) -> &'static str {
     if event.reason == "FailedAttachVolume" { "AttachVolume" } else { "" }
 }
 
-/// The first line, cut to what a sentence holds.
-fn first_line(message: &str) -> String {
-    shorten(message.lines().next().unwrap_or_default(), 300)
+/// What mount says, or the first line, cut to what a sentence holds.
+fn said(message: &str) -> String {
+    let output = message.lines().find_map(|l| l.trim().strip_prefix("Output: mount: "));
+    // `mount: <target>: <reason>`
+    let reason = output.and_then(|o| o.split_once(": ")).map(|(_, reason)| reason.trim());
+    let line = message.lines().next().unwrap_or_default();
+    match reason.filter(|r| !r.is_empty()) {
+        Some(reason) => format!("mount says: {}", shorten(reason, 250)),
+        None => shorten(line, 300),
+    }
 }
 
 fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
@@ -469,8 +410,10 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
         || format!("the volume of claim {}", case.claim),
         |v| format!("volume {} (claim {})", v.metadata.name, case.claim),
     );
+    let attaches = case.event.is_none_or(|e| e.reason == "FailedAttachVolume");
     let verb = match fault {
-        Fault::FileSystem | Fault::Mount | Fault::NodePlugin => "mounted",
+        Fault::FileSystem | Fault::Helper | Fault::NodePlugin => "mounted",
+        Fault::Mount if !attaches => "mounted",
         _ => "attached",
     };
     let message = format!("{volume} of pod {} cannot be {verb} on node {}: {why}", case.name(), case.node);
@@ -488,6 +431,13 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
         finding = finding.breaks(pod.clone()).also(pod);
         if let Some(volume) = case.volume {
             finding = finding.breaks(ResourceRef::persistent_volume(&volume.metadata.name));
+            // The driver's log names it by its own id.
+            if let Some(id) = volume.ebs_id() {
+                finding = finding.breaks(ResourceRef::aws("ec2", "volume", id));
+            }
+        }
+        if let Some(id) = fault::instance(&case.message).filter(|_| fault == Fault::NoInstance) {
+            finding = finding.breaks(ResourceRef::aws("ec2", "instance", id));
         }
         for resource in case.depends_on() {
             finding = finding.depends_on(resource);
@@ -606,57 +556,14 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_faults_apart() {
-        let cases = [
-            ("Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) grafana-1", Fault::MultiAttach),
-            (
-                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not attach volume \"vol-1\" to node \"i-1\": attachment of disk \"vol-1\" failed, expected device to be attached but was attaching",
-                Fault::Stuck,
-            ),
-            (
-                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = ResourceExhausted desc = operation error EC2: AttachVolume, api error AttachmentLimitExceeded: too many",
-                Fault::Limit,
-            ),
-            (
-                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = api error InvalidVolume.NotFound: The volume 'vol-0a' does not exist.",
-                Fault::Gone,
-            ),
-            (
-                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = NotFound desc = Volume vol-0a not found",
-                Fault::Gone,
-            ),
-            (
-                "AttachVolume.Attach failed for volume \"pvc-1\" : CSINode ip-10-0-1-1 does not contain driver ebs.csi.aws.com",
-                Fault::NodePlugin,
-            ),
-            (
-                "MountVolume.MountDevice failed for volume \"pvc-1\" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers",
-                Fault::NodePlugin,
-            ),
-            (
-                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: api error UnauthorizedOperation: You are not authorized",
-                Fault::Iam,
-            ),
-            (
-                "AttachVolume.Attach failed for volume \"pvc-1\" : timed out waiting for external-attacher of ebs.csi.aws.com CSI driver to attach volume vol-0a",
-                Fault::Timeout,
-            ),
-            (
-                "Unable to attach or mount volumes: unmounted volumes=[storage], unattached volumes=[], failed to process volumes=[]: timed out waiting for the condition",
-                Fault::Timeout,
-            ),
-            (
-                "MountVolume.MountDevice failed for volume \"pvc-1\" : mount failed: exit status 32 wrong fs type, bad option, bad superblock on /dev/nvme1n1",
-                Fault::FileSystem,
-            ),
-            (
-                "MountVolume.SetUp failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not mount: already mounted or mount point busy",
-                Fault::Mount,
-            ),
-        ];
-        for (message, fault) in cases {
-            assert_eq!(Fault::classify(message), fault, "{message}");
-        }
+    fn mount_says_why() {
+        let text = "MountVolume.MountDevice failed for volume \"pvc-1\" : rpc error: code = Internal desc = mount failed: exit status 32\nMounting command: mount\nOutput: mount: /var/lib/kubelet/x/globalmount: wrong fs type, bad option, bad superblock on /dev/nvme1n1\n";
+        assert_eq!(said(text), "mount says: wrong fs type, bad option, bad superblock on /dev/nvme1n1");
+        assert_eq!(said("Multi-Attach error"), "Multi-Attach error");
+    }
+
+    #[test]
+    fn the_volume_is_named_in_a_list() {
         assert!(
             unmounted("unmounted volumes=[data config], unattached", "data")
                 && !unmounted("unmounted volumes=[config]", "data")

@@ -1,0 +1,225 @@
+//! What an event says of a volume that does not come up.
+
+use crate::domain::kubernetes::claims::ProvisioningFault;
+
+/// Why a volume does not come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fault {
+    /// It is attached to another node.
+    MultiAttach,
+    /// The node takes no more volumes.
+    Limit,
+    /// It stays in attaching.
+    Stuck,
+    /// It does not exist in EC2 any more.
+    Gone,
+    /// The driver does not run on the node.
+    NodePlugin,
+    /// EC2 refuses the driver's call.
+    Iam,
+    /// The driver's controller does not answer.
+    Timeout,
+    /// Its file system is damaged, or not the one that is expected.
+    FileSystem,
+    /// The key that encrypts it cannot be used.
+    Kms,
+    /// EC2 does not tell the driver of the node's instance.
+    NoInstance,
+    /// It lies in another zone than the node.
+    OtherZone,
+    /// The node has no program that mounts such file systems.
+    Helper,
+    /// Mounting fails otherwise.
+    Mount,
+}
+
+impl Fault {
+    /// Reads a message of the attach-detach controller or of the kubelet, with the driver's error in it.
+    pub(super) fn classify(message: &str) -> Self {
+        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if has(&[
+            "Multi-Attach error",
+            "is already exclusively attached",
+            "VolumeInUse",
+            "is already attached to an instance",
+        ]) {
+            return Self::MultiAttach;
+        }
+        if has(&[
+            "AttachmentLimitExceeded",
+            "maximum number of attachments",
+            "exceed max volume count",
+            "attachment limit",
+            "Maximum number of volumes",
+        ]) {
+            return Self::Limit;
+        }
+        if has(&["InvalidVolume.ZoneMismatch", "is not in the same availability zone as instance"]) {
+            return Self::OtherZone;
+        }
+        if instance(message).is_some() && has(&["not found", "InvalidInstanceID"]) {
+            return Self::NoInstance;
+        }
+        if has(&["InvalidVolume.NotFound", "does not exist in AWS"]) || is_gone(message) {
+            return Self::Gone;
+        }
+        if has(&[
+            "not found in the list of registered CSI drivers",
+            "does not contain driver",
+            "no such file or directory\" transport",
+            "csinode",
+            "CSINode",
+        ]) {
+            return Self::NodePlugin;
+        }
+        if has(&["KMS", "kms:", "CustomerKeyHasBeenRevoked"]) {
+            return Self::Kms;
+        }
+        if matches!(
+            ProvisioningFault::classify(message),
+            ProvisioningFault::Credentials | ProvisioningFault::Permission
+        ) {
+            return Self::Iam;
+        }
+        if has(&[
+            "but was attaching",
+            "is still attaching",
+            "still being attached",
+            "in attaching state",
+            "state attaching",
+        ]) {
+            return Self::Stuck;
+        }
+        // Where the source is a server, no file system is damaged.
+        if has(&["/sbin/mount.<type> helper program", "need to run helper program"]) || from_server(message) {
+            return Self::Helper;
+        }
+        if has(&[
+            "wrong fs type",
+            "bad superblock",
+            "fsck",
+            "Structure needs cleaning",
+            "unknown filesystem",
+            "corrupt",
+        ]) {
+            return Self::FileSystem;
+        }
+        if message.contains("AttachVolume")
+            && has(&["timed out", "DeadlineExceeded", "context deadline exceeded", "external-attacher", "dial tcp"])
+        {
+            return Self::Timeout;
+        }
+        if has(&["Unable to attach or mount volumes", "timed out waiting for the condition"])
+            && !message.contains("MountVolume")
+        {
+            return Self::Timeout;
+        }
+        Self::Mount
+    }
+
+    /// What is told of it: an event about attaching says more than the kubelet's "timed out".
+    pub(super) fn weight(self) -> u8 {
+        match self {
+            Self::Timeout => 0,
+            Self::Mount => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// A volume that the cloud does not know. Secrets and ConfigMaps that are missing are another matter.
+fn is_gone(message: &str) -> bool {
+    let at = message.find("vol-");
+    at.is_some_and(|at| {
+        let rest: String = message[at..].chars().take(60).collect();
+        rest.contains("does not exist") || rest.contains("not found")
+    })
+}
+
+/// `bad superblock on 10.0.0.5:/export`: a share of a server.
+fn from_server(message: &str) -> bool {
+    let source = message.split_once("bad superblock on ").and_then(|(_, rest)| rest.split([',', ' ']).next());
+    source.is_some_and(|s| s.contains(":/") || s.starts_with("//"))
+}
+
+/// The instance that an error of the driver is about: `Instance "i-0a" not found`, `The instance ID 'i-0a' does not exist`.
+pub(super) fn instance(message: &str) -> Option<&str> {
+    let told = ["Instance \"", "instance ID '", "instance \""].iter().find_map(|w| message.split_once(w));
+    let id = told?.1.split(['"', '\'', '\\']).next()?;
+    id.starts_with("i-").then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_faults_apart() {
+        let cases = [
+            ("Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) grafana-1", Fault::MultiAttach),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not attach volume \"vol-1\" to node \"i-1\": attachment of disk \"vol-1\" failed, expected device to be attached but was attaching",
+                Fault::Stuck,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = ResourceExhausted desc = operation error EC2: AttachVolume, api error AttachmentLimitExceeded: too many",
+                Fault::Limit,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = api error InvalidVolume.NotFound: The volume 'vol-0a' does not exist.",
+                Fault::Gone,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = NotFound desc = Volume vol-0a not found",
+                Fault::Gone,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : CSINode ip-10-0-1-1 does not contain driver ebs.csi.aws.com",
+                Fault::NodePlugin,
+            ),
+            (
+                "MountVolume.MountDevice failed for volume \"pvc-1\" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers",
+                Fault::NodePlugin,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: api error UnauthorizedOperation: You are not authorized",
+                Fault::Iam,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : timed out waiting for external-attacher of ebs.csi.aws.com CSI driver to attach volume vol-0a",
+                Fault::Timeout,
+            ),
+            (
+                "Unable to attach or mount volumes: unmounted volumes=[storage], unattached volumes=[], failed to process volumes=[]: timed out waiting for the condition",
+                Fault::Timeout,
+            ),
+            (
+                "MountVolume.MountDevice failed for volume \"pvc-1\" : mount failed: exit status 32 wrong fs type, bad option, bad superblock on /dev/nvme1n1",
+                Fault::FileSystem,
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not mount: already mounted or mount point busy",
+                Fault::Mount,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = NotFound desc = Instance \"i-0a\" not found",
+                Fault::NoInstance,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = api error InvalidVolume.ZoneMismatch: The volume 'vol-0a' is not in the same availability zone as instance 'i-0a'",
+                Fault::OtherZone,
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"nfs\" : mount failed: exit status 32 Output: mount: /x: bad option; for several filesystems (e.g. nfs, cifs) you might need a /sbin/mount.<type> helper program.",
+                Fault::Helper,
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"nfs\" : mount: wrong fs type, bad option, bad superblock on 10.0.0.5:/export, missing codepage or helper program",
+                Fault::Helper,
+            ),
+        ];
+        for (message, fault) in cases {
+            assert_eq!(Fault::classify(message), fault, "{message}");
+        }
+    }
+}
