@@ -43,6 +43,7 @@ pub(crate) mod network_policy;
 pub(crate) mod node_clock;
 pub(crate) mod node_versions;
 pub(crate) mod nodes;
+pub(crate) mod not_created;
 pub(crate) mod not_served;
 pub(crate) mod owner;
 pub(crate) mod parts;

@@ -10,7 +10,7 @@ use super::{Cause, Subject};
 use crate::checks::support::addon::{kept, kept_role};
 use crate::checks::support::place::Place;
 use crate::domain::aws::addon::{self, Conflict};
-use crate::domain::kubernetes::{scheduling, webhook_call};
+use crate::domain::kubernetes::{not_created, scheduling, webhook_call};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Addon;
 
@@ -68,6 +68,10 @@ enum Way {
     Replicas {
         pods: Vec<String>,
         target: Option<String>,
+    },
+    Refused {
+        /// The API server waited too long for what it asks before.
+        slow: bool,
     },
     Version {
         kubernetes: String,
@@ -151,6 +155,9 @@ impl Subject<'_> {
                 pods: self.parts.iter().flat_map(|p| &p.unready).map(|p| p.metadata.name.clone()).collect(),
                 target: self.pods().target,
             },
+            Cause::Refused => {
+                Way::Refused { slow: self.not_made().is_some_and(|(_, said)| not_created::is_slow(said)) }
+            }
             Cause::Version => Way::Version { kubernetes: self.kubernetes(), kept: kept(self.addon) },
             Cause::Admission => Way::Admission(self.update()),
             Cause::Webhook => Way::Webhook { webhook: self.webhook(), update: self.update() },

@@ -10,7 +10,8 @@ use crate::checks::{Check, check};
 use crate::domain::aws::addon::issue_text;
 use crate::domain::aws::ebs;
 use crate::domain::aws::node_group;
-use crate::domain::kubernetes::webhooks;
+use crate::domain::kubernetes::{not_created, webhooks};
+use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::aws::{Addon, HealthIssue};
 use crate::snapshot::{Platform, Snapshot};
@@ -83,6 +84,8 @@ enum Cause {
     Permission,
     /// It lacks pods.
     Replicas,
+    /// The API server makes none of the pods that it lacks.
+    Refused,
     /// Its version does not fit the cluster's.
     Version,
     /// An admission webhook refuses its objects.
@@ -122,7 +125,22 @@ impl Subject<'_> {
             },
             _ => self.short_of_pods()?,
         };
-        Some(self.finding(verdict))
+        Some(self.finding(self.refused(verdict)))
+    }
+
+    /// Where pods are not even made, that is why they are not ready.
+    fn refused(&self, verdict: Verdict) -> Verdict {
+        let counted = matches!(verdict.cause, Cause::Replicas | Cause::Stuck | Cause::Other);
+        let Some((part, said)) = self.not_made().filter(|_| counted) else { return verdict };
+        let said = shorten(said.lines().next().unwrap_or_default(), 250);
+        let what = format!("{}; the API server makes no pods of {}: {said}", verdict.what, part.reference());
+        Verdict { cause: Cause::Refused, what, ..verdict }
+    }
+
+    /// A workload of which pods are missing that nobody made, and what is said of it.
+    fn not_made(&self) -> Option<(&Part<'_>, &str)> {
+        let lacks = |p: &&Part<'_>| p.missing() > p.unready.len();
+        self.parts.iter().filter(lacks).find_map(|p| Some((p, not_created::said(self.snap, p.workload)?)))
     }
 
     fn is_short(&self) -> bool {
@@ -264,6 +282,9 @@ impl Subject<'_> {
         // Its workload is what has the cause: an image, a crash, a place to run.
         for part in self.parts.iter().filter(|p| p.missing() > 0) {
             finding = finding.depends_on(part.reference());
+        }
+        if let Some((_, said)) = self.not_made().filter(|_| cause == Cause::Refused) {
+            finding = webhooks::blamed(self.snap, said).into_iter().fold(finding, Finding::depends_on);
         }
         // Pods that end on a node that is gone are missing until others take their place.
         for node in self.parts.iter().filter(|p| p.missing() > 0).flat_map(|p| lost_nodes(self.snap, p.workload)) {

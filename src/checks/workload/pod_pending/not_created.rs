@@ -8,13 +8,13 @@ use crate::domain::kubernetes::api_storage;
 use crate::domain::kubernetes::denied;
 use crate::domain::kubernetes::limit_range::{self, Bound};
 use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::not_created::{condition, event};
 use crate::domain::kubernetes::quota_scope;
-use crate::domain::kubernetes::unschedulable::RECENT;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckId, Evidence, Finding, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Event, Workload};
+use crate::snapshot::kubernetes::Workload;
 use crate::snapshot::{Snapshot, journal};
 
 /// One finding for each workload of the stack whose pods are refused.
@@ -47,34 +47,6 @@ fn lacks_pods(snap: &Snapshot, workload: &Workload) -> bool {
         return true;
     }
     snap.pods_of_workload(workload).count() < workload.desired() as usize
-}
-
-/// What the controllers said of it: the newest event of the workload, or of the ReplicaSets of a Deployment.
-fn event<'a>(snap: &'a Snapshot, workload: &Workload) -> Option<&'a Event> {
-    let meta = &workload.metadata;
-    let is_own = |e: &&Event| {
-        let object = &e.involved_object;
-        let set = |name: &str| {
-            let hash = name.strip_prefix(meta.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
-            hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
-        };
-        object.namespace == meta.namespace
-            && match (workload.kind.as_str(), object.kind.as_str()) {
-                ("Deployment", "ReplicaSet") => set(&object.name),
-                (kind, other) => kind == other && object.name == meta.name,
-            }
-    };
-    let recent = |e: &&Event| e.is_within(RECENT, snap.collected_at);
-    let events = snap.events.items().unwrap_or_default().iter();
-    let failed = events.filter(|e| e.reason == "FailedCreate").filter(is_own).filter(recent);
-    // One refusal may be a race with a deletion; the controllers try again and again.
-    failed.filter(|e| e.times() > 1).max_by_key(|e| e.last_seen())
-}
-
-/// A Deployment says so in its conditions as well.
-fn condition(workload: &Workload) -> Option<&str> {
-    let failure = workload.status.conditions.iter().find(|c| c.kind == "ReplicaFailure" && c.status == "True")?;
-    failure.message.as_deref()
 }
 
 fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Finding> {
