@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
+use crate::domain::aws::denied::Denied;
 use crate::domain::aws::efs::{self, Fault};
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
@@ -37,6 +38,8 @@ enum Fix {
         of: OfSystem,
         vpc: Placeholder,
         subnet: Placeholder,
+        /// The role that may not look the address up either.
+        denied: Option<String>,
     },
     Timeout {
         #[serde(flatten)]
@@ -105,6 +108,13 @@ struct Waits<'a> {
 }
 
 impl<'a> Waits<'a> {
+    /// Where the name does not resolve, the driver asks EFS for the address: who may not, a role or a caller.
+    fn denied_lookup(&self) -> Option<String> {
+        let denied = Denied::read(&self.event.message)?;
+        denied.action.as_deref().filter(|a| a.ends_with(":DescribeMountTargets"))?;
+        denied.role().map(str::to_owned).or(denied.caller)
+    }
+
     fn file_system(&self) -> &'a str {
         efs::file_system(self.volume.spec.csi.as_ref().map_or("", |c| c.volume_handle.as_str()))
     }
@@ -144,9 +154,15 @@ fn finding(snap: &Snapshot, all: &[Waits<'_>]) -> Finding {
     let found = snap.nodes.items().unwrap_or_default().iter().find(|n| n.metadata.name == node);
     let zone = found.and_then(scheduling::zone).map(|z| format!(" in {z}")).unwrap_or_default();
     let why = match first.fault {
-        Fault::Name => format!(
-            "its name does not resolve on node {node}: it has no mount target{zone}, the VPC's DNS is off, or its id is of another region"
-        ),
+        Fault::Name => {
+            let asked = first.denied_lookup().map(|role| {
+                format!("; nor may {role} ask EFS for its address (elasticfilesystem:DescribeMountTargets), which the driver then tries")
+            });
+            format!(
+                "its name does not resolve on node {node}: it has no mount target{zone}, the VPC's DNS is off, or its id is of another region{}",
+                asked.unwrap_or_default()
+            )
+        }
         Fault::Timeout => format!("its mount target does not answer node {node}{zone} on TCP 2049"),
         Fault::Denied => "EFS refuses the node: by its access point, its policy, or the driver's role".to_owned(),
         Fault::Path => "the path or access point that the volume names does not exist in it".to_owned(),
@@ -211,6 +227,7 @@ fn fix(snap: &Snapshot, waits: &Waits<'_>, node: Option<&Node>) -> Fix {
                 of,
                 vpc: Placeholder::new("vpc-id").candidates(vpc),
                 subnet: Placeholder::new("subnet-id").how("a subnet in the node's zone").candidates(subnet),
+                denied: waits.denied_lookup(),
             }
         }
         Fault::Timeout => {
@@ -268,6 +285,15 @@ mod tests {
         );
         assert!(found[0].message.contains("file system fs-0a1 of EFS is not mounted: its name does not resolve"));
         assert!(steps(&found[0]).contains("aws efs describe-mount-targets --file-system-id fs-0a1"));
+        assert!(!found[0].message.contains("nor may"));
+        let found = findings(
+            &EfsMount,
+            &snap(
+                "MountVolume.SetUp failed for volume \"pv-efs\" : Output: Failed to resolve \"fs-0a1.efs.eu-west-1.amazonaws.com\". The file system mount target ip address cannot be found, please pass mount target ip address via mount options. \nUser: arn:aws:sts::111122223333:assumed-role/nodes/i-0a is not authorized to perform: elasticfilesystem:DescribeMountTargets on the specified resource",
+            ),
+        );
+        assert!(found[0].message.contains("nor may nodes ask EFS"), "{}", found[0].message);
+        assert!(steps(&found[0]).contains("AmazonEFSCSIDriverPolicy"));
         let found = findings(
             &EfsMount,
             &snap("MountVolume.SetUp failed for volume \"pv-efs\" : mount.nfs4: Connection timed out"),
