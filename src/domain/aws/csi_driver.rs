@@ -2,7 +2,7 @@
 
 use crate::domain::aws::{ebs, efs};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{ServiceAccount, Workload};
+use crate::snapshot::kubernetes::{Pod, ServiceAccount, Workload};
 
 /// A driver's controller.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +69,11 @@ impl Controller {
         let all = || snap.workloads.items().unwrap_or_default().iter().filter(|w| w.kind == "Deployment");
         let runs = |w: &&Workload| w.spec.template.spec.containers.iter().any(|c| c.image.contains(self.image));
         all().find(|w| w.metadata.name == self.name).or_else(|| all().find(runs))
+    }
+
+    /// Its pods.
+    pub(crate) fn pods<'a>(&self, snap: &'a Snapshot) -> Vec<&'a Pod> {
+        self.deployment(snap).map(|w| snap.pods_of_workload(w).collect()).unwrap_or_default()
     }
 
     /// Its ServiceAccount: namespace and name.

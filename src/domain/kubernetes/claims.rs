@@ -167,7 +167,13 @@ impl ProvisioningFault {
         {
             return Self::Key;
         }
-        if has(&["explicit deny", "service control policy", "permissions boundary", "endpoint policy"]) {
+        if has(&[
+            "explicit deny",
+            "service control policy",
+            "permissions boundary",
+            "endpoint policy",
+            "TagPolicyViolation",
+        ]) {
             return Self::Denied;
         }
         if has(&["KMS", "kms:", "IdempotentParameterMismatch", "InvalidVolume.NotFound"]) {
@@ -184,11 +190,16 @@ impl ProvisioningFault {
         }
         if has(&[
             "UnknownVolumeType",
+            "InsufficientVolumeCapacity",
             "InvalidZone.NotFound",
             "is not available in the zone",
             "not available in the selected",
         ]) {
             return Self::Zone;
+        }
+        // Who is not reached refused nothing: the role may well be right.
+        if has(&["https://sts."]) && has(&["dial tcp", "i/o timeout", "no such host", "Client.Timeout"]) {
+            return Self::Timeout;
         }
         if has(&[
             "AssumeRoleWithWebIdentity",
@@ -239,6 +250,9 @@ impl ProvisioningFault {
             "Invalid parameter",
             "InvalidArgument",
             "InvalidParameterDependency",
+            "UnknownParameter",
+            "invalid VolumeParameters",
+            "cannot parse",
             "OutOfRange",
             "iops",
             "IOPS",
@@ -316,6 +330,14 @@ mod tests {
             (
                 "rpc error: code = Unauthenticated desc = Access Denied. Please ensure you have the right AWS permissions: Access denied",
                 ProvisioningFault::Permission,
+            ),
+            (
+                "get identity: get credentials: failed to refresh cached credentials, failed to retrieve credentials, operation error STS: AssumeRoleWithWebIdentity, request send failed, Post \"https://sts.eu-west-1.amazonaws.com/\": dial tcp 1.2.3.4:443: i/o timeout",
+                ProvisioningFault::Timeout,
+            ),
+            (
+                "api error TagPolicyViolation: The tag policy does not allow the specified value for the following tag key: 'env'.",
+                ProvisioningFault::Denied,
             ),
             (
                 "List Access Points failed: RequestCanceled: request context canceled\ncaused by: context canceled",

@@ -14,6 +14,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::csi_driver::{self, Controller};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::efs::{self, Unmade};
+use crate::domain::aws::placement::Placement;
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_error};
 use crate::domain::kubernetes::unschedulable;
@@ -28,7 +29,7 @@ check! {
         id: "pvc-pending", suite: Storage, severity: Error,
         title: "a PersistentVolumeClaim of the stack is Pending",
         requires: [PersistentVolumeClaims, StorageClasses],
-        uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas, Workloads, ServiceAccounts, PodIdentityAssociations],
+        uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas, Workloads, ServiceAccounts, PodIdentityAssociations, Instances, Subnets],
         fix: Fix,
     }
 }
@@ -384,8 +385,23 @@ fn depends_on(
                 .filter_map(|e| csi_node::named_in(&e.message));
             nodes.map(csi_node::reference).collect()
         }
-        Cause::ProvisioningFailed(Refusal::Silent) if is_ebs => vec![ResourceRef::csi_driver(ebs::DRIVER)],
-        Cause::ProvisioningFailed(Refusal::Silent) => vec![ResourceRef::csi_driver(provisioner)],
+        Cause::ProvisioningFailed(Refusal::Silent) => {
+            let driver = if is_ebs { ebs::DRIVER } else { provisioner };
+            let mut all = vec![ResourceRef::csi_driver(driver)];
+            let said: Vec<&str> =
+                claims.iter().filter_map(|c| provisioning_error(snap, c)).map(|e| e.message.as_str()).collect();
+            // What the controller does not reach lies behind its subnet, or behind a name.
+            if said.iter().any(|m| m.contains("dial tcp") || m.contains("Client.Timeout")) {
+                let place = Placement::new(snap);
+                let pods = csi_driver::controller(provisioner).map(|c| c.pods(snap)).unwrap_or_default();
+                let subnets = pods.into_iter().filter_map(|p| place.of_pod(p));
+                all.extend(subnets.map(|subnet| ResourceRef::aws("ec2", "subnet", subnet)));
+            }
+            if said.iter().any(|m| m.contains("lookup ")) {
+                all.push(ResourceRef::service(ebs::NAMESPACE, "kube-dns"));
+            }
+            all
+        }
         Cause::ProvisioningFailed(Refusal::Iam) => {
             let account = match csi_driver::controller(provisioner) {
                 _ if is_ebs => Some(ebs::credentials_ref(snap)),
