@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::log::{Seen, Trouble, damaged, why};
+use super::log::{Seen, Trouble, damaged, hint, why};
 use crate::checks::support::volume::{Full, Larger, Repair};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::Origin;
@@ -51,6 +51,8 @@ enum Way {
     Compaction {
         pod: String,
         error: String,
+        /// What the error comes of, where it says so; empty otherwise.
+        hint: &'static str,
     },
     HeadChunks {
         error: String,
@@ -100,7 +102,7 @@ impl Fix {
                 larger: Larger::of(snap, &meta.namespace, origin),
                 repair: repair(),
             },
-            Trouble::Compaction => Way::Compaction { pod: name(), error: why(&seen.text) },
+            Trouble::Compaction => Way::Compaction { pod: name(), error: why(&seen.text), hint: hint(&seen.text) },
             Trouble::HeadChunks => Way::HeadChunks {
                 error: why(&seen.text),
                 head_chunks: inside("chunks_head"),

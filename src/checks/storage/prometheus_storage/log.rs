@@ -126,8 +126,12 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
     if has("failed to read meta.json") {
         return Some(Trouble::Block);
     }
-    if !has("compaction failed") {
+    if !has("compaction failed") && !line.msg.starts_with("reloadBlocks") {
         return None;
+    }
+    // What says why it could not be read calls nothing damaged.
+    if !hint(line.raw).is_empty() {
+        return Some(Trouble::Compaction);
     }
     let of_head = ["chunks_head", "m-mapped chunk", "mmapped chunk", "head chunk"];
     if of_head.iter().any(|w| has(w)) {
@@ -154,6 +158,25 @@ fn damaged_blocks(error: &str) -> Vec<String> {
 pub(super) fn damaged(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("corruption in segment ")?;
     rest.split([' ', ':', '"']).next().filter(|f| !f.is_empty()).map(str::to_owned)
+}
+
+/// What keeps blocks from being made and merged, where the error is not about the data; empty otherwise.
+pub(super) fn hint(line: &str) -> &'static str {
+    let lower = line.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    if has(&["stale nfs file handle", "stale file handle", "interrupted system call"]) {
+        return "That is said of file systems that are reached over the network (NFS, EFS), on which Prometheus does not keep data safely: move it to a volume of block storage, such as one of EBS.";
+    }
+    if has(&["cannot allocate memory"]) {
+        return "The kernel maps no more memory for it: raise the memory limit of the container, or the node's vm.max_map_count where it has blocks of many months.";
+    }
+    if has(&["permission denied", "operation not permitted"]) {
+        return "Files of its data belong to another user, as after a restore or a run as root: give the pod an fsGroup (65534 for Prometheus' image), or change the owner of what the error names.";
+    }
+    if has(&["too many open files"]) {
+        return "It has as many files open as it may have: blocks of many months are open all at once. Keep less data, or raise the limit of open files of the container runtime on the nodes.";
+    }
+    ""
 }
 
 /// The error of a line.
@@ -220,6 +243,17 @@ mod tests {
             troubles(&log("plan compaction: open /prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z/meta.json: no such file")),
             [Trouble::Block]
         );
+    }
+
+    #[test]
+    fn some_errors_are_not_about_the_data() {
+        let line = r#"level=error ts=2026-11-21T03:20:00Z component=tsdb msg="reloadBlocks" err="delete 1 blocks: delete obsolete block: unlinkat /prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z.tmp-for-deletion: permission denied""#;
+        assert_eq!(troubles(line), [Trouble::Compaction]);
+        assert!(hint(line).contains("fsGroup"));
+        let block = r#"level=error ts=2026-11-21T03:20:00Z component=tsdb msg="compaction failed" err="reloadBlocks: open /prometheus/01HN5B2Z7Q8W9E0R1T2Y3V4X5Z/index: stale NFS file handle""#;
+        assert_eq!(troubles(block), [Trouble::Compaction], "the block is sound");
+        assert!(hint("rename x: interrupted system call").contains("NFS"));
+        assert_eq!(hint("populate block: index out of range"), "");
     }
 
     #[test]
