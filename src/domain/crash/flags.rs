@@ -13,7 +13,11 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         return None;
     }
     let text = line.text();
-    unknown(&text).or_else(|| usage(&text)).or_else(|| value(&text)).or_else(|| address(&text))
+    unknown(&text)
+        .or_else(|| usage(&text))
+        .or_else(|| value(&text))
+        .or_else(|| address(&text))
+        .or_else(|| external(&text))
 }
 
 /// What Go's flag package prints after an argument that it does not know: `Usage of /configmap-reload:` and the flags that
@@ -147,4 +151,37 @@ fn address(text: &str) -> Option<Crash> {
             .instead(meant)
             .advice("The listen address is written as address:port, or :port."),
     )
+}
+
+/// `parse external URL "x:y": …` of Prometheus, `"x": invalid "" scheme, only 'http' and 'https' are supported` of
+/// Alertmanager.
+fn external(text: &str) -> Option<Crash> {
+    let prometheus = pattern!(r#"parse external URL "((?:[^"\\]|\\.)*)": (.+)$"#).captures(text);
+    let (value, why) = match &prometheus {
+        Some(found) => (found[1].replace("\\\"", "\""), found[2].to_owned()),
+        None => {
+            let found = pattern!(r#""([^"]*)": (invalid "[^"]*" scheme, only 'http' and 'https' are supported)"#);
+            let found = found.captures(text)?;
+            (found[1].to_owned(), found[2].to_owned())
+        }
+    };
+    Some(flag(&format!("the external URL {value} is refused: {why}")).what(value).advice(
+        "--web.external-url takes a whole URL without quotes of its own, such as https://monitoring.example.com/prometheus.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn external_urls_are_whole() {
+        let of = |line: &str| read(&Line::parse(line)).map(|c| (c.class, c.what.unwrap_or_default()));
+        let quoted = r#"parse external URL "\"https://p.example.com\"": URL must not begin or end with quotes"#;
+        assert_eq!(of(quoted), Some((Class::Flag, "\"https://p.example.com\"".into())));
+        let bare = r#"ts=2026-11-21T02:57:13Z caller=main.go:310 level=error msg="failed to determine external URL" err="\"am.example.com\": invalid \"\" scheme, only 'http' and 'https' are supported""#;
+        assert_eq!(of(bare), Some((Class::Flag, "am.example.com".into())));
+        let port = r#"parse external URL "": address 9090: missing port in address"#;
+        assert_eq!(of(port), Some((Class::Flag, "9090".into())));
+    }
 }

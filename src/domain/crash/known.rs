@@ -258,7 +258,6 @@ const SINCE: &[(&str, &str)] = &[
     ("scrape_protocols", "Prometheus 2.49"),
     ("keep_dropped_targets", "Prometheus 2.47"),
     ("scrape_config_files", "Prometheus 2.43"),
-    ("scrape_classic_histograms", "Prometheus 2.45"),
     ("track_timestamps_staleness", "Prometheus 2.48"),
     ("enable_compression", "Prometheus 2.49"),
     ("fallback_scrape_protocol", "Prometheus 3.0"),
@@ -280,6 +279,15 @@ const SINCE: &[(&str, &str)] = &[
     ("time_intervals", "Alertmanager 0.24"),
 ];
 
+/// Fields that have another name in newer versions: the name, the versions that know it, and what the newer ones call it.
+const RENAMED_FIELDS: &[(&str, &str, &str)] =
+    &[("scrape_classic_histograms", "Prometheus 2.45 to 2.55", "always_scrape_classic_histograms")];
+
+/// The versions that know a field under a name that newer ones do not, and its newer name.
+pub(crate) fn renamed(field: &str) -> Option<(&'static str, &'static str)> {
+    RENAMED_FIELDS.iter().find(|(name, ..)| *name == field).map(|(_, versions, successor)| (*versions, *successor))
+}
+
 /// The version since which a field exists, where that is later than what is in common use.
 pub(crate) fn since(field: &str) -> Option<&'static str> {
     SINCE.iter().find(|(name, _)| *name == field).map(|(_, version)| *version)
@@ -299,6 +307,8 @@ mod tests {
         assert_eq!(prometheus("something_else"), None);
         assert_eq!(near("fors", RULES.iter().copied()), Some("for"));
         assert_eq!(near("reciever", crate::lint::alertmanager::field_names()), Some("receiver"));
+        assert_eq!(renamed("scrape_classic_histograms").map(|r| r.1), Some("always_scrape_classic_histograms"));
+        assert!(since("scrape_classic_histograms").is_none(), "no newer version knows it");
         assert_eq!(flag("storage.tsdb.retention"), Flag::Successor("storage.tsdb.retention.time"));
         assert_eq!(flag("storage.tsdb.retension.time"), Flag::Near("storage.tsdb.retention.time"));
     }

@@ -19,6 +19,7 @@ mod unreached;
 
 use crate::domain::kubernetes::forbidden::{Account, Act};
 use crate::domain::text::log_line::{Level, Line};
+use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::stack;
@@ -139,6 +140,8 @@ pub(crate) enum Class {
     Architecture,
     /// Something that it needs at its start does not answer.
     Unreached,
+    /// Its object store answers, and refuses it.
+    Store,
     /// Thanos asks Prometheus to leave its blocks as they are.
     Compaction,
     /// It panics: a bug of its own.
@@ -204,6 +207,8 @@ pub(crate) enum Detail {
     Waits,
     /// The image starts this program, which knows none of the container's arguments.
     OtherProgram(String),
+    /// How its object store refuses it.
+    Store(StoreFailure),
 }
 
 /// Why a program ended.
@@ -372,6 +377,7 @@ const CONSEQUENCES: &[&str] = &[
     "failed initialize output",
     "failed to initialize filter",
     "could not load multiline parsers",
+    "configuration file contains errors",
     "because it depends on",
     "failed services",
     "error running ",

@@ -68,6 +68,10 @@ fn field(crash: Crash, kind: File, text: &str) -> Option<Crash> {
     if kind == File::Prometheus && name == "groups" {
         return Some(crash.advice("Rules belong in a file of their own, which rule_files names; move groups there."));
     }
+    if let Some((versions, successor)) = known::renamed(name) {
+        let advice = format!("{name} is known to {versions}; newer versions call it {successor}.");
+        return Some(crash.instead(Some(successor)).advice(advice));
+    }
     if let Some(version) = known::since(name) {
         return Some(crash.advice(format!("{name} is known since {version}: use that version, or take it out.")));
     }

@@ -1,8 +1,11 @@
 //! Loki, Mimir and Tempo that do not get through their start: what a part of them says, and which part it is.
 
+use crate::domain::aws::credentials::Fault;
 use crate::domain::crash::{Class, Crash, Detail, common, pattern};
 use crate::domain::text::log_line::Line;
+use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
+use crate::domain::text::shorten::shorten;
 use crate::domain::text::stack;
 
 /// What is said, the part that says it (empty where that is not told), and the line.
@@ -15,18 +18,33 @@ struct Said<'a> {
 /// Reads a whole log: newer versions print the error and its stack before the lines of the log.
 pub(crate) fn read(text: &str) -> Option<Crash> {
     let said = said(text)?;
-    let crash = bucket(&said).or_else(|| index_log(&said)).or_else(|| folder(&said)).or_else(|| common_word(&said))?;
+    let crash = bucket(&said)
+        .or_else(|| index_log(&said))
+        .or_else(|| folder(&said))
+        .or_else(|| store(&said))
+        .or_else(|| common_word(&said))?;
     Some(Crash { said: redact(said.line), ..crash })
 }
 
 fn said(text: &str) -> Option<Said<'_>> {
-    let ends = ["error running loki", "error running application", "error running Tempo"];
-    let line = text.lines().rev().find(|l| ends.iter().any(|e| l.contains(e)))?;
+    let ends = ["error running loki", "error running application", "error running Tempo", "\"module failed\""];
+    text.lines().rev().filter(|l| ends.iter().any(|e| l.contains(e))).find_map(of_line)
+}
+
+fn of_line(line: &str) -> Option<Said<'_>> {
     let error = Line::parse(line).err;
     let error = stack::without(&error);
-    let (reason, part) = error.split_once("error initialising module: ").unwrap_or((error, ""));
+    let (reason, part) = match error.split_once("error initialising module: ") {
+        // Tempo names the part before what it says.
+        Some((before, rest)) if before.contains("failed to init module services") => {
+            rest.split_once(": ").map_or((rest, ""), |(part, reason)| (reason, part))
+        }
+        Some((reason, part)) => (reason, part),
+        None => (error, ""),
+    };
     let (reason, part) = (reason.trim().to_owned(), part.lines().next().unwrap_or_default().trim().to_owned());
-    (!reason.is_empty()).then_some(Said { reason, part, line })
+    // That parts ended is said after what made one of them end.
+    (!reason.is_empty() && !reason.starts_with("failed services")).then_some(Said { reason, part, line })
 }
 
 /// `at least one bucket name must be specified`
@@ -82,6 +100,24 @@ fn folder(said: &Said<'_>) -> Option<Crash> {
     Some(Crash::new(Class::Config, reason).what(what).detail(Detail::MayLack).advice(advice))
 }
 
+/// `unexpected error from ListObjects on tempo-traces: Access Denied`: the store answers, and refuses.
+fn store(said: &Said<'_>) -> Option<Crash> {
+    // Why a pod gets no credentials is read of any program.
+    if Fault::read(&said.reason).is_some_and(|f| !matches!(f, Fault::Denied(_))) {
+        return None;
+    }
+    let failure = StoreFailure::of(&said.reason).filter(|f| *f != StoreFailure::Unreachable)?;
+    let last = said.reason.lines().next().unwrap_or_default();
+    let last = last.rsplit_once("failure: ").map_or(last, |(_, rest)| rest).trim_end_matches('.');
+    let why = match failure {
+        StoreFailure::Bucket => "its object store has no such bucket",
+        _ => "its object store refuses it",
+    };
+    let crash = Crash::new(Class::Store, format!("{why}: {}", shorten(last, 250))).detail(Detail::Store(failure));
+    let bucket = pattern!(r"ListObjects on ([\w.-]+):?").captures(last).map(|c| c[1].to_owned());
+    Some(Crash { what: bucket, ..crash })
+}
+
 /// What its operating system says.
 fn common_word(said: &Said<'_>) -> Option<Crash> {
     common::read(&Line::parse(&said.reason))
@@ -90,6 +126,29 @@ fn common_word(said: &Said<'_>) -> Option<Crash> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_that_refuses() {
+        let tempo = "level=error ts=2026-11-21T02:57:13Z caller=main.go:111 msg=\"error running Tempo\" err=\"failed to init module services error initialising module: store: failed to create store unexpected error from ListObjects on acme-traces: Access Denied\"\n";
+        let crash = read(tempo).expect("a crash");
+        assert_eq!((crash.class, crash.what.as_deref()), (Class::Store, Some("acme-traces")));
+        assert_eq!(crash.detail, Detail::Store(StoreFailure::Denied));
+        let mimir = "ts=2026-11-21T02:57:13Z caller=mimir.go:900 level=error msg=\"module failed\" module=sanity-check err=\"starting module sanity-check: invalid service state: Failed, expected: Running, failure: sanity check failed: blocks storage: unable to successfully send a request to object storage: The specified bucket does not exist\"\nts=2026-11-21T02:57:14Z caller=log.go:87 level=error msg=\"error running application\" err=\"failed services\\ngithub.com/grafana/mimir/pkg/mimir.(*Mimir).Run\\n\\t/src/mimir.go:950\"\n";
+        let crash = read(mimir).expect("a crash");
+        assert_eq!(crash.detail, Detail::Store(StoreFailure::Bucket));
+        assert!(
+            crash.reason.starts_with("its object store has no such bucket: sanity check failed"),
+            "{}",
+            crash.reason
+        );
+        let folder = tempo.replace(
+            "unexpected error from ListObjects on acme-traces: Access Denied",
+            "mkdir /var/tempo/wal: permission denied",
+        );
+        assert_eq!(read(&folder).map(|c| c.class), Some(Class::Permission));
+        let role = tempo.replace("Access Denied", "WebIdentityErr: failed to retrieve credentials\\ncaused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity");
+        assert!(read(&role).is_none(), "told of its pod");
+    }
 
     fn of(error: &str) -> Option<Crash> {
         read(&format!(

@@ -40,6 +40,7 @@ enum Way {
         /// The role that the account names.
         role: Option<String>,
         partition: String,
+        bucket: &'static str,
     },
     Credentials {
         program: &'static str,
@@ -202,6 +203,7 @@ impl<'a> Case<'a> {
                 account: self.account().to_owned(),
                 role: self.role(),
                 partition: Identity::of(self.snap).partition.to_owned(),
+                bucket: "<bucket>",
             },
             Trouble::Store(StoreFailure::Credentials) => Way::Credentials {
                 program,

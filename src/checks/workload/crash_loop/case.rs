@@ -163,7 +163,8 @@ impl<'a> Case<'a> {
         }
         // Credentials that do not work are told of by the ServiceAccount that has them.
         let unsaid = self.failing.cause.class().is_none() && foundation::is_part(self.failing.pod);
-        if unsaid || self.is_about_credentials() {
+        let by_store = self.failing.cause.class() == Some(Class::Store);
+        if unsaid || by_store || self.is_about_credentials() {
             let account = self.failing.pod.spec.account();
             made = made.depends_on(ResourceRef::service_account(namespace, account));
             if self.failing.pod.spec.containers.iter().any(|c| c.image.contains("ebs-csi-driver")) {

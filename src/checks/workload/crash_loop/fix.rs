@@ -17,11 +17,15 @@ use crate::checks::workload::crash_loop::values::{
 };
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::aws::addon::with_values;
+use crate::domain::aws::credentials::{self, Source};
+use crate::domain::aws::denied::Denied;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::image::{Image, base_of, tag_of};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::loki::store_log::Store;
+use crate::domain::text::object_store::StoreFailure;
 use crate::model::Placeholder;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Node;
@@ -78,6 +82,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
         Class::Flag => flag(case, crash),
         Class::Port | Class::Bind | Class::Cluster | Class::AgentAddress => listening(case, crash),
         Class::Variable => variable(case, crash),
+        Class::Store => store(case, crash),
         Class::SecondDefault
         | Class::Provisioning
         | Class::Plugin
@@ -323,6 +328,31 @@ fn variable(case: &Case<'_>, crash: &Crash) -> Way {
         operator_name: case.target.operator_name().to_owned(),
         container: case.failing.container.name.clone(),
         pod: case.pod_name(),
+    }
+}
+
+/// The object store refuses it.
+fn store(case: &Case<'_>, crash: &Crash) -> Way {
+    let (reason, pod) = (crash.reason.clone(), case.pod_name());
+    let program = Store::of_image(&case.failing.container.image).map_or("It", Store::name);
+    if crash.detail == Detail::Store(StoreFailure::Bucket) {
+        return Way::StoreBucket { program, reason, pod };
+    }
+    let source = credentials::source(case.snap, case.failing.pod);
+    Way::StoreDenied {
+        program,
+        account: case.failing.pod.spec.account().to_owned(),
+        role: source.role().and_then(|arn| arn.rsplit('/').next()).map(str::to_owned),
+        identity: match source {
+            Source::Irsa { .. } => "irsa",
+            Source::PodIdentity { .. } => "pod-identity",
+            Source::Node => "node",
+        },
+        nobody: Denied::read(&crash.said).is_none_or(|d| d.caller.is_none()),
+        partition: Place::of(case.snap).partition,
+        bucket: crash.what.clone().unwrap_or_else(|| "<bucket>".to_owned()),
+        reason,
+        pod,
     }
 }
 

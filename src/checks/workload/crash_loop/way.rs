@@ -222,6 +222,25 @@ pub(super) enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
+    StoreDenied {
+        program: &'static str,
+        reason: String,
+        account: String,
+        /// The role that the pod is meant to have.
+        role: Option<String>,
+        /// How it is to have it: `irsa`, `pod-identity`, or `node` where it has none of its own.
+        identity: &'static str,
+        /// The store named nobody: it may have been asked without credentials.
+        nobody: bool,
+        partition: String,
+        bucket: String,
+        pod: String,
+    },
+    StoreBucket {
+        program: &'static str,
+        reason: String,
+        pod: String,
+    },
     AgentAddress {
         cluster: String,
         region: String,
