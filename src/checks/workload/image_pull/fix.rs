@@ -186,7 +186,6 @@ enum Way {
     },
     Other {
         pod: String,
-        rolls: bool,
     },
 }
 
@@ -314,7 +313,7 @@ impl Case<'_> {
             Cause::PullRate => {
                 Way::PullRate { configuration: format!("/api/v1/nodes/{}/proxy/configz", self.node_name()) }
             }
-            Cause::Other => Way::Other { pod: pod(), rolls },
+            Cause::Other => Way::Other { pod: pod() },
         }
     }
 
