@@ -89,6 +89,17 @@ fn refused(snap: &Snapshot, log: &ContainerLog) -> Option<String> {
     last
 }
 
+/// What waits, by what the side-car asks Grafana to read again. Grafana looks at folders of dashboards by itself as well.
+fn held_back(line: &str) -> &'static str {
+    if line.contains("provisioning/dashboards") {
+        "dashboards from ConfigMaps are loaded only when Grafana looks at their folder by itself"
+    } else if line.contains("provisioning/datasources") {
+        "datasources from ConfigMaps are not loaded before its next start"
+    } else {
+        "what the side-car brings from ConfigMaps is not loaded before its next start"
+    }
+}
+
 fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Finding {
     let meta = &pod.metadata;
     let grafana = pod.spec.containers.iter().find(|c| c.program() == Some(Program::Grafana));
@@ -98,8 +109,11 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
         .and_then(|e| e.value_from.as_ref()?.secret_key_ref.as_ref());
     let from = secret.map_or_else(String::new, |s| format!(" (key {} of Secret {})", s.key, s.name));
     let message = format!(
-        "Grafana {}/{} refuses its side-car {} (401): the admin password in its Secret{from} is not the one in Grafana's database, so that dashboards and datasources from ConfigMaps are not loaded",
-        meta.namespace, meta.name, log.container
+        "Grafana {}/{} refuses its side-car {} (401): the admin password in its Secret{from} is not the one in Grafana's database, so that {}",
+        meta.namespace,
+        meta.name,
+        log.container,
+        held_back(line)
     );
     let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=2h";
     let mut made = Finding::new(GrafanaAdminPassword::META.id, Severity::Warning, snap.owner_ref(pod), message)

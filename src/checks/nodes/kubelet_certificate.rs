@@ -125,7 +125,7 @@ impl<'a> Seen<'a> {
             all.push("Prometheus gets none of its metrics");
         }
         if self.metrics_server.is_some() {
-            all.push("metrics-server gets none");
+            all.push("metrics-server gets no metrics of it");
         }
         if !self.logs.is_empty() {
             all.push("the logs of its pods cannot be read");
@@ -135,6 +135,9 @@ impl<'a> Seen<'a> {
 }
 
 fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
+    // The API server meets the same error.
+    const SHOW: &str = "kubectl get --raw {{ healthz }}";
+    let healthz = format!("/api/v1/nodes/{node}/proxy/healthz");
     let subject = ResourceRef::node(node);
     let what = if seen.is_expired() { "shows a certificate that has expired" } else { "has no serving certificate" };
     let message = format!("the kubelet of node {node} {what}: {}", seen.victims());
@@ -143,29 +146,25 @@ fn finding(snap: &Snapshot, node: &str, seen: &Seen<'_>) -> Finding {
     // The node itself is well: what is broken is its port.
     made.breaks = Some(vec![ResourceRef::port(node, KUBELET_PORT)]);
     for (url, error) in &seen.targets {
-        made = made.breaks(ResourceRef::ScrapeUrl { url: (*url).to_owned() }).evidence(Evidence::new(
-            format!("target {url}"),
-            *error,
-            "kubectl get csr",
-        ));
+        made = made
+            .breaks(ResourceRef::ScrapeUrl { url: (*url).to_owned() })
+            .evidence(Evidence::new(format!("target {url}"), *error, SHOW).with("healthz", &healthz));
     }
     if let Some((namespace, pod, line)) = seen.metrics_server {
         made = made.evidence(log_evidence(namespace, pod, "metrics-server", false, line));
     }
     if !seen.logs.is_empty() {
         let all: Vec<&str> = seen.logs.iter().map(String::as_str).collect();
-        made = made.evidence(Evidence::new(
-            format!("logs of pods on node {node}"),
-            format!("{NO_CERTIFICATE} ({})", all.join(", ")),
-            "kubectl get csr",
-        ));
+        let value = format!("{NO_CERTIFICATE} ({})", all.join(", "));
+        made =
+            made.evidence(Evidence::new(format!("logs of pods on node {node}"), value, SHOW).with("healthz", &healthz));
     }
     let place = Place::of(snap);
     let groups = snap.eks_nodegroups.iter().flatten();
     let mut own = groups.filter(|g| node_group::nodes_of(snap, &g.nodegroup_name).any(|n| n.metadata.name == node));
     let role = own.next().map_or_else(|| "<node-role>".to_owned(), |g| g.node_role.clone());
     made.fix(Fix::Approve {
-        healthz: format!("/api/v1/nodes/{node}/proxy/healthz"),
+        healthz,
         on_eks: snap.platform == Platform::Eks,
         expired: seen.is_expired(),
         instance: snap.nodes.named(node).ok().flatten().and_then(Node::shell_instance).map(str::to_owned),

@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::pipeline::plural;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::disruption::{self, Blocked, Why};
 use crate::domain::kubernetes::managed::managed_by;
@@ -181,9 +180,10 @@ fn finding(snap: &Snapshot, budget: &DisruptionBudget, blocked: &Blocked<'_>) ->
     let (namespace, name) = (&budget.metadata.namespace, &budget.metadata.name);
     let status = &budget.status;
     let fact = match blocked.why {
-        Why::Never => {
-            format!("{} of {} can never be evicted", asks(budget), plural(status.expected_pods as usize, "pod"))
-        }
+        Why::Never => match status.expected_pods {
+            1 => format!("its only pod can never be evicted ({})", asks(budget)),
+            pods => format!("none of its {pods} pods can ever be evicted ({})", asks(budget)),
+        },
         Why::Unhealthy => format!(
             "{} of {} pods are healthy and {} have to be{}",
             status.current_healthy,

@@ -316,8 +316,9 @@ fn absent(snap: &Snapshot, missing: &BTreeMap<String, BTreeSet<String>>) -> Opti
     let shown: Vec<String> = missing
         .iter()
         .take(NAMED)
-        .map(|(metric, rules)| {
-            format!("{metric} ({})", rules.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+        .map(|(metric, of)| match rules.len() {
+            1 => metric.clone(),
+            _ => format!("{metric} ({})", of.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
         })
         .collect();
     let more = missing.len().saturating_sub(NAMED);

@@ -124,6 +124,7 @@ fn finding(snap: &Snapshot, pending: &[&PersistentVolumeClaim], bound: &[&Persis
         ResourceRef::csi_driver(ebs::DRIVER)
     };
     let what = match (pending.len(), bound.len()) {
+        (0, 1) => "1 bound volume cannot be attached again".to_owned(),
         (0, n) => format!("{n} bound volumes cannot be attached again"),
         (1, _) => "1 PersistentVolumeClaim waits for it".to_owned(),
         (n, _) => format!("{n} PersistentVolumeClaims wait for it"),

@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(new[0].severity, Severity::Warning);
         assert!(new[0].message.contains("new since 2026-11-21 01:00 UTC"), "{}", new[0].message);
         let told = steps(&new[0]);
-        assert!(told.contains("prometheus-data") && told.contains("- name: d\n"), "{told}");
+        assert!(told.contains("prometheus-data") && told.contains("- name: d"), "{told}");
         assert!(!told.contains("mountPath"), "it is mounted: {told}");
     }
 

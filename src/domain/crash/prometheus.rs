@@ -31,7 +31,7 @@ pub(crate) fn bus_error(text: &str) -> Option<Crash> {
     if !writes.iter().any(|w| text.contains(w)) {
         return None;
     }
-    let reason = "SIGBUS as it writes queries.active: no space is left on its volume (Prometheus maps that file into memory, so the kernel ends it instead of reporting an error)";
+    let reason = "SIGBUS as it writes queries.active: most likely no space is left on its volume (Prometheus maps that file into memory, so the kernel ends it instead of reporting an error)";
     Some(Crash { said: redact(signal), ..Crash::new(Class::DiskFull, reason) })
 }
 

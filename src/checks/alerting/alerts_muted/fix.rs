@@ -15,8 +15,9 @@ use crate::lint::yaml::{self, Node};
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Fix {
     am_namespace: String,
-    /// The alerts by receiver, through the API server.
+    /// The alerts by receiver, through the API server, and those of them that nothing holds back.
     alerts_path: String,
+    sent_path: String,
     #[serde(flatten)]
     way: Way,
 }
@@ -244,7 +245,13 @@ pub(super) struct Edit {
 
 impl View<'_> {
     pub(super) fn fix(&self, way: Way) -> Fix {
-        Fix { am_namespace: self.alertmanager_namespace(), alerts_path: self.path("/api/v2/alerts/groups"), way }
+        Fix {
+            am_namespace: self.alertmanager_namespace(),
+            alerts_path: self.path("/api/v2/alerts/groups"),
+            // Alertmanager shows what is silenced too, unless it is told not to.
+            sent_path: self.path("/api/v2/alerts/groups?silenced=false&inhibited=false"),
+            way,
+        }
     }
 
     pub(super) fn amtool(&self) -> Amtool {

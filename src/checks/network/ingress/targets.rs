@@ -80,7 +80,9 @@ fn unhealthy(snap: &Snapshot, group: &TargetGroup) -> Option<Finding> {
             format!("its health check asks GET {path} and wants {wanted}, and the answer is {answer}")
         }
         TargetFault::Timeout => format!("its health check of port {port} gets no answer"),
-        TargetFault::Failed => format!("its health check of port {port} gets no connection, or none that holds"),
+        TargetFault::Failed => {
+            format!("its health check of port {port} gets no connection, or an answer that is no HTTP")
+        }
     };
     let message = format!("{}: {}: {why}", object.words(), unhealthy_words(bad.len(), all, &group.target_group_name));
     let region = Identity::of(snap).region.unwrap_or_default();

@@ -78,7 +78,12 @@ pub(super) struct Fix {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 pub(super) enum Way {
-    Ingress(Existing),
+    Ingress {
+        #[serde(flatten)]
+        existing: Existing,
+        /// What is admitted, where only a policy of Calico comes before those that deny.
+        calico: Vec<Manifest>,
+    },
     Egress {
         #[serde(flatten)]
         existing: Existing,
@@ -276,7 +281,11 @@ fn added(snap: &Snapshot, map: &Map<'_>, group: &Blocked<'_>, policies: &[&Netwo
         managed_by: policies.iter().map(|p| managed_by(&p.metadata)).find(|m| !m.is_empty()),
     };
     let (manifests, way) = match group.direction {
-        Direction::Ingress => (ingress_manifests(snap, group), Way::Ingress(existing)),
+        Direction::Ingress => {
+            let all = ingress_manifests(snap, group);
+            let (manifests, calico) = if existing.calico_denies { (Vec::new(), all) } else { (all, Vec::new()) };
+            (manifests, Way::Ingress { existing, calico })
+        }
         Direction::Egress => {
             let api_server = group.flows.iter().any(|f| f.to.kind == Kind::ApiServer);
             (vec![egress_manifest(snap, map, group)], Way::Egress { existing, api_server })

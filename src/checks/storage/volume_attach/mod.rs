@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use fault::Fault;
 use fix::{Ebs, Fix, Held, NoInstance, Way};
 
+use crate::checks::support::pipeline::plural;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
@@ -489,7 +490,7 @@ fn evidence(case: &Case<'_>) -> Vec<Evidence> {
             all.push(
                 Evidence::new(
                     format!("Deployment {}/{}", workload.metadata.namespace, workload.metadata.name),
-                    format!("strategy {strategy}, {} replicas", workload.desired()),
+                    format!("strategy {strategy}, {}", plural(workload.desired() as usize, "replica")),
                     "kubectl get deployment -n {{ namespace }} {{ name }} -o jsonpath='{.spec.strategy}'",
                 )
                 .with("namespace", &workload.metadata.namespace)

@@ -108,7 +108,12 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             pod: case.pod_name(),
             kept: Kept::of(&case.target),
         },
-        Class::Device => Way::Device { pod: case.pod_name(), node: node(case), volume: volume(case) },
+        Class::Device => Way::Device {
+            pod: case.pod_name(),
+            node: node(case),
+            volume: volume(case),
+            region: Place::of(case.snap).region,
+        },
         Class::Metadata | Class::MemoryMap | Class::Memberlist | Class::Architecture | Class::Unreached => {
             outside(case, crash)
         }
@@ -117,7 +122,7 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
 
 /// What the node, AWS or another program does not give.
 fn outside(case: &Case<'_>, crash: &Crash) -> Way {
-    let (reason, pod, kept) = (crash.reason.clone(), case.pod_name(), Kept::of(&case.target));
+    let (pod, kept) = (case.pod_name(), Kept::of(&case.target));
     match crash.class {
         Class::Metadata => {
             let node = case.failing.pod.spec.node_name.as_deref();
@@ -156,7 +161,6 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
             Way::Unreached {
                 unresolved: crash.reason.contains("is not found in the DNS"),
                 of_namespace: named.map(|s| s.namespace),
-                reason,
                 advice: crash.advice.clone(),
                 host: name.to_owned(),
                 port: port.unwrap_or("443").to_owned(),
@@ -209,6 +213,7 @@ fn configuration(case: &Case<'_>, crash: &Crash) -> Way {
         Origin::Volume | Origin::Secret { .. } if is_operated => {
             let (additional, additional_key) = case.additional().unzip();
             let additional_key = additional_key.unwrap_or_default();
+            let lines = if additional_key.is_empty() { lines } else { lines.in_file(&additional_key) };
             Way::ConfigOperator {
                 file: file(crash),
                 is_prometheus: case.is_prometheus(),
@@ -454,18 +459,13 @@ fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
         Class::SecondDefault => second_default(case, pod),
         Class::Provisioning => Way::Provisioning { reason, advice: crash.advice.clone(), pod },
         Class::Plugin => Way::Plugin { reason, kept: Kept::of(&case.target) },
-        Class::Ini => {
-            let map = match &case.origin {
-                Origin::ConfigMap { name, .. } => Some(name.clone()),
-                _ => None,
-            };
-            Way::Ini { reason, advice: crash.advice.clone(), map, map_managed: map_managed(case), pod }
-        }
+                unresolved: crash.reason.contains("is not found in the DNS"),
+                of_namespace: named.map(|s| s.namespace),
         Class::Migration => Way::Migration { reason, kept: Kept::of(&case.target) },
         Class::DatabaseLocked => {
             Way::DatabaseLocked { recreate_patch: case.recreate_patch(), kept: Kept::of(&case.target) }
         }
-        _ => Way::Database { reason, pod },
+        _ => Way::Database { pod },
     }
 }
 
@@ -494,13 +494,13 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
     let account = case.failing.pod.spec.account();
     match crash.class {
         Class::Credentials => Way::Credentials { account: account.to_owned(), pod },
-        Class::CrdMissing => Way::CrdMissing { reason, crds: crds(case.snap), pod },
+        Class::CrdMissing => Way::CrdMissing { crds: crds(case.snap), pod },
         Class::Forbidden => {
             let (namespace, account, can_i) = match &crash.detail {
                 Detail::Denied(own, act) => (own.namespace.as_str(), own.name.as_str(), act.asked()),
                 _ => (case.namespace(), account, Vec::new()),
             };
-            Way::Forbidden { reason, can_i, user: format!("system:serviceaccount:{namespace}:{account}"), pod }
+            Way::Forbidden { can_i, user: format!("system:serviceaccount:{namespace}:{account}"), pod }
         }
         Class::Webhook => Way::Webhook { reason, pod },
         Class::MapCount => Way::MapCount {
@@ -527,7 +527,7 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             operator_name: case.target.operator_name().to_owned(),
             labels_patch: r#"{"spec":{"externalLabels":{"cluster":"<cluster>"}}}"#,
         },
-        _ => Way::ApiServer { reason, pod },
+        _ => Way::ApiServer { pod },
     }
 }
 

@@ -63,6 +63,13 @@ impl Lines {
     }
 }
 
+impl Lines {
+    /// The same where another file is corrected: its lines have other numbers.
+    pub(super) fn in_file(self, name: &str) -> Self {
+        Self { file_name: name.to_owned(), line: None, ..self }
+    }
+}
+
 /// The line as it has to be, as key and value, where that can be told.
 fn new_line(crash: &Crash, text: Option<&str>) -> Option<(String, String)> {
     let (what, instead) = (crash.what.as_ref()?, crash.instead.as_ref()?);

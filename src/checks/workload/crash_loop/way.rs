@@ -279,7 +279,6 @@ pub(super) enum Way {
         kept: Kept,
     },
     Ini {
-        reason: String,
         advice: String,
         /// The ConfigMap that holds the file, where it is known.
         map: Option<String>,
@@ -298,16 +297,13 @@ pub(super) enum Way {
         kept: Kept,
     },
     Database {
-        reason: String,
         pod: String,
     },
     CrdMissing {
-        reason: String,
         crds: String,
         pod: String,
     },
     Forbidden {
-        reason: String,
         /// `get pods`, as kubectl auth can-i takes it.
         can_i: Vec<String>,
         user: String,
@@ -318,7 +314,6 @@ pub(super) enum Way {
         pod: String,
     },
     ApiServer {
-        reason: String,
         pod: String,
     },
     NoToken {
@@ -392,13 +387,13 @@ pub(super) enum Way {
         node: String,
         /// The EBS volume, where it is known.
         volume: Option<String>,
+        region: String,
     },
     Memberlist {
         #[serde(flatten)]
         kept: Kept,
     },
     Unreached {
-        reason: String,
         advice: String,
         host: String,
         port: String,
