@@ -94,7 +94,7 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     if start_up {
         return Weight::Note;
     }
-    if is_calm(log, &group.text) {
+    if is_calm(snap, log, &group.text) {
         return Weight::Note;
     }
     // What an exporter measures comes and goes; one that goes on is told of.
@@ -107,13 +107,30 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
 }
 
 /// What a program calls an error and is none: who asked has gone, or a file went with its container.
-fn is_calm(log: &ContainerLog, text: &str) -> bool {
+fn is_calm(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
     let of_store = Store::of_image(&log.image).is_some()
         && (text.contains("context canceled") || text.contains("failed to record query metrics"));
-    let of_agent = Agent::of_image(&log.image).is_some()
-        && text.contains("stat failed")
-        && text.contains("no such file or directory");
-    of_store || of_agent
+    let of_agent = Agent::of_image(&log.image).is_some() && is_missing_file(text);
+    // Where the file of a container that runs is missing, the agent lacks a directory of the node.
+    of_store || of_agent && !log.text.lines().any(|line| is_missing_file(line) && is_of_running(snap, line))
+}
+
+fn is_missing_file(text: &str) -> bool {
+    text.contains("stat failed") && text.contains("no such file or directory")
+}
+
+/// True if a path `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log` is what a container writes now.
+fn is_of_running(snap: &Snapshot, text: &str) -> bool {
+    let Some((_, path)) = text.split_once("/var/log/pods/") else { return false };
+    let mut parts = path.split('/');
+    let (Some(of_pod), Some(container), Some(file)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let [namespace, name, uid] = of_pod.split('_').collect::<Vec<_>>()[..] else { return false };
+    let Some(restarts) = file.split_once(".log").and_then(|(number, _)| number.parse::<u32>().ok()) else {
+        return false;
+    };
+    let pod = snap.pods.find(namespace, name).ok().flatten().filter(|p| p.metadata.uid == uid);
+    let status = pod.and_then(|p| p.statuses().find(|s| s.name == container));
+    status.is_some_and(|s| s.running_since().is_some() && restarts >= s.restart_count)
 }
 
 fn ours(snap: &Snapshot, log: &ContainerLog) -> Weight {
@@ -169,6 +186,7 @@ fn judges(log: &ContainerLog, text: &str) -> &'static [&'static str] {
 mod tests {
     use super::*;
     use crate::signals::testing::snapshot;
+    use crate::snapshot::Listing;
 
     fn with(lines: &[&str]) -> Vec<Signal> {
         let mut snap = snapshot();
@@ -209,6 +227,9 @@ mod tests {
     fn what_went_with_whoever_asked_is_calm() {
         let with = |image: &str, line: &str| {
             let mut snap = snapshot();
+            let mut pods = snap.pods.items().expect("were read").to_vec();
+            pods[0].metadata.uid = "now".into();
+            snap.pods = Listing::cluster(pods);
             *snap.part_logs = Ok(vec![ContainerLog {
                 namespace: "monitoring".into(),
                 pod: "prometheus-0".into(),
@@ -221,8 +242,14 @@ mod tests {
         let gone = "level=error ts=2026-11-21T02:59:00Z msg=\"error contacting scheduler\" err=\"rpc error: code = Canceled desc = context canceled\"";
         assert_eq!(with("grafana/loki:3.2.1", gone), Weight::Note);
         assert_eq!(with("grafana/loki:3.2.1", &gone.replace("context canceled", "x")), Weight::Weighs);
-        let file = "level=error ts=2026-11-21T02:59:00Z msg=\"failed to tail file, stat failed\" error=\"stat /var/log/pods/a/0.log: no such file or directory\"";
-        assert_eq!(with("grafana/promtail:3.0.0", file), Weight::Note);
+        let file = |pod: &str| {
+            format!(
+                "level=error ts=2026-11-21T02:59:00Z msg=\"failed to tail file, stat failed\" error=\"stat /var/log/pods/{pod}/config-reloader/0.log: no such file or directory\""
+            )
+        };
+        assert_eq!(with("grafana/promtail:3.0.0", &file("shop_api-5c69c69b5d-f897r_1")), Weight::Note);
+        assert_eq!(with("grafana/promtail:3.0.0", &file("monitoring_prometheus-0_before")), Weight::Note);
+        assert_eq!(with("grafana/promtail:3.0.0", &file("monitoring_prometheus-0_now")), Weight::Weighs);
     }
 
     #[test]
