@@ -35,7 +35,6 @@ pub(super) struct Fix {
 enum Way {
     Denied {
         program: &'static str,
-        detail: String,
         account: String,
         /// The role that the account names.
         role: Option<String>,
@@ -199,7 +198,6 @@ impl<'a> Case<'a> {
         match failing.trouble {
             Trouble::Store(StoreFailure::Denied) => Way::Denied {
                 program,
-                detail,
                 account: self.account().to_owned(),
                 role: self.role(),
                 partition: Identity::of(self.snap).partition.to_owned(),

@@ -205,6 +205,8 @@ fn inside(data: &str, file: &str) -> String {
 pub(super) struct DiskFull {
     container: String,
     is_prometheus: bool,
+    /// The kubelet there knows how full the volume is.
+    node: Option<String>,
     #[serde(flatten)]
     full: Full,
 }
@@ -214,6 +216,7 @@ impl DiskFull {
         Self {
             container: case.failing.container.name.clone(),
             is_prometheus: case.is_prometheus(),
+            node: case.failing.pod.spec.node_name.clone(),
             full: Full::of(case.snap, case.namespace(), &case.origin),
         }
     }
