@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kdoctor::bundle::{Bundle, Recording, Scope};
+use kdoctor::bundle::{Bundle, Recording, Rewriting, Scope};
 use kdoctor::checks;
 use kdoctor::collect::client::{Client, IfAbsent};
 use kdoctor::collect::source::{FetchError, Known, Request, Source};
@@ -115,6 +115,72 @@ fn a_capture_holds_no_planted_secret() {
         Some(format!("shows {}", shown.chars().take(400).collect::<String>()))
     });
     assert!(wrong.is_empty(), "{} fixtures:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The report of what is captured without names.
+fn anonymized(source: Arc<dyn Source>, at: jiff::Timestamp, to: &Path) -> String {
+    let again = Rewriting::new(to, at).expect("it can be written");
+    let recording = Arc::new(Recording::new(source, &again.first(), at, 1 << 30).expect("it can be written"));
+    let target = gather(recording.clone(), at).map(|snapshot| snapshot.target).unwrap_or_default();
+    let scope = Scope { probes: true, ..Scope::default() };
+    again.write(&recording.finish(at, &target, scope).expect("it is written")).expect("it is written again");
+    report(gather(Arc::new(open(to)), at))
+}
+
+/// What a report finds, names aside: each finding's check, severity and steps, and whether it is a root; each check's outcome.
+fn found(report: &str) -> Vec<String> {
+    // What an error says of why nothing could be seen has names in it, too.
+    let Ok(report) = serde_json::from_str::<serde_json::Value>(report) else { return vec!["an error".into()] };
+    let all = |key: &str| report[key].as_array().cloned().unwrap_or_default();
+    let finding = |f: &serde_json::Value| {
+        let steps: Vec<_> = f["remediation"]["steps"].as_array().into_iter().flatten().map(|s| &s["kind"]).collect();
+        format!("{} {} root: {} steps: {steps:?}", f["check"], f["severity"], f["root"])
+    };
+    let mut found: Vec<String> = all("findings").iter().map(finding).collect();
+    found.extend(all("runs").iter().map(|run| format!("{} {}", run["check"], run["outcome"])));
+    found.sort();
+    found
+}
+
+/// Names of the recorded clusters.
+const THEIRS: &[&str] = &["flash", "339712948064", "0b89143b4397e00e6"];
+
+#[test]
+fn a_capture_without_names_finds_the_same() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let wrong = on_all(|name| {
+        let (path, to) = (fixture(name), dir.path().join(format!("{}.tar", name.replace('/', "-"))));
+        let (source, at) = (|| Arc::new(open(&path)), open(&path).collected_at());
+        let (before, after) = (report(gather(source(), at)), anonymized(source(), at, &to));
+        let bytes = std::fs::read(&to).expect("a file");
+        std::fs::remove_file(&to).expect("it was written");
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        if let Some(shown) = text.lines().find(|line| THEIRS.iter().any(|theirs| line.contains(theirs))) {
+            return Some(format!("shows {}", shown.chars().take(400).collect::<String>()));
+        }
+        let (before, after) = (found(&before), found(&after));
+        (before != after).then(|| first_difference(&before.join("\n"), &after.join("\n")))
+    });
+    assert!(wrong.is_empty(), "{} fixtures:\n{}", wrong.len(), wrong.join("\n"));
+    // The folders of what has names are gone.
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn a_bundle_is_written_again_without_names() {
+    let place = tempfile::tempdir().expect("a folder");
+    let run = |args: &[&str]| {
+        let output = kdoctor().args(args).current_dir(place.path()).output().expect("kdoctor runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let path = fixture("demo/ebs-csi-missing").display().to_string();
+    let told = run(&["capture", "--anonymize", "--from", &path, "-o", "b.tar"]);
+    assert!(told.contains("replaced, the same by the same: ") && told.contains(" 1 account, "), "{told}");
+    assert!(told.contains("Its report finds the same") && told.contains("look before you pass it on"), "{told}");
+    let report = run(&["monitoring", "--from", "b.tar"]);
+    assert!(report.contains("is not installed on cluster ") && !report.contains("flash"), "{report}");
+    let unnamed = run(&["capture", "--anonymize", "--from", &path]);
+    assert!(unnamed.starts_with("kdoctor-cluster-"), "{unnamed}");
 }
 
 /// A cluster that answers from a fixture.
@@ -293,11 +359,13 @@ fn a_capture_is_for_its_owner_alone() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_capture_leaves_nothing_that_looks_whole() {
-    for (signal, target) in [("INT", "a.tar.zst"), ("INT", "a"), ("KILL", "a.tar.zst"), ("KILL", "a")] {
+    let kinds = [("INT", "a.tar.zst"), ("INT", "a"), ("KILL", "a.tar.zst"), ("KILL", "a")];
+    for ((signal, target), anonymize) in kinds.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
         let cluster = Cluster::with("demo/ebs-csi-missing", |o| o.fault(Fault::on("/api/v1/nodes", Action::Hang)));
         let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("kdoctor"));
         let place = tempfile::tempdir().expect("a folder");
-        command.args(["capture", "--timeout", "60s", "-o", target, "--kubeconfig"]);
+        command.arg("capture").args(anonymize.then_some("--anonymize"));
+        command.args(["--timeout", "60s", "-o", target, "--kubeconfig"]);
         command
             .arg(cluster.server.kubeconfig(cluster.dir.path()))
             .current_dir(place.path())

@@ -181,16 +181,19 @@ fn told(report: &Report, captured: &Captured, anonymous: Option<&Anonymous>, sco
 /// What was replaced, and what it changed.
 fn replaced(out: &mut String, anonymous: &Anonymous) {
     let replaced = &anonymous.rewritten.replaced;
-    let _ = writeln!(
-        out,
-        "  replaced, the same by the same: {} words of names, {} accounts, {} addresses, {} ids of AWS",
-        replaced.words, replaced.accounts, replaced.addresses, replaced.ids
-    );
+    let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    let counts = [
+        count(replaced.words, "word of names", "words of names"),
+        count(replaced.accounts, "account", "accounts"),
+        count(replaced.addresses, "address", "addresses"),
+        count(replaced.ids, "id of AWS", "ids of AWS"),
+    ];
+    let _ = writeln!(out, "  replaced, the same by the same: {}", counts.join(", "));
     if anonymous.differs.is_empty() {
-        out.push_str("  Its report finds the same as that of the cluster.\n");
+        out.push_str("  Its report finds the same as before.\n");
     } else {
         let differs = anonymous.differs.join(", ");
-        let _ = writeln!(out, "  Its report differs from that of the cluster in what these checks find: {differs}");
+        let _ = writeln!(out, "  Its report differs from the one before in what these checks find: {differs}");
     }
     out.push_str("  Logs and what else people write in their own words are in it: look before you pass it on\n");
 }

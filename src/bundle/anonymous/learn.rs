@@ -10,45 +10,19 @@ use super::scan::{Before, Reader, rewrite};
 use super::split;
 
 /// Fields that hold names, beside those whose name ends in `name`.
-const NAMES: &[&str] = &[
-    "bucket",
-    "cluster",
-    "container",
-    "context",
-    "host",
-    "hosts",
-    "image",
-    "instance",
-    "job",
-    "namespace",
-    "namespaces",
-    "node",
-    "pod",
-    "repository",
-    "server",
-    "service",
-    "serviceaccount",
-];
+const NAMES: &str = "bucket channel cluster container context host hosts image instance job namespace namespaces node pod \
+    repository server service serviceaccount";
 /// Fields of which each entry has a value that people chose.
-const CHOSEN: &[&str] = &[
-    "commonLabels",
-    "discoveredLabels",
-    "groupLabels",
-    "labels",
-    "matchLabels",
-    "metric",
-    "nodeSelector",
-    "selector",
-    "tags",
-];
+const CHOSEN: &str = "commonLabels discoveredLabels groupLabels labels matchLabels metric nodeSelector selector tags";
 /// Fields that hold a number of an account.
-const ACCOUNTS: &[&str] = &["account", "accountid", "ownerid", "registryid"];
+const ACCOUNTS: &str = "account accountid ownerid registryid";
 /// Where the names of hosts end.
-const ENDS: &[&str] = &[
-    "ai", "app", "at", "au", "biz", "ca", "ch", "cloud", "cn", "co", "com", "corp", "de", "dev", "es", "eu", "fr",
-    "in", "info", "internal", "intra", "io", "it", "jp", "kr", "lan", "local", "me", "net", "nl", "org", "pl", "ru",
-    "se", "sh", "tech", "uk", "us", "xyz",
-];
+const ENDS: &str = "ai app at au biz ca ch cloud cn co com corp de dev es eu fr in info internal intra io it jp kr lan \
+    local me net nl org pl ru se sh tech uk us xyz";
+
+fn holds(words: &str, word: &str) -> bool {
+    words.split(' ').any(|known| known == word)
+}
 
 /// What was learned.
 #[derive(Default)]
@@ -84,7 +58,7 @@ impl Learned {
             Value::Array(items) => items.iter().for_each(|item| self.value(key, item)),
             Value::Object(fields) => {
                 self.tag(fields);
-                let is_chosen = CHOSEN.contains(&key);
+                let is_chosen = holds(CHOSEN, key);
                 for (own, inner) in fields {
                     if let Some((domain, _)) = own.split_once('/') {
                         self.host(domain);
@@ -110,19 +84,19 @@ impl Learned {
 
     fn field(&mut self, key: &str, text: &str) {
         let key = key.replace(['_', '-'], "").to_lowercase();
-        if ACCOUNTS.contains(&key.as_str()) {
+        if holds(ACCOUNTS, &key) {
             self.account(text);
-        } else if key.ends_with("name") || key.ends_with("names") || NAMES.contains(&key.as_str()) {
+        } else if key.ends_with("name") || key.ends_with("names") || holds(NAMES, &key) {
             self.names(text);
         }
     }
 
     /// What tells by itself what it is, wherever it stands.
     fn text(&mut self, text: &str) {
-        let is_packed = text.starts_with(['{', '[']);
-        match serde_json::from_str::<Value>(text) {
-            Ok(inner) if is_packed => return self.value("", &inner),
-            _ => {}
+        if text.starts_with(['{', '['])
+            && let Ok(inner) = serde_json::from_str::<Value>(text)
+        {
+            return self.value("", &inner);
         }
         for line in text.lines().filter(|_| text.contains('\n')) {
             let line = line.trim_start_matches(['-', ' ', '"', '\'']);
@@ -141,14 +115,20 @@ impl Learned {
                 let host = rest.split(['/', ':', '?', '#', '\\']).next().unwrap_or_default();
                 self.host(host.rsplit('@').next().unwrap_or(host));
             }
+            if let Some((_, domain)) = word.rsplit_once('@').filter(|(_, domain)| domain.contains('.')) {
+                self.host(domain);
+            }
             for host in word.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '.')) {
                 let end = host.rsplit_once('.').map_or("", |(_, end)| end);
-                if ENDS.contains(&end) {
+                if holds(ENDS, end) {
                     self.host(host);
                 }
-                if let Some((account, _)) = host.split_once(".dkr.ecr.") {
-                    self.account(account);
-                }
+            }
+            // AWS' own registry is the same for all of a region.
+            if let Some((account, rest)) = word.split_once(".dkr.ecr.")
+                && !["/eks/", "/amazon"].iter().any(|own| rest.contains(own))
+            {
+                self.account(account.rsplit(['/', '@']).next().unwrap_or(account));
             }
         }
         if text.contains('/') {

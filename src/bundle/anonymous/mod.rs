@@ -5,6 +5,8 @@ mod addresses;
 mod learn;
 mod scan;
 mod split;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::{BTreeSet, HashMap};
@@ -26,6 +28,12 @@ const OF_AWS: &[&str] = &[
 /// How unique ids of IAM begin.
 const OF_IAM: &[&str] = &["AGPA", "AIDA", "AIPA", "ANPA", "AROA", "ASIA"];
 
+/// Letters of a word that is looked for within others.
+const LEAST: usize = 5;
+/// How packed certificates begin, and what stands for one: names lie in them.
+const PACKED: &str = "LS0tLS1CRUdJTiBDRVJU";
+const CERTIFICATE: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCnJlcGxhY2VkCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K";
+
 /// Reads everything before anything is replaced.
 #[derive(Default)]
 pub(super) struct Reading(Learned);
@@ -45,6 +53,8 @@ impl Reading {
         let accounts = accounts.into_iter().enumerate().map(|(at, account)| (account, format!("{:012}", at + 1)));
         Anonymous {
             words: words::replaced(&private, &public),
+            public,
+            within: HashMap::new(),
             accounts: accounts.collect(),
             addresses,
             key: RandomState::new(),
@@ -56,6 +66,9 @@ impl Reading {
 /// Replaces what is somebody's.
 pub(super) struct Anonymous {
     words: HashMap<String, String>,
+    public: Public,
+    /// Words that were met, and the one that is replaced in them.
+    within: HashMap<String, Option<String>>,
     accounts: HashMap<String, String>,
     addresses: Addresses,
     key: RandomState,
@@ -106,6 +119,7 @@ impl Anonymous {
     /// All strings of a document.
     pub(super) fn value(&mut self, value: &mut Value) {
         match value {
+            Value::String(text) if text.starts_with(PACKED) => CERTIFICATE.clone_into(text),
             Value::String(text) => *text = self.text(text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
             Value::Object(fields) => {
@@ -155,7 +169,7 @@ impl Anonymous {
 
     fn part(&mut self, part: &str) -> Option<String> {
         let stem = split::stem(part);
-        let new = self.words.get(&stem)?;
+        let Some(new) = self.words.get(&stem) else { return self.longer(part, &stem) };
         let number = &part[part.trim_end_matches(|c: char| c.is_ascii_digit()).len()..];
         let is_large = |c: char| c.is_uppercase();
         let new = match part.chars().next() {
@@ -165,6 +179,29 @@ impl Anonymous {
         };
         self.met.words.insert(stem);
         Some(format!("{new}{number}"))
+    }
+
+    /// A word that nobody gave as a name, and that holds one: `initechs`.
+    fn longer(&mut self, part: &str, stem: &str) -> Option<String> {
+        let is_word = part.len() > LEAST && part.bytes().all(|b| b.is_ascii_alphabetic());
+        if !is_word || self.public.words.contains(stem) {
+            return None;
+        }
+        let word = match self.within.get(stem) {
+            Some(known) => known.clone(),
+            None => {
+                let starts = 0..=stem.len() - LEAST;
+                let all = starts.flat_map(|start| (start + LEAST..=stem.len()).map(move |end| &stem[start..end]));
+                let longest = all.filter(|word| self.words.contains_key(*word)).max_by_key(|word| word.len());
+                let longest = longest.map(str::to_owned);
+                self.within.insert(stem.to_owned(), longest.clone());
+                longest
+            }
+        }?;
+        let at = stem.find(&word)?;
+        let (before, rest) = part.split_at(at);
+        let (inner, after) = rest.split_at(word.len());
+        Some(format!("{before}{}{after}", self.part(inner)?))
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) fn rewrite(text: &str, reader: &mut impl Reader) -> String {
             (before, rest) = (Before { letter: Some('\\'), word: "" }, tail);
             continue;
         }
-        let is_start = !before.letter.is_some_and(|c| c.is_alphanumeric() || c == '.');
+        let is_start = (letter.is_ascii_hexdigit() || letter == ':')
+            && !before.letter.is_some_and(|c| c.is_alphanumeric() || c == '.');
         if is_start && let Some((length, address, prefix, dashes)) = address(rest, before) {
             match reader.address(address, prefix) {
                 Some(new) if dashes => out.push_str(&new.replace('.', "-")),

@@ -1,0 +1,79 @@
+//! What is replaced, and what stays.
+
+use serde_json::json;
+
+use super::*;
+
+/// What a capture with one pod knows.
+fn anonymous() -> Anonymous {
+    let mut reading = Reading::default();
+    let pods = json!({"items": [{
+        "metadata": {"name": "initech-cart-7d5f8c6b9d-x2x4z", "namespace": "initech", "labels": {"team": "Fabrikam"}},
+        "spec": {"nodeName": "ip-10-37-4-9.ec2.internal", "containers": [{"image": "quay.io/prometheus/prometheus:v3"}]},
+        "status": {"podIP": "10.37.4.7"},
+    }]});
+    let role = json!({"Role": {"Arn": "arn:aws:iam::210987654321:role/InitechNodes", "RoleName": "InitechNodes"}});
+    reading.file("kubernetes/api/v1/pods.json", pods.to_string().as_bytes());
+    reading.file("aws/iam/get-role.InitechNodes.json", role.to_string().as_bytes());
+    reading.done()
+}
+
+#[test]
+fn the_same_is_replaced_by_the_same_wherever_it_stands() {
+    let mut anonymous = anonymous();
+    let name = anonymous.text("initech");
+    assert!(name != "initech" && name.bytes().all(|b| b.is_ascii_lowercase()), "{name}");
+    let large = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+    for (text, new) in [
+        ("initech-cart-7d5f8c6b9d-x2x4z", format!("{name}-CART-7d5f8c6b9d-x2x4z")),
+        ("http://cart.initech.svc:80/x", format!("http://CART.{name}.svc:80/x")),
+        ("say \\\"a\\ninitech_up\\\"", format!("say \\\"a\\n{name}_up\\\"")),
+        ("expr=%22initech%22", format!("expr=%22{name}%22")),
+        ("INITECH_URL", format!("{}_URL", name.to_uppercase())),
+        ("role/InitechNodes of 210987654321", format!("role/{large}Nodes of 000000000001")),
+        ("initechs and initech2", format!("{name}s and {name}2")),
+    ] {
+        let cart = anonymous.text("cart");
+        assert_eq!(anonymous.text(text), new.replace("CART", &cart), "{text}");
+    }
+    let replaced = anonymous.replaced();
+    assert_eq!((replaced.words, replaced.accounts), (2, 1));
+}
+
+#[test]
+fn what_everybody_uses_stays() {
+    let mut anonymous = anonymous();
+    for text in [
+        "quay.io/prometheus/prometheus:v3.2.1@sha256:0123456789abcdef",
+        "Readiness probe failed: context deadline exceeded 2026-11-21T00:00:00Z",
+        "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy 602401143452",
+        "std::io::Error at 12:30:45, 169.254.169.254, 127.0.0.1",
+        "kube-system/coredns-5d4f8c7b9d-4x5zq",
+    ] {
+        assert_eq!(anonymous.text(text), text);
+    }
+}
+
+#[test]
+fn names_made_of_addresses_follow_them() {
+    let mut anonymous = anonymous();
+    let address = anonymous.text("10.37.4.9");
+    assert!(address.starts_with("10.") && address.ends_with(".9"), "{address}");
+    let host = anonymous.text("ip-10-37-4-9.ec2.internal");
+    assert_eq!(host, format!("ip-{}.ec2.internal", address.replace('.', "-")));
+    assert_eq!(anonymous.text("http://10.37.4.9:9100/metrics"), format!("http://{address}:9100/metrics"));
+}
+
+#[test]
+fn ids_of_aws_keep_their_form() {
+    let mut anonymous = anonymous();
+    let text =
+        "vpc-0b89143b4397e00e6 i-1234abcd https://3E33CA3C84B96A12EFBA580AE555782F.gr7.eu-west-1.eks.amazonaws.com";
+    let new = anonymous.text(text);
+    assert!(new.starts_with("vpc-") && new.contains(" i-") && new.len() == text.len(), "{new}");
+    for old in ["0b89143b4397e00e6", "1234abcd", "3E33CA3C84B96A12EFBA580AE555782F"] {
+        assert!(!new.contains(old), "{new}");
+    }
+    assert_eq!(anonymous.text(text), new);
+    assert_eq!(anonymous.replaced().ids, 3);
+}
