@@ -459,8 +459,13 @@ fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
         Class::SecondDefault => second_default(case, pod),
         Class::Provisioning => Way::Provisioning { reason, advice: crash.advice.clone(), pod },
         Class::Plugin => Way::Plugin { reason, kept: Kept::of(&case.target) },
-                unresolved: crash.reason.contains("is not found in the DNS"),
-                of_namespace: named.map(|s| s.namespace),
+        Class::Ini => {
+            let map = match &case.origin {
+                Origin::ConfigMap { name, .. } => Some(name.clone()),
+                _ => None,
+            };
+            Way::Ini { advice: crash.advice.clone(), map, map_managed: map_managed(case), pod }
+        }
         Class::Migration => Way::Migration { reason, kept: Kept::of(&case.target) },
         Class::DatabaseLocked => {
             Way::DatabaseLocked { recreate_patch: case.recreate_patch(), kept: Kept::of(&case.target) }
