@@ -382,6 +382,9 @@ pub struct Why {
     pub verbose: bool,
 }
 
+/// Charts whose values are known.
+const CHARTS: [&str; 5] = ["kube-prometheus-stack", "prometheus", "grafana", "loki", "alertmanager"];
+
 /// Options of `kdoctor preflight`.
 #[derive(Debug, Args)]
 pub struct Preflight {
@@ -404,6 +407,9 @@ pub struct Preflight {
     /// newest]
     #[arg(long, value_name = "VERSION", value_parser = parse_kubernetes, help_heading = "What to look at")]
     pub kubernetes_version: Option<String>,
+    /// Chart that files of Helm values are for; said where neither a `Chart.yaml` beside them nor their keys tell
+    #[arg(long, value_name = "CHART", value_parser = CHARTS, help_heading = "What to look at")]
+    pub chart: Option<String>,
     /// Where to look.
     #[command(flatten)]
     pub source: SourceArgs,

@@ -84,6 +84,16 @@ impl Read {
         broken.chain(templates).fold(Listing::cluster(self.files.clone()), |list, gap| list.with_gap(Some(gap)))
     }
 
+    /// Says for which chart files of values are, where the user knows it.
+    #[must_use]
+    pub fn for_chart(mut self, chart: Option<&str>) -> Self {
+        let is_values = |f: &&mut ManifestFile| f.objects.is_empty() && f.original.judged().is_none();
+        for file in self.files.iter_mut().filter(is_values) {
+            file.chart = chart.map(str::to_owned);
+        }
+        self
+    }
+
     /// True where a file holds an object, values or a configuration, or a record of what was refused.
     pub fn holds_something(&self) -> bool {
         // Of a kustomization alone only what it holds can be judged.

@@ -30,7 +30,7 @@ pub(super) fn run(args: &Preflight, printer: &Printer) -> anyhow::Result<u8> {
     // What is wrong with the choice of checks is said before anything is read.
     files.checks()?;
     let given: Vec<String> = args.filename.iter().chain(&args.files).cloned().collect();
-    let read = run::read(&given)?;
+    let read = run::read(&given)?.map(|read| read.for_chart(args.chart.as_deref()));
     outputs.finish(&report(&files, read.as_ref(), printer)?, read.as_ref(), printer)
 }
 

@@ -1,6 +1,7 @@
 //! Strict readers of the files of the stack: text in, problems with their place out. No snapshot, no I/O.
 
 pub mod alertmanager;
+pub mod charts;
 mod frame;
 pub(crate) mod go;
 mod helm;

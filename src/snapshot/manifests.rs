@@ -33,6 +33,8 @@ pub struct ManifestFile {
     pub inside: Vec<Inside>,
     /// Local files that a kustomization names and that are not there, with the field that names them.
     pub absent: Vec<(Place, String)>,
+    /// The chart that its values are for, where the user says it.
+    pub chart: Option<String>,
     /// What `kubectl apply` complained of, if this is a record of its output.
     pub errors: Vec<ApplyError>,
 }
@@ -41,8 +43,8 @@ impl ManifestFile {
     /// A file of which nothing is read yet.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         let (path, text) = (path.into(), text.into());
-        let (original, objects, values, inside, absent, errors) = Default::default();
-        Self { path, text, original, objects, values, inside, absent, errors }
+        let (original, objects, values, inside, absent, chart, errors) = Default::default();
+        Self { path, text, original, objects, values, inside, absent, chart, errors }
     }
 
     /// Sorts a document into the file; lists are unfolded.

@@ -6,12 +6,14 @@ use serde::Serialize;
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::manifests::balancer::Behind;
+use crate::domain::manifests::charts;
 use crate::domain::manifests::given::Parts;
 use crate::domain::manifests::grafana::Grafana;
 use crate::domain::manifests::links::Links;
 use crate::domain::manifests::references::References;
+use crate::domain::manifests::values::{self, Values};
 use crate::lint::Problem;
-use crate::model::{CheckMeta, Diagnosis, Gap};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::ManifestFile;
 use crate::text::near::near;
@@ -59,8 +61,13 @@ impl Check for ManifestReference {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let (parts, references, links) = (Parts::of(snap), References::of(snap), Links::of(snap));
+        let charts = charts::files(snap);
+        let mut of_values: Vec<Finding> = Vec::new();
+        for file in snap.manifests.items().unwrap_or_default() {
+            of_values.extend(values::all(file).filter_map(|values| misspelt(snap, &charts, file, &values)));
+        }
         let (grafana, behind) = (Grafana::of(snap), Behind::of(snap));
-        written::each_object(snap, |file, object| {
+        let of_objects = written::each_object(snap, |file, object| {
             // What Kustomize puts together may find each other yet.
             let mut problems = Vec::new();
             if !parts.holds(file) {
@@ -76,6 +83,21 @@ impl Check for ManifestReference {
             problems.first()?;
             let found = written::of_object(&Self::META, file, object, &problems, "");
             Some(found.fix(Fix::File { lines: Corrected::new(file, "", &problems, "", &written::still_read(file)) }))
+        })?;
+        Ok(match of_objects {
+            Diagnosis::Findings(found) => Diagnosis::Findings(found.into_iter().chain(of_values).collect()),
+            Diagnosis::NotApplicable(_) if values::any(snap) => Diagnosis::Findings(of_values),
+            other => other,
         })
     }
+}
+
+/// Keys of Helm values that their chart does not have.
+fn misspelt(snap: &Snapshot, charts: &[&ManifestFile], file: &ManifestFile, values: &Values<'_>) -> Option<Finding> {
+    let problems = charts::misspelt(snap, charts, file, values);
+    problems.first()?;
+    let so = ": Helm leaves it out without a word";
+    let found = written::of_values(&ManifestReference::META, file, values, &problems, so);
+    let lines = Corrected::new(file, values.path, &problems, "", &written::still_read(file));
+    Some(found.fix(Fix::File { lines }))
 }

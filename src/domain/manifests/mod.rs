@@ -1,6 +1,7 @@
 //! What the files hold that the user is about to apply.
 
 pub(crate) mod balancer;
+pub(crate) mod charts;
 pub(crate) mod copy;
 pub(crate) mod dialect;
 pub(crate) mod given;
