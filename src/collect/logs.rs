@@ -103,7 +103,7 @@ async fn component_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<Contain
     let running = pods.filter(|p| p.status.phase == "Running");
     let wanted = running.flat_map(|pod| pod.spec.containers.iter().map(move |container| (pod, container)));
     let wanted = wanted.filter(|(_, container)| container.program().is_some());
-    read_logs(client, wanted.map(|(pod, container)| (pod, container, false)).take(MAX_LOGS).collect()).await
+    Ok(read_logs(client, wanted.map(|(pod, container)| (pod, container, false)).take(MAX_LOGS).collect()).await).into()
 }
 
 /// Logs of the parts that the stack consists of and stands on: of each controller's pods only a few, those in trouble
@@ -148,12 +148,8 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
         .partition(|(p, c, _)| is_part(c) || !is_further(c) && snap.scope.is_stack(&p.metadata.namespace));
     let mut logs = read_logs(client, parts).await;
     let further = read_logs(client, exporters).await;
-    if let (Ok(logs), Ok(further)) = (logs.as_mut(), further.as_ref()) {
-        let is_recorded = |log: &&ContainerLog| log.text.gap().is_none_or(|gap| !gap.is_not_collected());
-        logs.extend(further.iter().filter(is_recorded).cloned());
-    }
-    let refused = further.as_ref().err().filter(|gap| !gap.is_not_collected()).cloned();
-    logs.lacking(refused)
+    logs.extend(further.into_iter().filter(|log| log.text.gap().is_none_or(|gap| !gap.is_not_collected())));
+    Ok(logs).into()
 }
 
 /// Not ready, or started again lately.
@@ -230,7 +226,7 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLo
     let previous = read_logs(client, wanted.clone()).await;
     // The current log stands for a previous one that is gone or cannot be read.
     let is_read = |l: &&ContainerLog| l.text.gap().is_none() && !l.text.trim().is_empty();
-    let mut logs: Vec<ContainerLog> = previous.iter().flatten().filter(is_read).cloned().collect();
+    let mut logs: Vec<ContainerLog> = previous.iter().filter(is_read).cloned().collect();
     wanted.retain(|(pod, container, _)| {
         let meta = &pod.metadata;
         let is_it =
@@ -238,28 +234,20 @@ async fn crash_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLo
         !logs.iter().any(is_it)
     });
     let current = wanted.into_iter().map(|(pod, container, _)| (pod, container, false)).collect();
-    let current = read_logs(client, current).await;
-    logs.extend(current.iter().flatten().cloned());
-    let mut missing: Vec<&Gap> = current.as_ref().err().into_iter().chain(previous.as_ref().err()).collect();
-    missing.sort_by_key(|gap| gap.is_not_collected());
-    if let Some(gap) = missing.first().filter(|_| logs.is_empty()) {
-        return Err((*gap).clone()).into();
-    }
+    logs.extend(read_logs(client, current).await);
     // What the current log does not hold may have stood in the previous one that was refused.
-    let of_previous = previous.iter().flatten().filter_map(|l| l.text.gap()).chain(previous.as_ref().err());
-    let refused = of_previous.filter(|gap| !gap.is_not_collected());
-    let holes = current.as_ref().err().into_iter().chain(refused).cloned().collect();
+    let refused = previous.iter().filter_map(|l| l.text.gap()).filter(|gap| !gap.is_not_collected());
+    let holes = refused.cloned().collect();
     Reading::with_holes(Ok(logs), holes)
 }
 
-/// Reads logs. That a container has none is an answer; one that could not be read is in the list without its text, and a
-/// gap where none could be read.
-async fn read_logs(client: &Client, wanted: Vec<(&Pod, &Container, bool)>) -> Reading<Vec<ContainerLog>> {
+/// Reads logs. That a container has none is an answer; one that could not be read is in the list without its text: what was
+/// read elsewhere counts all the same, and whoever looks into this one meets the gap.
+async fn read_logs(client: &Client, wanted: Vec<(&Pod, &Container, bool)>) -> Vec<ContainerLog> {
     let requests: Vec<Request> =
         wanted.iter().map(|(pod, container, previous)| log_request(pod, container, *previous)).collect();
     let answers = join_all(requests.iter().map(|request| client.text(request))).await;
     let mut logs = Vec::new();
-    let mut first = None;
     for (((pod, container, previous), request), answer) in wanted.into_iter().zip(&requests).zip(answers) {
         let text = match answer {
             Ok(text) => tail(&text).into(),
@@ -267,13 +255,7 @@ async fn read_logs(client: &Client, wanted: Vec<(&Pod, &Container, bool)>) -> Re
                 continue;
             }
             Err(FetchError::NotFound(_)) => continue,
-            Err(error) => {
-                let gap = error.into_gap(&request.label());
-                if first.as_ref().is_none_or(|first: &Gap| first.is_not_collected() && !gap.is_not_collected()) {
-                    first = Some(gap.clone());
-                }
-                Text::unread(gap)
-            }
+            Err(error) => Text::unread(error.into_gap(&request.label())),
         };
         logs.push(ContainerLog {
             namespace: pod.metadata.namespace.clone(),
@@ -285,10 +267,7 @@ async fn read_logs(client: &Client, wanted: Vec<(&Pod, &Container, bool)>) -> Re
             text,
         });
     }
-    match first {
-        Some(gap) if logs.iter().all(|l| l.text.gap().is_some()) => Err(gap).into(),
-        _ => Ok(logs).into(),
-    }
+    logs
 }
 
 fn log_request(pod: &Pod, container: &Container, previous: bool) -> Request {

@@ -226,7 +226,7 @@ impl Read {
         {
             file.original = Original::keep(text);
         }
-        file.text = web::without_users(&blank_secrets(text, &mut documents), BLANK);
+        file.text = web::without_users(&blank_secrets(text, &mut documents), |_| BLANK.to_owned());
         let kustomization = KUSTOMIZATIONS.contains(&name);
         let other = kustomization || ["Chart.yaml", "Chart.lock"].contains(&name);
         for document in documents {
@@ -315,7 +315,8 @@ pub fn read(paths: &[String]) -> Read {
 pub(super) fn recorded(source: &dyn Source) -> Listing<ManifestFile> {
     let mut read = Read::default();
     for (name, text) in source.manifests() {
-        if is_wanted(name.rsplit('/').next().unwrap_or(&name)) {
+        // What clients printed has been put beside them on purpose, whatever its name.
+        if name.ends_with(".log") || is_wanted(name.rsplit('/').next().unwrap_or(&name)) {
             read.bytes(&name, text);
         }
     }
@@ -326,8 +327,11 @@ pub(super) fn recorded(source: &dyn Source) -> Listing<ManifestFile> {
 /// The text of a manifest without the secrets in it; what cannot be read as one stays as it is.
 pub(crate) fn without_secrets(name: &str, text: &str) -> String {
     match documents(name, text) {
-        // The blank would be an alias of YAML.
-        Ok(mut documents) => web::without_users(&blank_secrets(text, &mut documents), BLANK).replace(BLANK, &token(0)),
+        // The blank would be an alias of YAML. Whether a hash is one can still be judged.
+        Ok(mut documents) => {
+            let blank = blank_secrets(text, &mut documents).replace(BLANK, &token(0));
+            web::without_users(&blank, web::censored)
+        }
         Err(_) => without_data(text),
     }
 }

@@ -297,13 +297,19 @@ fn bcrypt_fault(hash: &str) -> Option<String> {
 
 /// A hash or a password without what is secret in it, that is as right or wrong as it was.
 pub(crate) fn censored(hash: &str) -> String {
+    if let Some(users) = hash.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        let users = users.split(',').filter_map(|user| user.split_once(':'));
+        let users: Vec<String> =
+            users.map(|(name, hash)| format!("{name}: {}", censored(hash.trim().trim_matches(['"', '\''])))).collect();
+        return format!("{{{}}}", users.join(","));
+    }
     let shown = if hash.starts_with('$') && hash.len() >= HASH { 7 } else { 0 };
     let left = hash.chars().count().saturating_sub(shown);
     hash.chars().take(shown).chain(std::iter::repeat_n('.', left)).collect()
 }
 
-/// A text with `blank` for what stands beside or below `basic_auth_users`; its lines stay lines.
-pub(crate) fn without_users(text: &str, blank: &str) -> String {
+/// A text with something else (`hide`) for what stands beside or below `basic_auth_users`; its lines stay lines.
+pub(crate) fn without_users(text: &str, hide: impl Fn(&str) -> String) -> String {
     if !text.contains(USERS) {
         return text.to_owned();
     }
@@ -317,13 +323,16 @@ pub(crate) fn without_users(text: &str, blank: &str) -> String {
             && (indent > section || bare.is_empty())
         {
             let is_user = !bare.is_empty() && user.is_none_or(|column| column == indent);
-            let name = bare.split_once(':').map(|(name, _)| name).filter(|_| is_user && !bare.starts_with('#'));
-            lines.push(match name {
+            let user = bare.split_once(':').filter(|_| is_user && !bare.starts_with('#'));
+            lines.push(match user {
                 _ if bare.is_empty() => line.to_owned(),
-                Some(name) => format!("{}{name}: {blank}", &line[..indent]),
-                None => format!("{}{blank}", &line[..indent]),
+                Some((name, value)) => {
+                    let value = value.trim().trim_matches(['"', '\'']);
+                    format!("{}{name}: {}", &line[..indent], hide(value))
+                }
+                None => format!("{}{}", &line[..indent], hide(bare)),
             });
-            if is_user && name.is_some() {
+            if user.is_some() {
                 within = Some((section, Some(indent)));
             }
             continue;
@@ -341,7 +350,7 @@ pub(crate) fn without_users(text: &str, blank: &str) -> String {
                 within = Some((if bare.starts_with("- ") { at } else { indent }, None));
                 lines.push(line.to_owned());
             }
-            Some((_, from)) => lines.push(format!("{} {blank}", &line[..from])),
+            Some((_, from)) => lines.push(format!("{} {}", &line[..from], hide(line[from..].trim()))),
             None => lines.push(line.to_owned()),
         }
     }
@@ -449,7 +458,7 @@ mod tests {
             "{\"basic_auth_users\": {\n  \"admin\": \"hunter2\"\n},\n\"rate_limit\": {\"burst\": 1}}\n",
             "web.yml: \"basic_auth_users:\\n  admin: hunter2\"\nrate_limit: {burst: 1}\n",
         ] {
-            let shown = without_users(text, "***");
+            let shown = without_users(text, |_| "***".to_owned());
             assert!(!shown.contains("hunter2") && shown.contains("rate_limit"), "{shown}");
             assert_eq!(shown.lines().count(), text.lines().count(), "{shown}");
         }

@@ -18,7 +18,7 @@ check! {
         id: "reload-refused", suite: Scrape, severity: Warning,
         title: "changes of the configuration are not loaded",
         requires: [Pods],
-        uses: [PartLogs, Workloads],
+        uses: [PartLogs, Workloads, MonitoringResources],
         fix: Fix,
     }
 }

@@ -241,7 +241,7 @@ impl Written<'_> {
             && self.object.is_some()
         {
             // As the file shows it.
-            let text = &*web::without_users(text, BLANK);
+            let text = &*web::without_users(text, |_| BLANK.to_owned());
             let start = Start::of(&self.file.text, text, place);
             for problem in &mut problems {
                 problem.place = start.place(&self.file.text, text, problem.place);

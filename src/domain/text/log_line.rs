@@ -111,7 +111,7 @@ impl<'a> Line<'a> {
 /// When a line was written: by its field, by klog's short time, or by a full time that it begins with.
 pub(crate) fn written_at(raw: &str, now: Timestamp) -> Option<Timestamp> {
     let first = || raw.split_whitespace().next()?.trim_matches(['[', ']', ',']).parse().ok();
-    Line::parse(raw).at.or_else(|| klog_time(raw, now)).or_else(first)
+    Line::parse(raw).at.or_else(|| klog_time(raw, now)).or_else(first).or_else(|| go_time(raw))
 }
 
 /// Seconds since a line was written; nothing where it has no time.
@@ -127,6 +127,14 @@ pub(crate) fn is_now(log: &ContainerLog, line: &str, now: Timestamp, window: i64
         false => age(line, now),
     };
     age.map_or(log.previous, |seconds| seconds <= window)
+}
+
+/// `2026/11/21 03:20:49`, as Go's own log writes it; containers mostly keep UTC.
+fn go_time(line: &str) -> Option<Timestamp> {
+    let (date, rest) = line.trim_start().split_at_checked(10)?;
+    let time = rest.strip_prefix(' ')?.get(..8)?;
+    let is_date = date.as_bytes()[4] == b'/' && date.as_bytes()[7] == b'/';
+    is_date.then(|| format!("{}T{time}Z", date.replace('/', "-")).parse().ok()).flatten()
 }
 
 /// klog's `E1121 03:20:49.826213`: month and day without the year; containers mostly keep UTC.
@@ -191,6 +199,14 @@ fn unquote(text: &str) -> (String, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_of_go_itself_says_when() {
+        let now: Timestamp = "2026-11-21T03:00:00Z".parse().expect("a time");
+        assert_eq!(age("2026/11/21 02:52:17 Ignoring, HTTP credential provider", now), Some(463));
+        assert_eq!(age("2026/11/21T02:52:17 x", now), None);
+        assert_eq!(age("short", now), None);
+    }
 
     #[test]
     fn reads_each_format() {

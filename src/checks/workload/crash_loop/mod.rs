@@ -149,7 +149,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     // Those of other namespaces are here because a target of theirs is down.
     let severity = if snap.scope.is_stack(&meta.namespace) { severity_of(snap, pod, severity) } else { severity };
     let mut made = Finding::new(CrashLoop::META.id, severity, owner.clone(), message)
-        .key(format!("{} {}", container.name, first.cause.key()))
+        .key(format!("{} {} {}", owner.key(), container.name, first.cause.key()))
         .breaks(owner);
     for failing in all {
         made = made.breaks(ResourceRef::pod(&failing.pod.metadata.namespace, &failing.pod.metadata.name));

@@ -29,7 +29,8 @@ pub(crate) fn kept(snap: &Snapshot) -> BTreeSet<String> {
 /// Those that are left of an operator that is gone. Empty where it is not known what the operators keep.
 pub(crate) fn left(snap: &Snapshot) -> Vec<Left<'_>> {
     let kept = kept(snap);
-    if kept.is_empty() || !snap.workloads.is_whole() {
+    // Operators are looked for wherever parts of a stack run.
+    if kept.is_empty() || !snap.workloads.gaps().is_empty() {
         return Vec::new();
     }
     let services = snap.services.items().unwrap_or_default().iter();
