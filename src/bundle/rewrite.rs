@@ -22,6 +22,8 @@ const ENDS: &[&str] = &[".error.json", ".json", ""];
 /// A bundle that is written again.
 pub struct Rewriting {
     writer: Mutex<Option<Writer>>,
+    /// Where the writer's own lies until it is whole.
+    partial: PathBuf,
     /// Goes with this, whatever happens.
     folder: TempDir,
 }
@@ -43,7 +45,8 @@ impl Rewriting {
     pub fn new(target: &Path, at: Timestamp) -> io::Result<Self> {
         // What is too much was left out of what is written again.
         let writer = Writer::create(target, at, u64::MAX)?;
-        Ok(Self { writer: Mutex::new(Some(writer)), folder: folder_beside(target)? })
+        let partial = writer.partial().to_owned();
+        Ok(Self { writer: Mutex::new(Some(writer)), partial, folder: folder_beside(target)? })
     }
 
     /// Where the capture with all names has to lie.
@@ -56,7 +59,8 @@ impl Rewriting {
         if let Ok(mut writer) = self.writer.lock() {
             *writer = None;
         }
-        // Nothing else can be done about what cannot be removed.
+        // The writer is gone from here while it finishes. Nothing else can be done about what cannot be removed.
+        let _ = std::fs::remove_file(&self.partial).or_else(|_| std::fs::remove_dir_all(&self.partial));
         let _ = std::fs::remove_dir_all(self.folder.path());
     }
 

@@ -308,6 +308,13 @@ pub(crate) fn censored(hash: &str) -> String {
     hash.chars().take(shown).chain(std::iter::repeat_n('.', left)).collect()
 }
 
+/// True of a value that stands in the lines below: nothing of it is here but an anchor, a tag or a brace.
+fn begins_below(value: &str) -> bool {
+    let words = value.split_whitespace().take_while(|word| !word.starts_with('#'));
+    let mut rest = words.skip_while(|word| word.starts_with(['&', '!']));
+    matches!(rest.next(), None | Some("{")) && rest.next().is_none()
+}
+
 /// A text with something else (`hide`) for what stands beside or below `basic_auth_users`; its lines stay lines.
 pub(crate) fn without_users(text: &str, hide: impl Fn(&str) -> String) -> String {
     if !text.contains(USERS) {
@@ -345,12 +352,18 @@ pub(crate) fn without_users(text: &str, hide: impl Fn(&str) -> String) -> String
             Some((at, colon + 1))
         });
         match value {
-            Some((at, from)) if matches!(line[from..].trim(), "" | "{") || line[from..].trim().starts_with('#') => {
+            Some((at, from)) if begins_below(&line[from..]) => {
                 // What follows a dash stands further right than the line.
                 within = Some((if bare.starts_with("- ") { at } else { indent }, None));
                 lines.push(line.to_owned());
             }
-            Some((_, from)) => lines.push(format!("{} {}", &line[..from], hide(line[from..].trim()))),
+            Some((at, from)) => {
+                let value = line[from..].trim();
+                if value.contains('{') && !value.contains('}') {
+                    within = Some((if bare.starts_with("- ") { at } else { indent }, None));
+                }
+                lines.push(format!("{} {}", &line[..from], hide(value)));
+            }
             None => lines.push(line.to_owned()),
         }
     }
@@ -455,6 +468,9 @@ mod tests {
             "basic_auth_users:\n  admin: hunter2\n  # old: hunter2\n  other: |\n    hunter2: hunter2\nrate_limit: {burst: 1}\n",
             "data:\n  web.yml: |\n    basic_auth_users: # of people\n      admin: hunter2\n    rate_limit: {burst: 1}\n",
             "basic_auth_users: {admin: hunter2}\nrate_limit: {burst: 1}\n",
+            "basic_auth_users: &users\n  admin: hunter2\n  other: hunter2\nrate_limit: {burst: 1}\n",
+            "basic_auth_users: !!map &users # of people\n  admin: hunter2\nrate_limit: {burst: 1}\n",
+            "basic_auth_users: &users {admin: hunter2,\n  other: hunter2}\nrate_limit: {burst: 1}\n",
             "{\"basic_auth_users\": {\n  \"admin\": \"hunter2\"\n},\n\"rate_limit\": {\"burst\": 1}}\n",
             "web.yml: \"basic_auth_users:\\n  admin: hunter2\"\nrate_limit: {burst: 1}\n",
         ] {

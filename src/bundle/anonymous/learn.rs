@@ -1,8 +1,11 @@
 //! What names, accounts and networks there are: by the fields in which they stand.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::addresses::Addresses;
@@ -10,12 +13,18 @@ use super::scan::{Before, Reader, rewrite};
 use super::split;
 
 /// Fields that hold names, beside those whose name ends in `name`.
-const NAMES: &str = "bucket channel cluster container context host hosts image instance job namespace namespaces node pod \
-    repository server service serviceaccount";
-/// Fields of which each entry has a value that people chose.
-const CHOSEN: &str = "commonLabels discoveredLabels groupLabels labels matchLabels metric nodeSelector selector tags";
+const NAMES: &str = "bucket channel cluster container context database host hosts image instance job login namespace \
+    namespaces node orgid pod repository server service serviceaccount smtpsmarthost tenant tenantid user xscopeorgid";
+/// Fields that hold people, with as many words as they like.
+const PEOPLE: &str = "author createdby owner";
+/// Fields of which each entry has a key and a value that people chose, without what parts their words.
+const CHOSEN: &str = "commonlabels discoveredlabels externallabels grouplabels labels metric tags";
+/// The same, where labels are looked for.
+const SELECTORS: &str = "matchlabels nodeselector selector";
 /// Fields that hold a number of an account.
 const ACCOUNTS: &str = "account accountid ownerid registryid";
+/// Domains of the labels that Kubernetes and AWS set.
+const OF_ALL: &[&str] = &["k8s.io", "kubernetes.io", "amazonaws.com"];
 /// Where the names of hosts end.
 const ENDS: &str = "ai app at au biz ca ch cloud cn co com corp de dev es eu fr in info internal intra io it jp kr lan \
     local me net nl org pl ru se sh tech uk us xyz";
@@ -27,7 +36,10 @@ fn holds(words: &str, word: &str) -> bool {
 /// What was learned.
 #[derive(Default)]
 pub(super) struct Learned {
+    /// Of names of what there is, and of people.
     pub(super) words: HashSet<String>,
+    /// Of what is looked for: a slip of a word that everybody uses is one.
+    pub(super) chosen: HashSet<String>,
     /// Stems of words that are AWS' own.
     pub(super) of_aws: HashSet<String>,
     pub(super) accounts: BTreeSet<String>,
@@ -58,13 +70,15 @@ impl Learned {
             Value::Array(items) => items.iter().for_each(|item| self.value(key, item)),
             Value::Object(fields) => {
                 self.tag(fields);
-                let is_chosen = holds(CHOSEN, key);
+                let key = plain(key);
+                let (is_chosen, is_selector) = (holds(CHOSEN, &key), holds(SELECTORS, &key));
                 for (own, inner) in fields {
                     if let Some((domain, _)) = own.split_once('/') {
                         self.host(domain);
                     }
                     match inner {
-                        Value::String(text) if is_chosen && is_own(own) => self.names(text),
+                        Value::String(text) if is_chosen => self.label(own, text),
+                        Value::String(text) if is_selector => self.selected(own, text),
                         _ => {}
                     }
                     self.value(own, inner);
@@ -82,10 +96,32 @@ impl Learned {
         }
     }
 
+    /// A label, or a tag.
+    fn label(&mut self, key: &str, value: &str) {
+        if !is_known(key) {
+            self.names(key);
+        }
+        if is_own(key) {
+            self.names(value);
+        }
+    }
+
+    /// A label that is looked for.
+    fn selected(&mut self, key: &str, value: &str) {
+        let is_learned = |(is, text)| if is { name(text) } else { None };
+        let names = [(!is_known(key), key), (is_own(key), value)].into_iter().filter_map(is_learned);
+        self.chosen.extend(names.flat_map(|text| split::words(&text).map(str::to_lowercase).collect::<Vec<_>>()));
+    }
+
     fn field(&mut self, key: &str, text: &str) {
-        let key = key.replace(['_', '-'], "").to_lowercase();
+        let key = plain(key);
+        if key.contains("bucket") {
+            self.bucket(text);
+        }
         if holds(ACCOUNTS, &key) {
             self.account(text);
+        } else if holds(PEOPLE, &key) {
+            self.words.extend(split::words(text).map(str::to_lowercase));
         } else if key.ends_with("name") || key.ends_with("names") || holds(NAMES, &key) {
             self.names(text);
         }
@@ -98,20 +134,33 @@ impl Learned {
         {
             return self.value("", &inner);
         }
+        // The column of what holds labels.
+        let mut labels: Option<usize> = None;
         for line in text.lines().filter(|_| text.contains('\n')) {
+            let column = line.len() - line.trim_start().len();
+            labels = labels.filter(|of| column > *of);
             let line = line.trim_start_matches(['-', ' ', '"', '\'']);
             if let Some((key, value)) = line.split_once(':')
                 && !key.contains(' ')
                 && !value.contains(['{', '$'])
             {
-                self.field(key.trim_end_matches(['"', '\'']), value.trim());
+                let (key, value) = (key.trim_end_matches(['"', '\'']), value.trim());
+                self.field(key, value);
+                if labels.is_some() {
+                    self.label(key, value);
+                } else if value.is_empty() && holds(CHOSEN, &plain(key)) {
+                    labels = Some(column);
+                }
             }
         }
         for word in text.split(|c: char| c.is_whitespace() || "\"'`,;<>()[]{}=|".contains(c)) {
             if let Some(at) = word.find("arn:aws") {
                 self.arn(&word[at..]);
             }
-            if let Some((_, rest)) = word.split_once("://") {
+            if let Some((scheme, rest)) = word.split_once("://") {
+                if scheme.ends_with("s3") {
+                    self.bucket(rest.split('/').next().unwrap_or_default());
+                }
                 let host = rest.split(['/', ':', '?', '#', '\\']).next().unwrap_or_default();
                 self.host(host.rsplit('@').next().unwrap_or(host));
             }
@@ -125,14 +174,46 @@ impl Learned {
                 }
             }
             // AWS' own registry is the same for all of a region.
-            if let Some((account, rest)) = word.split_once(".dkr.ecr.")
+            let registry = [".dkr.ecr.", ".dkr.ecr-fips.", ".dkr-ecr."].iter().find_map(|of| word.split_once(of));
+            if let Some((account, rest)) = registry
                 && !["/eks/", "/amazon"].iter().any(|own| rest.contains(own))
             {
                 self.account(account.rsplit(['/', '@']).next().unwrap_or(account));
             }
+            self.of_aws_host(word);
         }
         if text.contains('/') {
             rewrite(text, &mut Networks(&mut self.addresses));
+        }
+    }
+
+    /// Queues of an account, and buckets, by the host that serves them.
+    fn of_aws_host(&mut self, word: &str) {
+        let Some((host, path)) = word.split_once(".amazonaws.com") else { return };
+        let mut path = path.trim_start_matches(".cn").trim_start_matches(':').split('/').skip(1);
+        let host = host.rsplit('/').next().unwrap_or(host);
+        let mut labels = host.split('.');
+        let first = labels.next().unwrap_or_default();
+        match (path.next(), path.next()) {
+            (Some(bucket), _) if first == "s3" || first.starts_with("s3-") => self.bucket(bucket),
+            (Some(account), Some(queue)) if is_account(account) => {
+                self.account(account);
+                self.names(queue);
+            }
+            _ => {}
+        }
+        if labels.any(|label| label == "s3" || label.starts_with("s3-")) {
+            self.bucket(first);
+        }
+    }
+
+    /// A bucket whose name ends in its account, or has it as a part.
+    fn bucket(&mut self, name: &str) {
+        let name = name.split('/').next().unwrap_or(name);
+        for part in name.split(|c: char| !c.is_ascii_alphanumeric()) {
+            let digits = part.trim_start_matches(|c: char| !c.is_ascii_digit());
+            self.account(digits);
+            self.account(&part[part.trim_end_matches(|c: char| c.is_ascii_digit()).len()..]);
         }
     }
 
@@ -145,39 +226,68 @@ impl Learned {
         } else {
             self.account(account);
             self.names(resource);
+            if arn.contains(":s3:") {
+                self.bucket(resource);
+            }
         }
     }
 
     fn account(&mut self, text: &str) {
-        if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+        if is_account(text) {
             self.accounts.insert(text.to_owned());
         }
     }
 
-    /// All but the end of it, which says nothing.
+    /// All but the end of it where that says nothing.
     fn host(&mut self, host: &str) {
-        let named = host.rsplit_once('.').map_or(host, |(named, _)| named);
+        let host = host.trim_end_matches('.');
+        let named = host.rsplit_once('.').filter(|(_, end)| holds(ENDS, end)).map_or(host, |(named, _)| named);
         self.names(named);
     }
 
-    /// A name, an image without its tag, a path.
     fn names(&mut self, text: &str) {
-        // A sentence is no name.
-        if text.len() > 253 || text.split_whitespace().nth(5).is_some() {
-            return;
+        if let Some(name) = name(text) {
+            self.words.extend(split::words(&name).map(str::to_lowercase));
         }
-        let text = text.split('@').next().unwrap_or(text);
-        let tag =
-            text.rfind(':').filter(|at| text[*at..].len() > 1 && text.contains('/') && !text[*at..].contains('/'));
-        let text = &text[..tag.unwrap_or(text.len())];
-        self.words.extend(split::words(text).map(str::to_lowercase));
     }
+}
+
+/// A key without what parts its words.
+fn plain(key: &str) -> String {
+    key.replace(['_', '-'], "").to_lowercase()
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A name, an image without its tag, a path; without the ids in it, of which some parts look like words. `None` of what is
+/// no name.
+fn name(text: &str) -> Option<Cow<'_, str>> {
+    static ID: OnceLock<Regex> = OnceLock::new();
+    // A sentence is no name.
+    if text.len() > 253 || text.split_whitespace().nth(5).is_some() {
+        return None;
+    }
+    let text = text.split('@').next().unwrap_or(text);
+    let tag = text.rfind(':').filter(|at| text[*at..].len() > 1 && text.contains('/') && !text[*at..].contains('/'));
+    let text = &text[..tag.unwrap_or(text.len())];
+    let id = ID.get_or_init(|| {
+        Regex::new("[0-9a-fA-F]{8}(?:[-_][0-9a-fA-F]{4}){3}[-_][0-9a-fA-F]{12}").expect("the pattern is fixed")
+    });
+    Some(id.replace_all(text, " "))
+}
+
+/// A label that Kubernetes and AWS set: its key is everybody's.
+fn is_known(label: &str) -> bool {
+    let domain = label.rsplit_once('/').map_or("", |(domain, _)| domain);
+    label == "__name__" || OF_ALL.iter().any(|of| domain.ends_with(of))
 }
 
 /// A label whose value somebody chose; of those that Kubernetes and AWS set some are names, too.
 fn is_own(label: &str) -> bool {
     match label.rsplit_once('/') {
-        Some((domain, name)) if ["k8s.io", "kubernetes.io", "amazonaws.com"].iter().any(|of| domain.ends_with(of)) => {
+        Some((_, name)) if is_known(label) => {
             ["name", "instance", "part-of", "nodegroup"].iter().any(|part| name.contains(part))
                 && name != "instance-type"
         }

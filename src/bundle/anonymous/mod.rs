@@ -12,7 +12,9 @@ mod words;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use addresses::Addresses;
@@ -28,10 +30,14 @@ const OF_AWS: &[&str] = &[
 /// How unique ids of IAM begin.
 const OF_IAM: &[&str] = &["AGPA", "AIDA", "AIPA", "ANPA", "AROA", "ASIA"];
 
-/// Letters of a word that is looked for within others.
+/// Letters of a word that is looked for within others, and at their beginning and end.
 const LEAST: usize = 5;
-/// How packed certificates begin, and what stands for one: names lie in them.
-const PACKED: &str = "LS0tLS1CRUdJTiBDRVJU";
+const LEAST_AT_END: usize = 4;
+/// Letters of a word in which others are looked for.
+const MOST: usize = 64;
+/// How certificates begin, as they are and packed, and what stands for a packed one: names lie in them.
+const PLAIN: &str = "-----BEGIN ";
+const PACKED: &str = "LS0tLS1CRUdJTi";
 const CERTIFICATE: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCnJlcGxhY2VkCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K";
 
 /// Reads everything before anything is replaced.
@@ -46,9 +52,11 @@ impl Reading {
 
     /// What stands for what was learned.
     pub(super) fn done(self) -> Anonymous {
-        let Learned { words, of_aws, accounts, addresses } = self.0;
+        let Learned { words, chosen, of_aws, accounts, addresses } = self.0;
         let public = Public::new();
-        let private = words.iter().filter(|word| !public.holds(word)).map(|word| split::stem(word));
+        let names = words.iter().filter(|word| !public.holds(word));
+        let private = names.chain(chosen.iter().filter(|word| !public.holds_or_means(word)));
+        let private = private.map(|word| split::stem(word));
         let private: BTreeSet<String> = private.filter(|stem| !of_aws.contains(stem)).collect();
         let accounts = accounts.into_iter().enumerate().map(|(at, account)| (account, format!("{:012}", at + 1)));
         Anonymous {
@@ -113,13 +121,23 @@ impl Anonymous {
 
     /// A line, a path, a log.
     pub(super) fn text(&mut self, text: &str) -> String {
-        rewrite(text, self)
+        if !text.contains(PLAIN) && !text.contains(PACKED) {
+            return rewrite(text, self);
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut from = 0;
+        for found in certificates().find_iter(text) {
+            out.push_str(&rewrite(&text[from..found.start()], self));
+            out.push_str(&without_names(found.as_str()));
+            from = found.end();
+        }
+        out.push_str(&rewrite(&text[from..], self));
+        out
     }
 
     /// All strings of a document.
     pub(super) fn value(&mut self, value: &mut Value) {
         match value {
-            Value::String(text) if text.starts_with(PACKED) => CERTIFICATE.clone_into(text),
             Value::String(text) => *text = self.text(text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
             Value::Object(fields) => {
@@ -181,17 +199,21 @@ impl Anonymous {
         Some(format!("{new}{number}"))
     }
 
-    /// A word that nobody gave as a name, and that holds one: `initechs`.
+    /// A word that nobody gave as a name, and that holds one: `initechs`, `initechdb01`.
     fn longer(&mut self, part: &str, stem: &str) -> Option<String> {
-        let is_word = part.len() > LEAST && part.bytes().all(|b| b.is_ascii_alphabetic());
-        if !is_word || self.public.words.contains(stem) {
+        let is_word =
+            (LEAST_AT_END + 1..=MOST).contains(&stem.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !is_word || self.public.holds(part) {
             return None;
         }
         let word = match self.within.get(stem) {
             Some(known) => known.clone(),
             None => {
-                let starts = 0..=stem.len() - LEAST;
-                let all = starts.flat_map(|start| (start + LEAST..=stem.len()).map(move |end| &stem[start..end]));
+                let starts = 0..=stem.len() - LEAST_AT_END;
+                let all = starts.flat_map(|start| (start + LEAST_AT_END..=stem.len()).map(move |end| (start, end)));
+                let is_at_end = |start: usize, end: usize| start == 0 || end == stem.len();
+                let all = all.filter(|(start, end)| end - start >= LEAST || is_at_end(*start, *end));
+                let all = all.map(|(start, end)| &stem[start..end]);
                 let longest = all.filter(|word| self.words.contains_key(*word)).max_by_key(|word| word.len());
                 let longest = longest.map(str::to_owned);
                 self.within.insert(stem.to_owned(), longest.clone());
@@ -201,15 +223,49 @@ impl Anonymous {
         let at = stem.find(&word)?;
         let (before, rest) = part.split_at(at);
         let (inner, after) = rest.split_at(word.len());
-        Some(format!("{before}{}{after}", self.part(inner)?))
+        let inner = self.part(inner)?;
+        // What stands beside it can be another one.
+        let before = self.part(before).unwrap_or_else(|| before.to_owned());
+        let after = self.part(after).unwrap_or_else(|| after.to_owned());
+        Some(format!("{before}{inner}{after}"))
     }
+}
+
+/// Certificates wherever they stand, to the end of the text where theirs is missing.
+fn certificates() -> &'static Regex {
+    static PATTERN: OnceLock<Regex> = OnceLock::new();
+    PATTERN.get_or_init(|| {
+        Regex::new(
+            r"(?s)-----BEGIN [A-Z0-9 ]*CERTIFICATE[A-Z0-9 ]*-----.*?(?:-----END [A-Z0-9 ]+-----|\z)|LS0tLS1CRUdJTi[A-Za-z0-9+/=]*",
+        )
+        .expect("the pattern is fixed")
+    })
+}
+
+/// What stands for a certificate. One that is not packed keeps its lines, however they are written: what follows stays where
+/// it was.
+fn without_names(certificate: &str) -> String {
+    static LINE: OnceLock<Regex> = OnceLock::new();
+    if certificate.starts_with(PACKED) {
+        return CERTIFICATE.to_owned();
+    }
+    let line = LINE.get_or_init(|| Regex::new(r"(?:\r?\n|(?:\\+r)?\\+n)[ \t]*").expect("the pattern is fixed"));
+    let mut out = "-----BEGIN CERTIFICATE-----".to_owned();
+    let mut lines = line.find_iter(certificate).map(|end| end.as_str());
+    out.push_str(lines.next().unwrap_or_default());
+    out.push_str("replaced");
+    out.extend(lines);
+    out.push_str("-----END CERTIFICATE-----");
+    out
 }
 
 impl Reader for Anonymous {
     fn word(&mut self, word: &str, before: Before<'_>) -> Option<String> {
-        if let Some(account) = self.accounts.get(word) {
-            self.met.accounts.insert(word.to_owned());
-            return Some(account.clone());
+        let (head, number) = word.split_at(word.trim_end_matches(|c: char| c.is_ascii_digit()).len());
+        if let Some(account) = self.accounts.get(number).cloned() {
+            self.met.accounts.insert(number.to_owned());
+            let head = if head.is_empty() { None } else { self.word(head, before) }.unwrap_or_else(|| head.to_owned());
+            return Some(format!("{head}{account}"));
         }
         if let Some(id) = self.id(word, before) {
             return Some(id);

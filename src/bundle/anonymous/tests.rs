@@ -54,6 +54,60 @@ fn what_everybody_uses_stays() {
     }
 }
 
+/// What a capture with these documents makes of a text.
+fn learned_from(documents: &[serde_json::Value], text: &str) -> String {
+    let mut reading = Reading::default();
+    for document in documents {
+        reading.file("kubernetes/api/v1/pods.json", document.to_string().as_bytes());
+    }
+    reading.done().text(text)
+}
+
+#[test]
+fn certificates_are_replaced_wherever_they_stand() {
+    let mut anonymous = anonymous();
+    for separator in ["\n    ", "\\n", "\\\\n"] {
+        let begin = format!("ca: |{separator}-----BEGIN CERTIFICATE-----{separator}MIIBinitech{separator}abc");
+        let whole = anonymous.text(&format!("{begin}{separator}-----END CERTIFICATE-----{separator}after: 1"));
+        assert!(whole.starts_with("ca: |") && whole.ends_with("after: 1"), "{whole}");
+        assert!(!whole.contains("MIIB") && !whole.contains("abc"), "{whole}");
+        assert_eq!(whole.matches(separator).count(), 5, "{whole}");
+        let cut = anonymous.text(&begin);
+        assert!(!cut.contains("MIIB") && cut.ends_with("-----END CERTIFICATE-----"), "{cut}");
+    }
+    let packed = anonymous.text("caBundle: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJpbml0ZWNo, x: 1");
+    assert_eq!(packed, format!("caBundle: {CERTIFICATE}, x: 1"));
+}
+
+#[test]
+fn names_are_learned_from_what_holds_them() {
+    for (document, text, leaks) in [
+        (json!({"url": "http://cart.prod.initech/x"}), "prod.initech", "initech"),
+        (json!({"metadata": {"namespace": "parker"}}), "of parker", "parker"),
+        (json!({"metadata": {"labels": {"initech_team": "x"}}}), "by (initech_team)", "initech"),
+        (json!({"metadata": {"labels": {"team.initech/x": "y"}}}), "team.initech/x", "initech"),
+        (json!({"config": "a: 1\nlabels:\n  initech_zone: b\nc: 2"}), "initech_zone", "initech"),
+        (json!({"createdBy": "made by the hands of Walter Fabrikam"}), "fabrikam", "fabrikam"),
+        (json!({"tenant_id": "initech"}), "initechdb01 and db02initech", "initech"),
+        (json!({"namespace": "zkzq", "user": "fabrikam"}), "fabrikamzkzq2", "zkzq"),
+        (json!({"image": "210987654321.dkr.ecr-fips.us-east-1.amazonaws.com/a"}), "210987654321", "210987"),
+        (json!({"image": "210987654321.dkr-ecr.us-east-1.on.aws/a"}), "210987654321", "210987"),
+        (json!({"q": "https://sqs.eu-west-1.amazonaws.com/210987654321/initech"}), "210987654321 initech", "210987"),
+        (json!({"bucketName": "initech210987654321"}), "s3://initech210987654321/x", "210987"),
+    ] {
+        let new = learned_from(&[document], text);
+        assert!(!new.to_lowercase().contains(leaks), "{text}: {new}");
+    }
+}
+
+#[test]
+fn what_is_looked_for_by_a_slip_of_a_word_stays() {
+    let selector = json!({"spec": {"selector": {"matchLabels": {"app": "promethues"}}}});
+    assert_eq!(learned_from(&[selector], "app=promethues"), "app=promethues");
+    let id = json!({"metadata": {"name": "pvc-1a2b3c4d-beef-abcd-fade-0123456789ab"}});
+    assert_eq!(learned_from(&[id], "beef fade"), "beef fade");
+}
+
 #[test]
 fn names_made_of_addresses_follow_them() {
     let mut anonymous = anonymous();

@@ -13,6 +13,8 @@ const FIELD: &str = include_str!("field.txt");
 const RANDOM: &str = "bcdfghjklmnpqrstvwxz2456789";
 /// Letters of a word that stands for another.
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz";
+/// Of more words none is compared with all others.
+const COMPARED: usize = 5000;
 
 /// The words that everybody uses.
 pub(super) struct Public {
@@ -24,8 +26,7 @@ impl Public {
         Self { words: CODE.split_whitespace().chain(FIELD.split_whitespace()).collect() }
     }
 
-    /// True of a word that tells nobody anything: numbers, the ends that Kubernetes makes, words of the field and what
-    /// is meant for one.
+    /// True of a word that tells nobody anything: numbers, the ends that Kubernetes makes, words of the field.
     pub(super) fn holds(&self, word: &str) -> bool {
         let stem = stem(word);
         let is_random = matches!(word.len(), 5 | 8..=10) && word.chars().all(|c| RANDOM.contains(c));
@@ -36,11 +37,17 @@ impl Public {
         letters < 3 || is_random || self.is_one(&stem)
     }
 
+    /// The same, or what is meant for a word of the field. Of what somebody is called that is not said: names are often
+    /// one letter off a word.
+    pub(super) fn holds_or_means(&self, word: &str) -> bool {
+        let stem = stem(word);
+        let is_meant = || self.words.iter().any(|known| known.len() > 5 && is_slip(known, &stem));
+        self.holds(word) || (stem.len() > 5 && is_meant())
+    }
+
     fn is_one(&self, stem: &str) -> bool {
         let is_plural = || stem.strip_suffix('s').is_some_and(|one| one.len() > 3 && self.words.contains(one));
-        self.words.contains(stem)
-            || is_plural()
-            || (stem.len() > 5 && self.words.iter().any(|known| known.len() > 5 && is_slip(known, stem)))
+        self.words.contains(stem) || is_plural()
     }
 }
 
@@ -61,7 +68,8 @@ fn is_slip(one: &str, other: &str) -> bool {
 
 /// What stands for each of some words. What begins like another one, or is a slip of it, stays so.
 pub(super) fn replaced(words: &BTreeSet<String>, public: &Public) -> HashMap<String, String> {
-    let mut made = Made { key: RandomState::new(), all: HashMap::new(), used: HashSet::new() };
+    let compares = words.len() <= COMPARED;
+    let mut made = Made { key: RandomState::new(), compares, all: HashMap::new(), used: HashSet::new() };
     // The shorter first: others begin with them.
     let mut sorted: Vec<&String> = words.iter().collect();
     sorted.sort_by_key(|word| word.len());
@@ -75,6 +83,8 @@ pub(super) fn replaced(words: &BTreeSet<String>, public: &Public) -> HashMap<Str
 
 struct Made {
     key: RandomState,
+    /// There are few enough to compare each with all others.
+    compares: bool,
     all: HashMap<String, String>,
     used: HashSet<String>,
 }
@@ -87,7 +97,7 @@ impl Made {
             let end = if end == "s" { end.to_owned() } else { self.letters(word, 0, end.len().min(4)) };
             return Some(format!("{begin}{end}")).filter(|new| !self.used.contains(new));
         }
-        if word.len() < 5 {
+        if word.len() < 5 || !self.compares {
             return None;
         }
         let meant = self.all.iter().filter(|(known, _)| known.len() > 4 && is_slip(known, word)).min()?.1;
@@ -108,7 +118,7 @@ impl Made {
             let near = |known: &&String| known.bytes().zip(new.bytes()).filter(|(a, b)| a != b).count() < 3;
             !public.words.contains(new.as_str())
                 && !self.used.contains(new)
-                && (length < 7 || !self.used.iter().any(|known| near(&known)))
+                && (length < 7 || !self.compares || !self.used.iter().any(|known| near(&known)))
         };
         tried.by_ref().take(1000).find(is_free).unwrap_or_else(|| format!("yyyyy{}", self.used.len()))
     }
@@ -145,13 +155,22 @@ mod tests {
     #[test]
     fn words_of_the_field_and_slips_of_them_are_public() {
         let public = Public::new();
-        for word in
-            ["prometheus", "promethues", "grafanas", "gp3", "v1beta1", "x2x4z", "7d5f8c6b9d", "web", "db", "2048"]
-        {
+        for word in ["prometheus", "grafanas", "gp3", "v1beta1", "x2x4z", "7d5f8c6b9d", "web", "db", "2048"] {
             assert!(public.holds(word), "{word}");
         }
         for word in ["initech", "fabrikam", "fabrikam2", "paymnt"] {
-            assert!(!public.holds(word), "{word}");
+            assert!(!public.holds_or_means(word), "{word}");
         }
+        assert!(public.holds_or_means("promethues") && !public.holds("promethues"));
+    }
+
+    #[test]
+    fn many_words_are_not_compared_with_each_other() {
+        let letter = |n: usize| char::from(b'a' + u8::try_from(n % 26).unwrap_or_default());
+        let word = |n: usize| format!("q{}{}{}zz{}q", letter(n), letter(n / 26), letter(n / 676), letter(n / 7));
+        let words: BTreeSet<String> = (0..COMPARED + 1000).map(word).collect();
+        let replaced = replaced(&words, &Public::new());
+        let different: HashSet<&String> = replaced.values().collect();
+        assert_eq!(different.len(), words.len());
     }
 }

@@ -90,9 +90,9 @@ impl Check for GrafanaDatabase {
         let logs = snap.component_logs()?.iter().chain(snap.crash_logs()?);
         let mut findings: Vec<Finding> = Vec::new();
         for log in logs.filter(|l| l.program == Some(Program::Grafana)) {
-            let Some(seen) = locked(snap, log) else { continue };
+            let Some(seen) = told(snap, log, &[LOCKED, BROKEN]) else { continue };
             let pod = pods.iter().find(|p| p.metadata.namespace == log.namespace && p.metadata.name == log.pod);
-            let Some(made) = pod.and_then(|pod| finding(snap, pod, log, &seen)) else { continue };
+            let Some(made) = pod.and_then(|pod| finding(snap, pod, log, seen)) else { continue };
             if !findings.iter().any(|f| f.subjects == made.subjects && f.key == made.key) {
                 findings.push(made);
             }
@@ -101,12 +101,12 @@ impl Check for GrafanaDatabase {
     }
 }
 
-/// What is said of it, where it is said several times or ended the container; the line is the last one.
-fn locked(snap: &Snapshot, log: &ContainerLog) -> Option<Seen> {
+/// What is said in any of these words, where it is said several times or ended the container; the line is the last one.
+fn told(snap: &Snapshot, log: &ContainerLog, words: &[&[&str]]) -> Option<Seen> {
     let mut times = 0;
     let mut last = None;
     let (mut ends, mut fails) = (false, false);
-    for line in log.text.lines().filter(|l| LOCKED.iter().chain(BROKEN).any(|w| l.contains(w))) {
+    for line in log.text.lines().filter(|l| words.iter().copied().flatten().any(|w| l.contains(*w))) {
         let parsed = Line::parse(line);
         if !log.previous && parsed.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
             continue;
@@ -130,17 +130,16 @@ fn claim<'a>(snap: &'a Snapshot, pod: &Pod, container: &str) -> (Origin, Option<
 }
 
 /// `None` where the disk itself is to blame, and no lock.
-fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: &Seen) -> Option<Finding> {
+fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: Seen) -> Option<Finding> {
     let meta = &pod.metadata;
     let (origin, claim) = claim(snap, pod, &log.container);
     let class_name = claim.and_then(|c| c.class()).unwrap_or_default();
     let class = snap.storage_classes.find("", class_name).ok().flatten();
     let provisioner = class.map(|c| c.provisioner.as_str()).unwrap_or_default();
     let network = volumes::is_network(provisioner);
-    let broken = BROKEN.iter().find(|w| seen.line.contains(*w));
-    if broken.is_some() && !network {
-        return None;
-    }
+    // That a disk of its own fails is another matter than its locks.
+    let seen = if network { seen } else { told(snap, log, &[LOCKED])? };
+    let broken = BROKEN.iter().find(|w| network && seen.line.contains(*w));
     let name = match &origin {
         Origin::Claim { name, .. } => name.as_str(),
         _ => "",
@@ -292,6 +291,18 @@ mod tests {
             "{}",
             found[0].message
         );
+    }
+
+    #[test]
+    fn locks_count_beside_a_disk_that_fails() {
+        let failed = LINE.replace("sleeping then retrying", "giving up");
+        let broken =
+            LINE.replace("error=\"database is locked\"", "error=\"disk I/O error\"").replace("Database locked", "x");
+        let both = format!("{}{broken}", failed.repeat(3));
+        let found = findings(&GrafanaDatabase, &with(&both, "ebs.csi.aws.com"));
+        assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["locked"], "whatever is said last");
+        assert!(found[0].message.contains("(database is locked)"), "{}", found[0].message);
+        assert!(findings(&GrafanaDatabase, &with(&broken.repeat(3), "ebs.csi.aws.com")).is_empty());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::domain::text::log_line::Line;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, Severity};
-use crate::snapshot::kubernetes::Service;
+use crate::snapshot::kubernetes::{Ingress, Service};
 use crate::snapshot::{Snapshot, journal};
 
 check! {
@@ -30,7 +30,7 @@ check! {
         id: "grafana-part-failing", suite: Grafana, severity: Error,
         title: "a part of Grafana does not work",
         requires: [ConfigMaps, Workloads, ComponentLogs],
-        uses: [Pods, Services, GrafanaDatasources, PrometheusFlags],
+        uses: [Pods, Services, Ingresses, GrafanaDatasources, PrometheusFlags],
         fix: Fix,
     }
 }
@@ -77,7 +77,7 @@ enum Way {
     Origin {
         origin: String,
         root_url: String,
-        /// As it should be.
+        /// As it should be; a placeholder where nothing says that people are meant to open it at the origin.
         right_url: String,
         managed_by: String,
     },
@@ -250,10 +250,38 @@ fn root_of(said: &Said<'_>) -> String {
     if url.is_empty() { "<root_url>".to_owned() } else { redact(&url) }
 }
 
-/// The origin with the path of the `root_url`: people may open Grafana below a path.
-fn right_url(origin: &str, root: &str) -> String {
+/// The origin with the path of the `root_url`: people may open Grafana below a path. An origin that only another site
+/// names is none that Grafana should have.
+fn right_url(snap: &Snapshot, instance: Instance<'_>, origin: &str, root: &str) -> String {
+    let is_unset = Written::parse(root).is_some_and(|url| url.host == "localhost");
+    if !is_unset && !Written::parse(origin).is_some_and(|url| leads_there(snap, instance, &url.host)) {
+        return "<url>".to_owned();
+    }
     let path = root.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
     format!("{}/{path}", redact(origin).trim_end_matches('/'))
+}
+
+/// An Ingress leads from this host to Grafana.
+fn leads_there(snap: &Snapshot, instance: Instance<'_>, host: &str) -> bool {
+    let is_host = |named: &str| match named.strip_prefix('*') {
+        Some(zone) => host.strip_suffix(zone).is_some_and(|label| !label.is_empty() && !label.contains('.')),
+        None => named == host,
+    };
+    let pods = instance.pods(snap);
+    let is_its = |namespace: &str, service: &str| {
+        let service = snap.services.find(namespace, service).ok().flatten();
+        service.is_some_and(|s| snap.pods_of_service(s).any(|p| pods.iter().any(|own| std::ptr::eq(*own, p))))
+    };
+    let leads = |ingress: &Ingress| {
+        let mut rules = ingress.spec.rules.iter().filter(|r| r.host.as_deref().is_some_and(is_host));
+        rules.any(|rule| {
+            let mut services =
+                rule.http.iter().flat_map(|http| &http.paths).filter_map(|path| path.backend.service.as_ref());
+            services.any(|s| is_its(&ingress.metadata.namespace, &s.name))
+        })
+    };
+    // It only decides whether the fix names the address or leaves it open.
+    journal::aside(|| snap.ingresses.items().unwrap_or_default().iter().any(leads))
 }
 
 fn is_unauthorized(said: &Said<'_>) -> bool {
@@ -284,7 +312,7 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
             let root = root_of(said);
             Way::Origin {
                 origin: redact(&said.what),
-                right_url: right_url(&said.what, &root),
+                right_url: right_url(snap, instance, &said.what, &root),
                 root_url: root,
                 managed_by: managed_by(&instance.workload.metadata),
             }
@@ -445,6 +473,20 @@ mod tests {
             assert!(!steps(&found[0]).is_empty());
         }
         assert!(findings(&GrafanaPartFailing, &with("logger=x t=NOW level=error msg=y")).is_empty());
+    }
+
+    #[test]
+    fn an_address_that_nothing_knows_is_not_offered() {
+        let url = |root: &str| {
+            let line = format!(
+                "logger=live t=NOW level=warn msg=\"Request Origin is not authorized\" requestOrigin=https://graphs.corp appUrl={root}"
+            );
+            steps(&findings(&GrafanaPartFailing, &with(&line))[0])
+        };
+        let unset = url("http://localhost:3000/");
+        assert!(unset.contains("root_url: \"https://graphs.corp/\""), "{unset}");
+        let other = url("https://grafana.corp/");
+        assert!(other.contains("root_url: \"<url>\""), "{other}");
     }
 
     #[test]

@@ -174,9 +174,13 @@ fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
             ),
             Severity::Error,
         ),
-        Trouble::Store(StoreFailure::Credentials | StoreFailure::Endpoint) => {
+        Trouble::Store(StoreFailure::Credentials) => {
             (format!("it has no valid credentials for its object store{of_store}"), Severity::Error)
         }
+        Trouble::Store(StoreFailure::Endpoint) => (
+            format!("it asks the endpoint of its object store for its AWS credentials, which only STS gives{of_store}"),
+            Severity::Error,
+        ),
         Trouble::Store(StoreFailure::Denied) => (format!("it may not use the bucket{of_store}"), Severity::Error),
         Trouble::Store(StoreFailure::Bucket) if regions(&failing.text).is_some() => {
             let (configured, bucket) = regions(&failing.text).unwrap_or_default();
@@ -226,8 +230,18 @@ fn fix(snap: &Snapshot, failing: &Failing<'_>) -> Fix {
         pod: log.pod.clone(),
         container: log.container.clone(),
         owner: owner(snap, failing).kubectl_name(),
-        detail: format!("{}.", redact(&failing.text).trim_end_matches('.')),
+        detail: format!("{}.{}", redact(&failing.text).trim_end_matches('.'), of_endpoint(failing)),
         way: way(snap, failing),
+    }
+}
+
+/// Of an endpoint that is asked in the place of STS, what has to become of it; no role helps there.
+fn of_endpoint(failing: &Failing<'_>) -> &'static str {
+    match failing.trouble {
+        Trouble::Store(StoreFailure::Endpoint) => {
+            " With a role of its ServiceAccount it asks STS for credentials; an endpoint of STS (`sts_endpoint`) that is the store's is asked instead, and S3 knows no such request: take it out. A store that is not AWS keeps its endpoint: it needs keys of its own (`access_key`, `secret_key`), and no role."
+        }
+        _ => "",
     }
 }
 
@@ -257,14 +271,15 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
             }
         }
         Trouble::Halted => Way::Halted,
-        Trouble::Store(StoreFailure::Credentials | StoreFailure::Endpoint) => {
+        Trouble::Store(StoreFailure::Credentials) => {
             let managed_by = pod.map(|p| Target::of(snap, p).managed_by).unwrap_or_default();
             Way::Credentials { account, role_arn, role, managed_by }
         }
         Trouble::Store(StoreFailure::Denied) => {
             Way::Denied { account, role_arn, role, partition: Identity::of(snap).partition.to_owned() }
         }
-        Trouble::Store(StoreFailure::Bucket) => {
+        // The endpoint stands in the same configuration.
+        Trouble::Store(StoreFailure::Bucket | StoreFailure::Endpoint) => {
             let (secret, key) = container(pod, failing).and_then(configuration).unwrap_or_default();
             let region = regions(&failing.text).map(|(_, region)| region.to_owned()).unwrap_or_default();
             Way::Bucket {
@@ -356,6 +371,10 @@ mod tests {
             ("upload: Access Denied.", "denied"),
             ("NoCredentialProviders: no valid providers", "credentials"),
             ("NoSuchBucket", "bucket"),
+            (
+                "WebIdentityErr: failed to retrieve credentials: failed to unmarshal error message, status code: 405",
+                "bucket",
+            ),
             (
                 "upload s3 object: the region 'us-east-1' is wrong; expecting 'eu-west-1': AuthorizationHeaderMalformed",
                 "bucket",

@@ -36,21 +36,24 @@ pub(crate) struct HostNetwork {
     network_patch: String,
     /// It listens on the kubelet's port.
     clash: bool,
-    host_port: u16,
+    /// `None` where it has to be chosen by hand.
+    host_port: Option<u16>,
     /// Who keeps it, and what of its values does it.
     kept_by: String,
     chart_values: String,
 }
 
 impl HostNetwork {
-    /// A pod in an overlay that listens on a port; `None` where the VPC gives its address, or that is not known.
-    fn of(snap: &Snapshot, pod: &Pod, port: u16) -> Option<Self> {
+    /// A pod in an overlay that listens on a port; `None` where the VPC gives its address, or that is not known. Its port
+    /// can move only where its Service names it.
+    fn of(snap: &Snapshot, pod: &Pod, port: u16, is_named: bool) -> Option<Self> {
         let networks = overlay::outside_of(snap, pod)?;
         let owner = snap.owner_ref(pod);
         let workload = owner::workload(snap, &owner);
         let clash = port == KUBELET_PORT;
-        let host_port = if clash { free_port(snap) } else { port };
-        let patch = workload.and_then(|w| patch(w, port, clash.then_some(host_port)));
+        let to = if clash { free_port(snap).filter(|_| is_named) } else { Some(port) };
+        let patch = workload.zip(to).and_then(|(w, to)| patch(w, port, clash.then_some(to)));
+        let host_port = to.filter(|_| !clash || patch.is_some());
         Some(Self {
             served_by: owner.kubectl_name(),
             served_namespace: pod.metadata.namespace.clone(),
@@ -69,7 +72,7 @@ impl HostNetwork {
         let pod = snap.pods_of_service(service).next()?;
         let mut ports = service.spec.ports.iter();
         let port = ports.find(|p| called.port.is_none_or(|wanted| p.port == wanted))?;
-        Self::of(snap, pod, service_port::target(port, pod)?)
+        Self::of(snap, pod, service_port::target(port, pod)?, port.target_port.is_string())
     }
 
     /// Why it is not reached, as the end of a sentence.
@@ -81,8 +84,8 @@ impl HostNetwork {
     }
 }
 
-/// A port that nothing in the network of a node has.
-pub(crate) fn free_port(snap: &Snapshot) -> u16 {
+/// A port that nothing in the network of a node has; `None` where each that is tried is taken.
+pub(crate) fn free_port(snap: &Snapshot) -> Option<u16> {
     let pods = snap.pods.items().unwrap_or_default();
     let is_taken = |port: u16| {
         let ports = pods.iter().flat_map(|p| p.spec.containers.iter().map(move |c| (p, c)));
@@ -90,7 +93,7 @@ pub(crate) fn free_port(snap: &Snapshot) -> u16 {
             .flat_map(|(p, c)| c.ports.iter().map(move |q| (p, q)))
             .any(|(p, q)| q.host_port == Some(port) || (p.spec.host_network && q.container_port == port))
     };
-    PORTS.iter().copied().find(|p| !is_taken(*p)).unwrap_or(PORTS[0])
+    PORTS.iter().copied().find(|p| !is_taken(*p))
 }
 
 /// Values of the chart of a pod's program that set its network and port; empty where they are not known.
@@ -126,8 +129,23 @@ fn moved(workload: &Workload, port: u16, to: u16) -> Option<Vec<Value>> {
     let (word, argument) = container.args.iter().enumerate().find(|(_, a)| names(a))?;
     let changed = format!("{}{to}", argument.strip_suffix(old.as_str())?);
     let mut operations = vec![json!({"op": "replace", "path": format!("{path}/args/{word}"), "value": changed})];
-    for (index, _) in container.ports.iter().enumerate().filter(|(_, p)| p.container_port == port) {
-        operations.push(json!({"op": "replace", "path": format!("{path}/ports/{index}/containerPort"), "value": to}));
+    let mut replace = |path: String| operations.push(json!({"op": "replace", "path": path, "value": to}));
+    for (index, p) in container.ports.iter().enumerate().filter(|(_, p)| p.container_port == port) {
+        replace(format!("{path}/ports/{index}/containerPort"));
+        // In the network of a node they are the same.
+        if p.host_port == Some(port) {
+            replace(format!("{path}/ports/{index}/hostPort"));
+        }
+    }
+    for (kind, probe) in [("readinessProbe", &container.readiness_probe), ("startupProbe", &container.startup_probe)] {
+        let Some(probe) = probe else { continue };
+        let http = probe.http_get.as_ref().map(|asked| ("httpGet", &asked.port));
+        let tcp = probe.tcp_socket.as_ref().map(|asked| ("tcpSocket", &asked.port));
+        for (way, asked) in http.into_iter().chain(tcp) {
+            if asked.as_u64() == Some(port.into()) {
+                replace(format!("{path}/{kind}/{way}/port"));
+            }
+        }
     }
     Some(operations)
 }
@@ -151,5 +169,19 @@ mod tests {
         let listen = patch(&with(json!(["--web.listen-address=:10250"])), 10250, Some(4443)).expect("a patch");
         assert!(listen.contains("--web.listen-address=:4443") && listen.contains("hostNetwork"), "{listen}");
         assert_eq!(port_patch(&with(json!(["--v=2"])), 10250, 4443), None);
+    }
+
+    #[test]
+    fn what_else_says_the_number_moves_with_the_port() {
+        let workload: Workload =
+            serde_json::from_value(json!({"metadata": {"name": "w"}, "spec": {"template": {"spec": {
+            "containers": [{"name": "w", "args": ["--secure-port=10250"],
+                "ports": [{"name": "https", "containerPort": 10250, "hostPort": 10250}],
+                "readinessProbe": {"httpGet": {"path": "/readyz", "port": 10250}},
+                "startupProbe": {"tcpSocket": {"port": "https"}}}]}}}}))
+            .expect("a workload");
+        let patch = port_patch(&workload, 10250, 4443).expect("a patch");
+        assert!(patch.contains("ports/0/hostPort") && patch.contains("readinessProbe/httpGet/port"), "{patch}");
+        assert!(!patch.contains("startupProbe") && !patch.contains("10250"), "{patch}");
     }
 }

@@ -59,11 +59,14 @@ pub(crate) fn refusal(snap: &Snapshot) -> Option<Refusal> {
     })
 }
 
-/// The kubeconfig names another server than the cluster has.
+/// The kubeconfig names another server than the cluster has. What does not answer may be a load balancer or an endpoint of
+/// the VPC that leads to it on purpose.
 fn other_server(refused: &ApiRefusal, cluster: Option<&Cluster>) -> Option<Refusal> {
     let endpoint = host(&cluster?.endpoint);
-    let server =
-        refused.server.as_deref().map(host).filter(|s| s.ends_with("amazonaws.com") && !endpoint.is_empty())?;
+    let answers = refused.gap.cause == GapCause::Unauthorized;
+    let is_eks = |s: &str| s.ends_with(".eks.amazonaws.com") || s.ends_with(".eks.amazonaws.com.cn");
+    let is_aws = |s: &&str| is_eks(s) || (answers && s.ends_with("amazonaws.com"));
+    let server = refused.server.as_deref().map(host).filter(is_aws).filter(|_| !endpoint.is_empty())?;
     let other = Refusal::OtherServer { server: server.to_owned(), endpoint: endpoint.to_owned() };
     (!server.eq_ignore_ascii_case(endpoint)).then_some(other)
 }
@@ -218,6 +221,10 @@ mod tests {
         let mut gone = refused(GapCause::Unreachable);
         gone.api_refusal.as_mut().expect("refused").server = Some("OLD.gr7.eu-west-1.eks.amazonaws.com".into());
         assert!(matches!(refusal(&gone), Some(Refusal::OtherServer { .. })), "of a cluster that was made again");
+        for server in ["k8s-1.elb.eu-west-1.amazonaws.com", "vpce-0a-1.vpce-svc-0b.eu-west-1.vpce.amazonaws.com"] {
+            gone.api_refusal.as_mut().expect("refused").server = Some(server.into());
+            assert_eq!(refusal(&gone), None, "{server} may lead to it on purpose");
+        }
         let config = &mut snap.eks_cluster.as_mut().expect("a cluster").resources_vpc_config;
         config.public_access_cidrs = vec!["198.51.100.0/24".into()];
         assert_eq!(refusal(&snap), Some(Refusal::Networks(vec!["198.51.100.0/24".into()])));

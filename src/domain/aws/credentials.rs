@@ -105,14 +105,16 @@ fn unreadable(line: &str) -> Option<String> {
 }
 
 /// Where a token was sent in exchange for credentials, and did not get there, or to somebody who is not STS. An SDK that is
-/// given an address for one service (`endpoint` of S3) may ask for its credentials there too.
+/// given an address for one service (`endpoint` of S3) may ask for its credentials there too. What the program wanted them
+/// for stands before it, with an address of its own.
 fn asked_at(line: &str) -> Option<Fault> {
     static POST: OnceLock<Regex> = OnceLock::new();
     let post = POST.get_or_init(|| Regex::new(r#"Post \\*"?https?://([^/\s"\\]+)"#).expect("the pattern is fixed"));
-    let has = |parts: &[&str]| parts.iter().any(|p| line.contains(p));
+    let (_, exchange) = line.rsplit_once("WebIdentity")?;
+    let has = |parts: &[&str]| parts.iter().any(|p| exchange.contains(p));
     // S3 and MinIO know no such request, and answer in another form.
     let strange = has(&["SerializationError", "failed to unmarshal error message"]) && has(&["status code: 40"]);
-    let host = post.captures(line).map(|c| c[1].to_owned());
+    let host = post.captures_iter(exchange).last().map(|c| c[1].to_owned());
     let of_sts = |host: &str| host.split('.').any(|part| part == "sts" || part == "sts-fips");
     match host {
         Some(host) if !of_sts(&host) => Some(Fault::Endpoint(Some(host))),
@@ -279,6 +281,14 @@ mod tests {
             (
                 "WebIdentityErr: failed to retrieve credentials\\ncaused by: RequestError: send request failed\\ncaused by: Post \\\"https://vpce-0a-1.sts.eu-west-1.vpce.amazonaws.com/\\\": x509: certificate signed by unknown authority",
                 Some(Fault::Sts("vpce-0a-1.sts.eu-west-1.vpce.amazonaws.com".into())),
+            ),
+            (
+                "Post \"https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/query\": operation error STS: AssumeRoleWithWebIdentity, exceeded maximum number of attempts, 3, request send failed, Post \"https://sts.eu-west-1.amazonaws.com/\": dial tcp 1.2.3.4:443: i/o timeout",
+                Some(Fault::Sts("sts.eu-west-1.amazonaws.com".into())),
+            ),
+            (
+                "Post \"https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/query\": operation error STS: AssumeRoleWithWebIdentity, context canceled",
+                None,
             ),
             ("level=info msg=\"all is well\"", None),
         ] {

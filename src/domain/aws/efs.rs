@@ -79,19 +79,21 @@ impl Unmade {
     }
 }
 
-/// What EFS does not take of a class's parameters, where it can be told: a path is put together of them, from the root.
+/// What EFS may not take of a class's parameters: what is refused for certain comes first. Some versions of the driver put
+/// the path together of them as they are, others clean it. It adds to what the driver said, and does not replace it.
 pub(crate) fn misfit(parameters: &std::collections::BTreeMap<String, String>) -> Option<String> {
     let of = |name: &str| parameters.get(name).map(|v| v.trim());
-    if let Some(base) = of("basePath").filter(|b| b.ends_with('/')) {
-        return Some(format!(
-            "basePath {base} ends in a slash: together with the volume's name it gives a path with two, which EFS refuses"
-        ));
-    }
     if of("fileSystemId").is_none_or(str::is_empty) {
         return Some("it names no fileSystemId".to_owned());
     }
     let octal = |v: &&str| !v.is_empty() && v.len() <= 4 && v.bytes().all(|b| (b'0'..=b'7').contains(&b));
-    of("directoryPerms").filter(|p| !octal(p)).map(|p| format!("directoryPerms {p} is no octal mode, such as 700"))
+    if let Some(perms) = of("directoryPerms").filter(|p| !octal(p)) {
+        return Some(format!("directoryPerms {perms} is no octal mode, such as 700"));
+    }
+    let base = of("basePath").filter(|b| b.len() > 1 && b.ends_with('/'));
+    base.filter(|_| of("ensureUniqueDirectory") != Some("true")).map(|base| {
+        format!("basePath {base} ends in a slash: older drivers make a path with two of it, which EFS refuses")
+    })
 }
 
 /// The file system's id of a volume handle: `fs-1::fsap-2`, `fs-1:/path`.
@@ -122,7 +124,10 @@ mod tests {
         }
         let class =
             |pairs: &[(&str, &str)]| misfit(&pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
-        assert!(class(&[("fileSystemId", "fs-1"), ("basePath", "/")]).is_some_and(|m| m.contains("two")));
+        let slash = ("basePath", "/data/");
+        assert!(class(&[("fileSystemId", "fs-1"), slash]).is_some_and(|m| m.contains("two")));
+        assert_eq!(class(&[("fileSystemId", "fs-1"), slash, ("ensureUniqueDirectory", "true")]), None);
+        assert_eq!(class(&[("fileSystemId", "fs-1"), ("basePath", "/")]), None, "the root");
         assert!(class(&[("basePath", "/data")]).is_some_and(|m| m.contains("fileSystemId")));
         assert!(class(&[("fileSystemId", "fs-1"), ("directoryPerms", "rwx")]).is_some());
         assert_eq!(class(&[("fileSystemId", "fs-1"), ("basePath", "/data"), ("directoryPerms", "0700")]), None);

@@ -69,14 +69,16 @@ pub(crate) fn kept<'a>(snap: &'a Snapshot, certificate: &SecretMaker) -> Option<
             said: said.to_owned(),
         })
     };
-    // The newest attempt counts.
+    // The newest attempt counts: old requests keep their orders, and what was wrong with them.
+    let request = own("CertificateRequest").max_by_key(|o| o.metadata.creation_timestamp);
+    let of_request = |o: &&Issuing| request.is_none_or(|r| o.metadata.name.starts_with(r.metadata.name.as_str()));
     let newest = |kind| {
-        let mut all: Vec<&Issuing> = own(kind).filter(|o| o.status.state != "valid").collect();
+        let mut all: Vec<&Issuing> = own(kind).filter(of_request).filter(|o| o.status.state != "valid").collect();
         all.sort_by_key(|o| std::cmp::Reverse(o.metadata.creation_timestamp));
         all
     };
     let of_state = |kind| newest(kind).into_iter().find_map(|o| tells(o, &o.status.reason));
-    let of_request = || {
+    let by_request = || {
         newest("CertificateRequest").into_iter().find_map(|o| {
             let mut conditions = o.status.conditions.iter();
             let bad = conditions
@@ -89,14 +91,21 @@ pub(crate) fn kept<'a>(snap: &'a Snapshot, certificate: &SecretMaker) -> Option<
     of_state("Challenge")
         .or_else(|| of_state("Order"))
         .or_else(|| issuer(snap, certificate))
-        .or_else(of_request)
+        .or_else(by_request)
         .or_else(|| event(snap, certificate))
 }
+
+/// Letters of the endings that Kubernetes makes up.
+const RANDOM: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// Requests are named after their certificate, orders after their request, challenges after their order.
 fn is_of(namespace: &str, name: &str, certificate: &SecretMaker) -> bool {
     let meta = &certificate.metadata;
-    namespace == meta.namespace && name.strip_prefix(meta.name.as_str()).is_some_and(|rest| rest.starts_with('-'))
+    // Numbers, or random endings: another certificate's name may begin alike.
+    let is_random = |part: &str| part.len() == 5 && part.bytes().all(|b| RANDOM.contains(&b));
+    let is_made = |part: &str| (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())) || is_random(part);
+    let rest = name.strip_prefix(meta.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+    namespace == meta.namespace && rest.is_some_and(|rest| rest.split('-').all(is_made))
 }
 
 /// Its issuer, where that is not ready.

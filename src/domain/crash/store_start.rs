@@ -13,6 +13,8 @@ struct Said<'a> {
     reason: String,
     part: String,
     line: &'a str,
+    /// Loki says it: fields, and values of charts, differ from store to store.
+    is_of_loki: bool,
 }
 
 /// Reads a whole log: newer versions print the error and its stack before the lines of the log.
@@ -28,7 +30,8 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
 
 fn said(text: &str) -> Option<Said<'_>> {
     let ends = ["error running loki", "error running application", "error running Tempo", "\"module failed\""];
-    text.lines().rev().filter(|l| ends.iter().any(|e| l.contains(e))).find_map(of_line)
+    let said = text.lines().rev().filter(|l| ends.iter().any(|e| l.contains(e))).find_map(of_line)?;
+    Some(Said { is_of_loki: text.contains("error running loki"), ..said })
 }
 
 fn of_line(line: &str) -> Option<Said<'_>> {
@@ -44,13 +47,21 @@ fn of_line(line: &str) -> Option<Said<'_>> {
     };
     let (reason, part) = (reason.trim().to_owned(), part.lines().next().unwrap_or_default().trim().to_owned());
     // That parts ended is said after what made one of them end.
-    (!reason.is_empty() && !reason.starts_with("failed services")).then_some(Said { reason, part, line })
+    (!reason.is_empty() && !reason.starts_with("failed services")).then_some(Said {
+        reason,
+        part,
+        line,
+        is_of_loki: false,
+    })
 }
 
 /// `at least one bucket name must be specified`
 fn bucket(said: &Said<'_>) -> Option<Crash> {
     if !said.reason.contains("at least one bucket name must be specified") {
         return None;
+    }
+    if !said.is_of_loki {
+        return Some(Crash::new(Class::Config, &said.reason));
     }
     let (reason, advice) = match said.part.as_str() {
         part if part.starts_with("ruler") => (
@@ -79,7 +90,8 @@ fn index_log(said: &Said<'_>) -> Option<Crash> {
 fn folder(said: &Said<'_>) -> Option<Crash> {
     let found = pattern!(r"mkdir ([^/\s:]*) ?: (no such file or directory|read-only file system|permission denied)")
         .captures(&said.reason)?;
-    let field = match said.part.as_str() {
+    let part = if said.is_of_loki { said.part.as_str() } else { "" };
+    let field = match part {
         "compactor" => "compactor.working_directory",
         "ingester" => "ingester.wal.dir",
         "ruler" | "ruler-storage" => "ruler.rule_path",
@@ -93,11 +105,15 @@ fn folder(said: &Said<'_>) -> Option<Crash> {
             &found[2]
         ),
     };
+    let crash = Crash::new(Class::Config, reason);
+    if !said.is_of_loki {
+        return Some(crash);
+    }
     let advice = format!(
         "Set {field}, or common.path_prefix, from which Loki derives all of its folders, to a path on the volume (in Loki's chart /var/loki)."
     );
     let what = field.rsplit('.').next().unwrap_or_default();
-    Some(Crash::new(Class::Config, reason).what(what).detail(Detail::MayLack).advice(advice))
+    Some(crash.what(what).detail(Detail::MayLack).advice(advice))
 }
 
 /// `unexpected error from ListObjects on tempo-traces: Access Denied`: the store answers, and refuses.
@@ -182,6 +198,9 @@ mod tests {
         let torn = of("corruption in segment /var/loki/tsdb-shipper-active/wal/s3_2024-04-01/1752570902/00000000 at 65536: last record is torn\\nerror recovering from TSDB WAL\\nerror initialising module: store").expect("a crash");
         assert_eq!(torn.class, Class::IndexLog);
         assert_eq!(torn.what.as_deref(), Some("/var/loki/tsdb-shipper-active/wal/s3_2024-04-01/1752570902"));
+        let tempo = "level=error ts=2026-11-21T02:57:13Z msg=\"error running Tempo\" err=\"failed to init module services error initialising module: store: failed to create store mkdir : no such file or directory\"\n";
+        let other = read(tempo).expect("a crash");
+        assert_eq!((other.class, other.what, other.advice.as_str()), (Class::Config, None, ""), "no field of Loki");
         assert_eq!(class("something that nobody knows"), None);
         assert_eq!(
             class("open /var/run/secrets/eks.amazonaws.com/serviceaccount/token: permission denied"),

@@ -14,8 +14,8 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     Some(Crash::new(Class::Unreached, format!("{host} {why}")).what(host))
 }
 
-/// The EBS CSI driver 1.47 asks STS who it is before it says anything of itself, and is ended by its probe where nobody
-/// answers: its log stops after the region.
+/// The EBS CSI driver 1.47.0 asks STS who it is before it says anything of itself, and is ended by its probe where nobody
+/// answers: its log stops after the region. Whether it is that version the image says.
 pub(crate) fn driver(text: &str) -> Option<Crash> {
     let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
     let last = lines.last()?;
@@ -24,7 +24,8 @@ pub(crate) fn driver(text: &str) -> Option<Crash> {
         return None;
     }
     let region = pattern!(r#"region="([a-z0-9-]+)""#).captures(text).map(|c| c[1].to_owned());
-    let host = region.map_or_else(|| "sts.amazonaws.com".to_owned(), |r| format!("sts.{r}.amazonaws.com"));
+    let zone = |region: &str| if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let host = region.map_or_else(|| "sts.amazonaws.com".to_owned(), |r| format!("sts.{r}.{}", zone(&r)));
     let reason = format!("it waits at its start for the API of AWS ({host}), which gives no answer");
     let advice = "The driver's log ends before it has said its version: 1.47.0 asks STS first, and its probe ends it meanwhile. 1.47.1 and later start without, and say what they cannot reach";
     let crash = Crash::new(Class::Unreached, reason).what(format!("{host}:443")).detail(Detail::Waits).advice(advice);
@@ -123,6 +124,8 @@ mod tests {
         let log = "I1121 02:53:07.583195       1 main.go:153] \"Region provided via AWS_REGION environment variable\" region=\"eu-west-1\"\n";
         let crash = driver(log).expect("a crash");
         assert_eq!((crash.detail, crash.what.as_deref()), (Detail::Waits, Some("sts.eu-west-1.amazonaws.com:443")));
+        let china = driver(&log.replace("eu-west-1", "cn-north-1")).and_then(|c| c.what);
+        assert_eq!(china.as_deref(), Some("sts.cn-north-1.amazonaws.com.cn:443"));
         let well = format!("{log}I1121 02:53:08.1 1 driver.go:69] \"Driver Information\" Version=\"v1.47.1\"\n");
         assert!(driver(&well).is_none() && driver("").is_none());
     }

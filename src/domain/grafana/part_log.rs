@@ -1,9 +1,11 @@
 //! What a running Grafana says of parts of itself that do not work: logins, its own secrets, rendering, plugins.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use crate::domain::grafana::url::Written;
 use crate::domain::text::log_line::{Level, Line};
 use crate::model::{Gap, Program};
 use crate::snapshot::Snapshot;
@@ -144,7 +146,7 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
     }
     if line.msg == "Request Origin is not authorized" {
         let named = [line.get("requestOrigin"), line.get("origin")].into_iter().find(|o| !o.is_empty())?;
-        return Some((Part::Origin, named.to_owned()));
+        return (!is_forwarded(named)).then(|| (Part::Origin, named.to_owned()));
     }
     if has(&["user already exists", "cannot remove last organization admin", "[user.sync."]) {
         let by = [line.get("client"), line.get("auth_module")].into_iter().find(|c| !c.is_empty()).unwrap_or_default();
@@ -174,6 +176,12 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
         return (!mistyped).then(|| (Part::Ldap, String::new()));
     }
     login(line, &text)
+}
+
+/// The address of somebody's own port-forward, or of the pod itself: nobody else opens Grafana there.
+fn is_forwarded(origin: &str) -> bool {
+    let is_own = |host: &str| host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok();
+    Written::parse(origin).is_some_and(|url| is_own(&url.host))
 }
 
 fn login(line: &Line<'_>, text: &str) -> Option<(Part, String)> {
@@ -309,6 +317,17 @@ mod tests {
         assert!(parts(&line("context deadline exceeded")).is_empty());
         let own = line("Get \\\"http://loki:3100/loki/api/v1/query_range\\\": context deadline exceeded");
         assert_eq!(parts(&own), [Part::OwnTimeout]);
+    }
+
+    #[test]
+    fn a_port_forward_is_one_person_s() {
+        let of = |origin: &str| {
+            parts(&format!("logger=live t=2026-11-21T02:50:11Z level=warn msg=\"Request Origin is not authorized\" requestOrigin={origin} appUrl=https://grafana.corp/\n").repeat(3))
+        };
+        for origin in ["http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:3000", "http://10.0.1.9:3000"] {
+            assert!(of(origin).is_empty(), "{origin}");
+        }
+        assert_eq!(of("https://graphs.corp"), [Part::Origin]);
     }
 
     #[test]

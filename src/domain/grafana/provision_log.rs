@@ -14,6 +14,10 @@ const RECENT: i64 = 1800;
 
 /// Lines about a folder that is not there, up to which it may be made yet.
 const LOOKS: usize = 3;
+/// Seconds from the first of them to the last, up to which it may be made yet.
+const STARTS: i64 = 60;
+/// Seconds after the last of them from which on it was made meanwhile, unless the provider looks more seldom.
+const MADE: i64 = 120;
 
 /// A file or a group of files that Grafana does not take.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +46,19 @@ pub(crate) struct Said<'a> {
     /// Names of providers that have them.
     pub(crate) providers: BTreeSet<String>,
     times: usize,
+    first: Option<Timestamp>,
     last: Option<Timestamp>,
+}
+
+impl Said<'_> {
+    /// It is said for longer than a start takes, and still. Each look is told by two lines.
+    fn lasts(&self, now: Timestamp) -> bool {
+        let (Some(first), Some(last)) = (self.first, self.last) else { return false };
+        let lasted = last.as_second() - first.as_second();
+        let waits = i64::try_from(self.times.div_ceil(2)).unwrap_or(i64::MAX) - 1;
+        let interval = lasted / waits.max(1);
+        self.times > LOOKS && lasted >= STARTS && now.as_second() - last.as_second() <= MADE.max(2 * interval)
+    }
 }
 
 /// What the logs of the stack's Grafanas say.
@@ -69,9 +85,11 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
             twice: BTreeSet::new(),
             providers: BTreeSet::new(),
             times: 0,
+            first: None,
             last: None,
         });
         said.times += 1;
+        said.first = said.first.or(line.at);
         said.last = line.at.or(said.last);
         line.raw.clone_into(&mut said.line);
         said.error.clone_from(&line.err);
@@ -80,8 +98,8 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
         let providers = line.get("providers").trim_matches(['[', ']']).split(' ').chain([line.get("provider")]);
         said.providers.extend(providers.filter(|p| !p.is_empty()).map(str::to_owned));
     }
-    // A folder may be made while Grafana starts; each look at it is told by two lines.
-    found.retain(|refusal, said| !matches!(refusal, Refusal::Folder { .. }) || said.times > LOOKS);
+    // A folder may be made while Grafana starts, or since.
+    found.retain(|refusal, said| !matches!(refusal, Refusal::Folder { .. }) || said.lasts(snap.collected_at));
     found.into_values().collect()
 }
 
@@ -135,7 +153,16 @@ mod tests {
         let folder = "logger=provisioning.dashboard type=file name=default t=2026-11-21T02:50:30Z level=error msg=\"failed to search for dashboards\" error=\"stat /var/lib/grafana/dashboards/default: no such file or directory\"\n";
         let refusal =
             Refusal::Folder { path: "/var/lib/grafana/dashboards/default".into(), provider: "default".into() };
-        assert_eq!(read(&folder.repeat(4)), [(refusal, vec![])]);
+        let looks =
+            |times: &[&str]| -> String { times.iter().map(|t| folder.replace("02:50:30", t).repeat(2)).collect() };
+        assert_eq!(read(&looks(&["02:53:30", "02:54:00", "02:54:30"])), [(refusal.clone(), vec![])]);
+        assert_eq!(
+            read(&looks(&["02:40:00", "02:45:00", "02:50:00"])),
+            [(refusal, vec![])],
+            "it looks every 5 minutes"
+        );
+        assert!(read(&looks(&["02:54:30", "02:54:40", "02:54:50"])).is_empty(), "Grafana starts");
+        assert!(read(&looks(&["02:50:00", "02:50:30", "02:51:00"])).is_empty(), "it was made since");
         assert!(read(folder).is_empty(), "it may be made yet");
         let unused = "logger=provisioning.plugins t=2026-11-21T02:50:30Z level=error msg=\"Failed to read plugin provisioning files from directory\" path=/etc/grafana/provisioning/plugins error=\"open /etc/grafana/provisioning/plugins: no such file or directory\"\n";
         assert!(read(unused).is_empty(), "nothing is provisioned that way");

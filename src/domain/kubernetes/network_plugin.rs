@@ -87,7 +87,7 @@ pub(crate) fn runs(snap: &Snapshot, word: &str) -> bool {
 pub(crate) fn replaces_kube_proxy(snap: &Snapshot) -> bool {
     let map = journal::aside(|| snap.config_maps.find("kube-system", "cilium-config").ok().flatten());
     let set = map.and_then(|m| m.data.get("kube-proxy-replacement")).map(String::as_str);
-    let pods = journal::aside(|| snap.pods.items()).unwrap_or_default();
+    let Ok(pods) = journal::aside(|| snap.pods.items()) else { return false };
     let runs = pods.iter().any(|p| p.spec.containers.iter().any(|c| c.name == "kube-proxy"));
     matches!(set, Some("true" | "strict")) && !runs
 }

@@ -5,12 +5,12 @@ use crate::domain::kubernetes::mounts::{Mounts, Seen};
 use crate::domain::loki::store_log::Store;
 use crate::lint::yaml::{self, Node};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Pod};
+use crate::snapshot::kubernetes::{Container, Pod, Workload};
 
 /// Why the members of a ring cannot be enough, however well they run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Slip {
-    /// More copies are asked for than ingesters run.
+    /// More copies are asked for than ingesters are wanted.
     TooFew { factor: u32, ingesters: u32 },
     /// Each member enters the ring under the address of its own loopback.
     Loopback { field: String },
@@ -47,8 +47,17 @@ pub(crate) fn slip(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<
     let own = pods.filter(|p| p.metadata.namespace == pod.metadata.namespace && !p.is_finished());
     let members: Vec<&Container> =
         own.filter_map(|p| p.spec.containers.iter().find(|c| Store::of_image(&c.image) == Some(store))).collect();
-    let ingesters = members.iter().filter(|c| ingests(c)).count();
-    slip_in(&config, members.len(), u32::try_from(ingesters).unwrap_or(u32::MAX))
+    slip_in(&config, members.len(), ingesters(snap, store, &pod.metadata.namespace))
+}
+
+/// Ingesters that are wanted there, whether they run or not; `None` where the workloads were not read.
+fn ingesters(snap: &Snapshot, store: Store, namespace: &str) -> Option<u32> {
+    let workloads = snap.workloads.covers(namespace).then(|| snap.workloads.items().ok())??;
+    let is_one = |c: &Container| Store::of_image(&c.image) == Some(store) && ingests(c);
+    let own = workloads
+        .iter()
+        .filter(|w| w.metadata.namespace == namespace && w.spec.template.spec.containers.iter().any(is_one));
+    Some(own.map(Workload::desired).sum())
 }
 
 /// A member that takes what is written: told so, or told nothing.
@@ -57,7 +66,7 @@ fn ingests(container: &Container) -> bool {
     targets.split(',').any(|t| matches!(t.trim(), "all" | "write" | "ingester" | "scalable-single-binary"))
 }
 
-fn slip_in(config: &Node, members: usize, ingesters: u32) -> Option<Slip> {
+fn slip_in(config: &Node, members: usize, ingesters: Option<u32>) -> Option<Slip> {
     let text = |path: &&[&str]| config.at(path).and_then(Node::as_str);
     let is_own = |path: &&&[&str]| text(path).is_some_and(|a| matches!(a, "127.0.0.1" | "localhost" | "::1"));
     // A member that is alone may ask itself.
@@ -66,6 +75,7 @@ fn slip_in(config: &Node, members: usize, ingesters: u32) -> Option<Slip> {
     {
         return Some(Slip::Loopback { field: path.join(".") });
     }
+    let ingesters = ingesters?;
     let factor: u32 = FACTORS.iter().find_map(text)?.parse().ok()?;
     (ingesters > 0 && ingesters < majority(factor)).then_some(Slip::TooFew { factor, ingesters })
 }
@@ -75,7 +85,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str, members: usize, ingesters: u32) -> Option<Slip> {
-        slip_in(&yaml::document(text).expect("YAML").expect("a document"), members, ingesters)
+        slip_in(&yaml::document(text).expect("YAML").expect("a document"), members, Some(ingesters))
     }
 
     #[test]
@@ -86,6 +96,8 @@ mod tests {
         assert_eq!(read(three, 3, 0), None, "whoever ingests is elsewhere");
         assert_eq!(read("common: {replication_factor: 1}\n", 1, 1), None);
         assert_eq!(read("auth_enabled: false\n", 1, 1), None);
+        let unread = yaml::document(three).expect("YAML").expect("a document");
+        assert_eq!(slip_in(&unread, 1, None), None, "how many are wanted is not known");
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::snapshot::{Platform, Snapshot};
 const RECENT: i64 = 900;
 /// The same of connections between its members, which break whenever one of them is replaced.
 const NOW: i64 = 300;
+/// And for how long they have to break: one that is replaced gives dozens of lines in a second.
+const LASTS: i64 = 120;
 /// Lines from which on it is no hiccup.
 const SEVERAL: usize = 3;
 
@@ -182,6 +184,7 @@ pub(crate) struct Failing {
     pub(crate) store: Store,
     pub(crate) trouble: Trouble,
     pub(crate) times: usize,
+    first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
     pub(crate) text: String,
     pub(crate) namespace: String,
@@ -265,6 +268,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
                 store,
                 trouble,
                 times: 0,
+                first: None,
                 last: None,
                 text: String::new(),
                 namespace: log.namespace.clone(),
@@ -272,6 +276,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
                 container: log.container.clone(),
             });
             failing.times += 1;
+            failing.first = failing.first.or(line.at);
             failing.last = line.at.or(failing.last);
             failing.text = line.raw.to_owned();
         }
@@ -279,8 +284,13 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
         if by_trouble.get(&Trouble::Members).is_some_and(|f| f.times >= SEVERAL) {
             by_trouble.remove(&Trouble::Ring);
         }
-        let ago = |f: &Failing| f.last.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
-        by_trouble.retain(|trouble, f| *trouble != Trouble::Scheduler || ago(f) <= NOW);
+        let lasts = |f: &Failing| {
+            f.first.zip(f.last).is_some_and(|(first, last)| {
+                let (first, last) = (first.as_second(), last.as_second());
+                last - first >= LASTS && snap.collected_at.as_second() - last <= NOW
+            })
+        };
+        by_trouble.retain(|trouble, f| *trouble != Trouble::Scheduler || lasts(f));
         found.extend(by_trouble.into_values().filter(|f| f.times >= SEVERAL || f.trouble == Trouble::DiskFull));
     }
     Ok(found)
@@ -379,13 +389,15 @@ mod tests {
 
     #[test]
     fn connections_that_end_on_purpose_are_quiet() {
-        let line = |at: &str, err: &str| {
-            format!("level=error ts=2026-11-21T02:{at}:00Z caller=scheduler_processor.go:111 msg=\"error contacting scheduler\" err=\"{err}\" addr=10.0.1.9:9095\n").repeat(3)
+        let line = |at: [&str; 3], err: &str| -> String {
+            at.iter().map(|at| format!("level=error ts=2026-11-21T02:{at}Z caller=scheduler_processor.go:111 msg=\"error contacting scheduler\" err=\"{err}\" addr=10.0.1.9:9095\n")).collect()
         };
+        let (now, before) = (["51:30", "52:30", "53:30"], ["43:00", "44:00", "45:00"]);
         let unknown = "rpc error: code = Unimplemented desc = unknown service schedulerpb.SchedulerForQuerier";
-        assert_eq!(read(&line("53", unknown)), [Trouble::Scheduler]);
-        assert!(read(&line("45", unknown)).is_empty(), "a member was replaced");
-        assert!(read(&line("53", "rpc error: code = Canceled desc = context canceled")).is_empty());
+        assert_eq!(read(&line(now, unknown)), [Trouble::Scheduler]);
+        assert!(read(&line(before, unknown)).is_empty(), "it is over");
+        assert!(read(&line(["53:30"; 3], unknown).repeat(9)).is_empty(), "a member was replaced");
+        assert!(read(&line(now, "rpc error: code = Canceled desc = context canceled")).is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down, prometheus_pod};
-use crate::domain::text::log_line::written_at;
+use crate::domain::text::log_line::age;
 use crate::lint::yaml::Node;
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -26,7 +26,7 @@ pub(crate) enum Joined<'a> {
 }
 
 /// Seconds within which a line of kube-rbac-proxy is of now: it asks at each scrape.
-const ASKED: i64 = 900;
+const ASKED: i64 = 300;
 
 /// A service mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,12 +102,15 @@ fn review<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
     let own = logs.iter().filter(|l| l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name);
     let mut proxies = own.filter(|l| !l.previous && l.container.contains("kube-rbac-proxy"));
     proxies.find_map(|log| {
-        let is_question = |l: &&str| l.contains("/tokenreviews\"") || l.contains("/subjectaccessreviews\"");
-        let line = log.text.lines().rev().find(is_question)?;
-        let old = written_at(line, snap.collected_at)
-            .is_some_and(|at| snap.collected_at.as_second() - at.as_second() > ASKED);
-        let why = line.split_once("reviews\": ").map(|(_, why)| why.trim_end_matches('"').to_owned())?;
-        (!old).then_some(Joined::Review { pod, log, line, why })
+        let is_question = |l: &&str| l.contains("/tokenreviews") || l.contains("/subjectaccessreviews");
+        let recent = |l: &&str| age(l, snap.collected_at).is_some_and(|seconds| seconds <= ASKED);
+        // One request that got lost is no lasting fault.
+        let asked: Vec<&str> = log.text.lines().rev().filter(is_question).filter(recent).take(2).collect();
+        let [line, _] = asked.as_slice() else { return None };
+        // As it is, or within a quoted field.
+        let said = line.split_once("reviews\": ").or_else(|| line.split_once("reviews\\\": "));
+        let why = said.map(|(_, why)| why.trim_end_matches('"').to_owned())?;
+        Some(Joined::Review { pod, log, line, why })
     })
 }
 

@@ -1,8 +1,8 @@
 //! Targets that differ, and whose samples do not any more: metric relabelling took away what told them apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::prometheus::relabel::{Labels, Relabelled, apply};
+use crate::domain::prometheus::relabel::{self, Labels, Relabelled};
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::targets;
 use crate::lint::yaml::Node;
@@ -25,28 +25,29 @@ pub(crate) fn find(snap: &Snapshot, job: &str) -> Option<Merged> {
     let config = journal::aside(|| running_config::document(snap))?;
     let jobs = config.get("scrape_configs").and_then(Node::items)?;
     let own = jobs.iter().find(|j| j.get("job_name").and_then(Node::as_str) == Some(job))?;
-    let rules = own.get("metric_relabel_configs").and_then(Node::items)?;
+    let rules = relabel::read(own.get("metric_relabel_configs").and_then(Node::items)?);
     let mine: Vec<_> = targets::all(snap).iter().filter(|t| t.job() == job).collect();
     let relabelled = |labels: &Labels| {
         let mut sample = labels.clone();
         // Any metric of its own labels: what a rule does to one name alone tells nothing of all.
         sample.insert("__name__".to_owned(), "any_metric".to_owned());
-        match apply(rules, &sample) {
+        match relabel::apply_read(&rules, &sample) {
             Relabelled::Kept(labels) => Some(labels),
             _ => None,
         }
     };
-    for (at, first) in mine.iter().enumerate() {
-        for second in &mine[at + 1..] {
-            let differ = |a: &Labels, b: &Labels| -> BTreeSet<String> {
-                a.keys().chain(b.keys()).filter(|k| a.get(*k) != b.get(*k)).cloned().collect()
-            };
-            let lost = differ(&first.labels, &second.labels);
-            let (Some(a), Some(b)) = (relabelled(&first.labels), relabelled(&second.labels)) else { continue };
-            if !lost.is_empty() && a == b {
-                let urls = [first.scrape_url.clone(), second.scrape_url.clone()];
-                return Some(Merged { urls, targets: mine.len(), lost: lost.into_iter().collect() });
-            }
+    let differ = |a: &Labels, b: &Labels| -> BTreeSet<String> {
+        a.keys().chain(b.keys()).filter(|k| a.get(*k) != b.get(*k)).cloned().collect()
+    };
+    // The first target of each set of labels that is left.
+    let mut met = BTreeMap::new();
+    for &target in &mine {
+        let Some(labels) = relabelled(&target.labels) else { continue };
+        let first = *met.entry(labels).or_insert(target);
+        let lost = differ(&first.labels, &target.labels);
+        if !lost.is_empty() {
+            let urls = [first.scrape_url.clone(), target.scrape_url.clone()];
+            return Some(Merged { urls, targets: mine.len(), lost: lost.into_iter().collect() });
         }
     }
     None

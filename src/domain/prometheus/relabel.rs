@@ -20,7 +20,8 @@ pub(crate) enum Relabelled {
     Unknown,
 }
 
-struct Rule<'a> {
+/// A rule as it is applied.
+pub(crate) struct Rule<'a> {
     node: &'a Node,
     regex: Regex,
 }
@@ -72,11 +73,21 @@ impl<'a> Rule<'a> {
     }
 }
 
+/// Reads rules that are applied to many labels; nothing for one that is not followed here.
+pub(crate) fn read(rules: &[Node]) -> Vec<Option<Rule<'_>>> {
+    rules.iter().map(Rule::read).collect()
+}
+
 /// Applies the rules in their order.
 pub(crate) fn apply(rules: &[Node], labels: &Labels) -> Relabelled {
+    apply_read(&read(rules), labels)
+}
+
+/// Applies rules that were read, in their order.
+pub(crate) fn apply_read(rules: &[Option<Rule<'_>>], labels: &Labels) -> Relabelled {
     let mut labels = labels.clone();
-    for (at, node) in rules.iter().enumerate() {
-        let Some(rule) = Rule::read(node) else { return Relabelled::Unknown };
+    for (at, rule) in rules.iter().enumerate() {
+        let Some(rule) = rule else { return Relabelled::Unknown };
         let target =
             |labels: &Labels| rule.text("target_label").and_then(|t| labels.get(t)).cloned().unwrap_or_default();
         let keeps = match rule.action().as_str() {

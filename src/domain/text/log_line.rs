@@ -111,7 +111,7 @@ impl<'a> Line<'a> {
 /// When a line was written: by its field, by klog's short time, or by a full time that it begins with.
 pub(crate) fn written_at(raw: &str, now: Timestamp) -> Option<Timestamp> {
     let first = || raw.split_whitespace().next()?.trim_matches(['[', ']', ',']).parse().ok();
-    Line::parse(raw).at.or_else(|| klog_time(raw, now)).or_else(first).or_else(|| go_time(raw))
+    Line::parse(raw).at.or_else(|| klog_time(raw, now)).or_else(first).or_else(|| go_time(raw, now))
 }
 
 /// Seconds since a line was written; nothing where it has no time.
@@ -129,12 +129,14 @@ pub(crate) fn is_now(log: &ContainerLog, line: &str, now: Timestamp, window: i64
     age.map_or(log.previous, |seconds| seconds <= window)
 }
 
-/// `2026/11/21 03:20:49`, as Go's own log writes it; containers mostly keep UTC.
-fn go_time(line: &str) -> Option<Timestamp> {
+/// `2026/11/21 03:20:49`, as Go's own log writes it; containers mostly keep UTC. What lies ahead is of another zone: when it
+/// was written is not known.
+fn go_time(line: &str, now: Timestamp) -> Option<Timestamp> {
     let (date, rest) = line.trim_start().split_at_checked(10)?;
     let time = rest.strip_prefix(' ')?.get(..8)?;
     let is_date = date.as_bytes()[4] == b'/' && date.as_bytes()[7] == b'/';
-    is_date.then(|| format!("{}T{time}Z", date.replace('/', "-")).parse().ok()).flatten()
+    let at: Timestamp = is_date.then(|| format!("{}T{time}Z", date.replace('/', "-")).parse().ok()).flatten()?;
+    (at.as_second() <= now.as_second() + 60).then_some(at)
 }
 
 /// klog's `E1121 03:20:49.826213`: month and day without the year; containers mostly keep UTC.

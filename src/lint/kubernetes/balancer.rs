@@ -90,7 +90,11 @@ impl<'a> Annotations<'a> {
     /// A value that nothing fills in later.
     pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
         let text = self.0.get(name)?.1.as_str()?;
-        (!text.contains("${") && !text.contains("{{") && !text.contains("$(")).then_some(text)
+        let named = text.strip_prefix('$').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+        let stands_for_another = named
+            || ["${", "{{", "$(", "REPLACE", "CHANGEME"].iter().any(|sign| text.contains(sign))
+            || (text.contains('<') && text.contains('>'));
+        (!stands_for_another).then_some(text)
     }
 
     /// Where a value stands.
@@ -207,6 +211,11 @@ fn codes(annotations: &Annotations<'_>) -> Option<Problem> {
     let text = annotations.text("success-codes")?;
     // Of gRPC they are numbers of another kind.
     if annotations.text("backend-protocol-version").is_some_and(|v| v == "GRPC") {
+        return None;
+    }
+    // The Service may say that it is gRPC, and then that counts.
+    let of_grpc = pattern!(r"^\d{1,2}(-\d{1,2})?(,\d{1,2}(-\d{1,2})?)*$").is_match(text);
+    if of_grpc && annotations.node("backend-protocol-version").is_none() {
         return None;
     }
     let right = pattern!(r"^\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*$").is_match(text);

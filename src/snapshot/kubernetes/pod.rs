@@ -171,7 +171,8 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                 || name.ends_with("_PROXY")
                 || matches!(
                     name.as_str(),
-                    "AWS_ROLE_ARN"
+                    "AWS_REGION"
+                        | "AWS_ROLE_ARN"
                         | "AWS_WEB_IDENTITY_TOKEN_FILE"
                         | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
                         | "GF_DATABASE_HOST"

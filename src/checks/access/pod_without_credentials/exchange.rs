@@ -8,7 +8,7 @@ use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
-use crate::domain::kubernetes::owner::Target;
+use crate::domain::kubernetes::owner::{Target, is_kind};
 use crate::model::Placeholder;
 
 impl Case<'_> {
@@ -37,11 +37,16 @@ impl Case<'_> {
         let group = own.unwrap_or(65534);
         let set = json!({"securityContext": {"fsGroup": group}});
         let patch = match target.operator_kind() {
-            "" => json!({"spec": {"template": {"spec": set}}}),
-            _ => json!({"spec": set}),
+            "" if is_kind(&target.owner, &["Pod", "Job"]) => None,
+            "" if is_kind(&target.owner, &["CronJob"]) => {
+                Some(json!({"spec": {"jobTemplate": {"spec": {"template": {"spec": set}}}}}))
+            }
+            "" => Some(json!({"spec": {"template": {"spec": set}}})),
+            _ => Some(json!({"spec": set})),
         };
+        let patch = patch.map(|p| p.to_string()).unwrap_or_default();
         self.plain(
-            Fix::Token { of: self.of(), patch: patch.to_string(), group, kept: Kept::of(&target) },
+            Fix::Token { of: self.of(), patch, group, kept: Kept::of(&target) },
             format!("gets no credentials: its process may not read {file}, the token that its role is had with"),
         )
     }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::PodWithoutCredentials;
 use crate::checks::support::addon;
@@ -22,6 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Cluster, Instance, Role};
 use crate::snapshot::kubernetes::{Event, Pod};
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::glob::fits;
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -106,7 +107,7 @@ pub(super) enum Fix {
     Token {
         #[serde(flatten)]
         of: Of,
-        /// What gives the pod a group that may read the token.
+        /// What gives the pod a group that may read the token; empty for a pod or a Job, which cannot be changed.
         patch: String,
         group: i64,
         #[serde(flatten)]
@@ -318,7 +319,7 @@ impl<'a> Case<'a> {
     }
 
     /// What its documentation asks for as a whole: one action after the other would be refused otherwise.
-    fn documented(&self) -> Option<serde_json::Value> {
+    fn documented(&self) -> Option<Value> {
         let allow = |actions: &[&str], on: &str| json!({"Effect": "Allow", "Action": actions, "Resource": on});
         if self.is_program("external-dns") {
             let zones = format!("arn:{}:route53:::hostedzone/*", Place::of(self.snap).partition);
@@ -640,12 +641,18 @@ impl<'a> Case<'a> {
 
     /// The role of the pod's node, where it is known.
     fn node_role(&self) -> Option<&'a str> {
+        const GROUP: &str = "eks.amazonaws.com/nodegroup";
         let groups = self.snap.eks_nodegroups().ok()?;
-        let name = self.snap.node_of(self.pod()).and_then(|n| n.metadata.label("eks.amazonaws.com/nodegroup"));
+        let name = self.snap.node_of(self.pod()).and_then(|n| n.metadata.label(GROUP));
+        // A node of no group (Karpenter, self-managed) has a role of its own.
+        let all_grouped =
+            || self.snap.nodes.items().is_ok_and(|all| all.iter().all(|n| n.metadata.label(GROUP).is_some()));
         let mut roles: Vec<&str> = match name {
             Some(name) => groups.iter().filter(|g| g.nodegroup_name == name).map(|g| g.node_role.as_str()).collect(),
-            None => groups.iter().map(|g| g.node_role.as_str()).collect(),
+            None if all_grouped() => groups.iter().map(|g| g.node_role.as_str()).collect(),
+            None => return None,
         };
+        roles.sort_unstable();
         roles.dedup();
         let [one] = roles.as_slice() else { return None };
         one.rsplit('/').next().filter(|r| !r.is_empty())
@@ -659,7 +666,8 @@ impl<'a> Case<'a> {
         let is_node = self.snap.eks_nodegroups.iter().flatten().any(|g| g.node_role.rsplit('/').next() == Some(&role));
         let on = denied.resource.as_deref().filter(|r| !r.is_empty()).unwrap_or("*").to_owned();
         let asked = || json!([{"Effect": "Allow", "Action": action, "Resource": on}]);
-        let documented = self.documented();
+        // What it does beside that is asked for alone.
+        let documented = self.documented().filter(|all| action.is_empty() || covers(all, &action, &on));
         let is_documented = documented.is_some();
         let statements = documented.unwrap_or_else(asked);
         let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
@@ -713,6 +721,15 @@ impl<'a> Case<'a> {
             }
         }
     }
+}
+
+/// Statements that allow an action on a resource.
+fn covers(statements: &Value, action: &str, on: &str) -> bool {
+    statements.as_array().into_iter().flatten().any(|statement| {
+        let mut actions = statement["Action"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let resource = statement["Resource"].as_str().unwrap_or_default();
+        actions.any(|a| a.eq_ignore_ascii_case(action)) && (on == "*" || fits(resource, on))
+    })
 }
 
 fn is_off(instance: &Instance) -> bool {

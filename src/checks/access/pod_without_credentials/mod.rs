@@ -19,6 +19,10 @@ use fix::{Case, Fix, Said};
 
 /// Lines of a log without times that are of now.
 const LATEST: usize = 60;
+/// What passes by itself and was not said for this many seconds has passed: programs ask again every few minutes.
+const LASTING: i64 = 900;
+/// So many lines of it are no passing thing.
+const OFTEN: usize = 3;
 
 check! {
     /// See the check's page.
@@ -46,7 +50,7 @@ impl Check for PodWithoutCredentials {
         let mut cases: BTreeMap<(ResourceRef, &'static str), Case<'_>> = BTreeMap::new();
         for log in parts.iter().chain(others) {
             let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
-            let Some((line, fault)) = last(snap, log) else { continue };
+            let Some((line, fault)) = last(snap, log, pod) else { continue };
             if !is_own(snap, log, pod, &fault) {
                 continue;
             }
@@ -103,22 +107,43 @@ fn told_by_events(snap: &Snapshot) -> Vec<(&Pod, &Event, Fault)> {
     found
 }
 
+/// What passes by itself, as while a network comes up: one line of it tells nothing of now.
+fn passes(fault: &Fault) -> bool {
+    matches!(fault, Fault::Sts(_) | Fault::None | Fault::Agent | Fault::Endpoint(None))
+}
+
 /// The last line of a log that speaks of credentials, and is of now.
-fn last<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<(&'a str, Fault)> {
+fn last<'a>(snap: &Snapshot, log: &'a ContainerLog, pod: &Pod) -> Option<(&'a str, Fault)> {
     let lines: Vec<&str> = log.text.lines().collect();
     let now = snap.collected_at;
-    let mut recent = lines.iter().enumerate().rev().filter_map(|(at, line)| {
+    let recent = lines.iter().enumerate().rev().filter_map(|(at, line)| {
         let fault = Fault::read(line)?;
-        let recent = match age(line, now) {
+        let seconds = age(line, now);
+        let is_recent = match seconds {
             Some(seconds) => seconds <= RECENT,
             None => lines.len() - at <= LATEST,
         };
-        recent.then_some((*line, fault))
+        is_recent.then_some((*line, fault, seconds))
     });
-    let last = recent.next()?;
+    let recent: Vec<(&'a str, Fault, Option<i64>)> = recent.collect();
+    // How many lines say the same, and the age of the last of them.
+    let mut same: BTreeMap<&'static str, (usize, Option<i64>)> = BTreeMap::new();
+    for (_, fault, seconds) in &recent {
+        same.entry(fix::kind(fault)).or_insert((0, *seconds)).0 += 1;
+    }
+    let goes_on = |fault: &Fault| {
+        same.get(fix::kind(fault))
+            .is_some_and(|(often, seconds)| *often >= OFTEN && seconds.is_none_or(|s| s <= LASTING))
+    };
+    let stopped = log.previous || !pod.is_ready();
+    let mut told = recent
+        .iter()
+        .filter(|(_, fault, _)| stopped || !passes(fault) || goes_on(fault))
+        .map(|(line, fault, _)| (*line, fault.clone()));
+    let last = told.next()?;
     // Nothing but the end of a search: why one of its sources was left out is said before it.
     match last.1 {
-        Fault::None => recent.find(|(_, fault)| *fault == Fault::Sdk).or(Some(last)),
+        Fault::None => told.find(|(_, fault)| *fault == Fault::Sdk).or(Some(last)),
         _ => Some(last),
     }
 }

@@ -37,7 +37,7 @@ fn snap(line: &str, role: Option<&str>, env: Value) -> Snapshot {
         program: None,
         image: "fluent-bit:3".into(),
         previous: false,
-        text: format!("{line}\n").into(),
+        text: format!("{line}\n").repeat(3).into(),
     }]);
     snap
 }
@@ -51,6 +51,31 @@ fn one(snap: &Snapshot) -> Finding {
 #[test]
 fn other_lines_are_quiet() {
     assert!(findings(&PodWithoutCredentials, &snap("[info] flush done", None, json!([]))).is_empty());
+}
+
+/// A network that comes up, a node that starts.
+#[test]
+fn one_line_of_what_passes_by_itself_is_quiet_while_the_pod_is_ready() {
+    let none = "NoCredentialProviders: no valid providers in chain";
+    let told = |text: String, ready: bool| {
+        let mut snap = snap(none, None, json!([]));
+        snap.part_logs.as_mut().expect("logs")[0].text = text.into();
+        if !ready {
+            let others = snapshot(json!({"pods": [{
+                "metadata": {"name": "agent-x", "namespace": "monitoring",
+                    "ownerReferences": [{"kind": "DaemonSet", "name": "agent", "controller": true}]},
+                "spec": {"nodeName": "n1", "serviceAccountName": "agent",
+                    "containers": [{"name": "agent", "image": "fluent-bit:3"}]},
+                "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}}]}));
+            snap.pods = others.pods;
+        }
+        findings(&PodWithoutCredentials, &snap).len()
+    };
+    assert_eq!(told(format!("{none}\n"), true), 0);
+    assert_eq!(told(format!("{none}\n").repeat(2), true), 0);
+    assert_eq!(told(format!("{none}\n").repeat(3), true), 1);
+    assert_eq!(told(format!("{none}\n"), false), 1, "it may wait for them");
+    assert_eq!(told(format!("{TRUSTED}\n{none}\n"), true), 1, "what does not pass is still told");
 }
 
 #[test]

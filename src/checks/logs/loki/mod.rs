@@ -85,8 +85,8 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
     }
-    if of_members && slip.is_none() {
-        // Members that do not run explain it.
+    if of_members {
+        // Members that do not run explain it, or a part of it.
         let others = snap.pods().unwrap_or_default().iter().filter(|p| p.metadata.namespace == failing.namespace);
         let of_loki = others.filter(|p| {
             p.spec.containers.iter().any(|c| Store::of_image(&c.image) == Some(failing.store)) && !p.is_ready()

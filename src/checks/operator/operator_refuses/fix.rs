@@ -245,7 +245,8 @@ fn unseen(snap: &Snapshot, server: &MonitoringResource, text: &str) -> Option<(S
     let found = own.find(|w| w.metadata.name == set)?;
     let mut wanted = vec![("managed-by", "prometheus-operator".to_owned())];
     if let "Prometheus" | "PrometheusAgent" = server.kind.as_str() {
-        let shard = set.rsplit_once("-shard-").map_or("0", |(_, shard)| shard);
+        let is_number = |shard: &&str| !shard.is_empty() && shard.bytes().all(|b| b.is_ascii_digit());
+        let shard = set.rsplit_once("-shard-").map(|(_, shard)| shard).filter(is_number).unwrap_or("0");
         let mode = if server.kind == "Prometheus" { "server" } else { "agent" };
         wanted.push(("operator.prometheus.io/name", server.metadata.name.clone()));
         wanted.push(("operator.prometheus.io/shard", shard.to_owned()));

@@ -31,15 +31,19 @@ impl Check for HelmRefused {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let told = helm_words::all(snap);
+        let asks = told.iter().any(|(refusal, ..)| matches!(refusal, Refusal::Owned { .. }));
+        let left: Vec<String> =
+            if asks { leftovers::all(snap).into_iter().map(|l| l.name).collect() } else { Vec::new() };
         Ok(Diagnosis::Findings(
-            told.iter().filter_map(|(refusal, text, told)| finding(snap, refusal, text, told)).collect(),
+            told.iter().filter_map(|(refusal, text, told)| finding(snap, &left, refusal, text, told)).collect(),
         ))
     }
 }
 
-fn finding(snap: &Snapshot, refusal: &Refusal, text: &str, told: &Told<'_>) -> Option<Finding> {
+/// `left`: the releases that are gone, and left something behind.
+fn finding(snap: &Snapshot, left: &[String], refusal: &Refusal, text: &str, told: &Told<'_>) -> Option<Finding> {
     let place = Place::of(snap, refusal, told);
-    let (subject, message, fix) = judged(snap, refusal, &place)?;
+    let (subject, message, fix) = judged(snap, left, refusal, &place)?;
     let severity = if snap.scope.is_stack(&place.home) { Severity::Error } else { Severity::Warning };
     let operation =
         ResourceRef::kubernetes("helm.sh", "HelmOperation", &place.home, place.name.as_deref().unwrap_or_default());
@@ -56,13 +60,13 @@ fn finding(snap: &Snapshot, refusal: &Refusal, text: &str, told: &Told<'_>) -> O
 }
 
 /// What it is about, what is wrong, and what mends it; `None` where another finding says it.
-fn judged(snap: &Snapshot, refusal: &Refusal, place: &Place) -> Option<(ResourceRef, String, Fix)> {
+fn judged(snap: &Snapshot, left: &[String], refusal: &Refusal, place: &Place) -> Option<(ResourceRef, String, Fix)> {
     let release = place.release();
     Some(match refusal {
         Refusal::Immutable { kind, name, field, forced } => immutable(place, kind, name, field, *forced),
         Refusal::Owned { kind, name, namespace, by, .. } => {
             // What a release left behind that is gone is another finding.
-            if leftovers::all(snap).iter().any(|l| Some(&l.name) == by.as_ref()) {
+            if left.iter().any(|l| Some(l) == by.as_ref()) {
                 return None;
             }
             owned(place, kind, name, namespace, by.as_deref())

@@ -18,7 +18,8 @@ pub(super) struct KubeletPort {
     node: String,
     /// A JSON patch; empty where the port stands in no argument.
     port_patch: String,
-    new_port: u16,
+    /// `None` where none is known to be free.
+    new_port: Option<u16>,
     kept_by: String,
     chart_values: String,
 }
@@ -46,7 +47,7 @@ impl KubeletPort {
             port_patch: workload
                 // A Service that names the port by its number would have to change as well.
                 .filter(|_| port.target_port.is_string())
-                .and_then(|w| host_network::port_patch(w, KUBELET_PORT, new_port))
+                .and_then(|w| host_network::port_patch(w, KUBELET_PORT, new_port?))
                 .unwrap_or_default(),
             new_port,
             kept_by: workload.map(|w| managed_by(&w.metadata)).unwrap_or_default(),

@@ -101,6 +101,10 @@ impl RolledBack {
         };
         let (namespace, name) = (&event.involved_object.namespace, &event.involved_object.name);
         let claim = journal::aside(|| snap.persistent_volume_claims.find(namespace, name).ok().flatten());
+        // What is bound since has its volume.
+        if claim.is_some_and(|c| c.status.phase != "Pending") {
+            return Self::default();
+        }
         let pods = journal::aside(|| snap.pods().unwrap_or_default());
         let mut users = pods.iter().filter(|p| p.metadata.namespace == *namespace && p.claims().any(|c| c == name));
         Self {

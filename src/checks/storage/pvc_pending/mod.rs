@@ -241,7 +241,8 @@ fn finding(snap: &Snapshot, cause: &Cause, class: Option<String>, claims: &[&Per
                 why = format!("file system {id}, which its class {} names, is not there", object.metadata.name)
             }
             (Unmade::Parameter, Some(misfit)) => {
-                why = format!("EFS refuses what its class {} asks for: {misfit}", object.metadata.name)
+                let said = why.trim_end_matches([' ', ':']);
+                why = format!("{said}; its class {} may be why: {misfit}", object.metadata.name)
             }
             (Unmade::Parameter, None) => {}
         }

@@ -3,6 +3,7 @@
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources;
 use crate::checks::workload::crash_loop::failing::Failing;
+use crate::checks::workload::crash_loop::values::on_network;
 use crate::domain::aws::credentials;
 use crate::domain::aws::ebs;
 use crate::domain::aws::endpoints;
@@ -23,7 +24,7 @@ use crate::domain::traffic::attempts;
 use crate::lint::{Place, frame};
 use crate::model::{Evidence, Finding, Location, Program, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Node, Pod};
+use crate::snapshot::kubernetes::{Container, Node, Pod, Volume};
 
 /// Everything about one crash that its finding needs.
 pub(super) struct Case<'a> {
@@ -110,6 +111,10 @@ impl<'a> Case<'a> {
         match (&self.failing.cause, &self.crash) {
             (_, Some(crash)) => {
                 let mut text = crash.sentence();
+                if crash.class == Class::Device && on_network(self) {
+                    let text_of_disk = text.replacen("the disk gives errors: ", "", 1);
+                    text = format!("the network file system that its data lies on gives errors: {text_of_disk}");
+                }
                 if let (true, Origin::ConfigMap { name, .. }) = (self.is_corrected, &self.origin) {
                     text.push_str(&format!(
                         "; ConfigMap {name} no longer holds it, but the pod still has the old file"
@@ -372,7 +377,7 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
         return mounts::origin(snap, pod, container, file);
     }
     if crash.class.is_storage() {
-        let usual = data_path(container);
+        let usual = data_path(pod, container);
         let of_data = mounts::origin(snap, pod, container, usual);
         // Another volume than that of the data can be meant, but the path of the data is what commands need.
         return match &crash.file {
@@ -390,20 +395,30 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
 }
 
 /// The folder in which a program keeps its data.
-pub(super) fn data_path(container: &Container) -> &str {
+pub(super) fn data_path<'a>(pod: &Pod, container: &'a Container) -> &'a str {
     match container.program() {
         Some(Program::Prometheus) => arguments::flag(container, "storage.tsdb.path").unwrap_or("/prometheus"),
         Some(Program::Alertmanager) => arguments::flag(container, "storage.path").unwrap_or("/alertmanager"),
-        None if matches!(base_of(&container.image), "loki" | "mimir" | "tempo" | "thanos") => {
-            // The volume, whose path is everybody's own choice.
-            let volume = container
-                .volume_mounts
-                .iter()
-                .find(|m| ["/var/loki", "/loki", "/data", "/var/tempo"].contains(&m.mount_path.as_str()));
-            volume.map_or("/var/loki", |m| m.mount_path.as_str())
-        }
+        None => match base_of(&container.image) {
+            "loki" => chosen_path(pod, container).unwrap_or("/var/loki"),
+            "mimir" => chosen_path(pod, container).unwrap_or("/data"),
+            "tempo" => chosen_path(pod, container).unwrap_or("/var/tempo"),
+            "thanos" => chosen_path(pod, container).unwrap_or("/var/thanos"),
+            _ => "/var/lib/grafana",
+        },
         _ => "/var/lib/grafana",
     }
+}
+
+/// The folder that a flag of Thanos names, else where the pod's claim is: that path is everybody's own choice.
+fn chosen_path<'a>(pod: &Pod, container: &'a Container) -> Option<&'a str> {
+    let flags = ["data-dir", "tsdb.path"].iter().find_map(|name| arguments::flag(container, name));
+    let is_claim = |name: &str| {
+        let lasts = |v: &Volume| v.persistent_volume_claim.is_some() || v.ephemeral.is_some();
+        pod.spec.volumes.iter().any(|v| v.name == name && lasts(v))
+    };
+    let mount = || container.volume_mounts.iter().find(|m| is_claim(&m.name)).map(|m| m.mount_path.as_str());
+    flags.filter(|path| path.starts_with('/')).or_else(mount)
 }
 
 /// A template is named without its directory.

@@ -2,6 +2,7 @@
 
 use crate::domain::crash::{self, Class, Crash, Detail};
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::image::{base_of, tag_of};
 use crate::domain::text::windows::RECENT;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod};
@@ -36,16 +37,23 @@ fn of_image(crash: Crash, container: &Container, text: &str) -> Crash {
     Crash { reason, detail: Detail::OtherProgram(program), advice: String::new(), ..crash }
 }
 
+/// The version of the driver of EBS that asks STS before it says anything: others wait for something else.
+fn asks_first(image: &str) -> bool {
+    let version = tag_of(image).and_then(|tag| tag.split('-').next()).unwrap_or_default();
+    base_of(image).ends_with("ebs-csi-driver") && version.trim_start_matches('v') == "1.47.0"
+}
+
 impl Cause {
     pub(super) fn of(snap: &Snapshot, pod: &Pod, container: &Container, status: &ContainerStatus) -> Self {
         let ended = status.ended().map(|t| t.exit_code);
         let exit = ended.unwrap_or(0);
         let logs = snap.crash_logs().map(Vec::as_slice).unwrap_or_default();
-        let log = logs.iter().filter(|l| {
+        let own = logs.iter().filter(|l| {
             l.namespace == pod.metadata.namespace && l.pod == pod.metadata.name && l.container == container.name
         });
+        let own: Vec<_> = own.collect();
         // The previous log comes first; the end of the log can also be the termination message.
-        let log = log.max_by_key(|l| l.previous && !l.text.trim().is_empty());
+        let log = own.iter().max_by_key(|l| l.previous && !l.text.trim().is_empty());
         let message = status.ended().and_then(|t| t.message.as_deref()).unwrap_or_default();
         let (text, previous) = match log {
             Some(log) if !log.text.trim().is_empty() => (&*log.text, log.previous),
@@ -55,7 +63,8 @@ impl Cause {
         // Nor does a probe say more of what still waited.
         let waits = |c: &Crash| c.detail == Detail::Waits;
         let said = crash::classify(container.program(), text)
-            .filter(|c| !SIGNALS.contains(&exit) || c.class.is_storage() || waits(c));
+            .filter(|c| !SIGNALS.contains(&exit) || c.class.is_storage() || waits(c))
+            .filter(|c| !waits(c) || asks_first(&container.image));
         let said = said.or_else(|| crash::by_exit_code(text, exit));
         let said = said.map(|c| Self::Said(Box::new(of_image(c, container, text)), previous));
         let last = || crash::last_lines(text);
@@ -72,7 +81,10 @@ impl Cause {
             _ => match (said, snap.crash_logs()) {
                 (Some(said), _) => said,
                 (None, Err(gap)) if text.is_empty() => Self::Unread(gap.to_string()),
-                (None, _) => Self::Unknown(last(), previous),
+                (None, _) => match own.iter().find_map(|l| l.text.gap()).filter(|_| text.trim().is_empty()) {
+                    Some(gap) => Self::Unread(gap.to_string()),
+                    None => Self::Unknown(last(), previous),
+                },
             },
         }
     }
@@ -135,4 +147,53 @@ fn probe(snap: &Snapshot, pod: &Pod, container: &Container) -> Option<String> {
     let which = if killing.message.contains("startup") { "Startup" } else { "Liveness" };
     let failed = events.iter().find(|e| e.reason == "Unhealthy" && e.message.starts_with(which));
     Some(failed.map_or_else(|| killing.message.clone(), |e| e.message.clone()).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{Gap, GapCause};
+    use crate::snapshot::Text;
+    use crate::snapshot::monitoring::ContainerLog;
+
+    #[test]
+    fn a_log_that_is_refused_is_not_empty() {
+        let ended = json!({"exitCode": 1, "reason": "Error", "finishedAt": "2026-11-21T02:59:00Z"});
+        let status = json!({"name": "c", "restartCount": 3, "lastState": {"terminated": ended}});
+        let pod = json!({"metadata": {"namespace": "monitoring", "name": "p"},
+            "spec": {"containers": [{"name": "c", "image": "c:1"}]}, "status": {"containerStatuses": [status]}});
+        let pod: Pod = serde_json::from_value(pod).expect("is a pod");
+        let of = |text: Text| {
+            let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("a time"));
+            let log = ContainerLog {
+                namespace: "monitoring".into(),
+                pod: "p".into(),
+                container: "c".into(),
+                previous: true,
+                text,
+                ..ContainerLog::default()
+            };
+            *snap.crash_logs = Ok(vec![log]);
+            Cause::of(&snap, &pod, &pod.spec.containers[0], &pod.status.container_statuses[0])
+        };
+        let refused = of(Text::unread(Gap::new("log", GapCause::Unreachable, "no")));
+        assert!(matches!(refused, Cause::Unread(_)), "{refused:?}");
+        let empty = of("".into());
+        assert!(matches!(empty, Cause::Unknown(..)), "{empty:?}");
+    }
+
+    #[test]
+    fn one_version_asks_first() {
+        for (image, wanted) in [
+            ("public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.47.0", true),
+            ("602401143452.dkr.ecr.eu-west-1.amazonaws.com/eks/aws-ebs-csi-driver:v1.47.0-eksbuild.1", true),
+            ("public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.47.1", false),
+            ("public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver", false),
+            ("registry/other:v1.47.0", false),
+        ] {
+            assert_eq!(asks_first(image), wanted, "{image}");
+        }
+    }
 }

@@ -108,6 +108,12 @@ fn of_crash(case: &Case<'_>, crash: &Crash) -> Way {
             pod: case.pod_name(),
             kept: Kept::of(&case.target),
         },
+        // No disk of the node fails there.
+        Class::Device if on_network(case) => Way::Other {
+            container: case.failing.container.name.clone(),
+            previous: case.failing.cause.said().is_none_or(|(_, previous)| previous),
+            pod: case.pod_name(),
+        },
         Class::Device => Way::Device {
             pod: case.pod_name(),
             node: node(case),
@@ -392,7 +398,7 @@ fn newer_data(case: &Case<'_>, crash: &Crash) -> Way {
 }
 
 fn database_damaged(case: &Case<'_>, crash: &Crash) -> Way {
-    let folder = data_path(case.failing.container).trim_end_matches('/');
+    let folder = data_path(case.failing.pod, case.failing.container).trim_end_matches('/');
     Way::DatabaseDamaged {
         container: case.failing.container.name.clone(),
         save: format!("cd {folder} && tar -cf - grafana.db*"),

@@ -181,7 +181,7 @@ impl Damaged {
             _ => what().unwrap_or_else(|| "nflog".to_owned()),
         };
         let container = case.failing.container;
-        let data = data_path(container);
+        let data = data_path(case.failing.pod, container);
         Self {
             damaged: inside(data, &damaged),
             repair: Repair::of(&case.target, case.failing.pod, container, &case.origin, data),
@@ -191,7 +191,7 @@ impl Damaged {
 
 /// Shell command that shows how the index of each block begins.
 pub(super) fn look_at_blocks(case: &Case<'_>) -> String {
-    let data = data_path(case.failing.container).trim_end_matches('/');
+    let data = data_path(case.failing.pod, case.failing.container).trim_end_matches('/');
     format!("for f in {data}/*/index; do echo \"$f $(od -An -tx1 -N4 \"$f\")\"; done")
 }
 

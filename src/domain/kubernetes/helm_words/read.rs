@@ -185,8 +185,7 @@ fn not_text(text: &str) -> Option<Refusal> {
 fn long_name(text: &str) -> Option<Refusal> {
     static OBJECT: OnceLock<Option<Regex>> = OnceLock::new();
     static RELEASE: OnceLock<Option<Regex>> = OnceLock::new();
-    let object =
-        r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: .*must be no more than \d+ (?:characters|bytes)"#;
+    let object = r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: (?:.*, )?metadata\.name: Invalid value: .*must be no more than \d+ (?:characters|bytes)"#;
     if let Some(found) = captures(&OBJECT, object, text) {
         return Some(Refusal::LongName { kind: found[1].to_owned(), name: found[2].to_owned() });
     }

@@ -37,6 +37,17 @@ pub(crate) fn left(snap: &Snapshot) -> Vec<Left<'_>> {
     let orphans = services.filter(|s| is_of_kubelets(s) && !kept.contains(&full_name(s)));
     // Nobody suffers from one that is not scraped.
     let targets = journal::aside(|| targets::all(snap));
+    // Without them nothing would be scraped at all: through the kept ones the kubelets have to be up.
+    let works = |name: &String| {
+        let of_it = |t: &&ScrapeTarget| {
+            let label = |name: &str| t.labels.get(name).map(String::as_str).unwrap_or_default();
+            format!("{}/{}", label("namespace"), label("service")) == *name
+        };
+        targets.iter().filter(of_it).any(|t| t.health == "up")
+    };
+    if !kept.iter().any(works) {
+        return Vec::new();
+    }
     let scraped = orphans.map(|service| {
         let of_it = |t: &&ScrapeTarget| {
             let label = |name: &str| t.labels.get(name).map(String::as_str);
