@@ -299,18 +299,18 @@ fn a_value_is_chosen_among_candidates_and_stays_chosen() {
     assert!(menu.contains("ingress"), "{menu}");
     talk.see(HELP);
     talk.send("steps\r");
-    talk.choose("Step 1 of 2:", "skip");
+    talk.choose("Step 1 of 3:", "skip");
     talk.see("<security-group-id> has to be chosen");
     talk.see("? <security-group-id>:");
     talk.see("❯ sg-");
     talk.see(HELP);
     talk.send("\r");
     talk.see("· <security-group-id>: sg-");
-    let shown = talk.see("? Step 2 of 2:");
+    let shown = talk.see("? Step 2 of 3:");
     assert!(!shown.contains("<security-group-id>") && shown.contains("aws "), "{shown}");
     talk.see(HELP);
     talk.send("back\r");
-    talk.choose("Step 1 of 2:", "quit");
+    talk.choose("Step 1 of 3:", "quit");
     talk.end();
     assert!(scene.transcript().contains("is sg-"), "{}", scene.transcript());
 }

@@ -3,7 +3,6 @@
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources;
 use crate::checks::workload::crash_loop::failing::Failing;
-use crate::checks::workload::crash_loop::values::on_network;
 use crate::domain::aws::credentials;
 use crate::domain::aws::ebs;
 use crate::domain::aws::endpoints;
@@ -19,6 +18,7 @@ use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::network_policy::egress_policies;
 use crate::domain::kubernetes::owner::{Target, workload};
 use crate::domain::kubernetes::service_host::in_cluster;
+use crate::domain::kubernetes::volumes;
 use crate::domain::prometheus::operator;
 use crate::domain::traffic::attempts;
 use crate::lint::{Place, frame};
@@ -392,6 +392,16 @@ fn origin(snap: &Snapshot, pod: &Pod, container: &Container, crash: &mut Crash) 
         };
     }
     Origin::Image
+}
+
+/// The data lies on a file system that is reached over the network.
+pub(super) fn on_network(case: &Case<'_>) -> bool {
+    let Some(claim) = mounts::claim(case.snap, case.namespace(), &case.origin) else { return false };
+    let class = claim.class().and_then(|name| case.snap.storage_classes.named(name).ok().flatten());
+    let volume = claim.spec.volume_name.as_deref();
+    let volume = volume.and_then(|name| case.snap.persistent_volumes.named(name).ok().flatten());
+    let driver = volume.and_then(|v| v.spec.csi.as_ref()).map(|c| c.driver.as_str());
+    [class.map(|c| c.provisioner.as_str()), driver].into_iter().flatten().any(volumes::is_network)
 }
 
 /// The folder in which a program keeps its data.

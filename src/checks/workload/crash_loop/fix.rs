@@ -9,11 +9,11 @@ use crate::checks::support::helm::Release;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::checks::support::volume::{Repair, operator_up};
-use crate::checks::workload::crash_loop::case::{Case, data_path, operator_field};
+use crate::checks::workload::crash_loop::case::{Case, data_path, on_network, operator_field};
 use crate::checks::workload::crash_loop::cause::Cause;
 use crate::checks::workload::crash_loop::datasources::{self, DefaultSource};
 use crate::checks::workload::crash_loop::values::{
-    Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, key_path, look_at_blocks, on_network,
+    Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, key_path, look_at_blocks,
 };
 use crate::checks::workload::crash_loop::way::Way;
 use crate::domain::aws::addon::with_values;

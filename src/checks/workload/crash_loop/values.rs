@@ -8,7 +8,6 @@ use crate::checks::workload::crash_loop::case::{Case, data_path};
 use crate::domain::alertmanager::config::is_silent;
 use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::kubernetes::image::base_of;
-use crate::domain::kubernetes::{mounts, volumes};
 use crate::model::Program;
 use crate::snapshot::kubernetes::Container;
 
@@ -151,16 +150,6 @@ pub(super) fn ids(container: &Container) -> (i64, i64) {
         None if base.starts_with("grafana") || container.name.contains("chown") => (472, 472),
         _ => (65534, 65534),
     }
-}
-
-/// The data lies on a file system that is reached over the network.
-pub(super) fn on_network(case: &Case<'_>) -> bool {
-    let Some(claim) = mounts::claim(case.snap, case.namespace(), &case.origin) else { return false };
-    let class = claim.class().and_then(|name| case.snap.storage_classes.named(name).ok().flatten());
-    let volume = claim.spec.volume_name.as_deref();
-    let volume = volume.and_then(|name| case.snap.persistent_volumes.named(name).ok().flatten());
-    let driver = volume.and_then(|v| v.spec.csi.as_ref()).map(|c| c.driver.as_str());
-    [class.map(|c| c.provisioner.as_str()), driver].into_iter().flatten().any(volumes::is_network)
 }
 
 /// What is damaged is moved aside.
