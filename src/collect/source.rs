@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::domain::kubernetes::proxy;
 use crate::model::{Gap, GapCause};
 use crate::snapshot::Component;
+use crate::snapshot::aws::Updated;
 use crate::text::digest;
 
 /// What a file name in a bundle cannot hold.
@@ -57,6 +58,8 @@ pub enum AwsCall {
     DescribeAddon { cluster: String, name: String },
     ListNodegroups { cluster: String },
     DescribeNodegroup { cluster: String, name: String },
+    ListUpdates { cluster: String, of: Updated },
+    DescribeUpdate { cluster: String, of: Updated, id: String },
     ListFargateProfiles { cluster: String },
     DescribeFargateProfile { cluster: String, name: String },
     ListAccessEntries { cluster: String },
@@ -95,6 +98,8 @@ impl AwsCall {
             Self::DescribeAddon { .. } => ("eks", "describe-addon"),
             Self::ListNodegroups { .. } => ("eks", "list-nodegroups"),
             Self::DescribeNodegroup { .. } => ("eks", "describe-nodegroup"),
+            Self::ListUpdates { .. } => ("eks", "list-updates"),
+            Self::DescribeUpdate { .. } => ("eks", "describe-update"),
             Self::ListFargateProfiles { .. } => ("eks", "list-fargate-profiles"),
             Self::DescribeFargateProfile { .. } => ("eks", "describe-fargate-profile"),
             Self::ListAccessEntries { .. } => ("eks", "list-access-entries"),
@@ -151,7 +156,9 @@ impl AwsCall {
             | Self::DescribeFargateProfile { name, .. }
             | Self::GetRole { name } => Some(name.clone()),
             Self::DescribeTargetHealth { group } => Some(group.clone()),
-            Self::DescribePodIdentityAssociation { id, .. } => Some(id.clone()),
+            Self::DescribePodIdentityAssociation { id, .. } | Self::DescribeUpdate { id, .. } => Some(id.clone()),
+            Self::ListUpdates { of: Updated::Addon(name), .. } => Some(format!("addon.{name}")),
+            Self::ListUpdates { of: Updated::Nodegroup(name), .. } => Some(format!("nodegroup.{name}")),
             Self::GetOpenIdConnectProvider { arn } => {
                 Some(arn.split_once("oidc-provider/").map_or(arn.as_str(), |(_, url)| url).to_owned())
             }

@@ -159,6 +159,7 @@ facts! {
     EksCluster "eks cluster" Aws(&["eks:DescribeCluster"]);
     EksAddons "eks add-ons" Aws(&["eks:ListAddons", "eks:DescribeAddon"]);
     EksNodegroups "eks node groups" Aws(&["eks:ListNodegroups", "eks:DescribeNodegroup"]);
+    EksUpdates "eks updates" Aws(&["eks:ListUpdates", "eks:DescribeUpdate"]);
     EksFargateProfiles "eks fargate profiles" Aws(&["eks:ListFargateProfiles"]);
     FargateProfiles "eks fargate profile details" Aws(&["eks:ListFargateProfiles", "eks:DescribeFargateProfile"]);
     CallerIdentity "aws caller identity" Aws(&["sts:GetCallerIdentity"]);

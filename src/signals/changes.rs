@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::changes::{self, Differs, What};
 use crate::domain::kubernetes::owner;
-use crate::model::{Change, Evidence, Fact, Finding, Report, ResourceRef, RootGroup, Signal};
+use crate::domain::text::shorten::shorten;
+use crate::model::{AwsResource, Change, Evidence, Fact, Finding, Report, ResourceRef, RootGroup, Signal};
 use crate::snapshot::Snapshot;
 use crate::text::redact::mask;
 
 /// Facts that only tell of changes: what is missing of them leaves no check without an answer.
-pub const FACTS: &[Fact] = &[Fact::ReplicaSets];
+pub const FACTS: &[Fact] = &[Fact::ReplicaSets, Fact::EksUpdates];
 
 /// Seconds before the first symptom in which a change is worth a line.
 const BEFORE: i64 = 2 * 3600;
@@ -40,7 +42,7 @@ pub fn add(snap: &Snapshot, report: &mut Report) {
         found.sort_by_key(|c| std::cmp::Reverse(c.at));
         found.truncate(SHOWN);
         let root = group.root;
-        report.findings[root].changes = found.iter().map(|c| shown(c, &seen)).collect();
+        report.findings[root].changes = found.iter().map(|c| shown(snap, c, &seen)).collect();
     }
 }
 
@@ -85,8 +87,14 @@ fn owner_of(snap: &Snapshot, resource: &ResourceRef) -> Option<ResourceRef> {
     Some(snap.owner_ref(pod))
 }
 
-/// The operator's resource that a workload is made from.
+/// What something is made by: the operator's resource of a workload, the node group of a node.
 fn maker_of(snap: &Snapshot, resource: &ResourceRef) -> Option<ResourceRef> {
+    if let ResourceRef::Kubernetes { kind, name, .. } = resource
+        && kind == "Node"
+    {
+        let node = snap.nodes.items().ok()?.iter().find(|n| n.metadata.name == *name)?;
+        return Some(ResourceRef::aws("eks", "nodegroup", node.metadata.label("eks.amazonaws.com/nodegroup")?));
+    }
     let workload = owner::workload(snap, resource)?;
     let (kind, name) = owner::operator_owner(&workload.metadata)?;
     let kind = if kind == "prometheus" { "Prometheus" } else { "Alertmanager" };
@@ -116,7 +124,7 @@ fn is_near(snap: &Snapshot, change: &changes::Change, seen: Timestamp) -> bool {
     is_news && (-AFTER..=BEFORE).contains(&before)
 }
 
-fn shown(change: &changes::Change, seen: &Seen) -> Change {
+fn shown(snap: &Snapshot, change: &changes::Change, seen: &Seen) -> Change {
     let minutes = (seen.at.as_second() - change.at.as_second()).max(0) / 60;
     let when = match minutes {
         0 => "less than a minute".to_owned(),
@@ -125,7 +133,7 @@ fn shown(change: &changes::Change, seen: &Seen) -> Change {
     };
     let by = change.by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();
     let text = mask(&format!("{when} {}: {}{by}", seen.what, what(change)));
-    Change { at: change.at, subject: change.resource.clone(), text, evidence: evidence(change) }
+    Change { at: change.at, subject: change.resource.clone(), text, evidence: evidence(snap, change) }
 }
 
 fn what(change: &changes::Change) -> String {
@@ -148,6 +156,16 @@ fn what(change: &changes::Change) -> String {
             format!("revision {revision} of Helm release {namespace}/{name} ({status})")
         }
         What::Addon { version } => format!("{of} was changed (now {version})"),
+        What::Update { kind, to, status, error, .. } => {
+            let to = if to.is_empty() { String::new() } else { format!(" to {}", to.join(", ")) };
+            let error = error.as_ref().map(|e| format!(" ({})", shorten(e, 200))).unwrap_or_default();
+            let end = match status.as_str() {
+                "Successful" => String::new(),
+                "InProgress" => ", still in progress".to_owned(),
+                other => format!(", which ended as {other}{error}"),
+            };
+            format!("{kind} of {of}{to}{end}")
+        }
         What::Made => format!("{of} was made"),
     }
 }
@@ -160,9 +178,32 @@ fn difference(differs: &Differs) -> String {
     }
 }
 
-fn evidence(change: &changes::Change) -> Evidence {
+/// Of an add-on or a node group of EKS.
+fn of_aws(snap: &Snapshot, change: &changes::Change, aws: &AwsResource) -> Evidence {
+    let place = Identity::of(snap);
+    let command = match &change.what {
+        What::Update { .. } => {
+            "aws eks describe-update --name {{ cluster }} {{ option }} {{ name }} --update-id {{ id }}{% if region %} --region {{ region }}{% endif %}"
+        }
+        _ if aws.kind == "addon" => {
+            "aws eks describe-addon --cluster-name {{ cluster }} --addon-name {{ name }}{% if region %} --region {{ region }}{% endif %}"
+        }
+        _ => "",
+    };
+    let id = if let What::Update { id, .. } = &change.what { id.as_str() } else { "" };
+    let option = if aws.kind == "addon" { "--addon-name" } else { "--nodegroup-name" };
+    Evidence::new(change.resource.to_string(), change.at.to_string(), command)
+        .with("cluster", place.cluster.unwrap_or("<cluster-name>"))
+        .with("region", place.region)
+        .with("name", &aws.id)
+        .with("option", option)
+        .with("id", id)
+}
+
+fn evidence(snap: &Snapshot, change: &changes::Change) -> Evidence {
     let (namespace, name) = match &change.resource {
         ResourceRef::Kubernetes { namespace, name, .. } => (namespace.as_str(), name.as_str()),
+        ResourceRef::Aws(aws) => return of_aws(snap, change, aws),
         other => return Evidence::new(other.to_string(), change.at.to_string(), ""),
     };
     let source = change.resource.to_string();

@@ -160,6 +160,8 @@ pub struct Nodegroup {
     /// `ON_DEMAND`, `SPOT` or `CAPACITY_BLOCK`.
     pub capacity_type: String,
     pub disk_size: Option<i32>,
+    /// RFC 3339, as the CLI prints it.
+    pub modified_at: Option<String>,
     pub labels: BTreeMap<String, String>,
     pub taints: Vec<NodegroupTaint>,
     pub launch_template: Option<LaunchTemplate>,
@@ -219,6 +221,49 @@ impl Nodegroup {
             .iter()
             .find(|i| i.code == "NodeCreationFailure" || i.message.contains("failed to join the kubernetes cluster"))
     }
+}
+
+/// What an update of EKS is of: the name of an add-on or of a node group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Updated {
+    Addon(String),
+    Nodegroup(String),
+}
+
+/// `eks describe-update`, with what it is of.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Update {
+    #[serde(skip)]
+    pub of: Option<Updated>,
+    pub id: String,
+    /// `InProgress`, `Failed`, `Cancelled` or `Successful`.
+    pub status: String,
+    /// `VersionUpdate`, `ConfigUpdate`, `AddonUpdate` …
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub params: Vec<UpdateParam>,
+    /// RFC 3339, as the CLI prints it.
+    pub created_at: Option<String>,
+    pub errors: Vec<UpdateError>,
+}
+
+/// `params[]` of an update: what it changes, and to what.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpdateParam {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub value: String,
+}
+
+/// `errors[]` of an update.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpdateError {
+    pub error_code: String,
+    pub error_message: String,
+    pub resource_ids: Vec<String>,
 }
 
 /// `eks list-pod-identity-associations`, with the role where `describe-pod-identity-association` gave it.

@@ -495,6 +495,8 @@ snapshot! {
         fargate_profiles: Vec<aws::FargateProfile> = FargateProfiles,
         /// ARNs of the IAM principals that may log in.
         access_entries: Vec<String> = AccessEntries,
+        /// Updates of its add-ons and node groups that were begun a short time ago.
+        eks_updates: Vec<aws::Update> = EksUpdates,
         /// The VPC of the cluster.
         vpcs: Vec<aws::Vpc> = Vpcs,
         /// Elastic IP addresses of the account in the region.

@@ -6,6 +6,7 @@ pub mod live;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,12 +18,16 @@ use crate::model::{Fact, Gap, GapCause};
 use crate::snapshot::aws::{
     Addon, Address, CallerIdentity, Cluster, FargateProfile, Instance, InternetGateway, LoadBalancer, NatGateway,
     NetworkAcl, Nodegroup, OidcProvider, PodIdentityAssociation, Role, RouteTable, SecurityGroup, Subnet, TargetGroup,
-    TargetHealth, Vpc, VpcEndpoint,
+    TargetHealth, Update, Updated, Vpc, VpcEndpoint,
 };
 use crate::snapshot::{Fetched, Platform, Reading, Snapshot, not_collected};
 
 /// Roles that are read at most.
 const MAX_ROLES: usize = 24;
+/// Seconds within which an add-on or a node group was changed whose updates are read.
+const UPDATES_SINCE: i64 = 24 * 3600;
+/// Add-ons and node groups whose updates are read at most, and updates of each.
+const MOST_UPDATED: usize = 20;
 
 /// Where AWS is to be asked, or why not.
 pub(super) type AwsTarget = Result<Place, Gap>;
@@ -64,6 +69,7 @@ pub(super) struct Facts {
     cluster: Fetched<Cluster>,
     addons: Fetched<Vec<Addon>>,
     nodegroups: Fetched<Vec<Nodegroup>>,
+    updates: Reading<Vec<Update>>,
     fargate: Fetched<Vec<String>>,
     associations: Reading<Vec<PodIdentityAssociation>>,
     providers: Reading<Vec<OidcProvider>>,
@@ -97,6 +103,7 @@ impl Facts {
             cluster: gap!(EksCluster),
             addons: gap!(EksAddons),
             nodegroups: gap!(EksNodegroups),
+            updates: gap!(EksUpdates).into(),
             fargate: gap!(EksFargateProfiles),
             associations: gap!(PodIdentityAssociations).into(),
             providers: gap!(IamOidcProviders).into(),
@@ -128,6 +135,7 @@ impl Facts {
         *snap.eks_cluster = self.cluster;
         *snap.eks_addons = self.addons;
         *snap.eks_nodegroups = self.nodegroups;
+        snap.eks_updates = self.updates;
         *snap.eks_fargate_profiles = self.fargate;
         snap.pod_identity_associations = self.associations;
         snap.iam_oidc_providers = self.providers;
@@ -173,11 +181,13 @@ pub(super) async fn gather(client: &Client, plan: &Plan, target: &AwsTarget) -> 
             .hint("check --cluster-name, --region and --profile"),
         other => other.into_gap("eks:DescribeCluster"),
     });
-    let (eks, vpc, more) = futures::join!(
-        eks_facts(client, plan, &name),
-        vpc_facts(client, plan, &cluster),
-        more_facts(client, plan, &name)
-    );
+    let eks = async {
+        let eks = eks_facts(client, plan, &name).await;
+        let updates = updates(client, plan, &name, &eks.0, &eks.1).await;
+        (eks, updates)
+    };
+    let ((eks, updates), vpc, more) =
+        futures::join!(eks, vpc_facts(client, plan, &cluster), more_facts(client, plan, &name));
     let (addons, nodegroups, fargate, associations, providers) = eks;
     let (profiles, access_entries, addresses) = more;
     Facts {
@@ -187,6 +197,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, target: &AwsTarget) -> 
         cluster,
         addons,
         nodegroups,
+        updates,
         fargate,
         associations,
         providers,
@@ -342,6 +353,50 @@ async fn nodegroups(client: &Client, cluster: &str) -> Fetched<Vec<Nodegroup>> {
         list(client, AwsCall::ListNodegroups { cluster: cluster.to_owned() }, "nodegroups").await?;
     let call = |name: String| AwsCall::DescribeNodegroup { cluster: cluster.to_owned(), name };
     details("eks:DescribeNodegroup", names.into_iter().map(|n| field(client, call(n), "nodegroup")).collect()).await
+}
+
+/// Updates of the add-ons and node groups that were changed a short time ago: of others nobody asks.
+async fn updates(
+    client: &Client,
+    plan: &Plan,
+    cluster: &str,
+    addons: &Fetched<Vec<Addon>>,
+    nodegroups: &Fetched<Vec<Nodegroup>>,
+) -> Reading<Vec<Update>> {
+    if !plan.wants(Fact::EksUpdates) {
+        return Err(not_collected(Fact::EksUpdates)).into();
+    }
+    let is_new = |at: &Option<String>| {
+        let at = at.as_deref().and_then(|t| t.parse::<Timestamp>().ok());
+        at.is_some_and(|t| plan.collected_at.as_second() - t.as_second() < UPDATES_SINCE)
+    };
+    let addons = addons.iter().flatten().filter(|a| is_new(&a.modified_at));
+    let groups = nodegroups.iter().flatten().filter(|n| is_new(&n.modified_at));
+    let changed = addons
+        .map(|a| Updated::Addon(a.addon_name.clone()))
+        .chain(groups.map(|n| Updated::Nodegroup(n.nodegroup_name.clone())));
+    let each = changed.take(MOST_UPDATED).map(|of| updates_of(client, cluster, of));
+    let (found, gaps): (Vec<_>, Vec<_>) = join_all(each).await.into_iter().unzip();
+    Reading::with_holes(Ok(found.concat()), gaps.concat())
+}
+
+async fn updates_of(client: &Client, cluster: &str, of: Updated) -> (Vec<Update>, Vec<Gap>) {
+    let call = AwsCall::ListUpdates { cluster: cluster.to_owned(), of: of.clone() };
+    let ids: Vec<String> = match list(client, call, "updateIds").await {
+        Ok(ids) => ids,
+        Err(gap) => return (Vec::new(), vec![gap]),
+    };
+    let details = ids.into_iter().take(MOST_UPDATED).map(|id| {
+        field::<Update>(client, AwsCall::DescribeUpdate { cluster: cluster.to_owned(), of: of.clone(), id }, "update")
+    });
+    let mut read = (Vec::new(), Vec::new());
+    for answer in join_all(details).await {
+        match answer {
+            Ok(update) => read.0.push(Update { of: Some(of.clone()), ..update }),
+            Err(error) => read.1.push(error.into_gap("eks:DescribeUpdate")),
+        }
+    }
+    read
 }
 
 async fn associations(client: &Client, cluster: &str) -> Reading<Vec<PodIdentityAssociation>> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use crate::domain::kubernetes::managed;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
+use crate::snapshot::aws::{UpdateError, UpdateParam, Updated};
 use crate::snapshot::kubernetes::{Container, Map, Meta, Object, PodSpec, ReplicaSet, Written, annotation};
 
 /// Seconds within which writes belong to one change, and after its creation still to that.
@@ -33,8 +34,10 @@ pub(crate) enum What {
     Fields { fields: Vec<String>, count: usize },
     /// A revision of its Helm release.
     Release { name: String, namespace: String, revision: u32, status: String },
-    /// The add-on of EKS.
+    /// The add-on of EKS, nobody knows in what.
     Addon { version: String },
+    /// An update by EKS of an add-on or a node group: to what, whether it came to its end, and what it failed for.
+    Update { kind: String, id: String, to: Vec<String>, status: String, error: Option<String> },
     /// It was made, in a place that was there long before.
     Made,
 }
@@ -50,7 +53,10 @@ pub(crate) struct Differs {
 /// All changes of an object that are known, the newest first.
 pub(crate) fn of(snap: &Snapshot, resource: &ResourceRef) -> Vec<Change> {
     let mut all = match resource {
-        ResourceRef::Aws(_) => addon(snap, resource),
+        ResourceRef::Aws(_) => {
+            let updates = updates(snap, resource);
+            if updates.is_empty() { addon(snap, resource) } else { updates }
+        }
         ResourceRef::Kubernetes { .. } => match meta_of(snap, resource) {
             Some(meta) => of_object(snap, resource, meta),
             None => Vec::new(),
@@ -228,6 +234,32 @@ fn addon(snap: &Snapshot, resource: &ResourceRef) -> Vec<Change> {
     .collect()
 }
 
+/// Updates by EKS of an add-on or a node group.
+fn updates(snap: &Snapshot, resource: &ResourceRef) -> Vec<Change> {
+    let ResourceRef::Aws(aws) = resource else { return Vec::new() };
+    let is_own = |of: &Updated| match (of, aws.kind.as_str()) {
+        (Updated::Addon(name), "addon") | (Updated::Nodegroup(name), "nodegroup") => {
+            aws.service == "eks" && *name == aws.id
+        }
+        _ => false,
+    };
+    let own = snap.eks_updates.iter().flatten().filter(|u| u.of.as_ref().is_some_and(is_own));
+    own.filter_map(|u| {
+        // What a group or an add-on is configured with can be long, and hold anything: only versions are told.
+        let told = |p: &&UpdateParam| p.kind.ends_with("Version") && !p.value.is_empty();
+        let error = |e: &UpdateError| format!("{}: {}", e.error_code, e.error_message);
+        let what = What::Update {
+            kind: u.kind.clone(),
+            id: u.id.clone(),
+            to: u.params.iter().filter(told).map(|p| format!("{} {}", p.kind, p.value)).collect(),
+            status: u.status.clone(),
+            error: u.errors.first().map(error),
+        };
+        Some(Change { resource: resource.clone(), at: u.created_at.as_deref()?.parse().ok()?, what, by: None })
+    })
+    .collect()
+}
+
 /// The metadata of a resource, where it was read.
 fn meta_of<'a>(snap: &'a Snapshot, resource: &ResourceRef) -> Option<&'a Meta> {
     fn find<'a, T: Object>(all: &'a [T], namespace: &str, name: &str) -> Option<&'a Meta> {
@@ -276,6 +308,33 @@ fn meta_of<'a>(snap: &'a Snapshot, resource: &ResourceRef) -> Option<&'a Meta> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn updates_of_eks_tell_more_than_the_time_of_the_last_one() {
+        let mut snap = Snapshot::empty("2026-11-21T12:00:00Z".parse().expect("a time"));
+        let addon = json!([{"addonName": "vpc-cni", "addonVersion": "v1.20.0", "modifiedAt": "2026-11-21T11:40:00Z"}]);
+        *snap.eks_addons = Ok(serde_json::from_value(addon).expect("add-ons"));
+        let vpc_cni = ResourceRef::aws("eks", "addon", "vpc-cni");
+        let kinds =
+            |snap: &Snapshot, of: &ResourceRef| super::of(snap, of).into_iter().map(|c| c.what).collect::<Vec<_>>();
+        assert_eq!(kinds(&snap, &vpc_cni), [What::Addon { version: "v1.20.0".into() }]);
+        let update: crate::snapshot::aws::Update = serde_json::from_value(json!({"id": "1", "status": "Failed", "type": "VersionUpdate",
+            "params": [{"type": "Version", "value": "1.33"}, {"type": "ReleaseVersion", "value": "1.33.0-20251001"}, {"type": "LabelsToAdd", "value": "{}"}],
+            "createdAt": "2026-11-21T11:30:00.5+00:00",
+            "errors": [{"errorCode": "PodEvictionFailure", "errorMessage": "Reached max retries", "resourceIds": ["n"]}]}))
+        .expect("an update");
+        let of = Some(Updated::Nodegroup("db".to_owned()));
+        *snap.eks_updates = Ok(vec![crate::snapshot::aws::Update { of, ..update }]);
+        let told = What::Update {
+            kind: "VersionUpdate".into(),
+            id: "1".into(),
+            to: vec!["Version 1.33".into(), "ReleaseVersion 1.33.0-20251001".into()],
+            status: "Failed".into(),
+            error: Some("PodEvictionFailure: Reached max retries".into()),
+        };
+        assert_eq!(kinds(&snap, &ResourceRef::aws("eks", "nodegroup", "db")), [told]);
+        assert_eq!(kinds(&snap, &vpc_cni).len(), 1, "another's update is not its own");
+    }
 
     #[test]
     fn tells_what_a_revision_changed() {

@@ -9,7 +9,8 @@ use crate::collect::source::{AwsCall, FetchError};
 use crate::snapshot::aws::{
     AccessConfig, Addon, AddonHealth, AutoScalingGroup, Cluster, ClusterIdentity, ComputeConfig, FargateProfile,
     FargateSelector, HealthIssue, KubernetesNetworkConfig, LaunchTemplate, Nodegroup, NodegroupResources,
-    NodegroupTaint, Oidc, PodIdentityAssociation, ScalingConfig, StorageConfig, VpcConfig,
+    NodegroupTaint, Oidc, PodIdentityAssociation, ScalingConfig, StorageConfig, Update, UpdateError, UpdateParam,
+    Updated, VpcConfig,
 };
 
 /// Joins the pages of a list. EKS sends the list even where it is empty, so a page without one is not from EKS.
@@ -39,6 +40,11 @@ pub(super) async fn send(client: &Client, call: &AwsCall) -> Result<Value, Fetch
             let request = client.list_fargate_profiles().cluster_name(cluster);
             let names = json_list!(call, request, fargate_profile_names, "fargateProfileNames");
             document(call, json!({"fargateProfileNames": names}))
+        }
+        AwsCall::ListUpdates { cluster, of } => {
+            let (addon, group) = names(of);
+            let request = client.list_updates().name(cluster).set_addon_name(addon).set_nodegroup_name(group);
+            document(call, json!({"updateIds": json_list!(call, request, update_ids, "updateIds")}))
         }
         AwsCall::ListAccessEntries { cluster } => {
             let request = client.list_access_entries().cluster_name(cluster);
@@ -70,6 +76,13 @@ async fn describe(client: &Client, call: &AwsCall) -> Result<Value, FetchError> 
             let answer = request.send().await.map_err(|e| explain(call, &e))?;
             document(call, json!({"nodegroup": nodegroup(required(call, "nodegroup", answer.nodegroup)?)}))
         }
+        AwsCall::DescribeUpdate { cluster, of, id } => {
+            let (addon, group) = names(of);
+            let request = client.describe_update().name(cluster).update_id(id);
+            let request = request.set_addon_name(addon).set_nodegroup_name(group);
+            let answer = request.send().await.map_err(|e| explain(call, &e))?;
+            document(call, json!({"update": update(required(call, "update", answer.update)?)}))
+        }
         AwsCall::DescribeFargateProfile { cluster, name } => {
             let request = client.describe_fargate_profile().cluster_name(cluster).fargate_profile_name(name);
             let answer = request.send().await.map_err(|e| explain(call, &e))?;
@@ -82,6 +95,35 @@ async fn describe(client: &Client, call: &AwsCall) -> Result<Value, FetchError> 
             document(call, json!({"association": association(required(call, "association", answer.association)?)}))
         }
         _ => unreachable!("only EKS calls are sent here: {call:?}"),
+    }
+}
+
+/// The parameters for an add-on and for a node group.
+fn names(of: &Updated) -> (Option<String>, Option<String>) {
+    match of {
+        Updated::Addon(name) => (Some(name.clone()), None),
+        Updated::Nodegroup(name) => (None, Some(name.clone())),
+    }
+}
+
+fn update(u: types::Update) -> Update {
+    let param = |p: types::UpdateParam| UpdateParam {
+        kind: p.r#type.map_or(String::new(), |t| t.as_str().to_owned()),
+        value: p.value.unwrap_or_default(),
+    };
+    let error = |e: types::ErrorDetail| UpdateError {
+        error_code: e.error_code.map_or(String::new(), |c| c.as_str().to_owned()),
+        error_message: e.error_message.unwrap_or_default(),
+        resource_ids: e.resource_ids.unwrap_or_default(),
+    };
+    Update {
+        of: None,
+        id: u.id.unwrap_or_default(),
+        status: u.status.map_or(String::new(), |s| s.as_str().to_owned()),
+        kind: u.r#type.map_or(String::new(), |t| t.as_str().to_owned()),
+        params: u.params.unwrap_or_default().into_iter().map(param).collect(),
+        created_at: u.created_at.map(|t| t.to_string()),
+        errors: u.errors.unwrap_or_default().into_iter().map(error).collect(),
     }
 }
 
@@ -185,6 +227,7 @@ fn nodegroup(n: types::Nodegroup) -> Nodegroup {
         ami_type: n.ami_type.map_or(String::new(), |t| t.as_str().to_owned()),
         capacity_type: n.capacity_type.map_or(String::new(), |t| t.as_str().to_owned()),
         disk_size: n.disk_size,
+        modified_at: n.modified_at.map(|t| t.to_string()),
         labels: n.labels.unwrap_or_default().into_iter().collect(),
         taints: n.taints.unwrap_or_default().into_iter().map(taint).collect(),
         launch_template: n.launch_template.map(launch_template),
