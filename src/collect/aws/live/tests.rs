@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::snapshot::aws::Updated;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -190,6 +191,36 @@ async fn joins_pages() {
     let list = AwsCall::ListAddons { cluster: "c".into() };
     let answer = client(&url.await, keys()).await.call(&list).await;
     assert_eq!(answer, Ok(json!({"addons": ["coredns", "vpc-cni"]})));
+}
+
+#[tokio::test]
+async fn updates_are_those_of_the_node_group_that_is_asked_for() {
+    let url = server_by(|head| {
+        let line = head.lines().next().unwrap_or_default();
+        let is_own = line.contains("nodegroupName=db") && !line.contains("addonName");
+        Some((
+            200,
+            "application/json",
+            match (is_own, line.contains("/clusters/c/updates/u1")) {
+                (true, true) => {
+                    r#"{"update": {"id": "u1", "status": "Failed", "type": "VersionUpdate", "createdAt": 1763724600.5,
+                    "params": [{"type": "Version", "value": "1.33"}],
+                    "errors": [{"errorCode": "PodEvictionFailure", "errorMessage": "Reached max retries", "resourceIds": ["n"]}]}}"#
+                }
+                (true, false) => r#"{"updateIds": ["u1"]}"#,
+                (false, _) => r#"{"updateIds": ["another"]}"#,
+            },
+        ))
+    });
+    let client = client(&url.await, keys()).await;
+    let of = || Updated::Nodegroup("db".to_owned());
+    let list = AwsCall::ListUpdates { cluster: "c".into(), of: of() };
+    assert_eq!(client.call(&list).await, Ok(json!({"updateIds": ["u1"]})));
+    let one = AwsCall::DescribeUpdate { cluster: "c".into(), of: of(), id: "u1".into() };
+    let update = json!({"id": "u1", "status": "Failed", "type": "VersionUpdate", "createdAt": "2025-11-21T11:30:00.5Z",
+        "params": [{"type": "Version", "value": "1.33"}],
+        "errors": [{"errorCode": "PodEvictionFailure", "errorMessage": "Reached max retries", "resourceIds": ["n"]}]});
+    assert_eq!(client.call(&one).await, Ok(json!({"update": update})));
 }
 
 #[tokio::test]
