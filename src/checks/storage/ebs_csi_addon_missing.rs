@@ -8,6 +8,7 @@ use crate::checks::support::claims::claim_evidence;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::addon::POD_IDENTITY_AGENT;
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims::events;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -164,7 +165,7 @@ fn fix(snap: &Snapshot, on_eks: bool, place: &Place, claims: Claims) -> Fix {
     }
     // With the agent in place no OIDC provider is needed at all.
     let role = Role::of(snap, place);
-    if addon::named(snap, "eks-pod-identity-agent").is_some() {
+    if addon::named(snap, POD_IDENTITY_AGENT).is_some() {
         return Fix::PodIdentity { role, claims };
     }
     Fix::Addon { role, oidc_unknown: snap.iam_oidc_providers().is_err(), claims }

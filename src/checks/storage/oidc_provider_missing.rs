@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::addon;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
+use crate::domain::aws::addon::POD_IDENTITY_AGENT;
 use crate::domain::aws::ebs;
 use crate::domain::aws::oidc_provider::{self, AUDIENCE, Fault};
 use crate::domain::kubernetes::claims::iam_errors;
@@ -129,7 +130,7 @@ fn is_used(snap: &Snapshot, account: &ServiceAccount) -> bool {
 
 /// The EBS CSI driver has to be installed, and the way to do it is IRSA.
 fn needs_driver(snap: &Snapshot) -> bool {
-    let agent = addon::named(snap, "eks-pod-identity-agent").is_some();
+    let agent = addon::named(snap, POD_IDENTITY_AGENT).is_some();
     let auto_mode = snap.eks_cluster().is_ok_and(Cluster::auto_mode_storage);
     let waiting = ebs::pending_claims(snap).is_ok_and(|claims| !claims.is_empty());
     !agent && !auto_mode && waiting && ebs::is_missing(snap).unwrap_or(false)

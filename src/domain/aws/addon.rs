@@ -3,8 +3,11 @@
 use crate::domain::aws::ebs;
 use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
-use crate::snapshot::aws::{Addon, HealthIssue};
+use crate::snapshot::aws::{Addon, Cluster, HealthIssue};
 use crate::snapshot::kubernetes::Workload;
+
+/// The add-on without which there is no Pod Identity.
+pub(crate) const POD_IDENTITY_AGENT: &str = "eks-pod-identity-agent";
 
 /// Add-ons with the namespace and names of their workloads, as far as these are always the same.
 const KNOWN: &[(&str, &str, &[&str])] = &[
@@ -12,7 +15,7 @@ const KNOWN: &[(&str, &str, &[&str])] = &[
     ("vpc-cni", "kube-system", &["aws-node"]),
     ("coredns", "kube-system", &["coredns"]),
     ("kube-proxy", "kube-system", &["kube-proxy"]),
-    ("eks-pod-identity-agent", "kube-system", &["eks-pod-identity-agent"]),
+    (POD_IDENTITY_AGENT, "kube-system", &[POD_IDENTITY_AGENT]),
     ("metrics-server", "kube-system", &["metrics-server"]),
     ("snapshot-controller", "kube-system", &["snapshot-controller"]),
     ("aws-efs-csi-driver", "kube-system", &["efs-csi-controller", "efs-csi-node"]),
@@ -53,6 +56,19 @@ pub(crate) fn rights(message: &str) -> Vec<Rule> {
     rules.filter(|r| !r.resources.is_empty() && !r.verbs.is_empty()).collect()
 }
 
+/// The agent of Pod Identity is known to be absent: it comes as an add-on, as a DaemonSet of one's own, or with Auto Mode.
+pub(crate) fn lacks_agent(snap: &Snapshot) -> bool {
+    let Ok(addons) = snap.eks_addons() else { return false };
+    let is_auto_mode = |c: &Cluster| c.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false);
+    let is_own = |name: &str| name.contains(POD_IDENTITY_AGENT);
+    let could_see = snap.workloads.covers("kube-system") || snap.pods.covers("kube-system");
+    could_see
+        && !addons.iter().any(|a| a.addon_name == POD_IDENTITY_AGENT)
+        && !snap.eks_cluster().is_ok_and(is_auto_mode)
+        && !snap.workloads.items().unwrap_or_default().iter().any(|w| is_own(&w.metadata.name))
+        && !snap.pods.items().unwrap_or_default().iter().any(|p| is_own(&p.metadata.name))
+}
+
 /// The AWS-managed policy that the role of an add-on needs, below `arn:…:iam::aws:policy/`.
 pub(crate) fn policy(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -61,6 +77,18 @@ pub(crate) fn policy(name: &str) -> Option<&'static str> {
         "aws-fsx-csi-driver" => "AmazonFSxFullAccess",
         "vpc-cni" => "AmazonEKS_CNI_Policy",
         "amazon-cloudwatch-observability" => "CloudWatchAgentServerPolicy",
+        _ => return None,
+    })
+}
+
+/// The ServiceAccount of an add-on that works with a role of its own.
+pub(crate) fn account(name: &str) -> Option<&'static str> {
+    Some(match name {
+        ebs::ADDON => "ebs-csi-controller-sa",
+        "aws-efs-csi-driver" => "efs-csi-controller-sa",
+        "aws-fsx-csi-driver" => "fsx-csi-controller-sa",
+        "vpc-cni" => "aws-node",
+        "amazon-cloudwatch-observability" => "cloudwatch-agent",
         _ => return None,
     })
 }

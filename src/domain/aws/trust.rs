@@ -257,6 +257,38 @@ impl Session<'_> {
     }
 }
 
+/// The statement that admits one ServiceAccount by the cluster's OIDC provider, and nobody else.
+pub(crate) fn irsa_statement(provider_arn: &str, issuer: &str, namespace: &str, account: &str) -> Value {
+    serde_json::json!({
+        "Effect": "Allow",
+        "Principal": {"Federated": provider_arn},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {
+            format!("{issuer}:aud"): "sts.amazonaws.com",
+            format!("{issuer}:sub"): format!("system:serviceaccount:{namespace}:{account}"),
+        }},
+    })
+}
+
+/// The same for Pod Identity, whose sessions carry these tags.
+pub(crate) fn session_statement(session: &Session<'_>) -> Value {
+    serde_json::json!({
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": {"StringEquals": {
+            "aws:RequestTag/eks-cluster-arn": session.cluster_arn,
+            "aws:RequestTag/kubernetes-namespace": session.namespace,
+            "aws:RequestTag/kubernetes-service-account": session.service_account,
+        }},
+    })
+}
+
+/// A policy document of one statement.
+pub(crate) fn document(statement: Value) -> String {
+    serde_json::json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+}
+
 /// Does the trust policy admit EKS Pod Identity? The statement that comes nearest is the one that is reported.
 pub(crate) fn pod_identity(document: &Value, session: &Session<'_>) -> Option<Mismatch> {
     let service = "pods.eks.amazonaws.com";

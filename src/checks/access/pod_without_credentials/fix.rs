@@ -5,11 +5,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::PodWithoutCredentials;
-use crate::checks::support::addon;
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::{event_evidence, log_evidence};
+use crate::domain::aws::addon::{POD_IDENTITY_AGENT, lacks_agent};
 use crate::domain::aws::credentials::{self, Fault, Metadata, Source};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::oidc_provider;
@@ -19,7 +19,7 @@ use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::ingress;
 use crate::model::{Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::aws::{Cluster, Instance, Role};
+use crate::snapshot::aws::{Instance, Role};
 use crate::snapshot::kubernetes::{Event, Pod};
 use crate::snapshot::monitoring::ContainerLog;
 use crate::text::glob::fits;
@@ -267,7 +267,7 @@ impl<'a> Case<'a> {
             made = made.depends_on(ResourceRef::aws("iam", "oidc-provider", cluster.issuer_host_path()));
         }
         if needs_agent {
-            made = made.depends_on(ResourceRef::aws("eks", "addon", "eks-pod-identity-agent"));
+            made = made.depends_on(ResourceRef::aws("eks", "addon", POD_IDENTITY_AGENT));
         }
         if is_cut_off {
             let place = Placement::new(self.snap);
@@ -366,23 +366,9 @@ impl<'a> Case<'a> {
             of: self.in_cluster(),
             account: self.account().to_owned(),
             policy,
-            without_agent: self.without_agent(),
+            without_agent: lacks_agent(self.snap),
             instance: instance.to_owned(),
         }
-    }
-
-    /// The agent of Pod Identity is known to be absent: it comes as an add-on, as a DaemonSet of one's own, or with Auto Mode.
-    fn without_agent(&self) -> bool {
-        const AGENT: &str = "eks-pod-identity-agent";
-        let snap = self.snap;
-        let is_auto_mode = |c: &Cluster| c.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false);
-        let workloads = snap.workloads.items().unwrap_or_default();
-        let pods = snap.pods.items().unwrap_or_default();
-        snap.eks_addons().is_ok()
-            && addon::named(snap, AGENT).is_none()
-            && !snap.eks_cluster().is_ok_and(is_auto_mode)
-            && !workloads.iter().any(|w| w.metadata.name.contains(AGENT))
-            && !pods.iter().any(|p| p.metadata.name.contains(AGENT))
     }
 
     /// The issuer of the token, where it is not the cluster's.
@@ -470,7 +456,7 @@ impl<'a> Case<'a> {
 
     /// An association that the program does not use.
     fn sdk(&self) -> Verdict {
-        let without_agent = self.without_agent();
+        let without_agent = lacks_agent(self.snap);
         let why = match (&self.fault, without_agent) {
             (Fault::Sdk, _) => "its AWS SDK is older than Pod Identity, and refuses the agent's address 169.254.170.23",
             (_, true) => {
@@ -492,7 +478,7 @@ impl<'a> Case<'a> {
                     of: self.in_cluster(),
                     account: self.account().to_owned(),
                     instance: instance.instance_id.clone(),
-                    without_agent: self.without_agent(),
+                    without_agent: lacks_agent(self.snap),
                 },
                 why: format!(
                     "gets no credentials: the metadata of instance {} (node {}) {}, and {} has no role of its own",
@@ -527,7 +513,7 @@ impl<'a> Case<'a> {
     }
 
     fn agent(&self) -> Verdict {
-        let installed = !self.without_agent();
+        let installed = !lacks_agent(self.snap);
         let what = if installed { "does not answer it" } else { "is not installed" };
         self.plain(
             Fix::Agent { of: self.in_cluster(), installed },
@@ -606,13 +592,9 @@ impl<'a> Case<'a> {
     /// The role's policy with a statement that admits this ServiceAccount and nobody else; what it has already stays.
     fn trust(&self, name: &str, role: Option<&Role>, denied: &str) -> Fix {
         let issuer = self.snap.eks_cluster().map(|c| c.issuer_host_path().to_owned()).unwrap_or_default();
-        let condition = json!({format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): self.subject()});
-        let statement = json!({
-            "Effect": "Allow",
-            "Principal": {"Federated": Place::of(self.snap).provider_arn(&issuer)},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {"StringEquals": condition},
-        });
+        let provider = Place::of(self.snap).provider_arn(&issuer);
+        let namespace = &self.pod().metadata.namespace;
+        let statement = trust::irsa_statement(&provider, &issuer, namespace, &self.account());
         let text = statement.to_string();
         let added = role.map(|r| trust::with_statement(&r.trust_policy, statement).to_string());
         Fix::Trust {

@@ -10,9 +10,13 @@ use super::{Cause, Subject};
 use crate::checks::support::addon::{kept, kept_role};
 use crate::checks::support::place::Place;
 use crate::domain::aws::addon::{self, Conflict};
+use crate::domain::aws::{oidc_provider, trust};
 use crate::domain::kubernetes::{not_created, scheduling, webhook_call};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Addon;
+
+/// Letters that the name of a role may have.
+const LONGEST_ROLE: usize = 64;
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -62,6 +66,9 @@ enum Way {
     Permission {
         role: Option<String>,
         policy_arn: Option<String>,
+        /// The id of its association of Pod Identity, whose role is not known.
+        association: Option<String>,
+        made: Option<OwnRole>,
         #[serde(flatten)]
         update: Update,
     },
@@ -106,6 +113,15 @@ struct Update {
     version: String,
     /// The options that repeat its role and its configuration.
     kept: Vec<String>,
+}
+
+/// A role that is made for an add-on without one.
+#[derive(Serialize, JsonSchema)]
+struct OwnRole {
+    name: String,
+    trust: String,
+    /// The options of an update that give it to the add-on.
+    given: Vec<String>,
 }
 
 /// A rule of a role.
@@ -233,12 +249,57 @@ impl Subject<'_> {
     }
 
     fn permission(&self, place: &Place) -> Way {
+        let associated = self.addon.and_then(|a| a.pod_identity_associations.first());
+        let association = associated
+            .and_then(|arn| self.snap.pod_identity_associations.iter().flatten().find(|a| a.association_arn == *arn));
         let role = self.addon.and_then(|a| a.service_account_role_arn.as_deref());
+        let role = role.or(association.and_then(|a| a.role_arn.as_deref())).and_then(|arn| arn.rsplit('/').next());
+        let policy_arn = addon::policy(self.name).map(|name| format!("arn:{}:iam::aws:policy/{name}", place.partition));
+        let has_role = role.is_some() || associated.is_some();
         Way::Permission {
-            role: role.and_then(|arn| arn.rsplit('/').next()).map(str::to_owned),
-            policy_arn: addon::policy(self.name).map(|name| format!("arn:{}:iam::aws:policy/{name}", place.partition)),
+            role: role.map(str::to_owned),
+            made: (policy_arn.is_some() && !has_role).then(|| self.own_role(place)).flatten(),
+            policy_arn,
+            association: associated
+                .filter(|_| role.is_none())
+                .and_then(|arn| arn.rsplit('/').next())
+                .map(str::to_owned),
             update: self.update(),
         }
+    }
+
+    /// A role for its ServiceAccount, by the way that this cluster has.
+    fn own_role(&self, place: &Place) -> Option<OwnRole> {
+        let cluster = self.snap.eks_cluster().ok()?;
+        let account = addon::account(self.name)?;
+        // With IPv6 the VPC CNI needs a policy that one writes oneself.
+        if self.name == "vpc-cni" && cluster.kubernetes_network_config.ip_family == "ipv6" {
+            return None;
+        }
+        let namespace = addon::namespace(self.name);
+        let name: String = format!("{}-{}", place.cluster, self.name).chars().take(LONGEST_ROLE).collect();
+        let arn = place.role_arn(&name);
+        let has_agent = self.snap.eks_addons.iter().flatten().any(|a| a.addon_name == addon::POD_IDENTITY_AGENT);
+        let issuer = cluster.issuer_host_path();
+        let (statement, given) = if has_agent {
+            let session = trust::Session {
+                cluster_arn: &cluster.arn,
+                cluster: &cluster.name,
+                account: &place.account,
+                namespace,
+                service_account: account,
+            };
+            let given = format!("serviceAccount={account},roleArn={arn}");
+            (trust::session_statement(&session), vec!["--pod-identity-associations".to_owned(), given])
+        } else {
+            let providers = self.snap.iam_oidc_providers.as_deref().ok()?;
+            if issuer.is_empty() || oidc_provider::fault(issuer, providers).is_some() {
+                return None;
+            }
+            let statement = trust::irsa_statement(&place.provider_arn(issuer), issuer, namespace, account);
+            (statement, vec!["--service-account-role-arn".to_owned(), arn])
+        };
+        Some(OwnRole { name, trust: trust::document(statement), given })
     }
 
     /// The add-on's configuration with the values that its DaemonSet has now, where all that is in conflict can be put there.

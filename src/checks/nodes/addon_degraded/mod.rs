@@ -27,7 +27,8 @@ check! {
         id: "addon-degraded", suite: Nodes, severity: Error,
         title: "an EKS add-on is degraded",
         requires: [Workloads, EksAddons],
-        uses: [Pods, Nodes, EksCluster, EksNodegroups, Events, PersistentVolumeClaims, StorageClasses, CsiDrivers, Webhooks],
+        uses: [Pods, Nodes, EksCluster, EksNodegroups, Events, PersistentVolumeClaims, StorageClasses, CsiDrivers, Webhooks,
+            PodIdentityAssociations, IamOidcProviders],
         fix: Fix,
     }
 }

@@ -8,6 +8,7 @@ use super::rights::{Question, Scope};
 use super::{Discovery, service_account};
 use crate::checks::support::origin::{ChangeJob, ConfigLine, JobPlace};
 use crate::checks::support::place::Place;
+use crate::domain::aws::trust;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::operator_resource;
@@ -267,15 +268,8 @@ impl Discovery<'_> {
         let cluster = self.snap.eks_cluster().ok();
         let issuer = cluster.map_or("<oidc-issuer>", |c| c.issuer_host_path());
         let (namespace, account) = self.account();
-        let statement = json!({
-            "Effect": "Allow",
-            "Principal": {"Federated": Place::of(self.snap).provider_arn(issuer)},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {"StringEquals": {
-                format!("{issuer}:sub"): format!("system:serviceaccount:{namespace}:{account}"),
-                format!("{issuer}:aud"): "sts.amazonaws.com",
-            }},
-        });
+        let provider = Place::of(self.snap).provider_arn(issuer);
+        let statement = trust::irsa_statement(&provider, issuer, &namespace, &account);
         format!(".Statement |= ([.] | flatten) + [{statement}]")
     }
 

@@ -8,33 +8,18 @@ use crate::domain::aws::trust;
 impl Controller<'_> {
     /// The policy that admits the controller and nobody else.
     pub(super) fn trust_policy(&self) -> String {
-        json!({"Version": "2012-10-17", "Statement": [self.trust_statement()]}).to_string()
+        trust::document(self.trust_statement())
     }
 
     /// The statement that admits the controller and nobody else.
     pub(super) fn trust_statement(&self) -> Value {
         let issuer = self.cluster.issuer_host_path();
-        let condition = json!({format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): self.subject()});
-        json!({
-            "Effect": "Allow",
-            "Principal": {"Federated": self.place.provider_arn(issuer)},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {"StringEquals": condition},
-        })
+        trust::irsa_statement(&self.place.provider_arn(issuer), issuer, &self.namespace, &self.account)
     }
 
-    /// The same for Pod Identity, whose sessions carry these tags.
+    /// The same for Pod Identity.
     pub(super) fn session_statement(&self) -> Value {
-        json!({
-            "Effect": "Allow",
-            "Principal": {"Service": "pods.eks.amazonaws.com"},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-            "Condition": {"StringEquals": {
-                "aws:RequestTag/eks-cluster-arn": self.cluster.arn,
-                "aws:RequestTag/kubernetes-namespace": self.namespace,
-                "aws:RequestTag/kubernetes-service-account": self.account,
-            }},
-        })
+        trust::session_statement(&self.session())
     }
 
     /// What the driver may do with a key: no more than EBS asks of it. A policy names keys, not aliases.

@@ -7,6 +7,7 @@ mod permissions;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
+use crate::domain::aws::addon::{POD_IDENTITY_AGENT, lacks_agent};
 use crate::domain::aws::ebs;
 use crate::domain::aws::trust::{self, Mismatch};
 use crate::domain::kubernetes::claims::{ProvisioningFault, iam_errors};
@@ -204,24 +205,18 @@ impl<'a> Controller<'a> {
 
     /// Pod Identity needs its agent on the nodes; Auto Mode has it built in.
     fn agent_missing(&self, arn: &str) -> Option<Finding> {
-        const AGENT: &str = "eks-pod-identity-agent";
         let snap = self.snap;
-        let addons = snap.eks_addons().ok()?;
-        let auto_mode = self.cluster.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false);
-        let daemon =
-            snap.workloads.items().ok()?.iter().any(|w| w.kind == "DaemonSet" && w.metadata.name.contains(AGENT));
-        let there = auto_mode || daemon || addons.iter().any(|a| a.addon_name == AGENT);
         // Only a refused call shows that the controller has no other credentials.
-        if there || !snap.workloads.covers(ebs::NAMESPACE) || iam_errors(snap).is_empty() {
+        if !lacks_agent(snap) || iam_errors(snap).is_empty() {
             return None;
         }
         let message = format!(
-            "{} gets role {arn} through EKS Pod Identity, and the add-on {AGENT} is not installed: no pod gets credentials",
+            "{} gets role {arn} through EKS Pod Identity, and the add-on {POD_IDENTITY_AGENT} is not installed: no pod gets credentials",
             self.who()
         );
         let evidence = Evidence::new(
             "eks:ListAddons",
-            addons.iter().map(|a| a.addon_name.as_str()).collect::<Vec<_>>().join(", "),
+            snap.eks_addons.iter().flatten().map(|a| a.addon_name.as_str()).collect::<Vec<_>>().join(", "),
             "aws eks list-addons --cluster-name {{ cluster }} --region {{ region }}",
         );
         let evidence = evidence.with("cluster", &self.cluster.name).with("region", &self.place.region);

@@ -16,6 +16,7 @@ use crate::checks::workload::crash_loop::values::{
     Damaged, DiskFull, Lines, Ownership, Workload, file, file_name, ids, key_path, look_at_blocks,
 };
 use crate::checks::workload::crash_loop::way::Way;
+use crate::domain::aws::addon::POD_IDENTITY_AGENT;
 use crate::domain::aws::addon::with_values;
 use crate::domain::aws::credentials::{self, Source};
 use crate::domain::aws::denied::Denied;
@@ -370,7 +371,7 @@ fn store(case: &Case<'_>, crash: &Crash) -> Way {
 /// The agent of Pod Identity listens on IPv4 alone.
 fn agent_address(case: &Case<'_>) -> Way {
     let Place { cluster, region, .. } = Place::of(case.snap);
-    let addon = addon::named(case.snap, "eks-pod-identity-agent");
+    let addon = addon::named(case.snap, POD_IDENTITY_AGENT);
     let alone = json!({"agent": {"additionalArgs": {"-b": "169.254.170.23"}}});
     Way::AgentAddress {
         cluster,
