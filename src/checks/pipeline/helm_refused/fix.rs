@@ -152,7 +152,12 @@ impl Place {
     }
 
     pub(super) fn object(&self, kind: &str, name: &str) -> ResourceRef {
-        ResourceRef::kubernetes(group_of(kind), kind, if is_of_cluster(kind) { "" } else { &self.home }, name)
+        ResourceRef::kubernetes(group_of(kind), kind, &self.namespace_of(kind), name)
+    }
+
+    /// Where its objects of a kind lie; empty for those that lie in no namespace.
+    pub(super) fn namespace_of(&self, kind: &str) -> String {
+        if is_of_cluster(kind) { String::new() } else { self.home.clone() }
     }
 }
 

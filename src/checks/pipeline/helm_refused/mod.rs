@@ -170,7 +170,7 @@ fn immutable(place: &Place, kind: &str, name: &str, field: &str, forced: bool) -
         _ => Fix::Immutable {
             target: subject.kubectl_name(),
             kind: kind.to_owned(),
-            namespace: place.home.clone(),
+            namespace: place.namespace_of(kind),
             field: field.to_owned(),
             stateful: kind == "StatefulSet",
             deleted: deleted(kind),
