@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::json;
 
-use super::monitoring::{self, Wanted};
+use super::look::{Wanted, report};
 use super::preflight::{self, Files};
 use super::{output, run};
 use crate::cli::Write;
@@ -29,7 +29,7 @@ pub(super) fn write(args: &Write, printer: &Printer) -> anyhow::Result<u8> {
             };
             preflight::report(&files, Some(read), printer)?
         }
-        None => monitoring::report(&Wanted::new(&args.source, &args.scope, &args.select), printer)?,
+        None => report(&Wanted::new(&args.source, &args.scope, &args.select), printer)?,
     };
     let faults = read.map_or_else(Vec::new, |read| read.faults);
     output::write(&args.file, &text(&report)?)?;

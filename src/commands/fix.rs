@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 
-use super::monitoring::{self, Wanted};
+use super::look::{self, Wanted};
 use super::output::Outputs;
 use super::run::{lists_demos, read};
 use crate::cli::{CompanionArgs, Fix, Format, Monitoring, SourceArgs};
@@ -50,7 +50,7 @@ impl Host for Again<'_> {
         let read = read(self.files)?;
         self.faults = read.iter().flat_map(|r| &r.faults).map(ToString::to_string).collect();
         let wanted = Wanted { read: read.as_ref(), memory: Some(&self.memory), ..self.wanted };
-        let mut report = monitoring::report(&wanted, self.printer)?;
+        let mut report = look::report(&wanted, self.printer)?;
         if self.wanted.source.is_live() {
             let context = report.target.context.clone();
             pages::apply(&mut report, &Invocation { context, ..Invocation::default() });

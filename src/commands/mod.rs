@@ -9,6 +9,7 @@ mod explain;
 mod fix;
 mod last;
 mod list;
+mod look;
 mod monitoring;
 mod output;
 mod past;

@@ -1,15 +1,10 @@
 //! `kdoctor monitoring`: collect, diagnose, report.
 
-use std::sync::Arc;
-
 use super::fix;
-use super::last;
+use super::look::{Wanted, report};
 use super::output::Outputs;
-use super::run::{self, selected, wait_for};
-use crate::cli::{Monitoring, ProbeMode, ScopeArgs, SelectArgs, SourceArgs};
-use crate::collect::manifests::Read;
-use crate::collect::memory::Memory;
-use crate::model::Report;
+use super::run::{lists_demos, read};
+use crate::cli::Monitoring;
 use crate::term::Printer;
 
 /// Runs the command; returns the exit code.
@@ -17,61 +12,15 @@ use crate::term::Printer;
 /// # Errors
 /// What kept kdoctor from doing its job.
 pub(super) fn run(args: &Monitoring, printer: &Printer) -> anyhow::Result<u8> {
-    if run::lists_demos(&args.source, printer)? {
+    if lists_demos(&args.source, printer)? {
         return Ok(0);
     }
     let outputs = Outputs::new(&args.result)?;
-    let read = run::read(&args.filename)?;
-    let wanted = Wanted { read: read.as_ref(), ..Wanted::of(args) };
+    let files = read(&args.filename)?;
+    let wanted = Wanted { read: files.as_ref(), ..Wanted::of(args) };
     if args.interactive {
         return fix::from_report(&wanted, args, &outputs, printer);
     }
     fix::is_unused(&args.companion)?;
-    outputs.finish(&report(&wanted, printer)?, read.as_ref(), printer)
-}
-
-/// What is looked at, and how.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    /// Where to look.
-    pub(super) source: &'a SourceArgs,
-    /// Which namespaces.
-    pub(super) scope: &'a ScopeArgs,
-    /// Which checks.
-    pub(super) select: &'a SelectArgs,
-    /// Who allows probes.
-    pub(super) probe: Option<ProbeMode>,
-    /// Files that are judged, too.
-    pub(super) read: Option<&'a Read>,
-    /// What is known from the look before, for who looks again.
-    pub(super) memory: Option<&'a Arc<Memory>>,
-}
-
-impl<'a> Wanted<'a> {
-    /// Without probes and files.
-    pub(super) fn new(source: &'a SourceArgs, scope: &'a ScopeArgs, select: &'a SelectArgs) -> Self {
-        Self { source, scope, select, probe: None, read: None, memory: None }
-    }
-
-    /// As the flags say it, without files.
-    pub(super) fn of(args: &'a Monitoring) -> Self {
-        Self { probe: args.probe, ..Self::new(&args.source, &args.scope, &args.select) }
-    }
-}
-
-/// The report of a run.
-///
-/// # Errors
-/// What kept kdoctor from it.
-pub(super) fn report(wanted: &Wanted<'_>, printer: &Printer) -> anyhow::Result<Report> {
-    let checks = selected(wanted.select)?;
-    let (facts, aim) = run::aim(wanted.select, &checks);
-    let mut plan = run::plan(facts, wanted.scope.namespace.as_deref(), wanted.scope.all_namespaces);
-    plan.manifests = wanted.read.map(Read::listing);
-    let run = wait_for(run::run(wanted.source, plan, wanted.probe, &checks, aim, wanted.memory, printer))?;
-    // Nobody completes a command or reads a start page in a pipeline.
-    if printer.can_ask() {
-        last::keep(&run.report, wanted.source);
-    }
-    Ok(run.report)
+    outputs.finish(&report(&wanted, printer)?, files.as_ref(), printer)
 }

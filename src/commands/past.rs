@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use super::monitoring::{self, Wanted};
+use super::look::{Wanted, report};
 use crate::bundle;
 use crate::cli::{Diff, Monitoring, Output};
 use crate::history::{Changes, Past, PastFinding};
@@ -77,5 +77,5 @@ fn of(path: &Path, printer: &Printer) -> anyhow::Result<Past> {
         return read(path);
     }
     let args = Monitoring::of_words([OsStr::new("--from"), path.as_os_str()])?;
-    Ok(Past::of(&monitoring::report(&Wanted::of(&args), printer)?))
+    Ok(Past::of(&report(&Wanted::of(&args), printer)?))
 }

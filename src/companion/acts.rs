@@ -3,7 +3,7 @@
 use owo_colors::Style;
 
 use super::session::Companion;
-use super::walk::Work;
+use super::work::Work;
 use super::{Stop, clipboard, dry_run, editor, effect, process};
 use crate::model::Risk;
 use crate::render::{bold, dim, plain};

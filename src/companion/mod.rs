@@ -28,6 +28,7 @@ mod values;
 mod verify;
 mod waiting;
 mod walk;
+mod work;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use super::deeds::{Mark, StepId};
 use super::effect::{self, Effect};
 use super::process;
 use super::session::Companion;
-use super::walk::Work;
+use super::work::Work;
 use super::{MayRun, Reach, Stop};
 use crate::model::Risk;
 use crate::render::{bold, dim, plain};

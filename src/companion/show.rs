@@ -5,7 +5,7 @@ use owo_colors::Style;
 use super::effect::{self, Effect};
 use super::session::Companion;
 use super::tools;
-use super::walk::Work;
+use super::work::Work;
 use super::{MayRun, Stop};
 use crate::model::{Risk, Step};
 use crate::render::{Page, bold, cyan, dim, plain};

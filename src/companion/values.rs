@@ -2,7 +2,7 @@
 
 use super::Stop;
 use super::session::{Companion, HELP};
-use super::walk::Work;
+use super::work::Work;
 use crate::model::Placeholder;
 use crate::pages;
 use crate::render::{bold, cyan, dim};

@@ -6,20 +6,11 @@ use super::sequence::{Item, Sequence, letter};
 use super::session::{Companion, HELP};
 use super::show::capital;
 use super::tools::{self, Missing};
+use super::work::Work;
 use super::{MayRun, Reach, Stop, dry_run};
 use crate::model::{Finding, FixOption, Placeholder, Risk, Step, StepKind};
-use crate::pages::{self, Language};
+use crate::pages;
 use crate::render::{bold, dim};
-
-/// What a step is for the person: the command as it is now, and what of it is still open.
-pub(super) struct Work {
-    pub(super) label: String,
-    pub(super) step: Step,
-    /// The command with the values that were chosen, or as it was edited.
-    pub(super) command: String,
-    pub(super) risk: Risk,
-    pub(super) is_edited: bool,
-}
 
 /// What is done with a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,18 +212,6 @@ impl Companion<'_> {
 /// The first value that is still open.
 fn open(work: &Work) -> Option<String> {
     pages::names(&work.command, work.language()).into_iter().next()
-}
-
-impl Work {
-    /// Which step it is, whatever became of its command.
-    pub(super) fn id(&self, fingerprint: &str) -> StepId {
-        StepId::new(fingerprint, &self.label, &self.step.command)
-    }
-
-    /// What its text is.
-    pub(super) fn language(&self) -> Language {
-        if self.step.kind.is_shell() { Language::Shell } else { Language::File }
-    }
 }
 
 fn worst(steps: &[Step]) -> Risk {

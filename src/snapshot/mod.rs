@@ -119,14 +119,14 @@ impl<T> Listing<T> {
         self
     }
 
-    /// What was read; an error only if nothing was.
+    /// What was read; an error only if nothing was. Of lists that were joined ([`Self::merge`]) one may be missing.
     ///
     /// # Errors
     /// The first gap, if no namespace could be read.
     pub fn items(&self) -> Fetched<&[T]> {
         self.gaps.iter().for_each(journal::note);
         match (&self.coverage, self.gaps.first()) {
-            (Coverage::Namespaces(read), Some(gap)) if read.is_empty() => Err(gap.clone()),
+            (Coverage::Namespaces(read), Some(gap)) if read.is_empty() && self.items.is_empty() => Err(gap.clone()),
             _ => Ok(&self.items),
         }
     }

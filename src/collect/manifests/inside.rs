@@ -4,7 +4,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{BLANK, Fault, patch};
+use super::patch::{self, entry, mapping};
+use super::{BLANK, Fault};
 use crate::lint::yaml::{Node, Value};
 use crate::lint::{Place, web, within};
 use crate::snapshot::manifests::{Holds, Inside, Manifest, ManifestFile};
@@ -190,20 +191,6 @@ fn is_local(path: &str) -> bool {
     // `github.com/org/repository/path` begins with a host.
     let host = first.contains('.') && first != ".." && path.contains('/') && !first.starts_with('.');
     !path.is_empty() && !remote.iter().any(|sign| path.contains(sign)) && (is_file || !host)
-}
-
-pub(super) fn mapping(place: Place) -> Node {
-    Node { place, value: Value::Mapping(Vec::new()) }
-}
-
-/// The value of a key, a mapping where there was none.
-pub(super) fn entry<'n>(entries: &'n mut Vec<(Node, Node)>, key: &str, place: Place) -> &'n mut Node {
-    let at = entries.iter().position(|(k, _)| k.as_str() == Some(key)).unwrap_or_else(|| {
-        let value = Value::Scalar { text: key.to_owned(), plain: false };
-        entries.push((Node { place, value }, mapping(place)));
-        entries.len() - 1
-    });
-    &mut entries[at].1
 }
 
 /// Puts a value where `a.b.c` says.

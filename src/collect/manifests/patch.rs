@@ -1,6 +1,5 @@
 //! JSON patches of Kustomize (RFC 6902): what they put into an object, as a part of that object.
 
-use super::inside::{entry, mapping};
 use crate::lint::yaml::{Node, Value};
 use crate::lint::{Place, Problem};
 use crate::snapshot::manifests::Manifest;
@@ -104,6 +103,20 @@ fn put(node: &mut Node, path: &[String], value: &Node, place: Place) {
         Value::Mapping(entries) => put(entry(entries, step, place), rest, value, place),
         _ => {}
     }
+}
+
+pub(super) fn mapping(place: Place) -> Node {
+    Node { place, value: Value::Mapping(Vec::new()) }
+}
+
+/// The value of a key, a mapping where there was none.
+pub(super) fn entry<'n>(entries: &'n mut Vec<(Node, Node)>, key: &str, place: Place) -> &'n mut Node {
+    let at = entries.iter().position(|(k, _)| k.as_str() == Some(key)).unwrap_or_else(|| {
+        let value = Value::Scalar { text: key.to_owned(), plain: false };
+        entries.push((Node { place, value }, mapping(place)));
+        entries.len() - 1
+    });
+    &mut entries[at].1
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::snapshot::kubernetes::{Container, EnvVar};
+use crate::snapshot::kubernetes::{Container, EnvVar, Pod};
 
 /// The proxy for a URL's host; `None` where it is asked directly.
 pub(crate) fn for_host<'a>(container: &'a Container, scheme: &str, host: &str) -> Option<&'a str> {
@@ -48,6 +48,15 @@ fn goes_past(no_proxy: &str, host: &str) -> bool {
         let domain = entry.trim_start_matches('*').trim_start_matches('.');
         let within = host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
         within || (host == domain && !entry.starts_with('.'))
+    })
+}
+
+/// Sends its HTTPS through a proxy from its environment.
+pub(crate) fn has_proxy(pod: &Pod) -> bool {
+    let env = pod.spec.containers.iter().flat_map(|c| &c.env);
+    env.into_iter().any(|e| {
+        matches!(e.name.to_ascii_uppercase().as_str(), "HTTPS_PROXY" | "ALL_PROXY")
+            && e.value.as_deref().is_none_or(|v| !v.is_empty())
     })
 }
 

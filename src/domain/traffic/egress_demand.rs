@@ -11,6 +11,7 @@ use crate::domain::aws::placement::Placement;
 use crate::domain::crash::{self, Class};
 use crate::domain::kubernetes::host::{Place, is_public, place};
 use crate::domain::kubernetes::probes;
+use crate::domain::kubernetes::proxy_env::has_proxy;
 use crate::domain::traffic::seen::Seen;
 use crate::domain::traffic::{attempts, closed_vpc};
 use crate::model::{Gap, Program};
@@ -231,13 +232,4 @@ fn is_pull_timeout(message: &str) -> bool {
         ]
         .iter()
         .any(|t| message.contains(t))
-}
-
-/// Sends its HTTPS through a proxy from its environment.
-pub(crate) fn has_proxy(pod: &Pod) -> bool {
-    let env = pod.spec.containers.iter().flat_map(|c| &c.env);
-    env.into_iter().any(|e| {
-        matches!(e.name.to_ascii_uppercase().as_str(), "HTTPS_PROXY" | "ALL_PROXY")
-            && e.value.as_deref().is_none_or(|v| !v.is_empty())
-    })
 }

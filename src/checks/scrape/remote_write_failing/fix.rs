@@ -4,15 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Case, amp, corrected, words};
+use super::{Case, corrected};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{self, Target};
-use crate::domain::kubernetes::service_host;
-use crate::domain::prometheus::remote_write::answer::{Reason, Receiver};
 use crate::domain::prometheus::remote_write::config::Origin;
 use crate::domain::prometheus::targets::prometheus_path;
-use crate::domain::text::redact::redact;
-use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 
@@ -178,8 +174,8 @@ pub(super) enum Way {
 /// The Service of a receiver in the cluster.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Service {
-    service: Option<String>,
-    service_namespace: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) service_namespace: Option<String>,
 }
 
 /// Where the remote write is configured, and how a change takes effect.
@@ -290,88 +286,6 @@ impl Fix {
             pending_path: prometheus_path(snap, SHARDS),
             pending_url: format!("<prometheus-url>{SHARDS}"),
             way: Way::Behind { twice },
-        }
-    }
-}
-
-impl Case<'_> {
-    /// The URL without what is secret in it.
-    pub(super) fn shown_url(&self) -> String {
-        redact(&self.failing.url)
-    }
-
-    fn service(&self) -> Service {
-        let host = self.address.as_ref().map_or("", |a| a.host.as_str());
-        let found = service_host::in_cluster(self.snap, host, &self.failing.at.namespace);
-        let (service, service_namespace) = found.map(|s| (s.service, s.namespace)).unzip();
-        Service { service, service_namespace }
-    }
-
-    fn way(&self) -> Way {
-        if let Some(way) = amp::way(self) {
-            return way;
-        }
-        let (url, pod) = (self.shown_url(), self.failing.at.pod.clone());
-        let (receiver, detail) = (self.receiver.words().to_owned(), words::detail(self));
-        let change = || Change::of(self, false);
-        match &self.reason {
-            Reason::Tenant => Way::Tenant { url, receiver, change: change() },
-            Reason::Credential | Reason::Denied { .. } | Reason::Unsigned | Reason::Signature => {
-                Way::Credential { receiver, detail, of_receiver: self.of_receiver(), change: change() }
-            }
-            Reason::NoAwsCredentials => amp::no_role(self),
-            Reason::Path => {
-                let path = self.receiver.path().unwrap_or("<path>").to_owned();
-                Way::Path { url, receiver, path, change: change() }
-            }
-            Reason::ReceiverOff => Way::ReceiverOff(self.service()),
-            Reason::OutOfOrder | Reason::TooOld | Reason::Duplicate => Way::OutOfOrder { receiver, detail },
-            Reason::Future => Way::Future { receiver, detail },
-            Reason::Protocol => Way::Protocol { url, receiver, detail, change: change() },
-            Reason::RateLimit => Way::Rate { url, receiver, detail, pod, change: change() },
-            Reason::SeriesLimit => Way::Series { receiver, detail, pod },
-            Reason::Labels => Way::Labels { url, receiver, detail, change: change() },
-            Reason::TooLarge => Way::TooLarge { url, change: change() },
-            Reason::Server(_) | Reason::Refused(_) => Way::Server { detail, service: self.service() },
-            Reason::Transport => self.transport_way(url, pod, receiver, detail),
-        }
-    }
-
-    /// What a credential has to be there.
-    fn of_receiver(&self) -> &'static str {
-        match self.receiver {
-            Receiver::GrafanaCloud => {
-                "In Grafana Cloud the user name is the instance id of the stack's Prometheus (not of Loki, nor of the organisation), and the password a token of an access policy with scope metrics:write of that stack's region."
-            }
-            _ => "",
-        }
-    }
-
-    /// No answer came.
-    fn transport_way(&self, url: String, pod: String, receiver: String, detail: String) -> Way {
-        let change = || Change::of(self, false);
-        match &self.failing.failure {
-            SendFailure::NoSuchHost(_) => Way::Name {
-                host: self.address.as_ref().map(|a| a.host.clone()).unwrap_or_default(),
-                pod,
-                service_namespace: self.service().service_namespace,
-                change: change(),
-            },
-            SendFailure::UnknownAuthority
-            | SendFailure::Tls
-            | SendFailure::OtherName
-            | SendFailure::Expired
-            | SendFailure::ClientCertificate
-            | SendFailure::PlainHttp => Way::Tls { url, detail, change: change() },
-            SendFailure::Credentials => {
-                Way::Credential { receiver, detail, of_receiver: self.of_receiver(), change: change() }
-            }
-            _ => Way::Unreachable {
-                url,
-                pod,
-                proxy: self.configured.proxy.clone(),
-                service_namespace: self.service().service_namespace,
-            },
         }
     }
 }

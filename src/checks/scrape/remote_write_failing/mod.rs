@@ -4,6 +4,7 @@ mod amp;
 mod fix;
 #[cfg(test)]
 mod tests;
+mod ways;
 mod words;
 
 use crate::checks::support::scrape::api_evidence;
