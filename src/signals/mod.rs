@@ -89,7 +89,7 @@ fn is_ours(snap: &Snapshot, namespace: &str) -> bool {
 
 /// Seconds between a time and the snapshot; 0 for what lies ahead.
 fn seconds_ago(snap: &Snapshot, time: jiff::Timestamp) -> i64 {
-    (snap.collected_at.as_second() - time.as_second()).max(0)
+    snap.seconds_since(time).max(0)
 }
 
 /// A pod with what its state can depend on: its owner, the operator's resource behind that, claims, a node that is down.

@@ -78,7 +78,7 @@ impl Check for AlertmanagerCluster {
             let mut state = None;
             for line in log.text.lines() {
                 let line = Line::parse(line);
-                let old = |t: Timestamp| snap.collected_at.as_second() - t.as_second() > RECENT;
+                let old = |t: Timestamp| snap.seconds_since(t) > RECENT;
                 // What it said before its last start is told of another process.
                 if line.at.is_some_and(|t| old(t) || started.is_some_and(|s| t < s)) {
                     continue;

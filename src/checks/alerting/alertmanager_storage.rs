@@ -153,7 +153,7 @@ fn read(snap: &Snapshot, log: &str) -> Option<Seen> {
         if started {
             seen = None;
         }
-        let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+        let old = line.is_older(snap.collected_at, RECENT);
         let Some(why) = Why::of(&line.err).filter(|_| fails && !old) else { continue };
         let mut what = seen.take().map_or_else(Vec::new, |s| s.what);
         let component = line.get("component");

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::Target;
-use crate::domain::text::log_line::fields;
+use crate::domain::text::log_line::is_older;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -80,9 +80,7 @@ fn refused(snap: &Snapshot, log: &ContainerLog) -> Option<String> {
     let mut last = None;
     for line in log.text.lines() {
         let Some((_, answer)) = line.split_once("Response: ") else { continue };
-        let all = fields(line);
-        let at = all.get("time").and_then(|t| t.parse::<jiff::Timestamp>().ok());
-        let old = at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+        let old = is_older(line, snap.collected_at, RECENT);
         let denied = answer.starts_with("401") || answer.starts_with("403");
         last = (denied && !old).then(|| line.trim().to_owned());
     }

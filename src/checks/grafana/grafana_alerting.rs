@@ -126,7 +126,7 @@ struct Failing {
 fn failing_rules(snap: &Snapshot, log: &ContainerLog) -> BTreeMap<String, Failing> {
     let mut found: BTreeMap<String, Failing> = BTreeMap::new();
     for line in log.text.lines().map(Line::parse).filter(|l| l.level == Level::Error) {
-        let recent = line.at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+        let recent = !line.is_older(snap.collected_at, RECENT);
         let fails =
             line.msg.starts_with("Failed to evaluate rule") || line.msg.starts_with("Failed to build rule evaluator");
         if !recent || !fails || !line.get("logger").starts_with("ngalert") {

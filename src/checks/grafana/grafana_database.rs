@@ -108,7 +108,7 @@ fn told(snap: &Snapshot, log: &ContainerLog, words: &[&[&str]]) -> Option<Seen> 
     let (mut ends, mut fails) = (false, false);
     for line in log.text.lines().filter(|l| words.iter().copied().flatten().any(|w| l.contains(*w))) {
         let parsed = Line::parse(line);
-        if !log.previous && parsed.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+        if !log.previous && parsed.is_older(snap.collected_at, RECENT) {
             continue;
         }
         times += 1;

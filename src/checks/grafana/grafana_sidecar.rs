@@ -108,7 +108,7 @@ fn forbidden(snap: &Snapshot) -> Vec<Finding> {
     let mut found: BTreeMap<(&str, &str), Finding> = BTreeMap::new();
     let logs = snap.part_logs().map(Vec::as_slice).unwrap_or_default();
     for log in logs.iter().filter(|l| l.image.contains("k8s-sidecar") && !l.previous) {
-        let of_now = |last: jiff::Timestamp| snap.collected_at.as_second() - last.as_second() < RECENT;
+        let of_now = |last: jiff::Timestamp| snap.seconds_since(last) < RECENT;
         let refusal = groups(&log.text, snap.collected_at)
             .into_iter()
             .filter(|g| g.last.is_none_or(of_now))

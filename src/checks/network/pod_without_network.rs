@@ -10,11 +10,11 @@ use crate::checks::support::seen::{container_states, event_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::sandbox::Fault;
-use crate::domain::kubernetes::{foundation, network_plugin};
+use crate::domain::kubernetes::{foundation, network_plugin, nodes};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Event, Node, Pod};
+use crate::snapshot::kubernetes::{Event, Pod};
 use crate::snapshot::{Platform, Snapshot};
 
 check! {
@@ -154,13 +154,9 @@ fn fix(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)], plugin
     match fault {
         Fault::NoAddress => {
             let lower = event.message.to_ascii_lowercase();
-            let elsewhere =
-                |n: &Node| n.metadata.name != node && n.is_ready() && !n.spec.unschedulable && !n.is_fargate();
-            let there_are = snap.nodes.items().unwrap_or_default().iter().any(elsewhere);
             let namespace = first.metadata.namespace.clone();
-            let made = |p: &Pod| p.metadata.controller().is_some_and(|o| o.kind != "DaemonSet");
-            let waiting =
-                all.iter().map(|(p, _)| *p).filter(|p| there_are && made(p) && p.metadata.namespace == namespace);
+            let own = all.iter().map(|(p, _)| *p).filter(|p| p.metadata.namespace == namespace);
+            let waiting = own.filter(|p| nodes::can_move(snap, p));
             Fix::NoAddress {
                 plugin: plugin.map(|p| p.metadata.name.clone()),
                 plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),

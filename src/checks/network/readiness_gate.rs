@@ -82,7 +82,7 @@ impl Check for ReadinessGate {
 fn is_late(snap: &Snapshot, pod: &Pod, shut: Shut<'_>) -> bool {
     let all = [pod.condition("ContainersReady"), pod.condition("Ready"), shut.condition];
     let mut since = all.into_iter().flatten().filter_map(|c| c.last_transition_time);
-    since.all(|t| snap.collected_at.as_second() - t.as_second() >= PATIENCE)
+    since.all(|t| snap.seconds_since(t) >= PATIENCE)
 }
 
 fn finding(snap: &Snapshot, owner: ResourceRef, pods: &[(&Pod, Shut<'_>)]) -> Finding {

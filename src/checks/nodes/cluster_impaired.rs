@@ -178,9 +178,8 @@ fn fix(snap: &Snapshot, cluster: &Cluster, issue: &HealthIssue, fault: Fault, ke
 fn role(place: Place, cluster: &Cluster) -> Role {
     let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
         "Principal": {"Service": "eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]});
-    let arn = |policy| format!("arn:{}:iam::aws:policy/{policy}", place.partition);
     Role {
-        policies: role_policies(cluster).into_iter().map(arn).collect(),
+        policies: role_policies(cluster).into_iter().map(|policy| place.policy_arn(policy)).collect(),
         role: role_of(&cluster.role_arn).map_or("<cluster-role>", |(name, _)| name).to_owned(),
         role_arn: cluster.role_arn.clone(),
         trust: trust.to_string(),

@@ -229,7 +229,7 @@ impl<'a> View<'a> {
     fn settled(&self) -> bool {
         let runtime = self.snap.prometheus_runtime().ok();
         let loaded = runtime.and_then(|r| r.last_config_time.max(r.start_time));
-        loaded.is_none_or(|t| self.snap.collected_at.as_second() - t.as_second() > 60)
+        loaded.is_none_or(|t| self.snap.seconds_since(t) > 60)
     }
 
     fn finding(

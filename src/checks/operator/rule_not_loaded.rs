@@ -81,7 +81,7 @@ impl Check for RuleNotLoaded {
 /// Nobody wrote it lately: operator, kubelet and reloader had the time.
 fn is_settled(snap: &Snapshot, meta: &Meta) -> bool {
     let written = meta.managed_fields.iter().filter_map(|w| w.at).max();
-    let since = written.map_or(i64::MAX, |t| snap.collected_at.as_second() - t.as_second());
+    let since = written.map_or(i64::MAX, |t| snap.seconds_since(t));
     snap.age_seconds(meta).min(since) >= YOUNG
 }
 

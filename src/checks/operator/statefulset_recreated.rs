@@ -110,7 +110,7 @@ fn again<'a>(snap: &Snapshot, logs: &[&'a ContainerLog], server: &MonitoringReso
             })
             .collect();
         let (line, at) = *lines.last()?;
-        let goes_on = at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() <= GOES_ON);
+        let goes_on = at.is_none_or(|t| snap.seconds_since(t) <= GOES_ON);
         (lines.len() >= TIMES && goes_on).then(|| Again { log, line, times: lines.len(), first: lines[0].1 })
     })
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::skew::minor;
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::is_within;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
@@ -68,7 +68,7 @@ impl Check for ApiServerThrottles {
 /// The last refusal in a log, and how many of the last minutes there are.
 fn refused<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<(&'a ContainerLog, &'a str, usize)> {
     let now = snap.collected_at;
-    let is_now = |line: &&str| line.contains(WORDS) && age(line, now).is_some_and(|seconds| seconds <= NOW);
+    let is_now = |line: &&str| line.contains(WORDS) && is_within(line, now, NOW);
     let lines: Vec<&str> = log.text.lines().filter(is_now).collect();
     Some((log, lines.last()?, lines.len()))
 }

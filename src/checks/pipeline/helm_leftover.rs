@@ -141,7 +141,7 @@ fn refused(snap: &Snapshot, left: &Leftover<'_>) -> Option<(String, String)> {
             return Some((format!("{}:{}", file.path, error.line), error.message.clone()));
         }
     }
-    let recent = |t: jiff::Timestamp| snap.collected_at.as_second() - t.as_second() <= RECENT;
+    let recent = |t: jiff::Timestamp| snap.seconds_since(t) <= RECENT;
     let mut events = snap.events.items().unwrap_or_default().iter();
     let told = events.find(|e| e.last_seen().is_none_or(recent) && is_about(&e.message))?;
     Some((

@@ -145,7 +145,7 @@ fn blamed(snap: &Snapshot) -> Vec<ResourceRef> {
 
 fn finding(snap: &Snapshot, all: &[HelmRelease], release: &HelmRelease) -> Option<Finding> {
     let (namespace, name) = (&release.metadata.namespace, &release.name);
-    let age = release.changed_at.map_or(AT_WORK, |t| snap.collected_at.as_second() - t.as_second());
+    let age = release.changed_at.map_or(AT_WORK, |t| snap.seconds_since(t));
     let back = last_deployed(all, release);
     let unready = unready(snap, release);
     let is_pending =

@@ -187,8 +187,7 @@ fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
         for line in log.text.lines() {
             let line = Line::parse(line);
             let Some(loss) = Loss::of(&line.msg) else { continue };
-            let age = line.at.map(|t| snap.collected_at.as_second() - t.as_second());
-            if age.is_some_and(|age| age > RECENT) {
+            if line.is_older(snap.collected_at, RECENT) {
                 continue;
             }
             let (pool, url) = (line.get("scrape_pool"), line.get("target"));
@@ -200,7 +199,7 @@ fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
         }
     }
     let shared = shared_addresses(snap, &last);
-    let goes_on = |l: &Logged| l.times >= 3 || l.at.is_none_or(|t| snap.collected_at.as_second() - t.as_second() < NOW);
+    let goes_on = |l: &Logged| l.times >= 3 || l.at.is_none_or(|t| snap.seconds_since(t) < NOW);
     let of_now = last.into_iter().filter(|(_, logged)| goes_on(logged));
     let mut findings: Vec<Finding> = Vec::new();
     for ((job, loss), logged) in of_now {

@@ -88,7 +88,7 @@ impl Role {
             cluster: place.cluster.clone(),
             region: place.region.clone(),
             role_arn: place.role_arn(&role),
-            policy_arn: place.policy_arn(),
+            policy_arn: place.policy_arn(ebs::POLICY),
             role,
             registered: snap.csi_drivers.named(ebs::DRIVER).is_ok_and(|d| d.is_some()),
         }

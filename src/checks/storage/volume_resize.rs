@@ -109,7 +109,7 @@ fn growing(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Option<Finding> {
         return None;
     }
     let since = waits.or(condition("Resizing")).and_then(|c| c.last_transition_time);
-    if since.is_some_and(|t| snap.collected_at.as_second() - t.as_second() < GRACE * 5) {
+    if since.is_some_and(|t| snap.seconds_since(t) < GRACE * 5) {
         return None;
     }
     let class = claims::class_of(snap, claim).ok().flatten();

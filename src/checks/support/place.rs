@@ -1,7 +1,8 @@
 //! The cluster's place in AWS as commands name it: what is not known is a placeholder.
 
 use crate::domain::aws::identity::Identity;
-use crate::snapshot::Snapshot;
+use crate::model::Placeholder;
+use crate::snapshot::{Snapshot, journal};
 
 /// Cluster name, region and account for commands; placeholders where they are not known.
 pub(crate) struct Place {
@@ -28,14 +29,24 @@ impl Place {
         format!("arn:{}:iam::{}:role/{name}", self.partition, self.account)
     }
 
+    /// The cluster's own role.
+    pub(crate) fn cluster_role(snap: &Snapshot) -> Placeholder {
+        // A value of a command: no verdict hangs on it.
+        let cluster = journal::aside(|| snap.eks_cluster().ok());
+        let role = cluster.and_then(|c| c.role_arn.rsplit('/').next());
+        Placeholder::new("cluster-role")
+            .how("aws eks describe-cluster --query cluster.roleArn")
+            .candidates(role.filter(|r| !r.is_empty()))
+    }
+
     /// What AWS' host names and service principals end with.
     pub(crate) fn dns_suffix(&self) -> &'static str {
         if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
     }
 
-    /// ARN of the managed policy for the driver.
-    pub(crate) fn policy_arn(&self) -> String {
-        format!("arn:{}:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy", self.partition)
+    /// ARN of a policy that AWS keeps, by what stands after `policy/`.
+    pub(crate) fn policy_arn(&self, name: &str) -> String {
+        format!("arn:{}:iam::aws:policy/{name}", self.partition)
     }
 
     /// ARN of the OIDC provider of an issuer (without scheme).

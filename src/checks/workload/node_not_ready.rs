@@ -112,7 +112,7 @@ impl Check for NodeNotReady {
 /// New nodes, and those whose state has just changed, are given time.
 fn is_late(snap: &Snapshot, node: &Node, ready: &Condition) -> bool {
     let is_new = node.metadata.creation_timestamp.is_some() && snap.age_seconds(&node.metadata) < NEW;
-    let since = ready.last_transition_time.map(|t| snap.collected_at.as_second() - t.as_second());
+    let since = ready.last_transition_time.map(|t| snap.seconds_since(t));
     !is_new && since.is_none_or(|s| s >= GRACE)
 }
 
@@ -170,7 +170,7 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
     let names: Vec<String> = shown.iter().map(|p| format!("{}/{}", p.metadata.namespace, p.metadata.name)).collect();
     let said = ready.message.as_deref().or(ready.reason.as_deref()).unwrap_or_default();
     let value = format!("Ready={} {said}", ready.status);
-    let minutes = ready.last_transition_time.map(|t| (snap.collected_at.as_second() - t.as_second()) / 60);
+    let minutes = ready.last_transition_time.map(|t| snap.seconds_since(t) / 60);
     let since = minutes.filter(|m| *m > 0).map(|m| format!(" for {}", duration(m))).unwrap_or_default();
     let noun = if names.len() == 1 { "pod" } else { "pods" };
     let is = if since.is_empty() { "is not" } else { "has not been" };

@@ -103,7 +103,7 @@ impl Check for PodNotEnding {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let judged = snap.pods()?.iter().filter(|p| snap.scope.is_judged(&p.metadata.namespace));
         let findings = judged.filter_map(|pod| {
-            let since = pod.metadata.deletion_timestamp.filter(|t| seconds(snap, *t) >= PATIENCE)?;
+            let since = pod.metadata.deletion_timestamp.filter(|t| snap.seconds_since(*t) >= PATIENCE)?;
             // A node that is lost holds all its pods: that is told of the node.
             if !dead_nodes(snap, std::iter::once(pod)).is_empty() {
                 return None;
@@ -112,10 +112,6 @@ impl Check for PodNotEnding {
         });
         Ok(Diagnosis::Findings(findings.collect()))
     }
-}
-
-fn seconds(snap: &Snapshot, at: Timestamp) -> i64 {
-    snap.collected_at.as_second() - at.as_second()
 }
 
 fn finding(snap: &Snapshot, pod: &Pod, since: Timestamp, fix: Fix) -> Finding {
@@ -127,7 +123,7 @@ fn finding(snap: &Snapshot, pod: &Pod, since: Timestamp, fix: Fix) -> Finding {
     let replaced = others_ready(snap, &owner, &[pod]);
     let waits =
         if owner.kind_label() == "StatefulSet" { ", and its StatefulSet makes no other until it is gone" } else { "" };
-    let minutes = seconds(snap, since) / 60;
+    let minutes = snap.seconds_since(since) / 60;
     let message =
         format!("pod {namespace}/{name} is being deleted and should have ended {minutes} minutes ago: {why}{waits}");
     let severity = severity_of(snap, pod, if replaced { Severity::Warning } else { Severity::Error });

@@ -167,7 +167,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
 /// How long an init container has been at it.
 fn init(held: &Held<'_>, progress: Progress, snap: &Snapshot) -> String {
     let name = &held.container.name;
-    let since = held.status.running_since().map(|t| (snap.collected_at.as_second() - t.as_second()) / 60);
+    let since = held.status.running_since().map(|t| snap.seconds_since(t) / 60);
     let long = since.map(|m| format!(" for {m} minutes")).unwrap_or_default();
     match progress {
         Progress::Works => format!("init container {name} has been at work{long}, and still is"),

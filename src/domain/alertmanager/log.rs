@@ -46,7 +46,7 @@ pub(crate) fn failures_of(snap: &Snapshot, program: Program) -> Vec<Failure> {
             let fields = log_line::fields(line);
             let at =
                 fields.get("ts").or(fields.get("time")).or(fields.get("t")).and_then(|t| t.parse::<Timestamp>().ok());
-            if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+            if at.is_some_and(|t| snap.seconds_since(t) > RECENT) {
                 continue;
             }
             if fields.get("msg").is_some_and(|m| m == "Notify success") {

@@ -72,7 +72,7 @@ pub(crate) fn lacks_agent(snap: &Snapshot) -> bool {
 /// The AWS-managed policy that the role of an add-on needs, below `arn:…:iam::aws:policy/`.
 pub(crate) fn policy(name: &str) -> Option<&'static str> {
     Some(match name {
-        ebs::ADDON => "service-role/AmazonEBSCSIDriverPolicy",
+        ebs::ADDON => ebs::POLICY,
         "aws-efs-csi-driver" => "service-role/AmazonEFSCSIDriverPolicy",
         "aws-fsx-csi-driver" => "AmazonFSxFullAccess",
         "vpc-cni" => "AmazonEKS_CNI_Policy",

@@ -30,7 +30,7 @@ const CONTROLLERS: &[(&str, Controller)] = &[
             account: "ebs-csi-controller-sa",
             container: "ebs-plugin",
             apis: "ec2 and sts",
-            policy: "service-role/AmazonEBSCSIDriverPolicy",
+            policy: ebs::POLICY,
         },
     ),
     (

@@ -14,6 +14,8 @@ pub(crate) const AUTO_MODE: &str = "ebs.csi.eks.amazonaws.com";
 pub(crate) const IN_TREE: &str = "kubernetes.io/aws-ebs";
 /// Name of the EKS add-on.
 pub(crate) const ADDON: &str = "aws-ebs-csi-driver";
+/// The managed policy that is made for its role.
+pub(crate) const POLICY: &str = "service-role/AmazonEBSCSIDriverPolicy";
 /// Namespace and ServiceAccount of the controller, in the add-on and in the chart.
 pub(crate) const NAMESPACE: &str = "kube-system";
 const SERVICE_ACCOUNT: &str = "ebs-csi-controller-sa";

@@ -201,7 +201,7 @@ fn of_claim<'a>(snap: &Snapshot, claim: &'a NodeMaker) -> Option<Stuck<'a>> {
         });
     }
     let launched = claim.condition("Launched").filter(|c| c.status == "True")?;
-    let since = launched.last_transition_time.map_or(age, |t| snap.collected_at.as_second() - t.as_second());
+    let since = launched.last_transition_time.map_or(age, |t| snap.seconds_since(t));
     let condition = claim.condition("Registered").filter(|c| c.status != "True")?;
     (since >= JOINS).then_some(Stuck { fault: Fault::Joins, object: claim, condition, pools })
 }

@@ -68,7 +68,7 @@ fn of<'a>(snap: &'a Snapshot, maker: &'a SecretMaker) -> Option<Failing<'a>> {
     let secret = maker.secret()?;
     let condition = not_ready(maker)?;
     let since = condition.last_transition_time.or(maker.metadata.creation_timestamp)?;
-    if snap.collected_at.as_second() - since.as_second() < PATIENCE || maker.metadata.deletion_timestamp.is_some() {
+    if snap.seconds_since(since) < PATIENCE || maker.metadata.deletion_timestamp.is_some() {
         return None;
     }
     let events = snap.events_about(&maker.kind, &maker.metadata, RECENT);

@@ -10,6 +10,9 @@ pub(crate) const PREFIXES: &str = "ENABLE_PREFIX_DELEGATION";
 /// Pods have subnets of their own, which ENIConfigs name.
 pub(crate) const CUSTOM_NETWORK: &str = "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG";
 
+/// The managed policy by which EKS makes interfaces for pods that have security groups of their own.
+pub(crate) const BRANCH_POLICY: &str = "AmazonEKSVPCResourceController";
+
 /// `standard`: what stays on a node passes no group of a pod.
 const GROUP_MODE: &str = "POD_SECURITY_GROUP_ENFORCING_MODE";
 /// `strict`: what no policy selects gets and sends nothing.

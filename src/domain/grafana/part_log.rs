@@ -86,7 +86,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
     let mut found: BTreeMap<(Part, String), Said<'a>> = BTreeMap::new();
     for line in log.text.lines().map(Line::parse).filter(|l| matches!(l.level, Level::Error | Level::Warning)) {
         let Some((part, what)) = part(&line) else { continue };
-        let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+        let old = line.is_older(snap.collected_at, RECENT);
         if old && !part.is_of_start() {
             continue;
         }

@@ -73,7 +73,7 @@ pub(crate) fn refusals(snap: &Snapshot) -> Result<Vec<Said<'_>>, Gap> {
 fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
     let mut found: BTreeMap<Refusal, Said<'a>> = BTreeMap::new();
     for line in log.text.lines().map(Line::parse) {
-        if line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+        if line.is_older(snap.collected_at, RECENT) {
             continue;
         }
         let Some(refusal) = refusal(&line) else { continue };

@@ -84,7 +84,7 @@ fn state<'a>(snap: &'a Snapshot, api: &'a ApiService) -> Option<Unavailable<'a>>
     let fault = fault(snap, service, condition);
     // A Service that does not exist does not start either.
     let grace = if matches!(fault, Fault::NoService) { MADE_TOGETHER } else { STARTING };
-    let since = condition.last_transition_time.map_or(grace, |t| snap.collected_at.as_second() - t.as_second());
+    let since = condition.last_transition_time.map_or(grace, |t| snap.seconds_since(t));
     (since >= grace).then_some(Unavailable { api, service, condition, fault })
 }
 

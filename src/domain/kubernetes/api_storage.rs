@@ -1,6 +1,6 @@
 //! The API server's own store, etcd, and that it is full: nothing can be written to the cluster any more.
 
-use crate::domain::text::log_line::{Line, age};
+use crate::domain::text::log_line::{Line, is_older};
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Event;
@@ -34,7 +34,7 @@ pub(crate) enum Said<'a> {
 /// Who says so now: logs first, each once.
 pub(crate) fn said(snap: &Snapshot) -> Vec<Said<'_>> {
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
-    let recent = |line: &&str| age(line, snap.collected_at).is_none_or(|seconds| seconds <= NOW);
+    let recent = |line: &&str| !is_older(line, snap.collected_at, NOW);
     let of_logs = logs.filter_map(|log| {
         let line = log.text.lines().rev().filter(recent).find(|l| is_full(l) && !Line::parse(l).is_record())?;
         Some(Said::Log(log, line))

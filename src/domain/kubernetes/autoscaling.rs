@@ -70,7 +70,7 @@ pub(crate) fn stuck<'a>(snap: &Snapshot, hpa: &'a Autoscaler) -> Option<(Stuck, 
         let is_absent = c.reason.as_deref() == Some("FailedGetScale")
             && c.message.as_deref().is_some_and(|m| m.contains("not found"));
         let grace = if is_absent { MADE_TOGETHER } else { WARMING_UP };
-        c.last_transition_time.is_none_or(|t| snap.collected_at.as_second() - t.as_second() >= grace)
+        c.last_transition_time.is_none_or(|t| snap.seconds_since(t) >= grace)
     };
     if let Some(able) = condition("AbleToScale", "False").filter(lasts)
         && able.reason.as_deref() != Some("BackoffBoth")

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::kubernetes::scheduling;
-use crate::snapshot::kubernetes::{Meta, Node, Pod, Resources};
+use crate::domain::kubernetes::nodes::open_to;
+use crate::snapshot::kubernetes::{Meta, Pod, Resources};
 use crate::snapshot::{Snapshot, format_bytes, format_cpu, parse_quantity};
 
 /// Requests of a pod: the sum over its containers, or the largest init container if that is more.
@@ -57,7 +57,7 @@ pub(crate) fn largest_free_without(
         let init = pod.spec.init_containers.iter().map(|c| (&c.resources, c.restart_policy.as_deref()));
         *used.entry(node).or_default() += scheduled(pod.spec.containers.iter().map(|c| &c.resources), init, resource);
     }
-    usable(snap, pod)
+    open_to(snap, pod)
         .filter_map(|node| {
             let total = parse_quantity(node.status.allocatable.get(resource)?)?;
             let name = node.metadata.name.as_str();
@@ -68,21 +68,9 @@ pub(crate) fn largest_free_without(
 
 /// The node with most of a resource in all: name and amount.
 pub(crate) fn largest_node(snap: &Snapshot, pod: &Pod, resource: &str) -> Option<(String, f64)> {
-    usable(snap, pod)
+    open_to(snap, pod)
         .filter_map(|n| Some((n.metadata.name.clone(), parse_quantity(n.status.allocatable.get(resource)?)?)))
         .max_by(|a, b| a.1.total_cmp(&b.1))
-}
-
-/// Nodes that could take the pod if they had room.
-fn usable<'a>(snap: &'a Snapshot, pod: &'a Pod) -> impl Iterator<Item = &'a Node> {
-    let all = snap.nodes.items().unwrap_or_default().iter();
-    all.filter(|n| {
-        !n.spec.unschedulable
-            && !n.is_fargate()
-            && n.is_ready()
-            && scheduling::tolerates(pod, n)
-            && scheduling::chosen_by(pod, n)
-    })
 }
 
 /// An amount as a manifest would say it.

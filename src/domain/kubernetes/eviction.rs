@@ -103,7 +103,7 @@ pub(crate) fn of(pod: &Pod) -> Option<Eviction> {
 pub(crate) fn is_recent(snap: &Snapshot, pod: &Pod) -> bool {
     let told = snap.events_about("Pod", &pod.metadata, RECENT).iter().any(|e| e.reason == "Evicted");
     let since = pod.condition("DisruptionTarget").and_then(|c| c.last_transition_time).or(pod.status.start_time);
-    told || since.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= RECENT)
+    told || since.is_some_and(|t| snap.seconds_since(t) <= RECENT)
 }
 
 /// A workload whose pods somebody evicts again and again.

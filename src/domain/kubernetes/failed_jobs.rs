@@ -35,7 +35,7 @@ fn failed<'a>(snap: &'a Snapshot, jobs: &'a [Job], job: &'a Job) -> Option<Faile
     let at = condition.last_transition_time;
     let of_release =
         meta.annotations.contains_key(annotation::HELM_HOOK) || OF_RELEASES.iter().any(|end| meta.name.ends_with(end));
-    if of_release || at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > DAY) {
+    if of_release || at.is_some_and(|t| snap.seconds_since(t) > DAY) {
         return None;
     }
     let cron = cron_of(job);

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::is_older;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
 
@@ -90,7 +90,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Forbidden<'_>> {
     for log in logs {
         for line in log.text.lines() {
             let Some((account, act)) = read(line) else { continue };
-            if age(line, snap.collected_at).is_some_and(|seconds| seconds > RECENT) {
+            if is_older(line, snap.collected_at, RECENT) {
                 continue;
             }
             // Side-cars of Grafana are judged with what they load. What one program says of another's account is no business of its own.

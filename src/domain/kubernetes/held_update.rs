@@ -78,7 +78,7 @@ fn hold(set: &Workload, pod: &Pod) -> Option<Hold> {
 fn is_unready(snap: &Snapshot, pod: &Pod) -> bool {
     let ready = pod.condition("Ready").or(pod.condition("PodScheduled"));
     let since = ready.filter(|c| c.status == "False").and_then(|c| c.last_transition_time);
-    !pod.is_ready() && since.is_some_and(|t| snap.collected_at.as_second() - t.as_second() >= PATIENCE)
+    !pod.is_ready() && since.is_some_and(|t| snap.seconds_since(t) >= PATIENCE)
 }
 
 /// What a fault of a pod may come from: the field of its template.

@@ -134,14 +134,19 @@ impl Snapshot {
                     object.uid.as_deref().is_none_or(|uid| uid.is_empty() || meta.uid.is_empty() || uid == meta.uid);
                 object.kind == kind && object.name == meta.name && object.namespace == meta.namespace && same
             })
-            .filter(|e| e.last_seen().is_none_or(|t| self.collected_at.as_second() - t.as_second() <= seconds))
+            .filter(|e| e.is_within(seconds, self.collected_at))
             .collect();
         events.sort_by_key(|e| std::cmp::Reverse(e.last_seen()));
         events
     }
 
+    /// Seconds between a time and the snapshot; negative where the clocks disagree.
+    pub fn seconds_since(&self, time: jiff::Timestamp) -> i64 {
+        self.collected_at.as_second() - time.as_second()
+    }
+
     /// Seconds since an object was made; 0 where its age is not known or the clocks disagree.
     pub fn age_seconds(&self, meta: &Meta) -> i64 {
-        meta.creation_timestamp.map_or(0, |t| (self.collected_at.as_second() - t.as_second()).max(0))
+        meta.creation_timestamp.map_or(0, |t| self.seconds_since(t).max(0))
     }
 }

@@ -94,7 +94,7 @@ pub(crate) fn failed_nodes(snap: &Snapshot) -> Vec<Failed<'_>> {
     for log in logs.filter(|l| !l.previous && is_of(l)) {
         for line in log.text.lines() {
             let Some(node) = node_of(line) else { continue };
-            if log_line::age(line, snap.collected_at).is_some_and(|seconds| seconds > RECENT) {
+            if log_line::is_older(line, snap.collected_at, RECENT) {
                 continue;
             }
             found.insert(node.clone(), Failed { fault: KubeletFault::of(line), node, line, log });

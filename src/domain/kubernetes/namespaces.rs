@@ -45,7 +45,7 @@ pub(crate) struct HeldUp {
 /// What holds up a namespace; `None` where it is not being deleted, or only since minutes.
 pub(crate) fn held_up(snap: &Snapshot, namespace: &Namespace) -> Option<HeldUp> {
     let since = namespace.metadata.deletion_timestamp?;
-    if !namespace.is_terminating() || snap.collected_at.as_second() - since.as_second() < ENDING {
+    if !namespace.is_terminating() || snap.seconds_since(since) < ENDING {
         return None;
     }
     let mut held = HeldUp::default();

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use jiff::civil::DateTime;
 use regex::Regex;
 
-use crate::domain::text::log_line::{Line, age};
+use crate::domain::text::log_line::{Line, is_older};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod};
 use crate::snapshot::monitoring::{ContainerLog, FiringAlert};
@@ -40,7 +40,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Off<'_>> {
     for log in logs.chain(snap.crash_logs.iter().flatten()) {
         let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
         let Some(node) = snap.node_of(pod) else { continue };
-        let recent = |l: &&str| log.previous || age(l, snap.collected_at).is_none_or(|seconds| seconds <= NOW);
+        let recent = |l: &&str| log.previous || !is_older(l, snap.collected_at, NOW);
         let alerted = found.get(node.metadata.name.as_str()).is_some_and(|off| !off.alerts.is_empty());
         let mut said = log.text.lines().rev().filter(recent);
         let Some((line, seconds)) = said.find_map(|l| Some((l, refused(l, alerted)?))) else { continue };

@@ -26,6 +26,21 @@ pub(crate) fn not_ready(node: &Node) -> Option<&Condition> {
     node.status.conditions.iter().find(|c| c.kind == "Ready" && c.status != "True")
 }
 
+/// Nodes that take pods now, and that the pod's selector and its tolerations admit, whatever its volumes and their room.
+pub(crate) fn open_to<'a>(snap: &'a Snapshot, pod: &'a Pod) -> impl Iterator<Item = &'a Node> {
+    let all = snap.nodes.items().unwrap_or_default().iter();
+    let is_open = |n: &&Node| n.is_ready() && !n.spec.unschedulable && !n.is_fargate();
+    all.filter(is_open).filter(|n| scheduling::chosen_by(pod, n) && scheduling::tolerates(pod, n))
+}
+
+/// Something makes the pod again when it is deleted, and a node other than its own takes it then.
+pub(crate) fn can_move(snap: &Snapshot, pod: &Pod) -> bool {
+    let volumes = bound_volumes(snap, pod).unwrap_or_default();
+    let is_other = |n: &&Node| Some(n.metadata.name.as_str()) != pod.spec.node_name.as_deref();
+    let takes = |n: &Node| volumes.iter().all(|b| reaches(b.volume, n));
+    pod.metadata.controller().is_some_and(|o| o.kind != "DaemonSet") && open_to(snap, pod).filter(is_other).any(takes)
+}
+
 /// Nodes that the pod's selector and its volumes admit, whatever their taints and their room.
 pub(crate) fn could_take<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Node> {
     let volumes = bound_volumes(snap, pod).unwrap_or_default();

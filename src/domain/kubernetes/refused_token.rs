@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::is_within;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Platform, Snapshot};
@@ -51,7 +51,7 @@ pub(crate) fn all(snap: &Snapshot) -> Vec<Refused<'_>> {
     let Some(says) = says else { return Vec::new() };
     let mut found: Vec<Refused<'_>> = Vec::new();
     for log in snap.part_logs.iter().flatten().filter(|l| !l.previous) {
-        let recent = |l: &&str| age(l, snap.collected_at).is_some_and(|seconds| seconds <= NOW);
+        let recent = |l: &&str| is_within(l, snap.collected_at, NOW);
         let told: Vec<&str> = log.text.lines().filter(|l| says.is_match(l)).filter(recent).collect();
         let Some(pod) = snap.pods.find(&log.namespace, &log.pod).ok().flatten() else { continue };
         let is_known = found.iter().any(|f| f.log.namespace == log.namespace && f.log.pod == log.pod);
@@ -74,7 +74,7 @@ fn why(snap: &Snapshot, pod: &Pod, container: &str, line: &str) -> Why {
     }
     // One that was restarted read the token that was there then.
     let status = pod.status.container_statuses.iter().find(|s| s.name == container);
-    let days = status.and_then(|s| s.running_since()).map(|t| (snap.collected_at.as_second() - t.as_second()) / 86400);
+    let days = status.and_then(|s| s.running_since()).map(|t| snap.seconds_since(t) / 86400);
     let old = days.filter(|d| *d >= EXTENDED && snap.platform == Platform::Eks);
     old.map_or(Why::Unknown, |days| Why::Old { days, once: reads_once(line) })
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use regex::Regex;
 
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::is_within;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
 
@@ -48,7 +48,7 @@ pub(crate) fn stuck<'a>(snap: &Snapshot, pod: &'a Pod) -> Option<Held<'a>> {
     let again = held.side_car && held.status.restart_count > 0;
     let since = pod.status.start_time.filter(|_| again).or(held.status.running_since())?;
     let alive = pod.metadata.deletion_timestamp.is_none();
-    (alive && snap.collected_at.as_second() - since.as_second() >= least).then_some(held)
+    (alive && snap.seconds_since(since) >= least).then_some(held)
 }
 
 /// What ended it: an error of its own, and not the kubelet, which ends a side-car whose startup probe fails.
@@ -79,7 +79,7 @@ pub(crate) fn progress(text: &str, now: Timestamp) -> Progress {
     if last.iter().any(|l| says_failure(l)) {
         return Progress::Fails;
     }
-    let recent = |l: &&str| age(l, now).is_some_and(|seconds| seconds <= MOMENT);
+    let recent = |l: &&str| is_within(l, now, MOMENT);
     if last.iter().any(recent) { Progress::Works } else { Progress::Unknown }
 }
 

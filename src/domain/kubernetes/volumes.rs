@@ -1,6 +1,6 @@
 //! Which nodes a volume can be on.
 
-use crate::domain::kubernetes::scheduling;
+use crate::domain::kubernetes::{nodes, scheduling};
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, PersistentVolume, Pod};
@@ -41,10 +41,8 @@ pub(crate) fn reaches(volume: &PersistentVolume, node: &Node) -> bool {
 pub(crate) fn tied_to_its_node<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<&'a PersistentVolume> {
     let own = pod.spec.node_name.as_deref()?;
     let volumes = bound_volumes(snap, pod).ok()?;
-    let nodes = snap.nodes().ok()?;
-    let is_free = |n: &&Node| n.metadata.name != own && n.is_ready() && !n.spec.unschedulable;
-    let takes = |n: &&Node| scheduling::chosen_by(pod, n) && scheduling::tolerates(pod, n);
-    let others: Vec<&Node> = nodes.iter().filter(is_free).filter(takes).collect();
+    snap.nodes().ok()?;
+    let others: Vec<&Node> = nodes::open_to(snap, pod).filter(|n| n.metadata.name != own).collect();
     let reach_all = |n: &&Node| volumes.iter().all(|b| reaches(b.volume, n));
     if others.iter().any(reach_all) {
         return None;

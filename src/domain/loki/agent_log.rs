@@ -66,7 +66,7 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
         let metadata = is_about_metadata(&entry.text).then_some(Reason::Metadata);
         let Some(reason) = metadata.or(sending) else { continue };
         let lost = is_lost(&entry.text);
-        let age = entry.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        let age = entry.at.map_or(0, |t| snap.seconds_since(t));
         if age > if lost { LOST } else { RETRIED } {
             continue;
         }

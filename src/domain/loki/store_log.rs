@@ -258,7 +258,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
         let mut by_trouble: BTreeMap<Trouble, Failing> = BTreeMap::new();
         for line in log.text.lines().map(Line::parse) {
             let bad = matches!(line.level, Level::Warning | Level::Error);
-            let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+            let old = line.is_older(snap.collected_at, RECENT);
             let text = line.text();
             let Some(trouble) = trouble(&text).filter(|t| bad && !old && store.tells(*t, &text)) else { continue };
             if is_of_the_pod(snap, &text) {

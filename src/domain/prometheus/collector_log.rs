@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use regex::Regex;
 
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::log_line::written_at;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
@@ -90,8 +91,8 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         let fields = fields(raw);
         let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
         let lost = field("dropped_items").parse().unwrap_or(0);
-        let at = time(raw);
-        let age = at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        let at = written_at(raw, snap.collected_at);
+        let age = at.map_or(0, |t| snap.seconds_since(t));
         if age > if lost > 0 { LOST } else { RETRIED } {
             continue;
         }
@@ -122,13 +123,6 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
     }
     // Remote writes of samples are told as those of Prometheus are.
     found.into_values().filter(|f| !f.component.starts_with("prometheusremotewrite")).collect()
-}
-
-/// When a line was written.
-pub(crate) fn time(raw: &str) -> Option<Timestamp> {
-    let json = || raw.split("\"ts\":\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
-    let first = raw.split([' ', '\t']).next().unwrap_or_default();
-    first.parse().ok().or_else(|| json()?.parse().ok())
 }
 
 /// The plain values of the object at the line's end: `"error": "…"`, `"dropped_items": 212`.

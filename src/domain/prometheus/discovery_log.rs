@@ -172,7 +172,7 @@ fn is_current(snap: &Snapshot, failure: &Failure) -> bool {
         return failed != Some(0.0);
     }
     let Some(last) = failure.last else { return true };
-    let silent = snap.collected_at.as_second() - last.as_second();
+    let silent = snap.seconds_since(last);
     let over = failure.lines > 1 && silent > RETRIED.max(3 * failure.longest_pause);
     silent <= RECENT && !over
 }

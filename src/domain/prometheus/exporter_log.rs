@@ -167,7 +167,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
             let bad = matches!(line.level, Level::Warning | Level::Error)
                 || is_plain_error(&line)
                 || line.msg.starts_with("Error scraping target");
-            let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+            let old = line.is_older(snap.collected_at, RECENT);
             if !bad || old {
                 continue;
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::domain::prometheus::running_config;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down, prometheus_pod};
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::is_within;
 use crate::lint::yaml::Node;
 use crate::snapshot::kubernetes::{ConfigMap, Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
@@ -103,7 +103,7 @@ fn review<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Joined<'a>> {
     let mut proxies = own.filter(|l| !l.previous && l.container.contains("kube-rbac-proxy"));
     proxies.find_map(|log| {
         let is_question = |l: &&str| l.contains("/tokenreviews") || l.contains("/subjectaccessreviews");
-        let recent = |l: &&str| age(l, snap.collected_at).is_some_and(|seconds| seconds <= ASKED);
+        let recent = |l: &&str| is_within(l, snap.collected_at, ASKED);
         // One request that got lost is no lasting fault.
         let asked: Vec<&str> = log.text.lines().rev().filter(is_question).filter(recent).take(2).collect();
         let [line, _] = asked.as_slice() else { return None };

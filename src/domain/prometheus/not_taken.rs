@@ -46,7 +46,7 @@ pub(crate) fn find(snap: &Snapshot) -> Option<NotTaken<'_>> {
         return None;
     }
     let changed = changes::of(snap, &file.map.reference()).first().map(|c| c.at);
-    let is_old = changed.map(|t| snap.collected_at.as_second() - t.as_second() >= SETTLES);
+    let is_old = changed.map(|t| snap.seconds_since(t) >= SETTLES);
     // What a side-car takes over, or what was changed just now, comes by itself.
     let settles = !by_sub_path && (server.reloads() || is_old.is_none());
     (is_old != Some(false) && !settles).then_some(NotTaken { server: *server, file, missing, gone, by_sub_path })

@@ -74,7 +74,7 @@ pub(crate) fn undelivered(snap: &Snapshot) -> Result<Undelivered, crate::model::
         let mut overflow: Option<Overflow> = None;
         for raw in log.text.lines().filter(|l| l.contains("lert")) {
             let line = Line::parse(raw);
-            if line.at.is_some_and(|t| age(snap, t) > RECENT) {
+            if line.is_older(snap.collected_at, RECENT) {
                 continue;
             }
             if line.msg.starts_with("Error sending alert") {
@@ -111,14 +111,10 @@ fn attempt(failing: &mut BTreeMap<String, Failing>, log: &ContainerLog, line: &L
     failing.insert(url, made);
 }
 
-fn age(snap: &Snapshot, at: Timestamp) -> i64 {
-    snap.collected_at.as_second() - at.as_second()
-}
-
 /// The last attempt failed: nothing was tried since, or it failed just now.
 fn goes_on(snap: &Snapshot, last: Option<Timestamp>) -> bool {
     let silent = snap.prometheus_alerts().is_ok_and(|all| !all.iter().any(|a| a.state == "firing"));
-    last.is_none_or(|t| age(snap, t) <= if silent { RECENT } else { AGAIN })
+    last.is_none_or(|t| snap.seconds_since(t) <= if silent { RECENT } else { AGAIN })
 }
 
 /// The path that the API of Alertmanager lies under, and the API's version, by the URL that alerts are posted to.

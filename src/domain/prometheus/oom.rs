@@ -52,7 +52,7 @@ pub(crate) fn is_reported(snap: &Snapshot, pod: &Pod, container: &str) -> bool {
 }
 
 fn recency(snap: &Snapshot, status: &ContainerStatus, end: &Terminated) -> Option<Recency> {
-    let age = end.finished_at.map(|t| snap.collected_at.as_second() - t.as_second());
+    let age = end.finished_at.map(|t| snap.seconds_since(t));
     let is_down = status.state.waiting.is_some() || status.state.terminated.is_some();
     match age {
         _ if is_down => Some(Recency::Now),

@@ -59,7 +59,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Option<Refused<'a>> {
             continue;
         }
         let Some(refusal) = refusal(&text) else { continue };
-        if line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+        if line.is_older(snap.collected_at, RECENT) {
             continue;
         }
         let refused = found.get_or_insert_with(|| Refused { refusal, log, times: 0, last: None, text: String::new() });

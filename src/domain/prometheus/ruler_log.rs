@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::send_error::SendFailure;
@@ -101,9 +99,7 @@ pub(crate) fn undelivered(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
         let mut by_url: BTreeMap<String, Failing<'_>> = BTreeMap::new();
         for raw in log.text.lines().filter(|l| l.contains("sending alert") || l.contains("send alerts")) {
             let line = Line::parse(raw);
-            // vmalert's lines begin with their time, and have no fields.
-            let at = line.at.or_else(|| raw.split('\t').next()?.parse::<Timestamp>().ok());
-            if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT) {
+            if line.is_older(snap.collected_at, RECENT) {
                 continue;
             }
             // What is sent as it ends, or reloads, is broken off.

@@ -16,6 +16,8 @@ use crate::snapshot::monitoring::ContainerLog;
 
 /// Seconds for which a failure that is tried again counts: blocks are made every two hours.
 const RECENT: i64 = 3 * 3600;
+/// Seconds for which a name counts that does not resolve: names are asked for each half minute.
+const ASKED: i64 = 900;
 
 /// What Thanos fails at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,14 +81,14 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
     let mut by_trouble: BTreeMap<Trouble, Failing<'a>> = BTreeMap::new();
     for line in log.text.lines().map(Line::parse).filter(|l| matches!(l.level, Level::Warning | Level::Error)) {
         let Some(trouble) = trouble(&line) else { continue };
-        let age = line.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
         // A compactor that has halted says so once, and then does nothing until it is started again.
         let lasts = matches!(trouble, Trouble::Overlap | Trouble::Halted);
-        // Names are asked for each half minute.
-        if matches!(trouble, Trouble::Stores | Trouble::Twins | Trouble::Hashring) && age > 900 {
+        if matches!(trouble, Trouble::Stores | Trouble::Twins | Trouble::Hashring)
+            && line.is_older(snap.collected_at, ASKED)
+        {
             continue;
         }
-        if !lasts && age > RECENT {
+        if !lasts && line.is_older(snap.collected_at, RECENT) {
             continue;
         }
         let failing = by_trouble.entry(trouble).or_insert_with(|| Failing {

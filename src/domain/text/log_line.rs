@@ -86,6 +86,17 @@ impl<'a> Line<'a> {
         self.fields.get(name).map_or("", String::as_str)
     }
 
+    /// When it was written: by its field, by klog's short time, by a full time that it begins with, or by the time of Go's log.
+    pub(crate) fn written_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let first = || self.raw.split_whitespace().next()?.trim_matches(['[', ']', ',']).parse().ok();
+        self.at.or_else(|| klog_time(self.raw, now)).or_else(first).or_else(|| go_time(self.raw, now))
+    }
+
+    /// It says that it was written more than so many seconds ago.
+    pub(crate) fn is_older(&self, now: Timestamp, seconds: i64) -> bool {
+        self.written_at(now).is_some_and(|at| now.as_second() - at.as_second() > seconds)
+    }
+
     /// Speaks of what another program said: a receiver, a peer, a target. Its disks and ports are not this program's.
     pub(crate) fn is_of_others(&self) -> bool {
         let component = self.get("component");
@@ -108,15 +119,24 @@ impl<'a> Line<'a> {
     }
 }
 
-/// When a line was written: by its field, by klog's short time, or by a full time that it begins with.
+/// When a line was written, in any of the forms in which lines say it.
 pub(crate) fn written_at(raw: &str, now: Timestamp) -> Option<Timestamp> {
-    let first = || raw.split_whitespace().next()?.trim_matches(['[', ']', ',']).parse().ok();
-    Line::parse(raw).at.or_else(|| klog_time(raw, now)).or_else(first).or_else(|| go_time(raw, now))
+    Line::parse(raw).written_at(now)
 }
 
 /// Seconds since a line was written; nothing where it has no time.
 pub(crate) fn age(raw: &str, now: Timestamp) -> Option<i64> {
     written_at(raw, now).map(|at| now.as_second() - at.as_second())
+}
+
+/// It says that it was written within so many seconds.
+pub(crate) fn is_within(raw: &str, now: Timestamp, seconds: i64) -> bool {
+    age(raw, now).is_some_and(|age| age <= seconds)
+}
+
+/// It says that it was written more than so many seconds ago.
+pub(crate) fn is_older(raw: &str, now: Timestamp, seconds: i64) -> bool {
+    Line::parse(raw).is_older(now, seconds)
 }
 
 /// A line is of now: within so many seconds, or of a container that failed and does not say when. Of a log that goes on,

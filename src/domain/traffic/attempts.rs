@@ -161,7 +161,7 @@ fn webhooks(snap: &Snapshot) -> Vec<Attempt<'_>> {
     let mut all: Vec<Attempt<'_>> = Vec::new();
     let mut known = BTreeSet::new();
     for event in snap.events.items().unwrap_or_default() {
-        let old = event.last_seen().is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+        let old = !event.is_within(RECENT, snap.collected_at);
         let Some(found) = call.captures(&event.message).filter(|_| !old && is_silence(&event.message)) else {
             continue;
         };
@@ -286,7 +286,7 @@ fn logged(snap: &Snapshot) -> Vec<Attempt<'_>> {
     for log in snap.part_logs.iter().flatten() {
         let Ok(Some(from)) = snap.pods.find(&log.namespace, &log.pod) else { continue };
         for line in log.text.lines().rev().filter(|l| is_silence(l)) {
-            if log_line::age(line, snap.collected_at).is_none_or(|seconds| seconds > RECENT) {
+            if !log_line::is_within(line, snap.collected_at, RECENT) {
                 continue;
             }
             let Some((ip, port)) = dial::unanswered(line).or_else(|| url_address(line)) else { continue };

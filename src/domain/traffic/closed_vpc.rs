@@ -142,7 +142,7 @@ fn symptoms(snap: &Snapshot) -> Vec<Symptom> {
     };
     for event in snap.events.items().unwrap_or_default() {
         let object = &event.involved_object;
-        let old = event.last_seen().is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+        let old = !event.is_within(RECENT, snap.collected_at);
         // What failed before a node was lost is of now as long as the pod waits.
         let Some(pod) = snap.pods.find(&object.namespace, &object.name).ok().flatten() else { continue };
         let waits = pod.status.phase == "Pending" || !pod.is_ready();

@@ -155,7 +155,7 @@ impl Demands {
             if closed && event.message.contains(".amazonaws.com") {
                 continue;
             }
-            let old = event.last_seen().is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+            let old = !event.is_within(RECENT, snap.collected_at);
             if old || event.involved_object.kind != "Pod" || !is_pull_timeout(&event.message) {
                 continue;
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::owner::is_kind;
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::is_within;
 use crate::domain::traffic::dial;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -55,7 +55,7 @@ fn told(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
     let logged = logs.filter(|l| !l.previous).flat_map(move |log| {
         let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
-        let recent = move |l: &&str| age(l, snap.collected_at).is_some_and(|seconds| seconds <= NOW);
+        let recent = move |l: &&str| is_within(l, snap.collected_at, NOW);
         let lines = log.text.lines().rev().filter(|l| l.contains("dial tcp ")).filter(recent);
         lines.filter_map(move |line| Some((pod?, log.container.as_str(), line)))
     });

@@ -9,7 +9,7 @@ use regex::Regex;
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::service_host::in_cluster;
 use crate::domain::prometheus::targets::prometheus_pod;
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::is_within;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
@@ -80,9 +80,7 @@ fn is_same(one: &Pod, other: &Pod) -> bool {
 /// Lines of logs, the newest first.
 fn logged(snap: &Snapshot) -> impl Iterator<Item = (&Pod, &str, &str)> {
     let logs = snap.component_logs.iter().flatten().chain(snap.part_logs.iter().flatten());
-    let recent = |log: &ContainerLog, line: &str| {
-        !log.previous && age(line, snap.collected_at).is_some_and(|seconds| seconds <= NOW)
-    };
+    let recent = |log: &ContainerLog, line: &str| !log.previous && is_within(line, snap.collected_at, NOW);
     logs.filter_map(|log| Some((log, snap.pods.find(&log.namespace, &log.pod).ok()??))).flat_map(move |(log, pod)| {
         let lines = log.text.lines().rev().filter(move |l| l.contains("lookup ") && recent(log, l));
         lines.map(move |line| (pod, log.container.as_str(), line))

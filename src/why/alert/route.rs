@@ -21,7 +21,7 @@ impl Known<'_> {
     pub(super) fn is_new(&self, snap: &Snapshot) -> bool {
         let wait = self.rules.iter().map(|(_, r)| r.duration as i64).min().unwrap_or(0);
         let since = self.active.iter().filter(|a| a.state == "firing").filter_map(|a| a.active_at).min();
-        since.is_some_and(|t| snap.collected_at.as_second() - t.as_second() < wait + HANDED_OVER)
+        since.is_some_and(|t| snap.seconds_since(t) < wait + HANDED_OVER)
     }
 
     /// Labels with which its alerts leave Prometheus; those of the rule where none fires.

@@ -616,9 +616,7 @@ impl<'a> Case<'a> {
         let workload = self.owner.kubectl_name();
         let name = workload.rsplit('/').next().unwrap_or_default();
         let found = KNOWN.iter().find(|(known, _)| *known == name);
-        found.map_or_else(String::new, |(_, policy)| {
-            format!("arn:{}:iam::aws:policy/{policy}", Place::of(self.snap).partition)
-        })
+        found.map_or_else(String::new, |(_, policy)| Place::of(self.snap).policy_arn(policy))
     }
 
     /// The role of the pod's node, where it is known.

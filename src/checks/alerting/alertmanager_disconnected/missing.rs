@@ -23,7 +23,7 @@ pub(super) fn finding(snap: &Snapshot, known: &Known) -> Option<Finding> {
     let groups = journal::aside(|| snap.alertmanager_alerts().ok())?;
     let held: BTreeSet<&str> =
         groups.iter().flat_map(|g| &g.alerts).filter_map(|a| a.labels.get("alertname")).map(String::as_str).collect();
-    let old = |at: jiff::Timestamp| snap.collected_at.as_second() - at.as_second() > PATIENCE;
+    let old = |at: jiff::Timestamp| snap.seconds_since(at) > PATIENCE;
     let firing = snap.prometheus_alerts().ok()?.iter().filter(|a| a.state == "firing" && a.active_at.is_some_and(old));
     let firing: BTreeSet<&str> = firing.map(|a| a.name()).filter(|n| !n.is_empty() && !proves_alerting(n)).collect();
     if firing.is_empty() || firing.iter().any(|name| held.contains(name)) {

@@ -94,9 +94,7 @@ fn way(of: &Prometheus<'_>, cause: Cause<'_>, exists: bool) -> Way {
 
 fn is_starting(snap: &Snapshot) -> bool {
     let Ok(runtime) = snap.prometheus_runtime() else { return false };
-    let within = |time: Option<jiff::Timestamp>, seconds: i64| {
-        time.is_some_and(|t| snap.collected_at.as_second() - t.as_second() < seconds)
-    };
+    let within = |time: Option<jiff::Timestamp>, seconds: i64| time.is_some_and(|t| snap.seconds_since(t) < seconds);
     within(runtime.start_time, STARTING) || within(runtime.last_config_time, RELOADED)
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Case;
 use crate::checks::support::configuration::Configuration;
-use crate::domain::aws::identity::Identity;
+use crate::checks::support::place::Place;
 use crate::domain::kubernetes::owner::Target;
 use crate::domain::loki::reason::Reason;
 use crate::domain::text::redact::redact;
@@ -272,14 +272,13 @@ impl Case<'_> {
     }
 
     fn denied(&self, detail: String) -> Way {
-        let partition = Identity::of(self.snap).partition;
         Way::Denied {
             detail,
             account: self.account().to_owned(),
             role: self.role().map(str::to_owned),
             account_read: self.is_account_read(),
             to_cloudwatch: self.is_denied_by_cloudwatch(),
-            policy_arn: format!("arn:{partition}:iam::aws:policy/CloudWatchAgentServerPolicy"),
+            policy_arn: Place::of(self.snap).policy_arn("CloudWatchAgentServerPolicy"),
         }
     }
 }

@@ -4,11 +4,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::aws::identity::Identity;
+use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::ingress;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::model::{Evidence, Placeholder, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Ingress, LoadBalancerStatus, Meta, Service};
+use crate::snapshot::kubernetes::{Ingress, LoadBalancerStatus, Meta, Service, Workload};
+
+/// The controller, and its ServiceAccount, as its chart calls both.
+pub(super) const NAME: &str = "aws-load-balancer-controller";
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -27,8 +31,8 @@ pub(super) enum Fix {
     Controller {
         #[serde(flatten)]
         of: Common,
-        controller_namespace: String,
-        controller: String,
+        #[serde(flatten)]
+        by: Controller,
         scaled_to_zero: bool,
     },
     NoController {
@@ -47,19 +51,15 @@ pub(super) enum Fix {
     ClusterName {
         #[serde(flatten)]
         of: Common,
-        controller_namespace: String,
-        controller: String,
-        release: String,
-        version: String,
+        #[serde(flatten)]
+        by: Installed,
         cluster: String,
     },
     Vpc {
         #[serde(flatten)]
         of: Common,
-        controller_namespace: String,
-        controller: String,
-        release: String,
-        version: String,
+        #[serde(flatten)]
+        by: Installed,
         vpc: String,
     },
     SubnetFull {
@@ -87,8 +87,8 @@ pub(super) enum Fix {
     Credentials {
         #[serde(flatten)]
         of: Common,
-        controller_namespace: String,
-        controller: String,
+        #[serde(flatten)]
+        by: Controller,
         account: String,
         cluster: String,
     },
@@ -120,8 +120,8 @@ pub(super) enum Fix {
     Look {
         #[serde(flatten)]
         of: Common,
-        controller_namespace: String,
-        controller: String,
+        #[serde(flatten)]
+        by: Controller,
     },
     HealthPath {
         #[serde(flatten)]
@@ -164,6 +164,44 @@ pub(super) struct Kept {
     #[serde(flatten)]
     of: Common,
     managed: String,
+}
+
+/// The controller that makes load balancers, as commands name it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Controller {
+    pub(super) controller_namespace: String,
+    controller: String,
+}
+
+impl Controller {
+    pub(super) fn of(workload: &Workload) -> Self {
+        Self { controller_namespace: workload.metadata.namespace.clone(), controller: workload.kubectl_name() }
+    }
+
+    /// The one that runs, or where it stands as its chart installs it.
+    pub(super) fn found(snap: &Snapshot) -> Self {
+        ingress::controller(snap).map_or_else(
+            || Self { controller_namespace: "kube-system".to_owned(), controller: format!("deployment/{NAME}") },
+            Self::of,
+        )
+    }
+}
+
+/// The controller, and the release that installs it; empty where none is known.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Installed {
+    #[serde(flatten)]
+    controller: Controller,
+    release: String,
+    version: String,
+}
+
+impl Installed {
+    pub(super) fn found(snap: &Snapshot) -> Self {
+        let release = ingress::controller(snap).and_then(|w| release_of(snap, &w.metadata));
+        let (release, version) = release.map(|r| (r.release, r.version)).unwrap_or_default();
+        Self { controller: Controller::found(snap), release, version }
+    }
 }
 
 /// An Ingress, or a Service of type LoadBalancer.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::IngressBroken;
-use super::fix::{Fix, Object, object_evidence};
+use super::fix::{Controller, Fix, Object, object_evidence};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::ingress::{self, Served};
 use crate::domain::text::windows::RECENT;
@@ -161,8 +161,7 @@ fn down(snap: &Snapshot, controller: &Workload, waiting: &[Object<'_>]) -> Vec<F
             .breaks(own.clone())
             .fix(Fix::Controller {
                 of: object.common(snap),
-                controller_namespace: controller.metadata.namespace.clone(),
-                controller: controller.kubectl_name(),
+                by: Controller::of(controller),
                 scaled_to_zero: controller.desired() == 0,
             })
             .evidence(

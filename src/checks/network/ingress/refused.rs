@@ -3,13 +3,12 @@
 use serde_json::json;
 
 use super::IngressBroken;
-use super::fix::{Fix, Object};
+use super::fix::{Controller, Fix, Installed, NAME, Object};
 use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::domain::aws::balancer::{self, FREE_ADDRESSES, INTERNAL_TAG, PUBLIC_TAG, Refusal};
 use crate::domain::aws::denied::Denied;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments::flag;
-use crate::domain::kubernetes::chart::release_of;
 use crate::domain::kubernetes::ingress::{self, Said};
 use crate::model::{Cause, Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -114,16 +113,17 @@ impl Told<'_> {
             }
             Refusal::Denied => self.denied(),
             Refusal::Credentials => {
-                let (controller_namespace, controller, account) = self.controller();
+                let (by, account) = (Controller::found(self.snap), self.account());
                 let why = "its controller gets no AWS credentials".to_owned();
                 let cluster = Identity::of(self.snap).cluster.unwrap_or("<cluster-name>").to_owned();
                 let cause = Cause::keyed(
                     "credentials",
                     format!(
-                        "the AWS Load Balancer Controller gets no AWS credentials (ServiceAccount {controller_namespace}/{account})"
+                        "the AWS Load Balancer Controller gets no AWS credentials (ServiceAccount {}/{account})",
+                        by.controller_namespace
                     ),
                 );
-                (Fix::Credentials { of, controller_namespace, controller, account, cluster }, why, Some(cause))
+                (Fix::Credentials { of, by, account, cluster }, why, Some(cause))
             }
             Refusal::NodePort => {
                 let why = "its targets are instances, and its Service has no node port".to_owned();
@@ -157,18 +157,21 @@ impl Told<'_> {
                 (Fix::SecurityGroups { of, group, groups: groups.clone(), cluster }, why, Some(cause))
             }
             Refusal::Quota | Refusal::Other | Refusal::Class | Refusal::Backend => {
-                let (controller_namespace, controller, _) = self.controller();
-                (Fix::Look { of, controller_namespace, controller }, first_line(self.said.message()), None)
+                (Fix::Look { of, by: Controller::found(self.snap) }, first_line(self.said.message()), None)
             }
         }
     }
 
-    /// The cluster's name that the controller was given, where it is another than the cluster's.
-    fn wrong_name(&self) -> Option<String> {
-        let own = Identity::of(self.snap).cluster?;
+    /// What the controller was started with.
+    fn given(&self, name: &str) -> Option<&str> {
         let containers = &ingress::controller(self.snap)?.spec.template.spec.containers;
-        let given = containers.iter().find_map(|c| flag(c, "cluster-name"))?;
-        (given != own).then(|| given.to_owned())
+        containers.iter().find_map(|c| flag(c, name))
+    }
+
+    /// The cluster's name that the controller was given, and the cluster's, where that is another.
+    fn wrong_name(&self) -> Option<(&str, &str)> {
+        let own = Identity::of(self.snap).cluster?;
+        self.given("cluster-name").filter(|given| *given != own).map(|given| (given, own))
     }
 
     /// The security group that EKS made for the cluster.
@@ -193,8 +196,7 @@ impl Told<'_> {
     /// The VPC that the controller was given, and the cluster's, where that is another.
     fn wrong_vpc(&self) -> Option<(String, String)> {
         let own = &self.snap.eks_cluster().ok()?.resources_vpc_config.vpc_id;
-        let containers = &ingress::controller(self.snap)?.spec.template.spec.containers;
-        let given = containers.iter().find_map(|c| flag(c, "aws-vpc-id")).filter(|g| !g.is_empty())?;
+        let given = self.given("aws-vpc-id").filter(|g| !g.is_empty())?;
         (!own.is_empty() && given != own).then(|| (given.to_owned(), own.clone()))
     }
 
@@ -203,14 +205,10 @@ impl Told<'_> {
         let why = format!(
             "its controller runs with --aws-vpc-id {given}, and the cluster lies in {own}: it looks for subnets in another VPC"
         );
-        let (controller_namespace, controller, _) = self.controller();
-        let installed = ingress::controller(self.snap).and_then(|w| release_of(self.snap, &w.metadata));
-        let (release, version) = installed.map(|i| (i.release, i.version)).unwrap_or_default();
         let about = format!(
             "the AWS Load Balancer Controller runs with --aws-vpc-id {given}, and the cluster lies in {own}: it finds no subnets"
         );
-        let of = self.object.common(self.snap);
-        let fix = Fix::Vpc { of, controller_namespace, controller, release, version, vpc: own };
+        let fix = Fix::Vpc { of: self.object.common(self.snap), by: Installed::found(self.snap), vpc: own };
         (fix, why, Some(Cause::keyed("vpc", about)))
     }
 
@@ -229,25 +227,25 @@ impl Told<'_> {
         }
     }
 
+    /// It takes the subnets for those of another cluster.
+    fn other_name(&self, given: &str, own: &str) -> (Fix, String, Option<Cause>) {
+        let given = if given.is_empty() { "nothing" } else { given };
+        let why = format!(
+            "its controller runs with --cluster-name {given}, and the cluster is {own}: it takes the subnets for another cluster's"
+        );
+        let about = format!(
+            "the AWS Load Balancer Controller runs with --cluster-name {given}, and the cluster is {own}: it finds no subnets"
+        );
+        let (of, by) = (self.object.common(self.snap), Installed::found(self.snap));
+        (Fix::ClusterName { of, by, cluster: own.to_owned() }, why, Some(Cause::keyed("cluster-name", about)))
+    }
+
     fn subnets(&self) -> (Fix, String, Option<Cause>) {
         if let Some((given, own)) = self.wrong_vpc() {
             return self.other_vpc(&given, own);
         }
-        if let Some(given) = self.wrong_name() {
-            let own = Identity::of(self.snap).cluster.unwrap_or_default().to_owned();
-            let given = if given.is_empty() { "nothing".to_owned() } else { given };
-            let why = format!(
-                "its controller runs with --cluster-name {given}, and the cluster is {own}: it takes the subnets for another cluster's"
-            );
-            let (controller_namespace, controller, _) = self.controller();
-            let installed = ingress::controller(self.snap).and_then(|w| release_of(self.snap, &w.metadata));
-            let (release, version) = installed.map(|i| (i.release, i.version)).unwrap_or_default();
-            let about = format!(
-                "the AWS Load Balancer Controller runs with --cluster-name {given}, and the cluster is {own}: it finds no subnets"
-            );
-            let of = self.object.common(self.snap);
-            let fix = Fix::ClusterName { of, controller_namespace, controller, release, version, cluster: own };
-            return (fix, why, Some(Cause::keyed("cluster-name", about)));
+        if let Some((given, own)) = self.wrong_name() {
+            return self.other_name(given, own);
         }
         let internal = self.object.is_internal();
         let tag = if internal { INTERNAL_TAG } else { PUBLIC_TAG };
@@ -334,16 +332,10 @@ impl Told<'_> {
         )
     }
 
-    /// Namespace, name as kubectl takes it, and ServiceAccount of the controller.
-    fn controller(&self) -> (String, String, String) {
-        let found = ingress::controller(self.snap);
-        let named = "aws-load-balancer-controller";
-        let account = found.and_then(|w| w.spec.template.spec.service_account_name.clone());
-        (
-            found.map_or_else(|| "kube-system".to_owned(), |w| w.metadata.namespace.clone()),
-            found.map_or_else(|| format!("deployment/{named}"), crate::snapshot::kubernetes::Workload::kubectl_name),
-            account.unwrap_or_else(|| named.to_owned()),
-        )
+    /// The ServiceAccount of the controller.
+    fn account(&self) -> String {
+        let own = ingress::controller(self.snap).and_then(|w| w.spec.template.spec.service_account_name.clone());
+        own.unwrap_or_else(|| NAME.to_owned())
     }
 
     fn hosts(&self) -> Vec<String> {
@@ -356,9 +348,9 @@ impl Told<'_> {
         if !matches!(refusal, Refusal::Denied | Refusal::Credentials) {
             return Vec::new();
         }
-        let (namespace, _, account) = self.controller();
         let role = Denied::read(self.said.message()).and_then(|d| d.role().map(str::to_owned));
-        let mut all = vec![ResourceRef::service_account(&namespace, &account)];
+        let namespace = Controller::found(self.snap).controller_namespace;
+        let mut all = vec![ResourceRef::service_account(&namespace, &self.account())];
         all.extend(role.map(|r| ResourceRef::aws("iam", "role", r)));
         all
     }

@@ -6,10 +6,11 @@ use super::{Fix, IpExhaustion, Of, waits};
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::domain::aws::denied::Denied;
+use crate::domain::aws::vpc_cni;
 use crate::domain::kubernetes::owner::has_rollout;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
-use crate::model::{Finding, Placeholder, ResourceRef, Severity};
+use crate::model::{Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Event, Pod};
 
@@ -60,7 +61,6 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, all: &[(&Pod, &Event)]) -> Find
 
 fn fix(snap: &Snapshot, owner: &ResourceRef, pod: &Pod, event: &Event) -> Fix {
     let denied = Denied::read(&event.message).is_some();
-    let cluster = snap.eks_cluster().ok().and_then(|c| c.role_arn.rsplit('/').next());
     Fix::Branch {
         of: Of {
             namespace: pod.metadata.namespace.clone(),
@@ -71,9 +71,7 @@ fn fix(snap: &Snapshot, owner: &ResourceRef, pod: &Pod, event: &Event) -> Fix {
         unwritten: event.reason == "BranchENIAnnotationFailed",
         denied,
         no_group: event.message.contains("InvalidSecurityGroupID") || event.message.contains("InvalidGroup.NotFound"),
-        role: Placeholder::new("cluster-role")
-            .how("aws eks describe-cluster --query cluster.roleArn")
-            .candidates(cluster.filter(|r| !r.is_empty())),
-        policy_arn: format!("arn:{}:iam::aws:policy/AmazonEKSVPCResourceController", Place::of(snap).partition),
+        role: Place::cluster_role(snap),
+        policy_arn: Place::of(snap).policy_arn(vpc_cni::BRANCH_POLICY),
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Refusal> {
     }
     found.extend(of_git_ops(snap));
     for event in snap.events.items().unwrap_or_default() {
-        let age = event.last_seen().map(|t| snap.collected_at.as_second() - t.as_second());
+        let age = event.last_seen().map(|t| snap.seconds_since(t));
         if !event.message.contains("provided port is") || age.is_some_and(|a| a > RECENT) {
             continue;
         }

@@ -75,7 +75,7 @@ fn restarted(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
             let status = pod.status.container_statuses.iter().find(|s| Some(s.name.as_str()) == main);
             let Some(ended) = status.and_then(|s| s.last_state.terminated.as_ref()) else { continue };
             let Some(at) = ended.finished_at else { continue };
-            let ago = snap.collected_at.as_second() - at.as_second();
+            let ago = snap.seconds_since(at);
             if !(0..=RECENT).contains(&ago) {
                 continue;
             }

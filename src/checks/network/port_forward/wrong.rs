@@ -108,7 +108,7 @@ fn failed_forward(text: &str) -> Option<u16> {
 fn reported(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Wrong> {
     let mut found: BTreeMap<(String, u16), Wrong> = BTreeMap::new();
     for event in snap.events.items().unwrap_or_default() {
-        let old = event.last_seen().is_some_and(|t| snap.collected_at.as_second() - t.as_second() > RECENT);
+        let old = !event.is_within(RECENT, snap.collected_at);
         let Some(remote) = failed_forward(&event.message).filter(|_| !old) else { continue };
         let object = &event.involved_object;
         let of_pod = |part: &&Part<'_>| {

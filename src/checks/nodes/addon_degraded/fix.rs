@@ -254,7 +254,7 @@ impl Subject<'_> {
             .and_then(|arn| self.snap.pod_identity_associations.iter().flatten().find(|a| a.association_arn == *arn));
         let role = self.addon.and_then(|a| a.service_account_role_arn.as_deref());
         let role = role.or(association.and_then(|a| a.role_arn.as_deref())).and_then(|arn| arn.rsplit('/').next());
-        let policy_arn = addon::policy(self.name).map(|name| format!("arn:{}:iam::aws:policy/{name}", place.partition));
+        let policy_arn = addon::policy(self.name).map(|name| place.policy_arn(name));
         let has_role = role.is_some() || associated.is_some();
         Way::Permission {
             role: role.map(str::to_owned),

@@ -155,7 +155,7 @@ impl Subject<'_> {
 
     fn is_stuck(&self) -> bool {
         let since = self.addon.and_then(|a| a.modified_at.as_deref()).and_then(|t| t.parse::<Timestamp>().ok());
-        since.is_some_and(|t| self.snap.collected_at.as_second() - t.as_second() > WORKING)
+        since.is_some_and(|t| self.snap.seconds_since(t) > WORKING)
     }
 
     fn failed(&self, status: &str) -> Verdict {

@@ -144,7 +144,7 @@ impl Way {
             Fault::Launch(Launch::Unsupported) => Self::Unsupported { instance_types: group.instance_types.clone() },
             Fault::Launch(Launch::Key) => Self::Key { scaling_group },
             Fault::Launch(_) => Self::Launch { scaling_group },
-            Fault::Role => Self::Role { role, policies: policies(&place.partition), node_trust: node_trust(place) },
+            Fault::Role => Self::Role { role, policies: policies(place), node_trust: node_trust(place) },
             Fault::Access => Self::Access { role },
             Fault::LaunchTemplate | Fault::Image => {
                 Self::LaunchTemplate { template: group.launch_template.as_ref().map(|t| t.id.clone()) }
@@ -230,9 +230,9 @@ fn node_trust(place: &Place) -> String {
 }
 
 /// The managed policies that a node role needs.
-fn policies(partition: &str) -> Vec<String> {
+fn policies(place: &Place) -> Vec<String> {
     let names = ["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy"];
-    names.iter().map(|n| format!("arn:{partition}:iam::aws:policy/{n}")).collect()
+    names.iter().map(|n| place.policy_arn(n)).collect()
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl Fix {
 
 impl Controller<'_> {
     pub(super) fn role_absent(&self) -> Way {
-        Way::RoleAbsent { trust_policy: self.trust_policy(), policy_arn: self.place.policy_arn() }
+        Way::RoleAbsent { trust_policy: self.trust_policy(), policy_arn: self.place.policy_arn(ebs::POLICY) }
     }
 
     pub(super) fn trust(&self, role: &Role, mismatch: &Mismatch, pod_identity: bool) -> Way {
@@ -158,7 +158,7 @@ impl Controller<'_> {
     }
 
     pub(super) fn policy(&self) -> Way {
-        Way::Policy { policy_arn: self.place.policy_arn() }
+        Way::Policy { policy_arn: self.place.policy_arn(ebs::POLICY) }
     }
 
     pub(super) fn annotation(&self, good_role: String) -> Way {
@@ -185,7 +185,11 @@ impl Controller<'_> {
     }
 
     pub(super) fn no_role(&self, role_arn: &str) -> Way {
-        Way::NoRole { role_arn: role_arn.to_owned(), policy_arn: self.place.policy_arn(), account: self.account() }
+        Way::NoRole {
+            role_arn: role_arn.to_owned(),
+            policy_arn: self.place.policy_arn(ebs::POLICY),
+            account: self.account(),
+        }
     }
 
     fn account(&self) -> Account {

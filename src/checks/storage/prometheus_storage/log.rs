@@ -62,7 +62,7 @@ pub(super) fn read(snap: &Snapshot, log: &ContainerLog, data: &str) -> BTreeMap<
     let mut found: BTreeMap<Trouble, Seen> = BTreeMap::new();
     let inside = format!("{}/", data.trim_end_matches('/'));
     for line in log.text.lines().map(Line::parse) {
-        let age = line.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        let age = line.at.map_or(0, |t| snap.seconds_since(t));
         if age > COMPACTION {
             continue;
         }

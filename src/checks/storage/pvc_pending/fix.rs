@@ -182,8 +182,7 @@ impl Case<'_> {
 
     fn iam(&self, pvc: String, controller: Option<&Controller>, is_ebs: bool) -> Way {
         let (account_namespace, account) = controller.map(|c| c.account(self.snap)).unwrap_or_default();
-        let partition = Place::of(self.snap).partition;
-        let policy = controller.map(|c| format!("arn:{partition}:iam::aws:policy/{}", c.policy));
+        let policy = controller.map(|c| Place::of(self.snap).policy_arn(c.policy));
         Way::Iam {
             pvc,
             account,

@@ -59,7 +59,7 @@ impl Check for VolumeAttach {
 /// A pod of the stack that has a node, mounts a claim, and of which no container has started.
 fn waits(snap: &Snapshot, pod: &Pod) -> bool {
     let since = pod.condition("PodScheduled").filter(|c| c.status == "True").and_then(|c| c.last_transition_time);
-    let age = since.map_or_else(|| snap.age_seconds(&pod.metadata), |t| snap.collected_at.as_second() - t.as_second());
+    let age = since.map_or_else(|| snap.age_seconds(&pod.metadata), |t| snap.seconds_since(t));
     let statuses = || pod.status.container_statuses.iter().chain(&pod.status.init_container_statuses);
     let started = statuses().any(|s| {
         s.state.running.is_some()
@@ -183,7 +183,7 @@ impl<'a> Case<'a> {
 
     /// Its grace period runs: the API server sets the time at which it is to be over.
     fn is_in_grace(&self, pod: &Pod) -> bool {
-        pod.metadata.deletion_timestamp.is_some_and(|t| self.snap.collected_at.as_second() - t.as_second() <= DETACHING)
+        pod.metadata.deletion_timestamp.is_some_and(|t| self.snap.seconds_since(t) <= DETACHING)
     }
 
     fn is_dead(&self, node: &str) -> bool {

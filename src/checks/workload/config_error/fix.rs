@@ -10,9 +10,9 @@ use crate::checks::support::place::Place;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
+use crate::domain::kubernetes::nodes;
 use crate::domain::kubernetes::owner::{Settable, workload};
 use crate::domain::kubernetes::start_error::Fault;
-use crate::domain::kubernetes::{nodes, scheduling};
 use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, EnvVar, Node};
 
@@ -261,20 +261,13 @@ impl Case<'_> {
     /// What is run on the pod's node, and whether the pod could go to another one.
     fn on_node(&self, command: &str) -> OnNode {
         let node = self.snap.node_of(self.pod);
-        let takes = |n: &&Node| {
-            Some(n.metadata.name.as_str()) != self.pod.spec.node_name.as_deref()
-                && n.is_ready()
-                && !n.spec.unschedulable
-                && scheduling::tolerates(self.pod, n)
-        };
-        let kept = self.pod.metadata.controller().is_some_and(|o| o.kind != "DaemonSet");
         OnNode {
             pod: self.pod.metadata.name.clone(),
             node: self.node(),
             instance: node.and_then(Node::shell_instance).map(str::to_owned),
             commands: json!({"commands": [command]}).to_string(),
             region: Place::of(self.snap).region,
-            elsewhere: kept && nodes::could_take(self.snap, self.pod).iter().any(takes),
+            elsewhere: nodes::can_move(self.snap, self.pod),
         }
     }
 

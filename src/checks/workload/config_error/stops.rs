@@ -103,7 +103,7 @@ fn of_volumes<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Stop<'a>> {
 /// The object cannot be looked for, and the event is older than the kubelet's next attempt: it may have been made since.
 fn may_be_over(snap: &Snapshot, pod: &Pod, fault: &Fault, event: &Event) -> bool {
     let is_map = matches!(fault, Fault::Missing { holder, .. } | Fault::MissingKey { holder, .. } if *holder == Holder::ConfigMap);
-    let old = event.last_seen().is_some_and(|t| snap.collected_at.as_second() - t.as_second() > ATTEMPT);
+    let old = !event.is_within(ATTEMPT, snap.collected_at);
     is_map && old && !snap.config_maps.covers(&pod.metadata.namespace)
 }
 

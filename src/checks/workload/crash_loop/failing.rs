@@ -67,7 +67,7 @@ fn ends_again(snap: &Snapshot, pod: &Pod, status: &ContainerStatus) -> bool {
     }
     if !status.ready {
         // One restart is none again, and a container that just began is not ready yet.
-        let since = status.running_since().map(|t| snap.collected_at.as_second() - t.as_second());
+        let since = status.running_since().map(|t| snap.seconds_since(t));
         let settles = since.is_some_and(|s| s < SETTLES) && status.restart_count < 2;
         return recent_failure(snap, status) && !settles;
     }

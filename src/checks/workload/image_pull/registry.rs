@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::case::Case;
+use crate::checks::support::place::Place;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::image::Image;
 
@@ -42,8 +43,7 @@ impl Case<'_> {
     }
 
     pub(super) fn pull_policy(&self) -> String {
-        let partition = Identity::of(self.snap).partition;
-        format!("arn:{partition}:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly")
+        Place::of(self.snap).policy_arn("AmazonEC2ContainerRegistryPullOnly")
     }
 
     /// The policy that lets the cluster's account pull.

@@ -63,7 +63,7 @@ fn is_evicted(snap: &Snapshot, pod: &Pod) -> bool {
     let disrupted = pod.condition("DisruptionTarget").and_then(|c| c.last_transition_time);
     let event = snap.events_about("Pod", &pod.metadata, RECENT).iter().find(|e| e.reason == "Evicted").is_some();
     let time = ended.or(disrupted).or(pod.metadata.creation_timestamp);
-    of_memory && (event || time.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= RECENT))
+    of_memory && (event || time.is_some_and(|t| snap.seconds_since(t) <= RECENT))
 }
 
 fn of_kills(snap: &Snapshot, kills: &mut [Kill<'_>]) -> Finding {

@@ -304,9 +304,6 @@ impl Asked<'_> {
 
     fn extended(&self) -> Way {
         let resource = scarce_extended(self.message).unwrap_or_default();
-        // A value of a command: no verdict hangs on it.
-        let cluster = journal::aside(|| self.snap.eks_cluster().ok());
-        let cluster_role = cluster.and_then(|c| c.role_arn.rsplit('/').next());
         let column = resource.replace('.', "\\.");
         Way::ExtendedResource {
             resource: resource.to_owned(),
@@ -314,13 +311,8 @@ impl Asked<'_> {
             is_branch: resource.ends_with("/pod-eni"),
             trunk_denied: trunk_failure(self.snap, resource)
                 .is_some_and(|e| e.message.contains("UnauthorizedOperation")),
-            cluster_role: Placeholder::new("cluster-role")
-                .how("aws eks describe-cluster --query cluster.roleArn")
-                .candidates(cluster_role.filter(|r| !r.is_empty())),
-            policy_arn: format!(
-                "arn:{}:iam::aws:policy/AmazonEKSVPCResourceController",
-                Place::of(self.snap).partition
-            ),
+            cluster_role: Place::cluster_role(self.snap),
+            policy_arn: Place::of(self.snap).policy_arn(vpc_cni::BRANCH_POLICY),
         }
     }
 

@@ -8,8 +8,9 @@ use super::{Failing, LOST};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::mounts::Mounts;
-use crate::domain::prometheus::collector_log::{endpoint, fields, is_collector, time};
+use crate::domain::prometheus::collector_log::{endpoint, fields, is_collector};
 use crate::domain::prometheus::notifier::Place;
+use crate::domain::text::log_line::written_at;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
@@ -49,8 +50,8 @@ fn of_vmagent(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
     let mut last: Option<Failing> = None;
     for raw in log.text.lines() {
         let Some(found) = sent.captures(raw) else { continue };
-        let at = time(raw);
-        if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > LOST) {
+        let at = written_at(raw, snap.collected_at);
+        if at.is_some_and(|t| snap.seconds_since(t) > LOST) {
             continue;
         }
         let said = found[2].split("; re-sending the block").next().unwrap_or_default();
@@ -91,8 +92,8 @@ fn of_log(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
     let mut last: Option<Failing> = None;
     let of_exporter = |l: &&str| l.contains("prometheusremotewrite") && l.contains("Exporting failed");
     for raw in log.text.lines().filter(of_exporter) {
-        let at = time(raw);
-        if at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > LOST) {
+        let at = written_at(raw, snap.collected_at);
+        if at.is_some_and(|t| snap.seconds_since(t) > LOST) {
             continue;
         }
         let fields = fields(raw);

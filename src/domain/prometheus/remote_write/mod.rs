@@ -64,7 +64,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, Gap> {
             } else {
                 continue;
             };
-            let old = line.at.is_some_and(|t| snap.collected_at.as_second() - t.as_second() > within);
+            let old = line.is_older(snap.collected_at, within);
             // At shutdown what is being sent is broken off.
             if old || line.err.is_empty() || line.err.ends_with("context canceled") {
                 continue;
