@@ -100,17 +100,6 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     let unseen = || snap.services.gaps().first().cloned();
     let prometheus = Api { client, app: App::Prometheus, at: snap.scope.prometheus.clone(), unseen: unseen() };
     let alertmanager = Api { client, app: App::Alertmanager, at: snap.scope.alertmanager.clone(), unseen: unseen() };
-    macro_rules! fact {
-        ($fact:ident, $call:expr) => {
-            async {
-                if plan.wants(Fact::$fact) {
-                    $call.await.into()
-                } else {
-                    Err(crate::snapshot::not_collected(Fact::$fact)).into()
-                }
-            }
-        };
-    }
     let namespaces = snap.scope.stack.clone();
     let (
         targets,
@@ -139,18 +128,22 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
                 Err(gap) => (Err(gap.clone()).into(), Err(gap).into()),
             }
         },
-        fact!(ScrapeSamples, scrape_samples(&prometheus)),
-        fact!(PrometheusConfig, config(&prometheus)),
-        fact!(PrometheusRules, rules(&prometheus)),
-        fact!(PrometheusRuntime, runtime(&prometheus)),
-        fact!(PrometheusMetricNames, prometheus.data::<BTreeSet<String>>("/api/v1/label/__name__/values", "")),
-        fact!(PrometheusMetrics, metrics(&prometheus)),
-        fact!(ContainerMemory, container_memory(&prometheus, &namespaces)),
-        fact!(AlertmanagerStatus, alertmanager.plain::<AlertmanagerStatus>("/api/v2/status")),
-        fact!(AlertmanagerMetrics, metrics(&alertmanager)),
-        fact!(AlertmanagerSilences, alertmanager.plain::<Vec<Silence>>("/api/v2/silences")),
-        fact!(AlertmanagerReceivers, receivers(&alertmanager)),
-        fact!(AlertmanagerAlerts, alertmanager.plain::<Vec<AlertGroup>>("/api/v2/alerts/groups")),
+        wanted(plan, Fact::ScrapeSamples, scrape_samples(&prometheus)),
+        wanted(plan, Fact::PrometheusConfig, config(&prometheus)),
+        wanted(plan, Fact::PrometheusRules, rules(&prometheus)),
+        wanted(plan, Fact::PrometheusRuntime, runtime(&prometheus)),
+        wanted(
+            plan,
+            Fact::PrometheusMetricNames,
+            prometheus.data::<BTreeSet<String>>("/api/v1/label/__name__/values", "")
+        ),
+        wanted(plan, Fact::PrometheusMetrics, metrics(&prometheus)),
+        wanted(plan, Fact::ContainerMemory, container_memory(&prometheus, &namespaces)),
+        wanted(plan, Fact::AlertmanagerStatus, alertmanager.plain::<AlertmanagerStatus>("/api/v2/status")),
+        wanted(plan, Fact::AlertmanagerMetrics, metrics(&alertmanager)),
+        wanted(plan, Fact::AlertmanagerSilences, alertmanager.plain::<Vec<Silence>>("/api/v2/silences")),
+        wanted(plan, Fact::AlertmanagerReceivers, receivers(&alertmanager)),
+        wanted(plan, Fact::AlertmanagerAlerts, alertmanager.plain::<Vec<AlertGroup>>("/api/v2/alerts/groups")),
         more(&prometheus, plan),
     );
     let (firing, alertmanagers, flags, ready, counters, tsdb) = more;
@@ -176,6 +169,11 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.scope.scraped = scraped_namespaces(snap);
 }
 
+/// What a call answers, where some check wants the fact.
+async fn wanted<T, A: Into<Reading<T>>>(plan: &Plan, fact: Fact, call: impl Future<Output = A>) -> Reading<T> {
+    if plan.wants(fact) { call.await.into() } else { Err(crate::snapshot::not_collected(fact)).into() }
+}
+
 type More = (
     Reading<Vec<FiringAlert>>,
     Reading<DiscoveredAlertmanagers>,
@@ -187,24 +185,13 @@ type More = (
 
 /// What else Prometheus says of itself.
 async fn more(api: &Api<'_>, plan: &Plan) -> More {
-    macro_rules! fact {
-        ($fact:ident, $call:expr) => {
-            async {
-                if plan.wants(Fact::$fact) {
-                    $call.await.into()
-                } else {
-                    Err(crate::snapshot::not_collected(Fact::$fact)).into()
-                }
-            }
-        };
-    }
     futures::join!(
-        fact!(PrometheusAlerts, alerts(api)),
-        fact!(PrometheusAlertmanagers, api.data::<DiscoveredAlertmanagers>("/api/v1/alertmanagers", "")),
-        fact!(PrometheusFlags, api.data::<BTreeMap<String, String>>("/api/v1/status/flags", "")),
-        fact!(PrometheusReady, ready(api)),
-        fact!(PrometheusCounters, own_counters(api)),
-        fact!(PrometheusTsdb, api.data::<TsdbStatus>("/api/v1/status/tsdb", "")),
+        wanted(plan, Fact::PrometheusAlerts, alerts(api)),
+        wanted(plan, Fact::PrometheusAlertmanagers, api.data::<DiscoveredAlertmanagers>("/api/v1/alertmanagers", "")),
+        wanted(plan, Fact::PrometheusFlags, api.data::<BTreeMap<String, String>>("/api/v1/status/flags", "")),
+        wanted(plan, Fact::PrometheusReady, ready(api)),
+        wanted(plan, Fact::PrometheusCounters, own_counters(api)),
+        wanted(plan, Fact::PrometheusTsdb, api.data::<TsdbStatus>("/api/v1/status/tsdb", "")),
     )
 }
 

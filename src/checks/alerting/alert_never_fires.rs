@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::origin::ChangeJob;
-use crate::checks::support::rule::ChangeRule;
+use crate::checks::support::rule::{ChangeRule, rule_evidence};
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::prometheus::never::{Never, never};
@@ -207,12 +207,7 @@ fn made(snap: &Snapshot, group: &RuleGroup, rule: &Rule, why: &str) -> Finding {
     let (kind, effect) = if is_alert { ("alert", "can never fire") } else { ("recording rule", "never has a result") };
     let readers = if is_alert { String::new() } else { readers(snap, &rule.name) };
     let message = format!("{kind} {} of rule group {} {effect}: {why}{readers}", rule.name, group.name);
-    let seen = api_evidence(
-        snap,
-        format!("Prometheus /api/v1/rules, rule {} ({})", rule.name, group.file),
-        rule.query.clone(),
-        "/api/v1/rules",
-    );
+    let seen = rule_evidence(snap, group, rule, &rule.query);
     let subject = ResourceRef::Rule { group: group.name.clone(), rule: rule.name.clone() };
     Finding::new(AlertNeverFires::META.id, Severity::Warning, subject, message)
         .key(format!("{}/{}", group.name, rule.name))

@@ -11,6 +11,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::Line;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Program, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Container, Pod};
@@ -76,49 +77,9 @@ enum Way {
 /// Seconds for which a line counts: it is saved each quarter of an hour, and success is logged at debug only.
 const RECENT: i64 = 1200;
 
-/// Why nothing is saved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
-    Permission,
-    ReadOnly,
-    Full,
-    /// The folder itself is gone.
-    Missing,
-    Broken,
-}
-
-impl Why {
-    fn of(error: &str) -> Option<Self> {
-        let has = |part: &str| error.contains(part);
-        if has("permission denied") || has("operation not permitted") {
-            Some(Self::Permission)
-        } else if has("read-only file system") {
-            Some(Self::ReadOnly)
-        } else if has("no space left on device") || has("disk quota exceeded") {
-            Some(Self::Full)
-        } else if has("no such file or directory") {
-            Some(Self::Missing)
-        } else if has("input/output error") || has("stale file handle") || has("stale NFS file handle") {
-            Some(Self::Broken)
-        } else {
-            None
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Self::Permission => "permission denied",
-            Self::ReadOnly => "read-only file system",
-            Self::Full => "no space left on device",
-            Self::Missing => "the folder does not exist",
-            Self::Broken => "the disk does not answer",
-        }
-    }
-}
-
 /// The last failure of one pod.
 struct Seen {
-    why: Why,
+    why: DiskError,
     what: Vec<String>,
     last: Option<Timestamp>,
     line: String,
@@ -154,7 +115,7 @@ fn read(snap: &Snapshot, log: &str) -> Option<Seen> {
             seen = None;
         }
         let old = line.is_older(snap.collected_at, RECENT);
-        let Some(why) = Why::of(&line.err).filter(|_| fails && !old) else { continue };
+        let Some(why) = DiskError::read(&line.err).filter(|_| fails && !old) else { continue };
         let mut what = seen.take().map_or_else(Vec::new, |s| s.what);
         let component = line.get("component");
         if !what.iter().any(|w| w == component) && !component.is_empty() {
@@ -163,6 +124,16 @@ fn read(snap: &Snapshot, log: &str) -> Option<Seen> {
         seen = Some(Seen { why, what, last: line.at, line: line.raw.to_owned() });
     }
     seen
+}
+
+fn words(why: DiskError) -> &'static str {
+    match why {
+        DiskError::Denied => "permission denied",
+        DiskError::ReadOnly => "read-only file system",
+        DiskError::Full => "no space left on device",
+        DiskError::Missing => "the folder does not exist",
+        DiskError::Broken => "the disk does not answer",
+    }
 }
 
 fn finding(snap: &Snapshot, pod: &Pod, container: &Container, seen: &Seen) -> Finding {
@@ -184,10 +155,10 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, seen: &Seen) -> Fi
         "Alertmanager {}/{} cannot save {what} to {at}: {}{last}; with a restart silences made since are lost, and notifications are sent again",
         meta.namespace,
         meta.name,
-        seen.why.words()
+        words(seen.why)
     );
     let subject = match &origin {
-        Origin::Claim { name, .. } if matches!(seen.why, Why::Full | Why::Broken) => {
+        Origin::Claim { name, .. } if matches!(seen.why, DiskError::Full | DiskError::Broken) => {
             ResourceRef::pvc(&meta.namespace, name)
         }
         _ => snap.owner_ref(pod),
@@ -213,16 +184,16 @@ fn finding(snap: &Snapshot, pod: &Pod, container: &Container, seen: &Seen) -> Fi
     made.breaks = Some(Vec::new());
     let target = Target::of(snap, pod);
     let way = match (seen.why, &origin) {
-        (Why::Permission | Why::ReadOnly | Why::Missing, Origin::Image) => Way::NoVolume {
+        (DiskError::Denied | DiskError::ReadOnly | DiskError::Missing, Origin::Image) => Way::NoVolume {
             data: data.to_owned(),
             volume: format!("{}-data", container.name),
             group: group(pod).unwrap_or(NOBODY),
             custom: custom(&target),
             managed: target.managed_by.clone(),
         },
-        (Why::Permission, _) => permission(pod, &target, data),
-        (Why::Full, _) => full(snap, pod, &origin, data),
-        (Why::ReadOnly | Why::Missing | Why::Broken, _) => Way::Remount { pod: meta.name.clone() },
+        (DiskError::Denied, _) => permission(pod, &target, data),
+        (DiskError::Full, _) => full(snap, pod, &origin, data),
+        (DiskError::ReadOnly | DiskError::Missing | DiskError::Broken, _) => Way::Remount { pod: meta.name.clone() },
     };
     made.fix(Fix { namespace: meta.namespace.clone(), container: container.name.clone(), owner: target.name, way })
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::seen::log_evidence;
+use crate::checks::support::seen::{log_evidence, service_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::traffic::flows;
 use crate::domain::traffic::local_only::{self, Stranded};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 
 check! {
@@ -72,14 +72,11 @@ fn finding(snap: &Snapshot, own: ResourceRef, found: &[Stranded<'_>]) -> Finding
         nodes.into_iter().collect::<Vec<_>>().join(", "),
         callers.into_iter().collect::<Vec<_>>().join(", ")
     );
-    let show = "kubectl get service -n {{ namespace }} {{ name }} -o yaml";
     let key = own.key();
-    let mut made =
-        Finding::new(NoLocalEndpoint::META.id, Severity::Error, own, text).key(key).breaks_nothing().evidence(
-            Evidence::new(format!("Service {}/{}", meta.namespace, meta.name), "internalTrafficPolicy: Local", show)
-                .with("namespace", &meta.namespace)
-                .with("name", &meta.name),
-        );
+    let mut made = Finding::new(NoLocalEndpoint::META.id, Severity::Error, own, text)
+        .key(key)
+        .breaks_nothing()
+        .evidence(service_evidence(service, "", "internalTrafficPolicy: Local"));
     for one in found {
         let pod = &one.pod.metadata;
         made = flows::connection(&snap.owner_ref(one.pod), one.said).into_iter().fold(made, Finding::breaks);

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::rule::ChangeRule;
+use crate::checks::support::rule::{ChangeRule, rule_evidence};
 use crate::checks::support::scrape::{Api, api_evidence};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
@@ -216,8 +216,7 @@ fn evaluation(snap: &Snapshot, group: &RuleGroup, rule: &Rule) -> Option<Finding
     };
     // A slow query may succeed the next time; one that does not match never will.
     let severity = if alerting && !matches!(way, Way::Timeout { .. }) { Severity::Error } else { Severity::Warning };
-    let source = format!("Prometheus /api/v1/rules, rule {} ({})", rule.name, group.file);
-    let evidence = api_evidence(snap, source, error.to_owned(), "/api/v1/rules");
+    let evidence = rule_evidence(snap, group, rule, error);
     let made = finding(snap, severity, group, rule, way, message).evidence(evidence);
     // One that is there for no good reason says why there are two.
     Some(services(error).iter().fold(made, |made, (ns, name)| made.depends_on(ResourceRef::service(ns, name))))

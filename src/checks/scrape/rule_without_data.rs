@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::support::helm::Release;
 use crate::checks::support::origin::ChangeJob;
-use crate::checks::support::rule::ChangeRule;
+use crate::checks::support::rule::{ChangeRule, rule_evidence};
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::chart::release_of;
@@ -166,12 +166,7 @@ fn finding(snap: &Snapshot, group: &RuleGroup, rule: &Rule, lacks: &[&Nothing]) 
     let message = format!("{kind} {} of rule group {} {effect}: {}", rule.name, group.name, words.join("; "));
     let severity = if alerting { Severity::Warning } else { Severity::Info };
     let subject = ResourceRef::Rule { group: group.name.clone(), rule: rule.name.clone() };
-    let seen = api_evidence(
-        snap,
-        format!("Prometheus /api/v1/rules, rule {} ({})", rule.name, group.file),
-        rule.query.clone(),
-        "/api/v1/rules",
-    );
+    let seen = rule_evidence(snap, group, rule, &rule.query);
     let corrections: Vec<Correction> = lacks.iter().filter_map(|n| correction(n)).collect();
     let rules_path = targets::prometheus_path(snap, "/api/v1/rules");
     let fix = match lacks.iter().find(|n| n.why == Why::Unrecorded(None)) {

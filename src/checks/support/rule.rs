@@ -4,9 +4,20 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::origin::ConfigLine;
+use crate::checks::support::scrape::api_evidence;
 use crate::domain::prometheus::origin;
+use crate::model::Evidence;
 use crate::snapshot::Snapshot;
-use crate::snapshot::monitoring::RuleGroup;
+use crate::snapshot::monitoring::{Rule, RuleGroup};
+
+/// The path of Prometheus that answers with its rules.
+const RULES: &str = "/api/v1/rules";
+
+/// What Prometheus says of a rule.
+pub(crate) fn rule_evidence(snap: &Snapshot, group: &RuleGroup, rule: &Rule, value: impl Into<String>) -> Evidence {
+    let source = format!("Prometheus {RULES}, rule {} ({})", rule.name, group.file);
+    api_evidence(snap, source, value.into(), RULES)
+}
 
 /// Where a rule is kept and how a change takes effect: the values of the shared steps `change-rule`.
 #[derive(Serialize, JsonSchema)]

@@ -2,7 +2,7 @@
 
 use crate::domain::text::redact::redact;
 use crate::model::Evidence;
-use crate::snapshot::kubernetes::{Event, Pod};
+use crate::snapshot::kubernetes::{Event, Meta, Pod, Service};
 
 const SHOW_LOG: &str = "kubectl logs -n {{ namespace }} {{ pod }}{% if container %} -c {{ container }}{% endif %}{% if previous %} --previous{% endif %} --tail=200";
 
@@ -13,6 +13,15 @@ pub(crate) fn log_evidence(namespace: &str, pod: &str, container: &str, previous
         .with("pod", pod)
         .with("container", container)
         .with("previous", previous)
+}
+
+/// A Service, or one part of it.
+pub(crate) fn service_evidence(service: &Service, part: &str, value: impl Into<String>) -> Evidence {
+    let Meta { namespace, name, .. } = &service.metadata;
+    let source = format!("Service {namespace}/{name} {part}");
+    Evidence::new(source.trim_end(), value, "kubectl get service -n {{ namespace }} {{ name }} -o yaml")
+        .with("namespace", namespace)
+        .with("name", name)
 }
 
 /// An event, with how often it was seen.

@@ -1,6 +1,7 @@
 //! What every program says in the words of its operating system.
 
 use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::stack;
 
@@ -21,12 +22,12 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         return None;
     }
     let of = |class| Some(Crash::new(class, why(stack::without(&text))).maybe_file(path(&text)));
-    if lower.contains("no space left on device") || lower.contains("disk quota exceeded") {
-        return of(Class::DiskFull);
-    }
-    if lower.contains("read-only file system") {
+    match DiskError::read(&text) {
+        Some(DiskError::Full) => return of(Class::DiskFull),
         // Snapshots of a file server are read-only on purpose; only what changes owners goes in there.
-        return of(if lower.contains("chown: ") { Class::Chown } else { Class::ReadOnly });
+        Some(DiskError::ReadOnly) if lower.contains("chown: ") => return of(Class::Chown),
+        Some(DiskError::ReadOnly) => return of(Class::ReadOnly),
+        _ => {}
     }
     if let Some(crash) = port(&text) {
         return Some(crash);

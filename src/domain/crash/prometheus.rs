@@ -2,6 +2,7 @@
 
 use crate::domain::crash::reason::{self, File};
 use crate::domain::crash::{Class, Crash, common, pattern};
+use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 
@@ -161,8 +162,7 @@ fn storage(line: &Line<'_>, text: &str) -> Option<Crash> {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     // A full disk, a permission or a read-only volume is what it is, whichever file it happens to hit: the lock is then
     // nobody's.
-    let of_disk = ["no space left on device", "disk quota exceeded", "permission denied", "read-only file system"];
-    if has(&of_disk) {
+    if matches!(DiskError::read(text), Some(DiskError::Full | DiskError::Denied | DiskError::ReadOnly)) {
         return None;
     }
     if has(&["cannot allocate memory"]) {

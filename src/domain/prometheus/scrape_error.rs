@@ -1,5 +1,7 @@
 //! Why a scrape failed, told from the target's `lastError` in the wording of Prometheus 2.x and 3.x.
 
+use crate::domain::text::unreached::Unreached;
+
 /// The family of a scrape failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ScrapeFailure {
@@ -42,6 +44,19 @@ pub(crate) enum ScrapeFailure {
     Other,
 }
 
+impl From<Unreached> for ScrapeFailure {
+    fn from(why: Unreached) -> Self {
+        match why {
+            Unreached::NoSuchHost(host) => Self::NoSuchHost(host),
+            Unreached::Dns => Self::Dns,
+            Unreached::Refused => Self::Refused,
+            Unreached::NoRoute => Self::NoRoute,
+            Unreached::Timeout => Self::Timeout,
+            Unreached::Reset => Self::Reset,
+        }
+    }
+}
+
 impl ScrapeFailure {
     /// Reads a `lastError`.
     pub(crate) fn classify(error: &str) -> Self {
@@ -50,14 +65,8 @@ impl ScrapeFailure {
         }
         let text = without_url(error);
         let has = |part: &str| text.contains(part);
-        if has("no such host") {
-            return Self::NoSuchHost(between(text, "lookup ", &[' ', ':']).unwrap_or_default());
-        }
-        if has("server misbehaving")
-            || has("Temporary failure in name resolution")
-            || (has("lookup ") && (has("timeout") || has("connection refused")))
-        {
-            return Self::Dns;
+        if let Some(unreached) = Unreached::by_name(text) {
+            return unreached.into();
         }
         if (has("unable to read") && has("file")) || has("unable to load specified") || has("oauth2:") {
             return Self::Credentials;
@@ -74,7 +83,14 @@ impl ScrapeFailure {
         if has("malformed HTTP") {
             return Self::NotHttp;
         }
-        Self::transport(text).unwrap_or(Self::Other)
+        if has("stopped after") && has("redirects") {
+            return Self::Redirects;
+        }
+        match Unreached::on_the_way(text) {
+            Some(unreached) => unreached.into(),
+            None if has("tls: ") => Self::Tls,
+            None => Self::Other,
+        }
     }
 
     /// Failures after an HTTP answer came. They quote parts of the answer, so they are told by how they begin: a metric
@@ -97,26 +113,6 @@ impl ScrapeFailure {
         let parse =
             ["strconv.", "invalid UTF-8", "data does not end with # EOF", "gzip:", "expected ", "invalid metric"];
         (error.contains(" while parsing: ") || parse.iter().any(|p| begins(p))).then_some(Self::BadLine)
-    }
-
-    fn transport(text: &str) -> Option<Self> {
-        let has = |part: &str| text.contains(part);
-        if has("connection refused") {
-            return Some(Self::Refused);
-        }
-        if has("no route to host") || has("network is unreachable") || has("host is down") {
-            return Some(Self::NoRoute);
-        }
-        if has("context deadline exceeded") || has("timeout") || has("timed out") || has("Client.Timeout") {
-            return Some(Self::Timeout);
-        }
-        if has("stopped after") && has("redirects") {
-            return Some(Self::Redirects);
-        }
-        if has("connection reset") || has("broken pipe") || has("closed network connection") || text.ends_with("EOF") {
-            return Some(Self::Reset);
-        }
-        has("tls: ").then_some(Self::Tls)
     }
 
     /// One or two words for messages.
@@ -165,11 +161,6 @@ fn is_not_metrics(error: &str) -> bool {
 /// The error without the `Get "<url>": ` that Go puts before it: names in a URL must not be read as causes.
 fn without_url(error: &str) -> &str {
     error.strip_prefix("Get \"").and_then(|rest| rest.split_once("\": ")).map_or(error, |(_, cause)| cause)
-}
-
-fn between(text: &str, start: &str, ends: &[char]) -> Option<String> {
-    let rest = text.split_once(start)?.1;
-    Some(rest.split(ends).next().unwrap_or(rest).to_owned())
 }
 
 #[cfg(test)]

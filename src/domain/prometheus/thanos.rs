@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use regex::Regex;
 
 use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::object_store::StoreFailure;
 use crate::model::Gap;
@@ -127,7 +128,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
 
 fn trouble(line: &Line<'_>) -> Option<Trouble> {
     let text = line.text();
-    if text.contains("no space left on device") {
+    if DiskError::read(&text) == Some(DiskError::Full) {
         return Some(Trouble::DiskFull);
     }
     if text.contains("critical error detected; halting") {

@@ -2,6 +2,7 @@
 
 pub(crate) mod between;
 pub(crate) mod complaint;
+pub(crate) mod disk_error;
 pub(crate) mod log_line;
 pub(crate) mod object_store;
 pub(crate) mod redact;
@@ -9,4 +10,5 @@ pub(crate) mod send_error;
 pub(crate) mod shape;
 pub(crate) mod shorten;
 pub(crate) mod stack;
+pub(crate) mod unreached;
 pub(crate) mod windows;

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
+use super::unreached::Unreached;
+
 /// The family of a failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SendFailure {
@@ -48,6 +50,19 @@ pub(crate) enum SendFailure {
     Other,
 }
 
+impl From<Unreached> for SendFailure {
+    fn from(why: Unreached) -> Self {
+        match why {
+            Unreached::NoSuchHost(host) => Self::NoSuchHost(host),
+            Unreached::Dns => Self::Dns,
+            Unreached::Refused => Self::Refused,
+            Unreached::NoRoute => Self::NoRoute,
+            Unreached::Timeout => Self::Timeout,
+            Unreached::Reset => Self::Reset,
+        }
+    }
+}
+
 impl SendFailure {
     /// Reads an error.
     pub(crate) fn classify(error: &str) -> Self {
@@ -65,17 +80,9 @@ impl SendFailure {
         if has("unable to read") || has("unable to load specified") || has("oauth2:") {
             return Self::Credentials;
         }
-        Self::of_names(text).or_else(|| Self::of_tls(text)).or_else(|| Self::of_transport(text)).unwrap_or(Self::Other)
-    }
-
-    fn of_names(text: &str) -> Option<Self> {
-        let has = |part: &str| text.contains(part);
-        if has("no such host") {
-            let host = text.split_once("lookup ").map_or("", |(_, rest)| rest.split([' ', ':']).next().unwrap_or(rest));
-            return Some(Self::NoSuchHost(host.to_owned()));
-        }
-        let asked = has("lookup ") && (has("timeout") || has("connection refused"));
-        (asked || has("server misbehaving") || has("Temporary failure in name resolution")).then_some(Self::Dns)
+        let by_name = Unreached::by_name(text).map(Self::from);
+        let on_the_way = || Unreached::on_the_way(text).map(Self::from);
+        by_name.or_else(|| Self::of_tls(text)).or_else(on_the_way).unwrap_or(Self::Other)
     }
 
     fn of_tls(text: &str) -> Option<Self> {
@@ -99,21 +106,6 @@ impl SendFailure {
             return Some(Self::OtherName);
         }
         (has("x509:") || has("tls: ")).then_some(Self::Tls)
-    }
-
-    fn of_transport(text: &str) -> Option<Self> {
-        let has = |part: &str| text.contains(part);
-        if has("connection refused") {
-            return Some(Self::Refused);
-        }
-        if has("no route to host") || has("network is unreachable") || has("host is down") {
-            return Some(Self::NoRoute);
-        }
-        if has("context deadline exceeded") || has("timeout") || has("timed out") {
-            return Some(Self::Timeout);
-        }
-        let closed = ["connection reset", "broken pipe", "closed network connection", "server closed idle connection"];
-        (closed.iter().any(|c| has(c)) || text.ends_with("EOF")).then_some(Self::Reset)
     }
 
     /// The status of an answer.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::behind::depends_on_service;
 use crate::checks::support::grafana::{Grafana, KeptIn, SHOW_API, none_runs, running};
 use crate::checks::support::probes;
+use crate::checks::support::seen::service_evidence;
 use crate::checks::{Check, check};
 use crate::domain::grafana::datasources::{self, health, shown_url};
 use crate::domain::grafana::provisioned::Datasource;
@@ -333,7 +334,6 @@ fn fault_evidence(fault: &Fault<'_>, datasource: &Datasource<'_>) -> Evidence {
         }
         Fault::Port(service) | Fault::Scheme(service) | Fault::Prefix(service, _) => service,
     };
-    let meta = &service.metadata;
     let ports = service.spec.ports.iter().map(|p| match &p.target_port {
         serde_json::Value::Null => p.port.to_string(),
         target => format!("{} → {}", p.port, target.as_str().map_or_else(|| target.to_string(), str::to_owned)),
@@ -342,13 +342,7 @@ fn fault_evidence(fault: &Fault<'_>, datasource: &Datasource<'_>) -> Evidence {
         Fault::Prefix(_, prefix) => format!("flags set path prefix {:?}", if prefix.is_empty() { "/" } else { prefix }),
         _ => format!("port {}", ports.collect::<Vec<_>>().join(", ")),
     };
-    Evidence::new(
-        format!("Service {}/{}", meta.namespace, meta.name),
-        value,
-        "kubectl get service -n {{ namespace }} {{ name }} -o yaml",
-    )
-    .with("namespace", &meta.namespace)
-    .with("name", &meta.name)
+    service_evidence(service, "", value)
 }
 
 /// The Service that the URL names, where it exists.

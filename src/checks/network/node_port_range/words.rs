@@ -3,9 +3,10 @@
 use super::asked::Asked;
 use super::refusal::Refusal;
 use super::{Case, Kind, Problem, full_name};
+use crate::checks::support::seen::service_evidence;
 use crate::lint;
 use crate::model::{Evidence, Location, Severity};
-use crate::snapshot::kubernetes::{Meta, Service};
+use crate::snapshot::kubernetes::Service;
 
 /// Lines of files that are shown at most; all places are named.
 const EXCERPTS: usize = 50;
@@ -77,14 +78,7 @@ impl Case<'_> {
             let of =
                 |s: &&&Service| problem.other == format!("Service {}/{} has", s.metadata.namespace, s.metadata.name);
             if let Some(holder) = self.holders.get(&problem.port).into_iter().flatten().find(of) {
-                let Meta { namespace, name, .. } = &holder.metadata;
-                let value = format!("nodePort {}", problem.port);
-                let evidence = Evidence::new(
-                    format!("Service {namespace}/{name}"),
-                    value,
-                    "kubectl get service -n {{ namespace }} {{ name }} -o yaml",
-                );
-                more.push(evidence.with("namespace", namespace).with("name", name));
+                more.push(service_evidence(holder, "", format!("nodePort {}", problem.port)));
             }
         }
         let missing: Vec<_> = problems

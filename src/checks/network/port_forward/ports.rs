@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Part;
+use crate::checks::support::seen::service_evidence;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::service_port::named;
 use crate::model::{Evidence, Program};
@@ -56,13 +57,6 @@ pub(super) fn ports_evidence(part: &Part<'_>, pod: &Pod) -> Evidence {
             None => p.container_port.to_string(),
         })
         .collect();
-    let meta = &part.service.metadata;
     let value = format!("ports {}; containers declare {}", ports.collect::<Vec<_>>().join(", "), containers.join(", "));
-    Evidence::new(
-        format!("Service {}/{} spec.ports", meta.namespace, meta.name),
-        value,
-        "kubectl get service -n {{ namespace }} {{ name }} -o yaml",
-    )
-    .with("namespace", &meta.namespace)
-    .with("name", &meta.name)
+    service_evidence(part.service, "spec.ports", value)
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fix::Fix;
 
 use crate::checks::support::scrape;
+use crate::checks::support::seen::service_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::nodes::dead_nodes;
@@ -274,9 +275,7 @@ fn port_finding(snap: &Snapshot, service: &Service, behind: &[&Down<'_>]) -> Opt
     let (fault, down) = faulty.first()?;
     let meta = &service.metadata;
     let message = format!("Service {}/{} has no endpoint for a scrape: {}", meta.namespace, meta.name, fault.words());
-    let source = format!("Service {}/{} spec.ports", meta.namespace, meta.name);
-    let show = "kubectl get service -n {{ namespace }} {{ name }} -o yaml";
-    let shown = Evidence::new(source, fault.words(), show).with("namespace", &meta.namespace).with("name", &meta.name);
+    let shown = service_evidence(service, "spec.ports", fault.words());
     let mut made = Finding::new(ServiceNoEndpoints::META.id, Severity::Error, reference(service), message)
         .fix(Fix::port(snap, service, fault, down))
         .evidence(shown)

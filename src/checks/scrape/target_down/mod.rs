@@ -9,6 +9,7 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::support::authorizer::Authorizer;
+use crate::checks::support::seen::service_evidence;
 use crate::checks::support::{probes, scrape};
 use crate::checks::{Check, check};
 use crate::domain::prometheus::authorizer;
@@ -186,13 +187,7 @@ fn ports_evidence(snap: &Snapshot, down: &Down<'_>) -> Option<Evidence> {
     }
     let service = targets::existing_service_of(snap, down.target, down.address.as_ref()?)?;
     let value = ports_of(snap, service);
-    let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
-    let source = format!("Service {namespace}/{name} spec.ports");
-    Some(
-        Evidence::new(source, value, "kubectl get service -n {{ namespace }} {{ name }} -o yaml")
-            .with("namespace", namespace)
-            .with("name", name),
-    )
+    Some(service_evidence(service, "spec.ports", value))
 }
 
 fn ports_of(snap: &Snapshot, service: &Service) -> String {

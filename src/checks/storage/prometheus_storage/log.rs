@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use regex::Regex;
 
+use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::RECENT;
@@ -108,11 +109,10 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
     let text = line.text();
     let lower = text.to_ascii_lowercase();
     let has = |word: &str| lower.contains(word);
-    if has("no space left on device") || has("disk quota exceeded") {
-        return Some(Trouble::DiskFull);
-    }
-    if has("read-only file system") || has("input/output error") {
-        return Some(Trouble::ReadOnly);
+    match DiskError::read(&text) {
+        Some(DiskError::Full) => return Some(Trouble::DiskFull),
+        Some(DiskError::ReadOnly | DiskError::Broken) => return Some(Trouble::ReadOnly),
+        _ => {}
     }
     if has("encountered wal read error") || has("encountered wbl read error") || has("starting corruption repair") {
         return Some(Trouble::Repaired);
