@@ -12,8 +12,8 @@ use crate::model::{Fact, Gap};
 use crate::snapshot::kubernetes::{
     AlertmanagerConfigResource, ApiService, Autoscaler, CalicoPolicy, CiliumPolicy, CronJob, DisruptionBudget,
     EniConfig, Event, GitOpsObject, HelmRelease, Ingress, IngressClass, Issuing, Job, Monitor, MonitoringResource,
-    NetworkPolicy, NodeMaker, Object, ObjectName, ProbeResource, ReplicaSet, ScrapeConfigResource, SecretMaker,
-    SecurityGroupPolicy, WebhookConfiguration,
+    NetworkPolicy, NodeMaker, Object, ObjectName, ProbeResource, ReplicaSet, ScaledObject, ScrapeConfigResource,
+    SecretMaker, SecurityGroupPolicy, WebhookConfiguration,
 };
 use crate::snapshot::{Listing, Snapshot, not_collected};
 
@@ -66,6 +66,7 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     (snap.security_group_policies, snap.eni_configs) = cni;
     cluster.store(snap);
     namespaced.store(snap);
+    snap.scaled_objects = wanted(plan, Fact::ScaledObjects, scaled_objects(client, snap)).await;
     scaled_events(client, plan, snap).await;
     // Which of them there are, the CustomResourceDefinitions say.
     let (nodes, secrets, issuing, git_ops, policies) = futures::join!(
@@ -94,8 +95,12 @@ async fn scaled_events(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         let mut conditions = h.status.conditions.iter();
         h.metadata.name.starts_with("keda-hpa-") && conditions.any(|c| c.kind == "ScalingActive" && c.status == "False")
     };
-    let stuck = snap.autoscalers.items().unwrap_or_default().iter().filter(is_stuck);
-    let places: BTreeSet<String> = stuck.map(|h| h.metadata.namespace.clone()).filter(|n| !known.contains(n)).collect();
+    let stuck = snap.autoscalers.items().unwrap_or_default().iter().filter(is_stuck).map(|h| &h.metadata);
+    // Of those that are not ready there is no autoscaler.
+    let scaled = snap.scaled_objects.items().unwrap_or_default().iter();
+    let not_ready = scaled.filter(|o| o.not_ready().is_some()).map(|o| &o.metadata);
+    let places = stuck.chain(not_ready).map(|m| m.namespace.clone()).filter(|n| !known.contains(n));
+    let places: BTreeSet<String> = places.collect();
     let places: BTreeSet<String> = places.into_iter().take(MAX_SCALED).collect();
     if places.is_empty() {
         return;
@@ -235,6 +240,15 @@ async fn node_makers(client: &Client, snap: &Snapshot) -> Listing<NodeMaker> {
         list("eks.amazonaws.com", "nodeclasses", "NodeClass"),
     );
     pools.merge(claims).merge(classes).merge(own)
+}
+
+/// What KEDA scales by: asked for where the cluster says that it knows the kind.
+async fn scaled_objects(client: &Client, snap: &Snapshot) -> Listing<ScaledObject> {
+    let crds = snap.crds.items().unwrap_or_default();
+    if !crds.iter().any(|c| c.metadata.name == "scaledobjects.keda.sh") {
+        return Listing::cluster(Vec::new());
+    }
+    client.cluster_list::<ScaledObject>("/apis/keda.sh/v1alpha1/scaledobjects", IfAbsent::Empty).await
 }
 
 /// What brings objects from a repository: asked for where the cluster says that it knows the kinds. They lie anywhere.

@@ -418,6 +418,8 @@ snapshot! {
         /// What brings objects from a repository: Applications of Argo CD, Kustomizations and HelmReleases of Flux; empty where
         /// the kinds are not there.
         git_ops: kubernetes::GitOpsObject = GitOps,
+        /// ScaledObjects of KEDA; empty where the kind is not there.
+        scaled_objects: kubernetes::ScaledObject = ScaledObjects,
         /// Ingresses of the namespaces in scope.
         ingresses: kubernetes::Ingress = Ingresses,
         /// IngressClasses.

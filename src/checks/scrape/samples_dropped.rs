@@ -134,7 +134,8 @@ enum Loss {
 impl Loss {
     fn of(message: &str) -> Option<Self> {
         let has = |part: &str| message.contains(part);
-        if !has("Error on ingesting") {
+        // Results of rules are rule-failing.
+        if !has("Error on ingesting") || has("rule evaluation") {
             return None;
         }
         if has("different value but same timestamp") {

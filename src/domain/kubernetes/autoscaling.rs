@@ -16,6 +16,8 @@ const EXTERNAL: &str = "v1beta1.external.metrics.k8s.io";
 const WARMING_UP: i64 = 180;
 /// Seconds in which what it scales is made beside it, of one installation.
 const MADE_TOGETHER: i64 = 60;
+/// Seconds from which on looking back before scaling up is long: load that lasts so long has to be served.
+const LONG_WINDOW: u32 = 600;
 /// How far a metric may be off its target before the controller acts, as its default has it.
 const TOLERANCE: f64 = 0.1;
 
@@ -40,6 +42,9 @@ pub(crate) enum Stuck {
     AtMax(Need),
     /// Its own rules forbid it to scale up (`behavior.scaleUp.selectPolicy: Disabled`), and the metric is above its target.
     Disabled(Need),
+    /// It waits so many seconds before it scales up (`behavior.scaleUp.stabilizationWindowSeconds`), and the metric is above
+    /// its target.
+    Slow(Need, u32),
     /// Something else, as the condition says.
     Other,
 }
@@ -82,12 +87,23 @@ pub(crate) fn stuck<'a>(snap: &Snapshot, hpa: &'a Autoscaler) -> Option<(Stuck, 
         // Zero replicas switch an autoscaler off: that is how one does it on purpose.
         return (active.reason.as_deref() != Some("ScalingDisabled")).then(|| (inactive(active), active));
     }
+    let waits = condition("AbleToScale", "True").filter(|c| c.reason.as_deref() == Some("ScaleUpStabilized"));
+    if let (Some(waits), Some(seconds)) = (waits.filter(lasts), waiting(hpa)) {
+        return Some((Stuck::Slow(need(hpa, 0)?, seconds), waits));
+    }
     let limited = condition("ScalingLimited", "True").filter(lasts)?;
     match limited.reason.as_deref() {
         Some("TooManyReplicas") => Some((Stuck::AtMax(need(hpa, hpa.spec.max_replicas)?), limited)),
         Some("ScaleUpLimit") if may_not_grow(hpa) => Some((Stuck::Disabled(need(hpa, 0)?), limited)),
         _ => None,
     }
+}
+
+/// Seconds for which it looks back before it scales up, where that is long: without a rule it does not look back at all.
+fn waiting(hpa: &Autoscaler) -> Option<u32> {
+    let rules = hpa.spec.behavior.as_ref()?.scale_up.as_ref()?;
+    let seconds = u32::try_from(rules.stabilization_window_seconds?).ok()?;
+    (seconds >= LONG_WINDOW).then_some(seconds)
 }
 
 /// Its rules let it add no pod.

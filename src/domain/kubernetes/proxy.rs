@@ -32,6 +32,11 @@ pub(crate) fn of_pod(namespace: &str, scheme: &str, pod: &str, port: u16, path: 
     format!("/api/v1/namespaces/{namespace}/pods/{scheme}:{pod}:{port}/proxy{}", with_slash(path))
 }
 
+/// A path of a node's kubelet.
+pub(crate) fn of_node(node: &str, path: &str) -> String {
+    format!("/api/v1/nodes/{node}/proxy{}", with_slash(path))
+}
+
 fn with_slash(path: &str) -> String {
     if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }

@@ -251,9 +251,16 @@ pub(crate) fn answer_path(snap: &Snapshot, target: &ScrapeTarget, address: &Addr
         let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
         return Some(proxy::of_service(namespace, scheme, name, *port, path));
     }
+    // The kubelet wants credentials, which the API server has.
+    if let Some(node) = node_of(target, address).filter(|_| *port == KUBELET) {
+        return Some(proxy::of_node(&node, path));
+    }
     let (namespace, pod) = pod_of(snap, target, address)?;
     Some(proxy::of_pod(&namespace, scheme, &pod, *port, path))
 }
+
+/// The kubelet's port.
+const KUBELET: u16 = 10250;
 
 /// The pods behind the Service through which Prometheus is asked: Prometheus itself.
 pub(crate) fn prometheus_pod(snap: &Snapshot) -> Option<&Pod> {

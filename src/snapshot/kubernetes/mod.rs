@@ -17,6 +17,7 @@ mod node_maker;
 mod operator;
 mod pod;
 mod policy;
+mod scaled_object;
 mod scaling;
 mod secret_maker;
 mod service;
@@ -51,6 +52,7 @@ pub use policy::{
     CalicoPolicy, CiliumPolicy, LimitItem, LimitRange, LimitRangeSpec, NetworkPolicy, PolicyOrigin, QuotaStatus,
     ResourceQuota,
 };
+pub use scaled_object::{ScaledObject, ScaledObjectSpec, ScaledObjectStatus, ScaledTarget};
 pub use scaling::*;
 pub use secret_maker::{
     AwsProvider, MadeSecret, Provider, SealedTemplate, SecretMaker, SecretMakerSpec, SecretMakerStatus, StoreRef,

@@ -1,5 +1,7 @@
 //! An autoscaler that cannot scale, or has nothing left to add.
 
+mod scaled;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -21,7 +23,7 @@ check! {
         id: "hpa-stuck", suite: Pipeline, severity: Warning,
         title: "a HorizontalPodAutoscaler cannot do its work",
         requires: [Autoscalers],
-        uses: [ApiServices, Workloads, Pods, PrometheusMetricNames],
+        uses: [ApiServices, Workloads, Pods, PrometheusMetricNames, ScaledObjects, Events],
         fix: Fix,
     }
 }
@@ -29,6 +31,8 @@ check! {
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
 struct Fix {
+    /// As kubectl calls what it is about: `hpa` or `scaledobject`.
+    resource: &'static str,
     namespace: String,
     name: String,
     #[serde(flatten)]
@@ -93,6 +97,25 @@ enum Way {
         scaled_object: Option<String>,
         managed_by: String,
     },
+    /// More replicas are wanted than its rules for scaling up let it have soon.
+    Slow {
+        /// How long it waits before it scales up at all.
+        window: String,
+        patch: String,
+        scaled_object: Option<String>,
+        managed_by: String,
+    },
+    /// KEDA makes no autoscaler of a ScaledObject.
+    ScaledObject {
+        /// Who scales the same workload, as kubectl takes it; empty where it is nobody.
+        other: String,
+        /// What it is to scale and is not there.
+        target: String,
+        /// A TriggerAuthentication that is not there.
+        authentication: String,
+        keda_namespace: String,
+        managed_by: String,
+    },
     Look,
 }
 
@@ -112,6 +135,7 @@ impl Check for HpaStuck {
             }
         }
         findings.extend(by_api.into_iter().map(|(api, all)| without_api(snap, api, &all)));
+        findings.extend(scaled::all(snap));
         Ok(Diagnosis::Findings(findings))
     }
 }
@@ -135,7 +159,7 @@ fn evidence(hpa: &Autoscaler, condition: &Condition) -> Evidence {
 }
 
 fn base(hpa: &Autoscaler, way: Way, message: String) -> Finding {
-    let fix = Fix { namespace: hpa.metadata.namespace.clone(), name: hpa.metadata.name.clone(), way };
+    let fix = Fix { resource: "hpa", namespace: hpa.metadata.namespace.clone(), name: hpa.metadata.name.clone(), way };
     let made = Finding::new(HpaStuck::META.id, Severity::Warning, autoscaling::reference(hpa), message);
     // KEDA makes one of each ScaledObject, and keeps it.
     let scaled = scaled_object(hpa)
@@ -207,6 +231,24 @@ fn finding(snap: &Snapshot, hpa: &Autoscaler, stuck: &Stuck, condition: &Conditi
                 need.target,
                 need.desired.min(hpa.spec.max_replicas),
                 need.replicas
+            ),
+        ),
+        Stuck::Slow(need, seconds) => base(
+            hpa,
+            Way::Slow {
+                window: format!("{} minutes", seconds / 60),
+                patch: behavior_patch(hpa, &serde_json::json!({"stabilizationWindowSeconds": 0})),
+                scaled_object: scaled_object(hpa).map(str::to_owned),
+                managed_by: managed_by(&hpa.metadata),
+            },
+            format!(
+                "{name} does not scale up yet: {} is at {} of {}, for which {} replicas are wanted instead of {}, and its behavior.scaleUp.stabilizationWindowSeconds lets it follow only what was asked for during the last {} minutes",
+                need.metric,
+                need.value,
+                need.target,
+                need.desired.min(hpa.spec.max_replicas),
+                need.replicas,
+                seconds / 60
             ),
         ),
         Stuck::NoRequest { resource, container, .. } => {
@@ -294,7 +336,12 @@ fn max_patch(hpa: &Autoscaler, replicas: u32) -> String {
 
 /// The same, to let it scale up.
 fn grow_patch(hpa: &Autoscaler) -> String {
-    let behavior = serde_json::json!({"behavior": {"scaleUp": {"selectPolicy": "Max"}}});
+    behavior_patch(hpa, &serde_json::json!({"selectPolicy": "Max"}))
+}
+
+/// Another rule for scaling up.
+fn behavior_patch(hpa: &Autoscaler, up: &serde_json::Value) -> String {
+    let behavior = serde_json::json!({"behavior": {"scaleUp": up}});
     let spec = match scaled_object(hpa) {
         Some(_) => serde_json::json!({"advanced": {"horizontalPodAutoscalerConfig": behavior}}),
         None => behavior,

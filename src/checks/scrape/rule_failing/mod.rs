@@ -1,4 +1,6 @@
-//! A rule fails each time Prometheus evaluates it.
+//! A rule fails each time Prometheus evaluates it, or what it makes is thrown away.
+
+mod lost;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,7 +23,7 @@ check! {
         id: "rule-failing", suite: Scrape, severity: Error,
         title: "a rule fails each time it is evaluated",
         requires: [PrometheusRules],
-        uses: [PrometheusMetrics, PrometheusTargets, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],
+        uses: [ComponentLogs, PrometheusMetrics, PrometheusTargets, PrometheusRuleObjects, ConfigMaps, Workloads, Services, Pods],
         fix: Fix,
     }
 }
@@ -83,6 +85,15 @@ enum Way {
         /// Twice what it takes.
         longer: String,
     },
+    /// What it makes is thrown away: another one writes the same series.
+    Lost {
+        record: String,
+        /// Where the other one is kept; empty where none was found.
+        twin: String,
+        same_query: bool,
+        query: String,
+        twin_query: String,
+    },
     Other {
         expr: String,
     },
@@ -95,13 +106,15 @@ impl Check for RuleFailing {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         let mut findings = Vec::new();
-        for group in snap.prometheus_rules()? {
+        let groups = snap.prometheus_rules()?;
+        for group in groups {
             for rule in &group.rules {
                 findings.extend(evaluation(snap, group, rule));
                 findings.extend(annotation(snap, group, rule));
             }
             findings.extend(slow(snap, group));
         }
+        findings.extend(lost::all(snap, groups));
         Ok(Diagnosis::Findings(findings))
     }
 }
