@@ -240,6 +240,8 @@ pub fn apply_errors(text: &str) -> Vec<ApplyError> {
         let line = line.trim_end();
         // Several faults of one object follow as a list; what Go prints of a list stands on lines of its own.
         let printed = line.starts_with("[map[") || line.starts_with(" doesn't match $setElementOrder");
+        let of_schema = found.last().is_some_and(|e| e.message.contains("specifications of the schema(s)"));
+        let printed = printed || (of_schema && (line.trim_start().starts_with("- ") || is_key_alone(line)));
         let listed = line.trim_start().strip_prefix("* ");
         let more = listed.or_else(|| printed.then(|| line.trim_start())).filter(|_| open);
         if let (Some(more), Some(last)) = (more, found.last_mut()) {
@@ -260,6 +262,13 @@ pub fn apply_errors(text: &str) -> Vec<ApplyError> {
         }
     }
     found
+}
+
+/// `grafana:`, as Helm writes the chart whose values are wrong.
+fn is_key_alone(line: &str) -> bool {
+    line.strip_suffix(':').is_some_and(|name| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    })
 }
 
 fn is_error(line: &str) -> bool {

@@ -7,6 +7,7 @@ mod alertmanagerconfig_receivers;
 mod alertmanagerconfig_unselected;
 mod crd_deleted;
 mod crd_skew;
+mod field_dropped;
 mod monitor_without_targets;
 mod operator_down;
 mod operator_refuses;
@@ -23,6 +24,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &operators_compete::OperatorsCompete,
     &crd_skew::CrdSkew,
     &crd_deleted::CrdDeleted,
+    &field_dropped::FieldDropped,
     &operator_refuses::OperatorRefuses,
     &servicemonitor_unselected::ServiceMonitorUnselected,
     &monitor_without_targets::MonitorWithoutTargets,

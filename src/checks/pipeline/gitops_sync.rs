@@ -12,6 +12,7 @@ use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::SyncedResource;
 
 /// Longest part of a message that is shown in the sentence.
 const QUOTED: usize = 260;
@@ -24,7 +25,7 @@ check! {
         id: "gitops-sync", suite: Pipeline, severity: Warning,
         title: "Argo CD or Flux does not bring the stack up to date",
         requires: [GitOps],
-        uses: [Crds, ApiServices],
+        uses: [Crds, ApiServices, Pods, Jobs],
         fix: Fix,
     }
 }
@@ -66,6 +67,26 @@ enum Way {
         home: String,
     },
     Source,
+    Project {
+        /// Its project; empty where the message names none.
+        project: String,
+    },
+    Schema {
+        field: String,
+    },
+    HookWaits {
+        home: String,
+        job: String,
+        /// The Job is gone.
+        gone: bool,
+    },
+    Fight {
+        /// The first object that differs, as kubectl takes it.
+        object: String,
+        object_namespace: String,
+    },
+    Shared,
+    Stalled,
     Other,
 }
 
@@ -81,11 +102,11 @@ impl Check for GitOpsSync {
             return Ok(Diagnosis::NotApplicable("neither Argo CD nor Flux brings objects here".into()));
         }
         let found = gitops::failing(snap);
-        Ok(Diagnosis::Findings(found.iter().map(finding).collect()))
+        Ok(Diagnosis::Findings(found.iter().map(|f| finding(snap, f)).collect()))
     }
 }
 
-fn finding(failing: &Failing<'_>) -> Finding {
+fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let object = failing.object;
     let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
     let text = redact(&failing.text.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -99,6 +120,12 @@ fn finding(failing: &Failing<'_>) -> Finding {
         Fault::Source => "its manifests cannot be made",
         Fault::Conflict => "another field manager holds a field",
         Fault::Refused => "an object is refused",
+        Fault::Project => "its project does not admit it",
+        Fault::Schema => "Argo CD cannot compare it, for the schema that it knows lacks a field",
+        Fault::HookWaits => "the sync waits for a hook that does not end",
+        Fault::Fight => "something changes it back",
+        Fault::Shared => "two applications have the same object, and each writes over the other's",
+        Fault::Stalled => "Flux has used up its tries and makes no more, although all that runs there is ready",
         Fault::Other => "it fails",
     };
     let message = format!(
@@ -121,7 +148,7 @@ fn finding(failing: &Failing<'_>) -> Finding {
         .depends_on(subject.clone())
         .breaks(subject)
         .evidence(seen)
-        .fix(fix(failing, resource));
+        .fix(fix(snap, failing, resource));
     if object.kind == "HelmRelease" {
         let release = object.spec.release_name.as_deref().unwrap_or(name);
         made = made.depends_on(release_ref(gitops::home(object), release));
@@ -136,7 +163,7 @@ fn finding(failing: &Failing<'_>) -> Finding {
     made
 }
 
-fn fix(failing: &Failing<'_>, resource: String) -> Fix {
+fn fix(snap: &Snapshot, failing: &Failing<'_>, resource: String) -> Fix {
     let object = failing.object;
     let mut options = object.spec.sync_policy.sync_options.clone();
     if failing.fault == Fault::TooLong && !options.iter().any(|o| o == SERVER_SIDE) {
@@ -152,11 +179,11 @@ fn fix(failing: &Failing<'_>, resource: String) -> Fix {
         name: object.metadata.name.clone(),
         namespace: object.metadata.namespace.clone(),
         sync_patch: gitops::sync_patch(&options),
-        way: way(failing, &options),
+        way: way(snap, failing, &options),
     }
 }
 
-fn way(failing: &Failing<'_>, options: &[String]) -> Way {
+fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
     let refused = failing.resource;
     match failing.fault {
         Fault::TooLong => Way::TooLong { patch: json!({"spec": {"syncPolicy": {"syncOptions": options}}}).to_string() },
@@ -171,8 +198,33 @@ fn way(failing: &Failing<'_>, options: &[String]) -> Way {
         },
         Fault::Hook => Way::Hook { home: gitops::home(failing.object).to_owned() },
         Fault::Source => Way::Source,
+        Fault::Project => Way::Project { project: failing.object.spec.project.clone() },
+        Fault::Schema => {
+            let field = failing.text.split(": field not declared in schema").next().unwrap_or_default();
+            Way::Schema { field: field.rsplit([' ', ':']).next().unwrap_or_default().to_owned() }
+        }
+        Fault::HookWaits => {
+            let job = refused.filter(|r| r.kind == "Job");
+            let gone = job.is_some_and(|j| matches!(snap.jobs.find(&j.namespace, &j.name), Ok(None)));
+            let job = job.map(|j| j.name.clone()).unwrap_or_default();
+            Way::HookWaits { home: gitops::home(failing.object).to_owned(), job, gone }
+        }
+        Fault::Fight => Way::Fight {
+            object: refused.map(differing).unwrap_or_default(),
+            object_namespace: refused.map(|r| r.namespace.clone()).unwrap_or_default(),
+        },
+        Fault::Shared => Way::Shared,
+        Fault::Stalled => Way::Stalled,
         _ => Way::Other,
     }
+}
+
+/// `servicemonitor.monitoring.coreos.com/name`.
+fn differing(resource: &SyncedResource) -> String {
+    let kind = resource.kind.to_ascii_lowercase();
+    // kubectl takes the kind with its group after it, but not the group of the core.
+    let group = if resource.group.is_empty() { String::new() } else { format!(".{}", resource.group) };
+    format!("{kind}{group}/{}", resource.name)
 }
 
 #[cfg(test)]

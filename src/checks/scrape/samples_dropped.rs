@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::checks::support::origin::{JobPlace, monitor_list};
 use crate::checks::support::scrape::api_evidence;
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::prometheus::merged::{self, Merged};
 use crate::domain::prometheus::origin::{job_line, monitor_of};
 use crate::domain::prometheus::targets;
@@ -66,6 +67,10 @@ enum Way {
         monitor_list: Option<&'static str>,
         #[serde(flatten)]
         answer: Answer,
+    },
+    /// The kubelet puts the time of its node on what it says of containers.
+    Clock {
+        node: String,
     },
     Empty {
         #[serde(flatten)]
@@ -233,9 +238,15 @@ fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeM
     let merged = if loss == Loss::TooOld { None } else { merged::find(snap, job) };
     let known = || twice(snap, job, &logged.url).or_else(|| logged_twice(shared, job, &logged.url));
     let twice = if loss == Loss::Duplicate && merged.is_none() { known() } else { None };
+    let clock = (loss == Loss::TooOld).then(|| kubelet(snap, &logged.url)).flatten();
     let message = match (&twice, &merged) {
         (Some(twice), _) => twice.message(),
         (None, Some(merged)) => of_merged(job, merged),
+        (None, None) if clock.is_some() => format!(
+            "Prometheus drops samples of job {job}: the kubelet of node {} puts its time on them, and that is too old or too far in the future for Prometheus ({})",
+            clock.as_deref().unwrap_or_default(),
+            logged.url
+        ),
         (None, None) => format!("Prometheus drops samples of job {job}: {} ({})", loss.words(), logged.url),
     };
     let template = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h | grep {{ pattern }}";
@@ -248,6 +259,7 @@ fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeM
     let way = match (loss, merged) {
         (_, Some(merged)) => Way::Merged { lost: merged.lost, monitor_list: monitor_list(job) },
         (Loss::Duplicate, None) => Way::Duplicate(answer),
+        (_, None) if clock.is_some() => Way::Clock { node: clock.unwrap_or_default() },
         _ => Way::Timestamps { monitor_list: monitor_list(job), answer },
     };
     let made = finding(snap, job, way, message).evidence(evidence);
@@ -255,6 +267,13 @@ fn lost(snap: &Snapshot, job: &str, loss: Loss, logged: &Logged, shared: &BTreeM
         Some(twice) => twice.complete(snap, made),
         None => made,
     }
+}
+
+/// The node whose kubelet is the target.
+fn kubelet(snap: &Snapshot, url: &str) -> Option<String> {
+    let target = targets::all(snap).iter().find(|t| t.scrape_url == url)?;
+    let address = targets::Address::parse(url).filter(|a| a.port == KUBELET_PORT)?;
+    targets::node_of(target, &address)
 }
 
 fn of_merged(job: &str, merged: &Merged) -> String {

@@ -1,4 +1,4 @@
-//! A Job beside the stack failed: a backup, a clean-up.
+//! A Job beside the stack failed: a backup, a clean-up. Or it is done, and never complete.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,9 +6,10 @@ use serde::Serialize;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::crash::{last_lines, telling};
-use crate::domain::kubernetes::failed_jobs::{self, Failed};
+use crate::domain::kubernetes::failed_jobs::{self, Failed, Kept};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::annotation;
 
 check! {
     /// See the check's page.
@@ -37,6 +38,18 @@ enum Fix {
         /// It took longer than it may.
         late: bool,
     },
+    SideCar {
+        namespace: String,
+        job: String,
+        pod: String,
+        /// Containers that run on.
+        running: Vec<String>,
+        /// The one of Istio is among them, which ends when it is told to.
+        istio: bool,
+        linkerd: bool,
+        /// A hook of Helm or of Argo CD, for which a release waits.
+        hook: bool,
+    },
 }
 
 /// Letters that the name of a Job may have, so that its pods' names have room.
@@ -49,8 +62,48 @@ impl Check for JobFailed {
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.jobs()?;
-        Ok(Diagnosis::Findings(failed_jobs::all(snap).iter().map(|f| finding(snap, f)).collect()))
+        let mut findings: Vec<Finding> = failed_jobs::all(snap).iter().map(|f| finding(snap, f)).collect();
+        findings.extend(failed_jobs::kept(snap).iter().map(kept));
+        Ok(Diagnosis::Findings(findings))
     }
+}
+
+/// Its work is done, and a side-car keeps its pod running.
+fn kept(kept: &Kept<'_>) -> Finding {
+    let (meta, pod) = (&kept.job.metadata, &kept.pod.metadata);
+    let own = ResourceRef::kubernetes("batch", "Job", &meta.namespace, &meta.name);
+    let running: Vec<String> = kept.running.iter().map(|c| (*c).to_owned()).collect();
+    let verb = if running.len() == 1 { "goes" } else { "go" };
+    let message = format!(
+        "Job {}/{} is done and never complete: {} ended well, and {}, which was put into its pod, {verb} on",
+        meta.namespace,
+        meta.name,
+        kept.ended.join(", "),
+        running.join(", ")
+    );
+    let states = kept.pod.status.container_statuses.iter();
+    let states = states.map(|c| format!("{}: {}", c.name, if c.state.running.is_some() { "running" } else { "ended" }));
+    let seen = Evidence::new(
+        format!("Pod {}/{}", pod.namespace, pod.name),
+        states.collect::<Vec<_>>().join(", "),
+        "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{range .status.containerStatuses[*]}{.name}{\"\\t\"}{.state}{\"\\n\"}{end}'",
+    );
+    let is = |name: &str| running.iter().any(|c| c == name);
+    let hook = [annotation::HELM_HOOK, annotation::ARGO_HOOK].iter().any(|a| meta.annotations.contains_key(*a));
+    Finding::new(JobFailed::META.id, Severity::Warning, own.clone(), message)
+        .key("side-car")
+        .also(ResourceRef::pod(&pod.namespace, &pod.name))
+        .breaks(own)
+        .evidence(seen.with("namespace", &pod.namespace).with("pod", &pod.name))
+        .fix(Fix::SideCar {
+            namespace: meta.namespace.clone(),
+            job: meta.name.clone(),
+            pod: pod.name.clone(),
+            istio: is("istio-proxy"),
+            linkerd: is("linkerd-proxy"),
+            running,
+            hook,
+        })
 }
 
 fn finding(snap: &Snapshot, failed: &Failed<'_>) -> Finding {

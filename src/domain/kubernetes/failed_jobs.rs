@@ -1,7 +1,7 @@
 //! Jobs that failed and that nothing has made good since: of a CronJob a later run may have.
 
 use crate::domain::text::windows::DAY;
-use crate::snapshot::kubernetes::{Condition, Job, Pod, annotation};
+use crate::snapshot::kubernetes::{Condition, ContainerStatus, Job, Pod, annotation};
 use crate::snapshot::monitoring::{ContainerLog, FiringAlert};
 use crate::snapshot::{Snapshot, journal};
 
@@ -48,12 +48,7 @@ fn failed<'a>(snap: &'a Snapshot, jobs: &'a [Job], job: &'a Job) -> Option<Faile
     if cron.is_some() && jobs.iter().any(|j| later(&j)) {
         return None;
     }
-    let pods = snap.pods.items().unwrap_or_default().iter();
-    let own = pods.filter(|p| {
-        let owner = p.metadata.controller();
-        p.metadata.namespace == meta.namespace && owner.is_some_and(|o| o.kind == "Job" && o.name == meta.name)
-    });
-    let pod = own.filter(|p| p.status.phase == "Failed").max_by_key(|p| p.metadata.creation_timestamp);
+    let pod = pods_of(snap, job).filter(|p| p.status.phase == "Failed").max_by_key(|p| p.metadata.creation_timestamp);
     let mut logs = snap.crash_logs.iter().flatten();
     let log = pod.and_then(|p| logs.find(|l| l.namespace == meta.namespace && l.pod == p.metadata.name));
     // Without the alerts it is told all the same.
@@ -61,6 +56,53 @@ fn failed<'a>(snap: &'a Snapshot, jobs: &'a [Job], job: &'a Job) -> Option<Faile
     let about = |a: &FiringAlert| a.label("namespace") == meta.namespace && a.label("job_name") == meta.name;
     let alerted = alerts.iter().any(|a| a.state == "firing" && about(a));
     Some(Failed { job, condition, cron, pod, log, alerted })
+}
+
+/// Seconds for which a pod may go on after what its Job is for has ended: side-cars that know of it end within them.
+const ENDING: i64 = 600;
+
+/// A Job whose work is done, and whose pod goes on for another container in it.
+#[derive(Debug)]
+pub(crate) struct Kept<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) pod: &'a Pod,
+    /// Containers of the Job that ended well.
+    pub(crate) ended: Vec<&'a str>,
+    /// Containers that were put into the pod beside them, and run.
+    pub(crate) running: Vec<&'a str>,
+}
+
+/// Jobs of the stack's namespaces that a side-car keeps from being complete.
+pub(crate) fn kept(snap: &Snapshot) -> Vec<Kept<'_>> {
+    let jobs = snap.jobs.items().unwrap_or_default().iter();
+    let open = jobs.filter(|j| snap.scope.is_stack(&j.metadata.namespace) && j.status.active > 0 && !j.spec.suspend);
+    open.filter_map(|job| pods_of(snap, job).find_map(|pod| kept_by(snap, job, pod))).collect()
+}
+
+fn kept_by<'a>(snap: &Snapshot, job: &'a Job, pod: &'a Pod) -> Option<Kept<'a>> {
+    // What the Job asks for itself is its own affair.
+    let own = &job.spec.template.spec.containers;
+    let is_own = |name: &str| own.iter().any(|c| c.name == name);
+    if own.is_empty() || pod.status.phase != "Running" || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let (mine, others): (Vec<_>, Vec<_>) = pod.status.container_statuses.iter().partition(|c| is_own(&c.name));
+    let ended_at =
+        |c: &ContainerStatus| c.state.terminated.as_ref().filter(|t| t.exit_code == 0).and_then(|t| t.finished_at);
+    let last = mine.iter().map(|c| ended_at(c)).collect::<Option<Vec<_>>>()?.into_iter().max()?;
+    let running: Vec<&str> = others.iter().filter(|c| c.state.running.is_some()).map(|c| c.name.as_str()).collect();
+    let lasts = snap.collected_at.as_second() - last.as_second() >= ENDING;
+    let ended = mine.iter().map(|c| c.name.as_str()).collect();
+    (lasts && !running.is_empty()).then_some(Kept { job, pod, ended, running })
+}
+
+/// The pods of a Job.
+fn pods_of<'a>(snap: &'a Snapshot, job: &'a Job) -> impl Iterator<Item = &'a Pod> {
+    let meta = &job.metadata;
+    snap.pods.items().unwrap_or_default().iter().filter(|p| {
+        let owner = p.metadata.controller();
+        p.metadata.namespace == meta.namespace && owner.is_some_and(|o| o.kind == "Job" && o.name == meta.name)
+    })
 }
 
 fn cron_of(job: &Job) -> Option<&str> {

@@ -23,9 +23,26 @@ pub(crate) enum Fault {
     Conflict,
     /// The API server or a webhook refuses it.
     Refused,
+    /// The project of Argo CD does not admit the repository, the kind or the place.
+    Project,
+    /// Argo CD compares by a schema that lacks a field.
+    Schema,
+    /// The sync waits for a hook that does not end.
+    HookWaits,
+    /// It is synced again and again, and still differs.
+    Fight,
+    /// Two applications have the same object.
+    Shared,
+    /// Flux has given up.
+    Stalled,
     /// Another error.
     Other,
 }
+
+/// Times that Argo CD has synced the same revision by itself, from which on something changes it back.
+const FIGHT: u64 = 5;
+/// Seconds for which a sync may wait for a hook: pulling an image and making certificates is done long before.
+const HOOK: i64 = 1800;
 
 impl Fault {
     /// By the words of the API server, of Helm or of the controller; `None` where something is only not ready yet.
@@ -33,6 +50,15 @@ impl Fault {
         let has = |parts: &[&str]| parts.iter().any(|p| text.contains(p));
         Some(if has(&["metadata.annotations: Too long"]) {
             Self::TooLong
+        } else if has(&[
+            "not permitted in project",
+            "do not match any of the allowed destinations in project",
+            "which does not exist",
+        ]) && has(&["project"])
+        {
+            Self::Project
+        } else if has(&["field not declared in schema"]) && has(&["structured merge diff", "typed value"]) {
+            Self::Schema
         } else if has(&["field is immutable", "updates to statefulset spec for fields other than", "spec is immutable"])
         {
             Self::Immutable
@@ -96,7 +122,7 @@ pub(crate) struct Failing<'a> {
 /// All that concern the stack and fail.
 pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
     let all = snap.git_ops.items().unwrap_or_default().iter();
-    all.filter(|o| snap.scope.is_stack(home(o)) && !o.spec.suspend).filter_map(of).collect()
+    all.filter(|o| snap.scope.is_stack(home(o)) && !o.spec.suspend).filter_map(|o| of(snap, o)).collect()
 }
 
 /// Where its objects lie.
@@ -142,14 +168,71 @@ pub(crate) fn sync_patch(options: &[String]) -> String {
     json!({"operation": operation}).to_string()
 }
 
-fn of(object: &GitOpsObject) -> Option<Failing<'_>> {
+fn of<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
     if object.metadata.deletion_timestamp.is_some() {
         return None;
     }
     match object.kind.as_str() {
-        "Application" => of_argo(object),
-        _ => of_flux(object),
+        "Application" => of_argo(object).or_else(|| waits(snap, object)).or_else(|| fights(object)),
+        _ => of_flux(object).or_else(|| stalled(snap, object)),
     }
+}
+
+/// `waiting for completion of hook batch/Job/x`, for long.
+fn waits<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
+    let state = &object.status.operation_state;
+    let waits = state.phase == "Running" && state.message.contains("waiting for completion of hook");
+    let since = state.started_at.filter(|_| waits)?;
+    let minutes = (snap.collected_at.as_second() - since.as_second()) / 60;
+    if minutes < HOOK / 60 {
+        return None;
+    }
+    let resource = state.sync_result.resources.iter().find(|r| r.hook_phase == "Running");
+    let text = format!("{} for {minutes} minutes", state.message);
+    Some(Failing { object, fault: Fault::HookWaits, text, resource })
+}
+
+/// Two applications have one object; or each sync succeeds, and what was synced differs again.
+fn fights(object: &GitOpsObject) -> Option<Failing<'_>> {
+    let status = &object.status;
+    if status.sync.status != "OutOfSync" || status.operation_state.phase != "Succeeded" {
+        return None;
+    }
+    let shared = status.conditions.iter().find(|c| c.kind == "SharedResourceWarning");
+    if let Some(text) = shared.and_then(|c| c.message.clone()) {
+        return Some(Failing { object, fault: Fault::Shared, text, resource: None });
+    }
+    let times = status.operation_state.operation.sync.auto_heal_attempts_count;
+    let differ: Vec<&SyncedResource> = status.resources.iter().filter(|r| r.status == "OutOfSync").collect();
+    let first = differ.first().copied().filter(|_| times >= FIGHT)?;
+    let names: Vec<String> = differ.iter().take(3).map(|r| named(r)).collect();
+    let more = differ.len().saturating_sub(names.len());
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let text = format!("synced {times} times in a row without an error, and {}{more} still differ", names.join(", "));
+    Some(Failing { object, fault: Fault::Fight, text, resource: Some(first) })
+}
+
+/// `ServiceMonitor monitoring/x`.
+fn named(resource: &SyncedResource) -> String {
+    let SyncedResource { kind, namespace, name, .. } = resource;
+    if namespace.is_empty() { format!("{kind} {name}") } else { format!("{kind} {namespace}/{name}") }
+}
+
+/// Flux tries no more, although all that runs there is ready: what it waited for is over.
+fn stalled<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
+    let condition = |kind: &str, status: &str| {
+        let mut all = object.status.conditions.iter();
+        all.find(|c| c.kind == kind && c.status == status)
+    };
+    let ready = condition("Ready", "False")?;
+    condition("Stalled", "True").filter(|c| c.reason.as_deref() == Some("RetriesExceeded"))?;
+    let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == home(object));
+    let mut unready = pods.filter(|p| !p.is_ready() && !p.is_finished());
+    if unready.next().is_some() {
+        return None;
+    }
+    let text = ready.message.clone()?;
+    Some(Failing { object, fault: Fault::Stalled, text, resource: None })
 }
 
 fn of_argo(object: &GitOpsObject) -> Option<Failing<'_>> {
@@ -219,6 +302,15 @@ mod tests {
                 None,
             ),
             ("admission webhook \"validate.kyverno.svc-fail\" denied the request", Some(Fault::Refused)),
+            ("application repo https://charts.example is not permitted in project 'platform'", Some(Fault::Project)),
+            (
+                "resource apiextensions.k8s.io:CustomResourceDefinition is not permitted in project platform",
+                Some(Fault::Project),
+            ),
+            (
+                "Failed to compare desired state to live state: failed to calculate diff: error calculating structured merge diff: error building typed value from config resource: .spec.automountServiceAccountToken: field not declared in schema",
+                Some(Fault::Schema),
+            ),
             ("something else", Some(Fault::Other)),
         ] {
             assert_eq!(Fault::of(text), fault, "{text}");

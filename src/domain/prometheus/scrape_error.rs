@@ -112,7 +112,9 @@ impl ScrapeFailure {
         }
         let parse =
             ["strconv.", "invalid UTF-8", "data does not end with # EOF", "gzip:", "expected ", "invalid metric"];
-        (error.contains(" while parsing: ") || parse.iter().any(|p| begins(p))).then_some(Self::BadLine)
+        // Told when the sample is stored: the line itself parses.
+        let twice = begins("label name ") && error.contains("is not unique");
+        (twice || error.contains(" while parsing: ") || parse.iter().any(|p| begins(p))).then_some(Self::BadLine)
     }
 
     /// One or two words for messages.
@@ -188,6 +190,7 @@ mod tests {
             r#"strconv.ParseFloat: parsing "length": invalid syntax while parsing: "queue length""#,
             r#"strconv.ParseFloat: parsing "length": invalid syntax"#,
             "data does not end with # EOF",
+            r#"label name "pod" is not unique: invalid sample"#,
             r#"invalid UTF-8 label value: "\"M\xfcnchen\"""#,
             "gzip: invalid header",
         ] {

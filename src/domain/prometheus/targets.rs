@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
@@ -252,15 +253,12 @@ pub(crate) fn answer_path(snap: &Snapshot, target: &ScrapeTarget, address: &Addr
         return Some(proxy::of_service(namespace, scheme, name, *port, path));
     }
     // The kubelet wants credentials, which the API server has.
-    if let Some(node) = node_of(target, address).filter(|_| *port == KUBELET) {
+    if let Some(node) = node_of(target, address).filter(|_| *port == KUBELET_PORT) {
         return Some(proxy::of_node(&node, path));
     }
     let (namespace, pod) = pod_of(snap, target, address)?;
     Some(proxy::of_pod(&namespace, scheme, &pod, *port, path))
 }
-
-/// The kubelet's port.
-const KUBELET: u16 = 10250;
 
 /// The pods behind the Service through which Prometheus is asked: Prometheus itself.
 pub(crate) fn prometheus_pod(snap: &Snapshot) -> Option<&Pod> {

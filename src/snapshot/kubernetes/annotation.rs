@@ -20,6 +20,8 @@ kept! {
     HELM_HOOK = "helm.sh/hook";
     /// Application of Argo CD.
     ARGO_TRACKING = "argocd.argoproj.io/tracking-id";
+    /// When a sync of Argo CD makes the object: `PreSync`.
+    ARGO_HOOK = "argocd.argoproj.io/hook";
     /// Pods with this annotation have security groups of their own.
     POD_ENI = "vpc.amazonaws.com/pod-eni";
     /// Path that discovery by annotations scrapes.

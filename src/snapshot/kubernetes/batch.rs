@@ -83,6 +83,7 @@ pub struct JobSpec {
     pub completions: Option<u32>,
     pub backoff_limit: Option<u32>,
     pub suspend: bool,
+    pub template: PodTemplate,
 }
 
 /// `status` of a Job.

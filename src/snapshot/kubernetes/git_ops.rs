@@ -1,5 +1,6 @@
 //! What brings the stack from a repository: applications of Argo CD, Kustomizations and HelmReleases of Flux.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::meta::null_default;
@@ -22,6 +23,8 @@ pub struct GitOpsObject {
 #[serde(rename_all = "camelCase", default)]
 pub struct GitOpsSpec {
     /// Of an Application.
+    #[serde(deserialize_with = "null_default")]
+    pub project: String,
     pub destination: Destination,
     pub sync_policy: SyncPolicy,
     /// Of Flux' kinds: where the objects lie, if not beside it.
@@ -56,6 +59,9 @@ pub struct GitOpsStatus {
     pub conditions: Vec<Condition>,
     pub sync: SyncStatus,
     pub operation_state: OperationState,
+    /// Of an Application: what it holds, and whether that is in sync.
+    #[serde(deserialize_with = "null_default")]
+    pub resources: Vec<SyncedResource>,
 }
 
 /// `status.sync` of an Application.
@@ -74,6 +80,25 @@ pub struct OperationState {
     #[serde(deserialize_with = "null_default")]
     pub message: String,
     pub sync_result: SyncResult,
+    pub started_at: Option<Timestamp>,
+    #[serde(deserialize_with = "null_default")]
+    pub operation: Operation,
+}
+
+/// `status.operationState.operation` of an Application: what was asked for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Operation {
+    #[serde(deserialize_with = "null_default")]
+    pub sync: SyncAsked,
+}
+
+/// `status.operationState.operation.sync`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SyncAsked {
+    /// Times that Argo CD has synced the same by itself.
+    pub auto_heal_attempts_count: u64,
 }
 
 /// `status.operationState.syncResult`.

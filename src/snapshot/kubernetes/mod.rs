@@ -6,6 +6,7 @@ mod admission;
 pub mod annotation;
 mod batch;
 mod config;
+mod dropped;
 mod event;
 mod git_ops;
 mod helm;
@@ -31,8 +32,8 @@ pub use batch::*;
 pub use config::{ConfigMap, ROLE_ANNOTATION, ServiceAccount};
 pub use event::{Event, EventSeries};
 pub use git_ops::{
-    Destination, GitOpsObject, GitOpsSpec, GitOpsStatus, OperationState, SyncPolicy, SyncResult, SyncStatus,
-    SyncedResource,
+    Destination, GitOpsObject, GitOpsSpec, GitOpsStatus, Operation, OperationState, SyncAsked, SyncPolicy, SyncResult,
+    SyncStatus, SyncedResource,
 };
 pub use helm::HelmRelease;
 pub use ingress::*;

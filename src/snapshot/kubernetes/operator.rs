@@ -257,14 +257,24 @@ pub struct Binding {
 
 /// ServiceMonitor or PodMonitor.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(try_from = "super::dropped::RawMonitor")]
 pub struct Monitor {
     /// Set by the collector: `ServiceMonitor`, `PodMonitor`.
-    #[serde(skip)]
     pub kind: String,
     pub metadata: Meta,
     pub spec: MonitorSpec,
     pub status: ConfigStatus,
+    /// Misspelt fields of the manifest that was applied last, which the API server dropped.
+    pub dropped: Vec<Dropped>,
+}
+
+/// A field that the API server dropped, for the schema of the kind does not know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// `spec.endpoints[0].metricRelabeling`.
+    pub path: String,
+    /// `metricRelabelings`.
+    pub meant: String,
 }
 
 /// `spec` of a ServiceMonitor or PodMonitor.

@@ -101,6 +101,46 @@ pub(super) enum Fix {
         #[serde(flatten)]
         release: Of,
     },
+    Schema {
+        faults: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    KubeVersion {
+        wanted: String,
+        has: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Dependencies {
+        names: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Template {
+        file: String,
+        says: String,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Invalid {
+        /// Kind and field, as `kubectl explain` takes them; empty where the field is none of a path.
+        explained: String,
+        field: String,
+        says: String,
+        /// A port of nodes, or another field that the type of a Service excludes.
+        of_type: bool,
+        #[serde(flatten)]
+        release: Of,
+    },
+    Rights {
+        who: String,
+        verb: String,
+        resource: String,
+        namespace: String,
+        #[serde(flatten)]
+        release: Of,
+    },
 }
 
 /// The release that was to be installed or upgraded, and Flux' HelmRelease, where that does it.

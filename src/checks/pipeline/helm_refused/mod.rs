@@ -13,6 +13,9 @@ use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Se
 use crate::snapshot::Snapshot;
 use fix::{Fix, Of, Place, deleted, group_of};
 
+/// Characters of an error that are shown in a message.
+const QUOTED: usize = 260;
+
 check! {
     /// See the check's page.
     HelmRefused {
@@ -147,8 +150,68 @@ fn of_chart(refusal: &Refusal, place: &Place, release: Of) -> Option<(ResourceRe
             );
             (named(), text, Fix::LongName { name: name.clone(), release })
         }
+        other => return of_values(other, place, release),
+    })
+}
+
+/// What the values, the chart's folder or the rights of whoever runs Helm are to blame for.
+fn of_values(refusal: &Refusal, place: &Place, release: Of) -> Option<(ResourceRef, String, Fix)> {
+    let named = || place.object("HelmRelease", place.name.as_deref().unwrap_or("of the call"));
+    Some(match refusal {
+        Refusal::Schema { faults } => {
+            let text = format!("the values do not fit the chart's schema: {}", shorten(faults, QUOTED));
+            (named(), text, Fix::Schema { faults: faults.clone(), release })
+        }
+        Refusal::KubeVersion { wanted, has } => {
+            let text = format!("the chart asks for Kubernetes {wanted}, and the cluster has {has}");
+            (named(), text, Fix::KubeVersion { wanted: wanted.clone(), has: has.clone(), release })
+        }
+        Refusal::MissingCharts { names } => {
+            let text = format!("charts that the chart depends on are not in its folder charts/: {names}");
+            (named(), text, Fix::Dependencies { names: names.clone(), release })
+        }
+        Refusal::Template { file, says } => {
+            let text = format!("the chart cannot be rendered with these values: {file}: {}", shorten(says, QUOTED));
+            (named(), text, Fix::Template { file: file.clone(), says: says.clone(), release })
+        }
+        Refusal::Invalid { kind, name, field, says } => {
+            let subject = if name.is_empty() { named() } else { place.object(kind, name) };
+            let whose = if name.is_empty() { format!("a {kind} of the chart") } else { subject.to_string() };
+            let text = format!("the API server refuses {whose}: {field}: {}", shorten(says, QUOTED));
+            let fix = Fix::Invalid {
+                explained: explained(kind, field),
+                field: field.clone(),
+                says: shorten(says, QUOTED),
+                of_type: says.contains("may not be used when"),
+                release,
+            };
+            (subject, text, fix)
+        }
+        Refusal::Rights { who, verb, resource, namespace } => {
+            let place = if namespace.is_empty() { "in the cluster".to_owned() } else { format!("in {namespace}") };
+            let text = format!("{who}, as whom Helm runs, may not {verb} {resource} {place}");
+            let (who, verb, resource) = (who.clone(), verb.clone(), resource.clone());
+            (named(), text, Fix::Rights { who, verb, resource, namespace: namespace.clone(), release })
+        }
         _ => return None,
     })
+}
+
+/// `prometheus.spec.retention`: without places in lists, which `kubectl explain` does not take.
+fn explained(kind: &str, field: &str) -> String {
+    let mut path = String::new();
+    let mut depth = 0_u32;
+    for c in field.chars() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            c if depth == 0 => path.push(c),
+            _ => {}
+        }
+    }
+    // Fields of maps have names of their own, which nothing explains.
+    let is_path = !path.is_empty() && path.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    if is_path { format!("{}.{path}", kind.to_ascii_lowercase()) } else { String::new() }
 }
 
 fn hook(snap: &Snapshot, place: &Place, kind: &str, name: Option<&str>) -> (ResourceRef, String, Fix) {

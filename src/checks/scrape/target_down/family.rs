@@ -117,6 +117,8 @@ fn words(down: &Down<'_>) -> String {
         ScrapeFailure::NotHttp => protocol(error).map_or(general, |p| format!("the port speaks {p}, not HTTP")),
         ScrapeFailure::Limit => limit_name(error).map_or(general, |limit| format!("{limit} is exceeded")),
         ScrapeFailure::BadLine if error.contains("invalid UTF-8") => "a label value is not valid UTF-8".into(),
+        ScrapeFailure::BadLine if error.contains("is not unique") => between(error, "label name \"", "\"")
+            .map_or(general, |label| format!("a series has the label {label} twice")),
         ScrapeFailure::BadLine if error.contains("# EOF") => "the answer breaks off: no # EOF at its end".into(),
         ScrapeFailure::BadLine if error.starts_with("gzip:") => "the compressed answer is broken (gzip)".into(),
         ScrapeFailure::Credentials => between(error, "open ", ": ").map_or(general, |file| {

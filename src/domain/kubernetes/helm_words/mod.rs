@@ -41,6 +41,18 @@ pub(crate) enum Refusal {
     Hook { kind: &'static str, name: Option<String> },
     /// A release of the name is there.
     NameInUse,
+    /// Values that the chart's schema does not admit.
+    Schema { faults: String },
+    /// The chart asks for another version of Kubernetes.
+    KubeVersion { wanted: String, has: String },
+    /// Charts that it depends on are not there.
+    MissingCharts { names: String },
+    /// A template cannot be rendered, or what it renders is no YAML: its file, with the line where that is told.
+    Template { file: String, says: String },
+    /// The API server takes an object for invalid.
+    Invalid { kind: String, name: String, field: String, says: String },
+    /// Whoever runs Helm may not do it.
+    Rights { who: String, verb: String, resource: String, namespace: String },
 }
 
 /// Where it was said.

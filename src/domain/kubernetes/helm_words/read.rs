@@ -42,6 +42,110 @@ fn one(text: &str, is_upgrade: bool) -> Option<Refusal> {
         .or_else(|| long_name(text))
         .or_else(|| hook(text))
         .or_else(|| text.contains("cannot re-use a name that is still in use").then_some(Refusal::NameInUse))
+        .or_else(|| schema(text))
+        .or_else(|| kube_version(text))
+        .or_else(|| missing_charts(text))
+        .or_else(|| template(text))
+        .or_else(|| if is_upgrade || is_install(text) { refused(text) } else { None })
+}
+
+/// Helm says that it was to install.
+fn is_install(text: &str) -> bool {
+    text.contains("INSTALLATION FAILED") || text.to_ascii_lowercase().contains("install failed")
+}
+
+/// What others than Helm are refused in the same words.
+fn refused(text: &str) -> Option<Refusal> {
+    rights(text).or_else(|| wrong_type(text)).or_else(|| invalid(text))
+}
+
+/// `values don't meet the specifications of the schema(s) in the following chart(s): grafana: - (root): Additional property x is
+/// not allowed`; Helm 3.18 and later: `- at '': additional properties 'x' not allowed`.
+fn schema(text: &str) -> Option<Refusal> {
+    let (_, faults) =
+        text.split_once("values don't meet the specifications of the schema(s) in the following chart(s):")?;
+    Some(Refusal::Schema { faults: faults.split_whitespace().collect::<Vec<_>>().join(" ") })
+}
+
+/// `chart requires kubeVersion: >=1.25.0-0 which is incompatible with Kubernetes v1.24.17-eks-1`.
+fn kube_version(text: &str) -> Option<Refusal> {
+    static VERSION: OnceLock<Option<Regex>> = OnceLock::new();
+    let found = captures(
+        &VERSION,
+        r"chart requires kubeVersion: (.+?) which is incompatible with Kubernetes (v[\w.+-]+)",
+        text,
+    )?;
+    Some(Refusal::KubeVersion { wanted: found[1].to_owned(), has: found[2].to_owned() })
+}
+
+/// `found in Chart.yaml, but missing in charts/ directory: grafana, kube-state-metrics`.
+fn missing_charts(text: &str) -> Option<Refusal> {
+    let (_, names) = text.split_once("found in Chart.yaml, but missing in charts/ directory: ")?;
+    Some(Refusal::MissingCharts { names: names.trim().trim_end_matches('.').to_owned() })
+}
+
+/// `execution error at (chart/templates/x.yaml:36:28): …`; `YAML parse error on chart/templates/x.yaml: error converting YAML to
+/// JSON: …`; `parse error at (chart/templates/x.yaml:12): …`; `template: chart/templates/x.yaml:12:4: executing "…" at <…>: …`.
+fn template(text: &str) -> Option<Refusal> {
+    static AT: OnceLock<Option<Regex>> = OnceLock::new();
+    static PARSED: OnceLock<Option<Regex>> = OnceLock::new();
+    static EXECUTED: OnceLock<Option<Regex>> = OnceLock::new();
+    let of =
+        |found: regex::Captures<'_>| Refusal::Template { file: found[1].to_owned(), says: found[2].trim().to_owned() };
+    captures(&AT, r"(?:execution|parse) error at \(([^)]+)\): (.+)", text)
+        .or_else(|| captures(&PARSED, r"YAML parse error on (\S+): (?:error converting YAML to JSON: )?(.+)", text))
+        .or_else(|| {
+            captures(
+                &EXECUTED,
+                r"template: (\S+\.(?:ya?ml|tpl|txt)(?::\d+)*): executing .*?: (error calling .+|can't .+)",
+                text,
+            )
+        })
+        .map(of)
+}
+
+/// `User "system:serviceaccount:ci:deployer" cannot list resource "secrets" in API group "" in the namespace "monitoring"`.
+fn rights(text: &str) -> Option<Refusal> {
+    static RIGHTS: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern =
+        r#"User "([^"]+)" cannot (\w+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?"#;
+    let found = captures(&RIGHTS, pattern, text)?;
+    let group = &found[4];
+    let resource = if group.is_empty() { found[3].to_owned() } else { format!("{}.{group}", &found[3]) };
+    let namespace = found.get(5).map(|m| m.as_str().to_owned()).unwrap_or_default();
+    Some(Refusal::Rights { who: found[1].to_owned(), verb: found[2].to_owned(), resource, namespace })
+}
+
+/// `Prometheus in version "v1" cannot be handled as a Prometheus: json: cannot unmarshal string into Go struct field
+/// PrometheusSpec.spec.replicas of type int32`.
+fn wrong_type(text: &str) -> Option<Refusal> {
+    static TYPE: OnceLock<Option<Regex>> = OnceLock::new();
+    let pattern = r#"(\w+) in version "[^"]+" cannot be handled as a \w+: .*cannot unmarshal (\w+) into Go struct field \w+\.([\w.\[\]]+) of type (\S+)"#;
+    let found = captures(&TYPE, pattern, text)?;
+    Some(Refusal::Invalid {
+        kind: found[1].to_owned(),
+        name: String::new(),
+        field: found[3].to_owned(),
+        says: format!("it is a {}, and has to be of type {}", &found[2], &found[4]),
+    })
+}
+
+/// `Prometheus.monitoring.coreos.com "x" is invalid: spec.retention: Invalid value: "30days": spec.retention in body should match
+/// …`: what is left of what the API server refuses.
+fn invalid(text: &str) -> Option<Refusal> {
+    static INVALID: OnceLock<Option<Regex>> = OnceLock::new();
+    // A port of nodes that another Service has is told by name of that Service.
+    if text.contains("provided port is already allocated") || text.contains("provided port is not in the valid range") {
+        return None;
+    }
+    let pattern = r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: \[?([a-zA-Z][\w.\[\]/"-]*): (.+)"#;
+    let found = captures(&INVALID, pattern, text)?;
+    Some(Refusal::Invalid {
+        kind: found[1].to_owned(),
+        name: found[2].to_owned(),
+        field: found[3].to_owned(),
+        says: found[4].trim().trim_end_matches(']').to_owned(),
+    })
 }
 
 /// `ServiceAccount "x" in namespace "n" exists and cannot be imported into the current release: invalid ownership metadata …`.
@@ -73,6 +177,7 @@ fn immutable(text: &str, is_upgrade: bool) -> Option<Refusal> {
     let fixed = has("field is immutable")
         || has("immutable after creation")
         || has("cannot change roleRef")
+        || has("clusterIP can not be unset")
         || (has("updates to ") && has("are forbidden"));
     let forced = has("failed to replace object");
     if !fixed || !(is_upgrade || forced || has("cannot patch \"")) {

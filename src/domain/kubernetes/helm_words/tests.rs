@@ -107,3 +107,77 @@ fn hooks_are_named_with_their_job() {
     let left = r#"Error: warning: Hook pre-delete rancher-monitoring-crd/templates/jobs.yaml failed: jobs.batch "rancher-monitoring-crd-delete" already exists"#;
     assert_eq!(read(left), [Refusal::Hook { kind: "pre-delete", name: Some("rancher-monitoring-crd-delete".into()) }]);
 }
+
+#[test]
+fn what_values_charts_and_rights_are_to_blame_for() {
+    let text = "Error: UPGRADE FAILED: values don't meet the specifications of the schema(s) in the following chart(s): grafana: - (root): Additional property adminPasswrd is not allowed";
+    let faults = "grafana: - (root): Additional property adminPasswrd is not allowed".to_owned();
+    assert_eq!(read(text), [Refusal::Schema { faults }]);
+    let text = "Error: INSTALLATION FAILED: chart requires kubeVersion: >=1.25.0-0 which is incompatible with Kubernetes v1.24.17-eks-f8587cb";
+    let expected = Refusal::KubeVersion { wanted: ">=1.25.0-0".into(), has: "v1.24.17-eks-f8587cb".into() };
+    assert_eq!(read(text), [expected]);
+    let text = "Error: found in Chart.yaml, but missing in charts/ directory: kube-state-metrics, grafana";
+    assert_eq!(read(text), [Refusal::MissingCharts { names: "kube-state-metrics, grafana".into() }]);
+    for (text, file, says) in [
+        (
+            "Error: INSTALLATION FAILED: execution error at (kps/charts/grafana/templates/deployment.yaml:36:28): Sensitive key 'client_secret' should not be defined explicitly in values.",
+            "kps/charts/grafana/templates/deployment.yaml:36:28",
+            "Sensitive key 'client_secret' should not be defined explicitly in values.",
+        ),
+        (
+            "Error: UPGRADE FAILED: YAML parse error on kps/templates/prometheus/prometheus.yaml: error converting YAML to JSON: yaml: line 94: did not find expected key",
+            "kps/templates/prometheus/prometheus.yaml",
+            "yaml: line 94: did not find expected key",
+        ),
+        (
+            r#"Error: template: kps/templates/prometheus/x.yaml:12:4: executing "kps/templates/prometheus/x.yaml" at <include "kps.fullname" .>: error calling include: template: no template "kps.fullname" associated with template "gotpl""#,
+            "kps/templates/prometheus/x.yaml:12:4",
+            r#"error calling include: template: no template "kps.fullname" associated with template "gotpl""#,
+        ),
+    ] {
+        assert_eq!(read(text), [Refusal::Template { file: file.into(), says: says.into() }], "{text}");
+    }
+}
+
+#[test]
+fn what_the_api_server_refuses_helm() {
+    let invalid = |kind: &str, name: &str, field: &str, says: &str| Refusal::Invalid {
+        kind: kind.into(),
+        name: name.into(),
+        field: field.into(),
+        says: says.into(),
+    };
+    for (text, expected) in [
+        (
+            r#"Error: UPGRADE FAILED: cannot patch "kps-grafana" with kind Service: Service "kps-grafana" is invalid: spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"#,
+            invalid(
+                "Service",
+                "kps-grafana",
+                "spec.ports[0].nodePort",
+                "Forbidden: may not be used when `type` is 'ClusterIP'",
+            ),
+        ),
+        (
+            r#"Error: UPGRADE FAILED: failed to create resource: Prometheus in version "v1" cannot be handled as a Prometheus: json: cannot unmarshal string into Go struct field PrometheusSpec.spec.replicas of type int32"#,
+            invalid("Prometheus", "", "spec.replicas", "it is a string, and has to be of type int32"),
+        ),
+        (
+            r#"Error: UPGRADE FAILED: failed to replace object: Service "kps-prometheus" is invalid: spec.clusterIPs[0]: Invalid value: []string(nil): primary clusterIP can not be unset"#,
+            immutable("Service", "kps-prometheus", "spec.clusterIPs[0]", true),
+        ),
+    ] {
+        assert_eq!(read(text), [expected], "{text}");
+    }
+    let text = r#"Error: UPGRADE FAILED: query: failed to query with labels: secrets is forbidden: User "system:serviceaccount:ci:deployer" cannot list resource "secrets" in API group "" in the namespace "monitoring""#;
+    let expected = Refusal::Rights {
+        who: "system:serviceaccount:ci:deployer".into(),
+        verb: "list".into(),
+        resource: "secrets".into(),
+        namespace: "monitoring".into(),
+    };
+    assert_eq!(read(text), [expected]);
+    let by_kubectl = r#"Error from server (Forbidden): User "dev" cannot list resource "secrets" in API group "" in the namespace "monitoring""#;
+    assert_eq!(read(by_kubectl), [], "Helm has no part in it");
+    let taken = r#"Error: UPGRADE FAILED: Service "g" is invalid: spec.ports[0].nodePort: Invalid value: 32100: provided port is already allocated"#;
+    assert_eq!(read(taken), [], "who has the port is another finding");
+}
