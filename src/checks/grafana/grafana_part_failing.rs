@@ -69,6 +69,16 @@ enum Way {
     LoginUser {
         client: String,
     },
+    LoginMember {
+        client: String,
+    },
+    SignUp {
+        client: String,
+    },
+    ProxyAddress {
+        /// From where was asked; empty where the log does not say it.
+        address: String,
+    },
     UserSync {
         client: String,
         /// The provider's role would leave the organisation without an administrator.
@@ -82,6 +92,13 @@ enum Way {
         managed_by: String,
     },
     Ldap,
+    LdapGroups {
+        /// The directory gives no groups at all.
+        none: bool,
+    },
+    AlertingPeers {
+        address: String,
+    },
     Sessions {
         managed_by: String,
     },
@@ -116,6 +133,15 @@ enum Way {
         /// It answers, and does not take Grafana's token.
         unauthorized: bool,
     },
+    PluginInstall {
+        plugins: String,
+        managed_by: String,
+    },
+    PluginMissing {
+        /// What the datasources want beside what Grafana brings along.
+        candidates: String,
+        managed_by: String,
+    },
     Signature {
         plugin: String,
         /// It never had a signature, so it may be allowed; one that does not fit is never loaded.
@@ -139,6 +165,10 @@ impl Check for GrafanaPartFailing {
         let mut findings: Vec<Finding> = Vec::new();
         for said in &all {
             let Some(instance) = of_pod(snap, &instances, &said.log.pod) else { continue };
+            // One replica has no peers, and sends what it has to send.
+            if said.part == Part::AlertingPeers && instance.pods(snap).len() < 2 {
+                continue;
+            }
             // An old cookie is no fault.
             if said.part == Part::Sessions && !keeps_sessions_apart(snap, instance) {
                 continue;
@@ -178,6 +208,18 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             "logins to {who} by {} fail: the identity provider does not say who the user is ({error})",
             client(said)
         ),
+        Part::LoginMember => format!(
+            "{who} refuses people who log in by {}: the provider says who they are, and they are in none of the organisations, groups or domains that its configuration wants ({error})",
+            client(said)
+        ),
+        Part::SignUp => format!(
+            "{who} refuses new people who log in by {}: it has no user for them, and may not make one ({error})",
+            client(said)
+        ),
+        Part::ProxyAddress => format!(
+            "logins to {who} by the proxy before it fail: it asks from {}, which is not in the whitelist of auth.proxy",
+            if said.what.is_empty() { "an address" } else { &said.what }
+        ),
         Part::UserSync => format!(
             "somebody who logs in to {who} by {} is refused: Grafana cannot join what the provider says with the users that it has ({error})",
             client(said)
@@ -188,6 +230,18 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             root_of(said)
         ),
         Part::Ldap => format!("{who} cannot ask the directory (LDAP) who logs in ({error})"),
+        Part::LdapGroups => format!(
+            "{who} refuses people whom the directory (LDAP) knows: it {}",
+            if has_no_groups(said) {
+                "gives Grafana none of their groups"
+            } else {
+                "names groups of theirs, none of which is in Grafana's group_mappings"
+            }
+        ),
+        Part::AlertingPeers => format!(
+            "replicas of {who} do not find each other for alerting ({}), so that each of them sends every alert ({error})",
+            if said.what.is_empty() { "ha_peers" } else { &said.what }
+        ),
         Part::Sessions => format!(
             "users of {who} are logged out again and again: each of its {} replicas knows only its own sessions, in a SQLite database of its own",
             instance.pods(snap).len()
@@ -209,6 +263,16 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
             "{who} does not load plugin {}: it is made with Angular, which Grafana 11 turned off and 12 removed; its panels are empty",
             said.what
         ),
+        Part::PluginInstall => {
+            format!("{who} cannot fetch plugins that it is to install ({}): {error}", named_or(&said.what, "plugins"))
+        }
+        Part::PluginMissing => match wanted(snap, instance).as_slice() {
+            [] => format!("queries in {who} fail: the plugin of their datasource is not installed ({error})"),
+            wanted => format!(
+                "queries in {who} fail: the plugin of their datasource is not installed; of those that it does not bring along its datasources want {} ({error})",
+                wanted.join(", ")
+            ),
+        },
         Part::Rendering if is_unauthorized(said) => {
             format!("{who} makes no images: its renderer {host} does not accept its token ({error})")
         }
@@ -284,6 +348,24 @@ fn leads_there(snap: &Snapshot, instance: Instance<'_>, host: &str) -> bool {
     journal::aside(|| snap.ingresses.items().unwrap_or_default().iter().any(leads))
 }
 
+fn named_or<'s>(text: &'s str, other: &'s str) -> &'s str {
+    if text.is_empty() { other } else { text }
+}
+
+/// `groups=[]`: the search for groups found none.
+fn has_no_groups(said: &Said<'_>) -> bool {
+    Line::parse(&said.line).get("groups").trim() == "[]"
+}
+
+/// Types of datasources that Grafana does not bring along, as the known ones have them.
+fn wanted(snap: &Snapshot, instance: Instance<'_>) -> Vec<String> {
+    let mut all: Vec<String> = datasources::all(snap, &[instance]).into_iter().map(|d| d.kind).collect();
+    all.retain(|kind| !kind.is_empty() && !datasources::is_built_in(kind));
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 fn is_unauthorized(said: &Said<'_>) -> bool {
     ["401 Unauthorized", "Unauthorized request", "Unauthenticated"].iter().any(|w| said.error.contains(w))
 }
@@ -304,6 +386,21 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
         Part::LoginReach => Way::LoginReach { url: notify_error::origin(&said.error).unwrap_or_default() },
         Part::LoginState => Way::LoginState { root_url, replicas },
         Part::LoginUser => Way::LoginUser { client: client(said).to_owned() },
+        Part::LoginMember => Way::LoginMember { client: client(said).to_owned() },
+        Part::SignUp => Way::SignUp { client: client(said).to_owned() },
+        Part::ProxyAddress => Way::ProxyAddress { address: said.what.clone() },
+        Part::LdapGroups => Way::LdapGroups { none: has_no_groups(said) },
+        Part::AlertingPeers => {
+            Way::AlertingPeers { address: named_or(&said.what, "<headless-service>:9094").to_owned() }
+        }
+        Part::PluginInstall => Way::PluginInstall {
+            plugins: named_or(&said.what, "<plugin-id>").to_owned(),
+            managed_by: managed_by(&instance.workload.metadata),
+        },
+        Part::PluginMissing => Way::PluginMissing {
+            candidates: wanted(snap, instance).join(", "),
+            managed_by: managed_by(&instance.workload.metadata),
+        },
         Part::UserSync => {
             let last_admin = said.error.contains("last organization admin");
             Way::UserSync { client: client(said).to_owned(), last_admin }

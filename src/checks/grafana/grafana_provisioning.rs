@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::grafana::{none_runs, running};
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
+use crate::domain::crash::provisioned;
 use crate::domain::grafana::provision_log::{self, Refusal, Said};
 use crate::domain::grafana::provisioned::{File, Instance, Kind};
 use crate::domain::kubernetes::managed::managed_by;
@@ -60,6 +61,15 @@ enum Fix {
         first: String,
         providers: String,
         maps: Vec<String>,
+    },
+    File {
+        #[serde(flatten)]
+        at: At,
+        kind: &'static str,
+        error: String,
+        advice: &'static str,
+        /// Label of the ConfigMaps that the side-car reads.
+        label: &'static str,
     },
     Plugin {
         #[serde(flatten)]
@@ -173,6 +183,19 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
                 Fix::Duplicates { at, first: twice.first().cloned().unwrap_or_default(), twice, providers, maps },
             )
         }
+        Refusal::File { kind } => {
+            let message = format!(
+                "Grafana ({who}) does not take what it is provisioned with of {kind}: {error}; it goes on with what it had"
+            );
+            let fix = Fix::File {
+                at,
+                kind,
+                advice: provisioned(&error.to_ascii_lowercase()),
+                error: error.clone(),
+                label: if *kind == "alerting" { "grafana_alert" } else { "grafana_datasource" },
+            };
+            (message, format!("file {kind}"), fix)
+        }
         Refusal::Plugin { id } => {
             let message = format!("Grafana ({who}) lacks plugin {id}: panels or datasources that need it do not work");
             (message, format!("plugin {id}"), Fix::Plugin { at, plugin: id.clone() })
@@ -232,6 +255,10 @@ mod tests {
                 "duplicates",
             ),
             ("level=error msg=\"Plugin not found\" pluginId=grafana-piechart-panel", "plugin"),
+            (
+                "level=error msg=\"Failed to provision data sources\" error=\"Datasource provisioning error: data source not found\"",
+                "file",
+            ),
         ] {
             assert_eq!(findings(&GrafanaProvisioning, &with(line))[0].variant, variant, "{line}");
         }

@@ -69,6 +69,11 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "email",
+        &["SMTP not configured", "smtp options not configured"],
+        "Grafana sends no mail unless [smtp] of grafana.ini says how: enabled: true, host (with its port), user, password (GF_SMTP_PASSWORD from a Secret; in the chart `smtp.existingSecret`), from_address. It is read when Grafana starts. Where nobody wants mail, the notification policies have to lead to another contact point: grafana-default-email is only the one that a new Grafana has.",
+    ),
+    (
+        "email",
         &["SmtpClientAuthentication is disabled", "5.7.139"],
         "Microsoft 365 has SMTP AUTH switched off for the tenant or the mailbox: the password is not at fault. An administrator allows it for this mailbox (Set-CASMailbox -SmtpClientAuthenticationDisabled $false), or Alertmanager sends through a relay.",
     ),

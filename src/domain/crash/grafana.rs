@@ -6,6 +6,34 @@ use crate::domain::text::log_line::{Level, Line};
 /// Grafana 8 to 10, told to go from one kind of alerting to the other where that would delete rules.
 const FORCED: &str = "It runs with the old alerting (section alerting) on a database that has rules of the new one. Keep the new one: unified_alerting.enabled = true and alerting.enabled = false in grafana.ini (GF_UNIFIED_ALERTING_ENABLED, GF_ALERTING_ENABLED). force_migration = true deletes the rules, contact points and silences that were made since.";
 
+/// What PostgreSQL and MySQL answer who connects, and what it means.
+const DATABASE: &[(&[&str], &str)] = &[
+    (
+        &["no encryption", "ssl off", "connections using insecure transport are prohibited"],
+        "The server takes encrypted connections only (RDS: rds.force_ssl, on from PostgreSQL 15; require_secure_transport of MySQL): set ssl_mode = require in [database] (GF_DATABASE_SSL_MODE). With verify-full Grafana also checks the certificate, and needs the authority's file in ca_cert_path; MySQL wants true or skip-verify.",
+    ),
+    (
+        &["no pg_hba.conf entry", "pg_hba.conf rejects connection"],
+        "PostgreSQL has no entry in its pg_hba.conf that lets this user into this database from this address: add one there, or name a user and a database that have one.",
+    ),
+    (
+        &["permission denied for schema", "permission denied for table", "must be owner of"],
+        "The user may connect and may not make tables there: since PostgreSQL 15 only the owner of a database may write to its schema public. On the server, in Grafana's database: GRANT USAGE, CREATE ON SCHEMA public TO <user>, or ALTER DATABASE <database> OWNER TO <user>. Tables that another user made have to be his as well.",
+    ),
+    (
+        &[
+            "server does not support ssl",
+            "ssl is not enabled on the server",
+            "tls requested but server does not support tls",
+        ],
+        "The server offers no encryption: set ssl_mode = disable in [database] (GF_DATABASE_SSL_MODE), or switch TLS on there.",
+    ),
+    (
+        &["is not allowed to connect to this mysql server", "error 1044", "error 1130"],
+        "MySQL knows no such user from the pod's address, or does not let it into this database: CREATE USER and GRANT for '<user>'@'%' (or the network of the pods).",
+    ),
+];
+
 /// Reads a line of Grafana's log.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     if line.level == Level::Warning {
@@ -51,6 +79,10 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         };
         let reason = text.trim_start_matches("panic: ").split(" For more information").next().unwrap_or_default();
         return Some(Crash::new(Class::Ini, inner(reason)).file("/etc/grafana/grafana.ini").advice(advice));
+    }
+    // The server refuses the connection or a right: no migration is at fault, though the first one says so.
+    if let Some((_, advice)) = DATABASE.iter().find(|(words, _)| has(words)) {
+        return of(Class::Database).map(|c| c.advice(*advice));
     }
     if has(&["migration failed", "failed to migrate"]) {
         return of(Class::Migration);
@@ -112,8 +144,8 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
     None
 }
 
-/// What a provisioned object collides with, or lacks.
-fn provisioned(lower: &str) -> &'static str {
+/// What a provisioned object collides with, or lacks, by the error in lower case.
+pub(crate) fn provisioned(lower: &str) -> &'static str {
     let known: &[(&str, &str)] = &[
         (
             "conflicting alert rule",
@@ -125,7 +157,7 @@ fn provisioned(lower: &str) -> &'static str {
         ),
         (
             "data source not found",
-            "The datasource of that name has another uid in the database: list it below deleteDatasources of the file (name, orgId), so that it is recreated with the uid of the file.",
+            "The datasource of that name has another uid in the database: write that uid into the file, or list the datasource below deleteDatasources of the file (name, orgId), so that it is recreated with the uid of the file. Dashboards and alert rules name datasources by uid: those that name the old one have to follow.",
         ),
         (
             "does not exist",

@@ -360,6 +360,7 @@ fn needed(lines: &[Line<'_>]) -> Option<Crash> {
 }
 
 pub(crate) use flags::usage_of;
+pub(crate) use grafana::provisioned;
 
 /// What the exit code of a program says, where its log does not.
 pub(crate) fn by_exit_code(text: &str, code: i32) -> Option<Crash> {

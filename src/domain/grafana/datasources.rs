@@ -32,6 +32,39 @@ pub(crate) fn all<'a>(snap: &'a Snapshot, instances: &[Instance<'a>]) -> Vec<Dat
     all
 }
 
+/// Types of datasources that Grafana brings along.
+const BUILT_IN: &[&str] = &[
+    "alertmanager",
+    "cloudwatch",
+    "dashboard",
+    "elasticsearch",
+    "grafana",
+    "grafana-azure-monitor-datasource",
+    "grafana-postgresql-datasource",
+    "grafana-pyroscope-datasource",
+    "grafana-testdata-datasource",
+    "graphite",
+    "influxdb",
+    "jaeger",
+    "loki",
+    "mixed",
+    "mssql",
+    "mysql",
+    "opentsdb",
+    "parca",
+    "postgres",
+    "prometheus",
+    "stackdriver",
+    "tempo",
+    "testdata",
+    "zipkin",
+];
+
+/// Its plugin is part of Grafana.
+pub(crate) fn is_built_in(kind: &str) -> bool {
+    BUILT_IN.contains(&kind)
+}
+
 /// What Grafana itself says of the datasource.
 pub(crate) fn health<'a>(snap: &'a Snapshot, datasource: &Datasource<'_>) -> Option<(&'a str, &'a str)> {
     let instances = provisioned::instances(snap).ok()?;

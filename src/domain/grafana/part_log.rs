@@ -13,6 +13,8 @@ use crate::snapshot::monitoring::ContainerLog;
 
 /// Seconds for which a failure of something that people do counts.
 const RECENT: i64 = 3600;
+/// The same of what is tried again all the time.
+const NOW: i64 = 900;
 /// Failures from which on it is not one person's mistake.
 const SEVERAL: usize = 3;
 
@@ -29,12 +31,22 @@ pub(crate) enum Part {
     LoginState,
     /// The provider says too little of the user: no e-mail, no role.
     LoginUser,
+    /// Who logs in is in none of the organisations, groups or domains that Grafana wants.
+    LoginMember,
+    /// Who logs in is new, and Grafana makes no users.
+    SignUp,
+    /// What asks in somebody's name (auth proxy) comes from an address that may not.
+    ProxyAddress,
     /// Who logs in is somebody else in Grafana's database, or may not have the role that the provider gives.
     UserSync,
     /// Live updates are refused: the browser's address is not the `root_url`.
     Origin,
     /// The directory (LDAP) cannot be asked.
     Ldap,
+    /// The directory knows who logs in, and none of their groups is one of those that Grafana maps.
+    LdapGroups,
+    /// Replicas do not find each other, and each sends every alert.
+    AlertingPeers,
     /// Sessions are not found: users are logged out.
     Sessions,
     /// Its database takes no more connections, or none at all.
@@ -51,12 +63,21 @@ pub(crate) enum Part {
     Signature,
     /// A plugin is not loaded, as it is made with Angular.
     Angular,
+    /// Plugins that are to be installed at the start cannot be fetched.
+    PluginInstall,
+    /// What a datasource needs is not installed.
+    PluginMissing,
 }
 
 impl Part {
     /// Plugins are looked at when Grafana starts, and then no more.
     fn is_of_start(self) -> bool {
-        matches!(self, Self::Signature | Self::Angular)
+        matches!(self, Self::Signature | Self::Angular | Self::PluginInstall)
+    }
+
+    /// Said every few seconds for as long as it is so: what was said before is over.
+    fn goes_on(self) -> bool {
+        self == Self::AlertingPeers
     }
 }
 
@@ -86,7 +107,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
     let mut found: BTreeMap<(Part, String), Said<'a>> = BTreeMap::new();
     for line in log.text.lines().map(Line::parse).filter(|l| matches!(l.level, Level::Error | Level::Warning)) {
         let Some((part, what)) = part(&line) else { continue };
-        let old = line.is_older(snap.collected_at, RECENT);
+        let old = line.is_older(snap.collected_at, if part.goes_on() { NOW } else { RECENT });
         if old && !part.is_of_start() {
             continue;
         }
@@ -108,7 +129,22 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
         line.raw.clone_into(&mut said.line);
     }
     let is_enough = |s: &Said<'_>| s.part.is_of_start() || s.times >= SEVERAL;
-    found.into_values().filter(is_enough).collect()
+    one_of_plugins(found.into_values().filter(is_enough).collect(), &log.text)
+}
+
+/// Plugins that are fetched from one place fail together, and are one fault; one that was installed later is none.
+fn one_of_plugins<'a>(all: Vec<Said<'a>>, text: &str) -> Vec<Said<'a>> {
+    let of_install = |s: &Said<'_>| s.part == Part::PluginInstall;
+    let is_there = |id: &str| {
+        text.lines().map(Line::parse).any(|l| l.msg.contains("successfully installed") && l.get("pluginId") == id)
+    };
+    let (failed, mut rest): (Vec<Said<'a>>, Vec<Said<'a>>) = all.into_iter().partition(of_install);
+    let mut failed: Vec<Said<'a>> = failed.into_iter().filter(|s| !is_there(&s.what)).collect();
+    let ids: Vec<String> = failed.iter().map(|s| s.what.clone()).filter(|id| !id.is_empty()).collect();
+    if let Some(last) = failed.pop() {
+        rest.push(Said { what: ids.join(", "), ..last });
+    }
+    rest
 }
 
 fn part(line: &Line<'_>) -> Option<(Part, String)> {
@@ -140,6 +176,26 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
         "Error 1203",
     ]) {
         return Some((Part::Database, String::new()));
+    }
+    if logger == "plugin.backgroundinstaller" && line.msg.starts_with("Failed to install plugin") {
+        return Some((Part::PluginInstall, line.get("pluginId").to_owned()));
+    }
+    if has(&["[plugin.notRegistered]", "plugin not registered", "no installed plugin with that id"]) {
+        return Some((Part::PluginMissing, String::new()));
+    }
+    if logger.starts_with("ngalert") && line.get("component") == "cluster" && has(UNREACHED) {
+        return Some((Part::AlertingPeers, line.get("addr").to_owned()));
+    }
+    if has(&["is not from the authentication proxy"]) {
+        return Some((Part::ProxyAddress, address(&text).to_owned()));
+    }
+    if text.to_ascii_lowercase().contains("user does not belong in any of the specified") {
+        // Two lines say it, and only the directory's own names the groups.
+        return (logger == "ldap").then(|| (Part::LdapGroups, String::new()));
+    }
+    if has(&["signup is disabled", "signup is not allowed", "sign up is disabled", "signup disabled"]) {
+        let by = [line.get("client"), line.get("auth_module")].into_iter().find(|c| !c.is_empty()).unwrap_or_default();
+        return Some((Part::SignUp, by.trim_start_matches("auth.client.").trim_start_matches("oauth_").to_owned()));
     }
     if has(&["user token not found"]) {
         return Some((Part::Sessions, String::new()));
@@ -178,6 +234,22 @@ fn part(line: &Line<'_>) -> Option<(Part, String)> {
     login(line, &text)
 }
 
+/// The way to somebody is not there.
+const UNREACHED: &[&str] = &[
+    "no such host",
+    "i/o timeout",
+    "connection refused",
+    "deadline exceeded",
+    "no route to host",
+    "server misbehaving",
+];
+
+/// `… from 10.0.131.44 is not from the authentication proxy`.
+fn address(text: &str) -> &str {
+    let before = text.split_once(" is not from the authentication proxy").map_or("", |(before, _)| before);
+    before.rsplit(' ').next().filter(|a| a.parse::<IpAddr>().is_ok()).unwrap_or_default()
+}
+
 /// The address of somebody's own port-forward, or of the pod itself: nobody else opens Grafana there.
 fn is_forwarded(origin: &str) -> bool {
     let is_own = |host: &str| host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok();
@@ -187,6 +259,11 @@ fn is_forwarded(origin: &str) -> bool {
 fn login(line: &Line<'_>, text: &str) -> Option<(Part, String)> {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     let client = line.get("client").trim_start_matches("auth.client.");
+    // A token that the browser brings is checked with the provider's keys, which have to be fetched.
+    if client == "jwt" {
+        let fails = has(UNREACHED) || has(&["x509:", "Client.Timeout"]);
+        return fails.then(|| (Part::LoginReach, client.to_owned()));
+    }
     let oauth = client.contains("oauth")
         || ["azuread", "okta", "github", "gitlab", "google", "keycloak"].iter().any(|p| client.contains(p))
         || has(&["auth.oauth", "login.OAuthLogin", "oauth2:", "OAuth"]);
@@ -221,6 +298,17 @@ fn login(line: &Line<'_>, text: &str) -> Option<(Part, String)> {
         ]) =>
         {
             Part::LoginClient
+        }
+        () if has(&[
+            "not a member of one of the required",
+            "not a member of any",
+            "missing-org",
+            "email domain not",
+            "domain not allowed",
+            "not present in the allowed domains",
+        ]) =>
+        {
+            Part::LoginMember
         }
         () if has(&["userinfo", "user info", "email", "role"]) => Part::LoginUser,
         () => return None,
@@ -295,6 +383,34 @@ mod tests {
                 Part::OwnTimeout,
             ),
             (
+                "logger=ldap t=2026-11-21T02:50:11Z level=error msg=\"User does not belong in any of the specified LDAP groups\" username=j groups=\"[CN=a,DC=corp]\"",
+                Part::LdapGroups,
+            ),
+            (
+                "logger=authn.service t=2026-11-21T02:50:11Z level=error msg=\"Failed to authenticate request\" client=auth.client.proxy error=\"[auth-proxy.ip-not-allowed] proxy authentication required: request for user (j) from 10.0.131.44 is not from the authentication proxy\"",
+                Part::ProxyAddress,
+            ),
+            (
+                "logger=authn.service t=2026-11-21T02:50:11Z level=error msg=\"Failed to authenticate request\" client=auth.client.jwt error=\"[jwt.invalid] failed to verify JWT: Get \\\"https://id.corp/jwks.json\\\": dial tcp: lookup id.corp: no such host\"",
+                Part::LoginReach,
+            ),
+            (
+                "logger=authn.service t=2026-11-21T02:50:11Z level=error msg=\"Failed to authenticate request\" client=auth.client.github error=\"user not a member of one of the required organizations\"",
+                Part::LoginMember,
+            ),
+            (
+                "logger=authn.service t=2026-11-21T02:50:11Z level=error msg=\"Failed to run post auth hook\" client=auth.client.generic_oauth id= error=\"[user.sync.internal] signup is disabled\"",
+                Part::SignUp,
+            ),
+            (
+                "logger=context t=2026-11-21T02:50:11Z level=error msg=\"Plugin unavailable\" error=\"[plugin.notRegistered] plugin not registered\"",
+                Part::PluginMissing,
+            ),
+            (
+                "logger=ngalert.multiorg.alertmanager t=2026-11-21T02:50:11Z level=warn component=cluster msg=refresh result=failure addr=g:9094 err=\"Failed to resolve g:9094: lookup g: no such host\"",
+                Part::AlertingPeers,
+            ),
+            (
                 "logger=ldap t=2026-11-21T02:50:11Z level=error msg=\"Error while trying to authenticate\" error=\"LDAP Result Code 49 \\\"Invalid Credentials\\\"\"",
                 Part::Ldap,
             ),
@@ -303,6 +419,14 @@ mod tests {
             assert!(parts(line).is_empty(), "once: {line}");
             assert!(parts(&format!("{}\n", line.replace("02:50", "01:10")).repeat(3)).is_empty(), "old: {line}");
         }
+        let fetch = |id: &str| {
+            format!(
+                "logger=plugin.backgroundinstaller t=2026-11-20T02:42:01Z level=error msg=\"Failed to install plugin\" pluginId={id} version= error=\"Get https://grafana.com/api/plugins/{id}/versions: i/o timeout\"\n"
+            )
+        };
+        assert_eq!(parts(&(fetch("a-app") + &fetch("b-app"))), [Part::PluginInstall], "one fault");
+        let later = "logger=plugin.installer t=2026-11-20T02:44:01Z level=info msg=\"Plugin successfully installed\" pluginId=a-app version=1\n";
+        assert!(parts(&(fetch("a-app") + later)).is_empty(), "it came in the end");
         let plugin = "logger=plugins.validation t=2026-11-20T02:42:01Z level=error msg=\"Plugin validation failed\" pluginId=flash-panel error=\"plugin 'flash-panel' has no signature\"";
         assert_eq!(parts(plugin), [Part::Signature], "once, at its start");
         let angular = "logger=plugins.validator.angular t=2026-11-20T02:42:01Z level=error msg=\"Refusing to initialize plugin because it's using Angular, which has been disabled\" pluginId=grafana-piechart-panel\nlogger=plugins.validation t=2026-11-20T02:42:01Z level=error msg=\"Plugin validation failed\" pluginId=grafana-piechart-panel error=\"angular plugins are not supported\"";

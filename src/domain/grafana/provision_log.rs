@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::domain::text::log_line::Line;
+use crate::domain::text::log_line::{Level, Line};
 use crate::model::{Gap, Program};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     Folder { path: String, provider: String },
     /// Providers whose dashboards are not written, because some are there twice.
     Duplicates,
+    /// A file of datasources or of alerting is refused when Grafana is told to read it again: the rest of it is not read.
+    File { kind: &'static str },
     /// A plugin that something needs is not there.
     Plugin { id: String },
 }
@@ -104,6 +106,9 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
 }
 
 fn refusal(line: &Line<'_>) -> Option<Refusal> {
+    if let Some(kind) = reloaded(line) {
+        return Some(Refusal::File { kind });
+    }
     let file = || line.get("file").to_owned();
     let of_dashboards = line.get("logger") == "provisioning.dashboard";
     match line.msg.trim() {
@@ -122,6 +127,25 @@ fn refusal(line: &Line<'_>) -> Option<Refusal> {
             Some(Refusal::Plugin { id: id.to_owned() })
         }
         _ => None,
+    }
+}
+
+/// What Grafana could not read again: `Datasource provisioning error: data source not found`.
+fn reloaded(line: &Line<'_>) -> Option<&'static str> {
+    let lower = line.err.to_ascii_lowercase();
+    // Two defaults are a matter of their own.
+    if line.level != Level::Error || lower.contains("marked as default") {
+        return None;
+    }
+    let msg = line.msg.to_ascii_lowercase();
+    match () {
+        () if lower.contains("datasource provisioning error") || msg.starts_with("failed to provision data source") => {
+            Some("datasources")
+        }
+        () if msg.starts_with("failed to provision alerting") || lower.contains("failure to provision alerting") => {
+            Some("alerting")
+        }
+        () => None,
     }
 }
 
@@ -164,6 +188,15 @@ mod tests {
         assert!(read(&looks(&["02:54:30", "02:54:40", "02:54:50"])).is_empty(), "Grafana starts");
         assert!(read(&looks(&["02:50:00", "02:50:30", "02:51:00"])).is_empty(), "it was made since");
         assert!(read(folder).is_empty(), "it may be made yet");
+        let again = "logger=context t=2026-11-21T02:50:30Z level=error msg=\"Request Completed\" method=POST path=/api/admin/provisioning/datasources/reload status=500 error=\"Datasource provisioning error: data source not found\"\n";
+        assert_eq!(read(again), [(Refusal::File { kind: "datasources" }, vec![])]);
+        assert!(
+            read(
+                &again
+                    .replace("data source not found", "Only one datasource per organization can be marked as default")
+            )
+            .is_empty()
+        );
         let unused = "logger=provisioning.plugins t=2026-11-21T02:50:30Z level=error msg=\"Failed to read plugin provisioning files from directory\" path=/etc/grafana/provisioning/plugins error=\"open /etc/grafana/provisioning/plugins: no such file or directory\"\n";
         assert!(read(unused).is_empty(), "nothing is provisioned that way");
     }

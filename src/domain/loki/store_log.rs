@@ -29,10 +29,24 @@ pub(crate) enum Trouble {
     DiskReadOnly,
     /// Its object store.
     Store(StoreFailure),
+    /// The KMS key that encrypts its bucket.
+    Key,
+    /// Chunks that its index names are not in the store any more.
+    Gone,
+    /// The store takes no more requests for now.
+    Slow,
+    /// No period of its schema holds the time of what it is to write or to read.
+    Period,
     /// Ingesters are missing from the ring.
     Ring,
     /// Those who answer queries do not reach those who hand them out.
     Scheduler,
+    /// Those who answer queries do not reach who keeps the index for them.
+    IndexGateway,
+    /// The folder of its rules is not there.
+    RuleFolder,
+    /// A cache does not take what it is given, or does not answer.
+    Cache,
     /// The name of its members does not resolve.
     Members,
     /// The compactor fails.
@@ -52,6 +66,16 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// Breaks with each member that is replaced, and is of interest where it lasts.
+    fn is_of_members(self) -> bool {
+        matches!(self, Self::Scheduler | Self::IndexGateway | Self::Cache)
+    }
+
+    /// Only single queries or files suffer, or all goes on more slowly.
+    pub(crate) fn is_mild(self) -> bool {
+        self.is_limit() || matches!(self, Self::Compactor | Self::Gone | Self::Slow | Self::RuleFolder | Self::Cache)
+    }
+
     /// A limit that holds: what is sent or asked is refused, Loki itself is well.
     pub(crate) fn is_limit(self) -> bool {
         matches!(self, Self::Streams | Self::Rate | Self::StreamRate | Self::Queries | Self::QueryLimit | Self::Traces)
@@ -76,6 +100,7 @@ const OWN: &[(Trouble, &[&str])] = &[
         ],
     ),
     (Trouble::Scheduler, &["error contacting scheduler", "error contacting frontend"]),
+    (Trouble::Period, &["no schema config found for time"]),
     (
         Trouble::Traces,
         &["LIVE_TRACES_EXCEEDED", "max live traces", "TRACE_TOO_LARGE", "max size of trace", "RATE_LIMITED: "],
@@ -241,7 +266,7 @@ impl Store {
     fn tells(self, trouble: Trouble, text: &str) -> bool {
         // MinIO's client says no more than that it is denied.
         let elsewhere = matches!(trouble, Trouble::Store(StoreFailure::Credentials))
-            || matches!(trouble, Trouble::Store(StoreFailure::Denied)) && Denied::read(text).is_some();
+            || matches!(trouble, Trouble::Store(StoreFailure::Denied) | Trouble::Key) && Denied::read(text).is_some();
         let own = trouble == Trouble::Traces && self == Self::Tempo;
         self == Self::Loki && trouble != Trouble::Traces || own || !trouble.is_limit() && !elsewhere
     }
@@ -290,7 +315,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
                 last - first >= LASTS && snap.collected_at.as_second() - last <= NOW
             })
         };
-        by_trouble.retain(|trouble, f| *trouble != Trouble::Scheduler || lasts(f));
+        by_trouble.retain(|trouble, f| !trouble.is_of_members() || lasts(f));
         found.extend(by_trouble.into_values().filter(|f| f.times >= SEVERAL || f.trouble == Trouble::DiskFull));
     }
     Ok(found)
@@ -308,9 +333,37 @@ fn trouble(text: &str) -> Option<Trouble> {
     };
     // A token that may not be read is no disk.
     let disk = named(DISK).filter(|_| !text.contains("WebIdentity"));
-    let found = disk.or_else(|| StoreFailure::of(text).map(Trouble::Store)).or_else(|| named(OWN))?;
+    let found = disk
+        .or_else(|| of_parts(text))
+        .or_else(|| StoreFailure::of(text).map(Trouble::Store))
+        .or_else(|| named(OWN))?;
     // A query that is given up, or a member that goes, ends the connection on purpose.
-    (found != Trouble::Scheduler || !text.contains("context canceled")).then_some(found)
+    (!found.is_of_members() || !text.contains("context canceled")).then_some(found)
+}
+
+/// What is about one kind of request, or one part, and not about the whole store.
+fn of_parts(text: &str) -> Option<Trouble> {
+    let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
+    let unreached = ["no such host", "i/o timeout", "connection refused", "deadline exceeded", "no route to host"];
+    let found = match () {
+        () if has(&["kms:", "AWSKMS", "KMS.", "AWS KMS"]) && has(&["AccessDenied", "not authorized to perform"]) => {
+            Trouble::Key
+        }
+        // Other objects are looked for that may never have been written: the seed of the cluster, lists of deletions.
+        () if has(&["NoSuchKey", "The specified key does not exist"]) => {
+            return text.to_ascii_lowercase().contains("chunk").then_some(Trouble::Gone);
+        }
+        () if has(&["SlowDown", "reduce your request rate"]) => Trouble::Slow,
+        () if has(&["unable to read rule dir"]) && has(&["no such file or directory"]) => Trouble::RuleFolder,
+        () if has(&["memcache", "Memcache", ":11211"]) && has(&["object too large"])
+            || has(&[":11211"]) && has(&unreached) =>
+        {
+            Trouble::Cache
+        }
+        () if has(&["index gateway", "index-gateway"]) && has(&unreached) => Trouble::IndexGateway,
+        () => return None,
+    };
+    Some(found)
 }
 
 #[cfg(test)]
@@ -346,6 +399,20 @@ mod tests {
                 "RequestError: send request failed caused by: Put https://b.s3.eu-west-1.amazonaws.com/x: dial tcp 1.2.3.4:443: i/o timeout",
                 Trouble::Store(StoreFailure::Unreachable),
             ),
+            (
+                "store put chunk: AccessDenied: User: arn:aws:sts::1:assumed-role/loki/1 is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:eu-west-1:1:key/2 because no identity-based policy allows the kms:GenerateDataKey action",
+                Trouble::Key,
+            ),
+            (
+                "error fetching chunks: failed to get s3 object: NoSuchKey: The specified key does not exist.",
+                Trouble::Gone,
+            ),
+            ("store put chunk: SlowDown: Please reduce your request rate.", Trouble::Slow),
+            ("no schema config found for time 1795230300", Trouble::Period),
+            (
+                "failed to list rule groups: unable to read rule dir /rules/fake: open /rules/fake: no such file or directory",
+                Trouble::RuleFolder,
+            ),
             ("empty ring", Trouble::Ring),
             ("DoBatch: InstancesCount <= 0", Trouble::Ring),
             (
@@ -360,6 +427,31 @@ mod tests {
         ] {
             assert_eq!(read(&line(err)), [trouble], "{err}");
         }
+    }
+
+    #[test]
+    fn parts_that_are_not_reached_count_while_it_lasts() {
+        let line = |minute: &str, err: &str| {
+            format!("level=warn ts=2026-11-21T02:{minute}:00Z caller=x.go:1 msg=\"x\" err=\"{err}\"\n")
+        };
+        for (err, trouble) in [
+            (
+                "server=172.20.1.1:11211: memcache: unexpected response line from set: SERVER_ERROR object too large for cache",
+                Trouble::Cache,
+            ),
+            ("dial tcp 172.20.1.1:11211: i/o timeout", Trouble::Cache),
+            (
+                "index gateway: dial tcp: lookup loki-index-gateway on 172.20.0.10:53: no such host",
+                Trouble::IndexGateway,
+            ),
+        ] {
+            let of = |minutes: [&str; 3]| minutes.map(|m| line(m, err)).concat();
+            assert_eq!(read(&of(["50", "52", "54"])), [trouble], "{err}");
+            assert!(read(&of(["42", "44", "46"])).is_empty(), "it is over: {err}");
+            assert!(read(&of(["54", "54", "54"])).is_empty(), "a member is replaced: {err}");
+        }
+        let seed = "failed to get s3 object loki_cluster_seed.json: NoSuchKey: The specified key does not exist.";
+        assert!(read(&["50", "52", "54"].map(|m| line(m, seed)).concat()).is_empty(), "it is made then");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::words::{gone, is_of_sts, limit};
+use super::words::{gone, is_of_sts, limit, rule_folder};
 use crate::checks::support::configuration::Configuration;
 use crate::checks::support::volume::Larger;
+use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::mounts::{self, Origin};
@@ -48,6 +49,44 @@ enum Way {
         role: Option<String>,
         account_read: bool,
         managed_by: String,
+    },
+    Key {
+        program: &'static str,
+        detail: String,
+        account: String,
+        role: Option<String>,
+        /// ARN of the key.
+        key: String,
+        /// Its policy refuses, or does not speak of the role; otherwise the role's own policies lack the right.
+        of_key: bool,
+    },
+    Gone {
+        program: &'static str,
+        detail: String,
+    },
+    Slow {
+        program: &'static str,
+        detail: String,
+        config_path: String,
+    },
+    Period {
+        detail: String,
+        #[serde(flatten)]
+        change: Change,
+    },
+    IndexGateway {
+        detail: String,
+    },
+    RuleFolder {
+        program: &'static str,
+        detail: String,
+        folder: String,
+        tenant: String,
+        managed_by: String,
+    },
+    Cache {
+        detail: String,
+        too_large: bool,
     },
     Bucket {
         detail: String,
@@ -216,6 +255,22 @@ impl<'a> Case<'a> {
             Trouble::Store(StoreFailure::Unreachable) => {
                 Way::Store { program, of_sts: is_of_sts(&failing.text), detail }
             }
+            Trouble::Key => self.key(detail),
+            Trouble::Gone => Way::Gone { program, detail },
+            Trouble::Slow => Way::Slow { program, detail, config_path: config_path() },
+            Trouble::Period => Way::Period { detail, change: change() },
+            Trouble::IndexGateway => Way::IndexGateway { detail },
+            Trouble::RuleFolder => {
+                let folder = rule_folder(&failing.text).unwrap_or("<folder>").to_owned();
+                Way::RuleFolder {
+                    program,
+                    detail,
+                    tenant: folder.rsplit('/').next().unwrap_or_default().to_owned(),
+                    folder,
+                    managed_by: self.managed_by(),
+                }
+            }
+            Trouble::Cache => Way::Cache { detail, too_large: failing.text.contains("too large") },
             Trouble::DiskFull => self.disk_full(),
             Trouble::DiskReadOnly => Way::ReadOnly { program, detail },
             Trouble::Ring => self.ring(detail),
@@ -239,6 +294,20 @@ impl<'a> Case<'a> {
                 Way::Traces { detail, overrides_path, limit_field, limit_new, change: change() }
             }
             Trouble::Queries => Way::Queries { config_path: config_path(), change: change() },
+        }
+    }
+
+    fn key(&self, detail: String) -> Way {
+        let denied = Denied::read(&self.failing.text);
+        let own = denied.as_ref().and_then(|d| d.role()).map(str::to_owned);
+        let key = denied.as_ref().and_then(|d| d.resource.clone());
+        Way::Key {
+            program: self.failing.store.name(),
+            detail,
+            account: self.account().to_owned(),
+            role: own.or_else(|| self.role()),
+            key: key.unwrap_or_else(|| "<key-arn>".to_owned()),
+            of_key: denied.is_some_and(|d| d.by == By::ResourcePolicy),
         }
     }
 

@@ -8,12 +8,14 @@ mod words;
 use std::collections::BTreeMap;
 
 use crate::checks::{Check, check};
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::loki::ring;
 use crate::domain::loki::store_log::{self, Failing, Store, Trouble};
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
 use fix::Fix;
 use words::{more, words};
 
@@ -51,11 +53,14 @@ impl Check for Loki {
     }
 }
 
+fn is_cache(pod: &Pod) -> bool {
+    pod.spec.containers.iter().any(|c| base_of(&c.image) == "memcached")
+}
+
 fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     let pod = snap.pods.find(&failing.namespace, &failing.pod).ok().flatten();
     let owner = pod.map_or_else(|| ResourceRef::pod(&failing.namespace, &failing.pod), |p| snap.owner_ref(p));
-    let is_mild = failing.trouble == Trouble::Compactor || failing.trouble.is_limit();
-    let severity = if is_mild { Severity::Warning } else { Severity::Error };
+    let severity = if failing.trouble.is_mild() { Severity::Warning } else { Severity::Error };
     let times: usize = group.iter().map(|f| f.times).sum();
     let countless = store_log::countless_labels(&failing.text);
     let labels = match countless.is_empty() {
@@ -63,7 +68,7 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         false => format!("; each value of label {} makes a stream of its own", countless.join(", ")),
     };
     let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == failing.container));
-    let of_members = matches!(failing.trouble, Trouble::Ring | Trouble::Scheduler);
+    let of_members = matches!(failing.trouble, Trouble::Ring | Trouble::Scheduler | Trouble::IndexGateway);
     let slip = pod.zip(container).filter(|_| of_members).and_then(|(p, c)| ring::slip(snap, p, c));
     let labels = labels + &more(snap, failing, slip.as_ref());
     let message = format!(
@@ -82,7 +87,7 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
                 .with("container", &failing.container),
         );
     let account = pod.map_or("default", |p| p.spec.account()).to_owned();
-    if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied)) {
+    if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied) | Trouble::Key) {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
     }
     if of_members {
@@ -94,6 +99,14 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         for other in of_loki.filter(|p| p.metadata.name != failing.pod) {
             made = made.depends_on(ResourceRef::pod(&other.metadata.namespace, &other.metadata.name));
             made = made.depends_on(snap.owner_ref(other));
+        }
+    }
+    if failing.trouble == Trouble::Cache {
+        // A cache that does not run answers nobody.
+        let caches = snap.pods().unwrap_or_default().iter().filter(|p| is_cache(p) && !p.is_ready());
+        for cache in caches.filter(|p| p.metadata.namespace == failing.namespace) {
+            made = made.depends_on(ResourceRef::pod(&cache.metadata.namespace, &cache.metadata.name));
+            made = made.depends_on(snap.owner_ref(cache));
         }
     }
     made.fix(Fix::of(snap, failing, pod, &owner, slip))

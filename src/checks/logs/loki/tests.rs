@@ -36,6 +36,11 @@ fn each_trouble_has_a_fix() {
     for (err, variant) in [
         ("AccessDenied: Access Denied", "denied"),
         ("NoSuchBucket: x", "bucket"),
+        ("AccessDenied: not authorized to perform: kms:Decrypt on resource: arn:aws:kms:eu-west-1:1:key/2", "key"),
+        ("error fetching chunks: NoSuchKey: The specified key does not exist", "gone"),
+        ("store put chunk: SlowDown: Please reduce your request rate.", "slow"),
+        ("no schema config found for time 1795230300", "period"),
+        ("unable to read rule dir /rules/fake: open /rules/fake: no such file or directory", "rule-folder"),
         ("no space left on device", "disk-full"),
         ("mkdir /loki: read-only file system", "read-only"),
         ("https://b.s3.eu-west-1.amazonaws.com: i/o timeout", "store"),

@@ -1,5 +1,6 @@
 //! What is said of Loki, Mimir and Tempo.
 
+use crate::domain::aws::denied::Denied;
 use crate::domain::loki::agent_log;
 use crate::domain::loki::ring::{Slip, majority};
 use crate::domain::loki::store_log::{self, Failing, QueryLimit, Trouble};
@@ -21,6 +22,18 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         Trouble::Store(StoreFailure::Endpoint) => {
             "it asks the endpoint of its object store for its AWS credentials, which only STS gives"
         }
+        Trouble::Key => "its role may use the bucket, and not the KMS key that encrypts what is in it",
+        Trouble::Gone => {
+            "chunks that its index names are not in its object store any more: something else deletes them"
+        }
+        Trouble::Slow => "its object store takes no more requests for now (SlowDown)",
+        Trouble::Period => "no period of its schema_config holds the time of lines that it is to write or to read",
+        Trouble::IndexGateway => "its queriers do not reach the index gateway, and queries are not answered",
+        Trouble::RuleFolder => "it loads no rules of a tenant: the folder for them is not there",
+        Trouble::Cache if failing.text.contains("too large") => {
+            "a cache does not take what it is given, which is larger than one item may be"
+        }
+        Trouble::Cache => "a cache does not answer, and everything is fetched from the store again",
         Trouble::Ring => "ingesters are missing from its ring",
         Trouble::Scheduler => "its queriers do not reach the query scheduler, and queries are not answered",
         Trouble::Members => {
@@ -65,6 +78,12 @@ pub(super) fn more(snap: &Snapshot, failing: &Failing, slip: Option<&Slip>) -> S
             Some(limit) => format!(" ({}: {})", limit.field, limit.now),
             None => String::new(),
         },
+        Trouble::Key => {
+            let denied = Denied::read(&failing.text);
+            let named = denied.and_then(|d| d.action.zip(d.resource));
+            named.map(|(action, key)| format!(" ({action} on {key})")).unwrap_or_default()
+        }
+        Trouble::RuleFolder => rule_folder(&failing.text).map(|f| format!(" ({f})")).unwrap_or_default(),
         Trouble::Ring => match gone(snap, &failing.text).as_slice() {
             [] => String::new(),
             gone => format!(": {} is in it and is no pod's address any more", gone.join(", ")),
@@ -75,6 +94,12 @@ pub(super) fn more(snap: &Snapshot, failing: &Failing, slip: Option<&Slip>) -> S
         },
         _ => String::new(),
     }
+}
+
+/// `unable to read rule dir /rules/fake: open …`.
+pub(super) fn rule_folder(text: &str) -> Option<&str> {
+    let rest = text.split_once("unable to read rule dir ")?.1;
+    rest.split([':', ' ', '"']).next().filter(|f| f.starts_with('/'))
 }
 
 /// The stream that is refused, without the escapes of the log.

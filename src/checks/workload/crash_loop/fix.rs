@@ -477,7 +477,7 @@ fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
         Class::DatabaseLocked => {
             Way::DatabaseLocked { recreate_patch: case.recreate_patch(), kept: Kept::of(&case.target) }
         }
-        _ => Way::Database { pod },
+        _ => Way::Database { advice: crash.advice.clone(), pod },
     }
 }
 

@@ -297,6 +297,8 @@ pub(super) enum Way {
         kept: Kept,
     },
     Database {
+        /// What the server's answer means.
+        advice: String,
         pod: String,
     },
     CrdMissing {
