@@ -9,6 +9,8 @@ use super::client::Client;
 use super::source::{FetchError, Request};
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::{foundation, ingress, skew, starting};
+use crate::domain::loki::engine_log::Engine;
+use crate::domain::loki::gateway_log;
 use crate::domain::prometheus::exporter_log;
 use crate::domain::prometheus::remote_write::collector;
 use crate::domain::text::windows::DAY;
@@ -127,7 +129,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
             c.program().is_none()
                 && if gives_names(c) {
                     is_named
-                } else if is_part(c) || is_further(c) {
+                } else if is_part(c) || is_further(pod, c) {
                     trouble || !is_node_exporter(c)
                 } else {
                     (stack && trouble) || behind
@@ -145,7 +147,7 @@ async fn part_logs(client: &Client, snap: &Snapshot) -> Reading<Vec<ContainerLog
     // Recordings of before do not hold these logs: whoever asks for these sees that they are not there.
     let (parts, exporters) = wanted
         .into_iter()
-        .partition(|(p, c, _)| is_part(c) || !is_further(c) && snap.scope.is_stack(&p.metadata.namespace));
+        .partition(|(p, c, _)| is_part(c) || !is_further(p, c) && snap.scope.is_stack(&p.metadata.namespace));
     let mut logs = read_logs(client, parts).await;
     let further = read_logs(client, exporters).await;
     logs.extend(further.into_iter().filter(|log| log.text.gap().is_none_or(|gap| !gap.is_not_collected())));
@@ -169,9 +171,12 @@ fn is_node_exporter(container: &Container) -> bool {
     container.image.contains("node-exporter") || container.name == "node-exporter"
 }
 
-/// Exporters of other programs, what stands before them and asks who may read them, and what sends samples on.
-fn is_further(container: &Container) -> bool {
+/// Exporters of other programs, what stands before them and asks who may read them, what sends samples on, what stands
+/// before a store, and where logs are searched.
+fn is_further(pod: &Pod, container: &Container) -> bool {
     exporter_log::exporter(container)
+        || gateway_log::store_behind(pod, container).is_some()
+        || Engine::of_image(&container.image).is_some()
         || collector::is_vmagent(&container.image)
         || container.name.contains("kube-rbac-proxy")
 }

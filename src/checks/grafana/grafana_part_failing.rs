@@ -293,6 +293,12 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> Finding 
     if let Way::Rendering { service: Some(service), service_namespace: Some(namespace), .. } = &way {
         made = depends_on_service(snap, made, namespace, service);
     }
+    // The gateway itself may say that it gave up, and on whom.
+    if said.part == Part::GatewayTimeout
+        && let Some(service) = asked(snap, instance, &said.what)
+    {
+        made = depends_on_service(snap, made, &service.metadata.namespace, &service.metadata.name);
+    }
     // Whoever does not answer in time may not run at all.
     if said.part == Part::OwnTimeout
         && let Some(named) = notify_error::host(&said.error).and_then(|h| in_cluster(snap, &h, instance.namespace()))

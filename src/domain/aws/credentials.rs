@@ -87,6 +87,8 @@ impl Fault {
             "ec2metadata is not available",
             "failed to refresh cached credentials",
             "EC2RoleRequestError",
+            // Fluent Bit's own client.
+            "Provider returned no credentials",
             "failed to introspect vpcID from EC2Metadata",
             "failed to fetch VPC ID from instance metadata",
         ])

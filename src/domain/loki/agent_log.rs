@@ -63,11 +63,10 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     let mut by_reason: BTreeMap<Reason, Failing> = BTreeMap::new();
     for entry in entries(&log.text).into_iter().filter(|e| e.bad) {
         let sending = Reason::of(&entry.text).filter(|r| is_about_sending(&entry.text, *r));
-        let metadata = is_about_metadata(&entry.text).then_some(Reason::Metadata);
-        let Some(reason) = metadata.or(sending) else { continue };
-        let lost = is_lost(&entry.text);
+        let Some(reason) = of_itself(&entry.text, agent).or(sending) else { continue };
+        let lost = is_lost(&entry.text) || reason.is_of_start();
         let age = entry.at.map_or(0, |t| snap.seconds_since(t));
-        if age > if lost { LOST } else { RETRIED } {
+        if age > if lost { LOST } else { RETRIED } && !reason.is_of_start() {
             continue;
         }
         let failing = by_reason.entry(reason).or_insert_with(|| Failing {
@@ -86,6 +85,10 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
         failing.last = entry.at.or(failing.last);
         failing.text = entry.text;
     }
+    // A configuration that was taken later is none that is refused.
+    if log.text.rfind("config reloaded") > log.text.rfind(REFUSED_AGAIN) {
+        by_reason.remove(&Reason::Reload);
+    }
     // What another line explains, or what a later try mended, is not worth a word of its own.
     let mended = log.text.matches("succeeded at retry").count();
     if let Some(unsaid) = by_reason.get(&Reason::Unsaid)
@@ -97,14 +100,34 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     if by_reason.len() > 1 {
         by_reason.remove(&Reason::Paused);
     }
+    // An answer that says why says more than its bare status.
+    if by_reason.values().any(|f| f.lost && f.reason != Reason::Refused && !f.reason.is_of_start()) {
+        by_reason.remove(&Reason::Refused);
+    }
     by_reason.into_values().filter(|f| f.lost || f.times >= SEVERAL).collect()
 }
+
+/// What an agent says of its own configuration, and of where it learns which pod a line is from.
+fn of_itself(text: &str, agent: Agent) -> Option<Reason> {
+    if agent == Agent::Alloy && text.starts_with(REFUSED_AGAIN) {
+        return Some(Reason::Reload);
+    }
+    if text.contains("[filter:kubernetes") && text.contains("kubelet upstream connection error") {
+        return Some(Reason::Kubelet);
+    }
+    is_about_metadata(text).then_some(Reason::Metadata)
+}
+
+/// Alloy, told to read its configuration again.
+const REFUSED_AGAIN: &str = "failed to reload config";
 
 /// Agents speak to the API server as well, whose refusals are another matter.
 fn is_about_sending(text: &str, reason: Reason) -> bool {
     let other = ["[filter:kubernetes", "kube_api", "reflector.go", "/api/v1/namespaces", "kubernetes_metadata"];
     match reason {
         Reason::Files | Reason::Watches => true,
+        // Other words end so, too.
+        Reason::Parser => text.contains("parser '"),
         // The files of the node, and no volume of its own.
         Reason::Unreadable => ["/var/log/", "/var/lib/docker/containers"].iter().any(|p| text.contains(p)),
         _ => !other.iter().any(|o| text.contains(o)),
@@ -296,6 +319,20 @@ mod tests {
         assert!(read("grafana/alloy:v1.4", &line.repeat(5)).is_empty());
         let lines = line.replace("prometheus.remote_write", "loki.write");
         assert_eq!(read("grafana/alloy:v1.4", &lines.repeat(5))[0].reason, Reason::Path);
+    }
+
+    #[test]
+    fn what_is_said_once_holds_until_it_is_taken_back() {
+        let parser = "[2026/11/20 22:52:02] [error] [input:tail:tail.0] parser 'own' is not registered\n";
+        assert_eq!(read("fluent/fluent-bit:3.0", parser)[0].reason, Reason::Parser);
+        let reload = "ts=2026-11-20T22:50:05Z level=error msg=\"failed to reload config\" service=http err=\"error during the initial load: /etc/alloy/config.alloy:12:3: unrecognized attribute name\"\n";
+        assert_eq!(read("grafana/alloy:v1.4", reload)[0].reason, Reason::Reload);
+        let taken = "ts=2026-11-20T22:58:05Z level=info msg=\"config reloaded\" service=http\n";
+        assert!(read("grafana/alloy:v1.4", &format!("{reload}{taken}")).is_empty());
+        assert_eq!(read("grafana/alloy:v1.4", &format!("{taken}{reload}")).len(), 1);
+        let kubelet =
+            "[2026/11/21 02:52:02] [error] [filter:kubernetes:kubernetes.0] kubelet upstream connection error\n";
+        assert_eq!(read("fluent/fluent-bit:3.0", &kubelet.repeat(3))[0].reason, Reason::Kubelet);
     }
 
     #[test]

@@ -59,6 +59,20 @@ pub(crate) enum Reason {
     Overload,
     /// It reads faster than it can send: its input pauses again and again.
     Paused,
+    /// AWS takes requests without a signature from nobody.
+    Unsigned,
+    /// The log group does not exist, and the agent makes none.
+    Group,
+    /// AWS takes no more requests in a second.
+    Throttled,
+    /// The kubelet does not tell it which pod a line is from.
+    Kubelet,
+    /// Its configuration names a parser that it does not know.
+    Parser,
+    /// It does not take its new configuration, and goes on with the one before.
+    Reload,
+    /// Lines are refused, and the log does not say why.
+    Refused,
     /// Chunks are not taken, and the log does not say why.
     Unsaid,
 }
@@ -75,6 +89,10 @@ const WORDS: &[(Reason, &[&str])] = &[
             "failed to make file target manager",
         ],
     ),
+    (Reason::Unsigned, &["User: anonymous is not authorized"]),
+    (Reason::Group, &["The specified log group does not exist", "specified log group does not exist"]),
+    (Reason::Throttled, &["ThrottlingException"]),
+    (Reason::Parser, &["' is not registered"]),
     (
         Reason::Denied,
         &[
@@ -190,6 +208,7 @@ impl Reason {
             (_, Some(413)) => Some(Self::Size),
             (_, Some(429)) => Some(Self::Rate),
             (_, Some(500..=599)) => Some(Self::Server),
+            (None, Some(400 | 422)) => Some(Self::Refused),
             _ => None,
         }
     }
@@ -209,7 +228,14 @@ impl Reason {
                 | Self::TypeName
                 | Self::Product
                 | Self::Denied
+                | Self::Unsigned
+                | Self::Group
         )
+    }
+
+    /// Said once, and so until the agent is started or told again.
+    pub(crate) fn is_of_start(self) -> bool {
+        matches!(self, Self::Parser | Self::Reload)
     }
 }
 
@@ -218,7 +244,17 @@ pub(crate) fn status(text: &str) -> Option<u16> {
     if let Some(code) = SendFailure::classify(text).status() {
         return Some(code);
     }
-    let at = ["HTTP status=", "ServerError { code: ", "http_status=", "status=", "[", "("].iter();
+    let at = [
+        "HTTP status=",
+        "ServerError { code: ",
+        "Server responded with an error: ",
+        "non-successful status returned: ",
+        "http_status=",
+        "status=",
+        "[",
+        "(",
+    ]
+    .iter();
     at.filter_map(|mark| text.split_once(mark)).find_map(|(_, rest)| {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok().filter(|code| digits.len() == 3 && (400..600).contains(code))
@@ -297,6 +333,23 @@ mod tests {
                 "vector_common::internal_event::service: Service call failed. No retries or retries exhausted. error=Some(ServerError { code: 429 }) request_id=244",
                 Some(Reason::Rate),
             ),
+            (
+                "vector::sinks::util::retries: Non-retriable error; dropping the request. error=Server responded with an error: 400 Bad Request",
+                Some(Reason::Refused),
+            ),
+            (
+                "[output:es:es.0] HTTP status=403 URI=/_bulk, response: {\"Message\":\"User: anonymous is not authorized to perform: es:ESHttpPost\"}",
+                Some(Reason::Unsigned),
+            ),
+            (
+                "[output:cloudwatch_logs:cloudwatch_logs.0] CreateLogStream API responded with error='ResourceNotFoundException', message='The specified log group does not exist.'",
+                Some(Reason::Group),
+            ),
+            (
+                "[output:cloudwatch_logs:cloudwatch_logs.0] PutLogEvents API responded with error='ThrottlingException', message='Rate exceeded'",
+                Some(Reason::Throttled),
+            ),
+            ("[input:tail:tail.0] parser 'cri_custom' is not registered", Some(Reason::Parser)),
             ("something went well", None),
         ] {
             assert_eq!(Reason::of(text), reason, "{text}");

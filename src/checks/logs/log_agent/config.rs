@@ -34,17 +34,17 @@ impl Config {
         first.map_or_else(Self::default, |s| Self { kind: word(s.holder), name: s.name.to_owned(), ..Self::default() })
     }
 
+    /// What the output says of a key.
+    pub(super) fn value(&self, key: &str) -> Option<&str> {
+        let pairs = self.output.lines().map(str::trim).filter_map(|l| l.split_once([' ', '\t', ':']));
+        let mut named = pairs.filter(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.trim());
+        named.next().filter(|v| !v.is_empty())
+    }
+
     /// The host that the output names.
     pub(super) fn target(&self) -> Option<(String, Option<u16>)> {
-        let value = |key: &str| {
-            let lines = self.output.lines().map(str::trim);
-            lines
-                .filter_map(|l| l.split_once([' ', '\t', ':']))
-                .find(|(k, _)| k.eq_ignore_ascii_case(key))
-                .map(|(_, v)| v.trim())
-        };
-        let port = value("port").and_then(|p| p.parse().ok());
-        value("host").filter(|h| !h.is_empty()).map(|h| (h.to_owned(), port))
+        let port = self.value("port").and_then(|p| p.parse().ok());
+        self.value("host").map(|h| (h.to_owned(), port))
     }
 
     /// Nothing in the output's labels names the pod. Only Fluent Bit is told by its configuration: the others take their

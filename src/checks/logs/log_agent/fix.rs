@@ -153,6 +153,48 @@ enum Way {
         #[serde(flatten)]
         change: Configuration,
     },
+    Unsigned {
+        agent: &'static str,
+        detail: String,
+        config_key: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Group {
+        detail: String,
+        /// As the configuration names it.
+        group: String,
+        region: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Throttled {
+        detail: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Kubelet {
+        detail: String,
+        /// It lives in the network of its node.
+        host_network: bool,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Parser {
+        detail: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Reload {
+        detail: String,
+        #[serde(flatten)]
+        change: Configuration,
+    },
+    Refused {
+        agent: &'static str,
+        detail: String,
+        service_namespace: Option<String>,
+    },
     Unsaid {
         agent: &'static str,
         to_loki: bool,
@@ -225,6 +267,20 @@ impl Case<'_> {
                 Way::Overload { detail, service_namespace, health_path }
             }
             Reason::Paused => Way::Paused { config_key: config_key(), change: change() },
+            Reason::Unsigned => Way::Unsigned { agent, detail, config_key: config_key(), change: change() },
+            Reason::Group => Way::Group {
+                detail,
+                group: self.config.value("log_group_name").unwrap_or("<log-group>").to_owned(),
+                region: self.config.value("region").unwrap_or("<region>").to_owned(),
+                change: change(),
+            },
+            Reason::Throttled => Way::Throttled { detail, change: change() },
+            Reason::Kubelet => {
+                Way::Kubelet { detail, host_network: self.pod.is_some_and(|p| p.spec.host_network), change: change() }
+            }
+            Reason::Parser => Way::Parser { detail, change: change() },
+            Reason::Reload => Way::Reload { detail, change: change() },
+            Reason::Refused => Way::Refused { agent, detail, service_namespace },
             Reason::Unsaid => Way::Unsaid { agent, to_loki: self.config.is_to_loki(), change: change() },
         }
     }

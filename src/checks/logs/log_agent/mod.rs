@@ -107,17 +107,20 @@ impl<'a> Case<'a> {
         let times: usize = self.all.iter().map(|f| f.times).sum();
         let effect = match last.reason {
             Reason::Watches | Reason::Unreadable => "lines of some pods are not sent",
-            Reason::Metadata => "lines cannot be found by pod or namespace",
+            Reason::Metadata | Reason::Kubelet => "lines cannot be found by pod or namespace",
+            Reason::Parser => "lines are sent as they are, without their fields and mostly without their own time",
+            Reason::Reload => "what was changed is not in force",
             Reason::Paused => "lines come late, and are lost when their file is rotated before",
             _ if self.all.iter().any(|f| f.lost) => "lines are thrown away",
             _ => "lines wait, and are lost when the buffer is full",
         };
         let message = format!(
-            "{} ({}) {}: {}; {effect} ({times} times in {} of its pods' logs)",
+            "{} ({}) {}: {}; {effect} ({} in {} of its pods' logs)",
             last.agent.words(),
             owner.kubectl_name(),
             self.fails(),
             self.why(),
+            if times == 1 { "once".to_owned() } else { format!("{times} times") },
             self.all.len()
         );
         let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h";
@@ -198,6 +201,9 @@ impl<'a> Case<'a> {
             Reason::Rate,
             Reason::Streams,
             Reason::Overload,
+            // A gateway may take less than the store.
+            Reason::Size,
+            Reason::Refused,
             Reason::Unsaid,
         ];
         if !of_store.contains(&self.last.reason) {

@@ -9,7 +9,9 @@ impl Case<'_> {
     pub(super) fn fails(&self) -> String {
         match self.last.reason {
             Reason::Watches | Reason::Unreadable => "cannot read all lines".to_owned(),
-            Reason::Metadata => "sends lines without the labels of their pods".to_owned(),
+            Reason::Metadata | Reason::Kubelet => "sends lines without the labels of their pods".to_owned(),
+            Reason::Parser => "does not read lines as it is told".to_owned(),
+            Reason::Reload => "does not take its configuration".to_owned(),
             Reason::Paused => "reads faster than it sends".to_owned(),
             _ => format!("cannot deliver to {}", self.place()),
         }
@@ -60,7 +62,21 @@ impl Case<'_> {
                 "it takes no more for now: its queues or its memory are full (rejected execution)".into()
             }
             Reason::Paused => "the memory of an input is full, so that it pauses again and again".into(),
+            Reason::Unsigned => "AWS does not know who asks: the requests are not signed".into(),
+            Reason::Group => "the log group does not exist, and the agent is not told to make it".into(),
+            Reason::Throttled => "AWS takes no more requests in a second (throttling)".into(),
+            Reason::Kubelet => "it does not reach the kubelet of its node, which it is told to ask".into(),
+            Reason::Parser => {
+                format!("it knows no parser {}", quoted(&self.last.text).unwrap_or("of the name that an input gives"))
+            }
+            Reason::Reload => "the file is refused, and it goes on with the one before".into(),
+            Reason::Refused => "it refuses them (400), and the agent's log does not say why".into(),
             Reason::Unsaid => "chunks are not taken, again and again, and the log does not say why".into(),
         }
     }
+}
+
+/// `parser 'cri' is not registered`.
+fn quoted(text: &str) -> Option<&str> {
+    text.split_once("parser '")?.1.split('\'').next()
 }

@@ -1,0 +1,197 @@
+//! Elasticsearch or OpenSearch answers nothing: its cluster has no master, or its security plugin was never set up.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::managed::managed_by;
+use crate::domain::kubernetes::owner::workload;
+use crate::domain::loki::engine_log::{self, Engine, Failing, Trouble};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
+
+check! {
+    /// See the check's page.
+    SearchEngine {
+        id: "search-engine", suite: Logs, severity: Error,
+        title: "Elasticsearch (OpenSearch) answers nothing",
+        requires: [Pods],
+        uses: [PartLogs, Workloads, Services],
+        fix: Fix,
+    }
+}
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+struct Fix {
+    namespace: String,
+    owner: String,
+    pod: String,
+    container: String,
+    engine: &'static str,
+    managed_by: String,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Way {
+    Discovery {
+        /// The name that leads to the others and does not resolve; empty where that was not said.
+        lost: String,
+        /// The nodes that it waits for.
+        wanted: String,
+    },
+    Bootstrap,
+    Quorum,
+    Security,
+}
+
+impl Check for SearchEngine {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let mut containers = snap.pods()?.iter().flat_map(|p| &p.spec.containers);
+        if !containers.any(|c| Engine::of_image(&c.image).is_some()) {
+            return Ok(Diagnosis::NotApplicable("no Elasticsearch or OpenSearch runs in the namespaces read".into()));
+        }
+        // Its nodes say the same.
+        let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
+        for failing in engine_log::failing(snap)? {
+            let pod = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten();
+            let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
+            groups.entry((owner, failing.trouble)).or_default().push(failing);
+        }
+        Ok(Diagnosis::Findings(groups.values().filter_map(|group| finding(snap, group)).collect()))
+    }
+}
+
+fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
+    // The one that names what does not resolve says most.
+    let said = group.iter().max_by_key(|f| (f.lost.is_some(), f.times))?;
+    let log = said.log;
+    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    let owner = snap.owner_ref(pod);
+    let message = format!(
+        "{} ({} in {}) answers nothing: {}",
+        said.engine.name(),
+        owner.kubectl_name(),
+        log.namespace,
+        what(said)
+    );
+    let mut made = Finding::new(SearchEngine::META.id, Severity::Error, owner.clone(), message)
+        .key(format!("{:?}", said.trouble))
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, said.line))
+        .breaks(owner.clone());
+    for failing in group {
+        made = made.breaks(ResourceRef::pod(&failing.log.namespace, &failing.log.pod));
+    }
+    // Nodes that do not run at all are missed by the others.
+    for other in absent(snap, pod, said.engine) {
+        made = made.depends_on(ResourceRef::pod(&other.metadata.namespace, &other.metadata.name));
+    }
+    if let Some(host) = said.lost.as_deref().and_then(|h| h.split('.').next()) {
+        made = made.depends_on(ResourceRef::service(&log.namespace, host));
+    }
+    Some(made.fix(Fix {
+        namespace: log.namespace.clone(),
+        owner: owner.kubectl_name(),
+        pod: log.pod.clone(),
+        container: log.container.clone(),
+        engine: said.engine.name(),
+        managed_by: workload(snap, &owner).map(|w| managed_by(&w.metadata)).unwrap_or_default(),
+        way: match said.trouble {
+            Trouble::Discovery => Way::Discovery {
+                lost: said.lost.clone().unwrap_or_default(),
+                wanted: engine_log::wanted(said.line).join(", "),
+            },
+            Trouble::Bootstrap => Way::Bootstrap,
+            Trouble::Quorum => Way::Quorum,
+            Trouble::Security => Way::Security,
+        },
+    }))
+}
+
+/// Pods of the same engine in the namespace whose containers do not run.
+fn absent<'a>(snap: &'a Snapshot, own: &Pod, engine: Engine) -> Vec<&'a Pod> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let of_engine = |p: &Pod| p.spec.containers.iter().any(|c| Engine::of_image(&c.image) == Some(engine));
+    let runs = |p: &Pod| p.statuses().any(|s| s.running_since().is_some());
+    pods.filter(|p| p.metadata.namespace == own.metadata.namespace && of_engine(p) && !runs(p)).collect()
+}
+
+fn what(said: &Failing<'_>) -> String {
+    let leader = said.engine.leader();
+    match (said.trouble, &said.lost) {
+        (Trouble::Discovery, Some(host)) => {
+            format!("its nodes do not find each other, because {host} does not resolve, and no {leader} is chosen")
+        }
+        (Trouble::Discovery, None) if engine_log::knows_nobody(said.line) => {
+            format!("a node knows no address of the others, and no {leader} is chosen")
+        }
+        (Trouble::Discovery, None) => format!("its nodes do not find each other, and no {leader} is chosen"),
+        (Trouble::Bootstrap, _) => {
+            format!("no {leader} is chosen, because no node is told which nodes found the cluster")
+        }
+        (Trouble::Quorum, _) => {
+            format!("too few of the nodes that may be {leader} are there to choose one")
+        }
+        (Trouble::Security, _) => "the index of its security plugin was never made".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::support::testing::{findings, steps};
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::monitoring::ContainerLog;
+
+    fn with(image: &str, messages: &[&str]) -> Snapshot {
+        let mut snap = snapshot(json!({"pods": [{
+            "metadata": {"namespace": "logging", "name": "es-0", "ownerReferences": [{"kind": "StatefulSet", "name": "es", "controller": true}]},
+            "spec": {"containers": [{"name": "es", "image": image}]},
+            "status": {"phase": "Running"}
+        }]}));
+        let line = |m: &str, message: &str| format!("[2026-11-21T01:{m}:00,412][WARN ][x] [es-0] {message}\n");
+        let text: String = ["52", "55", "58"].iter().flat_map(|m| messages.iter().map(|s| line(m, s))).collect();
+        *snap.part_logs = Ok(vec![ContainerLog {
+            namespace: "logging".into(),
+            pod: "es-0".into(),
+            container: "es".into(),
+            image: image.into(),
+            text: text.into(),
+            ..ContainerLog::default()
+        }]);
+        snap
+    }
+
+    #[test]
+    fn each_trouble_has_a_fix() {
+        let image = "docker.elastic.co/elasticsearch/elasticsearch:8.10.4";
+        assert!(findings(&SearchEngine, &with(image, &["started"])).is_empty());
+        let alone = "master not discovered yet, this node must discover master-eligible nodes [es-0, es-1] to bootstrap a cluster: have discovered [{es-0}]; discovery will continue using [] from hosts providers";
+        let lost = "failed to resolve host [es-headless]";
+        let found = findings(&SearchEngine, &with(image, &[alone, lost]));
+        assert_eq!(found[0].variant, "discovery");
+        assert!(found[0].message.contains("es-headless does not resolve"), "{}", found[0].message);
+        assert!(steps(&found[0]).contains("es-0, es-1"), "{}", steps(&found[0]));
+        for (message, variant) in [
+            ("master not discovered yet, and [cluster.initial_master_nodes] is empty on this node", "bootstrap"),
+            ("master not discovered or elected yet, an election requires at least 2 nodes with ids from [a]", "quorum"),
+        ] {
+            assert_eq!(findings(&SearchEngine, &with(image, &[message]))[0].variant, variant, "{message}");
+        }
+        let open = with("opensearchproject/opensearch:2.17.0", &["OpenSearch Security not initialized."]);
+        assert_eq!(findings(&SearchEngine, &open)[0].variant, "security");
+    }
+}

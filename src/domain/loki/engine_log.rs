@@ -1,0 +1,223 @@
+//! Reads the logs of Elasticsearch and OpenSearch: a cluster that does not come into being.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use regex::Regex;
+
+use crate::domain::kubernetes::image::base_of;
+use crate::model::Gap;
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Seconds for which lines count; what goes on is said every ten seconds.
+const RECENT: i64 = 900;
+/// Seconds since the last of them.
+const NOW: i64 = 300;
+/// And for how long it goes on: a cluster that starts has no master for a moment.
+const LASTS: i64 = 120;
+/// Lines from which on it is no hiccup.
+const SEVERAL: usize = 3;
+
+/// A search engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Engine {
+    Elasticsearch,
+    OpenSearch,
+}
+
+impl Engine {
+    /// By an image.
+    pub(crate) fn of_image(image: &str) -> Option<Self> {
+        match base_of(image) {
+            "elasticsearch" | "elasticsearch-oss" | "elasticsearch-wolfi" => Some(Self::Elasticsearch),
+            "opensearch" => Some(Self::OpenSearch),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Elasticsearch => "Elasticsearch",
+            Self::OpenSearch => "OpenSearch",
+        }
+    }
+
+    /// What its nodes choose.
+    pub(crate) fn leader(self) -> &'static str {
+        match self {
+            Self::Elasticsearch => "master",
+            Self::OpenSearch => "cluster manager",
+        }
+    }
+}
+
+/// Why it answers nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trouble {
+    /// Nodes that are to found the cluster do not find each other.
+    Discovery,
+    /// No node is told which nodes found the cluster.
+    Bootstrap,
+    /// Too few of the nodes that may be master are there to choose one.
+    Quorum,
+    /// The index of OpenSearch's security plugin was never made.
+    Security,
+}
+
+/// What one pod says of one trouble.
+#[derive(Debug, Clone)]
+pub(crate) struct Failing<'a> {
+    pub(crate) engine: Engine,
+    pub(crate) trouble: Trouble,
+    pub(crate) times: usize,
+    pub(crate) line: &'a str,
+    pub(crate) log: &'a ContainerLog,
+    /// A host of the others that does not resolve.
+    pub(crate) lost: Option<String>,
+    first: i64,
+    last: i64,
+}
+
+/// What the search engines fail at now.
+///
+/// # Errors
+/// The gap, if no log could be read.
+pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
+    let mut found = Vec::new();
+    for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
+        let Some(engine) = Engine::of_image(&log.image) else { continue };
+        found.extend(of_log(snap, log, engine));
+    }
+    Ok(found)
+}
+
+fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, engine: Engine) -> Vec<Failing<'a>> {
+    let mut by_trouble: BTreeMap<Trouble, Failing<'a>> = BTreeMap::new();
+    let mut lost = None;
+    for line in log.text.lines() {
+        let Some(age) = time(line).map(|at| snap.seconds_since(at)) else { continue };
+        if age > RECENT {
+            continue;
+        }
+        lost = unresolved(line).map(str::to_owned).or(lost);
+        let Some(trouble) = trouble(line) else { continue };
+        let failing = by_trouble.entry(trouble).or_insert_with(|| Failing {
+            engine,
+            trouble,
+            times: 0,
+            line,
+            log,
+            lost: None,
+            first: age,
+            last: age,
+        });
+        failing.times += 1;
+        failing.line = line;
+        failing.last = age;
+    }
+    by_trouble.retain(|_, f| f.times >= SEVERAL && f.first - f.last >= LASTS && f.last <= NOW);
+    // Without a master nothing is made, the index of the plugin either.
+    if by_trouble.keys().any(|t| *t != Trouble::Security) {
+        by_trouble.remove(&Trouble::Security);
+    }
+    by_trouble.into_values().map(|f| Failing { lost: lost.clone(), ..f }).collect()
+}
+
+fn trouble(line: &str) -> Option<Trouble> {
+    let has = |words: &[&str]| words.iter().any(|w| line.contains(w));
+    if has(&["OpenSearch Security not initialized", "Not yet initialized (you may need to run securityadmin)"]) {
+        return Some(Trouble::Security);
+    }
+    if !has(&["master not discovered", "cluster-manager not discovered", "cluster_manager not discovered"]) {
+        return None;
+    }
+    Some(match () {
+        () if has(&["is empty on this node"]) => Trouble::Bootstrap,
+        () if has(&["an election requires"]) => Trouble::Quorum,
+        () => Trouble::Discovery,
+    })
+}
+
+/// `failed to resolve host [elasticsearch-master-headless]`.
+fn unresolved(line: &str) -> Option<&str> {
+    line.split_once("failed to resolve host [")?.1.split(']').next().filter(|h| !h.is_empty())
+}
+
+/// The nodes that have to be there: `must discover master-eligible nodes [a, b, c] to bootstrap a cluster`.
+pub(crate) fn wanted(line: &str) -> Vec<&str> {
+    let rest = ["master-eligible nodes [", "cluster-manager-eligible nodes ["].iter().find_map(|w| line.split_once(w));
+    let list = rest.and_then(|(_, rest)| rest.split(']').next()).unwrap_or_default();
+    list.split(", ").filter(|n| !n.is_empty()).collect()
+}
+
+/// No address of another node is known: `discovery will continue using [] from hosts providers`.
+pub(crate) fn knows_nobody(line: &str) -> bool {
+    line.contains("discovery will continue using [] from hosts providers")
+}
+
+/// `2026-11-21T02:50:00,412` and `2026-11-21T02:50:00.412Z`, anywhere in a line; without a zone it is UTC.
+fn time(line: &str) -> Option<Timestamp> {
+    static TIME: OnceLock<Regex> = OnceLock::new();
+    let time = TIME.get_or_init(|| {
+        Regex::new(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,]\d+)?(?:([+-]\d\d):?(\d\d))?")
+            .expect("the pattern is fixed")
+    });
+    let found = time.captures(line)?;
+    let zone = match (found.get(2), found.get(3)) {
+        (Some(hours), Some(minutes)) => format!("{}:{}", hours.as_str(), minutes.as_str()),
+        _ => "Z".to_owned(),
+    };
+    format!("{}{zone}", &found[1]).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(image: &str, minutes: &[u8], message: &str) -> Vec<Trouble> {
+        let mut snap = Snapshot::empty("2026-11-21T02:55:00Z".parse().expect("a time"));
+        let line = |m: &u8| {
+            format!(
+                "{{\"type\": \"server\", \"timestamp\": \"2026-11-21T02:{m}:00,660Z\", \"level\": \"WARN\", \"message\": \"{message}\" }}\n"
+            )
+        };
+        let text = minutes.iter().map(line).collect::<String>();
+        *snap.part_logs = Ok(vec![ContainerLog { image: image.into(), text: text.into(), ..ContainerLog::default() }]);
+        failing(&snap).expect("a log").into_iter().map(|f| f.trouble).collect()
+    }
+
+    const ALONE: &str = "master not discovered yet, this node has not previously joined a bootstrapped (v7+) cluster, and this node must discover master-eligible nodes [es-0, es-1, es-2] to bootstrap a cluster: have discovered [{es-0}]; discovery will continue using [] from hosts providers and [{es-0}] from last-known cluster state";
+
+    #[test]
+    fn a_cluster_without_a_master_is_told() {
+        let elastic = "docker.elastic.co/elasticsearch/elasticsearch:8.10.4";
+        assert_eq!(read(elastic, &[50, 52, 54], ALONE), [Trouble::Discovery]);
+        assert!(read(elastic, &[40, 42, 44], ALONE).is_empty(), "it has one now");
+        assert!(read(elastic, &[54, 54, 54], ALONE).is_empty(), "it starts");
+        let never = "master not discovered yet, this node has not previously joined a bootstrapped cluster, and [cluster.initial_master_nodes] is empty on this node: have discovered [{es-0}]";
+        assert_eq!(read(elastic, &[50, 52, 54], never), [Trouble::Bootstrap]);
+        let few = "master not discovered or elected yet, an election requires at least 2 nodes with ids from [a, b, c], have only discovered non-quorum [{es-0}]";
+        assert_eq!(read(elastic, &[50, 52, 54], few), [Trouble::Quorum]);
+        assert_eq!((wanted(ALONE), knows_nobody(ALONE)), (vec!["es-0", "es-1", "es-2"], true));
+    }
+
+    #[test]
+    fn the_plugin_of_opensearch_waits_for_a_master() {
+        let image = "opensearchproject/opensearch:2.17.0";
+        let said = "OpenSearch Security not initialized. (you may need to run securityadmin)";
+        assert_eq!(read(image, &[50, 52, 54], said), [Trouble::Security]);
+        assert!(read("opensearchproject/opensearch-dashboards:2.17.0", &[50, 52, 54], said).is_empty());
+        assert!(read(image, &[54, 54, 54], said).is_empty(), "it starts");
+    }
+
+    #[test]
+    fn times_are_read_in_each_form() {
+        let at = |line: &str| time(line).map(|t| t.to_string());
+        assert_eq!(at("[2026-11-21T02:50:00,412][WARN ][o.e.x] y").as_deref(), Some("2026-11-21T02:50:00Z"));
+        assert_eq!(at("{\"timestamp\": \"2026-11-21T10:50:00,1+08:00\"}").as_deref(), Some("2026-11-21T02:50:00Z"));
+        assert_eq!(at("no time"), None);
+    }
+}
