@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{is_ours, seconds_ago};
 use crate::domain::aws::node_pool;
-use crate::domain::kubernetes::nodes;
+use crate::domain::kubernetes::{leaving, nodes};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
@@ -45,7 +45,8 @@ fn of_nodes(snap: &Snapshot) -> Vec<Signal> {
                 Signal::new(SignalKind::Condition, ResourceRef::node(name), format!("node {name} {said}"), evidence)
                     .text(message(condition))
                     .since(condition.last_transition_time);
-            all.push(if fresh { signal.weight(Weight::Note) } else { signal });
+            let calm = fresh || (condition.kind == "Ready" && leaving::node(snap, node));
+            all.push(if calm { signal.weight(Weight::Note) } else { signal });
         }
     }
     all

@@ -6,6 +6,7 @@ use super::conditions::SCALING;
 use super::pods::is_starting;
 use super::{around, is_ours, seconds_ago};
 use crate::domain::kubernetes::unschedulable::for_fargate;
+use crate::domain::text::passing::is_of_the_asker;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shape::shape;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
@@ -136,7 +137,7 @@ fn is_counted(budget: &DisruptionBudget) -> bool {
 /// An event tells of the past; what its object is now says whether it matters.
 fn weigh(snap: &Snapshot, event: &Event) -> Weight {
     let object = &event.involved_object;
-    if !is_ours(snap, &object.namespace) && object.kind != "Node" {
+    if !is_ours(snap, &object.namespace) && object.kind != "Node" || is_of_the_asker(&event.message, 1) {
         return Weight::Note;
     }
     let fresh = event.last_seen().is_some_and(|t| seconds_ago(snap, t) <= FRESH);

@@ -9,6 +9,7 @@ use crate::domain::loki::gateway_log;
 use crate::domain::loki::store_log::Store;
 use crate::domain::prometheus::exporter_log;
 use crate::domain::text::complaint::{Group, groups};
+use crate::domain::text::passing::{is_of_the_asker, is_tried_again};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, Program, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::Snapshot;
@@ -19,6 +20,11 @@ use crate::snapshot::monitoring::ContainerLog;
 const RECENT: i64 = 3 * 3600;
 /// Seconds within which even one error is of now.
 const FRESH: i64 = 1800;
+/// Seconds after which a call that is made again within minutes would have failed again.
+const SETTLED: i64 = 300;
+/// The same, of one that failed several times; and how long it has to have failed to be more than one bad moment.
+const PAST: i64 = 900;
+const LASTING: i64 = 3600;
 /// Seconds after its start in which a program may complain of what is not there yet.
 const START: i64 = 180;
 /// Lines after the last error from which on a log without times has moved on.
@@ -95,7 +101,7 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
     if start_up {
         return Weight::Note;
     }
-    if is_calm(snap, log, &group.text) {
+    if is_calm(snap, log, group) || is_over(log, group, ago) {
         return Weight::Note;
     }
     // What an exporter measures comes and goes; one that goes on is told of.
@@ -108,7 +114,11 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
 }
 
 /// What a program calls an error and is none: who asked has gone, or a file went with its container.
-fn is_calm(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
+fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
+    let text = &group.text;
+    if is_of_the_asker(text, group.count) {
+        return true;
+    }
     let of_store = Store::of_image(&log.image).is_some()
         && (text.contains("context canceled") || text.contains("failed to record query metrics"));
     // A browser or a scanner asks the gateway for a file.
@@ -122,6 +132,16 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, text: &str) -> bool {
     of_store
         || of_gateway
         || of_agent && !log.text.lines().any(|line| is_missing_file(line) && is_of_running(snap, line))
+}
+
+/// A call that is made again within minutes, as log agents make all of theirs, and that did not fail again: once, or in
+/// one bad moment, as while the API server was updated.
+fn is_over(log: &ContainerLog, group: &Group, ago: i64) -> bool {
+    if !is_tried_again(&group.text) && Agent::of_image(&log.image).is_none() {
+        return false;
+    }
+    let lasted = group.last.zip(group.first).map_or(0, |(last, first)| last.as_second() - first.as_second());
+    if group.count < 3 { ago >= SETTLED && lasted < LASTING } else { ago >= PAST && lasted < LASTING }
 }
 
 fn is_missing_file(text: &str) -> bool {
@@ -230,6 +250,23 @@ mod tests {
         assert!(with(&["level=error ts=2026-11-21T02:00:20Z msg=\"not there yet\""; 9]).is_empty());
         let once = with(&["level=warn ts=2026-11-21T02:59:00Z msg=refused err=\"timeout\""]);
         assert_eq!(once[0].weight, Weight::Note);
+    }
+
+    #[test]
+    fn a_call_that_did_not_fail_again_is_over() {
+        let weight = |minutes: &[u32]| {
+            let line = |m: &u32| {
+                format!(
+                    "level=error ts=2026-11-21T02:{m:02}:00Z msg=\"list failed\" err=\"dial tcp: connection refused\""
+                )
+            };
+            let lines: Vec<String> = minutes.iter().map(line).collect();
+            with(&lines.iter().map(String::as_str).collect::<Vec<_>>())[0].weight
+        };
+        assert_eq!(weight(&[50]), Weight::Note);
+        assert_eq!(weight(&[58]), Weight::Weighs, "it may come again");
+        assert_eq!(weight(&[30, 31, 32, 33]), Weight::Note, "a bad moment");
+        assert_eq!(weight(&[40, 45, 50, 55]), Weight::Weighs);
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::around;
 use crate::domain::prometheus::origin::monitor_of;
-use crate::domain::prometheus::targets::{Address, is_control_plane_name, is_hidden_control_plane, prometheus_path};
+use crate::domain::prometheus::targets::{
+    Address, is_control_plane_name, is_hidden_control_plane, is_leaving, prometheus_path,
+};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
 use crate::snapshot::kubernetes::{Monitor, Service};
@@ -32,7 +34,8 @@ fn shown(snap: &Snapshot, job: &str, value: String) -> Evidence {
 }
 
 fn down(snap: &Snapshot, job: &str, targets: &[&ScrapeTarget]) -> Option<Signal> {
-    let down: Vec<&ScrapeTarget> = targets.iter().copied().filter(|t| t.health == "down").collect();
+    let down = targets.iter().copied().filter(|t| t.health == "down" && !is_leaving(snap, t));
+    let down: Vec<&ScrapeTarget> = down.collect();
     let first = down.first()?;
     let hidden =
         |t: &&ScrapeTarget| Address::parse(&t.scrape_url).is_some_and(|a| is_hidden_control_plane(snap, t, &a));

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::checks::support::pipeline::plural;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
+use crate::domain::kubernetes::leaving;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -103,7 +104,7 @@ fn base(severity: Severity, workload: &Workload, message: String) -> Finding {
         .evidence(evidence.with("workload", workload.kubectl_name()).with("namespace", &workload.metadata.namespace))
 }
 
-/// Pods of a part that have not been ready for longer than a start takes.
+/// Pods of a part that have not been ready for longer than a start takes, and are not about to go.
 fn reduced(snap: &Snapshot, part: Part, workload: &Workload) -> Option<Finding> {
     let (ready, desired) = (workload.ready(), workload.desired());
     // Zero replicas are switched off on purpose.
@@ -111,7 +112,7 @@ fn reduced(snap: &Snapshot, part: Part, workload: &Workload) -> Option<Finding> 
         return None;
     }
     let pods: Vec<&Pod> = snap.pods_of_workload(workload).filter(|p| !p.is_ready()).collect();
-    let starting = |p: &&Pod| snap.age_seconds(&p.metadata) < STARTING;
+    let starting = |p: &&Pod| snap.age_seconds(&p.metadata) < STARTING || leaving::pod(snap, p);
     if snap.age_seconds(&workload.metadata) < STARTING || (!pods.is_empty() && pods.iter().all(starting)) {
         return None;
     }

@@ -9,6 +9,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::container_states;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::index::owner_of;
+use crate::domain::kubernetes::leaving;
 use crate::domain::kubernetes::network_plugin;
 use crate::domain::kubernetes::nodes::{could_take, not_ready};
 use crate::domain::kubernetes::scheduling::{self, Signal};
@@ -109,11 +110,11 @@ impl Check for NodeNotReady {
     }
 }
 
-/// New nodes, and those whose state has just changed, are given time.
+/// New nodes, those whose state has just changed, and those that are taken away are given time.
 fn is_late(snap: &Snapshot, node: &Node, ready: &Condition) -> bool {
     let is_new = node.metadata.creation_timestamp.is_some() && snap.age_seconds(&node.metadata) < NEW;
     let since = ready.last_transition_time.map(|t| snap.seconds_since(t));
-    !is_new && since.is_none_or(|s| s >= GRACE)
+    !is_new && since.is_none_or(|s| s >= GRACE) && !leaving::node(snap, node)
 }
 
 /// Pods without a node that only nodes which are not Ready could take, this one among them.

@@ -53,8 +53,10 @@ pub(crate) fn faults(log: &str) -> Vec<(Fault, &str)> {
             (*last, *when) = (line, at);
         } else if let Some(fault) = other(line) {
             let recent = lines.len() - at <= MOVED_ON;
-            if recent && !found.iter().any(|(known, _)| *known == fault) {
-                found.push((fault, line));
+            match found.iter_mut().find(|(known, _)| *known == fault) {
+                _ if !recent => {}
+                Some((_, last)) => *last = line,
+                None => found.push((fault, line)),
             }
         }
     }
@@ -62,6 +64,12 @@ pub(crate) fn faults(log: &str) -> Vec<(Fault, &str)> {
     found.extend(now.map(|(upstream, line, _)| (Fault::Upstream(upstream), line)));
     found.sort();
     found
+}
+
+/// Lines in which it does not reach the API. What it watches is asked for again at least each minute, so one that is cut off
+/// says so again and again; at its start, and while the API server is updated, it may once.
+pub(crate) fn api_failures(log: &str) -> usize {
+    log.lines().filter(|line| other(line) == Some(Fault::Api)).count()
 }
 
 /// `plugin/errors: 2 api.example.com. A: read udp 10.0.1.5:3->10.0.0.2:53: i/o timeout`: the server, the name, and whether

@@ -31,6 +31,7 @@ pub(crate) mod index;
 pub(crate) mod ingress;
 pub(crate) mod kinds;
 pub(crate) mod label_selector;
+pub(crate) mod leaving;
 pub(crate) mod leftovers;
 pub(crate) mod limit_range;
 pub(crate) mod managed;

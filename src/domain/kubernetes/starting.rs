@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use regex::Regex;
 
+use crate::domain::text::windows::STARTING;
 use crate::domain::text::log_line::is_within;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
@@ -15,6 +16,9 @@ const INIT: i64 = 600;
 /// Last lines that are looked at, and seconds for which one tells of now.
 const LAST: usize = 3;
 const MOMENT: i64 = 300;
+/// Seconds for which a pod is new, and those that its containers may take to become ready for the first time.
+const NEW: i64 = 300;
+const FIRST_RUN: i64 = 120;
 
 /// The container that the others wait for.
 pub(crate) struct Held<'a> {
@@ -22,6 +26,17 @@ pub(crate) struct Held<'a> {
     pub(crate) status: &'a ContainerStatus,
     /// It runs beside the others, once it has started; else it has to come to its end first.
     pub(crate) side_car: bool,
+}
+
+/// A pod that is on its way: it is new, or its containers that are not ready run for the first time since a moment ago. A
+/// database is made, plugins are loaded.
+pub(crate) fn is_young(snap: &Snapshot, pod: &Pod) -> bool {
+    let made = snap.age_seconds(&pod.metadata);
+    let ago = |t: Timestamp| snap.seconds_since(t);
+    let first = |s: &ContainerStatus| s.restart_count == 0 && s.running_since().is_some_and(|t| ago(t) < FIRST_RUN);
+    let mut late = pod.status.container_statuses.iter().filter(|s| !s.ready).peekable();
+    let known = pod.metadata.creation_timestamp.is_some();
+    known && (made < STARTING || made < NEW && late.peek().is_some() && late.all(first))
 }
 
 /// The container that runs, and that the others of its pod wait for.

@@ -104,7 +104,9 @@ fn of_log(snap: &Snapshot, log: &ContainerLog, agent: Agent) -> Vec<Failing> {
     if by_reason.values().any(|f| f.lost && f.reason != Reason::Refused && !f.reason.is_of_start()) {
         by_reason.remove(&Reason::Refused);
     }
-    by_reason.into_values().filter(|f| f.lost || f.times >= SEVERAL).collect()
+    // After its start an agent reads old files once: what the store takes no more of them is lost, and no more than that.
+    let is_lost = |f: &Failing| f.lost && f.reason != Reason::TooOld;
+    by_reason.into_values().filter(|f| is_lost(f) || f.times >= SEVERAL).collect()
 }
 
 /// What an agent says of its own configuration, and of where it learns which pod a line is from.

@@ -84,8 +84,8 @@ pub(crate) fn undelivered(snap: &Snapshot) -> Result<Undelivered, crate::model::
                 overflow = Some(Overflow { alerts, last: line.at, line: line.raw.to_owned(), at: Place::of(log) });
             }
         }
-        found.failing.extend(failing.into_values().filter(|f| goes_on(snap, f.last)));
-        found.overflows.extend(overflow.filter(|o| goes_on(snap, o.last)));
+        found.failing.extend(failing.into_values().filter(|f| goes_on(snap, f.since, f.last)));
+        found.overflows.extend(overflow.filter(|o| goes_on(snap, None, o.last)));
     }
     Ok(found)
 }
@@ -111,10 +111,14 @@ fn attempt(failing: &mut BTreeMap<String, Failing>, log: &ContainerLog, line: &L
     failing.insert(url, made);
 }
 
-/// The last attempt failed: nothing was tried since, or it failed just now.
-fn goes_on(snap: &Snapshot, last: Option<Timestamp>) -> bool {
-    let silent = snap.prometheus_alerts().is_ok_and(|all| !all.iter().any(|a| a.state == "firing"));
-    last.is_none_or(|t| snap.seconds_since(t) <= if silent { RECENT } else { AGAIN })
+/// The last attempt failed: it failed just now, or nothing was tried since. An alert that is over is still sent each minute
+/// for a quarter of an hour: what failed for a moment only, as while both start, got through then.
+fn goes_on(snap: &Snapshot, since: Option<Timestamp>, last: Option<Timestamp>) -> bool {
+    let Some(last) = last else { return true };
+    let silent = || snap.prometheus_alerts().is_ok_and(|all| !all.iter().any(|a| a.state == "firing"));
+    let lasted = since.map_or(0, |since| last.as_second() - since.as_second());
+    let age = snap.seconds_since(last);
+    age <= AGAIN || (lasted >= AGAIN && age <= RECENT && silent())
 }
 
 /// The path that the API of Alertmanager lies under, and the API's version, by the URL that alerts are posted to.
@@ -156,7 +160,10 @@ mod tests {
     fn what_is_over_is_quiet() {
         let over = OLD.replace("02:59:40", "02:50:40");
         assert!(undelivered(&with(&over, true)).expect("a log").failing.is_empty());
-        assert_eq!(undelivered(&with(&over, false)).expect("a log").failing.len(), 1, "nothing was sent since");
+        assert!(undelivered(&with(&over, false)).expect("a log").failing.is_empty(), "it got through the minute after");
+        let long = format!("{}\n{over}\n", OLD.replace("02:59:40", "02:38:40"));
+        assert!(undelivered(&with(&long, true)).expect("a log").failing.is_empty());
+        assert_eq!(undelivered(&with(&long, false)).expect("a log").failing.len(), 1, "nothing was sent since");
         let shutdown = NEW.replace("bad response status 404 Not Found", "context canceled");
         assert!(undelivered(&with(&shutdown, true)).expect("a log").failing.is_empty());
     }

@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::domain::kubernetes::leaving;
 use crate::domain::kubernetes::nodes::KUBELET_PORT;
 use crate::domain::kubernetes::proxy;
 use crate::domain::kubernetes::service_host::{ServiceHost, in_cluster};
@@ -96,6 +97,15 @@ pub(crate) fn down(snap: &Snapshot) -> Result<Vec<Down<'_>>, Gap> {
         .collect();
     down.sort_by(|a, b| (a.target.job(), &a.target.scrape_url).cmp(&(b.target.job(), &b.target.scrape_url)));
     Ok(down)
+}
+
+/// The pod that a target was found by ends, or its node is taken away: the target goes with it, a moment later.
+pub(crate) fn is_leaving(snap: &Snapshot, target: &ScrapeTarget) -> bool {
+    let Some(address) = Address::parse(&target.scrape_url) else { return false };
+    let label = |name: &str| discovered(target, &address, name).unwrap_or_default();
+    let (namespace, name) = (label("__meta_kubernetes_namespace"), label("__meta_kubernetes_pod_name"));
+    let pod = if name.is_empty() { None } else { snap.pods.find(&namespace, &name).ok().flatten() };
+    pod.is_some_and(|pod| leaving::pod(snap, pod))
 }
 
 /// The failure, corrected by what the URL answers: 2.x says the same of a page of JSON and of metrics with a bad line.

@@ -5,6 +5,7 @@ pub(crate) mod complaint;
 pub(crate) mod disk_error;
 pub(crate) mod log_line;
 pub(crate) mod object_store;
+pub(crate) mod passing;
 pub(crate) mod redact;
 pub(crate) mod send_error;
 pub(crate) mod shape;

@@ -10,7 +10,8 @@ use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::resolver::{self, Resolver};
 use crate::domain::kubernetes::cluster_dns::NAMESPACE;
-use crate::domain::kubernetes::coredns_log::{Fault, Upstream, faults};
+use crate::domain::kubernetes::coredns_log::{Fault, Upstream, api_failures, faults};
+use crate::domain::text::log_line::age;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -19,6 +20,10 @@ use fix::{Fix, Names};
 
 /// Look-ups that get no answer, from which on it is no lost packet.
 const OFTEN: usize = 5;
+/// Failures to reach the API, from which on it is more than its start or an update of the API server.
+const CUT_OFF: usize = 3;
+/// Seconds after which a line that says when it was written is of before.
+const BEFORE: i64 = 900;
 
 check! {
     /// See the check's page.
@@ -43,7 +48,8 @@ impl Check for CorednsFailing {
         }
         let mut seen: Vec<Seen<'_>> = Vec::new();
         for log in logs {
-            for (fault, line) in faults(&log.text) {
+            let now = |line: &str| age(line, snap.collected_at).is_none_or(|seconds| seconds <= BEFORE);
+            for (fault, line) in faults(&log.text).into_iter().filter(|(_, line)| now(line)) {
                 match seen.iter_mut().find(|s| s.is_same(&fault)) {
                     Some(known) => known.add(fault, log),
                     None => seen.push(Seen { fault, line, logs: vec![log] }),
@@ -132,6 +138,7 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
             Severity::Error,
             "forbidden".to_owned(),
         ),
+        Fault::Api if !is_cut_off(snap, seen) => return None,
         Fault::Api => (
             Fix::Api { of: names.workload() },
             "does not reach the cluster's API: names of the cluster do not resolve, or to old addresses".to_owned(),
@@ -159,6 +166,12 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
         made = nodes.fold(made, |made, n| made.depends_on(ResourceRef::node(n)));
     }
     Some(made)
+}
+
+/// It goes on without the API, or does not become ready without it.
+fn is_cut_off(snap: &Snapshot, seen: &Seen<'_>) -> bool {
+    let ready = |l: &&ContainerLog| snap.pods.find(&l.namespace, &l.pod).ok().flatten().is_none_or(|p| p.is_ready());
+    seen.logs.iter().any(|l| !ready(l) || api_failures(&l.text) >= CUT_OFF)
 }
 
 /// The pods of the workload that says so.

@@ -75,3 +75,13 @@ fn a_corefile_that_is_wrong() {
     let found = findings(&CorednsFailing, &snap(["n1", "n2"], log));
     assert!(found[0].message.contains("line 7 Unknown directive 'forwrad'"), "{}", found[0].message);
 }
+
+/// At its start CoreDNS may have to wait for the API; one that is cut off says so again and again.
+#[test]
+fn one_line_of_a_start_is_no_fault() {
+    let line = "[WARNING] plugin/kubernetes: Kubernetes API connection failure: Get \"https://172.20.0.1:443/version\": dial tcp 172.20.0.1:443: i/o timeout\n";
+    assert!(findings(&CorednsFailing, &snap(["n1", "n2"], line)).is_empty());
+    assert_eq!(findings(&CorednsFailing, &snap(["n1", "n2"], &line.repeat(3))).len(), 1);
+    let watch = "W1121 00:20:49.826213       1 reflector.go:561] pkg/mod/k8s.io/client-go@v0.31.2/tools/cache/reflector.go:243: failed to list *v1.Service: Get \"https://172.20.0.1:443/api/v1/services\": dial tcp 172.20.0.1:443: connect: connection refused\n";
+    assert!(findings(&CorednsFailing, &snap(["n1", "n2"], &watch.repeat(9))).is_empty(), "the API server was updated");
+}

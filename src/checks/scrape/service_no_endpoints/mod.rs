@@ -11,11 +11,11 @@ use crate::checks::support::seen::service_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::{self, Reason};
 use crate::domain::kubernetes::nodes::dead_nodes;
+use crate::domain::kubernetes::starting::is_young;
 use crate::domain::prometheus::operator::front;
 use crate::domain::prometheus::ports::PortFault;
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::prometheus::targets::{self, Down};
-use crate::domain::text::windows::STARTING;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Pod, Service};
 use crate::snapshot::{Platform, Snapshot};
@@ -119,11 +119,10 @@ fn reason<'a>(snap: &'a Snapshot, service: &'a Service, behind: &[&Down<'_>]) ->
         return None;
     }
     let reason = Reason::of(snap, service)?;
-    let starting = |p: &&Pod| p.metadata.creation_timestamp.is_some() && snap.age_seconds(&p.metadata) < STARTING;
     let is_quiet = match &reason {
         // Off on purpose, as long as nobody asks for it.
         Reason::ScaledToZero(_) => true,
-        Reason::NotReady(pods) | Reason::Pending(pods) => pods.iter().all(starting),
+        Reason::NotReady(pods) | Reason::Pending(pods) => pods.iter().all(|p| is_young(snap, p)),
         // The operator leaves its governing Service behind when the Prometheus or Alertmanager is deleted.
         Reason::NoWorkload => service.metadata.labels.keys().any(|k| k.starts_with("operated-")),
         _ => false,

@@ -40,7 +40,8 @@ impl Check for TargetDown {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let down = targets::down(snap)?;
+        let down: Vec<Down<'_>> =
+            targets::down(snap)?.into_iter().filter(|d| !targets::is_leaving(snap, d.target)).collect();
         let credentials: Credentials<'_> = LazyCell::new(Box::new(|| jobs_with_credential(snap)));
         let mut families: BTreeMap<(&str, Kind, String), Vec<&Down<'_>>> = BTreeMap::new();
         for target in &down {
