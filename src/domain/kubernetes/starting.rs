@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use regex::Regex;
 
-use crate::domain::text::windows::STARTING;
 use crate::domain::text::log_line::is_within;
+use crate::domain::text::windows::STARTING;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
 
