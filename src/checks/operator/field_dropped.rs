@@ -15,6 +15,7 @@ check! {
         id: "field-dropped", suite: Operator, severity: Warning,
         title: "a field of a monitor is misspelt, and was dropped",
         requires: [Monitors],
+        uses: [],
         fix: Fix,
     }
 }

@@ -21,7 +21,7 @@ use fix::{Fix, Names};
 /// Look-ups that get no answer, from which on it is no lost packet.
 const OFTEN: usize = 5;
 /// Failures to reach the API, from which on it is more than its start or an update of the API server.
-const CUT_OFF: usize = 3;
+const CUT_OFF: usize = 2;
 /// Seconds after which a line that says when it was written is of before.
 const BEFORE: i64 = 900;
 
