@@ -594,7 +594,7 @@ impl<'a> Case<'a> {
         let issuer = self.snap.eks_cluster().map(|c| c.issuer_host_path().to_owned()).unwrap_or_default();
         let provider = Place::of(self.snap).provider_arn(&issuer);
         let namespace = &self.pod().metadata.namespace;
-        let statement = trust::irsa_statement(&provider, &issuer, namespace, &self.account());
+        let statement = trust::irsa_statement(&provider, &issuer, namespace, self.account());
         let text = statement.to_string();
         let added = role.map(|r| trust::with_statement(&r.trust_policy, statement).to_string());
         Fix::Trust {

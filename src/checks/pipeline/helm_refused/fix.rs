@@ -192,7 +192,7 @@ impl Place {
     }
 
     pub(super) fn object(&self, kind: &str, name: &str) -> ResourceRef {
-        ResourceRef::kubernetes(group_of(kind), kind, &self.namespace_of(kind), name)
+        ResourceRef::kubernetes(group_of(kind), kind, self.namespace_of(kind), name)
     }
 
     /// Where its objects of a kind lie; empty for those that lie in no namespace.
