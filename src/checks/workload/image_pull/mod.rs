@@ -5,6 +5,7 @@ mod fix;
 mod registry;
 #[cfg(test)]
 mod tests;
+mod way;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
