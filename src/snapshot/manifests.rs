@@ -183,18 +183,6 @@ impl Snapshot {
         all.filter(move |(_, object)| object.kind == kind && object.group() == group)
     }
 
-    /// The file that holds an object; a manifest without a namespace may go to any.
-    pub fn manifest_of<'a>(
-        &'a self,
-        group: &'a str,
-        kind: &'a str,
-        namespace: &str,
-        name: &str,
-    ) -> Option<(&'a ManifestFile, &'a Manifest)> {
-        let mut all = self.manifest_objects(group, kind);
-        all.find(|(_, o)| o.name == name && (o.namespace.is_empty() || o.namespace == namespace))
-    }
-
     /// The ConfigMaps in the files that were given, with the file and the manifest of each.
     pub fn manifest_config_maps(&self) -> Vec<(&ManifestFile, &Manifest, ConfigMap)> {
         let all = self.manifest_objects("", "ConfigMap");

@@ -5,7 +5,21 @@ use strsim::{damerau_levenshtein, jaro_winkler, levenshtein};
 
 /// At most `max` letters are wrong, missing, added or swapped, and at least one.
 pub(crate) fn is_slip(a: &str, b: &str, max: usize) -> bool {
-    a != b && damerau_levenshtein(a, b) <= max
+    a != b && if max == 1 { is_one_slip(a.as_bytes(), b.as_bytes()) } else { damerau_levenshtein(a, b) <= max }
+}
+
+/// The same of one letter, without a table: it is asked of each pair of thousands of words.
+fn is_one_slip(a: &[u8], b: &[u8]) -> bool {
+    if a.len().abs_diff(b.len()) > 1 {
+        return false;
+    }
+    let begin = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[begin..], &b[begin..]);
+    let end = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+    match (&a[..a.len() - end], &b[..b.len() - end]) {
+        ([x, y], [z, w]) => x == w && y == z,
+        (x, y) => x.len() < 2 && y.len() < 2,
+    }
 }
 
 /// The word of a vocabulary (fields, functions, actions) that was most likely meant: another spelling, the singular or
@@ -249,5 +263,9 @@ mod tests {
         assert_eq!(near_metric("http_request_total", known), Some("http_requests_total"));
         assert_eq!(near_metric("ttp_requests_total", known), None);
         assert!(is_slip("prom/prometeus", "prom/prometheus", 2) && !is_slip("a", "a", 2));
+        for slip in ["prometeus", "promethheus", "promehteus", "prometheas"] {
+            assert!(is_slip(slip, "prometheus", 1), "{slip}");
+        }
+        assert!(!is_slip("prometehsu", "prometheus", 1) && !is_slip("prometheus", "prometheus", 1));
     }
 }

@@ -23,7 +23,7 @@ check! {
         id: "pod-without-network", suite: Network, severity: Error,
         title: "pods get no sandbox on a node",
         requires: [Pods, Events],
-        uses: [Nodes, Workloads, Subnets, Instances, EksCluster],
+        uses: [Nodes, Workloads, PersistentVolumeClaims, PersistentVolumes, Subnets, Instances, EksCluster],
         fix: Fix,
     }
 }

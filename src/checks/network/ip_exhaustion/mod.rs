@@ -11,6 +11,7 @@ use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::vpc_cni;
+use crate::domain::kubernetes::nodes::open_to;
 use crate::domain::kubernetes::owner::has_rollout;
 use crate::domain::kubernetes::scheduling;
 use crate::domain::text::windows::{GRACE, RECENT};
@@ -264,14 +265,12 @@ fn finding(snap: &Snapshot, subnet: Option<&str>, pods: &[Waiting<'_>]) -> Findi
     finding
 }
 
-/// The nodes of a subnet, where others could take the pods; empty where there are none.
-fn nodes_to_avoid(snap: &Snapshot, subnet: Option<&str>, known: &[&str]) -> Vec<String> {
+/// The nodes of a subnet, where others could take one of the pods; empty where there are none.
+fn nodes_to_avoid(snap: &Snapshot, subnet: &str, known: &[&str], pods: &[Waiting<'_>]) -> Vec<String> {
     let place = Placement::new(snap);
     let all = snap.nodes.items().unwrap_or_default();
-    let is_here =
-        |n: &Node| known.contains(&n.metadata.name.as_str()) || subnet.is_some() && place.of_node(n) == subnet;
-    let takes = |n: &&Node| !n.is_fargate() && n.is_ready() && !n.spec.unschedulable;
-    if !all.iter().any(|n| takes(&n) && !is_here(n)) {
+    let is_here = |n: &Node| known.contains(&n.metadata.name.as_str()) || place.of_node(n) == Some(subnet);
+    if !pods.iter().any(|(pod, _)| open_to(snap, pod).any(|n| !is_here(n))) {
         return Vec::new();
     }
     all.iter().filter(|n| is_here(n)).map(|n| n.metadata.name.clone()).collect()
@@ -337,12 +336,12 @@ fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods:
         region: Place::of(snap).region,
         vpc: subnet.or(subnets.first()).map_or("<vpc-id>", |s| s.vpc_id.as_str()).to_owned(),
     };
-    let pods = replaced(snap, pods);
+    let (waiting, pods) = (pods, replaced(snap, pods));
     let set = |name: &str| vpc_cni::env(snap, name).is_some_and(|v| v != "0");
     match why {
         Why::Subnet => {
             let warm = !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET"));
-            let here = if others.is_empty() { Vec::new() } else { nodes_to_avoid(snap, Some(&own), nodes) };
+            let here = if others.is_empty() { Vec::new() } else { nodes_to_avoid(snap, &own, nodes, waiting) };
             Fix::Subnet { of, pods, here, subnet: own, others: others.join(", "), warm }
         }
         Why::Fragmented => Fix::Fragmented { of, subnet: own },
