@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::closed::Closed;
-use super::{Listed, lists, name_of};
+use super::{Closed, Listed, lists, name_of};
 use crate::domain::grafana::import;
 use crate::domain::grafana::url::Written;
 use crate::domain::manifests::given::{self, full_name, may_meet};
