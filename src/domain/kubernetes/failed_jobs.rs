@@ -91,7 +91,7 @@ fn kept_by<'a>(snap: &Snapshot, job: &'a Job, pod: &'a Pod) -> Option<Kept<'a>> 
         |c: &ContainerStatus| c.state.terminated.as_ref().filter(|t| t.exit_code == 0).and_then(|t| t.finished_at);
     let last = mine.iter().map(|c| ended_at(c)).collect::<Option<Vec<_>>>()?.into_iter().max()?;
     let running: Vec<&str> = others.iter().filter(|c| c.state.running.is_some()).map(|c| c.name.as_str()).collect();
-    let lasts = snap.collected_at.as_second() - last.as_second() >= ENDING;
+    let lasts = snap.seconds_since(last) >= ENDING;
     let ended = mine.iter().map(|c| c.name.as_str()).collect();
     (lasts && !running.is_empty()).then_some(Kept { job, pod, ended, running })
 }

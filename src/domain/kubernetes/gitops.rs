@@ -183,7 +183,7 @@ fn waits<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
     let state = &object.status.operation_state;
     let waits = state.phase == "Running" && state.message.contains("waiting for completion of hook");
     let since = state.started_at.filter(|_| waits)?;
-    let minutes = (snap.collected_at.as_second() - since.as_second()) / 60;
+    let minutes = snap.seconds_since(since) / 60;
     if minutes < HOOK / 60 {
         return None;
     }

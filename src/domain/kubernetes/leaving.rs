@@ -20,13 +20,13 @@ pub(crate) fn node(snap: &Snapshot, node: &Node) -> bool {
     }
     // How long the drain takes says nothing: it began to be missed when it stopped.
     let stopped = not_ready(node).and_then(|c| c.last_transition_time);
-    stopped.max(deleted).is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= DRAIN)
+    stopped.max(deleted).is_some_and(|t| snap.seconds_since(t) <= DRAIN)
 }
 
 /// A pod that was told to end a moment ago, or whose node leaves.
 pub(crate) fn pod(snap: &Snapshot, pod: &Pod) -> bool {
     let told = pod.metadata.deletion_timestamp;
-    let ends = told.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= ENDING);
+    let ends = told.is_some_and(|t| snap.seconds_since(t) <= ENDING);
     let on_it = |n: &Node| pod.spec.node_name.as_deref() == Some(n.metadata.name.as_str()) && node(snap, n);
     ends || snap.nodes.items().unwrap_or_default().iter().any(on_it)
 }

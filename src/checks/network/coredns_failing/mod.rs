@@ -11,7 +11,7 @@ use crate::checks::{Check, check};
 use crate::domain::aws::resolver::{self, Resolver};
 use crate::domain::kubernetes::cluster_dns::NAMESPACE;
 use crate::domain::kubernetes::coredns_log::{Fault, Upstream, api_failures, faults};
-use crate::domain::text::log_line::age;
+use crate::domain::text::log_line::is_older;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, GapCause, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
@@ -48,7 +48,7 @@ impl Check for CorednsFailing {
         }
         let mut seen: Vec<Seen<'_>> = Vec::new();
         for log in logs {
-            let now = |line: &str| age(line, snap.collected_at).is_none_or(|seconds| seconds <= BEFORE);
+            let now = |line: &str| !is_older(line, snap.collected_at, BEFORE);
             for (fault, line) in faults(&log.text).into_iter().filter(|(_, line)| now(line)) {
                 match seen.iter_mut().find(|s| s.is_same(&fault)) {
                     Some(known) => known.add(fault, log),

@@ -23,9 +23,7 @@ const WIDTH: usize = 260;
 /// Those that are not ready.
 pub(super) fn all(snap: &Snapshot) -> Vec<Finding> {
     let objects = snap.scaled_objects.items().unwrap_or_default().iter();
-    let age = |o: &ScaledObject| {
-        o.metadata.creation_timestamp.map_or(SETTLING, |t| snap.collected_at.as_second() - t.as_second())
-    };
+    let age = |o: &ScaledObject| o.metadata.creation_timestamp.map_or(SETTLING, |t| snap.seconds_since(t));
     let old = objects.filter(|o| age(o) >= SETTLING);
     old.filter_map(|object| finding(snap, object, object.not_ready()?)).collect()
 }
