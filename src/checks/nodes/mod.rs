@@ -7,6 +7,7 @@ mod conntrack_full;
 mod consolidation_evicts;
 mod kubelet_certificate;
 mod kubelet_skew;
+mod node_condition;
 mod node_pool_stuck;
 mod node_pressure;
 mod nodegroup_failed;
@@ -25,6 +26,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &clock_skew::ClockSkew,
     &conntrack_full::ConntrackFull,
     &kubelet_skew::KubeletSkew,
+    &node_condition::NodeCondition,
     &node_pool_stuck::NodePoolStuck,
     &consolidation_evicts::ConsolidationEvicts,
 ];

@@ -10,6 +10,7 @@ pub(crate) mod faulty_file;
 pub(crate) mod grafana;
 pub(crate) mod helm;
 pub(crate) mod host_network;
+pub(crate) mod instance;
 pub(crate) mod kept;
 pub(crate) mod memory;
 pub(crate) mod node_group;

@@ -119,6 +119,8 @@ pub struct Condition {
     pub reason: Option<String>,
     pub message: Option<String>,
     pub last_transition_time: Option<Timestamp>,
+    /// When it was written last; of nodes alone.
+    pub last_heartbeat_time: Option<Timestamp>,
 }
 
 /// A reference to an object.

@@ -1,11 +1,13 @@
-//! A node that runs parts of the stack is not Ready.
+//! A node that runs parts of the stack is not Ready, or is not for moments again and again.
+
+mod flapping;
 
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::checks::support::place::Place;
+use crate::checks::support::instance::Instance;
 use crate::checks::support::seen::container_states;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::index::owner_of;
@@ -57,37 +59,11 @@ enum Way {
         instance: Instance,
     },
     NotReady(Instance),
+    Flapping(Instance),
     Network {
         /// The pod of the network plugin there.
         network_pod: Option<String>,
     },
-}
-
-/// The instance behind a node, and what replaces it.
-#[derive(Serialize, JsonSchema)]
-struct Instance {
-    region: String,
-    /// None where EKS does not let people at it.
-    instance: Option<String>,
-    /// The same, where an Auto Scaling group replaces it.
-    scaled: Option<String>,
-    group: Option<String>,
-    /// Karpenter or EKS Auto Mode replaces the node.
-    karpenter: bool,
-}
-
-impl Instance {
-    fn of(snap: &Snapshot, node: &Node) -> Self {
-        let karpenter = node.is_karpenter();
-        let id = node.instance_id().map(str::to_owned);
-        Self {
-            region: Place::of(snap).region,
-            instance: id.clone().filter(|_| !node.is_auto_mode()),
-            scaled: id.filter(|_| !karpenter),
-            group: node.metadata.label("eks.amazonaws.com/nodegroup").map(str::to_owned),
-            karpenter,
-        }
-    }
 }
 
 impl Check for NodeNotReady {
@@ -106,7 +82,7 @@ impl Check for NodeNotReady {
             let waiting = waiting_for(snap, node);
             (!of_stack.is_empty() || !waiting.is_empty()).then(|| finding(snap, node, ready, &of_stack, &waiting))
         });
-        Ok(Diagnosis::Findings(findings.collect()))
+        Ok(Diagnosis::Findings(findings.chain(flapping::findings(snap, pods)).collect()))
     }
 }
 
