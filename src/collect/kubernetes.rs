@@ -98,7 +98,8 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     let with_parts = Wanted::Some(stack.iter().chain(&snap.scope.parts).cloned().collect());
     let small = Wanted::Some(stack.iter().cloned().chain(["kube-system".to_owned()]).collect());
     // A store or an agent beside the stack has its role by its own account.
-    let with_roles = stack.iter().chain(&snap.scope.parts).cloned().chain(["kube-system".to_owned()]);
+    let with_roles = stack.iter().chain(&snap.scope.parts).chain(&snap.scope.guests).cloned();
+    let with_roles = with_roles.chain(["kube-system".to_owned()]);
     let with_roles = Wanted::Some(with_roles.collect());
     macro_rules! list {
         ($fact:ident, $prefix:expr, $resource:expr, $namespaces:expr) => {
@@ -143,7 +144,7 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.pods = pods.map(Pod::with_own_claims);
     snap.persistent_volume_claims = claims;
     snap.events = match of_nodes(client, plan, snap).await.items() {
-        Ok(more) => events.with_more(more.iter().filter(|e| e.involved_object.kind == "Node").cloned()),
+        Ok(more) => events.with_more(more.iter().filter(|e| is_of_nodes(&e.involved_object.kind)).cloned()),
         // They only add to what the nodes' conditions say.
         Err(_) => events,
     };
@@ -158,6 +159,11 @@ pub(super) async fn namespaced(client: &Client, plan: &Plan, snap: &mut Snapshot
     snap.prometheus_rule_objects = rules;
     room(client, plan, snap).await;
     attachments(client, plan, snap).await;
+}
+
+/// Nodes, and what makes them: they have no namespace.
+fn is_of_nodes(kind: &str) -> bool {
+    matches!(kind, "Node" | "NodeClaim" | "NodePool" | "EC2NodeClass" | "NodeClass")
 }
 
 /// Events about nodes: they lie in the namespace `default`.

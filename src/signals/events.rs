@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::conditions::SCALING;
 use super::pods::is_starting;
 use super::{around, is_ours, seconds_ago};
-use crate::domain::kubernetes::unschedulable::for_fargate;
+use crate::domain::aws::node_pool_said;
+use crate::domain::kubernetes::unschedulable::{concerns, for_fargate};
 use crate::domain::text::passing::is_of_the_asker;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shape::shape;
@@ -51,6 +52,7 @@ fn subject(event: &Event) -> ResourceRef {
         "Ingress" => "networking.k8s.io",
         "HorizontalPodAutoscaler" => "autoscaling",
         "ScaledObject" => "keda.sh",
+        "NodeClaim" | "NodePool" => "karpenter.sh",
         _ => "",
     };
     let namespace = if object.kind == "Node" { "" } else { &object.namespace };
@@ -87,8 +89,7 @@ fn signal(snap: &Snapshot, mut events: Vec<&Event>) -> Option<Signal> {
     let names: BTreeSet<&str> = events.iter().map(|e| e.involved_object.name.as_str()).collect();
     // Once for each of them says nothing more.
     let how_often = if times as usize > names.len() { format!(" ({times} times)") } else { String::new() };
-    let about: Vec<ResourceRef> =
-        events.iter().flat_map(|e| pod(snap, e).map_or_else(|| vec![subject(e)], |p| around(snap, p))).collect();
+    let about: Vec<ResourceRef> = events.iter().flat_map(|e| concerned(snap, e)).collect();
     let owner = owner(snap, newest);
     let title = format!("event {} of {}{how_often}", newest.reason, whose(&events, &owner));
     let judges = if object.kind == "HorizontalPodAutoscaler" { SCALING } else { &[] };
@@ -100,6 +101,16 @@ fn signal(snap: &Snapshot, mut events: Vec<&Event>) -> Option<Signal> {
             .weight(weight)
             .about(about),
     )
+}
+
+/// What an event is about, with what its object hangs on.
+fn concerned(snap: &Snapshot, event: &Event) -> Vec<ResourceRef> {
+    if let Some(pod) = pod(snap, event) {
+        return around(snap, pod);
+    }
+    let claim = Some(&event.involved_object).filter(|o| o.kind == "NodeClaim");
+    let pool = claim.and_then(|o| node_pool_said::of_claim_named(snap, &o.name));
+    std::iter::once(subject(event)).chain(pool).collect()
 }
 
 /// `Pod web-0`; where the events are of several objects of one owner, `2 Pods of deployment/web`.
@@ -174,6 +185,10 @@ fn weigh(snap: &Snapshot, event: &Event) -> Weight {
             let all = snap.workloads.items().unwrap_or_default().iter();
             all.filter(|w| w.reference() == deployment).any(|w| w.ready() < w.desired())
         }
+        // Launches are refused and tried again all the time: it matters where somebody waits for the node.
+        "NodeClaim" | "NodePool" | "EC2NodeClass" | "NodeClass" => {
+            fresh && snap.pods.items().unwrap_or_default().iter().any(|p| concerns(snap, p))
+        }
         _ => fresh,
     };
     if now { Weight::Weighs } else { Weight::Note }
@@ -206,6 +221,19 @@ mod tests {
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found.iter().filter(|(_, w)| *w == Weight::Weighs).count(), 1);
         assert!(found.iter().any(|(t, w)| t == "event Failed of Ingress web (4 times)" && *w == Weight::Weighs));
+    }
+
+    #[test]
+    fn a_launch_that_was_refused_weighs_where_a_pod_waits() {
+        let mut snap = snapshot();
+        let mut refused = with("NodeClaim", "default-wdftd", "2026-11-21T02:50:00Z", "insufficient capacity");
+        refused.involved_object.namespace = String::new();
+        snap.events = Listing::cluster(vec![refused]);
+        assert_eq!(read(&snap)[0].weight, Weight::Note);
+        let waits = json!([{"metadata": {"name": "prometheus-1", "namespace": "monitoring", "creationTimestamp": "2026-11-21T01:00:00Z"},
+            "status": {"phase": "Pending"}}]);
+        snap.pods = Listing::cluster(serde_json::from_value(waits).expect("pods"));
+        assert_eq!(read(&snap)[0].weight, Weight::Weighs);
     }
 
     /// A list that was read and does not hold the object says that it is gone.

@@ -65,6 +65,9 @@ enum Way {
         pool: String,
         taint: String,
     },
+    NoPool {
+        auto: bool,
+    },
 }
 
 impl Check for ScaleUpRefused {
@@ -110,6 +113,10 @@ fn finding(snap: &Snapshot, reason: &Reason, culprits: &[ResourceRef], pods: &[(
         Reason::Taint(pool, taint) => {
             format!("it does not tolerate the taint {taint} of the nodes that NodePool {pool} of Karpenter makes")
         }
+        Reason::NoPool if names.iter().any(|n| n.starts_with("NodePool ")) => {
+            format!("Karpenter can use none of its NodePools ({})", names.join(", "))
+        }
+        Reason::NoPool => "Karpenter finds no NodePool that it can use".to_owned(),
     };
     let subject = culprits[0].clone();
     let mut made =
@@ -199,6 +206,10 @@ fn fix(snap: &Snapshot, reason: &Reason, pod: &Pod) -> Fix {
         Reason::NoInstanceType(pool) => Way::NoInstanceType { pool: Pool::of(snap, pool.clone()) },
         Reason::Label(pool, label) => Way::Label { pool: Pool::of(snap, pool.clone()), label: label.clone() },
         Reason::Taint(pool, taint) => Way::Taint { pool: pool.clone(), taint: taint.clone() },
+        Reason::NoPool => {
+            let nodes = snap.nodes.items().unwrap_or_default();
+            Way::NoPool { auto: nodes.iter().any(crate::snapshot::kubernetes::Node::is_auto_mode) }
+        }
     };
     Fix { namespace: pod.metadata.namespace.clone(), pod: pod.metadata.name.clone(), way }
 }

@@ -25,7 +25,7 @@ check! {
         id: "volume-zone-conflict", suite: Storage, severity: Error,
         title: "no node is where a pod's volume is",
         requires: [Pods, PersistentVolumeClaims, PersistentVolumes, Nodes],
-        uses: [Events, EksCluster, EksNodegroups, Subnets, Workloads, NodeMakers],
+        uses: [Events, EksCluster, EksNodegroups, Subnets, Workloads, NodeMakers, PartLogs],
         fix: Fix,
     }
 }

@@ -20,6 +20,7 @@ pub(crate) mod issuing;
 pub(crate) mod network_acl;
 pub(crate) mod node_group;
 pub(crate) mod node_pool;
+pub(crate) mod node_pool_said;
 pub(crate) mod oidc_provider;
 pub(crate) mod overlay;
 pub(crate) mod placement;

@@ -52,6 +52,8 @@ pub(crate) enum Launch {
     Unsupported,
     /// The key of an encrypted root volume cannot be used.
     Key,
+    /// The root volume that is asked for is smaller than the image.
+    Disk,
     /// The key pair does not exist.
     KeyPair,
     /// Something is denied.
@@ -122,6 +124,8 @@ fn launch(message: &str) -> Fault {
         Launch::Unsupported
     } else if has(&["InvalidKMSKey", "KMS", "Client.InternalError", "Client error on launch"]) {
         Launch::Key
+    } else if has(&["InvalidBlockDeviceMapping"]) && has(&["smaller than snapshot"]) {
+        Launch::Disk
     } else if has(&["InvalidKeyPair", "key pair"]) {
         Launch::KeyPair
     } else if has(&["UnauthorizedOperation", "not authorized", "AccessDenied"]) {
@@ -285,6 +289,11 @@ mod tests {
                 "AsgInstanceLaunchFailures",
                 "Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch",
                 Fault::Launch(Launch::Key),
+            ),
+            (
+                "AsgInstanceLaunchFailures",
+                "Could not launch On-Demand Instances. InvalidBlockDeviceMapping - Volume of size 10GB is smaller than snapshot 'snap-0e7a6f5d4c3b2a190', expect size >= 20GB. Launching EC2 instance failed.",
+                Fault::Launch(Launch::Disk),
             ),
             (
                 "AsgInstanceLaunchFailures",

@@ -1,10 +1,13 @@
 //! Why a NodePool of Karpenter, or of EKS Auto Mode, makes no nodes: what its controller says in conditions.
 
+use std::borrow::Cow;
+
 use crate::domain::aws::denied::Denied;
+use crate::domain::aws::node_pool_said::{controller_error, of_events, pool_of_claim};
 use crate::domain::kubernetes::scheduling;
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
-use crate::snapshot::kubernetes::{Condition, NodeClassRef, NodeMaker, Pod};
+use crate::snapshot::kubernetes::{Condition, Event, NodeClassRef, NodeMaker, Pod};
 use crate::snapshot::{Snapshot, journal};
 
 /// The label of nodes and claims that names their NodePool.
@@ -13,6 +16,8 @@ const POOL: &str = "karpenter.sh/nodepool";
 const JOINS: i64 = 300;
 /// Seconds for which a claim may wait for its instance.
 const LAUNCHES: i64 = 60;
+/// Seconds in which a class is looked through.
+const LOOKED_THROUGH: i64 = 600;
 
 /// What keeps nodes from coming.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +67,8 @@ pub(crate) enum Launch {
     Capacity,
     SpotRole,
     Key,
+    /// The class asks for a smaller disk than its image has.
+    Disk,
     Other,
 }
 
@@ -71,7 +78,9 @@ pub(crate) struct Stuck<'a> {
     pub(crate) fault: Fault,
     /// The class, pool or claim whose condition it is.
     pub(crate) object: &'a NodeMaker,
-    pub(crate) condition: &'a Condition,
+    pub(crate) condition: Cow<'a, Condition>,
+    /// What it was read from, where the claim that was refused is gone: Karpenter deletes it at once.
+    pub(crate) event: Option<&'a Event>,
     /// The NodePools that it keeps from making nodes.
     pub(crate) pools: Vec<&'a str>,
 }
@@ -130,24 +139,40 @@ pub(crate) fn kubectl_kind(object: &NodeMaker) -> String {
 /// All that is stuck, by the deepest object.
 pub(crate) fn stuck(snap: &Snapshot) -> Vec<Stuck<'_>> {
     let all = snap.node_makers.items().unwrap_or_default();
-    let classes = all.iter().filter(|o| o.kind.ends_with("NodeClass")).filter_map(|c| of_class(all, c));
+    let classes = all.iter().filter(|o| o.kind.ends_with("NodeClass")).filter_map(|c| of_class(snap, all, c));
     let pools = all.iter().filter(|o| o.kind == "NodePool").filter_map(of_pool);
     let claims = all.iter().filter(|o| o.kind == "NodeClaim").filter_map(|c| of_claim(snap, c));
-    classes.chain(pools).chain(claims).collect()
+    let mut found: Vec<Stuck<'_>> = classes.chain(pools).chain(claims).collect();
+    for refused in of_events(snap) {
+        // What an object that is there says is more than what an event tells of one that is gone.
+        if !found.iter().any(|s| s.pools.iter().any(|p| refused.pools.contains(p))) {
+            found.push(refused);
+        }
+    }
+    found
 }
 
 fn is_false(condition: &&Condition) -> bool {
     condition.status == "False"
 }
 
-fn of_class<'a>(all: &'a [NodeMaker], class: &'a NodeMaker) -> Option<Stuck<'a>> {
-    class.condition("Ready").filter(is_false)?;
-    let failing = class.status.conditions.iter().filter(is_false).filter(|c| c.kind != "Ready");
+fn of_class<'a>(snap: &'a Snapshot, all: &'a [NodeMaker], class: &'a NodeMaker) -> Option<Stuck<'a>> {
+    let ready = class.condition("Ready")?;
+    let since = ready.last_transition_time.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+    // The controller does not get through with it: what it meets stands in its log alone.
+    let hangs = ready.status == "Unknown" && since >= LOOKED_THROUGH;
+    if ready.status != "False" && !hangs {
+        return None;
+    }
+    let failing = class.status.conditions.iter().filter(|c| c.status == ready.status && c.kind != "Ready");
     // What only waits for the others says nothing.
     let own = failing.filter(|c| c.reason.as_deref() != Some("DependenciesNotReady"));
-    let condition = own.min_by_key(|c| c.kind == "ValidationSucceeded").or(class.condition("Ready"))?;
+    let condition = own.min_by_key(|c| c.kind == "ValidationSucceeded").unwrap_or(ready);
     let message = condition.message.as_deref().unwrap_or_default();
+    let told = hangs.then(|| controller_error(snap, class)).flatten().map(|(_, _, error)| Launch::read(&error));
     let fault = match condition.kind.as_str() {
+        _ if hangs && told == Some(Launch::Disk) => Fault::Launch { why: Launch::Disk },
+        _ if hangs => Fault::ClassOther,
         "SubnetsReady" => Fault::Class { what: Unfound::Subnets },
         "SecurityGroupsReady" => Fault::Class { what: Unfound::SecurityGroups },
         "AMIsReady" => Fault::Class { what: Unfound::Images },
@@ -162,7 +187,7 @@ fn of_class<'a>(all: &'a [NodeMaker], class: &'a NodeMaker) -> Option<Stuck<'a>>
         p.kind == "NodePool" && own.is_some_and(|r| is_it(r, class))
     };
     let pools = all.iter().filter(uses).map(|p| p.metadata.name.as_str()).collect();
-    Some(Stuck { fault, object: class, condition, pools })
+    Some(Stuck { fault, object: class, condition: Cow::Borrowed(condition), event: None, pools })
 }
 
 fn is_it(reference: &NodeClassRef, class: &NodeMaker) -> bool {
@@ -173,7 +198,8 @@ fn of_pool(pool: &NodeMaker) -> Option<Stuck<'_>> {
     pool.condition("Ready").filter(is_false)?;
     let name = pool.metadata.name.as_str();
     if let Some(condition) = pool.condition("ValidationSucceeded").filter(is_false) {
-        return Some(Stuck { fault: Fault::Pool, object: pool, condition, pools: vec![name] });
+        let condition = Cow::Borrowed(condition);
+        return Some(Stuck { fault: Fault::Pool, object: pool, condition, event: None, pools: vec![name] });
     }
     let condition = pool.condition("NodeClassReady").filter(is_false)?;
     // A class that is there says more itself.
@@ -181,7 +207,8 @@ fn of_pool(pool: &NodeMaker) -> Option<Stuck<'_>> {
         return None;
     }
     let named = pool.spec.template.spec.node_class_ref.as_ref().map(|r| r.name.clone()).unwrap_or_default();
-    Some(Stuck { fault: Fault::NoClass { name: named }, object: pool, condition, pools: vec![name] })
+    let condition = Cow::Borrowed(condition);
+    Some(Stuck { fault: Fault::NoClass { name: named }, object: pool, condition, event: None, pools: vec![name] })
 }
 
 fn of_claim<'a>(snap: &Snapshot, claim: &'a NodeMaker) -> Option<Stuck<'a>> {
@@ -196,14 +223,16 @@ fn of_claim<'a>(snap: &Snapshot, claim: &'a NodeMaker) -> Option<Stuck<'a>> {
         return (said && age >= LAUNCHES).then_some(Stuck {
             fault: Fault::Launch { why },
             object: claim,
-            condition,
+            condition: Cow::Borrowed(condition),
+            event: None,
             pools,
         });
     }
     let launched = claim.condition("Launched").filter(|c| c.status == "True")?;
     let since = launched.last_transition_time.map_or(age, |t| snap.seconds_since(t));
     let condition = claim.condition("Registered").filter(|c| c.status != "True")?;
-    (since >= JOINS).then_some(Stuck { fault: Fault::Joins, object: claim, condition, pools })
+    let condition = Cow::Borrowed(condition);
+    (since >= JOINS).then_some(Stuck { fault: Fault::Joins, object: claim, condition, event: None, pools })
 }
 
 impl Launch {
@@ -219,6 +248,9 @@ impl Launch {
         if has(&["VcpuLimitExceeded", "MaxSpotInstanceCountExceeded", "InstanceLimitExceeded", "LimitExceeded"]) {
             return Self::Quota;
         }
+        if has(&["InvalidBlockDeviceMapping"]) && has(&["smaller than snapshot"]) {
+            return Self::Disk;
+        }
         if has(&["InsufficientInstanceCapacity", "UnfulfillableCapacity", "InsufficientCapacity", "Unsupported"]) {
             return Self::Capacity;
         }
@@ -233,22 +265,29 @@ impl Launch {
 /// them if none works.
 pub(crate) fn awaited_by(snap: &Snapshot, pod: &Pod) -> Vec<ResourceRef> {
     let all = snap.node_makers.items().unwrap_or_default();
-    let names = || all.iter().filter(|o| o.kind == "NodePool").map(|p| p.metadata.name.as_str());
-    let mut wanted: Vec<&str> = names().filter(|pool| names_pool(pod, pool)).collect();
-    let events = snap.events_about("Pod", &pod.metadata, RECENT);
-    for event in events.iter().filter(|e| e.reason == "Nominated") {
-        let claim =
-            event.message.split_once("nodeclaim/").map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or(rest));
-        let claim = all.iter().find(|o| o.kind == "NodeClaim" && Some(o.metadata.name.as_str()) == claim);
-        wanted.extend(claim.and_then(NodeMaker::pool));
-    }
+    let mut wanted = asked_of(snap, pod);
     let broken: Vec<&str> = stuck(snap).into_iter().flat_map(|s| s.pools).collect();
+    let names = || all.iter().filter(|o| o.kind == "NodePool").map(|p| p.metadata.name.as_str());
     if wanted.is_empty() && names().all(|pool| broken.contains(&pool)) {
         wanted.extend(names());
     }
     wanted.sort_unstable();
     wanted.dedup();
     wanted.into_iter().map(pool_reference).collect()
+}
+
+/// The NodePools that a pod names, or of which Karpenter meant a claim for it.
+pub(crate) fn asked_of<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a str> {
+    let all = snap.node_makers.items().unwrap_or_default();
+    let names = all.iter().filter(|o| o.kind == "NodePool").map(|p| p.metadata.name.as_str());
+    let mut wanted: Vec<&str> = names.filter(|pool| names_pool(pod, pool)).collect();
+    let events = snap.events_about("Pod", &pod.metadata, RECENT);
+    for event in events.iter().filter(|e| e.reason == "Nominated") {
+        let claim =
+            event.message.split_once("nodeclaim/").map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or(rest));
+        wanted.extend(claim.and_then(|name| pool_of_claim(all, name)).map(|p| p.metadata.name.as_str()));
+    }
+    wanted
 }
 
 /// The pod asks for nodes of this pool alone.
@@ -283,6 +322,14 @@ mod tests {
             (
                 "creating instance, insufficient capacity, with fleet error(s), InsufficientInstanceCapacity: We currently do not have sufficient c7g.large capacity",
                 Launch::Capacity,
+            ),
+            (
+                "creating instance, with fleet error(s), InvalidBlockDeviceMapping: Volume of size 2GB is smaller than snapshot 'snap-05543b312a1c519d3', expect size>= 4GB; UnfulfillableCapacity: Unable to fulfill capacity due to your request configuration.",
+                Launch::Disk,
+            ),
+            (
+                "creating instance, insufficient capacity, with fleet error(s), AuthFailure.ServiceLinkedRoleCreationNotPermitted: The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.",
+                Launch::SpotRole,
             ),
             ("creating instance, with fleet error(s), InvalidParameterValue: x", Launch::Other),
         ] {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use crate::domain::aws::node_group;
+use crate::domain::aws::{node_group, node_pool};
 use crate::domain::kubernetes::image;
 use crate::domain::text::between::between;
 use crate::domain::text::windows::RECENT;
@@ -28,6 +28,8 @@ pub(crate) enum Reason {
     Label(String, String),
     /// The pod does not tolerate a taint of the NodePool.
     Taint(String, String),
+    /// There is no NodePool, or none that is ready.
+    NoPool,
 }
 
 impl Reason {
@@ -40,6 +42,9 @@ impl Reason {
                 (false, true) => Some(Self::Backoff),
                 (false, false) => None,
             };
+        }
+        if ["no nodepools found", "no provisioners found", "nodepools not found"].iter().any(|n| message.contains(n)) {
+            return Some(Self::NoPool);
         }
         if !message.contains("nodepool") && !message.contains("provisioner") {
             return None;
@@ -59,7 +64,7 @@ impl Reason {
             let taint = rest.split([',', ';', ' ']).next().unwrap_or_default();
             return Some(Self::Taint(pool, taint.to_owned()));
         }
-        let none = ["no instance type", "filtered out all available instance types", "no nodepools found"];
+        let none = ["no instance type", "filtered out all available instance types"];
         none.iter().any(|n| message.contains(n)).then_some(Self::NoInstanceType(pool))
     }
 
@@ -67,7 +72,7 @@ impl Reason {
     fn pool(&self) -> Option<&str> {
         match self {
             Self::Limit(pool) | Self::NoInstanceType(pool) | Self::Label(pool, _) | Self::Taint(pool, _) => Some(pool),
-            Self::AtMaximum | Self::Backoff => None,
+            Self::AtMaximum | Self::Backoff | Self::NoPool => None,
         }
     }
 }
@@ -119,10 +124,18 @@ pub(crate) fn full_groups<'a>(snap: &'a Snapshot, pod: &Pod) -> Vec<&'a Nodegrou
     node_group::that_fit(snap, pod).into_iter().filter(full).collect()
 }
 
-/// What adds no node: node groups, a NodePool, or the autoscaler itself.
+/// What adds no node: node groups, NodePools, or the autoscaler itself.
 pub(crate) fn culprits(snap: &Snapshot, pod: &Pod, reason: &Reason) -> Vec<ResourceRef> {
     if let Some(pool) = reason.pool() {
         return vec![ResourceRef::kubernetes("karpenter.sh", "NodePool", "", pool)];
+    }
+    if *reason == Reason::NoPool {
+        let all = snap.node_makers.items().unwrap_or_default().iter().filter(|o| o.kind == "NodePool");
+        let pools: Vec<ResourceRef> = all.map(|p| node_pool::pool_reference(&p.metadata.name)).collect();
+        let controller = makers(snap).find(|p| p.metadata.name.starts_with("karpenter")).map(|p| snap.owner_ref(p));
+        let nobody =
+            || vec![controller.unwrap_or_else(|| ResourceRef::workload("Deployment", "kube-system", "karpenter"))];
+        return if pools.is_empty() { nobody() } else { pools };
     }
     let groups: Vec<ResourceRef> = full_groups(snap, pod).into_iter().map(node_group::reference).collect();
     if *reason == Reason::AtMaximum && !groups.is_empty() {
@@ -160,6 +173,7 @@ mod tests {
                 "Failed to schedule pod, incompatible with nodepool \"default\", no instance type satisfied resources {\"cpu\":\"30\"}",
                 Some(Reason::NoInstanceType("default".into())),
             ),
+            ("Failed to schedule pod, no nodepools found", Some(Reason::NoPool)),
             ("0/3 nodes are available: 3 Insufficient memory.", None),
         ] {
             assert_eq!(Reason::read(text), wanted, "{text}");

@@ -70,6 +70,9 @@ pub(super) enum Fix {
         pool: Pool,
     },
     SpotRole,
+    Disk {
+        class: Class,
+    },
     Key {
         pool: String,
         region: String,
@@ -155,6 +158,7 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             Launch::Quota => Fix::Quota { pool, region },
             Launch::Capacity => Fix::Capacity { pool: Pool::of(snap, pool) },
             Launch::SpotRole => Fix::SpotRole,
+            Launch::Disk => Fix::Disk { class: class_of(snap, stuck) },
             Launch::Key => Fix::Key { pool, region },
             Launch::Other => Fix::Launch { claim: stuck.object.metadata.name.clone(), auto, controller, namespace },
         },
@@ -167,6 +171,15 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             Fix::Joins { cluster, region, role, unmapped, auto, node_policy, instance, claim }
         }
     }
+}
+
+/// The class itself, or that by which a pool or a claim makes its instances.
+fn class_of(snap: &Snapshot, stuck: &Stuck<'_>) -> Class {
+    let spec = &stuck.object.spec;
+    let named = spec.node_class_ref.as_ref().or(spec.template.spec.node_class_ref.as_ref());
+    let all = snap.node_makers.items().unwrap_or_default();
+    let found = named.and_then(|r| all.iter().find(|o| o.kind == r.kind && o.metadata.name == r.name));
+    Class::of(found.unwrap_or(stuck.object))
 }
 
 /// The controller's ServiceAccount.

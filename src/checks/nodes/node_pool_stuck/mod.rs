@@ -10,6 +10,7 @@ use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::node_pool::{self, Fault, Launch, Stuck, Unfound};
+use crate::domain::aws::node_pool_said;
 use crate::domain::kubernetes::kinds;
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::domain::text::shorten::shorten;
@@ -82,6 +83,10 @@ fn finding(snap: &Snapshot, all: &[Stuck<'_>]) -> Option<Finding> {
     }
     for stuck in all.iter().take(3) {
         made = made.also(node_pool::reference(stuck.object)).evidence(seen(stuck));
+        // The line about the class itself says what it meets, where the condition only says that it is looked at.
+        if let Some((log, line, _)) = node_pool_said::controller_error(snap, stuck.object).filter(|_| hangs(stuck)) {
+            made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+        }
     }
     for event in snap.events.items().unwrap_or_default() {
         let object = &event.involved_object;
@@ -112,9 +117,17 @@ fn said<'a>(snap: &'a Snapshot, pools: &BTreeSet<&str>) -> Option<(&'a Container
     logs.find_map(|log| Some((log, log.text.lines().rev().find(names)?)))
 }
 
-/// The condition as evidence.
+/// The controller looks at the class and does not get through with it.
+fn hangs(stuck: &Stuck<'_>) -> bool {
+    stuck.object.kind.ends_with("NodeClass") && stuck.condition.status == "Unknown"
+}
+
+/// The condition, or the event, as evidence.
 fn seen(stuck: &Stuck<'_>) -> Evidence {
-    let condition = stuck.condition;
+    if let Some(event) = stuck.event {
+        return event_evidence(event);
+    }
+    let condition = &stuck.condition;
     let said = [condition.reason.as_deref(), condition.message.as_deref()];
     let said: Vec<&str> = said.into_iter().flatten().filter(|t| !t.is_empty()).collect();
     Evidence::new(
@@ -133,7 +146,9 @@ fn message(snap: &Snapshot, stuck: &Stuck<'_>, pools: &BTreeSet<&str>) -> String
         1 => format!("NodePool {names} makes no nodes"),
         _ => format!("NodePools {names} make no nodes"),
     };
-    let said = stuck.condition.message.as_deref().unwrap_or_default();
+    let hanging =
+        node_pool_said::controller_error(snap, stuck.object).filter(|_| hangs(stuck)).map(|(_, _, error)| error);
+    let said = hanging.as_deref().or(stuck.condition.message.as_deref()).unwrap_or_default();
     let object = format!("{} {}", stuck.object.kind, stuck.object.metadata.name);
     match &stuck.fault {
         Fault::Class { what: Unfound::InstanceProfile } => {
@@ -181,6 +196,7 @@ fn launch(why: Launch, said: &str) -> String {
         Launch::Capacity => format!("AWS has no instance of the types and zones that it allows ({told})"),
         Launch::SpotRole => "the account lacks the service-linked role of EC2 Spot".to_owned(),
         Launch::Key => format!("the key that encrypts the volumes of its instances cannot be used ({told})"),
+        Launch::Disk => format!("the disk that its class asks for is smaller than its image ({told})"),
         Launch::Other => format!("instances cannot be launched ({told})"),
     }
 }

@@ -66,6 +66,12 @@ enum Way {
     Key {
         scaling_group: Option<String>,
     },
+    Disk {
+        template: Option<String>,
+        version: String,
+        /// What the image takes, in GiB.
+        size: String,
+    },
     Launch {
         scaling_group: Option<String>,
     },
@@ -115,9 +121,14 @@ impl Again {
             Fault::SubnetMissing => good,
             _ => group.subnets.clone(),
         };
+        // A version of the template that is still to be made, or a disk that holds the image.
+        let meant = match fault {
+            Fault::Launch(Launch::Disk) => with_disk(group),
+            _ => group.clone(),
+        };
         Self {
             failed,
-            create: failed.then(|| create(group, place, &group.nodegroup_name, &subnets)),
+            create: failed.then(|| create(&meant, place, &group.nodegroup_name, &subnets)),
             stack: tag("aws:cloudformation:stack-name").cloned(),
             by_eksctl: by_eksctl.is_some(),
         }
@@ -143,6 +154,14 @@ impl Way {
             Fault::Launch(Launch::Capacity) => Self::Capacity { scaling_group },
             Fault::Launch(Launch::Unsupported) => Self::Unsupported { instance_types: group.instance_types.clone() },
             Fault::Launch(Launch::Key) => Self::Key { scaling_group },
+            Fault::Launch(Launch::Disk) => {
+                let template = group.launch_template.as_ref().filter(|t| !t.id.is_empty());
+                Self::Disk {
+                    template: template.map(|t| t.id.clone()),
+                    version: template.map(|t| t.version.clone()).unwrap_or_default(),
+                    size: image_size(group).map_or_else(|| "<size>".to_owned(), |s| s.to_string()),
+                }
+            }
             Fault::Launch(_) => Self::Launch { scaling_group },
             Fault::Role => Self::Role { role, policies: policies(place), node_trust: node_trust(place) },
             Fault::Access => Self::Access { role },
@@ -154,6 +173,22 @@ impl Way {
             Fault::Cluster | Fault::Internal | Fault::Other => Self::Other { scaling_group },
         }
     }
+}
+
+/// `… is smaller than snapshot 'snap-1', expect size >= 20GB.`
+fn image_size(group: &Nodegroup) -> Option<i32> {
+    let said = group.health.issues.iter().find_map(|i| i.message.split_once("expect size"));
+    said?.1.trim_start_matches([' ', '>', '=']).split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The group with a root volume that holds the image.
+fn with_disk(group: &Nodegroup) -> Nodegroup {
+    let mut meant = group.clone();
+    if let Some(template) = meant.launch_template.as_mut() {
+        template.version = "<new-version>".to_owned();
+    }
+    meant.disk_size = image_size(group).or(meant.disk_size);
+    meant
 }
 
 /// The quota that a group's instances count against.
@@ -238,6 +273,21 @@ fn policies(place: &Place) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_disk_is_as_large_as_the_image_says() {
+        let message = "InvalidBlockDeviceMapping - Volume of size 10GB is smaller than snapshot 'snap-0e7a6f5d4c3b2a190', expect size >= 20GB. Launching EC2 instance failed.";
+        let of = |more: serde_json::Value| -> Nodegroup {
+            let mut group = json!({"diskSize": 10, "health": {"issues": [{"message": message}]}});
+            for (key, value) in more.as_object().into_iter().flatten() {
+                group[key] = value.clone();
+            }
+            serde_json::from_value(group).expect("a group")
+        };
+        assert_eq!(with_disk(&of(json!({}))).disk_size, Some(20));
+        let template = with_disk(&of(json!({"launchTemplate": {"id": "lt-1", "version": "1"}}))).launch_template;
+        assert_eq!(template.map(|t| t.version).as_deref(), Some("<new-version>"));
+    }
 
     #[test]
     fn what_is_asked_for_is_more_than_the_limit() {
