@@ -124,7 +124,10 @@ fn asked(snap: &Snapshot) -> Result<Vec<(ResourceRef, &str, &str)>, Gap> {
             .and_then(|e| csi_node::named_in(&e.message));
         if let Some(node) = told.or(chosen) {
             let claim = ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name);
-            all.push((claim, node, driver_of(&class.provisioner)));
+            let driver = driver_of(&class.provisioner);
+            if csi_node::is_driver(snap, driver) {
+                all.push((claim, node, driver));
+            }
         }
     }
     let volumes = snap.persistent_volumes.items().unwrap_or_default();

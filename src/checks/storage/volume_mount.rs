@@ -12,6 +12,7 @@ use crate::domain::aws::csi_node;
 use crate::domain::aws::denied::Denied;
 use crate::domain::kubernetes::mount_error::{self, Fault, Refused};
 use crate::domain::kubernetes::owner::{Target, in_scope};
+use crate::domain::kubernetes::system;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
@@ -29,7 +30,7 @@ check! {
         id: "volume-mount", suite: Storage, severity: Error,
         title: "a volume that a pod brings itself cannot be mounted",
         requires: [Pods, Events],
-        uses: [Workloads, MonitoringResources],
+        uses: [Workloads, MonitoringResources, Nodes],
         fix: Fix,
     }
 }
@@ -111,6 +112,9 @@ fn waits<'a>(snap: &'a Snapshot, pod: &'a Pod) -> Option<Waits<'a>> {
         return None;
     }
     if pod.metadata.creation_timestamp.is_some() && snap.age_seconds(&pod.metadata) < GRACE {
+        return None;
+    }
+    if system::is_astray(snap, pod) {
         return None;
     }
     let events = snap.events_about("Pod", &pod.metadata, RECENT);

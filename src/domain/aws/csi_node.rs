@@ -44,6 +44,14 @@ pub(crate) fn lacks_driver(snap: &Snapshot, node: &str, driver: &str) -> Option<
     Some(!found.is_some_and(|n| n.spec.drivers.iter().any(|d| d.name == driver)))
 }
 
+/// A provisioner is a CSI driver: by the way that they are named, or as some node has it. Others (local-path, those of NFS
+/// directories) have nothing on the nodes, and no CSINode lists them.
+pub(crate) fn is_driver(snap: &Snapshot, provisioner: &str) -> bool {
+    let nodes = snap.csi_nodes.items().unwrap_or_default();
+    let listed = || nodes.iter().flat_map(|n| &n.spec.drivers).any(|d| d.name == provisioner);
+    provisioner.split(['.', '/', '-']).any(|word| word == "csi") || listed()
+}
+
 /// The node that an error of the provisioner names: `no topology key found on CSINode ip-10-0-1-1…`.
 pub(crate) fn named_in(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("CSINode ")?;
@@ -135,6 +143,17 @@ mod tests {
         assert!(matches!(why(&snap, ebs::AUTO_MODE, &node(json!({}), json!({}))), Why::NotAutoMode));
         let fargate = node(json!({}), json!({"eks.amazonaws.com/compute-type": "fargate"}));
         assert!(matches!(why(&snap, ebs::DRIVER, &fargate), Why::Fargate));
+    }
+
+    #[test]
+    fn a_provisioner_without_a_part_on_the_nodes_is_no_driver() {
+        let snap = cluster(json!({}));
+        for name in [ebs::DRIVER, ebs::AUTO_MODE, "efs.csi.aws.com", "nfs.csi.k8s.io"] {
+            assert!(is_driver(&snap, name), "{name}");
+        }
+        for name in ["rancher.io/local-path", "cluster.local/nfs-subdir-external-provisioner", "openebs.io/local"] {
+            assert!(!is_driver(&snap, name), "{name}");
+        }
     }
 
     #[test]

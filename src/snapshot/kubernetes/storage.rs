@@ -92,6 +92,8 @@ pub struct CsiVolume {
     pub volume_handle: String,
     /// The file system that the driver makes on it and mounts.
     pub fs_type: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub volume_attributes: Map,
 }
 
 /// `spec.awsElasticBlockStore`: the in-tree way to name an EBS volume.

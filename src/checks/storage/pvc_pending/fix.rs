@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
-use super::{Cause, Refusal, consumers};
+use super::{Cause, Refusal, consumers, misfit};
 use crate::checks::support::claims::{LostVolume, Waiting};
 use crate::checks::support::place::Place;
 use crate::domain::aws::csi_driver::Controller;
@@ -15,7 +16,7 @@ use crate::domain::aws::efs::Unmade;
 use crate::domain::kubernetes::claims;
 use crate::domain::kubernetes::index::owner_of;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{PersistentVolumeClaim, StorageClass, Workload};
+use crate::snapshot::kubernetes::{PersistentVolume, PersistentVolumeClaim, StorageClass, Workload};
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -35,6 +36,9 @@ enum Way {
     },
     NoVolume {
         candidate: String,
+    },
+    Released {
+        freed: Vec<Freed>,
     },
     WaitsForPod,
     NoConsumer,
@@ -118,6 +122,22 @@ enum Way {
     },
 }
 
+/// A volume that is given free for the claim that has its former one's name.
+#[derive(Serialize, JsonSchema)]
+struct Freed {
+    volume: String,
+    patch: String,
+}
+
+impl Freed {
+    fn of(volume: &PersistentVolume) -> Option<Self> {
+        let uid = volume.spec.claim_ref.as_ref()?.uid.as_deref()?;
+        let path = "/spec/claimRef/uid";
+        let patch = json!([{"op": "test", "path": path, "value": uid}, {"op": "remove", "path": path}]);
+        Some(Self { volume: volume.metadata.name.clone(), patch: patch.to_string() })
+    }
+}
+
 /// The controller of the class's driver; empty where it is not known.
 #[derive(Serialize, JsonSchema)]
 struct Driver {
@@ -157,7 +177,12 @@ impl Case<'_> {
             Cause::ClassMissing(_) => Way::ClassMissing,
             Cause::NoDefaultClass => Way::NoDefaultClass { candidate: candidate(self.snap) },
             Cause::NoStaticVolume(_) | Cause::VolumeNotAvailable(_) => {
-                Way::NoVolume { candidate: candidate(self.snap) }
+                let former: Option<Vec<Freed>> =
+                    self.claims.iter().map(|c| Freed::of(misfit::former(self.snap, c)?)).collect();
+                match former {
+                    Some(freed) => Way::Released { freed },
+                    None => Way::NoVolume { candidate: candidate(self.snap) },
+                }
             }
             Cause::AccessMode(_) => self.access_mode(),
             Cause::Topology(_) => Way::Topology { class },

@@ -40,6 +40,29 @@ pub(super) fn named_volume(snap: &Snapshot, claim: &PersistentVolumeClaim, name:
     }
 }
 
+/// The volume that was a former claim's of the same name, and that would bind if it were free: the one that the claim names, or
+/// one made by hand. What keeps it is the former claim's uid.
+pub(super) fn former<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Option<&'a PersistentVolume> {
+    let named = claim.spec.volume_name.as_deref().filter(|v| !v.is_empty());
+    let volumes = snap.persistent_volumes.items().unwrap_or_default().iter();
+    let meant = |v: &&PersistentVolume| match named {
+        Some(name) => v.metadata.name == name,
+        None => !v.metadata.annotations.contains_key(annotation::PROVISIONED_BY),
+    };
+    let own = |v: &&PersistentVolume| {
+        let reserved = v.spec.claim_ref.as_ref().filter(|r| r.namespace == claim.metadata.namespace);
+        let reserved = reserved.filter(|r| r.name == claim.metadata.name).and_then(|r| r.uid.as_deref());
+        // Of the others the driver takes the disk away.
+        let retained = v.spec.persistent_volume_reclaim_policy.as_deref() == Some("Retain");
+        let stays = retained && v.metadata.deletion_timestamp.is_none();
+        stays
+            && v.status.phase == "Released"
+            && reserved.is_some_and(|uid| !uid.is_empty() && uid != claim.metadata.uid)
+    };
+    let mut all = volumes.filter(meant).filter(own).filter(|v| shape_misfit(claim, v).is_none());
+    all.next()
+}
+
 /// What keeps the volumes made by hand from a claim, those first that come nearest.
 pub(super) fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String {
     let volumes = snap.persistent_volumes.items().unwrap_or_default().iter();
@@ -57,6 +80,20 @@ pub(super) fn misfits(snap: &Snapshot, claim: &PersistentVolumeClaim) -> String 
 
 /// Which attribute of a volume does not fit a claim; `None` if it would bind.
 fn misfit(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<String> {
+    if let Some(why) = shape_misfit(claim, volume) {
+        return Some(why);
+    }
+    let other = volume.spec.claim_ref.as_ref();
+    let other = other.filter(|r| r.namespace != claim.metadata.namespace || r.name != claim.metadata.name);
+    if let Some(other) = other {
+        return Some(format!("it is reserved for claim {}/{}", other.namespace, other.name));
+    }
+    let phase = volume.status.phase.as_str();
+    matches!(phase, "Released" | "Failed").then(|| format!("it is {phase}, with the data of a former claim"))
+}
+
+/// The same, whoever has the volume.
+fn shape_misfit(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<String> {
     let spec = &volume.spec;
     let (wanted, has) = (claim.class().unwrap_or_default(), spec.storage_class_name.as_deref().unwrap_or_default());
     if wanted != has {
@@ -78,16 +115,6 @@ fn misfit(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<St
         return Some(format!("its volume mode is {}, not {}", mode(&spec.volume_mode), mode(&claim.spec.volume_mode)));
     }
     let labels = claim.spec.selector.as_ref().and_then(|s| s.match_labels.as_ref());
-    if let Some((key, value)) =
-        labels.iter().flat_map(|l| l.iter()).find(|(k, v)| volume.metadata.labels.get(*k) != Some(v))
-    {
-        return Some(format!("it lacks the label {key}={value} that the claim selects"));
-    }
-    let other =
-        spec.claim_ref.as_ref().filter(|r| r.namespace != claim.metadata.namespace || r.name != claim.metadata.name);
-    if let Some(other) = other {
-        return Some(format!("it is reserved for claim {}/{}", other.namespace, other.name));
-    }
-    let phase = volume.status.phase.as_str();
-    matches!(phase, "Released" | "Failed").then(|| format!("it is {phase}, with the data of a former claim"))
+    let lacking = labels.iter().flat_map(|l| l.iter()).find(|(k, v)| volume.metadata.labels.get(*k) != Some(v));
+    lacking.map(|(key, value)| format!("it lacks the label {key}={value} that the claim selects"))
 }

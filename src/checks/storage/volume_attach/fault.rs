@@ -2,6 +2,37 @@
 
 use crate::domain::kubernetes::claims::ProvisioningFault;
 
+/// Why Mountpoint does not mount a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum BucketFault {
+    /// Nobody gives it credentials.
+    Credentials,
+    /// It may not list the bucket, or use its key.
+    Denied,
+    /// The bucket does not exist, or lies in another region.
+    Missing,
+    /// Something else.
+    Other,
+}
+
+impl BucketFault {
+    /// Reads the words of Mountpoint, where they are its.
+    fn read(message: &str) -> Option<Self> {
+        let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if !has(&["Failed to create S3 client", "mount-s3", "Mountpoint Pod", "ListObjectsV2 failed"]) {
+            return None;
+        }
+        if has(&["No signing credentials", "AssumeRoleWithWebIdentity", "failed to retrieve credentials"]) {
+            return Some(Self::Credentials);
+        }
+        if has(&["AccessDenied", "Access Denied", "Forbidden", "not authorized"]) {
+            return Some(Self::Denied);
+        }
+        let missing = ["NoSuchBucket", "bucket does not exist", "PermanentRedirect", "AuthorizationHeaderMalformed"];
+        Some(if has(&missing) { Self::Missing } else { Self::Other })
+    }
+}
+
 /// Why a volume does not come up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fault {
@@ -27,6 +58,10 @@ pub(super) enum Fault {
     NoInstance,
     /// It lies in another zone than the node.
     OtherZone,
+    /// EC2 takes no more calls of the account for the moment.
+    Throttled,
+    /// A bucket of S3 cannot be mounted.
+    Bucket(BucketFault),
     /// The node has no program that mounts such file systems.
     Helper,
     /// Mounting fails otherwise.
@@ -37,6 +72,12 @@ impl Fault {
     /// Reads a message of the attach-detach controller or of the kubelet, with the driver's error in it.
     pub(super) fn classify(message: &str) -> Self {
         let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
+        if let Some(fault) = BucketFault::read(message) {
+            return Self::Bucket(fault);
+        }
+        if has(&["RequestLimitExceeded", "api error Throttling", "ThrottlingException"]) {
+            return Self::Throttled;
+        }
         if has(&[
             "Multi-Attach error",
             "is already exclusively attached",
@@ -184,6 +225,18 @@ mod tests {
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: api error UnauthorizedOperation: You are not authorized",
                 Fault::Iam,
+            ),
+            (
+                "AttachVolume.Attach failed for volume \"pvc-1\" : rpc error: code = Internal desc = Could not attach volume \"vol-0a\" to node \"i-0a\": operation error EC2: AttachVolume, exceeded maximum number of attempts, 3, https response error StatusCode: 503, api error RequestLimitExceeded: Request limit exceeded.",
+                Fault::Throttled,
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"s3-pv\" : rpc error: code = Internal desc = Could not mount \"data\": Mount failed: Failed to start service output: Error: Failed to create S3 client  Caused by: 0: initial ListObjectsV2 failed for bucket data in region us-east-1 1: Client error 2: No signing credentials available, see CRT debug logs",
+                Fault::Bucket(BucketFault::Credentials),
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"s3-pv\" : rpc error: code = Internal desc = Could not mount \"data\": Failed to wait for Mountpoint Pod mp-7e to be ready: Mountpoint Pod mp-7e failed: Error: Failed to create S3 client Caused by: 0: initial ListObjectsV2 failed for bucket data in region eu-north-1 1: Client error 2: Forbidden: User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: s3:ListBucket",
+                Fault::Bucket(BucketFault::Denied),
             ),
             (
                 "AttachVolume.Attach failed for volume \"pvc-1\" : timed out waiting for external-attacher of ebs.csi.aws.com CSI driver to attach volume vol-0a",

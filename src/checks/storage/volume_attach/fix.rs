@@ -106,6 +106,18 @@ pub(super) enum Way {
         /// The driver's minor version of 1.
         driver: u16,
     },
+    Throttled {
+        pod: String,
+        region: String,
+    },
+    Bucket {
+        pod: String,
+        bucket: String,
+        /// Whose role is used: the pod's own ServiceAccount, or the driver's.
+        account_namespace: String,
+        account: String,
+        region: String,
+    },
     Helper {
         pod: String,
     },
@@ -124,6 +136,25 @@ pub(super) enum Way {
         driver_namespace: String,
         driver_pod: String,
     },
+}
+
+/// The ServiceAccount of Mountpoint's driver, as its chart and the EKS add-on name it.
+const BUCKET_ACCOUNT: (&str, &str) = ("kube-system", "s3-csi-driver-sa");
+
+impl Way {
+    /// A bucket of S3, by the attributes of its PersistentVolume.
+    pub(super) fn bucket(case: &Case<'_>) -> Self {
+        let attributes = case.volume.and_then(|v| v.spec.csi.as_ref()).map(|c| &c.volume_attributes);
+        let of = |key: &str| attributes.and_then(|a| a.get(key)).cloned();
+        let own = of("authenticationSource").as_deref() == Some("pod");
+        let (account_namespace, account) = match own {
+            true => (case.pod.metadata.namespace.clone(), case.pod.spec.account().to_owned()),
+            false => (BUCKET_ACCOUNT.0.to_owned(), BUCKET_ACCOUNT.1.to_owned()),
+        };
+        let region = Place::of(case.snap).region;
+        let bucket = of("bucketName").unwrap_or_else(|| "<bucket>".to_owned());
+        Self::Bucket { pod: case.pod.metadata.name.clone(), bucket, account_namespace, account, region }
+    }
 }
 
 /// An instance that EC2 does not tell the driver of.

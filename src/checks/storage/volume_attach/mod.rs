@@ -5,10 +5,11 @@ mod fix;
 
 use std::collections::BTreeMap;
 
-use fault::Fault;
+use fault::{BucketFault, Fault};
 use fix::{Ebs, Fix, Held, NoInstance, Way};
 
 use crate::checks::support::pipeline::plural;
+use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::csi_node;
@@ -277,6 +278,20 @@ impl<'a> Case<'a> {
                 Way::Helper { pod },
                 format!("the node has no program that mounts such a file system: {}", self.message),
             ),
+            Fault::Throttled => (
+                Way::Throttled { pod, region: Place::of(self.snap).region },
+                format!("EC2 takes no more calls of this account for the moment: {}", self.message),
+            ),
+            Fault::Bucket(fault) => {
+                let way = Way::bucket(self);
+                let words = match fault {
+                    BucketFault::Credentials => "nobody gives the driver credentials for its bucket",
+                    BucketFault::Denied => "the driver may not use its bucket",
+                    BucketFault::Missing => "its bucket does not exist in this region",
+                    BucketFault::Other => "its bucket cannot be mounted",
+                };
+                (way, format!("{words}: {}", self.message))
+            }
             Fault::NoInstance => no_instance(self),
             Fault::OtherZone => {
                 let unsaid = if self.names_zone() { "" } else { ", and its PersistentVolume does not say in which" };
@@ -413,7 +428,7 @@ fn finding(owner: ResourceRef, fault: Fault, cases: &[Case<'_>]) -> Finding {
     );
     let attaches = case.event.is_none_or(|e| e.reason == "FailedAttachVolume");
     let verb = match fault {
-        Fault::FileSystem | Fault::Helper | Fault::NodePlugin => "mounted",
+        Fault::FileSystem | Fault::Helper | Fault::NodePlugin | Fault::Bucket(_) => "mounted",
         Fault::Mount if !attaches => "mounted",
         _ => "attached",
     };
