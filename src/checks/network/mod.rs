@@ -6,6 +6,7 @@ mod dns_policy;
 mod ingress;
 mod ip_exhaustion;
 mod nat_egress;
+mod network_plugin_unready;
 mod network_policy_blocks;
 mod no_local_endpoint;
 mod node_join;
@@ -30,6 +31,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &node_port_range::NodePortRange,
     &ip_exhaustion::IpExhaustion,
     &pod_without_network::PodWithoutNetwork,
+    &network_plugin_unready::NetworkPluginUnready,
     &coredns_failing::CorednsFailing,
     &dns::Dns,
     &dns_policy::DnsPolicy,

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::checks::support::instance::Instance;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::{container_states, event_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::sandbox::Fault;
-use crate::domain::kubernetes::{foundation, network_plugin, nodes};
+use crate::domain::kubernetes::{foundation, network_plugin, nodes, system};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -56,6 +57,11 @@ enum Fix {
         node: String,
         region: String,
     },
+    ImageGone {
+        node: String,
+        #[serde(flatten)]
+        instance: Instance,
+    },
     Other {
         namespace: String,
         pod: String,
@@ -90,6 +96,7 @@ fn waits(snap: &Snapshot, pod: &Pod) -> bool {
         && pod.metadata.deletion_timestamp.is_none()
         && snap.age_seconds(&pod.metadata) >= GRACE
         && !begun
+        && !system::is_astray(snap, pod)
 }
 
 /// What the kubelet said last of the sandbox. Once may be a moment in which the plugin starts.
@@ -117,6 +124,10 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
         }
         (Fault::NoAddress, None) => "the network plugin has no address left to give there".to_owned(),
         (Fault::Binary, _) => "the program of the network plugin is not on the node".to_owned(),
+        (Fault::Image, _) if is_gone(snap, node, &event.message) => {
+            "the image of the sandbox (pause) is not on it any more, and the runtime asks for it without credentials"
+                .to_owned()
+        }
         (Fault::Image, _) => "the image of the sandbox (pause) cannot be pulled".to_owned(),
         (Fault::Other, _) => shorten(event.message.lines().next().unwrap_or_default(), 300),
     };
@@ -141,6 +152,7 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
         made = made.also(ResourceRef::pod(&plugin.metadata.namespace, &plugin.metadata.name));
     }
     if fault == Fault::Image
+        && !is_gone(snap, node, &event.message)
         && let Some(subnet) = Placement::new(snap).of_pod(first)
     {
         made = made.depends_on(ResourceRef::aws("ec2", "subnet", subnet));
@@ -155,8 +167,9 @@ fn fix(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)], plugin
         Fault::NoAddress => {
             let lower = event.message.to_ascii_lowercase();
             let namespace = first.metadata.namespace.clone();
+            let made = |p: &Pod| p.metadata.controller().is_some_and(|o| o.kind != "DaemonSet");
             let own = all.iter().map(|(p, _)| *p).filter(|p| p.metadata.namespace == namespace);
-            let waiting = own.filter(|p| nodes::can_move(snap, p));
+            let waiting = own.filter(|p| made(p) && nodes::can_move(snap, p));
             Fix::NoAddress {
                 plugin: plugin.map(|p| p.metadata.name.clone()),
                 plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),
@@ -179,11 +192,25 @@ fn fix(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)], plugin
             plugin: plugin.map(|p| p.metadata.name.clone()),
             node,
         },
-        Fault::Image => Fix::Image { node, region: Place::of(snap).region },
+        Fault::Image => match snap.nodes.named(&node).ok().flatten() {
+            Some(own) if is_gone(snap, &node, &event.message) => {
+                Fix::ImageGone { instance: Instance::of(snap, own), node }
+            }
+            _ => Fix::Image { node, region: Place::of(snap).region },
+        },
         Fault::Other => {
             Fix::Other { namespace: first.metadata.namespace.clone(), pod: first.metadata.name.clone(), node }
         }
     }
+}
+
+/// The node had the image, or nothing would run on it; and the registry asks for credentials, which the kubelet has and the
+/// runtime, where it pulls by itself, has not.
+fn is_gone(snap: &Snapshot, node: &str, message: &str) -> bool {
+    let refused = ["401 Unauthorized", "no basic auth credentials", "authorization failed"];
+    let here = |p: &&Pod| p.spec.node_name.as_deref() == Some(node);
+    let runs = |p: &Pod| p.statuses().any(|s| s.state.running.is_some());
+    refused.iter().any(|r| message.contains(r)) && snap.pods.items().unwrap_or_default().iter().filter(here).any(runs)
 }
 
 fn plugin_evidence(pod: &Pod) -> Evidence {

@@ -99,6 +99,9 @@ impl Refusal {
                 "TooManyListeners",
                 "TooManyRules",
                 "TooManyCertificates",
+                "RulesPerSecurityGroupLimitExceeded",
+                "SecurityGroupLimitExceeded",
+                "SecurityGroupsPerInterfaceLimitExceeded",
                 "does not support creating load balancers",
             ])
         {

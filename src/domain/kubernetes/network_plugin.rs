@@ -77,6 +77,24 @@ pub(crate) fn agents<'a>(snap: &'a Snapshot, node: &str) -> impl Iterator<Item =
     on(snap, node).filter(|pod| PLUGINS.iter().any(|plugin| plugin.runs_in(pod)))
 }
 
+/// Those of other plugins than the VPC CNI that run and have not been ready for this long: what keeps them is not in their state.
+pub(crate) fn unready(snap: &Snapshot, seconds: i64) -> Vec<&Pod> {
+    let others = |pod: &&Pod| PLUGINS.iter().any(|p| p.word != VPC_CNI.word && p.runs_in(pod)) && !VPC_CNI.has(pod);
+    let waits = |pod: &&Pod| pod.statuses().any(|s| s.state.waiting.is_some());
+    let since = |pod: &Pod| pod.condition("Ready").filter(|c| c.status == "False")?.last_transition_time;
+    let long = |pod: &&Pod| since(pod).is_some_and(|t| snap.collected_at.as_second() - t.as_second() >= seconds);
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    let running = pods.filter(|p| p.status.phase == "Running" && p.metadata.deletion_timestamp.is_none());
+    running.filter(others).filter(|p| !waits(p)).filter(long).collect()
+}
+
+/// The nodes with whose agents Calico has no BGP session: `BIRD is not ready: BGP not established with 10.0.1.5,10.0.1.6`.
+pub(crate) fn bgp_peers(message: &str) -> Option<Vec<&str>> {
+    let (_, rest) = message.split_once("BGP not established with ")?;
+    let peers: Vec<&str> = rest.lines().next()?.split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
+    (!peers.is_empty()).then_some(peers)
+}
+
 /// The plugin of this name runs in the cluster.
 pub(crate) fn runs(snap: &Snapshot, word: &str) -> bool {
     let pods = snap.pods.items().unwrap_or_default();
@@ -106,6 +124,13 @@ fn on<'a>(snap: &'a Snapshot, node: &str) -> impl Iterator<Item = &'a Pod> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn peers_of_bgp_are_read() {
+        let said = "Readiness probe failed: 2026-11-21 02:53:49.866 [INFO][230] confd/health.go 180: Number of node(s) with BGP peering established = 0\ncalico/node is not ready: BIRD is not ready: BGP not established with 10.0.1.5,10.0.1.6\n";
+        assert_eq!(bgp_peers(said), Some(vec!["10.0.1.5", "10.0.1.6"]));
+        assert_eq!(bgp_peers("calico/node is not ready: felix is not ready: readiness probe reporting 503"), None);
+    }
 
     #[test]
     fn agents_are_known_by_their_names_and_their_containers() {

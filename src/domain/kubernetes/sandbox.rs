@@ -46,6 +46,8 @@ impl Fault {
         }
         let plugin = [
             "127.0.0.1:50051",
+            // The agent of its network policies, in the same pod.
+            "127.0.0.1:50052",
             "AddNetwork gRPC call",
             "cni plugin not initialized",
             "cni config uninitialized",
@@ -80,6 +82,10 @@ mod tests {
             (
                 r#"Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/pause:3.5": failed to pull image: dial tcp 52.94.1.1:443: i/o timeout"#,
                 Some(Fault::Image),
+            ),
+            (
+                r#"plugin type="aws-cni" name="aws-cni" failed (add): add cmd: failed to setup network policy: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:50052: connect: connection refused""#,
+                Some(Fault::Plugin),
             ),
             (
                 r#"plugin type="aws-cni" failed (add): failed to find plugin "aws-cni" in path [/opt/cni/bin]"#,

@@ -67,6 +67,14 @@ pub(super) enum Fix {
         of: Common,
         annotation: String,
     },
+    Quota {
+        #[serde(flatten)]
+        of: Common,
+        /// As the quotas of AWS call it.
+        service: &'static str,
+        /// An ALB, which serves several Ingresses.
+        alb: bool,
+    },
     Certificate {
         #[serde(flatten)]
         of: Kept,

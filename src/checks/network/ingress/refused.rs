@@ -156,7 +156,15 @@ impl Told<'_> {
                     Cause::keyed(groups.join(","), format!("{why}: load balancers cannot be opened to the nodes"));
                 (Fix::SecurityGroups { of, group, groups: groups.clone(), cluster }, why, Some(cause))
             }
-            Refusal::Quota | Refusal::Other | Refusal::Class | Refusal::Backend => {
+            Refusal::Quota => {
+                let said = self.said.message();
+                let service = if said.contains("SecurityGroup") { "vpc" } else { "elasticloadbalancing" };
+                let told = first_line(said);
+                let told = told.split_once("due to ").map_or(told.as_str(), |(_, rest)| rest);
+                let why = format!("a quota of the account is used up ({told})");
+                (Fix::Quota { of, service, alb: matches!(self.object, Object::Ingress(_)) }, why, None)
+            }
+            Refusal::Other | Refusal::Class | Refusal::Backend => {
                 (Fix::Look { of, by: Controller::found(self.snap) }, first_line(self.said.message()), None)
             }
         }
