@@ -15,7 +15,6 @@ const DEFAULT_NAMESPACE: &str = "monitoring";
 const BESIDE: &[&str] = &[
     "alloy",
     "cloudwatch-agent",
-    "external-dns",
     "fluent-bit",
     "fluentbit",
     "fluentd",
@@ -50,6 +49,9 @@ const STORES: &[&str] = &["elasticsearch", "opensearch"];
 /// Words of the names of such namespaces.
 const LOGGING: &[&str] =
     &["logging", "logs", "log", "elastic", "elasticsearch", "opensearch", "efk", "elk", "monitoring", "observability"];
+/// Names of workloads that the stack hangs on, in namespaces that are not the stack's: what writes DNS records, and what gives pods
+/// their network.
+const GUESTS: &[&str] = &["external-dns", "calico-node", "cilium", "kube-flannel", "kube-flannel-ds", "antrea-agent"];
 /// Namespaces that are read at most because of them.
 const MAX_BESIDE: usize = 8;
 
@@ -85,6 +87,7 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         None => stack_namespaces(parts),
     };
     let beside = parts_beside(&workloads, &stack);
+    let guests = guests_beside(&workloads, &stack, &beside);
     let services = snap.services.items().unwrap_or_default();
     let with_prefix = |kind: &str, found: Option<Component>| {
         let resources = snap.monitoring_resources.items().unwrap_or_default();
@@ -106,6 +109,7 @@ pub(super) async fn find(client: &Client, plan: &Plan, snap: &mut Snapshot) {
         gaps,
         scraped: BTreeSet::new(),
         parts: beside,
+        guests,
         all,
         given: client.source().known().urls,
     };
@@ -150,6 +154,18 @@ fn parts_beside(workloads: &[Meta], stack: &[String]) -> BTreeSet<String> {
     };
     let outside = |n: &&String| !stack.contains(n) && *n != "kube-system";
     let namespaces = workloads.iter().filter(is_part).map(|m| &m.namespace).filter(outside);
+    namespaces.cloned().collect::<BTreeSet<_>>().into_iter().take(MAX_BESIDE).collect()
+}
+
+/// Namespaces outside of all these that hold a program which the stack hangs on.
+fn guests_beside(workloads: &[Meta], stack: &[String], parts: &BTreeSet<String>) -> BTreeSet<String> {
+    let is_guest = |meta: &&Meta| {
+        let labels = ["app.kubernetes.io/name", "k8s-app", "app"].into_iter().filter_map(|l| meta.label(l));
+        let has = |name: &str| GUESTS.contains(&name);
+        has(&meta.name) || meta.name.contains("external-dns") || labels.into_iter().any(has)
+    };
+    let known = |n: &&String| stack.contains(n) || parts.contains(*n) || *n == "kube-system";
+    let namespaces = workloads.iter().filter(is_guest).map(|m| &m.namespace).filter(|n| !known(n));
     namespaces.cloned().collect::<BTreeSet<_>>().into_iter().take(MAX_BESIDE).collect()
 }
 
@@ -318,6 +334,18 @@ mod tests {
         ];
         let found = parts_beside(&all, &["monitoring".to_owned()]);
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["cluster-logging", "edge", "observability", "vm"]);
+    }
+
+    #[test]
+    fn what_writes_names_makes_no_part_of_its_namespace() {
+        let of =
+            |namespace: &str, name: &str| Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() };
+        let all = [of("dns", "external-dns"), of("calico-system", "calico-node"), of("kube-system", "external-dns")];
+        let stack = ["monitoring".to_owned()];
+        let parts = parts_beside(&all, &stack);
+        assert!(parts.is_empty(), "{parts:?}");
+        let guests = guests_beside(&all, &stack, &parts);
+        assert_eq!(guests.into_iter().collect::<Vec<_>>(), ["calico-system", "dns"]);
     }
 
     #[test]

@@ -598,6 +598,9 @@ pub struct Scope {
     pub scraped: BTreeSet<String>,
     /// Namespaces outside of the stack in which operators, log agents or log stores run.
     pub parts: BTreeSet<String>,
+    /// Namespaces of programs that the stack hangs on and that nobody runs for it alone (DNS records, the network plugin): they are
+    /// read, and what else is in them is not judged.
+    pub guests: BTreeSet<String>,
     /// Every namespace, where all of them are to be judged; empty otherwise.
     pub all: BTreeSet<String>,
     /// The Service through which Prometheus is asked.
@@ -613,7 +616,7 @@ pub struct Scope {
 impl Scope {
     /// All namespaces that are read in full, kube-system for the CSI, DNS and CNI parts included.
     pub fn namespaces(&self) -> BTreeSet<String> {
-        let beside = self.scraped.iter().chain(&self.parts).chain(&self.all).cloned();
+        let beside = self.scraped.iter().chain(&self.parts).chain(&self.guests).chain(&self.all).cloned();
         self.stack.iter().cloned().chain(beside).chain(["kube-system".to_owned()]).collect()
     }
 

@@ -167,9 +167,8 @@ fn fix(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)], plugin
         Fault::NoAddress => {
             let lower = event.message.to_ascii_lowercase();
             let namespace = first.metadata.namespace.clone();
-            let made = |p: &Pod| p.metadata.controller().is_some_and(|o| o.kind != "DaemonSet");
             let own = all.iter().map(|(p, _)| *p).filter(|p| p.metadata.namespace == namespace);
-            let waiting = own.filter(|p| made(p) && nodes::can_move(snap, p));
+            let waiting = own.filter(|p| nodes::can_move(snap, p));
             Fix::NoAddress {
                 plugin: plugin.map(|p| p.metadata.name.clone()),
                 plugin_namespace: plugin.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned(),

@@ -10,7 +10,8 @@ use crate::checks::support::place::Place;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::{Settable, Target};
-use crate::domain::kubernetes::unschedulable::{self, unscheduled};
+use crate::domain::kubernetes::unschedulable::{self, OfFargate, unscheduled};
+use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod};
@@ -24,7 +25,7 @@ check! {
         id: "fargate-unfit", suite: Workload, severity: Error,
         title: "a Fargate profile takes a pod that Fargate cannot run",
         requires: [Pods],
-        uses: [Nodes, Workloads, Events],
+        uses: [Nodes, Workloads, Events, FargateProfiles],
         fix: Fix,
     }
 }
@@ -55,6 +56,10 @@ struct Fix {
 enum Way {
     Nodes,
     NoNodes,
+    TooLarge,
+    Quota,
+    Capacity { subnets: Vec<String> },
+    Role { role: String },
 }
 
 impl Check for FargateUnfit {
@@ -77,9 +82,16 @@ impl Check for FargateUnfit {
 fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Finding {
     let (pod, message) = &pods[0];
     let meta = &pod.metadata;
+    let why = OfFargate::read(message).unwrap_or(OfFargate::Unsupported);
     let wants = unschedulable::unsupported(message).to_owned();
     let profile = meta.label(PROFILE).unwrap_or("<profile>").to_owned();
-    let text = format!("Fargate profile {profile} takes the pods of {owner}, and Fargate does not run them: {wants}");
+    let reason = match why {
+        OfFargate::Quota => format!("a quota of the account is used up ({wants})"),
+        OfFargate::Capacity => format!("AWS has no room for them in the zones of its subnets now ({wants})"),
+        OfFargate::Role => format!("its pod execution role cannot be used ({})", shorten(&wants, 240)),
+        OfFargate::Unsupported | OfFargate::TooLarge => wants.clone(),
+    };
+    let text = format!("Fargate profile {profile} takes the pods of {owner}, and Fargate does not run them: {reason}");
     let severity = severity_of(snap, pod, Severity::Error);
     let mut made = Finding::new(FargateUnfit::META.id, severity, owner.clone(), text)
         .key(format!("{} {profile}", owner.key()))
@@ -104,6 +116,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Fin
     let Place { cluster, region, .. } = Place::of(snap);
     let target = Target::of(snap, pod);
     let (patched, patch) = patch(&target);
+    let own_profile = profile.clone();
     made.fix(Fix {
         namespace: meta.namespace.clone(),
         pod: meta.name.clone(),
@@ -116,8 +129,23 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Fin
         region,
         wants,
         patch,
-        way: if nodes.iter().any(|n: &Node| !n.is_fargate()) { Way::Nodes } else { Way::NoNodes },
+        way: way(snap, why, &own_profile, nodes),
     })
+}
+
+fn way(snap: &Snapshot, why: OfFargate, profile: &str, nodes: &[Node]) -> Way {
+    let known = snap.fargate_profiles.iter().flatten().find(|p| p.fargate_profile_name == profile);
+    match why {
+        OfFargate::TooLarge => Way::TooLarge,
+        OfFargate::Quota => Way::Quota,
+        OfFargate::Capacity => Way::Capacity { subnets: known.map(|p| p.subnets.clone()).unwrap_or_default() },
+        OfFargate::Role => {
+            let arn = known.map(|p| p.pod_execution_role_arn.clone()).filter(|r| !r.is_empty());
+            Way::Role { role: arn.unwrap_or_else(|| "<pod-execution-role-arn>".to_owned()) }
+        }
+        OfFargate::Unsupported if nodes.iter().any(|n: &Node| !n.is_fargate()) => Way::Nodes,
+        OfFargate::Unsupported => Way::NoNodes,
+    }
 }
 
 /// What is patched, and the patch: the resource of the operator, which makes the pods anew from it, else the workload.
@@ -138,6 +166,30 @@ fn patch(target: &Target<'_>) -> (Option<String>, String) {
 mod tests {
     use super::*;
     use crate::domain::testing::snapshot;
+
+    #[test]
+    fn the_scheduler_of_fargate_has_several_reasons() {
+        for (message, why) in [
+            ("Pod not supported on Fargate: fields not supported: HostNetwork", Some(OfFargate::Unsupported)),
+            (
+                "Your AWS account has reached the limit on the number of Fargate pods it can run concurrently",
+                Some(OfFargate::Quota),
+            ),
+            (
+                "Fargate capacity is unavailable at this time. Please try again later or in a different availability zone",
+                Some(OfFargate::Capacity),
+            ),
+            (
+                "Misconfigured Fargate Profile: fargate profile fp-default blocked for new launches due to: Pod execution role is not found in auth config or does not have all required permissions for launching fargate pods.",
+                Some(OfFargate::Role),
+            ),
+            ("Your pod's cpu/memory requirements exceed the max Fargate configuration", Some(OfFargate::TooLarge)),
+            ("Pod provisioning timed out (will retry) for pod: monitoring/grafana", None),
+            ("0/2 nodes are available: 2 Insufficient memory.", None),
+        ] {
+            assert_eq!(OfFargate::read(message), why, "{message}");
+        }
+    }
 
     #[test]
     fn what_cannot_be_patched_is_not() {

@@ -9,6 +9,7 @@ mod job_failed;
 mod memory_headroom;
 pub(crate) mod node_not_ready;
 mod oom_killed;
+mod other_system;
 mod pod_not_ending;
 mod pod_pending;
 mod pod_refused;
@@ -35,6 +36,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &image_pull::ImagePull,
     &config_error::ConfigError,
     &image_cache::ImageCache,
+    &other_system::OtherSystem,
     &update_held::UpdateHeld,
     &secret_not_made::SecretNotMade,
     &vpa_evicts::VpaEvicts,

@@ -1,7 +1,7 @@
 //! How the VPC CNI is set up, by the variables of its DaemonSet.
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Workload;
+use crate::snapshot::kubernetes::{Pod, Workload, annotation};
 
 /// Pods keep their own addresses towards the internet: something else has to translate them.
 pub(crate) const EXTERNAL_SNAT: &str = "AWS_VPC_K8S_CNI_EXTERNALSNAT";
@@ -13,6 +13,8 @@ pub(crate) const CUSTOM_NETWORK: &str = "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG";
 /// The managed policy by which EKS makes interfaces for pods that have security groups of their own.
 pub(crate) const BRANCH_POLICY: &str = "AmazonEKSVPCResourceController";
 
+/// The node's kernel takes answers for a pod's interface as they come; of the init container.
+const EARLY_DEMUX: &str = "DISABLE_TCP_EARLY_DEMUX";
 /// `standard`: what stays on a node passes no group of a pod.
 const GROUP_MODE: &str = "POD_SECURITY_GROUP_ENFORCING_MODE";
 /// `strict`: what no policy selects gets and sends nothing.
@@ -26,6 +28,15 @@ pub(crate) fn is_strict(snap: &Snapshot) -> bool {
 /// The node's own connections to a pod pass the groups of the pod, too: the kubelet's probes among them.
 pub(crate) fn guards_probes(snap: &Snapshot) -> bool {
     own(snap).next().is_some() && env(snap, GROUP_MODE) != Some("standard")
+}
+
+/// The kubelet's connections to a pod with security groups of its own get no answer: they leave by the VPC and come back by the pod's
+/// interface, which the node's kernel does not expect unless it is told so (DISABLE_TCP_EARLY_DEMUX).
+pub(crate) fn loses_probes(snap: &Snapshot, pod: &Pod) -> bool {
+    let mut env = own(snap).flat_map(|w| &w.spec.template.spec.init_containers).flat_map(|c| &c.env);
+    guards_probes(snap)
+        && pod.metadata.annotations.contains_key(annotation::POD_ENI)
+        && !env.any(|e| e.name == EARLY_DEMUX && e.value.as_deref() == Some("true"))
 }
 
 /// Its DaemonSet, where that was read.
@@ -50,6 +61,25 @@ mod tests {
     use super::*;
     use crate::domain::testing::snapshot;
     use serde_json::json;
+
+    #[test]
+    fn probes_of_pods_with_their_own_groups_are_lost_unless_the_kernel_is_told() {
+        let with = |init: serde_json::Value| {
+            let spec = json!({"containers": [{"name": "aws-node", "image": "amazon-k8s-cni"}],
+                "initContainers": [{"name": "aws-vpc-cni-init", "image": "amazon-k8s-cni-init", "env": init}]});
+            snapshot(
+                json!({"workloads": [{"kind": "DaemonSet", "metadata": {"namespace": "kube-system", "name": "aws-node"},
+                "spec": {"template": {"spec": spec}}}]}),
+            )
+        };
+        let pod = |annotations: serde_json::Value| -> Pod {
+            serde_json::from_value(json!({"metadata": {"name": "p", "annotations": annotations}})).expect("a pod")
+        };
+        let own = pod(json!({annotation::POD_ENI: "[]"}));
+        assert!(loses_probes(&with(json!([])), &own));
+        assert!(!loses_probes(&with(json!([{"name": EARLY_DEMUX, "value": "true"}])), &own));
+        assert!(!loses_probes(&with(json!([])), &pod(json!({}))), "it has the node's groups");
+    }
 
     #[test]
     fn what_was_not_read_guards_nothing() {

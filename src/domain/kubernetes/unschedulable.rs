@@ -66,9 +66,48 @@ pub(crate) fn unscheduled(snap: &Snapshot, pod: &Pod) -> Option<String> {
 /// How the scheduler of Fargate begins to say that it cannot run a pod.
 const UNSUPPORTED: &str = "Pod not supported on Fargate";
 
+/// Why Fargate, which took the pod, does not run it. Source: the messages of fargate-scheduler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum OfFargate {
+    /// It asks for what Fargate does not have.
+    Unsupported,
+    /// It asks for more CPU or memory than the largest size has.
+    TooLarge,
+    /// A quota of the account is used up.
+    Quota,
+    /// AWS has no room for it in these zones now.
+    Capacity,
+    /// The profile's pod execution role is gone, or not admitted to the cluster.
+    Role,
+}
+
+impl OfFargate {
+    /// Reads its message.
+    pub(crate) fn read(message: &str) -> Option<Self> {
+        if message.trim_start().starts_with(UNSUPPORTED) {
+            return Some(Self::Unsupported);
+        }
+        let lower = message.to_ascii_lowercase();
+        if !lower.contains("fargate") {
+            return None;
+        }
+        let has = |parts: &[&str]| parts.iter().any(|p| lower.contains(p));
+        if has(&["exceed the max fargate configuration"]) {
+            return Some(Self::TooLarge);
+        }
+        if has(&["reached the limit on the number of"]) {
+            return Some(Self::Quota);
+        }
+        if has(&["pod execution role", "podexecutionrole"]) {
+            return Some(Self::Role);
+        }
+        has(&["capacity is unavailable"]).then_some(Self::Capacity)
+    }
+}
+
 /// Fargate took the pod, and cannot run it.
 pub(crate) fn is_of_fargate(message: &str) -> bool {
-    message.trim_start().starts_with(UNSUPPORTED)
+    OfFargate::read(message).is_some()
 }
 
 /// What it asks for that Fargate does not have.

@@ -28,6 +28,7 @@ pub(crate) fn snapshot(objects: Value) -> Snapshot {
         stack: vec!["monitoring".into()],
         scraped: BTreeSet::new(),
         parts: BTreeSet::new(),
+        guests: BTreeSet::new(),
         all: BTreeSet::new(),
         prometheus: Some(Component {
             namespace: "monitoring".into(),

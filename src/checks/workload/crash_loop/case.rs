@@ -8,6 +8,7 @@ use crate::domain::aws::ebs;
 use crate::domain::aws::endpoints;
 use crate::domain::aws::identity::Identity;
 use crate::domain::aws::placement::Placement;
+use crate::domain::aws::vpc_cni;
 use crate::domain::crash::{Class, Crash, Detail, telling};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::chart::{Installed, release_of};
@@ -124,6 +125,9 @@ impl<'a> Case<'a> {
                 }
                 text
             }
+            (Cause::Probe(said), _) if self.loses_probes() => format!(
+                "the kubelet ends it because {said}; the pod has security groups of its own, and the VPC CNI is not set up to let probes through to such pods"
+            ),
             (Cause::Probe(said), _) => format!("the kubelet ends it because {said}"),
             (Cause::Ends(..), _) => "it comes to its end without an error: its command does not stay up".to_owned(),
             (Cause::Unread(gap), _) => format!("its log could not be read ({gap})"),
@@ -149,6 +153,14 @@ impl<'a> Case<'a> {
         }
         let keys: Vec<&str> = map.data.keys().map(String::as_str).collect();
         Some(format!("ConfigMap {name} has no key {key} (it has {})", keys.join(", ")))
+    }
+
+    /// Its probe is never answered, as the VPC CNI leaves the kubelet's connections to such pods.
+    pub(super) fn loses_probes(&self) -> bool {
+        let Cause::Probe(said) = &self.failing.cause else { return false };
+        // Who connects and waits for the answer has a slow program before it.
+        let silent = said.contains("dial tcp") && ["i/o timeout", "timed out"].iter().any(|w| said.contains(w));
+        silent && vpc_cni::loses_probes(self.snap, self.failing.pod)
     }
 
     /// The finding with its causes and its place.

@@ -55,6 +55,7 @@ impl Fix {
 fn unknown(case: &Case<'_>) -> Way {
     let (pod, container) = (case.pod_name(), case.failing.container.name.clone());
     match case.failing.cause {
+        Cause::Probe(_) if case.loses_probes() => Way::ProbeDemux { pod },
         Cause::Probe(_) => {
             Way::Probe { container, is_prometheus: case.is_prometheus(), pod, kept: Kept::of(&case.target) }
         }

@@ -418,6 +418,9 @@ pub(super) enum Way {
         #[serde(flatten)]
         kept: Kept,
     },
+    ProbeDemux {
+        pod: String,
+    },
     Ends {
         container: String,
         previous: bool,

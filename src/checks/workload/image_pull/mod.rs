@@ -18,6 +18,7 @@ use crate::domain::kubernetes::held_update::{self, Field};
 use crate::domain::kubernetes::image::Image;
 use crate::domain::kubernetes::owner::{in_scope, others_ready};
 use crate::domain::kubernetes::pull_error::Reason;
+use crate::domain::kubernetes::system;
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::model::{self, CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -65,7 +66,7 @@ fn concerns(snap: &Snapshot, pod: &Pod) -> bool {
             .iter()
             .any(|c| c.image.contains("/metrics-server:") || c.image.contains("/metrics-server@"));
     let in_scope = in_scope(snap, pod, SYSTEM) || (metrics_server && pod.metadata.deletion_timestamp.is_none());
-    in_scope && !pod.is_finished()
+    in_scope && !pod.is_finished() && !system::is_astray(snap, pod)
 }
 
 /// A container whose image could not be pulled.

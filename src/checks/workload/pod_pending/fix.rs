@@ -108,6 +108,9 @@ pub(super) enum Way {
         /// What has to come up there.
         drivers: String,
         ebs: bool,
+        /// The cloud's controller has not looked at the node yet; on EKS it is of the control plane.
+        cloud: bool,
+        eks: bool,
     },
     NodePressure(Nodes),
     Selector {
@@ -359,6 +362,8 @@ impl Asked<'_> {
             first_node: nodes.first().cloned().unwrap_or_default(),
             drivers: signals.iter().filter_map(|k| agent(k)).collect::<Vec<_>>().join(", "),
             ebs: signals.iter().any(|k| k.starts_with(ebs::DRIVER)),
+            cloud: signals.iter().any(|k| k.starts_with("node.cloudprovider.kubernetes.io/")),
+            eks: self.snap.platform == Platform::Eks,
         }
     }
 

@@ -34,7 +34,7 @@ check! {
         id: "pod-pending", suite: Workload, severity: Error,
         title: "a pod of the stack finds no node",
         requires: [Pods],
-        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, LimitRanges, EksCluster, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers],
+        uses: [PersistentVolumeClaims, PersistentVolumes, Nodes, Events, NodeRequests, Workloads, Jobs, ResourceQuotas, LimitRanges, EksCluster, EksNodegroups, FargateProfiles, CsiNodes, Webhooks, Subnets, NodeMakers, PartLogs],
         fix: Fix,
     }
 }
@@ -54,7 +54,10 @@ impl Check for PodPending {
             groups.entry((snap.owner_ref(pod), reason)).or_default().push((pod, message));
         }
         // What would add a node has to run for that. All pods are gone through once, and not for each that waits.
-        let makers: Vec<ResourceRef> = scale_up::makers_down(snap).iter().map(|p| snap.owner_ref(p)).collect();
+        let mut makers: BTreeSet<ResourceRef> = scale_up::makers_down(snap).iter().map(|p| snap.owner_ref(p)).collect();
+        // One that AWS refuses runs, and adds nothing.
+        let account = |p: &Pod| ResourceRef::service_account(&p.metadata.namespace, p.spec.account());
+        makers.extend(scale_up::makers(snap).map(account));
         let findings = groups.into_iter().map(|((owner, reason), pods)| {
             let found = finding(snap, owner, reason, &pods);
             let wants = matches!(reason, Reason::Resources | Reason::TooManyPods | Reason::Selector | Reason::NoNodes);
