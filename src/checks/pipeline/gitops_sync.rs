@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::checks::support::pipeline::release_ref;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::gitops::{self, Failing, Fault};
-use crate::domain::kubernetes::kinds;
+use crate::domain::kubernetes::{kinds, webhooks};
+use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -25,7 +26,7 @@ check! {
         id: "gitops-sync", suite: Pipeline, severity: Warning,
         title: "Argo CD or Flux does not bring the stack up to date",
         requires: [GitOps],
-        uses: [Crds, ApiServices, Pods, Jobs],
+        uses: [Crds, ApiServices, Pods, Jobs, Webhooks],
         fix: Fix,
     }
 }
@@ -73,6 +74,15 @@ enum Way {
     },
     Schema {
         field: String,
+    },
+    Live {
+        /// The CRD whose objects cannot be read; empty where none is named.
+        crd: String,
+    },
+    NoKind {
+        kind: String,
+        /// A kind of the Prometheus operator.
+        operator: bool,
     },
     HookWaits {
         home: String,
@@ -122,6 +132,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         Fault::Refused => "an object is refused",
         Fault::Project => "its project does not admit it",
         Fault::Schema => "Argo CD cannot compare it, for the schema that it knows lacks a field",
+        Fault::Live => "Argo CD cannot read what is in the cluster",
         Fault::HookWaits => "the sync waits for a hook that does not end",
         Fault::Fight => "something changes it back",
         Fault::Shared => "two applications have the same object, and each writes over the other's",
@@ -155,6 +166,13 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
         // What Helm was refused says why.
         let home = gitops::home(object);
         made = made.depends_on(ResourceRef::kubernetes("helm.sh", "HelmOperation", home, release));
+    }
+    // A webhook that cannot be called, or a conversion, says more.
+    made = webhooks::blamed(snap, &failing.text).into_iter().fold(made, Finding::depends_on);
+    if failing.fault == Fault::Live
+        && let Some(crd) = unread(&failing.text)
+    {
+        made = made.depends_on(ResourceRef::crd(&crd));
     }
     if let Some(refused) = failing.resource {
         let of = ResourceRef::kubernetes(&refused.group, &refused.kind, &refused.namespace, &refused.name);
@@ -203,6 +221,11 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
             let field = failing.text.split(": field not declared in schema").next().unwrap_or_default();
             Way::Schema { field: field.rsplit([' ', ':']).next().unwrap_or_default().to_owned() }
         }
+        Fault::Live => Way::Live { crd: unread(&failing.text).unwrap_or_default() },
+        Fault::NoKind => Way::NoKind {
+            kind: failing.text.split("kind \"").nth(1).and_then(|t| t.split('"').next()).unwrap_or_default().to_owned(),
+            operator: failing.text.contains("monitoring.coreos.com"),
+        },
         Fault::HookWaits => {
             let job = refused.filter(|r| r.kind == "Job");
             let gone = job.is_some_and(|j| matches!(snap.jobs.find(&j.namespace, &j.name), Ok(None)));
@@ -217,6 +240,14 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
         Fault::Stalled => Way::Stalled,
         _ => Way::Other,
     }
+}
+
+/// `failed to load initial state of resource AlertmanagerConfig.monitoring.coreos.com: …`.
+fn unread(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("initial state of resource ")?;
+    let (kind, group) = rest.split([':', ' ']).next()?.split_once('.')?;
+    let of_operator = crd_of(kind).filter(|name| name.ends_with(group));
+    Some(of_operator.unwrap_or_else(|| format!("{}s.{group}", kind.to_ascii_lowercase())))
 }
 
 /// `servicemonitor.monitoring.coreos.com/name`.

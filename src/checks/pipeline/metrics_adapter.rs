@@ -14,6 +14,7 @@ use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::parts::{self, Part};
 use crate::domain::kubernetes::service_host::{self, ServiceHost};
 use crate::domain::kubernetes::{api_services, arguments};
+use crate::domain::text::log_line::age;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -49,6 +50,18 @@ enum Fix {
         chart_version: String,
         managed: String,
     },
+    /// Prometheus is there, and refuses.
+    Refused {
+        target: String,
+        namespace: String,
+        url: String,
+        detail: String,
+        /// It wants a login.
+        login: bool,
+        /// It is asked at a path that it does not have.
+        path: bool,
+        managed: String,
+    },
     ScaledObject {
         name: String,
         namespace: String,
@@ -79,7 +92,7 @@ impl Check for MetricsAdapter {
         if adapters.is_empty() && asking.is_empty() {
             return Ok(Diagnosis::NotApplicable("no prometheus-adapter in the namespaces that were read".into()));
         }
-        let lost = adapters.into_iter().filter_map(|w| finding(snap, w));
+        let lost = adapters.into_iter().filter_map(|w| finding(snap, w).or_else(|| refused(snap, w)));
         Ok(Diagnosis::Findings(lost.chain(asking).collect()))
     }
 }
@@ -118,6 +131,10 @@ const RECENT: i64 = 1800;
 const SEVERAL: u32 = 3;
 /// Seconds that events of one object are apart at most, while it goes on.
 const PACE: i64 = 660;
+/// Seconds for which a refusal counts: the adapter asks each minute at the latest.
+const REFUSED: i64 = 900;
+/// Lines from which on it is no hiccup.
+const LINES: usize = 3;
 /// Characters of an error that are shown in a message.
 const WIDTH: usize = 160;
 
@@ -266,6 +283,59 @@ fn finding(snap: &Snapshot, workload: &Workload) -> Option<Finding> {
     }
     if let Some((log, line)) = said(snap, workload) {
         made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
+    }
+    Some(made)
+}
+
+/// How a Prometheus answers that does not want to be asked so, in the words of the adapter and of Go.
+const REFUSALS: &[&str] = &[
+    "unknown response code 40",
+    "Unauthorized",
+    "Forbidden",
+    "x509:",
+    "server gave HTTP response to HTTPS client",
+    "HTTP request to an HTTPS server",
+    "invalid character '<'",
+];
+
+/// Prometheus is there, and refuses what the adapter asks.
+fn refused(snap: &Snapshot, workload: &Workload) -> Option<Finding> {
+    let meta = &workload.metadata;
+    let containers = workload.spec.template.spec.containers.iter();
+    let url = containers.filter_map(|c| arguments::flag(c, "prometheus-url")).next()?;
+    let pods: Vec<&str> = snap.pods_of_workload(workload).map(|p| p.metadata.name.as_str()).collect();
+    let logs = snap.part_logs.as_ref().ok()?.iter().filter(|l| !l.previous && pods.contains(&l.pod.as_str()));
+    let says = |line: &&str| {
+        line.contains("unable to update list of all metrics")
+            && REFUSALS.iter().any(|r| line.contains(r))
+            && age(line, snap.collected_at).is_some_and(|age| age <= REFUSED)
+    };
+    let (log, times, line) = logs
+        .map(|log| (log, log.text.lines().filter(says).count(), log.text.lines().rev().find(says)))
+        .find(|(_, times, _)| *times >= LINES)?;
+    let line = redact(line?).trim().to_owned();
+    let detail = line.rsplit_once("}\": ").map_or(line.as_str(), |(_, said)| said).to_owned();
+    let has = |part: &str| line.contains(part);
+    let message = format!(
+        "prometheus-adapter ({}) asks Prometheus at {url}, which refuses it ({}; {times} times within 15 minutes): the APIs of custom metrics have none",
+        workload.reference(),
+        shorten(&detail, WIDTH)
+    );
+    let mut made = Finding::new(MetricsAdapter::META.id, Severity::Error, workload.reference(), message)
+        .key(format!("{} refused", workload.reference().key()))
+        .breaks(workload.reference())
+        .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &line))
+        .fix(Fix::Refused {
+            target: workload.kubectl_name(),
+            namespace: meta.namespace.clone(),
+            url: url.to_owned(),
+            login: has("code 401") || has("code 403") || has("Unauthorized") || has("Forbidden"),
+            path: has("code 404") || has("code 405") || has("invalid character '<'"),
+            detail,
+            managed: managed_by(meta),
+        });
+    for api in ["v1beta1.custom.metrics.k8s.io", "v1beta1.external.metrics.k8s.io"] {
+        made = made.breaks(api_services::reference(api));
     }
     Some(made)
 }

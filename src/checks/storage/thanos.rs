@@ -78,6 +78,14 @@ enum Way {
     Store,
     DiskFull,
     Stores,
+    /// The sidecar asks its Prometheus wrongly.
+    Prometheus {
+        /// The path below which Prometheus answers, as its resource says; empty where it says none.
+        prefix: String,
+        path: bool,
+        login: bool,
+    },
+    Limit,
     Twins {
         labels: String,
         address: String,
@@ -208,6 +216,21 @@ fn words(failing: &Failing<'_>, part: &str) -> (String, Severity) {
             Severity::Error,
         ),
         Trouble::DiskFull => ("its disk is full".into(), Severity::Error),
+        Trouble::Prometheus => (
+            format!(
+                "it cannot ask its Prometheus, so that no query gets what is not in the bucket, and nothing is uploaded: {}",
+                shorten(&failing.text)
+            ),
+            Severity::Error,
+        ),
+        Trouble::Limit => (
+            format!(
+                "queries fail, for they ask for more than a store may give at once ({} lines in 3 hours): {}",
+                failing.times,
+                shorten(&failing.text)
+            ),
+            Severity::Warning,
+        ),
         Trouble::Stores => {
             (format!("it does not find the stores that it is to ask: {}", shorten(&failing.text)), Severity::Error)
         }
@@ -294,6 +317,14 @@ fn way(snap: &Snapshot, failing: &Failing<'_>) -> Way {
         Trouble::Store(StoreFailure::Unreachable) => Way::Store,
         Trouble::DiskFull => Way::DiskFull,
         Trouble::Stores => Way::Stores,
+        Trouble::Limit => Way::Limit,
+        Trouble::Prometheus => {
+            let has = |part: &str| failing.text.contains(part);
+            let servers = snap.monitoring_resources.items().unwrap_or_default().iter();
+            let mut own = servers.filter(|r| r.kind == "Prometheus" && r.metadata.namespace == failing.log.namespace);
+            let prefix = own.find_map(|r| r.spec.route_prefix.clone()).filter(|p| p != "/").unwrap_or_default();
+            Way::Prometheus { prefix, path: has("got 404"), login: has("got 401") || has("got 403") }
+        }
         Trouble::Hashring => hashring(snap, pod.zip(container(pod, failing))),
         Trouble::Twins => {
             let (address, labels) = failing.twin.clone().unwrap_or_default();

@@ -17,7 +17,7 @@ const WARMING_UP: i64 = 180;
 /// Seconds in which what it scales is made beside it, of one installation.
 const MADE_TOGETHER: i64 = 60;
 /// Seconds from which on looking back before scaling up is long: load that lasts so long has to be served.
-const LONG_WINDOW: u32 = 600;
+const LONG_WINDOW: u32 = 900;
 /// How far a metric may be off its target before the controller acts, as its default has it.
 const TOLERANCE: f64 = 0.1;
 

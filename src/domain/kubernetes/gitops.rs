@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{GitOpsObject, SyncedResource};
@@ -25,6 +26,8 @@ pub(crate) enum Fault {
     Refused,
     /// The project of Argo CD does not admit the repository, the kind or the place.
     Project,
+    /// Argo CD cannot read what is in the cluster.
+    Live,
     /// Argo CD compares by a schema that lacks a field.
     Schema,
     /// The sync waits for a hook that does not end.
@@ -53,12 +56,13 @@ impl Fault {
         } else if has(&[
             "not permitted in project",
             "do not match any of the allowed destinations in project",
-            "which does not exist",
-        ]) && has(&["project"])
-        {
+            "references project",
+        ]) {
             Self::Project
         } else if has(&["field not declared in schema"]) && has(&["structured merge diff", "typed value"]) {
             Self::Schema
+        } else if has(&["Failed to load live state", "failed to load initial state of resource"]) {
+            Self::Live
         } else if has(&["field is immutable", "updates to statefulset spec for fields other than", "spec is immutable"])
         {
             Self::Immutable
@@ -119,6 +123,20 @@ pub(crate) struct Failing<'a> {
     pub(crate) resource: Option<&'a SyncedResource>,
 }
 
+impl Failing<'_> {
+    /// It was tried within so many seconds: Flux tries a Kustomization at each interval, Argo CD says when it did.
+    pub(crate) fn is_of_now(&self, snap: &Snapshot, window: i64) -> bool {
+        match self.object.kind.as_str() {
+            "Kustomization" => true,
+            "Application" => {
+                let ended = self.object.status.operation_state.finished_at;
+                ended.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= window)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// All that concern the stack and fail.
 pub(crate) fn failing(snap: &Snapshot) -> Vec<Failing<'_>> {
     let all = snap.git_ops.items().unwrap_or_default().iter();
@@ -173,7 +191,7 @@ fn of<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
         return None;
     }
     match object.kind.as_str() {
-        "Application" => of_argo(object).or_else(|| waits(snap, object)).or_else(|| fights(object)),
+        "Application" => of_argo(object).or_else(|| waits(snap, object)).or_else(|| fights(snap, object)),
         _ => of_flux(object).or_else(|| stalled(snap, object)),
     }
 }
@@ -193,7 +211,7 @@ fn waits<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
 }
 
 /// Two applications have one object; or each sync succeeds, and what was synced differs again.
-fn fights(object: &GitOpsObject) -> Option<Failing<'_>> {
+fn fights<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> {
     let status = &object.status;
     if status.sync.status != "OutOfSync" || status.operation_state.phase != "Succeeded" {
         return None;
@@ -204,7 +222,10 @@ fn fights(object: &GitOpsObject) -> Option<Failing<'_>> {
     }
     let times = status.operation_state.operation.sync.auto_heal_attempts_count;
     let differ: Vec<&SyncedResource> = status.resources.iter().filter(|r| r.status == "OutOfSync").collect();
-    let first = differ.first().copied().filter(|_| times >= FIGHT)?;
+    // What heals once in a while adds up, too; a fight goes on.
+    let ended = status.operation_state.finished_at.or(status.operation_state.started_at);
+    let goes_on = ended.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let first = differ.first().copied().filter(|_| times >= FIGHT && goes_on)?;
     let names: Vec<String> = differ.iter().take(3).map(|r| named(r)).collect();
     let more = differ.len().saturating_sub(names.len());
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };

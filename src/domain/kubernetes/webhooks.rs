@@ -4,11 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::label_selector;
 use crate::domain::kubernetes::webhook_call::{self, CallFault, FailedCall};
 use crate::model::ResourceRef;
 use crate::snapshot::aws::Addon;
-use crate::snapshot::kubernetes::{Event, Map, Service, ServiceReference, Webhook, WebhookConfiguration};
+use crate::snapshot::kubernetes::{Event, GitOpsObject, Map, Service, ServiceReference, Webhook, WebhookConfiguration};
 use crate::snapshot::{Snapshot, journal};
 
 /// API group of webhook configurations.
@@ -131,6 +132,8 @@ pub(crate) enum Told<'a> {
     Log(&'a str, &'a str, &'a str),
     /// The health of an EKS add-on.
     Addon(&'a Addon),
+    /// What Argo CD or Flux keeps of its last try.
+    Sync(&'a GitOpsObject),
 }
 
 /// Every failed call that was told, the newest of a kind first.
@@ -160,6 +163,10 @@ pub(crate) fn failed_calls(snap: &Snapshot) -> Vec<(FailedCall, Told<'_>)> {
         // The last one counts: what was mended since is not repeated.
         let call = log.text.lines().rev().take(200).find_map(webhook_call::read);
         found.extend(call.map(|call| (call, Told::Log(&log.namespace, &log.pod, &log.container))));
+    }
+    // What is tried again and again says how it is now.
+    for failing in journal::aside(|| gitops::failing(snap)).into_iter().filter(|f| f.is_of_now(snap, RECENT)) {
+        found.extend(webhook_call::read(&failing.text).map(|call| (call, Told::Sync(failing.object))));
     }
     // It only adds to what the cluster itself tells.
     for addon in journal::aside(|| snap.eks_addons.as_deref().unwrap_or_default()) {

@@ -35,6 +35,10 @@ pub(crate) enum Trouble {
     Stores,
     /// Two stores say that they have the same external labels.
     Twins,
+    /// A sidecar cannot ask its Prometheus, which runs.
+    Prometheus,
+    /// A query asks for more than a store may give.
+    Limit,
     /// A receiver's hashring has fewer members than samples are to have copies.
     Hashring,
 }
@@ -84,9 +88,8 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
         let Some(trouble) = trouble(&line) else { continue };
         // A compactor that has halted says so once, and then does nothing until it is started again.
         let lasts = matches!(trouble, Trouble::Overlap | Trouble::Halted);
-        if matches!(trouble, Trouble::Stores | Trouble::Twins | Trouble::Hashring)
-            && line.is_older(snap.collected_at, ASKED)
-        {
+        let asked = matches!(trouble, Trouble::Stores | Trouble::Twins | Trouble::Hashring | Trouble::Prometheus);
+        if asked && line.is_older(snap.collected_at, ASKED) {
             continue;
         }
         if !lasts && line.is_older(snap.collected_at, RECENT) {
@@ -120,7 +123,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
     // One refused upload is tried again.
     let enough = |f: &Failing<'_>| match f.trouble {
         Trouble::Store(_) => f.times > 1,
-        Trouble::Stores | Trouble::Twins | Trouble::Hashring => f.times > 2,
+        Trouble::Stores | Trouble::Twins | Trouble::Hashring | Trouble::Prometheus | Trouble::Limit => f.times > 2,
         _ => true,
     };
     by_trouble.into_values().filter(enough).collect()
@@ -145,12 +148,34 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
     let lookup = ["failed to lookup SRV records", "failed to lookup IP addresses", "lookup IP addresses failed"];
     if lookup.iter().any(|w| text.contains(w))
         || text.contains("some of the expected endpoints are not reachable")
-        || text.contains("update of node failed") && ["getting metadata", "dial tcp"].iter().any(|w| text.contains(w))
+        || ["update of node failed", "update of endpoint failed"].iter().any(|w| text.contains(w))
+            && ["getting metadata", "dial tcp"].iter().any(|w| text.contains(w))
     {
         return Some(Trouble::Stores);
     }
+    // One that is only starting, or away, does not answer at all.
+    let asks = text.contains("/api/v1/status/") || text.contains("/-/ready");
+    let own = ["heartbeat failed", "perform GET request against", "failed to fetch initial external labels"];
+    if asks && own.iter().any(|w| text.contains(w)) && ASKED_WRONG.iter().any(|w| text.contains(w)) {
+        return Some(Trouble::Prometheus);
+    }
+    let limits = ["exceeded series limit", "exceeded samples limit", "exceeded chunks limit", "exceeded bytes limit"];
+    if limits.iter().any(|w| text.contains(w)) {
+        return Some(Trouble::Limit);
+    }
     StoreFailure::of(&text).map(Trouble::Store)
 }
+
+/// How a Prometheus answers that is asked at the wrong path, in the wrong scheme or without its login.
+const ASKED_WRONG: &[&str] = &[
+    "got 404",
+    "got 401",
+    "got 403",
+    "got 400",
+    "server gave HTTP response to HTTPS client",
+    "HTTP request to an HTTPS server",
+    "x509:",
+];
 
 /// ULIDs that a text names, each once.
 fn blocks(text: &str) -> Vec<String> {
@@ -201,6 +226,20 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, Trouble::Overlap);
         assert_eq!(found[0].1, ["01EN2K69JMEZPBFBKKSN85P3XC", "01EN9KCY087K6V2CECBZA71X72"]);
+    }
+
+    #[test]
+    fn a_prometheus_that_is_asked_wrongly_is_told_from_one_that_starts() {
+        let line = |err: &str| {
+            format!(
+                "ts=2026-11-21T02:50:00Z caller=sidecar.go:211 level=warn msg=\"heartbeat failed\" err=\"perform GET request against http://127.0.0.1:9090/api/v1/status/config: {err}\"\n"
+            )
+        };
+        let found = |err: &str| read(&line(err).repeat(3)).into_iter().map(|f| f.0).collect::<Vec<_>>();
+        assert_eq!(found("expected 2xx response, got 404. Body: 404 page not found"), [Trouble::Prometheus]);
+        assert!(found("Get: dial tcp 127.0.0.1:9090: connect: connection refused").is_empty());
+        let limit = "ts=2026-11-21T02:50:00Z caller=proxy.go:279 level=error err=\"fetch series: rpc error: code = ResourceExhausted desc = exceeded series limit: limit 10000 violated (got 10234)\"\n";
+        assert_eq!(read(&limit.repeat(3))[0].0, Trouble::Limit);
     }
 
     #[test]

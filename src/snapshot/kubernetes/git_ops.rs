@@ -81,6 +81,7 @@ pub struct OperationState {
     pub message: String,
     pub sync_result: SyncResult,
     pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
     #[serde(deserialize_with = "null_default")]
     pub operation: Operation,
 }

@@ -10,6 +10,7 @@ use crate::checks::support::pipeline::release_ref;
 use crate::checks::support::seen::log_evidence;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::gitops;
 use crate::domain::kubernetes::nodes::dead_nodes;
 use crate::domain::kubernetes::releases::{self, Presence, Release};
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
@@ -30,7 +31,7 @@ check! {
         id: "webhook-broken", suite: Pipeline, severity: Error,
         title: "an admission webhook cannot be called",
         requires: [Webhooks, Services],
-        uses: [EndpointSlices, Pods, Workloads, Events, HelmReleases, Namespaces, Manifests, PartLogs, Nodes, EksCluster, MonitoringResources, Instances, EksAddons, Vpcs],
+        uses: [EndpointSlices, Pods, Workloads, Events, HelmReleases, Namespaces, Manifests, PartLogs, Nodes, EksCluster, MonitoringResources, Instances, EksAddons, Vpcs, GitOps],
         fix: fix::Fix,
     }
 }
@@ -352,6 +353,14 @@ fn told_evidence(call: &FailedCall, told: &Told<'_>) -> Evidence {
         .with("addon", &addon.addon_name)
         .with("cluster", addon.addon_arn.split('/').nth(1).unwrap_or("<cluster-name>"))
         .with("region", addon.addon_arn.split(':').nth(3).unwrap_or("<region>")),
+        Told::Sync(object) => Evidence::new(
+            format!("{} {}/{} status", object.kind, object.metadata.namespace, object.metadata.name),
+            text,
+            "kubectl get {{ resource }} -n {{ namespace }} {{ name }} -o yaml",
+        )
+        .with("resource", gitops::resource(object))
+        .with("namespace", &object.metadata.namespace)
+        .with("name", &object.metadata.name),
         Told::Namespace(name) => {
             Evidence::new(format!("Namespace {name}, conditions"), text, "kubectl describe namespace {{ name }}")
                 .with("name", *name)

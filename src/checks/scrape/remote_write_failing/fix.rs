@@ -165,6 +165,10 @@ pub(super) enum Way {
         #[serde(flatten)]
         change: Change,
     },
+    /// It cannot read on in its own log.
+    Wal {
+        pod: String,
+    },
     Behind {
         /// The shards that would do.
         twice: f64,
@@ -286,6 +290,21 @@ impl Fix {
             pending_path: prometheus_path(snap, SHARDS),
             pending_url: format!("<prometheus-url>{SHARDS}"),
             way: Way::Behind { twice },
+        }
+    }
+
+    /// It cannot read on in its write-ahead log.
+    pub(super) fn wal(snap: &Snapshot, pod: Option<&Pod>, namespace: &str, name: &str) -> Self {
+        // How many segments lie between what is written and what is sent.
+        const SEGMENTS: &str = "/api/v1/query?query=max(prometheus_tsdb_wal_segment_current)%20-%20min(prometheus_wal_watcher_current_segment)";
+        Self {
+            namespace: namespace.to_owned(),
+            workload: pod.map_or_else(|| format!("pod/{name}"), |p| Target::of(snap, p).name),
+            container: "prometheus".to_owned(),
+            agent: false,
+            pending_path: prometheus_path(snap, SEGMENTS),
+            pending_url: format!("<prometheus-url>{SEGMENTS}"),
+            way: Way::Wal { pod: name.to_owned() },
         }
     }
 }

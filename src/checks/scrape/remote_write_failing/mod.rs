@@ -4,6 +4,7 @@ mod amp;
 mod fix;
 #[cfg(test)]
 mod tests;
+mod wal;
 mod ways;
 mod words;
 
@@ -61,6 +62,7 @@ impl Check for RemoteWriteFailing {
             findings.push(Case::new(snap, &group[0], lost).finding());
         }
         findings.extend(behind(snap, &all));
+        findings.extend(wal::all(snap));
         Ok(Diagnosis::Findings(findings))
     }
 }

@@ -10,8 +10,8 @@ use crate::domain::prometheus::origin;
 use crate::domain::text::log_line::{Line, age};
 use crate::domain::text::windows::RECENT;
 use crate::model::{Finding, Program, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::{ContainerLog, Rule, RuleGroup};
+use crate::snapshot::{Snapshot, journal};
 
 /// Lines from which on it is no hiccup: a group says so at each evaluation.
 const SEVERAL: usize = 3;
@@ -47,7 +47,9 @@ type Place = (String, String, String);
 fn said(snap: &Snapshot) -> BTreeMap<Place, Said<'_>> {
     let mut all: BTreeMap<Place, Said<'_>> = BTreeMap::new();
     let is_recent = |raw: &str, now: Timestamp| age(raw, now).is_some_and(|age| age <= RECENT);
-    for log in snap.logs_of(Program::Prometheus).unwrap_or_default().into_iter().filter(|l| !l.previous) {
+    // Whether rules are evaluated says Prometheus itself; that its log could not be read is told of the samples of targets.
+    let logs = journal::aside(|| snap.logs_of(Program::Prometheus)).unwrap_or_default();
+    for log in logs.into_iter().filter(|l| !l.previous) {
         for raw in log.text.lines().filter(|l| l.contains("rule evaluation") && is_recent(l, snap.collected_at)) {
             let line = Line::parse(raw);
             let Some(why) = why(&line.msg) else { continue };
@@ -163,7 +165,7 @@ mod tests {
             program: Some(Program::Prometheus),
             image: String::new(),
             previous: false,
-            text: minutes.iter().map(line).collect(),
+            text: minutes.iter().map(line).collect::<String>().into(),
         }]);
         snap
     }
@@ -192,7 +194,7 @@ mod tests {
     fn an_older_line_names_the_group_alone() {
         let mut snap = with(&[56, 57, 58, 59], LATE, ["x", "x"]);
         if let Ok(logs) = snap.component_logs.as_mut() {
-            logs[0].text = logs[0].text.replace(" file=/r/1.yml", "").replace(" name=a:sum index=0", "");
+            logs[0].text = logs[0].text.replace(" file=/r/1.yml", "").replace(" name=a:sum index=0", "").into();
         }
         let found = findings(&RuleFailing, &snap);
         assert!(found[0].message.contains("recording rule a:sum of rule group g1"), "{}", found[0].message);

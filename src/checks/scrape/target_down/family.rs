@@ -128,6 +128,11 @@ fn words(down: &Down<'_>) -> String {
         ScrapeFailure::Status(400) if asks_to_probe(down) => {
             format!("{general}: the prober does not know what it is asked for (an unknown module, or no target)")
         }
+        ScrapeFailure::Status(400) if down.address.as_ref().is_some_and(|a| a.bare_path().ends_with("/federate")) => {
+            format!(
+                "{general}: the other Prometheus does not take what match[] selects (a selector that does not parse)"
+            )
+        }
         ScrapeFailure::Status(400) if is_http => {
             format!("{general}, as a server that wants HTTPS answers HTTP")
         }
