@@ -154,10 +154,9 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
         return Some(Trouble::Stores);
     }
     // One that is only starting, or away, does not answer at all.
-    let asks = text.contains("/api/v1/status/") || text.contains("/-/ready");
     let own = ["heartbeat failed", "perform GET request against", "failed to fetch initial external labels"];
-    if asks && own.iter().any(|w| text.contains(w)) && ASKED_WRONG.iter().any(|w| text.contains(w)) {
-        return Some(Trouble::Prometheus);
+    if own.iter().any(|w| text.contains(w)) {
+        return ASKED_WRONG.iter().any(|w| text.contains(w)).then_some(Trouble::Prometheus);
     }
     let limits = ["exceeded series limit", "exceeded samples limit", "exceeded chunks limit", "exceeded bytes limit"];
     if limits.iter().any(|w| text.contains(w)) {

@@ -107,8 +107,8 @@ enum Way {
     },
     /// KEDA makes no autoscaler of a ScaledObject.
     ScaledObject {
-        /// Who scales the same workload, as kubectl takes it; empty where it is nobody.
-        other: String,
+        /// Who scales the same workload, kind and name; empty where it is nobody.
+        other: Vec<String>,
         /// What it is to scale and is not there.
         target: String,
         /// A TriggerAuthentication that is not there.

@@ -32,8 +32,8 @@ pub(super) fn all(snap: &Snapshot) -> Vec<Finding> {
 #[derive(Debug, Default, PartialEq)]
 struct Why {
     words: String,
-    /// Who scales the same workload already, as kubectl takes it.
-    other: String,
+    /// Who scales the same workload already, as kubectl takes it: kind and name.
+    other: Vec<String>,
     /// It scales what is not there.
     no_target: bool,
     /// A TriggerAuthentication or ClusterTriggerAuthentication that is not there.
@@ -120,7 +120,7 @@ fn why(text: &str, said: &str, target: &ResourceRef, is_there: Option<bool>) -> 
         let kind = if found[1].eq_ignore_ascii_case("hpa") { "hpa" } else { "scaledobject" };
         let called = if kind == "hpa" { "HorizontalPodAutoscaler" } else { "ScaledObject" };
         let words = format!("{called} {} scales {target} already", &found[2]);
-        return Why { words, other: format!("{kind} {}", &found[2]), ..Why::default() };
+        return Why { words, other: vec![kind.to_owned(), found[2].to_owned()], ..Why::default() };
     }
     let login = r#"((?:Cluster)?TriggerAuthentication)(?:s?\.keda\.sh)? "([^"]+)" not found"#;
     if let Some(found) = captures(&LOGIN, login) {
