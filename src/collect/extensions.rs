@@ -242,10 +242,15 @@ async fn node_makers(client: &Client, snap: &Snapshot) -> Listing<NodeMaker> {
     pools.merge(claims).merge(classes).merge(own)
 }
 
-/// What KEDA scales by: asked for where the cluster says that it knows the kind.
+/// What KEDA scales by: asked for where the cluster knows the kind, and where nobody may see that, where an autoscaler was
+/// made of one.
 async fn scaled_objects(client: &Client, snap: &Snapshot) -> Listing<ScaledObject> {
-    let crds = snap.crds.items().unwrap_or_default();
-    if !crds.iter().any(|c| c.metadata.name == "scaledobjects.keda.sh") {
+    let is_used = || {
+        let autoscalers = snap.autoscalers.items().unwrap_or_default();
+        autoscalers.iter().any(|h| h.metadata.name.starts_with("keda-hpa-"))
+    };
+    let crds = snap.crds.items().ok();
+    if !crds.map_or_else(is_used, |all| all.iter().any(|c| c.metadata.name == "scaledobjects.keda.sh")) {
         return Listing::cluster(Vec::new());
     }
     client.cluster_list::<ScaledObject>("/apis/keda.sh/v1alpha1/scaledobjects", IfAbsent::Empty).await
