@@ -47,6 +47,10 @@ impl Check for FieldDropped {
     }
 }
 
+/// Fields by which a monitor finds its targets.
+const FINDS: &[&str] =
+    &["selector", "namespaceSelector", "endpoints", "podMetricsEndpoints", "port", "portNumber", "targetPort"];
+
 fn finding(monitor: &Monitor) -> Finding {
     let (namespace, name) = (&monitor.metadata.namespace, &monitor.metadata.name);
     let subject = ResourceRef::kubernetes("monitoring.coreos.com", &monitor.kind, namespace, name);
@@ -66,14 +70,17 @@ fn finding(monitor: &Monitor) -> Finding {
         "kubectl apply view-last-applied {{ kind }} {{ name }} -n {{ namespace }}",
     );
     let slips = monitor.dropped.iter().map(|d| format!("{} → {}", d.path, d.meant)).collect();
-    Finding::new(FieldDropped::META.id, Severity::Warning, subject, message)
-        .key("dropped")
-        .evidence(seen.with("kind", &kind).with("namespace", namespace).with("name", name))
-        .fix(Fix::Spell {
+    // Of targets that are not there only what finds them can be the cause.
+    let finds = monitor.dropped.iter().any(|d| FINDS.contains(&d.meant.as_str()));
+    let made = Finding::new(FieldDropped::META.id, Severity::Warning, subject, message);
+    let made = if finds { made } else { made.breaks_nothing() };
+    made.key("dropped").evidence(seen.with("kind", &kind).with("namespace", namespace).with("name", name)).fix(
+        Fix::Spell {
             kind,
             namespace: namespace.clone(),
             name: name.clone(),
             slips,
             managed: managed_by(&monitor.metadata),
-        })
+        },
+    )
 }
