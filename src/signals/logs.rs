@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{around, is_ours, seconds_ago};
 use crate::domain::kubernetes::metrics_server;
 use crate::domain::loki::agent::Agent;
+use crate::domain::loki::engine_log::Engine;
 use crate::domain::loki::gateway_log;
 use crate::domain::loki::store_log::Store;
 use crate::domain::prometheus::exporter_log;
@@ -121,16 +122,14 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
     }
     let of_store = Store::of_image(&log.image).is_some()
         && (text.contains("context canceled") || text.contains("failed to record query metrics"));
-    // A browser or a scanner asks the gateway for a file.
-    let of_gateway = pod(snap, log)
-        .and_then(|p| p.spec.containers.iter().find(|c| c.name == log.container).map(|c| (p, c)))
-        .is_some_and(|(p, c)| gateway_log::store_behind(p, c).is_some())
-        && text.contains("open() \"")
-        && text.contains("No such file or directory");
+    // What of these logs is a fault is judged by checks: a search engine complains of much, and a gateway of each browser.
+    let container = pod(snap, log).and_then(|p| Some((p, p.spec.containers.iter().find(|c| c.name == log.container)?)));
+    let is_judged = Engine::of_image(&log.image).is_some()
+        || container.is_some_and(|(pod, container)| gateway_log::store_behind(pod, container).is_some());
     let of_agent = Agent::of_image(&log.image).is_some() && is_missing_file(text);
     // Where the file of a container that runs is missing, the agent lacks a directory of the node.
     of_store
-        || of_gateway
+        || is_judged
         || of_agent && !log.text.lines().any(|line| is_missing_file(line) && is_of_running(snap, line))
 }
 

@@ -165,6 +165,10 @@ impl Check for GrafanaPartFailing {
         let mut findings: Vec<Finding> = Vec::new();
         for said in &all {
             let Some(instance) = of_pod(snap, &instances, &said.log.pod) else { continue };
+            // One that does not start without them is told of as such.
+            if said.part == Part::PluginInstall && instance.pods(snap).iter().any(|p| !p.is_ready()) {
+                continue;
+            }
             // One replica has no peers, and sends what it has to send.
             if said.part == Part::AlertingPeers && instance.pods(snap).len() < 2 {
                 continue;

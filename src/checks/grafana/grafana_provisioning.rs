@@ -13,6 +13,7 @@ use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::text::redact::redact;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::Pod;
 
 check! {
     /// See the check's page.
@@ -96,10 +97,19 @@ impl Check for GrafanaProvisioning {
         let found = provision_log::refusals(snap)?.into_iter().filter_map(|said| {
             let of = |i: &&Instance<'_>| i.pods(snap).iter().any(|p| p.metadata.name == said.log.pod);
             let instance = instances.iter().find(of).or_else(|| instances.first())?;
+            // One that does not start with the file is told of as such.
+            if matches!(said.refusal, Refusal::File { .. }) && !is_ready(snap, &said) {
+                return None;
+            }
             Some(finding(snap, *instance, &said))
         });
         Ok(Diagnosis::Findings(found.collect()))
     }
+}
+
+/// The pod that says so runs, and serves.
+fn is_ready(snap: &Snapshot, said: &Said<'_>) -> bool {
+    snap.pods.find(&said.log.namespace, &said.log.pod).ok().flatten().is_none_or(Pod::is_ready)
 }
 
 /// The ConfigMap that holds a file, by its name.

@@ -54,8 +54,7 @@ enum Way {
     Resolver {
         host: String,
         resolver: String,
-        #[serde(flatten)]
-        change: Configuration,
+        managed_by: String,
     },
     Upstream {
         place: String,
@@ -252,7 +251,7 @@ impl<'a> Case<'a> {
             Trouble::Name => Way::Name { host, change: self.change() },
             Trouble::Resolver => {
                 let resolver = self.resolver().unwrap_or("<resolver>").to_owned();
-                Way::Resolver { host, resolver, change: self.change() }
+                Way::Resolver { host, resolver, managed_by: self.change().managed_by }
             }
             Trouble::Unreached => {
                 let found = self.service().map(|s| (s.metadata.name.clone(), s.metadata.namespace.clone()));

@@ -108,6 +108,36 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
         "Alertmanager sends no password without TLS: require_tls: true, and a server that offers STARTTLS.",
     ),
     (
+        "email",
+        &["454 4.7.0", "Temporary authentication failure"],
+        "454 is temporary: the server could not look the login up, and has not refused it. Whoever runs the server finds the reason in its log; the login is right until 535 is said.",
+    ),
+    (
+        "",
+        &["invalid control character in URL"],
+        "A line break is part of the value: it comes from `echo`, an editor, or a block of YAML. Write the file or key without one.",
+    ),
+    (
+        "",
+        &["unsupported protocol scheme", "missing protocol scheme", "no Host in request URL"],
+        "The value is empty, or does not begin with https://: an empty key of a Secret, a variable that nobody filled in, or text that is encoded in base64 twice.",
+    ),
+    (
+        "pagerduty",
+        &["'event_type' is missing", "Service key can't be blank"],
+        "Two interfaces are mixed: routing_key belongs to Events API v2 (https://events.pagerduty.com/v2/enqueue), service_key to v1 (https://events.pagerduty.com/generic/2010-04-15/create_event.json). Leave `url` and `pagerduty_url` out: Alertmanager takes the one that fits.",
+    ),
+    (
+        "victorops",
+        &["state_message"],
+        "Splunk On-Call takes 20480 characters: shorten `state_message`, or group fewer alerts in one notification (group_by).",
+    ),
+    (
+        "jira",
+        &["issuetype", "issue type", "appropriate screen"],
+        "Jira takes what the project has: `issue_type` has to be one of its types, by the name in its own language, and each field that is set (labels, priority, custom ones) has to be on the project's screen for new issues. Leave out what is not, or have it added there.",
+    ),
+    (
         "sns",
         &["Invalid parameter: Subject", "InvalidParameter: Invalid parameter: Subject"],
         "A subject of SNS is plain ASCII in one line, at most 100 characters: shorten `subject`.",

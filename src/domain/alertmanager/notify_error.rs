@@ -51,6 +51,8 @@ pub(crate) enum Reason {
     Template,
     /// A file with a URL or key cannot be read.
     File,
+    /// What is configured as URL is none: empty, without a scheme, with a line break.
+    Url,
     /// Anything else.
     Other,
 }
@@ -96,6 +98,15 @@ impl Reason {
         }
         if has("open ") && any(&["no such file or directory", "permission denied"]) {
             return Self::File;
+        }
+        if any(&[
+            "invalid control character in URL",
+            "unsupported protocol scheme",
+            "missing protocol scheme",
+            "first path segment in URL cannot contain colon",
+            "no Host in request URL",
+        ]) {
+            return Self::Url;
         }
         if has("proxyconnect") || status(cause) == Some(407) || has("Proxy Authentication Required") {
             return Self::Proxy;
@@ -457,6 +468,12 @@ mod tests {
                 Reason::OldCard,
             ),
             ("msteams", "unexpected status code 401: https://prod-12.koreacentral.logic.azure.com:443/x", Reason::Auth),
+            (
+                "msteamsv2",
+                r#"Post "<redacted>": parse "https://prod-12.westeurope.logic.azure.com:443/x\n": net/url: invalid control character in URL"#,
+                Reason::Url,
+            ),
+            ("webhook", r#"Post "<redacted>": unsupported protocol scheme """#, Reason::Url),
             ("webhook", "something new", Reason::Other),
         ];
         for (integration, cause, reason) in cases {

@@ -9,7 +9,7 @@ const FORCED: &str = "It runs with the old alerting (section alerting) on a data
 /// What PostgreSQL and MySQL answer who connects, and what it means.
 const DATABASE: &[(&[&str], &str)] = &[
     (
-        &["no encryption", "ssl off", "connections using insecure transport are prohibited"],
+        &["\", no encryption", "\", ssl off", "connections using insecure transport are prohibited"],
         "The server takes encrypted connections only (RDS: rds.force_ssl, on from PostgreSQL 15; require_secure_transport of MySQL): set ssl_mode = require in [database] (GF_DATABASE_SSL_MODE). With verify-full Grafana also checks the certificate, and needs the authority's file in ca_cert_path; MySQL wants true or skip-verify.",
     ),
     (
@@ -80,8 +80,10 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         let reason = text.trim_start_matches("panic: ").split(" For more information").next().unwrap_or_default();
         return Some(Crash::new(Class::Ini, inner(reason)).file("/etc/grafana/grafana.ini").advice(advice));
     }
-    // The server refuses the connection or a right: no migration is at fault, though the first one says so.
-    if let Some((_, advice)) = DATABASE.iter().find(|(words, _)| has(words)) {
+    // The server refuses the connection or a right: no migration is at fault, though the first one says so. What a database
+    // that somebody queries refuses ended nothing.
+    let of_query = ["tsdb.", "context"].iter().any(|l| line.get("logger").starts_with(l));
+    if let Some((_, advice)) = DATABASE.iter().find(|(words, _)| !of_query && has(words)) {
         return of(Class::Database).map(|c| c.advice(*advice));
     }
     if has(&["migration failed", "failed to migrate"]) {

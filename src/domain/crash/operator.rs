@@ -90,7 +90,12 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
         let reason = format!("another process holds {}", &found[1]);
         return Some(Crash::new(Class::Lock, reason).file(&found[1]));
     }
-    if has(&["no private ip address found", "no useable address found for interfaces", "no usable address found"]) {
+    if let Some(found) = pattern!(r"no use?able address found for interfaces \[([^\]]*)\]").captures(&text) {
+        let names = found[1].replace(' ', ", ");
+        let reason = format!("its ring finds no address on the interfaces at which it looks ({names})");
+        return Some(Crash::new(Class::Memberlist, reason).what(names));
+    }
+    if has(&["no private ip address found", "no useable address found", "no usable address found"]) {
         let reason = "its ring finds no address for itself: none of the pod's interfaces has one of the private ranges";
         return Some(Crash::new(Class::Memberlist, reason));
     }

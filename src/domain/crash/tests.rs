@@ -92,7 +92,17 @@ fn alertmanager_grafana_and_the_rest() {
         grafana("mkdir: can't create directory '/var/lib/grafana/plugins': Permission denied")
             .starts_with("Permission mkdir: ")
     );
+    assert!(
+        grafana(r#"Error: ✗ failed to check table existence: pq: no pg_hba.conf entry for host "10.0.148.20", user "grafana", database "grafana", no encryption"#)
+            .starts_with("Database ")
+    );
+    assert!(grafana(r#"logger=migrator t=2026-11-21T02:35:13Z level=error msg="Executing migration failed" id="x" error="pq: permission denied for schema public""#).starts_with("Database "));
+    assert!(!grafana(r#"logger=tsdb.postgres t=2026-11-21T02:35:13Z level=error msg="Query error" err="pq: permission denied for table orders""#).starts_with("Database "));
     let rest = |log: &str| short(None, log);
+    assert!(
+        rest(r#"level=error ts=2026-11-21T02:52:00Z caller=log.go:216 msg="error running loki" err="no useable address found for interfaces [eth0 en0]\nerror initialising module: memberlist-kv""#)
+            .contains("(eth0, en0)")
+    );
     assert!(
         rest(r#"level=error ts=2026-11-21T02:52:00Z caller=main.go:170 msg="error creating promtail" error="failed to make file target manager: too many open files""#)
             .starts_with("Inotify ")

@@ -131,7 +131,7 @@ pub(crate) fn trouble(line: &str) -> Option<Trouble> {
         () if has(&["could not be resolved (3: Host not found)"]) => Some(Trouble::Name),
         () if has(&["could not be resolved ("]) => Some(Trouble::Resolver),
         () if has(&["while connecting to upstream"]) => Some(Trouble::Unreached),
-        () if has(&["upstream timed out"]) => Some(Trouble::Slow),
+        () if has(&["upstream timed out"]) && has(&["while reading"]) => Some(Trouble::Slow),
         () if has(&["client intended to send too large body"]) => Some(Trouble::Body),
         () if has(&["was not found in \"", "password mismatch", "no user/password was provided"]) => {
             Some(Trouble::Login)
@@ -182,6 +182,7 @@ mod tests {
             ("no live upstreams while connecting to upstream", Some(Trouble::Unreached)),
             ("upstream timed out (110: Operation timed out) while connecting to upstream", Some(Trouble::Unreached)),
             ("upstream timed out (110: x) while reading response header from upstream", Some(Trouble::Slow)),
+            ("upstream timed out (110: x) while proxying upgraded connection", None),
             ("client intended to send too large body: 1572864 bytes", Some(Trouble::Body)),
             ("user \"g\" was not found in \"/etc/nginx/secrets/.htpasswd\"", Some(Trouble::Login)),
             ("open() \"/etc/nginx/html/favicon.ico\" failed (2: No such file or directory)", None),

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::case::Case;
+use super::words::is_of_key;
 use crate::checks::support::services;
 use crate::domain::alertmanager::config::{Source, config_source, keeper, source_of};
 use crate::domain::alertmanager::notify_error::Reason;
@@ -34,6 +35,8 @@ enum Way {
     AwsDenied {
         detail: String,
         aws_role: String,
+        /// The topic's key refuses, and not the topic.
+        of_key: bool,
     },
     Certificate {
         receiver: String,
@@ -253,7 +256,7 @@ impl Case<'_> {
             Reason::Auth if sample.integration == "email" => {
                 Way::SmtpAuth { receiver, host: host(), advice, secret: self.secret() }
             }
-            Reason::Auth => self.credential(advice),
+            Reason::Auth | Reason::Url => self.credential(advice),
             Reason::Channel => {
                 Way::Channel { receiver, telegram: integration == "telegram", channel: channel(), advice }
             }
@@ -263,7 +266,7 @@ impl Case<'_> {
             }
             Reason::AwsDenied => {
                 let aws_role = aws_role(&sample.cause).unwrap_or_else(|| "<role-name>".to_owned());
-                Way::AwsDenied { detail, aws_role }
+                Way::AwsDenied { detail, aws_role, of_key: is_of_key(&sample.cause) }
             }
             Reason::Payload => Way::Payload { receiver, detail, advice },
             Reason::Template => Way::Template { receiver, detail },

@@ -70,8 +70,12 @@ impl Case<'_> {
             Reason::Server => format!("{host} answers with a server error ({detail})"),
             Reason::StartTls => format!("{host} offers no working STARTTLS"),
             Reason::AwsCredentials => format!("Alertmanager has no valid AWS credentials ({detail})"),
+            Reason::AwsDenied if is_of_key(&self.group.sample.cause) => {
+                format!("its AWS role may not use the key that encrypts the topic ({detail})")
+            }
             Reason::AwsDenied => format!("its AWS role may not send it ({detail})"),
             Reason::Template => format!("its notification template does not work ({detail})"),
+            Reason::Url => format!("what it has as URL is none ({})", innermost(&self.group.sample.cause)),
             Reason::File => format!("a file with its URL or key cannot be read ({detail})"),
             Reason::Other => format!("it fails ({detail})"),
         }
@@ -91,6 +95,16 @@ impl Case<'_> {
         }
         detail
     }
+}
+
+/// The last part of a chain of errors, which names no URL.
+fn innermost(cause: &str) -> &str {
+    cause.rsplit(": ").next().unwrap_or(cause).trim()
+}
+
+/// It is KMS that refuses, and not the topic.
+pub(super) fn is_of_key(cause: &str) -> bool {
+    ["KMSAccessDenied", "AWSKMS", "kms:"].iter().any(|w| cause.contains(w))
 }
 
 /// What a service answers in JSON, down to what is wrong: `422: priority should be one of [ P1, … ]`.

@@ -65,7 +65,6 @@ enum Way {
         detail: String,
     },
     Slow {
-        program: &'static str,
         detail: String,
         config_path: String,
     },
@@ -257,7 +256,7 @@ impl<'a> Case<'a> {
             }
             Trouble::Key => self.key(detail),
             Trouble::Gone => Way::Gone { program, detail },
-            Trouble::Slow => Way::Slow { program, detail, config_path: config_path() },
+            Trouble::Slow => Way::Slow { detail, config_path: config_path() },
             Trouble::Period => Way::Period { detail, change: change() },
             Trouble::IndexGateway => Way::IndexGateway { detail },
             Trouble::RuleFolder => {

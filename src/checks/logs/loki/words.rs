@@ -33,7 +33,7 @@ pub(super) fn words(failing: &Failing) -> &'static str {
         Trouble::Cache if failing.text.contains("too large") => {
             "a cache does not take what it is given, which is larger than one item may be"
         }
-        Trouble::Cache => "a cache does not answer, and everything is fetched from the store again",
+        Trouble::Cache => "a cache does not answer, again and again, and what it may have is fetched from the store",
         Trouble::Ring => "ingesters are missing from its ring",
         Trouble::Scheduler => "its queriers do not reach the query scheduler, and queries are not answered",
         Trouble::Members => {

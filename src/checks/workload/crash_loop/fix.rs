@@ -142,7 +142,7 @@ fn outside(case: &Case<'_>, crash: &Crash) -> Way {
         Class::MemoryMap => {
             Way::MemoryMap { node: node(case), pod, container: case.failing.container.name.clone(), kept }
         }
-        Class::Memberlist => Way::Memberlist { kept },
+        Class::Memberlist => Way::Memberlist { interfaces: crash.what.clone().unwrap_or_default(), kept },
         Class::Architecture => {
             let arch = case.arch();
             let other = match arch {

@@ -392,6 +392,8 @@ pub(super) enum Way {
         region: String,
     },
     Memberlist {
+        /// The interfaces at which it looks for one, where it names them.
+        interfaces: String,
         #[serde(flatten)]
         kept: Kept,
     },

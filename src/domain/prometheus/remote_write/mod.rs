@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::domain::kubernetes::image::base_of;
 use crate::domain::prometheus::collector_log::is_collector;
 use crate::domain::prometheus::notifier::Place;
 use crate::domain::text::log_line::Line;
@@ -52,7 +53,7 @@ pub(crate) struct Failing {
 pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, Gap> {
     let mut found = Vec::new();
     let prometheus = snap.logs_of(Program::Prometheus)?;
-    for log in prometheus.into_iter().chain(agents(snap)) {
+    for log in prometheus.into_iter().chain(agents(snap)).chain(stores(snap)) {
         let mut lost: BTreeMap<String, Failing> = BTreeMap::new();
         let mut retried: BTreeMap<String, Failing> = BTreeMap::new();
         for raw in log.text.lines().filter(|l| l.contains("recoverable error") || l.contains("Failed to send batch")) {
@@ -91,6 +92,24 @@ pub(crate) fn agents(snap: &Snapshot) -> Vec<&ContainerLog> {
     snap.part_logs().map(Vec::as_slice).unwrap_or_default().iter().filter(is_agent).collect()
 }
 
+/// Stores that make samples of what they get (Tempo's metrics generator, Loki's ruler) and write them in the same words.
+fn stores(snap: &Snapshot) -> impl Iterator<Item = &ContainerLog> {
+    let all = snap.part_logs().map(Vec::as_slice).unwrap_or_default().iter();
+    all.filter(|log| !log.previous && store(log).is_some())
+}
+
+fn store(log: &ContainerLog) -> Option<&'static str> {
+    match base_of(&log.image) {
+        "tempo" | "enterprise-traces" => Some("Tempo"),
+        "loki" | "enterprise-logs" => Some("Loki"),
+        _ => None,
+    }
+}
+
+fn writer(log: &ContainerLog) -> &'static str {
+    if log.program == Some(Program::Prometheus) { "Prometheus" } else { store(log).unwrap_or("Alloy") }
+}
+
 fn add(into: &mut BTreeMap<String, Failing>, log: &ContainerLog, line: &Line<'_>) {
     let url = line.get("url").to_owned();
     let before = into.remove(&url);
@@ -105,7 +124,7 @@ fn add(into: &mut BTreeMap<String, Failing>, log: &ContainerLog, line: &Line<'_>
         failure: SendFailure::classify(&line.err),
         error: line.err.clone(),
         line: line.raw.to_owned(),
-        by: if log.program == Some(Program::Prometheus) { "Prometheus" } else { "Alloy" },
+        by: writer(log),
         at: Place { namespace: log.namespace.clone(), pod: log.pod.clone(), container: log.container.clone() },
         url: url.clone(),
     };
@@ -157,6 +176,16 @@ mod tests {
         assert!(failing(&with(&format!("{RETRIED}\n{RETRIED}"), &current)).expect("a log").is_empty());
         let behind = [("highest_timestamp_in_seconds", now), ("queue_highest_sent_timestamp_seconds", now - 400.0)];
         assert_eq!(failing(&with(RETRIED, &behind)).expect("a log").len(), 1);
+    }
+
+    #[test]
+    fn a_store_that_writes_samples_is_read_too() {
+        let mut snap = with("", &[]);
+        let log = |image: &str| ContainerLog { image: image.into(), text: REFUSED.into(), ..ContainerLog::default() };
+        *snap.part_logs = Ok(vec![log("docker.io/grafana/tempo:2.6.1")]);
+        assert_eq!(failing(&snap).expect("a log")[0].by, "Tempo");
+        *snap.part_logs = Ok(vec![log("docker.io/library/nginx:1")]);
+        assert!(failing(&snap).expect("a log").is_empty());
     }
 
     #[test]
