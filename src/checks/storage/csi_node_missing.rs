@@ -1,6 +1,6 @@
 //! The driver of a class does not run on the node where a volume is to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Taint;
 use schemars::JsonSchema;
@@ -9,17 +9,18 @@ use serde_json::json;
 
 use crate::checks::support::addon;
 use crate::checks::support::place::Place;
+use crate::checks::support::seen::container_states;
 use crate::checks::{Check, check};
 use crate::domain::aws::addon::with_values;
 use crate::domain::aws::csi_node::{self, Why};
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims;
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::scheduling::taint_text;
+use crate::domain::kubernetes::scheduling::{self, taint_text};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Addon;
-use crate::snapshot::kubernetes::{Node, Workload, annotation};
+use crate::snapshot::kubernetes::{Node, Pod, Workload};
 
 check! {
     /// See the check's page.
@@ -36,6 +37,8 @@ check! {
 #[derive(Serialize, JsonSchema)]
 struct Fix {
     node: String,
+    /// The driver is meant to run on this node, and not the pod on another one.
+    serves: bool,
     #[serde(flatten)]
     way: Way,
 }
@@ -117,14 +120,9 @@ fn asked(snap: &Snapshot) -> Result<Vec<(ResourceRef, &str, &str)>, Gap> {
     let mut all = Vec::new();
     for claim in claims::pending(snap)? {
         let Some(class) = claims::class_of(snap, claim)? else { continue };
-        let chosen = claim.metadata.annotations.get(annotation::SELECTED_NODE).map(String::as_str);
-        let told = claims::events(snap, claim)
-            .into_iter()
-            .find(|e| e.reason == "ProvisioningFailed")
-            .and_then(|e| csi_node::named_in(&e.message));
-        if let Some(node) = told.or(chosen) {
+        if let Some(node) = csi_node::wanted_on(snap, claim) {
             let claim = ResourceRef::pvc(&claim.metadata.namespace, &claim.metadata.name);
-            let driver = driver_of(&class.provisioner);
+            let driver = ebs::driver_of(&class.provisioner);
             if csi_node::is_driver(snap, driver) {
                 all.push((claim, node, driver));
             }
@@ -145,11 +143,6 @@ fn asked(snap: &Snapshot) -> Result<Vec<(ResourceRef, &str, &str)>, Gap> {
     Ok(all)
 }
 
-/// The driver that serves a provisioner: calls of the in-tree plugin are migrated.
-fn driver_of(provisioner: &str) -> &str {
-    if provisioner == ebs::IN_TREE { ebs::DRIVER } else { provisioner }
-}
-
 fn finding(snap: &Snapshot, node: &Node, driver: &str, victims: &[ResourceRef]) -> Finding {
     let name = &node.metadata.name;
     let why = csi_node::why(snap, driver, node);
@@ -160,24 +153,27 @@ fn finding(snap: &Snapshot, node: &Node, driver: &str, victims: &[ResourceRef]) 
         format!("the driver {driver} does not run on node {name}, where {first}{more} needs it: {}", words(&why));
     let mut made = Finding::new(CsiNodeMissing::META.id, Severity::Error, subject.clone(), message)
         .breaks(subject)
-        .fix(Fix { node: name.clone(), way: Way::of(snap, node, driver, &why) })
+        .fix(Fix {
+            node: name.clone(),
+            serves: !matches!(why, Why::Fargate | Why::AutoMode | Why::NotAutoMode),
+            way: Way::of(snap, node, driver, &why),
+        })
         .evidence(csi_evidence(snap, name));
     made.key = format!("{driver} {}", made.variant);
     for victim in victims {
         made = made.breaks(victim.clone());
     }
-    match &why {
-        Why::NoDaemonSet => made = made.depends_on(ResourceRef::csi_driver(driver)),
-        Why::NotReady(_, pod) => {
-            made = made.depends_on(ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name));
-        }
-        _ => {}
-    }
     made = made.depends_on(ResourceRef::node(name));
-    if let Some(daemons) = daemons_of(&why) {
-        made = made.evidence(daemons_evidence(daemons, node));
+    match &why {
+        Why::NoDaemonSet => made.depends_on(ResourceRef::csi_driver(driver)),
+        Why::NotReady(_, pod) => {
+            let own = ResourceRef::pod(&pod.metadata.namespace, &pod.metadata.name);
+            made.also(own.clone()).depends_on(own).evidence(pod_evidence(pod))
+        }
+        Why::Taint(set, _) => made.evidence(taints_evidence(set, node)),
+        Why::LeftOut(set) => made.evidence(selection_evidence(set, node)),
+        Why::Unknown(_) | Why::Fargate | Why::AutoMode | Why::NotAutoMode => made,
     }
-    made
 }
 
 fn words(why: &Why<'_>) -> String {
@@ -197,13 +193,6 @@ fn words(why: &Why<'_>) -> String {
     }
 }
 
-fn daemons_of<'a>(why: &Why<'a>) -> Option<&'a Workload> {
-    match why {
-        Why::Taint(set, _) | Why::LeftOut(set) | Why::NotReady(set, _) | Why::Unknown(set) => Some(set),
-        _ => None,
-    }
-}
-
 fn csi_evidence(snap: &Snapshot, node: &str) -> Evidence {
     let found = snap.csi_nodes.named(node).ok().flatten();
     let drivers: Vec<&str> = found.iter().flat_map(|n| &n.spec.drivers).map(|d| d.name.as_str()).collect();
@@ -216,18 +205,65 @@ fn csi_evidence(snap: &Snapshot, node: &str) -> Evidence {
         .with("node", node)
 }
 
-fn daemons_evidence(set: &Workload, node: &Node) -> Evidence {
+/// The taints of the node, and what the driver's DaemonSet tolerates.
+fn taints_evidence(set: &Workload, node: &Node) -> Evidence {
     let taints: Vec<String> = node.spec.taints.iter().map(taint_text).collect();
     let tolerations = set.spec.template.spec.tolerations.iter().map(|t| {
         let value = t.value.as_deref().map(|v| format!("={v}")).unwrap_or_default();
         format!("{}{value}:{}", t.key.as_deref().unwrap_or("*"), t.effect.as_deref().unwrap_or("*"))
     });
-    let list = |all: Vec<String>| if all.is_empty() { "none".to_owned() } else { all.join(", ") };
-    let meta = &set.metadata;
-    Evidence::new(
-        format!("DaemonSet {}/{} against node {}", meta.namespace, meta.name, node.metadata.name),
-        format!("taints of the node: {}\ntolerations of the DaemonSet: {}", list(taints), list(tolerations.collect())),
+    against(
+        set,
+        node,
+        format!(
+            "taints of the node: {}\ntolerations of the DaemonSet: {}",
+            listed(taints),
+            listed(tolerations.collect())
+        ),
         "kubectl get daemonset -n {{ namespace }} {{ name }} -o jsonpath='{.spec.template.spec.tolerations}'",
+    )
+}
+
+/// What the driver's DaemonSet asks of its nodes, and which of those labels the node has.
+fn selection_evidence(set: &Workload, node: &Node) -> Evidence {
+    let asks = Pod { spec: set.spec.template.spec.clone(), ..Pod::default() };
+    let mut keys: BTreeSet<&str> = asks.spec.node_selector.keys().map(String::as_str).collect();
+    let selector = asks.spec.node_selector.iter().map(|(k, v)| format!("{k}={v}"));
+    let mut wanted: Vec<String> = selector.collect();
+    for term in scheduling::required_affinity(&asks).iter().flat_map(|s| &s.node_selector_terms) {
+        let all = term.match_expressions.iter().flatten();
+        keys.extend(all.clone().map(|r| r.key.as_str()));
+        wanted.push(all.map(scheduling::requirement_text).collect::<Vec<_>>().join(" and "));
+    }
+    let has = keys.into_iter().map(|k| match node.metadata.label(k) {
+        Some(value) => format!("{k}={value}"),
+        None => format!("no {k}"),
+    });
+    against(
+        set,
+        node,
+        format!("the DaemonSet asks for: {}\nthe node has: {}", listed(wanted), listed(has.collect())),
+        "kubectl get daemonset -n {{ namespace }} {{ name }} -o jsonpath='{.spec.template.spec.nodeSelector} {.spec.template.spec.affinity}'",
+    )
+}
+
+fn listed(all: Vec<String>) -> String {
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+fn against(set: &Workload, node: &Node, value: String, reproduce: &'static str) -> Evidence {
+    let meta = &set.metadata;
+    let source = format!("DaemonSet {}/{} against node {}", meta.namespace, meta.name, node.metadata.name);
+    Evidence::new(source, value, reproduce).with("namespace", &meta.namespace).with("name", &meta.name)
+}
+
+/// What the driver's pod on the node does.
+fn pod_evidence(pod: &Pod) -> Evidence {
+    let meta = &pod.metadata;
+    Evidence::new(
+        format!("Pod {}/{}", meta.namespace, meta.name),
+        container_states(pod).join("\n"),
+        "kubectl get pod -n {{ namespace }} {{ name }} -o wide",
     )
     .with("namespace", &meta.namespace)
     .with("name", &meta.name)

@@ -3,10 +3,10 @@
 use k8s_openapi::api::core::v1::Taint;
 
 use crate::domain::aws::ebs;
-use crate::domain::kubernetes::scheduling;
+use crate::domain::kubernetes::{claims, scheduling};
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Node, Pod, Workload};
+use crate::snapshot::kubernetes::{Node, PersistentVolumeClaim, Pod, StorageClass, Workload, annotation};
 
 /// Why a driver does not run on a node.
 #[derive(Debug, Clone)]
@@ -57,6 +57,25 @@ pub(crate) fn named_in(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("CSINode ")?;
     let name = rest.split([' ', '"', ',', ':']).next()?.trim_end_matches('.');
     (!name.is_empty()).then_some(name)
+}
+
+/// The node for which a claim's volume is to be made: the one that the provisioner names, or that the scheduler chose.
+pub(crate) fn wanted_on<'a>(snap: &'a Snapshot, claim: &'a PersistentVolumeClaim) -> Option<&'a str> {
+    let told = claims::events(snap, claim)
+        .into_iter()
+        .find(|e| e.reason == "ProvisioningFailed")
+        .and_then(|e| named_in(&e.message));
+    told.or_else(|| claim.metadata.annotations.get(annotation::SELECTED_NODE).map(String::as_str))
+}
+
+/// The node that keeps a claim waiting, since the driver of its class does not run there.
+pub(crate) fn keeps_waiting<'a>(
+    snap: &'a Snapshot,
+    claim: &'a PersistentVolumeClaim,
+    class: &StorageClass,
+) -> Option<&'a str> {
+    let node = wanted_on(snap, claim)?;
+    (lacks_driver(snap, node, ebs::driver_of(&class.provisioner)) == Some(true)).then_some(node)
 }
 
 /// The DaemonSet that brings a driver to the nodes.

@@ -25,6 +25,11 @@ pub(crate) fn serves(provisioner: &str) -> bool {
     matches!(provisioner, DRIVER | IN_TREE)
 }
 
+/// The driver that serves a provisioner: calls of the in-tree plugin are migrated.
+pub(crate) fn driver_of(provisioner: &str) -> &str {
+    if serves(provisioner) { DRIVER } else { provisioner }
+}
+
 /// Pending claims that only the driver can provision, with the class that says so.
 ///
 /// A claim without a class, and one whose class does not exist, need the driver too where the cluster has no class of

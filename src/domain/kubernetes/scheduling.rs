@@ -104,6 +104,16 @@ pub(crate) fn taint_text(taint: &Taint) -> String {
     }
 }
 
+/// What a node affinity asks of a node's labels.
+pub(crate) fn requirement_text(r: &NodeSelectorRequirement) -> String {
+    let values = r.values.as_deref().unwrap_or_default().join(", ");
+    match r.operator.as_str() {
+        "Exists" => format!("a label {}", r.key),
+        "DoesNotExist" => format!("no label {}", r.key),
+        operator => format!("{} {operator} ({values})", r.key),
+    }
+}
+
 /// What a taint means that Kubernetes, the cloud, an autoscaler or a driver sets and takes away by itself. Nothing should
 /// tolerate it: it says that the node does not work, or not yet, or not any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -20,8 +20,8 @@ use crate::domain::kubernetes::claims::{self, ProvisioningFault, provisioning_er
 use crate::domain::kubernetes::unschedulable;
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod, StorageClass, annotation};
+use crate::snapshot::{Snapshot, journal};
 
 check! {
     /// See the check's page.
@@ -29,7 +29,7 @@ check! {
         id: "pvc-pending", suite: Storage, severity: Error,
         title: "a PersistentVolumeClaim of the stack is Pending",
         requires: [PersistentVolumeClaims, StorageClasses],
-        uses: [Events, Pods, PersistentVolumes, CsiDrivers, EksCluster, Nodes, ResourceQuotas, Workloads, ServiceAccounts, PodIdentityAssociations, Instances, Subnets],
+        uses: [Events, Pods, PersistentVolumes, CsiDrivers, CsiNodes, EksCluster, Nodes, ResourceQuotas, Workloads, ServiceAccounts, PodIdentityAssociations, Instances, Subnets],
         fix: Fix,
     }
 }
@@ -107,11 +107,16 @@ impl Check for PvcPending {
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let mut groups: BTreeMap<(Cause, Option<String>), Vec<&PersistentVolumeClaim>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Cause, Option<String>, Option<&str>), Vec<&PersistentVolumeClaim>> = BTreeMap::new();
         let mut unknown: Option<Gap> = None;
         for claim in claims::pending(snap)? {
+            let mut kept_by = None;
             let (cause, class) = match claims::class_of(snap, claim) {
-                Ok(class) => (cause(snap, claim, class)?, class.map(|c| c.metadata.name.clone())),
+                Ok(class) => {
+                    // What the nodes say only tells claims apart that wait for different ones.
+                    kept_by = class.and_then(|c| journal::aside(|| csi_node::keeps_waiting(snap, claim, c)));
+                    (cause(snap, claim, class)?, class.map(|c| c.metadata.name.clone()))
+                }
                 // Whoever may not list the classes still sees what the events say.
                 Err(gap) => match by_events(snap, claim) {
                     Some(cause) => (cause, None),
@@ -121,17 +126,17 @@ impl Check for PvcPending {
                     }
                 },
             };
-            groups.entry((cause, class)).or_default().push(claim);
+            groups.entry((cause, class, kept_by)).or_default().push(claim);
         }
         if let Some(gap) = unknown.filter(|_| groups.is_empty()) {
             return Err(gap);
         }
         for claim in claims::lost(snap)? {
             let volume = claim.spec.volume_name.clone().unwrap_or_default();
-            groups.entry((Cause::Lost(volume), claim.class().map(str::to_owned))).or_default().push(claim);
+            groups.entry((Cause::Lost(volume), claim.class().map(str::to_owned), None)).or_default().push(claim);
         }
         Ok(Diagnosis::Findings(
-            groups.into_iter().map(|((cause, class), claims)| finding(snap, &cause, class, &claims)).collect(),
+            groups.into_iter().map(|((cause, class, _), claims)| finding(snap, &cause, class, &claims)).collect(),
         ))
     }
 }
@@ -373,7 +378,7 @@ fn depends_on(
         Cause::NoDefaultClass => vec![ResourceRef::default_storage_class(), ResourceRef::csi_driver(ebs::DRIVER)],
         // The driver may be absent, or not run on the node that was chosen.
         Cause::NotProvisioned(provisioner) => {
-            let driver = if ebs::serves(provisioner) { ebs::DRIVER } else { provisioner };
+            let driver = ebs::driver_of(provisioner);
             let chosen = claims.iter().filter_map(|c| c.metadata.annotations.get(annotation::SELECTED_NODE));
             let nodes = chosen.map(|node| csi_node::reference(node));
             nodes.chain([ResourceRef::csi_driver(driver)]).collect()
@@ -387,7 +392,7 @@ fn depends_on(
             nodes.map(csi_node::reference).collect()
         }
         Cause::ProvisioningFailed(Refusal::Silent) => {
-            let driver = if is_ebs { ebs::DRIVER } else { provisioner };
+            let driver = ebs::driver_of(provisioner);
             let mut all = vec![ResourceRef::csi_driver(driver)];
             let said: Vec<&str> =
                 claims.iter().filter_map(|c| provisioning_error(snap, c)).map(|e| e.message.as_str()).collect();

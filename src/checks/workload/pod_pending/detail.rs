@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{NodeSelectorRequirement, Taint};
+use k8s_openapi::api::core::v1::Taint;
 
 use crate::checks::workload::pod_pending::{fargate, scarce_extended};
 use crate::domain::kubernetes::capacity::{amount, largest_free, largest_node, requests};
@@ -224,7 +224,11 @@ fn selector(pod: &Pod, all: &[&Node]) -> Detail {
         };
         let alone = k8s_openapi::api::core::v1::NodeSelector { node_selector_terms: vec![one] };
         if !all.iter().any(|n| scheduling::matches(&alone, n)) {
-            lines.push(format!("no node has {}{}", requirement_text(requirement), near(all, &requirement.key)));
+            lines.push(format!(
+                "no node has {}{}",
+                scheduling::requirement_text(requirement),
+                near(all, &requirement.key)
+            ));
         }
     }
     if lines.is_empty() && !pod.spec.node_selector.is_empty() {
@@ -236,15 +240,6 @@ fn selector(pod: &Pod, all: &[&Node]) -> Detail {
         source: "what the pod asks of its node against the nodes' labels",
         reproduce: "kubectl get nodes --show-labels",
         ..Detail::default()
-    }
-}
-
-fn requirement_text(r: &NodeSelectorRequirement) -> String {
-    let values = r.values.as_deref().unwrap_or_default().join(", ");
-    match r.operator.as_str() {
-        "Exists" => format!("a label {}", r.key),
-        "DoesNotExist" => format!("no label {}", r.key),
-        operator => format!("{} {operator} ({values})", r.key),
     }
 }
 
