@@ -13,6 +13,10 @@ use crate::snapshot::Snapshot;
 /// Letters from which on a piece of a message is no common phrase.
 const TELLING: usize = 28;
 
+/// Checks that say what may be lost or reached, and never why a pod does not run.
+const NO_FAULT_OF_PODS: &[&str] =
+    &["prometheus-persistence", "loki-retention", "grafana-default-password", "grafana-admin-password"];
+
 /// Fills in [`Signal::explained_by`].
 pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], roots: &[RootGroup]) {
     let groups: Vec<Group> = roots.iter().map(|g| Group::of(snap, findings, g)).collect();
@@ -27,6 +31,8 @@ pub fn explain(snap: &Snapshot, signals: &mut [Signal], findings: &[Finding], ro
 /// What a root and its victims are about.
 struct Group {
     keys: BTreeSet<String>,
+    /// Those of checks that say why a pod does not run.
+    of_pods: BTreeSet<String>,
     checks: BTreeSet<&'static str>,
     names: Vec<Name>,
     /// Messages and evidence, masked.
@@ -37,12 +43,19 @@ impl Group {
     fn of(snap: &Snapshot, findings: &[Finding], group: &RootGroup) -> Self {
         let members = [group.root].into_iter().chain(group.prerequisites.iter().copied());
         let members = members.chain(group.explains.iter().copied()).map(|at| &findings[at]);
-        let mut own = Self { keys: BTreeSet::new(), checks: BTreeSet::new(), names: Vec::new(), quotes: String::new() };
+        let none = BTreeSet::new;
+        let mut own =
+            Self { keys: none(), of_pods: none(), checks: BTreeSet::new(), names: Vec::new(), quotes: String::new() };
         for finding in members.filter(|f| f.severity > Severity::Info) {
             own.checks.insert(finding.check.0);
             for resource in finding.subjects.iter().chain(finding.broken()) {
-                own.keys.insert(resource.key());
-                own.keys.extend(owner(snap, resource).map(|o| o.key()));
+                let keys = std::iter::once(resource.key()).chain(owner(snap, resource).map(|o| o.key()));
+                for key in keys {
+                    if !NO_FAULT_OF_PODS.contains(&finding.check.0) {
+                        own.of_pods.insert(key.clone());
+                    }
+                    own.keys.insert(key);
+                }
                 own.names.extend(Name::of(snap, resource));
             }
             let said = finding.evidence.iter().map(|e| e.value.as_str()).chain([finding.message.as_str()]);
@@ -56,7 +69,8 @@ impl Group {
 
     /// The same resource.
     fn is_about(&self, signal: &Signal) -> bool {
-        std::iter::once(&signal.subject).chain(&signal.about).any(|r| self.keys.contains(&r.key()))
+        let keys = if signal.kind == SignalKind::Pod { &self.of_pods } else { &self.keys };
+        std::iter::once(&signal.subject).chain(&signal.about).any(|r| keys.contains(&r.key()))
     }
 
     /// A check that says what such signals mean.
@@ -66,6 +80,10 @@ impl Group {
 
     /// A finding quotes the longest piece of what the signal says.
     fn quotes(&self, signal: &Signal) -> bool {
+        // The Job controller says the same of every Job.
+        if signal.kind == SignalKind::Condition && signal.subject.kind_label() == "Job" {
+            return false;
+        }
         let masked = shape(signal.text.trim_end_matches('…'));
         // What a gRPC error wraps is what its cause says.
         let pieces = masked.split(": ").flat_map(|p| p.split(" desc = "));
@@ -131,6 +149,24 @@ mod tests {
         assert!(!explained(finding("c", other.clone()), signal(SignalKind::Log, line)));
         assert!(explained(finding("c", other.clone()), signal(SignalKind::Log, "Get http://orders-api.shop: refused")));
         assert!(!explained(finding("c", other), signal(SignalKind::Log, "Get http://orders-api-v2.shop: refused")));
+    }
+
+    #[test]
+    fn where_data_lie_is_not_why_a_pod_does_not_run() {
+        let own = || ResourceRef::pod("monitoring", "loki-0");
+        assert!(!explained(finding("prometheus-persistence", own()), signal(SignalKind::Pod, "")));
+        assert!(explained(finding("prometheus-persistence", own()), signal(SignalKind::Log, "")));
+    }
+
+    #[test]
+    fn a_job_is_not_explained_by_another_that_failed_alike() {
+        let said = "Job has reached the specified backoff limit";
+        let job = |name: &str| ResourceRef::kubernetes("batch", "Job", "monitoring", name);
+        let told = || finding("c", job("backup-1")).evidence(Evidence::new("condition", said, ""));
+        let signal =
+            |name: &str| Signal::new(SignalKind::Condition, job(name), "t", Evidence::new("s", "v", "")).text(said);
+        assert!(explained(told(), signal("backup-1")));
+        assert!(!explained(told(), signal("admission-create")));
     }
 
     #[test]

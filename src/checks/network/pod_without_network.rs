@@ -10,7 +10,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::{container_states, event_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
-use crate::domain::kubernetes::sandbox::Fault;
+use crate::domain::kubernetes::sandbox::{self, Fault};
 use crate::domain::kubernetes::{foundation, network_plugin, nodes, system};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{GRACE, RECENT};
@@ -77,10 +77,19 @@ impl Check for PodWithoutNetwork {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.events()?;
         let mut groups: BTreeMap<(&str, Fault), Vec<(&Pod, &Event)>> = BTreeMap::new();
-        for pod in snap.pods()?.iter().filter(|p| waits(snap, p)) {
+        let waiting: Vec<&Pod> = snap.pods()?.iter().filter(|p| waits(snap, p)).collect();
+        for pod in waiting.iter().copied() {
             let Some(node) = pod.spec.node_name.as_deref() else { continue };
             let Some((event, fault)) = refused(snap, pod) else { continue };
             groups.entry((node, fault)).or_default().push((pod, event));
+        }
+        // Of a try that still hangs the runtime only says that it holds the name.
+        for pod in waiting.iter().copied() {
+            let Some(event) = echo(snap, pod).filter(|_| refused(snap, pod).is_none()) else { continue };
+            let own = groups.iter_mut().find(|((node, _), _)| pod.spec.node_name.as_deref() == Some(*node));
+            if let Some((_, all)) = own {
+                all.push((pod, event));
+            }
         }
         Ok(Diagnosis::Findings(
             groups.into_iter().map(|((node, fault), all)| finding(snap, node, fault, &all)).collect(),
@@ -104,6 +113,12 @@ fn refused<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<(&'a Event, Fault)> {
     let events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
     let mut sandbox = events.filter(|e| e.reason == "FailedCreatePodSandBox" && e.times() > 1);
     sandbox.find_map(|e| Some((e, Fault::read(&e.message)?)))
+}
+
+/// That an earlier try still holds the sandbox's name.
+fn echo<'a>(snap: &'a Snapshot, pod: &Pod) -> Option<&'a Event> {
+    let mut events = snap.events_about("Pod", &pod.metadata, RECENT).into_iter();
+    events.find(|e| e.reason == "FailedCreatePodSandBox" && e.times() > 1 && sandbox::is_echo(&e.message))
 }
 
 fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) -> Finding {

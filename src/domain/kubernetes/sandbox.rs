@@ -23,7 +23,7 @@ impl Fault {
         if has(&["failed to assign an IP address", "InsufficientFreeAddresses", "InsufficientCidrBlocks"]) {
             return None;
         }
-        if has(&["is reserved for", "pod is terminated", "not found: not found", "context canceled", "no such pod"]) {
+        if is_echo(message) || has(&["pod is terminated", "not found: not found", "context canceled", "no such pod"]) {
             return None;
         }
         if has(&["sandbox image", "pause:", "pause image"]) {
@@ -62,6 +62,11 @@ impl Fault {
         ];
         Some(if has(&plugin) { Self::Plugin } else { Self::Other })
     }
+}
+
+/// An earlier try still holds the name: it hangs, or has not been taken away yet.
+pub(crate) fn is_echo(message: &str) -> bool {
+    message.contains("is reserved for")
 }
 
 #[cfg(test)]
