@@ -115,7 +115,7 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, line: &str) -> Findin
     );
     let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=2h";
     let mut made = Finding::new(GrafanaAdminPassword::META.id, Severity::Warning, snap.owner_ref(pod), message)
-        .key("admin password")
+        .key(format!("{} admin password", snap.owner_ref(pod).key()))
         .evidence(
             Evidence::new(
                 format!("log of pod {}/{}, container {}", meta.namespace, meta.name, log.container),

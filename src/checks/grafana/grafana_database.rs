@@ -169,7 +169,8 @@ fn finding(snap: &Snapshot, pod: &Pod, log: &ContainerLog, seen: Seen) -> Option
     let subject = if name.is_empty() { snap.owner_ref(pod) } else { ResourceRef::pvc(&meta.namespace, name) };
     let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }}{% if previous %} --previous{% endif %} --tail=100";
     let severity = if waits { Severity::Warning } else { Severity::Error };
-    let mut made = Finding::new(GrafanaDatabase::META.id, severity, subject.clone(), message).key("locked");
+    let mut made = Finding::new(GrafanaDatabase::META.id, severity, subject.clone(), message)
+        .key(format!("{} locked", subject.key()));
     made = if waits {
         made.breaks_nothing()
     } else {

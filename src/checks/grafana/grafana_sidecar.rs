@@ -149,8 +149,9 @@ fn refused(snap: &Snapshot, log: &ContainerLog, (account, act): &(Account, Act),
         within: within.clone().unwrap_or_default(),
         where_words: within.as_ref().map_or_else(|| vec!["-A".to_owned()], |n| vec!["-n".to_owned(), n.clone()]),
     };
+    let key = format!("{} forbidden", owner.key());
     Finding::new(GrafanaSidecar::META.id, Severity::Warning, owner, message)
-        .key("forbidden")
+        .key(key)
         .breaks_nothing()
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, text))
         .fix(fix)
@@ -204,7 +205,7 @@ fn passed_by(instance: Instance<'_>, passed: &PassedBy<'_>, what: &str) -> Findi
         _ => ("labels", "kubectl get configmap -n {{ namespace }} {{ name }} --show-labels"),
     };
     Finding::new(GrafanaSidecar::META.id, Severity::Warning, passed.config_map.reference(), message)
-        .key("passed by")
+        .key(format!("{map} passed by"))
         .breaks_nothing()
         .evidence(
             Evidence::new(format!("{map}, {seen_in}"), seen, show)

@@ -108,7 +108,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, ingress: &Ingress, route: &R
     );
     let show = "kubectl get ingress -n {{ namespace }} {{ name }} -o yaml";
     let made = Finding::new(GrafanaSubPath::META.id, Severity::Error, instance.reference(), message)
-        .key("sub path")
+        .key(format!("{} sub path", instance.reference().key()))
         .breaks_nothing()
         .evidence(
             Evidence::new(

@@ -163,7 +163,7 @@ impl<'a> Case<'a> {
             _ => Severity::Error,
         };
         let made = Finding::new(CollectorFailing::META.id, severity, owner.clone(), message)
-            .key(format!("{} {:?}", self.last.component, self.last.trouble))
+            .key(format!("{} {} {:?}", owner.key(), self.last.component, self.last.trouble))
             .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &self.last.line))
             .breaks(owner.clone());
         let target = Target::of(self.snap, self.pod);

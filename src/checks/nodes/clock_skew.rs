@@ -80,7 +80,8 @@ fn finding(snap: &Snapshot, off: &Off<'_>) -> Finding {
     let own = ResourceRef::node(name);
     let message = format!("the clock of node {name} is off{by}{follows}");
     // The node is Ready, and takes pods; what its time breaks are the requests that are signed there.
-    let mut made = Finding::new(ClockSkew::META.id, severity, own, message).key("clock").breaks_nothing();
+    let key = format!("{} clock", own.key());
+    let mut made = Finding::new(ClockSkew::META.id, severity, own, message).key(key).breaks_nothing();
     for alert in &off.alerts {
         let said = ["description", "summary"].iter().find_map(|k| alert.annotations.get(*k)).cloned();
         made = made.evidence(

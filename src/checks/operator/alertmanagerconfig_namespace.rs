@@ -187,7 +187,7 @@ fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &Alertman
         Kind::AlertmanagerConfig.reference(own, &meta.name),
         message,
     )
-    .key("contradiction")
+    .key(format!("{own}/{} contradiction", meta.name))
     .breaks(Kind::AlertmanagerConfig.reference(own, &meta.name))
     .breaks(ResourceRef::Receiver { name: format!("{own}/{}/{}", meta.name, first.receiver) })
     .evidence(config_seen(config, &routes))

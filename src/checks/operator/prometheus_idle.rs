@@ -143,7 +143,7 @@ fn base(snap: &Snapshot, server: &MonitoringResource, kinds: &[Kind], message: S
     let meta = &server.metadata;
     let value = if kinds[0] == Kind::PrometheusRule { "no rule group" } else { "no scrape_configs" };
     let mut made = Finding::new(PrometheusIdle::META.id, Severity::Warning, server.reference(), message)
-        .key(kinds[0].as_str())
+        .key(format!("{} {}", server.reference().key(), kinds[0].as_str()))
         .breaks_nothing()
         .depends_on(server.reference())
         .depends_on(server.set())

@@ -143,7 +143,7 @@ fn finding(snap: &Snapshot, server: &MonitoringResource, missing: &[(&Meta, Vec<
     );
     let mut made = Finding::new(RuleNotLoaded::META.id, Severity::Error, reference(meta), message)
         .also_all(missing.iter().skip(1).map(|(r, _)| reference(r)))
-        .key("not-loaded")
+        .key(format!("{} not-loaded", server.reference().key()))
         .depends_on(server.reference())
         .depends_on(server.set())
         .evidence(seen)

@@ -80,7 +80,7 @@ fn finding(snap: &Snapshot, found: &NotTaken<'_>) -> Finding {
     let owner = found.server.workload.reference();
     let config_path = prometheus_path(snap, "/api/v1/status/config");
     let mut made = Finding::new(ConfigOutdated::META.id, Severity::Warning, owner, text)
-        .key(if found.by_sub_path { "sub-path" } else { "reload" })
+        .key(format!("{namespace}/{name} {}", if found.by_sub_path { "sub-path" } else { "reload" }))
         .also(ResourceRef::config_map(namespace, name))
         .evidence(
             Evidence::new(

@@ -183,7 +183,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
     // What is throttled gets a part of what it asks for.
     let severity = if failing.why == Why::Throttled { Severity::Warning } else { Severity::Error };
     let mut made = Finding::new(ExporterFailing::META.id, severity, owner.clone(), message)
-        .key(format!("{:?}", failing.why))
+        .key(format!("{} {:?}", owner.key(), failing.why))
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.line));
     made = made.breaks(owner.clone());
     if failing.line.contains("no such host") {

@@ -110,8 +110,9 @@ fn finding(snap: &Snapshot, refused: &Refused<'_>) -> Option<Finding> {
     );
     let resource = target.operator_ref(&log.namespace);
     let owner = snap.owner_ref(pod);
+    let key = format!("{} {:?}", owner.key(), refused.refusal);
     let made = Finding::new(ReloadRefused::META.id, Severity::Warning, owner, message)
-        .key(format!("{:?}", refused.refusal))
+        .key(key)
         .breaks_nothing()
         .depends_on(ResourceRef::pod(&log.namespace, &log.pod))
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &refused.text))

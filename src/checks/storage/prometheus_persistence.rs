@@ -126,7 +126,7 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         .with("namespace", server.namespace())
         .with("owner", server.target());
     let mut made = Finding::new(PrometheusPersistence::META.id, severity, server.workload.reference(), message)
-        .key("data")
+        .key(format!("{} data", server.workload.reference().key()))
         .breaks_nothing()
         .evidence(seen)
         .fix(fix(snap, server, path, empty_dir(spec, container, path)));

@@ -83,7 +83,7 @@ fn finding(
     let container = pod.spec.containers.iter().find(|c| c.name == log.container);
     let port = container.and_then(|c| c.ports.first()).map_or(9090, |p| p.container_port);
     Finding::new(PrometheusReplaying::META.id, Severity::Warning, owner.clone(), message)
-        .key("replay")
+        .key(format!("{} replay", owner.key()))
         .breaks(owner)
         .breaks(ResourceRef::pod(&meta.namespace, &meta.name))
         .evidence(log_evidence(&meta.namespace, &meta.name, &log.container, false, line))

@@ -105,7 +105,7 @@ fn finding(snap: &Snapshot, class: &StorageClass, claims: &[&PersistentVolumeCla
         Finding::new(StorageClassUnserved::META.id, Severity::Error, ResourceRef::storage_class(name), message)
             .breaks(ResourceRef::storage_class(name))
             .breaks(ResourceRef::csi_driver(ebs::DRIVER))
-            .key("provisioner")
+            .key(format!("{name} provisioner"))
             .fix(Fix {
                 wanted: wanted.to_owned(),
                 namespace: first.metadata.namespace.clone(),

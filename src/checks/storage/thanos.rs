@@ -144,7 +144,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let (what, severity) = words(failing, part);
     let message = format!("{who} ({} in {}): {what}", owner.kubectl_name(), log.namespace);
     let mut made = Finding::new(Thanos::META.id, severity, owner, message)
-        .key(format!("{:?}", failing.trouble))
+        .key(format!("{} {:?}", log.namespace, failing.trouble))
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, &failing.text))
         .fix(fix(snap, failing));
     // Who is told to write to a receiver is refused; nobody waits for the others.

@@ -285,6 +285,11 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// What distinguishes a finding from others of this holder, and from those of other holders.
+    fn key(&self, what: &str) -> String {
+        format!("{} {what}", self.holder().key())
+    }
+
     /// A finding about the holder of the configuration.
     fn finding(&self, severity: Severity, message: String) -> Finding {
         let holder = self.holder();
@@ -398,7 +403,7 @@ impl<'a> Subject<'a> {
             meant(first),
             self.effect()
         );
-        let mut finding = self.finding(Severity::Error, message).key(format!("invalid/{key}"));
+        let mut finding = self.finding(Severity::Error, message).key(self.key(&format!("invalid/{key}")));
         for problem in all.iter().take(SHOWN) {
             finding = finding.evidence(self.shown(map, key, text, problem));
         }
@@ -432,7 +437,7 @@ impl<'a> Subject<'a> {
             map.metadata.name,
             if there.is_empty() { "no key at all".to_owned() } else { there.join(", ") }
         );
-        let finding = self.finding(Severity::Error, message).key("key").evidence(
+        let finding = self.finding(Severity::Error, message).key(self.key("key")).evidence(
             Evidence::new(
                 format!("ConfigMap {}/{}, keys", self.namespace, map.metadata.name),
                 there.join(", "),
@@ -466,7 +471,7 @@ impl<'a> Subject<'a> {
             let problem = format!("{}{}", first.message, meant(first));
             let fix = self.edit(&map.metadata.name, key, text, first, problem);
             let holder = ResourceRef::config_map(self.namespace, &map.metadata.name);
-            let mut finding = self.finding(Severity::Error, message).key(format!("template/{key}"));
+            let mut finding = self.finding(Severity::Error, message).key(self.key(&format!("template/{key}")));
             finding.subjects = vec![holder.clone()];
             found.push(finding.breaks(holder).evidence(self.shown(map, key, text, first)).fix(fix));
         }
@@ -488,7 +493,7 @@ impl<'a> Subject<'a> {
         );
         let problem = format!("{}{}", first.message, meant(first));
         self.finding(Severity::Error, message)
-            .key("template")
+            .key(self.key("template"))
             .evidence(self.shown(map, key, text, first))
             .fix(self.edit(&map.metadata.name, key, text, first, problem))
     }
@@ -523,6 +528,6 @@ impl<'a> Subject<'a> {
             None if why.is_empty() => Way::Refused { refused, why: "the log says why".to_owned() },
             None => Way::Refused { refused, why },
         };
-        Some(self.finding(Severity::Error, message).key("refused").fix(self.fix(way)))
+        Some(self.finding(Severity::Error, message).key(self.key("refused")).fix(self.fix(way)))
     }
 }

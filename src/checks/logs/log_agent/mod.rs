@@ -124,13 +124,13 @@ impl<'a> Case<'a> {
             self.all.len()
         );
         let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h";
-        let mut made =
-            Finding::new(LogAgent::META.id, severity, owner, message).key(format!("{:?}", last.reason)).evidence(
-                Evidence::new(format!("log of pod {}/{}", last.namespace, last.pod), redact(&last.text), show)
-                    .with("namespace", &last.namespace)
-                    .with("pod", &last.pod)
-                    .with("container", &last.container),
-            );
+        let key = format!("{} {:?}", owner.key(), last.reason);
+        let mut made = Finding::new(LogAgent::META.id, severity, owner, message).key(key).evidence(
+            Evidence::new(format!("log of pod {}/{}", last.namespace, last.pod), redact(&last.text), show)
+                .with("namespace", &last.namespace)
+                .with("pod", &last.pod)
+                .with("container", &last.container),
+        );
         made.evidence.extend(self.config.evidence(&last.namespace));
         made.breaks = Some(Vec::new());
         self.depends_on(made).fix(Fix::of(self))

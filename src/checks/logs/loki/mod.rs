@@ -79,8 +79,9 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
         words(failing)
     );
     let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --since=1h";
-    let mut made =
-        Finding::new(Loki::META.id, severity, owner.clone(), message).key(format!("{:?}", failing.trouble)).evidence(
+    let mut made = Finding::new(Loki::META.id, severity, owner.clone(), message)
+        .key(format!("{} {:?}", failing.namespace, failing.trouble))
+        .evidence(
             Evidence::new(format!("log of pod {}/{}", failing.namespace, failing.pod), redact(&failing.text), show)
                 .with("namespace", &failing.namespace)
                 .with("pod", &failing.pod)

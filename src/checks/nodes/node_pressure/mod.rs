@@ -88,7 +88,7 @@ impl<'a> Short<'a> {
         let message = format!("node {name} runs short of {} ({})", what.join(" and "), self.conditions.join(", "));
         Finding::new(NodePressure::META.id, severity, ResourceRef::node(name), message)
             .breaks(ResourceRef::node(name))
-            .key(self.conditions.join(","))
+            .key(format!("{name} {}", self.conditions.join(",")))
             .evidence(condition_evidence(self))
             .fix(fix::node(snap, self.node, &self.conditions))
     }
@@ -109,7 +109,7 @@ fn nearly_full(snap: &Snapshot, node: &Node) -> Option<Finding> {
     );
     Some(
         Finding::new(NodePressure::META.id, Severity::Warning, ResourceRef::node(name), message)
-            .key("images")
+            .key(format!("{name} images"))
             .evidence(event_evidence(event))
             .breaks_nothing()
             .fix(fix::node(snap, node, &["DiskPressure"])),

@@ -246,7 +246,7 @@ fn finding(snap: &Snapshot, left: &Left<'_>) -> Finding {
         operator::one_line(&left.text)
     );
     let mut made = Finding::new(OperatorRefuses::META.id, Severity::Error, subject.clone(), message)
-        .key("refused")
+        .key(format!("{} refused", subject.key()))
         .evidence(left.seen.clone());
     // Whoever says what is wrong with the object says why it is refused; a file that is forbidden says it itself.
     if !matches!(left.reason, Reason::FileAccess(_)) {
@@ -279,7 +279,8 @@ fn server(snap: &Snapshot, server: &MonitoringResource, said: &Said<'_>) -> Opti
         Some(set) => format!("{what} has no StatefulSet {set}{why}"),
         None => format!("the operator cannot write {what}, which keeps what it had before{why}"),
     };
-    let mut made = Finding::new(OperatorRefuses::META.id, Severity::Error, server.reference(), message).key("server");
+    let mut made = Finding::new(OperatorRefuses::META.id, Severity::Error, server.reference(), message)
+        .key(format!("{} server", server.reference().key()));
     if let Some(failed) = failed {
         made = made.evidence(failed_seen(failed));
     }

@@ -231,7 +231,7 @@ fn invalid(
         lifecycle: server.has_flag("web.enable-lifecycle"),
     };
     let mut finding = new(severity, file.map.reference(), message)
-        .key(format!("{} invalid", file.key))
+        .key(format!("{}/{} {} invalid", meta.namespace, meta.name, file.key))
         .fix(Fix { holder: Holder::of(server, Some(file.map), file.key), way });
     finding.evidence.extend(faulty_file::evidence(file, problems));
     if let State::Crashing(Some(error)) | State::ReloadFailed(Some(error)) = state {
@@ -337,8 +337,9 @@ fn not_loaded(snap: &Snapshot, server: Server<'_>, state: &State, file: Option<&
         empty_duration: first.contains("empty duration string"),
     });
     let holder = Holder::of(server, file.map(|f| f.map), file.map_or("prometheus.yml", |f| f.key));
+    let key = format!("{} reload failed", subject.key());
     let mut finding = new(Severity::Error, subject, message)
-        .key("reload failed")
+        .key(key)
         .fix(Fix { holder, way })
         .evidence(log_evidence(server, state, &said));
     // Rules that do not load are the rules' fault.
@@ -385,7 +386,7 @@ fn idle(server: Server<'_>, file: &File<'_>, root: Option<&Node>) -> Option<Find
     );
     let head: Vec<&str> = file.text.lines().take(5).collect();
     let finding = new(Severity::Error, file.map.reference(), message)
-        .key(format!("{} no-jobs", file.key))
+        .key(format!("{}/{} {} no-jobs", meta.namespace, meta.name, file.key))
         .fix(Fix { holder: Holder::of(server, Some(file.map), file.key), way: Way::NoJobs })
         .evidence(
             Evidence::new(

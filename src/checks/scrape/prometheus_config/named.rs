@@ -57,7 +57,7 @@ pub(super) fn no_rules(
     let there: Vec<String> = mounts.files().into_iter().map(|f| f.path).collect();
     let way = Way::RuleFiles { names: missing.into_iter().cloned().collect() };
     let finding = new(severity, file.map.reference(), message)
-        .key(format!("{} rule-files", file.key))
+        .key(format!("{}/{} {} rule-files", meta.namespace, meta.name, file.key))
         .fix(Fix { holder: Holder::of(server, Some(file.map), file.key), way })
         .evidence(
             Evidence::new(
@@ -102,7 +102,7 @@ pub(super) fn missing_files(server: Server<'_>, mounts: &Mounts<'_>, file: &File
     let problem = crate::lint::Problem::new(node.place, field, format!("{field} {path} is not mounted"));
     let way = Way::FileMissing { names: vec![path.to_owned()] };
     let finding = new(Severity::Error, file.map.reference(), message)
-        .key(format!("{} {field} {path}", file.key))
+        .key(format!("{}/{} {} {field} {path}", meta.namespace, meta.name, file.key))
         .fix(Fix { holder: Holder::of(server, Some(file.map), file.key), way })
         .evidence_all(faulty_file::evidence(file, &[problem]));
     Some(finding.breaks_nothing())

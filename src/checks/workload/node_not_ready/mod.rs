@@ -18,7 +18,7 @@ use crate::domain::kubernetes::scheduling::{self, Signal};
 use crate::domain::kubernetes::unschedulable::{concerns, unscheduled};
 use crate::domain::text::redact::redact;
 use crate::domain::text::windows::GRACE;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Condition, Node, Pod};
 use crate::snapshot::{Snapshot, journal};
 
@@ -82,8 +82,29 @@ impl Check for NodeNotReady {
             let waiting = waiting_for(snap, node);
             (!of_stack.is_empty() || !waiting.is_empty()).then(|| finding(snap, node, ready, &of_stack, &waiting))
         });
+        let findings = together(findings.collect()).into_iter();
         Ok(Diagnosis::Findings(findings.chain(flapping::findings(snap, pods)).collect()))
     }
+}
+
+/// Nodes that are lost at one time and in one way are one finding about them all, with the steps of each.
+fn together(mut all: Vec<Finding>) -> Vec<Finding> {
+    all.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    let alike = |f: &Finding| all.iter().filter(|o| o.variant == f.variant).map(|o| o.subject().name()).collect();
+    let names: Vec<Vec<String>> = all.iter().map(alike).collect();
+    let causes = names.into_iter().map(|names| {
+        let message = format!("{} nodes that the stack needs are not Ready: {}", names.len(), names.join(", "));
+        (names.len() > 1).then_some(message)
+    });
+    let causes: Vec<Option<String>> = causes.collect();
+    let with = |(f, cause): (Finding, Option<String>)| match cause {
+        Some(message) => {
+            let key = format!("ready {}", f.variant);
+            f.cause(Cause::keyed(key, message))
+        }
+        None => f,
+    };
+    all.into_iter().zip(causes).map(with).collect()
 }
 
 /// New nodes, those whose state has just changed, and those that are taken away are given time.
@@ -167,7 +188,7 @@ fn finding(snap: &Snapshot, node: &Node, ready: &Condition, pods: &[&Pod], waiti
     };
     let message = format!("node {name} {is} Ready{since} ({}), and {does}{zone}{why}", value.trim());
     let mut made = Finding::new(NodeNotReady::META.id, severity, ResourceRef::node(name), message)
-        .key("ready")
+        .key(format!("{name} ready"))
         .breaks(ResourceRef::node(name))
         .evidence(
             Evidence::new(format!("Node {name}, condition Ready"), value.trim(), "kubectl describe node {{ node }}")
@@ -280,6 +301,23 @@ mod tests {
         let mut elsewhere = with(ready("Unknown", OLD), OLD, "ReplicaSet");
         elsewhere.pods = Listing::cluster(Vec::new());
         assert_eq!(findings(&NodeNotReady, &elsewhere), []);
+    }
+
+    #[test]
+    fn nodes_that_are_lost_together_share_their_cause() {
+        let mut snap = with(ready("Unknown", "2026-11-21T11:50:00Z"), OLD, "ReplicaSet");
+        let mut nodes = snap.nodes.items().expect("they were read").to_vec();
+        let mut pods = snap.pods.items().expect("they were read").to_vec();
+        let (mut node, mut other) = (nodes[0].clone(), pods[0].clone());
+        node.metadata.name = "node-b".to_owned();
+        other.metadata.name = "prometheus-b".to_owned();
+        other.spec.node_name = Some("node-b".to_owned());
+        nodes.push(node);
+        pods.push(other);
+        (snap.nodes, snap.pods) = (Listing::cluster(nodes), Listing::cluster(pods));
+        let found = findings(&NodeNotReady, &snap);
+        let told: Vec<&str> = found.iter().filter_map(|f| f.cause.as_ref()).map(|c| c.message.as_str()).collect();
+        assert_eq!(told, ["2 nodes that the stack needs are not Ready: node-a, node-b"; 2]);
     }
 
     #[test]
