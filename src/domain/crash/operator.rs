@@ -78,7 +78,7 @@ pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {
             Crash::new(Class::Unreached, format!("{host} is not found in the DNS (nginx names it as {})", &found[1]));
         let advice = match &found[1] {
             "resolver" => {
-                "nginx asks the cluster's DNS by this name: it is Service kube-dns of kube-system on EKS, with the cluster's domain. In the values of Grafana's charts: global.dnsService (dnsNamespace, clusterDomain)."
+                "nginx asks the cluster's DNS by the name that its configuration has: Service kube-dns of kube-system on EKS, coredns or another elsewhere, with the cluster's domain. In the values of Grafana's charts: global.dnsService (dnsNamespace, clusterDomain)."
             }
             _ => "",
         };

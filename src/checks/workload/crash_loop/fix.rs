@@ -391,7 +391,6 @@ fn newer_data(case: &Case<'_>, crash: &Crash) -> Way {
         _ => json!({"spec": {"image": newer}}).to_string(),
     };
     Way::NewerData {
-        reason: crash.reason.clone(),
         image: container.image.clone(),
         newer,
         damaged: Damaged::of(case, crash),
@@ -462,11 +461,11 @@ fn listening(case: &Case<'_>, crash: &Crash) -> Way {
 
 /// What only Grafana knows.
 fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
-    let (reason, pod) = (crash.reason.clone(), case.pod_name());
+    let pod = case.pod_name();
     match crash.class {
         Class::SecondDefault => second_default(case, pod),
-        Class::Provisioning => Way::Provisioning { reason, advice: crash.advice.clone(), pod },
-        Class::Plugin => Way::Plugin { reason, kept: Kept::of(&case.target) },
+        Class::Provisioning => Way::Provisioning { advice: crash.advice.clone(), pod },
+        Class::Plugin => Way::Plugin { kept: Kept::of(&case.target) },
         Class::Ini => {
             let map = match &case.origin {
                 Origin::ConfigMap { name, .. } => Some(name.clone()),
@@ -474,7 +473,7 @@ fn grafana(case: &Case<'_>, crash: &Crash) -> Way {
             };
             Way::Ini { advice: crash.advice.clone(), map, map_managed: map_managed(case), pod }
         }
-        Class::Migration => Way::Migration { reason, kept: Kept::of(&case.target) },
+        Class::Migration => Way::Migration { kept: Kept::of(&case.target) },
         Class::DatabaseLocked => {
             Way::DatabaseLocked { recreate_patch: case.recreate_patch(), kept: Kept::of(&case.target) }
         }
@@ -515,7 +514,7 @@ fn cluster(case: &Case<'_>, crash: &Crash) -> Way {
             };
             Way::Forbidden { can_i, user: format!("system:serviceaccount:{namespace}:{account}"), pod }
         }
-        Class::Webhook => Way::Webhook { reason, pod },
+        Class::Webhook => Way::Webhook { pod },
         Class::MapCount => Way::MapCount {
             reason,
             wanted: crash.what.clone().unwrap_or_default(),

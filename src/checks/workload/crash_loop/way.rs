@@ -164,7 +164,6 @@ pub(super) enum Way {
         damaged: Damaged,
     },
     NewerData {
-        reason: String,
         image: String,
         /// Patch of the operator's resource, or the image as `kubectl set image` takes it.
         newer: String,
@@ -269,12 +268,10 @@ pub(super) enum Way {
         pod: String,
     },
     Provisioning {
-        reason: String,
         advice: String,
         pod: String,
     },
     Plugin {
-        reason: String,
         #[serde(flatten)]
         kept: Kept,
     },
@@ -286,7 +283,6 @@ pub(super) enum Way {
         pod: String,
     },
     Migration {
-        reason: String,
         #[serde(flatten)]
         kept: Kept,
     },
@@ -312,7 +308,6 @@ pub(super) enum Way {
         pod: String,
     },
     Webhook {
-        reason: String,
         pod: String,
     },
     ApiServer {
