@@ -16,6 +16,7 @@ use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::{self, Kind};
 use crate::domain::prometheus::server::{Server, servers};
 use crate::domain::prometheus::server_state::{State, state};
+use crate::lint::rules::promql::NOT_SWITCHED_ON;
 use crate::lint::rules::{Features, Options, is_logql, is_rules, lint, load};
 use crate::lint::yaml::{self, Node};
 use crate::lint::{Problem, Version};
@@ -50,6 +51,10 @@ enum Fix {
         rule_namespace: String,
         managed_by: String,
         problems: Vec<String>,
+        /// Something in it is read where experimental functions are switched on.
+        experimental: bool,
+        /// The operator reads them where its server does.
+        operator_reads: bool,
         #[serde(flatten)]
         api: Api,
     },
@@ -107,6 +112,8 @@ struct Readers {
     /// Where the operator is known, what it takes may be refused all the same.
     server: Option<Options>,
     version: Option<Version>,
+    /// The operator reads experimental functions where its server does.
+    operator_reads: bool,
 }
 
 impl Readers {
@@ -121,12 +128,17 @@ impl Readers {
         let of_server = Options { version, resource: true, features };
         let operators = deployment::operators(snap);
         let Some(of_operator) = operators.first().and_then(deployment::Operator::version) else {
-            return Self { operator: of_server, server: None, version };
+            return Self { operator: of_server, server: None, version, operator_reads: true };
         };
         let parser = deployment::promql_of(of_operator);
         let experimental = of_operator >= deployment::READS_EXPERIMENTAL;
         let features = if experimental { features } else { Some(Features::default()) };
-        Self { operator: Options { version: parser, resource: true, features }, server: Some(of_server), version }
+        Self {
+            operator: Options { version: parser, resource: true, features },
+            server: Some(of_server),
+            version,
+            operator_reads: experimental,
+        }
     }
 }
 
@@ -197,8 +209,9 @@ fn of_file(server: Server<'_>, state: &State, file: &File<'_>, problems: &[Probl
     let message =
         format!("{}, in ConfigMap {}/{}: {consequence}", headline(file.key, problems), meta.namespace, meta.name);
     let subject = file.map.reference();
-    let mut finding =
-        Finding::new(RuleInvalid::META.id, severity, subject, message).key(file.key).fix(Fix::ConfigMap {
+    let mut finding = Finding::new(RuleInvalid::META.id, severity, subject, message)
+        .key(format!("{}/{} {}", meta.namespace, meta.name, file.key))
+        .fix(Fix::ConfigMap {
             holder: Holder::of(server, Some(file.map), file.key),
             edits: edits(file.text, problems, &|copy, _| Some(of_text(copy, options))),
             crashes: matches!(state, State::Crashing(_)),
@@ -246,6 +259,7 @@ fn of_object(object: &PrometheusRule, readers: Readers, api: Api) -> Option<Find
             consequence(is_taken && readers.server.is_some(), readers.version)
         }
     );
+    let experimental = problems.iter().any(|p| p.message.contains(NOT_SWITCHED_ON));
     let lines: Vec<String> = problems.iter().take(10).map(say).collect();
     let subject = ResourceRef::kubernetes("monitoring.coreos.com", "PrometheusRule", &meta.namespace, &meta.name);
     let evidence = Evidence::new(
@@ -260,6 +274,8 @@ fn of_object(object: &PrometheusRule, readers: Readers, api: Api) -> Option<Find
                 rule_namespace: meta.namespace.clone(),
                 managed_by: managed_by(meta),
                 problems: lines,
+                experimental,
+                operator_reads: readers.operator_reads,
                 api,
             })
             .evidence(evidence.with("rule", &meta.name).with("namespace", &meta.namespace)),

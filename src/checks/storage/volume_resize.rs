@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::checks::support::place::Place;
 use crate::checks::support::seen::event_evidence;
 use crate::checks::{Check, check};
-use crate::domain::aws::denied::Denied;
+use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims;
 use crate::domain::text::windows::GRACE;
@@ -44,6 +44,9 @@ enum Fix {
     Denied {
         #[serde(flatten)]
         of: Of,
+        /// The role that asked, and the policy that lets it; empty where AWS does not name it, and where a deny stands above it.
+        role: String,
+        policy_arn: String,
     },
     NotExpandable {
         #[serde(flatten)]
@@ -142,12 +145,16 @@ fn explain(
         let volumes = snap.persistent_volumes.items().unwrap_or_default();
         let volume = volumes.iter().find(|v| Some(&v.metadata.name) == claim.spec.volume_name.as_ref());
         let id = volume.and_then(|v| v.ebs_id()).unwrap_or("<volume-id>").to_owned();
-        let why = "EBS changes a volume once in six hours, and the last change is not so long ago; the driver tries again by itself";
+        let why =
+            "EBS takes no further change of its volume yet, so soon after the last; the driver tries again by itself";
         return (Fix::Cooldown { of, volume_id: id, region: Place::of(snap).region }, why.to_owned());
     }
     if let Some(denied) = Denied::read(message) {
+        let role = denied.role().unwrap_or_default().to_owned();
+        let allows = matches!(denied.by, By::NoIdentityPolicy | By::Unknown);
+        let policy_arn = if allows { Place::of(snap).policy_arn() } else { String::new() };
         let what = denied.action.unwrap_or_else(|| "ec2:ModifyVolume".to_owned());
-        return (Fix::Denied { of }, format!("the driver may not {what}"));
+        return (Fix::Denied { of, role, policy_arn }, format!("the driver may not {what}"));
     }
     if let Some(class) = class.filter(|c| c.allow_volume_expansion != Some(true)) {
         let why = format!("its class {} does not allow it (allowVolumeExpansion)", class.metadata.name);
@@ -258,7 +265,7 @@ mod tests {
     fn each_reason_has_its_fix() {
         let rate = "resize volume \"pv-1\" failed: VolumeModificationRateExceeded: You've reached the maximum modification rate per volume limit.";
         let found = findings(&VolumeResize, &snap("60Gi", "50Gi", json!([]), event(rate), true));
-        assert!(found[0].message.contains("once in six hours"), "{}", found[0].message);
+        assert!(found[0].message.contains("so soon after the last"), "{}", found[0].message);
         let found = findings(&VolumeResize, &snap("60Gi", "50Gi", json!([]), json!([]), false));
         assert!(steps(&found[0]).contains("kubectl patch storageclass gp3"), "{}", steps(&found[0]));
         let pending = json!([{"type": "FileSystemResizePending", "status": "True", "lastTransitionTime": "2026-11-21T00:59:00Z"}]);

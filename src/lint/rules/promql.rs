@@ -203,6 +203,9 @@ fn judge(expr: &str, message: &str, words: &[Word<'_>], version: Option<Version>
     Some((message, meant))
 }
 
+/// What is said of an experimental function whose flag is not set.
+pub(crate) const NOT_SWITCHED_ON: &str = "--enable-feature=promql-experimental-functions is not set";
+
 /// What is read only where a flag switches it on.
 fn switched_off(expr: &str, words: &[Word<'_>], version: Option<Version>, features: Features) -> Option<String> {
     let aggregates = |w: &Word<'_>| matches!(w.text, "limitk" | "limit_ratio");
@@ -210,8 +213,7 @@ fn switched_off(expr: &str, words: &[Word<'_>], version: Option<Version>, featur
         |w: &Word<'_>| STABLE.iter().any(|(name, since)| *name == w.text && version.is_some_and(|v| v >= *since));
     let used = words.iter().find(|w| EXPERIMENTAL.contains(&w.text) && !stable(w) && (w.call || aggregates(w)));
     if let Some(used) = used.filter(|_| !features.experimental_functions) {
-        let flag = "--enable-feature=promql-experimental-functions is not set";
-        return Some(format!("{:?} is experimental, and {flag}", used.text));
+        return Some(format!("{:?} is experimental, and {NOT_SWITCHED_ON}", used.text));
     }
     let computed = version.is_some_and(|v| (3, 0) <= v && v < COMPUTES_DURATIONS) && duration_arithmetic(expr);
     (computed && !features.duration_expressions)

@@ -62,7 +62,8 @@ enum Way {
         detail: String,
         /// The image that runs.
         image: String,
-        managed_by: String,
+        #[serde(flatten)]
+        change: Configuration,
     },
     Limits {
         detail: String,
@@ -236,7 +237,7 @@ impl Case<'_> {
             Reason::TooOld => Way::Old { pod },
             Reason::TooNew => Way::New { agent, detail, change: change() },
             Reason::Structured => Way::Structured { detail, change: change() },
-            Reason::Product => Way::Product { agent, detail, image: self.image(), managed_by: self.managed_by() },
+            Reason::Product => Way::Product { agent, detail, image: self.image(), change: change() },
             Reason::Rate | Reason::Streams => Way::Limits { detail, config_path: self.config_path() },
             Reason::Size => Way::Size { detail, pod, change: change() },
             Reason::Labels => Way::LabelLimit { detail, change: change() },

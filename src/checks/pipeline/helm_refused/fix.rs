@@ -32,8 +32,6 @@ pub(super) enum Fix {
         release: Of,
     },
     Forced {
-        field: String,
-        kind: String,
         #[serde(flatten)]
         release: Of,
     },
@@ -171,7 +169,9 @@ impl Place {
         let known = match told {
             _ if object.is_some() => object.map(installed_by),
             Told::Event(event) => Some((event.involved_object.name.clone(), event.involved_object.namespace.clone())),
-            Told::Record(path, line) => called(snap, path, *line).or_else(|| open_release(snap)),
+            Told::Record(path, line) => {
+                called(snap, path, *line).or_else(|| hooked(snap, refusal)).or_else(|| open_release(snap))
+            }
             Told::Status(_) => None,
         };
         let stack = || snap.scope.stack.first().cloned().unwrap_or_default();
@@ -216,6 +216,18 @@ fn called(snap: &Snapshot, path: &str, line: usize) -> Option<(String, String)> 
     let call = file.errors.iter().find(|e| e.line == line)?.helm.as_ref()?;
     let stack = || snap.scope.stack.first().cloned();
     Some((call.release.clone(), call.namespace.clone().or_else(stack)?))
+}
+
+/// The one release that failed or hangs and begins the name of the hook's job, wherever it is: name and namespace.
+fn hooked(snap: &Snapshot, refusal: &Refusal) -> Option<(String, String)> {
+    let Refusal::Hook { name: Some(job), .. } = refusal else { return None };
+    let newest = HelmRelease::newest(snap.helm_releases.items().unwrap_or_default()).into_iter();
+    let own = |r: &&HelmRelease| job.strip_prefix(r.name.as_str()).is_some_and(|rest| rest.starts_with('-'));
+    let open: Vec<&HelmRelease> = newest.filter(|r| r.status != "deployed").filter(own).collect();
+    let longest = open.iter().map(|r| r.name.len()).max()?;
+    let mut nearest = open.iter().filter(|r| r.name.len() == longest);
+    let one = nearest.next()?;
+    nearest.next().is_none().then(|| (one.name.clone(), one.metadata.namespace.clone()))
 }
 
 /// The one release of the stack's namespaces that failed or hangs: name and namespace.

@@ -9,7 +9,7 @@ use crate::domain::kubernetes::leftovers;
 use crate::domain::prometheus::operator::crd_of;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use fix::{Fix, Of, Place, deleted, group_of};
 
@@ -56,6 +56,12 @@ fn finding(snap: &Snapshot, left: &[String], refusal: &Refusal, text: &str, told
         .fix(fix)
         .evidence(evidence(text, told))
         .breaks(operation);
+    if matches!(refusal, Refusal::Immutable { forced: true, .. }) {
+        let name = place.name.as_deref().unwrap_or("of the call");
+        let message =
+            format!("Helm is to replace the objects of release {name} (--force), and some cannot be replaced");
+        made = made.cause(Cause::keyed(format!("forced {}/{name}", place.home), message));
+    }
     if matches!(refusal, Refusal::Hook { .. }) {
         made = made.depends_on(subject);
     }
@@ -226,10 +232,13 @@ fn hook(snap: &Snapshot, place: &Place, kind: &str, name: Option<&str>) -> (Reso
 fn immutable(place: &Place, kind: &str, name: &str, field: &str, forced: bool) -> (ResourceRef, String, Fix) {
     let subject = place.object(kind, name);
     let release = place.release();
-    let text = format!("Helm cannot change {field} of {subject}: it cannot be changed in place");
+    let text = match forced {
+        true => format!("Helm is to replace {subject} (--force), and its {field} cannot be replaced"),
+        false => format!("Helm cannot change {field} of {subject}: it cannot be changed in place"),
+    };
     let fix = match kind {
+        _ if forced => Fix::Forced { release },
         "PersistentVolumeClaim" => Fix::Claim { claim: name.to_owned(), namespace: place.home.clone(), release },
-        _ if forced => Fix::Forced { field: field.to_owned(), kind: kind.to_owned(), release },
         _ => Fix::Immutable {
             target: subject.kubectl_name(),
             kind: kind.to_owned(),

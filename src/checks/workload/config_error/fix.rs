@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::case::Case;
 use super::held::{config_map, env_of, volume_of, wanted_keys};
+use crate::checks::support::helm;
 use crate::checks::support::place::Place;
+use crate::domain::kubernetes::chart;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::mounts::{self, Holder, Origin};
@@ -45,6 +47,8 @@ enum Way {
         name: String,
         /// Name and namespace of the Helm release.
         part_of: Option<Vec<String>>,
+        #[serde(flatten)]
+        home: helm::Release,
     },
     OperatorMade {
         name: String,
@@ -182,7 +186,7 @@ impl Case<'_> {
         let managed_by = self.target.managed_by.clone();
         match &self.fault {
             Fault::Missing { .. } if self.is_of_admission() => {
-                Way::Admission { name: self.name(), part_of: self.release() }
+                Way::Admission { name: self.name(), part_of: self.release(), home: self.home() }
             }
             Fault::Missing { .. } if self.made_by_operator() => Way::OperatorMade {
                 name: self.name(),
@@ -391,6 +395,12 @@ impl Case<'_> {
         let mut found = workloads.filter(|w| w.spec.template.spec.containers.iter().any(is_operator));
         let operator = found.next()?;
         Some(vec![operator.kubectl_name(), "-n".into(), operator.metadata.namespace.clone()])
+    }
+
+    /// The release that is rolled out again.
+    fn home(&self) -> helm::Release {
+        let known = workload(self.snap, &self.target.owner).and_then(|w| chart::release_of(self.snap, &w.metadata));
+        helm::Release::of(known.as_ref())
     }
 
     /// Helm release and namespace of the workload.

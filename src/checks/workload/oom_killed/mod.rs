@@ -135,17 +135,17 @@ fn raise(
         1 => ", 1 restart".to_owned(),
         many => format!(", {many} restarts"),
     };
+    let past = kill.end.finished_at.filter(|_| kill.recency == Recency::Past);
+    let past = past.map(|t| format!(" ({})", t.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
     let when = if replay.is_some() { " while it replayed its write-ahead log" } else { "" };
-    let what = if proposal.fit.is_no() { "would be needed and" } else { "" };
     let message = format!(
-        "container {} of {} was OOM-killed{when}: its memory limit is {}{restarts}; {}{} {}{}",
+        "container {} of {} was OOM-killed{past}{when}: its memory limit is {}{restarts}; {}{} {}",
         kill.container.name,
         target.owner,
         format_bytes(limit),
         exact(proposal.limit),
-        if what.is_empty() { String::new() } else { format!(" {what}") },
-        proposal.fit.words(),
         if proposal.basis.is_empty() { String::new() } else { format!(" ({})", proposal.basis) },
+        proposal.fit.words(),
     );
     // That the limit is none of its own sharpens the finding, and decides nothing.
     let given = journal::aside(|| limit_range::given_limit(snap, kill.pod, kill.container));
