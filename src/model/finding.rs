@@ -69,7 +69,8 @@ pub struct Finding {
     pub remediation: Remediation,
     /// Stable identity: check, owner-level subject and key, without pod suffixes and times.
     pub fingerprint: String,
-    /// What distinguishes two findings of one check on one subject.
+    /// What distinguishes two findings of one check. Those with one key are one, under the words of the first: where several
+    /// subjects may suffer alike, it names the subject. Empty where the subject alone tells them apart.
     pub key: String,
     /// Its place among the findings of its check: what others hang on has a lower one.
     pub rank: u8,
@@ -206,7 +207,7 @@ impl Finding {
         self
     }
 
-    /// Sets what distinguishes this finding from another of the same check on the same subject.
+    /// Sets what distinguishes this finding from all others of the same check, by its subject too (see [`Finding::key`]).
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = key.into();

@@ -31,6 +31,8 @@ enum Fix {
         operator: String,
         namespace: String,
         managed: String,
+        /// The CRDs are not there, and so nothing of their kinds.
+        lost: bool,
         /// The CRDs as the operator's version has them.
         files: Vec<String>,
     },
@@ -116,6 +118,10 @@ fn behind(count: usize, oldest: &str) -> String {
     format!("{count} {} at {oldest}", if count == 1 { "CRD is" } else { "CRDs are" })
 }
 
+fn absent(count: usize) -> &'static str {
+    if count == 1 { "does not exist" } else { "do not exist" }
+}
+
 fn finding(snap: &Snapshot, operator: &Operator<'_>, wanted: Version, skew: &Skew) -> Finding {
     let meta = &operator.workload.metadata;
     let names = skew.names();
@@ -125,16 +131,21 @@ fn finding(snap: &Snapshot, operator: &Operator<'_>, wanted: Version, skew: &Ske
     let what = match (&oldest, skew.missing.is_empty()) {
         (Some(oldest), true) => behind(skew.old.len(), oldest),
         (Some(oldest), false) => {
-            format!("{}, {} do not exist", behind(skew.old.len(), oldest), skew.missing.join(", "))
+            format!("{}, {} {}", behind(skew.old.len(), oldest), skew.missing.join(", "), absent(skew.missing.len()))
         }
-        (None, _) => format!("the CRDs {} do not exist", skew.missing.join(", ")),
+        (None, _) => {
+            let crds = if skew.missing.len() == 1 { "CRD" } else { "CRDs" };
+            format!("the {crds} {} {}", skew.missing.join(", "), absent(skew.missing.len()))
+        }
     };
-    let message = format!(
-        "{what}, and operator {}/{} is {}: fields that the CRDs do not know are dropped (kubectl refuses or warns, other clients say nothing), and defaults that the operator counts on are not set",
-        meta.namespace,
-        meta.name,
-        version_text(wanted)
-    );
+    let effect = match skew.old.is_empty() {
+        true => "it does without these kinds, or ends, and no resource of them can be there",
+        false => {
+            "fields that the CRDs do not know are dropped (kubectl refuses or warns, other clients say nothing), and defaults that the operator counts on are not set"
+        }
+    };
+    let message =
+        format!("{what}, and operator {}/{} is {}: {effect}", meta.namespace, meta.name, version_text(wanted));
     let severity = if sign.is_some() { Severity::Error } else { Severity::Warning };
     let value: Vec<String> = skew
         .old
@@ -152,6 +163,7 @@ fn finding(snap: &Snapshot, operator: &Operator<'_>, wanted: Version, skew: &Ske
         operator: meta.name.clone(),
         namespace: meta.namespace.clone(),
         managed: managed_by(meta),
+        lost: skew.old.is_empty(),
         files: names.iter().map(file).collect(),
     };
     let mut made = Finding::new(CrdSkew::META.id, severity, refs(names[0]), message)

@@ -207,11 +207,11 @@ fn shards(snap: &Snapshot, all: &[(Part, &Workload)]) -> Vec<Finding> {
             return None;
         }
         let message = format!(
-            "kube-state-metrics has a part of all objects only: of its {total} shards {} missing ({} has --total-shards={total})",
+            "kube-state-metrics has only a part of all objects: {} not there, of {total} that are counted from 0 ({} has --total-shards={total})",
             match missing.as_slice() {
                 [] => return None,
-                [one] => format!("{one} is"),
-                many => format!("{} are", many.join(", ")),
+                [one] => format!("shard {one} is"),
+                many => format!("shards {} are", many.join(", ")),
             },
             first.reference()
         );
