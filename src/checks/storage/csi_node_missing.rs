@@ -17,7 +17,7 @@ use crate::domain::aws::ebs;
 use crate::domain::kubernetes::claims;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::scheduling::{self, taint_text};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Addon;
 use crate::snapshot::kubernetes::{Node, Pod, Workload};
@@ -159,7 +159,14 @@ fn finding(snap: &Snapshot, node: &Node, driver: &str, victims: &[ResourceRef]) 
             way: Way::of(snap, node, driver, &why),
         })
         .evidence(csi_evidence(snap, name));
-    made.key = format!("{driver} {}", made.variant);
+    // Of several nodes it is one finding.
+    let alike = match &why {
+        Why::Taint(..) | Why::LeftOut(_) | Why::NoDaemonSet | Why::Unknown(_) => format!(": {}", words(&why)),
+        Why::NotReady(..) | Why::Fargate | Why::AutoMode | Why::NotAutoMode => String::new(),
+    };
+    let all = format!("the driver {driver} does not run on several nodes where volumes are to be{alike}");
+    let key = format!("{driver} {}", made.variant);
+    made = made.cause(Cause::keyed(key, all));
     for victim in victims {
         made = made.breaks(victim.clone());
     }

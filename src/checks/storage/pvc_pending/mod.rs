@@ -136,7 +136,16 @@ impl Check for PvcPending {
             groups.entry((Cause::Lost(volume), claim.class().map(str::to_owned), None)).or_default().push(claim);
         }
         Ok(Diagnosis::Findings(
-            groups.into_iter().map(|((cause, class, _), claims)| finding(snap, &cause, class, &claims)).collect(),
+            groups
+                .into_iter()
+                .map(|((cause, class, kept_by), claims)| {
+                    let mut made = finding(snap, &cause, class, &claims);
+                    if let Some(node) = kept_by {
+                        made.key.push_str(&format!(" {node}"));
+                    }
+                    made
+                })
+                .collect(),
         ))
     }
 }
