@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag};
+use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag};
 
 use super::{Place, Problem};
 
@@ -257,7 +257,10 @@ fn tab_of_block(lines: &[&str], span: &Lines) -> Option<Place> {
 
 fn read(text: &str, limit: usize, spans: &mut Vec<Lines>) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
     let mut reader = Reader { anchors: HashMap::new(), nodes: 0, repeated: 0, spans };
-    let mut parser = Parser::new_from_str(text);
+    // Whoever comments out half a file writes YAML all the same: comments are not kept, of which there is a greatest number.
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    let mut parser = Parser::new_from_str_with_options(text, options);
     let mut found = Vec::new();
     while found.len() < limit {
         match parser.next_event() {

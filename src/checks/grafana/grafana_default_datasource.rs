@@ -80,7 +80,8 @@ impl Check for GrafanaDefaultDatasource {
             if all.is_empty() {
                 return Diagnosis::NotApplicable("no datasources in the files".into());
             }
-            Diagnosis::Findings(all.iter().filter_map(|list| in_file(snap, list)).collect())
+            let each = all.iter().enumerate();
+            Diagnosis::Findings(each.filter_map(|(at, list)| in_file(snap, list, &all[..at])).collect())
         });
         Some(judged)
     }
@@ -102,9 +103,12 @@ impl Check for GrafanaDefaultDatasource {
     }
 }
 
-/// Two defaults that stand in one file.
-fn in_file(snap: &Snapshot, list: &Listed<'_>) -> Option<Finding> {
-    let problems = list.second_defaults(snap);
+/// Two defaults that stand in one file, or in ConfigMaps that come to one Grafana.
+fn in_file(snap: &Snapshot, list: &Listed<'_>, before: &[Listed<'_>]) -> Option<Finding> {
+    let mut problems = list.second_defaults(snap);
+    if problems.is_empty() {
+        problems = before.iter().map(|other| list.defaults_beside(other)).find(|p| !p.is_empty()).unwrap_or_default();
+    }
     problems.first()?;
     let so = ": Grafana refuses all its datasources, and does not start";
     let (meta, file) = (&GrafanaDefaultDatasource::META, list.file);

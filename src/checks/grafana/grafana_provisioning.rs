@@ -98,7 +98,8 @@ impl Check for GrafanaProvisioning {
             let of = |i: &&Instance<'_>| i.pods(snap).iter().any(|p| p.metadata.name == said.log.pod);
             let instance = instances.iter().find(of).or_else(|| instances.first())?;
             // One that does not start with the file is told of as such.
-            if matches!(said.refusal, Refusal::File { .. }) && !is_ready(snap, &said) {
+            let of_start = matches!(said.refusal, Refusal::File { .. }) && !is_ready(snap, &said);
+            if of_start || was_half_written(snap, *instance, &said) {
                 return None;
             }
             Some(finding(snap, *instance, &said))
@@ -110,6 +111,14 @@ impl Check for GrafanaProvisioning {
 /// The pod that says so runs, and serves.
 fn is_ready(snap: &Snapshot, said: &Said<'_>) -> bool {
     snap.pods.find(&said.log.namespace, &said.log.pod).ok().flatten().is_none_or(Pod::is_ready)
+}
+
+/// Grafana read the file while the side-car wrote it: what the ConfigMap has is whole, and was read the next time.
+fn was_half_written(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>) -> bool {
+    let Refusal::Dashboard { file } = &said.refusal else { return false };
+    let half = ["EOF", "unexpected end of JSON input"].iter().any(|end| said.error.ends_with(end));
+    let is_whole = |f: File<'_>| serde_json::from_str::<serde_json::Value>(f.text).is_ok_and(|v| v.is_object());
+    half && holder(snap, instance, file).is_some_and(is_whole)
 }
 
 /// The ConfigMap that holds a file, by its name.
@@ -226,6 +235,7 @@ mod tests {
     use crate::checks::support::testing::{findings, steps};
     use crate::domain::testing::grafana::{grafana, snapshot};
     use crate::model::Program;
+    use crate::snapshot::Listing;
     use crate::snapshot::monitoring::ContainerLog;
 
     fn with(line: &str) -> Snapshot {
@@ -249,12 +259,23 @@ mod tests {
         assert!(
             findings(&GrafanaProvisioning, &with("level=info msg=\"finished to provision dashboards\"")).is_empty()
         );
-        let load = with(
-            "level=error msg=\"failed to load dashboard from \" file=/var/lib/grafana/dashboards/ops.json error=\"invalid character '}'\"",
-        );
+        let load_of = |error: &str| {
+            let file = "/var/lib/grafana/dashboards/ops.json";
+            format!("level=error msg=\"failed to load dashboard from \" file={file} error=\"{error}\"")
+        };
+        let load = with(&load_of("invalid character '}'"));
         let found = findings(&GrafanaProvisioning, &load);
         assert!(found[0].message.contains("ConfigMap monitoring/grafana-dashboards"), "{}", found[0].message);
         assert!(steps(&found[0]).contains("python3 -m json.tool"), "{}", steps(&found[0]));
+        let half = load_of("unexpected EOF");
+        assert_eq!(findings(&GrafanaProvisioning, &with(&half)).len(), 1, "what the ConfigMap has is no JSON");
+        let mut whole = with(&half);
+        let mut maps = whole.config_maps.items().expect("were read").to_vec();
+        for map in maps.iter_mut().filter(|m| m.data.contains_key("ops.json")) {
+            map.data.insert("ops.json".into(), "{\"uid\": \"abc\"}".into());
+        }
+        whole.config_maps = Listing::cluster(maps);
+        assert!(findings(&GrafanaProvisioning, &whole).is_empty(), "it was half written");
         for (line, variant) in [
             (
                 "level=error msg=\"failed to save dashboard\" file=/d/ops.json error=\"could not resolve dashboards:uid:x: Dashboard not found\"",

@@ -54,8 +54,13 @@ impl Check for ManifestVariable {
 }
 
 fn finding(file: &ManifestFile, object: &Manifest) -> Option<Finding> {
+    if is_filled_in(object) {
+        return None;
+    }
     let mut problems = Vec::new();
     walk(&object.node, "", &mut problems);
+    let later = filled_in_later(object);
+    problems.retain(|p| !names(&p.message).iter().all(|name| later.contains(&name.as_str())));
     problems.first()?;
     let mut variables: Vec<String> = problems.iter().flat_map(|p| names(&p.message)).collect();
     variables.sort();
@@ -67,6 +72,25 @@ fn finding(file: &ManifestFile, object: &Manifest) -> Option<Finding> {
         piped: file.path == written::PIPED,
     };
     Some(written::of_object(&ManifestVariable::META, file, object, &problems, ": it is applied as it stands").fix(fix))
+}
+
+/// A template of OpenShift, whose parameters are filled in before it is applied; what has no name is no object of a cluster.
+/// Datasources of the Grafana operator's first version go to Grafana as they stand, which knows variables of its environment.
+fn is_filled_in(object: &Manifest) -> bool {
+    let unnamed = object.name.is_empty() && object.node.at(&["metadata", "generateName"]).is_none();
+    unnamed && !KUSTOMIZE.contains(&object.group())
+        || matches!((object.group(), object.kind.as_str()), ("template.openshift.io", "Template"))
+        || object.group() == "integreatly.org"
+}
+
+/// Keys of Secrets and ConfigMaps by which the Grafana operator fills in a datasource.
+fn filled_in_later(object: &Manifest) -> Vec<&str> {
+    if object.group() != "grafana.integreatly.org" {
+        return Vec::new();
+    }
+    let from = object.node.at(&["spec", "valuesFrom"]).and_then(Node::items).unwrap_or_default();
+    let sources = from.iter().filter_map(|f| f.get("valueFrom")).flat_map(|v| v.entries().unwrap_or_default());
+    sources.filter_map(|(_, source)| source.get("key").and_then(Node::as_str)).collect()
 }
 
 /// `$CERT_ARN` and `${CERT_ARN}`: capitals, as variables of the environment are.
@@ -107,6 +131,8 @@ const ELSEWHERE: &[&str] = &[
     "json",
     "subPathExpr",
 ];
+/// Groups of kinds that need no name.
+const KUSTOMIZE: [&str; 1] = ["kustomize.config.k8s.io"];
 /// Annotations whose values are for another program.
 const OF_TOOLS: &[&str] =
     &["kubectl.kubernetes.io/", "checksum/", "nginx.ingress.kubernetes.io/", "vault.hashicorp.com/"];

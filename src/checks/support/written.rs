@@ -189,7 +189,8 @@ pub(crate) fn each_object(
     if given::objects(snap).next().is_none() {
         return Ok(Diagnosis::NotApplicable("no manifest was given (-f)".into()));
     }
-    Ok(Diagnosis::Findings(given::objects(snap).filter_map(|(file, object)| judge(file, object)).collect()))
+    let readable = given::objects(snap).filter(|(_, object)| !given::is_encrypted(&object.node));
+    Ok(Diagnosis::Findings(readable.filter_map(|(file, object)| judge(file, object)).collect()))
 }
 
 /// A finding about an object of a file; `so` says what follows from the problems.

@@ -91,7 +91,10 @@ fn dialect_of(root: &Node) -> Option<Dialect> {
     if routes && items("receivers").is_some() || items("receivers").is_some_and(|r| r.iter().any(is_receiver)) {
         return Some(Dialect::Alertmanager);
     }
-    if items("groups").is_some_and(|groups| groups.iter().any(|g| g.get("rules").is_some_and(|r| r.items().is_some())))
+    // Others have groups of rules, too: policies of who may call whom.
+    let is_rule = |r: &Node| ["alert", "record", "expr"].iter().any(|key| r.get(key).is_some());
+    let of_rules = |rules: &[Node]| rules.is_empty() || rules.iter().any(is_rule);
+    if items("groups").is_some_and(|all| all.iter().any(|g| g.get("rules").and_then(Node::items).is_some_and(of_rules)))
     {
         return Some(Dialect::Rules);
     }

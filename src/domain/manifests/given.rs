@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::lint::yaml::Node;
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
 
@@ -12,6 +13,11 @@ pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomizati
 pub(crate) fn objects(snap: &Snapshot) -> impl Iterator<Item = (&ManifestFile, &Manifest)> {
     let files = snap.manifests.items().unwrap_or_default().iter();
     files.flat_map(|file| file.objects.iter().map(move |object| (file, object)))
+}
+
+/// Encrypted by SOPS: what it holds is decrypted when it is applied, and what SOPS notes of itself beside it goes with that.
+pub(crate) fn is_encrypted(node: &Node) -> bool {
+    node.get("sops").is_some_and(|noted| noted.get("mac").is_some())
 }
 
 /// Which files may be laid over others, and need not be whole: those beside or below a kustomization.

@@ -1,5 +1,6 @@
 //! Helm values: files of them, and those inside of objects that install a chart.
 
+use crate::domain::manifests::given::is_encrypted;
 use crate::lint::yaml::{Node, join};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Holds, Manifest, ManifestFile};
@@ -33,7 +34,8 @@ pub(crate) fn embedded(file: &ManifestFile) -> impl Iterator<Item = Values<'_>> 
 
 /// All values that a file holds, with the object that they stand in.
 pub(crate) fn all(file: &ManifestFile) -> impl Iterator<Item = Values<'_>> {
-    file.values.iter().map(|node| Values { object: None, path: "", node, is_text: true }).chain(embedded(file))
+    let readable = file.values.iter().filter(|node| !is_encrypted(node));
+    readable.map(|node| Values { object: None, path: "", node, is_text: true }).chain(embedded(file))
 }
 
 /// True where some file holds values.

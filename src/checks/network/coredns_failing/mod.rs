@@ -20,6 +20,8 @@ use fix::{Fix, Names};
 
 /// Look-ups that get no answer, from which on it is no lost packet.
 const OFTEN: usize = 5;
+/// The same, from which on it is more than a nuisance.
+const MANY: usize = 20;
 /// Failures to reach the API, from which on it is more than its start or an update of the API server.
 const CUT_OFF: usize = 2;
 /// Seconds after which a line that says when it was written is of before.
@@ -115,7 +117,10 @@ fn finding(snap: &Snapshot, seen: &Seen<'_>) -> Option<Finding> {
         Fault::Upstream(upstream) if upstream.count < OFTEN || upstream.names.is_empty() => return None,
         Fault::Upstream(upstream) => {
             let (fix, why) = silent(snap, upstream, &names);
-            (fix, why, Severity::Error, format!("upstream {}", upstream.server))
+            // CoreDNS does not say when: a few of them may be all that were lost in weeks.
+            let many = upstream.refuses || upstream.count >= MANY;
+            let severity = if many { Severity::Error } else { Severity::Warning };
+            (fix, why, severity, format!("upstream {}", upstream.server))
         }
         Fault::Loop => (
             Fix::Loop { of: names.kept() },

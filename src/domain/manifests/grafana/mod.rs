@@ -127,8 +127,7 @@ impl Listed<'_> {
         }
         let mut found = Vec::new();
         for item in &self.items {
-            let Some(node) = field(item, ["isDefault", "is_default"]).filter(|n| n.is_true()) else { continue };
-            let org = field(item, ["orgId", "org_id"]).and_then(Node::as_str).filter(|o| *o != "0").unwrap_or("1");
+            let Some((node, org)) = default_of(item) else { continue };
             if let Some(other) = first.get(org) {
                 let message = format!("datasource {} is the default beside another: {other}", name_of(item));
                 found.push(
@@ -140,6 +139,52 @@ impl Listed<'_> {
         }
         found
     }
+
+    /// Its defaults, where another ConfigMap that the same side-car reads has one already.
+    pub(crate) fn defaults_beside(&self, other: &Listed<'_>) -> Vec<Problem> {
+        let (Some(own), Some(map)) = (self.object, other.object) else { return Vec::new() };
+        if !self.is_read_with(other) {
+            return Vec::new();
+        }
+        let beside = |item: &Node| {
+            let (node, org) = default_of(item)?;
+            let first = other.items.iter().find(|i| default_of(i).is_some_and(|(_, o)| o == org))?;
+            // The same datasource once more is provisioned once.
+            if name_of(first) == name_of(item) {
+                return None;
+            }
+            let kept = format!("{} of ConfigMap {} is it", name_of(first), full_name(map));
+            let message = format!("datasource {} is the default beside another: {kept}", name_of(item));
+            let path = format!("{}.isDefault", self.field);
+            (own.name != map.name).then(|| Problem::new(node.place, path, message).instead(Some("false")))
+        };
+        self.items.iter().filter_map(beside).collect()
+    }
+
+    /// Both come from ConfigMaps of one namespace with the same label of a side-car, in files of one folder: what lies in
+    /// others may be for another cluster.
+    fn is_read_with(&self, other: &Listed<'_>) -> bool {
+        let folder = |file: &ManifestFile| file.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        let labels = |l: &Listed<'_>| {
+            let all =
+                l.object.and_then(|o| o.node.at(&["metadata", "labels"])).and_then(Node::entries).unwrap_or_default();
+            let pairs = all.iter().filter_map(|(k, v)| Some((k.as_str()?.to_owned(), v.as_str()?.to_owned())));
+            pairs.filter(|(key, _)| key.contains("datasource")).collect::<BTreeSet<_>>()
+        };
+        let namespace = |l: &Listed<'_>| l.object.map(|o| o.namespace.clone());
+        let plain = self.values.is_none() && other.values.is_none();
+        plain
+            && folder(self.file) == folder(other.file)
+            && namespace(self) == namespace(other)
+            && !labels(self).is_disjoint(&labels(other))
+    }
+}
+
+/// The mark of a default, with its organisation; `None` for what is none.
+fn default_of(item: &Node) -> Option<(&Node, &str)> {
+    let node = field(item, ["isDefault", "is_default"]).filter(|n| n.is_true())?;
+    let org = field(item, ["orgId", "org_id"]).and_then(Node::as_str).filter(|o| *o != "0").unwrap_or("1");
+    Some((node, org))
 }
 
 /// kube-prometheus-stack makes its own Prometheus the default, unless some values of the files say otherwise.
