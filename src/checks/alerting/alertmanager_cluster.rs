@@ -60,7 +60,11 @@ struct Lonely {
     peer: String,
     why: String,
     line: String,
+    at: Option<Timestamp>,
 }
+
+/// Seconds after its start in which the others may not be there yet: pods of a StatefulSet come one after another.
+const FIRST: i64 = 180;
 
 impl Check for AlertmanagerCluster {
     fn meta(&self) -> &'static CheckMeta {
@@ -86,7 +90,7 @@ impl Check for AlertmanagerCluster {
                 match told(&line) {
                     Some(Told::Failed(peer, why)) => {
                         let container = log.container.clone();
-                        state = Some(Lonely { container, peer, why, line: line.raw.to_owned() });
+                        state = Some(Lonely { container, peer, why, line: line.raw.to_owned(), at: line.at });
                     }
                     Some(Told::Joined) => state = None,
                     None => {}
@@ -100,10 +104,11 @@ impl Check for AlertmanagerCluster {
         let running = |(ns, name): &(String, String)| {
             pods.iter().find(|(p, _)| p.metadata.namespace == *ns && p.metadata.name == *name).map(|(p, _)| *p)
         };
-        // The counter of the one that was asked tells that it has others by now.
-        let joined = pods.len() == 1 && members(snap).is_some_and(|n| n > 1.0);
-        let findings =
-            found.iter().filter(|_| !joined).filter_map(|(key, lonely)| Some(finding(snap, running(key)?, lonely)));
+        // The counter of the one that was asked tells that it has all the others by now.
+        let joined = members(snap).is_some_and(|n| n > 1.0 && n >= pods.len() as f64);
+        let alone = found.iter().filter_map(|(key, lonely)| Some((running(key)?, lonely)));
+        let alone = alone.filter(|(pod, lonely)| !joined && !came_later(snap, pod, lonely));
+        let findings = alone.map(|(pod, lonely)| finding(snap, pod, lonely));
         Ok(Diagnosis::Findings(findings.collect()))
     }
 }
@@ -112,6 +117,24 @@ impl Check for AlertmanagerCluster {
 fn is_off(pod: &Pod, container: &str) -> bool {
     let container = pod.spec.containers.iter().find(|c| c.name == container);
     container.is_some_and(|c| arguments::flag(c, "cluster.listen-address") == Some(""))
+}
+
+/// The peer was not there yet when this one started, and is now, behind the Service that gives it its name: each quarter of
+/// a minute it is looked for again, and only what fails is told.
+fn came_later(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> bool {
+    let host = lonely.peer.rsplit_once(':').map_or(lonely.peer.as_str(), |(host, _)| host);
+    let mut words = host.split('.');
+    let (Some(peer), Some(service)) = (words.next(), words.next()) else { return false };
+    let namespace = &pod.metadata.namespace;
+    let began = started(pod, &lonely.container).zip(lonely.at);
+    let at_start = began.is_some_and(|(s, at)| (0..FIRST).contains(&(at.as_second() - s.as_second())));
+    let settled = lonely.at.is_some_and(|at| snap.collected_at.as_second() - at.as_second() > FIRST);
+    let serves = |p: &Pod| p.metadata.name == peer && p.is_ready();
+    let behind = || {
+        let service = snap.services.find(namespace, service).ok().flatten();
+        service.is_some_and(|s| snap.pods_of_service(s).any(serves))
+    };
+    at_start && settled && behind()
 }
 
 /// When a container was last started.
@@ -247,6 +270,32 @@ mod tests {
         assert_eq!(said(peer, "2026-11-21T01:50:00Z"), 1);
         assert_eq!(said(peer, "2026-11-21T01:55:00Z"), 0, "another process said it");
         assert_eq!(said("--cluster.listen-address=", "2026-11-21T01:50:00Z"), 0, "it is switched off");
+    }
+
+    #[test]
+    fn a_peer_that_came_later_was_found() {
+        let with = |service: serde_json::Value| {
+            let pod = |name: &str, started: &str| {
+                json!({"metadata": {"name": name, "namespace": "monitoring", "labels": {"app": "am"}},
+                    "spec": {"containers": [{"name": "alertmanager", "image": "prom/alertmanager:v0.28.1"}]},
+                    "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [
+                        {"name": "alertmanager", "ready": true, "state": {"running": {"startedAt": started}}}]}})
+            };
+            let mut snap = snapshot(json!({"services": [service],
+                "pods": [pod("am-0", "2026-11-21T01:50:00Z"), pod("am-1", "2026-11-21T01:50:20Z")]}));
+            *snap.component_logs = Ok(vec![ContainerLog {
+                namespace: "monitoring".into(),
+                pod: "am-0".into(),
+                container: "alertmanager".into(),
+                program: Some(Program::Alertmanager),
+                text: FAILED.into(),
+                ..ContainerLog::default()
+            }]);
+            findings(&AlertmanagerCluster, &snap).len()
+        };
+        let service = |app: &str| json!({"metadata": {"name": "am", "namespace": "monitoring"}, "spec": {"selector": {"app": app}}});
+        assert_eq!(with(service("am")), 0);
+        assert_eq!(with(service("other")), 1, "the name is that of another Service's pods");
     }
 
     #[test]

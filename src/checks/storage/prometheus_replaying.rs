@@ -76,13 +76,19 @@ fn finding(
         None => String::new(),
     };
     let since = status.running_since().map(|t| format!(" since {}", t.strftime("%H:%M UTC"))).unwrap_or_default();
+    // An update goes from replica to replica.
+    let mut replicas = snap.pods.items().unwrap_or_default().iter().filter(|p| snap.owner_ref(p) == owner);
+    let (severity, meanwhile) = match replicas.any(Pod::is_ready) {
+        true => (Severity::Info, "another replica scrapes meanwhile"),
+        false => (Severity::Warning, "nothing is scraped meanwhile"),
+    };
     let message = format!(
-        "Prometheus ({}) reads its write-ahead log{since} and is not ready until then{how_far}{left}: nothing is broken, and nothing is scraped meanwhile",
+        "Prometheus ({}) reads its write-ahead log{since} and is not ready until then{how_far}{left}: nothing is broken, and {meanwhile}",
         owner.kubectl_name()
     );
     let container = pod.spec.containers.iter().find(|c| c.name == log.container);
     let port = container.and_then(|c| c.ports.first()).map_or(9090, |p| p.container_port);
-    Finding::new(PrometheusReplaying::META.id, Severity::Warning, owner.clone(), message)
+    Finding::new(PrometheusReplaying::META.id, severity, owner.clone(), message)
         .key(format!("{} replay", owner.key()))
         .breaks(owner)
         .breaks(ResourceRef::pod(&meta.namespace, &meta.name))
@@ -127,6 +133,22 @@ mod tests {
     fn progress_and_patience() {
         let found = findings(&PrometheusReplaying, &with(LOG, false, json!({})));
         assert!(found[0].message.contains("at segment 10 of 40; about 8 minutes are left"), "{}", found[0].message);
+    }
+
+    #[test]
+    fn another_replica_scrapes_meanwhile() {
+        let mut snap = with(LOG, false, json!({}));
+        let of = json!([{"kind": "StatefulSet", "name": "prometheus", "controller": true}]);
+        let mut pods = snap.pods.items().expect("were read").to_vec();
+        pods[0].metadata.owner_references = serde_json::from_value(of).expect("are owners");
+        let mut other = pods[0].clone();
+        other.metadata.name = "prometheus-1".into();
+        other.status =
+            serde_json::from_value(json!({"conditions": [{"type": "Ready", "status": "True"}]})).expect("a status");
+        pods.push(other);
+        snap.pods = crate::snapshot::Listing::cluster(pods);
+        assert_eq!(findings(&PrometheusReplaying, &snap)[0].severity, Severity::Info);
+        assert_eq!(findings(&PrometheusReplaying, &with(LOG, false, json!({})))[0].severity, Severity::Warning);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::snapshot::monitoring::ContainerLog;
 
 /// Seconds for which a line of its log tells of now.
 const RECENT: i64 = 15 * 60;
+/// Seconds in which it has asked a kubelet several times.
+const SINCE: i64 = 180;
 
 /// What a kubelet sends in the TLS handshake where it has no certificate to show.
 pub(crate) const NO_CERTIFICATE: &str = "remote error: tls: internal error";
@@ -91,16 +93,24 @@ pub(crate) struct Failed<'a> {
 pub(crate) fn failed_nodes(snap: &Snapshot) -> Vec<Failed<'_>> {
     let logs = snap.part_logs.as_ref().map(Vec::as_slice).unwrap_or_default().iter();
     let mut found: BTreeMap<String, Failed<'_>> = BTreeMap::new();
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
     for log in logs.filter(|l| !l.previous && is_of(l)) {
         for line in log.text.lines() {
             let Some(node) = node_of(line) else { continue };
             if log_line::is_older(line, snap.collected_at, RECENT) {
                 continue;
             }
+            *times.entry(node.clone()).or_default() += 1;
             found.insert(node.clone(), Failed { fault: KubeletFault::of(line), node, line, log });
         }
     }
-    found.into_values().collect()
+    // It asks each at least once a minute: who did not answer once, and since does, was busy or has gone.
+    let once = |f: &Failed<'_>| {
+        matches!(f.fault, KubeletFault::Timeout | KubeletFault::Refused)
+            && times.get(&f.node) == Some(&1)
+            && log_line::age(f.line, snap.collected_at).is_some_and(|seconds| seconds > SINCE)
+    };
+    found.into_values().filter(|f| !once(f)).collect()
 }
 
 /// It is metrics-server's.
@@ -171,6 +181,22 @@ mod tests {
         let here = serde_json::from_value(json!({"metadata": {"name": "here"}})).expect("a node");
         snap.nodes = crate::snapshot::Listing::cluster(vec![here]);
         assert_eq!(without_gone_nodes(&snap, &log), format!("{}\nE1121 other", line("here")));
+    }
+
+    #[test]
+    fn who_did_not_answer_once_is_no_fault() {
+        let failed = |times: &[&str]| {
+            let line = |at: &&str| {
+                format!(
+                    "E1121 {at}.1 1 scraper.go:149] \"Failed to scrape node\" err=\"context deadline exceeded\" node=\"a\"\n"
+                )
+            };
+            let mut snap = Snapshot::empty("2026-11-21T03:00:00Z".parse().expect("is a time"));
+            let log = ContainerLog { container: "metrics-server".into(), ..ContainerLog::default() };
+            *snap.part_logs = Ok(vec![ContainerLog { text: times.iter().map(line).collect::<String>().into(), ..log }]);
+            failed_nodes(&snap).len()
+        };
+        assert_eq!((failed(&["02:53:44"]), failed(&["02:59:44"]), failed(&["02:53:44", "02:54:44"])), (0, 1, 1));
     }
 
     #[test]
