@@ -186,6 +186,8 @@ struct Logged {
 
 /// Seconds within which a single line still is of now: an exporter that starts over often says it once.
 const NOW: i64 = 600;
+/// Seconds in which what goes on would have been said again: it is scraped each minute.
+const AGAIN: i64 = 120;
 
 fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let mut last: BTreeMap<(String, Loss), Logged> = BTreeMap::new();
@@ -209,7 +211,12 @@ fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let of_now = last.into_iter().filter(|(_, logged)| goes_on(logged));
     let mut findings: Vec<Finding> = Vec::new();
     for ((job, loss), logged) in of_now {
-        let made = lost(snap, &job, loss, &logged, &shared);
+        let mut made = lost(snap, &job, loss, &logged, &shared);
+        let age = logged.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        // Two jobs that meet lose them for good, whatever was last said.
+        if logged.times < 3 && age > AGAIN && !matches!(made.variant, "merged" | "twice") {
+            made.severity = made.severity.min(Severity::Info);
+        }
         // Targets that were merged lose samples in both ways.
         if !findings.iter().any(|f| f.variant == "merged" && f.key == made.key) {
             findings.push(made);
@@ -516,6 +523,8 @@ mod tests {
             + &line("Error on ingesting out-of-order samples");
         let found = findings(&SamplesDropped, &with(&log, 3.0));
         assert_eq!(found.iter().map(|f| f.variant).collect::<Vec<_>>(), ["duplicate", "timestamps"]);
+        // Once, and minutes ago.
+        assert_eq!(found.iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Warning, Severity::Info]);
         assert_eq!(findings(&SamplesDropped, &with("", 0.0))[0].variant, "empty");
     }
 }
