@@ -215,6 +215,10 @@ impl Written<'_> {
         let mut problems = match (&self.body, self.dialect) {
             (Body::Text { text, .. }, Dialect::Prometheus) => self.of_text(text, of_prometheus),
             (Body::Text { text, .. }, Dialect::Rules) if rules::is_logql(text) => Vec::new(),
+            // A field that only Thanos' ruler has: the file is for that.
+            (Body::Text { text, .. }, Dialect::Rules) if text.contains("partial_response_strategy:") => {
+                rules::lint(text, rules::Options { version: None, ..of_rules(true) })
+            }
             (Body::Text { text, .. }, Dialect::Rules) => rules::lint(text, of_rules(false)),
             (Body::Text { text, .. }, Dialect::Alertmanager) => {
                 refused(alertmanager::check(text, readers.alertmanager))

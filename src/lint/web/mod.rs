@@ -74,6 +74,10 @@ const OWN: &[&str] = &["tls_server_config", "http_server_config", USERS];
 /// resembles them.
 pub fn is_config(root: &Node, name: &str) -> bool {
     let keys: Vec<&str> = root.entries().unwrap_or_default().iter().filter_map(|(k, _)| k.as_str()).collect();
+    // Alertmanagers speak TLS among themselves by a file of their own (`--cluster.tls-config`).
+    if keys.contains(&"tls_client_config") {
+        return false;
+    }
     let known = |key: &str| CONFIG.find(key).is_some();
     let meant = |key: &str| {
         let fields = CONFIG.fields.iter().copied().flatten().map(super::strict::Field::name);
