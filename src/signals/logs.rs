@@ -133,10 +133,11 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
         || of_agent && !log.text.lines().any(|line| is_missing_file(line) && is_of_running(snap, line))
 }
 
-/// A call that is made again within minutes, as log agents make all of theirs, and that did not fail again: once, or in
-/// one bad moment, as while the API server was updated.
+/// A call that is made again within minutes, as log agents make those to their store, and that did not fail again: once,
+/// or in one bad moment, as while the API server was updated.
 fn is_over(log: &ContainerLog, group: &Group, ago: i64) -> bool {
-    if !is_tried_again(&group.text) && Agent::of_image(&log.image).is_none() {
+    let sends = || ["flush", "end batch", "ending batch", "end log events"].iter().any(|w| group.text.contains(w));
+    if !is_tried_again(&group.text) && !(Agent::of_image(&log.image).is_some() && sends()) {
         return false;
     }
     let lasted = group.last.zip(group.first).map_or(0, |(last, first)| last.as_second() - first.as_second());
