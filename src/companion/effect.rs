@@ -231,7 +231,7 @@ mod tests {
             ("kubectl --context c get pods -n m", vec![]),
             ("kubectl delete pvc data-0 -n m", vec!["deletes pvc data-0 in namespace m"]),
             (
-                "kubectl rollout restart -n m deployment/web",
+                "kubectl rollout restart deployment/web -n m",
                 vec!["replaces the pods of deployment/web in namespace m, one after the other"],
             ),
             ("kubectl apply -f - <<'EOF'\na: 1\nEOF", vec![OF_MANIFEST]),
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn what_is_destroyed_is_named() {
         assert_eq!(destroyed("kubectl --context c delete pvc a b -n m"), ["a", "b"]);
-        assert_eq!(destroyed("kubectl delete -n m statefulset/db pod/db-0 --cascade orphan"), ["db", "db-0"]);
+        assert_eq!(destroyed("kubectl delete statefulset/db pod/db-0 -n m --cascade orphan"), ["db", "db-0"]);
         assert_eq!(destroyed("aws ec2 delete-route --route-table-id rtb-1 --region r"), ["rtb-1"]);
         assert_eq!(destroyed("helm uninstall old -n m"), ["old"]);
         assert_eq!(destroyed("kubectl exec -n m db-0 -- mv /wal /wal.broken"), ["db-0"]);

@@ -20,7 +20,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// Evidence read from `source`, with the template of the command that shows it again (e.g.
-    /// `kubectl get pvc -n {{ namespace }} {{ name }} -o yaml`).
+    /// `kubectl get pvc {{ name }} -n {{ namespace }} -o yaml`).
     pub fn new(source: impl Into<String>, value: impl Into<String>, reproduce_template: &'static str) -> Self {
         Self {
             source: source.into(),

@@ -211,7 +211,7 @@ fn evidence(snap: &Snapshot, change: &changes::Change) -> Evidence {
         What::Template { revision, .. } => Evidence::new(
             source,
             change.at.to_string(),
-            "kubectl rollout history -n {{ namespace }} {{ target }} {{ revision|arguments }}",
+            "kubectl rollout history {{ target }} {{ revision|arguments }} -n {{ namespace }}",
         )
         .with("revision", format!("--revision={revision}")),
         What::Release { name, namespace, .. } => {

@@ -137,7 +137,7 @@ fn signal(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, Trouble)]) -> Sig
         p.status.message.as_deref().or(unscheduled).or(waiting).map(redact)
     });
     let evidence =
-        Evidence::new(format!("pods of {owner}"), whats, "kubectl describe pod -n {{ namespace }} {{ names }}")
+        Evidence::new(format!("pods of {owner}"), whats, "kubectl describe pod {{ names }} -n {{ namespace }}")
             .with("namespace", &first.metadata.namespace)
             .with("names", &names);
     let since = heavy().filter_map(|(_, t)| t.since).min();
@@ -160,7 +160,7 @@ fn lacks_pods(snap: &Snapshot, workload: &Workload) -> Option<Signal> {
     let evidence = Evidence::new(
         format!("{} {}/{}: status", workload.kind, meta.namespace, meta.name),
         format!("{ready} of {desired} ready"),
-        "kubectl describe -n {{ namespace }} {{ name }}",
+        "kubectl describe {{ name }} -n {{ namespace }}",
     )
     .with("namespace", &meta.namespace)
     .with("name", workload.kubectl_name());
@@ -190,7 +190,7 @@ fn made_again(snap: &Snapshot, workload: &Workload) -> Option<Signal> {
     let evidence = Evidence::new(
         format!("StatefulSet {}/{}: metadata.creationTimestamp", meta.namespace, meta.name),
         format!("made {} s before this look, its {kind} resource {} h before", own, older / 3600),
-        "kubectl get statefulset -n {{ namespace }} {{ name }} --watch",
+        "kubectl get statefulset {{ name }} -n {{ namespace }} --watch",
     )
     .with("namespace", &meta.namespace)
     .with("name", &meta.name);

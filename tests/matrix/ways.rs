@@ -304,7 +304,7 @@ fn claims_of_another_mode_wait_for_their_stateful_set() {
     let found = report.findings.iter().find(|f| f.check.0 == "pvc-pending").expect("found");
     let steps: Vec<&str> = found.remediation.all_steps().map(|s| s.command.as_str()).collect();
     let at = |part: &str| steps.iter().position(|c| c.contains(part)).unwrap_or_else(|| panic!("{part}: {steps:#?}"));
-    assert!(at("statefulset/grafana --cascade=orphan") < at("kubectl delete pvc -n monitoring data-grafana-0"));
+    assert!(at("statefulset/grafana --cascade=orphan") < at("kubectl delete pvc data-grafana-0 -n monitoring"));
 }
 
 /// What a step takes out of a Secret is one key, and it alone is put back: an edit shows all that the Secret holds.
@@ -337,7 +337,7 @@ fn peers_are_looked_for_where_they_can_be() {
     let said: Vec<String> = steps.map(|s| format!("{}\n{}", s.text, s.command)).collect();
     let said = said.join("\n");
     assert!(said.contains("Service monitoring/alertmanager-peers does not exist"), "{said}");
-    assert!(!said.contains("kubectl get service -n monitoring alertmanager-peers"), "{said}");
+    assert!(!said.contains("kubectl get service alertmanager-peers -n monitoring"), "{said}");
     assert!(said.contains("kubectl exec -n monitoring deployment/alertmanager -c alertmanager"), "{said}");
 }
 

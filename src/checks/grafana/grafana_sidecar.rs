@@ -201,8 +201,8 @@ fn passed_by(instance: Instance<'_>, passed: &PassedBy<'_>, what: &str) -> Findi
         }
     };
     let (seen_in, show) = match &passed.why {
-        Passed::Ending { .. } => ("keys", "kubectl describe configmap -n {{ namespace }} {{ name }}"),
-        _ => ("labels", "kubectl get configmap -n {{ namespace }} {{ name }} --show-labels"),
+        Passed::Ending { .. } => ("keys", "kubectl describe configmap {{ name }} -n {{ namespace }}"),
+        _ => ("labels", "kubectl get configmap {{ name }} -n {{ namespace }} --show-labels"),
     };
     Finding::new(GrafanaSidecar::META.id, Severity::Warning, passed.config_map.reference(), message)
         .key(format!("{map} passed by"))

@@ -106,7 +106,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, ingress: &Ingress, route: &R
         instance.kubectl_name(),
         route.path
     );
-    let show = "kubectl get ingress -n {{ namespace }} {{ name }} -o yaml";
+    let show = "kubectl get ingress {{ name }} -n {{ namespace }} -o yaml";
     let made = Finding::new(GrafanaSubPath::META.id, Severity::Error, instance.reference(), message)
         .key(format!("{} sub path", instance.reference().key()))
         .breaks_nothing()

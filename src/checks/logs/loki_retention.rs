@@ -66,7 +66,7 @@ fn finding(snap: &Snapshot, found: &Unenforced<'_>) -> Finding {
         target.name, found.period
     );
     let value = format!("limits_config.retention_period: {}; no compactor.retention_enabled: true", found.period);
-    let show = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
+    let show = "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml";
     let seen = Evidence::new(format!("{} of ConfigMap {}/{}", found.key, meta.namespace, meta.name), value, show)
         .with("namespace", &meta.namespace)
         .with("name", &meta.name);

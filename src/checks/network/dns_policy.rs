@@ -114,7 +114,7 @@ fn finding(snap: &Snapshot, about: ResourceRef, found: &[Misled<'_>]) -> Finding
             "" => Evidence::new(
                 format!("what pod {}/{} says", meta.namespace, meta.name),
                 one.said,
-                "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.spec.dnsPolicy}{\" hostNetwork=\"}{.spec.hostNetwork}{\"\\n\"}'",
+                "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.spec.dnsPolicy}{\" hostNetwork=\"}{.spec.hostNetwork}{\"\\n\"}'",
             )
             .with("namespace", &meta.namespace)
             .with("pod", &meta.name),

@@ -231,7 +231,7 @@ fn plugin_evidence(pod: &Pod) -> Evidence {
     Evidence::new(
         format!("Pod {}/{}", pod.metadata.namespace, pod.metadata.name),
         container_states(pod).join("\n"),
-        "kubectl get pod -n {{ namespace }} {{ pod }} -o wide",
+        "kubectl get pod {{ pod }} -n {{ namespace }} -o wide",
     )
     .with("namespace", &pod.metadata.namespace)
     .with("pod", &pod.metadata.name)

@@ -111,7 +111,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, pods: &[(&Pod, Shut<'_>)]) -> Fi
             Evidence::new(
                 format!("Pod {namespace}/{name}, condition {}", shut.gate),
                 said,
-                "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{range .status.conditions[*]}{.type}{\"=\"}{.status}{\" \"}{.reason}{\" \"}{.message}{\"\\n\"}{end}'",
+                "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{range .status.conditions[*]}{.type}{\"=\"}{.status}{\" \"}{.reason}{\" \"}{.message}{\"\\n\"}{end}'",
             )
             .with("namespace", namespace)
             .with("pod", name),

@@ -195,7 +195,7 @@ mod tests {
         let all = found(&[node("fargate-a", json!({}), "Amazon Linux 2")]);
         assert_eq!(all[0].variant, "fargate");
         let told = steps(&all[0]);
-        assert!(told.contains("kubectl rollout restart -n monitoring statefulset/grafana"), "{told}");
+        assert!(told.contains("kubectl rollout restart statefulset/grafana -n monitoring"), "{told}");
         assert!(!told.contains("drain") && !told.contains("cordon"), "{told}");
     }
 

@@ -209,7 +209,7 @@ fn told_evidence(denied: &Denied, told: &Told<'_>) -> Evidence {
         Told::Condition(workload) => Evidence::new(
             format!("{workload}, condition ReplicaFailure"),
             &denied.says,
-            "kubectl describe -n {{ namespace }} {{ name }}",
+            "kubectl describe {{ name }} -n {{ namespace }}",
         )
         .with("namespace", namespace(workload))
         .with("name", workload.kubectl_name()),

@@ -150,7 +150,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     let seen = Evidence::new(
         format!("{} {namespace}/{name} status", object.kind),
         shorten(&text, 600),
-        "kubectl get {{ resource }} -n {{ namespace }} {{ name }} -o yaml",
+        "kubectl get {{ resource }} {{ name }} -n {{ namespace }} -o yaml",
     );
     let seen = seen.with("resource", &resource).with("namespace", namespace).with("name", name);
     let mut made = Finding::new(GitOpsSync::META.id, Severity::Warning, subject.clone(), message)

@@ -343,7 +343,7 @@ mod tests {
         let policy = "AlwaysAllow";
         let elsewhere = findings(&PdbBlocks, &snap(budget(1, 2, 1), &[("a", "n1", true), ("b", "n2", false)]));
         assert!(!steps(&elsewhere[0]).contains(policy) && elsewhere[0].message.contains("(Pod b is not ready)"));
-        assert!(steps(&elsewhere[0]).contains("kubectl describe pod -n m b"));
+        assert!(steps(&elsewhere[0]).contains("kubectl describe pod b -n m"));
         let drained = findings(&PdbBlocks, &snap(budget(1, 2, 1), &[("a", "n2", true), ("b", "n1", false)]));
         assert!(steps(&drained[0]).contains(policy));
     }

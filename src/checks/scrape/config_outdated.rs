@@ -94,7 +94,7 @@ fn finding(snap: &Snapshot, found: &NotTaken<'_>) -> Finding {
             Evidence::new(
                 format!("ConfigMap {namespace}/{name}, {}", found.file.key),
                 format!("read at {}{}", found.file.path, if found.by_sub_path { " by subPath" } else { "" }),
-                "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml",
+                "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml",
             )
             .with("namespace", namespace)
             .with("name", name),

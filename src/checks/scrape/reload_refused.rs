@@ -130,7 +130,7 @@ fn arguments_seen(pod: &Pod, container: &Container) -> Evidence {
     let web: Vec<&str> = container.args.iter().map(String::as_str).filter(|a| a.contains("web.")).collect();
     let value = if web.is_empty() { "no --web.* argument".to_owned() } else { web.join(" ") };
     let source = format!("Pod {}/{}, arguments of container {}", meta.namespace, meta.name, container.name);
-    Evidence::new(source, value, "kubectl get pod -n {{ namespace }} {{ pod }} -o yaml")
+    Evidence::new(source, value, "kubectl get pod {{ pod }} -n {{ namespace }} -o yaml")
         .with("namespace", &meta.namespace)
         .with("pod", &meta.name)
 }

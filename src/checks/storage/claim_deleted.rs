@@ -144,7 +144,7 @@ fn claim_evidence(claim: &PersistentVolumeClaim) -> Evidence {
     Evidence::new(
         format!("PersistentVolumeClaim {namespace}/{name} metadata"),
         format!("deletionTimestamp {since}; finalizers {}", claim.metadata.finalizers.join(", ")),
-        "kubectl get pvc -n {{ namespace }} {{ name }} -o yaml",
+        "kubectl get pvc {{ name }} -n {{ namespace }} -o yaml",
     )
     .with("namespace", namespace)
     .with("name", name)
@@ -179,7 +179,7 @@ mod tests {
             "deletionTimestamp": "2026-11-21T01:00:00Z"}, "spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}}]);
         snap.persistent_volume_claims = Listing::cluster(serde_json::from_value(claim).expect("claims"));
         let text = steps(&findings(&ClaimDeleted, &snap)[0]);
-        assert!(text.contains("kubectl delete pod -n monitoring backup-x"), "{text}");
+        assert!(text.contains("kubectl delete pod backup-x -n monitoring"), "{text}");
         assert!(!text.contains("kubectl scale"), "{text}");
     }
 }

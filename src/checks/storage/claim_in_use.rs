@@ -123,7 +123,7 @@ fn finding(snap: &Snapshot, pod: &Pod, message: &str) -> Option<Finding> {
             Evidence::new(
                 format!("Pod {namespace}/{}, condition PodScheduled", meta.name),
                 message,
-                "kubectl describe pod -n {{ namespace }} {{ pod }}",
+                "kubectl describe pod {{ pod }} -n {{ namespace }}",
             )
             .with("namespace", namespace)
             .with("pod", &meta.name),

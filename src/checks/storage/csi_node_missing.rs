@@ -227,7 +227,7 @@ fn taints_evidence(set: &Workload, node: &Node) -> Evidence {
             listed(taints),
             listed(tolerations.collect())
         ),
-        "kubectl get daemonset -n {{ namespace }} {{ name }} -o jsonpath='{.spec.template.spec.tolerations}'",
+        "kubectl get daemonset {{ name }} -n {{ namespace }} -o jsonpath='{.spec.template.spec.tolerations}'",
     )
 }
 
@@ -250,7 +250,7 @@ fn selection_evidence(set: &Workload, node: &Node) -> Evidence {
         set,
         node,
         format!("the DaemonSet asks for: {}\nthe node has: {}", listed(wanted), listed(has.collect())),
-        "kubectl get daemonset -n {{ namespace }} {{ name }} -o jsonpath='{.spec.template.spec.nodeSelector} {.spec.template.spec.affinity}'",
+        "kubectl get daemonset {{ name }} -n {{ namespace }} -o jsonpath='{.spec.template.spec.nodeSelector} {.spec.template.spec.affinity}'",
     )
 }
 
@@ -270,7 +270,7 @@ fn pod_evidence(pod: &Pod) -> Evidence {
     Evidence::new(
         format!("Pod {}/{}", meta.namespace, meta.name),
         container_states(pod).join("\n"),
-        "kubectl get pod -n {{ namespace }} {{ name }} -o wide",
+        "kubectl get pod {{ name }} -n {{ namespace }} -o wide",
     )
     .with("namespace", &meta.namespace)
     .with("name", &meta.name)

@@ -193,7 +193,7 @@ fn finding(snap: &Snapshot, cluster: &Cluster, fault: &Fault, users: &[&ServiceA
         let evidence = Evidence::new(
             format!("ServiceAccount {}/{}, annotation {ROLE_ANNOTATION}", user.metadata.namespace, user.metadata.name),
             role,
-            "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml",
+            "kubectl get serviceaccount {{ name }} -n {{ namespace }} -o yaml",
         );
         finding = finding
             .breaks(ResourceRef::service_account(&user.metadata.namespace, &user.metadata.name))

@@ -103,7 +103,7 @@ fn finding(snap: &Snapshot, association: &PodIdentityAssociation, with: &[&Pod],
             Evidence::new(
                 format!("Pod {namespace}/{}, env of its containers", pod.metadata.name),
                 format!("no {INJECTED}"),
-                "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.spec.containers[*].env[*].name}'",
+                "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.spec.containers[*].env[*].name}'",
             )
             .with("namespace", namespace)
             .with("pod", &pod.metadata.name),

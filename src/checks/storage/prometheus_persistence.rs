@@ -121,7 +121,7 @@ fn finding(snap: &Snapshot, server: Server<'_>) -> Option<Finding> {
         Some(bytes) => format!("{path}: {on}, sizeLimit {}", format_bytes(bytes)),
         None => format!("{path}: {on}"),
     };
-    let show = "kubectl get -n {{ namespace }} {{ owner }} -o yaml";
+    let show = "kubectl get {{ owner }} -n {{ namespace }} -o yaml";
     let seen = Evidence::new(format!("volumes of {}", server.workload.reference()), seen, show)
         .with("namespace", server.namespace())
         .with("owner", server.target());

@@ -205,7 +205,7 @@ fn finding(
     fix: Fix,
 ) -> Finding {
     let (namespace, name) = (&claim.metadata.namespace, &claim.metadata.name);
-    let show = "kubectl get pvc -n {{ namespace }} {{ claim }}";
+    let show = "kubectl get pvc {{ claim }} -n {{ namespace }}";
     let mut made =
         Finding::new(TsdbRetention::META.id, severity, server.workload.reference(), message).fix(fix).evidence(
             Evidence::new(

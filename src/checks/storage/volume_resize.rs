@@ -218,7 +218,7 @@ fn claim_evidence(claim: &PersistentVolumeClaim, has: &str) -> Evidence {
     Evidence::new(
         format!("PersistentVolumeClaim {}/{}", claim.metadata.namespace, claim.metadata.name),
         format!("requests {}, has {has}; conditions: {conditions}", asked(claim)),
-        "kubectl describe pvc -n {{ namespace }} {{ name }}",
+        "kubectl describe pvc {{ name }} -n {{ namespace }}",
     )
     .with("namespace", &claim.metadata.namespace)
     .with("name", &claim.metadata.name)

@@ -390,7 +390,7 @@ impl<'a> Case<'a> {
                 Evidence::new(
                     format!("Pod {}/{}, what it asks of its node", self.pod.metadata.namespace, self.pod.metadata.name),
                     text,
-                    "kubectl get pod -n {{ namespace }} {{ pod }} -o yaml",
+                    "kubectl get pod {{ pod }} -n {{ namespace }} -o yaml",
                 )
                 .with("namespace", &self.pod.metadata.namespace)
                 .with("pod", &self.pod.metadata.name),
@@ -401,7 +401,7 @@ impl<'a> Case<'a> {
             Evidence::new(
                 format!("Pod {}/{}, condition PodScheduled", self.pod.metadata.namespace, self.pod.metadata.name),
                 said,
-                "kubectl describe pod -n {{ namespace }} {{ pod }}",
+                "kubectl describe pod {{ pod }} -n {{ namespace }}",
             )
             .with("namespace", &self.pod.metadata.namespace)
             .with("pod", &self.pod.metadata.name),

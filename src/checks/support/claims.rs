@@ -34,7 +34,7 @@ pub(crate) fn claim_evidence(claim: &PersistentVolumeClaim) -> Evidence {
     Evidence::new(
         format!("PersistentVolumeClaim {}/{}", claim.metadata.namespace, claim.metadata.name),
         format!("phase {}, {class}", claim.status.phase),
-        "kubectl get pvc -n {{ namespace }} {{ name }} -o yaml",
+        "kubectl get pvc {{ name }} -n {{ namespace }} -o yaml",
     )
     .with("namespace", &claim.metadata.namespace)
     .with("name", &claim.metadata.name)

@@ -79,7 +79,7 @@ impl Grafana {
 pub(crate) fn in_file(file: &File<'_>, value: String) -> Evidence {
     let meta = &file.config_map.metadata;
     let source = format!("ConfigMap {}/{} {}", meta.namespace, meta.name, file.key);
-    Evidence::new(source, value, "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml")
+    Evidence::new(source, value, "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml")
         .with("namespace", &meta.namespace)
         .with("name", &meta.name)
 }

@@ -29,7 +29,7 @@ pub(crate) fn autoscaler_evidence(hpa: &Autoscaler) -> Evidence {
     Evidence::new(
         format!("HorizontalPodAutoscaler {}/{}", meta.namespace, meta.name),
         value.unwrap_or_else(|| "has not said anything of its metrics yet".into()),
-        "kubectl describe hpa -n {{ namespace }} {{ name }}",
+        "kubectl describe hpa {{ name }} -n {{ namespace }}",
     )
     .with("namespace", &meta.namespace)
     .with("name", &meta.name)

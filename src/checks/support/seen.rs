@@ -19,7 +19,7 @@ pub(crate) fn log_evidence(namespace: &str, pod: &str, container: &str, previous
 pub(crate) fn service_evidence(service: &Service, part: &str, value: impl Into<String>) -> Evidence {
     let Meta { namespace, name, .. } = &service.metadata;
     let source = format!("Service {namespace}/{name} {part}");
-    Evidence::new(source.trim_end(), value, "kubectl get service -n {{ namespace }} {{ name }} -o yaml")
+    Evidence::new(source.trim_end(), value, "kubectl get service {{ name }} -n {{ namespace }} -o yaml")
         .with("namespace", namespace)
         .with("name", name)
 }

@@ -20,7 +20,7 @@ pub(crate) fn evidence(snap: &Snapshot, what: &Seen) -> Evidence {
         Seen::Event { namespace, pod, message } => Evidence::new(
             format!("event of pod {namespace}/{pod}"),
             redact(message),
-            "kubectl describe pod -n {{ namespace }} {{ pod }}",
+            "kubectl describe pod {{ pod }} -n {{ namespace }}",
         )
         .with("namespace", namespace)
         .with("pod", pod),

@@ -100,7 +100,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[(&Pod, String)]) -> Fin
             Evidence::new(
                 format!("Pod {}/{}, condition PodScheduled", meta.namespace, meta.name),
                 message.clone(),
-                "kubectl describe pod -n {{ namespace }} {{ pod }}",
+                "kubectl describe pod {{ pod }} -n {{ namespace }}",
             )
             .with("namespace", &meta.namespace)
             .with("pod", &meta.name),

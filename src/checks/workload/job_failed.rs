@@ -86,7 +86,7 @@ fn kept(kept: &Kept<'_>) -> Finding {
     let seen = Evidence::new(
         format!("Pod {}/{}", pod.namespace, pod.name),
         states.collect::<Vec<_>>().join(", "),
-        "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{range .status.containerStatuses[*]}{.name}{\"\\t\"}{.state}{\"\\n\"}{end}'",
+        "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{range .status.containerStatuses[*]}{.name}{\"\\t\"}{.state}{\"\\n\"}{end}'",
     );
     let is = |name: &str| running.iter().any(|c| c == name);
     let hook = [annotation::HELM_HOOK, annotation::ARGO_HOOK].iter().any(|a| meta.annotations.contains_key(*a));
@@ -120,7 +120,7 @@ fn finding(snap: &Snapshot, failed: &Failed<'_>) -> Finding {
         Evidence::new(
             format!("Job {}/{}, condition Failed", meta.namespace, meta.name),
             format!("{reason}: {}", failed.condition.message.as_deref().unwrap_or_default()),
-            "kubectl describe job -n {{ namespace }} {{ job }}",
+            "kubectl describe job {{ job }} -n {{ namespace }}",
         )
         .with("namespace", &meta.namespace)
         .with("job", &meta.name),

@@ -130,7 +130,7 @@ fn finding(snap: &Snapshot, pod: &Pod, since: Timestamp, fix: Fix) -> Finding {
     let deleted = Evidence::new(
         format!("Pod {namespace}/{name}, deletionTimestamp"),
         since.to_string(),
-        "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.metadata.deletionTimestamp}{\" \"}{.metadata.finalizers}{\"\\n\"}'",
+        "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.metadata.deletionTimestamp}{\" \"}{.metadata.finalizers}{\"\\n\"}'",
     );
     let made = Finding::new(PodNotEnding::META.id, severity, reference.clone(), message)
         .key(owner.key())

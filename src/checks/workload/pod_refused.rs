@@ -108,7 +108,7 @@ fn finding(snap: &Snapshot, owner: &Workload, mut pods: Vec<&Pod>) -> Option<Fin
     let replaced = others_ready(snap, &reference, &pods);
     let severity = severity_of(snap, first, if replaced { Severity::Warning } else { Severity::Error });
     let show =
-        "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.status.reason}{\": \"}{.status.message}{\"\\n\"}'";
+        "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.status.reason}{\": \"}{.status.message}{\"\\n\"}'";
     let mut made = Finding::new(PodRefused::META.id, severity, reference.clone(), message)
         .also(ResourceRef::node(&node))
         .evidence(

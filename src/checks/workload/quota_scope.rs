@@ -99,7 +99,7 @@ fn finding(snap: &Snapshot, namespace: &str, scope: &Scope, refused: &[(&Workloa
                 Evidence::new(
                     format!("{} {namespace}/{}", workload.kind, workload.metadata.name),
                     "its condition ReplicaFailure says so",
-                    "kubectl describe -n {{ namespace }} {{ target }}",
+                    "kubectl describe {{ target }} -n {{ namespace }}",
                 )
                 .with("namespace", namespace)
                 .with("target", workload.kubectl_name()),

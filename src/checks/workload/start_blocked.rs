@@ -141,7 +141,7 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Option<Findin
         n => format!("running, not started, {n} restarts"),
     };
     let source = format!("Pod {}/{}, {name}", meta.namespace, meta.name);
-    made = made.evidence(about(Evidence::new(source, state, "kubectl describe pod -n {{ namespace }} {{ pod }}")));
+    made = made.evidence(about(Evidence::new(source, state, "kubectl describe pod {{ pod }} -n {{ namespace }}")));
     if !lines.is_empty() {
         let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }} --tail=50";
         let source = format!("log of {name} of Pod {}/{}", meta.namespace, meta.name);

@@ -82,7 +82,7 @@ fn finding(snap: &Snapshot, held: &Held<'_>) -> Option<Finding> {
     );
     let severity = severity_of(snap, first, Severity::Error);
     let mut made = Finding::new(UpdateHeld::META.id, severity, held.set.reference(), message);
-    let reproduce = "kubectl get statefulset -n {{ namespace }} {{ set }} -o jsonpath='{.status.updateRevision}{\"\\n\"}{.spec.template.spec}'";
+    let reproduce = "kubectl get statefulset {{ set }} -n {{ namespace }} -o jsonpath='{.status.updateRevision}{\"\\n\"}{.spec.template.spec}'";
     for (at, pod) in held.pods.iter().enumerate() {
         made = made.also(ResourceRef::pod(&meta.namespace, &pod.metadata.name));
         made = held_update::revision(pod).into_iter().fold(made, Finding::breaks);

@@ -140,7 +140,7 @@ fn what_is_not_secret_stays() {
         "curl -H 'Authorization: Bearer <token>' http://x:80/",
         "TOKEN=$(kubectl create token prometheus -n monitoring)",
         "kubectl create token prometheus -n monitoring --duration 10m",
-        "kubectl get secret -n monitoring grafana -o jsonpath='{.data.admin-password}'",
+        "kubectl get secret grafana -n monitoring -o jsonpath='{.data.admin-password}'",
         "kubectl create secret generic x -n y --from-literal=password=<password>",
         "kubectl get pods -n monitoring -l app=token-controller",
         "automountServiceAccountToken: false",

@@ -293,7 +293,7 @@ impl<'a> Case<'a> {
             Source::PodIdentity { role: None, .. } => "Pod Identity association".to_owned(),
             Source::Node => "no role of its own: the node's is left".to_owned(),
         };
-        Evidence::new(self.who(), value, "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml")
+        Evidence::new(self.who(), value, "kubectl get serviceaccount {{ name }} -n {{ namespace }} -o yaml")
             .with("namespace", &self.pod().metadata.namespace)
             .with("name", self.account())
     }

@@ -161,7 +161,7 @@ fn a_role_that_trusts_the_account_and_an_issuer_that_is_registered() {
 #[test]
 fn pods_that_are_older_than_the_annotation() {
     let found = one(&snap(TRUSTED, Some("arn:aws:iam::111122223333:role/agent"), json!([])));
-    assert!(steps(&found).contains("kubectl rollout restart -n monitoring daemonset/agent"), "{}", steps(&found));
+    assert!(steps(&found).contains("kubectl rollout restart daemonset/agent -n monitoring"), "{}", steps(&found));
 }
 
 #[test]

@@ -412,7 +412,7 @@ impl<'a> Subject<'a> {
     }
 
     fn shown(&self, map: &ConfigMap, key: &str, text: &str, problem: &Problem) -> Evidence {
-        let template = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
+        let template = "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml";
         let lines: Vec<String> = frame(text, problem.place).lines().map(masked).collect();
         Evidence::new(
             format!("ConfigMap {}/{}, {key}:{}", self.namespace, map.metadata.name, problem.place),
@@ -441,7 +441,7 @@ impl<'a> Subject<'a> {
             Evidence::new(
                 format!("ConfigMap {}/{}, keys", self.namespace, map.metadata.name),
                 there.join(", "),
-                "kubectl describe configmap -n {{ namespace }} {{ name }}",
+                "kubectl describe configmap {{ name }} -n {{ namespace }}",
             )
             .with("namespace", self.namespace)
             .with("name", &map.metadata.name),

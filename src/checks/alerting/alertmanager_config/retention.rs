@@ -25,7 +25,7 @@ pub(super) fn forgets(snap: &Snapshot) -> Option<Finding> {
     let seen = Evidence::new(
         format!("configuration of Alertmanager, line {}", found.line),
         format!("repeat_interval: {}", found.repeat),
-        "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.spec.containers[*].args}'",
+        "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.spec.containers[*].args}'",
     )
     .with("namespace", &pod.metadata.namespace)
     .with("pod", &pod.metadata.name);

@@ -77,7 +77,7 @@ fn config_evidence(snap: &Snapshot, line: usize, rule: &str) -> Evidence {
         .map_or(("<namespace>", "<config-map>", "prometheus.yml"), |(map, key, _)| {
             (map.metadata.namespace.as_str(), map.metadata.name.as_str(), key)
         });
-    let show = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
+    let show = "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml";
     Evidence::new(format!("ConfigMap {namespace}/{name}, {key} line {line}"), rule, show)
         .with("namespace", namespace)
         .with("name", name)

@@ -273,6 +273,6 @@ fn an_alertmanager_of_the_operator_that_is_switched_off_is_named() {
     let alertmanager = snap.monitoring_resources.items().expect("read")[1].reference();
     assert!(found.depends_on.contains(&alertmanager), "{:?}", found.depends_on);
     let steps = steps(&found);
-    assert!(steps.contains("kubectl patch alertmanager -n monitoring main --type=merge"), "{steps}");
+    assert!(steps.contains("kubectl patch alertmanager main -n monitoring --type=merge"), "{steps}");
     assert!(steps.contains("spec.replicas is 0"), "{steps}");
 }

@@ -232,7 +232,7 @@ fn config_evidence(snap: &Snapshot, custom: Option<&MonitoringResource>, cause: 
             Cause::NoPod(service) => no_pod(service),
             _ => return None,
         };
-        let show = "kubectl get prometheus -n {{ namespace }} {{ name }} -o jsonpath={{ path }}";
+        let show = "kubectl get prometheus {{ name }} -n {{ namespace }} -o jsonpath={{ path }}";
         let source = format!("Prometheus {}/{}, spec.alerting", meta.namespace, meta.name);
         return Some(
             Evidence::new(source, value, show)
@@ -247,7 +247,7 @@ fn config_evidence(snap: &Snapshot, custom: Option<&MonitoringResource>, cause: 
         Cause::NotFound(by) => by.clone(),
         _ => return None,
     };
-    let show = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
+    let show = "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml";
     Some(
         Evidence::new(format!("ConfigMap {}/{}, {key}", map.metadata.namespace, map.metadata.name), value, show)
             .with("namespace", &map.metadata.namespace)

@@ -456,7 +456,7 @@ fn environment(datasource: &Datasource<'_>, no_proxy: &str) -> Evidence {
     Evidence::new(
         format!("environment of container {}", datasource.instance.container.name),
         format!("NO_PROXY={no_proxy}"),
-        "kubectl set env -n {{ namespace }} {{ grafana }} --list",
+        "kubectl set env {{ grafana }} -n {{ namespace }} --list",
     )
     .with("namespace", datasource.instance.namespace())
     .with("grafana", datasource.instance.kubectl_name())

@@ -73,7 +73,7 @@ impl Config {
         let shown: Vec<&str> =
             lines.into_iter().filter(|l| !secret.iter().any(|s| l.to_ascii_lowercase().contains(s))).collect();
         (!shown.is_empty()).then(|| {
-            let show = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
+            let show = "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml";
             Evidence::new(format!("ConfigMap {namespace}/{}, {}", self.name, self.key), shown.join("\n"), show)
                 .with("namespace", namespace)
                 .with("name", &self.name)

@@ -57,7 +57,7 @@ fn a_lost_packet_is_no_fault() {
 fn pods_on_one_node_share_the_limit_of_the_resolver() {
     let found = findings(&CorednsFailing, &snap(["n1", "n1"], &TIMEOUT.repeat(6)));
     assert!(found[0].message.contains("all its 2 pods run on the same node, n1"), "{}", found[0].message);
-    assert!(steps(&found[0]).contains("kubectl rollout restart -n kube-system deployment/coredns"));
+    assert!(steps(&found[0]).contains("kubectl rollout restart deployment/coredns -n kube-system"));
     let apart = findings(&CorednsFailing, &snap(["n1", "n2"], &TIMEOUT.repeat(6)));
     assert!(!apart[0].message.contains("same node") && !steps(&apart[0]).contains("rollout restart"));
 }

@@ -134,7 +134,7 @@ fn pods_with_groups_of_their_own_are_not_judged_by_their_nodes() {
 /// A pod that a policy keeps in does not get out by a restart of the servers.
 #[test]
 fn servers_are_not_restarted_for_a_pod_that_a_policy_keeps_in() {
-    const RESTART: &str = "kubectl rollout restart -n kube-system deployment/coredns";
+    const RESTART: &str = "kubectl rollout restart deployment/coredns -n kube-system";
     let open = json!([{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-b"}]}]);
     let mut snap = two_groups(json!([down("web", URL, &timeout())]), "True", open);
     let free = steps(&findings(&Dns, &snap)[0]);
@@ -143,6 +143,6 @@ fn servers_are_not_restarted_for_a_pod_that_a_policy_keeps_in() {
         "spec": {"podSelector": {}, "policyTypes": ["Egress"]}}]);
     snap.network_policies = Listing::cluster(serde_json::from_value(policy).expect("policies"));
     let kept_in = steps(&findings(&Dns, &snap)[0]);
-    assert!(kept_in.contains("kubectl get networkpolicies -n monitoring egress -o yaml"), "{kept_in}");
+    assert!(kept_in.contains("kubectl get networkpolicies egress -n monitoring -o yaml"), "{kept_in}");
     assert!(!kept_in.contains(RESTART), "{kept_in}");
 }

@@ -320,7 +320,7 @@ pub(super) fn object_evidence(object: Object<'_>, part: &str, value: String) -> 
     Evidence::new(
         format!("{}, {part}", object.words()),
         value,
-        "kubectl get {{ kind }} -n {{ namespace }} {{ name }} -o yaml",
+        "kubectl get {{ kind }} {{ name }} -n {{ namespace }} -o yaml",
     )
     .with("kind", object.kind().to_ascii_lowercase())
     .with("namespace", &meta.namespace)

@@ -261,7 +261,7 @@ fn policy_evidence(policy: &NetworkPolicy, direction: Direction) -> Evidence {
     Evidence::new(
         format!("{} {namespace}/{name} spec", kind(policy)),
         value,
-        "kubectl get {{ kind }} -n {{ namespace }} {{ name }} -o yaml",
+        "kubectl get {{ kind }} {{ name }} -n {{ namespace }} -o yaml",
     )
     .with("kind", resource(policy))
     .with("namespace", namespace)

@@ -58,7 +58,7 @@ fn finding(id: CheckId, snap: &Snapshot, from: &ResourceRef, namespace: &str, fl
         .evidence(Evidence::new(
             "DaemonSet kube-system/aws-node env",
             "NETWORK_POLICY_ENFORCING_MODE=strict",
-            "kubectl get daemonset -n kube-system aws-node -o jsonpath='{.spec.template.spec.containers[*].env[?(@.name==\"NETWORK_POLICY_ENFORCING_MODE\")].value}{\"\\n\"}'",
+            "kubectl get daemonset aws-node -n kube-system -o jsonpath='{.spec.template.spec.containers[*].env[?(@.name==\"NETWORK_POLICY_ENFORCING_MODE\")].value}{\"\\n\"}'",
         ))
         .evidence(
             Evidence::new(

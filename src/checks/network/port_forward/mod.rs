@@ -88,7 +88,7 @@ fn restarted(snap: &Snapshot, parts: &[Part<'_>]) -> Vec<Finding> {
             let seen = Evidence::new(
                 format!("Pod {namespace}/{name} status"),
                 format!("last state: {} with exit code {} at {at:.0}", ended.reason, ended.exit_code),
-                "kubectl describe pod -n {{ namespace }} {{ pod }}",
+                "kubectl describe pod {{ pod }} -n {{ namespace }}",
             )
             .with("namespace", namespace)
             .with("pod", name);

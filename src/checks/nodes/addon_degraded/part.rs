@@ -110,7 +110,7 @@ pub(super) fn part_evidence(part: &Part<'_>) -> Evidence {
     Evidence::new(
         format!("{} {}/{}", part.workload.kind, part.workload.metadata.namespace, part.workload.metadata.name),
         lines.join("\n"),
-        "kubectl get -n {{ namespace }} {{ target }} -o wide",
+        "kubectl get {{ target }} -n {{ namespace }} -o wide",
     )
     .with("namespace", &part.workload.metadata.namespace)
     .with("target", part.target())

@@ -200,7 +200,7 @@ impl<'a> User<'a> {
                 Evidence::new(
                     format!("Pod {}/{}, status Evicted", meta.namespace, meta.name),
                     pod.status.message.as_deref().unwrap_or_default().trim(),
-                    "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.status.reason}: {.status.message}'",
+                    "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.status.reason}: {.status.message}'",
                 )
                 .with("namespace", &meta.namespace)
                 .with("pod", &meta.name),

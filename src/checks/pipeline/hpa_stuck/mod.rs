@@ -152,7 +152,7 @@ fn evidence(hpa: &Autoscaler, condition: &Condition) -> Evidence {
     Evidence::new(
         format!("HorizontalPodAutoscaler {}", named(hpa)),
         value,
-        "kubectl describe hpa -n {{ namespace }} {{ name }}",
+        "kubectl describe hpa {{ name }} -n {{ namespace }}",
     )
     .with("namespace", &hpa.metadata.namespace)
     .with("name", &hpa.metadata.name)

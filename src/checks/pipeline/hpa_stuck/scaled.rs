@@ -65,7 +65,7 @@ fn finding(snap: &Snapshot, object: &ScaledObject, ready: &Condition) -> Option<
     let seen = Evidence::new(
         format!("ScaledObject {namespace}/{name}"),
         format!("Ready False ({}): {}", ready.reason.clone().unwrap_or_default(), redact(&said)),
-        "kubectl describe scaledobject -n {{ namespace }} {{ name }}",
+        "kubectl describe scaledobject {{ name }} -n {{ namespace }}",
     );
     let fix = Fix { resource: "scaledobject", namespace: namespace.clone(), name: name.clone(), way };
     let made = Finding::new(HpaStuck::META.id, Severity::Warning, subject.clone(), message)

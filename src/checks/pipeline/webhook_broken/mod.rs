@@ -335,7 +335,7 @@ fn told_evidence(call: &FailedCall, told: &Told<'_>) -> Evidence {
             Evidence::new(
                 format!("{workload}, condition ReplicaFailure"),
                 text,
-                "kubectl describe -n {{ namespace }} {{ name }}",
+                "kubectl describe {{ name }} -n {{ namespace }}",
             )
             .with("namespace", namespace)
             .with("name", workload.kubectl_name())
@@ -356,7 +356,7 @@ fn told_evidence(call: &FailedCall, told: &Told<'_>) -> Evidence {
         Told::Sync(object) => Evidence::new(
             format!("{} {}/{} status", object.kind, object.metadata.namespace, object.metadata.name),
             text,
-            "kubectl get {{ resource }} -n {{ namespace }} {{ name }} -o yaml",
+            "kubectl get {{ resource }} {{ name }} -n {{ namespace }} -o yaml",
         )
         .with("resource", gitops::resource(object))
         .with("namespace", &object.metadata.namespace)

@@ -151,7 +151,7 @@ pub(super) fn evidence(case: &Case<'_>) -> Vec<Evidence> {
     if let (Some(signs), Origin::Object { resource, index }) = (&signs, &case.configured.origin) {
         let meta = &resource.metadata;
         let source = format!("{} {}/{}, spec.remoteWrite[{index}]", resource.kind, meta.namespace, meta.name);
-        let show = "kubectl get {{ kind }} -n {{ namespace }} {{ name }} -o jsonpath={{ path }}";
+        let show = "kubectl get {{ kind }} {{ name }} -n {{ namespace }} -o jsonpath={{ path }}";
         let shown = Evidence::new(source, signs.clone(), show).with("kind", resource.kind.to_ascii_lowercase());
         seen.push(
             shown
@@ -161,7 +161,7 @@ pub(super) fn evidence(case: &Case<'_>) -> Vec<Evidence> {
         );
     } else if let (Some(signs), Origin::File { map, key, line }) = (&signs, &case.configured.origin) {
         let source = format!("ConfigMap {}/{}, {key} line {line}", map.metadata.namespace, map.metadata.name);
-        let show = "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml";
+        let show = "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml";
         let shown = Evidence::new(source, signs.clone(), show);
         seen.push(shown.with("namespace", &map.metadata.namespace).with("name", &map.metadata.name));
     }
@@ -172,7 +172,7 @@ pub(super) fn evidence(case: &Case<'_>) -> Vec<Evidence> {
             Evidence::new(
                 format!("ServiceAccount {namespace}/{name}"),
                 value,
-                "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml",
+                "kubectl get serviceaccount {{ name }} -n {{ namespace }} -o yaml",
             )
             .with("namespace", namespace)
             .with("name", name),

@@ -203,7 +203,7 @@ impl Group<'_> {
             let value = format!("replicas {}, labels of its pods {}{failure}", workload.desired(), shown.join(","));
             let source = format!("{} {}/{}", workload.kind, workload.metadata.namespace, workload.metadata.name);
             made = made.evidence(
-                Evidence::new(source, value, "kubectl get -n {{ namespace }} {{ workload }} -o yaml")
+                Evidence::new(source, value, "kubectl get {{ workload }} -n {{ namespace }} -o yaml")
                     .with("namespace", &workload.metadata.namespace)
                     .with("workload", workload.kubectl_name()),
             );
@@ -247,7 +247,7 @@ fn pod_evidence(snap: &Snapshot, pod: &Pod) -> Vec<Evidence> {
     value.push(format!("{restarts} restarts"));
     let source = format!("Pod {}/{} status", meta.namespace, meta.name);
     let mut all =
-        vec![about(Evidence::new(source, value.join(", "), "kubectl describe pod -n {{ namespace }} {{ pod }}"))];
+        vec![about(Evidence::new(source, value.join(", "), "kubectl describe pod {{ pod }} -n {{ namespace }}"))];
     if let Some(message) = endpoints::unhealthy(snap, pod) {
         let source = format!("Event Unhealthy of Pod {}/{}", meta.namespace, meta.name);
         let show = "kubectl get events -n {{ namespace }} --field-selector {{ field }}";

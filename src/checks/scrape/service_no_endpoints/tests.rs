@@ -277,5 +277,5 @@ fn a_service_of_the_operators_server_waits_for_it() {
     assert!(!found.depends_on.contains(&set("alertmanager-other")), "{:?}", found.depends_on);
     let steps = steps(&found);
     assert!(!steps.contains("can be deleted") && steps.contains("Do not delete the Service"), "{steps}");
-    assert!(steps.contains("kubectl get alertmanager -n monitoring main -o yaml"), "{steps}");
+    assert!(steps.contains("kubectl get alertmanager main -n monitoring -o yaml"), "{steps}");
 }

@@ -42,7 +42,7 @@ pub(super) fn evidence(snap: &Snapshot, down: &Down<'_>, made: Finding) -> Findi
         Some(Joined::Argument { pod, container, argument }) => {
             let meta = &pod.metadata;
             let source = format!("Pod {}/{}, arguments of container {}", meta.namespace, meta.name, container.name);
-            let seen = Evidence::new(source, argument, "kubectl get pod -n {{ namespace }} {{ pod }} -o yaml");
+            let seen = Evidence::new(source, argument, "kubectl get pod {{ pod }} -n {{ namespace }} -o yaml");
             made.evidence(seen.with("namespace", &meta.namespace).with("pod", &meta.name))
         }
         Some(Joined::KubeProxy { map: Some((map, key, value)) }) => {
@@ -51,7 +51,7 @@ pub(super) fn evidence(snap: &Snapshot, down: &Down<'_>, made: Finding) -> Findi
             let seen = Evidence::new(
                 source,
                 format!("metricsBindAddress: {value:?}"),
-                "kubectl get configmap -n {{ namespace }} {{ name }} -o yaml",
+                "kubectl get configmap {{ name }} -n {{ namespace }} -o yaml",
             );
             made.evidence(seen.with("namespace", &meta.namespace).with("name", &meta.name))
                 .also(ResourceRef::config_map(&meta.namespace, &meta.name))
@@ -59,7 +59,7 @@ pub(super) fn evidence(snap: &Snapshot, down: &Down<'_>, made: Finding) -> Findi
         Some(Joined::Mesh { pod, mesh }) => {
             let meta = &pod.metadata;
             let source = format!("Pod {}/{}, containers", meta.namespace, meta.name);
-            let seen = Evidence::new(source, mesh.sidecar(), "kubectl get pod -n {{ namespace }} {{ pod }} -o yaml");
+            let seen = Evidence::new(source, mesh.sidecar(), "kubectl get pod {{ pod }} -n {{ namespace }} -o yaml");
             made.evidence(seen.with("namespace", &meta.namespace).with("pod", &meta.name))
         }
         Some(Joined::Review { log, line, .. }) => {

@@ -362,7 +362,7 @@ fn like(service: &Service) -> Evidence {
     Evidence::new(
         format!("Service {}/{} spec.ports", meta.namespace, meta.name),
         format!("exists, port {}", ports.join(", ")),
-        "kubectl get service -n {{ namespace }} {{ name }}",
+        "kubectl get service {{ name }} -n {{ namespace }}",
     )
     .with("namespace", &meta.namespace)
     .with("name", &meta.name)

@@ -184,7 +184,7 @@ impl<'a> Controller<'a> {
         let evidence = Evidence::new(
             format!("{}, annotation {ROLE_ANNOTATION}", self.who()),
             annotated.unwrap_or("absent"),
-            "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml",
+            "kubectl get serviceaccount {{ name }} -n {{ namespace }} -o yaml",
         );
         self.finding(arn, self.annotation(self.good_role(arn)), message)
             .evidence(evidence.with("namespace", &self.namespace).with("name", &self.account))
@@ -285,7 +285,7 @@ impl<'a> Controller<'a> {
         let evidence = Evidence::new(
             self.who(),
             format!("no annotation {ROLE_ANNOTATION}, no Pod Identity association"),
-            "kubectl get serviceaccount -n {{ namespace }} {{ name }} -o yaml",
+            "kubectl get serviceaccount {{ name }} -n {{ namespace }} -o yaml",
         );
         let finding = self
             .finding(&arn, self.no_role(&arn), message)

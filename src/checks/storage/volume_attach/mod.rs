@@ -486,7 +486,7 @@ fn evidence(case: &Case<'_>) -> Vec<Evidence> {
                         holder.metadata.namespace, holder.metadata.name, case.claim
                     ),
                     format!("{} on node {}", holder.status.phase, holder.spec.node_name.as_deref().unwrap_or_default()),
-                    "kubectl get pod -n {{ namespace }} {{ pod }} -o wide",
+                    "kubectl get pod {{ pod }} -n {{ namespace }} -o wide",
                 )
                 .with("namespace", &holder.metadata.namespace)
                 .with("pod", &holder.metadata.name),
@@ -506,7 +506,7 @@ fn evidence(case: &Case<'_>) -> Vec<Evidence> {
                 Evidence::new(
                     format!("Deployment {}/{}", workload.metadata.namespace, workload.metadata.name),
                     format!("strategy {strategy}, {}", plural(workload.desired() as usize, "replica")),
-                    "kubectl get deployment -n {{ namespace }} {{ name }} -o jsonpath='{.spec.strategy}'",
+                    "kubectl get deployment {{ name }} -n {{ namespace }} -o jsonpath='{.spec.strategy}'",
                 )
                 .with("namespace", &workload.metadata.namespace)
                 .with("name", &workload.metadata.name),

@@ -98,11 +98,11 @@ pub(super) fn said(stop: &Stop<'_>) -> Evidence {
         ),
         "volume" => (
             format!("Pod {}/{} spec.volumes", meta.namespace, meta.name),
-            "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.spec.volumes}{\"\\n\"}'",
+            "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.spec.volumes}{\"\\n\"}'",
         ),
         _ => (
             format!("Pod {}/{}, container {}", meta.namespace, meta.name, stop.container.name),
-            "kubectl describe pod -n {{ namespace }} {{ pod }}",
+            "kubectl describe pod {{ pod }} -n {{ namespace }}",
         ),
     };
     Evidence::new(source, stop.said.clone(), show)

@@ -167,7 +167,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &[Failing<'_>]) -> Finding 
     let about =
         |e: Evidence| e.with("namespace", &meta.namespace).with("pod", &meta.name).with("container", &container.name);
     let source = format!("Pod {}/{}, container {}", meta.namespace, meta.name, container.name);
-    made = made.evidence(about(Evidence::new(source, state, "kubectl describe pod -n {{ namespace }} {{ pod }}")));
+    made = made.evidence(about(Evidence::new(source, state, "kubectl describe pod {{ pod }} -n {{ namespace }}")));
     if let Some((said, previous)) = first.cause.said() {
         let show = "kubectl logs -n {{ namespace }} {{ pod }} -c {{ container }}{% if previous %} --previous{% endif %} --tail=50";
         let source = format!("log of container {} of Pod {}/{}", container.name, meta.namespace, meta.name);

@@ -59,7 +59,7 @@ impl Case<'_> {
             if failure.said.is_empty() { "the kubelet says no more, and its events are gone" } else { &failure.said };
         let short: String = if self.reason == Reason::Other { shorten(said, QUOTED) } else { said.to_owned() };
         let source = format!("Pod {}/{}, container {}", meta.namespace, meta.name, failure.container.name);
-        Evidence::new(source, short, "kubectl describe pod -n {{ namespace }} {{ pod }}")
+        Evidence::new(source, short, "kubectl describe pod {{ pod }} -n {{ namespace }}")
             .with("namespace", &meta.namespace)
             .with("pod", &meta.name)
     }

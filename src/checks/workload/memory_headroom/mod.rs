@@ -134,7 +134,7 @@ fn finding(
     );
     let meta = &pod.metadata;
     let show = match meter {
-        Meter::MetricsApi => "kubectl top pod -n {{ namespace }} {{ pod }} --containers",
+        Meter::MetricsApi => "kubectl top pod {{ pod }} -n {{ namespace }} --containers",
         Meter::Cadvisor | Meter::Process => "kubectl get --raw {{ raw }}",
     };
     let seen = Evidence::new(

@@ -88,7 +88,7 @@ fn of_kills(snap: &Snapshot, kills: &mut [Kill<'_>]) -> Finding {
     made = kills.iter().fold(made, |f, k| f.evidence(ended(k)));
     if let Some(value) = measured_words(&measured) {
         let meta = &worst.pod.metadata;
-        let show = "kubectl top pod -n {{ namespace }} {{ pod }} --containers";
+        let show = "kubectl top pod {{ pod }} -n {{ namespace }} --containers";
         let seen = Evidence::new(format!("memory of container {}", worst.container.name), value, show);
         made = made.evidence(seen.with("namespace", &meta.namespace).with("pod", &meta.name));
     }
@@ -185,7 +185,7 @@ fn range_seen(range: &LimitRange) -> Evidence {
     Evidence::new(
         format!("LimitRange {}/{}", meta.namespace, meta.name),
         said.join(", "),
-        "kubectl describe limitrange -n {{ namespace }} {{ name }}",
+        "kubectl describe limitrange {{ name }} -n {{ namespace }}",
     )
     .with("namespace", &meta.namespace)
     .with("name", &meta.name)
@@ -238,7 +238,7 @@ fn of_evictions(snap: &Snapshot, owner: ResourceRef, pods: &[&Pod]) -> Option<Fi
             Evidence::new(
                 format!("Pod {}/{} status.message", newest.metadata.namespace, newest.metadata.name),
                 said,
-                "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.status.reason}{\": \"}{.status.message}{\"\\n\"}'",
+                "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.status.reason}{\": \"}{.status.message}{\"\\n\"}'",
             )
             .with("namespace", &newest.metadata.namespace)
             .with("pod", &newest.metadata.name),
@@ -267,7 +267,7 @@ fn ended(kill: &Kill<'_>) -> Evidence {
     let limit = kill.container.resources.limits.get("memory").map_or("none", String::as_str);
     value.push_str(&format!("; memory limit {limit}"));
     let source = format!("Pod {}/{}, last state of container {}", meta.namespace, meta.name, kill.container.name);
-    Evidence::new(source, value, "kubectl describe pod -n {{ namespace }} {{ pod }}")
+    Evidence::new(source, value, "kubectl describe pod {{ pod }} -n {{ namespace }}")
         .with("namespace", &meta.namespace)
         .with("pod", &meta.name)
 }

@@ -32,7 +32,7 @@ fn finding(snap: &Snapshot, id: CheckId, pod: &Pod) -> Finding {
     let seen = Evidence::new(
         format!("Pod {namespace}/{name}, condition PodScheduled"),
         format!("SchedulingGated: {said}"),
-        "kubectl get pod -n {{ namespace }} {{ pod }} -o jsonpath='{.spec.schedulingGates[*].name}'",
+        "kubectl get pod {{ pod }} -n {{ namespace }} -o jsonpath='{.spec.schedulingGates[*].name}'",
     );
     Finding::new(id, Severity::Info, ResourceRef::pod(namespace, name), message)
         .key("gated")

@@ -135,7 +135,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     let condition = Evidence::new(
         format!("Pod {namespace}/{}, condition PodScheduled", pod.metadata.name),
         message.clone(),
-        "kubectl describe pod -n {{ namespace }} {{ pod }}",
+        "kubectl describe pod {{ pod }} -n {{ namespace }}",
     );
     let mut finding = Finding::new(PodPending::META.id, Severity::Error, refs[0].clone(), format!("{who}: {why}"))
         .fix(Fix::of(snap, &owner, namespace, way))

@@ -113,7 +113,7 @@ fn finding(snap: &Snapshot, workload: &Workload, check: CheckId) -> Option<Findi
             Evidence::new(
                 format!("{} {namespace}/{name}, condition ReplicaFailure", workload.kind),
                 text,
-                "kubectl describe -n {{ namespace }} {{ target }}",
+                "kubectl describe {{ target }} -n {{ namespace }}",
             )
             .with("namespace", namespace)
             .with("target", &target),

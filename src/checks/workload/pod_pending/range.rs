@@ -100,7 +100,7 @@ impl<'a> Range<'a> {
         let seen = Evidence::new(
             format!("LimitRange {}/{}", meta.namespace, meta.name),
             said.join("; "),
-            "kubectl describe limitrange -n {{ namespace }} {{ name }}",
+            "kubectl describe limitrange {{ name }} -n {{ namespace }}",
         );
         let seen = seen.with("namespace", &meta.namespace).with("name", &meta.name);
         finding.cause(Cause::resource(limit_range::reference(range), text)).evidence(seen)
