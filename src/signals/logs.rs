@@ -137,7 +137,7 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
 /// or in one bad moment, as while the API server was updated.
 fn is_over(log: &ContainerLog, group: &Group, ago: i64) -> bool {
     let sends = || ["flush", "end batch", "ending batch", "end log events"].iter().any(|w| group.text.contains(w));
-    if !is_tried_again(&group.text) && !(Agent::of_image(&log.image).is_some() && sends()) {
+    if !(is_tried_again(&group.text) || Agent::of_image(&log.image).is_some() && sends()) {
         return false;
     }
     let lasted = group.last.zip(group.first).map_or(0, |(last, first)| last.as_second() - first.as_second());

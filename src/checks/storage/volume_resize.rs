@@ -152,7 +152,7 @@ fn explain(
     if let Some(denied) = Denied::read(message) {
         let role = denied.role().unwrap_or_default().to_owned();
         let allows = matches!(denied.by, By::NoIdentityPolicy | By::Unknown);
-        let policy_arn = if allows { Place::of(snap).policy_arn() } else { String::new() };
+        let policy_arn = if allows { Place::of(snap).policy_arn(ebs::POLICY) } else { String::new() };
         let what = denied.action.unwrap_or_else(|| "ec2:ModifyVolume".to_owned());
         return (Fix::Denied { of, role, policy_arn }, format!("the driver may not {what}"));
     }

@@ -101,13 +101,16 @@ enum Cause {
     Lost(String),
 }
 
+/// Claims that wait for one thing: the cause, and what tells two of one kind apart.
+type Family<'a> = (Cause, Option<String>, Option<&'a str>);
+
 impl Check for PvcPending {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
     }
 
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
-        let mut groups: BTreeMap<(Cause, Option<String>, Option<&str>), Vec<&PersistentVolumeClaim>> = BTreeMap::new();
+        let mut groups: BTreeMap<Family<'_>, Vec<&PersistentVolumeClaim>> = BTreeMap::new();
         let mut unknown: Option<Gap> = None;
         for claim in claims::pending(snap)? {
             let mut kept_by = None;

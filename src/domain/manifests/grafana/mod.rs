@@ -4,7 +4,7 @@ mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::given::may_meet;
+use super::given::{full_name, may_meet};
 use super::values;
 use crate::domain::grafana::provisioned::generated_uid;
 use crate::lint::yaml::{Node, join};
