@@ -58,7 +58,6 @@ const PARTS: &[&str] = &[
     "grafana-agent",
     "k8s-dns-node-cache",
     "k8s-sidecar",
-    "karpenter",
     "kube-state-metrics",
     "kube-webhook-certgen",
     "loki",
@@ -172,12 +171,13 @@ fn is_node_exporter(container: &Container) -> bool {
 }
 
 /// Exporters of other programs, what stands before them and asks who may read them, what sends samples on, what stands
-/// before a store, and where logs are searched.
+/// before a store, where logs are searched, and what makes nodes.
 fn is_further(pod: &Pod, container: &Container) -> bool {
     exporter_log::exporter(container)
         || gateway_log::store_behind(pod, container).is_some()
         || Engine::of_image(&container.image).is_some()
         || collector::is_vmagent(&container.image)
+        || container.image.contains("karpenter/controller")
         || container.name.contains("kube-rbac-proxy")
 }
 

@@ -242,14 +242,14 @@ impl Launch {
         if has(&["ServiceLinkedRoleCreationNotPermitted"]) {
             return Self::SpotRole;
         }
+        if has(&["InvalidBlockDeviceMapping"]) && has(&["smaller than snapshot"]) {
+            return Self::Disk;
+        }
         if Denied::read(message).is_some() || has(&["UnauthorizedOperation", "AccessDenied", "is not authorized"]) {
             return Self::Denied;
         }
         if has(&["VcpuLimitExceeded", "MaxSpotInstanceCountExceeded", "InstanceLimitExceeded", "LimitExceeded"]) {
             return Self::Quota;
-        }
-        if has(&["InvalidBlockDeviceMapping"]) && has(&["smaller than snapshot"]) {
-            return Self::Disk;
         }
         if has(&["InsufficientInstanceCapacity", "UnfulfillableCapacity", "InsufficientCapacity", "Unsupported"]) {
             return Self::Capacity;

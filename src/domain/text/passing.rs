@@ -14,6 +14,8 @@ pub(crate) fn is_of_the_asker(text: &str, count: usize) -> bool {
         || has(&["sending metric family", "rite metrics"]) && has(&["broken pipe", "connection reset by peer"])
         || has(&["superfluous response.WriteHeader", "websocket: close 1"])
         || has(&["bad_data"]) && has(&["parse error"])
+        // The policy went while the agent of the VPC CNI looked at it.
+        || has(&["Unable to get policyendpoint spec"]) && has(&["not found"])
         || has(&["the object has been modified"]) && count < FIGHT
         || is_end_of_watch(text)
 }
