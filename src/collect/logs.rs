@@ -7,6 +7,7 @@ use futures::future::join_all;
 use super::Plan;
 use super::client::Client;
 use super::source::{FetchError, Request};
+use crate::domain::aws::node_pool_said;
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::kubernetes::{foundation, ingress, skew, starting};
 use crate::domain::loki::engine_log::Engine;
@@ -177,7 +178,7 @@ fn is_further(pod: &Pod, container: &Container) -> bool {
         || gateway_log::store_behind(pod, container).is_some()
         || Engine::of_image(&container.image).is_some()
         || collector::is_vmagent(&container.image)
-        || container.image.contains("karpenter/controller")
+        || node_pool_said::is_controller(&container.image)
         || container.name.contains("kube-rbac-proxy")
 }
 

@@ -45,7 +45,7 @@ const JUDGES: &[(&str, &[&str])] = &[
     ("alertmanager_cluster_", &["alertmanager-cluster"]),
     ("alertmanager_config_", &["alertmanager-config"]),
     ("alertmanager_notifications_", &["alertmanager-notify"]),
-    ("elasticsearch_cluster_health_", &["search-engine", "log-agent"]),
+    ("elasticsearch_cluster_health_", &["search-engine"]),
     ("kubernetes_build_info", &["kubelet-skew"]),
     ("loki_", &["loki", "log-agent", "ruler-disconnected"]),
     ("node_nf_conntrack_", &["conntrack-full"]),

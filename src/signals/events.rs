@@ -148,7 +148,9 @@ fn is_counted(budget: &DisruptionBudget) -> bool {
 /// An event tells of the past; what its object is now says whether it matters.
 fn weigh(snap: &Snapshot, event: &Event) -> Weight {
     let object = &event.involved_object;
-    if !is_ours(snap, &object.namespace) && object.kind != "Node" || is_of_the_asker(&event.message, 1) {
+    if !is_ours(snap, &object.namespace) && object.kind != "Node"
+        || is_of_the_asker(&event.message, usize::try_from(event.times()).unwrap_or(usize::MAX))
+    {
         return Weight::Note;
     }
     let fresh = event.last_seen().is_some_and(|t| seconds_ago(snap, t) <= FRESH);

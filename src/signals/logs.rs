@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{around, is_ours, seconds_ago};
+use crate::domain::aws::node_pool_said;
 use crate::domain::kubernetes::metrics_server;
 use crate::domain::loki::agent::Agent;
-use crate::domain::loki::engine_log::Engine;
+use crate::domain::loki::engine_log::{self, Engine};
 use crate::domain::loki::gateway_log;
 use crate::domain::loki::store_log::Store;
 use crate::domain::prometheus::exporter_log;
@@ -117,14 +118,18 @@ fn weigh(snap: &Snapshot, log: &ContainerLog, group: &Group) -> Weight {
 /// What a program calls an error and is none: who asked has gone, or a file went with its container.
 fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
     let text = &group.text;
-    if is_of_the_asker(text, group.count) {
+    // What Grafana cannot fetch is judged by a check, by what it is.
+    if is_of_the_asker(text, group.count) || text.contains("Failed to install plugin") {
         return true;
     }
     let of_store = Store::of_image(&log.image).is_some()
         && (text.contains("context canceled") || text.contains("failed to record query metrics"));
-    // What of these logs is a fault is judged by checks: a search engine complains of much, and a gateway of each browser.
+    // What of these logs is a fault is judged by checks: a search engine complains of much, a gateway of each browser, and what
+    // makes nodes of each one that AWS has not.
     let container = pod(snap, log).and_then(|p| Some((p, p.spec.containers.iter().find(|c| c.name == log.container)?)));
-    let is_judged = Engine::of_image(&log.image).is_some()
+    let of_engine = Engine::of_image(&log.image).is_some();
+    let is_judged = of_engine && (!group.is_error || engine_log::trouble(text).is_some())
+        || node_pool_said::is_controller(&log.image)
         || container.is_some_and(|(pod, container)| gateway_log::store_behind(pod, container).is_some());
     let of_agent = Agent::of_image(&log.image).is_some() && is_missing_file(text);
     // Where the file of a container that runs is missing, the agent lacks a directory of the node.

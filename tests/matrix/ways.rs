@@ -304,7 +304,10 @@ fn claims_of_another_mode_wait_for_their_stateful_set() {
     let found = report.findings.iter().find(|f| f.check.0 == "pvc-pending").expect("found");
     let steps: Vec<&str> = found.remediation.all_steps().map(|s| s.command.as_str()).collect();
     let at = |part: &str| steps.iter().position(|c| c.contains(part)).unwrap_or_else(|| panic!("{part}: {steps:#?}"));
-    assert!(at("statefulset/grafana --cascade=orphan") < at("kubectl delete pvc data-grafana-0 -n monitoring"));
+    assert!(
+        at("statefulset/grafana -n monitoring --cascade=orphan")
+            < at("kubectl delete pvc data-grafana-0 -n monitoring")
+    );
 }
 
 /// What a step takes out of a Secret is one key, and it alone is put back: an edit shows all that the Secret holds.

@@ -94,7 +94,7 @@ enum Way {
     Ldap,
     LdapGroups {
         /// The directory gives no groups at all.
-        none: bool,
+        no_groups: bool,
     },
     AlertingPeers {
         address: String,
@@ -153,8 +153,7 @@ enum Way {
 
 /// Characters of an error that are shown in a message.
 const WIDTH: usize = 200;
-/// Apps that Grafana fetches at its start without being told to. Source: `preinstall_auto_update` and `defaultPreinstallPlugins`
-/// in Grafana's setting_plugins.go.
+/// Apps that Grafana fetches at its start without being told to (`defaultPreinstallPlugins` in its setting_plugins.go).
 const OWN_APPS: &[&str] = &[
     "grafana-lokiexplore-app",
     "grafana-metricsdrilldown-app",
@@ -410,7 +409,7 @@ fn way(snap: &Snapshot, instance: Instance<'_>, said: &Said<'_>, host: String) -
         Part::LoginMember => Way::LoginMember { client: client(said).to_owned() },
         Part::SignUp => Way::SignUp { client: client(said).to_owned() },
         Part::ProxyAddress => Way::ProxyAddress { address: said.what.clone() },
-        Part::LdapGroups => Way::LdapGroups { none: has_no_groups(said) },
+        Part::LdapGroups => Way::LdapGroups { no_groups: has_no_groups(said) },
         Part::AlertingPeers => {
             Way::AlertingPeers { address: named_or(&said.what, "<headless-service>:9094").to_owned() }
         }

@@ -272,7 +272,7 @@ mod tests {
         let mut whole = with(&half);
         let mut maps = whole.config_maps.items().expect("were read").to_vec();
         for map in maps.iter_mut().filter(|m| m.data.contains_key("ops.json")) {
-            map.data.insert("ops.json".into(), "{\"uid\": \"abc\"}".into());
+            map.data.insert("ops.json".into(), "{\"uid\": \"abc\", \"panels\": []}".into());
         }
         whole.config_maps = Listing::cluster(maps);
         assert!(findings(&GrafanaProvisioning, &whole).is_empty(), "it was half written");

@@ -87,7 +87,7 @@ fn finding(snap: &Snapshot, group: &[Failing<'_>]) -> Option<Finding> {
         what(said)
     );
     let mut made = Finding::new(SearchEngine::META.id, Severity::Error, owner.clone(), message)
-        .key(format!("{:?}", said.trouble))
+        .key(format!("{} {:?}", owner.key(), said.trouble))
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, said.line))
         .breaks(owner.clone());
     for failing in group {
@@ -143,7 +143,9 @@ fn what(said: &Failing<'_>) -> String {
         (Trouble::Quorum, _) => {
             format!("too few of the nodes that may be {leader} are there to choose one")
         }
-        (Trouble::Security, _) => "the index of its security plugin was never made".to_owned(),
+        (Trouble::Security, _) => {
+            "its security plugin is not initialised: the index of it was never made, or cannot be read".to_owned()
+        }
     }
 }
 
@@ -187,7 +189,10 @@ mod tests {
         assert!(steps(&found[0]).contains("es-0, es-1"), "{}", steps(&found[0]));
         for (message, variant) in [
             ("master not discovered yet, and [cluster.initial_master_nodes] is empty on this node", "bootstrap"),
-            ("master not discovered or elected yet, an election requires at least 2 nodes with ids from [a]", "quorum"),
+            (
+                "master not discovered or elected yet, an election requires at least 2 nodes with ids from [a], have only discovered non-quorum [{es-0}]",
+                "quorum",
+            ),
         ] {
             assert_eq!(findings(&SearchEngine, &with(image, &[message]))[0].variant, variant, "{message}");
         }

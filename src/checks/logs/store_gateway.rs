@@ -78,6 +78,9 @@ enum Way {
     },
 }
 
+/// Ports of gRPC and of agents that bring traces: who is asked there is not asked by HTTP.
+const OF_OTHERS: &[u16] = &[4317, 4318, 9095, 9096, 9411, 14250, 14268];
+
 impl Check for StoreGateway {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
@@ -148,7 +151,7 @@ impl<'a> Case<'a> {
             _ => Severity::Error,
         };
         let made = Finding::new(StoreGateway::META.id, severity, owner.clone(), message)
-            .key(format!("{:?}", self.said.trouble))
+            .key(format!("{} {:?}", owner.key(), self.said.trouble))
             .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, self.said.line))
             .breaks(owner.clone());
         self.depends_on(made).fix(Fix {
@@ -178,9 +181,10 @@ impl<'a> Case<'a> {
         match self.said.trouble {
             Trouble::Name => format!("does not find {}: there is no such name", self.host()),
             Trouble::Resolver => format!(
-                "does not find {}: the DNS server that its configuration names{} does not answer",
+                "does not find {}: the DNS server that its configuration names{} {}",
                 self.host(),
-                self.resolver().map(|r| format!(" ({r})")).unwrap_or_default()
+                self.resolver().map(|r| format!(" ({r})")).unwrap_or_default(),
+                if line.contains("(110:") { "does not answer" } else { "answers with an error" }
             ),
             Trouble::Unreached => match self.listens() {
                 Some(port) => {
@@ -222,7 +226,8 @@ impl<'a> Case<'a> {
 
     /// The port of the store's own configuration, where the Service leads to another.
     fn listens(&self) -> Option<u16> {
-        let asked = self.upstream.as_ref()?.1?;
+        // Ports of gRPC and of traces are others than that of HTTP.
+        let asked = self.upstream.as_ref()?.1.filter(|port| !OF_OTHERS.contains(port))?;
         let service = self.service()?;
         let port = service.spec.ports.iter().find(|p| p.port == asked)?;
         let target = match &port.target_port {

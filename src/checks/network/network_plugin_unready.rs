@@ -121,6 +121,13 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod], failing: &[Flow<
         made = made.also(own.clone()).breaks(own.clone()).depends_on(own);
     }
     made = nodes.iter().fold(made, |made, n| made.depends_on(ResourceRef::node(n)));
+    // A peer that is not there any more, or does not run, ends the session.
+    for node in snap.nodes.items().unwrap_or_default() {
+        let is_peer = |address: &str| peers.iter().flatten().any(|p| *p == address);
+        if node.status.addresses.iter().any(|a| is_peer(&a.address)) {
+            made = made.depends_on(ResourceRef::node(&node.metadata.name));
+        }
+    }
     made = made.evidence_all(event.map(event_evidence));
     for flow in &lost {
         made = flow.breaks.iter().cloned().fold(made, Finding::breaks);

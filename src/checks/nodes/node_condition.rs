@@ -46,6 +46,9 @@ enum Fix {
     },
 }
 
+/// Names of disks that are the node's own.
+const OWN_DISKS: &[&str] = &["nvme0n1", "xvda", "sda"];
+
 impl Check for NodeCondition {
     fn meta(&self) -> &'static CheckMeta {
         &Self::META
@@ -91,8 +94,11 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
         }));
     }
     let parts = here.iter().filter(|p| owner_of(&p.metadata).is_none_or(|(kind, _)| kind != "DaemonSet"));
-    let failing = parts.filter(|p| !p.is_ready()).count();
-    let severity = if failing > 0 { Severity::Error } else { Severity::Warning };
+    // A container that crashes or finds no image says itself why.
+    let has_own_reason = |p: &Pod| p.statuses().any(|s| s.state.waiting.is_some() || s.state.terminated.is_some());
+    let unready: Vec<&Pod> = parts.filter(|p| !p.is_ready()).copied().collect();
+    let failing = unready.len();
+    let severity = if unready.iter().any(|p| !has_own_reason(p)) { Severity::Error } else { Severity::Warning };
     let pods = match (here.len(), failing) {
         (1, 0) => "1 pod of the stack runs there".to_owned(),
         (n, 0) => format!("{n} pods of the stack run there"),
@@ -110,12 +116,17 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
             made.depends_on(ResourceRef::pod(&p.metadata.namespace, &p.metadata.name)).depends_on(snap.owner_ref(p))
         });
     }
+    let storage = matches!(condition.kind.as_str(), "ReadonlyFilesystem" | "FilesystemCorruptionProblem");
+    // The disk of a claim goes with its pod, and what starts again and again has a cause that a new node has, too.
+    let of_claim = storage && !OWN_DISKS.iter().any(|disk| said.contains(disk));
+    let instance = Instance::of(snap, problem.node);
+    let instance = if of_claim || condition.kind.starts_with("Frequent") { instance.kept() } else { instance };
     Some(made.fix(Fix::Replace {
         node: name.clone(),
         kernel: condition.reason.as_deref() == Some("ForkFailedOutOfPIDs"),
         network: problem.part == Part::Network,
-        storage: matches!(condition.kind.as_str(), "ReadonlyFilesystem" | "FilesystemCorruptionProblem"),
-        instance: Instance::of(snap, problem.node),
+        storage,
+        instance,
     }))
 }
 

@@ -74,13 +74,11 @@ fn finding(monitor: &Monitor) -> Finding {
     let finds = monitor.dropped.iter().any(|d| FINDS.contains(&d.meant.as_str()));
     let made = Finding::new(FieldDropped::META.id, Severity::Warning, subject, message);
     let made = if finds { made } else { made.breaks_nothing() };
-    made.key("dropped").evidence(seen.with("kind", &kind).with("namespace", namespace).with("name", name)).fix(
-        Fix::Spell {
-            kind,
-            namespace: namespace.clone(),
-            name: name.clone(),
-            slips,
-            managed: managed_by(&monitor.metadata),
-        },
-    )
+    made.evidence(seen.with("kind", &kind).with("namespace", namespace).with("name", name)).fix(Fix::Spell {
+        kind,
+        namespace: namespace.clone(),
+        name: name.clone(),
+        slips,
+        managed: managed_by(&monitor.metadata),
+    })
 }

@@ -69,11 +69,13 @@ enum Way {
     },
     Source,
     Project {
-        /// Its project; empty where the message names none.
+        /// Its project; where it names none it is `default`.
         project: String,
     },
     Schema {
         field: String,
+        /// A kind of the Prometheus operator.
+        operator: bool,
     },
     Live {
         /// The CRD whose objects cannot be read; empty where none is named.
@@ -154,7 +156,7 @@ fn finding(snap: &Snapshot, failing: &Failing<'_>) -> Finding {
     );
     let seen = seen.with("resource", &resource).with("namespace", namespace).with("name", name);
     let mut made = Finding::new(GitOpsSync::META.id, Severity::Warning, subject.clone(), message)
-        .key(format!("{} {:?}", object.kind, failing.fault).to_ascii_lowercase())
+        .key(format!("{} {:?}", subject.key(), failing.fault).to_ascii_lowercase())
         // A check that knows the refusal better says that it does not come.
         .depends_on(subject.clone())
         .breaks(subject)
@@ -219,7 +221,8 @@ fn way(snap: &Snapshot, failing: &Failing<'_>, options: &[String]) -> Way {
         Fault::Project => Way::Project { project: failing.object.spec.project.clone() },
         Fault::Schema => {
             let field = failing.text.split(": field not declared in schema").next().unwrap_or_default();
-            Way::Schema { field: field.rsplit([' ', ':']).next().unwrap_or_default().to_owned() }
+            let operator = failing.text.contains("monitoring.coreos.com");
+            Way::Schema { field: field.rsplit([' ', ':']).next().unwrap_or_default().to_owned(), operator }
         }
         Fault::Live => Way::Live { crd: unread(&failing.text).unwrap_or_default() },
         Fault::NoKind => Way::NoKind {

@@ -127,6 +127,8 @@ fn right_address(snap: &Snapshot) -> (String, u16) {
 
 /// Seconds for which an event tells of now.
 const RECENT: i64 = 1800;
+/// Seconds in which the adapter has asked again.
+const ASKED: i64 = 300;
 /// Times from which on it is no hiccup: KEDA asks every 30 seconds.
 const SEVERAL: u32 = 3;
 /// Seconds that events of one object are apart at most, while it goes on.
@@ -304,7 +306,12 @@ fn refused(snap: &Snapshot, workload: &Workload) -> Option<Finding> {
     let containers = workload.spec.template.spec.containers.iter();
     let url = containers.filter_map(|c| arguments::flag(c, "prometheus-url")).next()?;
     let pods: Vec<&str> = snap.pods_of_workload(workload).map(|p| p.metadata.name.as_str()).collect();
-    let logs = snap.part_logs.as_ref().ok()?.iter().filter(|l| !l.previous && pods.contains(&l.pod.as_str()));
+    let logs = snap
+        .part_logs
+        .as_ref()
+        .ok()?
+        .iter()
+        .filter(|l| !l.previous && l.namespace == meta.namespace && pods.contains(&l.pod.as_str()));
     let says = |line: &&str| {
         line.contains("unable to update list of all metrics")
             && REFUSALS.iter().any(|r| line.contains(r))
@@ -313,7 +320,9 @@ fn refused(snap: &Snapshot, workload: &Workload) -> Option<Finding> {
     let (log, times, line) = logs
         .map(|log| (log, log.text.lines().filter(says).count(), log.text.lines().rev().find(says)))
         .find(|(_, times, _)| *times >= LINES)?;
-    let line = redact(line?).trim().to_owned();
+    // It asks each minute: what was said some time ago is over.
+    let line = line.filter(|line| age(line, snap.collected_at).is_some_and(|age| age <= ASKED))?;
+    let line = redact(line).trim().to_owned();
     let detail = line.rsplit_once("}\": ").map_or(line.as_str(), |(_, said)| said).to_owned();
     let has = |part: &str| line.contains(part);
     let message = format!(

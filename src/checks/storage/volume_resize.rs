@@ -151,7 +151,11 @@ fn explain(
     }
     if let Some(denied) = Denied::read(message) {
         let role = denied.role().unwrap_or_default().to_owned();
-        let allows = matches!(denied.by, By::NoIdentityPolicy | By::Unknown);
+        // A session that is named by an instance is that of all nodes: the driver has no role of its own then.
+        let of_node =
+            denied.caller.as_deref().is_some_and(|c| c.rsplit('/').next().is_some_and(|s| s.starts_with("i-")));
+        let of_ec2 = denied.action.as_deref().is_none_or(|a| a.starts_with("ec2:"));
+        let allows = !of_node && of_ec2 && matches!(denied.by, By::NoIdentityPolicy | By::Unknown);
         let policy_arn = if allows { Place::of(snap).policy_arn(ebs::POLICY) } else { String::new() };
         let what = denied.action.unwrap_or_else(|| "ec2:ModifyVolume".to_owned());
         return (Fix::Denied { of, role, policy_arn }, format!("the driver may not {what}"));

@@ -18,9 +18,16 @@ pub(crate) struct Instance {
     group: Option<String>,
     /// Karpenter or EKS Auto Mode replaces the node.
     karpenter: bool,
+    /// The node itself is broken, and another one takes its place.
+    replaced: bool,
 }
 
 impl Instance {
+    /// Of a node that is not at fault itself: what it suffers from would go to the next one with its pods.
+    pub(crate) fn kept(self) -> Self {
+        Self { replaced: false, ..self }
+    }
+
     /// Of a node.
     pub(crate) fn of(snap: &Snapshot, node: &Node) -> Self {
         let karpenter = node.is_karpenter();
@@ -31,6 +38,7 @@ impl Instance {
             scaled: id.filter(|_| !karpenter),
             group: node.metadata.label("eks.amazonaws.com/nodegroup").map(str::to_owned),
             karpenter,
+            replaced: true,
         }
     }
 }

@@ -25,7 +25,7 @@ check! {
         id: "fargate-unfit", suite: Workload, severity: Error,
         title: "a Fargate profile takes a pod that Fargate cannot run",
         requires: [Pods],
-        uses: [Nodes, Workloads, Events, FargateProfiles],
+        uses: [Nodes, Workloads, Events, FargateProfiles, EksCluster],
         fix: Fix,
     }
 }
@@ -58,8 +58,14 @@ enum Way {
     NoNodes,
     TooLarge,
     Quota,
-    Capacity { subnets: Vec<String> },
-    Role { role: String },
+    Capacity {
+        subnets: Vec<String>,
+    },
+    Role {
+        role: String,
+        /// The cluster knows the map aws-auth alone, and no access entries.
+        old_mode: bool,
+    },
 }
 
 impl Check for FargateUnfit {
@@ -141,7 +147,8 @@ fn way(snap: &Snapshot, why: OfFargate, profile: &str, nodes: &[Node]) -> Way {
         OfFargate::Capacity => Way::Capacity { subnets: known.map(|p| p.subnets.clone()).unwrap_or_default() },
         OfFargate::Role => {
             let arn = known.map(|p| p.pod_execution_role_arn.clone()).filter(|r| !r.is_empty());
-            Way::Role { role: arn.unwrap_or_else(|| "<pod-execution-role-arn>".to_owned()) }
+            let old_mode = snap.eks_cluster().is_ok_and(|c| c.access_config.authentication_mode == "CONFIG_MAP");
+            Way::Role { role: arn.unwrap_or_else(|| "<pod-execution-role-arn>".to_owned()), old_mode }
         }
         OfFargate::Unsupported if nodes.iter().any(|n: &Node| !n.is_fargate()) => Way::Nodes,
         OfFargate::Unsupported => Way::NoNodes,

@@ -68,7 +68,8 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Finding {
         many => format!("{} pods of {owner} are on nodes (node {node} among them)", many.len()),
     };
     let is_are = if pods.len() == 1 { "which runs Windows" } else { "that run Windows" };
-    let text = format!("{who}, {is_are}: nothing in {owner} asks for Linux, which it is made for");
+    let text =
+        format!("{who}, {is_are}: nothing in {owner} asks for Linux, and nothing says that it is meant for Windows");
     let severity = severity_of(snap, first, Severity::Error);
     let mut made = Finding::new(OtherSystem::META.id, severity, owner.clone(), text)
         .key(owner.key())

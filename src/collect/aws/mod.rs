@@ -27,7 +27,7 @@ const MAX_ROLES: usize = 24;
 /// Seconds within which an add-on or a node group was changed whose updates are read.
 const UPDATES_SINCE: i64 = 24 * 3600;
 /// Add-ons and node groups whose updates are read at most, and updates of each.
-const MOST_UPDATED: usize = 20;
+const MOST_UPDATED: usize = 8;
 
 /// Where AWS is to be asked, or why not.
 pub(super) type AwsTarget = Result<Place, Gap>;
@@ -377,7 +377,10 @@ async fn updates(
         .chain(groups.map(|n| Updated::Nodegroup(n.nodegroup_name.clone())));
     let each = changed.take(MOST_UPDATED).map(|of| updates_of(client, cluster, of));
     let (found, gaps): (Vec<_>, Vec<_>) = join_all(each).await.into_iter().unzip();
-    Reading::with_holes(Ok(found.concat()), gaps.concat())
+    let mut found = found.concat();
+    let is_old = |u: &Update| u.created_at.is_some() && !is_new(&u.created_at);
+    found.retain(|u| !is_old(u));
+    Reading::with_holes(Ok(found), gaps.concat())
 }
 
 async fn updates_of(client: &Client, cluster: &str, of: Updated) -> (Vec<Update>, Vec<Gap>) {

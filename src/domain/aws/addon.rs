@@ -58,13 +58,13 @@ pub(crate) fn rights(message: &str) -> Vec<Rule> {
 
 /// The agent of Pod Identity is known to be absent: it comes as an add-on, as a DaemonSet of one's own, or with Auto Mode.
 pub(crate) fn lacks_agent(snap: &Snapshot) -> bool {
-    let Ok(addons) = snap.eks_addons() else { return false };
+    let (Ok(addons), Ok(cluster)) = (snap.eks_addons(), snap.eks_cluster()) else { return false };
     let is_auto_mode = |c: &Cluster| c.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false);
     let is_own = |name: &str| name.contains(POD_IDENTITY_AGENT);
     let could_see = snap.workloads.covers("kube-system") || snap.pods.covers("kube-system");
     could_see
         && !addons.iter().any(|a| a.addon_name == POD_IDENTITY_AGENT)
-        && !snap.eks_cluster().is_ok_and(is_auto_mode)
+        && !is_auto_mode(cluster)
         && !snap.workloads.items().unwrap_or_default().iter().any(|w| is_own(&w.metadata.name))
         && !snap.pods.items().unwrap_or_default().iter().any(|p| is_own(&p.metadata.name))
 }

@@ -15,15 +15,24 @@ use crate::snapshot::monitoring::ContainerLog;
 /// Seconds for which a refused launch is of now: it is tried again within minutes.
 const RETRIED: i64 = 900;
 
+/// Karpenter's controller, by its image.
+pub(crate) fn is_controller(image: &str) -> bool {
+    image.contains("karpenter/controller")
+}
+
 /// What the controller said last of an object, as an error: the log, its line, and the error in it. Source: the JSON of
 /// controller-runtime, which names the object by its kind.
 pub(crate) fn controller_error<'a>(
     snap: &'a Snapshot,
     object: &NodeMaker,
 ) -> Option<(&'a ContainerLog, &'a str, String)> {
-    let logs = snap.part_logs.iter().flatten().filter(|l| l.image.contains("karpenter/") && !l.previous);
+    let logs = snap.part_logs.iter().flatten().filter(|l| is_controller(&l.image) && !l.previous);
     let error = |line: &str| {
         let json: Value = serde_json::from_str(line.trim()).ok()?;
+        let at = json.get("time").and_then(Value::as_str).and_then(|t| t.parse::<jiff::Timestamp>().ok());
+        if at.is_some_and(|t| snap.seconds_since(t) > RETRIED) {
+            return None;
+        }
         let is_error = json.get("level")?.as_str()?.eq_ignore_ascii_case("error");
         let named = match json.get(&object.kind)? {
             Value::String(text) => text.contains(&format!("name:{}]", object.metadata.name)),
@@ -44,8 +53,10 @@ pub(crate) fn of_events(snap: &Snapshot) -> Vec<Stuck<'_>> {
     let mut refused: Vec<(&NodeMaker, &Event)> = Vec::new();
     for event in events.filter(|e| e.is_within(RETRIED, snap.collected_at)) {
         let Some(pool) = pool_of_claim(all, &event.involved_object.name) else { continue };
-        if !refused.iter().any(|(known, _)| known.metadata.name == pool.metadata.name) {
-            refused.push((pool, event));
+        match refused.iter_mut().find(|(known, _)| known.metadata.name == pool.metadata.name) {
+            Some(known) if known.1.last_seen() < event.last_seen() => known.1 = event,
+            Some(_) => {}
+            None => refused.push((pool, event)),
         }
     }
     if refused.is_empty() {
@@ -54,7 +65,15 @@ pub(crate) fn of_events(snap: &Snapshot) -> Vec<Stuck<'_>> {
     // AWS refuses launches all the time: it matters to those who wait for a node of this pool.
     let pods = snap.pods.items().unwrap_or_default().iter();
     let waited: BTreeSet<&str> = pods.filter(|p| concerns(snap, p)).flat_map(|p| asked_of(snap, p)).collect();
-    refused.retain(|(pool, _)| waited.contains(pool.metadata.name.as_str()));
+    // One launch that is refused is followed by another, of another type or in another zone.
+    let overtaken = |pool: &NodeMaker, event: &Event| {
+        let launched = |c: &NodeMaker| {
+            let launched = c.condition("Launched").filter(|l| l.status == "True");
+            launched.is_some_and(|l| l.last_transition_time >= event.last_seen())
+        };
+        all.iter().any(|c| c.kind == "NodeClaim" && c.pool() == Some(pool.metadata.name.as_str()) && launched(c))
+    };
+    refused.retain(|(pool, event)| waited.contains(pool.metadata.name.as_str()) && !overtaken(pool, event));
     refused.into_iter().map(|(pool, event)| of_event(pool, event)).collect()
 }
 

@@ -10,7 +10,7 @@ const FORCED: &str = "It runs with the old alerting (section alerting) on a data
 const DATABASE: &[(&[&str], &str)] = &[
     (
         &["\", no encryption", "\", ssl off", "connections using insecure transport are prohibited"],
-        "The server takes encrypted connections only (RDS: rds.force_ssl, on from PostgreSQL 15; require_secure_transport of MySQL): set ssl_mode = require in [database] (GF_DATABASE_SSL_MODE). With verify-full Grafana also checks the certificate, and needs the authority's file in ca_cert_path; MySQL wants true or skip-verify.",
+        "The server admits no unencrypted connection of this user; mostly it takes encrypted ones only (RDS: rds.force_ssl, on from PostgreSQL 15; require_secure_transport of MySQL): set ssl_mode = require in [database] (GF_DATABASE_SSL_MODE). With verify-full Grafana also checks the certificate, and needs the authority's file in ca_cert_path; MySQL wants true or skip-verify. If that is refused as well, an entry in pg_hba.conf is missing.",
     ),
     (
         &["no pg_hba.conf entry", "pg_hba.conf rejects connection"],

@@ -11,7 +11,7 @@ pub(crate) fn read(text: &str) -> Option<Crash> {
         let address = &found[1];
         let reason = format!("cannot listen on {address}: its node has no IPv6");
         let advice = format!(
-            "Take the line `listen {address};` out. In the chart of Loki it is gateway.nginxConfig.enableIPv6: false, in that of Mimir nginx.config.enableIPv6: false."
+            "Take the line `listen {address};` out. In the chart of Loki it is gateway.nginxConfig.enableIPv6: false, in that of Mimir gateway.nginx.config.enableIPv6: false."
         );
         return Some(Crash::new(Class::Config, reason).file(FILE).what(address).advice(advice));
     }

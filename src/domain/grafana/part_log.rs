@@ -17,6 +17,8 @@ const RECENT: i64 = 3600;
 const NOW: i64 = 900;
 /// Failures from which on it is not one person's mistake.
 const SEVERAL: usize = 3;
+/// Seconds for which peers are not found, from which on it is more than a replica that starts.
+const LASTS: i64 = 120;
 
 /// A part, and in which way it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +89,7 @@ pub(crate) struct Said<'a> {
     pub(crate) part: Part,
     pub(crate) log: &'a ContainerLog,
     pub(crate) times: usize,
+    pub(crate) first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
     pub(crate) error: String,
     pub(crate) line: String,
@@ -115,6 +118,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
             part,
             log,
             times: 0,
+            first: line.at,
             last: None,
             error: String::new(),
             line: String::new(),
@@ -128,7 +132,12 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Said<'a>> {
         }
         line.raw.clone_into(&mut said.line);
     }
-    let is_enough = |s: &Said<'_>| s.part.is_of_start() || s.times >= SEVERAL;
+    // A replica that starts is not found for a moment.
+    let lasts = |s: &Said<'_>| {
+        let span = s.first.zip(s.last).map_or(LASTS, |(first, last)| last.as_second() - first.as_second());
+        s.part != Part::AlertingPeers || span >= LASTS
+    };
+    let is_enough = |s: &Said<'_>| s.part.is_of_start() || (s.times >= SEVERAL && lasts(s));
     one_of_plugins(found.into_values().filter(is_enough).collect(), &log.text)
 }
 
@@ -415,7 +424,8 @@ mod tests {
                 Part::Ldap,
             ),
         ] {
-            assert_eq!(parts(&format!("{line}\n").repeat(3)), [part], "{line}");
+            let thrice = ["02:48", "02:50", "02:52"].map(|at| format!("{}\n", line.replace("02:50", at)));
+            assert_eq!(parts(&thrice.concat()), [part], "{line}");
             assert!(parts(line).is_empty(), "once: {line}");
             assert!(parts(&format!("{}\n", line.replace("02:50", "01:10")).repeat(3)).is_empty(), "old: {line}");
         }

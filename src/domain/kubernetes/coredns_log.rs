@@ -66,10 +66,18 @@ pub(crate) fn faults(log: &str) -> Vec<(Fault, &str)> {
     found
 }
 
-/// Lines in which it does not reach the API. What it watches is asked for again at least each minute, so one that is cut off
+/// Lines in which it does not reach the API, about the kind of which it says so most. What it watches is asked for again at least each minute, so one that is cut off
 /// says so again and again; at its start, and while the API server is updated, it may once.
 pub(crate) fn api_failures(log: &str) -> usize {
-    log.lines().filter(|line| other(line) == Some(Fault::Api)).count()
+    let kind = |line: &str| {
+        let rest = line.split("*v1.").nth(1).unwrap_or_default();
+        rest.split([':', ' ']).next().unwrap_or_default().to_owned()
+    };
+    let mut by_kind: BTreeMap<String, usize> = BTreeMap::new();
+    for line in log.lines().filter(|line| other(line) == Some(Fault::Api)) {
+        *by_kind.entry(kind(line)).or_default() += 1;
+    }
+    by_kind.into_values().max().unwrap_or_default()
 }
 
 /// `plugin/errors: 2 api.example.com. A: read udp 10.0.1.5:3->10.0.0.2:53: i/o timeout`: the server, the name, and whether

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{GitOpsObject, SyncedResource};
+use crate::snapshot::kubernetes::{GitOpsObject, Pod, SyncedResource};
 
 /// Why it does not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -247,9 +247,12 @@ fn stalled<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>>
     };
     let ready = condition("Ready", "False")?;
     condition("Stalled", "True").filter(|c| c.reason.as_deref() == Some("RetriesExceeded"))?;
+    if !snap.pods.covers(home(object)) {
+        return None;
+    }
     let pods = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == home(object));
-    let mut unready = pods.filter(|p| !p.is_ready() && !p.is_finished());
-    if unready.next().is_some() {
+    let mut at_work = pods.filter(|p| !p.is_finished()).peekable();
+    if at_work.peek().is_none() || !at_work.all(Pod::is_ready) {
         return None;
     }
     let text = ready.message.clone()?;

@@ -130,8 +130,10 @@ impl Snapshot {
             .filter(|e| {
                 let object = &e.involved_object;
                 // An object that was deleted and made again has the name of the old one, not its history.
-                let same =
-                    object.uid.as_deref().is_none_or(|uid| uid.is_empty() || meta.uid.is_empty() || uid == meta.uid);
+                // The kubelet and agents of nodes give the name of a node for its uid.
+                let same = object.uid.as_deref().is_none_or(|uid| {
+                    uid.is_empty() || meta.uid.is_empty() || uid == meta.uid || (kind == "Node" && uid == meta.name)
+                });
                 object.kind == kind && object.name == meta.name && object.namespace == meta.namespace && same
             })
             .filter(|e| e.is_within(seconds, self.collected_at))

@@ -18,11 +18,11 @@ pub(crate) fn is_windows(node: &Node) -> bool {
 /// Somebody meant the pod for Windows: it asks for such nodes, tolerates their taint by name, or its image says so.
 fn is_for_windows(pod: &Pod) -> bool {
     let spec = &pod.spec;
-    let selected = LABELS.iter().any(|l| spec.node_selector.get(*l).is_some_and(|v| v == WINDOWS));
+    let selected = spec.node_selector.iter().any(|(key, value)| key.contains(WINDOWS) || value.contains(WINDOWS));
     let terms = scheduling::required_affinity(pod).map(|s| s.node_selector_terms.as_slice()).unwrap_or_default();
     let mut asked = terms.iter().flat_map(|t| t.match_expressions.iter().flatten());
     let affine = asked.any(|r| {
-        LABELS.contains(&r.key.as_str()) && r.operator == "In" && r.values.iter().flatten().any(|v| v == WINDOWS)
+        r.operator == "In" && (r.key.contains(WINDOWS) || r.values.iter().flatten().any(|v| v.contains(WINDOWS)))
     });
     let tolerated = spec.tolerations.iter().any(|t| {
         t.value.as_deref() == Some(WINDOWS) || t.key.as_deref().is_some_and(|k| k == "os" || k.contains(WINDOWS))

@@ -126,7 +126,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, engine: Engine) -> Vec<Fai
     by_trouble.into_values().map(|f| Failing { lost: lost.clone(), ..f }).collect()
 }
 
-fn trouble(line: &str) -> Option<Trouble> {
+pub(crate) fn trouble(line: &str) -> Option<Trouble> {
     let has = |words: &[&str]| words.iter().any(|w| line.contains(w));
     if has(&["OpenSearch Security not initialized", "Not yet initialized (you may need to run securityadmin)"]) {
         return Some(Trouble::Security);
@@ -136,7 +136,7 @@ fn trouble(line: &str) -> Option<Trouble> {
     }
     Some(match () {
         () if has(&["is empty on this node"]) => Trouble::Bootstrap,
-        () if has(&["an election requires"]) => Trouble::Quorum,
+        () if has(&["an election requires"]) && has(&["non-quorum", "which is not a quorum"]) => Trouble::Quorum,
         () => Trouble::Discovery,
     })
 }

@@ -13,7 +13,7 @@ pub(crate) fn is_of_the_asker(text: &str, count: usize) -> bool {
         || has(&["http: TLS handshake error from"]) && gone.iter().any(|g| end.ends_with(g))
         || has(&["sending metric family", "rite metrics"]) && has(&["broken pipe", "connection reset by peer"])
         || has(&["superfluous response.WriteHeader", "websocket: close 1"])
-        || has(&["bad_data"]) && has(&["parse error"])
+        || has(&["bad_data"]) && has(&["parse error"]) && count < FIGHT
         // The policy went while the agent of the VPC CNI looked at it.
         || has(&["Unable to get policyendpoint spec"]) && has(&["not found"])
         || has(&["the object has been modified"]) && count < FIGHT

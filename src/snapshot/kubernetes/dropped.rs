@@ -41,7 +41,9 @@ fn dropped(metadata: &Value, spec: &Value) -> Vec<Dropped> {
     let slips = lint(&manifest).into_iter().filter(|(by, _)| *by == Refused::ByServer).map(|(_, problem)| problem);
     let unknown = slips.filter(|p| p.message.starts_with("unknown field"));
     let lost = unknown.filter_map(|p| Some(Dropped { meant: p.instead?, path: p.path }));
-    lost.filter(|d| at(spec, &d.path).is_none()).collect()
+    // The right name may have been written since, by other means.
+    let right = |d: &Dropped| d.path.rsplit_once('.').map(|(above, _)| format!("{above}.{}", d.meant));
+    lost.filter(|d| at(spec, &d.path).is_none() && right(d).is_none_or(|path| at(spec, &path).is_none())).collect()
 }
 
 /// The value at `spec.endpoints[0].port`.

@@ -187,6 +187,7 @@ fn keep_known_env<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EnvVar>, D::Err
                         | "LABEL"
                         | "LABEL_VALUE"
                         | "POD_SECURITY_GROUP_ENFORCING_MODE"
+                        | "DISABLE_TCP_EARLY_DEMUX"
                         | "FOLDER"
                         | "NAMESPACE"
                         | "RESOURCE"

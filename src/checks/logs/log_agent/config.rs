@@ -38,7 +38,12 @@ impl Config {
     pub(super) fn value(&self, key: &str) -> Option<&str> {
         let pairs = self.output.lines().map(str::trim).filter_map(|l| l.split_once([' ', '\t', ':']));
         let mut named = pairs.filter(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.trim());
-        named.next().filter(|v| !v.is_empty())
+        named.next().map(|v| v.trim_matches(['"', '\''])).filter(|v| !v.is_empty())
+    }
+
+    /// The same, where it is no variable that the agent fills in.
+    pub(super) fn literal(&self, key: &str) -> Option<&str> {
+        self.value(key).filter(|v| !v.contains(['$', '{', '#']))
     }
 
     /// The host that the output names.

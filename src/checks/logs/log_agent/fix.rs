@@ -271,8 +271,8 @@ impl Case<'_> {
             Reason::Unsigned => Way::Unsigned { agent, detail, config_key: config_key(), change: change() },
             Reason::Group => Way::Group {
                 detail,
-                group: self.config.value("log_group_name").unwrap_or("<log-group>").to_owned(),
-                region: self.config.value("region").unwrap_or("<region>").to_owned(),
+                group: self.config.literal("log_group_name").unwrap_or("<log-group>").to_owned(),
+                region: self.config.literal("region").unwrap_or("<region>").to_owned(),
                 change: change(),
             },
             Reason::Throttled => Way::Throttled { detail, change: change() },

@@ -23,9 +23,7 @@ pub(super) fn words(failing: &Failing) -> &'static str {
             "it asks the endpoint of its object store for its AWS credentials, which only STS gives"
         }
         Trouble::Key => "its role may use the bucket, and not the KMS key that encrypts what is in it",
-        Trouble::Gone => {
-            "chunks that its index names are not in its object store any more: something else deletes them"
-        }
+        Trouble::Gone => "chunks that its index names are not in its object store any more",
         Trouble::Slow => "its object store takes no more requests for now (SlowDown)",
         Trouble::Period => "no period of its schema_config holds the time of lines that it is to write or to read",
         Trouble::IndexGateway => "its queriers do not reach the index gateway, and queries are not answered",

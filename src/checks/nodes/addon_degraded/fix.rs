@@ -13,7 +13,8 @@ use crate::domain::aws::addon::{self, Conflict};
 use crate::domain::aws::{oidc_provider, trust};
 use crate::domain::kubernetes::{not_created, scheduling, webhook_call};
 use crate::snapshot::Snapshot;
-use crate::snapshot::aws::Addon;
+use crate::snapshot::aws::{Addon, PodIdentityAssociation};
+use crate::snapshot::kubernetes::ServiceAccount;
 
 /// Letters that the name of a role may have.
 const LONGEST_ROLE: usize = 64;
@@ -249,11 +250,19 @@ impl Subject<'_> {
     }
 
     fn permission(&self, place: &Place) -> Way {
-        let associated = self.addon.and_then(|a| a.pod_identity_associations.first());
+        let (namespace, account) = (addon::namespace(self.name), addon::account(self.name));
+        // An association, or an annotation, may have been made beside the add-on.
+        let of_account =
+            |a: &&PodIdentityAssociation| a.namespace == namespace && Some(a.service_account.as_str()) == account;
+        let own = self.snap.pod_identity_associations.iter().flatten().find(of_account);
+        let named = self.addon.and_then(|a| a.pod_identity_associations.first());
+        let associated = named.or(own.map(|a| &a.association_arn));
         let association = associated
             .and_then(|arn| self.snap.pod_identity_associations.iter().flatten().find(|a| a.association_arn == *arn));
+        let annotated = account.and_then(|name| self.snap.service_accounts.find(namespace, name).ok().flatten());
         let role = self.addon.and_then(|a| a.service_account_role_arn.as_deref());
         let role = role.or(association.and_then(|a| a.role_arn.as_deref())).and_then(|arn| arn.rsplit('/').next());
+        let role = role.or(annotated.and_then(ServiceAccount::role_name));
         let policy_arn = addon::policy(self.name).map(|name| place.policy_arn(name));
         let has_role = role.is_some() || associated.is_some();
         Way::Permission {
@@ -281,6 +290,11 @@ impl Subject<'_> {
         let arn = place.role_arn(&name);
         let has_agent = self.snap.eks_addons.iter().flatten().any(|a| a.addon_name == addon::POD_IDENTITY_AGENT);
         let issuer = cluster.issuer_host_path();
+        // What could not be read may be there.
+        let read = self.snap.pod_identity_associations.is_ok() && self.snap.service_accounts.covers(namespace);
+        if !read {
+            return None;
+        }
         let (statement, given) = if has_agent {
             let session = trust::Session {
                 cluster_arn: &cluster.arn,

@@ -28,7 +28,7 @@ check! {
         title: "an EKS add-on is degraded",
         requires: [Workloads, EksAddons],
         uses: [Pods, Nodes, EksCluster, EksNodegroups, Events, PersistentVolumeClaims, StorageClasses, CsiDrivers, Webhooks,
-            PodIdentityAssociations, IamOidcProviders],
+            PodIdentityAssociations, IamOidcProviders, ServiceAccounts],
         fix: Fix,
     }
 }

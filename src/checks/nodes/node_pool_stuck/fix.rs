@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::checks::support::node_pool::Pool;
 use crate::checks::support::place::Place;
 use crate::domain::aws::node_pool::{self, Fault, Launch, Stuck, Unfound};
+use crate::domain::aws::node_pool_said::is_controller;
 use crate::model::Placeholder;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::NodeMaker;
@@ -78,7 +79,8 @@ pub(super) enum Fix {
         region: String,
     },
     Launch {
-        claim: String,
+        /// None where the claim is gone already.
+        claim: Option<String>,
         auto: bool,
         controller: String,
         namespace: String,
@@ -114,7 +116,7 @@ impl Class {
 /// Namespace and name of Karpenter's Deployment.
 pub(super) fn controller(snap: &Snapshot) -> (String, String) {
     let all = snap.workloads.items().unwrap_or_default().iter().filter(|w| w.kind == "Deployment");
-    let mut own = all.filter(|w| w.spec.template.spec.containers.iter().any(|c| c.image.contains("karpenter/")));
+    let mut own = all.filter(|w| w.spec.template.spec.containers.iter().any(|c| is_controller(&c.image)));
     own.next().map_or_else(
         || ("kube-system".to_owned(), "karpenter".to_owned()),
         |w| (w.metadata.namespace.clone(), w.metadata.name.clone()),
@@ -160,7 +162,10 @@ pub(super) fn of(snap: &Snapshot, stuck: &Stuck<'_>) -> Fix {
             Launch::SpotRole => Fix::SpotRole,
             Launch::Disk => Fix::Disk { class: class_of(snap, stuck) },
             Launch::Key => Fix::Key { pool, region },
-            Launch::Other => Fix::Launch { claim: stuck.object.metadata.name.clone(), auto, controller, namespace },
+            Launch::Other => {
+                let claim = stuck.event.is_none().then(|| stuck.object.metadata.name.clone());
+                Fix::Launch { claim, auto, controller, namespace }
+            }
         },
         Fault::Joins => {
             let role = role(snap, stuck).unwrap_or_else(|| "<node-role>".to_owned());

@@ -109,7 +109,7 @@ fn finding(snap: &Snapshot, all: &[Stuck<'_>]) -> Option<Finding> {
 
 /// The controller's last error about one of the pools.
 fn said<'a>(snap: &'a Snapshot, pools: &BTreeSet<&str>) -> Option<(&'a ContainerLog, &'a str)> {
-    let mut logs = snap.part_logs.iter().flatten().filter(|l| l.image.contains("karpenter/") && !l.previous);
+    let mut logs = snap.part_logs.iter().flatten().filter(|l| node_pool_said::is_controller(&l.image) && !l.previous);
     let names = |line: &&str| {
         line.contains("\"ERROR\"")
             && pools.iter().any(|pool| line.contains(&format!("\"NodePool\":{{\"name\":\"{pool}\"}}")))

@@ -69,7 +69,7 @@ fn finding(snap: &Snapshot, object: &ScaledObject, ready: &Condition) -> Option<
     );
     let fix = Fix { resource: "scaledobject", namespace: namespace.clone(), name: name.clone(), way };
     let made = Finding::new(HpaStuck::META.id, Severity::Warning, subject.clone(), message)
-        .key("scaled-object")
+        .key(format!("{namespace}/{name} scaled-object"))
         // What asks Prometheus by it, and finds none there, says more.
         .depends_on(subject)
         .depends_on(of)
@@ -168,7 +168,8 @@ mod tests {
                     "reason": "ScaledObjectCheckFailed", "message": m, "lastTimestamp": "2026-11-21T01:58:00Z"})
             })
             .collect();
-        let mut snap = snapshot(json!({"events": events}));
+        let target = json!({"kind": "Deployment", "metadata": {"namespace": "shop", "name": "web"}});
+        let mut snap = snapshot(json!({"events": events, "workloads": [target]}));
         let object = json!({"metadata": {"namespace": "shop", "name": "web", "creationTimestamp": "2026-11-20T01:00:00Z"},
             "spec": {"scaleTargetRef": {"name": "web"}}, "status": {"conditions": [ready]}});
         snap.scaled_objects = Listing::cluster(vec![serde_json::from_value(object).expect("a ScaledObject")]);

@@ -11,6 +11,7 @@ use crate::domain::prometheus::remote_write::config::Origin;
 use crate::domain::prometheus::targets::prometheus_path;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
+use crate::snapshot::monitoring::ContainerLog;
 
 /// See the page's fixes.
 #[derive(Serialize, JsonSchema)]
@@ -294,17 +295,17 @@ impl Fix {
     }
 
     /// It cannot read on in its write-ahead log.
-    pub(super) fn wal(snap: &Snapshot, pod: Option<&Pod>, namespace: &str, name: &str) -> Self {
+    pub(super) fn wal(snap: &Snapshot, pod: Option<&Pod>, log: &ContainerLog) -> Self {
         // How many segments lie between what is written and what is sent.
         const SEGMENTS: &str = "/api/v1/query?query=max(prometheus_tsdb_wal_segment_current)%20-%20min(prometheus_wal_watcher_current_segment)";
         Self {
-            namespace: namespace.to_owned(),
-            workload: pod.map_or_else(|| format!("pod/{name}"), |p| Target::of(snap, p).name),
-            container: "prometheus".to_owned(),
+            namespace: log.namespace.clone(),
+            workload: pod.map_or_else(|| format!("pod/{}", log.pod), |p| Target::of(snap, p).name),
+            container: log.container.clone(),
             agent: false,
             pending_path: prometheus_path(snap, SEGMENTS),
             pending_url: format!("<prometheus-url>{SEGMENTS}"),
-            way: Way::Wal { pod: name.to_owned() },
+            way: Way::Wal { pod: log.pod.clone() },
         }
     }
 }

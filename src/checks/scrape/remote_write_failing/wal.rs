@@ -27,20 +27,20 @@ struct Said<'a> {
 
 /// Those of which the log says so now.
 pub(super) fn all(snap: &Snapshot) -> Vec<Finding> {
-    let mut said: BTreeMap<String, Said<'_>> = BTreeMap::new();
+    let mut said: BTreeMap<(String, String), Said<'_>> = BTreeMap::new();
     for log in snap.logs_of(Program::Prometheus).unwrap_or_default().into_iter().filter(|l| !l.previous) {
         for raw in log.text.lines().filter(|l| l.contains("error tailing WAL")) {
             let line = Line::parse(raw);
             if line.msg != "error tailing WAL" || line.err.is_empty() {
                 continue;
             }
-            let url = line.get("url").to_owned();
-            let times = said.get(&url).map_or(0, |s| s.times) + 1;
-            said.insert(url, Said { log, raw, err: line.err, times });
+            let own = (log.pod.clone(), line.get("url").to_owned());
+            let times = said.get(&own).map_or(0, |s| s.times) + 1;
+            said.insert(own, Said { log, raw, err: line.err, times });
         }
     }
     let lasts = |s: &Said<'_>| s.times >= SEVERAL && age(s.raw, snap.collected_at).is_some_and(|age| age <= NOW);
-    said.into_iter().filter(|(_, s)| lasts(s)).map(|(url, s)| finding(snap, &url, &s)).collect()
+    said.into_iter().filter(|(_, s)| lasts(s)).map(|((_, url), s)| finding(snap, &url, &s)).collect()
 }
 
 fn finding(snap: &Snapshot, url: &str, said: &Said<'_>) -> Finding {
@@ -52,10 +52,10 @@ fn finding(snap: &Snapshot, url: &str, said: &Said<'_>) -> Finding {
         "Prometheus' remote write to {host} stands still: it cannot read on in its write-ahead log ({}), and sends nothing until it is started again",
         redact(&said.err)
     );
-    let mut made = Finding::new(RemoteWriteFailing::META.id, Severity::Error, subject, message)
-        .key(format!("{host}/wal"))
+    let mut made = Finding::new(RemoteWriteFailing::META.id, Severity::Error, subject.clone(), message)
+        .key(format!("{} {host}/wal", subject.key()))
         .evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, said.raw))
-        .fix(Fix::wal(snap, pod, &log.namespace, &log.pod));
+        .fix(Fix::wal(snap, pod, log));
     made.breaks = Some(Vec::new());
     made
 }

@@ -111,7 +111,9 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
     let has = |word: &str| lower.contains(word);
     match DiskError::read(&text) {
         Some(DiskError::Full) => return Some(Trouble::DiskFull),
-        Some(DiskError::ReadOnly | DiskError::Broken) => return Some(Trouble::ReadOnly),
+        Some(DiskError::ReadOnly) => return Some(Trouble::ReadOnly),
+        // A handle of NFS that is stale is got anew; a disk that cannot be read is not.
+        Some(DiskError::Broken) if has("input/output error") => return Some(Trouble::ReadOnly),
         _ => {}
     }
     if has("encountered wal read error") || has("encountered wbl read error") || has("starting corruption repair") {

@@ -60,7 +60,9 @@ pub(super) fn former<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> O
             && reserved.is_some_and(|uid| !uid.is_empty() && uid != claim.metadata.uid)
     };
     let mut all = volumes.filter(meant).filter(own).filter(|v| shape_misfit(claim, v).is_none());
-    all.next()
+    // Of two nobody but their owner knows which holds the data.
+    let one = all.next()?;
+    all.next().is_none().then_some(one)
 }
 
 /// What keeps the volumes made by hand from a claim, those first that come nearest.

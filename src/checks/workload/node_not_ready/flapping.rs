@@ -47,7 +47,7 @@ fn finding(snap: &Snapshot, node: &Node, pod: &Pod, event: &Event, times: u32) -
         .fix(Fix {
             namespace: pod.metadata.namespace.clone(),
             node: name.clone(),
-            way: Way::Flapping(Instance::of(snap, node)),
+            way: Way::Flapping(Instance::of(snap, node).kept()),
         })
 }
 

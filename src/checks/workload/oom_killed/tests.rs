@@ -53,7 +53,7 @@ fn the_limit_is_doubled_unless_something_was_measured_above_it() {
     let status = json!({"name": "prometheus", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
         "lastState": ended("OOMKilled", "2026-11-21T11:59:00Z")});
     let found = &run(status.clone())[0];
-    assert!(found.message.contains("2Gi fits a node such as node-a"), "{}", found.message);
+    assert!(found.message.contains("2Gi (twice the limit) fits a node such as node-a"), "{}", found.message);
     assert_eq!(found.params.values()["request"], "2Gi");
     let mut snap = snapshot(json!([pod(status)]));
     let memory = ContainerMemory {
