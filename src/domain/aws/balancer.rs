@@ -102,7 +102,6 @@ impl Refusal {
                 "RulesPerSecurityGroupLimitExceeded",
                 "SecurityGroupLimitExceeded",
                 "SecurityGroupsPerInterfaceLimitExceeded",
-                "does not support creating load balancers",
             ])
         {
             return Self::Quota;

@@ -79,7 +79,9 @@ pub(crate) fn agents<'a>(snap: &'a Snapshot, node: &str) -> impl Iterator<Item =
 
 /// Those of other plugins than the VPC CNI that run and have not been ready for this long: what keeps them is not in their state.
 pub(crate) fn unready(snap: &Snapshot, seconds: i64) -> Vec<&Pod> {
-    let others = |pod: &&Pod| PLUGINS.iter().any(|p| p.word != VPC_CNI.word && p.runs_in(pod)) && !VPC_CNI.has(pod);
+    // A plugin brings other DaemonSets along, such as a proxy.
+    let is_agent = |p: &Plugin, pod: &Pod| p.runs_in(pod) && pod.spec.containers.iter().any(|c| c.name == p.container);
+    let others = |pod: &&Pod| PLUGINS.iter().any(|p| p.word != VPC_CNI.word && is_agent(p, pod)) && !VPC_CNI.has(pod);
     let waits = |pod: &&Pod| pod.statuses().any(|s| s.state.waiting.is_some());
     let since = |pod: &Pod| pod.condition("Ready").filter(|c| c.status == "False")?.last_transition_time;
     let long = |pod: &&Pod| since(pod).is_some_and(|t| snap.collected_at.as_second() - t.as_second() >= seconds);
