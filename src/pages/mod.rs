@@ -35,43 +35,42 @@ static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/checks");
 /// The folder of the steps that several pages include by name.
 const SHARED: &str = "_shared";
 
-/// The page of a check, taken apart.
+/// The page of a check, taken apart. Each is when it is first asked for: a run needs a few of them.
 ///
 /// # Errors
 /// There is no page, or it includes what is not there: a bug of the check.
 pub fn of(meta: &CheckMeta) -> Result<&'static Page, String> {
-    static PARSED: OnceLock<BTreeMap<String, Result<Page, String>>> = OnceLock::new();
-    let parsed = PARSED.get_or_init(all);
+    static PARSED: OnceLock<BTreeMap<String, OnceLock<Result<Page, String>>>> = OnceLock::new();
+    let parsed = PARSED.get_or_init(|| embedded().map(|name| (name, OnceLock::new())).collect());
     let name = format!("{}/{}", meta.suite, meta.id.0.replace('-', "_"));
-    match parsed.get(&name) {
-        Some(Ok(page)) => Ok(page),
-        Some(Err(error)) => Err(format!("checks/{name}: {error}")),
-        None => Err(format!("there is no page checks/{name}.md and no folder checks/{name}/")),
-    }
+    let Some(page) = parsed.get(&name) else {
+        return Err(format!("there is no page checks/{name}.md and no folder checks/{name}/"));
+    };
+    page.get_or_init(|| load(&name)).as_ref().map_err(|error| format!("checks/{name}: {error}"))
 }
 
-/// Every page by `suite/check_id`: a file of that name, or a folder with `page.md` and one file for each fix.
-fn all() -> BTreeMap<String, Result<Page, String>> {
-    let mut pages = BTreeMap::new();
-    for suite in PAGES.dirs().filter(|d| d.path().as_os_str() != SHARED) {
-        for file in suite.files() {
-            let name = file.path().with_extension("").to_string_lossy().into_owned();
-            pages.insert(name, Page::load(text(file), &[], shared));
-        }
-        for folder in suite.dirs() {
-            let mut fixes = Vec::new();
-            let mut page = "";
-            for file in folder.files() {
-                match file.path().file_stem().and_then(|s| s.to_str()).unwrap_or_default() {
-                    "page" => page = text(file),
-                    variant => fixes.push((variant, text(file))),
-                }
-            }
-            fixes.sort_unstable();
-            pages.insert(folder.path().to_string_lossy().into_owned(), Page::load(page, &fixes, shared));
+/// Every page as `suite/check_id`.
+fn embedded() -> impl Iterator<Item = String> {
+    let suites = PAGES.dirs().filter(|d| d.path().as_os_str() != SHARED);
+    suites.flat_map(Dir::entries).map(|entry| entry.path().with_extension("").to_string_lossy().into_owned())
+}
+
+/// Takes a page apart: a file of that name, or a folder with `page.md` and one file for each fix.
+fn load(name: &str) -> Result<Page, String> {
+    let Some(folder) = PAGES.get_dir(name) else {
+        let page = PAGES.get_file(format!("{name}.md")).map(text).unwrap_or_default();
+        return Page::load(page, &[], shared);
+    };
+    let mut fixes = Vec::new();
+    let mut page = "";
+    for file in folder.files() {
+        match file.path().file_stem().and_then(|s| s.to_str()).unwrap_or_default() {
+            "page" => page = text(file),
+            variant => fixes.push((variant, text(file))),
         }
     }
-    pages
+    fixes.sort_unstable();
+    Page::load(page, &fixes, shared)
 }
 
 fn text(file: &'static include_dir::File<'static>) -> &'static str {

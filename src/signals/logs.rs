@@ -126,11 +126,10 @@ fn is_calm(snap: &Snapshot, log: &ContainerLog, group: &Group) -> bool {
         && (text.contains("context canceled") || text.contains("failed to record query metrics"));
     // What of these logs is a fault is judged by checks: a search engine complains of much, a gateway of each browser, and what
     // makes nodes of each one that AWS has not.
-    let container = pod(snap, log).and_then(|p| Some((p, p.spec.containers.iter().find(|c| c.name == log.container)?)));
     let of_engine = Engine::of_image(&log.image).is_some();
     let is_judged = of_engine && (!group.is_error || engine_log::trouble(text).is_some())
         || node_pool_said::is_controller(&log.image)
-        || container.is_some_and(|(pod, container)| gateway_log::store_behind(pod, container).is_some());
+        || gateway_log::store_of(snap, log).is_some();
     let of_agent = Agent::of_image(&log.image).is_some() && is_missing_file(text);
     // Where the file of a container that runs is missing, the agent lacks a directory of the node.
     of_store

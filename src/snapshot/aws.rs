@@ -87,6 +87,11 @@ pub struct StorageConfig {
 }
 
 impl Cluster {
+    /// EKS Auto Mode makes its nodes.
+    pub fn is_auto_mode(&self) -> bool {
+        self.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false)
+    }
+
     /// EKS Auto Mode provides block storage (provisioner `ebs.csi.eks.amazonaws.com`).
     pub fn auto_mode_storage(&self) -> bool {
         self.storage_config.as_ref().and_then(|s| s.block_storage.enabled).unwrap_or(false)
@@ -263,7 +268,6 @@ pub struct UpdateParam {
 pub struct UpdateError {
     pub error_code: String,
     pub error_message: String,
-    pub resource_ids: Vec<String>,
 }
 
 /// `eks list-pod-identity-associations`, with the role where `describe-pod-identity-association` gave it.

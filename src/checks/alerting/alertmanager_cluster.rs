@@ -128,7 +128,7 @@ fn came_later(snap: &Snapshot, pod: &Pod, lonely: &Lonely) -> bool {
     let namespace = &pod.metadata.namespace;
     let began = started(pod, &lonely.container).zip(lonely.at);
     let at_start = began.is_some_and(|(s, at)| (0..FIRST).contains(&(at.as_second() - s.as_second())));
-    let settled = lonely.at.is_some_and(|at| snap.collected_at.as_second() - at.as_second() > FIRST);
+    let settled = lonely.at.is_some_and(|at| snap.seconds_since(at) > FIRST);
     let serves = |p: &Pod| p.metadata.name == peer && p.is_ready();
     let behind = || {
         let service = snap.services.find(namespace, service).ok().flatten();

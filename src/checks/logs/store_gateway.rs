@@ -94,9 +94,8 @@ impl Check for StoreGateway {
         // Replicas say the same.
         let mut groups: BTreeMap<(String, Trouble), Vec<Failing<'_>>> = BTreeMap::new();
         for failing in gateway_log::failing(snap)? {
-            let pod = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten();
-            let owner = pod.map_or_else(|| failing.log.pod.clone(), |p| snap.owner_ref(p).key());
-            groups.entry((owner, failing.trouble)).or_default().push(failing);
+            let Some(pod) = snap.pods.find(&failing.log.namespace, &failing.log.pod).ok().flatten() else { continue };
+            groups.entry((snap.owner_ref(pod).key(), failing.trouble)).or_default().push(failing);
         }
         Ok(Diagnosis::Findings(groups.values().filter_map(|group| Some(Case::new(snap, group)?.finding())).collect()))
     }

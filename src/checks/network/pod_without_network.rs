@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use crate::checks::support::instance::Instance;
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::{container_states, event_evidence};
+use crate::checks::support::seen::{event_evidence, pod_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::placement::Placement;
 use crate::domain::kubernetes::sandbox::{self, Fault};
 use crate::domain::kubernetes::{foundation, network_plugin, nodes, system};
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::windows::{GRACE, RECENT};
-use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::{Event, Pod};
 use crate::snapshot::{Platform, Snapshot};
 
@@ -160,7 +160,7 @@ fn finding(snap: &Snapshot, node: &str, fault: Fault, all: &[(&Pod, &Event)]) ->
     made = broken.into_iter().fold(made, Finding::breaks);
     if let Some(plugin) = plugin.filter(|_| matches!(fault, Fault::Plugin | Fault::Binary)) {
         made = made
-            .evidence(plugin_evidence(plugin))
+            .evidence(pod_evidence(plugin))
             .depends_on(ResourceRef::pod(&plugin.metadata.namespace, &plugin.metadata.name));
     }
     if let Some(plugin) = plugin.filter(|p| fault == Fault::Plugin && !p.is_ready()) {
@@ -225,14 +225,4 @@ fn is_gone(snap: &Snapshot, node: &str, message: &str) -> bool {
     let here = |p: &&Pod| p.spec.node_name.as_deref() == Some(node);
     let runs = |p: &Pod| p.statuses().any(|s| s.state.running.is_some());
     refused.iter().any(|r| message.contains(r)) && snap.pods.items().unwrap_or_default().iter().filter(here).any(runs)
-}
-
-fn plugin_evidence(pod: &Pod) -> Evidence {
-    Evidence::new(
-        format!("Pod {}/{}", pod.metadata.namespace, pod.metadata.name),
-        container_states(pod).join("\n"),
-        "kubectl get pod {{ pod }} -n {{ namespace }} -o wide",
-    )
-    .with("namespace", &pod.metadata.namespace)
-    .with("pod", &pod.metadata.name)
 }

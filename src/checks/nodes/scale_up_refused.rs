@@ -208,7 +208,7 @@ fn fix(snap: &Snapshot, reason: &Reason, pod: &Pod) -> Fix {
         Reason::Taint(pool, taint) => Way::Taint { pool: pool.clone(), taint: taint.clone() },
         Reason::NoPool => {
             let nodes = snap.nodes.items().unwrap_or_default();
-            let of_cluster = snap.eks_cluster().ok().and_then(|c| c.compute_config.as_ref()?.enabled) == Some(true);
+            let of_cluster = snap.eks_cluster().is_ok_and(|c| c.is_auto_mode());
             Way::NoPool { auto: of_cluster || nodes.iter().any(crate::snapshot::kubernetes::Node::is_auto_mode) }
         }
     };

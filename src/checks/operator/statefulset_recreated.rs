@@ -11,7 +11,7 @@ use crate::domain::kubernetes::webhooks;
 use crate::domain::prometheus::operator::deployment::{self, version_text};
 use crate::domain::prometheus::operator::log;
 use crate::domain::prometheus::operator::selection;
-use crate::domain::text::log_line::{Line, written_at};
+use crate::domain::text::log_line::Line;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{MonitoringResource, Workload};
@@ -105,8 +105,7 @@ fn again<'a>(snap: &Snapshot, logs: &[&'a ContainerLog], server: &MonitoringReso
             .lines()
             .filter_map(|raw| {
                 let line = Line::parse(raw);
-                (is_recreation(&line) && is_about(&line))
-                    .then(|| (raw, line.at.or_else(|| written_at(raw, snap.collected_at))))
+                (is_recreation(&line) && is_about(&line)).then(|| (raw, line.written_at(snap.collected_at)))
             })
             .collect();
         let (line, at) = *lines.last()?;

@@ -212,7 +212,7 @@ fn logged(snap: &Snapshot) -> Result<Vec<Finding>, Gap> {
     let mut findings: Vec<Finding> = Vec::new();
     for ((job, loss), logged) in of_now {
         let mut made = lost(snap, &job, loss, &logged, &shared);
-        let age = logged.at.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+        let age = logged.at.map_or(0, |t| snap.seconds_since(t));
         // Two jobs that meet lose them for good, whatever was last said.
         if logged.times < 3 && age > AGAIN && !matches!(made.variant, "merged" | "twice") {
             made.severity = made.severity.min(Severity::Info);

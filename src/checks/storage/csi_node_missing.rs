@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::checks::support::addon;
 use crate::checks::support::place::Place;
-use crate::checks::support::seen::container_states;
+use crate::checks::support::seen::pod_evidence;
 use crate::checks::{Check, check};
 use crate::domain::aws::addon::with_values;
 use crate::domain::aws::csi_node::{self, Why};
@@ -262,18 +262,6 @@ fn against(set: &Workload, node: &Node, value: String, reproduce: &'static str) 
     let meta = &set.metadata;
     let source = format!("DaemonSet {}/{} against node {}", meta.namespace, meta.name, node.metadata.name);
     Evidence::new(source, value, reproduce).with("namespace", &meta.namespace).with("name", &meta.name)
-}
-
-/// What the driver's pod on the node does.
-fn pod_evidence(pod: &Pod) -> Evidence {
-    let meta = &pod.metadata;
-    Evidence::new(
-        format!("Pod {}/{}", meta.namespace, meta.name),
-        container_states(pod).join("\n"),
-        "kubectl get pod {{ name }} -n {{ namespace }} -o wide",
-    )
-    .with("namespace", &meta.namespace)
-    .with("name", &meta.name)
 }
 
 impl Way {

@@ -196,7 +196,8 @@ fn finding(
     });
     finding.key = format!("{} {} {place}", owner.key(), finding.variant);
     // The nodes that the pod is meant for would lie where the volume is, if they were made.
-    let pools: BTreeSet<ResourceRef> = pods.iter().flat_map(|p| node_pool::awaited_by(snap, p)).collect();
+    let broken = node_pool::broken(snap);
+    let pools: BTreeSet<ResourceRef> = pods.iter().flat_map(|p| node_pool::awaited_by(snap, &broken, p)).collect();
     finding = pools.into_iter().fold(finding, Finding::depends_on);
     for other in pods {
         finding = finding.breaks(ResourceRef::pod(namespace, &other.metadata.name));

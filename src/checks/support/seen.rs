@@ -45,6 +45,18 @@ pub(crate) fn event_evidence(event: &Event) -> Evidence {
     .with("name", &object.name)
 }
 
+/// What the containers of a pod do.
+pub(crate) fn pod_evidence(pod: &Pod) -> Evidence {
+    let meta = &pod.metadata;
+    Evidence::new(
+        format!("Pod {}/{}", meta.namespace, meta.name),
+        container_states(pod).join("\n"),
+        "kubectl get pod {{ pod }} -n {{ namespace }} -o wide",
+    )
+    .with("namespace", &meta.namespace)
+    .with("pod", &meta.name)
+}
+
 /// What each container of a pod does, and how often it was started again.
 pub(crate) fn container_states(pod: &Pod) -> Vec<String> {
     pod.statuses()

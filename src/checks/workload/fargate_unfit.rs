@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::checks::support::place::Place;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::owner::{Settable, Target};
+use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::unschedulable::{self, OfFargate, unscheduled};
 use crate::domain::text::shorten::shorten;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -155,18 +155,10 @@ fn way(snap: &Snapshot, why: OfFargate, profile: &str, nodes: &[Node]) -> Way {
     }
 }
 
-/// What is patched, and the patch: the resource of the operator, which makes the pods anew from it, else the workload.
+/// What is patched, and the patch.
 fn patch(target: &Target<'_>) -> (Option<String>, String) {
     let metadata = json!({"annotations": {"eks.amazonaws.com/compute-type": "ec2"}});
-    match (target.custom, target.settable) {
-        (Some((kind, name)), _) => {
-            (Some(format!("{kind}/{name}")), json!({"spec": {"podMetadata": metadata}}).to_string())
-        }
-        (None, Settable::Yes) => {
-            (Some(target.name.clone()), json!({"spec": {"template": {"metadata": metadata}}}).to_string())
-        }
-        _ => (None, String::new()),
-    }
+    target.patched(&json!({"podMetadata": metadata}), &json!({"metadata": metadata}))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::checks::support::kept::Kept;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
-use crate::domain::kubernetes::owner::{Settable, Target};
+use crate::domain::kubernetes::owner::Target;
 use crate::domain::kubernetes::system;
 use crate::domain::text::windows::GRACE;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
@@ -95,16 +95,10 @@ fn finding(snap: &Snapshot, owner: &ResourceRef, pods: &[&Pod]) -> Finding {
     })
 }
 
-/// What is patched, and the patch: the operator's resource, from which it makes the pods anew, else the workload.
+/// What is patched, and the patch.
 fn patch(target: &Target<'_>) -> (Option<String>, String) {
     let select = json!({"nodeSelector": {"kubernetes.io/os": "linux"}});
-    match (target.custom, target.settable) {
-        (Some((kind, name)), _) => (Some(format!("{kind}/{name}")), json!({"spec": select}).to_string()),
-        (None, Settable::Yes) => {
-            (Some(target.name.clone()), json!({"spec": {"template": {"spec": select}}}).to_string())
-        }
-        _ => (None, String::new()),
-    }
+    target.patched(&select, &json!({"spec": select}))
 }
 
 #[cfg(test)]

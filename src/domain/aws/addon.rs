@@ -3,7 +3,7 @@
 use crate::domain::aws::ebs;
 use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
-use crate::snapshot::aws::{Addon, Cluster, HealthIssue};
+use crate::snapshot::aws::{Addon, HealthIssue};
 use crate::snapshot::kubernetes::Workload;
 
 /// The add-on without which there is no Pod Identity.
@@ -59,12 +59,11 @@ pub(crate) fn rights(message: &str) -> Vec<Rule> {
 /// The agent of Pod Identity is known to be absent: it comes as an add-on, as a DaemonSet of one's own, or with Auto Mode.
 pub(crate) fn lacks_agent(snap: &Snapshot) -> bool {
     let (Ok(addons), Ok(cluster)) = (snap.eks_addons(), snap.eks_cluster()) else { return false };
-    let is_auto_mode = |c: &Cluster| c.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false);
     let is_own = |name: &str| name.contains(POD_IDENTITY_AGENT);
     let could_see = snap.workloads.covers("kube-system") || snap.pods.covers("kube-system");
     could_see
         && !addons.iter().any(|a| a.addon_name == POD_IDENTITY_AGENT)
-        && !is_auto_mode(cluster)
+        && !cluster.is_auto_mode()
         && !snap.workloads.items().unwrap_or_default().iter().any(|w| is_own(&w.metadata.name))
         && !snap.pods.items().unwrap_or_default().iter().any(|p| is_own(&p.metadata.name))
 }

@@ -44,8 +44,7 @@ impl Fault {
 
 /// The policies that AWS manages and that the role of a cluster needs; Auto Mode works with the same role.
 pub(crate) fn role_policies(cluster: &Cluster) -> Vec<&'static str> {
-    let auto = cluster.compute_config.as_ref().and_then(|c| c.enabled).unwrap_or(false);
-    let more: &[&str] = if auto { AUTO_MODE_POLICIES } else { &[] };
+    let more: &[&str] = if cluster.is_auto_mode() { AUTO_MODE_POLICIES } else { &[] };
     std::iter::once("AmazonEKSClusterPolicy").chain(more.iter().copied()).collect()
 }
 

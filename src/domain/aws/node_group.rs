@@ -91,6 +91,11 @@ pub(crate) fn fault(issue: &HealthIssue) -> Fault {
     }
 }
 
+/// A volume is to be smaller than the snapshot of the image that goes onto it.
+pub(crate) fn is_small_disk(message: &str) -> bool {
+    message.contains("InvalidBlockDeviceMapping") && message.contains("smaller than snapshot")
+}
+
 fn launch(message: &str) -> Fault {
     let has = |parts: &[&str]| parts.iter().any(|p| message.contains(p));
     if has(&["InsufficientFreeAddressesInSubnet", "not enough free addresses", "insufficient free addresses"]) {
@@ -124,7 +129,7 @@ fn launch(message: &str) -> Fault {
         Launch::Unsupported
     } else if has(&["InvalidKMSKey", "KMS", "Client.InternalError", "Client error on launch"]) {
         Launch::Key
-    } else if has(&["InvalidBlockDeviceMapping"]) && has(&["smaller than snapshot"]) {
+    } else if is_small_disk(message) {
         Launch::Disk
     } else if has(&["InvalidKeyPair", "key pair"]) {
         Launch::KeyPair

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::domain::aws::denied::Denied;
+use crate::domain::aws::node_group;
 use crate::domain::aws::node_pool_said::{controller_error, of_events, pool_of_claim};
 use crate::domain::kubernetes::scheduling;
 use crate::domain::text::windows::RECENT;
@@ -158,7 +159,7 @@ fn is_false(condition: &&Condition) -> bool {
 
 fn of_class<'a>(snap: &'a Snapshot, all: &'a [NodeMaker], class: &'a NodeMaker) -> Option<Stuck<'a>> {
     let ready = class.condition("Ready")?;
-    let since = ready.last_transition_time.map_or(0, |t| snap.collected_at.as_second() - t.as_second());
+    let since = ready.last_transition_time.map_or(0, |t| snap.seconds_since(t));
     // The controller does not get through with it: what it meets stands in its log alone.
     let hangs = ready.status == "Unknown" && since >= LOOKED_THROUGH;
     if ready.status != "False" && !hangs {
@@ -242,7 +243,7 @@ impl Launch {
         if has(&["ServiceLinkedRoleCreationNotPermitted"]) {
             return Self::SpotRole;
         }
-        if has(&["InvalidBlockDeviceMapping"]) && has(&["smaller than snapshot"]) {
+        if node_group::is_small_disk(message) {
             return Self::Disk;
         }
         if Denied::read(message).is_some() || has(&["UnauthorizedOperation", "AccessDenied", "is not authorized"]) {
@@ -261,12 +262,16 @@ impl Launch {
     }
 }
 
+/// The NodePools that make no nodes.
+pub(crate) fn broken(snap: &Snapshot) -> Vec<&str> {
+    stuck(snap).into_iter().flat_map(|s| s.pools).collect()
+}
+
 /// The NodePools that a pod waits for: those that it names, that a claim was nominated of, or, where it names none, all of
 /// them if none works.
-pub(crate) fn awaited_by(snap: &Snapshot, pod: &Pod) -> Vec<ResourceRef> {
+pub(crate) fn awaited_by(snap: &Snapshot, broken: &[&str], pod: &Pod) -> Vec<ResourceRef> {
     let all = snap.node_makers.items().unwrap_or_default();
     let mut wanted = asked_of(snap, pod);
-    let broken: Vec<&str> = stuck(snap).into_iter().flat_map(|s| s.pools).collect();
     let names = || all.iter().filter(|o| o.kind == "NodePool").map(|p| p.metadata.name.as_str());
     if wanted.is_empty() && names().all(|pool| broken.contains(&pool)) {
         wanted.extend(names());

@@ -69,13 +69,10 @@ pub(crate) fn faults(log: &str) -> Vec<(Fault, &str)> {
 /// Lines in which it does not reach the API, about the kind of which it says so most. What it watches is asked for again at least each minute, so one that is cut off
 /// says so again and again; at its start, and while the API server is updated, it may once.
 pub(crate) fn api_failures(log: &str) -> usize {
-    let kind = |line: &str| {
-        let rest = line.split("*v1.").nth(1).unwrap_or_default();
-        rest.split([':', ' ']).next().unwrap_or_default().to_owned()
-    };
-    let mut by_kind: BTreeMap<String, usize> = BTreeMap::new();
+    let mut by_kind: BTreeMap<&str, usize> = BTreeMap::new();
     for line in log.lines().filter(|line| other(line) == Some(Fault::Api)) {
-        *by_kind.entry(kind(line)).or_default() += 1;
+        let rest = line.split("*v1.").nth(1).unwrap_or_default();
+        *by_kind.entry(rest.split([':', ' ']).next().unwrap_or_default()).or_default() += 1;
     }
     by_kind.into_values().max().unwrap_or_default()
 }

@@ -130,7 +130,7 @@ impl Failing<'_> {
             "Kustomization" => true,
             "Application" => {
                 let ended = self.object.status.operation_state.finished_at;
-                ended.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= window)
+                ended.is_some_and(|t| snap.seconds_since(t) <= window)
             }
             _ => false,
         }
@@ -224,7 +224,7 @@ fn fights<'a>(snap: &Snapshot, object: &'a GitOpsObject) -> Option<Failing<'a>> 
     let differ: Vec<&SyncedResource> = status.resources.iter().filter(|r| r.status == "OutOfSync").collect();
     // What heals once in a while adds up, too; a fight goes on.
     let ended = status.operation_state.finished_at.or(status.operation_state.started_at);
-    let goes_on = ended.is_some_and(|t| snap.collected_at.as_second() - t.as_second() <= RECENT);
+    let goes_on = ended.is_some_and(|t| snap.seconds_since(t) <= RECENT);
     let first = differ.first().copied().filter(|_| times >= FIGHT && goes_on)?;
     let names: Vec<String> = differ.iter().take(3).map(|r| named(r)).collect();
     let more = differ.len().saturating_sub(names.len());

@@ -1,7 +1,7 @@
 //! Ingresses and Services of type LoadBalancer: who serves them, where they lead, and what their controller says.
 
 use crate::domain::kubernetes::image::Image;
-use crate::domain::text::log_line::{Line, is_older};
+use crate::domain::text::log_line::Line;
 use crate::domain::text::windows::RECENT;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
@@ -175,9 +175,8 @@ fn logged<'a>(snap: &'a Snapshot, belongs: impl Fn(&Line<'_>) -> bool) -> Option
     let logs = snap.part_logs.iter().flatten().filter(|l| !l.previous && l.image.contains(IMAGE));
     for log in logs {
         for raw in log.text.lines().rev().filter(|l| l.contains("rror")) {
-            let old = is_older(raw, snap.collected_at, RECENT);
             let line = Line::parse(raw);
-            if old || line.err.is_empty() || !belongs(&line) {
+            if line.is_older(snap.collected_at, RECENT) || line.err.is_empty() || !belongs(&line) {
                 continue;
             }
             return Some(Said::Log(log, raw, line.err));

@@ -27,8 +27,7 @@ pub(crate) fn node(snap: &Snapshot, node: &Node) -> bool {
 pub(crate) fn pod(snap: &Snapshot, pod: &Pod) -> bool {
     let told = pod.metadata.deletion_timestamp;
     let ends = told.is_some_and(|t| snap.seconds_since(t) <= ENDING);
-    let on_it = |n: &Node| pod.spec.node_name.as_deref() == Some(n.metadata.name.as_str()) && node(snap, n);
-    ends || snap.nodes.items().unwrap_or_default().iter().any(on_it)
+    ends || snap.node_of(pod).is_some_and(|n| node(snap, n))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ pub(crate) fn unready(snap: &Snapshot, seconds: i64) -> Vec<&Pod> {
     let others = |pod: &&Pod| PLUGINS.iter().any(|p| p.word != VPC_CNI.word && is_agent(p, pod)) && !VPC_CNI.has(pod);
     let waits = |pod: &&Pod| pod.statuses().any(|s| s.state.waiting.is_some());
     let since = |pod: &Pod| pod.condition("Ready").filter(|c| c.status == "False")?.last_transition_time;
-    let long = |pod: &&Pod| since(pod).is_some_and(|t| snap.collected_at.as_second() - t.as_second() >= seconds);
+    let long = |pod: &&Pod| since(pod).is_some_and(|t| snap.seconds_since(t) >= seconds);
     let pods = snap.pods.items().unwrap_or_default().iter();
     let running = pods.filter(|p| p.status.phase == "Running" && p.metadata.deletion_timestamp.is_none());
     running.filter(others).filter(|p| !waits(p)).filter(long).collect()

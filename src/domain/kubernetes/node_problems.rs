@@ -62,7 +62,7 @@ pub(crate) fn of<'a>(snap: &'a Snapshot, node: &'a Node) -> Vec<Problem<'a>> {
     if node.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "Unknown") {
         return Vec::new();
     }
-    let ago = |t: Option<jiff::Timestamp>| t.map(|t| snap.collected_at.as_second() - t.as_second());
+    let ago = |t: Option<jiff::Timestamp>| t.map(|t| snap.seconds_since(t));
     let told = node.status.conditions.iter().filter_map(|c| Some((c, part_of(c)?)));
     let of_now = told.filter(|(c, _)| {
         ago(c.last_transition_time).is_none_or(|s| s >= GRACE)

@@ -1,5 +1,7 @@
 //! What has to be changed to change a pod: its workload, the resource of the Prometheus operator, or an EKS add-on.
 
+use serde_json::{Value, json};
+
 use crate::domain::kubernetes::chart::chart_of;
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::managed::managed_by;
@@ -128,6 +130,16 @@ pub(crate) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
+    /// What is patched, and the patch: the operator's resource, from which it makes the pods anew, with the one, else the
+    /// workload's template with the other; nothing where the pods cannot be changed in place.
+    pub(crate) fn patched(&self, resource: &Value, template: &Value) -> (Option<String>, String) {
+        match (self.custom, self.settable) {
+            (Some((kind, name)), _) => (Some(format!("{kind}/{name}")), json!({"spec": resource}).to_string()),
+            (None, Settable::Yes) => (Some(self.name.clone()), json!({"spec": {"template": template}}).to_string()),
+            _ => (None, String::new()),
+        }
+    }
+
     /// The target of a pod.
     pub(crate) fn of(snap: &'a Snapshot, pod: &'a Pod) -> Self {
         let owner = snap.owner_ref(pod);

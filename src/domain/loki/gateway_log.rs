@@ -64,6 +64,12 @@ pub(crate) fn store_behind(pod: &Pod, container: &Container) -> Option<Store> {
     behind(&container.image, pod.metadata.label("app.kubernetes.io/component"), &named(pod))
 }
 
+/// The store before which the container stands that wrote a log.
+pub(crate) fn store_of(snap: &Snapshot, log: &ContainerLog) -> Option<Store> {
+    let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten()?;
+    store_behind(pod, pod.spec.containers.iter().find(|c| c.name == log.container)?)
+}
+
 fn named(pod: &Pod) -> [&str; 3] {
     let label = |name| pod.metadata.label(name).unwrap_or_default();
     [label("app.kubernetes.io/name"), label("app.kubernetes.io/instance"), pod.metadata.name.as_str()]
@@ -86,9 +92,7 @@ fn behind(image: &str, component: Option<&str>, names: &[&str]) -> Option<Store>
 pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing<'_>>, Gap> {
     let mut found = Vec::new();
     for log in snap.part_logs()?.iter().filter(|l| !l.previous) {
-        let pod = snap.pods.find(&log.namespace, &log.pod).ok().flatten();
-        let container = pod.and_then(|p| p.spec.containers.iter().find(|c| c.name == log.container));
-        let Some(store) = pod.zip(container).and_then(|(p, c)| store_behind(p, c)) else { continue };
+        let Some(store) = store_of(snap, log) else { continue };
         found.extend(of_log(snap, log, store));
     }
     Ok(found)

@@ -314,8 +314,7 @@ pub(crate) fn failing(snap: &Snapshot) -> Result<Vec<Failing>, crate::model::Gap
         }
         let lasts = |f: &Failing| {
             f.first.zip(f.last).is_some_and(|(first, last)| {
-                let (first, last) = (first.as_second(), last.as_second());
-                last - first >= LASTS && snap.collected_at.as_second() - last <= NOW
+                last.as_second() - first.as_second() >= LASTS && snap.seconds_since(last) <= NOW
             })
         };
         by_trouble.retain(|trouble, f| !trouble.is_of_members() || lasts(f));

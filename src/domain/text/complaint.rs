@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use regex::Regex;
 
-use crate::domain::text::log_line::{Level, Line, written_at};
+use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::shape::shape;
 
 /// What a line says, and how loud.
@@ -32,7 +32,7 @@ pub(crate) fn complaint(raw: &str, now: Timestamp) -> Option<Complaint> {
         },
         Level::Warning | Level::Info => return None,
     };
-    let at = written_at(raw, now).or_else(|| leading_time(line.raw));
+    let at = line.written_at(now).or_else(|| leading_time(line.raw));
     Some(Complaint { at, text, is_error })
 }
 

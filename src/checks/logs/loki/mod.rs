@@ -91,23 +91,17 @@ fn finding(snap: &Snapshot, failing: &Failing, group: &[Failing]) -> Finding {
     if matches!(failing.trouble, Trouble::Store(StoreFailure::Credentials | StoreFailure::Denied) | Trouble::Key) {
         made = made.depends_on(ResourceRef::service_account(&failing.namespace, &account));
     }
-    if of_members {
-        // Members that do not run explain it, or a part of it.
-        let others = snap.pods().unwrap_or_default().iter().filter(|p| p.metadata.namespace == failing.namespace);
-        let of_loki = others.filter(|p| {
-            p.spec.containers.iter().any(|c| Store::of_image(&c.image) == Some(failing.store)) && !p.is_ready()
-        });
-        for other in of_loki.filter(|p| p.metadata.name != failing.pod) {
+    // Members, or caches, that do not run explain it, or a part of it.
+    let of_store = |p: &Pod| p.spec.containers.iter().any(|c| Store::of_image(&c.image) == Some(failing.store));
+    let is_missed = |p: &Pod| match failing.trouble {
+        Trouble::Cache => is_cache(p),
+        _ => of_members && p.metadata.name != failing.pod && of_store(p),
+    };
+    if of_members || failing.trouble == Trouble::Cache {
+        let near = snap.pods().unwrap_or_default().iter().filter(|p| p.metadata.namespace == failing.namespace);
+        for other in near.filter(|p| !p.is_ready() && is_missed(p)) {
             made = made.depends_on(ResourceRef::pod(&other.metadata.namespace, &other.metadata.name));
             made = made.depends_on(snap.owner_ref(other));
-        }
-    }
-    if failing.trouble == Trouble::Cache {
-        // A cache that does not run answers nobody.
-        let caches = snap.pods().unwrap_or_default().iter().filter(|p| is_cache(p) && !p.is_ready());
-        for cache in caches.filter(|p| p.metadata.namespace == failing.namespace) {
-            made = made.depends_on(ResourceRef::pod(&cache.metadata.namespace, &cache.metadata.name));
-            made = made.depends_on(snap.owner_ref(cache));
         }
     }
     made.fix(Fix::of(snap, failing, pod, &owner, slip))

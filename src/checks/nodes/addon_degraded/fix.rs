@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::part::Part;
 use super::{Cause, Subject};
-use crate::checks::support::addon::{kept, kept_role};
+use crate::checks::support::addon::{self as own, kept, kept_role};
 use crate::checks::support::place::Place;
 use crate::domain::aws::addon::{self, Conflict};
 use crate::domain::aws::{oidc_provider, trust};
@@ -288,7 +288,7 @@ impl Subject<'_> {
         let namespace = addon::namespace(self.name);
         let name: String = format!("{}-{}", place.cluster, self.name).chars().take(LONGEST_ROLE).collect();
         let arn = place.role_arn(&name);
-        let has_agent = self.snap.eks_addons.iter().flatten().any(|a| a.addon_name == addon::POD_IDENTITY_AGENT);
+        let has_agent = own::named(self.snap, addon::POD_IDENTITY_AGENT).is_some();
         let issuer = cluster.issuer_host_path();
         // What could not be read may be there.
         let read = self.snap.pod_identity_associations.is_ok() && self.snap.service_accounts.covers(namespace);

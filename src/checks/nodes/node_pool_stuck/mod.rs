@@ -62,7 +62,8 @@ impl Check for NodePoolStuck {
 fn waiting<'a>(snap: &'a Snapshot, pools: &BTreeSet<&str>) -> Vec<&'a Pod> {
     let all = snap.pods.items().unwrap_or_default().iter().filter(|p| concerns(snap, p));
     let wanted: Vec<ResourceRef> = pools.iter().map(|p| node_pool::pool_reference(p)).collect();
-    all.filter(|p| node_pool::awaited_by(snap, p).iter().any(|r| wanted.contains(r))).collect()
+    let broken = node_pool::broken(snap);
+    all.filter(|p| node_pool::awaited_by(snap, &broken, p).iter().any(|r| wanted.contains(r))).collect()
 }
 
 fn finding(snap: &Snapshot, all: &[Stuck<'_>]) -> Option<Finding> {
@@ -84,7 +85,7 @@ fn finding(snap: &Snapshot, all: &[Stuck<'_>]) -> Option<Finding> {
     for stuck in all.iter().take(3) {
         made = made.also(node_pool::reference(stuck.object)).evidence(seen(stuck));
         // The line about the class itself says what it meets, where the condition only says that it is looked at.
-        if let Some((log, line, _)) = node_pool_said::controller_error(snap, stuck.object).filter(|_| hangs(stuck)) {
+        if let Some((log, line, _)) = hanging(snap, stuck) {
             made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
         }
     }
@@ -117,9 +118,10 @@ fn said<'a>(snap: &'a Snapshot, pools: &BTreeSet<&str>) -> Option<(&'a Container
     logs.find_map(|log| Some((log, log.text.lines().rev().find(names)?)))
 }
 
-/// The controller looks at the class and does not get through with it.
-fn hangs(stuck: &Stuck<'_>) -> bool {
-    stuck.object.kind.ends_with("NodeClass") && stuck.condition.status == "Unknown"
+/// What the controller says of a class that it looks at and does not get through with: the log, its line, and the error.
+fn hanging<'a>(snap: &'a Snapshot, stuck: &Stuck<'_>) -> Option<(&'a ContainerLog, &'a str, String)> {
+    let hangs = stuck.object.kind.ends_with("NodeClass") && stuck.condition.status == "Unknown";
+    hangs.then(|| node_pool_said::controller_error(snap, stuck.object)).flatten()
 }
 
 /// The condition, or the event, as evidence.
@@ -146,8 +148,7 @@ fn message(snap: &Snapshot, stuck: &Stuck<'_>, pools: &BTreeSet<&str>) -> String
         1 => format!("NodePool {names} makes no nodes"),
         _ => format!("NodePools {names} make no nodes"),
     };
-    let hanging =
-        node_pool_said::controller_error(snap, stuck.object).filter(|_| hangs(stuck)).map(|(_, _, error)| error);
+    let hanging = hanging(snap, stuck).map(|(_, _, error)| error);
     let said = hanging.as_deref().or(stuck.condition.message.as_deref()).unwrap_or_default();
     let object = format!("{} {}", stuck.object.kind, stuck.object.metadata.name);
     match &stuck.fault {

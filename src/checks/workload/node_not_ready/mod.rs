@@ -2,7 +2,7 @@
 
 mod flapping;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -90,21 +90,19 @@ impl Check for NodeNotReady {
 /// Nodes that are lost at one time and in one way are one finding about them all, with the steps of each.
 fn together(mut all: Vec<Finding>) -> Vec<Finding> {
     all.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    let alike = |f: &Finding| all.iter().filter(|o| o.variant == f.variant).map(|o| o.subject().name()).collect();
-    let names: Vec<Vec<String>> = all.iter().map(alike).collect();
-    let causes = names.into_iter().map(|names| {
-        let message = format!("{} nodes that the stack needs are not Ready: {}", names.len(), names.join(", "));
-        (names.len() > 1).then_some(message)
-    });
-    let causes: Vec<Option<String>> = causes.collect();
-    let with = |(f, cause): (Finding, Option<String>)| match cause {
-        Some(message) => {
-            let key = format!("ready {}", f.variant);
-            f.cause(Cause::keyed(key, message))
+    let mut names: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    for finding in &all {
+        names.entry(finding.variant).or_default().push(finding.subject().name());
+    }
+    let with = |finding: Finding| match names.get(finding.variant) {
+        Some(names) if names.len() > 1 => {
+            let message = format!("{} nodes that the stack needs are not Ready: {}", names.len(), names.join(", "));
+            let key = format!("ready {}", finding.variant);
+            finding.cause(Cause::keyed(key, message))
         }
-        None => f,
+        _ => finding,
     };
-    all.into_iter().zip(causes).map(with).collect()
+    all.into_iter().map(with).collect()
 }
 
 /// New nodes, those whose state has just changed, and those that are taken away are given time.

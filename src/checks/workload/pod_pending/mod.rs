@@ -176,7 +176,9 @@ fn finding(snap: &Snapshot, owner: ResourceRef, reason: Reason, pods: &[(&Pod, S
     }
     // Who should add a node and does not is deeper than that there is none.
     if reason != Reason::Volume {
-        let pools: BTreeSet<ResourceRef> = pods.iter().flat_map(|(p, _)| node_pool::awaited_by(snap, p)).collect();
+        let broken = node_pool::broken(snap);
+        let awaited = |p: &Pod| node_pool::awaited_by(snap, &broken, p);
+        let pools: BTreeSet<ResourceRef> = pods.iter().flat_map(|(p, _)| awaited(p)).collect();
         finding = pools.into_iter().fold(finding, Finding::depends_on);
     }
     if !matches!(reason, Reason::Volume | Reason::VolumeZone) {

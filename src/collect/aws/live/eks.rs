@@ -114,7 +114,6 @@ fn update(u: types::Update) -> Update {
     let error = |e: types::ErrorDetail| UpdateError {
         error_code: e.error_code.map_or(String::new(), |c| c.as_str().to_owned()),
         error_message: e.error_message.unwrap_or_default(),
-        resource_ids: e.resource_ids.unwrap_or_default(),
     };
     Update {
         of: None,

@@ -12,7 +12,7 @@ use regex::Regex;
 
 use crate::domain::prometheus::operator::deployment::is_operator;
 use crate::domain::prometheus::operator::selection::Kind;
-use crate::domain::text::log_line::{Line, written_at};
+use crate::domain::text::log_line::Line;
 use crate::snapshot::kubernetes::Container;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Fetched, Snapshot};
@@ -121,7 +121,7 @@ fn read<'a>(log: &'a ContainerLog, now: Timestamp, said: &mut Said<'a>) {
     let mut rule_errors: BTreeMap<(String, String), String> = BTreeMap::new();
     for raw in log.text.lines() {
         let line = Line::parse(raw);
-        let at = line.at.or_else(|| written_at(raw, now));
+        let at = line.written_at(now);
         if let (Some(kind), Some(server), Some(at)) = (server_of_sync(&line.msg), key(line.get("key")), at) {
             syncs.insert(server, (at, kind));
         } else if line.msg == "invalid rule" && !line.err.is_empty() {
