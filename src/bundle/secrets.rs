@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
-use regex::{Captures, Regex};
+use regex::Captures;
 use serde_json::{Map, Value, json};
 
 use crate::collect::manifests;
@@ -14,6 +14,7 @@ use crate::collect::source::Request;
 use crate::snapshot::kubernetes::DEFAULT_PASSWORDS;
 use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
 use crate::text::credential::is_credential;
+use crate::text::pattern::pattern;
 use crate::text::redact::{self, is_secret_value, mask, mask_file, mask_sentence};
 
 /// Fields in which systems speak.
@@ -226,14 +227,10 @@ impl Secrets {
 
     /// E-mail addresses: the domain stays, for mail servers are looked up by it.
     fn people(&self, text: &str) -> String {
-        static ADDRESS: OnceLock<Regex> = OnceLock::new();
         if !text.contains('@') {
             return text.to_owned();
         }
-        let address = ADDRESS.get_or_init(|| {
-            Regex::new(r"([A-Za-z0-9._%+-]+)@([A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})\b")
-                .expect("the pattern is fixed")
-        });
+        let address = pattern!(r"([A-Za-z0-9._%+-]+)@([A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})\b");
         let named = address.replace_all(text, |c: &Captures<'_>| {
             let (name, domain) = (&c[1], &c[2]);
             // A login of a version control, a Go module with its version, a token that is one already.

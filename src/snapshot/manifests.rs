@@ -1,17 +1,16 @@
 //! Manifests and Helm values: what the user is about to apply, or has applied. Secrets in them are blanked out when they
 //! are read.
 
-use std::fmt;
-use std::sync::OnceLock;
-
 use regex::Regex;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
+use std::fmt;
 
 use crate::lint::Place;
 use crate::lint::yaml::{Node, Value};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::ConfigMap;
+use crate::text::pattern::pattern;
 
 /// What stands for a secret that was blanked out.
 pub const BLANK: &str = "***";
@@ -270,15 +269,13 @@ fn is_error(line: &str) -> bool {
 
 /// The file of `kubectl apply -f FILE`, as a shell's trace or prompt shows it.
 fn file_of_command(line: &str) -> Option<String> {
-    static COMMAND: OnceLock<Regex> = OnceLock::new();
-    let command = regex(&COMMAND, r"kubectl\b.*\b(?:apply|create|replace)\b.*?(?:-f|--filename)[ =](\S+)");
+    let command = pattern!(r"kubectl\b.*\b(?:apply|create|replace)\b.*?(?:-f|--filename)[ =](\S+)");
     command.captures(line).map(|c| c[1].trim_matches(['"', '\'']).to_owned())
 }
 
 /// The release of `helm upgrade RELEASE CHART`, as a shell's trace or prompt shows it.
 fn helm_call(line: &str) -> Option<HelmCall> {
-    static COMMAND: OnceLock<Regex> = OnceLock::new();
-    let command = regex(&COMMAND, r"^(?:.*[$#%>+] *)?helm (?:.* )?(?:install|upgrade) (.*)$");
+    let command = pattern!(r"^(?:.*[$#%>+] *)?helm (?:.* )?(?:install|upgrade) (.*)$");
     let words = shlex::split(&command.captures(line)?[1])?;
     let mut names = Vec::new();
     let mut namespace = None;
@@ -331,12 +328,7 @@ const SWITCHES: &[&str] = &[
 
 /// The file that an error names: `error when creating "FILE":`.
 fn named_file() -> &'static Regex {
-    static NAMED: OnceLock<Regex> = OnceLock::new();
-    regex(&NAMED, r#"error when [a-z ]+"([^"]+)":"#)
-}
-
-fn regex(cell: &'static OnceLock<Regex>, pattern: &str) -> &'static Regex {
-    cell.get_or_init(|| Regex::new(pattern).expect("a valid pattern"))
+    pattern!(r#"error when [a-z ]+"([^"]+)":"#)
 }
 
 #[cfg(test)]

@@ -4,4 +4,5 @@ pub(crate) mod credential;
 pub(crate) mod digest;
 pub(crate) mod glob;
 pub(crate) mod near;
+pub(crate) mod pattern;
 pub(crate) mod redact;

@@ -4,21 +4,15 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::OnceLock;
 
-use regex::{Captures, Regex};
+use regex::Captures;
+
+use crate::text::pattern::pattern;
 
 use super::credential::{is_credential, is_like_credential};
 
 /// What stands for a secret.
 pub(crate) const MASK: &str = "<redacted>";
-
-macro_rules! pattern {
-    ($text:expr) => {{
-        static PATTERN: OnceLock<Regex> = OnceLock::new();
-        PATTERN.get_or_init(|| Regex::new($text).expect("the pattern is fixed"))
-    }};
-}
 
 /// What stands for a secret in a capture: the same for the same secret.
 pub(crate) fn token(number: usize) -> String {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
-use regex::Regex;
 use serde_json::{Map, Value};
+
+use crate::text::pattern::pattern;
 
 use super::addresses::Addresses;
 use super::scan::{Before, Reader, rewrite};
@@ -264,7 +264,6 @@ fn is_account(text: &str) -> bool {
 /// A name, an image without its tag, a path; without the ids in it, of which some parts look like words. `None` of what is
 /// no name.
 fn name(text: &str) -> Option<Cow<'_, str>> {
-    static ID: OnceLock<Regex> = OnceLock::new();
     // A sentence is no name.
     if text.len() > 253 || text.split_whitespace().nth(5).is_some() {
         return None;
@@ -272,9 +271,7 @@ fn name(text: &str) -> Option<Cow<'_, str>> {
     let text = text.split('@').next().unwrap_or(text);
     let tag = text.rfind(':').filter(|at| text[*at..].len() > 1 && text.contains('/') && !text[*at..].contains('/'));
     let text = &text[..tag.unwrap_or(text.len())];
-    let id = ID.get_or_init(|| {
-        Regex::new("[0-9a-fA-F]{8}(?:[-_][0-9a-fA-F]{4}){3}[-_][0-9a-fA-F]{12}").expect("the pattern is fixed")
-    });
+    let id = pattern!("[0-9a-fA-F]{8}(?:[-_][0-9a-fA-F]{4}){3}[-_][0-9a-fA-F]{12}");
     Some(id.replace_all(text, " "))
 }
 

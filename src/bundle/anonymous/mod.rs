@@ -1,6 +1,8 @@
 //! A capture without names: what people gave a name, the numbers of their accounts and their addresses are replaced, the
 //! same everywhere by the same, so that what belongs together still does.
 
+use crate::text::pattern::pattern;
+
 mod addresses;
 mod learn;
 mod scan;
@@ -12,7 +14,6 @@ mod words;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -233,23 +234,18 @@ impl Anonymous {
 
 /// Certificates wherever they stand, to the end of the text where theirs is missing.
 fn certificates() -> &'static Regex {
-    static PATTERN: OnceLock<Regex> = OnceLock::new();
-    PATTERN.get_or_init(|| {
-        Regex::new(
-            r"(?s)-----BEGIN [A-Z0-9 ]*CERTIFICATE[A-Z0-9 ]*-----.*?(?:-----END [A-Z0-9 ]+-----|\z)|LS0tLS1CRUdJTi[A-Za-z0-9+/=]*",
-        )
-        .expect("the pattern is fixed")
-    })
+    pattern!(
+        r"(?s)-----BEGIN [A-Z0-9 ]*CERTIFICATE[A-Z0-9 ]*-----.*?(?:-----END [A-Z0-9 ]+-----|\z)|LS0tLS1CRUdJTi[A-Za-z0-9+/=]*"
+    )
 }
 
 /// What stands for a certificate. One that is not packed keeps its lines, however they are written: what follows stays where
 /// it was.
 fn without_names(certificate: &str) -> String {
-    static LINE: OnceLock<Regex> = OnceLock::new();
     if certificate.starts_with(PACKED) {
         return CERTIFICATE.to_owned();
     }
-    let line = LINE.get_or_init(|| Regex::new(r"(?:\r?\n|(?:\\+r)?\\+n)[ \t]*").expect("the pattern is fixed"));
+    let line = pattern!(r"(?:\r?\n|(?:\\+r)?\\+n)[ \t]*");
     let mut out = "-----BEGIN CERTIFICATE-----".to_owned();
     let mut lines = line.find_iter(certificate).map(|end| end.as_str());
     out.push_str(lines.next().unwrap_or_default());

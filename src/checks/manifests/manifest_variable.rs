@@ -1,8 +1,5 @@
 //! A variable that something should have replaced before the manifest is applied.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,6 +11,7 @@ use crate::lint::yaml::{Node, Value, join};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
+use crate::text::pattern::pattern;
 
 check! {
     /// See the check's page.
@@ -95,9 +93,7 @@ fn filled_in_later(object: &Manifest) -> Vec<&str> {
 
 /// `$CERT_ARN` and `${CERT_ARN}`: capitals, as variables of the environment are.
 fn names(text: &str) -> Vec<String> {
-    static VARIABLE: OnceLock<Regex> = OnceLock::new();
-    let variable = VARIABLE
-        .get_or_init(|| Regex::new(r"\$\{([A-Z][A-Z0-9_]*)\}|\$([A-Z][A-Z0-9_]+)\b").expect("the pattern is fixed"));
+    let variable = pattern!(r"\$\{([A-Z][A-Z0-9_]*)\}|\$([A-Z][A-Z0-9_]+)\b");
     variable.captures_iter(text).filter_map(|c| c.get(1).or(c.get(2))).map(|m| m.as_str().to_owned()).collect()
 }
 

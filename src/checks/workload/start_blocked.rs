@@ -1,9 +1,7 @@
 //! An init container or a side-car keeps the other containers of its pod from starting.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,6 +15,7 @@ use crate::domain::text::windows::RECENT;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Service};
+use crate::text::pattern::pattern;
 
 check! {
     /// See the check's page.
@@ -195,15 +194,13 @@ fn failed_probe(snap: &Snapshot, pod: &Pod) -> Option<String> {
 /// A Service that its log says it cannot reach, by address or name, and behind which no pod is ready. One that leads to
 /// pods of its own workload has none because they wait for this.
 fn asked_in_vain<'a>(snap: &'a Snapshot, pod: &Pod, text: &str) -> Option<&'a Service> {
-    static HOST: OnceLock<Option<Regex>> = OnceLock::new();
-    let host = HOST
-        .get_or_init(|| Regex::new(r"\b(\d+\.\d+\.\d+\.\d+|[a-z0-9-]+\.[a-z0-9-]+\.svc[a-z0-9.-]*)(?::\d+)?\b").ok());
+    let host = pattern!(r"\b(\d+\.\d+\.\d+\.\d+|[a-z0-9-]+\.[a-z0-9-]+\.svc[a-z0-9.-]*)(?::\d+)?\b");
     let mut known: BTreeSet<&str> = BTreeSet::new();
     let lines = text.lines().rev().filter(|l| !l.trim().is_empty()).take(40).filter(|l| starting::says_failure(l));
     let owner = snap.owner_ref(pod);
     let own = |service: &Service| snap.pods_of_service(service).any(|p| snap.owner_ref(p) == owner);
     for line in lines {
-        for found in host.as_ref()?.captures_iter(line) {
+        for found in host.captures_iter(line) {
             let Some(name) = found.get(1).map(|m| m.as_str()).filter(|n| known.insert(*n)) else { continue };
             let Some(service) = snap.service_by_host(name) else { continue };
             let covered = snap.pods.covers(&service.metadata.namespace) && !service.spec.selector.is_empty();

@@ -1,15 +1,14 @@
 //! Reads notification failures from Alertmanager's log: logfmt of every version (`ts=`/`time=`) and JSON.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use regex::Regex;
 
 use crate::domain::text::log_line;
 pub(crate) use crate::domain::text::windows::RECENT;
 use crate::model::Program;
 use crate::snapshot::Snapshot;
+use crate::text::pattern::pattern;
 
 /// One failed attempt, or one notification given up.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,10 +109,7 @@ fn integration(text: &str) -> (&str, usize) {
 /// Errors of one group's integrations, joined: `team/slack[0]: notify retry canceled after 9 attempts: …; team/email[0]: …`.
 /// A receiver of an AlertmanagerConfig has slashes in its name.
 fn given_up(error: &str) -> Vec<Failure> {
-    static HEAD: OnceLock<Regex> = OnceLock::new();
-    let head = HEAD.get_or_init(|| {
-        Regex::new(r"(?:^|; |\n)([^;\n]+?)/([a-z][a-z0-9_]*)\[(\d+)\]: ").expect("the pattern is fixed")
-    });
+    let head = pattern!(r"(?:^|; |\n)([^;\n]+?)/([a-z][a-z0-9_]*)\[(\d+)\]: ");
     let heads: Vec<_> = head.captures_iter(error).collect();
     if heads.is_empty() {
         return older_wording(error).into_iter().collect();
@@ -131,10 +127,7 @@ fn given_up(error: &str) -> Vec<Failure> {
 
 /// Before 0.22: `cancelling notify retry for "slack" due to unrecoverable error: …`.
 fn older_wording(error: &str) -> Option<Failure> {
-    static OLD: OnceLock<Regex> = OnceLock::new();
-    let old = OLD.get_or_init(|| {
-        Regex::new(r#"(?s)^cancell?ing notify retry for "([^"]+)"[^:]*: (.*)$"#).expect("the pattern is fixed")
-    });
+    let old = pattern!(r#"(?s)^cancell?ing notify retry for "([^"]+)"[^:]*: (.*)$"#);
     match old.captures(error) {
         Some(c) => Some(failure("", &c[1], 0, true, &c[2])),
         None if error.is_empty() => None,
@@ -143,11 +136,7 @@ fn older_wording(error: &str) -> Option<Failure> {
 }
 
 fn after_retries(text: &str) -> &str {
-    static RETRIES: OnceLock<Regex> = OnceLock::new();
-    let retries = RETRIES.get_or_init(|| {
-        Regex::new(r"^notify retry cancell?ed(?: due to unrecoverable error)?(?: after \d+ attempts?)?: ")
-            .expect("the pattern is fixed")
-    });
+    let retries = pattern!(r"^notify retry cancell?ed(?: due to unrecoverable error)?(?: after \d+ attempts?)?: ");
     retries.find(text).map_or(text, |m| &text[m.end()..])
 }
 

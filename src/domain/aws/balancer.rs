@@ -1,12 +1,9 @@
 //! What keeps a load balancer from being made: the words of the AWS Load Balancer Controller and of the cloud provider.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::aws::routing::Network;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Subnet;
+use crate::text::pattern::pattern;
 
 /// Subnets of load balancers that the internet reaches carry this tag.
 pub(crate) const PUBLIC_TAG: &str = "kubernetes.io/role/elb";
@@ -112,8 +109,7 @@ impl Refusal {
 
 /// All ids of a kind that a text names, each once.
 fn ids(text: &str, prefix: &str) -> Vec<String> {
-    static ID: OnceLock<Regex> = OnceLock::new();
-    let id = ID.get_or_init(|| Regex::new(r"\b(?:subnet|sg)-[0-9a-f]{8,17}\b").expect("the pattern is fixed"));
+    let id = pattern!(r"\b(?:subnet|sg)-[0-9a-f]{8,17}\b");
     let mut found: Vec<String> =
         id.find_iter(text).map(|m| m.as_str().to_owned()).filter(|m| m.starts_with(prefix)).collect();
     found.sort();
@@ -122,8 +118,7 @@ fn ids(text: &str, prefix: &str) -> Vec<String> {
 }
 
 fn certificate(text: &str) -> String {
-    static ARN: OnceLock<Regex> = OnceLock::new();
-    let arn = ARN.get_or_init(|| Regex::new(r"arn:[\w-]+:(?:acm|iam):[\w:/.-]+").expect("the pattern is fixed"));
+    let arn = pattern!(r"arn:[\w-]+:(?:acm|iam):[\w:/.-]+");
     arn.find(text).map(|m| m.as_str().to_owned()).unwrap_or_default()
 }
 

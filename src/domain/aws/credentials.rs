@@ -1,15 +1,12 @@
 //! How a pod gets AWS credentials, and what its log says where it gets none.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::aws::denied::{By, Denied};
 use crate::domain::aws::placement::Placement;
 use crate::domain::text::between::between;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Instance;
 use crate::snapshot::kubernetes::{Pod, ServiceAccount};
+use crate::text::pattern::pattern;
 
 /// What a log says of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,11 +95,8 @@ impl Fault {
 
 /// The token of a role, where it may not be read.
 fn unreadable(line: &str) -> Option<String> {
-    static FILE: OnceLock<Regex> = OnceLock::new();
-    let file = FILE.get_or_init(|| {
-        Regex::new(r"(/var/run/secrets/(?:pods\.)?eks\.amazonaws\.com/serviceaccount/[\w-]+): (?i:permission denied)")
-            .expect("the pattern is fixed")
-    });
+    let file =
+        pattern!(r"(/var/run/secrets/(?:pods\.)?eks\.amazonaws\.com/serviceaccount/[\w-]+): (?i:permission denied)");
     Some(file.captures(line)?[1].to_owned())
 }
 
@@ -110,8 +104,7 @@ fn unreadable(line: &str) -> Option<String> {
 /// given an address for one service (`endpoint` of S3) may ask for its credentials there too. What the program wanted them
 /// for stands before it, with an address of its own.
 fn asked_at(line: &str) -> Option<Fault> {
-    static POST: OnceLock<Regex> = OnceLock::new();
-    let post = POST.get_or_init(|| Regex::new(r#"Post \\*"?https?://([^/\s"\\]+)"#).expect("the pattern is fixed"));
+    let post = pattern!(r#"Post \\*"?https?://([^/\s"\\]+)"#);
     let (_, exchange) = line.rsplit_once("WebIdentity")?;
     let has = |parts: &[&str]| parts.iter().any(|p| exchange.contains(p));
     // S3 and MinIO know no such request, and answer in another form.

@@ -1,8 +1,6 @@
 //! What AWS says when it refuses a call: who asked, for what, on what, and which kind of policy was in the way.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
+use crate::text::pattern::pattern;
 
 /// Which policy refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +39,6 @@ pub(crate) struct Denied {
 impl Denied {
     /// Reads an error; `None` where it is not about permissions.
     pub(crate) fn read(error: &str) -> Option<Self> {
-        static WHO: OnceLock<Regex> = OnceLock::new();
-        static ENCODED: OnceLock<Regex> = OnceLock::new();
         // Nobody asked in anybody's name: no role lacks a right.
         if error.contains("User: anonymous is not authorized") {
             return None;
@@ -51,14 +47,9 @@ impl Denied {
         if !about.iter().any(|a| error.contains(a)) {
             return None;
         }
-        let who = WHO.get_or_init(|| {
-            Regex::new(r#"(?:User: (\S+) is )?not authorized to perform: ([\w-]+:\w+)(?: on resource: ([^\s"\\,]+))?"#)
-                .expect("the pattern is fixed")
-        });
-        let encoded = ENCODED.get_or_init(|| {
-            Regex::new(r"[Ee]ncoded authorization failure message: ([A-Za-z0-9+/=_-]{20,})")
-                .expect("the pattern is fixed")
-        });
+        let who =
+            pattern!(r#"(?:User: (\S+) is )?not authorized to perform: ([\w-]+:\w+)(?: on resource: ([^\s"\\,]+))?"#);
+        let encoded = pattern!(r"[Ee]ncoded authorization failure message: ([A-Za-z0-9+/=_-]{20,})");
         let found = who.captures(error);
         let part =
             |at: usize| found.as_ref().and_then(|c| c.get(at)).map(|m| m.as_str().trim_end_matches('.').to_owned());

@@ -1,9 +1,5 @@
 //! Why an autoscaler adds no node for a pod: the words of cluster-autoscaler and of Karpenter.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::aws::{node_group, node_pool};
 use crate::domain::kubernetes::image;
 use crate::domain::text::between::between;
@@ -12,6 +8,7 @@ use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Nodegroup;
 use crate::snapshot::kubernetes::{Event, Pod};
+use crate::text::pattern::pattern;
 
 /// Why no node is added.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,10 +92,7 @@ pub(crate) fn makers_down(snap: &Snapshot) -> Vec<&Pod> {
 }
 
 fn pool(message: &str) -> String {
-    static POOL: OnceLock<Regex> = OnceLock::new();
-    let pool = POOL.get_or_init(|| {
-        Regex::new(r#"(?:nodepool|provisioner):? \\?"?([a-z0-9][a-z0-9.-]*)"#).expect("the pattern is fixed")
-    });
+    let pool = pattern!(r#"(?:nodepool|provisioner):? \\?"?([a-z0-9][a-z0-9.-]*)"#);
     pool.captures(message).map(|c| c[1].to_owned()).unwrap_or_else(|| "default".to_owned())
 }
 

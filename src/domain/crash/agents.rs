@@ -1,9 +1,10 @@
 //! Log agents that refuse their own configuration: Fluent Bit and Fluentd.
 
-use crate::domain::crash::{Class, Crash, Detail, pattern};
+use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::text::near::near;
+use crate::text::pattern::pattern;
 
 /// Reads a whole log: what ends them is said before they take their plugins down.
 pub(crate) fn read(text: &str) -> Option<Crash> {

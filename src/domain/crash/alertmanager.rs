@@ -2,8 +2,9 @@
 
 use crate::domain::crash::prometheus::unreadable;
 use crate::domain::crash::reason::{self, File};
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash};
 use crate::domain::text::log_line::{Level, Line};
+use crate::text::pattern::pattern;
 
 /// Reads a line of Alertmanager's log.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {

@@ -1,9 +1,10 @@
 //! What every program says in the words of its operating system.
 
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash};
 use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::Line;
 use crate::domain::text::stack;
+use crate::text::pattern::pattern;
 
 /// Reads a line about a volume or a port.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {

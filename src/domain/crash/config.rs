@@ -1,9 +1,10 @@
 //! A configuration file that a program refuses, in the words of programs that have no reader of their own: VictoriaMetrics,
 //! Grafana Alloy, the OpenTelemetry Collector, and whatever reads YAML.
 
-use crate::domain::crash::{Class, Crash, Detail, pattern};
+use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
+use crate::text::pattern::pattern;
 
 /// Reads a whole log: a refusal often takes several lines.
 pub(crate) fn read(text: &str) -> Option<Crash> {

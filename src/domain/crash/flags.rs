@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::domain::crash::known::{self, Flag};
-use crate::domain::crash::{Class, Crash, Detail, pattern};
+use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::text::log_line::{Level, Line};
 use crate::lint::go;
+use crate::text::pattern::pattern;
 
 /// Reads the words of kingpin (`prometheus: error: unknown long flag '--x'`), of Go's flag package and of cobra.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {

@@ -1,7 +1,8 @@
 //! Grafana.
 
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash};
 use crate::domain::text::log_line::{Level, Line};
+use crate::text::pattern::pattern;
 
 /// Grafana 8 to 10, told to go from one kind of alerting to the other where that would delete rules.
 const FORCED: &str = "It runs with the old alerting (section alerting) on a database that has rules of the new one. Keep the new one: unified_alerting.enabled = true and alerting.enabled = false in grafana.ini (GF_UNIFIED_ALERTING_ENABLED, GF_ALERTING_ENABLED). force_migration = true deletes the rules, contact points and silences that were made since.";

@@ -1,7 +1,8 @@
 //! Loki and the programs that read their configuration as it does (Mimir, Tempo): a configuration that is refused.
 
-use crate::domain::crash::{Class, Crash, Detail, pattern};
+use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::text::log_line::Line;
+use crate::text::pattern::pattern;
 
 /// Fields that newer versions no longer know, and what took their place.
 const GONE: &[(&str, &str)] = &[

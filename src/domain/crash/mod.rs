@@ -25,15 +25,7 @@ use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::stack;
 use crate::model::Program;
-
-/// A compiled pattern that is made once.
-macro_rules! pattern {
-    ($pattern:literal) => {{
-        static PATTERN: std::sync::OnceLock<regex::Regex> = std::sync::OnceLock::new();
-        PATTERN.get_or_init(|| regex::Regex::new($pattern).expect("the pattern is fixed"))
-    }};
-}
-use pattern;
+use crate::text::pattern::pattern;
 
 /// Lines from the end that are looked at: older ones are not about the end.
 const LAST: usize = 400;

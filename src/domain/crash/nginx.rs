@@ -1,6 +1,7 @@
 //! nginx before a store or before Grafana: a configuration that it cannot start with.
 
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash};
+use crate::text::pattern::pattern;
 
 /// Reads a whole log: what nginx says last before it ends.
 pub(crate) fn read(text: &str) -> Option<Crash> {

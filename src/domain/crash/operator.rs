@@ -1,8 +1,9 @@
 //! The Prometheus operator, kube-state-metrics and other programs that live on the Kubernetes API.
 
-use crate::domain::crash::{Class, Crash, Detail, common, pattern};
+use crate::domain::crash::{Class, Crash, Detail, common};
 use crate::domain::kubernetes::forbidden::{Account, Act};
 use crate::domain::text::log_line::{Level, Line};
+use crate::text::pattern::pattern;
 
 /// The VPC CNI tries to reach the API server before it starts, and says so as information only.
 pub(crate) fn without_server(text: &str) -> Option<Crash> {

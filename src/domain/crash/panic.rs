@@ -1,7 +1,8 @@
 //! A program written in Go that ends by a panic: a bug of its own, which a later version may have mended.
 
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash};
 use crate::domain::text::shorten::shorten;
+use crate::text::pattern::pattern;
 
 /// Panics of Prometheus that a version mended, by the package in which they came up; newest first. From its changelog.
 const MENDED: &[(&str, (u32, u32, u32), &str)] = &[

@@ -1,7 +1,8 @@
 //! A program that gets no further thread or process: the limit of its pod or of its node is reached.
 
-use crate::domain::crash::{Class, Crash, pattern};
+use crate::domain::crash::{Class, Crash};
 use crate::domain::text::redact::redact;
+use crate::text::pattern::pattern;
 
 /// Lines from the end in which others than Go say it: what they lived through is over.
 const LAST: usize = 40;

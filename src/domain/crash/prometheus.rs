@@ -1,10 +1,11 @@
 //! Prometheus, 2.x and 3.x.
 
 use crate::domain::crash::reason::{self, File};
-use crate::domain::crash::{Class, Crash, common, pattern};
+use crate::domain::crash::{Class, Crash, common};
 use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::redact::redact;
+use crate::text::pattern::pattern;
 
 /// Reads a line of Prometheus' log.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {

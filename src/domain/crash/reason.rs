@@ -1,11 +1,12 @@
 //! Why a configuration or rule file is refused: the loader's error in one sentence, with what was meant.
 
 use crate::domain::crash::flags::duration;
-use crate::domain::crash::{Class, Crash, Detail, known, pattern};
+use crate::domain::crash::{Class, Crash, Detail, known};
 use crate::lint::alertmanager;
 use crate::lint::prometheus::relabel;
 use crate::lint::rules::promql;
 use crate::text::near::near;
+use crate::text::pattern::pattern;
 
 /// Which file a program refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! Loki, Mimir and Tempo that do not get through their start: what a part of them says, and which part it is.
 
 use crate::domain::aws::credentials::Fault;
-use crate::domain::crash::{Class, Crash, Detail, common, pattern};
+use crate::domain::crash::{Class, Crash, Detail, common};
 use crate::domain::text::log_line::Line;
 use crate::domain::text::object_store::StoreFailure;
 use crate::domain::text::redact::redact;
 use crate::domain::text::shorten::shorten;
 use crate::domain::text::stack;
+use crate::text::pattern::pattern;
 
 /// What is said, the part that says it (empty where that is not told), and the line.
 struct Said<'a> {

@@ -1,7 +1,8 @@
 //! Something that a program needs at its start does not answer: a database, a bucket, a store, a site on the internet.
 
-use crate::domain::crash::{Class, Crash, Detail, pattern};
+use crate::domain::crash::{Class, Crash, Detail};
 use crate::domain::text::log_line::{Level, Line};
+use crate::text::pattern::pattern;
 
 /// Reads a line with which a program ends because a connection failed.
 pub(crate) fn read(line: &Line<'_>) -> Option<Crash> {

@@ -1,14 +1,11 @@
 //! HorizontalPodAutoscalers: whether one can scale, and what it would want.
 
-use std::sync::OnceLock;
-
-use k8s_openapi::api::autoscaling::v2::{MetricSpec, MetricStatus, MetricTarget, MetricValueStatus};
-use regex::Regex;
-
 use crate::domain::kubernetes::index::owner_of;
 use crate::model::ResourceRef;
 use crate::snapshot::kubernetes::{Autoscaler, Condition, ServiceReference};
 use crate::snapshot::{Snapshot, parse_quantity};
+use crate::text::pattern::pattern;
+use k8s_openapi::api::autoscaling::v2::{MetricSpec, MetricStatus, MetricTarget, MetricValueStatus};
 
 /// The API of metrics of something else than pods.
 const EXTERNAL: &str = "v1beta1.external.metrics.k8s.io";
@@ -175,11 +172,8 @@ pub(crate) fn without_request<'a>(snap: &'a Snapshot, hpa: &Autoscaler, resource
 
 /// `missing request for cpu in container web of Pod web-5d9-abcde`.
 fn request(message: &str) -> Stuck {
-    static REQUEST: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = REQUEST.get_or_init(|| {
-        Regex::new(r"missing request for (\S+?)(?: in container (\S+) of Pod (\S+))?(?:[,;\s]|$)").ok()
-    });
-    let found = pattern.as_ref().and_then(|p| p.captures(message));
+    let request = pattern!(r"missing request for (\S+?)(?: in container (\S+) of Pod (\S+))?(?:[,;\s]|$)");
+    let found = request.captures(message);
     let part = |at: usize| found.as_ref().and_then(|f| f.get(at)).map(|m| m.as_str().to_owned());
     Stuck::NoRequest { resource: part(1).unwrap_or_else(|| "cpu".to_owned()), container: part(2), pod: part(3) }
 }

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
-use regex::Regex;
+use crate::text::pattern::pattern;
 
 /// Errors after which so many lines without one follow are of before; CoreDNS' lines have no time.
 const MOVED_ON: usize = 50;
@@ -80,11 +79,9 @@ pub(crate) fn api_failures(log: &str) -> usize {
 /// `plugin/errors: 2 api.example.com. A: read udp 10.0.1.5:3->10.0.0.2:53: i/o timeout`: the server, the name, and whether
 /// it refused.
 fn unanswered(line: &str) -> Option<(IpAddr, Option<String>, bool)> {
-    static ERROR: OnceLock<Regex> = OnceLock::new();
-    let error = ERROR.get_or_init(|| {
-        Regex::new(r"plugin/errors: \d+ (\S+) ([A-Z0-9]+): (?:read|write|dial) (?:udp|tcp) (?:\S+->)?\[?([0-9a-fA-F.:]+?)\]?:53: (.*)$")
-            .expect("the pattern is fixed")
-    });
+    let error = pattern!(
+        r"plugin/errors: \d+ (\S+) ([A-Z0-9]+): (?:read|write|dial) (?:udp|tcp) (?:\S+->)?\[?([0-9a-fA-F.:]+?)\]?:53: (.*)$"
+    );
     let found = error.captures(line.trim_end())?;
     let refuses = found[4].contains("refused");
     if !refuses && !found[4].contains("timeout") && !found[4].contains("unreachable") {
@@ -96,7 +93,6 @@ fn unanswered(line: &str) -> Option<(IpAddr, Option<String>, bool)> {
 }
 
 fn other(line: &str) -> Option<Fault> {
-    static COREFILE: OnceLock<Regex> = OnceLock::new();
     let has = |parts: &[&str]| parts.iter().any(|p| line.contains(p));
     if has(&["plugin/loop: Loop"]) {
         return Some(Fault::Loop);
@@ -104,8 +100,7 @@ fn other(line: &str) -> Option<Fault> {
     if has(&["concurrent queries exceeded"]) {
         return Some(Fault::TooMany);
     }
-    let corefile = COREFILE
-        .get_or_init(|| Regex::new(r"Corefile:(\d+) - Error during parsing: (.*)$").expect("the pattern is fixed"));
+    let corefile = pattern!(r"Corefile:(\d+) - Error during parsing: (.*)$");
     if let Some(found) = corefile.captures(line.trim_end()) {
         return Some(Fault::Corefile { line: found[1].parse().ok(), text: found[2].to_owned() });
     }

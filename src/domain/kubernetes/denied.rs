@@ -1,13 +1,10 @@
 //! What an admission webhook or policy was asked about and refused: unlike a call that failed, it works and says no.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::kubernetes::webhooks;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Event;
+use crate::text::pattern::pattern;
 
 /// Seconds for which an event tells of now.
 const RECENT: i64 = 3600;
@@ -59,18 +56,10 @@ impl Denied {
     }
 }
 
-fn pattern(cell: &'static OnceLock<Option<Regex>>, text: &str) -> Option<&'static Regex> {
-    cell.get_or_init(|| Regex::new(text).ok()).as_ref()
-}
-
 /// The refusal that a text tells of.
 pub(crate) fn read(text: &str) -> Option<Denied> {
-    static WEBHOOK: OnceLock<Option<Regex>> = OnceLock::new();
-    static POLICY: OnceLock<Option<Regex>> = OnceLock::new();
-    static INVALID: OnceLock<Option<Regex>> = OnceLock::new();
     let text = text.replace("\\\"", "\"");
-    let webhook =
-        pattern(&WEBHOOK, r#"(?s)admission webhook "([^"]+)" denied the request(?: without explanation)?:?\s*(.*)$"#)?;
+    let webhook = pattern!(r#"(?s)admission webhook "([^"]+)" denied the request(?: without explanation)?:?\s*(.*)$"#);
     if let Some(found) = webhook.captures(&text) {
         let (webhook, says) = (found[1].to_owned(), found[2].to_owned());
         let before = &text[..found.get(0)?.start()];
@@ -78,14 +67,13 @@ pub(crate) fn read(text: &str) -> Option<Denied> {
         return Some(Denied { policy, says: told(&says), object: object_of(before), webhook });
     }
     // kubectl prints what the operator's webhook answers as a fault of the object.
-    let invalid = pattern(&INVALID, r#"(?s)The\s+"(prometheusrules|alertmanagerconfigs)" is invalid:[\s:]*(.*)$"#)?;
+    let invalid = pattern!(r#"(?s)The\s+"(prometheusrules|alertmanagerconfigs)" is invalid:[\s:]*(.*)$"#);
     if let Some(found) = invalid.captures(&text) {
         let kind = if &found[1] == "prometheusrules" { "prometheusrule" } else { "alertmanagerconfigs" };
         let webhook = format!("{kind}validate.monitoring.coreos.com");
         return Some(Denied { webhook, policy: Policy::Operator, says: told(&found[2]), object: None });
     }
-    let policy =
-        pattern(&POLICY, r"(?s)ValidatingAdmissionPolicy '([^']+)' with binding '([^']+)' denied request:?\s*(.*)$")?;
+    let policy = pattern!(r"(?s)ValidatingAdmissionPolicy '([^']+)' with binding '([^']+)' denied request:?\s*(.*)$");
     let found = policy.captures(&text)?;
     let before = &text[..found.get(0)?.start()];
     Some(Denied {
@@ -97,17 +85,15 @@ pub(crate) fn read(text: &str) -> Option<Denied> {
 }
 
 fn policy_of(webhook: &str, says: &str) -> Policy {
-    static BRACKETS: OnceLock<Option<Regex>> = OnceLock::new();
-    static BLOCKED: OnceLock<Option<Regex>> = OnceLock::new();
     if webhook.ends_with("monitoring.coreos.com") {
         return Policy::Operator;
     }
-    let brackets = pattern(&BRACKETS, r"^\[(?:denied by )?([a-z0-9][a-z0-9.-]*)\]");
-    if let Some(found) = brackets.and_then(|b| b.captures(says.trim_start())) {
+    let brackets = pattern!(r"^\[(?:denied by )?([a-z0-9][a-z0-9.-]*)\]");
+    if let Some(found) = brackets.captures(says.trim_start()) {
         return Policy::Gatekeeper { constraint: found[1].to_owned() };
     }
-    let blocked = pattern(&BLOCKED, r"(?s)following policies\s+([a-z0-9][a-z0-9.-]*):\s+([A-Za-z0-9][A-Za-z0-9._-]*):");
-    if let Some(found) = blocked.and_then(|b| b.captures(says)) {
+    let blocked = pattern!(r"(?s)following policies\s+([a-z0-9][a-z0-9.-]*):\s+([A-Za-z0-9][A-Za-z0-9._-]*):");
+    if let Some(found) = blocked.captures(says) {
         return Policy::Kyverno {
             policy: found[1].to_owned(),
             rule: found[2].trim_start_matches("autogen-").to_owned(),
@@ -118,10 +104,8 @@ fn policy_of(webhook: &str, says: &str) -> Policy {
 
 /// Its words in one line, without what only introduces them.
 fn told(says: &str) -> String {
-    static INTRODUCTION: OnceLock<Option<Regex>> = OnceLock::new();
-    let introduction = pattern(
-        &INTRODUCTION,
-        r"(?s)^\s*(?:resource \S+ was blocked due to the following policies\s+[^\s:]+:\s+[^\s:]+:\s*|\[(?:denied by )?[a-z0-9.-]+\]\s*)",
+    let introduction = pattern!(
+        r"(?s)^\s*(?:resource \S+ was blocked due to the following policies\s+[^\s:]+:\s+[^\s:]+:\s*|\[(?:denied by )?[a-z0-9.-]+\]\s*)"
     );
     let text = introduction.map_or_else(|| says.to_owned(), |i| i.replace(says, "").into_owned());
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -130,8 +114,7 @@ fn told(says: &str) -> String {
 
 /// `cannot patch "shop-web" with kind PrometheusRule: `.
 fn object_of(before: &str) -> Option<(String, String)> {
-    static HELM: OnceLock<Option<Regex>> = OnceLock::new();
-    let helm = pattern(&HELM, r#"cannot (?:patch|create|update) "([^"]+)" with kind ([A-Z]\w+):"#)?;
+    let helm = pattern!(r#"cannot (?:patch|create|update) "([^"]+)" with kind ([A-Z]\w+):"#);
     let found = helm.captures_iter(before).last()?;
     Some((found[2].to_owned(), found[1].to_owned()))
 }

@@ -1,13 +1,11 @@
 //! What the API server forbids a ServiceAccount, in the words that programs log.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::domain::text::log_line::is_older;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which a line tells of now.
 const RECENT: i64 = 3600;
@@ -62,15 +60,11 @@ pub(crate) struct Forbidden<'a> {
 
 /// `… is forbidden: User "system:serviceaccount:a:b" cannot list resource "pods" in API group "" at the cluster scope`.
 pub(crate) fn read(line: &str) -> Option<(Account, Act)> {
-    static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = PATTERN.get_or_init(|| {
-        Regex::new(concat!(
-            r#"User \\*"system:serviceaccount:([^:"\\]+):([^"\\]+)\\*" cannot (\w+) resource \\*"([^"\\]+)\\*" "#,
-            r#"in API group \\*"([^"\\]*)\\*"(?: in the namespace \\*"([^"\\]+)\\*")?"#
-        ))
-        .ok()
-    });
-    let found = pattern.as_ref()?.captures(line)?;
+    let refused = pattern!(concat!(
+        r#"User \\*"system:serviceaccount:([^:"\\]+):([^"\\]+)\\*" cannot (\w+) resource \\*"([^"\\]+)\\*" "#,
+        r#"in API group \\*"([^"\\]*)\\*"(?: in the namespace \\*"([^"\\]+)\\*")?"#
+    ));
+    let found = refused.captures(line)?;
     let account = Account { namespace: found[1].to_owned(), name: found[2].to_owned() };
     let act = Act {
         verb: found[3].to_owned(),

@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::domain::text::log_line;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Node;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which a line of its log tells of now.
 const RECENT: i64 = 15 * 60;
@@ -137,16 +135,14 @@ pub(crate) fn others_answer(snap: &Snapshot, failed: &[Failed<'_>]) -> bool {
 
 /// The node of a line that tells of a scrape that failed, in the words of old and new versions.
 fn node_of(line: &str) -> Option<String> {
-    static NEW: OnceLock<Option<Regex>> = OnceLock::new();
-    static OLD: OnceLock<Option<Regex>> = OnceLock::new();
     if line.contains("Failed to scrape node") {
-        let pattern = NEW.get_or_init(|| Regex::new(r#"\bnode="?([^"\s]+)"?"#).ok()).as_ref()?;
+        let pattern = pattern!(r#"\bnode="?([^"\s]+)"?"#);
         return pattern.captures(line).map(|c| c[1].to_owned());
     }
     if !line.contains("unable to fully scrape metrics") && !line.contains("unable to fetch metrics from") {
         return None;
     }
-    let pattern = OLD.get_or_init(|| Regex::new(r"(?:from node|from [Kk]ubelet) (\S+?):? ").ok()).as_ref()?;
+    let pattern = pattern!(r"(?:from node|from [Kk]ubelet) (\S+?):? ");
     pattern.captures(line).map(|c| c[1].trim_end_matches(':').to_owned())
 }
 

@@ -1,12 +1,9 @@
 //! What the kubelet says when it cannot set up a volume that a pod brings itself: of the Secrets Store, of the host, over the
 //! network.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::kubernetes::start_error;
 use crate::domain::text::between::between;
+use crate::text::pattern::pattern;
 
 /// Why it is not set up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,9 +37,7 @@ pub(crate) struct Refused<'a> {
 /// Reads a FailedMount; `None` where it tells of nothing that stays (objects and caches that the kubelet has not seen yet), or
 /// of a ConfigMap or Secret that is not there, which [`start_error`] reads.
 pub(crate) fn read(message: &str) -> Option<Refused<'_>> {
-    static SET_UP: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = r#"(?s)MountVolume\.SetUp failed for volume "([^"]+)" : (.*)"#;
-    let set_up = SET_UP.get_or_init(|| Regex::new(pattern).ok()).as_ref()?;
+    let set_up = pattern!(r#"(?s)MountVolume\.SetUp failed for volume "([^"]+)" : (.*)"#);
     let found = set_up.captures(message)?;
     let (volume, text) = (found.get(1)?.as_str(), found.get(2)?.as_str().trim());
     if text.contains("not registered") || text.contains("failed to sync") {

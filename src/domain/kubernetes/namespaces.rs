@@ -1,14 +1,11 @@
 //! Namespaces that do not end: what is left in them, and what keeps it.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::kubernetes::api_services;
 use crate::domain::kubernetes::webhooks;
 use crate::model::ResourceRef;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Meta, Namespace, Workload};
+use crate::text::pattern::pattern;
 
 /// Seconds that a deletion takes where nothing holds it up.
 const ENDING: i64 = 300;
@@ -81,10 +78,8 @@ fn apis(message: &str) -> Vec<ResourceRef> {
 
 /// `configmaps. has 1 resource instances, pods. has 2 resource instances`; `x/y in 1 resource instances`.
 fn counts(message: &str, verb: &str) -> Vec<(String, u32)> {
-    static COUNT: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = COUNT.get_or_init(|| Regex::new(r"(\S+) (has|in) (\d+) resource instances").ok());
-    let Some(pattern) = pattern else { return Vec::new() };
-    let of_verb = pattern.captures_iter(message).filter(|c| &c[2] == verb);
+    let count = pattern!(r"(\S+) (has|in) (\d+) resource instances");
+    let of_verb = count.captures_iter(message).filter(|c| &c[2] == verb);
     of_verb.filter_map(|c| Some((c[1].trim_end_matches('.').to_owned(), c[3].parse().ok()?))).collect()
 }
 

@@ -1,15 +1,14 @@
 //! Nodes whose clock is off: by the alerts about it, and by what AWS says of requests that were signed there.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::civil::DateTime;
-use regex::Regex;
 
 use crate::domain::text::log_line::{Line, is_older};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod};
 use crate::snapshot::monitoring::{ContainerLog, FiringAlert};
+use crate::text::pattern::pattern;
 
 /// Seconds for which a line of a log tells of now.
 const NOW: i64 = 900;
@@ -76,11 +75,9 @@ pub(crate) fn is_of(alert: &FiringAlert, node: &Node) -> bool {
 /// What AWS says of a request that was signed at another time than its own; the seconds in between, where it names them.
 /// Other stores use some of its words, and their own clock may be the one that is off: those count with an alert only.
 fn refused(line: &str, alerted: bool) -> Option<Option<i64>> {
-    static SIGNED: OnceLock<Regex> = OnceLock::new();
-    let signed = SIGNED.get_or_init(|| {
-        Regex::new(r"Signature (?:expired|not yet current): (\d{8}T\d{6})Z is (?:now earlier|still later) than \d{8}T\d{6}Z \((\d{8}T\d{6})Z [-+]")
-            .expect("the pattern is fixed")
-    });
+    let signed = pattern!(
+        r"Signature (?:expired|not yet current): (\d{8}T\d{6})Z is (?:now earlier|still later) than \d{8}T\d{6}Z \((\d{8}T\d{6})Z [-+]"
+    );
     if let Some(found) = signed.captures(line).filter(|_| !Line::parse(line).is_record()) {
         let read =
             |at: usize| DateTime::strptime("%Y%m%dT%H%M%S", &found[at]).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
@@ -95,10 +92,7 @@ fn refused(line: &str, alerted: bool) -> Option<Option<i64>> {
 
 /// A host of AWS, or S3's id of its own host, which is base64; MinIO gives a hexadecimal one.
 fn is_of_aws(line: &str) -> bool {
-    static HOST: OnceLock<Regex> = OnceLock::new();
-    let host = HOST.get_or_init(|| {
-        Regex::new(r"amazonaws\.com|[Hh]ost ?[Ii][Dd]: [A-Za-z0-9+/]{40,}=").expect("the pattern is fixed")
-    });
+    let host = pattern!(r"amazonaws\.com|[Hh]ost ?[Ii][Dd]: [A-Za-z0-9+/]{40,}=");
     host.is_match(line)
 }
 

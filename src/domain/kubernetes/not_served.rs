@@ -1,13 +1,10 @@
 //! Kinds that programs ask the API server for, and that it does not serve: gone with its version, or of a CRD that is not there.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::text::log_line::age;
 use crate::lint::kubernetes::removed::{self, Removed};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which a line tells of now: informers try again every few seconds, and after a while each minute.
 const NOW: i64 = 900;
@@ -31,12 +28,9 @@ pub(crate) struct Asked {
 impl Asked {
     /// What a line says was asked for in vain.
     pub(crate) fn read(line: &str) -> Option<Self> {
-        static LISTED: OnceLock<Option<Regex>> = OnceLock::new();
-        static MATCHED: OnceLock<Option<Regex>> = OnceLock::new();
-        let listed = pattern(
-            &LISTED,
-            r"[Ff]ailed to list \*(v\d\w*)\.([A-Z]\w+): the server could not find the requested resource(?: \(get ([a-z0-9.-]+)\))?",
-        )?;
+        let listed = pattern!(
+            r"[Ff]ailed to list \*(v\d\w*)\.([A-Z]\w+): the server could not find the requested resource(?: \(get ([a-z0-9.-]+)\))?"
+        );
         if let Some(found) = listed.captures(line) {
             let resource = found.get(3).map(|r| r.as_str().to_owned());
             let (version, kind) = (found[1].to_owned(), found[2].to_owned());
@@ -44,7 +38,7 @@ impl Asked {
             let group = of_resource.or_else(|| removed::group_of(&version, &kind).map(str::to_owned));
             return Some(Self { kind, version, group: group.unwrap_or_default(), resource });
         }
-        let matched = pattern(&MATCHED, r#"no matches for kind \\*"(\w+)\\*" in version \\*"([^"\\]+)\\*""#)?;
+        let matched = pattern!(r#"no matches for kind \\*"(\w+)\\*" in version \\*"([^"\\]+)\\*""#);
         let found = matched.captures(line)?;
         let (group, version) = found[2].split_once('/').unwrap_or(("", &found[2]));
         Some(Self { kind: found[1].to_owned(), version: version.to_owned(), group: group.to_owned(), resource: None })
@@ -59,10 +53,6 @@ impl Asked {
     pub(crate) fn removed(&self) -> Option<Removed> {
         removed::removed(&self.api_version(), &self.kind)
     }
-}
-
-fn pattern(cell: &'static OnceLock<Option<Regex>>, text: &str) -> Option<&'static Regex> {
-    cell.get_or_init(|| Regex::new(text).ok()).as_ref()
 }
 
 /// What one log asks for in vain now: each kind with its last line and how often it was said.

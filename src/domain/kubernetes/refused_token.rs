@@ -1,13 +1,10 @@
 //! Programs whose token the API server does not take any more, in the words that their clients log.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::text::log_line::is_within;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Platform, Snapshot};
+use crate::text::pattern::pattern;
 
 /// Seconds for which a line tells of now.
 const NOW: i64 = 900;
@@ -44,11 +41,9 @@ pub(crate) enum Why {
 
 /// All of them, one line for each pod.
 pub(crate) fn all(snap: &Snapshot) -> Vec<Refused<'_>> {
-    static SAYS: OnceLock<Option<Regex>> = OnceLock::new();
-    let says = SAYS.get_or_init(|| {
-        Regex::new(r"(?i)failed to (?:list|watch) (?:\*\w+\.\w+|[\w./]+, Kind=\S+): (?:the server has asked for the client to provide credentials|unauthorized\b)").ok()
-    });
-    let Some(says) = says else { return Vec::new() };
+    let says = pattern!(
+        r"(?i)failed to (?:list|watch) (?:\*\w+\.\w+|[\w./]+, Kind=\S+): (?:the server has asked for the client to provide credentials|unauthorized\b)"
+    );
     let mut found: Vec<Refused<'_>> = Vec::new();
     for log in snap.part_logs.iter().flatten().filter(|l| !l.previous) {
         let recent = |l: &&str| is_within(l, snap.collected_at, NOW);
@@ -81,10 +76,8 @@ fn why(snap: &Snapshot, pod: &Pod, container: &str, line: &str) -> Why {
 
 /// The path of the source file in the line is of a client-go before 0.15.7: `client-go@v0.0.0-20191109102209-…`.
 fn reads_once(line: &str) -> bool {
-    static VERSION: OnceLock<Option<Regex>> = OnceLock::new();
-    let version =
-        VERSION.get_or_init(|| Regex::new(r"client-go@v(?:0\.0\.0-(\d{8})|0\.(\d+)\.\d+|(\d+)\.\d+\.\d+\+)").ok());
-    let Some(found) = version.as_ref().and_then(|v| v.captures(line)) else { return false };
+    let version = pattern!(r"client-go@v(?:0\.0\.0-(\d{8})|0\.(\d+)\.\d+|(\d+)\.\d+\.\d+\+)");
+    let Some(found) = version.captures(line) else { return false };
     let number = |i: usize| found.get(i).and_then(|m| m.as_str().parse::<u32>().ok());
     number(1).is_some_and(|day| day < FIXED_ON) || number(2).is_some_and(|minor| minor < 15) || number(3).is_some()
 }

@@ -1,14 +1,11 @@
 //! Init containers and side-cars that keep the other containers of their pod from starting.
 
-use std::sync::OnceLock;
-
-use jiff::Timestamp;
-use regex::Regex;
-
 use crate::domain::text::log_line::is_within;
 use crate::domain::text::windows::STARTING;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, ContainerStatus, Pod, Terminated};
+use crate::text::pattern::pattern;
+use jiff::Timestamp;
 
 /// Seconds that a side-car may take to start, and an init container to do its work.
 const SIDE_CAR: i64 = 180;
@@ -100,11 +97,10 @@ pub(crate) fn progress(text: &str, now: Timestamp) -> Progress {
 
 /// A line tells of something that failed, or that is waited for.
 pub(crate) fn says_failure(line: &str) -> bool {
-    static WORDS: OnceLock<Option<Regex>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        Regex::new(r"(?i)refused|timed? ?out|\bwait|unavailable|no route|deadline|fail|error|unreachable|unable|denied|cannot|can't|could not|no such|not (?:exist|found|ready)|retry|unauthorized|forbidden").ok()
-    });
-    words.as_ref().is_some_and(|w| w.is_match(line))
+    let words = pattern!(
+        r"(?i)refused|timed? ?out|\bwait|unavailable|no route|deadline|fail|error|unreachable|unable|denied|cannot|can't|could not|no such|not (?:exist|found|ready)|retry|unauthorized|forbidden"
+    );
+    words.is_match(line)
 }
 
 #[cfg(test)]

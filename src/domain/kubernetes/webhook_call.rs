@@ -1,8 +1,6 @@
 //! What the API server says when it cannot call a webhook.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
+use crate::text::pattern::pattern;
 
 /// A webhook that could not be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +88,7 @@ impl CallFault {
 
 /// The first call that a text says failed. A webhook that was called and refused is none.
 pub(crate) fn read(text: &str) -> Option<FailedCall> {
-    static CALL: OnceLock<Option<Regex>> = OnceLock::new();
-    let call = CALL.get_or_init(|| Regex::new(r#"failed calling (?:admission )?webhook "([^"]+)""#).ok()).as_ref()?;
+    let call = pattern!(r#"failed calling (?:admission )?webhook "([^"]+)""#);
     // Within the string of a log line or of JSON the quotes are escaped.
     let text = text.replace("\\\"", "\"");
     let found = call.captures(&text)?;
@@ -119,9 +116,7 @@ pub(crate) struct FailedConversion {
 
 /// The conversion that a text says failed. A webhook that was called and refused is none.
 pub(crate) fn read_conversion(text: &str) -> Option<FailedConversion> {
-    static CALL: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = r"conversion webhook for ([^/\s]+)/\w+, Kind=(\w+) failed: Post";
-    let call = CALL.get_or_init(|| Regex::new(pattern).ok()).as_ref()?;
+    let call = pattern!(r"conversion webhook for ([^/\s]+)/\w+, Kind=(\w+) failed: Post");
     let text = text.replace("\\\"", "\"");
     let found = call.captures(&text)?;
     let rest = text[found.get(0)?.start()..].lines().next().unwrap_or_default();

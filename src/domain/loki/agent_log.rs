@@ -1,18 +1,17 @@
 //! Reads the logs of log agents: promtail and Alloy (logfmt), Fluent Bit, Fluentd, Vector.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use regex::Regex;
 
 use crate::domain::loki::agent::Agent;
 use crate::domain::loki::reason::{self, Reason};
 use crate::domain::text::log_line::{Level, Line};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which lines that were thrown away are worth a finding.
 const LOST: i64 = 3600;
@@ -178,20 +177,9 @@ fn entries(log: &str) -> Vec<Entry> {
 }
 
 fn entry(raw: &str) -> Option<Entry> {
-    static FLUENT_BIT: OnceLock<Regex> = OnceLock::new();
-    static FLUENTD: OnceLock<Regex> = OnceLock::new();
-    let fluent_bit = FLUENT_BIT.get_or_init(|| {
-        Regex::new(r"^\[(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)?\] \[ ?(\w+)\] (.*)$")
-            .expect("the pattern is fixed")
-    });
-    let fluentd = FLUENTD.get_or_init(|| {
-        Regex::new(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([+-]\d{2})(\d{2}) \[(\w+)\]: (.*)$")
-            .expect("the pattern is fixed")
-    });
-    static VECTOR: OnceLock<Regex> = OnceLock::new();
-    let vector = VECTOR.get_or_init(|| {
-        Regex::new(r"^(\d{4}-\d\d-\d\dT\S+Z)\s+(ERROR|WARN|INFO|DEBUG|TRACE) (.*)$").expect("the pattern is fixed")
-    });
+    let fluent_bit = pattern!(r"^\[(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)?\] \[ ?(\w+)\] (.*)$");
+    let fluentd = pattern!(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([+-]\d{2})(\d{2}) \[(\w+)\]: (.*)$");
+    let vector = pattern!(r"^(\d{4}-\d\d-\d\dT\S+Z)\s+(ERROR|WARN|INFO|DEBUG|TRACE) (.*)$");
     if let Some(c) = fluent_bit.captures(raw) {
         let time: Option<DateTime> = format!("{}-{}-{}T{}", &c[1], &c[2], &c[3], &c[4]).parse().ok();
         let at = time.and_then(|t| t.to_zoned(TimeZone::UTC).ok()).map(|z| z.timestamp());
@@ -220,15 +208,11 @@ fn entry(raw: &str) -> Option<Entry> {
 
 /// The host and port that a message says was sent to.
 pub(crate) fn target(text: &str) -> Option<(String, Option<u16>)> {
-    static TARGET: OnceLock<Regex> = OnceLock::new();
-    let target = TARGET.get_or_init(|| {
-        Regex::new(
-            r#"(?x)
+    let target = pattern!(
+        r#"(?x)
             (?: https?://(?:[^/@\s"]*@)? | tcp:// | TCP\ connection\ failed:\ | host(?:=>\\?"|='|=) | ^\[output:[^\]]+\]\ )
-            ([a-zA-Z0-9][\w.-]*) (?: :(\d{1,5}) )?"#,
-        )
-        .expect("the pattern is fixed")
-    });
+            ([a-zA-Z0-9][\w.-]*) (?: :(\d{1,5}) )?"#
+    );
     let found = target.captures(text)?;
     let host = found[1].trim_end_matches('.').to_owned();
     // `[output:es:es.0] HTTP status=401`: no host is named.

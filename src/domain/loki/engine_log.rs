@@ -1,15 +1,14 @@
 //! Reads the logs of Elasticsearch and OpenSearch: a cluster that does not come into being.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use regex::Regex;
 
 use crate::domain::kubernetes::image::base_of;
 use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which lines count; what goes on is said every ten seconds.
 const RECENT: i64 = 900;
@@ -160,11 +159,7 @@ pub(crate) fn knows_nobody(line: &str) -> bool {
 
 /// `2026-11-21T02:50:00,412` and `2026-11-21T02:50:00.412Z`, anywhere in a line; without a zone it is UTC.
 fn time(line: &str) -> Option<Timestamp> {
-    static TIME: OnceLock<Regex> = OnceLock::new();
-    let time = TIME.get_or_init(|| {
-        Regex::new(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,]\d+)?(?:([+-]\d\d):?(\d\d))?")
-            .expect("the pattern is fixed")
-    });
+    let time = pattern!(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,]\d+)?(?:([+-]\d\d):?(\d\d))?");
     let found = time.captures(line)?;
     let zone = match (found.get(2), found.get(3)) {
         (Some(hours), Some(minutes)) => format!("{}:{}", hours.as_str(), minutes.as_str()),

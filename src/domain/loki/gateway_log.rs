@@ -1,9 +1,6 @@
 //! Reads the log of the nginx that the charts of Loki, Mimir and Tempo put before their stores.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::loki::store_log::Store;
@@ -12,6 +9,7 @@ use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which a request that was refused counts.
 const RECENT: i64 = 900;
@@ -123,11 +121,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog, store: Store) -> Vec<Faili
 
 /// What an error of nginx is about; `None` for what is no trouble of the store, such as a file that a browser asks for.
 pub(crate) fn trouble(line: &str) -> Option<Trouble> {
-    static ERROR: OnceLock<Regex> = OnceLock::new();
-    let error = ERROR.get_or_init(|| {
-        Regex::new(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(?:error|crit|alert)\] \d+#\d+: (?:\*\d+ )?(.*)$")
-            .expect("the pattern is fixed")
-    });
+    let error = pattern!(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(?:error|crit|alert)\] \d+#\d+: (?:\*\d+ )?(.*)$");
     let found = error.captures(line.trim())?;
     let text = &found[1];
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
@@ -146,12 +140,8 @@ pub(crate) fn trouble(line: &str) -> Option<Trouble> {
 
 /// Host and port that a line says were to be asked; the port is not known where a name did not resolve.
 pub(crate) fn upstream(line: &str) -> Option<(String, Option<u16>)> {
-    static UPSTREAM: OnceLock<Regex> = OnceLock::new();
-    static NAME: OnceLock<Regex> = OnceLock::new();
-    let upstream = UPSTREAM.get_or_init(|| {
-        Regex::new(r#"upstream: "[a-z]+://(\[[0-9a-f:]+\]|[^:/"]+)(?::(\d+))?"#).expect("the pattern is fixed")
-    });
-    let name = NAME.get_or_init(|| Regex::new(r"\*\d+ (\S+) could not be resolved").expect("the pattern is fixed"));
+    let upstream = pattern!(r#"upstream: "[a-z]+://(\[[0-9a-f:]+\]|[^:/"]+)(?::(\d+))?"#);
+    let name = pattern!(r"\*\d+ (\S+) could not be resolved");
     if let Some(found) = upstream.captures(line) {
         let port = found.get(2).and_then(|p| p.as_str().parse().ok());
         return Some((found[1].trim_matches(['[', ']']).to_owned(), port));

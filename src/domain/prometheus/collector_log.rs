@@ -1,16 +1,15 @@
 //! What an OpenTelemetry Collector says of data that it does not take or cannot pass on.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use regex::Regex;
 
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::log_line::written_at;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which lines about what is tried again count.
 const RETRIED: i64 = 900;
@@ -127,11 +126,7 @@ fn of_log<'a>(snap: &Snapshot, log: &'a ContainerLog) -> Vec<Failing<'a>> {
 
 /// The plain values of the object at the line's end: `"error": "…"`, `"dropped_items": 212`.
 pub(crate) fn fields(raw: &str) -> BTreeMap<String, String> {
-    static FIELD: OnceLock<Regex> = OnceLock::new();
-    let field = FIELD.get_or_init(|| {
-        Regex::new(r#""(error|name|dropped_items|otelcol\.component\.id)":\s*(?:"((?:[^"\\]|\\.)*)"|(\d+))"#)
-            .expect("the pattern is fixed")
-    });
+    let field = pattern!(r#""(error|name|dropped_items|otelcol\.component\.id)":\s*(?:"((?:[^"\\]|\\.)*)"|(\d+))"#);
     let all = field.captures_iter(raw).map(|c| {
         let value = c.get(2).or(c.get(3)).map_or("", |m| m.as_str());
         let key = if &c[1] == "otelcol.component.id" { "name" } else { &c[1] };
@@ -186,18 +181,13 @@ fn trouble(error: &str) -> Trouble {
 
 /// `… responded with HTTP Status Code 404`.
 fn code(error: &str) -> Option<u16> {
-    static CODE: OnceLock<Regex> = OnceLock::new();
-    let code = CODE.get_or_init(|| Regex::new(r"HTTP [Ss]tatus(?: [Cc]ode)?:? (\d{3})").expect("the pattern is fixed"));
+    let code = pattern!(r"HTTP [Ss]tatus(?: [Cc]ode)?:? (\d{3})");
     code.captures(error)?[1].parse().ok()
 }
 
 /// Host and port that an error names.
 pub(crate) fn host(error: &str) -> Option<(String, Option<u16>)> {
-    static HOST: OnceLock<Regex> = OnceLock::new();
-    let host = HOST.get_or_init(|| {
-        Regex::new(r#"(?:https?://|lookup |dial tcp )([a-zA-Z0-9][\w.-]*)(?::(\d{2,5}))?"#)
-            .expect("the pattern is fixed")
-    });
+    let host = pattern!(r#"(?:https?://|lookup |dial tcp )([a-zA-Z0-9][\w.-]*)(?::(\d{2,5}))?"#);
     let found = host.captures_iter(error).last()?;
     Some((found[1].to_owned(), found.get(2).and_then(|p| p.as_str().parse().ok())))
 }

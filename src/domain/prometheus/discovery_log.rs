@@ -2,10 +2,8 @@
 //! format or within a field of Prometheus'.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use regex::Regex;
 
 use crate::domain::prometheus::scrape_error::ScrapeFailure;
 use crate::domain::text::log_line;
@@ -13,6 +11,7 @@ use crate::domain::text::windows::RECENT;
 use crate::model::{Gap, Program};
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Discovery tries again within this many seconds: a failure that is silent for longer is over.
 const RETRIED: i64 = 300;
@@ -236,13 +235,9 @@ fn of_api_server(error: &str) -> Reason {
 /// `User "system:serviceaccount:ns:name" cannot list resource "pods" in API group "" in the namespace "x"`; before
 /// Kubernetes 1.12 `cannot list pods in the namespace "x"`.
 fn denied(error: &str) -> Option<Denied> {
-    static DENIED: OnceLock<Regex> = OnceLock::new();
-    let pattern = DENIED.get_or_init(|| {
-        Regex::new(
-            r#"User \\?"([^"\\]+)\\?" cannot (?:get|list|watch) (?:resource \\?"([^"\\]+)\\?"(?: in API group \\?"([^"\\]*)\\?")?|([a-z]+)(?:\.([a-z0-9.]+))?)(?: in the namespace \\?"([^"\\]+)\\?")?"#,
-        )
-        .expect("the pattern is fixed")
-    });
+    let pattern = pattern!(
+        r#"User \\?"([^"\\]+)\\?" cannot (?:get|list|watch) (?:resource \\?"([^"\\]+)\\?"(?: in API group \\?"([^"\\]*)\\?")?|([a-z]+)(?:\.([a-z0-9.]+))?)(?: in the namespace \\?"([^"\\]+)\\?")?"#
+    );
     let found = pattern.captures(error)?;
     let text = |at: usize| found.get(at).map(|m| m.as_str().to_owned());
     Some(Denied {

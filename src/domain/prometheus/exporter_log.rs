@@ -10,6 +10,7 @@ use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Container;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which lines count: exporters try again at each scrape.
 const RECENT: i64 = 900;
@@ -209,15 +210,11 @@ fn is_plain_error(line: &Line<'_>) -> bool {
 
 /// `host:port` of what is measured.
 pub(crate) fn measured(text: &str) -> Option<String> {
-    static HOST: std::sync::OnceLock<regex::Regex> = std::sync::OnceLock::new();
-    let host = HOST.get_or_init(|| {
-        regex::Regex::new(
-            r#"(?x)
+    let host = pattern!(
+        r#"(?x)
             (?: [a-z+]+://(?:[^\s"'/@]*@)? | @?tcp\( | dial\ tcp:?\ (?:lookup\ )? | lookup\  | (?:getting|walking)\ target\  )
-            ([a-zA-Z0-9][\w.-]*\w (?::\d{2,5})?)"#,
-        )
-        .expect("the pattern is fixed")
-    });
+            ([a-zA-Z0-9][\w.-]*\w (?::\d{2,5})?)"#
+    );
     host.captures(text).map(|c| c[1].to_owned())
 }
 
@@ -241,13 +238,8 @@ pub(crate) fn pushed_types(text: &str) -> Option<(String, String)> {
 
 /// The user that is not let in.
 pub(crate) fn user(text: &str) -> Option<String> {
-    static USER: std::sync::OnceLock<regex::Regex> = std::sync::OnceLock::new();
-    let user = USER.get_or_init(|| {
-        regex::Regex::new(
-            r#"(?:for user|for role) \\?["']?([\w.-]+)|user \\?["']([\w.-]+)\\?["']|NOPERM User ([\w.-]+)"#,
-        )
-        .expect("the pattern is fixed")
-    });
+    let user =
+        pattern!(r#"(?:for user|for role) \\?["']?([\w.-]+)|user \\?["']([\w.-]+)\\?["']|NOPERM User ([\w.-]+)"#);
     let found = user.captures(text)?;
     found.iter().skip(1).flatten().next().map(|name| name.as_str().to_owned())
 }

@@ -2,14 +2,12 @@
 //! dropped targets show them: only the log says so.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::domain::text::log_line::Line;
 use crate::model::Program;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Snapshot, journal};
+use crate::text::pattern::pattern;
 
 /// What cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +67,7 @@ fn read(line: &Line<'_>) -> Option<Fault> {
 
 /// The first file that an error names.
 fn file(error: &str) -> Option<String> {
-    static FILE: OnceLock<Option<Regex>> = OnceLock::new();
-    let file = FILE.get_or_init(|| Regex::new(r"(?:^|[ (])(/[^\s:)]+)").ok()).as_ref()?;
+    let file = pattern!(r"(?:^|[ (])(/[^\s:)]+)");
     file.captures(error).map(|c| c[1].to_owned())
 }
 

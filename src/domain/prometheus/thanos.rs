@@ -1,10 +1,8 @@
 //! What the logs of Thanos say: a compactor that has stopped, an object store that refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use regex::Regex;
 
 use crate::domain::kubernetes::image::base_of;
 use crate::domain::text::disk_error::DiskError;
@@ -14,6 +12,7 @@ use crate::model::Gap;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Container, Pod};
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which a failure that is tried again counts: blocks are made every two hours.
 const RECENT: i64 = 3 * 3600;
@@ -178,8 +177,7 @@ const ASKED_WRONG: &[&str] = &[
 
 /// ULIDs that a text names, each once.
 fn blocks(text: &str) -> Vec<String> {
-    static ULID: OnceLock<Regex> = OnceLock::new();
-    let ulid = ULID.get_or_init(|| Regex::new(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b").expect("the pattern is fixed"));
+    let ulid = pattern!(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b");
     let all: BTreeSet<&str> = ulid.find_iter(text).map(|m| m.as_str()).collect();
     all.into_iter().map(str::to_owned).collect()
 }

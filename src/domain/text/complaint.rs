@@ -1,13 +1,12 @@
 //! Lines of a log in which a program complains, whatever format it writes, and what of them is one complaint.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use regex::Regex;
 
 use crate::domain::text::log_line::{Level, Line};
 use crate::domain::text::shape::shape;
+use crate::text::pattern::pattern;
 
 /// What a line says, and how loud.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +38,9 @@ pub(crate) fn complaint(raw: &str, now: Timestamp) -> Option<Complaint> {
 /// `[ERROR] plugin/errors: …` of CoreDNS, `[2026/11/21 02:00:00] [error] [output…] …` of fluent-bit, `ERROR: …`, `2026-…
 /// ERROR …`, panics and Python's last line.
 fn bracketed(text: &str) -> Option<String> {
-    static LEVEL: OnceLock<Regex> = OnceLock::new();
-    let level = LEVEL.get_or_init(|| {
-        Regex::new(r"^(?:\[?[\dT:./, Z+-]{8,40}\]?\s*)?(?:\[\s*(?i:error|fatal|critical|panic)\s*\]|(?:ERROR|FATAL|CRITICAL)\b|\d{4}-[^ ]+ E!|E!|panic:|fatal error:)[:\s]*(.*)$")
-            .expect("the pattern is fixed")
-    });
+    let level = pattern!(
+        r"^(?:\[?[\dT:./, Z+-]{8,40}\]?\s*)?(?:\[\s*(?i:error|fatal|critical|panic)\s*\]|(?:ERROR|FATAL|CRITICAL)\b|\d{4}-[^ ]+ E!|E!|panic:|fatal error:)[:\s]*(.*)$"
+    );
     let found = level.captures(text.trim())?;
     Some(found[1].trim().to_owned()).filter(|t| !t.is_empty())
 }
@@ -67,10 +64,7 @@ fn columns(text: &str) -> Option<String> {
 /// A warning of Fluent Bit or Fluentd that something failed: `[ warn] [engine] failed to flush chunk`, `[warn]: #0 …
 /// error_class=…`.
 fn troubled(text: &str) -> Option<String> {
-    static WARNING: OnceLock<Regex> = OnceLock::new();
-    let warning = WARNING.get_or_init(|| {
-        Regex::new(r"^\[?\d{4}[-/]\d\d[-/]\d\d [\d:. +-]{8,24}\]? \[ ?warn\]:? (.*)$").expect("the pattern is fixed")
-    });
+    let warning = pattern!(r"^\[?\d{4}[-/]\d\d[-/]\d\d [\d:. +-]{8,24}\]? \[ ?warn\]:? (.*)$");
     let found = warning.captures(text.trim())?;
     let said = found[1].trim();
     (said.contains("failed") || said.contains("error_class=")).then(|| said.to_owned())
@@ -78,10 +72,7 @@ fn troubled(text: &str) -> Option<String> {
 
 /// A date and a time at the start of plain text, in UTC.
 fn leading_time(text: &str) -> Option<Timestamp> {
-    static TIME: OnceLock<Regex> = OnceLock::new();
-    let time = TIME.get_or_init(|| {
-        Regex::new(r"^\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d:\d\d:\d\d)").expect("the pattern is fixed")
-    });
+    let time = pattern!(r"^\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d:\d\d:\d\d)");
     let found = time.captures(text.trim())?;
     format!("{}-{}-{}T{}Z", &found[1], &found[2], &found[3], &found[4]).parse().ok()
 }

@@ -1,14 +1,13 @@
 //! One line of a log: logfmt, JSON, klog, or plain text.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use regex::Regex;
 
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// How bad a line says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +41,7 @@ pub(crate) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Takes a line apart.
     pub(crate) fn parse(raw: &'a str) -> Self {
-        static KLOG: OnceLock<Regex> = OnceLock::new();
-        let klog = KLOG.get_or_init(|| {
-            Regex::new(r"^([IWEF])\d{4} [\d:.]+\s+\d+ [^\s\]]+\] (.*)$").expect("the pattern is fixed")
-        });
+        let klog = pattern!(r"^([IWEF])\d{4} [\d:.]+\s+\d+ [^\s\]]+\] (.*)$");
         let text = raw.trim();
         if let Some(found) = klog.captures(text) {
             let level = match &found[1] {
@@ -161,9 +157,7 @@ fn go_time(line: &str, now: Timestamp) -> Option<Timestamp> {
 
 /// klog's `E1121 03:20:49.826213`: month and day without the year; containers mostly keep UTC.
 fn klog_time(line: &str, now: Timestamp) -> Option<Timestamp> {
-    static STAMP: OnceLock<Regex> = OnceLock::new();
-    let stamp = STAMP
-        .get_or_init(|| Regex::new(r"^[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.\d+ ").expect("the pattern is fixed"));
+    let stamp = pattern!(r"^[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.\d+ ");
     let found = stamp.captures(line)?;
     let number = |at: usize| found[at].parse::<i8>().ok();
     let year = now.to_zoned(TimeZone::UTC).year();

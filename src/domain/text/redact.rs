@@ -1,10 +1,7 @@
 //! An error's text in one line, without what is secret in it.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::text::shorten::shorten;
+use crate::text::pattern::pattern;
 use crate::text::redact::mask;
 
 /// Letters of a line that are shown.
@@ -13,11 +10,7 @@ const LONGEST: usize = 400;
 /// Hides what is secret in an error: all that [`mask`] knows, and paths and queries of URLs outside the cluster (webhook tokens), and user names and
 /// passwords. The path of a Service's URL stays: it is what one corrects.
 pub(crate) fn redact(text: &str) -> String {
-    static URL: OnceLock<Regex> = OnceLock::new();
-    let url = URL.get_or_init(|| {
-        Regex::new(r#"(https?)://(?:[^/@\s"]*@)?([^/\s"?:]+(?::\d+)?)([^\s"?]*)(\?[^\s"]*)?"#)
-            .expect("the pattern is fixed")
-    });
+    let url = pattern!(r#"(https?)://(?:[^/@\s"]*@)?([^/\s"?:]+(?::\d+)?)([^\s"?]*)(\?[^\s"]*)?"#);
     let masked = mask(text);
     let hidden = url.replace_all(&masked, |c: &regex::Captures<'_>| {
         let (scheme, host, path) = (&c[1], &c[2], &c[3]);

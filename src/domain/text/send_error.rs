@@ -1,8 +1,6 @@
 //! Why a program could not send something to another over HTTP: told from the error of Go's client, or from the answer.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
+use crate::text::pattern::pattern;
 
 use super::unreached::Unreached;
 
@@ -132,11 +130,9 @@ impl SendFailure {
 
 /// The status that a line of Prometheus' notifier, of a remote write or of a log agent quotes.
 fn answered(error: &str) -> Option<SendFailure> {
-    static STATUS: OnceLock<Regex> = OnceLock::new();
-    let status = STATUS.get_or_init(|| {
-        Regex::new(r"(?s)(?:server returned HTTP status|bad response status|unexpected HTTP status|HTTP status=)[ ]?(\d{3})([^:\n]*)(?::\s*(.*))?$")
-            .expect("the pattern is fixed")
-    });
+    let status = pattern!(
+        r"(?s)(?:server returned HTTP status|bad response status|unexpected HTTP status|HTTP status=)[ ]?(\d{3})([^:\n]*)(?::\s*(.*))?$"
+    );
     let found = status.captures(error)?;
     let code = found[1].parse().ok()?;
     Some(SendFailure::Status { code, body: found.get(3).map_or("", |b| b.as_str()).trim().to_owned() })

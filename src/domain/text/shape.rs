@@ -4,13 +4,15 @@ use std::sync::OnceLock;
 
 use regex::{Captures, Regex};
 
+use crate::text::pattern::{compile, pattern};
+
 /// A pattern and what stands for it.
 type Rule = (Regex, &'static str);
 
 fn rules() -> &'static [Rule] {
     static RULES: OnceLock<Vec<Rule>> = OnceLock::new();
     RULES.get_or_init(|| {
-        let rule = |pattern: &str, with| (Regex::new(pattern).expect("the pattern is fixed"), with);
+        let rule = |pattern: &str, with| (compile(pattern), with);
         vec![
             rule(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d)(?: UTC)?)?", "<time>"),
             rule(r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<id>"),
@@ -33,11 +35,7 @@ fn rules() -> &'static [Rule] {
 /// The message with times, ids, addresses, names of pods and numbers replaced. Status codes stay: they are what one
 /// looks for.
 pub(crate) fn shape(text: &str) -> String {
-    static NUMBER: OnceLock<Regex> = OnceLock::new();
-    let number = NUMBER.get_or_init(|| {
-        Regex::new(r"(?i)((?:status|code|http)[ =:(a-z]{0,12})?\b(\d+(?:[.,]\d+)*)([a-zµ%]{0,3})\b")
-            .expect("the pattern is fixed")
-    });
+    let number = pattern!(r"(?i)((?:status|code|http)[ =:(a-z]{0,12})?\b(\d+(?:[.,]\d+)*)([a-zµ%]{0,3})\b");
     let mut masked = text.to_owned();
     for (pattern, with) in rules() {
         masked = pattern.replace_all(&masked, *with).into_owned();

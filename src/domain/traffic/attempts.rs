@@ -2,9 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::domain::aws::interface::{Interface, Interfaces};
 use crate::domain::aws::vpc_cni;
@@ -19,6 +16,7 @@ use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Node, Pod, Service, annotation};
+use crate::text::pattern::pattern;
 
 /// Who opens a connection.
 #[derive(Debug, Clone, Copy)]
@@ -154,10 +152,7 @@ fn api_services(snap: &Snapshot) -> Vec<Attempt<'_>> {
 
 /// The control plane calls an admission webhook and gets no answer.
 fn webhooks(snap: &Snapshot) -> Vec<Attempt<'_>> {
-    static CALL: OnceLock<Regex> = OnceLock::new();
-    let call = CALL.get_or_init(|| {
-        Regex::new(r#"failed calling webhook "([^"]+)".*?https://([^/:"]+)(?::(\d+))?"#).expect("the pattern is fixed")
-    });
+    let call = pattern!(r#"failed calling webhook "([^"]+)".*?https://([^/:"]+)(?::(\d+))?"#);
     let mut all: Vec<Attempt<'_>> = Vec::new();
     let mut known = BTreeSet::new();
     for event in snap.events.items().unwrap_or_default() {
@@ -340,11 +335,7 @@ pub(crate) fn is_silence(text: &str) -> bool {
 
 /// The address and port of a URL that got no answer: `Get "https://10.0.1.9:10250/metrics": context deadline exceeded`.
 fn url_address(text: &str) -> Option<(IpAddr, u16)> {
-    static URL: OnceLock<Regex> = OnceLock::new();
-    let url = URL.get_or_init(|| {
-        Regex::new(r#"https?://\[?([0-9]+\.[0-9.]+|[0-9a-fA-F]*:[0-9a-fA-F:]+)\]?:(\d+)/"#)
-            .expect("the pattern is fixed")
-    });
+    let url = pattern!(r#"https?://\[?([0-9]+\.[0-9.]+|[0-9a-fA-F]*:[0-9a-fA-F:]+)\]?:(\d+)/"#);
     let found = url.captures(text)?;
     Some((found[1].parse().ok()?, found[2].parse().ok()?))
 }

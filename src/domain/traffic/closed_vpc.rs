@@ -1,9 +1,6 @@
 //! A VPC whose nodes have no way to the internet by design, and what was seen to fail for want of an AWS API.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::domain::aws::endpoints::{self, Fault, Need};
 use crate::domain::aws::interface::Interfaces;
@@ -15,6 +12,7 @@ use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Node;
+use crate::text::pattern::pattern;
 
 /// The nodes' part of a VPC without a way out.
 pub(crate) struct ClosedVpc<'a> {
@@ -215,8 +213,7 @@ fn failing_service(text: &str) -> Option<&'static str> {
     if !silent.iter().any(|s| text.contains(s)) {
         return None;
     }
-    static HOST: OnceLock<Regex> = OnceLock::new();
-    let host = HOST.get_or_init(|| Regex::new(r"([a-z0-9][a-z0-9.-]*)\.amazonaws\.com").expect("the pattern is fixed"));
+    let host = pattern!(r"([a-z0-9][a-z0-9.-]*)\.amazonaws\.com");
     // An image's name says where it comes from, the URL what was asked.
     let hosts = || host.captures_iter(text).filter_map(|c| c.get(1));
     let asked = hosts().find(|m| text[..m.start()].ends_with("://")).and_then(|m| service_of(m.as_str()));

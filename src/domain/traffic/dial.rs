@@ -1,9 +1,8 @@
 //! Connections that were dialled in vain, in the words of Go.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
-use regex::Regex;
+use crate::text::pattern::pattern;
 
 /// The address and port that gave no answer.
 pub(crate) fn unanswered(text: &str) -> Option<(IpAddr, u16)> {
@@ -12,14 +11,10 @@ pub(crate) fn unanswered(text: &str) -> Option<(IpAddr, u16)> {
 
 /// The address and port that was dialled in vain, and whether it refused.
 pub(crate) fn in_vain(text: &str) -> Option<(IpAddr, u16, bool)> {
-    static DIAL: OnceLock<Option<Regex>> = OnceLock::new();
-    let dial = DIAL.get_or_init(|| {
-        Regex::new(
-            r"dial tcp \[?([0-9a-fA-F.:]+?)\]?:(\d+): (?:i/o timeout|connect: connection (?:timed out|(refused)))",
-        )
-        .ok()
-    });
-    let found = dial.as_ref()?.captures(text)?;
+    let dial = pattern!(
+        r"dial tcp \[?([0-9a-fA-F.:]+?)\]?:(\d+): (?:i/o timeout|connect: connection (?:timed out|(refused)))",
+    );
+    let found = dial.captures(text)?;
     Some((found[1].parse().ok()?, found[2].parse().ok()?, found.get(3).is_some()))
 }
 

@@ -2,10 +2,8 @@
 //! drop, they do not refuse.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
 use ipnet::IpNet;
-use regex::Regex;
 
 use crate::domain::alertmanager::config::{Config, known_host};
 use crate::domain::alertmanager::log::{RECENT, recent_failures};
@@ -25,6 +23,7 @@ use crate::domain::traffic::seen::Seen;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Pod, Service};
+use crate::text::pattern::pattern;
 
 const DNS_PORT: u16 = 53;
 
@@ -412,9 +411,6 @@ fn is_silence(error: &str) -> bool {
 
 /// The DNS server of a look-up in vain.
 fn resolver(line: &str) -> Option<IpAddr> {
-    static LOOKUP: OnceLock<Regex> = OnceLock::new();
-    let lookup = LOOKUP.get_or_init(|| {
-        Regex::new(r"lookup \S+ on \[?([0-9a-fA-F.:]+?)\]?:53: .*i/o timeout").expect("the pattern is fixed")
-    });
+    let lookup = pattern!(r"lookup \S+ on \[?([0-9a-fA-F.:]+?)\]?:53: .*i/o timeout");
     lookup.captures(line)?[1].parse().ok()
 }

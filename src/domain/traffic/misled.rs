@@ -2,9 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::domain::kubernetes::cluster_dns;
 use crate::domain::kubernetes::service_host::in_cluster;
@@ -13,6 +10,7 @@ use crate::domain::text::log_line::is_within;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which a line of a log tells of now.
 const NOW: i64 = 900;
@@ -110,13 +108,9 @@ fn read<'a>(
     container: &'a str,
     said: &'a str,
 ) -> Option<Misled<'a>> {
-    static LOOKUP: OnceLock<Regex> = OnceLock::new();
-    let lookup = LOOKUP.get_or_init(|| {
-        Regex::new(
-            r"lookup ([^\s:]+) on \[?([0-9a-fA-F.:]+?)\]?:53: (?:(no such host)|read udp \S+: i/o timeout|dial udp)",
-        )
-        .expect("the pattern is fixed")
-    });
+    let lookup = pattern!(
+        r"lookup ([^\s:]+) on \[?([0-9a-fA-F.:]+?)\]?:53: (?:(no such host)|read udp \S+: i/o timeout|dial udp)"
+    );
     let found = lookup.captures(said)?;
     let resolver: IpAddr = found[2].parse().ok()?;
     // A cache on the node answers for the cluster's DNS.

@@ -1,14 +1,13 @@
 //! Annotations of an Ingress as the AWS Load Balancer Controller reads them.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
-use regex::Regex;
 use serde_json::Value as Json;
 
 use crate::lint::yaml::Node;
 use crate::lint::{Problem, is_filled_in};
 use crate::text::near::{is_slip, near_name};
+use crate::text::pattern::pattern;
 
 /// What its annotations begin with.
 pub(crate) const PREFIX: &str = "alb.ingress.kubernetes.io/";
@@ -157,13 +156,6 @@ fn word(annotations: &Annotations<'_>, name: &str) -> Option<Problem> {
     let meant = words.iter().find(|w| w.eq_ignore_ascii_case(text)).copied();
     let meant = meant.or_else(|| near_name(text, words.iter().copied()));
     annotations.problem(name, format!("{text:?} is not one of {}", words.join(", ")), meant)
-}
-
-macro_rules! pattern {
-    ($text:expr) => {{
-        static PATTERN: OnceLock<Regex> = OnceLock::new();
-        PATTERN.get_or_init(|| Regex::new($text).expect("the pattern is fixed"))
-    }};
 }
 
 fn group(annotations: &Annotations<'_>) -> Option<Problem> {

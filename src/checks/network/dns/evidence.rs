@@ -1,9 +1,6 @@
 //! Look-ups that fail now for want of the cluster's DNS. A name that does not exist is an answer, and no failure of it.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::checks::support::probes;
 use crate::checks::support::seen::log_evidence;
@@ -16,6 +13,7 @@ use crate::model::{Evidence, Gap, Program};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::probe::{Trial, Verdict};
+use crate::text::pattern::pattern;
 
 /// A log of a container that runs speaks of now if it said so in these seconds.
 const NOW: i64 = 900;
@@ -158,10 +156,7 @@ fn resolves(snap: &Snapshot, namespace: &str, pod: &str) -> bool {
 
 /// Reads a failed look-up from an error or a log line: `lookup x on 10.100.0.10:53: … i/o timeout`.
 fn read(text: &str) -> Option<Said> {
-    static LOOKUP: OnceLock<Regex> = OnceLock::new();
-    let lookup = LOOKUP.get_or_init(|| {
-        Regex::new(r"lookup ([^\s:]+)(?: on \[?([0-9a-fA-F.:]+?)\]?:53)?: (.*)").expect("the pattern is fixed")
-    });
+    let lookup = pattern!(r"lookup ([^\s:]+)(?: on \[?([0-9a-fA-F.:]+?)\]?:53)?: (.*)");
     let found = lookup.captures(text);
     let host = found.as_ref().map(|c| c[1].trim_end_matches('.').to_owned()).unwrap_or_default();
     let resolver = found.as_ref().and_then(|c| c.get(2)?.as_str().parse().ok());

@@ -1,11 +1,8 @@
 //! What the API server says of a node port that it does not give, in records of kubectl and Helm and in events.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::kubernetes::gitops;
 use crate::snapshot::Snapshot;
+use crate::text::pattern::pattern;
 
 /// Events and records of earlier days tell of what was tried then.
 const RECENT: i64 = crate::domain::text::windows::DAY;
@@ -103,13 +100,12 @@ fn of_git_ops(snap: &Snapshot) -> Vec<Refusal> {
 /// Reads an error of the API server; several Services and ports may be in one.
 pub(super) fn read(text: &str) -> Vec<Refusal> {
     let text = text.replace("\\\"", "\"");
-    let starts: Vec<(usize, String)> = pattern(&SERVICE, r#"Service "([^"]+)" is invalid"#)
+    let starts: Vec<(usize, String)> = pattern!(r#"Service "([^"]+)" is invalid"#)
         .captures_iter(&text)
         .filter_map(|c| Some((c.get(0)?.end(), c[1].to_owned())))
         .collect();
-    let refused = pattern(
-        &REFUSED,
-        r#"(?i)[\w.\[\]]*nodeport: invalid value:? ['"]?(\d+)['"]?[:,] (?:details: )?provided port is (?:(already allocated)|not in the valid range(?:\. the range of valid ports is (\d+)-(\d+))?)"#,
+    let refused = pattern!(
+        r#"(?i)[\w.\[\]]*nodeport: invalid value:? ['"]?(\d+)['"]?[:,] (?:details: )?provided port is (?:(already allocated)|not in the valid range(?:\. the range of valid ports is (\d+)-(\d+))?)"#
     );
     let mut found = Vec::new();
     for (at, (start, service)) in starts.iter().enumerate() {
@@ -133,11 +129,4 @@ pub(super) fn read(text: &str) -> Vec<Refusal> {
         }
     }
     found
-}
-
-static SERVICE: OnceLock<Regex> = OnceLock::new();
-static REFUSED: OnceLock<Regex> = OnceLock::new();
-
-fn pattern(cell: &'static OnceLock<Regex>, source: &str) -> &'static Regex {
-    cell.get_or_init(|| Regex::new(source).expect("a valid pattern"))
 }

@@ -1,9 +1,7 @@
 //! Ports that nothing listens on: those of a Service, and those that somebody asked a pod for.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
-use regex::Regex;
 use serde_json::Value;
 
 use super::fix::Fix;
@@ -16,6 +14,7 @@ use crate::model::{Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::probe::{Probe, Trial, Verdict};
+use crate::text::pattern::pattern;
 
 /// A port that is called wrong, and where it can be tried.
 struct Wrong {
@@ -95,11 +94,9 @@ fn of_service(part: &Part<'_>) -> Vec<Wrong> {
 
 /// What kubectl, the kubelet or the container runtime says of a port-forward that failed: the remote port.
 fn failed_forward(text: &str) -> Option<u16> {
-    static WORDS: OnceLock<Regex> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        Regex::new(r"forwarding \d+ -> (\d+)|error forwarding port (\d+)|failed to connect to localhost:(\d+) inside namespace|forward port (\d+)")
-            .expect("the pattern is fixed")
-    });
+    let words = pattern!(
+        r"forwarding \d+ -> (\d+)|error forwarding port (\d+)|failed to connect to localhost:(\d+) inside namespace|forward port (\d+)"
+    );
     let found = words.captures(text)?;
     (1..=4).find_map(|at| found.get(at)).and_then(|m| m.as_str().parse().ok())
 }

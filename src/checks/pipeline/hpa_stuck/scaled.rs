@@ -1,9 +1,5 @@
 //! ScaledObjects of which KEDA makes no autoscaler.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use super::{Fix, HpaStuck, Way};
 use crate::checks::support::seen::event_evidence;
 use crate::domain::kubernetes::index::group_of;
@@ -14,6 +10,7 @@ use crate::domain::text::windows::RECENT;
 use crate::model::{Evidence, Finding, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Condition, Event, ScaledObject};
+use crate::text::pattern::pattern;
 
 /// Seconds that KEDA may take for one that was made just now.
 const SETTLING: i64 = 180;
@@ -111,19 +108,15 @@ fn is_there(snap: &Snapshot, object: &ScaledObject) -> Option<bool> {
 }
 
 fn why(text: &str, said: &str, target: &ResourceRef, is_there: Option<bool>) -> Why {
-    static OTHER: OnceLock<Option<Regex>> = OnceLock::new();
-    static LOGIN: OnceLock<Option<Regex>> = OnceLock::new();
-    let captures = |cell: &'static OnceLock<Option<Regex>>, pattern: &str| {
-        cell.get_or_init(|| Regex::new(pattern).ok()).as_ref().and_then(|p| p.captures(text))
-    };
-    if let Some(found) = captures(&OTHER, r"already managed by the (hpa|HPA|ScaledObject|scaledobject) '([^']+)'") {
+    let other = pattern!(r"already managed by the (hpa|HPA|ScaledObject|scaledobject) '([^']+)'");
+    if let Some(found) = other.captures(text) {
         let kind = if found[1].eq_ignore_ascii_case("hpa") { "hpa" } else { "scaledobject" };
         let called = if kind == "hpa" { "HorizontalPodAutoscaler" } else { "ScaledObject" };
         let words = format!("{called} {} scales {target} already", &found[2]);
         return Why { words, other: vec![kind.to_owned(), found[2].to_owned()], ..Why::default() };
     }
-    let login = r#"((?:Cluster)?TriggerAuthentication)(?:s?\.keda\.sh)? "([^"]+)" not found"#;
-    if let Some(found) = captures(&LOGIN, login) {
+    let login = pattern!(r#"((?:Cluster)?TriggerAuthentication)(?:s?\.keda\.sh)? "([^"]+)" not found"#);
+    if let Some(found) = login.captures(text) {
         let words = format!("its {} {} does not exist", &found[1], &found[2]);
         let authentication = format!("{} {}", found[1].to_ascii_lowercase(), &found[2]);
         return Why { words, authentication, ..Why::default() };

@@ -2,9 +2,6 @@
 
 mod named;
 
-use std::sync::OnceLock;
-
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -21,6 +18,7 @@ use crate::lint::yaml::{self, Node};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::ConfigMap;
+use crate::text::pattern::pattern;
 
 check! {
     /// See the check's page.
@@ -173,11 +171,7 @@ fn cannot_start(snap: &Snapshot, server: Server<'_>) -> bool {
 
 /// What another container of the pod fills in before Prometheus reads it: `${X}`, `$X`, `{{x}}`, `__X__`, `<X>`, `@X@`.
 fn holds_placeholder(line: &str) -> bool {
-    static PLACEHOLDER: OnceLock<Regex> = OnceLock::new();
-    let placeholder = PLACEHOLDER.get_or_init(|| {
-        Regex::new(r"\$\{|\$[A-Z_]{2,}|\{\{|__[A-Z][A-Z0-9_]*__|<[A-Z][A-Z0-9_]*>|@[A-Z][A-Z0-9_]*@")
-            .expect("the pattern is fixed")
-    });
+    let placeholder = pattern!(r"\$\{|\$[A-Z_]{2,}|\{\{|__[A-Z][A-Z0-9_]*__|<[A-Z][A-Z0-9_]*>|@[A-Z][A-Z0-9_]*@");
     placeholder.is_match(line)
 }
 

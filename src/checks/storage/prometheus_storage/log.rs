@@ -1,10 +1,8 @@
 //! What Prometheus' log says of its storage.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use regex::Regex;
 
 use crate::domain::text::disk_error::DiskError;
 use crate::domain::text::log_line::{Level, Line};
@@ -13,6 +11,7 @@ use crate::domain::text::windows::RECENT;
 use crate::model::Severity;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Seconds for which lines count that are said when the head is compacted: that happens every two hours.
 const COMPACTION: i64 = 3 * 3600 + 1800;
@@ -145,11 +144,8 @@ fn trouble(line: &Line<'_>) -> Option<Trouble> {
 /// Blocks that an error calls damaged: `from block <ULID>`, `open /prometheus/<ULID>/meta.json: …`; not those that it only
 /// lists as what was to be compacted.
 fn damaged_blocks(error: &str) -> Vec<String> {
-    static NAMED: OnceLock<Regex> = OnceLock::new();
-    let named = NAMED.get_or_init(|| {
-        Regex::new(r"(?:\b(?:open|read|stat|mmap(?:ped)?|from block|block) \S*?|/)(01[0-9A-HJKMNP-TV-Z]{24})(?:/\S*)?:")
-            .expect("the pattern is fixed")
-    });
+    let named =
+        pattern!(r"(?:\b(?:open|read|stat|mmap(?:ped)?|from block|block) \S*?|/)(01[0-9A-HJKMNP-TV-Z]{24})(?:/\S*)?:");
     let mut all: Vec<String> = named.captures_iter(error).map(|c| c[1].to_owned()).collect();
     all.sort();
     all.dedup();

@@ -1,19 +1,13 @@
 //! The words of Helm and of the API server, taken apart.
 
+use crate::text::pattern::pattern;
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use super::Refusal;
 
 /// Where hooks run.
 const HOOKS: &[&str] =
     &["pre-install", "pre-upgrade", "post-install", "post-upgrade", "pre-rollback", "post-rollback", "pre-delete"];
-
-fn captures<'t>(cell: &'static OnceLock<Option<Regex>>, pattern: &str, text: &'t str) -> Option<regex::Captures<'t>> {
-    cell.get_or_init(|| Regex::new(pattern).ok()).as_ref()?.captures(text)
-}
 
 /// What a text says that Helm was refused: several objects of one upgrade stand in one line.
 pub(crate) fn read(text: &str) -> Vec<Refusal> {
@@ -69,12 +63,8 @@ fn schema(text: &str) -> Option<Refusal> {
 
 /// `chart requires kubeVersion: >=1.25.0-0 which is incompatible with Kubernetes v1.24.17-eks-1`.
 fn kube_version(text: &str) -> Option<Refusal> {
-    static VERSION: OnceLock<Option<Regex>> = OnceLock::new();
-    let found = captures(
-        &VERSION,
-        r"chart requires kubeVersion: (.+?) which is incompatible with Kubernetes (v[\w.+-]+)",
-        text,
-    )?;
+    let found = pattern!(r"chart requires kubeVersion: (.+?) which is incompatible with Kubernetes (v[\w.+-]+)")
+        .captures(text)?;
     Some(Refusal::KubeVersion { wanted: found[1].to_owned(), has: found[2].to_owned() })
 }
 
@@ -87,29 +77,24 @@ fn missing_charts(text: &str) -> Option<Refusal> {
 /// `execution error at (chart/templates/x.yaml:36:28): …`; `YAML parse error on chart/templates/x.yaml: error converting YAML to
 /// JSON: …`; `parse error at (chart/templates/x.yaml:12): …`; `template: chart/templates/x.yaml:12:4: executing "…" at <…>: …`.
 fn template(text: &str) -> Option<Refusal> {
-    static AT: OnceLock<Option<Regex>> = OnceLock::new();
-    static PARSED: OnceLock<Option<Regex>> = OnceLock::new();
-    static EXECUTED: OnceLock<Option<Regex>> = OnceLock::new();
     let of =
         |found: regex::Captures<'_>| Refusal::Template { file: found[1].to_owned(), says: found[2].trim().to_owned() };
-    captures(&AT, r"(?:execution|parse) error at \(([^)]+)\): (.+)", text)
-        .or_else(|| captures(&PARSED, r"YAML parse error on (\S+): (?:error converting YAML to JSON: )?(.+)", text))
+    pattern!(r"(?:execution|parse) error at \(([^)]+)\): (.+)")
+        .captures(text)
+        .or_else(|| pattern!(r"YAML parse error on (\S+): (?:error converting YAML to JSON: )?(.+)").captures(text))
         .or_else(|| {
-            captures(
-                &EXECUTED,
-                r"template: (\S+\.(?:ya?ml|tpl|txt)(?::\d+)*): executing .*?: (error calling .+|can't .+)",
-                text,
-            )
+            pattern!(r"template: (\S+\.(?:ya?ml|tpl|txt)(?::\d+)*): executing .*?: (error calling .+|can't .+)")
+                .captures(text)
         })
         .map(of)
 }
 
 /// `User "system:serviceaccount:ci:deployer" cannot list resource "secrets" in API group "" in the namespace "monitoring"`.
 fn rights(text: &str) -> Option<Refusal> {
-    static RIGHTS: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern =
-        r#"User "([^"]+)" cannot (\w+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?"#;
-    let found = captures(&RIGHTS, pattern, text)?;
+    let found = pattern!(
+        r#"User "([^"]+)" cannot (\w+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?"#
+    )
+    .captures(text)?;
     let group = &found[4];
     let resource = if group.is_empty() { found[3].to_owned() } else { format!("{}.{group}", &found[3]) };
     let namespace = found.get(5).map(|m| m.as_str().to_owned()).unwrap_or_default();
@@ -119,9 +104,7 @@ fn rights(text: &str) -> Option<Refusal> {
 /// `Prometheus in version "v1" cannot be handled as a Prometheus: json: cannot unmarshal string into Go struct field
 /// PrometheusSpec.spec.replicas of type int32`.
 fn wrong_type(text: &str) -> Option<Refusal> {
-    static TYPE: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = r#"(\w+) in version "[^"]+" cannot be handled as a \w+: .*cannot unmarshal (\w+) into Go struct field \w+\.([\w.\[\]]+) of type (\S+)"#;
-    let found = captures(&TYPE, pattern, text)?;
+    let found = pattern!(r#"(\w+) in version "[^"]+" cannot be handled as a \w+: .*cannot unmarshal (\w+) into Go struct field \w+\.([\w.\[\]]+) of type (\S+)"#).captures(text)?;
     Some(Refusal::Invalid {
         kind: found[1].to_owned(),
         name: String::new(),
@@ -133,13 +116,12 @@ fn wrong_type(text: &str) -> Option<Refusal> {
 /// `Prometheus.monitoring.coreos.com "x" is invalid: spec.retention: Invalid value: "30days": spec.retention in body should match
 /// …`: what is left of what the API server refuses.
 fn invalid(text: &str) -> Option<Refusal> {
-    static INVALID: OnceLock<Option<Regex>> = OnceLock::new();
     // A port of nodes that another Service has is told by name of that Service.
     if text.contains("provided port is already allocated") || text.contains("provided port is not in the valid range") {
         return None;
     }
-    let pattern = r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: \[?([a-zA-Z][\w.\[\]/"-]*): (.+)"#;
-    let found = captures(&INVALID, pattern, text)?;
+    let found = pattern!(r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: \[?([a-zA-Z][\w.\[\]/"-]*): (.+)"#)
+        .captures(text)?;
     Some(Refusal::Invalid {
         kind: found[1].to_owned(),
         name: found[2].to_owned(),
@@ -150,19 +132,19 @@ fn invalid(text: &str) -> Option<Refusal> {
 
 /// `ServiceAccount "x" in namespace "n" exists and cannot be imported into the current release: invalid ownership metadata …`.
 fn owned(text: &str) -> Option<Refusal> {
-    static OWNED: OnceLock<Option<Regex>> = OnceLock::new();
-    static BY: OnceLock<Option<Regex>> = OnceLock::new();
-    static WANTED: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = r#"(\w+) "([^"]+)" in namespace "([^"]*)" exists and cannot be imported into the current release"#;
-    let found = captures(&OWNED, pattern, text)?;
-    let by = r#""meta\.helm\.sh/release-name" must equal "[^"]*": current value is "([^"]+)""#;
-    let wanted = r#""meta\.helm\.sh/release-name" must (?:equal|be set to) "([^"]+)""#;
+    let found =
+        pattern!(r#"(\w+) "([^"]+)" in namespace "([^"]*)" exists and cannot be imported into the current release"#)
+            .captures(text)?;
     Some(Refusal::Owned {
         kind: found[1].to_owned(),
         name: found[2].to_owned(),
         namespace: found[3].to_owned(),
-        by: captures(&BY, by, text).map(|c| c[1].to_owned()),
-        wanted: captures(&WANTED, wanted, text).map(|c| c[1].to_owned()),
+        by: pattern!(r#""meta\.helm\.sh/release-name" must equal "[^"]*": current value is "([^"]+)""#)
+            .captures(text)
+            .map(|c| c[1].to_owned()),
+        wanted: pattern!(r#""meta\.helm\.sh/release-name" must (?:equal|be set to) "([^"]+)""#)
+            .captures(text)
+            .map(|c| c[1].to_owned()),
     })
 }
 
@@ -170,9 +152,6 @@ fn owned(text: &str) -> Option<Refusal> {
 /// statefulset spec for fields other than … are forbidden`; `failed to replace object: PersistentVolumeClaim "x" is invalid:
 /// spec: Forbidden: is immutable after creation …`; `roleRef: … cannot change roleRef`.
 fn immutable(text: &str, is_upgrade: bool) -> Option<Refusal> {
-    static INVALID: OnceLock<Option<Regex>> = OnceLock::new();
-    static PATCHED: OnceLock<Option<Regex>> = OnceLock::new();
-    static FIELD: OnceLock<Option<Regex>> = OnceLock::new();
     let has = |part: &str| text.contains(part);
     let fixed = has("field is immutable")
         || has("immutable after creation")
@@ -183,23 +162,22 @@ fn immutable(text: &str, is_upgrade: bool) -> Option<Refusal> {
     if !fixed || !(is_upgrade || forced || has("cannot patch \"")) {
         return None;
     }
-    let invalid = r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: "#;
-    let (kind, name) = match captures(&INVALID, invalid, text) {
+    let (kind, name) = match pattern!(r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: "#).captures(text) {
         Some(found) => (found[1].to_owned(), found[2].to_owned()),
         None => {
-            let found = captures(&PATCHED, r#"cannot patch "([^"]+)" with kind (\w+)"#, text)?;
+            let found = pattern!(r#"cannot patch "([^"]+)" with kind (\w+)"#).captures(text)?;
             (found[2].to_owned(), found[1].to_owned())
         }
     };
-    let field = captures(&FIELD, r"is invalid: ([a-zA-Z][\w.\[\]]*): ", text)
+    let field = pattern!(r"is invalid: ([a-zA-Z][\w.\[\]]*): ")
+        .captures(text)
         .map_or_else(|| "spec".to_owned(), |c| c[1].to_owned());
     Some(Refusal::Immutable { kind, name, field, forced })
 }
 
 /// `no matches for kind "PodSecurityPolicy" in version "policy/v1beta1"`.
 fn no_kind(text: &str) -> Option<Refusal> {
-    static KIND: OnceLock<Option<Regex>> = OnceLock::new();
-    let found = captures(&KIND, r#"no matches for kind "(\w+)" in (?:version|group) "([^"]+)""#, text)?;
+    let found = pattern!(r#"no matches for kind "(\w+)" in (?:version|group) "([^"]+)""#).captures(text)?;
     Some(Refusal::NoKind { kind: found[1].to_owned(), version: found[2].to_owned() })
 }
 
@@ -207,32 +185,34 @@ fn no_kind(text: &str) -> Option<Refusal> {
 /// decoding error: unknown field "spec.x"`; `(ns/name; monitoring.coreos.com/v1, Kind=Prometheus): .spec.x: field not declared
 /// in schema`.
 fn unknown_field(text: &str) -> Option<Refusal> {
-    static OLD: OnceLock<Option<Regex>> = OnceLock::new();
-    static NEW: OnceLock<Option<Regex>> = OnceLock::new();
-    static TYPED: OnceLock<Option<Regex>> = OnceLock::new();
     let of = |c: regex::Captures<'_>| Refusal::UnknownField {
         kind: c[1].to_owned(),
         field: c[2].trim_start_matches('.').to_owned(),
     };
-    let old = captures(&OLD, r#"ValidationError\((\w+)[^)]*\): unknown field "([^"]+)""#, text).map(of);
-    let new = r#"(\w+) in version "[^"]+" cannot be handled as a \w+: strict decoding error: unknown field "([^"]+)""#;
-    let typed = r"Kind=(\w+)\): (\.[^\s:]+): field not declared in schema";
-    old.or_else(|| captures(&NEW, new, text).map(of)).or_else(|| captures(&TYPED, typed, text).map(of))
+    let old = pattern!(r#"ValidationError\((\w+)[^)]*\): unknown field "([^"]+)""#).captures(text).map(of);
+    old.or_else(|| {
+        pattern!(
+            r#"(\w+) in version "[^"]+" cannot be handled as a \w+: strict decoding error: unknown field "([^"]+)""#
+        )
+        .captures(text)
+        .map(of)
+    })
+    .or_else(|| pattern!(r"Kind=(\w+)\): (\.[^\s:]+): field not declared in schema").captures(text).map(of))
 }
 
 /// `CustomResourceDefinition "x" is invalid: metadata.annotations: Too long: must have at most 262144 bytes`.
 fn too_long(text: &str) -> Option<Refusal> {
-    static LONG: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = r#"CustomResourceDefinition(?:\.\S+)? "([^"]+)" is invalid: metadata\.annotations: Too long"#;
-    captures(&LONG, pattern, text).map(|c| Refusal::TooLong { name: c[1].to_owned() })
+    pattern!(r#"CustomResourceDefinition(?:\.\S+)? "([^"]+)" is invalid: metadata\.annotations: Too long"#)
+        .captures(text)
+        .map(|c| Refusal::TooLong { name: c[1].to_owned() })
 }
 
 /// `Secret "sh.helm.release.v1.x.v3" is invalid: data: Too long: must have at most 1048576 bytes`; something on the way lets
 /// less through: `the server responded with the status code 413 … (post secrets)`.
 fn record_too_large(text: &str) -> Option<Refusal> {
-    static LONG: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = r#"Secret "sh\.helm\.release\.v1\.([^"]+)\.v\d+" is invalid: data: Too long"#;
-    let release = captures(&LONG, pattern, text).map(|c| c[1].to_owned());
+    let release = pattern!(r#"Secret "sh\.helm\.release\.v1\.([^"]+)\.v\d+" is invalid: data: Too long"#)
+        .captures(text)
+        .map(|c| c[1].to_owned());
     let cut = text.contains("status code 413") && text.contains("(post secrets)");
     (release.is_some() || cut).then_some(Refusal::RecordTooLarge { release })
 }
@@ -240,11 +220,8 @@ fn record_too_large(text: &str) -> Option<Refusal> {
 /// `conflict occurred while applying object ns/name apps/v1, Kind=Deployment: Apply failed with 1 conflict: conflict with "x"
 /// using apps/v1: .spec.replicas`.
 fn conflict(text: &str) -> Option<Refusal> {
-    static CONFLICT: OnceLock<Option<Regex>> = OnceLock::new();
-    static FIELD: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = r#"conflict occurred while applying object ([^\s/]*)/(\S+) \S+, Kind=(\w+): Apply failed with \d+ conflicts?: conflicts? with "([^"]+)""#;
-    let found = captures(&CONFLICT, pattern, text)?;
-    let field = captures(&FIELD, r" using [^\s:]+:(?:\s|\\n|- )*(\.\S+)", text).map(|c| c[1].to_owned());
+    let found = pattern!(r#"conflict occurred while applying object ([^\s/]*)/(\S+) \S+, Kind=(\w+): Apply failed with \d+ conflicts?: conflicts? with "([^"]+)""#).captures(text)?;
+    let field = pattern!(r" using [^\s:]+:(?:\s|\\n|- )*(\.\S+)").captures(text).map(|c| c[1].to_owned());
     Some(Refusal::Conflict {
         namespace: found[1].to_owned(),
         name: found[2].to_owned(),
@@ -257,11 +234,9 @@ fn conflict(text: &str) -> Option<Refusal> {
 /// `cannot patch "x" with kind Deployment: The order in patch list: [map[name:A value:1] …] doesn't match $setElementOrder list:
 /// [map[name:A] map[name:B] map[name:A]]`.
 fn doubled(text: &str) -> Option<Refusal> {
-    static ORDER: OnceLock<Option<Regex>> = OnceLock::new();
-    static ENTRY: OnceLock<Option<Regex>> = OnceLock::new();
-    let found = captures(&ORDER, r#"cannot patch "([^"]+)" with kind (\w+): The order in patch list"#, text)?;
+    let found = pattern!(r#"cannot patch "([^"]+)" with kind (\w+): The order in patch list"#).captures(text)?;
     let list = text.rsplit_once("$setElementOrder list").map_or("", |(_, list)| list);
-    let entry = ENTRY.get_or_init(|| Regex::new(r"map\[(\w+:[^\]\s]+)\]").ok()).as_ref()?;
+    let entry = pattern!(r"map\[(\w+:[^\]\s]+)\]");
     let (mut seen, mut entries) = (BTreeSet::new(), Vec::new());
     for one in entry.captures_iter(list).filter_map(|c| c.get(1)).map(|m| m.as_str().replacen(':', " ", 1)) {
         if !seen.insert(one.clone()) && !entries.contains(&one) {
@@ -273,37 +248,32 @@ fn doubled(text: &str) -> Option<Refusal> {
 
 /// `at <.Values.thanosRuler.enabled>: nil pointer evaluating interface {}.enabled`.
 fn no_value(text: &str) -> Option<Refusal> {
-    static VALUE: OnceLock<Option<Regex>> = OnceLock::new();
-    let found = captures(&VALUE, r"<\$?\.Values\.([\w.]+)>: nil pointer evaluating interface \{\}\.\w+", text)?;
+    let found = pattern!(r"<\$?\.Values\.([\w.]+)>: nil pointer evaluating interface \{\}\.\w+").captures(text)?;
     Some(Refusal::NoValue { value: found[1].to_owned() })
 }
 
 /// `json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string`.
 fn not_text(text: &str) -> Option<Refusal> {
-    static FIELD: OnceLock<Option<Regex>> = OnceLock::new();
-    let pattern = r"cannot unmarshal (?:number|bool) into Go struct field [A-Z]\w*\.([\w.]+) of type string";
-    captures(&FIELD, pattern, text).map(|c| Refusal::NotText { field: c[1].to_owned() })
+    pattern!(r"cannot unmarshal (?:number|bool) into Go struct field [A-Z]\w*\.([\w.]+) of type string")
+        .captures(text)
+        .map(|c| Refusal::NotText { field: c[1].to_owned() })
 }
 
 /// `Service "x" is invalid: metadata.name: Invalid value: "x": must be no more than 63 characters`; `release name "x" exceeds
 /// max length of 53`.
 fn long_name(text: &str) -> Option<Refusal> {
-    static OBJECT: OnceLock<Option<Regex>> = OnceLock::new();
-    static RELEASE: OnceLock<Option<Regex>> = OnceLock::new();
-    let object = r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: (?:.*, )?metadata\.name: Invalid value: .*must be no more than \d+ (?:characters|bytes)"#;
-    if let Some(found) = captures(&OBJECT, object, text) {
+    if let Some(found) = pattern!(r#"\b([A-Z]\w*)(?:\.[a-z0-9.-]+)? "([^"]+)" is invalid: (?:.*, )?metadata\.name: Invalid value: .*must be no more than \d+ (?:characters|bytes)"#).captures(text) {
         return Some(Refusal::LongName { kind: found[1].to_owned(), name: found[2].to_owned() });
     }
-    let found = captures(&RELEASE, r#"release name "?([a-z0-9.-]+)"? exceeds max length of \d+"#, text)?;
+    let found = pattern!(r#"release name "?([a-z0-9.-]+)"? exceeds max length of \d+"#).captures(text)?;
     Some(Refusal::LongName { kind: String::new(), name: found[1].to_owned() })
 }
 
 /// `pre-upgrade hooks failed: …`, `failed pre-install: …`, `Hook pre-delete … failed: …`, with the job where it is named.
 fn hook(text: &str) -> Option<Refusal> {
-    static JOB: OnceLock<Option<Regex>> = OnceLock::new();
     let says = |k: &str| [format!("{k} hooks failed"), format!("failed {k}"), format!("Hook {k} ")];
     let kind = HOOKS.iter().find(|k| says(k).iter().any(|words| text.contains(words)))?;
     let name =
-        captures(&JOB, r#"\bjob(?:s\.batch)? "?([a-z0-9][a-z0-9.-]+)"? (?:failed|not ready|already exists)"#, text);
+        pattern!(r#"\bjob(?:s\.batch)? "?([a-z0-9][a-z0-9.-]+)"? (?:failed|not ready|already exists)"#).captures(text);
     Some(Refusal::Hook { kind, name: name.map(|c| c[1].to_owned()) })
 }

@@ -1,15 +1,14 @@
 //! Labels that the result of an expression can have, and those that a template prints.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
 use promql_parser::label::Labels;
 use promql_parser::parser::token::{T_BOTTOMK, T_COUNT_VALUES, T_LAND, T_LOR, T_LUNLESS, T_TOPK};
 use promql_parser::parser::{BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality};
-use regex::Regex;
 
 use super::within;
 use crate::lint::promql;
+use crate::text::pattern::pattern;
 
 /// Labels that a result can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -137,13 +136,6 @@ fn of_binary(binary: &BinaryExpr) -> Left {
 /// Series of two sides that match have the same labels.
 fn matched(one: Left, other: Left) -> Left {
     if one.only.is_some() { one } else { Left { only: other.only, without: one.without } }
-}
-
-macro_rules! pattern {
-    ($text:expr) => {{
-        static PATTERN: OnceLock<Regex> = OnceLock::new();
-        PATTERN.get_or_init(|| Regex::new($text).expect("the pattern is fixed"))
-    }};
 }
 
 /// Labels that a template prints, whatever is there: not those that it asks about first.

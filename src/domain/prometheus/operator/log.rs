@@ -5,10 +5,8 @@
 //! so that a later one without the complaint ends it.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use regex::Regex;
 
 use crate::domain::prometheus::operator::deployment::is_operator;
 use crate::domain::prometheus::operator::selection::Kind;
@@ -16,6 +14,7 @@ use crate::domain::text::log_line::Line;
 use crate::snapshot::kubernetes::Container;
 use crate::snapshot::monitoring::ContainerLog;
 use crate::snapshot::{Fetched, Snapshot};
+use crate::text::pattern::pattern;
 
 /// Seconds that a reconciliation takes at most: what it complains of stands within these after its begin.
 const ONE_SYNC: i64 = 60;
@@ -194,9 +193,7 @@ fn server_of(line: &Line<'_>) -> Option<(String, String)> {
 
 /// Server and reason of a line that says that a reconciliation failed.
 fn sync_failed(line: &Line<'_>) -> Option<((String, String), String)> {
-    static PATTERN: OnceLock<Regex> = OnceLock::new();
-    let pattern = PATTERN
-        .get_or_init(|| Regex::new(r#"(?is)\bsync \\*"([^"\\]+)\\*" failed: (.+)$"#).expect("the pattern is fixed"));
+    let pattern = pattern!(r#"(?is)\bsync \\*"([^"\\]+)\\*" failed: (.+)$"#);
     let text = line.text();
     let found = pattern.captures(&text).or_else(|| pattern.captures(line.raw))?;
     // Two writers at once: the next try takes the newer object.
@@ -207,15 +204,9 @@ fn sync_failed(line: &Line<'_>) -> Option<((String, String), String)> {
 
 /// What the operator's words mean.
 pub(crate) fn reason(kind: Kind, text: &str) -> Reason {
-    static KEY: OnceLock<Regex> = OnceLock::new();
-    static GONE: OnceLock<Regex> = OnceLock::new();
-    let key = KEY.get_or_init(|| {
-        Regex::new(r#"key "([^"]+)" in (secret|configmap) "?([^"\s]+)"? not found"#).expect("the pattern is fixed")
-    });
-    let gone = GONE.get_or_init(|| {
-        Regex::new(r#"(?:unable to get|failed to get)? ?\b(secrets?|configmaps?) "?([^"\s:]+)"?(?:: [^:]*)? not found"#)
-            .expect("the pattern is fixed")
-    });
+    let key = pattern!(r#"key "([^"]+)" in (secret|configmap) "?([^"\s]+)"? not found"#);
+    let gone =
+        pattern!(r#"(?:unable to get|failed to get)? ?\b(secrets?|configmaps?) "?([^"\s:]+)"?(?:: [^:]*)? not found"#);
     let bare = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
     if text.contains("which Prometheus specification prohibits") {
         let field = if text.contains("tls config") { "tlsConfig" } else { "bearerTokenFile" };

@@ -1,10 +1,7 @@
 //! Who receives a remote write, and what its answer means.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use crate::domain::text::send_error::SendFailure;
+use crate::text::pattern::pattern;
 
 /// Who receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,11 +198,7 @@ impl Reason {
 
 /// AWS: who may not do what on what.
 fn denied(error: &str) -> Option<Reason> {
-    static DENIED: OnceLock<Regex> = OnceLock::new();
-    let denied = DENIED.get_or_init(|| {
-        Regex::new(r"User: (\S+) is not authorized to perform: ([\w:]+)(?: on resource: (arn:[^\s\\\x22}]+))?")
-            .expect("the pattern is fixed")
-    });
+    let denied = pattern!(r"User: (\S+) is not authorized to perform: ([\w:]+)(?: on resource: (arn:[^\s\\\x22}]+))?");
     let found = denied.captures(error)?;
     let text = |at: usize| found.get(at).map_or(String::new(), |m| m.as_str().to_owned());
     Some(Reason::Denied { user: text(1), action: text(2), resource: text(3) })

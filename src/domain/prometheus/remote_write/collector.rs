@@ -1,9 +1,5 @@
 //! Remote writes of the OpenTelemetry Collector and of vmagent, by their own words.
 
-use std::sync::OnceLock;
-
-use regex::Regex;
-
 use super::{Failing, LOST};
 use crate::domain::kubernetes::arguments;
 use crate::domain::kubernetes::image::base_of;
@@ -14,6 +10,7 @@ use crate::domain::text::log_line::written_at;
 use crate::domain::text::send_error::SendFailure;
 use crate::snapshot::Snapshot;
 use crate::snapshot::monitoring::ContainerLog;
+use crate::text::pattern::pattern;
 
 /// Failures from which on it is no hiccup, where nothing is thrown away.
 const SEVERAL: usize = 3;
@@ -37,16 +34,10 @@ pub(super) fn failing(snap: &Snapshot) -> Vec<Failing> {
 /// `couldn't send a block with size … to "1:secret-url": ERROR; re-sending the block in …`, and blocks that are answered
 /// with an error.
 fn of_vmagent(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
-    static SENT: OnceLock<Regex> = OnceLock::new();
-    static ANSWER: OnceLock<Regex> = OnceLock::new();
-    let sent = SENT.get_or_init(|| {
-        Regex::new(r#"(?:send a block|sending a block) with size \d+ bytes to "([^"]+)"(?: was rejected \(skipping the block\))?[^:]*: (.*)$"#)
-            .expect("the pattern is fixed")
-    });
-    let answer = ANSWER.get_or_init(|| {
-        Regex::new(r#"^(?:status code |during retry #\d+: )?(\d{3})[,;] (?:response body[:=] ?)?(.*)$"#)
-            .expect("the pattern is fixed")
-    });
+    let sent = pattern!(
+        r#"(?:send a block|sending a block) with size \d+ bytes to "([^"]+)"(?: was rejected \(skipping the block\))?[^:]*: (.*)$"#
+    );
+    let answer = pattern!(r#"^(?:status code |during retry #\d+: )?(\d{3})[,;] (?:response body[:=] ?)?(.*)$"#);
     let mut last: Option<Failing> = None;
     for raw in log.text.lines() {
         let Some(found) = sent.captures(raw) else { continue };
@@ -123,11 +114,8 @@ fn of_log(snap: &Snapshot, log: &ContainerLog) -> Option<Failing> {
 
 /// `remote write returned HTTP status 401 Unauthorized; err = …: no org id` in the words of Prometheus.
 fn as_prometheus_says(error: &str) -> String {
-    static ANSWER: OnceLock<Regex> = OnceLock::new();
-    let answer = ANSWER.get_or_init(|| {
-        Regex::new(r"(?s)remote write returned HTTP status (\d{3}[^;]*); err = (?:%!w\(<nil>\)|[^:]*)(?:: (.*))?$")
-            .expect("the pattern is fixed")
-    });
+    let answer =
+        pattern!(r"(?s)remote write returned HTTP status (\d{3}[^;]*); err = (?:%!w\(<nil>\)|[^:]*)(?:: (.*))?$");
     match answer.captures(error.trim_end()) {
         Some(c) => {
             let body = c.get(2).map_or("", |m| m.as_str()).trim();
