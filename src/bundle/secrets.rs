@@ -4,7 +4,7 @@
 //! Reports mask secrets and tokens alike.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use regex::Captures;
 use serde_json::{Map, Value, json};

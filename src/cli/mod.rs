@@ -2,19 +2,24 @@
 
 mod baseline;
 mod connect;
+mod shared;
+mod values;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 pub use baseline::{Baseline, Write};
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 pub use connect::{Connect, ConnectApp};
-use url::Url;
+pub use shared::{ResultArgs, ScopeArgs, SelectArgs, SourceArgs};
+pub(crate) use values::parse_timeout;
+pub use values::{Format, Output, ProbeMode, RightsFormat, Token, Wanted};
+use values::{parse_kubernetes, parse_size};
 pub use watch::Watch;
 
-use crate::diagnose::{FailOn, Grades, Mute};
+use crate::diagnose::{Grades, Mute};
 
 /// Finds the root cause of a broken monitoring stack on Kubernetes and EKS, and prints the commands that fix it.
 #[derive(Debug, Parser)]
@@ -421,123 +426,6 @@ pub struct Preflight {
     pub result: ResultArgs,
 }
 
-/// Where of a cluster to look.
-#[derive(Debug, Args)]
-pub struct ScopeArgs {
-    /// Namespace of the stack [default: found by looking for it, else monitoring]
-    #[arg(short, long, value_name = "NAMESPACE", help_heading = "What to look at")]
-    pub namespace: Option<String>,
-    /// Judge storage, workloads and network in every namespace, not only in those of the stack
-    #[arg(short = 'A', long, help_heading = "What to look at")]
-    pub all_namespaces: bool,
-}
-
-/// Which checks run.
-#[derive(Debug, Args)]
-pub struct SelectArgs {
-    /// Run only these checks or suites (repeat, or separate by commas)
-    #[arg(long, value_name = "CHECK|SUITE", value_delimiter = ',', help_heading = "What to look at")]
-    pub only: Vec<String>,
-    /// Leave out these checks or suites
-    #[arg(long, value_name = "CHECK|SUITE", value_delimiter = ',', help_heading = "What to look at")]
-    pub skip: Vec<String>,
-}
-
-/// The report and the exit code.
-#[derive(Debug, Args)]
-pub struct ResultArgs {
-    /// Exit with 1 from this severity on
-    #[arg(long, value_enum, default_value = "error", help_heading = "Result")]
-    pub fail_on: FailOn,
-    /// What stands in this file does not fail the run: one of `kdoctor baseline write`, or a JSON report of before
-    #[arg(long, value_name = "FILE", help_heading = "Result")]
-    pub baseline: Option<PathBuf>,
-    /// JSON report of before: tells beside the report what is new, resolved and unchanged since (table, markdown, json)
-    #[arg(long, value_name = "REPORT", help_heading = "Result")]
-    pub since: Option<PathBuf>,
-    /// Exit with 3 if a check could not be evaluated
-    #[arg(long, help_heading = "Result")]
-    pub strict: bool,
-    /// Output format: table, markdown, html, json; for CI: sarif, junit, github, gitlab. With =FILE it is written there (repeat)
-    #[arg(
-        short, long, value_name = "FORMAT[=FILE]", value_parser = parse_wanted, default_value = "table",
-        help_heading = "Result"
-    )]
-    pub output: Vec<Wanted>,
-    /// Show every check's outcome, all evidence and every symptom
-    #[arg(short, long, help_heading = "Result")]
-    pub verbose: bool,
-    /// Print only the overview: each root cause in one line with its first command (not with -o json)
-    #[arg(long, conflicts_with = "verbose", help_heading = "Result")]
-    pub short: bool,
-}
-
-/// Where to look.
-#[derive(Debug, Args)]
-pub struct SourceArgs {
-    /// Look at a captured bundle instead of a cluster: a folder, .tar.zst, .tar.gz or .tar; also a support bundle of
-    /// troubleshoot.sh, or the folder of `kubectl cluster-info dump`
-    #[arg(long, value_name = "PATH", conflicts_with = "demo", help_heading = "Source")]
-    pub from: Option<PathBuf>,
-    /// Look at an incident that is built in (`list` shows their names)
-    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", help_heading = "Source")]
-    pub demo: Option<String>,
-    /// kubeconfig context [default: the current one]
-    #[arg(long, value_name = "NAME", help_heading = "Source")]
-    pub context: Option<String>,
-    /// kubeconfig file [default: $KUBECONFIG, ~/.kube/config, the in-cluster service account]
-    #[arg(long, value_name = "FILE", help_heading = "Source")]
-    pub kubeconfig: Option<PathBuf>,
-    /// EKS cluster name [default: from the kubeconfig or the nodes]
-    #[arg(long, value_name = "NAME", help_heading = "Source")]
-    pub cluster_name: Option<String>,
-    /// AWS region [default: from the kubeconfig, the nodes or the AWS configuration]
-    #[arg(long, value_name = "REGION", help_heading = "Source")]
-    pub region: Option<String>,
-    /// AWS profile [default: the kubeconfig's, $AWS_PROFILE]
-    #[arg(long, value_name = "PROFILE", help_heading = "Source")]
-    pub profile: Option<String>,
-    /// Reach Prometheus at this URL instead of through the API server
-    #[arg(long, value_name = "URL", env = "KDOCTOR_PROMETHEUS_URL", hide_env_values = true, help_heading = "Source")]
-    pub prometheus_url: Option<Url>,
-    /// Reach Alertmanager at this URL instead of through the API server
-    #[arg(long, value_name = "URL", env = "KDOCTOR_ALERTMANAGER_URL", hide_env_values = true, help_heading = "Source")]
-    pub alertmanager_url: Option<Url>,
-    /// Reach Grafana at this URL instead of through the API server
-    #[arg(long, value_name = "URL", env = "KDOCTOR_GRAFANA_URL", hide_env_values = true, help_heading = "Source")]
-    pub grafana_url: Option<Url>,
-    /// Service account token of Grafana (role Admin) to read its datasources and dashboards; it is sent to Grafana alone,
-    /// at --grafana-url or through a port-forward. Prefer the variable: arguments can be seen in the process list
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "KDOCTOR_GRAFANA_TOKEN",
-        hide_env_values = true,
-        value_parser = parse_token,
-        help_heading = "Source"
-    )]
-    pub grafana_token: Option<Token>,
-    /// Longest time for one call, in seconds or with a unit (500ms, 10s, 1m)
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_timeout, help_heading = "Source")]
-    pub timeout: std::time::Duration,
-    /// Longest time for all calls together; what has no answer by then is reported as not seen
-    #[arg(long, value_name = "TIME", value_parser = parse_timeout, help_heading = "Source")]
-    pub deadline: Option<std::time::Duration>,
-    /// Judge ages as of this time instead of now, so that a recorded cluster can be served and asked again.
-    #[arg(long, value_name = "RFC3339", hide = true)]
-    pub now: Option<jiff::Timestamp>,
-    /// What no flag says.
-    #[arg(skip)]
-    pub settings: Settings,
-}
-
-impl SourceArgs {
-    /// A cluster is asked, and no bundle.
-    pub fn is_live(&self) -> bool {
-        self.from.is_none() && self.demo.is_none()
-    }
-}
-
 /// Options of `kdoctor diff`.
 #[derive(Debug, Args)]
 pub struct Diff {
@@ -599,151 +487,6 @@ pub struct Permissions {
     pub watch: bool,
 }
 
-/// What `kdoctor permissions` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RightsFormat {
-    /// A ClusterRole and its binding
-    Rbac,
-    /// An IAM policy
-    Iam,
-    /// Both, the policy as comments
-    Both,
-}
-
-/// Who allows active probes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ProbeMode {
-    /// The person at the terminal, one by one.
-    Ask,
-    /// The flag itself.
-    Yes,
-}
-
-/// Output formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people
-    Table,
-    /// For a pull request, a chat or a postmortem: details to unfold
-    #[value(alias = "md")]
-    Markdown,
-    /// For machines: schema_version 1
-    Json,
-}
-
-/// Formats of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    Table,
-    /// For a pull request, a chat or a postmortem: details to unfold
-    #[value(alias = "md")]
-    Markdown,
-    /// One page for a browser, to pass on: asks nothing of the outside
-    Html,
-    /// For machines: schema_version 1
-    Json,
-    /// SARIF 2.1.0, for code scanning: what is wrong in files
-    Sarif,
-    /// JUnit XML: a test case for each check
-    Junit,
-    /// Annotations of GitHub Actions
-    Github,
-    /// GitLab's code quality report: what is wrong in files
-    Gitlab,
-}
-
-/// A format, and where the report goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// The format.
-    pub format: Format,
-    /// The file; stdout where there is none.
-    pub file: Option<PathBuf>,
-}
-
-impl Wanted {
-    /// A format on stdout.
-    pub fn stdout(format: Format) -> Self {
-        Self { format, file: None }
-    }
-}
-
-/// `1.33`, `v1.33.2`.
-fn parse_kubernetes(text: &str) -> Result<String, String> {
-    let mut numbers = text.trim_start_matches('v').split('.').map(str::parse::<u16>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(1)), Some(Ok(_))) => Ok(text.to_owned()),
-        _ => Err("is written 1.33".into()),
-    }
-}
-
-fn parse_wanted(text: &str) -> Result<Wanted, String> {
-    let (name, file) = match text.split_once('=') {
-        Some((_, "")) => return Err("after = comes a file: --output sarif=out.sarif".into()),
-        Some((name, file)) => (name, Some(PathBuf::from(file))),
-        None => (text, None),
-    };
-    let format = Format::from_str(name, true).map_err(|_| {
-        let all = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-        format!("there is: {}", all.map(|v| v.get_name().to_owned()).collect::<Vec<_>>().join(", "))
-    })?;
-    Ok(Wanted { format, file })
-}
-
-/// A bearer token. Neither its Debug output nor an error message shows it.
-#[derive(Debug, Clone)]
-pub struct Token(Option<http::HeaderValue>);
-
-impl Token {
-    /// The `Authorization` header with it, marked as sensitive; `None` where no header can hold it.
-    pub fn header(&self) -> Option<&http::HeaderValue> {
-        self.0.as_ref()
-    }
-}
-
-/// Never fails: the message of a failure would repeat the token.
-fn parse_token(text: &str) -> Result<Token, std::convert::Infallible> {
-    let token = text.trim();
-    let token = token.strip_prefix("Bearer ").unwrap_or(token);
-    let is_token = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
-    let header = http::HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_token);
-    Ok(Token(header.map(|mut value| {
-        value.set_sensitive(true);
-        value
-    })))
-}
-
-pub(crate) fn parse_timeout(text: &str) -> Result<std::time::Duration, String> {
-    let seconds = seconds(text)?;
-    if !(0.001..=600.0).contains(&seconds) {
-        return Err("must be between 1ms and 10m".into());
-    }
-    Ok(std::time::Duration::from_secs_f64(seconds))
-}
-
-/// A time that people wait.
-fn parse_span(text: &str) -> Result<std::time::Duration, String> {
-    let seconds = seconds(text)?;
-    if !(1.0..=7.0 * 86_400.0).contains(&seconds) {
-        return Err("must be between 1s and 168h".into());
-    }
-    Ok(std::time::Duration::from_secs_f64(seconds))
-}
-
-/// A number with a unit; seconds without one.
-fn seconds(text: &str) -> Result<f64, String> {
-    let (digits, factor) = match text {
-        t if t.ends_with("ms") => (&t[..t.len() - 2], 0.001),
-        t if t.ends_with('s') => (&t[..t.len() - 1], 1.0),
-        t if t.ends_with('m') => (&t[..t.len() - 1], 60.0),
-        t if t.ends_with('h') => (&t[..t.len() - 1], 3600.0),
-        t => (t, 1.0),
-    };
-    let number: f64 = digits.trim().parse().map_err(|_| format!("{text:?} is not a time; try 10s"))?;
-    Ok(number * factor)
-}
-
 /// What the program is called by: as a plugin of kubectl it is a word behind it.
 pub fn program() -> String {
     let called = std::env::args_os().next().unwrap_or_default();
@@ -755,26 +498,6 @@ pub fn program() -> String {
 
 fn file_stem(path: &OsStr) -> String {
     std::path::Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// Bytes a capture may have at most: less than what is read again.
-const MAX_CAPTURE: u64 = 2 << 30;
-
-fn parse_size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is not a size; try 500M");
-    let bare = text.trim_end_matches(['B', 'b', 'i']);
-    let (digits, shift) = match bare.char_indices().next_back() {
-        Some((at, 'K' | 'k')) => (&bare[..at], 10),
-        Some((at, 'M' | 'm')) => (&bare[..at], 20),
-        Some((at, 'G' | 'g')) => (&bare[..at], 30),
-        _ => (bare, 0),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let bytes = number.checked_mul(1 << shift).ok_or_else(wrong)?;
-    if !(1 << 10..=MAX_CAPTURE).contains(&bytes) {
-        return Err("must be between 1K and 2G".into());
-    }
-    Ok(bytes)
 }
 
 /// Reads the command line.
@@ -806,37 +529,5 @@ mod tests {
     fn a_plugin_of_kubectl_is_called_as_one() {
         assert_eq!(file_stem("/usr/bin/kubectl-kdoctor.exe".as_ref()), "kubectl-kdoctor");
         assert_eq!(program(), "kdoctor", "called by any other name");
-    }
-
-    #[test]
-    fn a_token_is_not_shown() {
-        let token = parse_token(" Bearer glsa_s3cret\n").expect("never fails");
-        assert_eq!(token.header().map(|h| h.as_bytes()), Some(&b"Bearer glsa_s3cret"[..]));
-        assert!(!format!("{token:?}").contains("s3cret"));
-        assert!(parse_token("").is_ok_and(|t| t.header().is_none()));
-        assert!(parse_token("a\nb").is_ok_and(|t| t.header().is_none()));
-    }
-
-    #[test]
-    fn sizes_have_units_and_bounds() {
-        assert_eq!(parse_size("500M"), Ok(500 << 20));
-        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
-        assert_eq!(parse_size("4096"), Ok(4096));
-        for bad in ["", "x", "1", "3G", "-1M", "1T", "99999999999999999999", "G"] {
-            assert!(parse_size(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn times_have_units_and_bounds() {
-        assert_eq!(parse_timeout("500ms").map(|d| d.as_millis()), Ok(500));
-        assert_eq!(parse_timeout("2").map(|d| d.as_secs()), Ok(2));
-        for bad in ["", "x", "0", "-1s", "1h", "11m", "NaN"] {
-            assert!(parse_timeout(bad).is_err(), "{bad}");
-        }
-        assert_eq!(parse_span("2h").map(|d| d.as_secs()), Ok(7200));
-        for bad in ["100ms", "200h", "-1h", "NaN", "inf"] {
-            assert!(parse_span(bad).is_err(), "{bad}");
-        }
     }
 }

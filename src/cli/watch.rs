@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ScopeArgs, SelectArgs, SourceArgs, parse_span};
+use super::values::parse_span;
+use super::{ScopeArgs, SelectArgs, SourceArgs};
 use crate::diagnose::FailOn;
 
 /// Options of `kdoctor watch`.

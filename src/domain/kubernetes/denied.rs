@@ -107,7 +107,7 @@ fn told(says: &str) -> String {
     let introduction = pattern!(
         r"(?s)^\s*(?:resource \S+ was blocked due to the following policies\s+[^\s:]+:\s+[^\s:]+:\s*|\[(?:denied by )?[a-z0-9.-]+\]\s*)"
     );
-    let text = introduction.map_or_else(|| says.to_owned(), |i| i.replace(says, "").into_owned());
+    let text = introduction.replace(says, "");
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     one_line.trim_matches(['\'', '"']).chars().take(300).collect()
 }
