@@ -76,6 +76,10 @@ enum Way {
     Overlay(HostNetwork),
     Look {
         api: String,
+        /// What answers, where it is known.
+        workload: String,
+        /// It refuses the API server's own requests.
+        refuses: bool,
     },
 }
 
@@ -143,6 +147,8 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
         },
         _ => silent.condition.message.clone().unwrap_or_default(),
     };
+    let verb =
+        if matches!(silent.fault, Fault::Status) { "answers the API server with an error" } else { "does not answer" };
     let waiting = waiting(snap, silent);
     let wanting = wanting(snap, silent);
     let blocks = effect(&waiting, &wanting);
@@ -156,7 +162,7 @@ fn finding(snap: &Snapshot, silent: &Unavailable<'_>) -> Finding {
         ApiServiceUnavailable::META.id,
         severity,
         subject,
-        format!("API {}/{} does not answer: {why}{left}; {blocks}", silent.api.spec.group, silent.api.spec.version),
+        format!("API {}/{} {verb}: {why}{left}; {blocks}", silent.api.spec.group, silent.api.spec.version),
     )
     .key(name)
     .fix(Fix { namespace: namespace.clone(), way: way(snap, silent, release.as_ref(), &wanting) })
@@ -205,6 +211,14 @@ fn certificate_secret(pod: &Pod) -> Option<&str> {
     told.or_else(named).map(|s| s.secret_name.as_str()).filter(|n| !n.is_empty())
 }
 
+fn look(snap: &Snapshot, silent: &Unavailable<'_>, api: String) -> Way {
+    let service = snap.services.find(&silent.service.namespace, &silent.service.name).ok().flatten();
+    let workload = service.and_then(|s| workload_behind(snap, s)).unwrap_or_default();
+    let says = said(silent).trim_end_matches('.');
+    let refuses = matches!(silent.fault, Fault::Status) && [": 401", ": 403"].iter().any(|code| says.ends_with(code));
+    Way::Look { api, workload, refuses }
+}
+
 /// What mends it.
 fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>, wanting: &[&Autoscaler]) -> Way {
     let wanted: Vec<String> = wanting.iter().map(|h| autoscaling::named(h)).collect();
@@ -233,8 +247,10 @@ fn way(snap: &Snapshot, silent: &Unavailable<'_>, release: Option<&Release>, wan
         Fault::NoEndpoints(None) | Fault::Refused => {
             Way::NotReady { service, workload: String::new(), pod: String::new() }
         }
-        Fault::Timeout => HostNetwork::behind(snap, silent.service).map_or(Way::Look { api }, Way::Overlay),
-        _ => Way::Look { api },
+        Fault::Timeout => {
+            HostNetwork::behind(snap, silent.service).map_or_else(|| look(snap, silent, api), Way::Overlay)
+        }
+        _ => look(snap, silent, api),
     }
 }
 
@@ -244,6 +260,7 @@ mod tests {
 
     use super::*;
     use crate::checks::support::testing::{findings, steps};
+    use crate::domain::prometheus::origin::workload_behind;
     use crate::domain::testing::snapshot;
     use crate::snapshot::Listing;
 

@@ -185,17 +185,9 @@ fn explain(
 
 /// The template that made it asks for more: templates make new claims and change none.
 fn template(snap: &Snapshot, claim: &PersistentVolumeClaim) -> Option<Finding> {
-    let own = claims::users(snap, claim).into_iter().filter(|w| w.kind == "StatefulSet");
-    let (set, wanted) = own.into_iter().find_map(|set| {
-        let prefix = |name: &str| format!("{name}-{}-", set.metadata.name);
-        let template = set
-            .spec
-            .volume_claim_templates
-            .iter()
-            .find(|t| claim.metadata.name.starts_with(&prefix(&t.metadata.name)))?;
-        Some((set, asked(template).to_owned()))
-    })?;
-    if bytes(&wanted)? <= bytes(asked(claim))? {
+    let (set, template) = claims::maker(snap, claim)?;
+    let wanted = asked(template);
+    if bytes(wanted)? <= bytes(asked(claim))? {
         return None;
     }
     let name = format!("{}/{}", claim.metadata.namespace, claim.metadata.name);

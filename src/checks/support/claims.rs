@@ -5,13 +5,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::kubernetes::chart::{installed, storage_values};
-use crate::domain::kubernetes::claims::users;
+use crate::domain::kubernetes::claims::{is_made_again, maker, users};
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::owner::operator_owner;
 use crate::model::{Evidence, Placeholder};
-use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{Meta, PersistentVolume, PersistentVolumeClaim, Pod};
+use crate::snapshot::{Snapshot, journal};
 
 /// A class of block devices that the cluster has, the default one first; open where none was seen, for no cluster has one
 /// of itself that it could be.
@@ -83,7 +83,7 @@ impl Makers {
     fn of(snap: &Snapshot, claims: &[&PersistentVolumeClaim], class: &str) -> Self {
         let mut made = Self::default();
         for claim in claims {
-            let set = users(snap, claim).into_iter().find(|w| w.kind == "StatefulSet");
+            let set = maker(snap, claim).map(|(set, _)| set);
             let name = claim.metadata.name.clone();
             match set.map(|set| (set, operator_owner(&set.metadata), owner_of(&set.metadata))) {
                 Some((set, Some((kind, resource)), _)) => {
@@ -226,7 +226,7 @@ impl GivenUp {
         let all = snap.persistent_volume_claims.items().unwrap_or_default();
         let mut same = all.iter().filter(|c| c.metadata.namespace == namespace && c.metadata.name == claim);
         Self {
-            claim_made_again: same.next().is_some_and(|c| users(snap, c).iter().any(|w| w.kind == "StatefulSet")),
+            claim_made_again: same.next().is_some_and(|c| journal::aside(|| is_made_again(snap, c))),
             volume_gone: volume.is_none(),
             reclaim: volume.and_then(|v| v.spec.persistent_volume_reclaim_policy.clone()).unwrap_or_default(),
         }

@@ -4,7 +4,7 @@ use crate::domain::text::windows::GRACE;
 pub(crate) use crate::domain::text::windows::RECENT;
 use crate::model::{Gap, ResourceRef};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, StorageClass, Workload, annotation};
+use crate::snapshot::kubernetes::{Event, PersistentVolumeClaim, Pod, StorageClass, Workload, annotation};
 
 /// Claims of the stack that have been Pending for longer than provisioning takes.
 pub(crate) fn pending(snap: &Snapshot) -> Result<Vec<&PersistentVolumeClaim>, Gap> {
@@ -34,19 +34,44 @@ pub(crate) fn class_of<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) ->
 
 /// Workloads that mount a claim, or whose template made it.
 pub(crate) fn users<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> Vec<&'a Workload> {
-    let name = claim.metadata.name.as_str();
-    let of_template = |w: &Workload| {
-        w.spec.volume_claim_templates.iter().any(|t| {
-            let rest = name.strip_prefix(&format!("{}-{}-", t.metadata.name, w.metadata.name));
-            rest.is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit()))
-        })
-    };
     let mounts = |w: &Workload| {
         let volumes = w.spec.template.spec.volumes.iter();
-        volumes.filter_map(|v| v.persistent_volume_claim.as_ref()).any(|c| c.claim_name == name)
+        volumes.filter_map(|v| v.persistent_volume_claim.as_ref()).any(|c| c.claim_name == claim.metadata.name)
     };
+    beside(snap, claim).filter(|w| template_of(w, claim).is_some() || mounts(w)).collect()
+}
+
+/// The StatefulSet that made a claim, and the template in it.
+pub(crate) fn maker<'a>(
+    snap: &'a Snapshot,
+    claim: &PersistentVolumeClaim,
+) -> Option<(&'a Workload, &'a PersistentVolumeClaim)> {
+    beside(snap, claim).find_map(|w| Some((w, template_of(w, claim)?)))
+}
+
+/// A StatefulSet makes the claim again once it is gone. Where none was read, the names tell it: `<template>-<pod>`.
+pub(crate) fn is_made_again(snap: &Snapshot, claim: &PersistentVolumeClaim) -> bool {
+    let (namespace, name) = (&claim.metadata.namespace, &claim.metadata.name);
+    let of_set = |p: &Pod| p.metadata.controller().is_some_and(|o| o.kind == "StatefulSet");
+    let is_named = |p: &Pod| name.strip_suffix(&p.metadata.name).is_some_and(|template| template.ends_with('-'));
+    if snap.workloads.covers(namespace) {
+        return maker(snap, claim).is_some();
+    }
+    let mut pods = snap.pods.items().unwrap_or_default().iter().filter(|p| p.metadata.namespace == *namespace);
+    pods.any(|p| of_set(p) && is_named(p) && p.claims().any(|c| c == name))
+}
+
+fn beside<'a>(snap: &'a Snapshot, claim: &PersistentVolumeClaim) -> impl Iterator<Item = &'a Workload> {
     let all = snap.workloads.items().unwrap_or_default().iter();
-    all.filter(|w| w.metadata.namespace == claim.metadata.namespace && (of_template(w) || mounts(w))).collect()
+    all.filter(|w| w.metadata.namespace == claim.metadata.namespace)
+}
+
+/// The template that a StatefulSet made a claim from, by the names: `<template>-<set>-<number>`.
+pub(crate) fn template_of<'a>(set: &'a Workload, claim: &PersistentVolumeClaim) -> Option<&'a PersistentVolumeClaim> {
+    set.spec.volume_claim_templates.iter().find(|t| {
+        let rest = claim.metadata.name.strip_prefix(&format!("{}-{}-", t.metadata.name, set.metadata.name));
+        rest.is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit()))
+    })
 }
 
 /// The provisioner's turn has come: the scheduler has chosen a node, or the class does not wait for one.
@@ -291,7 +316,42 @@ pub(crate) fn iam_errors(snap: &Snapshot) -> Vec<(ResourceRef, &Event)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::domain::testing::snapshot;
+    use crate::snapshot::Listing;
+
+    fn parsed<T: serde::de::DeserializeOwned>(value: Value) -> T {
+        serde_json::from_value(value).expect("an object")
+    }
+
+    fn claim(name: &str) -> PersistentVolumeClaim {
+        parsed(json!({"metadata": {"namespace": "monitoring", "name": name}}))
+    }
+
+    #[test]
+    fn a_claim_is_made_again_by_a_template_alone() {
+        let set = json!({"metadata": {"namespace": "monitoring", "name": "db"},
+            "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+                "template": {"spec": {"volumes": [{"name": "own", "persistentVolumeClaim": {"claimName": "by-hand"}}]}}}});
+        let set: Workload = Workload { kind: "StatefulSet".to_owned(), ..parsed(set) };
+        let mut snap = snapshot(json!({}));
+        snap.workloads = Listing::cluster(vec![set]);
+        assert!(is_made_again(&snap, &claim("data-db-0")));
+        assert!(!is_made_again(&snap, &claim("data-db-x")));
+        assert!(!is_made_again(&snap, &claim("by-hand")), "it only mounts this one");
+        assert_eq!(users(&snap, &claim("by-hand")).len(), 1);
+        // StatefulSets cannot be read: the pod and the names tell.
+        let pod = json!({"metadata": {"namespace": "monitoring", "name": "db-0",
+                "ownerReferences": [{"kind": "StatefulSet", "name": "db", "controller": true}]},
+            "spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}},
+                {"name": "own", "persistentVolumeClaim": {"claimName": "by-hand"}}]}});
+        snap = snapshot(json!({}));
+        snap.pods = Listing::cluster(vec![parsed(pod)]);
+        assert!(is_made_again(&snap, &claim("data-db-0")));
+        assert!(!is_made_again(&snap, &claim("by-hand")));
+    }
 
     #[test]
     fn tells_the_provisioning_faults_apart() {

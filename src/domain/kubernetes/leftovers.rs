@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::kubernetes::claims::template_of;
 use crate::domain::kubernetes::releases;
 use crate::domain::kubernetes::webhooks;
 use crate::domain::kubernetes::webhooks::Hook;
@@ -72,20 +73,11 @@ fn gone(snap: &Snapshot, meta: &Meta, home: &str) -> Option<(String, String)> {
     Some((release.namespace.unwrap_or_else(|| home.to_owned()), release.name))
 }
 
-/// The StatefulSet that a claim was made for, by its name: `<template>-<set>-<number>`.
-fn is_of_set(claim: &str, set: &Workload) -> bool {
-    set.kind == "StatefulSet"
-        && set.spec.volume_claim_templates.iter().any(|t| {
-            let prefix = format!("{}-{}-", t.metadata.name, set.metadata.name);
-            claim.strip_prefix(&prefix).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        })
-}
-
 fn claims<'a>(snap: &'a Snapshot, left: &Leftover<'_>) -> Vec<&'a PersistentVolumeClaim> {
     let all = snap.persistent_volume_claims.items().unwrap_or_default().iter();
     all.filter(|c| c.metadata.namespace == left.namespace)
         .filter(|c| {
-            left.workloads.iter().any(|w| is_of_set(&c.metadata.name, w))
+            left.workloads.iter().any(|w| template_of(w, c).is_some())
                 || releases::is_of(&c.metadata, &left.name, &left.namespace)
         })
         .collect()

@@ -110,8 +110,7 @@ impl RolledBack {
         Self {
             rolled_back: Some(name.clone()),
             claim_namespace: namespace.clone(),
-            made_again: claim
-                .is_some_and(|c| journal::aside(|| claims::users(snap, c)).iter().any(|w| w.kind == "StatefulSet")),
+            made_again: claim.is_some_and(|c| journal::aside(|| claims::is_made_again(snap, c))),
             waiting_pod: users.next().map(|p| p.metadata.name.clone()),
         }
     }
