@@ -33,10 +33,7 @@ pub(crate) struct Loss {
 
 /// What is lost when the pods of a workload are recreated; `None` where its data lasts, or is none yet.
 pub(crate) fn loss(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> Option<Loss> {
-    let workload =
-        snap.workloads.items().ok()?.iter().find(|w| {
-            w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name
-        })?;
+    let workload = workload(snap, kind, namespace, name)?;
     let spec = &workload.spec.template.spec;
     let (container, program) = spec.containers.iter().find_map(|c| Some((c, c.program()?)))?;
     let absolute =
@@ -63,6 +60,20 @@ pub(crate) fn loss(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> 
         return None;
     }
     Some(Loss { program, text: format!("Its data lies in {place}: {what} gone with the pod.") })
+}
+
+/// Who undoes what is changed of a workload in place: a Helm release, Argo CD or Flux, by its own mark. The labels of a chart
+/// alone do not tell: add-ons of EKS have them, and what was rendered and applied.
+pub(crate) fn keeper(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> Option<String> {
+    let keeper = managed_by(&workload(snap, kind, namespace, name)?.metadata);
+    ["Helm release", "Argo CD", "Flux"].iter().any(|k| keeper.starts_with(k)).then_some(keeper)
+}
+
+fn workload<'a>(snap: &'a Snapshot, kind: &str, namespace: &str, name: &str) -> Option<&'a Workload> {
+    let is_it = |w: &&Workload| {
+        w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name
+    };
+    snap.workloads.items().ok()?.iter().find(is_it)
 }
 
 /// Another place has the data as well: a database, or whom Prometheus sends its samples to.

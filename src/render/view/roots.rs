@@ -187,6 +187,9 @@ impl<'a> View<'a> {
         let depends = |s: &Step| ["Or ", "Or, ", "If ", "Optional"].iter().any(|word| s.text.starts_with(word));
         let changes = all.iter().find(|(s, ..)| s.risk > Risk::ReadOnly && s.kind != StepKind::Note && !depends(s));
         let looks = || all.iter().find(|(s, ..)| s.kind.is_shell());
+        // What takes data away is not pasted before one has looked.
+        let changes = changes
+            .filter(|(s, ..)| s.risk < Risk::Destructive || looks().is_none_or(|(l, ..)| l.risk > Risk::ReadOnly));
         changes.or_else(looks).map(|(step, option, title)| First { step, option: *option, title })
     }
 
