@@ -1,7 +1,7 @@
 //! Puts the step before a restart without which it would wait for itself, and says what is lost with the pod, whatever
 //! check's fix it is of.
 
-use crate::checks::support::rollout::{hazard, keeper, loss};
+use crate::checks::support::rollout::{Started, hazard, loss};
 use crate::model::{CheckId, Finding, Params, Program, Risk, Step, StepKind};
 use crate::pages;
 use crate::snapshot::Snapshot;
@@ -9,17 +9,17 @@ use crate::snapshot::Snapshot;
 /// Lets the old pod go first: the new one needs its claim.
 const RECREATE: &str = r#"kubectl patch deployment {{ name }} -n {{ namespace }} --type=merge -p '{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}'"#;
 
-/// Words of a fix that knows who keeps what it changes.
-const KEEPERS: &[&str] = &["Helm", "Argo CD", "Flux", "GitOps", "helm ", "chart", "the values", "undoes"];
-
 /// Puts the step into a finding's fix where it is needed.
 pub(super) fn guard(snap: &Snapshot, finding: &mut Finding) {
+    let check = finding.check;
     let fix = &mut finding.remediation;
-    let of_options = fix.options.iter_mut().flat_map(|o| &mut o.steps);
-    fix.steps.iter_mut().chain(of_options).for_each(|step| warn(snap, step));
-    let said: String = fix.all_steps().map(|s| format!("{}\n{}\n", s.text, s.command)).collect();
-    keep(snap, &said, &mut fix.steps);
-    fix.options.iter_mut().for_each(|option| keep(snap, &said, &mut option.steps));
+    let mut said = Vec::new();
+    fix.steps.iter_mut().for_each(|step| warn(snap, check, step, &mut said));
+    for option in &mut fix.options {
+        // Each option is a way of its own.
+        let mut said = said.clone();
+        option.steps.iter_mut().for_each(|step| warn(snap, check, step, &mut said));
+    }
     if fix.all_steps().any(|s| s.command.contains("Recreate")) {
         return;
     }
@@ -34,8 +34,7 @@ pub(super) fn guard(snap: &Snapshot, finding: &mut Finding) {
 fn insert(snap: &Snapshot, check: CheckId, steps: &mut Vec<Step>, guarded: &mut Vec<(String, String)>) {
     let mut at = 0;
     while at < steps.len() {
-        let replaced = replaced(&steps[at]).filter(|w| w.kind == "deployment").map(|w| (w.namespace, w.name));
-        let replaced = replaced.filter(|d| !guarded.contains(d));
+        let replaced = replaced(&steps[at]).filter(|d| !guarded.contains(d));
         if let Some(deployment) = replaced {
             if let Some(step) = recreate(snap, check, &deployment) {
                 steps.insert(at, step);
@@ -47,72 +46,83 @@ fn insert(snap: &Snapshot, check: CheckId, steps: &mut Vec<Step>, guarded: &mut 
     }
 }
 
-/// Says what is lost with the pods that a step replaces: the data of a server without a volume.
-fn warn(snap: &Snapshot, step: &mut Step) {
-    let Some(Workload { kind, namespace, name }) = replaced(step) else { return };
-    let Some(loss) = loss(snap, &kind, &namespace, &name) else { return };
-    if !["emptyDir", " lost", "file system"].iter().any(|said| step.text.contains(said)) {
-        step.text = format!("{} {}", step.text, loss.text).trim().to_owned();
+/// Says what a step loses that starts a server over: its data, where it has no volume. Once in each way.
+fn warn(snap: &Snapshot, check: CheckId, step: &mut Step, said: &mut Vec<String>) {
+    let started = started(step);
+    // Some steps speak of it themselves.
+    let is_said = step.text.to_ascii_lowercase().contains("nothing makes");
+    if let Some(pod) = started.iter().find_map(|one| one.not_made_again(snap)).filter(|_| !is_said) {
+        step.risk = Risk::Destructive;
+        step.text = format!("{} Nothing makes pod {pod} again: save its manifest first.", step.text).trim().to_owned();
     }
+    // What is not sent lies nowhere else.
+    let sends = check.0 != "remote-write-failing";
+    let Some(loss) = started.iter().find_map(|one| loss(snap, one, sends)) else { return };
     if loss.program != Program::Alertmanager {
         step.risk = Risk::Destructive;
     }
-}
-
-/// Says who undoes what the first of some steps changes in place, where no step says so.
-fn keep(snap: &Snapshot, said: &str, steps: &mut [Step]) {
-    let found = steps.iter_mut().find_map(|step| {
-        let Workload { kind, namespace, name } = changed(step)?;
-        Some((keeper(snap, &kind, &namespace, &name)?, step))
-    });
-    let Some((keeper, step)) = found else { return };
-    if !KEEPERS.iter().any(|word| said.contains(word)) {
-        step.text =
-            format!("{} It belongs to {keeper}: set it there too, or the next deployment undoes it.", step.text);
+    let is_known = step.text.contains("emptyDir") || step.text.contains(" is lost") || said.contains(&loss.text);
+    if !is_known {
+        step.text = format!("{} {}", step.text, loss.text).trim().to_owned();
+        said.push(loss.text);
     }
 }
 
-/// A workload that a command names.
-#[derive(Debug, PartialEq, Eq)]
-struct Workload {
-    kind: String,
-    namespace: String,
-    name: String,
+/// What a step starts over.
+fn started(step: &Step) -> Vec<Started> {
+    if step.kind != StepKind::Command || step.risk < Risk::Disruptive {
+        return Vec::new();
+    }
+    step.command.split(['\n', '&', '|', ';']).flat_map(|line| of_line(line).unwrap_or_default()).collect()
 }
 
-/// The workload whose pods a step replaces.
-fn replaced(step: &Step) -> Option<Workload> {
-    named(step, |words, line| match words {
-        ["rollout", "restart" | "undo", ..] | ["edit", ..] => true,
-        ["set", what, ..] => matches!(*what, "image" | "env" | "resources" | "serviceaccount"),
-        ["patch", ..] => line.contains("template"),
-        _ => false,
+/// What one command starts over: pods that it deletes, and workloads and resources of the operator that it changes.
+fn of_line(line: &str) -> Option<Vec<Started>> {
+    let words = shlex::split(line)?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (verb, rest) = match words.as_slice() {
+        ["kubectl", "rollout", "restart" | "undo", rest @ ..] => ("rollout", rest),
+        ["kubectl", "set", "image" | "env" | "resources" | "serviceaccount", rest @ ..] => ("set", rest),
+        ["kubectl", verb @ ("edit" | "patch" | "delete"), rest @ ..] => (*verb, rest),
+        ["kubectl", "scale", rest @ ..] if rest.contains(&"--replicas=0") => ("scale", rest),
+        _ => return None,
+    };
+    let namespace = rest.iter().position(|w| *w == "-n").and_then(|at| rest.get(at + 1))?.to_string();
+    let plain: Vec<&str> = rest.iter().take_while(|w| !w.starts_with('-')).copied().collect();
+    if verb == "delete" {
+        let ["pod", names @ ..] = plain.as_slice() else { return None };
+        let pod = |name: &&str| Started::Pod { namespace: namespace.clone(), name: (*name).to_owned() };
+        return Some(names.iter().map(pod).collect());
+    }
+    let first = *plain.first()?;
+    let (kind, name) = first.split_once('/').or_else(|| Some((first, *plain.get(1)?)))?;
+    let (kind, name) = (kind.to_owned(), name.to_owned());
+    Some(match kind.as_str() {
+        "deployment" | "statefulset" | "daemonset" => vec![Started::Workload { kind, namespace, name }],
+        "prometheus" | "alertmanager" => vec![Started::Operated { kind, namespace, name }],
+        _ => return None,
     })
 }
 
-/// The workload that a step changes in place.
-fn changed(step: &Step) -> Option<Workload> {
-    named(step, |words, _| matches!(words.first(), Some(&("set" | "patch" | "edit"))))
-}
-
-/// The workload that a changing command is about, if the words after `kubectl` are such.
-fn named(step: &Step, is_meant: impl Fn(&[&str], &str) -> bool) -> Option<Workload> {
+/// The Deployment whose pods a step replaces: namespace and name.
+fn replaced(step: &Step) -> Option<(String, String)> {
     if step.kind != StepKind::Command || step.risk == Risk::ReadOnly {
         return None;
     }
     step.command.lines().find_map(|line| {
         let words = shlex::split(line)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let ["kubectl", rest @ ..] = words.as_slice() else { return None };
-        let at = rest.iter().position(|w| *w == "-n").and_then(|i| rest.get(i + 1))?;
-        let (kind, name) = rest.iter().enumerate().find_map(|(i, word)| {
-            let (kind, slash) = word.split_once('/').map_or((*word, None), |(kind, name)| (kind, Some(name)));
-            let kind = kind.strip_suffix(".apps").unwrap_or(kind);
-            let is_workload = matches!(kind, "deployment" | "statefulset" | "daemonset");
-            let name = slash.or_else(|| rest.get(i + 1).copied().filter(|next| !next.starts_with('-')));
-            Some((kind.to_owned(), name.filter(|_| is_workload)?.to_owned()))
-        })?;
-        is_meant(rest, line).then(|| Workload { kind, namespace: (*at).to_owned(), name })
+        let replaces = match words.as_slice() {
+            ["kubectl", "rollout", "restart" | "undo", ..] | ["kubectl", "edit", ..] => true,
+            ["kubectl", "set", what, ..] => matches!(*what, "image" | "env" | "resources" | "serviceaccount"),
+            ["kubectl", "patch", ..] => line.contains("template"),
+            _ => false,
+        };
+        let after = |flag: &str| words.iter().position(|w| *w == flag).and_then(|i| words.get(i + 1));
+        let named =
+            words.iter().find_map(|w| w.strip_prefix("deployment/").or_else(|| w.strip_prefix("deployment.apps/")));
+        let name = named.or_else(|| after("deployment").copied().filter(|w| !w.starts_with('-')))?;
+        replaces.then_some((after("-n")?.to_string(), name.to_owned()))
     })
 }
 

@@ -1,7 +1,9 @@
 """A recorded state in a real API server: loaded, compared, and put back as it was."""
 
+import base64
 import concurrent.futures
 import copy
+import functools
 import gzip
 import http.client
 import json
@@ -51,6 +53,9 @@ class Cluster:
         self.pool = concurrent.futures.ThreadPoolExecutor(8)
         self.discover()
         self.own = set(self.objects())
+        left = sorted({key[2] for key in self.own} - {"", "default", "kube-system", "kube-public", "kube-node-lease"})
+        if left:
+            raise SystemExit(f"not an empty API server: a run that did not end may have left namespaces {', '.join(left)}")
         self.state = {}
 
     def close(self):
@@ -199,7 +204,7 @@ class Cluster:
             item["spec"].pop("clusterIPs", None)
         if plural == "secrets":
             # A recording holds names and types of Secrets, never values; some are made up.
-            item.setdefault("data", {"one": "b25l", "two": "dHdv"})
+            item.setdefault("data", {"one": "b25l", "two": "dHdv", "tls.crt": certificate()})
             item["type"] = item.get("type", "Opaque") if item.get("type", "").startswith("helm.sh/") else "Opaque"
         for owner in item["metadata"].get("ownerReferences", []):
             owner.setdefault("apiVersion", "v1")
@@ -212,6 +217,7 @@ class Cluster:
         if plural == "pods":
             for field in ("priority", "priorityClassName", "preemptionPolicy", "runtimeClassName"):
                 item["spec"].pop(field, None)
+        complete(plural, item)
         state = item.get("status")
         status, made = self.call("POST", self.url(key, name=False), item)
         if status == 409:
@@ -241,6 +247,41 @@ class Cluster:
             for key, item in self.objects().items():
                 if key[1] in waits and item["metadata"].get("deletionTimestamp"):
                     self.release(key, item)
+
+
+@functools.cache
+def certificate():
+    """What stands in for a certificate, as a Secret holds it."""
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=stand-in",
+                           "-addext", "subjectAltName=DNS:stand-in", "-days", "2"], capture_output=True, check=True)
+    return base64.b64encode(made.stdout).decode()
+
+
+def complete(plural, item):
+    """What the API server wants to have of an object and a recording need not hold."""
+    if plural == "endpointslices":
+        item.setdefault("addressType", "IPv4")
+    for webhook in item.get("webhooks", []):
+        webhook.setdefault("sideEffects", "None")
+        webhook.setdefault("admissionReviewVersions", ["v1"])
+        webhook.setdefault("clientConfig", {"url": "https://127.0.0.1/none"})
+    if plural not in {"pods", "deployments", "statefulsets", "daemonsets", "replicasets", "jobs"}:
+        return
+    spec = item["spec"]
+    if plural != "pods" and plural != "jobs":
+        labels = spec.setdefault("template", {}).setdefault("metadata", {}).setdefault("labels", {})
+        chosen = spec.setdefault("selector", {}).setdefault("matchLabels", dict(labels) or {"app": item["metadata"]["name"]})
+        labels.update(chosen)
+    pod = spec if plural == "pods" else spec.setdefault("template", {}).setdefault("spec", {})
+    if not pod.get("containers"):
+        pod["containers"] = [{"name": "main", "image": "none"}]
+    if pod.get("dnsPolicy") == "None":
+        pod.setdefault("dnsConfig", {"nameservers": ["192.0.2.1"]})
+    mounts = [mount for container in [*pod["containers"], *pod.get("initContainers", [])] for mount in container.get("volumeMounts", [])]
+    known = [*pod.get("volumes", []), *(made["metadata"] for made in spec.get("volumeClaimTemplates", []))]
+    missing = {mount["name"] for mount in mounts} - {volume["name"] for volume in known}
+    if missing:
+        pod["volumes"] = [*pod.get("volumes", []), *({"name": name, "emptyDir": {}} for name in sorted(missing))]
 
 
 def secrets_of(value, of=""):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs every command of the reports of some bundles against a real API server, and compares what it did with what it says.
 
-usage: KDOCTOR_TEST_KUBECONFIG=FILE run.py --kdoctor BINARY [--list] BUNDLE...
+usage: KDOCTOR_TEST_KUBECONFIG=FILE run.py --kdoctor BINARY [--list] [--known FILE] BUNDLE...
 
 The API server is an empty one of your own on loopback: everything that was not there at the start is deleted. Neither controllers
 nor kubelets are needed; what needs them (logs, exec, a rollout that ends) is counted as such, once the API server knows pod
@@ -33,7 +33,7 @@ NOBODY_THERE = re.compile(
     r"exceeded its progress deadline|currently unable to handle the request|the server is currently unable|timed out waiting|egress|connection refused|ServiceUnavailable|"
     r"unable to forward port because pod is not running|cannot exec into a container in a completed pod|InternalError|an error on the server")
 # Programs in their usual places, and what they write, that the recording of a stack need not hold.
-BESIDE = {"cluster-autoscaler-status", "sealed-secrets-controller", "external-secrets"}
+BESIDE = {"cluster-autoscaler-status", "cluster-autoscaler", "sealed-secrets-controller", "external-secrets", "cert-manager"}
 MISSING = re.compile(r'\(NotFound\): (\w+)[.\w]* "([^"]+)" not found')
 CHANGING = re.compile(r"\bkubectl (patch|set|label|annotate|scale|apply|delete|create|replace|cordon|uncordon|taint|rollout (restart|undo))\b")
 TAKES_AWAY = re.compile(r"\bnull\b|\"value\":{}|op\W+(remove|replace)|rollout undo|kubectl uncordon|kubectl (label|annotate) .*-( |$)|(unset|-)=?$")
@@ -77,7 +77,8 @@ class Runner:
         self.subjects = {s.get("name") for f in findings for s in f["subjects"]}
         steps = [step["command"] for f in findings for step in f["remediation"]["steps"]]
         named = {name for command in steps for name in re.findall(r" -n ([a-z0-9-]+)", command)} - self.subjects
-        for wrong in self.cluster.load(path, self.subjects, named):
+        self.wrong = self.cluster.load(path, self.subjects, named)
+        for wrong in self.wrong:
             self.counts["not loaded"] += 1
             if self.verbose:
                 print(f"  {path}: not loaded: {wrong}")
@@ -120,7 +121,8 @@ class Runner:
             self.problems.append((path, "read-only steps changed the state", ""))
         if dirty or changed:
             for wrong in self.cluster.restore():
-                print(f"  {path}: not restored: {wrong}")
+                if self.verbose and wrong not in self.wrong:
+                    print(f"  {path}: not restored: {wrong}")
 
     def step(self, step, here):
         """Runs one step. The answer is what is wrong with it."""
@@ -336,6 +338,7 @@ def main():
     parser.add_argument("-v", "--verbose", action="store_true", help="say what of a bundle could not be loaded")
     parser.add_argument("bundles", nargs="+")
     parser.add_argument("--all", action="store_true", help="run each command for every bundle that has it, in the same words too")
+    parser.add_argument("--known", help="a file of commands that were run before, to which those of this run are added")
     parser.add_argument("--list", action="store_true", help="list at the end what could not be run, and why")
     given = parser.parse_args()
     os.environ["KUBECONFIG"] = os.environ["KDOCTOR_TEST_KUBECONFIG"]
@@ -343,6 +346,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(cluster, given.kdoctor, folder)
         runner.verbose, runner.all = given.verbose, given.all
+        known = pathlib.Path(given.known) if given.known else None
+        if known and known.exists():
+            runner.known = set(json.loads(known.read_text()))
         try:
             for at, bundle in enumerate(given.bundles, 1):
                 if given.verbose:
@@ -350,6 +356,8 @@ def main():
                 runner.bundle(bundle)
         finally:
             cluster.close()
+            if known:
+                known.write_text(json.dumps(sorted(runner.known)))
     print(f"{len(runner.problems)} problems;", ", ".join(f"{n} {what}" for what, n in sorted(runner.counts.items())))
     print("not run:", ", ".join(f"{n} {what}" for what, n in runner.left_out.most_common()))
     if given.list:

@@ -116,7 +116,7 @@ fn a_drain_is_a_way_to_choose() {
 fn claims_of_a_statefulset_are_not_deleted_alone() {
     let mut seen = 0;
     for (fixture, finding, steps) in ways() {
-        for (at, step) in steps.iter().enumerate().filter(|(_, s)| s.command.starts_with("kubectl delete pvc")) {
+        for (at, step) in steps.iter().enumerate().filter(|(_, s)| s.command.contains("kubectl delete pvc")) {
             let snap = snapshot(&fixture);
             let sets = snap.workloads.items().unwrap_or_default().iter().filter(|w| w.kind == "StatefulSet");
             let made = |name: &str, set: &str| name.contains(&format!("-{set}-")) && name.ends_with(char::is_numeric);

@@ -10,7 +10,7 @@ use crate::checks::support::place::Place;
 use crate::checks::support::seen::{event_evidence, log_evidence};
 use crate::checks::{Check, check};
 use crate::domain::aws::node_pool;
-use crate::domain::aws::scale_up::{self, Reason};
+use crate::domain::aws::scale_up::{self, ClusterAutoscaler, Reason};
 use crate::domain::kubernetes::unschedulable::concerns;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
@@ -47,7 +47,10 @@ enum Way {
         cluster: String,
         region: String,
     },
-    Backoff,
+    Backoff {
+        autoscaler: String,
+        autoscaler_namespace: String,
+    },
     Limit {
         #[serde(flatten)]
         pool: Pool,
@@ -136,7 +139,8 @@ fn finding(snap: &Snapshot, reason: &Reason, culprits: &[ResourceRef], pods: &[(
     if let (Reason::Backoff, Some((log, line))) = (reason, failed) {
         made = made.evidence(log_evidence(&log.namespace, &log.pod, &log.container, false, line));
         // Credentials that it lacks are deeper.
-        made = made.depends_on(ResourceRef::service_account("kube-system", "cluster-autoscaler"));
+        let own = ClusterAutoscaler::of(snap);
+        made = made.depends_on(ResourceRef::service_account(&own.namespace, &own.account));
     }
     if *reason == Reason::AtMaximum {
         made = made.evidence(groups_evidence(snap, pod));
@@ -201,7 +205,10 @@ fn fix(snap: &Snapshot, reason: &Reason, pod: &Pod) -> Fix {
                 region: place.region,
             }
         }
-        Reason::Backoff => Way::Backoff,
+        Reason::Backoff => {
+            let ClusterAutoscaler { owner, namespace, .. } = ClusterAutoscaler::of(snap);
+            Way::Backoff { autoscaler: owner.kubectl_name(), autoscaler_namespace: namespace }
+        }
         Reason::Limit(pool) => Way::Limit { pool: Pool::of(snap, pool.clone()) },
         Reason::NoInstanceType(pool) => Way::NoInstanceType { pool: Pool::of(snap, pool.clone()) },
         Reason::Label(pool, label) => Way::Label { pool: Pool::of(snap, pool.clone()), label: label.clone() },

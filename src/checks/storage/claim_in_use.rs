@@ -56,6 +56,8 @@ enum Way {
     },
     Holder {
         holder_owner: String,
+        /// What waits can be scaled to nothing, and stays so.
+        waiting_scales: bool,
         /// Its workload can be scaled to nothing, and stays so.
         scales: bool,
         /// Nobody makes it again.
@@ -142,11 +144,14 @@ fn finding(snap: &Snapshot, pod: &Pod, message: &str) -> Option<Finding> {
 /// What keeps the two apart: one after the other of a rollout, one beside the other, or two workloads.
 fn way(snap: &Snapshot, pod: &Pod, holder: &Pod) -> Way {
     let (owner, other) = (snap.owner_ref(pod), snap.owner_ref(holder));
-    let target = Target::of(snap, holder);
-    let scales = target.in_place() && is_kind(&other, &["Deployment", "StatefulSet"]);
+    let can_scale = |pod: &Pod, owner: &ResourceRef| {
+        Target::of(snap, pod).in_place() && is_kind(owner, &["Deployment", "StatefulSet"])
+    };
+    let scales = can_scale(holder, &other);
     if owner != other {
         let bare = is_kind(&other, &["Pod"]);
-        return Way::Holder { holder_owner: other.kubectl_name(), scales, bare };
+        let waiting_scales = can_scale(pod, &owner);
+        return Way::Holder { holder_owner: other.kubectl_name(), waiting_scales, scales, bare };
     }
     let made_by = |p: &Pod| p.metadata.controller().map(|o| o.name.clone());
     let rolls = |w: &&Workload| w.kind == "Deployment" && made_by(pod) != made_by(holder);

@@ -4,11 +4,12 @@ use crate::domain::grafana::ini;
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::mounts::Mounts;
+use crate::domain::kubernetes::owner::{self, operator_owner};
 use crate::domain::kubernetes::rollout::waits_for_itself;
 use crate::domain::prometheus::tsdb::{Place, place};
 use crate::model::Program;
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{Container, Workload};
+use crate::snapshot::kubernetes::{Container, Pod, Workload};
 
 /// A Deployment whose new pod waits for what its old one holds, in words; `None` where a restart goes through.
 pub(crate) fn hazard(snap: &Snapshot, namespace: &str, name: &str) -> Option<String> {
@@ -31,9 +32,65 @@ pub(crate) struct Loss {
     pub(crate) text: String,
 }
 
-/// What is lost when the pods of a workload are recreated; `None` where its data lasts, or is none yet.
-pub(crate) fn loss(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> Option<Loss> {
-    let workload = workload(snap, kind, namespace, name)?;
+/// What a step starts over.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Started {
+    Workload {
+        kind: String,
+        namespace: String,
+        name: String,
+    },
+    /// A resource of the operator, by its kind as kubectl takes it.
+    Operated {
+        kind: String,
+        namespace: String,
+        name: String,
+    },
+    Pod {
+        namespace: String,
+        name: String,
+    },
+}
+
+impl Started {
+    /// The workload whose pods it is about.
+    fn workload<'a>(&self, snap: &'a Snapshot) -> Option<&'a Workload> {
+        let mut all = snap.workloads.items().ok()?.iter();
+        match self {
+            Self::Workload { kind, namespace, name } => all.find(|w| {
+                w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == *namespace && w.metadata.name == *name
+            }),
+            Self::Operated { kind, namespace, name } => all.find(|w| {
+                let of = operator_owner(&w.metadata);
+                w.metadata.namespace == *namespace && of == Some((kind.as_str(), name.as_str()))
+            }),
+            Self::Pod { namespace, name } => {
+                let pod = snap.pods.find(namespace, name).ok().flatten()?;
+                owner::workload(snap, &snap.owner_ref(pod))
+            }
+        }
+    }
+
+    /// The pod that it deletes, where no controller recreates it.
+    pub(crate) fn not_made_again<'a>(&self, snap: &'a Snapshot) -> Option<&'a str> {
+        let Self::Pod { namespace, name } = self else { return None };
+        let pod = snap.pods.find(namespace, name).ok().flatten()?;
+        pod.metadata.controller().is_none().then_some(pod.metadata.name.as_str())
+    }
+
+    /// Whether it ends this pod.
+    fn ends(&self, pod: &Pod) -> bool {
+        match self {
+            Self::Pod { name, .. } => pod.metadata.name == *name,
+            _ => true,
+        }
+    }
+}
+
+/// What is lost when the pods of a workload are recreated; `None` where its data lasts, or is none yet. `sends` says whether
+/// what Prometheus sends elsewhere gets there.
+pub(crate) fn loss(snap: &Snapshot, started: &Started, sends: bool) -> Option<Loss> {
+    let workload = started.workload(snap)?;
     let spec = &workload.spec.template.spec;
     let (container, program) = spec.containers.iter().find_map(|c| Some((c, c.program()?)))?;
     let absolute =
@@ -53,36 +110,23 @@ pub(crate) fn loss(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> 
         Place::Container => "the container's own file system",
         Place::Claim(_) | Place::Other => return None,
     };
-    let mut pods = snap.pods_of_workload(workload).peekable();
+    let mut pods = snap.pods_of_workload(workload).filter(|p| started.ends(p)).peekable();
     let ran = pods.peek().is_none()
         || pods.any(|p| p.status.container_statuses.iter().any(|s| s.ready || s.restart_count > 0));
-    if !ran || lasts_elsewhere(snap, workload, container, program) {
+    if !ran || lasts_elsewhere(snap, workload, container, program, sends) {
         return None;
     }
     Some(Loss { program, text: format!("Its data lies in {place}: {what} gone with the pod.") })
 }
 
-/// Who undoes what is changed of a workload in place: a Helm release, Argo CD or Flux, by its own mark. The labels of a chart
-/// alone do not tell: add-ons of EKS have them, and what was rendered and applied.
-pub(crate) fn keeper(snap: &Snapshot, kind: &str, namespace: &str, name: &str) -> Option<String> {
-    let keeper = managed_by(&workload(snap, kind, namespace, name)?.metadata);
-    ["Helm release", "Argo CD", "Flux"].iter().any(|k| keeper.starts_with(k)).then_some(keeper)
-}
-
-fn workload<'a>(snap: &'a Snapshot, kind: &str, namespace: &str, name: &str) -> Option<&'a Workload> {
-    let is_it = |w: &&Workload| {
-        w.kind.eq_ignore_ascii_case(kind) && w.metadata.namespace == namespace && w.metadata.name == name
-    };
-    snap.workloads.items().ok()?.iter().find(is_it)
-}
-
-/// Another place has the data as well: a database, or whom Prometheus sends its samples to.
-fn lasts_elsewhere(snap: &Snapshot, workload: &Workload, container: &Container, program: Program) -> bool {
+/// Another place has the data as well: a database, other members, or whom Prometheus sends its samples to.
+fn lasts_elsewhere(snap: &Snapshot, workload: &Workload, container: &Container, program: Program, sends: bool) -> bool {
     match program {
-        Program::Alertmanager => false,
+        // The members of a cluster tell each other.
+        Program::Alertmanager => workload.kind == "StatefulSet" && workload.spec.replicas.is_some_and(|n| n > 1),
         Program::Prometheus => {
             let sent = snap.prometheus_config().is_ok_and(|c| c.lines().any(|l| l.starts_with("remote_write:")));
-            sent || workload.spec.template.spec.containers.iter().any(|c| c.image.contains("thanos"))
+            sends && sent || workload.spec.template.spec.containers.iter().any(|c| c.image.contains("thanos"))
         }
         Program::Grafana => {
             let set = |name: &str| container.env.iter().any(|e| e.name == name);
@@ -113,7 +157,8 @@ mod tests {
                 "volumeMounts": [{"name": "storage", "mountPath": "/var/lib/grafana"}]}]}}}});
         let workload: Workload = serde_json::from_value(made).expect("a workload");
         snap.workloads = Listing::cluster(vec![Workload { kind: "Deployment".into(), ..workload }]);
-        loss(&snap, "deployment", "m", "grafana")
+        let started = Started::Workload { kind: "deployment".into(), namespace: "m".into(), name: "grafana".into() };
+        loss(&snap, &started, true)
     }
 
     #[test]

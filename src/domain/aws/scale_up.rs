@@ -85,6 +85,27 @@ pub(crate) fn makers(snap: &Snapshot) -> impl Iterator<Item = &Pod> {
     snap.pods.items().unwrap_or_default().iter().filter(is_maker).filter(|p| !p.is_finished())
 }
 
+/// cluster-autoscaler as it is there; under its usual names where its pod was not read.
+pub(crate) struct ClusterAutoscaler {
+    pub(crate) owner: ResourceRef,
+    pub(crate) namespace: String,
+    pub(crate) account: String,
+}
+
+impl ClusterAutoscaler {
+    pub(crate) fn of(snap: &Snapshot) -> Self {
+        const USUAL: &str = "cluster-autoscaler";
+        let own = |p: &&Pod| p.spec.containers.iter().any(|c| image::base_of(&c.image) == USUAL);
+        let pod = makers(snap).find(own);
+        let namespace = pod.map_or("kube-system", |p| p.metadata.namespace.as_str()).to_owned();
+        Self {
+            owner: pod.map_or_else(|| ResourceRef::workload("Deployment", &namespace, USUAL), |p| snap.owner_ref(p)),
+            account: pod.and_then(|p| p.spec.service_account_name.clone()).unwrap_or_else(|| USUAL.to_owned()),
+            namespace,
+        }
+    }
+}
+
 /// The same, where none of them is ready: then none adds a node.
 pub(crate) fn makers_down(snap: &Snapshot) -> Vec<&Pod> {
     let all: Vec<&Pod> = makers(snap).collect();
@@ -135,7 +156,7 @@ pub(crate) fn culprits(snap: &Snapshot, pod: &Pod, reason: &Reason) -> Vec<Resou
     if *reason == Reason::AtMaximum && !groups.is_empty() {
         return groups;
     }
-    vec![ResourceRef::workload("Deployment", "kube-system", "cluster-autoscaler")]
+    vec![ClusterAutoscaler::of(snap).owner]
 }
 
 #[cfg(test)]

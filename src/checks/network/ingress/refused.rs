@@ -10,6 +10,7 @@ use crate::domain::aws::denied::Denied;
 use crate::domain::aws::identity::Identity;
 use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::ingress::{self, Said};
+use crate::domain::kubernetes::service_port::is_headless;
 use crate::model::{Cause, Evidence, Finding, Placeholder, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::Subnet;
@@ -195,6 +196,8 @@ impl Told<'_> {
         let services = named.filter_map(|s| self.snap.services.find(&one.metadata.namespace, &s.name).ok().flatten());
         let mut names: Vec<String> = services
             .filter(|s| s.spec.ports.iter().any(|p| p.node_port.is_none()))
+            // A headless Service can have none, and another type is there for its own reason.
+            .filter(|s| !is_headless(s) && s.spec.kind.as_deref().is_none_or(|kind| kind == "ClusterIP"))
             .map(|s| s.metadata.name.clone())
             .collect();
         names.dedup();

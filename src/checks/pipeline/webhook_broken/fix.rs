@@ -10,12 +10,13 @@ use crate::checks::support::host_network::HostNetwork;
 use crate::domain::aws::interface::Interfaces;
 use crate::domain::kubernetes::chart::release_named;
 use crate::domain::kubernetes::endpoints::Reason;
+use crate::domain::kubernetes::image;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::releases::{self, Release};
 use crate::domain::kubernetes::webhook_call::{CallFault, FailedCall};
 use crate::domain::kubernetes::webhooks::{self, Fault, Told};
 use crate::model::{Finding, ResourceRef, Severity};
-use crate::snapshot::kubernetes::{Meta, WebhookConfiguration};
+use crate::snapshot::kubernetes::{Meta, WebhookConfiguration, Workload};
 use crate::snapshot::{Platform, Snapshot};
 
 /// See the page's fixes.
@@ -89,6 +90,8 @@ enum Way {
         workload: String,
         /// cert-manager fills in the CA bundle.
         injected: bool,
+        /// Where its CA injector runs, if that was seen.
+        injector_namespace: Option<String>,
         #[serde(flatten)]
         home: helm::Release,
         #[serde(flatten)]
@@ -212,7 +215,8 @@ impl Way {
                 let injected = is_injected(meta);
                 // cert-manager fills in what the chart's hooks do elsewhere.
                 let home = home(installed.filter(|_| !injected));
-                Self::Certificate { namespace, workload: workload(), injected, home, stop_gap }
+                let injector_namespace = injector_namespace(snap);
+                Self::Certificate { namespace, workload: workload(), injected, injector_namespace, home, stop_gap }
             }
             Fault::Told(CallFault::Timeout) => match called.and_then(|c| HostNetwork::behind(snap, c)) {
                 Some(host) => Self::Overlay { host, stop_gap },
@@ -262,6 +266,15 @@ fn node_group(snap: &Snapshot, group: &Group<'_>) -> Option<String> {
 /// cert-manager fills in the CA bundle.
 fn is_injected(meta: &Meta) -> bool {
     meta.annotations.keys().any(|k| k.starts_with("cert-manager.io/inject-ca"))
+}
+
+/// Where cert-manager's CA injector runs.
+fn injector_namespace(snap: &Snapshot) -> Option<String> {
+    let mut all = snap.workloads.items().ok()?.iter();
+    let runs = |w: &&Workload| {
+        w.spec.template.spec.containers.iter().any(|c| image::base_of(&c.image) == "cert-manager-cainjector")
+    };
+    Some(all.find(runs)?.metadata.namespace.clone())
 }
 
 /// The workload that serves it.

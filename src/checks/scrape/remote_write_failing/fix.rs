@@ -5,10 +5,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Case, corrected};
+use crate::domain::kubernetes::arguments::flag;
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::kubernetes::owner::{self, Target};
 use crate::domain::prometheus::remote_write::config::Origin;
 use crate::domain::prometheus::targets::prometheus_path;
+use crate::domain::prometheus::tsdb;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::Pod;
 use crate::snapshot::monitoring::ContainerLog;
@@ -169,6 +171,8 @@ pub(super) enum Way {
     /// It cannot read on in its own log.
     Wal {
         pod: String,
+        /// Its data lies in an emptyDir, which goes with the pod.
+        empty_dir: bool,
     },
     Behind {
         /// The shards that would do.
@@ -305,7 +309,16 @@ impl Fix {
             agent: false,
             pending_path: prometheus_path(snap, SEGMENTS),
             pending_url: format!("<prometheus-url>{SEGMENTS}"),
-            way: Way::Wal { pod: log.pod.clone() },
+            way: Way::Wal { pod: log.pod.clone(), empty_dir: pod.is_some_and(|p| in_empty_dir(p, &log.container)) },
         }
     }
+}
+
+/// Whether a server's data lies in an emptyDir of its pod.
+fn in_empty_dir(pod: &Pod, container: &str) -> bool {
+    let own = pod.spec.containers.iter().find(|c| c.name == container);
+    own.is_some_and(|c| {
+        let path = flag(c, "storage.tsdb.path").unwrap_or("/prometheus");
+        matches!(tsdb::place(&pod.spec.volumes, c, path), tsdb::Place::EmptyDir(_))
+    })
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::detail::{Detail, trunk_failure};
 use super::{fargate, scarce_extended};
 use crate::checks::support::place::Place;
+use crate::domain::aws::scale_up::ClusterAutoscaler;
 use crate::domain::aws::{ebs, vpc_cni};
 use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, workload};
 use crate::domain::kubernetes::scheduling;
@@ -101,6 +102,8 @@ pub(super) enum Way {
     NotReady(Nodes),
     NodeLeaving {
         karpenter: bool,
+        autoscaler: String,
+        autoscaler_namespace: String,
     },
     NodeStarting {
         nodes: Vec<String>,
@@ -248,7 +251,12 @@ impl Asked<'_> {
             Reason::Cordoned => Way::Cordoned(nodes()),
             Reason::NotReady => Way::NotReady(nodes()),
             Reason::Leaving => {
-                Way::NodeLeaving { karpenter: detail.signals.iter().any(|k| k.starts_with("karpenter.sh/")) }
+                let ClusterAutoscaler { owner, namespace, .. } = ClusterAutoscaler::of(self.snap);
+                Way::NodeLeaving {
+                    karpenter: detail.signals.iter().any(|k| k.starts_with("karpenter.sh/")),
+                    autoscaler: owner.kubectl_name(),
+                    autoscaler_namespace: namespace,
+                }
             }
             Reason::Starting => self.starting(),
             Reason::Pressure => Way::NodePressure(nodes()),
