@@ -135,3 +135,35 @@ fn recreate(snap: &Snapshot, check: CheckId, (namespace, name): &(String, String
     let command = pages::command(RECREATE, &params).ok()?;
     Some(Step { kind: StepKind::Command, risk: Risk::Change, text, command, of: check, placeholders: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_starts_pods_over_is_known_by_its_command() {
+        let pod = |name: &str| Started::Pod { namespace: "m".into(), name: name.into() };
+        let workload =
+            |kind: &str, name: &str| Started::Workload { kind: kind.into(), namespace: "m".into(), name: name.into() };
+        let operated =
+            |kind: &str, name: &str| Started::Operated { kind: kind.into(), namespace: "m".into(), name: name.into() };
+        for (command, expected) in [
+            ("kubectl delete pod a b -n m --wait=false", vec![pod("a"), pod("b")]),
+            ("kubectl rollout restart deployment/grafana -n m", vec![workload("deployment", "grafana")]),
+            ("kubectl scale statefulset/prometheus -n m --replicas=0", vec![workload("statefulset", "prometheus")]),
+            ("kubectl set image deployment/grafana -n m grafana=x:1", vec![workload("deployment", "grafana")]),
+            ("kubectl edit prometheus k8s -n m", vec![operated("prometheus", "k8s")]),
+        ] {
+            assert_eq!(of_line(command), Some(expected), "{command}");
+        }
+        for command in [
+            "kubectl scale deployment/grafana -n m --replicas=1",
+            "kubectl delete pvc a -n m",
+            "kubectl get pod a -n m",
+            "kubectl edit configmap a -n m",
+            "helm upgrade a b -n m",
+        ] {
+            assert_eq!(of_line(command).unwrap_or_default(), [], "{command}");
+        }
+    }
+}

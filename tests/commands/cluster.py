@@ -92,13 +92,13 @@ class Cluster:
         """The revision of the store: as long as it stays, nothing was written."""
         return self.call("GET", "/api/v1/namespaces?limit=1")[1].get("metadata", {}).get("resourceVersion")
 
-    def objects(self):
-        """Every object: (API path, plural, namespace, name) to the object."""
+    def objects(self, plurals=None):
+        """Every object, or those of some kinds: (API path, plural, namespace, name) to the object."""
         skipped = {"events", "leases", "endpoints"}
         # The preferred version of each kind stands for all; it comes first.
         kinds = {}
         for version, plural in self.resources:
-            if plural not in skipped:
+            if plural not in skipped and (plurals is None or plural in plurals):
                 kinds.setdefault((version.rsplit("/", 1)[0], plural), (version, plural))
         keys = list(kinds.values())
         found = {}
@@ -138,7 +138,9 @@ class Cluster:
         scope = "Namespaced" if any(i["metadata"].get("namespace") for i in items) else "Cluster"
         names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": kind + "List"}
         schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-        one = {"name": short, "served": True, "storage": True, "subresources": {"status": {}}, "schema": schema}
+        # Argo CD writes the status of its Applications with all else.
+        parts = {} if group == "argoproj.io" else {"status": {}}
+        one = {"name": short, "served": True, "storage": True, "subresources": parts, "schema": schema}
         self.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
             "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.{group}"},
             "spec": {"group": group, "scope": scope, "names": names, "versions": [one]}})
@@ -149,11 +151,12 @@ class Cluster:
         self.discover()
         self.own |= {key for key in self.objects() if key[1] == "customresourcedefinitions"}
 
-    def restore(self, wanted=None):
-        """Makes the server hold the state again (or another one): what differs is deleted and recreated."""
+    def restore(self, wanted=None, have=None):
+        """Makes the server hold the state again (or another one): what differs is deleted and recreated. `have` is what there
+        is, where that is known."""
         before = {} if wanted is not None else self.state
         self.wanted = wanted if wanted is not None else self.wanted
-        have = self.objects()
+        have = self.objects() if have is None else have
         same = {key for key, item in before.items() if key in have and version_of(have[key]) == version_of(item)}
         if any(key not in same for key in [*self.wanted, *have] if key not in self.own):
             # Admission would judge what is made again.
@@ -167,7 +170,10 @@ class Cluster:
         wrong = []
         for plural in sorted({key[1] for key in missing}, key=lambda p: (rank.get(p, 500), p)):
             wrong += [w for w in self.pool.map(self.create, [k for k in missing if k[1] == plural]) if w]
-        self.state = {key: item for key, item in self.objects().items() if key not in self.own or key in self.wanted}
+        # What the API server makes beside what was made is looked at, too.
+        touched = {key[1] for key in [*old, *missing]} | {"ipaddresses", "endpointslices", "apiservices"}
+        now = {key: item for key, item in have.items() if key[1] not in touched} | self.objects(touched)
+        self.state = {key: item for key, item in now.items() if key not in self.own or key in self.wanted}
         return wrong
 
     def delete(self, key):
@@ -265,6 +271,9 @@ def complete(plural, item):
         webhook.setdefault("sideEffects", "None")
         webhook.setdefault("admissionReviewVersions", ["v1"])
         webhook.setdefault("clientConfig", {"url": "https://127.0.0.1/none"})
+    if plural == "apiservices":
+        item["spec"].setdefault("groupPriorityMinimum", 100)
+        item["spec"].setdefault("versionPriority", 100)
     if plural not in {"pods", "deployments", "statefulsets", "daemonsets", "replicasets", "jobs"}:
         return
     spec = item["spec"]
@@ -275,6 +284,8 @@ def complete(plural, item):
     pod = spec if plural == "pods" else spec.setdefault("template", {}).setdefault("spec", {})
     if not pod.get("containers"):
         pod["containers"] = [{"name": "main", "image": "none"}]
+    if plural == "jobs":
+        pod.setdefault("restartPolicy", "Never")
     if pod.get("dnsPolicy") == "None":
         pod.setdefault("dnsConfig", {"nameservers": ["192.0.2.1"]})
     mounts = [mount for container in [*pod["containers"], *pod.get("initContainers", [])] for mount in container.get("volumeMounts", [])]

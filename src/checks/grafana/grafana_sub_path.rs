@@ -29,7 +29,14 @@ check! {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
 enum Fix {
-    Serve { namespace: String, grafana: String, managed_by: String, root_url: String, login_path: String },
+    Serve {
+        namespace: String,
+        grafana: String,
+        container: String,
+        managed_by: String,
+        root_url: String,
+        login_path: String,
+    },
 }
 
 impl Check for GrafanaSubPath {
@@ -122,6 +129,7 @@ fn finding(snap: &Snapshot, instance: Instance<'_>, ingress: &Ingress, route: &R
     Some(made.fix(Fix::Serve {
         namespace: instance.namespace().to_owned(),
         grafana: instance.kubectl_name(),
+        container: instance.container.name.clone(),
         managed_by: managed_by(&instance.workload.metadata),
         root_url,
         login_path: proxy::of_service(

@@ -9,7 +9,7 @@ use crate::domain::kubernetes::leftovers::{self, Leftover};
 use crate::domain::prometheus::operator::kubelet_services;
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::Object;
+use crate::snapshot::kubernetes::{Object, PersistentVolumeClaim};
 
 /// Seconds for which an event tells of now.
 const RECENT: i64 = 3600;
@@ -36,9 +36,12 @@ enum Fix {
         selector: String,
         stateful_sets: Vec<String>,
         daemon_sets: Vec<String>,
+        /// Claims that wait.
         claims: Vec<String>,
-        /// A claim has a volume, and so data.
-        bound: bool,
+        /// Claims that have or had a volume, and so data.
+        bound: Vec<String>,
+        /// Their volumes.
+        held: Vec<String>,
         volumes: Vec<String>,
         config_maps: Vec<String>,
         validating: Vec<String>,
@@ -243,14 +246,18 @@ fn fix(snap: &Snapshot, left: &Leftover<'_>) -> Fix {
         left.workloads.iter().filter(|w| w.kind == kind).map(|w| w.metadata.name.clone()).collect()
     };
     let named = |kind: &str| configurations(left, kind).iter().map(ResourceRef::name).collect::<Vec<_>>();
+    let all = left.claims.iter().copied();
+    let (claims, bound): (Vec<&PersistentVolumeClaim>, Vec<&PersistentVolumeClaim>) =
+        all.partition(|c| c.status.phase == "Pending");
     Fix::Purge {
         namespace: left.namespace.clone(),
         release: left.name.clone(),
         selector: format!("app.kubernetes.io/managed-by=Helm,app.kubernetes.io/instance={}", left.name),
         stateful_sets: of_kind("StatefulSet"),
         daemon_sets: of_kind("DaemonSet"),
-        claims: left.claims.iter().map(|c| c.metadata.name.clone()).collect(),
-        bound: left.claims.iter().any(|c| c.status.phase == "Bound"),
+        claims: claims.iter().map(|c| c.metadata.name.clone()).collect(),
+        held: bound.iter().filter(|c| c.status.phase == "Bound").filter_map(|c| c.spec.volume_name.clone()).collect(),
+        bound: bound.iter().map(|c| c.metadata.name.clone()).collect(),
         volumes: left.volumes.iter().map(|v| v.metadata.name.clone()).collect(),
         config_maps: left.config_maps.iter().map(|m| m.metadata.name.clone()).collect(),
         validating: named("ValidatingWebhookConfiguration"),

@@ -61,6 +61,8 @@ pub(super) enum Way {
     },
     Kms {
         kms_policy: String,
+        /// One for each key: a policy of the same name would be replaced.
+        kms_policy_name: String,
         kms_key: String,
         region: String,
         #[serde(flatten)]
@@ -180,7 +182,8 @@ impl Controller<'_> {
     pub(super) fn kms(&self, key: Option<String>, event: Option<&Event>) -> Way {
         let kms_policy = self.kms_policy(key.as_deref());
         let claim = RolledBack::of(self.snap, event);
-        Way::Kms { kms_policy, kms_key: named(key), region: self.place.region.clone(), claim }
+        let kms_policy_name = policy_name(key.as_deref());
+        Way::Kms { kms_policy, kms_policy_name, kms_key: named(key), region: self.place.region.clone(), claim }
     }
 
     pub(super) fn no_role(&self, role_arn: &str) -> Way {
@@ -213,4 +216,13 @@ fn waiting(snap: &Snapshot) -> Option<String> {
 
 fn named(key: Option<String>) -> String {
     key.unwrap_or_else(|| "<kms-key-arn>".to_owned())
+}
+
+/// `ebs-csi-kms-1234abcd-12ab-34cd-56ef-1234567890ab`.
+fn policy_name(key: Option<&str>) -> String {
+    let of = |key: &str| {
+        key.rsplit('/').next().unwrap_or_default().chars().filter(char::is_ascii_graphic).take(80).collect()
+    };
+    let own: Option<String> = key.map(of);
+    own.map_or_else(|| "ebs-csi-kms".to_owned(), |own| format!("ebs-csi-kms-{own}"))
 }

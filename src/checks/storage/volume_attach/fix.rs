@@ -11,7 +11,7 @@ use crate::domain::aws::addon::with_values;
 use crate::domain::aws::xfs::{self, Newer};
 use crate::domain::aws::{csi_node, ebs};
 use crate::domain::kubernetes::managed::managed_by;
-use crate::domain::kubernetes::owner::has_rollout;
+use crate::domain::kubernetes::owner::{Target, has_rollout};
 use crate::model::ResourceRef;
 use crate::snapshot::kubernetes::{Node, PersistentVolume, Pod};
 
@@ -92,8 +92,11 @@ pub(super) enum Way {
     FileSystem {
         pod: String,
         claim: String,
-        /// The owner can be scaled to 0.
+        /// The owner can be scaled to 0; the operator's resource instead, where it is of one.
         scalable: bool,
+        operator_kind: &'static str,
+        operator_name: String,
+        replicas: u32,
         #[serde(flatten)]
         ebs: Ebs,
     },
@@ -337,7 +340,11 @@ impl Way {
             ResourceRef::Kubernetes { kind, .. } => matches!(kind.as_str(), "Deployment" | "StatefulSet"),
             _ => false,
         };
+        let target = Target::of(case.snap, case.pod);
         Self::FileSystem {
+            operator_kind: target.operator_kind(),
+            operator_name: target.operator_name().to_owned(),
+            replicas: target.replicas,
             pod: case.pod.metadata.name.clone(),
             claim: case.claim.clone(),
             scalable,

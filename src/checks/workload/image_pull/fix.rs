@@ -222,6 +222,7 @@ impl Case<'_> {
         };
         Way::Platform {
             current: self.container.image.clone(),
+            container: self.container.name.clone(),
             arch: if self.arch().is_empty() { "the node's architecture" } else { self.arch() }.to_owned(),
             arch_patch: other.map(patch),
             other_arch: other.map(str::to_owned),

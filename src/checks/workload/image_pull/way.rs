@@ -99,6 +99,7 @@ pub(super) enum Way {
     },
     Platform {
         current: String,
+        container: String,
         arch: String,
         /// Another architecture of which the cluster has nodes, and the patch that runs it there.
         other_arch: Option<String>,
