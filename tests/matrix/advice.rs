@@ -54,6 +54,12 @@ fn no_secret_is_replaced_shown_or_typed() {
     forbid("a Secret loses its other keys", |s| {
         s.command.contains("create secret generic") && s.command.contains("apply")
     });
+    forbid("a file that is not there empties a key", |s| {
+        s.command.contains("base64 <") && !s.command.contains("test -s ")
+    });
+    forbid("a pull secret loses its other logins", |s| {
+        s.command.contains("create secret docker-registry") && !s.command.contains(".auths")
+    });
     forbid("all values of a Secret are shown", |s| {
         let c = &s.command;
         c.contains("get secret") && (c.contains("-o yaml") || c.contains("-o json ") || c.ends_with("-o json"))
