@@ -1,9 +1,11 @@
 //! Runs the checks over a snapshot, links their findings into root causes, and decides the exit code.
 
+mod call;
 mod correlate;
 mod engine;
 mod gate;
 mod grades;
+mod kept;
 mod merge;
 mod mute;
 mod redact;

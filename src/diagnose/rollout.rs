@@ -1,6 +1,7 @@
 //! Puts the step before a restart without which it would wait for itself, and says what is lost with the pod, whatever
 //! check's fix it is of.
 
+use super::call::Call;
 use crate::checks::support::rollout::{Started, hazard, loss};
 use crate::model::{CheckId, Finding, Params, Program, Risk, Step, StepKind};
 use crate::pages;
@@ -68,40 +69,30 @@ fn warn(snap: &Snapshot, check: CheckId, step: &mut Step, said: &mut Vec<String>
     }
 }
 
-/// What a step starts over.
+/// What a step starts over: pods that it deletes, and workloads and resources of the operator that it changes.
 fn started(step: &Step) -> Vec<Started> {
-    if step.kind != StepKind::Command || step.risk < Risk::Disruptive {
+    if step.risk < Risk::Disruptive {
         return Vec::new();
     }
-    step.command.split(['\n', '&', '|', ';']).flat_map(|line| of_line(line).unwrap_or_default()).collect()
-}
-
-/// What one command starts over: pods that it deletes, and workloads and resources of the operator that it changes.
-fn of_line(line: &str) -> Option<Vec<Started>> {
-    let words = shlex::split(line)?;
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (verb, rest) = match words.as_slice() {
-        ["kubectl", "rollout", "restart" | "undo", rest @ ..] => ("rollout", rest),
-        ["kubectl", "set", "image" | "env" | "resources" | "serviceaccount", rest @ ..] => ("set", rest),
-        ["kubectl", verb @ ("edit" | "patch" | "delete"), rest @ ..] => (*verb, rest),
-        ["kubectl", "scale", rest @ ..] if rest.contains(&"--replicas=0") => ("scale", rest),
-        _ => return None,
+    let starts = |call: &Call| match call.verb.as_str() {
+        "delete" => call.kind == "pod",
+        "scale" => call.stops,
+        "rollout restart" | "rollout undo" | "edit" | "patch" => true,
+        verb => verb.starts_with("set "),
     };
-    let namespace = rest.iter().position(|w| *w == "-n").and_then(|at| rest.get(at + 1))?.to_string();
-    let plain: Vec<&str> = rest.iter().take_while(|w| !w.starts_with('-')).copied().collect();
-    if verb == "delete" {
-        let ["pod", names @ ..] = plain.as_slice() else { return None };
-        let pod = |name: &&str| Started::Pod { namespace: namespace.clone(), name: (*name).to_owned() };
-        return Some(names.iter().map(pod).collect());
-    }
-    let first = *plain.first()?;
-    let (kind, name) = first.split_once('/').or_else(|| Some((first, *plain.get(1)?)))?;
-    let (kind, name) = (kind.to_owned(), name.to_owned());
-    Some(match kind.as_str() {
-        "deployment" | "statefulset" | "daemonset" => vec![Started::Workload { kind, namespace, name }],
-        "prometheus" | "alertmanager" => vec![Started::Operated { kind, namespace, name }],
-        _ => return None,
-    })
+    let objects = |call: Call| {
+        let Call { kind, namespace, names, .. } = call;
+        names.into_iter().filter_map(move |name| {
+            let (kind, namespace) = (kind.clone(), namespace.clone());
+            match kind.as_str() {
+                "pod" => Some(Started::Pod { namespace, name }),
+                "deployment" | "statefulset" | "daemonset" => Some(Started::Workload { kind, namespace, name }),
+                "prometheus" | "alertmanager" => Some(Started::Operated { kind, namespace, name }),
+                _ => None,
+            }
+        })
+    };
+    Call::of_step(step).into_iter().filter(starts).flat_map(objects).collect()
 }
 
 /// The Deployment whose pods a step replaces: namespace and name.
@@ -134,36 +125,4 @@ fn recreate(snap: &Snapshot, check: CheckId, (namespace, name): &(String, String
     params.set("namespace", namespace);
     let command = pages::command(RECREATE, &params).ok()?;
     Some(Step { kind: StepKind::Command, risk: Risk::Change, text, command, of: check, placeholders: Vec::new() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_starts_pods_over_is_known_by_its_command() {
-        let pod = |name: &str| Started::Pod { namespace: "m".into(), name: name.into() };
-        let workload =
-            |kind: &str, name: &str| Started::Workload { kind: kind.into(), namespace: "m".into(), name: name.into() };
-        let operated =
-            |kind: &str, name: &str| Started::Operated { kind: kind.into(), namespace: "m".into(), name: name.into() };
-        for (command, expected) in [
-            ("kubectl delete pod a b -n m --wait=false", vec![pod("a"), pod("b")]),
-            ("kubectl rollout restart deployment/grafana -n m", vec![workload("deployment", "grafana")]),
-            ("kubectl scale statefulset/prometheus -n m --replicas=0", vec![workload("statefulset", "prometheus")]),
-            ("kubectl set image deployment/grafana -n m grafana=x:1", vec![workload("deployment", "grafana")]),
-            ("kubectl edit prometheus k8s -n m", vec![operated("prometheus", "k8s")]),
-        ] {
-            assert_eq!(of_line(command), Some(expected), "{command}");
-        }
-        for command in [
-            "kubectl scale deployment/grafana -n m --replicas=1",
-            "kubectl delete pvc a -n m",
-            "kubectl get pod a -n m",
-            "kubectl edit configmap a -n m",
-            "helm upgrade a b -n m",
-        ] {
-            assert_eq!(of_line(command).unwrap_or_default(), [], "{command}");
-        }
-    }
 }

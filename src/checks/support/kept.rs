@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::kubernetes::changes::meta_of;
+use crate::domain::kubernetes::managed::{managed_by, release};
 use crate::domain::kubernetes::owner::Target;
+use crate::model::ResourceRef;
+use crate::snapshot::Snapshot;
 
 /// Values of the shared step `workload-kept`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -24,4 +28,16 @@ impl Kept {
             managed: target.managed_by.clone(),
         }
     }
+}
+
+/// Where the parts of the cluster run.
+const SYSTEM: &str = "kube-system";
+
+/// Who keeps an object as it is, where it was read and somebody does.
+pub(crate) fn keeper(snap: &Snapshot, resource: &ResourceRef) -> Option<String> {
+    let meta = meta_of(snap, resource)?;
+    let keeper = managed_by(meta);
+    // EKS makes its own parts of charts, too: they have labels of a chart, and no release.
+    let of_eks = meta.namespace == SYSTEM && release(meta).is_none() && keeper.starts_with("Helm");
+    (!keeper.is_empty() && !of_eks).then_some(keeper)
 }

@@ -261,7 +261,7 @@ fn updates(snap: &Snapshot, resource: &ResourceRef) -> Vec<Change> {
 }
 
 /// The metadata of a resource, where it was read.
-fn meta_of<'a>(snap: &'a Snapshot, resource: &ResourceRef) -> Option<&'a Meta> {
+pub(crate) fn meta_of<'a>(snap: &'a Snapshot, resource: &ResourceRef) -> Option<&'a Meta> {
     fn find<'a, T: Object>(all: &'a [T], namespace: &str, name: &str) -> Option<&'a Meta> {
         all.iter().map(Object::meta).find(|m| m.namespace == namespace && m.name == name)
     }

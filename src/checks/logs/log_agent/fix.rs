@@ -314,7 +314,12 @@ impl Case<'_> {
 
     fn store(&self) -> Store {
         let (service_namespace, name) = self.service().unzip();
-        Store { service_namespace, service_target: name.map(|name| format!("service/{name}")) }
+        // Without a selector nobody can be reached through it.
+        let target = service_namespace.as_deref().zip(name.as_deref()).and_then(|(namespace, name)| {
+            self.snap.services.find(namespace, name).ok().flatten().filter(|s| !s.spec.selector.is_empty())
+        });
+        let service_target = target.map(|s| format!("service/{}", s.metadata.name));
+        Store { service_namespace, service_target }
     }
 
     fn metadata(&self, detail: String) -> Way {

@@ -159,7 +159,7 @@ pub(super) enum Way {
         range: String,
         range_patch: Option<String>,
         /// What each container would have to ask for: `-c prometheus --limits=memory=2Gi`.
-        changes: Vec<String>,
+        changes: Vec<Vec<String>>,
         settable: bool,
         custom: Option<&'static str>,
         custom_name: Option<String>,

@@ -47,8 +47,8 @@ impl<'a> Range<'a> {
         format!("LimitRange {name} does not allow it ({})", said.join("; "))
     }
 
-    /// What each container would have to ask for: `-c prometheus --limits=memory=2Gi`.
-    fn changes(&self, workload: &Workload) -> Vec<String> {
+    /// What each container would have to ask for, word by word: `-c prometheus --limits=memory=2Gi`.
+    fn changes(&self, workload: &Workload) -> Vec<Vec<String>> {
         let spec = &workload.spec.template.spec;
         let mut of: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
         for bound in self.bounds.iter().filter(|b| b.per == "Container") {
@@ -72,7 +72,7 @@ impl<'a> Range<'a> {
         }
         let flags = |(container, set): (&str, BTreeMap<&str, Vec<String>>)| {
             let each = set.into_iter().map(|(flag, values)| format!("--{flag}={}", values.join(",")));
-            format!("-c {container} {}", each.collect::<Vec<_>>().join(" "))
+            ["-c".to_owned(), container.to_owned()].into_iter().chain(each).collect()
         };
         of.into_iter().map(flags).collect()
     }
