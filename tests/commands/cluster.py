@@ -17,6 +17,12 @@ FIRST = ["namespaces", "nodes", "storageclasses", "priorityclasses", "persistent
 LAST = ["resourcequotas", "limitranges", "apiservices", "validatingwebhookconfigurations", "mutatingwebhookconfigurations"]
 # Made by the API server or by controllers out of other objects.
 DERIVED = {"componentstatuses", "events", "endpoints", "customresourcedefinitions"}
+# Kinds that no command of a report changes: they are looked at only once a state held some.
+RARE = {
+    "certificatesigningrequests", "clustertrustbundles", "controllerrevisions", "csistoragecapacities", "deviceclasses", "flowschemas",
+    "ipaddresses", "leasecandidates", "podtemplates", "prioritylevelconfigurations", "replicationcontrollers", "resourceclaims",
+    "resourceclaimtemplates", "resourceslices", "servicecidrs", "storageversions", "volumeattributesclasses",
+}
 # What an object gets again when it is made.
 OF_THE_SERVER = ["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"]
 
@@ -51,8 +57,10 @@ class Cluster:
         self.port = int(self.proxy.stdout.readline().rsplit(":", 1)[1])
         self.local = threading.local()
         self.pool = concurrent.futures.ThreadPoolExecutor(8)
+        self.held = None
         self.discover()
         self.own = set(self.objects())
+        self.held = set()
         left = sorted({key[2] for key in self.own} - {"", "default", "kube-system", "kube-public", "kube-node-lease"})
         if left:
             raise SystemExit(f"not an empty API server: a run that did not end may have left namespaces {', '.join(left)}")
@@ -88,13 +96,18 @@ class Cluster:
                 if {"list", "create", "delete"} <= set(resource["verbs"]) and "/" not in resource["name"]:
                     self.resources[(version, resource["name"])] = (resource["kind"], resource["namespaced"])
 
+    def rare(self):
+        """Kinds that are rarely there: of custom ones all but those that commands make."""
+        groups = [(version.split("/")[1], plural) for version, plural in self.resources]
+        return RARE | {p for g, p in groups if "." in g and not g.endswith((".k8s.io", "monitoring.coreos.com", "kyverno.io"))}
+
     def revision(self):
         """The revision of the store: as long as it stays, nothing was written."""
         return self.call("GET", "/api/v1/namespaces?limit=1")[1].get("metadata", {}).get("resourceVersion")
 
     def objects(self, plurals=None):
         """Every object, or those of some kinds: (API path, plural, namespace, name) to the object."""
-        skipped = {"events", "leases", "endpoints"}
+        skipped = {"events", "leases", "endpoints"} | (self.rare() - self.held if self.held is not None else set())
         # The preferred version of each kind stands for all; it comes first.
         kinds = {}
         for version, plural in self.resources:
@@ -127,6 +140,7 @@ class Cluster:
                 meta = item["metadata"]
                 wanted[(version, plural, meta.get("namespace", ""), meta["name"])] = item
         stand_in(wanted, absent, namespaces)
+        self.held |= {key[1] for key in wanted}
         return self.restore(wanted)
 
     def define(self, version, plural, items):
@@ -171,7 +185,7 @@ class Cluster:
         for plural in sorted({key[1] for key in missing}, key=lambda p: (rank.get(p, 500), p)):
             wrong += [w for w in self.pool.map(self.create, [k for k in missing if k[1] == plural]) if w]
         # What the API server makes beside what was made is looked at, too.
-        touched = {key[1] for key in [*old, *missing]} | {"ipaddresses", "endpointslices", "apiservices"}
+        touched = {key[1] for key in [*old, *missing]} | {"endpointslices", "apiservices"}
         now = {key: item for key, item in have.items() if key[1] not in touched} | self.objects(touched)
         self.state = {key: item for key, item in now.items() if key not in self.own or key in self.wanted}
         return wrong
