@@ -161,6 +161,12 @@ fn harm(template: &str) -> Option<&'static str> {
     if has("create secret generic") && has("apply") {
         return Some("a Secret loses its other keys");
     }
+    if has("create secret docker-registry") && !has(".auths") {
+        return Some("a Secret loses its other logins");
+    }
+    if has("base64 <") && !has("test -s ") {
+        return Some("a file that is not there empties a key");
+    }
     // A branch ends where the next tag begins.
     let shows = |part: &str| part.contains("get secret ") && (part.contains("-o yaml") || part.contains("-o json "));
     if has("edit secret ") || template.split("{%").any(shows) {
@@ -189,6 +195,8 @@ fn harm(template: &str) -> Option<&'static str> {
 fn the_search_for_harm_finds_what_was_done() {
     for bad in [
         "kubectl create secret generic {{ name }} --from-file=a --dry-run=client -o yaml | kubectl apply -f -",
+        "kubectl create secret docker-registry {{ name }} --docker-server=a --dry-run=client -o yaml | kubectl apply -f -",
+        "printf '%s' \"$(base64 < {{ key }})\" | kubectl patch secret {{ name }} --patch-file=/dev/stdin",
         "kubectl get secret {{ name }} -n {{ namespace }} -o yaml",
         "{% if a %}kubectl edit secret {{ name }} -n {{ namespace }}{% endif %}",
         "helm upgrade {{ release }} {{ chart }} -n {{ namespace }} -f values.yaml",

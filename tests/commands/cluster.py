@@ -96,10 +96,11 @@ class Cluster:
                 if {"list", "create", "delete"} <= set(resource["verbs"]) and "/" not in resource["name"]:
                     self.resources[(version, resource["name"])] = (resource["kind"], resource["namespaced"])
 
-    def rare(self):
-        """Kinds that are rarely there: of custom ones all but those that commands make."""
-        groups = [(version.split("/")[1], plural) for version, plural in self.resources]
-        return RARE | {p for g, p in groups if "." in g and not g.endswith((".k8s.io", "monitoring.coreos.com", "kyverno.io"))}
+    def is_rare(self, version, plural):
+        """A kind of which no state held one so far: of custom ones all but those that commands make."""
+        group = version.split("/")[1]
+        custom = "." in group and not group.endswith((".k8s.io", "monitoring.coreos.com", "kyverno.io"))
+        return (custom or plural in RARE) and (group, plural) not in self.held
 
     def revision(self):
         """The revision of the store: as long as it stays, nothing was written."""
@@ -107,11 +108,12 @@ class Cluster:
 
     def objects(self, plurals=None):
         """Every object, or those of some kinds: (API path, plural, namespace, name) to the object."""
-        skipped = {"events", "leases", "endpoints"} | (self.rare() - self.held if self.held is not None else set())
+        skipped = {"events", "leases", "endpoints"}
+        rare = {key for key in self.resources if self.is_rare(*key)} if self.held is not None else set()
         # The preferred version of each kind stands for all; it comes first.
         kinds = {}
         for version, plural in self.resources:
-            if plural not in skipped and (plurals is None or plural in plurals):
+            if plural not in skipped and (version, plural) not in rare and (plurals is None or plural in plurals):
                 kinds.setdefault((version.rsplit("/", 1)[0], plural), (version, plural))
         keys = list(kinds.values())
         found = {}
@@ -140,7 +142,7 @@ class Cluster:
                 meta = item["metadata"]
                 wanted[(version, plural, meta.get("namespace", ""), meta["name"])] = item
         stand_in(wanted, absent, namespaces)
-        self.held |= {key[1] for key in wanted}
+        self.held |= {(key[0].split("/")[1], key[1]) for key in wanted}
         return self.restore(wanted)
 
     def define(self, version, plural, items):
