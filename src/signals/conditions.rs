@@ -95,7 +95,7 @@ fn of_object(group: &str, kind: &str, resource: &str, meta: &Meta, condition: &C
     let evidence = shown(
         condition,
         format!("{kind} {}", subject.name()),
-        "kubectl get {{ resource }} {% if namespace %}-n {{ namespace }} {% endif %}{{ name }} -o yaml",
+        "kubectl get {{ resource }} {{ name }}{% if namespace %} -n {{ namespace }}{% endif %} -o yaml",
     )
     .with("resource", if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") })
     .with("namespace", &meta.namespace)
