@@ -2,6 +2,7 @@
 
 mod inside;
 mod patch;
+mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,6 +13,7 @@ use serde_json::Value as Json;
 
 use super::files;
 use super::source::Source;
+use crate::domain::manifests::content::{self, Content};
 use crate::domain::manifests::dialect::of_whole_file;
 use crate::domain::manifests::given::KUSTOMIZATIONS;
 use crate::domain::manifests::included::{self, Pattern};
@@ -23,6 +25,7 @@ use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
 use crate::snapshot::manifests::{BLANK, Inside, Manifest, ManifestFile, Original, apply_errors};
 use crate::snapshot::{Listing, Snapshot};
 use crate::text::redact::token;
+use templates::Language;
 
 /// A larger file is no manifest.
 const MAX_FILE: u64 = 64 << 20;
@@ -61,8 +64,10 @@ pub struct Read {
     files: Vec<ManifestFile>,
     /// What could not be read although it was asked for.
     pub faults: Vec<Fault>,
-    /// Helm templates by the folder or chart that holds them.
-    templates: BTreeMap<String, usize>,
+    /// Templates by what renders them and the folder or chart that holds them.
+    templates: BTreeMap<(Language, String), Vec<String>>,
+    /// Folders with a script that replaces variables.
+    filling: BTreeSet<String>,
     charts: BTreeSet<String>,
     /// Paths that were read, so that none is read twice.
     seen: BTreeSet<String>,
@@ -75,11 +80,23 @@ impl Read {
             let place = f.place.map(|p| format!(":{p}")).unwrap_or_default();
             Gap::new(format!("{}{place}", f.path), GapCause::Unreadable, f.message.clone())
         });
-        let templates = self.templates.iter().map(|(folder, count)| {
-            let many = if *count == 1 { "1 file is a Helm template" } else { "its files are Helm templates" };
-            let chart = if self.charts.contains(folder) { folder.as_str() } else { "CHART" };
-            Gap::new(folder.clone(), GapCause::Unreadable, format!("{many}: what they become depends on the values"))
-                .hint(format!("render them first: helm template {chart} | kdoctor preflight -f -"))
+        let templates = self.templates.iter().map(|((language, folder), files)| match files.as_slice() {
+            [] => {
+                let message = "its files are Helm templates: what they become depends on the values";
+                Gap::new(folder.clone(), GapCause::Unreadable, message).hint(language.hint(folder))
+            }
+            [one] => {
+                let chart = if self.charts.contains(folder) { folder } else { "CHART" };
+                let message = format!("it is {}: what it becomes depends on the values", language.one());
+                Gap::new(one.clone(), GapCause::Unreadable, message).hint(language.hint(chart))
+            }
+            [first, rest @ ..] => {
+                let chart = if self.charts.contains(folder) { folder } else { "CHART" };
+                let others = if rest.len() == 1 { "another file".to_owned() } else { format!("{} others", rest.len()) };
+                let message =
+                    format!("it and {others} of its folder are templates: what they become depends on the values");
+                Gap::new(first.clone(), GapCause::Unreadable, message).hint(language.hint(chart))
+            }
         });
         broken.chain(templates).fold(Listing::cluster(self.files.clone()), |list, gap| list.with_gap(Some(gap)))
     }
@@ -144,7 +161,10 @@ impl Read {
                     self.bytes(&name, read_file(&name));
                 }
             }
-            Ok(_) => self.bytes(path, read_file(path)),
+            Ok(_) => match templates::of_others(path) {
+                Some(what) => self.fault(path, what),
+                None => self.bytes(path, read_file(path)),
+            },
         }
     }
 
@@ -175,12 +195,15 @@ impl Read {
             match (folder, name.as_str()) {
                 (true, "templates") if is_chart => {
                     self.charts.insert(dir.to_owned());
-                    self.templates.insert(dir.to_owned(), 2);
+                    self.templates.insert((Language::Helm, dir.to_owned()), Vec::new());
                 }
                 (true, "charts") if is_chart => {}
                 (true, _) if depth < MAX_DEPTH => self.walk(&path, depth + 1, names),
                 (true, _) => self.fault(&path, "is nested too deeply"),
                 (false, _) if is_wanted(&name) => names.push(path),
+                (false, _) if fills_in(&name, &path) => {
+                    self.filling.insert(dir.to_owned());
+                }
                 (false, _) => {}
             }
         }
@@ -210,20 +233,25 @@ impl Read {
         }
         let mut documents = match documents(name, text) {
             Ok(documents) => documents,
-            Err((_, problem)) if is_template_text(text, problem.place) => return self.template(path),
             Err((before, problem)) => {
+                if let Some(language) = templates::language(text, problem.place) {
+                    return self.template(path, language);
+                }
                 let message = format!("{}; correct it, the rest of the file was not read", problem.message);
                 self.faults.push(Fault { path: path.to_owned(), place: Some(problem.place), message });
                 before
             }
         };
-        if documents.iter().any(is_template) {
-            return self.template(path);
+        if documents.iter().any(templates::is_template) {
+            return self.template(path, Language::Helm);
         }
         let secrets = inside::secrets(text, &documents);
         if let [root] = documents.as_slice()
             && of_whole_file(path, root).is_some()
         {
+            if templates::has_variables(text) && yaml::documents(text).is_err() {
+                return self.template(path, Language::Variables);
+            }
             file.original = Original::keep(text);
         }
         file.text = web::without_users(&blank_secrets(text, &mut documents), |_| BLANK.to_owned());
@@ -287,10 +315,28 @@ impl Read {
         self.faults.extend(faults);
     }
 
-    fn template(&mut self, path: &str) {
+    fn template(&mut self, path: &str, language: Language) {
         let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
-        *self.templates.entry(folder.to_owned()).or_default() += 1;
+        self.templates.entry((language, folder.to_owned())).or_default().push(path.to_owned());
     }
+
+    /// Notes which files a script replaces variables in: those beside and below it.
+    fn filled_in(&mut self) {
+        let below = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        for file in &mut self.files {
+            file.filled_in = self.filling.iter().any(|folder| below(&file.path, folder));
+        }
+    }
+}
+
+/// Scripts are no larger.
+const MAX_SCRIPT: u64 = 256 << 10;
+
+/// True for a script that calls the program that replaces variables.
+fn fills_in(name: &str, path: &str) -> bool {
+    let is_script = name.ends_with(".sh") || ["Makefile", "justfile", "Justfile"].contains(&name);
+    let read = || files::read(Path::new(path), MAX_SCRIPT).ok();
+    is_script && read().is_some_and(|text| String::from_utf8_lossy(&text).contains("envsubst"))
 }
 
 /// Kustomize takes its own file without kind and version.
@@ -308,6 +354,7 @@ pub fn read(paths: &[String]) -> Read {
     read.included();
     read.absent();
     read.inside();
+    read.filled_in();
     read
 }
 
@@ -367,15 +414,31 @@ fn without_data(text: &str) -> String {
 
 /// Puts the files into a snapshot.
 pub(super) fn store(snap: &mut Snapshot, files: Listing<ManifestFile>) {
-    let read = files.items().unwrap_or_default();
-    let some = read.iter().filter(|f| !f.objects.is_empty() || !f.values.is_empty());
-    let count = ManifestCount {
-        files: some.count(),
-        objects: read.iter().map(|f| f.objects.len()).sum(),
-        unread: files.gaps().len(),
-    };
-    snap.target.manifests = (count.files > 0).then_some(count);
+    let count = count(files.items().unwrap_or_default(), files.gaps().len());
+    snap.target.manifests = (count.files > 0 || !count.others.is_empty()).then_some(count);
     snap.manifests = files;
+}
+
+/// What the files hold, and what of it is judged.
+fn count(files: &[ManifestFile], unread: usize) -> ManifestCount {
+    let folder =
+        |file: &ManifestFile| file.path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
+    let charts: BTreeSet<String> = files.iter().filter(|f| f.path.ends_with("Chart.yaml")).map(folder).collect();
+    let mut count = ManifestCount { unread, ..ManifestCount::default() };
+    for file in files {
+        match content::of(file, charts.contains(&folder(file))) {
+            Content::Objects(objects) => count.objects += objects,
+            Content::Configuration => count.configurations += 1,
+            Content::Values => count.values += 1,
+            Content::Other(what) => {
+                count.others.push((file.path.clone(), what));
+                continue;
+            }
+            Content::Nothing => continue,
+        }
+        count.files += 1;
+    }
+    count
 }
 
 /// What is known of manifests alone, without a cluster: theirs are the ConfigMaps and workloads that there will be.
@@ -412,8 +475,10 @@ fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
 
 /// The documents of a file.
 fn documents(name: &str, text: &str) -> Result<Vec<Node>, (Vec<Node>, Problem)> {
-    if !name.ends_with(".json") && !text.trim_start().starts_with('{') {
-        return yaml::documents(text);
+    // Two braces begin a template, and never an object of JSON.
+    let is_template = text.trim_start().starts_with("{{");
+    if is_template || (!name.ends_with(".json") && !text.trim_start().starts_with('{')) {
+        return yaml::documents(text).or_else(|fault| templates::with_variables(text).ok_or(fault));
     }
     // A reader of YAML takes comments of other languages for keys, and what follows them with it.
     if let Some(place) = comment(text) {
@@ -468,34 +533,6 @@ fn without_places(value: &Json) -> Node {
         other => scalar(other.to_string(), true),
     };
     Node { place: Place { line: 1, column: 1 }, value }
-}
-
-/// Text that is no YAML because Helm has still to render it. Other languages use the braces in strings, too.
-fn is_template_text(text: &str, fault: Place) -> bool {
-    let words = [".Values", ".Release.", ".Chart.", ".Capabilities", "include \"", "toYaml", "tpl "];
-    let in_braces = |line: &str| line.split("{{").skip(1).any(|rest| words.iter().any(|w| rest.contains(w)));
-    text.lines().any(in_braces) || text.lines().nth(fault.line - 1).is_some_and(|l| l.contains("{{"))
-}
-
-/// A document that is YAML only by chance: `{{ x }}` reads as a mapping whose key is a mapping; or an object whose own name
-/// is left to Helm. Braces in other texts are for the program that reads them.
-fn is_template(document: &Node) -> bool {
-    let of_helm = |node: &Node| {
-        let text = node.as_str().unwrap_or_default().trim_start();
-        text.starts_with("{{") && [".Values", ".Release.", ".Chart.", "include "].iter().any(|w| text.contains(w))
-    };
-    let own: [&[&str]; 4] = [&["apiVersion"], &["kind"], &["metadata", "name"], &["metadata", "namespace"]];
-    has_keys_of_braces(document) || own.iter().any(|path| document.at(path).is_some_and(of_helm))
-}
-
-fn has_keys_of_braces(node: &Node) -> bool {
-    match &node.value {
-        Value::Scalar { .. } => false,
-        Value::Sequence(items) => items.iter().any(has_keys_of_braces),
-        Value::Mapping(entries) => {
-            entries.iter().any(|(k, v)| k.entries().is_some() || has_keys_of_braces(k) || has_keys_of_braces(v))
-        }
-    }
 }
 
 /// What may be secret in a part of a document.

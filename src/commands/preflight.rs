@@ -73,7 +73,7 @@ pub(super) fn report(files: &Files<'_>, read: Option<&Read>, printer: &Printer) 
     let source = files.source;
     let checks = files.checks()?;
     if let Some(read) = read.filter(|r| !r.holds_something()) {
-        bail!("{}", nothing_in(read));
+        bail!("{}", nothing_in(read, &[]));
     }
     let listing = read.map(Read::listing);
     if !files.asks_cluster() {
@@ -81,6 +81,7 @@ pub(super) fn report(files: &Files<'_>, read: Option<&Read>, printer: &Printer) 
         let mut snap = manifests::alone(listing.unwrap_or_default(), now);
         snap.target.kubernetes_version = files.kubernetes_version.map(str::to_owned);
         let mut report = source.settings.grades.run_files(&mut snap, &checks, false);
+        some_is_judged(&report, read)?;
         diagnose::mute(&mut report, &source.settings.mutes);
         return Ok(report);
     }
@@ -95,7 +96,17 @@ pub(super) fn report(files: &Files<'_>, read: Option<&Read>, printer: &Printer) 
     if report.target.manifests.is_none() && read.is_none() {
         bail!("the bundle holds no manifests; give them with -f");
     }
+    some_is_judged(&report, read)?;
     Ok(report)
+}
+
+/// Files that no check is about are no pass; what is found in them all the same is said.
+fn some_is_judged(report: &Report, read: Option<&Read>) -> anyhow::Result<()> {
+    let others = report.target.manifests.as_ref().filter(|m| m.files == 0).map_or(&[][..], |m| &m.others);
+    match read {
+        Some(read) if report.findings.is_empty() && !others.is_empty() => bail!("{}", nothing_in(read, others)),
+        _ => Ok(()),
+    }
 }
 
 /// True for a check that judges files; with a cluster beside them, for one that has an eye on both.
@@ -105,16 +116,25 @@ fn judges_files(check: &dyn Check, cluster: bool) -> bool {
     check.judge(&Snapshot::empty(Timestamp::default())).is_some() || (cluster && reads)
 }
 
-/// Files were read and nothing in them is for a cluster: that is no pass.
-fn nothing_in(read: &Read) -> String {
+/// Files that a message names at most.
+const NAMED: usize = 10;
+
+/// Files were read and nothing in them is for a cluster: that is no pass. `others`: what they are instead.
+fn nothing_in(read: &Read, others: &[(String, &'static str)]) -> String {
     let faults: Vec<String> = read.faults.iter().map(|f| format!("\nkdoctor: {f}")).collect();
     let listing = read.listing();
-    let render = listing.gaps().iter().find(|g| g.hint.contains("helm template")).map(|g| format!("; {}", g.hint));
+    let render = listing.gaps().iter().find(|g| !g.hint.is_empty()).map(|g| format!("; {}", g.hint));
     let kustomize =
         if read.has_kustomization() { "; build it first: kubectl kustomize DIR | kdoctor preflight -f -" } else { "" };
+    let mut told: Vec<String> =
+        others.iter().take(NAMED).map(|(path, what)| format!("\nkdoctor: {path} is not judged: {what}")).collect();
+    if let Some(more) = others.len().checked_sub(NAMED + 1) {
+        told.push(format!("\nkdoctor: and {} more", more + 1));
+    }
     format!(
-        "no manifest, Helm values or configuration in the files that were given: nothing was judged{}{kustomize}{}",
+        "no manifest, Helm values or configuration in the files that were given: nothing was judged{}{kustomize}{}{}",
         render.unwrap_or_default(),
+        told.concat(),
         faults.concat()
     )
 }

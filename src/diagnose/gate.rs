@@ -41,7 +41,7 @@ pub fn exit_code(report: &Report, known: &BTreeSet<String>, fail_on: FailOn, str
     if judged_nothing(report) {
         return 2;
     }
-    let unread = report.target.manifests.is_some_and(|m| m.unread > 0);
+    let unread = report.target.manifests.as_ref().is_some_and(|m| m.unread > 0);
     if strict && (unread || report.runs.iter().any(|r| unseen(&r.outcome))) {
         return 3;
     }

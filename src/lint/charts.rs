@@ -42,6 +42,11 @@ pub fn lint(values: &Node, path: &str, chart: &str) -> Vec<Problem> {
     found
 }
 
+/// True for a chart's name, and for a key at the top of the values of one.
+pub(crate) fn has_key(key: &str) -> bool {
+    charts().iter().any(|(name, chart)| name == key || chart.maps.get("").is_some_and(|k| k.iter().any(|k| k == key)))
+}
+
 struct Reader {
     name: &'static str,
     own: &'static Chart,

@@ -28,12 +28,18 @@ pub struct Target {
 }
 
 /// How much of manifests was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ManifestCount {
-    /// Files with objects or Helm values.
+    /// Files with objects, configurations or Helm values.
     pub files: usize,
     /// Kubernetes objects in them.
     pub objects: usize,
+    /// Files that are a configuration of the stack.
+    pub configurations: usize,
+    /// Files of Helm values.
+    pub values: usize,
+    /// Files that were read and that no check is about, each with what it is.
+    pub others: Vec<(String, &'static str)>,
     /// Files and folders that could not be judged.
     pub unread: usize,
 }

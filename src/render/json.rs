@@ -4,8 +4,9 @@ mod document;
 mod why;
 
 use document::{
-    Change, Document, Error, Evidence, Failure, Finding, GapRecord, Known, Location, Mute, Muted, OutOfSight,
-    Placeholder, Remediation, Report, Run, SCHEMA_VERSION, Signal, Since, Step, Subject, Summary, Target, Tool,
+    Change, Document, Error, Evidence, Failure, Finding, GapRecord, Known, Location, Mute, Muted, NotJudged,
+    OutOfSight, Placeholder, Remediation, Report, Run, SCHEMA_VERSION, Signal, Since, Step, Subject, Summary, Target,
+    Tool,
 };
 pub use why::{why_json, why_schema};
 
@@ -63,6 +64,10 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Document).to_value()
 }
 
+fn not_judged((file, reason): &(String, &'static str)) -> NotJudged {
+    NotJudged { file: file.clone(), reason }
+}
+
 fn convert(report: &model::Report) -> Report {
     let target = report.target.clone();
     Report {
@@ -76,8 +81,9 @@ fn convert(report: &model::Report) -> Report {
             account: target.account,
             kubernetes_version: target.kubernetes_version,
             namespaces: target.namespaces,
-            manifest_files: target.manifests.map(|m| m.files),
-            manifest_objects: target.manifests.map(|m| m.objects),
+            manifest_files: target.manifests.as_ref().map(|m| m.files),
+            manifest_objects: target.manifests.as_ref().map(|m| m.objects),
+            files_not_judged: target.manifests.iter().flat_map(|m| &m.others).map(not_judged).collect(),
         },
         collected_at: report.collected_at.to_string(),
         summary: summary(report),

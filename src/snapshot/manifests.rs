@@ -36,14 +36,16 @@ pub struct ManifestFile {
     pub chart: Option<String>,
     /// What `kubectl apply` complained of, if this is a record of its output.
     pub errors: Vec<ApplyError>,
+    /// A script beside or above it replaces variables before it is applied.
+    pub filled_in: bool,
 }
 
 impl ManifestFile {
     /// A file of which nothing is read yet.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         let (path, text) = (path.into(), text.into());
-        let (original, objects, values, inside, absent, chart, errors) = Default::default();
-        Self { path, text, original, objects, values, inside, absent, chart, errors }
+        let (original, objects, values, inside, absent, chart, errors, filled_in) = Default::default();
+        Self { path, text, original, objects, values, inside, absent, chart, errors, filled_in }
     }
 
     /// Sorts a document into the file; lists are unfolded.

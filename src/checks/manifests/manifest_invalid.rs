@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::manifests::given::Parts;
+use crate::domain::manifests::overlaid::Overlaid;
 use crate::domain::manifests::values;
 use crate::lint::operator::{self, Refused};
 use crate::lint::{Problem, kubernetes};
@@ -46,10 +47,13 @@ impl Check for ManifestInvalid {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.manifests()?;
         let parts = Parts::of(snap);
+        let overlaid = Overlaid::of(snap, &parts);
         let of_values = snap.manifests.items().unwrap_or_default().iter().flat_map(values_of).collect::<Vec<_>>();
         let of_objects = written::each_object(snap, |file, object| {
             let part = parts.holds(file);
-            let (found, so) = problems(snap, object, part);
+            let (mut found, so) = problems(snap, object, part);
+            // A field that is not known stays where it is; a value is what the last one says.
+            found.retain(|p| p.message.contains(UNKNOWN) || !(part && overlaid.covers(object, &p.path)));
             found.first()?;
             let again = written::of_copy(file, object, |copy| problems(snap, copy, part).0);
             let lines = Corrected::new(file, "", &found, "", &again);
@@ -63,6 +67,8 @@ impl Check for ManifestInvalid {
     }
 }
 
+/// How the message on a field begins that a kind does not have.
+const UNKNOWN: &str = "unknown field";
 const BY_SERVER: &str = ": the API server refuses it";
 const BY_OPERATOR: &str = ": the operator leaves it out";
 const BY_BALANCER: &str = ": the load balancer controller does not take it";

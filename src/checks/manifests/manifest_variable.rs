@@ -1,14 +1,17 @@
 //! A variable that something should have replaced before the manifest is applied.
 
+use std::cell::Cell;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::written;
 use crate::checks::{Check, check};
-use crate::domain::manifests::given;
-use crate::lint::Problem;
+use crate::domain::manifests::given::{self, Parts};
+use crate::domain::manifests::overlaid::Overlaid;
 use crate::lint::yaml::{Node, Value, join};
-use crate::model::{CheckMeta, Diagnosis, Finding, Gap};
+use crate::lint::{Place, Problem};
+use crate::model::{CheckMeta, Diagnosis, Finding, Gap, GapCause};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{Manifest, ManifestFile};
 use crate::text::pattern::pattern;
@@ -47,20 +50,67 @@ impl Check for ManifestVariable {
         if flux {
             return Ok(Diagnosis::NotApplicable("a Flux Kustomization replaces variables when it applies".into()));
         }
-        written::each_object(snap, finding)
+        let reach = Parts::of(snap);
+        let replaced = Replaced {
+            overlaid: Overlaid::of(snap, &reach),
+            reach,
+            by_flux: given::objects(snap).any(|(_, o)| o.group().ends_with(".toolkit.fluxcd.io")),
+        };
+        let left = Cell::new(None);
+        let found = written::each_object(snap, |file, object| finding(&replaced, &left, file, object))?;
+        match (&found, left.take()) {
+            (Diagnosis::Findings(some), Some(gap)) if some.is_empty() => Err(gap),
+            _ => Ok(found),
+        }
     }
 }
 
-fn finding(file: &ManifestFile, object: &Manifest) -> Option<Finding> {
-    if is_filled_in(object) {
+/// What replaces variables before an object is applied.
+struct Replaced<'a> {
+    overlaid: Overlaid<'a>,
+    reach: Parts<'a>,
+    /// Flux applies the set, and where it is told what to replace is not in it.
+    by_flux: bool,
+}
+
+/// A variable that stands in an object.
+struct Met {
+    name: String,
+    /// `${NAME}`, which is all that Flux replaces.
+    braced: bool,
+    place: Place,
+    path: String,
+}
+
+impl Met {
+    fn problem(&self) -> Problem {
+        Problem::new(self.place, self.path.as_str(), format!("the variable ${{{}}} was not replaced", self.name))
+    }
+}
+
+fn finding(
+    replaced: &Replaced<'_>,
+    left: &Cell<Option<Gap>>,
+    file: &ManifestFile,
+    object: &Manifest,
+) -> Option<Finding> {
+    if is_filled_in(object) || file.filled_in {
         return None;
     }
-    let mut problems = Vec::new();
-    walk(&object.node, "", &mut problems);
+    let mut met = Vec::new();
+    walk(&object.node, "", &mut met);
     let later = filled_in_later(object);
-    problems.retain(|p| !names(&p.message).iter().all(|name| later.contains(&name.as_str())));
-    problems.first()?;
-    let mut variables: Vec<String> = problems.iter().flat_map(|p| names(&p.message)).collect();
+    met.retain(|m| !later.contains(&m.name.as_str()) && !replaced.overlaid.covers(object, &m.path));
+    if replaced.by_flux && replaced.reach.holds(file) && met.iter().any(|m| m.braced) {
+        met.retain(|m| !m.braced);
+        let message = "it holds variables, and the Flux Kustomization that may replace them is not among the files";
+        let hint =
+            "give its file too (-f), or judge what it makes: flux build kustomization NAME | kdoctor preflight -f -";
+        left.set(Some(Gap::new(file.path.clone(), GapCause::Unreadable, message).hint(hint)));
+    }
+    met.first()?;
+    let problems: Vec<Problem> = met.iter().map(Met::problem).collect();
+    let mut variables: Vec<String> = met.into_iter().map(|m| m.name).collect();
     variables.sort();
     variables.dedup();
     let fix = Fix::Replace {
@@ -92,9 +142,12 @@ fn filled_in_later(object: &Manifest) -> Vec<&str> {
 }
 
 /// `$CERT_ARN` and `${CERT_ARN}`: capitals, as variables of the environment are.
-fn names(text: &str) -> Vec<String> {
+fn names(text: &str) -> impl Iterator<Item = (String, bool)> {
     let variable = pattern!(r"\$\{([A-Z][A-Z0-9_]*)\}|\$([A-Z][A-Z0-9_]+)\b");
-    variable.captures_iter(text).filter_map(|c| c.get(1).or(c.get(2))).map(|m| m.as_str().to_owned()).collect()
+    variable.captures_iter(text).filter_map(|c| {
+        let name = c.get(1).or(c.get(2))?;
+        Some((name.as_str().to_owned(), c.get(1).is_some()))
+    })
 }
 
 /// Keys below which such words are for a shell, a template, a regular expression or another program.
@@ -126,6 +179,9 @@ const ELSEWHERE: &[&str] = &[
     "dashboard",
     "json",
     "subPathExpr",
+    // What a patch of Kustomize writes is judged as a part of its target.
+    "patch",
+    "patchesStrategicMerge",
 ];
 /// Groups of kinds that need no name.
 const KUSTOMIZE: [&str; 1] = ["kustomize.config.k8s.io"];
@@ -133,17 +189,19 @@ const KUSTOMIZE: [&str; 1] = ["kustomize.config.k8s.io"];
 const OF_TOOLS: &[&str] =
     &["kubectl.kubernetes.io/", "checksum/", "nginx.ingress.kubernetes.io/", "vault.hashicorp.com/"];
 
-fn walk(node: &Node, path: &str, problems: &mut Vec<Problem>) {
+fn walk(node: &Node, path: &str, met: &mut Vec<Met>) {
     match &node.value {
         Value::Scalar { text, .. } => {
-            for name in names(text) {
-                let message = format!("the variable ${{{name}}} was not replaced");
-                problems.push(Problem::new(node.place, path, message));
-            }
+            met.extend(names(text).map(|(name, braced)| Met {
+                name,
+                braced,
+                place: node.place,
+                path: path.to_owned(),
+            }));
         }
         Value::Sequence(items) => {
             for (at, item) in items.iter().enumerate() {
-                walk(item, &format!("{path}[{at}]"), problems);
+                walk(item, &format!("{path}[{at}]"), met);
             }
         }
         Value::Mapping(entries) => {
@@ -156,7 +214,7 @@ fn walk(node: &Node, path: &str, problems: &mut Vec<Problem>) {
                 if (elsewhere && !hosts) || OF_TOOLS.iter().any(|tool| key.starts_with(tool)) {
                     continue;
                 }
-                walk(value, &join(path, key), problems);
+                walk(value, &join(path, key), met);
             }
         }
     }

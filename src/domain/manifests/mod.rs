@@ -2,12 +2,14 @@
 
 pub(crate) mod balancer;
 pub(crate) mod charts;
+pub(crate) mod content;
 pub(crate) mod copy;
 pub(crate) mod dialect;
 pub(crate) mod given;
 pub(crate) mod grafana;
 pub(crate) mod included;
 pub(crate) mod links;
+pub(crate) mod overlaid;
 pub(crate) mod references;
 pub(crate) mod retention;
 pub(crate) mod values;

@@ -139,12 +139,24 @@ pub(super) struct Target {
     pub(super) kubernetes_version: Option<String>,
     /// Namespaces of the monitoring stack.
     pub(super) namespaces: Vec<String>,
-    /// Files with manifests or Helm values that were read.
+    /// Files with manifests, configurations or Helm values that were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) manifest_files: Option<usize>,
     /// Kubernetes objects in them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) manifest_objects: Option<usize>,
+    /// Files that were read and that no check is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) files_not_judged: Vec<NotJudged>,
+}
+
+/// A file that no check is about.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct NotJudged {
+    /// The file.
+    pub(super) file: String,
+    /// What it is.
+    pub(super) reason: &'static str,
 }
 
 /// Counts.

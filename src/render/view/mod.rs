@@ -10,9 +10,10 @@ pub(super) use roots::{Brief, Entry, First, Rest};
 pub(super) use why::{mark, verdict_of};
 
 use super::words::{counted, plural};
-use crate::model::{Outcome, Report, RootGroup, Severity, Signal};
+use crate::model::{ManifestCount, Outcome, Report, RootGroup, Severity, Signal};
+use crate::term::sanitize;
 
-/// Signals in the first line.
+/// Signals in the first line, and files that are named.
 const NAMED: usize = 3;
 
 /// A report, and how much of it is wanted.
@@ -38,7 +39,7 @@ impl<'a> View<'a> {
         let report = self.report;
         let unseen = self.unevaluated();
         let of_checks = plural(report.runs.len(), "check");
-        let unread = report.target.manifests.map_or(0, |m| m.unread);
+        let unread = report.target.manifests.as_ref().map_or(0, |m| m.unread);
         let open = self.open().count();
         let worst = report.roots.iter().map(|g| report.findings[g.root].severity).max();
         let (mark, text, level) = match (report.roots.as_slice(), worst) {
@@ -106,10 +107,38 @@ impl<'a> View<'a> {
         if target.all_namespaces {
             place.push("storage, workloads and network of all namespaces".to_owned());
         }
-        let files = target.manifests.filter(|m| m.files > 0);
-        place.extend(files.map(|m| format!("{} with {}", plural(m.files, "file"), plural(m.objects, "object"))));
+        if let Some(manifests) = &target.manifests {
+            place.extend(self.files(manifests));
+        }
         place.push(self.report.collected_at.strftime("%Y-%m-%d %H:%M UTC").to_string());
         place
+    }
+
+    /// `9 files with 12 objects and 2 configurations`, and which were left alone.
+    fn files(self, read: &ManifestCount) -> Vec<String> {
+        let held = [
+            (read.objects, "object", "objects"),
+            (read.configurations, "configuration", "configurations"),
+            (read.values, "set of Helm values", "sets of Helm values"),
+        ];
+        let held = held.into_iter().filter(|(count, ..)| *count > 0);
+        let mut held: Vec<String> =
+            held.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect();
+        if let Some(last) = held.pop() {
+            let first = held.join(", ");
+            held = vec![if first.is_empty() { last } else { format!("{first} and {last}") }];
+        }
+        let mut said: Vec<String> =
+            held.into_iter().map(|held| format!("{} with {held}", plural(read.files, "file"))).collect();
+        if !read.others.is_empty() {
+            let max = self.up_to(NAMED);
+            let named = read.others.iter().take(max).map(|(path, what)| format!("{} ({what})", sanitize(path)));
+            let more = read.others.len().saturating_sub(max);
+            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let named = named.collect::<Vec<_>>().join(", ");
+            said.push(format!("{} not judged: {named}{rest}", plural(read.others.len(), "file")));
+        }
+        said
     }
 
     /// The last line: how the checks ended.

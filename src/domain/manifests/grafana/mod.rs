@@ -57,6 +57,11 @@ fn listed(node: Option<&Node>) -> Option<Vec<Node>> {
     (!items.is_empty() && items.iter().all(is_one)).then(|| items.to_vec())
 }
 
+/// True for a document that provisions datasources.
+pub(crate) fn holds_datasources(root: &Node) -> bool {
+    listed(root.get("datasources")).is_some()
+}
+
 fn of_config_map<'a>(file: &'a ManifestFile, object: &'a Manifest, found: &mut Vec<Listed<'a>>) {
     for (key, value) in object.node.get("data").and_then(Node::entries).unwrap_or_default() {
         let (Some(key), Some(text)) = (key.as_str(), value.as_str()) else { continue };
