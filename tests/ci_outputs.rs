@@ -1,5 +1,5 @@
-//! The contract with CI systems: one exit code in every format, and documents of the form that each system asks for. The
-//! official schemas are not part of the project; what they require of these documents stands here.
+//! The contract with CI systems: one exit code in every format, and documents of the form that each system asks for. SARIF is
+//! held against its official schema (`tests/schemas`); what code scanning and the others require stands here.
 
 mod support;
 
@@ -96,7 +96,12 @@ fn a_baseline_holds_what_is_found_and_a_run_fails_on_what_is_new() {
     assert_eq!(write(&["missing/part.json", "-f", "wrong.yaml"]).0, Some(2));
 }
 
-/// What SARIF 2.1.0 and code scanning ask of a document of findings.
+/// The official schema of SARIF 2.1.0.
+fn official_sarif() -> Value {
+    serde_json::from_str(include_str!("schemas/sarif-2.1.0.json")).expect("JSON")
+}
+
+/// What code scanning asks of a document of findings beside the schema.
 fn of_sarif() -> Value {
     let text =
         json!({"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}});
@@ -180,6 +185,13 @@ fn sarif_has_what_code_scanning_asks_for() {
     let folder = Folder::of(&[("wrong.yaml", WRONG), ("values.yaml", WEAK), ("a b.yaml", WRONG), ("t.yaml", TEMPLATE)]);
     let document = folder.json("sarif", &[]);
     fits(&of_sarif(), &document);
+    fits(&official_sarif(), &document);
+    let broken = Folder::of(&[("wrong.yaml", WRONG), ("broken.yaml", BROKEN)]).json("sarif", &[]);
+    fits(&official_sarif(), &broken);
+    let mut unknown = document.clone();
+    unknown["runs"][0]["results"][0]["lines"] = json!(1);
+    let schema = jsonschema::validator_for(&official_sarif()).expect("a valid schema");
+    assert!(!schema.is_valid(&unknown), "the schema refuses what it does not have");
     let run = &document["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
     let results = run["results"].as_array().expect("results");
@@ -194,7 +206,9 @@ fn sarif_has_what_code_scanning_asks_for() {
     let ids = |document: &Value| document["runs"][0]["results"][0]["partialFingerprints"].clone();
     assert_eq!(ids(&moved.json("sarif", &[])), ids(&Folder::of(&[("wrong.yaml", WRONG)]).json("sarif", &[])));
     // A run without findings is a document, too.
-    fits(&of_sarif(), &Folder::of(&[("good.yaml", GOOD)]).json("sarif", &[]));
+    let without = Folder::of(&[("good.yaml", GOOD)]).json("sarif", &[]);
+    fits(&of_sarif(), &without);
+    fits(&official_sarif(), &without);
 }
 
 #[test]

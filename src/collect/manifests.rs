@@ -231,6 +231,9 @@ impl Read {
             self.files.push(file);
             return;
         }
+        if let Some((place, message)) = templates::no_manifest(text) {
+            return self.faults.push(Fault { path: path.to_owned(), place: Some(place), message });
+        }
         let mut documents = match documents(name, text) {
             Ok(documents) => documents,
             Err((before, problem)) => {
@@ -260,6 +263,10 @@ impl Read {
         for document in documents {
             if matches!(document.value, Value::Scalar { .. }) {
                 let message = "holds a text that is neither a Kubernetes object nor Helm values".to_owned();
+                self.faults.push(Fault { path: path.to_owned(), place: Some(document.place), message });
+                continue;
+            }
+            if let Some(message) = half_an_object(&document) {
                 self.faults.push(Fault { path: path.to_owned(), place: Some(document.place), message });
                 continue;
             }
@@ -337,6 +344,41 @@ fn fills_in(name: &str, path: &str) -> bool {
     let is_script = name.ends_with(".sh") || ["Makefile", "justfile", "Justfile"].contains(&name);
     let read = || files::read(Path::new(path), MAX_SCRIPT).ok();
     is_script && read().is_some_and(|text| String::from_utf8_lossy(&text).contains("envsubst"))
+}
+
+/// Keys at the top of objects.
+const OF_OBJECTS: &[&str] = &[
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    "data",
+    "stringData",
+    "binaryData",
+    "type",
+    "rules",
+    "roleRef",
+    "subjects",
+    "immutable",
+];
+
+/// Of an object that lacks its kind or its version: kubectl refuses it.
+fn half_an_object(document: &Node) -> Option<String> {
+    let keys = document.entries()?.iter().map(|(k, _)| k.as_str());
+    let named = document.at(&["metadata", "name"]).and_then(Node::as_str).is_some();
+    if !named || !keys.into_iter().all(|key| key.is_some_and(|key| OF_OBJECTS.contains(&key))) {
+        return None;
+    }
+    let has = |key: &str| document.get(key).and_then(Node::as_str).is_some_and(|text| !text.is_empty());
+    match (has("apiVersion"), has("kind")) {
+        (true, false) => {
+            Some("an object needs a kind beside its apiVersion; add it, this object was not judged".into())
+        }
+        (false, true) => {
+            Some("an object needs an apiVersion beside its kind; add it, this object was not judged".into())
+        }
+        _ => None,
+    }
 }
 
 /// Kustomize takes its own file without kind and version.
@@ -666,6 +708,20 @@ mod tests {
         let names: Vec<&str> = read.files[0].objects.iter().map(|o| o.name.as_str()).collect();
         assert_eq!((names, read.files[0].values.len(), read.faults.len()), (vec!["a", "b"], 1, 0));
         assert_eq!(read.files[0].objects[0].place(), Place { line: 6, column: 3 });
+    }
+
+    #[test]
+    fn half_an_object_is_no_file_of_values() {
+        for (text, lacks) in [
+            ("apiVersion: v1\nmetadata: {name: a}\ndata: {}\n", "a kind"),
+            ("kind: Service\nmetadata: {name: a}\nspec: {}\n", "an apiVersion"),
+            ("apiVersion: v1\nkind: [Service]\nmetadata: {name: a}\n", "a kind"),
+        ] {
+            let read = file("x.yaml", text);
+            assert!(read.faults[0].message.contains(lacks), "{text}: {:?}", read.faults);
+        }
+        assert!(file("values.yaml", "kind: DaemonSet\nmetadata: {name: a}\nimage: {tag: a}\n").faults.is_empty());
+        assert!(file("kustomization.yaml", "resources: [a.yaml]\n").faults.is_empty());
     }
 
     #[test]

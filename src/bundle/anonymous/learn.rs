@@ -15,8 +15,14 @@ use super::split;
 /// Fields that hold names, beside those whose name ends in `name`.
 const NAMES: &str = "bucket channel cluster container context database host hosts image instance job login namespace \
     namespaces node orgid pod repository server service serviceaccount smtpsmarthost tenant tenantid user xscopeorgid";
-/// Fields that hold people, with as many words as they like.
-const PEOPLE: &str = "author createdby owner";
+/// Fields that hold people, with as many words as they like; and ends of others.
+const PEOPLE: &str = "approvedby author by changedby contact createdby maintainer maintainers modifiedby oncall owner \
+    requestedby updatedby";
+const PEOPLE_AT_END: &[&str] = &["contact", "owner"];
+/// What holds a name where a log or an address has it as `key=value`, beside those.
+const PAIRS: &str = "acct customer org organization project svc team";
+/// Folders whose first is somebody's.
+const HOMES: &[&str] = &["/home/", "/Users/"];
 /// Fields of which each entry has a key and a value that people chose, without what parts their words.
 const CHOSEN: &str = "commonlabels discoveredlabels externallabels grouplabels labels metric tags";
 /// The same, where labels are looked for.
@@ -115,12 +121,14 @@ impl Learned {
 
     fn field(&mut self, key: &str, text: &str) {
         let key = plain(key);
+        // `example.org/owner`
+        let key = key.rsplit('/').next().unwrap_or_default().to_owned();
         if key.contains("bucket") {
             self.bucket(text);
         }
         if holds(ACCOUNTS, &key) {
             self.account(text);
-        } else if holds(PEOPLE, &key) {
+        } else if holds(PEOPLE, &key) || PEOPLE_AT_END.iter().any(|end| key.ends_with(end)) {
             self.words.extend(split::words(text).map(str::to_lowercase));
         } else if key.ends_with("name") || key.ends_with("names") || holds(NAMES, &key) {
             self.names(text);
@@ -134,6 +142,7 @@ impl Learned {
         {
             return self.value("", &inner);
         }
+        self.lines(text);
         // The column of what holds labels.
         let mut labels: Option<usize> = None;
         for line in text.lines().filter(|_| text.contains('\n')) {
@@ -164,8 +173,11 @@ impl Learned {
                 let host = rest.split(['/', ':', '?', '#', '\\']).next().unwrap_or_default();
                 self.host(host.rsplit('@').next().unwrap_or(host));
             }
-            if let Some((_, domain)) = word.rsplit_once('@').filter(|(_, domain)| domain.contains('.')) {
-                self.host(domain);
+            for at in ["@", "%40"] {
+                if let Some((who, domain)) = word.rsplit_once(at).filter(|(_, domain)| domain.contains('.')) {
+                    self.host(domain.split(['&', '/', ':', '%', '?']).next().unwrap_or(domain));
+                    self.names(who.rsplit(['/', ':', '&', '=']).next().unwrap_or(who));
+                }
             }
             for host in word.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '.')) {
                 let end = host.rsplit_once('.').map_or("", |(_, end)| end);
@@ -184,6 +196,30 @@ impl Learned {
         }
         if text.contains('/') {
             rewrite(text, &mut Networks(&mut self.addresses));
+        }
+    }
+
+    /// What logs and addresses say as `key=value` or in JSON, and the folders of people.
+    fn lines(&mut self, text: &str) {
+        for line in text.lines() {
+            // What stands before is the time, as Kubernetes writes it.
+            let inner = line.find("{\"").filter(|at| *at > 0).map(|at| &line[at..]);
+            if let Some(inner) = inner.and_then(|inner| serde_json::from_str::<Value>(inner.trim_end()).ok()) {
+                self.value("", &inner);
+            }
+        }
+        for word in text.split(|c: char| c.is_whitespace() || "?&;,\"'`()[]{}<>\\".contains(c)) {
+            for home in HOMES {
+                if let Some((_, rest)) = word.split_once(home) {
+                    self.names(rest.split('/').next().unwrap_or_default());
+                }
+            }
+            let Some((key, value)) = word.split_once('=') else { continue };
+            let key = plain(key.trim_start_matches('-'));
+            let is_name = holds(NAMES, &key) || holds(PEOPLE, &key) || holds(PAIRS, &key);
+            if is_name && !value.contains(['$', '=']) {
+                self.names(value.split('%').next().unwrap_or(value));
+            }
         }
     }
 

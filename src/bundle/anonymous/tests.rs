@@ -94,6 +94,13 @@ fn names_are_learned_from_what_holds_them() {
         (json!({"image": "210987654321.dkr-ecr.us-east-1.on.aws/a"}), "210987654321", "210987"),
         (json!({"q": "https://sqs.eu-west-1.amazonaws.com/210987654321/initech"}), "210987654321 initech", "210987"),
         (json!({"bucketName": "initech210987654321"}), "s3://initech210987654321/x", "210987"),
+        (json!({"log": "level=error msg=\"failed\" user=fabrikam host=a-1"}), "of fabrikam", "fabrikam"),
+        (json!({"log": "2026-11-21T02:50:00Z {\"user\": \"fabrikam\"}"}), "of fabrikam", "fabrikam"),
+        (json!({"url": "https://x.example/a?b=1&tenant=initech&c=2"}), "of initech", "initech"),
+        (json!({"url": "https://x.example/a?q=fabrikam%40x.example"}), "of fabrikam", "fabrikam"),
+        (json!({"path": "open /home/fabrikam/x: no such file"}), "of fabrikam", "fabrikam"),
+        (json!({"metadata": {"annotations": {"example.org/owner": "w.fabrikam"}}}), "of fabrikam", "fabrikam"),
+        (json!({"last": "{\"by\": \"w.fabrikam\"}"}), "of fabrikam", "fabrikam"),
     ] {
         let new = learned_from(&[document], text);
         assert!(!new.to_lowercase().contains(leaks), "{text}: {new}");

@@ -128,6 +128,21 @@ fn restore(node: &mut Node) {
     }
 }
 
+/// Why a text is no manifest at all, whatever a reader of YAML makes of it.
+pub(super) fn no_manifest(text: &str) -> Option<(Place, String)> {
+    let first = text.trim_start();
+    if ["<!DOCTYPE", "<!doctype", "<html", "<?xml"].iter().any(|begin| first.starts_with(begin)) {
+        let message = "is a page in HTML or XML, and no manifest: was an error downloaded in its place?";
+        return Some((Place { line: 1, column: 1 }, message.to_owned()));
+    }
+    let ours = text.lines().position(|line| line.starts_with("<<<<<<< "))?;
+    let message = "a conflict of git was left in the file; resolve it, nothing of the file was read";
+    text.lines()
+        .skip(ours)
+        .any(|line| line == "=======")
+        .then(|| (Place { line: ours + 1, column: 1 }, message.to_owned()))
+}
+
 /// What a file of another language is, by its name.
 const OTHERS: [(&[&str], &str); 5] = [
     (&[".alloy", ".river"], "is a configuration of Alloy, which is not judged: alloy validate FILE"),
@@ -159,6 +174,14 @@ mod tests {
         ] {
             assert_eq!(language(text, place(line)), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn pages_and_conflicts_are_no_manifests() {
+        let line = |text: &str| no_manifest(text).map(|(place, _)| place.line);
+        assert_eq!(line("<!DOCTYPE html>\n<html>404: Not Found</html>"), Some(1));
+        assert_eq!(line("a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> x\n"), Some(2));
+        assert_eq!(line("a: |\n  <<<<<<< HEAD\n  =======\n"), None);
     }
 
     #[test]

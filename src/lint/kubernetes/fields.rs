@@ -48,6 +48,11 @@ pub(super) fn is_known(object: &Node) -> bool {
     schema().kinds.contains_key(&kind(object))
 }
 
+/// API versions and kinds that are built in.
+pub(super) fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
+    schema().kinds.keys().filter_map(|known| known.split_once(' '))
+}
+
 fn kind(object: &Node) -> String {
     let text = |key: &str| object.get(key).and_then(Node::as_str).unwrap_or_default();
     format!("{} {}", text("apiVersion"), text("kind"))

@@ -3,6 +3,7 @@
 mod agree;
 pub(crate) mod balancer;
 mod fields;
+mod kinds;
 pub mod removed;
 mod words;
 
@@ -16,6 +17,7 @@ pub use removed::{Removed, removed};
 /// that Kustomize lays over another manifest, what is there.
 pub fn lint(object: &Node, part: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
+    kinds::check(object, part, &mut problems);
     fields::check(object, part, &mut problems);
     if fields::is_known(object) {
         words::check(object, &mut problems);
