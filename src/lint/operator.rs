@@ -8,8 +8,10 @@ use super::{Problem, is_filled_in};
 use crate::text::near::{is_slip, near};
 
 mod known;
+mod receiver;
 
 use known::{ALERTMANAGER, ENDPOINT, MONITOR, OF_THE_CHART, PROMETHEUS, RELABELING, ROUTE};
+use receiver::{INTEGRATIONS, RECEIVER};
 
 /// Whom a fault keeps from working.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +156,16 @@ impl Reader {
         self.slips(spec, "spec", &[&["route", "receivers", "inhibitRules", "muteTimeIntervals"]]);
         let receivers = spec.get("receivers").and_then(Node::items).unwrap_or_default();
         let names: Vec<&str> = receivers.iter().filter_map(|r| r.get("name").and_then(Node::as_str)).collect();
+        for (at, receiver) in receivers.iter().enumerate() {
+            let path = format!("spec.receivers[{at}]");
+            self.slips(receiver, &path, &[RECEIVER]);
+            for (list, known) in INTEGRATIONS {
+                let items = receiver.get(list).and_then(Node::items).unwrap_or_default();
+                for (number, item) in items.iter().enumerate() {
+                    self.slips(item, &format!("{path}.{list}[{number}]"), &[known]);
+                }
+            }
+        }
         if let Some(route) = spec.get("route") {
             self.route(route, "spec.route", &names);
         }

@@ -7,7 +7,7 @@ use crate::checks::support::written::{self, Corrected};
 use crate::checks::{Check, check};
 use crate::domain::manifests::given::Parts;
 use crate::domain::manifests::overlaid::Overlaid;
-use crate::domain::manifests::values;
+use crate::domain::manifests::{requests, values};
 use crate::lint::operator::{self, Refused};
 use crate::lint::{Problem, kubernetes};
 use crate::model::{CheckMeta, Diagnosis, Finding, Gap};
@@ -125,6 +125,7 @@ fn problems(snap: &Snapshot, object: &Manifest, part: bool) -> (Vec<Problem>, &'
     };
     problems.extend(own.into_iter().map(|(_, p)| p));
     problems.extend(of_balancer);
+    problems.extend(requests::above_limits(object));
     // What was blanked out is of no type.
     problems.retain(|p| !p.message.contains(BLANK));
     problems.extend(removed(snap, object));

@@ -11,6 +11,7 @@ pub(crate) mod included;
 pub(crate) mod links;
 pub(crate) mod overlaid;
 pub(crate) mod references;
+pub(crate) mod requests;
 pub(crate) mod retention;
 pub(crate) mod values;
 pub(crate) mod written;

@@ -157,6 +157,31 @@ impl<'a> References<'a> {
                 found.extend(self.map_reference(object, volume.get(source), kind, key, &path));
             }
         }
+        for list in ["initContainers", "containers"] {
+            for (at, container) in pod.get(list).and_then(Node::items).unwrap_or_default().iter().enumerate() {
+                found.extend(self.environment(object, container, &format!("spec.template.spec.{list}[{at}]")));
+            }
+        }
+        found
+    }
+
+    /// What the environment of a container is taken from.
+    fn environment(&self, object: &Manifest, container: &Node, path: &str) -> Vec<Problem> {
+        let items = |key: &str| container.get(key).and_then(Node::items).unwrap_or_default().iter().enumerate();
+        let mut found = Vec::new();
+        for (at, from) in items("envFrom") {
+            for (source, kind) in [("configMapRef", "ConfigMap"), ("secretRef", "Secret")] {
+                let path = format!("{path}.envFrom[{at}].{source}");
+                found.extend(self.map_reference(object, from.get(source), kind, "name", &path));
+            }
+        }
+        for (at, variable) in items("env") {
+            for (source, kind) in [("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")] {
+                let path = format!("{path}.env[{at}].valueFrom.{source}");
+                let from = variable.at(&["valueFrom", source]);
+                found.extend(self.map_reference(object, from, kind, "name", &path));
+            }
+        }
         found
     }
 
@@ -175,6 +200,14 @@ impl<'a> References<'a> {
         let all = maps.iter().filter(|o| may_meet(o, object));
         let Some(map) = all.clone().find(|o| o.name == name) else {
             let near = all.map(|o| o.name.as_str()).find(|other| typo(name, other, SLIP));
+            let elsewhere = maps.iter().find(|o| o.name == name && is_near(&o.namespace, &object.namespace));
+            if let Some(other) = elsewhere.filter(|_| near.is_none()) {
+                let message = format!(
+                    "the {kind} {name} of the files is in namespace {}, and the pods are in {}",
+                    other.namespace, object.namespace
+                );
+                return vec![Problem::new(node.place, format!("{path}.{key}"), message)];
+            }
             let problem = near.map(|near| {
                 let message = format!("the files hold no {kind} {name}");
                 Problem::new(node.place, format!("{path}.{key}"), message).instead(Some(near))
@@ -187,12 +220,16 @@ impl<'a> References<'a> {
             .filter_map(|(k, _)| k.as_str())
             .collect();
         let items = source.get("items").and_then(Node::items).unwrap_or_default();
+        // One key, of a variable.
+        let is_one = source.get("key").is_some();
+        let items = if is_one { std::slice::from_ref(source) } else { items };
         let wrong = items.iter().enumerate().filter_map(|(at, item)| {
             let node = item.get("key")?;
             let key = node.as_str().filter(|k| !keys.contains(k))?;
             let message = format!("{kind} {} has no key {key:?} (it has {})", full_name(map), keys.join(", "));
             let near = suggest(key, keys.iter().copied());
-            Some(Problem::new(node.place, format!("{path}.items[{at}].key"), message).instead(near))
+            let path = if is_one { format!("{path}.key") } else { format!("{path}.items[{at}].key") };
+            Some(Problem::new(node.place, path, message).instead(near))
         });
         wrong.collect()
     }
@@ -230,6 +267,12 @@ impl<'a> References<'a> {
         });
         wrong.collect()
     }
+}
+
+/// Two namespaces that differ by a letter, of which one is most likely meant for the other.
+fn is_near(one: &str, other: &str) -> bool {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    one.len().min(other.len()) > 3 && digits(one) == digits(other) && is_slip(one, other, 1)
 }
 
 fn pairs(labels: Option<&Node>) -> Vec<Pair<'_>> {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::fields;
 use super::removed::removed;
-use crate::lint::Problem;
 use crate::lint::yaml::{Node, Value, join};
+use crate::lint::{Problem, is_filled_in};
 use crate::text::near::is_slip;
 
 /// Checks kind and API version; of a whole object its name and ports, too.
@@ -19,10 +19,69 @@ pub(super) fn check(object: &Node, part: bool, problems: &mut Vec<Problem>) {
         let node = object.get("metadata").unwrap_or(object);
         problems.push(Problem::new(node.place, "metadata.name", "the name is required and not there"));
     }
+    if let Some(node) = object.at(&["metadata", "name"])
+        && let Some(name) = node.as_str().filter(|name| !is_filled_in(name) && !may_be(object, name))
+    {
+        let message =
+            format!("{name:?} is no name: small letters, digits, dashes and dots, a letter or digit at its ends");
+        let meant = name.to_lowercase().replace(['_', ' '], "-");
+        let meant = Some(meant).filter(|meant| may_be(object, meant));
+        problems.push(Problem::new(node.place, "metadata.name", message).instead(meant));
+    }
     for key in ["spec", "template"] {
         if let Some(node) = object.get(key) {
             ports(node, key, problems);
         }
+    }
+}
+
+/// A name that an object of its kind may have; roles and what binds them take nearly all.
+fn may_be(object: &Node, name: &str) -> bool {
+    let of_roles = object.get("apiVersion").and_then(Node::as_str).is_some_and(|api| api.starts_with("rbac."));
+    let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let within = |c: char| ends(c) || matches!(c, '-' | '.');
+    of_roles || (name.len() <= 253 && name.starts_with(ends) && name.ends_with(ends) && name.chars().all(within))
+}
+
+/// Kinds of the Prometheus Operator with their versions.
+const OF_OPERATOR: &str = "monitoring.coreos.com";
+const OPERATOR_KINDS: &[(&str, &[&str])] = &[
+    ("Alertmanager", &["v1"]),
+    ("AlertmanagerConfig", &["v1alpha1", "v1beta1"]),
+    ("PodMonitor", &["v1"]),
+    ("Probe", &["v1"]),
+    ("Prometheus", &["v1"]),
+    ("PrometheusAgent", &["v1alpha1"]),
+    ("PrometheusRule", &["v1"]),
+    ("ScrapeConfig", &["v1alpha1"]),
+    ("ServiceMonitor", &["v1"]),
+    ("ThanosRuler", &["v1"]),
+];
+
+/// The same of the operator's kinds: their group, their versions, their names.
+fn of_operator(api: &Node, node: &Node) -> Option<Problem> {
+    let (version, kind) = (api.as_str()?, node.as_str()?);
+    let (group, number) = version.rsplit_once('/')?;
+    let named = OPERATOR_KINDS.iter().find(|(known, _)| *known == kind);
+    let message = format!("{version} has no kind {kind}");
+    match named {
+        Some((_, versions)) if group == OF_OPERATOR => {
+            // What comes after v1 may be of a newer operator; before it is only what is known.
+            let is_newer = if versions.contains(&"v1") { !number.starts_with("v1") } else { number != "v1" };
+            let is_known = versions.contains(&number) || is_newer;
+            let right = format!("{OF_OPERATOR}/{}", versions.first()?);
+            (!is_known).then(|| Problem::new(api.place, "apiVersion", message).instead(Some(right)))
+        }
+        Some((_, versions)) if group != OF_OPERATOR && is_slip(group, OF_OPERATOR, 3) => {
+            let right = format!("{OF_OPERATOR}/{}", versions.first()?);
+            Some(Problem::new(api.place, "apiVersion", message).instead(Some(right)))
+        }
+        None if group == OF_OPERATOR => {
+            let near = |k: &&&str| kind.eq_ignore_ascii_case(k) || is_slip(kind, k, if kind.len() > 9 { 2 } else { 1 });
+            let meant = OPERATOR_KINDS.iter().map(|(known, _)| known).find(near)?;
+            Some(Problem::new(node.place, "kind", message).instead(Some(*meant)))
+        }
+        _ => None,
     }
 }
 
@@ -32,6 +91,9 @@ fn kind(object: &Node) -> Option<Problem> {
     let (version, kind) = (api.as_str()?, node.as_str()?);
     if fields::is_known(object) || removed(version, kind).is_some() || kind.ends_with("List") {
         return None;
+    }
+    if let Some(problem) = of_operator(api, node) {
+        return Some(problem);
     }
     let (group, number) = version.rsplit_once('/').unwrap_or(("", version));
     let groups: BTreeSet<&str> = fields::kinds().map(|(api, _)| api.rsplit_once('/').map_or("", |(g, _)| g)).collect();
@@ -112,6 +174,11 @@ mod tests {
             ("v1", "Ingress", Some("networking.k8s.io/v1")),
             ("apps/v1", "Deploymnt", Some("Deployment")),
             ("v1", "Configmap", Some("ConfigMap")),
+            ("monitoring.coreos.com/v1beta1", "ServiceMonitor", Some("monitoring.coreos.com/v1")),
+            ("monitoring.coreos.com/v1alpha1", "PrometheusRule", Some("monitoring.coreos.com/v1")),
+            ("monitoring.coreos.com/v1", "AlertmanagerConfig", Some("monitoring.coreos.com/v1alpha1")),
+            ("monitoring.coreos.io/v1", "PrometheusRule", Some("monitoring.coreos.com/v1")),
+            ("monitoring.coreos.com/v1", "ServiceMoniter", Some("ServiceMonitor")),
         ] {
             let found = said(&format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{name: a}}\n"), false);
             assert_eq!(found, [(format!("{api} has no kind {kind}"), meant.map(str::to_owned))]);
@@ -130,6 +197,10 @@ mod tests {
             ("serving.knative.dev/v1", "Service"),
             ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler"),
             ("policy/v1beta1", "PodDisruptionBudget"),
+            ("monitoring.coreos.com/v1beta1", "AlertmanagerConfig"),
+            ("monitoring.coreos.com/v1", "Prometheus"),
+            ("monitoring.coreos.com/v2", "Prometheus"),
+            ("monitoring.rhobs/v1", "PrometheusRule"),
         ] {
             assert_eq!(said(&format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{name: a}}\n"), false), []);
         }
@@ -142,5 +213,12 @@ mod tests {
         assert_eq!(found, ["the name is required and not there", "99999 is no port: they are from 1 to 65535"]);
         assert_eq!(said(text, true).len(), 1);
         assert_eq!(said("apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n", false), []);
+        let named = |api: &str, kind: &str, name: &str| {
+            said(&format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{name: \"{name}\"}}\n"), true)
+        };
+        assert_eq!(named("v1", "ConfigMap", "App_1")[0].1.as_deref(), Some("app-1"));
+        assert_eq!(named("v1", "ConfigMap", "app-1.x"), []);
+        assert_eq!(named("v1", "ConfigMap", "app-${X}"), []);
+        assert_eq!(named("rbac.authorization.k8s.io/v1", "Role", "system:App"), []);
     }
 }
