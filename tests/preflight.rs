@@ -217,6 +217,64 @@ fn what_was_not_judged_is_no_pass() {
 }
 
 #[test]
+fn files_of_other_programs_are_named_and_no_pass() {
+    let dashboard = "{\"title\": \"Nodes\", \"schemaVersion\": 39, \"panels\": []}\n";
+    for (name, text, what) in [
+        ("dashboard.json", dashboard, "dashboard of Grafana"),
+        ("loki.yaml", "auth_enabled: false\nschema_config: {configs: []}\n", "Loki's configuration"),
+        ("blackbox.yml", "modules: {http_2xx: {prober: http}}\n", "blackbox exporter"),
+        ("package.json", "{\"name\": \"x\"}\n", "nothing in it is known"),
+    ] {
+        let folder = Folder::of(&[(name, text), ("good.yaml", &service("a", 30090))]);
+        let (out, err) = ends(&folder.run(&["-f", name]), 2);
+        assert!(out.is_empty() && err.contains(what) && err.contains("is not judged"), "{name}: {out}{err}");
+        // Beside what is judged it is said, and fails nothing.
+        let (out, _) = ends(&folder.run(&["-f", ".", "--strict"]), 0);
+        assert!(out.contains("1 file with 1 object") && out.contains("1 file not judged"), "{out}");
+        assert!(out.contains(what), "{out}");
+        let (out, _) = ends(&folder.run(&["-f", ".", "-o", "json"]), 0);
+        let report: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(report["target"]["files_not_judged"][0]["file"], format!("./{name}"));
+    }
+    let rules = "groups: [{name: a, rules: [{alert: A, expr: up == 0, for: 5m}]}]\n";
+    let folder = Folder::of(&[("rules.yaml", rules), ("values.yaml", "replicaCount: 1\n")]);
+    let (out, _) = ends(&folder.run(&["-f", "."]), 0);
+    assert!(out.contains("2 files with 1 configuration and 1 set of Helm values"), "{out}");
+    // What is found all the same is told.
+    let folder = Folder::of(&[("x.yaml", "a: {service: {type: NodePort, nodePort: 33000}}\n")]);
+    assert!(ends(&folder.run(&["-f", "x.yaml"]), 1).0.contains("33000"));
+    let alloy = Folder::of(&[("config.alloy", "logging {\n  level = \"info\"\n}\n")]);
+    assert!(ends(&alloy.run(&["-f", "config.alloy"]), 2).1.contains("Alloy"));
+}
+
+#[test]
+fn variables_are_left_to_what_replaces_them() {
+    let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: obs}\nspec:\n  rules:\n  - host: \"${HOST_NAME}\"\n    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}]}\n";
+    let base = "resources: [ingress.yaml]\n";
+    let alone = Folder::of(&[("ingress.yaml", ingress)]);
+    assert!(ends(&alone.run(&["-f", "."]), 1).0.contains("${HOST_NAME} was not replaced"));
+    let patch = "resources: [../base]\npatches:\n- target: {kind: Ingress, name: a, group: networking.k8s.io, version: v1}\n  patch: |-\n    - op: replace\n      path: /spec/rules/0/host\n      value: a.example.org\n";
+    let replacement = "resources: [../base]\nreplacements:\n- source: {kind: ConfigMap, name: c, fieldPath: data.host}\n  targets: [{select: {kind: Ingress}, fieldPaths: [spec.rules.0.host]}]\n";
+    for overlay in [patch, replacement] {
+        let folder = Folder::of(&[
+            ("base/ingress.yaml", ingress),
+            ("base/kustomization.yaml", base),
+            ("over/kustomization.yaml", overlay),
+        ]);
+        let (out, err) = ends(&folder.run(&["-f", "."]), 0);
+        assert!(out.starts_with("✓"), "{out}{err}");
+    }
+    let release = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: a, namespace: obs}\nspec: {url: \"https://example.org\"}\n";
+    let flux = Folder::of(&[("a/ingress.yaml", ingress), ("a/kustomization.yaml", base), ("a/repo.yaml", release)]);
+    let (out, _) = ends(&flux.run(&["-f", "."]), 0);
+    assert!(out.starts_with("?") && out.contains("Flux Kustomization that may replace them"), "{out}");
+    ends(&flux.run(&["-f", ".", "--strict"]), 3);
+    let script =
+        Folder::of(&[("ingress.yaml", ingress), ("deploy.sh", "envsubst < ingress.yaml | kubectl apply -f -\n")]);
+    ends(&script.run(&["-f", "."]), 0);
+}
+
+#[test]
 fn ci_systems_get_their_formats_at_once() {
     let folder = Folder::of(&[("k8s/rule.yaml", RULE), ("k8s/good.yaml", &service("a", 30090))]);
     let args = ["-f", "k8s", "-o", "github", "-o", "sarif=out.sarif", "-o", "junit=out.xml", "-o", "gitlab=out.json"];

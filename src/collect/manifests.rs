@@ -18,7 +18,7 @@ use crate::domain::manifests::dialect::of_whole_file;
 use crate::domain::manifests::given::KUSTOMIZATIONS;
 use crate::domain::manifests::included::{self, Pattern};
 use crate::lint::yaml::{self, Node, Value};
-use crate::lint::{Place, Problem, web};
+use crate::lint::{Place, Problem, kubernetes, web};
 use crate::model::{Fact, Gap, GapCause, ManifestCount};
 use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
 use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
@@ -232,7 +232,8 @@ impl Read {
             return;
         }
         if let Some((place, message)) = templates::no_manifest(text) {
-            return self.faults.push(Fault { path: path.to_owned(), place: Some(place), message });
+            self.faults.push(Fault { path: path.to_owned(), place: Some(place), message });
+            return self.files.push(ManifestFile::new(path, ""));
         }
         let mut documents = match documents(name, text) {
             Ok(documents) => documents,
@@ -369,13 +370,14 @@ fn half_an_object(document: &Node) -> Option<String> {
     if !named || !keys.into_iter().all(|key| key.is_some_and(|key| OF_OBJECTS.contains(&key))) {
         return None;
     }
-    let has = |key: &str| document.get(key).and_then(Node::as_str).is_some_and(|text| !text.is_empty());
-    match (has("apiVersion"), has("kind")) {
-        (true, false) => {
-            Some("an object needs a kind beside its apiVersion; add it, this object was not judged".into())
+    let text = |key: &str| document.get(key).and_then(Node::as_str).filter(|text| !text.is_empty());
+    // Others have kinds without a version, too.
+    match (text("apiVersion"), text("kind")) {
+        (Some(version), None) if kubernetes::is_version(version) => {
+            Some("an object needs a kind beside its apiVersion; add it, this object was not judged".to_owned())
         }
-        (false, true) => {
-            Some("an object needs an apiVersion beside its kind; add it, this object was not judged".into())
+        (None, Some(kind)) if kubernetes::is_kind(kind) => {
+            Some("an object needs an apiVersion beside its kind; add it, this object was not judged".to_owned())
         }
         _ => None,
     }
@@ -722,6 +724,8 @@ mod tests {
         }
         assert!(file("values.yaml", "kind: DaemonSet\nmetadata: {name: a}\nimage: {tag: a}\n").faults.is_empty());
         assert!(file("kustomization.yaml", "resources: [a.yaml]\n").faults.is_empty());
+        let perses = "kind: Dashboard\nmetadata: {name: a}\nspec: {}\n";
+        assert!(file("x.yaml", perses).faults.is_empty());
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Check for ManifestInvalid {
     fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
         snap.manifests()?;
         let parts = Parts::of(snap);
-        let overlaid = Overlaid::of(snap, &parts);
+        let overlaid = Overlaid::of(snap);
         let of_values = snap.manifests.items().unwrap_or_default().iter().flat_map(values_of).collect::<Vec<_>>();
         let of_objects = written::each_object(snap, |file, object| {
             let part = parts.holds(file);

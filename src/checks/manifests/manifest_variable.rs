@@ -50,10 +50,9 @@ impl Check for ManifestVariable {
         if flux {
             return Ok(Diagnosis::NotApplicable("a Flux Kustomization replaces variables when it applies".into()));
         }
-        let reach = Parts::of(snap);
         let replaced = Replaced {
-            overlaid: Overlaid::of(snap, &reach),
-            reach,
+            overlaid: Overlaid::of(snap),
+            reach: Parts::of(snap),
             by_flux: given::objects(snap).any(|(_, o)| o.group().ends_with(".toolkit.fluxcd.io")),
         };
         let left = Cell::new(None);

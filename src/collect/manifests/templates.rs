@@ -53,6 +53,8 @@ pub(super) fn language(text: &str, fault: Place) -> Option<Language> {
     let in_braces = |line: &str| line.split("{{").skip(1).any(|rest| words.iter().any(|w| rest.contains(w)));
     let begins = |with: &[&str]| text.lines().any(|l| with.iter().any(|w| l.trim_start().starts_with(w)));
     let faulty = text.lines().nth(fault.line - 1).unwrap_or_default();
+    let before = fault.line.checked_sub(2).and_then(|at| text.lines().nth(at)).unwrap_or_default();
+    let is_expression = |line: &str| line.contains("${") && !variable().is_match(line);
     if text.lines().any(in_braces) {
         Some(Language::Helm)
     } else if begins(&["{% ", "{%- ", "{# "]) {
@@ -63,7 +65,7 @@ pub(super) fn language(text: &str, fault: Place) -> Option<Language> {
         Some(if text.contains("{{ template") { Language::Helm } else { Language::Go })
     } else if faulty.contains("{{") {
         Some(Language::Helm)
-    } else if faulty.contains("${") && !variable().is_match(faulty) {
+    } else if is_expression(faulty) || is_expression(before) {
         Some(Language::Terraform)
     } else {
         None

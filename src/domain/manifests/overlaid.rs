@@ -1,17 +1,19 @@
 //! What other files of the set put in place of a part of an object: patches of Kustomize, manifests that are laid over it, and
 //! replacements.
 
+use std::collections::BTreeSet;
+
 use regex::Regex;
 
-use super::given::{KUSTOMIZATIONS, Parts, may_meet, objects};
+use super::given::{KUSTOMIZATIONS, may_meet, objects};
 use crate::lint::yaml::Node;
 use crate::snapshot::Snapshot;
-use crate::snapshot::manifests::Manifest;
+use crate::snapshot::manifests::{Manifest, ManifestFile};
 
 /// Everything of the set that changes objects before they are applied.
 pub(crate) struct Overlaid<'a> {
-    /// What may be laid over another manifest, with whether a kustomization holds it as a patch.
-    parts: Vec<(&'a Manifest, bool)>,
+    /// Patches: those in a kustomization, and those in files that one names.
+    patches: Vec<&'a Manifest>,
     replaced: Vec<Target<'a>>,
 }
 
@@ -25,43 +27,64 @@ struct Target<'a> {
 
 impl<'a> Overlaid<'a> {
     /// Of all files.
-    pub(crate) fn of(snap: &'a Snapshot, reach: &Parts<'_>) -> Self {
-        let mut parts = Vec::new();
-        let mut replaced = Vec::new();
-        for (file, object) in objects(snap) {
-            let name = file.path.rsplit('/').next().unwrap_or(&file.path);
-            let of_kustomize = object.group() == "kustomize.config.k8s.io";
-            if of_kustomize {
-                let list = object.node.get("replacements").and_then(Node::items).unwrap_or_default();
-                replaced.extend(list.iter().flat_map(targets));
-            } else if KUSTOMIZATIONS.contains(&name) || reach.holds(file) {
-                parts.push((object, KUSTOMIZATIONS.contains(&name)));
-            }
+    pub(crate) fn of(snap: &'a Snapshot) -> Self {
+        let (mut named, mut replaced) = (BTreeSet::new(), Vec::new());
+        for (file, object) in objects(snap).filter(|(_, object)| object.group() == OF_KUSTOMIZE) {
+            let list = |key: &str| object.node.get(key).and_then(Node::items).unwrap_or_default().iter();
+            replaced.extend(list("replacements").flat_map(targets));
+            let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let with_path = list("patches").chain(list("patchesJson6902")).filter_map(|p| p.get("path")?.as_str());
+            let paths = with_path.chain(list("patchesStrategicMerge").filter_map(Node::as_str));
+            named.extend(paths.map(|path| plain(folder, path)));
         }
-        Self { parts, replaced }
+        let is_patch = |file: &ManifestFile| {
+            KUSTOMIZATIONS.contains(&file.path.rsplit('/').next().unwrap_or_default())
+                || named.contains(&plain("", &file.path))
+        };
+        let patches = objects(snap).filter(|(file, object)| object.group() != OF_KUSTOMIZE && is_patch(file));
+        Self { patches: patches.map(|(_, object)| object).collect(), replaced }
     }
 
-    /// True where something else of the set says what stands at a path of an object.
+    /// True where something else of the set says what stands at a path of an object. What an object is called stays, and what
+    /// a patch says is its own word.
     pub(crate) fn covers(&self, object: &Manifest, path: &str) -> bool {
         let steps = steps(path);
-        let by_part = |(part, is_patch): &(&Manifest, bool)| {
-            // Of two copies of an object neither is laid over the other.
-            let is_other = !std::ptr::eq(*part, object) && (*is_patch || part.node.entries() != object.node.entries());
-            is_other
-                && part.kind == object.kind
-                && (part.group() == object.group() || *is_patch)
-                && named(&part.name, &object.name)
-                && may_meet(part, object)
-                && holds(&part.node, &steps)
+        let is_own = matches!(steps.as_slice(), [] | ["apiVersion" | "kind"] | ["metadata", "name" | "namespace"]);
+        if is_own || self.patches.iter().any(|patch| std::ptr::eq(*patch, object)) {
+            return false;
+        }
+        let by_patch = |patch: &&Manifest| {
+            patch.kind == object.kind
+                && may_meet(patch, object)
+                && holds(&patch.node, &steps)
+                && fits(&patch.name, &object.name)
         };
         let by_replacement = |target: &Target<'_>| {
             let keys: Vec<&str> = steps.iter().copied().filter(|s| !is_number(s)).collect();
             target.kind.is_none_or(|kind| kind == object.kind)
-                && target.name.is_none_or(|name| named(name, &object.name))
+                && target.name.is_none_or(|name| fits(name, &object.name))
                 && (target.paths.is_empty() || target.paths.iter().any(|path| keys.starts_with(path)))
         };
-        self.parts.iter().any(by_part) || self.replaced.iter().any(by_replacement)
+        self.patches.iter().any(by_patch) || self.replaced.iter().any(by_replacement)
     }
+}
+
+/// The group of Kustomize's own file.
+const OF_KUSTOMIZE: &str = "kustomize.config.k8s.io";
+
+/// A path without `.` and `..`, as far as it does not lead out of what was given.
+fn plain(folder: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 /// The targets of a replacement; one that stands in a file of its own may have any.
@@ -82,7 +105,7 @@ fn targets(replacement: &Node) -> Vec<Target<'_>> {
 }
 
 /// A target's name is a pattern, anchored; without one every name fits.
-fn named(pattern: &str, name: &str) -> bool {
+fn fits(pattern: &str, name: &str) -> bool {
     pattern.is_empty() || pattern == name || Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|p| p.is_match(name))
 }
 
@@ -127,7 +150,6 @@ mod tests {
     use super::*;
     use crate::lint::yaml;
     use crate::snapshot::Listing;
-    use crate::snapshot::manifests::ManifestFile;
 
     fn snap(files: &[(&str, &str)]) -> Snapshot {
         let read = |(path, text): &(&str, &str)| {
@@ -144,7 +166,7 @@ mod tests {
 
     fn covers(files: &[(&str, &str)], path: &str) -> bool {
         let snap = snap(files);
-        let overlaid = Overlaid::of(&snap, &Parts::of(&snap));
+        let overlaid = Overlaid::of(&snap);
         let (_, object) = objects(&snap).next().expect("is there");
         overlaid.covers(object, path)
     }
@@ -165,10 +187,11 @@ mod tests {
             "over/pvc.yaml",
             "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec: {accessModes: [ReadWriteOnce]}\n",
         );
-        let other = (
-            "over/pvc.yaml",
-            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: b}\nspec: {accessModes: [ReadWriteOnce]}\n",
+        let listed = (
+            "over/kustomization.yaml",
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base]\npatches: [{path: ./pvc.yaml}]\n",
         );
+        let other = (laid_over.0, laid_over.1.replace("{name: a}", "{name: b}"));
         let replacement = (
             "over/kustomization.yaml",
             "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nreplacements:\n- source: {kind: ConfigMap}\n  targets:\n  - select: {kind: PersistentVolumeClaim}\n    fieldPaths: [spec.accessModes.0]\n",
@@ -176,8 +199,11 @@ mod tests {
         let path = "spec.accessModes[0]";
         assert!(!covers(&[base, kustomization], path));
         assert!(covers(&[base, kustomization, patch], path));
-        assert!(covers(&[base, kustomization, ("over/kustomization.yaml", kustomization.1), laid_over], path));
-        assert!(!covers(&[base, kustomization, ("over/kustomization.yaml", kustomization.1), other], path));
+        assert!(covers(&[base, kustomization, listed, laid_over], path));
+        assert!(!covers(&[base, kustomization, laid_over], path), "nothing says that it is a patch");
+        assert!(!covers(&[laid_over, listed, base], path), "a patch has the last word");
+        assert!(!covers(&[base, kustomization, listed, (other.0, &other.1)], path));
+        assert!(!covers(&[base, kustomization, listed, laid_over], "apiVersion"));
         assert!(covers(&[base, kustomization, replacement], path));
         assert!(!covers(&[base, kustomization, replacement], "spec.resources"));
     }

@@ -49,10 +49,6 @@ fn mounts(pod: Option<&Node>, path: &str, set: Option<&Node>, problems: &mut Vec
     volumes.extend(names(set.and_then(|s| s.get("volumeClaimTemplates")), &["metadata", "name"]));
     for list in ["initContainers", "containers"] {
         for (at, container) in pod.get(list).and_then(Node::items).unwrap_or_default().iter().enumerate() {
-            if container.get("image").is_none_or(|image| image.as_str().is_none_or(str::is_empty)) {
-                let message = "the image is required and not there";
-                problems.push(Problem::new(container.place, format!("{path}.{list}[{at}].image"), message));
-            }
             let mounts = container.get("volumeMounts").and_then(Node::items).unwrap_or_default();
             for (number, mount) in mounts.iter().enumerate() {
                 let Some((node, name)) = mount.get("name").and_then(|n| Some((n, n.as_str()?))) else { continue };

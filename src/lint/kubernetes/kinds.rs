@@ -19,7 +19,9 @@ pub(super) fn check(object: &Node, part: bool, problems: &mut Vec<Problem>) {
         let node = object.get("metadata").unwrap_or(object);
         problems.push(Problem::new(node.place, "metadata.name", "the name is required and not there"));
     }
-    if let Some(node) = object.at(&["metadata", "name"])
+    // Kustomize gives other names to what it puts together.
+    if !part
+        && let Some(node) = object.at(&["metadata", "name"])
         && let Some(name) = node.as_str().filter(|name| !is_filled_in(name) && !may_be(object, name))
     {
         let message =
@@ -40,7 +42,11 @@ fn may_be(object: &Node, name: &str) -> bool {
     let of_roles = object.get("apiVersion").and_then(Node::as_str).is_some_and(|api| api.starts_with("rbac."));
     let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let within = |c: char| ends(c) || matches!(c, '-' | '.');
-    of_roles || (name.len() <= 253 && name.starts_with(ends) && name.ends_with(ends) && name.chars().all(within))
+    // `shell-HOSTNAME` is for a script that writes another word there.
+    let is_placeholder = |word: &str| word.len() > 3 && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    of_roles
+        || name.split(['-', '.']).any(is_placeholder)
+        || (name.len() <= 253 && name.starts_with(ends) && name.ends_with(ends) && name.chars().all(within))
 }
 
 /// Kinds of the Prometheus Operator with their versions.
@@ -83,6 +89,17 @@ fn of_operator(api: &Node, node: &Node) -> Option<Problem> {
         }
         _ => None,
     }
+}
+
+/// True for a kind that is built in or the operator's.
+pub(crate) fn is_kind(kind: &str) -> bool {
+    fields::kinds().any(|(_, known)| known == kind) || OPERATOR_KINDS.iter().any(|(known, _)| *known == kind)
+}
+
+/// True for an API version of a built-in kind, or of the operator.
+pub(crate) fn is_version(version: &str) -> bool {
+    fields::kinds().any(|(known, _)| known == version)
+        || version.strip_prefix(OF_OPERATOR).is_some_and(|v| v.starts_with('/'))
 }
 
 /// A kind that is known under another API version, or that is one letter off one of its own.
@@ -214,11 +231,12 @@ mod tests {
         assert_eq!(said(text, true).len(), 1);
         assert_eq!(said("apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n", false), []);
         let named = |api: &str, kind: &str, name: &str| {
-            said(&format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{name: \"{name}\"}}\n"), true)
+            said(&format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{name: \"{name}\"}}\n"), false)
         };
         assert_eq!(named("v1", "ConfigMap", "App_1")[0].1.as_deref(), Some("app-1"));
         assert_eq!(named("v1", "ConfigMap", "app-1.x"), []);
         assert_eq!(named("v1", "ConfigMap", "app-${X}"), []);
+        assert_eq!(named("v1", "Pod", "shell-HOSTNAME"), []);
         assert_eq!(named("rbac.authorization.k8s.io/v1", "Role", "system:App"), []);
     }
 }

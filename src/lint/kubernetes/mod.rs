@@ -11,6 +11,7 @@ use super::Problem;
 use super::yaml::Node;
 
 pub(crate) use fields::{TWICE, doubled};
+pub(crate) use kinds::{is_kind, is_version};
 pub use removed::{Removed, removed};
 
 /// What an API server refuses of an object. Kinds that are not built in are judged by their keys alone; `part`: of a patch
