@@ -205,6 +205,11 @@ fn sarif_has_what_code_scanning_asks_for() {
     let moved = Folder::of(&[("wrong.yaml", &format!("# head\n\n{WRONG}"))]);
     let ids = |document: &Value| document["runs"][0]["results"][0]["partialFingerprints"].clone();
     assert_eq!(ids(&moved.json("sarif", &[])), ids(&Folder::of(&[("wrong.yaml", WRONG)]).json("sarif", &[])));
+    // Without a cluster nothing of it is missing.
+    let notes = |document: &Value| {
+        document["runs"][0]["invocations"][0]["toolExecutionNotifications"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(notes(&document), 1, "the template alone: {document}");
     // A run without findings is a document, too.
     let without = Folder::of(&[("good.yaml", GOOD)]).json("sarif", &[]);
     fits(&of_sarif(), &without);

@@ -1,6 +1,7 @@
 //! Reads manifests and Helm values: files, folders and standard input that the user gives, and those of a bundle.
 
 mod inside;
+mod objects;
 mod patch;
 mod templates;
 
@@ -18,7 +19,7 @@ use crate::domain::manifests::dialect::of_whole_file;
 use crate::domain::manifests::given::KUSTOMIZATIONS;
 use crate::domain::manifests::included::{self, Pattern};
 use crate::lint::yaml::{self, Node, Value};
-use crate::lint::{Place, Problem, kubernetes, web};
+use crate::lint::{Place, Problem, web};
 use crate::model::{Fact, Gap, GapCause, ManifestCount};
 use crate::snapshot::kubernetes::annotation::LAST_APPLIED;
 use crate::snapshot::kubernetes::{ConfigMap, DEFAULT_PASSWORDS, Workload};
@@ -250,6 +251,7 @@ impl Read {
             return self.template(path, Language::Helm);
         }
         let secrets = inside::secrets(text, &documents);
+        file.not_encoded = objects::not_encoded(&documents);
         if let [root] = documents.as_slice()
             && of_whole_file(path, root).is_some()
         {
@@ -267,7 +269,7 @@ impl Read {
                 self.faults.push(Fault { path: path.to_owned(), place: Some(document.place), message });
                 continue;
             }
-            if let Some(message) = half_an_object(&document) {
+            if let Some(message) = objects::half(&document) {
                 self.faults.push(Fault { path: path.to_owned(), place: Some(document.place), message });
                 continue;
             }
@@ -345,42 +347,6 @@ fn fills_in(name: &str, path: &str) -> bool {
     let is_script = name.ends_with(".sh") || ["Makefile", "justfile", "Justfile"].contains(&name);
     let read = || files::read(Path::new(path), MAX_SCRIPT).ok();
     is_script && read().is_some_and(|text| String::from_utf8_lossy(&text).contains("envsubst"))
-}
-
-/// Keys at the top of objects.
-const OF_OBJECTS: &[&str] = &[
-    "apiVersion",
-    "kind",
-    "metadata",
-    "spec",
-    "data",
-    "stringData",
-    "binaryData",
-    "type",
-    "rules",
-    "roleRef",
-    "subjects",
-    "immutable",
-];
-
-/// Of an object that lacks its kind or its version: kubectl refuses it.
-fn half_an_object(document: &Node) -> Option<String> {
-    let keys = document.entries()?.iter().map(|(k, _)| k.as_str());
-    let named = document.at(&["metadata", "name"]).and_then(Node::as_str).is_some();
-    if !named || !keys.into_iter().all(|key| key.is_some_and(|key| OF_OBJECTS.contains(&key))) {
-        return None;
-    }
-    let text = |key: &str| document.get(key).and_then(Node::as_str).filter(|text| !text.is_empty());
-    // Others have kinds without a version, too.
-    match (text("apiVersion"), text("kind")) {
-        (Some(version), None) if kubernetes::is_version(version) => {
-            Some("an object needs a kind beside its apiVersion; add it, this object was not judged".to_owned())
-        }
-        (None, Some(kind)) if kubernetes::is_kind(kind) => {
-            Some("an object needs an apiVersion beside its kind; add it, this object was not judged".to_owned())
-        }
-        _ => None,
-    }
 }
 
 /// Kustomize takes its own file without kind and version.
@@ -710,22 +676,6 @@ mod tests {
         let names: Vec<&str> = read.files[0].objects.iter().map(|o| o.name.as_str()).collect();
         assert_eq!((names, read.files[0].values.len(), read.faults.len()), (vec!["a", "b"], 1, 0));
         assert_eq!(read.files[0].objects[0].place(), Place { line: 6, column: 3 });
-    }
-
-    #[test]
-    fn half_an_object_is_no_file_of_values() {
-        for (text, lacks) in [
-            ("apiVersion: v1\nmetadata: {name: a}\ndata: {}\n", "a kind"),
-            ("kind: Service\nmetadata: {name: a}\nspec: {}\n", "an apiVersion"),
-            ("apiVersion: v1\nkind: [Service]\nmetadata: {name: a}\n", "a kind"),
-        ] {
-            let read = file("x.yaml", text);
-            assert!(read.faults[0].message.contains(lacks), "{text}: {:?}", read.faults);
-        }
-        assert!(file("values.yaml", "kind: DaemonSet\nmetadata: {name: a}\nimage: {tag: a}\n").faults.is_empty());
-        assert!(file("kustomization.yaml", "resources: [a.yaml]\n").faults.is_empty());
-        let perses = "kind: Dashboard\nmetadata: {name: a}\nspec: {}\n";
-        assert!(file("x.yaml", perses).faults.is_empty());
     }
 
     #[test]

@@ -99,6 +99,8 @@ fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<S
     }
     let (mut findings, links, roots) = correlate::link(findings);
     findings.iter_mut().for_each(redact::resources);
+    // Nobody who gives files alone expects a cluster to be seen.
+    let facts = if snap.files_alone { BTreeSet::from([Fact::Manifests]) } else { facts_of(checks) };
     Report {
         target: snap.target.clone(),
         collected_at: snap.collected_at,
@@ -108,7 +110,7 @@ fn run_each(snap: &Snapshot, checks: &[&dyn Check], aim: Aim, known: &BTreeSet<S
         muted_roots: Vec::new(),
         mutes: Vec::new(),
         signals: Vec::new(),
-        gaps: gaps(snap, &facts_of(checks)).into_iter().map(redact::gap).collect(),
+        gaps: gaps(snap, &facts).into_iter().map(redact::gap).collect(),
         runs,
         stats: Stats::default(),
     }

@@ -16,7 +16,7 @@ const LASTING: &[&str] = &["not-configured", "not-collected", "forbidden"];
 #[derive(Debug, Error)]
 pub enum NoReport {
     /// It is not JSON of that form.
-    #[error("{0}")]
+    #[error(transparent)]
     Form(#[from] serde_json::Error),
     /// It is of another version.
     #[error("schema_version {0} is not known here")]

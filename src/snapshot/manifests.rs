@@ -38,6 +38,19 @@ pub struct ManifestFile {
     pub errors: Vec<ApplyError>,
     /// A script beside or above it replaces variables before it is applied.
     pub filled_in: bool,
+    /// Values of Secrets that are not encoded as they have to be.
+    pub(crate) not_encoded: Vec<NotEncoded>,
+}
+
+/// A value below `data` of a Secret that is no base64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotEncoded {
+    /// Name of the Secret.
+    pub(crate) secret: String,
+    /// Its key.
+    pub(crate) key: String,
+    /// Where.
+    pub(crate) place: Place,
 }
 
 impl ManifestFile {
@@ -45,7 +58,8 @@ impl ManifestFile {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         let (path, text) = (path.into(), text.into());
         let (original, objects, values, inside, absent, chart, errors, filled_in) = Default::default();
-        Self { path, text, original, objects, values, inside, absent, chart, errors, filled_in }
+        let not_encoded = Vec::new();
+        Self { path, text, original, objects, values, inside, absent, chart, errors, filled_in, not_encoded }
     }
 
     /// Sorts a document into the file; lists are unfolded.

@@ -52,6 +52,8 @@ impl Check for ManifestInvalid {
         let of_objects = written::each_object(snap, |file, object| {
             let part = parts.holds(file);
             let (mut found, so) = problems(snap, object, part);
+            found.extend(not_encoded(file, object));
+            found.sort_by_key(|p| p.place);
             // A field that is not known stays where it is; a value is what the last one says.
             found.retain(|p| p.message.contains(UNKNOWN) || !(part && overlaid.covers(object, &p.path)));
             found.first()?;
@@ -69,6 +71,15 @@ impl Check for ManifestInvalid {
 
 /// How the message on a field begins that a kind does not have.
 const UNKNOWN: &str = "unknown field";
+/// Values below `data` of a Secret that are no base64. Their text is not shown.
+fn not_encoded<'a>(file: &'a ManifestFile, object: &'a Manifest) -> impl Iterator<Item = Problem> + 'a {
+    let own = file.not_encoded.iter().filter(|n| object.kind == "Secret" && n.secret == object.name);
+    own.filter(|n| object.node.at(&["data", &n.key]).is_some_and(|value| value.place == n.place)).map(|n| {
+        let message = format!("the value of {:?} is no base64: text goes below stringData", n.key);
+        Problem::new(n.place, format!("data.{}", n.key), message)
+    })
+}
+
 const BY_SERVER: &str = ": the API server refuses it";
 const BY_OPERATOR: &str = ": the operator leaves it out";
 const BY_BALANCER: &str = ": the load balancer controller does not take it";
