@@ -445,6 +445,7 @@ fn every_command_is_complete() {
                 assert!(!words.iter().any(String::is_empty), "{fixture}: empty value in {command}");
                 assert!(!words.iter().any(|w| w.starts_with("<-")), "{fixture}: an option is no value: {command}");
                 assert!(!words.iter().any(|w| w.ends_with("/") && w.contains("configmap/")), "{fixture}: {command}");
+                assert_eq!(open_pattern(command), None, "{fixture}: zsh looks for files of this name: {command}");
                 distinct.insert(command.clone());
             }
         }
@@ -464,6 +465,54 @@ fn every_command_is_complete() {
             distinct.iter().filter(|c| !is_bash(c) || !is_bash(&pages::in_context(c, &elsewhere))).collect();
         panic!("bash does not read this: {bad:#?}");
     }
+}
+
+/// A word that a shell takes for a pattern of file names: zsh refuses the command where no file has such a name.
+fn open_pattern(command: &str) -> Option<String> {
+    // What a here-document holds is no word.
+    let command = command.split("<<").next().unwrap_or_default();
+    let mut bare = String::new();
+    let mut all = command.chars().peekable();
+    while let Some(letter) = all.next() {
+        match letter {
+            '\\' => {
+                all.next();
+            }
+            '\'' => {
+                all.by_ref().find(|c| *c == '\'');
+            }
+            '"' => {
+                while let Some(inner) = all.next().filter(|c| *c != '"') {
+                    if inner == '\\' {
+                        all.next();
+                    }
+                }
+            }
+            '$' if all.peek() == Some(&'{') => {
+                all.by_ref().find(|c| *c == '}');
+            }
+            '$' if all.peek() == Some(&'?') => {
+                all.next();
+            }
+            other => bare.push(other),
+        }
+    }
+    let is_word_of_the_shell = |w: &str| matches!(w, "[" | "[[" | "{");
+    let mut words = bare.split_whitespace().filter(|w| !is_word_of_the_shell(w));
+    words.find(|w| w.contains(['[', '*', '?', '{'])).map(str::to_owned)
+}
+
+#[test]
+fn an_open_pattern_is_seen() {
+    for shut in [
+        "kubectl get pods -o custom-columns='N:.spec.containers[*].name'",
+        "kubectl get pods -o jsonpath='{.items[*]}' | grep \"[a-z]*\"",
+        "if [ \"$?\" = 0 ]; then { echo ${A[0]} \\*; }; fi",
+    ] {
+        assert_eq!(open_pattern(shut), None, "{shut}");
+    }
+    assert!(open_pattern("kubectl get pods -o custom-columns=N:.spec.containers[*].name").is_some());
+    assert!(open_pattern("kubectl get pods -o jsonpath={.items}").is_some());
 }
 
 /// `bash -n` reads it without an error, and without a warning about a here-document that does not end.

@@ -13,6 +13,12 @@ use crate::snapshot::Snapshot;
 /// Letters from which on a piece of a message is no common phrase.
 const TELLING: usize = 28;
 
+/// What API servers answer to everything alike, so that two programs that say it have nothing in common.
+const STOCK: &[&str] = &[
+    "the server could not find the requested resource",
+    "the server was unable to return a response in the time allotted",
+];
+
 /// Checks that say what may be lost or reached, and never why a pod does not run.
 const NO_FAULT_OF_PODS: &[&str] =
     &["prometheus-persistence", "loki-retention", "grafana-default-password", "grafana-admin-password"];
@@ -87,6 +93,7 @@ impl Group {
         let masked = shape(signal.text.trim_end_matches('…'));
         // What a gRPC error wraps is what its cause says.
         let pieces = masked.split(": ").flat_map(|p| p.split(" desc = "));
+        let pieces = pieces.filter(|p| !STOCK.iter().any(|phrase| p.starts_with(phrase)));
         let longest = pieces.max_by_key(|p| p.len()).unwrap_or_default();
         longest.len() >= TELLING && self.quotes.contains(longest)
     }
@@ -149,6 +156,19 @@ mod tests {
         assert!(!explained(finding("c", other.clone()), signal(SignalKind::Log, line)));
         assert!(explained(finding("c", other.clone()), signal(SignalKind::Log, "Get http://orders-api.shop: refused")));
         assert!(!explained(finding("c", other), signal(SignalKind::Log, "Get http://orders-api-v2.shop: refused")));
+    }
+
+    #[test]
+    fn what_an_api_server_answers_to_all_is_no_quote() {
+        let says =
+            |what: &str| format!("failed to list it: the server could not find the requested resource (get {what})");
+        let other = ResourceRef::service("shop", "orders-api");
+        let of_snapshots = says("volumesnapshotcontents.snapshot.storage.k8s.io");
+        let told = || finding("c", other.clone()).evidence(Evidence::new("log", of_snapshots.as_str(), ""));
+        assert!(!explained(told(), signal(SignalKind::Log, &says("podlogs.monitoring.grafana.com"))));
+        let own = "failed to list *v1.VolumeSnapshotContent: the server could not find the requested resource";
+        let told = finding("c", other).evidence(Evidence::new("log", own, ""));
+        assert!(explained(told, signal(SignalKind::Log, own)));
     }
 
     #[test]

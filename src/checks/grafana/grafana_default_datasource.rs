@@ -48,7 +48,8 @@ struct OneDefault {
     types: Vec<String>,
     /// The one that stays it.
     kept: String,
-    reloads: bool,
+    /// The side-car that lets a running Grafana load the change.
+    reloader: Option<String>,
     /// It crash-loops beside the side-car: the kubelet starts it with the new files.
     starts_itself: bool,
     #[serde(flatten)]
@@ -186,7 +187,7 @@ fn finding(
             names: wrong.iter().map(|d| d.name.clone()).collect(),
             types: wrong.iter().map(|d| d.kind.clone()).collect(),
             kept: kept.name.clone(),
-            reloads: file.reloads,
+            reloader: file.reloader.filter(|_| !is_down(&pods)).map(str::to_owned),
             starts_itself: file.reloads && is_down(&pods) && pods.iter().all(|p| waits(p, &instance.container.name)),
             kept_in: KeptIn::of(Some(file)),
             grafana: Grafana::of(instance),

@@ -11,6 +11,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::prometheus::operator::deployment;
 use crate::domain::prometheus::operator::selection::{self, Kind};
+use crate::lint::alertmanager::matcher::{Matcher, Op};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
 use crate::snapshot::kubernetes::{AlertmanagerConfigResource, MonitoringResource};
@@ -41,6 +42,8 @@ enum Fix {
         move_filter: String,
         secrets: Vec<String>,
         strategy: &'static str,
+        /// The operator's version, where it knows no strategy at all.
+        too_old: Option<String>,
         /// The operator can leave out the matcher for Alertmanager's own namespace alone.
         except: bool,
         patch: String,
@@ -55,6 +58,8 @@ enum Fix {
     },
 }
 
+/// The operator that can leave out the matcher.
+const STRATEGY: deployment::Version = (0, 61, 0);
 /// The operator that can leave out the matcher for Alertmanager's own namespace.
 const EXCEPT_OWN: deployment::Version = (0, 84, 0);
 
@@ -95,6 +100,22 @@ struct Asked<'a> {
     namespace: &'a str,
     /// Labels of an alert that would take it, as far as equality asks for them.
     labels: BTreeMap<&'a str, &'a str>,
+    /// What it asks for besides the namespace.
+    others: Vec<Matcher>,
+}
+
+impl Asked<'_> {
+    /// Whether an alert of its namespace takes it.
+    fn takes(&self, labels: &BTreeMap<String, String>) -> bool {
+        let value = |name: &str| labels.get(name).map_or("", String::as_str);
+        value("namespace") == self.namespace && self.others.iter().all(|m| m.matches(value(&m.name)) == Some(true))
+    }
+
+    /// What it asks for.
+    fn text(&self) -> String {
+        let others = self.others.iter().map(|m| format!(", {m}"));
+        format!("namespace={:?}{} → {}", self.namespace, others.collect::<String>(), self.receiver)
+    }
 }
 
 /// What holds on the way to a route.
@@ -102,6 +123,7 @@ struct Asked<'a> {
 struct Way<'a> {
     receiver: &'a str,
     labels: BTreeMap<&'a str, &'a str>,
+    others: Vec<Matcher>,
 }
 
 /// All routes below one that ask for a namespace which is not `own`, by equality.
@@ -109,8 +131,10 @@ fn asked<'a>(route: &'a Value, own: &str, mut way: Way<'a>, out: &mut Vec<Asked<
     way.receiver = route.get("receiver").and_then(Value::as_str).filter(|r| !r.is_empty()).unwrap_or(way.receiver);
     let matchers = route.get("matchers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     way.labels.extend(matchers.iter().filter_map(equality));
+    way.others
+        .extend(matchers.iter().filter(|m| !equality(m).is_some_and(|(n, _)| n == "namespace")).filter_map(matcher));
     if let Some(namespace) = way.labels.get("namespace").copied().filter(|n| *n != own) {
-        out.push(Asked { receiver: way.receiver, namespace, labels: way.labels });
+        out.push(Asked { receiver: way.receiver, namespace, labels: way.labels, others: way.others });
         return;
     }
     for route in route.get("routes").and_then(Value::as_array).into_iter().flatten() {
@@ -124,6 +148,20 @@ fn equality(matcher: &Value) -> Option<(&str, &str)> {
     let regex = matcher.get("regex").and_then(Value::as_bool).unwrap_or(false);
     let equal = !regex && matches!(text("matchType"), "" | "=");
     equal.then(|| (text("name"), text("value")))
+}
+
+/// A matcher of the resource; none where its regular expression cannot be read.
+fn matcher(matcher: &Value) -> Option<Matcher> {
+    let text = |key: &str| matcher.get(key).and_then(Value::as_str).unwrap_or_default();
+    let regex = matcher.get("regex").and_then(Value::as_bool).unwrap_or(false);
+    let op = match text("matchType") {
+        "=~" => Op::Regex,
+        "!~" => Op::NotRegex,
+        "!=" => Op::NotEqual,
+        _ if regex => Op::Regex,
+        _ => Op::Equal,
+    };
+    Matcher::new(text("name"), op, text("value")).ok()
 }
 
 /// `name=value` for a test of the routes: the way to the route, and an alert's name where it asks for none.
@@ -142,11 +180,14 @@ fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &Alertman
     let namespaces: BTreeSet<&str> = routes.iter().map(|r| r.namespace).filter(|n| !n.is_empty()).collect();
     let receivers: BTreeSet<&str> = routes.iter().map(|r| r.receiver).collect();
     let target = *namespaces.first()?;
-    let firing = firing(snap, &namespaces);
+    let firing = firing(snap, &routes, target);
     let now = if firing.is_empty() {
         String::new()
     } else {
-        format!("; firing now in namespace {target}: {}", firing.iter().cloned().collect::<Vec<_>>().join(", "))
+        format!(
+            "; firing now in namespace {target}, for these routes: {}",
+            firing.iter().cloned().collect::<Vec<_>>().join(", ")
+        )
     };
     let message = format!(
         "AlertmanagerConfig {own}/{} routes alerts of namespace {} to {}, and {} adds namespace={own:?} to its routes: no alert has both, so that none reaches the receiver{now}",
@@ -174,6 +215,7 @@ fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &Alertman
         ),
         secrets: secrets(&config.spec.receivers),
         strategy: strategy_to,
+        too_old: version.filter(|v| *v < STRATEGY).map(deployment::version_text),
         except,
         patch: serde_json::json!({"spec": {"alertmanagerConfigMatcherStrategy": {"type": strategy_to}}}).to_string(),
         values: format!("{}.alertmanagerConfigMatcherStrategy.type", operator::values_base(server)),
@@ -196,11 +238,11 @@ fn contradiction(snap: &Snapshot, server: &MonitoringResource, config: &Alertman
     Some(made)
 }
 
-/// Names of alerts of these namespaces that are active.
-fn firing(snap: &Snapshot, namespaces: &BTreeSet<&str>) -> BTreeSet<String> {
+/// Names of active alerts of a namespace that would take one of the routes.
+fn firing(snap: &Snapshot, routes: &[Asked<'_>], namespace: &str) -> BTreeSet<String> {
     let groups = snap.alertmanager_alerts.as_ref().map(Vec::as_slice).unwrap_or_default();
     let alerts = groups.iter().flat_map(|g| &g.alerts).filter(|a| a.status.state != "suppressed");
-    let of_it = alerts.filter(|a| a.labels.get("namespace").is_some_and(|n| namespaces.contains(n.as_str())));
+    let of_it = alerts.filter(|a| routes.iter().any(|r| r.namespace == namespace && r.takes(&a.labels)));
     of_it.filter_map(|a| a.labels.get("alertname").cloned()).collect()
 }
 
@@ -227,8 +269,7 @@ fn secrets(receivers: &[Value]) -> Vec<String> {
 
 fn config_seen(config: &AlertmanagerConfigResource, routes: &[Asked<'_>]) -> Evidence {
     let meta = &config.metadata;
-    let lines: Vec<String> =
-        routes.iter().take(5).map(|r| format!("namespace={:?} → {}", r.namespace, r.receiver)).collect();
+    let lines: Vec<String> = routes.iter().take(5).map(Asked::text).collect();
     Evidence::new(
         format!("AlertmanagerConfig {}/{} spec.route", meta.namespace, meta.name),
         lines.join("\n"),
@@ -246,4 +287,30 @@ fn server_seen(server: &MonitoringResource, strategy: &str) -> Evidence {
     )
     .with("name", &server.metadata.name)
     .with("namespace", &server.metadata.namespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_alert_takes_a_route_only_if_it_has_all_that_is_asked_for() {
+        let route = json!({"receiver": "slack", "matchers": [
+            {"name": "namespace", "value": "shop"},
+            {"name": "alertname", "value": "KubePod.*", "matchType": "=~"},
+            {"name": "severity", "value": "info", "matchType": "!="},
+        ]});
+        let mut routes = Vec::new();
+        asked(&route, "monitoring", Way::default(), &mut routes);
+        assert_eq!(routes[0].text(), "namespace=\"shop\", alertname=~\"KubePod.*\", severity!=\"info\" → slack");
+        let takes = |namespace: &str, name: &str| {
+            let labels = [("namespace", namespace), ("alertname", name)];
+            routes[0].takes(&labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into())
+        };
+        assert!(takes("shop", "KubePodCrashLooping"));
+        assert!(!takes("shop", "KubeDeploymentReplicasMismatch"));
+        assert!(!takes("web", "KubePodCrashLooping"));
+    }
 }

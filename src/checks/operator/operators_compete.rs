@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checks::support::operator::{broken, server_text};
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::arguments;
-use crate::domain::kubernetes::managed::{managed_by, release};
+use crate::domain::kubernetes::managed::{managed_by, of_tiller, release};
 use crate::domain::prometheus::operator::deployment::{self, Operator, version_text};
 use crate::domain::prometheus::operator::log;
 use crate::domain::prometheus::operator::selection;
@@ -39,6 +39,10 @@ enum Fix {
         others: Vec<Deployment>,
         /// Who keeps the first of the others.
         managed: String,
+        /// The same keeps the one to keep.
+        together: bool,
+        /// What is left of Helm 2 of the first of the others.
+        leftover: Option<Leftover>,
         /// Its Helm release, where that is not the release of the one to keep.
         release: Option<String>,
         release_namespace: Option<String>,
@@ -51,6 +55,17 @@ enum Fix {
 struct Deployment {
     name: String,
     namespace: String,
+}
+
+/// An operator that Helm 2 made, and that no release of today holds.
+#[derive(Serialize, JsonSchema)]
+struct Leftover {
+    release: String,
+    namespace: String,
+    /// The labels that its objects share, and those of the one to keep have not.
+    selector: String,
+    /// The release of Helm 3 that has the same name and is the stack itself.
+    twin: bool,
 }
 
 /// A StatefulSet younger than this, of a resource that is much older, was made again.
@@ -127,16 +142,31 @@ fn fix(keep: &Operator<'_>, others: &[&Operator<'_>], servers: &[&MonitoringReso
     let extra = &others.first().copied().unwrap_or(keep).workload.metadata;
     let release = release(extra).filter(|r| Some(*r) != release_of(keep));
     let ours = same_chart(keep, servers);
+    let managed = managed_by(extra);
     Fix::One {
         keep: keep.workload.metadata.name.clone(),
         keep_namespace: keep.workload.metadata.namespace.clone(),
         keep_why: if ours { "the chart that made the servers made it too" } else { "it is the newer one" },
         others: others.iter().map(deployment).collect(),
-        managed: managed_by(extra),
+        together: !managed.is_empty() && managed == managed_by(&keep.workload.metadata),
+        managed,
+        leftover: leftover(extra, &keep.workload.metadata),
         release: release.map(|(name, _)| name.to_owned()),
         release_namespace: release.map(|(_, namespace)| namespace.to_owned()),
         server_namespaces: servers.iter().map(|s| s.metadata.namespace.clone()).collect(),
     }
+}
+
+fn leftover(extra: &Meta, keep: &Meta) -> Option<Leftover> {
+    let release_name = of_tiller(extra).filter(|_| keep.label("heritage") != extra.label("heritage"))?;
+    // Without it the labels would be those of all that the release made.
+    let app = extra.label("app")?;
+    Some(Leftover {
+        release: release_name.to_owned(),
+        namespace: extra.namespace.clone(),
+        selector: format!("heritage=Tiller,release={release_name},app={app}"),
+        twin: release(keep).is_some_and(|(name, _)| name == release_name),
+    })
 }
 
 fn release_of<'a>(operator: &Operator<'a>) -> Option<(&'a str, &'a str)> {

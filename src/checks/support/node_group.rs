@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::support::place::Place;
+use crate::domain::aws::node_group::nodes_of;
 use crate::snapshot::Snapshot;
 use crate::snapshot::aws::{Nodegroup, NodegroupTaint};
 
@@ -11,6 +12,8 @@ use crate::snapshot::aws::{Nodegroup, NodegroupTaint};
 #[derive(Clone, Serialize, JsonSchema)]
 pub(crate) struct Again {
     name: String,
+    /// Instances of it are nodes, which work again with what they lacked.
+    joined: bool,
     /// The words after `aws eks create-nodegroup`.
     create: Vec<String>,
 }
@@ -21,6 +24,7 @@ pub(crate) fn again<'a>(snap: &Snapshot, groups: impl Iterator<Item = &'a Nodegr
     let failed = groups.filter(|g| g.status == "CREATE_FAILED");
     let one = |g: &Nodegroup| Again {
         name: g.nodegroup_name.clone(),
+        joined: nodes_of(snap, &g.nodegroup_name).next().is_some(),
         create: create(g, &place, &g.nodegroup_name, &g.subnets),
     };
     failed.map(one).collect()

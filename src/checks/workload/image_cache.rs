@@ -111,7 +111,7 @@ fn finding(snap: &Snapshot, owner: ResourceRef, all: &Pulled<'_>) -> Finding {
     let seen = Evidence::new(
         format!("imageID of container {} of {owner}", container.name),
         lines.join("\n"),
-        "kubectl get pods -n {{ namespace }} -o custom-columns=POD:.metadata.name,NODE:.spec.nodeName,IMAGE:.status.containerStatuses[*].imageID",
+        "kubectl get pods -n {{ namespace }} -o custom-columns='POD:.metadata.name,NODE:.spec.nodeName,IMAGE:.status.containerStatuses[*].imageID'",
     );
     let target = Target::of(snap, all[0].0);
     let repository = Image::parse(&container.image).map_or_else(|| container.image.clone(), |i| i.name());

@@ -96,6 +96,8 @@ struct Sidecar<'a> {
     namespaces: Option<Vec<&'a str>>,
     /// It goes on watching, and does not only run before Grafana starts.
     watches: bool,
+    /// The container that asks Grafana to load its files again when it has changed one.
+    reloader: Option<&'a str>,
 }
 
 /// A file that Grafana loads.
@@ -109,8 +111,10 @@ pub(crate) struct File<'a> {
     pub(crate) key: &'a str,
     /// Its text.
     pub(crate) text: &'a str,
-    /// A side-car brings changes to Grafana without a restart.
+    /// A side-car brings changes into the pod without a restart.
     pub(crate) reloads: bool,
+    /// The side-car that then asks Grafana to load them.
+    pub(crate) reloader: Option<&'a str>,
 }
 
 impl<'a> Instance<'a> {
@@ -147,7 +151,8 @@ impl<'a> Instance<'a> {
                 let is_mounted = mounted.iter().any(|f| std::ptr::eq(f.map, map) && f.key == key);
                 if is_mounted || (watched.is_some() && is_file_of(kind, key, text)) {
                     let reloads = watched.is_some_and(|s| s.watches);
-                    found.push(File { instance: *self, config_map: map, key, text, reloads });
+                    let reloader = watched.and_then(|s| s.reloader);
+                    found.push(File { instance: *self, config_map: map, key, text, reloads, reloader });
                 }
             }
         }
@@ -185,7 +190,9 @@ fn sidecar<'a>(container: &'a Container, watches: bool, kind: Kind) -> Option<Si
         None => Some(Vec::new()),
     };
     let value = container.env("LABEL_VALUE").filter(|v| !v.is_empty());
-    Some(Sidecar { label: label.unwrap_or(kind.label()), value, namespaces, watches })
+    let asks = watches && container.env("REQ_URL").is_some_and(|url| !url.is_empty());
+    let reloader = asks.then_some(container.name.as_str());
+    Some(Sidecar { label: label.unwrap_or(kind.label()), value, namespaces, watches, reloader })
 }
 
 /// Why no side-car loads a file that looks as if one should.

@@ -9,6 +9,12 @@ pub(crate) fn release(meta: &Meta) -> Option<(&str, &str)> {
     Some((get(annotation::HELM_RELEASE)?, namespace))
 }
 
+/// The release of Helm 2 that made an object. Helm 3 knows nothing of it, even where it has a release of the same name.
+pub(crate) fn of_tiller(meta: &Meta) -> Option<&str> {
+    let is_tillers = meta.label("heritage") == Some("Tiller") && release(meta).is_none();
+    is_tillers.then(|| meta.label("release")).flatten()
+}
+
 /// Says who keeps an object as it is; empty where nobody does, so that it can be edited in place.
 pub(crate) fn managed_by(meta: &Meta) -> String {
     if let Some((release, namespace)) = release(meta) {
@@ -28,7 +34,10 @@ pub(crate) fn managed_by(meta: &Meta) -> String {
         }
     }
     // Charts of before the common labels.
-    if let (Some("Helm" | "Tiller"), Some(release)) = (meta.label("heritage"), meta.label("release")) {
+    if let Some(release) = of_tiller(meta) {
+        return format!("release {release} of Helm 2 (Tiller)");
+    }
+    if let (Some("Helm"), Some(release)) = (meta.label("heritage"), meta.label("release")) {
         return helm(release, &meta.namespace);
     }
     match meta.label("app.kubernetes.io/managed-by") {
@@ -69,5 +78,10 @@ mod tests {
         assert_eq!(managed_by(&old), "Helm release prom in namespace n");
         old.namespace = String::new();
         assert_eq!(managed_by(&old), "Helm release prom");
+        let labels = json!({"heritage": "Tiller", "release": "prom"});
+        assert_eq!(managed_by(&meta(labels.clone(), json!({}))), "release prom of Helm 2 (Tiller)");
+        // Helm 3 has taken it over.
+        let adopted = meta(labels, json!({"meta.helm.sh/release-name": "prom"}));
+        assert_eq!((of_tiller(&adopted), managed_by(&adopted)), (None, "Helm release prom in namespace n".to_owned()));
     }
 }

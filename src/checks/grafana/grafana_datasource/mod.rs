@@ -58,7 +58,8 @@ struct Fix {
     is_bare: bool,
     /// Where the chart keeps the datasource.
     values_key: Option<&'static str>,
-    reloads: bool,
+    /// The side-car that lets Grafana load the change.
+    reloader: Option<String>,
     #[serde(flatten)]
     kept_in: KeptIn,
     #[serde(flatten)]
@@ -529,7 +530,7 @@ fn finish(
         proxy_path,
         is_bare,
         values_key: values_key(datasource),
-        reloads: datasource.file.is_some_and(|f| f.reloads),
+        reloader: datasource.file.and_then(|f| f.reloader).map(str::to_owned),
         kept_in: KeptIn::of(datasource.file),
         grafana: Grafana::of(datasource.instance),
         way,

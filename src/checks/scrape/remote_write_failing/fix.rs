@@ -27,9 +27,31 @@ pub(super) struct Fix {
     /// The query for what fails, through the API server or at a URL.
     pending_path: Option<String>,
     pending_url: String,
+    /// The query for what is refused or tried again, where that is what is wrong.
+    refused: Option<Query>,
+    /// The query for the age of the newest sample that was sent.
+    sent: Query,
     #[serde(flatten)]
     way: Way,
 }
+
+/// A query of Prometheus, through the API server or at a URL.
+#[derive(Serialize, JsonSchema)]
+struct Query {
+    path: Option<String>,
+    url: String,
+}
+
+impl Query {
+    fn of(snap: &Snapshot, path: &str) -> Self {
+        Self { path: prometheus_path(snap, path), url: format!("<prometheus-url>{path}") }
+    }
+}
+
+/// What a refusal that is tried again raises as well as one that is final. Of what is dropped, newer versions count what their own
+/// rules drop too.
+const FAILED: &str = "/api/v1/query?query=sum(rate(prometheus_remote_storage_samples_failed_total%5B5m%5D))%2Bsum(rate(prometheus_remote_storage_samples_retried_total%5B5m%5D))";
+const SENT: &str = "/api/v1/query?query=time()-prometheus_remote_storage_queue_highest_sent_timestamp_seconds";
 
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "variant", rename_all = "kebab-case")]
@@ -270,7 +292,6 @@ pub(super) fn replace_url(index: usize, url: &str) -> String {
 
 impl Fix {
     pub(super) fn of(case: &Case<'_>) -> Self {
-        const FAILED: &str = "/api/v1/query?query=rate(prometheus_remote_storage_samples_failed_total%5B5m%5D)%2Brate(prometheus_remote_storage_samples_dropped_total%5B5m%5D)";
         let at = &case.failing.at;
         Self {
             namespace: at.namespace.clone(),
@@ -279,6 +300,8 @@ impl Fix {
             agent: case.failing.by != "Prometheus",
             pending_path: prometheus_path(case.snap, FAILED),
             pending_url: format!("<prometheus-url>{FAILED}"),
+            refused: Some(Query::of(case.snap, FAILED)),
+            sent: Query::of(case.snap, SENT),
             way: case.way(),
         }
     }
@@ -294,6 +317,8 @@ impl Fix {
             agent: false,
             pending_path: prometheus_path(snap, SHARDS),
             pending_url: format!("<prometheus-url>{SHARDS}"),
+            refused: None,
+            sent: Query::of(snap, SENT),
             way: Way::Behind { twice },
         }
     }
@@ -309,6 +334,8 @@ impl Fix {
             agent: false,
             pending_path: prometheus_path(snap, SEGMENTS),
             pending_url: format!("<prometheus-url>{SEGMENTS}"),
+            refused: None,
+            sent: Query::of(snap, SENT),
             way: Way::Wal { pod: log.pod.clone(), empty_dir: pod.is_some_and(|p| in_empty_dir(p, &log.container)) },
         }
     }

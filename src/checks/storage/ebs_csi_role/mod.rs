@@ -166,7 +166,7 @@ impl<'a> Controller<'a> {
         let evidence = Evidence::new(
             format!("env AWS_ROLE_ARN of pods {}", without.join(", ")),
             format!("absent, or another role than {arn}"),
-            "kubectl get pods -n {{ namespace }} -o custom-columns=NAME:.metadata.name,ENV:.spec.containers[*].env[*].name",
+            "kubectl get pods -n {{ namespace }} -o custom-columns='NAME:.metadata.name,ENV:.spec.containers[*].env[*].name'",
         );
         Ok(Some(self.finding(arn, Way::Restart, message).evidence(evidence.with("namespace", &self.namespace))))
     }

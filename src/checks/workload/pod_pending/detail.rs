@@ -356,7 +356,7 @@ fn ports(snap: &Snapshot, pod: &Pod) -> Detail {
     Detail {
         lines,
         source: "host ports",
-        reproduce: "kubectl get pods -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,NODE:.spec.nodeName,PORTS:.spec.containers[*].ports[*].hostPort",
+        reproduce: "kubectl get pods -A -o custom-columns='NS:.metadata.namespace,NAME:.metadata.name,NODE:.spec.nodeName,PORTS:.spec.containers[*].ports[*].hostPort'",
         ..Detail::default()
     }
 }
@@ -377,7 +377,7 @@ fn limits(snap: &Snapshot) -> Detail {
     Detail {
         lines: nodes.filter_map(line).collect(),
         source: "CSINodes, allocatable volumes of the EBS CSI driver",
-        reproduce: "kubectl get csinodes -o custom-columns=NAME:.metadata.name,LIMITS:.spec.drivers[*].allocatable.count",
+        reproduce: "kubectl get csinodes -o custom-columns='NAME:.metadata.name,LIMITS:.spec.drivers[*].allocatable.count'",
         ..Detail::default()
     }
 }
