@@ -9,7 +9,7 @@ use crate::checks::{Check, check};
 use crate::domain::kubernetes::managed::managed_by;
 use crate::domain::manifests::retention::{self, Kept};
 use crate::domain::prometheus::server::{Server, servers};
-use crate::domain::prometheus::tsdb::{Intake, Place, Retention, data_path, place};
+use crate::domain::prometheus::tsdb::{self, Intake, Place, Retention, data_path, place};
 use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::kubernetes::PersistentVolumeClaim;
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
@@ -59,7 +59,7 @@ struct Limit {
 
 impl Limit {
     fn of(server: &Server<'_>, claim: &PersistentVolumeClaim, capacity: f64) -> Self {
-        let fits = format!("{}GB", (capacity * 0.8 / 1_073_741_824.0).floor().max(1.0));
+        let fits = tsdb::size_limit(capacity);
         Self {
             namespace: claim.metadata.namespace.clone(),
             claim: claim.metadata.name.clone(),

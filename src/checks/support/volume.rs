@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::domain::kubernetes::mounts::{self, Origin};
 use crate::domain::kubernetes::owner::Target;
+use crate::domain::prometheus::tsdb;
 use crate::model::Program;
 use crate::snapshot::kubernetes::{Container, PersistentVolumeClaim, Pod};
 use crate::snapshot::{Snapshot, format_bytes, parse_quantity};
@@ -52,11 +53,9 @@ impl Full {
     pub(crate) fn of(snap: &Snapshot, namespace: &str, origin: &Origin) -> Self {
         let claim = mounts::claim(snap, namespace, origin);
         let larger = Larger::of(snap, namespace, origin);
-        // A fifth stays free for the write-ahead log and for compaction; where the class allows it, of the size that the
-        // step before gives it.
+        // Where the class allows it, of the size that the step before gives it.
         let room = bytes(claim).map(|b| if larger.expandable { b * 2.0 } else { b });
-        let retention = room
-            .map_or_else(|| "<size>GB".to_owned(), |b| format!("{}GB", (b * 0.8 / 1_073_741_824.0).floor().max(1.0)));
+        let retention = room.map_or_else(|| "<size>GB".to_owned(), tsdb::size_limit);
         Self {
             claim: claim_name(origin),
             storage_class: claim.and_then(|c| c.class()).unwrap_or_default().to_owned(),

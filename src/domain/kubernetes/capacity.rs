@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::kubernetes::nodes::open_to;
-use crate::snapshot::kubernetes::{Meta, Pod, Resources};
+use crate::snapshot::kubernetes::{Meta, Node, Pod, Resources};
 use crate::snapshot::{Snapshot, format_bytes, format_cpu, parse_quantity};
 
 /// Requests of a pod: the sum over its containers, or the largest init container if that is more.
@@ -46,6 +46,24 @@ pub(crate) fn largest_free_without(
     resource: &str,
     gone: impl Fn(&Meta) -> bool,
 ) -> Option<(String, f64)> {
+    let left = left_without(snap, pod, resource, gone)?.into_iter().map(|l| (l.node, l.free));
+    left.max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// What a node has of a resource for pods, and what is left of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Left {
+    pub(crate) node: String,
+    pub(crate) all: f64,
+    pub(crate) free: f64,
+}
+
+/// What each node that is open to a pod has left. `None` where the pods of all namespaces could not be read.
+pub(crate) fn left(snap: &Snapshot, pod: &Pod, resource: &str) -> Option<Vec<Left>> {
+    left_without(snap, pod, resource, |_| false)
+}
+
+fn left_without(snap: &Snapshot, pod: &Pod, resource: &str, gone: impl Fn(&Meta) -> bool) -> Option<Vec<Left>> {
     let pods = snap.node_requests().ok()?;
     if !snap.node_requests.gaps().is_empty() || pods.is_empty() {
         return None;
@@ -57,13 +75,13 @@ pub(crate) fn largest_free_without(
         let init = pod.spec.init_containers.iter().map(|c| (&c.resources, c.restart_policy.as_deref()));
         *used.entry(node).or_default() += scheduled(pod.spec.containers.iter().map(|c| &c.resources), init, resource);
     }
-    open_to(snap, pod)
-        .filter_map(|node| {
-            let total = parse_quantity(node.status.allocatable.get(resource)?)?;
-            let name = node.metadata.name.as_str();
-            Some((name.to_owned(), (total - used.get(name).copied().unwrap_or(0.0)).max(0.0)))
-        })
-        .max_by(|a, b| a.1.total_cmp(&b.1))
+    let of_node = |node: &Node| {
+        let all = parse_quantity(node.status.allocatable.get(resource)?)?;
+        let name = node.metadata.name.as_str();
+        let free = (all - used.get(name).copied().unwrap_or(0.0)).max(0.0);
+        Some(Left { node: name.to_owned(), all, free })
+    };
+    Some(open_to(snap, pod).filter_map(of_node).collect())
 }
 
 /// The node with most of a resource in all: name and amount.

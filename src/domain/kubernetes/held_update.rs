@@ -71,8 +71,12 @@ fn hold(set: &Workload, pod: &Pod) -> Option<Hold> {
     if ordinal(pod).is_some_and(|n| n < partition) {
         return Some(Hold::Partition(partition));
     }
-    let ordered = set.spec.pod_management_policy.as_deref().is_none_or(|p| p == "OrderedReady");
-    ordered.then_some(Hold::NotReady)
+    is_ordered(set).then_some(Hold::NotReady)
+}
+
+/// An update of the StatefulSet waits for a pod that does not become ready, so that the pod has to be deleted.
+pub(crate) fn is_ordered(set: &Workload) -> bool {
+    set.spec.pod_management_policy.as_deref().is_none_or(|p| p == "OrderedReady")
 }
 
 fn is_unready(snap: &Snapshot, pod: &Pod) -> bool {

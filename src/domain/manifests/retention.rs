@@ -90,7 +90,7 @@ fn compare(node: &Node, size: &str, volume: &str, path: &str) -> Option<Problem>
     if bytes < capacity * FULL || capacity <= 0.0 {
         return None;
     }
-    let fits = format!("{}GB", (capacity * 0.8 / 1_073_741_824.0).floor());
+    let fits = tsdb::size_limit(capacity);
     let message = format!(
         "Prometheus may keep {} of blocks ({size}) on a volume of {}: it is full before the first block is deleted",
         format_bytes(bytes),

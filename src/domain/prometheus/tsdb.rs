@@ -75,6 +75,14 @@ impl Retention {
     }
 }
 
+/// The limit by size for a volume: four fifths of it, as the write-ahead log and compaction need room as well. In whole GB only
+/// where that takes little away.
+pub(crate) fn size_limit(capacity: f64) -> String {
+    const MIB: f64 = 1_048_576.0;
+    let limit = capacity * 0.8 / MIB;
+    if limit >= 8.0 * 1024.0 { format!("{}GB", (limit / 1024.0).floor()) } else { format!("{}MB", limit.floor().max(1.0)) }
+}
+
 /// `8GB`, `500MB`: Prometheus counts by 1024.
 pub(crate) fn size(text: &str) -> Option<f64> {
     let at = text.find(|c: char| c.is_ascii_alphabetic())?;
@@ -181,6 +189,14 @@ mod tests {
         assert_eq!(size, Retention { seconds: None, bytes: Some(8.0 * 1_073_741_824.0) });
         let both = retention(&["--storage.tsdb.retention.time=30d", "--storage.tsdb.retention.size=500MB"]);
         assert_eq!(both, Retention { seconds: Some(30.0 * 86_400.0), bytes: Some(500.0 * 1_048_576.0) });
+    }
+
+    #[test]
+    fn a_small_volume_is_not_given_away_by_rounding() {
+        let gib = 1_073_741_824.0;
+        assert_eq!(size_limit(100.0 * gib), "80GB");
+        assert_eq!(size_limit(10.0 * gib), "8GB");
+        assert_eq!(size_limit(2.0 * gib), "1638MB");
     }
 
     #[test]

@@ -6,9 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
+use crate::checks::support::addon;
 use crate::checks::support::place::Place;
 use crate::checks::{Check, check};
+use crate::domain::aws::addon::with_values;
+use crate::domain::aws::balancer::PUBLIC_TAG;
 use crate::domain::aws::placement::Placement;
 use crate::domain::aws::vpc_cni;
 use crate::domain::kubernetes::nodes::open_to;
@@ -24,6 +28,9 @@ use crate::snapshot::kubernetes::{EniConfig, Event, Node, Pod};
 const FEW: u32 = 16;
 /// With no more left it is used up: single addresses come and go with pods that end.
 const NONE: u32 = 2;
+/// What a node is to keep in reserve, and to hold at least.
+const WARM: usize = 2;
+const MINIMUM: usize = 10;
 
 check! {
     /// See the check's page.
@@ -31,7 +38,7 @@ check! {
         id: "ip-exhaustion", suite: Network, severity: Error,
         title: "pods get no IP address",
         requires: [Pods],
-        uses: [Events, Nodes, Subnets, Instances, Workloads, EksCluster, EniConfigs, PartLogs],
+        uses: [Events, Nodes, Subnets, Instances, Workloads, EksAddons, EksCluster, EniConfigs, PartLogs],
         fix: Fix,
     }
 }
@@ -48,7 +55,10 @@ enum Fix {
         here: Vec<String>,
         subnet: String,
         others: String,
+        /// Nodes of the subnet may hold addresses that fewer warm ones would give back.
         warm: bool,
+        #[serde(flatten)]
+        cni: Cni,
     },
     Fragmented {
         #[serde(flatten)]
@@ -79,6 +89,29 @@ enum Fix {
         role: Placeholder,
         policy_arn: String,
     },
+}
+
+/// Who keeps the settings of the CNI.
+#[derive(Serialize, JsonSchema)]
+struct Cni {
+    cluster: String,
+    addon: bool,
+    /// All values of the add-on, with fewer warm addresses; none where what is set cannot be read.
+    values: Option<String>,
+    kept_role: Vec<String>,
+}
+
+impl Cni {
+    fn of(snap: &Snapshot) -> Self {
+        let cni = addon::named(snap, "vpc-cni");
+        let fewer = json!({"env": {"WARM_IP_TARGET": WARM.to_string(), "MINIMUM_IP_TARGET": MINIMUM.to_string()}});
+        Self {
+            cluster: Place::of(snap).cluster,
+            addon: cni.is_some(),
+            values: cni.and_then(|a| with_values(Some(a), &fewer)),
+            kept_role: addon::kept_role(cni),
+        }
+    }
 }
 
 /// Who makes the pods that wait.
@@ -322,10 +355,34 @@ fn held(snap: &Snapshot, pod: &Pod) -> String {
     format!("; its {kind} has {given} addresses for pods on {} network interfaces", interfaces.len())
 }
 
+fn is_public(subnet: &Subnet) -> bool {
+    subnet.map_public_ip_on_launch || subnet.tags.iter().any(|t| t.key == PUBLIC_TAG)
+}
+
+/// Fewer warm addresses would free some: a node of the subnet holds more than it then would. Where no instance was seen, it may.
+fn gives_back(snap: &Snapshot, subnet: &str) -> bool {
+    let place = Placement::new(snap);
+    let nodes = snap.nodes.items().unwrap_or_default().iter().filter(|n| place.of_node(n) == Some(subnet));
+    let mut held = nodes.filter_map(|n| {
+        let interfaces = &place.instance(n)?.network_interfaces;
+        let addresses: usize = interfaces.iter().map(|i| i.private_ip_addresses.len().saturating_sub(1)).sum();
+        (addresses > 0).then(|| {
+            let own = |p: &&Pod| p.spec.node_name.as_deref() == Some(&n.metadata.name) && !p.spec.host_network;
+            let used = snap.pods.items().unwrap_or_default().iter().filter(own).count();
+            addresses > MINIMUM.max(used + WARM)
+        })
+    });
+    let first = held.next();
+    first.is_none_or(|gives| gives || held.any(|gives| gives))
+}
+
 fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods: &[Waiting<'_>]) -> Fix {
     let subnets = snap.subnets.as_deref().unwrap_or_default();
     let own = subnet.map(|s| s.subnet_id.clone()).unwrap_or_default();
-    let free = subnets.iter().filter(|s| s.available_ip_address_count.is_some_and(|n| n > FEW) && s.subnet_id != own);
+    // Nodes of a private subnet are not meant to stand in a public one.
+    let fits = |s: &Subnet| !is_public(s) || subnet.is_some_and(is_public);
+    let has_room = |s: &Subnet| s.available_ip_address_count.is_some_and(|n| n > FEW) && s.subnet_id != own;
+    let free = subnets.iter().filter(|s| has_room(s) && fits(s));
     let others: Vec<String> = free.map(|s| format!("{} in {}", s.subnet_id, s.availability_zone)).collect();
     let first = pods[0].0;
     let owner = snap.owner_ref(first);
@@ -340,9 +397,9 @@ fn fix(snap: &Snapshot, why: Why, subnet: Option<&Subnet>, nodes: &[&str], pods:
     let set = |name: &str| vpc_cni::env(snap, name).is_some_and(|v| v != "0");
     match why {
         Why::Subnet => {
-            let warm = !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET"));
+            let warm = !(set("WARM_IP_TARGET") || set("MINIMUM_IP_TARGET")) && gives_back(snap, &own);
             let here = if others.is_empty() { Vec::new() } else { nodes_to_avoid(snap, &own, nodes, waiting) };
-            Fix::Subnet { of, pods, here, subnet: own, others: others.join(", "), warm }
+            Fix::Subnet { of, pods, here, subnet: own, others: others.join(", "), warm, cni: Cni::of(snap) }
         }
         Why::Fragmented => Fix::Fragmented { of, subnet: own },
         Why::NoEniConfig => {

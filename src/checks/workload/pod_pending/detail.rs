@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::Taint;
 
 use crate::checks::workload::pod_pending::{fargate, scarce_extended};
-use crate::domain::kubernetes::capacity::{amount, largest_free, largest_node, requests};
+use crate::domain::kubernetes::capacity::{amount, largest_free, largest_node, left, requests};
 use crate::domain::kubernetes::index::owner_of;
 use crate::domain::kubernetes::nodes::could_take;
 use crate::domain::kubernetes::scheduling::{self, Signal};
@@ -18,6 +18,8 @@ use crate::snapshot::kubernetes::{ContainerPort, Event, Node, Pod};
 
 /// Longest part of a message that stands in the sentence.
 const QUOTED: usize = 200;
+/// Nodes whose numbers are shown.
+const SHOWN_NODES: usize = 5;
 
 /// What is to be said of one pod beside the reason.
 #[derive(Default)]
@@ -35,6 +37,12 @@ pub(super) struct Detail {
     pub(super) signals: Vec<String>,
     /// Nodes that the fix names.
     pub(super) nodes: Vec<String>,
+    /// Resources of which no node has enough left.
+    pub(super) short: Vec<&'static str>,
+    /// What the pod asks for and no node has even where nothing else runs there.
+    pub(super) too_large: Vec<String>,
+    /// What is shown instead of the lines, where they say less.
+    seen: Vec<String>,
 }
 
 impl Detail {
@@ -73,7 +81,8 @@ impl Detail {
     }
 
     pub(super) fn evidence(&self) -> Option<Evidence> {
-        (!self.lines.is_empty()).then(|| Evidence::new(self.source, self.lines.join("\n"), self.reproduce))
+        let seen = if self.seen.is_empty() { &self.lines } else { &self.seen };
+        (!seen.is_empty()).then(|| Evidence::new(self.source, seen.join("\n"), self.reproduce))
     }
 }
 
@@ -108,12 +117,26 @@ fn offers(snap: &Snapshot, all: &[&Node], message: &str) -> Detail {
 
 /// What the pod asks for against what the nodes have.
 fn room(snap: &Snapshot, pod: &Pod, message: &str) -> Detail {
-    let mut lines = Vec::new();
+    let mut made = Detail {
+        source: "requests against allocatable of the nodes",
+        reproduce: "kubectl describe nodes",
+        ..Detail::default()
+    };
     for resource in ["cpu", "memory", "ephemeral-storage"] {
         if !message.contains(&format!("Insufficient {resource}")) {
             continue;
         }
         let asked = amount(resource, requests(pod, resource));
+        made.short.push(resource);
+        if largest_node(snap, pod, resource).is_some_and(|(_, all)| all < requests(pod, resource)) {
+            made.too_large.push(format!("{asked} {resource}"));
+        }
+        let nodes = left(snap, pod, resource).unwrap_or_default();
+        let shown = nodes.iter().take(SHOWN_NODES).map(|l| {
+            let (all, free) = (amount(resource, l.all), amount(resource, l.free));
+            format!("{}: {all} {resource} allocatable, {free} not requested yet", l.node)
+        });
+        made.seen.extend(shown);
         let line = match (largest_free(snap, pod, resource), largest_node(snap, pod, resource)) {
             // A node that seems to have room is kept from the pod by something else.
             (Some((_, free)), _) if free >= requests(pod, resource) => format!("it requests {asked} {resource}"),
@@ -127,14 +150,9 @@ fn room(snap: &Snapshot, pod: &Pod, message: &str) -> Detail {
             }
             (None, None) => format!("it requests {asked} {resource}"),
         };
-        lines.push(line);
+        made.lines.push(line);
     }
-    Detail {
-        lines,
-        source: "requests against allocatable of the nodes",
-        reproduce: "kubectl describe nodes",
-        ..Detail::default()
-    }
+    made
 }
 
 fn taints(pod: &Pod, all: &[&Node], message: &str) -> Detail {

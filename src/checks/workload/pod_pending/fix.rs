@@ -8,6 +8,7 @@ use super::{fargate, scarce_extended};
 use crate::checks::support::place::Place;
 use crate::domain::aws::scale_up::ClusterAutoscaler;
 use crate::domain::aws::{ebs, vpc_cni};
+use crate::domain::kubernetes::held_update::is_ordered;
 use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, workload};
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::Reason;
@@ -43,9 +44,15 @@ pub(super) enum Way {
     Resources {
         room: String,
         container: String,
+        /// The words that ask for less of what is short.
+        less: String,
+        /// What no node has even where nothing else runs there.
+        too_large: Vec<String>,
         settable: bool,
         /// The operator makes the workload.
         operator: bool,
+        /// The pod, where its StatefulSet updates none while this one is not ready.
+        held_pod: Option<String>,
     },
     Preempted {
         /// The field selector of the node's pods.
@@ -240,7 +247,7 @@ impl Asked<'_> {
         match reason {
             Reason::Volume => Way::Volume { claims: claims.iter().map(|c| c.metadata.name.clone()).collect() },
             Reason::VolumeZone => Way::Zone,
-            Reason::Resources => Way::Resources { room, container: largest_container(self.pod), settable, operator },
+            Reason::Resources => self.resources(room),
             Reason::Extended => self.extended(),
             Reason::Fargate => self.fargate(),
             Reason::TooManyPods => {
@@ -306,6 +313,20 @@ impl Asked<'_> {
             claim: claim.to_owned(),
             meant: meant.unwrap_or_default().to_owned(),
             bare: self.owner.kind_label() == "Pod",
+        }
+    }
+
+    fn resources(&self, room: String) -> Way {
+        let short = if self.detail.short.is_empty() { &["cpu", "memory"][..] } else { &self.detail.short[..] };
+        let set = workload(self.snap, self.owner).filter(|w| w.kind == "StatefulSet" && is_ordered(w));
+        Way::Resources {
+            room,
+            container: largest_container(self.pod),
+            less: short.iter().map(|r| format!("{r}=<{r}>")).collect::<Vec<_>>().join(","),
+            too_large: self.detail.too_large.clone(),
+            settable: self.settable() == Settable::Yes,
+            operator: self.settable() == Settable::ByOperator,
+            held_pod: set.map(|_| self.pod.metadata.name.clone()),
         }
     }
 
