@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::Plan;
 use super::client::{Client, IfAbsent};
+use super::gateways;
 use super::kubernetes::Wanted;
 use crate::domain::kubernetes::{calico, cilium, network_plugin};
 use crate::model::{Fact, Gap};
@@ -69,15 +70,16 @@ pub(super) async fn gather(client: &Client, plan: &Plan, snap: &mut Snapshot) {
     snap.scaled_objects = wanted(plan, Fact::ScaledObjects, scaled_objects(client, snap)).await;
     scaled_events(client, plan, snap).await;
     // Which of them there are, the CustomResourceDefinitions say.
-    let (nodes, secrets, issuing, git_ops, policies) = futures::join!(
+    let (nodes, secrets, issuing, git_ops, gateways, policies) = futures::join!(
         wanted(plan, Fact::NodeMakers, node_makers(client, snap)),
         wanted(plan, Fact::SecretMakers, secret_makers(client, snap, &scope)),
         wanted(plan, Fact::Issuing, issuing(client, snap, &scope)),
         wanted(plan, Fact::GitOps, git_ops(client, snap)),
+        wanted(plan, Fact::Gateways, gateways::read(client, snap, &scope)),
         plugin_policies(client, plan, snap, &scope)
     );
     (snap.node_makers, snap.secret_makers, snap.git_ops) = (nodes, secrets, git_ops);
-    snap.issuing = issuing;
+    (snap.issuing, snap.gateways) = (issuing, gateways);
     let known = std::mem::take(&mut snap.network_policies);
     snap.network_policies = known.with_more(policies.0).with_gap(policies.1);
 }

@@ -9,6 +9,7 @@ pub mod client;
 pub mod eks_token;
 mod extensions;
 pub(crate) mod files;
+mod gateways;
 mod grafana;
 mod kubernetes;
 pub mod layer;

@@ -124,6 +124,7 @@ facts! {
     SecretMakers "external secrets, sealed secrets and certificates" Kubernetes(&[list("external-secrets.io", "externalsecrets"), list("external-secrets.io", "secretstores"), list("external-secrets.io", "clustersecretstores"), list("bitnami.com", "sealedsecrets"), list("cert-manager.io", "certificates")]);
     Issuing "certificate requests, orders, challenges and issuers" Kubernetes(&[list("cert-manager.io", "certificaterequests"), list("cert-manager.io", "issuers"), list("cert-manager.io", "clusterissuers"), list("acme.cert-manager.io", "orders"), list("acme.cert-manager.io", "challenges")]);
     GitOps "applications of Argo CD and Flux" Kubernetes(&[list("argoproj.io", "applications"), list("kustomize.toolkit.fluxcd.io", "kustomizations"), list("helm.toolkit.fluxcd.io", "helmreleases")]);
+    Gateways "gateways, their classes and httproutes" Kubernetes(&[list("gateway.networking.k8s.io", "gatewayclasses"), list("gateway.networking.k8s.io", "gateways"), list("gateway.networking.k8s.io", "httproutes")]);
     ScaledObjects "scaledobjects of KEDA" Kubernetes(&[list("keda.sh", "scaledobjects")]);
     Ingresses "ingresses" Kubernetes(&[list("networking.k8s.io", "ingresses")]);
     IngressClasses "ingressclasses" Kubernetes(&[list("networking.k8s.io", "ingressclasses")]);

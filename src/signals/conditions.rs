@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::{is_ours, seconds_ago};
 use crate::domain::aws::node_pool;
+use crate::domain::kubernetes::gateway::{self, Fault, GatewayFault};
 use crate::domain::kubernetes::{leaving, nodes};
 use crate::domain::text::redact::redact;
 use crate::model::{Evidence, ResourceRef, Signal, SignalKind, Weight};
@@ -23,6 +24,7 @@ pub(super) fn read(snap: &Snapshot) -> Vec<Signal> {
         of_node_makers(snap),
         of_operator(snap),
         of_monitors(snap),
+        of_routes(snap),
         of_apis(snap),
         of_namespaces(snap),
         of_autoscalers(snap),
@@ -134,6 +136,29 @@ fn of_monitors(snap: &Snapshot) -> Vec<Signal> {
         if let Some(condition) = refused.into_iter().find(|c| c.kind == "Accepted" && c.status == "False") {
             let resource = monitor.kind.to_ascii_lowercase();
             all.push(of_object("monitoring.coreos.com", &monitor.kind, &resource, &monitor.metadata, condition));
+        }
+    }
+    all
+}
+
+/// Routes to the stack that a Gateway does not take or that lead nowhere, and Gateways that do not serve them.
+fn of_routes(snap: &Snapshot) -> Vec<Signal> {
+    let mut all = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
+    for route in gateway::of_stack(snap) {
+        for parent in gateway::parents(route) {
+            if let Some(Fault::NotAccepted(c) | Fault::Unresolved(c)) = gateway::fault(snap, route, parent) {
+                all.push(of_object(gateway::GROUP, &route.kind, "httproutes", &route.metadata, c));
+            }
+            let namespace = gateway::namespace_of(parent.namespace.as_deref(), &route.metadata);
+            let Ok(Some(own)) = gateway::find(snap, "Gateway", namespace, &parent.name) else { continue };
+            if seen.contains(&own.metadata.uid.as_str()) {
+                continue;
+            }
+            seen.push(&own.metadata.uid);
+            if let Some(GatewayFault::Condition(c) | GatewayFault::Listener(_, c)) = gateway::gateway_fault(snap, own) {
+                all.push(of_object(gateway::GROUP, &own.kind, "gateways", &own.metadata, c));
+            }
         }
     }
     all

@@ -418,6 +418,8 @@ snapshot! {
         /// What brings objects from a repository: Applications of Argo CD, Kustomizations and HelmReleases of Flux; empty where
         /// the kinds are not there.
         git_ops: kubernetes::GitOpsObject = GitOps,
+        /// GatewayClasses, Gateways and HTTPRoutes of the Gateway API; empty where the kinds are not there.
+        gateways: kubernetes::GatewayObject = Gateways,
         /// ScaledObjects of KEDA; empty where the kind is not there.
         scaled_objects: kubernetes::ScaledObject = ScaledObjects,
         /// Ingresses of the namespaces in scope.

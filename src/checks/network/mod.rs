@@ -3,6 +3,7 @@
 mod coredns_failing;
 mod dns;
 mod dns_policy;
+mod gateway_route;
 mod ingress;
 mod ip_exhaustion;
 mod nat_egress;
@@ -11,6 +12,7 @@ mod network_policy_blocks;
 mod no_local_endpoint;
 mod node_join;
 mod node_port_range;
+mod node_services;
 mod pod_without_network;
 mod port_forward;
 mod readiness_gate;
@@ -28,6 +30,7 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &port_forward::PortForward,
     &no_local_endpoint::NoLocalEndpoint,
     &node_join::NodeJoin,
+    &node_services::NodeServices,
     &node_port_range::NodePortRange,
     &ip_exhaustion::IpExhaustion,
     &pod_without_network::PodWithoutNetwork,
@@ -36,5 +39,6 @@ pub(super) const CHECKS: &[&dyn Check] = &[
     &dns::Dns,
     &dns_policy::DnsPolicy,
     &ingress::IngressBroken,
+    &gateway_route::GatewayRoute,
     &readiness_gate::ReadinessGate,
 ];

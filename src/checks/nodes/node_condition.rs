@@ -64,7 +64,9 @@ impl Check for NodeCondition {
 fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
     let judged = |p: &&Pod| snap.scope.is_judged(&p.metadata.namespace) && !p.is_finished();
     let here: Vec<&Pod> = problem.here(snap).filter(judged).collect();
-    if here.is_empty() {
+    let mut refused = problem.refused(snap);
+    refused.retain(|p| snap.scope.is_judged(&p.metadata.namespace));
+    if here.is_empty() && refused.is_empty() {
         return None;
     }
     let name = &problem.node.metadata.name;
@@ -98,8 +100,11 @@ fn finding(snap: &Snapshot, problem: &Problem<'_>) -> Option<Finding> {
     let has_own_reason = |p: &Pod| p.statuses().any(|s| s.state.waiting.is_some() || s.state.terminated.is_some());
     let unready: Vec<&Pod> = parts.filter(|p| !p.is_ready()).copied().collect();
     let failing = unready.len();
-    let severity = if unready.iter().any(|p| !has_own_reason(p)) { Severity::Error } else { Severity::Warning };
+    let told = refused.is_empty() && unready.iter().all(|p| has_own_reason(p));
+    let severity = if told { Severity::Warning } else { Severity::Error };
     let pods = match (here.len(), failing) {
+        _ if refused.len() == 1 => "its kubelet has refused a pod of the stack since".to_owned(),
+        _ if !refused.is_empty() => format!("its kubelet has refused {} pods of the stack since", refused.len()),
         (1, 0) => "1 pod of the stack runs there".to_owned(),
         (n, 0) => format!("{n} pods of the stack run there"),
         (n, failing) => format!("{failing} of {n} pods of the stack there are not ready"),

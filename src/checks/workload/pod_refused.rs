@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::checks::support::instance::Instance;
 use crate::checks::support::severity::severity_of;
 use crate::checks::{Check, check};
 use crate::domain::kubernetes::owner::{Target, others_ready, workload};
@@ -23,7 +24,7 @@ check! {
         id: "pod-refused", suite: Workload, severity: Error,
         title: "a node refuses the pods of a workload",
         requires: [Pods, Workloads],
-        uses: [],
+        uses: [Nodes, EksCluster],
         fix: Fix,
     }
 }
@@ -45,6 +46,15 @@ enum Fix {
         namespace: String,
         node: String,
         pods: Vec<String>,
+    },
+    Disk {
+        namespace: String,
+        node: String,
+        /// It is full, and works.
+        full: bool,
+        pods: Vec<String>,
+        #[serde(flatten)]
+        instance: Instance,
     },
     Sysctl {
         namespace: String,
@@ -128,6 +138,9 @@ fn finding(snap: &Snapshot, owner: &Workload, mut pods: Vec<&Pod>) -> Option<Fin
     if !replaced {
         made = made.breaks(reference);
     }
+    if matches!(refusal, Refusal::Disk { .. }) {
+        made = made.depends_on(ResourceRef::node(&node));
+    }
     Some(made.fix(fix(snap, owner, refusal, node, &pods)))
 }
 
@@ -147,6 +160,12 @@ fn why(refusal: &Refusal, owner: &Workload, pod: &Pod) -> String {
             format!("for an AppArmor profile that it cannot enforce: {}", refused_pod::said(pod))
         }
         Refusal::AppArmor(name) => format!("because the AppArmor profile {name} is not loaded there"),
+        Refusal::Disk { full: true } => {
+            format!("because its disk is full and its kubelet cannot write what it needs: {}", refused_pod::said(pod))
+        }
+        Refusal::Disk { full: false } => {
+            format!("because its disk takes no writes and its kubelet cannot go on: {}", refused_pod::said(pod))
+        }
         Refusal::Other => format!("{pinned}: {}", refused_pod::said(pod)).trim_start_matches([',', ' ']).to_owned(),
     }
 }
@@ -167,6 +186,14 @@ fn fix(snap: &Snapshot, owner: &Workload, refusal: Refusal, node: String, pods: 
     match refusal {
         Refusal::Sysctl(sysctl) => Fix::Sysctl { namespace, owner: target, kept_in, node, sysctl, pods, managed },
         Refusal::AppArmor(profile) => Fix::Profile { namespace, owner: target, kept_in, node, profile, pods, managed },
+        Refusal::Disk { full } => match snap.nodes.named(&node).ok().flatten() {
+            Some(own) => {
+                let instance = Instance::of(snap, own);
+                let instance = if full { instance.kept() } else { instance };
+                Fix::Disk { namespace, node, full, pods, instance }
+            }
+            None => Fix::Again { namespace, node, pods },
+        },
         _ if is_pinned(owner) => {
             let patch = json!([{"op": "remove", "path": "/spec/template/spec/nodeName"}]).to_string();
             Fix::Pinned { namespace, owner: target, node, patch, pods, managed }

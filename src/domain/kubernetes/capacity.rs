@@ -64,6 +64,18 @@ pub(crate) fn left(snap: &Snapshot, pod: &Pod, resource: &str) -> Option<Vec<Lef
 }
 
 fn left_without(snap: &Snapshot, pod: &Pod, resource: &str, gone: impl Fn(&Meta) -> bool) -> Option<Vec<Left>> {
+    let used = used(snap, resource, gone)?;
+    let of_node = |node: &Node| {
+        let all = parse_quantity(node.status.allocatable.get(resource)?)?;
+        let name = node.metadata.name.as_str();
+        let free = (all - used.get(name).copied().unwrap_or(0.0)).max(0.0);
+        Some(Left { node: name.to_owned(), all, free })
+    };
+    Some(open_to(snap, pod).filter_map(of_node).collect())
+}
+
+/// What pods have asked for of a resource, by node; `None` where the pods of all namespaces could not be read.
+fn used<'a>(snap: &'a Snapshot, resource: &str, gone: impl Fn(&Meta) -> bool) -> Option<BTreeMap<&'a str, f64>> {
     let pods = snap.node_requests().ok()?;
     if !snap.node_requests.gaps().is_empty() || pods.is_empty() {
         return None;
@@ -75,13 +87,17 @@ fn left_without(snap: &Snapshot, pod: &Pod, resource: &str, gone: impl Fn(&Meta)
         let init = pod.spec.init_containers.iter().map(|c| (&c.resources, c.restart_policy.as_deref()));
         *used.entry(node).or_default() += scheduled(pod.spec.containers.iter().map(|c| &c.resources), init, resource);
     }
-    let of_node = |node: &Node| {
-        let all = parse_quantity(node.status.allocatable.get(resource)?)?;
-        let name = node.metadata.name.as_str();
-        let free = (all - used.get(name).copied().unwrap_or(0.0)).max(0.0);
-        Some(Left { node: name.to_owned(), all, free })
-    };
-    Some(open_to(snap, pod).filter_map(of_node).collect())
+    Some(used)
+}
+
+/// A node has room for what a pod asks for of CPU and memory, whatever else keeps the pod from it.
+pub(crate) fn has_room(snap: &Snapshot, pod: &Pod, node: &Node) -> bool {
+    ["cpu", "memory"].iter().all(|resource| {
+        let total = node.status.allocatable.get(*resource).and_then(|q| parse_quantity(q));
+        let used = used(snap, resource, |_| false);
+        let taken = used.map(|u| u.get(node.metadata.name.as_str()).copied().unwrap_or(0.0));
+        total.zip(taken).is_some_and(|(total, taken)| total - taken >= requests(pod, resource))
+    })
 }
 
 /// The node with most of a resource in all: name and amount.

@@ -1,6 +1,7 @@
 //! Conditions beside the kubelet's own, with which agents say that a part of a node is broken: node-problem-detector, and
 //! the node monitoring agent of EKS.
 
+use crate::domain::kubernetes::refused_pod::{self, Refusal};
 use crate::domain::kubernetes::{foundation, network_plugin};
 use crate::domain::text::windows::{GRACE, RECENT};
 use crate::snapshot::Snapshot;
@@ -94,8 +95,16 @@ impl<'a> Problem<'a> {
         events.into_iter().find(|e| e.reason == reason && e.times() > 1)
     }
 
+    /// Pods that the node's kubelet has refused since, because it cannot write.
+    pub(crate) fn refused(&self, snap: &'a Snapshot) -> Vec<&'a Pod> {
+        let since = self.condition.last_transition_time;
+        let is_later = |p: &&Pod| p.metadata.creation_timestamp.zip(since).is_none_or(|(made, since)| made >= since);
+        let all = self.here(snap).filter(|p| matches!(refused_pod::of(p), Some(Refusal::Disk { .. })));
+        all.filter(is_later).collect()
+    }
+
     /// What happened on the node speaks against it: a pod was started there well after it was said, all that is looked at is ready,
-    /// and the agent did not say it again. Both agents keep what they said once until they are started again.
+    /// none was refused, and the agent did not say it again. Both agents keep what they said once until they are started again.
     pub(crate) fn is_disproved(&self, snap: &'a Snapshot) -> bool {
         let Some(since) = self.condition.last_transition_time else { return false };
         let looked_at = |p: &&Pod| snap.scope.is_judged(&p.metadata.namespace) || foundation::is_part(p);
@@ -108,6 +117,7 @@ impl<'a> Problem<'a> {
             self.part != Part::Network || network_plugin::agents(snap, &self.node.metadata.name).all(Pod::is_ready);
         plugin_well
             && self.repeated(snap).is_none()
+            && self.refused(snap).is_empty()
             && all.iter().all(|p| p.is_ready())
             && all.iter().any(|p| began_since(p))
     }
@@ -163,6 +173,21 @@ mod tests {
         };
         assert_eq!(written("2026-11-21T11:57:00Z"), [Part::Storage]);
         assert_eq!(written("2026-11-20T12:00:00Z"), []);
+    }
+
+    #[test]
+    fn a_pod_that_was_refused_since_bears_it_out() {
+        let mut snap =
+            with(json!({"type": "ReadonlyFilesystem", "status": "True", "lastTransitionTime": "2026-11-21T09:00:00Z"}));
+        let node = snap.nodes.items().expect("read")[0].clone();
+        assert!(of(&snap, &node)[0].is_disproved(&snap));
+        let refused = json!({"metadata": {"name": "grafana", "namespace": "monitoring", "creationTimestamp": "2026-11-21T11:00:00Z"},
+            "spec": {"nodeName": "node-a"}, "status": {"phase": "Failed", "reason": "UnexpectedAdmissionError",
+            "message": "Pod was rejected: failed to write checkpoint file: read-only file system"}});
+        let mut pods = snap.pods.items().expect("read").to_vec();
+        pods.push(serde_json::from_value(refused).expect("a pod"));
+        snap.pods = crate::snapshot::Listing::cluster(pods);
+        assert!(!of(&snap, &node)[0].is_disproved(&snap));
     }
 
     #[test]

@@ -14,6 +14,11 @@ pub(crate) enum Refusal {
     Sysctl(String),
     /// An AppArmor profile that cannot be enforced; empty where it is not named.
     AppArmor(String),
+    /// The kubelet cannot write its own state: the node's disk is full, or broken and read-only.
+    Disk {
+        /// It is full, and works.
+        full: bool,
+    },
     /// Ports of the node, devices, processors of one socket.
     Other,
 }
@@ -40,6 +45,7 @@ pub(crate) fn of(pod: &Pod) -> Option<Refusal> {
             let name = between(message, "forbidden sysctl: \"", "\"").unwrap_or_default();
             Refusal::Sysctl(name.to_owned())
         }
+        "UnexpectedAdmissionError" if disk(message).is_some() => Refusal::Disk { full: disk(message) == Some(true) },
         "NodePorts"
         | "HostPortConflict"
         | "UnexpectedAdmissionError"
@@ -47,6 +53,16 @@ pub(crate) fn of(pod: &Pod) -> Option<Refusal> {
         | "PodOSNotSupported" => Refusal::Other,
         _ => return None,
     })
+}
+
+/// What a file system says that takes no writes; true where it is only full.
+fn disk(message: &str) -> Option<bool> {
+    let said = message.to_ascii_lowercase();
+    let says = |words: &str| said.contains(words);
+    if says("no space left on device") {
+        return Some(true);
+    }
+    ["read-only file system", "input/output error", "structure needs cleaning"].iter().any(|w| says(w)).then_some(false)
 }
 
 /// What the kubelet said, without the words that every refusal begins with.
@@ -75,6 +91,21 @@ mod tests {
         assert_eq!(of(&older), Some(Refusal::Sysctl("net.core.somaxconn".into())));
         let profile = pod("Pending", "AppArmor", "Cannot enforce AppArmor: profile \"k8s-grafana\" is not loaded");
         assert_eq!(of(&profile), Some(Refusal::AppArmor("k8s-grafana".into())));
+    }
+
+    #[test]
+    fn a_disk_that_takes_no_writes_is_told_from_devices() {
+        let refused = |said: &str| {
+            of(&pod(
+                "Failed",
+                "UnexpectedAdmissionError",
+                &format!("Pod was rejected: Update plugin resources failed due to {said}, which is unexpected"),
+            ))
+        };
+        let file = "failed to write checkpoint file \"kubelet_internal_checkpoint\": open /var/lib/kubelet/x";
+        assert_eq!(refused(&format!("{file}: read-only file system")), Some(Refusal::Disk { full: false }));
+        assert_eq!(refused(&format!("{file}: no space left on device")), Some(Refusal::Disk { full: true }));
+        assert_eq!(refused("requested number of devices unavailable for nvidia.com/gpu"), Some(Refusal::Other));
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub(crate) mod misled;
 pub(crate) mod other_nodes;
 pub(crate) mod public_subnet;
 pub(crate) mod seen;
+pub(crate) mod service_network;
 pub(crate) mod shut;
 pub(crate) mod survey;
 pub(crate) mod unreached;

@@ -121,6 +121,8 @@ pub struct Condition {
     pub last_transition_time: Option<Timestamp>,
     /// When it was written last; of nodes alone.
     pub last_heartbeat_time: Option<Timestamp>,
+    /// Of which generation of its object it speaks, where that is told.
+    pub observed_generation: Option<i64>,
 }
 
 /// A reference to an object.

@@ -8,6 +8,7 @@ mod batch;
 mod config;
 mod dropped;
 mod event;
+mod gateway;
 mod git_ops;
 mod helm;
 mod ingress;
@@ -31,6 +32,10 @@ pub use admission::*;
 pub use batch::*;
 pub use config::{ConfigMap, ROLE_ANNOTATION, ServiceAccount};
 pub use event::{Event, EventSeries};
+pub use gateway::{
+    AllowedRoutes, BackendRef, GatewayObject, GatewaySpec, GatewayStatus, Listener, ListenerStatus, ListenerTls,
+    ParentRef, ParentStatus, RouteNamespaces, RouteRule,
+};
 pub use git_ops::{
     Destination, GitOpsObject, GitOpsSpec, GitOpsStatus, Operation, OperationState, SyncAsked, SyncPolicy, SyncResult,
     SyncStatus, SyncedResource,

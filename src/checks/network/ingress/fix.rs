@@ -152,6 +152,18 @@ pub(super) enum Fix {
         of: Common,
         pod: String,
     },
+    Record {
+        #[serde(flatten)]
+        of: Kept,
+        host: String,
+        /// Id of the hosted zone; empty where it is not told.
+        zone: String,
+        /// Another record has the name.
+        taken: bool,
+        no_zone: bool,
+        writer: String,
+        writer_namespace: String,
+    },
 }
 
 /// The object that is to be reached, and what shows that it is.

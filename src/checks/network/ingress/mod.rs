@@ -1,6 +1,7 @@
 //! An Ingress or a load balancer of the stack does not lead to its pods.
 
 mod fix;
+mod names;
 mod objects;
 mod refused;
 mod targets;
@@ -19,7 +20,7 @@ check! {
         id: "ingress", suite: Network, severity: Error,
         title: "an Ingress or load balancer does not lead to its pods",
         requires: [Ingresses, Services],
-        uses: [IngressClasses, Events, Pods, Workloads, PartLogs, ComponentLogs, TargetGroups, LoadBalancers, EksCluster, Subnets, RouteTables, NatGateways, InternetGateways, Nodes, Instances, SecurityGroups, NetworkAcls, SecurityGroupPolicies, ServiceAccounts],
+        uses: [IngressClasses, Events, Pods, Workloads, PartLogs, CrashLogs, ComponentLogs, TargetGroups, LoadBalancers, EksCluster, Subnets, RouteTables, NatGateways, InternetGateways, Nodes, Instances, SecurityGroups, NetworkAcls, SecurityGroupPolicies, ServiceAccounts],
         fix: Fix,
     }
 }
@@ -38,6 +39,7 @@ impl Check for IngressBroken {
         let mut found = objects::findings(snap);
         found.extend(refused::findings(snap));
         found.extend(targets::findings(snap));
+        found.extend(names::findings(snap));
         Ok(Diagnosis::Findings(found))
     }
 }

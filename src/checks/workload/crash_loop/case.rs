@@ -224,6 +224,9 @@ impl<'a> Case<'a> {
         // Addresses of Services lead somewhere by kube-proxy, on each node by its own.
         if class == Class::ApiServer {
             let node = &self.failing.pod.spec.node_name;
+            if let Some(name) = node {
+                made = made.depends_on(ResourceRef::node(name));
+            }
             let here = self.snap.pods.items().unwrap_or_default().iter().filter(|p| p.spec.node_name == *node);
             let proxies = here.filter(|p| p.spec.containers.iter().any(|c| c.image.contains("kube-proxy")));
             for proxy in proxies.filter(|p| p.metadata.name != self.failing.pod.metadata.name) {

@@ -9,6 +9,7 @@ use crate::checks::support::place::Place;
 use crate::domain::aws::scale_up::ClusterAutoscaler;
 use crate::domain::aws::{ebs, vpc_cni};
 use crate::domain::kubernetes::held_update::is_ordered;
+use crate::domain::kubernetes::network_plugin;
 use crate::domain::kubernetes::owner::{Settable, has_rollout, is_settable, workload};
 use crate::domain::kubernetes::scheduling;
 use crate::domain::kubernetes::unschedulable::Reason;
@@ -121,6 +122,9 @@ pub(super) enum Way {
         /// The cloud's controller has not looked at the node yet; on EKS it is of the control plane.
         cloud: bool,
         eks: bool,
+        /// Cilium's agent there, where it is ready and its taint stays all the same.
+        ready_agents: Vec<String>,
+        agents_namespace: String,
     },
     NodePressure(Nodes),
     Selector {
@@ -386,7 +390,16 @@ impl Asked<'_> {
 
     fn starting(&self) -> Way {
         let Detail { nodes, signals, .. } = self.detail;
+        let of_cilium = signals.iter().any(|k| k.starts_with("node.cilium.io/"));
+        let is_its = |p: &&Pod| p.spec.containers.iter().any(|c| c.name == "cilium-agent");
+        let agents: Vec<&Pod> = match nodes.first().filter(|_| of_cilium) {
+            Some(node) => network_plugin::agents(self.snap, node).filter(is_its).collect(),
+            None => Vec::new(),
+        };
+        let well = agents.iter().all(|p| p.is_ready());
         Way::NodeStarting {
+            ready_agents: agents.iter().filter(|_| well).map(|p| p.metadata.name.clone()).collect(),
+            agents_namespace: agents.first().map(|p| p.metadata.namespace.clone()).unwrap_or_default(),
             nodes: nodes.clone(),
             first_node: nodes.first().cloned().unwrap_or_default(),
             drivers: signals.iter().filter_map(|k| agent(k)).collect::<Vec<_>>().join(", "),

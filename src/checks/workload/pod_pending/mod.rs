@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::{Check, check};
 use crate::domain::aws::{ebs, node_group, node_pool, scale_up};
+use crate::domain::kubernetes::capacity::has_room;
 use crate::domain::kubernetes::nodes::could_take;
 use crate::domain::kubernetes::owner::{Settable, is_settable};
 use crate::domain::kubernetes::scheduling::{self, Signal};
@@ -24,7 +25,7 @@ use crate::domain::kubernetes::volumes::{bound_volumes, reaches};
 use crate::domain::text::shorten::shorten;
 use crate::model::{Cause, CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
 use crate::snapshot::Snapshot;
-use crate::snapshot::kubernetes::{PersistentVolumeClaim, Pod};
+use crate::snapshot::kubernetes::{Node, PersistentVolumeClaim, Pod};
 use detail::Detail;
 use fix::{Asked, Fix};
 
@@ -38,6 +39,9 @@ check! {
         fix: Fix,
     }
 }
+
+/// Seconds within which the drivers and agents of a new node come up.
+const SETTING_UP: i64 = 600;
 
 impl Check for PodPending {
     fn meta(&self) -> &'static CheckMeta {
@@ -82,8 +86,16 @@ fn reason(snap: &Snapshot, pod: &Pod, message: &str) -> Reason {
     match told {
         Reason::Taint | Reason::NoNodes if fargate::is_only_kind(snap) => Reason::Fargate,
         Reason::Taint => signal_of(snap, pod).map_or(Reason::Taint, Reason::from),
+        Reason::Resources if room_on_unset(snap, pod) => Reason::Starting,
         reason => reason,
     }
+}
+
+/// A node has room, and has not been set up long after it came: it lacks no node, it lacks that one.
+fn room_on_unset(snap: &Snapshot, pod: &Pod) -> bool {
+    let late = |n: &&Node| snap.age_seconds(&n.metadata) >= SETTING_UP;
+    let unset = |n: &&Node| scheduling::kept_by(pod, n) == Some(Signal::Starting);
+    could_take(snap, pod).into_iter().filter(late).filter(unset).any(|n| has_room(snap, pod, n))
 }
 
 /// What keeps the pod from the nodes that are meant for it: taints that were set on purpose rule the others out.

@@ -1,0 +1,186 @@
+//! A route of the Gateway API, or the Gateway that it hangs on, does not lead to the stack.
+
+mod fix;
+#[cfg(test)]
+mod tests;
+
+use crate::checks::{Check, check};
+use crate::domain::kubernetes::gateway::{self, Fault, GatewayFault};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Condition, GatewayObject, ParentRef};
+use fix::Fix;
+
+check! {
+    /// See the check's page.
+    GatewayRoute {
+        id: "gateway-route", suite: Network, severity: Error,
+        title: "a route of the Gateway API does not lead to the stack",
+        requires: [Gateways],
+        uses: [Crds, Services, Namespaces],
+        fix: Fix,
+    }
+}
+
+impl Check for GatewayRoute {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        snap.gateways()?;
+        let routes: Vec<&GatewayObject> = gateway::of_stack(snap).collect();
+        if routes.is_empty() {
+            // Without the definitions nobody has asked for routes.
+            snap.crds()?;
+            return Ok(Diagnosis::NotApplicable("no HTTPRoute leads to the stack".into()));
+        }
+        let mut found = gateways(snap, &routes);
+        found.extend(routes.iter().flat_map(|route| of_route(snap, route)));
+        Ok(Diagnosis::Findings(found))
+    }
+}
+
+/// The Gateways that the stack's routes hang on, each once, with those routes.
+fn gateways(snap: &Snapshot, routes: &[&GatewayObject]) -> Vec<Finding> {
+    let mut all: Vec<(&GatewayObject, Vec<&GatewayObject>)> = Vec::new();
+    for route in routes {
+        for parent in gateway::parents(route) {
+            let namespace = gateway::namespace_of(parent.namespace.as_deref(), &route.metadata);
+            let Ok(Some(own)) = gateway::find(snap, "Gateway", namespace, &parent.name) else { continue };
+            match all.iter_mut().find(|(g, _)| std::ptr::eq(*g, own)) {
+                Some((_, hanging)) if hanging.iter().any(|r| std::ptr::eq(*r, *route)) => {}
+                Some((_, hanging)) => hanging.push(route),
+                None => all.push((own, vec![route])),
+            }
+        }
+    }
+    all.iter().filter_map(|(own, hanging)| of_gateway(snap, own, hanging)).collect()
+}
+
+fn of_gateway(snap: &Snapshot, own: &GatewayObject, hanging: &[&GatewayObject]) -> Option<Finding> {
+    let fault = gateway::gateway_fault(snap, own)?;
+    let meta = &own.metadata;
+    // A listener that no route of the stack asks for is no matter of the stack.
+    if let GatewayFault::Listener(name, _) = fault {
+        let asks = |r: &&&GatewayObject| {
+            let to_it = gateway::parents(r).filter(|p| p.name == meta.name);
+            to_it.into_iter().any(|p| gateway::asked(own, p).iter().any(|l| l.name == name))
+        };
+        hanging.iter().find(asks)?;
+    }
+    let (class, who) = (&own.spec.gateway_class_name, format!("Gateway {}/{}", meta.namespace, meta.name));
+    let why = match fault {
+        GatewayFault::NoClass => format!("its GatewayClass {class} does not exist"),
+        GatewayFault::Unseen => format!("no controller has taken it (GatewayClass {class})"),
+        GatewayFault::Condition(c) => format!("{} is {}{}", c.kind, c.status, said(c)),
+        GatewayFault::Listener(name, c) => format!("listener {name}: {} is {}{}", c.kind, c.status, said(c)),
+    };
+    let routes: Vec<String> = hanging.iter().map(|r| r.metadata.name.clone()).collect();
+    let message = format!("{who}, on which HTTPRoute {} hangs, does not serve: {why}", routes.join(", "));
+    let severity = if is_certain(snap, hanging, own) { Severity::Error } else { Severity::Warning };
+    let made = Finding::new(GatewayRoute::META.id, severity, gateway::reference(own), message)
+        .key(format!("gateway {}/{}", meta.namespace, meta.name))
+        .fix(Fix::of_gateway(snap, own, fault))
+        .evidence(
+            Evidence::new(
+                format!("{who}: status"),
+                why,
+                "kubectl describe gateways.gateway.networking.k8s.io {{ name }} -n {{ namespace }}",
+            )
+            .with("name", &meta.name)
+            .with("namespace", &meta.namespace),
+        );
+    Some(made)
+}
+
+/// One of the routes hangs on this Gateway alone.
+fn is_certain(snap: &Snapshot, hanging: &[&GatewayObject], own: &GatewayObject) -> bool {
+    let others = |route: &&&GatewayObject| {
+        let mut elsewhere = gateway::parents(route).filter(|p| p.name != own.metadata.name);
+        !elsewhere.any(|p| gateway::fault(snap, route, p).is_none())
+    };
+    hanging.iter().any(|r| others(&r))
+}
+
+/// A route at each of its Gateways; where another one serves it, it is reached there.
+fn of_route(snap: &Snapshot, route: &GatewayObject) -> Vec<Finding> {
+    let judged: Vec<(&ParentRef, Option<Fault<'_>>)> =
+        gateway::parents(route).map(|p| (p, gateway::fault(snap, route, p))).collect();
+    let served = judged.iter().any(|(_, fault)| fault.is_none());
+    let severity = if served { Severity::Warning } else { Severity::Error };
+    let mut all: Vec<Finding> = Vec::new();
+    for (parent, fault) in judged {
+        let Some(fault) = fault else { continue };
+        let made = finding(snap, route, parent, fault, severity);
+        // Two listeners of one Gateway may say the same.
+        if all.iter().all(|f| f.message != made.message) {
+            all.push(made);
+        }
+    }
+    all
+}
+
+fn finding(
+    snap: &Snapshot,
+    route: &GatewayObject,
+    parent: &ParentRef,
+    fault: Fault<'_>,
+    severity: Severity,
+) -> Finding {
+    let meta = &route.metadata;
+    let namespace = gateway::namespace_of(parent.namespace.as_deref(), meta);
+    let (who, on) = (format!("HTTPRoute {}/{}", meta.namespace, meta.name), format!("{namespace}/{}", parent.name));
+    let message = match fault {
+        Fault::NoGateway => format!("{who} leads nowhere: Gateway {on}, on which it is to hang, does not exist"),
+        Fault::Unseen => format!("{who} leads nowhere: no controller has judged it for Gateway {on}"),
+        Fault::NotAccepted(c) => format!("{who} leads nowhere: Gateway {on} does not take it{}", said(c)),
+        Fault::Unresolved(c) => {
+            format!("{who} hangs on Gateway {on}, and what it leads to does not resolve{}: requests get a 500", said(c))
+        }
+    };
+    let shown = match fault {
+        Fault::NoGateway => "no such Gateway".to_owned(),
+        Fault::Unseen => format!("no status for Gateway {on}"),
+        Fault::NotAccepted(c) | Fault::Unresolved(c) => format!("{} {}{}", c.kind, c.status, said(c)),
+    };
+    let own = ResourceRef::kubernetes(gateway::GROUP, "Gateway", namespace, &parent.name);
+    let made = Finding::new(GatewayRoute::META.id, severity, gateway::reference(route), message)
+        .key(format!("route {}/{} {on} {}", meta.namespace, meta.name, kind(fault)))
+        .depends_on(own)
+        .fix(Fix::of_route(snap, route, parent, fault))
+        .evidence(
+            Evidence::new(
+                format!("{who}: status.parents"),
+                shown,
+                "kubectl get httproutes.gateway.networking.k8s.io {{ name }} -n {{ namespace }} -o yaml",
+            )
+            .with("name", &meta.name)
+            .with("namespace", &meta.namespace),
+        );
+    // A Service that is not there for another reason explains it.
+    let services = gateway::services(route).map(|(n, b)| ResourceRef::service(n, &b.name));
+    match fault {
+        Fault::Unresolved(_) => made.depends_on_all(services),
+        _ => made,
+    }
+}
+
+fn kind(fault: Fault<'_>) -> &'static str {
+    match fault {
+        Fault::NoGateway => "gateway",
+        Fault::Unseen => "unseen",
+        Fault::NotAccepted(_) => "accepted",
+        Fault::Unresolved(_) => "resolved",
+    }
+}
+
+/// Reason and message of a condition, in brackets.
+fn said(condition: &Condition) -> String {
+    let parts = [condition.reason.as_deref(), condition.message.as_deref()];
+    let all: Vec<&str> = parts.into_iter().flatten().map(str::trim).filter(|t| !t.is_empty()).collect();
+    match all.as_slice() {
+        [] => String::new(),
+        all => format!(" ({})", all.join(": ").trim_end_matches('.')),
+    }
+}

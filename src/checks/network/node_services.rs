@@ -1,0 +1,126 @@
+//! On one node the addresses of Services lead nowhere.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::checks::support::instance::Instance;
+use crate::checks::support::seen::log_evidence;
+use crate::checks::{Check, check};
+use crate::domain::traffic::service_network::{Cut, cut_off};
+use crate::model::{CheckMeta, Diagnosis, Evidence, Finding, Gap, ResourceRef, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::kubernetes::{Node, Pod};
+
+check! {
+    /// See the check's page.
+    NodeServices {
+        id: "node-services", suite: Network, severity: Error,
+        title: "addresses of Services lead nowhere on a node",
+        requires: [Nodes, Pods, Services],
+        uses: [PartLogs, ComponentLogs, CrashLogs, EksCluster],
+        fix: Fix,
+    }
+}
+
+/// Pods whose words are shown.
+const SHOWN: usize = 3;
+
+/// See the page's fixes.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "variant", rename_all = "kebab-case")]
+enum Fix {
+    Node {
+        node: String,
+        /// What it runs, where the other nodes run something else.
+        system: String,
+        /// One of the systems that is known to change the addresses of the interfaces of pods.
+        ubuntu: bool,
+        /// One of the systems whose packet filter is another than the containers' tools take it for.
+        red_hat: bool,
+        proxy: String,
+        proxy_namespace: String,
+        #[serde(flatten)]
+        instance: Instance,
+    },
+}
+
+impl Check for NodeServices {
+    fn meta(&self) -> &'static CheckMeta {
+        &Self::META
+    }
+
+    fn diagnose(&self, snap: &Snapshot) -> Result<Diagnosis, Gap> {
+        let nodes = snap.nodes()?;
+        if nodes.iter().filter(|n| !n.is_fargate()).count() < 2 {
+            return Ok(Diagnosis::NotApplicable("there are no two nodes to compare".into()));
+        }
+        snap.pods()?;
+        Ok(Diagnosis::Findings(cut_off(snap).iter().map(|cut| finding(snap, cut)).collect()))
+    }
+}
+
+fn finding(snap: &Snapshot, cut: &Cut<'_>) -> Finding {
+    let name = &cut.node.metadata.name;
+    let proxy = proxy(snap, name);
+    let system = other_system(snap, cut.node);
+    let why = match (proxy, &system) {
+        (None, _) => "; no kube-proxy is seen there".to_owned(),
+        (Some(p), _) if !p.is_ready() => format!("; its kube-proxy ({}) is not ready", p.metadata.name),
+        (Some(_), Some(system)) => format!("; it runs {system}, unlike the nodes where they do"),
+        (Some(_), None) => String::new(),
+    };
+    let pods: Vec<String> =
+        cut.silent.iter().map(|s| format!("{}/{}", s.pod.metadata.namespace, s.pod.metadata.name)).collect();
+    let message = format!(
+        "addresses of Services lead nowhere on node {name}: {} get no answer of the cluster's API at {}{why}",
+        pods.join(", "),
+        cut.address
+    );
+    let mut made = Finding::new(NodeServices::META.id, Severity::Error, ResourceRef::node(name), message);
+    for silent in &cut.silent {
+        let meta = &silent.pod.metadata;
+        made = made.also(ResourceRef::pod(&meta.namespace, &meta.name));
+    }
+    made = made.breaks(ResourceRef::node(name));
+    let shown = cut
+        .silent
+        .iter()
+        .take(SHOWN)
+        .map(|s| log_evidence(&s.log.namespace, &s.log.pod, &s.log.container, s.log.previous, s.line));
+    made = made.evidence_all(shown);
+    if let Some(proxy) = proxy {
+        made = made.depends_on(ResourceRef::pod(&proxy.metadata.namespace, &proxy.metadata.name));
+    }
+    let info = &cut.node.status.node_info;
+    let seen = Evidence::new(
+        format!("Node {name}, status.nodeInfo"),
+        format!("{}, kernel {}", info.os_image, info.kernel_version),
+        "kubectl get nodes -o wide",
+    );
+    let image = info.os_image.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| image.contains(w));
+    made.evidence(seen).fix(Fix::Node {
+        node: name.clone(),
+        ubuntu: has(&["ubuntu", "debian", "flatcar"]),
+        red_hat: has(&["red hat", "rocky", "almalinux", "oracle linux", "centos", "flatcar"]),
+        system: system.unwrap_or_default(),
+        proxy: proxy.map(|p| p.metadata.name.clone()).unwrap_or_default(),
+        proxy_namespace: proxy.map(|p| p.metadata.namespace.clone()).unwrap_or_default(),
+        instance: Instance::of(snap, cut.node),
+    })
+}
+
+/// The kube-proxy of a node.
+fn proxy<'a>(snap: &'a Snapshot, node: &str) -> Option<&'a Pod> {
+    let pods = snap.pods.items().unwrap_or_default().iter();
+    pods.filter(|p| p.spec.node_name.as_deref() == Some(node))
+        .find(|p| p.spec.containers.iter().any(|c| c.image.contains("kube-proxy") || c.name == "kube-proxy"))
+}
+
+/// The system of a node, where no other node runs it.
+fn other_system(snap: &Snapshot, node: &Node) -> Option<String> {
+    let own = &node.status.node_info.os_image;
+    let mut others = snap.nodes.items().unwrap_or_default().iter().filter(|n| n.metadata.name != node.metadata.name);
+    let alone = others.all(|n| n.status.node_info.os_image != *own);
+    (alone && !own.is_empty()).then(|| own.clone())
+}

@@ -1,0 +1,116 @@
+//! What external-dns says of DNS records that it cannot write.
+
+use crate::domain::kubernetes::image::base_of;
+use crate::domain::text::between::between;
+use crate::domain::text::log_line::{Level, Line, is_now};
+use crate::domain::text::windows::RECENT;
+use crate::snapshot::Snapshot;
+use crate::snapshot::monitoring::ContainerLog;
+
+/// Why a record is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// A record of that name is there already: of another type, or not its own.
+    Taken,
+    /// The record would lead to itself.
+    Loop,
+    /// No hosted zone that it may write to has names like that.
+    NoZone,
+}
+
+/// A record that is not written.
+#[derive(Debug, Clone)]
+pub(crate) struct Unwritten<'a> {
+    pub(crate) log: &'a ContainerLog,
+    pub(crate) line: &'a str,
+    pub(crate) why: Why,
+    /// Id of the hosted zone, where it is told.
+    pub(crate) zone: Option<&'a str>,
+    /// What the DNS service said.
+    pub(crate) said: &'a str,
+}
+
+/// The last that external-dns says of a host within the last hour, where it cannot write its record.
+pub(crate) fn unwritten<'a>(snap: &'a Snapshot, host: &str) -> Option<Unwritten<'a>> {
+    let logs = snap.part_logs.iter().flatten().chain(snap.crash_logs.iter().flatten());
+    logs.filter(|l| base_of(&l.image) == "external-dns").find_map(|log| {
+        let mut last = None;
+        for line in log.text.lines() {
+            if is_done(line) {
+                last = None;
+            } else if let Some((why, said)) = read(line, host).filter(|_| is_now(log, line, snap.collected_at, RECENT))
+            {
+                last = Some(Unwritten { log, line, why, zone: between(line, "/hostedzone/", "]"), said });
+            }
+        }
+        last
+    })
+}
+
+/// All that was to be written is.
+fn is_done(line: &str) -> bool {
+    line.contains("All records are already up to date") || line.contains("were successfully updated")
+}
+
+fn read<'a>(line: &'a str, host: &str) -> Option<(Why, &'a str)> {
+    if !names(line, host) {
+        return None;
+    }
+    if line.contains("no hosted zone matching record DNS Name was detected") {
+        return Some((Why::NoZone, "no hosted zone matching record DNS Name was detected"));
+    }
+    if Line::parse(line).level != Level::Error {
+        return None;
+    }
+    let said = line.split_once("InvalidChangeBatch: ")?.1;
+    let said = said.split("\\n\\tstatus code").next().unwrap_or(said).trim_end_matches(['"', '}']);
+    let has = |words: &[&str]| words.iter().any(|w| said.contains(w));
+    if has(&["creates a CNAME or alias loop"]) {
+        return Some((Why::Loop, said));
+    }
+    let taken = ["conflicting RRSet", "conflicts with other records", "but it already exists"];
+    has(&taken).then_some((Why::Taken, said))
+}
+
+/// The host itself stands in a line, and not as a part of another name.
+fn names(line: &str, host: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
+    line.match_indices(host).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let mut after = line[at + host.len()..].chars();
+        let end = match after.next() {
+            // A name that is written out ends with a dot.
+            Some('.') => after.next(),
+            next => next,
+        };
+        !before.is_some_and(part) && !end.is_some_and(part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_taken_is_told_of_its_own_host() {
+        let line = r#"time="2026-11-21T02:53:50Z" level=error msg="Failure in zone example.com. [Id: /hostedzone/Z1] when submitting change batch: InvalidChangeBatch: [RRSet of type A with DNS name grafana.example.com. is not permitted because a conflicting RRSet of type CNAME with the same DNS name already exists in zone example.com.]\n\tstatus code: 400, request id: 09""#;
+        assert!(
+            matches!(read(line, "grafana.example.com"), Some((Why::Taken, said)) if said.ends_with("example.com.]"))
+        );
+        assert_eq!(read(line, "example.com"), None, "the name of the zone is no host");
+        assert_eq!(read(line, "other-grafana.example.com"), None);
+        let exists = r#"{"level":"error","msg":"InvalidChangeBatch: [Tried to create resource record set [name='grafana.example.com.', type='TXT'] but it already exists]","time":"2026-11-21T02:53:50Z"}"#;
+        assert!(matches!(read(exists, "grafana.example.com"), Some((Why::Taken, _))));
+        let looped = r#"time="x" level=error msg="InvalidChangeBatch: RRSet of type CNAME with DNS name grafana.example.com. is not permitted as it creates a CNAME or alias loop in the zone.""#;
+        assert!(matches!(read(looped, "grafana.example.com"), Some((Why::Loop, _))));
+    }
+
+    #[test]
+    fn what_is_wanted_or_written_is_no_fault() {
+        let wanted = r#"time="x" level=info msg="Desired change: CREATE grafana.example.com A [Id: /hostedzone/Z1]""#;
+        assert_eq!(read(wanted, "grafana.example.com"), None);
+        assert!(is_done(
+            r#"time="x" level=info msg="3 record(s) in zone example.com. [Id: /hostedzone/Z1] were successfully updated""#
+        ));
+    }
+}
